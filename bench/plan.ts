@@ -1,0 +1,168 @@
+/**
+ * What the benchmark compares: configurations, metrics, bars, and the options of a run.
+ */
+
+import { parseArgs } from "node:util";
+import type { ProgramKind } from "../test/support/e2e/program.ts";
+
+/** One way to reach the server; `direct` goes over the host's loopback without any program. */
+export type Config = {
+  readonly name: string;
+  readonly kind: ProgramKind | "direct";
+  readonly mtu: number;
+  readonly vnet: boolean;
+};
+
+/** Names of what is measured; the figures are Gbit/s, exchanges per second or 1,000 packets/s. */
+export const METRICS = [
+  "up1",
+  "dn1",
+  "up8",
+  "dn8",
+  "rr",
+  "urr",
+  "crr",
+  "udp64",
+  "udp1400",
+] as const;
+export type Metric = (typeof METRICS)[number];
+
+export const METRIC_TITLES: Readonly<Record<Metric, string>> = {
+  up1: "TCP up, 1 stream, Gbit/s",
+  dn1: "TCP down, 1 stream, Gbit/s",
+  up8: "TCP up, 8 streams, Gbit/s",
+  dn8: "TCP down, 8 streams, Gbit/s",
+  rr: "TCP request/response, 1/s",
+  urr: "UDP request/response, 1/s",
+  crr: "connect + request/response + close, 1/s",
+  udp64: "UDP up, 64 B, 1,000/s received",
+  udp1400: "UDP up, 1400 B, 1,000/s received",
+};
+
+const MTUS = [1500, 9000, 65520];
+
+function configsOf(kind: ProgramKind): Config[] {
+  return MTUS.map((mtu) => ({ name: `${kind} ${mtu}`, kind, mtu, vnet: true }));
+}
+
+export const CONFIGS: readonly Config[] = [
+  ...configsOf("ours"),
+  { name: "ours 1500 no-vnet", kind: "ours", mtu: 1500, vnet: false },
+  ...configsOf("slirp4netns"),
+  ...configsOf("pasta"),
+  { name: "direct", kind: "direct", mtu: 65536, vnet: true },
+];
+
+/** A bar: the median of per-repetition ratios to the best of `against` must reach `factor`. */
+export type Bar = {
+  readonly metric: Metric;
+  readonly config: string;
+  readonly against: readonly string[];
+  readonly factor: number;
+};
+
+const bar = (metric: Metric, config: string, factor: number, ...against: string[]): Bar => ({
+  metric,
+  config,
+  against,
+  factor,
+});
+
+export const BARS: readonly Bar[] = [
+  bar("up1", "ours 1500", 30, "slirp4netns 1500"),
+  bar("dn1", "ours 1500", 12, "slirp4netns 1500"),
+  bar("dn1", "ours 65520", 1.2, "pasta 65520"),
+  bar("up8", "ours 65520", 1.2, "pasta 65520"),
+  bar("rr", "ours 1500", 1, "slirp4netns 1500", "pasta 1500"),
+  bar("rr", "ours 65520", 1, "slirp4netns 65520", "pasta 65520"),
+  bar("urr", "ours 1500", 1, "slirp4netns 1500", "pasta 1500"),
+  bar("urr", "ours 65520", 1, "slirp4netns 65520", "pasta 65520"),
+  bar("crr", "ours 1500", 1.2, "pasta 1500"),
+  bar("crr", "ours 65520", 1.2, "pasta 65520"),
+  bar("udp1400", "ours 1500", 2.5, "slirp4netns 1500"),
+  bar("up1", "ours 1500 no-vnet", 5, "slirp4netns 1500"),
+  bar("dn1", "ours 1500 no-vnet", 1.5, "slirp4netns 1500"),
+];
+
+/** Absolute limits of footprint. */
+export const LIMITS = {
+  ready_ms: 100,
+  idle_mib: 48,
+  active_mib: 64,
+  idleFlowsShare: 0.9,
+} as const;
+
+export const IDLE_FLOW_COUNT = 10_000;
+export const ACTIVE_FLOW_COUNT = 1_000;
+
+export type RunOptions = {
+  readonly reps: number;
+  readonly seconds: number;
+  readonly configs: readonly Config[];
+  readonly metrics: readonly Metric[];
+  readonly footprint: boolean;
+  /** Exit with code 1 when a bar is missed. */
+  readonly strict: boolean;
+};
+
+export const USAGE = `usage: npm run bench -- [options]
+  --quick            1 repetition of 0.5 s
+  --reps N           repetitions (default 5)
+  --seconds S        length of each measurement (default 2)
+  --only TEXT        configurations and metrics with this text, several by comma:
+                     "ours,direct" or "up1,rr" or "1500,dn1"
+  --no-footprint     leave out start-up time, memory and idle flows
+  --strict           exit with code 1 when a bar is missed`;
+
+/** Reads the command line. Throws an Error whose message is one line. */
+export function parseOptions(args: readonly string[]): RunOptions {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      quick: { type: "boolean", default: false },
+      reps: { type: "string" },
+      seconds: { type: "string" },
+      only: { type: "string" },
+      "no-footprint": { type: "boolean", default: false },
+      strict: { type: "boolean", default: false },
+    },
+  });
+  const quick = values.quick === true;
+  const words = (values.only ?? "").split(",").filter((word) => word !== "");
+  for (const word of words) {
+    if (!METRICS.some((metric) => metric === word) && !matchesConfig(word)) {
+      throw new Error(`--only "${word}" names no configuration and no metric`);
+    }
+  }
+  const metrics = METRICS.filter((metric) => words.includes(metric));
+  const names = words.filter((word) => !METRICS.some((metric) => metric === word));
+  return {
+    reps: positive("--reps", values.reps, quick ? 1 : 5),
+    seconds: positive("--seconds", values.seconds, quick ? 0.5 : 2),
+    configs: CONFIGS.filter(
+      (config) => names.length === 0 || names.some((name) => config.name.includes(name)),
+    ),
+    metrics: metrics.length === 0 ? METRICS : metrics,
+    footprint: values["no-footprint"] !== true,
+    strict: values.strict === true,
+  };
+}
+
+function matchesConfig(word: string): boolean {
+  return CONFIGS.some((config) => config.name.includes(word));
+}
+
+function positive(name: string, text: string | undefined, fallback: number): number {
+  const value = text === undefined ? fallback : Number(text);
+  if (!(value > 0) || value > 3600) {
+    throw new Error(`${name} must be a number above 0, not "${text}"`);
+  }
+  return value;
+}
+
+/** Repetition `rep`'s order: rotated, and backwards every other time, so that no place is fixed. */
+export function orderOf<T>(items: readonly T[], rep: number): T[] {
+  const shift = items.length === 0 ? 0 : rep % items.length;
+  const rotated = [...items.slice(shift), ...items.slice(0, shift)];
+  return rep % 2 === 0 ? rotated : rotated.reverse();
+}

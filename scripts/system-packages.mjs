@@ -1,0 +1,49 @@
+/**
+ * Debian packages that the end-to-end tests and benchmarks drive. Installed when this runs as root
+ * on a Debian system; elsewhere the tests that need them say so and are skipped.
+ */
+import fs from "node:fs";
+import process from "node:process";
+import { isMain, main, run } from "./shell.mjs";
+
+/** Package -> a file it installs. */
+const PACKAGES = {
+  curl: "/usr/bin/curl",
+  "dnsmasq-base": "/usr/sbin/dnsmasq",
+  ethtool: "/usr/sbin/ethtool",
+  iperf3: "/usr/bin/iperf3",
+  iproute2: "/usr/sbin/ip",
+  "iputils-ping": "/usr/bin/ping",
+  passt: "/usr/bin/pasta",
+  slirp4netns: "/usr/bin/slirp4netns",
+  traceroute: "/usr/sbin/traceroute",
+  tshark: "/usr/bin/tshark",
+  udhcpc: "/usr/sbin/udhcpc",
+};
+
+function present(file) {
+  return [file, file.replace("/usr/", "/"), file.replace("/sbin/", "/bin/")].some(fs.existsSync);
+}
+
+function canInstall() {
+  return process.getuid?.() === 0 && fs.existsSync("/usr/bin/apt-get");
+}
+
+/** Installs what is missing. A failure is reported, not thrown: the tests' skips tell the rest. */
+export async function systemPackages() {
+  const missing = Object.keys(PACKAGES).filter((name) => !present(PACKAGES[name]));
+  if (missing.length === 0) return;
+  if (!canInstall()) {
+    process.stderr.write(`system packages: not installed: ${missing.join(" ")}\n`);
+    return;
+  }
+  process.stderr.write(`system packages: installing ${missing.join(" ")}\n`);
+  const env = { DEBIAN_FRONTEND: "noninteractive" };
+  const install = ["install", "-y", "--no-install-recommends", ...missing];
+  for (const args of [["update"], install]) {
+    const { code, output } = await run("apt-get", ["-q", ...args], { env, quiet: true });
+    if (code !== 0) process.stderr.write(`system packages: apt-get ${args[0]} failed\n${output}\n`);
+  }
+}
+
+if (isMain(import.meta.filename)) main(systemPackages);

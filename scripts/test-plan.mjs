@@ -1,0 +1,61 @@
+/**
+ * Which test file runs under which runtime.
+ *
+ * - Node runs every file but the end-to-end tests with a runtime of their own choice.
+ * - The engine is pure WebAssembly, so its tests also run under Bun and Deno.
+ * - System calls need Bun or Deno. Under Node those files run for what they say there (a clear
+ *   error) and their other tests skip themselves, which is by design and not counted.
+ * - End-to-end tests drive the single binary; those named `*.runtime.test.ts` drive the program
+ *   from source under Bun and Deno as well.
+ */
+import { filesBelow } from "./build.mjs";
+
+const EVERYWHERE = ["test/wasm/", "test/engine/"];
+const SYSTEM_CALLS = ["test/sys/", "test/link/", "test/upstream/", "test/loop/", "test/binding/"];
+const END_TO_END = "test/e2e/";
+
+function below(file, folders) {
+  return folders.some((folder) => file.startsWith(folder));
+}
+
+/**
+ * Stages in order; the jobs of a stage may run side by side up to `parallel`.
+ * A job is `{ runtime, file, env, label, skipsByDesign }`.
+ */
+export function testPlan({ only, endToEnd = true }) {
+  const files = filesBelow("test", ".test.ts").filter((file) => !only || file.includes(only));
+  const local = files.filter((file) => !file.startsWith(END_TO_END));
+  const pure = local.filter((file) => !below(file, SYSTEM_CALLS));
+  const system = local.filter((file) => below(file, SYSTEM_CALLS));
+  const e2e = endToEnd ? files.filter((file) => file.startsWith(END_TO_END)) : [];
+  const job = (runtime, file, extra = {}) => ({
+    runtime,
+    file,
+    env: {},
+    label: runtime,
+    skipsByDesign: false,
+    ...extra,
+  });
+  const plain = [
+    ...pure.map((file) => job("node", file)),
+    ...pure
+      .filter((file) => below(file, EVERYWHERE))
+      .flatMap((file) => [job("bun", file), job("deno", file)]),
+  ];
+  const calls = system.flatMap((file) => [
+    job("node", file, { skipsByDesign: true }),
+    job("bun", file),
+    job("deno", file),
+  ]);
+  const drive = (file, runtime) =>
+    job("node", file, { env: { SLIRP_RUNTIME: runtime }, label: `e2e/${runtime || "binary"}` });
+  const outside = e2e.map((file) => drive(file, ""));
+  const fromSource = e2e
+    .filter((file) => file.endsWith(".runtime.test.ts"))
+    .flatMap((file) => [drive(file, "bun"), drive(file, "deno")]);
+  return [
+    { parallel: 2, jobs: plain },
+    { parallel: 1, jobs: calls },
+    { parallel: 1, jobs: [...outside, ...fromSource] },
+  ];
+}

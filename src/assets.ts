@@ -1,0 +1,32 @@
+/**
+ * Where the files beside the code are: the engine modules and the entry of the worker thread.
+ *
+ * From source they are looked up relative to this file, in every runtime. The single binary of
+ * `bun build --compile` carries them in its own read-only file system under `EMBEDDED_ROOT`, laid
+ * out like the project because `scripts/build.mjs` passes `--root .`; its workers are JavaScript.
+ */
+import { readFileSync } from "node:fs";
+
+const EMBEDDED_ROOT = "file:///$bunfs/root/";
+
+const embedded = import.meta.url.startsWith(EMBEDDED_ROOT);
+const root = embedded ? EMBEDDED_ROOT : new URL("../", import.meta.url);
+
+/**
+ * The compiled engine: with 128-bit SIMD, or the scalar build for hosts without it.
+ *
+ * @throws {Error} when the engine was not built
+ */
+export function engineBytes(simd: boolean): Uint8Array<ArrayBuffer> {
+  const file = new URL(`dist/engine${simd ? "" : "-scalar"}.wasm`, root);
+  try {
+    return new Uint8Array(readFileSync(file));
+  } catch (cause) {
+    throw new Error(`Run "npm run build" first: cannot read "${file.pathname}"`, { cause });
+  }
+}
+
+/** What `new Worker(…, { type: "module" })` takes to start the loop's thread. */
+export function workerUrl(): URL {
+  return new URL(`src/binding/worker.${embedded ? "js" : "ts"}`, root);
+}

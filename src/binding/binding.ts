@@ -1,0 +1,106 @@
+/**
+ * One guest network: start, ask, stop.
+ *
+ * `startBinding` opens the tap (in the guest's namespace) on the main thread and starts a worker
+ * that owns everything else. The promise `ended` settles once: resolved after `stop`, rejected when
+ * the worker fails or the link goes away.
+ */
+import { randomBytes } from "node:crypto";
+import { workerUrl } from "../assets.ts";
+import type { AttachOptions } from "../config/config.ts";
+import { EventFd } from "../sys/fd.ts";
+import { type Libc, loadLibc } from "../sys/libc.ts";
+import type { InterfaceSetup } from "../sys/netconfig.ts";
+import { openTapInNamespace } from "../sys/netns.ts";
+import { OFFLOADS_ALL } from "../sys/tun.ts";
+import { COMMAND_STATS, COMMAND_STOP, MAILBOX_SIZE, Mailbox } from "./mailbox.ts";
+import type { WorkerMessage, WorkerStart } from "./worker.ts";
+
+export interface Binding {
+  /** Settles when frames flow. */
+  readonly ready: Promise<void>;
+  /** Settles when it is all over. */
+  readonly ended: Promise<void>;
+  /** Counters, as the worker last published them; `refresh` asks for newer ones. */
+  readonly counters: Mailbox;
+  refresh(): void;
+  /** Ends it: sockets closed, tap gone. Idempotent. */
+  stop(): void;
+}
+
+const SEED_SIZE = 32;
+
+function setupOf(options: AttachOptions): InterfaceSetup {
+  if (!options.configure) return {};
+  return {
+    mtu: options.mtu,
+    address: options.subnet.guest,
+    prefixLength: options.subnet.prefixLength,
+    up: true,
+    gateway: options.subnet.gateway,
+    loopback: true,
+  };
+}
+
+/**
+ * @param helper command that runs the tap helper in another user namespace
+ * @throws SystemError when the tap cannot be had
+ */
+export async function startBinding(
+  options: AttachOptions,
+  helper: readonly string[],
+): Promise<Binding> {
+  const worker = new Worker(workerUrl(), { type: "module" });
+  try {
+    const sys = await loadLibc();
+    const tap = await openTapInNamespace(sys, {
+      ...(options.netns === undefined ? {} : { namespace: options.netns }),
+      tap: { name: options.tap, vnetHeader: options.vnet, offloads: options.vnet ? OFFLOADS_ALL : 0 },
+      setup: setupOf(options),
+      helper,
+    });
+    return bind(sys, worker, {
+      options,
+      tap,
+      seed: [...randomBytes(SEED_SIZE)],
+      mailbox: new SharedArrayBuffer(MAILBOX_SIZE),
+      controlFd: 0,
+    });
+  } catch (error) {
+    worker.terminate();
+    throw error;
+  }
+}
+
+function bind(sys: Libc, worker: Worker, start: WorkerStart): Binding {
+  const control = new EventFd(sys);
+  const counters = new Mailbox(start.mailbox);
+  const command = (number: number): void => {
+    counters.put(number);
+    control.signal();
+  };
+  const ready = Promise.withResolvers<void>();
+  const ended = Promise.withResolvers<void>();
+  const fail = (message: string): void => {
+    const error = new Error(message);
+    ready.reject(error);
+    ended.reject(error);
+  };
+  ready.promise.catch(() => {}); // whoever waits for `ended` hears of it there
+  worker.onmessage = (event: MessageEvent<WorkerMessage>) => {
+    const message = event.data;
+    if (message.kind === "ready") ready.resolve();
+    else if (message.kind === "stopped") ended.resolve();
+    else fail(message.message);
+    if (message.kind !== "ready") worker.terminate();
+  };
+  worker.onerror = (event: ErrorEvent) => fail(`The worker failed: ${event.message}`);
+  worker.postMessage({ ...start, controlFd: control.number });
+  return {
+    ready: ready.promise,
+    ended: ended.promise,
+    counters,
+    refresh: () => command(COMMAND_STATS),
+    stop: () => command(COMMAND_STOP),
+  };
+}

@@ -1,0 +1,88 @@
+/**
+ * `attach`: gives a network namespace (or whoever holds the tap) user-space networking until told to
+ * stop. Composition root of the data plane.
+ */
+import { fileURLToPath } from "node:url";
+import { type Binding, startBinding } from "../binding/binding.ts";
+import type { AttachOptions } from "../config/config.ts";
+import { DROP_NAMES, STAT_NAMES } from "../engine/stats.ts";
+import { formatIpv4 } from "../lib/addr.ts";
+import { type Logger, openLogger } from "../lib/log.ts";
+
+/** How main.ts is told to be the tap helper (see `src/sys/tap-helper.ts`). */
+export const TAP_HELPER_COMMAND = "internal-open-tap";
+
+/** This program again, in helper mode. From source the runtime needs to be told which file. */
+function helperCommand(): string[] {
+  const main = new URL("../main.ts", import.meta.url);
+  if (main.pathname.startsWith("/$bunfs/")) return [process.execPath, TAP_HELPER_COMMAND];
+  const run = "Deno" in globalThis ? ["run", "-A"] : [];
+  return [process.execPath, ...run, fileURLToPath(main), TAP_HELPER_COMMAND];
+}
+
+/** Runs until SIGTERM, SIGINT or failure; resolves to the exit code. */
+export async function attach(options: AttachOptions): Promise<number> {
+  const log = await openLogger({ level: options.logLevel, format: options.logFormat });
+  let binding: Binding;
+  try {
+    binding = await startBinding(options, helperCommand());
+  } catch (error) {
+    log.error({}, messageOf(error));
+    return 1;
+  }
+  const stop = (): void => binding.stop();
+  process.on("SIGTERM", stop);
+  process.on("SIGINT", stop);
+  process.on("SIGUSR1", () => {
+    binding.refresh();
+    setTimeout(() => logCounters(log, binding), COUNTERS_WAIT_MS);
+  });
+  binding.ready.then(
+    () => log.info(describe(options), "ready"),
+    () => {},
+  );
+  try {
+    await binding.ended;
+    log.debug(counted(binding), "stopped");
+    return 0;
+  } catch (error) {
+    log.error({}, messageOf(error));
+    return 1;
+  }
+}
+
+/** The worker answers between two turns of its loop, a millisecond away at most. */
+const COUNTERS_WAIT_MS = 20;
+
+function describe(options: AttachOptions): Record<string, string | number> {
+  const { subnet } = options;
+  return {
+    tap: options.tap,
+    ...(options.netns === undefined ? {} : { netns: options.netns }),
+    guest: `${formatIpv4(subnet.guest)}/${subnet.prefixLength}`,
+    gateway: formatIpv4(subnet.gateway),
+    dns: formatIpv4(subnet.dns),
+    mtu: options.mtu,
+    published: options.publish.length,
+  };
+}
+
+/** Counters that are not zero, by name. */
+function counted(binding: Binding): Record<string, number> {
+  const { counters } = binding;
+  const names = [...STAT_NAMES, ...DROP_NAMES.map((name) => `drop_${name}`)];
+  const found: Record<string, number> = { flows: counters.flows, chunks: counters.chunks };
+  names.forEach((name, index) => {
+    const value = counters.counter(index);
+    if (value > 0) found[name] = value;
+  });
+  return found;
+}
+
+function logCounters(log: Logger, binding: Binding): void {
+  log.info(counted(binding), "counters");
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,232 @@
+/**
+ * Every option that exists, once: the command line, the environment and the help are all made from
+ * these rows. A row only says how an option looks; how its text is read is in `src/config`.
+ *
+ * A new command is a new list here (shared rows are shared by reference) and an entry in `COMMANDS`
+ * of `options.ts`.
+ */
+import { DEFAULTS, LIMITS } from "../config/config.ts";
+import { PUBLISH_COUNT_MAX, PUBLISH_FORM } from "../config/forward.ts";
+import { NAMESERVER_COUNT_MAX, RESOLV_CONF_PATH } from "../config/resolv.ts";
+import { LOG_FORMATS, LOG_LEVELS } from "../lib/log.ts";
+
+/** How one option looks to the person who gives it. */
+export interface OptionRow {
+  /** Long name without dashes. A name that begins with `no-` is an ordinary flag here. */
+  readonly name: string;
+  /** What follows the name, as the help shows it; a flag has none. */
+  readonly argument?: string;
+  /** May be given several times; in the environment its values are separated by commas. */
+  readonly repeatable?: true;
+  readonly description: string;
+  /** Heading it stands under in the help. */
+  readonly group: string;
+}
+
+/** Name of the environment variable that stands in for an option. */
+export function environmentName(row: OptionRow): string {
+  return `SLIRP_${row.name.toUpperCase().replaceAll("-", "_")}`;
+}
+
+function range(bounds: readonly [number, number], fallback: number): string {
+  return `${bounds[0]} to ${bounds[1]} (default ${fallback})`;
+}
+
+const KEEPALIVE_RANGE = range(LIMITS.keepaliveSeconds, DEFAULTS.keepaliveSeconds);
+
+const LINK = "Link:";
+const NETWORK = "Guest network:";
+const HOST = "Host side:";
+const RUN = "Running:";
+const LIMIT = "Limits:";
+
+const LINK_ROWS: readonly OptionRow[] = [
+  {
+    name: "tap",
+    argument: "NAME",
+    description: "tap interface, made if it does not exist (required)",
+    group: LINK,
+  },
+  {
+    name: "netns",
+    argument: "PATH|PID",
+    description: "network namespace the tap is in, by file or by a process in it (default: own)",
+    group: LINK,
+  },
+  {
+    name: "configure",
+    description: "bring the tap up in that namespace with the guest's address and default route",
+    group: LINK,
+  },
+  {
+    name: "no-vnet",
+    description: "do without the virtio-net header and its offloads",
+    group: LINK,
+  },
+];
+
+const NETWORK_ROWS: readonly OptionRow[] = [
+  {
+    name: "cidr",
+    argument: "A.B.C.D/N",
+    description:
+      "guest network, /8 to /29: gateway is its address + 2, DNS + 3, guest + 15 " +
+      `(+ 4 in /28 and /29) (default ${DEFAULTS.cidr})`,
+    group: NETWORK,
+  },
+  {
+    name: "mtu",
+    argument: "N",
+    description: `octets of an IP packet, ${range(LIMITS.mtu, DEFAULTS.mtu)}`,
+    group: NETWORK,
+  },
+  {
+    name: "mac",
+    argument: "ADDR",
+    description: "MAC of the gateway (default 52:55 and its IPv4 address, 52:55:0a:00:02:02)",
+    group: NETWORK,
+  },
+  {
+    name: "hostname",
+    argument: "NAME",
+    description: "host name the guest gets by DHCP",
+    group: NETWORK,
+  },
+  {
+    name: "dns",
+    argument: "ADDR",
+    repeatable: true,
+    description:
+      `resolver behind the guest's DNS address, up to ${NAMESERVER_COUNT_MAX} times ` +
+      `(default: those of ${RESOLV_CONF_PATH})`,
+    group: NETWORK,
+  },
+  {
+    name: "search",
+    argument: "DOMAIN",
+    repeatable: true,
+    description: `search domain the guest gets by DHCP (default: those of ${RESOLV_CONF_PATH})`,
+    group: NETWORK,
+  },
+];
+
+const HOST_ROWS: readonly OptionRow[] = [
+  {
+    name: "publish",
+    argument: "RULE",
+    repeatable: true,
+    description:
+      `lead host ports to the guest: ${PUBLISH_FORM}; a range goes to as many guest ports from ` +
+      "GUESTPORT on; tcp and all host addresses unless said; " +
+      `at most ${PUBLISH_COUNT_MAX} ports in all (default: none)`,
+    group: HOST,
+  },
+  {
+    name: "host-loopback",
+    description: "let the guest reach the host's 127.0.0.1 at the gateway address",
+    group: HOST,
+  },
+  {
+    name: "strict-filter",
+    description: "take UDP from outside only from addresses the guest has sent to",
+    group: HOST,
+  },
+];
+
+const LIMIT_ROWS: readonly OptionRow[] = [
+  {
+    name: "flows-max",
+    argument: "N",
+    description: `flows at once, ${range(LIMITS.flowsMax, DEFAULTS.flowsMax)}`,
+    group: LIMIT,
+  },
+  {
+    name: "buffer-mib",
+    argument: "N",
+    description: `payload memory in MiB, ${range(LIMITS.bufferMib, DEFAULTS.bufferMib)}`,
+    group: LIMIT,
+  },
+  {
+    name: "udp-timeout",
+    argument: "SECONDS",
+    description:
+      "idle time that ends a UDP flow, " +
+      range(LIMITS.udpTimeoutSeconds, DEFAULTS.udpTimeoutSeconds),
+    group: LIMIT,
+  },
+  {
+    name: "keepalive",
+    argument: "SECONDS",
+    description: `TCP keepalive, 0 for none or ${KEEPALIVE_RANGE}`,
+    group: LIMIT,
+  },
+];
+
+const RUN_ROWS: readonly OptionRow[] = [
+  {
+    name: "ready-fd",
+    argument: "N",
+    description: "file descriptor that gets one byte when ready",
+    group: RUN,
+  },
+  {
+    name: "pcap",
+    argument: "FILE",
+    description: "write every frame to a capture file",
+    group: RUN,
+  },
+  {
+    name: "log-level",
+    argument: LOG_LEVELS.join("|"),
+    description: `least level that is logged (default ${DEFAULTS.logLevel})`,
+    group: RUN,
+  },
+  {
+    name: "log-format",
+    argument: LOG_FORMATS.join("|"),
+    description: "form of the log on standard error (default pretty on a terminal, else json)",
+    group: RUN,
+  },
+  {
+    name: "seed",
+    argument: "HEX",
+    description: "64 hex digits that all identifiers derive from, for tests (default: random)",
+    group: RUN,
+  },
+];
+
+/** Options of every command that runs a guest network. */
+export const COMMON_ROWS: readonly OptionRow[] = [
+  ...NETWORK_ROWS,
+  ...HOST_ROWS,
+  ...LIMIT_ROWS,
+  ...RUN_ROWS,
+];
+
+export const ATTACH_ROWS: readonly OptionRow[] = [...LINK_ROWS, ...COMMON_ROWS];
+
+/** What stands below the options of `attach`. */
+export const ATTACH_EPILOGUE = `
+Environment:
+  Every option is also a variable: --udp-timeout is SLIRP_UDP_TIMEOUT. An argument wins over its
+  variable, an empty variable counts as absent. Flags take 1 or 0, options that may be repeated
+  take several values separated by commas: SLIRP_PUBLISH=8080:80,5353:53/udp
+
+Examples:
+  A namespace by name, with the DNS address for the programs in it:
+    ip netns add blue
+    mkdir -p /etc/netns/blue && echo nameserver 10.0.2.3 >/etc/netns/blue/resolv.conf
+    slirp-binding attach --tap tap0 --netns /run/netns/blue --configure
+
+  Coming from slirp4netns:
+    slirp4netns --configure --mtu=65520 --disable-host-loopback --ready-fd=3 PID tap0
+    slirp-binding attach --tap tap0 --netns PID --configure --ready-fd 3
+      (the host's loopback is out of reach unless --host-loopback, --cidr is the same,
+      and add_hostfwd of the API socket is --publish)
+
+  Coming from pasta:
+    pasta --config-net --tcp-ports 8080:80 --udp-ports 5353:53 --netns /run/netns/blue
+    slirp-binding attach --tap tap0 --netns /run/netns/blue --configure \\
+      --publish 8080:80 --publish 5353:53/udp
+      (--map-host-loopback is --host-loopback, --dns-forward is always on at the DNS address,
+      and the guest has the addresses of --cidr, not the host's)`;

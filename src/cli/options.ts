@@ -1,0 +1,192 @@
+/**
+ * The command line: arguments and environment in, one `Command` out. Nothing is printed and nothing
+ * ends here; `main` does both. Commander reads the arguments, `options-table.ts` says which exist,
+ * and `src/config` reads their text.
+ */
+import { isatty } from "node:tty";
+import { CommanderError, Option, Command as Parser } from "commander";
+import { type AttachOptions, readAttachOptions } from "../config/config.ts";
+import { ConfigError, quote } from "../config/errors.ts";
+import { invalid, type Setting, type Settings } from "../config/settings.ts";
+import { escapeControls } from "../lib/log.ts";
+import { ATTACH_EPILOGUE, ATTACH_ROWS, environmentName, type OptionRow } from "./options-table.ts";
+
+/** What to do. `text` ends with a line end; `message` is one line without. */
+export type Command =
+  | { readonly kind: "attach"; readonly options: AttachOptions }
+  | { readonly kind: "help"; readonly text: string }
+  | { readonly kind: "version" }
+  | { readonly kind: "error"; readonly message: string };
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+interface CommandEntry {
+  readonly name: string;
+  readonly summary: string;
+  readonly description: string;
+  readonly rows: readonly OptionRow[];
+  readonly epilogue: string;
+  /** Throws `ConfigError`. */
+  readonly read: (settings: Settings, isTerminal: boolean) => Command;
+}
+
+const PROGRAM = "slirp-binding";
+const HELP_WIDTH = 100;
+const STDERR_FD = 2;
+
+const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: "attach",
+    summary: "give a network namespace user-space network connectivity through a tap",
+    description:
+      "Gives a network namespace user-space network connectivity: every frame sent to the tap " +
+      "is answered here or carried on by ordinary sockets of this process, without privileges " +
+      "on the host. Runs until SIGTERM or SIGINT.",
+    rows: ATTACH_ROWS,
+    epilogue: ATTACH_EPILOGUE,
+    read: (settings, isTerminal) => ({
+      kind: "attach",
+      options: readAttachOptions(settings, isTerminal),
+    }),
+  },
+];
+
+const PROGRAM_EPILOGUE = `
+Examples:
+  ${PROGRAM} attach --tap tap0 --netns /run/netns/blue --configure
+  ${PROGRAM} attach --tap tap0 --netns 4711 --configure --publish 8080:80
+  ${PROGRAM} attach --help`;
+
+/**
+ * Reads a command line.
+ *
+ * @param argv arguments after the program's name
+ * @param env the environment; only `SLIRP_…` variables of the command's options are looked at
+ * @param isTerminal whether the log goes to a terminal; by default whether standard error is one
+ */
+export function parseCommandLine(
+  argv: readonly string[],
+  env: Environment,
+  isTerminal: boolean = isatty(STDERR_FD),
+): Command {
+  let helpText = "";
+  let chosen: { entry: CommandEntry; parser: Parser } | undefined;
+  const program = createProgram((text) => {
+    helpText += text;
+  });
+  for (const entry of COMMANDS) {
+    const parser = addCommand(program, entry);
+    parser.action(() => {
+      chosen = { entry, parser };
+    });
+  }
+  try {
+    program.parse(argv, { from: "user" });
+    if (chosen === undefined) return chooseCommand();
+    const { entry, parser } = chosen;
+    return entry.read(collectSettings(entry.rows, parser, env), isTerminal);
+  } catch (error) {
+    if (error instanceof CommanderError) return commandOf(error, helpText);
+    if (error instanceof ConfigError) return { kind: "error", message: error.message };
+    throw error;
+  }
+}
+
+function createProgram(writeOut: (text: string) => void): Parser {
+  const program = new Parser(PROGRAM);
+  // First of all: commands made later take these over.
+  program.exitOverride().configureOutput({
+    writeOut,
+    writeErr: () => {},
+    getOutHelpWidth: () => HELP_WIDTH,
+    getErrHelpWidth: () => HELP_WIDTH,
+    getOutHasColors: () => false,
+    getErrHasColors: () => false,
+  });
+  return program
+    .description("User-space networking for virtual machines and network namespaces.")
+    .usage("COMMAND [OPTIONS]")
+    .configureHelp({ subcommandTerm: (command) => command.name() })
+    .version("", "-V, --version", "print the version")
+    .helpOption("-h, --help", "print this help")
+    .helpCommand("help [COMMAND]", "print the help of a command")
+    .addHelpText("after", PROGRAM_EPILOGUE);
+}
+
+function addCommand(program: Parser, entry: CommandEntry): Parser {
+  const parser = program
+    .command(entry.name)
+    .summary(entry.summary)
+    .description(entry.description)
+    .usage("[OPTIONS]")
+    .helpOption("-h, --help", "print this help")
+    .allowExcessArguments(false)
+    .addHelpText("after", entry.epilogue);
+  for (const row of entry.rows) {
+    const argument = row.argument === undefined ? "" : ` <${row.argument}>`;
+    const option = new Option(`--${row.name}${argument}`, row.description).helpGroup(row.group);
+    if (row.argument !== undefined) option.argParser(collectValue);
+    parser.addOption(option);
+  }
+  return parser;
+}
+
+/** Keeps every value; whether the last or all of them count is the reader's business. */
+function collectValue(text: string, previous: readonly string[] | undefined): readonly string[] {
+  return [...(previous ?? []), text];
+}
+
+/** Joins command line and environment: an argument wins over the variable of the same option. */
+function collectSettings(
+  rows: readonly OptionRow[],
+  parser: Parser,
+  env: Environment,
+): Map<string, Setting> {
+  const settings = new Map<string, Setting>();
+  for (const row of rows) {
+    const setting = fromArguments(row, parser) ?? fromEnvironment(row, env);
+    if (setting !== undefined) settings.set(row.name, setting);
+  }
+  return settings;
+}
+
+function fromArguments(row: OptionRow, parser: Parser): Setting | undefined {
+  const option = parser.options.find((candidate) => candidate.long === `--${row.name}`);
+  const attribute = option?.attributeName() ?? row.name;
+  if (parser.getOptionValueSource(attribute) !== "cli") return undefined;
+  const value: unknown = parser.getOptionValue(attribute);
+  return { values: Array.isArray(value) ? value.map(String) : ["true"], origin: `--${row.name}` };
+}
+
+function fromEnvironment(row: OptionRow, env: Environment): Setting | undefined {
+  const origin = environmentName(row);
+  const text = env[origin];
+  if (text === undefined || text === "") return undefined;
+  if (row.argument === undefined) {
+    return { values: [parseSwitch(origin, text) ? "true" : "false"], origin };
+  }
+  if (row.repeatable !== true) return { values: [text], origin };
+  const values = text.split(",").map((value) => value.trim());
+  return { values: values.filter((value) => value !== ""), origin };
+}
+
+function parseSwitch(origin: string, text: string): boolean {
+  if (/^(1|true|yes|on)$/i.test(text)) return true;
+  if (/^(0|false|no|off)$/i.test(text)) return false;
+  throw invalid(origin, text, 'wanted "1" or "0"');
+}
+
+/** Commander tells by an exception how parsing ended, well or not. */
+function commandOf(error: CommanderError, helpText: string): Command {
+  if (error.code === "commander.version") return { kind: "version" };
+  if (error.code === "commander.helpDisplayed" || error.code === "commander.help") {
+    return error.exitCode === 0 ? { kind: "help", text: helpText } : chooseCommand();
+  }
+  const text = error.message.replace(/^error: |\.$/g, "").replace(/\s+/g, " ");
+  return { kind: "error", message: `read arguments: ${escapeControls(text)}` };
+}
+
+function chooseCommand(): Command {
+  const names = COMMANDS.map((entry) => quote(entry.name)).join(", ");
+  return { kind: "error", message: `choose a command: ${names}, or see "${PROGRAM} --help"` };
+}

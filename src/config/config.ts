@@ -1,0 +1,226 @@
+/**
+ * What `attach` was asked to do: environment and arguments read into one frozen, validated value.
+ * Whoever holds an `AttachOptions` need not check anything in it again.
+ */
+import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from "../lib/log.ts";
+import { type MacOctets, readDomain, readHostName, readIpv4, readMac } from "./address.ts";
+import { buildDhcpOptions } from "./dhcp-options.ts";
+import { ConfigError, quote } from "./errors.ts";
+import { checkPublishRules, type PublishRule, parsePublish } from "./forward.ts";
+import { NAMESERVER_COUNT_MAX } from "./resolv.ts";
+import { integerBetween, oneOf, readFlag, readMany, readOne, type Settings } from "./settings.ts";
+import { defaultGatewayMac, parseSubnet, SUBNET_DEFAULT, type Subnet } from "./subnet.ts";
+
+/** Options of `attach`, deep-frozen. Addresses are numbers in host order unless said otherwise. */
+export interface AttachOptions {
+  /** Name of the tap interface, 1 to 15 characters. */
+  readonly tap: string;
+  /**
+   * Namespace the tap is in, by the id of a process in it or by a file such as `/run/netns/NAME`;
+   * undefined = the program's own.
+   */
+  readonly netns: number | string | undefined;
+  /** Set address, route and link state of the tap for the guest's side. Only with `netns`. */
+  readonly configure: boolean;
+  readonly subnet: Subnet;
+  /** Octets of an IP packet, 576 to 65520. */
+  readonly mtu: number;
+  /** One entry per host port, at most 4096, no two for the same socket. */
+  readonly publish: readonly PublishRule[];
+  /** The gateway address reaches the host's 127.0.0.1. */
+  readonly hostLoopback: boolean;
+  /** Resolvers in place of resolv.conf's, dotted quads, at most 3; empty = use resolv.conf. */
+  readonly dns: readonly string[];
+  /** Search list in place of resolv.conf's; empty = use resolv.conf. */
+  readonly search: readonly string[];
+  /** Host name the guest gets by DHCP. */
+  readonly hostname: string | undefined;
+  /** File the frames are written to, pcap format. */
+  readonly pcap: string | undefined;
+  /** File descriptor that gets one byte when ready. */
+  readonly readyFd: number | undefined;
+  readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
+  /** Flows of all kinds at once, 256 to 65536. */
+  readonly flowsMax: number;
+  /** Payload memory of all flows together, MiB, 4 to 64. */
+  readonly bufferMib: number;
+  /** Idle time after which a UDP flow ends, seconds, at least 120 (RFC 4787 REQ-5). */
+  readonly udpTimeoutSeconds: number;
+  /** UDP from addresses the guest has not sent to is dropped (RFC 4787 REQ-8). */
+  readonly strictFilter: boolean;
+  /** Keepalive interval of TCP connections, seconds; 0 = off, else at least 30. */
+  readonly keepaliveSeconds: number;
+  /** Use the virtio-net header and its offloads on the tap. */
+  readonly vnet: boolean;
+  /** 32 octets that all identifiers derive from; undefined = the caller takes random ones. */
+  readonly seed: readonly number[] | undefined;
+  /** MAC address of gateway and DNS. */
+  readonly gatewayMac: MacOctets;
+}
+
+/** Values that options have when nobody gives them, as text for the help and for reading. */
+export const DEFAULTS = Object.freeze({
+  cidr: SUBNET_DEFAULT,
+  mtu: 65520,
+  logLevel: "info",
+  flowsMax: 16384,
+  bufferMib: 16,
+  udpTimeoutSeconds: 300,
+  keepaliveSeconds: 0,
+} as const);
+
+/** Bounds of numeric options, both included. */
+export const LIMITS = Object.freeze({
+  mtu: [576, 65520],
+  flowsMax: [256, 65536],
+  bufferMib: [4, 64],
+  udpTimeoutSeconds: [120, 86400],
+  keepaliveSeconds: [30, 32767],
+} as const);
+
+/** PID_MAX_LIMIT of a 64-bit kernel. */
+const PID_MAX = 4194304;
+/** The kernel's default ceiling of file descriptor numbers (fs.nr_open). */
+const FD_MAX = 1048575;
+const INTERFACE_NAME_SIZE_MAX = 15;
+
+/**
+ * Reads the settings of `attach`. `isTerminal` says whether the log goes to a terminal, which then
+ * gets the pretty format unless asked otherwise. Throws `ConfigError`.
+ */
+export function readAttachOptions(settings: Settings, isTerminal: boolean): AttachOptions {
+  const tap = readOne(settings, "tap", undefined, parseInterfaceName);
+  if (tap === undefined) throw new ConfigError('name the tap interface with "--tap NAME"');
+  const netns = readOne(settings, "netns", undefined, parseNetns);
+  const configure = readFlag(settings, "configure");
+  if (configure && netns === undefined) {
+    // It would change the very routes that our own sockets use.
+    throw new ConfigError('add "--netns" to "--configure": our own namespace is left as it is');
+  }
+  const subnet = readOne(settings, "cidr", parseSubnet(DEFAULTS.cidr), parseSubnet);
+  const publish = readMany(settings, "publish", parsePublish).flat();
+  checkPublishRules(publish);
+  const dns = readMany(settings, "dns", parseResolver);
+  if (dns.length > NAMESERVER_COUNT_MAX) {
+    throw new ConfigError(`give at most ${NAMESERVER_COUNT_MAX} resolvers, not ${dns.length}`);
+  }
+  const hostname = readOne(settings, "hostname", undefined, parseHostname);
+  const search = readMany(settings, "search", parseSearch);
+  buildDhcpOptions({ hostName: hostname, search });
+  return deepFreeze({
+    tap,
+    netns,
+    configure,
+    subnet,
+    mtu: readOne(settings, "mtu", DEFAULTS.mtu, integerBetween(...LIMITS.mtu)),
+    publish,
+    hostLoopback: readFlag(settings, "host-loopback"),
+    dns,
+    search,
+    hostname,
+    pcap: readOne(settings, "pcap", undefined, parsePath),
+    readyFd: readOne(settings, "ready-fd", undefined, integerBetween(0, FD_MAX)),
+    logLevel: readOne(settings, "log-level", DEFAULTS.logLevel, oneOf(LOG_LEVELS)),
+    logFormat: readOne(settings, "log-format", isTerminal ? "pretty" : "json", oneOf(LOG_FORMATS)),
+    ...readLimits(settings),
+    strictFilter: readFlag(settings, "strict-filter"),
+    vnet: !readFlag(settings, "no-vnet"),
+    seed: readOne(settings, "seed", undefined, parseSeed),
+    gatewayMac: readOne(settings, "mac", defaultGatewayMac(subnet.gateway), parseGatewayMac),
+  });
+}
+
+type EngineLimits = Pick<
+  AttachOptions,
+  "flowsMax" | "bufferMib" | "udpTimeoutSeconds" | "keepaliveSeconds"
+>;
+
+function readLimits(settings: Settings): EngineLimits {
+  const integer = (name: string, fallback: number, bounds: readonly [number, number]): number =>
+    readOne(settings, name, fallback, integerBetween(...bounds));
+  return {
+    flowsMax: integer("flows-max", DEFAULTS.flowsMax, LIMITS.flowsMax),
+    bufferMib: integer("buffer-mib", DEFAULTS.bufferMib, LIMITS.bufferMib),
+    udpTimeoutSeconds: integer("udp-timeout", DEFAULTS.udpTimeoutSeconds, LIMITS.udpTimeoutSeconds),
+    keepaliveSeconds: readOne(settings, "keepalive", DEFAULTS.keepaliveSeconds, parseKeepalive),
+  };
+}
+
+/** The kernel's rules (no slash, colon or space; not a dot entry), less `%`, a pattern to it. */
+function parseInterfaceName(text: string): string {
+  const isName = /^[!-~]+$/.test(text) && !/[/:%]/.test(text) && text !== "." && text !== "..";
+  if (!isName || text.length > INTERFACE_NAME_SIZE_MAX) {
+    throw new ConfigError(
+      `wanted an interface name of 1 to ${INTERFACE_NAME_SIZE_MAX} characters without "/:%"`,
+    );
+  }
+  return text;
+}
+
+function parseNetns(text: string): number | string {
+  if (!/^[0-9]+$/.test(text)) return parsePath(text);
+  const pid = Number(text);
+  if (pid < 1 || pid > PID_MAX) {
+    throw new ConfigError(`wanted a process id from 1 to ${PID_MAX} or a path`);
+  }
+  return pid;
+}
+
+function parsePath(text: string): string {
+  if (text === "" || text.includes("\0")) throw new ConfigError("wanted a path");
+  return text;
+}
+
+function parseResolver(text: string): string {
+  const address = readIpv4(text);
+  const first = (address ?? 0) >>> 24;
+  if (address === undefined || first === 0 || first >= 224) {
+    throw new ConfigError("wanted the IPv4 address of a resolver");
+  }
+  return text; // strict reading leaves one way to write an address
+}
+
+function parseSearch(text: string): string {
+  const domain = readDomain(text);
+  if (domain === undefined) throw new ConfigError("wanted a DNS name");
+  return domain;
+}
+
+function parseHostname(text: string): string {
+  const name = readHostName(text);
+  if (name === undefined) {
+    throw new ConfigError("wanted a host name of letters, digits, hyphens and dots");
+  }
+  return name;
+}
+
+function parseKeepalive(text: string): number {
+  return text === "0" ? 0 : integerBetween(...LIMITS.keepaliveSeconds)(text);
+}
+
+function parseSeed(text: string): readonly number[] {
+  if (!/^[0-9a-f]{64}$/i.test(text)) throw new ConfigError("wanted 64 hex digits");
+  return (text.match(/../g) ?? []).map((octet) => Number.parseInt(octet, 16));
+}
+
+/** A MAC that frames can come from: one station's, not a group's, and not the unknown one. */
+function parseGatewayMac(text: string): MacOctets {
+  const mac = readMac(text);
+  if (mac === undefined) {
+    throw new ConfigError(`wanted six octets such as ${quote("52:55:0a:00:02:02")}`);
+  }
+  if ((mac[0] & 1) === 1 || mac.every((octet) => octet === 0)) {
+    throw new ConfigError("wanted a unicast MAC address");
+  }
+  return mac;
+}
+
+/** Freezes a value of plain objects and arrays all the way down. */
+function deepFreeze<T>(value: T): T {
+  if (typeof value === "object" && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    for (const part of Object.values(value)) deepFreeze(part);
+  }
+  return value;
+}

@@ -1,0 +1,125 @@
+/**
+ * resolv.conf: which resolvers and search list the host uses, read the way glibc reads it
+ * (resolv.conf(5)), and read again when the file changes.
+ *
+ * Rules: a comment starts with `;` or `#` in the first column; a keyword starts there too and ends
+ * at a space or tab; of several `domain` and `search` lines the last wins; unknown keywords are
+ * ignored. Unlike glibc, which keeps three name servers in all, three are kept of each family, as
+ * each family is used on its own. Nothing is made up: without a usable line the lists are empty,
+ * and the guest's questions are answered SERVFAIL.
+ *
+ * Nothing here watches or waits: the caller polls `readIfChanged`, which costs one `stat` while the
+ * file stays the same. The file belongs to the host, yet may be half written or absurd, so a bad
+ * one never throws.
+ */
+import { readFileSync, statSync } from "node:fs";
+import { isIpv6, readIpv4 } from "./address.ts";
+import { quote } from "./errors.ts";
+
+export const RESOLV_CONF_PATH = "/etc/resolv.conf";
+
+/** Name servers kept of each family (MAXNS of glibc, and the room the engine has). */
+export const NAMESERVER_COUNT_MAX = 3;
+
+/** Anything larger is not a resolv.conf. */
+const FILE_SIZE_MAX = 1 << 20;
+
+/** What a resolv.conf says, frozen. */
+export interface ResolvConf {
+  /** IPv4 addresses as dotted quads, at most three, in order. */
+  readonly nameservers: readonly string[];
+  /** IPv6 addresses, zone included, at most three, in order. */
+  readonly nameserversIpv6: readonly string[];
+  /** Domains as written; not yet validated. */
+  readonly search: readonly string[];
+  /** Words of all `options` lines, in order: `ndots:5`, `edns0`. */
+  readonly options: readonly string[];
+  /** What was ignored and why, one line each, for the log. */
+  readonly warnings: readonly string[];
+}
+
+/** A state of the file. Two calls that return the same object saw the same file. */
+export interface ResolvSnapshot {
+  readonly conf: ResolvConf;
+  /** Changes when the file does: device, inode, modification time and size, or why it is unread. */
+  readonly stamp: string;
+}
+
+/** Reads the text of a resolv.conf. Never throws; what cannot be used is told in `warnings`. */
+export function parseResolvConf(text: string): ResolvConf {
+  const nameservers: string[] = [];
+  const nameserversIpv6: string[] = [];
+  const options: string[] = [];
+  const warnings: string[] = [];
+  let search: readonly string[] = [];
+  for (const line of text.split("\n")) {
+    const match = /^(nameserver|domain|search|options)[ \t]+(.*)$/.exec(line.replace(/\r$/, ""));
+    const words = match?.[2]?.split(/[ \t]+/).filter((word) => word !== "") ?? [];
+    const value = match?.[1] === "nameserver" ? words[0]?.split(/[;#]/)[0] : words[0];
+    if (value === undefined || value === "") continue;
+    switch (match?.[1]) {
+      case "nameserver":
+        if (readIpv4(value) !== undefined) nameservers.push(value);
+        else if (isIpv6(value)) nameserversIpv6.push(value);
+        else warnings.push(`ignore name server ${quote(value)}: not an IP address`);
+        break;
+      case "domain":
+        search = [value];
+        break;
+      case "search":
+        search = words;
+        break;
+      default:
+        options.push(...words);
+    }
+  }
+  for (const list of [nameservers, nameserversIpv6]) {
+    for (const surplus of list.splice(NAMESERVER_COUNT_MAX)) {
+      warnings.push(`ignore name server ${quote(surplus)}: only ${NAMESERVER_COUNT_MAX} are used`);
+    }
+  }
+  if (nameservers.length === 0) {
+    warnings.push("find no IPv4 name server: DNS questions of the guest are answered SERVFAIL");
+  }
+  return freezeConf({ nameservers, nameserversIpv6, search, options, warnings });
+}
+
+/**
+ * The present state of the file at `path`: `last` itself when nothing changed since, so that `===`
+ * tells. Links are followed, hence a swapped link (a Kubernetes volume update) counts as a change.
+ * A missing or unreadable file is a state too, with empty lists and a warning.
+ */
+export function readIfChanged(path: string, last?: ResolvSnapshot): ResolvSnapshot {
+  let stamp: string;
+  let text: string;
+  try {
+    const stat = statSync(path, { bigint: true });
+    stamp = `${stat.dev}:${stat.ino}:${stat.mtimeNs}:${stat.size}`;
+    if (last?.stamp === stamp) return last;
+    // Reading a pipe or device could block for ever.
+    if (!stat.isFile()) return unread(path, stamp, "not a regular file");
+    if (stat.size > FILE_SIZE_MAX) return unread(path, stamp, "larger than 1 MiB");
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? String(error.code) : String(error);
+    return last?.stamp === code ? last : unread(path, code, code);
+  }
+  return Object.freeze({ conf: parseResolvConf(text), stamp });
+}
+
+function unread(path: string, stamp: string, reason: string): ResolvSnapshot {
+  const warning = `read ${quote(path)}: ${reason}, DNS questions are answered SERVFAIL`;
+  const conf = freezeConf({
+    nameservers: [],
+    nameserversIpv6: [],
+    search: [],
+    options: [],
+    warnings: [warning],
+  });
+  return Object.freeze({ conf, stamp });
+}
+
+function freezeConf(conf: ResolvConf): ResolvConf {
+  for (const list of Object.values(conf)) Object.freeze(list);
+  return Object.freeze(conf);
+}

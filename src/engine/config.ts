@@ -1,0 +1,190 @@
+/**
+ * The engine's configuration record: from `AttachOptions` and what was found out at start to the
+ * octets that `init` reads. Field by field as in `wasm/abi.ts`; the address of engine memory in the
+ * host process (CONFIG_HOST_BASE_*) is left to whoever maps that memory.
+ */
+import * as abi from "../../wasm/abi.ts";
+import { readIpv4 } from "../config/address.ts";
+import type { AttachOptions } from "../config/config.ts";
+import { buildDhcpOptions, fitSearchList } from "../config/dhcp-options.ts";
+import type { ResolvConf } from "../config/resolv.ts";
+
+/** Content of the record. Addresses in host order, octets as on the wire. */
+export interface EngineConfigValues {
+  readonly guestAddress: number;
+  readonly gatewayAddress: number;
+  readonly dnsAddress: number;
+  readonly prefixLength: number;
+  /** Octets of an IP packet. */
+  readonly mtu: number;
+  readonly hostLoopback: boolean;
+  /** Answer DHCP. */
+  readonly dhcp: boolean;
+  /** Forward the DNS address to the resolvers. */
+  readonly dns: boolean;
+  readonly strictFilter: boolean;
+  readonly flowsMax: number;
+  /** Payload chunks of `CHUNK_SIZE` octets. */
+  readonly chunksMax: number;
+  /** Octets of the virtio_net_hdr before each frame. */
+  readonly vnetSize: 0 | 10 | 12;
+  /** `LINK_*` bits. */
+  readonly linkFlags: number;
+  /** Frames the link queues from the guest towards us. */
+  readonly linkQueue: number;
+  readonly gatewayMac: ArrayLike<number>;
+  /** Six octets; all zero when the guest's MAC is not known in advance. */
+  readonly guestMac: ArrayLike<number>;
+  /** 32 octets. */
+  readonly seed: ArrayLike<number>;
+  readonly leaseSeconds: number;
+  readonly udpTimeoutSeconds: number;
+  readonly tcpIdleSeconds: number;
+  /** 0 = off. */
+  readonly keepaliveSeconds: number;
+  /** At most `RESOLVER_COUNT`. */
+  readonly resolvers: readonly number[];
+  /** Option TLVs, at most `DHCP_OPTIONS_SIZE` octets. */
+  readonly dhcpOptions: Uint8Array;
+  /** DHCP's siaddr, the next server to boot from; 0 = none. */
+  readonly dhcpServerAddress: number;
+}
+
+/** What the options cannot say: found out while starting. */
+export interface EngineSurroundings {
+  /** 32 random octets, unless the options bring their own. */
+  readonly seed: ArrayLike<number>;
+  /** The host's resolv.conf, for what the options do not override. */
+  readonly resolvConf: Pick<ResolvConf, "nameservers" | "search">;
+  readonly vnetSize: 0 | 10 | 12;
+  readonly linkFlags: number;
+  readonly linkQueue: number;
+}
+
+const MIB = 1 << 20;
+const MAC_SIZE = 6;
+const SEED_SIZE = 32;
+/** One day: the address never changes hands, so renewals are only traffic. */
+const LEASE_SECONDS = 86_400;
+/** Two hours and four minutes, the least RFC 5382 REQ-5 allows. */
+const TCP_IDLE_SECONDS = 7440;
+
+/** Works out the record's content. */
+export function engineConfigValues(
+  options: AttachOptions,
+  surroundings: EngineSurroundings,
+): EngineConfigValues {
+  const { resolvConf } = surroundings;
+  const named = { hostName: options.hostname };
+  // The user's own search list was checked to fit; the host's is sent as far as it does.
+  const search =
+    options.search.length > 0 ? options.search : fitSearchList(named, resolvConf.search);
+  return {
+    guestAddress: options.subnet.guest,
+    gatewayAddress: options.subnet.gateway,
+    dnsAddress: options.subnet.dns,
+    prefixLength: options.subnet.prefixLength,
+    mtu: options.mtu,
+    hostLoopback: options.hostLoopback,
+    dhcp: true,
+    dns: true,
+    strictFilter: options.strictFilter,
+    flowsMax: options.flowsMax,
+    chunksMax: (options.bufferMib * MIB) / abi.CHUNK_SIZE,
+    vnetSize: surroundings.vnetSize,
+    linkFlags: surroundings.linkFlags,
+    linkQueue: surroundings.linkQueue,
+    gatewayMac: options.gatewayMac,
+    guestMac: new Uint8Array(MAC_SIZE),
+    seed: options.seed ?? surroundings.seed,
+    leaseSeconds: LEASE_SECONDS,
+    udpTimeoutSeconds: options.udpTimeoutSeconds,
+    tcpIdleSeconds: TCP_IDLE_SECONDS,
+    keepaliveSeconds: options.keepaliveSeconds,
+    resolvers: resolverAddresses(options, resolvConf),
+    dhcpOptions: buildDhcpOptions({ ...named, search }),
+    dhcpServerAddress: 0,
+  };
+}
+
+/** The resolvers behind the DNS address: the options' if there are any, else resolv.conf's. */
+export function resolverAddresses(
+  options: Pick<AttachOptions, "dns">,
+  resolvConf: Pick<ResolvConf, "nameservers">,
+): number[] {
+  const texts = options.dns.length > 0 ? options.dns : resolvConf.nameservers;
+  return texts.flatMap((text) => readIpv4(text) ?? []).slice(0, abi.RESOLVER_COUNT);
+}
+
+/**
+ * Writes the record at `base`. Throws `RangeError`, before anything is written, when a value cannot
+ * be held by its field or is more than the engine has room for.
+ */
+export function encodeEngineConfig(view: DataView, base: number, values: EngineConfigValues): void {
+  checkValues(values);
+  const word = (offset: number, value: number): void => view.setUint32(base + offset, value, true);
+  const octets = (offset: number, source: ArrayLike<number>): void => {
+    new Uint8Array(view.buffer, view.byteOffset + base + offset, source.length).set(source);
+  };
+  word(abi.CONFIG_GUEST_ADDRESS_OFFSET, values.guestAddress);
+  word(abi.CONFIG_GATEWAY_ADDRESS_OFFSET, values.gatewayAddress);
+  word(abi.CONFIG_DNS_ADDRESS_OFFSET, values.dnsAddress);
+  word(abi.CONFIG_PREFIX_LENGTH_OFFSET, values.prefixLength);
+  word(abi.CONFIG_MTU_OFFSET, values.mtu);
+  word(abi.CONFIG_FLAGS_OFFSET, flagBits(values));
+  word(abi.CONFIG_FLOWS_MAX_OFFSET, values.flowsMax);
+  word(abi.CONFIG_CHUNKS_MAX_OFFSET, values.chunksMax);
+  word(abi.CONFIG_VNET_SIZE_OFFSET, values.vnetSize);
+  word(abi.CONFIG_LINK_FLAGS_OFFSET, values.linkFlags);
+  word(abi.CONFIG_LINK_QUEUE_OFFSET, values.linkQueue);
+  octets(abi.CONFIG_GATEWAY_MAC_OFFSET, values.gatewayMac);
+  octets(abi.CONFIG_GUEST_MAC_OFFSET, values.guestMac);
+  octets(abi.CONFIG_SEED_OFFSET, values.seed);
+  word(abi.CONFIG_LEASE_SECONDS_OFFSET, values.leaseSeconds);
+  word(abi.CONFIG_UDP_TIMEOUT_SECONDS_OFFSET, values.udpTimeoutSeconds);
+  word(abi.CONFIG_TCP_IDLE_SECONDS_OFFSET, values.tcpIdleSeconds);
+  word(abi.CONFIG_KEEPALIVE_SECONDS_OFFSET, values.keepaliveSeconds);
+  encodeResolvers(view, base, values.resolvers);
+  word(abi.CONFIG_DHCP_OPTIONS_LENGTH_OFFSET, values.dhcpOptions.length);
+  word(abi.CONFIG_DHCP_SIADDR_OFFSET, values.dhcpServerAddress);
+  octets(abi.CONFIG_DHCP_OPTIONS_OFFSET, values.dhcpOptions);
+}
+
+/** Rewrites the resolvers in a record; allowed at any time between calls into the engine. */
+export function encodeResolvers(view: DataView, base: number, resolvers: readonly number[]): void {
+  checkRange("resolvers", resolvers.length, 0, abi.RESOLVER_COUNT);
+  view.setUint32(base + abi.CONFIG_RESOLVERS_COUNT_OFFSET, resolvers.length, true);
+  for (let index = 0; index < abi.RESOLVER_COUNT; index += 1) {
+    const offset = abi.CONFIG_RESOLVERS_OFFSET + index * Uint32Array.BYTES_PER_ELEMENT;
+    view.setUint32(base + offset, resolvers[index] ?? 0, true);
+  }
+}
+
+function flagBits(values: EngineConfigValues): number {
+  return (
+    (values.hostLoopback ? abi.CONFIG_FLAG_HOST_LOOPBACK : 0) |
+    (values.dhcp ? abi.CONFIG_FLAG_DHCP : 0) |
+    (values.strictFilter ? abi.CONFIG_FLAG_STRICT_FILTER : 0) |
+    (values.dns ? abi.CONFIG_FLAG_DNS : 0)
+  );
+}
+
+function checkValues(values: EngineConfigValues): void {
+  for (const [name, value] of Object.entries(values)) {
+    if (typeof value === "number") checkRange(name, value, 0, 0xffffffff);
+  }
+  checkRange("flowsMax", values.flowsMax, 1, abi.FLOW_CAPACITY_COUNT);
+  checkRange("chunksMax", values.chunksMax, 1, abi.CHUNK_CAPACITY_COUNT);
+  checkRange("prefixLength", values.prefixLength, 0, 32);
+  checkRange("gatewayMac octets", values.gatewayMac.length, MAC_SIZE, MAC_SIZE);
+  checkRange("guestMac octets", values.guestMac.length, MAC_SIZE, MAC_SIZE);
+  checkRange("seed octets", values.seed.length, SEED_SIZE, SEED_SIZE);
+  checkRange("resolvers", values.resolvers.length, 0, abi.RESOLVER_COUNT);
+  checkRange("dhcpOptions octets", values.dhcpOptions.length, 0, abi.DHCP_OPTIONS_SIZE);
+}
+
+function checkRange(name: string, value: number, min: number, max: number): void {
+  if (!Number.isInteger(value) || value < min || value > max) {
+    throw new RangeError(`set ${name} to an integer from ${min} to ${max}, not "${value}"`);
+  }
+}

@@ -1,0 +1,280 @@
+/**
+ * The engine as the rest of the program sees it: its calls, views over its memory, and what its
+ * control block says. Nothing here allocates except the methods marked cold.
+ *
+ * A host's turn, in this order:
+ *   1. `upstreamEvent` for every event of an upstream socket;
+ *   2. frames of the guest into the receive slots, their descriptors filled, `guestRx`;
+ *   3. `step`;
+ *   4. repeat: send the `txCount` frames to the guest and call `txDone`; stop when `opCount` is 0;
+ *      else carry out the operations from `opBase` on, write each result in place, `complete`.
+ * While `ready` holds there is work left and the next turn starts at once; else it may wait until
+ * `nextDeadline`. `guestRx` is only allowed when no operation and no frame is waiting and
+ * `mustFlush` does not hold: then 3 and 4 come first.
+ *
+ * Times are microseconds of any clock that never goes back, above 0. Addresses and ports are plain
+ * numbers in host order.
+ */
+import * as abi from "../../wasm/abi.ts";
+import { type EngineConfigValues, encodeEngineConfig, encodeResolvers } from "./config.ts";
+import { EngineError } from "./errors.ts";
+import type { EngineFunctions, EngineModule } from "./module.ts";
+
+/** Addresses of the first octet of each region. */
+export interface EngineBases {
+  readonly control: number;
+  readonly config: number;
+  readonly stats: number;
+  readonly rxDescriptors: number;
+  readonly rxBuffers: number;
+  readonly txRecords: number;
+  readonly txBuffers: number;
+  readonly ops: number;
+  readonly flows: number;
+  readonly chunks: number;
+  readonly scratch: number;
+}
+
+export type FlowKind = "tcp" | "udp" | "ping" | "dns";
+
+export type TcpStateName = (typeof TCP_STATE_NAMES)[number];
+
+/** States of RFC 9293 §3.3.2 by `STATE_*`; CONNECTING is ours, before SYN-RECEIVED. */
+export const TCP_STATE_NAMES = [
+  "CLOSED",
+  "CONNECTING",
+  "SYN_SENT",
+  "SYN_RECEIVED",
+  "ESTABLISHED",
+  "FIN_WAIT_1",
+  "FIN_WAIT_2",
+  "CLOSE_WAIT",
+  "CLOSING",
+  "LAST_ACK",
+  "TIME_WAIT",
+] as const;
+
+/** What is public of a flow, at the time of the call. */
+export interface FlowInfo {
+  readonly handle: number;
+  readonly kind: FlowKind;
+  /** Of TCP flows only. */
+  readonly state: TcpStateName | undefined;
+  readonly guestAddress: number;
+  readonly guestPort: number;
+  /** The far side as the guest sees it. */
+  readonly peerAddress: number;
+  readonly peerPort: number;
+  /** Where the host socket goes. */
+  readonly hostAddress: number;
+  readonly hostPort: number;
+  /** Octets of payload. */
+  readonly bytesToHost: number;
+  readonly bytesToGuest: number;
+}
+
+const KIND_NAMES: readonly (FlowKind | undefined)[] = [undefined, "tcp", "udp", "ping", "dns"];
+
+const OP_COUNT_WORD = abi.CONTROL_OP_COUNT_OFFSET >> 2;
+const OP_BASE_WORD = abi.CONTROL_OP_BASE_OFFSET >> 2;
+const TX_COUNT_WORD = abi.CONTROL_TX_COUNT_OFFSET >> 2;
+const FLOW_COUNT_WORD = abi.CONTROL_FLOW_COUNT_OFFSET >> 2;
+const CHUNK_COUNT_WORD = abi.CONTROL_CHUNK_COUNT_OFFSET >> 2;
+const READY_WORD = abi.CONTROL_READY_OFFSET >> 2;
+
+export class Engine {
+  /** The whole memory; it never grows, so the views stay valid for the engine's life. */
+  readonly octets: Uint8Array<ArrayBuffer>;
+  readonly view: DataView<ArrayBuffer>;
+  readonly words: Uint32Array<ArrayBuffer>;
+  readonly integers: Int32Array<ArrayBuffer>;
+  readonly bases: EngineBases;
+  readonly #functions: EngineFunctions;
+  readonly #control: Uint32Array;
+  #hostBase = 0n;
+  #config: EngineConfigValues | undefined;
+
+  constructor(module: EngineModule) {
+    const buffer = ownBuffer(module.memory);
+    this.octets = new Uint8Array(buffer);
+    this.view = new DataView(buffer);
+    this.words = new Uint32Array(buffer);
+    this.integers = new Int32Array(buffer);
+    const base = (region: number): number => module.regions[region]?.base ?? 0;
+    this.bases = {
+      control: base(abi.REGION_CONTROL),
+      config: base(abi.REGION_CONFIG),
+      stats: base(abi.REGION_STATS),
+      rxDescriptors: base(abi.REGION_RX_DESCRIPTORS),
+      rxBuffers: base(abi.REGION_RX_BUFFERS),
+      txRecords: base(abi.REGION_TX_RECORDS),
+      txBuffers: base(abi.REGION_TX_BUFFERS),
+      ops: base(abi.REGION_OPS),
+      flows: base(abi.REGION_FLOWS),
+      chunks: base(abi.REGION_CHUNKS),
+      scratch: base(abi.REGION_SCRATCH),
+    };
+    this.#functions = module.functions;
+    this.#control = new Uint32Array(buffer, this.bases.control, abi.CONTROL_SIZE >> 2);
+  }
+
+  /**
+   * Says where engine memory lies in the host process, so that iovecs and msghdrs carry addresses
+   * a system call can use. Without it they carry engine offsets. Only before `start`.
+   */
+  setHostBase(address: bigint): void {
+    if (this.#config !== undefined) {
+      throw new EngineError("START", "cannot move the memory of an engine that has started");
+    }
+    this.#hostBase = address;
+  }
+
+  /** Writes the configuration and starts. Cold. Throws `EngineError`, `RangeError`. */
+  start(config: EngineConfigValues): void {
+    if (this.#config !== undefined) {
+      throw new EngineError("START", "cannot start an engine twice");
+    }
+    const { view, bases } = this;
+    encodeEngineConfig(view, bases.config, config);
+    const low = Number(this.#hostBase & 0xffffffffn);
+    view.setUint32(bases.config + abi.CONFIG_HOST_BASE_LO_OFFSET, low, true);
+    const high = Number(this.#hostBase >> 32n);
+    view.setUint32(bases.config + abi.CONFIG_HOST_BASE_HI_OFFSET, high, true);
+    const result = this.#functions.init();
+    if (result !== 0) {
+      throw new EngineError("START", `cannot start the engine: init returned "${result}"`);
+    }
+    this.#config = config;
+  }
+
+  /** What the engine was started with. Throws `EngineError` before `start`. */
+  get config(): EngineConfigValues {
+    if (this.#config === undefined) throw new EngineError("START", "start the engine first");
+    return this.#config;
+  }
+
+  /** Replaces the resolvers behind the DNS address, at most `RESOLVER_COUNT`. Cold. */
+  setResolvers(addresses: readonly number[]): void {
+    encodeResolvers(this.view, this.bases.config, addresses);
+  }
+
+  // -------------------------------------------------------------- input
+
+  /** Takes the frames of the first `count` receive descriptors. */
+  guestRx(count: number, now: number): void {
+    this.#functions.guest_rx(count, now);
+  }
+
+  /** Takes the `EVENT_*` bits of an upstream socket; a stale handle is counted and ignored. */
+  upstreamEvent(handle: number, events: number, now: number): void {
+    this.#functions.upstream_event(handle, events, now);
+  }
+
+  /** Fires what is due, asks sockets for data, prepares frames and operations. */
+  step(now: number): void {
+    this.#functions.step(now);
+  }
+
+  /** All operations have been carried out and their results written. */
+  complete(now: number): void {
+    this.#functions.complete(now);
+  }
+
+  /** All frames for the guest have been taken or given up by the link. */
+  txDone(): void {
+    this.#functions.tx_done();
+  }
+
+  /**
+   * Opens a connection to the guest for a socket that the host has accepted. Returns the handle of
+   * its flow, or 0 when there is no room: then the host closes the socket.
+   */
+  inboundTcp(guestPort: number, peerAddress: number, peerPort: number, now: number): number {
+    return this.#functions.inbound_tcp(guestPort, peerAddress, peerPort, now) >>> 0;
+  }
+
+  /** Ties a bound host UDP socket to a guest port for good. Returns the flow's handle or 0. */
+  inboundUdp(guestPort: number, hostPort: number, now: number): number {
+    return this.#functions.inbound_udp(guestPort, hostPort, now) >>> 0;
+  }
+
+  // -------------------------------------------------------------- output
+
+  /** When `step` wants to be called next, microseconds; 0 = no deadline. Early, never late. */
+  nextDeadline(): number {
+    return this.#functions.next_deadline();
+  }
+
+  /** Operations that wait to be carried out. */
+  get opCount(): number {
+    return this.#control[OP_COUNT_WORD] ?? 0;
+  }
+
+  /** Address of the first of them. */
+  get opBase(): number {
+    return this.#control[OP_BASE_WORD] ?? 0;
+  }
+
+  /** Frames that wait for the guest. */
+  get txCount(): number {
+    return this.#control[TX_COUNT_WORD] ?? 0;
+  }
+
+  /** Work is left: start the next turn at once. */
+  get ready(): boolean {
+    return this.#control[READY_WORD] !== 0;
+  }
+
+  /** Rings were full: `step` again before `guestRx`. */
+  get mustFlush(): boolean {
+    return ((this.#control[READY_WORD] ?? 0) & abi.READY_FLUSH) !== 0;
+  }
+
+  /** Flows in use. */
+  get flowCount(): number {
+    return this.#control[FLOW_COUNT_WORD] ?? 0;
+  }
+
+  /** Payload chunks in use. */
+  get chunkCount(): number {
+    return this.#control[CHUNK_COUNT_WORD] ?? 0;
+  }
+
+  /** Every flow in use. Cold. */
+  flows(): FlowInfo[] {
+    const found: FlowInfo[] = [];
+    const { flowsMax } = this.config;
+    for (let slot = 0; slot < flowsMax && found.length < this.flowCount; slot += 1) {
+      const kind = KIND_NAMES[this.octets[this.bases.flows + slot * abi.FLOW_SIZE] ?? 0];
+      if (kind !== undefined) found.push(this.#flow(slot, kind));
+    }
+    return found;
+  }
+
+  #flow(slot: number, kind: FlowKind): FlowInfo {
+    const { view } = this;
+    const base = this.bases.flows + slot * abi.FLOW_SIZE;
+    const generation = view.getUint16(base + abi.FLOW_GENERATION_OFFSET, true);
+    return {
+      handle: generation * 2 ** abi.HANDLE_SLOT_BITS + slot,
+      kind,
+      state:
+        kind === "tcp" ? TCP_STATE_NAMES[view.getUint8(base + abi.FLOW_STATE_OFFSET)] : undefined,
+      guestAddress: view.getUint32(base + abi.FLOW_GUEST_ADDRESS_OFFSET, true),
+      guestPort: view.getUint16(base + abi.FLOW_GUEST_PORT_OFFSET, true),
+      peerAddress: view.getUint32(base + abi.FLOW_PEER_ADDRESS_OFFSET, true),
+      peerPort: view.getUint16(base + abi.FLOW_PEER_PORT_OFFSET, true),
+      hostAddress: view.getUint32(base + abi.FLOW_HOST_ADDRESS_OFFSET, true),
+      hostPort: view.getUint16(base + abi.FLOW_HOST_PORT_OFFSET, true),
+      bytesToHost: Number(view.getBigUint64(base + abi.FLOW_BYTES_TO_HOST_OFFSET, true)),
+      bytesToGuest: Number(view.getBigUint64(base + abi.FLOW_BYTES_TO_GUEST_OFFSET, true)),
+    };
+  }
+}
+
+/** Memory without `shared` has a plain buffer; the type does not say so. */
+function ownBuffer(memory: WebAssembly.Memory): ArrayBuffer {
+  const { buffer } = memory;
+  if (buffer instanceof ArrayBuffer) return buffer;
+  throw new EngineError("MEMORY", "refuse an engine with shared memory");
+}

@@ -1,0 +1,9 @@
+/**
+ * How much one turn may do, so that nobody waits long: neither the control channel for a busy link,
+ * nor one flow for another.
+ */
+
+/** Frames taken from the guest in a turn: what is taken is worked off before anything else is. */
+export const GUEST_BATCH = 32;
+/** Events looked at in a turn. */
+export const EVENT_BATCH = 256;

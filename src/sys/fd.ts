@@ -1,0 +1,80 @@
+/**
+ * Owned descriptors: closed exactly once, by `close` or by `using`.
+ */
+
+import { Block } from "./block.ts";
+import { check } from "./errno.ts";
+import type { Libc } from "./libc.ts";
+import { EFD_CLOEXEC, EFD_NONBLOCK, O_CLOEXEC } from "./linux.ts";
+
+/** A descriptor with one owner. A second close could hit a stranger that got the same number. */
+export class Fd {
+  readonly number: number;
+  private readonly sys: Libc;
+  private open = true;
+
+  constructor(sys: Libc, number: number) {
+    this.sys = sys;
+    this.number = number;
+  }
+
+  get isOpen(): boolean {
+    return this.open;
+  }
+
+  /** Idempotent. Errors are not reported: Linux has released the number even after EINTR. */
+  close(): void {
+    if (!this.open) return;
+    this.open = false;
+    this.sys.close(this.number);
+  }
+
+  /** Gives the descriptor away: the new owner closes it. */
+  release(): number {
+    this.open = false;
+    return this.number;
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+/**
+ * Opens a file.
+ * @throws SystemError
+ */
+export function openFile(sys: Libc, path: string, flags: number, mode = 0): Fd {
+  const name = Block.text(sys, path);
+  return new Fd(sys, check(sys.open(name.address, flags | O_CLOEXEC, mode), `Open "${path}"`));
+}
+
+/** Wakes an epoll loop from another thread: a counter that is readable while it is not zero. */
+export class EventFd extends Fd {
+  private readonly libc: Libc;
+  private readonly word: Block;
+
+  /** @throws SystemError where no descriptor is left */
+  constructor(sys: Libc) {
+    super(sys, check(sys.eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), "Create an event descriptor"));
+    this.libc = sys;
+    this.word = new Block(sys, 8);
+  }
+
+  /** Makes it readable. Zero or the negative errno. */
+  signal(): number {
+    return signalEventFd(this.libc, this.number, this.word);
+  }
+
+  /** Takes the counter down to zero and returns what it was (0 = nobody had signalled). */
+  drain(): number {
+    const n = this.libc.read(this.number, this.word.address, 8);
+    return n === 8 ? this.word.getU64(0) : 0;
+  }
+}
+
+/** For a thread that knows only the number: adds one to the counter of event descriptor `fd`. */
+export function signalEventFd(sys: Libc, fd: number, word: Block = sys.scratch): number {
+  word.setU64(0, 1);
+  return Math.min(sys.write(fd, word.address, 8), 0);
+}

@@ -1,0 +1,257 @@
+/**
+ * The system calls this project makes: one typed function for each.
+ *
+ * Contract: every argument is a number (descriptors, flags, lengths, addresses); a call returns zero
+ * or more as the C function did, or the NEGATIVE errno. Nothing here throws after loading and nothing
+ * allocates, so the hot path may call straight into it. Addresses are doubles: Linux hands out at
+ * most 47 bits to user space, and a double holds 53 exactly.
+ *
+ * Loaded once per thread: `errno` and the network namespace belong to a thread.
+ * Source: POSIX.1-2017 and the Linux manual pages of section 2.
+ */
+
+import { Block } from "./block.ts";
+import type { Native, NativeCall } from "./native.ts";
+
+type Call1 = (a: number) => number;
+type Call2 = (a: number, b: number) => number;
+type Call3 = (a: number, b: number, c: number) => number;
+type Call4 = (a: number, b: number, c: number, d: number) => number;
+type Call5 = (a: number, b: number, c: number, d: number, e: number) => number;
+
+/** One thread's system calls. Names and argument order are those of section 2 of the manual. */
+export interface Libc {
+  readonly runtime: "bun" | "deno";
+  /** Small arguments of the helpers in `src/sys`; its content is gone after the next helper. */
+  readonly scratch: Block;
+  address(buffer: ArrayBufferLike | Uint8Array): number;
+  view(address: number, length: number): ArrayBuffer;
+
+  readonly read: Call3;
+  readonly write: Call3;
+  readonly readv: Call3;
+  readonly writev: Call3;
+  readonly recv: Call4;
+  readonly send: Call4;
+  readonly sendmsg: Call3;
+  readonly recvmsg: Call3;
+  readonly sendmmsg: Call4;
+  /** Without the timeout of the C function, which Linux checks only after a datagram came. */
+  readonly recvmmsg: Call4;
+  readonly epoll_ctl: Call4;
+  /** Timeout in milliseconds, -1 = none. */
+  readonly epoll_wait: Call4;
+  /** Fourth argument: address of a struct timespec, 0 = no timeout. */
+  readonly epoll_pwait2: Call4;
+  readonly close: Call1;
+  readonly socket: Call3;
+  readonly connect: Call3;
+  readonly shutdown: Call2;
+  readonly accept4: Call4;
+  readonly setsockopt: Call5;
+  readonly getsockopt: Call5;
+
+  readonly open: Call3;
+  readonly openat: Call4;
+  readonly bind: Call3;
+  readonly listen: Call2;
+  readonly getsockname: Call3;
+  readonly getpeername: Call3;
+  readonly ioctl: Call3;
+  readonly fcntl: Call3;
+  readonly epoll_create1: Call1;
+  readonly eventfd: Call2;
+  readonly timerfd_create: Call2;
+  readonly timerfd_settime: Call4;
+  readonly pipe2: Call2;
+  readonly socketpair: Call4;
+  readonly poll: Call3;
+  readonly setns: Call2;
+  readonly prctl: Call5;
+  readonly clock_gettime: Call2;
+  readonly getpid: () => number;
+  readonly getuid: () => number;
+  /** Address of the mapping, or the negative errno. */
+  readonly mmap: (
+    address: number,
+    length: number,
+    protection: number,
+    flags: number,
+    fd: number,
+    offset: number,
+  ) => number;
+  readonly munmap: Call2;
+  readonly memfd_create: Call2;
+  readonly ftruncate: Call2;
+  readonly unlink: Call1;
+}
+
+/** The same number on every architecture: calls added since Linux 5.1 share one table. */
+const SYS_EPOLL_PWAIT2 = 441;
+const SCRATCH_SIZE = 512;
+
+/** Wraps a loader's raw functions into the contract above. */
+export function createLibc(native: Native): Libc {
+  return {
+    runtime: native.runtime,
+    scratch: new Block(native, SCRATCH_SIZE),
+    address: (buffer) => native.address(buffer),
+    view: (address, length) => native.view(address, length),
+    ...dataCalls(native),
+    ...socketCalls(native),
+    ...controlCalls(native),
+  };
+}
+
+/**
+ * Written out one by one on purpose: closures made by one shared wrapper share one inline cache,
+ * which then sees dozens of targets and no call is inlined.
+ */
+function dataCalls(native: Native) {
+  const errno = native.errno;
+  const { read, write, readv, writev, recv, send, sendmsg, recvmsg } = native.symbols;
+  const { sendmmsg, recvmmsg, epoll_ctl, epoll_wait, syscall } = native.symbols;
+  return {
+    read(fd: number, address: number, length: number): number {
+      const n = read(fd, address, length);
+      return n < 0 ? -errno() : n;
+    },
+    write(fd: number, address: number, length: number): number {
+      const n = write(fd, address, length);
+      return n < 0 ? -errno() : n;
+    },
+    readv(fd: number, iovecs: number, count: number): number {
+      const n = readv(fd, iovecs, count);
+      return n < 0 ? -errno() : n;
+    },
+    writev(fd: number, iovecs: number, count: number): number {
+      const n = writev(fd, iovecs, count);
+      return n < 0 ? -errno() : n;
+    },
+    recv(fd: number, address: number, length: number, flags: number): number {
+      const n = recv(fd, address, length, flags);
+      return n < 0 ? -errno() : n;
+    },
+    send(fd: number, address: number, length: number, flags: number): number {
+      const n = send(fd, address, length, flags);
+      return n < 0 ? -errno() : n;
+    },
+    sendmsg(fd: number, message: number, flags: number): number {
+      const n = sendmsg(fd, message, flags);
+      return n < 0 ? -errno() : n;
+    },
+    recvmsg(fd: number, message: number, flags: number): number {
+      const n = recvmsg(fd, message, flags);
+      return n < 0 ? -errno() : n;
+    },
+    sendmmsg(fd: number, messages: number, count: number, flags: number): number {
+      const n = sendmmsg(fd, messages, count, flags);
+      return n < 0 ? -errno() : n;
+    },
+    recvmmsg(fd: number, messages: number, count: number, flags: number): number {
+      const n = recvmmsg(fd, messages, count, flags, 0);
+      return n < 0 ? -errno() : n;
+    },
+    epoll_ctl(epoll: number, operation: number, fd: number, event: number): number {
+      const n = epoll_ctl(epoll, operation, fd, event);
+      return n < 0 ? -errno() : n;
+    },
+    epoll_wait(epoll: number, events: number, max: number, milliseconds: number): number {
+      const n = epoll_wait(epoll, events, max, milliseconds);
+      return n < 0 ? -errno() : n;
+    },
+    epoll_pwait2(epoll: number, events: number, max: number, timespec: number): number {
+      // By number and not by name: glibc has the function only since 2.35.
+      const n = syscall(SYS_EPOLL_PWAIT2, epoll, events, max, timespec, 0, 0);
+      return n < 0 ? -errno() : n;
+    },
+  };
+}
+
+/** Calls made once or a few times per flow. */
+function socketCalls(native: Native) {
+  const errno = native.errno;
+  const { close, socket, connect, shutdown, accept4, setsockopt, getsockopt } = native.symbols;
+  return {
+    close(fd: number): number {
+      return close(fd) < 0 ? -errno() : 0;
+    },
+    socket(domain: number, type: number, protocol: number): number {
+      const n = socket(domain, type, protocol);
+      return n < 0 ? -errno() : n;
+    },
+    connect(fd: number, address: number, length: number): number {
+      return connect(fd, address, length) < 0 ? -errno() : 0;
+    },
+    shutdown(fd: number, how: number): number {
+      return shutdown(fd, how) < 0 ? -errno() : 0;
+    },
+    accept4(fd: number, address: number, lengthAddress: number, flags: number): number {
+      const n = accept4(fd, address, lengthAddress, flags);
+      return n < 0 ? -errno() : n;
+    },
+    setsockopt(fd: number, level: number, name: number, value: number, length: number): number {
+      return setsockopt(fd, level, name, value, length) < 0 ? -errno() : 0;
+    },
+    getsockopt(fd: number, level: number, name: number, value: number, length: number): number {
+      return getsockopt(fd, level, name, value, length) < 0 ? -errno() : 0;
+    },
+  };
+}
+
+/** Set-up and tear-down, where a few nanoseconds do not matter. */
+function controlCalls(native: Native) {
+  const raw = native.symbols;
+  const checked = (call: NativeCall): NativeCall => {
+    return (...args) => {
+      const n = call(...args);
+      // Only -1 is an error: mmap returns an address as wide as a double holds.
+      return n === -1 ? -native.errno() : n;
+    };
+  };
+  return {
+    open: checked(raw.open),
+    openat: checked(raw.openat),
+    bind: checked(raw.bind),
+    listen: checked(raw.listen),
+    getsockname: checked(raw.getsockname),
+    getpeername: checked(raw.getpeername),
+    ioctl: checked(raw.ioctl),
+    fcntl: checked(raw.fcntl),
+    epoll_create1: checked(raw.epoll_create1),
+    eventfd: checked(raw.eventfd),
+    timerfd_create: checked(raw.timerfd_create),
+    timerfd_settime: checked(raw.timerfd_settime),
+    pipe2: checked(raw.pipe2),
+    socketpair: checked(raw.socketpair),
+    poll: checked(raw.poll),
+    setns: checked(raw.setns),
+    prctl: checked(raw.prctl),
+    clock_gettime: checked(raw.clock_gettime),
+    getpid: checked(raw.getpid),
+    getuid: checked(raw.getuid),
+    mmap: checked(raw.mmap),
+    munmap: checked(raw.munmap),
+    memfd_create: checked(raw.memfd_create),
+    ftruncate: checked(raw.ftruncate),
+    unlink: checked(raw.unlink),
+  };
+}
+
+let loaded: Promise<Libc> | undefined;
+
+/**
+ * This thread's system calls, loaded on first use and then shared.
+ * @throws Error where the runtime has no foreign function interface (Node) or no glibc.
+ */
+export function loadLibc(): Promise<Libc> {
+  loaded ??= loadNative().then(createLibc);
+  return loaded;
+}
+
+async function loadNative(): Promise<Native> {
+  // Each loader is imported only where it can work, so the others never see a foreign module name.
+  if ("Bun" in globalThis) return (await import("./bun.ts")).loadBun();
+  if ("Deno" in globalThis) return (await import("./deno.ts")).loadDeno();
+  throw new Error('Run with Bun or Deno: this command needs system calls that "Node" cannot make');
+}

@@ -1,0 +1,56 @@
+/**
+ * struct sockaddr of IPv4 and unix sockets, written to and read from a block.
+ *
+ * Addresses and ports are plain numbers in host order (10.0.2.2 = 0x0a000202). Another family is
+ * another pair of functions here plus its length: callers pass (block, length) on.
+ * Source: ip(7), unix(7).
+ */
+
+import type { Block } from "./block.ts";
+import { AF_INET, AF_UNIX, SOCKADDR_IN_SIZE, SOCKADDR_UN_PATH_SIZE } from "./linux.ts";
+
+const PORT_OFFSET = 2;
+const ADDRESS_OFFSET = 4;
+const UNIX_PATH_OFFSET = 2;
+const encoder = new TextEncoder();
+
+/** An IPv4 transport address, to be filled in again and again. */
+export interface Ipv4Endpoint {
+  address: number;
+  port: number;
+}
+
+/** Returns the length to pass on. */
+export function writeIpv4(block: Block, offset: number, address: number, port: number): number {
+  block.bytes.fill(0, offset, offset + SOCKADDR_IN_SIZE);
+  block.view.setUint16(offset, AF_INET, true);
+  block.view.setUint16(offset + PORT_OFFSET, port, false);
+  block.view.setUint32(offset + ADDRESS_OFFSET, address, false);
+  return SOCKADDR_IN_SIZE;
+}
+
+/** False where another family is written there. */
+export function readIpv4(block: Block, offset: number, endpoint: Ipv4Endpoint): boolean {
+  if (block.view.getUint16(offset, true) !== AF_INET) return false;
+  endpoint.port = block.view.getUint16(offset + PORT_OFFSET, false);
+  endpoint.address = block.view.getUint32(offset + ADDRESS_OFFSET, false);
+  return true;
+}
+
+/**
+ * Returns the length to pass on.
+ * @throws RangeError where the path does not fit: cutting it would name another file
+ */
+export function writeUnix(block: Block, offset: number, path: string): number {
+  const octets = encoder.encode(path);
+  if (octets.length === 0 || octets.length >= SOCKADDR_UN_PATH_SIZE) {
+    const limit = SOCKADDR_UN_PATH_SIZE - 1;
+    throw new RangeError(
+      `Use a socket path of 1 to ${limit} octets: "${path}" has ${octets.length}`,
+    );
+  }
+  block.view.setUint16(offset, AF_UNIX, true);
+  block.bytes.set(octets, offset + UNIX_PATH_OFFSET);
+  block.bytes[offset + UNIX_PATH_OFFSET + octets.length] = 0;
+  return UNIX_PATH_OFFSET + octets.length + 1;
+}

@@ -1,0 +1,206 @@
+/**
+ * Sockets: making them, naming them, setting options.
+ *
+ * Contract: every function returns zero or more, or the negative errno; none throws (but for a unix
+ * path that is too long). All sockets are non-blocking and close on exec.
+ * Source: socket(7), ip(7), tcp(7), udp(7), icmp(7), unix(7).
+ */
+
+import type { Libc } from "./libc.ts";
+import {
+  AF_INET,
+  AF_UNIX,
+  IP_MTU_DISCOVER,
+  IP_RECVERR,
+  IP_RECVTTL,
+  IPPROTO_ICMP,
+  SHUT_WR,
+  SO_ERROR,
+  SO_KEEPALIVE,
+  SO_LINGER,
+  SO_REUSEADDR,
+  SOCK_CLOEXEC,
+  SOCK_DGRAM,
+  SOCK_NONBLOCK,
+  SOCK_STREAM,
+  SOCKADDR_STORAGE_SIZE,
+  SOL_IP,
+  SOL_SOCKET,
+  SOL_TCP,
+  SOL_UDP,
+  TCP_KEEPIDLE,
+  TCP_KEEPINTVL,
+  TCP_NODELAY,
+  UDP_GRO,
+  UDP_SEGMENT,
+} from "./linux.ts";
+import { type Ipv4Endpoint, readIpv4, writeIpv4, writeUnix } from "./sockaddr.ts";
+
+const FLAGS = SOCK_NONBLOCK | SOCK_CLOEXEC;
+/** In the scratch block: a socket address first, then its length, then an option value. */
+const LENGTH_OFFSET = SOCKADDR_STORAGE_SIZE;
+const VALUE_OFFSET = LENGTH_OFFSET + 8;
+
+export function openTcp(sys: Libc): number {
+  return sys.socket(AF_INET, SOCK_STREAM | FLAGS, 0);
+}
+
+export function openUdp(sys: Libc): number {
+  return sys.socket(AF_INET, SOCK_DGRAM | FLAGS, 0);
+}
+
+/** An unprivileged echo socket; -EACCES outside net.ipv4.ping_group_range. */
+export function openPing(sys: Libc): number {
+  return sys.socket(AF_INET, SOCK_DGRAM | FLAGS, IPPROTO_ICMP);
+}
+
+/** @throws RangeError where the path is too long */
+export function listenUnix(sys: Libc, path: string, backlog = 16): number {
+  const length = writeUnix(sys.scratch, 0, path);
+  const fd = sys.socket(AF_UNIX, SOCK_STREAM | FLAGS, 0);
+  if (fd < 0) return fd;
+  const bound = sys.bind(fd, sys.scratch.address, length);
+  const result = bound < 0 ? bound : sys.listen(fd, backlog);
+  return result < 0 ? failed(sys, fd, result) : fd;
+}
+
+/** @throws RangeError where the path is too long */
+export function connectUnix(sys: Libc, path: string): number {
+  const length = writeUnix(sys.scratch, 0, path);
+  const fd = sys.socket(AF_UNIX, SOCK_STREAM | FLAGS, 0);
+  if (fd < 0) return fd;
+  const result = sys.connect(fd, sys.scratch.address, length);
+  return result < 0 ? failed(sys, fd, result) : fd;
+}
+
+/** Two connected unix stream sockets. Zero, or the negative errno. */
+export function openUnixPair(sys: Libc, pair: { a: number; b: number }): number {
+  const result = sys.socketpair(AF_UNIX, SOCK_STREAM | FLAGS, 0, sys.scratch.address);
+  if (result < 0) return result;
+  pair.a = sys.scratch.getI32(0);
+  pair.b = sys.scratch.getI32(4);
+  return 0;
+}
+
+export function bindIpv4(sys: Libc, fd: number, address: number, port: number): number {
+  return sys.bind(fd, sys.scratch.address, writeIpv4(sys.scratch, 0, address, port));
+}
+
+/** Zero, or -EINPROGRESS: writable once the answer is there, `takeError` then says which. */
+export function connectIpv4(sys: Libc, fd: number, address: number, port: number): number {
+  return sys.connect(fd, sys.scratch.address, writeIpv4(sys.scratch, 0, address, port));
+}
+
+/** Binds and listens; the port may be 0. Zero, or the negative errno. */
+export function listenIpv4(
+  sys: Libc,
+  fd: number,
+  address: number,
+  port: number,
+  backlog = 128,
+): number {
+  // A port in TIME_WAIT from an earlier run is free to take: there is no second listener to rob.
+  const reuse = setOption(sys, fd, SOL_SOCKET, SO_REUSEADDR, 1);
+  const bound = reuse < 0 ? reuse : bindIpv4(sys, fd, address, port);
+  return bound < 0 ? bound : sys.listen(fd, backlog);
+}
+
+/** The accepted descriptor; `peer` is filled in where the other side has an IPv4 address. */
+export function accept(sys: Libc, fd: number, peer?: Ipv4Endpoint): number {
+  const { scratch } = sys;
+  scratch.setI32(LENGTH_OFFSET, SOCKADDR_STORAGE_SIZE);
+  const accepted = sys.accept4(fd, scratch.address, scratch.address + LENGTH_OFFSET, FLAGS);
+  if (accepted >= 0 && peer !== undefined) readIpv4(scratch, 0, peer);
+  return accepted;
+}
+
+/** Where the socket is bound. Zero, or the negative errno. */
+export function localEndpoint(sys: Libc, fd: number, endpoint: Ipv4Endpoint): number {
+  const { scratch } = sys;
+  scratch.setI32(LENGTH_OFFSET, SOCKADDR_STORAGE_SIZE);
+  const result = sys.getsockname(fd, scratch.address, scratch.address + LENGTH_OFFSET);
+  if (result >= 0) readIpv4(scratch, 0, endpoint);
+  return result;
+}
+
+/** No more will be sent: the peer reads end of stream, and may go on sending. */
+export function halfClose(sys: Libc, fd: number): number {
+  return sys.shutdown(fd, SHUT_WR);
+}
+
+/** Sets an option whose value is an int. */
+export function setOption(
+  sys: Libc,
+  fd: number,
+  level: number,
+  name: number,
+  value: number,
+): number {
+  sys.scratch.setI32(VALUE_OFFSET, value);
+  return sys.setsockopt(fd, level, name, sys.scratch.address + VALUE_OFFSET, 4);
+}
+
+/** Value of an int option; of use where it cannot be negative. */
+export function getOption(sys: Libc, fd: number, level: number, name: number): number {
+  const { scratch } = sys;
+  scratch.setI32(LENGTH_OFFSET, 4);
+  const value = scratch.address + VALUE_OFFSET;
+  const result = sys.getsockopt(fd, level, name, value, scratch.address + LENGTH_OFFSET);
+  return result < 0 ? result : scratch.getI32(VALUE_OFFSET);
+}
+
+/** Takes the pending error of a socket (SO_ERROR): 0 = none, else the negative errno. */
+export function takeError(sys: Libc, fd: number): number {
+  const result = getOption(sys, fd, SOL_SOCKET, SO_ERROR);
+  return result > 0 ? -result : result;
+}
+
+/** Segments leave at once: the guest's own stack has decided already what to coalesce. */
+export function setNoDelay(sys: Libc, fd: number, on: boolean): number {
+  return setOption(sys, fd, SOL_TCP, TCP_NODELAY, on ? 1 : 0);
+}
+
+/** Probes after `seconds` of silence; 0 switches keepalive off. */
+export function setKeepalive(sys: Libc, fd: number, seconds: number): number {
+  const result = setOption(sys, fd, SOL_SOCKET, SO_KEEPALIVE, seconds > 0 ? 1 : 0);
+  if (result < 0 || seconds <= 0) return result;
+  const idle = setOption(sys, fd, SOL_TCP, TCP_KEEPIDLE, seconds);
+  return idle < 0 ? idle : setOption(sys, fd, SOL_TCP, TCP_KEEPINTVL, seconds);
+}
+
+/** Makes the next close send RST and drop what is unsent, where `seconds` is 0. */
+export function setLinger(sys: Libc, fd: number, on: boolean, seconds: number): number {
+  sys.scratch.setI32(VALUE_OFFSET, on ? 1 : 0);
+  sys.scratch.setI32(VALUE_OFFSET + 4, seconds);
+  return sys.setsockopt(fd, SOL_SOCKET, SO_LINGER, sys.scratch.address + VALUE_OFFSET, 8);
+}
+
+/** ICMP errors are queued for MSG_ERRQUEUE, with the payload they are about. */
+export function setReceiveErrors(sys: Libc, fd: number, on: boolean): number {
+  return setOption(sys, fd, SOL_IP, IP_RECVERR, on ? 1 : 0);
+}
+
+/** TTL of each datagram comes as control message IP_TTL. */
+export function setReceiveTtl(sys: Libc, fd: number, on: boolean): number {
+  return setOption(sys, fd, SOL_IP, IP_RECVTTL, on ? 1 : 0);
+}
+
+/** @param mode IP_PMTUDISC_…: whether datagrams carry DF */
+export function setMtuDiscovery(sys: Libc, fd: number, mode: number): number {
+  return setOption(sys, fd, SOL_IP, IP_MTU_DISCOVER, mode);
+}
+
+/** Received runs of equal-sized datagrams come as one, with control message UDP_GRO. */
+export function setUdpGro(sys: Libc, fd: number, on: boolean): number {
+  return setOption(sys, fd, SOL_UDP, UDP_GRO, on ? 1 : 0);
+}
+
+/** Each send is cut into datagrams of `octets`; 0 switches it off. */
+export function setUdpSegment(sys: Libc, fd: number, octets: number): number {
+  return setOption(sys, fd, SOL_UDP, UDP_SEGMENT, octets);
+}
+
+function failed(sys: Libc, fd: number, result: number): number {
+  sys.close(fd);
+  return result;
+}

@@ -1,0 +1,156 @@
+/**
+ * The upstream made of host sockets: one descriptor per flow, found by the slot of its handle.
+ *
+ * Every socket is registered with epoll once, edge-triggered, for everything; the engine remembers
+ * what the edges said. The table holds the whole handle beside the descriptor, so an operation for
+ * a flow that is gone finds nothing. Hot operations are one system call on records that the engine
+ * has laid out; nothing is allocated or copied here.
+ */
+import * as abi from "../../wasm/abi.ts";
+import type { Engine } from "../engine/engine.ts";
+import type { Epoll } from "../sys/epoll.ts";
+import type { Libc } from "../sys/libc.ts";
+import {
+  EPOLLET,
+  EPOLLIN,
+  EPOLLOUT,
+  EPOLLRDHUP,
+  MSG_DONTWAIT,
+  MSG_ERRQUEUE,
+  MSG_NOSIGNAL,
+} from "../sys/linux.ts";
+import { halfClose, setKeepalive, setLinger, takeError } from "../sys/socket.ts";
+import { openPingFlow } from "./ping.ts";
+import { type Connecting, connectTcp } from "./tcp.ts";
+import { openUdpFlow } from "./udp.ts";
+import { EVENT_OF_FLOW, type Upstream } from "./upstream.ts";
+
+const INTEREST = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+const SLOT_MASK = (1 << abi.HANDLE_SLOT_BITS) - 1;
+const EBADF = 9;
+const NONE = -1;
+
+const RESULT = abi.OP_RESULT_OFFSET >> 2;
+const HANDLE = abi.OP_HANDLE_OFFSET >> 2;
+const A = abi.OP_A_OFFSET >> 2;
+const B = abi.OP_B_OFFSET >> 2;
+const C = abi.OP_C_OFFSET >> 2;
+const POINTER = abi.OP_POINTER_OFFSET >> 2;
+const COUNT = abi.OP_COUNT_OFFSET >> 2;
+const OP_WORDS = abi.OP_SIZE >> 2;
+
+export class HostSockets implements Upstream {
+  readonly #sys: Libc;
+  readonly #epoll: Epoll;
+  readonly #memory: Int32Array;
+  readonly #base: number;
+  readonly #fds = new Int32Array(abi.FLOW_CAPACITY_COUNT).fill(NONE);
+  readonly #handles = new Int32Array(abi.FLOW_CAPACITY_COUNT);
+  readonly #connecting: Connecting = { fd: NONE, connected: false };
+  #open = 0;
+
+  /** @param base address of engine memory in this process */
+  constructor(sys: Libc, epoll: Epoll, engine: Engine, base: number) {
+    this.#sys = sys;
+    this.#epoll = epoll;
+    this.#memory = engine.integers;
+    this.#base = base;
+  }
+
+  /** Descriptors in use. */
+  get openCount(): number {
+    return this.#open;
+  }
+
+  execute(base: number, count: number): void {
+    const memory = this.#memory;
+    for (let i = 0, at = base >> 2; i < count; i += 1, at += OP_WORDS) {
+      memory[at + RESULT] = this.#perform(memory[at] ?? 0, at);
+    }
+  }
+
+  #perform(kind: number, at: number): number {
+    const memory = this.#memory;
+    const sys = this.#sys;
+    const handle = memory[at + HANDLE] ?? 0;
+    if (kind === abi.OP_TCP_CONNECT) {
+      return this.#connect(handle, (memory[at + A] ?? 0) >>> 0, memory[at + B] ?? 0);
+    }
+    if (kind === abi.OP_UDP_OPEN) {
+      const peer = (memory[at + B] ?? 0) >>> 0;
+      return this.adopt(handle, openUdpFlow(sys, memory[at + A] ?? 0, peer, memory[at + C] ?? 0));
+    }
+    if (kind === abi.OP_PING_OPEN) {
+      return this.adopt(handle, openPingFlow(sys, memory[at + A] ?? 0));
+    }
+    const fd = this.#find(handle);
+    if (fd < 0) return -EBADF;
+    const pointer = this.#base + ((memory[at + POINTER] ?? 0) >>> 0);
+    switch (kind) {
+      case abi.OP_TCP_SEND:
+        return sys.sendmsg(fd, pointer, MSG_DONTWAIT | MSG_NOSIGNAL);
+      case abi.OP_TCP_RECV:
+        return sys.recvmsg(fd, pointer, MSG_DONTWAIT);
+      case abi.OP_UDP_SEND:
+        return sys.sendmmsg(fd, pointer, memory[at + COUNT] ?? 0, MSG_DONTWAIT | MSG_NOSIGNAL);
+      case abi.OP_UDP_RECV:
+        return sys.recvmmsg(fd, pointer, memory[at + COUNT] ?? 0, MSG_DONTWAIT);
+      case abi.OP_RECV_ERROR:
+        return sys.recvmsg(fd, pointer, MSG_DONTWAIT | MSG_ERRQUEUE);
+      case abi.OP_TCP_SHUTDOWN:
+        return halfClose(sys, fd);
+      case abi.OP_TCP_ERROR:
+        return -takeError(sys, fd);
+      case abi.OP_TCP_KEEPALIVE:
+        return setKeepalive(sys, fd, memory[at + A] ?? 0);
+      case abi.OP_CLOSE:
+        return this.#drop(handle, fd, memory[at + A] === 1);
+      default:
+        throw new RangeError(`Unknown operation "${kind}"`);
+    }
+  }
+
+  #connect(handle: number, address: number, port: number): number {
+    const connecting = this.#connecting;
+    connectTcp(this.#sys, address, port, connecting);
+    const result = this.adopt(handle, connecting.fd);
+    return result < 0 || !connecting.connected ? result : 1;
+  }
+
+  /** Ties an open descriptor to a flow and watches it. Zero, or the negative errno (closed then). */
+  adopt(handle: number, fd: number): number {
+    if (fd < 0) return fd;
+    const slot = handle & SLOT_MASK;
+    if (this.#fds[slot] !== NONE) throw new Error(`Slot "${slot}" has a socket already`);
+    const result = this.#epoll.add(fd, INTEREST, handle, EVENT_OF_FLOW);
+    if (result < 0) {
+      this.#sys.close(fd);
+      return result;
+    }
+    this.#fds[slot] = fd;
+    this.#handles[slot] = handle;
+    this.#open += 1;
+    return 0;
+  }
+
+  #find(handle: number): number {
+    const slot = handle & SLOT_MASK;
+    return this.#handles[slot] === handle ? (this.#fds[slot] ?? NONE) : NONE;
+  }
+
+  #drop(handle: number, fd: number, abort: boolean): number {
+    if (abort) setLinger(this.#sys, fd, true, 0);
+    const slot = handle & SLOT_MASK;
+    this.#fds[slot] = NONE;
+    this.#handles[slot] = 0;
+    this.#open -= 1;
+    return this.#sys.close(fd);
+  }
+
+  close(): void {
+    for (let slot = 0; slot < this.#fds.length && this.#open > 0; slot += 1) {
+      const fd = this.#fds[slot] ?? NONE;
+      if (fd >= 0) this.#drop(this.#handles[slot] ?? 0, fd, false);
+    }
+  }
+}

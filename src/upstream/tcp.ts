@@ -1,0 +1,43 @@
+/**
+ * Host sockets of outbound TCP connections.
+ * Source: connect(2), tcp(7).
+ */
+import { EINPROGRESS } from "../sys/errno.ts";
+import type { Libc } from "../sys/libc.ts";
+import { connectIpv4, openTcp, setNoDelay } from "../sys/socket.ts";
+
+const EALREADY = 114;
+
+/** A connecting socket: `fd` (or the negative errno) and whether it is connected already. */
+export interface Connecting {
+  fd: number;
+  connected: boolean;
+}
+
+/**
+ * Opens a socket and starts to connect. The guest's own segments decide what is sent when, so Nagle
+ * is off. A connection to this machine is usually up before connect(2) returns although it says
+ * EINPROGRESS; a second call tells, and saves a turn of the loop.
+ */
+export function connectTcp(sys: Libc, address: number, port: number, out: Connecting): void {
+  const fd = openTcp(sys);
+  out.fd = fd;
+  out.connected = false;
+  if (fd < 0) return;
+  setNoDelay(sys, fd, true);
+  let result = connectIpv4(sys, fd, address, port);
+  if (result === -EINPROGRESS) {
+    if (address >>> 24 !== 127) return;
+    result = connectIpv4(sys, fd, address, port);
+    if (result < 0 && result !== -EALREADY) return void fail(sys, fd, result, out);
+    out.connected = result === 0;
+    return;
+  }
+  if (result < 0) fail(sys, fd, result, out);
+  else out.connected = true;
+}
+
+function fail(sys: Libc, fd: number, errno: number, out: Connecting): void {
+  sys.close(fd);
+  out.fd = errno;
+}

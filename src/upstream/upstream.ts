@@ -1,0 +1,20 @@
+/**
+ * The host side of all flows: what the loop needs of it, whoever provides it.
+ *
+ * The engine decides, an upstream carries out. Operations are records in engine memory (OP_* of
+ * `wasm/abi.ts`); `execute` performs them in order and writes each result in place, zero or more as
+ * the system call returned, or the negative errno. It never blocks and never throws for what a guest
+ * or a peer can cause. Events of its sockets reach the engine as (handle, EVENT_* bits).
+ */
+export interface Upstream {
+  /** Carries out `count` operations starting at engine offset `base`. */
+  execute(base: number, count: number): void;
+  /** Closes every socket. Idempotent. */
+  close(): void;
+}
+
+/** What an epoll event is about: the upper word of its data; the lower one is a handle or index. */
+export const EVENT_OF_FLOW = 0;
+export const EVENT_OF_LINK = 1;
+export const EVENT_OF_CONTROL = 2;
+export const EVENT_OF_LISTENER = 3;

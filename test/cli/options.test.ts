@@ -1,0 +1,336 @@
+/**
+ * The command line. Goal: every option by argument and by variable, with its bounds and the one
+ * line that a wrong value gives. Method: tables of text and result; the process is left alone.
+ */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { type Command, type Environment, parseCommandLine } from "../../src/cli/options.ts";
+import { ATTACH_ROWS, environmentName } from "../../src/cli/options-table.ts";
+import type { AttachOptions } from "../../src/config/config.ts";
+
+function parse(argv: readonly string[], env: Environment = {}): Command {
+  return parseCommandLine(argv, env, false);
+}
+
+/** Options of `attach --tap tap0` with more arguments or variables. */
+function attach(more: readonly string[], env: Environment = {}): AttachOptions {
+  const command = parse(["attach", "--tap", "tap0", ...more], env);
+  if (command.kind !== "attach") throw new assert.AssertionError({ message: describeOf(command) });
+  return command.options;
+}
+
+function describeOf(command: Command): string {
+  return command.kind === "error" ? command.message : command.kind;
+}
+
+function errorOf(argv: readonly string[], env: Environment = {}): string {
+  const command = parse(argv, env);
+  assert.equal(command.kind, "error");
+  const message = describeOf(command);
+  assert.doesNotMatch(message, /\n|\.$/, "one line without a period");
+  return message;
+}
+
+const SEED = "00ff".repeat(16);
+
+/** Option, text, property and the value it must have. */
+const TAKEN: readonly (readonly [string, string, keyof AttachOptions, unknown])[] = [
+  ["tap", "a", "tap", "a"],
+  ["tap", "abcdefghijklmno", "tap", "abcdefghijklmno"],
+  ["netns", "/run/netns/blue", "netns", "/run/netns/blue"],
+  ["netns", "blue", "netns", "blue"],
+  ["netns", "4711", "netns", 4711],
+  [
+    "cidr",
+    "192.168.0.0/16",
+    "subnet",
+    {
+      network: 0xc0a80000,
+      prefixLength: 16,
+      gateway: 0xc0a80002,
+      dns: 0xc0a80003,
+      guest: 0xc0a8000f,
+    },
+  ],
+  ["mtu", "576", "mtu", 576],
+  ["mtu", "65520", "mtu", 65520],
+  ["mac", "02:00:00:00:00:01", "gatewayMac", [2, 0, 0, 0, 0, 1]],
+  ["hostname", "vm-1.example.org", "hostname", "vm-1.example.org"],
+  ["dns", "127.0.0.53", "dns", ["127.0.0.53"]],
+  ["search", "svc.cluster.local.", "search", ["svc.cluster.local"]],
+  [
+    "publish",
+    "127.0.0.1:8080:80/tcp",
+    "publish",
+    [{ protocol: "tcp", hostAddress: 0x7f000001, hostPort: 8080, guestPort: 80 }],
+  ],
+  ["flows-max", "256", "flowsMax", 256],
+  ["flows-max", "65536", "flowsMax", 65536],
+  ["buffer-mib", "4", "bufferMib", 4],
+  ["buffer-mib", "64", "bufferMib", 64],
+  ["udp-timeout", "120", "udpTimeoutSeconds", 120],
+  ["keepalive", "0", "keepaliveSeconds", 0],
+  ["keepalive", "30", "keepaliveSeconds", 30],
+  ["ready-fd", "0", "readyFd", 0],
+  ["ready-fd", "3", "readyFd", 3],
+  ["pcap", "/tmp/a,b.pcap", "pcap", "/tmp/a,b.pcap"],
+  ["log-level", "debug", "logLevel", "debug"],
+  ["log-level", "error", "logLevel", "error"],
+  ["log-format", "pretty", "logFormat", "pretty"],
+  ["seed", SEED, "seed", Array.from({ length: 32 }, (_, index) => (index % 2) * 255)],
+];
+
+const FLAGS: readonly (readonly [string, keyof AttachOptions, boolean])[] = [
+  ["host-loopback", "hostLoopback", true],
+  ["strict-filter", "strictFilter", true],
+  ["no-vnet", "vnet", false],
+];
+
+/** Option, text and the end of the message. */
+const REFUSED: readonly (readonly [string, string, string])[] = [
+  ["tap", "", 'wanted an interface name of 1 to 15 characters without "/:%"'],
+  ["tap", "abcdefghijklmnop", 'wanted an interface name of 1 to 15 characters without "/:%"'],
+  ["tap", "a/b", 'wanted an interface name of 1 to 15 characters without "/:%"'],
+  ["tap", "tap%d", 'wanted an interface name of 1 to 15 characters without "/:%"'],
+  ["tap", "a b", 'wanted an interface name of 1 to 15 characters without "/:%"'],
+  ["tap", "..", 'wanted an interface name of 1 to 15 characters without "/:%"'],
+  ["netns", "", "wanted a path"],
+  ["netns", "0", "wanted a process id from 1 to 4194304 or a path"],
+  ["netns", "4194305", "wanted a process id from 1 to 4194304 or a path"],
+  ["cidr", "10.0.2.1/24", 'host bits are set, the network is "10.0.2.0/24"'],
+  ["mtu", "575", "wanted an integer from 576 to 65520"],
+  ["mtu", "65521", "wanted an integer from 576 to 65520"],
+  ["mtu", "1500.5", "wanted an integer from 576 to 65520"],
+  ["mac", "52:55:0a:00:02", 'wanted six octets such as "52:55:0a:00:02:02"'],
+  ["mac", "01:00:00:00:00:01", "wanted a unicast MAC address"],
+  ["mac", "00:00:00:00:00:00", "wanted a unicast MAC address"],
+  ["hostname", "a_b", "wanted a host name of letters, digits, hyphens and dots"],
+  ["dns", "dns.example", "wanted the IPv4 address of a resolver"],
+  ["dns", "0.0.0.0", "wanted the IPv4 address of a resolver"],
+  ["dns", "224.0.0.251", "wanted the IPv4 address of a resolver"],
+  ["dns", "::1", "wanted the IPv4 address of a resolver"],
+  ["search", "a..b", "wanted a DNS name"],
+  ["publish", "80", "wanted [HOSTIP:]PORT[-PORT]:GUESTPORT[/tcp|/udp]"],
+  ["flows-max", "255", "wanted an integer from 256 to 65536"],
+  ["flows-max", "65537", "wanted an integer from 256 to 65536"],
+  ["buffer-mib", "3", "wanted an integer from 4 to 64"],
+  ["buffer-mib", "65", "wanted an integer from 4 to 64"],
+  ["udp-timeout", "119", "wanted an integer from 120 to 86400"],
+  ["udp-timeout", "86401", "wanted an integer from 120 to 86400"],
+  ["keepalive", "29", "wanted an integer from 30 to 32767"],
+  ["keepalive", "32768", "wanted an integer from 30 to 32767"],
+  ["ready-fd", "-1", "wanted an integer from 0 to 1048575"],
+  ["pcap", "", "wanted a path"],
+  ["log-level", "trace", 'wanted one of "debug", "info", "warn", "error"'],
+  ["log-format", "xml", 'wanted one of "json", "pretty"'],
+  ["seed", "00", "wanted 64 hex digits"],
+  ["seed", "g".repeat(64), "wanted 64 hex digits"],
+];
+
+function variable(name: string): string {
+  return `SLIRP_${name.toUpperCase().replaceAll("-", "_")}`;
+}
+
+describe("defaults of attach", () => {
+  test("are those of the manual", () => {
+    assert.deepEqual(attach([]), {
+      tap: "tap0",
+      netns: undefined,
+      configure: false,
+      subnet: {
+        network: 0x0a000200,
+        prefixLength: 24,
+        gateway: 0x0a000202,
+        dns: 0x0a000203,
+        guest: 0x0a00020f,
+      },
+      mtu: 65520,
+      publish: [],
+      hostLoopback: false,
+      dns: [],
+      search: [],
+      hostname: undefined,
+      pcap: undefined,
+      readyFd: undefined,
+      logLevel: "info",
+      logFormat: "json",
+      flowsMax: 16384,
+      bufferMib: 16,
+      udpTimeoutSeconds: 300,
+      strictFilter: false,
+      keepaliveSeconds: 0,
+      vnet: true,
+      seed: undefined,
+      gatewayMac: [0x52, 0x55, 0x0a, 0x00, 0x02, 0x02],
+    });
+  });
+
+  test("every option of the table is tested here", () => {
+    const tested = [...TAKEN.map(([name]) => name), ...FLAGS.map(([name]) => name), "configure"];
+    assert.deepEqual([...new Set(tested)].sort(), ATTACH_ROWS.map((row) => row.name).sort());
+    for (const row of ATTACH_ROWS) assert.equal(environmentName(row), variable(row.name));
+  });
+});
+
+describe("options with a value", () => {
+  for (const [name, text, property, value] of TAKEN) {
+    test(`--${name} "${text}"`, () => {
+      assert.deepEqual(attach([`--${name}`, text])[property], value);
+      assert.deepEqual(attach([`--${name}=${text}`])[property], value);
+    });
+    test(`${variable(name)}="${text}"`, () => {
+      const command = parse(["attach"], { SLIRP_TAP: "tap0", [variable(name)]: text });
+      assert.ok(command.kind === "attach", describeOf(command));
+      assert.deepEqual(command.options[property], value);
+    });
+  }
+  for (const [name, text, problem] of REFUSED) {
+    test(`refuses --${name} "${text}"`, () => {
+      const quoted = JSON.stringify(text);
+      assert.equal(
+        errorOf(["attach", "--tap", "tap0", `--${name}=${text}`]),
+        `parse --${name} ${quoted}: ${problem}`,
+      );
+      if (text === "") return; // an empty variable is an absent one
+      const env = { SLIRP_TAP: "tap0", [variable(name)]: text };
+      assert.equal(errorOf(["attach"], env), `parse ${variable(name)} ${quoted}: ${problem}`);
+    });
+  }
+});
+
+describe("flags", () => {
+  for (const [name, property, value] of FLAGS) {
+    test(`--${name} and ${variable(name)}`, () => {
+      assert.equal(attach([])[property], !value);
+      assert.equal(attach([`--${name}`])[property], value);
+      for (const on of ["1", "true", "YES", "on"]) {
+        assert.equal(attach([], { [variable(name)]: on })[property], value, on);
+      }
+      for (const off of ["0", "false", "no", "Off", ""]) {
+        assert.equal(attach([], { [variable(name)]: off })[property], !value, off);
+      }
+      assert.equal(attach([`--${name}`], { [variable(name)]: "0" })[property], value);
+    });
+  }
+
+  test("--configure goes with --netns", () => {
+    assert.equal(attach(["--netns", "1", "--configure"]).configure, true);
+    assert.equal(attach(["--netns", "1"], { SLIRP_CONFIGURE: "1" }).configure, true);
+    assert.match(errorOf(["attach", "--tap", "t", "--configure"]), /^add "--netns" to/);
+  });
+
+  test("a variable that is neither on nor off is refused", () => {
+    const env = { SLIRP_TAP: "t", SLIRP_NO_VNET: "maybe" };
+    assert.equal(errorOf(["attach"], env), 'parse SLIRP_NO_VNET "maybe": wanted "1" or "0"');
+  });
+
+  test("a flag takes no value", () => {
+    assert.match(errorOf(["attach", "--tap", "t", "--host-loopback=1"]), /^read arguments: /);
+    assert.match(errorOf(["attach", "--tap", "t", "--host-loopback", "1"]), /too many arguments/);
+  });
+});
+
+describe("arguments and environment together", () => {
+  test("an argument wins over its variable", () => {
+    assert.equal(attach(["--mtu", "1500"], { SLIRP_MTU: "9000" }).mtu, 1500);
+    assert.equal(attach(["--mtu", "1500"], { SLIRP_MTU: "nonsense" }).mtu, 1500);
+    assert.deepEqual(attach(["--dns", "1.1.1.1"], { SLIRP_DNS: "2.2.2.2" }).dns, ["1.1.1.1"]);
+  });
+
+  test("the last of several arguments counts where one is wanted", () => {
+    assert.equal(attach(["--mtu", "1500", "--mtu", "1400"]).mtu, 1400);
+  });
+
+  test("repeatable options keep all, in order", () => {
+    const more = ["--dns", "1.1.1.2", "--dns", "1.1.1.1", "--search", "b.org", "--search", "a.org"];
+    const options = attach([...more, "--publish", "81-82:1", "--publish", "80:3/udp"]);
+    assert.deepEqual(options.dns, ["1.1.1.2", "1.1.1.1"]);
+    assert.deepEqual(options.search, ["b.org", "a.org"]);
+    assert.deepEqual(
+      options.publish.map((rule) => `${rule.hostPort}:${rule.guestPort}/${rule.protocol}`),
+      ["81:1/tcp", "82:2/tcp", "80:3/udp"],
+    );
+  });
+
+  test("their variables separate values by commas", () => {
+    const options = attach([], {
+      SLIRP_DNS: "1.1.1.2, 1.1.1.1,",
+      SLIRP_PUBLISH: "8080:80,5353:53/udp",
+      SLIRP_SEARCH: ",",
+    });
+    assert.deepEqual(options.dns, ["1.1.1.2", "1.1.1.1"]);
+    assert.equal(options.publish.length, 2);
+    assert.deepEqual(options.search, []);
+  });
+
+  test("variables of nobody's are left alone", () => {
+    attach([], { SLIRP_PORT: "tcp://10.0.0.1:80", SLIRP_SERVICE_HOST: "10.0.0.1", PATH: "/bin" });
+  });
+});
+
+describe("help and version", () => {
+  for (const argv of [["--help"], ["-h"], ["help"]]) {
+    test(`${argv.join(" ")} prints the program's help`, () => {
+      const command = parse(argv);
+      assert.ok(command.kind === "help");
+      assert.match(command.text, /^Usage: slirp-binding COMMAND/);
+      assert.match(command.text, /^ {2}attach /m);
+      assert.doesNotMatch(command.text, /serve|simulate|flows|manifests/);
+    });
+  }
+
+  for (const argv of [
+    ["attach", "--help"],
+    ["attach", "-h"],
+    ["help", "attach"],
+  ]) {
+    test(`${argv.join(" ")} prints every option of attach`, () => {
+      const command = parse(argv);
+      assert.ok(command.kind === "help");
+      for (const row of ATTACH_ROWS) assert.ok(command.text.includes(`--${row.name} `), row.name);
+      assert.match(command.text, /Coming from slirp4netns:/);
+      assert.match(command.text, /Coming from pasta:/);
+      assert.ok(command.text.endsWith("\n") && !command.text.endsWith("\n\n"));
+      for (const line of command.text.split("\n")) assert.ok(line.length <= 100, line);
+    });
+  }
+
+  test("help comes before complaints about options", () => {
+    assert.equal(parse(["attach", "--mtu", "1", "--help"]).kind, "help");
+  });
+
+  test("--version and -V ask for the version", () => {
+    assert.deepEqual(parse(["--version"]), { kind: "version" });
+    assert.deepEqual(parse(["-V"]), { kind: "version" });
+  });
+});
+
+describe("bad usage is one line", () => {
+  const choose = 'choose a command: "attach", or see "slirp-binding --help"';
+  const cases: readonly (readonly [readonly string[], string])[] = [
+    [[], choose],
+    [["help", "nothing"], choose],
+    [["attch"], "read arguments: unknown command 'attch' (Did you mean attach?)"],
+    [["--nothing"], "read arguments: unknown option '--nothing'"],
+    [["attach"], 'name the tap interface with "--tap NAME"'],
+    [["attach", "--tap"], "read arguments: option '--tap <NAME>' argument missing"],
+    [["attach", "--tapp", "a"], "read arguments: unknown option '--tapp' (Did you mean --tap?)"],
+    [["attach", "--vnet"], "read arguments: unknown option '--vnet' (Did you mean --no-vnet?)"],
+    [
+      ["attach", "tap0"],
+      "read arguments: too many arguments for 'attach'. Expected 0 arguments but got 1",
+    ],
+    [["attach", "--x\n\u001b[2J"], "read arguments: unknown option '--x \\u{1b}[2J'"],
+  ];
+  for (const [argv, message] of cases) {
+    test(JSON.stringify(argv), () => {
+      assert.equal(errorOf(argv), message);
+    });
+  }
+});
+
+test("without being told, the format of the log follows standard error", () => {
+  const command = parseCommandLine(["attach", "--tap", "t"], {});
+  assert.ok(command.kind === "attach");
+  assert.ok(["json", "pretty"].includes(command.options.logFormat));
+});

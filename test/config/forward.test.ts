@@ -1,0 +1,118 @@
+/** Inbound forwards. Goal: each rule becomes the sockets it says, and no two want the same one. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import fc from "fast-check";
+import {
+  checkPublishRules,
+  PUBLISH_COUNT_MAX,
+  type PublishRule,
+  parsePublish,
+} from "../../src/config/forward.ts";
+
+const SEED = 20240229;
+
+function rules(...texts: readonly string[]): PublishRule[] {
+  return texts.flatMap(parsePublish);
+}
+
+describe("parsePublish", () => {
+  test("reads a port, TCP on all addresses unless said", () => {
+    assert.deepEqual(parsePublish("8080:80"), [
+      { protocol: "tcp", hostAddress: 0, hostPort: 8080, guestPort: 80 },
+    ]);
+  });
+
+  test("reads address and protocol", () => {
+    assert.deepEqual(parsePublish("127.0.0.1:5353:53/udp"), [
+      { protocol: "udp", hostAddress: 0x7f000001, hostPort: 5353, guestPort: 53 },
+    ]);
+    assert.equal(parsePublish("1:1/tcp")[0]?.protocol, "tcp");
+  });
+
+  test("leads a range to as many guest ports in step", () => {
+    const pairs = parsePublish("8000-8002:80").map((rule) => [rule.hostPort, rule.guestPort]);
+    assert.deepEqual(pairs, [
+      [8000, 80],
+      [8001, 81],
+      [8002, 82],
+    ]);
+    assert.equal(parsePublish("65535-65535:65535").length, 1);
+    assert.equal(parsePublish("1-4096:1").length, PUBLISH_COUNT_MAX);
+  });
+
+  const form = "wanted [HOSTIP:]PORT[-PORT]:GUESTPORT[/tcp|/udp]";
+  const refused: readonly (readonly [string, string])[] = [
+    ["", form],
+    ["80", form],
+    ["80:", form],
+    [":80:80", form],
+    ["80:80/sctp", form],
+    ["80:80/", form],
+    ["80-:80", form],
+    ["80:80-81", form],
+    ["[::1]:80:80", form],
+    ["a:80:80", form],
+    ["0:80", "wanted ports from 1 to 65535, not 0"],
+    ["80:0", "wanted ports from 1 to 65535, not 0"],
+    ["65536:80", "wanted ports from 1 to 65535, not 65536"],
+    ["80:65536", "wanted ports from 1 to 65535, not 65536"],
+    ["80-0:80", "wanted ports from 1 to 65535, not 0"],
+    ["90-80:80", 'range is reversed, wanted "80-90"'],
+    ["1000-1010:65530", "guest ports would end at 65540, past 65535"],
+    ["1-4097:1", "wanted at most 4096 ports, not 4097"],
+    ["1.2.3:80:80", 'wanted an IPv4 address of this host, not "1.2.3"'],
+    ["224.0.0.1:80:80", 'wanted an IPv4 address of this host, not "224.0.0.1"'],
+  ];
+  for (const [text, message] of refused) {
+    test(`refuses "${text}"`, () => {
+      assert.throws(() => parsePublish(text), { name: "ConfigError", message });
+    });
+  }
+
+  test(`keeps the distance between host and guest port (seed ${SEED})`, () => {
+    const port = fc.integer({ min: 1, max: 60000 });
+    const property = fc.property(port, port, fc.integer({ min: 0, max: 4095 }), (a, b, more) => {
+      const found = parsePublish(`${a}-${a + more}:${b}`);
+      assert.equal(found.length, more + 1);
+      for (const rule of found) assert.equal(rule.guestPort - rule.hostPort, b - a);
+    });
+    fc.assert(property, { seed: SEED, numRuns: 30 });
+  });
+});
+
+describe("checkPublishRules", () => {
+  test("takes the same port of two protocols or two addresses", () => {
+    checkPublishRules(rules("53:53/tcp", "53:53/udp"));
+    checkPublishRules(rules("127.0.0.1:80:80", "127.0.0.2:80:80"));
+    checkPublishRules(rules("80-89:80", "90-99:80"));
+  });
+
+  const clashes: readonly (readonly [readonly string[], string])[] = [
+    [["80:80", "80:81"], 'publish host port "0.0.0.0:80/tcp" once, not twice'],
+    [["80-89:80", "85:8085"], 'publish host port "0.0.0.0:85/tcp" once, not twice'],
+    [
+      ["10.1.1.1:9:9/udp", "10.1.1.1:1-9:1/udp"],
+      'publish host port "10.1.1.1:9/udp" once, not twice',
+    ],
+    [
+      ["80:80", "127.0.0.1:80:80"],
+      'publish host port "127.0.0.1:80/tcp" once, not also on "0.0.0.0"',
+    ],
+    [
+      ["127.0.0.1:80:80", "80:80"],
+      'publish host port "0.0.0.0:80/tcp" once, not also on "127.0.0.1"',
+    ],
+  ];
+  for (const [texts, message] of clashes) {
+    test(`refuses ${texts.join(" with ")}`, () => {
+      assert.throws(() => checkPublishRules(rules(...texts)), { name: "ConfigError", message });
+    });
+  }
+
+  test("bounds the number of ports in all", () => {
+    checkPublishRules(rules("1-4096:1"));
+    assert.throws(() => checkPublishRules(rules("1-4096:1", "5000:1")), {
+      message: "publish at most 4096 ports in all, not 4097",
+    });
+  });
+});

@@ -1,0 +1,199 @@
+/**
+ * Valid frames of every kind the engine knows, as starting points of mutation. Connections that are
+ * answered properly are made by `TcpCrowd`; what is here needs no memory of what came before.
+ */
+import { DNS, GATEWAY, GATEWAY_MAC, GUEST, GUEST_MAC, PEER } from "../support/engine-harness.ts";
+import {
+  arp,
+  concat,
+  dhcp,
+  ETHERTYPE_ARP,
+  ethernet,
+  fragments,
+  icmp,
+  icmpEcho,
+  type Ipv4Fields,
+  ipv4,
+  MAC_BROADCAST,
+  PROTOCOL_ICMP,
+  PROTOCOL_TCP,
+  PROTOCOL_UDP,
+  pattern,
+  type TcpOptions,
+  tcp,
+  u16,
+  u32,
+  udp,
+} from "../support/packet.ts";
+
+type Fields = Omit<Ipv4Fields, "source">;
+
+function frame(packet: Uint8Array, destination = GATEWAY_MAC, type = 0x0800): Uint8Array {
+  return ethernet({ destination, source: GUEST_MAC, type }, packet);
+}
+
+function packet(fields: Fields, payload: Uint8Array): Uint8Array {
+  return ipv4({ source: GUEST, ...fields }, payload);
+}
+
+function arpFrames(): Uint8Array[] {
+  const sender = { senderMac: GUEST_MAC, senderAddress: GUEST };
+  const bodies = [
+    arp({ ...sender, targetAddress: GATEWAY }),
+    arp({ ...sender, targetAddress: DNS }),
+    arp({ ...sender, targetAddress: GUEST }),
+    arp({ ...sender, targetAddress: "10.0.2.77" }),
+    arp({ ...sender, senderAddress: "0.0.0.0", targetAddress: GATEWAY }),
+    arp({ ...sender, targetMac: GATEWAY_MAC, targetAddress: GATEWAY, operation: 2 }),
+    concat(arp({ ...sender, targetAddress: GATEWAY }), new Uint8Array(18)),
+  ];
+  return bodies.flatMap((body) => [
+    frame(body, MAC_BROADCAST, ETHERTYPE_ARP),
+    frame(body, GATEWAY_MAC, ETHERTYPE_ARP),
+  ]);
+}
+
+function dhcpFrames(): Uint8Array[] {
+  const address = Uint8Array.of(10, 0, 2, 15);
+  const messages = [
+    dhcp({ type: 1, mac: GUEST_MAC }),
+    dhcp({ type: 1, mac: GUEST_MAC, broadcast: true, options: [[55, Uint8Array.of(1, 3, 6, 26)]] }),
+    dhcp({ type: 3, mac: GUEST_MAC, options: [[50, address], [54, Uint8Array.of(10, 0, 2, 2)]] }),
+    dhcp({ type: 3, mac: GUEST_MAC, options: [[50, Uint8Array.of(10, 9, 9, 9)]] }),
+    dhcp({ type: 3, mac: GUEST_MAC, clientAddress: GUEST, options: [[61, pattern(19)]] }),
+    dhcp({ type: 4, mac: GUEST_MAC, options: [[50, address]] }),
+    dhcp({ type: 7, mac: GUEST_MAC, clientAddress: GUEST }),
+    dhcp({ type: 8, mac: GUEST_MAC, clientAddress: GUEST, options: [[57, u16(1500)]] }),
+  ];
+  const ports = { sourcePort: 68, destinationPort: 67 };
+  return messages.map((message) => {
+    const addresses = { source: "0.0.0.0", destination: "255.255.255.255" };
+    const datagram = udp({ ...addresses, ...ports }, message);
+    return frame(ipv4({ ...addresses, protocol: PROTOCOL_UDP }, datagram), MAC_BROADCAST);
+  });
+}
+
+function icmpFrames(): Uint8Array[] {
+  const protocol = PROTOCOL_ICMP;
+  const quoted = packet(
+    { destination: PEER, protocol: PROTOCOL_TCP },
+    tcp({
+      source: GUEST,
+      destination: PEER,
+      sourcePort: 41000,
+      destinationPort: 80,
+      seq: 1,
+      flags: "A",
+    }),
+  );
+  const errors = [
+    [3, 1, 0],
+    [3, 3, 0],
+    [3, 4, 576],
+    [4, 0, 0],
+    [11, 0, 0],
+    [12, 0, 0],
+  ] as const;
+  return [
+    ...[GATEWAY, DNS, PEER, "255.255.255.255", "127.0.0.1"].map((destination) =>
+      frame(packet({ destination, protocol }, icmpEcho(7, 1, pattern(56)))),
+    ),
+    frame(packet({ destination: PEER, protocol, ttl: 1 }, icmpEcho(8, 2, pattern(1400)))),
+    frame(packet({ destination: PEER, protocol }, icmpEcho(9, 3, pattern(8), 0))),
+    frame(packet({ destination: PEER, protocol }, icmp({ type: 13 }, pattern(12)))),
+    ...errors.map(([type, code, rest]) =>
+      frame(packet({ destination: PEER, protocol }, icmp({ type, code, rest }, quoted))),
+    ),
+  ];
+}
+
+function udpFrames(): Uint8Array[] {
+  const protocol = PROTOCOL_UDP;
+  const build = (destination: string, port: number, payload: Uint8Array, more = {}): Uint8Array => {
+    const ports = { sourcePort: 42000 + (port % 100), destinationPort: port };
+    const datagram = udp({ source: GUEST, destination, ...ports, ...more }, payload);
+    return frame(packet({ destination, protocol }, datagram));
+  };
+  const query = concat(u32(0x1a2b0100), u32(0x00010000), u32(0), "\x07example\x03com\0", u32(0x10001));
+  return [
+    build(PEER, 9, new Uint8Array(0)),
+    build(PEER, 53, pattern(40)),
+    build(PEER, 4433, pattern(1200)),
+    build(PEER, 4434, pattern(1200), { checksum: 0 }),
+    build(DNS, 53, query),
+    build(DNS, 54, query),
+    build(GATEWAY, 9999, pattern(20)),
+    build("10.0.2.255", 137, pattern(50)),
+    build("224.0.0.251", 5353, pattern(50)),
+    build("198.51.100.81", 7, pattern(1472)),
+    build("198.51.100.82", 7, pattern(1)),
+  ];
+}
+
+function tcpFrames(): Uint8Array[] {
+  const build = (
+    flags: string,
+    destinationPort: number,
+    options: TcpOptions = {},
+    payload = 0,
+  ): Uint8Array => {
+    const numbers = { seq: 0x1000, ack: flags.includes("A") ? 0x2000 : 0 };
+    const ports = { sourcePort: 43000 + flags.length, destinationPort };
+    const addresses = { source: GUEST, destination: PEER };
+    const segment = tcp({ ...addresses, ...ports, ...numbers, flags, options }, pattern(payload));
+    return frame(packet({ destination: PEER, protocol: PROTOCOL_TCP }, segment));
+  };
+  const full = { mss: 1460, sackPermitted: true, timestamps: [1, 0], windowScale: 7 } as const;
+  return [
+    build("S", 80, full),
+    build("S", 81, { mss: 536 }),
+    build("S", 82),
+    build("S", 83, { raw: Uint8Array.of(254, 3, 1, 2, 0, 0, 0, 5) }),
+    build("S", 84, full, 100),
+    build("SA", 80, full),
+    build("A", 80),
+    build("PA", 80, { timestamps: [5, 6] }, 300),
+    build("A", 80, { sack: [[0x2100, 0x2200], [0x2300, 0x2400]] }),
+    build("FA", 80, {}, 10),
+    build("R", 80),
+    build("RA", 80),
+    build("PAU", 80, {}, 20),
+    build("FSRPAUEC", 80, {}, 1),
+  ];
+}
+
+function oddFrames(): Uint8Array[] {
+  const body = pattern(3000);
+  const whole = { source: GUEST, destination: PEER, protocol: PROTOCOL_UDP };
+  const ports = { sourcePort: 42500, destinationPort: 2500 };
+  const datagram = udp({ ...whole, ...ports }, body);
+  const route = Uint8Array.of(131, 7, 4, 10, 0, 2, 2, 0);
+  const router = Uint8Array.of(148, 4, 0, 0);
+  const echo = icmpEcho(77, 1, body);
+  const pings = { source: GUEST, destination: GATEWAY, protocol: PROTOCOL_ICMP, id: 99 };
+  return [
+    ...fragments({ ...whole, id: 98 }, datagram, 1480).map((part) => frame(part)),
+    ...fragments({ ...whole, id: 97 }, datagram, 8 * 60).map((part) => frame(part)),
+    ...fragments(pings, echo, 1024).map((part) => frame(part)),
+    frame(packet({ destination: PEER, protocol: 132 }, pattern(40))),
+    frame(packet({ destination: PEER, protocol: PROTOCOL_UDP, options: route }, datagram.slice(0, 8))),
+    frame(packet({ destination: PEER, protocol: PROTOCOL_UDP, options: router }, pattern(30))),
+    frame(ipv4({ source: "10.9.9.9", destination: PEER, protocol: PROTOCOL_UDP }, pattern(30))),
+    frame(pattern(100), GATEWAY_MAC, 0x86dd),
+    frame(pattern(60), GATEWAY_MAC, 0x8100),
+    frame(pattern(60), "01:00:5e:00:00:fb"),
+    frame(new Uint8Array(0)),
+  ];
+}
+
+/** All of them, Ethernet frames without virtio_net_hdr. */
+export function corpus(): Uint8Array[] {
+  return [
+    ...arpFrames(),
+    ...dhcpFrames(),
+    ...icmpFrames(),
+    ...udpFrames(),
+    ...tcpFrames(),
+    ...oddFrames(),
+  ];
+}

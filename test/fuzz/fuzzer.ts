@@ -1,0 +1,331 @@
+/**
+ * Feeds the engine mutated frames, odd events, failing sockets and jumps of time, and watches what
+ * it must never do: trap, grow, exceed a bound, ask for nonsense, answer a broadcast, send a frame
+ * that is malformed, leak a flow, a socket or a chunk.
+ *
+ * A run is a sequence of epochs. Each has an engine and a configuration of its own, and everything
+ * in it follows from the seed and its number, so a failure is repeated by running its epoch alone.
+ * At the end of an epoch the host goes quiet and time runs on until everything has expired.
+ */
+import * as abi from "../../wasm/abi.ts";
+import { Engine } from "../../src/engine/engine.ts";
+import { instantiateEngine } from "../../src/engine/module.ts";
+import { readStat } from "../../src/engine/stats.ts";
+import { engineModule } from "../support/engine-binary.ts";
+import { gatherFrame, START, type WorldOptions, worldConfig } from "../support/engine-harness.ts";
+import { decodeFrame } from "../support/packet-decode.ts";
+import { ChaoticHost } from "./chaotic-host.ts";
+import { corpus } from "./corpus.ts";
+import { broadcast, fixChecksums, mutate, set16 } from "./mutate.ts";
+import { Random } from "./random.ts";
+import { TcpCrowd } from "./tcp-crowd.ts";
+
+/** Frames of a whole epoch. */
+export const EPOCH_FRAMES = 25_000;
+const BATCH_MAX = abi.RX_SLOT_COUNT;
+/** One of so many frames for the guest is decoded strictly. */
+const SAMPLE = 32;
+const ROUNDS_MAX = 100_000;
+const HOUR = 3600e6;
+
+/** What must stay as it is while frames to everybody come in. */
+const REPLY_COUNTERS = [
+  abi.STAT_TCP_OPENED,
+  abi.STAT_TCP_RESET_SENT,
+  abi.STAT_UDP_OPENED,
+  abi.STAT_PING_LOCAL,
+  abi.STAT_PING_TO_HOST,
+  abi.STAT_ICMP_ERRORS_TO_GUEST,
+] as const;
+
+/** A run has failed; the message says what and in which epoch. */
+export class FuzzFailure extends Error {
+  override readonly name = "FuzzFailure";
+  readonly epoch: number;
+
+  constructor(message: string, epoch: number, options?: ErrorOptions) {
+    super(message, options);
+    this.epoch = epoch;
+  }
+}
+
+export interface EpochResult {
+  readonly frames: number;
+  /** Frames for the guest, and how many of them were decoded. */
+  readonly replies: number;
+  readonly decoded: number;
+  readonly operations: number;
+  /** `STAT_*` and `DROP_*` as in the engine. */
+  readonly counters: readonly number[];
+}
+
+const CORPUS = corpus();
+
+/** Runs one epoch. Throws `FuzzFailure`. */
+export function fuzzEpoch(seed: number, epoch: number, frames = EPOCH_FRAMES): EpochResult {
+  const run = new Epoch(seed, epoch);
+  try {
+    run.run(frames);
+    run.drain();
+    return run.result();
+  } catch (cause) {
+    const message = cause instanceof Error ? cause.message : String(cause);
+    throw new FuzzFailure(`${message} (${run.description})`, epoch, { cause });
+  }
+}
+
+function epochOptions(random: Random, epoch: number): WorldOptions {
+  const vnetSize = random.pick([0, 0, 10, 10, 12]);
+  return {
+    variant: epoch % 2 === 0 ? "simd" : "scalar",
+    seed: random.u32(),
+    vnetSize,
+    linkFlags: vnetSize === 0 ? 0 : random.below(16),
+    linkQueue: random.pick([0, 1, 64, 500]),
+    mtu: random.pick([576, 1500, 1500, 9000, 65520]),
+    flowsMax: random.pick([16, 64, 256, 4096]),
+    chunksMax: random.pick([16, 64, 512]),
+    strictFilter: random.oneIn(3),
+    hostLoopback: random.oneIn(3),
+    dhcp: !random.oneIn(4),
+    dns: !random.oneIn(4),
+    keepaliveSeconds: random.pick([0, 0, 60]),
+    ...(random.oneIn(4) ? { resolvers: [] } : {}),
+    ...(random.oneIn(4) ? { guestMac: new Uint8Array(6) } : {}),
+  };
+}
+
+class Epoch {
+  readonly description: string;
+  readonly #options: WorldOptions;
+  readonly #random: Random;
+  readonly #engine: Engine;
+  readonly #host: ChaoticHost;
+  readonly #crowd: TcpCrowd;
+  readonly #vnetSize: number;
+  readonly #before = new Float64Array(REPLY_COUNTERS.length);
+  #now = START;
+  #fed = 0;
+  #replies = 0;
+  #decoded = 0;
+  /** Flows that are to stay for ever. */
+  #fixed = 0;
+
+  constructor(seed: number, epoch: number) {
+    this.#random = new Random(seed, epoch);
+    this.#options = epochOptions(this.#random, epoch);
+    const { variant = "simd", mtu, vnetSize = 0, linkFlags, flowsMax, chunksMax } = this.#options;
+    this.#vnetSize = vnetSize;
+    this.description =
+      `epoch ${epoch}, ${variant}, vnet ${vnetSize}, link flags ${linkFlags}, mtu ${mtu}, ` +
+      `${flowsMax} flows, ${chunksMax} chunks`;
+    this.#engine = new Engine(instantiateEngine(engineModule(variant)));
+    this.#engine.start(worldConfig(this.#options));
+    this.#host = new ChaoticHost(this.#engine, this.#random);
+    this.#crowd = new TcpCrowd(this.#random);
+  }
+
+  result(): EpochResult {
+    const counters = Array.from({ length: abi.STAT_COUNT + abi.DROP_COUNT }, (_, i) =>
+      readStat(this.#engine, i),
+    );
+    return {
+      frames: this.#fed,
+      replies: this.#replies,
+      decoded: this.#decoded,
+      operations: this.#host.operations,
+      counters,
+    };
+  }
+
+  run(frames: number): void {
+    while (this.#fed < frames) {
+      this.#passTime();
+      this.#events();
+      this.#batch(Math.min(frames - this.#fed, 1 + this.#random.below(BATCH_MAX)));
+      this.#engine.step(this.#now);
+      this.#finish();
+      this.#checkBounds();
+    }
+    if (readStat(this.#engine, abi.STAT_GUEST_RX_FRAMES) !== this.#fed) {
+      throw new Error("frames in were miscounted");
+    }
+  }
+
+  /** The host goes quiet; flows, sockets and chunks have to be gone within a day. */
+  drain(): void {
+    const { flowCount } = this.#engine;
+    this.#host.isQuiet = true;
+    const end = this.#now + 24 * HOUR;
+    for (let rounds = 0; this.#now < end; rounds += 1) {
+      if (rounds > ROUNDS_MAX + 1000 * flowCount) throw new Error("deadlines without end");
+      this.#engine.step(this.#now);
+      this.#finish();
+      const deadline = this.#engine.nextDeadline();
+      if (deadline === 0) break;
+      this.#now = Math.max(this.#now, Math.min(deadline, end));
+    }
+    const left = this.#engine.flows().filter((flow) => flow.kind !== "udp").length;
+    if (left > 0 || this.#engine.flowCount > this.#fixed) {
+      throw new Error(`${this.#engine.flowCount} flows are left: ${this.#leftovers()}`);
+    }
+    if (this.#host.open !== this.#engine.flowCount) {
+      throw new Error(`${this.#host.open} sockets for ${this.#engine.flowCount} flows are left`);
+    }
+    if (this.#engine.chunkCount > 0) throw new Error(`${this.#engine.chunkCount} chunks are left`);
+  }
+
+  #leftovers(): string {
+    const names = this.#engine.flows().map((flow) => `${flow.kind} ${flow.state ?? ""}`.trim());
+    return [...new Set(names)].join(", ");
+  }
+
+  #passTime(): void {
+    const random = this.#random;
+    const kind = random.below(256);
+    if (kind === 0) this.#now += random.below(3 * HOUR);
+    else if (kind < 4) this.#now += random.below(120e6);
+    else if (kind < 40) this.#now += random.below(1e6);
+    else this.#now += random.below(2000);
+  }
+
+  #events(): void {
+    const random = this.#random;
+    for (let n = random.below(8); n > 0; n -= 1) {
+      this.#engine.upstreamEvent(this.#host.anyHandle(), this.#host.anyEvents(), this.#now);
+    }
+    if (random.oneIn(30)) {
+      const port = random.pick([22, 80, random.below(65536)]);
+      const handle = this.#engine.inboundTcp(port, 0xc6336450, random.below(65536), this.#now);
+      if (handle !== 0) this.#host.add(handle);
+    }
+    if (this.#fixed < 4 && random.oneIn(400)) {
+      const handle = this.#engine.inboundUdp(5000 + this.#fixed, 6000 + this.#fixed, this.#now);
+      if (handle !== 0) {
+        this.#host.add(handle);
+        this.#fixed += 1;
+      }
+    }
+  }
+
+  // -------------------------------------------------------------- frames in
+
+  #batch(count: number): void {
+    const toAll = this.#random.oneIn(64);
+    for (let slot = 0; slot < count; slot += 1) this.#frame(slot, toAll);
+    if (toAll) this.#remember();
+    this.#engine.guestRx(count, this.#now);
+    this.#fed += count;
+    if (toAll) this.#checkNoReplies();
+  }
+
+  #frame(slot: number, toAll: boolean): void {
+    const random = this.#random;
+    const { octets, words, bases } = this.#engine;
+    const pointer = bases.rxBuffers + slot * abi.RX_SLOT_SIZE;
+    const base = pointer + this.#vnetSize;
+    const room = abi.RX_SLOT_SIZE - this.#vnetSize;
+    let length: number;
+    if (random.below(5) < 3) {
+      length = this.#crowd.write(octets, base, 1514);
+      if (random.oneIn(4)) length = mutate(random, octets, base, length, room, this.#any());
+    } else {
+      const template = this.#any();
+      octets.set(template, base);
+      length = template.length;
+      if (!random.oneIn(6)) length = mutate(random, octets, base, length, room, this.#any());
+    }
+    if (toAll) broadcast(random, octets, base, length);
+    else if (random.below(10) < 8) fixChecksums(octets, base, length);
+    if (toAll && isServed(octets, base)) length = 0;
+    if (this.#vnetSize > 0) this.#vnetHeader(octets, pointer, length);
+    const descriptor = (bases.rxDescriptors + slot * abi.RX_DESCRIPTOR_SIZE) >> 2;
+    words[descriptor] = pointer;
+    words[descriptor + 1] = this.#vnetSize + length;
+  }
+
+  #any(): Uint8Array {
+    return CORPUS[this.#random.below(CORPUS.length)] ?? new Uint8Array(0);
+  }
+
+  #vnetHeader(octets: Uint8Array, at: number, length: number): void {
+    const random = this.#random;
+    octets.fill(0, at, at + this.#vnetSize);
+    const kind = random.below(20);
+    if (kind < 12) return;
+    if (kind === 12) {
+      for (let i = 0; i < this.#vnetSize; i += 1) octets[at + i] = random.below(256);
+      return;
+    }
+    octets[at] = 1;
+    octets[at + 6] = 34;
+    octets[at + 8] = octets[at + this.#vnetSize + 23] === 17 ? 6 : 16;
+    if (kind < 17) return;
+    octets[at + 1] = octets[at + this.#vnetSize + 23] === 17 ? 5 : 1;
+    octets[at + 2] = 54;
+    const size = random.pick([1, 100, 536, 1400, 1460, 65535]);
+    octets[at + 4] = size;
+    octets[at + 5] = size >> 8;
+    // The frame may be as large as the slot: let the IP length say so, too.
+    if (length > 60) set16(octets, at + this.#vnetSize + 16, length - 14);
+  }
+
+  #remember(): void {
+    REPLY_COUNTERS.forEach((counter, i) => {
+      this.#before[i] = readStat(this.#engine, counter);
+    });
+  }
+
+  #checkNoReplies(): void {
+    REPLY_COUNTERS.forEach((counter, i) => {
+      if (this.#before[i] !== readStat(this.#engine, counter)) {
+        throw new Error(`a frame to everybody moved counter ${counter}`);
+      }
+    });
+  }
+
+  // -------------------------------------------------------------- the rest of the turn
+
+  #finish(): void {
+    const engine = this.#engine;
+    for (let rounds = 0; ; rounds += 1) {
+      if (rounds > ROUNDS_MAX) throw new Error("a turn without end");
+      this.#transmit();
+      if (engine.opCount > 0) {
+        this.#host.execute();
+        engine.complete(this.#now);
+      } else if (engine.mustFlush) engine.step(this.#now);
+      else return;
+    }
+  }
+
+  #transmit(): void {
+    const engine = this.#engine;
+    const count = engine.txCount;
+    if (count > abi.TX_CAPACITY_COUNT) throw new Error(`${count} frames for the guest`);
+    this.#crowd.observe(engine, count, this.#vnetSize);
+    for (let i = this.#random.below(SAMPLE); i < count; i += SAMPLE) {
+      const { mtu = 1500 } = this.#options;
+      decodeFrame(gatherFrame(engine, i), { vnetSize: this.#vnetSize, mtu });
+      this.#decoded += 1;
+    }
+    this.#replies += count;
+    engine.txDone();
+  }
+
+  #checkBounds(): void {
+    const { flowCount, chunkCount, octets } = this.#engine;
+    const { flowsMax = 0, chunksMax = 0 } = this.#options;
+    if (octets.length === 0) throw new Error("the memory has grown");
+    if (flowCount > flowsMax) throw new Error(`${flowCount} flows, ${flowsMax} allowed`);
+    if (chunkCount > chunksMax) throw new Error(`${chunkCount} chunks, ${chunksMax} allowed`);
+  }
+}
+
+/** ARP and DHCP are answered although sent to everybody. */
+function isServed(octets: Uint8Array, base: number): boolean {
+  if (octets[base + 12] === 8 && octets[base + 13] === 6) return true;
+  const words = (octets[base + 14] ?? 0) & 15;
+  const port = base + 14 + 4 * words + 2;
+  return octets[base + 23] === 17 && octets[port] === 0 && octets[port + 1] === 67;
+}

@@ -1,0 +1,98 @@
+/**
+ * The log. Goal: both forms give one line per event at or above the level, and nothing in a value
+ * can fake a line or steer a terminal.
+ */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import {
+  escapeControls,
+  formatPretty,
+  LOG_LEVELS,
+  type LogFormat,
+  type LogLevel,
+  openLogger,
+  prettyLogger,
+} from "../../src/lib/log.ts";
+
+async function logAll(format: LogFormat, level: LogLevel): Promise<string[]> {
+  const lines: string[] = [];
+  const log = await openLogger({ format, level, sink: (line) => lines.push(line) });
+  log.debug({ n: 0 }, "a");
+  log.info({ n: 1 }, "b");
+  log.warn({ n: 2 }, "c");
+  log.error({ n: 3 }, "d");
+  return lines;
+}
+
+describe("levels", () => {
+  for (const format of ["json", "pretty"] as const) {
+    for (const [index, level] of LOG_LEVELS.entries()) {
+      test(`${format} at ${level} leaves out what is below`, async () => {
+        const lines = await logAll(format, level);
+        assert.equal(lines.length, LOG_LEVELS.length - index);
+        assert.ok(lines.every((line) => /^[^\n]+\n$/.test(line)));
+        assert.ok(lines[0]?.includes(level));
+      });
+    }
+  }
+});
+
+test("json lines carry level, time, fields, error and message", async () => {
+  const lines: string[] = [];
+  const sink = (line: string): void => {
+    lines.push(line);
+  };
+  const log = await openLogger({ format: "json", level: "info", sink });
+  log.warn({ port: 80, big: 5n, err: new Error("gone") }, "lost\na line");
+  const event: unknown = JSON.parse(lines[0] ?? "");
+  assert.ok(typeof event === "object" && event !== null);
+  assert.ok("level" in event && event.level === "warn");
+  assert.ok("port" in event && event.port === 80);
+  assert.ok("big" in event && event.big === 5);
+  assert.ok("msg" in event && event.msg === "lost\na line");
+  assert.ok("time" in event && /^\d{4}-\d\d-\d\dT.*Z$/.test(String(event.time)));
+  assert.ok("err" in event && typeof event.err === "object" && event.err !== null);
+  assert.ok("message" in event.err && event.err.message === "gone");
+  assert.ok(!("pid" in event) && !("hostname" in event));
+});
+
+describe("formatPretty", () => {
+  test("puts level, message and fields on one line", () => {
+    const fields = { port: 80, path: "/run/a.sock", name: "a b", gone: undefined, on: true };
+    assert.equal(
+      formatPretty("info", fields, "listening"),
+      'info  listening port=80 path=/run/a.sock name="a b" on=true',
+    );
+    assert.equal(formatPretty("error", {}, "ended"), "error ended");
+  });
+
+  test("shows errors by their message, and whatever else as JSON", () => {
+    const loop: unknown[] = [];
+    loop.push(loop);
+    const fields = { err: new Error("no route"), list: [1, 2n], none: null, empty: "", loop };
+    assert.equal(
+      formatPretty("warn", fields, "m"),
+      'warn  m err="no route" list="[1,\\"2\\"]" none=null empty="" loop="[unprintable]"',
+    );
+  });
+
+  test("lets no value begin a line or steer a terminal", () => {
+    const line = formatPretty("info", { name: "a\nerror fake\u009b2J" }, "m\u001b[2J\u202e");
+    assert.equal(line, 'info  m\\u{1b}[2J\\u{202e} name="a\\nerror fake\\u{9b}2J"');
+  });
+
+  test("lets no value look like another field", () => {
+    assert.equal(formatPretty("info", { a: 'x" b=1' }, "m"), 'info  m a="x\\" b=1"');
+  });
+});
+
+test("escapeControls leaves ordinary text of any script alone", () => {
+  assert.equal(escapeControls("Grüße, 世界 🙂"), "Grüße, 世界 🙂");
+  assert.equal(escapeControls("\u{e0001}\t"), "\\u{e0001}\\u{9}");
+});
+
+test("prettyLogger needs no await", () => {
+  const lines: string[] = [];
+  prettyLogger("error", (line) => lines.push(line)).error({ code: 2 }, "stop");
+  assert.deepEqual(lines, ["error stop code=2\n"]);
+});

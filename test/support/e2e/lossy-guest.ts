@@ -1,0 +1,64 @@
+/**
+ * A guest behind a bad cable: guest ── veth ── [lossy-link] ── tap ── program.
+ *
+ * The program's tap is made in a namespace between, without addresses; the guest has its address on
+ * its end of a veth pair. Both ends of the cable keep their offloads.
+ */
+
+import { join } from "node:path";
+import { type Program, ROOT, startProgram } from "./program.ts";
+import type { Running } from "./shell.ts";
+import { createGuest, createNamespace, type Namespace } from "./world.ts";
+
+export type LossyGuest = {
+  readonly guest: Namespace;
+  readonly program: Program;
+  readonly link: Running;
+  /** Ends the cable, which reports what it did to how many frames. */
+  counts(): Promise<{ passed: number; lost: number; doubled: number; reordered: number }>;
+  remove(): Promise<void>;
+};
+
+export type LossyOptions = { readonly mtu: number; readonly percent: number; readonly seed: number };
+
+/** Builds the chain; the guest is configured by hand, as there is no tap for `--configure` in it. */
+export async function createLossyGuest(
+  host: Namespace,
+  { mtu, percent, seed }: LossyOptions,
+): Promise<LossyGuest> {
+  const guest = createGuest();
+  const middle = createNamespace("middle");
+  middle.must("sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1");
+  middle.must("sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1");
+  const program = await startProgram({ host, netns: middle.path, mtu, configure: false });
+  middle.must("ip", "link", "set", "tap0", "mtu", String(mtu), "up");
+  middle.must("ip", "link", "add", "cable", "mtu", String(mtu), "type", "veth", "peer", "name", "eth0");
+  middle.must("ip", "link", "set", "eth0", "netns", guest.name);
+  middle.must("ip", "link", "set", "cable", "up");
+  guest.must("ip", "link", "set", "eth0", "mtu", String(mtu), "up");
+  guest.must("ip", "addr", "add", `${program.guestAddress}/24`, "dev", "eth0");
+  guest.must("ip", "route", "add", "default", "via", "10.0.2.2");
+  const link = middle.start([
+    join(ROOT, "node_modules/.bin/bun"),
+    join(ROOT, "test/support/e2e/lossy-link.ts"),
+    "tap0",
+    "cable",
+    String(percent),
+    String(seed),
+  ]);
+  await link.waitFor(/listening/);
+  return {
+    guest,
+    program,
+    link,
+    counts: async () => {
+      link.closeInput();
+      return JSON.parse((await link.outcome(10_000)).stdout.trim().split("\n").at(-1) ?? "{}");
+    },
+    remove: async () => {
+      await program.stop();
+      guest.remove();
+      middle.remove();
+    },
+  };
+}

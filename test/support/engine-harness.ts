@@ -1,0 +1,422 @@
+/**
+ * A world for one engine: virtual time, a guest that is a list of frames, a scripted host. Turns run
+ * exactly in the order `src/engine/engine.ts` lays down, every frame for the guest is decoded
+ * strictly, every operation is checked.
+ *
+ *     const world = new EngineWorld({ mtu: 1500 });
+ *     world.guest(world.udp({ to: PEER, port: 53 }, "query"));
+ *     world.host.socket().receive("answer");
+ *     world.expect("udp", { sourcePort: 53 });
+ *
+ * What happens at the host's sockets takes effect with the next call that looks at frames, sends
+ * some, or moves the clock; `run` does it explicitly.
+ */
+import assert from "node:assert/strict";
+import * as abi from "../../wasm/abi.ts";
+import type { EngineConfigValues } from "../../src/engine/config.ts";
+import { Engine, type FlowInfo } from "../../src/engine/engine.ts";
+import { instantiateEngine } from "../../src/engine/module.ts";
+import { type EngineStats, readStats } from "../../src/engine/stats.ts";
+import { engineModule } from "./engine-binary.ts";
+import { FakeHost, FakeSocket } from "./fake-host.ts";
+import {
+  type ArpFields,
+  arp,
+  concat,
+  type DhcpFields,
+  dhcp,
+  ETHERTYPE_ARP,
+  ethernet,
+  type Ipv4Fields,
+  icmpEcho,
+  ip,
+  ipv4,
+  MAC_BROADCAST,
+  macOctets,
+  type Octets,
+  PROTOCOL_ICMP,
+  PROTOCOL_TCP,
+  PROTOCOL_UDP,
+  type TcpFields,
+  tcp,
+  udp,
+} from "./packet.ts";
+import { decodeFrame, type Frame } from "./packet-decode.ts";
+import type { Variant } from "./wasm.ts";
+
+export const GUEST_MAC = "52:54:00:12:34:56";
+export const GATEWAY_MAC = "52:55:0a:00:02:02";
+export const GUEST = "10.0.2.15";
+export const GATEWAY = "10.0.2.2";
+export const DNS = "10.0.2.3";
+export const RESOLVER = "198.18.0.53";
+export const PEER = "198.51.100.80";
+
+/** Virtual time starts here, microseconds. */
+export const START = 1_000_000_000;
+const TURNS_MAX = 10_000;
+const TRACE_SHOWN = 30;
+
+export interface WorldOptions extends Partial<Omit<EngineConfigValues, "seed">> {
+  readonly variant?: Variant;
+  /** Any number; it is spread over the engine's 32 octets. */
+  readonly seed?: number;
+}
+
+export type FrameOf<Kind extends Frame["kind"]> = Extract<Frame, { kind: Kind }>;
+
+const DEFAULTS: Omit<EngineConfigValues, "seed"> = {
+  guestAddress: ip(GUEST),
+  gatewayAddress: ip(GATEWAY),
+  dnsAddress: ip(DNS),
+  prefixLength: 24,
+  mtu: 1500,
+  hostLoopback: false,
+  dhcp: true,
+  dns: true,
+  strictFilter: false,
+  flowsMax: 256,
+  chunksMax: 256,
+  vnetSize: 0,
+  linkFlags: 0,
+  linkQueue: 500,
+  gatewayMac: macOctets(GATEWAY_MAC),
+  guestMac: macOctets(GUEST_MAC),
+  leaseSeconds: 86400,
+  udpTimeoutSeconds: 300,
+  tcpIdleSeconds: 7440,
+  keepaliveSeconds: 0,
+  resolvers: [ip(RESOLVER)],
+  dhcpOptions: new Uint8Array(0),
+  dhcpServerAddress: 0,
+};
+
+/** The engine's configuration for these options. */
+export function worldConfig(options: WorldOptions = {}): EngineConfigValues {
+  const { variant: _, seed = 1, ...given } = options;
+  const spread = Uint8Array.from({ length: 32 }, (_octet, i) => (seed * (i + 7) + i * i) & 0xff);
+  return { ...DEFAULTS, ...given, seed: spread };
+}
+
+export class EngineWorld {
+  readonly engine: Engine;
+  readonly host: FakeHost;
+  readonly config: EngineConfigValues;
+  /** Virtual time, microseconds. */
+  now = START;
+  /** Frames for the guest that no expectation has taken yet; use `take` to have events carried out. */
+  readonly frames: Frame[] = [];
+  /** What happened, one line each, for messages. */
+  readonly trace: string[] = [];
+  framesIn = 0;
+  framesOut = 0;
+  octetsOut = 0;
+
+  constructor(options: WorldOptions = {}) {
+    this.config = worldConfig(options);
+    this.engine = new Engine(instantiateEngine(engineModule(options.variant ?? "simd")));
+    this.engine.start(this.config);
+    this.host = new FakeHost(this.engine);
+  }
+
+  // -------------------------------------------------------------- time and turns
+
+  /** Hands frames from the guest to the engine as one batch and lets it finish. */
+  guest(...frames: readonly Uint8Array[]): void {
+    const header = new Uint8Array(this.config.vnetSize);
+    this.guestRaw(...frames.map((frame) => concat(header, frame)));
+  }
+
+  /** The same for frames that bring their virtio_net_hdr. */
+  guestRaw(...frames: readonly Uint8Array[]): void {
+    if (frames.length > abi.RX_SLOT_COUNT) throw new Error("give at most 64 frames");
+    this.run();
+    this.#log(`guest sends ${frames.length}`);
+    this.#settle(frames);
+  }
+
+  /** Delivers the events of the host's sockets and lets the engine finish. */
+  run(): void {
+    if (this.engine.ready || this.host.hasEvents) this.#settle([]);
+  }
+
+  /** Moves the clock, calling the engine at each deadline on the way. */
+  advance(microseconds: number): void {
+    const end = this.now + microseconds;
+    this.run();
+    for (let turns = 0; ; turns += 1) {
+      const deadline = this.engine.nextDeadline();
+      if (deadline === 0 || deadline > end) break;
+      if (turns > TURNS_MAX) this.#fail(`deadline "${deadline}" does not go away`);
+      this.now = Math.max(this.now, deadline);
+      this.#settle([]);
+    }
+    this.now = end;
+  }
+
+  #settle(frames: readonly Uint8Array[]): void {
+    this.#turn(frames);
+    for (let turns = 0; this.engine.ready || this.host.hasEvents; turns += 1) {
+      if (turns > TURNS_MAX) this.#fail("the engine does not come to rest");
+      this.#turn([]);
+    }
+  }
+
+  #turn(frames: readonly Uint8Array[]): void {
+    const { engine, host, now } = this;
+    for (const [handle, events] of host.takeEvents()) {
+      this.#log(`event ${handle} 0x${events.toString(16)}`);
+      engine.upstreamEvent(handle, events, now);
+    }
+    if (frames.length > 0) {
+      frames.forEach((frame, slot) => {
+        this.#place(slot, frame);
+      });
+      this.framesIn += frames.length;
+      engine.guestRx(frames.length, now);
+    }
+    engine.step(now);
+    for (let rounds = 0; ; rounds += 1) {
+      if (rounds > TURNS_MAX) this.#fail("the engine never stops asking for operations");
+      this.#transmit();
+      if (engine.opCount === 0) break;
+      const before = host.log.length;
+      host.execute();
+      this.#log(`operations ${host.log.slice(before).join(" ")}`);
+      engine.complete(now);
+    }
+  }
+
+  #place(slot: number, frame: Uint8Array): void {
+    const { octets, view, bases } = this.engine;
+    const pointer = bases.rxBuffers + slot * abi.RX_SLOT_SIZE;
+    const descriptor = bases.rxDescriptors + slot * abi.RX_DESCRIPTOR_SIZE;
+    octets.set(frame, pointer);
+    view.setUint32(descriptor + abi.RX_DESCRIPTOR_POINTER_OFFSET, pointer, true);
+    view.setUint32(descriptor + abi.RX_DESCRIPTOR_LENGTH_OFFSET, frame.length, true);
+  }
+
+  #transmit(): void {
+    const { engine, config } = this;
+    const count = engine.txCount;
+    for (let i = 0; i < count; i += 1) {
+      const octets = gatherFrame(engine, i);
+      this.framesOut += 1;
+      this.octetsOut += octets.length - config.vnetSize;
+      const frame = decodeFrame(octets, { vnetSize: config.vnetSize, mtu: config.mtu });
+      this.#log(`frame ${describeFrame(frame)}`);
+      this.frames.push(frame);
+    }
+    engine.txDone();
+  }
+
+  #log(line: string): void {
+    this.trace.push(`${((this.now - START) / 1e6).toFixed(6)} ${line}`);
+  }
+
+  /** Throws with what happened lately. */
+  #fail(message: string): never {
+    throw new Error(`${message}\n${this.trace.slice(-TRACE_SHOWN).join("\n")}`);
+  }
+
+  // -------------------------------------------------------------- frames the guest sends
+
+  /** An IPv4 packet from the guest in its frame to the gateway. */
+  ip(
+    fields: Omit<Ipv4Fields, "source"> & { readonly source?: string },
+    payload: Octets,
+    link: { readonly destination?: string; readonly source?: string } = {},
+  ): Uint8Array {
+    const { destination = GATEWAY_MAC, source = GUEST_MAC } = link;
+    return ethernet({ destination, source }, ipv4({ source: GUEST, ...fields }, payload));
+  }
+
+  udp(to: { to: string; port: number; from?: number }, payload: Octets): Uint8Array {
+    const addresses = { source: GUEST, destination: to.to };
+    const ports = { sourcePort: to.from ?? 40000, destinationPort: to.port };
+    return this.ip(
+      { destination: to.to, protocol: PROTOCOL_UDP },
+      udp({ ...addresses, ...ports }, payload),
+    );
+  }
+
+  ping(to: string, id: number, sequence: number, payload: Octets): Uint8Array {
+    return this.ip({ destination: to, protocol: PROTOCOL_ICMP }, icmpEcho(id, sequence, payload));
+  }
+
+  tcp(fields: Omit<TcpFields, "source">, payload: Octets = ""): Uint8Array {
+    const { destination } = fields;
+    return this.ip({ destination, protocol: PROTOCOL_TCP }, tcp({ source: GUEST, ...fields }, payload));
+  }
+
+  arp(fields: Partial<ArpFields> & { readonly targetAddress: string }): Uint8Array {
+    const link = { destination: MAC_BROADCAST, source: GUEST_MAC, type: ETHERTYPE_ARP };
+    return ethernet(link, arp({ senderMac: GUEST_MAC, senderAddress: GUEST, ...fields }));
+  }
+
+  dhcp(fields: Omit<DhcpFields, "mac"> & { readonly mac?: string }): Uint8Array {
+    const addresses = { source: "0.0.0.0", destination: "255.255.255.255" };
+    const message = dhcp({ mac: GUEST_MAC, ...fields });
+    const datagram = udp({ ...addresses, sourcePort: 68, destinationPort: 67 }, message);
+    const link = { destination: MAC_BROADCAST };
+    return this.ip({ ...addresses, protocol: PROTOCOL_UDP }, datagram, link);
+  }
+
+  // -------------------------------------------------------------- sockets the host opens
+
+  /** The host has accepted a connection for a guest port. Undefined when the engine refuses it. */
+  inboundTcp(guestPort: number, peer = PEER, peerPort = 50000): FakeSocket | undefined {
+    this.run();
+    const handle = this.engine.inboundTcp(guestPort, ip(peer), peerPort, this.now);
+    if (handle === 0) return undefined;
+    const target = { address: peer, port: peerPort, preferred: 0 };
+    const socket = this.host.add(new FakeSocket(handle, "tcp", target));
+    socket.connected();
+    return socket;
+  }
+
+  /** The host has bound a UDP port that belongs to a guest port. */
+  inboundUdp(guestPort: number, hostPort: number): FakeSocket | undefined {
+    this.run();
+    const handle = this.engine.inboundUdp(guestPort, hostPort, this.now);
+    if (handle === 0) return undefined;
+    const target = { address: "0.0.0.0", port: 0, preferred: hostPort };
+    return this.host.add(new FakeSocket(handle, "udp", target));
+  }
+
+  // -------------------------------------------------------------- expectations
+
+  /** Every frame for the guest so far that was not taken yet. */
+  take(): Frame[] {
+    this.run();
+    return this.frames.splice(0);
+  }
+
+  /** Takes the next frame, which must be of this kind and have these fields. */
+  expect<Kind extends Frame["kind"]>(
+    kind: Kind,
+    fields: Partial<FrameOf<Kind>> = {},
+  ): FrameOf<Kind> {
+    this.run();
+    const frame = this.frames.shift();
+    if (frame === undefined) this.#fail(`wanted a frame "${kind}", but there is none`);
+    if (!isKind(frame, kind)) this.#fail(`wanted "${kind}", not "${describeFrame(frame)}"`);
+    const found = Object.fromEntries(
+      Object.keys(fields).map((name) => [name, Reflect.get(frame, name) as unknown]),
+    );
+    this.equal(found, { ...fields }, describeFrame(frame));
+    return frame;
+  }
+
+  /** No frame is waiting. */
+  expectNothing(): void {
+    this.run();
+    const [frame] = this.frames;
+    if (frame !== undefined) this.#fail(`wanted no frame, not "${describeFrame(frame)}"`);
+  }
+
+  /** Deep equality; a difference comes with what happened lately. */
+  equal(found: unknown, wanted: unknown, what: string): void {
+    try {
+      assert.deepEqual(found, wanted);
+    } catch (cause) {
+      this.#fail(`${what}: ${cause instanceof Error ? cause.message : String(cause)}`);
+    }
+  }
+
+  get stats(): EngineStats {
+    return readStats(this.engine);
+  }
+
+  /** Checks that just these counters changed since `before`, and by how much. */
+  expectCounted(before: EngineStats, wanted: Partial<EngineStats>): void {
+    const after = this.stats;
+    const changed = Object.entries(after)
+      .map(([name, value]) => [name, value - (Reflect.get(before, name) as number)] as const)
+      .filter(([name, value]) => value !== 0 && !TRAFFIC_COUNTERS.has(name));
+    this.equal(Object.fromEntries(changed), { ...wanted }, "counters");
+  }
+
+  /** The flow of these ports, if there is one. */
+  flow(guestPort: number, peerPort: number): FlowInfo | undefined {
+    return this.engine
+      .flows()
+      .find((flow) => flow.guestPort === guestPort && flow.peerPort === peerPort);
+  }
+
+  /** Books balance: frames and flows that came are there, gone, or accounted for. */
+  checkBalance(): void {
+    this.run();
+    const stats = this.stats;
+    this.equal(stats.guestRxFrames, this.framesIn, "frames in");
+    this.equal(stats.guestTxFrames, this.framesOut, "frames out");
+    this.equal(stats.guestTxBytes, this.octetsOut, "octets out");
+    const flows = this.engine.flows();
+    const count = (kind: FlowInfo["kind"]): number =>
+      flows.filter((flow) => flow.kind === kind).length;
+    this.equal(flows.length, this.engine.flowCount, "flows in the table");
+    this.equal(stats.tcpOpened - stats.tcpClosed, count("tcp"), "TCP flows");
+    const handles = new Set(flows.map((flow) => flow.handle));
+    for (const socket of this.host.live) {
+      if (!handles.has(socket.handle)) this.#fail(`socket "${socket.handle}" has lost its flow`);
+    }
+    if (flows.length === 0) this.equal(this.engine.chunkCount, 0, "chunks without flows");
+  }
+}
+
+/** Counters that move with every frame. */
+const TRAFFIC_COUNTERS: ReadonlySet<string> = new Set([
+  "guestRxFrames",
+  "guestRxBytes",
+  "guestTxFrames",
+  "guestTxBytes",
+]);
+
+function isKind<Kind extends Frame["kind"]>(frame: Frame, kind: Kind): frame is FrameOf<Kind> {
+  return frame.kind === kind;
+}
+
+/** Copies waiting frame number `index`, virtio_net_hdr included, out of its pieces. */
+export function gatherFrame(engine: Engine, index: number): Uint8Array {
+  const { octets, view, bases } = engine;
+  const record = bases.txRecords + index * abi.TX_RECORD_SIZE;
+  const iov = view.getUint32(record + abi.TX_IOV_OFFSET, true);
+  const count = view.getUint32(record + abi.TX_IOV_COUNT_OFFSET, true);
+  const length = view.getUint32(record + abi.TX_LENGTH_OFFSET, true);
+  const frame = new Uint8Array(length);
+  let at = 0;
+  for (let i = 0; i < count; i += 1) {
+    const piece = iov + i * abi.IOV_SIZE;
+    const base = Number(view.getBigUint64(piece + abi.IOV_BASE_OFFSET, true));
+    const size = Number(view.getBigUint64(piece + abi.IOV_LENGTH_OFFSET, true));
+    if (at + size > length) throw new Error(`pieces of a frame exceed its length "${length}"`);
+    frame.set(octets.subarray(base, base + size), at);
+    at += size;
+  }
+  if (at !== length) throw new Error(`wanted pieces of ${length} octets, not "${at}"`);
+  return frame;
+}
+
+/** One line about a frame. */
+export function describeFrame(frame: Frame): string {
+  switch (frame.kind) {
+    case "arp":
+      return `arp ${frame.operation === 1 ? "who has" : "reply to"} ${frame.targetAddress}`;
+    case "fragment":
+      return `fragment ${frame.id} ${frame.fragmentOffset}+${frame.payload.length}`;
+    case "icmp":
+      return `icmp ${frame.source} > ${frame.destination} ${frame.type}/${frame.code}`;
+    case "udp":
+      return (
+        `udp ${frame.source}:${frame.sourcePort} > ${frame.destination}:` +
+        `${frame.destinationPort} ${frame.payload.length}`
+      );
+    case "tcp":
+      return (
+        `tcp ${frame.sourcePort} > ${frame.destinationPort} ${frame.flags} seq ${frame.seq} ` +
+        `ack ${frame.ack} win ${frame.window} len ${frame.payload.length} ` +
+        JSON.stringify(frame.options)
+      );
+  }
+}
+

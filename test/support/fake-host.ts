@@ -1,0 +1,487 @@
+/**
+ * The host's side of the engine, scripted: one fake socket per handle, which behaves like a
+ * non-blocking Linux socket registered edge-triggered for IN|OUT|ERR|HUP|RDHUP. It carries out the
+ * engine's operations, reads its iovecs and msghdrs (host base 0: addresses are engine offsets) and
+ * throws when an operation breaks the contract of `wasm/abi.ts`.
+ */
+import * as abi from "../../wasm/abi.ts";
+import type { Engine } from "../../src/engine/engine.ts";
+import { concat, ip, ipText, type Octets, octetsOf } from "./packet.ts";
+
+export const EAGAIN = 11;
+export const EPIPE = 32;
+export const EMSGSIZE = 90;
+export const ENETUNREACH = 101;
+export const ECONNRESET = 104;
+export const ENOTCONN = 107;
+export const ETIMEDOUT = 110;
+export const ECONNREFUSED = 111;
+export const EHOSTUNREACH = 113;
+
+const { EVENT_READABLE, EVENT_WRITABLE, EVENT_ERROR, EVENT_HANGUP, EVENT_READ_HANGUP } = abi;
+
+/** How connect() ends: at once, later (`connected`, `fail`), or at once with an errno. */
+export type ConnectOutcome = "ok" | "pending" | { readonly errno: number };
+
+export interface Datagram {
+  readonly address: string;
+  readonly port: number;
+  readonly payload: Uint8Array;
+}
+
+export interface Sent extends Datagram {
+  /** Size of each datagram when the kernel is to cut a run (UDP_SEGMENT), else 0. */
+  readonly segment: number;
+}
+
+/** What the error queue says about a datagram or segment (struct sock_extended_err). */
+export interface QueuedError {
+  readonly errno: number;
+  readonly type: number;
+  readonly code: number;
+  /** MTU of a "fragmentation needed". */
+  readonly info?: number;
+  /** Who sent the ICMP error. */
+  readonly offender: string;
+  /** Where the offending datagram went. */
+  readonly address: string;
+  readonly port: number;
+  readonly payload?: Octets;
+}
+
+export type SocketKind = "tcp" | "udp" | "ping";
+
+const SO_EE_ORIGIN_ICMP = 2;
+const SOL_UDP = 17;
+const UDP_SEGMENT = 103;
+
+export class FakeSocket {
+  readonly handle: number;
+  readonly kind: SocketKind;
+  /** Where it connects to; "0.0.0.0" and 0 when it does not. */
+  readonly address: string;
+  readonly port: number;
+  /** Source port or identifier the engine asked for. */
+  readonly preferred: number;
+  /** Octets further sends may take; `room(n)` also tells the engine. */
+  sendRoom = Number.POSITIVE_INFINITY;
+  /** errno every send fails with; 0 = none. Unlike `fail` it stays. */
+  sendErrno = 0;
+  /** What the guest's side wrote, in order. */
+  readonly streamParts: Uint8Array[] = [];
+  readonly datagrams: Sent[] = [];
+  /** SHUT_WR was carried out. */
+  shutDown = false;
+  closed: "no" | "orderly" | "abort" = "no";
+  keepalive = 0;
+  /** How many operations of each `OP_*` kind it has seen. */
+  readonly ops = new Map<number, number>();
+  isConnected = false;
+  readonly incoming: Uint8Array[] = [];
+  readonly incomingDatagrams: Datagram[] = [];
+  readonly errorQueue: QueuedError[] = [];
+  hasEnded = false;
+  pendingErrno = 0;
+  /** Opening failed: nothing but a close may follow. */
+  isBroken = false;
+  /** `EVENT_*` bits to be delivered in the next turn. */
+  events = 0;
+
+  constructor(
+    handle: number,
+    kind: SocketKind,
+    target: { readonly address: string; readonly port: number; readonly preferred: number },
+  ) {
+    this.handle = handle;
+    this.kind = kind;
+    this.address = target.address;
+    this.port = target.port;
+    this.preferred = target.preferred;
+  }
+
+  /** Everything the guest's side wrote. */
+  get stream(): Uint8Array {
+    return concat(...this.streamParts);
+  }
+
+  get text(): string {
+    return new TextDecoder().decode(this.stream);
+  }
+
+  // -------------------------------------------------------------- what the far side does
+
+  /** A pending connect succeeds. */
+  connected(): void {
+    this.isConnected = true;
+    this.events |= EVENT_WRITABLE;
+  }
+
+  /** The socket breaks: refused, reset, timed out, by the next operation's errno. */
+  fail(errno: number): void {
+    this.pendingErrno = errno;
+    this.hasEnded = true;
+    this.events |=
+      EVENT_READABLE | EVENT_WRITABLE | EVENT_ERROR | EVENT_HANGUP | EVENT_READ_HANGUP;
+  }
+
+  /** The far side sends octets of a stream. */
+  push(data: Octets): void {
+    this.incoming.push(octetsOf(data));
+    this.events |= EVENT_READABLE;
+  }
+
+  /** The far side sends its FIN. */
+  end(): void {
+    this.hasEnded = true;
+    this.events |= EVENT_READABLE | EVENT_READ_HANGUP;
+    if (this.shutDown) this.events |= EVENT_HANGUP;
+  }
+
+  /** A datagram (an ICMP message for ping sockets) arrives, from the connected peer by default. */
+  receive(payload: Octets, from: { address?: string; port?: number } = {}): void {
+    const { address = this.address, port = this.port } = from;
+    this.incomingDatagrams.push({ address, port, payload: octetsOf(payload) });
+    this.events |= EVENT_READABLE;
+  }
+
+  /** An ICMP error comes in for something this socket sent. */
+  queueError(error: QueuedError): void {
+    this.errorQueue.push(error);
+    this.events |= EVENT_ERROR;
+  }
+
+  /** Lets sends take `octets` from now on. */
+  room(octets: number): void {
+    this.sendRoom = octets;
+    if (octets > 0) this.events |= EVENT_WRITABLE;
+  }
+}
+
+/** All sockets of an engine, and the policies for new ones. */
+export class FakeHost {
+  /** Decides how a connect ends. */
+  connect: (address: string, port: number) => ConnectOutcome = () => "ok";
+  /** Result of opening a datagram socket: 0, or a negative errno. */
+  openResult = 0;
+  /** Ping sockets answer echo requests by themselves. */
+  answersPing = true;
+  /** Every socket ever opened, in order. */
+  readonly sockets: FakeSocket[] = [];
+  /** Every operation, as `OP_*` numbers, in order. */
+  readonly log: number[] = [];
+  readonly #live = new Map<number, FakeSocket>();
+  readonly #engine: Engine;
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+  }
+
+  /** The only socket, the latest one, or the latest to that address and port. */
+  socket(address?: string, port?: number): FakeSocket {
+    const found = this.sockets.findLast(
+      (socket) =>
+        (address === undefined || socket.address === address) &&
+        (port === undefined || socket.port === port),
+    );
+    if (found === undefined) throw new Error(`wanted a socket to "${address}:${port}"`);
+    return found;
+  }
+
+  /** Sockets that are open. */
+  get live(): readonly FakeSocket[] {
+    return [...this.#live.values()].filter((socket) => !socket.isBroken);
+  }
+
+  get hasEvents(): boolean {
+    return this.live.some((socket) => socket.events !== 0);
+  }
+
+  add(socket: FakeSocket): FakeSocket {
+    const holder = this.#live.get(socket.handle);
+    if (holder?.isBroken === false) throw new Error(`handle "${socket.handle}" is in use`);
+    if (socket.handle === 0) throw new Error("handle 0 means no flow");
+    this.#live.set(socket.handle, socket);
+    this.sockets.push(socket);
+    return socket;
+  }
+
+  /** Takes the sockets that have events, and their bits. */
+  takeEvents(): (readonly [handle: number, events: number])[] {
+    const found: (readonly [number, number])[] = [];
+    for (const socket of this.#live.values()) {
+      if (socket.events === 0 || socket.isBroken) continue;
+      // epoll reports all that holds, whichever edge woke it.
+      if (socket.kind !== "tcp" || (socket.isConnected && socket.sendRoom > 0)) {
+        socket.events |= EVENT_WRITABLE;
+      }
+      found.push([socket.handle, socket.events]);
+      socket.events = 0;
+    }
+    return found;
+  }
+
+  /** Carries out every waiting operation in order and writes its result. */
+  execute(): void {
+    const { view, opBase, opCount } = this.#engine;
+    if (opCount > abi.OP_CAPACITY_COUNT) throw new Error(`too many operations: "${opCount}"`);
+    for (let i = 0; i < opCount; i += 1) {
+      const op = opBase + i * abi.OP_SIZE;
+      const result = this.#execute(op, view.getInt32(op + abi.OP_KIND_OFFSET, true));
+      view.setInt32(op + abi.OP_RESULT_OFFSET, result, true);
+    }
+  }
+
+  #execute(op: number, kind: number): number {
+    const { view } = this.#engine;
+    this.log.push(kind);
+    const handle = view.getUint32(op + abi.OP_HANDLE_OFFSET, true);
+    const a = view.getUint32(op + abi.OP_A_OFFSET, true);
+    const b = view.getUint32(op + abi.OP_B_OFFSET, true);
+    const c = view.getUint32(op + abi.OP_C_OFFSET, true);
+    switch (kind) {
+      case abi.OP_TCP_CONNECT:
+        return this.#connect(handle, ipText(a), b);
+      case abi.OP_UDP_OPEN:
+        return this.#open(handle, "udp", { address: ipText(b), port: c, preferred: a });
+      case abi.OP_PING_OPEN:
+        return this.#open(handle, "ping", { address: "0.0.0.0", port: 0, preferred: a });
+    }
+    const socket = this.#live.get(handle);
+    if (socket === undefined) throw new Error(`operation ${kind} on unknown handle "${handle}"`);
+    if (socket.isBroken && kind !== abi.OP_CLOSE) {
+      throw new Error(`operation ${kind} on a socket that could not be opened`);
+    }
+    socket.ops.set(kind, (socket.ops.get(kind) ?? 0) + 1);
+    const pointer = view.getUint32(op + abi.OP_POINTER_OFFSET, true);
+    const count = view.getUint32(op + abi.OP_COUNT_OFFSET, true);
+    switch (kind) {
+      case abi.OP_TCP_SEND:
+        return this.#sendStream(socket, pointer, a);
+      case abi.OP_TCP_RECV:
+        return this.#receiveStream(socket, pointer, a);
+      case abi.OP_TCP_SHUTDOWN:
+        if (socket.shutDown) throw new Error("shut down once, not twice");
+        socket.shutDown = true;
+        return socket.isConnected ? 0 : -ENOTCONN;
+      case abi.OP_CLOSE:
+        socket.closed = a === 1 ? "abort" : "orderly";
+        this.#live.delete(handle);
+        return 0;
+      case abi.OP_UDP_SEND:
+        return this.#sendDatagrams(socket, pointer, count);
+      case abi.OP_UDP_RECV:
+        return this.#receiveDatagrams(socket, pointer, count);
+      case abi.OP_RECV_ERROR:
+        return this.#receiveError(socket, pointer);
+      case abi.OP_TCP_KEEPALIVE:
+        socket.keepalive = a;
+        return 0;
+      default:
+        throw new Error(`wanted an operation of the ABI, not "${kind}"`);
+    }
+  }
+
+  #connect(handle: number, address: string, port: number): number {
+    const socket = this.add(new FakeSocket(handle, "tcp", { address, port, preferred: 0 }));
+    const outcome = this.connect(address, port);
+    if (outcome === "ok") {
+      socket.connected();
+      return 1;
+    }
+    if (outcome === "pending") return 0;
+    socket.isBroken = true;
+    return -outcome.errno;
+  }
+
+  #open(
+    handle: number,
+    kind: SocketKind,
+    target: { readonly address: string; readonly port: number; readonly preferred: number },
+  ): number {
+    const socket = this.add(new FakeSocket(handle, kind, target));
+    socket.isBroken = this.openResult < 0;
+    return this.openResult;
+  }
+
+  // -------------------------------------------------------------- iovecs and messages
+
+  /** The pieces of memory a message refers to, checked to lie inside the engine's memory. */
+  #pieces(message: number): Uint8Array[] {
+    const { octets, view } = this.#engine;
+    const iov = Number(view.getBigUint64(message + abi.MSG_IOV_OFFSET, true));
+    const count = Number(view.getBigUint64(message + abi.MSG_IOV_COUNT_OFFSET, true));
+    if (count < 1 || count > 1024) throw new Error(`wanted 1 to 1024 iovecs, not "${count}"`);
+    return Array.from({ length: count }, (_, i) => {
+      const base = Number(view.getBigUint64(iov + i * abi.IOV_SIZE + abi.IOV_BASE_OFFSET, true));
+      const length = Number(
+        view.getBigUint64(iov + i * abi.IOV_SIZE + abi.IOV_LENGTH_OFFSET, true),
+      );
+      if (base === 0 || base + length > octets.length) {
+        throw new Error(`iovec outside of memory: "${base}+${length}"`);
+      }
+      return octets.subarray(base, base + length);
+    });
+  }
+
+  #fill(pieces: readonly Uint8Array[], data: Uint8Array): number {
+    let at = 0;
+    for (const piece of pieces) {
+      const part = data.subarray(at, at + piece.length);
+      piece.set(part);
+      at += part.length;
+    }
+    return at;
+  }
+
+  /** Destination in a message, else that of the socket. */
+  #name(message: number, socket: FakeSocket): { address: string; port: number } {
+    const { view } = this.#engine;
+    const name = Number(view.getBigUint64(message + abi.MSG_NAME_OFFSET, true));
+    const length = view.getUint32(message + abi.MSG_NAME_LENGTH_OFFSET, true);
+    if (name === 0 || length === 0) return { address: socket.address, port: socket.port };
+    if (length !== 16 || view.getUint16(name, true) !== 2) throw new Error("wanted sockaddr_in");
+    return { address: ipText(view.getUint32(name + 4)), port: view.getUint16(name + 2) };
+  }
+
+  #setName(message: number, address: string, port: number): void {
+    const { view } = this.#engine;
+    const name = Number(view.getBigUint64(message + abi.MSG_NAME_OFFSET, true));
+    if (name === 0) return;
+    this.#setAddress(name, address, port);
+    view.setUint32(message + abi.MSG_NAME_LENGTH_OFFSET, 16, true);
+  }
+
+  #setAddress(at: number, address: string, port: number): void {
+    const { view } = this.#engine;
+    view.setUint16(at, 2, true);
+    view.setUint16(at + 2, port);
+    view.setUint32(at + 4, ip(address));
+    view.setBigUint64(at + 8, 0n);
+  }
+
+  /** UDP_SEGMENT in a message's control data, or 0. */
+  #segmentSize(message: number): number {
+    const { view } = this.#engine;
+    const control = Number(view.getBigUint64(message + abi.MSG_CONTROL_OFFSET, true));
+    const length = Number(view.getBigUint64(message + abi.MSG_CONTROL_LENGTH_OFFSET, true));
+    for (let at = control; control !== 0 && at + 16 <= control + length; ) {
+      const size = Number(view.getBigUint64(at, true));
+      if (size < 16) throw new Error(`wanted a control message, not "${size}" octets`);
+      const kind = [view.getInt32(at + 8, true), view.getInt32(at + 12, true)];
+      if (kind[0] === SOL_UDP && kind[1] === UDP_SEGMENT) return view.getUint16(at + 16, true);
+      at += (size + 7) & ~7;
+    }
+    return 0;
+  }
+
+  // -------------------------------------------------------------- streams
+
+  /** The errno a broken socket still owes; reported once, as SO_ERROR is. */
+  #takeErrno(socket: FakeSocket): number {
+    const errno = socket.pendingErrno;
+    socket.pendingErrno = 0;
+    return errno;
+  }
+
+  #sendStream(socket: FakeSocket, message: number, length: number): number {
+    const data = concat(...this.#pieces(message));
+    if (data.length !== length || length === 0) {
+      throw new Error(`wanted iovecs of ${length} octets, not "${data.length}"`);
+    }
+    const errno = this.#takeErrno(socket) || socket.sendErrno;
+    if (errno > 0) return -errno;
+    if (socket.shutDown) return -EPIPE;
+    if (!socket.isConnected) return -EAGAIN;
+    if (socket.sendRoom <= 0) return -EAGAIN;
+    const taken = data.slice(0, socket.sendRoom);
+    socket.sendRoom -= taken.length;
+    socket.streamParts.push(taken);
+    return taken.length;
+  }
+
+  #receiveStream(socket: FakeSocket, message: number, length: number): number {
+    const pieces = this.#pieces(message);
+    const room = pieces.reduce((sum, piece) => sum + piece.length, 0);
+    if (room !== length || length === 0) {
+      throw new Error(`wanted iovecs of ${length} octets, not "${room}"`);
+    }
+    const errno = this.#takeErrno(socket);
+    if (errno > 0) return -errno;
+    const waiting = concat(...socket.incoming);
+    if (waiting.length === 0) return socket.hasEnded ? 0 : -EAGAIN;
+    const taken = this.#fill(pieces, waiting);
+    const rest = waiting.subarray(taken);
+    socket.incoming.splice(0, socket.incoming.length, ...(rest.length > 0 ? [rest] : []));
+    return taken;
+  }
+
+  // -------------------------------------------------------------- datagrams
+
+  #sendDatagrams(socket: FakeSocket, messages: number, count: number): number {
+    if (count < 1) throw new Error("wanted at least one message");
+    const errno = this.#takeErrno(socket) || socket.sendErrno;
+    if (errno > 0) return -errno;
+    let sent = 0;
+    for (; sent < count && socket.sendRoom > 0; sent += 1) {
+      const message = messages + sent * abi.MSG_SIZE;
+      const payload = concat(...this.#pieces(message));
+      const target = this.#name(message, socket);
+      socket.datagrams.push({ ...target, payload, segment: this.#segmentSize(message) });
+      socket.sendRoom -= 1;
+      if (socket.kind === "ping") this.#answerPing(socket, target.address, payload);
+    }
+    return sent > 0 ? sent : -EAGAIN;
+  }
+
+  #answerPing(socket: FakeSocket, address: string, request: Uint8Array): void {
+    if (request[0] !== 8) throw new Error(`a ping socket sends type 8 only, not "${request[0]}"`);
+    if (!this.answersPing) return;
+    const reply = Uint8Array.from(request);
+    reply[0] = 0;
+    socket.receive(reply, { address, port: 0 });
+  }
+
+  #receiveDatagrams(socket: FakeSocket, messages: number, count: number): number {
+    if (count < 1) throw new Error("wanted at least one message");
+    const errno = this.#takeErrno(socket);
+    if (errno > 0) return -errno;
+    const { view } = this.#engine;
+    let received = 0;
+    for (; received < count; received += 1) {
+      const datagram = socket.incomingDatagrams.shift();
+      if (datagram === undefined) break;
+      const message = messages + received * abi.MSG_SIZE;
+      const length = this.#fill(this.#pieces(message), datagram.payload);
+      view.setUint32(message + abi.MSG_RECEIVED_OFFSET, length, true);
+      this.#setName(message, datagram.address, datagram.port);
+      view.setBigUint64(message + abi.MSG_CONTROL_LENGTH_OFFSET, 0n, true);
+      const truncated = length < datagram.payload.length ? 0x20 : 0; // MSG_TRUNC
+      view.setUint32(message + abi.MSG_FLAGS_OFFSET, truncated, true);
+    }
+    return received > 0 ? received : -EAGAIN;
+  }
+
+  #receiveError(socket: FakeSocket, message: number): number {
+    const error = socket.errorQueue.shift();
+    if (error === undefined) return -EAGAIN;
+    const { view } = this.#engine;
+    const length = this.#fill(this.#pieces(message), octetsOf(error.payload ?? ""));
+    this.#setName(message, error.address, error.port);
+    const control = Number(view.getBigUint64(message + abi.MSG_CONTROL_OFFSET, true));
+    if (control === 0) throw new Error("wanted room for control data");
+    view.setBigUint64(control, 48n, true);
+    view.setInt32(control + 8, 0, true); // SOL_IP
+    view.setInt32(control + 12, 11, true); // IP_RECVERR
+    view.setUint32(control + 16, error.errno, true);
+    view.setUint8(control + 20, SO_EE_ORIGIN_ICMP);
+    view.setUint8(control + 21, error.type);
+    view.setUint8(control + 22, error.code);
+    view.setUint8(control + 23, 0);
+    view.setUint32(control + 24, error.info ?? 0, true);
+    view.setUint32(control + 28, 0, true);
+    this.#setAddress(control + 32, error.offender, 0);
+    view.setBigUint64(message + abi.MSG_CONTROL_LENGTH_OFFSET, 48n, true);
+    view.setUint32(message + abi.MSG_FLAGS_OFFSET, 0x2000, true); // MSG_ERRQUEUE
+    return length;
+  }
+}

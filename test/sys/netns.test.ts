@@ -1,0 +1,146 @@
+/** A tap in another namespace: by entering it, and unprivileged by the helper. */
+
+import assert from "node:assert/strict";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { chmodSync, mkdtempSync, readlinkSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe } from "node:test";
+import { fileURLToPath } from "node:url";
+import { EPERM, SystemError } from "../../src/sys/errno.ts";
+import { openNamespace, openTapInNamespace, withNamespace } from "../../src/sys/netns.ts";
+import { runTapHelper } from "../../src/sys/tap-helper.ts";
+import { inNetns, netnsPath, systemTest, withNetns } from "./support.ts";
+
+const NOBODY = ["--reuid=65534", "--regid=65534", "--clear-groups"];
+const ownNamespace = () => readlinkSync("/proc/thread-self/ns/net");
+
+describe("netns", () => {
+  systemTest("enters a namespace and comes back, after an error too", ["root"], (sys) =>
+    withNetns((name) => {
+      const home = ownNamespace();
+      using network = openNamespace(sys, netnsPath(name));
+      const there = withNamespace(sys, network, ownNamespace);
+      assert.notEqual(there, home);
+      assert.equal(ownNamespace(), home);
+      assert.throws(
+        () =>
+          withNamespace(sys, network, () => {
+            throw new Error("inside");
+          }),
+        { message: "inside" },
+      );
+      assert.equal(ownNamespace(), home);
+    }),
+  );
+
+  systemTest("makes a tap in a named namespace directly", ["root", "tun"], (sys) =>
+    withNetns(async (name) => {
+      const device = await openTapInNamespace(sys, {
+        namespace: netnsPath(name),
+        tap: { name: "tap0", vnetHeader: true },
+        setup: { mtu: 1400, up: true },
+      });
+      assert.deepEqual([device.name, device.mtu, device.vnetSize], ["tap0", 1400, 10]);
+      assert.ok(device.queueFrames > 0);
+      assert.ok(inNetns(name, ["ip", "-o", "link", "show", "tap0"]).includes("mtu 1400"));
+      sys.close(device.fd);
+    }),
+  );
+
+  systemTest("says which namespace is not there", [], async (sys) => {
+    const options = { tap: { name: "tap0", vnetHeader: true }, setup: {} };
+    await assert.rejects(
+      openTapInNamespace(sys, { ...options, namespace: "/nonexistent/ns" }),
+      SystemError,
+    );
+  });
+
+  systemTest("does not enter what this process may not enter", [], async (sys) => {
+    const refusing = { ...sys, setns: () => -EPERM };
+    const options = { tap: { name: "tap0", vnetHeader: true }, setup: {}, helper: ["false"] };
+    // Our own namespace has no other owner, so the helper would not be allowed either.
+    await assert.rejects(
+      openTapInNamespace(refusing, { ...options, namespace: process.pid }),
+      (error) => error instanceof SystemError && error.errno === EPERM,
+    );
+  });
+
+  systemTest("does not run the helper by hand", [], async () => {
+    await assert.rejects(runTapHelper([]), /arguments are missing/);
+  });
+
+  systemTest(
+    "makes a tap in the user namespace of an ordinary user",
+    ["root", "tun", "userns"],
+    async () => {
+      const directory = mkdtempSync(join(tmpdir(), "slirp-test-"));
+      const processes: ChildProcess[] = [];
+      try {
+        chmodSync(directory, 0o777);
+        // A clone device everyone may open, as udev makes it; here it may be for root alone.
+        const tunPath = join(directory, "tun");
+        execFileSync("mknod", ["-m", "666", tunPath, "c", "10", "200"]);
+        const guest = asNobody(["unshare", "-Urn", "sh", "-c", "echo ready; exec cat"], directory);
+        processes.push(guest);
+        assert.equal(await firstLine(guest), "ready");
+        const script = fileURLToPath(new URL("./open-tap-unprivileged.ts", import.meta.url));
+        const opener = asNobody([...runtime(), script, `${guest.pid}`, tunPath], directory);
+        processes.push(opener);
+        const { fd, offloads, ...device } = JSON.parse(await firstLine(opener)) as {
+          fd: number;
+          offloads: number;
+        };
+        assert.ok(fd > 2 && offloads !== 0);
+        assert.deepEqual(device, {
+          name: "tap0",
+          vnetSize: 10,
+          mtu: 65520,
+          queueFrames: 2000,
+          frame: true,
+        });
+        const show = ["-t", `${guest.pid}`, "-n", "ip", "-o", "-4", "addr", "show", "tap0"];
+        assert.ok(execFileSync("nsenter", show, { encoding: "utf8" }).includes("10.0.2.15/24"));
+      } finally {
+        for (const child of processes.reverse()) await ended(child);
+        rmSync(directory, { recursive: true });
+      }
+    },
+  );
+});
+
+/** This runtime's command line up to the script. */
+function runtime(): string[] {
+  return "Deno" in globalThis
+    ? [process.execPath, "run", "--allow-all", "--no-check", "--no-lock"]
+    : [process.execPath];
+}
+
+function asNobody(command: readonly string[], home: string): ChildProcess {
+  const { PATH } = process.env;
+  const env = { PATH, HOME: home, DENO_DIR: join(home, "deno") };
+  return spawn("setpriv", [...NOBODY, ...command], { env, stdio: ["pipe", "pipe", "inherit"] });
+}
+
+function firstLine(child: ChildProcess): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = "";
+    child.stdout?.setEncoding("utf8");
+    child.stdout?.on("data", (part: string) => {
+      text += part;
+      const end = text.indexOf("\n");
+      if (end >= 0) resolve(text.slice(0, end));
+    });
+    child.on("error", reject);
+    child.on("close", (code) => reject(new Error(`Ended with status ${code}`)));
+  });
+}
+
+/** Both programs run until their standard input ends. */
+function ended(child: ChildProcess): Promise<void> {
+  return new Promise((resolve) => {
+    if (child.exitCode !== null || child.signalCode !== null) return resolve();
+    child.on("close", () => resolve());
+    child.stdin?.end();
+  });
+}

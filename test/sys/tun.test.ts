@@ -1,0 +1,128 @@
+/** Tap devices and interface configuration, each in a namespace of its own. */
+
+import assert from "node:assert/strict";
+import { describe } from "node:test";
+import { EAGAIN, SystemError } from "../../src/sys/errno.ts";
+import type { Libc } from "../../src/sys/libc.ts";
+import { TUN_F_CSUM, TUN_F_TSO4, TUN_F_TSO6 } from "../../src/sys/linux.ts";
+import { NetConfig } from "../../src/sys/netconfig.ts";
+import { openNamespace, withNamespace } from "../../src/sys/netns.ts";
+import { OFFLOADS_ALL, openTap, setOffloads } from "../../src/sys/tun.ts";
+import { inNetns, netnsPath, systemTest, withNetns } from "./support.ts";
+
+/** Runs `run` inside a fresh namespace. */
+function inside(sys: Libc, run: (name: string) => void): Promise<void> {
+  return withNetns((name) => {
+    using network = openNamespace(sys, netnsPath(name));
+    withNamespace(sys, network, () => run(name));
+  });
+}
+
+const words = (text: string) => text.trim().split(/\s+/);
+
+describe("tun", () => {
+  systemTest("makes a tap that is non-blocking and has every offload", ["root", "tun"], (sys) =>
+    inside(sys, (name) => {
+      const tap = openTap(sys, { name: "tap0", vnetHeader: true });
+      assert.equal(tap.name, "tap0");
+      assert.equal(tap.vnetSize, 10);
+      const least = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
+      assert.equal(tap.offloads & least, least);
+      assert.equal(sys.read(tap.fd, sys.scratch.address, 1), -EAGAIN);
+      assert.ok(words(inNetns(name, ["ip", "-o", "link", "show", "tap0"])).includes("tap0:"));
+      sys.close(tap.fd);
+      assert.throws(() => inNetns(name, ["ip", "-o", "link", "show", "tap0"]));
+    }),
+  );
+
+  systemTest("asks for less where the caller cannot read more", ["root", "tun"], (sys) =>
+    inside(sys, () => {
+      const wanted = TUN_F_CSUM | TUN_F_TSO4;
+      const tap = openTap(sys, { name: "tap%d", vnetHeader: true, offloads: wanted });
+      assert.equal(tap.name, "tap0");
+      assert.equal(tap.offloads, wanted);
+      assert.equal(setOffloads(sys, tap.fd, 0), 0);
+      sys.close(tap.fd);
+      const plain = openTap(sys, { name: "tap1", vnetHeader: false });
+      assert.deepEqual([plain.vnetSize, plain.offloads], [0, 0]);
+      sys.close(plain.fd);
+    }),
+  );
+
+  systemTest("falls back offload by offload on older kernels", [], (sys) => {
+    const asked: number[] = [];
+    const old = {
+      ...sys,
+      ioctl: (_fd: number, _request: number, offloads: number) => {
+        asked.push(offloads);
+        return (offloads & ~(TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6)) === 0 ? 0 : -22;
+      },
+    };
+    assert.equal(setOffloads(old, 3, OFFLOADS_ALL), TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6);
+    assert.deepEqual(asked, [0x6f, 0xf, 0x7]);
+  });
+
+  systemTest("says who is in the way and which device is missing", ["root", "tun"], (sys) =>
+    inside(sys, () => {
+      const tap = openTap(sys, { name: "tap0", vnetHeader: true });
+      assert.throws(() => openTap(sys, { name: "tap0", vnetHeader: true }), {
+        message: 'Close the program that uses tap "tap0": device or resource is busy (EBUSY)',
+      });
+      sys.close(tap.fd);
+      const tunPath = "/nonexistent/tun";
+      assert.throws(() => openTap(sys, { name: "tap0", vnetHeader: true, tunPath }), SystemError);
+    }),
+  );
+
+  systemTest("refuses names no interface can have", ["root", "tun"], (sys) => {
+    for (const name of ["", "a/b", "a b", "..", "sixteen-octets-x", "a:1"]) {
+      assert.throws(() => openTap(sys, { name, vnetHeader: true }), RangeError);
+    }
+  });
+});
+
+describe("netconfig", () => {
+  systemTest("configures what the kernel then shows", ["root", "tun"], (sys) =>
+    inside(sys, (name) => {
+      const tap = openTap(sys, { name: "tap0", vnetHeader: true });
+      using config = new NetConfig(sys);
+      const mac = Uint8Array.from([0x52, 0x55, 10, 0, 2, 15]);
+      config.apply("tap0", {
+        mtu: 65520,
+        mac,
+        txQueueLength: 4000,
+        address: 0x0a00020f,
+        prefixLength: 24,
+        up: true,
+        gateway: 0x0a000202,
+        loopback: true,
+      });
+      assert.equal(config.getMtu("tap0"), 65520);
+      assert.equal(config.getTxQueueLength("tap0"), 4000);
+      assert.deepEqual(config.getMac("tap0"), mac);
+      const address = words(inNetns(name, ["ip", "-o", "-4", "addr", "show", "tap0"]));
+      assert.equal(address[address.indexOf("inet") + 1], "10.0.2.15/24");
+      assert.equal(address[address.indexOf("brd") + 1], "10.0.2.255");
+      assert.deepEqual(words(inNetns(name, ["ip", "route", "show", "default"])).slice(0, 5), [
+        "default",
+        "via",
+        "10.0.2.2",
+        "dev",
+        "tap0",
+      ]);
+      assert.ok(inNetns(name, ["ip", "-o", "link", "show", "lo"]).includes("UP"));
+      config.setDefaultRoute("tap0", 0x0a000202); // once more: no error
+      sys.close(tap.fd);
+    }),
+  );
+
+  systemTest("says what was wrong with which interface", ["root"], (sys) =>
+    inside(sys, () => {
+      using config = new NetConfig(sys);
+      assert.throws(() => config.setMtu("tap9", 1500), {
+        message: 'Set the MTU to 1500 on "tap9": no such device (ENODEV)',
+      });
+      assert.throws(() => config.setMtu("lo", -5), SystemError);
+    }),
+  );
+});

@@ -1,0 +1,378 @@
+/**
+ * Test module of `wasm/wire`: what a test cannot reach from outside, as plain exports.
+ *
+ * Inlined functions, constants and view classes leave no trace in a WebAssembly module. So every
+ * function gets a wrapper of the same name, and every view a pair: `xDeconstruct(p, out)` writes
+ * all fields as u64 in the order of the class, `xConstruct(p, values)` sets them with the setters.
+ */
+import * as addr from "../../../wasm/wire/addr";
+import * as bytes from "../../../wasm/wire/bytes";
+import * as sum from "../../../wasm/wire/checksum";
+import * as seqnum from "../../../wasm/wire/seqnum";
+import { ArpView } from "../../../wasm/wire/arp";
+import { EthernetView } from "../../../wasm/wire/ethernet";
+import { Icmpv4View } from "../../../wasm/wire/icmpv4";
+import { Ipv4View } from "../../../wasm/wire/ipv4";
+import { TcpView } from "../../../wasm/wire/tcp";
+import { UdpView } from "../../../wasm/wire/udp";
+import * as options from "../../../wasm/wire/tcp-options";
+
+export { sumBytes, sumPseudo4 } from "../../../wasm/wire/checksum";
+export { ethernetEmit } from "../../../wasm/wire/ethernet";
+export { arpCheck, arpEmit } from "../../../wasm/wire/arp";
+export { ipv4Check, ipv4Emit } from "../../../wasm/wire/ipv4";
+export { udpCheck, udpChecksumOk, udpEmit } from "../../../wasm/wire/udp";
+export { tcpCheck, tcpChecksumOk, tcpEmit } from "../../../wasm/wire/tcp";
+export { icmpv4ChecksumFill, icmpv4ChecksumOk, icmpv4Emit } from "../../../wasm/wire/icmpv4";
+export {
+  optionSackLeft,
+  optionSackRight,
+  tcpOptionsEmitSackBlock,
+  tcpOptionsEmitSackHeader,
+  tcpOptionsEmitSyn,
+  tcpOptionsEmitTimestamps,
+  tcpOptionsParse,
+} from "../../../wasm/wire/tcp-options";
+
+const SCRATCH_SIZE: i32 = 3 * 1024 * 1024;
+const SCRATCH: usize = memory.data(SCRATCH_SIZE, 64);
+
+/** Where tests may write: `scratchSize` octets from here. */
+export function scratchBase(): usize {
+  return SCRATCH;
+}
+
+export function scratchSize(): u32 {
+  return SCRATCH_SIZE;
+}
+
+export function hasSimd(): bool {
+  return ASC_FEATURE_SIMD;
+}
+
+// ---------------------------------------------------------------- bytes
+
+export function load8(p: usize): u32 {
+  return bytes.load8(p);
+}
+
+export function load16(p: usize): u32 {
+  return bytes.load16(p);
+}
+
+export function load32(p: usize): u32 {
+  return bytes.load32(p);
+}
+
+export function loadMac(p: usize): u64 {
+  return bytes.loadMac(p);
+}
+
+export function store8(p: usize, v: u32): void {
+  bytes.store8(p, v);
+}
+
+export function store16(p: usize, v: u32): void {
+  bytes.store16(p, v);
+}
+
+export function store32(p: usize, v: u32): void {
+  bytes.store32(p, v);
+}
+
+export function storeMac(p: usize, mac: u64): void {
+  bytes.storeMac(p, mac);
+}
+
+// ---------------------------------------------------------------- addr
+
+export function macBroadcast(): u64 {
+  return addr.MAC_BROADCAST;
+}
+
+export function macIsGroup(mac: u64): bool {
+  return addr.macIsGroup(mac);
+}
+
+export function addressIsMulticast(a: u32): bool {
+  return addr.addressIsMulticast(a);
+}
+
+export function addressIsLoopback(a: u32): bool {
+  return addr.addressIsLoopback(a);
+}
+
+export function addressIsThisNetwork(a: u32): bool {
+  return addr.addressIsThisNetwork(a);
+}
+
+export function addressIsReserved(a: u32): bool {
+  return addr.addressIsReserved(a);
+}
+
+export function addressIsLinkLocal(a: u32): bool {
+  return addr.addressIsLinkLocal(a);
+}
+
+export function addressInPrefix(a: u32, network: u32, prefixLength: u32): bool {
+  return addr.addressInPrefix(a, network, prefixLength);
+}
+
+export function addressIsUnusableSource(a: u32): bool {
+  return addr.addressIsUnusableSource(a);
+}
+
+export function addressIsUnusableDestination(a: u32): bool {
+  return addr.addressIsUnusableDestination(a);
+}
+
+// ---------------------------------------------------------------- seqnum
+
+export function seqDiff(a: u32, b: u32): i32 {
+  return seqnum.seqDiff(a, b);
+}
+
+export function seqLt(a: u32, b: u32): bool {
+  return seqnum.seqLt(a, b);
+}
+
+export function seqLe(a: u32, b: u32): bool {
+  return seqnum.seqLe(a, b);
+}
+
+export function seqGt(a: u32, b: u32): bool {
+  return seqnum.seqGt(a, b);
+}
+
+export function seqGe(a: u32, b: u32): bool {
+  return seqnum.seqGe(a, b);
+}
+
+export function seqInWindow(s: u32, start: u32, size: u32): bool {
+  return seqnum.seqInWindow(s, start, size);
+}
+
+export function seqMax(a: u32, b: u32): u32 {
+  return seqnum.seqMax(a, b);
+}
+
+export function seqMin(a: u32, b: u32): u32 {
+  return seqnum.seqMin(a, b);
+}
+
+// ---------------------------------------------------------------- checksum
+
+export function sumAdd(a: u32, b: u32): u32 {
+  return sum.sumAdd(a, b);
+}
+
+export function sumSwap(a: u32): u32 {
+  return sum.sumSwap(a);
+}
+
+export function sumConcat(a: u32, aLength: u32, b: u32): u32 {
+  return sum.sumConcat(a, aLength, b);
+}
+
+export function sumFinish(a: u32): u32 {
+  return sum.sumFinish(a);
+}
+
+export function sumStore(p: usize, a: u32): void {
+  sum.sumStore(p, a);
+}
+
+export function sumStoreUdp(p: usize, a: u32): void {
+  sum.sumStoreUdp(p, a);
+}
+
+export function sumStorePartial(p: usize, a: u32): void {
+  sum.sumStorePartial(p, a);
+}
+
+export function sumOk(a: u32): bool {
+  return sum.sumOk(a);
+}
+
+// ---------------------------------------------------------------- tcp options
+
+export function optionMss(): i32 {
+  return options.optionMss;
+}
+
+export function optionWindowScale(): i32 {
+  return options.optionWindowScale;
+}
+
+export function optionSackPermitted(): bool {
+  return options.optionSackPermitted;
+}
+
+export function optionTimestamps(): bool {
+  return options.optionTimestamps;
+}
+
+export function optionTsValue(): u32 {
+  return options.optionTsValue;
+}
+
+export function optionTsEcho(): u32 {
+  return options.optionTsEcho;
+}
+
+export function optionSackCount(): i32 {
+  return options.optionSackCount;
+}
+
+// ---------------------------------------------------------------- views
+
+function put(out: usize, index: usize, value: u64): void {
+  store<u64>(out + (index << 3), value);
+}
+
+function get(values: usize, index: usize): u32 {
+  return <u32>load<u64>(values + (index << 3));
+}
+
+function getMac(values: usize, index: usize): u64 {
+  return load<u64>(values + (index << 3));
+}
+
+export function ethernetDeconstruct(p: usize, out: usize): void {
+  const view = EthernetView.at(p);
+  put(out, 0, view.destination);
+  put(out, 1, view.source);
+  put(out, 2, view.etherType);
+}
+
+export function ethernetConstruct(p: usize, values: usize): void {
+  const view = EthernetView.at(p);
+  view.destination = getMac(values, 0);
+  view.source = getMac(values, 1);
+  view.etherType = get(values, 2);
+}
+
+export function arpDeconstruct(p: usize, out: usize): void {
+  const view = ArpView.at(p);
+  put(out, 0, view.hardwareType);
+  put(out, 1, view.protocolType);
+  put(out, 2, view.hardwareLength);
+  put(out, 3, view.protocolLength);
+  put(out, 4, view.operation);
+  put(out, 5, view.senderMac);
+  put(out, 6, view.senderAddress);
+  put(out, 7, view.targetMac);
+  put(out, 8, view.targetAddress);
+}
+
+export function arpConstruct(p: usize, values: usize): void {
+  const view = ArpView.at(p);
+  view.hardwareType = get(values, 0);
+  view.protocolType = get(values, 1);
+  view.hardwareLength = get(values, 2);
+  view.protocolLength = get(values, 3);
+  view.operation = get(values, 4);
+  view.senderMac = getMac(values, 5);
+  view.senderAddress = get(values, 6);
+  view.targetMac = getMac(values, 7);
+  view.targetAddress = get(values, 8);
+}
+
+export function ipv4Deconstruct(p: usize, out: usize): void {
+  const view = Ipv4View.at(p);
+  put(out, 0, view.version);
+  put(out, 1, view.headerLength);
+  put(out, 2, view.tos);
+  put(out, 3, view.totalLength);
+  put(out, 4, view.ident);
+  put(out, 5, view.fragmentField);
+  put(out, 6, view.ttl);
+  put(out, 7, view.protocol);
+  put(out, 8, view.checksum);
+  put(out, 9, view.source);
+  put(out, 10, view.destination);
+  put(out, 11, view.fragmentOffset);
+  put(out, 12, view.moreFragments);
+  put(out, 13, view.dontFragment);
+}
+
+/** The three readings of the fragment field (11 to 13) have no setters. */
+export function ipv4Construct(p: usize, values: usize): void {
+  const view = Ipv4View.at(p);
+  view.version = get(values, 0);
+  view.headerLength = get(values, 1);
+  view.tos = get(values, 2);
+  view.totalLength = get(values, 3);
+  view.ident = get(values, 4);
+  view.fragmentField = get(values, 5);
+  view.ttl = get(values, 6);
+  view.protocol = get(values, 7);
+  view.checksum = get(values, 8);
+  view.source = get(values, 9);
+  view.destination = get(values, 10);
+}
+
+export function udpDeconstruct(p: usize, out: usize): void {
+  const view = UdpView.at(p);
+  put(out, 0, view.sourcePort);
+  put(out, 1, view.destinationPort);
+  put(out, 2, view.length);
+  put(out, 3, view.checksum);
+}
+
+export function udpConstruct(p: usize, values: usize): void {
+  const view = UdpView.at(p);
+  view.sourcePort = get(values, 0);
+  view.destinationPort = get(values, 1);
+  view.length = get(values, 2);
+  view.checksum = get(values, 3);
+}
+
+export function tcpDeconstruct(p: usize, out: usize): void {
+  const view = TcpView.at(p);
+  put(out, 0, view.sourcePort);
+  put(out, 1, view.destinationPort);
+  put(out, 2, view.sequence);
+  put(out, 3, view.acknowledgment);
+  put(out, 4, view.dataOffset);
+  put(out, 5, view.flags);
+  put(out, 6, view.window);
+  put(out, 7, view.checksum);
+  put(out, 8, view.urgent);
+}
+
+export function tcpConstruct(p: usize, values: usize): void {
+  const view = TcpView.at(p);
+  view.sourcePort = get(values, 0);
+  view.destinationPort = get(values, 1);
+  view.sequence = get(values, 2);
+  view.acknowledgment = get(values, 3);
+  view.dataOffset = get(values, 4);
+  view.flags = get(values, 5);
+  view.window = get(values, 6);
+  view.checksum = get(values, 7);
+  view.urgent = get(values, 8);
+}
+
+export function icmpv4Deconstruct(p: usize, out: usize): void {
+  const view = Icmpv4View.at(p);
+  put(out, 0, view.type);
+  put(out, 1, view.code);
+  put(out, 2, view.checksum);
+  put(out, 3, view.identifier);
+  put(out, 4, view.sequence);
+  put(out, 5, view.rest);
+  put(out, 6, view.mtu);
+}
+
+/** `rest` and `mtu` lie over identifier and sequence, so they are set first. */
+export function icmpv4Construct(p: usize, values: usize): void {
+  const view = Icmpv4View.at(p);
+  view.rest = get(values, 5);
+  view.mtu = get(values, 6);
+  view.type = get(values, 0);
+  view.code = get(values, 1);
+  view.checksum = get(values, 2);
+  view.identifier = get(values, 3);
+  view.sequence = get(values, 4);
+}

@@ -1,0 +1,345 @@
+/**
+ * The one source of truth for what crosses the border between engine and host.
+ *
+ * Plain integer constants only: no imports, no AssemblyScript-only syntax, so that asc, tsc and Bun
+ * compile this very file. `wasm/layout.ts` checks every record offset against its `@unmanaged` class
+ * when the engine is compiled; `src/engine/module.ts` refuses an engine whose ABI_VERSION differs.
+ *
+ * Conventions: all integers little-endian in memory unless a name says `_BE`. IPv4 addresses and
+ * ports are plain numbers in host order (10.0.2.2 = 0x0a000202). Handles are
+ * `generation << HANDLE_SLOT_BITS | slot`. Times are microseconds as f64 in signatures.
+ * Suffixes: _OFFSET byte offset in a record, _SIZE bytes, _COUNT elements, _SHIFT bits.
+ */
+
+export const ABI_VERSION: i32 = 1;
+export const ABI_MAGIC: i32 = 0x50524c53; // "SLRP"
+
+// ---------------------------------------------------------------- capacities
+
+/** Upper limit of `CONFIG_FLOWS_MAX`; the slot number of a handle has this many bits. */
+export const HANDLE_SLOT_BITS: i32 = 16;
+export const FLOW_CAPACITY_COUNT: i32 = 65536;
+export const FLOWS_DEFAULT_COUNT: i32 = 16384;
+/** Payload memory is one pool of chunks shared by all flows. */
+export const CHUNK_SIZE: i32 = 16384;
+export const CHUNK_CAPACITY_COUNT: i32 = 4096;
+export const CHUNKS_DEFAULT_COUNT: i32 = 1024;
+/** Frames the host may hand over in one `guest_rx`; each slot holds a 64 KiB offload frame. */
+export const RX_SLOT_COUNT: i32 = 64;
+export const RX_SLOT_SIZE: i32 = 69632;
+/** Frames the engine may hold for the guest before the host has to drain them. */
+export const TX_CAPACITY_COUNT: i32 = 512;
+export const TX_SLOT_SIZE: i32 = 2048;
+export const OP_CAPACITY_COUNT: i32 = 256;
+export const IOV_CAPACITY_COUNT: i32 = 8192;
+export const MSG_CAPACITY_COUNT: i32 = 512;
+export const SCRATCH_SLOT_COUNT: i32 = 32;
+export const SCRATCH_SLOT_SIZE: i32 = 65536;
+export const FRAGMENT_CONTEXT_COUNT: i32 = 8;
+export const RESOLVER_COUNT: i32 = 3;
+export const DHCP_OPTIONS_SIZE: i32 = 1024;
+
+// ---------------------------------------------------------------- regions
+
+/** Index into the region table of the control block. */
+export const REGION_CONTROL: i32 = 0;
+export const REGION_CONFIG: i32 = 1;
+export const REGION_STATS: i32 = 2;
+export const REGION_RX_DESCRIPTORS: i32 = 3;
+export const REGION_RX_BUFFERS: i32 = 4;
+export const REGION_TX_RECORDS: i32 = 5;
+export const REGION_TX_BUFFERS: i32 = 6;
+export const REGION_OPS: i32 = 7;
+export const REGION_FLOWS: i32 = 8;
+export const REGION_CHUNKS: i32 = 9;
+export const REGION_SCRATCH: i32 = 10;
+export const REGION_COUNT: i32 = 11;
+
+export const CONTROL_MAGIC_OFFSET: i32 = 0;
+export const CONTROL_VERSION_OFFSET: i32 = 4;
+export const CONTROL_OP_COUNT_OFFSET: i32 = 8; // ops emitted since the last complete()
+export const CONTROL_OP_BASE_OFFSET: i32 = 12; // address of the first of them
+export const CONTROL_TX_COUNT_OFFSET: i32 = 16; // frames waiting for the guest
+export const CONTROL_FLOW_COUNT_OFFSET: i32 = 20; // flows in use
+export const CONTROL_CHUNK_COUNT_OFFSET: i32 = 24; // chunks in use
+export const CONTROL_READY_OFFSET: i32 = 28; // READY_* bits
+export const CONTROL_REGIONS_OFFSET: i32 = 32; // REGION_COUNT times {base u32, size u32}
+export const CONTROL_SIZE: i32 = 128;
+
+/** Host sockets have more to read: call step() again, after a look at the other event sources. */
+export const READY_RECEIVE: i32 = 1;
+/** Rings were full: call step() again before guest_rx(). */
+export const READY_FLUSH: i32 = 2;
+
+// ---------------------------------------------------------------- configuration (host -> engine, before init)
+
+export const CONFIG_GUEST_ADDRESS_OFFSET: i32 = 0;
+export const CONFIG_GATEWAY_ADDRESS_OFFSET: i32 = 4;
+export const CONFIG_DNS_ADDRESS_OFFSET: i32 = 8;
+export const CONFIG_PREFIX_LENGTH_OFFSET: i32 = 12;
+export const CONFIG_MTU_OFFSET: i32 = 16;
+export const CONFIG_FLAGS_OFFSET: i32 = 20;
+export const CONFIG_FLOWS_MAX_OFFSET: i32 = 24;
+export const CONFIG_CHUNKS_MAX_OFFSET: i32 = 28;
+/** 0, 10 or 12: size of the virtio_net_hdr in front of every frame, both directions. */
+export const CONFIG_VNET_SIZE_OFFSET: i32 = 32;
+/** LINK_* bits: what frames towards the guest may leave to the link. */
+export const CONFIG_LINK_FLAGS_OFFSET: i32 = 36;
+/** Frames the link can queue from the guest towards us; bounds the sum of advertised windows. */
+export const CONFIG_LINK_QUEUE_OFFSET: i32 = 40;
+/** Gateway MAC, 6 octets as on the wire, then 2 of padding. */
+export const CONFIG_GATEWAY_MAC_OFFSET: i32 = 48;
+/** Guest MAC if known in advance (all zero if not). */
+export const CONFIG_GUEST_MAC_OFFSET: i32 = 56;
+/** 32 octets of seed for hash keys, ISNs and identifiers. */
+export const CONFIG_SEED_OFFSET: i32 = 64;
+/** Address of engine memory in the host process (0: offsets are used as they are). */
+export const CONFIG_HOST_BASE_LO_OFFSET: i32 = 96;
+export const CONFIG_HOST_BASE_HI_OFFSET: i32 = 100;
+export const CONFIG_LEASE_SECONDS_OFFSET: i32 = 104;
+export const CONFIG_UDP_TIMEOUT_SECONDS_OFFSET: i32 = 108;
+export const CONFIG_TCP_IDLE_SECONDS_OFFSET: i32 = 112;
+export const CONFIG_KEEPALIVE_SECONDS_OFFSET: i32 = 116; // 0 = off
+/** Resolvers the DNS address stands for; may be rewritten at any time between calls. */
+export const CONFIG_RESOLVERS_COUNT_OFFSET: i32 = 120;
+export const CONFIG_RESOLVERS_OFFSET: i32 = 124; // RESOLVER_COUNT times u32
+/** Option TLVs the DHCP server may answer with, ready to copy: 12, 15, 42, 66, 67, 119, private. */
+export const CONFIG_DHCP_OPTIONS_LENGTH_OFFSET: i32 = 136;
+export const CONFIG_DHCP_SIADDR_OFFSET: i32 = 140;
+export const CONFIG_DHCP_OPTIONS_OFFSET: i32 = 144;
+export const CONFIG_SIZE: i32 = 1168; // 144 + DHCP_OPTIONS_SIZE
+
+export const CONFIG_FLAG_HOST_LOOPBACK: i32 = 1; // gateway address reaches 127.0.0.1
+export const CONFIG_FLAG_DHCP: i32 = 2; // answer DHCP
+export const CONFIG_FLAG_STRICT_FILTER: i32 = 4; // UDP: address-dependent filtering (RFC 4787 REQ-8)
+export const CONFIG_FLAG_DNS: i32 = 8; // the DNS address forwards to the resolvers
+
+export const LINK_CSUM: i32 = 1; // may write VIRTIO_NET_HDR_F_NEEDS_CSUM
+export const LINK_TSO4: i32 = 2; // may write GSO_TCPV4 frames
+export const LINK_USO: i32 = 4; // may write GSO_UDP_L4 frames
+export const LINK_RX_TSO: i32 = 8; // guest sends TCP offload frames
+
+// ---------------------------------------------------------------- guest -> engine frames
+
+/** Where the frame lies and how long it is, virtio_net_hdr included. */
+export const RX_DESCRIPTOR_POINTER_OFFSET: i32 = 0;
+export const RX_DESCRIPTOR_LENGTH_OFFSET: i32 = 4;
+export const RX_DESCRIPTOR_SIZE: i32 = 8;
+
+// ---------------------------------------------------------------- engine -> guest frames
+
+export const TX_IOV_OFFSET: i32 = 0; // engine address of an iovec array
+export const TX_IOV_COUNT_OFFSET: i32 = 4;
+export const TX_LENGTH_OFFSET: i32 = 8; // octets, virtio_net_hdr included
+export const TX_HANDLE_OFFSET: i32 = 12; // flow or 0
+export const TX_RECORD_SIZE: i32 = 16;
+
+/** struct iovec of a 64-bit kernel. */
+export const IOV_BASE_OFFSET: i32 = 0;
+export const IOV_LENGTH_OFFSET: i32 = 8;
+export const IOV_SIZE: i32 = 16;
+
+/** struct mmsghdr of a 64-bit kernel; its first 56 octets are a struct msghdr. */
+export const MSG_NAME_OFFSET: i32 = 0;
+export const MSG_NAME_LENGTH_OFFSET: i32 = 8;
+export const MSG_IOV_OFFSET: i32 = 16;
+export const MSG_IOV_COUNT_OFFSET: i32 = 24;
+export const MSG_CONTROL_OFFSET: i32 = 32;
+export const MSG_CONTROL_LENGTH_OFFSET: i32 = 40;
+export const MSG_FLAGS_OFFSET: i32 = 48;
+export const MSG_RECEIVED_OFFSET: i32 = 56;
+export const MSG_SIZE: i32 = 64;
+export const MSG_NAME_SIZE: i32 = 32;
+export const MSG_CONTROL_SIZE: i32 = 128;
+
+// ---------------------------------------------------------------- operations (engine -> host, result back in place)
+
+export const OP_KIND_OFFSET: i32 = 0;
+export const OP_HANDLE_OFFSET: i32 = 4;
+/** Written by the host: zero or positive as the system call returned, or the negative errno. */
+export const OP_RESULT_OFFSET: i32 = 8;
+export const OP_A_OFFSET: i32 = 12;
+export const OP_B_OFFSET: i32 = 16;
+export const OP_C_OFFSET: i32 = 20;
+export const OP_POINTER_OFFSET: i32 = 24;
+export const OP_COUNT_OFFSET: i32 = 28;
+export const OP_SIZE: i32 = 32;
+
+/** Open a TCP socket and connect: A = address, B = port. Result 0 = in progress, 1 = connected. */
+export const OP_TCP_CONNECT: i32 = 1;
+/** sendmsg: POINTER = msghdr, A = octets in all. */
+export const OP_TCP_SEND: i32 = 2;
+/** recvmsg: POINTER = msghdr, A = octets asked. Result 0 = end of stream. */
+export const OP_TCP_RECV: i32 = 3;
+/** shutdown(SHUT_WR). */
+export const OP_TCP_SHUTDOWN: i32 = 4;
+/** Close the socket and forget the handle. A = 1: abort (RST), 0: orderly. */
+export const OP_CLOSE: i32 = 5;
+/** Open a UDP socket: A = preferred source port or 0, B/C = address and port to connect to or 0. */
+export const OP_UDP_OPEN: i32 = 6;
+/** sendmmsg: POINTER = mmsghdr array, COUNT = how many. Result = messages taken. */
+export const OP_UDP_SEND: i32 = 7;
+/** recvmmsg: POINTER = mmsghdr array, COUNT = how many. Result = messages received. */
+export const OP_UDP_RECV: i32 = 8;
+/** recvmsg(MSG_ERRQUEUE): POINTER = msghdr. Result = octets of the offending payload. */
+export const OP_RECV_ERROR: i32 = 9;
+/** Open an unprivileged ping socket: A = preferred identifier. */
+export const OP_PING_OPEN: i32 = 10;
+/** setsockopt(SO_KEEPALIVE): A = seconds (0 = off). */
+export const OP_TCP_KEEPALIVE: i32 = 11;
+/** getsockopt(SO_ERROR): result 0 = healthy, negative = what went wrong. */
+export const OP_TCP_ERROR: i32 = 12;
+
+/** Bits of `upstream_event`. They equal EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP, EPOLLRDHUP. */
+export const EVENT_READABLE: i32 = 0x1;
+export const EVENT_WRITABLE: i32 = 0x4;
+export const EVENT_ERROR: i32 = 0x8;
+export const EVENT_HANGUP: i32 = 0x10;
+export const EVENT_READ_HANGUP: i32 = 0x2000;
+
+// ---------------------------------------------------------------- flows
+
+export const FLOW_SIZE: i32 = 384;
+export const FLOW_KIND_OFFSET: i32 = 0; // u8 KIND_*
+export const FLOW_STATE_OFFSET: i32 = 1; // u8 STATE_*
+export const FLOW_GENERATION_OFFSET: i32 = 2; // u16
+export const FLOW_FLAGS_OFFSET: i32 = 4; // u32
+export const FLOW_GUEST_ADDRESS_OFFSET: i32 = 8;
+export const FLOW_PEER_ADDRESS_OFFSET: i32 = 12; // as the guest sees it
+export const FLOW_HOST_ADDRESS_OFFSET: i32 = 16; // where the host socket goes
+export const FLOW_GUEST_PORT_OFFSET: i32 = 20; // u16
+export const FLOW_PEER_PORT_OFFSET: i32 = 22; // u16
+export const FLOW_HOST_PORT_OFFSET: i32 = 24; // u16
+export const FLOW_BYTES_TO_HOST_OFFSET: i32 = 32; // u64
+export const FLOW_BYTES_TO_GUEST_OFFSET: i32 = 40; // u64
+
+export const KIND_FREE: i32 = 0;
+export const KIND_TCP: i32 = 1;
+export const KIND_UDP: i32 = 2;
+export const KIND_PING: i32 = 3;
+/** UDP towards the DNS address: one connected socket per guest port. */
+export const KIND_DNS: i32 = 4;
+
+/** TCP states, RFC 9293 §3.3.2, from our side of the guest-facing connection. */
+export const STATE_CLOSED: i32 = 0;
+/** Guest's SYN is held while the host connects. */
+export const STATE_CONNECTING: i32 = 1;
+export const STATE_SYN_SENT: i32 = 2;
+export const STATE_SYN_RECEIVED: i32 = 3;
+export const STATE_ESTABLISHED: i32 = 4;
+export const STATE_FIN_WAIT_1: i32 = 5;
+export const STATE_FIN_WAIT_2: i32 = 6;
+export const STATE_CLOSE_WAIT: i32 = 7;
+export const STATE_CLOSING: i32 = 8;
+export const STATE_LAST_ACK: i32 = 9;
+export const STATE_TIME_WAIT: i32 = 10;
+export const STATE_COUNT: i32 = 11;
+
+// ---------------------------------------------------------------- statistics: u64 each
+
+export const STAT_GUEST_RX_FRAMES: i32 = 0;
+export const STAT_GUEST_RX_BYTES: i32 = 1;
+export const STAT_GUEST_TX_FRAMES: i32 = 2;
+export const STAT_GUEST_TX_BYTES: i32 = 3;
+export const STAT_TCP_OPENED: i32 = 4;
+export const STAT_TCP_CLOSED: i32 = 5;
+export const STAT_TCP_RESET_SENT: i32 = 6;
+export const STAT_TCP_RESET_RECEIVED: i32 = 7;
+export const STAT_TCP_RETRANSMITS: i32 = 8;
+export const STAT_TCP_FAST_RETRANSMITS: i32 = 9;
+export const STAT_TCP_TIMEOUTS: i32 = 10;
+export const STAT_TCP_OUT_OF_ORDER: i32 = 11;
+export const STAT_TCP_CHALLENGE_ACKS: i32 = 12;
+export const STAT_TCP_PROBES: i32 = 13;
+export const STAT_TCP_BYTES_TO_HOST: i32 = 14;
+export const STAT_TCP_BYTES_TO_GUEST: i32 = 15;
+export const STAT_UDP_OPENED: i32 = 16;
+export const STAT_UDP_CLOSED: i32 = 17;
+export const STAT_UDP_TO_HOST: i32 = 18;
+export const STAT_UDP_TO_GUEST: i32 = 19;
+export const STAT_UDP_EVICTED: i32 = 20;
+export const STAT_PING_TO_HOST: i32 = 21;
+export const STAT_PING_TO_GUEST: i32 = 22;
+export const STAT_PING_LOCAL: i32 = 23;
+export const STAT_ICMP_ERRORS_TO_GUEST: i32 = 24;
+export const STAT_ICMP_ERRORS_FROM_GUEST: i32 = 25;
+export const STAT_ARP_REPLIES: i32 = 26;
+export const STAT_ARP_REQUESTS: i32 = 27;
+export const STAT_DHCP_OFFERS: i32 = 28;
+export const STAT_DHCP_ACKS: i32 = 29;
+export const STAT_DHCP_NAKS: i32 = 30;
+export const STAT_FRAGMENTS_RECEIVED: i32 = 31;
+export const STAT_DATAGRAMS_REASSEMBLED: i32 = 32;
+export const STAT_FRAGMENTS_SENT: i32 = 33;
+export const STAT_SERVFAIL_SENT: i32 = 34;
+export const STAT_CONSUMED_LOCAL: i32 = 35; // frames answered or absorbed by the engine itself
+export const STAT_STALE_EVENTS: i32 = 36;
+export const STAT_TIME_WAIT_EVICTED: i32 = 37;
+export const STAT_COUNT: i32 = 38;
+/** Drop counters follow the statistics in the same region: index STAT_COUNT + reason. */
+
+/** Why a frame, packet or datagram went no further. */
+export const DROP_NONE: i32 = 0;
+export const DROP_RUNT: i32 = 1; // shorter than its Ethernet header
+export const DROP_OVERSIZED: i32 = 2; // longer than the MTU allows
+export const DROP_VNET_HEADER: i32 = 3; // virtio_net_hdr contradicts the frame
+export const DROP_ETHERTYPE: i32 = 4;
+export const DROP_NOT_FOR_US: i32 = 5; // unicast to another MAC
+export const DROP_SOURCE_MAC: i32 = 6; // multicast or our own
+export const DROP_ARP_MALFORMED: i32 = 7;
+export const DROP_ARP_IGNORED: i32 = 8; // for an address that is not ours
+export const DROP_IP_TRUNCATED: i32 = 9;
+export const DROP_IP_VERSION: i32 = 10;
+export const DROP_IP_HEADER_LENGTH: i32 = 11;
+export const DROP_IP_TOTAL_LENGTH: i32 = 12;
+export const DROP_IP_CHECKSUM: i32 = 13;
+export const DROP_IP_OPTIONS: i32 = 14; // source route or malformed
+export const DROP_IP_SOURCE: i32 = 15; // not an address of the guest network
+export const DROP_IP_DESTINATION: i32 = 16; // multicast, broadcast, loopback, reserved
+export const DROP_IP_TTL: i32 = 17;
+export const DROP_IP_PROTOCOL: i32 = 18;
+export const DROP_FRAGMENT_LIMIT: i32 = 19;
+export const DROP_FRAGMENT_OVERLAP: i32 = 20;
+export const DROP_FRAGMENT_OVERSIZED: i32 = 21;
+export const DROP_FRAGMENT_TIMEOUT: i32 = 22;
+export const DROP_FRAGMENT_MALFORMED: i32 = 23;
+export const DROP_UDP_TRUNCATED: i32 = 24;
+export const DROP_UDP_LENGTH: i32 = 25;
+export const DROP_UDP_CHECKSUM: i32 = 26;
+export const DROP_UDP_PORT: i32 = 27; // port 0
+export const DROP_UDP_TABLE_FULL: i32 = 28;
+export const DROP_UDP_SEND: i32 = 29; // the host socket refused the datagram
+export const DROP_UDP_FILTERED: i32 = 30;
+export const DROP_TCP_TRUNCATED: i32 = 31;
+export const DROP_TCP_DATA_OFFSET: i32 = 32;
+export const DROP_TCP_CHECKSUM: i32 = 33;
+export const DROP_TCP_FLAGS: i32 = 34;
+export const DROP_TCP_NO_FLOW: i32 = 35;
+export const DROP_TCP_WINDOW: i32 = 36; // outside the receive window
+export const DROP_TCP_PAWS: i32 = 37;
+export const DROP_TCP_ACK: i32 = 38; // unacceptable acknowledgment
+export const DROP_TCP_NO_TIMESTAMP: i32 = 39;
+export const DROP_TCP_GAPS: i32 = 40; // too many holes
+export const DROP_TCP_POOL: i32 = 41; // no chunk free
+export const DROP_TCP_DUPLICATE: i32 = 42;
+export const DROP_TCP_TABLE_FULL: i32 = 43;
+export const DROP_TCP_RST: i32 = 44; // RST outside the window
+export const DROP_TCP_AFTER_FIN: i32 = 45;
+export const DROP_TCP_PORT: i32 = 46; // port 0
+export const DROP_ICMP_TRUNCATED: i32 = 47;
+export const DROP_ICMP_CHECKSUM: i32 = 48;
+export const DROP_ICMP_TYPE: i32 = 49;
+export const DROP_ICMP_QUOTE: i32 = 50; // quoted packet matches no flow
+export const DROP_PING_TABLE_FULL: i32 = 51;
+export const DROP_PING_SEND: i32 = 52;
+export const DROP_DHCP_MALFORMED: i32 = 53;
+export const DROP_DHCP_IGNORED: i32 = 54; // another server's, or not a request
+export const DROP_TX_FULL: i32 = 55; // no room for a frame towards the guest
+export const DROP_LINK: i32 = 56; // the link refused the frame
+export const DROP_NEIGHBOR: i32 = 57; // guest MAC unknown
+export const DROP_LOOPBACK: i32 = 58; // host loopback is switched off
+export const DROP_NO_RESOLVER: i32 = 59;
+export const DROP_DATAGRAM_TOO_BIG: i32 = 60; // host datagram larger than IPv4 can carry
+export const DROP_REPLY_FLOOD: i32 = 61; // an error answer was suppressed by the rate limit
+export const DROP_OP_LIMIT: i32 = 62; // more operations than a turn may hold
+export const DROP_COUNT: i32 = 63;

@@ -1,0 +1,418 @@
+/**
+ * The engine: frames, socket events and time in; operations and frames out.
+ *
+ * Theory of operation
+ *   The host runs turns. In a turn it reports socket events (`upstreamEvent`), hands over a batch of
+ *   guest frames (`guestRx`), calls `step` for timers and receives, then alternates between sending
+ *   the frames that wait for the guest, carrying out operations, and `complete`, until nothing is
+ *   left. All effects are pulled; the engine calls nobody, knows no clock and no randomness but its
+ *   seed, so the same input gives the same output.
+ *
+ *   Order inside: input changes flows and lists them as dirty; `flush` visits dirty flows and emits
+ *   what each is due; `receives` visits ready flows, one receive each, within a budget, so a busy
+ *   flow gets its share and no more. Ring limits end a visit early: the flow stays listed and
+ *   READY_FLUSH asks for another step before more frames come in.
+ *
+ *   Contract of the host: `guestRx` only when no operation and no frame is waiting and READY_FLUSH
+ *   is clear, for frames lie in receive slots until their payload has been taken.
+ *
+ *   Every frame ends in exactly one place: handed on, consumed here, or dropped with a reason.
+ */
+import * as abi from "./abi";
+import { Flow, Op } from "./layout";
+import { CONFIG, CONTROL, RX_BUFFERS, RX_DESCRIPTORS, chunkReclaim, chunksUsed, config, memoryDescribe, memoryInit } from "./memory";
+import { prngInit } from "./prng";
+import {
+  OPS, OPS_SIZE, batchReset, resultBase, resultCount, ringInit, ringPublish, ringTurn, txReset,
+  vnetSize,
+} from "./ring";
+import { count, countMany, drop } from "./stats";
+import { timerInit, timerNext, timerPop } from "./timer";
+import { closeFlush, evictInit } from "./flow/evict";
+import { fragmentBatchReset, fragmentExpire, fragmentInit, fragmentInput, fragmentNext } from "./flow/fragments";
+import { icmpErrorInit, icmpErrorReply } from "./flow/icmp-error";
+import { neighborInit, neighborLearn } from "./flow/neighbor";
+import { pingEvent, pingFlush, pingInput, pingReceive, pingResult, pingTimeout } from "./flow/ping";
+import {
+  dirtyFirst, dirtyTake, flowAt, flowOf, flowsUsed, isNone, markDirty, markReady, readyFirst,
+  readyTake, tableInit,
+} from "./flow/table";
+import {
+  scratchReset, udpEvent, udpFlush, udpInboundOpen, udpInput, udpReceive, udpResult, udpTimeout,
+} from "./flow/udp";
+import { arpInput } from "./local/arp";
+import { dhcpInit, dhcpInput } from "./local/dhcpv4";
+import { icmpEchoLocal } from "./local/icmp";
+import { Tcp } from "./tcp/conn";
+import { tcpIcmp } from "./tcp/icmp";
+import { tcpInput } from "./tcp/input";
+import { tcpInbound } from "./tcp/open";
+import { tcpTimeout } from "./tcp/timers";
+import { poolSpent, poolTurn, tcpEvent, tcpFlush, tcpReceive, tcpResult } from "./tcp/upstream";
+import { windowInit } from "./tcp/window";
+import { addressIsUnusableSource, macIsGroup } from "./wire/addr";
+import { loadMac } from "./wire/bytes";
+import { ETHERNET_HEADER_SIZE, ETHERTYPE_ARP, ETHERTYPE_IPV4, EthernetView } from "./wire/ethernet";
+import {
+  ICMP_ECHO_REQUEST, ICMP_HEADER_SIZE, ICMP_PARAMETER_PROBLEM, ICMP_SOURCE_QUENCH,
+  ICMP_TIME_EXCEEDED, ICMP_UNREACHABLE, Icmpv4View, icmpv4ChecksumOk,
+} from "./wire/icmpv4";
+import {
+  IPV4_HEADER_SIZE, Ipv4View, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, WIRE_OK, ipv4Check,
+} from "./wire/ipv4";
+import { UDP_HEADER_SIZE, UdpView } from "./wire/udp";
+
+const TIMERS_PER_STEP: i32 = 256;
+const RECEIVES_PER_TURN: i32 = 32;
+const DHCP_SERVER_PORT: u32 = 67;
+const VNET_NEEDS_CSUM: u32 = 1;
+const VNET_DATA_VALID: u32 = 2;
+const GSO_NONE: u32 = 0;
+const GSO_TCPV4: u32 = 1;
+const GSO_UDP_L4: u32 = 5;
+const GSO_ECN: u32 = 0x80;
+
+let receiveBudget: i32 = 0;
+
+/** Starts over from the configuration; 0, or -1 when the configuration makes no sense. */
+export function init(): i32 {
+  const mtu = config(abi.CONFIG_MTU_OFFSET);
+  const vnet = config(abi.CONFIG_VNET_SIZE_OFFSET);
+  if (mtu < 576 || mtu > 65535) return -1;
+  if (vnet != 0 && vnet != 10 && vnet != 12) return -1;
+  if (config(abi.CONFIG_DHCP_OPTIONS_LENGTH_OFFSET) > <u32>abi.DHCP_OPTIONS_SIZE) return -1;
+  if (config(abi.CONFIG_RESOLVERS_COUNT_OFFSET) > <u32>abi.RESOLVER_COUNT) return -1;
+  memoryInit();
+  prngInit();
+  ringInit();
+  timerInit();
+  tableInit();
+  windowInit();
+  evictInit();
+  neighborInit();
+  fragmentInit();
+  icmpErrorInit();
+  dhcpInit();
+  scratchReset();
+  publish();
+  return 0;
+}
+
+export function control(): usize {
+  memoryDescribe(OPS, OPS_SIZE);
+  return CONTROL;
+}
+
+function publish(): void {
+  ringPublish();
+  let ready = dirtyFirst() >= 0 ? abi.READY_FLUSH : 0;
+  if (readyFirst() >= 0 && !poolSpent) ready |= abi.READY_RECEIVE;
+  store<i32>(CONTROL + abi.CONTROL_READY_OFFSET, ready);
+  store<i32>(CONTROL + abi.CONTROL_FLOW_COUNT_OFFSET, flowsUsed);
+  store<i32>(CONTROL + abi.CONTROL_CHUNK_COUNT_OFFSET, chunksUsed);
+}
+
+// ---------------------------------------------------------------- frames from the guest
+
+/** Handles `n` frames described in the RX descriptors. */
+export function guestRx(n: i32, now: i64): void {
+  batchReset();
+  fragmentBatchReset();
+  if (n > abi.RX_SLOT_COUNT) n = abi.RX_SLOT_COUNT;
+  for (let i = 0; i < n; i++) {
+    const descriptor = RX_DESCRIPTORS + (<usize>i << 3);
+    const pointer = <usize>load<u32>(descriptor);
+    const length = load<u32>(descriptor, abi.RX_DESCRIPTOR_LENGTH_OFFSET);
+    count(abi.STAT_GUEST_RX_FRAMES);
+    const end = RX_BUFFERS + <usize>abi.RX_SLOT_COUNT * abi.RX_SLOT_SIZE;
+    if (
+      length < vnetSize + ETHERNET_HEADER_SIZE || length > <u32>abi.RX_SLOT_SIZE ||
+      pointer < RX_BUFFERS || pointer + length > end
+    ) {
+      drop(abi.DROP_RUNT);
+      continue;
+    }
+    countMany(abi.STAT_GUEST_RX_BYTES, length - vnetSize);
+    frameInput(pointer, length, now);
+  }
+}
+
+let checksumTrusted: bool = false;
+let gsoSize: u32 = 0;
+let frameGso: u32 = 0;
+
+/** Reads the virtio_net_hdr (virtio 1.2 §5.1.6); false when it makes no sense. */
+function vnetInput(p: usize): bool {
+  checksumTrusted = false;
+  gsoSize = 0;
+  frameGso = GSO_NONE;
+  if (vnetSize == 0) return true;
+  checksumTrusted = (<u32>load<u8>(p) & (VNET_NEEDS_CSUM | VNET_DATA_VALID)) != 0;
+  frameGso = <u32>load<u8>(p, 1) & ~GSO_ECN;
+  if (frameGso == GSO_NONE) return true;
+  gsoSize = load<u16>(p, 4);
+  return gsoSize > 0 && (frameGso == GSO_TCPV4 || frameGso == GSO_UDP_L4);
+}
+
+function frameInput(pointer: usize, length: u32, now: i64): void {
+  if (!vnetInput(pointer)) {
+    drop(abi.DROP_VNET_HEADER);
+    return;
+  }
+  const frame = pointer + vnetSize;
+  const octets = length - vnetSize;
+  const mtu = frameGso == GSO_NONE ? config(abi.CONFIG_MTU_OFFSET) : 65535;
+  if (octets > mtu + ETHERNET_HEADER_SIZE) {
+    drop(abi.DROP_OVERSIZED);
+    return;
+  }
+  const ethernet = EthernetView.at(frame);
+  const gateway = loadMac(CONFIG + abi.CONFIG_GATEWAY_MAC_OFFSET);
+  const destination = ethernet.destination;
+  const source = ethernet.source;
+  if (macIsGroup(source) || source == gateway || source == 0) drop(abi.DROP_SOURCE_MAC);
+  else if (destination != gateway && !macIsGroup(destination)) drop(abi.DROP_NOT_FOR_US);
+  else if (ethernet.etherType == ETHERTYPE_IPV4) {
+    ipv4Input(frame, octets - ETHERNET_HEADER_SIZE, source, macIsGroup(destination), now);
+  } else if (ethernet.etherType == ETHERTYPE_ARP) arpInput(frame, octets, now);
+  else drop(abi.DROP_ETHERTYPE);
+}
+
+// ---------------------------------------------------------------- IPv4
+
+// @ts-ignore: decorator
+@inline function isOurs(address: u32): bool {
+  return address == config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET) ||
+    address == config(abi.CONFIG_DNS_ADDRESS_OFFSET);
+}
+
+/** An address of the guest network that can be a guest's: not ours, not network or broadcast. */
+function isGuest(address: u32): bool {
+  const prefix = config(abi.CONFIG_PREFIX_LENGTH_OFFSET);
+  const hosts: u32 = prefix >= 32 ? 0 : <u32>0xffffffff >> prefix;
+  const network = config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET) & ~hosts;
+  if ((address & ~hosts) != network || isOurs(address) || addressIsUnusableSource(address)) {
+    return false;
+  }
+  return hosts == 0 || ((address & hosts) != 0 && (address & hosts) != hosts);
+}
+
+function ipv4Input(frame: usize, available: u32, mac: u64, group: bool, now: i64): void {
+  let ip = frame + ETHERNET_HEADER_SIZE;
+  const code = ipv4Check(ip, available);
+  if (code != WIRE_OK) {
+    drop(abi.DROP_IP_TRUNCATED + code - 1);
+    return;
+  }
+  const header = Ipv4View.at(ip);
+  const protocol = header.protocol;
+  if (header.ttl == 0) {
+    drop(abi.DROP_IP_TTL);
+    return;
+  }
+  const offset = header.headerLength;
+  const length = header.totalLength - offset;
+  if (protocol == PROTOCOL_UDP && header.fragmentOffset == 0 && length >= UDP_HEADER_SIZE) {
+    const udp = ip + offset;
+    const here = group || header.destination == config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET);
+    if (here && UdpView.at(udp).destinationPort == DHCP_SERVER_PORT && !header.moreFragments) {
+      dhcpInput(frame, ip, udp, length, now);
+      return;
+    }
+  }
+  if (!isGuest(header.source)) {
+    drop(abi.DROP_IP_SOURCE);
+    return;
+  }
+  if (group) {
+    drop(abi.DROP_IP_DESTINATION); // nothing that was sent to everybody is ever answered
+    return;
+  }
+  neighborLearn(header.source, mac, now);
+  if (header.ttl == 1 && !isOurs(header.destination)) {
+    drop(abi.DROP_IP_TTL);
+    icmpErrorReply(
+      ip, header.totalLength, ICMP_TIME_EXCEEDED, 0, 0, config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET),
+      mac, now,
+    );
+    return;
+  }
+  if (header.moreFragments || header.fragmentOffset != 0) {
+    count(abi.STAT_FRAGMENTS_RECEIVED);
+    ip = fragmentInput(ip, now);
+    if (ip == 0) return;
+    checksumTrusted = false;
+    frameGso = GSO_NONE;
+    gsoSize = 0;
+  }
+  protocolInput(ip, protocol, mac, now);
+}
+
+function protocolInput(ip: usize, protocol: u32, mac: u64, now: i64): void {
+  const header = Ipv4View.at(ip);
+  const offset = header.headerLength;
+  const length = header.totalLength - offset;
+  if (protocol == PROTOCOL_TCP) {
+    if (frameGso == GSO_UDP_L4) drop(abi.DROP_VNET_HEADER);
+    else tcpInput(ip, ip + offset, length, mac, checksumTrusted, now);
+  } else if (protocol == PROTOCOL_UDP) {
+    if (frameGso == GSO_TCPV4) drop(abi.DROP_VNET_HEADER);
+    else udpInput(ip, ip + offset, length, mac, checksumTrusted, gsoSize, now);
+  } else if (protocol == PROTOCOL_ICMP) icmpInput(ip, ip + offset, length, mac, now);
+  else {
+    drop(abi.DROP_IP_PROTOCOL);
+    icmpErrorReply(
+      ip, header.totalLength, ICMP_UNREACHABLE, 2, 0, config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET),
+      mac, now,
+    );
+  }
+}
+
+function icmpInput(ip: usize, icmp: usize, length: u32, mac: u64, now: i64): void {
+  if (length < ICMP_HEADER_SIZE) {
+    drop(abi.DROP_ICMP_TRUNCATED);
+    return;
+  }
+  if (!icmpv4ChecksumOk(icmp, length)) {
+    drop(abi.DROP_ICMP_CHECKSUM);
+    return;
+  }
+  const type = Icmpv4View.at(icmp).type;
+  if (type == ICMP_ECHO_REQUEST) {
+    if (isOurs(Ipv4View.at(ip).destination)) icmpEchoLocal(ip, icmp, length, mac);
+    else pingInput(ip, icmp, length, mac, now);
+    return;
+  }
+  const quoted = length - ICMP_HEADER_SIZE;
+  if (
+    type == ICMP_UNREACHABLE || type == ICMP_TIME_EXCEEDED || type == ICMP_PARAMETER_PROBLEM ||
+    type == ICMP_SOURCE_QUENCH
+  ) {
+    const quote = icmp + ICMP_HEADER_SIZE;
+    if (quoted < IPV4_HEADER_SIZE || Ipv4View.at(quote).headerLength < IPV4_HEADER_SIZE) {
+      drop(abi.DROP_ICMP_QUOTE);
+    } else tcpIcmp(icmp, quote, quoted);
+    return;
+  }
+  drop(abi.DROP_ICMP_TYPE);
+}
+
+// ---------------------------------------------------------------- events, time, results
+
+/** A host socket has news; `handle` may be stale. */
+export function upstreamEvent(handle: u32, events: u32, now: i64): void {
+  const flow = flowOf(handle);
+  if (isNone(flow)) {
+    count(abi.STAT_STALE_EVENTS);
+    return;
+  }
+  const kind = flow.kind;
+  if (kind == <u8>abi.KIND_TCP) tcpEvent(changetype<Tcp>(flow), events, now);
+  else if (kind == <u8>abi.KIND_PING) pingEvent(flow, events, now);
+  else udpEvent(flow, events, now);
+}
+
+function timers(now: i64): void {
+  for (let i = 0; i < TIMERS_PER_STEP; i++) {
+    const slot = timerPop(now);
+    if (slot < 0) break;
+    const flow = flowAt(slot);
+    const kind = flow.kind;
+    if (kind == <u8>abi.KIND_TCP) tcpTimeout(changetype<Tcp>(flow), now);
+    else if (kind == <u8>abi.KIND_PING) pingTimeout(flow, now);
+    else udpTimeout(flow, now);
+  }
+  fragmentExpire(now);
+}
+
+function flushOne(flow: Flow, now: i64): bool {
+  const kind = flow.kind;
+  if (kind == <u8>abi.KIND_TCP) return tcpFlush(changetype<Tcp>(flow), now);
+  if (kind == <u8>abi.KIND_PING) return pingFlush(flow);
+  return udpFlush(flow);
+}
+
+function flush(now: i64): void {
+  if (!closeFlush()) return; // slots must be free on the host before they are used again
+  while (dirtyFirst() >= 0) {
+    const flow = dirtyTake();
+    if (!flushOne(flow, now)) {
+      markDirty(flow);
+      return;
+    }
+  }
+}
+
+function receives(now: i64): void {
+  poolTurn();
+  while (readyFirst() >= 0 && receiveBudget > 0) {
+    const flow = readyTake();
+    const kind = flow.kind;
+    let ok = true;
+    if (kind == <u8>abi.KIND_TCP) ok = tcpReceive(changetype<Tcp>(flow), now);
+    else if (kind == <u8>abi.KIND_PING) ok = pingReceive(flow);
+    else ok = udpReceive(flow);
+    if (!ok) {
+      markReady(flow);
+      return;
+    }
+    receiveBudget--;
+  }
+}
+
+/** One turn: what time brought, what is due, what may be received. */
+export function step(now: i64): void {
+  receiveBudget = RECEIVES_PER_TURN;
+  timers(now);
+  flush(now);
+  receives(now);
+  publish();
+}
+
+/** All operations have been carried out. */
+export function complete(now: i64): void {
+  ringTurn();
+  for (let i = 0; i < resultCount; i++) {
+    const op = changetype<Op>(resultBase + (<usize>i << 5));
+    const flow = flowOf(op.handle);
+    const kind = op.kind;
+    if (kind == abi.OP_CLOSE) continue;
+    if (kind <= abi.OP_TCP_SHUTDOWN || kind >= abi.OP_TCP_KEEPALIVE) {
+      tcpResult(op, changetype<Tcp>(flow), now);
+    } else if (!isNone(flow)) {
+      if (flow.kind == <u8>abi.KIND_PING) pingResult(op, flow, now);
+      else udpResult(op, flow, now);
+    }
+  }
+  flush(now);
+  receives(now);
+  publish();
+}
+
+/** The link has taken all frames. */
+export function txDone(): void {
+  txReset();
+  chunkReclaim();
+  scratchReset();
+  publish();
+}
+
+export function inboundTcp(guestPort: u32, peerAddress: u32, peerPort: u32, now: i64): u32 {
+  const handle = tcpInbound(guestPort, peerAddress, peerPort, now);
+  publish();
+  return handle;
+}
+
+export function inboundUdp(guestPort: u32, hostPort: u32, now: i64): u32 {
+  const handle = udpInboundOpen(guestPort, hostPort, now);
+  publish();
+  return handle;
+}
+
+/** Absolute time of the next deadline in microseconds, 0 = none. */
+export function nextDeadline(): i64 {
+  const flows = timerNext();
+  const fragments = fragmentNext();
+  if (flows == 0 || (fragments != 0 && fragments < flows)) return fragments;
+  return flows;
+}

@@ -1,0 +1,66 @@
+/**
+ * Control messages of sendmsg and recvmsg: struct cmsghdr of a 64-bit kernel.
+ *
+ *      0            8       12     16
+ *     | length u64 | level | type | data, padded to 8 |
+ *
+ * Contract: `length` counts the 16 octets of the header. Appending never exceeds MSG_CONTROL_SIZE:
+ * three messages of 24 octets are the most anybody appends. What the kernel wrote is searched within
+ * the size it reported. Source: cmsg(3), ip(7), udp(7), <linux/errqueue.h>.
+ */
+import * as abi from "../abi";
+import { Msg } from "../layout";
+import { absolute } from "../memory";
+import { msgControl } from "../ring";
+
+export const SOL_IP: u32 = 0;
+export const SOL_UDP: u32 = 17;
+export const IP_TOS: u32 = 1;
+export const IP_TTL: u32 = 2;
+export const IP_RECVERR: u32 = 11;
+export const UDP_SEGMENT: u32 = 103;
+export const UDP_GRO: u32 = 104;
+/** Bit of `Msg.flags`: the datagram was longer than its buffer. */
+export const MSG_TRUNC: u64 = 0x20;
+
+const HEADER_SIZE: usize = 16;
+/** A control message of up to 8 octets of data. */
+const SMALL_SIZE: u32 = 24;
+
+/** Adds a value of `size` octets, 2 or 4. */
+export function controlAppend(msg: usize, level: u32, type: u32, value: u32, size: u32): void {
+  const m = changetype<Msg>(msg);
+  const base = msgControl(msg);
+  const p = base + <usize>m.controlLength;
+  store<u64>(p, HEADER_SIZE + size);
+  store<u32>(p, level, 8);
+  store<u32>(p, type, 12);
+  store<u64>(p, <u64>value, 16); // little-endian: the low octets come first, the padding is zero
+  m.control = absolute(base);
+  m.controlLength += SMALL_SIZE;
+}
+
+/** Lets the kernel write control messages for this message. */
+// @ts-ignore: decorator
+@inline export function controlReceive(msg: usize): void {
+  const m = changetype<Msg>(msg);
+  m.control = absolute(msgControl(msg));
+  m.controlLength = abi.MSG_CONTROL_SIZE;
+}
+
+/** Data of a received control message with at least `size` octets of it, or 0. */
+export function controlFind(msg: usize, level: u32, type: u32, size: u32): usize {
+  const end = min<u64>(changetype<Msg>(msg).controlLength, abi.MSG_CONTROL_SIZE);
+  const base = msgControl(msg);
+  let offset: u64 = 0;
+  while (offset + HEADER_SIZE <= end) {
+    const p = base + <usize>offset;
+    const length = load<u64>(p);
+    if (length < HEADER_SIZE || length > end - offset) return 0;
+    if (load<u32>(p, 8) == level && load<u32>(p, 12) == type) {
+      return length - HEADER_SIZE >= <u64>size ? p + HEADER_SIZE : 0;
+    }
+    offset += (length + 7) & ~7;
+  }
+  return 0;
+}

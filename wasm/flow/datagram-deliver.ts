@@ -1,0 +1,215 @@
+/**
+ * What host sockets received, as packets for the guest.
+ *
+ * Theory of operation
+ *   A received message is one datagram, or with UDP_GRO a run of equal ones. It lies in a scratch
+ *   slot until the link has taken the frames, so only headers are written. A run leaves as one
+ *   frame where the link segments (LINK_USO), else as a frame per datagram. What exceeds the MTU is
+ *   fragmented by `ipv4Send`. Where the link computes checksums (LINK_CSUM) the pseudo-header's sum
+ *   is left in the field.
+ *
+ *   The source the guest sees is the peer's address, by `natToGuest`; DNS answers come from the DNS
+ *   address. Filtering is endpoint-independent (RFC 4787 REQ-8), or address-dependent with
+ *   CONFIG_FLAG_STRICT_FILTER; published ports are open to all.
+ *
+ *   The kernel of the host gives a ping socket's messages an identifier of its own; the guest's is
+ *   put back. Only replies the far side really sent get here.
+ *
+ * Source: RFC 768, RFC 1122 §4.1.3, RFC 5508 REQ-1, virtio 1.2 §5.1.6.
+ */
+import * as abi from "../abi";
+import { config } from "../memory";
+import { next } from "../prng";
+import { txBegin, txEnd, txHeader, txOffload, txPiece, vnetSize } from "../ring";
+import { count, countMany, drop } from "../stats";
+import { addressIsReserved, addressIsMulticast } from "../wire/addr";
+import { sumAdd, sumBytes, sumPseudo4, sumStorePartial, sumStoreUdp } from "../wire/checksum";
+import { ETHERNET_HEADER_SIZE, ETHERTYPE_IPV4, ethernetEmit } from "../wire/ethernet";
+import { ICMP_ECHO_REPLY, ICMP_HEADER_SIZE, Icmpv4View, icmpv4ChecksumFill } from "../wire/icmpv4";
+import { IPV4_DF, IPV4_HEADER_SIZE, PROTOCOL_ICMP, PROTOCOL_UDP, ipv4Emit } from "../wire/ipv4";
+import { UDP_HEADER_SIZE, udpEmit } from "../wire/udp";
+import { F_HIDDEN, F_STATIC, UdpFlow, datagramTouch, filterHas, has } from "./datagram";
+import { dnsAnswered } from "./dns";
+import { gatewayMac, ipv4Send, linkMtu, nextIdent } from "./emit";
+import { hiddenRemember } from "./hidden";
+import { natToGuest } from "./nat";
+import { handleOf } from "./table";
+
+const GSO_UDP_L4: u32 = 5;
+const UDP_START: u32 = ETHERNET_HEADER_SIZE + IPV4_HEADER_SIZE;
+const FRAME_HEADER_SIZE: u32 = UDP_START + UDP_HEADER_SIZE;
+const UDP_CHECKSUM_OFFSET: u32 = 6;
+const PACKET_HEADER_SIZE: u32 = IPV4_HEADER_SIZE + UDP_HEADER_SIZE;
+const PACKET_SIZE_MAX: u32 = 65535;
+const ATOMIC_SIZE_MAX: u32 = 1500;
+/** Below, summing costs less than a frame in pieces. */
+const OFFLOAD_SIZE_MIN: u32 = 64;
+
+const HEADER: usize = memory.data(8, 8);
+
+/** Where a message comes from and how it travelled, for the delivery under way. */
+let source: u32 = 0;
+let sourcePort: u32 = 0;
+let ttl: u32 = 0;
+let tos: u32 = 0;
+
+// @ts-ignore: decorator
+@inline function linkHas(bits: u32): bool {
+  return vnetSize > 0 && (config(abi.CONFIG_LINK_FLAGS_OFFSET) & bits) == bits;
+}
+
+/** Whether a run of datagrams of `segment` octets, `length` in all, can be one frame. */
+export function runFits(segment: u32, length: u32): bool {
+  return (
+    linkHas(abi.LINK_USO | abi.LINK_CSUM) && PACKET_HEADER_SIZE + segment <= linkMtu() &&
+    PACKET_HEADER_SIZE + length <= PACKET_SIZE_MAX
+  );
+}
+
+/** Frames a received message of `length` octets becomes. */
+export function framesFor(segment: u32, length: u32): u32 {
+  if (segment != 0 && length > segment) {
+    return runFits(segment, length) ? 1 : (length + segment - 1) / segment;
+  }
+  return length / linkMtu() + 1;
+}
+
+/** One frame whose UDP checksum the link completes; `segment` = size of the datagrams of a run. */
+function sendOffloaded(flow: UdpFlow, mac: u64, p: usize, length: u32, segment: u32): bool {
+  const ethernet = txBegin();
+  if (ethernet == 0) return false;
+  const ip = ethernet + ETHERNET_HEADER_SIZE;
+  const udp = ethernet + UDP_START;
+  const size = UDP_HEADER_SIZE + length;
+  const atomic = PACKET_HEADER_SIZE + (segment == 0 ? length : segment) <= ATOMIC_SIZE_MAX;
+  ethernetEmit(ethernet, mac, gatewayMac(), ETHERTYPE_IPV4);
+  ipv4Emit(
+    ip, source, flow.guestAddress, PROTOCOL_UDP, size, ttl,
+    atomic ? next() & 0xffff : nextIdent(), atomic ? IPV4_DF : 0, tos,
+  );
+  udpEmit(udp, sourcePort, flow.guestPort, size);
+  sumStorePartial(
+    udp + UDP_CHECKSUM_OFFSET, sumPseudo4(source, flow.guestAddress, PROTOCOL_UDP, size),
+  );
+  txOffload(
+    ethernet, segment == 0 ? 0 : GSO_UDP_L4, segment == 0 ? 0 : FRAME_HEADER_SIZE, segment,
+    UDP_START, UDP_CHECKSUM_OFFSET,
+  );
+  txHeader(ethernet, FRAME_HEADER_SIZE);
+  txPiece(p, length);
+  txEnd(handleOf(flow));
+  return true;
+}
+
+/** One datagram, in as many frames as the MTU asks for. */
+function sendDatagram(flow: UdpFlow, mac: u64, p: usize, length: u32): bool {
+  const offload = linkHas(abi.LINK_CSUM) && length >= OFFLOAD_SIZE_MIN;
+  if (offload && PACKET_HEADER_SIZE + length <= linkMtu()) {
+    return sendOffloaded(flow, mac, p, length, 0);
+  }
+  const size = UDP_HEADER_SIZE + length;
+  udpEmit(HEADER, sourcePort, flow.guestPort, size);
+  const pseudo = sumPseudo4(source, flow.guestAddress, PROTOCOL_UDP, size);
+  const sum = sumAdd(pseudo, sumAdd(sumBytes(HEADER, UDP_HEADER_SIZE), sumBytes(p, length)));
+  sumStoreUdp(HEADER + UDP_CHECKSUM_OFFSET, sum);
+  return ipv4Send(
+    source, flow.guestAddress, mac, PROTOCOL_UDP, ttl, tos, HEADER, UDP_HEADER_SIZE, p, length,
+    handleOf(flow),
+  );
+}
+
+/** Remembers how the message travelled: a hop less is left (RFC 1812 §5.3.1), 0 = unknown. */
+export function deliverHow(receivedTtl: u32, receivedTos: u32): void {
+  ttl = receivedTtl == 0 ? 64 : max(receivedTtl - 1, 1);
+  tos = receivedTos & 0xff;
+}
+
+/** Whether the flow takes messages from this host address; counts the drop if not. */
+function admitted(flow: UdpFlow, address: u32): bool {
+  const strict = (config(abi.CONFIG_FLAGS_OFFSET) & abi.CONFIG_FLAG_STRICT_FILTER) != 0;
+  if (strict && !has(flow, F_STATIC) && !filterHas(flow, address)) {
+    drop(abi.DROP_UDP_FILTERED);
+    return false;
+  }
+  // Nobody can be answered there (RFC 1122 §4.1.3.6).
+  if (addressIsMulticast(address) || addressIsReserved(address)) {
+    drop(abi.DROP_UDP_FILTERED);
+    return false;
+  }
+  return true;
+}
+
+/** Sets the source the guest sees; false = dropped and counted. */
+function resolve(flow: UdpFlow, address: u32, port: u32): bool {
+  if (flow.kind == <u8>abi.KIND_DNS) {
+    source = flow.peerAddress;
+    sourcePort = flow.peerPort;
+    return true;
+  }
+  if (port == 0) {
+    drop(abi.DROP_UDP_PORT);
+    return false;
+  }
+  if (!admitted(flow, address)) return false;
+  source = natToGuest(address);
+  sourcePort = port;
+  if (source != address) {
+    flow.flags |= F_HIDDEN;
+    hiddenRemember(handleOf(flow), port, address);
+  }
+  return true;
+}
+
+/**
+ * Delivers `length` octets at `p` that came from `address:port`: one datagram, or if `segment` is
+ * not 0 a run of them. `deliverHow` has been called.
+ */
+export function deliverUdp(
+  flow: UdpFlow, mac: u64, p: usize, length: u32, segment: u32, address: u32, port: u32, now: i64,
+): void {
+  if (!resolve(flow, address, port)) return;
+  datagramTouch(flow, now);
+  if (flow.kind == <u8>abi.KIND_DNS) dnsAnswered(flow, p, length);
+  if (segment != 0 && length > segment && runFits(segment, length)) {
+    if (!sendOffloaded(flow, mac, p, length, segment)) return;
+    countMany(abi.STAT_UDP_TO_GUEST, (length + segment - 1) / segment);
+    flow.bytesToGuest += length;
+    return;
+  }
+  const step = segment == 0 ? length : segment;
+  let offset: u32 = 0;
+  do {
+    const size = min(step, length - offset);
+    if (sendDatagram(flow, mac, p + offset, size)) {
+      count(abi.STAT_UDP_TO_GUEST);
+      flow.bytesToGuest += size;
+    }
+    offset += size;
+  } while (offset < length);
+}
+
+/** Delivers the ICMP message of `length` octets at `p` that a ping socket got from `address`. */
+export function deliverPing(
+  flow: UdpFlow, mac: u64, p: usize, length: u32, address: u32, now: i64,
+): void {
+  if (length < ICMP_HEADER_SIZE) {
+    drop(abi.DROP_ICMP_TRUNCATED);
+    return;
+  }
+  const message = Icmpv4View.at(p);
+  if (message.type != ICMP_ECHO_REPLY || message.code != 0) {
+    drop(abi.DROP_ICMP_TYPE);
+    return;
+  }
+  if (!admitted(flow, address)) return;
+  datagramTouch(flow, now);
+  message.identifier = flow.guestPort;
+  icmpv4ChecksumFill(p, length);
+  const sent = ipv4Send(
+    natToGuest(address), flow.guestAddress, mac, PROTOCOL_ICMP, ttl, tos, p, ICMP_HEADER_SIZE,
+    p + ICMP_HEADER_SIZE, length - ICMP_HEADER_SIZE, handleOf(flow),
+  );
+  if (!sent) return;
+  count(abi.STAT_PING_TO_GUEST);
+  flow.bytesToGuest += length;
+}

@@ -1,0 +1,201 @@
+/**
+ * Asking host sockets for datagrams and errors, and taking in what came.
+ *
+ * Theory of operation
+ *   A receive takes scratch slots of 64 KiB, one a message, for as long as its frames wait for the
+ *   link. `scratchReset` frees all of them: the engine calls it when the link has taken every frame,
+ *   and between that and the host carrying out the operations nothing new is asked for.
+ *
+ *   How much is asked for follows the flow: twice as many messages as last time when all of them
+ *   were filled, half as many when not even half were. Because one message can become dozens of
+ *   frames, the flow also remembers how many, and all receives of a turn together may fill no more
+ *   than half of the frame list. A receive that finds no room leaves its flow ready.
+ *
+ *   Sockets are watched edge-triggered: a flow stays READABLE until the socket had less to give than
+ *   asked for. Errors come first, as they also clear what the next call would report (`sk_err`).
+ *
+ * Source: recvmmsg(2), udp(7), ip(7), epoll(7).
+ */
+import * as abi from "../abi";
+import { Msg, Op } from "../layout";
+import { SCRATCH } from "../memory";
+import {
+  iovAlloc, iovSet, iovsFree, msgAlloc, msgName, msgSetIov, msgsFree, opAlloc, opsFree,
+} from "../ring";
+import { drop } from "../stats";
+import { load16, load32 } from "../wire/bytes";
+import {
+  IP_TOS, IP_TTL, MSG_TRUNC, SOL_IP, SOL_UDP, UDP_GRO, controlFind, controlReceive,
+} from "./control";
+import {
+  F_RECEIVE_RETRIED, F_RECEIVING, SOCKET_OPEN, UdpFlow, has,
+} from "./datagram";
+import { deliverHow, deliverPing, deliverUdp, framesFor } from "./datagram-deliver";
+import { ERROR_HEADROOM, ERROR_PAYLOAD_MAX, errorReport } from "./errors";
+import { neighborFind, neighborRequest } from "./neighbor";
+import { handleOf, markReady } from "./table";
+import { absolute } from "../memory";
+
+/** Frames that all receives of a turn together may lead to. */
+const FRAMES_MAX: u32 = abi.TX_CAPACITY_COUNT / 2;
+const EAGAIN: i32 = -11;
+
+let slotsUsed: i32 = 0;
+let framesExpected: u32 = 0;
+
+/** The link has taken every frame: all slots are free. */
+export function scratchReset(): void {
+  slotsUsed = 0;
+  framesExpected = 0;
+}
+
+/** Slots that are free. */
+// @ts-ignore: decorator
+@inline export function scratchFree(): i32 {
+  return abi.SCRATCH_SLOT_COUNT - slotsUsed;
+}
+
+// @ts-ignore: decorator
+@inline function slotTake(): usize {
+  return SCRATCH + <usize>slotsUsed++ * <usize>abi.SCRATCH_SLOT_SIZE;
+}
+
+/** Lets the message receive `size` octets at `p`, the sender's name and control messages. */
+function prepare(msg: usize, iov: usize, p: usize, size: u32): void {
+  iovSet(iov, 0, p, size);
+  msgSetIov(msg, iov, 1);
+  const m = changetype<Msg>(msg);
+  m.name = absolute(msgName(msg));
+  m.nameLength = abi.MSG_NAME_SIZE;
+  memory.fill(msgName(msg), 0, abi.MSG_NAME_SIZE);
+  controlReceive(msg);
+}
+
+/** Emits one recvmmsg; false = no room. */
+function emitReceive(flow: UdpFlow): bool {
+  const each = max<u32>(flow.receiveFrames, 1);
+  let room = (FRAMES_MAX - min(framesExpected, FRAMES_MAX)) / each;
+  if (framesExpected == 0 && room == 0) room = 1;
+  const slots = min(
+    min(<i32>flow.receiveSlots, scratchFree()), min(min(msgsFree(), iovsFree()), <i32>room),
+  );
+  if (slots < 1 || opsFree() < 1) return false;
+  const msgs = msgAlloc(slots);
+  const iovs = iovAlloc(slots);
+  for (let i = 0; i < slots; i++) {
+    prepare(
+      msgs + (<usize>i << 6), iovs + (<usize>i << 4), slotTake(), abi.SCRATCH_SLOT_SIZE,
+    );
+  }
+  framesExpected += <u32>slots * each;
+  const op = opAlloc(abi.OP_UDP_RECV, handleOf(flow));
+  op.pointer = <u32>msgs;
+  op.count = slots;
+  flow.flags |= F_RECEIVING;
+  return true;
+}
+
+/** Emits one recvmsg(MSG_ERRQUEUE); false = no room. */
+function emitError(flow: UdpFlow): bool {
+  if (opsFree() < 1 || msgsFree() < 1 || iovsFree() < 1 || scratchFree() < 1) return false;
+  const msg = msgAlloc(1);
+  prepare(msg, iovAlloc(1), slotTake() + ERROR_HEADROOM, ERROR_PAYLOAD_MAX);
+  framesExpected++;
+  const op = opAlloc(abi.OP_RECV_ERROR, handleOf(flow));
+  op.pointer = <u32>msg;
+  op.count = 1;
+  flow.flags |= F_RECEIVING;
+  return true;
+}
+
+/** The host socket has said something. */
+export function datagramEvent(flow: UdpFlow, events: i32): void {
+  flow.events |= <u32>events & <u32>(abi.EVENT_READABLE | abi.EVENT_ERROR);
+  if (flow.events != 0 && !has(flow, F_RECEIVING)) markReady(flow);
+}
+
+/** Asks the socket for what it has; false = no room now, the flow stays ready. */
+export function datagramReceive(flow: UdpFlow): bool {
+  if (flow.socket != SOCKET_OPEN || has(flow, F_RECEIVING)) return true;
+  if ((flow.events & abi.EVENT_ERROR) != 0) return emitError(flow);
+  return (flow.events & abi.EVENT_READABLE) != 0 ? emitReceive(flow) : true;
+}
+
+/** Takes in one received message; returns the frames it took. */
+function take(flow: UdpFlow, msg: usize, p: usize, mac: u64, now: i64): u32 {
+  const m = changetype<Msg>(msg);
+  const length = <u32>m.received; // msg_len is 32 bits wide
+  if ((m.flags & MSG_TRUNC) != 0 || length > <u32>abi.SCRATCH_SLOT_SIZE) {
+    drop(abi.DROP_DATAGRAM_TOO_BIG);
+    return 0;
+  }
+  if (mac == 0) {
+    drop(abi.DROP_NEIGHBOR);
+    return 0;
+  }
+  const name = msgName(msg);
+  const ttl = controlFind(msg, SOL_IP, IP_TTL, 4);
+  const tos = controlFind(msg, SOL_IP, IP_TOS, 1);
+  deliverHow(ttl == 0 ? 0 : load<u32>(ttl) & 0xff, tos == 0 ? 0 : load<u8>(tos));
+  if (flow.kind == <u8>abi.KIND_PING) {
+    deliverPing(flow, mac, p, length, load32(name + 4), now);
+    return framesFor(0, length);
+  }
+  const gro = controlFind(msg, SOL_UDP, UDP_GRO, 4);
+  const segment = gro == 0 ? 0 : load<u32>(gro) & 0xffff;
+  deliverUdp(flow, mac, p, length, segment, load32(name + 4), load16(name + 2), now);
+  return framesFor(segment, length);
+}
+
+/** Stays ready or not after a receive; `done` = the socket had no more. */
+function settle(flow: UdpFlow, bit: u32, done: bool): void {
+  if (done) flow.events &= ~bit;
+  if (flow.events != 0) markReady(flow);
+}
+
+/** Result of OP_UDP_RECV. */
+export function datagramReceived(op: Op, flow: UdpFlow, now: i64): void {
+  flow.flags &= ~F_RECEIVING;
+  const asked = <i32>op.count;
+  const result = min(op.result, asked);
+  if (result < 0) {
+    // One retry: an ICMP error is reported once in place of data.
+    const again = result != EAGAIN && !has(flow, F_RECEIVE_RETRIED);
+    if (again) flow.flags |= F_RECEIVE_RETRIED;
+    else flow.flags &= ~F_RECEIVE_RETRIED;
+    settle(flow, abi.EVENT_READABLE, !again);
+    return;
+  }
+  flow.flags &= ~F_RECEIVE_RETRIED;
+  let mac = neighborFind(flow.guestAddress);
+  if (mac == 0) mac = flow.guestMac;
+  if (mac == 0 && result > 0) neighborRequest(flow.guestAddress, now);
+  let most: u32 = 1;
+  for (let i = 0; i < result; i++) {
+    const msg = <usize>op.pointer + (<usize>i << 6);
+    const iov = <usize>(changetype<Msg>(msg).iov - absolute(0));
+    const p = <usize>(load<u64>(iov) - absolute(0));
+    most = max(most, take(flow, msg, p, mac, now));
+  }
+  flow.receiveFrames = <u8>min<u32>(most, 64);
+  const full = result == asked;
+  if (full) flow.receiveSlots = <u8>min(asked * 2, abi.SCRATCH_SLOT_COUNT / 2);
+  else if (result * 2 < asked) flow.receiveSlots = <u8>max(asked / 2, 1);
+  settle(flow, abi.EVENT_READABLE, !full);
+}
+
+/** Result of OP_RECV_ERROR. */
+export function datagramError(op: Op, flow: UdpFlow, now: i64): void {
+  flow.flags &= ~F_RECEIVING;
+  if (op.result < 0) {
+    settle(flow, abi.EVENT_ERROR, true);
+    return;
+  }
+  const msg = <usize>op.pointer;
+  const iov = <usize>(changetype<Msg>(msg).iov - absolute(0));
+  const p = <usize>(load<u64>(iov) - absolute(0));
+  let mac = neighborFind(flow.guestAddress);
+  if (mac == 0) mac = flow.guestMac;
+  errorReport(flow, msg, p, min<u32>(op.result, ERROR_PAYLOAD_MAX), mac, now);
+  settle(flow, abi.EVENT_ERROR, false);
+}

@@ -1,0 +1,294 @@
+/**
+ * Guest datagrams into host sockets, a batch at a time.
+ *
+ * Theory of operation
+ *   The entries of a flow become the messages of one sendmmsg. Where the kernel segments
+ *   (UDP_SEGMENT), one message carries several datagrams: a run of entries that agree in
+ *   destination, TTL, TOS and length (the last may be shorter), or an entry that came as a run (USO)
+ *   in the first place; 64 datagrams and 65,507 octets at most.
+ *
+ *   Which messages a batch makes depends on its entries and `segmentMax` only, so the result is
+ *   read by walking the same way again: `batchHead` and `sendOffset` move past what was taken and
+ *   the rest is flushed anew. Entries and payload stay valid until the next batch comes in, which
+ *   is after the last of these operations. Each result takes a message away, gives up a retry, or
+ *   lowers `segmentMax`, so this ends.
+ *
+ *   A failure concerns the first message that was not taken:
+ *     no room in the socket           the rest of the batch is dropped, as a full queue would
+ *     UDP_SEGMENT not possible        again without, and never again on this flow
+ *     anything else, first time       again: it may be the ICMP error of an earlier datagram
+ *     anything else, second time      the message is dropped, the guest told by ICMP
+ *
+ * Source: sendmmsg(2), udp(7), RFC 1191 §4 and 7.1, RFC 1812 §5.2.7.
+ */
+import * as abi from "../abi";
+import { Op } from "../layout";
+import { config } from "../memory";
+import {
+  Entry, entryAlloc, entryAt, iovAlloc, iovSet, iovsFree, msgAlloc, msgSetIov, msgSetName4,
+  msgsFree, opAlloc, opsFree,
+} from "../ring";
+import { countMany, dropMany } from "../stats";
+import { ICMP_UNREACHABLE } from "../wire/icmpv4";
+import { Ipv4View } from "../wire/ipv4";
+import { IP_TOS, IP_TTL, SOL_IP, SOL_UDP, UDP_SEGMENT, controlAppend } from "./control";
+import {
+  F_SENDING, F_SEND_RETRIED, SOCKET_NONE, SOCKET_OPEN, SOCKET_OPENING, UdpFlow, has,
+  sendDropReason,
+} from "./datagram";
+import { icmpErrorReply } from "./icmp-error";
+import { handleOf, markDirty } from "./table";
+
+/** UDP_MAX_SEGMENTS of kernels before 6.8. */
+const SEGMENTS_MAX: u32 = 64;
+const PAYLOAD_MAX: u32 = 65507;
+/** Messages in one sendmmsg, so that one flow does not take them all. */
+const MESSAGES_MAX: i32 = 128;
+/** What fits into the Ethernet frames of nearly every path, behind IP and UDP header. */
+const SEGMENT_USUAL: u16 = 1472;
+/** Ports below are not asked for: they need a privilege. */
+const PORT_UNPRIVILEGED: u32 = 1024;
+
+const EPERM: i32 = -1;
+const EIO: i32 = -5;
+const EAGAIN: i32 = -11;
+const ENOMEM: i32 = -12;
+const EACCES: i32 = -13;
+const EINVAL: i32 = -22;
+const EMSGSIZE: i32 = -90;
+const ENETUNREACH: i32 = -101;
+const ENOBUFS: i32 = -105;
+const EHOSTDOWN: i32 = -112;
+const EHOSTUNREACH: i32 = -113;
+
+// The message found by `measure`.
+let partIovs: i32 = 0;
+let partOctets: u32 = 0;
+/** Datagrams it carries. */
+let partCount: u32 = 0;
+/** Value for UDP_SEGMENT; 0 = it is one datagram. */
+let partSegment: u32 = 0;
+let nextIndex: i32 = -1;
+let nextOffset: u32 = 0;
+
+/** The whole of the entry, or what is left of it, as one message. */
+function measureRun(entry: Entry, offset: u32, segmentMax: u32): void {
+  const left = entry.length - offset;
+  const segment = <u32>entry.segment;
+  const whole = segment <= segmentMax || left <= segment;
+  partIovs = 1;
+  partOctets = whole ? left : segment;
+  partCount = whole ? (left + segment - 1) / segment : 1;
+  partSegment = whole && left > segment ? segment : 0;
+  nextIndex = whole ? entry.next : nextIndex;
+  nextOffset = whole ? 0 : offset + segment;
+}
+
+/** Finds the message that starts at octet `offset` of entry `index`. */
+function measure(flow: UdpFlow, index: i32, offset: u32): void {
+  const first = entryAt(index);
+  const segmentMax = <u32>flow.segmentMax;
+  if (first.segment != 0) {
+    nextIndex = index;
+    measureRun(first, offset, segmentMax);
+    return;
+  }
+  const size = first.length;
+  partIovs = 1;
+  partOctets = size;
+  partCount = 1;
+  partSegment = 0;
+  nextIndex = first.next;
+  nextOffset = 0;
+  if (size == 0 || size > segmentMax) return;
+  let last = size;
+  while (nextIndex >= 0 && partCount < SEGMENTS_MAX && last == size) {
+    const entry = entryAt(nextIndex);
+    last = entry.length;
+    if (
+      last == 0 || last > size || partOctets + last > PAYLOAD_MAX || entry.segment != 0 ||
+      entry.address != first.address || entry.port != first.port || entry.ttl != first.ttl ||
+      entry.tos != first.tos
+    ) break;
+    partSegment = size;
+    partIovs++;
+    partCount++;
+    partOctets += last;
+    nextIndex = entry.next;
+  }
+}
+
+/** Fills in the message just measured, which starts at octet `offset` of entry `index`. */
+function fill(flow: UdpFlow, msg: usize, iov: usize, index: i32, offset: u32): void {
+  const first = entryAt(index);
+  let entry = first;
+  if (first.segment != 0) iovSet(iov, 0, <usize>(first.pointer + offset), partOctets);
+  else {
+    for (let i = 0; i < partIovs; i++) {
+      iovSet(iov, i, <usize>entry.pointer, entry.length);
+      entry = entryAt(entry.next);
+    }
+  }
+  msgSetIov(msg, iov, partIovs);
+  // The socket of a DNS flow is connected.
+  if (flow.kind != <u8>abi.KIND_DNS) msgSetName4(msg, first.address, first.port);
+  if (partSegment != 0) controlAppend(msg, SOL_UDP, UDP_SEGMENT, partSegment, 2);
+  if (first.ttl != 0) controlAppend(msg, SOL_IP, IP_TTL, first.ttl, 4);
+  if (first.tos != 0) controlAppend(msg, SOL_IP, IP_TOS, first.tos, 4);
+}
+
+/** Emits one sendmmsg for as much of the batch as there is room for; false = for nothing. */
+function emitSend(flow: UdpFlow): bool {
+  if (opsFree() < 1) return false;
+  const room = min(msgsFree(), MESSAGES_MAX);
+  const iovRoom = iovsFree();
+  let messages = 0;
+  let iovs = 0;
+  let index = flow.batchHead;
+  let offset = flow.sendOffset;
+  while (index >= 0 && messages < room) {
+    measure(flow, index, offset);
+    if (iovs + partIovs > iovRoom) break;
+    iovs += partIovs;
+    messages++;
+    index = nextIndex;
+    offset = nextOffset;
+  }
+  if (messages == 0) return false;
+  const msgs = msgAlloc(messages);
+  let iov = iovAlloc(iovs);
+  index = flow.batchHead;
+  offset = flow.sendOffset;
+  for (let i = 0; i < messages; i++) {
+    measure(flow, index, offset);
+    fill(flow, msgs + (<usize>i << 6), iov, index, offset);
+    iov += <usize>partIovs << 4;
+    index = nextIndex;
+    offset = nextOffset;
+  }
+  const op = opAlloc(abi.OP_UDP_SEND, handleOf(flow));
+  op.pointer = <u32>msgs;
+  op.count = messages;
+  flow.flags |= F_SENDING;
+  return true;
+}
+
+/** Asks for the flow's socket; false = no room. */
+function emitOpen(flow: UdpFlow): bool {
+  if (opsFree() < 1) return false;
+  const ping = flow.kind == <u8>abi.KIND_PING;
+  const op = opAlloc(ping ? abi.OP_PING_OPEN : abi.OP_UDP_OPEN, handleOf(flow));
+  const port = <u32>flow.guestPort;
+  if (flow.kind == <u8>abi.KIND_DNS) {
+    // The source port is left to the host: unpredictable (RFC 5452 §9.2).
+    op.b = flow.hostAddress;
+    op.c = flow.hostPort;
+  } else {
+    op.a = ping || port >= PORT_UNPRIVILEGED ? port : 0;
+  }
+  flow.socket = SOCKET_OPENING;
+  return true;
+}
+
+/** Adds payload to the flow's batch; the fields of the entry are the caller's to fill. 0 = full. */
+export function datagramAppend(flow: UdpFlow, pointer: usize, length: u32): Entry {
+  const index = entryAlloc(pointer, length);
+  if (index < 0) return changetype<Entry>(0);
+  const entry = entryAt(index);
+  entry.segment = 0;
+  if (flow.batchHead < 0) flow.batchHead = index;
+  else entryAt(flow.batchTail).next = index;
+  flow.batchTail = index;
+  flow.batchCount++;
+  markDirty(flow);
+  return entry;
+}
+
+/** Sends the batch, or asks for a socket first; false = the operation list is full. */
+export function datagramFlush(flow: UdpFlow): bool {
+  if (flow.batchHead < 0 || has(flow, F_SENDING)) return true;
+  if (flow.socket == SOCKET_NONE) return emitOpen(flow);
+  return flow.socket == SOCKET_OPEN ? emitSend(flow) : true;
+}
+
+/** Loses the rest of the batch. */
+export function datagramDiscard(flow: UdpFlow): void {
+  if (flow.batchCount > 0) dropMany(sendDropReason(flow.kind), flow.batchCount);
+  flow.batchHead = -1;
+  flow.batchTail = -1;
+  flow.batchCount = 0;
+  flow.sendOffset = 0;
+}
+
+/** Moves past the message just measured. */
+function advance(flow: UdpFlow): void {
+  while (flow.batchHead != nextIndex) {
+    flow.batchHead = entryAt(flow.batchHead).next;
+    flow.batchCount--;
+  }
+  flow.sendOffset = nextOffset;
+  if (flow.batchHead < 0) flow.batchTail = -1;
+}
+
+/** Tells the guest why its datagram went no further, if there is something to tell. */
+function tell(flow: UdpFlow, entry: Entry, error: i32, now: i64): void {
+  const ip = <usize>entry.quote;
+  if (ip == 0) return;
+  let code: u32 = 0;
+  let rest: u32 = 0;
+  if (error == ENETUNREACH) code = 0;
+  else if (error == EHOSTUNREACH || error == EHOSTDOWN) code = 1;
+  else if (error == EACCES || error == EPERM) code = 13;
+  else if (error == EMSGSIZE && Ipv4View.at(ip).dontFragment) {
+    code = 4;
+    // The error queue will name the exact size; until then a likely one below the datagram's.
+    const size = entry.pointer + entry.length - entry.quote;
+    rest = size > 1500 ? 1500 : size > 1492 ? 1492 : 576;
+  } else return;
+  const available = entry.pointer + entry.length - entry.quote;
+  icmpErrorReply(
+    ip, available, ICMP_UNREACHABLE, code, rest, config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET),
+    flow.guestMac, now,
+  );
+}
+
+/** The first message of the batch was refused. */
+function refused(flow: UdpFlow, error: i32, now: i64): void {
+  if (error == EAGAIN || error == ENOBUFS || error == ENOMEM) {
+    datagramDiscard(flow);
+    return;
+  }
+  measure(flow, flow.batchHead, flow.sendOffset);
+  const retried = has(flow, F_SEND_RETRIED);
+  const segmentation = error == EINVAL || error == EIO || (error == EMSGSIZE && retried);
+  if (partSegment != 0 && segmentation) {
+    const tooLong = partSegment > SEGMENT_USUAL && error != EIO;
+    flow.segmentMax = tooLong ? SEGMENT_USUAL : 0;
+    flow.flags &= ~F_SEND_RETRIED;
+    return;
+  }
+  if (!retried) {
+    flow.flags |= F_SEND_RETRIED;
+    return;
+  }
+  tell(flow, entryAt(flow.batchHead), error, now);
+  dropMany(sendDropReason(flow.kind), partCount);
+  flow.flags &= ~F_SEND_RETRIED;
+  advance(flow);
+}
+
+/** Result of OP_UDP_SEND. */
+export function datagramSent(op: Op, flow: UdpFlow, now: i64): void {
+  flow.flags &= ~F_SENDING;
+  const taken = min(op.result, <i32>op.count);
+  const stat = flow.kind == <u8>abi.KIND_PING ? abi.STAT_PING_TO_HOST : abi.STAT_UDP_TO_HOST;
+  for (let i = 0; i < taken && flow.batchHead >= 0; i++) {
+    measure(flow, flow.batchHead, flow.sendOffset);
+    countMany(stat, partCount);
+    flow.bytesToHost += partOctets;
+    advance(flow);
+  }
+  if (taken > 0) flow.flags &= ~F_SEND_RETRIED;
+  else if (flow.batchHead >= 0) refused(flow, taken == 0 ? EAGAIN : taken, now);
+  if (flow.batchHead >= 0) markDirty(flow);
+}

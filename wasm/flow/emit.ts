@@ -1,0 +1,181 @@
+/**
+ * IPv4 packets towards the guest: who we are on the wire, identifiers, fragmentation.
+ *
+ * Contract: `ipv4Send` takes a finished layer 4 header, which it copies, and a payload, which it
+ * only points at: the octets must lie still until the link has taken the frames (`txReset`). The
+ * packet goes out as one frame when the MTU allows, else as fragments; either all of them or none,
+ * and then the datagram is counted as dropped here and nowhere else.
+ *
+ * Identifiers (RFC 6864 §4): packets of up to 1500 octets are atomic (DF set), as senders on the
+ * Internet make them, and carry a random identifier. Fragments, and larger packets that a jumbo MTU
+ * lets through whole, leave DF clear, so that a router inside the guest can still fragment them;
+ * their identifier comes from a keyed permutation of a counter: unpredictable, and no value returns
+ * before 65,536 packets have gone.
+ *
+ * Source: RFC 791 §3.2, RFC 6864 §4, RFC 894 (frames of at least 60 octets).
+ */
+import * as abi from "../abi";
+import { CONFIG, config } from "../memory";
+import { next } from "../prng";
+import { txBegin, txCommit, txEnd, txFree, txHeader, txPiece } from "../ring";
+import { count, drop } from "../stats";
+import { loadMac } from "../wire/bytes";
+import { ETHERNET_HEADER_SIZE, ETHERTYPE_IPV4, ethernetEmit } from "../wire/ethernet";
+import { IPV4_DF, IPV4_HEADER_SIZE, IPV4_MF, ipv4Emit } from "../wire/ipv4";
+
+/** Smallest Ethernet frame, without its check sequence. */
+const FRAME_SIZE_MIN: u32 = 60;
+const PACKET_SIZE_MAX: u32 = 65535;
+/** Packets up to this size are atomic. */
+const ATOMIC_SIZE_MAX: u32 = 1500;
+/** Keeps the arithmetic below sound whatever the configuration says: header + L4 header + 8. */
+const MTU_MIN: u32 = 128;
+
+let identCounter: u32 = 0;
+let identKey: u32 = 0;
+
+/** Draws the key of the identifiers; after `prngInit`. */
+export function emitInit(): void {
+  identKey = next();
+  identCounter = next() & 0xffff;
+}
+
+/** MAC address of gateway and DNS server. */
+// @ts-ignore: decorator
+@inline export function gatewayMac(): u64 {
+  return loadMac(CONFIG + abi.CONFIG_GATEWAY_MAC_OFFSET);
+}
+
+/** Whether the engine itself owns this address: the gateway's or the DNS server's. */
+export function isOwnAddress(address: u32): bool {
+  if (address == 0) return false;
+  return (
+    address == config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET) ||
+    address == config(abi.CONFIG_DNS_ADDRESS_OFFSET)
+  );
+}
+
+/** Netmask of the guest network; 64-bit because a 32-bit shift by 32 would be a shift by 0. */
+// @ts-ignore: decorator
+@inline export function networkMask(): u32 {
+  return <u32>((<u64>0xffffffff) << (32 - <u64>config(abi.CONFIG_PREFIX_LENGTH_OFFSET)));
+}
+
+/** Directed broadcast address of the guest network. */
+// @ts-ignore: decorator
+@inline export function networkBroadcast(): u32 {
+  return config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET) | ~networkMask();
+}
+
+/** MTU of the link in octets, never below 128. */
+// @ts-ignore: decorator
+@inline export function linkMtu(): u32 {
+  return max(config(abi.CONFIG_MTU_OFFSET), MTU_MIN);
+}
+
+/** One round of the permutation: eight of the key's bits and a mix of the half. */
+// @ts-ignore: decorator
+@inline function identRound(half: u32, key: u32): u32 {
+  const x = (half ^ (key & 0xff)) * 0x9e3779b1;
+  return (x >>> 24) ^ ((x >>> 16) & 0xff);
+}
+
+/** Next identifier for a packet that may be fragmented: a Feistel network over the counter. */
+export function nextIdent(): u32 {
+  identCounter = (identCounter + 1) & 0xffff;
+  let left = identCounter >>> 8;
+  let right = identCounter & 0xff;
+  for (let round: u32 = 0; round < 4; round++) {
+    const swapped = left ^ identRound(right, identKey >>> (round << 3));
+    left = right;
+    right = swapped;
+  }
+  return (left << 8) | right;
+}
+
+/** Commits a frame that lies in its slot as a whole, padded with zeros to 60 octets. */
+export function frameCommit(ethernet: usize, length: u32, handle: u32): void {
+  if (length < FRAME_SIZE_MIN) {
+    memory.fill(ethernet + length, 0, FRAME_SIZE_MIN - length);
+    txCommit(ethernet, FRAME_SIZE_MIN, handle);
+  } else {
+    txCommit(ethernet, length, handle);
+  }
+}
+
+/**
+ * Sends a packet as one frame. `header` and what is left of the payload in the frame are
+ * `headerLength` and `length` octets; `fragmentField` as on the wire. The caller has made sure that
+ * a frame is free.
+ */
+function sendFrame(
+  source: u32, destination: u32, mac: u64, protocol: u32, ttl: u32, tos: u32, ident: u32,
+  fragmentField: u32, header: usize, headerLength: u32, payload: usize, length: u32, handle: u32,
+): void {
+  const ethernet = txBegin();
+  if (ethernet == 0) return;
+  const ip = ethernet + ETHERNET_HEADER_SIZE;
+  const slotLength = ETHERNET_HEADER_SIZE + IPV4_HEADER_SIZE + headerLength;
+  const size = headerLength + length;
+  ethernetEmit(ethernet, mac, gatewayMac(), ETHERTYPE_IPV4);
+  ipv4Emit(ip, source, destination, protocol, size, ttl, ident, fragmentField, tos);
+  memory.copy(ip + IPV4_HEADER_SIZE, header, headerLength);
+  if (slotLength + length <= FRAME_SIZE_MIN) {
+    memory.copy(ethernet + slotLength, payload, length);
+    frameCommit(ethernet, slotLength + length, handle);
+    return;
+  }
+  txHeader(ethernet, slotLength);
+  if (length > 0) txPiece(payload, length);
+  txEnd(handle);
+}
+
+/**
+ * Sends `headerLength` octets (at most 64) at `header`, checksum included, and `payloadLength`
+ * octets at `payload` from `source` to `destination` at `mac`. False: nothing was sent and the
+ * reason is counted (DROP_TX_FULL, DROP_DATAGRAM_TOO_BIG).
+ */
+export function ipv4Send(
+  source: u32, destination: u32, mac: u64, protocol: u32, ttl: u32, tos: u32,
+  header: usize, headerLength: u32, payload: usize, payloadLength: u32, handle: u32,
+): bool {
+  const size = headerLength + payloadLength;
+  const mtu = linkMtu();
+  if (payloadLength > PACKET_SIZE_MAX || IPV4_HEADER_SIZE + size > PACKET_SIZE_MAX) {
+    drop(abi.DROP_DATAGRAM_TOO_BIG);
+    return false;
+  }
+  if (IPV4_HEADER_SIZE + size <= mtu) {
+    if (txFree() < 1) {
+      drop(abi.DROP_TX_FULL);
+      return false;
+    }
+    const atomic = IPV4_HEADER_SIZE + size <= ATOMIC_SIZE_MAX;
+    sendFrame(
+      source, destination, mac, protocol, ttl, tos, atomic ? next() & 0xffff : nextIdent(),
+      atomic ? IPV4_DF : 0, header, headerLength, payload, payloadLength, handle,
+    );
+    return true;
+  }
+  const room = (mtu - IPV4_HEADER_SIZE) & ~7;
+  if (<u32>txFree() < (size + room - 1) / room) {
+    drop(abi.DROP_TX_FULL);
+    return false;
+  }
+  const ident = nextIdent();
+  let offset: u32 = 0;
+  let copied = headerLength; // the layer 4 header travels in the first fragment only
+  while (offset < size) {
+    const taken = min(room, size - offset);
+    const from = offset + copied - headerLength; // octets of payload already sent
+    const field = (offset >>> 3) | (offset + taken < size ? IPV4_MF : 0);
+    sendFrame(
+      source, destination, mac, protocol, ttl, tos, ident, field,
+      header, copied, payload + from, taken - copied, handle,
+    );
+    count(abi.STAT_FRAGMENTS_SENT);
+    offset += taken;
+    copied = 0;
+  }
+  return true;
+}

@@ -1,0 +1,90 @@
+/**
+ * How flows end: sockets are closed later, in order, and room is made for new flows.
+ *
+ * A flow can be released at once although its socket still has to be closed: the handle waits in a
+ * queue and becomes an OP_CLOSE when the operation list has room (`closeFlush`). Handles carry a
+ * generation, so the slot may be in use again by then. The queue holds as many handles as there are
+ * slots; when it is full nothing more is evicted, and whoever ends a flow asks `closeRoom` first.
+ *
+ * Contract: `closeFlush` runs before the flows' own flush functions, so that a socket is gone before
+ * its port is asked for again. Order of victims: `flowVictim`.
+ */
+import * as abi from "../abi";
+import { opAlloc, opsFree } from "../ring";
+import { count, dropMany } from "../stats";
+import { SOCKET_OPEN, SOCKET_OPENING, UdpFlow, sendDropReason } from "./datagram";
+import { flowRelease, flowVictim, handleOf, isNone } from "./table";
+
+const QUEUE_COUNT: u32 = 65536;
+const HANDLES: usize = memory.data(262144, 16);
+const ABORTS: usize = memory.data(65536, 16);
+
+let head: u32 = 0;
+let waiting: u32 = 0;
+
+/** Forgets what was to be closed. */
+export function evictInit(): void {
+  head = 0;
+  waiting = 0;
+}
+
+/** Handles that `closeLater` still takes. */
+// @ts-ignore: decorator
+@inline export function closeRoom(): u32 {
+  return QUEUE_COUNT - waiting;
+}
+
+/** Sockets that wait to be closed. */
+// @ts-ignore: decorator
+@inline export function closePending(): u32 {
+  return waiting;
+}
+
+/** Has the socket of this handle closed, by reset if `abort`; false = the queue is full. */
+export function closeLater(handle: u32, abort: bool): bool {
+  if (waiting >= QUEUE_COUNT) return false;
+  const i = <usize>((head + waiting) & (QUEUE_COUNT - 1));
+  store<u32>(HANDLES + (i << 2), handle);
+  store<u8>(ABORTS + i, abort ? 1 : 0);
+  waiting++;
+  return true;
+}
+
+/** Emits what waits, as far as there is room; true = nothing waits any more. */
+export function closeFlush(): bool {
+  while (waiting > 0 && opsFree() > 0) {
+    const i = <usize>head;
+    const op = opAlloc(abi.OP_CLOSE, load<u32>(HANDLES + (i << 2)));
+    op.a = load<u8>(ABORTS + i);
+    head = (head + 1) & (QUEUE_COUNT - 1);
+    waiting--;
+  }
+  return waiting == 0;
+}
+
+/** Ends a UDP, DNS or ping flow: what it had not sent is lost, its socket is closed, its slot free. */
+export function datagramEnd(flow: UdpFlow): void {
+  if (flow.batchCount > 0) dropMany(sendDropReason(flow.kind), flow.batchCount);
+  if (flow.socket == SOCKET_OPEN || flow.socket == SOCKET_OPENING) {
+    closeLater(handleOf(flow), false);
+  }
+  if (flow.kind != <u8>abi.KIND_PING) count(abi.STAT_UDP_CLOSED);
+  flowRelease(flow);
+}
+
+/** Evicts one flow if any may be; false = the table stays full. */
+export function makeRoom(): bool {
+  const victim = flowVictim();
+  if (isNone(victim) || closeRoom() == 0) return false;
+  if (victim.kind != <u8>abi.KIND_TCP) {
+    count(abi.STAT_UDP_EVICTED);
+    datagramEnd(changetype<UdpFlow>(victim));
+    return true;
+  }
+  // TIME-WAIT owns no socket; neither state holds payload.
+  if (victim.state == <u8>abi.STATE_TIME_WAIT) count(abi.STAT_TIME_WAIT_EVICTED);
+  else closeLater(handleOf(victim), true);
+  count(abi.STAT_TCP_CLOSED);
+  flowRelease(victim);
+  return true;
+}

@@ -1,0 +1,361 @@
+/**
+ * IPv4 reassembly of what the guest sends.
+ *
+ * Theory of operation
+ *   Eight datagrams at a time, each known by (source, destination, protocol, ident) and held for 60
+ *   seconds at most. Fragments are copied to their place in a buffer of 64 KiB; two bitmaps with
+ *   one bit per 8 octets say which units are there and where a fragment begins. That makes every
+ *   fragment cost about the same, however many came before (FragmentSmack).
+ *
+ *   Fragments may come in any order. One that covers exactly what an earlier one covered is
+ *   ignored. Any other overlap, or two opinions about the length of the datagram, condemns the
+ *   datagram: what is held is dropped, and so is what still comes until its time is up (the rule of
+ *   RFC 5722 §4, taken over for IPv4). Nothing can be overwritten, nothing can be overlooked.
+ *
+ *   A complete datagram is handed out in its buffer, with the header of its first fragment right in
+ *   front, and its context is free at once. The buffer stays until `fragmentBatchReset`. A batch of
+ *   64 frames can complete at most 8 + (64 - 8) / 2 = 36 datagrams, so 44 buffers always suffice.
+ *
+ *   Counting: the caller counts STAT_FRAGMENTS_RECEIVED; here, the fragments of a datagram that is
+ *   never completed are dropped once each, by the reason that ended it.
+ *
+ * Contract: headers have passed `ipv4Check`; `now` in microseconds, never backwards.
+ * Source: RFC 791 §3.2, RFC 815, RFC 1122 §3.3.2, RFC 5722 §4, RFC 1858 §3, RFC 3128 §2.
+ */
+import * as abi from "../abi";
+import { config } from "../memory";
+import { count, drop, dropMany } from "../stats";
+import { ICMP_TIME_EXCEEDED } from "../wire/icmpv4";
+import { Ipv4View, PROTOCOL_TCP } from "../wire/ipv4";
+import { sumBytes, sumStore } from "../wire/checksum";
+import { icmpErrorReply } from "./icmp-error";
+import { neighborFind } from "./neighbor";
+
+const LIFETIME: i64 = 60_000_000;
+const PACKET_SIZE_MAX: u32 = 65535;
+/** RFC 1858 §3.2.1: a first fragment shorter than this hides the flags of its TCP header. */
+const TCP_FIRST_SIZE_MIN: u32 = 16;
+const IP_CHECKSUM_OFFSET: usize = 10;
+const CODE_REASSEMBLY: u32 = 1;
+
+/** Room for the longest header, then the payload. */
+const HEADROOM: usize = 64;
+const BUFFER_SIZE: usize = 65600;
+const BUFFER_COUNT: i32 = 44;
+const BUFFERS: usize = memory.data(2886400, 64);
+/** Numbers of the buffers: the free ones, and those handed out in this batch. */
+const FREE: usize = memory.data(44, 4);
+const HANDED: usize = memory.data(44, 4);
+
+/** Two bitmaps per context, 8,192 bits each: units received, units that begin a fragment. */
+const BITMAP_SIZE: usize = 1024;
+const BITMAPS: usize = memory.data(16384, 16);
+
+const STATE_FREE: u8 = 0;
+const STATE_COLLECTING: u8 = 1;
+/** Overlapped: whatever still comes is dropped. */
+const STATE_CONDEMNED: u8 = 2;
+
+@unmanaged
+class Context {
+  state: u8;
+  protocol: u8;
+  ident: u16;
+  source: u32;
+  destination: u32;
+  buffer: i32;
+  /** Octets of the first fragment's header; 0 = it has not come yet. */
+  headerLength: u32;
+  /** Octets of payload in all; 0 = the last fragment has not come yet. */
+  total: u32;
+  /** End of the farthest fragment, octets. */
+  end: u32;
+  /** Units of 8 octets received. */
+  units: u32;
+  /** Fragments that will be dropped if this is never completed. */
+  frames: u32;
+  deadline: i64;
+}
+
+const CONTEXTS: usize = memory.data(384, 16);
+const CONTEXT_SIZE: usize = 48;
+
+let freeCount: i32 = 0;
+let handedCount: i32 = 0;
+/** Contexts in use, so that nothing is looked at when there are none. */
+let used: i32 = 0;
+
+// @ts-ignore: decorator
+@inline function contextAt(index: i32): Context {
+  return changetype<Context>(CONTEXTS + <usize>index * CONTEXT_SIZE);
+}
+// @ts-ignore: decorator
+@inline function payloadOf(context: Context): usize {
+  return BUFFERS + <usize>context.buffer * BUFFER_SIZE + HEADROOM;
+}
+// @ts-ignore: decorator
+@inline function receivedOf(context: Context): usize {
+  return BITMAPS + ((changetype<usize>(context) - CONTEXTS) / CONTEXT_SIZE) * 2 * BITMAP_SIZE;
+}
+
+/** Forgets everything. */
+export function fragmentInit(): void {
+  memory.fill(CONTEXTS, 0, <usize>abi.FRAGMENT_CONTEXT_COUNT * CONTEXT_SIZE);
+  for (let i = 0; i < BUFFER_COUNT; i++) store<u8>(FREE + i, <u8>i);
+  freeCount = BUFFER_COUNT;
+  handedCount = 0;
+  used = 0;
+}
+
+/** A new batch: datagrams handed out in the one before are gone. */
+export function fragmentBatchReset(): void {
+  while (handedCount > 0) {
+    handedCount--;
+    store<u8>(FREE + freeCount, load<u8>(HANDED + handedCount));
+    freeCount++;
+  }
+}
+
+// ---------------------------------------------------------------- bitmaps
+
+/** Bits `from` to 63 of a word. */
+// @ts-ignore: decorator
+@inline function bitsFrom(from: u32): u64 {
+  return <u64>-1 << <u64>from;
+}
+
+/** How many of the bits `from` (included) to `to` (excluded) are set; `from` < `to` <= 8192. */
+function bitsCount(map: usize, from: u32, to: u32): u32 {
+  let word = from >>> 6;
+  const last = (to - 1) >>> 6;
+  let mask = bitsFrom(from & 63);
+  let sum: u64 = 0;
+  while (word < last) {
+    sum += popcnt<u64>(load<u64>(map + (<usize>word << 3)) & mask);
+    mask = <u64>-1;
+    word++;
+  }
+  mask &= <u64>-1 >> <u64>(63 - ((to - 1) & 63));
+  return <u32>(sum + popcnt<u64>(load<u64>(map + (<usize>word << 3)) & mask));
+}
+
+/** Sets the bits `from` (included) to `to` (excluded). */
+function bitsSet(map: usize, from: u32, to: u32): void {
+  let word = from >>> 6;
+  const last = (to - 1) >>> 6;
+  let mask = bitsFrom(from & 63);
+  while (word < last) {
+    const p = map + (<usize>word << 3);
+    store<u64>(p, load<u64>(p) | mask);
+    mask = <u64>-1;
+    word++;
+  }
+  mask &= <u64>-1 >> <u64>(63 - ((to - 1) & 63));
+  const p = map + (<usize>word << 3);
+  store<u64>(p, load<u64>(p) | mask);
+}
+
+// @ts-ignore: decorator
+@inline function bitGet(map: usize, bit: u32): bool {
+  return ((load<u8>(map + (bit >>> 3)) >>> (bit & 7)) & 1) != 0;
+}
+
+// ---------------------------------------------------------------- contexts
+
+function give(context: Context): void {
+  if (context.buffer < 0) return;
+  store<u8>(FREE + freeCount, <u8>context.buffer);
+  freeCount++;
+  context.buffer = -1;
+}
+
+/** Drops what a context holds, if anything, and frees it. */
+function discard(context: Context, reason: i32): void {
+  dropMany(reason, context.frames);
+  give(context);
+  context.state = STATE_FREE;
+  used--;
+}
+
+/** An overlap came, itself not counted yet. The context stays, to catch the rest. */
+function condemn(context: Context): void {
+  dropMany(abi.DROP_FRAGMENT_OVERLAP, context.frames + 1);
+  context.frames = 0;
+  give(context);
+  context.state = STATE_CONDEMNED;
+}
+
+function isOf(context: Context, packet: Ipv4View): bool {
+  return (
+    context.state != STATE_FREE && <u32>context.ident == packet.ident &&
+    context.source == packet.source && context.destination == packet.destination &&
+    <u32>context.protocol == packet.protocol
+  );
+}
+
+/** The context of a fragment's datagram, a new one if need be; address 0 when no buffer is left. */
+function contextOf(packet: Ipv4View, now: i64): Context {
+  let chosen = contextAt(0);
+  for (let i = 0; i < abi.FRAGMENT_CONTEXT_COUNT; i++) {
+    const context = contextAt(i);
+    if (isOf(context, packet)) return context;
+    if (chosen.state == STATE_FREE) continue;
+    if (context.state == STATE_FREE || context.deadline < chosen.deadline) chosen = context;
+  }
+  if (chosen.state != STATE_FREE) discard(chosen, abi.DROP_FRAGMENT_LIMIT);
+  if (freeCount == 0) return changetype<Context>(0);
+  memory.fill(changetype<usize>(chosen), 0, CONTEXT_SIZE);
+  memory.fill(receivedOf(chosen), 0, 2 * BITMAP_SIZE);
+  freeCount--;
+  chosen.buffer = load<u8>(FREE + freeCount);
+  chosen.state = STATE_COLLECTING;
+  chosen.protocol = <u8>packet.protocol;
+  chosen.ident = <u16>packet.ident;
+  chosen.source = packet.source;
+  chosen.destination = packet.destination;
+  chosen.deadline = now + LIFETIME;
+  used++;
+  return chosen;
+}
+
+/** Why a fragment is wrong all by itself; DROP_NONE if it is not. */
+function judge(packet: Ipv4View, offset: u32, length: u32, isLast: bool): i32 {
+  if (length == 0 || (!isLast && (length & 7) != 0)) return abi.DROP_FRAGMENT_MALFORMED;
+  if (packet.headerLength + offset + length > PACKET_SIZE_MAX) return abi.DROP_FRAGMENT_OVERSIZED;
+  if (packet.protocol == PROTOCOL_TCP) {
+    const isTiny = offset == 0 ? length < TCP_FIRST_SIZE_MIN : offset == 8;
+    if (isTiny) return abi.DROP_FRAGMENT_MALFORMED;
+  }
+  return abi.DROP_NONE;
+}
+
+/** Whether exactly this range came before as one fragment. */
+function isDuplicate(context: Context, from: u32, to: u32, end: u32, isLast: bool): bool {
+  const received = receivedOf(context);
+  const starts = received + BITMAP_SIZE;
+  if (isLast != (context.total == end)) return false;
+  if (bitsCount(received, from, to) != to - from) return false;
+  if (!bitGet(starts, from) || bitsCount(starts, from, to) != 1) return false;
+  return end == context.end || !bitGet(received, to) || bitGet(starts, to);
+}
+
+/** Whether the datagram can still be right with this range in it. */
+function isConsistent(context: Context, from: u32, to: u32, end: u32, isLast: bool): bool {
+  if (isLast && (context.total != 0 || context.end > end)) return false;
+  if (context.total != 0 && end > context.total) return false;
+  return bitsCount(receivedOf(context), from, to) == 0;
+}
+
+/** Hands out the datagram: its header made that of a whole packet. 0 if it is too long with it. */
+function complete(context: Context): usize {
+  const headerLength = context.headerLength;
+  if (headerLength + context.total > PACKET_SIZE_MAX) {
+    discard(context, abi.DROP_FRAGMENT_OVERSIZED);
+    return 0;
+  }
+  const ip = payloadOf(context) - headerLength;
+  const packet = Ipv4View.at(ip);
+  packet.totalLength = headerLength + context.total;
+  packet.fragmentField = 0;
+  packet.checksum = 0;
+  sumStore(ip + IP_CHECKSUM_OFFSET, sumBytes(ip, headerLength));
+  store<u8>(HANDED + handedCount, <u8>context.buffer);
+  handedCount++;
+  context.state = STATE_FREE;
+  used--;
+  count(abi.STAT_DATAGRAMS_REASSEMBLED);
+  return ip;
+}
+
+/**
+ * Takes the fragment at `ip`. Returns the address of the whole packet when this was the last piece
+ * missing, else 0: it is held, was a duplicate, or was dropped and counted.
+ */
+export function fragmentInput(ip: usize, now: i64): usize {
+  const packet = Ipv4View.at(ip);
+  const headerLength = packet.headerLength;
+  const offset = packet.fragmentOffset;
+  const isLast = !packet.moreFragments;
+  if (isLast && offset == 0) return ip; // not a fragment
+  const length = packet.totalLength - headerLength;
+  const fault = judge(packet, offset, length, isLast);
+  if (fault != abi.DROP_NONE) {
+    drop(fault);
+    return 0;
+  }
+  const context = contextOf(packet, now);
+  if (changetype<usize>(context) == 0) {
+    drop(abi.DROP_FRAGMENT_LIMIT);
+    return 0;
+  }
+  if (context.state == STATE_CONDEMNED) {
+    drop(abi.DROP_FRAGMENT_OVERLAP);
+    return 0;
+  }
+  const end = offset + length;
+  const from = offset >>> 3;
+  const to = (end + 7) >>> 3;
+  if (isDuplicate(context, from, to, end, isLast)) {
+    context.frames++;
+    return 0;
+  }
+  if (!isConsistent(context, from, to, end, isLast)) {
+    condemn(context);
+    return 0;
+  }
+  const payload = payloadOf(context);
+  memory.copy(payload + offset, ip + headerLength, length);
+  if (offset == 0) {
+    memory.copy(payload - headerLength, ip, headerLength);
+    context.headerLength = headerLength;
+  }
+  const received = receivedOf(context);
+  bitsSet(received, from, to);
+  bitsSet(received + BITMAP_SIZE, from, from + 1);
+  context.frames++;
+  context.units += to - from;
+  if (end > context.end) context.end = end;
+  if (isLast) context.total = end;
+  if (context.total == 0 || context.units != (context.total + 7) >>> 3) return 0;
+  return complete(context);
+}
+
+/** When the oldest datagram has to be given up, absolute microseconds; 0 = none is held. */
+export function fragmentNext(): i64 {
+  if (used == 0) return 0;
+  let earliest: i64 = 0;
+  for (let i = 0; i < abi.FRAGMENT_CONTEXT_COUNT; i++) {
+    const context = contextAt(i);
+    if (context.state == STATE_FREE) continue;
+    if (earliest == 0 || context.deadline < earliest) earliest = context.deadline;
+  }
+  return earliest;
+}
+
+/**
+ * Gives up datagrams whose time is over. The guest is told (time exceeded, code 1) when the first
+ * fragment is there to quote (RFC 1122 §3.3.2).
+ */
+export function fragmentExpire(now: i64): void {
+  if (used == 0) return;
+  for (let i = 0; i < abi.FRAGMENT_CONTEXT_COUNT; i++) {
+    const context = contextAt(i);
+    if (context.state == STATE_FREE || context.deadline > now) continue;
+    if (context.state == STATE_COLLECTING && context.headerLength != 0) {
+      const ip = payloadOf(context) - context.headerLength;
+      icmpErrorReply(
+        ip, Ipv4View.at(ip).totalLength, ICMP_TIME_EXCEEDED, CODE_REASSEMBLY, 0,
+        config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET), neighborFind(context.source), now,
+      );
+    }
+    discard(context, abi.DROP_FRAGMENT_TIMEOUT);
+  }
+}
+
+if (
+  offsetof<Context>() > 48 || abi.FRAGMENT_CONTEXT_COUNT != 8 || BITMAP_SIZE * 2 * 8 != 16384 ||
+  BUFFER_SIZE * BUFFER_COUNT != 2886400 ||
+  abi.FRAGMENT_CONTEXT_COUNT + 8 + ((abi.RX_SLOT_COUNT - 8) >> 1) != BUFFER_COUNT
+) {
+  ERROR("fragments.ts and abi.ts disagree");
+}

@@ -1,0 +1,159 @@
+/**
+ * ICMP errors towards the guest: about a packet that is at hand, or about one that is gone but
+ * whose layer 4 header is known (a failed connect, the host socket's error queue).
+ *
+ * Nothing is ever sent about an ICMP error or an unknown ICMP type, a packet to a broadcast or
+ * multicast address, a fragment but the first, or a source that is no single host (RFC 1122
+ * §3.2.2). The caller sees to frames with a group address as destination MAC. At most 50 errors at
+ * once and 100 a second in the long run (RFC 1812 §4.3.2.8); one too many is counted as
+ * DROP_REPLY_FLOOD.
+ *
+ * An error quotes the IP header and as much behind it as 576 octets in all allow (RFC 1812
+ * §4.3.2.3). It is an atomic packet (DF, RFC 6864 §4) with TOS 0xc0 (§4.3.2.5, precedence 6).
+ *
+ * Every octet of the frame is written; none is left of what the slot held before.
+ */
+import * as abi from "../abi";
+import { config } from "../memory";
+import { next } from "../prng";
+import { txBegin } from "../ring";
+import { count, drop } from "../stats";
+import { addressInPrefix, addressIsUnusableDestination, addressIsUnusableSource }
+  from "../wire/addr";
+import { load8 } from "../wire/bytes";
+import { ETHERNET_HEADER_SIZE, ETHERTYPE_IPV4, ethernetEmit } from "../wire/ethernet";
+import { ICMP_HEADER_SIZE, icmpv4ChecksumFill, icmpv4Emit } from "../wire/icmpv4";
+import { IPV4_DF, IPV4_HEADER_SIZE, Ipv4View, PROTOCOL_ICMP, ipv4Emit } from "../wire/ipv4";
+import { frameCommit, gatewayMac, isOwnAddress, networkBroadcast, networkMask } from "./emit";
+
+/** 576 octets less the headers of the error itself. */
+const QUOTE_SIZE_MAX: u32 = 548;
+const TTL: u32 = 64;
+const TOS_INTERNETWORK_CONTROL: u32 = 0xc0;
+/** Types that are questions or answers, one bit each: 0, 8 to 10, 13 to 18. */
+const QUERY_TYPES: u32 = 0x7e701;
+
+/** Price of an error and the most that can be saved up, in microseconds of silence. */
+const PRICE: i64 = 10_000;
+const CREDIT_MAX: i64 = 50 * PRICE;
+
+let credit: i64 = CREDIT_MAX;
+let refilled: i64 = 0;
+
+/** Fills the bucket. */
+export function icmpErrorInit(): void {
+  credit = CREDIT_MAX;
+  refilled = 0;
+}
+
+/** Takes one error out of the bucket; false when it is empty. */
+function allowed(now: i64): bool {
+  if (now > refilled) {
+    credit = min(CREDIT_MAX, credit + (now - refilled));
+    refilled = now;
+  }
+  if (credit < PRICE) return false;
+  credit -= PRICE;
+  return true;
+}
+
+/** Broadcast or network address of the guest network. */
+function isNetworkWide(address: u32): bool {
+  const length = config(abi.CONFIG_PREFIX_LENGTH_OFFSET);
+  if (length >= 31) return false;
+  if (!addressInPrefix(address, config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET), length)) return false;
+  return address == networkBroadcast() || (address & ~networkMask()) == 0;
+}
+
+/** Whether RFC 1122 §3.2.2 lets an error be sent about a packet with these properties. */
+function isEligible(
+  source: u32, destination: u32, protocol: u32, l4Header: usize, l4Length: u32,
+): bool {
+  if (addressIsUnusableSource(source) || isNetworkWide(source)) return false;
+  if (isOwnAddress(source)) return false;
+  if (addressIsUnusableDestination(destination) || isNetworkWide(destination)) return false;
+  if (protocol != PROTOCOL_ICMP) return true;
+  if (l4Length == 0) return false;
+  const type = load8(l4Header);
+  return type < 32 && ((QUERY_TYPES >>> type) & 1) != 0;
+}
+
+/** Passes MAC, bucket and room for a frame; 0 = one of them said no (counted). */
+function begin(mac: u64, now: i64): usize {
+  if (mac == 0) {
+    drop(abi.DROP_NEIGHBOR);
+    return 0;
+  }
+  if (!allowed(now)) {
+    drop(abi.DROP_REPLY_FLOOD);
+    return 0;
+  }
+  return txBegin();
+}
+
+/** Puts the three headers in front of a quote of `quoteLength` octets that is in place. */
+function finish(
+  ethernet: usize, type: u32, code: u32, rest: u32, source: u32, destination: u32, mac: u64,
+  quoteLength: u32,
+): void {
+  const ip = ethernet + ETHERNET_HEADER_SIZE;
+  const icmp = ip + IPV4_HEADER_SIZE;
+  const size = ICMP_HEADER_SIZE + quoteLength;
+  ethernetEmit(ethernet, mac, gatewayMac(), ETHERTYPE_IPV4);
+  ipv4Emit(
+    ip, source, destination, PROTOCOL_ICMP, size, TTL, next() & 0xffff, IPV4_DF,
+    TOS_INTERNETWORK_CONTROL,
+  );
+  icmpv4Emit(icmp, type, code, rest);
+  icmpv4ChecksumFill(icmp, size);
+  frameCommit(ethernet, ETHERNET_HEADER_SIZE + IPV4_HEADER_SIZE + size, 0);
+  count(abi.STAT_ICMP_ERRORS_TO_GUEST);
+}
+
+/** Where the quote goes in a frame begun at `ethernet`. */
+// @ts-ignore: decorator
+@inline function quoteAt(ethernet: usize): usize {
+  return ethernet + ETHERNET_HEADER_SIZE + IPV4_HEADER_SIZE + ICMP_HEADER_SIZE;
+}
+
+/**
+ * Sends an error about the packet at `ip`, whose header is sound and of which `available` octets
+ * are there. `rest` is the second word of the ICMP header (next-hop MTU, pointer, or 0), `mac` the
+ * guest's. `now` in microseconds.
+ */
+export function icmpErrorReply(
+  ip: usize, available: u32, type: u32, code: u32, rest: u32, source: u32, mac: u64, now: i64,
+): void {
+  const packet = Ipv4View.at(ip);
+  const headerLength = packet.headerLength;
+  const length = min(packet.totalLength, available);
+  if (length < headerLength || packet.fragmentOffset != 0) return;
+  const to = packet.source;
+  const l4Length = length - headerLength;
+  if (!isEligible(to, packet.destination, packet.protocol, ip + headerLength, l4Length)) return;
+  const ethernet = begin(mac, now);
+  if (ethernet == 0) return;
+  const quoteLength = min(length, QUOTE_SIZE_MAX);
+  memory.copy(quoteAt(ethernet), ip, quoteLength);
+  finish(ethernet, type, code, rest, source, to, mac, quoteLength);
+}
+
+/**
+ * Sends an error about a packet from the guest to `peerAddress` that is gone. Its IP header is made
+ * up; of its `l4Total` octets of layer 4, at most 65515, `l4Length` are at `l4Header`.
+ */
+export function icmpErrorQuote(
+  type: u32, code: u32, rest: u32, source: u32, guestAddress: u32, peerAddress: u32, protocol: u32,
+  l4Header: usize, l4Length: u32, l4Total: u32, mac: u64, now: i64,
+): void {
+  if (!isEligible(guestAddress, peerAddress, protocol, l4Header, l4Length)) return;
+  const ethernet = begin(mac, now);
+  if (ethernet == 0) return;
+  const quote = quoteAt(ethernet);
+  const quoted = min(min(l4Length, l4Total), QUOTE_SIZE_MAX - IPV4_HEADER_SIZE);
+  ipv4Emit(quote, guestAddress, peerAddress, protocol, l4Total, TTL, next() & 0xffff, IPV4_DF, 0);
+  memory.copy(quote + IPV4_HEADER_SIZE, l4Header, quoted);
+  finish(
+    ethernet, type, code, rest, source, guestAddress, mac, IPV4_HEADER_SIZE + quoted,
+  );
+}

@@ -1,0 +1,171 @@
+/**
+ * Neighbours: which MAC address an IPv4 address of the guest network is at.
+ *
+ * Theory of operation
+ *   Sixteen entries, searched one by one; at the bound the one heard of longest ago is replaced. An
+ *   entry is confirmed by every frame its owner sends (`neighborLearn`). After a minute without one
+ *   it is stale, but stays in use: the first `neighborFind` of a stale entry makes `neighborExpire`
+ *   ask its owner by unicast, once a second, and forget the entry when three questions went
+ *   unanswered (RFC 1122 §2.3.2.1 (2)). So traffic never waits for an address that is merely old,
+ *   and a guest that is left alone is not disturbed. An entry nobody uses goes after 20 minutes.
+ *
+ *   An address without entry is asked for by broadcast, at most once a second each (RFC 1122
+ *   §2.3.2.1); the open question occupies an entry whose MAC is 0.
+ *
+ *   The guest's own address falls back to the MAC of the configuration, so an inbound flow need not
+ *   wait for the guest to speak first.
+ *
+ * Contract: addresses in host order, MAC addresses in the low 48 bits, `now` in microseconds. What
+ * is learnt has been judged by the caller (`local/arp`, `engine`).
+ * Source: RFC 826, RFC 1122 §2.3.2.
+ */
+import * as abi from "../abi";
+import { CONFIG, config } from "../memory";
+import { txBegin } from "../ring";
+import { count } from "../stats";
+import { MAC_BROADCAST } from "../wire/addr";
+import { ARP_REQUEST, ARP_SIZE, arpEmit } from "../wire/arp";
+import { loadMac } from "../wire/bytes";
+import { ETHERNET_HEADER_SIZE, ETHERTYPE_ARP, ethernetEmit } from "../wire/ethernet";
+import { frameCommit, gatewayMac } from "./emit";
+
+const ENTRY_COUNT: i32 = 16;
+const SECOND: i64 = 1_000_000;
+const STALE_AFTER: i64 = 60 * SECOND;
+const UNUSED_MAX: i64 = 1200 * SECOND;
+const POLLS_MAX: u32 = 3;
+
+@unmanaged
+class Neighbor {
+  /** 0 = the entry is free. */
+  address: u32;
+  /** Unicast questions asked since the entry was found stale. */
+  polls: u32;
+  /** 0 = asked for, not known yet. */
+  mac: u64;
+  /** When its owner was last heard of, or the entry made. */
+  confirmed: i64;
+  /** When it was last asked for; 0 = never. */
+  requested: i64;
+  /** Whether it was looked up since it became stale. */
+  used: bool;
+}
+
+const ENTRIES: usize = memory.data(768, 16);
+const ENTRY_SIZE: usize = 48;
+
+/** Time of the last call that brought one; staleness needs no better. */
+let clock: i64 = 0;
+let nextCheck: i64 = 0;
+
+// @ts-ignore: decorator
+@inline function entryAt(index: i32): Neighbor {
+  return changetype<Neighbor>(ENTRIES + <usize>index * ENTRY_SIZE);
+}
+
+/** Forgets everything. */
+export function neighborInit(): void {
+  memory.fill(ENTRIES, 0, <usize>ENTRY_COUNT * ENTRY_SIZE);
+  clock = 0;
+  nextCheck = 0;
+}
+
+function lookup(address: u32): Neighbor {
+  for (let i = 0; i < ENTRY_COUNT; i++) {
+    const entry = entryAt(i);
+    if (entry.address == address) return entry;
+  }
+  return changetype<Neighbor>(0);
+}
+
+/** A zeroed entry for `address`: a free one, else the one heard of longest ago. */
+function claim(address: u32, now: i64): Neighbor {
+  let oldest = entryAt(0);
+  for (let i = 0; i < ENTRY_COUNT; i++) {
+    const entry = entryAt(i);
+    if (entry.address == 0) {
+      oldest = entry;
+      break;
+    }
+    if (entry.confirmed < oldest.confirmed) oldest = entry;
+  }
+  memory.fill(changetype<usize>(oldest), 0, ENTRY_SIZE);
+  oldest.address = address;
+  oldest.confirmed = now;
+  return oldest;
+}
+
+/** `address` has just spoken from `mac`, a unicast address. */
+export function neighborLearn(address: u32, mac: u64, now: i64): void {
+  if (address == 0 || mac == 0) return;
+  clock = now;
+  let entry = lookup(address);
+  if (changetype<usize>(entry) == 0) entry = claim(address, now);
+  entry.mac = mac;
+  entry.confirmed = now;
+  entry.polls = 0;
+  entry.used = false;
+}
+
+/** MAC address of a neighbour, or 0 while it is not known. */
+export function neighborFind(address: u32): u64 {
+  if (address == 0) return 0;
+  const entry = lookup(address);
+  if (changetype<usize>(entry) != 0 && entry.mac != 0) {
+    if (clock - entry.confirmed > STALE_AFTER) entry.used = true;
+    return entry.mac;
+  }
+  if (address != config(abi.CONFIG_GUEST_ADDRESS_OFFSET)) return 0;
+  return loadMac(CONFIG + abi.CONFIG_GUEST_MAC_OFFSET);
+}
+
+/** Sends "who has `address`, tell the gateway"; false when there is no room for it. */
+function ask(address: u32, destination: u64): bool {
+  const ethernet = txBegin();
+  if (ethernet == 0) return false;
+  ethernetEmit(ethernet, destination, gatewayMac(), ETHERTYPE_ARP);
+  const gateway = config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET);
+  arpEmit(ethernet + ETHERNET_HEADER_SIZE, ARP_REQUEST, gatewayMac(), gateway, 0, address);
+  frameCommit(ethernet, ETHERNET_HEADER_SIZE + ARP_SIZE, 0);
+  count(abi.STAT_ARP_REQUESTS);
+  return true;
+}
+
+/** Asks for an address by broadcast, unless that was done less than a second ago. */
+export function neighborRequest(address: u32, now: i64): void {
+  if (address == 0) return;
+  clock = now;
+  let entry = lookup(address);
+  if (changetype<usize>(entry) == 0) entry = claim(address, now);
+  if (entry.requested != 0 && now - entry.requested < SECOND) return;
+  if (ask(address, MAC_BROADCAST)) entry.requested = now;
+}
+
+/** Looks after one stale entry. */
+function expire(entry: Neighbor, now: i64): void {
+  const silent = now - entry.confirmed;
+  if (silent <= STALE_AFTER) return;
+  const unanswered = entry.polls >= POLLS_MAX && now - entry.requested >= SECOND;
+  if (entry.mac == 0 || unanswered || (!entry.used && silent > UNUSED_MAX)) {
+    entry.address = 0;
+    return;
+  }
+  if (!entry.used || (entry.requested != 0 && now - entry.requested < SECOND)) return;
+  if (ask(entry.address, entry.mac)) {
+    entry.requested = now;
+    entry.polls++;
+  }
+}
+
+/** Ages the table; to be called whenever time has passed, does something once a second. */
+export function neighborExpire(now: i64): void {
+  clock = now;
+  if (now < nextCheck) return;
+  nextCheck = now + SECOND;
+  for (let i = 0; i < ENTRY_COUNT; i++) {
+    const entry = entryAt(i);
+    if (entry.address != 0) expire(entry, now);
+  }
+}
+
+if (offsetof<Neighbor>() > 48) ERROR("a neighbour is at most 48 octets");

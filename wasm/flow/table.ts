@@ -1,0 +1,313 @@
+/**
+ * The flow table: fixed slots, generations, an open-addressed index, and the lists that decide whom
+ * to evict.
+ *
+ * Theory of operation
+ *   A flow is found by its tuple (kind, guest address and port, peer address and port as the guest
+ *   sees them) or by its handle (generation << 16 | slot). The index is linear probing over a power
+ *   of two at least twice the flows allowed, hashed with a secret key, deleted by shifting back, so
+ *   probe lengths stay short for ever and a guest cannot aim at one bucket.
+ *
+ *   Life: FREE -> allocated (generation advanced, record zeroed, kind set) -> indexed -> ... ->
+ *   released (out of index, timer heap and lists) -> FREE. The generation is never 0, so handle 0
+ *   means "no flow". A stale handle is recognised by its generation.
+ *
+ *   Limits: `flowsMax` slots (CONFIG_FLOWS_MAX). At the bound, in this order, one is evicted: the
+ *   oldest TIME-WAIT, the oldest idle datagram flow (DNS, ping, UDP), the oldest half-open TCP
+ *   connection. An established TCP connection is never evicted; if there is nothing else, the new
+ *   flow is refused. Half-open connections are bounded by a quarter of the table on top of that.
+ *   Evictions are carried out by the callback owner (`engine`), as a flow may own a host socket.
+ */
+import * as abi from "../abi";
+import { Flow } from "../layout";
+import { FLOWS, config } from "../memory";
+import { hashTuple } from "../prng";
+import { timerRemove } from "../timer";
+
+export const LIST_NONE: u8 = 0;
+export const LIST_TIME_WAIT: u8 = 1;
+export const LIST_DNS: u8 = 2;
+export const LIST_PING: u8 = 3;
+export const LIST_UDP: u8 = 4;
+export const LIST_HALF_OPEN: u8 = 5;
+const LIST_COUNT: i32 = 6;
+
+const INDEX: usize = memory.data(524288, 16); // 131,072 times slot + 1
+const LIST_HEADS: usize = memory.data(32, 16);
+const LIST_TAILS: usize = memory.data(32, 16);
+const LIST_SIZES: usize = memory.data(32, 16);
+
+export let flowsMax: i32 = 0;
+export let flowsUsed: i32 = 0;
+let indexMask: u32 = 0;
+let fresh: i32 = 0;
+let freeHead: i32 = -1; // chained through readyNext
+let dirtyHead: i32 = -1;
+let dirtyTail: i32 = -1;
+let readyHead: i32 = -1;
+let readyTail: i32 = -1;
+
+export function tableInit(): void {
+  flowsMax = min(max(<i32>config(abi.CONFIG_FLOWS_MAX_OFFSET), 16), abi.FLOW_CAPACITY_COUNT);
+  let size: u32 = 32;
+  while (size < <u32>flowsMax * 2) size <<= 1;
+  indexMask = size - 1;
+  memory.fill(INDEX, 0, <usize>size << 2);
+  if (fresh > 0) memory.fill(FLOWS, 0, <usize>fresh * abi.FLOW_SIZE);
+  for (let i = 0; i < LIST_COUNT; i++) {
+    store<i32>(LIST_HEADS + (<usize>i << 2), -1);
+    store<i32>(LIST_TAILS + (<usize>i << 2), -1);
+    store<i32>(LIST_SIZES + (<usize>i << 2), 0);
+  }
+  flowsUsed = 0;
+  fresh = 0;
+  freeHead = -1;
+  dirtyHead = -1;
+  dirtyTail = -1;
+  readyHead = -1;
+  readyTail = -1;
+}
+
+// @ts-ignore: decorator
+@inline export function flowAt(slot: i32): Flow {
+  return changetype<Flow>(FLOWS + <usize>slot * abi.FLOW_SIZE);
+}
+// @ts-ignore: decorator
+@inline export function slotOf(flow: Flow): i32 {
+  return <i32>((changetype<usize>(flow) - FLOWS) / abi.FLOW_SIZE);
+}
+// @ts-ignore: decorator
+@inline export function handleOf(flow: Flow): u32 {
+  return ((<u32>flow.generation) << abi.HANDLE_SLOT_BITS) | <u32>slotOf(flow);
+}
+// @ts-ignore: decorator
+@inline export function isNone(flow: Flow): bool {
+  return changetype<usize>(flow) == 0;
+}
+
+/** The flow a handle means, or address 0 when it is stale. */
+export function flowOf(handle: u32): Flow {
+  const slot = <i32>(handle & 0xffff);
+  const flow = flowAt(slot);
+  if (slot >= fresh || flow.kind == <u8>abi.KIND_FREE) return changetype<Flow>(0);
+  if (<u32>flow.generation != handle >> abi.HANDLE_SLOT_BITS) return changetype<Flow>(0);
+  return flow;
+}
+
+// @ts-ignore: decorator
+@inline function bucket(i: u32): usize {
+  return INDEX + (<usize>i << 2);
+}
+
+/** Finds the flow of a guest's packet, or address 0. `ports` = guest port << 16 | peer port. */
+export function flowFind(kind: u32, guest: u32, peer: u32, ports: u32): Flow {
+  let i = hashTuple(kind, guest, peer, ports) & indexMask;
+  while (true) {
+    const entry = load<u32>(bucket(i));
+    if (entry == 0) return changetype<Flow>(0);
+    const flow = flowAt(entry - 1);
+    if (
+      flow.guestAddress == guest && flow.peerAddress == peer && <u32>flow.kind == kind &&
+      ((<u32>flow.guestPort << 16) | <u32>flow.peerPort) == ports
+    ) return flow;
+    i = (i + 1) & indexMask;
+  }
+  return changetype<Flow>(0);
+}
+
+/** A new flow with its tuple, in the index; address 0 when the table is full (evict first). */
+export function flowAllocate(kind: u32, guest: u32, peer: u32, ports: u32): Flow {
+  if (flowsUsed >= flowsMax) return changetype<Flow>(0);
+  let slot = freeHead;
+  if (slot >= 0) freeHead = flowAt(slot).readyNext;
+  else slot = fresh++;
+  flowsUsed++;
+  const flow = flowAt(slot);
+  let generation = (<u32>flow.generation + 1) & 0xffff;
+  if (generation == 0) generation = 1;
+  memory.fill(changetype<usize>(flow), 0, abi.FLOW_SIZE);
+  flow.generation = <u16>generation;
+  flow.kind = <u8>kind;
+  flow.guestAddress = guest;
+  flow.peerAddress = peer;
+  flow.guestPort = <u16>(ports >> 16);
+  flow.peerPort = <u16>ports;
+  flow.heapIndex = -1;
+  flow.dirtyNext = -2;
+  flow.readyNext = -2;
+  flow.lruNext = -1;
+  flow.lruPrevious = -1;
+  flow.batchHead = -1;
+  flow.batchTail = -1;
+  flow.hash = hashTuple(kind, guest, peer, ports);
+  let i = flow.hash & indexMask;
+  while (load<u32>(bucket(i)) != 0) i = (i + 1) & indexMask;
+  store<u32>(bucket(i), slot + 1);
+  return flow;
+}
+
+/** Out of the index, closing the gap so that no probe chain breaks. */
+function unindex(flow: Flow, slot: i32): void {
+  let i = flow.hash & indexMask;
+  while (load<u32>(bucket(i)) != <u32>slot + 1) i = (i + 1) & indexMask;
+  let hole = i;
+  while (true) {
+    i = (i + 1) & indexMask;
+    const entry = load<u32>(bucket(i));
+    if (entry == 0) break;
+    const home = flowAt(entry - 1).hash & indexMask;
+    // Movable when its home does not lie cyclically in (hole, i].
+    if (((i - home) & indexMask) >= ((i - hole) & indexMask)) {
+      store<u32>(bucket(hole), entry);
+      hole = i;
+    }
+  }
+  store<u32>(bucket(hole), 0);
+}
+
+/** Ends a flow. It must be in neither the dirty nor the ready list's middle: both are unlinked. */
+export function flowRelease(flow: Flow): void {
+  const slot = slotOf(flow);
+  unindex(flow, slot);
+  timerRemove(flow);
+  listRemove(flow);
+  if (flow.dirtyNext != -2) dirtyUnlink(slot);
+  if (flow.readyNext != -2) readyUnlink(slot);
+  flow.kind = <u8>abi.KIND_FREE;
+  flow.state = 0;
+  flow.readyNext = freeHead;
+  freeHead = slot;
+  flowsUsed--;
+}
+
+// ---------------------------------------------------------------- eviction lists
+
+// @ts-ignore: decorator
+@inline export function listSize(list: u8): i32 {
+  return load<i32>(LIST_SIZES + (<usize>list << 2));
+}
+
+/** Oldest member of a list, or address 0. */
+export function listOldest(list: u8): Flow {
+  const slot = load<i32>(LIST_HEADS + (<usize>list << 2));
+  return slot < 0 ? changetype<Flow>(0) : flowAt(slot);
+}
+
+export function listRemove(flow: Flow): void {
+  const list = <usize>flow.list << 2;
+  if (list == 0) return;
+  const before = flow.lruPrevious;
+  const after = flow.lruNext;
+  if (before < 0) store<i32>(LIST_HEADS + list, after);
+  else flowAt(before).lruNext = after;
+  if (after < 0) store<i32>(LIST_TAILS + list, before);
+  else flowAt(after).lruPrevious = before;
+  store<i32>(LIST_SIZES + list, load<i32>(LIST_SIZES + list) - 1);
+  flow.list = LIST_NONE;
+  flow.lruNext = -1;
+  flow.lruPrevious = -1;
+}
+
+/** Puts the flow at the young end of a list, taking it out of the one it was in. */
+export function listTouch(flow: Flow, list: u8): void {
+  const slot = slotOf(flow);
+  const tailAt = LIST_TAILS + (<usize>list << 2);
+  if (flow.list == list && load<i32>(tailAt) == slot) return;
+  listRemove(flow);
+  const tail = load<i32>(tailAt);
+  flow.list = list;
+  flow.lruPrevious = tail;
+  flow.lruNext = -1;
+  if (tail < 0) store<i32>(LIST_HEADS + (<usize>list << 2), slot);
+  else flowAt(tail).lruNext = slot;
+  store<i32>(tailAt, slot);
+  store<i32>(LIST_SIZES + (<usize>list << 2), listSize(list) + 1);
+}
+
+/** The flow to evict when the table is full, or address 0 when nothing may be evicted. */
+export function flowVictim(): Flow {
+  for (let list = LIST_TIME_WAIT; list <= LIST_HALF_OPEN; list++) {
+    const flow = listOldest(list);
+    if (!isNone(flow)) return flow;
+  }
+  return changetype<Flow>(0);
+}
+
+// ---------------------------------------------------------------- dirty and ready lists
+
+/** Something about this flow has to be sent or asked before the turn ends. */
+export function markDirty(flow: Flow): void {
+  if (flow.dirtyNext != -2) return;
+  const slot = slotOf(flow);
+  flow.dirtyNext = -1;
+  if (dirtyTail < 0) dirtyHead = slot;
+  else flowAt(dirtyTail).dirtyNext = slot;
+  dirtyTail = slot;
+}
+
+// @ts-ignore: decorator
+@inline export function dirtyFirst(): i32 {
+  return dirtyHead;
+}
+
+/** Takes the first dirty flow off the list; the list must not be empty. */
+export function dirtyTake(): Flow {
+  const flow = flowAt(dirtyHead);
+  dirtyHead = flow.dirtyNext;
+  if (dirtyHead < 0) dirtyTail = -1;
+  flow.dirtyNext = -2;
+  return flow;
+}
+
+function dirtyUnlink(slot: i32): void {
+  let before = -1;
+  let i = dirtyHead;
+  while (i >= 0 && i != slot) {
+    before = i;
+    i = flowAt(i).dirtyNext;
+  }
+  if (i < 0) return;
+  const after = flowAt(slot).dirtyNext;
+  if (before < 0) dirtyHead = after;
+  else flowAt(before).dirtyNext = after;
+  if (after < 0) dirtyTail = before;
+  flowAt(slot).dirtyNext = -2;
+}
+
+/** The flow's socket has something to read and the flow is able to take it. */
+export function markReady(flow: Flow): void {
+  if (flow.readyNext != -2) return;
+  const slot = slotOf(flow);
+  flow.readyNext = -1;
+  if (readyTail < 0) readyHead = slot;
+  else flowAt(readyTail).readyNext = slot;
+  readyTail = slot;
+}
+
+// @ts-ignore: decorator
+@inline export function readyFirst(): i32 {
+  return readyHead;
+}
+
+export function readyTake(): Flow {
+  const flow = flowAt(readyHead);
+  readyHead = flow.readyNext;
+  if (readyHead < 0) readyTail = -1;
+  flow.readyNext = -2;
+  return flow;
+}
+
+function readyUnlink(slot: i32): void {
+  let before = -1;
+  let i = readyHead;
+  while (i >= 0 && i != slot) {
+    before = i;
+    i = flowAt(i).readyNext;
+  }
+  if (i < 0) return;
+  const after = flowAt(slot).readyNext;
+  if (before < 0) readyHead = after;
+  else flowAt(before).readyNext = after;
+  if (after < 0) readyTail = before;
+  flowAt(slot).readyNext = -2;
+}

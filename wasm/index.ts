@@ -1,0 +1,44 @@
+/** The exports of the engine. i32 and f64 only; times are microseconds. See `abi.ts`. */
+import * as engine from "./engine";
+
+/** Address of the control block. */
+export function control(): i32 {
+  return <i32>engine.control();
+}
+
+/** Reads the configuration and starts over: 0, or -1 when it makes no sense. */
+export function init(): i32 {
+  return engine.init();
+}
+
+export function guest_rx(count: i32, now: f64): void {
+  engine.guestRx(count, <i64>now);
+}
+
+export function upstream_event(handle: i32, events: i32, now: f64): void {
+  engine.upstreamEvent(handle, events, <i64>now);
+}
+
+export function step(now: f64): void {
+  engine.step(<i64>now);
+}
+
+export function complete(now: f64): void {
+  engine.complete(<i64>now);
+}
+
+export function tx_done(): void {
+  engine.txDone();
+}
+
+export function inbound_tcp(guestPort: i32, peerAddress: i32, peerPort: i32, now: f64): i32 {
+  return engine.inboundTcp(guestPort, peerAddress, peerPort, <i64>now);
+}
+
+export function inbound_udp(guestPort: i32, hostPort: i32, now: f64): i32 {
+  return engine.inboundUdp(guestPort, hostPort, <i64>now);
+}
+
+export function next_deadline(): f64 {
+  return <f64>engine.nextDeadline();
+}

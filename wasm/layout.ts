@@ -1,0 +1,131 @@
+/**
+ * The records of `abi.ts` as AssemblyScript views, checked against it when the engine is compiled,
+ * and the flow record, of which only the head is public.
+ *
+ * Views are `@unmanaged` classes laid over engine memory: `changetype<Flow>(address)` costs nothing.
+ */
+import * as abi from "./abi";
+
+/**
+ * One conversation between the guest and a host socket.
+ *
+ *     0   kind state generation | flags | guest | peer | host addresses | ports
+ *    32   octets to the host | octets to the guest
+ *    48   lists, timer, times            (every kind)
+ *    96   receive side, send side        (TCP)
+ *
+ * Life of a slot: FREE -> allocated by `table.allocate` (generation advanced, record zeroed) -> in
+ * the index while it can be looked up -> released by `table.release` (out of index, heap, lists and
+ * chunks) -> FREE. A handle with an older generation matches nothing from then on.
+ */
+@unmanaged
+export class Flow {
+  kind: u8;
+  state: u8;
+  generation: u16;
+  flags: u32;
+  guestAddress: u32;
+  peerAddress: u32;
+  hostAddress: u32;
+  guestPort: u16;
+  peerPort: u16;
+  hostPort: u16;
+  /** Which least-recently-used list it is in (LIST_*, 0 = none). */
+  list: u8;
+  spare: u8;
+  hash: u32;
+  bytesToHost: u64;
+  bytesToGuest: u64;
+  /** Guest MAC frames of this flow go to, in the low 48 bits. */
+  guestMac: u64;
+  /** Absolute time of the earliest thing due, microseconds; 0 = nothing. Kept by `timer`. */
+  deadline: i64;
+  /** Position in the timer heap, -1 = not in it. */
+  heapIndex: i32;
+  /** Next in the list of flows touched in this batch; -1 = last, -2 = not in the list. */
+  dirtyNext: i32;
+  /** Next in the list of flows whose socket has something to read; -1 last, -2 not in it. */
+  readyNext: i32;
+  /** Least recently used list of flows that may be evicted; -1 = end. */
+  lruPrevious: i32;
+  lruNext: i32;
+  /** First and last entry of the payload list of this batch; -1 = none (see `ring`). */
+  batchHead: i32;
+  batchTail: i32;
+  batchCount: i32;
+  lastActive: i64;
+  /** Bits EVENT_*: what the host socket last said. */
+  events: u32;
+  /** Everything from here on belongs to the kind; TCP's is named in `tcp/conn`, UDP's in `flow/udp`. */
+  kindBytes: u64;
+}
+
+export const FLOW_KIND_BYTES: usize = offsetof<Flow>("kindBytes");
+
+@unmanaged
+export class Op {
+  kind: i32;
+  handle: u32;
+  result: i32;
+  a: u32;
+  b: u32;
+  c: u32;
+  pointer: u32;
+  count: u32;
+}
+
+@unmanaged
+export class TxRecord {
+  iov: u32;
+  iovCount: u32;
+  length: u32;
+  handle: u32;
+}
+
+@unmanaged
+export class Iov {
+  base: u64;
+  length: u64;
+}
+
+/** struct mmsghdr; the head is a struct msghdr. */
+@unmanaged
+export class Msg {
+  name: u64;
+  nameLength: u64;
+  iov: u64;
+  iovCount: u64;
+  control: u64;
+  controlLength: u64;
+  flags: u64;
+  received: u64;
+}
+
+// @ts-ignore: decorators on functions are AssemblyScript's
+@inline function same(a: usize, b: i32): bool {
+  return a == <usize>b;
+}
+
+if (
+  !same(offsetof<Flow>("state"), abi.FLOW_STATE_OFFSET) ||
+  !same(offsetof<Flow>("generation"), abi.FLOW_GENERATION_OFFSET) ||
+  !same(offsetof<Flow>("flags"), abi.FLOW_FLAGS_OFFSET) ||
+  !same(offsetof<Flow>("guestAddress"), abi.FLOW_GUEST_ADDRESS_OFFSET) ||
+  !same(offsetof<Flow>("peerAddress"), abi.FLOW_PEER_ADDRESS_OFFSET) ||
+  !same(offsetof<Flow>("hostAddress"), abi.FLOW_HOST_ADDRESS_OFFSET) ||
+  !same(offsetof<Flow>("guestPort"), abi.FLOW_GUEST_PORT_OFFSET) ||
+  !same(offsetof<Flow>("peerPort"), abi.FLOW_PEER_PORT_OFFSET) ||
+  !same(offsetof<Flow>("hostPort"), abi.FLOW_HOST_PORT_OFFSET) ||
+  !same(offsetof<Flow>("bytesToHost"), abi.FLOW_BYTES_TO_HOST_OFFSET) ||
+  !same(offsetof<Flow>("bytesToGuest"), abi.FLOW_BYTES_TO_GUEST_OFFSET) ||
+  !same(offsetof<Op>(), abi.OP_SIZE) ||
+  !same(offsetof<Op>("result"), abi.OP_RESULT_OFFSET) ||
+  !same(offsetof<Op>("pointer"), abi.OP_POINTER_OFFSET) ||
+  !same(offsetof<TxRecord>(), abi.TX_RECORD_SIZE) ||
+  !same(offsetof<Iov>(), abi.IOV_SIZE) ||
+  !same(offsetof<Msg>(), abi.MSG_SIZE) ||
+  !same(offsetof<Msg>("control"), abi.MSG_CONTROL_OFFSET) ||
+  !same(offsetof<Msg>("received"), abi.MSG_RECEIVED_OFFSET)
+) {
+  ERROR("layout.ts and abi.ts disagree");
+}

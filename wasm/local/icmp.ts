@@ -1,0 +1,69 @@
+/**
+ * Echo for the addresses that are ours: gateway and DNS server.
+ *
+ * The reply carries identifier, sequence number, all data and the TOS of the request, comes from
+ * the address that was asked (RFC 1122 §3.2.2.6, §3.2.1.6), and is fragmented when the MTU is too
+ * small for it. A ping to any other address is never answered here: only the far side can vouch
+ * for that.
+ *
+ * The data is sent from where the request lies, so that must stay until the link has taken the
+ * frames, which is before the next batch comes in.
+ */
+import * as abi from "../abi";
+import { ipv4Send, isOwnAddress } from "../flow/emit";
+import { count, drop } from "../stats";
+import { addressIsUnusableSource } from "../wire/addr";
+import { sumAdd, sumBytes, sumStore } from "../wire/checksum";
+import {
+  ICMP_ECHO_REPLY,
+  ICMP_ECHO_REQUEST,
+  ICMP_HEADER_SIZE,
+  Icmpv4View,
+  icmpv4Emit,
+} from "../wire/icmpv4";
+import { Ipv4View, PROTOCOL_ICMP } from "../wire/ipv4";
+
+const TTL: u32 = 64;
+const ICMP_CHECKSUM_OFFSET: usize = 2;
+
+/** Header of the reply while it is made; `ipv4Send` copies it. */
+const HEADER: usize = memory.data(8, 8);
+
+/**
+ * Answers the echo request at `icmp`, a message of `length` octets with a right checksum inside the
+ * packet at `ip`, to the guest at `mac`.
+ */
+export function icmpEchoLocal(ip: usize, icmp: usize, length: u32, mac: u64): void {
+  if (length < ICMP_HEADER_SIZE) {
+    drop(abi.DROP_ICMP_TRUNCATED);
+    return;
+  }
+  const packet = Ipv4View.at(ip);
+  const source = packet.source;
+  const destination = packet.destination;
+  const request = Icmpv4View.at(icmp);
+  if (request.type != ICMP_ECHO_REQUEST) {
+    drop(abi.DROP_ICMP_TYPE);
+    return;
+  }
+  if (!isOwnAddress(destination)) {
+    drop(abi.DROP_IP_DESTINATION);
+    return;
+  }
+  if (addressIsUnusableSource(source) || isOwnAddress(source)) {
+    drop(abi.DROP_IP_SOURCE);
+    return;
+  }
+  const data = icmp + ICMP_HEADER_SIZE;
+  const dataLength = length - ICMP_HEADER_SIZE;
+  icmpv4Emit(HEADER, ICMP_ECHO_REPLY, request.code, request.rest);
+  const sum = sumAdd(sumBytes(HEADER, ICMP_HEADER_SIZE), sumBytes(data, dataLength));
+  sumStore(HEADER + ICMP_CHECKSUM_OFFSET, sum);
+  const isSent = ipv4Send(
+    destination, source, mac, PROTOCOL_ICMP, TTL, packet.tos,
+    HEADER, ICMP_HEADER_SIZE, data, dataLength, 0,
+  );
+  if (!isSent) return;
+  count(abi.STAT_PING_LOCAL);
+  count(abi.STAT_CONSUMED_LOCAL);
+}

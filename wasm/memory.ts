@@ -1,0 +1,182 @@
+/**
+ * Static regions: all the memory the engine ever uses, reserved when it is compiled.
+ *
+ * Linear memory is fixed and starts zeroed; pages that were never touched cost the host nothing, so
+ * the ceilings of `abi.ts` are generous while the configured limits decide what is really used.
+ * Payload lives in one pool of 16 KiB chunks. A chunk record is
+ *
+ *     0 next i32 | 4 sequence u32 | 8 start u32 (offset of the first octet) | 12 length u32
+ *
+ * Chunks are handed out last-freed-first, so a light load keeps to few pages. While frames that
+ * refer to chunk memory wait for the link, freed chunks rest in a limbo list (`chunkReclaim`).
+ */
+import * as abi from "./abi";
+
+export const CONTROL: usize = memory.data(128, 16);
+export const CONFIG: usize = memory.data(1168, 16);
+export const STATS: usize = memory.data(1024, 16);
+export const RX_DESCRIPTORS: usize = memory.data(512, 16);
+export const RX_BUFFERS: usize = memory.data(4456448, 4096);
+export const TX_RECORDS: usize = memory.data(8192, 16);
+export const TX_BUFFERS: usize = memory.data(1048576, 4096);
+export const FLOWS: usize = memory.data(25165824, 4096);
+export const CHUNKS: usize = memory.data(67108864, 4096);
+export const SCRATCH: usize = memory.data(2097152, 4096);
+const CHUNK_RECORDS: usize = memory.data(65536, 16);
+
+/** Address of engine memory in the host process, added to every address a system call sees. */
+export let hostBase: u64 = 0;
+
+export let chunksMax: i32 = abi.CHUNKS_DEFAULT_COUNT;
+export let chunksUsed: i32 = 0;
+let chunkFresh: i32 = 0;
+let chunkFree: i32 = -1;
+let chunkLimbo: i32 = -1;
+
+// @ts-ignore: decorator
+@inline export function absolute(p: usize): u64 {
+  return hostBase + <u64>p;
+}
+
+// @ts-ignore: decorator
+@inline export function config(offset: i32): u32 {
+  return load<u32>(CONFIG + offset);
+}
+
+function region(index: i32, base: usize, size: u32): void {
+  const entry = CONTROL + abi.CONTROL_REGIONS_OFFSET + (<usize>index << 3);
+  store<u32>(entry, <u32>base);
+  store<u32>(entry + 4, size);
+}
+
+/** Fills the control block so that the host can find everything. */
+export function memoryDescribe(ops: usize, opsSize: u32): void {
+  store<u32>(CONTROL + abi.CONTROL_MAGIC_OFFSET, abi.ABI_MAGIC);
+  store<u32>(CONTROL + abi.CONTROL_VERSION_OFFSET, abi.ABI_VERSION);
+  region(abi.REGION_CONTROL, CONTROL, abi.CONTROL_SIZE);
+  region(abi.REGION_CONFIG, CONFIG, abi.CONFIG_SIZE);
+  region(abi.REGION_STATS, STATS, (abi.STAT_COUNT + abi.DROP_COUNT) << 3);
+  region(abi.REGION_RX_DESCRIPTORS, RX_DESCRIPTORS, abi.RX_SLOT_COUNT * abi.RX_DESCRIPTOR_SIZE);
+  region(abi.REGION_RX_BUFFERS, RX_BUFFERS, abi.RX_SLOT_COUNT * abi.RX_SLOT_SIZE);
+  region(abi.REGION_TX_RECORDS, TX_RECORDS, abi.TX_CAPACITY_COUNT * abi.TX_RECORD_SIZE);
+  region(abi.REGION_TX_BUFFERS, TX_BUFFERS, abi.TX_CAPACITY_COUNT * abi.TX_SLOT_SIZE);
+  region(abi.REGION_OPS, ops, opsSize);
+  region(abi.REGION_FLOWS, FLOWS, abi.FLOW_CAPACITY_COUNT * abi.FLOW_SIZE);
+  region(abi.REGION_CHUNKS, CHUNKS, abi.CHUNK_CAPACITY_COUNT * abi.CHUNK_SIZE);
+  region(abi.REGION_SCRATCH, SCRATCH, abi.SCRATCH_SLOT_COUNT * abi.SCRATCH_SLOT_SIZE);
+}
+
+/** Empties the pool and takes its limit from the configuration. */
+export function memoryInit(): void {
+  hostBase = <u64>config(abi.CONFIG_HOST_BASE_LO_OFFSET) |
+    (<u64>config(abi.CONFIG_HOST_BASE_HI_OFFSET) << 32);
+  chunksMax = min(max(<i32>config(abi.CONFIG_CHUNKS_MAX_OFFSET), 16), abi.CHUNK_CAPACITY_COUNT);
+  chunksUsed = 0;
+  chunkFresh = 0;
+  chunkFree = -1;
+  chunkLimbo = -1;
+}
+
+// @ts-ignore: decorator
+@inline export function chunkRecord(chunk: i32): usize {
+  return CHUNK_RECORDS + (<usize>chunk << 4);
+}
+// @ts-ignore: decorator
+@inline export function chunkNext(chunk: i32): i32 {
+  return load<i32>(chunkRecord(chunk));
+}
+// @ts-ignore: decorator
+@inline export function chunkSetNext(chunk: i32, next: i32): void {
+  store<i32>(chunkRecord(chunk), next);
+}
+// @ts-ignore: decorator
+@inline export function chunkSequence(chunk: i32): u32 {
+  return load<u32>(chunkRecord(chunk), 4);
+}
+// @ts-ignore: decorator
+@inline export function chunkStart(chunk: i32): u32 {
+  return load<u32>(chunkRecord(chunk), 8);
+}
+// @ts-ignore: decorator
+@inline export function chunkLength(chunk: i32): u32 {
+  return load<u32>(chunkRecord(chunk), 12);
+}
+// @ts-ignore: decorator
+@inline export function chunkSetLength(chunk: i32, length: u32): void {
+  store<u32>(chunkRecord(chunk), length, 12);
+}
+/** Where the octets of the chunk begin. */
+// @ts-ignore: decorator
+@inline export function chunkData(chunk: i32): usize {
+  return CHUNKS + (<usize>chunk << 14) + chunkStart(chunk);
+}
+/** Drops `count` octets from the front. */
+// @ts-ignore: decorator
+@inline export function chunkTrim(chunk: i32, count: u32): void {
+  const record = chunkRecord(chunk);
+  store<u32>(record, load<u32>(record, 4) + count, 4);
+  store<u32>(record, load<u32>(record, 8) + count, 8);
+  store<u32>(record, load<u32>(record, 12) - count, 12);
+}
+
+// @ts-ignore: decorator
+@inline export function chunksFree(): i32 {
+  return chunksMax - chunksUsed;
+}
+
+/** A chunk for octets from `sequence` on, or -1 when the pool is spent. */
+export function chunkAllocate(sequence: u32): i32 {
+  if (chunksUsed >= chunksMax) return -1;
+  let chunk = chunkFree;
+  if (chunk >= 0) chunkFree = chunkNext(chunk);
+  else {
+    // Chunks in limbo count as used, so a fresh one exists whenever the limit is not reached.
+    if (chunkFresh >= chunksMax) return -1;
+    chunk = chunkFresh++;
+  }
+  chunksUsed++;
+  const record = chunkRecord(chunk);
+  store<i32>(record, -1);
+  store<u32>(record, sequence, 4);
+  store<u32>(record, 0, 8);
+  store<u32>(record, 0, 12);
+  return chunk;
+}
+
+/** Gives a chunk back; `held` = frames that may refer to it still wait for the link. */
+export function chunkRelease(chunk: i32, held: bool): void {
+  if (held) {
+    chunkSetNext(chunk, chunkLimbo);
+    chunkLimbo = chunk;
+    return;
+  }
+  chunkSetNext(chunk, chunkFree);
+  chunkFree = chunk;
+  chunksUsed--;
+}
+
+/** All frames have left: what rests in limbo is free again. */
+export function chunkReclaim(): void {
+  while (chunkLimbo >= 0) {
+    const next = chunkNext(chunkLimbo);
+    chunkSetNext(chunkLimbo, chunkFree);
+    chunkFree = chunkLimbo;
+    chunksUsed--;
+    chunkLimbo = next;
+  }
+}
+
+if (
+  abi.CONTROL_SIZE != 128 || abi.CONFIG_SIZE != 1168 ||
+  (abi.STAT_COUNT + abi.DROP_COUNT) * 8 > 1024 ||
+  abi.RX_SLOT_COUNT * abi.RX_DESCRIPTOR_SIZE != 512 ||
+  abi.RX_SLOT_COUNT * abi.RX_SLOT_SIZE != 4456448 ||
+  abi.TX_CAPACITY_COUNT * abi.TX_RECORD_SIZE != 8192 ||
+  abi.TX_CAPACITY_COUNT * abi.TX_SLOT_SIZE != 1048576 ||
+  abi.FLOW_CAPACITY_COUNT * abi.FLOW_SIZE != 25165824 ||
+  abi.CHUNK_CAPACITY_COUNT * abi.CHUNK_SIZE != 67108864 || abi.CHUNK_SIZE != 1 << 14 ||
+  abi.CHUNK_CAPACITY_COUNT * 16 != 65536 ||
+  abi.SCRATCH_SLOT_COUNT * abi.SCRATCH_SLOT_SIZE != 2097152
+) {
+  ERROR("memory.ts and abi.ts disagree");
+}

@@ -1,0 +1,94 @@
+/**
+ * Keyed hash and seeded generator. All unpredictability of the engine comes from the 32 octets of
+ * seed in the configuration: same seed and same input, same output.
+ *
+ * `hashTuple` is HalfSipHash-1-3 (Aumasson, Bernstein): short keys, 32-bit operations, resistant to
+ * chosen-input flooding of the flow table. `next` is xoshiro128** (Blackman, Vigna).
+ */
+import { CONFIG_SEED_OFFSET } from "./abi";
+import { config } from "./memory";
+
+let key0: u32 = 0;
+let key1: u32 = 0;
+let isnKey0: u32 = 0;
+let isnKey1: u32 = 0;
+let s0: u32 = 1;
+let s1: u32 = 2;
+let s2: u32 = 3;
+let s3: u32 = 4;
+
+export function prngInit(): void {
+  key0 = config(CONFIG_SEED_OFFSET);
+  key1 = config(CONFIG_SEED_OFFSET + 4);
+  isnKey0 = config(CONFIG_SEED_OFFSET + 8);
+  isnKey1 = config(CONFIG_SEED_OFFSET + 12);
+  s0 = config(CONFIG_SEED_OFFSET + 16) | 1; // an all-zero state would stay zero
+  s1 = config(CONFIG_SEED_OFFSET + 20);
+  s2 = config(CONFIG_SEED_OFFSET + 24);
+  s3 = config(CONFIG_SEED_OFFSET + 28);
+}
+
+/** Next 32 random bits. */
+export function next(): u32 {
+  const result = rotl<u32>(s1 * 5, 7) * 9;
+  const t = s1 << 9;
+  s2 ^= s0;
+  s3 ^= s1;
+  s1 ^= s2;
+  s0 ^= s3;
+  s2 ^= t;
+  s3 = rotl<u32>(s3, 11);
+  return result;
+}
+
+let v0: u32 = 0;
+let v1: u32 = 0;
+let v2: u32 = 0;
+let v3: u32 = 0;
+
+// @ts-ignore: decorator
+@inline function sipRound(): void {
+  v0 += v1;
+  v1 = rotl<u32>(v1, 5) ^ v0;
+  v0 = rotl<u32>(v0, 16);
+  v2 += v3;
+  v3 = rotl<u32>(v3, 8) ^ v2;
+  v0 += v3;
+  v3 = rotl<u32>(v3, 7) ^ v0;
+  v2 += v1;
+  v1 = rotl<u32>(v1, 13) ^ v2;
+  v2 = rotl<u32>(v2, 16);
+}
+
+// @ts-ignore: decorator
+@inline function sipWord(word: u32): void {
+  v3 ^= word;
+  sipRound();
+  v0 ^= word;
+}
+
+function halfSip(k0: u32, k1: u32, a: u32, b: u32, c: u32, d: u32): u32 {
+  v0 = k0;
+  v1 = k1;
+  v2 = 0x6c796765 ^ k0;
+  v3 = 0x74656462 ^ k1;
+  sipWord(a);
+  sipWord(b);
+  sipWord(c);
+  sipWord(d);
+  v2 ^= 0xff;
+  sipRound();
+  sipRound();
+  sipRound();
+  return v1 ^ v3;
+}
+
+/** Hash of one direction's tuple, for the flow table. `ports` = guest port << 16 | peer port. */
+export function hashTuple(kind: u32, guest: u32, peer: u32, ports: u32): u32 {
+  return halfSip(key0, key1, guest, peer, ports, kind);
+}
+
+/** F(tuple, secret) of RFC 6528 §3, the part of an initial sequence number that hides the clock. */
+export function hashIsn(guest: u32, peer: u32, ports: u32): u32 {
+  return halfSip(isnKey0, isnKey1, guest, peer, ports, 0x49534e);
+}

@@ -1,0 +1,276 @@
+/**
+ * What the engine hands to the host: operations on host sockets, frames for the guest, and the
+ * payload lists that tie guest frames to the operation that will carry them.
+ *
+ * Operations sit in two banks. The engine fills one; the host carries out what it finds there and
+ * writes each result in place; `ringTurn` then swaps the banks, so results can be read while new
+ * operations are emitted. iovecs, msghdrs, names and control buffers belong to the same bank and
+ * keep still until the swap after next.
+ *
+ * Frames for the guest are a linear list, emptied as a whole once the link has taken them all. A
+ * frame is a header in a slot of its own (with room for the virtio_net_hdr in front) followed by
+ * pieces of payload wherever they lie; nothing is copied.
+ *
+ * Payload entries describe octets that still lie in the receive slots of this batch. They are
+ * consumed before the next batch comes in (`batchReset`), so the slots can be reused.
+ *
+ * At the bounds: `opAlloc` and `iovAlloc` return 0 and the caller leaves its flow in the dirty list
+ * for the next turn; `txBegin` returns 0 and counts DROP_TX_FULL.
+ */
+import * as abi from "./abi";
+import { Iov, Msg, Op, TxRecord } from "./layout";
+import { CONTROL, TX_BUFFERS, TX_RECORDS, absolute, config } from "./memory";
+import { count, countMany, drop } from "./stats";
+
+export const OPS: usize = memory.data(16384, 16); // 2 banks of 256 operations of 32 octets
+export const OPS_SIZE: u32 = 16384;
+const IOVS: usize = memory.data(262144, 16); // 2 banks of 8,192 iovecs
+const MSGS: usize = memory.data(65536, 16); // 2 banks of 512 mmsghdrs
+const NAMES: usize = memory.data(32768, 16);
+const CONTROLS: usize = memory.data(131072, 16);
+const TX_IOVS: usize = memory.data(98304, 16); // 6,144: a full list of frames of 12 pieces
+const TX_IOV_CAPACITY: i32 = 6144;
+const TX_PIECES_MAX: i32 = 12;
+/** Octets in a TX slot before the Ethernet header. */
+const TX_HEADROOM: usize = 16;
+const ENTRIES: usize = memory.data(8192, 16);
+const ENTRY_CAPACITY: i32 = 256;
+
+let bank: i32 = 0;
+let opCount: i32 = 0;
+let iovCount: i32 = 0;
+let msgCount: i32 = 0;
+let txIovCount: i32 = 0;
+let entryCount: i32 = 0;
+export let txCount: i32 = 0;
+export let vnetSize: u32 = 0;
+
+/** First operation and count of the bank whose results are being read. */
+export let resultBase: usize = 0;
+export let resultCount: i32 = 0;
+
+export function ringInit(): void {
+  bank = 0;
+  opCount = 0;
+  iovCount = 0;
+  msgCount = 0;
+  entryCount = 0;
+  vnetSize = config(abi.CONFIG_VNET_SIZE_OFFSET);
+  txReset();
+  ringPublish();
+}
+
+/** Tells the host what is waiting. */
+export function ringPublish(): void {
+  store<i32>(CONTROL + abi.CONTROL_OP_COUNT_OFFSET, opCount);
+  store<u32>(CONTROL + abi.CONTROL_OP_BASE_OFFSET, <u32>(OPS + (<usize>bank << 13)));
+  store<i32>(CONTROL + abi.CONTROL_TX_COUNT_OFFSET, txCount);
+}
+
+/** The host has carried out the operations: their results become readable, the other bank fills. */
+export function ringTurn(): void {
+  resultBase = OPS + (<usize>bank << 13);
+  resultCount = opCount;
+  bank ^= 1;
+  opCount = 0;
+  iovCount = 0;
+  msgCount = 0;
+}
+
+// @ts-ignore: decorator
+@inline export function opsFree(): i32 {
+  return abi.OP_CAPACITY_COUNT - opCount;
+}
+// @ts-ignore: decorator
+@inline export function iovsFree(): i32 {
+  return abi.IOV_CAPACITY_COUNT - iovCount;
+}
+// @ts-ignore: decorator
+@inline export function msgsFree(): i32 {
+  return abi.MSG_CAPACITY_COUNT - msgCount;
+}
+
+/** A new operation, all fields zero but kind and handle; address 0 when the bank is full. */
+export function opAlloc(kind: i32, handle: u32): Op {
+  if (opCount >= abi.OP_CAPACITY_COUNT) return changetype<Op>(0);
+  const p = OPS + (<usize>bank << 13) + (<usize>opCount << 5);
+  opCount++;
+  memory.fill(p, 0, abi.OP_SIZE);
+  const op = changetype<Op>(p);
+  op.kind = kind;
+  op.handle = handle;
+  return op;
+}
+
+/** `n` consecutive iovecs of this bank, or 0. */
+export function iovAlloc(n: i32): usize {
+  if (iovCount + n > abi.IOV_CAPACITY_COUNT) return 0;
+  const p = IOVS + (<usize>bank << 17) + (<usize>iovCount << 4);
+  iovCount += n;
+  return p;
+}
+
+// @ts-ignore: decorator
+@inline export function iovSet(iov: usize, index: i32, p: usize, length: u32): void {
+  const v = changetype<Iov>(iov + (<usize>index << 4));
+  v.base = absolute(p);
+  v.length = length;
+}
+
+/** `n` consecutive mmsghdrs of this bank, zeroed, or 0. */
+export function msgAlloc(n: i32): usize {
+  if (msgCount + n > abi.MSG_CAPACITY_COUNT) return 0;
+  const p = MSGS + (<usize>bank << 15) + (<usize>msgCount << 6);
+  msgCount += n;
+  memory.fill(p, 0, <usize>n << 6);
+  return p;
+}
+
+/** The 32 octets for the socket address that belong to a message. */
+// @ts-ignore: decorator
+@inline export function msgName(msg: usize): usize {
+  return NAMES + ((msg - MSGS) >> 1);
+}
+/** The 128 octets of control buffer that belong to a message. */
+// @ts-ignore: decorator
+@inline export function msgControl(msg: usize): usize {
+  return CONTROLS + ((msg - MSGS) << 1);
+}
+
+// @ts-ignore: decorator
+@inline export function msgSetIov(msg: usize, iov: usize, n: i32): void {
+  const m = changetype<Msg>(msg);
+  m.iov = absolute(iov);
+  m.iovCount = n;
+}
+
+/** Lets the message carry a struct sockaddr_in. */
+export function msgSetName4(msg: usize, address: u32, port: u32): void {
+  const name = msgName(msg);
+  store<u16>(name, 2); // AF_INET
+  store<u16>(name, <u16>((port >> 8) | (port << 8)), 2);
+  store<u32>(name, bswap<u32>(address), 4);
+  store<u64>(name, 0, 8);
+  const m = changetype<Msg>(msg);
+  m.name = absolute(name);
+  m.nameLength = 16;
+}
+
+// ---------------------------------------------------------------- frames for the guest
+
+/** The link has taken every frame: start over. */
+export function txReset(): void {
+  txCount = 0;
+  txIovCount = 0;
+}
+
+// @ts-ignore: decorator
+@inline export function txFree(): i32 {
+  return min(abi.TX_CAPACITY_COUNT - txCount, (TX_IOV_CAPACITY - txIovCount) / TX_PIECES_MAX);
+}
+
+let txPieces: i32 = 0;
+let txLength: u32 = 0;
+
+/** Address of the Ethernet header of a new frame, its virtio_net_hdr zeroed, or 0 (counted). */
+export function txBegin(): usize {
+  if (txFree() <= 0) {
+    drop(abi.DROP_TX_FULL);
+    return 0;
+  }
+  const slot = TX_BUFFERS + (<usize>txCount << 11);
+  store<u64>(slot, 0);
+  store<u64>(slot, 0, 8);
+  return slot + TX_HEADROOM;
+}
+
+/** Fills the virtio_net_hdr (virtio 1.2 §5.1.6) of the frame begun at `ethernet`. */
+export function txOffload(
+  ethernet: usize, gsoType: u32, headerLength: u32, gsoSize: u32, start: u32, offset: u32,
+): void {
+  const p = ethernet - vnetSize;
+  store<u8>(p, 1); // VIRTIO_NET_HDR_F_NEEDS_CSUM
+  store<u8>(p, <u8>gsoType, 1);
+  store<u16>(p, <u16>headerLength, 2);
+  store<u16>(p, <u16>gsoSize, 4);
+  store<u16>(p, <u16>start, 6);
+  store<u16>(p, <u16>offset, 8);
+}
+
+/** Starts the list of pieces with the header: `length` octets from the Ethernet header on. */
+export function txHeader(ethernet: usize, length: u32): void {
+  txPieces = 1;
+  txLength = length + vnetSize;
+  const v = changetype<Iov>(TX_IOVS + (<usize>txIovCount << 4));
+  v.base = absolute(ethernet - vnetSize);
+  v.length = txLength;
+}
+
+/** Adds payload; at most 11 pieces. */
+export function txPiece(p: usize, length: u32): void {
+  const v = changetype<Iov>(TX_IOVS + (<usize>(txIovCount + txPieces) << 4));
+  v.base = absolute(p);
+  v.length = length;
+  txPieces++;
+  txLength += length;
+}
+
+/** The frame is complete and will be sent. */
+export function txEnd(handle: u32): void {
+  const record = changetype<TxRecord>(TX_RECORDS + (<usize>txCount << 4));
+  record.iov = <u32>(TX_IOVS + (<usize>txIovCount << 4));
+  record.iovCount = txPieces;
+  record.length = txLength;
+  record.handle = handle;
+  txIovCount += txPieces;
+  txCount++;
+  count(abi.STAT_GUEST_TX_FRAMES);
+  countMany(abi.STAT_GUEST_TX_BYTES, txLength - vnetSize);
+}
+
+/** A frame that lies in its slot as a whole, checksums done. */
+export function txCommit(ethernet: usize, length: u32, handle: u32): void {
+  txHeader(ethernet, length);
+  txEnd(handle);
+}
+
+// ---------------------------------------------------------------- payload of this batch
+
+/** Octets of a guest frame on their way to a host socket. */
+@unmanaged
+export class Entry {
+  pointer: u32;
+  length: u32;
+  next: i32;
+  address: u32;
+  port: u16;
+  /** Size of each datagram when this is a run of equal ones (USO), else 0. */
+  segment: u16;
+  ttl: u8;
+  tos: u8;
+  spare: u16;
+  /** Start of the IP header, to quote in an ICMP error; 0 if it is gone. */
+  quote: u32;
+  reserved: u32;
+}
+
+export function batchReset(): void {
+  entryCount = 0;
+}
+
+/** Index of a new payload entry, or -1 when the batch holds no more. */
+export function entryAlloc(pointer: usize, length: u32): i32 {
+  if (entryCount >= ENTRY_CAPACITY) return -1;
+  const e = entryAt(entryCount);
+  e.pointer = <u32>pointer;
+  e.length = length;
+  e.next = -1;
+  return entryCount++;
+}
+
+// @ts-ignore: decorator
+@inline export function entryAt(index: i32): Entry {
+  return changetype<Entry>(ENTRIES + (<usize>index << 5));
+}
+
+if (offsetof<Entry>() != 32) ERROR("an entry is 32 octets");

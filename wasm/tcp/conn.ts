@@ -1,0 +1,274 @@
+/**
+ * The guest-facing TCP connection: record, states, opening and ending.
+ *
+ * Theory of operation
+ *   Every guest connection ends here and is carried on by a host socket. The guest's bytes are
+ *   handed to the host socket straight from the frame they came in; the host's bytes are received
+ *   into chunks, framed, and kept until the guest acknowledges them.
+ *
+ *   Promises. A SYN is answered only when the host connection is up. A byte is acknowledged only
+ *   when the host socket has taken it: RCV.NXT on the wire is `rcvAck`; what has arrived in order
+ *   but is not yet taken lies between `rcvAck` and `rcvNext`. The guest's FIN is acknowledged only
+ *   after shutdown(SHUT_WR) on the host socket; our FIN follows the host's end of stream. A reset on
+ *   one side becomes a reset on the other.
+ *
+ *   Receive side (guest -> host), `input` -> `upstream`: in-order payload of a batch is listed
+ *   (entries) and leaves in one sendmsg per flow and batch. What the socket did not take, and what
+ *   came out of order, is held in chunks (`reassembly`), bounded per flow and in total. While the
+ *   socket is full the window's right edge stands still; after a second of that a window of zero is
+ *   shown, so that the guest probes instead of giving up.
+ *
+ *   Send side (host -> guest), `upstream` -> `output`: no more is received from the host than may be
+ *   sent at once (window, congestion window, pool), so the kernel's socket buffer is the queue and
+ *   ours is only the retransmission queue [sndUna, sndEnd).
+ *
+ *   Flow control, `window`: what we advertise is the least of pool room, the ceiling, and the link
+ *   queue's packets x MSS shared by the active flows when the guest does not send offload frames.
+ *   Loss recovery: SACK-driven fast retransmit (RFC 5681, 6582, 6675 in spirit), RFC 6298 timer with
+ *   a floor of 200 ms (the guest is a local link away), NewReno growth.
+ *
+ *   States are RFC 9293's, plus CONNECTING (LISTEN with a SYN held while the host connects):
+ *     CONNECTING -> SYN-RECEIVED -> ESTABLISHED -> FIN-WAIT-1 -> FIN-WAIT-2 -> TIME-WAIT   (we close first)
+ *     SYN-SENT (inbound) -^              \-> CLOSE-WAIT -> LAST-ACK -> released            (guest closes first)
+ *   The host socket is closed as soon as both directions have ended; TIME-WAIT owns no socket.
+ *
+ *   Timers, all in one deadline per flow: retransmission or persist (`rtoAt`), delayed ACK (`ackAt`,
+ *   0.5 ms: a reply from the host usually carries it), keepalive and idle (`lastActive`), TIME-WAIT
+ *   (60 s, but first to be evicted). Limits: R2 of data 100 s, of SYN 180 s, idle 7,440 s.
+ *
+ * Reading: RFC 9293, 7323, 2018, 5681, 6298, 6582, 5961, 6528.
+ */
+import * as abi from "../abi";
+import { Flow } from "../layout";
+import { chunkNext, chunkRelease, config } from "../memory";
+import { hashIsn } from "../prng";
+import { txCount } from "../ring";
+import { count } from "../stats";
+import { timerSet } from "../timer";
+import { closeLater } from "../flow/evict";
+import { LIST_TIME_WAIT, flowRelease, handleOf, listTouch, slotOf } from "../flow/table";
+
+// flags: facts
+export const F_SOCKET: u32 = 1; // the host has (or is about to have) a socket
+export const F_HOST_EOF: u32 = 2; // the host's stream has ended
+export const F_FIN_SENT: u32 = 4;
+export const F_FIN_ACKED: u32 = 8;
+export const F_GUEST_FIN: u32 = 16; // finSequence is known
+export const F_FIN_TAKEN: u32 = 32; // the guest's FIN was passed on
+export const F_SACK: u32 = 64;
+export const F_TIMESTAMPS: u32 = 128;
+export const F_BLOCKED: u32 = 256; // the host socket is full
+export const F_RTT: u32 = 512; // a segment is being timed
+export const F_RECOVERY: u32 = 1024;
+export const F_PERSIST: u32 = 2048; // rtoAt is the persist timer
+export const F_OVERRIDE: u32 = 4096; // a window below one segment may be used once
+export const F_SCALED: u32 = 8192; // window scaling was agreed
+export const F_REWOUND: u32 = 16384; // after a timeout: everything from sndUna on is sent again
+// flags: what the flush has to do
+export const P_CONNECT: u32 = 0x10000;
+export const P_ERROR: u32 = 0x20000;
+export const P_ACK: u32 = 0x40000;
+export const P_OUTPUT: u32 = 0x80000;
+export const P_SYN: u32 = 0x100000; // SYN or SYN-ACK
+export const P_PROBE: u32 = 0x200000;
+export const P_RETRANSMIT: u32 = 0x400000; // fill holes
+export const P_KEEPALIVE: u32 = 0x800000;
+
+export const MSS_FLOOR: u32 = 64; // a smaller MSS is a weapon (CVE-2019-11479)
+export const MSS_DEFAULT: u32 = 536; // RFC 9293 §3.7.1
+export const RTO_INITIAL: u32 = 1000000; // RFC 6298 §2.1
+export const RTO_MIN: u32 = 200000; // departs from 1 s: the guest is on this machine
+export const RTO_MAX: u32 = 60000000;
+export const RTO_AFTER_SYN_LOSS: u32 = 3000000; // RFC 6298 §5.7
+export const GIVE_UP_DATA: i64 = 120000000; // R2 >= 100 s, RFC 9293 §3.8.3
+export const GIVE_UP_SYN: i64 = 190000000; // R2 >= 180 s for SYN
+export const TIME_WAIT: i64 = 60000000;
+export const ACK_DELAY: i64 = 500;
+export const CWND_MAX: u32 = 4194304;
+export const SACK_RANGES: i32 = 4;
+
+@unmanaged
+export class Tcp extends Flow {
+  // receive side
+  irs: u32;
+  rcvNext: u32;
+  rcvAck: u32;
+  rcvEdge: u32;
+  finSequence: u32;
+  /** Sequence of the newest out-of-order octets: its SACK block goes first. */
+  recentSack: u32;
+  heldHead: i32;
+  heldTail: i32;
+  heldCount: i32;
+  /** Octets listed as entries in this batch. */
+  batchBytes: u32;
+  /** Octets the host took since the last acknowledgment sent. */
+  ackPending: u32;
+  epoch: u32;
+  blockedAt: i64;
+  // send side
+  iss: u32;
+  sndUna: u32;
+  sndNext: u32;
+  sndMax: u32;
+  sndEnd: u32;
+  sndWindow: u32;
+  sndWl1: u32;
+  sndWl2: u32;
+  sndWindowMax: u32;
+  sendHead: i32;
+  sendTail: i32;
+  sendCount: i32;
+  /** Chunk that holds sndNext or one before it; -1 = look from the head. */
+  sendCursor: i32;
+  mss: u32; // payload octets of a full segment, options allowed for
+  cwnd: u32;
+  ssthresh: u32;
+  recover: u32;
+  retransmitNext: u32;
+  rcvScale: u8;
+  sndScale: u8;
+  dupAcks: u8;
+  retransmits: u8;
+  sackCount: u8;
+  probes: u8;
+  challenges: u8;
+  spareByte: u8;
+  sackLeft0: u32;
+  sackRight0: u32;
+  sackLeft1: u32;
+  sackRight1: u32;
+  sackLeft2: u32;
+  sackRight2: u32;
+  sackLeft3: u32;
+  sackRight3: u32;
+  // round trip
+  srtt: u32;
+  rttVariance: u32;
+  rto: u32;
+  rttSequence: u32;
+  rttAt: i64;
+  // timestamps (RFC 7323)
+  tsRecent: u32;
+  tsOffset: u32;
+  tsRecentAt: i64;
+  lastAckSent: u32;
+  challengeAt: u32; // seconds
+  // timers
+  rtoAt: i64;
+  ackAt: i64;
+  keepaliveAt: i64;
+  /** When the oldest unanswered transmission was first sent. */
+  troubleAt: i64;
+}
+
+if (offsetof<Tcp>() > <usize>abi.FLOW_SIZE) ERROR("a TCP flow does not fit FLOW_SIZE");
+
+// @ts-ignore: decorator
+@inline export function has(flow: Tcp, flag: u32): bool {
+  return (flow.flags & flag) != 0;
+}
+
+/** Largest payload of a segment towards the guest, before options. */
+export function mssMax(): u32 {
+  return config(abi.CONFIG_MTU_OFFSET) - 40;
+}
+
+/** Initial sequence number: RFC 6528 §3, a 4 microsecond clock plus a keyed hash of the tuple. */
+export function initialSequence(flow: Flow, now: i64): u32 {
+  const ports = (<u32>flow.guestPort << 16) | <u32>flow.peerPort;
+  return <u32>(now >> 2) + hashIsn(flow.guestAddress, flow.peerAddress, ports);
+}
+
+/** Puts a new record into its neutral state. */
+export function tcpReset(flow: Tcp, now: i64): void {
+  flow.heldHead = -1;
+  flow.heldTail = -1;
+  flow.sendHead = -1;
+  flow.sendTail = -1;
+  flow.sendCursor = -1;
+  flow.rto = RTO_INITIAL;
+  flow.ssthresh = 0x7fffffff;
+  flow.rcvScale = 7;
+  flow.iss = initialSequence(flow, now);
+  flow.sndUna = flow.iss;
+  flow.sndNext = flow.iss;
+  flow.sndMax = flow.iss;
+  flow.sndEnd = flow.iss + 1;
+  flow.tsOffset = hashIsn(flow.peerAddress, flow.guestAddress, 0x54530000 | <u32>flow.guestPort);
+  flow.lastActive = now;
+  count(abi.STAT_TCP_OPENED);
+}
+
+/** Sets segment size and first congestion window from the peer's MSS (RFC 9293 §3.7.1, 6928). */
+export function tcpSetMss(flow: Tcp, peerMss: i32): void {
+  let mss = peerMss < 0 ? MSS_DEFAULT : <u32>peerMss;
+  mss = min(max(mss, MSS_FLOOR), mssMax());
+  if (has(flow, F_TIMESTAMPS)) mss -= 12;
+  flow.mss = mss;
+  flow.cwnd = min(10 * mss, max<u32>(2 * mss, 65535));
+}
+
+/** Timestamp clock: milliseconds, offset per connection so that it tells nothing about uptime. */
+// @ts-ignore: decorator
+@inline export function timestamp(flow: Tcp, now: i64): u32 {
+  return <u32>(now / 1000) + flow.tsOffset;
+}
+
+function freeList(head: i32): void {
+  const held = txCount > 0;
+  let chunk = head;
+  while (chunk >= 0) {
+    const next = chunkNext(chunk);
+    chunkRelease(chunk, held);
+    chunk = next;
+  }
+}
+
+/** Frees all payload of the connection. */
+export function tcpFreeChunks(flow: Tcp): void {
+  freeList(flow.heldHead);
+  freeList(flow.sendHead);
+  flow.heldHead = -1;
+  flow.heldTail = -1;
+  flow.heldCount = 0;
+  flow.sendHead = -1;
+  flow.sendTail = -1;
+  flow.sendCount = 0;
+  flow.sendCursor = -1;
+}
+
+/** Closes the host socket if there is one; `abort` makes the host send RST. */
+export function tcpCloseHost(flow: Tcp, abort: bool): void {
+  if (!has(flow, F_SOCKET)) return;
+  flow.flags &= ~F_SOCKET;
+  closeLater(handleOf(flow), abort);
+}
+
+/** Ends the flow: socket, payload, slot. */
+export function tcpEnd(flow: Tcp, abort: bool): void {
+  tcpCloseHost(flow, abort);
+  tcpFreeChunks(flow);
+  count(abi.STAT_TCP_CLOSED);
+  flowRelease(flow);
+}
+
+/** Enters TIME-WAIT: nothing left but the memory that this tuple was used. */
+export function tcpTimeWait(flow: Tcp, now: i64): void {
+  tcpCloseHost(flow, false);
+  tcpFreeChunks(flow);
+  flow.state = <u8>abi.STATE_TIME_WAIT;
+  flow.ackAt = 0;
+  flow.flags &= ~(P_OUTPUT | P_RETRANSMIT | F_PERSIST);
+  flow.rtoAt = now + TIME_WAIT;
+  listTouch(flow, LIST_TIME_WAIT);
+  tcpArm(flow);
+}
+
+/** Hands the earliest of the flow's timers to the heap. */
+export function tcpArm(flow: Tcp): void {
+  let at = flow.keepaliveAt;
+  if (flow.rtoAt != 0 && (at == 0 || flow.rtoAt < at)) at = flow.rtoAt;
+  if (flow.ackAt != 0 && (at == 0 || flow.ackAt < at)) at = flow.ackAt;
+  timerSet(flow, slotOf(flow), at);
+}

@@ -1,0 +1,497 @@
+/**
+ * A segment from the guest, in the order of RFC 9293 §3.10.7: is it for a connection, is it in the
+ * window, RST, SYN, ACK, payload, FIN. Nothing is sent from here but resets that belong to no flow;
+ * what a segment calls for is noted in the flow (P_*), and the flow is marked dirty.
+ */
+import * as abi from "../abi";
+import { entryAlloc, entryAt } from "../ring";
+import { count, drop } from "../stats";
+import { seqGe, seqGt, seqInWindow, seqLe, seqLt } from "../wire/seqnum";
+import { Ipv4View, WIRE_OK } from "../wire/ipv4";
+import {
+  TCP_ACK, TCP_DATA_OFFSET, TCP_FIN, TCP_HEADER_SIZE, TCP_RST, TCP_SYN, TcpView, tcpCheck,
+  tcpChecksumOk,
+} from "../wire/tcp";
+import {
+  optionMss, optionSackPermitted, optionTimestamps, optionTsEcho, optionTsValue, optionWindowScale,
+  tcpOptionsParse,
+} from "../wire/tcp-options";
+import { natUnusable } from "../flow/nat";
+import { flowFind, isNone, listRemove, markDirty, markReady } from "../flow/table";
+import { ackAdvance, ackDuplicate, sackInput } from "./congestion";
+import {
+  F_BLOCKED, F_FIN_ACKED, F_GUEST_FIN, F_SACK, F_SCALED, F_TIMESTAMPS, P_ACK, P_OUTPUT, P_SYN, RTO_AFTER_SYN_LOSS,
+  Tcp, has, tcpArm, tcpEnd, tcpSetMss, tcpTimeWait,
+} from "./conn";
+import { sendResetFor } from "./output";
+import { tcpOpen } from "./open";
+import { advance, hold, truncate } from "./reassembly";
+import { windowActive } from "./window";
+
+const CHALLENGES_PER_SECOND: u32 = 10;
+/** RFC 7323 §5.5: after 24 days without a segment the timestamp tells nothing. */
+const PAWS_IDLE: i64 = 2073600000000;
+
+/** The segment being handled; module state because a segment is handled to the end at once. */
+let ip: usize = 0;
+let segment: usize = 0;
+let sequence: u32 = 0;
+let acknowledgment: u32 = 0;
+let flags: u32 = 0;
+let payload: usize = 0;
+let payloadLength: u32 = 0;
+
+function parse(length: u32, trusted: bool): bool {
+  const code = tcpCheck(segment, length);
+  if (code != WIRE_OK) {
+    drop(code == TCP_DATA_OFFSET ? abi.DROP_TCP_DATA_OFFSET : abi.DROP_TCP_TRUNCATED);
+    return false;
+  }
+  const header = Ipv4View.at(ip);
+  if (!trusted && !tcpChecksumOk(segment, length, header.source, header.destination)) {
+    drop(abi.DROP_TCP_CHECKSUM);
+    return false;
+  }
+  const view = TcpView.at(segment);
+  if (view.sourcePort == 0 || view.destinationPort == 0) {
+    drop(abi.DROP_TCP_PORT);
+    return false;
+  }
+  flags = view.flags;
+  const kinds = flags & (TCP_SYN | TCP_FIN | TCP_RST);
+  // At most one of SYN, FIN, RST, and never nothing at all.
+  if ((kinds & (kinds - 1)) != 0 || (flags & (TCP_ACK | kinds)) == 0) {
+    drop(abi.DROP_TCP_FLAGS);
+    return false;
+  }
+  if (natUnusable(header.destination)) {
+    drop(abi.DROP_IP_DESTINATION);
+    return false;
+  }
+  const offset = view.dataOffset;
+  sequence = view.sequence;
+  acknowledgment = view.acknowledgment;
+  payload = segment + offset;
+  payloadLength = length - offset;
+  tcpOptionsParse(segment + TCP_HEADER_SIZE, offset - TCP_HEADER_SIZE);
+  return true;
+}
+
+/** RFC 9293 §3.10.7.1: whoever sends to no connection is told so, unless it is a reset. */
+function refuse(mac: u64): void {
+  drop(abi.DROP_TCP_NO_FLOW);
+  if ((flags & TCP_RST) != 0) return;
+  const header = Ipv4View.at(ip);
+  const view = TcpView.at(segment);
+  const withAck = (flags & TCP_ACK) != 0;
+  const extra = (flags & (TCP_SYN | TCP_FIN)) != 0 ? 1 : 0;
+  count(abi.STAT_TCP_RESET_SENT);
+  sendResetFor(
+    mac, header.destination, header.source, view.destinationPort, view.sourcePort,
+    withAck ? acknowledgment : 0, withAck ? 0 : sequence + payloadLength + extra,
+    withAck ? TCP_RST : TCP_RST | TCP_ACK,
+  );
+}
+
+/** Asks the flush for an acknowledgment now. */
+function wantAck(flow: Tcp): void {
+  flow.flags |= P_ACK;
+  markDirty(flow);
+}
+
+/** RFC 5961: answers a suspicious segment with an ACK, at most ten a second and flow. */
+function challenge(flow: Tcp, now: i64): void {
+  const second = <u32>(now / 1000000);
+  if (flow.challengeAt != second) {
+    flow.challengeAt = second;
+    flow.challenges = 0;
+  }
+  if (<u32>flow.challenges >= CHALLENGES_PER_SECOND) return;
+  flow.challenges++;
+  count(abi.STAT_TCP_CHALLENGE_ACKS);
+  wantAck(flow);
+}
+
+/** Handles one segment; `length` octets from the TCP header on, checksum verified if `trusted`. */
+export function tcpInput(
+  packet: usize, tcp: usize, length: u32, mac: u64, trusted: bool, now: i64,
+): void {
+  ip = packet;
+  segment = tcp;
+  if (!parse(length, trusted)) return;
+  const header = Ipv4View.at(ip);
+  const ports = (TcpView.at(tcp).sourcePort << 16) | TcpView.at(tcp).destinationPort;
+  let found = flowFind(abi.KIND_TCP, header.source, header.destination, ports);
+  if (!isNone(found) && found.state == <u8>abi.STATE_TIME_WAIT && reopens(changetype<Tcp>(found))) {
+    tcpEnd(changetype<Tcp>(found), false);
+    found = changetype<Tcp>(0);
+  }
+  if (isNone(found)) {
+    if ((flags & (TCP_SYN | TCP_ACK)) == TCP_SYN) tcpOpen(packet, tcp, mac, now);
+    else refuse(mac);
+    return;
+  }
+  const flow = changetype<Tcp>(found);
+  flow.guestMac = mac;
+  if (flow.state == <u8>abi.STATE_CONNECTING) inputConnecting(flow);
+  else if (flow.state == <u8>abi.STATE_SYN_SENT) inputSynSent(flow, now);
+  else inputSynchronized(flow, now);
+}
+
+/** RFC 6191, 1122 §4.2.2.13: a SYN that is clearly newer may take over from TIME-WAIT. */
+function reopens(flow: Tcp): bool {
+  if ((flags & (TCP_SYN | TCP_ACK)) != TCP_SYN) return false;
+  if (has(flow, F_TIMESTAMPS) && optionTimestamps) {
+    if (<i32>(optionTsValue - flow.tsRecent) > 0) return true;
+  }
+  return seqGt(sequence, flow.rcvNext);
+}
+
+/** The host has not answered yet: the guest may repeat or give up. */
+function inputConnecting(flow: Tcp): void {
+  if ((flags & TCP_RST) != 0) {
+    if (sequence == flow.irs + 1) {
+      count(abi.STAT_TCP_RESET_RECEIVED);
+      tcpEnd(flow, true);
+    } else drop(abi.DROP_TCP_RST);
+    return;
+  }
+  drop((flags & TCP_SYN) != 0 ? abi.DROP_TCP_DUPLICATE : abi.DROP_TCP_WINDOW);
+}
+
+/** Takes the options of the guest's SYN; `offered` = we have sent ours already. */
+export function takeSynOptions(flow: Tcp, now: i64): void {
+  if (optionWindowScale >= 0) {
+    flow.flags |= F_SCALED;
+    flow.sndScale = <u8>min(optionWindowScale, 14); // RFC 7323 §2.3
+  } else flow.rcvScale = 0;
+  if (optionSackPermitted) flow.flags |= F_SACK;
+  if (optionTimestamps) {
+    flow.flags |= F_TIMESTAMPS;
+    flow.tsRecent = optionTsValue;
+    flow.tsRecentAt = now;
+  }
+  tcpSetMss(flow, optionMss);
+}
+
+/** Inbound connection: we have sent SYN (RFC 9293 §3.10.7.3). */
+function inputSynSent(flow: Tcp, now: i64): void {
+  const ackOk = (flags & TCP_ACK) != 0 && acknowledgment == flow.iss + 1;
+  if ((flags & TCP_ACK) != 0 && !ackOk) {
+    drop(abi.DROP_TCP_ACK);
+    if ((flags & TCP_RST) != 0) return;
+    count(abi.STAT_TCP_RESET_SENT);
+    const view = TcpView.at(segment);
+    const header = Ipv4View.at(ip);
+    sendResetFor(
+      flow.guestMac, header.destination, header.source, view.destinationPort, view.sourcePort,
+      acknowledgment, 0, TCP_RST,
+    );
+    return;
+  }
+  if ((flags & TCP_RST) != 0) {
+    if (!ackOk) {
+      drop(abi.DROP_TCP_RST);
+      return;
+    }
+    count(abi.STAT_TCP_RESET_RECEIVED);
+    tcpEnd(flow, true);
+    return;
+  }
+  if ((flags & TCP_SYN) == 0) {
+    drop(abi.DROP_TCP_FLAGS);
+    return;
+  }
+  flow.irs = sequence;
+  flow.rcvAck = sequence + 1;
+  flow.rcvNext = flow.rcvAck;
+  flow.rcvEdge = flow.rcvAck + 65535;
+  takeSynOptions(flow, now);
+  flow.sndWindow = TcpView.at(segment).window;
+  flow.sndWindowMax = flow.sndWindow;
+  flow.sndWl1 = sequence;
+  flow.sndWl2 = acknowledgment;
+  if (ackOk) {
+    established(flow);
+    wantAck(flow);
+  } else {
+    flow.state = <u8>abi.STATE_SYN_RECEIVED; // simultaneous open
+    flow.flags |= P_SYN;
+    markDirty(flow);
+  }
+}
+
+function established(flow: Tcp): void {
+  flow.state = <u8>abi.STATE_ESTABLISHED;
+  flow.sndUna = flow.iss + 1;
+  flow.sndNext = flow.sndUna;
+  flow.sndMax = flow.sndUna;
+  flow.recover = flow.sndUna;
+  flow.rtoAt = 0;
+  if (flow.retransmits > 0) flow.rto = RTO_AFTER_SYN_LOSS;
+  flow.retransmits = 0;
+  listRemove(flow);
+  if ((flow.events & abi.EVENT_READABLE) != 0) markReady(flow);
+}
+
+/** RFC 7323 §5: an old duplicate from before the sequence numbers wrapped. */
+function pawsFails(flow: Tcp, now: i64): bool {
+  if (!has(flow, F_TIMESTAMPS) || (flags & TCP_RST) != 0) return false;
+  if (!optionTimestamps) {
+    drop(abi.DROP_TCP_NO_TIMESTAMP);
+    return true;
+  }
+  if (<i32>(optionTsValue - flow.tsRecent) >= 0 || now - flow.tsRecentAt > PAWS_IDLE) return false;
+  drop(abi.DROP_TCP_PAWS);
+  wantAck(flow);
+  return true;
+}
+
+/** RFC 9293 §3.10.7.4 first check, for a segment that takes `span` sequence numbers. */
+function acceptable(flow: Tcp, span: u32): bool {
+  const window = flow.rcvEdge - flow.rcvAck;
+  if (span == 0) {
+    return window == 0
+      ? sequence == flow.rcvAck
+      : seqInWindow(sequence, flow.rcvAck, window) || sequence == flow.rcvEdge;
+  }
+  if (window == 0) return false;
+  return seqInWindow(sequence, flow.rcvAck, window) ||
+    seqInWindow(sequence + span - 1, flow.rcvAck, window) ||
+    (seqLt(sequence, flow.rcvAck) && seqGe(sequence + span, flow.rcvEdge));
+}
+
+function inputSynchronized(flow: Tcp, now: i64): void {
+  if (pawsFails(flow, now)) return;
+  const span = payloadLength + ((flags & (TCP_SYN | TCP_FIN)) != 0 ? 1 : 0);
+  if (!acceptable(flow, span)) {
+    outside(flow, now);
+    return;
+  }
+  if ((flags & TCP_RST) != 0) {
+    inputReset(flow, now);
+    return;
+  }
+  if ((flags & TCP_SYN) != 0) {
+    if (flow.state == <u8>abi.STATE_SYN_RECEIVED && sequence == flow.irs) {
+      flow.flags |= P_SYN;
+      markDirty(flow);
+    } else challenge(flow, now);
+    drop(abi.DROP_TCP_DUPLICATE);
+    return;
+  }
+  if ((flags & TCP_ACK) == 0) {
+    drop(abi.DROP_TCP_FLAGS);
+    return;
+  }
+  flow.lastActive = now;
+  flow.probes = 0;
+  if (flow.state == <u8>abi.STATE_SYN_RECEIVED && !inputSynReceived(flow)) return;
+  if (!inputAck(flow, now)) return;
+  if (payloadLength > 0 || (flags & TCP_FIN) != 0) inputText(flow, now);
+  if (flow.kind != 0 && flow.state != <u8>abi.STATE_TIME_WAIT) tcpArm(flow);
+}
+
+/** Out of the window: an ACK tells the guest where we are. Its acknowledgment still counts (T44). */
+function outside(flow: Tcp, now: i64): void {
+  if ((flags & TCP_RST) != 0) {
+    drop(abi.DROP_TCP_RST);
+    return;
+  }
+  if (flow.state == <u8>abi.STATE_SYN_RECEIVED && (flags & TCP_SYN) != 0 && sequence == flow.irs) {
+    drop(abi.DROP_TCP_DUPLICATE);
+    flow.flags |= P_SYN;
+    markDirty(flow);
+    return;
+  }
+  drop(seqLt(sequence, flow.rcvAck) ? abi.DROP_TCP_DUPLICATE : abi.DROP_TCP_WINDOW);
+  if ((flags & TCP_SYN) != 0) {
+    challenge(flow, now);
+    return;
+  }
+  flow.lastActive = now;
+  if (flow.state == <u8>abi.STATE_TIME_WAIT && (flags & TCP_FIN) != 0) {
+    flow.rtoAt = now + 60000000;
+    tcpArm(flow);
+  }
+  const zeroWindow = flow.rcvEdge == flow.rcvAck && sequence == flow.rcvAck;
+  if (zeroWindow && (flags & TCP_ACK) != 0 && flow.state >= <u8>abi.STATE_ESTABLISHED) {
+    payloadLength = 0;
+    if (!inputAck(flow, now)) return;
+  }
+  if (payloadLength == 0 && !zeroWindow && (flags & TCP_FIN) == 0 && sequence != flow.rcvAck - 1) {
+    challenge(flow, now);
+  } else wantAck(flow);
+}
+
+/** RFC 5961 §3.2: a reset counts only when it hits the next sequence number exactly. */
+function inputReset(flow: Tcp, now: i64): void {
+  if (sequence != flow.rcvAck && sequence != flow.rcvNext) {
+    drop(abi.DROP_TCP_RST);
+    challenge(flow, now);
+    return;
+  }
+  if (flow.state == <u8>abi.STATE_TIME_WAIT) {
+    drop(abi.DROP_TCP_RST); // RFC 1337: a reset does not cut TIME-WAIT short
+    return;
+  }
+  count(abi.STAT_TCP_RESET_RECEIVED);
+  tcpEnd(flow, true);
+}
+
+/** The guest answers our SYN-ACK; false when the segment was of no use. */
+function inputSynReceived(flow: Tcp): bool {
+  if (acknowledgment != flow.iss + 1) {
+    drop(abi.DROP_TCP_ACK);
+    const view = TcpView.at(segment);
+    count(abi.STAT_TCP_RESET_SENT);
+    sendResetFor(
+      flow.guestMac, flow.peerAddress, flow.guestAddress, view.destinationPort, view.sourcePort,
+      acknowledgment, 0, TCP_RST,
+    );
+    return false;
+  }
+  established(flow);
+  const window = TcpView.at(segment).window << flow.sndScale;
+  flow.sndWindow = window;
+  flow.sndWindowMax = window;
+  flow.sndWl1 = sequence;
+  flow.sndWl2 = acknowledgment;
+  flow.flags |= P_OUTPUT;
+  markDirty(flow);
+  return true;
+}
+
+/** RFC 9293 §3.10.7.4 fifth check; false when the segment ends here. */
+function inputAck(flow: Tcp, now: i64): bool {
+  if (seqGt(acknowledgment, flow.sndMax)) {
+    drop(abi.DROP_TCP_ACK);
+    wantAck(flow);
+    return false;
+  }
+  // RFC 5961 §5.2: older than any window it ever had.
+  if (seqLt(acknowledgment, flow.sndUna - max<u32>(flow.sndWindowMax, 65535))) {
+    drop(abi.DROP_TCP_ACK);
+    challenge(flow, now);
+    return false;
+  }
+  if (has(flow, F_TIMESTAMPS) && seqLe(sequence, flow.lastAckSent)) {
+    flow.tsRecent = optionTsValue; // RFC 7323 §4.3
+    flow.tsRecentAt = now;
+  }
+  const news = sackInput(flow, acknowledgment);
+  const window = TcpView.at(segment).window << flow.sndScale;
+  const duplicate = acknowledgment == flow.sndUna && payloadLength == 0 &&
+    (flags & TCP_FIN) == 0 && flow.sndMax != flow.sndUna && window == flow.sndWindow;
+  if (seqGt(acknowledgment, flow.sndUna)) {
+    ackAdvance(flow, acknowledgment, now);
+    markDirty(flow);
+  } else if (duplicate || news) {
+    ackDuplicate(flow, news);
+    markDirty(flow);
+  }
+  if (
+    seqLe(flow.sndUna, acknowledgment) && (seqLt(flow.sndWl1, sequence) ||
+      (flow.sndWl1 == sequence && seqLe(flow.sndWl2, acknowledgment)))
+  ) {
+    if (window != flow.sndWindow) {
+      flow.flags |= P_OUTPUT;
+      markDirty(flow);
+    }
+    flow.sndWindow = window;
+    if (window > flow.sndWindowMax) flow.sndWindowMax = window;
+    flow.sndWl1 = sequence;
+    flow.sndWl2 = acknowledgment;
+  }
+  if ((flow.events & abi.EVENT_READABLE) != 0) markReady(flow);
+  if (has(flow, F_FIN_ACKED)) return finAcked(flow, now);
+  return true;
+}
+
+/** Our FIN has arrived; false when that ended the flow. */
+function finAcked(flow: Tcp, now: i64): bool {
+  if (flow.state == <u8>abi.STATE_FIN_WAIT_1) flow.state = <u8>abi.STATE_FIN_WAIT_2;
+  else if (flow.state == <u8>abi.STATE_CLOSING) tcpTimeWait(flow, now);
+  else if (flow.state == <u8>abi.STATE_LAST_ACK) {
+    tcpEnd(flow, false);
+    return false;
+  }
+  return true;
+}
+
+/** Payload and FIN (RFC 9293 §3.10.7.4 seventh and eighth check). */
+function inputText(flow: Tcp, now: i64): void {
+  const state = flow.state;
+  if (
+    state != <u8>abi.STATE_ESTABLISHED && state != <u8>abi.STATE_FIN_WAIT_1 &&
+    state != <u8>abi.STATE_FIN_WAIT_2
+  ) {
+    drop(abi.DROP_TCP_AFTER_FIN);
+    wantAck(flow);
+    return;
+  }
+  markDirty(flow);
+  const end = sequence + payloadLength;
+  if (payloadLength > 0) {
+    windowActive(flow, now);
+    take(flow);
+  }
+  if ((flags & TCP_FIN) != 0) {
+    // A FIN is believed once and only where it does not contradict what has been received.
+    if (!has(flow, F_GUEST_FIN) && seqGe(end, flow.rcvNext) && seqLe(end, flow.rcvEdge)) {
+      flow.flags |= F_GUEST_FIN;
+      flow.finSequence = end;
+      truncate(flow, end);
+    }
+    flow.flags |= P_ACK;
+  }
+}
+
+/** Trims the payload to what is new and allowed, then lists it (in order) or holds it. */
+function take(flow: Tcp): void {
+  if (seqLt(sequence, flow.rcvNext)) {
+    const known = flow.rcvNext - sequence;
+    if (known >= payloadLength) {
+      drop(abi.DROP_TCP_DUPLICATE);
+      flow.flags |= P_ACK;
+      return;
+    }
+    flow.flags |= P_ACK;
+    payload += known;
+    payloadLength -= known;
+    sequence = flow.rcvNext;
+  }
+  let edge = flow.rcvEdge;
+  if (has(flow, F_GUEST_FIN) && seqLt(flow.finSequence, edge)) edge = flow.finSequence;
+  if (seqGe(sequence, edge)) {
+    drop(has(flow, F_GUEST_FIN) ? abi.DROP_TCP_AFTER_FIN : abi.DROP_TCP_WINDOW);
+    flow.flags |= P_ACK;
+    return;
+  }
+  if (seqGt(sequence + payloadLength, edge)) payloadLength = edge - sequence;
+  const direct = sequence == flow.rcvNext && !has(flow, F_BLOCKED) &&
+    flow.rcvNext - flow.rcvAck == flow.batchBytes;
+  if (direct) {
+    const index = entryAlloc(payload, payloadLength);
+    if (index >= 0) {
+      if (flow.batchTail < 0) flow.batchHead = index;
+      else entryAt(flow.batchTail).next = index;
+      flow.batchTail = index;
+      flow.batchCount++;
+      flow.batchBytes += payloadLength;
+      flow.rcvNext += payloadLength;
+      if (flow.heldHead >= 0) {
+        flow.flags |= P_ACK; // a gap is filled: RFC 5681 §4.2
+        advance(flow);
+      }
+      return;
+    }
+  }
+  if (sequence != flow.rcvNext) {
+    count(abi.STAT_TCP_OUT_OF_ORDER);
+    flow.recentSack = sequence;
+    flow.flags |= P_ACK;
+  }
+  hold(flow, sequence, payload, payloadLength);
+  advance(flow);
+}

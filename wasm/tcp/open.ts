@@ -1,0 +1,135 @@
+/**
+ * How a connection begins: the guest's SYN (held until the host has connected) and a host
+ * connection to a published port (our SYN to the guest).
+ *
+ * Half-open connections are bounded by a quarter of the flow table; at the bound the oldest one
+ * makes room (RFC 4987 §3), so a guest that scans 100,000 ports harms nobody's established flows.
+ */
+import * as abi from "../abi";
+import { CONFIG, config } from "../memory";
+import { count, drop } from "../stats";
+import { Ipv4View } from "../wire/ipv4";
+import { TCP_ACK, TCP_RST, TcpView } from "../wire/tcp";
+import { makeRoom } from "../flow/evict";
+import { natToGuest, natToHost } from "../flow/nat";
+import { neighborFind, neighborRequest } from "../flow/neighbor";
+import {
+  LIST_HALF_OPEN, flowAllocate, flowFind, flowsMax, flowsUsed, handleOf, isNone, listOldest,
+  listSize, listTouch, markDirty,
+} from "../flow/table";
+import {
+  F_SOCKET, GIVE_UP_SYN, P_CONNECT, P_SYN, Tcp, tcpArm, tcpEnd, tcpReset, tcpSetMss,
+} from "./conn";
+import { takeSynOptions } from "./input";
+import { sendResetFor } from "./output";
+import { keepaliveStart } from "./timers";
+
+const DNS_PORT: u32 = 53;
+const DNS_TLS_PORT: u32 = 853;
+/** While the guest's MAC is unknown, SYN is tried again this soon. */
+const NEIGHBOR_RETRY: i64 = 100000;
+
+/** A flow record, making room if the table is full; address 0 when nothing may be evicted. */
+function allocate(guest: u32, peer: u32, ports: u32): Tcp {
+  if (listSize(LIST_HALF_OPEN) >= max(flowsMax >> 2, 4)) {
+    tcpEnd(changetype<Tcp>(listOldest(LIST_HALF_OPEN)), true);
+  }
+  if (flowsUsed >= flowsMax && !makeRoom()) return changetype<Tcp>(0);
+  return changetype<Tcp>(flowAllocate(abi.KIND_TCP, guest, peer, ports));
+}
+
+/** Where a connection to `address` goes on the host; 0 = nowhere. */
+function target(address: u32, port: u32): u32 {
+  if (
+    address == config(abi.CONFIG_DNS_ADDRESS_OFFSET) &&
+    (config(abi.CONFIG_FLAGS_OFFSET) & abi.CONFIG_FLAG_DNS) != 0
+  ) {
+    if (port != DNS_PORT && port != DNS_TLS_PORT) return 0;
+    if (config(abi.CONFIG_RESOLVERS_COUNT_OFFSET) == 0) return 0;
+    return load<u32>(CONFIG + abi.CONFIG_RESOLVERS_OFFSET);
+  }
+  return natToHost(address);
+}
+
+/** The guest's SYN: asks the host to connect, or refuses at once. */
+export function tcpOpen(ip: usize, segment: usize, mac: u64, now: i64): void {
+  const header = Ipv4View.at(ip);
+  const view = TcpView.at(segment);
+  const guest = header.source;
+  const peer = header.destination;
+  const host = target(peer, view.destinationPort);
+  const flow = host == 0
+    ? changetype<Tcp>(0)
+    : allocate(guest, peer, (view.sourcePort << 16) | view.destinationPort);
+  if (isNone(flow)) {
+    drop(host == 0 ? abi.DROP_LOOPBACK : abi.DROP_TCP_TABLE_FULL);
+    count(abi.STAT_TCP_RESET_SENT);
+    sendResetFor(
+      mac, peer, guest, view.destinationPort, view.sourcePort, 0, view.sequence + 1,
+      TCP_RST | TCP_ACK,
+    );
+    return;
+  }
+  tcpReset(flow, now);
+  flow.state = <u8>abi.STATE_CONNECTING;
+  flow.guestMac = mac;
+  flow.hostAddress = host;
+  flow.hostPort = <u16>view.destinationPort;
+  flow.irs = view.sequence;
+  flow.rcvAck = flow.irs + 1;
+  flow.rcvNext = flow.rcvAck;
+  flow.rcvEdge = flow.rcvAck + 65535;
+  takeSynOptions(flow, now);
+  flow.sndWindow = view.window; // never scaled in a SYN (RFC 7323 §2.2)
+  flow.sndWindowMax = flow.sndWindow;
+  flow.flags |= P_CONNECT;
+  flow.rtoAt = now + GIVE_UP_SYN;
+  listTouch(flow, LIST_HALF_OPEN);
+  tcpArm(flow);
+  markDirty(flow);
+}
+
+/**
+ * A host connection to a published port, its socket already open. The guest sees the peer's own
+ * address and port, or the gateway's when that is a loopback address. Returns the handle, 0 = full.
+ */
+export function tcpInbound(guestPort: u32, peerAddress: u32, peerPort: u32, now: i64): u32 {
+  const guest = config(abi.CONFIG_GUEST_ADDRESS_OFFSET);
+  const peer = natToGuest(peerAddress);
+  let port = peerPort;
+  for (let tries = 0; tries < 64; tries++) {
+    if (isNone(flowFind(abi.KIND_TCP, guest, peer, (guestPort << 16) | port))) break;
+    port = port >= 65535 ? 1024 : port + 1; // two loopback clients may look alike to the guest
+    if (tries == 63) return 0;
+  }
+  const flow = allocate(guest, peer, (guestPort << 16) | port);
+  if (isNone(flow)) {
+    drop(abi.DROP_TCP_TABLE_FULL);
+    return 0;
+  }
+  tcpReset(flow, now);
+  flow.state = <u8>abi.STATE_SYN_SENT;
+  flow.flags |= F_SOCKET;
+  flow.hostAddress = peerAddress;
+  flow.hostPort = <u16>peerPort;
+  tcpSetMss(flow, -1);
+  listTouch(flow, LIST_HALF_OPEN);
+  flow.troubleAt = now;
+  keepaliveStart(flow, now);
+  synToGuest(flow, now);
+  tcpArm(flow);
+  return handleOf(flow);
+}
+
+/** Sends our SYN, or asks who has the guest's address first. */
+export function synToGuest(flow: Tcp, now: i64): void {
+  flow.guestMac = neighborFind(flow.guestAddress);
+  if (flow.guestMac == 0) {
+    neighborRequest(flow.guestAddress, now);
+    flow.rtoAt = now + NEIGHBOR_RETRY;
+    return;
+  }
+  flow.rtoAt = now + <i64>flow.rto;
+  flow.flags |= P_SYN;
+  markDirty(flow);
+}

@@ -1,0 +1,368 @@
+/**
+ * What goes to the guest: SYN, data, FIN, ACK, RST, probes (RFC 9293 §3.10, RFC 7323, RFC 2018).
+ *
+ * Data leaves as one frame of up to 64 KiB with a virtio_net_hdr when the link takes TSO, otherwise
+ * as one frame per segment. Headers are built in the TX slot; payload stays in its chunks and is
+ * referred to by iovecs. When the link leaves no room (`txFree`), what is due stays due.
+ */
+import * as abi from "../abi";
+import {
+  CONFIG, chunkData, chunkLength, chunkNext, chunkSequence, config,
+} from "../memory";
+import { next } from "../prng";
+import { txBegin, txCommit, txEnd, txFree, txHeader, txOffload, txPiece, vnetSize } from "../ring";
+import { count, countMany } from "../stats";
+import {
+  sumAdd, sumBytes, sumConcat, sumPseudo4, sumStore, sumStorePartial,
+} from "../wire/checksum";
+import { ETHERNET_HEADER_SIZE, ETHERTYPE_IPV4, ethernetEmit } from "../wire/ethernet";
+import { IPV4_DF, IPV4_HEADER_SIZE, PROTOCOL_TCP, ipv4Emit } from "../wire/ipv4";
+import { loadMac } from "../wire/bytes";
+import { seqGe, seqGt, seqLe, seqLt } from "../wire/seqnum";
+import { TCP_ACK, TCP_FIN, TCP_HEADER_SIZE, TCP_PSH, TCP_RST, TCP_SYN, tcpEmit } from "../wire/tcp";
+import {
+  tcpOptionsEmitSackBlock, tcpOptionsEmitSackHeader, tcpOptionsEmitSyn, tcpOptionsEmitTimestamps,
+} from "../wire/tcp-options";
+import { handleOf } from "../flow/table";
+import {
+  F_FIN_SENT, F_HOST_EOF, F_OVERRIDE, F_PERSIST, F_RECOVERY, F_REWOUND, F_RTT, F_SACK, F_SCALED,
+  F_TIMESTAMPS, P_ACK, P_KEEPALIVE, P_OUTPUT, P_PROBE, P_RETRANSMIT, P_SYN, SACK_RANGES, Tcp, has,
+  mssMax, timestamp,
+} from "./conn";
+import { blockLeft, blockRight, blocks } from "./reassembly";
+import { windowField } from "./window";
+
+const L4_OFFSET: u32 = ETHERNET_HEADER_SIZE + IPV4_HEADER_SIZE;
+/** Octets of TCP payload in the largest offload frame: 65,535 less IP and the longest TCP header. */
+const OFFLOAD_MAX: u32 = 65535 - IPV4_HEADER_SIZE - 60;
+const PIECES_MAX: i32 = 11;
+
+// @ts-ignore: decorator
+@inline function linkFlags(): u32 {
+  return config(abi.CONFIG_LINK_FLAGS_OFFSET);
+}
+
+/** Most octets one frame of this flow may carry: a multiple of its segment size. */
+export function frameMax(flow: Tcp): u32 {
+  if ((linkFlags() & abi.LINK_TSO4) == 0) return flow.mss;
+  return max(OFFLOAD_MAX / flow.mss, 1) * flow.mss;
+}
+
+/** Ethernet and IPv4 headers of a frame whose TCP segment has `length` octets. */
+function emitBelow(flow: Tcp, eth: usize, length: u32): void {
+  ethernetEmit(eth, flow.guestMac, loadMac(CONFIG + abi.CONFIG_GATEWAY_MAC_OFFSET), ETHERTYPE_IPV4);
+  ipv4Emit(
+    eth + ETHERNET_HEADER_SIZE, flow.peerAddress, flow.guestAddress, PROTOCOL_TCP, length, 64,
+    next() & 0xffff, IPV4_DF, 0,
+  );
+}
+
+/** Finishes a segment without payload: checksum and commit. */
+function commitBare(flow: Tcp, eth: usize, tcpLength: u32): void {
+  const tcp = eth + L4_OFFSET;
+  sumStore(tcp + 16, sumAdd(
+    sumPseudo4(flow.peerAddress, flow.guestAddress, PROTOCOL_TCP, tcpLength),
+    sumBytes(tcp, tcpLength),
+  ));
+  txCommit(eth, L4_OFFSET + tcpLength, handleOf(flow));
+}
+
+/** Sends SYN (inbound) or SYN-ACK. */
+export function sendSyn(flow: Tcp, now: i64): void {
+  const eth = txBegin();
+  if (eth == 0) return;
+  const tcp = eth + L4_OFFSET;
+  const first = flow.state == <u8>abi.STATE_SYN_SENT;
+  const optionLength = tcpOptionsEmitSyn(
+    tcp + TCP_HEADER_SIZE, mssMax(), first || has(flow, F_SCALED) ? <i32>flow.rcvScale : -1,
+    first || has(flow, F_SACK), first || has(flow, F_TIMESTAMPS), timestamp(flow, now),
+    first ? 0 : flow.tsRecent,
+  );
+  const length = TCP_HEADER_SIZE + optionLength;
+  emitBelow(flow, eth, length);
+  if (seqLe(flow.rcvEdge, flow.rcvAck)) flow.rcvEdge = flow.rcvAck + 65535;
+  tcpEmit(
+    tcp, flow.peerPort, flow.guestPort, flow.iss, first ? 0 : flow.rcvAck, length,
+    first ? TCP_SYN : TCP_SYN | TCP_ACK, 65535,
+  );
+  flow.lastAckSent = flow.rcvAck;
+  if (seqGt(flow.iss + 1, flow.sndMax)) flow.sndMax = flow.iss + 1;
+  flow.sndNext = flow.iss + 1;
+  commitBare(flow, eth, length);
+}
+
+/** Writes header and usual options for a segment; returns the header length. */
+function emitHeader(flow: Tcp, tcp: usize, sequence: u32, flags: u32, sacks: bool, now: i64): u32 {
+  let length: u32 = TCP_HEADER_SIZE;
+  if (has(flow, F_TIMESTAMPS)) {
+    length += tcpOptionsEmitTimestamps(tcp + length, timestamp(flow, now), flow.tsRecent);
+  }
+  if (sacks && has(flow, F_SACK) && flow.heldHead >= 0) {
+    const n = blocks(flow, has(flow, F_TIMESTAMPS) ? 3 : 4);
+    if (n > 0) {
+      const at = tcp + length;
+      length += tcpOptionsEmitSackHeader(at, n);
+      for (let i = 0; i < n; i++) tcpOptionsEmitSackBlock(at, i, blockLeft(i), blockRight(i));
+    }
+  }
+  const window = windowField(flow, now);
+  tcpEmit(tcp, flow.peerPort, flow.guestPort, sequence, flow.rcvAck, length, flags, window);
+  flow.lastAckSent = flow.rcvAck;
+  flow.ackPending = 0;
+  flow.ackAt = 0;
+  flow.flags &= ~P_ACK;
+  return length;
+}
+
+/** Sends a segment without payload at `sequence`. */
+export function sendBare(flow: Tcp, sequence: u32, flags: u32, now: i64): void {
+  const eth = txBegin();
+  if (eth == 0) return;
+  const length = emitHeader(flow, eth + L4_OFFSET, sequence, flags, flags == TCP_ACK, now);
+  emitBelow(flow, eth, length);
+  commitBare(flow, eth, length);
+}
+
+/** Acknowledges, with SACK blocks and window. */
+export function sendAck(flow: Tcp, now: i64): void {
+  sendBare(flow, flow.sndMax, TCP_ACK, now);
+}
+
+/** Tells the guest that the connection is gone. */
+export function sendReset(flow: Tcp, now: i64): void {
+  count(abi.STAT_TCP_RESET_SENT);
+  if (flow.state == <u8>abi.STATE_CONNECTING) {
+    sendResetFor(
+      flow.guestMac, flow.peerAddress, flow.guestAddress, flow.peerPort, flow.guestPort, 0,
+      flow.irs + 1, TCP_RST | TCP_ACK,
+    );
+    return;
+  }
+  sendBare(flow, flow.sndMax, TCP_RST | TCP_ACK, now);
+}
+
+/** A reset that belongs to no flow (RFC 9293 §3.10.7.1). */
+export function sendResetFor(
+  mac: u64, source: u32, destination: u32, sourcePort: u32, destinationPort: u32, sequence: u32,
+  acknowledgment: u32, flags: u32,
+): void {
+  const eth = txBegin();
+  if (eth == 0) return;
+  const tcp = eth + L4_OFFSET;
+  ethernetEmit(eth, mac, loadMac(CONFIG + abi.CONFIG_GATEWAY_MAC_OFFSET), ETHERTYPE_IPV4);
+  ipv4Emit(
+    eth + ETHERNET_HEADER_SIZE, source, destination, PROTOCOL_TCP, TCP_HEADER_SIZE, 64,
+    next() & 0xffff, IPV4_DF, 0,
+  );
+  tcpEmit(
+    tcp, sourcePort, destinationPort, sequence, acknowledgment, TCP_HEADER_SIZE, flags, 0,
+  );
+  sumStore(tcp + 16, sumAdd(
+    sumPseudo4(source, destination, PROTOCOL_TCP, TCP_HEADER_SIZE),
+    sumBytes(tcp, TCP_HEADER_SIZE),
+  ));
+  txCommit(eth, L4_OFFSET + TCP_HEADER_SIZE, 0);
+}
+
+/** The chunk that holds `sequence`; the queue must hold it. */
+function chunkFor(flow: Tcp, sequence: u32): i32 {
+  let chunk = flow.sendCursor;
+  if (chunk < 0 || seqGt(chunkSequence(chunk), sequence)) chunk = flow.sendHead;
+  while (chunk >= 0 && seqLe(chunkSequence(chunk) + chunkLength(chunk), sequence)) {
+    chunk = chunkNext(chunk);
+  }
+  return chunk;
+}
+
+let pieceSum: u32 = 0;
+
+/** Adds the payload [sequence, +length) as pieces; sums it when asked. Returns octets added. */
+function addPieces(flow: Tcp, sequence: u32, length: u32, sum: bool): u32 {
+  let chunk = chunkFor(flow, sequence);
+  let done: u32 = 0;
+  pieceSum = 0;
+  for (let i = 0; i < PIECES_MAX && done < length && chunk >= 0; i++) {
+    const skip = sequence + done - chunkSequence(chunk);
+    const n = min(chunkLength(chunk) - skip, length - done);
+    txPiece(chunkData(chunk) + skip, n);
+    if (sum) pieceSum = sumConcat(pieceSum, done, sumBytes(chunkData(chunk) + skip, n));
+    done += n;
+    flow.sendCursor = chunk;
+    chunk = chunkNext(chunk);
+  }
+  return done;
+}
+
+/** Sends one frame of data from the queue; returns the octets sent, 0 when the link is full. */
+function sendData(flow: Tcp, sequence: u32, length: u32, now: i64): u32 {
+  if (txFree() <= 0) return 0;
+  const eth = txBegin();
+  const tcp = eth + L4_OFFSET;
+  const header = emitHeader(flow, tcp, sequence, TCP_ACK, false, now);
+  const flags = linkFlags();
+  const partial = (flags & abi.LINK_CSUM) != 0 && vnetSize > 0;
+  txHeader(eth, L4_OFFSET + header);
+  const n = addPieces(flow, sequence, length, !partial);
+  if (sequence + n == flow.sndEnd) store<u8>(tcp + 13, TCP_ACK | TCP_PSH);
+  emitBelow(flow, eth, header + n);
+  const pseudo = sumPseudo4(flow.peerAddress, flow.guestAddress, PROTOCOL_TCP, header + n);
+  if (partial) {
+    sumStorePartial(tcp + 16, pseudo);
+    const gso = n > flow.mss;
+    txOffload(eth, gso ? 1 : 0, gso ? L4_OFFSET + header : 0, gso ? flow.mss : 0, L4_OFFSET, 16);
+  } else {
+    sumStore(tcp + 16, sumAdd(sumAdd(pseudo, sumBytes(tcp, header)), pieceSum));
+  }
+  txEnd(handleOf(flow));
+  countMany(abi.STAT_TCP_BYTES_TO_GUEST, n);
+  return n;
+}
+
+/** Octets that may be sent beyond what is in flight: the guest's window and ours. */
+export function usableWindow(flow: Tcp): u32 {
+  const window = min(flow.sndWindow, flow.cwnd);
+  const flight = flow.sndNext - flow.sndUna;
+  return window > flight ? window - flight : 0;
+}
+
+/** Starts the retransmission timer when it is not running (RFC 6298 §5.1). */
+export function startRetransmit(flow: Tcp, now: i64): void {
+  if (flow.rtoAt != 0 && !has(flow, F_PERSIST)) return;
+  flow.flags &= ~F_PERSIST;
+  flow.rtoAt = now + <i64>flow.rto;
+  if (flow.retransmits == 0) flow.troubleAt = now;
+}
+
+/** Starts the persist timer (RFC 9293 §3.8.6.1): the window is shut and nothing is in flight. */
+export function startPersist(flow: Tcp, now: i64): void {
+  if (flow.rtoAt != 0) return;
+  flow.flags |= F_PERSIST;
+  flow.rtoAt = now + <i64>flow.rto;
+}
+
+/** Sends new data, or data again after a timeout; then FIN when all is out. */
+function sendQueue(flow: Tcp, now: i64): bool {
+  const limit = frameMax(flow);
+  while (seqLt(flow.sndNext, flow.sndEnd)) {
+    const queued = flow.sndEnd - flow.sndNext;
+    const usable = usableWindow(flow);
+    let n = min(min(queued, usable), limit);
+    // Silly window avoidance, RFC 9293 §3.8.6.2.1: all that is queued, a segment, or half the window.
+    const silly = n < queued && n < flow.mss && n < max<u32>(flow.sndWindowMax >> 1, 1);
+    if (n == 0 || (silly && !has(flow, F_OVERRIDE))) {
+      if (flow.sndNext == flow.sndUna) startPersist(flow, now);
+      return true;
+    }
+    if (n > flow.mss && n < queued) n -= n % flow.mss;
+    const again = seqLt(flow.sndNext, flow.sndMax);
+    const sent = sendData(flow, flow.sndNext, n, now);
+    if (sent == 0) return false;
+    flow.flags &= ~F_OVERRIDE;
+    flow.sndNext += sent;
+    if (again) count(abi.STAT_TCP_RETRANSMITS);
+    else if (!has(flow, F_RTT)) {
+      flow.flags |= F_RTT;
+      flow.rttSequence = flow.sndNext;
+      flow.rttAt = now;
+    }
+    if (seqGt(flow.sndNext, flow.sndMax)) flow.sndMax = flow.sndNext;
+    startRetransmit(flow, now);
+  }
+  return true;
+}
+
+function sendFin(flow: Tcp, now: i64): bool {
+  if (!has(flow, F_HOST_EOF) || flow.sndNext != flow.sndEnd) return true;
+  if (txFree() <= 0) return false;
+  flow.flags |= F_FIN_SENT;
+  sendBare(flow, flow.sndEnd, TCP_FIN | TCP_ACK, now);
+  flow.sndNext = flow.sndEnd + 1;
+  if (seqGt(flow.sndNext, flow.sndMax)) flow.sndMax = flow.sndNext;
+  if (flow.state == <u8>abi.STATE_ESTABLISHED) flow.state = <u8>abi.STATE_FIN_WAIT_1;
+  else if (flow.state == <u8>abi.STATE_CLOSE_WAIT) flow.state = <u8>abi.STATE_LAST_ACK;
+  startRetransmit(flow, now);
+  return true;
+}
+
+// @ts-ignore: decorator
+@inline function sackEntry(flow: Tcp, i: i32): usize {
+  return changetype<usize>(flow) + offsetof<Tcp>("sackLeft0") + (<usize>i << 3);
+}
+// @ts-ignore: decorator
+@inline export function sackLeft(flow: Tcp, i: i32): u32 {
+  return load<u32>(sackEntry(flow, i));
+}
+// @ts-ignore: decorator
+@inline export function sackRight(flow: Tcp, i: i32): u32 {
+  return load<u32>(sackEntry(flow, i), 4);
+}
+// @ts-ignore: decorator
+@inline export function sackPut(flow: Tcp, i: i32, left: u32, right: u32): void {
+  store<u32>(sackEntry(flow, i), left);
+  store<u32>(sackEntry(flow, i), right, 4);
+}
+
+/**
+ * Fills the next hole: what lies between retransmitNext and the first range the guest reported, at
+ * most one frame a call. Without SACK it is the first segment (RFC 6582).
+ */
+function sendHole(flow: Tcp, now: i64): bool {
+  let from = seqGt(flow.retransmitNext, flow.sndUna) ? flow.retransmitNext : flow.sndUna;
+  let to = flow.sndUna + flow.mss;
+  if (flow.sackCount > 0) {
+    let i = 0;
+    for (; i < <i32>flow.sackCount && i < SACK_RANGES; i++) {
+      if (seqLt(from, sackLeft(flow, i))) break;
+      if (seqLt(from, sackRight(flow, i))) from = sackRight(flow, i);
+    }
+    if (i >= <i32>flow.sackCount) return true; // nothing reported above: not known to be lost
+    to = sackLeft(flow, i);
+  } else if (seqGe(from, to)) return true;
+  if (seqGt(to, flow.sndEnd)) to = flow.sndEnd;
+  if (seqGe(from, to)) {
+    if (from == flow.sndEnd && has(flow, F_FIN_SENT) && flow.sndUna == flow.sndEnd) {
+      sendBare(flow, flow.sndEnd, TCP_FIN | TCP_ACK, now);
+    }
+    return true;
+  }
+  const n = min(min(to - from, frameMax(flow)), max(flow.mss, flow.sndWindow));
+  const sent = sendData(flow, from, n, now);
+  if (sent == 0) return false;
+  flow.flags &= ~F_RTT; // Karn: what was sent twice is not timed
+  flow.retransmitNext = from + sent;
+  count(abi.STAT_TCP_RETRANSMITS);
+  return true;
+}
+
+/** A segment the guest must answer, carrying nothing new: keepalive and zero-window probe. */
+function sendProbe(flow: Tcp, now: i64): void {
+  count(abi.STAT_TCP_PROBES);
+  sendBare(flow, flow.sndUna - 1, TCP_ACK, now);
+}
+
+/** Sends all that is due; false when the link had no room and something stays due. */
+export function tcpOutput(flow: Tcp, now: i64): bool {
+  if (txFree() <= 0) return false;
+  if (has(flow, P_SYN)) {
+    flow.flags &= ~(P_SYN | P_ACK);
+    sendSyn(flow, now);
+  }
+  if (has(flow, P_PROBE | P_KEEPALIVE)) {
+    flow.flags &= ~(P_PROBE | P_KEEPALIVE);
+    sendProbe(flow, now);
+  }
+  if (has(flow, P_RETRANSMIT)) {
+    if (has(flow, F_RECOVERY) && !sendHole(flow, now)) return false;
+    flow.flags &= ~P_RETRANSMIT;
+  }
+  if (has(flow, P_OUTPUT)) {
+    if (!sendQueue(flow, now) || !sendFin(flow, now)) return false;
+    flow.flags &= ~(P_OUTPUT | F_REWOUND);
+  }
+  if (has(flow, P_ACK)) {
+    if (txFree() <= 0) return false;
+    flow.flags &= ~P_ACK;
+    sendAck(flow, now);
+  }
+  return true;
+}

@@ -1,0 +1,192 @@
+/**
+ * Octets from the guest that the host socket has not taken: out of order, or in order but too many.
+ *
+ * A flow holds a list of chunks sorted by sequence number, never overlapping; what is there wins
+ * over what comes later. The list covers [rcvAck + listed entries, ...) with gaps. Bounds: a flow
+ * may hold half of what is free in the pool, and at most HELD_MAX chunks, so a guest that sends tiny
+ * scattered segments (SegmentSmack) costs 256 chunks and a walk over them, no more. What does not
+ * fit is dropped and counted; the guest sends it again, as it was never acknowledged (RFC 2018 §8).
+ */
+import * as abi from "../abi";
+import {
+  chunkAllocate, chunkData, chunkLength, chunkNext, chunkRelease, chunkSequence,
+  chunkSetLength, chunkSetNext, chunkStart, chunkTrim, chunksFree,
+} from "../memory";
+import { drop } from "../stats";
+import { seqGe, seqGt, seqLe, seqLt } from "../wire/seqnum";
+import { Tcp } from "./conn";
+
+const HELD_MAX: i32 = 256;
+
+// @ts-ignore: decorator
+@inline function chunkEnd(chunk: i32): u32 {
+  return chunkSequence(chunk) + chunkLength(chunk);
+}
+
+/** Octets that still fit behind the last one of a chunk. */
+// @ts-ignore: decorator
+@inline function chunkRoom(chunk: i32): u32 {
+  return <u32>abi.CHUNK_SIZE - chunkStart(chunk) - chunkLength(chunk);
+}
+
+function chunkInsert(flow: Tcp, before: i32, sequence: u32): i32 {
+  if (flow.heldCount >= HELD_MAX) {
+    drop(abi.DROP_TCP_GAPS);
+    return -1;
+  }
+  const chunk = flow.heldCount < max(4, chunksFree() >> 1) ? chunkAllocate(sequence) : -1;
+  if (chunk < 0) {
+    drop(abi.DROP_TCP_POOL);
+    return -1;
+  }
+  flow.heldCount++;
+  const after = before < 0 ? flow.heldHead : chunkNext(before);
+  chunkSetNext(chunk, after);
+  if (before < 0) flow.heldHead = chunk;
+  else chunkSetNext(before, chunk);
+  if (after < 0) flow.heldTail = chunk;
+  return chunk;
+}
+
+/** Keeps the octets [sequence, sequence + length) at `from`; false when some found no room. */
+export function hold(flow: Tcp, sequence: u32, from: usize, length: u32): bool {
+  let before = -1;
+  let at = flow.heldHead;
+  if (flow.heldTail >= 0 && seqGe(sequence, chunkEnd(flow.heldTail))) {
+    before = flow.heldTail;
+    at = -1;
+  }
+  while (length > 0) {
+    while (at >= 0 && seqLe(chunkEnd(at), sequence)) {
+      before = at;
+      at = chunkNext(at);
+    }
+    let n = length;
+    if (at >= 0 && seqLe(chunkSequence(at), sequence)) {
+      n = min(n, chunkEnd(at) - sequence); // held already
+    } else {
+      if (at >= 0) n = min(n, chunkSequence(at) - sequence);
+      let chunk = before;
+      if (before < 0 || chunkEnd(before) != sequence || chunkRoom(before) == 0) {
+        chunk = chunkInsert(flow, before, sequence);
+        if (chunk < 0) return false;
+      }
+      n = min(n, chunkRoom(chunk));
+      memory.copy(chunkData(chunk) + chunkLength(chunk), from, n);
+      chunkSetLength(chunk, chunkLength(chunk) + n);
+      before = chunk;
+      at = chunkNext(chunk);
+    }
+    sequence += n;
+    from += n;
+    length -= n;
+  }
+  return true;
+}
+
+/** Moves rcvNext over what is held without a gap. */
+export function advance(flow: Tcp): void {
+  let chunk = flow.heldHead;
+  while (chunk >= 0 && seqLe(chunkSequence(chunk), flow.rcvNext)) {
+    const end = chunkEnd(chunk);
+    if (seqGt(end, flow.rcvNext)) flow.rcvNext = end;
+    chunk = chunkNext(chunk);
+  }
+}
+
+/** Forgets the first `count` held octets: the host has taken them. */
+export function consume(flow: Tcp, count: u32): void {
+  while (count > 0 && flow.heldHead >= 0) {
+    const chunk = flow.heldHead;
+    const length = chunkLength(chunk);
+    if (count < length) {
+      chunkTrim(chunk, count);
+      return;
+    }
+    count -= length;
+    flow.heldHead = chunkNext(chunk);
+    if (flow.heldHead < 0) flow.heldTail = -1;
+    flow.heldCount--;
+    chunkRelease(chunk, false);
+  }
+}
+
+/** Forgets held octets from `sequence` on, after the guest's FIN. */
+export function truncate(flow: Tcp, sequence: u32): void {
+  let before = -1;
+  let chunk = flow.heldHead;
+  while (chunk >= 0 && seqLe(chunkEnd(chunk), sequence)) {
+    before = chunk;
+    chunk = chunkNext(chunk);
+  }
+  if (chunk >= 0 && seqLt(chunkSequence(chunk), sequence)) {
+    chunkSetLength(chunk, sequence - chunkSequence(chunk));
+    before = chunk;
+    chunk = chunkNext(chunk);
+  }
+  if (before < 0) flow.heldHead = -1;
+  else chunkSetNext(before, -1);
+  flow.heldTail = before;
+  while (chunk >= 0) {
+    const next = chunkNext(chunk);
+    flow.heldCount--;
+    chunkRelease(chunk, false);
+    chunk = next;
+  }
+}
+
+const BLOCKS_MAX: i32 = 8;
+const BLOCKS: usize = memory.data(64, 8);
+
+// @ts-ignore: decorator
+@inline export function blockLeft(i: i32): u32 {
+  return load<u32>(BLOCKS + (<usize>i << 3));
+}
+// @ts-ignore: decorator
+@inline export function blockRight(i: i32): u32 {
+  return load<u32>(BLOCKS + (<usize>i << 3), 4);
+}
+
+/**
+ * Collects SACK blocks, the one with the newest octets first (RFC 2018 §4), then by sequence.
+ * Returns how many there are, at most `limit`.
+ */
+export function blocks(flow: Tcp, limit: i32): i32 {
+  let n = 0;
+  let chunk = flow.heldHead;
+  while (chunk >= 0 && n < BLOCKS_MAX) {
+    const left = chunkSequence(chunk);
+    let right = chunkEnd(chunk);
+    chunk = chunkNext(chunk);
+    while (chunk >= 0 && chunkSequence(chunk) == right) {
+      right = chunkEnd(chunk);
+      chunk = chunkNext(chunk);
+    }
+    if (seqLe(left, flow.rcvNext)) continue;
+    let at = n++;
+    if (seqLe(left, flow.recentSack) && seqLt(flow.recentSack, right)) {
+      for (; at > 0; at--) store<u64>(BLOCKS + (<usize>at << 3), load<u64>(BLOCKS + (<usize>(at - 1) << 3)));
+    }
+    store<u32>(BLOCKS + (<usize>at << 3), left);
+    store<u32>(BLOCKS + (<usize>at << 3), right, 4);
+  }
+  return min(n, limit);
+}
+
+/** Appends iovecs for held octets that are in order; returns how many, their sum in `heldSum`. */
+export let heldSum: u32 = 0;
+
+export function heldPieces(flow: Tcp, from: u32, limit: i32): i32 {
+  heldSum = 0;
+  let n = 0;
+  let chunk = flow.heldHead;
+  let expected = from;
+  while (chunk >= 0 && n < limit && chunkSequence(chunk) == expected) {
+    expected += chunkLength(chunk);
+    n++;
+    chunk = chunkNext(chunk);
+  }
+  heldSum = expected - from;
+  return n;
+}
+

@@ -1,0 +1,91 @@
+/**
+ * The window we advertise to the guest (RFC 9293 §3.8.6, RFC 7323 §2).
+ *
+ * It is the least of
+ *   - half of the free payload pool, but 64 KiB at least (what then finds no room is sent again),
+ *   - WINDOW_MAX,
+ *   - three quarters of the link queue, in packets x MSS, divided by the flows that are sending now,
+ *     when the guest's frames are single segments: a window larger than the queue in front of us is
+ *     what makes tap paths collapse,
+ * and it does not grow while the host socket is full. The right edge never moves left
+ * (SHLD-14), and moves right only by a segment or half the window (MUST-39).
+ */
+import * as abi from "../abi";
+import { chunksFree, config } from "../memory";
+import { seqGt } from "../wire/seqnum";
+import { F_BLOCKED, F_SCALED, Tcp, has } from "./conn";
+
+const WINDOW_MAX: u32 = 4194304;
+const WINDOW_FLOOR: u32 = 65536;
+/** A host socket that has been full for this long shows as a zero window. */
+const STALL: i64 = 1000000;
+const EPOCH: i64 = 100000;
+
+let epoch: u32 = 0;
+let epochEnd: i64 = 0;
+let activeNow: u32 = 0;
+let activeBefore: u32 = 0;
+let linkBudget: u32 = 0;
+let sharing: bool = false;
+
+export function windowInit(): void {
+  epoch = 1;
+  epochEnd = 0;
+  activeNow = 0;
+  activeBefore = 0;
+  sharing = (config(abi.CONFIG_LINK_FLAGS_OFFSET) & abi.LINK_RX_TSO) == 0;
+  const queue = min<u32>(max<u32>(config(abi.CONFIG_LINK_QUEUE_OFFSET), 8), 65536);
+  linkBudget = queue - (queue >> 2);
+}
+
+/** Notes that the flow is sending data, to know among how many the link queue is shared. */
+export function windowActive(flow: Tcp, now: i64): void {
+  if (!sharing) return;
+  if (now >= epochEnd) {
+    epoch++;
+    epochEnd = now + EPOCH;
+    activeBefore = activeNow;
+    activeNow = 0;
+  }
+  if (flow.epoch == epoch) return;
+  flow.epoch = epoch;
+  activeNow++;
+}
+
+function ceiling(flow: Tcp): u32 {
+  const room = <u32>chunksFree() << 13; // half of the free octets
+  let limit = min(max(room, WINDOW_FLOOR), WINDOW_MAX);
+  if (sharing) {
+    const active = max(max(activeNow, activeBefore), 1);
+    limit = min(limit, max(linkBudget / active, 2) * flow.mss);
+  }
+  if (!has(flow, F_SCALED)) limit = min(limit, 65535);
+  return limit;
+}
+
+/** Moves the right edge as far as allowed and returns the window to advertise, in octets. */
+export function windowAdvertise(flow: Tcp, now: i64): u32 {
+  if (has(flow, F_BLOCKED)) {
+    if (now - flow.blockedAt >= STALL) return 0;
+  } else {
+    const limit = ceiling(flow);
+    const edge = flow.rcvAck + limit;
+    if (seqGt(edge, flow.rcvEdge) && edge - flow.rcvEdge >= min(flow.mss, limit >> 1)) {
+      flow.rcvEdge = edge;
+    }
+  }
+  return flow.rcvEdge - flow.rcvAck;
+}
+
+/** The window field of a segment; rounds down, which the next advertisement makes up for. */
+export function windowField(flow: Tcp, now: i64): u32 {
+  const window = windowAdvertise(flow, now);
+  const field = has(flow, F_SCALED) ? window >> flow.rcvScale : window;
+  return min<u32>(field, 65535);
+}
+
+/** True when the guest would gain by hearing of the window: it has grown by two segments. */
+export function windowWorthTelling(flow: Tcp): bool {
+  if (has(flow, F_BLOCKED)) return false;
+  return flow.rcvAck + ceiling(flow) - flow.rcvEdge >= max<u32>(2 * flow.mss, WINDOW_FLOOR >> 1);
+}

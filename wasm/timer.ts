@@ -1,0 +1,106 @@
+/**
+ * Deadlines: one binary heap over all flows, ordered by time, with lazy postponement.
+ *
+ * A flow names the earliest time it wants attention (`flow.deadline`, microseconds). Moving that
+ * later - what every acknowledgment does to a retransmission timer - touches only the flow; the heap
+ * entry stays and is re-inserted when it comes up too early. Only an earlier deadline moves the
+ * entry at once. So re-arming is free in the common case, and `timerNext` may be early, never late.
+ */
+import { FLOW_SIZE } from "./abi";
+import { Flow } from "./layout";
+import { FLOWS } from "./memory";
+
+const ENTRIES: usize = memory.data(1048576, 16); // 65,536 times {deadline i64, slot i32, pad}
+let size: i32 = 0;
+
+// @ts-ignore: decorator
+@inline function key(i: i32): i64 {
+  return load<i64>(ENTRIES + (<usize>i << 4));
+}
+// @ts-ignore: decorator
+@inline function slot(i: i32): i32 {
+  return load<i32>(ENTRIES + (<usize>i << 4), 8);
+}
+// @ts-ignore: decorator
+@inline function flowAt(s: i32): Flow {
+  return changetype<Flow>(FLOWS + <usize>s * FLOW_SIZE);
+}
+
+// @ts-ignore: decorator
+@inline function put(i: i32, deadline: i64, s: i32): void {
+  const p = ENTRIES + (<usize>i << 4);
+  store<i64>(p, deadline);
+  store<i32>(p, s, 8);
+  flowAt(s).heapIndex = i;
+}
+
+function siftUp(from: i32, deadline: i64, s: i32): void {
+  let i = from;
+  while (i > 0) {
+    const parent = (i - 1) >> 1;
+    if (key(parent) <= deadline) break;
+    put(i, key(parent), slot(parent));
+    i = parent;
+  }
+  put(i, deadline, s);
+}
+
+function siftDown(from: i32, deadline: i64, s: i32): void {
+  let i = from;
+  while (true) {
+    let child = (i << 1) + 1;
+    if (child >= size) break;
+    if (child + 1 < size && key(child + 1) < key(child)) child++;
+    if (key(child) >= deadline) break;
+    put(i, key(child), slot(child));
+    i = child;
+  }
+  put(i, deadline, s);
+}
+
+export function timerInit(): void {
+  size = 0;
+}
+
+/** Wants attention at `deadline` (microseconds; 0 = not at all). */
+export function timerSet(flow: Flow, flowSlot: i32, deadline: i64): void {
+  flow.deadline = deadline;
+  if (deadline == 0) return;
+  const i = flow.heapIndex;
+  if (i < 0) siftUp(size++, deadline, flowSlot);
+  else if (deadline < key(i)) siftUp(i, deadline, flowSlot);
+}
+
+/** Takes the flow out of the heap. */
+export function timerRemove(flow: Flow): void {
+  const i = flow.heapIndex;
+  if (i < 0) return;
+  flow.heapIndex = -1;
+  size--;
+  if (i == size) return;
+  const deadline = key(size);
+  const s = slot(size);
+  if (i > 0 && key((i - 1) >> 1) > deadline) siftUp(i, deadline, s);
+  else siftDown(i, deadline, s);
+}
+
+/** When the engine wants to be called next; 0 = no deadline. */
+export function timerNext(): i64 {
+  return size > 0 ? key(0) : 0;
+}
+
+/** Slot of a flow whose deadline has come (it is out of the heap then), or -1. */
+export function timerPop(now: i64): i32 {
+  while (size > 0 && key(0) <= now) {
+    const s = slot(0);
+    const flow = flowAt(s);
+    const due = flow.deadline;
+    if (due != 0 && due > now) {
+      siftDown(0, due, s);
+      continue;
+    }
+    timerRemove(flow);
+    if (due != 0) return s;
+  }
+  return -1;
+}

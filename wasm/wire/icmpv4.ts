@@ -1,0 +1,124 @@
+/**
+ * ICMP for IPv4. Source: RFC 792, RFC 1191 §4 (next-hop MTU).
+ *
+ *      0      1      2          4            6          8
+ *     | type | code | checksum | identifier | sequence | data …   echo
+ *     | type | code | checksum | unused     | MTU      | quote …  unreachable, fragmentation needed
+ *
+ * Contract: the caller has proved that ICMP_HEADER_SIZE octets are there. Every setter but that of
+ * `checksum` makes the checksum stale.
+ */
+import { sumBytes, sumOk, sumStore } from "./checksum";
+import { load8, load16, load32, store8, store16, store32 } from "./bytes";
+
+export const ICMP_HEADER_SIZE: u32 = 8;
+
+export const ICMP_ECHO_REPLY: u32 = 0;
+export const ICMP_UNREACHABLE: u32 = 3;
+export const ICMP_SOURCE_QUENCH: u32 = 4;
+export const ICMP_ECHO_REQUEST: u32 = 8;
+export const ICMP_TIME_EXCEEDED: u32 = 11;
+export const ICMP_PARAMETER_PROBLEM: u32 = 12;
+
+const TYPE_OFFSET: usize = 0;
+const CODE_OFFSET: usize = 1;
+const CHECKSUM_OFFSET: usize = 2;
+const REST_OFFSET: usize = 4;
+const IDENTIFIER_OFFSET: usize = 4;
+const SEQUENCE_OFFSET: usize = 6;
+const MTU_OFFSET: usize = 6;
+
+@unmanaged
+export class Icmpv4View {
+  @inline
+  static at(p: usize): Icmpv4View {
+    return changetype<Icmpv4View>(p);
+  }
+
+  @inline
+  get type(): u32 {
+    return load8(changetype<usize>(this) + TYPE_OFFSET);
+  }
+
+  @inline
+  set type(v: u32) {
+    store8(changetype<usize>(this) + TYPE_OFFSET, v);
+  }
+
+  @inline
+  get code(): u32 {
+    return load8(changetype<usize>(this) + CODE_OFFSET);
+  }
+
+  @inline
+  set code(v: u32) {
+    store8(changetype<usize>(this) + CODE_OFFSET, v);
+  }
+
+  @inline
+  get checksum(): u32 {
+    return load16(changetype<usize>(this) + CHECKSUM_OFFSET);
+  }
+
+  @inline
+  set checksum(v: u32) {
+    store16(changetype<usize>(this) + CHECKSUM_OFFSET, v);
+  }
+
+  @inline
+  get identifier(): u32 {
+    return load16(changetype<usize>(this) + IDENTIFIER_OFFSET);
+  }
+
+  @inline
+  set identifier(v: u32) {
+    store16(changetype<usize>(this) + IDENTIFIER_OFFSET, v);
+  }
+
+  @inline
+  get sequence(): u32 {
+    return load16(changetype<usize>(this) + SEQUENCE_OFFSET);
+  }
+
+  @inline
+  set sequence(v: u32) {
+    store16(changetype<usize>(this) + SEQUENCE_OFFSET, v);
+  }
+
+  @inline
+  get rest(): u32 {
+    return load32(changetype<usize>(this) + REST_OFFSET);
+  }
+
+  @inline
+  set rest(v: u32) {
+    store32(changetype<usize>(this) + REST_OFFSET, v);
+  }
+
+  @inline
+  get mtu(): u32 {
+    return load16(changetype<usize>(this) + MTU_OFFSET);
+  }
+
+  @inline
+  set mtu(v: u32) {
+    store16(changetype<usize>(this) + MTU_OFFSET, v);
+  }
+}
+
+/** Verifies a message of `length` octets, header included; one shorter than a header is wrong. */
+export function icmpv4ChecksumOk(p: usize, length: u32): bool {
+  return length >= ICMP_HEADER_SIZE && sumOk(sumBytes(p, length));
+}
+
+/** Writes the 8 octets of the header with checksum zero; `rest` is the second word. */
+export function icmpv4Emit(p: usize, type: u32, code: u32, rest: u32): void {
+  store32(p + TYPE_OFFSET, (type << 24) | (code << 16));
+  store32(p + REST_OFFSET, rest);
+}
+
+/** Sums the message of `length` octets, whatever its checksum field held, and fills that in. */
+export function icmpv4ChecksumFill(p: usize, length: u32): void {
+  store<u16>(p, 0, CHECKSUM_OFFSET);
+  sumStore(p + CHECKSUM_OFFSET, sumBytes(p, length));
+}

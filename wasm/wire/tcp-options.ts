@@ -1,0 +1,170 @@
+/**
+ * TCP options: MSS, window scale, SACK permitted, SACK, timestamps.
+ * Source: RFC 9293 §3.1-3.2, RFC 7323 §2.2 and §3.2, RFC 2018 §2-3.
+ *
+ * Contract: `tcpOptionsParse` leaves its findings in the `option…` globals, valid until the next
+ * call; SACK blocks are read from the segment itself, which must still be there. Of an option that
+ * comes twice the last counts; one whose length is not that of its kind is skipped like an unknown
+ * one. Which segment may carry which option is not judged. The shift count is given as it came; the
+ * limit of 14 is the caller's (RFC 7323 §2.3). Everything emitted is a multiple of 4 octets.
+ */
+import { load8, load16, load32, store16, store32 } from "./bytes";
+
+const KIND_END: u32 = 0;
+const KIND_NOP: u32 = 1;
+const KIND_MSS: u32 = 2;
+const KIND_WINDOW_SCALE: u32 = 3;
+const KIND_SACK_PERMITTED: u32 = 4;
+const KIND_SACK: u32 = 5;
+const KIND_TIMESTAMPS: u32 = 8;
+
+const SIZE_MSS: u32 = 4;
+const SIZE_WINDOW_SCALE: u32 = 3;
+const SIZE_SACK_PERMITTED: u32 = 2;
+const SIZE_SACK_BLOCK: u32 = 8;
+const SIZE_TIMESTAMPS: u32 = 10;
+const SACK_COUNT_MAX: u32 = 4;
+
+/** NOP NOP kind length, the layout of RFC 7323 appendix A. */
+const TIMESTAMPS_WORD: u32 = 0x0101080a;
+const TIMESTAMPS_EMITTED_SIZE: u32 = 12;
+
+/** Octets, or -1 if the option was absent. */
+export let optionMss: i32 = -1;
+/** Shift count, or -1 if the option was absent. */
+export let optionWindowScale: i32 = -1;
+export let optionSackPermitted: bool = false;
+/** Whether the two values are valid. */
+export let optionTimestamps: bool = false;
+export let optionTsValue: u32 = 0;
+export let optionTsEcho: u32 = 0;
+/** SACK blocks, 0 to 4. */
+export let optionSackCount: i32 = 0;
+let sackBlocks: usize = 0;
+
+/** Left edge of block `i`, which is below `optionSackCount`. */
+export function optionSackLeft(i: i32): u32 {
+  return load32(sackBlocks + ((<usize>i) << 3));
+}
+
+/** Right edge of block `i`: the first sequence number behind it. */
+export function optionSackRight(i: i32): u32 {
+  return load32(sackBlocks + ((<usize>i) << 3) + 4);
+}
+
+function reset(): void {
+  optionMss = -1;
+  optionWindowScale = -1;
+  optionSackPermitted = false;
+  optionTimestamps = false;
+  optionSackCount = 0;
+}
+
+function take(p: usize, kind: u32, size: u32): void {
+  if (kind == KIND_TIMESTAMPS && size == SIZE_TIMESTAMPS) {
+    optionTimestamps = true;
+    optionTsValue = load32(p + 2);
+    optionTsEcho = load32(p + 6);
+  } else if (kind == KIND_SACK) {
+    const blocks = (size - 2) / SIZE_SACK_BLOCK;
+    if (blocks == 0 || blocks > SACK_COUNT_MAX || size != 2 + blocks * SIZE_SACK_BLOCK) return;
+    optionSackCount = <i32>blocks;
+    sackBlocks = p + 2;
+  } else if (kind == KIND_MSS && size == SIZE_MSS) {
+    optionMss = <i32>load16(p + 2);
+  } else if (kind == KIND_WINDOW_SCALE && size == SIZE_WINDOW_SCALE) {
+    optionWindowScale = <i32>load8(p + 2);
+  } else if (kind == KIND_SACK_PERMITTED && size == SIZE_SACK_PERMITTED) {
+    optionSackPermitted = true;
+  }
+}
+
+/**
+ * Reads the `length` octets of options at `p`. False if an option has length 0 or 1 or reaches past
+ * the end; what stood before it is kept.
+ */
+export function tcpOptionsParse(p: usize, length: u32): bool {
+  reset();
+  // Nearly every segment of a connection in progress.
+  if (length == TIMESTAMPS_EMITTED_SIZE && load32(p) == TIMESTAMPS_WORD) {
+    optionTimestamps = true;
+    optionTsValue = load32(p + 4);
+    optionTsEcho = load32(p + 8);
+    return true;
+  }
+  const end = p + length;
+  while (p < end) {
+    const kind = load8(p);
+    if (kind == KIND_END) return true;
+    if (kind == KIND_NOP) {
+      p += 1;
+      continue;
+    }
+    if (end - p < 2) return false;
+    const size = load8(p + 1);
+    if (size < 2 || size > <u32>(end - p)) return false;
+    take(p, kind, size);
+    p += size;
+  }
+  return true;
+}
+
+/**
+ * Writes the options of a SYN or SYN-ACK and returns their length in octets, 4 to 20. A window
+ * scale of -1 leaves that option out; the timestamp values count only with `timestamps`.
+ */
+export function tcpOptionsEmitSyn(
+  p: usize,
+  mss: u32,
+  windowScale: i32,
+  sackPermitted: bool,
+  timestamps: bool,
+  tsValue: u32,
+  tsEcho: u32,
+): u32 {
+  const start = p;
+  store32(p, (KIND_MSS << 24) | (SIZE_MSS << 16) | mss);
+  p += 4;
+  if (timestamps) {
+    // SACK permitted is as long as the two NOPs it stands in for.
+    store16(p, sackPermitted ? (KIND_SACK_PERMITTED << 8) | SIZE_SACK_PERMITTED : 0x0101);
+    store16(p + 2, (KIND_TIMESTAMPS << 8) | SIZE_TIMESTAMPS);
+    store32(p + 4, tsValue);
+    store32(p + 8, tsEcho);
+    p += TIMESTAMPS_EMITTED_SIZE;
+  } else if (sackPermitted) {
+    store32(p, 0x01010000 | (KIND_SACK_PERMITTED << 8) | SIZE_SACK_PERMITTED);
+    p += 4;
+  }
+  if (windowScale >= 0) {
+    const option = (KIND_WINDOW_SCALE << 16) | (SIZE_WINDOW_SCALE << 8) | <u32>windowScale;
+    store32(p, (KIND_NOP << 24) | option);
+    p += 4;
+  }
+  return <u32>(p - start);
+}
+
+/** Writes NOP NOP timestamps and returns 12. */
+export function tcpOptionsEmitTimestamps(p: usize, tsValue: u32, tsEcho: u32): u32 {
+  store32(p, TIMESTAMPS_WORD);
+  store32(p + 4, tsValue);
+  store32(p + 8, tsEcho);
+  return TIMESTAMPS_EMITTED_SIZE;
+}
+
+/**
+ * Writes NOP NOP kind length of a SACK option of `count` blocks, 1 to 4 (3 beside timestamps), and
+ * returns the length in octets of the whole; the caller writes each block after it.
+ */
+export function tcpOptionsEmitSackHeader(p: usize, count: u32): u32 {
+  const blocks = count * SIZE_SACK_BLOCK;
+  store32(p, 0x01010000 | (KIND_SACK << 8) | (2 + blocks));
+  return 4 + blocks;
+}
+
+/** Writes block `index` of the option whose `tcpOptionsEmitSackHeader` was written at `p`. */
+export function tcpOptionsEmitSackBlock(p: usize, index: u32, left: u32, right: u32): void {
+  const block = p + 4 + index * SIZE_SACK_BLOCK;
+  store32(block, left);
+  store32(block + 4, right);
+}
