@@ -33,12 +33,13 @@ import { fragmentBatchReset, fragmentExpire, fragmentInit, fragmentInput, fragme
 import { icmpErrorInit, icmpErrorReply } from "./flow/icmp-error";
 import { neighborInit, neighborLearn } from "./flow/neighbor";
 import { pingEvent, pingFlush, pingInput, pingReceive, pingResult, pingTimeout } from "./flow/ping";
+import { scratchReset } from "./flow/datagram-receive";
 import {
   dirtyFirst, dirtyTake, flowAt, flowOf, flowsUsed, isNone, markDirty, markReady, readyFirst,
   readyTake, tableInit,
 } from "./flow/table";
 import {
-  scratchReset, udpEvent, udpFlush, udpInboundOpen, udpInput, udpReceive, udpResult, udpTimeout,
+  udpEvent, udpFlush, udpInboundOpen, udpInput, udpReceive, udpResult, udpTimeout,
 } from "./flow/udp";
 import { arpInput } from "./local/arp";
 import { dhcpInit, dhcpInput } from "./local/dhcpv4";

@@ -17,8 +17,8 @@
  * Source: recvmmsg(2), udp(7), ip(7), epoll(7).
  */
 import * as abi from "../abi";
-import { Msg, Op } from "../layout";
-import { SCRATCH } from "../memory";
+import { Iov, Msg, Op } from "../layout";
+import { SCRATCH, absolute } from "../memory";
 import {
   iovAlloc, iovSet, iovsFree, msgAlloc, msgName, msgSetIov, msgsFree, opAlloc, opsFree,
 } from "../ring";
@@ -27,14 +27,11 @@ import { load16, load32 } from "../wire/bytes";
 import {
   IP_TOS, IP_TTL, MSG_TRUNC, SOL_IP, SOL_UDP, UDP_GRO, controlFind, controlReceive,
 } from "./control";
-import {
-  F_RECEIVE_RETRIED, F_RECEIVING, SOCKET_OPEN, UdpFlow, has,
-} from "./datagram";
+import { F_RECEIVE_RETRIED, F_RECEIVING, SOCKET_OPEN, UdpFlow, has } from "./datagram";
 import { deliverHow, deliverPing, deliverUdp, framesFor } from "./datagram-deliver";
 import { ERROR_HEADROOM, ERROR_PAYLOAD_MAX, errorReport } from "./errors";
 import { neighborFind, neighborRequest } from "./neighbor";
 import { handleOf, markReady } from "./table";
-import { absolute } from "../memory";
 
 /** Frames that all receives of a turn together may lead to. */
 const FRAMES_MAX: u32 = abi.TX_CAPACITY_COUNT / 2;
@@ -57,7 +54,8 @@ export function scratchReset(): void {
 
 // @ts-ignore: decorator
 @inline function slotTake(): usize {
-  return SCRATCH + <usize>slotsUsed++ * <usize>abi.SCRATCH_SLOT_SIZE;
+  const slot = slotsUsed++;
+  return SCRATCH + <usize>slot * <usize>abi.SCRATCH_SLOT_SIZE;
 }
 
 /** Lets the message receive `size` octets at `p`, the sender's name and control messages. */
@@ -147,6 +145,18 @@ function take(flow: UdpFlow, msg: usize, p: usize, mac: u64, now: i64): u32 {
   return framesFor(segment, length);
 }
 
+/** Address of the message's only buffer. */
+function bufferOf(msg: usize): usize {
+  const iov = <usize>(changetype<Msg>(msg).iov - absolute(0));
+  return <usize>(changetype<Iov>(iov).base - absolute(0));
+}
+
+/** MAC address the flow's frames go to, or 0. */
+function macOf(flow: UdpFlow): u64 {
+  const mac = neighborFind(flow.guestAddress);
+  return mac == 0 ? flow.guestMac : mac;
+}
+
 /** Stays ready or not after a receive; `done` = the socket had no more. */
 function settle(flow: UdpFlow, bit: u32, done: bool): void {
   if (done) flow.events &= ~bit;
@@ -167,20 +177,19 @@ export function datagramReceived(op: Op, flow: UdpFlow, now: i64): void {
     return;
   }
   flow.flags &= ~F_RECEIVE_RETRIED;
-  let mac = neighborFind(flow.guestAddress);
-  if (mac == 0) mac = flow.guestMac;
+  const mac = macOf(flow);
   if (mac == 0 && result > 0) neighborRequest(flow.guestAddress, now);
   let most: u32 = 1;
   for (let i = 0; i < result; i++) {
     const msg = <usize>op.pointer + (<usize>i << 6);
-    const iov = <usize>(changetype<Msg>(msg).iov - absolute(0));
-    const p = <usize>(load<u64>(iov) - absolute(0));
-    most = max(most, take(flow, msg, p, mac, now));
+    most = max(most, take(flow, msg, bufferOf(msg), mac, now));
   }
   flow.receiveFrames = <u8>min<u32>(most, 64);
   const full = result == asked;
-  if (full) flow.receiveSlots = <u8>min(asked * 2, abi.SCRATCH_SLOT_COUNT / 2);
-  else if (result * 2 < asked) flow.receiveSlots = <u8>max(asked / 2, 1);
+  if (full) {
+    const more = max<i32>(asked * 2, flow.receiveSlots);
+    flow.receiveSlots = <u8>min(more, abi.SCRATCH_SLOT_COUNT / 2);
+  }  else if (result * 2 < asked) flow.receiveSlots = <u8>max(asked / 2, 1);
   settle(flow, abi.EVENT_READABLE, !full);
 }
 
@@ -192,10 +201,7 @@ export function datagramError(op: Op, flow: UdpFlow, now: i64): void {
     return;
   }
   const msg = <usize>op.pointer;
-  const iov = <usize>(changetype<Msg>(msg).iov - absolute(0));
-  const p = <usize>(load<u64>(iov) - absolute(0));
-  let mac = neighborFind(flow.guestAddress);
-  if (mac == 0) mac = flow.guestMac;
-  errorReport(flow, msg, p, min<u32>(op.result, ERROR_PAYLOAD_MAX), mac, now);
+  const length = min<u32>(op.result, ERROR_PAYLOAD_MAX);
+  errorReport(flow, msg, bufferOf(msg), length, macOf(flow), now);
   settle(flow, abi.EVENT_ERROR, false);
 }

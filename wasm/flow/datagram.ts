@@ -88,7 +88,7 @@ export class UdpFlow extends Flow {
   filter7: u64;
 }
 
-if (offsetof<UdpFlow>() > abi.FLOW_SIZE) ERROR("a datagram flow does not fit its record");
+if (offsetof<UdpFlow>() > <usize>abi.FLOW_SIZE) ERROR("a datagram flow does not fit its record");
 
 // @ts-ignore: decorator
 @inline export function has(flow: UdpFlow, bits: u32): bool {

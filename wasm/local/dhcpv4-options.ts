@@ -1,10 +1,10 @@
 /**
  * Writes the options of a DHCP reply, from the configuration and from the message being answered.
  *
- * Contract: `optionsBegin` says where they go; every `put…` adds an option once, and only if it fits
- * as a whole with the end option behind it. `cursor` is where the next one goes. What is sent back
- * is read from the options `wire/dhcpv4` parsed last. The configured list (CONFIG_DHCP_OPTIONS) is
- * the host's, but its lengths are checked all the same.
+ * Contract: `optionsBegin` says where they go; every `put…` adds an option once, and only if it
+ * fits as a whole with the end option behind it. `cursor` is where the next one goes. What is sent
+ * back is read from the options that `wire/dhcpv4` parsed last. The configured list
+ * (CONFIG_DHCP_OPTIONS) is the host's, but its lengths are checked all the same.
  *
  * Source: RFC 2131 §4.3.1, RFC 2132, RFC 3396 §5, RFC 4702 §4.
  */

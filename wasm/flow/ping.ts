@@ -1,0 +1,163 @@
+/**
+ * Ping: the guest's echo requests go out through unprivileged ping sockets of the host.
+ *
+ * Theory of operation
+ *   One socket per guest address and identifier, whatever the destination (RFC 5508 REQ-1); two
+ *   pingers have two sockets, so their replies cannot mix. The kernel gives requests an identifier
+ *   of its own choice, computes their checksum and hands back only what answers them; on the way
+ *   back the guest's identifier is restored (`datagram-deliver`, `errors` for what ICMP errors
+ *   quote). A reply is never made up here.
+ *
+ *   Where the host grants no ping socket (net.ipv4.ping_group_range) the flow remembers that until
+ *   it has been idle for its limit, and requests are dropped without asking again.
+ *
+ * Contract: `pingInput` gets echo requests for other addresses than the engine's own; it verifies
+ * the checksum, as the kernel would replace a wrong one by a right one. All functions take flows of
+ * KIND_PING only. Source: RFC 792, RFC 5508 §3, icmp(7).
+ */
+import * as abi from "../abi";
+import { Flow, Op } from "../layout";
+import { config } from "../memory";
+import { count, drop } from "../stats";
+import { timerSet } from "../timer";
+import {
+  ICMP_ECHO_REQUEST, ICMP_HEADER_SIZE, ICMP_TIME_EXCEEDED, ICMP_UNREACHABLE, Icmpv4View,
+  icmpv4ChecksumOk,
+} from "../wire/icmpv4";
+import { Ipv4View } from "../wire/ipv4";
+import {
+  SOCKET_FAILED, SOCKET_OPEN, UdpFlow, datagramStart, datagramTouch, filterAdd, idleLimit,
+} from "./datagram";
+import { datagramError, datagramEvent, datagramReceive, datagramReceived } from "./datagram-receive";
+import { datagramAppend, datagramDiscard, datagramFlush, datagramSent } from "./datagram-send";
+import { closeRoom, datagramEnd, makeRoom } from "./evict";
+import { icmpErrorReply } from "./icmp-error";
+import { natIsGuest, natToHost, natUnusable } from "./nat";
+import { flowAllocate, flowFind, flowsMax, flowsUsed, isNone, markDirty, slotOf } from "./table";
+
+const TTL_USUAL: u32 = 64;
+const HOST_UNREACHABLE: u32 = 1;
+const RETRY_LATER: i64 = 1_000_000;
+
+/** Why the request is malformed or has no business here; DROP_NONE = it has. */
+function judge(ip: usize, icmp: usize, length: u32): i32 {
+  if (length < ICMP_HEADER_SIZE) return abi.DROP_ICMP_TRUNCATED;
+  if (!icmpv4ChecksumOk(icmp, length)) return abi.DROP_ICMP_CHECKSUM;
+  const message = Icmpv4View.at(icmp);
+  if (message.type != ICMP_ECHO_REQUEST || message.code != 0) return abi.DROP_ICMP_TYPE;
+  const header = Ipv4View.at(ip);
+  if (!natIsGuest(header.source)) return abi.DROP_IP_SOURCE;
+  return natUnusable(header.destination) ? abi.DROP_IP_DESTINATION : abi.DROP_NONE;
+}
+
+/** The flow of this identifier, a new one if there is none; address 0 = the table is full. */
+function flowFor(guest: u32, identifier: u32): UdpFlow {
+  const ports = identifier << 16;
+  let flow = changetype<UdpFlow>(flowFind(abi.KIND_PING, guest, 0, ports));
+  if (!isNone(flow)) return flow;
+  if (flowsUsed >= flowsMax && !makeRoom()) return changetype<UdpFlow>(0);
+  flow = changetype<UdpFlow>(flowAllocate(abi.KIND_PING, guest, 0, ports));
+  datagramStart(flow);
+  return flow;
+}
+
+/** An echo request of `length` octets, ICMP header included, for somebody else than us. */
+export function pingInput(ip: usize, icmp: usize, length: u32, mac: u64, now: i64): void {
+  const verdict = judge(ip, icmp, length);
+  if (verdict != abi.DROP_NONE) {
+    drop(verdict);
+    return;
+  }
+  const header = Ipv4View.at(ip);
+  const available = <u32>(icmp + length - ip);
+  const gateway = config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET);
+  const ttl = header.ttl;
+  if (ttl <= 1) {
+    drop(abi.DROP_IP_TTL);
+    icmpErrorReply(ip, available, ICMP_TIME_EXCEEDED, 0, 0, gateway, mac, now);
+    return;
+  }
+  const address = natToHost(header.destination);
+  if (address == 0) {
+    drop(abi.DROP_LOOPBACK);
+    icmpErrorReply(ip, available, ICMP_UNREACHABLE, HOST_UNREACHABLE, 0, gateway, mac, now);
+    return;
+  }
+  const flow = flowFor(header.source, Icmpv4View.at(icmp).identifier);
+  if (isNone(flow)) {
+    drop(abi.DROP_PING_TABLE_FULL);
+    return;
+  }
+  if (flow.socket == SOCKET_FAILED) {
+    // Not touched: after its limit the flow ends and the host is asked once more.
+    drop(abi.DROP_PING_SEND);
+    return;
+  }
+  datagramTouch(flow, now);
+  flow.guestMac = mac;
+  flow.hostAddress = address;
+  filterAdd(flow, address);
+  const entry = datagramAppend(flow, icmp, length);
+  if (changetype<usize>(entry) == 0) {
+    drop(abi.DROP_OP_LIMIT);
+    return;
+  }
+  entry.address = address;
+  entry.port = 0;
+  entry.ttl = <u8>(ttl == TTL_USUAL ? 0 : ttl - 1);
+  entry.tos = <u8>header.tos;
+  entry.quote = <u32>ip;
+}
+
+/** Emits what the flow has to send; false = no room, it stays dirty. */
+export function pingFlush(flow: Flow): bool {
+  return datagramFlush(changetype<UdpFlow>(flow));
+}
+
+/** Emits a receive for a ready flow; false = no room, it stays ready. */
+export function pingReceive(flow: Flow): bool {
+  return datagramReceive(changetype<UdpFlow>(flow));
+}
+
+/** Result of OP_PING_OPEN: positive = the identifier the host uses. */
+function opened(op: Op, flow: UdpFlow): void {
+  if (op.result < 0) {
+    flow.socket = SOCKET_FAILED;
+    datagramDiscard(flow);
+    return;
+  }
+  flow.socket = SOCKET_OPEN;
+  flow.hostPort = op.result > 0 ? <u16>op.result : <u16>op.a;
+  if (flow.batchHead >= 0) markDirty(flow);
+}
+
+/** Result of an operation of this flow. */
+export function pingResult(op: Op, flow: Flow, now: i64): void {
+  const datagram = changetype<UdpFlow>(flow);
+  const kind = op.kind;
+  if (kind == abi.OP_UDP_SEND) datagramSent(op, datagram, now);
+  else if (kind == abi.OP_UDP_RECV) datagramReceived(op, datagram, now);
+  else if (kind == abi.OP_RECV_ERROR) datagramError(op, datagram, now);
+  else if (kind == abi.OP_PING_OPEN) opened(op, datagram);
+}
+
+/** The host socket has said something (EVENT_*). */
+export function pingEvent(flow: Flow, events: i32, _now: i64): void {
+  datagramEvent(changetype<UdpFlow>(flow), events);
+}
+
+/** The flow's deadline has come: it ends if it was idle for its limit. */
+export function pingTimeout(flow: Flow, now: i64): void {
+  const due = flow.lastActive + idleLimit(flow.kind);
+  if (now < due || closeRoom() == 0) {
+    timerSet(flow, slotOf(flow), max(due, now + RETRY_LATER));
+    return;
+  }
+  datagramEnd(changetype<UdpFlow>(flow));
+}
+
+/** Ends a flow to make room. */
+export function pingEvict(flow: Flow): void {
+  count(abi.STAT_UDP_EVICTED);
+  datagramEnd(changetype<UdpFlow>(flow));
+}

@@ -1,0 +1,363 @@
+/**
+ * UDP between guest and host: what the guest sends is judged here and mapped to a host socket.
+ *
+ * Theory of operation
+ *   Mapping is endpoint-independent (RFC 4787 REQ-1): one socket per guest address and port, bound
+ *   to the guest's own port number where it is 1024 or more and free (REQ-3, no overloading). The
+ *   same socket serves every destination; nothing depends on load or history (REQ-11), and payload is
+ *   never looked into (REQ-10) but for DNS identifiers. Hairpinning (REQ-9) is the host kernel's: a
+ *   datagram to one of its own addresses comes back on the socket that owns the port.
+ *
+ *   Datagrams for the DNS address, port 53 or 853, go to a resolver by flows of their own (`dns`),
+ *   which may take a quarter of the table. Published ports (`udpInboundOpen`) use a socket that the
+ *   host has bound already.
+ *
+ *   The gateway stands for the host's loopback where that is allowed. Where it is not, the guest can
+ *   still answer a process on the host that has spoken to it (`hidden`); anything else is refused
+ *   with port unreachable.
+ *
+ *   TTL and TOS are carried: a TTL of 1 ends here with time exceeded, others leave one lower, except
+ *   that the usual 64 leaves as the host's default and needs no control message.
+ *
+ * Contract: `udpInput` gets a packet whose IP header is sound; the DHCP server has had its look.
+ * All functions take the flow of their own kinds only (KIND_UDP, KIND_DNS).
+ * Source: RFC 768, RFC 1122 §4.1, RFC 4787, RFC 5452, RFC 5625.
+ */
+import * as abi from "../abi";
+import { Flow, Op } from "../layout";
+import { config } from "../memory";
+import { Entry, entryAt } from "../ring";
+import { count, drop } from "../stats";
+import { timerSet } from "../timer";
+import { ICMP_TIME_EXCEEDED, ICMP_UNREACHABLE } from "../wire/icmpv4";
+import { Ipv4View, WIRE_OK } from "../wire/ipv4";
+import { UDP_HEADER_SIZE, UDP_TRUNCATED, UdpView, udpCheck, udpChecksumOk } from "../wire/udp";
+import {
+  F_ANSWERED, F_HIDDEN, F_STATIC, SOCKET_NONE, SOCKET_OPEN, UdpFlow, datagramStart, datagramTouch,
+  filterAdd, has, idleLimit,
+} from "./datagram";
+import { datagramError, datagramEvent, datagramReceive, datagramReceived } from "./datagram-receive";
+import { datagramAppend, datagramDiscard, datagramFlush, datagramSent } from "./datagram-send";
+import {
+  DNS_PORT, dnsAsked, dnsCanMove, dnsChoose, dnsFailed, dnsFirst, dnsIsRepeat, dnsServfail,
+  dnsTries, dnsWanted,
+} from "./dns";
+import { isOwnAddress } from "./emit";
+import { closeRoom, datagramEnd, makeRoom } from "./evict";
+import { hiddenFind } from "./hidden";
+import { icmpErrorReply } from "./icmp-error";
+import { natIsGuest, natToHost, natUnusable } from "./nat";
+import {
+  LIST_DNS, flowAllocate, flowFind, flowsMax, flowsUsed, handleOf, isNone, listOldest, listSize,
+  markDirty, slotOf,
+} from "./table";
+
+const PORT_UNREACHABLE: u32 = 3;
+const TTL_USUAL: u32 = 64;
+/** Datagrams and octets one entry of a run may hold: what one UDP_SEGMENT message can carry. */
+const RUN_COUNT_MAX: u32 = 64;
+const RUN_SIZE_MAX: u32 = 65507;
+const RETRY_LATER: i64 = 1_000_000;
+
+// The datagram under way.
+let packet: usize = 0;
+let payload: usize = 0;
+let payloadLength: u32 = 0;
+let segment: u32 = 0;
+let guestMac: u64 = 0;
+
+/** Sends an ICMP error about the datagram under way. */
+function reply(type: u32, code: u32, now: i64): void {
+  const available = <u32>(payload + payloadLength - packet);
+  const gateway = config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET);
+  const to = Ipv4View.at(packet).destination;
+  // Unreachable ports are the business of the address they belong to, the rest is the router's.
+  const source = code == PORT_UNREACHABLE && isOwnAddress(to) ? to : gateway;
+  icmpErrorReply(packet, available, type, code, 0, source, guestMac, now);
+}
+
+/** Why the datagram is malformed or has no business here; DROP_NONE = it has. */
+function judge(ip: usize, udp: usize, length: u32, trusted: bool): i32 {
+  const verdict = udpCheck(udp, length);
+  if (verdict == UDP_TRUNCATED) return abi.DROP_UDP_TRUNCATED;
+  if (verdict != WIRE_OK) return abi.DROP_UDP_LENGTH;
+  const header = Ipv4View.at(ip);
+  const view = UdpView.at(udp);
+  if (!natIsGuest(header.source)) return abi.DROP_IP_SOURCE;
+  if (!trusted && !udpChecksumOk(udp, view.length, header.source, header.destination)) {
+    return abi.DROP_UDP_CHECKSUM;
+  }
+  if (view.sourcePort == 0 || view.destinationPort == 0) return abi.DROP_UDP_PORT;
+  return natUnusable(header.destination) ? abi.DROP_IP_DESTINATION : abi.DROP_NONE;
+}
+
+/** A new flow, an old one evicted if need be; none if the table stays full. */
+function open(kind: u32, guest: u32, peer: u32, ports: u32): UdpFlow {
+  if (flowsUsed >= flowsMax && !makeRoom()) return changetype<UdpFlow>(0);
+  const flow = changetype<UdpFlow>(flowAllocate(kind, guest, peer, ports));
+  datagramStart(flow);
+  count(abi.STAT_UDP_OPENED);
+  return flow;
+}
+
+/** Fills in what all entries share. */
+function complete(entry: Entry, address: u32, port: u32, ttl: u32, tos: u32): void {
+  entry.address = address;
+  entry.port = <u16>port;
+  entry.ttl = <u8>ttl;
+  entry.tos = <u8>tos;
+  entry.quote = <u32>packet;
+}
+
+/** Queues the datagram under way, a run as entries that one message can carry each. */
+function queue(flow: UdpFlow, address: u32, port: u32, ttl: u32): void {
+  const tos = Ipv4View.at(packet).tos;
+  const run = segment != 0 && segment < payloadLength;
+  const step = run ? segment * min(RUN_COUNT_MAX, RUN_SIZE_MAX / segment) : payloadLength;
+  let offset: u32 = 0;
+  do {
+    const size = min(step, payloadLength - offset);
+    const entry = datagramAppend(flow, payload + offset, size);
+    if (changetype<usize>(entry) == 0) {
+      drop(abi.DROP_OP_LIMIT);
+      return;
+    }
+    complete(entry, address, port, ttl, tos);
+    if (run) entry.segment = <u16>segment;
+    offset += size;
+  } while (offset < payloadLength);
+}
+
+// ---------------------------------------------------------------- DNS
+
+/** Answers SERVFAIL to a query that no resolver can be asked. */
+function refuseQuery(p: usize, length: u32, guest: u32, guestPort: u32, port: u32): bool {
+  if (port != DNS_PORT || !dnsServfail(p, length, guest, guestPort, guestMac, 0)) return false;
+  count(abi.STAT_CONSUMED_LOCAL);
+  return true;
+}
+
+/** A new DNS flow, or none (counted, answered). `resolver` = which to start with. */
+function dnsOpen(guest: u32, ports: u32, resolver: u8, skip: u32, now: i64): UdpFlow {
+  if (listSize(LIST_DNS) >= flowsMax >> 2 && closeRoom() > 0) {
+    count(abi.STAT_UDP_EVICTED);
+    datagramEnd(changetype<UdpFlow>(listOldest(LIST_DNS)));
+  }
+  const flow = open(abi.KIND_DNS, guest, config(abi.CONFIG_DNS_ADDRESS_OFFSET), ports);
+  if (isNone(flow)) {
+    drop(abi.DROP_UDP_TABLE_FULL);
+    return flow;
+  }
+  flow.resolver = resolver;
+  if (dnsChoose(flow, skip)) return flow;
+  datagramEnd(flow);
+  if (!refuseQuery(payload, payloadLength, guest, ports >>> 16, ports & 0xffff)) {
+    drop(abi.DROP_NO_RESOLVER);
+    reply(ICMP_UNREACHABLE, PORT_UNREACHABLE, now);
+  }
+  return changetype<UdpFlow>(0);
+}
+
+/** A datagram for the DNS address. */
+function dnsInput(guest: u32, ports: u32, now: i64): void {
+  const address = config(abi.CONFIG_DNS_ADDRESS_OFFSET);
+  let flow = changetype<UdpFlow>(flowFind(abi.KIND_DNS, guest, address, ports));
+  if (isNone(flow)) flow = dnsOpen(guest, ports, dnsFirst(), 0, now);
+  else if (
+    flow.socket == SOCKET_OPEN && flow.batchHead < 0 && dnsCanMove() && closeRoom() > 0 &&
+    dnsIsRepeat(flow, payload, payloadLength)
+  ) {
+    const resolver = flow.resolver;
+    dnsFailed(flow);
+    datagramEnd(flow);
+    flow = dnsOpen(guest, ports, resolver, 1, now);
+  }
+  if (isNone(flow)) return;
+  flow.guestMac = guestMac;
+  dnsAsked(flow, payload, payloadLength);
+  datagramTouch(flow, now);
+  queue(flow, flow.hostAddress, flow.hostPort, 0);
+}
+
+/** No socket towards the flow's resolver: the next one, or SERVFAIL when all have been tried. */
+function dnsOpenFailed(flow: UdpFlow): void {
+  dnsFailed(flow);
+  flow.openFailures++;
+  if (flow.openFailures < dnsTries() && dnsChoose(flow, 1)) {
+    flow.socket = SOCKET_NONE;
+    markDirty(flow);
+    return;
+  }
+  guestMac = flow.guestMac;
+  let index = flow.batchHead;
+  while (index >= 0) {
+    const entry = entryAt(index);
+    const told = refuseQuery(
+      entry.pointer, entry.length, flow.guestAddress, flow.guestPort, flow.peerPort,
+    );
+    if (!told) drop(abi.DROP_NO_RESOLVER);
+    index = entry.next;
+  }
+  flow.batchCount = 0;
+  flow.socket = SOCKET_NONE;
+  datagramEnd(flow);
+}
+
+// ---------------------------------------------------------------- input
+
+/** Host address of the guest's destination for this flow (which may be none yet); 0 = refused. */
+function target(flow: UdpFlow, address: u32, port: u32): u32 {
+  if (
+    !isNone(flow) && has(flow, F_HIDDEN) && address == config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET)
+  ) {
+    const hidden = hiddenFind(handleOf(flow), port);
+    if (hidden != 0) return hidden;
+  }
+  return natToHost(address);
+}
+
+/**
+ * A UDP datagram from the guest. `length` = octets of the IP payload; `checksumTrusted` = the link
+ * vouches for the checksum; `gsoSize` = size of the datagrams the payload is a run of, 0 = it is one.
+ */
+export function udpInput(
+  ip: usize, udp: usize, length: u32, mac: u64, checksumTrusted: bool, gsoSize: u32, now: i64,
+): void {
+  const verdict = judge(ip, udp, length, checksumTrusted);
+  if (verdict != abi.DROP_NONE) {
+    drop(verdict);
+    return;
+  }
+  const header = Ipv4View.at(ip);
+  const view = UdpView.at(udp);
+  const guest = header.source;
+  const peer = header.destination;
+  const port = view.destinationPort;
+  packet = ip;
+  payload = udp + UDP_HEADER_SIZE;
+  payloadLength = view.length - UDP_HEADER_SIZE;
+  segment = gsoSize <= 0xffff ? gsoSize : 0;
+  guestMac = mac;
+  if (dnsWanted(peer, port)) {
+    dnsInput(guest, (view.sourcePort << 16) | port, now);
+    return;
+  }
+  let ttl: u32 = 0;
+  if (!isOwnAddress(peer)) {
+    ttl = header.ttl;
+    if (ttl <= 1) {
+      drop(abi.DROP_IP_TTL);
+      reply(ICMP_TIME_EXCEEDED, 0, now);
+      return;
+    }
+    ttl = ttl == TTL_USUAL ? 0 : ttl - 1;
+  }
+  let flow = changetype<UdpFlow>(flowFind(abi.KIND_UDP, guest, 0, view.sourcePort << 16));
+  const address = target(flow, peer, port);
+  if (address == 0) {
+    drop(abi.DROP_LOOPBACK);
+    reply(ICMP_UNREACHABLE, PORT_UNREACHABLE, now);
+    return;
+  }
+  if (isNone(flow)) {
+    flow = open(abi.KIND_UDP, guest, 0, view.sourcePort << 16);
+    if (isNone(flow)) {
+      drop(abi.DROP_UDP_TABLE_FULL);
+      return;
+    }
+  }
+  flow.guestMac = mac;
+  flow.hostAddress = address;
+  filterAdd(flow, address);
+  datagramTouch(flow, now);
+  queue(flow, address, port, ttl);
+}
+
+/**
+ * A published port: the flow of the guest's `guestPort`, for a socket the host has bound to
+ * `hostPort`. Returns its handle; 0 = the table is full or the port is published already.
+ */
+export function udpInboundOpen(guestPort: u32, hostPort: u32, now: i64): u32 {
+  const guest = config(abi.CONFIG_GUEST_ADDRESS_OFFSET);
+  if (guestPort == 0 || guestPort > 0xffff || guest == 0) return 0;
+  const old = changetype<UdpFlow>(flowFind(abi.KIND_UDP, guest, 0, guestPort << 16));
+  if (!isNone(old)) {
+    if (has(old, F_STATIC) || closeRoom() == 0) return 0;
+    datagramEnd(old);
+  }
+  const flow = open(abi.KIND_UDP, guest, 0, guestPort << 16);
+  if (isNone(flow)) return 0;
+  flow.flags = F_STATIC;
+  flow.socket = SOCKET_OPEN;
+  flow.hostPort = <u16>hostPort;
+  flow.lastActive = now;
+  return handleOf(flow);
+}
+
+// ---------------------------------------------------------------- operations and time
+
+/** Emits what the flow has to send; false = no room, it stays dirty. */
+export function udpFlush(flow: Flow): bool {
+  return datagramFlush(changetype<UdpFlow>(flow));
+}
+
+/** Emits a receive for a ready flow; false = no room, it stays ready. */
+export function udpReceive(flow: Flow): bool {
+  return datagramReceive(changetype<UdpFlow>(flow));
+}
+
+/** Result of OP_UDP_OPEN: positive = the port the socket got. */
+function opened(op: Op, flow: UdpFlow): void {
+  if (op.result >= 0) {
+    flow.socket = SOCKET_OPEN;
+    flow.openFailures = 0;
+    if (flow.kind == <u8>abi.KIND_UDP) {
+      flow.hostPort = op.result > 0 ? <u16>op.result : <u16>op.a;
+    }
+    if (flow.batchHead >= 0) markDirty(flow);
+    return;
+  }
+  flow.socket = SOCKET_NONE;
+  if (flow.kind == <u8>abi.KIND_DNS) {
+    dnsOpenFailed(flow);
+    return;
+  }
+  datagramDiscard(flow);
+  datagramEnd(flow);
+}
+
+/** Result of an operation of this flow. */
+export function udpResult(op: Op, flow: Flow, now: i64): void {
+  const datagram = changetype<UdpFlow>(flow);
+  const kind = op.kind;
+  if (kind == abi.OP_UDP_SEND) datagramSent(op, datagram, now);
+  else if (kind == abi.OP_UDP_RECV) datagramReceived(op, datagram, now);
+  else if (kind == abi.OP_RECV_ERROR) datagramError(op, datagram, now);
+  else if (kind == abi.OP_UDP_OPEN) opened(op, datagram);
+}
+
+/** The host socket has said something (EVENT_*). */
+export function udpEvent(flow: Flow, events: i32, _now: i64): void {
+  datagramEvent(changetype<UdpFlow>(flow), events);
+}
+
+/** The flow's deadline has come: it ends if it was idle for its limit. */
+export function udpTimeout(flow: Flow, now: i64): void {
+  const datagram = changetype<UdpFlow>(flow);
+  if (has(datagram, F_STATIC)) return;
+  const due = flow.lastActive + idleLimit(flow.kind);
+  if (now < due || closeRoom() == 0) {
+    timerSet(flow, slotOf(flow), max(due, now + RETRY_LATER));
+    return;
+  }
+  const dns = flow.kind == <u8>abi.KIND_DNS;
+  if (dns && !has(datagram, F_ANSWERED) && flow.bytesToHost > 0) dnsFailed(datagram);
+  datagramEnd(datagram);
+}
+
+/** Ends a flow to make room. */
+export function udpEvict(flow: Flow): void {
+  if (has(changetype<UdpFlow>(flow), F_STATIC)) return;
+  count(abi.STAT_UDP_EVICTED);
+  datagramEnd(changetype<UdpFlow>(flow));
+}
