@@ -41,6 +41,8 @@ export interface EngineModule {
   readonly regions: readonly EngineRegion[];
 }
 
+type EngineExports = WebAssembly.Instance["exports"];
+
 /** Exported functions and how many arguments each takes. */
 const ARITIES: Readonly<Record<keyof EngineFunctions, number>> = {
   control: 0,
@@ -127,7 +129,7 @@ function reason(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause);
 }
 
-function checkFunctions(exports: WebAssembly.Exports): EngineFunctions {
+function checkFunctions(exports: EngineExports): EngineFunctions {
   for (const [name, arity] of Object.entries(ARITIES)) {
     const value = exports[name];
     if (typeof value !== "function") {
@@ -144,7 +146,7 @@ function checkFunctions(exports: WebAssembly.Exports): EngineFunctions {
   return exports as unknown as EngineFunctions;
 }
 
-function checkMemory(exports: WebAssembly.Exports): WebAssembly.Memory {
+function checkMemory(exports: EngineExports): WebAssembly.Memory {
   const { memory } = exports;
   if (!(memory instanceof WebAssembly.Memory)) {
     throw new EngineError("EXPORTS", 'cannot find the engine\'s memory "memory"');

@@ -100,7 +100,7 @@ export class HostSockets implements Upstream {
       case abi.OP_TCP_SHUTDOWN:
         return halfClose(sys, fd);
       case abi.OP_TCP_ERROR:
-        return -takeError(sys, fd);
+        return takeError(sys, fd);
       case abi.OP_TCP_KEEPALIVE:
         return setKeepalive(sys, fd, memory[at + A] ?? 0);
       case abi.OP_CLOSE:
