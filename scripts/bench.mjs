@@ -1,16 +1,10 @@
-/**
- * `npm run bench`: installs and builds what is missing, then runs bench/main.ts under Bun.
- */
-
-import { spawnSync } from "node:child_process";
+/** `npm run bench`: installs and builds what is missing, then runs bench/main.ts under Bun. */
 import process from "node:process";
-import { fileURLToPath } from "node:url";
 import { bootstrap } from "./bootstrap.mjs";
+import { inRoot, main, run, tool } from "./shell.mjs";
 
-await bootstrap({ build: true, system: true });
-const root = fileURLToPath(new URL("..", import.meta.url));
-const result = spawnSync("node_modules/.bin/bun", ["bench/main.ts", ...process.argv.slice(2)], {
-  cwd: root,
-  stdio: "inherit",
+main(async () => {
+  await bootstrap({ build: true, system: true });
+  const { code } = await run(tool("bun"), [inRoot("bench/main.ts"), ...process.argv.slice(2)]);
+  return code;
 });
-process.exit(result.status ?? 1);

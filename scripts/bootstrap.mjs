@@ -18,7 +18,9 @@ const INSTALLERS = {
 };
 
 function lockHash() {
-  return createHash("sha256").update(fs.readFileSync(inRoot("package-lock.json"))).digest("hex");
+  return createHash("sha256")
+    .update(fs.readFileSync(inRoot("package-lock.json")))
+    .digest("hex");
 }
 
 function installed() {

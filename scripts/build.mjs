@@ -4,7 +4,7 @@
  *     node scripts/build.mjs [--tests] [--force]
  *
  *     dist/engine.wasm, dist/engine-scalar.wasm   wasm/index.ts
- *     dist/slirp-binding                          src/main.ts, the worker and both engines in one file
+ *     dist/slirp-binding                          src/main.ts, worker and engines in one file
  *     build/test/NAME.wasm, NAME-scalar.wasm      test/wasm/exports/NAME.ts, with --tests
  *
  * An output is stale when an input is younger. Outputs appear by rename, so nobody reads half of
@@ -26,7 +26,9 @@ export function filesBelow(folder, ending) {
   const absolute = inRoot(folder);
   if (!fs.existsSync(absolute)) return [];
   const names = fs.readdirSync(absolute, { recursive: true });
-  const files = names.filter((name) => name.endsWith(ending)).map((name) => path.join(folder, name));
+  const files = names
+    .filter((name) => name.endsWith(ending))
+    .map((name) => path.join(folder, name));
   return files.filter((file) => !file.includes("node_modules")).sort();
 }
 
@@ -126,6 +128,9 @@ if (isMain(import.meta.filename)) {
     // Imported here because bootstrap imports this module.
     const { bootstrap } = await import("./bootstrap.mjs");
     await bootstrap({ build: false });
-    await build({ tests: process.argv.includes("--tests"), force: process.argv.includes("--force") });
+    await build({
+      tests: process.argv.includes("--tests"),
+      force: process.argv.includes("--force"),
+    });
   });
 }

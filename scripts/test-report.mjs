@@ -16,7 +16,9 @@ function unescapeXml(text) {
 /** Every `<testcase>` as `{ name, state, message }`, state passed, failed or skipped. */
 function parseCases(xml) {
   const cases = [];
-  for (const match of xml.matchAll(/<testcase\b((?:"[^"]*"|[^">])*?)(?:\/>|>([\s\S]*?)<\/testcase>)/g)) {
+  for (const match of xml.matchAll(
+    /<testcase\b((?:"[^"]*"|[^">])*?)(?:\/>|>([\s\S]*?)<\/testcase>)/g,
+  )) {
     const [, attributes = "", body = ""] = match;
     const name = unescapeXml(/\bname="([^"]*)"/.exec(attributes)?.[1] ?? "");
     const skipped = /<skipped\b(?:[^>]*\bmessage="([^"]*)")?/.exec(body);

@@ -28,10 +28,11 @@ import {
 } from "./ring";
 import { count, countMany, drop } from "./stats";
 import { timerInit, timerNext, timerPop } from "./timer";
+import { emitInit } from "./flow/emit";
 import { closeFlush, evictInit } from "./flow/evict";
 import { fragmentBatchReset, fragmentExpire, fragmentInit, fragmentInput, fragmentNext } from "./flow/fragments";
 import { icmpErrorInit, icmpErrorReply } from "./flow/icmp-error";
-import { neighborInit, neighborLearn } from "./flow/neighbor";
+import { neighborExpire, neighborInit, neighborLearn } from "./flow/neighbor";
 import { pingEvent, pingFlush, pingInput, pingReceive, pingResult, pingTimeout } from "./flow/ping";
 import { scratchReset } from "./flow/datagram-receive";
 import {
@@ -85,6 +86,7 @@ export function init(): i32 {
   if (config(abi.CONFIG_RESOLVERS_COUNT_OFFSET) > <u32>abi.RESOLVER_COUNT) return -1;
   memoryInit();
   prngInit();
+  emitInit();
   ringInit();
   timerInit();
   tableInit();
@@ -324,6 +326,7 @@ function timers(now: i64): void {
     else udpTimeout(flow, now);
   }
   fragmentExpire(now);
+  neighborExpire(now);
 }
 
 function flushOne(flow: Flow, now: i64): bool {

@@ -276,6 +276,8 @@ export class FakeHost {
       case abi.OP_TCP_KEEPALIVE:
         socket.keepalive = a;
         return 0;
+      case abi.OP_TCP_ERROR:
+        return -this.#takeErrno(socket);
       default:
         throw new Error(`wanted an operation of the ABI, not "${kind}"`);
     }

@@ -400,7 +400,8 @@ export function reassemble(parts: readonly FragmentFrame[]): Frame {
     check(part.moreFragments === i + 1 < sorted.length, "more until the last", i);
     body.push(...part.payload);
   });
-  return decodeTransport(first, Uint8Array.from(body));
+  const { kind: _kind, fragmentOffset: _offset, moreFragments: _more, ...common } = first;
+  return decodeTransport(common, Uint8Array.from(body));
 }
 
 // ---------------------------------------------------------------- DHCP

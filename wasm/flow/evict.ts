@@ -15,6 +15,8 @@ import { count, dropMany } from "../stats";
 import { SOCKET_OPEN, SOCKET_OPENING, UdpFlow, sendDropReason } from "./datagram";
 import { flowRelease, flowVictim, handleOf, isNone } from "./table";
 
+/** Bit of a TCP flow's flags: the host has a socket (F_SOCKET of `tcp/conn`). */
+const TCP_SOCKET: u32 = 1;
 const QUEUE_COUNT: u32 = 65536;
 const HANDLES: usize = memory.data(262144, 16);
 const ABORTS: usize = memory.data(65536, 16);
@@ -81,9 +83,9 @@ export function makeRoom(): bool {
     datagramEnd(changetype<UdpFlow>(victim));
     return true;
   }
-  // TIME-WAIT owns no socket; neither state holds payload.
+  // Neither TIME-WAIT nor a half-open connection holds payload.
   if (victim.state == <u8>abi.STATE_TIME_WAIT) count(abi.STAT_TIME_WAIT_EVICTED);
-  else closeLater(handleOf(victim), true);
+  if ((victim.flags & TCP_SOCKET) != 0) closeLater(handleOf(victim), true);
   count(abi.STAT_TCP_CLOSED);
   flowRelease(victim);
   return true;

@@ -234,6 +234,8 @@ function isDuplicate(context: Context, from: u32, to: u32, end: u32, isLast: boo
   const received = receivedOf(context);
   const starts = received + BITMAP_SIZE;
   if (isLast != (context.total == end)) return false;
+  // The last unit of a datagram may be a part of one, which no other fragment can end in.
+  if (context.total != 0 && end > context.total) return false;
   if (bitsCount(received, from, to) != to - from) return false;
   if (!bitGet(starts, from) || bitsCount(starts, from, to) != 1) return false;
   return end == context.end || !bitGet(received, to) || bitGet(starts, to);

@@ -9,7 +9,8 @@
  * DROP_REPLY_FLOOD.
  *
  * An error quotes the IP header and as much behind it as 576 octets in all allow (RFC 1812
- * §4.3.2.3). It is an atomic packet (DF, RFC 6864 §4) with TOS 0xc0 (§4.3.2.5, precedence 6).
+ * §4.3.2.3), but at least 8 octets: about a packet with less behind its header none is sent. It is
+ * an atomic packet (DF, RFC 6864 §4) with TOS 0xc0 (RFC 1812 §4.3.2.5, precedence 6).
  *
  * Every octet of the frame is written; none is left of what the slot held before.
  */
@@ -28,6 +29,8 @@ import { frameCommit, gatewayMac, isOwnAddress, networkBroadcast, networkMask } 
 
 /** 576 octets less the headers of the error itself. */
 const QUOTE_SIZE_MAX: u32 = 548;
+/** What has to stand behind the quoted IP header (RFC 792): nobody could tell the flow by less. */
+const QUOTE_L4_SIZE_MIN: u32 = 8;
 const TTL: u32 = 64;
 const TOS_INTERNETWORK_CONTROL: u32 = 0xc0;
 /** Types that are questions or answers, one bit each: 0, 8 to 10, 13 to 18. */
@@ -72,8 +75,8 @@ function isEligible(
   if (addressIsUnusableSource(source) || isNetworkWide(source)) return false;
   if (isOwnAddress(source)) return false;
   if (addressIsUnusableDestination(destination) || isNetworkWide(destination)) return false;
+  if (l4Length < QUOTE_L4_SIZE_MIN) return false;
   if (protocol != PROTOCOL_ICMP) return true;
-  if (l4Length == 0) return false;
   const type = load8(l4Header);
   return type < 32 && ((QUERY_TYPES >>> type) & 1) != 0;
 }

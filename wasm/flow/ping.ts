@@ -28,7 +28,9 @@ import { Ipv4View } from "../wire/ipv4";
 import {
   SOCKET_FAILED, SOCKET_OPEN, UdpFlow, datagramStart, datagramTouch, filterAdd, idleLimit,
 } from "./datagram";
-import { datagramError, datagramEvent, datagramReceive, datagramReceived } from "./datagram-receive";
+import {
+  datagramError, datagramEvent, datagramReceive, datagramReceived,
+} from "./datagram-receive";
 import { datagramAppend, datagramDiscard, datagramFlush, datagramSent } from "./datagram-send";
 import { closeRoom, datagramEnd, makeRoom } from "./evict";
 import { icmpErrorReply } from "./icmp-error";

@@ -36,15 +36,17 @@ import {
   F_ANSWERED, F_HIDDEN, F_STATIC, SOCKET_NONE, SOCKET_OPEN, UdpFlow, datagramStart, datagramTouch,
   filterAdd, has, idleLimit,
 } from "./datagram";
-import { datagramError, datagramEvent, datagramReceive, datagramReceived } from "./datagram-receive";
+import {
+  datagramError, datagramEvent, datagramReceive, datagramReceived, scratchReset,
+} from "./datagram-receive";
 import { datagramAppend, datagramDiscard, datagramFlush, datagramSent } from "./datagram-send";
 import {
-  DNS_PORT, dnsAsked, dnsCanMove, dnsChoose, dnsFailed, dnsFirst, dnsIsRepeat, dnsServfail,
-  dnsTries, dnsWanted,
+  DNS_PORT, dnsAsked, dnsCanMove, dnsChoose, dnsFailed, dnsFirst, dnsInit, dnsIsRepeat,
+  dnsServfail, dnsTries, dnsWanted,
 } from "./dns";
 import { isOwnAddress } from "./emit";
 import { closeRoom, datagramEnd, makeRoom } from "./evict";
-import { hiddenFind } from "./hidden";
+import { hiddenFind, hiddenInit } from "./hidden";
 import { icmpErrorReply } from "./icmp-error";
 import { natIsGuest, natToHost, natUnusable } from "./nat";
 import {
@@ -65,6 +67,13 @@ let payload: usize = 0;
 let payloadLength: u32 = 0;
 let segment: u32 = 0;
 let guestMac: u64 = 0;
+
+/** Forgets what is remembered beside the flow table: hidden peers, resolvers, scratch slots. */
+export function udpInit(): void {
+  hiddenInit();
+  dnsInit();
+  scratchReset();
+}
 
 /** Sends an ICMP error about the datagram under way. */
 function reply(type: u32, code: u32, now: i64): void {

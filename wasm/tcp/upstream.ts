@@ -40,6 +40,7 @@ const EINTR: i32 = -4;
 const IOVS_PER_SEND: i32 = 128;
 const RECEIVE_PIECES: i32 = 6;
 const RECEIVE_MAX: u32 = 65536;
+const FRAMES_PER_RECEIVE: u32 = 256;
 
 // ---------------------------------------------------------------- guest -> host
 
@@ -178,10 +179,12 @@ export function tcpReceive(flow: Tcp, now: i64): bool {
     }
     return true; // an acknowledgment or a window update makes it ready again
   }
-  const frames = <i32>(RECEIVE_MAX / frameMax(flow)) + 1;
-  if (txFree() < frames + 8 || opsFree() < 2 || msgsFree() < 1 || iovsFree() < 8) return false;
-  let want = min(usable, RECEIVE_MAX);
   const frame = frameMax(flow);
+  // What comes has to fit the link: a tiny segment size makes for small receives.
+  const most = min(RECEIVE_MAX, FRAMES_PER_RECEIVE * frame);
+  const frames = <i32>(most / frame) + 1;
+  if (txFree() < frames + 8 || opsFree() < 2 || msgsFree() < 1 || iovsFree() < 8) return false;
+  let want = min(usable, most);
   if (want > frame) want -= want % frame;
   else if (want > flow.mss) want -= want % flow.mss;
   return receiveInto(flow, want);

@@ -19,7 +19,10 @@ const TYPES = { A: 1, TXT: 16 };
 function query() {
   const labels = name.split(".").map((label) => [label.length, ...Buffer.from(label)]);
   const question = [...labels.flat(), 0, 0, TYPES[type], 0, 1];
-  const edns = ednsBytes === undefined ? [] : [0, 0, 41, Number(ednsBytes) >> 8, Number(ednsBytes) & 255, 0, 0, 0, 0, 0, 0];
+  const edns =
+    ednsBytes === undefined
+      ? []
+      : [0, 0, 41, Number(ednsBytes) >> 8, Number(ednsBytes) & 255, 0, 0, 0, 0, 0, 0];
   const head = [ID >> 8, ID & 255, 1, 0, 0, 1, 0, 0, 0, 0, 0, edns.length > 0 ? 1 : 0];
   return Buffer.from([...head, ...question, ...edns]);
 }

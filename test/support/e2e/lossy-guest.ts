@@ -6,6 +6,7 @@
  */
 
 import { join } from "node:path";
+import type { CableCounts } from "./lossy-link.ts";
 import { type Program, ROOT, startProgram } from "./program.ts";
 import type { Running } from "./shell.ts";
 import { createGuest, createNamespace, type Namespace } from "./world.ts";
@@ -15,11 +16,15 @@ export type LossyGuest = {
   readonly program: Program;
   readonly link: Running;
   /** Ends the cable, which reports what it did to how many frames. */
-  counts(): Promise<{ passed: number; lost: number; doubled: number; reordered: number }>;
+  counts(): Promise<CableCounts>;
   remove(): Promise<void>;
 };
 
-export type LossyOptions = { readonly mtu: number; readonly percent: number; readonly seed: number };
+export type LossyOptions = {
+  readonly mtu: number;
+  readonly percent: number;
+  readonly seed: number;
+};
 
 /** Builds the chain; the guest is configured by hand, as there is no tap for `--configure` in it. */
 export async function createLossyGuest(
@@ -32,7 +37,19 @@ export async function createLossyGuest(
   middle.must("sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1");
   const program = await startProgram({ host, netns: middle.path, mtu, configure: false });
   middle.must("ip", "link", "set", "tap0", "mtu", String(mtu), "up");
-  middle.must("ip", "link", "add", "cable", "mtu", String(mtu), "type", "veth", "peer", "name", "eth0");
+  middle.must(
+    "ip",
+    "link",
+    "add",
+    "cable",
+    "mtu",
+    String(mtu),
+    "type",
+    "veth",
+    "peer",
+    "name",
+    "eth0",
+  );
   middle.must("ip", "link", "set", "eth0", "netns", guest.name);
   middle.must("ip", "link", "set", "cable", "up");
   guest.must("ip", "link", "set", "eth0", "mtu", String(mtu), "up");

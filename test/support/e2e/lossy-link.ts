@@ -50,7 +50,15 @@ const libc = dlopen("libc.so.6", {
 type Held = { readonly frame: Buffer; overtaken: number; readonly due_ms: number };
 type Port = { readonly fd: number; readonly held: Held[] };
 
-const counts = { passed: 0, lost: 0, doubled: 0, reordered: 0 };
+/** What became of the frames; a doubled one counts as passed too. */
+export type CableCounts = {
+  passed: number;
+  lost: number;
+  doubled: number;
+  reordered: number;
+};
+
+const counts: CableCounts = { passed: 0, lost: 0, doubled: 0, reordered: 0 };
 
 function openPort(name: string): Port {
   const index = Number(readFileSync(`/sys/class/net/${name}/ifindex`, "utf8"));

@@ -5,7 +5,6 @@
  */
 
 import { join } from "node:path";
-import process from "node:process";
 import { ROOT } from "./program.ts";
 import type { Running } from "./shell.ts";
 import type { Namespace } from "./world.ts";
@@ -56,11 +55,7 @@ export function script(name: string, ...args: readonly string[]): string[] {
 }
 
 /** Starts a script that answers "listening PORT". */
-export async function serve(
-  where: Namespace,
-  name: string,
-  args: readonly string[],
-): Promise<Server> {
+async function serve(where: Namespace, name: string, args: readonly string[]): Promise<Server> {
   const running = where.start(script(name, ...args));
   const match = await running.waitFor(/listening (\d+)/);
   return { port: Number(match[1]), running };
@@ -119,11 +114,7 @@ export const streams = (
   task: StreamsTask,
   limit_ms = 120_000,
 ): Promise<StreamReport[]> =>
-  ask(
-    where,
-    script("tcp-client.mjs", JSON.stringify({ task: "streams", ...task })),
-    limit_ms,
-  );
+  ask(where, script("tcp-client.mjs", JSON.stringify({ task: "streams", ...task })), limit_ms);
 
 /** Opens echo connections and keeps them. */
 export const hold = (where: Namespace, host: string, port: number, count: number): Running =>
@@ -159,6 +150,3 @@ export const dns = (
   const edns = edns_bytes === undefined ? [] : [String(edns_bytes)];
   return ask(where, script("dns-client.mjs", transport, server, name, type, ...edns), 20_000);
 };
-
-/** Path of Node, for shell pipelines inside a namespace. */
-export const NODE = process.execPath;

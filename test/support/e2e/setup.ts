@@ -11,7 +11,7 @@ import {
   programKind,
   startProgram,
 } from "./program.ts";
-import { attempt, until, which } from "./shell.ts";
+import { until, which } from "./shell.ts";
 import { createGuest, createHost, type Namespace } from "./world.ts";
 
 /** Debian packages of the commands that the tests call. */
@@ -47,11 +47,6 @@ export function cannotRun(...commands: readonly string[]): string | false {
 /** The reason to leave out a test of something that the peer standing in does not have. */
 export function oursOnly(): string | false {
   return programKind() === "ours" ? false : `${programKind()} has no such thing`;
-}
-
-/** True when namespaces can be made here at all; a container may forbid it even to root. */
-export function canMakeNamespaces(): boolean {
-  return attempt(["unshare", "-n", "true"]);
 }
 
 /** One host, one guest and the program between them. */

@@ -15,7 +15,6 @@ import * as ring from "../../../wasm/ring";
 import * as emit from "../../../wasm/flow/emit";
 import { DhcpView } from "../../../wasm/wire/dhcpv4";
 
-
 export { txReset } from "../../../wasm/ring";
 export { ipv4Check } from "../../../wasm/wire/ipv4";
 export { ipv4Send, isOwnAddress, nextIdent } from "../../../wasm/flow/emit";

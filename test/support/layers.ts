@@ -1,0 +1,86 @@
+/**
+ * Who may import whom. Arrows point downwards only; a folder may always import itself.
+ *
+ * `mayImport` takes paths from the root of the project, as `src/loop/loop.ts`.
+ */
+
+const BASE = ["abi", "layout", "memory", "ring", "stats", "timer", "prng", "trap"];
+
+/** Modules of `flow` without a protocol of their own, which the protocols build on. */
+const FLOW_SHARED = ["table", "nat", "evict", "neighbor", "emit", "icmp-error"].map(
+  (name) => `flow/${name}`,
+);
+
+/** Each group of engine modules and what it may import besides itself; `dir/` is a whole folder. */
+const WASM: readonly (readonly [string, readonly string[]])[] = [
+  ["abi", []],
+  ["trap", []],
+  ["layout", ["abi"]],
+  ["memory", ["abi", "layout", "trap"]],
+  ["stats", ["abi", "layout", "memory", "trap"]],
+  ["ring", ["abi", "layout", "memory", "stats", "trap"]],
+  ["timer", ["abi", "layout", "memory", "ring", "stats", "trap"]],
+  ["prng", ["abi", "layout", "memory", "ring", "stats", "trap"]],
+  ["wire/", []],
+  ["flow/", [...BASE, "wire/"]],
+  ["tcp/", [...BASE, "wire/", ...FLOW_SHARED]],
+  ["local/", [...BASE, "wire/", ...FLOW_SHARED]],
+  ["index", ["abi", "engine"]],
+  ["engine", [...BASE, "wire/", "flow/", "tcp/", "local/"]],
+];
+
+/** `engine` and the layers above it share the ABI's constants; code is `src/engine`'s alone. */
+const ABI = "wasm/abi.ts";
+const LOW = ["lib/", "sys/", "config/"];
+const HALVES = ["engine/", "link/", "upstream/", "admin/"];
+
+const SRC: readonly (readonly [string, readonly string[]])[] = [
+  ["assets.ts", []],
+  ["lib/", []],
+  ["sys/", ["lib/"]],
+  ["config/", ["lib/"]],
+  ["engine/", [...LOW, ABI]],
+  ["link/", [...LOW, ABI]],
+  ["upstream/", [...LOW, ABI, "engine/"]],
+  ["admin/", LOW],
+  ["loop/", [...LOW, ...HALVES, ABI]],
+  ["sim/", ["lib/", "engine/", "link/", "upstream/", "loop/", "assets.ts", ABI]],
+  ["binding/", [...LOW, ...HALVES, "loop/", "assets.ts", ABI]],
+  ["hooks/", ["lib/", "config/"]],
+  ["cli/", [...LOW, ...HALVES, "loop/", "binding/", "hooks/", "sim/", "assets.ts"]],
+  ["main.ts", [...LOW, ...HALVES, "loop/", "binding/", "hooks/", "cli/", "assets.ts"]],
+];
+
+function matches(path: string, name: string): boolean {
+  return name.endsWith("/") ? path.startsWith(name) : path === name;
+}
+
+function allowed(
+  table: readonly (readonly [string, readonly string[]])[],
+  from: string,
+  to: string,
+): boolean {
+  const row = table.find(([name]) => matches(from, name));
+  if (row === undefined) return false;
+  const own = row[0].endsWith("/") && matches(to, row[0]);
+  return own || row[1].some((name) => matches(to, name));
+}
+
+function inWasm(path: string): string {
+  return path.slice("wasm/".length).replace(/\.ts$/, "");
+}
+
+/** True when `from` may import `to`. `typeOnly` imports vanish when the program runs. */
+export function mayImport(from: string, to: string, typeOnly = false): boolean {
+  if (from.startsWith("wasm/")) {
+    return to.startsWith("wasm/") && allowed(WASM, inWasm(from), inWasm(to));
+  }
+  if (!from.startsWith("src/")) return true;
+  if (to === "package.json") return from === "src/main.ts" || from.startsWith("src/cli/");
+  const source = from.slice("src/".length);
+  if (to.startsWith("wasm/")) return to === ABI && allowed(SRC, source, ABI);
+  if (!to.startsWith("src/")) return false;
+  const target = to.slice("src/".length);
+  if (typeOnly && source.startsWith("hooks/") && target.startsWith("binding/")) return true;
+  return allowed(SRC, source, target);
+}

@@ -1,0 +1,79 @@
+/**
+ * Test module of the parts of `wasm/flow` that a whole engine does not show plainly: what addresses
+ * mean, control messages, the queue of sockets to close, hidden peers.
+ */
+import * as abi from "../../../wasm/abi";
+import { controlAppend, controlFind, controlReceive } from "../../../wasm/flow/control";
+import { emitInit } from "../../../wasm/flow/emit";
+import * as evict from "../../../wasm/flow/evict";
+import * as hidden from "../../../wasm/flow/hidden";
+import * as nat from "../../../wasm/flow/nat";
+import { Msg } from "../../../wasm/layout";
+import { CONFIG, memoryInit } from "../../../wasm/memory";
+import { prngInit } from "../../../wasm/prng";
+import { msgAlloc, msgControl, opsFree, ringInit, ringTurn } from "../../../wasm/ring";
+
+export { natIsGuest, natToGuest, natToHost, natUnusable } from "../../../wasm/flow/nat";
+export { hiddenFind, hiddenRemember } from "../../../wasm/flow/hidden";
+export { closeFlush, closeLater } from "../../../wasm/flow/evict";
+
+export function configBase(): usize {
+  return CONFIG;
+}
+
+export function init(): void {
+  memoryInit();
+  prngInit();
+  ringInit();
+  emitInit();
+  evict.evictInit();
+  hidden.hiddenInit();
+}
+
+export function natInside(address: u32): bool {
+  return nat.natInside(address);
+}
+
+export function closePending(): u32 {
+  return evict.closePending();
+}
+
+export function closeRoom(): u32 {
+  return evict.closeRoom();
+}
+
+export function operationsFree(): i32 {
+  return opsFree();
+}
+
+/** The host has carried out everything. */
+export function turn(): void {
+  ringTurn();
+}
+
+// ---------------------------------------------------------------- control messages
+
+let message: usize = 0;
+
+/** Starts a message and returns the address of its control buffer. */
+export function controlStart(): usize {
+  ringTurn();
+  message = msgAlloc(1);
+  memory.fill(msgControl(message), 0, abi.MSG_CONTROL_SIZE);
+  return msgControl(message);
+}
+
+export function append(level: u32, type: u32, value: u32, size: u32): void {
+  controlAppend(message, level, type, value, size);
+}
+
+export function controlLength(): u32 {
+  return <u32>changetype<Msg>(message).controlLength;
+}
+
+/** Searches `length` octets that a test has put into the buffer. */
+export function find(length: u32, level: u32, type: u32, size: u32): usize {
+  controlReceive(message);
+  changetype<Msg>(message).controlLength = length;
+  return controlFind(message, level, type, size);
+}

@@ -1,0 +1,436 @@
+/** UDP: mapping, filtering, refusals, errors and the life of flows, in the real engine. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import * as abi from "../../../wasm/abi.ts";
+import { EACCES, ECONNREFUSED, EHOSTUNREACH, EMSGSIZE } from "../../support/datagram-host.ts";
+import { DatagramWorld } from "../../support/datagram-world.ts";
+import { DNS, GATEWAY, GUEST, PEER } from "../../support/engine-harness.ts";
+import { hex } from "../../support/hex.ts";
+import { ipText, pattern } from "../../support/packet.ts";
+import type { IcmpFrame } from "../../support/packet-decode.ts";
+
+const OTHER = "203.0.113.9";
+
+/** Addresses and ports of the datagram an ICMP error quotes. */
+function quoted({ payload }: IcmpFrame): string {
+  const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
+  assert.equal(view.getUint8(9), 17, "UDP");
+  const source = `${ipText(view.getUint32(12))}:${view.getUint16(20)}`;
+  return `${source} > ${ipText(view.getUint32(16))}:${view.getUint16(22)}`;
+}
+
+describe("UDP mapping", () => {
+  test("N01: one guest endpoint has one socket for every destination", () => {
+    const world = new DatagramWorld();
+    world.guest(world.udp(PEER, 53, "a"), world.udp(OTHER, 9000, "b"));
+    world.guest(world.udp(OTHER, 9001, "c"));
+    assert.equal(world.host.sockets.length, 1);
+    const to = world.socket().sent.map(({ address, port }) => `${address}:${port}`);
+    assert.deepEqual(to, [`${PEER}:53`, `${OTHER}:9000`, `${OTHER}:9001`]);
+    assert.deepEqual(world.socket().texts, ["a", "b", "c"]);
+    assert.equal(world.stats.udpToHost, 3);
+  });
+
+  test("N02: guest ports share no socket and keep their number where the host may", () => {
+    const world = new DatagramWorld();
+    world.guest(world.udp(PEER, 53, "a"), world.udp(PEER, 53, "b", { sourcePort: 40001 }));
+    world.guest(world.udp(PEER, 53, "c", { sourcePort: 123 }));
+    assert.deepEqual(
+      world.host.sockets.map(({ preferred }) => preferred),
+      [40000, 40001, 0],
+    );
+  });
+
+  test("N05: filtering is endpoint-independent unless the switch says otherwise", () => {
+    const world = new DatagramWorld();
+    world.guest(world.udp(PEER, 53, "a"));
+    world.socket().receive("unasked", OTHER, 7);
+    const [frame] = world.datagrams();
+    assert.equal(frame?.source, OTHER);
+    assert.equal(frame?.sourcePort, 7);
+    assert.equal(frame?.destination, GUEST);
+    assert.equal(frame?.destinationPort, 40000);
+
+    const strict = new DatagramWorld({ strictFilter: true });
+    strict.guest(strict.udp(PEER, 53, "a"));
+    strict.socket().receive("unasked", OTHER, 7);
+    strict.socket().receive("other port, same address", PEER, 7);
+    assert.deepEqual(
+      strict.datagrams().map(({ source }) => source),
+      [PEER],
+    );
+    assert.equal(strict.stats.dropUdpFiltered, 1);
+  });
+
+  test("N05: the strict filter remembers the last 16 addresses", () => {
+    const world = new DatagramWorld({ strictFilter: true });
+    for (let i = 1; i <= 17; i += 1) world.guest(world.udp(`203.0.113.${i}`, 9, "x"));
+    for (let i = 1; i <= 17; i += 1) world.socket().receive("y", `203.0.113.${i}`, 9);
+    const from = world.datagrams().map(({ source }) => source);
+    assert.equal(from.length, 16);
+    assert.ok(!from.includes("203.0.113.1"));
+  });
+
+  test("N06: hairpin, what comes back from the host's own address shows that address", () => {
+    const world = new DatagramWorld();
+    const published = world.publish(8000, 30000);
+    world.guest(world.udp(OTHER, 30000, "to the host's address"));
+    published.receive("to the host's address", OTHER, 40000);
+    const [frame] = world.datagrams();
+    assert.equal(frame?.source, OTHER);
+    assert.equal(frame?.sourcePort, 40000);
+    assert.equal(frame?.destinationPort, 8000);
+  });
+
+  test("N07: mapping and filtering are the same in a full table", () => {
+    const world = new DatagramWorld({ flowsMax: 16 });
+    for (let i = 0; i < 100; i += 1) {
+      const sourcePort = 20000 + i;
+      world.guest(world.udp(PEER, 9, "x", { sourcePort }), world.udp(OTHER, 9, "y", { sourcePort }));
+      const socket = world.socket();
+      assert.equal(socket.preferred, sourcePort);
+      assert.deepEqual(socket.texts, ["x", "y"]);
+      socket.receive("z", "192.0.2.200", 5);
+      assert.equal(world.datagrams()[0]?.destinationPort, sourcePort);
+    }
+  });
+
+  test("N13: payload passes unchanged, whatever it says", () => {
+    const world = new DatagramWorld();
+    const sip = `INVITE sip:a@${GUEST}:5060 SIP/2.0\r\nVia: SIP/2.0/UDP ${GUEST}:5060\r\n\r\n`;
+    world.guest(world.udp(PEER, 5060, sip, { sourcePort: 5060 }));
+    assert.deepEqual(world.socket().texts, [sip]);
+    world.socket().receive(sip, PEER, 5060);
+    assert.equal(new TextDecoder().decode(world.datagrams()[0]?.payload), sip);
+  });
+
+  test("an empty datagram is one", () => {
+    const world = new DatagramWorld();
+    world.guest(world.udp(PEER, 9, ""), world.udp(PEER, 9, ""));
+    assert.deepEqual(world.socket().texts, ["", ""]);
+    world.socket().receive("", PEER, 9);
+    assert.equal(world.datagrams()[0]?.payload.length, 0);
+  });
+});
+
+describe("UDP time-outs and the full table", () => {
+  test("N03: a mapping lives for the configured time, 300 s by default", () => {
+    for (const [configured, seconds] of [
+      [0, 300],
+      [120, 120],
+    ] as const) {
+      const world = new DatagramWorld({ udpTimeoutSeconds: configured });
+      world.guest(world.udp(PEER, 9, "x"));
+      world.advance(seconds - 1);
+      assert.ok(!world.socket().closed);
+      world.advance(2);
+      assert.ok(world.socket().closed);
+      assert.equal(world.engine.flowCount, 0);
+    }
+  });
+
+  test("N04: outbound traffic refreshes, and inbound does too", () => {
+    const world = new DatagramWorld({ udpTimeoutSeconds: 120 });
+    world.guest(world.udp(PEER, 9, "x"));
+    world.advance(100);
+    world.guest(world.udp(PEER, 9, "x"));
+    world.advance(100);
+    world.socket().receive("y", PEER, 9);
+    world.take();
+    world.advance(119);
+    assert.ok(!world.socket().closed);
+    world.advance(2);
+    assert.ok(world.socket().closed);
+  });
+
+  test("N04: what the strict filter refuses refreshes nothing", () => {
+    const world = new DatagramWorld({ udpTimeoutSeconds: 120, strictFilter: true });
+    world.guest(world.udp(PEER, 9, "x"));
+    world.advance(100);
+    world.socket().receive("y", OTHER, 9);
+    world.take();
+    world.advance(21);
+    assert.ok(world.socket().closed);
+  });
+
+  test("N16: a full table evicts the flow that was idle longest, and counts it", () => {
+    const world = new DatagramWorld({ flowsMax: 16 });
+    const published = world.publish(8000, 30000);
+    for (let i = 0; i < 15; i += 1) world.guest(world.udp(PEER, 9, "x", { sourcePort: 20000 + i }));
+    world.guest(world.udp(PEER, 9, "x", { sourcePort: 20000 }));
+    world.guest(world.udp(PEER, 9, "new", { sourcePort: 30000 }));
+    const closed = world.host.sockets.filter((socket) => socket.closed);
+    assert.deepEqual(
+      closed.map(({ preferred }) => preferred),
+      [20001],
+    );
+    assert.equal(world.stats.udpEvicted, 1);
+    assert.equal(world.engine.flowCount, 16);
+    assert.ok(!published.closed);
+    assert.deepEqual(world.socket().texts, ["new"]);
+  });
+
+  test("N16: a table of published ports refuses, silently for the guest", () => {
+    const world = new DatagramWorld({ flowsMax: 16 });
+    for (let i = 0; i < 16; i += 1) world.publish(8000 + i, 30000 + i);
+    assert.equal(world.engine.inboundUdp(9000, 31000, world.now), 0);
+    world.guest(world.udp(PEER, 9, "x"));
+    assert.equal(world.stats.dropUdpTableFull, 1);
+    assert.equal(world.take().length, 0);
+  });
+
+  test("more sockets than operations fit into a turn are all opened", () => {
+    const world = new DatagramWorld({ flowsMax: 1024 });
+    for (let batch = 0; batch < 8; batch += 1) {
+      const frames = Array.from({ length: 64 }, (_, i) =>
+        world.udp(PEER, 9, "x", { sourcePort: 2000 + batch * 64 + i }),
+      );
+      world.guest(...frames);
+    }
+    assert.equal(world.stats.udpToHost, 512);
+    world.advance(301);
+    assert.equal(world.host.live.length, 0);
+    assert.equal(world.stats.udpOpened, world.stats.udpClosed);
+  });
+
+  test("events for a flow that is gone are counted, no more", () => {
+    const world = new DatagramWorld();
+    world.guest(world.udp(PEER, 9, "x"));
+    const { handle } = world.socket();
+    world.advance(301);
+    world.engine.upstreamEvent(handle, abi.EVENT_READABLE, world.now);
+    world.run();
+    assert.equal(world.stats.staleEvents, 1);
+  });
+
+  test("a socket that cannot be opened loses the batch and nothing else", () => {
+    const world = new DatagramWorld();
+    world.host.openResults.push(-24);
+    world.guest(world.udp(PEER, 9, "a"), world.udp(PEER, 9, "b"));
+    assert.equal(world.stats.dropUdpSend, 2);
+    assert.equal(world.engine.flowCount, 0);
+    world.guest(world.udp(PEER, 9, "c"));
+    assert.deepEqual(world.socket().texts, ["c"]);
+  });
+});
+
+describe("UDP published ports", () => {
+  test("a published port needs no word from the guest and never ends", () => {
+    const world = new DatagramWorld({ strictFilter: true });
+    const socket = world.publish(8000, 30000);
+    world.advance(100_000);
+    socket.receive("hello", PEER, 999);
+    const [frame] = world.datagrams();
+    assert.equal(frame?.destinationPort, 8000);
+    world.guest(world.udp(PEER, 999, "answer", { sourcePort: 8000 }));
+    assert.deepEqual(socket.texts, ["answer"]);
+    assert.equal(world.host.sockets.length, 1);
+    assert.equal(world.engine.inboundUdp(8000, 30001, world.now), 0, "published already");
+  });
+
+  test("a flow that uses the port already makes way", () => {
+    const world = new DatagramWorld();
+    world.guest(world.udp(PEER, 9, "x", { sourcePort: 8000 }));
+    const old = world.socket();
+    world.publish(8000, 30000);
+    world.guest(world.udp(PEER, 9, "y", { sourcePort: 8000 }));
+    assert.ok(old.closed);
+    assert.deepEqual(world.socket().texts, ["y"]);
+  });
+
+  test("a process on the host is answered although loopback is closed to the guest", () => {
+    const world = new DatagramWorld();
+    const socket = world.publish(8000, 30000);
+    socket.receive("from loopback", "127.0.0.1", 5555);
+    socket.receive("from another loopback address", "127.0.0.53", 5556);
+    socket.receive("from an address of the guest network", "10.0.2.200", 5557);
+    assert.deepEqual(
+      world.datagrams().map(({ source, sourcePort }) => `${source}:${sourcePort}`),
+      [`${GATEWAY}:5555`, `${GATEWAY}:5556`, `${GATEWAY}:5557`],
+    );
+    const from = { sourcePort: 8000 };
+    for (const port of [5555, 5556, 5557]) world.guest(world.udp(GATEWAY, port, "yes", from));
+    assert.deepEqual(
+      socket.sent.map(({ address, port }) => `${address}:${port}`),
+      ["127.0.0.1:5555", "127.0.0.53:5556", "10.0.2.200:5557"],
+    );
+    world.guest(world.udp(GATEWAY, 5558, "no", from));
+    assert.equal(world.stats.dropLoopback, 1);
+    world.icmp();
+    world.guest(world.udp(GATEWAY, 5555, "no", { sourcePort: 8001 }));
+    assert.equal(world.stats.dropLoopback, 2, "another flow");
+  });
+});
+
+describe("UDP refusals", () => {
+  test("P21: the gateway without host loopback answers port unreachable", () => {
+    const world = new DatagramWorld();
+    world.guest(world.udp(GATEWAY, 7000, "x"));
+    const error = world.icmp();
+    assert.deepEqual([error.type, error.code, error.source], [3, 3, GATEWAY]);
+    assert.equal(quoted(error), `${GUEST}:40000 > ${GATEWAY}:7000`);
+    assert.equal(world.stats.dropLoopback, 1);
+    assert.equal(world.host.sockets.length, 0);
+    world.guest(world.udp(DNS, 7000, "x"));
+    assert.equal(world.icmp().source, DNS);
+  });
+
+  test("the gateway with host loopback is 127.0.0.1", () => {
+    const world = new DatagramWorld({ hostLoopback: true });
+    world.guest(world.udp(GATEWAY, 7000, "x", { ttl: 1 }));
+    assert.equal(world.socket().sent[0]?.address, "127.0.0.1");
+    assert.equal(world.socket().sent[0]?.ttl, 0, "no router in between");
+    world.socket().receive("y", "127.0.0.1", 7000);
+    assert.equal(world.datagrams()[0]?.source, GATEWAY);
+  });
+
+  test("destinations that lead nowhere are dropped without a word", () => {
+    const world = new DatagramWorld({ hostLoopback: true });
+    const nowhere = ["224.0.0.251", "255.255.255.255", "127.0.0.1", "0.0.0.0", "10.0.2.255"];
+    world.guest(...nowhere.map((address) => world.udp(address, 5353, "x")));
+    world.guest(world.udp("10.0.2.77", 9, "x"));
+    assert.equal(world.stats.dropIpDestination, 6);
+    assert.equal(world.take().length, 0);
+    assert.equal(world.host.sockets.length, 0);
+  });
+
+  test("a TTL of 1 ends here with time exceeded, others leave one lower", () => {
+    const world = new DatagramWorld();
+    world.guest(world.udp(PEER, 33434, "x", { ttl: 1 }));
+    const error = world.icmp();
+    assert.deepEqual([error.type, error.code, error.source], [11, 0, GATEWAY]);
+    assert.equal(world.stats.dropIpTtl, 1);
+    for (const ttl of [2, 64, 128]) world.guest(world.udp(PEER, 33434, "x", { ttl, tos: ttl & 2 }));
+    assert.deepEqual(
+      world.socket().sent.map(({ ttl, tos }) => [ttl, tos]),
+      [
+        [1, 2],
+        [0, 0],
+        [127, 0],
+      ],
+    );
+  });
+
+  test("P19: lengths and checksums that are wrong", () => {
+    const world = new DatagramWorld();
+    const bad = { length: 7 };
+    world.guest(world.udp(PEER, 9, "x", bad), world.udp(PEER, 9, "x", { length: 100 }));
+    world.guest(world.ip({ destination: PEER, protocol: 17 }, hex("9c40 0009 0008")));
+    world.guest(world.udp(PEER, 9, "x", { checksum: 0x1234 }));
+    const { dropUdpLength, dropUdpTruncated, dropUdpChecksum } = world.stats;
+    assert.deepEqual([dropUdpLength, dropUdpTruncated, dropUdpChecksum], [2, 1, 1]);
+    assert.equal(world.host.sockets.length, 0);
+    world.guest(world.udp(PEER, 9, "no checksum", { checksum: 0 }));
+    assert.deepEqual(world.socket().texts, ["no checksum"]);
+  });
+
+  test("CVE-2014-3640: a datagram from 0.0.0.0 or from port 0 opens nothing", () => {
+    const world = new DatagramWorld();
+    world.guest(
+      world.udp(PEER, 9, "x", { source: "0.0.0.0", sourcePort: 0 }),
+      world.udp(PEER, 9, "x", { source: "0.0.0.0" }),
+      world.udp(PEER, 9, "x", { sourcePort: 0 }),
+      world.udp(PEER, 0, "x"),
+    );
+    assert.equal(world.stats.dropIpSource, 2);
+    assert.equal(world.stats.dropUdpPort, 2);
+    assert.equal(world.host.sockets.length, 0);
+    assert.equal(world.take().length, 0);
+  });
+
+  test("CVE-2021-3594: no octet behind the packet is ever sent", () => {
+    const world = new DatagramWorld();
+    const secret = world.udp(PEER, 9, pattern(1000), { sourcePort: 50000 });
+    world.guest(secret);
+    const short = world.udp(PEER, 9, "ab");
+    for (let length = 0; length <= 0xffff; length = length < 40 ? length + 1 : length * 2) {
+      world.guest(world.udp(PEER, 9, "ab", { length, checksum: 0 }));
+    }
+    world.guest(short);
+    const texts = world.socket().texts;
+    assert.ok(texts.every((text) => "ab".startsWith(text)));
+  });
+});
+
+describe("UDP errors of the host", () => {
+  test("P22: an ICMP error is passed on from its sender, about the guest's own datagram", () => {
+    const world = new DatagramWorld();
+    world.guest(world.udp(PEER, 7000, "payload"));
+    const at = { address: PEER, port: 7000, payload: "payload" };
+    world.socket().queueError({ errno: ECONNREFUSED, type: 3, code: 3, offender: PEER, ...at });
+    const refused = world.icmp();
+    assert.deepEqual([refused.type, refused.code, refused.source], [3, 3, PEER]);
+    assert.equal(quoted(refused), `${GUEST}:40000 > ${PEER}:7000`);
+    assert.equal(new TextDecoder().decode(refused.payload.subarray(28)), "payload");
+
+    world.socket().queueError({ errno: 113, type: 11, code: 0, offender: "192.0.2.1", ...at });
+    const exceeded = world.icmp();
+    assert.deepEqual([exceeded.type, exceeded.code, exceeded.source], [11, 0, "192.0.2.1"]);
+
+    const big = { errno: EMSGSIZE, type: 3, code: 4, info: 1400, offender: "192.0.2.1" };
+    world.socket().queueError({ ...big, ...at });
+    assert.equal(world.icmp().rest, 1400);
+  });
+
+  test("P22: errors about loopback come from the gateway, unusable senders are ignored", () => {
+    const world = new DatagramWorld({ hostLoopback: true });
+    world.guest(world.udp(GATEWAY, 7000, "x"));
+    const at = { errno: ECONNREFUSED, type: 3, code: 3, address: "127.0.0.1", port: 7000 };
+    world.socket().queueError({ ...at, offender: "127.0.0.1" });
+    const error = world.icmp();
+    assert.equal(error.source, GATEWAY);
+    assert.equal(quoted(error), `${GUEST}:40000 > ${GATEWAY}:7000`);
+    world.socket().queueError({ ...at, offender: "224.0.0.1" });
+    world.socket().queueError({ ...at, type: 4, code: 0, offender: PEER });
+    world.socket().queueError({ ...at, type: 5, code: 1, offender: PEER });
+    world.socket().queueError({ ...at, type: 200, code: 200, offender: PEER });
+    assert.equal(world.take().length, 0);
+  });
+
+  test("P22: a failure inside the host is told by its errno, from the gateway", () => {
+    const world = new DatagramWorld();
+    world.guest(world.udp(PEER, 7000, "x"));
+    const codes = [
+      [EHOSTUNREACH, 1],
+      [101, 0],
+      [EACCES, 13],
+      [EMSGSIZE, 4],
+    ] as const;
+    for (const [errno, code] of codes) {
+      world.socket().queueError({ errno, origin: 1, info: 1300, address: PEER, port: 7000 });
+      const error = world.icmp();
+      assert.deepEqual([error.type, error.code, error.source], [3, code, GATEWAY]);
+      assert.equal(error.rest, errno === EMSGSIZE ? 1300 : 0);
+    }
+    world.socket().queueError({ errno: 5, origin: 1, address: PEER, port: 7000 });
+    assert.equal(world.take().length, 0);
+  });
+
+  test("N08: no error ends a mapping", () => {
+    const world = new DatagramWorld();
+    world.guest(world.udp(PEER, 7000, "a"));
+    const socket = world.socket();
+    for (let code = 0; code <= 15; code += 1) {
+      const at = { address: PEER, port: 7000, payload: "a", offender: PEER };
+      socket.queueError({ errno: ECONNREFUSED, type: 3, code, ...at });
+      socket.receiveErrors.push(ECONNREFUSED);
+    }
+    socket.receive("still here", PEER, 7000);
+    const frames = world.take();
+    assert.equal(frames.filter(({ kind }) => kind === "icmp").length, 16);
+    world.guest(world.udp(PEER, 7000, "b"));
+    assert.deepEqual(socket.texts, ["a", "b"]);
+    assert.ok(!socket.closed);
+    assert.equal(world.engine.flowCount, 1);
+  });
+
+  test("errors are answered at a bounded rate", () => {
+    const world = new DatagramWorld();
+    for (let batch = 0; batch < 4; batch += 1) {
+      world.guest(...Array.from({ length: 64 }, () => world.udp(GATEWAY, 7000, "x")));
+    }
+    assert.equal(world.take().length, 50);
+    assert.equal(world.stats.dropLoopback, 256);
+    assert.equal(world.stats.dropReplyFlood, 206);
+  });
+});
