@@ -165,7 +165,8 @@ function resultRow(
   };
   const failed = samples.length - good.length;
   const failure = samples.find((sample) => !sample.ok);
-  const note = failed === 0 ? "" : ` [${failed} failed: ${failure?.ok === false ? failure.error : ""}]`;
+  const note =
+    failed === 0 ? "" : ` [${failed} failed: ${failure?.ok === false ? failure.error : ""}]`;
   return [
     config.name,
     spread(valuesOf(samples)) + note,

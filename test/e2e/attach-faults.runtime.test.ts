@@ -8,6 +8,7 @@
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { createLossyGuest } from "../support/e2e/lossy-guest.ts";
 import {
   CLIENT_SEED_OFFSET,
   connectionReports,
@@ -16,7 +17,6 @@ import {
   streams,
   tcpServer,
 } from "../support/e2e/peers.ts";
-import { createLossyGuest } from "../support/e2e/lossy-guest.ts";
 import { programKind, startProgram } from "../support/e2e/program.ts";
 import { sha256Of } from "../support/e2e/seeded.mjs";
 import { cannotRun, createWorld, untilNoConnections } from "../support/e2e/setup.ts";
@@ -125,7 +125,9 @@ async function untilBytesMoved(host: Namespace, port: number): Promise<void> {
   await until(
     async () => {
       const listing = (await host.run(["ss", "-Hnti", "state", "established", filter])).stdout;
-      const counts = [...listing.matchAll(/bytes_received:(\d+)/g)].map((match) => Number(match[1]));
+      const counts = [...listing.matchAll(/bytes_received:(\d+)/g)].map((match) =>
+        Number(match[1]),
+      );
       return counts.length === 4 && counts.every((count) => count > MIB);
     },
     "4 transfers under way",

@@ -25,6 +25,7 @@ import { GATEWAY } from "../support/e2e/program.ts";
 import { sha256Of } from "../support/e2e/seeded.mjs";
 import {
   cannotRun,
+  connectionsOf,
   createWorld,
   oursOnly,
   untilNoConnections,
@@ -57,12 +58,25 @@ async function exchange(world: World, server: Server, task: Partial<StreamsTask>
     assert.equal(report.sha256, sha256Of(report.seed, whole.receive), `stream ${report.seed}`);
   }
   const wanted = before_count + whole.streams;
-  await until(() => connectionReports(server).length >= wanted, "the server's reports", 20_000);
+  await untilReports(world, server, wanted);
   for (const report of connectionReports(server).slice(before_count)) {
     assert.equal(report.error, "", `stream ${report.seed} at the server`);
     assert.equal(report.received, whole.send, `stream ${report.seed} to the server`);
     const sha256 = sha256Of(report.seed + CLIENT_SEED_OFFSET, whole.send);
     assert.equal(report.sha256, sha256, `stream ${report.seed} to the server`);
+  }
+}
+
+/** Waits for so many reports; says which connections are still open on both sides when it fails. */
+async function untilReports(world: World, server: Server, wanted: number): Promise<void> {
+  try {
+    const enough = (): boolean => connectionReports(server).length >= wanted;
+    await until(enough, `${wanted} reports of the server`, 20_000);
+  } catch (error) {
+    const host = await connectionsOf(world.host, server.port);
+    const guest = await connectionsOf(world.guest, server.port);
+    const open = ["host:", ...host, "guest:", ...guest].join("\n");
+    throw new Error(`${error}, has ${connectionReports(server).length}; open are\n${open}`);
   }
 }
 
@@ -112,20 +126,24 @@ describe("attach: TCP with offloads", { skip: cannotRun() }, () => {
     await exchange(world, server, { ...task, send: 1, receive: 0, seed: 60 });
   });
 
-  test("T51 T55 a reader that stops holds the sender back, and all arrives later", LIMIT, async () => {
-    const slow = await tcpServer(world.host, HOST_ADDRESS);
-    const size = 64 * MIB;
-    const task = { host: HOST_ADDRESS, port: slow.port, mode: MODE.stalled, seed: 70 };
-    const client = startStreams(world.guest, { ...task, streams: 1, send: size, receive: 10 });
-    const stalled = await client.waitFor(/stalled (\d+)/, 60_000);
-    assert.ok(Number(stalled[1]) < 48 * MIB, `${stalled[1]} bytes were taken without a reader`);
-    slow.running.write("go on\n");
-    const outcome = await client.outcome(60_000);
-    assert.match(outcome.stdout, /"received":10/);
-    const [report] = connectionReports(slow);
-    assert.equal(report?.received, size);
-    assert.equal(report?.sha256, sha256Of(70 + CLIENT_SEED_OFFSET, size));
-  });
+  test(
+    "T51 T55 a reader that stops holds the sender back, and all arrives later",
+    LIMIT,
+    async () => {
+      const slow = await tcpServer(world.host, HOST_ADDRESS);
+      const size = 64 * MIB;
+      const task = { host: HOST_ADDRESS, port: slow.port, mode: MODE.stalled, seed: 70 };
+      const client = startStreams(world.guest, { ...task, streams: 1, send: size, receive: 10 });
+      const stalled = await client.waitFor(/stalled (\d+)/, 60_000);
+      assert.ok(Number(stalled[1]) < 48 * MIB, `${stalled[1]} bytes were taken without a reader`);
+      slow.running.write("go on\n");
+      const outcome = await client.outcome(60_000);
+      assert.match(outcome.stdout, /"received":10/);
+      const [report] = connectionReports(slow);
+      assert.equal(report?.received, size);
+      assert.equal(report?.sha256, sha256Of(70 + CLIENT_SEED_OFFSET, size));
+    },
+  );
 
   test("2,000 connections are open at once, all answer, all end", LIMIT, async () => {
     const client = hold(world.guest, HOST_ADDRESS, server.port, 2000);
@@ -183,20 +201,24 @@ describe("attach: TCP at MTU 1500", { skip: cannotRun() }, () => {
 });
 
 describe("attach: --host-loopback", { skip: cannotRun() }, () => {
-  test("the gateway address leads to the host's loopback, and nothing else does", LIMIT, async () => {
-    const world = await createWorld({ hostLoopback: true });
-    try {
-      const server = await tcpServer(world.host, "127.0.0.1");
-      await exchange(world, server, { host: GATEWAY, streams: 2 });
-      const http = await httpServer(world.host, "127.0.0.1");
-      const page = await world.guest.run(["curl", "-sS", `http://${GATEWAY}:${http.port}/`]);
-      assert.equal(page.stdout, "127.0.0.1\n", page.stderr);
-      const direct = await tryConnect(world.guest, "127.0.0.1", server.port, 5000);
-      assert.equal(direct.ok, false);
-    } finally {
-      await world.remove();
-    }
-  });
+  test(
+    "the gateway address leads to the host's loopback, and nothing else does",
+    LIMIT,
+    async () => {
+      const world = await createWorld({ hostLoopback: true });
+      try {
+        const server = await tcpServer(world.host, "127.0.0.1");
+        await exchange(world, server, { host: GATEWAY, streams: 2 });
+        const http = await httpServer(world.host, "127.0.0.1");
+        const page = await world.guest.run(["curl", "-sS", `http://${GATEWAY}:${http.port}/`]);
+        assert.equal(page.stdout, "127.0.0.1\n", page.stderr);
+        const direct = await tryConnect(world.guest, "127.0.0.1", server.port, 5000);
+        assert.equal(direct.ok, false);
+      } finally {
+        await world.remove();
+      }
+    },
+  );
 });
 
 describe("attach: --cidr", { skip: cannotRun() || oursOnly() }, () => {

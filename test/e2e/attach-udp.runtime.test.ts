@@ -115,10 +115,14 @@ describe("attach: published ports", { skip: cannotRun() || noPublishing() }, () 
     assert.equal((await tryConnect(far, HOST_ADDRESS, 9003, 5000)).code, "ECONNREFUSED");
   });
 
-  test("a published port without a server in the guest gives a reset, not silence", LIMIT, async () => {
-    const client = await far.run(["curl", "-sS", "-m", "10", `http://${HOST_ADDRESS}:9002/`]);
-    assert.match(client.stderr, /reset|refused|Empty reply/, client.stderr);
-  });
+  test(
+    "a published port without a server in the guest gives a reset, not silence",
+    LIMIT,
+    async () => {
+      const client = await far.run(["curl", "-sS", "-m", "10", `http://${HOST_ADDRESS}:9002/`]);
+      assert.match(client.stderr, /reset|refused|Empty reply/, client.stderr);
+    },
+  );
 
   test("a range leads each port to its own guest port, with data both ways", LIMIT, async () => {
     for (const offset of [0, 1, 2]) {

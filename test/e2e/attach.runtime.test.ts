@@ -63,7 +63,9 @@ describe("attach: the process", { skip: cannotRun() }, () => {
     }
   });
 
-  test("a namespace that is not there gives one line and code 1", { skip: oursOnly() }, async () => {
+  test("a namespace that is not there gives one line and code 1", {
+    skip: oursOnly(),
+  }, async () => {
     const args = ["attach", "--tap", "tap0", "--netns", "/run/netns/slirp-not-there"];
     const outcome = await run([...ourCommand(), ...args], 20_000);
     assert.equal(outcome.code, 1, outcome.stderr);
@@ -79,7 +81,10 @@ describe("attach: addresses and MTU", { skip: cannotRun("udhcpc") }, () => {
         const address = world.guest.must("ip", "-o", "-4", "addr", "show", "dev", "tap0");
         assert.ok(address.includes(`${world.program.guestAddress}/24`), address);
         assert.match(world.guest.must("ip", "route"), /default via 10\.0\.2\.2 dev tap0/);
-        assert.match(world.guest.must("ip", "-o", "link", "show", "tap0"), new RegExp(`mtu ${mtu} `));
+        assert.match(
+          world.guest.must("ip", "-o", "link", "show", "tap0"),
+          new RegExp(`mtu ${mtu} `),
+        );
       } finally {
         await world.remove();
       }

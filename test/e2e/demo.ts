@@ -9,6 +9,7 @@
 
 import { spawnSync } from "node:child_process";
 import { accessSync, constants, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
@@ -148,13 +149,18 @@ function reenter(): never {
   const file = fileURLToPath(import.meta.url);
   const setup = 'mount -t tmpfs none /run && mkdir /run/netns && exec "$@"';
   const again = [process.execPath, ...process.execArgv, file];
-  const result = spawnSync("unshare", ["-Urnm", "sh", "-c", setup, "sh", ...again], {
-    stdio: "inherit",
-    env: { ...process.env, [INNER]: "1" },
-  });
+  const result = spawnSync(
+    which("unshare") ?? "unshare",
+    ["-Urnm", "sh", "-c", setup, "sh", ...again],
+    {
+      stdio: "inherit",
+      env: { ...process.env, [INNER]: "1" },
+    },
+  );
   process.exit(result.status ?? 1);
 }
 
+/** In the working tree when it is ours to write, else in the folder for temporary files. */
 function pcapPath(): string {
   const folder = join(ROOT, "build/demo");
   try {
@@ -162,7 +168,7 @@ function pcapPath(): string {
     accessSync(folder, constants.W_OK);
     return join(folder, "link.pcap");
   } catch {
-    return `/tmp/slirp-binding-demo-${process.pid}.pcap`;
+    return `${tmpdir()}/slirp-binding-demo-${process.pid}.pcap`;
   }
 }
 
@@ -172,7 +178,7 @@ async function lease(world: World): Promise<string> {
     world.guest.must("ip", "route", "add", "default", "via", GATEWAY);
     throw new Skip("udhcpc is not installed: address set by hand");
   }
-  const hook = join(process.env["TMPDIR"] ?? "/tmp", `slirp-demo-${process.pid}.sh`);
+  const hook = join(tmpdir(), `slirp-demo-${process.pid}.sh`);
   const words =
     '#!/bin/sh\n[ "$1" = bound ] || exit 0\nip addr add "$ip/24" dev "$interface"\n' +
     'ip route add default via "$router"\necho "lease $ip router $router dns $dns mtu $mtu"\n';
@@ -222,7 +228,17 @@ async function functions(world: World): Promise<void> {
   await step("ping the gateway and the host", async () => {
     const times = [];
     for (const address of [GATEWAY, HOST_ADDRESS]) {
-      const ping = await world.guest.run(["ping", "-n", "-c", "3", "-i", "0.2", "-W", "5", address]);
+      const ping = await world.guest.run([
+        "ping",
+        "-n",
+        "-c",
+        "3",
+        "-i",
+        "0.2",
+        "-W",
+        "5",
+        address,
+      ]);
       check(ping.code === 0, ping.stdout);
       times.push(ping.stdout.match(/= [\d.]+\/([\d.]+)/)?.[1] ?? "?");
     }

@@ -102,6 +102,7 @@ export class ChaoticHost {
         return this.#receive(this.#checkPieces(pointer, a));
       case abi.OP_TCP_SHUTDOWN:
       case abi.OP_TCP_KEEPALIVE:
+      case abi.OP_TCP_ERROR:
         return this.#random.oneIn(20) ? this.#errno() : 0;
       case abi.OP_UDP_SEND:
         return this.#sendMany(pointer, count);
@@ -184,7 +185,8 @@ export class ChaoticHost {
     for (let i = 0; i < received; i += 1) {
       const message = messages + i * abi.MSG_SIZE;
       const room = this.#checkPieces(message, -1);
-      this.#set(message + abi.MSG_RECEIVED_OFFSET, this.#random.skewed(room + 1));
+      const length = this.#random.oneIn(8) ? room : this.#random.skewed(room + 1);
+      this.#set(message + abi.MSG_RECEIVED_OFFSET, length);
       this.#set(message + abi.MSG_FLAGS_OFFSET, this.#random.oneIn(20) ? 0x20 : 0);
       this.#setName(message);
       this.#set(message + abi.MSG_CONTROL_LENGTH_OFFSET, 0);

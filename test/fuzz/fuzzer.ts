@@ -16,17 +16,29 @@ import { gatherFrame, START, type WorldOptions, worldConfig } from "../support/e
 import { decodeFrame } from "../support/packet-decode.ts";
 import { ChaoticHost } from "./chaotic-host.ts";
 import { corpus } from "./corpus.ts";
-import { broadcast, fixChecksums, mutate, set16 } from "./mutate.ts";
+import { broadcast, fixChecksums, fixIpChecksum, mutate, set16 } from "./mutate.ts";
 import { Random } from "./random.ts";
 import { TcpCrowd } from "./tcp-crowd.ts";
 
 /** Frames of a whole epoch. */
 export const EPOCH_FRAMES = 25_000;
 const BATCH_MAX = abi.RX_SLOT_COUNT;
+const ETHERNET_FRAME = 1514;
+const LARGE_FRAME = 65549;
 /** One of so many frames for the guest is decoded strictly. */
 const SAMPLE = 32;
 const ROUNDS_MAX = 100_000;
 const HOUR = 3600e6;
+
+/** Segmentation offload comes with checksum offload only (virtio 1.2 §5.1.3.1). */
+const LINK_FLAGS = [
+  0,
+  abi.LINK_CSUM,
+  abi.LINK_RX_TSO,
+  abi.LINK_CSUM | abi.LINK_TSO4,
+  abi.LINK_CSUM | abi.LINK_USO | abi.LINK_RX_TSO,
+  abi.LINK_CSUM | abi.LINK_TSO4 | abi.LINK_USO | abi.LINK_RX_TSO,
+] as const;
 
 /** What must stay as it is while frames to everybody come in. */
 const REPLY_COUNTERS = [
@@ -75,12 +87,12 @@ export function fuzzEpoch(seed: number, epoch: number, frames = EPOCH_FRAMES): E
 }
 
 function epochOptions(random: Random, epoch: number): WorldOptions {
-  const vnetSize = random.pick([0, 0, 10, 10, 12]);
+  const vnetSize = random.pick<0 | 10 | 12>([0, 0, 10, 10, 12]);
   return {
     variant: epoch % 2 === 0 ? "simd" : "scalar",
     seed: random.u32(),
     vnetSize,
-    linkFlags: vnetSize === 0 ? 0 : random.below(16),
+    linkFlags: vnetSize === 0 ? 0 : random.pick(LINK_FLAGS),
     linkQueue: random.pick([0, 1, 64, 500]),
     mtu: random.pick([576, 1500, 1500, 9000, 65520]),
     flowsMax: random.pick([16, 64, 256, 4096]),
@@ -182,10 +194,10 @@ class Epoch {
 
   #passTime(): void {
     const random = this.#random;
-    const kind = random.below(256);
+    const kind = random.below(512);
     if (kind === 0) this.#now += random.below(3 * HOUR);
     else if (kind < 4) this.#now += random.below(120e6);
-    else if (kind < 40) this.#now += random.below(1e6);
+    else if (kind < 64) this.#now += random.below(1e6);
     else this.#now += random.below(2000);
   }
 
@@ -225,10 +237,12 @@ class Epoch {
     const pointer = bases.rxBuffers + slot * abi.RX_SLOT_SIZE;
     const base = pointer + this.#vnetSize;
     const room = abi.RX_SLOT_SIZE - this.#vnetSize;
+    // As large as offload frames are, sometimes.
+    const large = this.#vnetSize > 0 && random.oneIn(32);
     let length: number;
-    if (random.below(5) < 3) {
-      length = this.#crowd.write(octets, base, 1514);
-      if (random.oneIn(4)) length = mutate(random, octets, base, length, room, this.#any());
+    if (large || random.below(5) < 3) {
+      length = this.#crowd.write(octets, base, large ? LARGE_FRAME : ETHERNET_FRAME);
+      if (random.oneIn(8)) length = mutate(random, octets, base, length, room, this.#any());
     } else {
       const template = this.#any();
       octets.set(template, base);
@@ -236,9 +250,9 @@ class Epoch {
       if (!random.oneIn(6)) length = mutate(random, octets, base, length, room, this.#any());
     }
     if (toAll) broadcast(random, octets, base, length);
-    else if (random.below(10) < 8) fixChecksums(octets, base, length);
+    else if (!large && random.below(10) < 8) fixChecksums(octets, base, length);
     if (toAll && isServed(octets, base)) length = 0;
-    if (this.#vnetSize > 0) this.#vnetHeader(octets, pointer, length);
+    if (this.#vnetSize > 0) this.#vnetHeader(octets, pointer, length, large);
     const descriptor = (bases.rxDescriptors + slot * abi.RX_DESCRIPTOR_SIZE) >> 2;
     words[descriptor] = pointer;
     words[descriptor + 1] = this.#vnetSize + length;
@@ -248,10 +262,10 @@ class Epoch {
     return CORPUS[this.#random.below(CORPUS.length)] ?? new Uint8Array(0);
   }
 
-  #vnetHeader(octets: Uint8Array, at: number, length: number): void {
+  #vnetHeader(octets: Uint8Array, at: number, length: number, large: boolean): void {
     const random = this.#random;
     octets.fill(0, at, at + this.#vnetSize);
-    const kind = random.below(20);
+    const kind = large ? 19 : random.below(20);
     if (kind < 12) return;
     if (kind === 12) {
       for (let i = 0; i < this.#vnetSize; i += 1) octets[at + i] = random.below(256);
@@ -266,8 +280,11 @@ class Epoch {
     const size = random.pick([1, 100, 536, 1400, 1460, 65535]);
     octets[at + 4] = size;
     octets[at + 5] = size >> 8;
-    // The frame may be as large as the slot: let the IP length say so, too.
-    if (length > 60) set16(octets, at + this.#vnetSize + 16, length - 14);
+    // The IP header's checksum is the guest's business, whatever the link offloads.
+    if (length < 60) return;
+    const ip = at + this.#vnetSize + 14;
+    set16(octets, ip + 2, length - 14);
+    fixIpChecksum(octets, ip);
   }
 
   #remember(): void {

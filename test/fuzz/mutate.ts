@@ -35,6 +35,10 @@ export function get32(octets: Uint8Array, at: number): number {
   return ((get16(octets, at) << 16) | get16(octets, at + 2)) >>> 0;
 }
 
+function flip(octets: Uint8Array, at: number, bit: number): void {
+  octets[at] = (octets[at] ?? 0) ^ (1 << bit);
+}
+
 /**
  * Changes the frame of `length` octets at `base`, which has room for `room` octets, and returns its
  * new length. `other` is another frame to splice with.
@@ -64,10 +68,10 @@ function mutateOnce(
 ): number {
   switch (random.below(10)) {
     case 0: // a bit
-      if (length > 0) octets[base + random.below(length)] ^= 1 << random.below(8);
+      if (length > 0) flip(octets, base + random.below(length), random.below(8));
       return length;
     case 1: // a bit of the headers
-      octets[base + random.below(60)] ^= 1 << random.below(8);
+      flip(octets, base + random.below(60), random.below(8));
       return length;
     case 2:
     case 3:
@@ -114,6 +118,12 @@ function checksumOffset(protocol: number): number {
   return protocol === 17 ? 6 : -1;
 }
 
+/** Makes the checksum of the IPv4 header at `ip` right. */
+export function fixIpChecksum(octets: Uint8Array, ip: number): void {
+  set16(octets, ip + 10, 0);
+  set16(octets, ip + 10, ~sum(octets, ip, ((octets[ip] ?? 0) & 15) * 4, 0));
+}
+
 /** Makes IPv4 and transport checksums right as far as the lengths make sense. */
 export function fixChecksums(octets: Uint8Array, base: number, length: number): void {
   if (length < ETHERNET + 20 || get16(octets, base + 12) !== 0x0800) return;
@@ -121,8 +131,7 @@ export function fixChecksums(octets: Uint8Array, base: number, length: number): 
   const headerLength = ((octets[ip] ?? 0) & 15) * 4;
   const total = get16(octets, ip + 2);
   if (headerLength < 20 || headerLength > total || total > length - ETHERNET) return;
-  set16(octets, ip + 10, 0);
-  set16(octets, ip + 10, ~sum(octets, ip, headerLength, 0));
+  fixIpChecksum(octets, ip);
   if ((get16(octets, ip + 6) & 0x3fff) !== 0) return; // a fragment
   const protocol = octets[ip + 9] ?? 0;
   const field = checksumOffset(protocol);

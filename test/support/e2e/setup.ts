@@ -85,17 +85,25 @@ export async function createWorld(
 
 /** Waits until no socket of the host namespace is connected to or from this port. */
 export async function untilNoConnections(host: Namespace, port: number): Promise<void> {
+  let open: string[] = [];
   await until(
     async () => {
-      const listing = await host.run(["ss", "-Hantu", `( sport = :${port} or dport = :${port} )`]);
-      const open = listing.stdout
-        .split("\n")
-        .filter((line) => line !== "" && !/LISTEN|TIME-WAIT|UNCONN/.test(line));
+      open = await connectionsOf(host, port);
       return open.length === 0;
     },
-    `connections of port ${port} to end`,
+    () =>
+      `connections of port ${port} to end; open: ${open.length}\n${open.slice(0, 8).join("\n")}`,
     20_000,
   );
+}
+
+/** The connections of a port in a namespace, a line of `ss` each. */
+export async function connectionsOf(namespace: Namespace, port: number): Promise<string[]> {
+  const filter = `( sport = :${port} or dport = :${port} )`;
+  const listing = await namespace.run(["ss", "-Hanto", filter]);
+  return listing.stdout
+    .split("\n")
+    .filter((line) => line !== "" && !/LISTEN|TIME-WAIT|UNCONN/.test(line));
 }
 
 /** A DNS server in the host namespace with one name and one long record set. */

@@ -205,10 +205,13 @@ export function attempt(argv: readonly string[]): boolean {
   return spawnSync(file ?? "", args, { stdio: "ignore", timeout: 20_000 }).status === 0;
 }
 
-/** Polls until the probe gives something other than undefined, false or null. */
+/**
+ * Polls until the probe gives something other than undefined, false or null. `what` names the
+ * condition for the failure message; as a function it may add the state at that moment.
+ */
 export async function until<T>(
   probe: () => T | undefined | null | false | Promise<T | undefined | null | false>,
-  what: string,
+  what: string | (() => string),
   limit_ms: number = DEFAULT_LIMIT_MS,
 ): Promise<T> {
   const deadline_ms = performance.now() + limit_ms;
@@ -218,7 +221,8 @@ export async function until<T>(
       return value;
     }
     if (performance.now() > deadline_ms) {
-      throw new Error(`waited ${limit_ms} ms in vain for ${what}`);
+      const words = typeof what === "string" ? what : what();
+      throw new Error(`waited ${limit_ms} ms in vain for ${words}`);
     }
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }

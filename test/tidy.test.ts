@@ -1,0 +1,314 @@
+/**
+ * The rules of this project that no other tool checks: who imports whom, where system calls, clock
+ * and environment may be used, sizes, banned constructs, a test for every file, fresh documents.
+ */
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+import process from "node:process";
+import { describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { mayImport } from "./support/layers.ts";
+import { blank, functions, imports } from "./support/source.ts";
+import { UNMIRRORED } from "./support/unmirrored.ts";
+
+const ROOT = resolve(fileURLToPath(new URL("..", import.meta.url)));
+const LINES_MAX = 500;
+const FUNCTION_LINES_MAX = 70;
+const COLUMNS_MAX = 100;
+
+const CODE = /\.(?:ts|mts|mjs)$/;
+const SKIPPED = new Set(["node_modules", "dist", "build", ".git", "fixtures", "gen", "proto"]);
+
+function filesBelow(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    if (SKIPPED.has(entry.name)) return [];
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) return filesBelow(path);
+    return entry.isFile() ? [relative(ROOT, path)] : [];
+  });
+}
+
+const FILES = filesBelow(ROOT).sort();
+const SOURCES = new Map(
+  FILES.filter((file) => CODE.test(file)).map((file) => {
+    const text = readFileSync(join(ROOT, file), "utf8");
+    return [file, { text, code: blank(text) }] as const;
+  }),
+);
+
+type Found = { readonly line: number; readonly what: string };
+
+function search(text: string, pattern: RegExp): Found[] {
+  return [...text.matchAll(new RegExp(pattern, "g"))].map((match) => ({
+    line: text.slice(0, match.index).split("\n").length,
+    what: match[0].trim(),
+  }));
+}
+
+/** All places where the code, without comments and strings, matches. */
+function offenders(pattern: RegExp, isAllowed: (file: string) => boolean): string[] {
+  return [...SOURCES].flatMap(([file, { code }]) =>
+    isAllowed(file)
+      ? []
+      : search(code, pattern).map(({ line, what }) => `${file}:${line}: "${what}"`),
+  );
+}
+
+function assertNone(found: readonly string[], advice: string): void {
+  assert.equal(found.length, 0, `${advice}:\n${found.join("\n")}`);
+}
+
+function within(...folders: string[]): (file: string) => boolean {
+  return (file) => folders.some((folder) => file === folder || file.startsWith(`${folder}/`));
+}
+
+/** Path from the root of what a relative import names; AssemblyScript leaves the ending out. */
+function target(file: string, specifier: string): string {
+  const path = join(dirname(file), specifier);
+  return file.startsWith("wasm/") ? `${path}.ts` : path;
+}
+
+const PRODUCT = within("src", "wasm");
+const OUTSIDE_SRC = (file: string): boolean => !file.startsWith("src/");
+
+describe("imports", () => {
+  test("every arrow is one of the design", () => {
+    const found = [...SOURCES].flatMap(([file, { text }]) =>
+      imports(text)
+        .filter(({ specifier }) => specifier.startsWith("."))
+        .map(({ specifier, typeOnly }) => ({ to: target(file, specifier), typeOnly }))
+        .filter(({ to, typeOnly }) => !mayImport(file, to, typeOnly))
+        .map(({ to }) => `${file} imports ${to}`),
+    );
+    assertNone(found, "Remove these imports or move the code");
+  });
+
+  test("the engine imports nothing but itself", () => {
+    const found = [...SOURCES].flatMap(([file, { text }]) =>
+      file.startsWith("wasm/")
+        ? imports(text)
+            .filter(({ specifier }) => !specifier.startsWith("."))
+            .map(({ specifier }) => `${file} imports "${specifier}"`)
+        : [],
+    );
+    assertNone(found, "Remove these imports");
+  });
+
+  test("Connect and protobuf stay in hooks and admin", () => {
+    const found = [...SOURCES].flatMap(([file, { text }]) =>
+      imports(text)
+        .filter(({ specifier }) => /^@(?:connectrpc|bufbuild)\//.test(specifier))
+        .filter(() => PRODUCT(file) && !within("src/hooks", "src/admin")(file))
+        .map(({ specifier }) => `${file} imports "${specifier}"`),
+    );
+    assertNone(found, "Move these imports");
+  });
+});
+
+describe("exclusive rights", () => {
+  test("system calls are made in src/sys only", () => {
+    const foreign = [...SOURCES].filter(
+      ([file, { text }]) => /["']bun:ffi["']/.test(text) && !within("src/sys", "test")(file),
+    );
+    const found = foreign.map(([file]) => file);
+    const open = offenders(/\bdlopen\b/, within("src/sys", "test", "bench", "scripts"));
+    assertNone([...found, ...open], "Move the system calls to src/sys");
+  });
+
+  test("process, arguments and environment are read by main, cli and config only", () => {
+    const pattern = /(?<![.\w])process\s*[.[]|\b(?:Bun|Deno)\.(?:env|argv|args|exit)\b/;
+    const allowed = within("src/main.ts", "src/cli", "src/config");
+    const found = offenders(pattern, (file) => OUTSIDE_SRC(file) || allowed(file));
+    assertNone(found, "Pass the value in from main, cli or config");
+  });
+
+  test("wall clock and randomness are used by loop/clock and cli only", () => {
+    const clock = /\bDate\.now\b|\bnew Date\(\)|\bperformance\.(?:now|timeOrigin)\b|\bhrtime\b/;
+    const random = /\bMath\.random\b|\b(?:getRandomValues|randomBytes|randomInt|randomUUID)\b/;
+    const allowed = within("src/loop/clock.ts", "src/cli");
+    for (const pattern of [clock, random]) {
+      const found = offenders(pattern, (file) => OUTSIDE_SRC(file) || allowed(file));
+      assertNone(found, "Pass time or seed in as an argument");
+    }
+  });
+});
+
+describe("sizes", () => {
+  test(`no file is longer than ${LINES_MAX} lines`, () => {
+    const found = [...SOURCES].flatMap(([file, { text }]) => {
+      const lines = text.trimEnd().split("\n").length;
+      return lines > LINES_MAX ? [`${file}: ${lines} lines`] : [];
+    });
+    assertNone(found, "Split these files");
+  });
+
+  test(`no function is longer than ${FUNCTION_LINES_MAX} lines`, () => {
+    const found = [...SOURCES].flatMap(([file, { text }]) =>
+      functions(text)
+        .filter(({ lines }) => lines > FUNCTION_LINES_MAX)
+        .map(({ line, lines, head }) => `${file}:${line}: ${lines} lines: ${head.slice(0, 60)}`),
+    );
+    assertNone(found, "Split these functions");
+  });
+
+  test(`no line is longer than ${COLUMNS_MAX} columns`, () => {
+    const found = [...SOURCES].flatMap(([file, { text }]) =>
+      text
+        .split("\n")
+        .flatMap((line, index) => ([...line].length > COLUMNS_MAX ? [`${file}:${index + 1}`] : [])),
+    );
+    assertNone(found, "Break these lines");
+  });
+});
+
+describe("constructs", () => {
+  const isJavaScript = (file: string): boolean => file.endsWith(".mjs");
+  const bans: readonly (readonly [string, RegExp, (file: string) => boolean])[] = [
+    ["any", /(?<![.\w$])any(?![\w$(:])/, isJavaScript],
+    ["non-null assertions", /[\w)\]]!(?![=\w])/, isJavaScript],
+    ["default exports", /\bexport\s+default\b/, () => false],
+    ["enums", /\benum\s+\w+\s*\{/, () => false],
+  ];
+  for (const [name, pattern, isAllowed] of bans) {
+    test(`there are no ${name}`, () => assertNone(offenders(pattern, isAllowed), "Rewrite these"));
+  }
+
+  test("nothing is left to do", () => {
+    const pattern = new RegExp(["TO", "DO|FIX", "ME|XX", "X\\b"].join(""));
+    const found = [...SOURCES].flatMap(([file, { text }]) =>
+      search(text, new RegExp(`\\b(?:${pattern.source})`)).map(({ line }) => `${file}:${line}`),
+    );
+    assertNone(found, "Do these now");
+  });
+
+  test("no path of a machine is named", () => {
+    const pattern = new RegExp(`(?:^|[^\\w.-])/(?:wo${"rk"}|fa${"rm"}|ro${"ot"})/`, "m");
+    const found = FILES.filter((file) => statSync(join(ROOT, file)).size < 1_000_000).flatMap(
+      (file) =>
+        search(readFileSync(join(ROOT, file), "utf8"), pattern).map(
+          ({ line, what }) => `${file}:${line}: "${what}"`,
+        ),
+    );
+    assertNone(found, "Use a path relative to the file");
+  });
+
+  test("names of files are in kebab case, and each says first what it is", () => {
+    const named = /^[a-z0-9]+(?:[-.][a-z0-9]+)*\.(?:ts|mts|mjs)$/;
+    const found = [...SOURCES].flatMap(([file, { text }]) => {
+      const name = file.split("/").at(-1) ?? "";
+      const problems = named.test(name) ? [] : [`${file}: name`];
+      return /^(?:#![^\n]*\n)?\s*\/[*/]/.test(text) ? problems : [...problems, `${file}: no head`];
+    });
+    assertNone(found, "Rename these, or start them with a comment");
+  });
+});
+
+describe("completeness", () => {
+  const tests = FILES.filter((file) => file.endsWith(".test.ts"));
+
+  /** `src/a/b.ts` is mirrored by `test/a/b.test.ts` or `test/a/b-more.test.ts`. */
+  function isMirrored(file: string): boolean {
+    const stem = `test/${file.replace(/^src\//, "").replace(/(?:\.d)?\.ts$/, "")}`;
+    return tests.some((each) => each.startsWith(`${stem}.`) || each.startsWith(`${stem}-`));
+  }
+
+  test("every source file has a test file or a reason", () => {
+    const found = [...SOURCES.keys()].filter(
+      (file) => PRODUCT(file) && !isMirrored(file) && UNMIRRORED[file] === undefined,
+    );
+    assertNone(found, "Write tests for these, or say in test/support/unmirrored.ts why not");
+  });
+
+  test("no reason has outlived its file or its need, or names a test that is gone", () => {
+    const found = Object.entries(UNMIRRORED).flatMap(([file, reason]) => {
+      const named = [...reason.matchAll(/test\/[\w/.-]+\.ts/g)].map(([path]) => path);
+      const gone = named.filter((path) => !existsSync(join(ROOT, path)));
+      const needless = !SOURCES.has(file) || isMirrored(file);
+      return needless || gone.length > 0 ? [`${file}: ${gone.join(" ")}`] : [];
+    });
+    assertNone(found, "Mend test/support/unmirrored.ts");
+  });
+
+  test("docs/rfc-coverage.md is up to date", () => {
+    const script = join(ROOT, "scripts/rfc-coverage.mjs");
+    const node =
+      "bun" in process.versions || "deno" in process.versions ? "node" : process.execPath;
+    const { status, stderr } = spawnSync(node, [script, "--check"], { encoding: "utf8" });
+    assert.equal(status, 0, stderr);
+  });
+
+  test("docs/dependencies.md names every dependency with its version", () => {
+    const manifest: unknown = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
+    const { dependencies, devDependencies } = manifest as Record<string, Record<string, string>>;
+    const document = readFileSync(join(ROOT, "docs/dependencies.md"), "utf8");
+    const found = Object.entries({ ...dependencies, ...devDependencies })
+      .filter(([name, version]) => !document.includes(`| ${name} | ${version} |`))
+      .map(([name, version]) => `${name} ${version}`);
+    assertNone(found, "Name these, pinned to one version");
+  });
+});
+
+describe("the checks themselves", () => {
+  test("a forbidden import is refused, a type of binding is not", () => {
+    assert.equal(mayImport("wasm/tcp/input.ts", "wasm/local/arp.ts"), false);
+    assert.equal(mayImport("wasm/wire/udp.ts", "wasm/memory.ts"), false);
+    assert.equal(mayImport("wasm/local/arp.ts", "wasm/flow/udp.ts"), false);
+    assert.equal(mayImport("wasm/tcp/input.ts", "wasm/flow/table.ts"), true);
+    assert.equal(mayImport("src/sys/fd.ts", "src/engine/engine.ts"), false);
+    assert.equal(mayImport("src/loop/loop.ts", "src/binding/worker.ts"), false);
+    assert.equal(mayImport("src/sim/world.ts", "src/sys/fd.ts"), false);
+    assert.equal(mayImport("src/hooks/server.ts", "src/binding/binding.ts"), false);
+    assert.equal(mayImport("src/hooks/server.ts", "src/binding/binding.ts", true), true);
+  });
+
+  test("comments, strings, templates and regular expressions are blanked", () => {
+    const template = "b(`{@{c({ d: `}` })}{`);".replace("@", "$");
+    const text = `a("x{"); // {\n${template} /* } */ e(/[/{]"/.test(f)); g / h / i;\n`;
+    const code = blank(text);
+    assert.equal(code.length, text.length);
+    assert.equal(code.replaceAll(/\s+/g, ""), "a();b(c({d:}));e(.test(f));g/h/i;");
+  });
+
+  test("functions are measured with their heads, suites of tests are not", () => {
+    const body = "  x();\n".repeat(3);
+    const text = [
+      `function plain(a: number): { b: number } {\n${body}}\n`,
+      `const arrow = (a: number): void => {\n  if (a) {\n${body}  }\n};\n`,
+      `class C {\n  method(): void {\n${body}  }\n}\n`,
+      `describe("suite", () => {\n  test("one", () => {\n${body}  });\n});\n`,
+    ].join("");
+    assert.deepEqual(
+      functions(text)
+        .filter(({ lines }) => lines > 1)
+        .map(({ line, lines }) => [line, lines]),
+      [
+        [1, 5],
+        [6, 7],
+        [14, 5],
+        [20, 5],
+      ],
+    );
+  });
+
+  test("imports are found over several lines, in re-exports and calls, not in comments", () => {
+    const text = [
+      'import {\n  a,\n} from "./a.ts";',
+      'import type { B } from "./b.ts";',
+      'export { c } from "./c.ts";',
+      '// import { d } from "./d.ts";',
+      'const e = await import("./e.ts");',
+      'import "./f.ts";',
+    ].join("\n");
+    const found = imports(text);
+    assert.deepEqual(found.map(({ specifier }) => specifier).sort(), [
+      "./a.ts",
+      "./b.ts",
+      "./c.ts",
+      "./e.ts",
+      "./f.ts",
+    ]);
+    assert.equal(found.find(({ specifier }) => specifier === "./b.ts")?.typeOnly, true);
+  });
+});
