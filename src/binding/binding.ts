@@ -5,7 +5,6 @@
  * that owns everything else. The promise `ended` settles once: resolved after `stop`, rejected when
  * the worker fails or the link goes away.
  */
-import { randomBytes } from "node:crypto";
 import { workerUrl } from "../assets.ts";
 import type { AttachOptions } from "../config/config.ts";
 import { EventFd } from "../sys/fd.ts";
@@ -28,8 +27,6 @@ export interface Binding {
   stop(): void;
 }
 
-const SEED_SIZE = 32;
-
 function setupOf(options: AttachOptions): InterfaceSetup {
   if (!options.configure) return {};
   return {
@@ -43,11 +40,13 @@ function setupOf(options: AttachOptions): InterfaceSetup {
 }
 
 /**
+ * @param seed 32 octets nobody can guess: sequence numbers, hash keys and identifiers come from it
  * @param helper command that runs the tap helper in another user namespace
  * @throws SystemError when the tap cannot be had
  */
 export async function startBinding(
   options: AttachOptions,
+  seed: readonly number[],
   helper: readonly string[],
 ): Promise<Binding> {
   const worker = new Worker(workerUrl(), { type: "module" });
@@ -62,7 +61,7 @@ export async function startBinding(
     return bind(sys, worker, {
       options,
       tap,
-      seed: [...randomBytes(SEED_SIZE)],
+      seed,
       mailbox: new SharedArrayBuffer(MAILBOX_SIZE),
       controlFd: 0,
     });

@@ -3,7 +3,6 @@
  * until it is told to stop. Everything it needs comes in one message; what it has to say goes back
  * as messages, and while it loops, through the mailbox.
  */
-import { writeSync } from "node:fs";
 import { engineBytes } from "../assets.ts";
 import type { AttachOptions } from "../config/config.ts";
 import { engineConfigValues } from "../engine/config.ts";
@@ -16,7 +15,7 @@ import { openTapLink, type TapLinkOptions } from "../link/tap.ts";
 import { monotonic, wallClock } from "../loop/clock.ts";
 import { Loop } from "../loop/loop.ts";
 import { Epoll } from "../sys/epoll.ts";
-import { errnoName } from "../sys/errno.ts";
+import { check, errnoName } from "../sys/errno.ts";
 import { type Libc, loadLibc } from "../sys/libc.ts";
 import { EPOLLIN } from "../sys/linux.ts";
 import { Listeners } from "../upstream/listener.ts";
@@ -75,6 +74,12 @@ function controller(sys: Libc, start: WorkerStart, engine: Engine): () => boolea
   };
 }
 
+/** Tells whoever waits on the descriptor. By system call: Deno's files know no inherited ones. */
+function announce(sys: Libc, fd: number): void {
+  sys.scratch.bytes[0] = "1".charCodeAt(0);
+  check(sys.write(fd, sys.scratch.address, 1), `Write to descriptor "${fd}" that is to hear of it`);
+}
+
 async function run(start: WorkerStart): Promise<void> {
   const { options } = start;
   const log: Logger = await openLogger({ level: options.logLevel, format: options.logFormat });
@@ -111,7 +116,7 @@ async function run(start: WorkerStart): Promise<void> {
       housekeeping: resolver,
       clock: monotonic,
     });
-    if (options.readyFd !== undefined) writeSync(options.readyFd, "1");
+    if (options.readyFd !== undefined) announce(sys, options.readyFd);
     say({ kind: "ready" });
     const errno = loop.run();
     if (errno < 0) throw new Error(`The tap "${options.tap}" is gone (${errnoName(errno)})`);

@@ -2,6 +2,7 @@
  * `attach`: gives a network namespace (or whoever holds the tap) user-space networking until told to
  * stop. Composition root of the data plane.
  */
+import { randomBytes } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { type Binding, startBinding } from "../binding/binding.ts";
 import type { AttachOptions } from "../config/config.ts";
@@ -25,7 +26,7 @@ export async function attach(options: AttachOptions): Promise<number> {
   const log = await openLogger({ level: options.logLevel, format: options.logFormat });
   let binding: Binding;
   try {
-    binding = await startBinding(options, helperCommand());
+    binding = await startBinding(options, [...randomBytes(SEED_SIZE)], helperCommand());
   } catch (error) {
     log.error({}, messageOf(error));
     return 1;
@@ -51,6 +52,7 @@ export async function attach(options: AttachOptions): Promise<number> {
   }
 }
 
+const SEED_SIZE = 32;
 /** The worker answers between two turns of its loop, a millisecond away at most. */
 const COUNTERS_WAIT_MS = 20;
 
