@@ -11,6 +11,7 @@ import { EventFd } from "../sys/fd.ts";
 import { type Libc, loadLibc } from "../sys/libc.ts";
 import type { InterfaceSetup } from "../sys/netconfig.ts";
 import { openTapInNamespace } from "../sys/netns.ts";
+import { releaseProgramPages } from "../sys/resident.ts";
 import { OFFLOADS_ALL } from "../sys/tun.ts";
 import { COMMAND_STATS, COMMAND_STOP, MAILBOX_SIZE, Mailbox } from "./mailbox.ts";
 import type { WorkerMessage, WorkerStart } from "./worker.ts";
@@ -41,12 +42,14 @@ function setupOf(options: AttachOptions): InterfaceSetup {
 
 /**
  * @param seed 32 octets nobody can guess: sequence numbers, hash keys and identifiers come from it
+ * @param program path of the running executable
  * @param helper command that runs the tap helper in another user namespace
  * @throws SystemError when the tap cannot be had
  */
 export async function startBinding(
   options: AttachOptions,
   seed: readonly number[],
+  program: string,
   helper: readonly string[],
 ): Promise<Binding> {
   const worker = new Worker(workerUrl(), { type: "module" });
@@ -58,7 +61,7 @@ export async function startBinding(
       setup: setupOf(options),
       helper,
     });
-    return bind(sys, worker, {
+    return bind(sys, worker, program, {
       options,
       tap,
       seed,
@@ -71,7 +74,7 @@ export async function startBinding(
   }
 }
 
-function bind(sys: Libc, worker: Worker, start: WorkerStart): Binding {
+function bind(sys: Libc, worker: Worker, program: string, start: WorkerStart): Binding {
   const control = new EventFd(sys);
   const counters = new Mailbox(start.mailbox);
   const command = (number: number): void => {
@@ -88,10 +91,14 @@ function bind(sys: Libc, worker: Worker, start: WorkerStart): Binding {
   ready.promise.catch(() => {}); // whoever waits for `ended` hears of it there
   worker.onmessage = (event: MessageEvent<WorkerMessage>) => {
     const message = event.data;
-    if (message.kind === "ready") ready.resolve();
-    else if (message.kind === "stopped") ended.resolve();
+    if (message.kind === "ready") {
+      ready.resolve();
+      releaseProgramPages(sys, program);
+      return;
+    }
+    worker.terminate();
+    if (message.kind === "stopped") ended.resolve();
     else fail(message.message);
-    if (message.kind !== "ready") worker.terminate();
   };
   worker.onerror = (event: ErrorEvent) => fail(`The worker failed: ${event.message}`);
   worker.postMessage({ ...start, controlFd: control.number });

@@ -26,7 +26,7 @@ export async function attach(options: AttachOptions): Promise<number> {
   const log = await openLogger({ level: options.logLevel, format: options.logFormat });
   let binding: Binding;
   try {
-    binding = await startBinding(options, [...randomBytes(SEED_SIZE)], helperCommand());
+    binding = await startBinding(options, [...randomBytes(SEED_SIZE)], process.execPath, helperCommand());
   } catch (error) {
     log.error({}, messageOf(error));
     return 1;

@@ -81,6 +81,7 @@ export interface Libc {
     offset: number,
   ) => number;
   readonly munmap: Call2;
+  readonly madvise: Call3;
   readonly memfd_create: Call2;
   readonly ftruncate: Call2;
   readonly unlink: Call1;
@@ -232,6 +233,7 @@ function controlCalls(native: Native) {
     getuid: checked(raw.getuid),
     mmap: checked(raw.mmap),
     munmap: checked(raw.munmap),
+    madvise: checked(raw.madvise),
     memfd_create: checked(raw.memfd_create),
     ftruncate: checked(raw.ftruncate),
     unlink: checked(raw.unlink),

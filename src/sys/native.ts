@@ -31,6 +31,7 @@ export const SYMBOLS = {
   getuid: ["i32"],
   ioctl: ["i32", FD, "size", "address"],
   listen: ["i32", FD, INT],
+  madvise: ["i32", "address", "size", INT],
   memfd_create: ["i32", "address", INT],
   mmap: ["i64", "address", "size", INT, INT, FD, "size"],
   munmap: ["i32", "address", "size"],

@@ -1,0 +1,55 @@
+/**
+ * Gives back the pages of the program file that only starting needed.
+ *
+ * The runtime is a file of 110 MB; starting it touches some 40 MB, most of them never again. Clean
+ * pages of a file mapping can be let go at any time: a page that is needed after all comes back from
+ * the page cache by a minor fault. What a mapping has changed must stay, so a mapping counts only
+ * when the kernel says that nothing in it is private to us.
+ * Source: madvise(2) MADV_DONTNEED, proc(5) smaps.
+ */
+import { readFileSync } from "node:fs";
+import type { Libc } from "./libc.ts";
+
+const MADV_DONTNEED = 4;
+const SMAPS_PATH = "/proc/self/smaps";
+const HEAD = /^([0-9a-f]+)-([0-9a-f]+) (\S{4}) \S+ \S+ \S+\s*(.*)$/;
+const CHANGED = /^(?:Private_Dirty|Anonymous|Swap|Locked):\s+(\d+) kB$/;
+
+/** A mapping of `[start, end)` in which nothing was changed. */
+export interface CleanMapping {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Read-only mappings of the file `path` that hold nothing but the file's own content. */
+export function cleanMappings(smaps: string, path: string): CleanMapping[] {
+  const found: CleanMapping[] = [];
+  let current: CleanMapping | undefined;
+  for (const line of smaps.split("\n")) {
+    const head = HEAD.exec(line);
+    if (head !== null) {
+      if (current !== undefined) found.push(current);
+      const [, start = "", end = "", access = "", name] = head;
+      const readOnly = access[1] === "-" && access[3] === "p";
+      current =
+        readOnly && name === path
+          ? { start: Number.parseInt(start, 16), end: Number.parseInt(end, 16) }
+          : undefined;
+    } else if (Number(CHANGED.exec(line)?.[1] ?? 0) > 0) current = undefined;
+  }
+  if (current !== undefined) found.push(current);
+  return found;
+}
+
+/** Lets the program file's pages go. Does nothing where /proc does not tell; never throws. */
+export function releaseProgramPages(sys: Libc, path: string): void {
+  let smaps: string;
+  try {
+    smaps = readFileSync(SMAPS_PATH, "latin1");
+  } catch {
+    return; // without /proc the pages stay, which costs memory and nothing else
+  }
+  for (const { start, end } of cleanMappings(smaps, path)) {
+    sys.madvise(start, end - start, MADV_DONTNEED);
+  }
+}
