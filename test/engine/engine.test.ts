@@ -1,9 +1,9 @@
 /** The facade: starting, a first packet of every kind, flows, host base; both builds of the engine. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import * as abi from "../../wasm/abi.ts";
 import { Engine } from "../../src/engine/engine.ts";
 import { instantiateEngine } from "../../src/engine/module.ts";
+import * as abi from "../../wasm/abi.ts";
 import { engineModule } from "../support/engine-binary.ts";
 import {
   DNS,
@@ -107,7 +107,11 @@ for (const variant of VARIANTS) {
         ],
       );
       socket.receive("back", { address: PEER, port: 9 });
-      const { payload } = world.expect("udp", { source: PEER, sourcePort: 9, destinationPort: 5000 });
+      const { payload } = world.expect("udp", {
+        source: PEER,
+        sourcePort: 9,
+        destinationPort: 5000,
+      });
       assert.deepEqual(payload, new TextEncoder().encode("back"));
       world.checkBalance();
     });
@@ -115,12 +119,18 @@ for (const variant of VARIANTS) {
     test("DNS goes to the resolver of the moment", () => {
       const world = new EngineWorld({ variant });
       world.guest(world.udp({ to: DNS, port: 53, from: 5001 }, pattern(30)));
-      assert.equal(world.host.socket().datagrams[0]?.address ?? world.host.socket().address, RESOLVER);
+      assert.equal(
+        world.host.socket().datagrams[0]?.address ?? world.host.socket().address,
+        RESOLVER,
+      );
       world.engine.setResolvers([ip("198.18.0.99")]);
       world.guest(world.udp({ to: DNS, port: 53, from: 5002 }, pattern(30)));
       const socket = world.host.socket();
       assert.equal(socket.datagrams[0]?.address ?? socket.address, "198.18.0.99");
-      assert.deepEqual(world.engine.flows().map((flow) => flow.kind), ["dns", "dns"]);
+      assert.deepEqual(
+        world.engine.flows().map((flow) => flow.kind),
+        ["dns", "dns"],
+      );
     });
 
     test("TCP: open, both directions, close", () => {

@@ -1,10 +1,10 @@
 /** Loading: an engine that keeps the contract is taken, every other one refused with the reason. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import * as abi from "../../wasm/abi.ts";
 import { Engine } from "../../src/engine/engine.ts";
 import { EngineError, type EngineErrorCode } from "../../src/engine/errors.ts";
 import { compileEngine, detectSimd, loadEngine } from "../../src/engine/module.ts";
+import * as abi from "../../wasm/abi.ts";
 import { readEngine } from "../support/engine-binary.ts";
 import { EngineWorld, PEER, worldConfig } from "../support/engine-harness.ts";
 import { pattern } from "../support/packet.ts";

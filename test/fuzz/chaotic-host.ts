@@ -3,8 +3,9 @@
  * way the kernel may: any errno, short counts, ends of streams, errors in the queue. What it must
  * never see - an operation on a handle that is not open, pieces that do not add up - is a failure.
  */
-import * as abi from "../../wasm/abi.ts";
+
 import type { Engine } from "../../src/engine/engine.ts";
+import * as abi from "../../wasm/abi.ts";
 import type { Random } from "./random.ts";
 
 const EAGAIN = 11;

@@ -10,9 +10,9 @@ import {
   ETHERTYPE_ARP,
   ethernet,
   fragments,
+  type Ipv4Fields,
   icmp,
   icmpEcho,
-  type Ipv4Fields,
   ipv4,
   MAC_BROADCAST,
   PROTOCOL_ICMP,
@@ -58,7 +58,14 @@ function dhcpFrames(): Uint8Array[] {
   const messages = [
     dhcp({ type: 1, mac: GUEST_MAC }),
     dhcp({ type: 1, mac: GUEST_MAC, broadcast: true, options: [[55, Uint8Array.of(1, 3, 6, 26)]] }),
-    dhcp({ type: 3, mac: GUEST_MAC, options: [[50, address], [54, Uint8Array.of(10, 0, 2, 2)]] }),
+    dhcp({
+      type: 3,
+      mac: GUEST_MAC,
+      options: [
+        [50, address],
+        [54, Uint8Array.of(10, 0, 2, 2)],
+      ],
+    }),
     dhcp({ type: 3, mac: GUEST_MAC, options: [[50, Uint8Array.of(10, 9, 9, 9)]] }),
     dhcp({ type: 3, mac: GUEST_MAC, clientAddress: GUEST, options: [[61, pattern(19)]] }),
     dhcp({ type: 4, mac: GUEST_MAC, options: [[50, address]] }),
@@ -114,7 +121,13 @@ function udpFrames(): Uint8Array[] {
     const datagram = udp({ source: GUEST, destination, ...ports, ...more }, payload);
     return frame(packet({ destination, protocol }, datagram));
   };
-  const query = concat(u32(0x1a2b0100), u32(0x00010000), u32(0), "\x07example\x03com\0", u32(0x10001));
+  const query = concat(
+    u32(0x1a2b0100),
+    u32(0x00010000),
+    u32(0),
+    "\x07example\x03com\0",
+    u32(0x10001),
+  );
   return [
     build(PEER, 9, new Uint8Array(0)),
     build(PEER, 53, pattern(40)),
@@ -153,7 +166,12 @@ function tcpFrames(): Uint8Array[] {
     build("SA", 80, full),
     build("A", 80),
     build("PA", 80, { timestamps: [5, 6] }, 300),
-    build("A", 80, { sack: [[0x2100, 0x2200], [0x2300, 0x2400]] }),
+    build("A", 80, {
+      sack: [
+        [0x2100, 0x2200],
+        [0x2300, 0x2400],
+      ],
+    }),
     build("FA", 80, {}, 10),
     build("R", 80),
     build("RA", 80),
@@ -176,7 +194,9 @@ function oddFrames(): Uint8Array[] {
     ...fragments({ ...whole, id: 97 }, datagram, 8 * 60).map((part) => frame(part)),
     ...fragments(pings, echo, 1024).map((part) => frame(part)),
     frame(packet({ destination: PEER, protocol: 132 }, pattern(40))),
-    frame(packet({ destination: PEER, protocol: PROTOCOL_UDP, options: route }, datagram.slice(0, 8))),
+    frame(
+      packet({ destination: PEER, protocol: PROTOCOL_UDP, options: route }, datagram.slice(0, 8)),
+    ),
     frame(packet({ destination: PEER, protocol: PROTOCOL_UDP, options: router }, pattern(30))),
     frame(ipv4({ source: "10.9.9.9", destination: PEER, protocol: PROTOCOL_UDP }, pattern(30))),
     frame(pattern(100), GATEWAY_MAC, 0x86dd),

@@ -1,8 +1,8 @@
 /** A short run of the fuzzer that is the same every time; `npm run fuzz` is the long one. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import * as abi from "../../wasm/abi.ts";
 import { STAT_NAMES } from "../../src/engine/stats.ts";
+import * as abi from "../../wasm/abi.ts";
 import { EPOCH_FRAMES, fuzzEpoch } from "./fuzzer.ts";
 
 const SEED = 20250117;

@@ -7,10 +7,11 @@
  * in it follows from the seed and its number, so a failure is repeated by running its epoch alone.
  * At the end of an epoch the host goes quiet and time runs on until everything has expired.
  */
-import * as abi from "../../wasm/abi.ts";
+
 import { Engine } from "../../src/engine/engine.ts";
 import { instantiateEngine } from "../../src/engine/module.ts";
 import { readStat } from "../../src/engine/stats.ts";
+import * as abi from "../../wasm/abi.ts";
 import { engineModule } from "../support/engine-binary.ts";
 import { gatherFrame, START, type WorldOptions, worldConfig } from "../support/engine-harness.ts";
 import { decodeFrame } from "../support/packet-decode.ts";

@@ -10,7 +10,9 @@ const ETHERNET = 14;
 const FIELDS_16 = [12, 16, 18, 20, 34, 36, 38, 40, 46, 48, 50] as const;
 const FIELDS_8 = [0, 6, 14, 15, 22, 23, 34, 35, 46, 47, 54, 55] as const;
 const ADDRESSES = [26, 30, 38, 42] as const;
-const VALUES_16 = [0, 1, 7, 8, 20, 28, 53, 67, 255, 576, 1500, 0x2000, 0x7fff, 0x8000, 0xffff] as const;
+const VALUES_16 = [
+  0, 1, 7, 8, 20, 28, 53, 67, 255, 576, 1500, 0x2000, 0x7fff, 0x8000, 0xffff,
+] as const;
 const VALUES_8 = [0, 1, 0x0f, 0x40, 0x45, 0x4f, 0x50, 0x5f, 0x7f, 0x80, 0xf0, 0xff] as const;
 /** Gateway, DNS, guest, broadcasts, loopback, multicast, any, a peer. */
 const VALUES_32 = [
@@ -75,13 +77,21 @@ function mutateOnce(
       return length;
     case 2:
     case 3:
-      set16(octets, base + random.pick(FIELDS_16), random.oneIn(3) ? random.u32() : random.pick(VALUES_16));
+      set16(
+        octets,
+        base + random.pick(FIELDS_16),
+        random.oneIn(3) ? random.u32() : random.pick(VALUES_16),
+      );
       return length;
     case 4:
       octets[base + random.pick(FIELDS_8)] = random.oneIn(3) ? random.u32() : random.pick(VALUES_8);
       return length;
     case 5:
-      set32(octets, base + random.pick(ADDRESSES), random.oneIn(4) ? random.u32() : random.pick(VALUES_32));
+      set32(
+        octets,
+        base + random.pick(ADDRESSES),
+        random.oneIn(4) ? random.u32() : random.pick(VALUES_32),
+      );
       return length;
     case 6: // cut
       return random.oneIn(2) ? random.below(length + 1) : Math.max(0, length - random.skewed(64));
@@ -154,4 +164,3 @@ export function broadcast(random: Random, octets: Uint8Array, base: number, leng
   set32(octets, base + 30, random.pick([0xffffffff, 0x0a0002ff, 0xe00000fb, 0x0a000200]));
   fixChecksums(octets, base, length);
 }
-

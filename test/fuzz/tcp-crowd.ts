@@ -3,8 +3,9 @@
  * every state (the engine's sequence numbers are learnt from what it sends), and enough mischief to
  * leave no rule untested.
  */
-import * as abi from "../../wasm/abi.ts";
+
 import type { Engine } from "../../src/engine/engine.ts";
+import * as abi from "../../wasm/abi.ts";
 import { get16, get32, set16, set32 } from "./mutate.ts";
 import type { Random } from "./random.ts";
 
@@ -24,7 +25,18 @@ const FLAGS_USUAL = [
   ...[ACK | PSH, ACK | PSH, ACK | PSH, ACK | PSH, ACK | PSH, ACK | PSH, ACK | PSH, ACK | PSH],
   ACK | FIN | PSH,
 ] as const;
-const FLAGS_ODD = [0, SYN, RST, RST | ACK, FIN, SYN | ACK, SYN | FIN, 0x3f, ACK | 0xe0, 0xff] as const;
+const FLAGS_ODD = [
+  0,
+  SYN,
+  RST,
+  RST | ACK,
+  FIN,
+  SYN | ACK,
+  SYN | FIN,
+  0x3f,
+  ACK | 0xe0,
+  0xff,
+] as const;
 const WINDOWS = [0, 1, 100, 512, 4096, 29200, 65535, 65535] as const;
 /** MSS 1460, SACK permitted, NOP, NOP, then timestamps, NOP, NOP, NOP, window scale 7. */
 const SYN_OPTIONS = Uint8Array.of(
@@ -138,11 +150,7 @@ export class TcpCrowd {
       return this.#writeSegment(octets, base, index, RST, 0);
     }
     const done = this.#finished[index] !== 0 && !random.oneIn(8);
-    const flags = random.oneIn(60)
-      ? random.pick(FLAGS_ODD)
-      : done
-        ? ACK
-        : random.pick(FLAGS_USUAL);
+    const flags = random.oneIn(60) ? random.pick(FLAGS_ODD) : done ? ACK : random.pick(FLAGS_USUAL);
     if ((flags & FIN) !== 0) this.#finished[index] = 1;
     const room = limit - HEADERS - OPTIONS_MAX;
     const size = random.oneIn(3) ? room : random.skewed(room + 1);

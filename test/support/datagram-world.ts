@@ -1,7 +1,7 @@
 /**
- * A world for the datagram flows of one engine: a guest that is a list of frames, host sockets whose
- * every answer a test can script, virtual time. The engine is told that its memory lies elsewhere,
- * so an address it forgot to translate is found out.
+ * A world for the datagram flows of one engine: a guest that is a list of frames, host sockets
+ * whose every answer a test can script, virtual time. The engine is told that its memory lies
+ * elsewhere, so an address it forgot to translate is found out.
  *
  *     const world = new DatagramWorld();
  *     world.guest(world.udp(PEER, 53, "query"));

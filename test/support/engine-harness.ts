@@ -12,11 +12,11 @@
  * some, or moves the clock; `run` does it explicitly.
  */
 import assert from "node:assert/strict";
-import * as abi from "../../wasm/abi.ts";
 import type { EngineConfigValues } from "../../src/engine/config.ts";
 import { Engine, type FlowInfo } from "../../src/engine/engine.ts";
 import { instantiateEngine } from "../../src/engine/module.ts";
-import { type EngineStats, readStats } from "../../src/engine/stats.ts";
+import { DROP_NAMES, type DropName, type EngineStats, readStats } from "../../src/engine/stats.ts";
+import * as abi from "../../wasm/abi.ts";
 import { engineModule } from "./engine-binary.ts";
 import { FakeHost, FakeSocket } from "./fake-host.ts";
 import {
@@ -246,7 +246,10 @@ export class EngineWorld {
 
   tcp(fields: Omit<TcpFields, "source">, payload: Octets = ""): Uint8Array {
     const { destination } = fields;
-    return this.ip({ destination, protocol: PROTOCOL_TCP }, tcp({ source: GUEST, ...fields }, payload));
+    return this.ip(
+      { destination, protocol: PROTOCOL_TCP },
+      tcp({ source: GUEST, ...fields }, payload),
+    );
   }
 
   arp(fields: Partial<ArpFields> & { readonly targetAddress: string }): Uint8Array {
@@ -344,6 +347,16 @@ export class EngineWorld {
       .find((flow) => flow.guestPort === guestPort && flow.peerPort === peerPort);
   }
 
+  /**
+   * How many of the guest's frames are accounted for: dropped with a reason, consumed by the engine
+   * itself, or handed to the host. Segments that a TCP connection took are in no counter.
+   */
+  get accounted(): number {
+    const stats = this.stats;
+    const dropped = DROP_NAMES.filter((name) => !OTHER_DROPS.has(name));
+    return [...dropped, ...HANDED_ON].reduce((sum, name) => sum + stats[name], 0);
+  }
+
   /** Books balance: frames and flows that came are there, gone, or accounted for. */
   checkBalance(): void {
     this.run();
@@ -363,6 +376,18 @@ export class EngineWorld {
     if (flows.length === 0) this.equal(this.engine.chunkCount, 0, "chunks without flows");
   }
 }
+
+/** Drops of what comes from the host, and of answers. */
+const OTHER_DROPS: ReadonlySet<DropName> = new Set<DropName>([
+  "dropUdpFiltered",
+  "dropTxFull",
+  "dropLink",
+  "dropNeighbor",
+  "dropDatagramTooBig",
+  "dropReplyFlood",
+]);
+
+const HANDED_ON = ["consumedLocal", "udpToHost", "pingToHost"] as const;
 
 /** Counters that move with every frame. */
 const TRAFFIC_COUNTERS: ReadonlySet<string> = new Set([
@@ -419,4 +444,3 @@ export function describeFrame(frame: Frame): string {
       );
   }
 }
-

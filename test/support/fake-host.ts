@@ -4,8 +4,9 @@
  * engine's operations, reads its iovecs and msghdrs (host base 0: addresses are engine offsets) and
  * throws when an operation breaks the contract of `wasm/abi.ts`.
  */
-import * as abi from "../../wasm/abi.ts";
+
 import type { Engine } from "../../src/engine/engine.ts";
+import * as abi from "../../wasm/abi.ts";
 import { concat, ip, ipText, type Octets, octetsOf } from "./packet.ts";
 
 export const EAGAIN = 11;
@@ -120,8 +121,7 @@ export class FakeSocket {
   fail(errno: number): void {
     this.pendingErrno = errno;
     this.hasEnded = true;
-    this.events |=
-      EVENT_READABLE | EVENT_WRITABLE | EVENT_ERROR | EVENT_HANGUP | EVENT_READ_HANGUP;
+    this.events |= EVENT_READABLE | EVENT_WRITABLE | EVENT_ERROR | EVENT_HANGUP | EVENT_READ_HANGUP;
   }
 
   /** The far side sends octets of a stream. */

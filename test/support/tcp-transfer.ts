@@ -113,7 +113,7 @@ export function upload(options: UploadCase, world: WorldOptions = {}): void {
   const content = pattern(length, seed % 1000);
   const watch = new UploadWatch(guest, socket);
   for (let rounds = 0; watch.acked <= length; rounds += 1) {
-    assert.ok(rounds < 4000, `stuck at ${watch.acked} of ${length}`);
+    assert.ok(rounds < 10_000, `stuck at ${watch.acked} of ${length}`);
     socket.sendRoom = 0;
     if (pick(3) > 0) socket.room(1 + pick(writeMax));
     const highest = Math.min(length, watch.zeroShown ? watch.acked : watch.edge - 1);

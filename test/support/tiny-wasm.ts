@@ -147,7 +147,9 @@ export function tinyEngine(options: TinyOptions = {}): Uint8Array {
       ? concat(Uint8Array.of(0), leb(pages))
       : concat(Uint8Array.of(1), leb(pages), leb(maximum));
   const exported = functions
-    .map(([name], index) => [name, concat(text(name), Uint8Array.of(0), leb(first + index))] as const)
+    .map(
+      ([name], index) => [name, concat(text(name), Uint8Array.of(0), leb(first + index))] as const,
+    )
     .filter(([name]) => name !== options.without)
     .map(([, entry]) => entry);
   const values: Record<string, number> = {
@@ -165,7 +167,13 @@ export function tinyEngine(options: TinyOptions = {}): Uint8Array {
     section(
       11,
       vector([
-        concat(Uint8Array.of(0, 0x41), sleb(CONTROL), Uint8Array.of(0x0b), leb(block.length), block),
+        concat(
+          Uint8Array.of(0, 0x41),
+          sleb(CONTROL),
+          Uint8Array.of(0x0b),
+          leb(block.length),
+          block,
+        ),
       ]),
     ),
   );

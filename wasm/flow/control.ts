@@ -5,8 +5,8 @@
  *     | length u64 | level | type | data, padded to 8 |
  *
  * Contract: `length` counts the 16 octets of the header. Appending never exceeds MSG_CONTROL_SIZE:
- * three messages of 24 octets are the most anybody appends. What the kernel wrote is searched within
- * the size it reported. Source: cmsg(3), ip(7), udp(7), <linux/errqueue.h>.
+ * three messages of 24 octets are the most anybody appends. What the kernel wrote is searched
+ * within the size it reported. Source: cmsg(3), ip(7), udp(7), <linux/errqueue.h>.
  */
 import * as abi from "../abi";
 import { Msg } from "../layout";

@@ -3,16 +3,17 @@
  *
  * Theory of operation
  *   A receive takes scratch slots of 64 KiB, one a message, for as long as its frames wait for the
- *   link. `scratchReset` frees all of them: the engine calls it when the link has taken every frame,
- *   and between that and the host carrying out the operations nothing new is asked for.
+ *   link. `scratchReset` frees all of them: the engine calls it when the link has taken every
+ *   frame, and between that and the host carrying out the operations nothing new is asked for.
  *
  *   How much is asked for follows the flow: twice as many messages as last time when all of them
  *   were filled, half as many when not even half were. Because one message can become dozens of
  *   frames, the flow also remembers how many, and all receives of a turn together may fill no more
  *   than half of the frame list. A receive that finds no room leaves its flow ready.
  *
- *   Sockets are watched edge-triggered: a flow stays READABLE until the socket had less to give than
- *   asked for. Errors come first, as they also clear what the next call would report (`sk_err`).
+ *   Sockets are watched edge-triggered: a flow stays READABLE until the socket had less to give
+ *   than asked for. Errors come first, as they also clear what the next call would report
+ *   (`sk_err`).
  *
  * Source: recvmmsg(2), udp(7), ip(7), epoll(7).
  */

@@ -4,8 +4,8 @@
  * Theory of operation
  *   The entries of a flow become the messages of one sendmmsg. Where the kernel segments
  *   (UDP_SEGMENT), one message carries several datagrams: a run of entries that agree in
- *   destination, TTL, TOS and length (the last may be shorter), or an entry that came as a run (USO)
- *   in the first place; 64 datagrams and 65,507 octets at most.
+ *   destination, TTL, TOS and length (the last may be shorter), or an entry that came as a run
+ *   (USO) in the first place; 64 datagrams and 65,507 octets at most.
  *
  *   Which messages a batch makes depends on its entries and `segmentMax` only, so the result is
  *   read by walking the same way again: `batchHead` and `sendOffset` move past what was taken and

@@ -2,19 +2,20 @@
  * What UDP, DNS and ping flows have in common: the record, its life, its time-outs.
  *
  * Theory of operation
- *   A datagram flow is a guest endpoint and the one host socket that stands for it (RFC 4787 REQ-1):
- *   the socket is not connected, every message names its destination, and whatever arrives on it goes
- *   to the guest. Only DNS flows are bound to one far side, and their socket is connected to it.
+ *   A datagram flow is a guest endpoint and the one host socket that stands for it (RFC 4787
+ *   REQ-1): the socket is not connected, every message names its destination, and whatever arrives
+ *   on it goes to the guest. Only DNS flows are bound to one far side, and their socket is
+ *   connected to it.
  *
  *     kind   key (guest, peer, ports)                       idle for       list
  *     UDP    address, 0, port << 16                         configured     LIST_UDP
  *     DNS    address, DNS address, port << 16 | 53 or 853   10 s           LIST_DNS
  *     PING   address, 0, identifier << 16                   60 s           LIST_PING
  *
- *   Input (`udp`, `ping`) appends payload entries to the flow; the flush (`datagram-send`) asks for a
- *   socket if there is none yet, then sends. Events mark the flow ready; `datagram-receive` asks for
- *   what has come and passes it to `datagram-deliver` or, from the error queue, to `errors`.
- *   At most one operation to send and one to receive are under way at any time.
+ *   Input (`udp`, `ping`) appends payload entries to the flow; the flush (`datagram-send`) asks for
+ *   a socket if there is none yet, then sends. Events mark the flow ready; `datagram-receive` asks
+ *   for what has come and passes it to `datagram-deliver` or, from the error queue, to `errors`. At
+ *   most one operation to send and one to receive are under way at any time.
  *
  *   Any traffic in either direction refreshes the mapping (RFC 4787 REQ-6). Published ports are
  *   STATIC: in no list, without timer, never evicted. Idle flows end in `evict`.

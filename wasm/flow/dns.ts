@@ -4,8 +4,8 @@
  *
  * Theory of operation
  *   Messages pass unchanged (RFC 5625 §3): no name, flag, option or record is touched. Each guest
- *   port has a socket of its own, connected to one resolver from a port the host picks at random, so
- *   an answer is from the resolver that was asked or it does not arrive (RFC 5452 §9).
+ *   port has a socket of its own, connected to one resolver from a port the host picks at random,
+ *   so an answer is from the resolver that was asked or it does not arrive (RFC 5452 §9).
  *
  *   Resolvers are read from the configuration whenever a flow starts, so changes count at once. One
  *   is given up for the flow when a question comes again before it was answered, and as the first

@@ -101,8 +101,8 @@ function restorePing(flow: UdpFlow, p: usize, length: u32): u32 {
 }
 
 /**
- * Tells the guest at `mac` about the error in `msg`; `length` octets of the datagram it is about are
- * at `p`, with ERROR_HEADROOM octets free before it.
+ * Tells the guest at `mac` about the error in `msg`; `length` octets of the datagram it is about
+ * are at `p`, with ERROR_HEADROOM octets free before it.
  */
 export function errorReport(
   flow: UdpFlow, msg: usize, p: usize, length: u32, mac: u64, now: i64,

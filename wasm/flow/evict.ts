@@ -6,8 +6,8 @@
  * generation, so the slot may be in use again by then. The queue holds as many handles as there are
  * slots; when it is full nothing more is evicted, and whoever ends a flow asks `closeRoom` first.
  *
- * Contract: `closeFlush` runs before the flows' own flush functions, so that a socket is gone before
- * its port is asked for again. Order of victims: `flowVictim`.
+ * Contract: `closeFlush` runs before the flows' own flush functions, so that a socket is gone
+ * before its port is asked for again. Order of victims: `flowVictim`.
  */
 import * as abi from "../abi";
 import { opAlloc, opsFree } from "../ring";
@@ -64,7 +64,7 @@ export function closeFlush(): bool {
   return waiting == 0;
 }
 
-/** Ends a UDP, DNS or ping flow: what it had not sent is lost, its socket is closed, its slot free. */
+/** Ends a UDP, DNS or ping flow: what it had not sent is lost, its socket closed, its slot free. */
 export function datagramEnd(flow: UdpFlow): void {
   if (flow.batchCount > 0) dropMany(sendDropReason(flow.kind), flow.batchCount);
   if (flow.socket == SOCKET_OPEN || flow.socket == SOCKET_OPENING) {

@@ -18,7 +18,8 @@
  */
 import * as abi from "../abi";
 import { config } from "../memory";
-import { addressIsLoopback, addressIsThisNetwork, addressIsUnusableDestination } from "../wire/addr";
+import { addressIsLoopback, addressIsThisNetwork, addressIsUnusableDestination }
+  from "../wire/addr";
 import { isOwnAddress, networkBroadcast, networkMask } from "./emit";
 
 export const LOOPBACK_ADDRESS: u32 = 0x7f000001;

@@ -4,20 +4,20 @@
  * Theory of operation
  *   Mapping is endpoint-independent (RFC 4787 REQ-1): one socket per guest address and port, bound
  *   to the guest's own port number where it is 1024 or more and free (REQ-3, no overloading). The
- *   same socket serves every destination; nothing depends on load or history (REQ-11), and payload is
- *   never looked into (REQ-10) but for DNS identifiers. Hairpinning (REQ-9) is the host kernel's: a
- *   datagram to one of its own addresses comes back on the socket that owns the port.
+ *   same socket serves every destination; nothing depends on load or history (REQ-11), and payload
+ *   is never looked into (REQ-10) but for DNS identifiers. Hairpinning (REQ-9) is the host
+ *   kernel's: a datagram to one of its own addresses comes back on the socket that owns the port.
  *
  *   Datagrams for the DNS address, port 53 or 853, go to a resolver by flows of their own (`dns`),
  *   which may take a quarter of the table. Published ports (`udpInboundOpen`) use a socket that the
  *   host has bound already.
  *
- *   The gateway stands for the host's loopback where that is allowed. Where it is not, the guest can
- *   still answer a process on the host that has spoken to it (`hidden`); anything else is refused
- *   with port unreachable.
+ *   The gateway stands for the host's loopback where that is allowed. Where it is not, the guest
+ *   can still answer a process on the host that has spoken to it (`hidden`); anything else is
+ *   refused with port unreachable.
  *
- *   TTL and TOS are carried: a TTL of 1 ends here with time exceeded, others leave one lower, except
- *   that the usual 64 leaves as the host's default and needs no control message.
+ *   TTL and TOS are carried: a TTL of 1 ends here with time exceeded, others leave one lower,
+ *   except that the usual 64 leaves as the host's default and needs no control message.
  *
  * Contract: `udpInput` gets a packet whose IP header is sound; the DHCP server has had its look.
  * All functions take the flow of their own kinds only (KIND_UDP, KIND_DNS).
@@ -227,7 +227,8 @@ function target(flow: UdpFlow, address: u32, port: u32): u32 {
 
 /**
  * A UDP datagram from the guest. `length` = octets of the IP payload; `checksumTrusted` = the link
- * vouches for the checksum; `gsoSize` = size of the datagrams the payload is a run of, 0 = it is one.
+ * vouches for the checksum; `gsoSize` = size of the datagrams the payload is a run of, 0 = it is
+ * one.
  */
 export function udpInput(
   ip: usize, udp: usize, length: u32, mac: u64, checksumTrusted: bool, gsoSize: u32, now: i64,

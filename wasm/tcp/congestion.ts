@@ -90,6 +90,7 @@ export function sackInput(flow: Tcp, ack: u32): bool {
     const right = optionSackRight(i);
     // A block outside what is in flight, or a D-SACK below the acknowledgment, tells nothing here.
     if (!seqLt(left, right) || seqLe(left, ack) || seqGt(right, flow.sndMax)) continue;
+    if (seqLt(left, flow.sndUna)) continue; // an acknowledgment that was overtaken
     if (sackAdd(flow, left, right)) news = true;
   }
   return news;
@@ -112,7 +113,10 @@ function sackedBytes(flow: Tcp): u32 {
 }
 
 function grow(flow: Tcp, acked: u32): void {
-  if (flow.cwnd < flow.ssthresh) flow.cwnd += acked;
+  // Slow start counts octets (RFC 3465) but does not jump over the threshold.
+  if (flow.cwnd < flow.ssthresh) {
+    flow.cwnd = min(flow.cwnd + acked, max(flow.ssthresh, flow.cwnd + flow.mss));
+  }
   else flow.cwnd += max<u32>(<u32>((<u64>flow.mss * <u64>min(acked, flow.cwnd)) / flow.cwnd), 1);
   flow.cwnd = min(flow.cwnd, CWND_MAX);
 }
@@ -141,10 +145,15 @@ export function ackAdvance(flow: Tcp, ack: u32, now: i64): void {
       flow.sackCount = 0;
     } else {
       // Partial acknowledgment (RFC 6582 §3.2 step 3): the next hole goes out at once.
+      // What duplicates added to the window goes again with the octets they stood for.
       if (flow.sackCount == 0) flow.retransmitNext = ack;
+      const rest = flow.cwnd > acked ? flow.cwnd - acked : 0;
+      flow.cwnd = max(rest, flow.ssthresh) + flow.mss;
       flow.flags |= P_RETRANSMIT;
     }
   } else if (flight >= flow.cwnd >> 1) grow(flow, acked);
+  // Kept close behind: half the sequence space away it would look like the future.
+  if (!has(flow, F_RECOVERY) && seqGt(ack, flow.recover)) flow.recover = ack;
   flow.flags &= ~F_PERSIST;
   flow.rtoAt = 0;
   if (flow.sndUna != flow.sndMax) startRetransmit(flow, now); // RFC 6298 §5.3

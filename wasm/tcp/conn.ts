@@ -133,7 +133,8 @@ export class Tcp extends Flow {
   sackCount: u8;
   probes: u8;
   challenges: u8;
-  spareByte: u8;
+  /** Times the persist timer went off since the window shut: spaces the probes. */
+  persists: u8;
   sackLeft0: u32;
   sackRight0: u32;
   sackLeft1: u32;

@@ -55,6 +55,7 @@ function lowerMss(flow: Tcp, mtu: u32): void {
   const mss = max(mtu, PATH_MTU_FLOOR) - 40 - (has(flow, F_TIMESTAMPS) ? 12 : 0);
   if (mss >= flow.mss) return;
   flow.mss = mss;
+  if (flow.state < <u8>abi.STATE_ESTABLISHED) return; // there is nothing but SYN to send again
   flow.sndNext = flow.sndUna;
   flow.sendCursor = -1;
   flow.flags = (flow.flags | P_OUTPUT) & ~(F_RTT | F_RECOVERY | P_RETRANSMIT);

@@ -25,7 +25,7 @@ import {
 } from "./conn";
 import { sendResetFor } from "./output";
 import { tcpOpen } from "./open";
-import { advance, hold, truncate } from "./reassembly";
+import { advance, gapBefore, hold, truncate } from "./reassembly";
 import { windowActive } from "./window";
 
 const CHALLENGES_PER_SECOND: u32 = 10;
@@ -236,7 +236,8 @@ function established(flow: Tcp): void {
 
 /** RFC 7323 §5: an old duplicate from before the sequence numbers wrapped. */
 function pawsFails(flow: Tcp, now: i64): bool {
-  if (!has(flow, F_TIMESTAMPS) || (flags & TCP_RST) != 0) return false;
+  // A SYN in the window is answered by a challenge whatever it carries (RFC 5961 §4.2).
+  if (!has(flow, F_TIMESTAMPS) || (flags & TCP_SYN) != 0) return false;
   if (!optionTimestamps) {
     drop(abi.DROP_TCP_NO_TIMESTAMP);
     return true;
@@ -262,14 +263,14 @@ function acceptable(flow: Tcp, span: u32): bool {
 }
 
 function inputSynchronized(flow: Tcp, now: i64): void {
+  if ((flags & TCP_RST) != 0) {
+    inputReset(flow, now);
+    return;
+  }
   if (pawsFails(flow, now)) return;
   const span = payloadLength + ((flags & (TCP_SYN | TCP_FIN)) != 0 ? 1 : 0);
   if (!acceptable(flow, span)) {
     outside(flow, now);
-    return;
-  }
-  if ((flags & TCP_RST) != 0) {
-    inputReset(flow, now);
     return;
   }
   if ((flags & TCP_SYN) != 0) {
@@ -294,11 +295,15 @@ function inputSynchronized(flow: Tcp, now: i64): void {
 
 /** Out of the window: an ACK tells the guest where we are. Its acknowledgment still counts (T44). */
 function outside(flow: Tcp, now: i64): void {
-  if ((flags & TCP_RST) != 0) {
-    drop(abi.DROP_TCP_RST);
-    return;
-  }
   if (flow.state == <u8>abi.STATE_SYN_RECEIVED && (flags & TCP_SYN) != 0 && sequence == flow.irs) {
+    if ((flags & TCP_ACK) != 0 && acknowledgment == flow.iss + 1) {
+      // The SYNs have crossed, and this answers ours (RFC 9293 §3.5); its window is not scaled.
+      established(flow);
+      flow.sndWindow = TcpView.at(segment).window;
+      flow.sndWl2 = acknowledgment;
+      wantAck(flow);
+      return;
+    }
     drop(abi.DROP_TCP_DUPLICATE);
     flow.flags |= P_SYN;
     markDirty(flow);
@@ -314,21 +319,23 @@ function outside(flow: Tcp, now: i64): void {
     flow.rtoAt = now + 60000000;
     tcpArm(flow);
   }
-  const zeroWindow = flow.rcvEdge == flow.rcvAck && sequence == flow.rcvAck;
-  if (zeroWindow && (flags & TCP_ACK) != 0 && flow.state >= <u8>abi.STATE_ESTABLISHED) {
-    payloadLength = 0;
+  const probe = sequence == flow.rcvEdge; // the window is used up, the guest asks for more
+  if (probe && (flags & TCP_ACK) != 0 && flow.state >= <u8>abi.STATE_ESTABLISHED) {
     if (!inputAck(flow, now)) return;
   }
-  if (payloadLength == 0 && !zeroWindow && (flags & TCP_FIN) == 0 && sequence != flow.rcvAck - 1) {
+  if (payloadLength == 0 && !probe && (flags & TCP_FIN) == 0 && sequence != flow.rcvAck - 1) {
     challenge(flow, now);
   } else wantAck(flow);
 }
 
-/** RFC 5961 §3.2: a reset counts only when it hits the next sequence number exactly. */
+/**
+ * RFC 5961 §3.2: a reset counts only when it hits the next sequence number exactly; elsewhere in the
+ * window it is challenged. Its payload and its timestamp do not matter (RFC 9293 §3.5.3, 7323 §5.2).
+ */
 function inputReset(flow: Tcp, now: i64): void {
   if (sequence != flow.rcvAck && sequence != flow.rcvNext) {
     drop(abi.DROP_TCP_RST);
-    challenge(flow, now);
+    if (seqInWindow(sequence, flow.rcvAck, flow.rcvEdge - flow.rcvAck)) challenge(flow, now);
     return;
   }
   if (flow.state == <u8>abi.STATE_TIME_WAIT) {
@@ -366,11 +373,11 @@ function inputSynReceived(flow: Tcp): bool {
 function inputAck(flow: Tcp, now: i64): bool {
   if (seqGt(acknowledgment, flow.sndMax)) {
     drop(abi.DROP_TCP_ACK);
-    wantAck(flow);
+    challenge(flow, now); // limited: an end that takes ours for wrong would answer for ever
     return false;
   }
   // RFC 5961 §5.2: older than any window it ever had.
-  if (seqLt(acknowledgment, flow.sndUna - max<u32>(flow.sndWindowMax, 65535))) {
+  if (seqLt(acknowledgment, flow.sndUna - flow.sndWindowMax)) {
     drop(abi.DROP_TCP_ACK);
     challenge(flow, now);
     return false;
@@ -472,16 +479,19 @@ function take(flow: Tcp): void {
   const direct = sequence == flow.rcvNext && !has(flow, F_BLOCKED) &&
     flow.rcvNext - flow.rcvAck == flow.batchBytes;
   if (direct) {
-    const index = entryAlloc(payload, payloadLength);
+    // Entries and held octets must not overlap: they go to the host side by side.
+    const n = gapBefore(flow, sequence, payloadLength);
+    const index = entryAlloc(payload, n);
     if (index >= 0) {
       if (flow.batchTail < 0) flow.batchHead = index;
       else entryAt(flow.batchTail).next = index;
       flow.batchTail = index;
       flow.batchCount++;
-      flow.batchBytes += payloadLength;
-      flow.rcvNext += payloadLength;
+      flow.batchBytes += n;
+      flow.rcvNext += n;
       if (flow.heldHead >= 0) {
         flow.flags |= P_ACK; // a gap is filled: RFC 5681 §4.2
+        if (n < payloadLength) hold(flow, sequence + n, payload + n, payloadLength - n);
         advance(flow);
       }
       return;

@@ -12,6 +12,7 @@ import {
 import { next } from "../prng";
 import { txBegin, txCommit, txEnd, txFree, txHeader, txOffload, txPiece, vnetSize } from "../ring";
 import { count, countMany } from "../stats";
+import { check } from "../trap";
 import {
   sumAdd, sumBytes, sumConcat, sumPseudo4, sumStore, sumStorePartial,
 } from "../wire/checksum";
@@ -44,7 +45,9 @@ const PIECES_MAX: i32 = 11;
 
 /** Most octets one frame of this flow may carry: a multiple of its segment size. */
 export function frameMax(flow: Tcp): u32 {
-  if ((linkFlags() & abi.LINK_TSO4) == 0) return flow.mss;
+  // virtio 1.2 §5.1.3.1: no segmentation offload without checksum offload.
+  const offload = abi.LINK_TSO4 | abi.LINK_CSUM;
+  if ((linkFlags() & offload) != <u32>offload || vnetSize == 0) return flow.mss;
   return max(OFFLOAD_MAX / flow.mss, 1) * flow.mss;
 }
 
@@ -110,7 +113,8 @@ function emitHeader(flow: Tcp, tcp: usize, sequence: u32, flags: u32, sacks: boo
   flow.lastAckSent = flow.rcvAck;
   flow.ackPending = 0;
   flow.ackAt = 0;
-  flow.flags &= ~P_ACK;
+  // Data carry no SACK blocks, so they do not replace the acknowledgment that reports a gap.
+  if (sacks || flow.heldHead < 0) flow.flags &= ~P_ACK;
   return length;
 }
 
@@ -203,6 +207,7 @@ function sendData(flow: Tcp, sequence: u32, length: u32, now: i64): u32 {
   const partial = (flags & abi.LINK_CSUM) != 0 && vnetSize > 0;
   txHeader(eth, L4_OFFSET + header);
   const n = addPieces(flow, sequence, length, !partial);
+  check(n > 0); // the queue holds every octet between sndUna and sndEnd
   if (sequence + n == flow.sndEnd) store<u8>(tcp + 13, TCP_ACK | TCP_PSH);
   emitBelow(flow, eth, header + n);
   const pseudo = sumPseudo4(flow.peerAddress, flow.guestAddress, PROTOCOL_TCP, header + n);
@@ -235,9 +240,11 @@ export function startRetransmit(flow: Tcp, now: i64): void {
 
 /** Starts the persist timer (RFC 9293 §3.8.6.1): the window is shut and nothing is in flight. */
 export function startPersist(flow: Tcp, now: i64): void {
-  if (flow.rtoAt != 0) return;
+  if (has(flow, F_PERSIST)) return;
   flow.flags |= F_PERSIST;
-  flow.rtoAt = now + <i64>flow.rto;
+  flow.persists = 0;
+  // After a timeout the clock runs already: what was in flight no longer fits a shrunken window.
+  if (flow.rtoAt == 0) flow.rtoAt = now + <i64>flow.rto;
 }
 
 /** Sends new data, or data again after a timeout; then FIN when all is out. */

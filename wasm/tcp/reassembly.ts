@@ -84,6 +84,11 @@ export function hold(flow: Tcp, sequence: u32, from: usize, length: u32): bool {
   return true;
 }
 
+/** How many of `length` octets from `sequence`, below all that is held, reach to what is held. */
+export function gapBefore(flow: Tcp, sequence: u32, length: u32): u32 {
+  return flow.heldHead < 0 ? length : min(length, chunkSequence(flow.heldHead) - sequence);
+}
+
 /** Moves rcvNext over what is held without a gap. */
 export function advance(flow: Tcp): void {
   let chunk = flow.heldHead;
@@ -154,7 +159,7 @@ const BLOCKS: usize = memory.data(64, 8);
 export function blocks(flow: Tcp, limit: i32): i32 {
   let n = 0;
   let chunk = flow.heldHead;
-  while (chunk >= 0 && n < BLOCKS_MAX) {
+  while (chunk >= 0) {
     const left = chunkSequence(chunk);
     let right = chunkEnd(chunk);
     chunk = chunkNext(chunk);
@@ -163,8 +168,10 @@ export function blocks(flow: Tcp, limit: i32): i32 {
       chunk = chunkNext(chunk);
     }
     if (seqLe(left, flow.rcvNext)) continue;
-    let at = n++;
-    if (seqLe(left, flow.recentSack) && seqLt(flow.recentSack, right)) {
+    const recent = seqLe(left, flow.recentSack) && seqLt(flow.recentSack, right);
+    if (n == BLOCKS_MAX && !recent) continue;
+    let at = n < BLOCKS_MAX ? n++ : n - 1;
+    if (recent) {
       for (; at > 0; at--) store<u64>(BLOCKS + (<usize>at << 3), load<u64>(BLOCKS + (<usize>(at - 1) << 3)));
     }
     store<u32>(BLOCKS + (<usize>at << 3), left);

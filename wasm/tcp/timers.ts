@@ -11,7 +11,7 @@ import {
   F_OVERRIDE, F_PERSIST, GIVE_UP_DATA, GIVE_UP_SYN, P_ACK, P_KEEPALIVE, P_OUTPUT, P_PROBE,
   P_SYN, RTO_MAX, Tcp, has, tcpArm, tcpEnd,
 } from "./conn";
-import { sendReset } from "./output";
+import { sendReset, startPersist } from "./output";
 import { synToGuest } from "./open";
 
 const KEEPALIVE_INTERVAL: i64 = 75000000;
@@ -42,12 +42,19 @@ function retransmitSyn(flow: Tcp, now: i64): void {
 
 /** The guest's window is shut, or open by less than is worth sending (RFC 9293 §3.8.6.1). */
 function persist(flow: Tcp, now: i64): void {
+  if (flow.sndNext == flow.sndEnd && (flow.events & abi.EVENT_READABLE) == 0) {
+    // Nothing is waiting after all: the host's socket had been drained to the last octet.
+    flow.rtoAt = 0;
+    flow.flags &= ~(F_PERSIST | F_OVERRIDE);
+    return;
+  }
   if (flow.probes < 255) flow.probes++;
+  if (flow.persists < 255) flow.persists++;
   if (flow.sndWindow > 0) {
     flow.flags |= F_OVERRIDE | P_OUTPUT;
     markReady(flow);
   } else flow.flags |= P_PROBE;
-  const shift = min<i32>(flow.probes, 8);
+  const shift = min<i32>(flow.persists, 8);
   flow.rtoAt = now + min<i64>((<i64>flow.rto) << shift, RTO_MAX);
   // As long as it answers the connection lives (MUST-36); a guest that is gone does not answer.
   if (now - flow.lastActive >= GIVE_UP_DATA && flow.probes > 5) {
@@ -75,11 +82,19 @@ function retransmission(flow: Tcp, now: i64): void {
     flow.rtoAt = 0;
     return;
   }
-  if (flow.retransmits >= 3 && now - flow.troubleAt >= GIVE_UP_DATA) {
+  const shrunk = flow.sndWindow == 0 && flow.sndUna != flow.sndEnd;
+  if (!shrunk && flow.retransmits >= 3 && now - flow.troubleAt >= GIVE_UP_DATA) {
     abandon(flow, now);
     return;
   }
   timeoutRetransmit(flow, now);
+  if (shrunk) {
+    // The guest took its window back (SHLD-17): no data until it opens, but a question.
+    startPersist(flow, now);
+    flow.retransmits = 0;
+    persist(flow, now);
+    return;
+  }
   markDirty(flow);
 }
 
@@ -91,6 +106,10 @@ export function keepaliveStart(flow: Tcp, now: i64): void {
 }
 
 function silence(flow: Tcp, now: i64): void {
+  if (flow.state < <u8>abi.STATE_ESTABLISHED || flow.state == <u8>abi.STATE_TIME_WAIT) {
+    keepaliveStart(flow, now); // these states end by timers of their own
+    return;
+  }
   const keepalive = <i64>config(abi.CONFIG_KEEPALIVE_SECONDS_OFFSET) * 1000000;
   const idle = <i64>config(abi.CONFIG_TCP_IDLE_SECONDS_OFFSET) * 1000000;
   const quiet = now - flow.lastActive;

@@ -20,7 +20,7 @@ import {
 import {
   entryAt, iovAlloc, iovSet, iovsFree, msgAlloc, msgSetIov, msgsFree, opAlloc, opsFree, txFree,
 } from "../ring";
-import { countMany } from "../stats";
+import { count, countMany } from "../stats";
 import { icmpErrorQuote } from "../flow/icmp-error";
 import { handleOf, isNone, listTouch, LIST_HALF_OPEN, markDirty, markReady } from "../flow/table";
 import { PROTOCOL_TCP } from "../wire/ipv4";
@@ -31,7 +31,7 @@ import {
   tcpTimeWait,
 } from "./conn";
 import { frameMax, sendReset, startPersist, tcpOutput, usableWindow } from "./output";
-import { consume, heldPieces, heldSum, hold } from "./reassembly";
+import { advance, consume, heldPieces, heldSum, hold } from "./reassembly";
 import { keepaliveStart } from "./timers";
 import { windowWorthTelling } from "./window";
 
@@ -57,6 +57,7 @@ function holdEntries(flow: Tcp, skip: u32): void {
       if (!ok) {
         // No room: as if it had been lost on the way. What is held behind it counts as a gap.
         flow.rcvNext = sequence;
+        advance(flow); // over the part that did find room
         flow.flags |= P_ACK;
         break;
       }
@@ -117,8 +118,10 @@ function sent(op: Op, flow: Tcp, now: i64): void {
   countMany(abi.STAT_TCP_BYTES_TO_HOST, taken);
   if (taken > fromEntries) consume(flow, taken - fromEntries);
   if (taken < op.a) {
-    if (!has(flow, F_BLOCKED)) flow.blockedAt = now;
-    flow.flags |= F_BLOCKED;
+    if (result != EINTR) {
+      if (!has(flow, F_BLOCKED)) flow.blockedAt = now;
+      flow.flags |= F_BLOCKED;
+    }
     flow.rcvAck -= fromEntries; // holdEntries counts from the first entry
     holdFrom(flow, fromEntries);
   } else clearBatch(flow);
@@ -407,6 +410,10 @@ export function tcpResult(op: Op, flow: Tcp, now: i64): void {
 
 /** The host socket has news (EVENT_*). */
 export function tcpEvent(flow: Tcp, events: u32, now: i64): void {
+  if (!has(flow, F_SOCKET)) {
+    count(abi.STAT_STALE_EVENTS); // closed already; the guest's side is still ending
+    return;
+  }
   flow.events |= events & (abi.EVENT_READABLE | abi.EVENT_READ_HANGUP);
   const broken = (events & (abi.EVENT_ERROR | abi.EVENT_HANGUP)) != 0;
   if (flow.state == <u8>abi.STATE_CONNECTING) {

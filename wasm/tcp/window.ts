@@ -77,15 +77,24 @@ export function windowAdvertise(flow: Tcp, now: i64): u32 {
   return flow.rcvEdge - flow.rcvAck;
 }
 
-/** The window field of a segment; rounds down, which the next advertisement makes up for. */
+/**
+ * The window field of a segment. Rounding down would move the right edge left by up to a unit of
+ * the scale (RFC 7323 §2.4), so it is rounded up, and the edge is where the guest sees it.
+ */
 export function windowField(flow: Tcp, now: i64): u32 {
   const window = windowAdvertise(flow, now);
-  const field = has(flow, F_SCALED) ? window >> flow.rcvScale : window;
-  return min<u32>(field, 65535);
+  if (!has(flow, F_SCALED)) return min<u32>(window, 65535);
+  const scale = <u32>flow.rcvScale;
+  const field = min<u32>((window + (1 << scale) - 1) >> scale, 65535);
+  const edge = flow.rcvAck + (field << scale);
+  if (seqGt(edge, flow.rcvEdge)) flow.rcvEdge = edge;
+  return field;
 }
 
 /** True when the guest would gain by hearing of the window: it has grown by two segments. */
 export function windowWorthTelling(flow: Tcp): bool {
   if (has(flow, F_BLOCKED)) return false;
-  return flow.rcvAck + ceiling(flow) - flow.rcvEdge >= max<u32>(2 * flow.mss, WINDOW_FLOOR >> 1);
+  // Signed: the ceiling may have come down below what was promised.
+  const growth = <i32>(flow.rcvAck + ceiling(flow) - flow.rcvEdge);
+  return growth >= <i32>max<u32>(2 * flow.mss, WINDOW_FLOOR >> 1);
 }

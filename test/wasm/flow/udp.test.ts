@@ -1,8 +1,6 @@
 /** UDP: mapping, filtering, refusals, errors and the life of flows, in the real engine. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import * as abi from "../../../wasm/abi.ts";
-import { EACCES, ECONNREFUSED, EHOSTUNREACH, EMSGSIZE } from "../../support/datagram-host.ts";
 import { DatagramWorld } from "../../support/datagram-world.ts";
 import { DNS, GATEWAY, GUEST, PEER } from "../../support/engine-harness.ts";
 import { hex } from "../../support/hex.ts";
@@ -86,7 +84,10 @@ describe("UDP mapping", () => {
     const world = new DatagramWorld({ flowsMax: 16 });
     for (let i = 0; i < 100; i += 1) {
       const sourcePort = 20000 + i;
-      world.guest(world.udp(PEER, 9, "x", { sourcePort }), world.udp(OTHER, 9, "y", { sourcePort }));
+      world.guest(
+        world.udp(PEER, 9, "x", { sourcePort }),
+        world.udp(OTHER, 9, "y", { sourcePort }),
+      );
       const socket = world.socket();
       assert.equal(socket.preferred, sourcePort);
       assert.deepEqual(socket.texts, ["x", "y"]);
@@ -110,107 +111,6 @@ describe("UDP mapping", () => {
     assert.deepEqual(world.socket().texts, ["", ""]);
     world.socket().receive("", PEER, 9);
     assert.equal(world.datagrams()[0]?.payload.length, 0);
-  });
-});
-
-describe("UDP time-outs and the full table", () => {
-  test("N03: a mapping lives for the configured time, 300 s by default", () => {
-    for (const [configured, seconds] of [
-      [0, 300],
-      [120, 120],
-    ] as const) {
-      const world = new DatagramWorld({ udpTimeoutSeconds: configured });
-      world.guest(world.udp(PEER, 9, "x"));
-      world.advance(seconds - 1);
-      assert.ok(!world.socket().closed);
-      world.advance(2);
-      assert.ok(world.socket().closed);
-      assert.equal(world.engine.flowCount, 0);
-    }
-  });
-
-  test("N04: outbound traffic refreshes, and inbound does too", () => {
-    const world = new DatagramWorld({ udpTimeoutSeconds: 120 });
-    world.guest(world.udp(PEER, 9, "x"));
-    world.advance(100);
-    world.guest(world.udp(PEER, 9, "x"));
-    world.advance(100);
-    world.socket().receive("y", PEER, 9);
-    world.take();
-    world.advance(119);
-    assert.ok(!world.socket().closed);
-    world.advance(2);
-    assert.ok(world.socket().closed);
-  });
-
-  test("N04: what the strict filter refuses refreshes nothing", () => {
-    const world = new DatagramWorld({ udpTimeoutSeconds: 120, strictFilter: true });
-    world.guest(world.udp(PEER, 9, "x"));
-    world.advance(100);
-    world.socket().receive("y", OTHER, 9);
-    world.take();
-    world.advance(21);
-    assert.ok(world.socket().closed);
-  });
-
-  test("N16: a full table evicts the flow that was idle longest, and counts it", () => {
-    const world = new DatagramWorld({ flowsMax: 16 });
-    const published = world.publish(8000, 30000);
-    for (let i = 0; i < 15; i += 1) world.guest(world.udp(PEER, 9, "x", { sourcePort: 20000 + i }));
-    world.guest(world.udp(PEER, 9, "x", { sourcePort: 20000 }));
-    world.guest(world.udp(PEER, 9, "new", { sourcePort: 30000 }));
-    const closed = world.host.sockets.filter((socket) => socket.closed);
-    assert.deepEqual(
-      closed.map(({ preferred }) => preferred),
-      [20001],
-    );
-    assert.equal(world.stats.udpEvicted, 1);
-    assert.equal(world.engine.flowCount, 16);
-    assert.ok(!published.closed);
-    assert.deepEqual(world.socket().texts, ["new"]);
-  });
-
-  test("N16: a table of published ports refuses, silently for the guest", () => {
-    const world = new DatagramWorld({ flowsMax: 16 });
-    for (let i = 0; i < 16; i += 1) world.publish(8000 + i, 30000 + i);
-    assert.equal(world.engine.inboundUdp(9000, 31000, world.now), 0);
-    world.guest(world.udp(PEER, 9, "x"));
-    assert.equal(world.stats.dropUdpTableFull, 1);
-    assert.equal(world.take().length, 0);
-  });
-
-  test("more sockets than operations fit into a turn are all opened", () => {
-    const world = new DatagramWorld({ flowsMax: 1024 });
-    for (let batch = 0; batch < 8; batch += 1) {
-      const frames = Array.from({ length: 64 }, (_, i) =>
-        world.udp(PEER, 9, "x", { sourcePort: 2000 + batch * 64 + i }),
-      );
-      world.guest(...frames);
-    }
-    assert.equal(world.stats.udpToHost, 512);
-    world.advance(301);
-    assert.equal(world.host.live.length, 0);
-    assert.equal(world.stats.udpOpened, world.stats.udpClosed);
-  });
-
-  test("events for a flow that is gone are counted, no more", () => {
-    const world = new DatagramWorld();
-    world.guest(world.udp(PEER, 9, "x"));
-    const { handle } = world.socket();
-    world.advance(301);
-    world.engine.upstreamEvent(handle, abi.EVENT_READABLE, world.now);
-    world.run();
-    assert.equal(world.stats.staleEvents, 1);
-  });
-
-  test("a socket that cannot be opened loses the batch and nothing else", () => {
-    const world = new DatagramWorld();
-    world.host.openResults.push(-24);
-    world.guest(world.udp(PEER, 9, "a"), world.udp(PEER, 9, "b"));
-    assert.equal(world.stats.dropUdpSend, 2);
-    assert.equal(world.engine.flowCount, 0);
-    world.guest(world.udp(PEER, 9, "c"));
-    assert.deepEqual(world.socket().texts, ["c"]);
   });
 });
 
@@ -349,88 +249,5 @@ describe("UDP refusals", () => {
     world.guest(short);
     const texts = world.socket().texts;
     assert.ok(texts.every((text) => "ab".startsWith(text)));
-  });
-});
-
-describe("UDP errors of the host", () => {
-  test("P22: an ICMP error is passed on from its sender, about the guest's own datagram", () => {
-    const world = new DatagramWorld();
-    world.guest(world.udp(PEER, 7000, "payload"));
-    const at = { address: PEER, port: 7000, payload: "payload" };
-    world.socket().queueError({ errno: ECONNREFUSED, type: 3, code: 3, offender: PEER, ...at });
-    const refused = world.icmp();
-    assert.deepEqual([refused.type, refused.code, refused.source], [3, 3, PEER]);
-    assert.equal(quoted(refused), `${GUEST}:40000 > ${PEER}:7000`);
-    assert.equal(new TextDecoder().decode(refused.payload.subarray(28)), "payload");
-
-    world.socket().queueError({ errno: 113, type: 11, code: 0, offender: "192.0.2.1", ...at });
-    const exceeded = world.icmp();
-    assert.deepEqual([exceeded.type, exceeded.code, exceeded.source], [11, 0, "192.0.2.1"]);
-
-    const big = { errno: EMSGSIZE, type: 3, code: 4, info: 1400, offender: "192.0.2.1" };
-    world.socket().queueError({ ...big, ...at });
-    assert.equal(world.icmp().rest, 1400);
-  });
-
-  test("P22: errors about loopback come from the gateway, unusable senders are ignored", () => {
-    const world = new DatagramWorld({ hostLoopback: true });
-    world.guest(world.udp(GATEWAY, 7000, "x"));
-    const at = { errno: ECONNREFUSED, type: 3, code: 3, address: "127.0.0.1", port: 7000 };
-    world.socket().queueError({ ...at, offender: "127.0.0.1" });
-    const error = world.icmp();
-    assert.equal(error.source, GATEWAY);
-    assert.equal(quoted(error), `${GUEST}:40000 > ${GATEWAY}:7000`);
-    world.socket().queueError({ ...at, offender: "224.0.0.1" });
-    world.socket().queueError({ ...at, type: 4, code: 0, offender: PEER });
-    world.socket().queueError({ ...at, type: 5, code: 1, offender: PEER });
-    world.socket().queueError({ ...at, type: 200, code: 200, offender: PEER });
-    assert.equal(world.take().length, 0);
-  });
-
-  test("P22: a failure inside the host is told by its errno, from the gateway", () => {
-    const world = new DatagramWorld();
-    world.guest(world.udp(PEER, 7000, "x"));
-    const codes = [
-      [EHOSTUNREACH, 1],
-      [101, 0],
-      [EACCES, 13],
-      [EMSGSIZE, 4],
-    ] as const;
-    for (const [errno, code] of codes) {
-      world.socket().queueError({ errno, origin: 1, info: 1300, address: PEER, port: 7000 });
-      const error = world.icmp();
-      assert.deepEqual([error.type, error.code, error.source], [3, code, GATEWAY]);
-      assert.equal(error.rest, errno === EMSGSIZE ? 1300 : 0);
-    }
-    world.socket().queueError({ errno: 5, origin: 1, address: PEER, port: 7000 });
-    assert.equal(world.take().length, 0);
-  });
-
-  test("N08: no error ends a mapping", () => {
-    const world = new DatagramWorld();
-    world.guest(world.udp(PEER, 7000, "a"));
-    const socket = world.socket();
-    for (let code = 0; code <= 15; code += 1) {
-      const at = { address: PEER, port: 7000, payload: "a", offender: PEER };
-      socket.queueError({ errno: ECONNREFUSED, type: 3, code, ...at });
-      socket.receiveErrors.push(ECONNREFUSED);
-    }
-    socket.receive("still here", PEER, 7000);
-    const frames = world.take();
-    assert.equal(frames.filter(({ kind }) => kind === "icmp").length, 16);
-    world.guest(world.udp(PEER, 7000, "b"));
-    assert.deepEqual(socket.texts, ["a", "b"]);
-    assert.ok(!socket.closed);
-    assert.equal(world.engine.flowCount, 1);
-  });
-
-  test("errors are answered at a bounded rate", () => {
-    const world = new DatagramWorld();
-    for (let batch = 0; batch < 4; batch += 1) {
-      world.guest(...Array.from({ length: 64 }, () => world.udp(GATEWAY, 7000, "x")));
-    }
-    assert.equal(world.take().length, 50);
-    assert.equal(world.stats.dropLoopback, 256);
-    assert.equal(world.stats.dropReplyFlood, 206);
   });
 });

@@ -29,9 +29,7 @@ function spoiled(guest: TcpGuest, fields: Partial<TcpFields>, payload: Octets = 
 
 /** The guest behind a published port, before it answers our SYN. */
 function inbound(options: TcpOptions, window = 65535): TcpGuest {
-  const world = new EngineWorld({ guestMac: Uint8Array.of(0x52, 0x54, 0, 0x12, 0x34, 0x56) });
-  world.guest(world.arp({ targetAddress: "10.0.2.2" }));
-  world.take();
+  const world = new EngineWorld();
   const guest = new TcpGuest(world, { port: 80, peerPort: 50000, options, window });
   world.inboundTcp(guest.port, guest.peer, guest.peerPort);
   world.advance(0);

@@ -1,0 +1,266 @@
+/** DNS: what goes to a resolver, which one, and the answer when there is none. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import * as abi from "../../../wasm/abi.ts";
+import { ECONNREFUSED, ENETUNREACH } from "../../support/datagram-host.ts";
+import { DatagramWorld } from "../../support/datagram-world.ts";
+import { DNS, GUEST, PEER, RESOLVER } from "../../support/engine-harness.ts";
+import { hex } from "../../support/hex.ts";
+import { concat, ip, pattern, u16 } from "../../support/packet.ts";
+
+const SECOND_RESOLVER = "198.18.0.54";
+const THIRD_RESOLVER = "198.18.0.55";
+const RESOLVERS = [ip(RESOLVER), ip(SECOND_RESOLVER), ip(THIRD_RESOLVER)];
+
+const QUESTION = hex("03 777777 07 6578616d706c65 03 636f6d 00 0001 0001");
+/** An OPT record that offers 4096 octets, with an option nobody knows. */
+const EDNS = hex("00 0029 1000 00000000 0008 fde9 0004 deadbeef");
+
+/** A query with RD set. */
+function query(id: number, question = QUESTION, extra = EDNS): Uint8Array {
+  const additional = extra.length > 0 ? 1 : 0;
+  return concat(u16(id), hex("0100 0001 0000 0000"), u16(additional), question, extra);
+}
+
+function answer(id: number, body = pattern(40)): Uint8Array {
+  return concat(u16(id), hex("8180 0001 0001 0000 0000"), QUESTION, body);
+}
+
+describe("DNS forwarding", () => {
+  test("F01: queries and answers pass unchanged", () => {
+    const world = new DatagramWorld();
+    const odd = concat(u16(7), hex("7bff 0002 0003 0004 0005"), pattern(200));
+    world.guest(world.udp(DNS, 53, query(7)), world.udp(DNS, 53, odd));
+    const socket = world.socket();
+    const sent = concat(...socket.sent.map(({ payload }) => payload));
+    assert.deepEqual(sent, concat(query(7), odd));
+    assert.deepEqual([socket.address, socket.port], [RESOLVER, 53]);
+    assert.equal(socket.sent[0]?.address, "0.0.0.0", "connected, no destination");
+    const reply = concat(u16(7), hex("fbf3 0002 ffff ffff ffff"), pattern(99));
+    socket.receive(reply);
+    const [frame] = world.datagrams();
+    assert.deepEqual([frame?.source, frame?.sourcePort], [DNS, 53]);
+    assert.deepEqual([frame?.destination, frame?.destinationPort], [GUEST, 40000]);
+    assert.deepEqual(frame?.payload, reply);
+  });
+
+  test("F02: large answers arrive, over the MTU as fragments, truncated ones with TC", () => {
+    const world = new DatagramWorld();
+    world.guest(world.udp(DNS, 53, query(7)));
+    world.socket().receive(answer(7, pattern(4000)));
+    const frames = world.take();
+    assert.deepEqual(
+      frames.map(({ kind }) => kind),
+      ["fragment", "fragment", "fragment"],
+    );
+    world.guest(world.udp(DNS, 53, query(8)));
+    const truncated = concat(u16(8), hex("8380 0001 0000 0000 0000"), QUESTION);
+    world.socket().receive(truncated);
+    assert.deepEqual(world.datagrams()[0]?.payload, truncated);
+  });
+
+  test("F03: the source port is the host's choice, the socket connected to one resolver", () => {
+    const world = new DatagramWorld();
+    world.guest(world.udp(DNS, 53, query(1)));
+    world.guest(world.udp(DNS, 53, query(1), { sourcePort: 40001 }));
+    assert.deepEqual(
+      world.host.sockets.map(({ preferred, address, port }) => [preferred, address, port]),
+      [
+        [0, RESOLVER, 53],
+        [0, RESOLVER, 53],
+      ],
+    );
+  });
+
+  test("F04: no port is opened to others: only flows of the guest own sockets", () => {
+    const world = new DatagramWorld();
+    assert.equal(world.host.sockets.length, 0);
+    world.guest(world.udp(DNS, 53, query(1)));
+    assert.equal(world.engine.flows()[0]?.kind, "dns");
+    world.advance(11);
+    assert.ok(world.socket().closed);
+    assert.equal(world.engine.flowCount, 0);
+  });
+
+  test("the flow ends 10 s after the last word of either side", () => {
+    const world = new DatagramWorld();
+    world.guest(world.udp(DNS, 53, query(1)));
+    world.advance(8);
+    world.socket().receive(answer(1));
+    world.take();
+    world.advance(8);
+    assert.ok(!world.socket().closed);
+    world.advance(3);
+    assert.ok(world.socket().closed);
+  });
+
+  test("the same guest port keeps its mapping for others", () => {
+    const world = new DatagramWorld();
+    world.guest(world.udp(DNS, 53, query(1)), world.udp(PEER, 53, query(1)));
+    const kinds = world.engine.flows().map(({ kind }) => kind);
+    assert.deepEqual(kinds.sort(), ["dns", "udp"]);
+  });
+
+  test("F06: DNS flows take a quarter of the table at most", () => {
+    const world = new DatagramWorld({ flowsMax: 64 });
+    for (let i = 0; i < 40; i += 1) {
+      world.guest(world.udp(DNS, 53, query(i), { sourcePort: 2000 + i }));
+    }
+    assert.equal(world.engine.flowCount, 16);
+    assert.equal(world.stats.udpEvicted, 24);
+    assert.equal(world.host.live.length, 16);
+  });
+
+  test("F06: a resolver on the host's loopback is reachable, and port 853 is treated alike", () => {
+    const world = new DatagramWorld({ resolvers: [ip("127.0.0.53")] });
+    world.guest(world.udp(DNS, 53, query(1)));
+    assert.equal(world.socket().address, "127.0.0.53");
+    world.guest(world.udp(DNS, 853, pattern(100)));
+    assert.deepEqual([world.socket().address, world.socket().port], ["127.0.0.53", 853]);
+    world.socket().receive(pattern(50));
+    const [frame] = world.datagrams();
+    assert.deepEqual([frame?.source, frame?.sourcePort], [DNS, 853]);
+  });
+});
+
+describe("DNS resolvers", () => {
+  test("F06: a change of the resolvers counts for the next flow", () => {
+    const world = new DatagramWorld();
+    world.guest(world.udp(DNS, 53, query(1)));
+    world.engine.setResolvers([ip(SECOND_RESOLVER)]);
+    world.guest(world.udp(DNS, 53, query(1), { sourcePort: 40001 }));
+    assert.equal(world.socket().address, SECOND_RESOLVER);
+  });
+
+  test("a question that comes again unanswered goes to the next resolver", () => {
+    const world = new DatagramWorld({ resolvers: RESOLVERS });
+    const seen: string[] = [];
+    for (let i = 0; i < 4; i += 1) {
+      world.guest(world.udp(DNS, 53, query(5)));
+      seen.push(world.socket().address);
+      world.advance(5);
+    }
+    assert.deepEqual(seen, [RESOLVER, SECOND_RESOLVER, THIRD_RESOLVER, RESOLVER]);
+    assert.equal(world.host.live.length, 1);
+    world.socket().receive(answer(5));
+    assert.equal(world.datagrams().length, 1);
+  });
+
+  test("letters of other case, and an answer in between", () => {
+    const world = new DatagramWorld({ resolvers: RESOLVERS });
+    const spelled = hex("03 775777 07 4578616d506c65 03 434f6d 00 0001 0001");
+    world.guest(world.udp(DNS, 53, query(5)));
+    world.guest(world.udp(DNS, 53, query(5, spelled)));
+    assert.equal(world.socket().address, SECOND_RESOLVER);
+    world.socket().receive(answer(5));
+    world.take();
+    world.guest(world.udp(DNS, 53, query(5)));
+    assert.equal(world.socket().address, SECOND_RESOLVER, "it has answered");
+    world.guest(world.udp(DNS, 53, query(6)));
+    assert.equal(world.host.sockets.length, 2, "another question");
+  });
+
+  test("two questions on one port that come again move on once", () => {
+    const world = new DatagramWorld({ resolvers: RESOLVERS });
+    world.guest(world.udp(DNS, 53, query(5)), world.udp(DNS, 53, query(6)));
+    world.guest(world.udp(DNS, 53, query(5)), world.udp(DNS, 53, query(6)));
+    assert.equal(world.host.sockets.length, 2);
+    assert.equal(world.socket().address, SECOND_RESOLVER);
+    const sent = concat(...world.socket().sent.map(({ payload }) => payload));
+    assert.deepEqual(sent, concat(query(5), query(6)));
+  });
+
+  test("with one resolver a repeated question is simply sent again", () => {
+    const world = new DatagramWorld();
+    world.guest(world.udp(DNS, 53, query(5)));
+    world.guest(world.udp(DNS, 53, query(5)));
+    assert.equal(world.host.sockets.length, 1);
+    assert.equal(world.socket().sent.length, 2);
+  });
+
+  test("a resolver that refuses, or never answers, is nobody's first choice any more", () => {
+    const world = new DatagramWorld({ resolvers: RESOLVERS });
+    world.guest(world.udp(DNS, 53, query(1)));
+    const error = { errno: ECONNREFUSED, type: 3, code: 3, offender: RESOLVER };
+    world.socket().queueError({ ...error, address: RESOLVER, port: 53, payload: query(1) });
+    const frame = world.icmp();
+    assert.deepEqual([frame.type, frame.code, frame.source], [3, 3, DNS]);
+    world.guest(world.udp(DNS, 53, query(1), { sourcePort: 40001 }));
+    assert.equal(world.socket().address, SECOND_RESOLVER);
+    world.advance(20);
+    world.guest(world.udp(DNS, 53, query(1), { sourcePort: 40002 }));
+    assert.equal(world.socket().address, THIRD_RESOLVER);
+  });
+
+  test("a resolver without route is passed over at once, the query is not lost", () => {
+    const world = new DatagramWorld({ resolvers: RESOLVERS });
+    world.host.openResults.push(-ENETUNREACH, -ENETUNREACH);
+    world.guest(world.udp(DNS, 53, query(1)));
+    assert.equal(world.socket().address, THIRD_RESOLVER);
+    assert.deepEqual(world.socket().sent[0]?.payload, query(1));
+  });
+});
+
+describe("DNS without resolver", () => {
+  test("F06: no resolver, the answer is SERVFAIL with id and question", () => {
+    const world = new DatagramWorld({ resolvers: [] });
+    world.guest(world.udp(DNS, 53, query(0xbeef)));
+    const [frame] = world.datagrams();
+    assert.deepEqual([frame?.source, frame?.sourcePort], [DNS, 53]);
+    assert.deepEqual([frame?.destination, frame?.destinationPort], [GUEST, 40000]);
+    const want = concat(hex("beef 8182 0001 0000 0000 0000"), QUESTION);
+    assert.deepEqual(frame?.payload, want);
+    assert.equal(world.stats.servfailSent, 1);
+    assert.equal(world.stats.consumedLocal, 1);
+    assert.equal(world.engine.flowCount, 0);
+    assert.equal(world.host.sockets.length, 0);
+  });
+
+  test("F06: no resolver reachable, the same", () => {
+    const world = new DatagramWorld({ resolvers: RESOLVERS });
+    world.host.openResults.push(-ENETUNREACH, -ENETUNREACH, -ENETUNREACH);
+    world.guest(world.udp(DNS, 53, query(1)), world.udp(DNS, 53, query(2)));
+    const answers = world.datagrams().map(({ payload }) => [payload[1], payload[3]]);
+    assert.deepEqual(answers, [
+      [1, 0x82],
+      [2, 0x82],
+    ]);
+    assert.equal(world.stats.servfailSent, 2);
+    assert.equal(world.engine.flowCount, 0);
+  });
+
+  test("what is no query gets no answer", () => {
+    const world = new DatagramWorld({ resolvers: [] });
+    world.guest(world.udp(DNS, 53, answer(1)), world.udp(DNS, 53, pattern(11)));
+    assert.equal(world.stats.dropNoResolver, 2);
+    const kinds = world.take().map(({ kind }) => kind);
+    assert.deepEqual(kinds, ["icmp", "icmp"]);
+    world.guest(world.udp(DNS, 853, query(1)));
+    assert.equal(world.icmp().code, 3);
+  });
+
+  test("malformed questions are left out of the answer", () => {
+    const world = new DatagramWorld({ resolvers: [] });
+    const names = [
+      hex("c00c 0001 0001"), // a pointer
+      hex("3f 61"), // a label that is cut off
+      hex("00 0001 00"), // no room for class
+      concat(...Array.from({ length: 60 }, () => hex("04 61616161")), hex("00 0001 0001")),
+      hex(""),
+    ];
+    for (const name of names) {
+      world.guest(world.udp(DNS, 53, query(3, name, hex(""))));
+      assert.deepEqual(world.datagrams()[0]?.payload, hex("0003 8182 0000 0000 0000 0000"));
+    }
+    const two = concat(hex("0004 0100 0002 0000 0000 0000"), QUESTION, QUESTION);
+    world.guest(world.udp(DNS, 53, two));
+    assert.deepEqual(world.datagrams()[0]?.payload, hex("0004 8182 0000 0000 0000 0000"));
+  });
+
+  test("with DNS switched off the address refuses", () => {
+    const world = new DatagramWorld({ dns: false });
+    world.guest(world.udp(DNS, 53, query(1)));
+    assert.deepEqual([world.icmp().code, world.host.sockets.length], [3, 0]);
+    assert.equal(world.host.log.includes(abi.OP_UDP_OPEN), false);
+  });
+});
