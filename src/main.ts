@@ -1,10 +1,11 @@
 /**
  * The program: command line in, exit code out. The only place that ends the process.
  */
+
+import packageJson from "../package.json" with { type: "json" };
 import { attach, TAP_HELPER_COMMAND } from "./cli/attach.ts";
 import { parseCommandLine } from "./cli/options.ts";
 import { runTapHelper } from "./sys/tap-helper.ts";
-import packageJson from "../package.json" with { type: "json" };
 
 const EXIT_USAGE = 2;
 

@@ -2,8 +2,9 @@
  * The one source of truth for what crosses the border between engine and host.
  *
  * Plain integer constants only: no imports, no AssemblyScript-only syntax, so that asc, tsc and Bun
- * compile this very file. `wasm/layout.ts` checks every record offset against its `@unmanaged` class
- * when the engine is compiled; `src/engine/module.ts` refuses an engine whose ABI_VERSION differs.
+ * compile this very file. `wasm/layout.ts` checks every record offset against its `@unmanaged`
+ * class when the engine is compiled; `src/engine/module.ts` refuses an engine whose ABI_VERSION
+ * differs.
  *
  * Conventions: all integers little-endian in memory unless a name says `_BE`. IPv4 addresses and
  * ports are plain numbers in host order (10.0.2.2 = 0x0a000202). Handles are
@@ -71,7 +72,8 @@ export const READY_RECEIVE: i32 = 1;
 /** Rings were full: call step() again before guest_rx(). */
 export const READY_FLUSH: i32 = 2;
 
-// ---------------------------------------------------------------- configuration (host -> engine, before init)
+// ---------------------------------------------------------------- configuration (host -> engine,
+// before init)
 
 export const CONFIG_GUEST_ADDRESS_OFFSET: i32 = 0;
 export const CONFIG_GATEWAY_ADDRESS_OFFSET: i32 = 4;
@@ -152,7 +154,8 @@ export const MSG_SIZE: i32 = 64;
 export const MSG_NAME_SIZE: i32 = 32;
 export const MSG_CONTROL_SIZE: i32 = 128;
 
-// ---------------------------------------------------------------- operations (engine -> host, result back in place)
+// ---------------------------------------------------------------- operations (engine -> host,
+// result back in place)
 
 export const OP_KIND_OFFSET: i32 = 0;
 export const OP_HANDLE_OFFSET: i32 = 4;

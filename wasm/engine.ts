@@ -20,7 +20,10 @@
  */
 import * as abi from "./abi";
 import { Flow, Op } from "./layout";
-import { CONFIG, CONTROL, RX_BUFFERS, RX_DESCRIPTORS, chunkReclaim, chunksUsed, config, memoryDescribe, memoryInit } from "./memory";
+import {
+  CONFIG, CONTROL, RX_BUFFERS, RX_DESCRIPTORS, chunkReclaim, chunksUsed, config, memoryDescribe,
+  memoryInit,
+} from "./memory";
 import { prngInit } from "./prng";
 import {
   OPS, OPS_SIZE, batchReset, resultBase, resultCount, ringInit, ringPublish, ringTurn, txReset,
@@ -30,7 +33,9 @@ import { count, countMany, drop } from "./stats";
 import { timerInit, timerNext, timerPop } from "./timer";
 import { emitInit } from "./flow/emit";
 import { closeFlush, evictInit } from "./flow/evict";
-import { fragmentBatchReset, fragmentExpire, fragmentInit, fragmentInput, fragmentNext } from "./flow/fragments";
+import {
+  fragmentBatchReset, fragmentExpire, fragmentInit, fragmentInput, fragmentNext,
+} from "./flow/fragments";
 import { icmpErrorInit, icmpErrorReply } from "./flow/icmp-error";
 import { neighborExpire, neighborInit, neighborLearn } from "./flow/neighbor";
 import { pingEvent, pingFlush, pingInput, pingReceive, pingResult, pingTimeout } from "./flow/ping";

@@ -2,7 +2,8 @@
  * The records of `abi.ts` as AssemblyScript views, checked against it when the engine is compiled,
  * and the flow record, of which only the head is public.
  *
- * Views are `@unmanaged` classes laid over engine memory: `changetype<Flow>(address)` costs nothing.
+ * Views are `@unmanaged` classes laid over engine memory: `changetype<Flow>(address)` costs
+ * nothing.
  */
 import * as abi from "./abi";
 
@@ -56,7 +57,9 @@ export class Flow {
   lastActive: i64;
   /** Bits EVENT_*: what the host socket last said. */
   events: u32;
-  /** Everything from here on belongs to the kind; TCP's is named in `tcp/conn`, UDP's in `flow/udp`. */
+  /**
+   * Everything from here on belongs to the kind; TCP's is named in `tcp/conn`, UDP's in `flow/udp`.
+   */
   kindBytes: u64;
 }
 

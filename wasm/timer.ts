@@ -2,9 +2,10 @@
  * Deadlines: one binary heap over all flows, ordered by time, with lazy postponement.
  *
  * A flow names the earliest time it wants attention (`flow.deadline`, microseconds). Moving that
- * later - what every acknowledgment does to a retransmission timer - touches only the flow; the heap
- * entry stays and is re-inserted when it comes up too early. Only an earlier deadline moves the
- * entry at once. So re-arming is free in the common case, and `timerNext` may be early, never late.
+ * later - what every acknowledgment does to a retransmission timer - touches only the flow; the
+ * heap entry stays and is re-inserted when it comes up too early. Only an earlier deadline moves
+ * the entry at once. So re-arming is free in the common case, and `timerNext` may be early, never
+ * late.
  */
 import { FLOW_SIZE } from "./abi";
 import { Flow } from "./layout";

@@ -57,7 +57,11 @@ export async function startBinding(
     const sys = await loadLibc();
     const tap = await openTapInNamespace(sys, {
       ...(options.netns === undefined ? {} : { namespace: options.netns }),
-      tap: { name: options.tap, vnetHeader: options.vnet, offloads: options.vnet ? OFFLOADS_ALL : 0 },
+      tap: {
+        name: options.tap,
+        vnetHeader: options.vnet,
+        offloads: options.vnet ? OFFLOADS_ALL : 0,
+      },
       setup: setupOf(options),
       helper,
     });

@@ -1,6 +1,6 @@
 /**
- * `attach`: gives a network namespace (or whoever holds the tap) user-space networking until told to
- * stop. Composition root of the data plane.
+ * `attach`: gives a network namespace (or whoever holds the tap) user-space networking until told
+ * to stop. Composition root of the data plane.
  */
 import { randomBytes } from "node:crypto";
 import { fileURLToPath } from "node:url";
@@ -26,7 +26,8 @@ export async function attach(options: AttachOptions): Promise<number> {
   const log = await openLogger({ level: options.logLevel, format: options.logFormat });
   let binding: Binding;
   try {
-    binding = await startBinding(options, [...randomBytes(SEED_SIZE)], process.execPath, helperCommand());
+    const seed = [...randomBytes(SEED_SIZE)];
+    binding = await startBinding(options, seed, process.execPath, helperCommand());
   } catch (error) {
     log.error({}, messageOf(error));
     return 1;

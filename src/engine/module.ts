@@ -8,7 +8,9 @@
 import * as abi from "../../wasm/abi.ts";
 import { EngineError } from "./errors.ts";
 
-/** The engine's functions, named and shaped as the module exports them; see `Engine` for meanings. */
+/**
+ * The engine's functions, named and shaped as the module exports them; see `Engine` for meanings.
+ */
 export interface EngineFunctions {
   readonly control: () => number;
   readonly init: () => number;

@@ -2,8 +2,8 @@
  * Addresses as text and as numbers.
  *
  * An IPv4 address is a number in host order, 0 to 2^32-1 (10.0.2.2 = 0x0a000202); a MAC address is
- * six octets as on the wire. Text is read strictly: RFC 6943 §3.1.1 tells why leniency with octal or
- * short forms is a hole.
+ * six octets as on the wire. Text is read strictly: RFC 6943 §3.1.1 tells why leniency with octal
+ * or short forms is a hole.
  */
 
 const ADDRESS = /^(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})$/;

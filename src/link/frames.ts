@@ -75,8 +75,8 @@ export function txSize(memory: LinkMemory, i: number): number {
 }
 
 /**
- * Copies at most `limit` octets of frame `i` of the TX records, from octet `skip` on, to `offset` of
- * `target`: for links without a kernel behind them.
+ * Copies at most `limit` octets of frame `i` of the TX records, from octet `skip` on, to `offset`
+ * of `target`: for links without a kernel behind them.
  * @returns octets copied, or -1 where an iovec does not lie inside the memory
  */
 export function gatherTx(

@@ -111,8 +111,8 @@ class TapLink implements Link {
 }
 
 /**
- * TUN_F_… say what we can read. What we may write follows from the header: with it, the kernel takes
- * unfinished checksums and TCP super-frames always, and UDP ones since it offers them too.
+ * TUN_F_… say what we can read. What we may write follows from the header: with it, the kernel
+ * takes unfinished checksums and TCP super-frames always, and UDP ones since it offers them too.
  */
 function linkFlags(vnetSize: number, offloads: number): number {
   if (vnetSize === 0) return 0;

@@ -139,7 +139,7 @@ export class Loop {
   #transmit(): boolean {
     const { engine, link, memory } = this.#parts;
     const count = engine.txCount;
-    const first = this.#blockedAt < 0 ? 0 : this.#blockedAt;
+    const first = Math.max(this.#blockedAt, 0);
     if (count === first && first === 0) return true;
     const taken = link.transmit(memory, first, count);
     if (taken < 0) {

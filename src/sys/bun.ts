@@ -1,8 +1,8 @@
 /**
  * Loader for Bun: C functions through `bun:ffi`.
  *
- * 64-bit arguments are declared as `ptr`, which takes a plain number on the fast path (5 ns a call);
- * `usize` and `u64` go through a BigInt-aware conversion and take 20 to 40 ns.
+ * 64-bit arguments are declared as `ptr`, which takes a plain number on the fast path (5 ns a
+ * call); `usize` and `u64` go through a BigInt-aware conversion and take 20 to 40 ns.
  */
 
 import { type Native, type NativeCall, type NativeType, SYMBOLS } from "./native.ts";

@@ -7,13 +7,6 @@
  * Source: unix(7), cmsg(3).
  */
 
-import {
-  MSG_CONTROL_LENGTH_OFFSET,
-  MSG_CONTROL_OFFSET,
-  MSG_FLAGS_OFFSET,
-  MSG_IOV_COUNT_OFFSET,
-  MSG_IOV_OFFSET,
-} from "../../wasm/abi.ts";
 import { Block } from "./block.ts";
 import { EINVAL, EPROTO } from "./errno.ts";
 import type { Libc } from "./libc.ts";
@@ -24,6 +17,12 @@ import {
   MSG_CMSG_CLOEXEC,
   MSG_CTRUNC,
   MSG_NOSIGNAL,
+  MSGHDR_CONTROL_LENGTH_OFFSET,
+  MSGHDR_CONTROL_OFFSET,
+  MSGHDR_FLAGS_OFFSET,
+  MSGHDR_IOV_COUNT_OFFSET,
+  MSGHDR_IOV_OFFSET,
+  MSGHDR_SIZE,
   SCM_RIGHTS,
   SOL_SOCKET,
 } from "./linux.ts";
@@ -31,7 +30,6 @@ import {
 /** Descriptors one message may carry; vhost-user sends at most eight. */
 export const FDS_PER_MESSAGE = 8;
 
-const MSGHDR_SIZE = 56;
 const IOVEC_OFFSET = MSGHDR_SIZE;
 const CONTROL_OFFSET = IOVEC_OFFSET + 16;
 const CONTROL_SIZE = CMSG_HEADER_SIZE + FDS_PER_MESSAGE * 4;
@@ -66,7 +64,7 @@ export function recvFds(sys: Libc, socket: number, payload: Uint8Array, fds: num
   const n = sys.recvmsg(socket, block.address, MSG_CMSG_CLOEXEC);
   if (n < 0) return n;
   const received = readRights(block);
-  if ((block.getI32(MSG_FLAGS_OFFSET) & MSG_CTRUNC) !== 0) {
+  if ((block.getI32(MSGHDR_FLAGS_OFFSET) & MSG_CTRUNC) !== 0) {
     for (const fd of received) sys.close(fd);
     return -EPROTO;
   }
@@ -87,19 +85,19 @@ export function recvFd(sys: Libc, socket: number, payload: Uint8Array): number {
 
 function message(sys: Libc, payload: Uint8Array, controlLength: number): Block {
   const block = new Block(sys, BLOCK_SIZE);
-  block.setU64(MSG_IOV_OFFSET, block.address + IOVEC_OFFSET);
-  block.setU64(MSG_IOV_COUNT_OFFSET, 1);
+  block.setU64(MSGHDR_IOV_OFFSET, block.address + IOVEC_OFFSET);
+  block.setU64(MSGHDR_IOV_COUNT_OFFSET, 1);
   block.setU64(IOVEC_OFFSET, sys.address(payload));
   block.setU64(IOVEC_OFFSET + 8, payload.length);
-  block.setU64(MSG_CONTROL_OFFSET, controlLength === 0 ? 0 : block.address + CONTROL_OFFSET);
-  block.setU64(MSG_CONTROL_LENGTH_OFFSET, controlLength);
+  block.setU64(MSGHDR_CONTROL_OFFSET, controlLength === 0 ? 0 : block.address + CONTROL_OFFSET);
+  block.setU64(MSGHDR_CONTROL_LENGTH_OFFSET, controlLength);
   return block;
 }
 
 /** Walks the control messages: a stream socket may deliver SCM_RIGHTS behind others. */
 function readRights(block: Block): number[] {
   const fds: number[] = [];
-  const end = CONTROL_OFFSET + Math.min(block.getU64(MSG_CONTROL_LENGTH_OFFSET), CONTROL_SIZE);
+  const end = CONTROL_OFFSET + Math.min(block.getU64(MSGHDR_CONTROL_LENGTH_OFFSET), CONTROL_SIZE);
   let at = CONTROL_OFFSET;
   while (at + CMSG_HEADER_SIZE <= end) {
     const length = block.getU64(at);

@@ -1,10 +1,10 @@
 /**
  * The system calls this project makes: one typed function for each.
  *
- * Contract: every argument is a number (descriptors, flags, lengths, addresses); a call returns zero
- * or more as the C function did, or the NEGATIVE errno. Nothing here throws after loading and nothing
- * allocates, so the hot path may call straight into it. Addresses are doubles: Linux hands out at
- * most 47 bits to user space, and a double holds 53 exactly.
+ * Contract: every argument is a number (descriptors, flags, lengths, addresses); a call returns
+ * zero or more as the C function did, or the NEGATIVE errno. Nothing here throws after loading and
+ * nothing allocates, so the hot path may call straight into it. Addresses are doubles: Linux hands
+ * out at most 47 bits to user space, and a double holds 53 exactly.
  *
  * Loaded once per thread: `errno` and the network namespace belong to a thread.
  * Source: POSIX.1-2017 and the Linux manual pages of section 2.

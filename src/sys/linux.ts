@@ -97,6 +97,14 @@ export const MSG_CMSG_CLOEXEC = 0x40000000;
 
 export const SCM_RIGHTS = 1;
 /** struct cmsghdr: u64 length with this header, i32 level, i32 type; then the data. */
+/** struct msghdr of a 64-bit kernel. */
+export const MSGHDR_SIZE = 56;
+export const MSGHDR_IOV_OFFSET = 16;
+export const MSGHDR_IOV_COUNT_OFFSET = 24;
+export const MSGHDR_CONTROL_OFFSET = 32;
+export const MSGHDR_CONTROL_LENGTH_OFFSET = 40;
+export const MSGHDR_FLAGS_OFFSET = 48;
+
 export const CMSG_HEADER_SIZE = 16;
 export const CMSG_LEVEL_OFFSET = 8;
 export const CMSG_TYPE_OFFSET = 12;

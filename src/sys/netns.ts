@@ -1,10 +1,13 @@
 /**
  * Network namespaces: entering them, and making a tap inside one.
  *
- * A tap belongs to the namespace its clone device is used in, so somebody has to be there. Two ways:
- * - direct: this thread enters the namespace, makes the tap and comes back. Needs CAP_SYS_ADMIN here
+ * A tap belongs to the namespace its clone device is used in, so somebody has to be there. Two
+ * ways:
+ * - direct: this thread enters the namespace, makes the tap and comes back. Needs CAP_SYS_ADMIN
+ * here
  *   and over the namespace.
- * - helper: an unprivileged user may enter the user namespaces they own, but the kernel refuses that
+ * - helper: an unprivileged user may enter the user namespaces they own, but the kernel refuses
+ * that
  *   to a process with several threads (EINVAL), and every JavaScript runtime has several. So
  *   `nsenter` enters first and runs this program's helper mode there (tap-helper.ts), which passes
  *   the descriptor back.
@@ -26,7 +29,9 @@ export interface NamespaceTapOptions {
   readonly namespace?: number | string;
   readonly tap: TapOptions;
   readonly setup: InterfaceSetup;
-  /** Command that runs `runTapHelper` with the arguments appended to it; absent: direct way only. */
+  /**
+   * Command that runs `runTapHelper` with the arguments appended to it; absent: direct way only.
+   */
   readonly helper?: readonly string[];
 }
 

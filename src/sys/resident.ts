@@ -2,10 +2,10 @@
  * Gives back the pages of the program file that only starting needed.
  *
  * The runtime is a file of 110 MB; starting it touches some 40 MB, most of them never again. Clean
- * pages of a file mapping can be let go at any time: a page that is needed after all comes back from
- * the page cache by a minor fault. What a mapping has changed must stay, so a mapping counts only
- * when the kernel says that nothing in it is private to us.
- * Source: madvise(2) MADV_DONTNEED, proc(5) smaps.
+ * pages of a file mapping can be let go at any time: a page that is needed after all comes back
+ * from the page cache by a minor fault. What a mapping has changed must stay, so a mapping counts
+ * only when the kernel says that nothing in it is private to us. Source: madvise(2) MADV_DONTNEED,
+ * proc(5) smaps.
  */
 import { readFileSync } from "node:fs";
 import type { Libc } from "./libc.ts";

@@ -1,10 +1,10 @@
 /**
  * Making a tap inside a user namespace this process cannot enter, by a helper process.
  *
- * The parent listens on a unix socket in a private directory (a path, since abstract names belong to
- * a network namespace), starts `nsenter … helper SOCKET REQUEST` and waits for its end. The helper
- * makes the tap, sends descriptor and description in one message and exits; a message in flight
- * keeps the device alive. See netns.ts for why this is needed.
+ * The parent listens on a unix socket in a private directory (a path, since abstract names belong
+ * to a network namespace), starts `nsenter … helper SOCKET REQUEST` and waits for its end. The
+ * helper makes the tap, sends descriptor and description in one message and exits; a message in
+ * flight keeps the device alive. See netns.ts for why this is needed.
  */
 
 import { spawn } from "node:child_process";

@@ -2,8 +2,8 @@
  * Published ports: host sockets whose connections and datagrams go to the guest.
  *
  * A TCP port is a listener; what it accepts becomes an inbound flow, tied to its socket before the
- * next event is looked at. A UDP port is a socket that belongs to a permanent flow of the engine, so
- * the guest's answers leave from the published port.
+ * next event is looked at. A UDP port is a socket that belongs to a permanent flow of the engine,
+ * so the guest's answers leave from the published port.
  */
 import type { PublishRule } from "../config/forward.ts";
 import type { Engine } from "../engine/engine.ts";

@@ -117,7 +117,9 @@ export class HostSockets implements Upstream {
     return result < 0 || !connecting.connected ? result : 1;
   }
 
-  /** Ties an open descriptor to a flow and watches it. Zero, or the negative errno (closed then). */
+  /**
+   * Ties an open descriptor to a flow and watches it. Zero, or the negative errno (closed then).
+   */
   adopt(handle: number, fd: number): number {
     if (fd < 0) return fd;
     const slot = handle & SLOT_MASK;

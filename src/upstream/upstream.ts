@@ -3,8 +3,8 @@
  *
  * The engine decides, an upstream carries out. Operations are records in engine memory (OP_* of
  * `wasm/abi.ts`); `execute` performs them in order and writes each result in place, zero or more as
- * the system call returned, or the negative errno. It never blocks and never throws for what a guest
- * or a peer can cause. Events of its sockets reach the engine as (handle, EVENT_* bits).
+ * the system call returned, or the negative errno. It never blocks and never throws for what a
+ * guest or a peer can cause. Events of its sockets reach the engine as (handle, EVENT_* bits).
  */
 export interface Upstream {
   /** Carries out `count` operations starting at engine offset `base`. */

@@ -1,6 +1,6 @@
 /**
- * What an acknowledgment from the guest means for what we send: the retransmission queue, round trip
- * and timer (RFC 6298), congestion window (RFC 5681, 6582), SACK scoreboard (RFC 2018).
+ * What an acknowledgment from the guest means for what we send: the retransmission queue, round
+ * trip and timer (RFC 6298), congestion window (RFC 5681, 6582), SACK scoreboard (RFC 2018).
  */
 import * as abi from "../abi";
 import { chunkLength, chunkNext, chunkRelease, chunkSequence, chunkTrim } from "../memory";

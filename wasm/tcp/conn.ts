@@ -45,6 +45,7 @@ import { hashIsn } from "../prng";
 import { txCount } from "../ring";
 import { count } from "../stats";
 import { timerSet } from "../timer";
+import { seqGt } from "../wire/seqnum";
 import { closeLater } from "../flow/evict";
 import { LIST_TIME_WAIT, flowRelease, handleOf, listTouch, slotOf } from "../flow/table";
 
@@ -84,6 +85,7 @@ export const GIVE_UP_DATA: i64 = 120000000; // R2 >= 100 s, RFC 9293 §3.8.3
 export const GIVE_UP_SYN: i64 = 190000000; // R2 >= 180 s for SYN
 export const TIME_WAIT: i64 = 60000000;
 export const ACK_DELAY: i64 = 500;
+const ISS_STEP: u32 = 65537; // more than a window without scaling, and then some
 export const CWND_MAX: u32 = 4194304;
 export const SACK_RANGES: i32 = 4;
 
@@ -181,6 +183,19 @@ export function initialSequence(flow: Flow, now: i64): u32 {
   return <u32>(now >> 2) + hashIsn(flow.guestAddress, flow.peerAddress, ports);
 }
 
+function startAt(flow: Tcp, iss: u32): void {
+  flow.iss = iss;
+  flow.sndUna = iss;
+  flow.sndNext = iss;
+  flow.sndMax = iss;
+  flow.sndEnd = iss + 1;
+}
+
+/** Lets our sequence numbers begin above those of the tuple's last use (RFC 1122 §4.2.2.13). */
+export function startAbove(flow: Tcp, last: u32): void {
+  if (!seqGt(flow.iss, last)) startAt(flow, last + ISS_STEP);
+}
+
 /** Puts a new record into its neutral state. */
 export function tcpReset(flow: Tcp, now: i64): void {
   flow.heldHead = -1;
@@ -191,11 +206,7 @@ export function tcpReset(flow: Tcp, now: i64): void {
   flow.rto = RTO_INITIAL;
   flow.ssthresh = 0x7fffffff;
   flow.rcvScale = 7;
-  flow.iss = initialSequence(flow, now);
-  flow.sndUna = flow.iss;
-  flow.sndNext = flow.iss;
-  flow.sndMax = flow.iss;
-  flow.sndEnd = flow.iss + 1;
+  startAt(flow, initialSequence(flow, now));
   flow.tsOffset = hashIsn(flow.peerAddress, flow.guestAddress, 0x54530000 | <u32>flow.guestPort);
   flow.lastActive = now;
   count(abi.STAT_TCP_OPENED);

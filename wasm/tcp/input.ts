@@ -20,8 +20,8 @@ import { natUnusable } from "../flow/nat";
 import { flowFind, isNone, listRemove, markDirty, markReady } from "../flow/table";
 import { ackAdvance, ackDuplicate, sackInput } from "./congestion";
 import {
-  F_BLOCKED, F_FIN_ACKED, F_GUEST_FIN, F_SACK, F_SCALED, F_TIMESTAMPS, P_ACK, P_OUTPUT, P_SYN, RTO_AFTER_SYN_LOSS,
-  Tcp, has, tcpArm, tcpEnd, tcpSetMss, tcpTimeWait,
+  F_BLOCKED, F_FIN_ACKED, F_GUEST_FIN, F_SACK, F_SCALED, F_TIMESTAMPS, P_ACK, P_OUTPUT, P_SYN,
+  RTO_AFTER_SYN_LOSS, Tcp, has, startAbove, tcpArm, tcpEnd, tcpSetMss, tcpTimeWait,
 } from "./conn";
 import { sendResetFor } from "./output";
 import { tcpOpen } from "./open";
@@ -123,8 +123,12 @@ export function tcpInput(
   const ports = (TcpView.at(tcp).sourcePort << 16) | TcpView.at(tcp).destinationPort;
   let found = flowFind(abi.KIND_TCP, header.source, header.destination, ports);
   if (!isNone(found) && found.state == <u8>abi.STATE_TIME_WAIT && reopens(changetype<Tcp>(found))) {
+    const last = changetype<Tcp>(found).sndMax;
     tcpEnd(changetype<Tcp>(found), false);
-    found = changetype<Tcp>(0);
+    tcpOpen(packet, tcp, mac, now);
+    found = flowFind(abi.KIND_TCP, header.source, header.destination, ports);
+    if (!isNone(found)) startAbove(changetype<Tcp>(found), last);
+    return;
   }
   if (isNone(found)) {
     if ((flags & (TCP_SYN | TCP_ACK)) == TCP_SYN) tcpOpen(packet, tcp, mac, now);
@@ -142,7 +146,8 @@ export function tcpInput(
 function reopens(flow: Tcp): bool {
   if ((flags & (TCP_SYN | TCP_ACK)) != TCP_SYN) return false;
   if (has(flow, F_TIMESTAMPS) && optionTimestamps) {
-    if (<i32>(optionTsValue - flow.tsRecent) > 0) return true;
+    const newer = <i32>(optionTsValue - flow.tsRecent);
+    if (newer != 0) return newer > 0;
   }
   return seqGt(sequence, flow.rcvNext);
 }
@@ -293,7 +298,9 @@ function inputSynchronized(flow: Tcp, now: i64): void {
   if (flow.kind != 0 && flow.state != <u8>abi.STATE_TIME_WAIT) tcpArm(flow);
 }
 
-/** Out of the window: an ACK tells the guest where we are. Its acknowledgment still counts (T44). */
+/**
+ * Out of the window: an ACK tells the guest where we are. Its acknowledgment still counts (T44).
+ */
 function outside(flow: Tcp, now: i64): void {
   if (flow.state == <u8>abi.STATE_SYN_RECEIVED && (flags & TCP_SYN) != 0 && sequence == flow.irs) {
     if ((flags & TCP_ACK) != 0 && acknowledgment == flow.iss + 1) {
@@ -329,8 +336,9 @@ function outside(flow: Tcp, now: i64): void {
 }
 
 /**
- * RFC 5961 §3.2: a reset counts only when it hits the next sequence number exactly; elsewhere in the
- * window it is challenged. Its payload and its timestamp do not matter (RFC 9293 §3.5.3, 7323 §5.2).
+ * RFC 5961 §3.2: a reset counts only when it hits the next sequence number exactly; elsewhere in
+ * the window it is challenged. Its payload and its timestamp do not matter (RFC 9293 §3.5.3, 7323
+ * §5.2).
  */
 function inputReset(flow: Tcp, now: i64): void {
   if (sequence != flow.rcvAck && sequence != flow.rcvNext) {

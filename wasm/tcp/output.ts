@@ -34,7 +34,9 @@ import { blockLeft, blockRight, blocks } from "./reassembly";
 import { windowField } from "./window";
 
 const L4_OFFSET: u32 = ETHERNET_HEADER_SIZE + IPV4_HEADER_SIZE;
-/** Octets of TCP payload in the largest offload frame: 65,535 less IP and the longest TCP header. */
+/**
+ * Octets of TCP payload in the largest offload frame: 65,535 less IP and the longest TCP header.
+ */
 const OFFLOAD_MAX: u32 = 65535 - IPV4_HEADER_SIZE - 60;
 const PIECES_MAX: i32 = 11;
 
@@ -254,7 +256,8 @@ function sendQueue(flow: Tcp, now: i64): bool {
     const queued = flow.sndEnd - flow.sndNext;
     const usable = usableWindow(flow);
     let n = min(min(queued, usable), limit);
-    // Silly window avoidance, RFC 9293 §3.8.6.2.1: all that is queued, a segment, or half the window.
+    // Silly window avoidance, RFC 9293 §3.8.6.2.1: all that is queued, a segment, or half the
+    // window.
     const silly = n < queued && n < flow.mss && n < max<u32>(flow.sndWindowMax >> 1, 1);
     if (n == 0 || (silly && !has(flow, F_OVERRIDE))) {
       if (flow.sndNext == flow.sndUna) startPersist(flow, now);

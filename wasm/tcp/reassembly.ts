@@ -3,9 +3,10 @@
  *
  * A flow holds a list of chunks sorted by sequence number, never overlapping; what is there wins
  * over what comes later. The list covers [rcvAck + listed entries, ...) with gaps. Bounds: a flow
- * may hold half of what is free in the pool, and at most HELD_MAX chunks, so a guest that sends tiny
- * scattered segments (SegmentSmack) costs 256 chunks and a walk over them, no more. What does not
- * fit is dropped and counted; the guest sends it again, as it was never acknowledged (RFC 2018 §8).
+ * may hold half of what is free in the pool, and at most HELD_MAX chunks, so a guest that sends
+ * tiny scattered segments (SegmentSmack) costs 256 chunks and a walk over them, no more. What does
+ * not fit is dropped and counted; the guest sends it again, as it was never acknowledged (RFC 2018
+ * §8).
  */
 import * as abi from "../abi";
 import {

@@ -284,8 +284,8 @@ function received(op: Op, flow: Tcp, now: i64): void {
   flow.bytesToGuest += total;
   flow.lastActive = now;
   flow.flags |= P_OUTPUT;
-  // A short result means the socket is drained; a later arrival raises a new edge. When the peer has
-  // closed, its edge is past, so read on until the end of stream shows.
+  // A short result means the socket is drained; a later arrival raises a new edge. When the peer
+  // has closed, its edge is past, so read on until the end of stream shows.
   if (total < op.a && (flow.events & abi.EVENT_READ_HANGUP) == 0) {
     flow.events &= ~abi.EVENT_READABLE;
   }
