@@ -113,7 +113,7 @@ export const CONFIG_SIZE: i32 = 1168; // 144 + DHCP_OPTIONS_SIZE
 
 export const CONFIG_FLAG_HOST_LOOPBACK: i32 = 1; // gateway address reaches 127.0.0.1
 export const CONFIG_FLAG_DHCP: i32 = 2; // answer DHCP
-export const CONFIG_FLAG_STRICT_FILTER: i32 = 4; // UDP: address-dependent filtering (RFC 4787 REQ-8)
+export const CONFIG_FLAG_STRICT_FILTER: i32 = 4; // address-dependent (RFC 4787 REQ-8)
 export const CONFIG_FLAG_DNS: i32 = 8; // the DNS address forwards to the resolvers
 
 export const LINK_CSUM: i32 = 1; // may write VIRTIO_NET_HDR_F_NEEDS_CSUM

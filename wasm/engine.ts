@@ -2,21 +2,21 @@
  * The engine: frames, socket events and time in; operations and frames out.
  *
  * Theory of operation
- *   The host runs turns. In a turn it reports socket events (`upstreamEvent`), hands over a batch of
- *   guest frames (`guestRx`), calls `step` for timers and receives, then alternates between sending
- *   the frames that wait for the guest, carrying out operations, and `complete`, until nothing is
- *   left. All effects are pulled; the engine calls nobody, knows no clock and no randomness but its
- *   seed, so the same input gives the same output.
+ *  The host runs turns. In a turn it reports socket events (`upstreamEvent`), hands over a batch of
+ *  guest frames (`guestRx`), calls `step` for timers and receives, then alternates between sending
+ *  the frames that wait for the guest, carrying out operations, and `complete`, until nothing is
+ *  left. All effects are pulled; the engine calls nobody, knows no clock and no randomness but its
+ *  seed, so the same input gives the same output.
  *
- *   Order inside: input changes flows and lists them as dirty; `flush` visits dirty flows and emits
- *   what each is due; `receives` visits ready flows, one receive each, within a budget, so a busy
- *   flow gets its share and no more. Ring limits end a visit early: the flow stays listed and
- *   READY_FLUSH asks for another step before more frames come in.
+ *  Order inside: input changes flows and lists them as dirty; `flush` visits dirty flows and emits
+ *  what each is due; `receives` visits ready flows, one receive each, within a budget, so a busy
+ *  flow gets its share and no more. Ring limits end a visit early: the flow stays listed and
+ *  READY_FLUSH asks for another step before more frames come in.
  *
- *   Contract of the host: `guestRx` only when no operation and no frame is waiting and READY_FLUSH
- *   is clear, for frames lie in receive slots until their payload has been taken.
+ *  Contract of the host: `guestRx` only when no operation and no frame is waiting and READY_FLUSH
+ *  is clear, for frames lie in receive slots until their payload has been taken.
  *
- *   Every frame ends in exactly one place: handed on, consumed here, or dropped with a reason.
+ *  Every frame ends in exactly one place: handed on, consumed here, or dropped with a reason.
  */
 import * as abi from "./abi";
 import { Flow, Op } from "./layout";

@@ -2,39 +2,39 @@
  * The guest-facing TCP connection: record, states, opening and ending.
  *
  * Theory of operation
- *   Every guest connection ends here and is carried on by a host socket. The guest's bytes are
- *   handed to the host socket straight from the frame they came in; the host's bytes are received
- *   into chunks, framed, and kept until the guest acknowledges them.
+ *  Every guest connection ends here and is carried on by a host socket. The guest's bytes are
+ *  handed to the host socket straight from the frame they came in; the host's bytes are received
+ *  into chunks, framed, and kept until the guest acknowledges them.
  *
- *   Promises. A SYN is answered only when the host connection is up. A byte is acknowledged only
- *   when the host socket has taken it: RCV.NXT on the wire is `rcvAck`; what has arrived in order
- *   but is not yet taken lies between `rcvAck` and `rcvNext`. The guest's FIN is acknowledged only
- *   after shutdown(SHUT_WR) on the host socket; our FIN follows the host's end of stream. A reset on
- *   one side becomes a reset on the other.
+ *  Promises. A SYN is answered only when the host connection is up. A byte is acknowledged only
+ *  when the host socket has taken it: RCV.NXT on the wire is `rcvAck`; what has arrived in order
+ *  but is not yet taken lies between `rcvAck` and `rcvNext`. The guest's FIN is acknowledged only
+ *  after shutdown(SHUT_WR) on the host socket; our FIN follows the host's end of stream. A reset on
+ *  one side becomes a reset on the other.
  *
- *   Receive side (guest -> host), `input` -> `upstream`: in-order payload of a batch is listed
- *   (entries) and leaves in one sendmsg per flow and batch. What the socket did not take, and what
- *   came out of order, is held in chunks (`reassembly`), bounded per flow and in total. While the
- *   socket is full the window's right edge stands still; after a second of that a window of zero is
- *   shown, so that the guest probes instead of giving up.
+ *  Receive side (guest -> host), `input` -> `upstream`: in-order payload of a batch is listed
+ *  (entries) and leaves in one sendmsg per flow and batch. What the socket did not take, and what
+ *  came out of order, is held in chunks (`reassembly`), bounded per flow and in total. While the
+ *  socket is full the window's right edge stands still; after a second of that a window of zero is
+ *  shown, so that the guest probes instead of giving up.
  *
- *   Send side (host -> guest), `upstream` -> `output`: no more is received from the host than may be
- *   sent at once (window, congestion window, pool), so the kernel's socket buffer is the queue and
- *   ours is only the retransmission queue [sndUna, sndEnd).
+ *  Send side (host -> guest), `upstream` -> `output`: no more is received from the host than may be
+ *  sent at once (window, congestion window, pool), so the kernel's socket buffer is the queue and
+ *  ours is only the retransmission queue [sndUna, sndEnd).
  *
- *   Flow control, `window`: what we advertise is the least of pool room, the ceiling, and the link
- *   queue's packets x MSS shared by the active flows when the guest does not send offload frames.
- *   Loss recovery: SACK-driven fast retransmit (RFC 5681, 6582, 6675 in spirit), RFC 6298 timer with
- *   a floor of 200 ms (the guest is a local link away), NewReno growth.
+ *  Flow control, `window`: what we advertise is the least of pool room, the ceiling, and the link
+ *  queue's packets x MSS shared by the active flows when the guest does not send offload frames.
+ *  Loss recovery: SACK-driven fast retransmit (RFC 5681, 6582, 6675 in spirit), RFC 6298 timer with
+ *  a floor of 200 ms (the guest is a local link away), NewReno growth.
  *
- *   States are RFC 9293's, plus CONNECTING (LISTEN with a SYN held while the host connects):
- *     CONNECTING -> SYN-RECEIVED -> ESTABLISHED -> FIN-WAIT-1 -> FIN-WAIT-2 -> TIME-WAIT   (we close first)
- *     SYN-SENT (inbound) -^              \-> CLOSE-WAIT -> LAST-ACK -> released            (guest closes first)
- *   The host socket is closed as soon as both directions have ended; TIME-WAIT owns no socket.
+ *  States are RFC 9293's, plus CONNECTING (LISTEN with a SYN held while the host connects):
+ *    CONNECTING -> SYN-RECEIVED -> ESTABLISHED -> FIN-WAIT-1 -> FIN-WAIT-2 -> TIME-WAIT
+ *    SYN-SENT (inbound) -^              \-> CLOSE-WAIT -> LAST-ACK -> released
+ *  The host socket is closed as soon as both directions have ended; TIME-WAIT owns no socket.
  *
- *   Timers, all in one deadline per flow: retransmission or persist (`rtoAt`), delayed ACK (`ackAt`,
- *   0.5 ms: a reply from the host usually carries it), keepalive and idle (`lastActive`), TIME-WAIT
- *   (60 s, but first to be evicted). Limits: R2 of data 100 s, of SYN 180 s, idle 7,440 s.
+ *  Timers, all in one deadline per flow: retransmission or persist (`rtoAt`), delayed ACK (`ackAt`,
+ *  0.5 ms: a reply from the host usually carries it), keepalive and idle (`lastActive`), TIME-WAIT
+ *  (60 s, but first to be evicted). Limits: R2 of data 100 s, of SYN 180 s, idle 7,440 s.
  *
  * Reading: RFC 9293, 7323, 2018, 5681, 6298, 6582, 5961, 6528.
  */

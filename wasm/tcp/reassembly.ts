@@ -173,7 +173,10 @@ export function blocks(flow: Tcp, limit: i32): i32 {
     if (n == BLOCKS_MAX && !recent) continue;
     let at = n < BLOCKS_MAX ? n++ : n - 1;
     if (recent) {
-      for (; at > 0; at--) store<u64>(BLOCKS + (<usize>at << 3), load<u64>(BLOCKS + (<usize>(at - 1) << 3)));
+      for (; at > 0; at--) {
+        const to = BLOCKS + (<usize>at << 3);
+        store<u64>(to, load<u64>(to - 8));
+      }
     }
     store<u32>(BLOCKS + (<usize>at << 3), left);
     store<u32>(BLOCKS + (<usize>at << 3), right, 4);

@@ -37,6 +37,12 @@ import { windowWorthTelling } from "./window";
 
 const EAGAIN: i32 = -11;
 const EINTR: i32 = -4;
+const EPERM: i32 = 1;
+const EACCES: i32 = 13;
+const ENETUNREACH: i32 = 101;
+const ETIMEDOUT: i32 = 110;
+const EHOSTDOWN: i32 = 112;
+const EHOSTUNREACH: i32 = 113;
 const IOVS_PER_SEND: i32 = 128;
 const RECEIVE_PIECES: i32 = 6;
 const RECEIVE_MAX: u32 = 65536;
@@ -316,9 +322,9 @@ const QUOTE: usize = memory.data(32, 8);
 /** Tells the guest why there is no connection (RFC 9293 §3.9.2.2, RFC 5382 REQ-9). */
 function refused(flow: Tcp, errno: i32, now: i64): void {
   let code = -1;
-  if (errno == 101) code = 0; // ENETUNREACH
-  else if (errno == 113 || errno == 110 || errno == 112) code = 1; // EHOSTUNREACH, ETIMEDOUT, EHOSTDOWN
-  else if (errno == 1 || errno == 13) code = 13; // EPERM, EACCES
+  if (errno == ENETUNREACH) code = 0;
+  else if (errno == EHOSTUNREACH || errno == ETIMEDOUT || errno == EHOSTDOWN) code = 1;
+  else if (errno == EPERM || errno == EACCES) code = 13;
   if (code < 0) sendReset(flow, now);
   else {
     tcpEmit(QUOTE, flow.guestPort, flow.peerPort, flow.irs, 0, 20, TCP_SYN, 65535);

@@ -2,9 +2,9 @@
  * The window we advertise to the guest (RFC 9293 §3.8.6, RFC 7323 §2).
  *
  * It is the least of
- *   - half of the free payload pool, but 64 KiB at least (what then finds no room is sent again),
- *   - WINDOW_MAX,
- *   - three quarters of the link queue, in packets x MSS, divided by the flows that are sending now,
+ *  - half of the free payload pool, but 64 KiB at least (what then finds no room is sent again),
+ *  - WINDOW_MAX,
+ *  - three quarters of the link queue, in packets x MSS, divided by the flows that are sending now,
  *     when the guest's frames are single segments: a window larger than the queue in front of us is
  *     what makes tap paths collapse,
  * and it does not grow while the host socket is full. The right edge never moves left
