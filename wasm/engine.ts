@@ -45,7 +45,7 @@ import {
   readyTake, tableInit,
 } from "./flow/table";
 import {
-  udpEvent, udpFlush, udpInboundOpen, udpInput, udpReceive, udpResult, udpTimeout,
+  udpEvent, udpFlush, udpInboundOpen, udpInit, udpInput, udpReceive, udpResult, udpTimeout,
 } from "./flow/udp";
 import { arpInput } from "./local/arp";
 import { dhcpInit, dhcpInput } from "./local/dhcpv4";
@@ -101,7 +101,7 @@ export function init(): i32 {
   fragmentInit();
   icmpErrorInit();
   dhcpInit();
-  scratchReset();
+  udpInit();
   publish();
   return 0;
 }

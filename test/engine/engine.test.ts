@@ -1,4 +1,6 @@
-/** The facade: starting, a first packet of every kind, flows, host base; both builds of the engine. */
+/**
+ * The facade: starting, a first packet of every kind, flows, host base; both builds of the engine.
+ */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Engine } from "../../src/engine/engine.ts";

@@ -1,8 +1,8 @@
 /**
  * A stand-in for engine memory: the same regions, filled and read by hand.
  *
- * Without a native address it lies at an invented one whose lower half is about to overflow, so that
- * 64-bit arithmetic that loses the carry is found out.
+ * Without a native address it lies at an invented one whose lower half is about to overflow, so
+ * that 64-bit arithmetic that loses the carry is found out.
  */
 
 import type { LinkMemory } from "../../src/link/link.ts";

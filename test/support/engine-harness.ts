@@ -1,6 +1,6 @@
 /**
- * A world for one engine: virtual time, a guest that is a list of frames, a scripted host. Turns run
- * exactly in the order `src/engine/engine.ts` lays down, every frame for the guest is decoded
+ * A world for one engine: virtual time, a guest that is a list of frames, a scripted host. Turns
+ * run exactly in the order `src/engine/engine.ts` lays down, every frame for the guest is decoded
  * strictly, every operation is checked.
  *
  *     const world = new EngineWorld({ mtu: 1500 });
@@ -104,7 +104,9 @@ export class EngineWorld {
   readonly config: EngineConfigValues;
   /** Virtual time, microseconds. */
   now = START;
-  /** Frames for the guest that no expectation has taken yet; use `take` to have events carried out. */
+  /**
+   * Frames for the guest that no expectation has taken yet; use `take` to have events carried out.
+   */
   readonly frames: Frame[] = [];
   /** What happened, one line each, for messages. */
   readonly trace: string[] = [];

@@ -1,6 +1,6 @@
 /**
- * Decodes what comes out of the engine and throws at the slightest irregularity: lengths that do not
- * add up, wrong checksums, padding that is not zero, options where they must not be, a
+ * Decodes what comes out of the engine and throws at the slightest irregularity: lengths that do
+ * not add up, wrong checksums, padding that is not zero, options where they must not be, a
  * virtio_net_hdr that does not describe its frame. A frame that passes is one any guest would take.
  * Sources: those of `packet.ts`, and virtio 1.2 §5.1.6.
  */

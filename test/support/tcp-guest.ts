@@ -1,7 +1,8 @@
 /**
  * A guest's end of one TCP connection for short, table-like tests. Sequence numbers are relative:
  * the guest's count from its own initial sequence number (0 = SYN, 1 = first octet), the engine's
- * from that of the engine's SYN. What is not said about a segment is what a correct guest would send.
+ * from that of the engine's SYN. What is not said about a segment is what a correct guest would
+ * send.
  *
  *     const { guest, socket } = established();
  *     guest.send({ payload: "hello" });

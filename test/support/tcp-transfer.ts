@@ -1,7 +1,7 @@
 /**
  * Whole transfers over the engine for the TCP tests: cutting a stream into segments, a conversation
- * whose numbers are about to wrap, and models of a guest and a host that misbehave within the rules.
- * Everything follows from one seed.
+ * whose numbers are about to wrap, and models of a guest and a host that misbehave within the
+ * rules. Everything follows from one seed.
  */
 import assert from "node:assert/strict";
 import fc from "fast-check";

@@ -1,7 +1,7 @@
 /**
  * Program of netns.test.ts, run as an ordinary user: opens a tap inside the namespaces of process
- * argv[2], prints what it got, and keeps it until standard input ends. With argv[2] = "helper" it is
- * the helper.
+ * argv[2], prints what it got, and keeps it until standard input ends. With argv[2] = "helper" it
+ * is the helper.
  */
 
 import { loadLibc } from "../../src/sys/libc.ts";

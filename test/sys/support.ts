@@ -1,8 +1,9 @@
 /**
- * What tests of real system calls share: declared needs, network namespaces, waiting for conditions.
+ * What tests of real system calls share: declared needs, network namespaces, waiting for
+ * conditions.
  *
- * A test whose needs are not met is skipped with a reason; with CI=true that is a failure, except on
- * Node, which has no foreign function interface and never runs these.
+ * A test whose needs are not met is skipped with a reason; with CI=true that is a failure, except
+ * on Node, which has no foreign function interface and never runs these.
  */
 
 import { execFileSync, spawn } from "node:child_process";

@@ -26,7 +26,9 @@ export type LossyOptions = {
   readonly seed: number;
 };
 
-/** Builds the chain; the guest is configured by hand, as there is no tap for `--configure` in it. */
+/**
+ * Builds the chain; the guest is configured by hand, as there is no tap for `--configure` in it.
+ */
 export async function createLossyGuest(
   host: Namespace,
   { mtu, percent, seed }: LossyOptions,

@@ -3,12 +3,14 @@
  *
  * Carries every frame between the interfaces A and B of its namespace and, for each, draws from a
  * seeded generator: PERCENT of the frames are lost, as many are doubled, and as many are held back
- * until two later ones have passed. What `tc qdisc … netem` does, but in both directions at once, on
- * kernels without sch_netem too, and the same frames each time the seed and traffic are the same.
+ * until two later ones have passed. What `tc qdisc … netem` does, but in both directions at once,
+ * on kernels without sch_netem too, and the same frames each time the seed and traffic are the
+ * same.
  *
  * Frames go through packet sockets with PACKET_VNET_HDR (packet(7)), so segmentation offload and
- * checksum offload on either side pass through untouched. Runs under Bun, whose FFI makes the system
- * calls. Prints "listening" when ready, and the counts as JSON when its standard input closes.
+ * checksum offload on either side pass through untouched. Runs under Bun, whose FFI makes the
+ * system calls. Prints "listening" when ready, and the counts as JSON when its standard input
+ * closes.
  */
 
 import { dlopen, FFIType, ptr } from "bun:ffi";

@@ -1,5 +1,6 @@
 /**
- * What every end-to-end test file starts from: whether it can run here, and one host with one guest.
+ * What every end-to-end test file starts from: whether it can run here, and one host with one
+ * guest.
  */
 
 import { accessSync, constants } from "node:fs";

@@ -2,11 +2,11 @@
  * TCP client of the end-to-end tests: `tcp-client.mjs JSON`, counterpart of tcp-server.mjs.
  *
  * {task: "connect", host, port, limit_ms} tries one connection: {ok, code, elapsed_ms}.
- * {task: "streams", host, port, mode, streams, send, receive, seed} moves that many bytes on each of
- * so many connections: JSON array of {seed, received, sha256, error, serverEndedFirst}. While a
- * stream makes no progress for half a second it prints "stalled BYTES" once.
- * {task: "hold", host, port, count} opens echo connections, prints "open COUNT", echoes once more on
- * each for every line of standard input ("echoed COUNT") and closes when standard input says "end".
+ * {task: "streams", host, port, mode, streams, send, receive, seed} moves that many bytes on each
+ * of so many connections: JSON array of {seed, received, sha256, error, serverEndedFirst}. While a
+ * stream makes no progress for half a second it prints "stalled BYTES" once. {task: "hold", host,
+ * port, count} opens echo connections, prints "open COUNT", echoes once more on each for every line
+ * of standard input ("echoed COUNT") and closes when standard input says "end".
  */
 
 import { createHash } from "node:crypto";

@@ -404,7 +404,7 @@ describe("TIME-WAIT", () => {
     const last = guest.irs + guest.wanted;
     guest.send({ flags: "S", seq: 100 });
     const { seq } = guest.expect({ flags: "SA", ack: 101 });
-    assert.equal((seq - last) | 0 > 0, true);
+    assert.equal(((seq - last) | 0) > 0, true);
   });
 
   test("T37: it makes room for new connections, the oldest first", () => {

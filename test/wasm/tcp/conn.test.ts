@@ -1,6 +1,6 @@
 /**
- * Open connections and none: which segments count, resets, blind attacks, silence. Sources: RFC 9293
- * §3.8.3-3.8.4 and §3.10.7, RFC 5961, RFC 1122 §4.2.3.6, CVE-2016-5696, CVE-2019-11478.
+ * Open connections and none: which segments count, resets, blind attacks, silence. Sources: RFC
+ * 9293 §3.8.3-3.8.4 and §3.10.7, RFC 5961, RFC 1122 §4.2.3.6, CVE-2016-5696, CVE-2019-11478.
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";

@@ -1,0 +1,288 @@
+/** Round trips, retransmission, keepalive and idle, just before, at and after each deadline. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { pattern } from "../../support/packet.ts";
+import { established, reach } from "../../support/tcp-guest.ts";
+
+const MSS = 1460;
+const SECOND = 1_000_000;
+const FLOOR = 200_000;
+const CEILING = 60 * SECOND;
+
+type Conversation = ReturnType<typeof established>;
+
+/** One segment to the guest, acknowledged after this many microseconds. */
+function roundTrip({ guest, socket, world }: Conversation, microseconds: number): void {
+  socket.push("x");
+  guest.expect({ payload: "x" });
+  world.advance(microseconds);
+  guest.send();
+  guest.expectNothing();
+}
+
+/** Checks that a lost segment comes again after exactly this long. */
+function expectTimeout({ guest, socket, world }: Conversation, microseconds: number): void {
+  socket.push("lost");
+  const { seq } = guest.expect({ payload: "lost" });
+  world.advance(microseconds - 1);
+  guest.expectNothing();
+  world.advance(1);
+  assert.equal(guest.expect({ payload: "lost" }).seq, seq);
+}
+
+/** RFC 6298 §2 with a clock of one microsecond. */
+function estimate(samples: readonly number[]): number {
+  let smoothed = 0;
+  let variance = 0;
+  samples.forEach((sample, i) => {
+    if (i === 0) {
+      smoothed = sample;
+      variance = Math.floor(sample / 2);
+      return;
+    }
+    variance = Math.floor((3 * variance + Math.abs(smoothed - sample)) / 4);
+    smoothed = Math.floor((7 * smoothed + sample) / 8);
+  });
+  const timeout = smoothed + Math.max(4 * variance, 1000);
+  return Math.min(Math.max(timeout, FLOOR), CEILING);
+}
+
+describe("wasm/tcp/timers: retransmission timeout", () => {
+  test("T57: a second before there is a sample", () => {
+    expectTimeout(established(), SECOND);
+  });
+
+  // The floor departs from the second of RFC 6298 §2.4: the guest is on the same machine.
+  const tables: readonly (readonly number[])[] = [
+    [100_000],
+    [300_000],
+    [1],
+    [50],
+    [300_000, 300_000, 300_000],
+    [300_000, 100_000],
+    [100_000, 300_000, 200_000, 50_000],
+    [900_000, 1000, 1000, 1000, 1000, 1000, 1000, 1000],
+    [1000, 800_000],
+    [500_000, 500_000, 500_000, 500_000, 500_000, 500_000, 500_000, 500_000, 500_000],
+  ];
+  for (const samples of tables) {
+    test(`T57, T58: after round trips of ${samples.join(", ")} microseconds`, () => {
+      const conversation = established();
+      for (const sample of samples) roundTrip(conversation, sample);
+      expectTimeout(conversation, estimate(samples));
+    });
+  }
+
+  test("T58: at least 200 milliseconds, at most a minute", () => {
+    assert.equal(estimate([50]), FLOOR);
+    const conversation = established();
+    conversation.socket.push("lost");
+    conversation.guest.expect();
+    const { guest, world } = conversation;
+    for (const wait of [1, 2, 4, 8, 16, 32]) {
+      world.advance(wait * SECOND - 1);
+      guest.expectNothing();
+      world.advance(1);
+      guest.expect({ seq: 1, payload: "lost" });
+    }
+    world.advance(CEILING - 1);
+    guest.expectNothing();
+  });
+
+  test("T60: three seconds after a SYN-ACK that had to be sent again", () => {
+    const { world, guest, socket } = reach("SYN_RECEIVED");
+    world.advance(SECOND);
+    guest.expect({ flags: "SA" });
+    guest.send();
+    expectTimeout({ world, guest, socket }, 3 * SECOND);
+  });
+
+  test("T60: three seconds after a SYN that had to be sent again", () => {
+    const { world, guest, socket } = reach("SYN_SENT");
+    world.advance(SECOND);
+    guest.expect({ flags: "S" });
+    guest.send({ flags: "SA" });
+    guest.expect({ flags: "A" });
+    expectTimeout({ world, guest, socket }, 3 * SECOND);
+  });
+
+  test("T56: a segment sent twice is not timed (Karn)", () => {
+    const conversation = established();
+    const { guest, world } = conversation;
+    roundTrip(conversation, 100_000);
+    const timeout = estimate([100_000]);
+    expectTimeout(conversation, timeout);
+    world.advance(5000);
+    guest.send(); // for which of the two nobody knows: what was backed off stays
+    expectTimeout(conversation, 2 * timeout);
+  });
+
+  test("T56: nor is one that was resent fast", () => {
+    const conversation = established();
+    const { guest, socket, world } = conversation;
+    roundTrip(conversation, 100_000);
+    socket.push(pattern(4 * MSS));
+    world.take();
+    world.advance(10);
+    for (let i = 0; i < 3; i += 1) guest.send({ ack: 2 });
+    guest.expect({ seq: 2 });
+    guest.send({ ack: 2 + 4 * MSS });
+    expectTimeout(conversation, estimate([100_000]));
+  });
+
+  test("T56: the next new segment is timed again", () => {
+    const conversation = established();
+    const { guest } = conversation;
+    expectTimeout(conversation, SECOND);
+    guest.send();
+    roundTrip(conversation, 100_000);
+    expectTimeout(conversation, estimate([100_000]));
+  });
+});
+
+describe("wasm/tcp/timers: when the retransmission timer runs", () => {
+  test("T59: it starts with data and stops when all are acknowledged", () => {
+    const conversation = established();
+    const { guest, world } = conversation;
+    roundTrip(conversation, 100);
+    world.advance(60 * SECOND);
+    guest.expectNothing();
+    assert.equal(world.stats.tcpTimeouts, 0);
+  });
+
+  test("T59: it starts over with each acknowledgment of something new", () => {
+    const { guest, socket, world } = established();
+    socket.push(pattern(3 * MSS));
+    world.take();
+    world.advance(900_000);
+    guest.send({ ack: 1 + MSS }); // a sample of 900 milliseconds: timeout 2.7 seconds
+    world.advance(2_700_000 - 1);
+    guest.expectNothing();
+    world.advance(1);
+    guest.expect({ seq: 1 + MSS, length: MSS });
+  });
+
+  test("T59: further data do not start it over, nor do duplicate acknowledgments", () => {
+    const { guest, socket, world } = established();
+    socket.push("one");
+    guest.expect();
+    world.advance(600_000);
+    socket.push("two");
+    guest.expect();
+    guest.send({ ack: 1 });
+    world.advance(400_000 - 1);
+    guest.expectNothing();
+    world.advance(1);
+    guest.expect({ seq: 1, payload: "onetwo" });
+  });
+
+  test("T59: it doubles with each expiry, and what is sent begins at the first octet", () => {
+    const { guest, socket, world } = established();
+    socket.push(pattern(3 * MSS));
+    world.take();
+    for (const wait of [1, 2, 4]) {
+      world.advance(wait * SECOND - 1);
+      guest.expectNothing();
+      world.advance(1);
+      guest.expect({ seq: 1, length: MSS }); // one segment: the congestion window fell to it
+      guest.expectNothing();
+    }
+    guest.send({ ack: 1 + MSS });
+    assert.deepEqual(guest.receiveAll().length, 2 * MSS);
+  });
+
+  test("T41: data nobody acknowledges end the connection after two minutes, on both sides", () => {
+    const { guest, socket, world } = established();
+    socket.push("lost");
+    world.advance(120 * SECOND - 1);
+    assert.equal(guest.state, "ESTABLISHED");
+    world.advance(60 * SECOND);
+    assert.equal(guest.state, "CLOSED");
+    assert.equal(socket.closed, "abort");
+    assert.equal(world.engine.chunkCount, 0);
+    assert.ok(world.take().some((frame) => frame.kind === "tcp" && frame.flags.includes("R")));
+  });
+});
+
+describe("wasm/tcp/timers: silence", () => {
+  const IDLE = 7440 * SECOND;
+
+  test("T65, N12: no keepalive by default; an idle connection lasts two hours and four minutes", () => {
+    const { guest, socket, world } = established();
+    world.advance(IDLE - 1);
+    guest.expectNothing();
+    assert.equal(guest.state, "ESTABLISHED");
+    world.advance(1);
+    guest.expect({ flags: "RA" });
+    assert.equal(guest.state, "CLOSED");
+    assert.equal(socket.closed, "abort");
+  });
+
+  test("T65: any sign of life starts the time over, the guest's or the host's", () => {
+    const { guest, socket, world } = established();
+    world.advance(IDLE - 1);
+    guest.send();
+    world.advance(IDLE - 1);
+    socket.push("x");
+    guest.expect({ payload: "x" });
+    guest.send();
+    world.advance(IDLE - 1);
+    assert.equal(guest.state, "ESTABLISHED");
+    world.advance(1);
+    assert.equal(guest.state, "CLOSED");
+  });
+
+  test("T65: with keepalive the guest is asked after that time, and every 75 seconds", () => {
+    const { guest, world } = established({ world: { keepaliveSeconds: 30 } });
+    world.advance(30 * SECOND - 1);
+    guest.expectNothing();
+    world.advance(1);
+    guest.expect({ flags: "A", seq: 0, length: 0 });
+    world.advance(75 * SECOND - 1);
+    guest.expectNothing();
+    world.advance(1);
+    guest.expect({ flags: "A", seq: 0, length: 0 });
+  });
+
+  test("T65: an answer ends the asking until it is silent again", () => {
+    const { guest, world } = established({ world: { keepaliveSeconds: 30 } });
+    for (let i = 0; i < 20; i += 1) {
+      world.advance(30 * SECOND);
+      guest.expect({ flags: "A", seq: 0 });
+      guest.send();
+      guest.expectNothing();
+      world.advance(30 * SECOND - 1);
+      guest.send(); // just in time for the next
+    }
+    assert.equal(guest.state, "ESTABLISHED");
+  });
+
+  test("T65: lost questions are no death, nine in a row are", () => {
+    const { guest, world } = established({ world: { keepaliveSeconds: 30 } });
+    world.advance(30 * SECOND + 8 * 75 * SECOND);
+    assert.equal(world.take().length, 9);
+    guest.send();
+    world.advance(30 * SECOND + 9 * 75 * SECOND - 1);
+    assert.equal(guest.state, "ESTABLISHED");
+    world.advance(1);
+    assert.equal(guest.state, "CLOSED");
+  });
+
+  test("T65: a configured idle time holds", () => {
+    const { guest, world } = established({ world: { tcpIdleSeconds: 300 } });
+    world.advance(300 * SECOND - 1);
+    assert.equal(guest.state, "ESTABLISHED");
+    world.advance(1);
+    assert.equal(guest.state, "CLOSED");
+  });
+
+  test("T36: half-closed connections last as long", () => {
+    for (const state of ["CLOSE_WAIT", "FIN_WAIT_2"] as const) {
+      const { guest, world } = reach(state);
+      world.advance(7000 * SECOND);
+      assert.equal(guest.state, state);
+      world.advance(1000 * SECOND);
+      assert.equal(guest.state, "CLOSED");
+    }
+  });
+});
