@@ -141,9 +141,8 @@ async function main(): Promise<void> {
   host.remove();
   const judged = verdicts(results, footprints);
   console.log(table(Object.entries(about)));
-  console.log(
-    `${options.reps} repetitions of ${options.seconds} s, ${CONGESTION_CONTROL} everywhere, ${date}\n`,
-  );
+  const repetitions = `${options.reps} repetitions of ${options.seconds} s`;
+  console.log(`${repetitions}, ${CONGESTION_CONTROL} everywhere, ${date}\n`);
   console.log(`${resultTables(results, options.configs)}\n`);
   if (footprints.length > 0) {
     console.log(`${footprintTable(footprints)}\n`);

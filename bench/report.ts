@@ -50,7 +50,8 @@ function spread(values: readonly number[]): string {
   if (values.length === 0) {
     return "–";
   }
-  return `${figure(median(values))} (${figure(Math.min(...values))}..${figure(Math.max(...values))})`;
+  const [least, most] = [Math.min(...values), Math.max(...values)];
+  return `${figure(median(values))} (${figure(least)}..${figure(most)})`;
 }
 
 const valuesOf = (samples: readonly Sample[]): number[] =>

@@ -400,9 +400,11 @@ export function complete(now: i64): void {
 
 /** The link has taken all frames. */
 export function txDone(): void {
+  const before = chunksUsed;
   txReset();
   chunkReclaim();
   scratchReset();
+  if (chunksUsed < before) poolTurn(); // who waits for memory may try again
   publish();
 }
 

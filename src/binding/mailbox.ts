@@ -7,7 +7,7 @@
 import { DROP_COUNT, STAT_COUNT } from "../../wasm/abi.ts";
 import type { Engine } from "../engine/engine.ts";
 
-export const COMMAND_NONE = 0;
+const COMMAND_NONE = 0;
 export const COMMAND_STOP = 1;
 export const COMMAND_STATS = 2;
 

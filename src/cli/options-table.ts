@@ -196,7 +196,7 @@ const RUN_ROWS: readonly OptionRow[] = [
 ];
 
 /** Options of every command that runs a guest network. */
-export const COMMON_ROWS: readonly OptionRow[] = [
+const COMMON_ROWS: readonly OptionRow[] = [
   ...NETWORK_ROWS,
   ...HOST_ROWS,
   ...LIMIT_ROWS,

@@ -104,7 +104,7 @@ export function escapeControls(text: string): string {
 }
 
 /** Writes a line to standard error, whole if the other end lets us. */
-export function writeStderr(line: string): void {
+function writeStderr(line: string): void {
   let rest: Uint8Array = new TextEncoder().encode(line);
   for (let attempt = 0; attempt < WRITE_ATTEMPT_COUNT_MAX && rest.length > 0; attempt += 1) {
     try {

@@ -92,7 +92,7 @@ const SYS_EPOLL_PWAIT2 = 441;
 const SCRATCH_SIZE = 512;
 
 /** Wraps a loader's raw functions into the contract above. */
-export function createLibc(native: Native): Libc {
+function createLibc(native: Native): Libc {
   return {
     runtime: native.runtime,
     scratch: new Block(native, SCRATCH_SIZE),

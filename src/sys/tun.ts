@@ -33,8 +33,8 @@ import {
 } from "./linux.ts";
 
 /** struct virtio_net_hdr without the buffer count. */
-export const TAP_VNET_SIZE = 10;
-export const TUN_PATH = "/dev/net/tun";
+const TAP_VNET_SIZE = 10;
+const TUN_PATH = "/dev/net/tun";
 
 const TSO = TUN_F_TSO4 | TUN_F_TSO6;
 const USO = TUN_F_USO4 | TUN_F_USO6;

@@ -31,8 +31,8 @@ const FAULT_PERCENT = programKind() === "ours" ? 5 : 1;
 
 describe("attach: a bad cable to the guest", { skip: cannotRun() }, () => {
   for (const mtu of [1500, 65520]) {
-    const title = `${FAULT_PERCENT} % lost, doubled and reordered, MTU ${mtu}: 8 MiB each way intact`;
-    test(`T21 T45 T62 ${title}`, LIMIT, async () => {
+    const faults = `${FAULT_PERCENT} % lost, doubled and reordered`;
+    test(`T21 T45 T62 ${faults}, MTU ${mtu}: 8 MiB each way intact`, LIMIT, async () => {
       const host = createHost();
       const chain = await createLossyGuest(host, { mtu, percent: FAULT_PERCENT, seed: 2026 });
       try {

@@ -54,14 +54,14 @@ describe("engine: every frame is accounted for once", () => {
     const random = new Random(SEED);
     const frames = corpus();
     const buffer = new Uint8Array(ROOM);
-    const any = (): Uint8Array => frames[random.below(frames.length)] ?? new Uint8Array(0);
+    const anyFrame = (): Uint8Array => frames[random.below(frames.length)] ?? new Uint8Array(0);
     let world = new EngineWorld();
     for (let i = 0; i < 5000; i += 1) {
       // A new one now and then: the table is small, and ICMP answers are rationed.
       if (i % 200 === 0) world = new EngineWorld();
-      const template = any();
+      const template = anyFrame();
       buffer.set(template);
-      const length = mutate(random, buffer, 0, template.length, ROOM, any());
+      const length = mutate(random, buffer, 0, template.length, ROOM, anyFrame());
       fixChecksums(buffer, 0, length);
       assertAccounted(world, buffer.slice(0, length));
     }

@@ -72,9 +72,9 @@ function main(): number {
     if (!(error instanceof FuzzFailure)) throw error;
     report();
     const stack = error.cause instanceof Error ? `\n${error.cause.stack ?? ""}` : "";
+    const repeat = `--seed ${seed} --epoch ${error.epoch} --frames ${EPOCH_FRAMES}`;
     process.stderr.write(
-      `FAILED: ${error.message}${stack}\n` +
-        `repeat it: npm run fuzz -- --seed ${seed} --epoch ${error.epoch} --frames ${EPOCH_FRAMES}\n`,
+      `FAILED: ${error.message}${stack}\nrepeat it: npm run fuzz -- ${repeat}\n`,
     );
     return 1;
   }

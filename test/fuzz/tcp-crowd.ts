@@ -9,7 +9,7 @@ import * as abi from "../../wasm/abi.ts";
 import { get16, get32, set16, set32 } from "./mutate.ts";
 import type { Random } from "./random.ts";
 
-export const CROWD_PORT = 41000;
+const CROWD_PORT = 41000;
 const CROWD_SIZE = 64;
 const GUEST = 0x0a00020f;
 const PEER = 0xc6336450;

@@ -425,7 +425,7 @@ export function gatherFrame(engine: Engine, index: number): Uint8Array {
 }
 
 /** One line about a frame. */
-export function describeFrame(frame: Frame): string {
+function describeFrame(frame: Frame): string {
   switch (frame.kind) {
     case "arp":
       return `arp ${frame.operation === 1 ? "who has" : "reply to"} ${frame.targetAddress}`;

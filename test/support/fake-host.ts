@@ -9,12 +9,12 @@ import type { Engine } from "../../src/engine/engine.ts";
 import * as abi from "../../wasm/abi.ts";
 import { concat, ip, ipText, type Octets, octetsOf } from "./packet.ts";
 
-export const EAGAIN = 11;
+const EAGAIN = 11;
 export const EPIPE = 32;
-export const EMSGSIZE = 90;
+const EMSGSIZE = 90;
 export const ENETUNREACH = 101;
 export const ECONNRESET = 104;
-export const ENOTCONN = 107;
+const ENOTCONN = 107;
 export const ETIMEDOUT = 110;
 export const ECONNREFUSED = 111;
 export const EHOSTUNREACH = 113;

@@ -266,7 +266,7 @@ export interface TcpFields {
   readonly checksum?: number;
 }
 
-export function flagBits(letters: string): number {
+function flagBits(letters: string): number {
   let bits = 0;
   for (const letter of letters) {
     const bit = FLAG_LETTERS.indexOf(letter);
@@ -277,7 +277,7 @@ export function flagBits(letters: string): number {
 }
 
 /** The options, padded with NOP in front of each to 4 octets as common stacks do. */
-export function tcpOptions(options: TcpOptions): Uint8Array {
+function tcpOptions(options: TcpOptions): Uint8Array {
   const parts: Uint8Array[] = [];
   const add = (...octets: Uint8Array[]): void => {
     const option = concat(...octets);

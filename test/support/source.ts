@@ -91,14 +91,16 @@ function opensFunction(head: string): boolean {
   return /=>$/.test(head) || /\)\s*(?::[^=]*)?$/.test(head);
 }
 
-/** A function that holds tests is a list of them. */
-const SUITE = /\b(?:describe|test)\(/;
+/** A function that holds tests is a list of them; a suite may hold them by a helper's name. */
+function isSuite(head: string, body: string): boolean {
+  return /^describe\(/.test(head) || /\b(?:describe|test)\(/.test(body);
+}
 
 /** Every function with its length in lines, its head included. Suites of tests do not count. */
 export function functions(text: string): Measured[] {
   const code = blank(text);
   const found: Measured[] = [];
-  const open: { head: string; start: number; isFunction: boolean }[] = [];
+  const open: { head: string; start: number; body: number; isFunction: boolean }[] = [];
   let headStart = 0;
   const lineOf = (position: number): number => code.slice(0, position).split("\n").length;
   for (let index = 0; index < code.length; index++) {
@@ -107,11 +109,11 @@ export function functions(text: string): Measured[] {
       const raw = code.slice(headStart, index);
       const head = raw.trim();
       const start = headStart + raw.length - raw.trimStart().length;
-      open.push({ head, start, isFunction: opensFunction(head) });
+      open.push({ head, start, body: index, isFunction: opensFunction(head) });
       headStart = index + 1;
     } else if (c === "}") {
       const block = open.pop();
-      if (block?.isFunction && !SUITE.test(code.slice(block.start, index))) {
+      if (block?.isFunction && !isSuite(block.head, code.slice(block.body, index))) {
         const line = lineOf(block.start);
         found.push({ line, lines: lineOf(index) - line + 1, head: block.head });
       }

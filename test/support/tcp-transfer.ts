@@ -121,7 +121,8 @@ export function upload(options: UploadCase, world: WorldOptions = {}): void {
       // Now and then what is missing first, else anything in the window or a little before it.
       const reach = highest - watch.acked + 1;
       const from = Math.max(0, watch.acked - 1 + (pick(3) === 0 ? 0 : pick(reach + 50) - 50));
-      const size = Math.min(1 + pick(segmentMax), Math.max(highest, from + 1) - from, length - from);
+      const room = Math.min(Math.max(highest, from + 1), length) - from;
+      const size = Math.min(1 + pick(segmentMax), room);
       return { seq: 1 + from, payload: content.subarray(from, from + Math.max(size, 0)) };
     });
     guest.sendBatch(batch.map((segment) => ({ ...segment, flags: "A", ack: guest.wanted })));

@@ -10,7 +10,7 @@ import { seqGe, seqGt, seqLe, seqLt } from "../wire/seqnum";
 import { optionSackCount, optionSackLeft, optionSackRight } from "../wire/tcp-options";
 import {
   CWND_MAX, F_FIN_ACKED, F_FIN_SENT, F_PERSIST, F_RECOVERY, F_REWOUND, F_RTT, F_SACK, P_OUTPUT,
-  P_RETRANSMIT, RTO_MAX, RTO_MIN, SACK_RANGES, Tcp, has,
+  P_RETRANSMIT, RTO_MAX, RTO_MIN, SACK_RANGES, Tcp, has, initialWindow,
 } from "./conn";
 import { sackLeft, sackPut, sackRight, startRetransmit } from "./output";
 
@@ -119,6 +119,12 @@ function grow(flow: Tcp, acked: u32): void {
   }
   else flow.cwnd += max<u32>(<u32>((<u64>flow.mss * <u64>min(acked, flow.cwnd)) / flow.cwnd), 1);
   flow.cwnd = min(flow.cwnd, CWND_MAX);
+}
+
+/** After a pause of more than the timeout what was learned is stale (RFC 5681 §4.1). */
+export function restartIdle(flow: Tcp, now: i64): void {
+  if (flow.rttAt == 0 || now - flow.rttAt <= <i64>flow.rto) return;
+  flow.cwnd = min(flow.cwnd, initialWindow(flow.mss));
 }
 
 /** An acknowledgment of new octets: SND.UNA < ack <= SND.MAX. */

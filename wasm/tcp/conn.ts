@@ -212,13 +212,18 @@ export function tcpReset(flow: Tcp, now: i64): void {
   count(abi.STAT_TCP_OPENED);
 }
 
+/** First congestion window: RFC 6928 with 64 KiB for its 14,600 octets, the path being one link. */
+export function initialWindow(mss: u32): u32 {
+  return min(10 * mss, max<u32>(2 * mss, 65535));
+}
+
 /** Sets segment size and first congestion window from the peer's MSS (RFC 9293 §3.7.1, 6928). */
 export function tcpSetMss(flow: Tcp, peerMss: i32): void {
   let mss = peerMss < 0 ? MSS_DEFAULT : <u32>peerMss;
   mss = min(max(mss, MSS_FLOOR), mssMax());
   if (has(flow, F_TIMESTAMPS)) mss -= 12;
   flow.mss = mss;
-  flow.cwnd = min(10 * mss, max<u32>(2 * mss, 65535));
+  flow.cwnd = initialWindow(mss);
 }
 
 /** Timestamp clock: milliseconds, offset per connection so that it tells nothing about uptime. */
@@ -253,7 +258,7 @@ export function tcpFreeChunks(flow: Tcp): void {
 /** Closes the host socket if there is one; `abort` makes the host send RST. */
 export function tcpCloseHost(flow: Tcp, abort: bool): void {
   if (!has(flow, F_SOCKET)) return;
-  flow.flags &= ~F_SOCKET;
+  flow.flags &= ~(F_SOCKET | P_ERROR); // nobody to ask any more
   closeLater(handleOf(flow), abort);
 }
 

@@ -12,19 +12,16 @@ import {
   TCP_ACK, TCP_DATA_OFFSET, TCP_FIN, TCP_HEADER_SIZE, TCP_RST, TCP_SYN, TcpView, tcpCheck,
   tcpChecksumOk,
 } from "../wire/tcp";
-import {
-  optionMss, optionSackPermitted, optionTimestamps, optionTsEcho, optionTsValue, optionWindowScale,
-  tcpOptionsParse,
-} from "../wire/tcp-options";
+import { optionTimestamps, optionTsValue, tcpOptionsParse } from "../wire/tcp-options";
 import { natUnusable } from "../flow/nat";
 import { flowFind, isNone, listRemove, markDirty, markReady } from "../flow/table";
 import { ackAdvance, ackDuplicate, sackInput } from "./congestion";
 import {
-  F_BLOCKED, F_FIN_ACKED, F_GUEST_FIN, F_SACK, F_SCALED, F_TIMESTAMPS, P_ACK, P_OUTPUT, P_SYN,
-  RTO_AFTER_SYN_LOSS, Tcp, has, startAbove, tcpArm, tcpEnd, tcpSetMss, tcpTimeWait,
+  F_BLOCKED, F_FIN_ACKED, F_GUEST_FIN, F_TIMESTAMPS, P_ACK, P_OUTPUT, P_SYN, RTO_AFTER_SYN_LOSS,
+  Tcp, has, startAbove, tcpArm, tcpEnd, tcpTimeWait,
 } from "./conn";
 import { sendResetFor } from "./output";
-import { tcpOpen } from "./open";
+import { takeSynOptions, tcpOpen } from "./open";
 import { advance, gapBefore, hold, truncate } from "./reassembly";
 import { windowActive } from "./window";
 
@@ -162,21 +159,6 @@ function inputConnecting(flow: Tcp): void {
     return;
   }
   drop((flags & TCP_SYN) != 0 ? abi.DROP_TCP_DUPLICATE : abi.DROP_TCP_WINDOW);
-}
-
-/** Takes the options of the guest's SYN; `offered` = we have sent ours already. */
-export function takeSynOptions(flow: Tcp, now: i64): void {
-  if (optionWindowScale >= 0) {
-    flow.flags |= F_SCALED;
-    flow.sndScale = <u8>min(optionWindowScale, 14); // RFC 7323 §2.3
-  } else flow.rcvScale = 0;
-  if (optionSackPermitted) flow.flags |= F_SACK;
-  if (optionTimestamps) {
-    flow.flags |= F_TIMESTAMPS;
-    flow.tsRecent = optionTsValue;
-    flow.tsRecentAt = now;
-  }
-  tcpSetMss(flow, optionMss);
 }
 
 /** Inbound connection: we have sent SYN (RFC 9293 §3.10.7.3). */

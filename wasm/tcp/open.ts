@@ -10,6 +10,9 @@ import { CONFIG, config } from "../memory";
 import { count, drop } from "../stats";
 import { Ipv4View } from "../wire/ipv4";
 import { TCP_ACK, TCP_RST, TcpView } from "../wire/tcp";
+import {
+  optionMss, optionSackPermitted, optionTimestamps, optionTsValue, optionWindowScale,
+} from "../wire/tcp-options";
 import { makeRoom } from "../flow/evict";
 import { natToGuest, natToHost } from "../flow/nat";
 import { neighborFind, neighborRequest } from "../flow/neighbor";
@@ -18,9 +21,9 @@ import {
   listSize, listTouch, markDirty,
 } from "../flow/table";
 import {
-  F_SOCKET, GIVE_UP_SYN, P_CONNECT, P_SYN, Tcp, tcpArm, tcpEnd, tcpReset, tcpSetMss,
+  F_SACK, F_SCALED, F_SOCKET, F_TIMESTAMPS, GIVE_UP_SYN, P_CONNECT, P_SYN, Tcp, tcpArm, tcpEnd,
+  tcpReset, tcpSetMss,
 } from "./conn";
-import { takeSynOptions } from "./input";
 import { sendResetFor } from "./output";
 import { keepaliveStart } from "./timers";
 
@@ -49,6 +52,21 @@ function target(address: u32, port: u32): u32 {
     return load<u32>(CONFIG + abi.CONFIG_RESOLVERS_OFFSET);
   }
   return natToHost(address);
+}
+
+/** Takes the options of the guest's SYN or SYN-ACK, those of the segment just parsed. */
+export function takeSynOptions(flow: Tcp, now: i64): void {
+  if (optionWindowScale >= 0) {
+    flow.flags |= F_SCALED;
+    flow.sndScale = <u8>min(optionWindowScale, 14); // RFC 7323 §2.3
+  } else flow.rcvScale = 0;
+  if (optionSackPermitted) flow.flags |= F_SACK;
+  if (optionTimestamps) {
+    flow.flags |= F_TIMESTAMPS;
+    flow.tsRecent = optionTsValue;
+    flow.tsRecentAt = now;
+  }
+  tcpSetMss(flow, optionMss);
 }
 
 /** The guest's SYN: asks the host to connect, or refuses at once. */

@@ -30,6 +30,7 @@ import {
   P_ACK, P_CONNECT, P_ERROR, P_OUTPUT, P_SYN, RTO_INITIAL, Tcp, has, tcpArm, tcpCloseHost, tcpEnd,
   tcpTimeWait,
 } from "./conn";
+import { restartIdle } from "./congestion";
 import { frameMax, sendReset, startPersist, tcpOutput, usableWindow } from "./output";
 import { advance, consume, heldPieces, heldSum, hold } from "./reassembly";
 import { keepaliveStart } from "./timers";
@@ -179,6 +180,7 @@ export function tcpReceive(flow: Tcp, now: i64): bool {
   if (state != <u8>abi.STATE_ESTABLISHED && state != <u8>abi.STATE_CLOSE_WAIT) return true;
   if (has(flow, F_HOST_EOF) || !has(flow, F_SOCKET) || flow.sndNext != flow.sndEnd) return true;
   const flight = flow.sndNext - flow.sndUna;
+  if (flight == 0) restartIdle(flow, now);
   const usable = usableWindow(flow);
   const small = usable < flow.mss && usable < max<u32>(flow.sndWindowMax >> 1, 1);
   if (usable == 0 || (small && !has(flow, F_OVERRIDE))) {

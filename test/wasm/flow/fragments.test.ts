@@ -283,7 +283,7 @@ for (const [variant, local] of locals()) {
       assert.notEqual(input(local, [piece(0, 8, true), piece(8, 8, false)])[1], 0);
     });
 
-    test("P04: after 60 seconds a datagram is given up, and the guest told if it can know it", () => {
+    test("P04: after 60 seconds a datagram is given up, the guest told if it can know it", () => {
       local.reset({ guestMac: GUEST_MAC });
       assert.equal(next(), 0n);
       const first = piece(0, 600, true);

@@ -138,7 +138,7 @@ for (const [variant, local] of locals()) {
       assert.equal(reply.order.at(-1), 82);
     });
 
-    test("D09: a reply has at most 576 octets unless option 57 allows more, and at least 300", () => {
+    test("D09: a reply has 300 to 576 octets, more only if option 57 allows it", () => {
       const big = concat(...[224, 225, 226, 227, 228].map((code) => tlv(code, pattern(200))));
       const sizes: [Option[], number][] = [
         [[], 576],

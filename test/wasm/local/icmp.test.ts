@@ -98,7 +98,7 @@ for (const [variant, local] of locals()) {
       assert.deepEqual(local.frames(), []);
     });
 
-    test("CVE-2020-10756 class: the reply has as much data as the request, not an octet more", () => {
+    test("CVE-2020-10756 class: the reply has the data of the request, not an octet more", () => {
       for (const size of [0, 1, 7, 9, 18]) {
         local.reset();
         local.place(new Uint8Array(200).fill(0x77));

@@ -169,7 +169,9 @@ describe("acknowledgments", () => {
       assert.equal(guest.state, "ESTABLISHED");
     });
   }
+});
 
+describe("challenge acknowledgments", () => {
   test("T30: ten challenges a second, then silence until the next", () => {
     const { world, guest } = established();
     const probe = (): number => {

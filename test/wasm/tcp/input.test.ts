@@ -290,7 +290,9 @@ describe("wasm/tcp/input: one stream out of many segments", () => {
   test("T45: segments of one octet, each twice, backwards", () => {
     const { guest, socket } = established();
     const content = pattern(30);
-    const batch = Array.from(content, (octet, i) => ({ seq: 1 + i, payload: Uint8Array.of(octet) }));
+    const batch = Array.from(content, (octet, i) => {
+      return { seq: 1 + i, payload: Uint8Array.of(octet) };
+    });
     guest.sendBatch(batch.toReversed().flatMap((segment) => [segment, segment]));
     assert.deepEqual(socket.stream, content);
   });

@@ -5,12 +5,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { EngineWorld, GATEWAY, GUEST, GUEST_MAC, PEER } from "../../support/engine-harness.ts";
-import {
-  ECONNREFUSED,
-  EHOSTUNREACH,
-  ENETUNREACH,
-  ETIMEDOUT,
-} from "../../support/fake-host.ts";
+import { ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, ETIMEDOUT } from "../../support/fake-host.ts";
 import { pattern } from "../../support/packet.ts";
 import { type ExpectedSegment, established, reach, TcpGuest } from "../../support/tcp-guest.ts";
 
@@ -126,7 +121,9 @@ describe("CONNECTING", () => {
     assert.equal(socket.closed, "abort");
     world.checkBalance();
   });
+});
 
+describe("CONNECTING, the host refuses", () => {
   for (const late of [false, true]) {
     const word = late ? "later" : "at once";
     /** A guest whose connection fails with this errno. */
@@ -217,7 +214,9 @@ describe("SYN-RECEIVED", () => {
       world.checkBalance();
     });
   }
+});
 
+describe("SYN-RECEIVED, on the way to ESTABLISHED", () => {
   test("T33: octets of the host wait for the guest's acknowledgment", () => {
     const { guest, socket } = reach("SYN_RECEIVED");
     socket.push("banner");
@@ -283,7 +282,9 @@ describe("SYN-SENT", () => {
     assert.equal(socket.closed, "abort");
     guest.world.checkBalance();
   });
+});
 
+describe("SYN-SENT, the SYNs cross", () => {
   for (const simultaneous of ["SYN-ACK", "ACK"]) {
     test(`T23: SYNs cross, the guest goes on with ${simultaneous}`, () => {
       const { guest, socket } = reach("SYN_SENT");
@@ -317,7 +318,9 @@ describe("SYN-SENT", () => {
     assert.equal(guest.state, "CLOSED");
     assert.equal(socket.closed, "abort");
   });
+});
 
+describe("SYN-SENT, what is refused", () => {
   for (const [flags, ack, reset] of [
     ["A", 0, true],
     ["A", 2, true],

@@ -282,7 +282,8 @@ describe("old duplicates by timestamp", () => {
     [0, true],
     [-1, true],
   ] as const) {
-    test(`T18: a TSval ${age} below the newest is ${delivered ? "taken" : "answered, dropped"}`, () => {
+    const outcome = delivered ? "taken" : "answered, dropped";
+    test(`T18: a TSval ${age} below the newest is ${outcome}`, () => {
       const { world, guest, socket } = established(wide);
       const newest = Math.floor(world.now / 1000) + guest.timestampOffset;
       const before = world.stats;
@@ -357,12 +358,15 @@ describe("selective acknowledgment", () => {
       else guest.expectNothing();
     });
   }
+});
 
+describe("selective acknowledgment, blocks", () => {
   for (const [timestamps, most] of [
     [false, 4],
     [true, 3],
   ] as const) {
-    test(`T20: the newest block comes first, ${most} fit ${timestamps ? "beside timestamps" : ""}`, () => {
+    const where = timestamps ? "beside timestamps" : "without timestamps";
+    test(`T20: the newest block comes first, ${most} fit ${where}`, () => {
       const { guest } = established({ guest: { timestamps } });
       const sent: string[] = [];
       for (const seq of [51, 11, 91, 31, 71, 111]) {

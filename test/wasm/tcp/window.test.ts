@@ -66,7 +66,8 @@ describe("wasm/tcp/window: what is advertised", () => {
     guest.expect({ ack: 2 + MSS });
   });
 
-  // Edges that stand still leave windows below a segment; taking those back would be worse (SHLD-14).
+  // Edges that stand still leave windows below a segment; taking those back would be worse
+  // (SHLD-14).
   test("T53: the right edge moves by a segment at least", () => {
     const { guest, world } = established({ world: { linkQueue: 100 } });
     let edge = 65536;
@@ -287,10 +288,13 @@ describe("wasm/tcp/window: a guest whose window is zero", () => {
     guest.expect({ payload: "later" });
   });
 
-  test("T51: a FIN passes a shut window", () => {
+  // Whether the host's stream goes on or has ended shows only when it is read.
+  test("T51: the host's end of stream waits for the window too", () => {
     const { guest, socket } = established({ guest: { window: 0 } });
     guest.send({ window: 0 });
     socket.end();
+    guest.expectNothing();
+    guest.send({ window: 512 });
     guest.expect({ flags: "FA", seq: 1 });
   });
 });

@@ -111,7 +111,7 @@ for (const [variant, local] of locals()) {
       }
     });
 
-    test("CVE-2021-3592 class: a message cut short is refused without a look behind its end", () => {
+    test("CVE-2021-3592 class: a message cut short is refused, nothing behind its end read", () => {
       for (let length = 0; length < 240; length += 1) {
         assert.equal(check(local, HEADER.subarray(0, length)), TRUNCATED, `${length} octets`);
       }
@@ -150,7 +150,7 @@ for (const [variant, local] of locals()) {
       }
     });
 
-    test("D09: pieces of one option are joined, other options between them or not (RFC 3396)", () => {
+    test("D09: pieces of one option are joined, others between them or not (RFC 3396)", () => {
       const parts = [pattern(255), pattern(255, 255), pattern(90, 510)] as const;
       const [a, b, c] = parts.map((part) => tlv(81, part));
       const other = hex("35 01 03");
