@@ -11,7 +11,6 @@ import { concat, ip, ipText, type Octets, octetsOf } from "./packet.ts";
 
 const EAGAIN = 11;
 export const EPIPE = 32;
-const EMSGSIZE = 90;
 export const ENETUNREACH = 101;
 export const ECONNRESET = 104;
 const ENOTCONN = 107;

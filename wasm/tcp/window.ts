@@ -91,10 +91,9 @@ export function windowField(flow: Tcp, now: i64): u32 {
   return field;
 }
 
-/** True when the guest would gain by hearing of the window: it has grown by two segments. */
+/** True when the guest must hear of the window at once: it is nearly shut and may open. */
 export function windowWorthTelling(flow: Tcp): bool {
-  if (has(flow, F_BLOCKED)) return false;
+  if (has(flow, F_BLOCKED) || flow.rcvEdge - flow.rcvAck >= 2 * flow.mss) return false;
   // Signed: the ceiling may have come down below what was promised.
-  const growth = <i32>(flow.rcvAck + ceiling(flow) - flow.rcvEdge);
-  return growth >= <i32>max<u32>(2 * flow.mss, WINDOW_FLOOR >> 1);
+  return <i32>(flow.rcvAck + ceiling(flow) - flow.rcvEdge) >= <i32>(2 * flow.mss);
 }

@@ -214,10 +214,9 @@ export function isTimed(flow: Flow): bool {
   return flow.heapIndex >= 0;
 }
 
-/** Writes all over what belongs to a flow's kind, as an earlier owner of the slot would have. */
-export function scribble(flow: Flow): void {
-  const head = FLOW_KIND_BYTES;
-  memory.fill(changetype<usize>(flow) + head, 0xa5, 384 - head);
+/** Where what belongs to a flow's kind begins. */
+export function kindOffset(): usize {
+  return FLOW_KIND_BYTES;
 }
 
 // ---------------------------------------------------------------- traps

@@ -157,7 +157,7 @@ describe("UDP to the host in bulk", () => {
     assert.equal(world.take().length, 0);
   });
 
-  test("P22: a datagram the host refuses twice is told to the guest", () => {
+  test("P18, P22, N09: a datagram the host refuses twice is told to the guest", () => {
     const cases = [
       [EHOSTUNREACH, 1, 0],
       [101, 0, 0],

@@ -50,7 +50,7 @@ describe("UDP errors of the host", () => {
     assert.equal(world.take().length, 0);
   });
 
-  test("P22: a failure inside the host is told by its errno, from the gateway", () => {
+  test("P18, P22: a failure inside the host is told by its errno, from the gateway", () => {
     const world = new DatagramWorld();
     world.guest(world.udp(PEER, 7000, "x"));
     const codes = [

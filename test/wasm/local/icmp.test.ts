@@ -79,7 +79,7 @@ for (const [variant, local] of locals()) {
       }
     });
 
-    test("a source that is no host, or us, is not answered", () => {
+    test("P02: a source that is no host, or us, is not answered", () => {
       for (const source of ["0.0.0.0", "224.0.0.1", "255.255.255.255", "127.0.0.1", DNS]) {
         local.reset();
         ping(local, { source });
@@ -88,7 +88,7 @@ for (const [variant, local] of locals()) {
       }
     });
 
-    test("anything but an echo request, or less than a header, is dropped", () => {
+    test("P15: anything but an echo request, or less than a header, is dropped", () => {
       local.reset();
       ping(local, { message: icmp({ type: 0 }, "") });
       assert.deepEqual(local.drops(), [[abi.DROP_ICMP_TYPE, 1]]);

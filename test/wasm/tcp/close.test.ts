@@ -172,7 +172,7 @@ describe("both ends", () => {
     ["host, guest, which has not seen the host's", [hostEnd, fin, acknowledge], "TIME_WAIT"],
   ];
   for (const [name, steps, last] of ORDERS) {
-    test(`T36: the ends come in the order ${name}: both sides close in order`, () => {
+    test(`T36, N10: the ends come in the order ${name}: both sides close in order`, () => {
       const conversation = established();
       const { world, guest, socket } = conversation;
       socket.push("data");

@@ -191,6 +191,18 @@ describe("wasm/tcp/congestion: fast retransmit", () => {
     assert.ok(fresh.length <= 14, `${fresh.length} new segments while nine were repaired`);
   });
 
+  test("T62: what duplicates added to the window is not kept by a partial acknowledgment", () => {
+    const conversation = sending(200);
+    const { guest } = conversation;
+    guest.send({ ack: at(10) });
+    guest.send({ ack: at(30) });
+    assert.equal(sentAt(conversation).length, 60); // 40 of them are out
+    for (let i = 0; i < 38; i += 1) guest.send({ ack: at(30) });
+    assert.equal(sentAt(conversation).length, 19); // the first again, and 18 new ones
+    guest.send({ ack: at(69) }); // the last of the 40 was lost too
+    assert.deepEqual(sentAt(conversation), [at(69), at(88), at(89)]);
+  });
+
   test("T62: not again for the same window of data", () => {
     const conversation = sending(10);
     const { guest, world } = conversation;

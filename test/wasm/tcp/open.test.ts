@@ -286,7 +286,7 @@ describe("SYN-SENT", () => {
 
 describe("SYN-SENT, the SYNs cross", () => {
   for (const simultaneous of ["SYN-ACK", "ACK"]) {
-    test(`T23: SYNs cross, the guest goes on with ${simultaneous}`, () => {
+    test(`T23, N10: SYNs cross, the guest goes on with ${simultaneous}`, () => {
       const { guest, socket } = reach("SYN_SENT");
       guest.send({ flags: "S" });
       guest.expect({ flags: "SA", seq: 0, ack: 1 });

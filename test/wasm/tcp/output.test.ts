@@ -8,7 +8,7 @@ import { established, reach } from "../../support/tcp-guest.ts";
 import { checkProperty, download } from "../../support/tcp-transfer.ts";
 
 const MSS = 1460;
-const OFFLOAD = { vnetSize: 12, linkFlags: LINK_CSUM | LINK_TSO4 };
+const OFFLOAD = { vnetSize: 12, linkFlags: LINK_CSUM | LINK_TSO4 } as const;
 
 describe("wasm/tcp/output: segments", () => {
   test("T54: nothing small waits for an acknowledgment (a proxy has no Nagle algorithm)", () => {

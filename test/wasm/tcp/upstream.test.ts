@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { OP_TCP_RECV, OP_TCP_SEND } from "../../../wasm/abi.ts";
-import { EngineWorld } from "../../support/engine-harness.ts";
+import { EngineWorld, GATEWAY } from "../../support/engine-harness.ts";
 import type { FakeSocket } from "../../support/fake-host.ts";
 import { pattern } from "../../support/packet.ts";
 import { established, reach, TcpGuest } from "../../support/tcp-guest.ts";
@@ -243,6 +243,30 @@ describe("wasm/tcp/upstream: the pool is shared", () => {
     world.checkBalance();
   });
 
+  test("T45: a segment of which only the front finds memory is taken up to there", () => {
+    const world = new EngineWorld({ chunksMax: CHUNKS });
+    const [last, ...others] = parties(world, 6, 65_000);
+    assert.ok(last !== undefined);
+    for (const { guest, socket, content } of others) {
+      if (guest.port % 5 < 2) socket.push(content.subarray(0, MSS)); // one chunk each
+      else {
+        socket.sendRoom = 0; // four chunks each
+        guest.sendBatch(segments(content, MSS));
+      }
+    }
+    world.take();
+    assert.equal(world.engine.chunkCount, CHUNKS - 2);
+    const { guest, socket, content } = last;
+    socket.sendRoom = 0;
+    guest.sendBatch(segments(content.subarray(0, 40_000), MSS));
+    assert.equal(world.engine.chunkCount, CHUNKS);
+    socket.room(Number.POSITIVE_INFINITY);
+    world.run();
+    assert.deepEqual(socket.stream, content.subarray(0, 32_768));
+    guest.sendBatch(segments(content.subarray(22 * MSS), MSS, 1 + 22 * MSS));
+    assert.deepEqual(socket.stream, content);
+  });
+
   test("T50: chunks of a connection that breaks serve the next one at once", () => {
     const world = new EngineWorld({ chunksMax: CHUNKS });
     const all = parties(world, 40, 14_000);
@@ -257,6 +281,20 @@ describe("wasm/tcp/upstream: the pool is shared", () => {
       return frame.kind === "tcp" && frame.payload.length > 0;
     });
     assert.ok(served.length > 0, "memory is free, nobody was served");
+  });
+
+  test("T50: chunks given back beside a frame that still waits serve the next one too", () => {
+    const world = new EngineWorld({ chunksMax: CHUNKS });
+    const all = parties(world, CHUNKS + 1, 14_000);
+    for (const { socket, content } of all) socket.push(content);
+    world.run();
+    assert.equal(world.engine.chunkCount, CHUNKS);
+    world.take();
+    const [first] = all;
+    assert.ok(first !== undefined);
+    world.guest(world.ping(GATEWAY, 1, 1, "x"), first.guest.frame({ ack: 14_001 }));
+    world.expect("icmp", { type: 0 });
+    assert.ok(world.frames.length > 0, "memory is free, nobody was served");
   });
 
   const abuse = fc.record({ seed: fc.nat(), flows: fc.integer({ min: 1, max: 30 }) });

@@ -25,8 +25,8 @@ describe("wasm/tcp/window: what is advertised", () => {
   }
 
   test("T53: a guest with offload frames is bounded by memory only", () => {
-    const link = { linkFlags: LINK_RX_TSO, vnetSize: 12, linkQueue: 8, chunksMax: 1024 };
-    const { guest } = established({ world: link });
+    const offload = { linkFlags: LINK_RX_TSO, vnetSize: 12 } as const;
+    const { guest } = established({ world: { ...offload, linkQueue: 8, chunksMax: 1024 } });
     guest.send({ payload: pattern(MSS) });
     assert.equal(guest.expect({ ack: 1 + MSS }).window, 4194304 / SCALE);
   });
