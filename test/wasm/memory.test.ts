@@ -82,7 +82,8 @@ for (const variant of VARIANTS) {
 
     test("chunks in limbo count as used until all frames have left", () => {
       configureBase(wasm);
-      for (let i = 0; i < SMALLEST; i += 1) wasm.run("chunkRelease", wasm.i32("chunkAllocate", 0), 1);
+      for (let i = 0; i < SMALLEST; i += 1)
+        wasm.run("chunkRelease", wasm.i32("chunkAllocate", 0), 1);
       assert.equal(wasm.i32("chunksUsed"), SMALLEST);
       assert.equal(wasm.i32("chunkAllocate", 0), -1);
       wasm.run("chunkReclaim");

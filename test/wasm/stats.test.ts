@@ -23,7 +23,8 @@ for (const variant of VARIANTS) {
         [abi.STAT_COUNT, 1n],
         [last, 7n],
       ]);
-      for (let i = 0; i <= last; i += 1) assert.equal(counter(wasm, i), wanted.get(i) ?? 0n, `${i}`);
+      for (let i = 0; i <= last; i += 1)
+        assert.equal(counter(wasm, i), wanted.get(i) ?? 0n, `${i}`);
     });
 
     test("counters carry beyond 32 bits and past 2^53", () => {

@@ -236,17 +236,20 @@ for (const variant of VARIANTS) {
 
     test("a full table that is always in motion finds every flow it holds", () => {
       fc.assert(
-        fc.property(fc.array(fc.nat(60), { minLength: 200, maxLength: 400, size: "max" }), (numbers) => {
-          configureBase(wasm, { seed: [numbers.length, 0, 0, 0, 1, 1, 1, 1] });
-          const live = new Map<number, number>();
-          for (const number of numbers) {
-            const flow = live.get(number);
-            if (flow !== undefined) wasm.run("flowRelease", flow);
-            if (flow !== undefined) live.delete(number);
-            else if (live.size < SMALLEST) live.set(number, allocate(wasm, number));
-            for (let i = 0; i <= 60; i += 1) assert.equal(find(wasm, i), live.get(i) ?? 0);
-          }
-        }),
+        fc.property(
+          fc.array(fc.nat(60), { minLength: 200, maxLength: 400, size: "max" }),
+          (numbers) => {
+            configureBase(wasm, { seed: [numbers.length, 0, 0, 0, 1, 1, 1, 1] });
+            const live = new Map<number, number>();
+            for (const number of numbers) {
+              const flow = live.get(number);
+              if (flow !== undefined) wasm.run("flowRelease", flow);
+              if (flow !== undefined) live.delete(number);
+              else if (live.size < SMALLEST) live.set(number, allocate(wasm, number));
+              for (let i = 0; i <= 60; i += 1) assert.equal(find(wasm, i), live.get(i) ?? 0);
+            }
+          },
+        ),
         { seed: SEED, numRuns: 40 },
       );
     });

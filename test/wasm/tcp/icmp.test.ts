@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { GUEST } from "../../support/engine-harness.ts";
-import { icmp, ipv4, pattern, PROTOCOL_ICMP, PROTOCOL_TCP, tcp } from "../../support/packet.ts";
+import { icmp, ipv4, PROTOCOL_ICMP, PROTOCOL_TCP, pattern, tcp } from "../../support/packet.ts";
 import { type Conversation, established, reach, type TcpGuest } from "../../support/tcp-guest.ts";
 
 const MSS = 1460;
@@ -36,9 +36,7 @@ function complain(guest: TcpGuest, fields: ErrorFields): void {
   const quote = ipv4({ ...addresses, protocol }, segment).subarray(0, 20 + quoted);
   const message = icmp({ type, code, rest: mtu }, quote);
   guest.world.run();
-  guest.world.guest(
-    guest.world.ip({ destination: guest.peer, protocol: PROTOCOL_ICMP }, message),
-  );
+  guest.world.guest(guest.world.ip({ destination: guest.peer, protocol: PROTOCOL_ICMP }, message));
 }
 
 /** A connection with three full segments on the way. */
@@ -77,7 +75,13 @@ describe("wasm/tcp/icmp: errors are soft", () => {
     });
   }
 
-  for (const [code, ends] of [[0, false], [1, false], [2, true], [3, true], [5, false]] as const) {
+  for (const [code, ends] of [
+    [0, false],
+    [1, false],
+    [2, true],
+    [3, true],
+    [5, false],
+  ] as const) {
     test(`T68: code ${code} ${ends ? "ends" : "does not end"} a connection we open`, () => {
       const { guest, socket, world } = reach("SYN_SENT");
       complain(guest, { code, seq: 0 });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { type EngineWorld, GUEST, PEER } from "../../support/engine-harness.ts";
-import { pattern, PROTOCOL_TCP, tcp } from "../../support/packet.ts";
+import { PROTOCOL_TCP, pattern, tcp } from "../../support/packet.ts";
 import { established, reach, type SegmentFields, TcpGuest } from "../../support/tcp-guest.ts";
 import { conversationBeforeWrap, segments } from "../../support/tcp-transfer.ts";
 
@@ -272,8 +272,16 @@ describe("wasm/tcp/input: SYN nobody may answer", () => {
     });
   }
   const sources = [
-    "224.0.0.5", "255.255.255.255", "10.0.2.255", "10.0.2.0", "0.0.0.0", "0.1.2.3", "127.0.0.1",
-    "10.0.2.2", "10.0.2.3", PEER,
+    "224.0.0.5",
+    "255.255.255.255",
+    "10.0.2.255",
+    "10.0.2.0",
+    "0.0.0.0",
+    "0.1.2.3",
+    "127.0.0.1",
+    "10.0.2.2",
+    "10.0.2.3",
+    PEER,
   ];
   for (const source of sources) {
     test(`T70: from ${source}`, () => {

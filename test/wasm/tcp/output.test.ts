@@ -49,7 +49,7 @@ describe("wasm/tcp/output: segments", () => {
     assert.equal(guest.expect().payload.length, MSS - 12);
   });
 
-  test("T60: octets of several pushes share segments and chunks", () => {
+  test("T55: octets of several pushes share segments and chunks", () => {
     const { guest, socket, world } = established();
     const parts = [1, 1459, 16_000, 384, 20_000].map((size) => pattern(size));
     for (const part of parts) socket.push(part);
@@ -159,10 +159,16 @@ describe("wasm/tcp/output: any stream, path and reader", () => {
   });
 
   test("T21, T50, T53: the guest gets exactly the octets, none beyond its window", () => {
-    checkProperty(fc.property(cases, (options) => download(options)), 30);
+    checkProperty(
+      fc.property(cases, (options) => download(options)),
+      30,
+    );
   });
 
   test("T21, T50, T53: the same with hardly any memory", () => {
-    checkProperty(fc.property(cases, (options) => download(options, { chunksMax: 16 })), 15);
+    checkProperty(
+      fc.property(cases, (options) => download(options, { chunksMax: 16 })),
+      15,
+    );
   });
 });

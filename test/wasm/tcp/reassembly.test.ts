@@ -17,20 +17,118 @@ function send(conversation: Conversation, ...ranges: readonly (readonly [number,
 
 describe("wasm/tcp/reassembly: any order", () => {
   const cases: readonly [what: string, ranges: readonly (readonly [number, number])[]][] = [
-    ["backwards", [[20, 30], [10, 20], [0, 10]]],
-    ["a hole filled from both sides", [[20, 30], [0, 5], [15, 20], [5, 15]]],
-    ["twice the same", [[10, 30], [10, 30], [0, 10]]],
-    ["over the front of what is held", [[10, 30], [5, 20], [0, 5]]],
-    ["over the back of what is held", [[10, 20], [15, 30], [0, 10]]],
-    ["over all of what is held", [[10, 20], [5, 30], [0, 5]]],
-    ["inside what is held", [[5, 30], [10, 20], [0, 5]]],
-    ["over two that are held", [[5, 10], [15, 20], [7, 30], [0, 5]]],
-    ["in order, over the front of what is held", [[10, 30], [0, 20]]],
-    ["in order, over all that is held", [[10, 20], [0, 30]]],
-    ["in order, ending where something is held", [[10, 30], [0, 10]]],
-    ["in order, over two that are held", [[5, 10], [15, 20], [0, 30]]],
-    ["in order, half known, over what is held", [[0, 10], [20, 25], [5, 30]]],
-    ["one octet each, then all", [[3, 4], [1, 2], [7, 8], [0, 30]]],
+    [
+      "backwards",
+      [
+        [20, 30],
+        [10, 20],
+        [0, 10],
+      ],
+    ],
+    [
+      "a hole filled from both sides",
+      [
+        [20, 30],
+        [0, 5],
+        [15, 20],
+        [5, 15],
+      ],
+    ],
+    [
+      "twice the same",
+      [
+        [10, 30],
+        [10, 30],
+        [0, 10],
+      ],
+    ],
+    [
+      "over the front of what is held",
+      [
+        [10, 30],
+        [5, 20],
+        [0, 5],
+      ],
+    ],
+    [
+      "over the back of what is held",
+      [
+        [10, 20],
+        [15, 30],
+        [0, 10],
+      ],
+    ],
+    [
+      "over all of what is held",
+      [
+        [10, 20],
+        [5, 30],
+        [0, 5],
+      ],
+    ],
+    [
+      "inside what is held",
+      [
+        [5, 30],
+        [10, 20],
+        [0, 5],
+      ],
+    ],
+    [
+      "over two that are held",
+      [
+        [5, 10],
+        [15, 20],
+        [7, 30],
+        [0, 5],
+      ],
+    ],
+    [
+      "in order, over the front of what is held",
+      [
+        [10, 30],
+        [0, 20],
+      ],
+    ],
+    [
+      "in order, over all that is held",
+      [
+        [10, 20],
+        [0, 30],
+      ],
+    ],
+    [
+      "in order, ending where something is held",
+      [
+        [10, 30],
+        [0, 10],
+      ],
+    ],
+    [
+      "in order, over two that are held",
+      [
+        [5, 10],
+        [15, 20],
+        [0, 30],
+      ],
+    ],
+    [
+      "in order, half known, over what is held",
+      [
+        [0, 10],
+        [20, 25],
+        [5, 30],
+      ],
+    ],
+    [
+      "one octet each, then all",
+      [
+        [3, 4],
+        [1, 2],
+        [7, 8],
+        [0, 30],
+      ],
+    ],
   ];
   for (const [what, ranges] of cases) {
     test(`T45: ${what}, one by one`, () => {
@@ -89,10 +187,26 @@ describe("wasm/tcp/reassembly: reports (RFC 2018)", () => {
       guest.expect({ flags: "A", ack: 1, sack });
     };
     last(101, [[101, 111]]);
-    last(301, [[301, 311], [101, 111]]);
-    last(201, [[201, 211], [101, 111], [301, 311]]);
-    last(111, [[101, 121], [201, 211], [301, 311]]);
-    last(401, [[401, 411], [101, 121], [201, 211], [301, 311]]);
+    last(301, [
+      [301, 311],
+      [101, 111],
+    ]);
+    last(201, [
+      [201, 211],
+      [101, 111],
+      [301, 311],
+    ]);
+    last(111, [
+      [101, 121],
+      [201, 211],
+      [301, 311],
+    ]);
+    last(401, [
+      [401, 411],
+      [101, 121],
+      [201, 211],
+      [301, 311],
+    ]);
   });
 
   test("T20: four blocks fit, three beside timestamps", () => {
@@ -135,7 +249,13 @@ describe("wasm/tcp/reassembly: reports (RFC 2018)", () => {
     guest.send({ seq: 11, payload: "0123456789" });
     guest.expect({ ack: 1, sack: [[11, 21]] });
     guest.send({ seq: 31, payload: "0123456789" });
-    guest.expect({ ack: 1, sack: [[31, 41], [11, 21]] });
+    guest.expect({
+      ack: 1,
+      sack: [
+        [31, 41],
+        [11, 21],
+      ],
+    });
     guest.send({ seq: 1, payload: "0123456789" });
     guest.expect({ ack: 21, sack: [[31, 41]] });
   });
@@ -193,14 +313,23 @@ describe("wasm/tcp/reassembly: any stream, segmentation, order and host", () => 
   });
 
   test("T43, T45, T49: the host gets exactly the octets, none is acknowledged before", () => {
-    checkProperty(fc.property(cases, (options) => upload(options)), 20);
+    checkProperty(
+      fc.property(cases, (options) => upload(options)),
+      20,
+    );
   });
 
   test("T43, T45, T49: the same with hardly any memory", () => {
-    checkProperty(fc.property(cases, (options) => upload(options, { chunksMax: 16 })), 20);
+    checkProperty(
+      fc.property(cases, (options) => upload(options, { chunksMax: 16 })),
+      20,
+    );
   });
 
   test("T43, T45, T49: the same with a short link queue", () => {
-    checkProperty(fc.property(cases, (options) => upload(options, { linkQueue: 8 })), 20);
+    checkProperty(
+      fc.property(cases, (options) => upload(options, { linkQueue: 8 })),
+      20,
+    );
   });
 });

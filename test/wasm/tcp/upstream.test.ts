@@ -248,8 +248,9 @@ describe("wasm/tcp/upstream: the pool is shared", () => {
     const [last, ...others] = parties(world, 6, 65_000);
     assert.ok(last !== undefined);
     for (const { guest, socket, content } of others) {
-      if (guest.port % 5 < 2) socket.push(content.subarray(0, MSS)); // one chunk each
-      else {
+      if (guest.port % 5 < 2) {
+        socket.push(content.subarray(0, MSS)); // one chunk each
+      } else {
         socket.sendRoom = 0; // four chunks each
         guest.sendBatch(segments(content, MSS));
       }

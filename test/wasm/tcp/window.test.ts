@@ -14,7 +14,11 @@ const SCALE = 128;
 
 describe("wasm/tcp/window: what is advertised", () => {
   // Three quarters of the link's queue in full segments, shared by the flows that send.
-  for (const [linkQueue, packets] of [[8, 6], [100, 75], [500, 375]] as const) {
+  for (const [linkQueue, packets] of [
+    [8, 6],
+    [100, 75],
+    [500, 375],
+  ] as const) {
     test(`T53: a link queue of ${linkQueue} frames bounds the window`, () => {
       const { guest } = established({ world: { linkQueue } });
       guest.sendBatch(segments(pattern(60_000), MSS));
@@ -85,7 +89,11 @@ describe("wasm/tcp/window: what is advertised", () => {
 
 describe("wasm/tcp/window: a host that takes nothing", () => {
   test("T49: the edge stands; after a second the window shows zero, until then not", () => {
-    for (const [wait, shut] of [[SECOND - 1, false], [SECOND, true], [SECOND + 1, true]] as const) {
+    for (const [wait, shut] of [
+      [SECOND - 1, false],
+      [SECOND, true],
+      [SECOND + 1, true],
+    ] as const) {
       const { guest, socket, world } = established();
       socket.sendRoom = 0;
       guest.send({ payload: pattern(MSS) });

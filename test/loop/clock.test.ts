@@ -1,0 +1,38 @@
+/** The two clocks. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { monotonic, wallClock } from "../../src/loop/clock.ts";
+
+describe("clock", () => {
+  test("the monotonic one is above 0, never goes back, and does go on", () => {
+    const first = monotonic();
+    assert.ok(first > 0);
+    let last = first;
+    for (let i = 0; i < 1000 || last === first; i += 1) {
+      const now = monotonic();
+      assert.ok(now >= last);
+      last = now;
+    }
+  });
+
+  test("the wall clock counts microseconds since 1970", () => {
+    const before = Date.now();
+    const now = wallClock() / 1000;
+    // Both are read from different sources; a clock that was set since the start may stand apart.
+    assert.ok(Math.abs(now - before) < 24 * 3600 * 1000, `${now}, ${before}`);
+  });
+
+  test("both run at the same pace", () => {
+    /** Bounds of how far the clocks are apart, however long the thread is held up in between. */
+    const apart = (): [low: number, high: number] => {
+      const before = monotonic();
+      const wall = wallClock();
+      return [wall - monotonic(), wall - before];
+    };
+    const [low, high] = apart();
+    for (const start = monotonic(); monotonic() - start < 2000; );
+    const [lowLater, highLater] = apart();
+    const rounding = 1;
+    assert.ok(low <= highLater + rounding && lowLater <= high + rounding);
+  });
+});

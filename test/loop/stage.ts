@@ -1,0 +1,218 @@
+/**
+ * Everything around a loop, made by hand: events from a list, a link whose room a test sets, a
+ * scripted host, a clock that only moves while nothing happens. The engine is real; every call into a part is noted.
+ */
+import { Engine } from "../../src/engine/engine.ts";
+import { instantiateEngine } from "../../src/engine/module.ts";
+import type { Link, LinkMemory } from "../../src/link/link.ts";
+import { createMemoryLink, type MemoryGuest } from "../../src/link/memory.ts";
+import { Loop } from "../../src/loop/loop.ts";
+import * as abi from "../../wasm/abi.ts";
+import { engineModule } from "../support/engine-binary.ts";
+import {
+  DNS,
+  GATEWAY,
+  GATEWAY_MAC,
+  GUEST,
+  GUEST_MAC,
+  PEER,
+  START,
+  worldConfig,
+} from "../support/engine-harness.ts";
+import { FakeHost } from "../support/fake-host.ts";
+import {
+  arp,
+  ETHERTYPE_ARP,
+  ethernet,
+  icmpEcho,
+  ipv4,
+  MAC_BROADCAST,
+  PROTOCOL_ICMP,
+  PROTOCOL_UDP,
+  udp,
+} from "../support/packet.ts";
+
+export const LINK_FD = 77;
+/** What a look in vain costs, microseconds. */
+export const LOOK_TIME = 10;
+export const OF_FLOW = 0;
+export const OF_LINK = 1;
+export const OF_CONTROL = 2;
+export const OF_LISTENER = 3;
+
+export interface FakeEvent {
+  readonly bits: number;
+  readonly lo: number;
+  readonly hi: number;
+}
+
+export const LINK_READABLE: FakeEvent = { bits: abi.EVENT_READABLE, lo: 0, hi: OF_LINK };
+export const LINK_WRITABLE: FakeEvent = { bits: abi.EVENT_WRITABLE, lo: 0, hi: OF_LINK };
+export const CONTROL: FakeEvent = { bits: abi.EVENT_READABLE, lo: 0, hi: OF_CONTROL };
+
+class NotingEngine extends Engine {
+  readonly notes: string[];
+
+  constructor(notes: string[]) {
+    super(instantiateEngine(engineModule("simd")));
+    this.notes = notes;
+    this.start(worldConfig());
+  }
+
+  override guestRx(count: number, now: number): void {
+    this.notes.push(`guestRx ${count}`);
+    super.guestRx(count, now);
+  }
+
+  override upstreamEvent(handle: number, events: number, now: number): void {
+    this.notes.push(`upstreamEvent ${handle} ${events}`);
+    super.upstreamEvent(handle, events, now);
+  }
+
+  override step(now: number): void {
+    this.notes.push("step");
+    super.step(now);
+  }
+
+  override complete(now: number): void {
+    this.notes.push("complete");
+    super.complete(now);
+  }
+
+  override txDone(): void {
+    this.notes.push("txDone");
+    super.txDone();
+  }
+}
+
+export class Stage {
+  readonly notes: string[] = [];
+  readonly engine = new NotingEngine(this.notes);
+  readonly host = new FakeHost(this.engine);
+  readonly guest: MemoryGuest;
+  readonly loop: Loop;
+  now = START;
+  /** Events the next waits find. Beyond them a look finds nothing and a sleep finds CONTROL. */
+  readonly script: FakeEvent[][] = [];
+  /** How long each wait that was no mere look was allowed to take, microseconds. */
+  readonly sleeps: number[] = [];
+  /** Frames the link takes before it is full. */
+  room = Number.POSITIVE_INFINITY;
+  receiveErrno = 0;
+  transmitErrno = 0;
+  /** When the housekeeping wants to be called, microseconds from now. */
+  chore: number | undefined;
+  /** What the control channel says. */
+  goesOn = false;
+
+  constructor() {
+    const { link, guest } = createMemoryLink();
+    this.guest = guest;
+    const { notes } = this;
+    this.loop = new Loop({
+      engine: this.engine,
+      link: this.#link(link),
+      memory: this.#memory(),
+      events: this.#events(),
+      upstream: {
+        execute: (_base, count) => {
+          notes.push(`execute ${count}`);
+          this.host.execute();
+        },
+      },
+      listeners: { accept: (index, now) => notes.push(`accept ${index} ${now - START}`) },
+      control: () => {
+        notes.push("control");
+        return this.goesOn;
+      },
+      housekeeping: { wait: () => this.chore, poll: () => notes.push("poll") },
+      clock: () => this.now,
+    });
+  }
+
+  #memory(): LinkMemory {
+    const { rxDescriptors, rxBuffers, txRecords } = this.engine.bases;
+    const { words, octets } = this.engine;
+    return { buffer: octets.buffer, base: 0, u32: words, rxDescriptors, rxBuffers, txRecords };
+  }
+
+  #link(real: Link): Link {
+    const { vnetSize, flags, queueFrames, mtuMax } = real;
+    return {
+      ...{ fd: LINK_FD, vnetSize, flags, queueFrames, mtuMax, refused: 0 },
+      receive: (memory, max) => {
+        const n = this.receiveErrno < 0 ? this.receiveErrno : real.receive(memory, max);
+        this.notes.push(`receive ${max}: ${n}`);
+        return n;
+      },
+      transmit: (memory, first, count) => {
+        const last = Math.min(count, first + this.room);
+        const n = this.transmitErrno < 0 ? this.transmitErrno : real.transmit(memory, first, last);
+        if (n > 0) this.room -= n;
+        this.notes.push(`transmit ${first}-${count}: ${n}`);
+        return n;
+      },
+      close: () => real.close(),
+    };
+  }
+
+  #events() {
+    let events: readonly FakeEvent[] = [];
+    return {
+      wait: (max: number, microseconds: number): number => {
+        const batch = this.script.shift();
+        if (microseconds > 0) this.sleeps.push(microseconds);
+        this.notes.push(microseconds > 0 ? `sleep ${max}` : `look ${max}`);
+        events = batch ?? (microseconds > 0 ? [CONTROL] : []);
+        if (events.length === 0) this.now += LOOK_TIME;
+        return events.length;
+      },
+      eventBits: (i: number): number => events[i]?.bits ?? 0,
+      dataLo: (i: number): number => events[i]?.lo ?? 0,
+      dataHi: (i: number): number => events[i]?.hi ?? 0,
+      modify: (fd: number, interest: number, lo: number, hi: number): number => {
+        this.notes.push(`modify ${fd} ${interest} ${lo} ${hi}`);
+        return 0;
+      },
+    };
+  }
+
+  /** One turn that finds these events; what was done in it. */
+  turn(...events: readonly FakeEvent[]): string[] {
+    this.script.unshift([...events]);
+    this.loop.turn(0);
+    return this.notes.splice(0);
+  }
+
+  /** Writes the engine's word that says whether work is left. */
+  setReady(bits: number): void {
+    const { engine } = this;
+    engine.view.setUint32(engine.bases.control + abi.CONTROL_READY_OFFSET, bits, true);
+  }
+
+  // -------------------------------------------------------------- what the guest sends
+
+  /** A question that the engine answers with one frame. */
+  sendArp(): void {
+    const fields = { operation: 1, senderMac: GUEST_MAC, senderAddress: GUEST };
+    const link = { destination: MAC_BROADCAST, source: GUEST_MAC, type: ETHERTYPE_ARP };
+    this.guest.send(ethernet(link, arp({ ...fields, targetAddress: GATEWAY })));
+  }
+
+  /** Another one. */
+  sendPing(sequence: number): void {
+    const fields = { source: GUEST, destination: DNS, protocol: PROTOCOL_ICMP };
+    this.#sendIp(ipv4(fields, icmpEcho(1, sequence, "data")));
+  }
+
+  /** A datagram, which the host has to open a socket for. */
+  sendDatagram(port = 40_000): void {
+    const addresses = { source: GUEST, destination: PEER };
+    const datagram = udp({ ...addresses, sourcePort: port, destinationPort: 9 }, "data");
+    this.#sendIp(ipv4({ ...addresses, protocol: PROTOCOL_UDP }, datagram));
+  }
+
+  #sendIp(packet: Uint8Array): void {
+    this.guest.send(ethernet({ destination: GATEWAY_MAC, source: GUEST_MAC }, packet));
+  }
+}
