@@ -22,7 +22,6 @@ import type { Engine } from "../engine/engine.ts";
 import type { Link, LinkMemory } from "../link/link.ts";
 import { EVENT_BATCH, GUEST_BATCH } from "./budget.ts";
 import { sleepTime } from "./deadline.ts";
-import { Spin } from "./spin.ts";
 
 /** Where events come from. The kernel's epoll in production. */
 export interface EventSource {
@@ -65,8 +64,6 @@ export class Loop {
   /** Frames of the engine's list that the link has taken; -1 = the link is not full. */
   #blockedAt = -1;
   #running = true;
-  #now = 0;
-  readonly #spin = new Spin();
   #failure = 0;
 
   constructor(parts: LoopParts) {
@@ -90,35 +87,15 @@ export class Loop {
 
   /** One turn; waits at most `microseconds` for something to happen. */
   turn(microseconds: number): void {
-    const { engine, housekeeping } = this.#parts;
-    const n = this.#wait(microseconds);
-    const now = this.#now;
+    const { engine, events, housekeeping, clock } = this.#parts;
+    const n = events.wait(EVENT_BATCH, microseconds);
+    const now = clock();
     for (let i = 0; i < n; i += 1) this.#event(i, now);
     if (!this.#running || (this.#blockedAt >= 0 && !this.#drain(now))) return;
     housekeeping.poll(engine, now);
     if ((this.#ready() & abi.READY_FLUSH) === 0 && this.#linkReadable) this.#receive(now);
     engine.step(now);
     this.#drain(now);
-  }
-
-  /** Waits for events, looking for a moment before sleeping where that has paid lately. */
-  #wait(microseconds: number): number {
-    const { events, clock } = this.#parts;
-    let n = events.wait(EVENT_BATCH, 0);
-    this.#now = clock();
-    if (n !== 0 || microseconds === 0) return n;
-    const began = this.#now;
-    const until = began + Math.min(this.#spin.budget, microseconds);
-    while (n === 0 && this.#now < until) {
-      n = events.wait(EVENT_BATCH, 0);
-      this.#now = clock();
-    }
-    if (n === 0) {
-      n = events.wait(EVENT_BATCH, microseconds);
-      this.#now = clock();
-    }
-    this.#spin.waited(this.#now - began);
-    return n;
   }
 
   #ready(): number {

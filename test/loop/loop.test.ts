@@ -248,7 +248,12 @@ describe("loop: sleeping", () => {
       const stage = new Stage();
       stage.setReady(bits);
       stage.loop.run();
-      assert.deepEqual(stage.notes.slice(0, stage.notes.indexOf(SLEEP)), [WAIT, "poll", "step", WAIT]);
+      assert.deepEqual(stage.notes.slice(0, stage.notes.indexOf(SLEEP)), [
+        WAIT,
+        "poll",
+        "step",
+        WAIT,
+      ]);
     }
     const stage = new Stage();
     for (let i = 0; i < 2 * GUEST_BATCH + 1; i += 1) stage.sendPing(i);

@@ -1,6 +1,7 @@
 /**
  * Everything around a loop, made by hand: events from a list, a link whose room a test sets, a
- * scripted host, a clock that only moves while nothing happens. The engine is real; every call into a part is noted.
+ * scripted host, a clock that only moves while nothing happens. The engine is real; every call into
+ * a part is noted.
  */
 import { Engine } from "../../src/engine/engine.ts";
 import { instantiateEngine } from "../../src/engine/module.ts";
@@ -37,7 +38,7 @@ export const LINK_FD = 77;
 export const LOOK_TIME = 10;
 export const OF_FLOW = 0;
 export const OF_LINK = 1;
-export const OF_CONTROL = 2;
+const OF_CONTROL = 2;
 export const OF_LISTENER = 3;
 
 export interface FakeEvent {

@@ -1,0 +1,144 @@
+/** Published ports: opened, accepted in bounded batches, refused by a full table, closed. */
+import assert from "node:assert/strict";
+import { describe } from "node:test";
+import type { PublishRule } from "../../src/config/forward.ts";
+import { check, EAGAIN, EADDRINUSE, ECONNREFUSED, SystemError } from "../../src/sys/errno.ts";
+import { connectIpv4, openTcp } from "../../src/sys/socket.ts";
+import { Listeners } from "../../src/upstream/listener.ts";
+import { type Connecting, connectTcp } from "../../src/upstream/tcp.ts";
+import { EVENT_OF_FLOW, EVENT_OF_LISTENER } from "../../src/upstream/upstream.ts";
+import * as abi from "../../wasm/abi.ts";
+import { START } from "../support/engine-harness.ts";
+import { freePort, LOOPBACK, listen, nameOf, type Rig, rigTest, send, udpSocket } from "./rig.ts";
+
+const BATCH = 16;
+
+function rule(hostPort: number, guestPort: number, protocol: "tcp" | "udp" = "tcp"): PublishRule {
+  return { protocol, hostAddress: LOOPBACK, hostPort, guestPort };
+}
+
+function opened(rig: Rig, ...rules: readonly PublishRule[]): Listeners {
+  const listeners = new Listeners(rig.sys, rig.engine, rig.sockets);
+  listeners.open(rules, rig.epoll, START);
+  return listeners;
+}
+
+/** Connects to a port of this machine, or gives the negative errno. */
+function connect(rig: Rig, port: number): number {
+  const out: Connecting = { fd: -1, connected: false };
+  connectTcp(rig.sys, LOOPBACK, port, out);
+  return out.fd;
+}
+
+/** Connections that are still open from the client's side. */
+function alive(rig: Rig, clients: readonly number[]): number {
+  const { sys } = rig;
+  return clients.filter((fd) => sys.recv(fd, sys.scratch.address, 1, 0) === -EAGAIN).length;
+}
+
+describe("listener: TCP", () => {
+  rigTest("a connection becomes a flow to the guest's port, from the client's port", (rig) => {
+    const [a, b] = [freePort(rig.sys, "tcp"), freePort(rig.sys, "tcp")];
+    const listeners = opened(rig, rule(a, 80), rule(b, 443));
+    const client = check(connect(rig, b), "Connect");
+    rig.awaitEvent(1, abi.EVENT_READABLE, EVENT_OF_LISTENER);
+    listeners.accept(1, START);
+    const [flow] = rig.engine.flows();
+    assert.equal(flow?.guestPort, 443);
+    assert.equal(flow?.peerPort, nameOf(rig.sys, client).port);
+    assert.equal(flow?.hostAddress, LOOPBACK);
+    assert.equal(rig.sockets.openCount, 1);
+    rig.awaitEvent((flow?.handle ?? 0) | 0, abi.EVENT_WRITABLE, EVENT_OF_FLOW);
+    listeners.close();
+    rig.sys.close(client);
+  });
+
+  rigTest("nothing waiting, or no such listener: nothing happens", (rig) => {
+    const listeners = opened(rig, rule(freePort(rig.sys, "tcp"), 80));
+    for (const index of [0, 1, -1]) listeners.accept(index, START);
+    assert.equal(rig.engine.flowCount, 0);
+    listeners.close();
+  });
+
+  rigTest("a turn takes a bounded number, the next the rest", (rig) => {
+    const port = freePort(rig.sys, "tcp");
+    const listeners = opened(rig, rule(port, 80));
+    const clients = Array.from({ length: BATCH + 4 }, () => check(connect(rig, port), "Connect"));
+    listeners.accept(0, START);
+    assert.equal(rig.sockets.openCount, BATCH);
+    rig.awaitEvent(0, abi.EVENT_READABLE, EVENT_OF_LISTENER);
+    listeners.accept(0, START);
+    assert.equal(rig.sockets.openCount, BATCH + 4);
+    listeners.close();
+    for (const fd of clients) rig.sys.close(fd);
+  });
+
+  rigTest(
+    "more connections than the table has room for end some of them, and nothing else",
+    (rig) => {
+      const port = freePort(rig.sys, "tcp");
+      const listeners = opened(rig, rule(port, 80));
+      const clients = Array.from({ length: 20 }, () => check(connect(rig, port), "Connect"));
+      for (let turn = 0; turn < 2; turn += 1) {
+        listeners.accept(0, START);
+        rig.settle(START);
+      }
+      const { flowCount } = rig.engine;
+      assert.ok(flowCount > 0 && flowCount < clients.length, `${flowCount} flows`);
+      assert.equal(rig.sockets.openCount, flowCount);
+      assert.equal(alive(rig, clients), flowCount);
+      listeners.close();
+      for (const fd of clients) rig.sys.close(fd);
+    },
+    { flowsMax: 16 },
+  );
+
+  rigTest("a port that is taken is named", (rig) => {
+    const { fd, port } = listen(rig.sys);
+    const message = new RegExp(`Publish port "127\\.0\\.0\\.1:${port}/tcp"`);
+    const isNamed = (error: unknown): boolean =>
+      error instanceof SystemError && error.errno === EADDRINUSE && message.test(error.message);
+    assert.throws(() => opened(rig, rule(port, 80)), isNamed);
+    rig.sys.close(fd);
+  });
+
+  rigTest("closed, it listens no more; what was accepted stays", (rig) => {
+    const port = freePort(rig.sys, "tcp");
+    const listeners = opened(rig, rule(port, 80));
+    const client = check(connect(rig, port), "Connect");
+    listeners.accept(0, START);
+    listeners.close();
+    listeners.close();
+    assert.equal(connect(rig, port), -ECONNREFUSED);
+    assert.equal(rig.sockets.openCount, 1);
+    assert.equal(alive(rig, [client]), 1);
+    rig.sys.close(client);
+  });
+});
+
+describe("listener: UDP", () => {
+  rigTest("a published port is a socket of a flow of its own", (rig) => {
+    const port = freePort(rig.sys, "udp");
+    const listeners = opened(rig, rule(port, 53, "udp"));
+    assert.equal(rig.sockets.openCount, 1);
+    const [flow] = rig.engine.flows();
+    assert.deepEqual([flow?.kind, flow?.guestPort], ["udp", 53]);
+    const client = udpSocket(rig.sys);
+    check(connectIpv4(rig.sys, client.fd, LOOPBACK, port), "Connect");
+    send(rig.sys, client.fd, "question");
+    rig.awaitEvent((flow?.handle ?? 0) | 0, abi.EVENT_READABLE, EVENT_OF_FLOW);
+    listeners.close();
+    rig.sys.close(client.fd);
+  });
+
+  rigTest("a port that is taken is named; TCP's ports are others", (rig) => {
+    const { fd, port } = udpSocket(rig.sys);
+    assert.throws(
+      () => opened(rig, rule(port, 53, "udp")),
+      (error) => error instanceof SystemError && error.message.includes(`:${port}/udp"`),
+    );
+    const tcp = check(openTcp(rig.sys), "Open");
+    opened(rig, rule(freePort(rig.sys, "tcp"), 53)).close();
+    for (const each of [fd, tcp]) rig.sys.close(each);
+  });
+});
