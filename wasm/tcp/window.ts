@@ -7,8 +7,10 @@
  *  - three quarters of the link queue, in packets x MSS, divided by the flows that are sending now,
  *     when the guest's frames are single segments: a window larger than the queue in front of us is
  *     what makes tap paths collapse,
- * and it does not grow while the host socket is full. The right edge never moves left
- * (SHLD-14), and moves right only by a segment or half the window (MUST-39).
+ * and it does not grow while the host socket is full. The right edge we accept never moves left
+ * (SHLD-14), and moves right only by a segment or half the window (MUST-39). What is *shown* is zero
+ * once the host has been full for a second, so that the guest probes instead of giving up; octets up
+ * to the old edge are still taken.
  */
 import * as abi from "../abi";
 import { chunksFree, config } from "../memory";
