@@ -28,9 +28,13 @@ export class Mailbox {
     this.#words = new Int32Array(buffer);
   }
 
-  /** Main thread: leaves a command; the caller then signals the eventfd. */
+  /**
+   * Main thread: leaves a command; the caller then signals the eventfd. To stop takes the place of
+   * what was asked before and answers it too; nothing takes the place of that.
+   */
   put(command: number): void {
-    Atomics.store(this.#words, COMMAND, command);
+    if (command === COMMAND_STOP) Atomics.store(this.#words, COMMAND, command);
+    else Atomics.compareExchange(this.#words, COMMAND, COMMAND_NONE, command);
   }
 
   /** Worker: takes the command. */

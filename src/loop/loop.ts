@@ -76,11 +76,9 @@ export class Loop {
     const { engine, clock, housekeeping } = this.#parts;
     while (this.#running) {
       const now = clock();
-      const busy = this.#blockedAt < 0 && (this.#linkReadable || this.#ready() !== 0);
-      const sleep = busy
-        ? 0
-        : sleepTime(now, this.#blockedAt < 0 ? engine.nextDeadline() : 0, housekeeping.wait(now));
-      this.turn(sleep);
+      if (this.#blockedAt >= 0) this.turn(sleepTime(now, 0, undefined));
+      else if (this.#linkReadable || this.#ready() !== 0) this.turn(0);
+      else this.turn(sleepTime(now, engine.nextDeadline(), housekeeping.wait(now)));
     }
     return this.#failure;
   }
@@ -159,9 +157,10 @@ export class Loop {
     return true;
   }
 
+  /** Level-triggered: frames that wait while the link is full would keep the loop awake. */
   #watchWritable(on: boolean): void {
     const { events, link } = this.#parts;
-    const interest = on ? abi.EVENT_READABLE | abi.EVENT_WRITABLE : abi.EVENT_READABLE;
+    const interest = on ? abi.EVENT_WRITABLE : abi.EVENT_READABLE;
     events.modify(link.fd, interest, 0, OF_LINK);
   }
 

@@ -119,11 +119,16 @@ export class HostSockets implements Upstream {
 
   /**
    * Ties an open descriptor to a flow and watches it. Zero, or the negative errno (closed then).
+   *
+   * A flow that was evicted for this one may have left its socket in the slot: the operation that
+   * closes it is still to come, as accepting does not wait for operations. It is aborted here, and
+   * that operation then finds nothing.
    */
   adopt(handle: number, fd: number): number {
     if (fd < 0) return fd;
     const slot = handle & SLOT_MASK;
-    if (this.#fds[slot] !== NONE) throw new Error(`Slot "${slot}" has a socket already`);
+    const older = this.#fds[slot] ?? NONE;
+    if (older !== NONE) this.#drop(this.#handles[slot] ?? 0, older, true);
     const result = this.#epoll.add(fd, INTEREST, handle, EVENT_OF_FLOW);
     if (result < 0) {
       this.#sys.close(fd);

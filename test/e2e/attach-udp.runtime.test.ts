@@ -120,7 +120,8 @@ describe("attach: published ports", { skip: cannotRun() || noPublishing() }, () 
     LIMIT,
     async () => {
       const client = await far.run(["curl", "-sS", "-m", "10", `http://${HOST_ADDRESS}:9002/`]);
-      assert.match(client.stderr, /reset|refused|Empty reply/, client.stderr);
+      // curl's exit codes: 7 where the reset is there before it looks, 52 and 56 afterwards.
+      assert.ok([7, 52, 56].includes(client.code ?? -1), client.stderr);
     },
   );
 

@@ -1,7 +1,6 @@
 /**
  * Everything around a loop, made by hand: events from a list, a link whose room a test sets, a
- * scripted host, a clock that only moves while nothing happens. The engine is real; every call into
- * a part is noted.
+ * scripted host, a clock that stands still. The engine is real; every call into a part is noted.
  */
 import { Engine } from "../../src/engine/engine.ts";
 import { instantiateEngine } from "../../src/engine/module.ts";
@@ -34,8 +33,6 @@ import {
 } from "../support/packet.ts";
 
 export const LINK_FD = 77;
-/** What a look in vain costs, microseconds. */
-export const LOOK_TIME = 10;
 export const OF_FLOW = 0;
 export const OF_LINK = 1;
 const OF_CONTROL = 2;
@@ -93,9 +90,9 @@ export class Stage {
   readonly guest: MemoryGuest;
   readonly loop: Loop;
   now = START;
-  /** Events the next waits find. Beyond them a look finds nothing and a sleep finds CONTROL. */
+  /** Events the next waits find; a wait beyond them finds CONTROL. */
   readonly script: FakeEvent[][] = [];
-  /** How long each wait that was no mere look was allowed to take, microseconds. */
+  /** How long each wait was allowed to take, microseconds. */
   readonly sleeps: number[] = [];
   /** Frames the link takes before it is full. */
   room = Number.POSITIVE_INFINITY;
@@ -161,11 +158,9 @@ export class Stage {
     let events: readonly FakeEvent[] = [];
     return {
       wait: (max: number, microseconds: number): number => {
-        const batch = this.script.shift();
-        if (microseconds > 0) this.sleeps.push(microseconds);
-        this.notes.push(microseconds > 0 ? `sleep ${max}` : `look ${max}`);
-        events = batch ?? (microseconds > 0 ? [CONTROL] : []);
-        if (events.length === 0) this.now += LOOK_TIME;
+        events = this.script.shift() ?? [CONTROL];
+        this.sleeps.push(microseconds);
+        this.notes.push(`wait ${max}`);
         return events.length;
       },
       eventBits: (i: number): number => events[i]?.bits ?? 0,

@@ -7,12 +7,15 @@ const NAMESPACE = "test/sys/netns.test.ts makes real interfaces with it";
 
 export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/assets.ts": "test/build.test.ts",
+  "src/binding/worker.ts": "test/binding/binding.test.ts starts it and ends it in every way",
+  "src/cli/attach.ts": "test/e2e/attach.runtime.test.ts runs it as a program",
   "src/cli/options-table.ts": "test/cli/options.test.ts",
   "src/engine/as-types.d.ts": TYPES,
   "src/engine/errors.ts": "test/engine/module.test.ts",
   "src/lib/assert.ts": "two functions without a case of their own",
   "src/link/frames.ts": "test/link/memory.test.ts and test/link/tap.test.ts",
   "src/link/link.ts": TYPES,
+  "src/loop/budget.ts": "constants; test/loop/loop.test.ts checks that they bound a turn",
   "src/main.ts": "test/e2e/attach.runtime.test.ts",
   "src/sys/block.ts": "test/sys/libc.test.ts",
   "src/sys/bun.ts": LOADER,

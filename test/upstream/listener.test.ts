@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe } from "node:test";
 import type { PublishRule } from "../../src/config/forward.ts";
-import { check, EAGAIN, EADDRINUSE, ECONNREFUSED, SystemError } from "../../src/sys/errno.ts";
+import { check, EADDRINUSE, EAGAIN, ECONNREFUSED, SystemError } from "../../src/sys/errno.ts";
 import { connectIpv4, openTcp } from "../../src/sys/socket.ts";
 import { Listeners } from "../../src/upstream/listener.ts";
 import { type Connecting, connectTcp } from "../../src/upstream/tcp.ts";

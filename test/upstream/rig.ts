@@ -31,12 +31,6 @@ interface OpFields {
   readonly count?: number;
 }
 
-export interface RigEvent {
-  readonly bits: number;
-  readonly lo: number;
-  readonly hi: number;
-}
-
 export class Rig {
   readonly sys: Libc;
   readonly engine = new Engine(instantiateEngine(engineModule("simd")));

@@ -1,14 +1,7 @@
-/** Operations on real sockets: results and their signs, stale handles, ends of all kinds, events. */
+/** Operations on real sockets: results and signs, stale handles, all kinds of ends, events. */
 import assert from "node:assert/strict";
 import { describe } from "node:test";
-import {
-  check,
-  EAGAIN,
-  EBADF,
-  ECONNREFUSED,
-  ECONNRESET,
-  ENOTCONN,
-} from "../../src/sys/errno.ts";
+import { check, EAGAIN, EBADF, ECONNREFUSED, ECONNRESET, ENOTCONN } from "../../src/sys/errno.ts";
 import { SO_KEEPALIVE, SOL_SOCKET } from "../../src/sys/linux.ts";
 import { connectIpv4, getOption, openTcp } from "../../src/sys/socket.ts";
 import * as abi from "../../wasm/abi.ts";
@@ -135,7 +128,10 @@ describe("sockets: datagrams", () => {
     const { fd, port } = udpSocket(rig.sys);
     const peer = udpSocket(rig.sys);
     rig.sockets.adopt(HANDLE, fd);
-    assert.equal(rig.perform(abi.OP_UDP_RECV, HANDLE, { pointer: rig.message(), count: 1 }), -EAGAIN);
+    assert.equal(
+      rig.perform(abi.OP_UDP_RECV, HANDLE, { pointer: rig.message(), count: 1 }),
+      -EAGAIN,
+    );
     check(connectIpv4(rig.sys, peer.fd, LOOPBACK, port), "Connect");
     send(rig.sys, peer.fd, "first");
     send(rig.sys, peer.fd, "second");

@@ -8,9 +8,9 @@
  *     when the guest's frames are single segments: a window larger than the queue in front of us is
  *     what makes tap paths collapse,
  * and it does not grow while the host socket is full. The right edge we accept never moves left
- * (SHLD-14), and moves right only by a segment or half the window (MUST-39). What is *shown* is zero
- * once the host has been full for a second, so that the guest probes instead of giving up; octets up
- * to the old edge are still taken.
+ * (SHLD-14), and moves right only by a segment or half the window (MUST-39). What is *shown* is
+ * zero once the host has been full for a second, so that the guest probes instead of giving up;
+ * octets up to the old edge are still taken.
  */
 import * as abi from "../abi";
 import { chunksFree, config } from "../memory";
