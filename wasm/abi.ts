@@ -180,7 +180,7 @@ export const OP_TCP_SHUTDOWN: i32 = 4;
 export const OP_CLOSE: i32 = 5;
 /** Open a UDP socket: A = preferred source port or 0, B/C = address and port to connect to or 0. */
 export const OP_UDP_OPEN: i32 = 6;
-/** sendmmsg: POINTER = mmsghdr array, COUNT = how many. Result = messages taken. */
+/** sendmmsg: POINTER = mmsghdr array, COUNT = how many, A = datagrams in all. Result = messages. */
 export const OP_UDP_SEND: i32 = 7;
 /** recvmmsg: POINTER = mmsghdr array, COUNT = how many. Result = messages received. */
 export const OP_UDP_RECV: i32 = 8;

@@ -55,7 +55,9 @@ import { tcpIcmp } from "./tcp/icmp";
 import { tcpInput } from "./tcp/input";
 import { tcpInbound } from "./tcp/open";
 import { tcpTimeout } from "./tcp/timers";
-import { poolSpent, poolTurn, tcpEvent, tcpFlush, tcpReceive, tcpResult } from "./tcp/upstream";
+import {
+  poolSpent, poolTurn, receiveAsked, receiveTurn, tcpEvent, tcpFlush, tcpReceive, tcpResult,
+} from "./tcp/upstream";
 import { windowInit } from "./tcp/window";
 import { addressIsUnusableSource, macIsGroup } from "./wire/addr";
 import { loadMac } from "./wire/bytes";
@@ -71,6 +73,8 @@ import { UDP_HEADER_SIZE, UdpView } from "./wire/udp";
 
 const TIMERS_PER_STEP: i32 = 256;
 const RECEIVES_PER_TURN: i32 = 32;
+/** Asked of host sockets in one turn: bounds how long a turn takes. */
+const RECEIVE_OCTETS_PER_TURN: u32 = 2097152;
 const DHCP_SERVER_PORT: u32 = 67;
 const VNET_NEEDS_CSUM: u32 = 1;
 const VNET_DATA_VALID: u32 = 2;
@@ -354,7 +358,7 @@ function flush(now: i64): void {
 
 function receives(now: i64): void {
   poolTurn();
-  while (readyFirst() >= 0 && receiveBudget > 0) {
+  while (readyFirst() >= 0 && receiveBudget > 0 && receiveAsked < RECEIVE_OCTETS_PER_TURN) {
     const flow = readyTake();
     const kind = flow.kind;
     let ok = true;
@@ -372,6 +376,7 @@ function receives(now: i64): void {
 /** One turn: what time brought, what is due, what may be received. */
 export function step(now: i64): void {
   receiveBudget = RECEIVES_PER_TURN;
+  receiveTurn();
   timers(now);
   flush(now);
   receives(now);

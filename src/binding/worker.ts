@@ -12,16 +12,18 @@ import { type Logger, openLogger } from "../lib/log.ts";
 import type { Link, LinkMemory } from "../link/link.ts";
 import { createPcapLink, openPcapFile } from "../link/pcap.ts";
 import { openTapLink, type TapLinkOptions } from "../link/tap.ts";
+import { AlarmedEvents } from "../loop/alarm.ts";
 import { monotonic, wallClock } from "../loop/clock.ts";
 import { Loop } from "../loop/loop.ts";
 import { Epoll } from "../sys/epoll.ts";
 import { check, errnoName } from "../sys/errno.ts";
+import { TimerFd } from "../sys/fd.ts";
 import { type Libc, loadLibc } from "../sys/libc.ts";
-import { EPOLLIN } from "../sys/linux.ts";
+import { EPOLLET, EPOLLIN } from "../sys/linux.ts";
 import { Listeners } from "../upstream/listener.ts";
 import { ResolverWatch } from "../upstream/resolver.ts";
 import { HostSockets } from "../upstream/sockets.ts";
-import { EVENT_OF_CONTROL, EVENT_OF_LINK } from "../upstream/upstream.ts";
+import { EVENT_OF_ALARM, EVENT_OF_CONTROL, EVENT_OF_LINK } from "../upstream/upstream.ts";
 import { COMMAND_STATS, COMMAND_STOP, Mailbox } from "./mailbox.ts";
 
 /** What the main thread sends to start. */
@@ -99,17 +101,22 @@ async function run(start: WorkerStart): Promise<void> {
     }),
   );
   const epoll = new Epoll(sys);
+  const timer = new TimerFd(sys);
   const upstream = new HostSockets(sys, epoll, engine, base);
   const listeners = new Listeners(sys, engine, upstream);
   try {
     listeners.open(options.publish, epoll, monotonic());
-    epoll.add(start.controlFd, EPOLLIN, 0, EVENT_OF_CONTROL);
-    epoll.add(link.fd, EPOLLIN, 0, EVENT_OF_LINK);
+    const watch = (fd: number, events: number, kind: number, what: string): void => {
+      check(epoll.add(fd, events, 0, kind), `Watch ${what}`);
+    };
+    watch(start.controlFd, EPOLLIN, EVENT_OF_CONTROL, "the control channel");
+    watch(link.fd, EPOLLIN, EVENT_OF_LINK, `the tap "${options.tap}"`);
+    watch(timer.number, EPOLLIN | EPOLLET, EVENT_OF_ALARM, "the timer");
     const loop = new Loop({
       engine,
       link,
       memory: memoryOf(engine, base),
-      events: epoll,
+      events: new AlarmedEvents(epoll, timer, monotonic),
       upstream,
       listeners,
       control: controller(sys, start, engine),
@@ -124,6 +131,7 @@ async function run(start: WorkerStart): Promise<void> {
     listeners.close();
     upstream.close();
     link.close();
+    timer.close();
     epoll.close();
   }
 }

@@ -55,6 +55,7 @@ export interface LoopParts {
 const OF_FLOW = 0;
 const OF_LINK = 1;
 const OF_CONTROL = 2;
+const OF_LISTENER = 3;
 const READABLE = abi.EVENT_READABLE | abi.EVENT_ERROR | abi.EVENT_HANGUP;
 
 export class Loop {
@@ -108,7 +109,11 @@ export class Loop {
       if ((events.eventBits(i) & READABLE) !== 0) this.#linkReadable = true;
     } else if (kind === OF_CONTROL) {
       if (!control()) this.#running = false;
-    } else if (this.#blockedAt < 0 && (this.#ready() & abi.READY_FLUSH) === 0) {
+    } else if (
+      kind === OF_LISTENER &&
+      this.#blockedAt < 0 &&
+      (this.#ready() & abi.READY_FLUSH) === 0
+    ) {
       // Only between turns: a new flow's slot must be free of an older flow's socket.
       listeners.accept(events.dataLo(i), now);
     }

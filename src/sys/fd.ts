@@ -5,7 +5,15 @@
 import { Block } from "./block.ts";
 import { check } from "./errno.ts";
 import type { Libc } from "./libc.ts";
-import { EFD_CLOEXEC, EFD_NONBLOCK, O_CLOEXEC } from "./linux.ts";
+import {
+  CLOCK_MONOTONIC,
+  EFD_CLOEXEC,
+  EFD_NONBLOCK,
+  ITIMERSPEC_SIZE,
+  O_CLOEXEC,
+  TFD_CLOEXEC,
+  TFD_NONBLOCK,
+} from "./linux.ts";
 
 /** A descriptor with one owner. A second close could hit a stranger that got the same number. */
 export class Fd {
@@ -70,6 +78,29 @@ export class EventFd extends Fd {
   drain(): number {
     const n = this.libc.read(this.number, this.word.address, 8);
     return n === 8 ? this.word.getU64(0) : 0;
+  }
+}
+
+/** A timer that goes off once and is readable then. Source: timerfd_create(2). */
+export class TimerFd extends Fd {
+  private readonly libc: Libc;
+  private readonly spec: Block;
+
+  /** @throws SystemError where no descriptor is left */
+  constructor(sys: Libc) {
+    const fd = sys.timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    super(sys, check(fd, "Create a timer descriptor"));
+    this.libc = sys;
+    this.spec = new Block(sys, ITIMERSPEC_SIZE);
+  }
+
+  /** @param microseconds from now, above 0; takes the place of what was set. Or negative errno. */
+  set(microseconds: number): number {
+    const whole = Math.max(1, Math.ceil(microseconds));
+    const seconds = Math.floor(whole / 1e6);
+    this.spec.setU64(16, seconds);
+    this.spec.setU64(24, (whole - seconds * 1e6) * 1000);
+    return this.libc.timerfd_settime(this.number, 0, this.spec.address, 0);
   }
 }
 

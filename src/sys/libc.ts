@@ -70,6 +70,7 @@ export interface Libc {
   readonly prctl: Call5;
   readonly clock_gettime: Call2;
   readonly getpid: () => number;
+  readonly sched_yield: () => number;
   readonly getuid: () => number;
   /** Address of the mapping, or the negative errno. */
   readonly mmap: (
@@ -230,6 +231,7 @@ function controlCalls(native: Native) {
     prctl: checked(raw.prctl),
     clock_gettime: checked(raw.clock_gettime),
     getpid: checked(raw.getpid),
+    sched_yield: checked(raw.sched_yield),
     getuid: checked(raw.getuid),
     mmap: checked(raw.mmap),
     munmap: checked(raw.munmap),

@@ -33,6 +33,9 @@ export const EPOLL_EVENT_DATA_OFFSET = arch() === "x64" ? 4 : 8;
 export const EFD_NONBLOCK = O_NONBLOCK;
 export const EFD_CLOEXEC = O_CLOEXEC;
 export const TIMESPEC_SIZE = 16;
+export const ITIMERSPEC_SIZE = 32;
+export const TFD_NONBLOCK = O_NONBLOCK;
+export const TFD_CLOEXEC = O_CLOEXEC;
 export const CLOCK_REALTIME = 0;
 export const CLOCK_MONOTONIC = 1;
 

@@ -45,6 +45,7 @@ export const SYMBOLS = {
   recv: ["i32", FD, "address", "size", INT],
   recvmmsg: ["i32", FD, "address", INT, INT, "address"],
   recvmsg: ["i32", FD, "address", INT],
+  sched_yield: ["i32"],
   send: ["i32", FD, "address", "size", INT],
   sendmmsg: ["i32", FD, "address", INT, INT],
   sendmsg: ["i32", FD, "address", INT],

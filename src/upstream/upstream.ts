@@ -18,3 +18,5 @@ export const EVENT_OF_FLOW = 0;
 export const EVENT_OF_LINK = 1;
 export const EVENT_OF_CONTROL = 2;
 export const EVENT_OF_LISTENER = 3;
+/** Only wakes the loop up. */
+export const EVENT_OF_ALARM = 4;

@@ -2,9 +2,10 @@
 
 import assert from "node:assert/strict";
 import { describe } from "node:test";
+import { Epoll } from "../../src/sys/epoll.ts";
 import { EBADF, SystemError } from "../../src/sys/errno.ts";
-import { EventFd, Fd, openFile, signalEventFd } from "../../src/sys/fd.ts";
-import { F_GETFD, FD_CLOEXEC, O_RDONLY } from "../../src/sys/linux.ts";
+import { EventFd, Fd, openFile, signalEventFd, TimerFd } from "../../src/sys/fd.ts";
+import { EPOLLET, EPOLLIN, F_GETFD, FD_CLOEXEC, O_RDONLY } from "../../src/sys/linux.ts";
 import { createMemoryFile, Mapping } from "../../src/sys/mmap.ts";
 import { systemTest } from "./support.ts";
 
@@ -51,6 +52,22 @@ describe("fd", () => {
     assert.equal(event.drain(), 2);
     assert.equal(event.drain(), 0);
     assert.equal(signalEventFd(sys, -1), -EBADF);
+  });
+
+  systemTest("a timer goes off once, and what is set later takes its place", [], (sys) => {
+    using timer = new TimerFd(sys);
+    using epoll = new Epoll(sys);
+    epoll.add(timer.number, EPOLLIN | EPOLLET, 9, 0);
+    assert.equal(timer.set(3_600_000_000), 0);
+    assert.equal(epoll.wait(8, 0), 0);
+    for (const microseconds of [0.25, 999.5, 1500]) {
+      const before = performance.now();
+      assert.equal(timer.set(microseconds), 0);
+      assert.equal(epoll.wait(8, -1), 1);
+      assert.ok((performance.now() - before) * 1000 >= microseconds);
+      assert.equal(epoll.dataLo(0), 9);
+      assert.equal(epoll.wait(8, 0), 0);
+    }
   });
 
   systemTest("shares memory between two mappings of a memory file", [], (sys) => {

@@ -169,6 +169,7 @@ function emitSend(flow: UdpFlow): bool {
   const op = opAlloc(abi.OP_UDP_SEND, handleOf(flow));
   op.pointer = <u32>msgs;
   op.count = messages;
+  op.a = iovs;
   flow.flags |= F_SENDING;
   return true;
 }

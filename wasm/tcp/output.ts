@@ -26,9 +26,9 @@ import {
 } from "../wire/tcp-options";
 import { handleOf } from "../flow/table";
 import {
-  F_FIN_SENT, F_HOST_EOF, F_OVERRIDE, F_PERSIST, F_RECOVERY, F_REWOUND, F_RTT, F_SACK, F_SCALED,
-  F_TIMESTAMPS, P_ACK, P_KEEPALIVE, P_OUTPUT, P_PROBE, P_RETRANSMIT, P_SYN, SACK_RANGES, Tcp, has,
-  mssMax, timestamp,
+  ACK_TRUST, F_FIN_SENT, F_HOST_EOF, F_OVERRIDE, F_PERSIST, F_RECOVERY, F_REWOUND, F_RTT, F_SACK,
+  F_SCALED, F_TIMESTAMPS, P_ACK, P_KEEPALIVE, P_OUTPUT, P_PROBE, P_RETRANSMIT, P_SYN, SACK_RANGES,
+  Tcp, has, mssMax, timestamp,
 } from "./conn";
 import { blockLeft, blockRight, blocks } from "./reassembly";
 import { windowField } from "./window";
@@ -114,6 +114,7 @@ function emitHeader(flow: Tcp, tcp: usize, sequence: u32, flags: u32, sacks: boo
   tcpEmit(tcp, flow.peerPort, flow.guestPort, sequence, flow.rcvAck, length, flags, window);
   flow.lastAckSent = flow.rcvAck;
   flow.ackPending = 0;
+  if (flow.ackAt != 0 && !sacks && flow.replies < ACK_TRUST) flow.replies++;
   flow.ackAt = 0;
   // Data carry no SACK blocks, so they do not replace the acknowledgment that reports a gap.
   if (sacks || flow.heldHead < 0) flow.flags &= ~P_ACK;

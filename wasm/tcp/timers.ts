@@ -137,6 +137,7 @@ export function tcpTimeout(flow: Tcp, now: i64): void {
   const generation = flow.generation;
   if (flow.ackAt != 0 && flow.ackAt <= now) {
     flow.ackAt = 0;
+    flow.replies = 0;
     flow.flags |= P_ACK;
     markDirty(flow);
   }

@@ -108,6 +108,32 @@ describe("wasm/tcp/input: acknowledging", () => {
     guest.expectNothing();
   });
 
+  test("T47: where four replies in a row carried it, it waits 40 ms; then 0.5 ms again", () => {
+    const { guest, socket, world } = warm();
+    let asked = 1 + MSS;
+    const ask = (): void => {
+      guest.send({ payload: "ping" });
+      asked += 4;
+    };
+    for (let i = 0; i < 4; i += 1) {
+      ask();
+      world.advance(ACK_DELAY - 1);
+      guest.expectNothing();
+      socket.push("pong");
+      guest.expect({ flags: "PA", ack: asked, payload: "pong" });
+    }
+    ask();
+    world.advance(40_000 - 1);
+    guest.expectNothing();
+    world.advance(1);
+    guest.expect({ flags: "A", ack: asked });
+    ask();
+    world.advance(ACK_DELAY - 1);
+    guest.expectNothing();
+    world.advance(1);
+    guest.expect({ flags: "A", ack: asked });
+  });
+
   test("T48: out of order is acknowledged at once, so is what fills the gap", () => {
     const { guest } = established();
     guest.send({ seq: 101, payload: "x" });
