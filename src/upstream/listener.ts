@@ -14,7 +14,7 @@ import type { Libc } from "../sys/libc.ts";
 import { EPOLLIN } from "../sys/linux.ts";
 import type { Ipv4Endpoint } from "../sys/sockaddr.ts";
 import { accept, listenIpv4, openTcp, setNoDelay } from "../sys/socket.ts";
-import type { HostSockets } from "./sockets.ts";
+import { DATAGRAM, type HostSockets } from "./sockets.ts";
 import { openUdpPort } from "./udp.ts";
 import { EVENT_OF_LISTENER } from "./upstream.ts";
 
@@ -67,7 +67,7 @@ export class Listeners {
     const fd = openUdpPort(this.#sys, rule.hostAddress, rule.hostPort);
     if (fd < 0) return fd;
     const handle = this.#engine.inboundUdp(rule.guestPort, rule.hostPort, now);
-    if (handle !== 0) return this.#sockets.adopt(handle | 0, fd);
+    if (handle !== 0) return this.#sockets.adopt(handle | 0, fd, DATAGRAM);
     this.#sys.close(fd);
     return -EAGAIN;
   }

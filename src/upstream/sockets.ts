@@ -1,8 +1,8 @@
 /**
  * The upstream made of host sockets: one descriptor per flow, found by the slot of its handle.
  *
- * Every socket is registered with epoll once, edge-triggered, for everything; the engine remembers
- * what the edges said. The table holds the whole handle beside the descriptor, so an operation for
+ * Every socket is registered with epoll once, edge-triggered; the engine remembers what the edges
+ * said. The table holds the whole handle beside the descriptor, so an operation for
  * a flow that is gone finds nothing. Hot operations are one system call on records that the engine
  * has laid out; nothing is allocated or copied here.
  *
@@ -30,7 +30,13 @@ import { type Connecting, connectTcp } from "./tcp.ts";
 import { openUdpFlow } from "./udp.ts";
 import { EVENT_OF_FLOW, type Upstream } from "./upstream.ts";
 
-const INTEREST = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+/** What is watched for. */
+const STREAM = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+/**
+ * No EPOLLOUT: the kernel reports it whenever a receiver on this machine has read a datagram, and
+ * nothing waits for it, as what a full socket does not take is dropped.
+ */
+export const DATAGRAM = EPOLLIN | EPOLLET;
 const SLOT_MASK = (1 << abi.HANDLE_SLOT_BITS) - 1;
 const EBADF = 9;
 const NONE = -1;
@@ -91,10 +97,11 @@ export class HostSockets implements Upstream {
     }
     if (kind === abi.OP_UDP_OPEN) {
       const peer = (memory[at + B] ?? 0) >>> 0;
-      return this.adopt(handle, openUdpFlow(sys, memory[at + A] ?? 0, peer, memory[at + C] ?? 0));
+      const fd = openUdpFlow(sys, memory[at + A] ?? 0, peer, memory[at + C] ?? 0);
+      return this.adopt(handle, fd, DATAGRAM);
     }
     if (kind === abi.OP_PING_OPEN) {
-      return this.adopt(handle, openPingFlow(sys, memory[at + A] ?? 0));
+      return this.adopt(handle, openPingFlow(sys, memory[at + A] ?? 0), DATAGRAM);
     }
     const fd = this.#find(handle);
     if (fd < 0) return -EBADF;
@@ -143,12 +150,12 @@ export class HostSockets implements Upstream {
    * closes it is still to come, as accepting does not wait for operations. It is aborted here, and
    * that operation then finds nothing.
    */
-  adopt(handle: number, fd: number): number {
+  adopt(handle: number, fd: number, interest = STREAM): number {
     if (fd < 0) return fd;
     const slot = handle & SLOT_MASK;
     const older = this.#fds[slot] ?? NONE;
     if (older !== NONE) this.#drop(this.#handles[slot] ?? 0, older, true);
-    const result = this.#epoll.add(fd, INTEREST, handle, EVENT_OF_FLOW);
+    const result = this.#epoll.add(fd, interest, handle, EVENT_OF_FLOW);
     if (result < 0) {
       this.#sys.close(fd);
       return result;

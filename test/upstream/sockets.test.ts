@@ -124,6 +124,17 @@ describe("sockets: datagrams", () => {
     rig.sys.close(fd);
   });
 
+  rigTest("what a receiver has read wakes nobody up", (rig) => {
+    const { fd, port } = udpSocket(rig.sys);
+    rig.perform(abi.OP_UDP_OPEN, HANDLE, { a: 0, b: LOOPBACK, c: port });
+    assert.equal(rig.epoll.wait(8, 0), 0);
+    const pointer = rig.message("one");
+    assert.equal(rig.perform(abi.OP_UDP_SEND, HANDLE, { pointer, count: 1 }), 1);
+    assert.equal(receive(rig.sys, fd), "one");
+    assert.equal(rig.epoll.wait(8, 0), 0);
+    rig.sys.close(fd);
+  });
+
   rigTest("what comes in brings its sender", (rig) => {
     const { fd, port } = udpSocket(rig.sys);
     const peer = udpSocket(rig.sys);
