@@ -9,7 +9,7 @@ import { count } from "../stats";
 import { seqGe, seqGt, seqLe, seqLt } from "../wire/seqnum";
 import { optionSackCount, optionSackLeft, optionSackRight } from "../wire/tcp-options";
 import {
-  CWND_MAX, F_FIN_ACKED, F_FIN_SENT, F_PERSIST, F_RECOVERY, F_REWOUND, F_RTT, F_SACK, P_OUTPUT,
+  CWND_MAX, F_FIN_ACKED, F_FIN_SENT, F_PERSIST, F_RECOVERY, F_RTT, F_SACK, P_OUTPUT,
   P_RETRANSMIT, RTO_MAX, RTO_MIN, SACK_RANGES, Tcp, has, initialWindow,
 } from "./conn";
 import { sackLeft, sackPut, sackRight, startRetransmit } from "./output";
@@ -127,10 +127,42 @@ export function restartIdle(flow: Tcp, now: i64): void {
   flow.cwnd = min(flow.cwnd, initialWindow(flow.mss));
 }
 
+/**
+ * A partial acknowledgment of a guest that reports what it holds, and reports nothing: all that was
+ * sent before the segment sent again is lost, as a link keeps the order. One segment for each round
+ * trip would take for ever (RFC 6582 §4), so it all goes again, in slow start.
+ */
+function restLost(flow: Tcp, ack: u32): void {
+  flow.flags &= ~(F_RECOVERY | P_RETRANSMIT | F_RTT);
+  flow.cwnd = min(flow.ssthresh, initialWindow(flow.mss));
+  flow.sndNext = ack;
+  flow.sendCursor = -1;
+}
+
+/**
+ * An acknowledgment in fast recovery that does not end it (RFC 6582 §3.2 step 3). True when the
+ * retransmission timer is to run on: it is restarted by the first one only, so that after many
+ * losses it ends the recovery (the "impatient" variant of §4).
+ */
+function partialAck(flow: Tcp, ack: u32, acked: u32): bool {
+  if (has(flow, F_SACK) && flow.sackCount == 0) {
+    restLost(flow, ack);
+    return false;
+  }
+  if (flow.sackCount == 0) flow.retransmitNext = ack;
+  // What duplicates added to the window goes again with the octets they stood for.
+  const rest = flow.cwnd > acked ? flow.cwnd - acked : 0;
+  flow.cwnd = max(rest, flow.ssthresh) + flow.mss;
+  flow.flags |= P_RETRANSMIT; // the next hole goes out at once
+  if (flow.partials < 255) flow.partials++;
+  return flow.partials > 1;
+}
+
 /** An acknowledgment of new octets: SND.UNA < ack <= SND.MAX. */
 export function ackAdvance(flow: Tcp, ack: u32, now: i64): void {
   const acked = ack - flow.sndUna;
   const flight = flow.sndMax - flow.sndUna;
+  let timerRuns = false;
   if (has(flow, F_RTT) && seqGe(ack, flow.rttSequence)) {
     flow.flags &= ~F_RTT;
     sampleRtt(flow, now - flow.rttAt);
@@ -141,7 +173,6 @@ export function ackAdvance(flow: Tcp, ack: u32, now: i64): void {
   flow.retransmits = 0;
   flow.probes = 0;
   flow.dupAcks = 0;
-  flow.flags &= ~F_REWOUND;
   if (has(flow, F_FIN_SENT) && ack == flow.sndEnd + 1) flow.flags |= F_FIN_ACKED;
   if (flow.sackCount > 0) sackPrune(flow);
   if (has(flow, F_RECOVERY)) {
@@ -149,20 +180,15 @@ export function ackAdvance(flow: Tcp, ack: u32, now: i64): void {
       flow.flags &= ~(F_RECOVERY | P_RETRANSMIT);
       flow.cwnd = max(flow.ssthresh, 2 * flow.mss);
       flow.sackCount = 0;
-    } else {
-      // Partial acknowledgment (RFC 6582 §3.2 step 3): the next hole goes out at once.
-      // What duplicates added to the window goes again with the octets they stood for.
-      if (flow.sackCount == 0) flow.retransmitNext = ack;
-      const rest = flow.cwnd > acked ? flow.cwnd - acked : 0;
-      flow.cwnd = max(rest, flow.ssthresh) + flow.mss;
-      flow.flags |= P_RETRANSMIT;
-    }
+    } else timerRuns = partialAck(flow, ack, acked);
   } else if (flight >= flow.cwnd >> 1) grow(flow, acked);
   // Kept close behind: half the sequence space away it would look like the future.
   if (!has(flow, F_RECOVERY) && seqGt(ack, flow.recover)) flow.recover = ack;
   flow.flags &= ~F_PERSIST;
-  flow.rtoAt = 0;
-  if (flow.sndUna != flow.sndMax) startRetransmit(flow, now); // RFC 6298 §5.3
+  if (!timerRuns) {
+    flow.rtoAt = 0;
+    if (flow.sndUna != flow.sndMax) startRetransmit(flow, now); // RFC 6298 §5.3
+  }
   flow.flags |= P_OUTPUT;
 }
 
@@ -184,6 +210,7 @@ export function ackDuplicate(flow: Tcp, news: bool): void {
   flow.cwnd = flow.ssthresh + DUPLICATES * flow.mss;
   flow.recover = flow.sndMax;
   flow.retransmitNext = flow.sndUna;
+  flow.partials = 0;
   flow.flags = (flow.flags | F_RECOVERY | P_RETRANSMIT) & ~F_RTT;
 }
 
@@ -200,7 +227,7 @@ export function timeoutRetransmit(flow: Tcp, now: i64): void {
   flow.sackCount = 0; // the guest may have reneged (RFC 2018 §8)
   flow.dupAcks = 0;
   flow.flags &= ~(F_RTT | F_RECOVERY | P_RETRANSMIT);
-  flow.flags |= F_REWOUND | P_OUTPUT;
+  flow.flags |= P_OUTPUT;
   flow.sndNext = flow.sndUna;
   flow.sendCursor = -1;
   flow.rto = min(flow.rto << 1, RTO_MAX);

@@ -65,7 +65,6 @@ export const F_RECOVERY: u32 = 1024;
 export const F_PERSIST: u32 = 2048; // rtoAt is the persist timer
 export const F_OVERRIDE: u32 = 4096; // a window below one segment may be used once
 export const F_SCALED: u32 = 8192; // window scaling was agreed
-export const F_REWOUND: u32 = 16384; // after a timeout: everything from sndUna on is sent again
 // flags: what the flush has to do
 export const P_CONNECT: u32 = 0x10000;
 export const P_ERROR: u32 = 0x20000;
@@ -141,6 +140,8 @@ export class Tcp extends Flow {
   challenges: u8;
   /** Times the persist timer went off since the window shut: spaces the probes. */
   persists: u8;
+  /** Acknowledgments in this recovery that did not end it. */
+  partials: u8;
   /** Replies in a row that carried an acknowledgment; up to ACK_TRUST. */
   replies: u8;
   sackLeft0: u32;

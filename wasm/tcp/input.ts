@@ -380,7 +380,10 @@ function inputAck(flow: Tcp, now: i64): bool {
   const window = TcpView.at(segment).window << flow.sndScale;
   const duplicate = acknowledgment == flow.sndUna && payloadLength == 0 &&
     (flags & TCP_FIN) == 0 && flow.sndMax != flow.sndUna && window == flow.sndWindow;
-  if (seqGt(acknowledgment, flow.sndUna)) {
+  // WL1 alone would keep the old window where the guest sends an old segment again (its FIN, a tail
+  // loss probe) with a newer acknowledgment: what came with that is what holds.
+  const newest = seqGt(acknowledgment, flow.sndUna);
+  if (newest) {
     ackAdvance(flow, acknowledgment, now);
     markDirty(flow);
   } else if (duplicate || news) {
@@ -388,8 +391,8 @@ function inputAck(flow: Tcp, now: i64): bool {
     markDirty(flow);
   }
   if (
-    seqLe(flow.sndUna, acknowledgment) && (seqLt(flow.sndWl1, sequence) ||
-      (flow.sndWl1 == sequence && seqLe(flow.sndWl2, acknowledgment)))
+    newest || (seqLe(flow.sndUna, acknowledgment) && (seqLt(flow.sndWl1, sequence) ||
+      (flow.sndWl1 == sequence && seqLe(flow.sndWl2, acknowledgment))))
   ) {
     if (window != flow.sndWindow) {
       flow.flags |= P_OUTPUT;

@@ -26,7 +26,7 @@ import {
 } from "../wire/tcp-options";
 import { handleOf } from "../flow/table";
 import {
-  ACK_TRUST, F_FIN_SENT, F_HOST_EOF, F_OVERRIDE, F_PERSIST, F_RECOVERY, F_REWOUND, F_RTT, F_SACK,
+  ACK_TRUST, F_FIN_SENT, F_HOST_EOF, F_OVERRIDE, F_PERSIST, F_RECOVERY, F_RTT, F_SACK,
   F_SCALED, F_TIMESTAMPS, P_ACK, P_KEEPALIVE, P_OUTPUT, P_PROBE, P_RETRANSMIT, P_SYN, SACK_RANGES,
   Tcp, has, mssMax, timestamp,
 } from "./conn";
@@ -368,7 +368,7 @@ export function tcpOutput(flow: Tcp, now: i64): bool {
   }
   if (has(flow, P_OUTPUT)) {
     if (!sendQueue(flow, now) || !sendFin(flow, now)) return false;
-    flow.flags &= ~(P_OUTPUT | F_REWOUND);
+    flow.flags &= ~P_OUTPUT;
   }
   if (has(flow, P_ACK)) {
     if (txFree() <= 0) return false;

@@ -6,6 +6,7 @@ import { type Conversation, established, reach } from "../../support/tcp-guest.t
 
 const MSS = 1460;
 const SECOND = 1_000_000;
+const WITHOUT_SACK = { options: { mss: MSS, windowScale: 7 } };
 
 /** Relative sequence number of full segment `index` of the stream. */
 function at(index: number): number {
@@ -177,7 +178,7 @@ describe("wasm/tcp/congestion: fast retransmit", () => {
   });
 
   test("T62: each partial acknowledgment sends the next hole; no new data flood out", () => {
-    const conversation = sending(200);
+    const conversation = sending(200, WITHOUT_SACK);
     const { guest } = conversation;
     for (let i = 0; i < 3; i += 1) guest.send({ ack: 1 });
     assert.deepEqual(sentAt(conversation), [1]);
@@ -192,7 +193,7 @@ describe("wasm/tcp/congestion: fast retransmit", () => {
   });
 
   test("T62: what duplicates added to the window is not kept by a partial acknowledgment", () => {
-    const conversation = sending(200);
+    const conversation = sending(200, WITHOUT_SACK);
     const { guest } = conversation;
     guest.send({ ack: at(10) });
     guest.send({ ack: at(30) });
@@ -201,6 +202,48 @@ describe("wasm/tcp/congestion: fast retransmit", () => {
     assert.equal(sentAt(conversation).length, 19); // the first again, and 18 new ones
     guest.send({ ack: at(69) }); // the last of the 40 was lost too
     assert.deepEqual(sentAt(conversation), [at(69), at(88), at(89)]);
+  });
+
+  // A guest that drops all it has no memory for: one segment for each round trip took a minute.
+  test("T62: a partial acknowledgment without SACK blocks: all of the rest goes again", () => {
+    const conversation = sending(200);
+    const { guest, world } = conversation;
+    guest.send({ ack: at(10) });
+    guest.send({ ack: at(30) });
+    assert.deepEqual(sentAt(conversation), range(10, 70));
+    for (let i = 0; i < 3; i += 1) guest.send({ ack: at(30) });
+    assert.deepEqual(sentAt(conversation), range(30, 31));
+    guest.send({ ack: at(31) });
+    assert.deepEqual(sentAt(conversation), range(31, 41));
+    guest.send({ ack: at(41) });
+    assert.equal(sentAt(conversation)[0], at(41));
+    assert.equal(world.stats.tcpFastRetransmits, 1);
+    assert.equal(world.stats.tcpTimeouts, 0);
+  });
+
+  test("T62: a guest that reports what it holds is sent the holes only", () => {
+    const conversation = sending(200);
+    const { guest } = conversation;
+    for (let i = 0; i < 3; i += 1) guest.send({ ack: 1, sack: [[at(2), at(3 + i)]] });
+    assert.equal(sentAt(conversation)[0], 1);
+    guest.send({ ack: at(1), sack: [[at(2), at(5)]] });
+    assert.deepEqual(sentAt(conversation), [at(1)]);
+  });
+
+  test("T62: without SACK only the first partial acknowledgment restarts the timer", () => {
+    const conversation = sending(200, WITHOUT_SACK);
+    const { guest, world } = conversation;
+    for (let i = 0; i < 3; i += 1) guest.send({ ack: 1 });
+    world.advance(100_000);
+    guest.send({ ack: at(1) }); // from here on
+    for (const hole of [2, 3]) {
+      world.advance(400_000);
+      guest.send({ ack: at(hole) });
+    }
+    world.advance(200_000 - 1);
+    assert.equal(world.stats.tcpTimeouts, 0);
+    world.advance(1);
+    assert.equal(world.stats.tcpTimeouts, 1);
   });
 
   test("T62: not again for the same window of data", () => {

@@ -147,6 +147,19 @@ describe("wasm/tcp/window: a host that takes nothing", () => {
 });
 
 describe("wasm/tcp/window: a guest that shrinks its window", () => {
+  // A Linux guest sends its FIN again (a tail loss probe) with a smaller sequence number than its
+  // last segment had, and a newer acknowledgment: by WL1 alone the old, larger window would stay.
+  test("T50: a newer acknowledgment brings its window, whatever its sequence number", () => {
+    const { guest, socket } = established();
+    socket.push(pattern(100_000));
+    const first = guest.takePayload().length;
+    guest.send({ seq: 101, ack: 1, payload: "later" });
+    guest.expect({ ack: 1 });
+    guest.send({ seq: 1, ack: 1 + first, window: Math.ceil((3 * MSS) / SCALE) });
+    assert.equal(guest.takePayload().length, 3 * MSS);
+    guest.expectNothing();
+  });
+
   test("T50: nothing new goes out, what fits is sent again", () => {
     const { guest, socket, world } = established();
     socket.push(pattern(4 * MSS));
