@@ -186,7 +186,10 @@ export const OP_UDP_SEND: i32 = 7;
 export const OP_UDP_RECV: i32 = 8;
 /** recvmsg(MSG_ERRQUEUE): POINTER = msghdr. Result = octets of the offending payload. */
 export const OP_RECV_ERROR: i32 = 9;
-/** Open an unprivileged ping socket: A = preferred identifier. */
+/**
+ * Open an unprivileged ping socket. Result = the identifier of the host's choice, which it writes
+ * into requests; 0 = not known.
+ */
 export const OP_PING_OPEN: i32 = 10;
 /** setsockopt(SO_KEEPALIVE): A = seconds (0 = off). */
 export const OP_TCP_KEEPALIVE: i32 = 11;

@@ -2,8 +2,10 @@
  * Keyed hash and seeded generator. All unpredictability of the engine comes from the 32 octets of
  * seed in the configuration: same seed and same input, same output.
  *
- * `hashTuple` is HalfSipHash-1-3 (Aumasson, Bernstein): short keys, 32-bit operations, resistant to
- * chosen-input flooding of the flow table. `next` is xoshiro128** (Blackman, Vigna).
+ * `hashTuple` and `hashIsn` are HalfSipHash-1-3 (Aumasson, Bernstein) but for its last word, which
+ * holds the length and is left out, as every input here has four words: short keys, 32-bit
+ * operations, resistant to chosen-input flooding of the flow table. Their values are therefore not
+ * those of the published function. `next` is xoshiro128** (Blackman, Vigna).
  */
 import { CONFIG_SEED_OFFSET } from "./abi";
 import { config } from "./memory";

@@ -53,8 +53,10 @@ export async function startBinding(
   helper: readonly string[],
 ): Promise<Binding> {
   const worker = new Worker(workerUrl(), { type: "module" });
+  let control: EventFd | undefined;
   try {
     const sys = await loadLibc();
+    control = new EventFd(sys);
     const tap = await openTapInNamespace(sys, {
       ...(options.netns === undefined ? {} : { namespace: options.netns }),
       tap: {
@@ -65,29 +67,42 @@ export async function startBinding(
       setup: setupOf(options),
       helper,
     });
-    return bind(sys, worker, program, {
+    return bind(sys, worker, control, program, {
       options,
       tap,
       seed,
       mailbox: new SharedArrayBuffer(MAILBOX_SIZE),
-      controlFd: 0,
+      controlFd: control.number,
     });
   } catch (error) {
     worker.terminate();
+    control?.close();
     throw error;
   }
 }
 
-function bind(sys: Libc, worker: Worker, program: string, start: WorkerStart): Binding {
-  const control = new EventFd(sys);
+function bind(
+  sys: Libc,
+  worker: Worker,
+  control: EventFd,
+  program: string,
+  start: WorkerStart,
+): Binding {
   const counters = new Mailbox(start.mailbox);
   const command = (number: number): void => {
+    if (!control.isOpen) return; // its number may be somebody else's by now
     counters.put(number);
     control.signal();
   };
   const ready = Promise.withResolvers<void>();
   const ended = Promise.withResolvers<void>();
+  /** The worker has said its last word, so it no longer looks at the control descriptor. */
+  const over = (): void => {
+    worker.terminate();
+    control.close();
+  };
   const fail = (message: string): void => {
+    over();
     const error = new Error(message);
     ready.reject(error);
     ended.reject(error);
@@ -100,12 +115,12 @@ function bind(sys: Libc, worker: Worker, program: string, start: WorkerStart): B
       releaseProgramPages(sys, program);
       return;
     }
-    worker.terminate();
-    if (message.kind === "stopped") ended.resolve();
-    else fail(message.message);
+    if (message.kind === "failed") return fail(message.message);
+    over();
+    ended.resolve();
   };
   worker.onerror = (event: ErrorEvent) => fail(`The worker failed: ${event.message}`);
-  worker.postMessage({ ...start, controlFd: control.number });
+  worker.postMessage(start);
   return {
     ready: ready.promise,
     ended: ended.promise,

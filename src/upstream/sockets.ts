@@ -24,6 +24,7 @@ import {
   MSG_ERRQUEUE,
   MSG_NOSIGNAL,
 } from "../sys/linux.ts";
+import type { Ipv4Endpoint } from "../sys/sockaddr.ts";
 import { halfClose, setKeepalive, setLinger, takeError } from "../sys/socket.ts";
 import { openPingFlow } from "./ping.ts";
 import { type Connecting, connectTcp } from "./tcp.ts";
@@ -62,6 +63,7 @@ export class HostSockets implements Upstream {
   readonly #fds = new Int32Array(abi.FLOW_CAPACITY_COUNT).fill(NONE);
   readonly #handles = new Int32Array(abi.FLOW_CAPACITY_COUNT);
   readonly #connecting: Connecting = { fd: NONE, connected: false };
+  readonly #pingName: Ipv4Endpoint = { address: 0, port: 0 };
   #open = 0;
   /** Moved by this list of operations. */
   #moved = 0;
@@ -101,7 +103,8 @@ export class HostSockets implements Upstream {
       return this.adopt(handle, fd, DATAGRAM);
     }
     if (kind === abi.OP_PING_OPEN) {
-      return this.adopt(handle, openPingFlow(sys, memory[at + A] ?? 0), DATAGRAM);
+      const result = this.adopt(handle, openPingFlow(sys, this.#pingName), DATAGRAM);
+      return result < 0 ? result : this.#pingName.port;
     }
     const fd = this.#find(handle);
     if (fd < 0) return -EBADF;

@@ -3,11 +3,13 @@
  * What flows through it is the end-to-end tests' concern.
  */
 import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
 import process from "node:process";
 import { describe } from "node:test";
 import { type Binding, startBinding } from "../../src/binding/binding.ts";
 import { type AttachOptions, readAttachOptions } from "../../src/config/config.ts";
 import { EADDRINUSE, errnoName, SystemError } from "../../src/sys/errno.ts";
+import { EventFd } from "../../src/sys/fd.ts";
 import * as abi from "../../wasm/abi.ts";
 import { inNetns, netnsPath, systemTest, withNetns } from "../sys/support.ts";
 import { listen } from "../upstream/rig.ts";
@@ -47,6 +49,18 @@ async function until(holds: () => boolean, what: string): Promise<void> {
     if (performance.now() > end) throw new Error(`Waited in vain for ${what}`);
     await new Promise((resolve) => setImmediate(resolve));
   }
+}
+
+function descriptorCount(): number {
+  return readdirSync("/proc/self/fd").length;
+}
+
+/** Runs it often enough that a descriptor it leaves open each time shows. */
+async function leavesNothingOpen(run: () => Promise<void>): Promise<void> {
+  await run(); // what runtime and libraries open once
+  const before = descriptorCount();
+  for (let i = 0; i < 3; i += 1) await run();
+  await until(() => descriptorCount() <= before, `no more than ${before} descriptors`);
 }
 
 function hasTap(netns: string): boolean {
@@ -116,5 +130,46 @@ describe("binding", () => {
 
   systemTest("a namespace that is not there is an error before anything runs", [], () =>
     assert.rejects(startIn("slirp-not-there"), SystemError),
+  );
+
+  systemTest("no descriptor stays open after a stop", ["root", "tun"], () =>
+    withNetns((netns) =>
+      leavesNothingOpen(async () => {
+        const binding = await startIn(netns);
+        await binding.ready;
+        binding.stop();
+        await binding.ended;
+      }),
+    ),
+  );
+
+  systemTest("nor when the worker cannot start", ["root", "tun"], (sys) =>
+    withNetns(async (netns) => {
+      const { fd, port } = listen(sys);
+      await leavesNothingOpen(async () => {
+        const binding = await startIn(netns, { publish: `127.0.0.1:${port}:80` });
+        await assert.rejects(binding.ended);
+        await until(() => !hasTap(netns), "the tap to vanish");
+      });
+      sys.close(fd);
+    }),
+  );
+
+  systemTest("nor when the namespace is not there", [], () =>
+    leavesNothingOpen(() => assert.rejects(startIn("slirp-not-there"), SystemError)),
+  );
+
+  systemTest("a late command does not reach who got the number next", ["root", "tun"], (sys) =>
+    withBinding(async (binding) => {
+      binding.stop();
+      await binding.ended;
+      const strangers = Array.from({ length: 64 }, () => new EventFd(sys));
+      binding.stop();
+      binding.refresh();
+      for (const stranger of strangers) {
+        assert.equal(stranger.drain(), 0);
+        stranger.close();
+      }
+    }),
   );
 });

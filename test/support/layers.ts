@@ -7,7 +7,7 @@
 const BASE = ["abi", "layout", "memory", "ring", "stats", "timer", "prng", "trap"];
 
 /** Modules of `flow` without a protocol of their own, which the protocols build on. */
-const FLOW_SHARED = ["table", "nat", "evict", "neighbor", "emit", "icmp-error"].map(
+const FLOW_SHARED = ["table", "nat", "evict", "neighbor", "emit", "icmp-error", "resolvers"].map(
   (name) => `flow/${name}`,
 );
 

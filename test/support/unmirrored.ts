@@ -30,6 +30,7 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/upstream/upstream.ts": TYPES,
   "wasm/abi.ts": "constants; test/engine/module.test.ts checks the contract",
   "wasm/engine.ts": ENGINE,
+  "wasm/flow/resolvers.ts": "test/wasm/flow/dns.test.ts, datagrams and connections",
   "wasm/index.ts": ENGINE,
   "wasm/layout.ts": "compared with the ABI when it is compiled",
 };

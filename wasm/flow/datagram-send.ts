@@ -179,13 +179,12 @@ function emitOpen(flow: UdpFlow): bool {
   if (opsFree() < 1) return false;
   const ping = flow.kind == <u8>abi.KIND_PING;
   const op = opAlloc(ping ? abi.OP_PING_OPEN : abi.OP_UDP_OPEN, handleOf(flow));
-  const port = <u32>flow.guestPort;
   if (flow.kind == <u8>abi.KIND_DNS) {
     // The source port is left to the host: unpredictable (RFC 5452 §9.2).
     op.b = flow.hostAddress;
     op.c = flow.hostPort;
-  } else {
-    op.a = ping || port >= PORT_UNPRIVILEGED ? port : 0;
+  } else if (!ping && flow.guestPort >= PORT_UNPRIVILEGED) {
+    op.a = flow.guestPort;
   }
   flow.socket = SOCKET_OPENING;
   return true;

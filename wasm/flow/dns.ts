@@ -7,10 +7,10 @@
  *   port has a socket of its own, connected to one resolver from a port the host picks at random,
  *   so an answer is from the resolver that was asked or it does not arrive (RFC 5452 §9).
  *
- *   Resolvers are read from the configuration whenever a flow starts, so changes count at once. One
- *   is given up for the flow when a question comes again before it was answered, and as the first
- *   choice for all when it is unreachable or a flow ends without any answer. If no resolver is
- *   configured or reachable, the guest is told SERVFAIL at once instead of being left to wait.
+ *   A resolver (`resolvers`) is given up for the flow when a question comes again before it was
+ *   answered, and as the first choice for all when it is unreachable or a flow ends without any
+ *   answer. If no resolver is configured or reachable, the guest is told SERVFAIL at once instead
+ *   of being left to wait.
  *
  *   A question is recognised by identifier and a hash of its first question; four per flow are
  *   remembered. Only port 53 is looked into, not what is encrypted (853).
@@ -18,7 +18,7 @@
  * Source: RFC 1035 §4.1, RFC 5625 §4.1 and 6, RFC 5452 §9.
  */
 import * as abi from "../abi";
-import { CONFIG, config } from "../memory";
+import { config } from "../memory";
 import { count } from "../stats";
 import { load16, load8, store16, store8 } from "../wire/bytes";
 import { sumAdd, sumBytes, sumPseudo4, sumStoreUdp } from "../wire/checksum";
@@ -26,9 +26,7 @@ import { PROTOCOL_UDP } from "../wire/ipv4";
 import { UDP_HEADER_SIZE, udpEmit } from "../wire/udp";
 import { F_ANSWERED, QUESTION_COUNT, UdpFlow } from "./datagram";
 import { ipv4Send } from "./emit";
-
-export const DNS_PORT: u32 = 53;
-export const DNS_TLS_PORT: u32 = 853;
+import { DNS_PORT, dnsAddressed, dnsPort, resolverAt, resolverCount } from "./resolvers";
 
 const HEADER_SIZE: u32 = 12;
 const RESPONSE: u32 = 0x80; // QR, first octet of the flags
@@ -39,25 +37,9 @@ const SERVFAIL: u32 = 2;
 
 const UDP_HEADER: usize = memory.data(8, 8);
 
-/** First choice for new flows. */
-let preferred: u32 = 0;
-
-export function dnsInit(): void {
-  preferred = 0;
-}
-
-// @ts-ignore: decorator
-@inline function resolverCount(): u32 {
-  return min<u32>(config(abi.CONFIG_RESOLVERS_COUNT_OFFSET), abi.RESOLVER_COUNT);
-}
-
 /** Whether the guest's datagrams to this endpoint are for a resolver. */
 export function dnsWanted(address: u32, port: u32): bool {
-  return (
-    address == config(abi.CONFIG_DNS_ADDRESS_OFFSET) && address != 0 &&
-    (port == DNS_PORT || port == DNS_TLS_PORT) &&
-    (config(abi.CONFIG_FLAGS_OFFSET) & abi.CONFIG_FLAG_DNS) != 0
-  );
+  return dnsAddressed(address) && dnsPort(port);
 }
 
 /** Has the flow use the resolver `skip` places behind its present one; false = there is none. */
@@ -65,7 +47,7 @@ export function dnsChoose(flow: UdpFlow, skip: u32): bool {
   const total = resolverCount();
   for (let i: u32 = 0; i < total; i++) {
     const index = (<u32>flow.resolver + skip + i) % total;
-    const address = load<u32>(CONFIG + abi.CONFIG_RESOLVERS_OFFSET + (<usize>index << 2));
+    const address = resolverAt(index);
     if (address == 0) continue;
     flow.resolver = <u8>index;
     flow.hostAddress = address;
@@ -73,27 +55,6 @@ export function dnsChoose(flow: UdpFlow, skip: u32): bool {
     return true;
   }
   return false;
-}
-
-/** First choice for a new flow. */
-export function dnsFirst(): u8 {
-  return <u8>preferred;
-}
-
-/** Whether there is another resolver to go to. */
-export function dnsCanMove(): bool {
-  return resolverCount() > 1;
-}
-
-/** Resolvers to try before giving up. */
-export function dnsTries(): u32 {
-  return resolverCount();
-}
-
-/** The flow's resolver does not work: others come first from now on. */
-export function dnsFailed(flow: UdpFlow): void {
-  const total = resolverCount();
-  if (total > 1 && preferred == <u32>flow.resolver) preferred = (preferred + 1) % total;
 }
 
 // ---------------------------------------------------------------- questions

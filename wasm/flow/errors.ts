@@ -27,9 +27,9 @@ import { PROTOCOL_ICMP, PROTOCOL_UDP } from "../wire/ipv4";
 import { UDP_HEADER_SIZE, udpEmit } from "../wire/udp";
 import { IP_RECVERR, SOL_IP, controlFind } from "./control";
 import { UdpFlow } from "./datagram";
-import { dnsFailed } from "./dns";
 import { icmpErrorQuote } from "./icmp-error";
 import { natToGuest } from "./nat";
+import { resolverFailed } from "./resolvers";
 
 /** Octets in front of the received payload in which its header is rebuilt. */
 export const ERROR_HEADROOM: u32 = 16;
@@ -115,7 +115,7 @@ export function errorReport(
     : origin == ORIGIN_LOCAL ? fromErrno(load<u32>(error)) : 0;
   if (what == 0) return;
   const dns = flow.kind == <u8>abi.KIND_DNS;
-  if (dns) dnsFailed(flow);
+  if (dns) resolverFailed(flow.resolver);
   const name = msgName(msg);
   if (!dns && load<u16>(name) != AF_INET) return;
   const to = load32(name + 4);

@@ -121,7 +121,7 @@ export function pingReceive(flow: Flow): bool {
   return datagramReceive(changetype<UdpFlow>(flow));
 }
 
-/** Result of OP_PING_OPEN: positive = the identifier the host uses. */
+/** Result of OP_PING_OPEN: the identifier on the host's side. */
 function opened(op: Op, flow: UdpFlow): void {
   if (op.result < 0) {
     flow.socket = SOCKET_FAILED;
@@ -129,7 +129,7 @@ function opened(op: Op, flow: UdpFlow): void {
     return;
   }
   flow.socket = SOCKET_OPEN;
-  flow.hostPort = op.result > 0 ? <u16>op.result : <u16>op.a;
+  flow.hostPort = <u16>op.result;
   if (flow.batchHead >= 0) markDirty(flow);
 }
 

@@ -40,15 +40,15 @@ import {
   datagramError, datagramEvent, datagramReceive, datagramReceived, scratchReset,
 } from "./datagram-receive";
 import { datagramAppend, datagramDiscard, datagramFlush, datagramSent } from "./datagram-send";
-import {
-  DNS_PORT, dnsAsked, dnsCanMove, dnsChoose, dnsFailed, dnsFirst, dnsInit, dnsIsRepeat,
-  dnsServfail, dnsTries, dnsWanted,
-} from "./dns";
+import { dnsAsked, dnsChoose, dnsIsRepeat, dnsServfail, dnsWanted } from "./dns";
 import { isOwnAddress } from "./emit";
 import { closeRoom, datagramEnd, makeRoom } from "./evict";
 import { hiddenFind, hiddenInit } from "./hidden";
 import { icmpErrorReply } from "./icmp-error";
 import { natIsGuest, natToHost, natUnusable } from "./nat";
+import {
+  DNS_PORT, resolverCount, resolverFailed, resolverFirst, resolversInit,
+} from "./resolvers";
 import {
   LIST_DNS, flowAllocate, flowFind, flowsMax, flowsUsed, handleOf, isNone, listOldest, listSize,
   markDirty, slotOf,
@@ -71,7 +71,7 @@ let guestMac: u64 = 0;
 /** Forgets what is remembered beside the flow table: hidden peers, resolvers, scratch slots. */
 export function udpInit(): void {
   hiddenInit();
-  dnsInit();
+  resolversInit();
   scratchReset();
 }
 
@@ -171,13 +171,13 @@ function dnsOpen(guest: u32, ports: u32, resolver: u8, skip: u32, now: i64): Udp
 function dnsInput(guest: u32, ports: u32, now: i64): void {
   const address = config(abi.CONFIG_DNS_ADDRESS_OFFSET);
   let flow = changetype<UdpFlow>(flowFind(abi.KIND_DNS, guest, address, ports));
-  if (isNone(flow)) flow = dnsOpen(guest, ports, dnsFirst(), 0, now);
+  if (isNone(flow)) flow = dnsOpen(guest, ports, <u8>resolverFirst, 0, now);
   else if (
-    flow.socket == SOCKET_OPEN && flow.batchHead < 0 && dnsCanMove() && closeRoom() > 0 &&
+    flow.socket == SOCKET_OPEN && flow.batchHead < 0 && resolverCount() > 1 && closeRoom() > 0 &&
     dnsIsRepeat(flow, payload, payloadLength)
   ) {
     const resolver = flow.resolver;
-    dnsFailed(flow);
+    resolverFailed(flow.resolver);
     datagramEnd(flow);
     flow = dnsOpen(guest, ports, resolver, 1, now);
   }
@@ -190,9 +190,9 @@ function dnsInput(guest: u32, ports: u32, now: i64): void {
 
 /** No socket towards the flow's resolver: the next one, or SERVFAIL when all have been tried. */
 function dnsOpenFailed(flow: UdpFlow): void {
-  dnsFailed(flow);
+  resolverFailed(flow.resolver);
   flow.openFailures++;
-  if (flow.openFailures < dnsTries() && dnsChoose(flow, 1)) {
+  if (flow.openFailures < resolverCount() && dnsChoose(flow, 1)) {
     flow.socket = SOCKET_NONE;
     markDirty(flow);
     return;
@@ -361,7 +361,7 @@ export function udpTimeout(flow: Flow, now: i64): void {
     return;
   }
   const dns = flow.kind == <u8>abi.KIND_DNS;
-  if (dns && !has(datagram, F_ANSWERED) && flow.bytesToHost > 0) dnsFailed(datagram);
+  if (dns && !has(datagram, F_ANSWERED) && flow.bytesToHost > 0) resolverFailed(datagram.resolver);
   datagramEnd(datagram);
 }
 

@@ -6,7 +6,7 @@
  * makes room (RFC 4987 §3), so a guest that scans 100,000 ports harms nobody's established flows.
  */
 import * as abi from "../abi";
-import { CONFIG, config } from "../memory";
+import { config } from "../memory";
 import { count, drop } from "../stats";
 import { Ipv4View } from "../wire/ipv4";
 import { TCP_ACK, TCP_RST, TcpView } from "../wire/tcp";
@@ -16,6 +16,7 @@ import {
 import { makeRoom } from "../flow/evict";
 import { natToGuest, natToHost } from "../flow/nat";
 import { neighborFind, neighborRequest } from "../flow/neighbor";
+import { dnsAddressed, dnsPort, resolverAddress } from "../flow/resolvers";
 import {
   LIST_HALF_OPEN, flowAllocate, flowFind, flowsMax, flowsUsed, handleOf, isNone, listOldest,
   listSize, listTouch, markDirty,
@@ -27,8 +28,6 @@ import {
 import { sendResetFor } from "./output";
 import { keepaliveStart } from "./timers";
 
-const DNS_PORT: u32 = 53;
-const DNS_TLS_PORT: u32 = 853;
 /** While the guest's MAC is unknown, SYN is tried again this soon. */
 const NEIGHBOR_RETRY: i64 = 100000;
 
@@ -43,14 +42,7 @@ function allocate(guest: u32, peer: u32, ports: u32): Tcp {
 
 /** Where a connection to `address` goes on the host; 0 = nowhere. */
 function target(address: u32, port: u32): u32 {
-  if (
-    address == config(abi.CONFIG_DNS_ADDRESS_OFFSET) &&
-    (config(abi.CONFIG_FLAGS_OFFSET) & abi.CONFIG_FLAG_DNS) != 0
-  ) {
-    if (port != DNS_PORT && port != DNS_TLS_PORT) return 0;
-    if (config(abi.CONFIG_RESOLVERS_COUNT_OFFSET) == 0) return 0;
-    return load<u32>(CONFIG + abi.CONFIG_RESOLVERS_OFFSET);
-  }
+  if (dnsAddressed(address)) return dnsPort(port) ? resolverAddress() : 0;
   return natToHost(address);
 }
 

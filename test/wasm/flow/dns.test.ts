@@ -4,9 +4,10 @@ import { describe, test } from "node:test";
 import * as abi from "../../../wasm/abi.ts";
 import { ECONNREFUSED, ENETUNREACH } from "../../support/datagram-host.ts";
 import { DatagramWorld } from "../../support/datagram-world.ts";
-import { DNS, GUEST, PEER, RESOLVER } from "../../support/engine-harness.ts";
+import { DNS, EngineWorld, GUEST, PEER, RESOLVER } from "../../support/engine-harness.ts";
 import { hex } from "../../support/hex.ts";
 import { concat, ip, pattern, u16 } from "../../support/packet.ts";
+import { TcpGuest } from "../../support/tcp-guest.ts";
 
 const SECOND_RESOLVER = "198.18.0.54";
 const THIRD_RESOLVER = "198.18.0.55";
@@ -199,6 +200,48 @@ describe("DNS resolvers", () => {
     assert.equal(world.socket().address, THIRD_RESOLVER);
     assert.deepEqual(world.socket().sent[0]?.payload, query(1));
   });
+});
+
+describe("DNS over TCP", () => {
+  /** The host addresses a connection and a datagram to the DNS address reach now. */
+  function reached(world: EngineWorld, port: number): readonly string[] {
+    const guest = new TcpGuest(world, { port, peer: DNS, peerPort: 53 });
+    guest.send({ flags: "S" });
+    guest.expect({ flags: "SA" });
+    guest.send({ flags: "R" });
+    const connection = world.host.socket().address;
+    world.guest(world.udp({ to: DNS, port: 53, from: port }, query(port)));
+    return [connection, world.host.socket().address];
+  }
+
+  test("a connection goes to the resolver that is the first choice of datagrams", () => {
+    const world = new EngineWorld({ resolvers: RESOLVERS });
+    assert.deepEqual(reached(world, 40000), [RESOLVER, RESOLVER]);
+    world.advance(11_000_000); // the flow ends without an answer
+    assert.deepEqual(reached(world, 40001), [SECOND_RESOLVER, SECOND_RESOLVER]);
+    world.advance(11_000_000);
+    assert.deepEqual(reached(world, 40002), [THIRD_RESOLVER, THIRD_RESOLVER]);
+    world.engine.setResolvers([ip(SECOND_RESOLVER)]);
+    assert.deepEqual(reached(world, 40003), [SECOND_RESOLVER, SECOND_RESOLVER]);
+  });
+
+  test("a resolver of address 0 is passed over", () => {
+    const world = new EngineWorld({ resolvers: [0, ip(SECOND_RESOLVER)] });
+    assert.deepEqual(reached(world, 40000), [SECOND_RESOLVER, SECOND_RESOLVER]);
+  });
+
+  for (const [what, resolvers] of [
+    ["none", []],
+    ["none but of address 0", [0, 0]],
+  ] as const) {
+    test(`with ${what} the connection is refused`, () => {
+      const world = new EngineWorld({ resolvers });
+      const guest = new TcpGuest(world, { peer: DNS, peerPort: 53 });
+      guest.send({ flags: "S" });
+      guest.expect({ flags: "RA" });
+      assert.equal(world.host.sockets.length, 0);
+    });
+  }
 });
 
 describe("DNS without resolver", () => {

@@ -25,7 +25,7 @@ describe("ping", () => {
     world.guest(world.ping(PEER, 0x1234, 2, "hello", { ttl: 9, tos: 0x10 }));
     const socket = world.socket();
     assert.equal(socket.kind, "ping");
-    assert.equal(socket.preferred, 0x1234);
+    assert.equal(socket.preferred, 0, "the identifier is the host's choice");
     assert.deepEqual(
       socket.sent.map(({ address, ttl, tos }) => [address, ttl, tos]),
       [
@@ -41,6 +41,20 @@ describe("ping", () => {
     assert.equal(new TextDecoder().decode(frame.payload), "hello");
     assert.equal(world.stats.pingToHost, 2);
     assert.equal(world.stats.pingToGuest, 1);
+  });
+
+  test("the identifier of the host's choice is the flow's port on its side, else 0", () => {
+    const world = new DatagramWorld();
+    world.host.openResults.push(HOST_ID, 0);
+    world.guest(world.ping(PEER, 0x1234, 1, "a"), world.ping(PEER, 0x4321, 1, "a"));
+    const ports = world.engine.flows().map(({ guestPort, hostPort }) => [guestPort, hostPort]);
+    assert.deepEqual(
+      ports.sort(([a = 0], [b = 0]) => a - b),
+      [
+        [0x1234, HOST_ID],
+        [0x4321, 0],
+      ],
+    );
   });
 
   test("N15: two pingers have two sockets and get their own replies only", () => {

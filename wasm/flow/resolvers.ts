@@ -1,0 +1,57 @@
+/**
+ * The resolvers behind the guest's DNS address, and which of them comes first.
+ *
+ * They are read from the configuration whenever a flow starts, so changes count at once. One that
+ * does not work is given up as the first choice for all, datagrams and connections alike.
+ */
+import * as abi from "../abi";
+import { CONFIG, config } from "../memory";
+
+export const DNS_PORT: u32 = 53;
+export const DNS_TLS_PORT: u32 = 853;
+
+/** First choice for new flows, a place in the list. */
+export let resolverFirst: u32 = 0;
+
+export function resolversInit(): void {
+  resolverFirst = 0;
+}
+
+/** How many are listed, of address 0 too. */
+export function resolverCount(): u32 {
+  return min<u32>(config(abi.CONFIG_RESOLVERS_COUNT_OFFSET), abi.RESOLVER_COUNT);
+}
+
+/** Address in host order; 0 = none. */
+export function resolverAt(index: u32): u32 {
+  return load<u32>(CONFIG + abi.CONFIG_RESOLVERS_OFFSET + (<usize>index << 2));
+}
+
+/** Address of the first choice or the next that has one; 0 = there is no resolver. */
+export function resolverAddress(): u32 {
+  const total = resolverCount();
+  for (let i: u32 = 0; i < total; i++) {
+    const address = resolverAt((resolverFirst + i) % total);
+    if (address != 0) return address;
+  }
+  return 0;
+}
+
+/** This one does not work: others come first from now on. */
+export function resolverFailed(index: u32): void {
+  const total = resolverCount();
+  if (total > 1 && resolverFirst == index) resolverFirst = (index + 1) % total;
+}
+
+/** Whether the address is the guest's DNS address, whatever the port. */
+export function dnsAddressed(address: u32): bool {
+  return (
+    address == config(abi.CONFIG_DNS_ADDRESS_OFFSET) && address != 0 &&
+    (config(abi.CONFIG_FLAGS_OFFSET) & abi.CONFIG_FLAG_DNS) != 0
+  );
+}
+
+/** Whether a resolver answers on this port of the DNS address. */
+export function dnsPort(port: u32): bool {
+  return port == DNS_PORT || port == DNS_TLS_PORT;
+}
