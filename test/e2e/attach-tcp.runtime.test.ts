@@ -10,6 +10,7 @@ import { after, before, describe, test } from "node:test";
 import {
   CLIENT_SEED_OFFSET,
   connectionReports,
+  firstReport,
   hold,
   httpServer,
   MODE,
@@ -139,7 +140,7 @@ describe("attach: TCP with offloads", { skip: cannotRun() }, () => {
       slow.running.write("go on\n");
       const outcome = await client.outcome(60_000);
       assert.match(outcome.stdout, /"received":10/);
-      const [report] = connectionReports(slow);
+      const report = await firstReport(slow);
       assert.equal(report?.received, size);
       assert.equal(report?.sha256, sha256Of(70 + CLIENT_SEED_OFFSET, size));
     },

@@ -6,7 +6,7 @@
 
 import { join } from "node:path";
 import { ROOT } from "./program.ts";
-import type { Running } from "./shell.ts";
+import { type Running, until } from "./shell.ts";
 import type { Namespace } from "./world.ts";
 
 export type Server = { readonly port: number; readonly running: Running };
@@ -127,6 +127,12 @@ export function connectionReports(server: Server): ConnectionReport[] {
     .split("\n")
     .filter((line) => line.startsWith("{"))
     .map((line) => JSON.parse(line) as ConnectionReport);
+}
+
+/** The first report: the client may have ended before the server's last words are here. */
+export async function firstReport(server: Server): Promise<ConnectionReport | undefined> {
+  await until(() => connectionReports(server).length > 0, "the server's report");
+  return connectionReports(server)[0];
 }
 
 /** Echoes one datagram of each size. */
