@@ -209,7 +209,7 @@ export class EngineWorld {
       this.#log(`frame ${describeFrame(frame)}`);
       this.frames.push(frame);
     }
-    engine.txDone();
+    if (engine.txCount > 0) engine.txDone(); // as the loop does
   }
 
   #log(line: string): void {

@@ -1,6 +1,7 @@
 /** Datagrams from the host in bulk: order, fairness, errors of receives. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import * as abi from "../../../wasm/abi.ts";
 import { ECONNREFUSED } from "../../support/datagram-host.ts";
 import { DatagramWorld } from "../../support/datagram-world.ts";
 import { PEER } from "../../support/engine-harness.ts";
@@ -37,6 +38,19 @@ describe("UDP from the host in bulk", () => {
         want,
       );
     }
+  });
+
+  // They kept their memory until a frame was sent: none was, the loop span, all flows starved.
+  test("receives that bring nothing take nothing for good", () => {
+    const world = new DatagramWorld();
+    world.guest(world.udp(PEER, 9, "x"));
+    world.take();
+    for (let i = 0; i < 100; i += 1) {
+      world.socket().events |= abi.EVENT_READABLE;
+      world.run();
+    }
+    world.socket().receive("there", PEER, 9);
+    assert.equal(world.datagrams().length, 1);
   });
 
   test("an errno of a receive is taken once and the data after it", () => {
