@@ -13,6 +13,7 @@ import { inNetns, netnsPath, systemTest, withNetns } from "../sys/support.ts";
 import { listen } from "../upstream/rig.ts";
 
 const SEED = Array.from({ length: 32 }, (_, i) => i);
+const SURROUNDINGS = { seed: SEED, program: process.execPath, helper: [] };
 const LIMIT_MS = 10_000;
 
 function optionsFor(netns: string, more: Readonly<Record<string, string>> = {}): AttachOptions {
@@ -24,7 +25,7 @@ function optionsFor(netns: string, more: Readonly<Record<string, string>> = {}):
 }
 
 function startIn(netns: string, more: Readonly<Record<string, string>> = {}): Promise<Binding> {
-  return startBinding(optionsFor(netns, more), SEED, process.execPath, []);
+  return startBinding(optionsFor(netns, more), SURROUNDINGS);
 }
 
 /** Runs with a binding that is ready, and ends it in any case. */
