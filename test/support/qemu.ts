@@ -151,7 +151,10 @@ export function guestImage(model: CardModel, programs: readonly string[] = []): 
   const entries = rootEntries(card, filesBelow(join(root, "lib")), programs);
   const folder = mkdtempSync(join(CACHE, "image-"));
   const draft = join(folder, "initrd");
-  const initrd = join(CACHE, [`initrd-${model}`, ...programs.map((path) => basename(path))].join("-"));
+  const initrd = join(
+    CACHE,
+    [`initrd-${model}`, ...programs.map((path) => basename(path))].join("-"),
+  );
   writeFileSync(draft, cpioArchive(entries));
   renameSync(draft, initrd); // whole at once, as a run beside this one may read it
   rmSync(folder, { recursive: true });
