@@ -2,8 +2,9 @@
  * Takes length-prefixed frames out of a stream socket: many per system call, none copied.
  *
  * The slots of engine memory serve as one buffer. What a receive brings is described frame by
- * frame where it lies; only a frame whose rest is still to come is moved, to the front and only when the
- * room behind it gets scarce. Frames beyond what was asked for wait in place for the next call.
+ * frame where it lies; only a frame whose rest is still to come is moved, to the front, and only
+ * when the room behind it gets scarce. Frames beyond what was asked for wait in place for the next
+ * call.
  */
 
 import { RX_SLOT_COUNT, RX_SLOT_SIZE } from "../../wasm/abi.ts";

@@ -49,7 +49,7 @@ const CARDS: Readonly<Record<CardModel, Card>> = {
 };
 
 /** What a guest boots from. */
-export interface GuestImage {
+interface GuestImage {
   readonly kernel: string;
   readonly initrd: string;
 }
@@ -142,7 +142,7 @@ function filesBelow(folder: string): string[] {
 }
 
 /** Kernel and initial root file system for a card; fetched and built when they are not there. */
-export function guestImage(model: CardModel, programs: readonly string[] = []): GuestImage {
+function guestImage(model: CardModel, programs: readonly string[] = []): GuestImage {
   const card = CARDS[model];
   const root = unpackedPackage(card.kernel, true);
   const boot = join(root, "boot");
