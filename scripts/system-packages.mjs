@@ -15,6 +15,7 @@ const PACKAGES = {
   iproute2: "/usr/sbin/ip",
   "iputils-ping": "/usr/bin/ping",
   passt: "/usr/bin/pasta",
+  "qemu-system-x86": "/usr/bin/qemu-system-x86_64",
   slirp4netns: "/usr/bin/slirp4netns",
   traceroute: "/usr/sbin/traceroute",
   tshark: "/usr/bin/tshark",

@@ -1,12 +1,16 @@
 /**
  * One guest network: start, ask, stop.
  *
- * `startBinding` opens the tap (in the guest's namespace) on the main thread and starts a worker
- * that owns everything else. The promise `ended` settles once: resolved after `stop`, rejected when
- * the worker fails or the link goes away.
+ * `startBinding` opens the link's outer end on the main thread (the tap, in the guest's namespace,
+ * or the socket that QEMU is to connect to) and starts a worker that owns everything else. The
+ * promise `ended` settles once: resolved after `stop`, rejected when the worker fails or the link
+ * goes away. A stream link does not go away: `onPeer` tells when QEMU comes and goes.
  */
 import { workerUrl } from "../assets.ts";
-import type { AttachOptions } from "../config/config.ts";
+import type { AttachOptions, TapLinkSettings } from "../config/config.ts";
+import type { StreamEndpoint } from "../config/endpoint.ts";
+import type { PeerEvent } from "../link/stream.ts";
+import { openStreamListener } from "../link/stream-listener.ts";
 import { EventFd } from "../sys/fd.ts";
 import { type Libc, loadLibc } from "../sys/libc.ts";
 import type { InterfaceSetup } from "../sys/netconfig.ts";
@@ -14,22 +18,36 @@ import { openTapInNamespace } from "../sys/netns.ts";
 import { releaseProgramPages } from "../sys/resident.ts";
 import { OFFLOADS_ALL } from "../sys/tun.ts";
 import { COMMAND_STATS, COMMAND_STOP, MAILBOX_SIZE, Mailbox } from "./mailbox.ts";
-import type { WorkerMessage, WorkerStart } from "./worker.ts";
+import type { WorkerLink, WorkerMessage } from "./worker.ts";
 
 export interface Binding {
-  /** Settles when frames flow. */
+  /** Where a stream link is, with the port that port 0 became; undefined for a tap. */
+  readonly endpoint: StreamEndpoint | undefined;
+  /** Settles when frames flow, or will as soon as there is a peer. */
   readonly ready: Promise<void>;
   /** Settles when it is all over. */
   readonly ended: Promise<void>;
   /** Counters, as the worker last published them; `refresh` asks for newer ones. */
   readonly counters: Mailbox;
   refresh(): void;
-  /** Ends it: sockets closed, tap gone. Idempotent. */
+  /** Ends it: sockets closed, tap or socket file gone. Idempotent. */
   stop(): void;
 }
 
-function setupOf(options: AttachOptions): InterfaceSetup {
-  if (!options.configure) return {};
+/** What a binding needs of the program it is in. */
+export interface Surroundings {
+  /** 32 octets nobody can guess: sequence numbers, hash keys and identifiers come from it. */
+  readonly seed: readonly number[];
+  /** Path of the running executable. */
+  readonly program: string;
+  /** Command that runs the tap helper in another user namespace. */
+  readonly helper: readonly string[];
+  /** Hears of the peers of a stream link, in order. The worker logs them itself. */
+  readonly onPeer?: (event: PeerEvent) => void;
+}
+
+function setupOf(options: AttachOptions, tap: TapLinkSettings): InterfaceSetup {
+  if (!tap.configure) return {};
   return {
     mtu: options.mtu,
     address: options.subnet.guest,
@@ -40,40 +58,59 @@ function setupOf(options: AttachOptions): InterfaceSetup {
   };
 }
 
+/** The outer end of a link. */
+interface OuterEnd {
+  readonly link: WorkerLink;
+  readonly endpoint: StreamEndpoint | undefined;
+  /** Takes away what stays with the main thread, once the worker has ended. */
+  close(): void;
+}
+
+async function openLink(
+  sys: Libc,
+  options: AttachOptions,
+  helper: readonly string[],
+): Promise<OuterEnd> {
+  const { link } = options;
+  if (link.kind === "stream") {
+    if (link.role === "connect") {
+      const { endpoint } = link;
+      return { link: { kind: "stream", at: { endpoint } }, endpoint, close: () => {} };
+    }
+    const listener = openStreamListener(sys, link.endpoint);
+    const at = { listener: listener.fd };
+    const { endpoint } = listener;
+    return { link: { kind: "stream", at }, endpoint, close: () => listener.close() };
+  }
+  const device = await openTapInNamespace(sys, {
+    ...(link.netns === undefined ? {} : { namespace: link.netns }),
+    tap: {
+      name: link.name,
+      vnetHeader: link.vnet,
+      offloads: link.vnet ? OFFLOADS_ALL : 0,
+    },
+    setup: setupOf(options, link),
+    helper,
+  });
+  return { link: { kind: "tap", device }, endpoint: undefined, close: () => {} };
+}
+
 /**
- * @param seed 32 octets nobody can guess: sequence numbers, hash keys and identifiers come from it
- * @param program path of the running executable
- * @param helper command that runs the tap helper in another user namespace
- * @throws SystemError when the tap cannot be had
+ * Starts a guest network. A stream link that listens can be connected to once this resolves; what
+ * comes before `ready` waits.
+ * @throws SystemError when the tap or the socket cannot be had
  */
 export async function startBinding(
   options: AttachOptions,
-  seed: readonly number[],
-  program: string,
-  helper: readonly string[],
+  surroundings: Surroundings,
 ): Promise<Binding> {
   const worker = new Worker(workerUrl(), { type: "module" });
   let control: EventFd | undefined;
   try {
     const sys = await loadLibc();
     control = new EventFd(sys);
-    const tap = await openTapInNamespace(sys, {
-      ...(options.netns === undefined ? {} : { namespace: options.netns }),
-      tap: {
-        name: options.tap,
-        vnetHeader: options.vnet,
-        offloads: options.vnet ? OFFLOADS_ALL : 0,
-      },
-      setup: setupOf(options),
-      helper,
-    });
-    return bind(sys, worker, control, program, {
-      options,
-      tap,
-      seed,
-      mailbox: new SharedArrayBuffer(MAILBOX_SIZE),
-      controlFd: control.number,
-    });
+    const outer = await openLink(sys, options, surroundings.helper);
+    return bind({ sys, worker, control, outer, options, surroundings });
   } catch (error) {
     worker.terminate();
     control?.close();
@@ -81,14 +118,18 @@ export async function startBinding(
   }
 }
 
-function bind(
-  sys: Libc,
-  worker: Worker,
-  control: EventFd,
-  program: string,
-  start: WorkerStart,
-): Binding {
-  const counters = new Mailbox(start.mailbox);
+interface Parts {
+  readonly sys: Libc;
+  readonly worker: Worker;
+  readonly control: EventFd;
+  readonly outer: OuterEnd;
+  readonly options: AttachOptions;
+  readonly surroundings: Surroundings;
+}
+
+function bind({ sys, worker, control, outer, options, surroundings }: Parts): Binding {
+  const mailbox = new SharedArrayBuffer(MAILBOX_SIZE);
+  const counters = new Mailbox(mailbox);
   const command = (number: number): void => {
     if (!control.isOpen) return; // its number may be somebody else's by now
     counters.put(number);
@@ -100,6 +141,7 @@ function bind(
   const over = (): void => {
     worker.terminate();
     control.close();
+    outer.close();
   };
   const fail = (message: string): void => {
     over();
@@ -110,18 +152,28 @@ function bind(
   ready.promise.catch(() => {}); // whoever waits for `ended` hears of it there
   worker.onmessage = (event: MessageEvent<WorkerMessage>) => {
     const message = event.data;
-    if (message.kind === "ready") {
-      ready.resolve();
-      releaseProgramPages(sys, program);
-      return;
+    switch (message.kind) {
+      case "ready":
+        ready.resolve();
+        releaseProgramPages(sys, surroundings.program);
+        return;
+      case "peer":
+        surroundings.onPeer?.(message.event);
+        return;
+      case "stopped":
+        over();
+        ended.resolve();
+        return;
+      case "failed":
+        fail(message.message);
     }
-    if (message.kind === "failed") return fail(message.message);
-    over();
-    ended.resolve();
   };
   worker.onerror = (event: ErrorEvent) => fail(`The worker failed: ${event.message}`);
-  worker.postMessage(start);
+  const { link, endpoint } = outer;
+  const { seed } = surroundings;
+  worker.postMessage({ options, link, endpoint, seed, mailbox, controlFd: control.number });
   return {
+    endpoint,
     ready: ready.promise,
     ended: ended.promise,
     counters,

@@ -5,12 +5,19 @@
  */
 import { engineBytes } from "../assets.ts";
 import type { AttachOptions } from "../config/config.ts";
+import { formatEndpoint, type StreamEndpoint } from "../config/endpoint.ts";
 import { engineConfigValues } from "../engine/config.ts";
 import { Engine } from "../engine/engine.ts";
 import { detectSimd, loadEngine } from "../engine/module.ts";
 import { type Logger, openLogger } from "../lib/log.ts";
 import type { Link, LinkMemory } from "../link/link.ts";
 import { createPcapLink, openPcapFile } from "../link/pcap.ts";
+import {
+  openStreamLink,
+  type PeerEvent,
+  type StreamLink,
+  type StreamLinkOptions,
+} from "../link/stream.ts";
 import { openTapLink, type TapLinkOptions } from "../link/tap.ts";
 import { AlarmedEvents } from "../loop/alarm.ts";
 import { monotonic, wallClock } from "../loop/clock.ts";
@@ -20,16 +27,24 @@ import { check, errnoName } from "../sys/errno.ts";
 import { TimerFd } from "../sys/fd.ts";
 import { type Libc, loadLibc } from "../sys/libc.ts";
 import { EPOLLET, EPOLLIN } from "../sys/linux.ts";
+import type { Ipv4Endpoint } from "../sys/sockaddr.ts";
 import { Listeners } from "../upstream/listener.ts";
 import { ResolverWatch } from "../upstream/resolver.ts";
 import { HostSockets } from "../upstream/sockets.ts";
 import { EVENT_OF_ALARM, EVENT_OF_CONTROL, EVENT_OF_LINK } from "../upstream/upstream.ts";
 import { COMMAND_STATS, COMMAND_STOP, Mailbox } from "./mailbox.ts";
 
+/** The link's outer end, as the main thread has opened it. */
+export type WorkerLink =
+  | { readonly kind: "tap"; readonly device: TapLinkOptions }
+  | { readonly kind: "stream"; readonly at: StreamLinkOptions["at"] };
+
 /** What the main thread sends to start. */
 export interface WorkerStart {
   readonly options: AttachOptions;
-  readonly tap: TapLinkOptions;
+  readonly link: WorkerLink;
+  /** Of a stream link. */
+  readonly endpoint: StreamEndpoint | undefined;
   readonly seed: readonly number[];
   readonly mailbox: SharedArrayBuffer;
   /** Descriptor of the eventfd that announces commands. */
@@ -39,6 +54,7 @@ export interface WorkerStart {
 /** What the worker says. */
 export type WorkerMessage =
   | { readonly kind: "ready" }
+  | { readonly kind: "peer"; readonly event: PeerEvent }
   | { readonly kind: "stopped" }
   | { readonly kind: "failed"; readonly message: string };
 
@@ -46,12 +62,57 @@ function say(message: WorkerMessage): void {
   postMessage(message);
 }
 
-function linkOf(sys: Libc, start: WorkerStart): Link {
-  const link = openTapLink(sys, start.tap);
+/** The link as the loop has it, and what is beneath a capture. */
+interface OpenLink {
+  readonly link: Link;
+  readonly stream: StreamLink | undefined;
+  /** For messages. */
+  readonly name: string;
+}
+
+function openLink(sys: Libc, start: WorkerStart, log: Logger): OpenLink {
   const { pcap } = start.options;
-  return pcap === undefined
-    ? link
-    : createPcapLink(link, { sink: openPcapFile(pcap), now: wallClock });
+  const captured = (link: Link): Link =>
+    pcap === undefined ? link : createPcapLink(link, { sink: openPcapFile(pcap), now: wallClock });
+  if (start.link.kind === "stream") {
+    const name = start.endpoint === undefined ? "" : formatEndpoint(start.endpoint);
+    const onPeer = (event: PeerEvent): void => {
+      logPeer(log, name, event);
+      say({ kind: "peer", event });
+    };
+    const stream = openStreamLink(sys, { at: start.link.at, onPeer });
+    return { link: captured(stream), stream, name: `link "${name}"` };
+  }
+  const link = captured(openTapLink(sys, start.link.device));
+  const { link: settings } = start.options;
+  return { link, stream: undefined, name: settings.kind === "tap" ? `tap "${settings.name}"` : "" };
+}
+
+function logPeer(log: Logger, link: string, event: PeerEvent): void {
+  switch (event.kind) {
+    case "connected":
+      log.info({ link }, "guest connected");
+      return;
+    case "disconnected": {
+      const refused = event.refused > 0 ? { refused: event.refused } : {};
+      const fields = { link, reason: event.reason, ...refused };
+      if (event.fault) log.warn(fields, "guest disconnected for a broken stream");
+      else log.info(fields, "guest disconnected");
+      return;
+    }
+    case "refused":
+      log.warn({ link }, "refused a second connection while the first one lives");
+      return;
+    case "unreachable":
+      log.warn({ link, reason: event.problem }, "cannot connect yet, trying on");
+  }
+}
+
+/** Where the guest must not get to: it would be its own neighbour. */
+function hiddenFrom(start: WorkerStart): Ipv4Endpoint | undefined {
+  const { endpoint } = start;
+  if (endpoint?.kind !== "tcp") return undefined;
+  return { address: endpoint.address, port: endpoint.port };
 }
 
 function memoryOf(engine: Engine, base: number): LinkMemory {
@@ -66,12 +127,19 @@ function memoryOf(engine: Engine, base: number): LinkMemory {
 }
 
 /** Takes commands; false = stop. */
-function controller(sys: Libc, start: WorkerStart, engine: Engine): () => boolean {
+function controller(
+  sys: Libc,
+  start: WorkerStart,
+  engine: Engine,
+  { link, stream }: OpenLink,
+): () => boolean {
   const mailbox = new Mailbox(start.mailbox);
   return () => {
     sys.read(start.controlFd, sys.scratch.address, 8);
     const command = mailbox.take();
-    if (command === COMMAND_STATS || command === COMMAND_STOP) mailbox.publish(engine);
+    if (command === COMMAND_STATS || command === COMMAND_STOP) {
+      mailbox.publish(engine, link, stream);
+    }
     return command !== COMMAND_STOP;
   };
 }
@@ -88,7 +156,8 @@ async function run(start: WorkerStart): Promise<void> {
   const sys = await loadLibc();
   const engine = new Engine(loadEngine(engineBytes(detectSimd())));
   const base = sys.address(engine.octets.buffer);
-  const link = linkOf(sys, start);
+  const opened = openLink(sys, start, log);
+  const { link } = opened;
   const resolver = new ResolverWatch(options, log);
   engine.setHostBase(BigInt(base));
   engine.start(
@@ -102,7 +171,7 @@ async function run(start: WorkerStart): Promise<void> {
   );
   const epoll = new Epoll(sys);
   const timer = new TimerFd(sys);
-  const upstream = new HostSockets(sys, epoll, engine, base);
+  const upstream = new HostSockets(sys, epoll, engine, base, hiddenFrom(start));
   const listeners = new Listeners(sys, engine, upstream);
   try {
     listeners.open(options.publish, epoll, monotonic());
@@ -110,7 +179,12 @@ async function run(start: WorkerStart): Promise<void> {
       check(epoll.add(fd, events, 0, kind), `Watch ${what}`);
     };
     watch(start.controlFd, EPOLLIN, EVENT_OF_CONTROL, "the control channel");
-    watch(link.fd, EPOLLIN, EVENT_OF_LINK, `the tap "${options.tap}"`);
+    const watcher = {
+      add: (fd: number, bits: number, token: number) => epoll.add(fd, bits, token, EVENT_OF_LINK),
+      modify: (fd: number, bits: number, token: number) =>
+        epoll.modify(fd, bits, token, EVENT_OF_LINK),
+    };
+    check(link.watch(watcher), `Watch the ${opened.name}`);
     watch(timer.number, EPOLLIN | EPOLLET, EVENT_OF_ALARM, "the timer");
     const loop = new Loop({
       engine,
@@ -119,14 +193,14 @@ async function run(start: WorkerStart): Promise<void> {
       events: new AlarmedEvents(epoll, timer, monotonic),
       upstream,
       listeners,
-      control: controller(sys, start, engine),
+      control: controller(sys, start, engine, opened),
       housekeeping: resolver,
       clock: monotonic,
     });
     if (options.readyFd !== undefined) announce(sys, options.readyFd);
     say({ kind: "ready" });
     const errno = loop.run();
-    if (errno < 0) throw new Error(`The tap "${options.tap}" is gone (${errnoName(errno)})`);
+    if (errno < 0) throw new Error(`The ${opened.name} is gone (${errnoName(errno)})`);
   } finally {
     listeners.close();
     upstream.close();

@@ -1,11 +1,12 @@
 /**
- * `attach`: gives a network namespace (or whoever holds the tap) user-space networking until told
- * to stop. Composition root of the data plane.
+ * `attach`: gives a network namespace (or whoever holds the tap, or a QEMU at the other end of a
+ * socket) user-space networking until told to stop. Composition root of the data plane.
  */
 import { randomBytes } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { type Binding, startBinding } from "../binding/binding.ts";
-import type { AttachOptions } from "../config/config.ts";
+import type { AttachOptions, LinkSettings } from "../config/config.ts";
+import { formatEndpoint } from "../config/endpoint.ts";
 import { DROP_NAMES, STAT_NAMES } from "../engine/stats.ts";
 import { formatIpv4 } from "../lib/addr.ts";
 import { type Logger, openLogger } from "../lib/log.ts";
@@ -27,7 +28,11 @@ export async function attach(options: AttachOptions): Promise<number> {
   let binding: Binding;
   try {
     const seed = [...randomBytes(SEED_SIZE)];
-    binding = await startBinding(options, seed, process.execPath, helperCommand());
+    binding = await startBinding(options, {
+      seed,
+      program: process.execPath,
+      helper: helperCommand(),
+    });
   } catch (error) {
     log.error({}, messageOf(error));
     return 1;
@@ -40,7 +45,7 @@ export async function attach(options: AttachOptions): Promise<number> {
     setTimeout(() => logCounters(log, binding), COUNTERS_WAIT_MS);
   });
   binding.ready.then(
-    () => log.info(describe(options), "ready"),
+    () => log.info(describe(options, binding), "ready"),
     () => {},
   );
   try {
@@ -57,17 +62,24 @@ const SEED_SIZE = 32;
 /** The worker answers between two turns of its loop, a millisecond away at most. */
 const COUNTERS_WAIT_MS = 20;
 
-function describe(options: AttachOptions): Record<string, string | number> {
+function describe(options: AttachOptions, binding: Binding): Record<string, string | number> {
   const { subnet } = options;
   return {
-    tap: options.tap,
-    ...(options.netns === undefined ? {} : { netns: options.netns }),
+    ...describeLink(options.link, binding),
     guest: `${formatIpv4(subnet.guest)}/${subnet.prefixLength}`,
     gateway: formatIpv4(subnet.gateway),
     dns: formatIpv4(subnet.dns),
     mtu: options.mtu,
     published: options.publish.length,
   };
+}
+
+function describeLink(link: LinkSettings, binding: Binding): Record<string, string | number> {
+  if (link.kind === "stream") {
+    const endpoint = formatEndpoint(binding.endpoint ?? link.endpoint);
+    return link.role === "listen" ? { listen: endpoint } : { connect: endpoint };
+  }
+  return { tap: link.name, ...(link.netns === undefined ? {} : { netns: link.netns }) };
 }
 
 /** Counters that are not zero, by name. */
@@ -79,6 +91,9 @@ function counted(binding: Binding): Record<string, number> {
     const value = counters.counter(index);
     if (value > 0) found[name] = value;
   });
+  const { connections, peersRefused, badPeers } = counters.peers;
+  const peers = { connections, peers_refused: peersRefused, bad_peers: badPeers };
+  for (const [name, value] of Object.entries(peers)) if (value > 0) found[name] = value;
   return found;
 }
 

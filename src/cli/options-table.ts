@@ -6,6 +6,7 @@
  * of `options.ts`.
  */
 import { DEFAULTS, LIMITS } from "../config/config.ts";
+import { ENDPOINT_FORM } from "../config/endpoint.ts";
 import { PUBLISH_COUNT_MAX, PUBLISH_FORM } from "../config/forward.ts";
 import { NAMESERVER_COUNT_MAX, RESOLV_CONF_PATH } from "../config/resolv.ts";
 import { LOG_FORMATS, LOG_LEVELS } from "../lib/log.ts";
@@ -34,7 +35,7 @@ function range(bounds: readonly [number, number], fallback: number): string {
 
 const KEEPALIVE_RANGE = range(LIMITS.keepaliveSeconds, DEFAULTS.keepaliveSeconds);
 
-const LINK = "Link:";
+const LINK = "Link, one of --tap, --listen and --connect:";
 const NETWORK = "Guest network:";
 const HOST = "Host side:";
 const RUN = "Running:";
@@ -44,7 +45,20 @@ const LINK_ROWS: readonly OptionRow[] = [
   {
     name: "tap",
     argument: "NAME",
-    description: "tap interface, made if it does not exist (required)",
+    description: "tap interface, made if it does not exist",
+    group: LINK,
+  },
+  {
+    name: "listen",
+    argument: ENDPOINT_FORM,
+    description:
+      "stream socket that QEMU connects to, one at a time (unix:@NAME is abstract; port 0 is any)",
+    group: LINK,
+  },
+  {
+    name: "connect",
+    argument: ENDPOINT_FORM,
+    description: "stream socket that QEMU listens on; tried again until it does",
     group: LINK,
   },
   {
@@ -217,6 +231,15 @@ Examples:
     ip netns add blue
     mkdir -p /etc/netns/blue && echo nameserver 10.0.2.3 >/etc/netns/blue/resolv.conf
     slirp-binding attach --tap tap0 --netns /run/netns/blue --configure
+
+  A virtual machine, by a stream socket (QEMU 7.2 or later):
+    slirp-binding attach --listen unix:/run/vm.sock --publish 2222:22 &
+    qemu-system-x86_64 … -device virtio-net-pci,netdev=n \\
+      -netdev stream,id=n,server=off,addr.type=unix,addr.path=/run/vm.sock
+
+  The same by loopback TCP (any QEMU), for a card that cannot do large frames:
+    slirp-binding attach --listen tcp:127.0.0.1:4711 --mtu 1500 &
+    qemu-system-x86_64 … -device e1000,netdev=n -netdev socket,id=n,connect=127.0.0.1:4711
 
   Coming from slirp4netns:
     slirp4netns --configure --mtu=65520 --disable-host-loopback --ready-fd=3 PID tap0

@@ -37,11 +37,12 @@ const STDERR_FD = 2;
 const COMMANDS: readonly CommandEntry[] = [
   {
     name: "attach",
-    summary: "give a network namespace user-space network connectivity through a tap",
+    summary: "give a network namespace or a virtual machine user-space network connectivity",
     description:
-      "Gives a network namespace user-space network connectivity: every frame sent to the tap " +
-      "is answered here or carried on by ordinary sockets of this process, without privileges " +
-      "on the host. Runs until SIGTERM or SIGINT.",
+      "Gives a network namespace (by a tap) or a virtual machine (by a stream socket of QEMU) " +
+      "user-space network connectivity: every frame the guest sends is answered here or carried " +
+      "on by ordinary sockets of this process, without privileges on the host. Runs until " +
+      "SIGTERM or SIGINT.",
     rows: ATTACH_ROWS,
     epilogue: ATTACH_EPILOGUE,
     read: (settings, isTerminal) => ({
@@ -55,6 +56,7 @@ const PROGRAM_EPILOGUE = `
 Examples:
   ${PROGRAM} attach --tap tap0 --netns /run/netns/blue --configure
   ${PROGRAM} attach --tap tap0 --netns 4711 --configure --publish 8080:80
+  ${PROGRAM} attach --listen unix:/run/vm.sock
   ${PROGRAM} attach --help`;
 
 /**

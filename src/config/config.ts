@@ -5,16 +5,18 @@
 import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from "../lib/log.ts";
 import { type MacOctets, readDomain, readHostName, readIpv4, readMac } from "./address.ts";
 import { buildDhcpOptions } from "./dhcp-options.ts";
+import { parseConnectEndpoint, parseListenEndpoint, type StreamEndpoint } from "./endpoint.ts";
 import { ConfigError, quote } from "./errors.ts";
 import { checkPublishRules, type PublishRule, parsePublish } from "./forward.ts";
 import { NAMESERVER_COUNT_MAX } from "./resolv.ts";
 import { integerBetween, oneOf, readFlag, readMany, readOne, type Settings } from "./settings.ts";
 import { defaultGatewayMac, parseSubnet, SUBNET_DEFAULT, type Subnet } from "./subnet.ts";
 
-/** Options of `attach`, deep-frozen. Addresses are numbers in host order unless said otherwise. */
-export interface AttachOptions {
-  /** Name of the tap interface, 1 to 15 characters. */
-  readonly tap: string;
+/** A tap interface: a network namespace, or whoever holds the tap, is the guest. */
+export interface TapLinkSettings {
+  readonly kind: "tap";
+  /** Name of the interface, 1 to 15 characters. */
+  readonly name: string;
   /**
    * Namespace the tap is in, by the id of a process in it or by a file such as `/run/netns/NAME`;
    * undefined = the program's own.
@@ -22,6 +24,22 @@ export interface AttachOptions {
   readonly netns: number | string | undefined;
   /** Set address, route and link state of the tap for the guest's side. Only with `netns`. */
   readonly configure: boolean;
+  /** Use the virtio-net header and its offloads. */
+  readonly vnet: boolean;
+}
+
+/** A stream socket with QEMU at its other end. */
+export interface StreamLinkSettings {
+  readonly kind: "stream";
+  readonly role: "listen" | "connect";
+  readonly endpoint: StreamEndpoint;
+}
+
+export type LinkSettings = TapLinkSettings | StreamLinkSettings;
+
+/** Options of `attach`, deep-frozen. Addresses are numbers in host order unless said otherwise. */
+export interface AttachOptions {
+  readonly link: LinkSettings;
   readonly subnet: Subnet;
   /** Octets of an IP packet, 576 to 65520. */
   readonly mtu: number;
@@ -51,8 +69,6 @@ export interface AttachOptions {
   readonly strictFilter: boolean;
   /** Keepalive interval of TCP connections, seconds; 0 = off, else at least 30. */
   readonly keepaliveSeconds: number;
-  /** Use the virtio-net header and its offloads on the tap. */
-  readonly vnet: boolean;
   /** 32 octets that all identifiers derive from; undefined = the caller takes random ones. */
   readonly seed: readonly number[] | undefined;
   /** MAC address of gateway and DNS. */
@@ -90,14 +106,7 @@ const INTERFACE_NAME_SIZE_MAX = 15;
  * gets the pretty format unless asked otherwise. Throws `ConfigError`.
  */
 export function readAttachOptions(settings: Settings, isTerminal: boolean): AttachOptions {
-  const tap = readOne(settings, "tap", undefined, parseInterfaceName);
-  if (tap === undefined) throw new ConfigError('name the tap interface with "--tap NAME"');
-  const netns = readOne(settings, "netns", undefined, parseNetns);
-  const configure = readFlag(settings, "configure");
-  if (configure && netns === undefined) {
-    // It would change the very routes that our own sockets use.
-    throw new ConfigError('add "--netns" to "--configure": our own namespace is left as it is');
-  }
+  const link = readLink(settings);
   const subnet = readOne(settings, "cidr", parseSubnet(DEFAULTS.cidr), parseSubnet);
   const publish = readMany(settings, "publish", parsePublish).flat();
   checkPublishRules(publish);
@@ -109,9 +118,7 @@ export function readAttachOptions(settings: Settings, isTerminal: boolean): Atta
   const search = readMany(settings, "search", parseSearch);
   buildDhcpOptions({ hostName: hostname, search });
   return deepFreeze({
-    tap,
-    netns,
-    configure,
+    link,
     subnet,
     mtu: readOne(settings, "mtu", DEFAULTS.mtu, integerBetween(...LIMITS.mtu)),
     publish,
@@ -125,10 +132,40 @@ export function readAttachOptions(settings: Settings, isTerminal: boolean): Atta
     logFormat: readOne(settings, "log-format", isTerminal ? "pretty" : "json", oneOf(LOG_FORMATS)),
     ...readLimits(settings),
     strictFilter: readFlag(settings, "strict-filter"),
-    vnet: !readFlag(settings, "no-vnet"),
     seed: readOne(settings, "seed", undefined, parseSeed),
     gatewayMac: readOne(settings, "mac", defaultGatewayMac(subnet.gateway), parseGatewayMac),
   });
+}
+
+function readLink(settings: Settings): LinkSettings {
+  const tap = readOne(settings, "tap", undefined, parseInterfaceName);
+  const listen = readOne(settings, "listen", undefined, parseListenEndpoint);
+  const connect = readOne(settings, "connect", undefined, parseConnectEndpoint);
+  const given = ["tap", "listen", "connect"].filter((name) => settings.has(name));
+  if (given.length !== 1) {
+    const origins = given.map((name) => settings.get(name)?.origin).join(" and ");
+    const found = given.length === 0 ? "none" : origins;
+    throw new ConfigError(`choose one of "--tap", "--listen" and "--connect": ${found} given`);
+  }
+  if (tap !== undefined) return readTap(settings, tap);
+  for (const name of ["netns", "configure", "no-vnet"]) {
+    const setting = settings.get(name);
+    if (setting === undefined || setting.values.at(-1) === "false") continue;
+    throw new ConfigError(`leave out ${quote(setting.origin)}: it is for a tap only`);
+  }
+  if (listen !== undefined) return { kind: "stream", role: "listen", endpoint: listen };
+  if (connect !== undefined) return { kind: "stream", role: "connect", endpoint: connect };
+  throw new ConfigError("wanted a link"); // one was given, as counted above
+}
+
+function readTap(settings: Settings, name: string): TapLinkSettings {
+  const netns = readOne(settings, "netns", undefined, parseNetns);
+  const configure = readFlag(settings, "configure");
+  if (configure && netns === undefined) {
+    // It would change the very routes that our own sockets use.
+    throw new ConfigError('add "--netns" to "--configure": our own namespace is left as it is');
+  }
+  return { kind: "tap", name, netns, configure, vnet: !readFlag(settings, "no-vnet") };
 }
 
 type EngineLimits = Pick<

@@ -5,12 +5,21 @@
  * fills RX slots and their descriptors, `transmit` takes TX records whose iovecs hold absolute
  * addresses. Framing ends inside the link: a frame is the optional virtio_net_hdr and then the
  * Ethernet header, in both directions. A link never blocks.
+ *
+ * A link has no, one or many descriptors, and they may change while it lives: it registers them
+ * itself, gets their events, and says what they mean. Registering costs nothing while frames flow.
  */
 
+/**
+ * Where a link registers descriptors: the loop's epoll. `events` are EPOLL… bits, `token` comes
+ * back with each event. Zero, or the negative errno. Closing a descriptor takes it off.
+ */
+export interface LinkWatcher {
+  add(fd: number, events: number, token: number): number;
+  modify(fd: number, events: number, token: number): number;
+}
+
 export interface Link {
-  /** For epoll: readable when `receive` may have frames, writable when `transmit` may take some. -1
-   * where there is no descriptor and the owner drives the link itself. */
-  readonly fd: number;
   /** Octets of virtio_net_hdr in front of every frame. */
   readonly vnetSize: 0 | 10 | 12;
   /** LINK_… of wasm/abi.ts: what frames we may write, and whether offload frames arrive. */
@@ -19,8 +28,29 @@ export interface Link {
   readonly queueFrames: number;
   /** Largest MTU the link can carry, octets of IP packet. */
   readonly mtuMax: number;
-  /** Frames that the other side would not have (malformed, no buffers) and that were skipped. */
+  /** Frames that the other side would not have (malformed, no buffers, nobody there) and that were
+   * skipped. */
   readonly refused: number;
+
+  /**
+   * Called once, before frames flow: registers what there is to be watched. Links that the owner
+   * drives himself have nothing.
+   * @returns zero or the negative errno
+   * @throws SystemError where a descriptor of its own cannot be had
+   */
+  watch(watcher: LinkWatcher): number;
+
+  /**
+   * Something happened to a descriptor registered with `token`.
+   * @returns whether `receive` may have frames now
+   */
+  event(token: number, events: number): boolean;
+
+  /**
+   * While `on`, the loop waits until `transmit` may take more, and takes no frames: only the first
+   * is to wake it up. Otherwise only frames are.
+   */
+  wantRoom(on: boolean): void;
 
   /**
    * Reads up to `max` (bounded by RX_SLOT_COUNT) frames. For each i below the result, descriptor i
@@ -31,12 +61,13 @@ export interface Link {
 
   /**
    * Writes the frames [first, count) of the TX records.
-   * @returns how many were taken, refused ones included; fewer than asked: the link is full, wait
-   *   until `fd` is writable. Or the negative errno once the link is gone.
+   * @returns how many were taken, refused ones included; fewer than asked: the link is full, and
+   *   wants the rest, unchanged and from the first on, when it has room. Or the negative errno once
+   *   the link is gone.
    */
   transmit(memory: LinkMemory, first: number, count: number): number;
 
-  /** Idempotent. Closes `fd`. */
+  /** Idempotent. Closes the descriptors. */
   close(): void;
 }
 

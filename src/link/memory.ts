@@ -63,7 +63,6 @@ interface Wire {
 }
 
 class MemoryLink implements Link {
-  readonly fd = -1;
   readonly vnetSize: 0 | 10 | 12;
   readonly flags: number;
   readonly queueFrames: number;
@@ -77,6 +76,18 @@ class MemoryLink implements Link {
     this.flags = options.flags ?? 0;
     this.queueFrames = wire.toLink.capacity;
     this.mtuMax = options.mtuMax ?? MTU_MAX;
+  }
+
+  watch(): number {
+    return 0;
+  }
+
+  event(): boolean {
+    return true;
+  }
+
+  wantRoom(): void {
+    // Nothing is watched: the owner looks by himself.
   }
 
   receive(memory: LinkMemory, max: number): number {

@@ -10,7 +10,7 @@
 
 import { closeSync, openSync, writeSync } from "node:fs";
 import { gatherTx, rxLength, rxPointer, txSize } from "./frames.ts";
-import type { Link, LinkMemory } from "./link.ts";
+import type { Link, LinkMemory, LinkWatcher } from "./link.ts";
 
 /** Where the octets of a capture go. Methods may throw; the capture ends then. */
 export interface PcapSink {
@@ -163,7 +163,6 @@ export class PcapWriter {
 
 class CapturingLink implements PcapLink {
   readonly capture: PcapWriter;
-  readonly fd: number;
   readonly vnetSize: 0 | 10 | 12;
   readonly flags: number;
   readonly queueFrames: number;
@@ -173,7 +172,6 @@ class CapturingLink implements PcapLink {
   constructor(inner: Link, capture: PcapWriter) {
     this.inner = inner;
     this.capture = capture;
-    this.fd = inner.fd;
     this.vnetSize = inner.vnetSize;
     this.flags = inner.flags;
     this.queueFrames = inner.queueFrames;
@@ -182,6 +180,18 @@ class CapturingLink implements PcapLink {
 
   get refused(): number {
     return this.inner.refused;
+  }
+
+  watch(watcher: LinkWatcher): number {
+    return this.inner.watch(watcher);
+  }
+
+  event(token: number, events: number): boolean {
+    return this.inner.event(token, events);
+  }
+
+  wantRoom(on: boolean): void {
+    this.inner.wantRoom(on);
   }
 
   receive(memory: LinkMemory, max: number): number {

@@ -16,7 +16,7 @@ import {
 } from "../../wasm/abi.ts";
 import { EAGAIN, EBADF, EBADFD, EINTR, ENODEV } from "../sys/errno.ts";
 import type { Libc } from "../sys/libc.ts";
-import { TUN_F_TSO4, TUN_F_USO4 } from "../sys/linux.ts";
+import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, TUN_F_TSO4, TUN_F_USO4 } from "../sys/linux.ts";
 import {
   iovecBase,
   iovecLength,
@@ -25,7 +25,7 @@ import {
   txIovecs,
   writeRxDescriptor,
 } from "./frames.ts";
-import type { Link, LinkMemory } from "./link.ts";
+import type { Link, LinkMemory, LinkWatcher } from "./link.ts";
 
 /** What `openTap` and `openTapInNamespace` know of the device. */
 export interface TapLinkOptions {
@@ -43,14 +43,18 @@ export function openTapLink(sys: Libc, options: TapLinkOptions): Link {
   return new TapLink(sys, options);
 }
 
+const READABLE = EPOLLIN | EPOLLERR | EPOLLHUP;
+const TOKEN = 0;
+
 class TapLink implements Link {
-  readonly fd: number;
   readonly vnetSize: 0 | 10 | 12;
   readonly flags: number;
   readonly queueFrames: number;
   readonly mtuMax: number;
   refused = 0;
   private readonly sys: Libc;
+  private readonly fd: number;
+  private watcher: LinkWatcher | undefined;
   private open = true;
 
   constructor(sys: Libc, options: TapLinkOptions) {
@@ -60,6 +64,20 @@ class TapLink implements Link {
     this.flags = linkFlags(options.vnetSize, options.offloads);
     this.queueFrames = options.queueFrames;
     this.mtuMax = options.mtu;
+  }
+
+  watch(watcher: LinkWatcher): number {
+    this.watcher = watcher;
+    return watcher.add(this.fd, EPOLLIN, TOKEN);
+  }
+
+  event(_token: number, events: number): boolean {
+    return (events & READABLE) !== 0;
+  }
+
+  wantRoom(on: boolean): void {
+    // Level-triggered: frames that wait while the tap is full would keep the loop awake.
+    this.watcher?.modify(this.fd, on ? EPOLLOUT : EPOLLIN, TOKEN);
   }
 
   receive(memory: LinkMemory, max: number): number {

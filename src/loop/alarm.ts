@@ -53,8 +53,4 @@ export class AlarmedEvents implements EventSource {
   dataHi(i: number): number {
     return this.#events.dataHi(i);
   }
-
-  modify(fd: number, events: number, dataLo: number, dataHi: number): number {
-    return this.#events.modify(fd, events, dataLo, dataHi);
-  }
 }

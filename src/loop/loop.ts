@@ -30,7 +30,6 @@ export interface EventSource {
   eventBits(i: number): number;
   dataLo(i: number): number;
   dataHi(i: number): number;
-  modify(fd: number, events: number, dataLo: number, dataHi: number): number;
 }
 
 /** What a loop is made of. */
@@ -56,7 +55,6 @@ const OF_FLOW = 0;
 const OF_LINK = 1;
 const OF_CONTROL = 2;
 const OF_LISTENER = 3;
-const READABLE = abi.EVENT_READABLE | abi.EVENT_ERROR | abi.EVENT_HANGUP;
 
 export class Loop {
   readonly #parts: LoopParts;
@@ -102,11 +100,11 @@ export class Loop {
   }
 
   #event(i: number, now: number): void {
-    const { engine, events, listeners, control } = this.#parts;
+    const { engine, events, link, listeners, control } = this.#parts;
     const kind = events.dataHi(i);
     if (kind === OF_FLOW) engine.upstreamEvent(events.dataLo(i), events.eventBits(i), now);
     else if (kind === OF_LINK) {
-      if ((events.eventBits(i) & READABLE) !== 0) this.#linkReadable = true;
+      if (link.event(events.dataLo(i), events.eventBits(i))) this.#linkReadable = true;
     } else if (kind === OF_CONTROL) {
       if (!control()) this.#running = false;
     } else if (
@@ -150,23 +148,16 @@ export class Loop {
       return false;
     }
     if (first + taken < count) {
-      if (this.#blockedAt < 0) this.#watchWritable(true);
+      if (this.#blockedAt < 0) link.wantRoom(true);
       this.#blockedAt = first + taken;
       return false;
     }
     if (this.#blockedAt >= 0) {
       this.#blockedAt = -1;
-      this.#watchWritable(false);
+      link.wantRoom(false);
     }
     engine.txDone();
     return true;
-  }
-
-  /** Level-triggered: frames that wait while the link is full would keep the loop awake. */
-  #watchWritable(on: boolean): void {
-    const { events, link } = this.#parts;
-    const interest = on ? abi.EVENT_WRITABLE : abi.EVENT_READABLE;
-    events.modify(link.fd, interest, 0, OF_LINK);
   }
 
   #stop(errno: number): void {

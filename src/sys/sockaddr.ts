@@ -12,6 +12,7 @@ import { AF_INET, AF_UNIX, SOCKADDR_IN_SIZE, SOCKADDR_UN_PATH_SIZE } from "./lin
 const PORT_OFFSET = 2;
 const ADDRESS_OFFSET = 4;
 const UNIX_PATH_OFFSET = 2;
+const ABSTRACT_MARK = "@".charCodeAt(0);
 const encoder = new TextEncoder();
 
 /** An IPv4 transport address, to be filled in again and again. */
@@ -38,7 +39,7 @@ export function readIpv4(block: Block, offset: number, endpoint: Ipv4Endpoint): 
 }
 
 /**
- * Returns the length to pass on.
+ * Returns the length to pass on. A path that begins with "@" is a name of Linux's abstract ones.
  * @throws RangeError where the path does not fit: cutting it would name another file
  */
 export function writeUnix(block: Block, offset: number, path: string): number {
@@ -51,6 +52,10 @@ export function writeUnix(block: Block, offset: number, path: string): number {
   }
   block.view.setUint16(offset, AF_UNIX, true);
   block.bytes.set(octets, offset + UNIX_PATH_OFFSET);
+  if (octets[0] === ABSTRACT_MARK) {
+    block.bytes[offset + UNIX_PATH_OFFSET] = 0;
+    return UNIX_PATH_OFFSET + octets.length; // every octet counts: no terminating zero
+  }
   block.bytes[offset + UNIX_PATH_OFFSET + octets.length] = 0;
   return UNIX_PATH_OFFSET + octets.length + 1;
 }

@@ -54,13 +54,23 @@ export function openPing(sys: Libc): number {
   return sys.socket(AF_INET, SOCK_DGRAM | FLAGS, IPPROTO_ICMP);
 }
 
-/** @throws RangeError where the path is too long */
-export function listenUnix(sys: Libc, path: string, backlog = 16): number {
+/**
+ * A bound socket that does not listen yet, so that nobody comes before its mode is set.
+ * @throws RangeError where the path is too long
+ */
+export function bindUnix(sys: Libc, path: string): number {
   const length = writeUnix(sys.scratch, 0, path);
   const fd = sys.socket(AF_UNIX, SOCK_STREAM | FLAGS, 0);
   if (fd < 0) return fd;
-  const bound = sys.bind(fd, sys.scratch.address, length);
-  const result = bound < 0 ? bound : sys.listen(fd, backlog);
+  const result = sys.bind(fd, sys.scratch.address, length);
+  return result < 0 ? failed(sys, fd, result) : fd;
+}
+
+/** @throws RangeError where the path is too long */
+export function listenUnix(sys: Libc, path: string, backlog = 16): number {
+  const fd = bindUnix(sys, path);
+  if (fd < 0) return fd;
+  const result = sys.listen(fd, backlog);
   return result < 0 ? failed(sys, fd, result) : fd;
 }
 

@@ -40,6 +40,7 @@ const STREAM = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 export const DATAGRAM = EPOLLIN | EPOLLET;
 const SLOT_MASK = (1 << abi.HANDLE_SLOT_BITS) - 1;
 const EBADF = 9;
+const ECONNREFUSED = 111;
 const NONE = -1;
 /** What a list of operations moves before others get the core, octets. */
 const YIELD_OCTETS = 131_072;
@@ -62,14 +63,25 @@ export class HostSockets implements Upstream {
   readonly #base: number;
   readonly #fds = new Int32Array(abi.FLOW_CAPACITY_COUNT).fill(NONE);
   readonly #handles = new Int32Array(abi.FLOW_CAPACITY_COUNT);
+  readonly #hidden: Readonly<Ipv4Endpoint>;
   readonly #connecting: Connecting = { fd: NONE, connected: false };
   readonly #pingName: Ipv4Endpoint = { address: 0, port: 0 };
   #open = 0;
   /** Moved by this list of operations. */
   #moved = 0;
 
-  /** @param base address of engine memory in this process */
-  constructor(sys: Libc, epoll: Epoll, engine: Engine, base: number) {
+  /**
+   * @param base address of engine memory in this process
+   * @param hidden TCP endpoint that no guest may reach: the link's own
+   */
+  constructor(
+    sys: Libc,
+    epoll: Epoll,
+    engine: Engine,
+    base: number,
+    hidden: Readonly<Ipv4Endpoint> = { address: 0, port: 0 },
+  ) {
+    this.#hidden = hidden;
     this.#sys = sys;
     this.#epoll = epoll;
     this.#memory = engine.integers;
@@ -140,6 +152,8 @@ export class HostSockets implements Upstream {
   }
 
   #connect(handle: number, address: number, port: number): number {
+    const { address: hiddenAddress, port: hiddenPort } = this.#hidden;
+    if (port === hiddenPort && address === hiddenAddress) return -ECONNREFUSED;
     const connecting = this.#connecting;
     connectTcp(this.#sys, address, port, connecting);
     const result = this.adopt(handle, connecting.fd);

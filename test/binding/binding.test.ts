@@ -3,18 +3,27 @@
  * What flows through it is the end-to-end tests' concern.
  */
 import assert from "node:assert/strict";
-import { readdirSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import process from "node:process";
 import { describe } from "node:test";
 import { type Binding, startBinding } from "../../src/binding/binding.ts";
 import { type AttachOptions, readAttachOptions } from "../../src/config/config.ts";
+import { formatEndpoint } from "../../src/config/endpoint.ts";
+import type { PeerEvent } from "../../src/link/stream.ts";
 import { EADDRINUSE, errnoName, SystemError } from "../../src/sys/errno.ts";
 import { EventFd } from "../../src/sys/fd.ts";
 import * as abi from "../../wasm/abi.ts";
+import { framed, unframed } from "../link/fake-socket.ts";
+import { GATEWAY, GUEST, GUEST_MAC } from "../support/engine-harness.ts";
+import { arp, ETHERTYPE_ARP, ethernet, MAC_BROADCAST } from "../support/packet.ts";
 import { inNetns, netnsPath, systemTest, withNetns } from "../sys/support.ts";
 import { listen } from "../upstream/rig.ts";
 
 const SEED = Array.from({ length: 32 }, (_, i) => i);
+const SURROUNDINGS = { seed: SEED, program: process.execPath, helper: [] };
 const LIMIT_MS = 10_000;
 
 function optionsFor(netns: string, more: Readonly<Record<string, string>> = {}): AttachOptions {
@@ -26,7 +35,7 @@ function optionsFor(netns: string, more: Readonly<Record<string, string>> = {}):
 }
 
 function startIn(netns: string, more: Readonly<Record<string, string>> = {}): Promise<Binding> {
-  return startBinding(optionsFor(netns, more), SEED, process.execPath, []);
+  return startBinding(optionsFor(netns, more), SURROUNDINGS);
 }
 
 /** Runs with a binding that is ready, and ends it in any case. */
@@ -172,4 +181,109 @@ describe("binding", () => {
       }
     }),
   );
+});
+
+describe("binding of a stream link", () => {
+  /** Options with a stream link and nothing else. */
+  const streamOptions = (name: "listen" | "connect", endpoint: string): AttachOptions => {
+    const settings = Object.entries({ "log-level": "error", [name]: endpoint }).map(
+      ([key, value]) => [key, { values: [value], origin: "test" }] as const,
+    );
+    return readAttachOptions(new Map(settings), false);
+  };
+
+  systemTest("can be connected to at once, and tells of its peers", [], async () => {
+    const folder = mkdtempSync(join(tmpdir(), "slirp-test-"));
+    const path = join(folder, "vm.sock");
+    const told: PeerEvent[] = [];
+    const binding = await startBinding(streamOptions("listen", `unix:${path}`), {
+      ...SURROUNDINGS,
+      onPeer: (event) => told.push(event),
+    });
+    try {
+      assert.deepEqual(binding.endpoint, { kind: "unix", path });
+      const peer = connect(path); // before it is ready
+      await binding.ready;
+      await until(() => told.length === 1, "the peer to be told of");
+      peer.write(Uint8Array.of(0, 0, 0, 1, 0)); // no frame is that short
+      await until(() => told.length === 2, "the fault to be told of");
+      peer.destroy();
+      assert.deepEqual(told, [
+        { kind: "connected" },
+        {
+          kind: "disconnected",
+          reason: "frame of 1 octets announced, wanted 14 to 69632",
+          fault: true,
+          refused: 0,
+        },
+      ]);
+      binding.refresh();
+      await until(() => binding.counters.answered === 1, "an answer");
+      const { connections, badPeers, hasPeer } = binding.counters.peers;
+      assert.deepEqual(
+        { connections, badPeers, hasPeer },
+        {
+          connections: 1,
+          badPeers: 1,
+          hasPeer: false,
+        },
+      );
+    } finally {
+      binding.stop();
+      await binding.ended;
+    }
+    assert.equal(existsSync(path), false, "the socket is left behind");
+    rmSync(folder, { recursive: true });
+  });
+
+  systemTest("answers ARP of a peer on TCP, whose port it names", [], async () => {
+    const options = streamOptions("listen", "tcp:127.0.0.1:0");
+    const binding = await startBinding(options, SURROUNDINGS);
+    try {
+      const { endpoint } = binding;
+      assert.ok(endpoint?.kind === "tcp" && endpoint.port > 0);
+      const peer = connect(endpoint.port, "127.0.0.1");
+      const chunks: Uint8Array[] = [];
+      peer.on("data", (chunk: Uint8Array) => chunks.push(chunk));
+      const request = ethernet(
+        { destination: MAC_BROADCAST, source: GUEST_MAC, type: ETHERTYPE_ARP },
+        arp({
+          operation: 1,
+          senderMac: GUEST_MAC,
+          senderAddress: GUEST,
+          targetAddress: GATEWAY,
+        }),
+      );
+      peer.write(framed(request));
+      await until(() => unframed(Buffer.concat(chunks)).frames.length === 1, "an answer");
+      const [answer] = unframed(Buffer.concat(chunks)).frames;
+      assert.equal(answer?.[21], 2, "an ARP reply");
+      peer.destroy();
+    } finally {
+      binding.stop();
+      await binding.ended;
+    }
+  });
+
+  systemTest("a place that is taken is an error before anything runs", [], async () => {
+    const first = await startBinding(streamOptions("listen", "tcp:127.0.0.1:0"), SURROUNDINGS);
+    assert.ok(first.endpoint !== undefined);
+    const again = streamOptions("listen", formatEndpoint(first.endpoint));
+    await assert.rejects(startBinding(again, SURROUNDINGS), SystemError);
+    first.stop();
+    await first.ended;
+  });
+
+  systemTest("that connects is ready before anybody listens", [], async () => {
+    const told: PeerEvent[] = [];
+    const binding = await startBinding(streamOptions("connect", "unix:/nowhere/vm.sock"), {
+      ...SURROUNDINGS,
+      onPeer: (event) => told.push(event),
+    });
+    await binding.ready;
+    await until(() => told.length === 1, "the failure to be told of");
+    assert.equal(told[0]?.kind, "unreachable");
+    binding.stop();
+    await binding.ended;
+  });
 });

@@ -47,14 +47,16 @@ describe("mailbox", () => {
     }
     assert.equal(main.answered, 0);
     assert.equal(main.counter(3), 0);
-    worker.publish(engine);
+    // What the link dropped is its own to count.
+    const link = { refused: abi.STAT_COUNT + abi.DROP_LINK + 2 ** 33 };
+    worker.publish(engine, link);
     assert.equal(main.answered, 1);
     for (let i = 0; i < abi.STAT_COUNT + abi.DROP_COUNT; i += 1) {
       assert.equal(main.counter(i), i + 2 ** 33, `counter ${i}`);
     }
     engine.view.setBigUint64(engine.bases.stats, 0n, true);
     assert.equal(main.counter(0), 2 ** 33, "as last published");
-    worker.publish(engine);
+    worker.publish(engine, { refused: 0 });
     assert.equal(main.counter(0), 0);
     assert.equal(main.answered, 2);
   });
@@ -63,7 +65,7 @@ describe("mailbox", () => {
     const { engine } = new EngineWorld();
     const { main, worker } = pair();
     engine.view.setBigUint64(engine.bases.stats, 0x0000_0001_ffff_fffen, true);
-    worker.publish(engine);
+    worker.publish(engine, { refused: 0 });
     assert.equal(main.counter(0), 0x1_ffff_fffe);
   });
 
@@ -71,7 +73,22 @@ describe("mailbox", () => {
     const world = new EngineWorld();
     const { main, worker } = pair();
     world.guest(world.udp({ to: "198.51.100.80", port: 9 }, "data"));
-    worker.publish(world.engine);
+    worker.publish(world.engine, { refused: 0 });
     assert.deepEqual([main.flows, main.chunks], [1, world.engine.chunkCount]);
+  });
+
+  test("a stream link's peers go along, and another link has none", () => {
+    const { engine } = new EngineWorld();
+    const { main, worker } = pair();
+    const peers = { hasPeer: true, connections: 7, peersRefused: 2, badPeers: 1 };
+    worker.publish(engine, { refused: 0 }, peers);
+    assert.deepEqual(main.peers, peers);
+    worker.publish(engine, { refused: 0 });
+    assert.deepEqual(main.peers, {
+      hasPeer: false,
+      connections: 0,
+      peersRefused: 0,
+      badPeers: 0,
+    });
   });
 });

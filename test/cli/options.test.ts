@@ -33,13 +33,15 @@ function errorOf(argv: readonly string[], env: Environment = {}): string {
 
 const SEED = "00ff".repeat(16);
 
+const TAP = { kind: "tap", name: "tap0", netns: undefined, configure: false, vnet: true };
+
 /** Option, text, property and the value it must have. */
 const TAKEN: readonly (readonly [string, string, keyof AttachOptions, unknown])[] = [
-  ["tap", "a", "tap", "a"],
-  ["tap", "abcdefghijklmno", "tap", "abcdefghijklmno"],
-  ["netns", "/run/netns/blue", "netns", "/run/netns/blue"],
-  ["netns", "blue", "netns", "blue"],
-  ["netns", "4711", "netns", 4711],
+  ["tap", "a", "link", { ...TAP, name: "a" }],
+  ["tap", "abcdefghijklmno", "link", { ...TAP, name: "abcdefghijklmno" }],
+  ["netns", "/run/netns/blue", "link", { ...TAP, netns: "/run/netns/blue" }],
+  ["netns", "blue", "link", { ...TAP, netns: "blue" }],
+  ["netns", "4711", "link", { ...TAP, netns: 4711 }],
   [
     "cidr",
     "192.168.0.0/16",
@@ -83,7 +85,6 @@ const TAKEN: readonly (readonly [string, string, keyof AttachOptions, unknown])[
 const FLAGS: readonly (readonly [string, keyof AttachOptions, boolean])[] = [
   ["host-loopback", "hostLoopback", true],
   ["strict-filter", "strictFilter", true],
-  ["no-vnet", "vnet", false],
 ];
 
 /** Option, text and the end of the message. */
@@ -134,9 +135,7 @@ function variable(name: string): string {
 describe("defaults of attach", () => {
   test("are those of the manual", () => {
     assert.deepEqual(attach([]), {
-      tap: "tap0",
-      netns: undefined,
-      configure: false,
+      link: TAP,
       subnet: {
         network: 0x0a000200,
         prefixLength: 24,
@@ -159,14 +158,14 @@ describe("defaults of attach", () => {
       udpTimeoutSeconds: 300,
       strictFilter: false,
       keepaliveSeconds: 0,
-      vnet: true,
       seed: undefined,
       gatewayMac: [0x52, 0x55, 0x0a, 0x00, 0x02, 0x02],
     });
   });
 
   test("every option of the table is tested here", () => {
-    const tested = [...TAKEN.map(([name]) => name), ...FLAGS.map(([name]) => name), "configure"];
+    const tested = [...TAKEN.map(([name]) => name), ...FLAGS.map(([name]) => name)];
+    tested.push("configure", "no-vnet", "listen", "connect");
     assert.deepEqual([...new Set(tested)].sort(), ATTACH_ROWS.map((row) => row.name).sort());
     for (const row of ATTACH_ROWS) assert.equal(environmentName(row), variable(row.name));
   });
@@ -214,9 +213,15 @@ describe("flags", () => {
   }
 
   test("--configure goes with --netns", () => {
-    assert.equal(attach(["--netns", "1", "--configure"]).configure, true);
-    assert.equal(attach(["--netns", "1"], { SLIRP_CONFIGURE: "1" }).configure, true);
+    const configured = { ...TAP, netns: 1, configure: true };
+    assert.deepEqual(attach(["--netns", "1", "--configure"]).link, configured);
+    assert.deepEqual(attach(["--netns", "1"], { SLIRP_CONFIGURE: "1" }).link, configured);
     assert.match(errorOf(["attach", "--tap", "t", "--configure"]), /^add "--netns" to/);
+  });
+
+  test("--no-vnet is off unless it is given", () => {
+    assert.deepEqual(attach(["--no-vnet"]).link, { ...TAP, vnet: false });
+    assert.deepEqual(attach([], { SLIRP_NO_VNET: "0" }).link, TAP);
   });
 
   test("a variable that is neither on nor off is refused", () => {
@@ -312,7 +317,7 @@ describe("bad usage is one line", () => {
     [["help", "nothing"], choose],
     [["attch"], "read arguments: unknown command 'attch' (Did you mean attach?)"],
     [["--nothing"], "read arguments: unknown option '--nothing'"],
-    [["attach"], 'name the tap interface with "--tap NAME"'],
+    [["attach"], 'choose one of "--tap", "--listen" and "--connect": none given'],
     [["attach", "--tap"], "read arguments: option '--tap <NAME>' argument missing"],
     [["attach", "--tapp", "a"], "read arguments: unknown option '--tapp' (Did you mean --tap?)"],
     [["attach", "--vnet"], "read arguments: unknown option '--vnet' (Did you mean --no-vnet?)"],
@@ -333,4 +338,54 @@ test("without being told, the format of the log follows standard error", () => {
   const command = parseCommandLine(["attach", "--tap", "t"], {});
   assert.ok(command.kind === "attach");
   assert.ok(["json", "pretty"].includes(command.options.logFormat));
+});
+
+describe("links", () => {
+  const linkOf = (argv: readonly string[], env: Environment = {}): unknown => {
+    const command = parse(["attach", ...argv], env);
+    assert.ok(command.kind === "attach", describeOf(command));
+    return command.options.link;
+  };
+  const unix = { kind: "stream", endpoint: { kind: "unix", path: "/run/vm.sock" } };
+  const tcp = { kind: "stream", endpoint: { kind: "tcp", address: 0x7f000001, port: 4711 } };
+
+  test("--listen and --connect take a stream socket", () => {
+    for (const role of ["listen", "connect"] as const) {
+      assert.deepEqual(linkOf([`--${role}`, "unix:/run/vm.sock"]), { ...unix, role });
+      assert.deepEqual(linkOf([`--${role}=tcp:127.0.0.1:4711`]), { ...tcp, role });
+      const env = { [variable(role)]: "unix:/run/vm.sock" };
+      assert.deepEqual(linkOf([], env), { ...unix, role });
+    }
+  });
+
+  test("one of them has to be chosen", () => {
+    const line = 'choose one of "--tap", "--listen" and "--connect": ';
+    assert.equal(errorOf(["attach"]), `${line}none given`);
+    const both = ["attach", "--tap", "t", "--listen", "unix:/a"];
+    assert.equal(errorOf(both), `${line}--tap and --listen given`);
+    const mixed = { SLIRP_CONNECT: "unix:/a" };
+    assert.equal(errorOf(["attach", "--tap=t"], mixed), `${line}--tap and SLIRP_CONNECT given`);
+  });
+
+  test("what is for a tap is refused with a stream", () => {
+    const stream = ["attach", "--listen", "unix:/a"];
+    for (const [flag, env] of [
+      [["--netns", "1"], { SLIRP_NETNS: "1" }],
+      [["--configure"], { SLIRP_CONFIGURE: "1" }],
+      [["--no-vnet"], { SLIRP_NO_VNET: "1" }],
+    ] as const) {
+      const line = (origin: string): string => `leave out "${origin}": it is for a tap only`;
+      assert.equal(errorOf([...stream, ...flag]), line(flag[0]));
+      assert.equal(errorOf(stream, env), line(Object.keys(env)[0] ?? ""));
+    }
+    assert.equal(parse(stream, { SLIRP_CONFIGURE: "0", SLIRP_NO_VNET: "no" }).kind, "attach");
+  });
+
+  test("a wrong endpoint is told of in one line", () => {
+    assert.equal(
+      errorOf(["attach", "--listen", "tcp:0.0.0.0:1"]),
+      'parse --listen "tcp:0.0.0.0:1": wanted a loopback address such as 127.0.0.1',
+    );
+    assert.match(errorOf(["attach", "--connect", "tcp:127.0.0.1:0"]), /wanted a port from 1 to/);
+  });
 });

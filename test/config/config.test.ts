@@ -32,10 +32,10 @@ test("an AttachOptions is frozen all the way down", () => {
   assert.throws(() => Object.assign(options.subnet, { guest: 0 }), TypeError);
 });
 
-test("without a tap nothing can be attached", () => {
+test("without a link nothing can be attached", () => {
   assert.throws(() => readAttachOptions(new Map(), false), {
     name: "ConfigError",
-    message: 'name the tap interface with "--tap NAME"',
+    message: 'choose one of "--tap", "--listen" and "--connect": none given',
   });
 });
 
@@ -56,7 +56,8 @@ describe("values that depend on each other", () => {
     assert.throws(() => read({ configure: ["true"] }), {
       message: 'add "--netns" to "--configure": our own namespace is left as it is',
     });
-    assert.equal(read({ configure: ["true"], netns: ["1"] }).configure, true);
+    const { link } = read({ configure: ["true"], netns: ["1"] });
+    assert.ok(link.kind === "tap" && link.configure);
   });
 
   test("forwards are checked against each other", () => {

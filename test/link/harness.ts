@@ -25,5 +25,6 @@ export function memoryHarness(
       return frame.subarray(link.vnetSize);
     },
     unplug: () => guest.close(),
+    outlivesGuest: false,
   };
 }

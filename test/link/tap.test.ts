@@ -28,7 +28,11 @@ const AF_PACKET = 17;
 const FRAME_MAX = 70_000;
 const GUEST_MAC = Uint8Array.from([0x52, 0x55, 10, 0, 2, 15]);
 
-async function openLink(sys: Libc, namespace: string, vnetHeader: boolean): Promise<Link> {
+async function openLink(
+  sys: Libc,
+  namespace: string,
+  vnetHeader: boolean,
+): Promise<{ link: Link; fd: number }> {
   const device = await openTapInNamespace(sys, {
     namespace: netnsPath(namespace),
     tap: { name: "tap0", vnetHeader },
@@ -41,7 +45,7 @@ async function openLink(sys: Libc, namespace: string, vnetHeader: boolean): Prom
       up: true,
     },
   });
-  return openTapLink(sys, device);
+  return { link: openTapLink(sys, device), fd: device.fd };
 }
 
 /** A packet socket on the guest's end of the tap, for the test's ethertype only. */
@@ -77,6 +81,7 @@ function harness(sys: Libc, link: Link, namespace: string): LinkHarness & { clos
       return block.bytes.slice(0, check(sys.recv(socket, block.address, FRAME_MAX, 0), "Receive"));
     },
     unplug: () => void inNetns(namespace, ["ip", "link", "del", "tap0"]),
+    outlivesGuest: false,
     close: () => void sys.close(socket),
   };
 }
@@ -88,7 +93,7 @@ for (const vnetHeader of [false, true]) {
     with: (run) =>
       withNetns(async (namespace) => {
         const sys = await loadLibc();
-        const link = await openLink(sys, namespace, vnetHeader);
+        const { link } = await openLink(sys, namespace, vnetHeader);
         const opened = harness(sys, link, namespace);
         try {
           run(opened);
@@ -126,7 +131,7 @@ function answer(frame: Uint8Array): Uint8Array | undefined {
 describe("tap link", () => {
   systemTest("lets the namespace ping an address answered by hand", ["root", "tun"], (sys) =>
     withNetns(async (namespace) => {
-      const link = await openLink(sys, namespace, true);
+      const { link, fd } = await openLink(sys, namespace, true);
       const memory = new TestMemory((buffer) => sys.address(buffer));
       let done = false;
       const args = ["netns", "exec", namespace, "ping", "-c1", "-W5", "10.0.2.2"];
@@ -135,7 +140,7 @@ describe("tap link", () => {
       });
       const answered: number[] = [];
       while (!done && answered.length < 2) {
-        await becomesReady(sys, link.fd, linux.EPOLLIN);
+        await becomesReady(sys, fd, linux.EPOLLIN);
         const n = link.receive(memory, 64);
         for (let i = 0; i < n; i += 1) {
           const reply = answer(memory.frame(i).subarray(link.vnetSize));
@@ -153,7 +158,7 @@ describe("tap link", () => {
 
   systemTest("counts frames to an interface that is down, and goes on", ["root", "tun"], (sys) =>
     withNetns(async (namespace) => {
-      const link = await openLink(sys, namespace, true);
+      const { link } = await openLink(sys, namespace, true);
       const memory = new TestMemory((buffer) => sys.address(buffer));
       memory.putFrames([[concat(new Uint8Array(10), testFrame(60, 1))]]);
       inNetns(namespace, ["ip", "link", "set", "tap0", "down"]);
@@ -192,6 +197,26 @@ describe("tap link", () => {
     assert.equal(gone.transmit(memory, 0, 4), 2);
     assert.equal(gone.refused, 1);
     assert.equal(gone.transmit(memory, 2, 4), -EBADFD);
+  });
+
+  test("is watched for frames, and for room only where the loop wants it", () => {
+    const link = scripted([]);
+    const calls: string[] = [];
+    const note = (call: string) => (fd: number, events: number, token: number) => {
+      calls.push(`${call} ${fd} ${events} ${token}`);
+      return 0;
+    };
+    assert.equal(link.watch({ add: note("add"), modify: note("modify") }), 0);
+    link.wantRoom(true);
+    link.wantRoom(false);
+    const { EPOLLIN, EPOLLOUT, EPOLLHUP, EPOLLERR } = linux;
+    assert.deepEqual(calls, [
+      `add 3 ${EPOLLIN} 0`,
+      `modify 3 ${EPOLLOUT} 0`,
+      `modify 3 ${EPOLLIN} 0`,
+    ]);
+    for (const bits of [EPOLLIN, EPOLLHUP, EPOLLERR]) assert.equal(link.event(0, bits), true);
+    assert.equal(link.event(0, EPOLLOUT), false);
   });
 
   test("tells which frames may be written from what the kernel took", () => {

@@ -32,7 +32,6 @@ import {
   udp,
 } from "../support/packet.ts";
 
-export const LINK_FD = 77;
 export const OF_FLOW = 0;
 export const OF_LINK = 1;
 const OF_CONTROL = 2;
@@ -137,7 +136,10 @@ export class Stage {
   #link(real: Link): Link {
     const { vnetSize, flags, queueFrames, mtuMax } = real;
     return {
-      ...{ fd: LINK_FD, vnetSize, flags, queueFrames, mtuMax, refused: 0 },
+      ...{ vnetSize, flags, queueFrames, mtuMax, refused: 0 },
+      watch: () => 0,
+      event: (_token, bits) => (bits & ~abi.EVENT_WRITABLE) !== 0,
+      wantRoom: (on) => this.notes.push(`wantRoom ${on}`),
       receive: (memory, max) => {
         const n = this.receiveErrno < 0 ? this.receiveErrno : real.receive(memory, max);
         this.notes.push(`receive ${max}: ${n}`);
@@ -166,10 +168,6 @@ export class Stage {
       eventBits: (i: number): number => events[i]?.bits ?? 0,
       dataLo: (i: number): number => events[i]?.lo ?? 0,
       dataHi: (i: number): number => events[i]?.hi ?? 0,
-      modify: (fd: number, interest: number, lo: number, hi: number): number => {
-        this.notes.push(`modify ${fd} ${interest} ${lo} ${hi}`);
-        return 0;
-      },
     };
   }
 

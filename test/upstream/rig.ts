@@ -38,13 +38,14 @@ export class Rig {
   readonly sockets: HostSockets;
   readonly #base: number;
 
-  constructor(sys: Libc, options: WorldOptions = {}) {
+  /** @param hidden endpoint that the guest may not reach */
+  constructor(sys: Libc, options: WorldOptions = {}, hidden?: Ipv4Endpoint) {
     this.sys = sys;
     this.#base = sys.address(this.engine.octets.buffer);
     this.engine.setHostBase(BigInt(this.#base));
     this.engine.start(worldConfig(options));
     this.epoll = new Epoll(sys);
-    this.sockets = new HostSockets(sys, this.epoll, this.engine, this.#base);
+    this.sockets = new HostSockets(sys, this.epoll, this.engine, this.#base, hidden);
   }
 
   /** Carries out one operation and returns its result. */

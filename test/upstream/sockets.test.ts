@@ -5,6 +5,7 @@ import { check, EAGAIN, EBADF, ECONNREFUSED, ECONNRESET, ENOTCONN } from "../../
 import { SO_KEEPALIVE, SOL_SOCKET } from "../../src/sys/linux.ts";
 import { connectIpv4, getOption, openTcp } from "../../src/sys/socket.ts";
 import * as abi from "../../wasm/abi.ts";
+import { systemTest } from "../sys/support.ts";
 import {
   ANY,
   accept,
@@ -12,7 +13,7 @@ import {
   LOOPBACK,
   listen,
   nameOf,
-  type Rig,
+  Rig,
   receive,
   rigTest,
   send,
@@ -62,6 +63,19 @@ describe("sockets: TCP", () => {
     assert.equal(result, -ECONNREFUSED);
     assert.equal(rig.sockets.openCount, 0);
     assert.equal(rig.perform(abi.OP_CLOSE, HANDLE), -EBADF);
+  });
+
+  systemTest("the link's own endpoint is refused, its neighbours are not", [], (sys) => {
+    const { fd, port } = listen(sys);
+    const rig = new Rig(sys, {}, { address: LOOPBACK, port });
+    const to = (a: number, b: number): number => rig.perform(abi.OP_TCP_CONNECT, HANDLE, { a, b });
+    assert.equal(to(LOOPBACK, port), -ECONNREFUSED);
+    assert.equal(rig.sockets.openCount, 0);
+    const other = listen(sys);
+    assert.ok(to(LOOPBACK, other.port) >= 0);
+    assert.equal(rig.sockets.openCount, 1);
+    rig.sockets.close();
+    for (const listener of [fd, other.fd]) sys.close(listener);
   });
 
   rigTest("a connection refused later says so by OP_TCP_ERROR, negative and once", (rig) => {

@@ -53,12 +53,16 @@ export function frameMax(flow: Tcp): u32 {
   return max(OFFLOAD_MAX / flow.mss, 1) * flow.mss;
 }
 
-/** Ethernet and IPv4 headers of a frame whose TCP segment has `length` octets. */
+/**
+ * Ethernet and IPv4 headers of a frame whose TCP segment has `length` octets. The identification is
+ * the same for all, which atomic datagrams may have (RFC 6864 §4.1): where each had one of its own,
+ * a Linux guest would merge none of them on receipt (GRO).
+ */
 function emitBelow(flow: Tcp, eth: usize, length: u32): void {
   ethernetEmit(eth, flow.guestMac, loadMac(CONFIG + abi.CONFIG_GATEWAY_MAC_OFFSET), ETHERTYPE_IPV4);
   ipv4Emit(
-    eth + ETHERNET_HEADER_SIZE, flow.peerAddress, flow.guestAddress, PROTOCOL_TCP, length, 64,
-    next() & 0xffff, IPV4_DF, 0,
+    eth + ETHERNET_HEADER_SIZE, flow.peerAddress, flow.guestAddress, PROTOCOL_TCP, length, 64, 0,
+    IPV4_DF, 0,
   );
 }
 

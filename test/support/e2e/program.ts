@@ -167,6 +167,33 @@ function pastaPorts(rules: readonly string[], protocol: string): string[] {
   });
 }
 
+/** A running `attach` of ours, whatever its link. */
+export type Attached = {
+  readonly running: Running;
+  /** SIGTERM, then the outcome. */
+  stop(): Promise<Outcome>;
+};
+
+/** Starts `attach` with these arguments inside the host namespace and waits until it is ready. */
+export async function startAttach(host: Namespace, args: readonly string[]): Promise<Attached> {
+  let ready = false;
+  const argv = host.argv([...ourCommand(), "attach", ...args, "--ready-fd", "3"]);
+  const running = start(argv, {
+    onReadyByte: () => {
+      ready = true;
+    },
+  });
+  await until(() => ready || running.ended(), "attach to be ready", READY_LIMIT_MS);
+  if (running.ended()) throw new Error(`attach ended before it was ready: ${running.stderr()}`);
+  return {
+    running,
+    stop: async () => {
+      running.signal("SIGTERM");
+      return running.outcome(STOP_LIMIT_MS);
+    },
+  };
+}
+
 /** Starts and waits until it is ready; throws with its own words when it ends or is late. */
 export async function startProgram(options: ProgramOptions): Promise<Program> {
   const kind = options.kind ?? programKind();

@@ -43,6 +43,14 @@ describe("wasm/tcp/output: segments", () => {
     assert.equal(urgent, 0);
   });
 
+  // A Linux guest merges segments on receipt (GRO) only where these are equal or count up.
+  test("T67: segments of a stream have one identification, as atomic datagrams may", () => {
+    const { guest, socket } = established();
+    socket.push(pattern(5 * MSS));
+    const ids = Array.from({ length: 5 }, () => guest.expect({ length: MSS }).id);
+    assert.equal(new Set(ids).size, 1, ids.join());
+  });
+
   test("T10: timestamps make the segment smaller by their 12 octets", () => {
     const { guest, socket } = established({ guest: { timestamps: true } });
     socket.push(pattern(2 * MSS));

@@ -1,0 +1,116 @@
+/** The listening socket of a stream link: its file, what was there before, and its end. */
+
+import assert from "node:assert/strict";
+import {
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe } from "node:test";
+import { formatEndpoint } from "../../src/config/endpoint.ts";
+import { openStreamListener } from "../../src/link/stream-listener.ts";
+import { check, EADDRINUSE, ECONNREFUSED, SystemError } from "../../src/sys/errno.ts";
+import { Fd } from "../../src/sys/fd.ts";
+import type { Libc } from "../../src/sys/libc.ts";
+import { accept, bindUnix, connectIpv4, connectUnix, openTcp } from "../../src/sys/socket.ts";
+import { systemTest } from "../sys/support.ts";
+
+const LOOPBACK = 0x7f000001;
+const inUse = (error: unknown): boolean =>
+  error instanceof SystemError && error.errno === EADDRINUSE;
+
+/** Runs with a path in a fresh folder. */
+function withPath(run: (path: string) => void): void {
+  const folder = mkdtempSync(join(tmpdir(), "slirp-test-"));
+  try {
+    run(join(folder, "vm.sock"));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** Connects, and takes the connection. */
+function meet(sys: Libc, listener: number, client: number): void {
+  using _client = new Fd(sys, check(client, "Connect"));
+  using _server = new Fd(sys, check(accept(sys, listener), "Accept"));
+}
+
+describe("stream listener", () => {
+  systemTest("is a socket for owner and group, and gone after the end", [], (sys) =>
+    withPath((path) => {
+      const listener = openStreamListener(sys, { kind: "unix", path });
+      assert.equal(statSync(path).mode & 0o777, 0o660);
+      meet(sys, listener.fd, connectUnix(sys, path));
+      listener.close();
+      listener.close();
+      assert.equal(existsSync(path), false);
+    }),
+  );
+
+  systemTest("takes the place of a socket that nobody answers at", [], (sys) =>
+    withPath((path) => {
+      sys.close(check(bindUnix(sys, path), "Bind"));
+      assert.equal(connectUnix(sys, path), -ECONNREFUSED);
+      const listener = openStreamListener(sys, { kind: "unix", path });
+      meet(sys, listener.fd, connectUnix(sys, path));
+      listener.close();
+    }),
+  );
+
+  systemTest("takes nobody else's place", [], (sys) =>
+    withPath((path) => {
+      const first = openStreamListener(sys, { kind: "unix", path });
+      assert.throws(() => openStreamListener(sys, { kind: "unix", path }), inUse);
+      meet(sys, first.fd, connectUnix(sys, path));
+      first.close();
+      writeFileSync(path, "mine");
+      assert.throws(() => openStreamListener(sys, { kind: "unix", path }), inUse);
+      assert.equal(readFileSync(path, "utf8"), "mine");
+    }),
+  );
+
+  systemTest("leaves at its end what another one has put in its place", [], (sys) =>
+    withPath((path) => {
+      const listener = openStreamListener(sys, { kind: "unix", path });
+      renameSync(path, `${path}.old`);
+      writeFileSync(path, "mine");
+      listener.close();
+      assert.equal(readFileSync(path, "utf8"), "mine");
+    }),
+  );
+
+  systemTest("names the path that cannot be had", [], (sys) =>
+    withPath((path) => {
+      const endpoint = { kind: "unix", path: join(path, "not", "there") } as const;
+      assert.throws(() => openStreamListener(sys, endpoint), /Listen on "unix:.*vm\.sock\/not/);
+    }),
+  );
+
+  systemTest("has a name without a file too", [], (sys) => {
+    const path = `@slirp-test-${process.pid}-${performance.now()}`;
+    const listener = openStreamListener(sys, { kind: "unix", path });
+    assert.throws(() => openStreamListener(sys, { kind: "unix", path }), inUse);
+    meet(sys, listener.fd, connectUnix(sys, path));
+    assert.equal(existsSync(path), false);
+    listener.close();
+    assert.equal(connectUnix(sys, path), -ECONNREFUSED);
+  });
+
+  systemTest("is on a loopback port, which it names", [], (sys) => {
+    const endpoint = { kind: "tcp", address: LOOPBACK, port: 0 } as const;
+    const listener = openStreamListener(sys, endpoint);
+    const bound = listener.endpoint;
+    assert.ok(bound.kind === "tcp" && bound.port > 0, formatEndpoint(bound));
+    const client = openTcp(sys);
+    connectIpv4(sys, client, LOOPBACK, bound.port);
+    meet(sys, listener.fd, client);
+    assert.throws(() => openStreamListener(sys, bound), inUse);
+    listener.close();
+  });
+});
