@@ -112,6 +112,7 @@ export const USAGE = `usage: npm run bench -- [options]
   --only TEXT        configurations and metrics with this text, several by comma:
                      "ours,direct" or "up1,rr" or "1500,dn1"
   --no-footprint     leave out start-up time, memory and idle flows
+  --hooks            how fast the hooks answer instead (with --strict only)
   --strict           exit with code 1 when a bar is missed`;
 
 /** Reads the command line. Throws an Error whose message is one line. */

@@ -68,7 +68,7 @@ function binary() {
     const args = ["build", "--compile", entry, WORKER, ...ENGINES, ...layout, ...shrink];
     await must(tool("bun"), [...args, ...settings, "--outfile", temporary], { quiet: true });
   };
-  const sources = [...filesBelow("src", ".ts"), "wasm/abi.ts", WORKER];
+  const sources = [...filesBelow("src", ".ts"), ...filesBelow("src", ".js"), "wasm/abi.ts"];
   const inputs = [...sources, ...ENGINES, "package-lock.json", "scripts/build.mjs"];
   return { output: "dist/slirp-binding", entry, inputs, make };
 }

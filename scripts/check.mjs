@@ -1,5 +1,6 @@
 /**
- * Everything a change has to pass: format and lint, unused code, types, release build, tests.
+ * Everything a change has to pass: format and lint, unused code, fresh generated code, types,
+ * release build, tests.
  *
  *     npm run check          all of it
  *     npm run check -- --no-test
@@ -12,6 +13,7 @@ import { inRoot, main, run, tool } from "./shell.mjs";
 const STEPS = [
   ["format and lint", tool("biome"), ["ci", "--error-on-warnings", "."]],
   ["unused code", tool("knip"), []],
+  ["generated code", process.execPath, [inRoot("scripts/generate.mjs"), "--check"]],
   ["types", tool("tsc"), ["--project", "."]],
   ["release build", process.execPath, [inRoot("scripts/build.mjs"), "--force"]],
   ["tests", process.execPath, [inRoot("scripts/test.mjs")]],

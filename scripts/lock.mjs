@@ -13,9 +13,15 @@ import { fileURLToPath } from "node:url";
 
 const OS = ["aix", "android", "darwin", "freebsd", "linux", "openharmony", "sunos", "win32"];
 const CPU = ["arm", "arm64", "ia32", "loong64", "ppc64", "riscv64", "s390x", "wasm32", "x64"];
+/** Other names of the same, as some packages have them. */
+const ALIASES = { aarch64: "arm64", armv7: "arm" };
 
 function platform(name) {
-  const words = name.split("/").at(-1).split("-");
+  const words = name
+    .split("/")
+    .at(-1)
+    .split("-")
+    .map((word) => ALIASES[word] ?? word);
   const os = words.filter((word) => OS.includes(word));
   const cpu = words.filter((word) => CPU.includes(word));
   if (os.length !== 1 || cpu.length !== 1) {

@@ -1,24 +1,42 @@
 /**
  * The program: command line in, exit code out. The only place that ends the process.
+ *
+ * Commands are loaded when they are chosen: what one needs does not delay the others' start.
  */
 
 import packageJson from "../package.json" with { type: "json" };
-import { attach, TAP_HELPER_COMMAND } from "./cli/attach.ts";
-import { parseCommandLine } from "./cli/options.ts";
-import { runTapHelper } from "./sys/tap-helper.ts";
+import { TAP_HELPER_COMMAND } from "./cli/internal.ts";
 
 const EXIT_USAGE = 2;
+/** Names of hooks, as KubeVirt's sidecar-shim runs them. */
+const HOOK_PROGRAM = /(?:^|\/)(?:onDefineDomain|preCloudInitIso)$/;
 
 async function main(): Promise<number> {
   const argv = process.argv.slice(2);
   if (argv[0] === TAP_HELPER_COMMAND) {
+    const { runTapHelper } = await import("./sys/tap-helper.ts");
     await runTapHelper(argv.slice(1));
     return 0;
   }
+  const isAlias = HOOK_PROGRAM.test(process.argv0);
+  const called = isAlias ? process.argv0 : (argv[0] ?? "");
+  if (HOOK_PROGRAM.test(called)) {
+    const { hookName, runHook } = await import("./cli/hook.ts");
+    const name = hookName(called);
+    if (name !== undefined) return runHook(name, isAlias ? argv : argv.slice(1), process.env);
+  }
+  const { parseCommandLine } = await import("./cli/options.ts");
   const command = parseCommandLine(argv, process.env);
   switch (command.kind) {
     case "attach":
-      return attach(command.options);
+      return (await import("./cli/attach.ts")).attach(command.options);
+    case "serve":
+      return (await import("./cli/serve.ts")).serve(command.options);
+    case "manifests": {
+      const { manifests } = await import("./cli/manifests.ts");
+      process.stdout.write(manifests(command.options));
+      return 0;
+    }
     case "help":
       process.stdout.write(`${command.text.trimEnd()}\n`);
       return 0;

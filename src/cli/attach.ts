@@ -10,9 +10,7 @@ import { formatEndpoint } from "../config/endpoint.ts";
 import { DROP_NAMES, STAT_NAMES } from "../engine/stats.ts";
 import { formatIpv4 } from "../lib/addr.ts";
 import { type Logger, openLogger } from "../lib/log.ts";
-
-/** How main.ts is told to be the tap helper (see `src/sys/tap-helper.ts`). */
-export const TAP_HELPER_COMMAND = "internal-open-tap";
+import { TAP_HELPER_COMMAND } from "./internal.ts";
 
 /** This program again, in helper mode. From source the runtime needs to be told which file. */
 function helperCommand(): string[] {

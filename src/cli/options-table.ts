@@ -8,7 +8,14 @@
 import { DEFAULTS, LIMITS } from "../config/config.ts";
 import { ENDPOINT_FORM } from "../config/endpoint.ts";
 import { PUBLISH_COUNT_MAX, PUBLISH_FORM } from "../config/forward.ts";
+import { LINK_CHOICES } from "../config/hook-settings.ts";
 import { NAMESERVER_COUNT_MAX, RESOLV_CONF_PATH } from "../config/resolv.ts";
+import {
+  GRACE_SECONDS_DEFAULT,
+  GRACE_SECONDS_LIMITS,
+  HOOKS_DIR_DEFAULT,
+  PLUGIN_DIR_DEFAULT,
+} from "../config/serve.ts";
 import { LOG_FORMATS, LOG_LEVELS } from "../lib/log.ts";
 
 /** How one option looks to the person who gives it. */
@@ -35,6 +42,7 @@ function range(bounds: readonly [number, number], fallback: number): string {
 
 const KEEPALIVE_RANGE = range(LIMITS.keepaliveSeconds, DEFAULTS.keepaliveSeconds);
 
+const HOOKS = "Hook sockets:";
 const LINK = "Link, one of --tap, --listen and --connect:";
 const NETWORK = "Guest network:";
 const HOST = "Host side:";
@@ -176,19 +184,14 @@ const LIMIT_ROWS: readonly OptionRow[] = [
   },
 ];
 
-const RUN_ROWS: readonly OptionRow[] = [
-  {
-    name: "ready-fd",
-    argument: "N",
-    description: "file descriptor that gets one byte when ready",
-    group: RUN,
-  },
-  {
-    name: "pcap",
-    argument: "FILE",
-    description: "write every frame to a capture file",
-    group: RUN,
-  },
+const READY_ROW: OptionRow = {
+  name: "ready-fd",
+  argument: "N",
+  description: "file descriptor that gets one byte when ready",
+  group: RUN,
+};
+
+const LOG_ROWS: readonly OptionRow[] = [
   {
     name: "log-level",
     argument: LOG_LEVELS.join("|"),
@@ -201,6 +204,17 @@ const RUN_ROWS: readonly OptionRow[] = [
     description: "form of the log on standard error (default pretty on a terminal, else json)",
     group: RUN,
   },
+];
+
+const RUN_ROWS: readonly OptionRow[] = [
+  READY_ROW,
+  {
+    name: "pcap",
+    argument: "FILE",
+    description: "write every frame to a capture file",
+    group: RUN,
+  },
+  ...LOG_ROWS,
   {
     name: "seed",
     argument: "HEX",
@@ -253,3 +267,73 @@ Examples:
       --publish 8080:80 --publish 5353:53/udp
       (--map-host-loopback is --host-loopback, --dns-forward is always on at the DNS address,
       and the guest has the addresses of --cidr, not the host's)`;
+
+const HOOK_ROWS: readonly OptionRow[] = [
+  {
+    name: "hooks-dir",
+    argument: "DIR",
+    description:
+      "folder that virt-launcher watches for hook sockets " +
+      `(default ${HOOKS_DIR_DEFAULT} if it exists)`,
+    group: HOOKS,
+  },
+  {
+    name: "plugin-dir",
+    argument: "DIR",
+    description:
+      "folder for slirp.sock, the socket of a Plugin resource " +
+      `(default ${PLUGIN_DIR_DEFAULT} if it exists)`,
+    group: HOOKS,
+  },
+  {
+    name: "grace",
+    argument: "SECONDS",
+    description:
+      "time that guests still attached are served after SIGTERM, " +
+      range(GRACE_SECONDS_LIMITS, GRACE_SECONDS_DEFAULT),
+    group: HOOKS,
+  },
+];
+
+const PLAN_ROWS: readonly OptionRow[] = [
+  {
+    name: "link",
+    argument: LINK_CHOICES.join("|"),
+    description: "how QEMU and the data plane are joined (default auto)",
+    group: NETWORK,
+  },
+  {
+    name: "cidr",
+    argument: "A.B.C.D/N",
+    description: `network of a guest whose VM names none (default ${DEFAULTS.cidr})`,
+    group: NETWORK,
+  },
+  {
+    name: "mtu",
+    argument: "N",
+    description:
+      `octets of an IP packet, ${LIMITS.mtu[0]} to ${LIMITS.mtu[1]} ` +
+      "(default: as the network card allows)",
+    group: NETWORK,
+  },
+];
+
+export const SERVE_ROWS: readonly OptionRow[] = [
+  ...HOOK_ROWS,
+  ...PLAN_ROWS,
+  READY_ROW,
+  ...LOG_ROWS,
+];
+
+/** What stands below the options of `serve`. */
+export const SERVE_EPILOGUE = `
+Environment:
+  Every option is also a variable: --hooks-dir is SLIRP_HOOKS_DIR. An argument wins over its
+  variable, an empty variable counts as absent. There are variables alone for the image's owner:
+    SLIRP_ALLOW_ANNOTATIONS=0    VMs may not choose link and MTU by annotation
+    SLIRP_LOOPBACK_PORT=N        first TCP port of the link "client"
+  KubeVirt sets CONTAINER_NAME, which is part of the socket's name, and
+  NETWORK_BINDING_PLUGIN_NAME, the binding that is served (default slirp).
+
+The program ends with code 0 at the Shutdown hook, at SIGINT, and at SIGTERM as soon as no guest
+is attached any more.`;

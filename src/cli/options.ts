@@ -7,13 +7,25 @@ import { isatty } from "node:tty";
 import { CommanderError, Option, Command as Parser } from "commander";
 import { type AttachOptions, readAttachOptions } from "../config/config.ts";
 import { ConfigError, quote } from "../config/errors.ts";
+import { type ManifestOptions, readManifestOptions } from "../config/manifests.ts";
+import { readServeOptions, type ServeOptions } from "../config/serve.ts";
 import { invalid, type Setting, type Settings } from "../config/settings.ts";
 import { escapeControls } from "../lib/log.ts";
-import { ATTACH_EPILOGUE, ATTACH_ROWS, environmentName, type OptionRow } from "./options-table.ts";
+import { MANIFESTS_EPILOGUE, MANIFESTS_ROWS } from "./manifests.ts";
+import {
+  ATTACH_EPILOGUE,
+  ATTACH_ROWS,
+  environmentName,
+  type OptionRow,
+  SERVE_EPILOGUE,
+  SERVE_ROWS,
+} from "./options-table.ts";
 
 /** What to do. `text` ends with a line end; `message` is one line without. */
 export type Command =
   | { readonly kind: "attach"; readonly options: AttachOptions }
+  | { readonly kind: "serve"; readonly options: ServeOptions }
+  | { readonly kind: "manifests"; readonly options: ManifestOptions }
   | { readonly kind: "help"; readonly text: string }
   | { readonly kind: "version" }
   | { readonly kind: "error"; readonly message: string };
@@ -27,7 +39,7 @@ interface CommandEntry {
   readonly rows: readonly OptionRow[];
   readonly epilogue: string;
   /** Throws `ConfigError`. */
-  readonly read: (settings: Settings, isTerminal: boolean) => Command;
+  readonly read: (settings: Settings, isTerminal: boolean, env: Environment) => Command;
 }
 
 const PROGRAM = "slirp-binding";
@@ -50,6 +62,29 @@ const COMMANDS: readonly CommandEntry[] = [
       options: readAttachOptions(settings, isTerminal),
     }),
   },
+  {
+    name: "serve",
+    summary: "be the sidecar of a virtual machine that KubeVirt runs",
+    description:
+      "Serves KubeVirt's hooks: answers virt-launcher on a socket in the hooks folder and puts " +
+      "the bound interfaces into the virtual machine's domain. Runs until the machine is gone.",
+    rows: SERVE_ROWS,
+    epilogue: SERVE_EPILOGUE,
+    read: (settings, isTerminal, env) => ({
+      kind: "serve",
+      options: readServeOptions(settings, env, isTerminal),
+    }),
+  },
+  {
+    name: "manifests",
+    summary: "print what the admin of a cluster applies",
+    description:
+      "Prints the YAML documents by which KubeVirt comes to know this binding, and an example of " +
+      "a virtual machine that uses it.",
+    rows: MANIFESTS_ROWS,
+    epilogue: MANIFESTS_EPILOGUE,
+    read: (settings) => ({ kind: "manifests", options: readManifestOptions(settings) }),
+  },
 ];
 
 const PROGRAM_EPILOGUE = `
@@ -57,7 +92,13 @@ Examples:
   ${PROGRAM} attach --tap tap0 --netns /run/netns/blue --configure
   ${PROGRAM} attach --tap tap0 --netns 4711 --configure --publish 8080:80
   ${PROGRAM} attach --listen unix:/run/vm.sock
-  ${PROGRAM} attach --help`;
+  ${PROGRAM} attach --help
+  ${PROGRAM} serve
+  ${PROGRAM} manifests
+
+As a program of KubeVirt's sidecar-shim, also under these names alone:
+  ${PROGRAM} onDefineDomain --vmi JSON --domain XML
+  ${PROGRAM} preCloudInitIso --vmi JSON --cloud-init JSON`;
 
 /**
  * Reads a command line.
@@ -86,7 +127,7 @@ export function parseCommandLine(
     program.parse(argv, { from: "user" });
     if (chosen === undefined) return chooseCommand();
     const { entry, parser } = chosen;
-    return entry.read(collectSettings(entry.rows, parser, env), isTerminal);
+    return entry.read(collectSettings(entry.rows, parser, env), isTerminal, env);
   } catch (error) {
     if (error instanceof CommanderError) return commandOf(error, helpText);
     if (error instanceof ConfigError) return { kind: "error", message: error.message };

@@ -98,7 +98,7 @@ export const LIMITS = Object.freeze({
 /** PID_MAX_LIMIT of a 64-bit kernel. */
 const PID_MAX = 4194304;
 /** The kernel's default ceiling of file descriptor numbers (fs.nr_open). */
-const FD_MAX = 1048575;
+export const FD_MAX = 1048575;
 const INTERFACE_NAME_SIZE_MAX = 15;
 
 /**
@@ -204,7 +204,7 @@ function parseNetns(text: string): number | string {
   return pid;
 }
 
-function parsePath(text: string): string {
+export function parsePath(text: string): string {
   if (text === "" || text.includes("\0")) throw new ConfigError("wanted a path");
   return text;
 }

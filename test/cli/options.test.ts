@@ -4,8 +4,14 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { MANIFESTS_ROWS } from "../../src/cli/manifests.ts";
 import { type Command, type Environment, parseCommandLine } from "../../src/cli/options.ts";
-import { ATTACH_ROWS, environmentName } from "../../src/cli/options-table.ts";
+import {
+  ATTACH_ROWS,
+  environmentName,
+  type OptionRow,
+  SERVE_ROWS,
+} from "../../src/cli/options-table.ts";
 import type { AttachOptions } from "../../src/config/config.ts";
 
 function parse(argv: readonly string[], env: Environment = {}): Command {
@@ -279,8 +285,11 @@ describe("help and version", () => {
       const command = parse(argv);
       assert.ok(command.kind === "help");
       assert.match(command.text, /^Usage: slirp-binding COMMAND/);
-      assert.match(command.text, /^ {2}attach /m);
-      assert.doesNotMatch(command.text, /serve|simulate|flows|manifests/);
+      for (const name of ["attach", "serve", "manifests"]) {
+        assert.match(command.text, new RegExp(`^ {2}${name} `, "m"));
+      }
+      assert.match(command.text, /onDefineDomain --vmi JSON --domain XML/);
+      assert.doesNotMatch(command.text, /simulate|flows|internal/);
     });
   }
 
@@ -300,6 +309,19 @@ describe("help and version", () => {
     });
   }
 
+  const others: readonly (readonly [string, readonly OptionRow[]])[] = [
+    ["serve", SERVE_ROWS],
+    ["manifests", MANIFESTS_ROWS],
+  ];
+  for (const [name, rows] of others) {
+    test(`${name} --help prints every option of ${name}`, () => {
+      const command = parse([name, "--help"]);
+      assert.ok(command.kind === "help");
+      for (const row of rows) assert.ok(command.text.includes(`--${row.name} `), row.name);
+      for (const line of command.text.split("\n")) assert.ok(line.length <= 100, line);
+    });
+  }
+
   test("help comes before complaints about options", () => {
     assert.equal(parse(["attach", "--mtu", "1", "--help"]).kind, "help");
   });
@@ -311,7 +333,7 @@ describe("help and version", () => {
 });
 
 describe("bad usage is one line", () => {
-  const choose = 'choose a command: "attach", or see "slirp-binding --help"';
+  const choose = 'choose a command: "attach", "serve", "manifests", or see "slirp-binding --help"';
   const cases: readonly (readonly [readonly string[], string])[] = [
     [[], choose],
     [["help", "nothing"], choose],
@@ -332,6 +354,30 @@ describe("bad usage is one line", () => {
       assert.equal(errorOf(argv), message);
     });
   }
+});
+
+describe("the other commands", () => {
+  test("serve takes its options from arguments, their variables and KubeVirt", () => {
+    const env = { SLIRP_HOOKS_DIR: "/a", SLIRP_GRACE: "9", CONTAINER_NAME: "hook-sidecar-0" };
+    const command = parse(["serve", "--grace", "5", "--link", "user"], env);
+    assert.ok(command.kind === "serve", describeOf(command));
+    const { hooksDir, graceSeconds, hooks } = command.options;
+    assert.deepEqual([hooksDir, graceSeconds, hooks.link], ["/a", 5, "user"]);
+    assert.equal(hooks.containerName, "hook-sidecar-0");
+  });
+
+  test("serve refuses what it cannot use", () => {
+    assert.match(errorOf(["serve", "--grace", "x"]), /^parse --grace "x": wanted an integer from/);
+    assert.match(errorOf(["serve"], { CONTAINER_NAME: "a/b" }), /^parse CONTAINER_NAME "a\/b": /);
+    assert.match(errorOf(["serve", "--tap", "t"]), /^read arguments: unknown option '--tap'/);
+  });
+
+  test("manifests takes its options", () => {
+    const command = parse(["manifests", "--name", "mine", "--only", "vm"]);
+    assert.ok(command.kind === "manifests", describeOf(command));
+    assert.equal(command.options.name, "mine");
+    assert.deepEqual(command.options.only, ["vm"]);
+  });
 });
 
 test("without being told, the format of the log follows standard error", () => {

@@ -1,0 +1,46 @@
+/**
+ * What the pod tells about itself, gathered for the plans of the hooks: its resolv.conf and the
+ * IPv4 networks of its interfaces. Read anew for every call, as a pod may get interfaces late.
+ */
+import { readFileSync } from "node:fs";
+import { type NetworkInterfaceInfo, networkInterfaces } from "node:os";
+import type { HookSettings, LinkKind } from "../config/hook-settings.ts";
+import { RESOLV_CONF_PATH } from "../config/resolv.ts";
+import type { PlanContext } from "../hooks/domain/plan.ts";
+import { type Ipv4Network, isIpv4, parseIpv4, prefixMask } from "../lib/addr.ts";
+
+type Interfaces = Readonly<Record<string, readonly NetworkInterfaceInfo[] | undefined>>;
+
+/**
+ * @param autoLink what link `auto` stands for: `client` where a data plane runs, else `user`
+ */
+export function readPlanContext(settings: HookSettings, autoLink: LinkKind): PlanContext {
+  return Object.freeze({
+    settings,
+    resolvConf: readText(RESOLV_CONF_PATH),
+    podNetworks: podNetworksOf(networkInterfaces()),
+    autoLink,
+  });
+}
+
+/** IPv4 networks of all interfaces but loopback, host bits cleared. */
+export function podNetworksOf(interfaces: Interfaces): readonly Ipv4Network[] {
+  return Object.values(interfaces)
+    .flatMap((each) => each ?? [])
+    .filter(({ family, internal, cidr }) => family === "IPv4" && !internal && cidr !== null)
+    .flatMap(({ cidr }) => {
+      const [address = "", length = ""] = (cidr ?? "").split("/");
+      const prefixLength = Number(length);
+      if (!isIpv4(address) || !(prefixLength >= 1 && prefixLength <= 32)) return [];
+      return [{ address: (parseIpv4(address) & prefixMask(prefixLength)) >>> 0, prefixLength }];
+    });
+}
+
+/** A pod without the file gets the defaults of an empty one. */
+function readText(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * `serve`: the sidecar. Hook sockets for virt-launcher in this thread, the data plane beside it,
+ * until the virtual machine is gone. Composition root of the hooks.
+ *
+ * It ends with code 0 and without a socket left; `ending.ts` says when.
+ */
+import { statSync, writeSync } from "node:fs";
+import { HOOKS_DIR_DEFAULT, PLUGIN_DIR_DEFAULT, type ServeOptions } from "../config/serve.ts";
+import { type DataPlane, startQemuDataPlane } from "../hooks/data-plane.ts";
+import { createDomainHooks } from "../hooks/define.ts";
+import { startHookServer } from "../hooks/server.ts";
+import { type Logger, openLogger } from "../lib/log.ts";
+import { check } from "../sys/errno.ts";
+import { Ending } from "./ending.ts";
+import { readPlanContext } from "./hook-context.ts";
+
+/** Runs until the end of the virtual machine; resolves to the exit code. */
+export async function serve(options: ServeOptions): Promise<number> {
+  const log = await openLogger({ level: options.logLevel, format: options.logFormat });
+  const dataPlane = startQemuDataPlane();
+  const { graceSeconds } = options;
+  const ending = new Ending({ graceSeconds, idle: () => dataPlane.idle(), log });
+  process.on("SIGINT", () => ending.interrupt());
+  process.on("SIGTERM", () => ending.terminate());
+  try {
+    await serveUntil(ending, options, dataPlane, log);
+    return 0;
+  } catch (error) {
+    log.error({}, error instanceof Error ? error.message : String(error));
+    return 1;
+  } finally {
+    await dataPlane.close();
+  }
+}
+
+async function serveUntil(
+  ending: Ending,
+  options: ServeOptions,
+  dataPlane: DataPlane,
+  log: Logger,
+): Promise<void> {
+  const hooks = createDomainHooks({
+    dataPlane,
+    context: () => readPlanContext(options.hooks, dataPlane.autoLink),
+    onShutdown: () => ending.shutdown(),
+  });
+  const { containerName } = options.hooks;
+  const server = await startHookServer({ ...foldersOf(options), containerName, hooks, log });
+  try {
+    if (options.readyFd !== undefined) await announce(options.readyFd);
+    const reason = await ending.over;
+    log.info({ reason }, "ending");
+  } finally {
+    await server.close();
+  }
+}
+
+interface Folders {
+  readonly hooksDir: string | undefined;
+  readonly pluginDir: string | undefined;
+}
+
+/** One of the usual folders is enough; a folder that was asked for by name has to be there. */
+function foldersOf({ hooksDir, pluginDir }: ServeOptions): Folders {
+  const folders = {
+    hooksDir: hooksDir ?? (isFolder(HOOKS_DIR_DEFAULT) ? HOOKS_DIR_DEFAULT : undefined),
+    pluginDir: pluginDir ?? (isFolder(PLUGIN_DIR_DEFAULT) ? PLUGIN_DIR_DEFAULT : undefined),
+  };
+  if (folders.hooksDir === undefined && folders.pluginDir === undefined) {
+    throw new Error(
+      `mount the hooks folder at "${HOOKS_DIR_DEFAULT}", or name it with "--hooks-dir DIR"`,
+    );
+  }
+  return folders;
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+}
+
+async function announce(fd: number): Promise<void> {
+  if (!("Deno" in globalThis)) {
+    writeSync(fd, "1");
+    return;
+  }
+  // Deno numbers descriptors in a way of its own.
+  const { loadLibc } = await import("../sys/libc.ts");
+  const sys = await loadLibc();
+  sys.scratch.bytes[0] = "1".charCodeAt(0);
+  check(sys.write(fd, sys.scratch.address, 1), `Write to descriptor "${fd}" that is to hear of it`);
+}

@@ -1,0 +1,71 @@
+/**
+ * What `serve` was asked to do: environment and arguments read into one frozen, validated value.
+ * Whoever holds a `ServeOptions` need not check anything in it again.
+ */
+import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from "../lib/log.ts";
+import { DEFAULTS, FD_MAX, LIMITS, parsePath } from "./config.ts";
+import { type HookSettings, LINK_CHOICES, readHookSettings } from "./hook-settings.ts";
+import { integerBetween, oneOf, readOne, type Settings } from "./settings.ts";
+import { parseSubnet } from "./subnet.ts";
+
+/** Options of `serve`, frozen. */
+export interface ServeOptions {
+  readonly hooks: HookSettings;
+  /** Folder of the hook socket; undefined = where KubeVirt mounts it. */
+  readonly hooksDir: string | undefined;
+  /** Folder of the socket of a Plugin resource; undefined = the usual one, if it is there. */
+  readonly pluginDir: string | undefined;
+  /** Seconds that guests still attached are served after SIGTERM. */
+  readonly graceSeconds: number;
+  /** File descriptor that gets one byte when the sockets are there. */
+  readonly readyFd: number | undefined;
+  readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Where KubeVirt mounts the folder of the hook sockets. */
+export const HOOKS_DIR_DEFAULT = "/var/run/kubevirt-hooks";
+/**
+ * Where virt-launcher looks for the sockets of plugins, in a folder for each. The author of a
+ * Plugin mounts that folder alone (`subPath`), in this place if nothing else is said.
+ */
+export const PLUGIN_DIR_DEFAULT = "/var/run/kubevirt-plugin";
+
+/**
+ * As long as a guest may take to power off when nobody says otherwise; Kubernetes ends it all
+ * earlier if the pod's own grace time is over.
+ */
+export const GRACE_SECONDS_DEFAULT = 3600;
+export const GRACE_SECONDS_LIMITS: readonly [number, number] = [0, 86400];
+
+/** Reads the settings of `serve`, and what KubeVirt says in `env`. Throws `ConfigError`. */
+export function readServeOptions(
+  settings: Settings,
+  env: Environment,
+  isTerminal: boolean,
+): ServeOptions {
+  // Arguments win over their variables, and a wrong one is blamed itself: so they are read first.
+  const mtu = readOne(settings, "mtu", undefined, integerBetween(...LIMITS.mtu));
+  const asked = {
+    SLIRP_LINK: readOne(settings, "link", env["SLIRP_LINK"], oneOf(LINK_CHOICES)),
+    SLIRP_CIDR: readOne(settings, "cidr", env["SLIRP_CIDR"], parseCidr),
+    SLIRP_MTU: mtu === undefined ? env["SLIRP_MTU"] : String(mtu),
+  };
+  const grace = integerBetween(...GRACE_SECONDS_LIMITS);
+  return Object.freeze({
+    hooks: readHookSettings({ ...env, ...asked }),
+    hooksDir: readOne(settings, "hooks-dir", undefined, parsePath),
+    pluginDir: readOne(settings, "plugin-dir", undefined, parsePath),
+    graceSeconds: readOne(settings, "grace", GRACE_SECONDS_DEFAULT, grace),
+    readyFd: readOne(settings, "ready-fd", undefined, integerBetween(0, FD_MAX)),
+    logLevel: readOne(settings, "log-level", DEFAULTS.logLevel, oneOf(LOG_LEVELS)),
+    logFormat: readOne(settings, "log-format", isTerminal ? "pretty" : "json", oneOf(LOG_FORMATS)),
+  });
+}
+
+function parseCidr(text: string): string {
+  parseSubnet(text);
+  return text;
+}

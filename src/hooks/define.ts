@@ -1,0 +1,59 @@
+/**
+ * The hooks' work: octets of a domain and of a VMI in, octets of the changed domain out, with the
+ * data plane told in between.
+ *
+ * Calls that arrive together are worked on one after the other, since they may be about the same
+ * interfaces: the data plane is never asked twice at the same time. None waits for long, as nothing
+ * in a call waits for the guest or for the network.
+ */
+import type { DataPlane } from "./data-plane.ts";
+import { invalid } from "./domain/errors.ts";
+import { mutateDomain } from "./domain/mutate.ts";
+import { derivePlans, type PlanContext } from "./domain/plan.ts";
+import { readVmi } from "./domain/vmi.ts";
+import type { DomainHooks } from "./domain-hooks.ts";
+
+export interface DefineOptions {
+  readonly dataPlane: DataPlane;
+  /** What the pod tells about itself at this moment. */
+  readonly context: () => PlanContext;
+  /** Called for each Shutdown, before it is answered. */
+  readonly onShutdown: () => void;
+}
+
+export function createDomainHooks(options: DefineOptions): DomainHooks {
+  const { dataPlane, context, onShutdown } = options;
+  const inTurn = oneAtATime();
+  const define = async (domain: Uint8Array, vmi: Uint8Array): Promise<Uint8Array> => {
+    const xml = decode(domain, "domain XML");
+    const machine = readVmi(decode(vmi, "VMI"));
+    const plans = derivePlans(machine, context());
+    // A domain that cannot be changed leaves the data plane as it was.
+    const answer = mutateDomain(xml, machine, plans);
+    await dataPlane.prepare(plans);
+    return new TextEncoder().encode(answer);
+  };
+  return {
+    onDefineDomain: (domain, vmi) => inTurn(() => define(domain, vmi)),
+    shutdown: async () => onShutdown(),
+  };
+}
+
+/** Runs what it is given, each when the one before has ended well or not. */
+function oneAtATime(): <T>(work: () => Promise<T>) => Promise<T> {
+  let last: Promise<unknown> = Promise.resolve();
+  return (work) => {
+    const result = last.then(work);
+    last = result.catch(() => {});
+    return result;
+  };
+}
+
+function decode(bytes: Uint8Array, what: string): string {
+  try {
+    // A byte order mark is kept: what came in goes out.
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    throw invalid(`parse ${what}: not UTF-8`);
+  }
+}

@@ -1,0 +1,165 @@
+/**
+ * QEMU arguments of the attachments that libvirt has no element for: one `-netdev` and one
+ * `-device` each, and how such pairs are recognised, so that they are never given twice.
+ *
+ * Values are in QEMU's own syntax where a key can come twice, else in JSON; in the former a comma
+ * is written twice. Search domains are DNS names already: nothing in them can end an option.
+ *
+ * Ids begin with `slirp-`: libvirt makes its own (`net0`, `rng0`, `ua-…`), and an interface may
+ * have such a name. The historical sidecar used the bare name; its pairs count as ours as well.
+ * Source: qemu(1), `-netdev user`, `-netdev stream`; QEMU's JSON form of `-device`.
+ */
+import { formatIpv6, type Subnet6 } from "../../config/subnet6.ts";
+import { formatCidr4, formatIpv4 } from "../../lib/addr.ts";
+import type { BindingPlan } from "./plan.ts";
+import { busOf } from "./slots.ts";
+
+/** An option of QEMU and its value. */
+export type ArgumentPair = readonly [option: string, value: string];
+
+/** What of the domain a card without an element of libvirt's has to know. */
+export interface Board {
+  /** The domain's machine type; empty when it names none. */
+  readonly machine: string;
+  /** Slot of the first bus to take where the VMI asks for none; undefined leaves it to QEMU. */
+  readonly slot: number | undefined;
+  /** The guest's memory is encrypted, so virtio has to go through its IOMMU interface. */
+  readonly isConfidential: boolean;
+}
+
+/** Prefix lengths at which QEMU chooses the addresses of gateway, DNS and guest as we do. */
+const SAME_ADDRESSES_MIN = 24;
+const SAME_ADDRESSES_MAX = 27;
+
+/** The pairs a plan needs; none for links that libvirt knows. */
+export function argumentsOf(plan: BindingPlan, board: Board): readonly ArgumentPair[] {
+  const { attachment } = plan;
+  switch (attachment.kind) {
+    case "client":
+    case "vhost-user":
+      return [];
+    case "stream":
+      return pairs(plan, board, [
+        "stream",
+        `id=${idOf(plan.interfaceName)}`,
+        "server=off",
+        "addr.type=unix",
+        `addr.path=${escapeComma(attachment.path)}`,
+      ]);
+    case "user":
+      return pairs(plan, board, userNetdev(plan));
+  }
+}
+
+/** Whether a pair is one that this program or its predecessor made for the interface. */
+export function isOwnPair(option: string, value: string, interfaceName: string): boolean {
+  const ids = [idOf(interfaceName), interfaceName];
+  const fields = readFields(value);
+  const is = (key: string): boolean => ids.includes(fields.get(key) ?? "");
+  switch (option.replace(/^--/, "-")) {
+    case "-netdev":
+      return /^(?:user|stream)$/.test(fields.get("type") ?? "") && is("id");
+    case "-device":
+      return is("netdev");
+    default:
+      return false;
+  }
+}
+
+function idOf(interfaceName: string): string {
+  return `slirp-${interfaceName}`;
+}
+
+function pairs(plan: BindingPlan, board: Board, netdev: readonly string[]): ArgumentPair[] {
+  return [
+    ["-netdev", netdev.join(",")],
+    ["-device", JSON.stringify(deviceOf(plan, board))],
+  ];
+}
+
+function userNetdev(plan: BindingPlan): string[] {
+  const { subnet, subnet6, tftpServerName, bootFileName } = plan;
+  const { prefixLength } = subnet;
+  const isAsOurs = prefixLength >= SAME_ADDRESSES_MIN && prefixLength <= SAME_ADDRESSES_MAX;
+  const addresses = [
+    `host=${formatIpv4(subnet.gateway)}`,
+    `dns=${formatIpv4(subnet.dns)}`,
+    `dhcpstart=${formatIpv4(subnet.guest)}`,
+  ];
+  const given = (key: string, value: string | undefined): string[] =>
+    value === undefined ? [] : [`${key}=${escapeComma(value)}`];
+  return [
+    "user",
+    `id=${idOf(plan.interfaceName)}`,
+    `net=${formatCidr4({ address: subnet.network, prefixLength })}`,
+    ...(isAsOurs ? [] : addresses),
+    // QEMU's own fec0::/64 is one that guests configure by themselves; ours they would not.
+    ...(plan.isSubnet6Given ? user6(subnet6) : []),
+    ...given("hostname", plan.hostname),
+    ...given("tftp-server-name", tftpServerName),
+    ...given("bootfile", bootFileName),
+    ...plan.search.flatMap((domain) => given("dnssearch", domain)),
+    ...plan.publish.map(
+      ({ protocol, hostPort, guestPort }) => `hostfwd=${protocol}::${hostPort}-:${guestPort}`,
+    ),
+  ];
+}
+
+function user6({ network, prefixLength, gateway, dns }: Subnet6): string[] {
+  return [
+    `ipv6-net=${formatIpv6(network)}/${prefixLength}`,
+    `ipv6-host=${formatIpv6(gateway)}`,
+    `ipv6-dns=${formatIpv6(dns)}`,
+  ];
+}
+
+function escapeComma(value: string): string {
+  return value.replaceAll(",", ",,");
+}
+
+function deviceOf({ interfaceName, device }: BindingPlan, board: Board): object {
+  const id = idOf(interfaceName);
+  const { bootOrder, acpiIndex } = device;
+  const { slot, machine } = board;
+  const pci = device.pci ?? (slot === undefined ? undefined : { bus: 0, slot, function: 0 });
+  return {
+    driver: device.driver,
+    netdev: id,
+    id,
+    mac: device.mac,
+    ...(pci === undefined
+      ? {}
+      : { bus: busOf(pci.bus, machine), addr: `0x${hex(pci.slot)}.0x${hex(pci.function)}` }),
+    ...(bootOrder === undefined ? {} : { bootindex: bootOrder }),
+    ...(acpiIndex === undefined ? {} : { "acpi-index": acpiIndex }),
+    // As in an interface of libvirt's: no network boot unless a place in the boot order is given.
+    ...(bootOrder === undefined && device.hasRom ? { romfile: "" } : {}),
+    ...(board.isConfidential && device.isVirtio ? { iommu_platform: true } : {}),
+  };
+}
+
+function hex(value: number): string {
+  return value.toString(16);
+}
+
+/** Reads `type,key=value,…` or the JSON of an object. */
+export function readFields(value: string): ReadonlyMap<string, string> {
+  if (value.startsWith("{")) return readJson(value);
+  const [type = "", ...rest] = value.split(",");
+  const fields = new Map([["type", type]]);
+  for (const part of rest) {
+    const equals = part.indexOf("=");
+    if (equals > 0) fields.set(part.slice(0, equals), part.slice(equals + 1));
+  }
+  return fields;
+}
+
+function readJson(value: string): ReadonlyMap<string, string> {
+  try {
+    const object: unknown = JSON.parse(value);
+    if (typeof object !== "object" || object === null) return new Map();
+    return new Map(Object.entries(object).map(([key, each]) => [key, String(each)]));
+  } catch {
+    return new Map();
+  }
+}

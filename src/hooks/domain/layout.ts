@@ -1,0 +1,125 @@
+/**
+ * Where a new element goes and how it is indented, so that what is added looks like what is there:
+ * on a line of its own in an indented document, without any blank in a compact one. All answers are
+ * edits of the text that the tree was read from.
+ */
+import { type Edit, escapeAttribute, type XmlElement } from "./xml.ts";
+
+/** An element to be written: its name as it shall appear, attributes, children. */
+export interface NewElement {
+  readonly name: string;
+  /** In this order; those that are undefined are left out. */
+  readonly attributes?: Readonly<Record<string, string | undefined>>;
+  /** A child given as text is written as it is. */
+  readonly children?: readonly (NewElement | string)[];
+}
+
+const UNIT_DEFAULT = "\t";
+
+/** Adds children behind all there is in `parent`. */
+export function append(
+  text: string,
+  parent: XmlElement,
+  elements: readonly NewElement[],
+): readonly Edit[] {
+  if (elements.length === 0) return [];
+  const outer = breakBefore(text, parent.start);
+  const last = parent.children.at(-1);
+  const lead = last === undefined ? deeper(text, parent) : breakBefore(text, last.start);
+  const unit = unitOf(text, parent);
+  const added = elements.map((element) => lead + render(element, lead, unit)).join("");
+  if (parent.isEmptyTag) {
+    const close = lead === "" ? "" : outer;
+    const start = parent.openEnd - "/>".length;
+    return [{ start, end: parent.end, text: `>${added}${close}</${parent.name}>` }];
+  }
+  const at = contentEnd(text, parent);
+  // What stands before the end tag stays there; `<a></a>` has nothing.
+  const close = lead !== "" && at === parent.closeStart ? outer : "";
+  return [{ start: at, end: at, text: added + close }];
+}
+
+/** Adds a child of `parent` right before another. */
+export function insertBefore(
+  text: string,
+  parent: XmlElement,
+  next: XmlElement,
+  element: NewElement,
+): Edit {
+  const lead = breakBefore(text, next.start);
+  const added = render(element, lead, unitOf(text, parent)) + lead;
+  return { start: next.start, end: next.start, text: added };
+}
+
+/** Adds a child of `parent` right behind another. */
+export function insertAfter(
+  text: string,
+  parent: XmlElement,
+  previous: XmlElement,
+  element: NewElement,
+): Edit {
+  const lead = breakBefore(text, previous.start);
+  const added = lead + render(element, lead, unitOf(text, parent));
+  return { start: previous.end, end: previous.end, text: added };
+}
+
+/** Puts an element in the place of a child of `parent`. */
+export function replace(
+  text: string,
+  parent: XmlElement,
+  old: XmlElement,
+  element: NewElement,
+): Edit {
+  const lead = breakBefore(text, old.start);
+  return { start: old.start, end: old.end, text: render(element, lead, unitOf(text, parent)) };
+}
+
+/** Takes an element away, and with it the line it stood on. */
+export function remove(text: string, old: XmlElement): Edit {
+  return { start: old.start - breakBefore(text, old.start).length, end: old.end, text: "" };
+}
+
+/** Text of an element that stands behind `lead`; with an empty one it is on one line. */
+function render(element: NewElement, lead: string, unit: string): string {
+  const attributes = Object.entries(element.attributes ?? {})
+    .map(([name, value]) => (value === undefined ? "" : ` ${name}="${escapeAttribute(value)}"`))
+    .join("");
+  const children = element.children ?? [];
+  if (children.length === 0) return `<${element.name}${attributes}/>`;
+  const inner = lead === "" ? "" : lead + unit;
+  const content = children
+    .map((child) => inner + (typeof child === "string" ? child : render(child, inner, unit)))
+    .join("");
+  return `<${element.name}${attributes}>${content}${lead}</${element.name}>`;
+}
+
+/** The line break and indentation right before `at`; empty where something else stands there. */
+function breakBefore(text: string, at: number): string {
+  let start = at;
+  while (start > 0 && (text[start - 1] === " " || text[start - 1] === "\t")) start -= 1;
+  if (text[start - 1] !== "\n") return "";
+  start -= text[start - 2] === "\r" ? 2 : 1;
+  return text.slice(start, at);
+}
+
+/** Where the white space before the end tag begins. */
+function contentEnd(text: string, parent: XmlElement): number {
+  let at = parent.closeStart;
+  while (at > parent.openEnd && /[ \t\r\n]/.test(text[at - 1] ?? "")) at -= 1;
+  return at;
+}
+
+/** What one level adds to the indentation, as the first child of `parent` shows it. */
+function unitOf(text: string, parent: XmlElement): string {
+  const [first] = parent.children;
+  if (first === undefined) return UNIT_DEFAULT;
+  const outer = breakBefore(text, parent.start).replace(/^\r?\n/, "");
+  const inner = breakBefore(text, first.start).replace(/^\r?\n/, "");
+  return inner.startsWith(outer) && inner !== outer ? inner.slice(outer.length) : UNIT_DEFAULT;
+}
+
+/** Line break and indentation for the first child of `parent`. */
+function deeper(text: string, parent: XmlElement): string {
+  const outer = breakBefore(text, parent.start);
+  return outer === "" ? "" : outer + UNIT_DEFAULT;
+}

@@ -1,0 +1,312 @@
+/**
+ * What is done for each bound interface, worked out before anything is touched: the card, the way
+ * to it, and what the guest is given on it. One frozen, validated value per interface; the domain's
+ * XML is made from it here, the data plane is started from it elsewhere.
+ *
+ * Contract: pure. Nothing that differs between two pods of one VM goes into what the XML shows,
+ * except the path of a socket (`stream`, `vhost-user`), so that the domain can migrate.
+ */
+
+import { DEFAULTS, LIMITS } from "../../config/config.ts";
+import type { DhcpOptionsInput } from "../../config/dhcp-options.ts";
+import { buildDhcpOptions, fitSearchList } from "../../config/dhcp-options.ts";
+import { quote } from "../../config/errors.ts";
+import type { PublishRule } from "../../config/forward.ts";
+import type { HookSettings, LinkKind } from "../../config/hook-settings.ts";
+import { LINK_CHOICES } from "../../config/hook-settings.ts";
+import { parseResolvConf, type ResolvConf } from "../../config/resolv.ts";
+import { integerBetween, oneOf } from "../../config/settings.ts";
+import { defaultGatewayMac, parseSubnet, type Subnet } from "../../config/subnet.ts";
+import { parseSubnet6, SUBNET6_DEFAULT, type Subnet6 } from "../../config/subnet6.ts";
+import { formatCidr4, type Ipv4Network, prefixMask } from "../../lib/addr.ts";
+import { toHex } from "../../lib/bytes.ts";
+import { type Device, deriveDevice } from "./device.ts";
+import { brief, invalid, naming, unsupported } from "./errors.ts";
+import { type Selected, selectInterfaces } from "./select.ts";
+import { ANNOTATION_PREFIX, type Vmi, type VmiInterface } from "./vmi.ts";
+
+/** What the environment knows and the VMI does not. */
+export interface PlanContext {
+  readonly settings: HookSettings;
+  /** Text of the pod's resolv.conf. */
+  readonly resolvConf: string;
+  /** IPv4 networks of the pod's own interfaces, loopback left out. */
+  readonly podNetworks: readonly Ipv4Network[];
+  /** What `auto` stands for: `client` where a data plane runs, `user` where none does. */
+  readonly autoLink: LinkKind;
+}
+
+/** How QEMU reaches whoever answers its frames. Paths of the compute container's file system. */
+export type Attachment =
+  /** QEMU connects to a loopback TCP port. */
+  | { readonly kind: "client"; readonly port: number }
+  /** QEMU connects to a unix socket. */
+  | { readonly kind: "stream"; readonly path: string; readonly file: string }
+  /** QEMU connects to a unix socket and shares its memory. */
+  | { readonly kind: "vhost-user"; readonly path: string; readonly file: string }
+  /** QEMU's own user networking: no data plane of ours. */
+  | { readonly kind: "user" };
+
+/** The plan for one interface, deep-frozen. Addresses are numbers in host order. */
+export interface BindingPlan {
+  readonly interfaceName: string;
+  /** Place in the VMI's list of interfaces. */
+  readonly index: number;
+  /** By which KubeVirt finds the interface again in the domain. */
+  readonly alias: string;
+  readonly device: Device;
+  readonly attachment: Attachment;
+  readonly subnet: Subnet;
+  readonly subnet6: Subnet6;
+  /** The VMI names the IPv6 network; otherwise it is the default. */
+  readonly isSubnet6Given: boolean;
+  /** Octets of an IP packet. */
+  readonly mtu: number;
+  /** Ports of all the pod's addresses that lead to the same port of the guest. */
+  readonly publish: readonly PublishRule[];
+  readonly hostname: string;
+  /** Search list the guest gets, at most what fits in a DHCP answer. */
+  readonly search: readonly string[];
+  /** The pod's IPv4 resolvers, dotted quads, at most three. */
+  readonly resolvers: readonly string[];
+  /** DHCP options as octets on the wire; those the engine knows itself are not among them. */
+  readonly dhcpOptions: readonly number[];
+  /** Options 66 and 67 once more, for a DHCP server that is told by name. */
+  readonly tftpServerName: string | undefined;
+  readonly bootFileName: string | undefined;
+}
+
+const LINK_ANNOTATION = `${ANNOTATION_PREFIX}link`;
+const MTU_ANNOTATION = `${ANNOTATION_PREFIX}mtu`;
+
+/** Folder of the hook sockets, as the compute container sees it. */
+const HOOKS_FOLDER = "/var/run/kubevirt-hooks";
+/** The only place in it where files are not taken for hook sockets. */
+const USER_FOLDER = "userdata";
+
+/** Octets of the path of a unix socket, its final zero left out (unix(7)). */
+const SOCKET_PATH_SIZE_MAX = 107;
+
+/** The MTU of emulated cards, whose drivers know no larger one, and of QEMU's user networking. */
+const MTU_ETHERNET = 1500;
+const PORT_MAX = 65535;
+const HOSTNAME_SIZE_MAX = 63;
+const CLUSTER_DOMAIN = "cluster.local";
+
+/** One plan for each of our interfaces, in the VMI's order. Throws `HookError`. */
+export function derivePlans(vmi: Vmi, context: PlanContext): readonly BindingPlan[] {
+  const conf = parseResolvConf(context.resolvConf);
+  const link = chooseLink(vmi, context);
+  const selected = selectInterfaces(vmi, context.settings.bindingName);
+  const plans = selected.map((each) => derivePlan(vmi, each, link, conf, context));
+  checkPortsTogether(plans);
+  return deepFreeze(plans);
+}
+
+function derivePlan(
+  vmi: Vmi,
+  { iface, network }: Selected,
+  link: LinkKind,
+  conf: ResolvConf,
+  context: PlanContext,
+): BindingPlan {
+  const device = deriveDevice(vmi, iface);
+  const attachment = attach(iface, link, context.settings);
+  checkAttachment(iface, device, attachment);
+  const subnet = deriveSubnet(iface, network.cidr ?? context.settings.cidr, context.podNetworks);
+  if (device.mac === toHex(Uint8Array.from(defaultGatewayMac(subnet.gateway)), ":")) {
+    throw invalid(`iface ${quote(iface.name)}: MAC address ${quote(device.mac)} is the gateway's`);
+  }
+  const cidr6 = network.cidr6 ?? SUBNET6_DEFAULT;
+  const { search, hostname, options } = deriveDhcp(vmi, iface, conf);
+  return {
+    interfaceName: iface.name,
+    index: iface.index,
+    alias: `ua-${iface.name}`,
+    device,
+    attachment,
+    subnet,
+    subnet6: naming(`iface ${quote(iface.name)}: invalid network CIDR ${brief(cidr6)}`, () =>
+      parseSubnet6(cidr6),
+    ),
+    isSubnet6Given: network.cidr6 !== undefined,
+    mtu: chooseMtu(vmi, device, link, context.settings),
+    publish: derivePorts(iface),
+    hostname,
+    search,
+    resolvers: [...conf.nameservers],
+    dhcpOptions: [...options],
+    tftpServerName: iface.dhcpOptions.tftpServerName,
+    bootFileName: iface.dhcpOptions.bootFileName,
+  };
+}
+
+function chooseLink(vmi: Vmi, { settings, autoLink }: PlanContext): LinkKind {
+  const asked = annotation(vmi, LINK_ANNOTATION, settings);
+  const choice =
+    asked === undefined
+      ? settings.link
+      : naming(`annotation "${LINK_ANNOTATION}" ${brief(asked)}`, () => oneOf(LINK_CHOICES)(asked));
+  return choice === "auto" ? autoLink : choice;
+}
+
+/** Virtio cards take large packets, as TCP ends here and the pod's MTU bounds only datagrams. */
+function chooseMtu(vmi: Vmi, device: Device, link: LinkKind, settings: HookSettings): number {
+  const asked = annotation(vmi, MTU_ANNOTATION, settings);
+  if (asked !== undefined) {
+    const read = integerBetween(...LIMITS.mtu);
+    return naming(`annotation "${MTU_ANNOTATION}" ${brief(asked)}`, () => read(asked));
+  }
+  if (settings.mtu !== undefined) return settings.mtu;
+  return device.isVirtio && link !== "user" ? DEFAULTS.mtu : MTU_ETHERNET;
+}
+
+function annotation(vmi: Vmi, key: string, settings: HookSettings): string | undefined {
+  const value = vmi.annotations.get(key);
+  if (value === undefined || value === "" || settings.allowsAnnotations) return value || undefined;
+  throw unsupported(`annotation ${quote(key)} is not allowed here`);
+}
+
+/** File names depend on the place in the VMI, never on the interface's name: paths are short. */
+function attach(iface: VmiInterface, kind: LinkKind, settings: HookSettings): Attachment {
+  if (kind === "user") return { kind };
+  if (kind === "client") return { kind, port: settings.loopbackPort + iface.index };
+  const folder = [HOOKS_FOLDER, settings.containerName, USER_FOLDER]
+    .filter((part) => part !== undefined)
+    .join("/");
+  const file = `${kind}-${iface.index}.sock`;
+  const path = `${folder}/${file}`;
+  if (path.length > SOCKET_PATH_SIZE_MAX) {
+    const what = `iface ${quote(iface.name)}: link ${quote(kind)}: socket path ${quote(path)}`;
+    throw unsupported(`${what} is longer than ${SOCKET_PATH_SIZE_MAX} octets`);
+  }
+  return { kind, path, file };
+}
+
+function checkAttachment(iface: VmiInterface, device: Device, { kind }: Attachment): void {
+  const what = `iface ${quote(iface.name)}`;
+  if (kind === "vhost-user" && !device.isVirtio) {
+    throw unsupported(`${what}: model ${quote(device.model)}: link "vhost-user" needs "virtio"`);
+  }
+  if ((kind === "stream" || kind === "user") && device.linkState === "down") {
+    throw unsupported(`${what}: state "down" is not possible with link ${quote(kind)}`);
+  }
+  if (kind !== "user") return;
+  const { ntpServers, privateOptions } = iface.dhcpOptions;
+  // QEMU's DHCP server has no way to be told these; a guest that waits for them is worse off.
+  const missing = [
+    ...(ntpServers.length > 0 ? ["ntpServers"] : []),
+    ...(privateOptions.length > 0 ? ["privateOptions"] : []),
+  ];
+  for (const name of missing) {
+    throw unsupported(`${what}: dhcpOptions ${quote(name)} are not possible with link "user"`);
+  }
+}
+
+function deriveSubnet(
+  iface: VmiInterface,
+  cidr: string,
+  podNetworks: readonly Ipv4Network[],
+): Subnet {
+  const what = `iface ${quote(iface.name)}: invalid network CIDR ${brief(cidr)}`;
+  const subnet = naming(what, () => parseSubnet(cidr));
+  for (const pod of podNetworks) {
+    const mask = prefixMask(Math.min(pod.prefixLength, subnet.prefixLength));
+    if (((pod.address ^ subnet.network) & mask) === 0) {
+      throw unsupported(`${what}: overlaps the pod network ${quote(formatCidr4(pod))}`);
+    }
+  }
+  return subnet;
+}
+
+function derivePorts(iface: VmiInterface): PublishRule[] {
+  return iface.ports.map((each) => {
+    const { port } = each;
+    if (port < 1 || port > PORT_MAX) {
+      throw invalid(`iface ${quote(iface.name)}: invalid port "${port}": wanted 1 to ${PORT_MAX}`);
+    }
+    const protocol = (each.protocol ?? "tcp").toLowerCase();
+    if (protocol !== "tcp" && protocol !== "udp") {
+      const name = brief(each.protocol ?? "");
+      throw invalid(
+        `iface ${quote(iface.name)}: invalid protocol ${name} of port "${port}": ` +
+          'wanted "TCP" or "UDP"',
+      );
+    }
+    return { protocol, hostAddress: 0, hostPort: port, guestPort: port };
+  });
+}
+
+/** Two sockets cannot share a port, whichever interface asks for it, and one may be our own. */
+function checkPortsTogether(plans: readonly BindingPlan[]): void {
+  const links = new Set(
+    plans.flatMap(({ attachment }) => (attachment.kind === "client" ? [attachment.port] : [])),
+  );
+  const takenBy = new Map<string, string>();
+  for (const { interfaceName, publish } of plans) {
+    for (const { protocol, hostPort } of publish) {
+      const port = `${hostPort}/${protocol.toUpperCase()}`;
+      const what = `iface ${quote(interfaceName)}: port ${quote(port)}`;
+      if (protocol === "tcp" && links.has(hostPort)) {
+        throw unsupported(`${what} is used by the binding itself`);
+      }
+      const other = takenBy.get(port);
+      if (other === interfaceName) throw invalid(`${what} is listed twice`);
+      if (other !== undefined) throw invalid(`${what} is taken by iface ${quote(other)}`);
+      takenBy.set(port, interfaceName);
+    }
+  }
+}
+
+interface Dhcp {
+  readonly search: readonly string[];
+  readonly hostname: string;
+  readonly options: Uint8Array;
+}
+
+function deriveDhcp(vmi: Vmi, iface: VmiInterface, conf: ResolvConf): Dhcp {
+  const { dhcpOptions } = iface;
+  const hostname = deriveHostname(vmi);
+  const input: DhcpOptionsInput = {
+    hostName: hostname,
+    ntpServers: dhcpOptions.ntpServers,
+    tftpServerName: dhcpOptions.tftpServerName,
+    bootFileName: dhcpOptions.bootFileName,
+    privateOptions: dhcpOptions.privateOptions,
+  };
+  return naming(`iface ${quote(iface.name)}`, () => {
+    buildDhcpOptions(input);
+    const search = fitSearchList(input, searchList(vmi, conf));
+    return { search, hostname, options: buildDhcpOptions({ ...input, search }) };
+  });
+}
+
+/** The pod's host name, made the way KubeVirt makes it. */
+function deriveHostname(vmi: Vmi): string {
+  const name = vmi.hostname ?? vmi.name.split(".")[0] ?? "";
+  return name.slice(0, HOSTNAME_SIZE_MAX).replace(/-+$/, "");
+}
+
+/** The pod's list; a VM with a subdomain looks for its siblings first. */
+function searchList(vmi: Vmi, conf: ResolvConf): string[] {
+  // A remark behind the list is no domain, though resolvers that know no better look there too.
+  const remarkAt = conf.search.findIndex((word) => /^[#;]/.test(word));
+  const written = remarkAt < 0 ? conf.search : conf.search.slice(0, remarkAt);
+  const given = written.length === 0 ? [CLUSTER_DOMAIN] : written;
+  const domains = given.map((domain) => domain.toLowerCase().replace(/\.$/, ""));
+  if (vmi.subdomain === undefined) return domains;
+  const services = domains.filter((domain) => domain.includes(".svc."));
+  const [longest] = services.sort((a, b) => b.length - a.length);
+  if (longest === undefined) return domains;
+  const own = `${vmi.subdomain}.${longest}`.toLowerCase();
+  return domains.includes(own) ? domains : [own, ...domains];
+}
+
+/** Freezes a value of plain objects and arrays all the way down. */
+function deepFreeze<T>(value: T): T {
+  if (typeof value === "object" && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    for (const part of Object.values(value)) deepFreeze(part);
+  }
+  return value;
+}

@@ -1,0 +1,90 @@
+/**
+ * PCI slots for cards that libvirt does not know of. QEMU would choose the first free slot, and the
+ * guest's name for the card would change with every device that is added before it; where devices
+ * are plugged straight into the first bus (i440fx, pseries), libvirt would later choose that slot
+ * as well. So a high one is named that libvirt comes to last, unless something has it already.
+ *
+ * Source: libvirt's PCI addressing (pci-addresses); QEMU's q35, virt, i440fx and pseries machines.
+ */
+import type { PciAddress } from "./device.ts";
+import { attributeOf, childrenOf, type XmlElement } from "./xml.ts";
+
+/**
+ * In the order they are tried. libvirt goes upwards from 1 and keeps 0x1a to 0x1b and 0x1d to 0x1f
+ * for parts of the q35 chip set.
+ */
+const SLOTS = [0x1c, 0x19, 0x18, 0x17, 0x16, 0x15, 0x14, 0x13, 0x12, 0x11, 0x10];
+
+const CONVENTIONAL = /^(?:pc|pc-i440fx.*|pseries.*)$/;
+const EXPRESS = /^(?:q35|pc-q35-.*|virt|virt-.*)$/;
+const BUS = /^pcie?\.([0-9]{1,3})$/;
+
+/** The name libvirt gives a bus: the first is the machine's, the others are controllers. */
+export function busOf(bus: number, machine: string): string {
+  return bus === 0 && EXPRESS.test(machine) ? "pcie.0" : `pci.${bus}`;
+}
+
+/** What a domain has on its buses: its devices, and the options of the arguments that stay. */
+export interface Occupants {
+  readonly devices: readonly XmlElement[];
+  readonly others: readonly ReadonlyMap<string, string>[];
+  readonly machine: string;
+}
+
+/**
+ * A slot of the first bus that neither a device nor an argument has; undefined for machines without
+ * such a bus, or when there is none.
+ */
+export function chooseSlot(occupants: Occupants): number | undefined {
+  const { machine } = occupants;
+  if (!CONVENTIONAL.test(machine) && !EXPRESS.test(machine)) return undefined;
+  const used = new Set(takenAddresses(occupants).map(({ bus, slot }) => (bus === 0 ? slot : -1)));
+  return SLOTS.find((slot) => !used.has(slot));
+}
+
+/** Why a card that libvirt does not know of cannot be at an address; undefined if it can. */
+export function addressFault(pci: PciAddress, occupants: Occupants): string | undefined {
+  const isTaken = takenAddresses(occupants).some(
+    (each) =>
+      each.bus === pci.bus && each.slot === pci.slot && (each.fn === pci.function || each.fn === 0),
+  );
+  if (isTaken) return "is taken by another device";
+  if (pci.bus === 0 || hasBus(occupants.devices, pci.bus)) return undefined;
+  return "is on a bus that the domain has no controller for";
+}
+
+interface Taken {
+  readonly bus: number;
+  readonly slot: number;
+  readonly fn: number;
+}
+
+function takenAddresses({ devices, others }: Occupants): Taken[] {
+  const taken: Taken[] = [];
+  for (const device of devices) {
+    for (const address of childrenOf(device, "address")) {
+      if (attributeOf(address, "type") !== "pci") continue;
+      taken.push({
+        bus: Number(attributeOf(address, "bus") ?? 0),
+        slot: Number(attributeOf(address, "slot")),
+        fn: Number(attributeOf(address, "function") ?? 0),
+      });
+    }
+  }
+  for (const fields of others) {
+    const [slot, fn = "0"] = fields.get("addr")?.split(".") ?? [];
+    const bus = BUS.exec(fields.get("bus") ?? "pci.0")?.[1];
+    if (slot === undefined || bus === undefined) continue;
+    taken.push({ bus: Number(bus), slot: Number.parseInt(slot, 16), fn: Number.parseInt(fn, 16) });
+  }
+  return taken;
+}
+
+function hasBus(devices: readonly XmlElement[], bus: number): boolean {
+  return devices.some(
+    (each) =>
+      each.name === "controller" &&
+      attributeOf(each, "type") === "pci" &&
+      Number(attributeOf(each, "index")) === bus,
+  );
+}

@@ -1,0 +1,198 @@
+/**
+ * One listening socket of the hook server: HTTP/2 without TLS on a path in the file system.
+ *
+ * The server's SETTINGS go out as soon as a connection is accepted, which is what grpc-go waits for
+ * before it calls a connection one. A connection that breaks any rule is cut off alone.
+ * Source: RFC 9113 section 3.3 (prior knowledge); unix(7).
+ */
+import type { EventEmitter } from "node:events";
+import { chmodSync, lstatSync, rmSync, statSync } from "node:fs";
+import {
+  createServer,
+  type Http2Server,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from "node:http2";
+import { connect, type Socket } from "node:net";
+import { dirname } from "node:path";
+import type { Logger } from "../lib/log.ts";
+import type { RequestListener } from "./routes.ts";
+
+export interface HookSocket {
+  readonly path: string;
+  /** Removes the socket, lets calls in progress end for `CLOSE_GRACE_ms`, then cuts them off. */
+  close(): Promise<void>;
+}
+
+/** Longest time that a call in progress holds up the end. */
+const CLOSE_GRACE_ms = 2000;
+/** Time that connections without a call have to end in good order. */
+const FAREWELL_ms = 300;
+/** Time between the two knocks at a socket that seems dead: it may be about to listen. */
+const KNOCK_PAUSE_ms = 50;
+/** `sun_path` without its final zero (unix(7)). */
+const SOCKET_PATH_BYTES_MAX = 107;
+/** The group has to connect too: all containers of a pod share group 107, not always the user. */
+const SOCKET_MODE = 0o660;
+const STREAM_COUNT_MAX = 128;
+/** Larger than the default of 64 KiB, so that a large domain takes few turns. */
+const WINDOW_BYTES = 1024 * 1024;
+
+/**
+ * Listens on `path`; undefined when somebody else does. Throws an `Error` whose message says what
+ * to do when that is impossible, and then leaves nothing behind.
+ */
+export async function listenOn(
+  path: string,
+  listener: RequestListener,
+  log: Logger,
+): Promise<HookSocket | undefined> {
+  const folder = dirname(path);
+  if (Buffer.byteLength(path) > SOCKET_PATH_BYTES_MAX) {
+    throw new Error(`shorten the path "${path}" to ${SOCKET_PATH_BYTES_MAX} bytes`);
+  }
+  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) {
+    throw new Error(`create the folder "${folder}"`);
+  }
+  if (!(await makeFree(path, log))) return undefined;
+  const server = createServer(
+    {
+      settings: {
+        initialWindowSize: WINDOW_BYTES,
+        maxConcurrentStreams: STREAM_COUNT_MAX,
+        enablePush: false,
+      },
+    },
+    listener,
+  );
+  const traffic = watchTraffic(server, path, log);
+  try {
+    await bind(server, path);
+  } catch (error) {
+    // Another sidecar was faster.
+    if (codeOf(error) === "EADDRINUSE") return undefined;
+    throw new Error(`make it possible to listen on "${path}": ${reasonOf(error)}`);
+  }
+  server.on("error", (error) => log.error({ path, err: error }, "hook socket failed"));
+  const close = (): Promise<void> => closeServer(path, server, traffic);
+  try {
+    chmodSync(path, SOCKET_MODE);
+  } catch (error) {
+    await close();
+    throw new Error(`make it possible to set the mode of "${path}": ${reasonOf(error)}`);
+  }
+  return { path, close };
+}
+
+/** Removes a dead socket; false when somebody listens there. */
+async function makeFree(path: string, log: Logger): Promise<boolean> {
+  const present = lstatSync(path, { throwIfNoEntry: false });
+  if (present === undefined) return true;
+  if (!present.isSocket()) throw new Error(`remove "${path}", which is no socket`);
+  if (await isAnswered(path)) return false;
+  await new Promise((resolve) => setTimeout(resolve, KNOCK_PAUSE_ms));
+  if (await isAnswered(path)) return false;
+  rmSync(path, { force: true });
+  log.warn({ path }, "stale socket removed");
+  return true;
+}
+
+function isAnswered(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    const finish = (answered: boolean): void => {
+      socket.destroy();
+      resolve(answered);
+    };
+    socket.once("connect", () => finish(true));
+    socket.once("error", () => finish(false));
+  });
+}
+
+function bind(server: Http2Server, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(path, () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+}
+
+/** What is open at a server; none of it may end the server. */
+interface Traffic {
+  readonly connections: ReadonlySet<Socket>;
+  readonly sessions: ReadonlySet<ServerHttp2Session>;
+  readonly calls: ReadonlySet<ServerHttp2Stream>;
+}
+
+function watchTraffic(server: Http2Server, path: string, log: Logger): Traffic {
+  const connections = new Set<Socket>();
+  const sessions = new Set<ServerHttp2Session>();
+  const calls = new Set<ServerHttp2Stream>();
+  server.on("connection", (socket: Socket) => keep(connections, socket));
+  server.on("session", (session) => {
+    keep(sessions, session);
+    session.on("error", (error) =>
+      log.debug({ path, reason: error.message }, "connection broken off"),
+    );
+    session.setLocalWindowSize(WINDOW_BYTES);
+    closeInNextTurn(session);
+  });
+  server.on("stream", (stream) => keep(calls, stream));
+  return { connections, sessions, calls };
+}
+
+/**
+ * A client's GOAWAY makes the runtime close the session while it still reads from it; Deno 2.9 then
+ * uses memory that it has freed. So the close waits until the reading is over.
+ */
+function closeInNextTurn(session: ServerHttp2Session): void {
+  const close = session.close.bind(session);
+  session.close = (callback) => {
+    setImmediate(() => {
+      if (!session.destroyed) close(callback);
+    });
+  };
+}
+
+/** Keeps an item as long as it is open. */
+function keep<T extends EventEmitter>(open: Set<T>, item: T): void {
+  open.add(item);
+  item.once("close", () => open.delete(item));
+}
+
+async function closeServer(
+  path: string,
+  server: Http2Server,
+  { connections, sessions, calls }: Traffic,
+): Promise<void> {
+  rmSync(path, { force: true });
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  for (const session of sessions) session.close();
+  const answers = [...calls].map((call) => new Promise((resolve) => call.once("close", resolve)));
+  await within(CLOSE_GRACE_ms, Promise.all(answers));
+  // A peer that does not read does not learn that it is over, either.
+  await within(FAREWELL_ms, closed);
+  for (const connection of connections) connection.destroy();
+  await closed;
+}
+
+/** Waits for `work`, but no longer than that. */
+async function within(limit_ms: number, work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise((resolve) => {
+    timer = setTimeout(resolve, limit_ms);
+  });
+  await Promise.race([work, late]);
+  clearTimeout(timer);
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && "code" in error ? error.code : undefined;
+}
+
+/** The runtimes word it differently, so only the code is taken. */
+function reasonOf(error: unknown): string {
+  return String(codeOf(error) ?? (error instanceof Error ? error.message : error));
+}

@@ -1,0 +1,25 @@
+/**
+ * The domain hook of a Plugin resource (KubeVirt 1.9), the successor of OnDefineDomain.
+ *
+ * It is called once per start and once on the target of a migration, after all older hooks, so the
+ * domain may hold our interface already.
+ */
+import type { ConnectRouter } from "@connectrpc/connect";
+import type { Logger } from "../lib/log.ts";
+import { brief, invalid } from "./domain/errors.ts";
+import { answer, type DomainHooks } from "./domain-hooks.ts";
+import { DomainHookService } from "./gen/kubevirt/hooks/plugins/v1alpha1/domain_hook_pb.js";
+
+const DOMAIN_TYPE = "libvirt";
+
+export function addPlugin(router: ConnectRouter, hooks: DomainHooks, log: Logger): void {
+  router.service(DomainHookService, {
+    mutateDomain: ({ domainType, domain, vmi }) =>
+      answer(log, "MutateDomain", async () => {
+        if (domainType !== DOMAIN_TYPE) {
+          throw invalid(`use the domain type "${DOMAIN_TYPE}", not ${brief(domainType)}`);
+        }
+        return { domain: await hooks.onDefineDomain(domain, vmi) };
+      }),
+  });
+}

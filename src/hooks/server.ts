@@ -1,0 +1,94 @@
+/**
+ * The hook sockets: where virt-launcher finds this sidecar, from the first call to the last.
+ *
+ * virt-launcher dials whatever appears in the hooks folder and gives up for good when Info fails
+ * there, so a socket appears only when it can answer, and nothing else is ever put beside it. It
+ * remembers sockets by their base name, so that name has to differ between sidecars. Connections
+ * are made for one call each; ones without a call, and ones cut off, are normal.
+ *
+ * A socket that was left by an earlier run under our name is removed; one that somebody still
+ * answers on is not.
+ */
+import { join } from "node:path";
+import type { Logger } from "../lib/log.ts";
+import type { DomainHooks } from "./domain-hooks.ts";
+import { Health } from "./health.ts";
+import { type HookSocket, listenOn } from "./hook-socket.ts";
+import { hookListener, pluginListener, type RequestListener } from "./routes.ts";
+
+export interface HookServerOptions {
+  /** Folder that virt-launcher watches; must exist. Undefined = no such socket. */
+  readonly hooksDir: string | undefined;
+  /** Folder for the socket of a Plugin resource; must exist. Undefined = no such socket. */
+  readonly pluginDir: string | undefined;
+  /** `CONTAINER_NAME` as KubeVirt sets it since v1.6. */
+  readonly containerName: string | undefined;
+  readonly hooks: DomainHooks;
+  readonly log: Logger;
+}
+
+export interface HookServer {
+  /** Paths of the sockets, that of the hooks folder first. */
+  readonly paths: readonly string[];
+  /** What the health service reports; true from the start. */
+  setServing(isServing: boolean): void;
+  /** Removes the sockets, lets calls in progress end for `CLOSE_GRACE_ms`, then cuts them off. */
+  close(): Promise<void>;
+}
+
+/** Name of the socket in the plugin folder, which a Plugin resource has to give. */
+const PLUGIN_SOCKET_NAME = "slirp.sock";
+
+/** Sidecars of one pod that can share a folder without having names. */
+const NAMELESS_COUNT_MAX = 16;
+
+/** Listens on all sockets, or throws an `Error` and leaves nothing behind. */
+export async function startHookServer(options: HookServerOptions): Promise<HookServer> {
+  const { hooksDir, pluginDir, containerName, log } = options;
+  const health = new Health();
+  const services = { hooks: options.hooks, health, log };
+  const open: HookSocket[] = [];
+  const close = async (): Promise<void> => {
+    health.end();
+    await Promise.all(open.splice(0).map((each) => each.close()));
+  };
+  try {
+    // The hooks folder comes last: a launcher may call as soon as that socket is there.
+    if (pluginDir !== undefined) {
+      open.push(await listenFirst(pluginDir, [PLUGIN_SOCKET_NAME], pluginListener(services), log));
+    }
+    if (hooksDir !== undefined) {
+      const names = socketNames(containerName);
+      open.unshift(await listenFirst(hooksDir, names, hookListener(services), log));
+    }
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  const paths = open.map((each) => each.path);
+  for (const path of paths) log.info({ path }, "listening for hooks");
+  return { paths, setServing: (isServing) => health.setServing(isServing), close };
+}
+
+/**
+ * Names to try in turn for the socket in the hooks folder. A container's name is unique in its pod.
+ * Launchers before v1.6 give none, and there all sidecars share a folder: the first free is taken.
+ */
+export function socketNames(containerName: string | undefined): readonly string[] {
+  if (containerName !== undefined && containerName !== "") return [`slirp-${containerName}.sock`];
+  const more = Array.from({ length: NAMELESS_COUNT_MAX - 1 }, (_, at) => `slirp-${at + 1}.sock`);
+  return ["slirp.sock", ...more];
+}
+
+async function listenFirst(
+  folder: string,
+  names: readonly string[],
+  listener: RequestListener,
+  log: Logger,
+): Promise<HookSocket> {
+  for (const name of names) {
+    const socket = await listenOn(join(folder, name), listener, log);
+    if (socket !== undefined) return socket;
+  }
+  throw new Error(`end the server that listens on "${join(folder, names[0] ?? "")}"`);
+}

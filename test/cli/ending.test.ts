@@ -1,0 +1,91 @@
+/** Why `serve` ends, and why it does not yet. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { Ending } from "../../src/cli/ending.ts";
+import { prettyLogger } from "../../src/lib/log.ts";
+
+/** An ending with a guest that leaves when told to. */
+function withGuest(graceSeconds: number): {
+  readonly ending: Ending;
+  readonly lines: string[];
+  leave(): void;
+  /** The reason, or that there is none yet. */
+  state(): Promise<string>;
+} {
+  const lines: string[] = [];
+  let leave = (): void => {};
+  const gone = new Promise<void>((resolve) => {
+    leave = resolve;
+  });
+  const log = prettyLogger("info", (line) => lines.push(line.trimEnd()));
+  const ending = new Ending({ graceSeconds, idle: () => gone, log });
+  return {
+    ending,
+    lines,
+    leave,
+    state: async () => {
+      for (let turn = 0; turn < 3; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+      return Promise.race([ending.over, Promise.resolve("not yet")]);
+    },
+  };
+}
+
+describe("the end", () => {
+  test("does not come by itself, not even when the guest leaves", async () => {
+    const { leave, state } = withGuest(10);
+    assert.equal(await state(), "not yet");
+    leave();
+    assert.equal(await state(), "not yet");
+  });
+
+  test("comes with the Shutdown hook, with or without a guest", async () => {
+    const { ending, state } = withGuest(10);
+    ending.shutdown();
+    ending.shutdown();
+    assert.equal(await state(), "Shutdown");
+  });
+
+  test("comes with SIGINT", async () => {
+    const { ending, state } = withGuest(10);
+    ending.interrupt();
+    assert.equal(await state(), "SIGINT");
+  });
+
+  test("comes after SIGTERM when the guest has left", async () => {
+    const { ending, leave, lines, state } = withGuest(10);
+    ending.terminate();
+    assert.deepEqual(lines, ["info  SIGTERM received grace_s=10"]);
+    assert.equal(await state(), "not yet");
+    leave();
+    assert.equal(await state(), "SIGTERM, no guest attached");
+  });
+
+  test("comes after SIGTERM at once when there is no guest", async () => {
+    const { ending, leave, state } = withGuest(10);
+    leave();
+    ending.terminate();
+    assert.equal(await state(), "SIGTERM, no guest attached");
+  });
+
+  test("comes after SIGTERM with the Shutdown hook", async () => {
+    const { ending, leave, state } = withGuest(10);
+    ending.terminate();
+    ending.shutdown();
+    leave();
+    assert.equal(await state(), "Shutdown");
+  });
+
+  test("comes with a second SIGTERM", async () => {
+    const { ending, lines, state } = withGuest(10);
+    ending.terminate();
+    ending.terminate();
+    assert.equal(await state(), "second SIGTERM");
+    assert.equal(lines.length, 1);
+  });
+
+  test("comes after SIGTERM when the grace time is over", async () => {
+    const { ending } = withGuest(0);
+    ending.terminate();
+    assert.equal(await ending.over, "SIGTERM, grace time over");
+  });
+});

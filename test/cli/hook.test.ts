@@ -1,0 +1,117 @@
+/** The hooks as programs: arguments, exit codes, one line of error. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { hookName, runHook } from "../../src/cli/hook.ts";
+import type { HookName } from "../../src/hooks/exec.ts";
+import { fixture } from "../support/hook-fixtures.ts";
+
+const VMI = fixture("e-two-interfaces.vmi.json");
+const DOMAIN = fixture("e-two-interfaces.domain.xml");
+const BOTH = ["--vmi", VMI, "--domain", DOMAIN];
+
+interface Ended {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+async function run(
+  name: HookName,
+  argv: string[],
+  env: Record<string, string> = {},
+): Promise<Ended> {
+  let out = "";
+  let err = "";
+  const code = await runHook(name, argv, env, {
+    out: async (text) => {
+      out += text;
+    },
+    err: async (text) => {
+      err += text;
+    },
+  });
+  return { code, out, err };
+}
+
+describe("hook names", () => {
+  test("are found in a path, and in nothing else", () => {
+    assert.equal(hookName("/usr/bin/onDefineDomain"), "onDefineDomain");
+    assert.equal(hookName("preCloudInitIso"), "preCloudInitIso");
+    for (const name of ["", "slirp-binding", "ondefinedomain", "onDefineDomain/x", "toString"]) {
+      assert.equal(hookName(name), undefined, name);
+    }
+  });
+});
+
+describe("onDefineDomain", () => {
+  test("prints the domain, and nothing else", async () => {
+    for (const argv of [BOTH, [`--domain=${DOMAIN}`, `--vmi=${VMI}`]]) {
+      const { code, out, err } = await run("onDefineDomain", argv, { SLIRP_CIDR: "10.253.9.0/24" });
+      assert.deepEqual([code, err], [0, ""]);
+      assert.match(out, /user,id=slirp-slirpnet,net=10\.253\.9\.0\/24,.*hostfwd=tcp::80-:80/);
+      assert.equal(out.slice(-9), "</domain>");
+    }
+  });
+
+  test("takes another data plane's word from the environment", async () => {
+    const env = { SLIRP_EXTERNAL_DATA_PLANE: "1", SLIRP_CIDR: "10.253.9.0/24" };
+    assert.match((await run("onDefineDomain", BOTH, env)).out, /<interface type="client">/);
+  });
+
+  const failures: readonly (readonly [string[], Record<string, string>, number, string])[] = [
+    [["--vmi", "{", "--domain", DOMAIN], {}, 1, "parse VMI: not JSON"],
+    [
+      ["--vmi", VMI, "--domain", "a\nb"],
+      {},
+      1,
+      "parse domain XML: line 1 column 1: text outside the root",
+    ],
+    [
+      BOTH,
+      { SLIRP_LINK: "client" },
+      1,
+      'iface "slirpnet": link "client" needs a data plane, which a hook program does not have: ' +
+        'wanted "user" or "auto"',
+    ],
+    [["--vmi", VMI], {}, 2, 'read arguments: give "--domain" and its value'],
+    [["--vmi"], {}, 2, 'read arguments: give "--vmi" and its value'],
+    [[...BOTH, "--frob"], {}, 2, 'read arguments: unknown argument "--frob"'],
+    [[...BOTH, "more"], {}, 2, 'read arguments: unknown argument "more"'],
+    [
+      BOTH,
+      { SLIRP_LINK: "tap" },
+      2,
+      'parse SLIRP_LINK "tap": wanted one of "auto", "client", "stream", "vhost-user", "user"',
+    ],
+  ];
+  for (const [argv, env, wanted, message] of failures) {
+    test(`${wanted}: ${message}`, async () => {
+      const { code, out, err } = await run("onDefineDomain", argv, env);
+      assert.deepEqual([code, out], [wanted, ""]);
+      assert.equal(err, `slirp-binding: onDefineDomain: ${message}\n`);
+    });
+  }
+
+  test("explains itself", async () => {
+    const { code, out } = await run("onDefineDomain", ["--help"]);
+    assert.equal(code, 0);
+    assert.match(out, /^Usage: slirp-binding onDefineDomain --vmi JSON --domain XML\n/);
+  });
+});
+
+describe("preCloudInitIso", () => {
+  test("echoes", async () => {
+    const data = fixture("n-configdrive.cloudInitData.json");
+    const argv = ["--vmi", VMI, "--cloud-init", data];
+    assert.deepEqual(await run("preCloudInitIso", argv), { code: 0, out: data, err: "" });
+  });
+
+  test("wants its own arguments", async () => {
+    const { code, err } = await run("preCloudInitIso", BOTH);
+    assert.equal(code, 2);
+    assert.equal(
+      err,
+      'slirp-binding: preCloudInitIso: read arguments: unknown argument "--domain"\n',
+    );
+  });
+});

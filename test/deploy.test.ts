@@ -1,0 +1,99 @@
+/**
+ * `deploy/` is what `slirp-binding manifests` prints, a file for each document. A difference is
+ * mended by printing anew: `slirp-binding manifests --only KIND >deploy/KIND.yaml`. And what the
+ * guide for admins quotes of the program exists: errors, variables, annotations, files.
+ */
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { describe, test } from "node:test";
+import { manifests } from "../src/cli/manifests.ts";
+import { environmentName, SERVE_ROWS } from "../src/cli/options-table.ts";
+import { MANIFEST_KINDS, readManifestOptions } from "../src/config/manifests.ts";
+import { startQemuDataPlane } from "../src/hooks/data-plane.ts";
+import { derivePlans } from "../src/hooks/domain/plan.ts";
+import { readVmi } from "../src/hooks/domain/vmi.ts";
+import { contextOf, fixture } from "./support/hook-fixtures.ts";
+
+const FOLDER = new URL("../deploy/", import.meta.url);
+
+for (const kind of MANIFEST_KINDS) {
+  test(`deploy/${kind}.yaml is up to date`, () => {
+    const options = { ...readManifestOptions(new Map()), only: [kind] };
+    assert.equal(readFileSync(new URL(`${kind}.yaml`, FOLDER), "utf8"), manifests(options));
+  });
+}
+
+test("deploy has no manifest that is not printed", () => {
+  const files = readdirSync(FOLDER).filter((file) => file.endsWith(".yaml"));
+  assert.deepEqual(files.sort(), MANIFEST_KINDS.map((kind) => `${kind}.yaml`).sort());
+});
+
+describe("docs/kubevirt.md", () => {
+  const guide = readFileSync(new URL("../docs/kubevirt.md", import.meta.url), "utf8");
+  const section = (title: string): string =>
+    guide.split(/^## /m).find((each) => each.startsWith(`${title}\n`)) ?? "";
+  const POD = { podNetworks: [{ address: 0x0a00_0000, prefixLength: 16 }] };
+
+  type Fields = Readonly<Record<string, unknown>>;
+
+  /** Refusals of a usual VM with these fields in its interface, or with these annotations. */
+  function plans(fields: Fields, link = "user", annotations: Fields = {}, rest = {}) {
+    const root = JSON.parse(fixture("a-user-guide.vmi.json"));
+    Object.assign(root.spec.domain.devices.interfaces[0], fields);
+    root.metadata.annotations = annotations;
+    const env = { SLIRP_LINK: link, SLIRP_ALLOW_ANNOTATIONS: "0" };
+    return derivePlans(readVmi(JSON.stringify(root)), contextOf("a-user-guide", env, rest));
+  }
+
+  function ofCase(name: string) {
+    return derivePlans(readVmi(fixture(`${name}.vmi.json`)), contextOf(name));
+  }
+
+  const REFUSED: readonly (() => unknown)[] = [
+    () => ofCase("x-no-networks"),
+    () => ofCase("f-secondary-multus"),
+    () => ofCase("x-wrong-binding"),
+    () => ofCase("x-cidr-no-mask"),
+    () => plans({}, "user", {}, POD),
+    () => ofCase("x-port-zero"),
+    () => plans({ ports: [{ port: 80, protocol: "SCTP" }] }),
+    () => ofCase("x-ports-duplicate"),
+    () => plans({ model: "ne2k" }),
+    () => plans({ state: "down" }),
+    () => plans({ dhcpOptions: { ntpServers: ["192.0.2.1"] } }),
+    () => startQemuDataPlane().prepare(plans({}, "stream")),
+    () => plans({}, "user", { "slirp.network.kubevirt.io/link": "user" }),
+  ];
+
+  test("quotes the refusals word for word, and no others", async () => {
+    const [, table = ""] = section("When it does not work").split("\n| text | mend |\n");
+    const quoted = [...table.matchAll(/^\| `([^`]+)` \|/gm)].map(([, text]) => text);
+    const found: string[] = [];
+    for (const work of REFUSED) {
+      try {
+        await work();
+      } catch (error) {
+        found.push(error instanceof Error ? error.message : String(error));
+      }
+    }
+    assert.deepEqual(quoted, found);
+  });
+
+  test("names variables and annotations that are read", () => {
+    const known = new Set([
+      ...SERVE_ROWS.map(environmentName),
+      "SLIRP_ALLOW_ANNOTATIONS",
+      "SLIRP_LOOPBACK_PORT",
+    ]);
+    for (const [name] of guide.matchAll(/\bSLIRP_[A-Z_]+/g)) assert.ok(known.has(name), name);
+    for (const name of ["SLIRP_LINK", "SLIRP_GRACE"])
+      assert.ok(section("Variables").includes(name));
+  });
+
+  test("names files that are there", () => {
+    const files = [...guide.matchAll(/deploy\/([a-z]+)\.yaml/g)].map(([, kind = ""]) => kind);
+    const kinds: readonly string[] = MANIFEST_KINDS;
+    for (const kind of files) assert.ok(kinds.includes(kind), kind);
+    assert.ok(new Set(files).size >= 4);
+  });
+});

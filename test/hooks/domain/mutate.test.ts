@@ -1,0 +1,455 @@
+/** Every fixture with every link: the right answer or the right error, and nothing else touched. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { LINK_KINDS, type LinkKind } from "../../../src/config/hook-settings.ts";
+import { HookError } from "../../../src/hooks/domain/errors.ts";
+import { mutateDomain } from "../../../src/hooks/domain/mutate.ts";
+import { derivePlans } from "../../../src/hooks/domain/plan.ts";
+import { readVmi, type Vmi } from "../../../src/hooks/domain/vmi.ts";
+import { attributeOf, childOf, parseXml, type XmlElement } from "../../../src/hooks/domain/xml.ts";
+import {
+  CASES,
+  contextOf,
+  define,
+  domainsOf,
+  fixture,
+  messageOf,
+  strip,
+} from "../../support/hook-fixtures.ts";
+
+const NOT_SET =
+  'iface "slirpnet" is not set with slirp network binding plugin or slirp binding method';
+const NETWORK = (cidr: string): string =>
+  `iface "slirpnet": invalid network CIDR "${cidr}": ` +
+  'wanted an IPv4 network such as "10.0.2.0/24"';
+const PORT = (port: number): string =>
+  `iface "slirpnet": invalid port "${port}": wanted 1 to 65535`;
+
+/** Cases that no link can serve. */
+const REFUSED: Readonly<Record<string, string>> = {
+  "f-only-multus": "pod network not found",
+  "f-secondary-multus":
+    'iface "slirpnet": network "slirpnet" is not the pod network, which is "default"',
+  "x-bad-cidr": NETWORK("10.0.2.0/33"),
+  "x-cidr-ipv6": NETWORK("fd00::/64"),
+  "x-cidr-no-mask": NETWORK("10.0.2.0"),
+  "x-masquerade": NOT_SET,
+  "x-no-networks": "pod network not found",
+  "x-port-70000": PORT(70000),
+  "x-port-negative": PORT(-1),
+  "x-port-zero": PORT(0),
+  "x-ports-duplicate": 'iface "slirpnet": port "80/TCP" is listed twice',
+  "x-wrong-binding": NOT_SET,
+};
+
+/** Cases whose domain comes with a network card or arguments for our interface. */
+const GIVEN = ["g-qemu-args-already-slirp", "i-tap-attachment", "i-tap-attachment-ports-mac"];
+
+function expectedError(name: string, link: LinkKind): string {
+  const model = readVmi(fixture(`${name}.vmi.json`)).interfaces[0]?.model ?? "virtio";
+  if (REFUSED[name] !== undefined) return REFUSED[name];
+  if (link !== "vhost-user" || model === "virtio") return "";
+  return `iface "slirpnet": model "${model}": link "vhost-user" needs "virtio"`;
+}
+
+function served(link: LinkKind): string[] {
+  return CASES.filter((name) => expectedError(name, link) === "" && name !== "k-absent-state");
+}
+
+function devicesOf(xml: string): XmlElement {
+  const devices = childOf(parseXml(xml), "devices");
+  assert.ok(devices);
+  return devices;
+}
+
+/** Our interfaces and values of all QEMU arguments. */
+function attached(xml: string): { interfaces: XmlElement[]; values: string[] } {
+  const interfaces = devicesOf(xml).children.filter(
+    (each) => attributeOf(childOf(each, "alias"), "name") === "ua-slirpnet",
+  );
+  const values = parseXml(xml)
+    .children.filter(({ local }) => local === "commandline")
+    .flatMap(({ children }) => children)
+    .flatMap((each) => (each.local === "arg" ? [attributeOf(each, "value") ?? ""] : []));
+  return { interfaces, values };
+}
+
+const TYPES = { client: "client", "vhost-user": "vhostuser", stream: "", user: "" } as const;
+
+function assertAttachedOnce(xml: string, link: LinkKind, what: string): void {
+  const { interfaces, values } = attached(xml);
+  const wanted = TYPES[link] === "" ? [] : [TYPES[link]];
+  assert.deepEqual(
+    interfaces.map((each) => attributeOf(each, "type")),
+    wanted,
+    what,
+  );
+  const netdevs = values.filter((value) => value.startsWith(`${link},id=slirp-slirpnet`));
+  const cards = values.filter((value) => value.includes('"netdev":"slirp-slirpnet"'));
+  assert.equal(netdevs.length, wanted.length === 0 ? 1 : 0, what);
+  assert.equal(cards.length, wanted.length === 0 ? 1 : 0, what);
+  assert.ok(!values.some((value) => /id=slirpnet|"slirpnet"/.test(value)), what);
+}
+
+/** Takes out by text what an answer to an indented domain has more than its question. */
+function withoutOurs(xml: string, question: string): string {
+  let text = xml.replace(
+    /\n\t\t<interface type="(?:client|vhostuser)">\n(?:\t\t\t.*\n)*?\t\t<\/interface>/,
+    "",
+  );
+  if (question.includes("<qemu:commandline>")) {
+    text = text.replace(
+      /(?:\n\t\t<qemu:arg value="(?:-netdev|-device|[^"]*slirp-slirpnet[^"]*)"\/>)/g,
+      "",
+    );
+  } else {
+    text = text.replace(/\n\t<qemu:commandline>\n(?:\t\t.*\n)*\t<\/qemu:commandline>/, "");
+  }
+  return question.includes("<memoryBacking>")
+    ? text.replace('\n\t\t<access mode="shared"/>', "")
+    : text.replace(/\n\t<memoryBacking>\n(?:\t\t.*\n)*\t<\/memoryBacking>/, "");
+}
+
+describe("fixtures", () => {
+  test("there are fixtures, and both tables name some that exist", () => {
+    assert.ok(CASES.length > 30);
+    for (const name of [...Object.keys(REFUSED), ...GIVEN]) assert.ok(CASES.includes(name), name);
+  });
+
+  for (const link of LINK_KINDS) {
+    test(`${link}: each case has its answer or its error`, () => {
+      for (const name of CASES) {
+        const what = `${name} ${link}`;
+        const [domain = ""] = domainsOf(name);
+        const wanted = expectedError(name, link);
+        assert.equal(
+          messageOf(() => define(name, link, domain)),
+          wanted,
+          what,
+        );
+        if (wanted !== "") {
+          assert.throws(() => define(name, link, domain), HookError, what);
+        } else if (name === "k-absent-state") {
+          assert.equal(define(name, link, domain), domain);
+        } else assertAttachedOnce(define(name, link, domain), link, what);
+      }
+    });
+
+    test(`${link}: twice is once, and so is on what KubeVirt's schema leaves of the answer`, () => {
+      for (const name of served(link)) {
+        for (const [index, domain] of domainsOf(name).entries()) {
+          const what = `${name} ${link} call ${index + 1}`;
+          const once = define(name, link, domain);
+          assert.equal(define(name, link, once), once, what);
+          assert.equal(define(name, link, strip(once, true)), once, `${what} arguments kept`);
+          if (name.startsWith("g-qemu-args-ignition")) continue;
+          const wanted = TYPES[link] === "" ? once : once.replace(/ xmlns:qemu="[^"]*"/, "");
+          assert.equal(define(name, link, strip(once)), wanted, `${what} stripped`);
+        }
+      }
+    });
+
+    test(`${link}: what is not ours stays byte for byte`, () => {
+      for (const name of served(link)) {
+        if (GIVEN.includes(name)) continue;
+        for (const domain of domainsOf(name).slice(0, 2)) {
+          assert.equal(withoutOurs(define(name, link, domain), domain), domain, `${name} ${link}`);
+        }
+      }
+    });
+
+    test(`${link}: the calls of one start end in one card and one set of arguments`, () => {
+      for (const name of served(link)) {
+        const domains = domainsOf(name);
+        const last = domains.map((domain) => define(name, link, domain)).at(-1) ?? "";
+        assertAttachedOnce(last, link, name);
+        const third = define(name, link, strip(last, true));
+        assertAttachedOnce(define(name, link, strip(third)), link, name);
+      }
+    });
+  }
+
+  test("from any link to any other: one card, one set of arguments", () => {
+    for (const name of ["a-user-guide", "i-tap-attachment", "h-hugepages-memfd"]) {
+      const [domain = ""] = domainsOf(name);
+      for (const before of LINK_KINDS) {
+        for (const after of LINK_KINDS) {
+          const answer = define(name, after, define(name, before, domain));
+          assertAttachedOnce(answer, after, `${name} ${before} ${after}`);
+          const count = devicesOf(answer).children.filter((each) => each.local === "interface");
+          assert.equal(count.length, TYPES[after] === "" ? 3 : 4, `${name} ${before} ${after}`);
+        }
+      }
+    }
+  });
+
+  for (const file of [
+    "a-user-guide.client",
+    "a-user-guide.third.stream",
+    "e-two-interfaces.user",
+    "h-numa-hugepages.vhost-user",
+    "i-tap-attachment-ports-mac.client",
+  ]) {
+    test(`the answer to ${file} is the one on file`, () => {
+      const [name = "", ...rest] = file.split(".");
+      const link = LINK_KINDS.find((each) => each === rest.at(-1));
+      assert.ok(link);
+      const domain = fixture(`${file.slice(0, -link.length)}domain.xml`);
+      assert.equal(define(name, link, domain), fixture(`answers/${file}.domain.xml`));
+    });
+  }
+});
+
+/** A VMI with one bound interface, changed as asked. */
+function vmiWith(iface: object = {}, spec: object = {}): Vmi {
+  return readVmi(
+    JSON.stringify({
+      metadata: { name: "vm", namespace: "ns" },
+      spec: {
+        domain: {
+          devices: { interfaces: [{ name: "net", binding: { name: "slirp" }, ...iface }] },
+        },
+        networks: [{ name: "net", pod: {} }],
+        ...spec,
+      },
+    }),
+  );
+}
+
+function mutate(xml: string, link: LinkKind, vmi: Vmi = vmiWith()): string {
+  return mutateDomain(xml, vmi, derivePlans(vmi, contextOf("", { SLIRP_LINK: link })));
+}
+
+const QEMU = 'xmlns:qemu="http://libvirt.org/schemas/domain/qemu/1.0"';
+
+describe("documents", () => {
+  test("a compact document stays compact, an empty tag is opened", () => {
+    const answer = mutate("<domain><devices/></domain>", "client");
+    assert.match(answer, /^<domain><devices><interface type="client"><mac [^>]+\/><source /);
+    assert.match(answer, /<\/interface><\/devices><\/domain>$/);
+    assert.equal(mutate(answer, "client"), answer);
+  });
+
+  test("line ends, byte order mark, declaration, comments, CDATA and entities stay", () => {
+    const before = '\ufeff<?xml version="1.0"?>\r\n<!-- a -- >'.replace("-- >", "-->");
+    const rest = "<name>a&amp;b&#10;<![CDATA[<&]]></name>\r\n";
+    const open = `${before}\r\n<domain a='1'  b = "&lt;">\r\n  ${rest}  `;
+    const xml = `${open}<devices>\r\n  </devices>\r\n</domain>`;
+    const answer = mutate(xml, "client");
+    assert.ok(answer.startsWith(xml.slice(0, xml.indexOf("<devices>") + 9)));
+    assert.ok(!/[^\r]\n/.test(answer));
+    assert.equal(answer.replace(/\r\n *\t<interface.*<\/interface>/s, ""), xml);
+    assert.equal(mutate(answer, "client"), answer);
+  });
+
+  test("QEMU's prefix is declared once, under another name where it means something else", () => {
+    const plain = mutate("<domain><devices/></domain>", "user");
+    assert.ok(plain.startsWith(`<domain ${QEMU}><devices/><qemu:commandline><qemu:arg `));
+    const taken = mutate('<domain xmlns:qemu="urn:other"><devices/></domain>', "user");
+    assert.match(
+      taken,
+      /^<domain xmlns:qemu="urn:other" xmlns:qemu1="[^"]+"><devices\/><qemu1:comm/,
+    );
+    const other = mutate(`<domain ${QEMU.replace("qemu=", "q=")}><devices/></domain>`, "user");
+    assert.match(other, /<q:commandline><q:arg value="-netdev"\/>/);
+    const local = `<domain><devices/><commandline ${QEMU.replace(":qemu", "")}/></domain>`;
+    assert.match(mutate(local, "user"), /<commandline xmlns="[^"]+"><arg value="-netdev"\/>/);
+    for (const each of [plain, taken, other, mutate(local, "user")]) {
+      assert.equal(mutate(each, "user"), each);
+    }
+  });
+
+  test("arguments and variables of others stay, ours go between them", () => {
+    const args = '<qemu:arg value="-fw_cfg"/><qemu:arg value="name=x,file=y"/>';
+    const env = '<qemu:env name="A" value="B"/>';
+    const lines = `<qemu:commandline>${args}${env}</qemu:commandline>`;
+    const xml = `<domain ${QEMU}><devices/>${lines}</domain>`;
+    const answer = mutate(xml, "stream");
+    assert.ok(answer.includes(`<qemu:commandline>${args}<qemu:arg value="-netdev"/>`));
+    assert.ok(answer.endsWith(`${env}</qemu:commandline></domain>`));
+    assert.equal(
+      mutate(answer, "client").replace(/<interface.*<\/interface>/, ""),
+      xml.replace("<devices/>", "<devices></devices>"),
+    );
+    const alone = `<qemu:commandline>${env}</qemu:commandline>`;
+    const onlyEnv = `<domain ${QEMU}><devices/>${alone}</domain>`;
+    assert.match(
+      mutate(onlyEnv, "user"),
+      /"\/><qemu:env name="A" value="B"\/><\/qemu:commandline>/,
+    );
+  });
+
+  test("an argument of someone else that merely looks like ours stays", () => {
+    const foreign = ["-netdev", "user,id=net2", "-device", '{"driver":"e1000","netdev":"net2"}'];
+    const args = foreign.map((value) => `<qemu:arg value='${value}'/>`).join("");
+    const xml = `<domain ${QEMU}><devices/><qemu:commandline>${args}</qemu:commandline></domain>`;
+    assert.ok(mutate(xml, "user").includes(args));
+    assert.equal(
+      mutate(mutate(xml, "user"), "client").replace(/<interface.*<\/interface>/, ""),
+      xml.replace("<devices/>", "<devices></devices>"),
+    );
+  });
+
+  test("of our element, an address and what we do not write stay; surplus ones go", () => {
+    const address = '<address type="pci" domain="0x0000" bus="0x02" slot="0x00" function="0x0"/>';
+    const children = `<mtu size="1"/><alias name="ua-net"/>${address}<x:y/>`;
+    const old = `<interface type="ethernet" xmlns:x="urn:x">${children}</interface>`;
+    const answer = mutate(`<domain><devices>${old}<a/>${old}</devices></domain>`, "client");
+    assert.match(answer, /<devices><interface type="client" xmlns:x="urn:x">/);
+    assert.ok(
+      answer.endsWith(`<alias name="ua-net"/>${address}<x:y/></interface><a/></devices></domain>`),
+    );
+    const asked = mutate(answer, "client", vmiWith({ pciAddress: "0000:03:00.0" }));
+    assert.equal(asked.match(/<address type="pci"/g)?.length, 1);
+    assert.ok(asked.includes('bus="0x03"'));
+  });
+
+  test("the VMI's order of interfaces is kept", () => {
+    const spec = {
+      domain: {
+        devices: {
+          interfaces: [
+            { name: "a", bridge: {} },
+            { name: "net", binding: { name: "slirp" } },
+            { name: "b", bridge: {} },
+          ],
+        },
+      },
+    };
+    const iface = (name: string): string => `<interface><alias name="${name}"/></interface>`;
+    const cards = ["ua-a", "ua-b", "placeholder-0"].map(iface).join("");
+    const xml = `<domain><devices>${cards}</devices></domain>`;
+    const order = (text: string): (string | undefined)[] =>
+      devicesOf(text).children.map((each) => attributeOf(childOf(each, "alias"), "name"));
+    const answer = mutate(xml, "client", vmiWith({}, spec));
+    assert.deepEqual(order(answer), ["ua-a", "ua-net", "ua-b", "placeholder-0"]);
+  });
+
+  test("every wish for the card is in the element", () => {
+    const vmi = vmiWith({
+      model: "e1000e",
+      macAddress: "02-00-00-AA-BB-CC",
+      pciAddress: "0000:81:01.3",
+      bootOrder: 2,
+      acpiIndex: 7,
+      state: "down",
+    });
+    assert.equal(
+      mutate("<domain><devices></devices></domain>", "client", vmi),
+      '<domain><devices><interface type="client"><mac address="02:00:00:aa:bb:cc"/>' +
+        '<source address="127.0.0.1" port="28500"/><model type="e1000e"/><link state="down"/>' +
+        '<boot order="2"/><acpi index="7"/><alias name="ua-net"/><address type="pci" ' +
+        'domain="0x0000" bus="0x81" slot="0x01" function="0x3"/></interface></devices></domain>',
+    );
+  });
+
+  test("cards that libvirt does not know are refused a slot that is not free", () => {
+    const disk = '<disk><address type="pci" bus="0x00" slot="0x05"/></disk>';
+    const xml = `<domain><devices>${disk}</devices></domain>`;
+    const wish = (pciAddress: string) => vmiWith({ pciAddress });
+    for (const link of ["stream", "user"] as const) {
+      assert.throws(() => mutate(xml, link, wish("0000:00:05.0")), {
+        code: "failed-precondition",
+        message: [
+          `iface "net": link "${link}":`,
+          'PCI address "0000:00:05.0" is taken by another device',
+        ].join(" "),
+      });
+      assert.throws(() => mutate(xml, link, wish("0000:81:01.0")), /no controller for/);
+      const answer = mutate(xml, link, wish("0000:00:06.0"));
+      assert.equal(mutate(answer, link, wish("0000:00:06.0")), answer);
+    }
+    mutate(xml, "client", wish("0000:00:05.0")); // libvirt's to refuse
+  });
+
+  test("encrypted memory makes virtio go through the IOMMU interface", () => {
+    const xml = '<domain><devices/><launchSecurity type="sev"/></domain>';
+    assert.ok(mutate(xml, "client").includes('<driver iommu="on"/>'));
+    assert.ok(mutate(xml, "stream").includes("&#34;iommu_platform&#34;:true"));
+    assert.ok(!mutate(xml, "client", vmiWith({ model: "e1000" })).includes("iommu"));
+  });
+
+  test("a wrong root, no devices and no XML are refused", () => {
+    const messages = [
+      ["<vm/>", 'parse domain XML: root "vm": wanted "domain"'],
+      ['<domain xmlns="urn:x"/>', 'parse domain XML: root "domain": wanted "domain"'],
+      ["<domain/>", 'parse domain XML: no element "devices"'],
+      ["", "parse domain XML: no element in it"],
+    ] as const;
+    for (const [xml, message] of messages) {
+      assert.equal(
+        messageOf(() => mutate(xml, "client")),
+        message,
+      );
+    }
+  });
+});
+
+describe("shared memory", () => {
+  const wrap = (inner: string): string => `<domain><memory/>${inner}<devices/></domain>`;
+  const memory = (inner: string): string =>
+    /<memory\/>(.*)<devices>/.exec(mutate(wrap(inner), "vhost-user"))?.[1] ?? "";
+  const error = (inner: string): string => messageOf(() => mutate(wrap(inner), "vhost-user"));
+
+  test("is added where there is none, and completed where there is some", () => {
+    const both = '<source type="memfd"/><access mode="shared"/>';
+    assert.equal(memory(""), `<memoryBacking>${both}</memoryBacking>`);
+    assert.equal(memory("<memoryBacking/>"), `<memoryBacking>${both}</memoryBacking>`);
+    assert.equal(
+      memory("<memoryBacking><hugepages/></memoryBacking>"),
+      '<memoryBacking><hugepages/><access mode="shared"/></memoryBacking>',
+    );
+    const file = '<memoryBacking><source type="file"/><access mode="shared"/></memoryBacking>';
+    assert.equal(memory(file), file);
+  });
+
+  test("is refused where the domain says otherwise", () => {
+    const what = 'iface "net": link "vhost-user": memory';
+    assert.equal(
+      error('<memoryBacking><access mode="private"/></memoryBacking>'),
+      `${what} access "private": wanted "shared"`,
+    );
+    assert.equal(
+      error('<memoryBacking><source type="anonymous"/></memoryBacking>'),
+      `${what} source "anonymous": wanted "memfd" or "file"`,
+    );
+    assert.equal(
+      error('<cpu><numa><cell memAccess="private"/></numa></cpu>'),
+      `${what} access "private" of a NUMA cell: wanted "shared"`,
+    );
+  });
+});
+
+describe("several interfaces", () => {
+  const spec = {
+    domain: {
+      devices: {
+        interfaces: [
+          { name: "a", binding: { name: "slirp" } },
+          { name: "b", binding: { name: "slirp" } },
+        ],
+      },
+    },
+    networks: [
+      { name: "a", pod: {} },
+      { name: "b", pod: {} },
+    ],
+  };
+
+  test("each has its port, path, ids and slot, and twice is once", () => {
+    const domain = '<domain><os><type machine="q35">hvm</type></os><devices/></domain>';
+    const client = mutate(domain, "client", vmiWith({}, spec));
+    assert.match(client, /port="28500".*ua-a.*port="28501".*ua-b/);
+    const stream = mutate(domain, "stream", vmiWith({}, spec));
+    assert.match(stream, /stream-0\.sock.*slirp-a.*0x1c\.0x0.*stream-1\.sock.*slirp-b.*0x19\.0x0/);
+    const shared = mutate(domain, "vhost-user", vmiWith({}, spec));
+    assert.equal(shared.match(/<memoryBacking>/g)?.length, 1);
+    for (const [link, answer] of [
+      ["client", client],
+      ["stream", stream],
+      ["vhost-user", shared],
+    ] as const) {
+      assert.equal(mutate(answer, link, vmiWith({}, spec)), answer);
+    }
+  });
+});

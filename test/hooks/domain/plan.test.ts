@@ -1,0 +1,397 @@
+/** The plan: what the guest gets, by which link, and every way a wish cannot be met. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { readHookSettings } from "../../../src/config/hook-settings.ts";
+import { HookError } from "../../../src/hooks/domain/errors.ts";
+import { type BindingPlan, derivePlans, type PlanContext } from "../../../src/hooks/domain/plan.ts";
+import { readVmi } from "../../../src/hooks/domain/vmi.ts";
+import { formatIpv4, parseIpv4 } from "../../../src/lib/addr.ts";
+import { contextOf, messageOf, plansOf } from "../../support/hook-fixtures.ts";
+
+interface Wish {
+  readonly iface?: object;
+  readonly pod?: object;
+  readonly spec?: object;
+  readonly metadata?: object;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly resolvConf?: string;
+  readonly podNetworks?: PlanContext["podNetworks"];
+}
+
+function plan(wish: Wish = {}): BindingPlan {
+  const { iface, pod = {}, spec, metadata, env = {}, ...rest } = wish;
+  const interfaces = [{ name: "net", binding: { name: "slirp" }, ...iface }];
+  const networks = [{ name: "net", pod }];
+  const vmi = {
+    metadata: { name: "vm", namespace: "ns", ...metadata },
+    spec: { domain: { devices: { interfaces } }, networks, ...spec },
+  };
+  const [first] = derivePlans(readVmi(JSON.stringify(vmi)), contextOf("", env, rest));
+  assert.ok(first);
+  return first;
+}
+
+const error = (wish: Wish): string => messageOf(() => plan(wish));
+
+function assertFrozen(value: unknown): void {
+  if (typeof value !== "object" || value === null) return;
+  assert.ok(Object.isFrozen(value));
+  for (const part of Object.values(value)) assertFrozen(part);
+}
+
+/** Value of a DHCP option as text. */
+function option({ dhcpOptions }: BindingPlan, code: number): string | undefined {
+  for (let at = 0; at < dhcpOptions.length; at += 2 + (dhcpOptions[at + 1] ?? 0)) {
+    const value = dhcpOptions.slice(at + 2, at + 2 + (dhcpOptions[at + 1] ?? 0));
+    if (dhcpOptions[at] === code) return String.fromCharCode(...value);
+  }
+  return undefined;
+}
+
+describe("addresses", () => {
+  test("QEMU's numbers by default, the environment's network, the VMI's above all", () => {
+    const numbers = ({ subnet }: BindingPlan): string[] =>
+      [subnet.gateway, subnet.dns, subnet.guest].map(formatIpv4);
+    assert.deepEqual(numbers(plan()), ["10.0.2.2", "10.0.2.3", "10.0.2.15"]);
+    const env = { SLIRP_CIDR: "10.9.0.0/16" };
+    assert.deepEqual(numbers(plan({ env })), ["10.9.0.2", "10.9.0.3", "10.9.0.15"]);
+    const pod = { vmNetworkCIDR: "192.168.7.8/29" };
+    assert.deepEqual(numbers(plan({ env, pod })), ["192.168.7.10", "192.168.7.11", "192.168.7.12"]);
+  });
+
+  test("IPv6 by default and as given", () => {
+    const numbers = ({ subnet6 }: BindingPlan): unknown[] => [
+      subnet6.gateway,
+      subnet6.prefixLength,
+    ];
+    assert.deepEqual(numbers(plan()), [[0xfd10, 0, 2, 0, 0, 0, 0, 1], 120]);
+    assert.equal(plan().isSubnet6Given, false);
+    const given = plan({ pod: { vmIPv6NetworkCIDR: "fd00:1::/64" } });
+    assert.deepEqual(numbers(given), [[0xfd00, 1, 0, 0, 0, 0, 0, 1], 64]);
+    assert.equal(given.isSubnet6Given, true);
+  });
+
+  const network = (cidr: string, problem: string): [Wish, string] => [
+    { pod: { vmNetworkCIDR: cidr } },
+    `iface "net": invalid network CIDR "${cidr}": ${problem}`,
+  ];
+  const network6 = (cidr: string, problem: string): [Wish, string] => [
+    { pod: { vmIPv6NetworkCIDR: cidr } },
+    `iface "net": invalid network CIDR "${cidr}": ${problem}`,
+  ];
+  const unicast = "wanted a unicast network outside 0.0.0.0/8 and 127.0.0.0/8";
+  const refused: readonly [Wish, string][] = [
+    network("10.0.2.0/33", 'wanted an IPv4 network such as "10.0.2.0/24"'),
+    network("10.0.2.0", 'wanted an IPv4 network such as "10.0.2.0/24"'),
+    network("10.0.2/24", 'wanted an IPv4 network such as "10.0.2.0/24"'),
+    network("fd00::/64", 'wanted an IPv4 network such as "10.0.2.0/24"'),
+    network("10.0.2.1/24", 'host bits are set, the network is "10.0.2.0/24"'),
+    network("10.0.2.0/30", "wanted a prefix from /8 to /29"),
+    network("0.0.0.0/0", "wanted a prefix from /8 to /29"),
+    network("127.0.0.0/8", unicast),
+    network("224.0.0.0/8", unicast),
+    network6("10.0.2.0/24", 'wanted an IPv6 network such as "fd10:0:2::/120"'),
+    network6("fd00::/127", "wanted a prefix from /8 to /126"),
+    network6("fd00::1/64", "host bits are set"),
+    network6("fe80::/64", "wanted a unicast network, neither link-local nor in 0000::/16"),
+  ];
+  for (const [wish, message] of refused) {
+    test(message, () => assert.equal(error(wish), message));
+  }
+
+  test("a network that overlaps the pod's, from inside or outside, is refused", () => {
+    const pod = (text: string, prefixLength: number) => ({
+      podNetworks: [{ address: parseIpv4(text), prefixLength }],
+    });
+    const what = 'iface "net": invalid network CIDR "10.0.2.0/24": overlaps the pod network';
+    assert.equal(error(pod("10.0.0.0", 8)), `${what} "10.0.0.0/8"`);
+    assert.equal(error(pod("10.0.2.128", 25)), `${what} "10.0.2.128/25"`);
+    assert.equal(error(pod("10.0.2.7", 32)), `${what} "10.0.2.7/32"`);
+    assert.equal(error(pod("10.0.3.0", 24)), "");
+    assert.throws(() => plan(pod("10.0.0.0", 8)), { code: "failed-precondition" });
+  });
+
+  test("the gateway's MAC address is not the guest's to have", () => {
+    assert.equal(
+      error({ iface: { macAddress: "52:55:0a:00:02:02" } }),
+      'iface "net": MAC address "52:55:0a:00:02:02" is the gateway\'s',
+    );
+  });
+});
+
+describe("ports", () => {
+  const ports = (...list: readonly object[]): Wish => ({ iface: { ports: list } });
+
+  test("none listed is none published; TCP is the default, in any case", () => {
+    assert.deepEqual(plan().publish, []);
+    const list = ports({ port: 80 }, { port: 443, protocol: "tcp" }, { port: 80, protocol: "Udp" });
+    assert.deepEqual(
+      plan(list).publish.map((each) => `${each.protocol} ${each.hostPort} ${each.guestPort}`),
+      ["tcp 80 80", "tcp 443 443", "udp 80 80"],
+    );
+  });
+
+  const invalid = (port: number): string =>
+    `iface "net": invalid port "${port}": wanted 1 to 65535`;
+  const refused: readonly (readonly [Wish, string])[] = [
+    [ports({ port: 80 }, { port: 0 }), invalid(0)],
+    [ports({ port: -1 }), invalid(-1)],
+    [ports({ port: 70000 }), invalid(70000)],
+    [ports({ name: "none" }), invalid(0)],
+    [
+      ports({ port: 80, protocol: "SCTP" }),
+      'iface "net": invalid protocol "SCTP" of port "80": wanted "TCP" or "UDP"',
+    ],
+    [ports({ port: 80 }, { port: 80 }), 'iface "net": port "80/TCP" is listed twice'],
+    [
+      ports({ port: 80, protocol: "tcp" }, { port: 80, protocol: "TCP" }),
+      'iface "net": port "80/TCP" is listed twice',
+    ],
+    [
+      ports({ port: 5, protocol: "UDP" }, { port: 5, protocol: "udp" }),
+      'iface "net": port "5/UDP" is listed twice',
+    ],
+    [ports({ port: 28500 }), 'iface "net": port "28500/TCP" is used by the binding itself'],
+  ];
+  for (const [wish, message] of refused) {
+    test(message, () => assert.equal(error(wish), message));
+  }
+
+  test("the link's port is free for UDP, and where the link has none", () => {
+    assert.equal(error(ports({ port: 28500, protocol: "UDP" })), "");
+    assert.equal(error({ ...ports({ port: 28500 }), env: { SLIRP_LINK: "stream" } }), "");
+    assert.equal(error({ ...ports({ port: 28500 }), env: { SLIRP_LOOPBACK_PORT: "4000" } }), "");
+  });
+
+  test("two interfaces cannot have one port", () => {
+    const spec = {
+      domain: {
+        devices: {
+          interfaces: ["a", "b"].map((name) => ({ name, slirp: {}, ports: [{ port: 80 }] })),
+        },
+      },
+      networks: ["a", "b"].map((name) => ({ name, pod: {} })),
+    };
+    assert.equal(error({ spec }), 'iface "b": port "80/TCP" is taken by iface "a"');
+  });
+});
+
+describe("link", () => {
+  const link = (wish: Wish): unknown => plan(wish).attachment;
+  const annotated = (value: string): Wish => ({
+    metadata: { annotations: { "slirp.network.kubevirt.io/link": value } },
+  });
+
+  test("auto is what there is; environment and annotation choose", () => {
+    assert.deepEqual(link({}), { kind: "client", port: 28500 });
+    assert.deepEqual(link({ env: { SLIRP_LINK: "auto" } }), { kind: "client", port: 28500 });
+    assert.deepEqual(link({ env: { SLIRP_LINK: "user" } }), { kind: "user" });
+    assert.deepEqual(link({ ...annotated("user"), env: { SLIRP_LINK: "stream" } }), {
+      kind: "user",
+    });
+    assert.deepEqual(link({ ...annotated("auto"), env: { SLIRP_LINK: "user" } }), {
+      kind: "client",
+      port: 28500,
+    });
+  });
+
+  test("a wrong annotation is refused, and every one where none is allowed", () => {
+    assert.equal(
+      error(annotated("tap")),
+      'annotation "slirp.network.kubevirt.io/link" "tap": ' +
+        'wanted one of "auto", "client", "stream", "vhost-user", "user"',
+    );
+    assert.equal(
+      error({ ...annotated("user"), env: { SLIRP_ALLOW_ANNOTATIONS: "0" } }),
+      'annotation "slirp.network.kubevirt.io/link" is not allowed here',
+    );
+  });
+
+  test("paths are the compute container's, of either release, and never too long", () => {
+    const env = { SLIRP_LINK: "stream" };
+    const file = "stream-0.sock";
+    assert.deepEqual(link({ env }), {
+      kind: "stream",
+      path: `/var/run/kubevirt-hooks/hook-sidecar-0/userdata/${file}`,
+      file,
+    });
+    assert.deepEqual(link({ env: { ...env, CONTAINER_NAME: "" } }), {
+      kind: "stream",
+      path: `/var/run/kubevirt-hooks/userdata/${file}`,
+      file,
+    });
+    const name = "n".repeat(63);
+    assert.match(
+      error({ env: { SLIRP_LINK: "vhost-user", CONTAINER_NAME: name } }),
+      /^iface "net": link "vhost-user": socket path ".*\.sock" is longer than 107 octets$/,
+    );
+  });
+
+  const refused: readonly (readonly [string, object, string])[] = [
+    [
+      "vhost-user",
+      { model: "e1000" },
+      'iface "net": model "e1000": link "vhost-user" needs "virtio"',
+    ],
+    ["stream", { state: "down" }, 'iface "net": state "down" is not possible with link "stream"'],
+    ["user", { state: "down" }, 'iface "net": state "down" is not possible with link "user"'],
+    [
+      "user",
+      { dhcpOptions: { ntpServers: ["1.2.3.4"] } },
+      'iface "net": dhcpOptions "ntpServers" are not possible with link "user"',
+    ],
+    [
+      "user",
+      { dhcpOptions: { privateOptions: [{ option: 224, value: "x" }] } },
+      'iface "net": dhcpOptions "privateOptions" are not possible with link "user"',
+    ],
+  ];
+  for (const [kind, iface, message] of refused) {
+    test(message, () => assert.equal(error({ iface, env: { SLIRP_LINK: kind } }), message));
+  }
+});
+
+describe("MTU", () => {
+  const mtu = (wish: Wish): number => plan(wish).mtu;
+  const annotated = (value: string): Wish => ({
+    metadata: { annotations: { "slirp.network.kubevirt.io/mtu": value } },
+  });
+
+  test("large for virtio, Ethernet's for others, or as asked", () => {
+    assert.equal(mtu({}), 65520);
+    assert.equal(mtu({ iface: { model: "e1000" } }), 1500);
+    assert.equal(mtu({ env: { SLIRP_LINK: "user" } }), 1500);
+    assert.equal(mtu({ env: { SLIRP_MTU: "9000" } }), 9000);
+    assert.equal(mtu({ ...annotated("1280"), env: { SLIRP_MTU: "9000" } }), 1280);
+    assert.equal(
+      error(annotated("1")),
+      'annotation "slirp.network.kubevirt.io/mtu" "1": wanted an integer from 576 to 65520',
+    );
+  });
+});
+
+describe("names", () => {
+  test("the host name is the VMI's, or made of its name", () => {
+    assert.equal(plan({ spec: { hostname: "web" } }).hostname, "web");
+    assert.equal(plan({ metadata: { name: "vm.example" } }).hostname, "vm");
+    const long = `${"a".repeat(62)}-b`;
+    assert.equal(plan({ metadata: { name: long } }).hostname, "a".repeat(62));
+  });
+
+  const search = (resolvConf: string, spec: object = {}): readonly string[] =>
+    plan({ resolvConf, spec }).search;
+
+  test("the search list is the pod's, cleaned", () => {
+    assert.deepEqual(search("search Svc.Cluster.Local. cluster.local\n"), [
+      "svc.cluster.local",
+      "cluster.local",
+    ]);
+    assert.deepEqual(search(""), ["cluster.local"]);
+    assert.deepEqual(search("domain corp.example\n"), ["corp.example"]);
+    assert.deepEqual(search("search a.example\nsearch c.example d.example.\n"), [
+      "c.example",
+      "d.example",
+    ]);
+    assert.deepEqual(search("search ."), []);
+    assert.deepEqual(search("search a.example x,y ok.example # not this\n"), [
+      "a.example",
+      "ok.example",
+    ]);
+    assert.deepEqual(search("search # nothing\n"), ["cluster.local"]);
+  });
+
+  test("a subdomain's siblings come first, once", () => {
+    const conf = "search ns.svc.cluster.local svc.cluster.local cluster.local";
+    const first = "db.ns.svc.cluster.local";
+    const [found, ...rest] = search(conf, { subdomain: "db" });
+    assert.equal(found, first);
+    assert.equal(rest.length, 3);
+    assert.equal(search(`search ${first} cluster.local`, { subdomain: "db" }).length, 3);
+    assert.deepEqual(search("search corp.example", { subdomain: "db" }), ["corp.example"]);
+  });
+
+  test("resolvers are the pod's", () => {
+    const resolvConf = "nameserver 10.96.0.10\nnameserver fd00::a\nnameserver 10.96.0.11\n";
+    assert.deepEqual(plan({ resolvConf }).resolvers, ["10.96.0.10", "10.96.0.11"]);
+  });
+});
+
+describe("DHCP", () => {
+  test("carries names and what the VMI lists", () => {
+    const dhcpOptions = {
+      bootFileName: "boot,1",
+      tftpServerName: "tftp",
+      ntpServers: ["10.0.0.1"],
+      privateOptions: [{ option: 230, value: "p" }],
+    };
+    const made = plan({ iface: { dhcpOptions } });
+    assert.equal(option(made, 12), "vm");
+    assert.equal(option(made, 15), "default.svc.cluster.local");
+    assert.equal(option(made, 42), "\n\0\0\x01");
+    assert.equal(option(made, 66), "tftp");
+    assert.equal(option(made, 67), "boot,1");
+    assert.equal(option(made, 230), "p");
+    assert.deepEqual([made.tftpServerName, made.bootFileName], ["tftp", "boot,1"]);
+  });
+
+  const refused: readonly (readonly [object, string])[] = [
+    [
+      { ntpServers: ["pool.ntp.org"] },
+      'iface "net": encode NTP server "pool.ntp.org": wanted an IPv4 address',
+    ],
+    [
+      { privateOptions: [{ option: 12, value: "x" }] },
+      'iface "net": encode DHCP option "12": wanted a code from 224 to 254',
+    ],
+    [
+      { privateOptions: [1, 2].map(() => ({ option: 224, value: "x" })) },
+      'iface "net": encode DHCP option "224" once, not twice',
+    ],
+  ];
+  for (const [dhcpOptions, message] of refused) {
+    test(message, () => assert.equal(error({ iface: { dhcpOptions } }), message));
+  }
+
+  test("a host name that is none is refused", () => {
+    assert.equal(
+      error({ spec: { hostname: "a_b" } }),
+      'iface "net": encode host name "a_b": wanted a DNS host name',
+    );
+  });
+});
+
+describe("a plan", () => {
+  test("is frozen all the way down, and the same for the same input", () => {
+    for (const link of ["client", "stream", "vhost-user", "user"] as const) {
+      const plans = plansOf("a-user-guide", link);
+      assert.equal(plans.length, 1);
+      assertFrozen(plans);
+      assert.deepEqual(plansOf("a-user-guide", link), plans);
+    }
+  });
+
+  test("shows nothing of the pod, sockets apart", () => {
+    const vmi = readVmi(
+      '{"metadata":{"name":"vm"},"spec":{"networks":[{"name":"a","pod":{}}],' +
+        '"domain":{"devices":{"interfaces":[{"name":"a","slirp":{}}]}}}}',
+    );
+    const here = derivePlans(vmi, contextOf("", { CONTAINER_NAME: "hook-sidecar-0" }));
+    const there = derivePlans(vmi, contextOf("", { CONTAINER_NAME: "hook-sidecar-7" }));
+    assert.deepEqual(there, here);
+  });
+
+  test("refusals say whose fault it is", () => {
+    const thrown = (wish: Wish): string => {
+      try {
+        plan(wish);
+      } catch (each) {
+        if (each instanceof HookError) return each.code;
+      }
+      return "";
+    };
+    assert.equal(thrown({ iface: { ports: [{ port: 0 }] } }), "invalid-argument");
+    assert.equal(thrown({ iface: { ports: [{ port: 28500 }] } }), "failed-precondition");
+    assert.equal(thrown({ pod: { vmNetworkCIDR: "x" } }), "invalid-argument");
+    assert.equal(readHookSettings({}).bindingName, "slirp");
+  });
+});

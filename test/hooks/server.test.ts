@@ -1,0 +1,259 @@
+/**
+ * The server as a whole: names of its sockets, what stands in its folder from start to end, starts
+ * that cannot succeed, calls as virt-launcher makes them, the end.
+ */
+import assert from "node:assert/strict";
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import { socketNames, startHookServer } from "../../src/hooks/server.ts";
+import { call, callback, closed, connectRaw, EMPTY, INFO } from "../support/hook-client.ts";
+import {
+  keepingLog,
+  MARK,
+  startTestServer,
+  type TestServer,
+  temporaryFolder,
+} from "../support/hook-server.ts";
+import { message } from "../support/protobuf.ts";
+
+const ON_DEFINE = callback("v1alpha3", "OnDefineDomain");
+const HOOKS = { onDefineDomain: (domain: Uint8Array) => domain, shutdown: async () => {} };
+
+describe("names", () => {
+  test("a container's name is part of its socket's name", () => {
+    assert.deepEqual(socketNames("hook-sidecar-0"), ["slirp-hook-sidecar-0.sock"]);
+  });
+
+  test("without one there is a short list to try", () => {
+    const names = socketNames(undefined);
+    assert.deepEqual(names.slice(0, 3), ["slirp.sock", "slirp-1.sock", "slirp-2.sock"]);
+    assert.equal(new Set(names).size, names.length);
+    assert.deepEqual(socketNames(""), names);
+  });
+
+  test("sidecars without names that share a folder each get their own socket", async () => {
+    const hooksDir = temporaryFolder();
+    const start = () => {
+      const { log } = keepingLog();
+      const options = { hooksDir, pluginDir: undefined, containerName: undefined, hooks: HOOKS };
+      return startHookServer({ ...options, log });
+    };
+    // At the same time, and then one more.
+    const servers = await Promise.all([start(), start(), start()]);
+    servers.push(await start());
+    const names = ["slirp-1.sock", "slirp-2.sock", "slirp-3.sock", "slirp.sock"];
+    assert.deepEqual(readdirSync(hooksDir).sort(), names);
+    for (const { paths } of servers) assert.ok((await call(paths[0] ?? "", INFO)).length > 0);
+    for (const server of servers) await server.close();
+    assert.deepEqual(readdirSync(hooksDir), []);
+    rmSync(hooksDir, { recursive: true });
+  });
+});
+
+describe("the hooks folder", () => {
+  test("never holds anything but the socket, which answers as soon as it is there", async () => {
+    const hooksDir = temporaryFolder();
+    const seen = new Set<string>();
+    let isOver = false;
+    let firstAnswer: Promise<Buffer> | undefined;
+    const look = (): void => {
+      if (isOver) return;
+      for (const name of readdirSync(hooksDir)) {
+        seen.add(name);
+        // As virt-launcher does it: what is there is dialled, and Info has to be answered.
+        firstAnswer ??= call(join(hooksDir, name), INFO, EMPTY, { deadline_ms: 5000 });
+      }
+      setImmediate(look);
+    };
+    look();
+    const { log } = keepingLog();
+    const options = { hooksDir, pluginDir: undefined, containerName: "hook-sidecar-1", log };
+    const server = await startHookServer({ ...options, hooks: HOOKS });
+    const [path = ""] = server.paths;
+    for (let count = 0; count < 5; count += 1) await call(path, ON_DEFINE, message([1, "a"]));
+    assert.ok(((await firstAnswer)?.length ?? 0) > 0);
+    await server.close();
+    look();
+    isOver = true;
+    assert.deepEqual([...seen], ["slirp-hook-sidecar-1.sock"]);
+    assert.deepEqual(readdirSync(hooksDir), []);
+    rmSync(hooksDir, { recursive: true });
+  });
+
+  const impossible: readonly (readonly [string, (folder: string) => string, RegExp])[] = [
+    ["that is missing", (folder) => join(folder, "no"), /^create the folder ".*\/no"$/],
+    [
+      "that is a file",
+      (folder) => {
+        writeFileSync(join(folder, "file"), "");
+        return join(folder, "file");
+      },
+      /^create the folder ".*\/file"$/,
+    ],
+    [
+      "with a file in the socket's place",
+      (folder) => {
+        writeFileSync(join(folder, "slirp-me.sock"), "precious");
+        return folder;
+      },
+      /^remove ".*\/slirp-me\.sock", which is no socket$/,
+    ],
+    [
+      "with a folder in the socket's place",
+      (folder) => {
+        mkdirSync(join(folder, "slirp-me.sock"));
+        return folder;
+      },
+      /^remove ".*\/slirp-me\.sock", which is no socket$/,
+    ],
+    [
+      "whose path is too long",
+      (folder) => {
+        const long = join(folder, "x".repeat(100));
+        mkdirSync(long);
+        return long;
+      },
+      /^shorten the path "\/.*\/slirp-me\.sock" to 107 bytes$/,
+    ],
+    // Where nobody may make a file, root included.
+    ["that takes no socket", () => "/sys", /^make it possible to listen on "\/sys\/.*": E[A-Z]+$/],
+  ];
+  for (const [name, prepare, wanted] of impossible) {
+    test(`one ${name} is refused, and nothing is left behind`, async () => {
+      const folder = temporaryFolder();
+      const pluginDir = temporaryFolder();
+      const hooksDir = prepare(folder);
+      const before = readdirSync(folder);
+      const { log, lines } = keepingLog();
+      const options = { hooksDir, pluginDir, containerName: "me", hooks: HOOKS, log };
+      await assert.rejects(startHookServer(options), (error: Error) => {
+        assert.match(error.message, wanted);
+        return true;
+      });
+      assert.deepEqual(readdirSync(folder), before);
+      assert.deepEqual(readdirSync(pluginDir), []);
+      assert.deepEqual(lines, []);
+      for (const each of [folder, pluginDir]) rmSync(each, { recursive: true });
+    });
+  }
+
+  test("a socket that is answered is left to its owner", async () => {
+    const own = await startTestServer({ containerName: "me" });
+    const { log } = keepingLog();
+    const options = { hooksDir: own.folder, pluginDir: undefined, containerName: "me", log };
+    await assert.rejects(startHookServer({ ...options, hooks: HOOKS }), (error: Error) => {
+      assert.equal(error.message, `end the server that listens on "${own.path}"`);
+      return true;
+    });
+    assert.ok((await call(own.path, INFO)).length > 0);
+    await own.end();
+  });
+});
+
+describe("calls as virt-launcher makes them", () => {
+  const withServer = async (work: (own: TestServer) => Promise<void>): Promise<void> => {
+    const own = await startTestServer();
+    try {
+      await work(own);
+    } finally {
+      await own.end();
+    }
+  };
+
+  test("1,000 in a row, each over a new connection", () =>
+    withServer(async (own) => {
+      for (let count = 0; count < 1000; count += 1) {
+        const xml = `<domain id="${count}"/>`;
+        const answer = await call(own.path, ON_DEFINE, message([1, xml], [2, "{}"]));
+        assert.deepEqual(answer, message([1, xml + MARK]));
+      }
+    }));
+
+  test("50 at once, each over a new connection", () =>
+    withServer(async (own) => {
+      const bodies = Array.from({ length: 50 }, (_, index) => "x".repeat(index * 5000));
+      const answers = await Promise.all(
+        bodies.map((body) => call(own.path, ON_DEFINE, message([1, body]))),
+      );
+      assert.deepEqual(
+        answers,
+        bodies.map((body) => message([1, body + MARK])),
+      );
+    }));
+
+  test("Info is answered while a hook works", async () => {
+    let release = (): void => {};
+    const gate = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const own = await startTestServer({
+      hooks: {
+        onDefineDomain: async (domain) => {
+          await gate;
+          return domain;
+        },
+      },
+    });
+    const slow = call(own.path, ON_DEFINE, message([1, "a"]));
+    assert.ok((await call(own.path, INFO, EMPTY, { deadline_ms: 1000 })).length > 0);
+    release();
+    assert.deepEqual(await slow, message([1, "a"]));
+    await own.end();
+  });
+});
+
+describe("the end", () => {
+  test("removes the sockets, with idle connections and again", async () => {
+    const own = await startTestServer({ plugin: true });
+    const idle = await connectRaw(own.path);
+    const { paths } = own.server;
+    await own.server.close();
+    await closed(idle);
+    assert.deepEqual(paths.map(existsSync), [false, false]);
+    await own.server.close();
+    await own.end();
+  });
+
+  test("lets a call in progress have its answer, and takes no new one", async () => {
+    let release = (): void => {};
+    let entered = (): void => {};
+    const isIn = new Promise<void>((resolve) => {
+      entered = resolve;
+    });
+    const own = await startTestServer({
+      hooks: {
+        onDefineDomain: (domain) => {
+          entered();
+          return new Promise((resolve) => {
+            release = () => resolve(domain);
+          });
+        },
+      },
+    });
+    const large = "x".repeat(1_000_000);
+    const running = call(own.path, ON_DEFINE, message([1, large]));
+    await isIn;
+    const ending = own.server.close();
+    await assert.rejects(connectRaw(own.path));
+    release();
+    assert.deepEqual(await running, message([1, large]));
+    await ending;
+    await own.end();
+  });
+
+  test("a hook may call for it: its own reply comes first", async () => {
+    let ending: Promise<void> | undefined;
+    const own = await startTestServer({
+      hooks: {
+        shutdown: async () => {
+          ending = own.server.close();
+        },
+      },
+    });
+    assert.deepEqual(await call(own.path, callback("v1alpha3", "Shutdown")), EMPTY);
+    await ending;
+    assert.deepEqual(readdirSync(own.folder), []);
+    await own.end();
+  });
+});

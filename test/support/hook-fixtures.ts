@@ -1,0 +1,131 @@
+/**
+ * What virt-launcher hands to the hooks (`test/fixtures/hooks`), and what it does with the answers.
+ *
+ * A case is a VMI with the domain of the first call, some with those of the second and third; its
+ * resolv.conf is the pod's where the case has none of its own.
+ */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { type LinkKind, readHookSettings } from "../../src/config/hook-settings.ts";
+import { mutateDomain } from "../../src/hooks/domain/mutate.ts";
+import { type BindingPlan, derivePlans, type PlanContext } from "../../src/hooks/domain/plan.ts";
+import { readVmi } from "../../src/hooks/domain/vmi.ts";
+import { applyEdits, type Edit, parseXml, type XmlElement } from "../../src/hooks/domain/xml.ts";
+
+const FOLDER = new URL("../fixtures/hooks/", import.meta.url);
+
+export const CASES: readonly string[] = readdirSync(FOLDER)
+  .flatMap((file) => (file.endsWith(".vmi.json") ? [file.slice(0, -".vmi.json".length)] : []))
+  .sort();
+
+export function fixture(file: string): string {
+  return readFileSync(new URL(file, FOLDER), "utf8");
+}
+
+function hasFixture(file: string): boolean {
+  return existsSync(new URL(file, FOLDER));
+}
+
+/** Texts of the domains of a case, in the order of the calls. */
+export function domainsOf(name: string): string[] {
+  return ["domain.xml", "second.domain.xml", "third.domain.xml"]
+    .map((ending) => `${name}.${ending}`)
+    .filter(hasFixture)
+    .map(fixture);
+}
+
+/** The surroundings of a case: the environment given, the case's resolv.conf, a usual pod. */
+export function contextOf(
+  name: string,
+  env: Readonly<Record<string, string>> = {},
+  rest: Partial<PlanContext> = {},
+): PlanContext {
+  const own = `${name}.resolv.conf`;
+  return {
+    settings: readHookSettings({ CONTAINER_NAME: "hook-sidecar-0", ...env }),
+    resolvConf: fixture(hasFixture(own) ? own : "resolv.conf"),
+    podNetworks: [{ address: 0x0af4_0100, prefixLength: 24 }],
+    autoLink: "client",
+    ...rest,
+  };
+}
+
+export function plansOf(name: string, link: LinkKind): readonly BindingPlan[] {
+  const vmi = readVmi(fixture(`${name}.vmi.json`));
+  return derivePlans(vmi, contextOf(name, { SLIRP_LINK: link }));
+}
+
+/** One call of OnDefineDomain for a case with this domain. */
+export function define(name: string, link: LinkKind, domain: string): string {
+  const vmi = readVmi(fixture(`${name}.vmi.json`));
+  return mutateDomain(domain, vmi, derivePlans(vmi, contextOf(name, { SLIRP_LINK: link })));
+}
+
+/** Message of what `work` throws; empty when it throws nothing. */
+export function messageOf(work: () => unknown): string {
+  try {
+    work();
+    return "";
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+/** Attributes that KubeVirt's schema keeps of an interface's children; of others it keeps none. */
+const KEPT: Readonly<Record<string, readonly string[]>> = {
+  acpi: ["index"],
+  address: ["type", "domain", "bus", "slot", "function"],
+  alias: ["name"],
+  backend: ["type", "logFile"],
+  bandwidth: [],
+  boot: ["order"],
+  driver: ["name", "queues", "iommu"],
+  filterref: ["filter"],
+  link: ["state"],
+  mac: ["address"],
+  model: ["type"],
+  mtu: ["size"],
+  portForward: ["proto", "address", "dev"],
+  rom: ["enabled"],
+  source: ["network", "dev", "bridge", "mode"],
+  target: ["dev", "managed"],
+};
+
+/**
+ * What is left of an answer once it has gone through KubeVirt's `api.DomainSpec`: comments, QEMU's
+ * namespace and arguments, and whatever of an interface the schema does not know are lost.
+ *
+ * @param keepsArguments as main does since PR #18460: the arguments come back
+ */
+export function strip(xml: string, keepsArguments = false): string {
+  const text = xml.replace(/\s*<!--.*?-->/gs, "");
+  const root = parseXml(text);
+  const edits: Edit[] = [];
+  const drop = ({ start, end }: { start: number; end: number }): void => {
+    const blank = /\s*$/.exec(text.slice(0, start))?.[0].length ?? 0;
+    edits.push({ start: start - blank, end, text: "" });
+  };
+  if (!keepsArguments) {
+    for (const attribute of root.attributes) if (attribute.local === "qemu") drop(attribute);
+    for (const child of root.children) if (child.local === "commandline") drop(child);
+  }
+  const devices = root.children.find(({ local }) => local === "devices");
+  for (const device of devices?.children ?? []) {
+    if (device.local === "interface") stripInterface(device, drop);
+  }
+  return applyEdits(text, edits);
+}
+
+function stripInterface(
+  element: XmlElement,
+  drop: (part: { start: number; end: number }) => void,
+): void {
+  for (const child of element.children) {
+    const kept = Object.hasOwn(KEPT, child.local) ? KEPT[child.local] : undefined;
+    if (kept === undefined) {
+      drop(child);
+      continue;
+    }
+    for (const attribute of child.attributes) if (!kept.includes(attribute.name)) drop(attribute);
+    for (const inner of child.children) if (child.local !== "portForward") drop(inner);
+  }
+}
