@@ -26,8 +26,8 @@ import {
 } from "./memory";
 import { prngInit } from "./prng";
 import {
-  OPS, OPS_SIZE, batchReset, resultBase, resultCount, ringInit, ringPublish, ringTurn, txReset,
-  vnetSize,
+  OPS, OPS_SIZE, batchReset, resultBase, resultCount, ringInit, ringPublish, ringTurn, txCount,
+  txReset, vnetSize,
 } from "./ring";
 import { count, countMany, drop } from "./stats";
 import { timerInit, timerNext, timerPop } from "./timer";
@@ -375,6 +375,9 @@ function receives(now: i64): void {
 
 /** One turn: what time brought, what is due, what may be received. */
 export function step(now: i64): void {
+  // Receives that led to no frame (errors, nothing there) took slots too, and the host has no
+  // reason to call `txDone` then. No operation is under way here.
+  if (txCount == 0) scratchReset();
   receiveBudget = RECEIVES_PER_TURN;
   receiveTurn();
   timers(now);
