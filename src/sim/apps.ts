@@ -144,6 +144,7 @@ export class TcpApp implements App {
   #maybeReset(): boolean {
     const { resetAt } = this.plan.app;
     if (resetAt === undefined || this.#written + this.#read < resetAt) return false;
+    if (this.reason !== undefined) return false; // too late
     this.#connection?.reset();
     return true;
   }
@@ -164,8 +165,8 @@ export class TcpApp implements App {
 function expected(plan: TcpPlan): readonly CloseReason[] {
   const { connect, resetAt } = plan.peer;
   if (connect.kind === "fails") return ["refused", "unreachable"];
-  if (connect.kind === "never") return ["aborted", "refused", "unreachable", "reset"];
-  const own: CloseReason[] = plan.app.resetAt === undefined ? [] : ["aborted"];
+  if (connect.kind === "never") return ["aborted", "refused", "timeout", "reset"];
+  const own: CloseReason[] = plan.app.resetAt === undefined ? [] : ["aborted", "finished"];
   if (resetAt !== undefined) return ["reset", "refused", "finished", "aborted", ...own];
   return own.length > 0 ? own : ["finished"];
 }
@@ -235,7 +236,7 @@ export class UdpApp implements App {
     const { id, service, count } = this.#plan;
     const answers = this.#answered.size + this.#anonymous;
     if (!isLossless || this.#unsent > 0) return undefined;
-    if (service === "echo" && answers !== count) return `UDP ${id}: ${answers}/${count} answers`;
+    if (service === "echo" && answers < count) return `UDP ${id}: ${answers}/${count} answers`;
     if (service === "refused" && this.#failed === 0) return `UDP ${id}: no word of refusal`;
     return undefined;
   }

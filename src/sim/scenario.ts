@@ -177,7 +177,7 @@ function chooseSettings(random: Random, limits: EngineLimits): Partial<TcpSettin
   const buffer = random.pick([262_144, 262_144, 65_536, 1_000_000, 8192, 3000, 700]);
   return {
     mss: random.oneIn(6) ? random.between(64, 1460) : limits.mtu,
-    windowScale: random.oneIn(5) ? undefined : random.pick([7, 7, 0, 2, 10, 14]),
+    windowScale: random.oneIn(5) ? undefined : chooseScale(random, buffer),
     sack: !random.oneIn(4),
     timestamps: !random.oneIn(3),
     sendBuffer: random.pick([262_144, 1_000_000, 16_384]),
@@ -186,6 +186,11 @@ function chooseSettings(random: Random, limits: EngineLimits): Partial<TcpSettin
     rtoMin: random.pick([200_000, 200_000, 20_000, SECOND]),
     initialSegments: random.pick([10, 10, 1, 4]),
   };
+}
+
+/** A unit of the scaled window must be small beside the buffer, or the window would never open. */
+function chooseScale(random: Random, buffer: number): number {
+  return Math.min(random.pick([7, 7, 0, 2, 10, 14]), Math.max(26 - Math.clz32(buffer), 0));
 }
 
 // ---------------------------------------------------------------- the rest

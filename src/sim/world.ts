@@ -24,6 +24,7 @@ import { type App, DnsApp, PingApp, TcpApp, UdpApp } from "./apps.ts";
 import { checkBalance, emptyLedger, type Ledger } from "./check/balance.ts";
 import { TcpWatch } from "./check/tcp-watch.ts";
 import { START, VirtualClock } from "./clock.ts";
+import { describeFrame, describeOperation } from "./describe.ts";
 import { Guest } from "./guest/guest.ts";
 import { endpointKey, RESOLVER, SimHost } from "./host/host.ts";
 import { Kernel } from "./kernel.ts";
@@ -91,6 +92,8 @@ export class World {
   #wakeAt = Number.POSITIVE_INFINITY;
   #isServing = false;
   #appsStarted = false;
+  /** Frames dropped because the link's queue towards the engine was full. */
+  #overflowed = 0;
   #flowsMax = 0;
   #chunksMax = 0;
 
@@ -142,7 +145,11 @@ export class World {
     if (this.violations.length >= VIOLATIONS_MAX) return;
     const line = `${((this.clock.now - START) / 1e6).toFixed(6)} ${text}`;
     this.violations.push(line);
-    this.trace.tell(this.clock.now - START, () => `VIOLATION ${text}`);
+    this.#tell(() => `VIOLATION ${text}`);
+  }
+
+  #tell(line: () => string): void {
+    this.trace.tell(this.clock.now - START, line);
   }
 
   // -------------------------------------------------------------- the run
@@ -257,14 +264,19 @@ export class World {
   #enqueue(frame: Uint8Array, isIntact: boolean): void {
     const whole = this.plan.limits.offloads ? this.#nic.fromGuest(frame) : frame;
     if (this.#cable.send(whole)) this.#intact.push(isIntact);
+    else this.#overflowed += 1;
   }
 
   /** A frame arrives at the guest. */
   #deliver(frame: Uint8Array, isIntact: boolean): void {
-    this.#isIntact = isIntact;
+    // A damaged fragment spoils the packet that another one completes.
+    const isFragment = ((frame[20] ?? 0) & 0x3f) !== 0 || frame[21] !== 0;
+    const mayBeSpoilt = isFragment && this.#toGuest.counts.corrupted > 0;
+    this.#isIntact = isIntact && !mayBeSpoilt;
     this.guest.input(frame, this.clock.now);
     this.#isIntact = true;
     this.serve();
+    this.#drain(); // there is room on the wire again
   }
 
   /** Moves what the engine has sent onto the wire, as far as the guest's queue has room. */
@@ -288,6 +300,7 @@ export class World {
   }
 
   #send(frame: Uint8Array): void {
+    this.#tell(() => `  < ${describeFrame(frame)}`);
     this.#watch.sent(frame);
     this.#toGuest.send(frame);
   }
@@ -309,7 +322,9 @@ export class World {
         ledger.fragments += 1;
       trace.note(clock.now, NOTE_TO_ENGINE, length);
       trace.octets(frame);
-      if (this.#intact.shift() === true) this.#watch.arrived(frame);
+      const isIntact = this.#intact.shift() === true;
+      this.#tell(() => `  > ${describeFrame(frame)}${isIntact ? "" : " (damaged)"}`);
+      if (isIntact) this.#watch.arrived(frame);
     }
   }
 
@@ -379,6 +394,7 @@ export class World {
     const { ledger } = this;
     if (result > 0 && kind === abi.OP_TCP_SEND) ledger.streamTaken += result;
     if (result > 0 && kind === abi.OP_TCP_RECV) ledger.streamGiven += result;
+    this.#tell(() => `    ${describeOperation(kind, handle, result)}`);
     this.trace.note(this.clock.now, NOTE_OPERATION, kind);
     this.trace.note(handle, kind, result);
   }
@@ -403,6 +419,16 @@ export class World {
     return this.#apps.every((app) => app.isDone) && this.guest.tcp.count === 0;
   }
 
+  /** True where nothing was lost, so that every question must have been answered. */
+  get #isLossless(): boolean {
+    const { plan, host, guest } = this;
+    const wires = [this.#toGuest, this.#toEngine];
+    const lost = wires.reduce((sum, { counts }) => sum + counts.overflowed + counts.lost, 0);
+    const damaged = wires.reduce((sum, { counts }) => sum + counts.corrupted, 0);
+    const elsewhere = this.#overflowed + host.datagramsLost + guest.packetsLost;
+    return lost + damaged + elsewhere === 0 && !plan.mayEvict;
+  }
+
   #end(reason: string | undefined): void {
     if (this.#isOver) return;
     this.#isOver = true;
@@ -410,7 +436,7 @@ export class World {
     if (reason !== undefined) this.violation(reason);
     if (!this.#appsStarted) this.violation("the guest got no address");
     for (const app of this.#apps) {
-      const wrong = app.verdict(isLossless(plan));
+      const wrong = app.verdict(this.#isLossless);
       if (wrong !== undefined && !plan.mayEvict) this.violation(wrong);
     }
     if (reason === undefined) {
@@ -424,13 +450,6 @@ export class World {
     }
     for (const wrong of checkBalance(engine, this.ledger)) this.violation(wrong);
   }
-}
-
-/** True where nothing may be lost, so that every question must be answered. */
-function isLossless(plan: Plan): boolean {
-  const wires = [plan.toGuest, plan.toEngine];
-  const whole = wires.every(({ faults }) => faults.loss + faults.corrupt + faults.outages === 0);
-  return whole && plan.host.datagramLoss === 0 && !plan.mayEvict;
 }
 
 function engineConfig(plan: Plan): EngineConfigValues {

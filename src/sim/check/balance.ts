@@ -54,7 +54,7 @@ export function checkBalance(engine: Engine, ledger: Ledger): string[] {
     flows.filter(({ kind }) => kinds.includes(kind)).length;
   same("flows", engine.flowCount, flows.length);
   same("TCP flows", stats.tcpOpened - stats.tcpClosed, count("tcp"));
-  same("other flows", stats.udpOpened - stats.udpClosed, count("udp", "ping", "dns"));
+  same("other flows", stats.udpOpened - stats.udpClosed, count("udp", "dns"));
   const dropped = DROP_NAMES.filter((name) => !OTHER_DROPS.has(name) && name !== "dropNone");
   const drops = dropped.reduce((sum, name) => sum + stats[name], 0);
   const handed = stats.consumedLocal + stats.udpToHost + stats.pingToHost;

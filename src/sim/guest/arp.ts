@@ -32,7 +32,7 @@ export class Arp {
   readonly #neighbors = new Map<number, Neighbor>();
   /** Own IPv4 address, 0 = none yet. */
   address = 0;
-  /** Packets given up because nobody answered. */
+  /** Packets given up: nobody answered, or too many waited. */
   failed = 0;
 
   constructor(ethernet: Ethernet) {
@@ -47,7 +47,10 @@ export class Arp {
     const { mac } = this.#neighbors.get(nextHop) ?? {};
     if (mac !== undefined) return this.#ethernet.send(mac, ETHERTYPE_IPV4, payloadLength);
     const neighbor = this.#resolve(nextHop, now);
-    if (neighbor.waiting.length === WAITING_MAX) neighbor.waiting.shift();
+    if (neighbor.waiting.length === WAITING_MAX) {
+      neighbor.waiting.shift();
+      this.failed += 1;
+    }
     neighbor.waiting.push(this.#ethernet.frame.slice(AT, AT + payloadLength));
     return true;
   }

@@ -115,6 +115,11 @@ export class Guest {
     return this.#dhcp.lease;
   }
 
+  /** Packets given up before they were sent: the next hop did not answer, or too many waited. */
+  get packetsLost(): number {
+    return this.#arp.failed;
+  }
+
   get framesSent(): number {
     return this.#ethernet.framesSent;
   }

@@ -28,8 +28,6 @@ export class DatagramSocket extends HostSocket {
   /** Datagrams the engine has sent; those it has received. */
   sent = 0;
   received = 0;
-  /** Arrived while the queue was full. */
-  overflowed = 0;
 
   constructor(
     owner: SocketOwner,
@@ -53,12 +51,13 @@ export class DatagramSocket extends HostSocket {
     return bits;
   }
 
-  /** Something came in for this socket. */
-  arrive(datagram: Datagram): void {
-    if (this.isClosed) return;
-    if (this.#queue.length >= QUEUE_MAX) this.overflowed += 1;
-    else this.#queue.push(datagram);
+  /** Something came in for this socket; false = it is full. */
+  arrive(datagram: Datagram): boolean {
+    if (this.isClosed) return true;
+    if (this.#queue.length >= QUEUE_MAX) return false;
+    this.#queue.push(datagram);
     this.raise();
+    return true;
   }
 
   arriveError(error: SocketError): void {

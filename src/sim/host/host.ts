@@ -58,7 +58,7 @@ export class SimHost implements Upstream, SocketOwner {
   readonly #edges: HostSocket[] = [];
   /** Most sockets open at a time. */
   openMax = 0;
-  /** Datagrams that peers sent back. */
+  /** Datagrams lost on the way to a peer, or for want of room in a socket. */
   datagramsLost = 0;
 
   constructor(engine: Engine, clock: VirtualClock, random: Random, plan: Plan, events: HostEvents) {
@@ -225,7 +225,7 @@ export class SimHost implements Upstream, SocketOwner {
     const answer = (octets: Uint8Array | undefined): void => {
       if (octets === undefined) return;
       this.clock.after(random.between(100, LATENCY_MAX), () => {
-        socket.arrive({ peer, payload: octets });
+        if (!socket.arrive({ peer, payload: octets })) this.datagramsLost += 1;
       });
     };
     if (socket.kind === "ping") return void answer(this.#echo(payload));
