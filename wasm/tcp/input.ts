@@ -380,16 +380,19 @@ function inputAck(flow: Tcp, now: i64): bool {
   const window = TcpView.at(segment).window << flow.sndScale;
   const duplicate = acknowledgment == flow.sndUna && payloadLength == 0 &&
     (flags & TCP_FIN) == 0 && flow.sndMax != flow.sndUna && window == flow.sndWindow;
-  if (seqGt(acknowledgment, flow.sndUna)) {
+  const advances = seqGt(acknowledgment, flow.sndUna);
+  if (advances) {
     ackAdvance(flow, acknowledgment, now);
     markDirty(flow);
   } else if (duplicate || news) {
     ackDuplicate(flow, news);
     markDirty(flow);
   }
+  // An acknowledgment that advances is news whatever its sequence number: on a segment that the
+  // guest sends again that is an old one, and the window before it would reach beyond the edge.
   if (
-    seqLe(flow.sndUna, acknowledgment) && (seqLt(flow.sndWl1, sequence) ||
-      (flow.sndWl1 == sequence && seqLe(flow.sndWl2, acknowledgment)))
+    advances || (seqLe(flow.sndUna, acknowledgment) && (seqLt(flow.sndWl1, sequence) ||
+      (flow.sndWl1 == sequence && seqLe(flow.sndWl2, acknowledgment))))
   ) {
     if (window != flow.sndWindow) {
       flow.flags |= P_OUTPUT;
@@ -397,7 +400,7 @@ function inputAck(flow: Tcp, now: i64): bool {
     }
     flow.sndWindow = window;
     if (window > flow.sndWindowMax) flow.sndWindowMax = window;
-    flow.sndWl1 = sequence;
+    if (seqLt(flow.sndWl1, sequence)) flow.sndWl1 = sequence;
     flow.sndWl2 = acknowledgment;
   }
   if ((flow.events & abi.EVENT_READABLE) != 0) markReady(flow);
