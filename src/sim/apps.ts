@@ -81,7 +81,10 @@ export class TcpApp implements App {
   giveUp(): void {
     const { peer } = this.plan;
     const mayHang = peer.connect.kind === "never" || peer.resetAt !== undefined;
-    if (mayHang) this.#connection?.reset();
+    if (!mayHang) return;
+    // The SYN of a connection from outside may never have got here.
+    if (this.#connection === undefined) this.reason = "aborted";
+    this.#connection?.reset();
   }
 
   #write(): void {

@@ -240,11 +240,13 @@ export class SendSide {
   /** Takes the peer's window, unless the segment is older than the one that told the last. */
   takeWindow(segment: Segment, window: number): boolean {
     const newer = seqDiff(segment.seq, this.#wl1);
-    if (newer < 0 || (newer === 0 && seqDiff(segment.ack, this.#wl2) < 0)) return false;
+    const advances = seqDiff(segment.ack, this.una) > 0;
+    const isNews = newer > 0 || (newer === 0 && seqDiff(segment.ack, this.#wl2) >= 0);
+    if (!advances && !isNews) return false;
     const grown = window > this.window;
     this.window = window;
     if (window > this.#windowMax) this.#windowMax = window;
-    this.#wl1 = segment.seq;
+    if (newer > 0) this.#wl1 = segment.seq;
     this.#wl2 = segment.ack;
     return grown;
   }
