@@ -29,8 +29,8 @@ export interface AppOwner {
 export interface App {
   readonly isDone: boolean;
   start(): void;
-  /** Gives up what it waits for, where nothing says when that will come. */
-  giveUp(): void;
+  /** Gives up what it waits for, if it may be that it never comes, or `always`. */
+  giveUp(always: boolean): void;
   /** What is wrong with how it ended. */
   verdict(isLossless: boolean): string | undefined;
 }
@@ -72,15 +72,16 @@ export class TcpApp implements App {
     this.#connection = guest.openTcp(formatIpv4(address), port, this.events, app.settings);
   }
 
-  /** A connection from outside. */
-  accepted(connection: TcpConnection): TcpEvents {
+  /** A connection from outside; undefined = a late SYN of one that has been. */
+  accepted(connection: TcpConnection): TcpEvents | undefined {
+    if (this.#connection !== undefined) return undefined;
     this.#connection = connection;
     return this.events;
   }
 
-  giveUp(): void {
+  giveUp(always: boolean): void {
     const { peer } = this.plan;
-    const mayHang = peer.connect.kind === "never" || peer.resetAt !== undefined;
+    const mayHang = always || peer.connect.kind === "never" || peer.resetAt !== undefined;
     if (!mayHang) return;
     // The SYN of a connection from outside may never have got here.
     if (this.#connection === undefined) this.reason = "aborted";
@@ -204,7 +205,7 @@ export class UdpApp implements App {
     this.#send();
   }
 
-  giveUp(): void {}
+  giveUp(_always: boolean): void {}
 
   #send(): void {
     const { id, address, port, sizes, count, pause } = this.#plan;
@@ -264,7 +265,7 @@ export class PingApp implements App {
     this.#send();
   }
 
-  giveUp(): void {}
+  giveUp(_always: boolean): void {}
 
   #payload(sequence: number): Uint8Array {
     const payload = new Uint8Array(this.#plan.size);
@@ -330,7 +331,7 @@ export class DnsApp implements App {
     });
   }
 
-  giveUp(): void {}
+  giveUp(_always: boolean): void {}
 
   verdict(isLossless: boolean): string | undefined {
     return isLossless && !this.#hasAnswer ? `DNS ${this.#plan.name}: no answer` : undefined;

@@ -139,8 +139,12 @@ export interface Plan {
   readonly calmAt: number;
   /** Everything is over at the latest this long after that. */
   readonly patience: number;
-  /** Flows may be evicted: connections may break although their plans do not say so. */
-  readonly mayEvict: boolean;
+  /** The host is cut off for a while: connections break, nothing can be opened or sent. */
+  readonly outage: { readonly at: number; readonly duration: number } | undefined;
+  /** The first of the two resolvers never answers. */
+  readonly resolverIsDead: boolean;
+  /** The table is small enough for flows to be evicted. */
+  readonly isCrowded: boolean;
 }
 
 export const FAULTLESS_HOST: HostFaults = {

@@ -25,7 +25,7 @@ import { NO_FAULTS, type WireFaults, type WireOptions } from "./wire.ts";
 
 const SECOND = 1_000_000;
 /** Octets all connections of a run carry together, about. */
-const VOLUME = 1_500_000;
+const VOLUME = 3_000_000;
 /** 203.0.113.0/24, for documentation: peers. */
 const PEERS = 0xcb007100;
 const PORT_FIRST = 10_000;
@@ -34,10 +34,12 @@ const PORT_FIRST = 10_000;
 export function planFromSeed(seed: number): Plan {
   const random = new Random(seed);
   const tense = random.oneIn(4);
-  const limits = chooseLimits(random);
+  const isCrowded = random.oneIn(8);
+  const limits = chooseLimits(random, isCrowded);
   const wire = chooseWire(random, tense ? 4 : 1);
   const lossy = chooseFaults(random);
-  const tcp = chooseTcp(random, limits);
+  const tcp = chooseTcp(random, limits, isCrowded);
+  const calmAt = random.between(5, 40) * SECOND;
   return {
     seed,
     limits,
@@ -49,17 +51,21 @@ export function planFromSeed(seed: number): Plan {
     udp: chooseUdp(random, limits),
     pings: choosePings(random),
     dns: chooseDns(random),
-    calmAt: random.between(5, 40) * SECOND,
+    calmAt,
     patience: 1200 * SECOND,
-    mayEvict: false,
+    outage: random.oneIn(8)
+      ? { at: random.below(calmAt >> 1), duration: random.below(calmAt >> 1) }
+      : undefined,
+    resolverIsDead: random.oneIn(4),
+    isCrowded,
   };
 }
 
-function chooseLimits(random: Random): EngineLimits {
+function chooseLimits(random: Random, isCrowded: boolean): EngineLimits {
   return {
     mtu: random.pick([1500, 1500, 1500, 576, 1280, 9000, 65_520]),
-    flowsMax: random.pick([256, 1024]),
-    chunksMax: random.pick([1024, 1024, 256, 64]),
+    flowsMax: isCrowded ? random.between(16, 40) : random.pick([256, 1024]),
+    chunksMax: random.pick([1024, 1024, 256, 64, 24]),
     queueFrames: random.pick([256, 256, 64, 16, 512]),
     udpTimeoutSeconds: random.pick([30, 300]),
     tcpIdleSeconds: 600,
@@ -105,8 +111,8 @@ function chooseHostFaults(random: Random): HostFaults {
 
 // ---------------------------------------------------------------- TCP
 
-function chooseTcp(random: Random, limits: EngineLimits): TcpPlan[] {
-  const count = random.pick([0, 1, 1, 2, 3, 5, 10, 40]);
+function chooseTcp(random: Random, limits: EngineLimits, isCrowded: boolean): TcpPlan[] {
+  const count = isCrowded ? random.between(10, 60) : random.pick([0, 1, 1, 2, 3, 5, 10, 40]);
   const share = Math.floor(VOLUME / Math.max(count, 1));
   return Array.from({ length: count }, (_, id): TcpPlan => {
     const up = random.oneIn(4) ? 0 : random.skewed(share);
@@ -185,6 +191,7 @@ function chooseSettings(random: Random, limits: EngineLimits): Partial<TcpSettin
     delayedAck: random.pick([40_000, 40_000, 0, 200_000]),
     rtoMin: random.pick([200_000, 200_000, 20_000, SECOND]),
     initialSegments: random.pick([10, 10, 1, 4]),
+    offload: limits.offloads && random.oneIn(2),
   };
 }
 

@@ -26,7 +26,7 @@ import { TcpWatch } from "./check/tcp-watch.ts";
 import { START, VirtualClock } from "./clock.ts";
 import { describeFrame, describeOperation } from "./describe.ts";
 import { Guest } from "./guest/guest.ts";
-import { endpointKey, RESOLVER, SimHost } from "./host/host.ts";
+import { endpointKey, RESOLVERS, SimHost } from "./host/host.ts";
 import { Kernel } from "./kernel.ts";
 import { Nic, VNET_SIZE } from "./nic.ts";
 import type { Plan, TcpPlan } from "./plan.ts";
@@ -45,7 +45,7 @@ export const PUBLISHED_PORT = 8080;
 const ACCEPT_BATCH = 16;
 const VIOLATIONS_MAX = 8;
 const TURNS_MAX = 4_000_000;
-const ENGINE_OFFLOADS = abi.LINK_CSUM | abi.LINK_TSO4 | abi.LINK_USO;
+const ENGINE_OFFLOADS = abi.LINK_CSUM | abi.LINK_TSO4 | abi.LINK_USO | abi.LINK_RX_TSO;
 
 /** Kinds of notes in the trace. */
 const NOTE_TO_ENGINE = 1;
@@ -157,8 +157,13 @@ export class World {
   run(): WorldResult {
     const { plan, clock } = this;
     clock.at(START + plan.calmAt, () => this.#calm());
+    if (plan.outage !== undefined) {
+      const { at, duration } = plan.outage;
+      clock.at(START + at, () => this.host.setOffline(true));
+      clock.at(START + at + duration, () => this.host.setOffline(false));
+    }
     clock.at(START + plan.calmAt + (plan.patience * 3) / 4, () => {
-      for (const app of this.#apps) if (!app.isDone) app.giveUp();
+      for (const app of this.#apps) if (!app.isDone) app.giveUp(this.#mayBreak);
       this.serve();
     });
     clock.at(START + plan.calmAt + plan.patience, () => this.#end("out of patience"));
@@ -262,7 +267,8 @@ export class World {
 
   /** A frame arrives at the engine's end of the link. */
   #enqueue(frame: Uint8Array, isIntact: boolean): void {
-    const whole = this.plan.limits.offloads ? this.#nic.fromGuest(frame) : frame;
+    const whole = this.plan.limits.offloads ? this.#nic.fromGuest(frame, isIntact) : frame;
+    if (whole === undefined) return;
     if (this.#cable.send(whole)) this.#intact.push(isIntact);
     else this.#overflowed += 1;
   }
@@ -386,7 +392,7 @@ export class World {
       if (plan === undefined) return;
       const handle = this.engine.inboundTcp(PUBLISHED_PORT, plan.address, plan.port, now);
       if (handle !== 0) this.host.adopt(handle, plan);
-      else if (!this.plan.mayEvict) this.violation(`TCP ${plan.id}: no room for a connection`);
+      else if (!this.#mayBreak) this.violation(`TCP ${plan.id}: no room for a connection`);
     }
   }
 
@@ -419,25 +425,30 @@ export class World {
     return this.#apps.every((app) => app.isDone) && this.guest.tcp.count === 0;
   }
 
+  /** Connections may break although their plans do not say so. */
+  get #mayBreak(): boolean {
+    return this.plan.isCrowded || this.plan.outage !== undefined;
+  }
+
   /** True where nothing was lost, so that every question must have been answered. */
   get #isLossless(): boolean {
-    const { plan, host, guest } = this;
+    const { host, guest } = this;
     const wires = [this.#toGuest, this.#toEngine];
     const lost = wires.reduce((sum, { counts }) => sum + counts.overflowed + counts.lost, 0);
     const damaged = wires.reduce((sum, { counts }) => sum + counts.corrupted, 0);
     const elsewhere = this.#overflowed + host.datagramsLost + guest.packetsLost;
-    return lost + damaged + elsewhere === 0 && !plan.mayEvict;
+    return lost + damaged + elsewhere === 0 && !this.#mayBreak;
   }
 
   #end(reason: string | undefined): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    const { engine, host, plan } = this;
+    const { engine, host } = this;
     if (reason !== undefined) this.violation(reason);
     if (!this.#appsStarted) this.violation("the guest got no address");
     for (const app of this.#apps) {
       const wrong = app.verdict(this.#isLossless);
-      if (wrong !== undefined && !plan.mayEvict) this.violation(wrong);
+      if (wrong !== undefined && !this.#mayBreak) this.violation(wrong);
     }
     if (reason === undefined) {
       if (host.openCount > 0) this.violation(`${host.openCount} host sockets are left`);
@@ -477,7 +488,7 @@ function engineConfig(plan: Plan): EngineConfigValues {
     udpTimeoutSeconds: limits.udpTimeoutSeconds,
     tcpIdleSeconds: limits.tcpIdleSeconds,
     keepaliveSeconds: limits.keepaliveSeconds,
-    resolvers: [RESOLVER],
+    resolvers: RESOLVERS,
     dhcpOptions: new Uint8Array(0),
     dhcpServerAddress: 0,
   };

@@ -7,7 +7,7 @@ import type { Arp } from "./arp.ts";
 import { ETHERNET_SIZE, type Ethernet } from "./ethernet.ts";
 import { Reassembly } from "./fragments.ts";
 import { writeUnreachable } from "./icmp.ts";
-import { type Address, type Network, type Packet, PROTOCOL_ICMP } from "./network.ts";
+import { type Address, type Network, type Packet, PROTOCOL_ICMP, PROTOCOL_TCP } from "./network.ts";
 import { addSum, checksumOf, foldSum, get16, get32, set16, set32 } from "./octets.ts";
 
 const HEADER = 20;
@@ -86,7 +86,8 @@ export class Ipv4 implements Network {
   // -------------------------------------------------------------- sending
 
   send(source: Address, destination: Address, protocol: number, length: number): boolean {
-    if (HEADER + length <= this.mtu) {
+    // TCP never exceeds the MTU by mistake: what is larger, the link cuts.
+    if (HEADER + length <= this.mtu || protocol === PROTOCOL_TCP) {
       const flags = protocol === PROTOCOL_ICMP ? 0 : DONT_FRAGMENT;
       return this.#emit(source, destination, protocol, length, flags);
     }

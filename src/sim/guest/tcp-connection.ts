@@ -83,9 +83,16 @@ export class TcpConnection {
       size: settings.sendBuffer,
       rtoMin: settings.rtoMin,
       initialSegments: settings.initialSegments,
+      offloadSegments: settings.offload ? this.#offloadSegments : 1,
     });
     this.receive = new ReceiveSide(settings.receiveBuffer);
     this.send.start(iss);
+  }
+
+  /** Whole segments, headers and the longest options allowed for. */
+  get #offloadSegments(): number {
+    const room = 65_535 - this.network.headerSize - 60;
+    return Math.max(Math.floor(room / (this.network.mtu - this.network.headerSize - 20)), 1);
   }
 
   get state(): TcpState {

@@ -48,6 +48,8 @@ export interface TcpSettings {
   /** Microseconds. */
   readonly rtoMin: number;
   readonly initialSegments: number;
+  /** Frames may carry many segments: the link cuts them (TSO). */
+  readonly offload: boolean;
   /** Microseconds in TIME-WAIT; short, as no old duplicate of the model lives long. */
   readonly timeWait: number;
   /** Microseconds without an answer after which the connection is given up. */
@@ -64,6 +66,7 @@ export const TCP_SETTINGS: TcpSettings = {
   delayedAck: 40_000,
   rtoMin: 200_000,
   initialSegments: 10,
+  offload: false,
   timeWait: 1_000_000,
   giveUpAfter: 180_000_000,
 };

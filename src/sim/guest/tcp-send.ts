@@ -23,6 +23,8 @@ export interface SendSettings {
   readonly rtoMin: number;
   /** First congestion window in segments. */
   readonly initialSegments: number;
+  /** Segments that one frame may carry (segmentation offload); 1 = no offload. */
+  readonly offloadSegments: number;
 }
 
 export class SendSide {
@@ -184,8 +186,10 @@ export class SendSide {
     const windowRoom = this.window - this.flight;
     const again = seqDiff(this.max, this.next) > 0;
     const room = Math.min(windowRoom, this.cwnd - this.#pipe());
-    const length = Math.min(unsent, this.mss, room);
+    const most = this.mss * this.#settings.offloadSegments;
+    let length = Math.min(unsent, most, room);
     if (length <= 0) return false;
+    if (length > this.mss && length < unsent) length -= length % this.mss;
     const silly = length < this.mss && length < unsent && length < this.#windowMax >> 1;
     if (silly && !this.override && !again) return false;
     this.#pick(this.next, length);

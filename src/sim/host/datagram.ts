@@ -3,7 +3,7 @@
  */
 import * as abi from "../../../wasm/abi.ts";
 import type { Endpoint, Messages, SocketError } from "./messages.ts";
-import { EAGAIN, HostSocket, type SocketOwner } from "./socket.ts";
+import { EAGAIN, ENETUNREACH, HostSocket, type SocketOwner } from "./socket.ts";
 
 const QUEUE_MAX = 256;
 const RUN_OCTETS_MAX = 65_000;
@@ -69,6 +69,7 @@ export class DatagramSocket extends HostSocket {
   /** What sendmmsg(2) returns. */
   send(messages: number, count: number): number {
     if (count < 1) this.owner.fault("sends no message");
+    if (this.owner.isOffline) return -ENETUNREACH;
     for (let i = 0; i < count; i += 1) {
       const message = messages + i * abi.MSG_SIZE;
       const target = this.#messages.name(message) ?? this.connected;

@@ -12,11 +12,18 @@ import type { Random } from "../random.ts";
 import { type Datagram, DatagramSocket } from "./datagram.ts";
 import { type Endpoint, Messages } from "./messages.ts";
 import { answerQuestion } from "./resolver.ts";
-import { ECONNREFUSED, EHOSTUNREACH, type HostSocket, type SocketOwner } from "./socket.ts";
+import {
+  ECONNREFUSED,
+  EHOSTUNREACH,
+  ENETUNREACH,
+  ETIMEDOUT,
+  type HostSocket,
+  type SocketOwner,
+} from "./socket.ts";
 import { StreamSocket } from "./stream.ts";
 
-/** Where DNS questions go on the host: 198.18.0.53. */
-export const RESOLVER = 0xc6120035;
+/** Where DNS questions go on the host: 198.18.0.53 and .54. */
+export const RESOLVERS: readonly number[] = [0xc6120035, 0xc6120036];
 const DNS_PORT = 53;
 const EBADF = 9;
 /** Datagrams begin with their number, where they are long enough. */
@@ -49,7 +56,9 @@ export class SimHost implements Upstream, SocketOwner {
   readonly random: Random;
   faults: HostFaults;
   isCalm = false;
+  isOffline = false;
   readonly #engine: Engine;
+  readonly #plan: Plan;
   readonly #messages: Messages;
   readonly #events: HostEvents;
   readonly #sockets = new Map<number, HostSocket>();
@@ -63,6 +72,7 @@ export class SimHost implements Upstream, SocketOwner {
 
   constructor(engine: Engine, clock: VirtualClock, random: Random, plan: Plan, events: HostEvents) {
     this.#engine = engine;
+    this.#plan = plan;
     this.clock = clock;
     this.random = random;
     this.faults = plan.host;
@@ -76,6 +86,15 @@ export class SimHost implements Upstream, SocketOwner {
   calm(): void {
     this.faults = { ...FAULTLESS_HOST, coalesces: this.faults.coalesces };
     this.isCalm = true;
+  }
+
+  /** Cuts the host off, or connects it again. */
+  setOffline(isOffline: boolean): void {
+    this.isOffline = isOffline;
+    if (!isOffline) return;
+    for (const socket of this.#sockets.values()) {
+      if (socket instanceof StreamSocket) socket.break(ETIMEDOUT);
+    }
   }
 
   get openCount(): number {
@@ -188,6 +207,7 @@ export class SimHost implements Upstream, SocketOwner {
   #connect(handle: number, address: number, port: number): number {
     const plan = this.#tcpPlans.get(endpointKey(address, port));
     if (plan === undefined) return -ECONNREFUSED;
+    if (this.isOffline) return -ENETUNREACH;
     const socket = new StreamSocket(this, handle, plan);
     const result = socket.connect();
     if (result < 0) return result;
@@ -229,8 +249,12 @@ export class SimHost implements Upstream, SocketOwner {
       });
     };
     if (socket.kind === "ping") return void answer(this.#echo(payload));
-    if (peer.address === RESOLVER && peer.port === DNS_PORT)
-      return void answer(answerQuestion(payload));
+    const resolver = peer.port === DNS_PORT ? RESOLVERS.indexOf(peer.address) : -1;
+    if (resolver === 0 && this.#plan.resolverIsDead) {
+      this.datagramsLost += 1;
+      return;
+    }
+    if (resolver >= 0) return void answer(answerQuestion(payload));
     const plan = this.#udpPlans.get(endpointKey(peer.address, peer.port));
     if (plan === undefined) return void this.fault(`datagram for ${peer.address}:${peer.port}`);
     const wrong = checkDatagram(plan, payload);
@@ -279,4 +303,4 @@ export function checkDatagram(plan: UdpPlan, payload: Uint8Array): string | unde
 }
 
 /** errnos that a connection attempt may fail with. */
-export const CONNECT_ERRNOS = [ECONNREFUSED, EHOSTUNREACH, 101, 110] as const;
+export const CONNECT_ERRNOS = [ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, ETIMEDOUT] as const;

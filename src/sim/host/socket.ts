@@ -26,6 +26,8 @@ export interface SocketOwner {
   readonly faults: HostFaults;
   /** Faults are over: nothing stalls any more. */
   readonly isCalm: boolean;
+  /** The host is cut off. */
+  readonly isOffline: boolean;
   /** The socket has news. */
   edge(socket: HostSocket): void;
   /** Something a correct engine never does. */

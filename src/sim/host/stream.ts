@@ -74,7 +74,7 @@ export class StreamSocket extends HostSocket {
     }
     this.owner.clock.after(connect.delay, () => {
       if (this.isClosed) return;
-      if (connect.kind === "fails") this.#break(connect.errno);
+      if (connect.kind === "fails") this.break(connect.errno);
       else {
         this.connected();
         this.raise();
@@ -90,7 +90,8 @@ export class StreamSocket extends HostSocket {
     this.#maybeReset();
   }
 
-  #break(errno: number): void {
+  /** The connection, or the attempt, ends with an error. */
+  break(errno: number): void {
     if (this.isBroken || this.isClosed) return;
     this.isBroken = true;
     this.#errno = errno;
@@ -230,7 +231,7 @@ export class StreamSocket extends HostSocket {
   #maybeReset(): void {
     const { resetAt } = this.plan.peer;
     if (resetAt === undefined || this.isBroken) return;
-    if (this.#arrived + this.peerReceived >= resetAt) this.#break(ECONNRESET);
+    if (this.#arrived + this.peerReceived >= resetAt) this.break(ECONNRESET);
   }
 
   /** What recvmsg(2) returns. */
