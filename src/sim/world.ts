@@ -228,12 +228,19 @@ export class World {
         clock.after(each.app.startAt, () => this.#inbound.push(each));
       } else start(each.app.startAt, app);
     }
-    guest.listenTcp(PUBLISHED_PORT, (connection) => {
-      const address = connection.remote.reduce((sum, octet) => sum * 256 + octet, 0);
-      const app = waiting.get(endpointKey(address, connection.remotePort));
-      if (app === undefined) this.violation("a connection that nobody opened");
-      return app?.accepted(connection);
-    });
+    const find = (remote: Uint8Array, port: number): TcpApp | undefined => {
+      const address = remote.reduce((sum, octet) => sum * 256 + octet, 0);
+      return waiting.get(endpointKey(address, port));
+    };
+    guest.listenTcp(
+      PUBLISHED_PORT,
+      (connection) => {
+        const app = find(connection.remote, connection.remotePort);
+        if (app === undefined) this.violation("a connection that nobody opened");
+        return app?.accepted(connection);
+      },
+      (remote, port) => find(remote, port)?.plan.app.settings ?? {},
+    );
     for (const each of plan.udp) start(each.startAt, new UdpApp(this, each));
     for (const each of plan.pings) {
       const app = new PingApp(this, each);

@@ -14,7 +14,8 @@ const REQUEST = 1;
 const REPLY = 2;
 const RETRY = 1_000_000;
 const TRIES_MAX = 3;
-const WAITING_MAX = 16;
+/** As many as a packet of 64 KiB has fragments at an MTU of 1500, and some. */
+const WAITING_MAX = 64;
 const ETHERTYPE_ARP = 0x0806;
 const ETHERTYPE_IPV4 = 0x0800;
 const AT = 14;

@@ -22,7 +22,7 @@ import { Ipv4 } from "./ipv4.ts";
 import type { ErrorReport, Packet } from "./network.ts";
 import { PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP } from "./network.ts";
 import { get16 } from "./octets.ts";
-import { type Acceptor, Tcp } from "./tcp.ts";
+import { type Acceptor, type ListenSettings, Tcp } from "./tcp.ts";
 import type { TcpConnection } from "./tcp-connection.ts";
 import type { TcpEvents, TcpSettings } from "./tcp-options.ts";
 import { Udp, type UdpEvents, type UdpSocket } from "./udp.ts";
@@ -154,7 +154,7 @@ export class Guest {
   }
 
   /** Takes connections to a port. @throws RangeError where it is in use */
-  listenTcp(port: number, accept: Acceptor, settings: Partial<TcpSettings> = {}): void {
+  listenTcp(port: number, accept: Acceptor, settings: ListenSettings = {}): void {
     this.tcp.listen(port, accept, settings);
   }
 

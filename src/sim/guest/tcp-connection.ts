@@ -317,7 +317,7 @@ export class TcpConnection {
     const window = segment.window * 2 ** this.#sendScale;
     const before = send.window;
     const opened = send.takeWindow(segment, window);
-    const count = send.acked(segment, before === window, now);
+    const count = send.acked(segment, before === window, now, this.#echoedRtt(segment));
     if (count > 0) {
       this.#rtoAt = NEVER;
       this.#troubleAt = NEVER;
@@ -329,6 +329,18 @@ export class TcpConnection {
     this.#mark();
     if (count > 0) this.#afterAck(now);
     return this.#state !== "closed";
+  }
+
+  /** Microseconds since the segment was sent whose timestamp comes back; -1 = none does. */
+  #echoedRtt(segment: Segment): number {
+    if (!this.#timestamps || segment.timestampEcho === 0) return -1;
+    const age = seqDiff(this.#clock, segment.timestampEcho);
+    return age < 0 ? -1 : Math.max(age * 1000, 500);
+  }
+
+  /** Our timestamp clock, milliseconds. */
+  get #clock(): number {
+    return (this.#timestampBase + Math.floor(this.#handlers.now / 1000)) >>> 0;
   }
 
   #afterAck(now: number): void {
@@ -428,7 +440,9 @@ export class TcpConnection {
       if (this.#troubleAt === NEVER) this.#troubleAt = now;
       if (send.pickFin) this.#finSent();
     }
-    if (this.#ackNow && talks && !this.#emit(ACK, send.max, 0)) return false;
+    // In SYN-RECEIVED too: SYNs that crossed are answered by plain acknowledgments.
+    const mayAck = this.#state !== "syn-sent";
+    if (this.#ackNow && mayAck && !this.#emit(ACK, send.max, 0)) return false;
     this.#arm(now);
     return true;
   }
@@ -487,7 +501,7 @@ export class TcpConnection {
     header.window = window;
     header.ack = this.#expected;
     header.timestamps = timestamps;
-    header.timestamp = (this.#timestampBase + Math.floor(this.#handlers.now / 1000)) >>> 0;
+    header.timestamp = this.#clock;
     header.timestampEcho = this.#timestampRecent;
     const gaps = this.#sack && length === 0 && this.receive.hasGaps;
     header.sack = gaps ? this.receive.blocks(timestamps ? 3 : 4) : [];

@@ -7,7 +7,7 @@
  * Congestion control is NewReno with SACK (RFC 5681, 6582, in the spirit of 6675): octets in the
  * pipe are those sent, less those reported, less those taken for lost and not sent again yet.
  * Without SACK each duplicate acknowledgment counts as one segment reported.
- * Timer: RFC 6298, with Karn's rule. Windows: RFC 9293 §3.8.6.
+ * Timer: RFC 6298, with Karn's rule unless timestamps tell (RFC 7323 §4). Windows: RFC 9293 §3.8.6.
  */
 import { seqDiff } from "./octets.ts";
 import type { Segment } from "./tcp-segment.ts";
@@ -263,9 +263,16 @@ export class SendSide {
     this.#wl2 = segment.ack;
   }
 
-  /** Takes an acceptable acknowledgment; returns octets of sequence space newly acknowledged. */
-  acked(segment: Segment, sameWindow: boolean, now: number): number {
+  /**
+   * Takes an acceptable acknowledgment; returns octets of sequence space newly acknowledged.
+   * @param rtt round trip that a timestamp tells, microseconds; -1 = it tells none
+   */
+  acked(segment: Segment, sameWindow: boolean, now: number, rtt = -1): number {
     const count = seqDiff(segment.ack, this.una);
+    if (count > 0 && rtt >= 0) {
+      this.#timedAt = -1;
+      this.#sample(rtt);
+    }
     const news = this.#takeSack(segment);
     if (count > 0) this.#advance(segment.ack, count, now);
     else if (count === 0 && this.flight > 0 && segment.span === 0 && (sameWindow || news)) {

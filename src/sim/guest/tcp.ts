@@ -22,9 +22,14 @@ export interface TcpOwner {
   sequence(): number;
 }
 
+/** Settings of accepted connections, perhaps by peer. */
+export type ListenSettings =
+  | Partial<TcpSettings>
+  | ((remote: Address, remotePort: number) => Partial<TcpSettings>);
+
 interface Listener {
   readonly accept: Acceptor;
-  readonly settings: TcpSettings;
+  readonly settings: ListenSettings;
 }
 
 export class Tcp implements TcpHandlers {
@@ -77,9 +82,9 @@ export class Tcp implements TcpHandlers {
   }
 
   /** @throws RangeError where the port is in use */
-  listen(port: number, accept: Acceptor, settings: Partial<TcpSettings> = {}): void {
+  listen(port: number, accept: Acceptor, settings: ListenSettings = {}): void {
     if (this.#listeners.has(port)) throw new RangeError(`Close the TCP port first: "${port}"`);
-    this.#listeners.set(port, { accept, settings: { ...this.settings, ...settings } });
+    this.#listeners.set(port, { accept, settings });
   }
 
   unlisten(port: number): void {
@@ -143,7 +148,9 @@ export class Tcp implements TcpHandlers {
     const localPort = segment.destinationPort;
     const ends = { network, localPort, remote, remotePort: segment.sourcePort };
     const { settings } = listener;
-    const connection = new TcpConnection(this, ends, this.#owner.sequence(), settings, {});
+    const own = typeof settings === "function" ? settings(remote, ends.remotePort) : settings;
+    const merged = { ...this.settings, ...own };
+    const connection = new TcpConnection(this, ends, this.#owner.sequence(), merged, {});
     const events = listener.accept(connection);
     if (events === undefined) return false;
     connection.events = events;
