@@ -2,7 +2,8 @@
  * Which test file runs under which runtime.
  *
  * - Node runs every file but the end-to-end tests with a runtime of their own choice.
- * - The engine is pure WebAssembly, so its tests also run under Bun and Deno.
+ * - The engine is pure WebAssembly, so its tests also run under Bun and Deno; so do those of the
+ *   simulator, whose runs must be the same everywhere.
  * - System calls need Bun or Deno. Under Node those files run for what they say there (a clear
  *   error) and their other tests skip themselves, which is by design and not counted.
  * - End-to-end tests drive the single binary; those named `*.runtime.test.ts` drive the program
@@ -10,7 +11,7 @@
  */
 import { filesBelow } from "./build.mjs";
 
-const EVERYWHERE = ["test/wasm/", "test/engine/"];
+const EVERYWHERE = ["test/wasm/", "test/engine/", "test/sim/"];
 const SYSTEM_CALLS = ["test/sys/", "test/link/", "test/upstream/", "test/loop/", "test/binding/"];
 const END_TO_END = "test/e2e/";
 

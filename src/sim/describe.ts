@@ -57,7 +57,8 @@ function tcp(frame: Uint8Array, at: number, length: number): string {
   if (wrong !== undefined) return ` ${wrong}`;
   const { flags, seq, ack, window, payloadLength } = segment;
   const letters = [...FLAGS].filter((_, bit) => flags & (1 << bit)).join("");
-  let text = `:${segment.destinationPort} ${letters} ${seq}+${payloadLength} ack ${ack} win ${window}`;
+  const { destinationPort } = segment;
+  let text = `:${destinationPort} ${letters} ${seq}+${payloadLength} ack ${ack} win ${window}`;
   if (segment.mss > 0) text += ` mss ${segment.mss}`;
   if (segment.scale >= 0) text += ` scale ${segment.scale}`;
   if (segment.hasTimestamps) text += ` ts ${segment.timestamp}/${segment.timestampEcho}`;

@@ -2,8 +2,8 @@
  * The modelled kernel under the loop: waiting is what lets virtual time pass.
  *
  * `wait` reports what epoll would: sockets edge-triggered, link and listener level-triggered, the
- * alarm once. Each wait costs a little time, so that a loop that spins shows as time that passes and
- * not as a run that never ends.
+ * alarm once. Each wait costs a little time, so that a loop that spins shows as time that passes
+ * and not as a run that never ends.
  */
 import * as abi from "../../wasm/abi.ts";
 import type { AlarmClock } from "../loop/alarm.ts";

@@ -1,8 +1,8 @@
 /**
  * The network card of a guest whose link has a virtio_net_hdr: takes the header off, completes
- * checksums and cuts offload frames into what fits the MTU, as a kernel does behind a tap. The other
- * way it marks frames that are larger than the MTU as offload frames, and says of others now and
- * then that their checksum was looked at, or is left to be completed.
+ * checksums and cuts offload frames into what fits the MTU, as a kernel does behind a tap. The
+ * other way it marks frames that are larger than the MTU as offload frames, and says of others now
+ * and then that their checksum was looked at, or is left to be completed.
  *
  * What such a header must never say is a fault. Source: virtio 1.2 §5.1.6.
  */

@@ -1,8 +1,8 @@
 /**
  * A random scenario from a seed.
  *
- * Swarm testing: each kind of trouble is switched on or off as a whole, and what is on is drawn from
- * a wide range; so some runs have only loss, and hit what a mixture of everything never would.
+ * Swarm testing: each kind of trouble is switched on or off as a whole, and what is on is drawn
+ * from a wide range; so some runs have only loss, and hit what a mixture of everything never would.
  * Sizes are chosen so that a run takes a fraction of a second.
  */
 import type { TcpSettings } from "./guest/tcp-options.ts";

@@ -2,10 +2,10 @@
  * One direction of a link with faults: frames go in, and come out later, damaged, twice, in another
  * order, or never, as the generator decides.
  *
- * A frame takes `size / rate` to be sent, then `delay` plus at most `jitter` to arrive; the queue in
- * front of it holds `queueFrames` and drops what is more, as a network card does. Frames keep their
- * order unless one is picked to be late. Corruption flips one bit behind the Ethernet header of an
- * IPv4 packet: what a link's own check lets through, a checksum of the packet must find.
+ * A frame takes `size / rate` to be sent, then `delay` plus at most `jitter` to arrive; the queue
+ * in front of it holds `queueFrames` and drops what is more, as a network card does. Frames keep
+ * their order unless one is picked to be late. Corruption flips one bit behind the Ethernet header
+ * of an IPv4 packet: what a link's own check lets through, a checksum of the packet must find.
  */
 import type { VirtualClock } from "./clock.ts";
 import type { Random } from "./random.ts";

@@ -5,15 +5,14 @@
  *     apps - guest - wire with faults - memory link - LOOP + ENGINE - modelled host - peers
  *
  * Theory of operation
- *   `Loop.run` drives everything: it waits, and in the modelled kernel waiting is what lets the next
- *   event happen. Nothing else knows what time it is. When the plan is carried out and the engine's
- *   table is empty, or patience ends, the control channel tells the loop to stop.
+ *   `Loop.run` drives everything: it waits, and in the modelled kernel waiting is what lets the
+ *   next event happen. Nothing else knows what time it is. When the plan is carried out and the
+ *   engine's table is empty, or patience ends, the control channel tells the loop to stop.
  *
  *   Checks are always on. Whatever must not be is a violation; the first few are kept. A frame that
  *   was damaged on the way is the guest's to drop, so what the guest says of it does not count.
  */
 import * as abi from "../../wasm/abi.ts";
-import type { EngineConfigValues } from "../engine/config.ts";
 import { Engine } from "../engine/engine.ts";
 import { instantiateEngine } from "../engine/module.ts";
 import type { Link, LinkMemory } from "../link/link.ts";
@@ -25,8 +24,9 @@ import { checkBalance, emptyLedger, type Ledger } from "./check/balance.ts";
 import { TcpWatch } from "./check/tcp-watch.ts";
 import { START, VirtualClock } from "./clock.ts";
 import { describeFrame, describeOperation } from "./describe.ts";
+import { engineConfig } from "./engine-config.ts";
 import { Guest } from "./guest/guest.ts";
-import { endpointKey, RESOLVERS, SimHost } from "./host/host.ts";
+import { endpointKey, SimHost } from "./host/host.ts";
 import { Kernel } from "./kernel.ts";
 import { Nic, VNET_SIZE } from "./nic.ts";
 import type { Plan, TcpPlan } from "./plan.ts";
@@ -35,17 +35,11 @@ import { Trace } from "./trace.ts";
 import { Wire } from "./wire.ts";
 
 export const GUEST_MAC = "52:54:00:12:34:56";
-const GUEST_ADDRESS = 0x0a00020f;
-const GATEWAY_ADDRESS = 0x0a000202;
-const DNS_ADDRESS = 0x0a000203;
-const GATEWAY_MAC = [0x52, 0x55, 0x0a, 0x00, 0x02, 0x02];
-const LEASE_SECONDS = 3600;
 /** Ports that guests listen on for inbound connections. */
 export const PUBLISHED_PORT = 8080;
 const ACCEPT_BATCH = 16;
 const VIOLATIONS_MAX = 8;
 const TURNS_MAX = 4_000_000;
-const ENGINE_OFFLOADS = abi.LINK_CSUM | abi.LINK_TSO4 | abi.LINK_USO | abi.LINK_RX_TSO;
 
 /** Kinds of notes in the trace. */
 const NOTE_TO_ENGINE = 1;
@@ -140,7 +134,6 @@ export class World {
     this.#loop = this.#makeLoop(link);
   }
 
-  /** Something that must not be. */
   violation(text: string): void {
     if (this.violations.length >= VIOLATIONS_MAX) return;
     const line = `${((this.clock.now - START) / 1e6).toFixed(6)} ${text}`;
@@ -250,6 +243,7 @@ export class World {
     for (const each of plan.dns) start(each.startAt, new DnsApp(this, each));
   }
 
+  /** Something that must not be, found by an application. */
   fault(text: string): void {
     this.violation(text);
   }
@@ -468,35 +462,4 @@ export class World {
     }
     for (const wrong of checkBalance(engine, this.ledger)) this.violation(wrong);
   }
-}
-
-function engineConfig(plan: Plan): EngineConfigValues {
-  const { limits } = plan;
-  const random = new Random(plan.seed, 4);
-  return {
-    guestAddress: GUEST_ADDRESS,
-    gatewayAddress: GATEWAY_ADDRESS,
-    dnsAddress: DNS_ADDRESS,
-    prefixLength: 24,
-    mtu: limits.mtu,
-    hostLoopback: false,
-    dhcp: true,
-    dns: true,
-    strictFilter: limits.strictFilter,
-    flowsMax: limits.flowsMax,
-    chunksMax: limits.chunksMax,
-    vnetSize: limits.offloads ? VNET_SIZE : 0,
-    linkFlags: limits.offloads ? ENGINE_OFFLOADS : 0,
-    linkQueue: limits.queueFrames,
-    gatewayMac: GATEWAY_MAC,
-    guestMac: new Uint8Array(6),
-    seed: Uint8Array.from({ length: 32 }, () => random.below(256)),
-    leaseSeconds: LEASE_SECONDS,
-    udpTimeoutSeconds: limits.udpTimeoutSeconds,
-    tcpIdleSeconds: limits.tcpIdleSeconds,
-    keepaliveSeconds: limits.keepaliveSeconds,
-    resolvers: RESOLVERS,
-    dhcpOptions: new Uint8Array(0),
-    dhcpServerAddress: 0,
-  };
 }

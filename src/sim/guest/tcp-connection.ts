@@ -10,13 +10,14 @@
  */
 import type { Address, Network } from "./network.ts";
 import { seqDiff } from "./octets.ts";
+import { Dialect } from "./tcp-dialect.ts";
 import type { CloseReason, TcpEvents, TcpHandlers, TcpSettings, TcpState } from "./tcp-options.ts";
 import { ReceiveSide } from "./tcp-receive.ts";
-import { ACK, emptyHeader, FIN, type Header, PSH, RST, type Segment, SYN } from "./tcp-segment.ts";
+import { ACK, FIN, PSH, RST, type Segment, SYN } from "./tcp-segment.ts";
 import { SendSide } from "./tcp-send.ts";
+import { SegmentWriter } from "./tcp-writer.ts";
 
 const NEVER = Number.POSITIVE_INFINITY;
-const TIMESTAMPS_SIZE = 12;
 const PERSIST_MAX = 60_000_000;
 
 export class TcpConnection {
@@ -32,20 +33,14 @@ export class TcpConnection {
   /** Initial sequence numbers: ours, and the peer's once known. */
   readonly iss: number;
   irs = 0;
-  #sendScale = 0;
-  #receiveScale = 0;
-  #scaleOffered = false;
-  #sack = false;
-  #timestamps = false;
-  #timestampRecent = 0;
-  readonly #timestampBase: number;
+  readonly #dialect: Dialect;
+  readonly #writer: SegmentWriter;
   #finSeq = -1;
   #ended = false;
-  /** Segments since the last acknowledgment; SYN due. */
+  /** Segments since the last acknowledgment. */
   #unacked = 0;
   #ackNow = false;
   #synDue = false;
-  #lastAck = 0;
   #writeBlocked = false;
   #rtoAt = NEVER;
   #ackAt = NEVER;
@@ -61,7 +56,6 @@ export class TcpConnection {
   octetsIn = 0;
   octetsOut = 0;
   readonly #handlers: TcpHandlers;
-  readonly #header: Header = emptyHeader();
 
   constructor(
     handlers: TcpHandlers,
@@ -78,7 +72,8 @@ export class TcpConnection {
     this.settings = settings;
     this.events = events;
     this.iss = iss;
-    this.#timestampBase = (iss * 7) >>> 0;
+    this.#dialect = new Dialect(settings, iss);
+    this.#writer = new SegmentWriter(handlers, this, this.#dialect);
     this.send = new SendSide({
       size: settings.sendBuffer,
       rtoMin: settings.rtoMin,
@@ -121,7 +116,7 @@ export class TcpConnection {
     this.#mark();
   }
 
-  /** Takes as much as there is room for, and says how much; `writable` follows where it was less. */
+  /** Takes what there is room for, and says how much; `writable` follows where it was less. */
   write(octets: Uint8Array): number {
     if (this.send.finQueued || this.#isOver) return 0;
     const taken = this.send.write(octets);
@@ -169,16 +164,12 @@ export class TcpConnection {
   }
 
   #maybeUpdateWindow(): void {
-    const growth = this.receive.growth(this.#windowLimit);
+    const growth = this.receive.growth(this.#dialect.windowMax);
     const shut = seqDiff(this.receive.edge, this.receive.next) < this.ownMss;
     const worth = Math.min(2 * this.ownMss, this.settings.receiveBuffer >> 1);
     if (growth >= (shut ? Math.min(this.ownMss, worth) : Math.max(worth, 1))) {
       if (growth >= this.settings.receiveBuffer >> 2 || shut) this.#ackSoon();
     }
-  }
-
-  get #windowLimit(): number {
-    return 65_535 * 2 ** this.#receiveScale;
   }
 
   #mark(): void {
@@ -240,21 +231,13 @@ export class TcpConnection {
 
   /** Takes what the peer's SYN says (RFC 9293 §3.7.1, RFC 7323 §2.2). */
   #takeSyn(segment: Segment): void {
-    const { settings } = this;
     this.irs = segment.seq;
     this.receive.start((segment.seq + 1) >>> 0);
-    this.#lastAck = this.receive.next;
-    this.#scaleOffered = segment.scale >= 0;
-    const scaled = settings.windowScale !== undefined && this.#scaleOffered;
-    this.#sendScale = scaled ? Math.min(segment.scale, 14) : 0;
-    this.#receiveScale = scaled ? (settings.windowScale ?? 0) : 0;
-    this.#sack = settings.sack && segment.sackPermitted;
-    this.#timestamps = settings.timestamps && segment.hasTimestamps;
-    if (this.#timestamps) this.#timestampRecent = segment.timestamp;
+    this.#writer.lastAck = this.receive.next;
+    this.#dialect.takeSyn(segment);
     this.send.firstWindow(segment);
     const most = this.network.mtu - this.network.headerSize - 20;
-    const mss = Math.min(segment.mss || 536, most);
-    this.send.open(mss - (this.#timestamps ? TIMESTAMPS_SIZE : 0));
+    this.send.open(this.#dialect.mss(segment, most));
   }
 
   #establish(now: number): void {
@@ -277,22 +260,14 @@ export class TcpConnection {
   /** RFC 9293 §3.10.7.4, first step, and PAWS. */
   #isAcceptable(segment: Segment): boolean {
     const next = this.#expected;
-    const window = Math.max(seqDiff(this.receive.edge, next), 0);
-    const { span } = segment;
-    const first = seqDiff(segment.seq, next);
-    const last = first + span - 1;
-    const inside = (at: number): boolean => at >= 0 && at < window;
-    const fits =
-      span === 0 ? (window === 0 ? first === 0 : inside(first)) : inside(first) || inside(last);
-    // A segment may also lie around the whole window.
-    if (!fits && !(window > 0 && span > 0 && first < 0 && last >= 0)) return false;
-    if (!this.#timestamps || (segment.flags & RST) !== 0) return true;
+    if (!this.receive.admits(next, segment.seq, segment.span)) return false;
+    if (!this.#dialect.timestamps || (segment.flags & RST) !== 0) return true;
     if (!segment.hasTimestamps) {
       this.#handlers.fault("timestamps were agreed and are missing");
       return false;
     }
-    if (seqDiff(segment.timestamp, this.#timestampRecent) < 0) return false;
-    if (seqDiff(segment.seq, this.#lastAck) <= 0) this.#timestampRecent = segment.timestamp;
+    if (seqDiff(segment.timestamp, this.#dialect.recent) < 0) return false;
+    if (seqDiff(segment.seq, this.#writer.lastAck) <= 0) this.#dialect.recent = segment.timestamp;
     return true;
   }
 
@@ -308,16 +283,20 @@ export class TcpConnection {
     if (this.#state === "syn-received") {
       if (seqDiff(segment.ack, this.send.una) <= 0) return false;
       send.una = segment.ack;
-      const window = segment.window * 2 ** this.#sendScale;
-      send.takeWindow(segment, window);
+      send.takeWindow(segment, this.#dialect.windowOf(segment));
       this.#establish(now);
       return true;
     }
     if (seqDiff(segment.ack, send.una) < 0) return true;
-    const window = segment.window * 2 ** this.#sendScale;
+    const window = this.#dialect.windowOf(segment);
     const before = send.window;
     const opened = send.takeWindow(segment, window);
-    const count = send.acked(segment, before === window, now, this.#echoedRtt(segment));
+    const count = send.acked(
+      segment,
+      before === window,
+      now,
+      this.#dialect.roundTrip(segment, now),
+    );
     if (count > 0) {
       this.#rtoAt = NEVER;
       this.#troubleAt = NEVER;
@@ -329,18 +308,6 @@ export class TcpConnection {
     this.#mark();
     if (count > 0) this.#afterAck(now);
     return this.#state !== "closed";
-  }
-
-  /** Microseconds since the segment was sent whose timestamp comes back; -1 = none does. */
-  #echoedRtt(segment: Segment): number {
-    if (!this.#timestamps || segment.timestampEcho === 0) return -1;
-    const age = seqDiff(this.#clock, segment.timestampEcho);
-    return age < 0 ? -1 : Math.max(age * 1000, 500);
-  }
-
-  /** Our timestamp clock, milliseconds. */
-  get #clock(): number {
-    return (this.#timestampBase + Math.floor(this.#handlers.now / 1000)) >>> 0;
   }
 
   #afterAck(now: number): void {
@@ -453,60 +420,20 @@ export class TcpConnection {
   }
 
   #emitSyn(now: number): boolean {
-    const { settings } = this;
     const first = this.#state === "syn-sent";
-    const header = this.#header;
-    header.mss = this.ownMss;
-    // Scaling is on where both SYNs offer it (RFC 7323 §2.2).
-    const scaled = first || this.#scaleOffered;
-    header.scale = scaled ? (settings.windowScale ?? -1) : -1;
-    header.sackPermitted = first ? settings.sack : this.#sack;
     if (first) this.receive.start(0);
-    const window = Math.min(settings.receiveBuffer, 65_535);
-    const timestamps = first ? settings.timestamps : this.#timestamps;
-    const ok = this.#write(first ? SYN : SYN | ACK, this.iss, 0, window, timestamps);
-    header.mss = 0;
-    header.scale = -1;
-    header.sackPermitted = false;
-    if (!ok) return false;
-    if (!first) this.receive.advertise(1, window);
+    if (!this.#writer.syn(first ? undefined : this.#expected)) return false;
     if (this.#troubleAt === NEVER) this.#troubleAt = now;
     this.#rtoAt = now + this.send.rto;
     return true;
   }
 
   #emit(flags: number, sequence: number, length: number): boolean {
-    const limit = this.#windowLimit;
-    const bytes = this.receive.advertise(this.ownMss, limit);
-    const window = Math.min(Math.floor(bytes / 2 ** this.#receiveScale), 65_535);
-    if (!this.#write(flags, sequence, length, window, this.#timestamps)) return false;
+    if (!this.#writer.segment(flags, sequence, length, this.#expected)) return false;
     this.#ackNow = false;
     this.#unacked = 0;
     this.#ackAt = NEVER;
     return true;
-  }
-
-  #write(
-    flags: number,
-    sequence: number,
-    length: number,
-    window: number,
-    timestamps: boolean,
-  ): boolean {
-    const header = this.#header;
-    header.sourcePort = this.localPort;
-    header.destinationPort = this.remotePort;
-    header.seq = sequence;
-    header.flags = flags;
-    header.window = window;
-    header.ack = this.#expected;
-    header.timestamps = timestamps;
-    header.timestamp = this.#clock;
-    header.timestampEcho = this.#timestampRecent;
-    const gaps = this.#sack && length === 0 && this.receive.hasGaps;
-    header.sack = gaps ? this.receive.blocks(timestamps ? 3 : 4) : [];
-    if ((flags & ACK) !== 0) this.#lastAck = header.ack;
-    return this.#handlers.transmit(this, header, sequence, length);
   }
 
   // -------------------------------------------------------------- timers

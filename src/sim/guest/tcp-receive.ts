@@ -70,6 +70,21 @@ export class ReceiveSide {
     return seqDiff((this.next + room) >>> 0, this.#edge);
   }
 
+  /**
+   * Whether a segment of `span` sequence numbers lies in the window (RFC 9293 §3.10.7.4); `next` is
+   * what comes next, FIN allowed for.
+   */
+  admits(next: number, sequence: number, span: number): boolean {
+    const window = Math.max(seqDiff(this.#edge, next), 0);
+    const first = seqDiff(sequence, next);
+    const last = first + span - 1;
+    const isInside = (at: number): boolean => at >= 0 && at < window;
+    if (span === 0) return window === 0 ? first === 0 : isInside(first);
+    // A segment may also lie around the whole window.
+    const isAround = window > 0 && first < 0 && last >= 0;
+    return isInside(first) || isInside(last) || isAround;
+  }
+
   /** Takes payload inside the window; returns the octets that are newly in order. */
   accept(sequence: number, octets: Uint8Array, at: number, length: number): number {
     const skip = Math.max(0, seqDiff(this.next, sequence));

@@ -1,6 +1,6 @@
 /**
- * Engine memory as system calls see it: operations, msghdrs, iovecs, names and control messages, all
- * with engine offsets for addresses (host base 0). What breaks the contract of `wasm/abi.ts` throws.
+ * Engine memory as system calls see it: msghdrs, iovecs, names and control messages, all with
+ * engine offsets for addresses (host base 0). What breaks the contract of `wasm/abi.ts` throws.
  */
 import * as abi from "../../../wasm/abi.ts";
 import type { Engine } from "../../engine/engine.ts";

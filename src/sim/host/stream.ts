@@ -1,11 +1,12 @@
 /**
  * A modelled TCP socket of the host, with the network and the peer behind it.
  *
- *     engine --send--> [sendBuffer] --rate, latency--> peer      peer --rate, latency--> [receiveBuffer] --recv--> engine
+ *     engine --send--> [sendBuffer] --rate, latency--> peer
+ *     engine <--receive-- [receiveBuffer] <--rate, latency-- peer
  *
- * Content is a pattern (`pattern.ts`), so only counts are kept: what the engine sends is compared on
- * the spot, what the peer sends is made when it is received. A loss on the way shows as a stall, as
- * it does above the host's TCP.
+ * Content is a pattern (`pattern.ts`), so only counts are kept: what the engine sends is compared
+ * on the spot, what the peer sends is made when it is received. A loss on the way shows as a stall,
+ * as it does above the host's TCP.
  */
 import * as abi from "../../../wasm/abi.ts";
 import { fillPattern, findMismatch } from "../pattern.ts";
