@@ -34,9 +34,9 @@ import { Random } from "./random.ts";
 import { Trace } from "./trace.ts";
 import { Wire } from "./wire.ts";
 
-export const GUEST_MAC = "52:54:00:12:34:56";
+const GUEST_MAC = "52:54:00:12:34:56";
 /** Ports that guests listen on for inbound connections. */
-export const PUBLISHED_PORT = 8080;
+const PUBLISHED_PORT = 8080;
 const ACCEPT_BATCH = 16;
 const VIOLATIONS_MAX = 8;
 const TURNS_MAX = 4_000_000;

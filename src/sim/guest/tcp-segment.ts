@@ -9,9 +9,8 @@ export const SYN = 2;
 export const RST = 4;
 export const PSH = 8;
 export const ACK = 16;
-export const URG = 32;
 
-export const TCP_HEADER = 20;
+const TCP_HEADER = 20;
 /** SACK blocks that fit. */
 const SACK_MAX = 4;
 

@@ -9,7 +9,7 @@ import type { HostFaults } from "../plan.ts";
 import type { Random } from "../random.ts";
 
 export const EAGAIN = 11;
-export const EINTR = 4;
+const EINTR = 4;
 export const EPIPE = 32;
 export const ECONNRESET = 104;
 export const ENOTCONN = 107;
