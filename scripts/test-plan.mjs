@@ -2,8 +2,8 @@
  * Which test file runs under which runtime.
  *
  * - Node runs every file but the end-to-end tests with a runtime of their own choice.
- * - The engine is pure WebAssembly and the hook server is to be the same everywhere: their tests
- *   run under Bun and Deno too.
+ * - The engine is pure WebAssembly; the hook server, and the runs of the simulator, are to be the
+ *   same everywhere: their tests run under Bun and Deno too.
  * - System calls need Bun or Deno. Under Node those files run for what they say there (a clear
  *   error) and their other tests skip themselves, which is by design and not counted.
  * - End-to-end tests drive the single binary; those named `*.runtime.test.ts` drive the program
@@ -11,7 +11,7 @@
  */
 import { filesBelow } from "./build.mjs";
 
-const EVERYWHERE = ["test/wasm/", "test/engine/", "test/hooks/"];
+const EVERYWHERE = ["test/wasm/", "test/engine/", "test/hooks/", "test/sim/"];
 const SYSTEM_CALLS = ["test/sys/", "test/link/", "test/upstream/", "test/loop/", "test/binding/"];
 const END_TO_END = "test/e2e/";
 

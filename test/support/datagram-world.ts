@@ -115,6 +115,7 @@ export class DatagramWorld {
   #transmit(): void {
     const { engine } = this;
     const { octets, view, bases } = engine;
+    if (engine.txCount === 0) return; // as the loop does: nothing was sent, so nothing is done
     for (let i = 0; i < engine.txCount; i += 1) {
       const record = bases.txRecords + i * abi.TX_RECORD_SIZE;
       const iov = view.getUint32(record + abi.TX_IOV_OFFSET, true);

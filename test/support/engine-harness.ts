@@ -201,6 +201,7 @@ export class EngineWorld {
   #transmit(): void {
     const { engine, config } = this;
     const count = engine.txCount;
+    if (count === 0) return; // as the loop does: nothing was sent, so nothing is done
     for (let i = 0; i < count; i += 1) {
       const octets = gatherFrame(engine, i);
       this.framesOut += 1;

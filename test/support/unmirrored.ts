@@ -3,6 +3,8 @@
 const TYPES = "declares types and nothing else";
 const ENGINE = "test/engine/engine.test.ts drives it from outside";
 const LOADER = "test/sys/libc.test.ts, under the runtime it is for";
+const GUEST = "test/sim/guest/guest.test.ts, as part of the whole guest";
+const RUN = "test/sim/simulate.test.ts, in every run";
 const NAMESPACE = "test/sys/netns.test.ts makes real interfaces with it";
 
 export const UNMIRRORED: Readonly<Record<string, string>> = {
@@ -19,6 +21,33 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/link/link.ts": TYPES,
   "src/loop/budget.ts": "constants; test/loop/loop.test.ts checks that they bound a turn",
   "src/main.ts": "test/e2e/attach.runtime.test.ts",
+  "src/sim/apps.ts": RUN,
+  "src/sim/check/balance.ts": RUN,
+  "src/sim/check/ranges.ts": "test/sim/check/tcp-watch.test.ts",
+  "src/sim/engine-config.ts": RUN,
+  "src/sim/describe.ts": "test/sim/simulate.test.ts reads a trace",
+  "src/sim/guest/arp.ts": GUEST,
+  "src/sim/guest/ethernet.ts": GUEST,
+  "src/sim/guest/fragments.ts": GUEST,
+  "src/sim/guest/icmp.ts": GUEST,
+  "src/sim/guest/ipv4.ts": GUEST,
+  "src/sim/guest/network.ts": TYPES,
+  "src/sim/guest/tcp-options.ts": TYPES,
+  "src/sim/guest/tcp-dialect.ts": "test/sim/guest/tcp-connection.test.ts",
+  "src/sim/guest/udp.ts": GUEST,
+  "src/sim/guest/tcp-writer.ts": "test/sim/guest/tcp-connection.test.ts",
+  "src/sim/host/datagram.ts": RUN,
+  "src/sim/host/host.ts": RUN,
+  "src/sim/host/messages.ts": RUN,
+  "src/sim/host/resolver.ts": "test/sim/guest/dns.test.ts",
+  "src/sim/host/socket.ts": "test/sim/host/stream.test.ts",
+  "src/sim/kernel.ts": RUN,
+  "src/sim/pattern.ts": "test/sim/clock.test.ts",
+  "src/sim/plan.ts": TYPES,
+  "src/sim/random.ts": "test/sim/clock.test.ts",
+  "src/sim/scenario.ts": RUN,
+  "src/sim/trace.ts": "test/sim/clock.test.ts",
+  "src/sim/world.ts": RUN,
   "src/sys/block.ts": "test/sys/libc.test.ts",
   "src/sys/bun.ts": LOADER,
   "src/sys/deno.ts": LOADER,

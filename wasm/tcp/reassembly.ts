@@ -3,10 +3,10 @@
  *
  * A flow holds a list of chunks sorted by sequence number, never overlapping; what is there wins
  * over what comes later. The list covers [rcvAck + listed entries, ...) with gaps. Bounds: a flow
- * may hold half of what is free in the pool, and at most HELD_MAX chunks, so a guest that sends
- * tiny scattered segments (SegmentSmack) costs 256 chunks and a walk over them, no more. What does
- * not fit is dropped and counted; the guest sends it again, as it was never acknowledged (RFC 2018
- * §8).
+ * may hold half of what others leave of the pool, and at most HELD_MAX chunks, so a guest that
+ * sends tiny scattered segments (SegmentSmack) costs 256 chunks and a walk over them, no more.
+ * What does not fit is dropped and counted; the guest sends it again, as it was never acknowledged
+ * (RFC 2018 §8).
  */
 import * as abi from "../abi";
 import {
@@ -35,7 +35,9 @@ function chunkInsert(flow: Tcp, before: i32, sequence: u32): i32 {
     drop(abi.DROP_TCP_GAPS);
     return -1;
   }
-  const chunk = flow.heldCount < max(4, chunksFree() >> 1) ? chunkAllocate(sequence) : -1;
+  // As the window has it, half of the pool but for what others hold: what was promised fits.
+  const most = max(4, (chunksFree() + flow.heldCount) >> 1);
+  const chunk = flow.heldCount < most ? chunkAllocate(sequence) : -1;
   if (chunk < 0) {
     drop(abi.DROP_TCP_POOL);
     return -1;

@@ -35,6 +35,19 @@ describe("UDP errors of the host", () => {
     assert.equal(world.icmp().rest, 1400);
   });
 
+  test("errors that the guest is not told of do not use up the room for answers", () => {
+    const world = new DatagramWorld();
+    world.guest(world.udp(PEER, 7000, "payload"));
+    const redirect = { errno: 0, type: 5, code: 1, offender: PEER, address: PEER, port: 7000 };
+    for (let i = 0; i < 100; i += 1) {
+      world.socket().queueError(redirect);
+      world.run();
+    }
+    world.socket().receive("answer", PEER, 7000);
+    const [answer] = world.datagrams();
+    assert.equal(new TextDecoder().decode(answer?.payload), "answer");
+  });
+
   test("P22: errors about loopback come from the gateway, unusable senders are ignored", () => {
     const world = new DatagramWorld({ hostLoopback: true });
     world.guest(world.udp(GATEWAY, 7000, "x"));

@@ -232,6 +232,26 @@ describe("wasm/tcp/window: a guest that shrinks its window", () => {
   });
 });
 
+describe("wasm/tcp/window: a window told with an old sequence number", () => {
+  test("on a segment sent again it counts, as its acknowledgment does", () => {
+    const { guest, socket, world } = established({
+      guest: { options: { mss: MSS }, window: 3000 },
+    });
+    socket.push(pattern(2 * MSS));
+    guest.expect({ seq: 1, length: MSS });
+    guest.expect({ seq: 1 + MSS, length: MSS });
+    guest.send({ seq: 101, payload: pattern(100, 100), ack: 1 });
+    guest.expect({ ack: 1 });
+    // The reader was slow: all has come, but only 80 octets of room are left.
+    guest.send({ seq: 1, payload: pattern(100), ack: 1 + 2 * MSS, window: 80 });
+    guest.expect({ ack: 201 });
+    socket.push(pattern(1000, 2 * MSS));
+    world.advance(5 * RTO);
+    const lengths = world.take().map((frame) => (frame.kind === "tcp" ? frame.payload.length : 0));
+    assert.ok(Math.max(0, ...lengths) <= 80, lengths.join(" "));
+  });
+});
+
 describe("wasm/tcp/window: a guest whose window is zero", () => {
   /** The guest has taken a segment and shut its window; the host has more. */
   function shut(): ReturnType<typeof established> {

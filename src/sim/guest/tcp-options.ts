@@ -1,0 +1,87 @@
+/**
+ * What can be set about the connections of the modelled guest, misbehaviour included, and what a
+ * connection asks of its owner.
+ */
+import type { TcpConnection } from "./tcp-connection.ts";
+import type { Header } from "./tcp-segment.ts";
+
+/** RFC 9293 §3.3.2; LISTEN is the owner's. */
+export type TcpState =
+  | "closed"
+  | "syn-sent"
+  | "syn-received"
+  | "established"
+  | "fin-wait-1"
+  | "fin-wait-2"
+  | "close-wait"
+  | "closing"
+  | "last-ack"
+  | "time-wait";
+
+/** How a connection ended: both sides closed, or what broke it. */
+export type CloseReason = "finished" | "reset" | "refused" | "unreachable" | "timeout" | "aborted";
+
+/** Called in the middle of input and timers; every call into the connection is allowed. */
+export interface TcpEvents {
+  opened?(connection: TcpConnection): void;
+  readable?(connection: TcpConnection): void;
+  /** Half of the buffer is free again, after a write that was not taken whole. */
+  writable?(connection: TcpConnection): void;
+  /** The peer sends no more; what it sent may still wait to be read. */
+  ended?(connection: TcpConnection): void;
+  /** Once; when both directions have ended, or when the connection broke. */
+  closed?(reason: CloseReason, connection: TcpConnection): void;
+}
+
+export interface TcpSettings {
+  /** Largest MSS to announce; the MTU may make it less. */
+  readonly mss: number;
+  /** Shift count to offer; undefined = no scaling. */
+  readonly windowScale: number | undefined;
+  readonly sack: boolean;
+  readonly timestamps: boolean;
+  /** Octets; a tiny receive buffer makes for tiny windows. */
+  readonly sendBuffer: number;
+  readonly receiveBuffer: number;
+  /** Microseconds an acknowledgment may wait; 0 = every segment is acknowledged at once. */
+  readonly delayedAck: number;
+  /** Microseconds. */
+  readonly rtoMin: number;
+  readonly initialSegments: number;
+  /** Frames may carry many segments: the link cuts them (TSO). */
+  readonly offload: boolean;
+  /** Microseconds in TIME-WAIT; short, as no old duplicate of the model lives long. */
+  readonly timeWait: number;
+  /** Microseconds without an answer after which the connection is given up. */
+  readonly giveUpAfter: number;
+}
+
+export const TCP_SETTINGS: TcpSettings = {
+  mss: 65_495,
+  windowScale: 7,
+  sack: true,
+  timestamps: true,
+  sendBuffer: 1 << 20,
+  receiveBuffer: 1 << 20,
+  delayedAck: 40_000,
+  rtoMin: 200_000,
+  initialSegments: 10,
+  offload: false,
+  timeWait: 1_000_000,
+  giveUpAfter: 180_000_000,
+};
+
+/** What a connection needs of the stack. */
+export interface TcpHandlers {
+  /** Microseconds. */
+  readonly now: number;
+  fault(text: string): void;
+  /** Something may be due: `flush` is to be called. */
+  dirty(connection: TcpConnection): void;
+  /** `timers` is to be called then; Infinity = no need. */
+  deadline(connection: TcpConnection, at: number): void;
+  /** Forget the connection. */
+  gone(connection: TcpConnection): void;
+  /** Sends header and `length` octets of payload from `sequence` on; false = no room. */
+  transmit(connection: TcpConnection, header: Header, sequence: number, length: number): boolean;
+}

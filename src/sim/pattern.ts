@@ -1,0 +1,42 @@
+/**
+ * Streams whose content says where in which stream it is: no one has to remember what was sent.
+ *
+ * One table of random octets, whose length is a prime, is read round and round; each stream begins
+ * somewhere else. An octet lost, doubled or moved by less than the whole table shows.
+ */
+import { Random } from "./random.ts";
+
+const PERIOD = 65_521;
+const STEP = 7919;
+
+const TABLE = ((): Uint8Array => {
+  const random = new Random(0x5eed);
+  const table = new Uint8Array(PERIOD);
+  for (let i = 0; i < PERIOD; i += 1) table[i] = random.u32();
+  return table;
+})();
+
+function start(stream: number, offset: number): number {
+  return (stream * STEP + offset) % PERIOD;
+}
+
+/** Writes the octets of `stream` from `offset` on into the whole of `target`. */
+export function fillPattern(stream: number, offset: number, target: Uint8Array): void {
+  let from = start(stream, offset);
+  for (let at = 0; at < target.length; ) {
+    const part = Math.min(PERIOD - from, target.length - at);
+    target.set(TABLE.subarray(from, from + part), at);
+    at += part;
+    from = 0;
+  }
+}
+
+/** Index of the first octet that is not that of `stream` from `offset` on; -1 = all are. */
+export function findMismatch(stream: number, offset: number, octets: Uint8Array): number {
+  let from = start(stream, offset);
+  for (let at = 0; at < octets.length; at += 1) {
+    if (octets[at] !== TABLE[from]) return at;
+    from = from + 1 === PERIOD ? 0 : from + 1;
+  }
+  return -1;
+}

@@ -1,0 +1,156 @@
+/**
+ * What is to happen in a run, drawn from its seed before it begins. Plans are values: nothing in
+ * them changes while the run goes on.
+ *
+ * Times are microseconds, rates octets per second (0 = no limit), chances in a million.
+ */
+import type { TcpSettings } from "./guest/tcp-options.ts";
+import type { WireOptions } from "./wire.ts";
+
+/** How a connection attempt of the host ends. */
+export type ConnectPlan =
+  | { readonly kind: "ok"; readonly delay: number }
+  | { readonly kind: "fails"; readonly delay: number; readonly errno: number }
+  | { readonly kind: "never" };
+
+/** When a side says that it has no more to send. */
+export type CloseWhen = "sent" | "peer-ended";
+
+/** The far side of a host socket, and the socket itself. */
+export interface PeerPlan {
+  readonly connect: ConnectPlan;
+  /** One way. */
+  readonly latency: number;
+  readonly rate: number;
+  /** Octets the host's socket buffers hold. */
+  readonly sendBuffer: number;
+  readonly receiveBuffer: number;
+  /** Octets the peer must have received before it begins to send. */
+  readonly sendAfter: number;
+  readonly closeWhen: CloseWhen;
+  /** Chance per transfer that nothing moves for `stall`, as after a loss. */
+  readonly stalls: number;
+  readonly stall: number;
+  /** The peer resets once it has sent and received this much in all; undefined = never. */
+  readonly resetAt: number | undefined;
+}
+
+/** How the application in the guest behaves. */
+export interface AppPlan {
+  /** When it starts. */
+  readonly startAt: number;
+  readonly closeWhen: CloseWhen;
+  /** Octets per read, and the pause between reads; 0 = at once whatever there is. */
+  readonly readSize: number;
+  readonly readPause: number;
+  /** Octets per write, and the pause between writes; 0 = as much as goes. */
+  readonly writeSize: number;
+  readonly writePause: number;
+  /** It resets once it has written and read this much in all; undefined = never. */
+  readonly resetAt: number | undefined;
+  readonly settings: Partial<TcpSettings>;
+}
+
+/** One TCP connection. Its `id` names its two streams: 2 * id up, 2 * id + 1 down. */
+export interface TcpPlan {
+  readonly id: number;
+  /** Opened from outside to a published port. */
+  readonly isInbound: boolean;
+  readonly address: number;
+  readonly port: number;
+  /** Octets from the guest and to the guest. */
+  readonly up: number;
+  readonly down: number;
+  readonly peer: PeerPlan;
+  readonly app: AppPlan;
+}
+
+export type DatagramService = "echo" | "silent" | "refused";
+
+/** Datagrams from one port of the guest to one peer, which sends them back. */
+export interface UdpPlan {
+  readonly id: number;
+  readonly address: number;
+  readonly port: number;
+  readonly service: DatagramService;
+  readonly startAt: number;
+  readonly count: number;
+  readonly pause: number;
+  /** Octets of payload, of each in turn. */
+  readonly sizes: readonly [number, ...number[]];
+}
+
+export interface PingPlan {
+  readonly id: number;
+  readonly address: number;
+  readonly startAt: number;
+  readonly count: number;
+  readonly pause: number;
+  readonly size: number;
+}
+
+export interface DnsPlan {
+  readonly id: number;
+  readonly name: string;
+  readonly startAt: number;
+}
+
+/** What the host's system calls may answer besides what is true. */
+export interface HostFaults {
+  /** A call says EAGAIN although it could go on; an edge follows. */
+  readonly again: number;
+  /** A call is interrupted. */
+  readonly interrupted: number;
+  /** A send takes only a part. */
+  readonly shortWrites: number;
+  /** A datagram is lost between host and peer. */
+  readonly datagramLoss: number;
+  /** Equal datagrams in a row are received as one run (UDP_GRO). */
+  readonly coalesces: boolean;
+}
+
+/** The limits and kind of the network under test. */
+export interface EngineLimits {
+  readonly mtu: number;
+  readonly flowsMax: number;
+  readonly chunksMax: number;
+  readonly queueFrames: number;
+  readonly udpTimeoutSeconds: number;
+  readonly tcpIdleSeconds: number;
+  readonly keepaliveSeconds: number;
+  readonly strictFilter: boolean;
+  /** The link has a virtio_net_hdr and offloads. */
+  readonly offloads: boolean;
+}
+
+export interface Plan {
+  readonly seed: number;
+  readonly limits: EngineLimits;
+  /** Waits are made with one lazy alarm, as the binding does. */
+  readonly alarmed: boolean;
+  readonly toGuest: WireOptions;
+  readonly toEngine: WireOptions;
+  readonly host: HostFaults;
+  readonly tcp: readonly TcpPlan[];
+  readonly udp: readonly UdpPlan[];
+  readonly pings: readonly PingPlan[];
+  readonly dns: readonly DnsPlan[];
+  /** Faults stop then, counted from the start. */
+  readonly calmAt: number;
+  /** Everything is over at the latest this long after that. */
+  readonly patience: number;
+  /** The host is cut off for a while: connections break, nothing can be opened or sent. */
+  readonly outage: { readonly at: number; readonly duration: number } | undefined;
+  /** The first of the two resolvers never answers. */
+  readonly resolverIsDead: boolean;
+  /** The table is small enough for flows to be evicted. */
+  readonly isCrowded: boolean;
+}
+
+export const FAULTLESS_HOST: HostFaults = {
+  again: 0,
+  interrupted: 0,
+  shortWrites: 0,
+  datagramLoss: 0,
+  coalesces: false,
+};
