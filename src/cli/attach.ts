@@ -8,6 +8,7 @@ import { type Binding, startBinding } from "../binding/binding.ts";
 import type { AttachOptions } from "../config/config.ts";
 import { DROP_NAMES, STAT_NAMES } from "../engine/stats.ts";
 import { formatIpv4 } from "../lib/addr.ts";
+import { formatIpv6 } from "../lib/addr6.ts";
 import { type Logger, openLogger } from "../lib/log.ts";
 
 /** How main.ts is told to be the tap helper (see `src/sys/tap-helper.ts`). */
@@ -58,13 +59,22 @@ const SEED_SIZE = 32;
 const COUNTERS_WAIT_MS = 20;
 
 function describe(options: AttachOptions): Record<string, string | number> {
-  const { subnet } = options;
-  return {
-    tap: options.tap,
-    ...(options.netns === undefined ? {} : { netns: options.netns }),
+  const { subnet, subnet6 } = options;
+  const ipv4 = {
     guest: `${formatIpv4(subnet.guest)}/${subnet.prefixLength}`,
     gateway: formatIpv4(subnet.gateway),
     dns: formatIpv4(subnet.dns),
+  };
+  const ipv6 = subnet6 && {
+    guest6: `${formatIpv6(subnet6.guest)}/${subnet6.prefixLength}`,
+    gateway6: formatIpv6(subnet6.gateway),
+    dns6: formatIpv6(subnet6.dns),
+  };
+  return {
+    tap: options.tap,
+    ...(options.netns === undefined ? {} : { netns: options.netns }),
+    ...(options.ipv4 ? ipv4 : {}),
+    ...ipv6,
     mtu: options.mtu,
     published: options.publish.length,
   };
