@@ -67,10 +67,7 @@ function encodeName(text: string): number[] {
     throw new ConfigError(`encode search domain ${quote(text)}: wanted a DNS name`);
   }
   const labels = domain.split(".");
-  return [
-    ...labels.flatMap((label) => [label.length, ...new TextEncoder().encode(label)]),
-    0,
-  ];
+  return [...labels.flatMap((label) => [label.length, ...new TextEncoder().encode(label)]), 0];
 }
 
 /** A suboption with one address (RFC 5908 §4.1). */

@@ -29,7 +29,8 @@ export const PUBLISH_COUNT_MAX = 4096;
 export const PUBLISH_FORM = "[HOSTIP:]PORT[-PORT]:GUESTPORT[/tcp|/udp]";
 
 const PORT_MAX = 65535;
-const SYNTAX = /^(?:([0-9.]+|\[[0-9a-fA-F:.]+\]):)?([0-9]{1,5})(?:-([0-9]{1,5}))?:([0-9]{1,5})(?:\/(tcp|udp))?$/;
+const SYNTAX =
+  /^(?:([0-9.]+|\[[0-9a-fA-F:.]+\]):)?([0-9]{1,5})(?:-([0-9]{1,5}))?:([0-9]{1,5})(?:\/(tcp|udp))?$/;
 
 /** Reads one `--publish` value into its rules. Throws `ConfigError`. */
 export function parsePublish(text: string): PublishRule[] {

@@ -63,7 +63,11 @@ function groupsOf(text: string): number[] {
   const [head = "", tail] = text.split("::");
   const left = read(head);
   const right = tail === undefined ? [] : read(tail);
-  return [...left, ...new Array<number>(GROUP_COUNT - left.length - right.length).fill(0), ...right];
+  return [
+    ...left,
+    ...new Array<number>(GROUP_COUNT - left.length - right.length).fill(0),
+    ...right,
+  ];
 }
 
 function read(half: string): number[] {

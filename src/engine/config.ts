@@ -6,8 +6,8 @@
 import * as abi from "../../wasm/abi.ts";
 import { readIpv4 } from "../config/address.ts";
 import type { AttachOptions } from "../config/config.ts";
-import { buildDhcp6Options, fitSearchList6 } from "../config/dhcp6-options.ts";
 import { buildDhcpOptions, fitSearchList } from "../config/dhcp-options.ts";
+import { buildDhcp6Options, fitSearchList6 } from "../config/dhcp6-options.ts";
 import { type ResolvConf, scopeOfZone } from "../config/resolv.ts";
 import type { Subnet6 } from "../config/subnet6.ts";
 import { type Ipv6Groups, linkLocalOfMac, octetsOfIpv6, readIpv6 } from "../lib/addr6.ts";

@@ -17,14 +17,14 @@
  * `addressText` reads.
  */
 import * as abi from "../../wasm/abi.ts";
+import { formatIpv4 } from "../lib/addr.ts";
+import { formatIpv6, groupsOfOctets } from "../lib/addr6.ts";
 import {
   type EngineConfigValues,
   encodeEngineConfig,
   encodeResolvers,
   type ResolverAddress,
 } from "./config.ts";
-import { formatIpv4 } from "../lib/addr.ts";
-import { formatIpv6, groupsOfOctets } from "../lib/addr6.ts";
 import { EngineError } from "./errors.ts";
 import type { EngineFunctions, EngineModule } from "./module.ts";
 

@@ -120,12 +120,7 @@ export function bindIpv4(sys: Libc, fd: number, address: number, port: number): 
   return sys.bind(fd, sys.scratch.address, writeIpv4(sys.scratch, 0, address, port));
 }
 
-export function bindIpv6(
-  sys: Libc,
-  fd: number,
-  octets: ArrayLike<number>,
-  port: number,
-): number {
+export function bindIpv6(sys: Libc, fd: number, octets: ArrayLike<number>, port: number): number {
   return sys.bind(fd, sys.scratch.address, writeIpv6(sys.scratch, 0, octets, port));
 }
 
@@ -169,12 +164,7 @@ function reusePort(sys: Libc, fd: number): number {
  * The accepted descriptor; `peer` or `peer6` is filled in where the other side has an address of
  * that version.
  */
-export function accept(
-  sys: Libc,
-  fd: number,
-  peer?: Ipv4Endpoint,
-  peer6?: Ipv6Endpoint,
-): number {
+export function accept(sys: Libc, fd: number, peer?: Ipv4Endpoint, peer6?: Ipv6Endpoint): number {
   const { scratch } = sys;
   scratch.setI32(LENGTH_OFFSET, SOCKADDR_STORAGE_SIZE);
   const accepted = sys.accept4(fd, scratch.address, scratch.address + LENGTH_OFFSET, FLAGS);

@@ -56,7 +56,9 @@ describe("parseResolvConf", () => {
     assert.deepEqual(conf.nameservers, ["fe80::1%eth0", "1.0.0.1", "fd00::2"]);
     assert.deepEqual(
       conf.warnings,
-      ["1.0.0.2", "1.0.0.3", "1.0.0.4"].map((one) => `ignore name server "${one}": only 3 are used`),
+      ["1.0.0.2", "1.0.0.3", "1.0.0.4"].map(
+        (one) => `ignore name server "${one}": only 3 are used`,
+      ),
     );
   });
 
