@@ -12,6 +12,7 @@ const PACKAGES = {
   "dnsmasq-base": "/usr/sbin/dnsmasq",
   ethtool: "/usr/sbin/ethtool",
   iperf3: "/usr/bin/iperf3",
+  "isc-dhcp-client": "/usr/sbin/dhclient",
   iproute2: "/usr/sbin/ip",
   "iputils-ping": "/usr/bin/ping",
   passt: "/usr/bin/pasta",
