@@ -2,8 +2,8 @@
  * ICMPv6 errors towards the guest: about a packet that is at hand, or about one that is gone but
  * whose layer 4 header is known. The twin of `icmp-error`, which calls this for IPv6 packets.
  *
- * Nothing is ever sent about an ICMPv6 error or a redirect, a source that is no single host, a
- * fragment but the first, or a packet to a multicast address but "packet too big" and "unknown
+ * Nothing is ever sent about an ICMPv6 error or a redirect, a source that is no single host, or a
+ * packet to a multicast address but "packet too big" and "unknown
  * option" (RFC 4443 §2.4 (e)). The bucket is `error-limit`'s. An error quotes as much of the packet
  * as 1280 octets in all allow (§2.4 (c)). Every octet of the frame is written.
  *
@@ -70,7 +70,10 @@ function carriesSubject(ip: usize, length: u32): bool {
     const isOptions = next == NEXT_HOP_BY_HOP || next == NEXT_DESTINATION;
     if (!isOptions && next != NEXT_ROUTING && next != NEXT_FRAGMENT) return true;
     if (length - offset < 8) return true;
-    if (next == NEXT_FRAGMENT && FragmentView.at(ip + offset).offset != 0) return false;
+    const fragment = FragmentView.at(ip + offset);
+    if (next == NEXT_FRAGMENT && fragment.offset != 0) {
+      return fragment.nextHeader != PROTOCOL_ICMPV6; // it might be of an error
+    }
     const size = next == NEXT_FRAGMENT
       ? IPV6_FRAGMENT_SIZE
       : (load8(ip + offset + 1) + 1) << 3;
