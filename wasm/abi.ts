@@ -8,8 +8,8 @@
  *
  * Conventions: all integers little-endian in memory unless a name says `_BE`. IPv4 addresses and
  * ports are plain numbers in host order (10.0.2.2 = 0x0a000202). An IPv6 address is 16 octets as on
- * the wire; where a field of 32 bits holds an address, ADDRESS_SIX | n (a value that no IPv4 unicast
- * address has) stands for entry n of the region ADDRESSES. Handles are
+ * the wire; where a field of 32 bits holds an address, ADDRESS_SIX | n (a value that no IPv4
+ * unicast address has) stands for entry n of the region ADDRESSES. Handles are
  * `generation << HANDLE_SLOT_BITS | slot`. Times are microseconds as f64 in signatures.
  * Suffixes: _OFFSET byte offset in a record, _SIZE bytes, _COUNT elements, _SHIFT bits.
  */

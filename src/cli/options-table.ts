@@ -134,7 +134,8 @@ const HOST_ROWS: readonly OptionRow[] = [
     argument: "RULE",
     repeatable: true,
     description:
-      `lead host ports to the guest: ${PUBLISH_FORM}, IPv6 in brackets; a range goes to as many guest ports from ` +
+      `lead host ports to the guest: ${PUBLISH_FORM}, IPv6 in brackets; a range goes to as many ` +
+      "guest ports from " +
       "GUESTPORT on; tcp and all host addresses unless said; " +
       `at most ${PUBLISH_COUNT_MAX} ports in all (default: none)`,
     group: HOST,

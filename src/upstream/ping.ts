@@ -1,7 +1,7 @@
 /**
  * Host sockets of ping flows: unprivileged echo, where net.ipv4.ping_group_range allows it.
- * Source: icmp(7), ipv6(7). The socket's "port" is the ICMP identifier; the kernel writes it into requests
- * and delivers only replies that bear it.
+ * Source: icmp(7), ipv6(7). The socket's "port" is the ICMP identifier; the kernel writes it into
+ * requests and delivers only replies that bear it.
  *
  * The identifier is always the kernel's choice. Ping sockets begin with SO_REUSEADDR on, so two
  * that name the same identifier both get it, and only one of them the replies; a pinger of another

@@ -60,7 +60,7 @@ export function decodeIpv6(
     id: 0,
     dontFragment: true,
   };
-  check(!common.source.startsWith("ff"), "a unicast source", common.source);
+  check(!/^ff[0-9a-f]{2}:/.test(common.source), "a unicast source", common.source);
   const payload = packet.subarray(HEADER_SIZE);
   if (common.protocol !== NEXT_FRAGMENT) return decodeTransport(common, payload);
   return decodeFragment(common, payload);

@@ -125,12 +125,14 @@ export function datagramReceive(flow: UdpFlow): bool {
 /** Address of a message's sender; 0 = it cannot be used (counted). */
 function senderOf(flow: UdpFlow, name: usize): u32 {
   if (flow.kind == <u8>abi.KIND_DNS) return flow.hostAddress; // connected: there is no other
-  if (load<u16>(name) != AF_INET6) {
-    const address = load32(name + 4);
-    if (!isSix(address)) return address;
-    drop(abi.DROP_UDP_FILTERED); // 240.0.0.0/4: nobody can be answered there
+  const six = load<u16>(name) == AF_INET6;
+  const address4 = load32(name + 4);
+  // 240.0.0.0/4: nobody can be answered there. A socket has one version of IP, whoever says what.
+  if (six != isSix(flow.guestAddress) || (!six && isSix(address4))) {
+    drop(abi.DROP_UDP_FILTERED);
     return 0;
   }
+  if (!six) return address4;
   const address = addressIntern(name + 8, load<u32>(name, 24));
   if (address == 0) drop(abi.DROP_ADDRESS_TABLE_FULL);
   return address;

@@ -14,8 +14,8 @@
  * A guest of IPv6 hears in ICMPv6's words; only the DNS address may stand for a resolver of the
  * other version, and then what happened there is said in the words of ICMPv4 and translated.
  *
- * Source: ip(7), ipv6(7), <linux/errqueue.h>, RFC 4443 §3, RFC 7915 §5.2 (in spirit), RFC 1122 §4.1.3.3, RFC 5508 REQ-4 and 5, RFC 6633 (no source
- * quench), RFC 1191 §4. ICMP_REDIRECT is for hosts on the link of its sender and is not passed on.
+ * Source: ip(7), ipv6(7), <linux/errqueue.h>, RFC 4443 §3, RFC 7915 §5.2 (in spirit), RFC 1122
+ * §4.1.3.3, RFC 5508 REQ-4 and 5, RFC 6633 (no source quench), RFC 1191 §4. ICMP_REDIRECT is for hosts on the link of its sender and is not passed on.
  */
 import * as abi from "../abi";
 import { msgName } from "../ring";
@@ -148,7 +148,7 @@ function restorePing(flow: UdpFlow, p: usize, length: u32): u32 {
   return length;
 }
 
-/** What the error says, in the words of the flow's version of ICMP: type << 8 | code; 0 = nothing. */
+/** What the error says in the words of ICMPv6 or ICMPv4: type << 8 | code; 0 = nothing. */
 function meaningOf(error: usize, six: bool): u32 {
   const origin = <u32>load<u8>(error, 4);
   const type = <u32>load<u8>(error, 5);

@@ -3,9 +3,10 @@
  *
  * Theory of operation
  *   Eight datagrams at a time, each known by (source, destination, protocol, ident) and held for 60
- *   seconds at most; of IPv6, where headers may stand between, the protocol does not count. Fragments are copied to their place in a buffer of 64 KiB; two bitmaps with
- *   one bit per 8 octets say which units are there and where a fragment begins. That makes every
- *   fragment cost about the same, however many came before (FragmentSmack).
+ *   seconds at most; of IPv6, where headers may stand between, the protocol does not count.
+ *   Fragments are copied to their place in a buffer of 64 KiB; two bitmaps with one bit per 8 octets
+ *   say which units are there and where a fragment begins. That makes every fragment cost about the
+ *   same, however many came before (FragmentSmack).
  *
  *   Fragments may come in any order. One that covers exactly what an earlier one covered is
  *   ignored. Any other overlap, or two opinions about the length of the datagram, condemns the

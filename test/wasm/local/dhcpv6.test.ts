@@ -163,7 +163,7 @@ describe("wasm/local/dhcpv6", () => {
     assert.deepEqual(associations(options)[0]?.addresses, GRANTED);
   });
 
-  test("V04 CONFIRM: success on this link, not-on-link elsewhere, silence without addresses", () => {
+  test("V04 CONFIRM: success on this link, not-on-link elsewhere, else silence", () => {
     const w = world();
     const confirm = (...addresses: string[]): void => {
       const inner = addresses.map((one) => iaAddress(one));
@@ -276,7 +276,7 @@ describe("wasm/local/dhcpv6", () => {
     assert.ok(frame.octets.length <= 14 + 1280, String(frame.octets.length));
   });
 
-  test("CVE-2021-3592 class: lengths that lie are malformed, and nothing is read behind them", () => {
+  test("CVE-2021-3592 class: lengths that lie are malformed, nothing is read behind", () => {
     const w = world();
     const bodies: readonly Uint8Array[] = [
       Uint8Array.of(0, 1),

@@ -166,7 +166,7 @@ describe("wasm/tcp over IPv6", () => {
     world.guest(world.ip({ ...ends, protocol: PROTOCOL_ICMPV6 }, message));
   }
 
-  test("T71 packet too big lowers the segments, not below 1280 less headers, and sends again", () => {
+  test("T71 packet too big lowers the segments to 1220 at least, and sends again", () => {
     for (const [mtu, length] of [
       [1400, 1340],
       [100, 1220],
