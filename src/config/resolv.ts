@@ -5,7 +5,8 @@
  * Rules: a comment starts with `;` or `#` in the first column; a keyword starts there too and ends
  * at a space or tab; of several `domain` and `search` lines the last wins; unknown keywords are
  * ignored. As in glibc, three name servers are kept in all, of either version of IP. Nothing is
- * made up: without a usable line the list is empty, and the guest's questions are answered SERVFAIL.
+ * made up: without a usable line the list is empty, and the guest's questions are answered
+ * SERVFAIL.
  *
  * Nothing here watches or waits: the caller polls `readIfChanged`, which costs one `stat` while the
  * file stays the same. The file belongs to the host, yet may be half written or absurd, so a bad

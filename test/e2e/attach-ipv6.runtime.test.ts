@@ -26,7 +26,14 @@ import {
 import { sha256Of } from "../support/e2e/seeded.mjs";
 import { cannotRun, createWorld, oursOnly, startDns, type World } from "../support/e2e/setup.ts";
 import { run, until } from "../support/e2e/shell.ts";
-import { HOST_ADDRESS, HOST_ADDRESS6, UNREACHABLE_ADDRESS6 } from "../support/e2e/world.ts";
+import {
+  createNamespace,
+  HOST_ADDRESS,
+  HOST_ADDRESS6,
+  type Namespace,
+  setSysctls,
+  UNREACHABLE_ADDRESS6,
+} from "../support/e2e/world.ts";
 
 const LIMIT = { timeout: 120_000 };
 const MIB = 1 << 20;
@@ -115,6 +122,56 @@ describe("attach: IPv6 without configuration", { skip: SKIP }, () => {
     } finally {
       await world.remove();
       rmSync(folder, { recursive: true, force: true });
+    }
+  });
+});
+
+/** Behind a router of the host with a narrow link on its far side. */
+const FAR6 = "2001:db8:2::2";
+const FAR_MTU = 1300;
+
+/** Joins two namespaces by a veth pair with these addresses. */
+function join6(a: Namespace, b: Namespace, names: readonly [string, string], net: string): void {
+  const [one, two] = names;
+  a.must("ip", "link", "add", one, "type", "veth", "peer", "name", two, "netns", b.name);
+  a.must("ip", "addr", "add", `${net}::1/64`, "dev", one, "nodad");
+  b.must("ip", "addr", "add", `${net}::2/64`, "dev", two, "nodad");
+  a.must("ip", "link", "set", one, "up");
+  b.must("ip", "link", "set", two, "up");
+}
+
+describe("attach: path MTU of IPv6", { skip: SKIP }, () => {
+  test("P18 N09 what a router of the path says reaches the guest", LIMIT, async () => {
+    const world = await createWorld({ ipv6: true, mtu: 9000 });
+    const router = createNamespace("router");
+    const far = createNamespace("far");
+    try {
+      join6(world.host, router, ["near0", "near1"], "2001:db8:1");
+      join6(router, far, ["far0", "far1"], "2001:db8:2");
+      router.must("ip", "link", "set", "far0", "mtu", String(FAR_MTU));
+      far.must("ip", "link", "set", "far1", "mtu", String(FAR_MTU));
+      setSysctls(router, { "net.ipv6.conf.all.forwarding": "1" });
+      far.must("ip", "-6", "route", "add", "default", "via", "2001:db8:2::1");
+      world.host.must("ip", "-6", "route", "add", "2001:db8:2::/64", "via", "2001:db8:1::2");
+      const echo = await udpServer(far, FAR6);
+      let route = "";
+      await until(
+        async () => {
+          await udpEcho(world.guest, FAR6, echo.port, [1400]);
+          route = world.guest.must("ip", "-6", "route", "get", FAR6);
+          return route.includes(`mtu ${FAR_MTU}`);
+        },
+        () => `the guest to learn the MTU: ${route}`,
+        60_000,
+      );
+      const report = await udpEcho(world.guest, FAR6, echo.port, [1400, 5000]);
+      assert.deepEqual(report.failed, []);
+      const server = await tcpServer(far, FAR6);
+      await exchange(world, "guest", FAR6, server.port);
+    } finally {
+      await world.remove();
+      router.remove();
+      far.remove();
     }
   });
 });

@@ -32,7 +32,7 @@ export type World6Options = Omit<WorldOptions, "ipv6"> & {
 };
 
 /** MAC of a multicast address: 33:33 and its last four octets. */
-export function groupMac(address: string): string {
+function groupMac(address: string): string {
   const tail = address.split(":").slice(-2).join(":");
   if (address === ALL_DHCP_SERVERS) return "33:33:00:01:00:02";
   if (tail === ":1" || address === "ff02::1") return "33:33:00:00:00:01";

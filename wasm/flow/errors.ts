@@ -15,7 +15,8 @@
  * other version, and then what happened there is said in the words of ICMPv4 and translated.
  *
  * Source: ip(7), ipv6(7), <linux/errqueue.h>, RFC 4443 §3, RFC 7915 §5.2 (in spirit), RFC 1122
- * §4.1.3.3, RFC 5508 REQ-4 and 5, RFC 6633 (no source quench), RFC 1191 §4. ICMP_REDIRECT is for hosts on the link of its sender and is not passed on.
+ * §4.1.3.3, RFC 5508 REQ-4 and 5, RFC 6633 (no source quench), RFC 1191 §4. ICMP_REDIRECT is for
+ * hosts on the link of its sender and is not passed on.
  */
 import * as abi from "../abi";
 import { msgName } from "../ring";

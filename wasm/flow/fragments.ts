@@ -4,9 +4,9 @@
  * Theory of operation
  *   Eight datagrams at a time, each known by (source, destination, protocol, ident) and held for 60
  *   seconds at most; of IPv6, where headers may stand between, the protocol does not count.
- *   Fragments are copied to their place in a buffer of 64 KiB; two bitmaps with one bit per 8 octets
- *   say which units are there and where a fragment begins. That makes every fragment cost about the
- *   same, however many came before (FragmentSmack).
+ *   Fragments are copied to their place in a buffer of 64 KiB; two bitmaps with one bit per 8
+ *   octets say which units are there and where a fragment begins. That makes every fragment cost
+ *   about the same, however many came before (FragmentSmack).
  *
  *   Fragments may come in any order. One that covers exactly what an earlier one covered is
  *   ignored. Any other overlap, or two opinions about the length of the datagram, condemns the
@@ -14,18 +14,19 @@
  *   RFC 5722 §4, taken over for IPv4). Nothing can be overwritten, nothing can be overlooked.
  *
  *   A complete datagram is handed out in its buffer, with the header of its first fragment right in
- *   front, and its context is free at once. Of an IPv6 datagram only the first 40 octets of that are
- *   kept: extension headers before the fragment header have done their work. Its fragment header is
- *   kept, too, until it is complete, so that the fragment can be quoted.
- * The buffer stays until `fragmentBatchReset`. A batch of
- *   64 frames can complete at most 8 + (64 - 8) / 2 = 36 datagrams, so 44 buffers always suffice.
+ *   front, and its context is free at once. Of an IPv6 datagram only the first 40 octets of that
+ *   are kept: extension headers before the fragment header have done their work. Its fragment
+ *   header is kept, too, until it is complete, so that the fragment can be quoted. The
+ *   buffer stays until `fragmentBatchReset`. A batch of 64 frames can complete at most 8 + (64 - 8)
+ *   / 2 = 36 datagrams, so 44 buffers always suffice.
  *
  *   Counting: the caller counts STAT_FRAGMENTS_RECEIVED; here, the fragments of a datagram that is
  *   never completed are dropped once each, by the reason that ended it.
  *
- * Contract: headers have passed `ipv4Check`, or `ipv6Check` and `ipv6Walk`; `now` in microseconds, never backwards.
- * Source: RFC 791 §3.2, RFC 815, RFC 1122 §3.3.2, RFC 5722 §4, RFC 1858 §3, RFC 3128 §2, RFC 8200
- * §4.5, RFC 7112.
+ * Contract: headers have passed `ipv4Check`, or `ipv6Check` and `ipv6Walk`; `now` in microseconds,
+ * never backwards.
+ * Source: RFC 791 §3.2, RFC 815, RFC 1122 §3.3.2, RFC 5722 §4, RFC 1858 §3, RFC
+ * 3128 §2, RFC 8200 §4.5, RFC 7112.
  */
 import * as abi from "../abi";
 import { count, drop, dropMany } from "../stats";
@@ -450,7 +451,8 @@ export function fragmentExpire(now: i64): void {
 }
 
 if (
-  offsetof<Context>() > CONTEXT_SIZE || CONTEXT_SIZE * 8 != 448 || abi.FRAGMENT_CONTEXT_COUNT != 8 || BITMAP_SIZE * 2 * 8 != 16384 ||
+  offsetof<Context>() > CONTEXT_SIZE || CONTEXT_SIZE * 8 != 448 ||
+  abi.FRAGMENT_CONTEXT_COUNT != 8 || BITMAP_SIZE * 2 * 8 != 16384 ||
   BUFFER_SIZE * BUFFER_COUNT != 2886400 ||
   abi.FRAGMENT_CONTEXT_COUNT + 8 + ((abi.RX_SLOT_COUNT - 8) >> 1) != BUFFER_COUNT
 ) {

@@ -17,11 +17,12 @@
  *   wait for the guest to speak first.
  *
  *   A guest may have made an IPv6 address of its own (SLAAC) instead of taking the configured one.
- *   `neighborGuest6` is where inbound flows go: the configured one unless only another was heard of.
+ *   `neighborGuest6` is where inbound flows go: the configured one unless only another was heard
+ *   of.
  *
- * Contract: addresses as in `addresses`, MAC addresses in the low 48 bits, `now` in microseconds. What
- * is learnt has been judged by the caller (`local/arp`, `engine`).
- * Source: RFC 826, RFC 1122 §2.3.2, RFC 4861 §7.2.2 and 7.3.
+ * Contract: addresses as in `addresses`, MAC addresses in the low 48 bits, `now` in microseconds.
+ * What is learnt has been judged by the caller (`local/arp`, `engine`). Source: RFC 826, RFC 1122
+ * §2.3.2, RFC 4861 §7.2.2 and 7.3.
  */
 import * as abi from "../abi";
 import { CONFIG, config } from "../memory";

@@ -243,9 +243,9 @@ function target(flow: UdpFlow, address: u32, port: u32): u32 {
 }
 
 /**
- * A UDP datagram from the guest, over IPv4 or IPv6. `length` = octets of the IP payload; `checksumTrusted` = the link
- * vouches for the checksum; `gsoSize` = size of the datagrams the payload is a run of, 0 = it is
- * one.
+ * A UDP datagram from the guest, over IPv4 or IPv6. `length` = octets of the IP payload;
+ * `checksumTrusted` = the link vouches for the checksum; `gsoSize` = size of the datagrams the
+ * payload is a run of, 0 = it is one.
  */
 export function udpInput(
   ip: usize, udp: usize, length: u32, mac: u64, checksumTrusted: bool, gsoSize: u32, now: i64,
@@ -301,7 +301,8 @@ export function udpInput(
 
 /**
  * A published port: the flow of the guest's `guestPort`, for a socket the host has bound to
- * `hostPort`, of IPv6 if `six`. Returns its handle; 0 = the table is full or the port is published already.
+ * `hostPort`, of IPv6 if `six`. Returns its handle; 0 = the table is full or the port is published
+ * already.
  */
 export function udpInboundOpen(guestPort: u32, hostPort: u32, six: bool, now: i64): u32 {
   const guest = six ? GUEST6 : config(abi.CONFIG_GUEST_ADDRESS_OFFSET);

@@ -29,7 +29,7 @@ import {
 import { blockLeft, blockRight, blocks } from "./reassembly";
 import { windowField } from "./window";
 
-/** Octets of TCP payload and IP header in the largest offload frame: the longest TCP header less. */
+/** Octets of IP header and TCP payload in the largest offload frame, by the longest TCP header. */
 const OFFLOAD_MAX: u32 = 65535 - 60;
 const PIECES_MAX: i32 = 11;
 const TTL: u32 = 64;
