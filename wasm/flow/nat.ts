@@ -15,7 +15,8 @@
  *
  * Contract: pure functions of the configuration; addresses as in `addresses`. "Refused" and
  * "unusable" are both 0 from `natToHost`; `natUnusable` tells which ones are dropped without a
- * word. Source: RFC 1122 §3.2.1.3, RFC 6890 §2.2.2, RFC 4787 §4.
+ * word.
+ * Source: RFC 1122 §3.2.1.3, RFC 6890 §2.2.2, RFC 4787 §4, RFC 4291.
  */
 import * as abi from "../abi";
 import { config } from "../memory";

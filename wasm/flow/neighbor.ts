@@ -21,8 +21,8 @@
  *   of.
  *
  * Contract: addresses as in `addresses`, MAC addresses in the low 48 bits, `now` in microseconds.
- * What is learnt has been judged by the caller (`local/arp`, `engine`). Source: RFC 826, RFC 1122
- * §2.3.2, RFC 4861 §7.2.2 and 7.3.
+ * What is learnt has been judged by the caller (`local/arp`, `local/ndp`, `engine`).
+ * Source: RFC 826, RFC 1122 §2.3.2, RFC 4861 §7.2.2 and 7.3.
  */
 import * as abi from "../abi";
 import { CONFIG, config } from "../memory";
