@@ -1,4 +1,4 @@
-/** Host sockets of IPv6: beside those of IPv4 on the same ports, errors queued, peers told whole. */
+/** Host sockets of IPv6: beside those of IPv4 on the same ports, peers told whole. */
 import assert from "node:assert/strict";
 import { describe } from "node:test";
 import type { PublishRule } from "../../src/config/forward.ts";
