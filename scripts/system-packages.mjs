@@ -14,6 +14,7 @@ const PACKAGES = {
   "golang-go": "/usr/bin/go",
   "golang-google-grpc-dev": "/usr/share/gocode/src/google.golang.org/grpc",
   iperf3: "/usr/bin/iperf3",
+  "isc-dhcp-client": "/usr/sbin/dhclient",
   iproute2: "/usr/sbin/ip",
   "iputils-ping": "/usr/bin/ping",
   // The daemon alone: libvirt-daemon-system would also start one for the whole machine.

@@ -7,12 +7,14 @@
  * differs.
  *
  * Conventions: all integers little-endian in memory unless a name says `_BE`. IPv4 addresses and
- * ports are plain numbers in host order (10.0.2.2 = 0x0a000202). Handles are
+ * ports are plain numbers in host order (10.0.2.2 = 0x0a000202). An IPv6 address is 16 octets as on
+ * the wire; where a field of 32 bits holds an address, ADDRESS_SIX | n (a value that no IPv4
+ * unicast address has) stands for entry n of the region ADDRESSES. Handles are
  * `generation << HANDLE_SLOT_BITS | slot`. Times are microseconds as f64 in signatures.
  * Suffixes: _OFFSET byte offset in a record, _SIZE bytes, _COUNT elements, _SHIFT bits.
  */
 
-export const ABI_VERSION: i32 = 1;
+export const ABI_VERSION: i32 = 2;
 export const ABI_MAGIC: i32 = 0x50524c53; // "SLRP"
 
 // ---------------------------------------------------------------- capacities
@@ -39,6 +41,8 @@ export const SCRATCH_SLOT_SIZE: i32 = 65536;
 export const FRAGMENT_CONTEXT_COUNT: i32 = 8;
 export const RESOLVER_COUNT: i32 = 3;
 export const DHCP_OPTIONS_SIZE: i32 = 1024;
+/** IPv6 addresses in use at once, all flows together. */
+export const ADDRESS_CAPACITY_COUNT: i32 = 65536;
 
 // ---------------------------------------------------------------- regions
 
@@ -54,7 +58,8 @@ export const REGION_OPS: i32 = 7;
 export const REGION_FLOWS: i32 = 8;
 export const REGION_CHUNKS: i32 = 9;
 export const REGION_SCRATCH: i32 = 10;
-export const REGION_COUNT: i32 = 11;
+export const REGION_ADDRESSES: i32 = 11;
+export const REGION_COUNT: i32 = 12;
 
 export const CONTROL_MAGIC_OFFSET: i32 = 0;
 export const CONTROL_VERSION_OFFSET: i32 = 4;
@@ -65,7 +70,16 @@ export const CONTROL_FLOW_COUNT_OFFSET: i32 = 20; // flows in use
 export const CONTROL_CHUNK_COUNT_OFFSET: i32 = 24; // chunks in use
 export const CONTROL_READY_OFFSET: i32 = 28; // READY_* bits
 export const CONTROL_REGIONS_OFFSET: i32 = 32; // REGION_COUNT times {base u32, size u32}
-export const CONTROL_SIZE: i32 = 128;
+/** IPv6 address (16 octets) and scope (u32) the host wants a number for, see `address_six`. */
+export const CONTROL_ADDRESS_OFFSET: i32 = 128;
+export const CONTROL_SCOPE_OFFSET: i32 = 144;
+export const CONTROL_SIZE: i32 = 160;
+
+/** Number of the first entry in ADDRESSES; all above stand for IPv6 addresses too. */
+export const ADDRESS_SIX: i32 = -0x10000000;
+/** Entry of ADDRESSES: 16 octets, then the scope (interface index of a link-local address). */
+export const ADDRESS_SCOPE_OFFSET: i32 = 16;
+export const ADDRESS_SIZE: i32 = 32;
 
 /** Host sockets have more to read: call step() again, after a look at the other event sources. */
 export const READY_RECEIVE: i32 = 1;
@@ -104,22 +118,39 @@ export const CONFIG_TCP_IDLE_SECONDS_OFFSET: i32 = 112;
 export const CONFIG_KEEPALIVE_SECONDS_OFFSET: i32 = 116; // 0 = off
 /** Resolvers the DNS address stands for; may be rewritten at any time between calls. */
 export const CONFIG_RESOLVERS_COUNT_OFFSET: i32 = 120;
-export const CONFIG_RESOLVERS_OFFSET: i32 = 124; // RESOLVER_COUNT times u32
+export const CONFIG_RESOLVERS_OFFSET: i32 = 124; // RESOLVER_COUNT times u32; ADDRESS_SIX: below
 /** Option TLVs the DHCP server may answer with, ready to copy: 12, 15, 42, 66, 67, 119, private. */
 export const CONFIG_DHCP_OPTIONS_LENGTH_OFFSET: i32 = 136;
 export const CONFIG_DHCP_SIADDR_OFFSET: i32 = 140;
 export const CONFIG_DHCP_OPTIONS_OFFSET: i32 = 144;
-export const CONFIG_SIZE: i32 = 1168; // 144 + DHCP_OPTIONS_SIZE
+/** IPv6 addresses of the guest network, 16 octets each; they count with CONFIG_FLAG_IPV6 only. */
+export const CONFIG_GUEST6_OFFSET: i32 = 1168; // 144 + DHCP_OPTIONS_SIZE
+export const CONFIG_GATEWAY6_OFFSET: i32 = 1184;
+export const CONFIG_DNS6_OFFSET: i32 = 1200;
+/** Link-local address of the gateway: source of router advertisements. */
+export const CONFIG_ROUTER6_OFFSET: i32 = 1216;
+export const CONFIG_PREFIX6_LENGTH_OFFSET: i32 = 1232;
+/** Option TLVs (RFC 9915 §21.1) the DHCPv6 server may answer with: 24, 56, 59, 60. */
+export const CONFIG_DHCP6_OPTIONS_LENGTH_OFFSET: i32 = 1236;
+/** RESOLVER_COUNT times 16 octets of address, u32 of scope, u32 unused. */
+export const CONFIG_RESOLVERS6_OFFSET: i32 = 1240;
+export const CONFIG_RESOLVER6_SIZE: i32 = 24;
+export const CONFIG_DHCP6_OPTIONS_OFFSET: i32 = 1312;
+export const CONFIG_SIZE: i32 = 2336; // 1312 + DHCP_OPTIONS_SIZE
 
-export const CONFIG_FLAG_HOST_LOOPBACK: i32 = 1; // gateway address reaches 127.0.0.1
-export const CONFIG_FLAG_DHCP: i32 = 2; // answer DHCP
+export const CONFIG_FLAG_HOST_LOOPBACK: i32 = 1; // gateway address reaches 127.0.0.1, or ::1
+export const CONFIG_FLAG_DHCP: i32 = 2; // answer DHCP and DHCPv6
 export const CONFIG_FLAG_STRICT_FILTER: i32 = 4; // address-dependent (RFC 4787 REQ-8)
-export const CONFIG_FLAG_DNS: i32 = 8; // the DNS address forwards to the resolvers
+export const CONFIG_FLAG_DNS: i32 = 8; // the DNS addresses forward to the resolvers
+export const CONFIG_FLAG_IPV6: i32 = 16; // serve IPv6; wants an MTU of 1280 or more
+export const CONFIG_FLAG_NO_IPV4: i32 = 32; // do not serve IPv4 and ARP
 
 export const LINK_CSUM: i32 = 1; // may write VIRTIO_NET_HDR_F_NEEDS_CSUM
 export const LINK_TSO4: i32 = 2; // may write GSO_TCPV4 frames
-export const LINK_USO: i32 = 4; // may write GSO_UDP_L4 frames
+export const LINK_USO: i32 = 4; // may write GSO_UDP_L4 frames of IPv4
 export const LINK_RX_TSO: i32 = 8; // guest sends TCP offload frames
+export const LINK_TSO6: i32 = 16; // may write GSO_TCPV6 frames
+export const LINK_USO6: i32 = 32; // may write GSO_UDP_L4 frames of IPv6
 
 // ---------------------------------------------------------------- guest -> engine frames
 
@@ -168,7 +199,10 @@ export const OP_POINTER_OFFSET: i32 = 24;
 export const OP_COUNT_OFFSET: i32 = 28;
 export const OP_SIZE: i32 = 32;
 
-/** Open a TCP socket and connect: A = address, B = port. Result 0 = in progress, 1 = connected. */
+/**
+ * Open a TCP socket and connect: A = address, B = port; if COUNT = FAMILY_SIX, POINTER = a struct
+ * sockaddr_in6 in place of A. Result 0 = in progress, 1 = connected.
+ */
 export const OP_TCP_CONNECT: i32 = 1;
 /** sendmsg: POINTER = msghdr, A = octets in all. */
 export const OP_TCP_SEND: i32 = 2;
@@ -178,7 +212,10 @@ export const OP_TCP_RECV: i32 = 3;
 export const OP_TCP_SHUTDOWN: i32 = 4;
 /** Close the socket and forget the handle. A = 1: abort (RST), 0: orderly. */
 export const OP_CLOSE: i32 = 5;
-/** Open a UDP socket: A = preferred source port or 0, B/C = address and port to connect to or 0. */
+/**
+ * Open a UDP socket: A = preferred source port or 0, B/C = address and port to connect to or 0; if
+ * COUNT = FAMILY_SIX one of IPv6, POINTER = a struct sockaddr_in6 to connect to or 0.
+ */
 export const OP_UDP_OPEN: i32 = 6;
 /** sendmmsg: POINTER = mmsghdr array, COUNT = how many, A = datagrams in all. Result = messages. */
 export const OP_UDP_SEND: i32 = 7;
@@ -188,13 +225,16 @@ export const OP_UDP_RECV: i32 = 8;
 export const OP_RECV_ERROR: i32 = 9;
 /**
  * Open an unprivileged ping socket. Result = the identifier of the host's choice, which it writes
- * into requests; 0 = not known.
+ * into requests; 0 = not known. COUNT = FAMILY_SIX: one for ICMPv6.
  */
 export const OP_PING_OPEN: i32 = 10;
 /** setsockopt(SO_KEEPALIVE): A = seconds (0 = off). */
 export const OP_TCP_KEEPALIVE: i32 = 11;
 /** getsockopt(SO_ERROR): result 0 = healthy, negative = what went wrong. */
 export const OP_TCP_ERROR: i32 = 12;
+
+/** COUNT of operations that open a socket for IPv6; 0 is IPv4. */
+export const FAMILY_SIX: i32 = 6;
 
 /** Bits of `upstream_event`. They equal EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP, EPOLLRDHUP. */
 export const EVENT_READABLE: i32 = 0x1;
@@ -281,7 +321,13 @@ export const STAT_SERVFAIL_SENT: i32 = 34;
 export const STAT_CONSUMED_LOCAL: i32 = 35; // frames answered or absorbed by the engine itself
 export const STAT_STALE_EVENTS: i32 = 36;
 export const STAT_TIME_WAIT_EVICTED: i32 = 37;
-export const STAT_COUNT: i32 = 38;
+export const STAT_NDP_REPLIES: i32 = 38; // neighbour advertisements
+export const STAT_NDP_REQUESTS: i32 = 39; // neighbour solicitations
+export const STAT_NDP_ROUTER: i32 = 40; // router advertisements
+export const STAT_DHCP6_ADVERTISED: i32 = 41;
+export const STAT_DHCP6_REPLIES: i32 = 42;
+export const STAT_ADDRESS_SWEEPS: i32 = 43; // times unused IPv6 addresses were cleared out
+export const STAT_COUNT: i32 = 44;
 /** Drop counters follow the statistics in the same region: index STAT_COUNT + reason. */
 
 /** Why a frame, packet or datagram went no further. */
@@ -348,4 +394,8 @@ export const DROP_NO_RESOLVER: i32 = 59;
 export const DROP_DATAGRAM_TOO_BIG: i32 = 60; // host datagram larger than IPv4 can carry
 export const DROP_REPLY_FLOOD: i32 = 61; // an error answer was suppressed by the rate limit
 export const DROP_OP_LIMIT: i32 = 62; // more operations than a turn may hold
-export const DROP_COUNT: i32 = 63;
+export const DROP_IP_EXTENSION: i32 = 63; // IPv6 extension header or option
+export const DROP_NDP_MALFORMED: i32 = 64;
+export const DROP_NDP_IGNORED: i32 = 65; // for an address that is not ours, or a router's message
+export const DROP_ADDRESS_TABLE_FULL: i32 = 66; // more IPv6 addresses in use than can be
+export const DROP_COUNT: i32 = 67;

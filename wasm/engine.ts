@@ -31,12 +31,14 @@ import {
 } from "./ring";
 import { count, countMany, drop } from "./stats";
 import { timerInit, timerNext, timerPop } from "./timer";
+import { SIX, addressFromHost, addressInit } from "./flow/addresses";
 import { emitInit } from "./flow/emit";
 import { closeFlush, evictInit } from "./flow/evict";
 import {
   fragmentBatchReset, fragmentExpire, fragmentInit, fragmentInput, fragmentNext,
 } from "./flow/fragments";
-import { icmpErrorInit, icmpErrorReply } from "./flow/icmp-error";
+import { errorLimitInit } from "./flow/error-limit";
+import { icmpErrorReply } from "./flow/icmp-error";
 import { neighborExpire, neighborInit, neighborLearn } from "./flow/neighbor";
 import { pingEvent, pingFlush, pingInput, pingReceive, pingResult, pingTimeout } from "./flow/ping";
 import { scratchReset } from "./flow/datagram-receive";
@@ -49,7 +51,10 @@ import {
 } from "./flow/udp";
 import { arpInput } from "./local/arp";
 import { dhcpInit, dhcpInput } from "./local/dhcpv4";
+import { dhcp6Init } from "./local/dhcpv6";
 import { icmpEchoLocal } from "./local/icmp";
+import { ndpFarewell, ndpInit, ndpNext, ndpTimeout } from "./local/ndp";
+import { GSO_TCPV6, ipv6Input } from "./input6";
 import { Tcp } from "./tcp/conn";
 import { tcpIcmp } from "./tcp/icmp";
 import { tcpInput } from "./tcp/input";
@@ -61,7 +66,10 @@ import {
 import { windowInit } from "./tcp/window";
 import { addressIsUnusableSource, macIsGroup } from "./wire/addr";
 import { loadMac } from "./wire/bytes";
-import { ETHERNET_HEADER_SIZE, ETHERTYPE_ARP, ETHERTYPE_IPV4, EthernetView } from "./wire/ethernet";
+import { dhcp6OptionsOk } from "./wire/dhcpv6";
+import {
+  ETHERNET_HEADER_SIZE, ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, EthernetView,
+} from "./wire/ethernet";
 import {
   ICMP_ECHO_REQUEST, ICMP_HEADER_SIZE, ICMP_PARAMETER_PROBLEM, ICMP_SOURCE_QUENCH,
   ICMP_TIME_EXCEEDED, ICMP_UNREACHABLE, Icmpv4View, icmpv4ChecksumOk,
@@ -69,6 +77,7 @@ import {
 import {
   IPV4_HEADER_SIZE, Ipv4View, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, WIRE_OK, ipv4Check,
 } from "./wire/ipv4";
+import { IPV6_MTU_MIN } from "./wire/ipv6";
 import { UDP_HEADER_SIZE, UdpView } from "./wire/udp";
 
 const TIMERS_PER_STEP: i32 = 256;
@@ -85,6 +94,20 @@ const GSO_ECN: u32 = 0x80;
 
 let receiveBudget: i32 = 0;
 
+/** Whether what IPv6 is told makes sense. */
+function config6Ok(mtu: u32): bool {
+  const octets = config(abi.CONFIG_DHCP6_OPTIONS_LENGTH_OFFSET);
+  if (octets > <u32>abi.DHCP_OPTIONS_SIZE) return false;
+  if (!dhcp6OptionsOk(CONFIG + abi.CONFIG_DHCP6_OPTIONS_OFFSET, octets)) return false;
+  if (!has(abi.CONFIG_FLAG_IPV6)) return true;
+  return mtu >= IPV6_MTU_MIN && config(abi.CONFIG_PREFIX6_LENGTH_OFFSET) <= 126;
+}
+
+// @ts-ignore: decorator
+@inline function has(flag: i32): bool {
+  return (config(abi.CONFIG_FLAGS_OFFSET) & flag) != 0;
+}
+
 /** Starts over from the configuration; 0, or -1 when the configuration makes no sense. */
 export function init(): i32 {
   const mtu = config(abi.CONFIG_MTU_OFFSET);
@@ -93,8 +116,10 @@ export function init(): i32 {
   if (vnet != 0 && vnet != 10 && vnet != 12) return -1;
   if (config(abi.CONFIG_DHCP_OPTIONS_LENGTH_OFFSET) > <u32>abi.DHCP_OPTIONS_SIZE) return -1;
   if (config(abi.CONFIG_RESOLVERS_COUNT_OFFSET) > <u32>abi.RESOLVER_COUNT) return -1;
+  if (!config6Ok(mtu)) return -1;
   memoryInit();
   prngInit();
+  addressInit();
   emitInit();
   ringInit();
   timerInit();
@@ -103,8 +128,10 @@ export function init(): i32 {
   evictInit();
   neighborInit();
   fragmentInit();
-  icmpErrorInit();
+  errorLimitInit();
   dhcpInit();
+  dhcp6Init();
+  ndpInit();
   udpInit();
   publish();
   return 0;
@@ -163,7 +190,8 @@ function vnetInput(p: usize): bool {
   frameGso = <u32>load<u8>(p, 1) & ~GSO_ECN;
   if (frameGso == GSO_NONE) return true;
   gsoSize = load<u16>(p, 4);
-  return gsoSize > 0 && (frameGso == GSO_TCPV4 || frameGso == GSO_UDP_L4);
+  return gsoSize > 0 &&
+    (frameGso == GSO_TCPV4 || frameGso == GSO_TCPV6 || frameGso == GSO_UDP_L4);
 }
 
 function frameInput(pointer: usize, length: u32, now: i64): void {
@@ -173,7 +201,8 @@ function frameInput(pointer: usize, length: u32, now: i64): void {
   }
   const frame = pointer + vnetSize;
   const octets = length - vnetSize;
-  const mtu = frameGso == GSO_NONE ? config(abi.CONFIG_MTU_OFFSET) : 65535;
+  // IPv6's length field does not count its header.
+  const mtu = frameGso == GSO_NONE ? config(abi.CONFIG_MTU_OFFSET) : 65535 + 40;
   if (octets > mtu + ETHERNET_HEADER_SIZE) {
     drop(abi.DROP_OVERSIZED);
     return;
@@ -184,9 +213,22 @@ function frameInput(pointer: usize, length: u32, now: i64): void {
   const source = ethernet.source;
   if (macIsGroup(source) || source == gateway || source == 0) drop(abi.DROP_SOURCE_MAC);
   else if (destination != gateway && !macIsGroup(destination)) drop(abi.DROP_NOT_FOR_US);
-  else if (ethernet.etherType == ETHERTYPE_IPV4) {
-    ipv4Input(frame, octets - ETHERNET_HEADER_SIZE, source, macIsGroup(destination), now);
-  } else if (ethernet.etherType == ETHERTYPE_ARP) arpInput(frame, octets, now);
+  else internet(frame, octets, ethernet.etherType, source, macIsGroup(destination), now);
+}
+
+function internet(
+  frame: usize, octets: u32, type: u32, source: u64, group: bool, now: i64,
+): void {
+  const available = octets - ETHERNET_HEADER_SIZE;
+  const six = type == ETHERTYPE_IPV6;
+  if (has(six ? abi.CONFIG_FLAG_IPV6 : abi.CONFIG_FLAG_NO_IPV4) != six) drop(abi.DROP_ETHERTYPE);
+  else if (type == ETHERTYPE_IPV4) ipv4Input(frame, available, source, group, now);
+  else if (six) {
+    ipv6Input(
+      frame + ETHERNET_HEADER_SIZE, available, source, group, checksumTrusted, frameGso, gsoSize,
+      now,
+    );
+  } else if (type == ETHERTYPE_ARP) arpInput(frame, octets, now);
   else drop(abi.DROP_ETHERTYPE);
 }
 
@@ -236,7 +278,7 @@ function ipv4Input(frame: usize, available: u32, mac: u64, group: bool, now: i64
     drop(abi.DROP_IP_SOURCE);
     return;
   }
-  if (group) {
+  if (group || header.destination >= SIX) {
     drop(abi.DROP_IP_DESTINATION); // nothing that was sent to everybody is ever answered
     return;
   }
@@ -265,10 +307,10 @@ function protocolInput(ip: usize, protocol: u32, mac: u64, now: i64): void {
   const offset = header.headerLength;
   const length = header.totalLength - offset;
   if (protocol == PROTOCOL_TCP) {
-    if (frameGso == GSO_UDP_L4) drop(abi.DROP_VNET_HEADER);
+    if (frameGso != GSO_NONE && frameGso != GSO_TCPV4) drop(abi.DROP_VNET_HEADER);
     else tcpInput(ip, ip + offset, length, mac, checksumTrusted, now);
   } else if (protocol == PROTOCOL_UDP) {
-    if (frameGso == GSO_TCPV4) drop(abi.DROP_VNET_HEADER);
+    if (frameGso != GSO_NONE && frameGso != GSO_UDP_L4) drop(abi.DROP_VNET_HEADER);
     else udpInput(ip, ip + offset, length, mac, checksumTrusted, gsoSize, now);
   } else if (protocol == PROTOCOL_ICMP) icmpInput(ip, ip + offset, length, mac, now);
   else {
@@ -336,6 +378,7 @@ function timers(now: i64): void {
   }
   fragmentExpire(now);
   neighborExpire(now);
+  ndpTimeout(now);
 }
 
 function flushOne(flow: Flow, now: i64): bool {
@@ -422,16 +465,30 @@ export function inboundTcp(guestPort: u32, peerAddress: u32, peerPort: u32, now:
   return handle;
 }
 
-export function inboundUdp(guestPort: u32, hostPort: u32, now: i64): u32 {
-  const handle = udpInboundOpen(guestPort, hostPort, now);
+export function inboundUdp(guestPort: u32, hostPort: u32, six: bool, now: i64): u32 {
+  const handle = udpInboundOpen(guestPort, hostPort, six, now);
   publish();
   return handle;
 }
 
+/** The number that stands for the address in the control block; 0 = the table is full. */
+export function addressSix(): u32 {
+  return addressFromHost();
+}
+
+/** The end is near: frames that say so wait for the guest. */
+export function farewell(): void {
+  ndpFarewell();
+  publish();
+}
+
 /** Absolute time of the next deadline in microseconds, 0 = none. */
 export function nextDeadline(): i64 {
-  const flows = timerNext();
-  const fragments = fragmentNext();
-  if (flows == 0 || (fragments != 0 && fragments < flows)) return fragments;
-  return flows;
+  return earlier(earlier(timerNext(), fragmentNext()), ndpNext());
+}
+
+/** The earlier of two deadlines, 0 = none. */
+function earlier(a: i64, b: i64): i64 {
+  if (a == 0) return b;
+  return b != 0 && b < a ? b : a;
 }

@@ -35,8 +35,19 @@ export function inbound_tcp(guestPort: i32, peerAddress: i32, peerPort: i32, now
   return engine.inboundTcp(guestPort, peerAddress, peerPort, <i64>now);
 }
 
-export function inbound_udp(guestPort: i32, hostPort: i32, now: f64): i32 {
-  return engine.inboundUdp(guestPort, hostPort, <i64>now);
+/** `family`: FAMILY_SIX or 0. */
+export function inbound_udp(guestPort: i32, hostPort: i32, family: i32, now: f64): i32 {
+  return engine.inboundUdp(guestPort, hostPort, family != 0, <i64>now);
+}
+
+/** Number that stands for the IPv6 address in the control block; 0 = there is no room. */
+export function address_six(): i32 {
+  return engine.addressSix();
+}
+
+/** The end is near: prepares frames that tell the guest. */
+export function farewell(): void {
+  engine.farewell();
 }
 
 export function next_deadline(): f64 {

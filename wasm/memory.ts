@@ -12,8 +12,8 @@
  */
 import * as abi from "./abi";
 
-export const CONTROL: usize = memory.data(128, 16);
-export const CONFIG: usize = memory.data(1168, 16);
+export const CONTROL: usize = memory.data(160, 16);
+export const CONFIG: usize = memory.data(2336, 16);
 export const STATS: usize = memory.data(1024, 16);
 export const RX_DESCRIPTORS: usize = memory.data(512, 16);
 export const RX_BUFFERS: usize = memory.data(4456448, 4096);
@@ -22,6 +22,7 @@ export const TX_BUFFERS: usize = memory.data(1048576, 4096);
 export const FLOWS: usize = memory.data(25165824, 4096);
 export const CHUNKS: usize = memory.data(67108864, 4096);
 export const SCRATCH: usize = memory.data(2097152, 4096);
+export const ADDRESSES: usize = memory.data(2097152, 4096);
 const CHUNK_RECORDS: usize = memory.data(65536, 16);
 
 /** Address of engine memory in the host process, added to every address a system call sees. */
@@ -63,6 +64,9 @@ export function memoryDescribe(ops: usize, opsSize: u32): void {
   region(abi.REGION_OPS, ops, opsSize);
   region(abi.REGION_FLOWS, FLOWS, abi.FLOW_CAPACITY_COUNT * abi.FLOW_SIZE);
   region(abi.REGION_CHUNKS, CHUNKS, abi.CHUNK_CAPACITY_COUNT * abi.CHUNK_SIZE);
+  region(
+    abi.REGION_ADDRESSES, ADDRESSES, abi.ADDRESS_CAPACITY_COUNT * abi.ADDRESS_SIZE,
+  );
   region(abi.REGION_SCRATCH, SCRATCH, abi.SCRATCH_SLOT_COUNT * abi.SCRATCH_SLOT_SIZE);
 }
 
@@ -167,7 +171,7 @@ export function chunkReclaim(): void {
 }
 
 if (
-  abi.CONTROL_SIZE != 128 || abi.CONFIG_SIZE != 1168 ||
+  abi.CONTROL_SIZE != 160 || abi.CONFIG_SIZE != 2336 ||
   (abi.STAT_COUNT + abi.DROP_COUNT) * 8 > 1024 ||
   abi.RX_SLOT_COUNT * abi.RX_DESCRIPTOR_SIZE != 512 ||
   abi.RX_SLOT_COUNT * abi.RX_SLOT_SIZE != 4456448 ||
@@ -176,7 +180,8 @@ if (
   abi.FLOW_CAPACITY_COUNT * abi.FLOW_SIZE != 25165824 ||
   abi.CHUNK_CAPACITY_COUNT * abi.CHUNK_SIZE != 67108864 || abi.CHUNK_SIZE != 1 << 14 ||
   abi.CHUNK_CAPACITY_COUNT * 16 != 65536 ||
-  abi.SCRATCH_SLOT_COUNT * abi.SCRATCH_SLOT_SIZE != 2097152
+  abi.SCRATCH_SLOT_COUNT * abi.SCRATCH_SLOT_SIZE != 2097152 ||
+  abi.ADDRESS_CAPACITY_COUNT * abi.ADDRESS_SIZE != 2097152
 ) {
   ERROR("memory.ts and abi.ts disagree");
 }

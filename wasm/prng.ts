@@ -94,3 +94,8 @@ export function hashTuple(kind: u32, guest: u32, peer: u32, ports: u32): u32 {
 export function hashIsn(guest: u32, peer: u32, ports: u32): u32 {
   return halfSip(isnKey0, isnKey1, guest, peer, ports, 0x49534e);
 }
+
+/** Hash of an IPv6 address as its four words and its scope, for the table of addresses. */
+export function hashAddress(a: u32, b: u32, c: u32, d: u32, scope: u32): u32 {
+  return halfSip(key0 ^ scope, key1 ^ 0x36766970, a, b, c, d);
+}

@@ -156,6 +156,25 @@ export function msgSetName4(msg: usize, address: u32, port: u32): void {
   m.nameLength = 16;
 }
 
+/** Writes a struct sockaddr_in6 of 28 octets. */
+export function sockaddr6(name: usize, address: usize, scope: u32, port: u32): void {
+  store<u16>(name, 10); // AF_INET6
+  store<u16>(name, <u16>((port >> 8) | (port << 8)), 2);
+  store<u32>(name, 0, 4);
+  store<u64>(name, load<u64>(address), 8);
+  store<u64>(name, load<u64>(address, 8), 16);
+  store<u32>(name, scope, 24);
+}
+
+/** Lets the message carry a struct sockaddr_in6 of the address at a location. */
+export function msgSetName6(msg: usize, address: usize, scope: u32, port: u32): void {
+  const name = msgName(msg);
+  sockaddr6(name, address, scope, port);
+  const m = changetype<Msg>(msg);
+  m.name = absolute(name);
+  m.nameLength = 28;
+}
+
 // ---------------------------------------------------------------- frames for the guest
 
 /** The link has taken every frame: start over. */
@@ -262,10 +281,17 @@ export function batchReset(): void {
 export function entryAlloc(pointer: usize, length: u32): i32 {
   if (entryCount >= ENTRY_CAPACITY) return -1;
   const e = entryAt(entryCount);
+  e.address = 0;
   e.pointer = <u32>pointer;
   e.length = length;
   e.next = -1;
   return entryCount++;
+}
+
+/** Entries of this batch. */
+// @ts-ignore: decorator
+@inline export function entriesUsed(): i32 {
+  return entryCount;
 }
 
 // @ts-ignore: decorator

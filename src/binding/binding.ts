@@ -9,6 +9,8 @@
 import { workerUrl } from "../assets.ts";
 import type { AttachOptions, TapLinkSettings } from "../config/config.ts";
 import type { StreamEndpoint } from "../config/endpoint.ts";
+import type { Subnet6 } from "../config/subnet6.ts";
+import { octetsOfIpv6 } from "../lib/addr6.ts";
 import type { PeerEvent } from "../link/stream.ts";
 import { openStreamListener } from "../link/stream-listener.ts";
 import { EventFd } from "../sys/fd.ts";
@@ -48,13 +50,27 @@ export interface Surroundings {
 
 function setupOf(options: AttachOptions, tap: TapLinkSettings): InterfaceSetup {
   if (!tap.configure) return {};
+  const { subnet, subnet6 } = options;
+  const ipv4 = {
+    address: subnet.guest,
+    prefixLength: subnet.prefixLength,
+    gateway: subnet.gateway,
+  };
   return {
     mtu: options.mtu,
-    address: options.subnet.guest,
-    prefixLength: options.subnet.prefixLength,
     up: true,
-    gateway: options.subnet.gateway,
     loopback: true,
+    ...(options.ipv4 ? ipv4 : {}),
+    ...(subnet6 === undefined ? {} : { ipv6: ipv6Setup(subnet6) }),
+  };
+}
+
+/** Set by hand as well as advertised, so that all works as soon as the tap is there. */
+function ipv6Setup(subnet: Subnet6): NonNullable<InterfaceSetup["ipv6"]> {
+  return {
+    address: octetsOfIpv6(subnet.guest),
+    prefixLength: subnet.prefixLength,
+    gateway: octetsOfIpv6(subnet.gateway),
   };
 }
 

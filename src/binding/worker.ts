@@ -150,6 +150,17 @@ function announce(sys: Libc, fd: number): void {
   check(sys.write(fd, sys.scratch.address, 1), `Write to descriptor "${fd}" that is to hear of it`);
 }
 
+function versionsOf(options: AttachOptions): { ipv4: boolean; ipv6: boolean } {
+  return { ipv4: options.ipv4, ipv6: options.subnet6 !== undefined };
+}
+
+/** Tells the guest that its router goes away, if the link is not full of other things. */
+function sayFarewell(engine: Engine, link: Link, memory: LinkMemory): void {
+  if (engine.txCount > 0) return;
+  engine.farewell();
+  if (engine.txCount > 0) link.transmit(memory, 0, engine.txCount);
+}
+
 async function run(start: WorkerStart): Promise<void> {
   const { options } = start;
   const log: Logger = await openLogger({ level: options.logLevel, format: options.logFormat });
@@ -174,7 +185,7 @@ async function run(start: WorkerStart): Promise<void> {
   const upstream = new HostSockets(sys, epoll, engine, base, hiddenFrom(start));
   const listeners = new Listeners(sys, engine, upstream);
   try {
-    listeners.open(options.publish, epoll, monotonic());
+    listeners.open(options.publish, epoll, monotonic(), versionsOf(options));
     const watch = (fd: number, events: number, kind: number, what: string): void => {
       check(epoll.add(fd, events, 0, kind), `Watch ${what}`);
     };
@@ -200,6 +211,7 @@ async function run(start: WorkerStart): Promise<void> {
     if (options.readyFd !== undefined) announce(sys, options.readyFd);
     say({ kind: "ready" });
     const errno = loop.run();
+    if (errno === 0) sayFarewell(engine, link, memoryOf(engine, base));
     if (errno < 0) throw new Error(`The ${opened.name} is gone (${errnoName(errno)})`);
   } finally {
     listeners.close();

@@ -9,6 +9,7 @@ import type { AttachOptions, LinkSettings } from "../config/config.ts";
 import { formatEndpoint } from "../config/endpoint.ts";
 import { DROP_NAMES, STAT_NAMES } from "../engine/stats.ts";
 import { formatIpv4 } from "../lib/addr.ts";
+import { formatIpv6 } from "../lib/addr6.ts";
 import { type Logger, openLogger } from "../lib/log.ts";
 import { TAP_HELPER_COMMAND } from "./internal.ts";
 
@@ -61,12 +62,21 @@ const SEED_SIZE = 32;
 const COUNTERS_WAIT_MS = 20;
 
 function describe(options: AttachOptions, binding: Binding): Record<string, string | number> {
-  const { subnet } = options;
-  return {
-    ...describeLink(options.link, binding),
+  const { subnet, subnet6 } = options;
+  const ipv4 = {
     guest: `${formatIpv4(subnet.guest)}/${subnet.prefixLength}`,
     gateway: formatIpv4(subnet.gateway),
     dns: formatIpv4(subnet.dns),
+  };
+  const ipv6 = subnet6 && {
+    guest6: `${formatIpv6(subnet6.guest)}/${subnet6.prefixLength}`,
+    gateway6: formatIpv6(subnet6.gateway),
+    dns6: formatIpv6(subnet6.dns),
+  };
+  return {
+    ...describeLink(options.link, binding),
+    ...(options.ipv4 ? ipv4 : {}),
+    ...ipv6,
     mtu: options.mtu,
     published: options.publish.length,
   };

@@ -77,7 +77,7 @@ const LINK_ROWS: readonly OptionRow[] = [
   },
   {
     name: "configure",
-    description: "bring the tap up in that namespace with the guest's address and default route",
+    description: "bring the tap up in that namespace with the guest's addresses and default routes",
     group: LINK,
   },
   {
@@ -94,6 +94,24 @@ const NETWORK_ROWS: readonly OptionRow[] = [
     description:
       "guest network, /8 to /29: gateway is its address + 2, DNS + 3, guest + 15 " +
       `(+ 4 in /28 and /29) (default ${DEFAULTS.cidr})`,
+    group: NETWORK,
+  },
+  {
+    name: "cidr6",
+    argument: "PREFIX/N",
+    description:
+      "guest network of IPv6, /8 to /126: gateway is its address + 1, guest + 2, DNS + 3; guests " +
+      `make addresses of their own in a /64 (default ${DEFAULTS.cidr6})`,
+    group: NETWORK,
+  },
+  {
+    name: "no-ipv4",
+    description: "serve IPv6 only",
+    group: NETWORK,
+  },
+  {
+    name: "no-ipv6",
+    description: "serve IPv4 only, as with an MTU below 1280",
     group: NETWORK,
   },
   {
@@ -138,14 +156,15 @@ const HOST_ROWS: readonly OptionRow[] = [
     argument: "RULE",
     repeatable: true,
     description:
-      `lead host ports to the guest: ${PUBLISH_FORM}; a range goes to as many guest ports from ` +
+      `lead host ports to the guest: ${PUBLISH_FORM}, IPv6 in brackets; a range goes to as many ` +
+      "guest ports from " +
       "GUESTPORT on; tcp and all host addresses unless said; " +
       `at most ${PUBLISH_COUNT_MAX} ports in all (default: none)`,
     group: HOST,
   },
   {
     name: "host-loopback",
-    description: "let the guest reach the host's 127.0.0.1 at the gateway address",
+    description: "let the guest reach the host's 127.0.0.1 and ::1 at the gateway addresses",
     group: HOST,
   },
   {

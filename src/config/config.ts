@@ -3,14 +3,16 @@
  * Whoever holds an `AttachOptions` need not check anything in it again.
  */
 import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from "../lib/log.ts";
-import { type MacOctets, readDomain, readHostName, readIpv4, readMac } from "./address.ts";
+import { isIpv6, type MacOctets, readDomain, readHostName, readIpv4, readMac } from "./address.ts";
 import { buildDhcpOptions } from "./dhcp-options.ts";
+import { buildDhcp6Options } from "./dhcp6-options.ts";
 import { parseConnectEndpoint, parseListenEndpoint, type StreamEndpoint } from "./endpoint.ts";
 import { ConfigError, quote } from "./errors.ts";
-import { checkPublishRules, type PublishRule, parsePublish } from "./forward.ts";
+import { checkPublishRules, formatHost, type PublishRule, parsePublish } from "./forward.ts";
 import { NAMESERVER_COUNT_MAX } from "./resolv.ts";
 import { integerBetween, oneOf, readFlag, readMany, readOne, type Settings } from "./settings.ts";
 import { defaultGatewayMac, parseSubnet, SUBNET_DEFAULT, type Subnet } from "./subnet.ts";
+import { parseSubnet6, SUBNET6_DEFAULT, type Subnet6 } from "./subnet6.ts";
 
 /** A tap interface: a network namespace, or whoever holds the tap, is the guest. */
 export interface TapLinkSettings {
@@ -41,13 +43,20 @@ export type LinkSettings = TapLinkSettings | StreamLinkSettings;
 export interface AttachOptions {
   readonly link: LinkSettings;
   readonly subnet: Subnet;
+  /** Serve IPv4. */
+  readonly ipv4: boolean;
+  /** Guest network of IPv6; undefined = serve none. Only with an MTU of 1280 or more. */
+  readonly subnet6: Subnet6 | undefined;
   /** Octets of an IP packet, 576 to 65520. */
   readonly mtu: number;
   /** One entry per host port, at most 4096, no two for the same socket. */
   readonly publish: readonly PublishRule[];
-  /** The gateway address reaches the host's 127.0.0.1. */
+  /** The gateway addresses reach the host's 127.0.0.1 and ::1. */
   readonly hostLoopback: boolean;
-  /** Resolvers in place of resolv.conf's, dotted quads, at most 3; empty = use resolv.conf. */
+  /**
+   * Resolvers in place of resolv.conf's, IPv4 or IPv6 with zone if need be, at most 3; empty = use
+   * resolv.conf.
+   */
   readonly dns: readonly string[];
   /** Search list in place of resolv.conf's; empty = use resolv.conf. */
   readonly search: readonly string[];
@@ -78,6 +87,7 @@ export interface AttachOptions {
 /** Values that options have when nobody gives them, as text for the help and for reading. */
 export const DEFAULTS = Object.freeze({
   cidr: SUBNET_DEFAULT,
+  cidr6: SUBNET6_DEFAULT,
   mtu: 65520,
   logLevel: "info",
   flowsMax: 16384,
@@ -100,6 +110,8 @@ const PID_MAX = 4194304;
 /** The kernel's default ceiling of file descriptor numbers (fs.nr_open). */
 export const FD_MAX = 1048575;
 const INTERFACE_NAME_SIZE_MAX = 15;
+/** Smallest MTU IPv6 works with (RFC 8200 §5). */
+const IPV6_MTU_MIN = 1280;
 
 /**
  * Reads the settings of `attach`. `isTerminal` says whether the log goes to a terminal, which then
@@ -108,8 +120,11 @@ const INTERFACE_NAME_SIZE_MAX = 15;
 export function readAttachOptions(settings: Settings, isTerminal: boolean): AttachOptions {
   const link = readLink(settings);
   const subnet = readOne(settings, "cidr", parseSubnet(DEFAULTS.cidr), parseSubnet);
+  const mtu = readOne(settings, "mtu", DEFAULTS.mtu, integerBetween(...LIMITS.mtu));
+  const versions = readVersions(settings, mtu);
   const publish = readMany(settings, "publish", parsePublish).flat();
   checkPublishRules(publish);
+  checkPublishVersions(publish, versions);
   const dns = readMany(settings, "dns", parseResolver);
   if (dns.length > NAMESERVER_COUNT_MAX) {
     throw new ConfigError(`give at most ${NAMESERVER_COUNT_MAX} resolvers, not ${dns.length}`);
@@ -117,10 +132,12 @@ export function readAttachOptions(settings: Settings, isTerminal: boolean): Atta
   const hostname = readOne(settings, "hostname", undefined, parseHostname);
   const search = readMany(settings, "search", parseSearch);
   buildDhcpOptions({ hostName: hostname, search });
+  buildDhcp6Options({ search });
   return deepFreeze({
     link,
     subnet,
-    mtu: readOne(settings, "mtu", DEFAULTS.mtu, integerBetween(...LIMITS.mtu)),
+    ...versions,
+    mtu,
     publish,
     hostLoopback: readFlag(settings, "host-loopback"),
     dns,
@@ -168,6 +185,36 @@ function readTap(settings: Settings, name: string): TapLinkSettings {
   return { kind: "tap", name, netns, configure, vnet: !readFlag(settings, "no-vnet") };
 }
 
+type Versions = Pick<AttachOptions, "ipv4" | "subnet6">;
+
+/** Which versions of IP are served. */
+function readVersions(settings: Settings, mtu: number): Versions {
+  const ipv4 = !readFlag(settings, "no-ipv4");
+  const given = readOne(settings, "cidr6", undefined, parseSubnet6);
+  const isOff = readFlag(settings, "no-ipv6");
+  if (isOff && given !== undefined) {
+    throw new ConfigError('drop "--cidr6" or "--no-ipv6": they contradict each other');
+  }
+  if (mtu < IPV6_MTU_MIN && (given !== undefined || !ipv4)) {
+    throw new ConfigError(`raise "--mtu" to ${IPV6_MTU_MIN} or more for IPv6, from ${mtu}`);
+  }
+  const isServed = !isOff && mtu >= IPV6_MTU_MIN;
+  if (!ipv4 && !isServed) throw new ConfigError('drop "--no-ipv4" or "--no-ipv6": one has to stay');
+  return { ipv4, subnet6: isServed ? (given ?? parseSubnet6(DEFAULTS.cidr6)) : undefined };
+}
+
+/** A port can only be published in a version of IP that is served. */
+function checkPublishVersions(rules: readonly PublishRule[], versions: Versions): void {
+  for (const rule of rules) {
+    const isSix = typeof rule.hostAddress !== "number";
+    const isFour = rule.hostAddress !== 0 || rule.ipv4Only === true;
+    const missing = isSix ? versions.subnet6 === undefined : isFour && !versions.ipv4;
+    if (!missing) continue;
+    const spot = quote(`${formatHost(rule)}:${rule.hostPort}`);
+    throw new ConfigError(`publish ${spot} without IPv${isSix ? 6 : 4}: it is not served`);
+  }
+}
+
 type EngineLimits = Pick<
   AttachOptions,
   "flowsMax" | "bufferMib" | "udpTimeoutSeconds" | "keepaliveSeconds"
@@ -210,10 +257,14 @@ export function parsePath(text: string): string {
 }
 
 function parseResolver(text: string): string {
+  if (isIpv6(text)) {
+    if (/^(ff|::$|0(:0)*$)/i.test(text)) throw new ConfigError("wanted the address of a resolver");
+    return text;
+  }
   const address = readIpv4(text);
   const first = (address ?? 0) >>> 24;
   if (address === undefined || first === 0 || first >= 224) {
-    throw new ConfigError("wanted the IPv4 address of a resolver");
+    throw new ConfigError("wanted the address of a resolver");
   }
   return text; // strict reading leaves one way to write an address
 }

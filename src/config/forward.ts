@@ -3,17 +3,21 @@
  *
  * `[HOSTIP:]PORT[-PORT]:GUESTPORT[/tcp|/udp]` is one rule or, with a range, one rule per port: the
  * k-th port of the range leads to GUESTPORT + k. Rules are expanded here, so whoever listens sees
- * single ports only.
+ * single ports only. An IPv6 address stands in brackets. Without an address a port is that of all
+ * addresses of the host, of both versions of IP; "0.0.0.0" and "[::]" mean all of one version.
  */
 import { formatIpv4 } from "../lib/addr.ts";
+import { formatIpv6, type Ipv6Groups, readIpv6 } from "../lib/addr6.ts";
 import { readIpv4 } from "./address.ts";
 import { ConfigError, quote } from "./errors.ts";
 
 /** One host port that leads to the guest. */
 export interface PublishRule {
   readonly protocol: "tcp" | "udp";
-  /** Address to listen on, host order; 0 = all of the host's. */
-  readonly hostAddress: number;
+  /** Address to listen on: IPv4 in host order, or IPv6; 0 = all of the host's. */
+  readonly hostAddress: number | Ipv6Groups;
+  /** With `hostAddress` 0: all of IPv4's only. */
+  readonly ipv4Only?: true;
   readonly hostPort: number;
   readonly guestPort: number;
 }
@@ -25,17 +29,15 @@ export const PUBLISH_COUNT_MAX = 4096;
 export const PUBLISH_FORM = "[HOSTIP:]PORT[-PORT]:GUESTPORT[/tcp|/udp]";
 
 const PORT_MAX = 65535;
-const SYNTAX = /^(?:([0-9.]+):)?([0-9]{1,5})(?:-([0-9]{1,5}))?:([0-9]{1,5})(?:\/(tcp|udp))?$/;
+const SYNTAX =
+  /^(?:([0-9.]+|\[[0-9a-fA-F:.]+\]):)?([0-9]{1,5})(?:-([0-9]{1,5}))?:([0-9]{1,5})(?:\/(tcp|udp))?$/;
 
 /** Reads one `--publish` value into its rules. Throws `ConfigError`. */
 export function parsePublish(text: string): PublishRule[] {
   const match = SYNTAX.exec(text);
   if (match === null) throw new ConfigError(`wanted ${PUBLISH_FORM}`);
   const [, hostText, firstText, lastText, guestText, protocol] = match;
-  const hostAddress = hostText === undefined ? 0 : readIpv4(hostText);
-  if (hostAddress === undefined || hostAddress >>> 24 >= 224) {
-    throw new ConfigError(`wanted an IPv4 address of this host, not ${quote(hostText ?? "")}`);
-  }
+  const host = readHost(hostText);
   const first = parsePort(firstText);
   const last = lastText === undefined ? first : parsePort(lastText);
   const guestFirst = parsePort(guestText);
@@ -51,12 +53,47 @@ export function parsePublish(text: string): PublishRule[] {
   for (let index = 0; index < count; index += 1) {
     rules.push({
       protocol: protocol === "udp" ? "udp" : "tcp",
-      hostAddress,
+      ...host,
       hostPort: first + index,
       guestPort: guestFirst + index,
     });
   }
   return rules;
+}
+
+type Host = Pick<PublishRule, "hostAddress" | "ipv4Only">;
+
+function readHost(text: string | undefined): Host {
+  if (text === undefined) return { hostAddress: 0 };
+  if (text.startsWith("[")) {
+    const groups = readIpv6(text.slice(1, -1));
+    const [first = 0] = groups ?? [];
+    if (groups !== undefined && first < 0xff00 && (first & 0xffc0) !== 0xfe80) {
+      return { hostAddress: groups };
+    }
+    throw new ConfigError(`wanted a global IPv6 address of this host, not ${quote(text)}`);
+  }
+  const address = readIpv4(text);
+  if (address === undefined || address >>> 24 >= 224) {
+    throw new ConfigError(`wanted an IPv4 address of this host, not ${quote(text)}`);
+  }
+  return address === 0 ? { hostAddress: 0, ipv4Only: true } : { hostAddress: address };
+}
+
+/** How an address to listen on is written. */
+export function formatHost(rule: Host): string {
+  const { hostAddress } = rule;
+  if (typeof hostAddress !== "number") return `[${formatIpv6(hostAddress)}]`;
+  return hostAddress === 0 && rule.ipv4Only !== true ? "*" : formatIpv4(hostAddress);
+}
+
+/** Whether two rules for one port want the same socket. */
+function overlap(a: Host, b: Host): boolean {
+  const isAll = (rule: Host): boolean => /^(\*|0\.0\.0\.0|\[::\])$/.test(formatHost(rule));
+  const isBoth = (rule: Host): boolean => formatHost(rule) === "*";
+  if (formatHost(a) === formatHost(b) || isBoth(a) || isBoth(b)) return true;
+  if (typeof a.hostAddress !== typeof b.hostAddress) return false;
+  return isAll(a) || isAll(b);
 }
 
 function parsePort(text: string | undefined): number {
@@ -76,23 +113,21 @@ export function checkPublishRules(rules: readonly PublishRule[]): void {
   if (rules.length > PUBLISH_COUNT_MAX) {
     throw new ConfigError(`publish at most ${PUBLISH_COUNT_MAX} ports in all, not ${rules.length}`);
   }
-  const addressesByPort = new Map<string, number[]>();
+  const rulesByPort = new Map<string, PublishRule[]>();
   for (const rule of rules) {
     const key = `${rule.hostPort}/${rule.protocol}`;
-    const addresses = addressesByPort.get(key) ?? [];
-    const clash = addresses.find(
-      (address) => address === rule.hostAddress || address === 0 || rule.hostAddress === 0,
-    );
+    const others = rulesByPort.get(key) ?? [];
+    const clash = others.find((other) => overlap(other, rule));
     if (clash !== undefined) {
-      const other = formatIpv4(clash);
-      const spot = `${formatIpv4(rule.hostAddress)}:${key}`;
+      const other = formatHost(clash);
+      const spot = `${formatHost(rule)}:${key}`;
       throw new ConfigError(
-        clash === rule.hostAddress
+        other === formatHost(rule)
           ? `publish host port ${quote(spot)} once, not twice`
           : `publish host port ${quote(spot)} once, not also on ${quote(other)}`,
       );
     }
-    addresses.push(rule.hostAddress);
-    addressesByPort.set(key, addresses);
+    others.push(rule);
+    rulesByPort.set(key, others);
   }
 }

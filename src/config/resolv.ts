@@ -4,9 +4,9 @@
  *
  * Rules: a comment starts with `;` or `#` in the first column; a keyword starts there too and ends
  * at a space or tab; of several `domain` and `search` lines the last wins; unknown keywords are
- * ignored. Unlike glibc, which keeps three name servers in all, three are kept of each family, as
- * each family is used on its own. Nothing is made up: without a usable line the lists are empty,
- * and the guest's questions are answered SERVFAIL.
+ * ignored. As in glibc, three name servers are kept in all, of either version of IP. Nothing is
+ * made up: without a usable line the list is empty, and the guest's questions are answered
+ * SERVFAIL.
  *
  * Nothing here watches or waits: the caller polls `readIfChanged`, which costs one `stat` while the
  * file stays the same. The file belongs to the host, yet may be half written or absurd, so a bad
@@ -18,7 +18,7 @@ import { quote } from "./errors.ts";
 
 export const RESOLV_CONF_PATH = "/etc/resolv.conf";
 
-/** Name servers kept of each family (MAXNS of glibc, and the room the engine has). */
+/** Name servers kept (MAXNS of glibc, and the room the engine has). */
 export const NAMESERVER_COUNT_MAX = 3;
 
 /** Anything larger is not a resolv.conf. */
@@ -26,10 +26,8 @@ const FILE_SIZE_MAX = 1 << 20;
 
 /** What a resolv.conf says, frozen. */
 export interface ResolvConf {
-  /** IPv4 addresses as dotted quads, at most three, in order. */
+  /** IPv4 and IPv6 addresses, the latter with their zone, at most three, in order. */
   readonly nameservers: readonly string[];
-  /** IPv6 addresses, zone included, at most three, in order. */
-  readonly nameserversIpv6: readonly string[];
   /** Domains as written; not yet validated. */
   readonly search: readonly string[];
   /** Words of all `options` lines, in order: `ndots:5`, `edns0`. */
@@ -48,7 +46,6 @@ export interface ResolvSnapshot {
 /** Reads the text of a resolv.conf. Never throws; what cannot be used is told in `warnings`. */
 export function parseResolvConf(text: string): ResolvConf {
   const nameservers: string[] = [];
-  const nameserversIpv6: string[] = [];
   const options: string[] = [];
   const warnings: string[] = [];
   let search: readonly string[] = [];
@@ -59,8 +56,7 @@ export function parseResolvConf(text: string): ResolvConf {
     if (value === undefined || value === "") continue;
     switch (match?.[1]) {
       case "nameserver":
-        if (readIpv4(value) !== undefined) nameservers.push(value);
-        else if (isIpv6(value)) nameserversIpv6.push(value);
+        if (readIpv4(value) !== undefined || isIpv6(value)) nameservers.push(value);
         else warnings.push(`ignore name server ${quote(value)}: not an IP address`);
         break;
       case "domain":
@@ -73,15 +69,13 @@ export function parseResolvConf(text: string): ResolvConf {
         options.push(...words);
     }
   }
-  for (const list of [nameservers, nameserversIpv6]) {
-    for (const surplus of list.splice(NAMESERVER_COUNT_MAX)) {
-      warnings.push(`ignore name server ${quote(surplus)}: only ${NAMESERVER_COUNT_MAX} are used`);
-    }
+  for (const surplus of nameservers.splice(NAMESERVER_COUNT_MAX)) {
+    warnings.push(`ignore name server ${quote(surplus)}: only ${NAMESERVER_COUNT_MAX} are used`);
   }
   if (nameservers.length === 0) {
-    warnings.push("find no IPv4 name server: DNS questions of the guest are answered SERVFAIL");
+    warnings.push("find no name server: DNS questions of the guest are answered SERVFAIL");
   }
-  return freezeConf({ nameservers, nameserversIpv6, search, options, warnings });
+  return freezeConf({ nameservers, search, options, warnings });
 }
 
 /**
@@ -107,11 +101,21 @@ export function readIfChanged(path: string, last?: ResolvSnapshot): ResolvSnapsh
   return Object.freeze({ conf: parseResolvConf(text), stamp });
 }
 
+/** Index of the interface a zone names, by number or name; undefined = the host has none such. */
+export function scopeOfZone(zone: string): number | undefined {
+  if (/^[1-9][0-9]{0,8}$/.test(zone)) return Number(zone);
+  if (!/^[\w.-]{1,15}$/.test(zone) || zone === "." || zone === "..") return undefined;
+  try {
+    return Number(readFileSync(`/sys/class/net/${zone}/ifindex`, "utf8")) || undefined;
+  } catch {
+    return undefined; // no such interface, or no sysfs
+  }
+}
+
 function unread(path: string, stamp: string, reason: string): ResolvSnapshot {
   const warning = `read ${quote(path)}: ${reason}, DNS questions are answered SERVFAIL`;
   const conf = freezeConf({
     nameservers: [],
-    nameserversIpv6: [],
     search: [],
     options: [],
     warnings: [warning],

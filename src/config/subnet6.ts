@@ -3,25 +3,20 @@
  * guest + 2, DNS + 3. The first two are what KubeVirt documents for its own dual-stack binding, so
  * that guests configured by hand work unchanged.
  */
-import { isIpv4, parseIpv4 } from "../lib/addr.ts";
-import { isIpv6 } from "./address.ts";
+import { type Ipv6Groups, readIpv6 } from "../lib/addr6.ts";
 import { ConfigError, quote } from "./errors.ts";
 
-/** Addresses are eight groups of 16 bits each. */
-export type Ipv6Address = readonly number[];
-
 export interface Subnet6 {
-  readonly network: Ipv6Address;
+  readonly network: Ipv6Groups;
   /** Bits, 8 to 126. */
   readonly prefixLength: number;
-  readonly gateway: Ipv6Address;
-  readonly guest: Ipv6Address;
-  readonly dns: Ipv6Address;
+  readonly gateway: Ipv6Groups;
+  readonly guest: Ipv6Groups;
+  readonly dns: Ipv6Groups;
 }
 
 export const SUBNET6_DEFAULT = "fd10:0:2::/120";
 
-const GROUP_COUNT = 8;
 const PREFIX_LENGTH_MIN = 8;
 const PREFIX_LENGTH_MAX = 126;
 
@@ -34,7 +29,7 @@ const PREFIX_LENGTH_MAX = 126;
  */
 export function parseSubnet6(text: string): Subnet6 {
   const match = /^([0-9a-fA-F:.]+)\/([0-9]{1,3})$/.exec(text);
-  const network = match?.[1] === undefined || !isIpv6(match[1]) ? undefined : groupsOf(match[1]);
+  const network = readIpv6(match?.[1] ?? "");
   const prefixLength = Number(match?.[2]);
   if (network === undefined || prefixLength > 128) {
     throw new ConfigError(`wanted an IPv6 network such as ${quote(SUBNET6_DEFAULT)}`);
@@ -53,42 +48,8 @@ export function parseSubnet6(text: string): Subnet6 {
   return { network, prefixLength, gateway: host(1), guest: host(2), dns: host(3) };
 }
 
-/** Text of an address: lower case, no leading zeros, longest run of zeros as `::` (RFC 5952). */
-export function formatIpv6(address: Ipv6Address): string {
-  let bestStart = 0;
-  let bestSize = 1; // A single zero is written out (RFC 5952 §4.2.2).
-  for (let start = 0, at = 0; at <= address.length; at += 1) {
-    if (address[at] === 0) continue;
-    if (at - start > bestSize) [bestStart, bestSize] = [start, at - start];
-    start = at + 1;
-  }
-  const text = (groups: Ipv6Address): string => groups.map((each) => each.toString(16)).join(":");
-  if (bestSize === 1) return text(address);
-  return `${text(address.slice(0, bestStart))}::${text(address.slice(bestStart + bestSize))}`;
-}
-
 /** Bits of group `index` that lie beyond the prefix. */
 function hostMask(prefixLength: number, index: number): number {
   const bits = Math.min(16, Math.max(0, prefixLength - index * 16));
   return 0xffff >>> bits;
-}
-
-function groupsOf(text: string): number[] {
-  const [head = "", tail] = text.split("::");
-  const left = read(head);
-  const right = tail === undefined ? [] : read(tail);
-  return [
-    ...left,
-    ...new Array<number>(GROUP_COUNT - left.length - right.length).fill(0),
-    ...right,
-  ];
-}
-
-function read(half: string): number[] {
-  if (half === "") return [];
-  return half.split(":").flatMap((group) => {
-    if (!isIpv4(group)) return [Number.parseInt(group, 16)];
-    const address = parseIpv4(group);
-    return [address >>> 16, address & 0xffff];
-  });
 }

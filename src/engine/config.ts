@@ -7,7 +7,31 @@ import * as abi from "../../wasm/abi.ts";
 import { readIpv4 } from "../config/address.ts";
 import type { AttachOptions } from "../config/config.ts";
 import { buildDhcpOptions, fitSearchList } from "../config/dhcp-options.ts";
-import type { ResolvConf } from "../config/resolv.ts";
+import { buildDhcp6Options, fitSearchList6 } from "../config/dhcp6-options.ts";
+import { type ResolvConf, scopeOfZone } from "../config/resolv.ts";
+import type { Subnet6 } from "../config/subnet6.ts";
+import { type Ipv6Groups, linkLocalOfMac, octetsOfIpv6, readIpv6 } from "../lib/addr6.ts";
+
+/** An IPv6 address and, if it is link-local, the index of the host's interface it is on. */
+export interface ScopedIpv6 {
+  readonly groups: Ipv6Groups;
+  readonly scope: number;
+}
+
+/** A resolver of either version of IP. */
+export type ResolverAddress = number | ScopedIpv6;
+
+/** What the engine is told to serve IPv6. */
+export interface EngineIpv6Values {
+  readonly guest: Ipv6Groups;
+  readonly gateway: Ipv6Groups;
+  readonly dns: Ipv6Groups;
+  /** Link-local address of the gateway. */
+  readonly router: Ipv6Groups;
+  readonly prefixLength: number;
+  /** DHCPv6 options, at most `DHCP_OPTIONS_SIZE` octets. */
+  readonly dhcpOptions: Uint8Array;
+}
 
 /** Content of the record. Addresses in host order, octets as on the wire. */
 export interface EngineConfigValues {
@@ -43,11 +67,15 @@ export interface EngineConfigValues {
   /** 0 = off. */
   readonly keepaliveSeconds: number;
   /** At most `RESOLVER_COUNT`. */
-  readonly resolvers: readonly number[];
+  readonly resolvers: readonly ResolverAddress[];
   /** Option TLVs, at most `DHCP_OPTIONS_SIZE` octets. */
   readonly dhcpOptions: Uint8Array;
   /** DHCP's siaddr, the next server to boot from; 0 = none. */
   readonly dhcpServerAddress: number;
+  /** False = serve no IPv4; absent = do. */
+  readonly ipv4?: boolean;
+  /** Absent = serve no IPv6. */
+  readonly ipv6?: EngineIpv6Values | undefined;
 }
 
 /** What the options cannot say: found out while starting. */
@@ -104,16 +132,45 @@ export function engineConfigValues(
     resolvers: resolverAddresses(options, resolvConf),
     dhcpOptions: buildDhcpOptions({ ...named, search }),
     dhcpServerAddress: 0,
+    ipv4: options.ipv4,
+    ipv6: options.subnet6 && ipv6Values(options, options.subnet6, resolvConf.search),
   };
 }
 
-/** The resolvers behind the DNS address: the options' if there are any, else resolv.conf's. */
+function ipv6Values(
+  options: AttachOptions,
+  subnet: Subnet6,
+  search: readonly string[],
+): EngineIpv6Values {
+  const wanted = options.search.length > 0 ? options.search : search;
+  return {
+    guest: subnet.guest,
+    gateway: subnet.gateway,
+    dns: subnet.dns,
+    router: linkLocalOfMac(options.gatewayMac),
+    prefixLength: subnet.prefixLength,
+    dhcpOptions: buildDhcp6Options({ search: fitSearchList6({}, wanted) }),
+  };
+}
+
+/**
+ * The resolvers behind the DNS addresses: the options' if there are any, else resolv.conf's. One
+ * whose zone names no interface of the host is left out.
+ */
 export function resolverAddresses(
   options: Pick<AttachOptions, "dns">,
   resolvConf: Pick<ResolvConf, "nameservers">,
-): number[] {
+): ResolverAddress[] {
   const texts = options.dns.length > 0 ? options.dns : resolvConf.nameservers;
-  return texts.flatMap((text) => readIpv4(text) ?? []).slice(0, abi.RESOLVER_COUNT);
+  return texts.flatMap((text) => resolverOf(text) ?? []).slice(0, abi.RESOLVER_COUNT);
+}
+
+function resolverOf(text: string): ResolverAddress | undefined {
+  const [bare = "", zone] = text.split("%");
+  const groups = readIpv6(bare);
+  if (groups === undefined) return readIpv4(text);
+  const scope = zone === undefined ? 0 : scopeOfZone(zone);
+  return scope === undefined ? undefined : { groups, scope };
 }
 
 /**
@@ -148,15 +205,36 @@ export function encodeEngineConfig(view: DataView, base: number, values: EngineC
   word(abi.CONFIG_DHCP_OPTIONS_LENGTH_OFFSET, values.dhcpOptions.length);
   word(abi.CONFIG_DHCP_SIADDR_OFFSET, values.dhcpServerAddress);
   octets(abi.CONFIG_DHCP_OPTIONS_OFFSET, values.dhcpOptions);
+  const six = values.ipv6;
+  if (six === undefined) return;
+  octets(abi.CONFIG_GUEST6_OFFSET, octetsOfIpv6(six.guest));
+  octets(abi.CONFIG_GATEWAY6_OFFSET, octetsOfIpv6(six.gateway));
+  octets(abi.CONFIG_DNS6_OFFSET, octetsOfIpv6(six.dns));
+  octets(abi.CONFIG_ROUTER6_OFFSET, octetsOfIpv6(six.router));
+  word(abi.CONFIG_PREFIX6_LENGTH_OFFSET, six.prefixLength);
+  word(abi.CONFIG_DHCP6_OPTIONS_LENGTH_OFFSET, six.dhcpOptions.length);
+  octets(abi.CONFIG_DHCP6_OPTIONS_OFFSET, six.dhcpOptions);
 }
 
 /** Rewrites the resolvers in a record; allowed at any time between calls into the engine. */
-export function encodeResolvers(view: DataView, base: number, resolvers: readonly number[]): void {
+export function encodeResolvers(
+  view: DataView,
+  base: number,
+  resolvers: readonly ResolverAddress[],
+): void {
   checkRange("resolvers", resolvers.length, 0, abi.RESOLVER_COUNT);
   view.setUint32(base + abi.CONFIG_RESOLVERS_COUNT_OFFSET, resolvers.length, true);
   for (let index = 0; index < abi.RESOLVER_COUNT; index += 1) {
     const offset = abi.CONFIG_RESOLVERS_OFFSET + index * Uint32Array.BYTES_PER_ELEMENT;
-    view.setUint32(base + offset, resolvers[index] ?? 0, true);
+    const resolver = resolvers[index] ?? 0;
+    const isSix = typeof resolver !== "number";
+    view.setUint32(base + offset, isSix ? abi.ADDRESS_SIX : resolver, true);
+    if (!isSix) continue;
+    const at = base + abi.CONFIG_RESOLVERS6_OFFSET + index * abi.CONFIG_RESOLVER6_SIZE;
+    octetsOfIpv6(resolver.groups).forEach((octet, i) => {
+      view.setUint8(at + i, octet);
+    });
+    view.setUint32(at + 16, resolver.scope, true);
   }
 }
 
@@ -165,7 +243,9 @@ function flagBits(values: EngineConfigValues): number {
     (values.hostLoopback ? abi.CONFIG_FLAG_HOST_LOOPBACK : 0) |
     (values.dhcp ? abi.CONFIG_FLAG_DHCP : 0) |
     (values.strictFilter ? abi.CONFIG_FLAG_STRICT_FILTER : 0) |
-    (values.dns ? abi.CONFIG_FLAG_DNS : 0)
+    (values.dns ? abi.CONFIG_FLAG_DNS : 0) |
+    (values.ipv6 === undefined ? 0 : abi.CONFIG_FLAG_IPV6) |
+    (values.ipv4 === false ? abi.CONFIG_FLAG_NO_IPV4 : 0)
   );
 }
 
@@ -181,6 +261,13 @@ function checkValues(values: EngineConfigValues): void {
   checkRange("seed octets", values.seed.length, SEED_SIZE, SEED_SIZE);
   checkRange("resolvers", values.resolvers.length, 0, abi.RESOLVER_COUNT);
   checkRange("dhcpOptions octets", values.dhcpOptions.length, 0, abi.DHCP_OPTIONS_SIZE);
+  const six = values.ipv6;
+  if (six === undefined) return;
+  checkRange("ipv6.prefixLength", six.prefixLength, 0, 126);
+  checkRange("ipv6.dhcpOptions octets", six.dhcpOptions.length, 0, abi.DHCP_OPTIONS_SIZE);
+  for (const address of [six.guest, six.gateway, six.dns, six.router]) {
+    checkRange("groups of an IPv6 address", address.length, 8, 8);
+  }
 }
 
 function checkRange(name: string, value: number, min: number, max: number): void {

@@ -13,10 +13,18 @@
  * `mustFlush` does not hold: then 3 and 4 come first.
  *
  * Times are microseconds of any clock that never goes back, above 0. Addresses and ports are plain
- * numbers in host order.
+ * numbers in host order; an IPv6 address is a number the engine gives it (`addressSix`), which
+ * `addressText` reads.
  */
 import * as abi from "../../wasm/abi.ts";
-import { type EngineConfigValues, encodeEngineConfig, encodeResolvers } from "./config.ts";
+import { formatIpv4 } from "../lib/addr.ts";
+import { formatIpv6, groupsOfOctets } from "../lib/addr6.ts";
+import {
+  type EngineConfigValues,
+  encodeEngineConfig,
+  encodeResolvers,
+  type ResolverAddress,
+} from "./config.ts";
 import { EngineError } from "./errors.ts";
 import type { EngineFunctions, EngineModule } from "./module.ts";
 
@@ -33,6 +41,7 @@ export interface EngineBases {
   readonly flows: number;
   readonly chunks: number;
   readonly scratch: number;
+  readonly addresses: number;
 }
 
 export type FlowKind = "tcp" | "udp" | "ping" | "dns";
@@ -113,6 +122,7 @@ export class Engine {
       flows: base(abi.REGION_FLOWS),
       chunks: base(abi.REGION_CHUNKS),
       scratch: base(abi.REGION_SCRATCH),
+      addresses: base(abi.REGION_ADDRESSES),
     };
     this.#functions = module.functions;
     this.#control = new Uint32Array(buffer, this.bases.control, abi.CONTROL_SIZE >> 2);
@@ -154,7 +164,7 @@ export class Engine {
   }
 
   /** Replaces the resolvers behind the DNS address, at most `RESOLVER_COUNT`. Cold. */
-  setResolvers(addresses: readonly number[]): void {
+  setResolvers(addresses: readonly ResolverAddress[]): void {
     encodeResolvers(this.view, this.bases.config, addresses);
   }
 
@@ -193,9 +203,38 @@ export class Engine {
     return this.#functions.inbound_tcp(guestPort, peerAddress, peerPort, now) >>> 0;
   }
 
-  /** Ties a bound host UDP socket to a guest port for good. Returns the flow's handle or 0. */
-  inboundUdp(guestPort: number, hostPort: number, now: number): number {
-    return this.#functions.inbound_udp(guestPort, hostPort, now) >>> 0;
+  /**
+   * Ties a bound host UDP socket to a guest port for good. Returns the flow's handle or 0.
+   * @param family version of IP of the socket
+   */
+  inboundUdp(guestPort: number, hostPort: number, now: number, family: 4 | 6 = 4): number {
+    const code = family === 6 ? abi.FAMILY_SIX : 0;
+    return this.#functions.inbound_udp(guestPort, hostPort, code, now) >>> 0;
+  }
+
+  /**
+   * Number that stands for an IPv6 address of 16 octets, for `inboundTcp` in the same turn; 0 = the
+   * table is full of addresses in use.
+   * @param scope interface index of a link-local address on the host's side
+   */
+  addressSix(octets: ArrayLike<number>, scope = 0): number {
+    const { control } = this.bases;
+    this.octets.set(octets, control + abi.CONTROL_ADDRESS_OFFSET);
+    this.view.setUint32(control + abi.CONTROL_SCOPE_OFFSET, scope, true);
+    return this.#functions.address_six() >>> 0;
+  }
+
+  /** Text of an address of either version, as in `FlowInfo`. */
+  addressText(address: number): string {
+    const place = address - (abi.ADDRESS_SIX >>> 0);
+    if (place < 0) return formatIpv4(address);
+    const at = this.bases.addresses + place * abi.ADDRESS_SIZE;
+    return formatIpv6(groupsOfOctets(this.octets.subarray(at, at + 16)));
+  }
+
+  /** The end is near: prepares frames for the guest that say so. Nothing else may be waiting. */
+  farewell(): void {
+    this.#functions.farewell();
   }
 
   // -------------------------------------------------------------- output

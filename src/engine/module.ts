@@ -1,6 +1,6 @@
 /**
  * Loads `engine.wasm` and refuses whatever does not keep the contract of `wasm/abi.ts`: no imports,
- * the ten exports, a memory that never grows, the right ABI version, a sound region table.
+ * the twelve exports, a memory that never grows, the right ABI version, a sound region table.
  *
  * Compilation is synchronous: the engine is small, and a start that has to wait for a task queue
  * cannot be done from a worker's first line.
@@ -25,7 +25,14 @@ export interface EngineFunctions {
     peerPort: number,
     now: number,
   ) => number;
-  readonly inbound_udp: (guestPort: number, hostPort: number, now: number) => number;
+  readonly inbound_udp: (
+    guestPort: number,
+    hostPort: number,
+    family: number,
+    now: number,
+  ) => number;
+  readonly address_six: () => number;
+  readonly farewell: () => void;
   readonly next_deadline: () => number;
 }
 
@@ -55,7 +62,9 @@ const ARITIES: Readonly<Record<keyof EngineFunctions, number>> = {
   complete: 1,
   tx_done: 0,
   inbound_tcp: 4,
-  inbound_udp: 3,
+  inbound_udp: 4,
+  address_six: 0,
+  farewell: 0,
   next_deadline: 0,
 };
 
@@ -72,6 +81,7 @@ const REGION_SIZES: readonly number[] = [
   abi.FLOW_CAPACITY_COUNT * abi.FLOW_SIZE,
   abi.CHUNK_CAPACITY_COUNT * abi.CHUNK_SIZE,
   abi.SCRATCH_SLOT_COUNT * abi.SCRATCH_SLOT_SIZE,
+  abi.ADDRESS_CAPACITY_COUNT * abi.ADDRESS_SIZE,
 ];
 
 /** (module (func (result v128) i32.const 0 i8x16.splat)) */

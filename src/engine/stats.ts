@@ -45,6 +45,12 @@ export const STAT_NAMES = [
   "consumedLocal",
   "staleEvents",
   "timeWaitEvicted",
+  "ndpReplies",
+  "ndpRequests",
+  "ndpRouter",
+  "dhcp6Advertised",
+  "dhcp6Replies",
+  "addressSweeps",
 ] as const;
 
 /** Counters of what went no further and why, by `DROP_*`. */
@@ -112,6 +118,10 @@ export const DROP_NAMES = [
   "dropDatagramTooBig",
   "dropReplyFlood",
   "dropOpLimit",
+  "dropIpExtension",
+  "dropNdpMalformed",
+  "dropNdpIgnored",
+  "dropAddressTableFull",
 ] as const;
 
 export type StatName = (typeof STAT_NAMES)[number];

@@ -10,13 +10,23 @@ import {
   LINK_CSUM,
   LINK_RX_TSO,
   LINK_TSO4,
+  LINK_TSO6,
   LINK_USO,
+  LINK_USO6,
   RX_SLOT_COUNT,
   RX_SLOT_SIZE,
 } from "../../wasm/abi.ts";
 import { EAGAIN, EBADF, EBADFD, EINTR, ENODEV } from "../sys/errno.ts";
 import type { Libc } from "../sys/libc.ts";
-import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, TUN_F_TSO4, TUN_F_USO4 } from "../sys/linux.ts";
+import {
+  EPOLLERR,
+  EPOLLHUP,
+  EPOLLIN,
+  EPOLLOUT,
+  TUN_F_TSO4,
+  TUN_F_USO4,
+  TUN_F_USO6,
+} from "../sys/linux.ts";
 import {
   iovecBase,
   iovecLength,
@@ -134,9 +144,11 @@ class TapLink implements Link {
  */
 function linkFlags(vnetSize: number, offloads: number): number {
   if (vnetSize === 0) return 0;
-  const uso = (offloads & TUN_F_USO4) !== 0 ? LINK_USO : 0;
+  const uso =
+    ((offloads & TUN_F_USO4) !== 0 ? LINK_USO : 0) |
+    ((offloads & TUN_F_USO6) !== 0 ? LINK_USO6 : 0);
   const tso = (offloads & TUN_F_TSO4) !== 0 ? LINK_RX_TSO : 0;
-  return LINK_CSUM | LINK_TSO4 | uso | tso;
+  return LINK_CSUM | LINK_TSO4 | LINK_TSO6 | uso | tso;
 }
 
 /** The device was deleted or the descriptor closed; a write to one that is only down gives EIO. */

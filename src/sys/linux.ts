@@ -54,6 +54,7 @@ export const NS_GET_USERNS = 0xb701;
 // ---------------------------------------------------------------- sockets
 export const AF_UNIX = 1;
 export const AF_INET = 2;
+export const AF_INET6 = 10;
 export const SOCK_STREAM = 1;
 export const SOCK_DGRAM = 2;
 export const SOCK_NONBLOCK = O_NONBLOCK;
@@ -61,6 +62,7 @@ export const SOCK_CLOEXEC = O_CLOEXEC;
 export const IPPROTO_ICMP = 1;
 export const IPPROTO_TCP = 6;
 export const IPPROTO_UDP = 17;
+export const IPPROTO_ICMPV6 = 58;
 export const SHUT_WR = 1;
 export const SHUT_RDWR = 2;
 
@@ -81,6 +83,10 @@ export const IP_PMTUDISC_DONT = 0;
 export const IP_PMTUDISC_WANT = 1;
 export const IP_PMTUDISC_DO = 2;
 export const IP_PMTUDISC_PROBE = 3;
+
+export const SOL_IPV6 = 41;
+export const IPV6_RECVERR = 25;
+export const IPV6_V6ONLY = 26;
 
 export const SOL_TCP = IPPROTO_TCP;
 export const TCP_NODELAY = 1;
@@ -114,6 +120,8 @@ export const CMSG_TYPE_OFFSET = 12;
 
 /** struct sockaddr_in: u16 family, u16 port (big-endian), u32 address (big-endian), 8 unused. */
 export const SOCKADDR_IN_SIZE = 16;
+/** struct sockaddr_in6: family, port, u32 flow label, 16 octets of address, u32 scope. */
+export const SOCKADDR_IN6_SIZE = 28;
 /** struct sockaddr_un: u16 family, then the path with its terminating zero. */
 export const SOCKADDR_UN_PATH_SIZE = 108;
 /** struct sockaddr_storage: any of them. */
@@ -159,13 +167,29 @@ export const NETLINK_ROUTE = 0;
 export const NLMSG_ERROR = 2;
 export const NLM_F_REQUEST = 0x1;
 export const NLM_F_ACK = 0x4;
+export const NLM_F_CREATE = 0x400;
 export const RTM_SETLINK = 19;
+export const RTM_NEWADDR = 20;
+export const RTM_NEWROUTE = 24;
 export const IFLA_TXQLEN = 13;
 /** struct nlmsghdr: u32 length, u16 type, u16 flags, u32 sequence, u32 port. */
 export const NLMSG_HEADER_SIZE = 16;
 /** struct ifinfomsg: its index lies behind family, padding and type. */
 export const IFINFOMSG_SIZE = 16;
 export const IFINFOMSG_INDEX_OFFSET = 4;
+
+/** struct ifaddrmsg: u8 family, prefix length, flags, scope; u32 interface. */
+export const IFADDRMSG_SIZE = 8;
+export const IFA_ADDRESS = 1;
+/** No duplicate address detection: the address is good at once. */
+export const IFA_F_NODAD = 2;
+/** struct rtmsg: u8 family, two prefix lengths, tos, table, protocol, scope, type; u32 flags. */
+export const RTMSG_SIZE = 12;
+export const RTA_OIF = 4;
+export const RTA_GATEWAY = 5;
+export const RT_TABLE_MAIN = 254;
+export const RTPROT_STATIC = 4;
+export const RTN_UNICAST = 1;
 
 /** struct rtentry. */
 export const RTENTRY_SIZE = 120;

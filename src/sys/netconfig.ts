@@ -7,7 +7,7 @@
  */
 
 import { Block } from "./block.ts";
-import { check, EEXIST } from "./errno.ts";
+import { check, EACCES, EEXIST, EOPNOTSUPP } from "./errno.ts";
 import { Fd } from "./fd.ts";
 import type { Libc } from "./libc.ts";
 import {
@@ -38,7 +38,7 @@ import {
   SOCK_CLOEXEC,
   SOCK_DGRAM,
 } from "./linux.ts";
-import { setLinkWord } from "./netlink.ts";
+import { addAddress6, addDefaultRoute6, setLinkWord } from "./netlink.ts";
 import { writeIpv4 } from "./sockaddr.ts";
 import { interfaceRequest } from "./tun.ts";
 
@@ -57,6 +57,13 @@ export interface InterfaceSetup {
   readonly up?: boolean;
   /** Default route through this address. */
   readonly gateway?: number;
+  /** IPv6 address, prefix length and default route; passed over where IPv6 is switched off. */
+  readonly ipv6?: {
+    /** 16 octets each. */
+    readonly address: readonly number[];
+    readonly prefixLength: number;
+    readonly gateway: readonly number[];
+  };
   /** Also bring "lo" up, which a fresh namespace has down. */
   readonly loopback?: boolean;
 }
@@ -84,6 +91,7 @@ export class NetConfig {
     if (setup.up === true) this.setUp(name);
     // Last: a route needs an interface that is up and an address that reaches the gateway.
     if (setup.gateway !== undefined) this.setDefaultRoute(name, setup.gateway);
+    if (setup.ipv6 !== undefined) this.setIpv6(name, setup.ipv6);
   }
 
   getMtu(name: string): number {
@@ -146,6 +154,17 @@ export class NetConfig {
     route.setU64(RTENTRY_DEVICE_OFFSET, device.address);
     const result = this.sys.ioctl(this.socket.number, SIOCADDRT, route.address);
     if (result !== -EEXIST) check(result, `Set the default route through "${name}"`);
+  }
+
+  /** Address and route that are there already are left alone. */
+  setIpv6(name: string, setup: NonNullable<InterfaceSetup["ipv6"]>): void {
+    const index = this.get(name, SIOCGIFINDEX, "Find the index");
+    const added = addAddress6(this.sys, index, setup.address, setup.prefixLength);
+    // Switched off for this interface, or not in this kernel: there is nothing to configure.
+    if (added === -EACCES || added === -EOPNOTSUPP) return;
+    if (added !== -EEXIST) check(added, `Set the IPv6 address of "${name}"`);
+    const routed = addDefaultRoute6(this.sys, index, setup.gateway);
+    if (routed !== -EEXIST) check(routed, `Set the IPv6 default route through "${name}"`);
   }
 
   close(): void {

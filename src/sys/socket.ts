@@ -3,17 +3,22 @@
  *
  * Contract: every function returns zero or more, or the negative errno; none throws (but for a unix
  * path that is too long). All sockets are non-blocking and close on exec.
- * Source: socket(7), ip(7), tcp(7), udp(7), icmp(7), unix(7).
+ * Sockets of IPv6 take IPv6 only (IPV6_V6ONLY), so that one of each version can have the same port.
+ * Source: socket(7), ip(7), ipv6(7), tcp(7), udp(7), icmp(7), unix(7).
  */
 
 import type { Libc } from "./libc.ts";
 import {
   AF_INET,
+  AF_INET6,
   AF_UNIX,
   IP_MTU_DISCOVER,
   IP_RECVERR,
   IP_RECVTTL,
   IPPROTO_ICMP,
+  IPPROTO_ICMPV6,
+  IPV6_RECVERR,
+  IPV6_V6ONLY,
   SHUT_WR,
   SO_ERROR,
   SO_KEEPALIVE,
@@ -25,6 +30,7 @@ import {
   SOCK_STREAM,
   SOCKADDR_STORAGE_SIZE,
   SOL_IP,
+  SOL_IPV6,
   SOL_SOCKET,
   SOL_TCP,
   SOL_UDP,
@@ -34,7 +40,15 @@ import {
   UDP_GRO,
   UDP_SEGMENT,
 } from "./linux.ts";
-import { type Ipv4Endpoint, readIpv4, writeIpv4, writeUnix } from "./sockaddr.ts";
+import {
+  type Ipv4Endpoint,
+  type Ipv6Endpoint,
+  readIpv4,
+  readIpv6,
+  writeIpv4,
+  writeIpv6,
+  writeUnix,
+} from "./sockaddr.ts";
 
 const FLAGS = SOCK_NONBLOCK | SOCK_CLOEXEC;
 /** In the scratch block: a socket address first, then its length, then an option value. */
@@ -52,6 +66,26 @@ export function openUdp(sys: Libc): number {
 /** An unprivileged echo socket; -EACCES outside net.ipv4.ping_group_range. */
 export function openPing(sys: Libc): number {
   return sys.socket(AF_INET, SOCK_DGRAM | FLAGS, IPPROTO_ICMP);
+}
+
+function openIpv6(sys: Libc, type: number, protocol: number): number {
+  const fd = sys.socket(AF_INET6, type | FLAGS, protocol);
+  if (fd < 0) return fd;
+  const result = setOption(sys, fd, SOL_IPV6, IPV6_V6ONLY, 1);
+  return result < 0 ? failed(sys, fd, result) : fd;
+}
+
+export function openTcp6(sys: Libc): number {
+  return openIpv6(sys, SOCK_STREAM, 0);
+}
+
+export function openUdp6(sys: Libc): number {
+  return openIpv6(sys, SOCK_DGRAM, 0);
+}
+
+/** The same for ICMPv6; the same range rules it. */
+export function openPing6(sys: Libc): number {
+  return openIpv6(sys, SOCK_DGRAM, IPPROTO_ICMPV6);
 }
 
 /**
@@ -96,6 +130,10 @@ export function bindIpv4(sys: Libc, fd: number, address: number, port: number): 
   return sys.bind(fd, sys.scratch.address, writeIpv4(sys.scratch, 0, address, port));
 }
 
+export function bindIpv6(sys: Libc, fd: number, octets: ArrayLike<number>, port: number): number {
+  return sys.bind(fd, sys.scratch.address, writeIpv6(sys.scratch, 0, octets, port));
+}
+
 /** Zero, or -EINPROGRESS: writable once the answer is there, `takeError` then says which. */
 export function connectIpv4(sys: Libc, fd: number, address: number, port: number): number {
   return sys.connect(fd, sys.scratch.address, writeIpv4(sys.scratch, 0, address, port));
@@ -109,18 +147,39 @@ export function listenIpv4(
   port: number,
   backlog = 128,
 ): number {
-  // A port in TIME_WAIT from an earlier run is free to take: there is no second listener to rob.
-  const reuse = setOption(sys, fd, SOL_SOCKET, SO_REUSEADDR, 1);
+  const reuse = reusePort(sys, fd);
   const bound = reuse < 0 ? reuse : bindIpv4(sys, fd, address, port);
   return bound < 0 ? bound : sys.listen(fd, backlog);
 }
 
-/** The accepted descriptor; `peer` is filled in where the other side has an IPv4 address. */
-export function accept(sys: Libc, fd: number, peer?: Ipv4Endpoint): number {
+/** The same for a socket of IPv6. */
+export function listenIpv6(
+  sys: Libc,
+  fd: number,
+  octets: ArrayLike<number>,
+  port: number,
+  backlog = 128,
+): number {
+  const reuse = reusePort(sys, fd);
+  const bound = reuse < 0 ? reuse : bindIpv6(sys, fd, octets, port);
+  return bound < 0 ? bound : sys.listen(fd, backlog);
+}
+
+/** A port in TIME_WAIT from an earlier run is free to take: there is no second listener to rob. */
+function reusePort(sys: Libc, fd: number): number {
+  return setOption(sys, fd, SOL_SOCKET, SO_REUSEADDR, 1);
+}
+
+/**
+ * The accepted descriptor; `peer` or `peer6` is filled in where the other side has an address of
+ * that version.
+ */
+export function accept(sys: Libc, fd: number, peer?: Ipv4Endpoint, peer6?: Ipv6Endpoint): number {
   const { scratch } = sys;
   scratch.setI32(LENGTH_OFFSET, SOCKADDR_STORAGE_SIZE);
   const accepted = sys.accept4(fd, scratch.address, scratch.address + LENGTH_OFFSET, FLAGS);
   if (accepted >= 0 && peer !== undefined) readIpv4(scratch, 0, peer);
+  if (accepted >= 0 && peer6 !== undefined) readIpv6(scratch, 0, peer6);
   return accepted;
 }
 
@@ -131,6 +190,14 @@ export function localEndpoint(sys: Libc, fd: number, endpoint: Ipv4Endpoint): nu
   const result = sys.getsockname(fd, scratch.address, scratch.address + LENGTH_OFFSET);
   if (result >= 0) readIpv4(scratch, 0, endpoint);
   return result;
+}
+
+/** Port, or identifier of a ping socket, whatever the version; or the negative errno. */
+export function localPort(sys: Libc, fd: number): number {
+  const { scratch } = sys;
+  scratch.setI32(LENGTH_OFFSET, SOCKADDR_STORAGE_SIZE);
+  const result = sys.getsockname(fd, scratch.address, scratch.address + LENGTH_OFFSET);
+  return result < 0 ? result : scratch.view.getUint16(2, false);
 }
 
 /** No more will be sent: the peer reads end of stream, and may go on sending. */
@@ -188,6 +255,11 @@ export function setLinger(sys: Libc, fd: number, on: boolean, seconds: number): 
 /** ICMP errors are queued for MSG_ERRQUEUE, with the payload they are about. */
 export function setReceiveErrors(sys: Libc, fd: number, on: boolean): number {
   return setOption(sys, fd, SOL_IP, IP_RECVERR, on ? 1 : 0);
+}
+
+/** The same for a socket of IPv6. */
+export function setReceiveErrors6(sys: Libc, fd: number, on: boolean): number {
+  return setOption(sys, fd, SOL_IPV6, IPV6_RECVERR, on ? 1 : 0);
 }
 
 /** TTL of each datagram comes as control message IP_TTL. */

@@ -9,23 +9,59 @@
  * would stay readable and keep the loop busy. A spare descriptor is given up for a moment then: its
  * place takes the connection, which is closed at once, so that its peer learns of it.
  */
-import type { PublishRule } from "../config/forward.ts";
+import { formatHost, type PublishRule } from "../config/forward.ts";
 import type { Engine } from "../engine/engine.ts";
-import { formatIpv4 } from "../lib/addr.ts";
+import { octetsOfIpv6 } from "../lib/addr6.ts";
 import type { Epoll } from "../sys/epoll.ts";
-import { EAGAIN, EMFILE, SystemError } from "../sys/errno.ts";
+import { EADDRNOTAVAIL, EAGAIN, EMFILE, SystemError } from "../sys/errno.ts";
 import type { Libc } from "../sys/libc.ts";
 import { EFD_CLOEXEC, EPOLLIN } from "../sys/linux.ts";
-import type { Ipv4Endpoint } from "../sys/sockaddr.ts";
-import { accept, listenIpv4, openTcp, setNoDelay } from "../sys/socket.ts";
+import type { Ipv4Endpoint, Ipv6Endpoint } from "../sys/sockaddr.ts";
+import { accept, listenIpv4, listenIpv6, openTcp, openTcp6, setNoDelay } from "../sys/socket.ts";
 import { DATAGRAM, type HostSockets } from "./sockets.ts";
-import { openUdpPort } from "./udp.ts";
+import { openUdpPort, openUdpPort6 } from "./udp.ts";
 import { EVENT_OF_LISTENER } from "./upstream.ts";
 
 /** Connections taken from one listener in one turn, so that a flood leaves time for the others. */
 const ACCEPT_BATCH = 16;
 const ENFILE = 23;
+const EAFNOSUPPORT = 97;
 const NONE = -1;
+/** 127.0.0.1: whom the guest sees as the gateway. */
+const LOOPBACK = 0x7f000001;
+const CLASS_E = 0xf;
+const UNSPECIFIED6 = new Array<number>(8).fill(0);
+
+/** One socket of a rule: its version of IP and address. */
+interface Spot {
+  readonly family: 4 | 6;
+  readonly address: number;
+  /** 16 octets. */
+  readonly octets: readonly number[];
+}
+
+/** Versions of IP the guest is served. */
+export interface Versions {
+  readonly ipv4: boolean;
+  readonly ipv6: boolean;
+}
+
+/** The sockets a rule wants. */
+function spotsOf(rule: PublishRule, versions: Versions): Spot[] {
+  const { hostAddress } = rule;
+  const six = (groups: readonly number[]): Spot => ({
+    family: 6,
+    address: 0,
+    octets: octetsOfIpv6(groups),
+  });
+  if (typeof hostAddress !== "number") return [six(hostAddress)];
+  const isBoth = hostAddress === 0 && rule.ipv4Only !== true;
+  const four: Spot = { family: 4, address: hostAddress, octets: [] };
+  return [
+    ...(versions.ipv4 ? [four] : []),
+    ...(isBoth && versions.ipv6 ? [six(UNSPECIFIED6)] : []),
+  ];
+}
 
 export class Listeners {
   readonly #sys: Libc;
@@ -33,7 +69,9 @@ export class Listeners {
   readonly #sockets: HostSockets;
   readonly #fds: number[] = [];
   readonly #guestPorts: number[] = [];
+  readonly #families: (4 | 6)[] = [];
   readonly #peer: Ipv4Endpoint = { address: 0, port: 0 };
+  readonly #peer6: Ipv6Endpoint = { octets: new Uint8Array(16), scope: 0, port: 0 };
   #spare = NONE;
   #refused = 0;
 
@@ -49,23 +87,36 @@ export class Listeners {
   }
 
   /**
-   * Opens every published port.
+   * Opens every published port. One for all addresses of the host leaves IPv6 out where the host
+   * has none.
    * @throws SystemError naming the port that cannot be had
    */
-  open(rules: readonly PublishRule[], epoll: Epoll, now: number): void {
+  open(
+    rules: readonly PublishRule[],
+    epoll: Epoll,
+    now: number,
+    versions: Versions = { ipv4: true, ipv6: false },
+  ): void {
     for (const rule of rules) {
-      const result = rule.protocol === "tcp" ? this.#listen(rule, epoll) : this.#bind(rule, now);
-      if (result < 0) {
-        const where = `${formatIpv4(rule.hostAddress)}:${rule.hostPort}/${rule.protocol}`;
+      const spots = spotsOf(rule, versions);
+      for (const spot of spots) {
+        const isTcp = rule.protocol === "tcp";
+        const result = isTcp ? this.#listen(rule, spot, epoll) : this.#bind(rule, spot, now);
+        const isAbsent = result === -EAFNOSUPPORT || result === -EADDRNOTAVAIL;
+        if (result >= 0 || (isAbsent && spot.family === 6 && spots.length > 1)) continue;
+        const where = `${formatHost(rule)}:${rule.hostPort}/${rule.protocol}`;
         throw new SystemError(`Publish port "${where}"`, -result);
       }
     }
   }
 
-  #listen(rule: PublishRule, epoll: Epoll): number {
-    const fd = openTcp(this.#sys);
+  #listen(rule: PublishRule, spot: Spot, epoll: Epoll): number {
+    const isSix = spot.family === 6;
+    const fd = isSix ? openTcp6(this.#sys) : openTcp(this.#sys);
     if (fd < 0) return fd;
-    let result = listenIpv4(this.#sys, fd, rule.hostAddress, rule.hostPort);
+    let result = isSix
+      ? listenIpv6(this.#sys, fd, spot.octets, rule.hostPort)
+      : listenIpv4(this.#sys, fd, spot.address, rule.hostPort);
     if (result >= 0) result = epoll.add(fd, EPOLLIN, this.#fds.length, EVENT_OF_LISTENER);
     if (result < 0) {
       this.#sys.close(fd);
@@ -74,13 +125,17 @@ export class Listeners {
     this.#reserve();
     this.#fds.push(fd);
     this.#guestPorts.push(rule.guestPort);
+    this.#families.push(spot.family);
     return 0;
   }
 
-  #bind(rule: PublishRule, now: number): number {
-    const fd = openUdpPort(this.#sys, rule.hostAddress, rule.hostPort);
+  #bind(rule: PublishRule, spot: Spot, now: number): number {
+    const fd =
+      spot.family === 6
+        ? openUdpPort6(this.#sys, spot.octets, rule.hostPort)
+        : openUdpPort(this.#sys, spot.address, rule.hostPort);
     if (fd < 0) return fd;
-    const handle = this.#engine.inboundUdp(rule.guestPort, rule.hostPort, now);
+    const handle = this.#engine.inboundUdp(rule.guestPort, rule.hostPort, now, spot.family);
     if (handle !== 0) return this.#sockets.adopt(handle | 0, fd, DATAGRAM);
     this.#sys.close(fd);
     return -EAGAIN;
@@ -91,19 +146,34 @@ export class Listeners {
     const fd = this.#fds[index];
     const guestPort = this.#guestPorts[index];
     if (fd === undefined || guestPort === undefined) return;
+    const isSix = this.#families[index] === 6;
     for (let i = 0; i < ACCEPT_BATCH; i += 1) {
-      const accepted = accept(this.#sys, fd, this.#peer);
+      const accepted = isSix
+        ? accept(this.#sys, fd, undefined, this.#peer6)
+        : accept(this.#sys, fd, this.#peer);
       if (accepted === -EMFILE || accepted === -ENFILE) {
         if (!this.#refuse(fd)) return;
         continue;
       }
       if (accepted < 0) return;
       setNoDelay(this.#sys, accepted, true);
-      const { address, port } = this.#peer;
-      const handle = this.#engine.inboundTcp(guestPort, address, port, now);
+      const handle = isSix ? this.#inbound6(guestPort, now) : this.#inbound(guestPort, now);
       if (handle === 0) this.#sys.close(accepted);
       else this.#sockets.adopt(handle | 0, accepted);
     }
+  }
+
+  #inbound(guestPort: number, now: number): number {
+    const { address, port } = this.#peer;
+    // What 240.0.0.0/4 would be stands for IPv6 in the engine; such a peer looks like the gateway.
+    const shown = address >>> 28 === CLASS_E ? LOOPBACK : address;
+    return this.#engine.inboundTcp(guestPort, shown, port, now);
+  }
+
+  #inbound6(guestPort: number, now: number): number {
+    const { octets, scope, port } = this.#peer6;
+    const address = this.#engine.addressSix(octets, scope);
+    return address === 0 ? 0 : this.#engine.inboundTcp(guestPort, address, port, now);
   }
 
   /** Has a spare descriptor again, if there is one to be had; any kind will do. */

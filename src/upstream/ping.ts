@@ -1,7 +1,7 @@
 /**
  * Host sockets of ping flows: unprivileged echo, where net.ipv4.ping_group_range allows it.
- * Source: icmp(7). The socket's "port" is the ICMP identifier; the kernel writes it into requests
- * and delivers only replies that bear it.
+ * Source: icmp(7), ipv6(7). The socket's "port" is the ICMP identifier; the kernel writes it into
+ * requests and delivers only replies that bear it.
  *
  * The identifier is always the kernel's choice. Ping sockets begin with SO_REUSEADDR on, so two
  * that name the same identifier both get it, and only one of them the replies; a pinger of another
@@ -9,22 +9,40 @@
  */
 import type { Libc } from "../sys/libc.ts";
 import { SO_REUSEADDR, SOL_SOCKET } from "../sys/linux.ts";
-import type { Ipv4Endpoint } from "../sys/sockaddr.ts";
-import { bindIpv4, localEndpoint, openPing, setOption, setReceiveErrors } from "../sys/socket.ts";
+import {
+  bindIpv4,
+  bindIpv6,
+  localPort,
+  openPing,
+  openPing6,
+  setOption,
+  setReceiveErrors,
+  setReceiveErrors6,
+} from "../sys/socket.ts";
+
+const UNSPECIFIED6 = new Uint8Array(16);
 
 /**
  * A socket whose identifier nobody else has or can take while it is open.
  * @param name gets the identifier, as `port`
+ * @param family version of IP
  * @returns the descriptor, or the negative errno (-EACCES: not in the range)
  */
-export function openPingFlow(sys: Libc, name: Ipv4Endpoint): number {
-  const fd = openPing(sys);
+export function openPingFlow(sys: Libc, name: { port: number }, family: 4 | 6 = 4): number {
+  const isSix = family === 6;
+  const fd = isSix ? openPing6(sys) : openPing(sys);
   if (fd < 0) return fd;
-  setReceiveErrors(sys, fd, true);
+  if (isSix) setReceiveErrors6(sys, fd, true);
+  else setReceiveErrors(sys, fd, true);
   let result = setOption(sys, fd, SOL_SOCKET, SO_REUSEADDR, 0);
-  if (result >= 0) result = bindIpv4(sys, fd, 0, 0);
-  if (result >= 0) result = localEndpoint(sys, fd, name);
-  if (result >= 0) return fd;
+  if (result >= 0) {
+    result = isSix ? bindIpv6(sys, fd, UNSPECIFIED6, 0) : bindIpv4(sys, fd, 0, 0);
+  }
+  if (result >= 0) result = localPort(sys, fd);
+  if (result >= 0) {
+    name.port = result;
+    return fd;
+  }
   sys.close(fd);
   return result;
 }

@@ -27,8 +27,8 @@ import {
 import type { Ipv4Endpoint } from "../sys/sockaddr.ts";
 import { halfClose, setKeepalive, setLinger, takeError } from "../sys/socket.ts";
 import { openPingFlow } from "./ping.ts";
-import { type Connecting, connectTcp } from "./tcp.ts";
-import { openUdpFlow } from "./udp.ts";
+import { type Connecting, connectTcp, connectTcp6 } from "./tcp.ts";
+import { openUdpFlow, openUdpFlow6 } from "./udp.ts";
 import { EVENT_OF_FLOW, type Upstream } from "./upstream.ts";
 
 /** What is watched for. */
@@ -41,6 +41,7 @@ export const DATAGRAM = EPOLLIN | EPOLLET;
 const SLOT_MASK = (1 << abi.HANDLE_SLOT_BITS) - 1;
 const EBADF = 9;
 const ECONNREFUSED = 111;
+const SOCKADDR_IN6_ADDRESS_OFFSET = 8;
 const NONE = -1;
 /** What a list of operations moves before others get the core, octets. */
 const YIELD_OCTETS = 131_072;
@@ -65,7 +66,7 @@ export class HostSockets implements Upstream {
   readonly #handles = new Int32Array(abi.FLOW_CAPACITY_COUNT);
   readonly #hidden: Readonly<Ipv4Endpoint>;
   readonly #connecting: Connecting = { fd: NONE, connected: false };
-  readonly #pingName: Ipv4Endpoint = { address: 0, port: 0 };
+  readonly #pingName = { port: 0 };
   #open = 0;
   /** Moved by this list of operations. */
   #moved = 0;
@@ -106,16 +107,11 @@ export class HostSockets implements Upstream {
     const memory = this.#memory;
     const sys = this.#sys;
     const handle = memory[at + HANDLE] ?? 0;
-    if (kind === abi.OP_TCP_CONNECT) {
-      return this.#connect(handle, (memory[at + A] ?? 0) >>> 0, memory[at + B] ?? 0);
-    }
-    if (kind === abi.OP_UDP_OPEN) {
-      const peer = (memory[at + B] ?? 0) >>> 0;
-      const fd = openUdpFlow(sys, memory[at + A] ?? 0, peer, memory[at + C] ?? 0);
-      return this.adopt(handle, fd, DATAGRAM);
-    }
+    if (kind === abi.OP_TCP_CONNECT) return this.#connect(handle, at);
+    if (kind === abi.OP_UDP_OPEN) return this.adopt(handle, this.#openUdp(at), DATAGRAM);
     if (kind === abi.OP_PING_OPEN) {
-      const result = this.adopt(handle, openPingFlow(sys, this.#pingName), DATAGRAM);
+      const family = memory[at + COUNT] === abi.FAMILY_SIX ? 6 : 4;
+      const result = this.adopt(handle, openPingFlow(sys, this.#pingName, family), DATAGRAM);
       return result < 0 ? result : this.#pingName.port;
     }
     const fd = this.#find(handle);
@@ -151,11 +147,37 @@ export class HostSockets implements Upstream {
     return result;
   }
 
-  #connect(handle: number, address: number, port: number): number {
-    const { address: hiddenAddress, port: hiddenPort } = this.#hidden;
-    if (port === hiddenPort && address === hiddenAddress) return -ECONNREFUSED;
+  #openUdp(at: number): number {
+    const memory = this.#memory;
+    const port = memory[at + A] ?? 0;
+    if (memory[at + COUNT] === abi.FAMILY_SIX) {
+      const name = (memory[at + POINTER] ?? 0) >>> 0;
+      return openUdpFlow6(this.#sys, port, name === 0 ? 0 : this.#base + name);
+    }
+    const peer = (memory[at + B] ?? 0) >>> 0;
+    return openUdpFlow(this.#sys, port, peer, memory[at + C] ?? 0);
+  }
+
+  /** Whether a struct sockaddr_in6 of engine memory names ::1. */
+  #isLoopback6(name: number): boolean {
+    const memory = this.#memory;
+    const word = (name + SOCKADDR_IN6_ADDRESS_OFFSET) >> 2;
+    const isZero = memory[word] === 0 && memory[word + 1] === 0 && memory[word + 2] === 0;
+    return isZero && memory[word + 3] === 0x01000000;
+  }
+
+  #connect(handle: number, at: number): number {
+    const memory = this.#memory;
     const connecting = this.#connecting;
-    connectTcp(this.#sys, address, port, connecting);
+    if (memory[at + COUNT] === abi.FAMILY_SIX) {
+      const name = (memory[at + POINTER] ?? 0) >>> 0;
+      connectTcp6(this.#sys, this.#base + name, this.#isLoopback6(name), connecting);
+    } else {
+      const address = (memory[at + A] ?? 0) >>> 0;
+      const port = memory[at + B] ?? 0;
+      if (port === this.#hidden.port && address === this.#hidden.address) return -ECONNREFUSED;
+      connectTcp(this.#sys, address, port, connecting);
+    }
     const result = this.adopt(handle, connecting.fd);
     return result < 0 || !connecting.connected ? result : 1;
   }

@@ -4,7 +4,8 @@
  */
 import { EINPROGRESS } from "../sys/errno.ts";
 import type { Libc } from "../sys/libc.ts";
-import { connectIpv4, openTcp, setNoDelay } from "../sys/socket.ts";
+import { SOCKADDR_IN6_SIZE } from "../sys/linux.ts";
+import { connectIpv4, openTcp, openTcp6, setNoDelay } from "../sys/socket.ts";
 
 const EALREADY = 114;
 
@@ -20,15 +21,35 @@ export interface Connecting {
  * EINPROGRESS; a second call tells, and saves a turn of the loop.
  */
 export function connectTcp(sys: Libc, address: number, port: number, out: Connecting): void {
-  const fd = openTcp(sys);
+  connectBy(sys, openTcp(sys), address >>> 24 === 127, out, (fd) =>
+    connectIpv4(sys, fd, address, port),
+  );
+}
+
+/**
+ * The same to a struct sockaddr_in6 of engine memory.
+ * @param name its address in this process
+ * @param isLoopback whether it is this machine's
+ */
+export function connectTcp6(sys: Libc, name: number, isLoopback: boolean, out: Connecting): void {
+  connectBy(sys, openTcp6(sys), isLoopback, out, (fd) => sys.connect(fd, name, SOCKADDR_IN6_SIZE));
+}
+
+function connectBy(
+  sys: Libc,
+  fd: number,
+  isLoopback: boolean,
+  out: Connecting,
+  connect: (fd: number) => number,
+): void {
   out.fd = fd;
   out.connected = false;
   if (fd < 0) return;
   setNoDelay(sys, fd, true);
-  let result = connectIpv4(sys, fd, address, port);
+  let result = connect(fd);
   if (result === -EINPROGRESS) {
-    if (address >>> 24 !== 127) return;
-    result = connectIpv4(sys, fd, address, port);
+    if (!isLoopback) return;
+    result = connect(fd);
     if (result < 0 && result !== -EALREADY) return void fail(sys, fd, result, out);
     out.connected = result === 0;
     return;

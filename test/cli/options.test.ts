@@ -65,6 +65,19 @@ const TAKEN: readonly (readonly [string, string, keyof AttachOptions, unknown])[
   ["mac", "02:00:00:00:00:01", "gatewayMac", [2, 0, 0, 0, 0, 1]],
   ["hostname", "vm-1.example.org", "hostname", "vm-1.example.org"],
   ["dns", "127.0.0.53", "dns", ["127.0.0.53"]],
+  ["dns", "fe80::1%eth0", "dns", ["fe80::1%eth0"]],
+  [
+    "cidr6",
+    "fd00:1::/64",
+    "subnet6",
+    {
+      network: [0xfd00, 1, 0, 0, 0, 0, 0, 0],
+      prefixLength: 64,
+      gateway: [0xfd00, 1, 0, 0, 0, 0, 0, 1],
+      guest: [0xfd00, 1, 0, 0, 0, 0, 0, 2],
+      dns: [0xfd00, 1, 0, 0, 0, 0, 0, 3],
+    },
+  ],
   ["search", "svc.cluster.local.", "search", ["svc.cluster.local"]],
   [
     "publish",
@@ -91,6 +104,7 @@ const TAKEN: readonly (readonly [string, string, keyof AttachOptions, unknown])[
 const FLAGS: readonly (readonly [string, keyof AttachOptions, boolean])[] = [
   ["host-loopback", "hostLoopback", true],
   ["strict-filter", "strictFilter", true],
+  ["no-ipv4", "ipv4", false],
 ];
 
 /** Option, text and the end of the message. */
@@ -112,10 +126,12 @@ const REFUSED: readonly (readonly [string, string, string])[] = [
   ["mac", "01:00:00:00:00:01", "wanted a unicast MAC address"],
   ["mac", "00:00:00:00:00:00", "wanted a unicast MAC address"],
   ["hostname", "a_b", "wanted a host name of letters, digits, hyphens and dots"],
-  ["dns", "dns.example", "wanted the IPv4 address of a resolver"],
-  ["dns", "0.0.0.0", "wanted the IPv4 address of a resolver"],
-  ["dns", "224.0.0.251", "wanted the IPv4 address of a resolver"],
-  ["dns", "::1", "wanted the IPv4 address of a resolver"],
+  ["dns", "dns.example", "wanted the address of a resolver"],
+  ["dns", "0.0.0.0", "wanted the address of a resolver"],
+  ["dns", "224.0.0.251", "wanted the address of a resolver"],
+  ["dns", "::", "wanted the address of a resolver"],
+  ["dns", "ff02::fb", "wanted the address of a resolver"],
+  ["cidr6", "fd10::1/64", "host bits are set"],
   ["search", "a..b", "wanted a DNS name"],
   ["publish", "80", "wanted [HOSTIP:]PORT[-PORT]:GUESTPORT[/tcp|/udp]"],
   ["flows-max", "255", "wanted an integer from 256 to 65536"],
@@ -149,6 +165,14 @@ describe("defaults of attach", () => {
         dns: 0x0a000203,
         guest: 0x0a00020f,
       },
+      ipv4: true,
+      subnet6: {
+        network: [0xfd10, 0, 2, 0, 0, 0, 0, 0],
+        prefixLength: 120,
+        gateway: [0xfd10, 0, 2, 0, 0, 0, 0, 1],
+        guest: [0xfd10, 0, 2, 0, 0, 0, 0, 2],
+        dns: [0xfd10, 0, 2, 0, 0, 0, 0, 3],
+      },
       mtu: 65520,
       publish: [],
       hostLoopback: false,
@@ -171,7 +195,7 @@ describe("defaults of attach", () => {
 
   test("every option of the table is tested here", () => {
     const tested = [...TAKEN.map(([name]) => name), ...FLAGS.map(([name]) => name)];
-    tested.push("configure", "no-vnet", "listen", "connect");
+    tested.push("configure", "no-vnet", "no-ipv6", "listen", "connect");
     assert.deepEqual([...new Set(tested)].sort(), ATTACH_ROWS.map((row) => row.name).sort());
     for (const row of ATTACH_ROWS) assert.equal(environmentName(row), variable(row.name));
   });
@@ -239,6 +263,28 @@ describe("flags", () => {
     assert.match(errorOf(["attach", "--tap", "t", "--host-loopback=1"]), /^read arguments: /);
     assert.match(errorOf(["attach", "--tap", "t", "--host-loopback", "1"]), /too many arguments/);
   });
+});
+
+describe("versions of IP", () => {
+  test("IPv6 can be switched off, and is off where the MTU is too small for it", () => {
+    assert.equal(attach(["--no-ipv6"]).subnet6, undefined);
+    assert.equal(attach(["--mtu", "1279"]).subnet6, undefined);
+    assert.notEqual(attach(["--mtu", "1280"]).subnet6, undefined);
+  });
+
+  const refused: readonly (readonly [readonly string[], RegExp])[] = [
+    [["--no-ipv6", "--cidr6", "fd00::/64"], /^drop "--cidr6" or "--no-ipv6"/],
+    [["--mtu", "1000", "--cidr6", "fd00::/64"], /^raise "--mtu" to 1280/],
+    [["--mtu", "1000", "--no-ipv4"], /^raise "--mtu" to 1280/],
+    [["--no-ipv4", "--no-ipv6"], /one has to stay$/],
+    [["--no-ipv4", "--publish", "127.0.0.1:80:80"], /^publish "127.0.0.1:80" without IPv4/],
+    [["--no-ipv6", "--publish", "[::1]:80:80"], /^publish "\[::1\]:80" without IPv6/],
+  ];
+  for (const [more, message] of refused) {
+    test(`refuses ${more.join(" ")}`, () => {
+      assert.match(errorOf(["attach", "--tap", "t", ...more]), message);
+    });
+  }
 });
 
 describe("arguments and environment together", () => {

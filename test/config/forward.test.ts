@@ -4,6 +4,7 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import {
   checkPublishRules,
+  formatHost,
   PUBLISH_COUNT_MAX,
   type PublishRule,
   parsePublish,
@@ -29,6 +30,16 @@ describe("parsePublish", () => {
     assert.equal(parsePublish("1:1/tcp")[0]?.protocol, "tcp");
   });
 
+  test("reads an IPv6 address in brackets, and all addresses of one version", () => {
+    assert.deepEqual(parsePublish("[::1]:8080:80"), [
+      { protocol: "tcp", hostAddress: [0, 0, 0, 0, 0, 0, 0, 1], hostPort: 8080, guestPort: 80 },
+    ]);
+    assert.deepEqual(parsePublish("0.0.0.0:8080:80"), [
+      { protocol: "tcp", hostAddress: 0, ipv4Only: true, hostPort: 8080, guestPort: 80 },
+    ]);
+    assert.equal(formatHost(parsePublish("[::]:1:1")[0] ?? { hostAddress: 7 }), "[::]");
+  });
+
   test("leads a range to as many guest ports in step", () => {
     const pairs = parsePublish("8000-8002:80").map((rule) => [rule.hostPort, rule.guestPort]);
     assert.deepEqual(pairs, [
@@ -50,7 +61,11 @@ describe("parsePublish", () => {
     ["80:80/", form],
     ["80-:80", form],
     ["80:80-81", form],
-    ["[::1]:80:80", form],
+    ["::1:80:80", form],
+    ["[::1:80:80", form],
+    ["[fe80::1]:80:80", 'wanted a global IPv6 address of this host, not "[fe80::1]"'],
+    ["[ff02::1]:80:80", 'wanted a global IPv6 address of this host, not "[ff02::1]"'],
+    ["[::1::]:80:80", 'wanted a global IPv6 address of this host, not "[::1::]"'],
     ["a:80:80", form],
     ["0:80", "wanted ports from 1 to 65535, not 0"],
     ["80:0", "wanted ports from 1 to 65535, not 0"],
@@ -85,23 +100,21 @@ describe("checkPublishRules", () => {
     checkPublishRules(rules("53:53/tcp", "53:53/udp"));
     checkPublishRules(rules("127.0.0.1:80:80", "127.0.0.2:80:80"));
     checkPublishRules(rules("80-89:80", "90-99:80"));
+    checkPublishRules(rules("127.0.0.1:80:80", "[::1]:80:80"));
+    checkPublishRules(rules("0.0.0.0:80:80", "[::]:80:80"));
   });
 
   const clashes: readonly (readonly [readonly string[], string])[] = [
-    [["80:80", "80:81"], 'publish host port "0.0.0.0:80/tcp" once, not twice'],
-    [["80-89:80", "85:8085"], 'publish host port "0.0.0.0:85/tcp" once, not twice'],
+    [["80:80", "80:81"], 'publish host port "*:80/tcp" once, not twice'],
+    [["80-89:80", "85:8085"], 'publish host port "*:85/tcp" once, not twice'],
     [
       ["10.1.1.1:9:9/udp", "10.1.1.1:1-9:1/udp"],
       'publish host port "10.1.1.1:9/udp" once, not twice',
     ],
-    [
-      ["80:80", "127.0.0.1:80:80"],
-      'publish host port "127.0.0.1:80/tcp" once, not also on "0.0.0.0"',
-    ],
-    [
-      ["127.0.0.1:80:80", "80:80"],
-      'publish host port "0.0.0.0:80/tcp" once, not also on "127.0.0.1"',
-    ],
+    [["80:80", "127.0.0.1:80:80"], 'publish host port "127.0.0.1:80/tcp" once, not also on "*"'],
+    [["[::]:80:80", "80:80"], 'publish host port "*:80/tcp" once, not also on "[::]"'],
+    [["[::]:80:80", "[::1]:80:80"], 'publish host port "[::1]:80/tcp" once, not also on "[::]"'],
+    [["127.0.0.1:80:80", "80:80"], 'publish host port "*:80/tcp" once, not also on "127.0.0.1"'],
   ];
   for (const [texts, message] of clashes) {
     test(`refuses ${texts.join(" with ")}`, () => {

@@ -17,7 +17,6 @@ describe("parseResolvConf", () => {
     );
     assert.deepEqual(conf, {
       nameservers: ["10.96.0.10"],
-      nameserversIpv6: [],
       search: ["default.svc.cluster.local", "svc.cluster.local", "cluster.local"],
       options: ["ndots:5"],
       warnings: [],
@@ -51,12 +50,16 @@ describe("parseResolvConf", () => {
     assert.deepEqual(conf.options, ["ndots:5", "edns0", "rotate"]);
   });
 
-  test("keeps three name servers of each family, apart", () => {
+  test("keeps three name servers, of either version of IP, in order", () => {
     const lines = ["fe80::1%eth0", "1.0.0.1", "fd00::2", "1.0.0.2", "1.0.0.3", "1.0.0.4"];
     const conf = parseResolvConf(lines.map((line) => `nameserver ${line}`).join("\n"));
-    assert.deepEqual(conf.nameservers, ["1.0.0.1", "1.0.0.2", "1.0.0.3"]);
-    assert.deepEqual(conf.nameserversIpv6, ["fe80::1%eth0", "fd00::2"]);
-    assert.deepEqual(conf.warnings, ['ignore name server "1.0.0.4": only 3 are used']);
+    assert.deepEqual(conf.nameservers, ["fe80::1%eth0", "1.0.0.1", "fd00::2"]);
+    assert.deepEqual(
+      conf.warnings,
+      ["1.0.0.2", "1.0.0.3", "1.0.0.4"].map(
+        (one) => `ignore name server "${one}": only 3 are used`,
+      ),
+    );
   });
 
   test("warns of what is no address and of having no server", () => {
@@ -64,7 +67,7 @@ describe("parseResolvConf", () => {
     assert.deepEqual(conf.nameservers, []);
     assert.deepEqual(conf.warnings, [
       'ignore name server "dns.example": not an IP address',
-      "find no IPv4 name server: DNS questions of the guest are answered SERVFAIL",
+      "find no name server: DNS questions of the guest are answered SERVFAIL",
     ]);
   });
 

@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { isIpv6 } from "../../src/config/address.ts";
-import { formatIpv6, parseSubnet6, SUBNET6_DEFAULT } from "../../src/config/subnet6.ts";
+import { parseSubnet6, SUBNET6_DEFAULT } from "../../src/config/subnet6.ts";
+import { formatIpv6 } from "../../src/lib/addr6.ts";
 
 const SEED = 20260831;
 

@@ -37,6 +37,9 @@ export class ChaoticHost {
   readonly #engine: Engine;
   readonly #random: Random;
   readonly #handles = new Map<number, typeof OPEN | typeof BROKEN>();
+  /** Sockets of IPv6. */
+  readonly #sixes = new Set<number>();
+  #isSix = false;
   /** Handles lately opened, closed since or not. */
   readonly #recent = new Uint32Array(RECENT);
 
@@ -89,11 +92,15 @@ export class ChaoticHost {
       case abi.OP_TCP_CONNECT:
       case abi.OP_UDP_OPEN:
       case abi.OP_PING_OPEN:
+        if (words[op + (abi.OP_COUNT_OFFSET >> 2)] === abi.FAMILY_SIX) this.#sixes.add(handle);
+        else this.#sixes.delete(handle);
         return this.#open(kind, handle);
       case abi.OP_CLOSE:
         if (!this.#handles.delete(handle)) throw new Error(`close of unknown handle ${handle}`);
         return 0;
     }
+    // Now and then a name of the wrong version, which no kernel would give.
+    this.#isSix = this.#sixes.has(handle) !== this.#random.oneIn(50);
     if (this.#handles.get(handle) !== OPEN) {
       throw new Error(`operation ${kind} on handle ${handle}, which is not open`);
     }
@@ -205,16 +212,17 @@ export class ChaoticHost {
     this.#setName(message);
     const control = this.#engine.words[(message + abi.MSG_CONTROL_OFFSET) >> 2] ?? 0;
     if (control !== 0) {
-      view.setBigUint64(control, 48n, true);
-      view.setInt32(control + 8, this.#random.oneIn(20) ? this.#random.u32() : 0, true);
-      view.setInt32(control + 12, this.#random.oneIn(20) ? 2 : 11, true);
+      const [size, level, type] = this.#isSix ? [60, 41, 25] : [48, 0, 11];
+      view.setBigUint64(control, BigInt(size ?? 0), true);
+      view.setInt32(control + 8, this.#random.oneIn(20) ? this.#random.u32() : (level ?? 0), true);
+      view.setInt32(control + 12, this.#random.oneIn(20) ? 2 : (type ?? 0), true);
       view.setUint32(control + 16, this.#random.pick(ERRNOS), true);
       view.setUint8(control + 20, this.#random.below(4));
-      view.setUint8(control + 21, this.#random.pick([3, 3, 3, 11, 12, 4, 5]));
+      view.setUint8(control + 21, this.#random.pick([3, 3, 1, 2, 11, 12, 4, 5]));
       view.setUint8(control + 22, this.#random.below(16));
       view.setUint32(control + 24, this.#random.skewed(70000), true);
       this.#setAddress(control + 32);
-      const length = this.#random.oneIn(10) ? this.#random.below(49) : 48;
+      const length = this.#random.oneIn(10) ? this.#random.below(49) : (size ?? 0);
       this.#set(message + abi.MSG_CONTROL_LENGTH_OFFSET, length);
     }
     this.#set(message + abi.MSG_FLAGS_OFFSET, 0x2000);
@@ -229,11 +237,21 @@ export class ChaoticHost {
     const name = this.#engine.words[(message + abi.MSG_NAME_OFFSET) >> 2] ?? 0;
     if (name === 0) return;
     this.#setAddress(name);
-    this.#set(message + abi.MSG_NAME_LENGTH_OFFSET, 16);
+    this.#set(message + abi.MSG_NAME_LENGTH_OFFSET, this.#isSix ? 28 : 16);
   }
 
   #setAddress(at: number): void {
     const { view } = this.#engine;
+    if (this.#isSix) {
+      view.setUint16(at, 10, true);
+      view.setUint16(at + 2, this.#random.oneIn(4) ? this.#random.below(65536) : 9);
+      view.setUint32(at + 8, this.#random.oneIn(8) ? this.#random.u32() : 0x20010db8);
+      view.setUint32(at + 12, 0);
+      view.setUint32(at + 16, 0);
+      view.setUint32(at + 20, this.#random.below(512));
+      view.setUint32(at + 24, 0, true);
+      return;
+    }
     view.setUint16(at, 2, true);
     view.setUint16(at + 2, this.#random.oneIn(4) ? this.#random.below(65536) : 53);
     view.setUint32(at + 4, this.#random.oneIn(8) ? this.#random.u32() : 0xc6336450);

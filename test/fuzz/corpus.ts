@@ -2,7 +2,20 @@
  * Valid frames of every kind the engine knows, as starting points of mutation. Connections that are
  * answered properly are made by `TcpCrowd`; what is here needs no memory of what came before.
  */
-import { DNS, GATEWAY, GATEWAY_MAC, GUEST, GUEST_MAC, PEER } from "../support/engine-harness.ts";
+import {
+  DNS,
+  DNS6,
+  GATEWAY,
+  GATEWAY_MAC,
+  GATEWAY6,
+  GUEST,
+  GUEST_MAC,
+  GUEST6,
+  LINK6,
+  PEER,
+  PEER6,
+  ROUTER6,
+} from "../support/engine-harness.ts";
 import {
   arp,
   concat,
@@ -25,6 +38,25 @@ import {
   u32,
   udp,
 } from "../support/packet.ts";
+
+import {
+  dhcp6,
+  ETHERTYPE_IPV6,
+  echo6,
+  extension,
+  fragments6,
+  ia,
+  iaAddress,
+  icmp6,
+  ipv6,
+  linkOption,
+  neighborAdvertisement,
+  neighborSolicitation,
+  type Option6,
+  PROTOCOL_ICMPV6,
+  routerSolicitation,
+  solicitedNode,
+} from "../support/packet6.ts";
 
 type Fields = Omit<Ipv4Fields, "source">;
 
@@ -206,6 +238,94 @@ function oddFrames(): Uint8Array[] {
   ];
 }
 
+/** Frames of IPv6: the header's next header tells what `payload` is. */
+function six(destination: string, protocol: number, payload: Uint8Array, fields = {}): Uint8Array {
+  const header = { source: GUEST6, destination, protocol, ...fields };
+  const to = destination.startsWith("ff") ? "33:33:00:00:00:01" : GATEWAY_MAC;
+  return frame(ipv6(header, payload), to, ETHERTYPE_IPV6);
+}
+
+function neighborFrames(): Uint8Array[] {
+  const link = linkOption(1, GUEST_MAC);
+  const messages = [GATEWAY6, DNS6, ROUTER6, GUEST6].flatMap((target) => {
+    const destination = solicitedNode(target);
+    const probe = { source: "::", destination };
+    const ask = { source: LINK6, destination };
+    return [
+      [LINK6, destination, neighborSolicitation(ask, target, link)],
+      ["::", destination, neighborSolicitation(probe, target)],
+    ] as const;
+  });
+  const toRouters = { source: LINK6, destination: "ff02::2" };
+  const own = { source: GUEST6, destination: ROUTER6 };
+  const all = [
+    ...messages,
+    [LINK6, "ff02::2", routerSolicitation(toRouters, link)],
+    ["::", "ff02::2", routerSolicitation({ ...toRouters, source: "::" })],
+    [GUEST6, ROUTER6, neighborAdvertisement(own, GUEST6, 0x60000000, linkOption(2, GUEST_MAC))],
+    [LINK6, "ff02::16", icmp6({ source: LINK6, destination: "ff02::16", type: 143 }, pattern(20))],
+  ] as const;
+  return all.map(([source, destination, message]) =>
+    six(destination, PROTOCOL_ICMPV6, message, { source, ttl: 255 }),
+  );
+}
+
+function dhcp6Frames(): Uint8Array[] {
+  const client: Option6 = [1, concat(u16(3), u16(1), pattern(6))];
+  const server: Option6 = [2, concat(u16(3), u16(1), Uint8Array.of(0x52, 0x55, 0x0a, 0, 2, 2))];
+  const wanted: Option6 = [6, concat(...[23, 24, 39, 59].map(u16))];
+  const bound = ia(1, [iaAddress(GUEST6, 100), iaAddress("2001:db8::1")]);
+  const ends = { source: LINK6, destination: "ff02::1:2" };
+  return [1, 3, 4, 5, 6, 8, 9, 11, 12].map((type) => {
+    const toServer = [3, 5, 8, 9].includes(type) ? [server] : [];
+    const rest = type === 11 ? [wanted] : [bound, wanted, ia(2), ia(3, [], 25)];
+    const message = dhcp6({ type, options: [client, ...toServer, ...rest] });
+    const ports = { sourcePort: 546, destinationPort: 547 };
+    return six("ff02::1:2", PROTOCOL_UDP, udp({ ...ends, ...ports }, message), { source: LINK6 });
+  });
+}
+
+function ipv6Frames(): Uint8Array[] {
+  const ends = { source: GUEST6, destination: PEER6 };
+  const datagram = udp({ ...ends, sourcePort: 42700, destinationPort: 9 }, pattern(100));
+  const syn = tcp({ ...ends, sourcePort: 43700, destinationPort: 80, seq: 1, flags: "S" });
+  const ack = tcp({ ...ends, sourcePort: 43700, destinationPort: 80, seq: 2, ack: 9, flags: "A" });
+  const pad = Uint8Array.of(1, 4, 0, 0, 0, 0);
+  const quote = ipv6({ source: PEER6, destination: GUEST6, protocol: PROTOCOL_TCP }, ack);
+  const toGateway = { source: GUEST6, destination: GATEWAY6 };
+  return [
+    six(PEER6, PROTOCOL_UDP, datagram),
+    six(PEER6, PROTOCOL_UDP, datagram, { ttl: 1 }),
+    six(
+      DNS6,
+      PROTOCOL_UDP,
+      udp({ ...toGateway, destination: DNS6, sourcePort: 1, destinationPort: 53 }, pattern(40)),
+    ),
+    six(
+      GATEWAY6,
+      PROTOCOL_UDP,
+      udp({ ...toGateway, sourcePort: 1, destinationPort: 9 }, pattern(9)),
+    ),
+    six(PEER6, PROTOCOL_TCP, syn),
+    six(PEER6, PROTOCOL_TCP, ack),
+    six(GATEWAY6, PROTOCOL_ICMPV6, echo6(toGateway, 1, 2, pattern(56))),
+    six(PEER6, PROTOCOL_ICMPV6, echo6(ends, 1, 2, pattern(1300))),
+    ...[1, 2, 3, 4].map((type) =>
+      six(GATEWAY6, PROTOCOL_ICMPV6, icmp6({ ...toGateway, type, rest: 1280 }, quote)),
+    ),
+    six(PEER6, 0, concat(extension(60, pad), extension(PROTOCOL_UDP, pad), datagram)),
+    six(PEER6, 43, concat(extension(PROTOCOL_UDP, Uint8Array.of(0, 1, 0, 0, 0, 0)), datagram)),
+    six(PEER6, 60, concat(extension(PROTOCOL_UDP, Uint8Array.of(0xde, 4, 0, 0, 0, 0)), datagram)),
+    six(PEER6, 132, pattern(40)),
+    six(PEER6, 59, pattern(4)),
+    ...fragments6({ ...ends, protocol: PROTOCOL_UDP }, datagram, 48).map((part) =>
+      frame(part, GATEWAY_MAC, ETHERTYPE_IPV6),
+    ),
+    six("2001:db8::81", PROTOCOL_UDP, datagram, { source: "2001:db8::9" }),
+    six("::ffff:7f00:1", PROTOCOL_UDP, datagram),
+  ];
+}
+
 /** All of them, Ethernet frames without virtio_net_hdr. */
 export function corpus(): Uint8Array[] {
   return [
@@ -215,5 +335,8 @@ export function corpus(): Uint8Array[] {
     ...udpFrames(),
     ...tcpFrames(),
     ...oddFrames(),
+    ...neighborFrames(),
+    ...dhcp6Frames(),
+    ...ipv6Frames(),
   ];
 }

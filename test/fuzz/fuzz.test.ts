@@ -19,6 +19,11 @@ describe("fuzz", () => {
     }
     // A fuzzer that gets nowhere finds nothing: the deep parts must have been reached.
     for (const name of [
+      "ndpReplies",
+      "ndpRouter",
+      "dhcp6Replies",
+      "dhcp6Advertised",
+      "addressSweeps",
       "tcpOpened",
       "tcpBytesToHost",
       "tcpBytesToGuest",

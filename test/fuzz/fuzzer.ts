@@ -13,7 +13,13 @@ import { instantiateEngine } from "../../src/engine/module.ts";
 import { readStat } from "../../src/engine/stats.ts";
 import * as abi from "../../wasm/abi.ts";
 import { engineModule } from "../support/engine-binary.ts";
-import { gatherFrame, START, type WorldOptions, worldConfig } from "../support/engine-harness.ts";
+import {
+  gatherFrame,
+  IPV6,
+  START,
+  type WorldOptions,
+  worldConfig,
+} from "../support/engine-harness.ts";
 import { decodeFrame } from "../support/packet-decode.ts";
 import { ChaoticHost } from "./chaotic-host.ts";
 import { corpus } from "./corpus.ts";
@@ -39,6 +45,7 @@ const LINK_FLAGS = [
   abi.LINK_CSUM | abi.LINK_TSO4,
   abi.LINK_CSUM | abi.LINK_USO | abi.LINK_RX_TSO,
   abi.LINK_CSUM | abi.LINK_TSO4 | abi.LINK_USO | abi.LINK_RX_TSO,
+  abi.LINK_CSUM | abi.LINK_TSO6 | abi.LINK_USO6,
 ] as const;
 
 /** What must stay as it is while frames to everybody come in. */
@@ -88,6 +95,14 @@ export function fuzzEpoch(seed: number, epoch: number, frames = EPOCH_FRAMES): E
 }
 
 function epochOptions(random: Random, epoch: number): WorldOptions {
+  const options = ipv4Options(random, epoch);
+  const six = { ...IPV6, prefixLength: random.pick([120, 64, 8]) };
+  const { mtu = 1500 } = options;
+  // IPv6 wants an MTU of 1280; one epoch in four does without.
+  return mtu < 1280 || random.oneIn(4) ? options : { ...options, ipv6: six };
+}
+
+function ipv4Options(random: Random, epoch: number): WorldOptions {
   const vnetSize = random.pick<0 | 10 | 12>([0, 0, 10, 10, 12]);
   return {
     variant: epoch % 2 === 0 ? "simd" : "scalar",
@@ -175,7 +190,8 @@ class Epoch {
       this.#engine.step(this.#now);
       this.#finish();
       const deadline = this.#engine.nextDeadline();
-      if (deadline === 0) break;
+      // The router advertises itself for ever.
+      if (deadline === 0 || (this.#engine.flowCount === this.#fixed && rounds > 1000)) break;
       this.#now = Math.max(this.#now, Math.min(deadline, end));
     }
     const left = this.#engine.flows().filter((flow) => flow.kind !== "udp").length;
@@ -207,9 +223,12 @@ class Epoch {
     for (let n = random.below(8); n > 0; n -= 1) {
       this.#engine.upstreamEvent(this.#host.anyHandle(), this.#host.anyEvents(), this.#now);
     }
+    // Peers that are heard of once and never again.
+    for (let n = random.below(8); n > 0; n -= 1) this.#engine.addressSix(this.#stranger());
     if (random.oneIn(30)) {
       const port = random.pick([22, 80, random.below(65536)]);
-      const handle = this.#engine.inboundTcp(port, 0xc6336450, random.below(65536), this.#now);
+      const peer = random.oneIn(2) ? 0xc6336450 : this.#engine.addressSix(this.#stranger());
+      const handle = this.#engine.inboundTcp(port, peer, random.below(65536), this.#now);
       if (handle !== 0) this.#host.add(handle);
     }
     if (this.#fixed < 4 && random.oneIn(400)) {
@@ -219,6 +238,18 @@ class Epoch {
         this.#fixed += 1;
       }
     }
+  }
+
+  /** Any of 4,096 global addresses, loopback, or a link-local one. */
+  #stranger(): Uint8Array {
+    const random = this.#random;
+    const octets = new Uint8Array(16);
+    octets[15] = 1;
+    if (random.oneIn(8)) return octets;
+    octets.set(random.oneIn(8) ? [0xfe, 0x80] : [0x20, 0x01, 0x0d, 0xb8]);
+    octets[14] = random.below(16);
+    octets[15] = random.below(256);
+    return octets;
   }
 
   // -------------------------------------------------------------- frames in
@@ -272,18 +303,25 @@ class Epoch {
       for (let i = 0; i < this.#vnetSize; i += 1) octets[at + i] = random.below(256);
       return;
     }
+    const frame = at + this.#vnetSize;
+    const isSix = octets[frame + 12] === 0x86;
+    const isUdp = octets[frame + (isSix ? 20 : 23)] === 17;
     octets[at] = 1;
-    octets[at + 6] = 34;
-    octets[at + 8] = octets[at + this.#vnetSize + 23] === 17 ? 6 : 16;
+    octets[at + 6] = isSix ? 54 : 34;
+    octets[at + 8] = isUdp ? 6 : 16;
     if (kind < 17) return;
-    octets[at + 1] = octets[at + this.#vnetSize + 23] === 17 ? 5 : 1;
-    octets[at + 2] = 54;
+    octets[at + 1] = isUdp ? 5 : isSix ? 4 : 1;
+    octets[at + 2] = isSix ? 74 : 54;
     const size = random.pick([1, 100, 536, 1400, 1460, 65535]);
     octets[at + 4] = size;
     octets[at + 5] = size >> 8;
     // The IP header's checksum is the guest's business, whatever the link offloads.
     if (length < 60) return;
-    const ip = at + this.#vnetSize + 14;
+    const ip = frame + 14;
+    if (isSix) {
+      set16(octets, ip + 4, length - 54);
+      return;
+    }
     set16(octets, ip + 2, length - 14);
     fixIpChecksum(octets, ip);
   }
@@ -340,8 +378,9 @@ class Epoch {
   }
 }
 
-/** ARP and DHCP are answered although sent to everybody. */
+/** ARP, DHCP and what IPv6 has in their place are answered although sent to everybody. */
 function isServed(octets: Uint8Array, base: number): boolean {
+  if (octets[base + 12] === 0x86 && octets[base + 13] === 0xdd) return true;
   if (octets[base + 12] === 8 && octets[base + 13] === 6) return true;
   const words = (octets[base + 14] ?? 0) & 15;
   const port = base + 14 + 4 * words + 2;

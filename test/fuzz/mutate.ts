@@ -7,13 +7,15 @@ import type { Random } from "./random.ts";
 
 const ETHERNET = 14;
 /** Offsets of 16-bit fields that lengths, ports and flags live in, from the Ethernet header on. */
-const FIELDS_16 = [12, 16, 18, 20, 34, 36, 38, 40, 46, 48, 50] as const;
-const FIELDS_8 = [0, 6, 14, 15, 22, 23, 34, 35, 46, 47, 54, 55] as const;
+const FIELDS_16 = [12, 16, 18, 20, 34, 36, 38, 40, 46, 48, 50, 54, 56, 58, 62, 66, 74] as const;
+const FIELDS_8 = [0, 6, 14, 15, 20, 21, 22, 23, 34, 35, 38, 46, 47, 54, 55, 56, 78, 79] as const;
 const ADDRESSES = [26, 30, 38, 42] as const;
 const VALUES_16 = [
   0, 1, 7, 8, 20, 28, 53, 67, 255, 576, 1500, 0x2000, 0x7fff, 0x8000, 0xffff,
 ] as const;
-const VALUES_8 = [0, 1, 0x0f, 0x40, 0x45, 0x4f, 0x50, 0x5f, 0x7f, 0x80, 0xf0, 0xff] as const;
+const VALUES_8 = [
+  0, 1, 0x0f, 17, 43, 44, 58, 60, 0x40, 0x45, 0x4f, 0x50, 0x5f, 0x7f, 0x80, 0xf0, 0xff,
+] as const;
 /** Gateway, DNS, guest, broadcasts, loopback, multicast, any, a peer. */
 const VALUES_32 = [
   0x0a000202, 0x0a000203, 0x0a00020f, 0x0a0002ff, 0xffffffff, 0x7f000001, 0xe0000001, 0, 0xc6336450,
@@ -134,8 +136,43 @@ export function fixIpChecksum(octets: Uint8Array, ip: number): void {
   set16(octets, ip + 10, ~sum(octets, ip, ((octets[ip] ?? 0) & 15) * 4, 0));
 }
 
+/** Steps over extension headers: offset and protocol of what is behind; undefined = a fragment. */
+function upper6(
+  octets: Uint8Array,
+  ip: number,
+  end: number,
+): readonly [number, number] | undefined {
+  let protocol = octets[ip + 6] ?? 0;
+  let at = ip + 40;
+  for (
+    let count = 0;
+    count < 8 && [0, 43, 44, 60].includes(protocol) && at + 8 <= end;
+    count += 1
+  ) {
+    if (protocol === 44) return undefined;
+    protocol = octets[at] ?? 0;
+    at += ((octets[at + 1] ?? 0) + 1) * 8;
+  }
+  return [at, protocol];
+}
+
+/** The same for IPv6: only the transport has a checksum, and ICMPv6's covers addresses, too. */
+function fixChecksums6(octets: Uint8Array, base: number, length: number): void {
+  const ip = base + ETHERNET;
+  const end = ip + 40 + get16(octets, ip + 4);
+  const found = length < ETHERNET + 40 ? undefined : upper6(octets, ip, end);
+  if (found === undefined || end > base + length) return;
+  const [at, protocol] = found;
+  const field = protocol === 58 ? 2 : protocol === 1 ? -1 : checksumOffset(protocol);
+  if (field < 0 || at + field + 2 > end) return;
+  const pseudo = sum(octets, ip + 8, 32, protocol + (end - at));
+  set16(octets, at + field, 0);
+  set16(octets, at + field, ~sum(octets, at, end - at, pseudo));
+}
+
 /** Makes IPv4 and transport checksums right as far as the lengths make sense. */
 export function fixChecksums(octets: Uint8Array, base: number, length: number): void {
+  if (get16(octets, base + 12) === 0x86dd) fixChecksums6(octets, base, length);
   if (length < ETHERNET + 20 || get16(octets, base + 12) !== 0x0800) return;
   const ip = base + ETHERNET;
   const headerLength = ((octets[ip] ?? 0) & 15) * 4;

@@ -12,7 +12,7 @@
  * some, or moves the clock; `run` does it explicitly.
  */
 import assert from "node:assert/strict";
-import type { EngineConfigValues } from "../../src/engine/config.ts";
+import type { EngineConfigValues, EngineIpv6Values } from "../../src/engine/config.ts";
 import { Engine, type FlowInfo } from "../../src/engine/engine.ts";
 import { instantiateEngine } from "../../src/engine/module.ts";
 import { DROP_NAMES, type DropName, type EngineStats, readStats } from "../../src/engine/stats.ts";
@@ -30,6 +30,7 @@ import {
   type Ipv4Fields,
   icmpEcho,
   ip,
+  ip6,
   ipv4,
   MAC_BROADCAST,
   macOctets,
@@ -42,6 +43,7 @@ import {
   udp,
 } from "./packet.ts";
 import { decodeFrame, type Frame } from "./packet-decode.ts";
+import { ETHERTYPE_IPV6, echo6, ipv6, PROTOCOL_ICMPV6 } from "./packet6.ts";
 import type { Variant } from "./wasm.ts";
 
 export const GUEST_MAC = "52:54:00:12:34:56";
@@ -51,6 +53,13 @@ export const GATEWAY = "10.0.2.2";
 export const DNS = "10.0.2.3";
 export const RESOLVER = "198.18.0.53";
 export const PEER = "198.51.100.80";
+export const GUEST6 = "fd10:0:2::2";
+export const GATEWAY6 = "fd10:0:2::1";
+export const DNS6 = "fd10:0:2::3";
+/** Link-local addresses of gateway and guest. */
+export const ROUTER6 = "fe80::5055:aff:fe00:202";
+export const LINK6 = "fe80::5054:ff:fe12:3456";
+export const PEER6 = "2001:db8::80";
 
 /** Virtual time starts here, microseconds. */
 export const START = 1_000_000_000;
@@ -89,6 +98,24 @@ const DEFAULTS: Omit<EngineConfigValues, "seed"> = {
   resolvers: [ip(RESOLVER)],
   dhcpOptions: new Uint8Array(0),
   dhcpServerAddress: 0,
+};
+
+/** An IPv6 address as the engine's configuration has it. */
+export function groups(address: string): number[] {
+  const octets = ip6(address);
+  return Array.from({ length: 8 }, (_, i) => {
+    return ((octets[2 * i] ?? 0) << 8) | (octets[2 * i + 1] ?? 0);
+  });
+}
+
+/** What lets the engine serve IPv6. */
+export const IPV6: EngineIpv6Values = {
+  guest: groups(GUEST6),
+  gateway: groups(GATEWAY6),
+  dns: groups(DNS6),
+  router: groups(ROUTER6),
+  prefixLength: 120,
+  dhcpOptions: new Uint8Array(0),
 };
 
 /** The engine's configuration for these options. */
@@ -224,18 +251,22 @@ export class EngineWorld {
 
   // -------------------------------------------------------------- frames the guest sends
 
-  /** An IPv4 packet from the guest in its frame to the gateway. */
+  /** A packet from the guest in its frame to the gateway, of the version its destination has. */
   ip(
     fields: Omit<Ipv4Fields, "source"> & { readonly source?: string },
     payload: Octets,
     link: { readonly destination?: string; readonly source?: string } = {},
   ): Uint8Array {
     const { destination = GATEWAY_MAC, source = GUEST_MAC } = link;
+    if (fields.destination.includes(":")) {
+      const packet = ipv6({ source: GUEST6, ...fields }, payload);
+      return ethernet({ destination, source, type: ETHERTYPE_IPV6 }, packet);
+    }
     return ethernet({ destination, source }, ipv4({ source: GUEST, ...fields }, payload));
   }
 
   udp(to: { to: string; port: number; from?: number }, payload: Octets): Uint8Array {
-    const addresses = { source: GUEST, destination: to.to };
+    const addresses = { source: guestFor(to.to), destination: to.to };
     const ports = { sourcePort: to.from ?? 40000, destinationPort: to.port };
     return this.ip(
       { destination: to.to, protocol: PROTOCOL_UDP },
@@ -244,6 +275,11 @@ export class EngineWorld {
   }
 
   ping(to: string, id: number, sequence: number, payload: Octets): Uint8Array {
+    if (to.includes(":")) {
+      const ends = { source: GUEST6, destination: to };
+      const message = echo6(ends, id, sequence, payload);
+      return this.ip({ destination: to, protocol: PROTOCOL_ICMPV6 }, message);
+    }
     return this.ip({ destination: to, protocol: PROTOCOL_ICMP }, icmpEcho(id, sequence, payload));
   }
 
@@ -251,7 +287,7 @@ export class EngineWorld {
     const { destination } = fields;
     return this.ip(
       { destination, protocol: PROTOCOL_TCP },
-      tcp({ source: GUEST, ...fields }, payload),
+      tcp({ source: guestFor(destination), ...fields }, payload),
     );
   }
 
@@ -273,7 +309,8 @@ export class EngineWorld {
   /** The host has accepted a connection for a guest port. Undefined when the engine refuses it. */
   inboundTcp(guestPort: number, peer = PEER, peerPort = 50000): FakeSocket | undefined {
     this.run();
-    const handle = this.engine.inboundTcp(guestPort, ip(peer), peerPort, this.now);
+    const number = peer.includes(":") ? this.engine.addressSix(ip6(peer)) : ip(peer);
+    const handle = this.engine.inboundTcp(guestPort, number, peerPort, this.now);
     if (handle === 0) return undefined;
     const target = { address: peer, port: peerPort, preferred: 0 };
     const socket = this.host.add(new FakeSocket(handle, "tcp", target));
@@ -282,9 +319,9 @@ export class EngineWorld {
   }
 
   /** The host has bound a UDP port that belongs to a guest port. */
-  inboundUdp(guestPort: number, hostPort: number): FakeSocket | undefined {
+  inboundUdp(guestPort: number, hostPort: number, family: 4 | 6 = 4): FakeSocket | undefined {
     this.run();
-    const handle = this.engine.inboundUdp(guestPort, hostPort, this.now);
+    const handle = this.engine.inboundUdp(guestPort, hostPort, this.now, family);
     if (handle === 0) return undefined;
     const target = { address: "0.0.0.0", port: 0, preferred: hostPort };
     return this.host.add(new FakeSocket(handle, "udp", target));
@@ -400,6 +437,11 @@ const TRAFFIC_COUNTERS: ReadonlySet<string> = new Set([
   "guestTxBytes",
 ]);
 
+/** The guest's address of the same version. */
+function guestFor(peer: string): string {
+  return peer.includes(":") ? GUEST6 : GUEST;
+}
+
 function isKind<Kind extends Frame["kind"]>(frame: Frame, kind: Kind): frame is FrameOf<Kind> {
   return frame.kind === kind;
 }
@@ -433,6 +475,7 @@ function describeFrame(frame: Frame): string {
     case "fragment":
       return `fragment ${frame.id} ${frame.fragmentOffset}+${frame.payload.length}`;
     case "icmp":
+    case "icmp6":
       return `icmp ${frame.source} > ${frame.destination} ${frame.type}/${frame.code}`;
     case "udp":
       return (

@@ -7,7 +7,8 @@
 
 import type { Engine } from "../../src/engine/engine.ts";
 import * as abi from "../../wasm/abi.ts";
-import { concat, ip, ipText, type Octets, octetsOf } from "./packet.ts";
+import { concat, ipText, type Octets, octetsOf } from "./packet.ts";
+import { type Endpoint, readName, writeName } from "./sockaddr.ts";
 
 const EAGAIN = 11;
 export const EPIPE = 32;
@@ -52,6 +53,7 @@ export interface QueuedError {
 export type SocketKind = "tcp" | "udp" | "ping";
 
 const SO_EE_ORIGIN_ICMP = 2;
+const SO_EE_ORIGIN_ICMP6 = 3;
 const SOL_UDP = 17;
 const UDP_SEGMENT = 103;
 
@@ -238,12 +240,18 @@ export class FakeHost {
     const b = view.getUint32(op + abi.OP_B_OFFSET, true);
     const c = view.getUint32(op + abi.OP_C_OFFSET, true);
     switch (kind) {
-      case abi.OP_TCP_CONNECT:
-        return this.#connect(handle, ipText(a), b);
-      case abi.OP_UDP_OPEN:
-        return this.#open(handle, "udp", { address: ipText(b), port: c, preferred: a });
-      case abi.OP_PING_OPEN:
-        return this.#open(handle, "ping", { address: "0.0.0.0", port: 0, preferred: a });
+      case abi.OP_TCP_CONNECT: {
+        const to = this.#target(op) ?? { address: ipText(a), port: b };
+        return this.#connect(handle, to.address, to.port);
+      }
+      case abi.OP_UDP_OPEN: {
+        const to = this.#target(op) ?? { address: ipText(b), port: c };
+        return this.#open(handle, "udp", { ...to, preferred: a });
+      }
+      case abi.OP_PING_OPEN: {
+        const { address } = this.#target(op) ?? { address: "0.0.0.0" };
+        return this.#open(handle, "ping", { address, port: 0, preferred: a });
+      }
     }
     const socket = this.#live.get(handle);
     if (socket === undefined) throw new Error(`operation ${kind} on unknown handle "${handle}"`);
@@ -280,6 +288,14 @@ export class FakeHost {
       default:
         throw new Error(`wanted an operation of the ABI, not "${kind}"`);
     }
+  }
+
+  /** Where a socket of IPv6 goes, "::" and 0 if nowhere; undefined for one of IPv4. */
+  #target(op: number): Endpoint | undefined {
+    const { view } = this.#engine;
+    if (view.getUint32(op + abi.OP_COUNT_OFFSET, true) !== abi.FAMILY_SIX) return undefined;
+    const pointer = view.getUint32(op + abi.OP_POINTER_OFFSET, true);
+    return pointer === 0 ? { address: "::", port: 0 } : readName(view, pointer, 28);
   }
 
   #connect(handle: number, address: string, port: number): number {
@@ -340,24 +356,15 @@ export class FakeHost {
     const name = Number(view.getBigUint64(message + abi.MSG_NAME_OFFSET, true));
     const length = view.getUint32(message + abi.MSG_NAME_LENGTH_OFFSET, true);
     if (name === 0 || length === 0) return { address: socket.address, port: socket.port };
-    if (length !== 16 || view.getUint16(name, true) !== 2) throw new Error("wanted sockaddr_in");
-    return { address: ipText(view.getUint32(name + 4)), port: view.getUint16(name + 2) };
+    return readName(view, name, length);
   }
 
   #setName(message: number, address: string, port: number): void {
     const { view } = this.#engine;
     const name = Number(view.getBigUint64(message + abi.MSG_NAME_OFFSET, true));
     if (name === 0) return;
-    this.#setAddress(name, address, port);
-    view.setUint32(message + abi.MSG_NAME_LENGTH_OFFSET, 16, true);
-  }
-
-  #setAddress(at: number, address: string, port: number): void {
-    const { view } = this.#engine;
-    view.setUint16(at, 2, true);
-    view.setUint16(at + 2, port);
-    view.setUint32(at + 4, ip(address));
-    view.setBigUint64(at + 8, 0n);
+    const length = writeName(view, name, { address, port });
+    view.setUint32(message + abi.MSG_NAME_LENGTH_OFFSET, length, true);
   }
 
   /** UDP_SEGMENT in a message's control data, or 0. */
@@ -435,10 +442,11 @@ export class FakeHost {
   }
 
   #answerPing(socket: FakeSocket, address: string, request: Uint8Array): void {
-    if (request[0] !== 8) throw new Error(`a ping socket sends type 8 only, not "${request[0]}"`);
+    const [wanted, answer] = address.includes(":") ? [128, 129] : [8, 0];
+    if (request[0] !== wanted) throw new Error(`a ping socket sends echoes, not "${request[0]}"`);
     if (!this.answersPing) return;
     const reply = Uint8Array.from(request);
-    reply[0] = 0;
+    reply[0] = answer ?? 0;
     socket.receive(reply, { address, port: 0 });
   }
 
@@ -470,18 +478,19 @@ export class FakeHost {
     this.#setName(message, error.address, error.port);
     const control = Number(view.getBigUint64(message + abi.MSG_CONTROL_OFFSET, true));
     if (control === 0) throw new Error("wanted room for control data");
-    view.setBigUint64(control, 48n, true);
-    view.setInt32(control + 8, 0, true); // SOL_IP
-    view.setInt32(control + 12, 11, true); // IP_RECVERR
+    const isSix = error.offender.includes(":");
+    const size = 32 + writeName(view, control + 32, { address: error.offender, port: 0 });
+    view.setBigUint64(control, BigInt(size), true);
+    view.setInt32(control + 8, isSix ? 41 : 0, true); // SOL_IPV6, SOL_IP
+    view.setInt32(control + 12, isSix ? 25 : 11, true); // IPV6_RECVERR, IP_RECVERR
     view.setUint32(control + 16, error.errno, true);
-    view.setUint8(control + 20, SO_EE_ORIGIN_ICMP);
+    view.setUint8(control + 20, isSix ? SO_EE_ORIGIN_ICMP6 : SO_EE_ORIGIN_ICMP);
     view.setUint8(control + 21, error.type);
     view.setUint8(control + 22, error.code);
     view.setUint8(control + 23, 0);
     view.setUint32(control + 24, error.info ?? 0, true);
     view.setUint32(control + 28, 0, true);
-    this.#setAddress(control + 32, error.offender, 0);
-    view.setBigUint64(message + abi.MSG_CONTROL_LENGTH_OFFSET, 48n, true);
+    view.setBigUint64(message + abi.MSG_CONTROL_LENGTH_OFFSET, BigInt(size), true);
     view.setUint32(message + abi.MSG_FLAGS_OFFSET, 0x2000, true); // MSG_ERRQUEUE
     return length;
   }

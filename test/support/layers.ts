@@ -7,9 +7,18 @@
 const BASE = ["abi", "layout", "memory", "ring", "stats", "timer", "prng", "trap"];
 
 /** Modules of `flow` without a protocol of their own, which the protocols build on. */
-const FLOW_SHARED = ["table", "nat", "evict", "neighbor", "emit", "icmp-error", "resolvers"].map(
-  (name) => `flow/${name}`,
-);
+const FLOW_SHARED = [
+  "table",
+  "nat",
+  "evict",
+  "neighbor",
+  "emit",
+  "icmp-error",
+  "resolvers",
+  "addresses",
+  "packet",
+  "send",
+].map((name) => `flow/${name}`);
 
 /** Each group of engine modules and what it may import besides itself; `dir/` is a whole folder. */
 const WASM: readonly (readonly [string, readonly string[]])[] = [
@@ -26,7 +35,8 @@ const WASM: readonly (readonly [string, readonly string[]])[] = [
   ["tcp/", [...BASE, "wire/", ...FLOW_SHARED]],
   ["local/", [...BASE, "wire/", ...FLOW_SHARED]],
   ["index", ["abi", "engine"]],
-  ["engine", [...BASE, "wire/", "flow/", "tcp/", "local/"]],
+  ["input6", [...BASE, "wire/", "flow/", "tcp/", "local/"]],
+  ["engine", [...BASE, "wire/", "flow/", "tcp/", "local/", "input6"]],
 ];
 
 /** `engine` and the layers above it share the ABI's constants; code is `src/engine`'s alone. */

@@ -16,6 +16,8 @@ import {
   pseudoSum,
   sum16,
 } from "./packet.ts";
+import { decodeIcmp6, decodeIpv6, type Icmp6Frame } from "./packet-decode6.ts";
+import { ETHERTYPE_IPV6, PROTOCOL_ICMPV6 } from "./packet6.ts";
 
 export interface DecodeOptions {
   /** Octets of virtio_net_hdr in front. */
@@ -26,7 +28,7 @@ export interface DecodeOptions {
 
 /** Fields of virtio_net_hdr that are in use. */
 export interface VnetHeader {
-  /** 0 none, 1 TCPv4, 5 UDP_L4. */
+  /** 0 none, 1 TCPv4, 4 TCPv6, 5 UDP_L4. */
   readonly gsoType: number;
   readonly headerLength: number;
   readonly gsoSize: number;
@@ -34,7 +36,7 @@ export interface VnetHeader {
   readonly checksumOffset: number;
 }
 
-interface FrameBase {
+export interface FrameBase {
   readonly octets: Uint8Array;
   readonly sourceMac: string;
   readonly destinationMac: string;
@@ -104,10 +106,11 @@ export interface DecodedTcpOptions {
   readonly sack?: readonly (readonly [number, number])[];
 }
 
-export type Frame = ArpFrame | FragmentFrame | IcmpFrame | UdpFrame | TcpFrame;
+export type Frame = ArpFrame | FragmentFrame | IcmpFrame | Icmp6Frame | UdpFrame | TcpFrame;
 
 const ETHERNET_SIZE = 14;
 const GSO_TCPV4 = 1;
+const GSO_TCPV6 = 4;
 const GSO_UDP_L4 = 5;
 
 /** Decodes a frame towards the guest. Throws `Error` when anything about it is wrong. */
@@ -122,7 +125,8 @@ export function decodeFrame(octets: Uint8Array, options: DecodeOptions): Frame {
   const base = { octets: frame, sourceMac, destinationMac: macText(frame, 0), vnet };
   const body = frame.subarray(ETHERNET_SIZE);
   if (type === ETHERTYPE_ARP) return decodeArp(base, body);
-  check(type === ETHERTYPE_IPV4, "ARP or IPv4", type);
+  if (type === ETHERTYPE_IPV6) return decodeIpv6(base, body, options.mtu, decodeTransport);
+  check(type === ETHERTYPE_IPV4, "ARP, IPv4 or IPv6", type);
   return decodeIpv4(base, body, options);
 }
 
@@ -229,6 +233,8 @@ function decodeTransport(common: IpCommon, payload: Uint8Array): Frame {
   switch (common.protocol) {
     case PROTOCOL_ICMP:
       return decodeIcmp(common, payload);
+    case PROTOCOL_ICMPV6:
+      return decodeIcmp6(common, payload);
     case PROTOCOL_UDP:
       return decodeUdp(common, payload);
     case PROTOCOL_TCP:
@@ -256,6 +262,11 @@ function decodeIcmp(common: IpCommon, message: Uint8Array): IcmpFrame {
   };
 }
 
+/** Octets of the IP header, which has no options. */
+function headerSize(common: IpCommon): number {
+  return common.source.includes(":") ? 40 : 20;
+}
+
 /** Complete, or just the pseudo-header's sum when the link is to do the rest. */
 function checkTransport(common: IpCommon, data: Uint8Array, field: number, gso: number): void {
   const { vnet } = common;
@@ -265,7 +276,8 @@ function checkTransport(common: IpCommon, data: Uint8Array, field: number, gso: 
     check(checksum(data, pseudo) === 0, "a sound checksum", found.toString(16));
     return;
   }
-  check(vnet.checksumStart === ETHERNET_SIZE + 20, "csum_start 34", vnet.checksumStart);
+  const start = ETHERNET_SIZE + headerSize(common);
+  check(vnet.checksumStart === start, `csum_start ${start}`, vnet.checksumStart);
   check(vnet.checksumOffset === field, `csum_offset ${field}`, vnet.checksumOffset);
   check(found === pseudo, `the pseudo-header's sum ${pseudo}`, found);
   if (vnet.gsoType === 0) {
@@ -279,7 +291,7 @@ function checkTransport(common: IpCommon, data: Uint8Array, field: number, gso: 
 function checkGso(common: IpCommon, headerLength: number, payload: number): void {
   const { vnet } = common;
   if (vnet === undefined || vnet.gsoType === 0) return;
-  const wanted = ETHERNET_SIZE + 20 + headerLength;
+  const wanted = ETHERNET_SIZE + headerSize(common) + headerLength;
   check(vnet.headerLength === wanted, `hdr_len ${wanted}`, vnet.headerLength);
   check(payload > vnet.gsoSize, `more than one segment of ${vnet.gsoSize}`, payload);
 }
@@ -302,7 +314,7 @@ function decodeTcp(common: IpCommon, segment: Uint8Array): TcpFrame {
   const headerLength = (view.getUint8(12) >> 4) * 4;
   check(headerLength >= 20 && headerLength <= segment.length, "a data offset", headerLength);
   check((view.getUint8(12) & 15) === 0, "reserved bits clear", view.getUint8(12));
-  checkTransport(common, segment, 16, GSO_TCPV4);
+  checkTransport(common, segment, 16, headerSize(common) === 40 ? GSO_TCPV6 : GSO_TCPV4);
   checkGso(common, headerLength, segment.length - headerLength);
   const bits = view.getUint8(13);
   const flags = [...FLAG_LETTERS].filter((_, bit) => (bits & (1 << bit)) !== 0).join("");

@@ -54,6 +54,35 @@ export function ipText(address: number): string {
   return [24, 16, 8, 0].map((shift) => (address >>> shift) & 0xff).join(".");
 }
 
+/** "fd10:0:2::2" as 16 octets. */
+export function ip6(address: string): Uint8Array {
+  const [head = "", tail] = address.split("::");
+  const groups = (part: string): number[] =>
+    part === "" ? [] : part.split(":").map((group) => Number.parseInt(group, 16));
+  const left = groups(head);
+  const right = groups(tail ?? "");
+  const missing = 8 - left.length - right.length;
+  if (missing < 0 || (tail === undefined && missing > 0)) {
+    throw new Error(`write an IPv6 address, not "${address}"`);
+  }
+  return concat(...[...left, ...new Array<number>(missing).fill(0), ...right].map(u16));
+}
+
+/** 16 octets as text, the first of the longest runs of zero groups left out (RFC 5952). */
+export function ip6Text(octets: Uint8Array): string {
+  const groups = Array.from({ length: 8 }, (_, i) =>
+    (((octets[2 * i] ?? 0) << 8) | (octets[2 * i + 1] ?? 0)).toString(16),
+  );
+  const text = groups.join(":");
+  const runs = text.match(/(?:^|:)0(?::0)+(?=:|$)/g) ?? [];
+  const longest = runs.reduce((best, run) => (run.length > best.length ? run : best), "");
+  if (longest === "") return text;
+  // A run in the middle brings the colon before it along.
+  const at = text.indexOf(longest);
+  const before = text.slice(0, at);
+  return `${before}::${text.slice(at + longest.length).replace(/^:/, "")}`;
+}
+
 export function macOctets(address: string): Uint8Array {
   return Uint8Array.from(address.split(":"), (part) => Number.parseInt(part, 16));
 }
@@ -81,14 +110,16 @@ export function checksum(octets: Uint8Array, initial = 0): number {
   return ~sum16(octets, initial) & 0xffff;
 }
 
-/** Sum of the pseudo-header of RFC 9293 §3.1. */
+/** Sum of the pseudo-header of RFC 9293 §3.1, or of RFC 8200 §8.1 for IPv6 addresses. */
 export function pseudoSum(
   source: string,
   destination: string,
   protocol: number,
   length: number,
 ): number {
-  return sum16(concat(u32(ip(source)), u32(ip(destination)), u16(protocol), u16(length)));
+  const octets = (address: string): Uint8Array =>
+    address.includes(":") ? ip6(address) : u32(ip(address));
+  return sum16(concat(octets(source), octets(destination), u16(protocol), u32(length)));
 }
 
 // ---------------------------------------------------------------- Ethernet and ARP

@@ -19,6 +19,7 @@ import type { DecodedTcpOptions, TcpFrame } from "./packet-decode.ts";
 export interface TcpGuestOptions {
   /** Guest's port. */
   readonly port?: number;
+  /** Its version of IP is the guest's. */
   readonly peer?: string;
   readonly peerPort?: number;
   /** Guest's initial sequence number, absolute. */

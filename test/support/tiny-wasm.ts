@@ -39,7 +39,9 @@ const SIGNATURES: readonly (readonly [string, readonly number[], readonly number
   ["complete", [F64], []],
   ["tx_done", [], []],
   ["inbound_tcp", [I32, I32, I32, F64], [I32]],
-  ["inbound_udp", [I32, I32, F64], [I32]],
+  ["inbound_udp", [I32, I32, I32, F64], [I32]],
+  ["address_six", [], [I32]],
+  ["farewell", [], []],
   ["next_deadline", [], [F64]],
 ];
 
@@ -103,6 +105,7 @@ const REGION_SIZES = [
   abi.FLOW_CAPACITY_COUNT * abi.FLOW_SIZE,
   abi.CHUNK_CAPACITY_COUNT * abi.CHUNK_SIZE,
   abi.SCRATCH_SLOT_COUNT * abi.SCRATCH_SLOT_SIZE,
+  abi.ADDRESS_CAPACITY_COUNT * abi.ADDRESS_SIZE,
 ];
 
 function controlBlock(options: TinyOptions): { block: Uint8Array; end: number } {

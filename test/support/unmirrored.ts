@@ -5,6 +5,7 @@ const ENGINE = "test/engine/engine.test.ts drives it from outside";
 const LOADER = "test/sys/libc.test.ts, under the runtime it is for";
 const GUEST = "test/sim/guest/guest.test.ts, as part of the whole guest";
 const RUN = "test/sim/simulate.test.ts, in every run";
+const SIX = "test/wasm/flow/ipv6.test.ts, test/wasm/tcp/ipv6.test.ts and test/wasm/input6.test.ts";
 const NAMESPACE = "test/sys/netns.test.ts makes real interfaces with it";
 
 export const UNMIRRORED: Readonly<Record<string, string>> = {
@@ -61,6 +62,12 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/upstream/upstream.ts": TYPES,
   "wasm/abi.ts": "constants; test/engine/module.test.ts checks the contract",
   "wasm/engine.ts": ENGINE,
+  "wasm/flow/emit6.ts": SIX,
+  "wasm/flow/error-limit.ts": "test/wasm/flow/icmp-error.test.ts and test/wasm/flow/ipv6.test.ts",
+  "wasm/flow/icmp6-error.ts": SIX,
+  "wasm/flow/packet.ts": SIX,
+  "wasm/flow/roots.ts": "test/wasm/flow/addresses.test.ts",
+  "wasm/flow/send.ts": SIX,
   "wasm/flow/resolvers.ts": "test/wasm/flow/dns.test.ts, datagrams and connections",
   "wasm/index.ts": ENGINE,
   "wasm/layout.ts": "compared with the ABI when it is compiled",

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Block } from "../../src/sys/block.ts";
-import { readIpv4, writeIpv4, writeUnix } from "../../src/sys/sockaddr.ts";
+import { readIpv4, readIpv6, writeIpv4, writeIpv6, writeUnix } from "../../src/sys/sockaddr.ts";
 
 const block = () => new Block({ address: () => 4096 }, 128);
 
@@ -27,6 +27,23 @@ describe("sockaddr", () => {
     const endpoint = { address: 1, port: 2 };
     assert.equal(readIpv4(memory, 0, endpoint), false);
     assert.deepEqual(endpoint, { address: 1, port: 2 });
+  });
+
+  test("writes IPv6 with its scope and reads it back, and no other family", () => {
+    const memory = block();
+    memory.bytes.fill(0xff);
+    const octets = Uint8Array.from({ length: 16 }, (_, i) => i + 1);
+    assert.equal(writeIpv6(memory, 8, octets, 8080, 7), 28);
+    assert.deepEqual(
+      [...memory.bytes.subarray(8, 37)],
+      [10, 0, 0x1f, 0x90, 0, 0, 0, 0, ...octets, 7, 0, 0, 0, 0xff],
+    );
+    const endpoint = { octets: new Uint8Array(16), scope: 0, port: 0 };
+    assert.equal(readIpv6(memory, 8, endpoint), true);
+    assert.deepEqual(endpoint, { octets, scope: 7, port: 8080 });
+    assert.equal(readIpv4(memory, 8, { address: 0, port: 0 }), false);
+    writeIpv4(memory, 8, 1, 1);
+    assert.equal(readIpv6(memory, 8, endpoint), false);
   });
 
   test("takes unix paths up to the limit of the kernel, in octets", () => {

@@ -6,7 +6,7 @@
  *
  * Contract: `length` counts the 16 octets of the header. Appending never exceeds MSG_CONTROL_SIZE:
  * three messages of 24 octets are the most anybody appends. What the kernel wrote is searched
- * within the size it reported. Source: cmsg(3), ip(7), udp(7), <linux/errqueue.h>.
+ * within the size it reported. Source: cmsg(3), ip(7), ipv6(7), udp(7), <linux/errqueue.h>.
  */
 import * as abi from "../abi";
 import { Msg } from "../layout";
@@ -15,10 +15,16 @@ import { msgControl } from "../ring";
 
 export const SOL_IP: u32 = 0;
 export const SOL_UDP: u32 = 17;
+export const SOL_IPV6: u32 = 41;
 export const IP_TOS: u32 = 1;
 export const IP_TTL: u32 = 2;
 export const IP_RECVERR: u32 = 11;
+export const IPV6_RECVERR: u32 = 25;
+export const IPV6_HOPLIMIT: u32 = 52;
+export const IPV6_TCLASS: u32 = 67;
 export const UDP_SEGMENT: u32 = 103;
+export const AF_INET: u16 = 2;
+export const AF_INET6: u16 = 10;
 export const UDP_GRO: u32 = 104;
 /** Bit of `Msg.flags`: the datagram was longer than its buffer. */
 export const MSG_TRUNC: u64 = 0x20;

@@ -23,23 +23,24 @@ import { next } from "../prng";
 import { txBegin, txEnd, txHeader, txOffload, txPiece, vnetSize } from "../ring";
 import { count, countMany, drop } from "../stats";
 import { addressIsReserved, addressIsMulticast } from "../wire/addr";
-import { sumAdd, sumBytes, sumPseudo4, sumStorePartial, sumStoreUdp } from "../wire/checksum";
-import { ETHERNET_HEADER_SIZE, ETHERTYPE_IPV4, ethernetEmit } from "../wire/ethernet";
+import { address6IsMulticast } from "../wire/addr6";
+import { sumAdd, sumBytes, sumStorePartial, sumStoreUdp } from "../wire/checksum";
 import { ICMP_ECHO_REPLY, ICMP_HEADER_SIZE, Icmpv4View, icmpv4ChecksumFill } from "../wire/icmpv4";
-import { IPV4_DF, IPV4_HEADER_SIZE, PROTOCOL_ICMP, PROTOCOL_UDP, ipv4Emit } from "../wire/ipv4";
+import { ICMPV6_ECHO_REPLY, PROTOCOL_ICMPV6, icmpv6ChecksumFill } from "../wire/icmpv6";
+import { IPV4_DF, PROTOCOL_ICMP, PROTOCOL_UDP } from "../wire/ipv4";
 import { UDP_HEADER_SIZE, udpEmit } from "../wire/udp";
+import { isSix, octetsOf } from "./addresses";
 import { F_HIDDEN, F_STATIC, UdpFlow, datagramTouch, filterHas, has } from "./datagram";
 import { dnsAnswered } from "./dns";
-import { gatewayMac, ipv4Send, linkMtu, nextIdent } from "./emit";
+import { linkMtu, nextIdent } from "./emit";
 import { hiddenRemember } from "./hidden";
 import { natToGuest } from "./nat";
+import { headerSize, pseudoSum } from "./packet";
+import { headersEmit, packetSend, startOf } from "./send";
 import { handleOf } from "./table";
 
 const GSO_UDP_L4: u32 = 5;
-const UDP_START: u32 = ETHERNET_HEADER_SIZE + IPV4_HEADER_SIZE;
-const FRAME_HEADER_SIZE: u32 = UDP_START + UDP_HEADER_SIZE;
 const UDP_CHECKSUM_OFFSET: u32 = 6;
-const PACKET_HEADER_SIZE: u32 = IPV4_HEADER_SIZE + UDP_HEADER_SIZE;
 const PACKET_SIZE_MAX: u32 = 65535;
 const ATOMIC_SIZE_MAX: u32 = 1500;
 /** Below, summing costs less than a frame in pieces. */
@@ -58,18 +59,26 @@ let tos: u32 = 0;
   return vnetSize > 0 && (config(abi.CONFIG_LINK_FLAGS_OFFSET) & bits) == bits;
 }
 
+/** Octets of IP and UDP header towards the flow's guest. */
+// @ts-ignore: decorator
+@inline function packetHeaderSize(flow: UdpFlow): u32 {
+  return headerSize(flow.guestAddress) + UDP_HEADER_SIZE;
+}
+
 /** Whether a run of datagrams of `segment` octets, `length` in all, can be one frame. */
-export function runFits(segment: u32, length: u32): bool {
+export function runFits(flow: UdpFlow, segment: u32, length: u32): bool {
+  const header = packetHeaderSize(flow);
+  const uso = isSix(flow.guestAddress) ? abi.LINK_USO6 : abi.LINK_USO;
   return (
-    linkHas(abi.LINK_USO | abi.LINK_CSUM) && PACKET_HEADER_SIZE + segment <= linkMtu() &&
-    PACKET_HEADER_SIZE + length <= PACKET_SIZE_MAX
+    linkHas(uso | abi.LINK_CSUM) && header + segment <= linkMtu() &&
+    header + length <= PACKET_SIZE_MAX
   );
 }
 
 /** Frames a received message of `length` octets becomes. */
-export function framesFor(segment: u32, length: u32): u32 {
+export function framesFor(flow: UdpFlow, segment: u32, length: u32): u32 {
   if (segment != 0 && length > segment) {
-    return runFits(segment, length) ? 1 : (length + segment - 1) / segment;
+    return runFits(flow, segment, length) ? 1 : (length + segment - 1) / segment;
   }
   return length / linkMtu() + 1;
 }
@@ -78,24 +87,23 @@ export function framesFor(segment: u32, length: u32): u32 {
 function sendOffloaded(flow: UdpFlow, mac: u64, p: usize, length: u32, segment: u32): bool {
   const ethernet = txBegin();
   if (ethernet == 0) return false;
-  const ip = ethernet + ETHERNET_HEADER_SIZE;
-  const udp = ethernet + UDP_START;
+  const guest = flow.guestAddress;
+  const start = startOf(guest);
+  const udp = ethernet + start;
   const size = UDP_HEADER_SIZE + length;
-  const atomic = PACKET_HEADER_SIZE + (segment == 0 ? length : segment) <= ATOMIC_SIZE_MAX;
-  ethernetEmit(ethernet, mac, gatewayMac(), ETHERTYPE_IPV4);
-  ipv4Emit(
-    ip, source, flow.guestAddress, PROTOCOL_UDP, size, ttl,
-    atomic ? next() & 0xffff : nextIdent(), atomic ? IPV4_DF : 0, tos,
+  const datagram = packetHeaderSize(flow) + (segment == 0 ? length : segment);
+  const atomic = datagram <= ATOMIC_SIZE_MAX;
+  headersEmit(
+    ethernet, source, guest, mac, PROTOCOL_UDP, size, ttl, tos,
+    atomic ? next() & 0xffff : nextIdent(), atomic ? IPV4_DF : 0,
   );
   udpEmit(udp, sourcePort, flow.guestPort, size);
-  sumStorePartial(
-    udp + UDP_CHECKSUM_OFFSET, sumPseudo4(source, flow.guestAddress, PROTOCOL_UDP, size),
-  );
+  sumStorePartial(udp + UDP_CHECKSUM_OFFSET, pseudoSum(source, guest, PROTOCOL_UDP, size));
   txOffload(
-    ethernet, segment == 0 ? 0 : GSO_UDP_L4, segment == 0 ? 0 : FRAME_HEADER_SIZE, segment,
-    UDP_START, UDP_CHECKSUM_OFFSET,
+    ethernet, segment == 0 ? 0 : GSO_UDP_L4, segment == 0 ? 0 : start + UDP_HEADER_SIZE, segment,
+    start, UDP_CHECKSUM_OFFSET,
   );
-  txHeader(ethernet, FRAME_HEADER_SIZE);
+  txHeader(ethernet, start + UDP_HEADER_SIZE);
   txPiece(p, length);
   txEnd(handleOf(flow));
   return true;
@@ -104,15 +112,15 @@ function sendOffloaded(flow: UdpFlow, mac: u64, p: usize, length: u32, segment: 
 /** One datagram, in as many frames as the MTU asks for. */
 function sendDatagram(flow: UdpFlow, mac: u64, p: usize, length: u32): bool {
   const offload = linkHas(abi.LINK_CSUM) && length >= OFFLOAD_SIZE_MIN;
-  if (offload && PACKET_HEADER_SIZE + length <= linkMtu()) {
+  if (offload && packetHeaderSize(flow) + length <= linkMtu()) {
     return sendOffloaded(flow, mac, p, length, 0);
   }
   const size = UDP_HEADER_SIZE + length;
   udpEmit(HEADER, sourcePort, flow.guestPort, size);
-  const pseudo = sumPseudo4(source, flow.guestAddress, PROTOCOL_UDP, size);
+  const pseudo = pseudoSum(source, flow.guestAddress, PROTOCOL_UDP, size);
   const sum = sumAdd(pseudo, sumAdd(sumBytes(HEADER, UDP_HEADER_SIZE), sumBytes(p, length)));
   sumStoreUdp(HEADER + UDP_CHECKSUM_OFFSET, sum);
-  return ipv4Send(
+  return packetSend(
     source, flow.guestAddress, mac, PROTOCOL_UDP, ttl, tos, HEADER, UDP_HEADER_SIZE, p, length,
     handleOf(flow),
   );
@@ -132,7 +140,10 @@ function admitted(flow: UdpFlow, address: u32): bool {
     return false;
   }
   // Nobody can be answered there (RFC 1122 §4.1.3.6).
-  if (addressIsMulticast(address) || addressIsReserved(address)) {
+  const isNobody = isSix(address)
+    ? address6IsMulticast(octetsOf(address))
+    : addressIsMulticast(address) || addressIsReserved(address);
+  if (isNobody) {
     drop(abi.DROP_UDP_FILTERED);
     return false;
   }
@@ -170,7 +181,7 @@ export function deliverUdp(
   if (!resolve(flow, address, port)) return;
   datagramTouch(flow, now);
   if (flow.kind == <u8>abi.KIND_DNS) dnsAnswered(flow, p, length);
-  if (segment != 0 && length > segment && runFits(segment, length)) {
+  if (segment != 0 && length > segment && runFits(flow, segment, length)) {
     if (!sendOffloaded(flow, mac, p, length, segment)) return;
     countMany(abi.STAT_UDP_TO_GUEST, (length + segment - 1) / segment);
     flow.bytesToGuest += length;
@@ -196,17 +207,21 @@ export function deliverPing(
     drop(abi.DROP_ICMP_TRUNCATED);
     return;
   }
-  const message = Icmpv4View.at(p);
-  if (message.type != ICMP_ECHO_REPLY || message.code != 0) {
+  const six = isSix(flow.guestAddress);
+  const message = Icmpv4View.at(p); // an echo looks the same in ICMPv6
+  if (message.type != (six ? ICMPV6_ECHO_REPLY : ICMP_ECHO_REPLY) || message.code != 0) {
     drop(abi.DROP_ICMP_TYPE);
     return;
   }
   if (!admitted(flow, address)) return;
   datagramTouch(flow, now);
   message.identifier = flow.guestPort;
-  icmpv4ChecksumFill(p, length);
-  const sent = ipv4Send(
-    natToGuest(address), flow.guestAddress, mac, PROTOCOL_ICMP, ttl, tos, p, ICMP_HEADER_SIZE,
+  const from = natToGuest(address);
+  const protocol = six ? PROTOCOL_ICMPV6 : PROTOCOL_ICMP;
+  if (six) icmpv6ChecksumFill(p, length, pseudoSum(from, flow.guestAddress, protocol, length));
+  else icmpv4ChecksumFill(p, length);
+  const sent = packetSend(
+    from, flow.guestAddress, mac, protocol, ttl, tos, p, ICMP_HEADER_SIZE,
     p + ICMP_HEADER_SIZE, length - ICMP_HEADER_SIZE, handleOf(flow),
   );
   if (!sent) return;

@@ -25,8 +25,10 @@ import {
 } from "../ring";
 import { drop } from "../stats";
 import { load16, load32 } from "../wire/bytes";
+import { addressIntern, isSix } from "./addresses";
 import {
-  IP_TOS, IP_TTL, MSG_TRUNC, SOL_IP, SOL_UDP, UDP_GRO, controlFind, controlReceive,
+  AF_INET6, IPV6_HOPLIMIT, IPV6_TCLASS, IP_TOS, IP_TTL, MSG_TRUNC, SOL_IP, SOL_IPV6, SOL_UDP,
+  UDP_GRO, controlFind, controlReceive,
 } from "./control";
 import { F_RECEIVE_RETRIED, F_RECEIVING, SOCKET_OPEN, UdpFlow, has } from "./datagram";
 import { deliverHow, deliverPing, deliverUdp, framesFor } from "./datagram-deliver";
@@ -120,6 +122,22 @@ export function datagramReceive(flow: UdpFlow): bool {
   return (flow.events & abi.EVENT_READABLE) != 0 ? emitReceive(flow) : true;
 }
 
+/** Address of a message's sender; 0 = it cannot be used (counted). */
+function senderOf(flow: UdpFlow, name: usize): u32 {
+  if (flow.kind == <u8>abi.KIND_DNS) return flow.hostAddress; // connected: there is no other
+  const six = load<u16>(name) == AF_INET6;
+  const address4 = load32(name + 4);
+  // 240.0.0.0/4: nobody can be answered there. A socket has one version of IP, whoever says what.
+  if (six != isSix(flow.guestAddress) || (!six && isSix(address4))) {
+    drop(abi.DROP_UDP_FILTERED);
+    return 0;
+  }
+  if (!six) return address4;
+  const address = addressIntern(name + 8, load<u32>(name, 24));
+  if (address == 0) drop(abi.DROP_ADDRESS_TABLE_FULL);
+  return address;
+}
+
 /** Takes in one received message; returns the frames it took. */
 function take(flow: UdpFlow, msg: usize, p: usize, mac: u64, now: i64): u32 {
   const m = changetype<Msg>(msg);
@@ -133,17 +151,21 @@ function take(flow: UdpFlow, msg: usize, p: usize, mac: u64, now: i64): u32 {
     return 0;
   }
   const name = msgName(msg);
-  const ttl = controlFind(msg, SOL_IP, IP_TTL, 4);
-  const tos = controlFind(msg, SOL_IP, IP_TOS, 1);
+  const address = senderOf(flow, name);
+  if (address == 0) return 0;
+  const six = load<u16>(name) == AF_INET6;
+  const level = six ? SOL_IPV6 : SOL_IP;
+  const ttl = controlFind(msg, level, six ? IPV6_HOPLIMIT : IP_TTL, 4);
+  const tos = controlFind(msg, level, six ? IPV6_TCLASS : IP_TOS, 1);
   deliverHow(ttl == 0 ? 0 : load<u32>(ttl) & 0xff, tos == 0 ? 0 : load<u8>(tos));
   if (flow.kind == <u8>abi.KIND_PING) {
-    deliverPing(flow, mac, p, length, load32(name + 4), now);
-    return framesFor(0, length);
+    deliverPing(flow, mac, p, length, address, now);
+    return framesFor(flow, 0, length);
   }
   const gro = controlFind(msg, SOL_UDP, UDP_GRO, 4);
   const segment = gro == 0 ? 0 : load<u32>(gro) & 0xffff;
-  deliverUdp(flow, mac, p, length, segment, load32(name + 4), load16(name + 2), now);
-  return framesFor(segment, length);
+  deliverUdp(flow, mac, p, length, segment, address, load16(name + 2), now);
+  return framesFor(flow, segment, length);
 }
 
 /** Address of the message's only buffer. */

@@ -23,20 +23,24 @@
  */
 import * as abi from "../abi";
 import { Op } from "../layout";
-import { config } from "../memory";
 import {
-  Entry, entryAlloc, entryAt, iovAlloc, iovSet, iovsFree, msgAlloc, msgSetIov, msgSetName4,
-  msgsFree, opAlloc, opsFree,
+  Entry, entryAlloc, entryAt, iovAlloc, iovSet, iovsFree, msgAlloc, msgName, msgSetIov,
+  msgSetName4, msgSetName6, msgsFree, opAlloc, opsFree, sockaddr6,
 } from "../ring";
 import { countMany, dropMany } from "../stats";
 import { ICMP_UNREACHABLE } from "../wire/icmpv4";
-import { Ipv4View } from "../wire/ipv4";
-import { IP_TOS, IP_TTL, SOL_IP, SOL_UDP, UDP_SEGMENT, controlAppend } from "./control";
+import { isSix, octetsOf, scopeOf } from "./addresses";
+import {
+  IPV6_HOPLIMIT, IPV6_TCLASS, IP_TOS, IP_TTL, SOL_IP, SOL_IPV6, SOL_UDP, UDP_SEGMENT,
+  controlAppend,
+} from "./control";
 import {
   F_SENDING, F_SEND_RETRIED, SOCKET_NONE, SOCKET_OPEN, SOCKET_OPENING, UdpFlow, has,
   sendDropReason,
 } from "./datagram";
 import { icmpErrorReply } from "./icmp-error";
+import { packetIsAtomic, packetIsSix } from "./packet";
+import { gatewayFor } from "./send";
 import { handleOf, markDirty } from "./table";
 
 /** UDP_MAX_SEGMENTS of kernels before 6.8. */
@@ -46,6 +50,7 @@ const PAYLOAD_MAX: u32 = 65507;
 const MESSAGES_MAX: i32 = 128;
 /** What fits into the Ethernet frames of nearly every path, behind IP and UDP header. */
 const SEGMENT_USUAL: u16 = 1472;
+const SEGMENT_USUAL6: u16 = 1452;
 /** Ports below are not asked for: they need a privilege. */
 const PORT_UNPRIVILEGED: u32 = 1024;
 
@@ -131,10 +136,16 @@ function fill(flow: UdpFlow, msg: usize, iov: usize, index: i32, offset: u32): v
   }
   msgSetIov(msg, iov, partIovs);
   // The socket of a DNS flow is connected.
-  if (flow.kind != <u8>abi.KIND_DNS) msgSetName4(msg, first.address, first.port);
+  const address = first.address;
+  const six = isSix(address);
+  if (flow.kind != <u8>abi.KIND_DNS) {
+    if (six) msgSetName6(msg, octetsOf(address), scopeOf(address), first.port);
+    else msgSetName4(msg, address, first.port);
+  }
+  const level = six ? SOL_IPV6 : SOL_IP;
   if (partSegment != 0) controlAppend(msg, SOL_UDP, UDP_SEGMENT, partSegment, 2);
-  if (first.ttl != 0) controlAppend(msg, SOL_IP, IP_TTL, first.ttl, 4);
-  if (first.tos != 0) controlAppend(msg, SOL_IP, IP_TOS, first.tos, 4);
+  if (first.ttl != 0) controlAppend(msg, level, six ? IPV6_HOPLIMIT : IP_TTL, first.ttl, 4);
+  if (first.tos != 0) controlAppend(msg, level, six ? IPV6_TCLASS : IP_TOS, first.tos, 4);
 }
 
 /** Emits one sendmmsg for as much of the batch as there is room for; false = for nothing. */
@@ -176,16 +187,21 @@ function emitSend(flow: UdpFlow): bool {
 
 /** Asks for the flow's socket; false = no room. */
 function emitOpen(flow: UdpFlow): bool {
-  if (opsFree() < 1) return false;
+  if (opsFree() < 1 || msgsFree() < 1) return false;
   const ping = flow.kind == <u8>abi.KIND_PING;
   const op = opAlloc(ping ? abi.OP_PING_OPEN : abi.OP_UDP_OPEN, handleOf(flow));
   if (flow.kind == <u8>abi.KIND_DNS) {
     // The source port is left to the host: unpredictable (RFC 5452 §9.2).
-    op.b = flow.hostAddress;
+    const address = flow.hostAddress;
+    if (isSix(address)) {
+      op.pointer = <u32>msgName(msgAlloc(1));
+      sockaddr6(op.pointer, octetsOf(address), scopeOf(address), flow.hostPort);
+      op.count = abi.FAMILY_SIX;
+    } else op.b = address;
     op.c = flow.hostPort;
-  } else if (!ping && flow.guestPort >= PORT_UNPRIVILEGED) {
-    op.a = flow.guestPort;
-  }
+  } else if (isSix(flow.guestAddress)) op.count = abi.FAMILY_SIX;
+  const chosen = flow.kind == <u8>abi.KIND_UDP && flow.guestPort >= PORT_UNPRIVILEGED;
+  if (chosen) op.a = flow.guestPort;
   flow.socket = SOCKET_OPENING;
   return true;
 }
@@ -239,16 +255,16 @@ function tell(flow: UdpFlow, entry: Entry, error: i32, now: i64): void {
   if (error == ENETUNREACH) code = 0;
   else if (error == EHOSTUNREACH || error == EHOSTDOWN) code = 1;
   else if (error == EACCES || error == EPERM) code = 13;
-  else if (error == EMSGSIZE && Ipv4View.at(ip).dontFragment) {
+  else if (error == EMSGSIZE && packetIsAtomic(ip)) {
     code = 4;
     // The error queue will name the exact size; until then a likely one below the datagram's.
     const size = entry.pointer + entry.length - entry.quote;
-    rest = size > 1500 ? 1500 : size > 1492 ? 1492 : 576;
+    rest = size > 1500 ? 1500 : size > 1492 ? 1492 : packetIsSix(ip) ? 1280 : 576;
   } else return;
   const available = entry.pointer + entry.length - entry.quote;
   icmpErrorReply(
-    ip, available, ICMP_UNREACHABLE, code, rest, config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET),
-    flow.guestMac, now,
+    ip, available, ICMP_UNREACHABLE, code, rest, gatewayFor(flow.guestAddress), flow.guestMac,
+    now,
   );
 }
 
@@ -262,8 +278,8 @@ function refused(flow: UdpFlow, error: i32, now: i64): void {
   const retried = has(flow, F_SEND_RETRIED);
   const segmentation = error == EINVAL || error == EIO || (error == EMSGSIZE && retried);
   if (partSegment != 0 && segmentation) {
-    const tooLong = partSegment > SEGMENT_USUAL && error != EIO;
-    flow.segmentMax = tooLong ? SEGMENT_USUAL : 0;
+    const usual = isSix(flow.guestAddress) ? SEGMENT_USUAL6 : SEGMENT_USUAL;
+    flow.segmentMax = partSegment > usual && error != EIO ? usual : 0;
     flow.flags &= ~F_SEND_RETRIED;
     return;
   }

@@ -24,6 +24,7 @@ import * as abi from "../abi";
 import { Flow } from "../layout";
 import { config } from "../memory";
 import { timerSet } from "../timer";
+import { addressMark } from "./addresses";
 import { LIST_DNS, LIST_PING, LIST_UDP, listTouch, slotOf } from "./table";
 
 /** Whether the host has a socket for the flow. */
@@ -78,7 +79,7 @@ export class UdpFlow extends Flow {
   question1: u64;
   question2: u64;
   question3: u64;
-  /** FILTER_COUNT host addresses, the oldest is overwritten first. */
+  /** FILTER_COUNT host addresses, the oldest is overwritten first; none if nobody looks. */
   filters: u64;
   filter1: u64;
   filter2: u64;
@@ -142,9 +143,21 @@ export function filterHas(flow: UdpFlow, address: u32): bool {
   return false;
 }
 
+/** Whether anybody looks at filters. */
+// @ts-ignore: decorator
+@inline export function filterIsOn(): bool {
+  return (config(abi.CONFIG_FLAGS_OFFSET) & abi.CONFIG_FLAG_STRICT_FILTER) != 0;
+}
+
+/** Marks the addresses the flow remembers, see `addresses`. */
+export function filterMark(flow: UdpFlow): void {
+  if (!filterIsOn()) return;
+  for (let i: u32 = 0; i < FILTER_COUNT; i++) addressMark(load<u32>(filterAt(flow, i)));
+}
+
 /** The guest sends to this host address. */
 export function filterAdd(flow: UdpFlow, address: u32): void {
-  if (filterHas(flow, address)) return;
+  if (!filterIsOn() || filterHas(flow, address)) return;
   store<u32>(filterAt(flow, flow.filterNext), address);
   flow.filterNext = <u8>((flow.filterNext + 1) % FILTER_COUNT);
 }

@@ -18,15 +18,15 @@
  * Source: RFC 1035 §4.1, RFC 5625 §4.1 and 6, RFC 5452 §9.
  */
 import * as abi from "../abi";
-import { config } from "../memory";
 import { count } from "../stats";
 import { load16, load8, store16, store8 } from "../wire/bytes";
-import { sumAdd, sumBytes, sumPseudo4, sumStoreUdp } from "../wire/checksum";
+import { sumAdd, sumBytes, sumStoreUdp } from "../wire/checksum";
 import { PROTOCOL_UDP } from "../wire/ipv4";
 import { UDP_HEADER_SIZE, udpEmit } from "../wire/udp";
 import { F_ANSWERED, QUESTION_COUNT, UdpFlow } from "./datagram";
-import { ipv4Send } from "./emit";
+import { pseudoSum } from "./packet";
 import { DNS_PORT, dnsAddressed, dnsPort, resolverAt, resolverCount } from "./resolvers";
+import { packetSend } from "./send";
 
 const HEADER_SIZE: u32 = 12;
 const RESPONSE: u32 = 0x80; // QR, first octet of the flags
@@ -127,11 +127,11 @@ export function dnsAnswered(flow: UdpFlow, p: usize, length: u32): void {
 // ---------------------------------------------------------------- SERVFAIL
 
 /**
- * Answers the query of `length` octets at `p` with SERVFAIL, which replaces it in its receive slot;
- * false = it is none, nothing was sent.
+ * Answers the query of `length` octets at `p` to the DNS address `source` with SERVFAIL, which
+ * replaces it in its receive slot; false = it is none, nothing was sent.
  */
 export function dnsServfail(
-  p: usize, length: u32, guestAddress: u32, guestPort: u32, mac: u64, handle: u32,
+  p: usize, length: u32, source: u32, guestAddress: u32, guestPort: u32, mac: u64, handle: u32,
 ): bool {
   if (length < HEADER_SIZE || (load8(p + 2) & RESPONSE) != 0) return false;
   const end = load16(p + 4) == 1 ? questionEnd(p, length) : 0;
@@ -142,13 +142,12 @@ export function dnsServfail(
   store16(p + 6, 0);
   store16(p + 8, 0);
   store16(p + 10, 0);
-  const source = config(abi.CONFIG_DNS_ADDRESS_OFFSET);
   const total = UDP_HEADER_SIZE + size;
   udpEmit(UDP_HEADER, DNS_PORT, guestPort, total);
-  const pseudo = sumPseudo4(source, guestAddress, PROTOCOL_UDP, total);
+  const pseudo = pseudoSum(source, guestAddress, PROTOCOL_UDP, total);
   const sum = sumAdd(sumBytes(UDP_HEADER, UDP_HEADER_SIZE), sumBytes(p, size));
   sumStoreUdp(UDP_HEADER + 6, sumAdd(pseudo, sum));
-  const sent = ipv4Send(
+  const sent = packetSend(
     source, guestAddress, mac, PROTOCOL_UDP, 64, 0, UDP_HEADER, UDP_HEADER_SIZE, p, size, handle,
   );
   if (sent) count(abi.STAT_SERVFAIL_SENT);

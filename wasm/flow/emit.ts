@@ -20,6 +20,7 @@ import { next } from "../prng";
 import { txBegin, txCommit, txEnd, txFree, txHeader, txPiece } from "../ring";
 import { count, drop } from "../stats";
 import { loadMac } from "../wire/bytes";
+import { DNS6, GATEWAY6, ROUTER6, isSix } from "./addresses";
 import { ETHERNET_HEADER_SIZE, ETHERTYPE_IPV4, ethernetEmit } from "../wire/ethernet";
 import { IPV4_DF, IPV4_HEADER_SIZE, IPV4_MF, ipv4Emit } from "../wire/ipv4";
 
@@ -49,6 +50,7 @@ export function emitInit(): void {
 /** Whether the engine itself owns this address: the gateway's or the DNS server's. */
 export function isOwnAddress(address: u32): bool {
   if (address == 0) return false;
+  if (isSix(address)) return address == GATEWAY6 || address == DNS6 || address == ROUTER6;
   return (
     address == config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET) ||
     address == config(abi.CONFIG_DNS_ADDRESS_OFFSET)

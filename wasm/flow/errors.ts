@@ -6,16 +6,21 @@
  * The guest gets the same type and code, about a packet rebuilt with its own addresses, from the
  * offender's address as the guest sees it. It never changes a mapping (RFC 4787 REQ-12).
  *
- *     control message IP_RECVERR: struct sock_extended_err, then a sockaddr_in of the offender
+ *     control message IP_RECVERR or IPV6_RECVERR: struct sock_extended_err, then a sockaddr_in or
+ *     sockaddr_in6 of the offender
  *      0       4        5      6      7     8      12     16
  *     | errno | origin | type | code | pad | info | data | offender
  *
- * Source: ip(7), <linux/errqueue.h>, RFC 1122 §4.1.3.3, RFC 5508 REQ-4 and 5, RFC 6633 (no source
- * quench), RFC 1191 §4. ICMP_REDIRECT is for hosts on the link of its sender and is not passed on.
+ * A guest of IPv6 hears in ICMPv6's words; only the DNS address may stand for a resolver of the
+ * other version, and then what happened there is said in the words of ICMPv4 and translated.
+ *
+ * Source: ip(7), ipv6(7), <linux/errqueue.h>, RFC 4443 §3, RFC 7915 §5.2 (in spirit), RFC 1122
+ * §4.1.3.3, RFC 5508 REQ-4 and 5, RFC 6633 (no source quench), RFC 1191 §4. ICMP_REDIRECT is for
+ * hosts on the link of its sender and is not passed on.
  */
 import * as abi from "../abi";
-import { config } from "../memory";
 import { msgName } from "../ring";
+import { address6IsMulticast } from "../wire/addr6";
 import { addressIsMulticast, addressIsReserved } from "../wire/addr";
 import { load16, load32 } from "../wire/bytes";
 import {
@@ -23,13 +28,22 @@ import {
   ICMP_UNREACHABLE, Icmpv4View, icmpv4Emit,
 } from "../wire/icmpv4";
 import { sumAdd, sumFinish } from "../wire/checksum";
+import {
+  ICMPV6_ECHO_REQUEST, ICMPV6_PACKET_TOO_BIG, ICMPV6_PARAMETER_PROBLEM, ICMPV6_TIME_EXCEEDED,
+  ICMPV6_UNREACHABLE, PROTOCOL_ICMPV6, UNREACHABLE_PORT, UNREACHABLE_PROHIBITED,
+} from "../wire/icmpv6";
 import { PROTOCOL_ICMP, PROTOCOL_UDP } from "../wire/ipv4";
 import { UDP_HEADER_SIZE, udpEmit } from "../wire/udp";
-import { IP_RECVERR, SOL_IP, controlFind } from "./control";
+import { addressIntern, isSix } from "./addresses";
+import {
+  AF_INET, AF_INET6, IPV6_RECVERR, IP_RECVERR, SOL_IP, SOL_IPV6, controlFind,
+} from "./control";
 import { UdpFlow } from "./datagram";
 import { icmpErrorQuote } from "./icmp-error";
+import { icmp6ErrorQuote } from "./icmp6-error";
 import { natToGuest } from "./nat";
 import { resolverFailed } from "./resolvers";
+import { gatewayFor } from "./send";
 
 /** Octets in front of the received payload in which its header is rebuilt. */
 export const ERROR_HEADROOM: u32 = 16;
@@ -38,9 +52,11 @@ export const ERROR_PAYLOAD_MAX: u32 = 1024;
 
 const ORIGIN_LOCAL: u32 = 1;
 const ORIGIN_ICMP: u32 = 2;
+const ORIGIN_ICMP6: u32 = 3;
 const EXTENDED_ERROR_SIZE: u32 = 16;
 const OFFENDER_SIZE: u32 = 16;
-const AF_INET: u16 = 2;
+const OFFENDER6_SIZE: u32 = 28;
+const MTU_MIN_IPV6: u32 = 1280;
 
 const EPERM: u32 = 1;
 const EACCES: u32 = 13;
@@ -60,6 +76,26 @@ function fromIcmp(type: u32, code: u32): u32 {
   return 0;
 }
 
+/** An ICMPv6 error that is passed on as it is: type << 8 | code; 0 = none. */
+function fromIcmp6(type: u32, code: u32): u32 {
+  if (type == ICMPV6_UNREACHABLE && code <= 7) return (type << 8) | code;
+  if (type == ICMPV6_PACKET_TOO_BIG) return type << 8;
+  if (type == ICMPV6_TIME_EXCEEDED && code <= 1) return (type << 8) | code;
+  if (type == ICMPV6_PARAMETER_PROBLEM && code <= 3) return (type << 8) | code;
+  return 0;
+}
+
+/** The same in the words of ICMPv4. */
+function asIcmp4(what: u32): u32 {
+  const type = what >>> 8;
+  const code = what & 0xff;
+  if (type == ICMPV6_PACKET_TOO_BIG) return (ICMP_UNREACHABLE << 8) | FRAGMENTATION_NEEDED;
+  if (type == ICMPV6_TIME_EXCEEDED) return (ICMP_TIME_EXCEEDED << 8) | code;
+  if (type != ICMPV6_UNREACHABLE) return 0;
+  if (code == UNREACHABLE_PORT) return (ICMP_UNREACHABLE << 8) | 3;
+  return (ICMP_UNREACHABLE << 8) | (code == UNREACHABLE_PROHIBITED ? 13 : 1);
+}
+
 /** The same for a failure inside the host. */
 function fromErrno(errno: u32): u32 {
   const unreachable = ICMP_UNREACHABLE << 8;
@@ -71,6 +107,13 @@ function fromErrno(errno: u32): u32 {
   return 0;
 }
 
+/** Second word of the ICMPv6 header; the MTU of a link for IPv6 is at least 1280 (RFC 8201 §4). */
+function restOf6(what: u32, info: u32): u32 {
+  const type = what >>> 8;
+  if (type == ICMPV6_PACKET_TOO_BIG) return max(info, MTU_MIN_IPV6);
+  return type == ICMPV6_PARAMETER_PROBLEM ? info : 0;
+}
+
 /** Second word of the ICMP header. */
 function restOf(what: u32, info: u32): u32 {
   if (what == ((ICMP_UNREACHABLE << 8) | FRAGMENTATION_NEEDED)) return min(info, 0xffff);
@@ -79,6 +122,11 @@ function restOf(what: u32, info: u32): u32 {
 
 /** Address of who reported it; 0 = unknown. */
 function offenderOf(msg: usize): u32 {
+  const error6 = controlFind(msg, SOL_IPV6, IPV6_RECVERR, EXTENDED_ERROR_SIZE + OFFENDER6_SIZE);
+  if (error6 != 0 && load<u16>(error6 + EXTENDED_ERROR_SIZE) == AF_INET6) {
+    const p = error6 + EXTENDED_ERROR_SIZE;
+    return address6IsMulticast(p + 8) ? 0 : addressIntern(p + 8, load<u32>(p, 24));
+  }
   const error = controlFind(msg, SOL_IP, IP_RECVERR, EXTENDED_ERROR_SIZE + OFFENDER_SIZE);
   if (error == 0 || load<u16>(error + EXTENDED_ERROR_SIZE) != AF_INET) return 0;
   return load32(error + EXTENDED_ERROR_SIZE + 4);
@@ -89,15 +137,49 @@ function offenderOf(msg: usize): u32 {
  * 1624 §3). A quote shorter than its header is replaced by a header without data.
  */
 function restorePing(flow: UdpFlow, p: usize, length: u32): u32 {
-  const message = Icmpv4View.at(p);
+  const message = Icmpv4View.at(p); // an echo looks the same in ICMPv6
   if (length < ICMP_HEADER_SIZE) {
-    icmpv4Emit(p, ICMP_ECHO_REQUEST, 0, <u32>flow.guestPort << 16);
+    const type = isSix(flow.guestAddress) ? ICMPV6_ECHO_REQUEST : ICMP_ECHO_REQUEST;
+    icmpv4Emit(p, type, 0, <u32>flow.guestPort << 16);
     return ICMP_HEADER_SIZE;
   }
   const sum = sumAdd(~message.checksum & 0xffff, ~message.identifier & 0xffff);
   message.checksum = sumFinish(sumAdd(sum, flow.guestPort));
   message.identifier = flow.guestPort;
   return length;
+}
+
+/** What the error says in the words of ICMPv6 or ICMPv4: type << 8 | code; 0 = nothing. */
+function meaningOf(error: usize, six: bool): u32 {
+  const origin = <u32>load<u8>(error, 4);
+  const type = <u32>load<u8>(error, 5);
+  const code = <u32>load<u8>(error, 6);
+  if (origin == ORIGIN_ICMP6) {
+    const what = fromIcmp6(type, code);
+    return six ? what : asIcmp4(what);
+  }
+  if (origin == ORIGIN_ICMP) return fromIcmp(type, code);
+  return origin == ORIGIN_LOCAL ? fromErrno(load<u32>(error)) : 0;
+}
+
+/** Rebuilds the layer 4 header in front of the payload; returns where the quote begins. */
+function requote(flow: UdpFlow, p: usize, length: u32, port: u32): usize {
+  if (flow.kind == <u8>abi.KIND_PING) {
+    quoteSize = restorePing(flow, p, length);
+    return p;
+  }
+  quoteSize = length + UDP_HEADER_SIZE;
+  udpEmit(p - UDP_HEADER_SIZE, flow.guestPort, port, quoteSize);
+  return p - UDP_HEADER_SIZE;
+}
+
+let quoteSize: u32 = 0;
+
+/** The datagram's destination; 0 = not known. */
+function destinationOf(name: usize): u32 {
+  const family = load<u16>(name);
+  if (family == AF_INET6) return addressIntern(name + 8, load<u32>(name, 24));
+  return family == AF_INET ? load32(name + 4) : 0;
 }
 
 /**
@@ -107,37 +189,39 @@ function restorePing(flow: UdpFlow, p: usize, length: u32): u32 {
 export function errorReport(
   flow: UdpFlow, msg: usize, p: usize, length: u32, mac: u64, now: i64,
 ): void {
-  const error = controlFind(msg, SOL_IP, IP_RECVERR, EXTENDED_ERROR_SIZE);
+  let error = controlFind(msg, SOL_IP, IP_RECVERR, EXTENDED_ERROR_SIZE);
+  if (error == 0) error = controlFind(msg, SOL_IPV6, IPV6_RECVERR, EXTENDED_ERROR_SIZE);
   if (error == 0) return;
-  const origin = <u32>load<u8>(error, 4);
-  const what = origin == ORIGIN_ICMP
-    ? fromIcmp(load<u8>(error, 5), load<u8>(error, 6))
-    : origin == ORIGIN_LOCAL ? fromErrno(load<u32>(error)) : 0;
-  if (what == 0) return;
   const dns = flow.kind == <u8>abi.KIND_DNS;
+  const guest = flow.guestAddress;
+  // The words of ICMPv6 need a socket of IPv6; a resolver's may be of the other version.
+  const six = isSix(guest) && !dns;
+  const what = meaningOf(error, six);
+  if (what == 0) return;
   if (dns) resolverFailed(flow.resolver);
   const name = msgName(msg);
-  if (!dns && load<u16>(name) != AF_INET) return;
-  const to = load32(name + 4);
+  const to = dns ? flow.hostAddress : destinationOf(name);
+  if (to == 0 || (!dns && isSix(to) != six)) return;
   const peer = dns ? flow.peerAddress : natToGuest(to);
   const offender = offenderOf(msg);
-  if (addressIsMulticast(offender) || addressIsReserved(offender)) return;
-  let source = config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET);
+  if (addressIsMulticast(offender) || (!isSix(offender) && addressIsReserved(offender))) return;
+  let source = gatewayFor(guest);
   if (dns && offender == flow.hostAddress) source = flow.peerAddress;
-  else if (offender != 0) source = natToGuest(offender);
-  let protocol = PROTOCOL_UDP;
-  let quote = p;
-  let size = length;
-  if (flow.kind == <u8>abi.KIND_PING) {
-    protocol = PROTOCOL_ICMP;
-    size = restorePing(flow, p, length);
-  } else {
-    quote = p - UDP_HEADER_SIZE;
-    size = length + UDP_HEADER_SIZE;
-    udpEmit(quote, flow.guestPort, dns ? flow.peerPort : load16(name + 2), size);
+  else if (offender != 0 && isSix(offender) == isSix(guest)) source = natToGuest(offender);
+  const quote = requote(flow, p, length, dns ? flow.peerPort : load16(name + 2));
+  const info = load<u32>(error, 8);
+  const isLocal = <u32>load<u8>(error, 4) == ORIGIN_LOCAL;
+  if (six && !isLocal) {
+    icmp6ErrorQuote(
+      what >>> 8, what & 0xff, restOf6(what, info), source, guest, peer,
+      flow.kind == <u8>abi.KIND_PING ? PROTOCOL_ICMPV6 : PROTOCOL_UDP, quote, quoteSize, quoteSize,
+      mac, now,
+    );
+    return;
   }
+  const ping = isSix(guest) ? PROTOCOL_ICMPV6 : PROTOCOL_ICMP;
   icmpErrorQuote(
-    what >>> 8, what & 0xff, restOf(what, load<u32>(error, 8)), source, flow.guestAddress, peer,
-    protocol, quote, size, size, mac, now,
+    what >>> 8, what & 0xff, restOf(what, info), source, guest, peer,
+    flow.kind == <u8>abi.KIND_PING ? ping : PROTOCOL_UDP, quote, quoteSize, quoteSize, mac, now,
   );
 }

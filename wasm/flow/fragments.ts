@@ -1,11 +1,12 @@
 /**
- * IPv4 reassembly of what the guest sends.
+ * Reassembly of what the guest sends in fragments, IPv4 and IPv6 alike.
  *
  * Theory of operation
  *   Eight datagrams at a time, each known by (source, destination, protocol, ident) and held for 60
- *   seconds at most. Fragments are copied to their place in a buffer of 64 KiB; two bitmaps with
- *   one bit per 8 octets say which units are there and where a fragment begins. That makes every
- *   fragment cost about the same, however many came before (FragmentSmack).
+ *   seconds at most; of IPv6, where headers may stand between, the protocol does not count.
+ *   Fragments are copied to their place in a buffer of 64 KiB; two bitmaps with one bit per 8
+ *   octets say which units are there and where a fragment begins. That makes every fragment cost
+ *   about the same, however many came before (FragmentSmack).
  *
  *   Fragments may come in any order. One that covers exactly what an earlier one covered is
  *   ignored. Any other overlap, or two opinions about the length of the datagram, condemns the
@@ -13,23 +14,35 @@
  *   RFC 5722 §4, taken over for IPv4). Nothing can be overwritten, nothing can be overlooked.
  *
  *   A complete datagram is handed out in its buffer, with the header of its first fragment right in
- *   front, and its context is free at once. The buffer stays until `fragmentBatchReset`. A batch of
- *   64 frames can complete at most 8 + (64 - 8) / 2 = 36 datagrams, so 44 buffers always suffice.
+ *   front, and its context is free at once. Of an IPv6 datagram only the first 40 octets of that
+ *   are kept: extension headers before the fragment header have done their work. Its fragment
+ *   header is kept, too, until it is complete, so that the fragment can be quoted. The
+ *   buffer stays until `fragmentBatchReset`. A batch of 64 frames can complete at most 8 + (64 - 8)
+ *   / 2 = 36 datagrams, so 44 buffers always suffice.
  *
  *   Counting: the caller counts STAT_FRAGMENTS_RECEIVED; here, the fragments of a datagram that is
  *   never completed are dropped once each, by the reason that ended it.
  *
- * Contract: headers have passed `ipv4Check`; `now` in microseconds, never backwards.
- * Source: RFC 791 §3.2, RFC 815, RFC 1122 §3.3.2, RFC 5722 §4, RFC 1858 §3, RFC 3128 §2.
+ * Contract: headers have passed `ipv4Check`, or `ipv6Check` and `ipv6Walk`; `now` in microseconds,
+ * never backwards.
+ * Source: RFC 791 §3.2, RFC 815, RFC 1122 §3.3.2, RFC 5722 §4, RFC 1858 §3, RFC
+ * 3128 §2, RFC 8200 §4.5, RFC 7112.
  */
 import * as abi from "../abi";
-import { config } from "../memory";
 import { count, drop, dropMany } from "../stats";
 import { ICMP_TIME_EXCEEDED } from "../wire/icmpv4";
 import { Ipv4View, PROTOCOL_TCP } from "../wire/ipv4";
 import { sumBytes, sumStore } from "../wire/checksum";
+import {
+  FragmentView, IPV6_FRAGMENT_SIZE, IPV6_HEADER_SIZE, Ipv6View, NEXT_FRAGMENT, PROBLEM_FIELD,
+} from "../wire/ipv6";
+import { ICMPV6_PARAMETER_PROBLEM } from "../wire/icmpv6";
+import { GATEWAY6, addressMark, isSix } from "./addresses";
 import { icmpErrorReply } from "./icmp-error";
+import { icmp6ErrorReply } from "./icmp6-error";
 import { neighborFind } from "./neighbor";
+import { packetDestination, packetSource } from "./packet";
+import { gatewayFor } from "./send";
 
 const LIFETIME: i64 = 60_000_000;
 const PACKET_SIZE_MAX: u32 = 65535;
@@ -60,7 +73,8 @@ const STATE_CONDEMNED: u8 = 2;
 class Context {
   state: u8;
   protocol: u8;
-  ident: u16;
+  spare: u16;
+  ident: u32;
   source: u32;
   destination: u32;
   buffer: i32;
@@ -77,8 +91,8 @@ class Context {
   deadline: i64;
 }
 
-const CONTEXTS: usize = memory.data(384, 16);
-const CONTEXT_SIZE: usize = 48;
+const CONTEXTS: usize = memory.data(448, 16);
+const CONTEXT_SIZE: usize = 56;
 
 let freeCount: i32 = 0;
 let handedCount: i32 = 0;
@@ -185,20 +199,17 @@ function condemn(context: Context): void {
   context.state = STATE_CONDEMNED;
 }
 
-function isOf(context: Context, packet: Ipv4View): bool {
-  return (
-    context.state != STATE_FREE && <u32>context.ident == packet.ident &&
-    context.source == packet.source && context.destination == packet.destination &&
-    <u32>context.protocol == packet.protocol
-  );
-}
-
 /** The context of a fragment's datagram, a new one if need be; address 0 when no buffer is left. */
-function contextOf(packet: Ipv4View, now: i64): Context {
+function contextOf(
+  source: u32, destination: u32, protocol: u32, ident: u32, now: i64,
+): Context {
   let chosen = contextAt(0);
   for (let i = 0; i < abi.FRAGMENT_CONTEXT_COUNT; i++) {
     const context = contextAt(i);
-    if (isOf(context, packet)) return context;
+    if (
+      context.state != STATE_FREE && context.ident == ident && context.source == source &&
+      context.destination == destination && <u32>context.protocol == protocol
+    ) return context;
     if (chosen.state == STATE_FREE) continue;
     if (context.state == STATE_FREE || context.deadline < chosen.deadline) chosen = context;
   }
@@ -209,10 +220,10 @@ function contextOf(packet: Ipv4View, now: i64): Context {
   freeCount--;
   chosen.buffer = load<u8>(FREE + freeCount);
   chosen.state = STATE_COLLECTING;
-  chosen.protocol = <u8>packet.protocol;
-  chosen.ident = <u16>packet.ident;
-  chosen.source = packet.source;
-  chosen.destination = packet.destination;
+  chosen.protocol = <u8>protocol;
+  chosen.ident = ident;
+  chosen.source = source;
+  chosen.destination = destination;
   chosen.deadline = now + LIFETIME;
   used++;
   return chosen;
@@ -248,8 +259,30 @@ function isConsistent(context: Context, from: u32, to: u32, end: u32, isLast: bo
   return bitsCount(receivedOf(context), from, to) == 0;
 }
 
+/** The same for IPv6, whose length field does not count the header. */
+function complete6(context: Context): usize {
+  const from = payloadOf(context) - IPV6_HEADER_SIZE - IPV6_FRAGMENT_SIZE;
+  const ip = from + IPV6_FRAGMENT_SIZE;
+  const next = FragmentView.at(from + IPV6_HEADER_SIZE).nextHeader;
+  memory.copy(ip, from, IPV6_HEADER_SIZE);
+  Ipv6View.at(ip).nextHeader = next;
+  Ipv6View.at(ip).payloadLength = context.total;
+  return handOut(context, ip);
+}
+
+/** The context is free, its buffer is the caller's until the next batch. */
+function handOut(context: Context, ip: usize): usize {
+  store<u8>(HANDED + handedCount, <u8>context.buffer);
+  handedCount++;
+  context.state = STATE_FREE;
+  used--;
+  count(abi.STAT_DATAGRAMS_REASSEMBLED);
+  return ip;
+}
+
 /** Hands out the datagram: its header made that of a whole packet. 0 if it is too long with it. */
 function complete(context: Context): usize {
+  if (isSix(context.source)) return complete6(context);
   const headerLength = context.headerLength;
   if (headerLength + context.total > PACKET_SIZE_MAX) {
     discard(context, abi.DROP_FRAGMENT_OVERSIZED);
@@ -261,12 +294,7 @@ function complete(context: Context): usize {
   packet.fragmentField = 0;
   packet.checksum = 0;
   sumStore(ip + IP_CHECKSUM_OFFSET, sumBytes(ip, headerLength));
-  store<u8>(HANDED + handedCount, <u8>context.buffer);
-  handedCount++;
-  context.state = STATE_FREE;
-  used--;
-  count(abi.STAT_DATAGRAMS_REASSEMBLED);
-  return ip;
+  return handOut(context, ip);
 }
 
 /**
@@ -285,7 +313,58 @@ export function fragmentInput(ip: usize, now: i64): usize {
     drop(fault);
     return 0;
   }
-  const context = contextOf(packet, now);
+  const context = contextOf(
+    packet.source, packet.destination, packet.protocol, packet.ident, now,
+  );
+  return collect(context, ip, headerLength, ip + headerLength, offset, length, isLast);
+}
+
+/** A "parameter problem" about the packet at `ip`; the fragment has been counted. */
+function complain(ip: usize, pointer: u32, mac: u64, now: i64): void {
+  icmp6ErrorReply(
+    ip, IPV6_HEADER_SIZE + Ipv6View.at(ip).payloadLength, ICMPV6_PARAMETER_PROBLEM, PROBLEM_FIELD,
+    pointer, GATEWAY6, mac, now,
+  );
+}
+
+/** The first 40 octets of a fragment and its fragment header, one behind the other. */
+const HEADERS6: usize = memory.data(48, 8);
+
+/** The same for the IPv6 packet at `ip` with a fragment header at `header`. */
+export function fragment6Input(ip: usize, header: usize, mac: u64, now: i64): usize {
+  const packet = Ipv6View.at(ip);
+  const fragment = FragmentView.at(header);
+  const data = header + IPV6_FRAGMENT_SIZE;
+  const length = packet.payloadLength - <u32>(data - ip - IPV6_HEADER_SIZE);
+  const offset = fragment.offset;
+  const isLast = !fragment.moreFragments;
+  if (length == 0 || (!isLast && (length & 7) != 0)) {
+    drop(abi.DROP_FRAGMENT_MALFORMED);
+    if (length != 0) complain(ip, 4, mac, now); // the payload length field
+    return 0;
+  }
+  if (offset + length > PACKET_SIZE_MAX) {
+    drop(abi.DROP_FRAGMENT_OVERSIZED);
+    complain(ip, <u32>(header - ip) + 2, mac, now);
+    return 0;
+  }
+  const context = contextOf(
+    packetSource(ip), packetDestination(ip), 0, fragment.identification, now,
+  );
+  memory.copy(HEADERS6, ip, IPV6_HEADER_SIZE);
+  memory.copy(HEADERS6 + IPV6_HEADER_SIZE, header, IPV6_FRAGMENT_SIZE);
+  Ipv6View.at(HEADERS6).nextHeader = NEXT_FRAGMENT;
+  Ipv6View.at(HEADERS6).payloadLength = IPV6_FRAGMENT_SIZE + length;
+  return collect(
+    context, HEADERS6, IPV6_HEADER_SIZE + IPV6_FRAGMENT_SIZE, data, offset, length, isLast,
+  );
+}
+
+/** Puts `length` octets at `data` in their place; the header counts if `offset` is 0. */
+function collect(
+  context: Context, header: usize, headerLength: u32, data: usize, offset: u32, length: u32,
+  isLast: bool,
+): usize {
   if (changetype<usize>(context) == 0) {
     drop(abi.DROP_FRAGMENT_LIMIT);
     return 0;
@@ -306,9 +385,9 @@ export function fragmentInput(ip: usize, now: i64): usize {
     return 0;
   }
   const payload = payloadOf(context);
-  memory.copy(payload + offset, ip + headerLength, length);
+  memory.copy(payload + offset, data, length);
   if (offset == 0) {
-    memory.copy(payload - headerLength, ip, headerLength);
+    memory.copy(payload - headerLength, header, headerLength);
     context.headerLength = headerLength;
   }
   const received = receivedOf(context);
@@ -334,6 +413,23 @@ export function fragmentNext(): i64 {
   return earliest;
 }
 
+/** Marks the addresses of all datagrams, see `addresses`. */
+export function fragmentMark(): void {
+  if (used == 0) return;
+  for (let i = 0; i < abi.FRAGMENT_CONTEXT_COUNT; i++) {
+    const context = contextAt(i);
+    if (context.state == STATE_FREE) continue;
+    addressMark(context.source);
+    addressMark(context.destination);
+  }
+}
+
+/** Octets of the first fragment. */
+function heldLength(context: Context, ip: usize): u32 {
+  if (!isSix(context.source)) return Ipv4View.at(ip).totalLength;
+  return IPV6_HEADER_SIZE + Ipv6View.at(ip).payloadLength;
+}
+
 /**
  * Gives up datagrams whose time is over. The guest is told (time exceeded, code 1) when the first
  * fragment is there to quote (RFC 1122 §3.3.2).
@@ -346,8 +442,8 @@ export function fragmentExpire(now: i64): void {
     if (context.state == STATE_COLLECTING && context.headerLength != 0) {
       const ip = payloadOf(context) - context.headerLength;
       icmpErrorReply(
-        ip, Ipv4View.at(ip).totalLength, ICMP_TIME_EXCEEDED, CODE_REASSEMBLY, 0,
-        config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET), neighborFind(context.source), now,
+        ip, heldLength(context, ip), ICMP_TIME_EXCEEDED, CODE_REASSEMBLY, 0,
+        gatewayFor(context.source), neighborFind(context.source), now,
       );
     }
     discard(context, abi.DROP_FRAGMENT_TIMEOUT);
@@ -355,7 +451,8 @@ export function fragmentExpire(now: i64): void {
 }
 
 if (
-  offsetof<Context>() > 48 || abi.FRAGMENT_CONTEXT_COUNT != 8 || BITMAP_SIZE * 2 * 8 != 16384 ||
+  offsetof<Context>() > CONTEXT_SIZE || CONTEXT_SIZE * 8 != 448 ||
+  abi.FRAGMENT_CONTEXT_COUNT != 8 || BITMAP_SIZE * 2 * 8 != 16384 ||
   BUFFER_SIZE * BUFFER_COUNT != 2886400 ||
   abi.FRAGMENT_CONTEXT_COUNT + 8 + ((abi.RX_SLOT_COUNT - 8) >> 1) != BUFFER_COUNT
 ) {

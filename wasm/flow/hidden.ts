@@ -8,6 +8,9 @@
  *   first and so have sets of their own: each remembers its last 64 peers. A peer is known by the
  *   flow's handle and the port it uses; of two with the same port the later one gets the answers.
  */
+import { addressMark } from "./addresses";
+import { flowOf, isNone } from "./table";
+
 const SET_COUNT: u32 = 128;
 const WAY_COUNT: u32 = 64;
 /** {handle u32, port u32, address u32} */
@@ -54,6 +57,13 @@ export function hiddenRemember(handle: u32, port: u32, address: u32): void {
     store<u32>(peer, port, 4);
   }
   store<u32>(peer, address, 8);
+}
+
+/** Marks the addresses of all peers of live flows, see `addresses`. */
+export function hiddenMark(): void {
+  for (let p = PEERS; p < PEERS + SET_COUNT * WAY_COUNT * PEER_SIZE; p += PEER_SIZE) {
+    if (!isNone(flowOf(load<u32>(p)))) addressMark(load<u32>(p, 8));
+  }
 }
 
 /** True address of the gateway's `port` for this flow; 0 = nobody there has spoken. */

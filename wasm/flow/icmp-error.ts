@@ -4,15 +4,17 @@
  *
  * Nothing is ever sent about an ICMP error or an unknown ICMP type, a packet to a broadcast or
  * multicast address, a fragment but the first, or a source that is no single host (RFC 1122
- * §3.2.2). The caller sees to frames with a group address as destination MAC. At most 50 errors at
- * once and 100 a second in the long run (RFC 1812 §4.3.2.8); one too many is counted as
- * DROP_REPLY_FLOOD.
+ * §3.2.2). The caller sees to frames with a group address as destination MAC. One error more than
+ * `error-limit` allows is counted as DROP_REPLY_FLOOD.
  *
  * An error quotes the IP header and as much behind it as 576 octets in all allow (RFC 1812
  * §4.3.2.3), but at least 8 octets: about a packet with less behind its header none is sent. It is
  * an atomic packet (DF, RFC 6864 §4) with TOS 0xc0 (RFC 1812 §4.3.2.5, precedence 6).
  *
  * Every octet of the frame is written; none is left of what the slot held before.
+ *
+ * Callers speak of errors in the words of ICMPv4 whichever version the packet has; about one of
+ * IPv6 `icmp6-error` says the same.
  */
 import * as abi from "../abi";
 import { config } from "../memory";
@@ -25,7 +27,11 @@ import { load8 } from "../wire/bytes";
 import { ETHERNET_HEADER_SIZE, ETHERTYPE_IPV4, ethernetEmit } from "../wire/ethernet";
 import { ICMP_HEADER_SIZE, icmpv4ChecksumFill, icmpv4Emit } from "../wire/icmpv4";
 import { IPV4_DF, IPV4_HEADER_SIZE, Ipv4View, PROTOCOL_ICMP, ipv4Emit } from "../wire/ipv4";
+import { GATEWAY6, isSix } from "./addresses";
 import { frameCommit, gatewayMac, isOwnAddress, networkBroadcast, networkMask } from "./emit";
+import { errorAllowed } from "./error-limit";
+import { icmp6ErrorQuote, icmp6ErrorReply, icmp6FromIcmp4 } from "./icmp6-error";
+import { packetIsSix } from "./packet";
 
 /** 576 octets less the headers of the error itself. */
 const QUOTE_SIZE_MAX: u32 = 548;
@@ -35,30 +41,6 @@ const TTL: u32 = 64;
 const TOS_INTERNETWORK_CONTROL: u32 = 0xc0;
 /** Types that are questions or answers, one bit each: 0, 8 to 10, 13 to 18. */
 const QUERY_TYPES: u32 = 0x7e701;
-
-/** Price of an error and the most that can be saved up, in microseconds of silence. */
-const PRICE: i64 = 10_000;
-const CREDIT_MAX: i64 = 50 * PRICE;
-
-let credit: i64 = CREDIT_MAX;
-let refilled: i64 = 0;
-
-/** Fills the bucket. */
-export function icmpErrorInit(): void {
-  credit = CREDIT_MAX;
-  refilled = 0;
-}
-
-/** Takes one error out of the bucket; false when it is empty. */
-function allowed(now: i64): bool {
-  if (now > refilled) {
-    credit = min(CREDIT_MAX, credit + (now - refilled));
-    refilled = now;
-  }
-  if (credit < PRICE) return false;
-  credit -= PRICE;
-  return true;
-}
 
 /** Broadcast or network address of the guest network. */
 function isNetworkWide(address: u32): bool {
@@ -87,7 +69,7 @@ function begin(mac: u64, now: i64): usize {
     drop(abi.DROP_NEIGHBOR);
     return 0;
   }
-  if (!allowed(now)) {
+  if (!errorAllowed(now)) {
     drop(abi.DROP_REPLY_FLOOD);
     return 0;
   }
@@ -127,6 +109,12 @@ function finish(
 export function icmpErrorReply(
   ip: usize, available: u32, type: u32, code: u32, rest: u32, source: u32, mac: u64, now: i64,
 ): void {
+  if (packetIsSix(ip)) {
+    const what = icmp6FromIcmp4(type, code);
+    const from = isSix(source) ? source : GATEWAY6;
+    icmp6ErrorReply(ip, available, what >>> 8, what & 0xff, rest, from, mac, now);
+    return;
+  }
   const packet = Ipv4View.at(ip);
   const headerLength = packet.headerLength;
   const length = min(packet.totalLength, available);
@@ -149,6 +137,14 @@ export function icmpErrorQuote(
   type: u32, code: u32, rest: u32, source: u32, guestAddress: u32, peerAddress: u32, protocol: u32,
   l4Header: usize, l4Length: u32, l4Total: u32, mac: u64, now: i64,
 ): void {
+  if (isSix(guestAddress)) {
+    const what = icmp6FromIcmp4(type, code);
+    icmp6ErrorQuote(
+      what >>> 8, what & 0xff, rest, isSix(source) ? source : GATEWAY6, guestAddress, peerAddress,
+      protocol, l4Header, l4Length, l4Total, mac, now,
+    );
+    return;
+  }
   if (!isEligible(guestAddress, peerAddress, protocol, l4Header, l4Length)) return;
   const ethernet = begin(mac, now);
   if (ethernet == 0) return;

@@ -1,5 +1,6 @@
 /**
- * Neighbours: which MAC address an IPv4 address of the guest network is at.
+ * Neighbours: which MAC address an address of the guest network is at, by ARP or by neighbour
+ * solicitation.
  *
  * Theory of operation
  *   Sixteen entries, searched one by one; at the bound the one heard of longest ago is replaced. An
@@ -15,18 +16,33 @@
  *   The guest's own address falls back to the MAC of the configuration, so an inbound flow need not
  *   wait for the guest to speak first.
  *
- * Contract: addresses in host order, MAC addresses in the low 48 bits, `now` in microseconds. What
- * is learnt has been judged by the caller (`local/arp`, `engine`).
- * Source: RFC 826, RFC 1122 §2.3.2.
+ *   A guest may have made an IPv6 address of its own (SLAAC) instead of taking the configured one.
+ *   `neighborGuest6` is where inbound flows go: the configured one unless only another was heard
+ *   of.
+ *
+ * Contract: addresses as in `addresses`, MAC addresses in the low 48 bits, `now` in microseconds.
+ * What is learnt has been judged by the caller (`local/arp`, `local/ndp`, `engine`).
+ * Source: RFC 826, RFC 1122 §2.3.2, RFC 4861 §7.2.2 and 7.3.
  */
 import * as abi from "../abi";
 import { CONFIG, config } from "../memory";
 import { txBegin } from "../ring";
 import { count } from "../stats";
 import { MAC_BROADCAST } from "../wire/addr";
+import {
+  address6Copy, address6GroupMac, address6IsLinkLocal, address6Solicited,
+} from "../wire/addr6";
 import { ARP_REQUEST, ARP_SIZE, arpEmit } from "../wire/arp";
 import { loadMac } from "../wire/bytes";
-import { ETHERNET_HEADER_SIZE, ETHERTYPE_ARP, ethernetEmit } from "../wire/ethernet";
+import { sumPseudo6 } from "../wire/checksum";
+import { ETHERNET_HEADER_SIZE, ETHERTYPE_ARP, ETHERTYPE_IPV6, ethernetEmit }
+  from "../wire/ethernet";
+import { PROTOCOL_ICMPV6, icmpv6ChecksumFill } from "../wire/icmpv6";
+import { IPV6_HEADER_SIZE, ipv6Emit } from "../wire/ipv6";
+import {
+  NDP_HOP_LIMIT, NDP_LINK_ADDRESS_SIZE, NDP_NEIGHBOR_SIZE, ndpSolicitationEmit,
+} from "../wire/ndp";
+import { GUEST6, ROUTER6, addressMark, isSix, octetsOf } from "./addresses";
 import { frameCommit, gatewayMac } from "./emit";
 
 const ENTRY_COUNT: i32 = 16;
@@ -54,6 +70,15 @@ class Neighbor {
 const ENTRIES: usize = memory.data(768, 16);
 const ENTRY_SIZE: usize = 48;
 
+/** Destination of a solicitation under way. */
+const GROUP: usize = memory.data(16, 8);
+const SOLICITATION_SIZE: u32 = NDP_NEIGHBOR_SIZE + NDP_LINK_ADDRESS_SIZE;
+
+/** The last global IPv6 address that the guest was heard to use. */
+let lastGuest6: u32 = 0;
+/** Whether that was ever the configured one. */
+let isGuest6Known: bool = false;
+
 /** Time of the last call that brought one; staleness needs no better. */
 let clock: i64 = 0;
 let nextCheck: i64 = 0;
@@ -68,6 +93,24 @@ export function neighborInit(): void {
   memory.fill(ENTRIES, 0, <usize>ENTRY_COUNT * ENTRY_SIZE);
   clock = 0;
   nextCheck = 0;
+  lastGuest6 = 0;
+  isGuest6Known = false;
+}
+
+/** Marks the addresses of all entries, see `addresses`. */
+export function neighborMark(): void {
+  for (let i = 0; i < ENTRY_COUNT; i++) addressMark(entryAt(i).address);
+  addressMark(lastGuest6);
+}
+
+/** The guest's IPv6 address that inbound flows go to. */
+export function neighborGuest6(): u32 {
+  return isGuest6Known || lastGuest6 == 0 ? GUEST6 : lastGuest6;
+}
+
+function noteGuest6(address: u32): void {
+  if (address == GUEST6) isGuest6Known = true;
+  else if (!address6IsLinkLocal(octetsOf(address))) lastGuest6 = address;
 }
 
 function lookup(address: u32): Neighbor {
@@ -99,6 +142,7 @@ function claim(address: u32, now: i64): Neighbor {
 export function neighborLearn(address: u32, mac: u64, now: i64): void {
   if (address == 0 || mac == 0) return;
   clock = now;
+  if (isSix(address)) noteGuest6(address);
   let entry = lookup(address);
   if (changetype<usize>(entry) == 0) entry = claim(address, now);
   entry.mac = mac;
@@ -115,12 +159,37 @@ export function neighborFind(address: u32): u64 {
     if (clock - entry.confirmed > STALE_AFTER) entry.used = true;
     return entry.mac;
   }
-  if (address != config(abi.CONFIG_GUEST_ADDRESS_OFFSET)) return 0;
+  if (address != config(abi.CONFIG_GUEST_ADDRESS_OFFSET) && address != GUEST6) return 0;
   return loadMac(CONFIG + abi.CONFIG_GUEST_MAC_OFFSET);
+}
+
+/** The same question in IPv6; `destination` is the broadcast address for the multicast one. */
+function ask6(address: u32, destination: u64): bool {
+  const ethernet = txBegin();
+  if (ethernet == 0) return false;
+  const target = octetsOf(address);
+  const isGroup = destination == MAC_BROADCAST;
+  if (isGroup) address6Solicited(GROUP, target);
+  else address6Copy(GROUP, target);
+  const ip = ethernet + ETHERNET_HEADER_SIZE;
+  const message = ip + IPV6_HEADER_SIZE;
+  const source = octetsOf(ROUTER6);
+  ethernetEmit(
+    ethernet, isGroup ? address6GroupMac(GROUP) : destination, gatewayMac(), ETHERTYPE_IPV6,
+  );
+  ipv6Emit(ip, source, GROUP, PROTOCOL_ICMPV6, SOLICITATION_SIZE, NDP_HOP_LIMIT, 0);
+  ndpSolicitationEmit(message, target, gatewayMac());
+  icmpv6ChecksumFill(
+    message, SOLICITATION_SIZE, sumPseudo6(source, GROUP, PROTOCOL_ICMPV6, SOLICITATION_SIZE),
+  );
+  frameCommit(ethernet, ETHERNET_HEADER_SIZE + IPV6_HEADER_SIZE + SOLICITATION_SIZE, 0);
+  count(abi.STAT_NDP_REQUESTS);
+  return true;
 }
 
 /** Sends "who has `address`, tell the gateway"; false when there is no room for it. */
 function ask(address: u32, destination: u64): bool {
+  if (isSix(address)) return ask6(address, destination);
   const ethernet = txBegin();
   if (ethernet == 0) return false;
   ethernetEmit(ethernet, destination, gatewayMac(), ETHERTYPE_ARP);

@@ -11,20 +11,21 @@
  *   Where the host grants no ping socket (net.ipv4.ping_group_range) the flow remembers that until
  *   it has been idle for its limit, and requests are dropped without asking again.
  *
+ * ICMPv6's echo differs in its types and checksum only.
+ *
  * Contract: `pingInput` gets echo requests for other addresses than the engine's own; it verifies
  * the checksum, as the kernel would replace a wrong one by a right one. All functions take flows of
- * KIND_PING only. Source: RFC 792, RFC 5508 §3, icmp(7).
+ * KIND_PING only. Source: RFC 792, RFC 4443 §4, RFC 5508 §3, icmp(7).
  */
 import * as abi from "../abi";
 import { Flow, Op } from "../layout";
-import { config } from "../memory";
 import { count, drop } from "../stats";
 import { timerSet } from "../timer";
 import {
   ICMP_ECHO_REQUEST, ICMP_HEADER_SIZE, ICMP_TIME_EXCEEDED, ICMP_UNREACHABLE, Icmpv4View,
   icmpv4ChecksumOk,
 } from "../wire/icmpv4";
-import { Ipv4View } from "../wire/ipv4";
+import { ICMPV6_ECHO_REQUEST, PROTOCOL_ICMPV6 } from "../wire/icmpv6";
 import {
   SOCKET_FAILED, SOCKET_OPEN, UdpFlow, datagramStart, datagramTouch, filterAdd, idleLimit,
 } from "./datagram";
@@ -35,6 +36,10 @@ import { datagramAppend, datagramDiscard, datagramFlush, datagramSent } from "./
 import { closeRoom, datagramEnd, makeRoom } from "./evict";
 import { icmpErrorReply } from "./icmp-error";
 import { natIsGuest, natToHost, natUnusable } from "./nat";
+import {
+  packetDestination, packetIsSix, packetSource, packetTos, packetTtl, transportChecksumOk,
+} from "./packet";
+import { gatewayFor } from "./send";
 import { flowAllocate, flowFind, flowsMax, flowsUsed, isNone, markDirty, slotOf } from "./table";
 
 const TTL_USUAL: u32 = 64;
@@ -44,12 +49,18 @@ const RETRY_LATER: i64 = 1_000_000;
 /** Why the request is malformed or has no business here; DROP_NONE = it has. */
 function judge(ip: usize, icmp: usize, length: u32): i32 {
   if (length < ICMP_HEADER_SIZE) return abi.DROP_ICMP_TRUNCATED;
-  if (!icmpv4ChecksumOk(icmp, length)) return abi.DROP_ICMP_CHECKSUM;
-  const message = Icmpv4View.at(icmp);
-  if (message.type != ICMP_ECHO_REQUEST || message.code != 0) return abi.DROP_ICMP_TYPE;
-  const header = Ipv4View.at(ip);
-  if (!natIsGuest(header.source)) return abi.DROP_IP_SOURCE;
-  return natUnusable(header.destination) ? abi.DROP_IP_DESTINATION : abi.DROP_NONE;
+  const six = packetIsSix(ip);
+  const source = packetSource(ip);
+  const destination = packetDestination(ip);
+  const sound = six
+    ? transportChecksumOk(icmp, length, source, destination, PROTOCOL_ICMPV6)
+    : icmpv4ChecksumOk(icmp, length);
+  if (!sound) return abi.DROP_ICMP_CHECKSUM;
+  const message = Icmpv4View.at(icmp); // an echo looks the same in ICMPv6
+  const request = six ? ICMPV6_ECHO_REQUEST : ICMP_ECHO_REQUEST;
+  if (message.type != request || message.code != 0) return abi.DROP_ICMP_TYPE;
+  if (!natIsGuest(source)) return abi.DROP_IP_SOURCE;
+  return natUnusable(destination) ? abi.DROP_IP_DESTINATION : abi.DROP_NONE;
 }
 
 /** The flow of this identifier, a new one if there is none; address 0 = the table is full. */
@@ -70,22 +81,21 @@ export function pingInput(ip: usize, icmp: usize, length: u32, mac: u64, now: i6
     drop(verdict);
     return;
   }
-  const header = Ipv4View.at(ip);
   const available = <u32>(icmp + length - ip);
-  const gateway = config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET);
-  const ttl = header.ttl;
+  const gateway = gatewayFor(packetSource(ip));
+  const ttl = packetTtl(ip);
   if (ttl <= 1) {
     drop(abi.DROP_IP_TTL);
     icmpErrorReply(ip, available, ICMP_TIME_EXCEEDED, 0, 0, gateway, mac, now);
     return;
   }
-  const address = natToHost(header.destination);
+  const address = natToHost(packetDestination(ip));
   if (address == 0) {
     drop(abi.DROP_LOOPBACK);
     icmpErrorReply(ip, available, ICMP_UNREACHABLE, HOST_UNREACHABLE, 0, gateway, mac, now);
     return;
   }
-  const flow = flowFor(header.source, Icmpv4View.at(icmp).identifier);
+  const flow = flowFor(packetSource(ip), Icmpv4View.at(icmp).identifier);
   if (isNone(flow)) {
     drop(abi.DROP_PING_TABLE_FULL);
     return;
@@ -107,7 +117,7 @@ export function pingInput(ip: usize, icmp: usize, length: u32, mac: u64, now: i6
   entry.address = address;
   entry.port = 0;
   entry.ttl = <u8>(ttl == TTL_USUAL ? 0 : ttl - 1);
-  entry.tos = <u8>header.tos;
+  entry.tos = <u8>packetTos(ip);
   entry.quote = <u32>ip;
 }
 

@@ -6,6 +6,7 @@
  */
 import * as abi from "../abi";
 import { CONFIG, config } from "../memory";
+import { DNS6, SIX, addressIntern } from "./addresses";
 
 export const DNS_PORT: u32 = 53;
 export const DNS_TLS_PORT: u32 = 853;
@@ -22,9 +23,12 @@ export function resolverCount(): u32 {
   return min<u32>(config(abi.CONFIG_RESOLVERS_COUNT_OFFSET), abi.RESOLVER_COUNT);
 }
 
-/** Address in host order; 0 = none. */
+/** Address as in `addresses`; 0 = none. */
 export function resolverAt(index: u32): u32 {
-  return load<u32>(CONFIG + abi.CONFIG_RESOLVERS_OFFSET + (<usize>index << 2));
+  const address = load<u32>(CONFIG + abi.CONFIG_RESOLVERS_OFFSET + (<usize>index << 2));
+  if (address != SIX) return address;
+  const p = CONFIG + abi.CONFIG_RESOLVERS6_OFFSET + <usize>index * abi.CONFIG_RESOLVER6_SIZE;
+  return addressIntern(p, load<u32>(p, 16));
 }
 
 /** Address of the first choice or the next that has one; 0 = there is no resolver. */
@@ -43,10 +47,10 @@ export function resolverFailed(index: u32): void {
   if (total > 1 && resolverFirst == index) resolverFirst = (index + 1) % total;
 }
 
-/** Whether the address is the guest's DNS address, whatever the port. */
+/** Whether the address is one of the guest's DNS addresses, whatever the port. */
 export function dnsAddressed(address: u32): bool {
   return (
-    address == config(abi.CONFIG_DNS_ADDRESS_OFFSET) && address != 0 &&
+    (address == config(abi.CONFIG_DNS_ADDRESS_OFFSET) || address == DNS6) && address != 0 &&
     (config(abi.CONFIG_FLAGS_OFFSET) & abi.CONFIG_FLAG_DNS) != 0
   );
 }

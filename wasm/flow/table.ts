@@ -68,6 +68,12 @@ export function tableInit(): void {
   readyTail = -1;
 }
 
+/** Slots that have ever been in use: all flows lie below. */
+// @ts-ignore: decorator
+@inline export function flowsFresh(): i32 {
+  return fresh;
+}
+
 // @ts-ignore: decorator
 @inline export function flowAt(slot: i32): Flow {
   return changetype<Flow>(FLOWS + <usize>slot * abi.FLOW_SIZE);

@@ -30,8 +30,9 @@ import { Entry, entryAt } from "../ring";
 import { count, drop } from "../stats";
 import { timerSet } from "../timer";
 import { ICMP_TIME_EXCEEDED, ICMP_UNREACHABLE } from "../wire/icmpv4";
-import { Ipv4View, WIRE_OK } from "../wire/ipv4";
-import { UDP_HEADER_SIZE, UDP_TRUNCATED, UdpView, udpCheck, udpChecksumOk } from "../wire/udp";
+import { PROTOCOL_UDP, WIRE_OK } from "../wire/ipv4";
+import { UDP_HEADER_SIZE, UDP_TRUNCATED, UdpView, udpCheck } from "../wire/udp";
+import { GUEST6, isSix } from "./addresses";
 import {
   F_ANSWERED, F_HIDDEN, F_STATIC, SOCKET_NONE, SOCKET_OPEN, UdpFlow, datagramStart, datagramTouch,
   filterAdd, has, idleLimit,
@@ -47,8 +48,12 @@ import { hiddenFind, hiddenInit } from "./hidden";
 import { icmpErrorReply } from "./icmp-error";
 import { natIsGuest, natToHost, natUnusable } from "./nat";
 import {
+  packetDestination, packetSource, packetTos, packetTtl, transportChecksumOk,
+} from "./packet";
+import {
   DNS_PORT, resolverCount, resolverFailed, resolverFirst, resolversInit,
 } from "./resolvers";
+import { gatewayFor } from "./send";
 import {
   LIST_DNS, flowAllocate, flowFind, flowsMax, flowsUsed, handleOf, isNone, listOldest, listSize,
   markDirty, slotOf,
@@ -78,11 +83,16 @@ export function udpInit(): void {
 /** Sends an ICMP error about the datagram under way. */
 function reply(type: u32, code: u32, now: i64): void {
   const available = <u32>(payload + payloadLength - packet);
-  const gateway = config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET);
-  const to = Ipv4View.at(packet).destination;
+  const to = packetDestination(packet);
   // Unreachable ports are the business of the address they belong to, the rest is the router's.
-  const source = code == PORT_UNREACHABLE && isOwnAddress(to) ? to : gateway;
+  const source = code == PORT_UNREACHABLE && isOwnAddress(to) ? to : gatewayFor(to);
   icmpErrorReply(packet, available, type, code, 0, source, guestMac, now);
+}
+
+/** Zero is "no checksum" in IPv4 (RFC 768) and wrong in IPv6 (RFC 8200 §8.1). */
+function checksumOk(udp: usize, length: u32, source: u32, destination: u32): bool {
+  if (UdpView.at(udp).checksum == 0) return !isSix(source);
+  return transportChecksumOk(udp, length, source, destination, PROTOCOL_UDP);
 }
 
 /** Why the datagram is malformed or has no business here; DROP_NONE = it has. */
@@ -90,14 +100,15 @@ function judge(ip: usize, udp: usize, length: u32, trusted: bool): i32 {
   const verdict = udpCheck(udp, length);
   if (verdict == UDP_TRUNCATED) return abi.DROP_UDP_TRUNCATED;
   if (verdict != WIRE_OK) return abi.DROP_UDP_LENGTH;
-  const header = Ipv4View.at(ip);
+  const source = packetSource(ip);
+  const destination = packetDestination(ip);
   const view = UdpView.at(udp);
-  if (!natIsGuest(header.source)) return abi.DROP_IP_SOURCE;
-  if (!trusted && !udpChecksumOk(udp, view.length, header.source, header.destination)) {
+  if (!natIsGuest(source)) return abi.DROP_IP_SOURCE;
+  if (!trusted && !checksumOk(udp, view.length, source, destination)) {
     return abi.DROP_UDP_CHECKSUM;
   }
   if (view.sourcePort == 0 || view.destinationPort == 0) return abi.DROP_UDP_PORT;
-  return natUnusable(header.destination) ? abi.DROP_IP_DESTINATION : abi.DROP_NONE;
+  return natUnusable(destination) ? abi.DROP_IP_DESTINATION : abi.DROP_NONE;
 }
 
 /** A new flow, an old one evicted if need be; none if the table stays full. */
@@ -120,7 +131,7 @@ function complete(entry: Entry, address: u32, port: u32, ttl: u32, tos: u32): vo
 
 /** Queues the datagram under way, a run as entries that one message can carry each. */
 function queue(flow: UdpFlow, address: u32, port: u32, ttl: u32): void {
-  const tos = Ipv4View.at(packet).tos;
+  const tos = packetTos(packet);
   const run = segment != 0 && segment < payloadLength;
   const step = run ? segment * min(RUN_COUNT_MAX, RUN_SIZE_MAX / segment) : payloadLength;
   let offset: u32 = 0;
@@ -140,19 +151,25 @@ function queue(flow: UdpFlow, address: u32, port: u32, ttl: u32): void {
 // ---------------------------------------------------------------- DNS
 
 /** Answers SERVFAIL to a query that no resolver can be asked. */
-function refuseQuery(p: usize, length: u32, guest: u32, guestPort: u32, port: u32): bool {
-  if (port != DNS_PORT || !dnsServfail(p, length, guest, guestPort, guestMac, 0)) return false;
+function refuseQuery(
+  p: usize, length: u32, dns: u32, guest: u32, guestPort: u32, port: u32,
+): bool {
+  if (port != DNS_PORT || !dnsServfail(p, length, dns, guest, guestPort, guestMac, 0)) {
+    return false;
+  }
   count(abi.STAT_CONSUMED_LOCAL);
   return true;
 }
 
 /** A new DNS flow, or none (counted, answered). `resolver` = which to start with. */
-function dnsOpen(guest: u32, ports: u32, resolver: u8, skip: u32, now: i64): UdpFlow {
+function dnsOpen(
+  guest: u32, dns: u32, ports: u32, resolver: u8, skip: u32, now: i64,
+): UdpFlow {
   if (listSize(LIST_DNS) >= flowsMax >> 2 && closeRoom() > 0) {
     count(abi.STAT_UDP_EVICTED);
     datagramEnd(changetype<UdpFlow>(listOldest(LIST_DNS)));
   }
-  const flow = open(abi.KIND_DNS, guest, config(abi.CONFIG_DNS_ADDRESS_OFFSET), ports);
+  const flow = open(abi.KIND_DNS, guest, dns, ports);
   if (isNone(flow)) {
     drop(abi.DROP_UDP_TABLE_FULL);
     return flow;
@@ -160,18 +177,17 @@ function dnsOpen(guest: u32, ports: u32, resolver: u8, skip: u32, now: i64): Udp
   flow.resolver = resolver;
   if (dnsChoose(flow, skip)) return flow;
   datagramEnd(flow);
-  if (!refuseQuery(payload, payloadLength, guest, ports >>> 16, ports & 0xffff)) {
+  if (!refuseQuery(payload, payloadLength, dns, guest, ports >>> 16, ports & 0xffff)) {
     drop(abi.DROP_NO_RESOLVER);
     reply(ICMP_UNREACHABLE, PORT_UNREACHABLE, now);
   }
   return changetype<UdpFlow>(0);
 }
 
-/** A datagram for the DNS address. */
-function dnsInput(guest: u32, ports: u32, now: i64): void {
-  const address = config(abi.CONFIG_DNS_ADDRESS_OFFSET);
+/** A datagram for the DNS address `address`. */
+function dnsInput(guest: u32, address: u32, ports: u32, now: i64): void {
   let flow = changetype<UdpFlow>(flowFind(abi.KIND_DNS, guest, address, ports));
-  if (isNone(flow)) flow = dnsOpen(guest, ports, <u8>resolverFirst, 0, now);
+  if (isNone(flow)) flow = dnsOpen(guest, address, ports, <u8>resolverFirst, 0, now);
   else if (
     flow.socket == SOCKET_OPEN && flow.batchHead < 0 && resolverCount() > 1 && closeRoom() > 0 &&
     dnsIsRepeat(flow, payload, payloadLength)
@@ -179,7 +195,7 @@ function dnsInput(guest: u32, ports: u32, now: i64): void {
     const resolver = flow.resolver;
     resolverFailed(flow.resolver);
     datagramEnd(flow);
-    flow = dnsOpen(guest, ports, resolver, 1, now);
+    flow = dnsOpen(guest, address, ports, resolver, 1, now);
   }
   if (isNone(flow)) return;
   flow.guestMac = guestMac;
@@ -202,7 +218,8 @@ function dnsOpenFailed(flow: UdpFlow): void {
   while (index >= 0) {
     const entry = entryAt(index);
     const told = refuseQuery(
-      entry.pointer, entry.length, flow.guestAddress, flow.guestPort, flow.peerPort,
+      entry.pointer, entry.length, flow.peerAddress, flow.guestAddress, flow.guestPort,
+      flow.peerPort,
     );
     if (!told) drop(abi.DROP_NO_RESOLVER);
     index = entry.next;
@@ -217,7 +234,7 @@ function dnsOpenFailed(flow: UdpFlow): void {
 /** Host address of the guest's destination for this flow (which may be none yet); 0 = refused. */
 function target(flow: UdpFlow, address: u32, port: u32): u32 {
   if (
-    !isNone(flow) && has(flow, F_HIDDEN) && address == config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET)
+    !isNone(flow) && has(flow, F_HIDDEN) && address == gatewayFor(address)
   ) {
     const hidden = hiddenFind(handleOf(flow), port);
     if (hidden != 0) return hidden;
@@ -226,9 +243,9 @@ function target(flow: UdpFlow, address: u32, port: u32): u32 {
 }
 
 /**
- * A UDP datagram from the guest. `length` = octets of the IP payload; `checksumTrusted` = the link
- * vouches for the checksum; `gsoSize` = size of the datagrams the payload is a run of, 0 = it is
- * one.
+ * A UDP datagram from the guest, over IPv4 or IPv6. `length` = octets of the IP payload;
+ * `checksumTrusted` = the link vouches for the checksum; `gsoSize` = size of the datagrams the
+ * payload is a run of, 0 = it is one.
  */
 export function udpInput(
   ip: usize, udp: usize, length: u32, mac: u64, checksumTrusted: bool, gsoSize: u32, now: i64,
@@ -238,10 +255,9 @@ export function udpInput(
     drop(verdict);
     return;
   }
-  const header = Ipv4View.at(ip);
   const view = UdpView.at(udp);
-  const guest = header.source;
-  const peer = header.destination;
+  const guest = packetSource(ip);
+  const peer = packetDestination(ip);
   const port = view.destinationPort;
   packet = ip;
   payload = udp + UDP_HEADER_SIZE;
@@ -249,12 +265,12 @@ export function udpInput(
   segment = gsoSize <= 0xffff ? gsoSize : 0;
   guestMac = mac;
   if (dnsWanted(peer, port)) {
-    dnsInput(guest, (view.sourcePort << 16) | port, now);
+    dnsInput(guest, peer, (view.sourcePort << 16) | port, now);
     return;
   }
   let ttl: u32 = 0;
   if (!isOwnAddress(peer)) {
-    ttl = header.ttl;
+    ttl = packetTtl(ip);
     if (ttl <= 1) {
       drop(abi.DROP_IP_TTL);
       reply(ICMP_TIME_EXCEEDED, 0, now);
@@ -285,10 +301,11 @@ export function udpInput(
 
 /**
  * A published port: the flow of the guest's `guestPort`, for a socket the host has bound to
- * `hostPort`. Returns its handle; 0 = the table is full or the port is published already.
+ * `hostPort`, of IPv6 if `six`. Returns its handle; 0 = the table is full or the port is published
+ * already.
  */
-export function udpInboundOpen(guestPort: u32, hostPort: u32, now: i64): u32 {
-  const guest = config(abi.CONFIG_GUEST_ADDRESS_OFFSET);
+export function udpInboundOpen(guestPort: u32, hostPort: u32, six: bool, now: i64): u32 {
+  const guest = six ? GUEST6 : config(abi.CONFIG_GUEST_ADDRESS_OFFSET);
   if (guestPort == 0 || guestPort > 0xffff || guest == 0) return 0;
   const old = changetype<UdpFlow>(flowFind(abi.KIND_UDP, guest, 0, guestPort << 16));
   if (!isNone(old)) {

@@ -47,7 +47,10 @@ import { txCount } from "../ring";
 import { count } from "../stats";
 import { timerSet } from "../timer";
 import { seqGt } from "../wire/seqnum";
+import { TCP_HEADER_SIZE } from "../wire/tcp";
+import { isSix, wordOf } from "../flow/addresses";
 import { closeLater } from "../flow/evict";
+import { headerSize } from "../flow/packet";
 import { LIST_TIME_WAIT, flowRelease, handleOf, listTouch, slotOf } from "../flow/table";
 
 // flags: facts
@@ -77,6 +80,7 @@ export const P_KEEPALIVE: u32 = 0x800000;
 
 export const MSS_FLOOR: u32 = 64; // a smaller MSS is a weapon (CVE-2019-11479)
 export const MSS_DEFAULT: u32 = 536; // RFC 9293 §3.7.1
+export const MSS_DEFAULT6: u32 = 1220;
 export const RTO_INITIAL: u32 = 1000000; // RFC 6298 §2.1
 export const RTO_MIN: u32 = 200000; // departs from 1 s: the guest is on this machine
 export const RTO_MAX: u32 = 60000000;
@@ -180,14 +184,14 @@ if (offsetof<Tcp>() > <usize>abi.FLOW_SIZE) ERROR("a TCP flow does not fit FLOW_
 }
 
 /** Largest payload of a segment towards the guest, before options. */
-export function mssMax(): u32 {
-  return config(abi.CONFIG_MTU_OFFSET) - 40;
+export function mssMax(flow: Tcp): u32 {
+  return config(abi.CONFIG_MTU_OFFSET) - headerSize(flow.guestAddress) - TCP_HEADER_SIZE;
 }
 
 /** Initial sequence number: RFC 6528 §3, a 4 microsecond clock plus a keyed hash of the tuple. */
 export function initialSequence(flow: Flow, now: i64): u32 {
   const ports = (<u32>flow.guestPort << 16) | <u32>flow.peerPort;
-  return <u32>(now >> 2) + hashIsn(flow.guestAddress, flow.peerAddress, ports);
+  return <u32>(now >> 2) + hashIsn(wordOf(flow.guestAddress), wordOf(flow.peerAddress), ports);
 }
 
 function startAt(flow: Tcp, iss: u32): void {
@@ -214,7 +218,9 @@ export function tcpReset(flow: Tcp, now: i64): void {
   flow.ssthresh = 0x7fffffff;
   flow.rcvScale = 7;
   startAt(flow, initialSequence(flow, now));
-  flow.tsOffset = hashIsn(flow.peerAddress, flow.guestAddress, 0x54530000 | <u32>flow.guestPort);
+  flow.tsOffset = hashIsn(
+    wordOf(flow.peerAddress), wordOf(flow.guestAddress), 0x54530000 | <u32>flow.guestPort,
+  );
   flow.lastActive = now;
   count(abi.STAT_TCP_OPENED);
 }
@@ -226,8 +232,9 @@ export function initialWindow(mss: u32): u32 {
 
 /** Sets segment size and first congestion window from the peer's MSS (RFC 9293 §3.7.1, 6928). */
 export function tcpSetMss(flow: Tcp, peerMss: i32): void {
-  let mss = peerMss < 0 ? MSS_DEFAULT : <u32>peerMss;
-  mss = min(max(mss, MSS_FLOOR), mssMax());
+  const fallback = isSix(flow.guestAddress) ? MSS_DEFAULT6 : MSS_DEFAULT;
+  let mss = peerMss < 0 ? fallback : <u32>peerMss;
+  mss = min(max(mss, MSS_FLOOR), mssMax(flow));
   if (has(flow, F_TIMESTAMPS)) mss -= 12;
   flow.mss = mss;
   flow.cwnd = initialWindow(mss);

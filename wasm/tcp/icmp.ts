@@ -1,17 +1,24 @@
 /**
- * ICMP errors from the guest about segments we sent (RFC 9293 §3.9.2.2, RFC 5927, RFC 1191).
+ * ICMP errors from the guest about segments we sent (RFC 9293 §3.9.2.2, RFC 5927, RFC 1191, RFC
+ * 8201), of either version.
  *
  * A quote counts only when it names a live flow and a sequence number in flight. "Fragmentation
- * needed" lowers the segment size and sends again at once; protocol and port unreachable end a
- * connection that is still opening; everything else is soft and changes nothing. Source quench is
- * ignored.
+ * needed" and "packet too big" lower the segment size and send again at once; protocol and port
+ * unreachable end a connection that is still opening; everything else is soft and changes nothing.
+ * Source quench is ignored.
  */
 import * as abi from "../abi";
 import { count, drop } from "../stats";
 import { Ipv4View, PROTOCOL_TCP } from "../wire/ipv4";
 import { Icmpv4View, ICMP_UNREACHABLE } from "../wire/icmpv4";
+import {
+  ICMPV6_PACKET_TOO_BIG, ICMPV6_UNREACHABLE, Icmpv6View, UNREACHABLE_PORT,
+} from "../wire/icmpv6";
+import { IPV6_HEADER_SIZE, IPV6_MTU_MIN, Ipv6View } from "../wire/ipv6";
 import { seqGe, seqLt } from "../wire/seqnum";
-import { TcpView } from "../wire/tcp";
+import { TCP_HEADER_SIZE, TcpView } from "../wire/tcp";
+import { addressIntern, isSix } from "../flow/addresses";
+import { headerSize } from "../flow/packet";
 import { flowFind, isNone, markDirty } from "../flow/table";
 import {
   F_RECOVERY, F_RTT, F_TIMESTAMPS, P_OUTPUT, P_RETRANSMIT, Tcp, has, tcpEnd,
@@ -20,39 +27,63 @@ import {
 /** Smallest path MTU we believe (RFC 1191 §3 practice: 576 less is a weapon). */
 const PATH_MTU_FLOOR: u32 = 576;
 
+/** The flow whose segment in flight is quoted, or none (counted). */
+function quoted(guest: u32, peer: u32, segment: usize): Tcp {
+  const view = TcpView.at(segment);
+  const ports = (view.destinationPort << 16) | view.sourcePort;
+  const flow = changetype<Tcp>(flowFind(abi.KIND_TCP, guest, peer, ports));
+  const sequence = view.sequence;
+  if (isNone(flow) || seqLt(sequence, flow.sndUna) || seqGe(sequence, flow.sndMax)) {
+    drop(abi.DROP_ICMP_QUOTE);
+    return changetype<Tcp>(0);
+  }
+  count(abi.STAT_ICMP_ERRORS_FROM_GUEST);
+  count(abi.STAT_CONSUMED_LOCAL);
+  return flow;
+}
+
+/** Nobody takes the segments: the end of a connection that is still opening. */
+function refused(flow: Tcp): void {
+  if (flow.state == <u8>abi.STATE_SYN_SENT) tcpEnd(flow, true);
+}
+
 /** Handles an error whose quoted packet starts at `quote` with `length` octets. */
 export function tcpIcmp(icmp: usize, quote: usize, length: u32): void {
   const header = Ipv4View.at(quote);
   const offset = header.headerLength;
-  if (header.protocol != PROTOCOL_TCP || length < offset + 8) {
+  const guest = header.destination;
+  const peer = header.source;
+  if (header.protocol != PROTOCOL_TCP || length < offset + 8 || isSix(guest) || isSix(peer)) {
     drop(abi.DROP_ICMP_QUOTE);
     return;
   }
-  const view = TcpView.at(quote + offset);
-  const ports = (view.destinationPort << 16) | view.sourcePort;
-  const found = flowFind(abi.KIND_TCP, header.destination, header.source, ports);
-  if (isNone(found)) {
-    drop(abi.DROP_ICMP_QUOTE);
-    return;
-  }
-  const flow = changetype<Tcp>(found);
-  const sequence = view.sequence;
-  if (seqLt(sequence, flow.sndUna) || seqGe(sequence, flow.sndMax)) {
-    drop(abi.DROP_ICMP_QUOTE);
-    return;
-  }
-  count(abi.STAT_ICMP_ERRORS_FROM_GUEST);
-  count(abi.STAT_CONSUMED_LOCAL);
+  const flow = quoted(guest, peer, quote + offset);
   const error = Icmpv4View.at(icmp);
-  if (error.type != ICMP_UNREACHABLE) return;
+  if (isNone(flow) || error.type != ICMP_UNREACHABLE) return;
   if (error.code == 4) lowerMss(flow, error.mtu);
-  else if ((error.code == 2 || error.code == 3) && flow.state == <u8>abi.STATE_SYN_SENT) {
-    tcpEnd(flow, true);
+  else if (error.code == 2 || error.code == 3) refused(flow);
+}
+
+/** The same for ICMPv6; our packets have no extension headers, so quotes have none either. */
+export function tcpIcmp6(icmp: usize, quote: usize, length: u32): void {
+  const header = Ipv6View.at(quote);
+  if (length < IPV6_HEADER_SIZE + 8 || header.version != 6 || header.nextHeader != PROTOCOL_TCP) {
+    drop(abi.DROP_ICMP_QUOTE);
+    return;
   }
+  const guest = addressIntern(header.destination, 0);
+  const flow = quoted(guest, addressIntern(header.source, 0), quote + IPV6_HEADER_SIZE);
+  if (isNone(flow)) return;
+  const error = Icmpv6View.at(icmp);
+  if (error.type == ICMPV6_PACKET_TOO_BIG) lowerMss(flow, error.rest);
+  else if (error.type == ICMPV6_UNREACHABLE && error.code == UNREACHABLE_PORT) refused(flow);
 }
 
 function lowerMss(flow: Tcp, mtu: u32): void {
-  const mss = max(mtu, PATH_MTU_FLOOR) - 40 - (has(flow, F_TIMESTAMPS) ? 12 : 0);
+  const guest = flow.guestAddress;
+  const floor = isSix(guest) ? IPV6_MTU_MIN : PATH_MTU_FLOOR;
+  const options: u32 = has(flow, F_TIMESTAMPS) ? 12 : 0;
+  const mss = max(mtu, floor) - headerSize(guest) - TCP_HEADER_SIZE - options;
   if (mss >= flow.mss) return;
   flow.mss = mss;
   if (flow.state < <u8>abi.STATE_ESTABLISHED) return; // there is nothing but SYN to send again

@@ -7,13 +7,13 @@ import * as abi from "../abi";
 import { entryAlloc, entryAt } from "../ring";
 import { count, drop } from "../stats";
 import { seqGe, seqGt, seqInWindow, seqLe, seqLt } from "../wire/seqnum";
-import { Ipv4View, WIRE_OK } from "../wire/ipv4";
+import { PROTOCOL_TCP, WIRE_OK } from "../wire/ipv4";
 import {
   TCP_ACK, TCP_DATA_OFFSET, TCP_FIN, TCP_HEADER_SIZE, TCP_RST, TCP_SYN, TcpView, tcpCheck,
-  tcpChecksumOk,
 } from "../wire/tcp";
 import { optionTimestamps, optionTsValue, tcpOptionsParse } from "../wire/tcp-options";
 import { natUnusable } from "../flow/nat";
+import { packetDestination, packetSource, transportChecksumOk } from "../flow/packet";
 import { flowFind, isNone, listRemove, markDirty, markReady } from "../flow/table";
 import { ackAdvance, ackDuplicate, sackInput } from "./congestion";
 import {
@@ -30,7 +30,8 @@ const CHALLENGES_PER_SECOND: u32 = 10;
 const PAWS_IDLE: i64 = 2073600000000;
 
 /** The segment being handled; module state because a segment is handled to the end at once. */
-let ip: usize = 0;
+let source: u32 = 0;
+let destination: u32 = 0;
 let segment: usize = 0;
 let sequence: u32 = 0;
 let acknowledgment: u32 = 0;
@@ -44,8 +45,7 @@ function parse(length: u32, trusted: bool): bool {
     drop(code == TCP_DATA_OFFSET ? abi.DROP_TCP_DATA_OFFSET : abi.DROP_TCP_TRUNCATED);
     return false;
   }
-  const header = Ipv4View.at(ip);
-  if (!trusted && !tcpChecksumOk(segment, length, header.source, header.destination)) {
+  if (!trusted && !transportChecksumOk(segment, length, source, destination, PROTOCOL_TCP)) {
     drop(abi.DROP_TCP_CHECKSUM);
     return false;
   }
@@ -61,7 +61,7 @@ function parse(length: u32, trusted: bool): bool {
     drop(abi.DROP_TCP_FLAGS);
     return false;
   }
-  if (natUnusable(header.destination)) {
+  if (natUnusable(destination)) {
     drop(abi.DROP_IP_DESTINATION);
     return false;
   }
@@ -78,13 +78,12 @@ function parse(length: u32, trusted: bool): bool {
 function refuse(mac: u64): void {
   drop(abi.DROP_TCP_NO_FLOW);
   if ((flags & TCP_RST) != 0) return;
-  const header = Ipv4View.at(ip);
   const view = TcpView.at(segment);
   const withAck = (flags & TCP_ACK) != 0;
   const extra = (flags & (TCP_SYN | TCP_FIN)) != 0 ? 1 : 0;
   count(abi.STAT_TCP_RESET_SENT);
   sendResetFor(
-    mac, header.destination, header.source, view.destinationPort, view.sourcePort,
+    mac, destination, source, view.destinationPort, view.sourcePort,
     withAck ? acknowledgment : 0, withAck ? 0 : sequence + payloadLength + extra,
     withAck ? TCP_RST : TCP_RST | TCP_ACK,
   );
@@ -113,17 +112,17 @@ function challenge(flow: Tcp, now: i64): void {
 export function tcpInput(
   packet: usize, tcp: usize, length: u32, mac: u64, trusted: bool, now: i64,
 ): void {
-  ip = packet;
+  source = packetSource(packet);
+  destination = packetDestination(packet);
   segment = tcp;
   if (!parse(length, trusted)) return;
-  const header = Ipv4View.at(ip);
   const ports = (TcpView.at(tcp).sourcePort << 16) | TcpView.at(tcp).destinationPort;
-  let found = flowFind(abi.KIND_TCP, header.source, header.destination, ports);
+  let found = flowFind(abi.KIND_TCP, source, destination, ports);
   if (!isNone(found) && found.state == <u8>abi.STATE_TIME_WAIT && reopens(changetype<Tcp>(found))) {
     const last = changetype<Tcp>(found).sndMax;
     tcpEnd(changetype<Tcp>(found), false);
     tcpOpen(packet, tcp, mac, now);
-    found = flowFind(abi.KIND_TCP, header.source, header.destination, ports);
+    found = flowFind(abi.KIND_TCP, source, destination, ports);
     if (!isNone(found)) startAbove(changetype<Tcp>(found), last);
     return;
   }
@@ -169,9 +168,8 @@ function inputSynSent(flow: Tcp, now: i64): void {
     if ((flags & TCP_RST) != 0) return;
     count(abi.STAT_TCP_RESET_SENT);
     const view = TcpView.at(segment);
-    const header = Ipv4View.at(ip);
     sendResetFor(
-      flow.guestMac, header.destination, header.source, view.destinationPort, view.sourcePort,
+      flow.guestMac, destination, source, view.destinationPort, view.sourcePort,
       acknowledgment, 0, TCP_RST,
     );
     return;

@@ -8,14 +8,15 @@
 import * as abi from "../abi";
 import { config } from "../memory";
 import { count, drop } from "../stats";
-import { Ipv4View } from "../wire/ipv4";
 import { TCP_ACK, TCP_RST, TcpView } from "../wire/tcp";
 import {
   optionMss, optionSackPermitted, optionTimestamps, optionTsValue, optionWindowScale,
 } from "../wire/tcp-options";
 import { makeRoom } from "../flow/evict";
+import { isSix } from "../flow/addresses";
 import { natToGuest, natToHost } from "../flow/nat";
-import { neighborFind, neighborRequest } from "../flow/neighbor";
+import { neighborFind, neighborGuest6, neighborRequest } from "../flow/neighbor";
+import { packetDestination, packetSource } from "../flow/packet";
 import { dnsAddressed, dnsPort, resolverAddress } from "../flow/resolvers";
 import {
   LIST_HALF_OPEN, flowAllocate, flowFind, flowsMax, flowsUsed, handleOf, isNone, listOldest,
@@ -63,10 +64,9 @@ export function takeSynOptions(flow: Tcp, now: i64): void {
 
 /** The guest's SYN: asks the host to connect, or refuses at once. */
 export function tcpOpen(ip: usize, segment: usize, mac: u64, now: i64): void {
-  const header = Ipv4View.at(ip);
   const view = TcpView.at(segment);
-  const guest = header.source;
-  const peer = header.destination;
+  const guest = packetSource(ip);
+  const peer = packetDestination(ip);
   const host = target(peer, view.destinationPort);
   const flow = host == 0
     ? changetype<Tcp>(0)
@@ -100,11 +100,14 @@ export function tcpOpen(ip: usize, segment: usize, mac: u64, now: i64): void {
 }
 
 /**
- * A host connection to a published port, its socket already open. The guest sees the peer's own
+ * A host connection to a published port, its socket already open; the peer's version of IP is the
+ * guest's. The guest sees the peer's own
  * address and port, or the gateway's when that is a loopback address. Returns the handle, 0 = full.
  */
 export function tcpInbound(guestPort: u32, peerAddress: u32, peerPort: u32, now: i64): u32 {
-  const guest = config(abi.CONFIG_GUEST_ADDRESS_OFFSET);
+  const guest = isSix(peerAddress)
+    ? neighborGuest6()
+    : config(abi.CONFIG_GUEST_ADDRESS_OFFSET);
   const peer = natToGuest(peerAddress);
   let port = peerPort;
   for (let tries = 0; tries < 64; tries++) {

@@ -6,24 +6,20 @@
  * referred to by iovecs. When the link leaves no room (`txFree`), what is due stays due.
  */
 import * as abi from "../abi";
-import {
-  CONFIG, chunkData, chunkLength, chunkNext, chunkSequence, config,
-} from "../memory";
-import { next } from "../prng";
+import { chunkData, chunkLength, chunkNext, chunkSequence, config } from "../memory";
 import { txBegin, txCommit, txEnd, txFree, txHeader, txOffload, txPiece, vnetSize } from "../ring";
 import { count, countMany } from "../stats";
 import { check } from "../trap";
-import {
-  sumAdd, sumBytes, sumConcat, sumPseudo4, sumStore, sumStorePartial,
-} from "../wire/checksum";
-import { ETHERNET_HEADER_SIZE, ETHERTYPE_IPV4, ethernetEmit } from "../wire/ethernet";
-import { IPV4_DF, IPV4_HEADER_SIZE, PROTOCOL_TCP, ipv4Emit } from "../wire/ipv4";
-import { loadMac } from "../wire/bytes";
+import { sumAdd, sumBytes, sumConcat, sumStore, sumStorePartial } from "../wire/checksum";
+import { IPV4_DF, PROTOCOL_TCP } from "../wire/ipv4";
 import { seqGe, seqGt, seqLe, seqLt } from "../wire/seqnum";
 import { TCP_ACK, TCP_FIN, TCP_HEADER_SIZE, TCP_PSH, TCP_RST, TCP_SYN, tcpEmit } from "../wire/tcp";
 import {
   tcpOptionsEmitSackBlock, tcpOptionsEmitSackHeader, tcpOptionsEmitSyn, tcpOptionsEmitTimestamps,
 } from "../wire/tcp-options";
+import { isSix } from "../flow/addresses";
+import { headerSize, pseudoSum } from "../flow/packet";
+import { headersEmit, startOf } from "../flow/send";
 import { handleOf } from "../flow/table";
 import {
   ACK_TRUST, F_FIN_SENT, F_HOST_EOF, F_OVERRIDE, F_PERSIST, F_RECOVERY, F_RTT, F_SACK,
@@ -33,12 +29,12 @@ import {
 import { blockLeft, blockRight, blocks } from "./reassembly";
 import { windowField } from "./window";
 
-const L4_OFFSET: u32 = ETHERNET_HEADER_SIZE + IPV4_HEADER_SIZE;
-/**
- * Octets of TCP payload in the largest offload frame: 65,535 less IP and the longest TCP header.
- */
-const OFFLOAD_MAX: u32 = 65535 - IPV4_HEADER_SIZE - 60;
+/** Octets of IP header and TCP payload in the largest offload frame, by the longest TCP header. */
+const OFFLOAD_MAX: u32 = 65535 - 60;
 const PIECES_MAX: i32 = 11;
+const TTL: u32 = 64;
+const GSO_TCPV4: u32 = 1;
+const GSO_TCPV6: u32 = 4;
 
 // @ts-ignore: decorator
 @inline function linkFlags(): u32 {
@@ -48,42 +44,48 @@ const PIECES_MAX: i32 = 11;
 /** Most octets one frame of this flow may carry: a multiple of its segment size. */
 export function frameMax(flow: Tcp): u32 {
   // virtio 1.2 §5.1.3.1: no segmentation offload without checksum offload.
-  const offload = abi.LINK_TSO4 | abi.LINK_CSUM;
+  const guest = flow.guestAddress;
+  const offload = (isSix(guest) ? abi.LINK_TSO6 : abi.LINK_TSO4) | abi.LINK_CSUM;
   if ((linkFlags() & offload) != <u32>offload || vnetSize == 0) return flow.mss;
-  return max(OFFLOAD_MAX / flow.mss, 1) * flow.mss;
+  return max((OFFLOAD_MAX - headerSize(guest)) / flow.mss, 1) * flow.mss;
 }
 
 /**
- * Ethernet and IPv4 headers of a frame whose TCP segment has `length` octets. The identification is
+ * Ethernet and IP headers of a frame whose TCP segment has `length` octets. The identification is
  * the same for all, which atomic datagrams may have (RFC 6864 §4.1): where each had one of its own,
  * a Linux guest would merge none of them on receipt (GRO).
  */
 function emitBelow(flow: Tcp, eth: usize, length: u32): void {
-  ethernetEmit(eth, flow.guestMac, loadMac(CONFIG + abi.CONFIG_GATEWAY_MAC_OFFSET), ETHERTYPE_IPV4);
-  ipv4Emit(
-    eth + ETHERNET_HEADER_SIZE, flow.peerAddress, flow.guestAddress, PROTOCOL_TCP, length, 64, 0,
-    IPV4_DF, 0,
+  headersEmit(
+    eth, flow.peerAddress, flow.guestAddress, flow.guestMac, PROTOCOL_TCP, length, TTL, 0, 0,
+    IPV4_DF,
   );
+}
+
+/** Where the TCP header goes in a frame of the flow. */
+// @ts-ignore: decorator
+@inline function tcpOffset(flow: Tcp): u32 {
+  return startOf(flow.guestAddress);
 }
 
 /** Finishes a segment without payload: checksum and commit. */
 function commitBare(flow: Tcp, eth: usize, tcpLength: u32): void {
-  const tcp = eth + L4_OFFSET;
+  const tcp = eth + tcpOffset(flow);
   sumStore(tcp + 16, sumAdd(
-    sumPseudo4(flow.peerAddress, flow.guestAddress, PROTOCOL_TCP, tcpLength),
+    pseudoSum(flow.peerAddress, flow.guestAddress, PROTOCOL_TCP, tcpLength),
     sumBytes(tcp, tcpLength),
   ));
-  txCommit(eth, L4_OFFSET + tcpLength, handleOf(flow));
+  txCommit(eth, tcpOffset(flow) + tcpLength, handleOf(flow));
 }
 
 /** Sends SYN (inbound) or SYN-ACK. */
 export function sendSyn(flow: Tcp, now: i64): void {
   const eth = txBegin();
   if (eth == 0) return;
-  const tcp = eth + L4_OFFSET;
+  const tcp = eth + tcpOffset(flow);
   const first = flow.state == <u8>abi.STATE_SYN_SENT;
   const optionLength = tcpOptionsEmitSyn(
-    tcp + TCP_HEADER_SIZE, mssMax(), first || has(flow, F_SCALED) ? <i32>flow.rcvScale : -1,
+    tcp + TCP_HEADER_SIZE, mssMax(flow), first || has(flow, F_SCALED) ? <i32>flow.rcvScale : -1,
     first || has(flow, F_SACK), first || has(flow, F_TIMESTAMPS), timestamp(flow, now),
     first ? 0 : flow.tsRecent,
   );
@@ -129,7 +131,7 @@ function emitHeader(flow: Tcp, tcp: usize, sequence: u32, flags: u32, sacks: boo
 export function sendBare(flow: Tcp, sequence: u32, flags: u32, now: i64): void {
   const eth = txBegin();
   if (eth == 0) return;
-  const length = emitHeader(flow, eth + L4_OFFSET, sequence, flags, flags == TCP_ACK, now);
+  const length = emitHeader(flow, eth + tcpOffset(flow), sequence, flags, flags == TCP_ACK, now);
   emitBelow(flow, eth, length);
   commitBare(flow, eth, length);
 }
@@ -159,20 +161,17 @@ export function sendResetFor(
 ): void {
   const eth = txBegin();
   if (eth == 0) return;
-  const tcp = eth + L4_OFFSET;
-  ethernetEmit(eth, mac, loadMac(CONFIG + abi.CONFIG_GATEWAY_MAC_OFFSET), ETHERTYPE_IPV4);
-  ipv4Emit(
-    eth + ETHERNET_HEADER_SIZE, source, destination, PROTOCOL_TCP, TCP_HEADER_SIZE, 64,
-    next() & 0xffff, IPV4_DF, 0,
-  );
+  const start = startOf(destination);
+  const tcp = eth + start;
+  headersEmit(eth, source, destination, mac, PROTOCOL_TCP, TCP_HEADER_SIZE, TTL, 0, 0, IPV4_DF);
   tcpEmit(
     tcp, sourcePort, destinationPort, sequence, acknowledgment, TCP_HEADER_SIZE, flags, 0,
   );
   sumStore(tcp + 16, sumAdd(
-    sumPseudo4(source, destination, PROTOCOL_TCP, TCP_HEADER_SIZE),
+    pseudoSum(source, destination, PROTOCOL_TCP, TCP_HEADER_SIZE),
     sumBytes(tcp, TCP_HEADER_SIZE),
   ));
-  txCommit(eth, L4_OFFSET + TCP_HEADER_SIZE, 0);
+  txCommit(eth, start + TCP_HEADER_SIZE, 0);
 }
 
 /** The chunk that holds `sequence`; the queue must hold it. */
@@ -208,20 +207,24 @@ function addPieces(flow: Tcp, sequence: u32, length: u32, sum: bool): u32 {
 function sendData(flow: Tcp, sequence: u32, length: u32, now: i64): u32 {
   if (txFree() <= 0) return 0;
   const eth = txBegin();
-  const tcp = eth + L4_OFFSET;
+  const start = tcpOffset(flow);
+  const tcp = eth + start;
   const header = emitHeader(flow, tcp, sequence, TCP_ACK, false, now);
   const flags = linkFlags();
   const partial = (flags & abi.LINK_CSUM) != 0 && vnetSize > 0;
-  txHeader(eth, L4_OFFSET + header);
+  txHeader(eth, start + header);
   const n = addPieces(flow, sequence, length, !partial);
   check(n > 0); // the queue holds every octet between sndUna and sndEnd
   if (sequence + n == flow.sndEnd) store<u8>(tcp + 13, TCP_ACK | TCP_PSH);
   emitBelow(flow, eth, header + n);
-  const pseudo = sumPseudo4(flow.peerAddress, flow.guestAddress, PROTOCOL_TCP, header + n);
+  const pseudo = pseudoSum(flow.peerAddress, flow.guestAddress, PROTOCOL_TCP, header + n);
   if (partial) {
     sumStorePartial(tcp + 16, pseudo);
     const gso = n > flow.mss;
-    txOffload(eth, gso ? 1 : 0, gso ? L4_OFFSET + header : 0, gso ? flow.mss : 0, L4_OFFSET, 16);
+    const type = isSix(flow.guestAddress) ? GSO_TCPV6 : GSO_TCPV4;
+    txOffload(
+      eth, gso ? type : 0, gso ? start + header : 0, gso ? flow.mss : 0, start, 16,
+    );
   } else {
     sumStore(tcp + 16, sumAdd(sumAdd(pseudo, sumBytes(tcp, header)), pieceSum));
   }

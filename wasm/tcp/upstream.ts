@@ -15,13 +15,16 @@ import * as abi from "../abi";
 import { Op } from "../layout";
 import {
   chunkAllocate, chunkData, chunkLength, chunkNext, chunkRelease, chunkSetLength, chunkSetNext,
-  chunkStart, chunksFree, config,
+  chunkStart, chunksFree,
 } from "../memory";
 import {
-  entryAt, iovAlloc, iovSet, iovsFree, msgAlloc, msgSetIov, msgsFree, opAlloc, opsFree, txFree,
+  entryAt, iovAlloc, iovSet, iovsFree, msgAlloc, msgName, msgSetIov, msgsFree, opAlloc, opsFree,
+  sockaddr6, txFree,
 } from "../ring";
 import { count, countMany } from "../stats";
+import { isSix, octetsOf, scopeOf } from "../flow/addresses";
 import { icmpErrorQuote } from "../flow/icmp-error";
+import { gatewayFor } from "../flow/send";
 import { handleOf, isNone, listTouch, LIST_HALF_OPEN, markDirty, markReady } from "../flow/table";
 import { PROTOCOL_TCP } from "../wire/ipv4";
 import { TCP_SYN, tcpEmit } from "../wire/tcp";
@@ -345,7 +348,7 @@ function refused(flow: Tcp, errno: i32, now: i64): void {
   else {
     tcpEmit(QUOTE, flow.guestPort, flow.peerPort, flow.irs, 0, 20, TCP_SYN, 65535);
     icmpErrorQuote(
-      3, code, 0, config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET), flow.guestAddress, flow.peerAddress,
+      3, code, 0, gatewayFor(flow.guestAddress), flow.guestAddress, flow.peerAddress,
       PROTOCOL_TCP, QUOTE, 20, 20, flow.guestMac, now,
     );
   }
@@ -366,16 +369,25 @@ function connected(flow: Tcp, now: i64): void {
 
 // ---------------------------------------------------------------- entry points
 
+/** Emits the connect. */
+function connectHost(flow: Tcp): void {
+  const op = opAlloc(abi.OP_TCP_CONNECT, handleOf(flow));
+  const address = flow.hostAddress;
+  op.b = flow.hostPort;
+  if (isSix(address)) {
+    op.pointer = <u32>msgName(msgAlloc(1));
+    sockaddr6(op.pointer, octetsOf(address), scopeOf(address), flow.hostPort);
+    op.count = abi.FAMILY_SIX;
+  } else op.a = address;
+  flow.flags |= F_SOCKET;
+}
+
 /** Emits what the flow needs done before the turn ends; false = not all of it found room. */
 export function tcpFlush(flow: Tcp, now: i64): bool {
   if (has(flow, P_CONNECT | P_ERROR)) {
-    if (opsFree() < 2) return false;
-    if (has(flow, P_CONNECT)) {
-      const op = opAlloc(abi.OP_TCP_CONNECT, handleOf(flow));
-      op.a = flow.hostAddress;
-      op.b = flow.hostPort;
-      flow.flags |= F_SOCKET;
-    } else opAlloc(abi.OP_TCP_ERROR, handleOf(flow));
+    if (opsFree() < 2 || msgsFree() < 1) return false;
+    if (has(flow, P_CONNECT)) connectHost(flow);
+    else opAlloc(abi.OP_TCP_ERROR, handleOf(flow));
     flow.flags &= ~(P_CONNECT | P_ERROR);
   }
   if (has(flow, F_BLOCKED)) {

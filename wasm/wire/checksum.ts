@@ -4,7 +4,8 @@
  * Contract: a *sum* is a ones' complement sum folded to 16 bits, its words read in memory (little-
  * endian) order. RFC 1071 §2(B) allows that: swapping the octets of words swaps those of the sum.
  * A sum of 0 means that all octets were zero; any other multiple of 0xffff is 0xffff. What goes on
- * the wire is the complement, stored natively. Only `sumPseudo4` takes host-order numbers.
+ * the wire is the complement, stored natively. Only `sumPseudo4`, `sumPseudo6` and `sumUpper` take
+ * host-order numbers.
  *
  * The SIMD build and the scalar build of `sumBytes` give identical results.
  */
@@ -148,6 +149,19 @@ export function sumPseudo4(source: u32, destination: u32, protocol: u32, length:
     (length >>> 16) +
     (length & 0xffff);
   return sumSwap(fold(wide));
+}
+
+/** The part of a pseudo-header behind the addresses; arguments in host order. */
+// @ts-ignore: decorators on functions are AssemblyScript's
+@inline
+export function sumUpper(protocol: u32, length: u32): u32 {
+  return sumSwap(fold(protocol + (length >>> 16) + (length & 0xffff)));
+}
+
+/** IPv6 pseudo-header (RFC 8200 §8.1) of the addresses at two locations. */
+export function sumPseudo6(source: usize, destination: usize, protocol: u32, length: u32): u32 {
+  const addresses = sumAdd(sumBytes(source, 16), sumBytes(destination, 16));
+  return sumAdd(addresses, sumUpper(protocol, length));
 }
 
 /** What a checksum field has to hold, ready for a native `store<u16>`. */

@@ -9,8 +9,9 @@
  * have such a name. The historical sidecar used the bare name; its pairs count as ours as well.
  * Source: qemu(1), `-netdev user`, `-netdev stream`; QEMU's JSON form of `-device`.
  */
-import { formatIpv6, type Subnet6 } from "../../config/subnet6.ts";
+import type { Subnet6 } from "../../config/subnet6.ts";
 import { formatCidr4, formatIpv4 } from "../../lib/addr.ts";
+import { formatIpv6 } from "../../lib/addr6.ts";
 import type { BindingPlan } from "./plan.ts";
 import { busOf } from "./slots.ts";
 

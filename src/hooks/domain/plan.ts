@@ -67,7 +67,7 @@ export interface BindingPlan {
   readonly hostname: string;
   /** Search list the guest gets, at most what fits in a DHCP answer. */
   readonly search: readonly string[];
-  /** The pod's IPv4 resolvers, dotted quads, at most three. */
+  /** The pod's resolvers of either family, at most three. */
   readonly resolvers: readonly string[];
   /** DHCP options as octets on the wire; those the engine knows itself are not among them. */
   readonly dhcpOptions: readonly number[];

@@ -312,7 +312,7 @@ describe("names", () => {
 
   test("resolvers are the pod's", () => {
     const resolvConf = "nameserver 10.96.0.10\nnameserver fd00::a\nnameserver 10.96.0.11\n";
-    assert.deepEqual(plan({ resolvConf }).resolvers, ["10.96.0.10", "10.96.0.11"]);
+    assert.deepEqual(plan({ resolvConf }).resolvers, ["10.96.0.10", "fd00::a", "10.96.0.11"]);
   });
 });
 

@@ -10,6 +10,7 @@ import { connect } from "node:net";
 import process from "node:process";
 
 const [transport, server, name, type, ednsBytes] = process.argv.slice(2);
+const TYPE = server.includes(":") ? "udp6" : "udp4";
 const PORT = 53;
 const ID = 0x5a5a;
 const TRIES = 5;
@@ -58,7 +59,7 @@ function report(message) {
 }
 
 function overUdp() {
-  const socket = createSocket("udp4");
+  const socket = createSocket(TYPE);
   let tries = 0;
   const send = () => {
     tries += 1;

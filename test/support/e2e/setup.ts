@@ -21,6 +21,8 @@ const PACKAGES: Readonly<Record<string, string>> = {
   curl: "curl",
   ping: "iputils-ping",
   traceroute: "traceroute",
+  dhclient: "isc-dhcp-client",
+  iperf3: "iperf3",
   udhcpc: "udhcpc",
   dnsmasq: "dnsmasq-base",
   tshark: "tshark",
@@ -60,11 +62,11 @@ export type World = {
 
 /** Makes a world. On failure nothing is left behind. */
 export async function createWorld(
-  options: Partial<ProgramOptions> = {},
+  options: Partial<ProgramOptions> & { readonly ipv6?: boolean } = {},
   resolvConf?: string,
 ): Promise<World> {
   const host = createHost(resolvConf);
-  const guest = createGuest();
+  const guest = createGuest(options.ipv6);
   try {
     const program = await startProgram({ host, netns: guest.path, ...options });
     return {
@@ -131,7 +133,8 @@ export async function startDns(host: Namespace, listen: string, address: string)
     if (running.ended()) {
       throw new Error(`dnsmasq ended: ${running.stderr()}`);
     }
-    const sockets = await host.run(["ss", "-Hltn", `src ${listen} and sport = :53`]);
+    const source = listen.includes(":") ? `[${listen}]` : listen;
+    const sockets = await host.run(["ss", "-Hltn", `src ${source} and sport = :53`]);
     return sockets.stdout.includes(":53");
   }, "dnsmasq to listen");
 }

@@ -14,9 +14,10 @@ import { blocks } from "./seeded.mjs";
 const BUFFER_BYTES = 4 << 20;
 const ANSWER_MS = 1000;
 const [verb, host, port, list] = process.argv.slice(2);
+const TYPE = host.includes(":") ? "udp6" : "udp4";
 
 function serve() {
-  const socket = createSocket({ type: "udp4" });
+  const socket = createSocket({ type: TYPE });
   socket.on("message", (message, from) => {
     console.log(JSON.stringify({ from: from.address, size: message.length }));
     socket.send(message, from.port, from.address, () => undefined);
@@ -45,7 +46,7 @@ function ask(socket, datagram) {
 }
 
 async function echo() {
-  const socket = createSocket({ type: "udp4" });
+  const socket = createSocket({ type: TYPE });
   await new Promise((resolve) => socket.connect(Number(port), host, resolve));
   socket.setRecvBufferSize(BUFFER_BYTES);
   socket.setSendBufferSize(BUFFER_BYTES);

@@ -26,6 +26,9 @@ export type Namespace = {
 };
 
 export const HOST_ADDRESS = "192.0.2.1";
+export const HOST_ADDRESS6 = "2001:db8::1";
+/** The host has an unreachable route for it. */
+export const UNREACHABLE_ADDRESS6 = "2001:db8:dead::1";
 /** Nothing answers here: the host has an unreachable route for it (RFC 5737 TEST-NET-2). */
 export const UNREACHABLE_ADDRESS = "198.51.100.1";
 export const CONGESTION_CONTROL = "cubic";
@@ -100,6 +103,8 @@ export function createHost(resolvConf = "nameserver 127.0.0.1\n"): Namespace {
   host.must("ip", "link", "set", "up1", "up");
   host.must("ip", "link", "set", "up0", "up");
   host.must("ip", "addr", "add", `${HOST_ADDRESS}/24`, "dev", "up0");
+  attempt(host.argv(["ip", "addr", "add", `${HOST_ADDRESS6}/64`, "dev", "up0", "nodad"]));
+  attempt(host.argv(["ip", "route", "add", "unreachable", "2001:db8:dead::/48"]));
   host.must("ip", "route", "add", "default", "via", "192.0.2.254");
   host.must("ip", "route", "add", "unreachable", "198.51.100.0/24");
   setSysctls(host, {
@@ -118,12 +123,12 @@ function allowPing(namespace: Namespace): void {
 }
 
 /** Makes a guest namespace: loopback only, the link is the program's business. */
-export function createGuest(): Namespace {
+export function createGuest(ipv6 = false): Namespace {
   const guest = createNamespace("guest");
   setSysctls(guest, {
     "net.ipv4.tcp_congestion_control": CONGESTION_CONTROL,
     // Router solicitations would only add noise to captures and counters.
-    "net.ipv6.conf.default.disable_ipv6": "1",
+    ...(ipv6 ? {} : { "net.ipv6.conf.default.disable_ipv6": "1" }),
   });
   allowPing(guest);
   return guest;

@@ -7,7 +7,7 @@ import { memoryDescribe, memoryInit } from "../../../wasm/memory";
 import { OPS, OPS_SIZE, ringInit } from "../../../wasm/ring";
 import { emitInit } from "../../../wasm/flow/emit";
 import { fragmentInit } from "../../../wasm/flow/fragments";
-import { icmpErrorInit } from "../../../wasm/flow/icmp-error";
+import { errorLimitInit } from "../../../wasm/flow/error-limit";
 import { neighborInit } from "../../../wasm/flow/neighbor";
 import { dhcpInit } from "../../../wasm/local/dhcpv4";
 import * as memory_ from "../../../wasm/memory";
@@ -51,7 +51,7 @@ export function init(): void {
   emitInit();
   neighborInit();
   fragmentInit();
-  icmpErrorInit();
+  errorLimitInit();
   dhcpInit();
 }
 

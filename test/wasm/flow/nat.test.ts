@@ -6,6 +6,8 @@ import { configure, DNS, GATEWAY } from "../../support/datagram-module.ts";
 import { ip, ipText } from "../../support/packet.ts";
 import { loadTestModule, VARIANTS } from "../../support/wasm.ts";
 
+/** From here on numbers stand for IPv6 addresses. */
+const SIX = 0xf0000000;
 const SEED = 20250117;
 
 for (const variant of VARIANTS) {
@@ -37,7 +39,7 @@ for (const variant of VARIANTS) {
       configure(wasm, { loopback: true });
       const nowhere = [
         ...["0.0.0.0", "0.1.2.3", "127.0.0.1", "127.255.255.255", "224.0.0.1", "239.255.255.250"],
-        ...["240.0.0.1", "255.255.255.255", "10.0.2.0", "10.0.2.255", "10.0.2.15", "10.0.2.77"],
+        ...["10.0.2.0", "10.0.2.255", "10.0.2.15", "10.0.2.77"],
       ];
       for (const address of nowhere) {
         assert.ok(unusable(address), address);
@@ -69,7 +71,7 @@ for (const variant of VARIANTS) {
     test("any address: usable ones reach themselves, and no other reaches loopback", () => {
       configure(wasm);
       fc.assert(
-        fc.property(fc.integer({ min: 0, max: 0xffffffff }), (address) => {
+        fc.property(fc.integer({ min: 0, max: SIX - 1 }), (address) => {
           const host = wasm.u32("natToHost", address);
           assert.ok(host === 0 || host === address);
           if (wasm.bool("natUnusable", address)) assert.equal(host, 0);

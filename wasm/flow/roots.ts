@@ -1,0 +1,31 @@
+/**
+ * Who holds numbers of IPv6 addresses: flows, the filters of UDP flows, hidden peers, neighbours,
+ * fragments, and the payload lists of this batch. See `addresses` for what this is for; whoever
+ * learns to remember an address has to be marked here.
+ */
+import * as abi from "../abi";
+import { entriesUsed, entryAt } from "../ring";
+import { addressMark } from "./addresses";
+import { UdpFlow, filterMark } from "./datagram";
+import { fragmentMark } from "./fragments";
+import { hiddenMark } from "./hidden";
+import { neighborMark } from "./neighbor";
+import { flowAt, flowsFresh } from "./table";
+
+/** Marks every number in use. */
+export function rootsMark(): void {
+  const slots = flowsFresh();
+  for (let slot = 0; slot < slots; slot++) {
+    const flow = flowAt(slot);
+    if (flow.kind == <u8>abi.KIND_FREE) continue;
+    addressMark(flow.guestAddress);
+    addressMark(flow.peerAddress);
+    addressMark(flow.hostAddress);
+    if (flow.kind != <u8>abi.KIND_TCP) filterMark(changetype<UdpFlow>(flow));
+  }
+  const entries = entriesUsed();
+  for (let i = 0; i < entries; i++) addressMark(entryAt(i).address);
+  hiddenMark();
+  neighborMark();
+  fragmentMark();
+}

@@ -1,0 +1,52 @@
+/**
+ * ICMPv6 echo for the addresses that are ours: gateway, DNS server and the router's link-local one.
+ * The twin of `icmp`: the reply carries identifier, sequence number, all data and the traffic class
+ * of the request, comes from the address that was asked (RFC 4443 §4.2), and is fragmented when the
+ * MTU is too small for it. Nothing is answered on behalf of others, nor to multicast.
+ */
+import * as abi from "../abi";
+import { isOwnAddress } from "../flow/emit";
+import { packetDestination, packetSource, packetTos, pseudoSum } from "../flow/packet";
+import { packetSend } from "../flow/send";
+import { count, drop } from "../stats";
+import { sumAdd, sumBytes, sumStore } from "../wire/checksum";
+import {
+  ICMPV6_ECHO_REPLY, ICMPV6_HEADER_SIZE, Icmpv6View, PROTOCOL_ICMPV6, icmpv6Emit,
+} from "../wire/icmpv6";
+
+const HOP_LIMIT: u32 = 64;
+const CHECKSUM_OFFSET: usize = 2;
+
+/** Header of the reply while it is made; `packetSend` copies it. */
+const HEADER: usize = memory.data(8, 8);
+
+/**
+ * Answers the echo request at `icmp`, a message of `length` octets with a right checksum inside the
+ * packet at `ip`, to the guest at `mac`.
+ */
+export function icmp6EchoLocal(ip: usize, icmp: usize, length: u32, mac: u64): void {
+  if (length < ICMPV6_HEADER_SIZE) {
+    drop(abi.DROP_ICMP_TRUNCATED);
+    return;
+  }
+  const source = packetSource(ip);
+  const destination = packetDestination(ip);
+  if (!isOwnAddress(destination) || isOwnAddress(source)) {
+    drop(abi.DROP_IP_DESTINATION);
+    return;
+  }
+  const request = Icmpv6View.at(icmp);
+  const data = icmp + ICMPV6_HEADER_SIZE;
+  const dataLength = length - ICMPV6_HEADER_SIZE;
+  icmpv6Emit(HEADER, ICMPV6_ECHO_REPLY, request.code, request.rest);
+  const sum = sumAdd(sumBytes(HEADER, ICMPV6_HEADER_SIZE), sumBytes(data, dataLength));
+  const pseudo = pseudoSum(destination, source, PROTOCOL_ICMPV6, length);
+  sumStore(HEADER + CHECKSUM_OFFSET, sumAdd(sum, pseudo));
+  const isSent = packetSend(
+    destination, source, mac, PROTOCOL_ICMPV6, HOP_LIMIT, packetTos(ip),
+    HEADER, ICMPV6_HEADER_SIZE, data, dataLength, 0,
+  );
+  if (!isSent) return;
+  count(abi.STAT_PING_LOCAL);
+  count(abi.STAT_CONSUMED_LOCAL);
+}

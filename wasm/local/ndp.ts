@@ -1,0 +1,280 @@
+/**
+ * Neighbour discovery: answers for the engine's own addresses, learns where the guest's are, and
+ * advertises the engine as the router of the link.
+ *
+ * Theory of operation
+ *   Answered is whoever solicits an address of ours. A probe from :: (duplicate address detection)
+ *   for one of ours hears by multicast that it is taken (RFC 4862 §5.4); a probe for any other
+ *   address, the guest's own above all, is never answered. Learnt is the sender of a solicitation,
+ *   and what an advertisement of the guest says of itself, if its link-layer address is the source
+ *   of the frame.
+ *
+ *   A router solicitation is answered at once: to the sender alone, or, where it has no address
+ *   yet, to all, but to all not more often than every three seconds. Unasked for, the router
+ *   advertises itself when the engine starts, three times at most 16 seconds apart, and then at
+ *   random times 200 to 600 seconds apart (RFC 4861 §6.2.4). `ndpFarewell` says that it goes away.
+ *
+ *   An advertisement says: hop limit, addresses by DHCPv6 if that is on (M and O), the router's
+ *   MAC, the MTU, the prefix (on link; good for SLAAC only if it is a /64, RFC 4862 §5.5.3 (d)),
+ *   the DNS address, and the search list DHCPv6 gives, too. Lifetimes of router and DNS are three
+ *   times the longest interval.
+ *
+ * Contract: messages have a right checksum; `now` in microseconds.
+ * Source: RFC 4861 §4, 6.1, 6.2, 7.1, 7.2, RFC 4862, RFC 8106 §5.
+ */
+import * as abi from "../abi";
+import {
+  DNS6, GATEWAY6, ROUTER6, addressIntern, isSix, octetsOf,
+} from "../flow/addresses";
+import { frameCommit, gatewayMac, isOwnAddress } from "../flow/emit";
+import { natIsGuest } from "../flow/nat";
+import { neighborLearn } from "../flow/neighbor";
+import { packetSource } from "../flow/packet";
+import { CONFIG, config } from "../memory";
+import { next } from "../prng";
+import { txBegin } from "../ring";
+import { count, drop } from "../stats";
+import { ALL_NODES, address6GroupMac, address6IsMulticast, address6IsUnspecified }
+  from "../wire/addr6";
+import { loadMac } from "../wire/bytes";
+import { sumPseudo6 } from "../wire/checksum";
+import { OPTION6_SEARCH, Option6View, dhcp6Find } from "../wire/dhcpv6";
+import { ETHERNET_HEADER_SIZE, ETHERTYPE_IPV6, ethernetEmit } from "../wire/ethernet";
+import {
+  ICMPV6_NEIGHBOR_ADVERTISEMENT, ICMPV6_NEIGHBOR_SOLICITATION, ICMPV6_ROUTER_SOLICITATION,
+  Icmpv6View, PROTOCOL_ICMPV6, icmpv6ChecksumFill,
+} from "../wire/icmpv6";
+import { IPV6_HEADER_SIZE, Ipv6View, ipv6Emit } from "../wire/ipv6";
+import * as wire from "../wire/ndp";
+
+const SECOND: i64 = 1_000_000;
+const INTERVAL_MIN: u32 = 200;
+const INTERVAL_MAX: u32 = 600;
+const INTERVAL_INITIAL: i64 = 16 * SECOND;
+const INITIAL_COUNT: i32 = 3;
+/** Least time between advertisements to all (MIN_DELAY_BETWEEN_RAS). */
+const BETWEEN: i64 = 3 * SECOND;
+const LIFETIME: u32 = 3 * INTERVAL_MAX;
+const PREFIX_VALID: u32 = 2_592_000; // 30 days, AdvValidLifetime
+const PREFIX_PREFERRED: u32 = 604_800; // 7 days, AdvPreferredLifetime
+const SLAAC_PREFIX_LENGTH: u32 = 64;
+const CUR_HOP_LIMIT: u32 = 64;
+/** What fits into the smallest MTU beside all other options. */
+const SEARCH_SIZE_MAX: u32 = 1024;
+const ADVERTISEMENT_SIZE: u32 = wire.NDP_NEIGHBOR_SIZE + wire.NDP_LINK_ADDRESS_SIZE;
+
+/** When the router advertises itself next. */
+let dueAt: i64 = 0;
+/** When it last did so to all; 0 = not yet. */
+let lastAt: i64 = 0;
+let initialLeft: i32 = 0;
+
+export function ndpInit(): void {
+  dueAt = 1;
+  lastAt = 0;
+  initialLeft = INITIAL_COUNT;
+}
+
+// @ts-ignore: decorator
+@inline function has(flag: i32): bool {
+  return (config(abi.CONFIG_FLAGS_OFFSET) & flag) != 0;
+}
+
+// ---------------------------------------------------------------- router advertisements
+
+/** Adds the search list of the DHCPv6 server; returns where the next option goes. */
+function putSearch(p: usize): usize {
+  const start = CONFIG + abi.CONFIG_DHCP6_OPTIONS_OFFSET;
+  const end = start + config(abi.CONFIG_DHCP6_OPTIONS_LENGTH_OFFSET);
+  const option = dhcp6Find(start, end, OPTION6_SEARCH);
+  if (option == 0) return p;
+  const view = Option6View.at(option);
+  const length = view.length;
+  if (length == 0 || length > SEARCH_SIZE_MAX) return p;
+  return p + wire.ndpSearchEmit(p, LIFETIME, view.value, length);
+}
+
+/** Writes the message; returns its size. */
+function routerMessage(message: usize, lifetime: u32): u32 {
+  const flags: u32 = has(abi.CONFIG_FLAG_DHCP) ? wire.NDP_MANAGED | wire.NDP_OTHER : 0;
+  const prefixLength = config(abi.CONFIG_PREFIX6_LENGTH_OFFSET);
+  const slaac = prefixLength == SLAAC_PREFIX_LENGTH ? wire.NDP_AUTONOMOUS : 0;
+  wire.ndpRouterEmit(message, CUR_HOP_LIMIT, flags, lifetime);
+  let p = message + wire.NDP_ROUTER_SIZE;
+  wire.ndpLinkAddressEmit(p, wire.NDP_OPTION_SOURCE, gatewayMac());
+  p += wire.NDP_LINK_ADDRESS_SIZE;
+  wire.ndpMtuEmit(p, config(abi.CONFIG_MTU_OFFSET));
+  p += wire.NDP_MTU_SIZE;
+  wire.ndpPrefixEmit(
+    p, octetsOf(GATEWAY6), prefixLength, wire.NDP_ON_LINK | slaac, PREFIX_VALID, PREFIX_PREFERRED,
+  );
+  p += wire.NDP_PREFIX_SIZE;
+  if (has(abi.CONFIG_FLAG_DNS)) {
+    wire.ndpDnsEmit(p, lifetime, octetsOf(DNS6));
+    p += 24;
+  }
+  if (lifetime != 0) p = putSearch(p);
+  return <u32>(p - message);
+}
+
+/** Sends a message of `size` octets that is in place behind the headers of `ethernet`. */
+function send(ethernet: usize, size: u32, source: usize, destination: usize, mac: u64): void {
+  const ip = ethernet + ETHERNET_HEADER_SIZE;
+  const message = ip + IPV6_HEADER_SIZE;
+  ethernetEmit(ethernet, mac, gatewayMac(), ETHERTYPE_IPV6);
+  ipv6Emit(ip, source, destination, PROTOCOL_ICMPV6, size, wire.NDP_HOP_LIMIT, 0);
+  icmpv6ChecksumFill(message, size, sumPseudo6(source, destination, PROTOCOL_ICMPV6, size));
+  frameCommit(ethernet, ETHERNET_HEADER_SIZE + IPV6_HEADER_SIZE + size, 0);
+}
+
+/** Sends an advertisement; false = no room. */
+function advertise(destination: usize, mac: u64, lifetime: u32): bool {
+  const ethernet = txBegin();
+  if (ethernet == 0) return false;
+  const size = routerMessage(ethernet + ETHERNET_HEADER_SIZE + IPV6_HEADER_SIZE, lifetime);
+  send(ethernet, size, octetsOf(ROUTER6), destination, mac);
+  count(abi.STAT_NDP_ROUTER);
+  return true;
+}
+
+/** Advertises to all and plans the next time. */
+function advertiseAll(now: i64): void {
+  if (!advertise(ALL_NODES, address6GroupMac(ALL_NODES), LIFETIME)) {
+    dueAt = now + SECOND;
+    return;
+  }
+  lastAt = now;
+  const interval = <i64>(INTERVAL_MIN + next() % (INTERVAL_MAX - INTERVAL_MIN + 1)) * SECOND;
+  if (initialLeft > 0) initialLeft--;
+  dueAt = now + (initialLeft > 0 ? min(interval, INTERVAL_INITIAL) : interval);
+}
+
+/** When `ndpTimeout` wants to be called, absolute microseconds; 0 = never. */
+export function ndpNext(): i64 {
+  return has(abi.CONFIG_FLAG_IPV6) ? dueAt : 0;
+}
+
+/** Advertises the router when it is time. */
+export function ndpTimeout(now: i64): void {
+  if (has(abi.CONFIG_FLAG_IPV6) && now >= dueAt) advertiseAll(now);
+}
+
+/** Tells all that the router is none any more (RFC 4861 §6.2.5). */
+export function ndpFarewell(): void {
+  if (has(abi.CONFIG_FLAG_IPV6)) advertise(ALL_NODES, address6GroupMac(ALL_NODES), 0);
+}
+
+// ---------------------------------------------------------------- what the guest says
+
+/** MAC in an option of this type; 0 = there is none. */
+function linkAddress(options: usize, length: u32, type: u32): u64 {
+  const option = wire.ndpOptionFind(options, length, type);
+  return option == 0 ? 0 : loadMac(option + 2);
+}
+
+/** Learns the sender; false = its MAC is somebody else's. */
+function learn(source: u32, said: u64, mac: u64, now: i64): bool {
+  if (said != 0 && said != mac) return false;
+  if (natIsGuest(source)) neighborLearn(source, mac, now);
+  return true;
+}
+
+function routerSolicited(source: u32, isProbe: bool, mac: u64, now: i64): void {
+  if (!isProbe) {
+    if (advertise(octetsOf(source), mac, LIFETIME)) count(abi.STAT_CONSUMED_LOCAL);
+    return;
+  }
+  count(abi.STAT_CONSUMED_LOCAL);
+  if (lastAt == 0 || now - lastAt >= BETWEEN) advertiseAll(now);
+  else dueAt = min(dueAt, lastAt + BETWEEN);
+}
+
+/** Says that the address at `target`, one of ours, is at our MAC. */
+function answer(target: usize, source: u32, isProbe: bool, mac: u64): void {
+  const ethernet = txBegin();
+  if (ethernet == 0) return; // counted as DROP_TX_FULL
+  const flags = wire.NDP_ROUTER | wire.NDP_OVERRIDE | (isProbe ? 0 : wire.NDP_SOLICITED);
+  const message = ethernet + ETHERNET_HEADER_SIZE + IPV6_HEADER_SIZE;
+  wire.ndpAdvertisementEmit(message, target, gatewayMac(), flags);
+  send(
+    ethernet, ADVERTISEMENT_SIZE, target, isProbe ? ALL_NODES : octetsOf(source),
+    isProbe ? address6GroupMac(ALL_NODES) : mac,
+  );
+  count(abi.STAT_NDP_REPLIES);
+  count(abi.STAT_CONSUMED_LOCAL);
+}
+
+/** Whether `p` is a solicited-node multicast address. */
+function isSolicitedNode(p: usize): bool {
+  return load<u64>(p) == 0x02ff && load<u32>(p, 8) == 0x01000000 && load<u8>(p, 12) == 0xff;
+}
+
+function neighborSolicited(
+  ip: usize, message: usize, options: u32, isProbe: bool, mac: u64, now: i64,
+): void {
+  const target = message + wire.NDP_TARGET_OFFSET;
+  const said = linkAddress(message + wire.NDP_NEIGHBOR_SIZE, options, wire.NDP_OPTION_SOURCE);
+  const isWrong = isProbe && (said != 0 || !isSolicitedNode(Ipv6View.at(ip).destination));
+  if (isWrong || address6IsMulticast(target)) {
+    drop(abi.DROP_NDP_MALFORMED);
+    return;
+  }
+  const source = isProbe ? 0 : packetSource(ip);
+  const address = addressIntern(target, 0);
+  const isOurs = isSix(address) && isOwnAddress(address);
+  if ((!isProbe && !learn(source, said, mac, now)) || !isOurs) {
+    drop(abi.DROP_NDP_IGNORED);
+    return;
+  }
+  answer(octetsOf(address), source, isProbe, mac);
+}
+
+function neighborAdvertised(ip: usize, message: usize, options: u32, mac: u64, now: i64): void {
+  const target = message + wire.NDP_TARGET_OFFSET;
+  const isSolicited = (Icmpv6View.at(message).rest & wire.NDP_SOLICITED) != 0;
+  const isToAll = address6IsMulticast(Ipv6View.at(ip).destination);
+  if (address6IsMulticast(target) || (isSolicited && isToAll)) {
+    drop(abi.DROP_NDP_MALFORMED);
+    return;
+  }
+  const said = linkAddress(message + wire.NDP_NEIGHBOR_SIZE, options, wire.NDP_OPTION_TARGET);
+  const address = addressIntern(target, 0);
+  if (address == 0 || !natIsGuest(address) || !learn(address, said, mac, now)) {
+    drop(abi.DROP_NDP_IGNORED);
+    return;
+  }
+  count(abi.STAT_CONSUMED_LOCAL);
+}
+
+/** Takes the neighbour discovery message of `length` octets at `message`, from `mac`. */
+export function ndpInput(ip: usize, message: usize, length: u32, mac: u64, now: i64): void {
+  const packet = Ipv6View.at(ip);
+  const type = Icmpv6View.at(message).type;
+  const isRouter = type == ICMPV6_ROUTER_SOLICITATION;
+  const fixed = isRouter ? wire.NDP_ROUTER_SOLICITATION_SIZE : wire.NDP_NEIGHBOR_SIZE;
+  const isKnown = isRouter || type == ICMPV6_NEIGHBOR_SOLICITATION ||
+    type == ICMPV6_NEIGHBOR_ADVERTISEMENT;
+  if (!isKnown) {
+    drop(abi.DROP_NDP_IGNORED); // the guest is no router of this link
+    return;
+  }
+  if (
+    packet.hopLimit != wire.NDP_HOP_LIMIT || length < fixed || Icmpv6View.at(message).code != 0 ||
+    !wire.ndpOptionsOk(message + fixed, length - fixed)
+  ) {
+    drop(abi.DROP_NDP_MALFORMED);
+    return;
+  }
+  const options = length - fixed;
+  const isProbe = address6IsUnspecified(packet.source);
+  if (isRouter) {
+    const said = linkAddress(message + fixed, options, wire.NDP_OPTION_SOURCE);
+    const source = isProbe ? 0 : packetSource(ip);
+    if (isProbe && said != 0) drop(abi.DROP_NDP_MALFORMED);
+    else if (!isProbe && !learn(source, said, mac, now)) drop(abi.DROP_NDP_IGNORED);
+    else routerSolicited(source, isProbe, mac, now);
+  } else if (type == ICMPV6_NEIGHBOR_SOLICITATION) {
+    neighborSolicited(ip, message, options, isProbe, mac, now);
+  } else if (isProbe) drop(abi.DROP_NDP_MALFORMED);
+  else neighborAdvertised(ip, message, options, mac, now);
+}

@@ -1,0 +1,321 @@
+/**
+ * IPv6 header and the chain of extension headers. Source: RFC 8200, RFC 5095, RFC 6946, RFC 7112.
+ *
+ *      0                              4                6             7           8        24
+ *     | version, class, flow label   | payload length | next header | hop limit | source | dest. |
+ *
+ *     hop-by-hop, routing, destination options:  | next header | length / 8 - 1 | … |
+ *     fragment:  | next header | 0 | offset, M 2 | identification 4 |
+ *
+ * Contract: `ipv6Check` returned WIRE_OK proves that header and payload lie within the octets it
+ * was given. `ipv6Walk` then finds what the packet carries; its findings hold until it is called
+ * again. It reads no octet beyond the packet, looks at eight extension headers at most, and each
+ * step moves on, so it ends. Addresses and hop limit are not judged.
+ */
+import { ICMPV6_HEADER_SIZE, PROTOCOL_ICMPV6 } from "./icmpv6";
+import { PROTOCOL_TCP, PROTOCOL_UDP, WIRE_OK } from "./ipv4";
+import { address6Copy } from "./addr6";
+import { load16, load32, load8, store16, store32, store8 } from "./bytes";
+
+export const IPV6_HEADER_SIZE: u32 = 40;
+export const IPV6_FRAGMENT_SIZE: u32 = 8;
+/** Smallest MTU of a link (RFC 8200 §5). */
+export const IPV6_MTU_MIN: u32 = 1280;
+
+export const NEXT_HOP_BY_HOP: u32 = 0;
+export const NEXT_ROUTING: u32 = 43;
+export const NEXT_FRAGMENT: u32 = 44;
+export const NEXT_NONE: u32 = 59;
+export const NEXT_DESTINATION: u32 = 60;
+
+/** Answers of `ipv6Check` besides WIRE_OK; the same numbers as those of `ipv4Check`. */
+export const IPV6_TRUNCATED: i32 = 1;
+export const IPV6_VERSION: i32 = 2;
+export const IPV6_LENGTH: i32 = 4;
+
+/** Answers of `ipv6Walk` besides WIRE_OK: nobody is told; the sender is; even of a multicast. */
+export const WALK_DROP: i32 = 1;
+export const WALK_PROBLEM: i32 = 2;
+export const WALK_PROBLEM_ALWAYS: i32 = 3;
+
+/** Codes of the ICMPv6 message "parameter problem". */
+export const PROBLEM_FIELD: u32 = 0;
+export const PROBLEM_NEXT_HEADER: u32 = 1;
+export const PROBLEM_OPTION: u32 = 2;
+export const PROBLEM_FIRST_FRAGMENT: u32 = 3;
+
+const HEADERS_MAX: u32 = 8;
+const TCP_SIZE_MIN: u32 = 20;
+const UDP_SIZE_MIN: u32 = 8;
+
+const PAYLOAD_LENGTH_OFFSET: usize = 4;
+const NEXT_HEADER_OFFSET: usize = 6;
+const HOP_LIMIT_OFFSET: usize = 7;
+export const IPV6_SOURCE_OFFSET: usize = 8;
+export const IPV6_DESTINATION_OFFSET: usize = 24;
+
+@unmanaged
+export class Ipv6View {
+  @inline
+  static at(p: usize): Ipv6View {
+    return changetype<Ipv6View>(p);
+  }
+
+  @inline
+  get version(): u32 {
+    return load8(changetype<usize>(this)) >>> 4;
+  }
+
+  @inline
+  set version(v: u32) {
+    store8(changetype<usize>(this), (v << 4) | (load8(changetype<usize>(this)) & 0xf));
+  }
+
+  @inline
+  get trafficClass(): u32 {
+    return (load32(changetype<usize>(this)) >>> 20) & 0xff;
+  }
+
+  @inline
+  set trafficClass(v: u32) {
+    const rest = load32(changetype<usize>(this)) & 0xf00fffff;
+    store32(changetype<usize>(this), rest | ((v & 0xff) << 20));
+  }
+
+  @inline
+  get flowLabel(): u32 {
+    return load32(changetype<usize>(this)) & 0xfffff;
+  }
+
+  @inline
+  set flowLabel(v: u32) {
+    const rest = load32(changetype<usize>(this)) & 0xfff00000;
+    store32(changetype<usize>(this), rest | (v & 0xfffff));
+  }
+
+  @inline
+  get payloadLength(): u32 {
+    return load16(changetype<usize>(this) + PAYLOAD_LENGTH_OFFSET);
+  }
+
+  @inline
+  set payloadLength(v: u32) {
+    store16(changetype<usize>(this) + PAYLOAD_LENGTH_OFFSET, v);
+  }
+
+  @inline
+  get nextHeader(): u32 {
+    return load8(changetype<usize>(this) + NEXT_HEADER_OFFSET);
+  }
+
+  @inline
+  set nextHeader(v: u32) {
+    store8(changetype<usize>(this) + NEXT_HEADER_OFFSET, v);
+  }
+
+  @inline
+  get hopLimit(): u32 {
+    return load8(changetype<usize>(this) + HOP_LIMIT_OFFSET);
+  }
+
+  @inline
+  set hopLimit(v: u32) {
+    store8(changetype<usize>(this) + HOP_LIMIT_OFFSET, v);
+  }
+
+  /** Location of the 16 octets. */
+  @inline
+  get source(): usize {
+    return changetype<usize>(this) + IPV6_SOURCE_OFFSET;
+  }
+
+  @inline
+  get destination(): usize {
+    return changetype<usize>(this) + IPV6_DESTINATION_OFFSET;
+  }
+}
+
+@unmanaged
+export class FragmentView {
+  @inline
+  static at(p: usize): FragmentView {
+    return changetype<FragmentView>(p);
+  }
+
+  @inline
+  get nextHeader(): u32 {
+    return load8(changetype<usize>(this));
+  }
+
+  /** Octets. */
+  @inline
+  get offset(): u32 {
+    return load16(changetype<usize>(this) + 2) & 0xfff8;
+  }
+
+  @inline
+  get moreFragments(): bool {
+    return (load16(changetype<usize>(this) + 2) & 1) != 0;
+  }
+
+  @inline
+  get identification(): u32 {
+    return load32(changetype<usize>(this) + 4);
+  }
+}
+
+/** Judges the header of a packet in `length` octets; those behind its payload are padding. */
+export function ipv6Check(p: usize, length: u32): i32 {
+  if (length < IPV6_HEADER_SIZE) return IPV6_TRUNCATED;
+  const ip = Ipv6View.at(p);
+  if (ip.version != 6) return IPV6_VERSION;
+  return ip.payloadLength > length - IPV6_HEADER_SIZE ? IPV6_LENGTH : WIRE_OK;
+}
+
+/**
+ * Writes a header of 40 octets without flow label. `source` and `destination` are locations of
+ * addresses, which must not lie in the header.
+ */
+export function ipv6Emit(
+  p: usize,
+  source: usize,
+  destination: usize,
+  nextHeader: u32,
+  payloadLength: u32,
+  hopLimit: u32,
+  trafficClass: u32,
+): void {
+  store32(p, 0x60000000 | (trafficClass << 20));
+  store32(p + PAYLOAD_LENGTH_OFFSET, (payloadLength << 16) | (nextHeader << 8) | hopLimit);
+  address6Copy(p + IPV6_SOURCE_OFFSET, source);
+  address6Copy(p + IPV6_DESTINATION_OFFSET, destination);
+}
+
+/** Writes a fragment header of 8 octets; `offset` in octets, a multiple of 8. */
+export function ipv6FragmentEmit(
+  p: usize,
+  nextHeader: u32,
+  offset: u32,
+  more: bool,
+  identification: u32,
+): void {
+  store32(p, (nextHeader << 24) | offset | (more ? 1 : 0));
+  store32(p + 4, identification);
+}
+
+// ---------------------------------------------------------------- extension headers
+
+/** What lies behind the extension headers, or NEXT_FRAGMENT. */
+export let walkProtocol: u32 = 0;
+/** Offset of that from the IPv6 header on. */
+export let walkOffset: u32 = 0;
+/** Offset of the field that says so: what a "parameter problem" about it points at. */
+export let walkField: u32 = 0;
+/** Of a WALK_PROBLEM: code and pointer. */
+export let problemCode: u32 = 0;
+export let problemPointer: u32 = 0;
+
+function problem(verdict: i32, code: u32, pointer: u32): i32 {
+  problemCode = code;
+  problemPointer = pointer;
+  return verdict;
+}
+
+/** Options from `offset` to `end`, by the two top bits of those that are not known. */
+function optionsVerdict(p: usize, offset: u32, end: u32): i32 {
+  while (offset < end) {
+    const kind = load8(p + offset);
+    if (kind == 0) {
+      offset += 1;
+      continue;
+    }
+    if (end - offset < 2) return WALK_DROP;
+    const size = load8(p + offset + 1);
+    if (size > end - offset - 2) return WALK_DROP;
+    const action = kind >>> 6;
+    if (action == 1) return WALK_DROP;
+    if (action == 2) return problem(WALK_PROBLEM_ALWAYS, PROBLEM_OPTION, offset);
+    if (action == 3) return problem(WALK_PROBLEM, PROBLEM_OPTION, offset);
+    offset += 2 + size;
+  }
+  return WIRE_OK;
+}
+
+/** A routing header: every type that has segments left asks for what is not done (RFC 5095). */
+function routingVerdict(p: usize, offset: u32): i32 {
+  const segmentsLeft = load8(p + offset + 3);
+  return segmentsLeft == 0 ? WIRE_OK : problem(WALK_PROBLEM, PROBLEM_FIELD, offset + 2);
+}
+
+/** Octets of the transport header that a first fragment has to hold (RFC 7112 §5). */
+function headerSizeMin(protocol: u32): u32 {
+  if (protocol == PROTOCOL_TCP) return TCP_SIZE_MIN;
+  if (protocol == PROTOCOL_UDP) return UDP_SIZE_MIN;
+  return protocol == PROTOCOL_ICMPV6 ? ICMPV6_HEADER_SIZE : 0;
+}
+
+/**
+ * Walks the extension headers of the packet of `length` octets at `p`. Stops at a fragment header,
+ * whose fragment, if it is the first, is checked to hold the rest of the chain; one that says
+ * "neither before nor after me" is stepped over (RFC 6946). `whole` = the packet has been put
+ * together from fragments: there must be no other fragment header.
+ */
+export function ipv6Walk(p: usize, length: u32, whole: bool): i32 {
+  let next = Ipv6View.at(p).nextHeader;
+  let field: u32 = 6;
+  let offset: u32 = IPV6_HEADER_SIZE;
+  let fragment: u32 = 0;
+  let fragmentField: u32 = 0;
+  for (let count: u32 = 0; count <= HEADERS_MAX; count++) {
+    const isOptions = next == NEXT_HOP_BY_HOP || next == NEXT_DESTINATION;
+    if (!isOptions && next != NEXT_ROUTING && next != NEXT_FRAGMENT) {
+      if (fragment != 0) {
+        if (length - offset < headerSizeMin(next)) {
+          return problem(WALK_PROBLEM, PROBLEM_FIRST_FRAGMENT, 0);
+        }
+        return found(NEXT_FRAGMENT, fragment, fragmentField);
+      }
+      return found(next, offset, field);
+    }
+    if (count == HEADERS_MAX) return WALK_DROP;
+    if (next == NEXT_HOP_BY_HOP && count != 0) {
+      return problem(WALK_PROBLEM, PROBLEM_NEXT_HEADER, field);
+    }
+    if (length - offset < 8) return cut(fragment);
+    if (next == NEXT_FRAGMENT) {
+      if (fragment != 0 || whole) return WALK_DROP;
+      const header = FragmentView.at(p + offset);
+      if (header.offset != 0) return found(NEXT_FRAGMENT, offset, field);
+      if (header.moreFragments) {
+        fragment = offset;
+        fragmentField = field;
+      } else whole = true;
+      field = offset;
+      next = header.nextHeader;
+      offset += IPV6_FRAGMENT_SIZE;
+      continue;
+    }
+    const size = (load8(p + offset + 1) + 1) << 3;
+    if (size > length - offset) return cut(fragment);
+    const verdict = isOptions
+      ? optionsVerdict(p, offset + 2, offset + size)
+      : routingVerdict(p, offset);
+    if (verdict != WIRE_OK) return verdict;
+    field = offset;
+    next = load8(p + offset);
+    offset += size;
+  }
+  return WALK_DROP;
+}
+
+function found(protocol: u32, offset: u32, field: u32): i32 {
+  walkProtocol = protocol;
+  walkOffset = offset;
+  walkField = field;
+  return WIRE_OK;
+}
+
+/** The chain reaches past the packet; of a first fragment its sender is told. */
+function cut(fragment: u32): i32 {
+  return fragment == 0 ? WALK_DROP : problem(WALK_PROBLEM, PROBLEM_FIRST_FRAGMENT, 0);
+}
