@@ -68,7 +68,12 @@ function binary() {
     const args = ["build", "--compile", entry, WORKER, ...ENGINES, ...layout, ...shrink];
     await must(tool("bun"), [...args, ...settings, "--outfile", temporary], { quiet: true });
   };
-  const sources = [...filesBelow("src", ".ts"), ...filesBelow("src", ".js"), "wasm/abi.ts"];
+  const sources = [
+    ...filesBelow("src", ".ts"),
+    ...filesBelow("src", ".js"),
+    ...filesBelow("src", ".json"),
+    "wasm/abi.ts",
+  ];
   const inputs = [...sources, ...ENGINES, "package-lock.json", "scripts/build.mjs"];
   return { output: "dist/slirp-binding", entry, inputs, make };
 }

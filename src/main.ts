@@ -37,6 +37,8 @@ async function main(): Promise<number> {
       process.stdout.write(manifests(command.options));
       return 0;
     }
+    case "demo":
+      return (await import("./cli/demo/demo.ts")).demo(command.options);
     case "help":
       process.stdout.write(`${command.text.trimEnd()}\n`);
       return 0;

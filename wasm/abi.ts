@@ -136,7 +136,9 @@ export const CONFIG_DHCP6_OPTIONS_LENGTH_OFFSET: i32 = 1236;
 export const CONFIG_RESOLVERS6_OFFSET: i32 = 1240;
 export const CONFIG_RESOLVER6_SIZE: i32 = 24;
 export const CONFIG_DHCP6_OPTIONS_OFFSET: i32 = 1312;
-export const CONFIG_SIZE: i32 = 2336; // 1312 + DHCP_OPTIONS_SIZE
+/** Port of the resolvers for what the guest sends to port 53 of the DNS address; 0 = 53. */
+export const CONFIG_DNS_PORT_OFFSET: i32 = 2336; // 1312 + DHCP_OPTIONS_SIZE
+export const CONFIG_SIZE: i32 = 2344;
 
 export const CONFIG_FLAG_HOST_LOOPBACK: i32 = 1; // gateway address reaches 127.0.0.1, or ::1
 export const CONFIG_FLAG_DHCP: i32 = 2; // answer DHCP and DHCPv6

@@ -13,7 +13,7 @@
 import * as abi from "./abi";
 
 export const CONTROL: usize = memory.data(160, 16);
-export const CONFIG: usize = memory.data(2336, 16);
+export const CONFIG: usize = memory.data(2344, 16);
 export const STATS: usize = memory.data(1024, 16);
 export const RX_DESCRIPTORS: usize = memory.data(512, 16);
 export const RX_BUFFERS: usize = memory.data(4456448, 4096);
@@ -171,7 +171,7 @@ export function chunkReclaim(): void {
 }
 
 if (
-  abi.CONTROL_SIZE != 160 || abi.CONFIG_SIZE != 2336 ||
+  abi.CONTROL_SIZE != 160 || abi.CONFIG_SIZE != 2344 ||
   (abi.STAT_COUNT + abi.DROP_COUNT) * 8 > 1024 ||
   abi.RX_SLOT_COUNT * abi.RX_DESCRIPTOR_SIZE != 512 ||
   abi.RX_SLOT_COUNT * abi.RX_SLOT_SIZE != 4456448 ||

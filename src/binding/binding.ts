@@ -6,11 +6,13 @@
  * promise `ended` settles once: resolved after `stop`, rejected when the worker fails or the link
  * goes away. A stream link does not go away: `onPeer` tells when QEMU comes and goes.
  */
+
 import { workerUrl } from "../assets.ts";
 import type { AttachOptions, TapLinkSettings } from "../config/config.ts";
 import type { StreamEndpoint } from "../config/endpoint.ts";
 import type { Subnet6 } from "../config/subnet6.ts";
 import { octetsOfIpv6 } from "../lib/addr6.ts";
+import { deferred } from "../lib/deferred.ts";
 import type { PeerEvent } from "../link/stream.ts";
 import { openStreamListener } from "../link/stream-listener.ts";
 import { EventFd } from "../sys/fd.ts";
@@ -151,8 +153,8 @@ function bind({ sys, worker, control, outer, options, surroundings }: Parts): Bi
     counters.put(number);
     control.signal();
   };
-  const ready = Promise.withResolvers<void>();
-  const ended = Promise.withResolvers<void>();
+  const ready = deferred();
+  const ended = deferred();
   /** The worker has said its last word, so it no longer looks at the control descriptor. */
   const over = (): void => {
     worker.terminate();

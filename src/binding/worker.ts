@@ -23,7 +23,7 @@ import { AlarmedEvents } from "../loop/alarm.ts";
 import { monotonic, wallClock } from "../loop/clock.ts";
 import { Loop } from "../loop/loop.ts";
 import { Epoll } from "../sys/epoll.ts";
-import { check, errnoName } from "../sys/errno.ts";
+import { check, EACCES, errnoName, type SystemError } from "../sys/errno.ts";
 import { TimerFd } from "../sys/fd.ts";
 import { type Libc, loadLibc } from "../sys/libc.ts";
 import { EPOLLET, EPOLLIN } from "../sys/linux.ts";
@@ -71,9 +71,11 @@ interface OpenLink {
 }
 
 function openLink(sys: Libc, start: WorkerStart, log: Logger): OpenLink {
-  const { pcap } = start.options;
-  const captured = (link: Link): Link =>
-    pcap === undefined ? link : createPcapLink(link, { sink: openPcapFile(pcap), now: wallClock });
+  const { pcap, pcapSnap: snapLength } = start.options;
+  const captured = (link: Link): Link => {
+    if (pcap === undefined) return link;
+    return createPcapLink(link, { sink: openPcapFile(pcap), now: wallClock, snapLength });
+  };
   if (start.link.kind === "stream") {
     const name = start.endpoint === undefined ? "" : formatEndpoint(start.endpoint);
     const onPeer = (event: PeerEvent): void => {
@@ -144,6 +146,13 @@ function controller(
   };
 }
 
+/** A published port is left out. */
+function tell(log: Logger, error: SystemError): void {
+  const isLow = error.errno === EACCES;
+  const remedy = isLow ? { remedy: "lower net.ipv4.ip_unprivileged_port_start in the pod" } : {};
+  log.warn({ problem: error.message, ...remedy }, "port left out");
+}
+
 /** Tells whoever waits on the descriptor. By system call: Deno's files know no inherited ones. */
 function announce(sys: Libc, fd: number): void {
   sys.scratch.bytes[0] = "1".charCodeAt(0);
@@ -185,7 +194,8 @@ async function run(start: WorkerStart): Promise<void> {
   const upstream = new HostSockets(sys, epoll, engine, base, hiddenFrom(start));
   const listeners = new Listeners(sys, engine, upstream);
   try {
-    listeners.open(options.publish, epoll, monotonic(), versionsOf(options));
+    const onFault = options.needsEveryPort ? undefined : (error: SystemError) => tell(log, error);
+    listeners.open(options.publish, epoll, monotonic(), versionsOf(options), onFault);
     const watch = (fd: number, events: number, kind: number, what: string): void => {
       check(epoll.add(fd, events, 0, kind), `Watch ${what}`);
     };

@@ -9,6 +9,8 @@ import { RESOLV_CONF_PATH } from "../config/resolv.ts";
 import type { PlanContext } from "../hooks/domain/plan.ts";
 import { type Ipv4Network, isIpv4, parseIpv4, prefixMask } from "../lib/addr.ts";
 
+const LINK_LOCAL = /^fe[89ab]/i;
+
 type Interfaces = Readonly<Record<string, readonly NetworkInterfaceInfo[] | undefined>>;
 
 /**
@@ -34,6 +36,16 @@ export function podNetworksOf(interfaces: Interfaces): readonly Ipv4Network[] {
       if (!isIpv4(address) || !(prefixLength >= 1 && prefixLength <= 32)) return [];
       return [{ address: (parseIpv4(address) & prefixMask(prefixLength)) >>> 0, prefixLength }];
     });
+}
+
+/** The versions of IP the pod itself has; a pod with neither counts as one of IPv4. */
+export function podVersionsOf(interfaces: Interfaces): { ipv4: boolean; ipv6: boolean } {
+  const outer = Object.values(interfaces)
+    .flatMap((each) => each ?? [])
+    .filter(({ internal }) => !internal);
+  const ipv6 = outer.some(({ family, address }) => family === "IPv6" && !LINK_LOCAL.test(address));
+  const ipv4 = outer.some(({ family }) => family === "IPv4");
+  return { ipv4: ipv4 || !ipv6, ipv6 };
 }
 
 /** A pod without the file gets the defaults of an empty one. */

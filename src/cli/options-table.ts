@@ -6,6 +6,7 @@
  * of `options.ts`.
  */
 import { DEFAULTS, LIMITS } from "../config/config.ts";
+import { DEMO_GUESTS, DEMO_LINKS, DEMO_SIZE_DEFAULT, DEMO_SIZE_LIMITS } from "../config/demo.ts";
 import { ENDPOINT_FORM } from "../config/endpoint.ts";
 import { PUBLISH_COUNT_MAX, PUBLISH_FORM } from "../config/forward.ts";
 import { LINK_CHOICES } from "../config/hook-settings.ts";
@@ -87,6 +88,23 @@ const LINK_ROWS: readonly OptionRow[] = [
   },
 ];
 
+const DNS_ROW: OptionRow = {
+  name: "dns",
+  argument: "ADDR",
+  repeatable: true,
+  description:
+    `resolver behind the guest's DNS address, up to ${NAMESERVER_COUNT_MAX} times ` +
+    `(default: those of ${RESOLV_CONF_PATH})`,
+  group: NETWORK,
+};
+
+const DNS_PORT_ROW: OptionRow = {
+  name: "dns-port",
+  argument: "N",
+  description: `port the resolvers take queries at, ${range(LIMITS.dnsPort, DEFAULTS.dnsPort)}`,
+  group: NETWORK,
+};
+
 const NETWORK_ROWS: readonly OptionRow[] = [
   {
     name: "cidr",
@@ -132,15 +150,8 @@ const NETWORK_ROWS: readonly OptionRow[] = [
     description: "host name the guest gets by DHCP",
     group: NETWORK,
   },
-  {
-    name: "dns",
-    argument: "ADDR",
-    repeatable: true,
-    description:
-      `resolver behind the guest's DNS address, up to ${NAMESERVER_COUNT_MAX} times ` +
-      `(default: those of ${RESOLV_CONF_PATH})`,
-    group: NETWORK,
-  },
+  DNS_ROW,
+  DNS_PORT_ROW,
   {
     name: "search",
     argument: "DOMAIN",
@@ -149,6 +160,12 @@ const NETWORK_ROWS: readonly OptionRow[] = [
     group: NETWORK,
   },
 ];
+
+const HOST_LOOPBACK_ROW: OptionRow = {
+  name: "host-loopback",
+  description: "let the guest reach the host's 127.0.0.1 at the gateway address",
+  group: HOST,
+};
 
 const HOST_ROWS: readonly OptionRow[] = [
   {
@@ -162,11 +179,7 @@ const HOST_ROWS: readonly OptionRow[] = [
       `at most ${PUBLISH_COUNT_MAX} ports in all (default: none)`,
     group: HOST,
   },
-  {
-    name: "host-loopback",
-    description: "let the guest reach the host's 127.0.0.1 and ::1 at the gateway addresses",
-    group: HOST,
-  },
+  HOST_LOOPBACK_ROW,
   {
     name: "strict-filter",
     description: "take UDP from outside only from addresses the guest has sent to",
@@ -210,6 +223,20 @@ const READY_ROW: OptionRow = {
   group: RUN,
 };
 
+const PCAP_ROW: OptionRow = {
+  name: "pcap",
+  argument: "FILE",
+  description: "write every frame to a capture file",
+  group: RUN,
+};
+
+const PCAP_SNAP_ROW: OptionRow = {
+  name: "pcap-snap",
+  argument: "N",
+  description: `octets of a frame kept in it, ${range(LIMITS.pcapSnap, DEFAULTS.pcapSnap)}`,
+  group: RUN,
+};
+
 const LOG_ROWS: readonly OptionRow[] = [
   {
     name: "log-level",
@@ -227,12 +254,8 @@ const LOG_ROWS: readonly OptionRow[] = [
 
 const RUN_ROWS: readonly OptionRow[] = [
   READY_ROW,
-  {
-    name: "pcap",
-    argument: "FILE",
-    description: "write every frame to a capture file",
-    group: RUN,
-  },
+  PCAP_ROW,
+  PCAP_SNAP_ROW,
   ...LOG_ROWS,
   {
     name: "seed",
@@ -340,7 +363,13 @@ const PLAN_ROWS: readonly OptionRow[] = [
 export const SERVE_ROWS: readonly OptionRow[] = [
   ...HOOK_ROWS,
   ...PLAN_ROWS,
+  DNS_ROW,
+  DNS_PORT_ROW,
+  // The pod's, where other containers may have their services.
+  HOST_LOOPBACK_ROW,
   READY_ROW,
+  PCAP_ROW,
+  PCAP_SNAP_ROW,
   ...LOG_ROWS,
 ];
 
@@ -356,3 +385,43 @@ Environment:
 
 The program ends with code 0 at the Shutdown hook, at SIGINT, and at SIGTERM as soon as no guest
 is attached any more.`;
+
+const DEMO = "Demonstration:";
+
+export const DEMO_ROWS: readonly OptionRow[] = [
+  {
+    name: "guest",
+    argument: DEMO_GUESTS.join("|"),
+    description:
+      "a network stack of our own, or Linux under QEMU, whose kernel is fetched (default sim)",
+    group: DEMO,
+  },
+  {
+    name: "link",
+    argument: DEMO_LINKS.join("|"),
+    description: "how guest and data plane are joined (default client)",
+    group: DEMO,
+  },
+  {
+    name: "size",
+    argument: "MIB",
+    description: `MiB that go each way, ${range(DEMO_SIZE_LIMITS, DEMO_SIZE_DEFAULT)}`,
+    group: DEMO,
+  },
+  {
+    name: "cache",
+    argument: "DIR",
+    description: "where kernel and busybox for QEMU are kept (default ~/.cache/slirp-binding/qemu)",
+    group: DEMO,
+  },
+  {
+    name: "pcap",
+    argument: "FILE",
+    description: "where the frames are written to (default a file in the temporary folder)",
+    group: DEMO,
+  },
+];
+
+/** What stands below the options of `demo`. */
+export const DEMO_EPILOGUE = `
+Ends with code 0 when every step held, else with 1.`;

@@ -6,6 +6,7 @@
 import { isatty } from "node:tty";
 import { CommanderError, Option, Command as Parser } from "commander";
 import { type AttachOptions, readAttachOptions } from "../config/config.ts";
+import { type DemoOptions, readDemoOptions } from "../config/demo.ts";
 import { ConfigError, quote } from "../config/errors.ts";
 import { type ManifestOptions, readManifestOptions } from "../config/manifests.ts";
 import { readServeOptions, type ServeOptions } from "../config/serve.ts";
@@ -15,6 +16,8 @@ import { MANIFESTS_EPILOGUE, MANIFESTS_ROWS } from "./manifests.ts";
 import {
   ATTACH_EPILOGUE,
   ATTACH_ROWS,
+  DEMO_EPILOGUE,
+  DEMO_ROWS,
   environmentName,
   type OptionRow,
   SERVE_EPILOGUE,
@@ -25,6 +28,7 @@ import {
 export type Command =
   | { readonly kind: "attach"; readonly options: AttachOptions }
   | { readonly kind: "serve"; readonly options: ServeOptions }
+  | { readonly kind: "demo"; readonly options: DemoOptions }
   | { readonly kind: "manifests"; readonly options: ManifestOptions }
   | { readonly kind: "help"; readonly text: string }
   | { readonly kind: "version" }
@@ -85,6 +89,17 @@ const COMMANDS: readonly CommandEntry[] = [
     epilogue: MANIFESTS_EPILOGUE,
     read: (settings) => ({ kind: "manifests", options: readManifestOptions(settings) }),
   },
+  {
+    name: "demo",
+    summary: "show all of it on this machine, without a cluster",
+    description:
+      "Starts the sidecar, makes virt-launcher's calls with the virtual machine of KubeVirt's " +
+      "user guide, and has a guest use the network it is given. Needs no privileges, and leaves " +
+      "nothing behind but a capture.",
+    rows: DEMO_ROWS,
+    epilogue: DEMO_EPILOGUE,
+    read: (settings) => ({ kind: "demo", options: readDemoOptions(settings) }),
+  },
 ];
 
 const PROGRAM_EPILOGUE = `
@@ -95,6 +110,7 @@ Examples:
   ${PROGRAM} attach --help
   ${PROGRAM} serve
   ${PROGRAM} manifests
+  ${PROGRAM} demo
 
 As a program of KubeVirt's sidecar-shim, also under these names alone:
   ${PROGRAM} onDefineDomain --vmi JSON --domain XML

@@ -6,37 +6,41 @@
  */
 import { statSync, writeSync } from "node:fs";
 import { HOOKS_DIR_DEFAULT, PLUGIN_DIR_DEFAULT, type ServeOptions } from "../config/serve.ts";
-import { type DataPlane, startQemuDataPlane } from "../hooks/data-plane.ts";
 import { createDomainHooks } from "../hooks/define.ts";
 import { startHookServer } from "../hooks/server.ts";
 import { type Logger, openLogger } from "../lib/log.ts";
 import { check } from "../sys/errno.ts";
+import { type ServeDataPlane, startDataPlane } from "./data-plane.ts";
 import { Ending } from "./ending.ts";
 import { readPlanContext } from "./hook-context.ts";
 
 /** Runs until the end of the virtual machine; resolves to the exit code. */
-export async function serve(options: ServeOptions): Promise<number> {
-  const log = await openLogger({ level: options.logLevel, format: options.logFormat });
-  const dataPlane = startQemuDataPlane();
-  const { graceSeconds } = options;
-  const ending = new Ending({ graceSeconds, idle: () => dataPlane.idle(), log });
-  process.on("SIGINT", () => ending.interrupt());
-  process.on("SIGTERM", () => ending.terminate());
+export async function serve(asked: ServeOptions): Promise<number> {
+  const log = await openLogger({ level: asked.logLevel, format: asked.logFormat });
   try {
-    await serveUntil(ending, options, dataPlane, log);
+    const options = { ...asked, ...foldersOf(asked) };
+    const dataPlane = startDataPlane(options, log);
+    try {
+      const { graceSeconds } = options;
+      const ending = new Ending({ graceSeconds, idle: () => dataPlane.idle(), log });
+      process.on("SIGINT", () => ending.interrupt());
+      process.on("SIGTERM", () => ending.terminate());
+      process.on("SIGUSR1", () => dataPlane.logCounters());
+      await serveUntil(ending, options, dataPlane, log);
+    } finally {
+      await dataPlane.close();
+    }
     return 0;
   } catch (error) {
     log.error({}, error instanceof Error ? error.message : String(error));
     return 1;
-  } finally {
-    await dataPlane.close();
   }
 }
 
 async function serveUntil(
   ending: Ending,
   options: ServeOptions,
-  dataPlane: DataPlane,
+  dataPlane: ServeDataPlane,
   log: Logger,
 ): Promise<void> {
   const hooks = createDomainHooks({
@@ -44,8 +48,9 @@ async function serveUntil(
     context: () => readPlanContext(options.hooks, dataPlane.autoLink),
     onShutdown: () => ending.shutdown(),
   });
+  const { hooksDir, pluginDir } = options;
   const { containerName } = options.hooks;
-  const server = await startHookServer({ ...foldersOf(options), containerName, hooks, log });
+  const server = await startHookServer({ hooksDir, pluginDir, containerName, hooks, log });
   try {
     if (options.readyFd !== undefined) await announce(options.readyFd);
     const reason = await ending.over;

@@ -51,6 +51,8 @@ export interface AttachOptions {
   readonly mtu: number;
   /** One entry per host port, at most 4096, no two for the same socket. */
   readonly publish: readonly PublishRule[];
+  /** A port that cannot be had ends the start; else it is told of and left out. */
+  readonly needsEveryPort: boolean;
   /** The gateway addresses reach the host's 127.0.0.1 and ::1. */
   readonly hostLoopback: boolean;
   /**
@@ -58,12 +60,18 @@ export interface AttachOptions {
    * resolv.conf.
    */
   readonly dns: readonly string[];
+  /** Port the resolvers take queries at. */
+  readonly dnsPort: number;
   /** Search list in place of resolv.conf's; empty = use resolv.conf. */
   readonly search: readonly string[];
   /** Host name the guest gets by DHCP. */
   readonly hostname: string | undefined;
+  /** DHCP options on the wire in place of those that host name and search list make. */
+  readonly dhcpOptions: readonly number[] | undefined;
   /** File the frames are written to, pcap format. */
   readonly pcap: string | undefined;
+  /** Octets kept of each frame in it. */
+  readonly pcapSnap: number;
   /** File descriptor that gets one byte when ready. */
   readonly readyFd: number | undefined;
   readonly logLevel: LogLevel;
@@ -90,6 +98,8 @@ export const DEFAULTS = Object.freeze({
   cidr6: SUBNET6_DEFAULT,
   mtu: 65520,
   logLevel: "info",
+  dnsPort: 53,
+  pcapSnap: 262144,
   flowsMax: 16384,
   bufferMib: 16,
   udpTimeoutSeconds: 300,
@@ -99,6 +109,8 @@ export const DEFAULTS = Object.freeze({
 /** Bounds of numeric options, both included. */
 export const LIMITS = Object.freeze({
   mtu: [576, 65520],
+  dnsPort: [1, 65535],
+  pcapSnap: [64, 262144],
   flowsMax: [256, 65536],
   bufferMib: [4, 64],
   udpTimeoutSeconds: [120, 86400],
@@ -111,7 +123,7 @@ const PID_MAX = 4194304;
 export const FD_MAX = 1048575;
 const INTERFACE_NAME_SIZE_MAX = 15;
 /** Smallest MTU IPv6 works with (RFC 8200 §5). */
-const IPV6_MTU_MIN = 1280;
+export const IPV6_MTU_MIN = 1280;
 
 /**
  * Reads the settings of `attach`. `isTerminal` says whether the log goes to a terminal, which then
@@ -125,10 +137,6 @@ export function readAttachOptions(settings: Settings, isTerminal: boolean): Atta
   const publish = readMany(settings, "publish", parsePublish).flat();
   checkPublishRules(publish);
   checkPublishVersions(publish, versions);
-  const dns = readMany(settings, "dns", parseResolver);
-  if (dns.length > NAMESERVER_COUNT_MAX) {
-    throw new ConfigError(`give at most ${NAMESERVER_COUNT_MAX} resolvers, not ${dns.length}`);
-  }
   const hostname = readOne(settings, "hostname", undefined, parseHostname);
   const search = readMany(settings, "search", parseSearch);
   buildDhcpOptions({ hostName: hostname, search });
@@ -139,11 +147,13 @@ export function readAttachOptions(settings: Settings, isTerminal: boolean): Atta
     ...versions,
     mtu,
     publish,
+    needsEveryPort: true,
     hostLoopback: readFlag(settings, "host-loopback"),
-    dns,
+    ...readResolvers(settings),
     search,
     hostname,
-    pcap: readOne(settings, "pcap", undefined, parsePath),
+    dhcpOptions: undefined,
+    ...readCapture(settings),
     readyFd: readOne(settings, "ready-fd", undefined, integerBetween(0, FD_MAX)),
     logLevel: readOne(settings, "log-level", DEFAULTS.logLevel, oneOf(LOG_LEVELS)),
     logFormat: readOne(settings, "log-format", isTerminal ? "pretty" : "json", oneOf(LOG_FORMATS)),
@@ -152,6 +162,25 @@ export function readAttachOptions(settings: Settings, isTerminal: boolean): Atta
     seed: readOne(settings, "seed", undefined, parseSeed),
     gatewayMac: readOne(settings, "mac", defaultGatewayMac(subnet.gateway), parseGatewayMac),
   });
+}
+
+/** Who answers the guest's DNS questions. Throws `ConfigError`. */
+export function readResolvers(settings: Settings): Pick<AttachOptions, "dns" | "dnsPort"> {
+  const dns = readMany(settings, "dns", parseResolver);
+  if (dns.length > NAMESERVER_COUNT_MAX) {
+    throw new ConfigError(`give at most ${NAMESERVER_COUNT_MAX} resolvers, not ${dns.length}`);
+  }
+  const port = integerBetween(...LIMITS.dnsPort);
+  return { dns, dnsPort: readOne(settings, "dns-port", DEFAULTS.dnsPort, port) };
+}
+
+/** Whether frames are written to a file, and how much of them. Throws `ConfigError`. */
+export function readCapture(settings: Settings): Pick<AttachOptions, "pcap" | "pcapSnap"> {
+  const octets = integerBetween(...LIMITS.pcapSnap);
+  return {
+    pcap: readOne(settings, "pcap", undefined, parsePath),
+    pcapSnap: readOne(settings, "pcap-snap", DEFAULTS.pcapSnap, octets),
+  };
 }
 
 function readLink(settings: Settings): LinkSettings {

@@ -3,9 +3,9 @@
  * Whoever holds a `ServeOptions` need not check anything in it again.
  */
 import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from "../lib/log.ts";
-import { DEFAULTS, FD_MAX, LIMITS, parsePath } from "./config.ts";
+import { DEFAULTS, FD_MAX, LIMITS, parsePath, readCapture, readResolvers } from "./config.ts";
 import { type HookSettings, LINK_CHOICES, readHookSettings } from "./hook-settings.ts";
-import { integerBetween, oneOf, readOne, type Settings } from "./settings.ts";
+import { integerBetween, oneOf, readFlag, readOne, type Settings } from "./settings.ts";
 import { parseSubnet } from "./subnet.ts";
 
 /** Options of `serve`, frozen. */
@@ -17,6 +17,16 @@ export interface ServeOptions {
   readonly pluginDir: string | undefined;
   /** Seconds that guests still attached are served after SIGTERM. */
   readonly graceSeconds: number;
+  /** File the frames of the first interface are written to; others' names end with their index. */
+  readonly pcap: string | undefined;
+  /** Octets kept of each frame in it. */
+  readonly pcapSnap: number;
+  /** Resolvers in place of those of the pod's resolv.conf; empty = use that. */
+  readonly dns: readonly string[];
+  /** Port the resolvers take queries at. */
+  readonly dnsPort: number;
+  /** Gateway addresses reach the pod's 127.0.0.1. */
+  readonly hostLoopback: boolean;
   /** File descriptor that gets one byte when the sockets are there. */
   readonly readyFd: number | undefined;
   readonly logLevel: LogLevel;
@@ -59,6 +69,9 @@ export function readServeOptions(
     hooksDir: readOne(settings, "hooks-dir", undefined, parsePath),
     pluginDir: readOne(settings, "plugin-dir", undefined, parsePath),
     graceSeconds: readOne(settings, "grace", GRACE_SECONDS_DEFAULT, grace),
+    ...readCapture(settings),
+    ...readResolvers(settings),
+    hostLoopback: readFlag(settings, "host-loopback"),
     readyFd: readOne(settings, "ready-fd", undefined, integerBetween(0, FD_MAX)),
     logLevel: readOne(settings, "log-level", DEFAULTS.logLevel, oneOf(LOG_LEVELS)),
     logFormat: readOne(settings, "log-format", isTerminal ? "pretty" : "json", oneOf(LOG_FORMATS)),

@@ -68,6 +68,8 @@ export interface EngineConfigValues {
   readonly keepaliveSeconds: number;
   /** At most `RESOLVER_COUNT`. */
   readonly resolvers: readonly ResolverAddress[];
+  /** Port the resolvers take queries at; absent = 53. */
+  readonly dnsPort?: number;
   /** Option TLVs, at most `DHCP_OPTIONS_SIZE` octets. */
   readonly dhcpOptions: Uint8Array;
   /** DHCP's siaddr, the next server to boot from; 0 = none. */
@@ -130,7 +132,11 @@ export function engineConfigValues(
     tcpIdleSeconds: TCP_IDLE_SECONDS,
     keepaliveSeconds: options.keepaliveSeconds,
     resolvers: resolverAddresses(options, resolvConf),
-    dhcpOptions: buildDhcpOptions({ ...named, search }),
+    dnsPort: options.dnsPort,
+    dhcpOptions:
+      options.dhcpOptions === undefined
+        ? buildDhcpOptions({ ...named, search })
+        : Uint8Array.from(options.dhcpOptions),
     dhcpServerAddress: 0,
     ipv4: options.ipv4,
     ipv6: options.subnet6 && ipv6Values(options, options.subnet6, resolvConf.search),
@@ -205,6 +211,7 @@ export function encodeEngineConfig(view: DataView, base: number, values: EngineC
   word(abi.CONFIG_DHCP_OPTIONS_LENGTH_OFFSET, values.dhcpOptions.length);
   word(abi.CONFIG_DHCP_SIADDR_OFFSET, values.dhcpServerAddress);
   octets(abi.CONFIG_DHCP_OPTIONS_OFFSET, values.dhcpOptions);
+  word(abi.CONFIG_DNS_PORT_OFFSET, values.dnsPort ?? 0);
   const six = values.ipv6;
   if (six === undefined) return;
   octets(abi.CONFIG_GUEST6_OFFSET, octetsOfIpv6(six.guest));
@@ -253,6 +260,7 @@ function checkValues(values: EngineConfigValues): void {
   for (const [name, value] of Object.entries(values)) {
     if (typeof value === "number") checkRange(name, value, 0, 0xffffffff);
   }
+  checkRange("dnsPort", values.dnsPort ?? 0, 0, 0xffff);
   checkRange("flowsMax", values.flowsMax, 1, abi.FLOW_CAPACITY_COUNT);
   checkRange("chunksMax", values.chunksMax, 1, abi.CHUNK_CAPACITY_COUNT);
   checkRange("prefixLength", values.prefixLength, 0, 32);

@@ -74,7 +74,7 @@ export async function listenOn(
     throw new Error(`make it possible to listen on "${path}": ${reasonOf(error)}`);
   }
   server.on("error", (error) => log.error({ path, err: error }, "hook socket failed"));
-  const close = (): Promise<void> => closeServer(path, server, traffic);
+  const close = (): Promise<void> => closeServer(path, server, traffic, log);
   try {
     chmodSync(path, SOCKET_MODE);
   } catch (error) {
@@ -166,8 +166,14 @@ async function closeServer(
   path: string,
   server: Http2Server,
   { connections, sessions, calls }: Traffic,
+  log: Logger,
 ): Promise<void> {
-  rmSync(path, { force: true });
+  try {
+    rmSync(path, { force: true });
+  } catch (error) {
+    // A folder that has become read-only: the end goes on, and the next start knows a dead socket.
+    log.warn({ path, problem: reasonOf(error) }, "socket stays behind");
+  }
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   for (const session of sessions) session.close();
   const answers = [...calls].map((call) => new Promise((resolve) => call.once("close", resolve)));

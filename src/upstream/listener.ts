@@ -88,14 +88,15 @@ export class Listeners {
 
   /**
    * Opens every published port. One for all addresses of the host leaves IPv6 out where the host
-   * has none.
-   * @throws SystemError naming the port that cannot be had
+   * has none. `onFault` hears of each that cannot be had; without it the first one is thrown, as a
+   * SystemError that names the port.
    */
   open(
     rules: readonly PublishRule[],
     epoll: Epoll,
     now: number,
     versions: Versions = { ipv4: true, ipv6: false },
+    onFault?: (error: SystemError) => void,
   ): void {
     for (const rule of rules) {
       const spots = spotsOf(rule, versions);
@@ -105,7 +106,9 @@ export class Listeners {
         const isAbsent = result === -EAFNOSUPPORT || result === -EADDRNOTAVAIL;
         if (result >= 0 || (isAbsent && spot.family === 6 && spots.length > 1)) continue;
         const where = `${formatHost(rule)}:${rule.hostPort}/${rule.protocol}`;
-        throw new SystemError(`Publish port "${where}"`, -result);
+        const error = new SystemError(`Publish port "${where}"`, -result);
+        if (onFault === undefined) throw error;
+        onFault(error);
       }
     }
   }

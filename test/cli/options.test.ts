@@ -8,6 +8,7 @@ import { MANIFESTS_ROWS } from "../../src/cli/manifests.ts";
 import { type Command, type Environment, parseCommandLine } from "../../src/cli/options.ts";
 import {
   ATTACH_ROWS,
+  DEMO_ROWS,
   environmentName,
   type OptionRow,
   SERVE_ROWS,
@@ -78,6 +79,7 @@ const TAKEN: readonly (readonly [string, string, keyof AttachOptions, unknown])[
       dns: [0xfd00, 1, 0, 0, 0, 0, 0, 3],
     },
   ],
+  ["dns-port", "5353", "dnsPort", 5353],
   ["search", "svc.cluster.local.", "search", ["svc.cluster.local"]],
   [
     "publish",
@@ -95,6 +97,7 @@ const TAKEN: readonly (readonly [string, string, keyof AttachOptions, unknown])[
   ["ready-fd", "0", "readyFd", 0],
   ["ready-fd", "3", "readyFd", 3],
   ["pcap", "/tmp/a,b.pcap", "pcap", "/tmp/a,b.pcap"],
+  ["pcap-snap", "64", "pcapSnap", 64],
   ["log-level", "debug", "logLevel", "debug"],
   ["log-level", "error", "logLevel", "error"],
   ["log-format", "pretty", "logFormat", "pretty"],
@@ -132,6 +135,7 @@ const REFUSED: readonly (readonly [string, string, string])[] = [
   ["dns", "::", "wanted the address of a resolver"],
   ["dns", "ff02::fb", "wanted the address of a resolver"],
   ["cidr6", "fd10::1/64", "host bits are set"],
+  ["dns-port", "0", "wanted an integer from 1 to 65535"],
   ["search", "a..b", "wanted a DNS name"],
   ["publish", "80", "wanted [HOSTIP:]PORT[-PORT]:GUESTPORT[/tcp|/udp]"],
   ["flows-max", "255", "wanted an integer from 256 to 65536"],
@@ -144,6 +148,7 @@ const REFUSED: readonly (readonly [string, string, string])[] = [
   ["keepalive", "32768", "wanted an integer from 30 to 32767"],
   ["ready-fd", "-1", "wanted an integer from 0 to 1048575"],
   ["pcap", "", "wanted a path"],
+  ["pcap-snap", "63", "wanted an integer from 64 to 262144"],
   ["log-level", "trace", 'wanted one of "debug", "info", "warn", "error"'],
   ["log-format", "xml", 'wanted one of "json", "pretty"'],
   ["seed", "00", "wanted 64 hex digits"],
@@ -175,11 +180,15 @@ describe("defaults of attach", () => {
       },
       mtu: 65520,
       publish: [],
+      needsEveryPort: true,
       hostLoopback: false,
       dns: [],
+      dnsPort: 53,
       search: [],
       hostname: undefined,
+      dhcpOptions: undefined,
       pcap: undefined,
+      pcapSnap: 262144,
       readyFd: undefined,
       logLevel: "info",
       logFormat: "json",
@@ -358,6 +367,7 @@ describe("help and version", () => {
   const others: readonly (readonly [string, readonly OptionRow[]])[] = [
     ["serve", SERVE_ROWS],
     ["manifests", MANIFESTS_ROWS],
+    ["demo", DEMO_ROWS],
   ];
   for (const [name, rows] of others) {
     test(`${name} --help prints every option of ${name}`, () => {
@@ -379,7 +389,8 @@ describe("help and version", () => {
 });
 
 describe("bad usage is one line", () => {
-  const choose = 'choose a command: "attach", "serve", "manifests", or see "slirp-binding --help"';
+  const choose =
+    'choose a command: "attach", "serve", "manifests", "demo", or see "slirp-binding --help"';
   const cases: readonly (readonly [readonly string[], string])[] = [
     [[], choose],
     [["help", "nothing"], choose],

@@ -25,6 +25,11 @@ describe("options of serve", () => {
         hooksDir: undefined,
         pluginDir: undefined,
         graceSeconds: 3600,
+        pcap: undefined,
+        pcapSnap: 262144,
+        dns: [],
+        dnsPort: 53,
+        hostLoopback: false,
         readyFd: undefined,
         logLevel: "info",
         logFormat: "json",
@@ -40,6 +45,10 @@ describe("options of serve", () => {
       "plugin-dir": "plugins",
       grace: "0",
       "ready-fd": "3",
+      "dns-port": "5353",
+      dns: "127.0.0.1",
+      "host-loopback": "true",
+      "pcap-snap": "256",
       "log-level": "debug",
       "log-format": "pretty",
     });
@@ -47,6 +56,10 @@ describe("options of serve", () => {
     assert.equal(options.pluginDir, "plugins");
     assert.equal(options.graceSeconds, 0);
     assert.equal(options.readyFd, 3);
+    assert.deepEqual(options.dns, ["127.0.0.1"]);
+    assert.equal(options.dnsPort, 5353);
+    assert.equal(options.hostLoopback, true);
+    assert.equal(options.pcapSnap, 256);
     assert.equal(options.logLevel, "debug");
     assert.equal(options.logFormat, "pretty");
   });

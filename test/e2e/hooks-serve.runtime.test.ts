@@ -1,6 +1,7 @@
 /**
- * `serve` as a program: KubeVirt's calls in their order over real gRPC, every way to end, starts
- * that cannot succeed, no privileges, what is left behind.
+ * `serve` as a program: KubeVirt's calls in their order over real gRPC, the sockets of every link,
+ * every way to end, starts that cannot succeed, no privileges, and what is left behind. How soon it
+ * is there is for `bench/hooks.ts` to say; guests are in `sidecar.runtime.test.ts`.
  */
 import assert from "node:assert/strict";
 import {
@@ -13,6 +14,7 @@ import {
   rmSync,
   statSync,
 } from "node:fs";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import process from "node:process";
 import { after, describe, test } from "node:test";
@@ -54,6 +56,15 @@ function domainIn(answer: Buffer): string {
   return field.value.toString();
 }
 
+/** A connection to this port of loopback. */
+function connected(port: number): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, "127.0.0.1");
+    socket.once("error", reject);
+    socket.once("connect", () => resolve(socket));
+  });
+}
+
 async function define(path: string, domain: string): Promise<string> {
   return domainIn(await call(path, ON_DEFINE, message([1, domain], [2, VMI])));
 }
@@ -74,25 +85,37 @@ async function complaint(options: ServeOptions & { readonly folder: string }): P
 after(endAll);
 
 describe("serve: calls", { skip: cannotServe() }, () => {
+  after(endAll);
+
   test(
-    "the calls of a start give one card, once, and Shutdown ends the program",
+    "the calls of a start give one card, once, on a port that listens, until Shutdown",
     LIMIT,
     async () => {
       const serve = await startServe();
+      const { port } = serve;
       await call(serve.path, INFO, EMPTY, { deadline_ms: 5000 });
       for (const domain of domainsOf(CASE)) {
         const answer = await define(serve.path, domain);
-        assert.equal(count(answer, 'value="user,id='), 1, answer);
+        (await connected(port)).destroy();
+        const source = `<source address="127.0.0.1" port="${port}"/>`;
+        assert.equal(count(answer, '<interface type="client">'), 1, answer);
+        assert.equal(count(answer, source), 1, answer);
         assert.equal(await define(serve.path, answer), answer);
       }
       assert.deepEqual(await call(serve.path, SHUTDOWN), EMPTY);
       const { code, stdout, stderr } = await serve.running.outcome(15_000);
       assert.equal(code, 0, stderr);
       assert.equal(stdout, "");
-      assert.deepEqual(stderr.trimEnd().split("\n"), [
-        `info  listening for hooks path=${serve.path}`,
-        "info  ending reason=Shutdown",
-      ]);
+      const lines = stderr.trimEnd().split("\n");
+      assert.deepEqual(
+        lines.filter((line) => !/ guest (?:dis)?connected /.test(line)),
+        [
+          `info  listening for hooks path=${serve.path}`,
+          `info  guest network ready iface=slirpnet link=tcp:127.0.0.1:${port}`,
+          "info  ending reason=Shutdown",
+        ],
+      );
+      await assert.rejects(connected(port));
       assert.deepEqual(readdirSync(serve.folder), []);
       rmSync(serve.folder, { recursive: true });
     },
@@ -113,13 +136,58 @@ describe("serve: calls", { skip: cannotServe() }, () => {
     assert.equal(stderr.match(/^warn {2}hook refused /gm)?.length, 2, stderr);
   });
 
-  test("links that need a data plane are refused until there is one", LIMIT, async () => {
-    const serve = await startServe({ args: ["--link", "client"] });
+  test(
+    "link stream: a socket for owner and group, in a folder that goes at the end",
+    LIMIT,
+    async () => {
+      const serve = await startServe({ args: ["--link", "stream"] });
+      const folder = join(serve.folder, "userdata");
+      assert.equal(existsSync(folder), false);
+      const answer = await define(serve.path, fixture(`${CASE}.domain.xml`));
+      const path = "/var/run/kubevirt-hooks/hook-sidecar-0/userdata/stream-0.sock";
+      assert.ok(answer.includes(`server=off,addr.type=unix,addr.path=${path}`), answer);
+      assert.equal(statSync(folder).mode & 0o777, 0o770);
+      assert.deepEqual(readdirSync(folder), ["stream-0.sock"]);
+      const { mode } = statSync(join(folder, "stream-0.sock"));
+      assert.equal(mode & 0o777, 0o660);
+      (await connectRaw(join(folder, "stream-0.sock"))).destroy();
+      await serve.end();
+    },
+  );
+
+  test("link user: nothing of ours listens", LIMIT, async () => {
+    const serve = await startServe({ args: ["--link", "user"] });
+    const answer = await define(serve.path, fixture(`${CASE}.domain.xml`));
+    assert.equal(count(answer, 'value="user,id='), 1, answer);
+    assert.deepEqual(readdirSync(serve.folder), [SOCKET_NAME]);
+    const { stderr } = await serve.end();
+    assert.doesNotMatch(stderr, /guest network/);
+  });
+
+  test("link vhost-user is refused until it is there", LIMIT, async () => {
+    const serve = await startServe({ args: ["--link", "vhost-user"] });
     const asked = message([1, fixture(`${CASE}.domain.xml`)], [2, VMI]);
     assert.deepEqual(await refusal(serve.path, ON_DEFINE, asked), {
       code: "FAILED_PRECONDITION",
-      text: 'iface "slirpnet": link "client" is not available here, choose "user" or "auto"',
+      text: 'iface "slirpnet": link "vhost-user" is not available here',
     });
+    await serve.end();
+  });
+
+  test("a loopback port that somebody else has is a refusal that names it", LIMIT, async () => {
+    const taken = createServer();
+    await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
+    const { port } = taken.address() as AddressInfo;
+    const serve = await startServe({ env: { SLIRP_LOOPBACK_PORT: String(port) } });
+    const asked = message([1, fixture(`${CASE}.domain.xml`)], [2, VMI]);
+    const { code, text } = await refusal(serve.path, ON_DEFINE, asked);
+    assert.equal(code, "FAILED_PRECONDITION");
+    assert.match(
+      text,
+      new RegExp(`^iface "slirpnet": Listen on "tcp:127.0.0.1:${port}": .*EADDRINUSE`),
+    );
+    await new Promise((resolve) => taken.close(resolve));
+    await define(serve.path, fixture(`${CASE}.domain.xml`)); // and then it is possible
     await serve.end();
   });
 
@@ -137,6 +205,8 @@ describe("serve: calls", { skip: cannotServe() }, () => {
 });
 
 describe("serve: the end", { skip: cannotServe() }, () => {
+  after(endAll);
+
   const ends: readonly (readonly [NodeJS.Signals, RegExp])[] = [
     [
       "SIGTERM",
@@ -254,6 +324,7 @@ describe("serve: without privileges", {
     cannotServe("setpriv") ||
     (process.getuid?.() === 0 ? false : "only root can become another user"),
 }, () => {
+  after(endAll);
   const prefix = ["setpriv", `--reuid=${USER}`, `--regid=${USER}`, "--clear-groups"];
   prefix.push("--bounding-set=-all", "--no-new-privs");
 
@@ -262,8 +333,10 @@ describe("serve: without privileges", {
     chownSync(folder, 0, Number(USER));
     chmodSync(folder, 0o2770);
     const serve = await startServe({ folder, prefix });
-    const { uid, gid, mode } = statSync(serve.path);
-    assert.deepEqual([uid, gid, (mode & 0o777).toString(8)], [Number(USER), Number(USER), "660"]);
+    const { uid, gid } = statSync(serve.path);
+    assert.deepEqual([uid, gid], [Number(USER), Number(USER)]);
+    // It may be there a moment before its group may use it.
+    await until(() => (statSync(serve.path).mode & 0o777) === 0o660, "mode 660 of the socket");
     await define(serve.path, fixture(`${CASE}.domain.xml`));
     await serve.end();
     rmSync(folder, { recursive: true });

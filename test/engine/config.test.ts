@@ -185,6 +185,12 @@ describe("engineConfigValues", () => {
     assert.doesNotMatch(text, /host\.example/);
   });
 
+  test("takes DHCP options as they are given", () => {
+    const given = { ...options({ hostname: ["vm"] }), dhcpOptions: [224, 1, 7] };
+    const { dhcpOptions } = engineConfigValues(given, SURROUNDINGS);
+    assert.deepEqual([...dhcpOptions], [224, 1, 7]);
+  });
+
   test("counts payload memory in chunks", () => {
     assert.equal(engineConfigValues(options(), SURROUNDINGS).chunksMax, abi.CHUNKS_DEFAULT_COUNT);
     assert.equal(options().flowsMax, abi.FLOWS_DEFAULT_COUNT);

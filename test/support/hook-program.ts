@@ -1,9 +1,11 @@
 /** Starts `serve` as a program of its own, the way its image does, in a folder of its own. */
 import assert from "node:assert/strict";
 import { readdirSync, rmSync } from "node:fs";
+import { type AddressInfo, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { missing, ourCommand } from "./e2e/program.ts";
 import { type Outcome, onEnd, type Running, start, until, which } from "./e2e/shell.ts";
+import { connectRaw } from "./hook-client.ts";
 import { temporaryFolder } from "./hook-server.ts";
 
 /** Socket of the sidecar that `startServe` starts. */
@@ -15,6 +17,15 @@ const ENVIRONMENT: Readonly<Record<string, string>> = Object.freeze({
   NETWORK_BINDING_PLUGIN_NAME: "slirp",
   SLIRP_LOG_FORMAT: "pretty",
 });
+
+/** A loopback port for the link `client` that nobody has, nor the ones above it as a rule. */
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
 
 export interface ServeOptions {
   readonly args?: readonly string[];
@@ -29,6 +40,8 @@ export interface Serve {
   readonly running: Running;
   readonly folder: string;
   readonly path: string;
+  /** Where the first interface's link `client` is. */
+  readonly port: number;
   /** Ends it with SIGINT and checks that nothing is left. */
   end(): Promise<Outcome>;
 }
@@ -51,6 +64,11 @@ export function launch(options: ServeOptions & { readonly folder: string }): Run
   return start(argv, { env: { ...ENVIRONMENT, ...env } });
 }
 
+function knocked(socket: Socket): boolean {
+  socket.destroy();
+  return true;
+}
+
 /** Starts the program and waits until its socket is there. */
 export async function startServe(options: ServeOptions = {}): Promise<Serve> {
   const folder = options.folder ?? temporaryFolder();
@@ -58,15 +76,22 @@ export async function startServe(options: ServeOptions = {}): Promise<Serve> {
     if (options.folder === undefined) rmSync(folder, { recursive: true, force: true });
   };
   const forget = onEnd(drop);
-  const running = launch({ ...options, folder });
+  const port = options.env?.["SLIRP_LOOPBACK_PORT"] ?? String(await freePort());
+  const running = launch({
+    ...options,
+    folder,
+    env: { SLIRP_LOOPBACK_PORT: port, ...options.env },
+  });
   const path = join(folder, SOCKET_NAME);
-  const isListening = (): boolean => /listening for hooks/.test(running.stderr());
-  await until(() => isListening() || running.ended(), "the hook socket", START_LIMIT_ms);
-  assert.ok(isListening(), `ended before it listened: ${running.stderr()}`);
+  // By the file alone one cannot tell: it is there before somebody listens, or is a dead one's.
+  const isThere = (): Promise<boolean> => connectRaw(path).then(knocked, () => false);
+  await until(async () => running.ended() || (await isThere()), path, START_LIMIT_ms);
+  assert.ok(!running.ended(), `ended before it listened: ${running.stderr()}`);
   return {
     running,
     folder,
     path,
+    port: Number(port),
     end: async () => {
       running.signal("SIGINT");
       const outcome = await running.outcome(END_LIMIT_ms);

@@ -39,7 +39,14 @@ export interface Libvirt {
   argv(xml: string): Promise<string[]>;
   /** Starts a domain with its processors stopped; `end` stops it, and it is forgotten. */
   startPaused(xml: string): Promise<void>;
+  /** Starts a defined domain, its processors stopped until `resume`. */
+  startDefined(name: string): Promise<void>;
+  resume(name: string): void;
   end(name: string): void;
+  /** A running domain as libvirt holds it. */
+  dumpLive(name: string): string;
+  /** A folder for files and sockets of domains; it belongs to the daemon's user. */
+  readonly folder: string;
   /** What a command of QEMU's human monitor prints. */
   monitor(name: string, command: string): string;
   close(): Promise<void>;
@@ -55,6 +62,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
 const CALL_TIMEOUT_MS = 60_000;
 const START_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 20_000;
+/** Whom libvirt and its QEMUs run as where the test is root. */
 const USER = "nobody";
 /** Warnings and errors. */
 const LOG_LEVEL = 3;
@@ -67,14 +75,18 @@ export function noLibvirt(): string | false {
   return false;
 }
 
-/** Starts the daemon; resolves when it answers. */
-export async function startLibvirt(): Promise<Libvirt> {
+/**
+ * Starts the daemon; resolves when it answers.
+ *
+ * @param prefix put before its command line, as `ip netns exec NAME`
+ */
+export async function startLibvirt(prefix: readonly string[] = []): Promise<Libvirt> {
   const folder = mkdtempSync(join(tmpdir(), "lv-"));
   const forget = onEnd(() => rmSync(folder, { recursive: true, force: true }));
   const runtime = join(folder, "run");
   const socket = join(runtime, "libvirt", "libvirt-sock");
   mkdirSync(runtime);
-  const daemon = start(daemonCommand(folder, runtime));
+  const daemon = start([...prefix, ...daemonCommand(folder, runtime)]);
   const virsh = ["virsh", "-q", "-c", `qemu:///session?socket=${socket}`];
   try {
     await until(
@@ -109,7 +121,7 @@ function daemonCommand(folder: string, runtime: string): string[] {
   const daemon = [which("libvirtd") ?? "libvirtd", "--config", "/dev/null"];
   const command = ["env", "-i", ...settings, ...daemon];
   if (process.getuid?.() !== 0) return command;
-  const [user, group] = idsOf(USER);
+  const [user, group] = libvirtUser();
   for (const path of [folder, runtime]) {
     chownSync(path, user, group);
     chmodSync(path, 0o700);
@@ -117,9 +129,10 @@ function daemonCommand(folder: string, runtime: string): string[] {
   return ["setpriv", `--reuid=${user}`, `--regid=${group}`, "--clear-groups", ...command];
 }
 
-function idsOf(user: string): [user: number, group: number] {
+/** Ids of the user that libvirt runs as where the test is root. */
+export function libvirtUser(): [user: number, group: number] {
   const ask = (flag: string): number => {
-    const { stdout } = spawnSync("id", [flag, user], { encoding: "utf8" });
+    const { stdout } = spawnSync("id", [flag, USER], { encoding: "utf8" });
     return Number.parseInt(stdout, 10);
   };
   return [ask("-u"), ask("-g")];
@@ -144,14 +157,14 @@ async function end(daemon: Running, folder: string, forget: () => void): Promise
 
 class Session implements Libvirt {
   readonly #virsh: readonly string[];
-  readonly #folder: string;
+  readonly folder: string;
   readonly #recorder: string;
   #count = 0;
   readonly close: () => Promise<void>;
 
   constructor(virsh: readonly string[], folder: string, close: () => Promise<void>) {
     this.#virsh = virsh;
-    this.#folder = folder;
+    this.folder = folder;
     this.#recorder = join(folder, "recorder");
     this.close = close;
     writeFileSync(this.#recorder, recorderScript(join(folder, "run")), { mode: 0o755 });
@@ -179,7 +192,7 @@ class Session implements Libvirt {
     const file = this.#file(withEmulator(withName(xml, name), this.#recorder), name);
     const { stderr } = await run([...this.#virsh, "create", file], CALL_TIMEOUT_MS);
     // libvirt complains of a QEMU that ended at once; without a record the complaint is another.
-    const record = join(this.#folder, "run", name);
+    const record = join(this.folder, "run", name);
     if (!existsSync(record)) throw new Error(`virsh create: ${stderr.trim()}`);
     return readFileSync(record, "utf8").split("\0").slice(0, -1);
   }
@@ -191,8 +204,21 @@ class Session implements Libvirt {
     if (code !== 0) throw new Error(`virsh create: ${stderr.trim()}`);
   }
 
+  async startDefined(name: string): Promise<void> {
+    const { code, stderr } = await run([...this.#virsh, "start", "--paused", name]);
+    if (code !== 0) throw new Error(`virsh start: ${stderr.trim()}`);
+  }
+
+  resume(name: string): void {
+    this.#call(["resume", name]);
+  }
+
   end(name: string): void {
     this.#call(["destroy", name]);
+  }
+
+  dumpLive(name: string): string {
+    return this.#call(["dumpxml", name]);
   }
 
   monitor(name: string, command: string): string {
@@ -209,7 +235,7 @@ class Session implements Libvirt {
 
   /** Leaves a domain in a file: virsh cannot open the pipe that a child of Node's gets. */
   #file(xml: string, name = "domain"): string {
-    const file = join(this.#folder, `${name}.xml`);
+    const file = join(this.folder, `${name}.xml`);
     writeFileSync(file, xml);
     return file;
   }
@@ -277,4 +303,26 @@ export function startable(xml: string): string {
     .replaceAll(/\s*<interface type=(["'])ethernet\1>[\s\S]*?<\/interface>/g, "")
     .replaceAll(new RegExp(`\\s*<(?:${gone})\\b[^>]*/>`, "g"), "")
     .replaceAll(new RegExp(`\\s*<(${gone})\\b[\\s\\S]*?</\\1>`, "g"), "");
+}
+
+/** What a domain is booted from without a disk. */
+export interface DirectBoot {
+  readonly kernel: string;
+  readonly initrd: string;
+  readonly arguments: string;
+  /** Path of the unix socket where its serial console listens. */
+  readonly console: string;
+}
+
+/** As above, booted from a kernel of ours and with a console to type into. */
+export function bootable(xml: string, boot: DirectBoot): string {
+  const direct =
+    `<kernel>${boot.kernel}</kernel><initrd>${boot.initrd}</initrd>` +
+    `<cmdline>${boot.arguments}</cmdline>`;
+  const serial =
+    `<serial type="unix"><source mode="bind" path="${boot.console}"/>` +
+    '<target port="0"/></serial>';
+  return startable(xml)
+    .replace("</os>", `${direct}</os>`)
+    .replace("</devices>", `${serial}</devices>`);
 }

@@ -6,17 +6,29 @@ const LOADER = "test/sys/libc.test.ts, under the runtime it is for";
 const GUEST = "test/sim/guest/guest.test.ts, as part of the whole guest";
 const RUN = "test/sim/simulate.test.ts, in every run";
 const SIX = "test/wasm/flow/ipv6.test.ts, test/wasm/tcp/ipv6.test.ts and test/wasm/input6.test.ts";
+const DEMO = "test/e2e/demo.runtime.test.ts plays it";
 const NAMESPACE = "test/sys/netns.test.ts makes real interfaces with it";
 
 export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/assets.ts": "test/build.test.ts",
   "src/binding/worker.ts": "test/binding/binding.test.ts starts it and ends it in every way",
+  "src/cli/counters.ts": "test/e2e/attach.runtime.test.ts, SIGUSR1",
+  "src/cli/data-plane.ts": "test/e2e/sidecar.runtime.test.ts and sidecar-faults.runtime.test.ts",
   "src/cli/attach.ts": "test/e2e/attach.runtime.test.ts runs it as a program",
+  "src/cli/demo/demo.ts": DEMO,
+  "src/cli/demo/play.ts": DEMO,
+  "src/cli/demo/qemu-guest.ts": "test/e2e/demo-qemu.test.ts",
+  "src/cli/demo/servers.ts": DEMO,
+  "src/cli/demo/sidecar.ts": DEMO,
+  "src/cli/demo/sim-guest.ts": DEMO,
+  "src/cli/demo/sim-link.ts": DEMO,
   "src/cli/internal.ts": "a name; test/e2e/attach.runtime.test.ts has it used",
   "src/cli/options-table.ts": "test/cli/options.test.ts",
+  "src/cli/program.ts": "test/e2e: the tap helper and the demonstration's sidecar start by it",
   "src/cli/serve.ts": "test/e2e/hooks-serve.runtime.test.ts runs it as a program",
   "src/engine/as-types.d.ts": TYPES,
   "src/engine/errors.ts": "test/engine/module.test.ts",
+  "src/hooks/launcher.ts": DEMO,
   "src/lib/assert.ts": "two functions without a case of their own",
   "src/link/frames.ts": "test/link/memory.test.ts and test/link/tap.test.ts",
   "src/link/link.ts": TYPES,

@@ -111,6 +111,25 @@ describe("listener: TCP", () => {
     rig.sys.close(fd);
   });
 
+  rigTest("where ports may be left out, the others are opened", (rig) => {
+    const { fd: taken, port } = listen(rig.sys);
+    const free = freePort(rig.sys, "tcp");
+    const listeners = new Listeners(rig.sys, rig.engine, rig.sockets);
+    const faults: SystemError[] = [];
+    const rules = [rule(port, 80), rule(free, 81)];
+    const versions = { ipv4: true, ipv6: false };
+    listeners.open(rules, rig.epoll, START, versions, (error) => faults.push(error));
+    assert.deepEqual(
+      faults.map(({ errno }) => errno),
+      [EADDRINUSE],
+    );
+    const client = check(connect(rig, free), "Connect");
+    listeners.accept(0, START);
+    assert.equal(rig.engine.flowCount, 1);
+    listeners.close();
+    for (const fd of [client, taken]) rig.sys.close(fd);
+  });
+
   rigTest("closed, it listens no more; what was accepted stays", (rig) => {
     const port = freePort(rig.sys, "tcp");
     const listeners = opened(rig, rule(port, 80));

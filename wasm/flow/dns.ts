@@ -25,7 +25,9 @@ import { PROTOCOL_UDP } from "../wire/ipv4";
 import { UDP_HEADER_SIZE, udpEmit } from "../wire/udp";
 import { F_ANSWERED, QUESTION_COUNT, UdpFlow } from "./datagram";
 import { pseudoSum } from "./packet";
-import { DNS_PORT, dnsAddressed, dnsPort, resolverAt, resolverCount } from "./resolvers";
+import {
+  DNS_PORT, dnsAddressed, dnsPort, resolverAt, resolverCount, resolverPort,
+} from "./resolvers";
 import { packetSend } from "./send";
 
 const HEADER_SIZE: u32 = 12;
@@ -51,7 +53,7 @@ export function dnsChoose(flow: UdpFlow, skip: u32): bool {
     if (address == 0) continue;
     flow.resolver = <u8>index;
     flow.hostAddress = address;
-    flow.hostPort = flow.peerPort;
+    flow.hostPort = <u16>resolverPort(flow.peerPort);
     return true;
   }
   return false;

@@ -59,3 +59,9 @@ export function dnsAddressed(address: u32): bool {
 export function dnsPort(port: u32): bool {
   return port == DNS_PORT || port == DNS_TLS_PORT;
 }
+
+/** Port of the resolvers for what goes to this port of the DNS address. */
+export function resolverPort(port: u32): u32 {
+  const own = config(abi.CONFIG_DNS_PORT_OFFSET);
+  return port == DNS_PORT && own != 0 ? own : port;
+}

@@ -398,7 +398,7 @@ function inputAck(flow: Tcp, now: i64): bool {
     }
     flow.sndWindow = window;
     if (window > flow.sndWindowMax) flow.sndWindowMax = window;
-    if (seqLt(flow.sndWl1, sequence)) flow.sndWl1 = sequence;
+    flow.sndWl1 = sequence;
     flow.sndWl2 = acknowledgment;
   }
   if ((flow.events & abi.EVENT_READABLE) != 0) markReady(flow);

@@ -17,7 +17,7 @@ import { isSix } from "../flow/addresses";
 import { natToGuest, natToHost } from "../flow/nat";
 import { neighborFind, neighborGuest6, neighborRequest } from "../flow/neighbor";
 import { packetDestination, packetSource } from "../flow/packet";
-import { dnsAddressed, dnsPort, resolverAddress } from "../flow/resolvers";
+import { dnsAddressed, dnsPort, resolverAddress, resolverPort } from "../flow/resolvers";
 import {
   LIST_HALF_OPEN, flowAllocate, flowFind, flowsMax, flowsUsed, handleOf, isNone, listOldest,
   listSize, listTouch, markDirty,
@@ -85,6 +85,7 @@ export function tcpOpen(ip: usize, segment: usize, mac: u64, now: i64): void {
   flow.guestMac = mac;
   flow.hostAddress = host;
   flow.hostPort = <u16>view.destinationPort;
+  if (dnsAddressed(peer)) flow.hostPort = <u16>resolverPort(flow.hostPort);
   flow.irs = view.sequence;
   flow.rcvAck = flow.irs + 1;
   flow.rcvNext = flow.rcvAck;

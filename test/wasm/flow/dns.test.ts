@@ -73,6 +73,23 @@ describe("DNS forwarding", () => {
     );
   });
 
+  test("resolvers on a port of their own are asked there, over TLS at 853 still", () => {
+    const world = new DatagramWorld({ dnsPort: 5353 });
+    world.guest(world.udp(DNS, 53, query(1)));
+    world.guest(world.udp(DNS, 853, query(1)));
+    world.guest(world.udp(PEER, 53, query(1)));
+    assert.deepEqual(
+      world.host.sockets.slice(0, 2).map(({ address, port }) => [address, port]),
+      [
+        [RESOLVER, 5353],
+        [RESOLVER, 853],
+      ],
+    );
+    assert.equal(world.host.sockets[2]?.sent[0]?.port, 53);
+    world.host.sockets[0]?.receive(answer(1));
+    assert.equal(world.datagrams()[0]?.sourcePort, 53);
+  });
+
   test("F04: no port is opened to others: only flows of the guest own sockets", () => {
     const world = new DatagramWorld();
     assert.equal(world.host.sockets.length, 0);
@@ -223,6 +240,19 @@ describe("DNS over TCP", () => {
     assert.deepEqual(reached(world, 40002), [THIRD_RESOLVER, THIRD_RESOLVER]);
     world.engine.setResolvers([ip(SECOND_RESOLVER)]);
     assert.deepEqual(reached(world, 40003), [SECOND_RESOLVER, SECOND_RESOLVER]);
+  });
+
+  test("resolvers on a port of their own are asked there", () => {
+    const world = new EngineWorld({ dnsPort: 5353 });
+    const peers = [
+      [DNS, 53, 5353],
+      [DNS, 853, 853],
+      [PEER, 53, 53],
+    ] as const;
+    for (const [peer, peerPort, port] of peers) {
+      new TcpGuest(world, { port: 40_000, peer, peerPort }).send({ flags: "S" });
+      assert.equal(world.host.socket().port, port);
+    }
   });
 
   test("a resolver of address 0 is passed over", () => {

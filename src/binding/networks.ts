@@ -1,0 +1,221 @@
+/**
+ * The guest networks of one sidecar, by the names of their interfaces.
+ *
+ * Theory of operation
+ *   `prepare` says what is wanted, whole, and returns when every link that is to listen does so. It
+ *   is called several times for one start of a machine, as a rule with equal options: a network
+ *   that is as it should be is left alone, connections and all. One whose options have changed is
+ *   ended and started anew, one that is no longer wanted is ended.
+ *
+ *   A network whose worker fails is started again, after a pause that doubles from RESTART_MIN_ms
+ *   to RESTART_MAX_ms and is short again once one has run for RESTART_MAX_ms. Its flows are lost;
+ *   the guest's TCP learns so by resets. QEMU comes back where its link reconnects. The others do
+ *   not notice: each has a worker, memory and sockets of its own.
+ *
+ *   A guest is attached while a peer holds its link; `idle` waits until no link has one.
+ */
+
+import type { AttachOptions } from "../config/config.ts";
+import { formatEndpoint } from "../config/endpoint.ts";
+import { type Deferred, deferred } from "../lib/deferred.ts";
+import type { Logger } from "../lib/log.ts";
+import type { PeerEvent } from "../link/stream.ts";
+import type { Binding } from "./binding.ts";
+
+const RESTART_MIN_ms = 100;
+const RESTART_MAX_ms = 10_000;
+
+/** One network that is wanted. */
+export interface Network {
+  /** Name of the interface; unique. */
+  readonly name: string;
+  readonly options: AttachOptions;
+}
+
+/** Starts a network; `onPeer` hears of its link's peers. */
+export type StartNetwork = (
+  options: AttachOptions,
+  onPeer: (event: PeerEvent) => void,
+) => Promise<Binding>;
+
+/** What the networks are made with. */
+export interface NetworksParts {
+  readonly start: StartNetwork;
+  readonly log: Logger;
+  /** Milliseconds from any point in time. */
+  readonly clock: () => number;
+}
+
+/** One network, from the first start to the end of the last. */
+interface Running {
+  /** Options as text, to be compared. */
+  readonly key: string;
+  readonly network: Network;
+  binding: Binding;
+  hasPeer: boolean;
+  isStopping: boolean;
+  pause_ms: number;
+  began_ms: number;
+  timer: ReturnType<typeof setTimeout> | undefined;
+  /** Settles when it has ended for good. */
+  readonly over: Deferred<void>;
+}
+
+export class Networks {
+  readonly #parts: NetworksParts;
+  readonly #running = new Map<string, Running>();
+  #waiting: (() => void)[] = [];
+
+  constructor(parts: NetworksParts) {
+    this.#parts = parts;
+  }
+
+  /** Interfaces that have a guest at the other end of their link. */
+  get attached(): readonly string[] {
+    return [...this.#running.values()]
+      .filter((each) => each.hasPeer)
+      .map((each) => each.network.name);
+  }
+
+  /**
+   * Has exactly these networks. Must not be called again before it has settled.
+   * @throws whatever the start of one throws; the others are as they should be then
+   */
+  async prepare(wanted: readonly Network[]): Promise<void> {
+    const names = new Set(wanted.map(({ name }) => name));
+    await Promise.all([...this.#running.keys()].filter((name) => !names.has(name)).map(this.#end));
+    for (const network of wanted) {
+      const key = JSON.stringify(network.options);
+      const present = this.#running.get(network.name);
+      if (present?.key === key) continue;
+      if (present !== undefined) {
+        this.#parts.log.warn({ iface: network.name }, "settings have changed, starting anew");
+        await this.#end(network.name);
+      }
+      await this.#begin(network, key);
+    }
+  }
+
+  /** Resolves as soon as no link has a peer, which may be at once. */
+  async idle(): Promise<void> {
+    while (this.attached.length > 0) {
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+  }
+
+  /** Those that run, by the names of their interfaces. */
+  get bindings(): readonly (readonly [name: string, binding: Binding])[] {
+    return [...this.#running.values()].map(({ network, binding }) => [network.name, binding]);
+  }
+
+  /** Ends all of them. May be called again. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#running.keys()].map(this.#end));
+  }
+
+  async #begin(network: Network, key: string): Promise<void> {
+    const running: Partial<Running> & Pick<Running, "hasPeer"> = { hasPeer: false };
+    const binding = await this.#start(network, running).catch((error: unknown) => {
+      throw named(network.name, error);
+    });
+    const whole: Running = Object.assign(running, {
+      key,
+      network,
+      binding,
+      isStopping: false,
+      pause_ms: RESTART_MIN_ms,
+      began_ms: this.#parts.clock(),
+      timer: undefined,
+      over: deferred(),
+    });
+    this.#running.set(network.name, whole);
+    this.#follow(whole);
+    try {
+      await binding.ready;
+    } catch (error) {
+      await this.#end(network.name); // it would fail again
+      throw named(network.name, error);
+    }
+    const { endpoint } = binding;
+    const link = endpoint === undefined ? {} : { link: formatEndpoint(endpoint) };
+    this.#parts.log.info({ iface: network.name, ...link }, "guest network ready");
+  }
+
+  async #start(network: Network, running: Pick<Running, "hasPeer">): Promise<Binding> {
+    return this.#parts.start(network.options, ({ kind }) => {
+      if (kind !== "connected" && kind !== "disconnected") return;
+      running.hasPeer = kind === "connected";
+      if (!running.hasPeer) this.#wake();
+    });
+  }
+
+  #follow(running: Running): void {
+    const { log } = this.#parts;
+    const iface = running.network.name;
+    running.binding.ended.then(
+      () => running.over.resolve(),
+      (error: unknown) => {
+        running.hasPeer = false;
+        this.#wake();
+        if (running.isStopping) return running.over.resolve();
+        const ran_ms = this.#parts.clock() - running.began_ms;
+        if (ran_ms > RESTART_MAX_ms) running.pause_ms = RESTART_MIN_ms;
+        const problem = messageOf(error);
+        log.error({ iface, problem, restart_ms: running.pause_ms }, "guest network failed");
+        this.#restartLater(running);
+      },
+    );
+  }
+
+  #restartLater(running: Running): void {
+    running.timer = setTimeout(() => this.#restart(running), running.pause_ms);
+    running.pause_ms = Math.min(2 * running.pause_ms, RESTART_MAX_ms);
+  }
+
+  async #restart(running: Running): Promise<void> {
+    const { log } = this.#parts;
+    const iface = running.network.name;
+    running.timer = undefined;
+    try {
+      running.began_ms = this.#parts.clock();
+      running.binding = await this.#start(running.network, running);
+    } catch (error) {
+      if (running.isStopping) return running.over.resolve();
+      const problem = messageOf(error);
+      log.error({ iface, problem, restart_ms: running.pause_ms }, "guest network cannot start");
+      return this.#restartLater(running);
+    }
+    this.#follow(running);
+    if (running.isStopping) running.binding.stop();
+    else log.info({ iface }, "guest network started again");
+  }
+
+  readonly #end = async (name: string): Promise<void> => {
+    const running = this.#running.get(name);
+    if (running === undefined) return;
+    running.isStopping = true;
+    if (running.timer === undefined) running.binding.stop();
+    else {
+      clearTimeout(running.timer);
+      running.over.resolve();
+    }
+    await running.over.promise;
+    this.#running.delete(name);
+    running.hasPeer = false;
+    this.#wake();
+  };
+
+  #wake(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resolve of waiting) resolve();
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function named(name: string, error: unknown): Error {
+  return new Error(`iface "${name}": ${messageOf(error)}`, { cause: error });
+}

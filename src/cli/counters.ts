@@ -1,0 +1,32 @@
+/** Counters of a guest network for the log. */
+import type { Binding } from "../binding/binding.ts";
+import { DROP_NAMES, STAT_NAMES } from "../engine/stats.ts";
+import type { Logger } from "../lib/log.ts";
+
+/** The worker answers between two turns of its loop, a millisecond away at most. */
+const COUNTERS_WAIT_ms = 20;
+
+/** Counters that are not zero, by name. */
+export function countersOf(binding: Binding): Record<string, number> {
+  const { counters } = binding;
+  const names = [...STAT_NAMES, ...DROP_NAMES.map((name) => `drop_${name}`)];
+  const found: Record<string, number> = { flows: counters.flows, chunks: counters.chunks };
+  names.forEach((name, index) => {
+    const value = counters.counter(index);
+    if (value > 0) found[name] = value;
+  });
+  const { connections, peersRefused, badPeers } = counters.peers;
+  const peers = { connections, peers_refused: peersRefused, bad_peers: badPeers };
+  for (const [name, value] of Object.entries(peers)) if (value > 0) found[name] = value;
+  return found;
+}
+
+/** Asks for new counters and logs them when they are there. */
+export function logCounters(
+  log: Logger,
+  binding: Binding,
+  about: Record<string, string> = {},
+): void {
+  binding.refresh();
+  setTimeout(() => log.info({ ...about, ...countersOf(binding) }, "counters"), COUNTERS_WAIT_ms);
+}

@@ -1,0 +1,191 @@
+/**
+ * The data plane of `serve`: from the plans of the hooks to guest networks that run.
+ *
+ * One network for each interface whose link ends here (`client`: a loopback port, `stream`: a
+ * socket in `userdata/` of the hooks folder, the only place where virt-launcher takes no file for a
+ * hook socket). Interfaces with the link `user` are QEMU's own affair.
+ *
+ * The code behind it is loaded with the first plan, so that the hook socket is there sooner.
+ */
+import { randomBytes } from "node:crypto";
+import { chmodSync, mkdirSync, rmdirSync, statSync } from "node:fs";
+import { networkInterfaces } from "node:os";
+import { join } from "node:path";
+import type { Network, Networks } from "../binding/networks.ts";
+import { type AttachOptions, DEFAULTS, IPV6_MTU_MIN } from "../config/config.ts";
+import type { StreamEndpoint } from "../config/endpoint.ts";
+import { quote } from "../config/errors.ts";
+import type { ServeOptions } from "../config/serve.ts";
+import { defaultGatewayMac } from "../config/subnet.ts";
+import { type DataPlane, startQemuDataPlane } from "../hooks/data-plane.ts";
+import { HookError } from "../hooks/domain/errors.ts";
+import type { BindingPlan } from "../hooks/domain/plan.ts";
+import type { Logger } from "../lib/log.ts";
+import { logCounters } from "./counters.ts";
+import { podVersionsOf } from "./hook-context.ts";
+
+/** Beneath the hooks folder. */
+const USER_FOLDER = "userdata";
+const USER_FOLDER_MODE = 0o770;
+const LOOPBACK = 0x7f000001;
+const SEED_SIZE = 32;
+
+/** A data plane that can be asked how it is. */
+export interface ServeDataPlane extends DataPlane {
+  /** Logs the counters of every network. */
+  logCounters(): void;
+}
+
+/** What a runtime can do: one without system calls leaves the frames to QEMU. */
+export function startDataPlane(options: ServeOptions, log: Logger): ServeDataPlane {
+  if (!("Bun" in globalThis || "Deno" in globalThis)) {
+    return { ...startQemuDataPlane(), logCounters: () => {} };
+  }
+  return new WorkerDataPlane(options, log);
+}
+
+class WorkerDataPlane implements ServeDataPlane {
+  readonly autoLink = "client";
+  readonly #options: ServeOptions;
+  readonly #log: Logger;
+  #networks: Networks | undefined;
+  /** In use, so ours to remove at the end, if nobody else has put something there. */
+  #folder: string | undefined;
+
+  constructor(options: ServeOptions, log: Logger) {
+    this.#options = options;
+    this.#log = log;
+  }
+
+  async prepare(plans: readonly BindingPlan[]): Promise<void> {
+    const wanted = plans.flatMap((plan) => this.#networkOf(plan));
+    if (wanted.length === 0 && this.#networks === undefined) return;
+    this.#networks ??= await this.#load();
+    try {
+      await this.#networks.prepare(wanted);
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      throw new HookError("failed-precondition", message);
+    }
+  }
+
+  async idle(): Promise<void> {
+    await this.#networks?.idle();
+  }
+
+  async close(): Promise<void> {
+    await this.#networks?.close();
+    if (this.#folder === undefined) return;
+    try {
+      rmdirSync(this.#folder);
+    } catch {
+      // Not empty, or not to be removed: then it stays.
+    }
+    this.#folder = undefined;
+  }
+
+  logCounters(): void {
+    for (const [iface, binding] of this.#networks?.bindings ?? []) {
+      logCounters(this.#log, binding, { iface });
+    }
+  }
+
+  async #load(): Promise<Networks> {
+    const [{ Networks }, { startBinding }] = await Promise.all([
+      import("../binding/networks.ts"),
+      import("../binding/binding.ts"),
+    ]);
+    return new Networks({
+      log: this.#log,
+      clock: () => performance.now(),
+      start: (options, onPeer) =>
+        startBinding(options, {
+          seed: [...randomBytes(SEED_SIZE)],
+          program: process.execPath,
+          helper: [],
+          onPeer,
+        }),
+    });
+  }
+
+  #networkOf(plan: BindingPlan): Network[] {
+    const { interfaceName: name, attachment } = plan;
+    if (attachment.kind === "user") return [];
+    const endpoint = this.#endpointOf(plan);
+    return [{ name, options: networkOptions(plan, endpoint, this.#options) }];
+  }
+
+  #endpointOf({ interfaceName, attachment }: BindingPlan): StreamEndpoint {
+    const iface = `iface ${quote(interfaceName)}`;
+    if (attachment.kind === "client") {
+      return { kind: "tcp", address: LOOPBACK, port: attachment.port };
+    }
+    if (attachment.kind !== "stream") {
+      throw new HookError(
+        "failed-precondition",
+        `${iface}: link ${quote(attachment.kind)} is not available here`,
+      );
+    }
+    return { kind: "unix", path: join(this.#userFolder(iface), attachment.file) };
+  }
+
+  #userFolder(iface: string): string {
+    const { hooksDir } = this.#options;
+    if (hooksDir === undefined) {
+      throw new HookError("failed-precondition", `${iface}: link "stream" needs a hooks folder`);
+    }
+    const folder = join(hooksDir, USER_FOLDER);
+    try {
+      if (mkdirSync(folder, { recursive: true }) !== undefined) {
+        // Whatever the umask: QEMU may be another user of our group. Bits of the file system stay.
+        chmodSync(folder, (statSync(folder).mode & ~0o777) | USER_FOLDER_MODE);
+      }
+    } catch (error) {
+      const problem = error instanceof Error ? error.message : String(error);
+      throw new HookError("failed-precondition", `${iface}: make folder "${folder}": ${problem}`);
+    }
+    this.#folder = folder;
+    return folder;
+  }
+}
+
+/** What a guest network is started with. */
+function networkOptions(
+  plan: BindingPlan,
+  endpoint: StreamEndpoint,
+  asked: Pick<
+    ServeOptions,
+    "logLevel" | "logFormat" | "pcap" | "pcapSnap" | "dns" | "dnsPort" | "hostLoopback"
+  >,
+): AttachOptions {
+  const { pcap, pcapSnap, logLevel, logFormat, dns, dnsPort, hostLoopback } = asked;
+  const versions = podVersionsOf(networkInterfaces());
+  return {
+    link: { kind: "stream", role: "listen", endpoint },
+    subnet: plan.subnet,
+    ipv4: versions.ipv4,
+    subnet6: versions.ipv6 && plan.mtu >= IPV6_MTU_MIN ? plan.subnet6 : undefined,
+    mtu: plan.mtu,
+    publish: plan.publish,
+    // The domain is defined by then: better a machine without one port than none.
+    needsEveryPort: false,
+    hostLoopback,
+    dns, // none: the pod's resolv.conf, followed live
+    dnsPort,
+    search: plan.search,
+    hostname: plan.hostname,
+    dhcpOptions: plan.dhcpOptions,
+    pcap: pcap === undefined || plan.index === 0 ? pcap : `${pcap}.${plan.index}`,
+    pcapSnap,
+    readyFd: undefined,
+    logLevel,
+    logFormat,
+    flowsMax: DEFAULTS.flowsMax,
+    bufferMib: DEFAULTS.bufferMib,
+    udpTimeoutSeconds: DEFAULTS.udpTimeoutSeconds,
+    strictFilter: false,
+    keepaliveSeconds: DEFAULTS.keepaliveSeconds,
+    seed: undefined,
+    gatewayMac: defaultGatewayMac(plan.subnet.gateway),
+  };
+}

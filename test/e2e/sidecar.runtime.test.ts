@@ -1,0 +1,218 @@
+/**
+ * The sidecar with its data plane, as a program in a pod: guests on every link come and go, plans
+ * change, the end comes in every way. Guests are made of packets (`test/support/stream-guest.ts`);
+ * real machines are in `libvirt-guest.test.ts`, faults in `sidecar-faults.runtime.test.ts`.
+ */
+import assert from "node:assert/strict";
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { after, describe, test } from "node:test";
+import { udpEcho } from "../support/e2e/peers.ts";
+import { cannotRun } from "../support/e2e/setup.ts";
+import { endAll, until } from "../support/e2e/shell.ts";
+import { HOST_ADDRESS } from "../support/e2e/world.ts";
+import { LOOPBACK_PORT, type Pod, withPod } from "../support/pod.ts";
+
+const LIMIT = { timeout: 120_000 };
+/** From source a start takes many times as long. */
+const CYCLES = process.env["SLIRP_RUNTIME"] ? 5 : 20;
+const GATEWAY = "10.0.2.2";
+
+/** Its command line; empty when it has ended meanwhile. */
+function commandOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+describe("sidecar: guests", { skip: cannotRun() }, () => {
+  after(endAll);
+
+  test("two interfaces, each with a network of its own", LIMIT, () =>
+    withPod({}, async (pod) => {
+      const ports = (port: number) => ({ ports: [{ port, protocol: "UDP" }] });
+      await pod.define({ link: "stream", interfaces: [ports(5001), ports(5002)] });
+      for (const index of [0, 1]) assert.equal(statSync(pod.socket(index)).mode & 0o777, 0o660);
+      assert.equal(statSync(join(pod.folder, "userdata")).mode & 0o777, 0o770);
+      const guests = [await pod.onlineGuest(0), await pod.onlineGuest(1)];
+      for (const [at, guest] of guests.entries()) {
+        const port = 5001 + at;
+        guest.serveEcho(port);
+        const report = await udpEcho(pod.host, HOST_ADDRESS, port, [100, 1000]);
+        assert.equal(report.ok, 2, JSON.stringify(report));
+      }
+      await pod.shutdown();
+      await pod.ended();
+    }),
+  );
+
+  test("equal plans keep the connection, a changed one ends that network alone", LIMIT, () =>
+    withPod({}, async (pod) => {
+      const plain = { link: "stream", interfaces: [{}, {}] } as const;
+      const answer = await pod.define(plain);
+      const [first, second] = [await pod.onlineGuest(0), await pod.onlineGuest(1)];
+      await pod.define(plain);
+      await pod.define(plain, answer);
+      await first.echo(pod.target, "still here");
+      const ports = [{ port: 5003, protocol: "UDP" }];
+      await pod.define({ link: "stream", interfaces: [{ ports }, {}] });
+      await until(() => first.hasEnded, "the end of the changed network");
+      assert.equal(pod.count("settings have changed"), 1);
+      await second.echo(pod.target, "not concerned");
+      await pod.onlineGuest(0);
+
+      await pod.define({ link: "stream", interfaces: [{ ports }] });
+      await until(() => second.hasEnded, "the end of the network nobody wants");
+      assert.equal(existsSync(pod.socket(1)), false);
+      await pod.shutdown();
+      await pod.ended();
+    }),
+  );
+
+  test("a peer goes, in the middle of a frame too, and the next one is served", LIMIT, () =>
+    withPod({}, async (pod) => {
+      await pod.define({ link: "stream" });
+      const first = await pod.onlineGuest();
+      const second = await pod.guest();
+      await until(() => second.hasEnded, "the second of two guests to be refused");
+      first.sendHalf();
+      first.close();
+      await pod.logged("guest disconnected");
+      await pod.onlineGuest();
+      assert.equal(pod.count("guest connected"), 2);
+      await pod.shutdown();
+      await pod.ended();
+    }),
+  );
+
+  test("link client: a loopback port that only QEMU reaches", LIMIT, () =>
+    withPod({}, async (pod) => {
+      const answer = await pod.define({});
+      assert.match(answer, new RegExp(`<source address="127.0.0.1" port="${LOOPBACK_PORT}"/>`));
+      const listening = await pod.host.run(["ss", "-Hltn", `sport = :${LOOPBACK_PORT}`]);
+      assert.match(listening.stdout, / 127\.0\.0\.1:28500 /);
+      const guest = await pod.clientGuest();
+      await guest.lease();
+      await guest.echo(pod.target, "by way of a port");
+      for (const address of [GATEWAY, "127.0.0.1", HOST_ADDRESS]) {
+        const answered = await guest.knock({ address, port: LOOPBACK_PORT });
+        assert.match(answered, /^(?:RA?|icmp|)$/, `${address}: ${answered}`);
+      }
+      assert.equal(pod.count("refused a second connection"), 0);
+      await pod.shutdown();
+      await pod.ended();
+    }),
+  );
+});
+
+describe("sidecar: the end while a guest is attached", { skip: cannotRun() }, () => {
+  after(endAll);
+
+  /** SIGTERM, which must change nothing for the guest. */
+  async function terminated(pod: Pod, work: (close: () => void) => Promise<void>): Promise<void> {
+    await pod.define({ link: "stream" });
+    const guest = await pod.onlineGuest();
+    pod.serve.running.signal("SIGTERM");
+    await pod.logged("SIGTERM received");
+    await guest.echo(pod.target, "powering off");
+    await work(() => guest.close());
+    await pod.ended();
+  }
+
+  test("SIGTERM, and Shutdown comes", LIMIT, () =>
+    withPod({}, async (pod) => {
+      await terminated(pod, async () => void (await pod.shutdown()));
+      assert.equal(pod.count("ending reason=Shutdown"), 1);
+    }),
+  );
+
+  test("SIGTERM, and the guest goes", LIMIT, () =>
+    withPod({}, async (pod) => {
+      await terminated(pod, async (close) => close());
+      assert.equal(pod.count('ending reason="SIGTERM, no guest attached"'), 1);
+    }),
+  );
+
+  test("SIGTERM, and the grace time is over", LIMIT, () =>
+    withPod({ args: ["--grace", "3"] }, async (pod) => {
+      await terminated(pod, async () => {});
+      assert.equal(pod.count('ending reason="SIGTERM, grace time over"'), 1);
+    }),
+  );
+
+  test("SIGTERM twice", LIMIT, () =>
+    withPod({}, async (pod) => {
+      await terminated(pod, async () => void pod.serve.running.signal("SIGTERM"));
+      assert.equal(pod.count('ending reason="second SIGTERM"'), 1);
+    }),
+  );
+
+  test("a kill leaves sockets, and the next start takes them over", LIMIT, () =>
+    withPod({}, async (pod) => {
+      await pod.define({ link: "stream" });
+      const guest = await pod.onlineGuest();
+      pod.serve.running.signal("SIGKILL");
+      await until(() => guest.hasEnded, "the guest to notice");
+      await pod.serve.running.outcome();
+      assert.ok(existsSync(pod.socket()));
+      await pod.start();
+      await pod.define({ link: "stream" });
+      await pod.onlineGuest();
+      await pod.shutdown();
+      await pod.ended();
+    }),
+  );
+});
+
+describe("sidecar: nothing is left behind", { skip: cannotRun() }, () => {
+  after(endAll);
+
+  test(`${CYCLES} starts and ends`, LIMIT, () =>
+    withPod({}, async (pod) => {
+      for (let at = 0; at < CYCLES; at += 1) {
+        if (at > 0) await pod.start();
+        const interfaces = [{}, {}];
+        await pod.define({ link: at % 2 === 0 ? "stream" : "client", interfaces });
+        const guest = at % 2 === 0 ? await pod.guest(1) : await pod.clientGuest(1);
+        await guest.lease();
+        if (at % 3 === 0) guest.close();
+        if (at % 3 === 1) pod.serve.running.signal("SIGINT");
+        else await pod.shutdown();
+        await pod.ended();
+        guest.close();
+      }
+      const pids = await pod.host.run(["ip", "netns", "pids", pod.host.name]);
+      const programs = pids.stdout.split("\n").filter(Boolean).map(commandOf);
+      assert.deepEqual(
+        programs.filter((each) => each.includes(pod.folder)),
+        [],
+      );
+    }),
+  );
+
+  test("descriptors and threads stay as many through changed plans and new guests", LIMIT, () =>
+    withPod({}, async (pod) => {
+      const round = async (at: number): Promise<void> => {
+        await pod.define({ link: "stream", cidrs: [`10.${at}.0.0/24`] });
+        const guest = await pod.guest();
+        await guest.lease();
+        guest.close();
+        await (await pod.guest()).lease();
+      };
+      for (let at = 1; at <= 3; at += 1) await round(at);
+      const state = (): readonly number[] => [pod.openDescriptors(), pod.status("Threads")];
+      const before = state();
+      for (let at = 1; at <= CYCLES; at += 1) await round(at);
+      await until(
+        () => state().every((count, index) => count <= (before[index] ?? 0)),
+        () => `${state()} descriptors and threads to become ${before}`,
+        20_000,
+      );
+      await pod.shutdown();
+      await pod.ended();
+    }),
+  );
+});
