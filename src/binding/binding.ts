@@ -177,6 +177,8 @@ function bind({ sys, worker, control, outer, options, surroundings }: Parts): Bi
         return;
       case "peer":
         surroundings.onPeer?.(message.event);
+        // Whatever was to be prepared for the guest, the hooks' work too, is over by now.
+        if (message.event.kind === "connected") releaseProgramPages(sys, surroundings.program);
         return;
       case "stopped":
         over();

@@ -49,6 +49,8 @@ class WorkerDataPlane implements ServeDataPlane {
   readonly #options: ServeOptions;
   readonly #log: Logger;
   #networks: Networks | undefined;
+  /** Gives back pages of the program file. */
+  #release: () => void = () => {};
   /** In use, so ours to remove at the end, if nobody else has put something there. */
   #folder: string | undefined;
 
@@ -63,6 +65,7 @@ class WorkerDataPlane implements ServeDataPlane {
     this.#networks ??= await this.#load();
     try {
       await this.#networks.prepare(wanted);
+      this.#release(); // what the call has needed; the next one may be long in coming
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       throw new HookError("failed-precondition", message);
@@ -91,10 +94,16 @@ class WorkerDataPlane implements ServeDataPlane {
   }
 
   async #load(): Promise<Networks> {
-    const [{ Networks }, { startBinding }] = await Promise.all([
-      import("../binding/networks.ts"),
-      import("../binding/binding.ts"),
-    ]);
+    const [{ Networks }, { startBinding }, { loadLibc }, { releaseProgramPages }] =
+      await Promise.all([
+        import("../binding/networks.ts"),
+        import("../binding/binding.ts"),
+        import("../sys/libc.ts"),
+        import("../sys/resident.ts"),
+      ]);
+    const sys = await loadLibc();
+    this.#release = () => releaseProgramPages(sys, process.execPath);
+    this.#release(); // what the start has needed, before the engine's needs come
     return new Networks({
       log: this.#log,
       clock: () => performance.now(),
