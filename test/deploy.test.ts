@@ -61,7 +61,8 @@ describe("docs/kubevirt.md", () => {
     () => plans({ model: "ne2k" }),
     () => plans({ state: "down" }),
     () => plans({ dhcpOptions: { ntpServers: ["192.0.2.1"] } }),
-    () => startQemuDataPlane().prepare(plans({}, "stream")),
+    () => startQemuDataPlane().prepare(plans({}, "vhost-user")),
+    () => plans({ ports: [{ port: 28500 }] }, "client"),
     () => plans({}, "user", { "slirp.network.kubevirt.io/link": "user" }),
   ];
 

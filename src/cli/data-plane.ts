@@ -17,7 +17,7 @@ import type { StreamEndpoint } from "../config/endpoint.ts";
 import { quote } from "../config/errors.ts";
 import type { ServeOptions } from "../config/serve.ts";
 import { defaultGatewayMac } from "../config/subnet.ts";
-import { type DataPlane, startQemuDataPlane } from "../hooks/data-plane.ts";
+import { type DataPlane, linkUnavailable, startQemuDataPlane } from "../hooks/data-plane.ts";
 import { HookError } from "../hooks/domain/errors.ts";
 import type { BindingPlan } from "../hooks/domain/plan.ts";
 import type { Logger } from "../lib/log.ts";
@@ -129,12 +129,7 @@ class WorkerDataPlane implements ServeDataPlane {
     if (attachment.kind === "client") {
       return { kind: "tcp", address: LOOPBACK, port: attachment.port };
     }
-    if (attachment.kind !== "stream") {
-      throw new HookError(
-        "failed-precondition",
-        `${iface}: link ${quote(attachment.kind)} is not available here`,
-      );
-    }
+    if (attachment.kind !== "stream") throw linkUnavailable(interfaceName, attachment.kind);
     return { kind: "unix", path: join(this.#userFolder(iface), attachment.file) };
   }
 

@@ -8,7 +8,7 @@
 
 import { quote } from "../config/errors.ts";
 import type { LinkKind } from "../config/hook-settings.ts";
-import { unsupported } from "./domain/errors.ts";
+import { type HookError, unsupported } from "./domain/errors.ts";
 import type { BindingPlan } from "./domain/plan.ts";
 
 export interface DataPlane {
@@ -27,6 +27,13 @@ export interface DataPlane {
   close(): Promise<void>;
 }
 
+/** What to throw for a plan whose link nothing here carries. */
+export function linkUnavailable(interfaceName: string, link: LinkKind): HookError {
+  return unsupported(
+    `iface ${quote(interfaceName)}: link ${quote(link)} is not available here, choose "auto"`,
+  );
+}
+
 /** QEMU's own user networking: nothing runs on our side, and no other link is possible. */
 export function startQemuDataPlane(): DataPlane {
   return Object.freeze({
@@ -34,10 +41,7 @@ export function startQemuDataPlane(): DataPlane {
     prepare: async (plans: readonly BindingPlan[]) => {
       for (const { interfaceName, attachment } of plans) {
         if (attachment.kind === "user") continue;
-        throw unsupported(
-          `iface ${quote(interfaceName)}: link ${quote(attachment.kind)} is not available here, ` +
-            'choose "user" or "auto"',
-        );
+        throw linkUnavailable(interfaceName, attachment.kind);
       }
     },
     idle: async () => {},

@@ -169,7 +169,7 @@ describe("serve: calls", { skip: cannotServe() }, () => {
     const asked = message([1, fixture(`${CASE}.domain.xml`)], [2, VMI]);
     assert.deepEqual(await refusal(serve.path, ON_DEFINE, asked), {
       code: "FAILED_PRECONDITION",
-      text: 'iface "slirpnet": link "vhost-user" is not available here',
+      text: 'iface "slirpnet": link "vhost-user" is not available here, choose "auto"',
     });
     await serve.end();
   });

@@ -25,7 +25,7 @@ describe("QEMU's own networking", () => {
         const { interfaceName } = plans[0] ?? assert.fail("no plan");
         assert.equal(
           error.message,
-          `iface "${interfaceName}": link "${kind}" is not available here, choose "user" or "auto"`,
+          `iface "${interfaceName}": link "${kind}" is not available here, choose "auto"`,
         );
         return true;
       });
