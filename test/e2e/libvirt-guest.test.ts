@@ -109,12 +109,15 @@ function checkDump(libvirt: Libvirt, link: Link): void {
   }
 }
 
-/** The memory of the sidecar: now, at most, and what of it no other process can have. */
+/**
+ * The memory of the sidecar: now, at most, and what of it the kernel cannot take back. The rest are
+ * clean pages of the program file, as many as nobody else wants, so only the last has a limit.
+ */
 function checkMemory(pod: Pod, what: string): void {
   const mib = (name: string): number => Math.round(pod.status(name) / 102.4) / 10;
   const [now, most, own] = [mib("VmRSS"), mib("VmHWM"), mib("RssAnon")];
   process.stdout.write(`${what}: sidecar ${now} MiB, at most ${most}, of its own ${own}\n`);
-  assert.ok(now < MEMORY_LIMIT_MIB, `${now} MiB`);
+  assert.ok(own < MEMORY_LIMIT_MIB, `${own} MiB`);
 }
 
 /** From virt-launcher's first call to the end of the pod. */
