@@ -8,6 +8,7 @@ import { isMain, main, run } from "./shell.mjs";
 
 /** Package -> a file it installs. */
 const PACKAGES = {
+  buildah: "/usr/bin/buildah",
   curl: "/usr/bin/curl",
   "dnsmasq-base": "/usr/sbin/dnsmasq",
   ethtool: "/usr/sbin/ethtool",
@@ -23,6 +24,7 @@ const PACKAGES = {
   passt: "/usr/bin/pasta",
   "qemu-system-x86": "/usr/bin/qemu-system-x86_64",
   slirp4netns: "/usr/bin/slirp4netns",
+  strace: "/usr/bin/strace",
   traceroute: "/usr/sbin/traceroute",
   tshark: "/usr/bin/tshark",
   udhcpc: "/usr/sbin/udhcpc",

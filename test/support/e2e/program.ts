@@ -12,6 +12,7 @@ import { join, resolve } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { type Outcome, onEnd, type Running, start, until, which } from "./shell.ts";
+import { confinement } from "./trace.ts";
 import type { Namespace } from "./world.ts";
 
 export const ROOT = resolve(fileURLToPath(new URL("../../..", import.meta.url)));
@@ -69,7 +70,7 @@ export function ourCommand(): string[] {
   const main = join(ROOT, "src/main.ts");
   switch (runtime) {
     case "":
-      return [join(ROOT, "dist/slirp-binding")];
+      return [...confinement(), join(ROOT, "dist/slirp-binding")];
     case "bun":
       return [join(ROOT, "node_modules/.bin/bun"), main];
     case "deno":
@@ -84,8 +85,9 @@ export function missing(kind: ProgramKind = programKind()): string | undefined {
   if (kind !== "ours") {
     return which(kind) === undefined ? `${kind} is not installed` : undefined;
   }
-  const file = ourCommand()[0] ?? "";
-  return existsSync(file) ? undefined : `${file} is missing: run "npm run build" first`;
+  const command = ourCommand();
+  const file = [command[0], command.at(-1)].find((each) => !existsSync(each ?? ""));
+  return file === undefined ? undefined : `${file} is missing: run "npm run build" first`;
 }
 
 function oursArgv(options: ProgramOptions, tap: string): string[] {
