@@ -1,0 +1,166 @@
+/**
+ * Makes deploy/seccomp.json, the allow-list of system calls for the sidecar, from a trace of it at
+ * work, and checks that the sidecar works under it.
+ *
+ *     node scripts/seccomp.mjs [--check]
+ *
+ * 1. The tests below run with the program under strace: hooks and their failures, ends of all
+ *    kinds, and the image with a guest and its traffic, started as a container is. (With --check
+ *    this step is left out.)
+ * 2. What the program called, from its execve on, and RESERVE together are the profile.
+ * 3. The same tests run again with the profile in force.
+ *
+ * Needs root, strace and what the tests need. A test that fails is named; in the first step it does
+ * not stop the work, as a trace changes times.
+ */
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import process from "node:process";
+import { bootstrap } from "./bootstrap.mjs";
+import { inRoot, isMain, main, run } from "./shell.mjs";
+
+const PROFILE = "deploy/seccomp.json";
+const TESTS = [
+  "test/e2e/hooks-serve.runtime.test.ts",
+  "test/e2e/sidecar.runtime.test.ts",
+  "test/e2e/sidecar-faults.runtime.test.ts",
+  "test/e2e/image.test.ts",
+];
+const TEST_LIMIT_MS = 600_000;
+
+/**
+ * Not in every trace, and yet part of the same work: what another kernel, processor, glibc or a
+ * moment of need would have the program do.
+ */
+const RESERVE = {
+  "signals and the ends of threads and process": [
+    ...["exit", "exit_group", "restart_syscall", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn"],
+    ...["rt_sigsuspend", "rt_sigtimedwait", "sigaltstack", "tgkill", "kill", "get_robust_list"],
+  ],
+  "threads: the scheduler, barriers of the compiler, locks": [
+    ...["futex", "membarrier", "rseq", "sched_getaffinity", "sched_getparam", "sched_getscheduler"],
+    ...["sched_setscheduler", "sched_yield", "set_robust_list", "setpriority"],
+  ],
+  "memory: the collector under pressure": [
+    ...["brk", "madvise", "memfd_create", "mincore", "mmap", "mprotect", "mremap", "munmap"],
+  ],
+  "clocks, where the vDSO has none": [
+    ...["clock_getres", "clock_gettime", "clock_nanosleep", "gettimeofday", "nanosleep"],
+  ],
+  "the same calls under the names that aarch64 and other versions of glibc have": [
+    ...["dup", "dup3", "epoll_create1", "epoll_ctl", "epoll_pwait", "epoll_pwait2", "epoll_wait"],
+    ...["eventfd2", "faccessat", "faccessat2", "fchmod", "fchmodat", "fcntl", "fstat", "fstatfs"],
+    ...["getdents64", "lseek", "lstat", "mkdirat", "newfstatat", "openat", "pipe2", "poll"],
+    ...["ppoll", "pread64", "readlinkat", "readv", "renameat", "stat", "statfs", "statx"],
+    ...["timerfd_gettime", "unlinkat", "writev", "accept", "socketpair"],
+  ],
+  "who and where am I, limits": [
+    ...["getegid", "geteuid", "getgid", "getpid", "getppid", "getrandom", "getrlimit"],
+    ...["getrusage", "gettid", "getuid", "prlimit64", "sysinfo", "times", "uname"],
+  ],
+  "folders and sockets of hooks and links, and what a killed one left": [
+    ...["chmod", "mkdir", "readlink", "rename", "rmdir", "unlink"],
+  ],
+  "captures (--pcap)": ["ftruncate", "pwrite64", "fsync", "write"],
+};
+
+/**
+ * Calls that are allowed with some arguments only. `clone3` hides its flags behind an address, so
+ * it is left out: glibc falls back on `clone`, which may make threads but no namespaces.
+ */
+const NAMESPACES = 0x7e02_0000;
+const FAMILIES = { AF_UNIX: 1, AF_INET: 2, AF_INET6: 10, AF_NETLINK: 16 };
+const CONDITIONAL = {
+  clone: [[{ index: 0, value: NAMESPACES, valueTwo: 0, op: "SCMP_CMP_MASKED_EQ" }]],
+  socket: Object.values(FAMILIES).map((value) => [{ index: 0, value, op: "SCMP_CMP_EQ" }]),
+};
+const LEFT_OUT = new Set(["clone3", ...Object.keys(CONDITIONAL)]);
+
+/** ENOSYS: what a kernel without the call would say, for which everybody has a second way. */
+const ENOSYS = 38;
+
+/** Names of the calls in a trace of strace's, from the program's own execve on. */
+export function callsIn(trace) {
+  const lines = trace.split("\n");
+  const began = lines.findLastIndex((line) => /execve\("[^"]*\/slirp-binding"/.test(line));
+  if (began < 0) return [];
+  // The first process is the one that waits, where there is one: it is not in the container.
+  const starter = lines[0].split(" ")[0];
+  const program = lines[began].split(" ")[0];
+  const names = new Set();
+  for (const line of lines.slice(began)) {
+    const [, thread, name] = /^(\d+) +(?:<\.\.\. )?(\w+)(?:\(| resumed)/.exec(line) ?? [];
+    if (name !== undefined && (thread !== starter || starter === program)) names.add(name);
+  }
+  return [...names];
+}
+
+/** The profile, as Kubernetes and container runtimes read it, for these calls. */
+export function profile(traced) {
+  const names = new Set([...traced, ...Object.values(RESERVE).flat()]);
+  const plain = [...names].filter((name) => !LEFT_OUT.has(name)).sort();
+  const allow = (list, args) => ({ names: list, action: "SCMP_ACT_ALLOW", ...args });
+  return {
+    defaultAction: "SCMP_ACT_ERRNO",
+    defaultErrnoRet: ENOSYS,
+    architectures: ["SCMP_ARCH_X86_64", "SCMP_ARCH_AARCH64"],
+    syscalls: [
+      allow(plain, {}),
+      ...Object.entries(CONDITIONAL).flatMap(([name, rules]) =>
+        rules.map((args) => allow([name], { args })),
+      ),
+    ],
+  };
+}
+
+/** Runs the tests, in networks of their own as their ports are fixed; names those that failed. */
+async function runTests(env) {
+  const failed = [];
+  for (const file of TESTS) {
+    const node = `exec "$0" --import tsx --test --test-force-exit "$1"`;
+    const inside = ["sh", "-c", `ip link set lo up; ${node}`, process.execPath, file];
+    const options = { env, quiet: true, timeout_ms: TEST_LIMIT_MS };
+    const { code, output } = await run("unshare", ["--net", ...inside], options);
+    const bad = [...output.matchAll(/^ +not ok \d+ - (.*)$/gm)].map(([, name]) => name);
+    bad.push(...[...output.matchAll(/^ *ok \d+ - (.* # SKIP .*)$/gm)].map(([, name]) => name));
+    if (code !== 0 && bad.length === 0) bad.push(output.slice(-500));
+    for (const name of bad) process.stderr.write(`seccomp: failed: ${file}: ${name}\n`);
+    for (const [line] of output.matchAll(/^.*resident at most.*$/gm)) {
+      process.stderr.write(`seccomp: ${line}\n`);
+    }
+    failed.push(...bad);
+  }
+  return failed;
+}
+
+async function makeProfile() {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "slirp-seccomp-"));
+  try {
+    fs.chmodSync(folder, 0o1777); // some of the tests become somebody else first
+    await runTests({ E2E_TRACE: folder });
+    const traces = fs.readdirSync(folder);
+    const calls = traces.flatMap((name) =>
+      callsIn(fs.readFileSync(path.join(folder, name), "utf8")),
+    );
+    const traced = [...new Set(calls)].sort();
+    if (traced.length === 0) throw new Error("no trace: are strace and what the tests need here?");
+    process.stderr.write(`seccomp: ${traces.length} traces, ${traced.length} calls\n`);
+    process.stderr.write(`seccomp: ${traced.join(" ")}\n`);
+    const made = profile(traced);
+    fs.writeFileSync(inRoot(PROFILE), `${JSON.stringify(made, undefined, 2)}\n`);
+    const count = new Set(made.syscalls.flatMap(({ names }) => names)).size;
+    process.stderr.write(`seccomp: ${PROFILE}, ${count} calls\n`);
+  } finally {
+    fs.rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+if (isMain(import.meta.filename))
+  main(async () => {
+    await bootstrap({ system: true });
+    if (!process.argv.includes("--check")) await makeProfile();
+    const failed = await runTests({ E2E_SECCOMP: inRoot(PROFILE) });
+    if (failed.length > 0) throw new Error(`${failed.length} tests fail under ${PROFILE}`);
+    process.stderr.write("seccomp: the tests pass under it\n");
+  });
