@@ -2,6 +2,7 @@
  * Start-up time, memory, and throughput beside many idle flows.
  */
 
+import { messageOf } from "../src/lib/message.ts";
 import type { ProgramKind } from "../test/support/e2e/program.ts";
 import { start, until } from "../test/support/e2e/shell.ts";
 import type { Namespace } from "../test/support/e2e/world.ts";
@@ -53,7 +54,7 @@ export async function measureFootprint(
     try {
       await part();
     } catch (error) {
-      errors.push(`${what}: ${error instanceof Error ? error.message.split("\n")[0] : error}`);
+      errors.push(`${what}: ${messageOf(error).split("\n")[0]}`);
     }
   };
   const config: Config = { name: kind, kind, mtu: 65520, vnet: true };

@@ -9,6 +9,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
+import { messageOf } from "../src/lib/message.ts";
 import type { ProgramKind } from "../test/support/e2e/program.ts";
 import { ROOT } from "../test/support/e2e/program.ts";
 import { endAll } from "../test/support/e2e/shell.ts";
@@ -43,7 +44,7 @@ async function bringUp(host: Namespace, configs: readonly Config[]): Promise<Up[
     try {
       all.push({ config, path: await createPath(host, config), error: "" });
     } catch (error) {
-      const words = error instanceof Error ? error.message : String(error);
+      const words = messageOf(error);
       all.push({ config, path: undefined, error: words.split("\n")[0] ?? "" });
     }
   }
@@ -113,7 +114,7 @@ function readOptions(): RunOptions {
   try {
     return parseOptions(process.argv.slice(2));
   } catch (error) {
-    console.error(`bench: ${error instanceof Error ? error.message : error}\n${USAGE}`);
+    console.error(`bench: ${messageOf(error)}\n${USAGE}`);
     process.exit(2);
   }
 }

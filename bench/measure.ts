@@ -7,6 +7,7 @@
  */
 
 import { readFileSync } from "node:fs";
+import { messageOf } from "../src/lib/message.ts";
 import { GATEWAY, type Program } from "../test/support/e2e/program.ts";
 import { type Running, start } from "../test/support/e2e/shell.ts";
 import { CONGESTION_CONTROL, type Namespace } from "../test/support/e2e/world.ts";
@@ -83,7 +84,7 @@ export async function measure(
     const used_s = pid === undefined ? 0 : cpuSeconds(pid) - before_s;
     return { ok: true, cpu: used_s / elapsed_s, ...figures };
   } catch (error) {
-    const words = error instanceof Error ? error.message : String(error);
+    const words = messageOf(error);
     return { ok: false, error: words.trim().split("\n")[0] ?? "failed" };
   }
 }

@@ -113,6 +113,7 @@ export const USAGE = `usage: npm run bench -- [options]
                      "ours,direct" or "up1,rr" or "1500,dn1"
   --no-footprint     leave out start-up time, memory and idle flows
   --hooks            how fast the hooks answer instead (with --strict only)
+  --qemu             a guest under QEMU against QEMU's own user network instead
   --strict           exit with code 1 when a bar is missed`;
 
 /** Reads the command line. Throws an Error whose message is one line. */

@@ -6,6 +6,7 @@
 
 import packageJson from "../package.json" with { type: "json" };
 import { TAP_HELPER_COMMAND } from "./cli/internal.ts";
+import { messageOf } from "./lib/message.ts";
 
 const EXIT_USAGE = 2;
 /** Names of hooks, as KubeVirt's sidecar-shim runs them. */
@@ -54,7 +55,7 @@ async function main(): Promise<number> {
 main().then(
   (code) => process.exit(code),
   (error: unknown) => {
-    process.stderr.write(`slirp-binding: ${error instanceof Error ? error.message : error}\n`);
+    process.stderr.write(`slirp-binding: ${messageOf(error)}\n`);
     process.exit(1);
   },
 );

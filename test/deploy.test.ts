@@ -3,6 +3,7 @@
  * mended by printing anew: `slirp-binding manifests --only KIND >deploy/KIND.yaml`. And what the
  * guide for admins quotes of the program exists: errors, variables, annotations, files.
  */
+
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, test } from "node:test";
@@ -12,6 +13,7 @@ import { MANIFEST_KINDS, readManifestOptions } from "../src/config/manifests.ts"
 import { startQemuDataPlane } from "../src/hooks/data-plane.ts";
 import { derivePlans } from "../src/hooks/domain/plan.ts";
 import { readVmi } from "../src/hooks/domain/vmi.ts";
+import { messageOf } from "../src/lib/message.ts";
 import { contextOf, fixture } from "./support/hook-fixtures.ts";
 
 const FOLDER = new URL("../deploy/", import.meta.url);
@@ -74,7 +76,7 @@ describe("docs/kubevirt.md", () => {
       try {
         await work();
       } catch (error) {
-        found.push(error instanceof Error ? error.message : String(error));
+        found.push(messageOf(error));
       }
     }
     assert.deepEqual(quoted, found);

@@ -19,6 +19,7 @@ import type { AttachOptions } from "../config/config.ts";
 import { formatEndpoint } from "../config/endpoint.ts";
 import { type Deferred, deferred } from "../lib/deferred.ts";
 import type { Logger } from "../lib/log.ts";
+import { messageOf } from "../lib/message.ts";
 import type { PeerEvent } from "../link/stream.ts";
 import type { Binding } from "./binding.ts";
 
@@ -210,10 +211,6 @@ export class Networks {
     this.#waiting = [];
     for (const resolve of waiting) resolve();
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 function named(name: string, error: unknown): Error {

@@ -10,6 +10,7 @@ import { engineConfigValues } from "../engine/config.ts";
 import { Engine } from "../engine/engine.ts";
 import { detectSimd, loadEngine } from "../engine/module.ts";
 import { type Logger, openLogger } from "../lib/log.ts";
+import { messageOf } from "../lib/message.ts";
 import type { Link, LinkMemory } from "../link/link.ts";
 import { createPcapLink, openPcapFile } from "../link/pcap.ts";
 import {
@@ -235,7 +236,6 @@ async function run(start: WorkerStart): Promise<void> {
 addEventListener("message", (event: MessageEvent<WorkerStart>) => {
   run(event.data).then(
     () => say({ kind: "stopped" }),
-    (error: unknown) =>
-      say({ kind: "failed", message: error instanceof Error ? error.message : String(error) }),
+    (error: unknown) => say({ kind: "failed", message: messageOf(error) }),
   );
 });

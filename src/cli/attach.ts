@@ -2,25 +2,25 @@
  * `attach`: gives a network namespace (or whoever holds the tap, or a QEMU at the other end of a
  * socket) user-space networking until told to stop. Composition root of the data plane.
  */
-import { randomBytes } from "node:crypto";
+
 import { type Binding, startBinding } from "../binding/binding.ts";
 import type { AttachOptions, LinkSettings } from "../config/config.ts";
 import { formatEndpoint } from "../config/endpoint.ts";
 import { formatIpv4 } from "../lib/addr.ts";
 import { formatIpv6 } from "../lib/addr6.ts";
 import { openLogger } from "../lib/log.ts";
+import { messageOf } from "../lib/message.ts";
 import { countersOf, logCounters } from "./counters.ts";
 import { TAP_HELPER_COMMAND } from "./internal.ts";
-import { ownCommand } from "./program.ts";
+import { drawSeed, ownCommand } from "./program.ts";
 
 /** Runs until SIGTERM, SIGINT or failure; resolves to the exit code. */
 export async function attach(options: AttachOptions): Promise<number> {
   const log = await openLogger({ level: options.logLevel, format: options.logFormat });
   let binding: Binding;
   try {
-    const seed = [...randomBytes(SEED_SIZE)];
     binding = await startBinding(options, {
-      seed,
+      seed: drawSeed(),
       program: process.execPath,
       helper: [...ownCommand(), TAP_HELPER_COMMAND],
     });
@@ -45,8 +45,6 @@ export async function attach(options: AttachOptions): Promise<number> {
     return 1;
   }
 }
-
-const SEED_SIZE = 32;
 
 function describe(options: AttachOptions, binding: Binding): Record<string, string | number> {
   const { subnet, subnet6 } = options;
@@ -75,8 +73,4 @@ function describeLink(link: LinkSettings, binding: Binding): Record<string, stri
     return link.role === "listen" ? { listen: endpoint } : { connect: endpoint };
   }
   return { tap: link.name, ...(link.netns === undefined ? {} : { netns: link.netns }) };
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -7,7 +7,7 @@
  *
  * The code behind it is loaded with the first plan, so that the hook socket is there sooner.
  */
-import { randomBytes } from "node:crypto";
+
 import { chmodSync, mkdirSync, rmdirSync, statSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
@@ -20,15 +20,18 @@ import { defaultGatewayMac } from "../config/subnet.ts";
 import { type DataPlane, linkUnavailable, startQemuDataPlane } from "../hooks/data-plane.ts";
 import { HookError } from "../hooks/domain/errors.ts";
 import type { BindingPlan } from "../hooks/domain/plan.ts";
+import { LOOPBACK } from "../lib/addr.ts";
 import type { Logger } from "../lib/log.ts";
+import { messageOf } from "../lib/message.ts";
 import { logCounters } from "./counters.ts";
-import { podVersionsOf } from "./hook-context.ts";
+import { type IpVersions, podVersionsOf } from "./hook-context.ts";
+import { drawSeed } from "./program.ts";
 
 /** Beneath the hooks folder. */
 const USER_FOLDER = "userdata";
+/** Time without a call after which the pages that calls need are given back. */
+const QUIET_ms = 1000;
 const USER_FOLDER_MODE = 0o770;
-const LOOPBACK = 0x7f000001;
-const SEED_SIZE = 32;
 
 /** A data plane that can be asked how it is. */
 export interface ServeDataPlane extends DataPlane {
@@ -51,6 +54,8 @@ class WorkerDataPlane implements ServeDataPlane {
   #networks: Networks | undefined;
   /** Gives back pages of the program file. */
   #release: () => void = () => {};
+  /** Runs out when there has been no call for a while. */
+  #quiet: ReturnType<typeof setTimeout> | undefined;
   /** In use, so ours to remove at the end, if nobody else has put something there. */
   #folder: string | undefined;
 
@@ -60,15 +65,15 @@ class WorkerDataPlane implements ServeDataPlane {
   }
 
   async prepare(plans: readonly BindingPlan[]): Promise<void> {
-    const wanted = plans.flatMap((plan) => this.#networkOf(plan));
+    const versions = podVersionsOf(networkInterfaces());
+    const wanted = plans.flatMap((plan) => this.#networkOf(plan, versions));
     if (wanted.length === 0 && this.#networks === undefined) return;
     this.#networks ??= await this.#load();
     try {
       await this.#networks.prepare(wanted);
-      this.#release(); // what the call has needed; the next one may be long in coming
+      this.#releaseLater();
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      throw new HookError("failed-precondition", message);
+      throw new HookError("failed-precondition", messageOf(error));
     }
   }
 
@@ -77,6 +82,7 @@ class WorkerDataPlane implements ServeDataPlane {
   }
 
   async close(): Promise<void> {
+    clearTimeout(this.#quiet);
     await this.#networks?.close();
     if (this.#folder === undefined) return;
     try {
@@ -109,7 +115,7 @@ class WorkerDataPlane implements ServeDataPlane {
       clock: () => performance.now(),
       start: (options, onPeer) =>
         startBinding(options, {
-          seed: [...randomBytes(SEED_SIZE)],
+          seed: drawSeed(),
           program: process.execPath,
           helper: [],
           onPeer,
@@ -117,11 +123,17 @@ class WorkerDataPlane implements ServeDataPlane {
     });
   }
 
-  #networkOf(plan: BindingPlan): Network[] {
+  /** Calls come in a row when a machine starts; none of them is to wait for pages. */
+  #releaseLater(): void {
+    clearTimeout(this.#quiet);
+    this.#quiet = setTimeout(() => this.#release(), QUIET_ms);
+  }
+
+  #networkOf(plan: BindingPlan, versions: IpVersions): Network[] {
     const { interfaceName: name, attachment } = plan;
     if (attachment.kind === "user") return [];
     const endpoint = this.#endpointOf(plan);
-    return [{ name, options: networkOptions(plan, endpoint, this.#options) }];
+    return [{ name, options: networkOptions(plan, versions, endpoint, this.#options) }];
   }
 
   #endpointOf({ interfaceName, attachment }: BindingPlan): StreamEndpoint {
@@ -145,8 +157,8 @@ class WorkerDataPlane implements ServeDataPlane {
         chmodSync(folder, (statSync(folder).mode & ~0o777) | USER_FOLDER_MODE);
       }
     } catch (error) {
-      const problem = error instanceof Error ? error.message : String(error);
-      throw new HookError("failed-precondition", `${iface}: make folder "${folder}": ${problem}`);
+      const problem = `${iface}: make folder "${folder}": ${messageOf(error)}`;
+      throw new HookError("failed-precondition", problem);
     }
     this.#folder = folder;
     return folder;
@@ -156,6 +168,7 @@ class WorkerDataPlane implements ServeDataPlane {
 /** What a guest network is started with. */
 function networkOptions(
   plan: BindingPlan,
+  versions: IpVersions,
   endpoint: StreamEndpoint,
   asked: Pick<
     ServeOptions,
@@ -163,7 +176,6 @@ function networkOptions(
   >,
 ): AttachOptions {
   const { pcap, pcapSnap, logLevel, logFormat, dns, dnsPort, hostLoopback } = asked;
-  const versions = podVersionsOf(networkInterfaces());
   return {
     link: { kind: "stream", role: "listen", endpoint },
     subnet: plan.subnet,

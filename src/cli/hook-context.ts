@@ -38,8 +38,14 @@ export function podNetworksOf(interfaces: Interfaces): readonly Ipv4Network[] {
     });
 }
 
+/** Versions of IP that there are. */
+export interface IpVersions {
+  readonly ipv4: boolean;
+  readonly ipv6: boolean;
+}
+
 /** The versions of IP the pod itself has; a pod with neither counts as one of IPv4. */
-export function podVersionsOf(interfaces: Interfaces): { ipv4: boolean; ipv6: boolean } {
+export function podVersionsOf(interfaces: Interfaces): IpVersions {
   const outer = Object.values(interfaces)
     .flatMap((each) => each ?? [])
     .filter(({ internal }) => !internal);

@@ -4,11 +4,13 @@
  *
  * It ends with code 0 and without a socket left; `ending.ts` says when.
  */
+
 import { statSync, writeSync } from "node:fs";
 import { HOOKS_DIR_DEFAULT, PLUGIN_DIR_DEFAULT, type ServeOptions } from "../config/serve.ts";
 import { createDomainHooks } from "../hooks/define.ts";
 import { startHookServer } from "../hooks/server.ts";
 import { type Logger, openLogger } from "../lib/log.ts";
+import { messageOf } from "../lib/message.ts";
 import { check } from "../sys/errno.ts";
 import { type ServeDataPlane, startDataPlane } from "./data-plane.ts";
 import { Ending } from "./ending.ts";
@@ -32,7 +34,7 @@ export async function serve(asked: ServeOptions): Promise<number> {
     }
     return 0;
   } catch (error) {
-    log.error({}, error instanceof Error ? error.message : String(error));
+    log.error({}, messageOf(error));
     return 1;
   }
 }

@@ -5,7 +5,9 @@
  * Compilation is synchronous: the engine is small, and a start that has to wait for a task queue
  * cannot be done from a worker's first line.
  */
+
 import * as abi from "../../wasm/abi.ts";
+import { messageOf } from "../lib/message.ts";
 import { EngineError } from "./errors.ts";
 
 /**
@@ -109,7 +111,7 @@ export function compileEngine(octets: Uint8Array): WebAssembly.Module {
     // A view on shared memory is not accepted; a copy always is.
     module = new WebAssembly.Module(new Uint8Array(octets));
   } catch (cause) {
-    throw new EngineError("MODULE", `cannot compile the engine: ${reason(cause)}`, { cause });
+    throw new EngineError("MODULE", `cannot compile the engine: ${messageOf(cause)}`, { cause });
   }
   const [wanted] = WebAssembly.Module.imports(module);
   if (wanted !== undefined) {
@@ -130,15 +132,11 @@ export function instantiateEngine(module: WebAssembly.Module): EngineModule {
   try {
     instance = new WebAssembly.Instance(module, {});
   } catch (cause) {
-    throw new EngineError("MODULE", `cannot start the engine: ${reason(cause)}`, { cause });
+    throw new EngineError("MODULE", `cannot start the engine: ${messageOf(cause)}`, { cause });
   }
   const functions = checkFunctions(instance.exports);
   const memory = checkMemory(instance.exports);
   return { functions, memory, regions: checkControl(functions, memory) };
-}
-
-function reason(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }
 
 function checkFunctions(exports: EngineExports): EngineFunctions {

@@ -5,6 +5,7 @@
  * before it calls a connection one. A connection that breaks any rule is cut off alone.
  * Source: RFC 9113 section 3.3 (prior knowledge); unix(7).
  */
+
 import type { EventEmitter } from "node:events";
 import { chmodSync, lstatSync, rmSync, statSync } from "node:fs";
 import {
@@ -16,6 +17,7 @@ import {
 import { connect, type Socket } from "node:net";
 import { dirname } from "node:path";
 import type { Logger } from "../lib/log.ts";
+import { messageOf } from "../lib/message.ts";
 import type { RequestListener } from "./routes.ts";
 
 export interface HookSocket {
@@ -97,7 +99,8 @@ async function makeFree(path: string, log: Logger): Promise<boolean> {
   return true;
 }
 
-function isAnswered(path: string): Promise<boolean> {
+/** Whether somebody listens on the socket at `path`. */
+export function isAnswered(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(path);
     const finish = (answered: boolean): void => {
@@ -200,5 +203,5 @@ function codeOf(error: unknown): unknown {
 
 /** The runtimes word it differently, so only the code is taken. */
 function reasonOf(error: unknown): string {
-  return String(codeOf(error) ?? (error instanceof Error ? error.message : error));
+  return String(codeOf(error) ?? messageOf(error));
 }

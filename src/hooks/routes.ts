@@ -5,6 +5,7 @@
  * bare 404 would reach them as a fault of some proxy. Compressed messages are refused: nobody sends
  * them over a local socket but to make a small message large.
  */
+
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import { Code, type ConnectRouter, createConnectRouter } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
@@ -13,6 +14,7 @@ import {
   universalResponseToNodeResponse,
 } from "@connectrpc/connect-node";
 import type { Logger } from "../lib/log.ts";
+import { messageOf } from "../lib/message.ts";
 import { addCallbacks } from "./callbacks.ts";
 import type { DomainHooks } from "./domain-hooks.ts";
 import { addHealth, type Health } from "./health.ts";
@@ -69,7 +71,7 @@ function route(health: Health, log: Logger, add: (router: ConnectRouter) => void
       else await serve(handler, request, response);
     } catch (error) {
       // The client went away, or broke the protocol: usual, and of no consequence.
-      const reason = error instanceof Error ? error.message : error;
+      const reason = messageOf(error);
       log.debug({ path: request.url, reason }, "call broken off");
       if (!response.stream?.destroyed) response.stream?.close();
     }

@@ -11,6 +11,9 @@ const CIDR = /^([^/]+)\/(0|[1-9]\d?)$/;
 const MAC = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i;
 const MAC_SIZE = 6;
 
+/** 127.0.0.1. */
+export const LOOPBACK = 0x7f000001;
+
 /** A network: no bits are set beyond the prefix. */
 export interface Ipv4Network {
   readonly address: number;

@@ -15,6 +15,7 @@
 import * as abi from "../../wasm/abi.ts";
 import { Engine } from "../engine/engine.ts";
 import { instantiateEngine } from "../engine/module.ts";
+import { messageOf } from "../lib/message.ts";
 import type { Link, LinkMemory } from "../link/link.ts";
 import { createMemoryLink, type MemoryGuest } from "../link/memory.ts";
 import { AlarmedEvents } from "../loop/alarm.ts";
@@ -173,7 +174,7 @@ export class World {
     try {
       this.#loop.run();
     } catch (error) {
-      this.violation(`crash: ${error instanceof Error ? error.message : String(error)}`);
+      this.violation(`crash: ${messageOf(error)}`);
     }
     return this.#result();
   }

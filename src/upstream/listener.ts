@@ -9,8 +9,10 @@
  * would stay readable and keep the loop busy. A spare descriptor is given up for a moment then: its
  * place takes the connection, which is closed at once, so that its peer learns of it.
  */
+
 import { formatHost, type PublishRule } from "../config/forward.ts";
 import type { Engine } from "../engine/engine.ts";
+import { LOOPBACK } from "../lib/addr.ts";
 import { octetsOfIpv6 } from "../lib/addr6.ts";
 import type { Epoll } from "../sys/epoll.ts";
 import { EADDRNOTAVAIL, EAGAIN, EMFILE, SystemError } from "../sys/errno.ts";
@@ -28,7 +30,6 @@ const ENFILE = 23;
 const EAFNOSUPPORT = 97;
 const NONE = -1;
 /** 127.0.0.1: whom the guest sees as the gateway. */
-const LOOPBACK = 0x7f000001;
 const CLASS_E = 0xf;
 const UNSPECIFIED6 = new Array<number>(8).fill(0);
 

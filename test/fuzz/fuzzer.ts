@@ -11,6 +11,7 @@
 import { Engine } from "../../src/engine/engine.ts";
 import { instantiateEngine } from "../../src/engine/module.ts";
 import { readStat } from "../../src/engine/stats.ts";
+import { messageOf } from "../../src/lib/message.ts";
 import * as abi from "../../wasm/abi.ts";
 import { engineModule } from "../support/engine-binary.ts";
 import {
@@ -89,7 +90,7 @@ export function fuzzEpoch(seed: number, epoch: number, frames = EPOCH_FRAMES): E
     run.drain();
     return run.result();
   } catch (cause) {
-    const message = cause instanceof Error ? cause.message : String(cause);
+    const message = messageOf(cause);
     throw new FuzzFailure(`${message} (${run.description})`, epoch, { cause });
   }
 }

@@ -11,11 +11,14 @@
  * What happens at the host's sockets takes effect with the next call that looks at frames, sends
  * some, or moves the clock; `run` does it explicitly.
  */
+
 import assert from "node:assert/strict";
 import type { EngineConfigValues, EngineIpv6Values } from "../../src/engine/config.ts";
 import { Engine, type FlowInfo } from "../../src/engine/engine.ts";
 import { instantiateEngine } from "../../src/engine/module.ts";
-import { DROP_NAMES, type DropName, type EngineStats, readStats } from "../../src/engine/stats.ts";
+import { DROP_NAMES, type EngineStats, readStats } from "../../src/engine/stats.ts";
+import { messageOf } from "../../src/lib/message.ts";
+import { OTHER_DROPS } from "../../src/sim/check/balance.ts";
 import * as abi from "../../wasm/abi.ts";
 import { engineModule } from "./engine-binary.ts";
 import { FakeHost, FakeSocket } from "./fake-host.ts";
@@ -363,7 +366,7 @@ export class EngineWorld {
     try {
       assert.deepEqual(found, wanted);
     } catch (cause) {
-      this.#fail(`${what}: ${cause instanceof Error ? cause.message : String(cause)}`);
+      this.#fail(`${what}: ${messageOf(cause)}`);
     }
   }
 
@@ -418,15 +421,6 @@ export class EngineWorld {
 }
 
 /** Drops of what comes from the host, and of answers. */
-const OTHER_DROPS: ReadonlySet<DropName> = new Set<DropName>([
-  "dropUdpFiltered",
-  "dropTxFull",
-  "dropLink",
-  "dropNeighbor",
-  "dropDatagramTooBig",
-  "dropReplyFlood",
-]);
-
 const HANDED_ON = ["consumedLocal", "udpToHost", "pingToHost"] as const;
 
 /** Counters that move with every frame. */

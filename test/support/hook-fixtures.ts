@@ -4,6 +4,7 @@
  * A case is a VMI with the domain of the first call, some with those of the second and third; its
  * resolv.conf is the pod's where the case has none of its own.
  */
+
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { type LinkKind, readHookSettings } from "../../src/config/hook-settings.ts";
 import { mutateDomain } from "../../src/hooks/domain/mutate.ts";

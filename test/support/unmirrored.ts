@@ -30,6 +30,7 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/engine/errors.ts": "test/engine/module.test.ts",
   "src/hooks/launcher.ts": DEMO,
   "src/lib/assert.ts": "two functions without a case of their own",
+  "src/lib/message.ts": "one line",
   "src/link/frames.ts": "test/link/memory.test.ts and test/link/tap.test.ts",
   "src/link/link.ts": TYPES,
   "src/loop/budget.ts": "constants; test/loop/loop.test.ts checks that they bound a turn",

@@ -3,6 +3,10 @@
  * second in the long run (RFC 1812 §4.3.2.8, RFC 4443 §2.4 (f): a token bucket).
  */
 
+import * as abi from "../abi";
+import { txBegin } from "../ring";
+import { drop } from "../stats";
+
 /** Price of an error and the most that can be saved up, in microseconds of silence. */
 const PRICE: i64 = 10_000;
 const CREDIT_MAX: i64 = 50 * PRICE;
@@ -16,8 +20,24 @@ export function errorLimitInit(): void {
   refilled = 0;
 }
 
+/**
+ * Begins the frame of an error to the guest at `mac`: it needs a MAC, an error in the bucket, and
+ * room. 0 = one of them is missing (counted).
+ */
+export function errorBegin(mac: u64, now: i64): usize {
+  if (mac == 0) {
+    drop(abi.DROP_NEIGHBOR);
+    return 0;
+  }
+  if (!errorAllowed(now)) {
+    drop(abi.DROP_REPLY_FLOOD);
+    return 0;
+  }
+  return txBegin();
+}
+
 /** Takes one error out of the bucket; false when it is empty. */
-export function errorAllowed(now: i64): bool {
+function errorAllowed(now: i64): bool {
   if (now > refilled) {
     credit = min(CREDIT_MAX, credit + (now - refilled));
     refilled = now;

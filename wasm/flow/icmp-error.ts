@@ -29,7 +29,7 @@ import { ICMP_HEADER_SIZE, icmpv4ChecksumFill, icmpv4Emit } from "../wire/icmpv4
 import { IPV4_DF, IPV4_HEADER_SIZE, Ipv4View, PROTOCOL_ICMP, ipv4Emit } from "../wire/ipv4";
 import { GATEWAY6, isSix } from "./addresses";
 import { frameCommit, gatewayMac, isOwnAddress, networkBroadcast, networkMask } from "./emit";
-import { errorAllowed } from "./error-limit";
+import { errorBegin } from "./error-limit";
 import { icmp6ErrorQuote, icmp6ErrorReply, icmp6FromIcmp4 } from "./icmp6-error";
 import { packetIsSix } from "./packet";
 
@@ -61,19 +61,6 @@ function isEligible(
   if (protocol != PROTOCOL_ICMP) return true;
   const type = load8(l4Header);
   return type < 32 && ((QUERY_TYPES >>> type) & 1) != 0;
-}
-
-/** Passes MAC, bucket and room for a frame; 0 = one of them said no (counted). */
-function begin(mac: u64, now: i64): usize {
-  if (mac == 0) {
-    drop(abi.DROP_NEIGHBOR);
-    return 0;
-  }
-  if (!errorAllowed(now)) {
-    drop(abi.DROP_REPLY_FLOOD);
-    return 0;
-  }
-  return txBegin();
 }
 
 /** Puts the three headers in front of a quote of `quoteLength` octets that is in place. */
@@ -122,7 +109,7 @@ export function icmpErrorReply(
   const to = packet.source;
   const l4Length = length - headerLength;
   if (!isEligible(to, packet.destination, packet.protocol, ip + headerLength, l4Length)) return;
-  const ethernet = begin(mac, now);
+  const ethernet = errorBegin(mac, now);
   if (ethernet == 0) return;
   const quoteLength = min(length, QUOTE_SIZE_MAX);
   memory.copy(quoteAt(ethernet), ip, quoteLength);
@@ -146,7 +133,7 @@ export function icmpErrorQuote(
     return;
   }
   if (!isEligible(guestAddress, peerAddress, protocol, l4Header, l4Length)) return;
-  const ethernet = begin(mac, now);
+  const ethernet = errorBegin(mac, now);
   if (ethernet == 0) return;
   const quote = quoteAt(ethernet);
   const quoted = min(min(l4Length, l4Total), QUOTE_SIZE_MAX - IPV4_HEADER_SIZE);

@@ -34,7 +34,7 @@ import {
 } from "../wire/ipv6";
 import { addressOfSource, octetsOf } from "./addresses";
 import { frameCommit, gatewayMac, isOwnAddress } from "./emit";
-import { errorAllowed } from "./error-limit";
+import { errorBegin } from "./error-limit";
 
 const QUOTE_SIZE_MAX: u32 = IPV6_MTU_MIN - IPV6_HEADER_SIZE - ICMPV6_HEADER_SIZE;
 const HOP_LIMIT: u32 = 64;
@@ -84,19 +84,6 @@ function carriesSubject(ip: usize, length: u32): bool {
   return true;
 }
 
-/** Passes MAC, bucket and room for a frame; 0 = one of them said no (counted). */
-function begin(mac: u64, now: i64): usize {
-  if (mac == 0) {
-    drop(abi.DROP_NEIGHBOR);
-    return 0;
-  }
-  if (!errorAllowed(now)) {
-    drop(abi.DROP_REPLY_FLOOD);
-    return 0;
-  }
-  return txBegin();
-}
-
 /** Puts the three headers in front of a quote of `quoteLength` octets that is in place. */
 function finish(
   ethernet: usize, type: u32, code: u32, rest: u32, source: u32, to: usize, mac: u64,
@@ -140,7 +127,7 @@ export function icmp6ErrorReply(
   if (!mayConcern(type, code, packet.destination) || !carriesSubject(ip, length)) return;
   const from = addressOfSource(packet.source);
   if (from == 0 || isOwnAddress(from)) return;
-  const ethernet = begin(mac, now);
+  const ethernet = errorBegin(mac, now);
   if (ethernet == 0) return;
   const quoteLength = min(length, QUOTE_SIZE_MAX);
   memory.copy(quoteAt(ethernet), ip, quoteLength);
@@ -156,7 +143,7 @@ export function icmp6ErrorQuote(
   l4Header: usize, l4Length: u32, l4Total: u32, mac: u64, now: i64,
 ): void {
   if (protocol == PROTOCOL_ICMPV6 && (l4Length == 0 || !isSubject(load8(l4Header)))) return;
-  const ethernet = begin(mac, now);
+  const ethernet = errorBegin(mac, now);
   if (ethernet == 0) return;
   const quote = quoteAt(ethernet);
   const quoted = min(min(l4Length, l4Total), QUOTE_SIZE_MAX - IPV6_HEADER_SIZE);

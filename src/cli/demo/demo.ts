@@ -5,10 +5,12 @@
  * Ctrl-C, SIGTERM or SIGHUP at any moment: all processes, sockets and folders are gone when the
  * program ends; the capture stays.
  */
+
 import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
 import type { DemoOptions } from "../../config/demo.ts";
 import { deferred } from "../../lib/deferred.ts";
+import { messageOf } from "../../lib/message.ts";
 import type { DemoGuest } from "./guest.ts";
 import type { PluggedLink } from "./machine.ts";
 import { placeOn } from "./place.ts";
@@ -57,7 +59,7 @@ export async function demo(options: DemoOptions): Promise<number> {
     const ended = whole.run().then(
       () => 0,
       (error: unknown) => {
-        if (screen.failed === 0) screen.line(error instanceof Error ? error.message : `${error}`);
+        if (screen.failed === 0) screen.line(messageOf(error));
         return 1;
       },
     );

@@ -3,6 +3,7 @@
  * terminal there are colours and, while something is on its way, a progress bar; elsewhere there is
  * nothing but lines.
  */
+import { messageOf } from "../../lib/message.ts";
 
 /** A transfer's progress: octets so far. */
 export type Progress = () => number;
@@ -78,7 +79,7 @@ export class Screen {
       finish(this.#paint(32, "ok  "), rate + text);
     } catch (error) {
       if (!this.#isMuted) this.failed += 1;
-      finish(this.#paint(31, "FAIL"), error instanceof Error ? error.message : String(error));
+      finish(this.#paint(31, "FAIL"), messageOf(error));
       throw error;
     }
   }

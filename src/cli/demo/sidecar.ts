@@ -4,9 +4,9 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { isAnswered } from "../../hooks/hook-socket.ts";
 import { deferred } from "../../lib/deferred.ts";
 import { ownCommand } from "../program.ts";
 
@@ -99,18 +99,6 @@ export class Sidecar {
     }
     rmSync(this.folder, { recursive: true, force: true });
   }
-}
-
-function isAnswered(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(path);
-    const finish = (answered: boolean): void => {
-      socket.destroy();
-      resolve(answered);
-    };
-    socket.once("connect", () => finish(true));
-    socket.once("error", () => finish(false));
-  });
 }
 
 /** As KubeVirt sets it, and nothing of what the user has for programs of his own. */

@@ -4,7 +4,9 @@
  * The stack is sans-IO. It is polled after everything that happens, and again at its next deadline;
  * while the socket holds too much, it is told that the link is full, as a card would.
  */
+
 import { connect, type NetConnectOpts, type Socket } from "node:net";
+import { messageOf } from "../../lib/message.ts";
 import { Guest } from "../../sim/guest/guest.ts";
 import { FrameReader, framed } from "./frames.ts";
 
@@ -77,7 +79,7 @@ export class SimLink {
     try {
       this.#reader.push(octets, (frame) => guest.input(frame, now));
     } catch (error) {
-      return void this.#fail(error instanceof Error ? error.message : String(error));
+      return void this.#fail(messageOf(error));
     }
     this.poll();
   }

@@ -28,7 +28,7 @@ export function emptyLedger(): Ledger {
 }
 
 /** Drops that are not of frames from the guest. */
-const OTHER_DROPS: ReadonlySet<DropName> = new Set<DropName>([
+export const OTHER_DROPS: ReadonlySet<DropName> = new Set<DropName>([
   "dropUdpFiltered",
   "dropTxFull",
   "dropLink",

@@ -8,7 +8,9 @@
  *
  * Source: RFC 9293 §3.8.6 (windows, silly window avoidance), RFC 2018 (blocks: latest first).
  */
+
 import { seqDiff } from "./octets.ts";
+import { insertRange } from "./ranges.ts";
 
 const RANGES_MAX = 64;
 
@@ -110,17 +112,7 @@ export class ReceiveSide {
 
   #insert(left: number, right: number): void {
     const ranges = this.#ranges;
-    let low = left;
-    let high = right;
-    let at = 0;
-    while (at < ranges.length && seqDiff(ranges[at + 1] ?? 0, low) < 0) at += 2;
-    let end = at;
-    while (end < ranges.length && seqDiff(ranges[end] ?? 0, high) <= 0) {
-      if (seqDiff(ranges[end] ?? 0, low) < 0) low = ranges[end] ?? 0;
-      if (seqDiff(ranges[end + 1] ?? 0, high) > 0) high = ranges[end + 1] ?? 0;
-      end += 2;
-    }
-    ranges.splice(at, end - at, low, high);
+    insertRange(ranges, left, right);
     this.#latest = left;
     if (ranges[0] === this.next) {
       this.next = ranges[1] ?? 0;

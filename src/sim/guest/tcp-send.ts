@@ -9,7 +9,9 @@
  * Without SACK each duplicate acknowledgment counts as one segment reported.
  * Timer: RFC 6298, with Karn's rule unless timestamps tell (RFC 7323 §4). Windows: RFC 9293 §3.8.6.
  */
+
 import { seqDiff } from "./octets.ts";
+import { insertRange } from "./ranges.ts";
 import type { Segment } from "./tcp-segment.ts";
 
 const RTO_INITIAL = 1_000_000;
@@ -366,17 +368,7 @@ export class SendSide {
   #addSacked(left: number, right: number): void {
     const ranges = this.#sacked;
     if (ranges.length >= RANGES_MAX * 2) return;
-    let low = left;
-    let high = right;
-    let at = 0;
-    while (at < ranges.length && seqDiff(ranges[at + 1] ?? 0, low) < 0) at += 2;
-    let end = at;
-    while (end < ranges.length && seqDiff(ranges[end] ?? 0, high) <= 0) {
-      if (seqDiff(ranges[end] ?? 0, low) < 0) low = ranges[end] ?? 0;
-      if (seqDiff(ranges[end + 1] ?? 0, high) > 0) high = ranges[end + 1] ?? 0;
-      end += 2;
-    }
-    ranges.splice(at, end - at, low, high);
+    insertRange(ranges, left, right);
   }
 
   #trimSacked(): void {
