@@ -19,14 +19,9 @@ import path from "node:path";
 import process from "node:process";
 import { bootstrap } from "./bootstrap.mjs";
 import { inRoot, isMain, main, run } from "./shell.mjs";
+import { CONFINED, PROFILE } from "./test-plan.mjs";
 
-const PROFILE = "deploy/seccomp.json";
-const TESTS = [
-  "test/e2e/hooks-serve.runtime.test.ts",
-  "test/e2e/sidecar.runtime.test.ts",
-  "test/e2e/sidecar-faults.runtime.test.ts",
-  "test/e2e/image.test.ts",
-];
+const TESTS = [...CONFINED, "test/e2e/image.test.ts"];
 const TEST_LIMIT_MS = 600_000;
 
 /**

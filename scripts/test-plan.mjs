@@ -9,12 +9,22 @@
  * - End-to-end tests drive the single binary, which is Bun; those named `*.runtime.test.ts` drive
  *   the program from source under Deno as well, and one of them, which goes all over the program,
  *   under Bun.
+ * - The sidecar's tests drive the binary once more with its seccomp profile in force.
  */
+import process from "node:process";
 import { filesBelow } from "./build.mjs";
+import { inRoot } from "./shell.mjs";
 
 const EVERYWHERE = ["test/wasm/", "test/engine/", "test/hooks/", "test/sim/"];
 const SYSTEM_CALLS = ["test/sys/", "test/link/", "test/upstream/", "test/loop/", "test/binding/"];
 const END_TO_END = "test/e2e/";
+/** What the profile is for; also what `scripts/seccomp.mjs` makes it from. */
+export const CONFINED = [
+  "test/e2e/hooks-serve.runtime.test.ts",
+  "test/e2e/sidecar.runtime.test.ts",
+  "test/e2e/sidecar-faults.runtime.test.ts",
+];
+export const PROFILE = "deploy/seccomp.json";
 const FROM_SOURCE = "test/e2e/attach.runtime.test.ts";
 
 function below(file, folders) {
@@ -59,9 +69,16 @@ export function testPlan({ only, endToEnd = true }) {
       ...(file === FROM_SOURCE ? [drive(file, "bun")] : []),
       drive(file, "deno"),
     ]);
+  // The tests make the filter for this architecture alone.
+  const confined = (process.arch === "x64" ? e2e : [])
+    .filter((file) => CONFINED.includes(file))
+    .map((file) => {
+      const env = { SLIRP_RUNTIME: "", E2E_SECCOMP: inRoot(PROFILE) };
+      return job("node", file, { env, label: "e2e/seccomp" });
+    });
   return [
     { parallel: 2, jobs: plain },
     { parallel: 1, jobs: calls },
-    { parallel: 1, jobs: [...outside, ...fromSource] },
+    { parallel: 1, jobs: [...outside, ...fromSource, ...confined] },
   ];
 }

@@ -70,13 +70,17 @@ function route(health: Health, log: Logger, add: (router: ConnectRouter) => void
       if (handler === undefined) refuse(request, response);
       else await serve(handler, request, response);
     } catch (error) {
-      // The client went away, or broke the protocol: usual, and of no consequence.
+      // The client went away, or broke the protocol: of no consequence.
       const reason = messageOf(error);
-      log.debug({ path: request.url, reason }, "call broken off");
+      log.debug({ path: request.url, reason }, "call cannot be answered");
       if (!response.stream?.destroyed) response.stream?.close();
     }
   };
-  return (request, response) => void answer(request, response);
+  return (request, response) => {
+    // Usual for a launcher that ends, but else worth knowing. Deno does not tell.
+    request.once("aborted", () => log.info({ path: request.url }, "call broken off"));
+    void answer(request, response);
+  };
 }
 
 async function serve(

@@ -160,9 +160,11 @@ describe("image", {
       const guest = await bootGuest(sidecar);
       await guestIsOnline(guest, sidecar);
       await guest.kill();
+      const { running } = sidecar.container;
+      await until(() => /guest disconnected/.test(running.stderr()), "QEMU's end in the log");
       const memory = memoryOf(sidecar);
       await call(sidecar.path, callback("v1alpha3", "Shutdown"), EMPTY);
-      const { code, stderr } = await sidecar.container.running.outcome(20_000);
+      const { code, stderr } = await running.outcome(20_000);
       assert.equal(code, 0, `${stderr}\n${memory}`);
       assert.deepEqual(readdirSync(sidecar.hooks), []);
       context.diagnostic(memory);

@@ -1,12 +1,12 @@
 /**
  * The sidecar with its data plane, as a program in a pod: guests on every link come and go, plans
  * change, the end comes in every way. Guests are made of packets (`test/support/stream-guest.ts`);
- * real machines are in `libvirt-guest.test.ts`, faults in `sidecar-faults.runtime.test.ts`.
+ * real machines are in `libvirt-guest.test.ts`, faults in `sidecar-faults.runtime.test.ts`, starts and ends in
+ * numbers in `sidecar-cycles.runtime.test.ts`.
  */
 import assert from "node:assert/strict";
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
-import process from "node:process";
 import { after, describe, test } from "node:test";
 import { udpEcho } from "../support/e2e/peers.ts";
 import { cannotRun } from "../support/e2e/setup.ts";
@@ -15,18 +15,7 @@ import { HOST_ADDRESS } from "../support/e2e/world.ts";
 import { LOOPBACK_PORT, type Pod, withPod } from "../support/pod.ts";
 
 const LIMIT = { timeout: 120_000 };
-/** From source a start takes many times as long. */
-const CYCLES = process.env["SLIRP_RUNTIME"] ? 5 : 20;
 const GATEWAY = "10.0.2.2";
-
-/** Its command line; empty when it has ended meanwhile. */
-function commandOf(pid: string): string {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, "utf8");
-  } catch {
-    return "";
-  }
-}
 
 describe("sidecar: guests", { skip: cannotRun() }, () => {
   after(endAll);
@@ -161,56 +150,6 @@ describe("sidecar: the end while a guest is attached", { skip: cannotRun() }, ()
       await pod.start();
       await pod.define({ link: "stream" });
       await pod.onlineGuest();
-      await pod.shutdown();
-      await pod.ended();
-    }),
-  );
-});
-
-describe("sidecar: nothing is left behind", { skip: cannotRun() }, () => {
-  after(endAll);
-
-  test(`${CYCLES} starts and ends`, LIMIT, () =>
-    withPod({}, async (pod) => {
-      for (let at = 0; at < CYCLES; at += 1) {
-        if (at > 0) await pod.start();
-        const interfaces = [{}, {}];
-        await pod.define({ link: at % 2 === 0 ? "stream" : "client", interfaces });
-        const guest = at % 2 === 0 ? await pod.guest(1) : await pod.clientGuest(1);
-        await guest.lease();
-        if (at % 3 === 0) guest.close();
-        if (at % 3 === 1) pod.serve.running.signal("SIGINT");
-        else await pod.shutdown();
-        await pod.ended();
-        guest.close();
-      }
-      const pids = await pod.host.run(["ip", "netns", "pids", pod.host.name]);
-      const programs = pids.stdout.split("\n").filter(Boolean).map(commandOf);
-      assert.deepEqual(
-        programs.filter((each) => each.includes(pod.folder)),
-        [],
-      );
-    }),
-  );
-
-  test("descriptors and threads stay as many through changed plans and new guests", LIMIT, () =>
-    withPod({}, async (pod) => {
-      const round = async (at: number): Promise<void> => {
-        await pod.define({ link: "stream", cidrs: [`10.${at}.0.0/24`] });
-        const guest = await pod.guest();
-        await guest.lease();
-        guest.close();
-        await (await pod.guest()).lease();
-      };
-      for (let at = 1; at <= 3; at += 1) await round(at);
-      const state = (): readonly number[] => [pod.openDescriptors(), pod.status("Threads")];
-      const before = state();
-      for (let at = 1; at <= CYCLES; at += 1) await round(at);
-      await until(
-        () => state().every((count, index) => count <= (before[index] ?? 0)),
-        () => `${state()} descriptors and threads to become ${before}`,
-        20_000,
-      );
       await pod.shutdown();
       await pod.ended();
     }),
