@@ -3,10 +3,13 @@
  *
  * The client is grpc-go, each call over a connection of its own, timed from before the dial to
  * after the answer. It asks the real program, idle otherwise, and a server whose process has
- * another thread that never rests. Every figure is the best of a few repetitions, since what else
- * the machine does only adds to it.
+ * another thread that never rests. Every figure of theirs is the best of a few repetitions, since
+ * what else the machine does only adds to it.
+ *
+ * Then starts: from before the exec to a hook socket that takes connections, and to the first
+ * answer to Info, median of `START_COUNT`.
  */
-import { rmSync } from "node:fs";
+import { rmSync, watch } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { ROOT } from "../test/support/e2e/program.ts";
@@ -16,16 +19,20 @@ import {
   cannotBuildGoClient,
   type GoClient,
 } from "../test/support/grpc-go/client.ts";
-import { callback, EMPTY, INFO } from "../test/support/hook-client.ts";
+import { call, callback, connectRaw, EMPTY, INFO } from "../test/support/hook-client.ts";
 import { fixture } from "../test/support/hook-fixtures.ts";
-import { cannotServe, startServe } from "../test/support/hook-program.ts";
+import { cannotServe, launch, SOCKET_NAME, startServe } from "../test/support/hook-program.ts";
 import { temporaryFolder } from "../test/support/hook-server.ts";
 import { message } from "../test/support/protobuf.ts";
-import { table } from "./report.ts";
+import { median, table } from "./report.ts";
 
 const REPETITIONS = 5;
 const CALL_COUNT = 400;
 const WARM_COUNT = 50;
+const START_COUNT = 20;
+/** Bars in milliseconds. */
+const SOCKET_BAR_ms = 100;
+const INFO_BAR_ms = 120;
 
 interface Question {
   readonly name: string;
@@ -109,6 +116,59 @@ function row(figure: Figure): string[] {
   ];
 }
 
+interface Start {
+  readonly socket_ms: number;
+  readonly info_ms: number;
+}
+
+/** One start; like the launcher it looks for the socket by watching the folder. */
+async function measureStart(): Promise<Start> {
+  const folder = temporaryFolder();
+  const path = join(folder, SOCKET_NAME);
+  let appeared: () => void = () => {};
+  const file = new Promise<void>((resolve) => {
+    appeared = resolve;
+  });
+  const watcher = watch(folder, () => appeared());
+  const began_ms = performance.now();
+  const running = launch({ folder });
+  try {
+    await Promise.race([file, running.outcome()]);
+    const socket = await until(() => connectRaw(path).catch(() => undefined), path);
+    const socket_ms = performance.now() - began_ms;
+    socket.destroy();
+    await call(path, INFO, EMPTY);
+    return { socket_ms, info_ms: performance.now() - began_ms };
+  } finally {
+    watcher.close();
+    running.signal("SIGKILL");
+    await running.outcome();
+    rmSync(folder, { recursive: true });
+  }
+}
+
+interface StartFigure {
+  readonly what: string;
+  readonly median_ms: number;
+  readonly bar_ms: number;
+}
+
+async function measureStarts(): Promise<StartFigure[]> {
+  await measureStart(); // the program file comes into memory, the client warms up
+  const starts: Start[] = [];
+  for (let at = 0; at < START_COUNT; at += 1) starts.push(await measureStart());
+  const medianOf = (of: (start: Start) => number): number => median(starts.map(of));
+  return [
+    { what: "hook socket", median_ms: medianOf((each) => each.socket_ms), bar_ms: SOCKET_BAR_ms },
+    { what: "Info answered", median_ms: medianOf((each) => each.info_ms), bar_ms: INFO_BAR_ms },
+  ];
+}
+
+function startRow({ what, median_ms, bar_ms }: StartFigure): string[] {
+  const verdict = median_ms <= bar_ms ? "met" : "MISSED";
+  return [what, median_ms.toFixed(0), `≤ ${bar_ms}`, verdict];
+}
+
 const why = cannotServe() || cannotBuildGoClient();
 if (why !== false) {
   console.error(`bench: cannot run: ${why}`);
@@ -117,7 +177,11 @@ if (why !== false) {
 const client = await buildGoClient();
 const figures = [...(await measureIdle(client)), ...(await measureBusy(client))];
 client.remove();
+const starts = await measureStarts();
 const head = ["server", "call", "p50 ms", "bar", "p99 ms", "bar", ""];
 console.log(table([head, ...figures.map(row)]));
+const startHead = ["from exec to", `median of ${START_COUNT}, ms`, "bar", ""];
+console.log(table([startHead, ...starts.map(startRow)]));
 endAll();
-process.exit(process.argv.includes("--strict") && !figures.every(isMet) ? 1 : 0);
+const allMet = figures.every(isMet) && starts.every((each) => each.median_ms <= each.bar_ms);
+process.exit(process.argv.includes("--strict") && !allMet ? 1 : 0);
