@@ -18,7 +18,7 @@ import os from "node:os";
 import path from "node:path";
 import process from "node:process";
 import { bootstrap } from "./bootstrap.mjs";
-import { inRoot, isMain, main, run } from "./shell.mjs";
+import { inRoot, isMain, main, must, run, tool } from "./shell.mjs";
 import { CONFINED, PROFILE } from "./test-plan.mjs";
 
 const TESTS = [...CONFINED, "test/e2e/image.test.ts"];
@@ -120,7 +120,9 @@ async function runTests(env) {
     const bad = [...output.matchAll(/^ +not ok \d+ - (.*)$/gm)].map(([, name]) => name);
     bad.push(...[...output.matchAll(/^ *ok \d+ - (.* # SKIP .*)$/gm)].map(([, name]) => name));
     if (code !== 0 && bad.length === 0) bad.push(output.slice(-500));
+    const reasons = [...output.matchAll(/^ +error: ([\s\S]*?)^ +code:/gm)].map(([, each]) => each);
     for (const name of bad) process.stderr.write(`seccomp: failed: ${file}: ${name}\n`);
+    for (const reason of reasons) process.stderr.write(`seccomp: ${reason.trimEnd()}\n`);
     for (const [line] of output.matchAll(/^.*resident at most.*$/gm)) {
       process.stderr.write(`seccomp: ${line}\n`);
     }
@@ -144,6 +146,7 @@ async function makeProfile() {
     process.stderr.write(`seccomp: ${traced.join(" ")}\n`);
     const made = profile(traced);
     fs.writeFileSync(inRoot(PROFILE), `${JSON.stringify(made, undefined, 2)}\n`);
+    await must(tool("biome"), ["format", "--write", PROFILE], { quiet: true });
     const count = new Set(made.syscalls.flatMap(({ names }) => names)).size;
     process.stderr.write(`seccomp: ${PROFILE}, ${count} calls\n`);
   } finally {
