@@ -207,8 +207,8 @@ export class Pod {
   /** Ends everything; for the `finally` of a test. */
   async remove(): Promise<void> {
     for (const guest of this.#guests) guest.close();
-    this.#serve?.running.signal("SIGKILL");
-    await this.#serve?.running.outcome();
+    this.#serve?.running.signal("SIGINT"); // not SIGKILL, which would lose its capture
+    await this.#serve?.running.outcome(END_LIMIT_ms);
     this.host.remove();
     this.#forget();
     this.#drop();
