@@ -51,6 +51,7 @@ export type Program = {
 };
 
 export const GATEWAY = "10.0.2.2";
+export const GATEWAY6 = "fd10:0:2::1";
 export const DNS_ADDRESS = "10.0.2.3";
 const READY_LIMIT_MS = 30_000;
 const STOP_LIMIT_MS = 15_000;
