@@ -315,7 +315,7 @@ describe("wasm/input6: fragments", () => {
     assert.ok(silent.take().every((one) => one.kind === "icmp6" && one.type === 134));
   });
 
-  test("P10 CVE-2019-15890 CVE-2020-1983 class: an overlap condemns the datagram in silence", () => {
+  test("P10 CVE-2019-15890 CVE-2020-1983 class: an overlap condemns it all, in silence", () => {
     const w = new World6();
     const body = datagram(pattern(2000));
     const part = (from: number, to: number, more: boolean): Uint8Array =>
