@@ -16,7 +16,7 @@ import { endAll } from "../test/support/e2e/shell.ts";
 import { CONGESTION_CONTROL, type Namespace } from "../test/support/e2e/world.ts";
 import { type Footprint, measureFootprint } from "./footprint.ts";
 import { measure, type Path, startEcho } from "./measure.ts";
-import { type Config, orderOf, parseOptions, type RunOptions, USAGE } from "./plan.ts";
+import { type Config, orderOf, parseOptions, type RunOptions, takesPart, USAGE } from "./plan.ts";
 import {
   footprintTable,
   machine,
@@ -60,7 +60,8 @@ async function repeat(
 ): Promise<void> {
   const all = await bringUp(host, orderOf(options.configs, rep));
   for (const metric of options.metrics) {
-    for (const { config, path, error } of orderOf(all, rep)) {
+    const part = all.filter(({ config }) => takesPart(config, metric));
+    for (const { config, path, error } of orderOf(part, rep)) {
       progress(`repetition ${rep + 1}/${options.reps}: ${metric}, ${config.name}`);
       const sample =
         path === undefined
@@ -131,14 +132,14 @@ async function main(): Promise<void> {
   const about = machine(rr);
   const options = { ...asked, configs: available(asked.configs) };
   const host = createBenchHost();
-  const echo = await startEcho(host, rr);
+  const echoes = await startEcho(host, rr, options.configs);
   const results: Results = {};
   for (let rep = 0; rep < options.reps; rep += 1) {
     await repeat(host, options, rep, rr, results);
   }
   const footprints = options.footprint ? await footprintsOf(host, options, rr) : [];
   progress("");
-  echo.signal("SIGKILL");
+  for (const echo of echoes) echo.signal("SIGKILL");
   host.remove();
   const judged = verdicts(results, footprints);
   console.log(table(Object.entries(about)));

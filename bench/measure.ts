@@ -8,7 +8,7 @@
 
 import { readFileSync } from "node:fs";
 import { messageOf } from "../src/lib/message.ts";
-import { GATEWAY, type Program } from "../test/support/e2e/program.ts";
+import { GATEWAY, GATEWAY6, type Program } from "../test/support/e2e/program.ts";
 import { type Running, start } from "../test/support/e2e/shell.ts";
 import { CONGESTION_CONTROL, type Namespace } from "../test/support/e2e/world.ts";
 import type { Config, Metric } from "./plan.ts";
@@ -35,8 +35,10 @@ const GRACE_MS = 15_000;
 const TICK_S = 0.01;
 
 /** Address of the server for traffic that goes through a program, and without one. */
-export const addressOf = (config: Config): string =>
-  config.kind === "direct" ? "127.0.0.1" : GATEWAY;
+export function addressOf(config: Config): string {
+  if (config.kind === "direct") return "127.0.0.1";
+  return config.ipv6 === true ? GATEWAY6 : GATEWAY;
+}
 
 /** Seconds of processor time that a process and all its threads have used. */
 export function cpuSeconds(pid: number): number {
@@ -52,11 +54,16 @@ export function residentMib(pid: number): number {
   return Number(status.match(/VmRSS:\s+(\d+)/)?.[1] ?? 0) / 1024;
 }
 
-/** Starts the echo server that all rr modes talk to. */
-export async function startEcho(host: Namespace, rr: readonly string[]): Promise<Running> {
-  const running = host.start([...rr, "serve", "0.0.0.0", String(RR_PORT)]);
-  await running.waitFor(/listening/, GRACE_MS);
-  return running;
+/** Starts the echo servers that all rr modes talk to, one for each version of IP. */
+export async function startEcho(
+  host: Namespace,
+  rr: readonly string[],
+  configs: readonly Config[],
+): Promise<Running[]> {
+  const addresses = configs.some(({ ipv6 }) => ipv6 === true) ? ["0.0.0.0", "::"] : ["0.0.0.0"];
+  const all = addresses.map((address) => host.start([...rr, "serve", address, String(RR_PORT)]));
+  for (const running of all) await running.waitFor(/listening/, GRACE_MS);
+  return all;
 }
 
 /** Command line of an rr mode for this path. */

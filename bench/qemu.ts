@@ -232,7 +232,7 @@ async function main(): Promise<number> {
   const iperfProgram = which("iperf3") ?? "";
   const folder = mkdtempSync(join(tmpdir(), "slirp-bench-"));
   const host = createBenchHost();
-  await startEcho(host, rr);
+  await startEcho(host, rr, []);
   const machines: Machine[] = [];
   for (const kind of KINDS) {
     for (const mtu of MTUS) {

@@ -19,6 +19,7 @@ import {
   LIMITS,
   METRIC_TITLES,
   type Metric,
+  takesPart,
 } from "./plan.ts";
 
 /** Samples by metric and configuration name, one for each repetition. */
@@ -142,7 +143,7 @@ export function resultTables(results: Results, configs: readonly Config[]): stri
   const pages: string[] = [];
   for (const [metric, byConfig] of Object.entries(results) as [Metric, Results[string]][]) {
     const rows = [["", "median (min..max)", "per core", "cores", "x slirp4netns", "x pasta"]];
-    for (const config of configs) {
+    for (const config of configs.filter((each) => takesPart(each, metric))) {
       const samples = byConfig[config.name] ?? [];
       rows.push(resultRow(results, metric, config, samples));
     }
@@ -161,7 +162,8 @@ function resultRow(
   const busy = good.filter((sample) => sample.cpu > 0);
   const versus = (peer: string): string => {
     const name = `${peer} ${config.mtu}`;
-    const all = config.kind === "ours" ? ratios(results, metric, config.name, [name]) : [];
+    const isComparable = config.kind === "ours" && config.ipv6 !== true;
+    const all = isComparable ? ratios(results, metric, config.name, [name]) : [];
     return all.length === 0 ? "" : spread(all);
   };
   const failed = samples.length - good.length;

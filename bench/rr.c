@@ -34,7 +34,12 @@
 static uint32_t samples_ns[SAMPLE_COUNT];
 static size_t sample_count;
 static size_t lost_count;
-static struct sockaddr_in target;
+static union {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+} target;
+static socklen_t target_size;
 
 static void fail(const char *what)
 {
@@ -74,7 +79,7 @@ static void report(double seconds)
 
 static int dial(int type)
 {
-    int fd = socket(AF_INET, type, 0);
+    int fd = socket(target.any.sa_family, type, 0);
     int one = 1;
     if (fd < 0)
         fail("socket");
@@ -85,7 +90,7 @@ static int dial(int type)
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
     if (type == SOCK_STREAM)
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    if (connect(fd, (struct sockaddr *)&target, sizeof target) != 0)
+    if (connect(fd, &target.any, target_size) != 0)
         fail("connect");
     return fd;
 }
@@ -186,7 +191,7 @@ static void echo_ready(int epoll, int fd, int listener, int udp)
         struct epoll_event event = {.events = EPOLLIN, .data.fd = peer};
         epoll_ctl(epoll, EPOLL_CTL_ADD, peer, &event);
     } else if (fd == udp) {
-        struct sockaddr_in from;
+        struct sockaddr_in6 from;
         socklen_t size = sizeof from;
         ssize_t got = recvfrom(udp, buffer, sizeof buffer, 0, (struct sockaddr *)&from, &size);
         if (got >= 0)
@@ -203,23 +208,42 @@ static void echo_ready(int epoll, int fd, int listener, int udp)
 static void serve(void)
 {
     int one = 1, epoll = epoll_create1(0);
-    int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-    int udp = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+    int listener = socket(target.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    int udp = socket(target.any.sa_family, SOCK_DGRAM | SOCK_NONBLOCK, 0);
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    if (bind(listener, (struct sockaddr *)&target, sizeof target) != 0 ||
-        bind(udp, (struct sockaddr *)&target, sizeof target) != 0 || listen(listener, 4096) != 0)
+    if (target.any.sa_family == AF_INET6) { /* a server of IPv4 has the same port */
+        setsockopt(listener, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
+        setsockopt(udp, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
+    }
+    if (bind(listener, &target.any, target_size) != 0 || bind(udp, &target.any, target_size) != 0 ||
+        listen(listener, 4096) != 0)
         fail("bind");
     struct epoll_event event = {.events = EPOLLIN, .data.fd = listener};
     epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &event);
     event.data.fd = udp;
     epoll_ctl(epoll, EPOLL_CTL_ADD, udp, &event);
-    printf("listening %d\n", ntohs(target.sin_port));
+    printf("listening %d\n", ntohs(target.v4.sin_port));
     fflush(stdout);
     for (;;) {
         struct epoll_event events[EVENT_COUNT];
         int ready = epoll_wait(epoll, events, EVENT_COUNT, -1);
         for (int i = 0; i < ready; i++)
             echo_ready(epoll, events[i].data.fd, listener, udp);
+    }
+}
+
+static void read_target(const char *address, int port)
+{
+    if (strchr(address, ':') != NULL) {
+        target.v6.sin6_family = AF_INET6;
+        target.v6.sin6_port = htons(port);
+        target_size = sizeof target.v6;
+        inet_pton(AF_INET6, address, &target.v6.sin6_addr);
+    } else {
+        target.v4.sin_family = AF_INET;
+        target.v4.sin_port = htons(port);
+        target_size = sizeof target.v4;
+        inet_pton(AF_INET, address, &target.v4.sin_addr);
     }
 }
 
@@ -235,9 +259,7 @@ int main(int argc, char **argv)
     }
     const char *mode = argv[1];
     double number = argc > 4 ? atof(argv[4]) : 1;
-    target.sin_family = AF_INET;
-    target.sin_port = htons(atoi(argv[3]));
-    inet_pton(AF_INET, argv[2], &target.sin_addr);
+    read_target(argv[2], atoi(argv[3]));
     if (strcmp(mode, "serve") == 0)
         serve();
     else if (strcmp(mode, "tcp") == 0)

@@ -11,6 +11,7 @@ const [mode, address, portText, number = "1", seconds = "1"] = process.argv.slic
 const port = Number(portText);
 const MESSAGE_SIZE = 1024;
 const UDP_WAIT_MS = 200;
+const isIpv6 = address?.includes(":") === true;
 const samples_us = [];
 let lost = 0;
 
@@ -20,6 +21,8 @@ function report(elapsed_s) {
   const per_second = sorted.length / elapsed_s;
   console.log(JSON.stringify({ per_second, p50_us: at(0.5), p99_us: at(0.99), lost }));
 }
+
+const openUdp = () => createSocket({ type: isIpv6 ? "udp6" : "udp4", ipv6Only: isIpv6 });
 
 const dial = () =>
   new Promise((resolve, reject) => {
@@ -68,7 +71,7 @@ async function timed(turn) {
 }
 
 function serve() {
-  const udp = createSocket("udp4");
+  const udp = openUdp();
   udp.on("message", (message, from) => udp.send(message, from.port, from.address));
   const server = createServer((socket) => {
     socket.setNoDelay(true);
@@ -76,7 +79,9 @@ function serve() {
     socket.pipe(socket);
   });
   udp.bind(port, address, () => {
-    server.listen({ port, host: address, backlog: 4096 }, () => console.log(`listening ${port}`));
+    server.listen({ port, host: address, backlog: 4096, ipv6Only: isIpv6 }, () =>
+      console.log(`listening ${port}`),
+    );
   });
 }
 
@@ -116,7 +121,7 @@ switch (mode) {
     break;
   }
   case "udp": {
-    const socket = createSocket("udp4");
+    const socket = openUdp();
     await timed(() => askUdp(socket));
     process.exit(0);
     break;

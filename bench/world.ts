@@ -28,7 +28,7 @@ export async function createPath(host: Namespace, config: Config): Promise<Path>
   if (config.kind === "direct") {
     return { config, client: host, server: host, address, program: undefined };
   }
-  const guest = createGuest();
+  const guest = createGuest(config.ipv6);
   setSysctls(guest, { "net.ipv4.ip_local_port_range": EPHEMERAL_PORTS });
   try {
     const program = await startProgram({

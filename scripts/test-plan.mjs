@@ -33,7 +33,7 @@ function below(file, folders) {
 
 /**
  * Stages in order; the jobs of a stage may run side by side up to `parallel`.
- * A job is `{ runtime, file, env, label, skipsByDesign }`.
+ * A job is `{ runtime, file, env, label, skipsByDesign, captures }`.
  */
 export function testPlan({ only, endToEnd = true }) {
   const files = filesBelow("test", ".test.ts").filter((file) => !only || file.includes(only));
@@ -47,6 +47,7 @@ export function testPlan({ only, endToEnd = true }) {
     env: {},
     label: runtime,
     skipsByDesign: false,
+    captures: false,
     ...extra,
   });
   const plain = [
@@ -61,7 +62,11 @@ export function testPlan({ only, endToEnd = true }) {
     job("deno", file),
   ]);
   const drive = (file, runtime) =>
-    job("node", file, { env: { SLIRP_RUNTIME: runtime }, label: `e2e/${runtime || "binary"}` });
+    job("node", file, {
+      env: { SLIRP_RUNTIME: runtime },
+      label: `e2e/${runtime || "binary"}`,
+      captures: true,
+    });
   const outside = e2e.map((file) => drive(file, ""));
   const fromSource = e2e
     .filter((file) => file.endsWith(".runtime.test.ts"))

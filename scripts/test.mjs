@@ -3,8 +3,9 @@
  *
  *     npm test [-- [--only PATTERN] [--no-e2e]]
  *
- * Each file runs in a process of its own, so that a crash in one cannot hide the others. The last
- * line adds up all runtimes. The exit code is 1 after a failure, after no test at all, and, when
+ * Each file runs in a process of its own, so that a crash in one cannot hide the others. What the
+ * programs of an end-to-end test send is read by tshark after it (`captures.mjs`). The last line
+ * adds up all runtimes. The exit code is 1 after a failure, after no test at all, and, when
  * CI=true, after a skip.
  */
 import fs from "node:fs";
@@ -12,6 +13,7 @@ import os from "node:os";
 import path from "node:path";
 import process from "node:process";
 import { bootstrap } from "./bootstrap.mjs";
+import { checkCaptures } from "./captures.mjs";
 import { main, run, tool } from "./shell.mjs";
 import { testPlan } from "./test-plan.mjs";
 import { summarize } from "./test-report.mjs";
@@ -53,22 +55,48 @@ function commandLine({ runtime, file }, report) {
 }
 
 async function runJob(job, report) {
-  const [command, args] = commandLine(job, report);
-  const env = { NO_COLOR: "1", FORCE_COLOR: "0", ...job.env };
+  const captures = job.captures ? makeCaptureFolder() : undefined;
   const began_ms = performance.now();
-  const options = { env, quiet: true, timeout_ms: FILE_TIMEOUT_MS };
-  const { code, output } = await run(command, args, options);
-  const xml = fs.existsSync(report) ? fs.readFileSync(report, "utf8") : "";
-  fs.rmSync(report, { force: true });
-  const result = summarize(xml, code);
-  if (job.skipsByDesign) result.skipped = [];
-  print(job, result, performance.now() - began_ms, output);
-  return result;
+  try {
+    const { code, output } = await runFile(job, report, captures);
+    const xml = fs.existsSync(report) ? fs.readFileSync(report, "utf8") : "";
+    fs.rmSync(report, { force: true });
+    const result = summarize(xml, code);
+    if (job.skipsByDesign) result.skipped = [];
+    const objections = captures === undefined ? [] : await readCaptures(captures, result);
+    const spent_ms = performance.now() - began_ms;
+    print(job, result, spent_ms, [output.trimEnd(), ...objections].join("\n"));
+    return result;
+  } finally {
+    if (captures !== undefined) fs.rmSync(captures, { recursive: true, force: true });
+  }
 }
 
-function print({ label, file }, { passed, failed, skipped }, spent_ms, output) {
+function makeCaptureFolder() {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "slirp-captures-"));
+  fs.chmodSync(folder, 0o1777); // some of the programs are other users'
+  return folder;
+}
+
+function runFile(job, report, captures) {
+  const [command, args] = commandLine(job, report);
+  const env = { NO_COLOR: "1", FORCE_COLOR: "0", ...job.env };
+  if (captures !== undefined) env.E2E_CAPTURES = captures;
+  return run(command, args, { env, quiet: true, timeout_ms: FILE_TIMEOUT_MS });
+}
+
+/** Adds to the result of a job what tshark says of its captures; returns its objections. */
+async function readCaptures(folder, result) {
+  const { files, frames, complaints, skipped } = await checkCaptures(folder);
+  if (skipped) result.skipped.push({ name: "captures", message: skipped });
+  if (complaints.length > 0) result.failed += 1;
+  result.note = files > 0 ? `, ${frames} frames in ${files} captures` : "";
+  return complaints;
+}
+
+function print({ label, file }, { passed, failed, skipped, note = "" }, spent_ms, output) {
   const verdict = failed > 0 ? "FAIL" : skipped.length > 0 ? "skip" : "ok";
-  const counts = `${passed} passed${failed > 0 ? `, ${failed} failed` : ""}`;
+  const counts = `${passed} passed${failed > 0 ? `, ${failed} failed` : ""}${note}`;
   const seconds = `${(spent_ms / 1000).toFixed(1)} s`;
   const lines = [`${verdict.padEnd(4)} ${label.padEnd(10)} ${file}: ${counts}, ${seconds}`];
   for (const { name, message } of skipped) {

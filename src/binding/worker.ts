@@ -35,6 +35,8 @@ import { HostSockets } from "../upstream/sockets.ts";
 import { EVENT_OF_ALARM, EVENT_OF_CONTROL, EVENT_OF_LINK } from "../upstream/upstream.ts";
 import { COMMAND_STATS, COMMAND_STOP, Mailbox } from "./mailbox.ts";
 
+const OCTETS_PER_MIB = 1 << 20;
+
 /** The link's outer end, as the main thread has opened it. */
 export type WorkerLink =
   | { readonly kind: "tap"; readonly device: TapLinkOptions }
@@ -72,10 +74,11 @@ interface OpenLink {
 }
 
 function openLink(sys: Libc, start: WorkerStart, log: Logger): OpenLink {
-  const { pcap, pcapSnap: snapLength } = start.options;
+  const { pcap, pcapSnap: snapLength, pcapLimitMib = Number.POSITIVE_INFINITY } = start.options;
   const captured = (link: Link): Link => {
     if (pcap === undefined) return link;
-    return createPcapLink(link, { sink: openPcapFile(pcap), now: wallClock, snapLength });
+    const maxBytes = pcapLimitMib * OCTETS_PER_MIB;
+    return createPcapLink(link, { sink: openPcapFile(pcap), now: wallClock, snapLength, maxBytes });
   };
   if (start.link.kind === "stream") {
     const name = start.endpoint === undefined ? "" : formatEndpoint(start.endpoint);

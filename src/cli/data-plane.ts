@@ -12,7 +12,12 @@ import { chmodSync, mkdirSync, rmdirSync, statSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import type { Network, Networks } from "../binding/networks.ts";
-import { type AttachOptions, DEFAULTS, IPV6_MTU_MIN } from "../config/config.ts";
+import {
+  type AttachOptions,
+  type CaptureOptions,
+  DEFAULTS,
+  IPV6_MTU_MIN,
+} from "../config/config.ts";
 import type { StreamEndpoint } from "../config/endpoint.ts";
 import { quote } from "../config/errors.ts";
 import type { ServeOptions } from "../config/serve.ts";
@@ -172,10 +177,10 @@ function networkOptions(
   endpoint: StreamEndpoint,
   asked: Pick<
     ServeOptions,
-    "logLevel" | "logFormat" | "pcap" | "pcapSnap" | "dns" | "dnsPort" | "hostLoopback"
+    "logLevel" | "logFormat" | "dns" | "dnsPort" | "hostLoopback" | keyof CaptureOptions
   >,
 ): AttachOptions {
-  const { pcap, pcapSnap, logLevel, logFormat, dns, dnsPort, hostLoopback } = asked;
+  const { pcap, pcapSnap, pcapLimitMib, logLevel, logFormat, dns, dnsPort, hostLoopback } = asked;
   return {
     link: { kind: "stream", role: "listen", endpoint },
     subnet: plan.subnet,
@@ -193,6 +198,7 @@ function networkOptions(
     dhcpOptions: plan.dhcpOptions,
     pcap: pcap === undefined || plan.index === 0 ? pcap : `${pcap}.${plan.index}`,
     pcapSnap,
+    pcapLimitMib,
     readyFd: undefined,
     logLevel,
     logFormat,

@@ -237,6 +237,13 @@ const PCAP_SNAP_ROW: OptionRow = {
   group: RUN,
 };
 
+const PCAP_LIMIT_ROW: OptionRow = {
+  name: "pcap-limit",
+  argument: "MIB",
+  description: "size at which the capture ends while traffic goes on (default none)",
+  group: RUN,
+};
+
 const LOG_ROWS: readonly OptionRow[] = [
   {
     name: "log-level",
@@ -256,6 +263,7 @@ const RUN_ROWS: readonly OptionRow[] = [
   READY_ROW,
   PCAP_ROW,
   PCAP_SNAP_ROW,
+  PCAP_LIMIT_ROW,
   ...LOG_ROWS,
   {
     name: "seed",
@@ -370,6 +378,7 @@ export const SERVE_ROWS: readonly OptionRow[] = [
   READY_ROW,
   PCAP_ROW,
   PCAP_SNAP_ROW,
+  PCAP_LIMIT_ROW,
   ...LOG_ROWS,
 ];
 

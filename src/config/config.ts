@@ -72,6 +72,8 @@ export interface AttachOptions {
   readonly pcap: string | undefined;
   /** Octets kept of each frame in it. */
   readonly pcapSnap: number;
+  /** MiB after which nothing more is written to it; undefined = no end. */
+  readonly pcapLimitMib: number | undefined;
   /** File descriptor that gets one byte when ready. */
   readonly readyFd: number | undefined;
   readonly logLevel: LogLevel;
@@ -111,6 +113,7 @@ export const LIMITS = Object.freeze({
   mtu: [576, 65520],
   dnsPort: [1, 65535],
   pcapSnap: [64, 262144],
+  pcapLimitMib: [1, 1048576],
   flowsMax: [256, 65536],
   bufferMib: [4, 64],
   udpTimeoutSeconds: [120, 86400],
@@ -174,12 +177,17 @@ export function readResolvers(settings: Settings): Pick<AttachOptions, "dns" | "
   return { dns, dnsPort: readOne(settings, "dns-port", DEFAULTS.dnsPort, port) };
 }
 
+/** Options of a capture. */
+export type CaptureOptions = Pick<AttachOptions, "pcap" | "pcapSnap" | "pcapLimitMib">;
+
 /** Whether frames are written to a file, and how much of them. Throws `ConfigError`. */
-export function readCapture(settings: Settings): Pick<AttachOptions, "pcap" | "pcapSnap"> {
+export function readCapture(settings: Settings): CaptureOptions {
   const octets = integerBetween(...LIMITS.pcapSnap);
+  const mib = integerBetween(...LIMITS.pcapLimitMib);
   return {
     pcap: readOne(settings, "pcap", undefined, parsePath),
     pcapSnap: readOne(settings, "pcap-snap", DEFAULTS.pcapSnap, octets),
+    pcapLimitMib: readOne(settings, "pcap-limit", undefined, mib),
   };
 }
 

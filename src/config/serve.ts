@@ -3,13 +3,21 @@
  * Whoever holds a `ServeOptions` need not check anything in it again.
  */
 import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from "../lib/log.ts";
-import { DEFAULTS, FD_MAX, LIMITS, parsePath, readCapture, readResolvers } from "./config.ts";
+import {
+  type CaptureOptions,
+  DEFAULTS,
+  FD_MAX,
+  LIMITS,
+  parsePath,
+  readCapture,
+  readResolvers,
+} from "./config.ts";
 import { type HookSettings, LINK_CHOICES, readHookSettings } from "./hook-settings.ts";
 import { integerBetween, oneOf, readFlag, readOne, type Settings } from "./settings.ts";
 import { parseSubnet } from "./subnet.ts";
 
 /** Options of `serve`, frozen. */
-export interface ServeOptions {
+export interface ServeOptions extends CaptureOptions {
   readonly hooks: HookSettings;
   /** Folder of the hook socket; undefined = where KubeVirt mounts it. */
   readonly hooksDir: string | undefined;
@@ -19,8 +27,6 @@ export interface ServeOptions {
   readonly graceSeconds: number;
   /** File the frames of the first interface are written to; others' names end with their index. */
   readonly pcap: string | undefined;
-  /** Octets kept of each frame in it. */
-  readonly pcapSnap: number;
   /** Resolvers in place of those of the pod's resolv.conf; empty = use that. */
   readonly dns: readonly string[];
   /** Port the resolvers take queries at. */

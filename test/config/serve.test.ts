@@ -27,6 +27,7 @@ describe("options of serve", () => {
         graceSeconds: 3600,
         pcap: undefined,
         pcapSnap: 262144,
+        pcapLimitMib: undefined,
         dns: [],
         dnsPort: 53,
         hostLoopback: false,
@@ -49,6 +50,7 @@ describe("options of serve", () => {
       dns: "127.0.0.1",
       "host-loopback": "true",
       "pcap-snap": "256",
+      "pcap-limit": "4",
       "log-level": "debug",
       "log-format": "pretty",
     });
@@ -60,6 +62,7 @@ describe("options of serve", () => {
     assert.equal(options.dnsPort, 5353);
     assert.equal(options.hostLoopback, true);
     assert.equal(options.pcapSnap, 256);
+    assert.equal(options.pcapLimitMib, 4);
     assert.equal(options.logLevel, "debug");
     assert.equal(options.logFormat, "pretty");
   });

@@ -6,7 +6,7 @@
  */
 
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -287,5 +287,25 @@ describe("attach: ping, traceroute and capture", { skip: cannotRun("ping", "tsha
     }
     const bad = "_ws.malformed || _ws.short || ip.bogus_ip_length || tcp.bogus_header_length";
     assert.deepEqual(await list(bad), []);
+  });
+});
+
+describe("attach: a bounded capture", { skip: cannotRun() || oursOnly() }, () => {
+  test("--pcap-limit ends the capture, and traffic goes on", LIMIT, async () => {
+    const folder = mkdtempSync(join(tmpdir(), "slirp-pcap-"));
+    const pcap = join(folder, "link.pcap");
+    const world = await createWorld({ pcap, mtu: 1500, args: ["--pcap-limit", "1"] });
+    try {
+      const server = await httpServer(world.host, HOST_ADDRESS);
+      const url = `http://${HOST_ADDRESS}:${server.port}/1/${8 << 20}`;
+      const count = await world.guest.run(["sh", "-c", `curl -sS ${url} | wc -c`]);
+      assert.equal(Number(count.stdout), 8 << 20, count.stderr);
+      assert.equal((await world.program.stop()).code, 0);
+      const { size } = statSync(pcap);
+      assert.ok(size > 900_000 && size <= 1 << 20, `${size} octets`);
+    } finally {
+      await world.remove();
+      rmSync(folder, { recursive: true, force: true });
+    }
   });
 });

@@ -3,6 +3,7 @@ import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
+import { keepCaptures } from "./e2e/captures.ts";
 import { ourCommand } from "./e2e/program.ts";
 import { onEnd, type Running, start } from "./e2e/shell.ts";
 
@@ -38,15 +39,17 @@ export function play({ args, env = {}, privileged = false, prefix = [] }: DemoRu
     env: { TMPDIR: folder, HOME: home, XDG_CACHE_HOME: home, ...env },
   });
   const entries = (): string[] => readdirSync(folder).filter((name) => name !== "home");
+  const captures = (): string[] =>
+    entries()
+      .filter((name) => name.endsWith(".pcap"))
+      .map((name) => join(folder, name));
   return {
     running,
     left: () => entries().filter((name) => !name.endsWith(".pcap")),
-    captures: () =>
-      entries()
-        .filter((name) => name.endsWith(".pcap"))
-        .map((name) => join(folder, name)),
+    captures,
     drop: () => {
       forget();
+      keepCaptures(captures());
       drop();
     },
   };

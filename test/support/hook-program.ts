@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { readdirSync, rmSync } from "node:fs";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { join } from "node:path";
+import { captureSettings } from "./e2e/captures.ts";
 import { missing, ourCommand } from "./e2e/program.ts";
 import { type Outcome, onEnd, type Running, start, until, which } from "./e2e/shell.ts";
 import { connectRaw } from "./hook-client.ts";
@@ -61,7 +62,7 @@ export function cannotServe(...tools: readonly string[]): string | false {
 export function launch(options: ServeOptions & { readonly folder: string }): Running {
   const { prefix = [], args = [], env = {}, folder } = options;
   const argv = [...prefix, ...ourCommand(), "serve", "--hooks-dir", folder, ...args];
-  return start(argv, { env: { ...ENVIRONMENT, ...env } });
+  return start(argv, { env: { ...ENVIRONMENT, ...captureSettings(false), ...env } });
 }
 
 function knocked(socket: Socket): boolean {

@@ -55,6 +55,8 @@ export const DOMAIN = fixture(`${CASE}.domain.xml`);
 export interface PodOptions extends ServeOptions {
   /** The sidecar's user and group; default the test's own. A folder made here belongs to them. */
   readonly user?: number;
+  /** Version of IP that the pod has no address of; default it has both. */
+  readonly without?: "ipv4" | "ipv6";
 }
 
 /** Starts all of it; `remove` ends what is left. */
@@ -62,6 +64,10 @@ async function createPod(options: PodOptions = {}): Promise<Pod> {
   const host = createHost("nameserver 127.0.0.1\n");
   try {
     const server = await udpServer(host, HOST_ADDRESS);
+    const version = { ipv4: "-4", ipv6: "-6" } as const;
+    if (options.without !== undefined) {
+      host.must("ip", version[options.without], "addr", "flush", "dev", "up0");
+    }
     const pod = new Pod(host, server, options);
     await pod.start();
     return pod;
@@ -207,8 +213,8 @@ export class Pod {
   /** Ends everything; for the `finally` of a test. */
   async remove(): Promise<void> {
     for (const guest of this.#guests) guest.close();
-    this.#serve?.running.signal("SIGKILL");
-    await this.#serve?.running.outcome();
+    this.#serve?.running.signal("SIGINT"); // not SIGKILL, which would lose its capture
+    await this.#serve?.running.outcome(END_LIMIT_ms);
     this.host.remove();
     this.#forget();
     this.#drop();

@@ -2,7 +2,9 @@
  * A world whose engine serves IPv6, and what its guest says on the link: neighbour discovery and
  * DHCPv6. The router's first advertisement has been taken.
  */
+
 import type { EngineIpv6Values } from "../../src/engine/config.ts";
+import { TX_CAPACITY_COUNT, TX_SLOT_SIZE } from "../../wasm/abi.ts";
 import {
   EngineWorld,
   GATEWAY_MAC,
@@ -44,6 +46,14 @@ export class World6 extends EngineWorld {
     super({ ...options, ipv6: { ...IPV6, ...options.ipv6 } });
     this.advance(0);
     this.expect("icmp6", { type: 134, destination: "ff02::1" });
+  }
+
+  /** What this makes the engine send, in slots that held nothing but one octet over and over. */
+  sentOver(filling: number, work: () => void): Uint8Array[] {
+    const { octets, bases } = this.engine;
+    octets.fill(filling, bases.txBuffers, bases.txBuffers + TX_CAPACITY_COUNT * TX_SLOT_SIZE);
+    work();
+    return this.take().map((frame) => frame.octets);
   }
 
   /** A packet in its frame; to a group address if the destination is one. */

@@ -225,6 +225,21 @@ describe("wasm/input6: extension headers", () => {
     w.expectNothing();
   });
 
+  test("smoltcp class: hop-by-hop options to a group are answered at most, and survived", () => {
+    const w = new World6();
+    for (const destination of ["ff02::1", "ff02::16", "ff05::9"]) {
+      for (const type of [0x05, 0x1e, 0x5e, 0x9e, 0xde]) {
+        for (const length of [0, 4, 255]) {
+          const options = Uint8Array.of(type, length, 0, 0, 0, 0);
+          w.guest(w.packet({ destination, protocol: HOP }, extension(NONE, options)));
+        }
+      }
+    }
+    assert.ok(w.take().every((one) => one.kind === "icmp6" && one.type === 4));
+    w.guest(w.ping(GATEWAY6, 1, 1, "x"));
+    w.expect("icmp6", { type: 129 });
+  });
+
   test("any chain is survived, and whatever is answered is sound", () => {
     const w = new World6();
     const property = fc.property(
@@ -300,7 +315,7 @@ describe("wasm/input6: fragments", () => {
     assert.ok(silent.take().every((one) => one.kind === "icmp6" && one.type === 134));
   });
 
-  test("P10 an overlap condemns the datagram, without a word", () => {
+  test("P10 CVE-2019-15890 CVE-2020-1983 class: an overlap condemns it all, in silence", () => {
     const w = new World6();
     const body = datagram(pattern(2000));
     const part = (from: number, to: number, more: boolean): Uint8Array =>
@@ -340,6 +355,15 @@ describe("wasm/input6: fragments", () => {
     const tcp = concat(fragmentHeader(PROTOCOL_TCP, 0, true, 12), pattern(16));
     w.guest(w.packet({ destination: PEER6, protocol: FRAGMENT }, tcp));
     problem(w, 3, 0);
+  });
+
+  test("CVE-2018-5391 class: 8,000 fragments of 8 octets make one datagram or none", () => {
+    const w = new World6();
+    const content = pattern(8 * 8000 - 8);
+    const parts = fragments6(whole, datagram(content), 8);
+    assert.equal(parts.length, 8000);
+    send(w, [...parts.slice(1).reverse(), ...parts.slice(0, 1)]);
+    assert.deepEqual(w.host.socket().datagrams[0]?.payload, content);
   });
 
   test("CVE-2019-14378 class: at most eight datagrams are held, whatever comes", () => {

@@ -24,6 +24,8 @@ export type LossyOptions = {
   readonly mtu: number;
   readonly percent: number;
   readonly seed: number;
+  /** IPv6 beside IPv4; default none. */
+  readonly ipv6?: boolean;
 };
 
 /**
@@ -31,9 +33,9 @@ export type LossyOptions = {
  */
 export async function createLossyGuest(
   host: Namespace,
-  { mtu, percent, seed }: LossyOptions,
+  { mtu, percent, seed, ipv6 = false }: LossyOptions,
 ): Promise<LossyGuest> {
-  const guest = createGuest();
+  const guest = createGuest(ipv6);
   const middle = createNamespace("middle");
   middle.must("sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1");
   middle.must("sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1");
@@ -57,6 +59,10 @@ export async function createLossyGuest(
   guest.must("ip", "link", "set", "eth0", "mtu", String(mtu), "up");
   guest.must("ip", "addr", "add", `${program.guestAddress}/24`, "dev", "eth0");
   guest.must("ip", "route", "add", "default", "via", "10.0.2.2");
+  if (ipv6) {
+    guest.must("ip", "addr", "add", "fd10:0:2::2/120", "dev", "eth0", "nodad");
+    guest.must("ip", "route", "add", "default", "via", "fd10:0:2::1");
+  }
   const link = middle.start([
     join(ROOT, "node_modules/.bin/bun"),
     join(ROOT, "test/support/e2e/lossy-link.ts"),

@@ -36,14 +36,19 @@ export async function pings(guest: GuestShell): Promise<void> {
 }
 
 /** Downloads a stream from `httpServer` and uploads it again; both ends' sums are compared. */
-export async function transfers(guest: GuestShell, port: number, bytes: number): Promise<void> {
-  const url = `http://${HOST_ADDRESS}:${port}`;
+export async function transfers(
+  guest: GuestShell,
+  port: number,
+  bytes: number,
+  address = HOST_ADDRESS,
+): Promise<void> {
+  const url = `http://${inUrl(address)}:${port}`;
   const sum = sha256Of(SEED, bytes);
   await guest.must(`wget -q -O /tmp/data ${url}/${SEED}/${bytes}`, TRANSFER_LIMIT_ms);
   assert.ok((await guest.must("sha256sum /tmp/data", TRANSFER_LIMIT_ms)).startsWith(sum));
   // By hand, as busybox' wget sends text only.
   const head = `PUT / HTTP/1.0\\r\\nContent-Length: ${bytes}\\r\\n\\r\\n`;
-  const upload = `(printf '${head}'; cat /tmp/data) | nc ${HOST_ADDRESS} ${port} | tail -n 1`;
+  const upload = `(printf '${head}'; cat /tmp/data) | nc ${address} ${port} | tail -n 1`;
   const answer = JSON.parse(await guest.must(upload, TRANSFER_LIMIT_ms)) as unknown;
   assert.deepEqual(answer, { count: bytes, sha256: sum });
   await guest.must("rm /tmp/data");
@@ -54,9 +59,14 @@ export async function isReachable(
   guest: GuestShell,
   host: Namespace,
   published: number,
+  addresses: readonly string[] = [HOST_ADDRESS],
 ): Promise<void> {
   await guest.must("mkdir -p /tmp/www && echo from the guest >/tmp/www/page && httpd -h /tmp/www");
-  const url = `http://${HOST_ADDRESS}:${published}/page`;
-  const page = await host.run(["curl", "-sS", "--max-time", "30", url]);
-  assert.equal(page.stdout, "from the guest\n", page.stderr);
+  for (const address of addresses) {
+    const url = `http://${inUrl(address)}:${published}/page`;
+    const page = await host.run(["curl", "-sS", "--max-time", "30", url]);
+    assert.equal(page.stdout, "from the guest\n", page.stderr);
+  }
 }
+
+const inUrl = (address: string): string => (address.includes(":") ? `[${address}]` : address);

@@ -11,6 +11,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
+import { captureSettings } from "./captures.ts";
 import { type Outcome, onEnd, type Running, start, until, which } from "./shell.ts";
 import { confinement } from "./trace.ts";
 import type { Namespace } from "./world.ts";
@@ -51,6 +52,7 @@ export type Program = {
 };
 
 export const GATEWAY = "10.0.2.2";
+export const GATEWAY6 = "fd10:0:2::1";
 export const DNS_ADDRESS = "10.0.2.3";
 const READY_LIMIT_MS = 30_000;
 const STOP_LIMIT_MS = 15_000;
@@ -181,6 +183,7 @@ export async function startAttach(host: Namespace, args: readonly string[]): Pro
   let ready = false;
   const argv = host.argv([...ourCommand(), "attach", ...args, "--ready-fd", "3"]);
   const running = start(argv, {
+    env: captureSettings(args.includes("--tap")),
     onReadyByte: () => {
       ready = true;
     },
@@ -214,6 +217,7 @@ export async function startProgram(options: ProgramOptions): Promise<Program> {
   const began_ms = performance.now();
   let ready_ms = 0;
   const running = start(argv, {
+    env: captureSettings(options.vnet !== false),
     onReadyByte: () => {
       ready = true;
       ready_ms = performance.now() - began_ms;

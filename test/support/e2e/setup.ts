@@ -23,6 +23,8 @@ const PACKAGES: Readonly<Record<string, string>> = {
   traceroute: "traceroute",
   dhclient: "isc-dhcp-client",
   iperf3: "iperf3",
+  radvdump: "radvdump",
+  tcpdump: "tcpdump",
   udhcpc: "udhcpc",
   dnsmasq: "dnsmasq-base",
   tshark: "tshark",

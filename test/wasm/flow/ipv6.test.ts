@@ -75,6 +75,27 @@ describe("wasm/flow over IPv6: UDP", () => {
     assert.equal(w.host.sockets.length, 0);
   });
 
+  test("CVE-2014-3640 class: a datagram from or to port 0 opens nothing", () => {
+    const w = new World6();
+    w.guest(w.udp({ to: PEER6, port: 9, from: 0 }, "x"), w.udp({ to: PEER6, port: 0 }, "x"));
+    assert.equal(w.host.sockets.length, 0);
+    w.expectNothing();
+  });
+
+  test("CVE-2019-9824 class: no octet of an error is left from what the slot held before", () => {
+    const [empty, full] = [0x00, 0xff].map((filling) => {
+      const w = new World6();
+      return w.sentOver(filling, () => {
+        w.guest(w.udp({ to: GATEWAY6, port: 9 }, pattern(33)));
+        w.guest(w.packet({ destination: PEER6, protocol: 200 }, pattern(7)));
+        w.guest(w.packet({ destination: PEER6, protocol: 17, ttl: 1 }, pattern(8)));
+        w.guest(w.ping(GATEWAY6, 1, 1, pattern(5)));
+      });
+    });
+    assert.equal(empty?.length, 4);
+    assert.deepEqual(empty, full);
+  });
+
   test("P21 nobody listens at the gateway: port unreachable from it", () => {
     const w = new World6();
     w.guest(w.udp({ to: GATEWAY6, port: 9 }, "x"));

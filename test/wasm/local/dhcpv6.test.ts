@@ -295,6 +295,23 @@ describe("wasm/local/dhcpv6", () => {
     }
   });
 
+  test("CVE-2019-9824 class: no octet of an answer is left from what the slot held before", () => {
+    const requests: readonly (readonly [number, Option6[]])[] = [
+      [SOLICIT, [CLIENT, ia(1), [6, concat(u16(23), u16(24), u16(56), u16(59))]]],
+      [REQUEST, [CLIENT, SERVER, ia(1, [iaAddress("fd10:0:9::1")])]],
+      [RELEASE, [CLIENT, SERVER, ia(1, [iaAddress(GUEST6)])]],
+      [INFORMATION, [CLIENT, [6, concat(u16(23), u16(24))]]],
+    ];
+    const [empty, full] = [0x00, 0xff].map((filling) => {
+      const w = world();
+      return w.sentOver(filling, () => {
+        for (const [type, options] of requests) w.guest(w.dhcp6({ type, options }));
+      });
+    });
+    assert.equal(empty?.length, requests.length);
+    assert.deepEqual(empty, full);
+  });
+
   test("CVE-2017-11434 class: any octets are survived, and answers stay well-formed", () => {
     const w = world();
     const property = fc.property(

@@ -350,6 +350,20 @@ describe("wasm/local/ndp: router", () => {
     assert.equal(advertised(new World6({ dns: false })).get(25), undefined);
   });
 
+  test("CVE-2019-9824 class: no octet of an answer is left from what the slot held before", () => {
+    const [empty, full] = [0x00, 0xff].map((filling) => {
+      const dhcpOptions = buildDhcp6Options({ search: ["one.test"] });
+      const w = new World6({ mtu: 9000, ipv6: { dhcpOptions } });
+      const ends = { source: LINK6, destination: ALL_ROUTERS };
+      return w.sentOver(filling, () => {
+        w.guest(w.message(LINK6, ALL_ROUTERS, routerSolicitation(ends)));
+        w.guest(solicit(w, GATEWAY6), solicit(w, DNS6, "::", ""));
+      });
+    });
+    assert.equal(empty?.length, 3);
+    assert.deepEqual(empty, full);
+  });
+
   test("V16 M and O say whether DHCPv6 is there", () => {
     const flags = (dhcp: boolean): number => {
       const w = new World6({ dhcp });
