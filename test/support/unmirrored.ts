@@ -34,6 +34,7 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/link/link.ts": TYPES,
   "src/loop/budget.ts": "constants; test/loop/loop.test.ts checks that they bound a turn",
   "src/main.ts": "test/e2e/attach.runtime.test.ts",
+  "src/sim/app-set.ts": RUN,
   "src/sim/apps.ts": RUN,
   "src/sim/check/balance.ts": RUN,
   "src/sim/check/ranges.ts": "test/sim/check/tcp-watch.test.ts",
