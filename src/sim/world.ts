@@ -167,6 +167,10 @@ export class World {
       clock.at(START + at, () => this.host.setOffline(true));
       clock.at(START + at + duration, () => this.host.setOffline(false));
     }
+    for (const outage of plan.resolverOutages ?? []) {
+      clock.at(START + outage.at, () => this.host.setResolver(outage, true));
+      clock.at(START + outage.at + outage.duration, () => this.host.setResolver(outage, false));
+    }
     clock.at(START + plan.calmAt + (plan.patience * 3) / 4, () => {
       this.#apps.giveUp(this.#mayBreak);
       this.serve();
