@@ -31,8 +31,9 @@ import { Kernel } from "./kernel.ts";
 import { Nic, VNET_SIZE } from "./nic.ts";
 import type { Plan, TcpPlan } from "./plan.ts";
 import { Random } from "./random.ts";
+import type { Sampler } from "./sampler.ts";
 import { Trace } from "./trace.ts";
-import { Wire } from "./wire.ts";
+import { Wire, type WireCounts } from "./wire.ts";
 
 const GUEST_MAC = "52:54:00:12:34:56";
 /** Ports that guests listen on for inbound connections. */
@@ -90,10 +91,13 @@ export class World {
   #overflowed = 0;
   #flowsMax = 0;
   #chunksMax = 0;
+  readonly #sampler: Sampler | undefined;
 
-  constructor(module: WebAssembly.Module, plan: Plan, trace = new Trace()) {
+  /** @param sampler follows the run, and changes nothing in it */
+  constructor(module: WebAssembly.Module, plan: Plan, trace = new Trace(), sampler?: Sampler) {
     this.plan = plan;
     this.trace = trace;
+    this.#sampler = sampler;
     this.engine = new Engine(instantiateEngine(module));
     this.engine.start(engineConfig(plan));
     this.#watch = new TcpWatch(plan.tcp, (text) => this.violation(text));
@@ -168,6 +172,7 @@ export class World {
       if (app === undefined) this.violation(`ping ${identifier}: nobody asked`);
       app?.replied(from, sequence, payload);
     };
+    this.#sampler?.start(this);
     this.guest.dhcp(clock.now);
     this.serve();
     try {
@@ -178,7 +183,13 @@ export class World {
     return this.#result();
   }
 
+  /** What became of the frames on the wires. */
+  get wires(): { readonly toGuest: WireCounts; readonly toEngine: WireCounts } {
+    return { toGuest: this.#toGuest.counts, toEngine: this.#toEngine.counts };
+  }
+
   #result(): WorldResult {
+    this.#sampler?.finish();
     this.trace.note(this.clock.now, NOTE_END, this.violations.length);
     const { framesToEngine, framesToGuest } = this.ledger;
     return {
