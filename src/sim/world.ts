@@ -33,6 +33,7 @@ import { Kernel } from "./kernel.ts";
 import { Nic, VNET_SIZE } from "./nic.ts";
 import type { Plan, TcpPlan } from "./plan.ts";
 import { Random } from "./random.ts";
+import type { Sampler } from "./sampler.ts";
 import { Trace } from "./trace.ts";
 import { Wire, type WireCounts } from "./wire.ts";
 
@@ -63,6 +64,8 @@ export interface WorldResult {
 export interface WorldOptions {
   /** Gets every frame between guest and engine, as the engine sees it, at its virtual time. */
   readonly pcap?: PcapSink;
+  /** Follows the run, and changes nothing in it. */
+  readonly sampler?: Sampler;
 }
 
 export class World {
@@ -94,6 +97,7 @@ export class World {
   #overflowed = 0;
   #flowsMax = 0;
   #chunksMax = 0;
+  readonly #sampler: Sampler | undefined;
 
   constructor(
     module: WebAssembly.Module,
@@ -103,6 +107,7 @@ export class World {
   ) {
     this.plan = plan;
     this.trace = trace;
+    this.#sampler = options.sampler;
     this.engine = new Engine(instantiateEngine(module));
     this.engine.start(engineConfig(plan));
     this.#watch = new TcpWatch(plan.tcp, (text) => this.violation(text));
@@ -180,6 +185,7 @@ export class World {
       if (lease !== undefined) this.#apps.start();
     };
     this.guest.onEchoReply = (reply) => this.#apps.replied(reply);
+    this.#sampler?.start(this);
     this.guest.dhcp(clock.now);
     this.serve();
     try {
@@ -191,6 +197,7 @@ export class World {
   }
 
   #result(): WorldResult {
+    this.#sampler?.finish();
     this.trace.note(this.clock.now, NOTE_END, this.violations.length);
     const { framesToEngine, framesToGuest } = this.ledger;
     return {
