@@ -6,9 +6,9 @@
  */
 import { dropName } from "./scenario-file.ts";
 import type { RunExpectations } from "./scenario-schema.ts";
-import { formatTime, type Part } from "./scenario-units.ts";
+import type { Part } from "./scenario-units.ts";
 import type { GroupSummary, RunSummary } from "./summary.ts";
-import { formatCount, formatRate } from "./text.ts";
+import { formatCount, formatRate, formatTime } from "./text.ts";
 
 export interface Checked {
   readonly ok: boolean;

@@ -6,6 +6,7 @@
  * Contract: every number has a least and a most. The message of a refusal says what is wanted.
  */
 import * as v from "valibot";
+import { formatTime } from "./text.ts";
 
 const TIMES = { us: 1, ms: 1000, s: 1_000_000, min: 60_000_000 } as const;
 const SIZES = { B: 1, kB: 1000, MB: 1_000_000, KiB: 1024, MiB: 1024 * 1024 } as const;
@@ -137,12 +138,4 @@ export function part() {
       return NEVER;
     }),
   );
-}
-
-/** A time in the unit that suits it. */
-export function formatTime(microseconds: number): string {
-  if (microseconds >= 10_000_000) return `${(microseconds / 1e6).toFixed(1)} s`;
-  if (microseconds >= 1_000_000) return `${(microseconds / 1e6).toFixed(2)} s`;
-  if (microseconds >= 1000) return `${(microseconds / 1000).toFixed(1)} ms`;
-  return `${Math.round(microseconds)} us`;
 }

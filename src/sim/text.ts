@@ -1,5 +1,4 @@
 /** Numbers as the reports of a run write them. */
-export { formatTime } from "./scenario-units.ts";
 
 /** Digits in groups of three. */
 export function formatCount(value: number): string {
@@ -17,4 +16,12 @@ export function formatRate(octets: number): string {
 export function formatSize(octets: number): string {
   if (octets >= 1e6) return `${(octets / 1e6).toFixed(1)} MB`;
   return octets >= 10_000 ? `${(octets / 1e3).toFixed(1)} kB` : `${formatCount(octets)} octets`;
+}
+
+/** A time in the unit that suits it; @param microseconds of virtual time */
+export function formatTime(microseconds: number): string {
+  if (microseconds >= 10_000_000) return `${(microseconds / 1e6).toFixed(1)} s`;
+  if (microseconds >= 1_000_000) return `${(microseconds / 1e6).toFixed(2)} s`;
+  if (microseconds >= 1000) return `${(microseconds / 1000).toFixed(1)} ms`;
+  return `${Math.round(microseconds)} us`;
 }
