@@ -16,6 +16,8 @@ const TABLE = ((): Uint8Array => {
   return table;
 })();
 
+const TABLE_VIEW = new DataView(TABLE.buffer);
+
 function start(stream: number, offset: number): number {
   return (stream * STEP + offset) % PERIOD;
 }
@@ -34,9 +36,26 @@ export function fillPattern(stream: number, offset: number, target: Uint8Array):
 /** Index of the first octet that is not that of `stream` from `offset` on; -1 = all are. */
 export function findMismatch(stream: number, offset: number, octets: Uint8Array): number {
   let from = start(stream, offset);
-  for (let at = 0; at < octets.length; at += 1) {
-    if (octets[at] !== TABLE[from]) return at;
-    from = from + 1 === PERIOD ? 0 : from + 1;
+  for (let at = 0; at < octets.length; ) {
+    const part = Math.min(PERIOD - from, octets.length - at);
+    const wrong = differs(octets, at, from, part);
+    if (wrong >= 0) return wrong;
+    at += part;
+    from = 0;
   }
+  return -1;
+}
+
+/** Every octet of every stream passes here several times: four at a time. */
+function differs(octets: Uint8Array, begin: number, from: number, length: number): number {
+  const view = new DataView(octets.buffer, octets.byteOffset, octets.byteLength);
+  const end = begin + length;
+  let at = begin;
+  let seek = from;
+  while (at + 4 <= end && view.getUint32(at) === TABLE_VIEW.getUint32(seek)) {
+    at += 4;
+    seek += 4;
+  }
+  for (; at < end; at += 1, seek += 1) if (octets[at] !== TABLE[seek]) return at;
   return -1;
 }
