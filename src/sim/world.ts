@@ -17,7 +17,7 @@ import { Engine } from "../engine/engine.ts";
 import { instantiateEngine } from "../engine/module.ts";
 import type { Link, LinkMemory } from "../link/link.ts";
 import { createMemoryLink, type MemoryGuest } from "../link/memory.ts";
-import { createPcapLink, type PcapSink } from "../link/pcap.ts";
+import { createPcapLink, type PcapSink, type PcapWriter } from "../link/pcap.ts";
 import { AlarmedEvents } from "../loop/alarm.ts";
 import { Loop } from "../loop/loop.ts";
 import { AppSet, PUBLISHED_PORT } from "./app-set.ts";
@@ -98,6 +98,7 @@ export class World {
   #flowsMax = 0;
   #chunksMax = 0;
   readonly #sampler: Sampler | undefined;
+  readonly #capture: PcapWriter | undefined;
 
   constructor(
     module: WebAssembly.Module,
@@ -146,9 +147,11 @@ export class World {
     });
     this.#apps = new AppSet(this, plan, (each) => this.#inbound.push(each));
     this.#kernel = new Kernel(this.clock, this.#sources());
-    const { pcap } = options;
     const now = (): number => this.clock.now;
-    this.#loop = this.#makeLoop(pcap ? createPcapLink(link, { sink: pcap, now }) : link);
+    const { pcap } = options;
+    const captured = pcap && createPcapLink(link, { sink: pcap, now });
+    this.#capture = captured?.capture;
+    this.#loop = this.#makeLoop(captured ?? link);
   }
 
   violation(text: string): void {
@@ -198,6 +201,7 @@ export class World {
 
   #result(): WorldResult {
     this.#sampler?.finish();
+    this.#capture?.close();
     this.trace.note(this.clock.now, NOTE_END, this.violations.length);
     const { framesToEngine, framesToGuest } = this.ledger;
     return {
