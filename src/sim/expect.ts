@@ -65,6 +65,8 @@ function checkGroup(summary: GroupSummary): Checked[] {
   const { throughputMin } = summary;
   const slowest = Number.isFinite(throughputMin) ? throughputMin : 0;
   checks.least("throughput of each", expect["throughput-min"], slowest, formatRate);
+  const { throughputMax } = summary;
+  checks.most("throughput of each", expect["throughput-max"], throughputMax, formatRate);
   checks.most("time of each", expect["time-max"], summary.timeMax, formatTime);
   checks.most("time to connect", expect["connect-max"], summary.connect?.max ?? 0, formatTime);
   return checks.done;

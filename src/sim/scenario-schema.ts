@@ -147,6 +147,7 @@ const TcpGroupSchema = v.strictObject({
       "refused-min": v.optional(part()),
       "reset-max": v.optional(count(0, FLOWS_MAX)),
       "throughput-min": v.optional(RATE),
+      "throughput-max": v.optional(RATE),
       "time-max": v.optional(duration(0, 24 * HOUR)),
       "connect-max": v.optional(duration(0, HOUR)),
     }),

@@ -11,6 +11,7 @@ import { formatTime } from "./text.ts";
 const TIMES = { us: 1, ms: 1000, s: 1_000_000, min: 60_000_000 } as const;
 const SIZES = { B: 1, kB: 1000, MB: 1_000_000, KiB: 1024, MiB: 1024 * 1024 } as const;
 const RATES = {
+  "B/s": 1,
   "kbit/s": 125,
   "Mbit/s": 125_000,
   "Gbit/s": 125_000_000,

@@ -33,8 +33,9 @@ export interface GroupSummary {
   readonly timeMax: number;
   /** Octets of both directions by the time above, all flows together. */
   readonly throughput: number;
-  /** The least throughput of a flow that carried anything. */
+  /** Of the flows that carried anything: the least and the most. Infinity and 0 = none did. */
   readonly throughputMin: number;
+  readonly throughputMax: number;
   readonly connect: Spread | undefined;
   readonly roundTrip: Spread | undefined;
 }
@@ -103,6 +104,7 @@ function summarizeGroup(group: FlowGroup, all: readonly AppOutcome[]): GroupSumm
     timeMax: spans.reduce((most, { from, to }) => Math.max(most, to - from), 0),
     throughput: speed(octets, time),
     throughputMin: speeds.reduce((least, each) => Math.min(least, each), Number.POSITIVE_INFINITY),
+    throughputMax: speeds.reduce((most, each) => Math.max(most, each), 0),
     connect: spread(own.flatMap(({ connectTime }) => connectTime ?? [])),
     roundTrip: spread(own.flatMap(({ roundTrips }) => roundTrips)),
   };
