@@ -15,7 +15,7 @@ export interface TcpFlow {
   readonly guestPort: number;
   readonly peerAddress: number;
   readonly peerPort: number;
-  /** Octets of payload the host socket has taken, and that were sent to the guest. */
+  /** Octets of payload the host socket has taken, and given. */
   readonly bytesToHost: number;
   readonly bytesToGuest: number;
   /** Towards the guest, in octets. */

@@ -9,16 +9,17 @@
  *
  *   Counters are kept as they stand, not as rates: when every second sample goes, the rates between
  *   those that stay are still right. When `pointsMax` samples are there, every second one goes and
- *   the interval doubles; so a run of any length has between half of `pointsMax` and all of it, and
- *   an hour of virtual time costs no more than ten seconds, but for eight doublings.
+ *   the interval doubles, until fewer are left. Of a time in which nothing moves only both ends are
+ *   kept, also then: the minute at the end of a run that TIME-WAIT takes costs two samples.
  *
  *   Up to 32 TCP connections are followed. When another one opens, the followed one that has ended
  *   and carried least makes room; the report shows the largest.
  */
-import { STAT_COUNT } from "../../wasm/abi.ts";
+import { STAT_COUNT, STAT_GUEST_RX_FRAMES, STAT_GUEST_TX_FRAMES } from "../../wasm/abi.ts";
 import type { Engine } from "../engine/engine.ts";
 import { DROP_NAMES, readStat, STAT_NAMES, type StatName } from "../engine/stats.ts";
 import { readTcpFlow, type TcpFlow, tcpHandle } from "../engine/tcp-flow.ts";
+import type { Ledger } from "./check/balance.ts";
 import { START, type VirtualClock } from "./clock.ts";
 import type { Guest } from "./guest/guest.ts";
 import type { WireCounts } from "./wire.ts";
@@ -32,6 +33,7 @@ export interface SampleSource {
   readonly clock: VirtualClock;
   readonly engine: Engine;
   readonly guest: Guest;
+  readonly ledger: Ledger;
   readonly wires: { readonly toGuest: WireCounts; readonly toEngine: WireCounts };
 }
 
@@ -69,8 +71,10 @@ export interface FollowedConnection {
   readonly toEngine: DirectionSamples;
 }
 
+/** Taken by and received from TCP sockets of the host: the streams without what is sent again. */
+type StreamName = "streamTaken" | "streamGiven";
 type LinkName = "lostToGuest" | "lostToEngine";
-export type ColumnName = StatName | LinkName | "flows" | "chunks";
+export type ColumnName = StatName | StreamName | LinkName | "flows" | "chunks";
 
 export class Sampler {
   #interval: number;
@@ -83,6 +87,8 @@ export class Sampler {
   readonly #followed: FollowedConnection[] = [];
   readonly #handles = new Set<number>();
   #opened = 0;
+  /** Samples in a row, at the end of the list, that are like the one before. */
+  #idle = 0;
 
   constructor(options: SamplerOptions = {}) {
     this.#interval = options.interval ?? INTERVAL;
@@ -129,13 +135,30 @@ export class Sampler {
     source.clock.at(START + next - (next % this.#interval), () => {
       if (this.#source !== source) return;
       this.#sample(source);
-      if (this.times.length >= this.#pointsMax) this.#halve();
+      while (this.times.length >= this.#pointsMax) this.#halve();
       this.#schedule(source);
     });
   }
 
+  /** True when nothing has moved since the last sample. */
+  #isIdle({ engine, wires }: SampleSource): boolean {
+    const same = (name: ColumnName, value: number): boolean => this.column(name).at(-1) === value;
+    return (
+      same("guestRxFrames", readStat(engine, STAT_GUEST_RX_FRAMES)) &&
+      same("guestTxFrames", readStat(engine, STAT_GUEST_TX_FRAMES)) &&
+      same("flows", engine.flowCount) &&
+      same("chunks", engine.chunkCount) &&
+      same("lostToEngine", wires.toEngine.lost + wires.toEngine.overflowed)
+    );
+  }
+
   #sample(source: SampleSource): void {
-    const { engine, wires, clock } = source;
+    const { engine, ledger, wires, clock } = source;
+    this.#idle = this.#isIdle(source) ? this.#idle + 1 : 0;
+    if (this.#idle > 2) {
+      this.times[this.times.length - 1] = clock.now - START;
+      return;
+    }
     this.times.push(clock.now - START);
     for (const [index, name] of STAT_NAMES.entries()) this.#push(name, readStat(engine, index));
     for (const [index, column] of this.#drops.entries()) {
@@ -143,6 +166,8 @@ export class Sampler {
     }
     this.#push("flows", engine.flowCount);
     this.#push("chunks", engine.chunkCount);
+    this.#push("streamTaken", ledger.streamTaken);
+    this.#push("streamGiven", ledger.streamGiven);
     this.#push("lostToGuest", wires.toGuest.lost + wires.toGuest.overflowed);
     this.#push("lostToEngine", wires.toEngine.lost + wires.toEngine.overflowed);
     this.#follow(engine);
@@ -231,23 +256,29 @@ export class Sampler {
     });
   }
 
-  /** Every second sample goes; the first stays. */
+  /** Doubles the interval; what is not on its grid goes, but for the ends of idle times. */
   #halve(): void {
+    this.#interval *= 2;
+    const { times } = this;
+    const gap = this.#interval * 1.5;
+    const isKept = (i: number): boolean => {
+      const at = times[i] ?? 0;
+      if (at % this.#interval === 0) return true;
+      return at - (times[i - 1] ?? at) > gap || (times[i + 1] ?? at) - at > gap;
+    };
+    const kept = times.flatMap((_, i) => (isKept(i) ? [i] : []));
     const directions = this.#followed.flatMap(({ toGuest, toEngine }) => [toGuest, toEngine]);
     const columns = [
-      this.times,
+      times,
       ...this.#columns.values(),
       ...this.#drops,
-      ...directions.flatMap(({ cwnd, ssthresh, inFlight, window, rtt }) => [
-        ...[cwnd, ssthresh, inFlight, window, rtt],
-      ]),
+      ...directions.flatMap(lists),
     ];
     for (const column of columns) {
-      const half = (column.length + 1) >> 1;
-      for (let i = 1; i < half; i += 1) column[i] = column[i * 2] ?? Number.NaN;
-      column.length = half;
+      for (const [to, from] of kept.entries()) column[to] = column[from] ?? Number.NaN;
+      column.length = kept.length;
     }
-    this.#interval *= 2;
+    this.#idle = 0;
   }
 }
 
@@ -272,6 +303,10 @@ function pushDirection(samples: DirectionSamples, sample: DirectionSample): void
   samples.inFlight.push(sample.inFlight);
   samples.window.push(sample.window);
   samples.rtt.push(sample.rtt);
+}
+
+function lists({ cwnd, ssthresh, inFlight, window, rtt }: DirectionSamples): number[][] {
+  return [cwnd, ssthresh, inFlight, window, rtt];
 }
 
 function take(followed: FollowedConnection, flow: TcpFlow): void {
