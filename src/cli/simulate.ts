@@ -5,11 +5,12 @@
  * Contract: code 0 = nothing was wrong; 1 = a violation, an expectation missed, or a file that
  * cannot be written; 2 = a scenario that cannot be read.
  */
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { quote } from "../config/errors.ts";
 import type { SimulateOptions, SingleOptions } from "../config/simulate.ts";
 import { openPcapFile, type PcapSink } from "../link/pcap.ts";
 import { type CheckedRun, runScenario, runSeed } from "../sim/run.ts";
+import { Sampler } from "../sim/sampler.ts";
 import { readScenario, ScenarioError } from "../sim/scenario-file.ts";
 import type { ScenarioDocument } from "../sim/scenario-schema.ts";
 import type { SimulateOptions as RunOptions } from "../sim/simulate.ts";
@@ -32,7 +33,7 @@ export async function simulate(options: SimulateOptions): Promise<number> {
     return EXIT_USAGE;
   }
   try {
-    return runOne(options, document);
+    return await runOne(options, document);
   } catch (error) {
     complain(messageOf(error));
     return 1;
@@ -51,12 +52,16 @@ function openScenario(path: string): ScenarioDocument {
   }
 }
 
-function runOne(options: SingleOptions, document: ScenarioDocument | undefined): number {
+async function runOne(
+  options: SingleOptions,
+  document: ScenarioDocument | undefined,
+): Promise<number> {
   const output = new StandardOutput();
   const pcap = options.pcap === undefined ? undefined : openCapture(options.pcap);
+  const sampler = options.report === undefined ? undefined : new Sampler();
   const runOptions: RunOptions = {
     ...(options.trace ? { trace: (line: string) => output.line(line) } : {}),
-    observers: { ...(pcap && { pcap }) },
+    observers: { ...(pcap && { pcap }), ...(sampler && { sampler }) },
   };
   const began = performance.now();
   const run =
@@ -66,17 +71,39 @@ function runOne(options: SingleOptions, document: ScenarioDocument | undefined):
   const real = (performance.now() - began) * 1000;
   output.flush();
   const lines = textReport(run, { real, reproduce: reproduce(options, run) });
-  writeReport(lines, options.trace, output);
+  writeText(lines, options.trace, output);
   pcap?.check();
+  if (options.report !== undefined && sampler !== undefined) {
+    await writePage(options.report, run, sampler, reproduce(options, run));
+  }
   return run.ok ? 0 : 1;
 }
 
 /** A trace has standard output for itself, so that two of them can be compared. */
-function writeReport(lines: readonly string[], isTraced: boolean, output: StandardOutput): void {
+function writeText(lines: readonly string[], isTraced: boolean, output: StandardOutput): void {
   const text = `${lines.join("\n")}\n`;
   if (isTraced) process.stderr.write(text);
   else output.write(text);
   output.flush();
+}
+
+/** The page and what it needs are loaded only when somebody wants it. */
+async function writePage(
+  path: string,
+  run: CheckedRun,
+  sampler: Sampler,
+  command: string,
+): Promise<void> {
+  const { reportOf } = await import("../sim/report/report-of.ts");
+  const { renderReport } = await import("../sim/report/page.ts");
+  const { title, description = "", world, summary, expectations } = run;
+  const about = { title, description, reproduce: command, expectations };
+  const page = renderReport(reportOf(world, summary.result, sampler, about));
+  try {
+    writeFileSync(path, page);
+  } catch (error) {
+    throw new Error(`write --report ${quote(path)}: ${messageOf(error)}`);
+  }
 }
 
 function reproduce({ scenario }: SingleOptions, { plan }: CheckedRun): string {

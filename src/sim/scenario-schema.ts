@@ -22,7 +22,7 @@ const GROUPS_MAX = 32;
 const SIZES_MAX = 16;
 const DATAGRAM_MAX = 65_507;
 
-const RATE = rate(1000, 12_500 * MB);
+const RATE = rate(100, 12_500 * MB);
 const CLOSES = word("when-sent", "after-peer");
 
 const LINK = {

@@ -3,7 +3,7 @@
  * from a `World` that has run, and rendered by `renderReport` (`page.ts`).
  *
  *     const sampler = new Sampler();
- *     const world = new World(simulatedEngine(), plan, new Trace(), sampler);
+ *     const world = new World(simulatedEngine(), plan, new Trace(), { sampler });
  *     const report = reportOf(world, world.run(), sampler, { title: "wan", reproduce: "..." });
  *     writeFile(file, renderReport(report));
  *

@@ -4,7 +4,7 @@
  */
 import type { Sampler } from "../sampler.ts";
 import type { World, WorldResult } from "../world.ts";
-import type { ReportMark, RunReport } from "./model.ts";
+import type { ReportMark, ReportTable, RunReport } from "./model.ts";
 import { plotsOf } from "./plots.ts";
 import { factsOf, tablesOf } from "./tables.ts";
 
@@ -13,6 +13,8 @@ export interface ReportAbout {
   readonly title: string;
   readonly description?: string;
   readonly reproduce?: string;
+  /** What somebody wished of the run, and whether it came so. */
+  readonly expectations?: readonly { readonly ok: boolean; readonly text: string }[];
 }
 
 /** The report of a world that has run with this sampler. */
@@ -24,22 +26,31 @@ export function reportOf(
 ): RunReport {
   const { plan } = world;
   const violations = result.violations.map(readViolation);
+  const expectations = about.expectations ?? [];
   const activeUntil = Math.max(activityEnd(sampler), ...violations.map(({ at }) => at));
   return {
     title: about.title,
     description: about.description ?? "",
     seed: plan.seed,
-    ok: violations.length === 0,
+    ok: violations.length === 0 && expectations.every(({ ok }) => ok),
     hash: result.hash,
     violations,
     reproduce: about.reproduce ?? `slirp-binding simulate --seed ${plan.seed}`,
     marks: marksOf(world, activeUntil),
     facts: factsOf(world, result, sampler, activeUntil),
-    tables: tablesOf(world, result, sampler),
+    tables: [...expectationTable(expectations), ...tablesOf(world, result, sampler)],
     times: sampler.times.map((time) => time / 1e6),
     activeUntil,
     plots: plotsOf(sampler, plan, activeUntil),
   };
+}
+
+function expectationTable(
+  expectations: readonly { readonly ok: boolean; readonly text: string }[],
+): ReportTable[] {
+  if (expectations.length === 0) return [];
+  const rows = expectations.map(({ ok, text }) => [text, ok ? "held" : "MISSED"] as const);
+  return [{ title: "Expectations", head: ["Expected", "Came"], rows }];
 }
 
 /** `World` writes when it was in front of what it was. */
