@@ -32,11 +32,11 @@ export class Trace {
   /** Adds octets to the hash: four at a time, then what is left behind the last four. */
   octets(octets: Uint8Array): void {
     const { length } = octets;
-    const view = new DataView(octets.buffer, octets.byteOffset, length);
     let word = length;
     let at = 0;
     for (; at + 4 <= length; at += 4) {
-      word = view.getInt32(at);
+      const high = ((octets[at] ?? 0) << 24) | ((octets[at + 1] ?? 0) << 16);
+      word = high | ((octets[at + 2] ?? 0) << 8) | (octets[at + 3] ?? 0);
       this.#mix(word);
     }
     for (; at < length; at += 1) word = (word << 8) | (octets[at] ?? 0);
