@@ -65,8 +65,8 @@ export function tablesOf(world: World, result: WorldResult, sampler: Sampler): R
   const tables = [
     connections(world, result, sampler),
     drops(world),
-    summary(world, result),
     links(world),
+    summary(world, result),
     parameters(world.plan),
   ];
   return tables.filter(({ rows }) => rows.length > 0);
