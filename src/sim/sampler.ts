@@ -12,7 +12,7 @@
  *   the interval doubles, until fewer are left. Of a time in which nothing moves only both ends are
  *   kept, also then: the minute at the end of a run that TIME-WAIT takes costs two samples.
  *
- *   In such a time nothing is sampled either: the next turn of the loop that moves something ends it.
+ *   In such a time nothing is sampled either: the next turn that moves something ends it.
  *
  *   Up to 32 TCP connections are followed. When another one opens, the followed one that has ended
  *   and carried least makes room; the report shows the largest.
@@ -274,14 +274,15 @@ export class Sampler {
     });
   }
 
-  /** Doubles the interval; what is not on its grid goes, but for the ends of idle times. */
+  /** Doubles the interval; of each, the first sample stays, and the ends of idle times. */
   #halve(): void {
     this.#interval *= 2;
     const { times } = this;
     const gap = this.#interval * 1.5;
+    const place = (i: number): number => Math.floor((times[i] ?? -1) / this.#interval);
     const isKept = (i: number): boolean => {
       const at = times[i] ?? 0;
-      if (at % this.#interval === 0) return true;
+      if (i === 0 || place(i) !== place(i - 1)) return true;
       return at - (times[i - 1] ?? at) > gap || (times[i + 1] ?? at) - at > gap;
     };
     const kept = times.flatMap((_, i) => (isKept(i) ? [i] : []));

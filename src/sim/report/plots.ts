@@ -188,7 +188,8 @@ function directionsOf(sampler: Sampler, plan: Plan): Direction[] {
 
 function windows({ name, detail, sender, samples }: Direction): ReportPlot {
   const receiver = sender === "engine" ? "guest" : "engine";
-  const note = `${detail}. The ${sender} sends; the lesser of both windows bounds what is in flight.`;
+  const rule = "the lesser of both windows bounds what is in flight";
+  const note = `${detail}. The ${sender} sends; ${rule}.`;
   return plot(name, note, {
     unit: "octets",
     series: [

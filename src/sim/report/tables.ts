@@ -91,7 +91,7 @@ function connections({ plan }: World, result: WorldResult, sampler: Sampler): Re
   };
   return {
     title: "Connections",
-    note: `The ${CONNECTIONS_MAX} at most that carried most; those shorter than a sample are not seen.`,
+    note: `The ${CONNECTIONS_MAX} that carried most; those shorter than a sample are not seen.`,
     head: ["", "ends", "to guest", "from guest", "began", "lasted", "mean"],
     rows: sampler.largest(CONNECTIONS_MAX).map(row),
   };
