@@ -403,6 +403,7 @@ export class World {
 
   #beforeWait(): void {
     this.#drain();
+    this.#sampler?.turned();
     const { engine, plan } = this;
     const { flowCount, chunkCount } = engine;
     if (flowCount > this.#flowsMax) this.#flowsMax = flowCount;
