@@ -16,7 +16,7 @@ interface Sampled {
 }
 
 function runWith(sampler: Sampler, seed: number): Sampled {
-  const world = new World(simulatedEngine(), planFromSeed(seed), new Trace(), sampler);
+  const world = new World(simulatedEngine(), planFromSeed(seed), new Trace(), { sampler });
   return { world, result: world.run() };
 }
 

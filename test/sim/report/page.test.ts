@@ -18,7 +18,7 @@ const HOSTILE = `</script><script>alert(1)</script>"'<img src=x onerror=alert(2)
 
 function reportOfSeed(seed: number, hostile = ""): RunReport {
   const sampler = new Sampler();
-  const world = new World(simulatedEngine(), planFromSeed(seed), new Trace(), sampler);
+  const world = new World(simulatedEngine(), planFromSeed(seed), new Trace(), { sampler });
   if (hostile !== "") world.violation(hostile);
   const about = { title: `seed ${seed}${hostile}`, description: hostile };
   const result = world.run();

@@ -14,7 +14,7 @@ import { World } from "../../../src/sim/world.ts";
 
 function runPlan(plan: Plan): { report: RunReport; world: World } {
   const sampler = new Sampler();
-  const world = new World(simulatedEngine(), plan, new Trace(), sampler);
+  const world = new World(simulatedEngine(), plan, new Trace(), { sampler });
   return { report: reportOf(world, world.run(), sampler, { title: "run" }), world };
 }
 
