@@ -6,11 +6,11 @@ import { parsePath } from "./config.ts";
 import { ConfigError } from "./errors.ts";
 import { integerBetween, readFlag, readOne, type Settings } from "./settings.ts";
 
-export const SEED_MAX = Number.MAX_SAFE_INTEGER;
+const SEED_MAX = Number.MAX_SAFE_INTEGER;
 export const MINUTES_DEFAULT = 1;
-export const MINUTES_LIMITS: readonly [number, number] = [1, 10_080];
-export const SEEDS_LIMITS: readonly [number, number] = [1, 100_000_000];
-export const JOBS_LIMITS: readonly [number, number] = [1, 256];
+const MINUTES_LIMITS: readonly [number, number] = [1, 10_080];
+const SEEDS_LIMITS: readonly [number, number] = [1, 100_000_000];
+const JOBS_LIMITS: readonly [number, number] = [1, 256];
 /** First seeds of swarms that are drawn stay below, so that they are short to type. */
 export const FIRST_SEED_MAX = 1_000_000_000;
 

@@ -115,9 +115,8 @@ function streamFacts(summary: GroupSummary): string[] {
   const facts = [`${plural(group.count, "flow")}: ${reasons}`];
   if (up + down === 0) return facts;
   const each = Number.isFinite(throughputMin) && group.count > 1;
-  facts.push(
-    `${formatSize(up)} up, ${formatSize(down)} down in ${formatTime(time)}: ${formatRate(throughput)}`,
-  );
+  const carried = `${formatSize(up)} up, ${formatSize(down)} down`;
+  facts.push(`${carried} in ${formatTime(time)}: ${formatRate(throughput)}`);
   if (each) facts.push(`slowest ${formatRate(throughputMin)}, longest ${formatTime(timeMax)}`);
   return facts;
 }

@@ -64,7 +64,7 @@ describe("cli/simulate: one run", () => {
     assert.match(stdout, /\n {2}trace hash +[0-9a-f]{16}\n/);
   });
 
-  test("its trace alone on standard output, the same each time; the capture has every frame", async () => {
+  test("its trace alone on standard output, each time the same, and a capture of it", async () => {
     const path = join(FOLDER, "a.pcap");
     const { code, stdout, stderr } = await simulate(["--seed", "2", "--trace", "--pcap", path]);
     assert.equal(code, 0);

@@ -76,7 +76,6 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/sim/report/model.ts": TYPES,
   "src/sim/report/names.ts": "test/sim/report/report-of.test.ts",
   "src/sim/report/tables.ts": "test/sim/report/report-of.test.ts",
-  "src/sim/scenario.ts": RUN,
   "src/sim/trace.ts": "test/sim/clock.test.ts",
   "src/sim/world.ts": RUN,
   "src/sys/block.ts": "test/sys/libc.test.ts",
