@@ -24,7 +24,7 @@ describe("cli/simulate-swarm: the verdict", () => {
     const failure = { seed: 99, violations: ["1.5 TCP 0: octet 3 is\u001b wrong"] };
     const lines = swarmVerdict({ ...STATE, failure }, "slirp-binding");
     assert.equal(lines[0], "seed 99: went wrong, after 1,234 seeds");
-    assert.equal(lines[1], "  violation      1.5 TCP 0: octet 3 is\\u001b wrong");
+    assert.equal(lines[1], "  violation      1.5 TCP 0: octet 3 is\\u{1b} wrong");
     assert.equal(lines.at(-1), "repeat it: slirp-binding simulate --seed 99 --trace");
   });
 
