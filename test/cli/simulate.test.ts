@@ -89,7 +89,11 @@ describe("cli/simulate: one run", () => {
     assert.equal(good.code, 0);
     assert.match(good.stdout, /^small, seed 1: clean, as expected\n/);
     const path = file("bad.yaml", SCENARIO.replace("min: 1", "min: 2"));
-    const bad = await simulate([path, "--seed", "7"]);
+    const html = join(FOLDER, "bad.html");
+    const bad = await simulate([path, "--seed", "7", "--report", html]);
+    const page = readFileSync(html, "utf8");
+    assert.match(page, /Failed.*Not as the scenario expects/);
+    assert.match(page, /one: finished at least 2, was 1 of 1<.*MISSED/s);
     assert.equal(bad.code, 1);
     assert.match(
       bad.stdout,

@@ -79,12 +79,8 @@ function escapeJson(json: string): string {
 // ---------------------------------------------------------------- parts
 
 function head({ title, description, seed, ok, hash, violations, reproduce }: RunReport): string {
-  const count = violations.length;
-  const [first] = violations;
   const word = ok ? "Passed" : "Failed";
-  const told = ok
-    ? "No violation: streams exact, windows kept, books balanced"
-    : `${count} violation${count === 1 ? "" : "s"}, the first at ${seconds(first?.at ?? 0)}`;
+  const told = toldOf(ok, violations);
   const text = description === "" ? "" : `<p class="lead">${escapeHtml(description)}</p>`;
   const verdict = `<strong>${word}</strong> <span>${told}</span>`;
   return `<header>
@@ -98,6 +94,16 @@ ${text}
 <div class="command"><dt>Run it again</dt><dd><code>${escapeHtml(reproduce)}</code></dd></div>
 </dl>
 </header>`;
+}
+
+function toldOf(ok: boolean, violations: RunReport["violations"]): string {
+  const [first] = violations;
+  const count = violations.length;
+  if (first !== undefined) {
+    return `${count} violation${count === 1 ? "" : "s"}, the first at ${seconds(first.at)}`;
+  }
+  const clean = "No violation: streams exact, windows kept, books balanced";
+  return ok ? clean : `${clean}. Not as the scenario expects`;
 }
 
 function seconds(at: number): string {
