@@ -5,7 +5,7 @@
  */
 
 import packageJson from "../package.json" with { type: "json" };
-import { TAP_HELPER_COMMAND } from "./cli/internal.ts";
+import { SWARM_COMMAND, TAP_HELPER_COMMAND } from "./cli/internal.ts";
 import { messageOf } from "./lib/message.ts";
 
 const EXIT_USAGE = 2;
@@ -18,6 +18,9 @@ async function main(): Promise<number> {
     const { runTapHelper } = await import("./sys/tap-helper.ts");
     await runTapHelper(argv.slice(1));
     return 0;
+  }
+  if (argv[0] === SWARM_COMMAND) {
+    return (await import("./cli/simulate-share.ts")).runShare(argv.slice(1));
   }
   const isAlias = HOOK_PROGRAM.test(process.argv0);
   const called = isAlias ? process.argv0 : (argv[0] ?? "");
@@ -40,6 +43,8 @@ async function main(): Promise<number> {
     }
     case "demo":
       return (await import("./cli/demo/demo.ts")).demo(command.options);
+    case "simulate":
+      return (await import("./cli/simulate.ts")).simulate(command.options);
     case "help":
       process.stdout.write(`${command.text.trimEnd()}\n`);
       return 0;

@@ -11,6 +11,7 @@ import { ConfigError, quote } from "../config/errors.ts";
 import { type ManifestOptions, readManifestOptions } from "../config/manifests.ts";
 import { readServeOptions, type ServeOptions } from "../config/serve.ts";
 import { invalid, type Setting, type Settings } from "../config/settings.ts";
+import { readSimulateOptions, type SimulateOptions } from "../config/simulate.ts";
 import { escapeControls } from "../lib/log.ts";
 import { MANIFESTS_EPILOGUE, MANIFESTS_ROWS } from "./manifests.ts";
 import {
@@ -23,6 +24,7 @@ import {
   SERVE_EPILOGUE,
   SERVE_ROWS,
 } from "./options-table.ts";
+import { SIMULATE_EPILOGUE, SIMULATE_ROWS } from "./simulate-rows.ts";
 
 /** What to do. `text` ends with a line end; `message` is one line without. */
 export type Command =
@@ -30,6 +32,7 @@ export type Command =
   | { readonly kind: "serve"; readonly options: ServeOptions }
   | { readonly kind: "demo"; readonly options: DemoOptions }
   | { readonly kind: "manifests"; readonly options: ManifestOptions }
+  | { readonly kind: "simulate"; readonly options: SimulateOptions }
   | { readonly kind: "help"; readonly text: string }
   | { readonly kind: "version" }
   | { readonly kind: "error"; readonly message: string };
@@ -41,6 +44,8 @@ interface CommandEntry {
   readonly summary: string;
   readonly description: string;
   readonly rows: readonly OptionRow[];
+  /** What may follow without a name, in lower case; it is read as a setting of that name. */
+  readonly operand?: { readonly name: string; readonly description: string };
   readonly epilogue: string;
   /** Throws `ConfigError`. */
   readonly read: (settings: Settings, isTerminal: boolean, env: Environment) => Command;
@@ -100,6 +105,19 @@ const COMMANDS: readonly CommandEntry[] = [
     epilogue: DEMO_EPILOGUE,
     read: (settings) => ({ kind: "demo", options: readDemoOptions(settings) }),
   },
+  {
+    name: "simulate",
+    summary: "run engine, guest and upstream in virtual time, and check every run",
+    description:
+      "Runs the engine and the loop between a modelled guest and a modelled host, with faults, " +
+      "in virtual time: the same seed is the same run. Every run is checked: streams exact, " +
+      "nothing acknowledged too early, nothing outside the window, every flow ends, counters " +
+      "balance.",
+    rows: SIMULATE_ROWS,
+    operand: { name: "scenario", description: "file that says what happens; without it, the seed" },
+    epilogue: SIMULATE_EPILOGUE,
+    read: (settings) => ({ kind: "simulate", options: readSimulateOptions(settings) }),
+  },
 ];
 
 const PROGRAM_EPILOGUE = `
@@ -111,6 +129,7 @@ Examples:
   ${PROGRAM} serve
   ${PROGRAM} manifests
   ${PROGRAM} demo
+  ${PROGRAM} simulate
 
 As a program of KubeVirt's sidecar-shim, also under these names alone:
   ${PROGRAM} onDefineDomain --vmi JSON --domain XML
@@ -143,7 +162,7 @@ export function parseCommandLine(
     program.parse(argv, { from: "user" });
     if (chosen === undefined) return chooseCommand();
     const { entry, parser } = chosen;
-    return entry.read(collectSettings(entry.rows, parser, env), isTerminal, env);
+    return entry.read(collectSettings(entry, parser, env), isTerminal, env);
   } catch (error) {
     if (error instanceof CommanderError) return commandOf(error, helpText);
     if (error instanceof ConfigError) return { kind: "error", message: error.message };
@@ -177,10 +196,12 @@ function addCommand(program: Parser, entry: CommandEntry): Parser {
     .command(entry.name)
     .summary(entry.summary)
     .description(entry.description)
-    .usage("[OPTIONS]")
+    .usage(entry.operand ? `[${entry.operand.name.toUpperCase()}] [OPTIONS]` : "[OPTIONS]")
     .helpOption("-h, --help", "print this help")
     .allowExcessArguments(false)
     .addHelpText("after", entry.epilogue);
+  const { operand } = entry;
+  if (operand !== undefined) parser.argument(`[${operand.name}]`, operand.description);
   for (const row of entry.rows) {
     const argument = row.argument === undefined ? "" : ` <${row.argument}>`;
     const option = new Option(`--${row.name}${argument}`, row.description).helpGroup(row.group);
@@ -197,11 +218,15 @@ function collectValue(text: string, previous: readonly string[] | undefined): re
 
 /** Joins command line and environment: an argument wins over the variable of the same option. */
 function collectSettings(
-  rows: readonly OptionRow[],
+  { rows, operand }: CommandEntry,
   parser: Parser,
   env: Environment,
 ): Map<string, Setting> {
   const settings = new Map<string, Setting>();
+  const [given] = parser.args;
+  if (operand !== undefined && given !== undefined) {
+    settings.set(operand.name, { values: [given], origin: operand.name.toUpperCase() });
+  }
   for (const row of rows) {
     const setting = fromArguments(row, parser) ?? fromEnvironment(row, env);
     if (setting !== undefined) settings.set(row.name, setting);

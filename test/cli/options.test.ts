@@ -13,6 +13,7 @@ import {
   type OptionRow,
   SERVE_ROWS,
 } from "../../src/cli/options-table.ts";
+import { SIMULATE_ROWS } from "../../src/cli/simulate-rows.ts";
 import type { AttachOptions } from "../../src/config/config.ts";
 
 function parse(argv: readonly string[], env: Environment = {}): Command {
@@ -343,11 +344,11 @@ describe("help and version", () => {
       const command = parse(argv);
       assert.ok(command.kind === "help");
       assert.match(command.text, /^Usage: slirp-binding COMMAND/);
-      for (const name of ["attach", "serve", "manifests"]) {
+      for (const name of ["attach", "serve", "manifests", "demo", "simulate"]) {
         assert.match(command.text, new RegExp(`^ {2}${name} `, "m"));
       }
       assert.match(command.text, /onDefineDomain --vmi JSON --domain XML/);
-      assert.doesNotMatch(command.text, /simulate|flows|internal/);
+      assert.doesNotMatch(command.text, /flows|internal/);
     });
   }
 
@@ -371,6 +372,7 @@ describe("help and version", () => {
     ["serve", SERVE_ROWS],
     ["manifests", MANIFESTS_ROWS],
     ["demo", DEMO_ROWS],
+    ["simulate", SIMULATE_ROWS],
   ];
   for (const [name, rows] of others) {
     test(`${name} --help prints every option of ${name}`, () => {
@@ -393,7 +395,8 @@ describe("help and version", () => {
 
 describe("bad usage is one line", () => {
   const choose =
-    'choose a command: "attach", "serve", "manifests", "demo", or see "slirp-binding --help"';
+    'choose a command: "attach", "serve", "manifests", "demo", "simulate", ' +
+    'or see "slirp-binding --help"';
   const cases: readonly (readonly [readonly string[], string])[] = [
     [[], choose],
     [["help", "nothing"], choose],

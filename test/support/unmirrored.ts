@@ -4,7 +4,9 @@ const TYPES = "declares types and nothing else";
 const ENGINE = "test/engine/engine.test.ts drives it from outside";
 const LOADER = "test/sys/libc.test.ts, under the runtime it is for";
 const GUEST = "test/sim/guest/guest.test.ts, as part of the whole guest";
+const SCENARIOS = "test/sim/scenarios.test.ts";
 const RUN = "test/sim/simulate.test.ts, in every run";
+const PAGE = "runs in a browser; test/sim/report/page.test.ts checks what it is given";
 const SIX = "test/wasm/flow/ipv6.test.ts, test/wasm/tcp/ipv6.test.ts and test/wasm/input6.test.ts";
 const DEMO = "test/e2e/demo.runtime.test.ts plays it";
 const NAMESPACE = "test/sys/netns.test.ts makes real interfaces with it";
@@ -26,6 +28,9 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/cli/options-table.ts": "test/cli/options.test.ts",
   "src/cli/program.ts": "test/e2e: the tap helper and the demonstration's sidecar start by it",
   "src/cli/serve.ts": "test/e2e/hooks-serve.runtime.test.ts runs it as a program",
+  "src/cli/simulate-rows.ts": "test/cli/options.test.ts",
+  "src/cli/simulate-share.ts": "test/cli/simulate-swarm.test.ts runs two of them",
+  "src/cli/standard-output.ts": "test/cli/simulate.test.ts, with a reader that leaves",
   "src/engine/as-types.d.ts": TYPES,
   "src/engine/errors.ts": "test/engine/module.test.ts",
   "src/hooks/launcher.ts": DEMO,
@@ -35,8 +40,16 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/link/link.ts": TYPES,
   "src/loop/budget.ts": "constants; test/loop/loop.test.ts checks that they bound a turn",
   "src/main.ts": "test/e2e/attach.runtime.test.ts",
+  "src/sim/app-set.ts": RUN,
   "src/sim/apps.ts": RUN,
   "src/sim/check/balance.ts": RUN,
+  "src/sim/expect.ts": SCENARIOS,
+  "src/sim/run.ts": SCENARIOS,
+  "src/sim/scenario-plan.ts": "test/sim/scenario-file.test.ts and test/sim/scenarios.test.ts",
+  "src/sim/scenario-schema.ts": "test/sim/scenario-file.test.ts",
+  "src/sim/summary.ts": SCENARIOS,
+  "src/sim/text-report.ts": SCENARIOS,
+  "src/sim/text.ts": SCENARIOS,
   "src/sim/check/ranges.ts": "test/sim/check/tcp-watch.test.ts",
   "src/sim/engine-config.ts": RUN,
   "src/sim/describe.ts": "test/sim/simulate.test.ts reads a trace",
@@ -59,7 +72,11 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/sim/pattern.ts": "test/sim/clock.test.ts",
   "src/sim/plan.ts": TYPES,
   "src/sim/random.ts": "test/sim/clock.test.ts",
-  "src/sim/scenario.ts": RUN,
+  "src/sim/report/browser/main.ts": PAGE,
+  "src/sim/report/browser/plot.ts": PAGE,
+  "src/sim/report/model.ts": TYPES,
+  "src/sim/report/names.ts": "test/sim/report/report-of.test.ts",
+  "src/sim/report/tables.ts": "test/sim/report/report-of.test.ts",
   "src/sim/trace.ts": "test/sim/clock.test.ts",
   "src/sim/world.ts": RUN,
   "src/sys/block.ts": "test/sys/libc.test.ts",
