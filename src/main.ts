@@ -39,6 +39,8 @@ async function main(): Promise<number> {
     }
     case "demo":
       return (await import("./cli/demo/demo.ts")).demo(command.options);
+    case "replay":
+      return (await import("./cli/replay.ts")).replay(command.file);
     case "help":
       process.stdout.write(`${command.text.trimEnd()}\n`);
       return 0;

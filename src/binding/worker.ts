@@ -10,8 +10,9 @@ import { engineConfigValues } from "../engine/config.ts";
 import { Engine } from "../engine/engine.ts";
 import { detectSimd, loadEngine } from "../engine/module.ts";
 import { type Logger, openLogger } from "../lib/log.ts";
+import { openOutputFile } from "../lib/output-file.ts";
 import type { Link, LinkMemory } from "../link/link.ts";
-import { createPcapLink, openPcapFile } from "../link/pcap.ts";
+import { createPcapLink } from "../link/pcap.ts";
 import {
   openStreamLink,
   type PeerEvent,
@@ -33,6 +34,7 @@ import { ResolverWatch } from "../upstream/resolver.ts";
 import { HostSockets } from "../upstream/sockets.ts";
 import { EVENT_OF_ALARM, EVENT_OF_CONTROL, EVENT_OF_LINK } from "../upstream/upstream.ts";
 import { COMMAND_STATS, COMMAND_STOP, Mailbox } from "./mailbox.ts";
+import { recordEngine } from "./recording.ts";
 
 /** The link's outer end, as the main thread has opened it. */
 export type WorkerLink =
@@ -74,7 +76,7 @@ function openLink(sys: Libc, start: WorkerStart, log: Logger): OpenLink {
   const { pcap, pcapSnap: snapLength } = start.options;
   const captured = (link: Link): Link => {
     if (pcap === undefined) return link;
-    return createPcapLink(link, { sink: openPcapFile(pcap), now: wallClock, snapLength });
+    return createPcapLink(link, { sink: openOutputFile(pcap), now: wallClock, snapLength });
   };
   if (start.link.kind === "stream") {
     const name = start.endpoint === undefined ? "" : formatEndpoint(start.endpoint);
@@ -174,7 +176,9 @@ async function run(start: WorkerStart): Promise<void> {
   const { options } = start;
   const log: Logger = await openLogger({ level: options.logLevel, format: options.logFormat });
   const sys = await loadLibc();
-  const engine = new Engine(loadEngine(engineBytes(detectSimd())));
+  const octets = engineBytes(detectSimd());
+  const recorded = recordEngine(loadEngine(octets), octets, options, log);
+  const engine = new Engine(recorded.module);
   const base = sys.address(engine.octets.buffer);
   const opened = openLink(sys, start, log);
   const { link } = opened;
@@ -224,6 +228,7 @@ async function run(start: WorkerStart): Promise<void> {
     if (errno === 0) sayFarewell(engine, link, memoryOf(engine, base));
     if (errno < 0) throw new Error(`The ${opened.name} is gone (${errnoName(errno)})`);
   } finally {
+    recorded.close();
     listeners.close();
     upstream.close();
     link.close();

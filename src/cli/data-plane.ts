@@ -157,12 +157,9 @@ class WorkerDataPlane implements ServeDataPlane {
 function networkOptions(
   plan: BindingPlan,
   endpoint: StreamEndpoint,
-  asked: Pick<
-    ServeOptions,
-    "logLevel" | "logFormat" | "pcap" | "pcapSnap" | "dns" | "dnsPort" | "hostLoopback"
-  >,
+  asked: ServeOptions,
 ): AttachOptions {
-  const { pcap, pcapSnap, logLevel, logFormat, dns, dnsPort, hostLoopback } = asked;
+  const { pcap, pcapSnap, record, logLevel, logFormat, dns, dnsPort, hostLoopback } = asked;
   const versions = podVersionsOf(networkInterfaces());
   return {
     link: { kind: "stream", role: "listen", endpoint },
@@ -181,6 +178,8 @@ function networkOptions(
     dhcpOptions: plan.dhcpOptions,
     pcap: pcap === undefined || plan.index === 0 ? pcap : `${pcap}.${plan.index}`,
     pcapSnap,
+    record: record === undefined ? undefined : `${record}.${plan.interfaceName}`,
+    recordLimitMib: asked.recordLimitMib,
     readyFd: undefined,
     logLevel,
     logFormat,

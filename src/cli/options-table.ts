@@ -237,6 +237,21 @@ const PCAP_SNAP_ROW: OptionRow = {
   group: RUN,
 };
 
+const RECORD_ROW: OptionRow = {
+  name: "record",
+  argument: "FILE",
+  description:
+    'record all that goes into the engine, for "replay"; a file that is there is kept as FILE.old',
+  group: RUN,
+};
+
+const RECORD_LIMIT_ROW: OptionRow = {
+  name: "record-limit",
+  argument: "MIB",
+  description: `size at which a recording ends, ${range(LIMITS.recordLimitMib, DEFAULTS.recordLimitMib)}`,
+  group: RUN,
+};
+
 const LOG_ROWS: readonly OptionRow[] = [
   {
     name: "log-level",
@@ -256,6 +271,8 @@ const RUN_ROWS: readonly OptionRow[] = [
   READY_ROW,
   PCAP_ROW,
   PCAP_SNAP_ROW,
+  RECORD_ROW,
+  RECORD_LIMIT_ROW,
   ...LOG_ROWS,
   {
     name: "seed",
@@ -370,6 +387,11 @@ export const SERVE_ROWS: readonly OptionRow[] = [
   READY_ROW,
   PCAP_ROW,
   PCAP_SNAP_ROW,
+  {
+    ...RECORD_ROW,
+    description: 'record all that goes into the engines, for "replay", in FILE.IFACE',
+  },
+  RECORD_LIMIT_ROW,
   ...LOG_ROWS,
 ];
 
@@ -385,6 +407,14 @@ Environment:
 
 The program ends with code 0 at the Shutdown hook, at SIGINT, and at SIGTERM as soon as no guest
 is attached any more.`;
+
+/** What stands below the options of `replay`. */
+export const REPLAY_EPILOGUE = `
+A recording is made with "attach --record FILE" or "serve --record FILE". It holds the traffic of the
+guest: keep it as carefully.
+
+Ends with code 0 when all that came out of the engine is equal to what was recorded, with 1 at the
+first difference, which is printed, or for a file that is damaged.`;
 
 const DEMO = "Demonstration:";
 

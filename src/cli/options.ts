@@ -20,6 +20,7 @@ import {
   DEMO_ROWS,
   environmentName,
   type OptionRow,
+  REPLAY_EPILOGUE,
   SERVE_EPILOGUE,
   SERVE_ROWS,
 } from "./options-table.ts";
@@ -30,6 +31,7 @@ export type Command =
   | { readonly kind: "serve"; readonly options: ServeOptions }
   | { readonly kind: "demo"; readonly options: DemoOptions }
   | { readonly kind: "manifests"; readonly options: ManifestOptions }
+  | { readonly kind: "replay"; readonly file: string }
   | { readonly kind: "help"; readonly text: string }
   | { readonly kind: "version" }
   | { readonly kind: "error"; readonly message: string };
@@ -42,8 +44,15 @@ interface CommandEntry {
   readonly description: string;
   readonly rows: readonly OptionRow[];
   readonly epilogue: string;
+  /** What stands beside the options, one word that has to be there: `FILE`. */
+  readonly operand?: string;
   /** Throws `ConfigError`. */
-  readonly read: (settings: Settings, isTerminal: boolean, env: Environment) => Command;
+  readonly read: (
+    settings: Settings,
+    isTerminal: boolean,
+    env: Environment,
+    operand: string,
+  ) => Command;
 }
 
 const PROGRAM = "slirp-binding";
@@ -100,6 +109,17 @@ const COMMANDS: readonly CommandEntry[] = [
     epilogue: DEMO_EPILOGUE,
     read: (settings) => ({ kind: "demo", options: readDemoOptions(settings) }),
   },
+  {
+    name: "replay",
+    summary: "do again what a recorded engine did, and compare",
+    description:
+      "Gives another engine all that went into the recorded one, and compares what comes out, bit " +
+      "for bit: frames for the guest, operations on host sockets, deadlines.",
+    rows: [],
+    epilogue: REPLAY_EPILOGUE,
+    operand: "FILE",
+    read: (_settings, _isTerminal, _env, file) => ({ kind: "replay", file }),
+  },
 ];
 
 const PROGRAM_EPILOGUE = `
@@ -111,6 +131,7 @@ Examples:
   ${PROGRAM} serve
   ${PROGRAM} manifests
   ${PROGRAM} demo
+  ${PROGRAM} replay FILE
 
 As a program of KubeVirt's sidecar-shim, also under these names alone:
   ${PROGRAM} onDefineDomain --vmi JSON --domain XML
@@ -143,7 +164,8 @@ export function parseCommandLine(
     program.parse(argv, { from: "user" });
     if (chosen === undefined) return chooseCommand();
     const { entry, parser } = chosen;
-    return entry.read(collectSettings(entry.rows, parser, env), isTerminal, env);
+    const operand = parser.args[0] ?? "";
+    return entry.read(collectSettings(entry.rows, parser, env), isTerminal, env, operand);
   } catch (error) {
     if (error instanceof CommanderError) return commandOf(error, helpText);
     if (error instanceof ConfigError) return { kind: "error", message: error.message };
@@ -177,10 +199,11 @@ function addCommand(program: Parser, entry: CommandEntry): Parser {
     .command(entry.name)
     .summary(entry.summary)
     .description(entry.description)
-    .usage("[OPTIONS]")
+    .usage(entry.operand === undefined ? "[OPTIONS]" : `[OPTIONS] ${entry.operand}`)
     .helpOption("-h, --help", "print this help")
     .allowExcessArguments(false)
     .addHelpText("after", entry.epilogue);
+  if (entry.operand !== undefined) parser.argument(`<${entry.operand}>`);
   for (const row of entry.rows) {
     const argument = row.argument === undefined ? "" : ` <${row.argument}>`;
     const option = new Option(`--${row.name}${argument}`, row.description).helpGroup(row.group);

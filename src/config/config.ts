@@ -72,6 +72,10 @@ export interface AttachOptions {
   readonly pcap: string | undefined;
   /** Octets kept of each frame in it. */
   readonly pcapSnap: number;
+  /** File that all inputs of the engine are recorded in, for `replay`. */
+  readonly record: string | undefined;
+  /** Size at which a recording ends, MiB. */
+  readonly recordLimitMib: number;
   /** File descriptor that gets one byte when ready. */
   readonly readyFd: number | undefined;
   readonly logLevel: LogLevel;
@@ -100,6 +104,7 @@ export const DEFAULTS = Object.freeze({
   logLevel: "info",
   dnsPort: 53,
   pcapSnap: 262144,
+  recordLimitMib: 1024,
   flowsMax: 16384,
   bufferMib: 16,
   udpTimeoutSeconds: 300,
@@ -111,6 +116,7 @@ export const LIMITS = Object.freeze({
   mtu: [576, 65520],
   dnsPort: [1, 65535],
   pcapSnap: [64, 262144],
+  recordLimitMib: [1, 1048576],
   flowsMax: [256, 65536],
   bufferMib: [4, 64],
   udpTimeoutSeconds: [120, 86400],
@@ -174,12 +180,17 @@ export function readResolvers(settings: Settings): Pick<AttachOptions, "dns" | "
   return { dns, dnsPort: readOne(settings, "dns-port", DEFAULTS.dnsPort, port) };
 }
 
-/** Whether frames are written to a file, and how much of them. Throws `ConfigError`. */
-export function readCapture(settings: Settings): Pick<AttachOptions, "pcap" | "pcapSnap"> {
+type Capture = Pick<AttachOptions, "pcap" | "pcapSnap" | "record" | "recordLimitMib">;
+
+/** What is written of the traffic, into which files, and how much of it. Throws `ConfigError`. */
+export function readCapture(settings: Settings): Capture {
   const octets = integerBetween(...LIMITS.pcapSnap);
+  const size = integerBetween(...LIMITS.recordLimitMib);
   return {
     pcap: readOne(settings, "pcap", undefined, parsePath),
     pcapSnap: readOne(settings, "pcap-snap", DEFAULTS.pcapSnap, octets),
+    record: readOne(settings, "record", undefined, parsePath),
+    recordLimitMib: readOne(settings, "record-limit", DEFAULTS.recordLimitMib, size),
   };
 }
 

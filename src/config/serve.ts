@@ -21,6 +21,10 @@ export interface ServeOptions {
   readonly pcap: string | undefined;
   /** Octets kept of each frame in it. */
   readonly pcapSnap: number;
+  /** Files that all inputs of the engines are recorded in; names end with the interface's. */
+  readonly record: string | undefined;
+  /** Size at which a recording ends, MiB. */
+  readonly recordLimitMib: number;
   /** Resolvers in place of those of the pod's resolv.conf; empty = use that. */
   readonly dns: readonly string[];
   /** Port the resolvers take queries at. */

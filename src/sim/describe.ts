@@ -22,8 +22,31 @@ const OPERATIONS = new Map<number, string>([
   [abi.OP_TCP_ERROR, "take-error"],
 ]);
 
+function operationName(kind: number): string {
+  return OPERATIONS.get(kind) ?? String(kind);
+}
+
 export function describeOperation(kind: number, handle: number, result: number): string {
-  return `${OPERATIONS.get(kind) ?? kind} of ${handle.toString(16)}: ${result}`;
+  return `${operationName(kind)} of ${handle.toString(16)}: ${result}`;
+}
+
+/** The words of an operation, and the octets it sends. */
+export interface Request {
+  readonly code: number;
+  readonly handle: number;
+  readonly a: number;
+  readonly b: number;
+  readonly c: number;
+  readonly count: number;
+  readonly length: number;
+}
+
+/** What an operation asks for. */
+export function describeRequest({ code, handle, a, b, c, count, length }: Request): string {
+  const what = `${operationName(code)} of ${handle.toString(16)}`;
+  if (code === abi.OP_TCP_CONNECT) return `${what} to ${formatIpv4(a)}:${b} count ${count}`;
+  if (code === abi.OP_UDP_OPEN) return `${what} at ${a} to ${formatIpv4(b)}:${c} count ${count}`;
+  return `${what}: ${a} ${b} ${c} count ${count}, ${length} octets to send`;
 }
 
 /** What is in an Ethernet frame, as far as it can be read. */

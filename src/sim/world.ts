@@ -14,7 +14,7 @@
  */
 import * as abi from "../../wasm/abi.ts";
 import { Engine } from "../engine/engine.ts";
-import { instantiateEngine } from "../engine/module.ts";
+import { type EngineModule, instantiateEngine } from "../engine/module.ts";
 import type { Link, LinkMemory } from "../link/link.ts";
 import { createMemoryLink, type MemoryGuest } from "../link/memory.ts";
 import { AlarmedEvents } from "../loop/alarm.ts";
@@ -91,10 +91,16 @@ export class World {
   #flowsMax = 0;
   #chunksMax = 0;
 
-  constructor(module: WebAssembly.Module, plan: Plan, trace = new Trace()) {
+  /** @param instantiate makes an engine, for whoever wants to stand before it: a recorder */
+  constructor(
+    module: WebAssembly.Module,
+    plan: Plan,
+    trace = new Trace(),
+    instantiate: (module: WebAssembly.Module) => EngineModule = instantiateEngine,
+  ) {
     this.plan = plan;
     this.trace = trace;
-    this.engine = new Engine(instantiateEngine(module));
+    this.engine = new Engine(instantiate(module));
     this.engine.start(engineConfig(plan));
     this.#watch = new TcpWatch(plan.tcp, (text) => this.violation(text));
     this.#nic = new Nic(plan.limits.mtu, (text) => this.violation(text));
