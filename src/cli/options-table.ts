@@ -248,7 +248,9 @@ const RECORD_ROW: OptionRow = {
 const RECORD_LIMIT_ROW: OptionRow = {
   name: "record-limit",
   argument: "MIB",
-  description: `size at which a recording ends, ${range(LIMITS.recordLimitMib, DEFAULTS.recordLimitMib)}`,
+  description:
+    "size at which a recording ends, in MiB, " +
+    range(LIMITS.recordLimitMib, DEFAULTS.recordLimitMib),
   group: RUN,
 };
 
@@ -410,8 +412,8 @@ is attached any more.`;
 
 /** What stands below the options of `replay`. */
 export const REPLAY_EPILOGUE = `
-A recording is made with "attach --record FILE" or "serve --record FILE". It holds the traffic of the
-guest: keep it as carefully.
+A recording is made with "attach --record FILE" or "serve --record FILE". It holds the traffic of
+the guest: keep it as carefully.
 
 Ends with code 0 when all that came out of the engine is equal to what was recorded, with 1 at the
 first difference, which is printed, or for a file that is damaged.`;

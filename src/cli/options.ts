@@ -113,8 +113,8 @@ const COMMANDS: readonly CommandEntry[] = [
     name: "replay",
     summary: "do again what a recorded engine did, and compare",
     description:
-      "Gives another engine all that went into the recorded one, and compares what comes out, bit " +
-      "for bit: frames for the guest, operations on host sockets, deadlines.",
+      "Gives another engine all that went into the recorded one, and compares what comes out, " +
+      "bit for bit: frames for the guest, operations on host sockets, deadlines.",
     rows: [],
     epilogue: REPLAY_EPILOGUE,
     operand: "FILE",

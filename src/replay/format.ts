@@ -2,10 +2,10 @@
  * Recordings: everything that went into an engine, and marks of what came out, in one file.
  *
  * Theory of operation
- *   The engine imports nothing and knows neither clock nor randomness, so the calls of its functions
- *   and the memory that the host writes before them are all there is to its life. `recorder.ts` puts
- *   itself between `Engine` and the module's functions and notes each call; `replayer.ts` makes the
- *   same calls on another instance and compares what it gives back.
+ *   The engine imports nothing and knows neither clock nor randomness, so the calls of its
+ *   functions and the memory that the host writes before them are all there is to its life.
+ *   `recorder.ts` puts itself between `Engine` and the module's functions and notes each call;
+ *   `replayer.ts` makes the same calls on another instance and compares what it gives back.
  *
  *     goals      the same outputs bit for bit, or the first difference, named; a recording that
  *                costs nothing where it is off (another object stands there, no question is asked);
@@ -19,11 +19,11 @@
  *   addresses of inbound flows; resolvers, whenever they have changed.
  *   Out: frames when the link has them all (`tx_done`), operations when they have been carried out
  *   (`complete`), results of calls, deadlines. Of a frame the length, a hash of 64 bits and the
- *   first HEAD_SIZE octets are kept, so that both sides of a difference can be read; of an operation
- *   its words, and length and hash of what it sends.
+ *   first HEAD_SIZE octets are kept, so that both sides of a difference can be read; of an
+ *   operation its words, and length and hash of what it sends.
  *
- *   File: header (MAGIC, FORMAT_VERSION, ABI_VERSION, hashes of 16 digits as text: of the ABI and of
- *   the engine's octets), then records. A record is two words and a body of whole words,
+ *   File: header (MAGIC, FORMAT_VERSION, ABI_VERSION, hashes of 16 digits as text: of the ABI and
+ *   of the engine's octets), then records. A record is two words and a body of whole words,
  *
  *     length << 8 | kind   length of the body in octets, up to RECORD_SIZE_MAX
  *     check                of this record and all before it

@@ -13,9 +13,8 @@ const SIZE_32 = 2 ** 32;
 /** UIO_MAXIOV: more is refused by the kernel. */
 const IOVECS_MAX = 1024;
 
-/** Words of an operation, by `OP_*_OFFSET`. */
+/** Words of an operation. */
 export const OP_WORDS = abi.OP_SIZE >> 2;
-export const OP_RESULT_WORD = abi.OP_RESULT_OFFSET >> 2;
 
 export class EngineMemory {
   readonly octets: Uint8Array<ArrayBuffer>;

@@ -56,7 +56,7 @@ export function describeFrame(frame: Uint8Array): string {
     const what = get16(frame, ETHERNET + 6) === 1 ? "asks for" : "answers to";
     return `ARP ${formatIpv4(get32(frame, ETHERNET + 14))} ${what} ${formatIpv4(get32(frame, 38))}`;
   }
-  if (type !== 0x0800) return `type 0x${type.toString(16)}, ${frame.length} octets`;
+  if (type !== 0x0800) return `type 0x${type.toString(16)}`;
   const from = formatIpv4(get32(frame, ETHERNET + 12));
   const to = formatIpv4(get32(frame, ETHERNET + 16));
   const protocol = frame[ETHERNET + 9] ?? 0;

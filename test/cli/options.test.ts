@@ -98,6 +98,8 @@ const TAKEN: readonly (readonly [string, string, keyof AttachOptions, unknown])[
   ["ready-fd", "3", "readyFd", 3],
   ["pcap", "/tmp/a,b.pcap", "pcap", "/tmp/a,b.pcap"],
   ["pcap-snap", "64", "pcapSnap", 64],
+  ["record", "/tmp/a.rec", "record", "/tmp/a.rec"],
+  ["record-limit", "1", "recordLimitMib", 1],
   ["log-level", "debug", "logLevel", "debug"],
   ["log-level", "error", "logLevel", "error"],
   ["log-format", "pretty", "logFormat", "pretty"],
@@ -149,6 +151,7 @@ const REFUSED: readonly (readonly [string, string, string])[] = [
   ["ready-fd", "-1", "wanted an integer from 0 to 1048575"],
   ["pcap", "", "wanted a path"],
   ["pcap-snap", "63", "wanted an integer from 64 to 262144"],
+  ["record-limit", "0", "wanted an integer from 1 to 1048576"],
   ["log-level", "trace", 'wanted one of "debug", "info", "warn", "error"'],
   ["log-format", "xml", 'wanted one of "json", "pretty"'],
   ["seed", "00", "wanted 64 hex digits"],
@@ -189,6 +192,8 @@ describe("defaults of attach", () => {
       dhcpOptions: undefined,
       pcap: undefined,
       pcapSnap: 262144,
+      record: undefined,
+      recordLimitMib: 1024,
       readyFd: undefined,
       logLevel: "info",
       logFormat: "json",
@@ -390,7 +395,8 @@ describe("help and version", () => {
 
 describe("bad usage is one line", () => {
   const choose =
-    'choose a command: "attach", "serve", "manifests", "demo", or see "slirp-binding --help"';
+    'choose a command: "attach", "serve", "manifests", "demo", "replay", ' +
+    'or see "slirp-binding --help"';
   const cases: readonly (readonly [readonly string[], string])[] = [
     [[], choose],
     [["help", "nothing"], choose],

@@ -27,6 +27,8 @@ describe("options of serve", () => {
         graceSeconds: 3600,
         pcap: undefined,
         pcapSnap: 262144,
+        record: undefined,
+        recordLimitMib: 1024,
         dns: [],
         dnsPort: 53,
         hostLoopback: false,
@@ -49,6 +51,8 @@ describe("options of serve", () => {
       dns: "127.0.0.1",
       "host-loopback": "true",
       "pcap-snap": "256",
+      record: "/run/vm.rec",
+      "record-limit": "64",
       "log-level": "debug",
       "log-format": "pretty",
     });
@@ -60,6 +64,7 @@ describe("options of serve", () => {
     assert.equal(options.dnsPort, 5353);
     assert.equal(options.hostLoopback, true);
     assert.equal(options.pcapSnap, 256);
+    assert.deepEqual([options.record, options.recordLimitMib], ["/run/vm.rec", 64]);
     assert.equal(options.logLevel, "debug");
     assert.equal(options.logFormat, "pretty");
   });
