@@ -4,7 +4,8 @@
  *     node scripts/build.mjs [--tests] [--force]
  *
  *     dist/engine.wasm, dist/engine-scalar.wasm   wasm/index.ts
- *     dist/slirp-binding                          src/main.ts, worker and engines in one file
+ *     dist/report.js.txt, report.css.txt          src/sim/report/browser and uPlot
+ *     dist/slirp-binding                          src/main.ts, worker and all of these in one file
  *     build/test/NAME.wasm, NAME-scalar.wasm      test/wasm/exports/NAME.ts, with --tests
  *
  * An output is stale when an input is younger. Outputs appear by rename, so nobody reads half of
@@ -19,6 +20,10 @@ const PARALLEL = 2;
 const ASC = "node_modules/assemblyscript/bin/asc.js";
 const ENGINES = ["dist/engine.wasm", "dist/engine-scalar.wasm"];
 const WORKER = "src/binding/worker.ts";
+const PAGE = "src/sim/report/browser";
+const PLOTS = "node_modules/uplot/dist";
+/** Not .js and .css: Bun would take those for code of the program. */
+const REPORT = ["dist/report.js.txt", "dist/report.css.txt"];
 const EXPORTS = "test/wasm/exports";
 
 /** All files below a folder of the project with that ending, as paths from the root. */
@@ -55,17 +60,44 @@ function asc(entry, output, target) {
   return { output, entry, inputs: [entry, ...shared], make: compile };
 }
 
+/** What the report page carries: a library's text as it is, and ours after it. */
+function reportPart(output, entry, library, own) {
+  const make = async (temporary) => {
+    const texts = [fs.readFileSync(inRoot(library), "utf8"), await own(inRoot(temporary))];
+    fs.writeFileSync(inRoot(temporary), texts.map((text) => `${text.trim()}\n`).join(""));
+  };
+  const sources = [...filesBelow(PAGE, ".ts"), ...filesBelow(PAGE, ".css"), "package-lock.json"];
+  const inputs = [...sources, "src/sim/report/units.ts", "scripts/build.mjs"];
+  return { output, entry, inputs, make };
+}
+
+function reportParts() {
+  const [script, style] = [`${PAGE}/main.ts`, `${PAGE}/page.css`];
+  const bundle = async (temporary) => {
+    const args = ["build", script, "--target", "browser", "--format", "iife", "--minify"];
+    await must(tool("bun"), [...args, "--outfile", temporary], { quiet: true });
+    return fs.readFileSync(temporary, "utf8");
+  };
+  const [scripts, styles] = REPORT;
+  const copy = () => fs.readFileSync(inRoot(style), "utf8");
+  return [
+    reportPart(scripts, script, `${PLOTS}/uPlot.iife.min.js`, bundle),
+    reportPart(styles, style, `${PLOTS}/uPlot.min.css`, copy),
+  ];
+}
+
 /**
  * The single binary. Bytecode takes start-up from 50 ms to 22 ms; identifiers are kept for traces.
  * `--root` and the asset name keep the project's layout inside, which `src/assets.ts` relies on.
  */
 function binary() {
   const entry = "src/main.ts";
-  const layout = ["--root", ".", "--asset-naming", "[dir]/[name].[ext]"];
+  const layout = ["--root", ".", "--asset-naming", "[dir]/[name].[ext]", "--loader", ".txt:file"];
   const shrink = ["--minify-whitespace", "--minify-syntax", "--bytecode", "--format", "esm"];
   const settings = ["--no-compile-autoload-dotenv", "--no-compile-autoload-bunfig"];
   const make = async (temporary) => {
-    const args = ["build", "--compile", entry, WORKER, ...ENGINES, ...layout, ...shrink];
+    const files = [...ENGINES, ...REPORT];
+    const args = ["build", "--compile", entry, WORKER, ...files, ...layout, ...shrink];
     await must(tool("bun"), [...args, ...settings, "--outfile", temporary], { quiet: true });
   };
   const sources = [
@@ -74,7 +106,7 @@ function binary() {
     ...filesBelow("src", ".json"),
     "wasm/abi.ts",
   ];
-  const inputs = [...sources, ...ENGINES, "package-lock.json", "scripts/build.mjs"];
+  const inputs = [...sources, ...ENGINES, ...REPORT, "package-lock.json", "scripts/build.mjs"];
   return { output: "dist/slirp-binding", entry, inputs, make };
 }
 
@@ -122,9 +154,10 @@ export async function build({ tests = false, force = false } = {}) {
   );
   const failures = [
     ...(await makeAll([...variants("wasm/index.ts", "dist", "engine"), ...modules], force)),
+    ...(await makeAll(reportParts(), force)),
   ];
-  const engines = ENGINES.every((file) => fs.existsSync(inRoot(file)));
-  if (engines) failures.push(...(await makeAll([binary()], force)));
+  const whole = [...ENGINES, ...REPORT].every((file) => fs.existsSync(inRoot(file)));
+  if (whole) failures.push(...(await makeAll([binary()], force)));
   if (failures.length > 0) throw new Error(failures.join("\n").replaceAll(`${ROOT}/`, ""));
 }
 

@@ -1,5 +1,6 @@
 /**
- * Where the files beside the code are: the engine modules and the entry of the worker thread.
+ * Where the files beside the code are: the engine modules, the entry of the worker thread, and what
+ * the report page carries.
  *
  * From source they are looked up relative to this file, in every runtime. The single binary of
  * `bun build --compile` carries them in its own read-only file system under `EMBEDDED_ROOT`, laid
@@ -18,9 +19,31 @@ const root = embedded ? EMBEDDED_ROOT : new URL("../", import.meta.url);
  * @throws {Error} when the engine was not built
  */
 export function engineBytes(simd: boolean): Uint8Array<ArrayBuffer> {
-  const file = new URL(`dist/engine${simd ? "" : "-scalar"}.wasm`, root);
+  return new Uint8Array(builtFile(`engine${simd ? "" : "-scalar"}.wasm`));
+}
+
+/**
+ * The script of the report page: uPlot and what draws with it.
+ *
+ * @throws {Error} when it was not built
+ */
+export function reportScript(): string {
+  return builtFile("report.js.txt").toString("utf8");
+}
+
+/**
+ * The style of the report page.
+ *
+ * @throws {Error} when it was not built
+ */
+export function reportStyle(): string {
+  return builtFile("report.css.txt").toString("utf8");
+}
+
+function builtFile(name: string): Buffer {
+  const file = new URL(`dist/${name}`, root);
   try {
-    return new Uint8Array(readFileSync(file));
+    return readFileSync(file);
   } catch (cause) {
     throw new Error(`Run "npm run build" first: cannot read "${file.pathname}"`, { cause });
   }

@@ -5,7 +5,7 @@
  */
 
 import packageJson from "../package.json" with { type: "json" };
-import { TAP_HELPER_COMMAND } from "./cli/internal.ts";
+import { SWARM_COMMAND, TAP_HELPER_COMMAND } from "./cli/internal.ts";
 
 const EXIT_USAGE = 2;
 /** Names of hooks, as KubeVirt's sidecar-shim runs them. */
@@ -17,6 +17,9 @@ async function main(): Promise<number> {
     const { runTapHelper } = await import("./sys/tap-helper.ts");
     await runTapHelper(argv.slice(1));
     return 0;
+  }
+  if (argv[0] === SWARM_COMMAND) {
+    return (await import("./cli/simulate-share.ts")).runShare(argv.slice(1));
   }
   const isAlias = HOOK_PROGRAM.test(process.argv0);
   const called = isAlias ? process.argv0 : (argv[0] ?? "");
@@ -41,6 +44,8 @@ async function main(): Promise<number> {
       return (await import("./cli/demo/demo.ts")).demo(command.options);
     case "replay":
       return (await import("./cli/replay.ts")).replay(command.file);
+    case "simulate":
+      return (await import("./cli/simulate.ts")).simulate(command.options);
     case "help":
       process.stdout.write(`${command.text.trimEnd()}\n`);
       return 0;

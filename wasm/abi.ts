@@ -260,6 +260,15 @@ export const FLOW_PEER_PORT_OFFSET: i32 = 22; // u16
 export const FLOW_HOST_PORT_OFFSET: i32 = 24; // u16
 export const FLOW_BYTES_TO_HOST_OFFSET: i32 = 32; // u64
 export const FLOW_BYTES_TO_GUEST_OFFSET: i32 = 40; // u64
+// Of TCP flows, to be looked at and never written; `tcp/conn.ts` checks them.
+export const FLOW_TCP_RCV_ACK_OFFSET: i32 = 128; // sequence number acknowledged to the guest
+export const FLOW_TCP_RCV_EDGE_OFFSET: i32 = 132; // right edge of the window offered to it
+export const FLOW_TCP_SND_UNA_OFFSET: i32 = 180;
+export const FLOW_TCP_SND_MAX_OFFSET: i32 = 188; // highest sequence number sent
+export const FLOW_TCP_SND_WINDOW_OFFSET: i32 = 196; // what the guest offers, scaled
+export const FLOW_TCP_CWND_OFFSET: i32 = 232;
+export const FLOW_TCP_SSTHRESH_OFFSET: i32 = 236; // 2^31 - 1 until the first loss
+export const FLOW_TCP_SRTT_OFFSET: i32 = 292; // microseconds; 0 = not measured yet
 
 export const KIND_FREE: i32 = 0;
 export const KIND_TCP: i32 = 1;

@@ -2,3 +2,6 @@
 
 /** Makes `main` the tap helper (see `src/sys/tap-helper.ts`). */
 export const TAP_HELPER_COMMAND = "internal-open-tap";
+
+/** Makes `main` one of the processes of a swarm (see `src/cli/simulate-swarm.ts`). */
+export const SWARM_COMMAND = "internal-swarm";

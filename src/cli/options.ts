@@ -5,12 +5,13 @@
  */
 import { isatty } from "node:tty";
 import { CommanderError, Option, Command as Parser } from "commander";
-import { type AttachOptions, readAttachOptions } from "../config/config.ts";
+import { type AttachOptions, parsePath, readAttachOptions } from "../config/config.ts";
 import { type DemoOptions, readDemoOptions } from "../config/demo.ts";
 import { ConfigError, quote } from "../config/errors.ts";
 import { type ManifestOptions, readManifestOptions } from "../config/manifests.ts";
 import { readServeOptions, type ServeOptions } from "../config/serve.ts";
-import { invalid, type Setting, type Settings } from "../config/settings.ts";
+import { invalid, readOne, type Setting, type Settings } from "../config/settings.ts";
+import { readSimulateOptions, type SimulateOptions } from "../config/simulate.ts";
 import { escapeControls } from "../lib/log.ts";
 import { MANIFESTS_EPILOGUE, MANIFESTS_ROWS } from "./manifests.ts";
 import {
@@ -24,6 +25,7 @@ import {
   SERVE_EPILOGUE,
   SERVE_ROWS,
 } from "./options-table.ts";
+import { SIMULATE_EPILOGUE, SIMULATE_ROWS } from "./simulate-rows.ts";
 
 /** What to do. `text` ends with a line end; `message` is one line without. */
 export type Command =
@@ -32,27 +34,29 @@ export type Command =
   | { readonly kind: "demo"; readonly options: DemoOptions }
   | { readonly kind: "manifests"; readonly options: ManifestOptions }
   | { readonly kind: "replay"; readonly file: string }
+  | { readonly kind: "simulate"; readonly options: SimulateOptions }
   | { readonly kind: "help"; readonly text: string }
   | { readonly kind: "version" }
   | { readonly kind: "error"; readonly message: string };
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
+interface Operand {
+  readonly name: string;
+  readonly description: string;
+  readonly isRequired?: true;
+}
+
 interface CommandEntry {
   readonly name: string;
   readonly summary: string;
   readonly description: string;
   readonly rows: readonly OptionRow[];
+  /** What may follow without a name, in lower case; it is read as a setting of that name. */
+  readonly operand?: Operand;
   readonly epilogue: string;
-  /** What stands beside the options, one word that has to be there: `FILE`. */
-  readonly operand?: string;
   /** Throws `ConfigError`. */
-  readonly read: (
-    settings: Settings,
-    isTerminal: boolean,
-    env: Environment,
-    operand: string,
-  ) => Command;
+  readonly read: (settings: Settings, isTerminal: boolean, env: Environment) => Command;
 }
 
 const PROGRAM = "slirp-binding";
@@ -116,9 +120,21 @@ const COMMANDS: readonly CommandEntry[] = [
       "Gives another engine all that went into the recorded one, and compares what comes out, " +
       "bit for bit: frames for the guest, operations on host sockets, deadlines.",
     rows: [],
+    operand: { name: "file", description: "the recording", isRequired: true },
     epilogue: REPLAY_EPILOGUE,
-    operand: "FILE",
-    read: (_settings, _isTerminal, _env, file) => ({ kind: "replay", file }),
+    read: (settings) => ({ kind: "replay", file: readOne(settings, "file", "", parsePath) }),
+  },
+  {
+    name: "simulate",
+    summary: "run engine, guest and upstream in virtual time, and check every run",
+    description:
+      "Runs the engine and the loop between a modelled guest and a modelled host, with faults, in " +
+      "virtual time: the same seed is the same run. Every run is checked: streams exact, nothing " +
+      "acknowledged too early, nothing outside the window, every flow ends, counters balance.",
+    rows: SIMULATE_ROWS,
+    operand: { name: "scenario", description: "file that says what happens; without it, the seed" },
+    epilogue: SIMULATE_EPILOGUE,
+    read: (settings) => ({ kind: "simulate", options: readSimulateOptions(settings) }),
   },
 ];
 
@@ -132,6 +148,7 @@ Examples:
   ${PROGRAM} manifests
   ${PROGRAM} demo
   ${PROGRAM} replay FILE
+  ${PROGRAM} simulate
 
 As a program of KubeVirt's sidecar-shim, also under these names alone:
   ${PROGRAM} onDefineDomain --vmi JSON --domain XML
@@ -164,8 +181,7 @@ export function parseCommandLine(
     program.parse(argv, { from: "user" });
     if (chosen === undefined) return chooseCommand();
     const { entry, parser } = chosen;
-    const operand = parser.args[0] ?? "";
-    return entry.read(collectSettings(entry.rows, parser, env), isTerminal, env, operand);
+    return entry.read(collectSettings(entry, parser, env), isTerminal, env);
   } catch (error) {
     if (error instanceof CommanderError) return commandOf(error, helpText);
     if (error instanceof ConfigError) return { kind: "error", message: error.message };
@@ -194,16 +210,25 @@ function createProgram(writeOut: (text: string) => void): Parser {
     .addHelpText("after", PROGRAM_EPILOGUE);
 }
 
+function operandText({ name, isRequired }: Operand): string {
+  const text = name.toUpperCase();
+  return isRequired === true ? text : `[${text}]`;
+}
+
 function addCommand(program: Parser, entry: CommandEntry): Parser {
+  const { operand } = entry;
   const parser = program
     .command(entry.name)
     .summary(entry.summary)
     .description(entry.description)
-    .usage(entry.operand === undefined ? "[OPTIONS]" : `[OPTIONS] ${entry.operand}`)
+    .usage(`${operand === undefined ? "" : `${operandText(operand)} `}[OPTIONS]`)
     .helpOption("-h, --help", "print this help")
     .allowExcessArguments(false)
     .addHelpText("after", entry.epilogue);
-  if (entry.operand !== undefined) parser.argument(`<${entry.operand}>`);
+  if (operand !== undefined) {
+    const { name, description, isRequired } = operand;
+    parser.argument(isRequired === true ? `<${name}>` : `[${name}]`, description);
+  }
   for (const row of entry.rows) {
     const argument = row.argument === undefined ? "" : ` <${row.argument}>`;
     const option = new Option(`--${row.name}${argument}`, row.description).helpGroup(row.group);
@@ -220,11 +245,15 @@ function collectValue(text: string, previous: readonly string[] | undefined): re
 
 /** Joins command line and environment: an argument wins over the variable of the same option. */
 function collectSettings(
-  rows: readonly OptionRow[],
+  { rows, operand }: CommandEntry,
   parser: Parser,
   env: Environment,
 ): Map<string, Setting> {
   const settings = new Map<string, Setting>();
+  const [given] = parser.args;
+  if (operand !== undefined && given !== undefined) {
+    settings.set(operand.name, { values: [given], origin: operand.name.toUpperCase() });
+  }
   for (const row of rows) {
     const setting = fromArguments(row, parser) ?? fromEnvironment(row, env);
     if (setting !== undefined) settings.set(row.name, setting);

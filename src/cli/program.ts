@@ -1,10 +1,26 @@
 /** How this very program is started again. */
+import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
+
+const MAIN = new URL("../main.ts", import.meta.url);
+const isBinary = MAIN.pathname.startsWith("/$bunfs/");
+
+/** What the runtime needs to be told before the file; Node only runs this with a loader. */
+function runtimeArguments(): readonly string[] {
+  if ("Deno" in globalThis) return ["run", "-A"];
+  return "Bun" in globalThis ? [] : process.execArgv;
+}
 
 /** Its command line without arguments. From source the runtime needs to be told which file. */
 export function ownCommand(): string[] {
-  const main = new URL("../main.ts", import.meta.url);
-  if (main.pathname.startsWith("/$bunfs/")) return [process.execPath];
-  const run = "Deno" in globalThis ? ["run", "-A"] : [];
-  return [process.execPath, ...run, fileURLToPath(main)];
+  if (isBinary) return [process.execPath];
+  return [process.execPath, ...runtimeArguments(), fileURLToPath(MAIN)];
+}
+
+/** The same for people, to be typed in the current folder. */
+export function shownCommand(): string {
+  if (isBinary) return process.argv0;
+  const runtime = "Deno" in globalThis ? "deno" : "Bun" in globalThis ? "bun" : "node";
+  const file = relative(process.cwd(), fileURLToPath(MAIN));
+  return [runtime, ...runtimeArguments(), file].join(" ");
 }

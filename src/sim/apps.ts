@@ -25,9 +25,38 @@ export interface AppOwner {
   serve(): void;
 }
 
+/** What came of an application. Times are those of the clock. */
+export interface AppOutcome {
+  readonly kind: "tcp" | "udp" | "ping" | "dns";
+  /** Of its plan: unique among those of its kind. */
+  readonly id: number;
+  /** undefined = it never came to that. */
+  readonly startedAt: number | undefined;
+  readonly endedAt: number | undefined;
+  /** How a connection ended; undefined = it did not, or is none. */
+  readonly reason: CloseReason | undefined;
+  /** Octets of a stream, written by the guest and read by it. */
+  readonly up: number;
+  readonly down: number;
+  /** Datagrams, echo requests and questions; those answered; those an ICMP error came for. */
+  readonly asked: number;
+  readonly answered: number;
+  readonly refused: number;
+  /** From SYN to established. */
+  readonly connectTime: number | undefined;
+  /** Of each answer; of a connection the smoothed one at its end. */
+  readonly roundTrips: readonly number[];
+}
+
+const NOTHING = {
+  ...{ startedAt: undefined, endedAt: undefined, reason: undefined, connectTime: undefined },
+  ...{ up: 0, down: 0, asked: 0, answered: 0, refused: 0, roundTrips: [] },
+} as const;
+
 /** One application, from `start` to `isDone`. */
 export interface App {
   readonly isDone: boolean;
+  readonly outcome: AppOutcome;
   start(): void;
   /** Gives up what it waits for, if it may be that it never comes, or `always`. */
   giveUp(always: boolean): void;
@@ -44,18 +73,25 @@ export class TcpApp implements App {
   #isReading = false;
   #isWriting = false;
   reason: CloseReason | undefined;
+  #startedAt: number | undefined;
+  #openedAt: number | undefined;
+  #endedAt: number | undefined;
   readonly events: TcpEvents;
 
   constructor(owner: AppOwner, plan: TcpPlan) {
     this.#owner = owner;
     this.plan = plan;
     this.events = {
-      opened: () => this.#write(),
+      opened: () => {
+        this.#openedAt = owner.clock.now;
+        this.#write();
+      },
       writable: () => this.#write(),
       readable: () => this.#readMore(),
       ended: () => this.#maybeClose(),
       closed: (reason) => {
         this.reason = reason;
+        this.#endedAt = owner.clock.now;
         this.#readMore();
       },
     };
@@ -68,14 +104,32 @@ export class TcpApp implements App {
 
   start(): void {
     const { address, port, app } = this.plan;
-    const { guest } = this.#owner;
+    const { guest, clock } = this.#owner;
+    this.#startedAt = clock.now;
     this.#connection = guest.openTcp(formatIpv4(address), port, this.events, app.settings);
+  }
+
+  get outcome(): AppOutcome {
+    const { plan, reason } = this;
+    const began = this.#startedAt;
+    const opened = this.#openedAt;
+    const isOurs = !plan.isInbound && began !== undefined && opened !== undefined;
+    const smoothed = this.#connection?.send.srtt ?? 0;
+    return {
+      ...NOTHING,
+      ...{ kind: "tcp", id: plan.id, reason, up: this.#written, down: this.#read },
+      startedAt: began,
+      endedAt: this.#endedAt,
+      connectTime: isOurs ? opened - began : undefined,
+      roundTrips: smoothed > 0 ? [smoothed] : [],
+    };
   }
 
   /** A connection from outside; undefined = a late SYN of one that has been. */
   accepted(connection: TcpConnection): TcpEvents | undefined {
     if (this.#connection !== undefined) return undefined;
     this.#connection = connection;
+    this.#startedAt = this.#owner.clock.now;
     return this.events;
   }
 
@@ -184,6 +238,9 @@ export class UdpApp implements App {
   readonly #answered = new Set<number>();
   #anonymous = 0;
   #failed = 0;
+  readonly #sentAt: number[] = [];
+  readonly #roundTrips: number[] = [];
+  #lastAt: number | undefined;
 
   constructor(owner: AppOwner, plan: UdpPlan) {
     this.#owner = owner;
@@ -217,6 +274,8 @@ export class UdpApp implements App {
     }
     if (this.#socket?.send(formatIpv4(address), port, payload) !== true) this.#unsent += 1;
     this.#sent += 1;
+    this.#lastAt = this.#owner.clock.now;
+    this.#sentAt.push(this.#lastAt);
     if (this.#sent === count) return;
     this.#owner.clock.after(pause, () => {
       this.#send();
@@ -232,8 +291,27 @@ export class UdpApp implements App {
     if (plan.service !== "echo") this.#owner.fault(`UDP ${plan.id}: an answer nobody gave`);
     const wrong = checkDatagram(plan, payload);
     if (wrong !== undefined) this.#owner.fault(wrong);
-    if (payload.length < NUMBER_SIZE) this.#anonymous += 1;
-    else this.#answered.add(new DataView(payload.buffer, payload.byteOffset).getUint32(0));
+    const { now } = this.#owner.clock;
+    this.#lastAt = now;
+    if (payload.length < NUMBER_SIZE) {
+      this.#anonymous += 1;
+      return;
+    }
+    const number = new DataView(payload.buffer, payload.byteOffset).getUint32(0);
+    if (!this.#answered.has(number)) this.#roundTrips.push(now - (this.#sentAt[number] ?? now));
+    this.#answered.add(number);
+  }
+
+  get outcome(): AppOutcome {
+    return {
+      ...NOTHING,
+      ...{ kind: "udp", id: this.#plan.id, asked: this.#sent, refused: this.#failed },
+      // Those too short for a number may be duplicates.
+      answered: Math.min(this.#answered.size + this.#anonymous, this.#sent),
+      startedAt: this.#sentAt[0],
+      endedAt: this.#lastAt,
+      roundTrips: this.#roundTrips,
+    };
   }
 
   verdict(isLossless: boolean): string | undefined {
@@ -251,6 +329,9 @@ export class PingApp implements App {
   readonly #owner: AppOwner;
   #sent = 0;
   readonly #answered = new Set<number>();
+  readonly #sentAt: number[] = [];
+  readonly #roundTrips: number[] = [];
+  #lastAt: number | undefined;
 
   constructor(owner: AppOwner, plan: PingPlan) {
     this.#owner = owner;
@@ -278,6 +359,8 @@ export class PingApp implements App {
     const { guest, clock } = this.#owner;
     guest.ping(formatIpv4(address), id, this.#sent, this.#payload(this.#sent));
     this.#sent += 1;
+    this.#lastAt = clock.now;
+    this.#sentAt.push(clock.now);
     if (this.#sent === count) return;
     clock.after(pause, () => {
       this.#send();
@@ -293,7 +376,20 @@ export class PingApp implements App {
     if (from !== formatIpv4(address) || sequence >= count || !same) {
       this.#owner.fault(`ping ${id}: reply ${sequence} from ${from} is wrong`);
     }
+    const { now } = this.#owner.clock;
+    if (!this.#answered.has(sequence)) this.#roundTrips.push(now - (this.#sentAt[sequence] ?? now));
     this.#answered.add(sequence);
+    this.#lastAt = now;
+  }
+
+  get outcome(): AppOutcome {
+    return {
+      ...NOTHING,
+      ...{ kind: "ping", id: this.#plan.id, asked: this.#sent, answered: this.#answered.size },
+      startedAt: this.#sentAt[0],
+      endedAt: this.#lastAt,
+      roundTrips: this.#roundTrips,
+    };
   }
 
   verdict(isLossless: boolean): string | undefined {
@@ -308,6 +404,8 @@ export class DnsApp implements App {
   readonly #owner: AppOwner;
   isDone = false;
   #hasAnswer = false;
+  #startedAt: number | undefined;
+  #endedAt: number | undefined;
 
   constructor(owner: AppOwner, plan: DnsPlan) {
     this.#owner = owner;
@@ -318,8 +416,10 @@ export class DnsApp implements App {
     const { guest, clock } = this.#owner;
     const [server = ""] = guest.lease?.dns ?? [];
     const { name } = this.#plan;
+    this.#startedAt = clock.now;
     guest.resolve(server, name, clock.now, (answer) => {
       this.isDone = true;
+      this.#endedAt = clock.now;
       if (answer === undefined || answer.code !== 0) return;
       this.#hasAnswer = true;
       const labels = name.split(".");
@@ -332,6 +432,19 @@ export class DnsApp implements App {
   }
 
   giveUp(_always: boolean): void {}
+
+  get outcome(): AppOutcome {
+    const began = this.#startedAt;
+    const ended = this.#endedAt;
+    const isAnswered = this.#hasAnswer && began !== undefined && ended !== undefined;
+    return {
+      ...NOTHING,
+      ...{ kind: "dns", id: this.#plan.id, startedAt: began, endedAt: ended },
+      asked: began === undefined ? 0 : 1,
+      answered: isAnswered ? 1 : 0,
+      roundTrips: isAnswered ? [ended - began] : [],
+    };
+  }
 
   verdict(isLossless: boolean): string | undefined {
     return isLossless && !this.#hasAnswer ? `DNS ${this.#plan.name}: no answer` : undefined;

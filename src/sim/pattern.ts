@@ -4,6 +4,7 @@
  * One table of random octets, whose length is a prime, is read round and round; each stream begins
  * somewhere else. An octet lost, doubled or moved by less than the whole table shows.
  */
+import { Buffer } from "node:buffer";
 import { Random } from "./random.ts";
 
 const PERIOD = 65_521;
@@ -34,9 +35,19 @@ export function fillPattern(stream: number, offset: number, target: Uint8Array):
 /** Index of the first octet that is not that of `stream` from `offset` on; -1 = all are. */
 export function findMismatch(stream: number, offset: number, octets: Uint8Array): number {
   let from = start(stream, offset);
-  for (let at = 0; at < octets.length; at += 1) {
-    if (octets[at] !== TABLE[from]) return at;
-    from = from + 1 === PERIOD ? 0 : from + 1;
+  for (let at = 0; at < octets.length; ) {
+    const part = Math.min(PERIOD - from, octets.length - at);
+    const wrong = differs(octets, at, from, part);
+    if (wrong >= 0) return wrong;
+    at += part;
+    from = 0;
   }
   return -1;
+}
+
+/** Every octet of every stream passes here several times: the runtime compares, then we look. */
+function differs(octets: Uint8Array, begin: number, from: number, length: number): number {
+  const part = octets.subarray(begin, begin + length);
+  if (Buffer.compare(part, TABLE.subarray(from, from + length)) === 0) return -1;
+  return begin + part.findIndex((octet, i) => octet !== TABLE[from + i]);
 }

@@ -109,6 +109,23 @@ export interface HostFaults {
   readonly coalesces: boolean;
 }
 
+/** One of the two resolvers gives no answers for a while. */
+export interface ResolverOutage {
+  readonly resolver: 0 | 1;
+  readonly at: number;
+  readonly duration: number;
+  /** Its host says that the port is closed, instead of nothing. */
+  readonly isRefused: boolean;
+}
+
+/** A router beyond the host that lets only small packets through. */
+export interface NarrowPath {
+  /** Octets of the largest IP packet. */
+  readonly mtu: number;
+  /** It says so by ICMP; otherwise it is a black hole. */
+  readonly isTold: boolean;
+}
+
 /** The limits and kind of the network under test. */
 export interface EngineLimits {
   readonly mtu: number;
@@ -143,6 +160,9 @@ export interface Plan {
   readonly outage: { readonly at: number; readonly duration: number } | undefined;
   /** The first of the two resolvers never answers. */
   readonly resolverIsDead: boolean;
+  readonly resolverOutages?: readonly ResolverOutage[];
+  /** What datagrams and echo requests meet; the host's TCP finds out by itself, as kernels do. */
+  readonly path?: NarrowPath;
   /** The table is small enough for flows to be evicted. */
   readonly isCrowded: boolean;
 }

@@ -1,11 +1,12 @@
 /**
- * One seed, one run, one verdict.
+ * One seed or one plan, one run, one verdict.
  */
 import { engineBytes } from "../assets.ts";
 import { compileEngine, detectSimd } from "../engine/module.ts";
+import type { Plan } from "./plan.ts";
 import { planFromSeed } from "./scenario.ts";
 import { Trace } from "./trace.ts";
-import { World, type WorldResult } from "./world.ts";
+import { World, type WorldOptions, type WorldResult } from "./world.ts";
 
 export interface Verdict extends WorldResult {
   readonly seed: number;
@@ -17,6 +18,14 @@ export interface SimulateOptions {
   readonly trace?: (line: string) => void;
   /** Another engine than the one that was built; for tests of the simulator itself. */
   readonly module?: WebAssembly.Module;
+  /** What else follows the run. */
+  readonly observers?: WorldOptions;
+}
+
+/** A run that is over, with what is left of it. */
+export interface FinishedRun {
+  readonly world: World;
+  readonly verdict: Verdict;
 }
 
 let compiled: WebAssembly.Module | undefined;
@@ -29,11 +38,13 @@ export function simulatedEngine(): WebAssembly.Module {
 
 /** Runs the scenario that belongs to a seed: the same seed, the same trace hash, everywhere. */
 export function simulateSeed(seed: number, options: SimulateOptions = {}): Verdict {
-  const world = new World(
-    options.module ?? simulatedEngine(),
-    planFromSeed(seed),
-    new Trace(options.trace),
-  );
+  return simulatePlan(planFromSeed(seed), options).verdict;
+}
+
+/** Carries out a plan: the same plan, the same trace hash. */
+export function simulatePlan(plan: Plan, options: SimulateOptions = {}): FinishedRun {
+  const { trace, module = simulatedEngine(), observers } = options;
+  const world = new World(module, plan, new Trace(trace), observers);
   const result = world.run();
-  return { seed, ok: result.violations.length === 0, ...result };
+  return { world, verdict: { seed: plan.seed, ok: result.violations.length === 0, ...result } };
 }

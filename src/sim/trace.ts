@@ -26,13 +26,17 @@ export class Trace {
     this.#hash.mix(Math.floor(now / 2 ** 32));
   }
 
-  /** Adds octets to the hash. */
+  /** Adds octets to the hash: four at a time, then what is left behind the last four. */
   octets(octets: Uint8Array): void {
-    let word = octets.length;
-    for (let i = 0; i < octets.length; i += 1) {
-      word = (word << 8) | (octets[i] ?? 0);
-      if ((i & 3) === 3) this.#hash.mix(word);
+    const { length } = octets;
+    let word = length;
+    let at = 0;
+    for (; at + 4 <= length; at += 4) {
+      const high = ((octets[at] ?? 0) << 24) | ((octets[at + 1] ?? 0) << 16);
+      word = high | ((octets[at + 2] ?? 0) << 8) | (octets[at + 3] ?? 0);
+      this.#hash.mix(word);
     }
+    for (; at < length; at += 1) word = (word << 8) | (octets[at] ?? 0);
     this.#hash.mix(word);
   }
 

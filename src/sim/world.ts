@@ -15,28 +15,30 @@
 import * as abi from "../../wasm/abi.ts";
 import { Engine } from "../engine/engine.ts";
 import { type EngineModule, instantiateEngine } from "../engine/module.ts";
+import type { OutputSink } from "../lib/output-file.ts";
 import type { Link, LinkMemory } from "../link/link.ts";
 import { createMemoryLink, type MemoryGuest } from "../link/memory.ts";
+import { createPcapLink, type PcapWriter } from "../link/pcap.ts";
 import { AlarmedEvents } from "../loop/alarm.ts";
 import { Loop } from "../loop/loop.ts";
-import { type App, DnsApp, PingApp, TcpApp, UdpApp } from "./apps.ts";
+import { AppSet, PUBLISHED_PORT } from "./app-set.ts";
+import type { AppOutcome } from "./apps.ts";
 import { checkBalance, emptyLedger, type Ledger } from "./check/balance.ts";
 import { TcpWatch } from "./check/tcp-watch.ts";
 import { START, VirtualClock } from "./clock.ts";
 import { describeFrame, describeOperation } from "./describe.ts";
 import { engineConfig } from "./engine-config.ts";
 import { Guest } from "./guest/guest.ts";
-import { endpointKey, SimHost } from "./host/host.ts";
+import { SimHost } from "./host/host.ts";
 import { Kernel } from "./kernel.ts";
 import { Nic, VNET_SIZE } from "./nic.ts";
 import type { Plan, TcpPlan } from "./plan.ts";
 import { Random } from "./random.ts";
+import type { Sampler } from "./sampler.ts";
 import { Trace } from "./trace.ts";
-import { Wire } from "./wire.ts";
+import { Wire, type WireCounts } from "./wire.ts";
 
 const GUEST_MAC = "52:54:00:12:34:56";
-/** Ports that guests listen on for inbound connections. */
-const PUBLISHED_PORT = 8080;
 const ACCEPT_BATCH = 16;
 const VIOLATIONS_MAX = 8;
 const TURNS_MAX = 4_000_000;
@@ -60,6 +62,15 @@ export interface WorldResult {
   readonly chunksMax: number;
 }
 
+export interface WorldOptions {
+  /** Gets every frame between guest and engine, as the engine sees it, at its virtual time. */
+  readonly pcap?: OutputSink;
+  /** Makes an engine, for whoever wants to stand before it: a recorder. */
+  readonly instantiate?: (module: WebAssembly.Module) => EngineModule;
+  /** Follows the run, and changes nothing in it. */
+  readonly sampler?: Sampler;
+}
+
 export class World {
   readonly plan: Plan;
   readonly clock = new VirtualClock();
@@ -76,7 +87,7 @@ export class World {
   readonly #nic: Nic;
   readonly #loop: Loop;
   readonly #kernel: Kernel;
-  readonly #apps: App[] = [];
+  readonly #apps: AppSet;
   readonly #inbound: TcpPlan[] = [];
   /** Frames in the link's queue towards the engine, and whether each is as it was sent. */
   readonly #intact: boolean[] = [];
@@ -85,22 +96,23 @@ export class World {
   #isCalm = false;
   #wakeAt = Number.POSITIVE_INFINITY;
   #isServing = false;
-  #appsStarted = false;
   /** Frames dropped because the link's queue towards the engine was full. */
   #overflowed = 0;
   #flowsMax = 0;
   #chunksMax = 0;
+  readonly #sampler: Sampler | undefined;
+  readonly #capture: PcapWriter | undefined;
 
-  /** @param instantiate makes an engine, for whoever wants to stand before it: a recorder */
   constructor(
     module: WebAssembly.Module,
     plan: Plan,
     trace = new Trace(),
-    instantiate: (module: WebAssembly.Module) => EngineModule = instantiateEngine,
+    options: WorldOptions = {},
   ) {
     this.plan = plan;
     this.trace = trace;
-    this.engine = new Engine(instantiate(module));
+    this.#sampler = options.sampler;
+    this.engine = new Engine((options.instantiate ?? instantiateEngine)(module));
     this.engine.start(engineConfig(plan));
     this.#watch = new TcpWatch(plan.tcp, (text) => this.violation(text));
     this.#nic = new Nic(plan.limits.mtu, (text) => this.violation(text));
@@ -136,8 +148,13 @@ export class World {
         if (this.#isIntact) this.violation(`guest: ${text}`);
       },
     });
+    this.#apps = new AppSet(this, plan, (each) => this.#inbound.push(each));
     this.#kernel = new Kernel(this.clock, this.#sources());
-    this.#loop = this.#makeLoop(link);
+    const now = (): number => this.clock.now;
+    const { pcap } = options;
+    const captured = pcap && createPcapLink(link, { sink: pcap, now });
+    this.#capture = captured?.capture;
+    this.#loop = this.#makeLoop(captured ?? link);
   }
 
   violation(text: string): void {
@@ -161,19 +178,20 @@ export class World {
       clock.at(START + at, () => this.host.setOffline(true));
       clock.at(START + at + duration, () => this.host.setOffline(false));
     }
+    for (const outage of plan.resolverOutages ?? []) {
+      clock.at(START + outage.at, () => this.host.setResolver(outage, true));
+      clock.at(START + outage.at + outage.duration, () => this.host.setResolver(outage, false));
+    }
     clock.at(START + plan.calmAt + (plan.patience * 3) / 4, () => {
-      for (const app of this.#apps) if (!app.isDone) app.giveUp(this.#mayBreak);
+      this.#apps.giveUp(this.#mayBreak);
       this.serve();
     });
     clock.at(START + plan.calmAt + plan.patience, () => this.#end("out of patience"));
     this.guest.onLease = (lease) => {
-      if (lease !== undefined && !this.#appsStarted) this.#startApps();
+      if (lease !== undefined) this.#apps.start();
     };
-    this.guest.onEchoReply = ({ identifier, from, sequence, payload }) => {
-      const app = this.#pings.get(identifier);
-      if (app === undefined) this.violation(`ping ${identifier}: nobody asked`);
-      app?.replied(from, sequence, payload);
-    };
+    this.guest.onEchoReply = (reply) => this.#apps.replied(reply);
+    this.#sampler?.start(this);
     this.guest.dhcp(clock.now);
     this.serve();
     try {
@@ -185,6 +203,8 @@ export class World {
   }
 
   #result(): WorldResult {
+    this.#sampler?.finish();
+    this.#capture?.close();
     this.trace.note(this.clock.now, NOTE_END, this.violations.length);
     const { framesToEngine, framesToGuest } = this.ledger;
     return {
@@ -206,49 +226,6 @@ export class World {
     this.host.calm();
   }
 
-  readonly #pings = new Map<number, PingApp>();
-
-  #startApps(): void {
-    this.#appsStarted = true;
-    const { plan, clock, guest } = this;
-    const start = (at: number, app: App): void => {
-      this.#apps.push(app);
-      clock.after(at, () => {
-        app.start();
-        this.serve();
-      });
-    };
-    const waiting = new Map<number, TcpApp>();
-    for (const each of plan.tcp) {
-      const app = new TcpApp(this, each);
-      if (each.isInbound) {
-        this.#apps.push(app);
-        waiting.set(endpointKey(each.address, each.port), app);
-        clock.after(each.app.startAt, () => this.#inbound.push(each));
-      } else start(each.app.startAt, app);
-    }
-    const find = (remote: Uint8Array, port: number): TcpApp | undefined => {
-      const address = remote.reduce((sum, octet) => sum * 256 + octet, 0);
-      return waiting.get(endpointKey(address, port));
-    };
-    guest.listenTcp(
-      PUBLISHED_PORT,
-      (connection) => {
-        const app = find(connection.remote, connection.remotePort);
-        if (app === undefined) this.violation("a connection that nobody opened");
-        return app?.accepted(connection);
-      },
-      (remote, port) => find(remote, port)?.plan.app.settings ?? {},
-    );
-    for (const each of plan.udp) start(each.startAt, new UdpApp(this, each));
-    for (const each of plan.pings) {
-      const app = new PingApp(this, each);
-      this.#pings.set(each.id, app);
-      start(each.startAt, app);
-    }
-    for (const each of plan.dns) start(each.startAt, new DnsApp(this, each));
-  }
-
   /** Something that must not be, found by an application. */
   fault(text: string): void {
     this.violation(text);
@@ -268,6 +245,16 @@ export class World {
       if (this.#wakeAt === at) this.#wakeAt = Number.POSITIVE_INFINITY;
       this.serve();
     });
+  }
+
+  /** What came of each application, in the order in which they were planned. */
+  get outcomes(): readonly AppOutcome[] {
+    return this.#apps.outcomes;
+  }
+
+  /** What became of the frames on the wires between guest and engine. */
+  get wires(): { readonly toGuest: WireCounts; readonly toEngine: WireCounts } {
+    return { toGuest: this.#toGuest.counts, toEngine: this.#toEngine.counts };
   }
 
   // -------------------------------------------------------------- frames
@@ -431,8 +418,8 @@ export class World {
   }
 
   get #isDone(): boolean {
-    if (!this.#isCalm || !this.#appsStarted || this.engine.flowCount > 0) return false;
-    return this.#apps.every((app) => app.isDone) && this.guest.tcp.count === 0;
+    if (!this.#isCalm || !this.#apps.isStarted || this.engine.flowCount > 0) return false;
+    return this.#apps.isDone && this.guest.tcp.count === 0;
   }
 
   /** Connections may break although their plans do not say so. */
@@ -455,10 +442,9 @@ export class World {
     this.#isOver = true;
     const { engine, host } = this;
     if (reason !== undefined) this.violation(reason);
-    if (!this.#appsStarted) this.violation("the guest got no address");
-    for (const app of this.#apps) {
-      const wrong = app.verdict(this.#isLossless);
-      if (wrong !== undefined && !this.#mayBreak) this.violation(wrong);
+    if (!this.#apps.isStarted) this.violation("the guest got no address");
+    if (!this.#mayBreak) {
+      for (const wrong of this.#apps.verdicts(this.#isLossless)) this.violation(wrong);
     }
     if (reason === undefined) {
       if (host.openCount > 0) this.violation(`${host.openCount} host sockets are left`);

@@ -44,10 +44,12 @@ export function recordSeed(seed: number, limit = Number.POSITIVE_INFINITY): Reco
   const sink = new MemorySink();
   const stops: string[] = [];
   let recorder: Recorder | undefined;
-  const world = new World(simulatedEngine(), planFromSeed(seed), new Trace(), (module) => {
-    const onStop = (reason: string): void => void stops.push(reason);
-    recorder = new Recorder(instantiateEngine(module), { sink, build: BUILD, limit, onStop });
-    return recorder.module;
+  const world = new World(simulatedEngine(), planFromSeed(seed), new Trace(), {
+    instantiate: (module) => {
+      const onStop = (reason: string): void => void stops.push(reason);
+      recorder = new Recorder(instantiateEngine(module), { sink, build: BUILD, limit, onStop });
+      return recorder.module;
+    },
   });
   const result = world.run();
   recorder?.close();

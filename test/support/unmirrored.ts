@@ -46,6 +46,7 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/replay/record-writer.ts": REPLAY,
   "src/replay/recorder.ts": REPLAY,
   "src/replay/replayer.ts": REPLAY,
+  "src/sim/app-set.ts": RUN,
   "src/sim/apps.ts": RUN,
   "src/sim/check/balance.ts": RUN,
   "src/sim/check/ranges.ts": "test/sim/check/tcp-watch.test.ts",

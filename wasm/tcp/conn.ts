@@ -177,6 +177,18 @@ export class Tcp extends Flow {
 }
 
 if (offsetof<Tcp>() > <usize>abi.FLOW_SIZE) ERROR("a TCP flow does not fit FLOW_SIZE");
+if (
+  offsetof<Tcp>("rcvAck") != <usize>abi.FLOW_TCP_RCV_ACK_OFFSET ||
+  offsetof<Tcp>("rcvEdge") != <usize>abi.FLOW_TCP_RCV_EDGE_OFFSET ||
+  offsetof<Tcp>("sndUna") != <usize>abi.FLOW_TCP_SND_UNA_OFFSET ||
+  offsetof<Tcp>("sndMax") != <usize>abi.FLOW_TCP_SND_MAX_OFFSET ||
+  offsetof<Tcp>("sndWindow") != <usize>abi.FLOW_TCP_SND_WINDOW_OFFSET ||
+  offsetof<Tcp>("cwnd") != <usize>abi.FLOW_TCP_CWND_OFFSET ||
+  offsetof<Tcp>("ssthresh") != <usize>abi.FLOW_TCP_SSTHRESH_OFFSET ||
+  offsetof<Tcp>("srtt") != <usize>abi.FLOW_TCP_SRTT_OFFSET
+) {
+  ERROR("conn.ts and abi.ts disagree");
+}
 
 // @ts-ignore: decorator
 @inline export function has(flow: Tcp, flag: u32): bool {

@@ -8,13 +8,13 @@
  *
  * Source: RFC 9293 §3.8.6 (windows, silly window avoidance), RFC 2018 (blocks: latest first).
  */
+import { OctetRing } from "./octet-ring.ts";
 import { seqDiff } from "./octets.ts";
 
 const RANGES_MAX = 64;
 
 export class ReceiveSide {
-  readonly #ring: Uint8Array;
-  readonly #mask: number;
+  readonly #ring: OctetRing;
   /** Octets the window may span at most. */
   readonly #windowMax: number;
   /** RCV.NXT, of data. */
@@ -26,11 +26,9 @@ export class ReceiveSide {
   /** A sequence number in the range that grew last. */
   #latest = 0;
 
-  /** @param size octets, rounded up to a power of two; the window never exceeds the size itself */
+  /** @param size octets; the window never exceeds it */
   constructor(size: number) {
-    const capacity = 1 << (32 - Math.clz32(Math.max(size, 16) - 1));
-    this.#ring = new Uint8Array(capacity);
-    this.#mask = capacity - 1;
+    this.#ring = new OctetRing(size);
     this.#windowMax = size;
   }
 
@@ -94,18 +92,11 @@ export class ReceiveSide {
     const left = (sequence + skip) >>> 0;
     const right = (left + count) >>> 0;
     if (left !== this.next && this.#ranges.length >= RANGES_MAX * 2) return 0;
-    this.#store(left, octets, at + skip, count);
+    this.#ring.put(this.#read, left, octets, at + skip, count);
     const before = this.next;
     if (left === this.next && this.#ranges.length === 0) this.next = right;
     else this.#insert(left, right);
     return seqDiff(this.next, before);
-  }
-
-  #store(sequence: number, octets: Uint8Array, at: number, count: number): void {
-    const start = sequence & this.#mask;
-    const first = Math.min(count, this.#ring.length - start);
-    this.#ring.set(octets.subarray(at, at + first), start);
-    if (first < count) this.#ring.set(octets.subarray(at + first, at + count), 0);
   }
 
   #insert(left: number, right: number): void {
@@ -147,10 +138,7 @@ export class ReceiveSide {
   /** Copies what can be read into `target`; returns how much. */
   read(target: Uint8Array): number {
     const count = Math.min(this.available, target.length);
-    const start = this.#read & this.#mask;
-    const first = Math.min(count, this.#ring.length - start);
-    target.set(this.#ring.subarray(start, start + first), 0);
-    if (first < count) target.set(this.#ring.subarray(0, count - first), first);
+    this.#ring.copy(this.#read, count, target, 0);
     this.#read = (this.#read + count) >>> 0;
     return count;
   }

@@ -9,6 +9,7 @@
  * Without SACK each duplicate acknowledgment counts as one segment reported.
  * Timer: RFC 6298, with Karn's rule unless timestamps tell (RFC 7323 §4). Windows: RFC 9293 §3.8.6.
  */
+import { OctetRing } from "./octet-ring.ts";
 import { seqDiff } from "./octets.ts";
 import type { Segment } from "./tcp-segment.ts";
 
@@ -28,8 +29,7 @@ export interface SendSettings {
 }
 
 export class SendSide {
-  readonly #ring: Uint8Array;
-  readonly #mask: number;
+  readonly #ring: OctetRing;
   readonly #settings: SendSettings;
   una = 0;
   next = 0;
@@ -68,9 +68,8 @@ export class SendSide {
   pickFin = false;
 
   constructor(settings: SendSettings) {
-    const capacity = 1 << (32 - Math.clz32(Math.max(settings.size, 16) - 1));
-    this.#ring = new Uint8Array(capacity);
-    this.#mask = capacity - 1;
+    // The SYN takes a sequence number too, until it is acknowledged.
+    this.#ring = new OctetRing(settings.size + 1);
     this.#settings = settings;
   }
 
@@ -114,20 +113,14 @@ export class SendSide {
   /** Takes as much of `octets` as there is room for. */
   write(octets: Uint8Array): number {
     const count = Math.min(this.room, octets.length);
-    const start = this.#end & this.#mask;
-    const first = Math.min(count, this.#ring.length - start);
-    this.#ring.set(octets.subarray(0, first), start);
-    if (first < count) this.#ring.set(octets.subarray(first, count), 0);
+    this.#ring.put(this.una, this.#end, octets, 0, count);
     this.#end = (this.#end + count) >>> 0;
     return count;
   }
 
   /** Copies payload to be sent. */
   copy(sequence: number, length: number, target: Uint8Array, at: number): void {
-    const start = sequence & this.#mask;
-    const first = Math.min(length, this.#ring.length - start);
-    target.set(this.#ring.subarray(start, start + first), at);
-    if (first < length) target.set(this.#ring.subarray(0, length - first), at + first);
+    this.#ring.copy(sequence, length, target, at);
   }
 
   // -------------------------------------------------------------- what to send

@@ -60,6 +60,11 @@ export class Tcp implements TcpHandlers {
     return this.#count;
   }
 
+  /** The connection between two ports; undefined = there is none. */
+  connectionAt(localPort: number, remotePort: number): TcpConnection | undefined {
+    return this.#connections.get(localPort * 65_536 + remotePort)?.[0];
+  }
+
   /** @throws RangeError where no port is free */
   open(
     network: Network,

@@ -7,14 +7,22 @@ import type { Engine } from "../../engine/engine.ts";
 import type { Upstream } from "../../upstream/upstream.ts";
 import type { VirtualClock } from "../clock.ts";
 import { findMismatch } from "../pattern.ts";
-import { FAULTLESS_HOST, type HostFaults, type Plan, type TcpPlan, type UdpPlan } from "../plan.ts";
+import {
+  FAULTLESS_HOST,
+  type HostFaults,
+  type Plan,
+  type ResolverOutage,
+  type TcpPlan,
+  type UdpPlan,
+} from "../plan.ts";
 import type { Random } from "../random.ts";
 import { type Datagram, DatagramSocket } from "./datagram.ts";
-import { type Endpoint, Messages } from "./messages.ts";
+import { type Endpoint, Messages, type SocketError } from "./messages.ts";
 import { answerQuestion } from "./resolver.ts";
 import {
   ECONNREFUSED,
   EHOSTUNREACH,
+  EMSGSIZE,
   ENETUNREACH,
   ETIMEDOUT,
   type HostSocket,
@@ -29,6 +37,12 @@ const EBADF = 9;
 /** Datagrams begin with their number, where they are long enough. */
 export const NUMBER_SIZE = 4;
 const LATENCY_MAX = 30_000;
+const IPV4_HEADER = 20;
+const UDP_HEADER = 8;
+
+type Refusal = Pick<SocketError, "errno" | "type" | "code" | "mtu">;
+
+const PORT_CLOSED: Refusal = { errno: ECONNREFUSED, type: 3, code: 3, mtu: 0 };
 
 const A = abi.OP_A_OFFSET >> 2;
 const B = abi.OP_B_OFFSET >> 2;
@@ -64,6 +78,8 @@ export class SimHost implements Upstream, SocketOwner {
   readonly #sockets = new Map<number, HostSocket>();
   readonly #tcpPlans = new Map<number, TcpPlan>();
   readonly #udpPlans = new Map<number, UdpPlan>();
+  /** Resolvers that do not answer now. */
+  readonly #resolverOutages = new Map<number, ResolverOutage>();
   readonly #edges: HostSocket[] = [];
   /** Most sockets open at a time. */
   openMax = 0;
@@ -94,6 +110,14 @@ export class SimHost implements Upstream, SocketOwner {
     if (!isOffline) return;
     for (const socket of this.#sockets.values()) {
       if (socket instanceof StreamSocket) socket.break(ETIMEDOUT);
+    }
+  }
+
+  /** Has a resolver not answer, or answer again. */
+  setResolver(outage: ResolverOutage, isOut: boolean): void {
+    if (isOut) this.#resolverOutages.set(outage.resolver, outage);
+    else if (this.#resolverOutages.get(outage.resolver) === outage) {
+      this.#resolverOutages.delete(outage.resolver);
     }
   }
 
@@ -242,6 +266,15 @@ export class SimHost implements Upstream, SocketOwner {
       return;
     }
     const { peer, payload } = datagram;
+    const { path } = this.#plan;
+    // What a ping socket sends begins with its ICMP header.
+    const headers = IPV4_HEADER + (socket.kind === "ping" ? 0 : UDP_HEADER);
+    if (path !== undefined && headers + payload.length > path.mtu) {
+      this.datagramsLost += 1;
+      const what = { errno: EMSGSIZE, type: 3, code: 4, mtu: path.mtu };
+      if (path.isTold) this.#refuse(socket, datagram, what);
+      return;
+    }
     const answer = (octets: Uint8Array | undefined): void => {
       if (octets === undefined) return;
       this.clock.after(random.between(100, LATENCY_MAX), () => {
@@ -254,13 +287,19 @@ export class SimHost implements Upstream, SocketOwner {
       this.datagramsLost += 1;
       return;
     }
+    const outage = this.#resolverOutages.get(resolver);
+    if (outage !== undefined) {
+      this.datagramsLost += 1;
+      if (outage.isRefused) this.#refuse(socket, datagram, PORT_CLOSED);
+      return;
+    }
     if (resolver >= 0) return void answer(answerQuestion(payload));
     const plan = this.#udpPlans.get(endpointKey(peer.address, peer.port));
     if (plan === undefined) return void this.fault(`datagram for ${peer.address}:${peer.port}`);
     const wrong = checkDatagram(plan, payload);
     if (wrong !== undefined) this.fault(wrong);
     if (plan.service === "echo") answer(payload);
-    else if (plan.service === "refused") this.#refuse(socket, datagram);
+    else if (plan.service === "refused") this.#refuse(socket, datagram, PORT_CLOSED);
   }
 
   #echo(request: Uint8Array): Uint8Array | undefined {
@@ -273,12 +312,10 @@ export class SimHost implements Upstream, SocketOwner {
     return reply;
   }
 
-  #refuse(socket: DatagramSocket, { peer, payload }: Datagram): void {
+  /** An ICMP error comes back. */
+  #refuse(socket: DatagramSocket, { peer, payload }: Datagram, what: Refusal): void {
     this.clock.after(this.random.between(100, LATENCY_MAX), () => {
-      socket.arriveError({
-        ...{ errno: ECONNREFUSED, type: 3, code: 3, offender: peer.address },
-        ...{ target: peer, payload },
-      });
+      socket.arriveError({ ...what, offender: peer.address, target: peer, payload });
     });
   }
 

@@ -30,6 +30,8 @@ export interface SocketError {
   readonly offender: number;
   readonly target: Endpoint;
   readonly payload: Uint8Array;
+  /** Octets of the largest packet, where that is what the error is about; else 0. */
+  readonly mtu: number;
 }
 
 export class Messages {
@@ -139,7 +141,7 @@ export class Messages {
     view.setUint8(control + 21, error.type);
     view.setUint8(control + 22, error.code);
     view.setUint8(control + 23, 0);
-    view.setUint32(control + 24, 0, true);
+    view.setUint32(control + 24, error.mtu, true);
     view.setUint32(control + 28, 0, true);
     this.#setAddress(control + 32, { address: error.offender, port: 0 });
     this.#setControlLength(message, 48);

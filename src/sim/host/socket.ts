@@ -11,6 +11,7 @@ import type { Random } from "../random.ts";
 export const EAGAIN = 11;
 const EINTR = 4;
 export const EPIPE = 32;
+export const EMSGSIZE = 90;
 export const ECONNRESET = 104;
 export const ENOTCONN = 107;
 export const ETIMEDOUT = 110;
