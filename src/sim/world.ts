@@ -9,6 +9,9 @@
  *   next event happen. Nothing else knows what time it is. When the plan is carried out and the
  *   engine's table is empty, or patience ends, the control channel tells the loop to stop.
  *
+ *   A restart is the same, and then another engine and another loop: host sockets and what is on
+ *   the link are gone, the guest and the world go on. The books are balanced for each engine.
+ *
  *   Checks are always on. Whatever must not be is a violation; the first few are kept. A frame that
  *   was damaged on the way is the guest's to drop, so what the guest says of it does not count.
  */
@@ -23,7 +26,7 @@ import { AlarmedEvents } from "../loop/alarm.ts";
 import { Loop } from "../loop/loop.ts";
 import { AppSet, PUBLISHED_PORT } from "./app-set.ts";
 import type { AppOutcome } from "./apps.ts";
-import { checkBalance, emptyLedger, type Ledger } from "./check/balance.ts";
+import { checkBalance, emptyLedger, type Ledger, ledgerSince } from "./check/balance.ts";
 import { TcpWatch } from "./check/tcp-watch.ts";
 import { START, VirtualClock } from "./clock.ts";
 import { describeFrame, describeOperation } from "./describe.ts";
@@ -48,6 +51,7 @@ const NOTE_TO_ENGINE = 1;
 const NOTE_TO_GUEST = 2;
 const NOTE_OPERATION = 3;
 const NOTE_END = 4;
+const NOTE_RESTART = 5;
 
 export interface WorldResult {
   /** What went wrong, the first things first; empty = nothing. */
@@ -74,7 +78,7 @@ export interface WorldOptions {
 export class World {
   readonly plan: Plan;
   readonly clock = new VirtualClock();
-  readonly engine: Engine;
+  engine: Engine;
   readonly host: SimHost;
   readonly guest: Guest;
   readonly trace: Trace;
@@ -85,7 +89,15 @@ export class World {
   readonly #toEngine: Wire;
   readonly #cable: MemoryGuest;
   readonly #nic: Nic;
-  readonly #loop: Loop;
+  #loop: Loop;
+  readonly #link: Link;
+  readonly #makeEngine: (life: number) => Engine;
+  /** Engines that have been before. */
+  #life = 0;
+  #isFailing = false;
+  #restartedAt: number | undefined;
+  /** The books when this engine began. */
+  #before: Ledger = emptyLedger();
   readonly #kernel: Kernel;
   readonly #apps: AppSet;
   readonly #inbound: TcpPlan[] = [];
@@ -112,8 +124,13 @@ export class World {
     this.plan = plan;
     this.trace = trace;
     this.#sampler = options.sampler;
-    this.engine = new Engine((options.instantiate ?? instantiateEngine)(module));
-    this.engine.start(engineConfig(plan));
+    const { instantiate = instantiateEngine } = options;
+    this.#makeEngine = (life) => {
+      const engine = new Engine(instantiate(module));
+      engine.start(engineConfig(plan, life));
+      return engine;
+    };
+    this.engine = this.#makeEngine(0);
     this.#watch = new TcpWatch(plan.tcp, (text) => this.violation(text));
     this.#nic = new Nic(plan.limits.mtu, (text) => this.violation(text));
     this.host = new SimHost(this.engine, this.clock, new Random(plan.seed, 1), plan, {
@@ -154,7 +171,8 @@ export class World {
     const { pcap } = options;
     const captured = pcap && createPcapLink(link, { sink: pcap, now });
     this.#capture = captured?.capture;
-    this.#loop = this.#makeLoop(captured ?? link);
+    this.#link = captured ?? link;
+    this.#loop = this.#makeLoop(this.#link);
   }
 
   violation(text: string): void {
@@ -178,6 +196,11 @@ export class World {
       clock.at(START + at, () => this.host.setOffline(true));
       clock.at(START + at + duration, () => this.host.setOffline(false));
     }
+    for (const at of plan.restarts ?? []) {
+      clock.at(START + at, () => {
+        this.#isFailing = true;
+      });
+    }
     for (const outage of plan.resolverOutages ?? []) {
       clock.at(START + outage.at, () => this.host.setResolver(outage, true));
       clock.at(START + outage.at + outage.duration, () => this.host.setResolver(outage, false));
@@ -195,11 +218,49 @@ export class World {
     this.guest.dhcp(clock.now);
     this.serve();
     try {
-      this.#loop.run();
+      do this.#loop.run();
+      while (this.#restart());
     } catch (error) {
       this.violation(`crash: ${error instanceof Error ? error.message : String(error)}`);
     }
     return this.#result();
+  }
+
+  /** Another engine takes the place of one that has failed; false = none has. */
+  #restart(): boolean {
+    if (!this.#isFailing || this.#isOver) return false;
+    this.#isFailing = false;
+    this.#life += 1;
+    this.#restartedAt = this.clock.now;
+    this.#tell(() => "the worker fails, and starts again");
+    this.trace.note(this.clock.now, NOTE_RESTART, this.#life);
+    this.#unplug();
+    // What the link has not taken is counted by the engine, and seen by nobody.
+    if (this.engine.txCount === 0 && this.engine.opCount === 0) this.#checkBalance();
+    this.#before = { ...this.ledger };
+    this.engine = this.#makeEngine(this.#life);
+    this.host.restart(this.engine);
+    this.#kernel.wantRoom(false);
+    this.#loop = this.#makeLoop(this.#link);
+    return true;
+  }
+
+  /** Frames on the link are lost, in both directions. */
+  #unplug(): void {
+    const { ledger } = this;
+    const vnet = this.plan.limits.offloads ? VNET_SIZE : 0;
+    for (let frame = this.#cable.receive(); frame; frame = this.#cable.receive()) {
+      ledger.framesToGuest += 1;
+      ledger.octetsToGuest += frame.length - vnet;
+    }
+    const memory = memoryOf(this.engine);
+    while (this.#link.receive(memory, abi.RX_SLOT_COUNT) > 0);
+    this.#intact.length = 0;
+  }
+
+  #checkBalance(): void {
+    const ledger = ledgerSince(this.ledger, this.#before);
+    for (const wrong of checkBalance(this.engine, ledger)) this.violation(wrong);
   }
 
   #result(): WorldResult {
@@ -343,7 +404,7 @@ export class World {
         return world.#inbound.length > 0 ? [0] : [];
       },
       get isOver(): boolean {
-        return world.#isOver;
+        return world.#isOver || world.#isFailing;
       },
       takeEdge: () => this.host.takeEdge(),
       beforeWait: () => this.#beforeWait(),
@@ -351,10 +412,6 @@ export class World {
   }
 
   #makeLoop(link: Link): Loop {
-    const { rxDescriptors, rxBuffers, txRecords } = this.engine.bases;
-    const { words, octets } = this.engine;
-    const buffer = octets.buffer;
-    const memory = { buffer, base: 0, u32: words, rxDescriptors, rxBuffers, txRecords };
     const { vnetSize, flags, queueFrames, mtuMax } = link;
     const counted: Link = {
       ...{ vnetSize, flags, queueFrames, mtuMax, refused: 0 },
@@ -373,11 +430,11 @@ export class World {
     return new Loop({
       engine: this.engine,
       link: counted,
-      memory,
+      memory: memoryOf(this.engine),
       events: this.plan.alarmed ? new AlarmedEvents(this.#kernel, this.#kernel, now) : this.#kernel,
       upstream: this.host,
       listeners: { accept: (_index, at) => this.#accept(at) },
-      control: () => !this.#isOver,
+      control: () => !(this.#isOver || this.#isFailing),
       housekeeping: { wait: () => undefined, poll: () => {} },
       clock: now,
     });
@@ -422,9 +479,14 @@ export class World {
     return this.#apps.isDone && this.guest.tcp.count === 0;
   }
 
+  /** Connections may break at any time although their plans do not say so. */
+  get #hasTrouble(): boolean {
+    return this.plan.isCrowded || this.plan.outage !== undefined;
+  }
+
   /** Connections may break although their plans do not say so. */
   get #mayBreak(): boolean {
-    return this.plan.isCrowded || this.plan.outage !== undefined;
+    return this.#hasTrouble || this.plan.restarts !== undefined;
   }
 
   /** True where nothing was lost, so that every question must have been answered. */
@@ -443,8 +505,9 @@ export class World {
     const { engine, host } = this;
     if (reason !== undefined) this.violation(reason);
     if (!this.#apps.isStarted) this.violation("the guest got no address");
-    if (!this.#mayBreak) {
-      for (const wrong of this.#apps.verdicts(this.#isLossless)) this.violation(wrong);
+    if (!this.#hasTrouble) {
+      const wrong = this.#apps.verdicts(this.#isLossless, this.#restartedAt);
+      for (const each of wrong) this.violation(each);
     }
     if (reason === undefined) {
       if (host.openCount > 0) this.violation(`${host.openCount} host sockets are left`);
@@ -455,6 +518,12 @@ export class World {
         this.violation(`flow left: ${flow.kind} ${flow.state} ${flow.peerPort}`);
       }
     }
-    for (const wrong of checkBalance(engine, this.ledger)) this.violation(wrong);
+    this.#checkBalance();
   }
+}
+
+/** Engine memory as links see it; addresses are offsets. */
+function memoryOf({ bases, words, octets }: Engine): LinkMemory {
+  const { rxDescriptors, rxBuffers, txRecords } = bases;
+  return { buffer: octets.buffer, base: 0, u32: words, rxDescriptors, rxBuffers, txRecords };
 }

@@ -27,6 +27,21 @@ export function emptyLedger(): Ledger {
   };
 }
 
+/** What was counted since `before`. */
+export function ledgerSince(ledger: Ledger, before: Ledger): Ledger {
+  const since = (key: keyof Ledger): number => ledger[key] - before[key];
+  return {
+    framesToEngine: since("framesToEngine"),
+    framesToGuest: since("framesToGuest"),
+    octetsToEngine: since("octetsToEngine"),
+    octetsToGuest: since("octetsToGuest"),
+    tcpFrames: since("tcpFrames"),
+    fragments: since("fragments"),
+    streamTaken: since("streamTaken"),
+    streamGiven: since("streamGiven"),
+  };
+}
+
 /** Drops that are not of frames from the guest. */
 const OTHER_DROPS: ReadonlySet<DropName> = new Set<DropName>([
   "dropUdpFiltered",
