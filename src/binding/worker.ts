@@ -22,7 +22,7 @@ import {
 import { openTapLink, type TapLinkOptions } from "../link/tap.ts";
 import { AlarmedEvents } from "../loop/alarm.ts";
 import { monotonic, wallClock } from "../loop/clock.ts";
-import { Loop } from "../loop/loop.ts";
+import { Loop, linkMemoryOf } from "../loop/loop.ts";
 import { Epoll } from "../sys/epoll.ts";
 import { check, EACCES, errnoName, type SystemError } from "../sys/errno.ts";
 import { TimerFd } from "../sys/fd.ts";
@@ -119,17 +119,6 @@ function hiddenFrom(start: WorkerStart): Ipv4Endpoint | undefined {
   return { address: endpoint.address, port: endpoint.port };
 }
 
-function memoryOf(engine: Engine, base: number): LinkMemory {
-  return {
-    buffer: engine.octets.buffer,
-    base,
-    u32: engine.words,
-    rxDescriptors: engine.bases.rxDescriptors,
-    rxBuffers: engine.bases.rxBuffers,
-    txRecords: engine.bases.txRecords,
-  };
-}
-
 /** Takes commands; false = stop. */
 function controller(
   sys: Libc,
@@ -214,7 +203,7 @@ async function run(start: WorkerStart): Promise<void> {
     const loop = new Loop({
       engine,
       link,
-      memory: memoryOf(engine, base),
+      memory: linkMemoryOf(engine, base),
       events: new AlarmedEvents(epoll, timer, monotonic),
       upstream,
       listeners,
@@ -225,7 +214,7 @@ async function run(start: WorkerStart): Promise<void> {
     if (options.readyFd !== undefined) announce(sys, options.readyFd);
     say({ kind: "ready" });
     const errno = loop.run();
-    if (errno === 0) sayFarewell(engine, link, memoryOf(engine, base));
+    if (errno === 0) sayFarewell(engine, link, linkMemoryOf(engine, base));
     if (errno < 0) throw new Error(`The ${opened.name} is gone (${errnoName(errno)})`);
   } finally {
     recorded.close();

@@ -19,14 +19,15 @@ import * as abi from "../../wasm/abi.ts";
 import { Engine } from "../engine/engine.ts";
 import { type EngineModule, instantiateEngine } from "../engine/module.ts";
 import type { OutputSink } from "../lib/output-file.ts";
+import { rxLength, rxPointer } from "../link/frames.ts";
 import type { Link, LinkMemory } from "../link/link.ts";
 import { createMemoryLink, type MemoryGuest } from "../link/memory.ts";
 import { createPcapLink, type PcapWriter } from "../link/pcap.ts";
 import { AlarmedEvents } from "../loop/alarm.ts";
-import { Loop } from "../loop/loop.ts";
+import { Loop, linkMemoryOf } from "../loop/loop.ts";
 import { AppSet, PUBLISHED_PORT } from "./app-set.ts";
 import type { AppOutcome } from "./apps.ts";
-import { checkBalance, emptyLedger, type Ledger, ledgerSince } from "./check/balance.ts";
+import { Books, type Ledger } from "./check/balance.ts";
 import { TcpWatch } from "./check/tcp-watch.ts";
 import { START, VirtualClock } from "./clock.ts";
 import { describeFrame, describeOperation } from "./describe.ts";
@@ -83,12 +84,14 @@ export class World {
   readonly guest: Guest;
   readonly trace: Trace;
   readonly violations: string[] = [];
-  readonly ledger: Ledger = emptyLedger();
+  readonly #books = new Books();
+  readonly ledger: Ledger = this.#books.ledger;
   readonly #watch: TcpWatch;
   readonly #toGuest: Wire;
   readonly #toEngine: Wire;
   readonly #cable: MemoryGuest;
   readonly #nic: Nic;
+  readonly #vnetSize: number;
   #loop: Loop;
   readonly #link: Link;
   readonly #makeEngine: (life: number) => Engine;
@@ -96,19 +99,17 @@ export class World {
   #life = 0;
   #isFailing = false;
   #restartedAt: number | undefined;
-  /** The books when this engine began. */
-  #before: Ledger = emptyLedger();
   readonly #kernel: Kernel;
   readonly #apps: AppSet;
   readonly #inbound: TcpPlan[] = [];
-  /** Frames in the link's queue towards the engine, and whether each is as it was sent. */
+  /** Frames queued on the link towards the engine: whether each is as it was sent. */
   readonly #intact: boolean[] = [];
   #isIntact = true;
   #isOver = false;
   #isCalm = false;
   #wakeAt = Number.POSITIVE_INFINITY;
   #isServing = false;
-  /** Frames dropped because the link's queue towards the engine was full. */
+  /** Frames that found that queue full. */
   #overflowed = 0;
   #flowsMax = 0;
   #chunksMax = 0;
@@ -139,6 +140,7 @@ export class World {
       operated: (kind, handle, result) => this.#operated(kind, handle, result),
     });
     const vnetSize = plan.limits.offloads ? VNET_SIZE : 0;
+    this.#vnetSize = vnetSize;
     const { link, guest } = createMemoryLink({ vnetSize, queueFrames: plan.limits.queueFrames });
     this.#cable = guest;
     this.#toEngine = new Wire(
@@ -168,8 +170,7 @@ export class World {
     this.#apps = new AppSet(this, plan, (each) => this.#inbound.push(each));
     this.#kernel = new Kernel(this.clock, this.#sources());
     const now = (): number => this.clock.now;
-    const { pcap } = options;
-    const captured = pcap && createPcapLink(link, { sink: pcap, now });
+    const captured = options.pcap && createPcapLink(link, { sink: options.pcap, now });
     this.#capture = captured?.capture;
     this.#link = captured ?? link;
     this.#loop = this.#makeLoop(this.#link);
@@ -234,10 +235,15 @@ export class World {
     this.#restartedAt = this.clock.now;
     this.#tell(() => "the worker fails, and starts again");
     this.trace.note(this.clock.now, NOTE_RESTART, this.#life);
-    this.#unplug();
+    // Frames on the link are lost, in both directions.
+    for (let frame = this.#cable.receive(); frame; frame = this.#cable.receive()) {
+      this.#books.sent(frame.length - this.#vnetSize);
+    }
+    while (this.#link.receive(linkMemoryOf(this.engine), abi.RX_SLOT_COUNT) > 0);
+    this.#intact.length = 0;
     // What the link has not taken is counted by the engine, and seen by nobody.
     if (this.engine.txCount === 0 && this.engine.opCount === 0) this.#checkBalance();
-    this.#before = { ...this.ledger };
+    this.#books.turnPage();
     this.engine = this.#makeEngine(this.#life);
     this.host.restart(this.engine);
     this.#kernel.wantRoom(false);
@@ -245,22 +251,8 @@ export class World {
     return true;
   }
 
-  /** Frames on the link are lost, in both directions. */
-  #unplug(): void {
-    const { ledger } = this;
-    const vnet = this.plan.limits.offloads ? VNET_SIZE : 0;
-    for (let frame = this.#cable.receive(); frame; frame = this.#cable.receive()) {
-      ledger.framesToGuest += 1;
-      ledger.octetsToGuest += frame.length - vnet;
-    }
-    const memory = memoryOf(this.engine);
-    while (this.#link.receive(memory, abi.RX_SLOT_COUNT) > 0);
-    this.#intact.length = 0;
-  }
-
   #checkBalance(): void {
-    const ledger = ledgerSince(this.ledger, this.#before);
-    for (const wrong of checkBalance(this.engine, ledger)) this.violation(wrong);
+    for (const wrong of this.#books.check(this.engine)) this.violation(wrong);
   }
 
   #result(): WorldResult {
@@ -346,17 +338,11 @@ export class World {
     while (this.#cable.pending > 0 && this.#toGuest.queued < room) {
       const octets = this.#cable.receive();
       if (octets === undefined) return;
-      const { ledger, clock } = this;
-      ledger.framesToGuest += 1;
-      this.trace.note(clock.now, NOTE_TO_GUEST, octets.length);
+      this.#books.sent(octets.length - this.#vnetSize);
+      this.trace.note(this.clock.now, NOTE_TO_GUEST, octets.length);
       this.trace.octets(octets);
-      if (!this.plan.limits.offloads) {
-        ledger.octetsToGuest += octets.length;
-        this.#send(octets);
-        continue;
-      }
-      ledger.octetsToGuest += octets.length - VNET_SIZE;
-      this.#nic.fromEngine(octets, (frame) => this.#send(frame));
+      if (this.#vnetSize === 0) this.#send(octets);
+      else this.#nic.fromEngine(octets, (frame) => this.#send(frame));
     }
   }
 
@@ -368,19 +354,12 @@ export class World {
 
   /** The engine takes frames from the link. */
   #received(memory: LinkMemory, count: number): void {
-    const { ledger, clock, trace } = this;
-    const vnet = this.plan.limits.offloads ? VNET_SIZE : 0;
+    const { clock, trace } = this;
     for (let i = 0; i < count; i += 1) {
-      const at = (memory.rxDescriptors + i * abi.RX_DESCRIPTOR_SIZE) >> 2;
-      const pointer = (memory.u32[at] ?? 0) + vnet;
-      const length = (memory.u32[at + 1] ?? 0) - vnet;
+      const pointer = rxPointer(memory, i) + this.#vnetSize;
+      const length = rxLength(memory, i) - this.#vnetSize;
       const frame = this.engine.octets.subarray(pointer, pointer + length);
-      ledger.framesToEngine += 1;
-      ledger.octetsToEngine += length;
-      const isIpv4 = frame[12] === 8 && frame[13] === 0;
-      if (isIpv4 && frame[23] === 6) ledger.tcpFrames += 1;
-      else if (isIpv4 && (((frame[20] ?? 0) & 0x3f) !== 0 || frame[21] !== 0))
-        ledger.fragments += 1;
+      this.#books.received(frame);
       trace.note(clock.now, NOTE_TO_ENGINE, length);
       trace.octets(frame);
       const isIntact = this.#intact.shift() === true;
@@ -430,7 +409,7 @@ export class World {
     return new Loop({
       engine: this.engine,
       link: counted,
-      memory: memoryOf(this.engine),
+      memory: linkMemoryOf(this.engine),
       events: this.plan.alarmed ? new AlarmedEvents(this.#kernel, this.#kernel, now) : this.#kernel,
       upstream: this.host,
       listeners: { accept: (_index, at) => this.#accept(at) },
@@ -451,9 +430,7 @@ export class World {
   }
 
   #operated(kind: number, handle: number, result: number): void {
-    const { ledger } = this;
-    if (result > 0 && kind === abi.OP_TCP_SEND) ledger.streamTaken += result;
-    if (result > 0 && kind === abi.OP_TCP_RECV) ledger.streamGiven += result;
+    this.#books.operated(kind, result);
     this.#tell(() => `    ${describeOperation(kind, handle, result)}`);
     this.trace.note(this.clock.now, NOTE_OPERATION, kind);
     this.trace.note(handle, kind, result);
@@ -520,10 +497,4 @@ export class World {
     }
     this.#checkBalance();
   }
-}
-
-/** Engine memory as links see it; addresses are offsets. */
-function memoryOf({ bases, words, octets }: Engine): LinkMemory {
-  const { rxDescriptors, rxBuffers, txRecords } = bases;
-  return { buffer: octets.buffer, base: 0, u32: words, rxDescriptors, rxBuffers, txRecords };
 }
