@@ -132,7 +132,7 @@ const COMMANDS: readonly CommandEntry[] = [
       "virtual time: the same seed is the same run. Every run is checked: streams exact, nothing " +
       "acknowledged too early, nothing outside the window, every flow ends, counters balance.",
     rows: SIMULATE_ROWS,
-    operand: { name: "scenario", description: "file that says what happens; without it, the seed" },
+    operand: { name: "scenario", description: "file of what happens; without it, the seed" },
     epilogue: SIMULATE_EPILOGUE,
     read: (settings) => ({ kind: "simulate", options: readSimulateOptions(settings) }),
   },

@@ -40,10 +40,13 @@ export async function simulateSwarm(options: SwarmOptions): Promise<number> {
   const progress = new Progress(swarm);
   await swarm.run();
   progress.end();
-  return writeVerdict(swarm);
+  const output = new StandardOutput();
+  for (const each of swarmVerdict(swarm, shownCommand())) output.line(each);
+  output.flush();
+  return swarm.failure === undefined && swarm.broken === undefined ? 0 : 1;
 }
 
-class Swarm {
+class Swarm implements SwarmState {
   readonly from: number;
   readonly count: number | undefined;
   readonly jobs: number;
@@ -173,26 +176,37 @@ class Progress {
   }
 }
 
-function writeVerdict(swarm: Swarm): number {
-  const output = new StandardOutput();
-  const { failure, broken, seeds, from, virtual_s, real_s } = swarm;
-  const command = `${shownCommand()} simulate --seed ${failure?.seed}`;
-  if (failure !== undefined) {
-    output.line(`seed ${failure.seed}: went wrong, after ${formatCount(seeds)} seeds`);
-    for (const each of failure.violations) output.line(`  violation  ${escapeControls(each)}`);
-    output.line(`repeat it: ${command}`);
-  } else if (broken !== undefined) output.line(`broken off: a process of the swarm ${broken}`);
-  else {
-    const how = swarm.isStopped ? ", stopped early" : "";
-    output.line(`${formatCount(seeds)} seeds from ${from} on: clean${how}`);
-  }
+/** What a verdict needs to know of a swarm. */
+export interface SwarmState {
+  readonly from: number;
+  readonly seeds: number;
+  readonly frames: number;
+  readonly virtual_s: number;
+  readonly real_s: number;
+  readonly isStopped: boolean;
+  readonly broken: string | undefined;
+  readonly failure: ShareReport["failure"];
+}
+
+/** Lines without line ends. @param command this program, as people start it */
+export function swarmVerdict(state: SwarmState, command: string): string[] {
+  const { failure, broken, seeds, virtual_s, real_s } = state;
   const faster = formatCount(virtual_s / Math.max(real_s, 0.001));
-  output.line(
+  const totals = [
     `  virtual time   ${formatLong(virtual_s)} in ${real_s.toFixed(1)} s: ${faster} x faster`,
-  );
-  output.line(`  frames         ${formatCount(swarm.frames)}`);
-  output.flush();
-  return failure === undefined && broken === undefined ? 0 : 1;
+    `  frames         ${formatCount(state.frames)}`,
+  ];
+  if (failure !== undefined) {
+    return [
+      `seed ${failure.seed}: went wrong, after ${formatCount(seeds)} seeds`,
+      ...failure.violations.map((each) => `  violation      ${escapeControls(each)}`),
+      ...totals,
+      `repeat it: ${command} simulate --seed ${failure.seed} --trace`,
+    ];
+  }
+  if (broken !== undefined) return [`broken off: a process of the swarm ${broken}`, ...totals];
+  const how = state.isStopped ? ", stopped early" : "";
+  return [`${formatCount(seeds)} seeds from ${state.from} on: clean${how}`, ...totals];
 }
 
 /** Seconds in words. */

@@ -12,6 +12,8 @@
  *   the interval doubles, until fewer are left. Of a time in which nothing moves only both ends are
  *   kept, also then: the minute at the end of a run that TIME-WAIT takes costs two samples.
  *
+ *   In such a time nothing is sampled either: the next turn that moves something ends it.
+ *
  *   Up to 32 TCP connections are followed. When another one opens, the followed one that has ended
  *   and carried least makes room; the report shows the largest.
  */
@@ -89,6 +91,8 @@ export class Sampler {
   #opened = 0;
   /** Samples in a row, at the end of the list, that are like the one before. */
   #idle = 0;
+  /** Nothing is sampled until something moves. */
+  #isAsleep = false;
 
   constructor(options: SamplerOptions = {}) {
     this.#interval = options.interval ?? INTERVAL;
@@ -133,11 +137,25 @@ export class Sampler {
   #schedule(source: SampleSource): void {
     const next = (this.times.at(-1) ?? 0) + this.#interval;
     source.clock.at(START + next - (next % this.#interval), () => {
-      if (this.#source !== source) return;
-      this.#sample(source);
-      while (this.times.length >= this.#pointsMax) this.#halve();
-      this.#schedule(source);
+      if (this.#source === source) this.#tick(source);
     });
+  }
+
+  #tick(source: SampleSource): void {
+    this.#sample(source);
+    while (this.times.length >= this.#pointsMax) this.#halve();
+    this.#isAsleep = this.#idle > 1;
+    if (!this.#isAsleep) this.#schedule(source);
+  }
+
+  /** The loop has had a turn: a rest may be over. It lasted until now. */
+  turned(): void {
+    const source = this.#source;
+    if (!this.#isAsleep || source === undefined || this.#isIdle(source)) return;
+    const before = source.clock.now - START - 1;
+    if (before > (this.times.at(-1) ?? 0)) this.times[this.times.length - 1] = before;
+    this.#isAsleep = false;
+    this.#schedule(source);
   }
 
   /** True when nothing has moved since the last sample. */
@@ -256,14 +274,15 @@ export class Sampler {
     });
   }
 
-  /** Doubles the interval; what is not on its grid goes, but for the ends of idle times. */
+  /** Doubles the interval; of each, the first sample stays, and the ends of idle times. */
   #halve(): void {
     this.#interval *= 2;
     const { times } = this;
     const gap = this.#interval * 1.5;
+    const place = (i: number): number => Math.floor((times[i] ?? -1) / this.#interval);
     const isKept = (i: number): boolean => {
       const at = times[i] ?? 0;
-      if (at % this.#interval === 0) return true;
+      if (i === 0 || place(i) !== place(i - 1)) return true;
       return at - (times[i - 1] ?? at) > gap || (times[i + 1] ?? at) - at > gap;
     };
     const kept = times.flatMap((_, i) => (isKept(i) ? [i] : []));

@@ -33,7 +33,11 @@ export function readScenario(text: string): ScenarioDocument {
   if (text.length > TEXT_MAX) {
     throw new ScenarioError(`shorten the scenario: more than ${TEXT_MAX} characters`);
   }
-  const result = v.safeParse(ScenarioSchema, readYaml(text), { abortEarly: true });
+  const input = readYaml(text);
+  if (typeof input !== "object" || input === null || Array.isArray(input)) {
+    throw new ScenarioError('write a map with "title" and "flows"');
+  }
+  const result = v.safeParse(ScenarioSchema, input, { abortEarly: true });
   if (!result.success) throw new ScenarioError(describeIssue(result.issues[0]));
   checkSense(result.output);
   return result.output;
@@ -59,7 +63,6 @@ function describeIssue(issue: v.BaseIssue<unknown>): string {
   const path = (issue.path ?? []).map(({ key }) => key);
   const field = `field ${quote(formatPath(path))}`;
   if (issue.kind === "schema" && issue.type === "strict_object") {
-    if (path.length === 0) return 'write a map with "title" and "flows"';
     const isUnknown = issue.expected === "never";
     if (isUnknown) return `remove ${field}: no such field`;
     if (issue.input === undefined) return `add ${field}`;

@@ -73,7 +73,7 @@ function withRestarts(plan: Plan, random: Random): Plan {
   return { ...plan, restarts, tcp: [...tcp, chooseProbe(random, limits, tcp.length, last)] };
 }
 
-/** A connection that begins after `time`, and that nothing breaks: the new engine has to serve it. */
+/** A connection that begins after `time` and that nothing breaks: the new engine is to serve it. */
 function chooseProbe(random: Random, limits: EngineLimits, id: number, time: number): TcpPlan {
   const volume = random.between(1, 100_000);
   return {

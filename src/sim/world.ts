@@ -95,8 +95,7 @@ export class World {
   #loop: Loop;
   readonly #link: Link;
   readonly #makeEngine: (life: number) => Engine;
-  /** Engines that have been before. */
-  #life = 0;
+  #life = 0; // engines that have been before
   #isFailing = false;
   #restartedAt: number | undefined;
   readonly #kernel: Kernel;
@@ -440,6 +439,7 @@ export class World {
 
   #beforeWait(): void {
     this.#drain();
+    this.#sampler?.turned();
     const { engine, plan } = this;
     const { flowCount, chunkCount } = engine;
     if (flowCount > this.#flowsMax) this.#flowsMax = flowCount;

@@ -6,6 +6,7 @@ const LOADER = "test/sys/libc.test.ts, under the runtime it is for";
 const GUEST = "test/sim/guest/guest.test.ts, as part of the whole guest";
 const RUN = "test/sim/simulate.test.ts, in every run";
 const REPLAY = "test/replay/replay.test.ts records and replays whole runs";
+const PAGE = "runs in a browser; test/sim/report/page.test.ts checks what it is given";
 const SIX = "test/wasm/flow/ipv6.test.ts, test/wasm/tcp/ipv6.test.ts and test/wasm/input6.test.ts";
 const DEMO = "test/e2e/demo.runtime.test.ts plays it";
 const NAMESPACE = "test/sys/netns.test.ts makes real interfaces with it";
@@ -71,6 +72,11 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/sim/pattern.ts": "test/sim/clock.test.ts",
   "src/sim/plan.ts": TYPES,
   "src/sim/random.ts": "test/sim/clock.test.ts",
+  "src/sim/report/browser/main.ts": PAGE,
+  "src/sim/report/browser/plot.ts": PAGE,
+  "src/sim/report/model.ts": TYPES,
+  "src/sim/report/names.ts": "test/sim/report/report-of.test.ts",
+  "src/sim/report/tables.ts": "test/sim/report/report-of.test.ts",
   "src/sim/scenario.ts": RUN,
   "src/sim/trace.ts": "test/sim/clock.test.ts",
   "src/sim/world.ts": RUN,

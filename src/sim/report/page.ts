@@ -86,11 +86,12 @@ function head({ title, description, seed, ok, hash, violations, reproduce }: Run
     ? "No violation: streams exact, windows kept, books balanced"
     : `${count} violation${count === 1 ? "" : "s"}, the first at ${seconds(first?.at ?? 0)}`;
   const text = description === "" ? "" : `<p class="lead">${escapeHtml(description)}</p>`;
+  const verdict = `<strong>${word}</strong> <span>${told}</span>`;
   return `<header>
 <p class="kicker">slirp-binding simulation</p>
 <h1>${escapeHtml(title)}</h1>
 ${text}
-<p class="verdict ${ok ? "ok" : "bad"}" role="status"><strong>${word}</strong> <span>${told}</span></p>
+<p class="verdict ${ok ? "ok" : "bad"}" role="status">${verdict}</p>
 <dl class="origin">
 <div><dt>Seed</dt><dd><code>${seed}</code></dd></div>
 <div><dt>Trace</dt><dd><code>${escapeHtml(hash)}</code></dd></div>
@@ -140,7 +141,7 @@ function plotList({ plots }: RunReport): string {
 <p class="hint">Drag to zoom, double-click to go back</p>
 <p class="zoom"><button type="button" id="zoom-active">Active part</button>
 <button type="button" id="zoom-all">Whole run</button></p></div>
-<noscript><p class="hint">The plots need JavaScript; all numbers are in the tables below</p></noscript>
+<noscript><p class="hint">Plots need JavaScript; the tables below have the numbers</p></noscript>
 ${items.join("\n")}
 </section>`;
 }

@@ -76,7 +76,7 @@ export function rateOf(times: Values, counts: Values, span: number, factor: numb
       while (at(low) < at(i) - span / 2) low += 1;
       while (high < end && at(high) < at(i) + span / 2) high += 1;
       const change = (counts[high] ?? 0) - (counts[low] ?? 0);
-      rates[i] = high > low ? (change * factor * 1e6) / (at(high) - at(low)) : 0;
+      rates[i] = (change * factor * 1e6) / Math.max(at(high) - at(low), span);
     }
     begin = end + 1;
   }
@@ -188,7 +188,8 @@ function directionsOf(sampler: Sampler, plan: Plan): Direction[] {
 
 function windows({ name, detail, sender, samples }: Direction): ReportPlot {
   const receiver = sender === "engine" ? "guest" : "engine";
-  const note = `${detail}. The ${sender} sends; the lesser of both windows bounds what is in flight.`;
+  const rule = "the lesser of both windows bounds what is in flight";
+  const note = `${detail}. The ${sender} sends; ${rule}.`;
   return plot(name, note, {
     unit: "octets",
     series: [

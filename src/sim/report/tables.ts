@@ -65,8 +65,8 @@ export function tablesOf(world: World, result: WorldResult, sampler: Sampler): R
   const tables = [
     connections(world, result, sampler),
     drops(world),
-    summary(world, result),
     links(world),
+    summary(world, result),
     parameters(world.plan),
   ];
   return tables.filter(({ rows }) => rows.length > 0);
@@ -91,7 +91,7 @@ function connections({ plan }: World, result: WorldResult, sampler: Sampler): Re
   };
   return {
     title: "Connections",
-    note: `The ${CONNECTIONS_MAX} at most that carried most; those shorter than a sample are not seen.`,
+    note: `The ${CONNECTIONS_MAX} that carried most; those shorter than a sample are not seen.`,
     head: ["", "ends", "to guest", "from guest", "began", "lasted", "mean"],
     rows: sampler.largest(CONNECTIONS_MAX).map(row),
   };

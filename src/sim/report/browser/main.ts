@@ -23,8 +23,8 @@ function draw(width?: number): void {
   drawn = data.plots.flatMap((plot, i) => {
     const place = document.getElementById(`plot-${i}`);
     if (place === null) return [];
-    const onZoom = (from: number, to: number): void => zoom(from, to);
-    return [drawPlot(place, data, plot, { range, onZoom, width: width ?? place.clientWidth })];
+    const ways = { range, onZoom: zoom, onReset: reset };
+    return [drawPlot(place, data, plot, { ...ways, width: width ?? place.clientWidth })];
   });
 }
 
@@ -34,10 +34,18 @@ function zoom(from: number, to: number): void {
   for (const each of drawn) each.zoom(from, to);
 }
 
+/** Back to the part in which frames move; from there to the whole run. */
+function reset(): void {
+  const isActive = range[0] === 0 && range[1] === active;
+  zoom(0, isActive ? last : active);
+}
+
 function fit(): void {
   for (const each of drawn) each.fit();
 }
 
+// Only what is shown has a width.
+root.classList.add("drawn");
 draw();
 addEventListener("resize", fit);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => draw());
@@ -51,4 +59,3 @@ addEventListener("afterprint", () => {
 });
 document.getElementById("zoom-active")?.addEventListener("click", () => zoom(0, active));
 document.getElementById("zoom-all")?.addEventListener("click", () => zoom(0, last));
-root.classList.add("drawn");

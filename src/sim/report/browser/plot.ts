@@ -13,7 +13,7 @@ declare const uPlot: new (
 const HEIGHT = 220;
 const HEIGHT_NARROW = 180;
 const NARROW = 520;
-const AXIS_WIDTH = 62;
+const AXIS_WIDTH = 76;
 const FONT = "12px system-ui, sans-serif";
 
 export interface DrawnPlot {
@@ -26,6 +26,8 @@ export interface PlotPlace {
   readonly range: readonly [number, number];
   readonly width: number;
   onZoom(from: number, to: number): void;
+  /** A double click. */
+  onReset(): void;
 }
 
 /** A colour of the style sheet, by its name. */
@@ -41,7 +43,7 @@ export function drawPlot(
   place: HTMLElement,
   data: PageData,
   plot: ReportPlot,
-  { range, width, onZoom }: PlotPlace,
+  { range, width, onZoom, onReset }: PlotPlace,
 ): DrawnPlot {
   const values = plot.series.map(({ values }) => values as (number | null)[]);
   const chart = new uPlot(
@@ -54,7 +56,7 @@ export function drawPlot(
       },
       axes: [timeAxis(), valueAxis(plot)],
       series: [
-        { label: "time", value: (_, at) => (at === null ? "" : `at ${at.toFixed(3)} s`) },
+        { label: "time", value: (_, at) => (at === null ? "" : `${at.toFixed(3)} s`) },
         ...plot.series.map((each) => line(each, plot)),
       ],
       legend: { markers: { width: 2, dash: (_, i) => dashOf(plot.series[i - 1]) } },
@@ -82,7 +84,7 @@ export function drawPlot(
     place,
   );
   chart.setScale("x", { min: range[0], max: range[1] });
-  chart.over.addEventListener("dblclick", () => onZoom(0, data.times.at(-1) ?? 0));
+  chart.over.addEventListener("dblclick", onReset);
   return {
     zoom: (from, to) => chart.setScale("x", { min: from, max: to }),
     fit: () => chart.setSize({ width: place.clientWidth, height: heightFor(place.clientWidth) }),
@@ -110,7 +112,7 @@ function line({ name, color: index, style }: ReportSeries, { unit }: ReportPlot)
 
 // ---------------------------------------------------------------- how high
 
-/** A limit so far above everything else is told in words, so that the rest can be seen. */
+/** A window so far above everything else is told in words, so that the rest can be seen. */
 const LIMIT_TIMES = 2.5;
 
 /** The largest value of a series between the ends of the time axis. */
@@ -127,12 +129,15 @@ function shownIndices(chart: UPlot): [number, number] {
 }
 
 /** Splits the series that are switched on into those that fit, and limits far above them. */
-function splitLimits(chart: UPlot, { series }: ReportPlot): { top: number; above: ReportSeries[] } {
+function splitLimits(
+  chart: UPlot,
+  { series, unit }: ReportPlot,
+): { top: number; above: ReportSeries[] } {
   const span = shownIndices(chart);
   const on = series.filter((_, i) => chart.series[i + 1]?.show !== false);
   const main = Math.max(0, ...on.filter(isNoLimit).map((each) => largest(each, span)));
   const isAbove = (each: ReportSeries): boolean =>
-    main > 0 && !isNoLimit(each) && largest(each, span) > main * LIMIT_TIMES;
+    unit === "octets" && main > 0 && !isNoLimit(each) && largest(each, span) > main * LIMIT_TIMES;
   const fitting = on.filter((each) => !isAbove(each)).map((each) => largest(each, span));
   return { top: Math.max(0, ...fitting), above: on.filter(isAbove) };
 }
@@ -223,6 +228,7 @@ function drawMarks(
   ctx.lineWidth = (isNamed ? 1 : 1.5) * pixel;
   ctx.setLineDash(isNamed ? [2 * pixel, 3 * pixel] : []);
   ctx.font = `${11 * pixel}px system-ui, sans-serif`;
+  ctx.textAlign = "left";
   ctx.textBaseline = "top";
   for (const { at, text } of marks) {
     const x = Math.round(chart.valToPos(at, "x", true));
