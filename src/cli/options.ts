@@ -128,9 +128,10 @@ const COMMANDS: readonly CommandEntry[] = [
     name: "simulate",
     summary: "run engine, guest and upstream in virtual time, and check every run",
     description:
-      "Runs the engine and the loop between a modelled guest and a modelled host, with faults, in " +
-      "virtual time: the same seed is the same run. Every run is checked: streams exact, nothing " +
-      "acknowledged too early, nothing outside the window, every flow ends, counters balance.",
+      "Runs the engine and the loop between a modelled guest and a modelled host, with faults, " +
+      "in virtual time: the same seed is the same run. Every run is checked: streams exact, " +
+      "nothing acknowledged too early, nothing outside the window, every flow ends, " +
+      "counters balance.",
     rows: SIMULATE_ROWS,
     operand: { name: "scenario", description: "file of what happens; without it, the seed" },
     epilogue: SIMULATE_EPILOGUE,
