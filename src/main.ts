@@ -43,6 +43,8 @@ async function main(): Promise<number> {
     }
     case "demo":
       return (await import("./cli/demo/demo.ts")).demo(command.options);
+    case "replay":
+      return (await import("./cli/replay.ts")).replay(command.file);
     case "simulate":
       return (await import("./cli/simulate.ts")).simulate(command.options);
     case "help":

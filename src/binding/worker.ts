@@ -11,8 +11,9 @@ import { Engine } from "../engine/engine.ts";
 import { detectSimd, loadEngine } from "../engine/module.ts";
 import { type Logger, openLogger } from "../lib/log.ts";
 import { messageOf } from "../lib/message.ts";
+import { openOutputFile } from "../lib/output-file.ts";
 import type { Link, LinkMemory } from "../link/link.ts";
-import { createPcapLink, openPcapFile } from "../link/pcap.ts";
+import { createPcapLink } from "../link/pcap.ts";
 import {
   openStreamLink,
   type PeerEvent,
@@ -22,7 +23,7 @@ import {
 import { openTapLink, type TapLinkOptions } from "../link/tap.ts";
 import { AlarmedEvents } from "../loop/alarm.ts";
 import { monotonic, wallClock } from "../loop/clock.ts";
-import { Loop } from "../loop/loop.ts";
+import { Loop, linkMemoryOf } from "../loop/loop.ts";
 import { Epoll } from "../sys/epoll.ts";
 import { check, EACCES, errnoName, type SystemError } from "../sys/errno.ts";
 import { TimerFd } from "../sys/fd.ts";
@@ -34,6 +35,7 @@ import { ResolverWatch } from "../upstream/resolver.ts";
 import { HostSockets } from "../upstream/sockets.ts";
 import { EVENT_OF_ALARM, EVENT_OF_CONTROL, EVENT_OF_LINK } from "../upstream/upstream.ts";
 import { COMMAND_STATS, COMMAND_STOP, Mailbox } from "./mailbox.ts";
+import { recordEngine } from "./recording.ts";
 
 const OCTETS_PER_MIB = 1 << 20;
 
@@ -78,7 +80,12 @@ function openLink(sys: Libc, start: WorkerStart, log: Logger): OpenLink {
   const captured = (link: Link): Link => {
     if (pcap === undefined) return link;
     const maxBytes = pcapLimitMib * OCTETS_PER_MIB;
-    return createPcapLink(link, { sink: openPcapFile(pcap), now: wallClock, snapLength, maxBytes });
+    return createPcapLink(link, {
+      sink: openOutputFile(pcap),
+      now: wallClock,
+      snapLength,
+      maxBytes,
+    });
   };
   if (start.link.kind === "stream") {
     const name = start.endpoint === undefined ? "" : formatEndpoint(start.endpoint);
@@ -119,17 +126,6 @@ function hiddenFrom(start: WorkerStart): Ipv4Endpoint | undefined {
   const { endpoint } = start;
   if (endpoint?.kind !== "tcp") return undefined;
   return { address: endpoint.address, port: endpoint.port };
-}
-
-function memoryOf(engine: Engine, base: number): LinkMemory {
-  return {
-    buffer: engine.octets.buffer,
-    base,
-    u32: engine.words,
-    rxDescriptors: engine.bases.rxDescriptors,
-    rxBuffers: engine.bases.rxBuffers,
-    txRecords: engine.bases.txRecords,
-  };
 }
 
 /** Takes commands; false = stop. */
@@ -178,7 +174,9 @@ async function run(start: WorkerStart): Promise<void> {
   const { options } = start;
   const log: Logger = await openLogger({ level: options.logLevel, format: options.logFormat });
   const sys = await loadLibc();
-  const engine = new Engine(loadEngine(engineBytes(detectSimd())));
+  const octets = engineBytes(detectSimd());
+  const recorded = recordEngine(loadEngine(octets), octets, options, log);
+  const engine = new Engine(recorded.module);
   const base = sys.address(engine.octets.buffer);
   const opened = openLink(sys, start, log);
   const { link } = opened;
@@ -214,7 +212,7 @@ async function run(start: WorkerStart): Promise<void> {
     const loop = new Loop({
       engine,
       link,
-      memory: memoryOf(engine, base),
+      memory: linkMemoryOf(engine, base),
       events: new AlarmedEvents(epoll, timer, monotonic),
       upstream,
       listeners,
@@ -225,9 +223,10 @@ async function run(start: WorkerStart): Promise<void> {
     if (options.readyFd !== undefined) announce(sys, options.readyFd);
     say({ kind: "ready" });
     const errno = loop.run();
-    if (errno === 0) sayFarewell(engine, link, memoryOf(engine, base));
+    if (errno === 0) sayFarewell(engine, link, linkMemoryOf(engine, base));
     if (errno < 0) throw new Error(`The ${opened.name} is gone (${errnoName(errno)})`);
   } finally {
+    recorded.close();
     listeners.close();
     upstream.close();
     link.close();

@@ -12,12 +12,7 @@ import { chmodSync, mkdirSync, rmdirSync, statSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import type { Network, Networks } from "../binding/networks.ts";
-import {
-  type AttachOptions,
-  type CaptureOptions,
-  DEFAULTS,
-  IPV6_MTU_MIN,
-} from "../config/config.ts";
+import { type AttachOptions, DEFAULTS, IPV6_MTU_MIN } from "../config/config.ts";
 import type { StreamEndpoint } from "../config/endpoint.ts";
 import { quote } from "../config/errors.ts";
 import type { ServeOptions } from "../config/serve.ts";
@@ -175,12 +170,10 @@ function networkOptions(
   plan: BindingPlan,
   versions: IpVersions,
   endpoint: StreamEndpoint,
-  asked: Pick<
-    ServeOptions,
-    "logLevel" | "logFormat" | "dns" | "dnsPort" | "hostLoopback" | keyof CaptureOptions
-  >,
+  asked: ServeOptions,
 ): AttachOptions {
-  const { pcap, pcapSnap, pcapLimitMib, logLevel, logFormat, dns, dnsPort, hostLoopback } = asked;
+  const { pcap, pcapSnap, pcapLimitMib, record } = asked;
+  const { logLevel, logFormat, dns, dnsPort, hostLoopback } = asked;
   return {
     link: { kind: "stream", role: "listen", endpoint },
     subnet: plan.subnet,
@@ -199,6 +192,8 @@ function networkOptions(
     pcap: pcap === undefined || plan.index === 0 ? pcap : `${pcap}.${plan.index}`,
     pcapSnap,
     pcapLimitMib,
+    record: record === undefined ? undefined : `${record}.${plan.interfaceName}`,
+    recordLimitMib: asked.recordLimitMib,
     readyFd: undefined,
     logLevel,
     logFormat,

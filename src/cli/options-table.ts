@@ -244,6 +244,23 @@ const PCAP_LIMIT_ROW: OptionRow = {
   group: RUN,
 };
 
+const RECORD_ROW: OptionRow = {
+  name: "record",
+  argument: "FILE",
+  description:
+    'record all that goes into the engine, for "replay"; a file that is there is kept as FILE.old',
+  group: RUN,
+};
+
+const RECORD_LIMIT_ROW: OptionRow = {
+  name: "record-limit",
+  argument: "MIB",
+  description:
+    "size at which a recording ends, in MiB, " +
+    range(LIMITS.recordLimitMib, DEFAULTS.recordLimitMib),
+  group: RUN,
+};
+
 const LOG_ROWS: readonly OptionRow[] = [
   {
     name: "log-level",
@@ -264,6 +281,8 @@ const RUN_ROWS: readonly OptionRow[] = [
   PCAP_ROW,
   PCAP_SNAP_ROW,
   PCAP_LIMIT_ROW,
+  RECORD_ROW,
+  RECORD_LIMIT_ROW,
   ...LOG_ROWS,
   {
     name: "seed",
@@ -379,6 +398,11 @@ export const SERVE_ROWS: readonly OptionRow[] = [
   PCAP_ROW,
   PCAP_SNAP_ROW,
   PCAP_LIMIT_ROW,
+  {
+    ...RECORD_ROW,
+    description: 'record all that goes into the engines, for "replay", in FILE.IFACE',
+  },
+  RECORD_LIMIT_ROW,
   ...LOG_ROWS,
 ];
 
@@ -394,6 +418,14 @@ Environment:
 
 The program ends with code 0 at the Shutdown hook, at SIGINT, and at SIGTERM as soon as no guest
 is attached any more.`;
+
+/** What stands below the options of `replay`. */
+export const REPLAY_EPILOGUE = `
+A recording is made with "attach --record FILE" or "serve --record FILE". It holds the traffic of
+the guest: keep it as carefully.
+
+Ends with code 0 when all that came out of the engine is equal to what was recorded, with 1 at the
+first difference, which is printed, or for a file that is damaged.`;
 
 const DEMO = "Demonstration:";
 

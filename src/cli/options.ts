@@ -5,12 +5,12 @@
  */
 import { isatty } from "node:tty";
 import { CommanderError, Option, Command as Parser } from "commander";
-import { type AttachOptions, readAttachOptions } from "../config/config.ts";
+import { type AttachOptions, parsePath, readAttachOptions } from "../config/config.ts";
 import { type DemoOptions, readDemoOptions } from "../config/demo.ts";
 import { ConfigError, quote } from "../config/errors.ts";
 import { type ManifestOptions, readManifestOptions } from "../config/manifests.ts";
 import { readServeOptions, type ServeOptions } from "../config/serve.ts";
-import { invalid, type Setting, type Settings } from "../config/settings.ts";
+import { invalid, readOne, type Setting, type Settings } from "../config/settings.ts";
 import { readSimulateOptions, type SimulateOptions } from "../config/simulate.ts";
 import { escapeControls } from "../lib/log.ts";
 import { MANIFESTS_EPILOGUE, MANIFESTS_ROWS } from "./manifests.ts";
@@ -21,6 +21,7 @@ import {
   DEMO_ROWS,
   environmentName,
   type OptionRow,
+  REPLAY_EPILOGUE,
   SERVE_EPILOGUE,
   SERVE_ROWS,
 } from "./options-table.ts";
@@ -32,6 +33,7 @@ export type Command =
   | { readonly kind: "serve"; readonly options: ServeOptions }
   | { readonly kind: "demo"; readonly options: DemoOptions }
   | { readonly kind: "manifests"; readonly options: ManifestOptions }
+  | { readonly kind: "replay"; readonly file: string }
   | { readonly kind: "simulate"; readonly options: SimulateOptions }
   | { readonly kind: "help"; readonly text: string }
   | { readonly kind: "version" }
@@ -39,13 +41,19 @@ export type Command =
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
+interface Operand {
+  readonly name: string;
+  readonly description: string;
+  readonly isRequired?: true;
+}
+
 interface CommandEntry {
   readonly name: string;
   readonly summary: string;
   readonly description: string;
   readonly rows: readonly OptionRow[];
   /** What may follow without a name, in lower case; it is read as a setting of that name. */
-  readonly operand?: { readonly name: string; readonly description: string };
+  readonly operand?: Operand;
   readonly epilogue: string;
   /** Throws `ConfigError`. */
   readonly read: (settings: Settings, isTerminal: boolean, env: Environment) => Command;
@@ -106,6 +114,17 @@ const COMMANDS: readonly CommandEntry[] = [
     read: (settings) => ({ kind: "demo", options: readDemoOptions(settings) }),
   },
   {
+    name: "replay",
+    summary: "do again what a recorded engine did, and compare",
+    description:
+      "Gives another engine all that went into the recorded one, and compares what comes out, " +
+      "bit for bit: frames for the guest, operations on host sockets, deadlines.",
+    rows: [],
+    operand: { name: "file", description: "the recording", isRequired: true },
+    epilogue: REPLAY_EPILOGUE,
+    read: (settings) => ({ kind: "replay", file: readOne(settings, "file", "", parsePath) }),
+  },
+  {
     name: "simulate",
     summary: "run engine, guest and upstream in virtual time, and check every run",
     description:
@@ -114,7 +133,7 @@ const COMMANDS: readonly CommandEntry[] = [
       "nothing acknowledged too early, nothing outside the window, every flow ends, counters " +
       "balance.",
     rows: SIMULATE_ROWS,
-    operand: { name: "scenario", description: "file that says what happens; without it, the seed" },
+    operand: { name: "scenario", description: "file of what happens; without it, the seed" },
     epilogue: SIMULATE_EPILOGUE,
     read: (settings) => ({ kind: "simulate", options: readSimulateOptions(settings) }),
   },
@@ -129,6 +148,7 @@ Examples:
   ${PROGRAM} serve
   ${PROGRAM} manifests
   ${PROGRAM} demo
+  ${PROGRAM} replay FILE
   ${PROGRAM} simulate
 
 As a program of KubeVirt's sidecar-shim, also under these names alone:
@@ -191,17 +211,25 @@ function createProgram(writeOut: (text: string) => void): Parser {
     .addHelpText("after", PROGRAM_EPILOGUE);
 }
 
+function operandText({ name, isRequired }: Operand): string {
+  const text = name.toUpperCase();
+  return isRequired === true ? text : `[${text}]`;
+}
+
 function addCommand(program: Parser, entry: CommandEntry): Parser {
+  const { operand } = entry;
   const parser = program
     .command(entry.name)
     .summary(entry.summary)
     .description(entry.description)
-    .usage(entry.operand ? `[${entry.operand.name.toUpperCase()}] [OPTIONS]` : "[OPTIONS]")
+    .usage(`${operand === undefined ? "" : `${operandText(operand)} `}[OPTIONS]`)
     .helpOption("-h, --help", "print this help")
     .allowExcessArguments(false)
     .addHelpText("after", entry.epilogue);
-  const { operand } = entry;
-  if (operand !== undefined) parser.argument(`[${operand.name}]`, operand.description);
+  if (operand !== undefined) {
+    const { name, description, isRequired } = operand;
+    parser.argument(isRequired === true ? `<${name}>` : `[${name}]`, description);
+  }
   for (const row of entry.rows) {
     const argument = row.argument === undefined ? "" : ` <${row.argument}>`;
     const option = new Option(`--${row.name}${argument}`, row.description).helpGroup(row.group);

@@ -8,7 +8,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { quote } from "../config/errors.ts";
 import type { SimulateOptions, SingleOptions } from "../config/simulate.ts";
-import { openPcapFile, type PcapSink } from "../link/pcap.ts";
+import { type OutputSink, openOutputFile } from "../lib/output-file.ts";
 import { type CheckedRun, runScenario, runSeed } from "../sim/run.ts";
 import { Sampler } from "../sim/sampler.ts";
 import { readScenario, ScenarioError } from "../sim/scenario-file.ts";
@@ -113,7 +113,7 @@ function reproduce({ scenario }: SingleOptions, { plan }: CheckedRun): string {
 }
 
 /** A capture, and what went wrong with it: the run itself goes on. */
-interface Capture extends PcapSink {
+interface Capture extends OutputSink {
   /** @throws Error when the capture is not whole */
   check(): void;
 }
@@ -128,7 +128,7 @@ function openCapture(path: string): Capture {
       throw new Error(`write --pcap ${quote(path)}: ${messageOf(error)}`);
     }
   };
-  const sink = attempt(() => openPcapFile(path));
+  const sink = attempt(() => openOutputFile(path));
   return {
     write: (bytes) => attempt(() => sink.write(bytes)),
     close: () => attempt(() => sink.close()),

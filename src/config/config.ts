@@ -74,6 +74,10 @@ export interface AttachOptions {
   readonly pcapSnap: number;
   /** MiB after which nothing more is written to it; undefined = no end. */
   readonly pcapLimitMib: number | undefined;
+  /** File that all inputs of the engine are recorded in, for `replay`. */
+  readonly record: string | undefined;
+  /** Size at which a recording ends, MiB. */
+  readonly recordLimitMib: number;
   /** File descriptor that gets one byte when ready. */
   readonly readyFd: number | undefined;
   readonly logLevel: LogLevel;
@@ -102,6 +106,7 @@ export const DEFAULTS = Object.freeze({
   logLevel: "info",
   dnsPort: 53,
   pcapSnap: 262144,
+  recordLimitMib: 1024,
   flowsMax: 16384,
   bufferMib: 16,
   udpTimeoutSeconds: 300,
@@ -114,6 +119,7 @@ export const LIMITS = Object.freeze({
   dnsPort: [1, 65535],
   pcapSnap: [64, 262144],
   pcapLimitMib: [1, 1048576],
+  recordLimitMib: [1, 1048576],
   flowsMax: [256, 65536],
   bufferMib: [4, 64],
   udpTimeoutSeconds: [120, 86400],
@@ -177,17 +183,23 @@ export function readResolvers(settings: Settings): Pick<AttachOptions, "dns" | "
   return { dns, dnsPort: readOne(settings, "dns-port", DEFAULTS.dnsPort, port) };
 }
 
-/** Options of a capture. */
-export type CaptureOptions = Pick<AttachOptions, "pcap" | "pcapSnap" | "pcapLimitMib">;
+/** What is written of the traffic. */
+export type CaptureOptions = Pick<
+  AttachOptions,
+  "pcap" | "pcapSnap" | "pcapLimitMib" | "record" | "recordLimitMib"
+>;
 
-/** Whether frames are written to a file, and how much of them. Throws `ConfigError`. */
+/** What is written of the traffic, into which files, and how much of it. Throws `ConfigError`. */
 export function readCapture(settings: Settings): CaptureOptions {
   const octets = integerBetween(...LIMITS.pcapSnap);
   const mib = integerBetween(...LIMITS.pcapLimitMib);
+  const size = integerBetween(...LIMITS.recordLimitMib);
   return {
     pcap: readOne(settings, "pcap", undefined, parsePath),
     pcapSnap: readOne(settings, "pcap-snap", DEFAULTS.pcapSnap, octets),
     pcapLimitMib: readOne(settings, "pcap-limit", undefined, mib),
+    record: readOne(settings, "record", undefined, parsePath),
+    recordLimitMib: readOne(settings, "record-limit", DEFAULTS.recordLimitMib, size),
   };
 }
 

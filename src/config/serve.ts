@@ -27,6 +27,8 @@ export interface ServeOptions extends CaptureOptions {
   readonly graceSeconds: number;
   /** File the frames of the first interface are written to; others' names end with their index. */
   readonly pcap: string | undefined;
+  /** Files that all inputs of the engines are recorded in; names end with the interface's. */
+  readonly record: string | undefined;
   /** Resolvers in place of those of the pod's resolv.conf; empty = use that. */
   readonly dns: readonly string[];
   /** Port the resolvers take queries at. */

@@ -8,18 +8,12 @@
  * Source: draft-ietf-opsawg-pcap.
  */
 
-import { closeSync, openSync, writeSync } from "node:fs";
+import type { OutputSink } from "../lib/output-file.ts";
 import { gatherTx, rxLength, rxPointer, txSize } from "./frames.ts";
 import type { Link, LinkMemory, LinkWatcher } from "./link.ts";
 
-/** Where the octets of a capture go. Methods may throw; the capture ends then. */
-export interface PcapSink {
-  write(bytes: Uint8Array): void;
-  close(): void;
-}
-
 export interface PcapOptions {
-  readonly sink: PcapSink;
+  readonly sink: OutputSink;
   /** Microseconds since 1970, with fractions. */
   readonly now: () => number;
   /** Octets kept of each frame; 262144 unless told otherwise, which is also the most. */
@@ -48,24 +42,9 @@ export function createPcapLink(inner: Link, options: PcapOptions): PcapLink {
   return new CapturingLink(inner, new PcapWriter(options));
 }
 
-/**
- * A sink that writes a new file, readable by its owner only: it holds the guest's traffic.
- * @throws Error of node:fs
- */
-export function openPcapFile(path: string): PcapSink {
-  const fd = openSync(path, "w", 0o600);
-  return {
-    write(bytes) {
-      // A disk that is nearly full may take a part only.
-      for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at, bytes.length - at);
-    },
-    close: () => closeSync(fd),
-  };
-}
-
 /** The file format and the bounds. */
 export class PcapWriter {
-  private readonly sink: PcapSink;
+  private readonly sink: OutputSink;
   private readonly now: () => number;
   private readonly snapLength: number;
   private readonly maxBytes: number;

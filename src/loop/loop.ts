@@ -50,6 +50,15 @@ export interface LoopParts {
   readonly clock: () => number;
 }
 
+/**
+ * Engine memory as links see it.
+ * @param base its address in this process; 0 where the engine was told none
+ */
+export function linkMemoryOf({ bases, words, octets }: Engine, base = 0): LinkMemory {
+  const { rxDescriptors, rxBuffers, txRecords } = bases;
+  return { buffer: octets.buffer, base, u32: words, rxDescriptors, rxBuffers, txRecords };
+}
+
 /** What an event is about, `EVENT_OF_*` of the upstream. */
 const OF_FLOW = 0;
 const OF_LINK = 1;

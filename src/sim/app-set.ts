@@ -27,6 +27,7 @@ export class AppSet {
   readonly #pings = new Map<number, PingApp>();
   /** Connections from outside, by the endpoint they come from. */
   readonly #inbound = new Map<number, TcpApp>();
+  readonly #startTimes = new Map<App, number>();
   isStarted = false;
 
   constructor(owner: AppOwner, plan: Plan, knock: (plan: TcpPlan) => void) {
@@ -54,6 +55,7 @@ export class AppSet {
   #startAt(at: number, app: App): void {
     this.#apps.push(app);
     this.#owner.clock.after(at, () => {
+      this.#startTimes.set(app, this.#owner.clock.now);
       app.start();
       this.#owner.serve();
     });
@@ -99,9 +101,11 @@ export class AppSet {
     for (const app of this.#apps) if (!app.isDone) app.giveUp(always);
   }
 
-  /** What is wrong with how they ended. */
-  verdicts(isLossless: boolean): string[] {
-    return this.#apps.flatMap((app) => app.verdict(isLossless) ?? []);
+  /** What is wrong with how they ended; only of those that began after `since`, if it is given. */
+  verdicts(isLossless: boolean, since?: number): string[] {
+    const isAsked = (app: App): boolean =>
+      since === undefined || (this.#startTimes.get(app) ?? 0) > since;
+    return this.#apps.filter(isAsked).flatMap((app) => app.verdict(isLossless) ?? []);
   }
 
   get outcomes(): readonly AppOutcome[] {

@@ -22,8 +22,31 @@ const OPERATIONS = new Map<number, string>([
   [abi.OP_TCP_ERROR, "take-error"],
 ]);
 
+function operationName(kind: number): string {
+  return OPERATIONS.get(kind) ?? String(kind);
+}
+
 export function describeOperation(kind: number, handle: number, result: number): string {
-  return `${OPERATIONS.get(kind) ?? kind} of ${handle.toString(16)}: ${result}`;
+  return `${operationName(kind)} of ${handle.toString(16)}: ${result}`;
+}
+
+/** The words of an operation, and the octets it sends. */
+export interface Request {
+  readonly code: number;
+  readonly handle: number;
+  readonly a: number;
+  readonly b: number;
+  readonly c: number;
+  readonly count: number;
+  readonly length: number;
+}
+
+/** What an operation asks for. */
+export function describeRequest({ code, handle, a, b, c, count, length }: Request): string {
+  const what = `${operationName(code)} of ${handle.toString(16)}`;
+  if (code === abi.OP_TCP_CONNECT) return `${what} to ${formatIpv4(a)}:${b} count ${count}`;
+  if (code === abi.OP_UDP_OPEN) return `${what} at ${a} to ${formatIpv4(b)}:${c} count ${count}`;
+  return `${what}: ${a} ${b} ${c} count ${count}, ${length} octets to send`;
 }
 
 /** What is in an Ethernet frame, as far as it can be read. */
@@ -33,7 +56,7 @@ export function describeFrame(frame: Uint8Array): string {
     const what = get16(frame, ETHERNET + 6) === 1 ? "asks for" : "answers to";
     return `ARP ${formatIpv4(get32(frame, ETHERNET + 14))} ${what} ${formatIpv4(get32(frame, 38))}`;
   }
-  if (type !== 0x0800) return `type 0x${type.toString(16)}, ${frame.length} octets`;
+  if (type !== 0x0800) return `type 0x${type.toString(16)}`;
   const from = formatIpv4(get32(frame, ETHERNET + 12));
   const to = formatIpv4(get32(frame, ETHERNET + 16));
   const protocol = frame[ETHERNET + 9] ?? 0;

@@ -13,9 +13,14 @@ const GATEWAY_MAC = [0x52, 0x55, 0x0a, 0x00, 0x02, 0x02];
 const LEASE_SECONDS = 3600;
 const ENGINE_OFFLOADS = abi.LINK_CSUM | abi.LINK_TSO4 | abi.LINK_USO | abi.LINK_RX_TSO;
 
-export function engineConfig(plan: Plan): EngineConfigValues {
+const STREAM_FIRST = 4;
+/** Each engine has a seed of its own, as each worker has. */
+const STREAM_RESTARTED = 1000;
+
+/** @param life how many engines have been before */
+export function engineConfig(plan: Plan, life = 0): EngineConfigValues {
   const { limits } = plan;
-  const random = new Random(plan.seed, 4);
+  const random = new Random(plan.seed, life === 0 ? STREAM_FIRST : STREAM_RESTARTED + life);
   return {
     guestAddress: GUEST_ADDRESS,
     gatewayAddress: GATEWAY_ADDRESS,

@@ -158,6 +158,11 @@ export interface Plan {
   readonly patience: number;
   /** The host is cut off for a while: connections break, nothing can be opened or sent. */
   readonly outage: { readonly at: number; readonly duration: number } | undefined;
+  /**
+   * The worker fails then, and another one starts at once: engine and host sockets are gone, and so
+   * are the connections. Absent = never.
+   */
+  readonly restarts?: readonly number[];
   /** The first of the two resolvers never answers. */
   readonly resolverIsDead: boolean;
   readonly resolverOutages?: readonly ResolverOutage[];

@@ -40,7 +40,7 @@ export function planFromSeed(seed: number): Plan {
   const lossy = chooseFaults(random);
   const tcp = chooseTcp(random, limits, isCrowded);
   const calmAt = random.between(5, 40) * SECOND;
-  return {
+  const plan: Plan = {
     seed,
     limits,
     alarmed: random.oneIn(2),
@@ -58,6 +58,53 @@ export function planFromSeed(seed: number): Plan {
       : undefined,
     resolverIsDead: random.oneIn(4),
     isCrowded,
+  };
+  return random.oneIn(16) ? withRestarts(plan, random) : plan;
+}
+
+/** Drawn last, so that plans without restarts are what they were before there were any. */
+function withRestarts(plan: Plan, random: Random): Plan {
+  const { tcp, limits, calmAt } = plan;
+  const times = Array.from({ length: random.between(1, 3) }, () =>
+    random.between(SECOND / 10, (calmAt >> 2) * 3),
+  );
+  const restarts = times.sort((a, b) => a - b);
+  const last = restarts.at(-1) ?? 0;
+  return { ...plan, restarts, tcp: [...tcp, chooseProbe(random, limits, tcp.length, last)] };
+}
+
+/** A connection that begins after `time` and that nothing breaks: the new engine is to serve it. */
+function chooseProbe(random: Random, limits: EngineLimits, id: number, time: number): TcpPlan {
+  const volume = random.between(1, 100_000);
+  return {
+    id,
+    isInbound: false,
+    address: PEERS + 1 + random.below(250),
+    port: PORT_FIRST - 1,
+    up: volume,
+    down: random.between(1, 100_000),
+    peer: {
+      connect: { kind: "ok", delay: random.below(50_000) },
+      latency: random.between(1, 20_000),
+      rate: 0,
+      sendBuffer: 65_536,
+      receiveBuffer: 65_536,
+      sendAfter: 0,
+      closeWhen: "sent",
+      stalls: 0,
+      stall: 0,
+      resetAt: undefined,
+    },
+    app: {
+      startAt: time + random.between(1, SECOND),
+      closeWhen: "sent",
+      readSize: 0,
+      readPause: 0,
+      writeSize: 0,
+      writePause: 0,
+      resetAt: undefined,
+      settings: chooseSettings(random, limits),
+    },
   };
 }
 

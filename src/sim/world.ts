@@ -9,21 +9,26 @@
  *   next event happen. Nothing else knows what time it is. When the plan is carried out and the
  *   engine's table is empty, or patience ends, the control channel tells the loop to stop.
  *
+ *   A restart is the same, and then another engine and another loop: host sockets and what is on
+ *   the link are gone, the guest and the world go on. The books are balanced for each engine.
+ *
  *   Checks are always on. Whatever must not be is a violation; the first few are kept. A frame that
  *   was damaged on the way is the guest's to drop, so what the guest says of it does not count.
  */
 import * as abi from "../../wasm/abi.ts";
 import { Engine } from "../engine/engine.ts";
-import { instantiateEngine } from "../engine/module.ts";
+import { type EngineModule, instantiateEngine } from "../engine/module.ts";
 import { messageOf } from "../lib/message.ts";
+import type { OutputSink } from "../lib/output-file.ts";
+import { rxLength, rxPointer } from "../link/frames.ts";
 import type { Link, LinkMemory } from "../link/link.ts";
 import { createMemoryLink, type MemoryGuest } from "../link/memory.ts";
-import { createPcapLink, type PcapSink, type PcapWriter } from "../link/pcap.ts";
+import { createPcapLink, type PcapWriter } from "../link/pcap.ts";
 import { AlarmedEvents } from "../loop/alarm.ts";
-import { Loop } from "../loop/loop.ts";
+import { Loop, linkMemoryOf } from "../loop/loop.ts";
 import { AppSet, PUBLISHED_PORT } from "./app-set.ts";
 import type { AppOutcome } from "./apps.ts";
-import { checkBalance, emptyLedger, type Ledger } from "./check/balance.ts";
+import { Books, type Ledger } from "./check/balance.ts";
 import { TcpWatch } from "./check/tcp-watch.ts";
 import { START, VirtualClock } from "./clock.ts";
 import { describeFrame, describeOperation } from "./describe.ts";
@@ -48,6 +53,7 @@ const NOTE_TO_ENGINE = 1;
 const NOTE_TO_GUEST = 2;
 const NOTE_OPERATION = 3;
 const NOTE_END = 4;
+const NOTE_RESTART = 5;
 
 export interface WorldResult {
   /** What went wrong, the first things first; empty = nothing. */
@@ -64,7 +70,9 @@ export interface WorldResult {
 
 export interface WorldOptions {
   /** Gets every frame between guest and engine, as the engine sees it, at its virtual time. */
-  readonly pcap?: PcapSink;
+  readonly pcap?: OutputSink;
+  /** Makes an engine, for whoever wants to stand before it: a recorder. */
+  readonly instantiate?: (module: WebAssembly.Module) => EngineModule;
   /** Follows the run, and changes nothing in it. */
   readonly sampler?: Sampler;
 }
@@ -72,29 +80,36 @@ export interface WorldOptions {
 export class World {
   readonly plan: Plan;
   readonly clock = new VirtualClock();
-  readonly engine: Engine;
+  engine: Engine;
   readonly host: SimHost;
   readonly guest: Guest;
   readonly trace: Trace;
   readonly violations: string[] = [];
-  readonly ledger: Ledger = emptyLedger();
+  readonly #books = new Books();
+  readonly ledger: Ledger = this.#books.ledger;
   readonly #watch: TcpWatch;
   readonly #toGuest: Wire;
   readonly #toEngine: Wire;
   readonly #cable: MemoryGuest;
   readonly #nic: Nic;
-  readonly #loop: Loop;
+  readonly #vnetSize: number;
+  #loop: Loop;
+  readonly #link: Link;
+  readonly #makeEngine: (life: number) => Engine;
+  #life = 0; // engines that have been before
+  #isFailing = false;
+  #restartedAt: number | undefined;
   readonly #kernel: Kernel;
   readonly #apps: AppSet;
   readonly #inbound: TcpPlan[] = [];
-  /** Frames in the link's queue towards the engine, and whether each is as it was sent. */
+  /** Frames queued on the link towards the engine: whether each is as it was sent. */
   readonly #intact: boolean[] = [];
   #isIntact = true;
   #isOver = false;
   #isCalm = false;
   #wakeAt = Number.POSITIVE_INFINITY;
   #isServing = false;
-  /** Frames dropped because the link's queue towards the engine was full. */
+  /** Frames that found that queue full. */
   #overflowed = 0;
   #flowsMax = 0;
   #chunksMax = 0;
@@ -110,8 +125,13 @@ export class World {
     this.plan = plan;
     this.trace = trace;
     this.#sampler = options.sampler;
-    this.engine = new Engine(instantiateEngine(module));
-    this.engine.start(engineConfig(plan));
+    const { instantiate = instantiateEngine } = options;
+    this.#makeEngine = (life) => {
+      const engine = new Engine(instantiate(module));
+      engine.start(engineConfig(plan, life));
+      return engine;
+    };
+    this.engine = this.#makeEngine(0);
     this.#watch = new TcpWatch(plan.tcp, (text) => this.violation(text));
     this.#nic = new Nic(plan.limits.mtu, (text) => this.violation(text));
     this.host = new SimHost(this.engine, this.clock, new Random(plan.seed, 1), plan, {
@@ -120,6 +140,7 @@ export class World {
       operated: (kind, handle, result) => this.#operated(kind, handle, result),
     });
     const vnetSize = plan.limits.offloads ? VNET_SIZE : 0;
+    this.#vnetSize = vnetSize;
     const { link, guest } = createMemoryLink({ vnetSize, queueFrames: plan.limits.queueFrames });
     this.#cable = guest;
     this.#toEngine = new Wire(
@@ -149,10 +170,10 @@ export class World {
     this.#apps = new AppSet(this, plan, (each) => this.#inbound.push(each));
     this.#kernel = new Kernel(this.clock, this.#sources());
     const now = (): number => this.clock.now;
-    const { pcap } = options;
-    const captured = pcap && createPcapLink(link, { sink: pcap, now });
+    const captured = options.pcap && createPcapLink(link, { sink: options.pcap, now });
     this.#capture = captured?.capture;
-    this.#loop = this.#makeLoop(captured ?? link);
+    this.#link = captured ?? link;
+    this.#loop = this.#makeLoop(this.#link);
   }
 
   violation(text: string): void {
@@ -176,6 +197,11 @@ export class World {
       clock.at(START + at, () => this.host.setOffline(true));
       clock.at(START + at + duration, () => this.host.setOffline(false));
     }
+    for (const at of plan.restarts ?? []) {
+      clock.at(START + at, () => {
+        this.#isFailing = true;
+      });
+    }
     for (const outage of plan.resolverOutages ?? []) {
       clock.at(START + outage.at, () => this.host.setResolver(outage, true));
       clock.at(START + outage.at + outage.duration, () => this.host.setResolver(outage, false));
@@ -193,11 +219,40 @@ export class World {
     this.guest.dhcp(clock.now);
     this.serve();
     try {
-      this.#loop.run();
+      do this.#loop.run();
+      while (this.#restart());
     } catch (error) {
       this.violation(`crash: ${messageOf(error)}`);
     }
     return this.#result();
+  }
+
+  /** Another engine takes the place of one that has failed; false = none has. */
+  #restart(): boolean {
+    if (!this.#isFailing || this.#isOver) return false;
+    this.#isFailing = false;
+    this.#life += 1;
+    this.#restartedAt = this.clock.now;
+    this.#tell(() => "the worker fails, and starts again");
+    this.trace.note(this.clock.now, NOTE_RESTART, this.#life);
+    // Frames on the link are lost, in both directions.
+    for (let frame = this.#cable.receive(); frame; frame = this.#cable.receive()) {
+      this.#books.sent(frame.length - this.#vnetSize);
+    }
+    while (this.#link.receive(linkMemoryOf(this.engine), abi.RX_SLOT_COUNT) > 0);
+    this.#intact.length = 0;
+    // What the link has not taken is counted by the engine, and seen by nobody.
+    if (this.engine.txCount === 0 && this.engine.opCount === 0) this.#checkBalance();
+    this.#books.turnPage();
+    this.engine = this.#makeEngine(this.#life);
+    this.host.restart(this.engine);
+    this.#kernel.wantRoom(false);
+    this.#loop = this.#makeLoop(this.#link);
+    return true;
+  }
+
+  #checkBalance(): void {
+    for (const wrong of this.#books.check(this.engine)) this.violation(wrong);
   }
 
   #result(): WorldResult {
@@ -283,17 +338,11 @@ export class World {
     while (this.#cable.pending > 0 && this.#toGuest.queued < room) {
       const octets = this.#cable.receive();
       if (octets === undefined) return;
-      const { ledger, clock } = this;
-      ledger.framesToGuest += 1;
-      this.trace.note(clock.now, NOTE_TO_GUEST, octets.length);
+      this.#books.sent(octets.length - this.#vnetSize);
+      this.trace.note(this.clock.now, NOTE_TO_GUEST, octets.length);
       this.trace.octets(octets);
-      if (!this.plan.limits.offloads) {
-        ledger.octetsToGuest += octets.length;
-        this.#send(octets);
-        continue;
-      }
-      ledger.octetsToGuest += octets.length - VNET_SIZE;
-      this.#nic.fromEngine(octets, (frame) => this.#send(frame));
+      if (this.#vnetSize === 0) this.#send(octets);
+      else this.#nic.fromEngine(octets, (frame) => this.#send(frame));
     }
   }
 
@@ -305,19 +354,12 @@ export class World {
 
   /** The engine takes frames from the link. */
   #received(memory: LinkMemory, count: number): void {
-    const { ledger, clock, trace } = this;
-    const vnet = this.plan.limits.offloads ? VNET_SIZE : 0;
+    const { clock, trace } = this;
     for (let i = 0; i < count; i += 1) {
-      const at = (memory.rxDescriptors + i * abi.RX_DESCRIPTOR_SIZE) >> 2;
-      const pointer = (memory.u32[at] ?? 0) + vnet;
-      const length = (memory.u32[at + 1] ?? 0) - vnet;
+      const pointer = rxPointer(memory, i) + this.#vnetSize;
+      const length = rxLength(memory, i) - this.#vnetSize;
       const frame = this.engine.octets.subarray(pointer, pointer + length);
-      ledger.framesToEngine += 1;
-      ledger.octetsToEngine += length;
-      const isIpv4 = frame[12] === 8 && frame[13] === 0;
-      if (isIpv4 && frame[23] === 6) ledger.tcpFrames += 1;
-      else if (isIpv4 && (((frame[20] ?? 0) & 0x3f) !== 0 || frame[21] !== 0))
-        ledger.fragments += 1;
+      this.#books.received(frame);
       trace.note(clock.now, NOTE_TO_ENGINE, length);
       trace.octets(frame);
       const isIntact = this.#intact.shift() === true;
@@ -341,7 +383,7 @@ export class World {
         return world.#inbound.length > 0 ? [0] : [];
       },
       get isOver(): boolean {
-        return world.#isOver;
+        return world.#isOver || world.#isFailing;
       },
       takeEdge: () => this.host.takeEdge(),
       beforeWait: () => this.#beforeWait(),
@@ -349,10 +391,6 @@ export class World {
   }
 
   #makeLoop(link: Link): Loop {
-    const { rxDescriptors, rxBuffers, txRecords } = this.engine.bases;
-    const { words, octets } = this.engine;
-    const buffer = octets.buffer;
-    const memory = { buffer, base: 0, u32: words, rxDescriptors, rxBuffers, txRecords };
     const { vnetSize, flags, queueFrames, mtuMax } = link;
     const counted: Link = {
       ...{ vnetSize, flags, queueFrames, mtuMax, refused: 0 },
@@ -371,11 +409,11 @@ export class World {
     return new Loop({
       engine: this.engine,
       link: counted,
-      memory,
+      memory: linkMemoryOf(this.engine),
       events: this.plan.alarmed ? new AlarmedEvents(this.#kernel, this.#kernel, now) : this.#kernel,
       upstream: this.host,
       listeners: { accept: (_index, at) => this.#accept(at) },
-      control: () => !this.#isOver,
+      control: () => !(this.#isOver || this.#isFailing),
       housekeeping: { wait: () => undefined, poll: () => {} },
       clock: now,
     });
@@ -392,9 +430,7 @@ export class World {
   }
 
   #operated(kind: number, handle: number, result: number): void {
-    const { ledger } = this;
-    if (result > 0 && kind === abi.OP_TCP_SEND) ledger.streamTaken += result;
-    if (result > 0 && kind === abi.OP_TCP_RECV) ledger.streamGiven += result;
+    this.#books.operated(kind, result);
     this.#tell(() => `    ${describeOperation(kind, handle, result)}`);
     this.trace.note(this.clock.now, NOTE_OPERATION, kind);
     this.trace.note(handle, kind, result);
@@ -421,9 +457,14 @@ export class World {
     return this.#apps.isDone && this.guest.tcp.count === 0;
   }
 
+  /** Connections may break at any time although their plans do not say so. */
+  get #hasTrouble(): boolean {
+    return this.plan.isCrowded || this.plan.outage !== undefined;
+  }
+
   /** Connections may break although their plans do not say so. */
   get #mayBreak(): boolean {
-    return this.plan.isCrowded || this.plan.outage !== undefined;
+    return this.#hasTrouble || this.plan.restarts !== undefined;
   }
 
   /** True where nothing was lost, so that every question must have been answered. */
@@ -442,8 +483,9 @@ export class World {
     const { engine, host } = this;
     if (reason !== undefined) this.violation(reason);
     if (!this.#apps.isStarted) this.violation("the guest got no address");
-    if (!this.#mayBreak) {
-      for (const wrong of this.#apps.verdicts(this.#isLossless)) this.violation(wrong);
+    if (!this.#hasTrouble) {
+      const wrong = this.#apps.verdicts(this.#isLossless, this.#restartedAt);
+      for (const each of wrong) this.violation(each);
     }
     if (reason === undefined) {
       if (host.openCount > 0) this.violation(`${host.openCount} host sockets are left`);
@@ -454,6 +496,6 @@ export class World {
         this.violation(`flow left: ${flow.kind} ${flow.state} ${flow.peerPort}`);
       }
     }
-    for (const wrong of checkBalance(engine, this.ledger)) this.violation(wrong);
+    this.#checkBalance();
   }
 }

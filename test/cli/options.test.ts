@@ -100,8 +100,9 @@ const TAKEN: readonly (readonly [string, string, keyof AttachOptions, unknown])[
   ["pcap", "/tmp/a,b.pcap", "pcap", "/tmp/a,b.pcap"],
   ["pcap-snap", "64", "pcapSnap", 64],
   ["pcap-limit", "1", "pcapLimitMib", 1],
+  ["record", "/tmp/a.rec", "record", "/tmp/a.rec"],
+  ["record-limit", "1", "recordLimitMib", 1],
   ["log-level", "debug", "logLevel", "debug"],
-  ["log-level", "error", "logLevel", "error"],
   ["log-format", "pretty", "logFormat", "pretty"],
   ["seed", SEED, "seed", Array.from({ length: 32 }, (_, index) => (index % 2) * 255)],
 ];
@@ -193,6 +194,8 @@ describe("defaults of attach", () => {
       pcap: undefined,
       pcapSnap: 262144,
       pcapLimitMib: undefined,
+      record: undefined,
+      recordLimitMib: 1024,
       readyFd: undefined,
       logLevel: "info",
       logFormat: "json",
@@ -395,7 +398,7 @@ describe("help and version", () => {
 
 describe("bad usage is one line", () => {
   const choose =
-    'choose a command: "attach", "serve", "manifests", "demo", "simulate", ' +
+    'choose a command: "attach", "serve", "manifests", "demo", "replay", "simulate", ' +
     'or see "slirp-binding --help"';
   const cases: readonly (readonly [readonly string[], string])[] = [
     [[], choose],

@@ -28,6 +28,8 @@ describe("options of serve", () => {
         pcap: undefined,
         pcapSnap: 262144,
         pcapLimitMib: undefined,
+        record: undefined,
+        recordLimitMib: 1024,
         dns: [],
         dnsPort: 53,
         hostLoopback: false,
@@ -51,6 +53,8 @@ describe("options of serve", () => {
       "host-loopback": "true",
       "pcap-snap": "256",
       "pcap-limit": "4",
+      record: "/run/vm.rec",
+      "record-limit": "64",
       "log-level": "debug",
       "log-format": "pretty",
     });
@@ -63,6 +67,7 @@ describe("options of serve", () => {
     assert.equal(options.hostLoopback, true);
     assert.equal(options.pcapSnap, 256);
     assert.equal(options.pcapLimitMib, 4);
+    assert.deepEqual([options.record, options.recordLimitMib], ["/run/vm.rec", 64]);
     assert.equal(options.logLevel, "debug");
     assert.equal(options.logFormat, "pretty");
   });

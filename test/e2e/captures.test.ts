@@ -5,7 +5,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { openPcapFile, PcapWriter } from "../../src/link/pcap.ts";
+import { openOutputFile } from "../../src/lib/output-file.ts";
+import { PcapWriter } from "../../src/link/pcap.ts";
 import { ROOT } from "../support/e2e/program.ts";
 import { run, which } from "../support/e2e/shell.ts";
 import {
@@ -60,7 +61,7 @@ async function check(captures: Readonly<Record<string, readonly Uint8Array[]>>) 
   const folder = mkdtempSync(join(tmpdir(), "slirp-check-"));
   try {
     for (const [name, frames] of Object.entries(captures)) {
-      const sink = openPcapFile(join(folder, name));
+      const sink = openOutputFile(join(folder, name));
       const writer = new PcapWriter({ sink, now: () => 1e15 });
       for (const octets of frames) {
         writer.record(octets.length, (target, offset) => {

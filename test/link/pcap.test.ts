@@ -6,7 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { concat } from "../../src/lib/bytes.ts";
-import { createPcapLink, openPcapFile, type PcapOptions } from "../../src/link/pcap.ts";
+import { openOutputFile } from "../../src/lib/output-file.ts";
+import { createPcapLink, type PcapOptions } from "../../src/link/pcap.ts";
 import { memoryHarness } from "./harness.ts";
 import { linkSuite, testFrame } from "./suite.ts";
 
@@ -177,7 +178,7 @@ describe("pcap", () => {
     const directory = mkdtempSync(join(tmpdir(), "slirp-test-"));
     try {
       const path = join(directory, "guest.pcap");
-      const { link, memory, send } = capture({ sink: openPcapFile(path) });
+      const { link, memory, send } = capture({ sink: openOutputFile(path) });
       send(testFrame(60, 1));
       link.receive(memory, 1);
       link.close();

@@ -53,11 +53,12 @@ const SRC: readonly (readonly [string, readonly string[]])[] = [
   ["link/", [...LOW, ABI]],
   ["upstream/", [...LOW, ABI, "engine/"]],
   ["admin/", LOW],
+  ["replay/", ["lib/", "engine/", "link/", ABI]],
   ["loop/", [...LOW, ...HALVES, ABI]],
   ["sim/", ["lib/", "engine/", "link/", "upstream/", "loop/", "assets.ts", ABI]],
-  ["binding/", [...LOW, ...HALVES, "loop/", "assets.ts", ABI]],
+  ["binding/", [...LOW, ...HALVES, "replay/", "loop/", "assets.ts", ABI]],
   ["hooks/", ["lib/", "config/"]],
-  ["cli/", [...LOW, ...HALVES, "loop/", "binding/", "hooks/", "sim/", "assets.ts"]],
+  ["cli/", [...LOW, ...HALVES, "replay/", "loop/", "binding/", "hooks/", "sim/", "assets.ts"]],
   ["main.ts", [...LOW, ...HALVES, "loop/", "binding/", "hooks/", "cli/", "assets.ts"]],
 ];
 

@@ -6,6 +6,7 @@ const LOADER = "test/sys/libc.test.ts, under the runtime it is for";
 const GUEST = "test/sim/guest/guest.test.ts, as part of the whole guest";
 const SCENARIOS = "test/sim/scenarios.test.ts";
 const RUN = "test/sim/simulate.test.ts, in every run";
+const REPLAY = "test/replay/replay.test.ts records and replays whole runs";
 const PAGE = "runs in a browser; test/sim/report/page.test.ts checks what it is given";
 const SIX = "test/wasm/flow/ipv6.test.ts, test/wasm/tcp/ipv6.test.ts and test/wasm/input6.test.ts";
 const DEMO = "test/e2e/demo.runtime.test.ts plays it";
@@ -13,6 +14,7 @@ const NAMESPACE = "test/sys/netns.test.ts makes real interfaces with it";
 
 export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/assets.ts": "test/build.test.ts",
+  "src/binding/recording.ts": "test/e2e/attach-replay.runtime.test.ts",
   "src/binding/worker.ts": "test/binding/binding.test.ts starts it and ends it in every way",
   "src/cli/counters.ts": "test/e2e/attach.runtime.test.ts, SIGUSR1",
   "src/cli/data-plane.ts": "test/e2e/sidecar.runtime.test.ts and sidecar-faults.runtime.test.ts",
@@ -36,10 +38,20 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/hooks/launcher.ts": DEMO,
   "src/lib/assert.ts": "two functions without a case of their own",
   "src/lib/message.ts": "one line",
+  "src/lib/hash64.ts": "test/sim/simulate.test.ts pins hashes; test/replay/replay.test.ts",
+  "src/lib/output-file.ts": "test/link/pcap.test.ts",
   "src/link/frames.ts": "test/link/memory.test.ts and test/link/tap.test.ts",
   "src/link/link.ts": TYPES,
   "src/loop/budget.ts": "constants; test/loop/loop.test.ts checks that they bound a turn",
   "src/main.ts": "test/e2e/attach.runtime.test.ts",
+  "src/replay/format.ts": REPLAY,
+  "src/replay/memory.ts": REPLAY,
+  "src/replay/outputs.ts": REPLAY,
+  "src/replay/receives.ts": REPLAY,
+  "src/replay/record-reader.ts": REPLAY,
+  "src/replay/record-writer.ts": REPLAY,
+  "src/replay/recorder.ts": REPLAY,
+  "src/replay/replayer.ts": REPLAY,
   "src/sim/app-set.ts": RUN,
   "src/sim/apps.ts": RUN,
   "src/sim/check/balance.ts": RUN,

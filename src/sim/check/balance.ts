@@ -1,6 +1,7 @@
 /**
  * The engine's books: every frame, octet and flow that came is there, gone, or accounted for.
  */
+import * as abi from "../../../wasm/abi.ts";
 import type { Engine } from "../../engine/engine.ts";
 import { DROP_NAMES, type DropName, readStats } from "../../engine/stats.ts";
 
@@ -20,11 +21,56 @@ export interface Ledger {
   /** Messages handed to and received from datagram sockets are counted by the engine alone. */
 }
 
-export function emptyLedger(): Ledger {
+const KEYS = [
+  ...(["framesToEngine", "framesToGuest", "octetsToEngine", "octetsToGuest"] as const),
+  ...(["tcpFrames", "fragments", "streamTaken", "streamGiven"] as const),
+];
+
+function emptyLedger(): Ledger {
   return {
     ...{ framesToEngine: 0, framesToGuest: 0, octetsToEngine: 0, octetsToGuest: 0 },
     ...{ tcpFrames: 0, fragments: 0, streamTaken: 0, streamGiven: 0 },
   };
+}
+
+/** The ledger of a run, in which one engine may follow another. */
+export class Books {
+  readonly ledger: Ledger = emptyLedger();
+  /** As it was when this engine began. */
+  #before: Ledger = emptyLedger();
+
+  /** A frame that the engine has sent, of so many octets. */
+  sent(length: number): void {
+    this.ledger.framesToGuest += 1;
+    this.ledger.octetsToGuest += length;
+  }
+
+  /** A frame that the engine has taken. */
+  received(frame: Uint8Array): void {
+    const { ledger } = this;
+    ledger.framesToEngine += 1;
+    ledger.octetsToEngine += frame.length;
+    if (frame[12] !== 8 || frame[13] !== 0) return;
+    if (frame[23] === 6) ledger.tcpFrames += 1;
+    else if (((frame[20] ?? 0) & 0x3f) !== 0 || frame[21] !== 0) ledger.fragments += 1;
+  }
+
+  operated(kind: number, result: number): void {
+    if (result > 0 && kind === abi.OP_TCP_SEND) this.ledger.streamTaken += result;
+    if (result > 0 && kind === abi.OP_TCP_RECV) this.ledger.streamGiven += result;
+  }
+
+  /** Faults in the books of this engine. */
+  check(engine: Engine): string[] {
+    const since = { ...this.ledger };
+    for (const key of KEYS) since[key] -= this.#before[key];
+    return checkBalance(engine, since);
+  }
+
+  /** Another engine follows. */
+  turnPage(): void {
+    this.#before = { ...this.ledger };
+  }
 }
 
 /** Drops that are not of frames from the guest. */
@@ -38,7 +84,7 @@ export const OTHER_DROPS: ReadonlySet<DropName> = new Set<DropName>([
 ]);
 
 /** Compares the engine's counters with what was seen from outside; the faults found. */
-export function checkBalance(engine: Engine, ledger: Ledger): string[] {
+function checkBalance(engine: Engine, ledger: Ledger): string[] {
   const stats = readStats(engine);
   const found: string[] = [];
   const same = (what: string, counted: number, seen: number): void => {

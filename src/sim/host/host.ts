@@ -71,9 +71,9 @@ export class SimHost implements Upstream, SocketOwner {
   faults: HostFaults;
   isCalm = false;
   isOffline = false;
-  readonly #engine: Engine;
+  #engine: Engine;
   readonly #plan: Plan;
-  readonly #messages: Messages;
+  #messages: Messages;
   readonly #events: HostEvents;
   readonly #sockets = new Map<number, HostSocket>();
   readonly #tcpPlans = new Map<number, TcpPlan>();
@@ -119,6 +119,15 @@ export class SimHost implements Upstream, SocketOwner {
     else if (this.#resolverOutages.get(outage.resolver) === outage) {
       this.#resolverOutages.delete(outage.resolver);
     }
+  }
+
+  /** All sockets go, as with the worker that held them; `engine` is the next one. */
+  restart(engine: Engine): void {
+    for (const socket of this.#sockets.values()) socket.close(true);
+    this.#sockets.clear();
+    this.#edges.length = 0;
+    this.#engine = engine;
+    this.#messages = new Messages(engine);
   }
 
   get openCount(): number {

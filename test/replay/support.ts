@@ -1,0 +1,86 @@
+/** Recordings in memory: a simulated run that is recorded, and what is in a recording. */
+import { instantiateEngine } from "../../src/engine/module.ts";
+import { concat } from "../../src/lib/bytes.ts";
+import { Hash64 } from "../../src/lib/hash64.ts";
+import type { OutputSink } from "../../src/lib/output-file.ts";
+import { FILE_HEADER_SIZE } from "../../src/replay/format.ts";
+import { recordingOf } from "../../src/replay/record-reader.ts";
+import { Recorder } from "../../src/replay/recorder.ts";
+import { type ReplayResult, replayRecording } from "../../src/replay/replayer.ts";
+import { planFromSeed } from "../../src/sim/scenario.ts";
+import { simulatedEngine } from "../../src/sim/simulate.ts";
+import { Trace } from "../../src/sim/trace.ts";
+import { World, type WorldResult } from "../../src/sim/world.ts";
+
+/** Stands for the hash of the engine that is recorded. */
+export const BUILD = "0123456789abcdef";
+
+/** Keeps what is written. */
+export class MemorySink implements OutputSink {
+  parts: Uint8Array[] = [];
+  closes = 0;
+
+  write(bytes: Uint8Array): void {
+    this.parts.push(bytes.slice());
+  }
+
+  close(): void {
+    this.closes += 1;
+  }
+
+  get octets(): Uint8Array {
+    return concat(...this.parts);
+  }
+}
+
+export interface RecordedRun {
+  readonly result: WorldResult;
+  readonly octets: Uint8Array;
+  readonly stops: readonly string[];
+}
+
+/** Runs a seed of the simulator with a recorder before the engine. */
+export function recordSeed(seed: number, limit = Number.POSITIVE_INFINITY): RecordedRun {
+  const sink = new MemorySink();
+  const stops: string[] = [];
+  let recorder: Recorder | undefined;
+  const world = new World(simulatedEngine(), planFromSeed(seed), new Trace(), {
+    instantiate: (module) => {
+      const onStop = (reason: string): void => void stops.push(reason);
+      recorder = new Recorder(instantiateEngine(module), { sink, build: BUILD, limit, onStop });
+      return recorder.module;
+    },
+  });
+  const result = world.run();
+  recorder?.close();
+  return { result, octets: sink.octets, stops };
+}
+
+export function replay(octets: Uint8Array, build = BUILD): ReplayResult {
+  return replayRecording(recordingOf(octets), () => ({
+    module: instantiateEngine(simulatedEngine()),
+    build,
+  }));
+}
+
+/** A recording with other bodies, `change` gets each, and check values that agree with them. */
+export function resealed(
+  octets: Uint8Array,
+  change: (kind: number, body: Int32Array) => void,
+): Uint8Array {
+  const file = octets.slice();
+  const words = new Int32Array(file.buffer);
+  const hash = new Hash64();
+  const start = FILE_HEADER_SIZE >> 2;
+  hash.mixWords(words, 0, start);
+  for (let at = start; at < words.length; ) {
+    const first = words[at] ?? 0;
+    const body = words.subarray(at + 2, at + 2 + (first >>> 10));
+    change(first & 0xff, body);
+    hash.mix(first);
+    hash.mixWords(body, 0, body.length);
+    words[at + 1] = hash.low;
+    at += 2 + body.length;
+  }
+  return file;
+}
