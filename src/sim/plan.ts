@@ -105,6 +105,8 @@ export interface HostFaults {
   readonly shortWrites: number;
   /** A datagram is lost between host and peer. */
   readonly datagramLoss: number;
+  /** A socket that was closed is heard of once more, as in a batch of events fetched before. */
+  readonly staleNews: number;
   /** Equal datagrams in a row are received as one run (UDP_GRO). */
   readonly coalesces: boolean;
 }
@@ -152,5 +154,6 @@ export const FAULTLESS_HOST: HostFaults = {
   interrupted: 0,
   shortWrites: 0,
   datagramLoss: 0,
+  staleNews: 0,
   coalesces: false,
 };

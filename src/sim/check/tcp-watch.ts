@@ -4,7 +4,7 @@
  *   - an octet acknowledged that the host socket did not take, a FIN before shutdown was done
  *   - SYN-ACK before the host is connected
  *   - data outside the window the guest gave, larger than its MSS, other than the peer sent
- *   - FIN before the host's end of stream, or not right behind the last octet
+ *   - FIN before the host's end of stream, before the last octet was sent, or not right behind it
  *   - an acknowledgment that goes back, a window whose right edge does
  *   - SACK of octets that never arrived, or that are acknowledged already
  *
@@ -38,6 +38,8 @@ interface Watch {
   guestEdge: number | undefined;
   engineEdge: number | undefined;
   lastAck: number | undefined;
+  /** Octets of the peer's stream that the engine has sent at least once, from its first on. */
+  sentEnd: number;
   /** Octets of the guest's stream that reached the engine, counted from its SYN. */
   readonly arrived: Ranges;
 }
@@ -63,6 +65,7 @@ export class TcpWatch {
         guestEdge: undefined,
         engineEdge: undefined,
         lastAck: undefined,
+        sentEnd: 0,
         arrived: new Ranges(),
       });
     }
@@ -142,6 +145,7 @@ export class TcpWatch {
       watch.engineEdge = undefined;
       watch.guestEdge = undefined;
       watch.lastAck = undefined;
+      watch.sentEnd = 0;
     }
     watch.engineIss = segment.seq;
     watch.engineScale = segment.scale;
@@ -196,10 +200,16 @@ export class TcpWatch {
       const payload = frame.subarray(payloadAt, payloadAt + payloadLength);
       const wrong = findMismatch(watch.plan.id * 2 + 1, Math.max(offset, 0), payload);
       if (wrong >= 0 || offset < 0) this.#fail(watch, `octet ${offset + wrong} is not the peer's`);
+      if (offset > watch.sentEnd)
+        this.#fail(watch, `octets ${watch.sentEnd} to ${offset} left out`);
+      watch.sentEnd = Math.max(watch.sentEnd, offset + payloadLength);
     }
     if ((flags & FIN) === 0) return;
     if (!socket.endTold || offset + payloadLength !== socket.received) {
       this.#fail(watch, `FIN after ${offset + payloadLength}, the host had ${socket.received}`);
+    }
+    if (offset + payloadLength > watch.sentEnd) {
+      this.#fail(watch, `FIN after ${offset + payloadLength}, only ${watch.sentEnd} were sent`);
     }
   }
 

@@ -121,7 +121,7 @@ export class SimHost implements Upstream, SocketOwner {
       const socket = this.#edges.shift();
       if (socket === undefined) return undefined;
       socket.hasEdge = false;
-      if (!socket.isClosed) return socket;
+      if (!socket.isClosed || socket.isHaunting) return socket;
     }
   }
 
@@ -157,6 +157,7 @@ export class SimHost implements Upstream, SocketOwner {
     if (kind === abi.OP_CLOSE) {
       this.#sockets.delete(handle);
       socket.close(a === 1);
+      if (this.random.chance(this.faults.staleNews)) this.#haunt(socket);
       return 0;
     }
     const pointer = words[op + (abi.OP_POINTER_OFFSET >> 2)] ?? 0;
@@ -164,6 +165,12 @@ export class SimHost implements Upstream, SocketOwner {
     if (socket instanceof StreamSocket) return this.#stream(kind, socket, pointer, a);
     if (socket instanceof DatagramSocket) return this.#datagram(kind, socket, pointer, count);
     return -EBADF;
+  }
+
+  /** Has a closed socket heard of once more, when its slot may be another flow's. */
+  #haunt(socket: HostSocket): void {
+    socket.isHaunting = true;
+    this.clock.after(this.random.between(1, 50_000), () => this.edge(socket));
   }
 
   #stream(kind: number, socket: StreamSocket, pointer: number, length: number): number {
@@ -250,10 +257,8 @@ export class SimHost implements Upstream, SocketOwner {
     };
     if (socket.kind === "ping") return void answer(this.#echo(payload));
     const resolver = peer.port === DNS_PORT ? RESOLVERS.indexOf(peer.address) : -1;
-    if (resolver === 0 && this.#plan.resolverIsDead) {
-      this.datagramsLost += 1;
-      return;
-    }
+    // No loss: the other resolver is to be asked in time.
+    if (resolver === 0 && this.#plan.resolverIsDead) return;
     if (resolver >= 0) return void answer(answerQuestion(payload));
     const plan = this.#udpPlans.get(endpointKey(peer.address, peer.port));
     if (plan === undefined) return void this.fault(`datagram for ${peer.address}:${peer.port}`);
