@@ -39,7 +39,8 @@ export interface PeerPlan {
 export interface AppPlan {
   /** When it starts. */
   readonly startAt: number;
-  readonly closeWhen: CloseWhen;
+  /** "all-read" = when it has all it knows will come, as after a response of known length. */
+  readonly closeWhen: CloseWhen | "all-read";
   /** Octets per read, and the pause between reads; 0 = at once whatever there is. */
   readonly readSize: number;
   readonly readPause: number;

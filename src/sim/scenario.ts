@@ -42,7 +42,7 @@ export function planFromSeed(seed: number): Plan {
   const lossy = chooseFaults(random);
   // What was added later draws from a stream of its own: older seeds stay what they were.
   const later = new Random(seed, LATER);
-  const tcp = chooseTcp(random, limits, isCrowded).map((each) => nearWrap(later, each));
+  const tcp = chooseTcp(random, limits, isCrowded).map((each) => amend(later, each));
   const calmAt = random.between(5, 40) * SECOND;
   return {
     seed,
@@ -199,12 +199,19 @@ function chooseSettings(random: Random, limits: EngineLimits): Partial<TcpSettin
   };
 }
 
-/** Has the guest's sequence numbers wrap within what it sends, now and then. */
-function nearWrap(random: Random, plan: TcpPlan): TcpPlan {
-  const before = random.skewed(plan.up + 2);
-  if (!random.oneIn(4)) return plan;
-  const settings = { ...plan.app.settings, initialSequence: 2 ** 32 - 1 - before };
-  return { ...plan, app: { ...plan.app, settings } };
+/**
+ * Now and then, sequence numbers that wrap within what the guest sends; and ends that wait for each
+ * other's last octet: nobody closes before all has arrived.
+ */
+function amend(random: Random, plan: TcpPlan): TcpPlan {
+  const { app, peer, up } = plan;
+  const before = random.skewed(up + 2);
+  const wraps = random.oneIn(4);
+  const waits = random.oneIn(2) && peer.closeWhen === "peer-ended";
+  const settings = wraps
+    ? { ...app.settings, initialSequence: 2 ** 32 - 1 - before }
+    : app.settings;
+  return { ...plan, app: { ...app, settings, closeWhen: waits ? "all-read" : app.closeWhen } };
 }
 
 /** A unit of the scaled window must be small beside the buffer, or the window would never open. */

@@ -15,6 +15,7 @@
 import * as abi from "../../wasm/abi.ts";
 import { Engine } from "../engine/engine.ts";
 import { instantiateEngine } from "../engine/module.ts";
+import { readStat } from "../engine/stats.ts";
 import type { Link, LinkMemory } from "../link/link.ts";
 import { createMemoryLink, type MemoryGuest } from "../link/memory.ts";
 import { AlarmedEvents } from "../loop/alarm.ts";
@@ -463,6 +464,7 @@ export class World {
         this.violation(`flow left: ${flow.kind} ${flow.state} ${flow.peerPort}`);
       }
     }
+    if (readStat(engine, abi.STAT_COUNT + abi.DROP_TX_FULL) === 0) this.#watch.finish();
     for (const wrong of checkBalance(engine, this.ledger)) this.violation(wrong);
   }
 }

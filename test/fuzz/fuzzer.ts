@@ -34,6 +34,9 @@ const ETHERNET_FRAME = 1514;
 const LARGE_FRAME = 65549;
 /** One of so many frames for the guest is decoded strictly. */
 const SAMPLE = 32;
+/** Turns between two looks at the states of the first flows of the table. */
+const LOOK_EVERY = 16;
+const LOOK_FLOWS = 128;
 const ROUNDS_MAX = 100_000;
 const HOUR = 3600e6;
 
@@ -77,6 +80,8 @@ export interface EpochResult {
   readonly operations: number;
   /** `STAT_*` and `DROP_*` as in the engine. */
   readonly counters: readonly number[];
+  /** How often a TCP flow was seen in each `STATE_*`, in a sample of turns. */
+  readonly states: readonly number[];
 }
 
 const CORPUS = corpus();
@@ -138,6 +143,7 @@ class Epoch {
   #decoded = 0;
   /** Flows that are to stay for ever. */
   #fixed = 0;
+  readonly #states = new Array<number>(abi.STATE_COUNT).fill(0);
 
   constructor(seed: number, epoch: number) {
     this.#random = new Random(seed, epoch);
@@ -163,17 +169,19 @@ class Epoch {
       decoded: this.#decoded,
       operations: this.#host.operations,
       counters,
+      states: this.#states,
     };
   }
 
   run(frames: number): void {
-    while (this.#fed < frames) {
+    for (let turn = 0; this.#fed < frames; turn += 1) {
       this.#passTime();
       this.#events();
       this.#batch(Math.min(frames - this.#fed, 1 + this.#random.below(BATCH_MAX)));
       this.#engine.step(this.#now);
       this.#finish();
       this.#checkBounds();
+      if (turn % LOOK_EVERY === 0) this.#lookAtStates();
     }
     if (readStat(this.#engine, abi.STAT_GUEST_RX_FRAMES) !== this.#fed) {
       throw new Error("frames in were miscounted");
@@ -250,6 +258,16 @@ class Epoch {
     octets[14] = random.below(16);
     octets[15] = random.below(256);
     return octets;
+  }
+
+  #lookAtStates(): void {
+    const { octets, bases } = this.#engine;
+    for (let slot = 0; slot < LOOK_FLOWS; slot += 1) {
+      const flow = bases.flows + slot * abi.FLOW_SIZE;
+      if (octets[flow + abi.FLOW_KIND_OFFSET] !== abi.KIND_TCP) continue;
+      const state = octets[flow + abi.FLOW_STATE_OFFSET] ?? 0;
+      this.#states[state] = (this.#states[state] ?? 0) + 1;
+    }
   }
 
   // -------------------------------------------------------------- frames in

@@ -6,6 +6,7 @@
  *   - data outside the window the guest gave, larger than its MSS, other than the peer sent
  *   - FIN before the host's end of stream, before the last octet was sent, or not right behind it
  *   - an acknowledgment that goes back, a window whose right edge does
+ *   - no reset for a guest whose connection broke on the host's side
  *   - SACK of octets that never arrived, or that are acknowledged already
  *
  * It looks at frames as the engine sends them, before the link damages any, and at those that reach
@@ -40,6 +41,8 @@ interface Watch {
   lastAck: number | undefined;
   /** Octets of the peer's stream that the engine has sent at least once, from its first on. */
   sentEnd: number;
+  /** Resets sent to the guest. */
+  resets: number;
   /** Octets of the guest's stream that reached the engine, counted from its SYN. */
   readonly arrived: Ranges;
 }
@@ -66,6 +69,7 @@ export class TcpWatch {
         engineEdge: undefined,
         lastAck: undefined,
         sentEnd: 0,
+        resets: 0,
         arrived: new Ranges(),
       });
     }
@@ -125,12 +129,24 @@ export class TcpWatch {
     if (watch === undefined) return;
     const segment = this.#segment;
     this.segments += 1;
-    if ((segment.flags & RST) !== 0) return;
+    if ((segment.flags & RST) !== 0) {
+      watch.resets += 1;
+      return;
+    }
     if ((segment.flags & SYN) !== 0) this.#sentSyn(watch);
     if ((segment.flags & ACK) !== 0) this.#checkAck(watch);
     if ((segment.flags & SYN) === 0) {
       this.#checkData(watch, frame);
       this.#checkWindow(watch);
+    }
+  }
+
+  /** The run is over, and no frame was dropped for want of room towards the guest. */
+  finish(): void {
+    for (const watch of this.#watches.values()) {
+      const { socket, guestIss, resets } = watch;
+      const wanted = socket?.failureTold === true && guestIss !== undefined;
+      if (wanted && resets === 0) this.#fail(watch, "the host's connection broke, and no reset");
     }
   }
 

@@ -41,6 +41,7 @@ class Bench {
   readonly socket = {
     plan: undefined as unknown,
     ...{ taken: 50, isShut: false, isConnected: true, endTold: false, received: 300 },
+    failureTold: false,
   };
   readonly watch: TcpWatch;
 
@@ -112,6 +113,13 @@ describe("sim/check/tcp-watch", () => {
         b.socket.endTold = true;
         b.engine({}, 200);
         b.engine({ seq: ENGINE_ISS + 301, flags: FIN | ACK });
+      },
+    ],
+    [
+      /connection broke, and no reset/,
+      (b) => {
+        b.socket.failureTold = true;
+        b.watch.finish();
       },
     ],
     [/octets 0 to 200 left out/, (b) => b.engine({ seq: ENGINE_ISS + 201 }, 100, 200)],

@@ -295,4 +295,4 @@ const DATAGRAMS: readonly Mutant[] = [
   },
 ];
 
-export const MUTANTS: readonly Mutant[] = [...STREAMS, ...RECOVERY, ...BOOKS, ...DATAGRAMS];
+export const MUTANTS: readonly Mutant[] = [...BOOKS, ...DATAGRAMS, ...RECOVERY, ...STREAMS];
