@@ -44,8 +44,8 @@ function watch([command, ...args], report) {
 
 /**
  * Resolves to the exit code, 0 when all went well. `total` = what all of them have to do, for the
- * estimate; `limit_ms` = when they stop by themselves, where that comes first; `summary` gets the sum
- * of their last reports.
+ * estimate; `limit_ms` = when they stop by themselves, where that comes first; `summary` gets the
+ * sum of their last reports.
  */
 export async function sideBySide(commands, { what, total, limit_ms = Infinity, summary }) {
   const begin = performance.now();

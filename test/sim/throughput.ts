@@ -115,9 +115,9 @@ export function render(table: Readonly<Record<string, number>>): string {
     "Made by `node --import tsx test/sim/update-throughput.ts` from the simulator: do not edit.",
     "",
     `One connection of ${VOLUME.toLocaleString("en-US")} octets between the modelled guest and the`,
-    "engine, from the SYN until both directions have ended, over a link without a limit of rate that",
-    "loses frames in both directions alike. Kilobytes per second of virtual time; these compare the",
-    "engine with itself, before and after a change, not with a machine. `npm test` compares.",
+    "engine, from the SYN until both directions have ended, over a link that has no limit of rate",
+    "and loses frames in both directions alike. Kilobytes per second of virtual time: these compare",
+    "the engine with itself, before and after a change, not with a machine. `npm test` compares.",
   ];
   for (const direction of DIRECTIONS) {
     const title = direction === "down" ? "Host to guest" : "Guest to host";

@@ -7,7 +7,7 @@ export interface Found {
   readonly violation: string;
 }
 
-/** The first seed from `from` on, of `count`, whose run goes wrong; undefined = the bug survives. */
+/** The first of `count` seeds whose run goes wrong; undefined = the bug survives. */
 export function hunt(module: WebAssembly.Module, from: number, count: number): Found | undefined {
   for (const { seed, ok, violations } of runSeeds({ from, count, module })) {
     if (!ok) return { seed, violation: violations[0] ?? "" };
