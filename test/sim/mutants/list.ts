@@ -219,11 +219,11 @@ const BOOKS: readonly Mutant[] = [
     seed: 0,
   },
   {
-    name: "timer not cancelled",
-    file: "flow/table.ts",
-    from: "timerRemove(flow);",
+    name: "timer not moved forward",
+    file: "timer.ts",
+    from: "else if (deadline < key(i)) siftUp(i, deadline, flowSlot);",
     to: "",
-    why: "a deadline of a flow that is gone hits the next one in its slot",
+    why: "a retransmission waits until the connection is looked at for being idle",
     seed: 0,
   },
   {

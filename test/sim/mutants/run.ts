@@ -1,7 +1,7 @@
 /**
  * Breaks the engine in every way of `list.ts` and sees how soon the simulator says so:
  *
- *     npm run mutants [-- --only TEXT] [--seeds N]
+ *     npm run mutants [-- --only PATTERN] [--seeds N]
  *
  * Prints one line for each, and ends with 1 if one survives, or if the engine as it is compiled
  * here is not the one that was built.
@@ -24,9 +24,11 @@ function main(): number {
     process.stderr.write(`give --seeds a number, not "${values.seeds}"\n`);
     return 2;
   }
-  const chosen = MUTANTS.filter(({ name }) => name.includes(values.only ?? ""));
+  const chosen = MUTANTS.filter(({ name }) => new RegExp(values.only ?? "").test(name));
   if (chosen.length === 0) {
-    process.stderr.write(`give --only a part of a mutant's name, not "${values.only}"\n`);
+    process.stderr.write(
+      `give --only a pattern that a mutant's name matches, not "${values.only}"\n`,
+    );
     return 2;
   }
   if (simulateSeed(1).hash !== simulateSeed(1, { module: compileMutant() }).hash) {
