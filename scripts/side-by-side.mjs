@@ -19,7 +19,7 @@ function duration(seconds) {
 }
 
 /** Adds the numbers of one report to those of another, however deep they lie. */
-export function addUp(sum, more) {
+function addUp(sum, more) {
   for (const [key, value] of Object.entries(more)) {
     if (typeof value === "number") sum[key] = (sum[key] ?? 0) + value;
     else if (value !== null && typeof value === "object") sum[key] = addUp(sum[key] ?? {}, value);

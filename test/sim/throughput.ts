@@ -13,7 +13,7 @@ import { simulatedEngine } from "../../src/sim/simulate.ts";
 import { NO_FAULTS, type WireOptions } from "../../src/sim/wire.ts";
 import { World } from "../../src/sim/world.ts";
 
-export const VOLUME = 1_500_000;
+const VOLUME = 1_500_000;
 /** One with which some frames are lost in each cell where any may be. */
 const SEED = 2;
 const SECOND = 1_000_000;
@@ -83,7 +83,7 @@ function planOf(cell: Cell): Plan {
 }
 
 /** Kilobytes (1,000 octets) per second of virtual time. @throws {Error} after a violation */
-export function measure(cell: Cell): number {
+function measure(cell: Cell): number {
   const world = new World(simulatedEngine(), planOf(cell));
   const { clock, guest } = world;
   const open = guest.openTcp.bind(guest);
