@@ -37,8 +37,8 @@ describe("sim/mutants", () => {
   });
 
   for (const mutant of isNode ? MUTANTS.filter(({ name }) => COMPILED.includes(name)) : []) {
-    test(`"${mutant.name}" is found by seed ${mutant.seed}`, () => {
-      assert.equal(hunt(compileMutant(mutant), mutant.seed, 1)?.seed, mutant.seed);
+    test(`"${mutant.name}" is found by seed ${mutant.seed}`, async () => {
+      assert.equal(hunt(await compileMutant(mutant), mutant.seed, 1)?.seed, mutant.seed);
     });
   }
 });

@@ -15,7 +15,7 @@ import { MUTANTS } from "./list.ts";
 
 const SEEDS_DEFAULT = 500;
 
-function main(): number {
+async function main(): Promise<number> {
   const { values } = parseArgs({
     options: { only: { type: "string" }, seeds: { type: "string" } },
   });
@@ -31,13 +31,13 @@ function main(): number {
     );
     return 2;
   }
-  if (simulateSeed(1).hash !== simulateSeed(1, { module: compileMutant() }).hash) {
+  if (simulateSeed(1).hash !== simulateSeed(1, { module: await compileMutant() }).hash) {
     process.stderr.write("build first: the engine without a bug is not the one that was built\n");
     return 1;
   }
   let survivors = 0;
   for (const mutant of chosen) {
-    const found = hunt(compileMutant(mutant), 1, seeds);
+    const found = hunt(await compileMutant(mutant), 1, seeds);
     if (found === undefined) survivors += 1;
     const note =
       found !== undefined && found.seed !== mutant.seed ? ` (listed: ${mutant.seed})` : "";
@@ -49,4 +49,4 @@ function main(): number {
   return survivors > 0 ? 1 : 0;
 }
 
-process.exitCode = main();
+process.exitCode = await main();
