@@ -1,7 +1,8 @@
 /**
  * One of the processes of `npm run fuzz`: every `--step`-th epoch from `--epoch` on, until
  * `--frames` frames are done or `--minutes` are over. Progress and coverage go out as lines of JSON
- * for `scripts/side-by-side.mjs`; a failure as text, with the command that repeats it, and status 1.
+ * for `scripts/side-by-side.mjs`; a failure as text, with the command that repeats it, and exit
+ * status 1.
  */
 import process from "node:process";
 import { parseArgs } from "node:util";

@@ -116,7 +116,7 @@ export function render(table: Readonly<Record<string, number>>): string {
     "",
     `One connection of ${VOLUME.toLocaleString("en-US")} octets between the modelled guest and the`,
     "engine, from the SYN until both directions have ended, over a link that has no limit of rate",
-    "and loses frames in both directions alike. Kilobytes per second of virtual time: these compare",
+    "and loses frames in both directions alike. Kilobytes per second of virtual time: they compare",
     "the engine with itself, before and after a change, not with a machine. `npm test` compares.",
   ];
   for (const direction of DIRECTIONS) {

@@ -262,7 +262,7 @@ describe("wasm/tcp/reassembly: reports (RFC 2018)", () => {
 });
 
 describe("wasm/tcp/reassembly: bounds", () => {
-  test("CVE-2018-5390 class: scattered octets cost a bounded number of chunks, and come through", () => {
+  test("CVE-2018-5390 class: scattered octets cost a bounded number of chunks, and pass", () => {
     const { guest, socket, world } = established({ world: { chunksMax: 1024 } });
     const before = world.stats;
     for (let i = 0; i < 2000; i += 50) {
