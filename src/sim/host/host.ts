@@ -275,6 +275,7 @@ export class SimHost implements Upstream, SocketOwner {
     }
     const reply = request.slice();
     reply[0] = 0;
+    reply[4] = ~(request[4] ?? 0); // the kernel's own identifier, which the engine is to take back
     return reply;
   }
 
