@@ -239,6 +239,21 @@ describe("completeness", () => {
     assert.equal(status, 0, stderr);
   });
 
+  test("docs/cve-tests.md names a test of each weakness, and every one that tests name", () => {
+    const document = readFileSync(join(ROOT, "docs/cve-tests.md"), "utf8");
+    const rows = [...document.matchAll(/^\| (CVE-[\d-]+) \|.* `(test\/[^`]+)` \|$/gm)];
+    const empty = rows
+      .filter(([, id = "", file = ""]) => !(SOURCES.get(file)?.text ?? "").includes(id))
+      .map(([row]) => row);
+    const listed = new Set(rows.map(([, id]) => id));
+    const stray = tests.flatMap((file) =>
+      search(SOURCES.get(file)?.text ?? "", /CVE-\d{4}-\d+/)
+        .filter(({ what }) => !listed.has(what))
+        .map(({ line, what }) => `${file}:${line}: ${what}`),
+    );
+    assertNone([...empty, ...stray], "Mend docs/cve-tests.md");
+  });
+
   test("docs/dependencies.md names every dependency with its version", () => {
     const manifest: unknown = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
     const { dependencies, devDependencies } = manifest as Record<string, Record<string, string>>;

@@ -195,8 +195,10 @@ export class TcpApp implements App {
 
   #maybeClose(): void {
     const connection = this.#connection;
-    if (connection?.isDrained !== true || this.#written < this.plan.up) return;
-    connection.close();
+    const { up, down, app } = this.plan;
+    const hasAll = app.closeWhen === "all-read" && this.#read === down;
+    if ((connection?.isDrained !== true && !hasAll) || this.#written < up) return;
+    connection?.close();
   }
 
   #maybeReset(): boolean {

@@ -91,7 +91,8 @@ export class Kernel implements EventSource, AlarmClock {
     while (this.#bits.length < max) {
       const socket = sources.takeEdge();
       if (socket === undefined) break;
-      if (socket.events !== 0) this.#add(socket.events, socket.handle, EVENT_OF_FLOW);
+      const bits = socket.news;
+      if (bits !== 0) this.#add(bits, socket.handle, EVENT_OF_FLOW);
     }
     this.reported += this.#bits.length;
     return this.#bits.length;

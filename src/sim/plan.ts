@@ -39,7 +39,8 @@ export interface PeerPlan {
 export interface AppPlan {
   /** When it starts. */
   readonly startAt: number;
-  readonly closeWhen: CloseWhen;
+  /** "all-read" = when it has all it knows will come, as after a response of known length. */
+  readonly closeWhen: CloseWhen | "all-read";
   /** Octets per read, and the pause between reads; 0 = at once whatever there is. */
   readonly readSize: number;
   readonly readPause: number;
@@ -105,6 +106,8 @@ export interface HostFaults {
   readonly shortWrites: number;
   /** A datagram is lost between host and peer. */
   readonly datagramLoss: number;
+  /** A socket that was closed is heard of once more, as in a batch of events fetched before. */
+  readonly staleNews: number;
   /** Equal datagrams in a row are received as one run (UDP_GRO). */
   readonly coalesces: boolean;
 }
@@ -177,5 +180,6 @@ export const FAULTLESS_HOST: HostFaults = {
   interrupted: 0,
   shortWrites: 0,
   datagramLoss: 0,
+  staleNews: 0,
   coalesces: false,
 };

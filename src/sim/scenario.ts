@@ -29,6 +29,8 @@ const VOLUME = 3_000_000;
 /** 203.0.113.0/24, for documentation: peers. */
 const PEERS = 0xcb007100;
 const PORT_FIRST = 10_000;
+/** Number of the second stream of chance. */
+const LATER = 5;
 
 /** The scenario that belongs to a seed. */
 export function planFromSeed(seed: number): Plan {
@@ -38,7 +40,9 @@ export function planFromSeed(seed: number): Plan {
   const limits = chooseLimits(random, isCrowded);
   const wire = chooseWire(random, tense ? 4 : 1);
   const lossy = chooseFaults(random);
-  const tcp = chooseTcp(random, limits, isCrowded);
+  // What was added later draws from a stream of its own: older seeds stay what they were.
+  const later = new Random(seed, LATER);
+  const tcp = chooseTcp(random, limits, isCrowded).map((each) => amend(later, each));
   const calmAt = random.between(5, 40) * SECOND;
   const plan: Plan = {
     seed,
@@ -46,7 +50,7 @@ export function planFromSeed(seed: number): Plan {
     alarmed: random.oneIn(2),
     toGuest: { ...wire, faults: random.oneIn(2) ? lossy : chooseFaults(random) },
     toEngine: { ...chooseWire(random, tense ? 4 : 1), faults: lossy },
-    host: chooseHostFaults(random),
+    host: { ...chooseHostFaults(random), staleNews: later.oneIn(2) ? 300_000 : 0 },
     tcp,
     udp: chooseUdp(random, limits),
     pings: choosePings(random),
@@ -145,7 +149,7 @@ function chooseFaults(random: Random): WireFaults {
   };
 }
 
-function chooseHostFaults(random: Random): HostFaults {
+function chooseHostFaults(random: Random): Omit<HostFaults, "staleNews"> {
   const on = (most: number): number => (random.oneIn(3) ? random.skewed(most) : 0);
   return {
     again: on(300_000),
@@ -240,6 +244,21 @@ function chooseSettings(random: Random, limits: EngineLimits): Partial<TcpSettin
     initialSegments: random.pick([10, 10, 1, 4]),
     offload: limits.offloads && random.oneIn(2),
   };
+}
+
+/**
+ * Now and then, sequence numbers that wrap within what the guest sends; and ends that wait for each
+ * other's last octet: nobody closes before all has arrived.
+ */
+function amend(random: Random, plan: TcpPlan): TcpPlan {
+  const { app, peer, up } = plan;
+  const before = random.skewed(up + 2);
+  const wraps = random.oneIn(4);
+  const waits = random.oneIn(2) && peer.closeWhen === "peer-ended";
+  const settings = wraps
+    ? { ...app.settings, initialSequence: 2 ** 32 - 1 - before }
+    : app.settings;
+  return { ...plan, app: { ...app, settings, closeWhen: waits ? "all-read" : app.closeWhen } };
 }
 
 /** A unit of the scaled window must be small beside the buffer, or the window would never open. */

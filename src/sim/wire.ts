@@ -71,6 +71,8 @@ export class Wire {
   #lastAt = 0;
   #outageUntil = 0;
   #queued = 0;
+  /** Identification of the datagram of which a fragment was damaged last. */
+  #spoilt = -1;
   readonly counts: WireCounts = {
     sent: 0,
     delivered: 0,
@@ -146,10 +148,21 @@ export class Wire {
     });
   }
 
+  /** Two bits of one datagram, in two fragments, can leave its checksum as it was. */
+  #wouldCancel(frame: Uint8Array): boolean {
+    const isFragment = ((frame[20] ?? 0) & 0x3f) !== 0 || frame[21] !== 0;
+    if (!isFragment) return false;
+    const identifier = ((frame[18] ?? 0) << 8) | (frame[19] ?? 0);
+    if (identifier === this.#spoilt) return true;
+    this.#spoilt = identifier;
+    return false;
+  }
+
   #corrupt(frame: Uint8Array): boolean {
     // Only IPv4: nothing in ARP would tell.
     if (frame.length <= ETHERNET + 20 || frame[12] !== 8 || frame[13] !== 0) return false;
     const bit = this.#random.below((frame.length - ETHERNET) * 8);
+    if (this.#wouldCancel(frame)) return false;
     const at = ETHERNET + (bit >> 3);
     frame[at] = (frame[at] ?? 0) ^ (1 << (bit & 7));
     this.counts.corrupted += 1;

@@ -18,6 +18,7 @@
 import * as abi from "../../wasm/abi.ts";
 import { Engine } from "../engine/engine.ts";
 import { type EngineModule, instantiateEngine } from "../engine/module.ts";
+import { readStat } from "../engine/stats.ts";
 import { messageOf } from "../lib/message.ts";
 import type { OutputSink } from "../lib/output-file.ts";
 import { rxLength, rxPointer } from "../link/frames.ts";
@@ -496,6 +497,9 @@ export class World {
         this.violation(`flow left: ${flow.kind} ${flow.state} ${flow.peerPort}`);
       }
     }
+    // What a failed engine has told the guest is not known.
+    const isWhole = this.#life === 0 && readStat(engine, abi.STAT_COUNT + abi.DROP_TX_FULL) === 0;
+    if (isWhole) this.#watch.finish();
     this.#checkBalance();
   }
 }

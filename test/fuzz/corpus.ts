@@ -146,6 +146,28 @@ function icmpFrames(): Uint8Array[] {
   ];
 }
 
+/** Questions that are none, or odd: what looks into them must come out again. */
+function dnsMessages(query: Uint8Array): Uint8Array[] {
+  const header = query.subarray(0, 12);
+  const flags = (value: number): Uint8Array =>
+    concat(query.subarray(0, 2), u16(value), query.subarray(4));
+  const counts = (questions: number): Uint8Array =>
+    concat(query.subarray(0, 4), u16(questions), query.subarray(6));
+  return [
+    header.subarray(0, 5),
+    header, // a question is announced and missing
+    flags(0x8180), // an answer
+    flags(0x2900), // an update
+    counts(0),
+    counts(2),
+    query.subarray(0, query.length - 3),
+    concat(header, "\x3f", pattern(40)), // a label beyond the end
+    concat(header, "\xc0\x0c", u32(0x10001)), // a name that points to itself
+    concat(header, ...Array.from({ length: 130 }, () => "\x01a"), "\0", u32(0x10001)),
+    concat(query.subarray(0, 10), u16(1), query.subarray(12), "\0", u16(41), pattern(60)),
+  ];
+}
+
 function udpFrames(): Uint8Array[] {
   const protocol = PROTOCOL_UDP;
   const build = (destination: string, port: number, payload: Uint8Array, more = {}): Uint8Array => {
@@ -167,6 +189,7 @@ function udpFrames(): Uint8Array[] {
     build(PEER, 4434, pattern(1200), { checksum: 0 }),
     build(DNS, 53, query),
     build(DNS, 54, query),
+    ...dnsMessages(query).flatMap((message) => [build(DNS, 53, message), build(DNS, 853, message)]),
     build(GATEWAY, 9999, pattern(20)),
     build("10.0.2.255", 137, pattern(50)),
     build("224.0.0.251", 5353, pattern(50)),

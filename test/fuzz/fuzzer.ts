@@ -35,6 +35,8 @@ const ETHERNET_FRAME = 1514;
 const LARGE_FRAME = 65549;
 /** One of so many frames for the guest is decoded strictly. */
 const SAMPLE = 32;
+/** Flows, the first of the table, whose states are noted in each turn. */
+const LOOK_FLOWS = 128;
 const ROUNDS_MAX = 100_000;
 const HOUR = 3600e6;
 
@@ -78,6 +80,8 @@ export interface EpochResult {
   readonly operations: number;
   /** `STAT_*` and `DROP_*` as in the engine. */
   readonly counters: readonly number[];
+  /** How often a TCP flow was seen in each `STATE_*`, at the end of a turn. */
+  readonly states: readonly number[];
 }
 
 const CORPUS = corpus();
@@ -139,6 +143,7 @@ class Epoch {
   #decoded = 0;
   /** Flows that are to stay for ever. */
   #fixed = 0;
+  readonly #states = new Array<number>(abi.STATE_COUNT).fill(0);
 
   constructor(seed: number, epoch: number) {
     this.#random = new Random(seed, epoch);
@@ -164,6 +169,7 @@ class Epoch {
       decoded: this.#decoded,
       operations: this.#host.operations,
       counters,
+      states: this.#states,
     };
   }
 
@@ -175,6 +181,7 @@ class Epoch {
       this.#engine.step(this.#now);
       this.#finish();
       this.#checkBounds();
+      this.#lookAtStates();
     }
     if (readStat(this.#engine, abi.STAT_GUEST_RX_FRAMES) !== this.#fed) {
       throw new Error("frames in were miscounted");
@@ -251,6 +258,16 @@ class Epoch {
     octets[14] = random.below(16);
     octets[15] = random.below(256);
     return octets;
+  }
+
+  #lookAtStates(): void {
+    const { octets, bases } = this.#engine;
+    for (let slot = 0; slot < LOOK_FLOWS; slot += 1) {
+      const flow = bases.flows + slot * abi.FLOW_SIZE;
+      if (octets[flow + abi.FLOW_KIND_OFFSET] !== abi.KIND_TCP) continue;
+      const state = octets[flow + abi.FLOW_STATE_OFFSET] ?? 0;
+      this.#states[state] = (this.#states[state] ?? 0) + 1;
+    }
   }
 
   // -------------------------------------------------------------- frames in

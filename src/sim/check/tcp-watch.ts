@@ -4,8 +4,9 @@
  *   - an octet acknowledged that the host socket did not take, a FIN before shutdown was done
  *   - SYN-ACK before the host is connected
  *   - data outside the window the guest gave, larger than its MSS, other than the peer sent
- *   - FIN before the host's end of stream, or not right behind the last octet
+ *   - FIN before the host's end of stream, before the last octet was sent, or not right behind it
  *   - an acknowledgment that goes back, a window whose right edge does
+ *   - no reset for a guest whose connection broke on the host's side
  *   - SACK of octets that never arrived, or that are acknowledged already
  *
  * It looks at frames as the engine sends them, before the link damages any, and at those that reach
@@ -38,6 +39,10 @@ interface Watch {
   guestEdge: number | undefined;
   engineEdge: number | undefined;
   lastAck: number | undefined;
+  /** Octets of the peer's stream that the engine has sent at least once, from its first on. */
+  sentEnd: number;
+  /** Resets sent to the guest. */
+  resets: number;
   /** Octets of the guest's stream that reached the engine, counted from its SYN. */
   readonly arrived: Ranges;
 }
@@ -63,6 +68,8 @@ export class TcpWatch {
         guestEdge: undefined,
         engineEdge: undefined,
         lastAck: undefined,
+        sentEnd: 0,
+        resets: 0,
         arrived: new Ranges(),
       });
     }
@@ -122,12 +129,24 @@ export class TcpWatch {
     if (watch === undefined) return;
     const segment = this.#segment;
     this.segments += 1;
-    if ((segment.flags & RST) !== 0) return;
+    if ((segment.flags & RST) !== 0) {
+      watch.resets += 1;
+      return;
+    }
     if ((segment.flags & SYN) !== 0) this.#sentSyn(watch);
     if ((segment.flags & ACK) !== 0) this.#checkAck(watch);
     if ((segment.flags & SYN) === 0) {
       this.#checkData(watch, frame);
       this.#checkWindow(watch);
+    }
+  }
+
+  /** The run is over, and no frame was dropped for want of room towards the guest. */
+  finish(): void {
+    for (const watch of this.#watches.values()) {
+      const { socket, guestIss, resets } = watch;
+      const wanted = socket?.failureTold === true && guestIss !== undefined;
+      if (wanted && resets === 0) this.#fail(watch, "the host's connection broke, and no reset");
     }
   }
 
@@ -142,6 +161,7 @@ export class TcpWatch {
       watch.engineEdge = undefined;
       watch.guestEdge = undefined;
       watch.lastAck = undefined;
+      watch.sentEnd = 0;
     }
     watch.engineIss = segment.seq;
     watch.engineScale = segment.scale;
@@ -196,10 +216,16 @@ export class TcpWatch {
       const payload = frame.subarray(payloadAt, payloadAt + payloadLength);
       const wrong = findMismatch(watch.plan.id * 2 + 1, Math.max(offset, 0), payload);
       if (wrong >= 0 || offset < 0) this.#fail(watch, `octet ${offset + wrong} is not the peer's`);
+      if (offset > watch.sentEnd)
+        this.#fail(watch, `octets ${watch.sentEnd} to ${offset} left out`);
+      watch.sentEnd = Math.max(watch.sentEnd, offset + payloadLength);
     }
     if ((flags & FIN) === 0) return;
     if (!socket.endTold || offset + payloadLength !== socket.received) {
       this.#fail(watch, `FIN after ${offset + payloadLength}, the host had ${socket.received}`);
+    }
+    if (offset + payloadLength > watch.sentEnd) {
+      this.#fail(watch, `FIN after ${offset + payloadLength}, only ${watch.sentEnd} were sent`);
     }
   }
 

@@ -54,6 +54,8 @@ export interface TcpSettings {
   readonly timeWait: number;
   /** Microseconds without an answer after which the connection is given up. */
   readonly giveUpAfter: number;
+  /** Initial sequence number; undefined = as it comes. */
+  readonly initialSequence: number | undefined;
 }
 
 export const TCP_SETTINGS: TcpSettings = {
@@ -69,6 +71,7 @@ export const TCP_SETTINGS: TcpSettings = {
   offload: false,
   timeWait: 1_000_000,
   giveUpAfter: 180_000_000,
+  initialSequence: undefined,
 };
 
 /** What a connection needs of the stack. */

@@ -80,7 +80,7 @@ export class Tcp implements TcpHandlers {
     }
     const ends = { network, localPort: port, remote: remote.slice(), remotePort };
     const merged = { ...this.settings, ...settings };
-    const connection = new TcpConnection(this, ends, this.#owner.sequence(), merged, events);
+    const connection = new TcpConnection(this, ends, this.#sequence(merged), merged, events);
     this.#add(connection);
     connection.open();
     return connection;
@@ -104,6 +104,11 @@ export class Tcp implements TcpHandlers {
       if (!used) return port;
     }
     throw new RangeError("Close a connection first: no port is free");
+  }
+
+  #sequence({ initialSequence }: TcpSettings): number {
+    const drawn = this.#owner.sequence();
+    return initialSequence ?? drawn;
   }
 
   #add(connection: TcpConnection): void {
@@ -155,7 +160,7 @@ export class Tcp implements TcpHandlers {
     const { settings } = listener;
     const own = typeof settings === "function" ? settings(remote, ends.remotePort) : settings;
     const merged = { ...this.settings, ...own };
-    const connection = new TcpConnection(this, ends, this.#owner.sequence(), merged, {});
+    const connection = new TcpConnection(this, ends, this.#sequence(merged), merged, {});
     const events = listener.accept(connection);
     if (events === undefined) return false;
     connection.events = events;

@@ -154,7 +154,7 @@ export class SimHost implements Upstream, SocketOwner {
       const socket = this.#edges.shift();
       if (socket === undefined) return undefined;
       socket.hasEdge = false;
-      if (!socket.isClosed) return socket;
+      if (!socket.isClosed || socket.isHaunting) return socket;
     }
   }
 
@@ -190,6 +190,7 @@ export class SimHost implements Upstream, SocketOwner {
     if (kind === abi.OP_CLOSE) {
       this.#sockets.delete(handle);
       socket.close(a === 1);
+      if (this.random.chance(this.faults.staleNews)) this.#haunt(socket);
       return 0;
     }
     const pointer = words[op + (abi.OP_POINTER_OFFSET >> 2)] ?? 0;
@@ -197,6 +198,12 @@ export class SimHost implements Upstream, SocketOwner {
     if (socket instanceof StreamSocket) return this.#stream(kind, socket, pointer, a);
     if (socket instanceof DatagramSocket) return this.#datagram(kind, socket, pointer, count);
     return -EBADF;
+  }
+
+  /** Has a closed socket heard of once more, when its slot may be another flow's. */
+  #haunt(socket: HostSocket): void {
+    socket.isHaunting = true;
+    this.clock.after(this.random.between(1, 50_000), () => this.edge(socket));
   }
 
   #stream(kind: number, socket: StreamSocket, pointer: number, length: number): number {
@@ -292,10 +299,8 @@ export class SimHost implements Upstream, SocketOwner {
     };
     if (socket.kind === "ping") return void answer(this.#echo(payload));
     const resolver = peer.port === DNS_PORT ? RESOLVERS.indexOf(peer.address) : -1;
-    if (resolver === 0 && this.#plan.resolverIsDead) {
-      this.datagramsLost += 1;
-      return;
-    }
+    // No loss: the other resolver is to be asked in time.
+    if (resolver === 0 && this.#plan.resolverIsDead) return;
     const outage = this.#resolverOutages.get(resolver);
     if (outage !== undefined) {
       this.datagramsLost += 1;
@@ -318,6 +323,7 @@ export class SimHost implements Upstream, SocketOwner {
     }
     const reply = request.slice();
     reply[0] = 0;
+    reply[4] = ~(request[4] ?? 0); // the kernel's own identifier, which the engine is to take back
     return reply;
   }
 

@@ -4,6 +4,7 @@
  * Edge-triggered as in the kernel: something new makes an edge, and what is reported with it is all
  * that holds at the moment of the report.
  */
+import * as abi from "../../../wasm/abi.ts";
 import type { VirtualClock } from "../clock.ts";
 import type { HostFaults } from "../plan.ts";
 import type { Random } from "../random.ts";
@@ -41,6 +42,8 @@ export abstract class HostSocket {
   /** News wait to be reported. */
   hasEdge = false;
   isClosed = false;
+  /** Closed, and yet to be heard of once more. */
+  isHaunting = false;
 
   constructor(owner: SocketOwner, handle: number) {
     this.owner = owner;
@@ -49,6 +52,11 @@ export abstract class HostSocket {
 
   /** EVENT_* that hold now. */
   abstract get events(): number;
+
+  /** EVENT_* to report: a socket that is gone says what would do most harm to another flow. */
+  get news(): number {
+    return this.isHaunting ? abi.EVENT_READABLE | abi.EVENT_WRITABLE : this.events;
+  }
 
   /** Closes the socket; `abort` = the peer sees a reset. */
   close(_abort: boolean): void {

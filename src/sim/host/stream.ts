@@ -35,6 +35,8 @@ export class StreamSocket extends HostSocket {
   /** The connection broke with this errno; 0 = it did not, or the engine was told. */
   #errno = 0;
   isBroken = false;
+  /** The engine was told that the connection, once up, broke. */
+  failureTold = false;
   /** How the engine closed it. */
   closed: "no" | "orderly" | "abort" = "no";
   #wantsRoom = false;
@@ -103,6 +105,7 @@ export class StreamSocket extends HostSocket {
   takeError(): number {
     const errno = this.#errno;
     this.#errno = 0;
+    if (errno !== 0 && this.isConnected) this.failureTold = true;
     return errno;
   }
 

@@ -41,6 +41,7 @@ class Bench {
   readonly socket = {
     plan: undefined as unknown,
     ...{ taken: 50, isShut: false, isConnected: true, endTold: false, received: 300 },
+    failureTold: false,
   };
   readonly watch: TcpWatch;
 
@@ -79,6 +80,7 @@ describe("sim/check/tcp-watch", () => {
   test("what is right is no fault", () => {
     const bench = new Bench();
     bench.engine({}, 200);
+    bench.engine({ seq: ENGINE_ISS + 201 }, 100, 200);
     bench.engine({ sack: [GUEST_ISS + 60, GUEST_ISS + 101] });
     bench.socket.isShut = true;
     bench.socket.endTold = true;
@@ -105,6 +107,22 @@ describe("sim/check/tcp-watch", () => {
       /FIN after 300/, // the end of stream was not told yet
       (b) => b.engine({ seq: ENGINE_ISS + 301, flags: FIN | ACK }),
     ],
+    [
+      /FIN after 300, only 200 were sent/,
+      (b) => {
+        b.socket.endTold = true;
+        b.engine({}, 200);
+        b.engine({ seq: ENGINE_ISS + 301, flags: FIN | ACK });
+      },
+    ],
+    [
+      /connection broke, and no reset/,
+      (b) => {
+        b.socket.failureTold = true;
+        b.watch.finish();
+      },
+    ],
+    [/octets 0 to 200 left out/, (b) => b.engine({ seq: ENGINE_ISS + 201 }, 100, 200)],
     [
       /right edge moves left by 4/,
       (b) => {

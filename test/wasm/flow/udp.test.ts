@@ -224,7 +224,7 @@ describe("UDP refusals", () => {
     assert.deepEqual(world.socket().texts, ["no checksum"]);
   });
 
-  test("CVE-2014-3640: a datagram from 0.0.0.0 or from port 0 opens nothing", () => {
+  test("CVE-2014-3640 class: a datagram from 0.0.0.0 or from port 0 opens nothing", () => {
     const world = new DatagramWorld();
     world.guest(
       world.udp(PEER, 9, "x", { source: "0.0.0.0", sourcePort: 0 }),
@@ -238,7 +238,7 @@ describe("UDP refusals", () => {
     assert.equal(world.take().length, 0);
   });
 
-  test("CVE-2021-3594: no octet behind the packet is ever sent", () => {
+  test("CVE-2021-3594 class: no octet behind the packet is ever sent", () => {
     const world = new DatagramWorld();
     const secret = world.udp(PEER, 9, pattern(1000), { sourcePort: 50000 });
     world.guest(secret);

@@ -239,7 +239,7 @@ describe("wasm/tcp/input: zero window", () => {
   });
 });
 
-describe("wasm/tcp/input: urgent data are ordinary data (CVE-2026-9539)", () => {
+describe("wasm/tcp/input: CVE-2026-9539 class: urgent data are ordinary data", () => {
   const pointers = [0, 1, 4, 5, 6, 1000, 65535];
   for (const urgent of pointers) {
     test(`T66: pointer ${urgent} with data`, () => {

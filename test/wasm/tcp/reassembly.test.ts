@@ -262,7 +262,7 @@ describe("wasm/tcp/reassembly: reports (RFC 2018)", () => {
 });
 
 describe("wasm/tcp/reassembly: bounds", () => {
-  test("CVE-2018-5390: scattered octets cost a bounded number of chunks, and come through", () => {
+  test("CVE-2018-5390 class: scattered octets cost a bounded number of chunks, and pass", () => {
     const { guest, socket, world } = established({ world: { chunksMax: 1024 } });
     const before = world.stats;
     for (let i = 0; i < 2000; i += 50) {
@@ -278,7 +278,7 @@ describe("wasm/tcp/reassembly: bounds", () => {
     assert.equal(world.engine.chunkCount, 0);
   });
 
-  test("CVE-2018-5390: at the bound the stream still goes on in order", () => {
+  test("CVE-2018-5390 class: at the bound the stream still goes on in order", () => {
     const { guest, socket } = established({ world: { chunksMax: 16 } });
     for (let i = 0; i < 60; i += 1) guest.send(octets(101 + 2 * i, 102 + 2 * i));
     for (let i = 0; i < 100; i += 10) guest.send(octets(i, i + 10));
