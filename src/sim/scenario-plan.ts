@@ -68,6 +68,7 @@ export function planOfScenario(document: ScenarioDocument, seed: number): Scenar
       interrupted: host.interrupted,
       shortWrites: host["short-writes"],
       datagramLoss: host["datagram-loss"],
+      staleNews: host["stale-news"],
       coalesces: host.coalesces,
     },
     ...{ tcp, udp, pings, dns },

@@ -76,6 +76,7 @@ const HostSchema = v.strictObject({
   interrupted: v.optional(share(), 0),
   "short-writes": v.optional(share(), 0),
   "datagram-loss": v.optional(share(), 0),
+  "stale-news": v.optional(share(), 0),
   coalesces: v.optional(flag(), false),
   path: v.optional(v.strictObject({ mtu: count(576, 65_535), told: v.optional(flag(), false) })),
   offline: v.optional(v.strictObject({ at: duration(0, HOUR), for: duration(1, HOUR) })),

@@ -30,6 +30,7 @@ import { Loop, linkMemoryOf } from "../loop/loop.ts";
 import { AppSet, PUBLISHED_PORT } from "./app-set.ts";
 import type { AppOutcome } from "./apps.ts";
 import { Books, type Ledger } from "./check/balance.ts";
+import { checkLeftovers } from "./check/leftovers.ts";
 import { TcpWatch } from "./check/tcp-watch.ts";
 import { START, VirtualClock } from "./clock.ts";
 import { describeFrame, describeOperation } from "./describe.ts";
@@ -488,15 +489,8 @@ export class World {
       const wrong = this.#apps.verdicts(this.#isLossless, this.#restartedAt);
       for (const each of wrong) this.violation(each);
     }
-    if (reason === undefined) {
-      if (host.openCount > 0) this.violation(`${host.openCount} host sockets are left`);
-      if (engine.chunkCount > 0) this.violation(`${engine.chunkCount} chunks without flows`);
-      if (this.#cable.pending > 0) this.violation("frames are left on the link");
-    } else {
-      for (const flow of engine.flows().slice(0, 3)) {
-        this.violation(`flow left: ${flow.kind} ${flow.state} ${flow.peerPort}`);
-      }
-    }
+    const left = checkLeftovers(engine, host, this.#cable.pending, reason === undefined);
+    for (const wrong of left) this.violation(wrong);
     // What a failed engine has told the guest is not known.
     const isWhole = this.#life === 0 && readStat(engine, abi.STAT_COUNT + abi.DROP_TX_FULL) === 0;
     if (isWhole) this.#watch.finish();

@@ -55,6 +55,7 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/sim/app-set.ts": RUN,
   "src/sim/apps.ts": RUN,
   "src/sim/check/balance.ts": RUN,
+  "src/sim/check/leftovers.ts": RUN,
   "src/sim/expect.ts": SCENARIOS,
   "src/sim/run.ts": SCENARIOS,
   "src/sim/scenario-plan.ts": "test/sim/scenario-file.test.ts and test/sim/scenarios.test.ts",
