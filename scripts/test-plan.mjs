@@ -84,6 +84,6 @@ export function testPlan({ only, endToEnd = true }) {
   return [
     { parallel: 2, jobs: plain },
     { parallel: 1, jobs: calls },
-    { parallel: 1, jobs: [...outside, ...fromSource, ...confined] },
+    { parallel: 2, jobs: [...outside, ...fromSource, ...confined] },
   ];
 }

@@ -9,7 +9,7 @@ const RUN = "test/sim/simulate.test.ts, in every run";
 const REPLAY = "test/replay/replay.test.ts records and replays whole runs";
 const PAGE = "runs in a browser; test/sim/report/page.test.ts checks what it is given";
 const SIX = "test/wasm/flow/ipv6.test.ts, test/wasm/tcp/ipv6.test.ts and test/wasm/input6.test.ts";
-const DEMO = "test/e2e/demo.runtime.test.ts plays it";
+const DEMO = "test/e2e/demo.test.ts plays it";
 const NAMESPACE = "test/sys/netns.test.ts makes real interfaces with it";
 
 export const UNMIRRORED: Readonly<Record<string, string>> = {
