@@ -22,7 +22,7 @@ const END_TO_END = "test/e2e/";
 export const CONFINED = [
   "test/e2e/hooks-serve.runtime.test.ts",
   "test/e2e/sidecar.runtime.test.ts",
-  "test/e2e/sidecar-faults.runtime.test.ts",
+  "test/e2e/sidecar-faults.test.ts",
 ];
 export const PROFILE = "deploy/seccomp.json";
 const FROM_SOURCE = "test/e2e/attach.runtime.test.ts";
@@ -84,6 +84,6 @@ export function testPlan({ only, endToEnd = true }) {
   return [
     { parallel: 2, jobs: plain },
     { parallel: 1, jobs: calls },
-    { parallel: 2, jobs: [...outside, ...fromSource, ...confined] },
+    { parallel: 3, jobs: [...outside, ...fromSource, ...confined] },
   ];
 }

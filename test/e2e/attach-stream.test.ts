@@ -103,7 +103,7 @@ describe("attach --listen: QEMU's stream netdev", {
       await getsAddress(first, GUEST_MAC, 65520);
       await resolvesNames(first);
       await pings(first);
-      await transfers(first, world.web.port, 32 * MIB);
+      await transfers(first, world.web.port, 8 * MIB);
       await isReachable(first, world.host, PUBLISHED);
 
       const url = `http://${HOST_ADDRESS}:${world.web.port}/1/${2 ** 40}`;
@@ -139,7 +139,7 @@ describe("attach: QEMU's socket netdev and other cards", {
       await getsAddress(guest, GUEST_MAC, 1500);
       await resolvesNames(guest);
       await pings(guest);
-      await transfers(guest, world.web.port, 24 * MIB);
+      await transfers(guest, world.web.port, 4 * MIB);
       await isReachable(guest, world.host, PUBLISHED);
       const attempt = await guest.run(`nc -w 5 ${GATEWAY} ${port}`);
       assert.notEqual(attempt.code, 0);
@@ -161,7 +161,7 @@ describe("attach: QEMU's socket netdev and other cards", {
       await getsAddress(guest, GUEST_MAC, 1500);
       await resolvesNames(guest);
       await pings(guest);
-      await transfers(guest, world.web.port, 16 * MIB);
+      await transfers(guest, world.web.port, 4 * MIB);
       await isReachable(guest, world.host, PUBLISHED);
     } finally {
       await world.remove();

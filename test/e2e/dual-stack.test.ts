@@ -106,7 +106,7 @@ describe("dual stack: a Linux machine under QEMU", {
           const names = await guest.run("nslookup who.test fd00:5:6:7::3");
           assert.match(names.output, /203\.0\.113\.1/);
           for (const address of [HOST_ADDRESS6, HOST_ADDRESS]) {
-            await transfers(guest, web.port, 16 * MIB, address);
+            await transfers(guest, web.port, 4 * MIB, address);
           }
           await isReachable(guest, host, PUBLISHED, [HOST_ADDRESS6, HOST_ADDRESS]);
           const outcome = await program.stop();

@@ -174,18 +174,18 @@ describe("libvirt", { skip: noLibvirt() }, () => {
   }, LIMIT);
   after(() => libvirt.close(), LIMIT);
 
-  function defineAndForget(xml: string): void {
-    libvirt.define(definable(xml));
-    libvirt.undefine(nameOf(xml));
+  function accepts(answers: readonly string[]): void {
+    libvirt.accepts(answers.map((xml) => ({ name: nameOf(xml), xml: definable(xml) })));
   }
 
   for (const link of LINK_KINDS) {
     for (const model of MODELS.filter((each) => isPossible(link, each))) {
       test(`defines every answer: link ${link}, model ${model}`, LIMIT, () => {
-        for (const name of ANSWERED) {
+        const answers = ANSWERED.flatMap((name) => {
           const { define } = answer(name, link, { model });
-          for (const domain of domainsOf(name)) defineAndForget(define(domain));
-        }
+          return domainsOf(name).map(define);
+        });
+        accepts(answers);
       });
     }
 
@@ -206,7 +206,7 @@ describe("libvirt", { skip: noLibvirt() }, () => {
       const again = [define(second), define(third)];
       const stripped = again.flatMap((each) => [define(strip(each)), define(strip(each, true))]);
       const answers = [define(first), ...again, ...again.map(define), ...stripped];
-      for (const each of answers) defineAndForget(each);
+      accepts(answers);
       await Promise.all(
         answers.map(async (each) => checkCards(await libvirt.argv(startable(each)), plans)),
       );

@@ -135,7 +135,7 @@ async function live(pod: Pod, libvirt: Libvirt, link: Link, model: CardModel): P
   await getsAddress(guest, MAC, model === "virtio" && link !== "user" ? 65520 : 1500);
   await resolvesNames(guest);
   await pings(guest);
-  await transfers(guest, web.port, 8 * MIB);
+  await transfers(guest, web.port, 4 * MIB);
   checkDump(libvirt, link);
   // A change of the running machine makes virt-launcher ask and define once more.
   const [, , third = ""] = domainsOf("a-user-guide");

@@ -1,8 +1,8 @@
 /**
  * The sidecar with its data plane, as a program in a pod: guests on every link come and go, plans
  * change, the end comes in every way. Guests are made of packets (`test/support/stream-guest.ts`);
- * real machines are in `libvirt-guest.test.ts`, faults in `sidecar-faults.runtime.test.ts`, starts
- * and ends in numbers in `sidecar-cycles.runtime.test.ts`.
+ * real machines are in `libvirt-guest.test.ts`, faults in `sidecar-faults.test.ts`, starts
+ * and ends in numbers in `sidecar-cycles.test.ts`.
  */
 import assert from "node:assert/strict";
 import { existsSync, statSync } from "node:fs";

@@ -25,6 +25,8 @@ import { onEnd, type Running, run, start, until, which } from "./e2e/shell.ts";
 export interface Libvirt {
   /** Defines a domain, checked against libvirt's schema first. Throws with libvirt's words. */
   define(xml: string): void;
+  /** Defines each of the named domains and forgets it, in one go: a call of virsh takes a while. */
+  accepts(domains: readonly { readonly name: string; readonly xml: string }[]): void;
   /** Forgets a defined domain. */
   undefine(name: string): void;
   /** The defined domain as libvirt holds it. */
@@ -172,6 +174,20 @@ class Session implements Libvirt {
 
   define(xml: string): void {
     this.#call(["define", "--validate", this.#file(xml)]);
+  }
+
+  accepts(domains: readonly { readonly name: string; readonly xml: string }[]): void {
+    const commands = domains.map(({ name, xml }, i) => {
+      const file = this.#file(xml, `domain-${i}`);
+      return `define --validate ${file}; undefine --nvram ${name}`;
+    });
+    const [file = "", ...rest] = this.#virsh;
+    const options = { encoding: "utf8", timeout: CALL_TIMEOUT_MS } as const;
+    const { stderr, error } = spawnSync(file, [...rest, commands.join("; ")], options);
+    // The code is that of the last command; each that fails says so.
+    if (error !== undefined || stderr !== "") {
+      throw new Error(`virsh define: ${error?.message ?? stderr.trim()}`);
+    }
   }
 
   undefine(name: string): void {
