@@ -232,7 +232,7 @@ poweroff -f
 /** For busybox' DHCP client: applies the lease, MTU too where the card can do it. */
 const DHCP_SCRIPT = `#!/bin/sh
 [ "$1" = bound ] || [ "$1" = renew ] || exit 0
-ip addr flush dev "$interface"
+ip -4 addr flush dev "$interface"
 ip addr add "$ip/$mask" dev "$interface"
 [ -z "$mtu" ] || ip link set dev "$interface" mtu "$mtu"
 ip route replace default via "$router"
