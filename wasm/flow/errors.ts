@@ -120,6 +120,15 @@ function restOf(what: u32, info: u32): u32 {
   return what >>> 8 == ICMP_PARAMETER_PROBLEM ? info << 24 : 0;
 }
 
+/**
+ * Address of a sockaddr_in; 0 for 240.0.0.0/4, which stands for IPv6 here: read as such it would
+ * lead out of the table.
+ */
+function address4At(p: usize): u32 {
+  const address = load32(p + 4);
+  return addressIsReserved(address) ? 0 : address;
+}
+
 /** Address of who reported it; 0 = unknown. */
 function offenderOf(msg: usize): u32 {
   const error6 = controlFind(msg, SOL_IPV6, IPV6_RECVERR, EXTENDED_ERROR_SIZE + OFFENDER6_SIZE);
@@ -129,7 +138,7 @@ function offenderOf(msg: usize): u32 {
   }
   const error = controlFind(msg, SOL_IP, IP_RECVERR, EXTENDED_ERROR_SIZE + OFFENDER_SIZE);
   if (error == 0 || load<u16>(error + EXTENDED_ERROR_SIZE) != AF_INET) return 0;
-  return load32(error + EXTENDED_ERROR_SIZE + 4);
+  return address4At(error + EXTENDED_ERROR_SIZE);
 }
 
 /**
@@ -179,7 +188,7 @@ let quoteSize: u32 = 0;
 function destinationOf(name: usize): u32 {
   const family = load<u16>(name);
   if (family == AF_INET6) return addressIntern(name + 8, load<u32>(name, 24));
-  return family == AF_INET ? load32(name + 4) : 0;
+  return family == AF_INET ? address4At(name) : 0;
 }
 
 /**
@@ -204,7 +213,7 @@ export function errorReport(
   if (to == 0 || (!dns && isSix(to) != six)) return;
   const peer = dns ? flow.peerAddress : natToGuest(to);
   const offender = offenderOf(msg);
-  if (addressIsMulticast(offender) || (!isSix(offender) && addressIsReserved(offender))) return;
+  if (addressIsMulticast(offender)) return;
   let source = gatewayFor(guest);
   if (dns && offender == flow.hostAddress) source = flow.peerAddress;
   else if (offender != 0 && isSix(offender) == isSix(guest)) source = natToGuest(offender);

@@ -254,6 +254,9 @@ describe("wasm/flow over IPv6: DNS", () => {
     const place = { offender: RESOLVER, address: RESOLVER, port: 53, payload: QUERY };
     w.host.socket().queueError({ errno: 111, type: 3, code: 3, ...place });
     w.expect("icmp6", { type: 1, code: 4 });
+    // As a number, 250.1.2.3 would be an address of IPv6 far beyond the table.
+    w.host.socket().queueError({ errno: 111, type: 3, code: 3, ...place, offender: "250.1.2.3" });
+    w.expect("icmp6", { type: 1, code: 4, source: GATEWAY6 });
     const other = new World6({ resolvers: [six] });
     other.guest(other.udp({ to: DNS, port: 53 }, QUERY));
     const there = { offender: RESOLVER6, address: RESOLVER6, port: 53, payload: QUERY };
