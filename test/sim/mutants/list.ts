@@ -90,7 +90,7 @@ const STREAMS: readonly Mutant[] = [
     from: "if (at >= 0) n = min(n, chunkSequence(at) - sequence);",
     to: "",
     why: "octets out of order run over each other",
-    seed: 366,
+    seed: 634,
   },
   {
     name: "reset not passed on",
