@@ -85,14 +85,6 @@ const STREAMS: readonly Mutant[] = [
     seed: 13,
   },
   {
-    name: "held octets in the wrong place",
-    file: "tcp/reassembly.ts",
-    from: "if (at >= 0) n = min(n, chunkSequence(at) - sequence);",
-    to: "",
-    why: "octets out of order run over each other",
-    seed: 634,
-  },
-  {
     name: "reset not passed on",
     file: "tcp/upstream.ts",
     from: "function hostFailed(flow: Tcp, now: i64): void {\n  sendReset(flow, now);",
