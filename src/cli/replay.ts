@@ -1,12 +1,14 @@
 /**
  * `replay`: does again what a recorded engine did, and says where it first differs.
  */
+
 import { closeSync, openSync, readSync } from "node:fs";
 import process from "node:process";
 import { engineBytes } from "../assets.ts";
 import { quote } from "../config/errors.ts";
 import { detectSimd, loadEngine } from "../engine/module.ts";
 import { hashOctets } from "../lib/hash64.ts";
+import { messageOf } from "../lib/message.ts";
 import type { RecordingSource } from "../replay/record-reader.ts";
 import {
   type Difference,
@@ -25,7 +27,7 @@ export async function replay(file: string): Promise<number> {
   try {
     result = replayFile(file);
   } catch (error) {
-    const problem = error instanceof Error ? error.message : String(error);
+    const problem = messageOf(error);
     process.stderr.write(`slirp-binding: replay ${quote(file)}: ${problem}\n`);
     return 1;
   }

@@ -2,8 +2,10 @@
  * Replays a recording on another instance of the engine and compares what comes out, call by call.
  * It stops at the first difference: what comes after one follows from it. See `format.ts`.
  */
+
 import * as abi from "../../wasm/abi.ts";
 import type { EngineModule } from "../engine/module.ts";
+import { messageOf } from "../lib/message.ts";
 import { rxSlot, writeRxDescriptor } from "../link/frames.ts";
 import { ENDINGS, KIND, RESOLVER_PARTS, type RecordingEnding, RecordingError } from "./format.ts";
 import { EngineMemory, OP_WORDS } from "./memory.ts";
@@ -261,7 +263,7 @@ class Replayer {
     try {
       call();
     } catch (error) {
-      this.#trap = error instanceof Error ? error.message : String(error);
+      this.#trap = messageOf(error);
     }
   }
 

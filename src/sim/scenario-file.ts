@@ -7,10 +7,12 @@
  * Limits: 256 KiB of text, no more than 100 uses of anchors; what all flows come to together is
  * bounded by FLOWS_MAX, STREAM_OCTETS_MAX and DATAGRAMS_MAX. Source: YAML 1.2.
  */
+
 import * as v from "valibot";
 import { parseDocument } from "yaml";
 import { DROP_NAMES } from "../engine/stats.ts";
 import { escapeControls } from "../lib/log.ts";
+import { messageOf } from "../lib/message.ts";
 import {
   DATAGRAMS_MAX,
   FLOWS_MAX,
@@ -53,7 +55,7 @@ function readYaml(text: string): unknown {
   try {
     return document.toJS({ maxAliasCount: 100 });
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     throw new ScenarioError(`parse YAML: ${escapeControls(why)}`);
   }
 }
