@@ -16,7 +16,7 @@ import { Flow, STAKE_TICK, stakeOf } from "../layout";
 import { chunksKept, chunksMax } from "../memory";
 import { turnNow } from "../timer";
 import { check } from "../trap";
-import { SHARE_OUTSIDE, flowAt, isNone, slotOf } from "./table";
+import { SHARE_OUTSIDE, flowAt, slotOf } from "./table";
 
 export const HOLDS_NOTHING: u32 = 0;
 export const HOLDS: u32 = 1;
@@ -103,15 +103,4 @@ export function holderAfter(flow: Flow): Flow {
 export function heldMay(flow: Flow): bool {
   check(outside >= 0);
   return flow.share != SHARE_OUTSIDE || outside < (chunksMax - chunksKept()) >> 1;
-}
-
-/** Chunks that connections from outside hold. */
-export function heldOutside(): i32 {
-  return outside;
-}
-
-// The unit test asks this way: a flow of address 0 is none.
-export function holderOldestSlot(list: u32): i32 {
-  const flow = holderOldest(list);
-  return isNone(flow) ? -1 : slotOf(flow);
 }

@@ -23,9 +23,11 @@ import { Flow, STAKE_TICK, stakeOf } from "../layout";
 import { chunksFree, chunksKept, chunksMax } from "../memory";
 import { count, countMany } from "../stats";
 import { turnNow } from "../timer";
+import { tcpEvictBy } from "../flow/evict";
 import {
-  HOLDS, HOLDS_GONE, HOLDS_LAST, HOLDS_NOTHING, holderAfter, holderMove, holderOldest,
+  HOLDS, HOLDS_GONE, HOLDS_LAST, HOLDS_NOTHING, holderAfter, holderInit, holderMove, holderOldest,
 } from "../flow/holders";
+import { partyInit } from "../flow/parties";
 import { flowAt, flowsFresh, isNone } from "../flow/table";
 import { F_BLOCKED, F_SENDING, Tcp, has, tcpEnd } from "./conn";
 import { sendReset } from "./output";
@@ -40,8 +42,12 @@ const PASS_MAX: i32 = 16;
 
 let nextRound: i64 = 0;
 
+/** Starts over, and takes it on to end connections that give way to others. */
 export function pressureInit(): void {
   nextRound = 0;
+  tcpEvictBy(tcpGiveWay);
+  holderInit();
+  partyInit();
 }
 
 // @ts-ignore: decorator
@@ -119,8 +125,13 @@ export function pressureTurn(): void {
   endStuck();
 }
 
+/** When the next look is due while memory is short; 0 = it is not. */
+export function pressureNext(): i64 {
+  return chunksFree() <= chunksKept() ? max(nextRound, 1) : 0;
+}
+
 /** Ends a connection that gives way: one that is established learns of it, on both sides. */
-export function tcpGiveWay(flow: Flow, now: i64): void {
+function tcpGiveWay(flow: Flow, now: i64): void {
   const tcp = changetype<Tcp>(flow);
   const told = tcp.state >= <u8>abi.STATE_ESTABLISHED && tcp.state != <u8>abi.STATE_TIME_WAIT;
   if (told) sendReset(tcp, now);
