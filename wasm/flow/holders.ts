@@ -13,7 +13,7 @@
  *   when, is for `tcp/pressure` to say.
  */
 import { Flow, STAKE_TICK, stakeOf } from "../layout";
-import { chunksKept, chunksMax } from "../memory";
+import { chunksFree, chunksKept, chunksMax, chunksSpare } from "../memory";
 import { turnNow } from "../timer";
 import { check } from "../trap";
 import { SHARE_OUTSIDE, flowAt, slotOf } from "./table";
@@ -99,8 +99,20 @@ export function holderAfter(flow: Flow): Flow {
   if (flow.share == SHARE_OUTSIDE) outside += by;
 }
 
-/** Whether the share of the flow may hold one chunk more. */
-export function heldMay(flow: Flow): bool {
+/** What connections from outside may hold at most: half of what is not kept. */
+// @ts-ignore: decorator
+@inline function outsideMost(): i32 {
+  return (chunksMax - chunksKept()) >> 1;
+}
+
+/** Chunks that are free for flows of this one's share to hold. */
+export function heldSpare(flow: Flow): i32 {
   check(outside >= 0);
-  return flow.share != SHARE_OUTSIDE || outside < (chunksMax - chunksKept()) >> 1;
+  const spare = chunksSpare();
+  return flow.share == SHARE_OUTSIDE ? min(spare, outsideMost() - outside) : spare;
+}
+
+/** Whether more is held than leaves enough for who comes. */
+export function heldTooMuch(): bool {
+  return chunksFree() < chunksMax >> 1 || outside > outsideMost() >> 1;
 }

@@ -6,9 +6,10 @@
  *   at any time (RFC 9293 §3.8.6: no promise is broken by losing a segment; RFC 2018 §8 for what
  *   was reported by SACK). What is on its way to the guest exists nowhere else and cannot.
  *
- *   `pressureTurn`, once a turn: as long as half of the pool is in use, flows that have held without
- *   progress for a second (a quarter when nothing is left to share out) give back all but their
- *   first chunk. So uploads that move always find memory, however many stand still beside them.
+ *   `pressureTurn`, once a turn: as long as half of the pool is in use, or half of what connections
+ *   from outside may hold, flows that have held without progress for a second (a quarter when
+ *   nothing is left to share out) give back all but their first chunk, and where that does not do,
+ *   that too. So uploads that move always find memory, however many stand still beside them.
  *
  *   `giveBack`, when a download needs chunks and only the kept ones are left: from the longest
  *   without progress on, whatever its age; then the last chunks too.
@@ -20,12 +21,13 @@
  */
 import * as abi from "../abi";
 import { Flow, STAKE_TICK, stakeOf } from "../layout";
-import { chunksFree, chunksKept, chunksMax } from "../memory";
+import { chunksFree, chunksKept } from "../memory";
 import { count, countMany } from "../stats";
 import { turnNow } from "../timer";
 import { tcpEvictBy } from "../flow/evict";
 import {
-  HOLDS, HOLDS_GONE, HOLDS_LAST, HOLDS_NOTHING, holderAfter, holderInit, holderMove, holderOldest,
+  HOLDS, HOLDS_GONE, HOLDS_LAST, HOLDS_NOTHING, heldTooMuch, holderAfter, holderInit, holderMove,
+  holderOldest,
 } from "../flow/holders";
 import { partyInit } from "../flow/parties";
 import { flowAt, flowsFresh, isNone } from "../flow/table";
@@ -85,14 +87,15 @@ export function giveBack(wanted: i32): void {
   if (chunksFree() < wanted) giveBackFrom(HOLDS_LAST, wanted);
 }
 
-/** Has flows that stand still give back all but one chunk. */
-function trimStale(limit: u32): void {
-  let flow = holderOldest(HOLDS);
+/** Has flows of a list that stand still give back what they hold, as long as that is too much. */
+function trimStale(list: u32, limit: u32): void {
+  let flow = holderOldest(list);
   for (let passed = 0; !isNone(flow) && idle(flow) >= limit && passed < PASS_MAX;) {
+    if (!heldTooMuch()) return;
     const after = holderAfter(flow);
     const tcp = changetype<Tcp>(flow);
-    if (has(tcp, F_SENDING) || (!has(tcp, F_BLOCKED) && tcp.heldCount <= 1)) passed++;
-    else letGo(tcp, has(tcp, F_BLOCKED));
+    if (has(tcp, F_SENDING)) passed++;
+    else letGo(tcp, list == HOLDS && has(tcp, F_BLOCKED));
     flow = after;
   }
 }
@@ -117,9 +120,10 @@ function endStuck(): void {
 
 /** Once a turn, before anything is sent. */
 export function pressureTurn(): void {
-  const free = chunksFree();
-  if (free >= chunksMax >> 1) return;
-  trimStale(free <= chunksKept() ? STALE_SHORT : STALE);
+  if (!heldTooMuch()) return;
+  const limit = chunksFree() <= chunksKept() ? STALE_SHORT : STALE;
+  trimStale(HOLDS, limit);
+  trimStale(HOLDS_LAST, limit);
   if (chunksFree() > chunksKept() || turnNow < nextRound) return;
   nextRound = turnNow + ROUND;
   endStuck();
