@@ -9,7 +9,7 @@
 import { connect } from "node:net";
 import process from "node:process";
 
-const BATCH = 32;
+const BATCH = 128;
 const [target = "", attempts = "0"] = process.argv.slice(2);
 const [kind, place = ""] = target.split(/:(.*)/s);
 const where = kind === "tcp" ? { host: "127.0.0.1", port: Number(place) } : { path: place };
