@@ -1,10 +1,10 @@
 /**
  * `npm run bench -- --storm`: what a storm of connections to the link costs.
  *
- * A program of the same user connects and hangs up as quickly as it can, 190,000 times in all, while
- * no guest is there; once at `attach` behind a unix socket, once at `serve` behind a loopback port.
- * Memory is compared with that before the storm, its largest value in the storm and after; processor
- * time is looked at from two seconds after its end; then SIGTERM.
+ * A program of the same user connects and hangs up as quickly as it can, 190,000 times in all,
+ * while no guest is there; once at `attach` behind a unix socket, once at `serve` behind a loopback
+ * port. Memory is compared with that before the storm, its largest value in the storm and after;
+ * processor time is looked at from two seconds after its end; then SIGTERM.
  */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

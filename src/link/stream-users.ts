@@ -7,6 +7,7 @@
  * cannot.
  */
 import type { StreamEndpoint } from "../config/endpoint.ts";
+import { ENOENT } from "../sys/errno.ts";
 import type { Libc } from "../sys/libc.ts";
 import { TcpOwners, unixPeerUid } from "../sys/peer.ts";
 import type { Ipv4Endpoint } from "../sys/sockaddr.ts";
@@ -55,7 +56,13 @@ export class NamedUsers implements Users {
 
   ofListener(fd: number, endpoint: StreamEndpoint): number {
     if (endpoint.kind === "unix" || this.#owners === undefined) return unixPeerUid(this.#sys, fd);
-    return this.#owners.listener(endpoint);
+    const result = localEndpoint(this.#sys, fd, this.#ours);
+    if (result < 0) return result;
+    // A connection nobody has accepted yet is nobody's, and whoever has may listen no more.
+    const accepted = this.#owners.peer(endpoint, this.#ours);
+    if (accepted !== -ENOENT) return accepted;
+    const listener = this.#owners.listener(endpoint);
+    return listener === -ENOENT ? this.#owners.peer(endpoint, this.#ours) : listener;
   }
 
   close(): void {

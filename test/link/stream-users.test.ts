@@ -51,8 +51,11 @@ for (const kind of ["unix", "tcp"] as const) {
       assert.equal(users.allows(US), true);
       assert.equal(new NamedUsers(sys, kind, []).allows(0), false, "root has to be named, too");
       users.close();
-      for (const fd of [client, server]) sys.close(fd);
       listener.close();
+      const again = new NamedUsers(sys, kind, [US]);
+      assert.equal(again.ofListener(client, endpoint), US, "who has accepted, and listens no more");
+      again.close();
+      for (const fd of [client, server]) sys.close(fd);
     });
 
     systemTest("know a stranger", ["root"], async (sys) => {
