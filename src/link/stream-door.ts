@@ -19,10 +19,11 @@
  *   looked at ever more slowly. In a row are counted: those that are refused, fleeting ones, and
  *   holders that leave within STAYED_us. The first FREE_COUNT of a row cost nothing, so a machine
  *   that is restarted a few times never waits. From then on each look takes what is there, up to
- *   BATCH, and is followed by a pause of PAUSE_MIN_us that doubles up to PAUSE_MAX_us. A row ends
- *   when a holder has stayed for STAYED_us, or when nobody has come for as long. Strangers count as
- *   well while the place is taken. While it is free they must not keep its owner out, who waits in
- *   the same queue: so they are turned away quickly, with a pause of PAUSE_STRANGER_us only.
+ *   BATCH, or BATCH_BESIDE while the holder wants its frames moved, and is followed by a pause of
+ *   PAUSE_MIN_us that doubles up to PAUSE_MAX_us. A row ends when a holder has stayed for
+ *   STAYED_us, or when nobody has come for as long. Strangers count as well while the place is
+ *   taken. While it is free they must not keep its owner out, who waits in the same queue: so they
+ *   are turned away quickly, with a pause of PAUSE_STRANGER_us only.
  *
  *   Nothing is queued but in the kernel, which holds as many as the listener's backlog says.
  *
@@ -44,8 +45,9 @@ import type { LinkWatcher } from "./link.ts";
 import type { PeerEvent } from "./stream.ts";
 import type { Users } from "./stream-users.ts";
 
-/** Connections taken at one look. */
-const BATCH = 64;
+/** Connections taken at one look: as many as the kernel's queue holds, or little beside a guest. */
+const BATCH = 256;
+const BATCH_BESIDE = 32;
 const WAITING_MAX = 4;
 const SILENT_us = 10_000_000;
 const STAYED_us = 10_000_000;
@@ -54,7 +56,8 @@ const PAUSE_MIN_us = 20_000;
 const PAUSE_MAX_us = 1_000_000;
 /** After so many pauses they are no longer than before. */
 const PAUSE_COUNT_MAX = 6;
-const PAUSE_STRANGER_us = 2_000;
+/** The loop takes a source for broken that it hears of 100 times a second in vain. */
+const PAUSE_STRANGER_us = 25_000;
 /** Until the next look where no descriptor is left. */
 const PAUSE_FAULT_us = 1_000_000;
 const NEVER = Number.POSITIVE_INFINITY;
@@ -135,7 +138,8 @@ export class Door {
     this.#sweep();
     let strangers = 0;
     let hurried = 0;
-    for (let i = 0; i < BATCH && this.#waiting.length < WAITING_MAX; i += 1) {
+    const most = this.#parts.holder.state() === "spoken" ? BATCH_BESIDE : BATCH;
+    for (let i = 0; i < most && this.#waiting.length < WAITING_MAX; i += 1) {
       const fd = accept(this.#sys, this.#parts.listener, this.#from);
       if (fd === -EAGAIN) break;
       if (fd < 0) {

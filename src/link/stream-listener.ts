@@ -29,7 +29,7 @@ const MODE = 0o660;
  * The one peer, those that are to be refused, and one that starts anew meanwhile. As many as the
  * door takes at one look, so that a crowd does not keep the others out of the kernel's queue.
  */
-const BACKLOG = 64;
+const BACKLOG = 256;
 
 /** @throws SystemError naming the endpoint */
 export function openStreamListener(sys: Libc, endpoint: StreamEndpoint): StreamListener {
