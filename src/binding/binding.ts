@@ -4,7 +4,7 @@
  * `startBinding` opens the link's outer end on the main thread (the tap, in the guest's namespace,
  * or the socket that QEMU is to connect to) and starts a worker that owns everything else. The
  * promise `ended` settles once: resolved after `stop`, rejected when the worker fails or the link
- * goes away. A stream link does not go away: `onPeer` tells when QEMU comes and goes.
+ * goes away. A stream link does not go away: `onPeers` tells that QEMU has come or gone.
  */
 
 import { workerUrl } from "../assets.ts";
@@ -13,16 +13,17 @@ import type { StreamEndpoint } from "../config/endpoint.ts";
 import type { Subnet6 } from "../config/subnet6.ts";
 import { octetsOfIpv6 } from "../lib/addr6.ts";
 import { deferred } from "../lib/deferred.ts";
-import type { PeerEvent } from "../link/stream.ts";
+import type { PeerCounters } from "../link/stream.ts";
 import { openStreamListener } from "../link/stream-listener.ts";
 import { EventFd } from "../sys/fd.ts";
 import { type Libc, loadLibc } from "../sys/libc.ts";
 import type { InterfaceSetup } from "../sys/netconfig.ts";
 import { openTapInNamespace } from "../sys/netns.ts";
-import { releaseProgramPages } from "../sys/resident.ts";
+import { releaseProgramPages, releaseProgramPagesLater } from "../sys/resident.ts";
 import { OFFLOADS_ALL } from "../sys/tun.ts";
+import { HiddenPorts } from "../upstream/hidden-ports.ts";
 import { COMMAND_STATS, COMMAND_STOP, MAILBOX_SIZE, Mailbox } from "./mailbox.ts";
-import type { WorkerLink, WorkerMessage } from "./worker.ts";
+import type { WorkerLink, WorkerMessage, WorkerStart } from "./worker.ts";
 
 export interface Binding {
   /** Where a stream link is, with the port that port 0 became; undefined for a tap. */
@@ -46,9 +47,17 @@ export interface Surroundings {
   readonly program: string;
   /** Command that runs the tap helper in another user namespace. */
   readonly helper: readonly string[];
-  /** Hears of the peers of a stream link, in order. The worker logs them itself. */
-  readonly onPeer?: (event: PeerEvent) => void;
+  /** User whose program this is, so whose QEMU may be a stream link's peer. */
+  readonly uid: number;
+  /**
+   * Hears how the peers of a stream link are, after a change: the newest state, not every one there
+   * was. The worker logs them itself.
+   */
+  readonly onPeers?: (peers: PeerCounters) => void;
 }
+
+/** Of all links of this process. */
+const hiddenPorts = new HiddenPorts();
 
 function setupOf(options: AttachOptions, tap: TapLinkSettings): InterfaceSetup {
   if (!tap.configure) return {};
@@ -80,7 +89,7 @@ function ipv6Setup(subnet: Subnet6): NonNullable<InterfaceSetup["ipv6"]> {
 interface OuterEnd {
   readonly link: WorkerLink;
   readonly endpoint: StreamEndpoint | undefined;
-  /** Takes away what stays with the main thread, once the worker has ended. */
+  /** Takes away what stays with the main thread, once the worker has ended. To be called once. */
   close(): void;
 }
 
@@ -93,12 +102,12 @@ async function openLink(
   if (link.kind === "stream") {
     if (link.role === "connect") {
       const { endpoint } = link;
-      return { link: { kind: "stream", at: { endpoint } }, endpoint, close: () => {} };
+      return hiding({ link: { kind: "stream", at: { endpoint } }, endpoint, close: () => {} });
     }
     const listener = openStreamListener(sys, link.endpoint);
-    const at = { listener: listener.fd };
     const { endpoint } = listener;
-    return { link: { kind: "stream", at }, endpoint, close: () => listener.close() };
+    const at = { listener: listener.fd };
+    return hiding({ link: { kind: "stream", at }, endpoint, close: () => listener.close() });
   }
   const device = await openTapInNamespace(sys, {
     ...(link.netns === undefined ? {} : { namespace: link.netns }),
@@ -111,6 +120,18 @@ async function openLink(
     helper,
   });
   return { link: { kind: "tap", device }, endpoint: undefined, close: () => {} };
+}
+
+/** Keeps the link's port from all guests of this process until it is closed. */
+function hiding(outer: OuterEnd): OuterEnd {
+  const { endpoint } = outer;
+  if (endpoint?.kind !== "tcp") return outer;
+  hiddenPorts.add(endpoint.port);
+  const close = (): void => {
+    outer.close();
+    hiddenPorts.remove(endpoint.port);
+  };
+  return { ...outer, close };
 }
 
 /**
@@ -155,8 +176,11 @@ function bind({ sys, worker, control, outer, options, surroundings }: Parts): Bi
   };
   const ready = deferred();
   const ended = deferred();
+  let isOver = false;
   /** The worker has said its last word, so it no longer looks at the control descriptor. */
   const over = (): void => {
+    if (isOver) return;
+    isOver = true;
     worker.terminate();
     control.close();
     outer.close();
@@ -168,17 +192,21 @@ function bind({ sys, worker, control, outer, options, surroundings }: Parts): Bi
     ended.reject(error);
   };
   ready.promise.catch(() => {}); // whoever waits for `ended` hears of it there
+  const lookAtPeers = (): void => {
+    surroundings.onPeers?.(counters.heed());
+    // Whatever was to be prepared for the guest, the hooks' work too, is over soon.
+    releaseProgramPagesLater(sys, surroundings.program);
+  };
   worker.onmessage = (event: MessageEvent<WorkerMessage>) => {
+    if (isOver) return;
     const message = event.data;
     switch (message.kind) {
       case "ready":
         ready.resolve();
         releaseProgramPages(sys, surroundings.program);
         return;
-      case "peer":
-        surroundings.onPeer?.(message.event);
-        // Whatever was to be prepared for the guest, the hooks' work too, is over by now.
-        if (message.event.kind === "connected") releaseProgramPages(sys, surroundings.program);
+      case "peers":
+        lookAtPeers();
         return;
       case "stopped":
         over();
@@ -190,8 +218,9 @@ function bind({ sys, worker, control, outer, options, surroundings }: Parts): Bi
   };
   worker.onerror = (event: ErrorEvent) => fail(`The worker failed: ${event.message}`);
   const { link, endpoint } = outer;
-  const { seed } = surroundings;
-  worker.postMessage({ options, link, endpoint, seed, mailbox, controlFd: control.number });
+  const { seed, uid } = surroundings;
+  const shared = { mailbox, hiddenPorts: hiddenPorts.memory, controlFd: control.number };
+  worker.postMessage({ options, link, endpoint, seed, uid, ...shared } satisfies WorkerStart);
   return {
     endpoint,
     ready: ready.promise,

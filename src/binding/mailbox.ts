@@ -2,13 +2,17 @@
  * What the main thread and a worker share: a few words of memory and an eventfd that the worker's
  * epoll watches. A worker that waits in the kernel gets no messages, so commands go this way.
  *
- *     0 command | 1 answered command number | 2 flows | 3 chunks | 4..7 the link's peers
- *     8.. counters, two words each
+ *     0 command | 1 answered command number | 2 flows | 3 chunks
+ *     4 notice | 5..11 the link's peers | 12.. counters, two words each
+ *
+ * The way back is a level and not a queue: the worker writes how things are, and sends one message
+ * that says no more than "look". Until the main thread has looked, no other is sent, so however
+ * quickly peers come and go, one message waits at most, and what it finds is the newest state.
  */
 import { DROP_COUNT, DROP_LINK, STAT_COUNT } from "../../wasm/abi.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Link } from "../link/link.ts";
-import type { StreamLink } from "../link/stream.ts";
+import type { PeerCounters } from "../link/stream.ts";
 
 const COMMAND_NONE = 0;
 export const COMMAND_STOP = 1;
@@ -18,19 +22,22 @@ const COMMAND = 0;
 const ANSWERED = 1;
 const FLOWS = 2;
 const CHUNKS = 3;
-const CONNECTIONS = 4;
-const PEERS_REFUSED = 5;
-const BAD_PEERS = 6;
-const HAS_PEER = 7;
-const COUNTERS = 8;
+/** 1 = the main thread was told to look and has not yet. */
+const NOTICE = 4;
+const HAS_PEER = 5;
+/** What is counted of peers, in the order of the words. */
+const PEERS = 6;
+const PEER_COUNTERS = [
+  "connections",
+  "peersRefused",
+  "peersForeign",
+  "peersFleeting",
+  "silentPeers",
+  "badPeers",
+] as const;
+const COUNTERS = PEERS + PEER_COUNTERS.length;
 const DROPPED_BY_LINK = COUNTERS + (STAT_COUNT + DROP_LINK) * 2;
 const COUNTER_WORDS = (STAT_COUNT + DROP_COUNT) * 2;
-
-/** What a stream link counts; a link of another kind has no peers. */
-export type PeerCounters = Pick<
-  StreamLink,
-  "hasPeer" | "connections" | "peersRefused" | "badPeers"
->;
 
 /** Octets of the shared buffer. */
 export const MAILBOX_SIZE = (COUNTERS + COUNTER_WORDS) * 4;
@@ -56,16 +63,25 @@ export class Mailbox {
     return Atomics.exchange(this.#words, COMMAND, COMMAND_NONE);
   }
 
-  /** Worker: copies counters for whoever asked. */
+  /** Worker: how the peers are now. True = the main thread is to be told to look. */
+  announce(peers: PeerCounters): boolean {
+    this.#writePeers(peers);
+    return Atomics.exchange(this.#words, NOTICE, 1) === 0;
+  }
+
+  /** Main thread: how the peers are; what changes from now on is announced again. */
+  heed(): PeerCounters {
+    Atomics.store(this.#words, NOTICE, 0); // first, so that nothing is missed
+    return this.peers;
+  }
+
+  /** Worker: copies counters for whoever asked. A link that is no stream has no peers. */
   publish(engine: Engine, link: Pick<Link, "refused">, peers?: PeerCounters): void {
     const from = engine.bases.stats >> 2;
     this.#words.set(engine.integers.subarray(from, from + COUNTER_WORDS), COUNTERS);
     this.#words[DROPPED_BY_LINK] = link.refused; // frames that the engine saw go
     this.#words[DROPPED_BY_LINK + 1] = Math.floor(link.refused / 2 ** 32);
-    this.#words[CONNECTIONS] = peers?.connections ?? 0;
-    this.#words[PEERS_REFUSED] = peers?.peersRefused ?? 0;
-    this.#words[BAD_PEERS] = peers?.badPeers ?? 0;
-    this.#words[HAS_PEER] = peers?.hasPeer === true ? 1 : 0;
+    if (peers !== undefined) this.#writePeers(peers);
     this.#words[FLOWS] = engine.flowCount;
     this.#words[CHUNKS] = engine.chunkCount;
     Atomics.add(this.#words, ANSWERED, 1);
@@ -82,14 +98,26 @@ export class Mailbox {
     return ((this.#words[at] ?? 0) >>> 0) + ((this.#words[at + 1] ?? 0) >>> 0) * 2 ** 32;
   }
 
-  /** A stream link's peers, as last published. */
+  /** A stream link's peers, as last announced or published. */
   get peers(): PeerCounters {
+    const count = (name: (typeof PEER_COUNTERS)[number]): number =>
+      Atomics.load(this.#words, PEERS + PEER_COUNTERS.indexOf(name)) >>> 0;
     return {
-      hasPeer: this.#words[HAS_PEER] === 1,
-      connections: this.#words[CONNECTIONS] ?? 0,
-      peersRefused: this.#words[PEERS_REFUSED] ?? 0,
-      badPeers: this.#words[BAD_PEERS] ?? 0,
+      hasPeer: Atomics.load(this.#words, HAS_PEER) === 1,
+      connections: count("connections"),
+      peersRefused: count("peersRefused"),
+      peersForeign: count("peersForeign"),
+      peersFleeting: count("peersFleeting"),
+      silentPeers: count("silentPeers"),
+      badPeers: count("badPeers"),
     };
+  }
+
+  #writePeers(peers: PeerCounters): void {
+    PEER_COUNTERS.forEach((name, i) => {
+      Atomics.store(this.#words, PEERS + i, peers[name]);
+    });
+    Atomics.store(this.#words, HAS_PEER, peers.hasPeer ? 1 : 0);
   }
 
   get flows(): number {

@@ -20,7 +20,7 @@ import { formatEndpoint } from "../config/endpoint.ts";
 import { type Deferred, deferred } from "../lib/deferred.ts";
 import type { Logger } from "../lib/log.ts";
 import { messageOf } from "../lib/message.ts";
-import type { PeerEvent } from "../link/stream.ts";
+import type { PeerCounters } from "../link/stream.ts";
 import type { Binding } from "./binding.ts";
 
 const RESTART_MIN_ms = 100;
@@ -33,10 +33,10 @@ export interface Network {
   readonly options: AttachOptions;
 }
 
-/** Starts a network; `onPeer` hears of its link's peers. */
+/** Starts a network; `onPeers` hears how its link's peers are after a change. */
 export type StartNetwork = (
   options: AttachOptions,
-  onPeer: (event: PeerEvent) => void,
+  onPeers: (peers: Pick<PeerCounters, "hasPeer">) => void,
 ) => Promise<Binding>;
 
 /** What the networks are made with. */
@@ -143,10 +143,10 @@ export class Networks {
   }
 
   async #start(network: Network, running: Pick<Running, "hasPeer">): Promise<Binding> {
-    return this.#parts.start(network.options, ({ kind }) => {
-      if (kind !== "connected" && kind !== "disconnected") return;
-      running.hasPeer = kind === "connected";
-      if (!running.hasPeer) this.#wake();
+    return this.#parts.start(network.options, ({ hasPeer }) => {
+      const hadPeer = running.hasPeer;
+      running.hasPeer = hasPeer;
+      if (hadPeer && !hasPeer) this.#wake();
     });
   }
 

@@ -20,16 +20,17 @@ import {
   type StreamLink,
   type StreamLinkOptions,
 } from "../link/stream.ts";
+import { NamedUsers } from "../link/stream-users.ts";
 import { openTapLink, type TapLinkOptions } from "../link/tap.ts";
 import { AlarmedEvents } from "../loop/alarm.ts";
 import { monotonic, wallClock } from "../loop/clock.ts";
 import { Loop, linkMemoryOf } from "../loop/loop.ts";
 import { Epoll } from "../sys/epoll.ts";
-import { check, EACCES, errnoName, type SystemError } from "../sys/errno.ts";
+import { check, EACCES, errnoName, errnoText, type SystemError } from "../sys/errno.ts";
 import { TimerFd } from "../sys/fd.ts";
 import { type Libc, loadLibc } from "../sys/libc.ts";
 import { EPOLLET, EPOLLIN } from "../sys/linux.ts";
-import type { Ipv4Endpoint } from "../sys/sockaddr.ts";
+import { HiddenPorts } from "../upstream/hidden-ports.ts";
 import { Listeners } from "../upstream/listener.ts";
 import { ResolverWatch } from "../upstream/resolver.ts";
 import { HostSockets } from "../upstream/sockets.ts";
@@ -51,7 +52,11 @@ export interface WorkerStart {
   /** Of a stream link. */
   readonly endpoint: StreamEndpoint | undefined;
   readonly seed: readonly number[];
+  /** User whose program this is. */
+  readonly uid: number;
   readonly mailbox: SharedArrayBuffer;
+  /** Of a `HiddenPorts`. */
+  readonly hiddenPorts: SharedArrayBuffer;
   /** Descriptor of the eventfd that announces commands. */
   readonly controlFd: number;
 }
@@ -59,7 +64,8 @@ export interface WorkerStart {
 /** What the worker says. */
 export type WorkerMessage =
   | { readonly kind: "ready" }
-  | { readonly kind: "peer"; readonly event: PeerEvent }
+  /** Look into the mailbox how the peers are. */
+  | { readonly kind: "peers" }
   | { readonly kind: "stopped" }
   | { readonly kind: "failed"; readonly message: string };
 
@@ -88,12 +94,20 @@ function openLink(sys: Libc, start: WorkerStart, log: Logger): OpenLink {
     });
   };
   if (start.link.kind === "stream") {
-    const name = start.endpoint === undefined ? "" : formatEndpoint(start.endpoint);
+    const { endpoint, options, uid } = start;
+    if (endpoint === undefined) throw new Error("wanted the endpoint of a stream link");
+    const name = formatEndpoint(endpoint);
+    const mailbox = new Mailbox(start.mailbox);
     const onPeer = (event: PeerEvent): void => {
       logPeer(log, name, event);
-      say({ kind: "peer", event });
+      if (mailbox.announce(stream)) say({ kind: "peers" });
     };
-    const stream = openStreamLink(sys, { at: start.link.at, onPeer });
+    const stream = openStreamLink(sys, {
+      at: start.link.at,
+      users: new NamedUsers(sys, endpoint.kind, [uid, ...options.peerUids]),
+      clock: monotonic,
+      onPeer,
+    });
     return { link: captured(stream), stream, name: `link "${name}"` };
   }
   const link = captured(openTapLink(sys, start.link.device));
@@ -116,16 +130,21 @@ function logPeer(log: Logger, link: string, event: PeerEvent): void {
     case "refused":
       log.warn({ link }, "refused a second connection while the first one lives");
       return;
+    case "foreign": {
+      const { uid } = event;
+      const fields =
+        uid < 0
+          ? { link, reason: `${errnoText(uid)} (${errnoName(uid)})` }
+          : { link, uid, remedy: `allow it with "--peer-uid ${uid}" if it is QEMU's` };
+      log.warn(fields, "refused a connection of a user that is not allowed");
+      return;
+    }
+    case "hurried":
+      log.warn({ link }, "peers come and go quickly, looking at them more slowly");
+      return;
     case "unreachable":
       log.warn({ link, reason: event.problem }, "cannot connect yet, trying on");
   }
-}
-
-/** Where the guest must not get to: it would be its own neighbour. */
-function hiddenFrom(start: WorkerStart): Ipv4Endpoint | undefined {
-  const { endpoint } = start;
-  if (endpoint?.kind !== "tcp") return undefined;
-  return { address: endpoint.address, port: endpoint.port };
 }
 
 /** Takes commands; false = stop. */
@@ -193,7 +212,8 @@ async function run(start: WorkerStart): Promise<void> {
   );
   const epoll = new Epoll(sys);
   const timer = new TimerFd(sys);
-  const upstream = new HostSockets(sys, epoll, engine, base, hiddenFrom(start));
+  const hidden = new HiddenPorts(start.hiddenPorts);
+  const upstream = new HostSockets(sys, epoll, engine, base, hidden);
   const listeners = new Listeners(sys, engine, upstream);
   try {
     const onFault = options.needsEveryPort ? undefined : (error: SystemError) => tell(log, error);

@@ -12,16 +12,18 @@ import { openLogger } from "../lib/log.ts";
 import { messageOf } from "../lib/message.ts";
 import { countersOf, logCounters } from "./counters.ts";
 import { TAP_HELPER_COMMAND } from "./internal.ts";
-import { drawSeed, ownCommand } from "./program.ts";
+import { drawSeed, ownCommand, ownUid } from "./program.ts";
 
 /** Runs until SIGTERM, SIGINT or failure; resolves to the exit code. */
 export async function attach(options: AttachOptions): Promise<number> {
+  const uid = ownUid();
   const log = await openLogger({ level: options.logLevel, format: options.logFormat });
   let binding: Binding;
   try {
     binding = await startBinding(options, {
       seed: drawSeed(),
       program: process.execPath,
+      uid,
       helper: [...ownCommand(), TAP_HELPER_COMMAND],
     });
   } catch (error) {

@@ -15,8 +15,15 @@ export function countersOf(binding: Binding): Record<string, number> {
     const value = counters.counter(index);
     if (value > 0) found[name] = value;
   });
-  const { connections, peersRefused, badPeers } = counters.peers;
-  const peers = { connections, peers_refused: peersRefused, bad_peers: badPeers };
+  const { connections, peersRefused, peersForeign, peersFleeting } = counters.peers;
+  const peers = {
+    connections,
+    peers_refused: peersRefused,
+    peers_foreign: peersForeign,
+    peers_fleeting: peersFleeting,
+    silent_peers: counters.peers.silentPeers,
+    bad_peers: counters.peers.badPeers,
+  };
   for (const [name, value] of Object.entries(peers)) if (value > 0) found[name] = value;
   return found;
 }

@@ -25,12 +25,10 @@ import type { Logger } from "../lib/log.ts";
 import { messageOf } from "../lib/message.ts";
 import { logCounters } from "./counters.ts";
 import { type IpVersions, podVersionsOf } from "./hook-context.ts";
-import { drawSeed } from "./program.ts";
+import { drawSeed, ownUid } from "./program.ts";
 
 /** Beneath the hooks folder. */
 const USER_FOLDER = "userdata";
-/** Time without a call after which the pages that calls need are given back. */
-const QUIET_ms = 1000;
 const USER_FOLDER_MODE = 0o770;
 
 /** A data plane that can be asked how it is. */
@@ -52,10 +50,9 @@ class WorkerDataPlane implements ServeDataPlane {
   readonly #options: ServeOptions;
   readonly #log: Logger;
   #networks: Networks | undefined;
-  /** Gives back pages of the program file. */
-  #release: () => void = () => {};
-  /** Runs out when there has been no call for a while. */
-  #quiet: ReturnType<typeof setTimeout> | undefined;
+  readonly #uid = ownUid();
+  /** Gives back pages of the program file when there has been no call for a while. */
+  #releaseLater: () => void = () => {};
   /** In use, so ours to remove at the end, if nobody else has put something there. */
   #folder: string | undefined;
 
@@ -82,7 +79,6 @@ class WorkerDataPlane implements ServeDataPlane {
   }
 
   async close(): Promise<void> {
-    clearTimeout(this.#quiet);
     await this.#networks?.close();
     if (this.#folder === undefined) return;
     try {
@@ -100,33 +96,29 @@ class WorkerDataPlane implements ServeDataPlane {
   }
 
   async #load(): Promise<Networks> {
-    const [{ Networks }, { startBinding }, { loadLibc }, { releaseProgramPages }] =
-      await Promise.all([
-        import("../binding/networks.ts"),
-        import("../binding/binding.ts"),
-        import("../sys/libc.ts"),
-        import("../sys/resident.ts"),
-      ]);
+    const [{ Networks }, { startBinding }, { loadLibc }, resident] = await Promise.all([
+      import("../binding/networks.ts"),
+      import("../binding/binding.ts"),
+      import("../sys/libc.ts"),
+      import("../sys/resident.ts"),
+    ]);
     const sys = await loadLibc();
-    this.#release = () => releaseProgramPages(sys, process.execPath);
-    this.#release(); // what the start has needed, before the engine's needs come
+    // Calls come in a row when a machine starts; none of them is to wait for pages.
+    this.#releaseLater = () => resident.releaseProgramPagesLater(sys, process.execPath);
+    // What the start has needed, before the engine's needs come.
+    resident.releaseProgramPages(sys, process.execPath);
     return new Networks({
       log: this.#log,
       clock: () => performance.now(),
-      start: (options, onPeer) =>
+      start: (options, onPeers) =>
         startBinding(options, {
           seed: drawSeed(),
           program: process.execPath,
+          uid: this.#uid,
           helper: [],
-          onPeer,
+          onPeers,
         }),
     });
-  }
-
-  /** Calls come in a row when a machine starts; none of them is to wait for pages. */
-  #releaseLater(): void {
-    clearTimeout(this.#quiet);
-    this.#quiet = setTimeout(() => this.#release(), QUIET_ms);
   }
 
   #networkOf(plan: BindingPlan, versions: IpVersions): Network[] {
@@ -176,6 +168,7 @@ function networkOptions(
   const { logLevel, logFormat, dns, dnsPort, hostLoopback } = asked;
   return {
     link: { kind: "stream", role: "listen", endpoint },
+    peerUids: asked.peerUids,
     subnet: plan.subnet,
     ipv4: versions.ipv4,
     subnet6: versions.ipv6 && plan.mtu >= IPV6_MTU_MIN ? plan.subnet6 : undefined,

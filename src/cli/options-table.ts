@@ -10,6 +10,7 @@ import { DEMO_GUESTS, DEMO_LINKS, DEMO_SIZE_DEFAULT, DEMO_SIZE_LIMITS } from "..
 import { ENDPOINT_FORM } from "../config/endpoint.ts";
 import { PUBLISH_COUNT_MAX, PUBLISH_FORM } from "../config/forward.ts";
 import { LINK_CHOICES } from "../config/hook-settings.ts";
+import { KUBEVIRT_QEMU_UID, PEER_UID_FORM } from "../config/peers.ts";
 import { NAMESERVER_COUNT_MAX, RESOLV_CONF_PATH } from "../config/resolv.ts";
 import {
   GRACE_SECONDS_DEFAULT,
@@ -87,6 +88,16 @@ const LINK_ROWS: readonly OptionRow[] = [
     group: LINK,
   },
 ];
+
+const PEER_UID_ROW: OptionRow = {
+  name: "peer-uid",
+  argument: PEER_UID_FORM,
+  repeatable: true,
+  description:
+    "user that may be at the other end of the stream socket, besides the program's own; root " +
+    "has to be named, too",
+  group: LINK,
+};
 
 const DNS_ROW: OptionRow = {
   name: "dns",
@@ -300,7 +311,7 @@ const COMMON_ROWS: readonly OptionRow[] = [
   ...RUN_ROWS,
 ];
 
-export const ATTACH_ROWS: readonly OptionRow[] = [...LINK_ROWS, ...COMMON_ROWS];
+export const ATTACH_ROWS: readonly OptionRow[] = [...LINK_ROWS, PEER_UID_ROW, ...COMMON_ROWS];
 
 /** What stands below the options of `attach`. */
 export const ATTACH_EPILOGUE = `
@@ -390,6 +401,13 @@ const PLAN_ROWS: readonly OptionRow[] = [
 export const SERVE_ROWS: readonly OptionRow[] = [
   ...HOOK_ROWS,
   ...PLAN_ROWS,
+  {
+    ...PEER_UID_ROW,
+    description:
+      "user that may be at the other end of a link, besides the program's own " +
+      `(default ${KUBEVIRT_QEMU_UID}, as which KubeVirt runs QEMU)`,
+    group: NETWORK,
+  },
   DNS_ROW,
   DNS_PORT_ROW,
   // The pod's, where other containers may have their services.

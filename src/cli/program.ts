@@ -14,6 +14,11 @@ export function drawSeed(): readonly number[] {
   return [...randomBytes(SEED_SIZE)];
 }
 
+/** The user that started the program, whatever it becomes later. */
+export function ownUid(): number {
+  return process.getuid?.() ?? 0; // there is one wherever there are system calls
+}
+
 /** What the runtime needs to be told before the file; Node only runs this with a loader. */
 function runtimeArguments(): readonly string[] {
   if ("Deno" in globalThis) return ["run", "-A"];

@@ -9,6 +9,7 @@ import { buildDhcp6Options } from "./dhcp6-options.ts";
 import { parseConnectEndpoint, parseListenEndpoint, type StreamEndpoint } from "./endpoint.ts";
 import { ConfigError, quote } from "./errors.ts";
 import { checkPublishRules, formatHost, type PublishRule, parsePublish } from "./forward.ts";
+import { readPeerUids } from "./peers.ts";
 import { NAMESERVER_COUNT_MAX } from "./resolv.ts";
 import { integerBetween, oneOf, readFlag, readMany, readOne, type Settings } from "./settings.ts";
 import { defaultGatewayMac, parseSubnet, SUBNET_DEFAULT, type Subnet } from "./subnet.ts";
@@ -42,6 +43,8 @@ export type LinkSettings = TapLinkSettings | StreamLinkSettings;
 /** Options of `attach`, deep-frozen. Addresses are numbers in host order unless said otherwise. */
 export interface AttachOptions {
   readonly link: LinkSettings;
+  /** Users that may be at the other end of a stream link, besides the program's own; at most 16. */
+  readonly peerUids: readonly number[];
   readonly subnet: Subnet;
   /** Serve IPv4. */
   readonly ipv4: boolean;
@@ -152,6 +155,7 @@ export function readAttachOptions(settings: Settings, isTerminal: boolean): Atta
   buildDhcp6Options({ search });
   return deepFreeze({
     link,
+    peerUids: readPeerUids(settings, []),
     subnet,
     ...versions,
     mtu,
@@ -213,7 +217,11 @@ function readLink(settings: Settings): LinkSettings {
     const found = given.length === 0 ? "none" : origins;
     throw new ConfigError(`choose one of "--tap", "--listen" and "--connect": ${found} given`);
   }
-  if (tap !== undefined) return readTap(settings, tap);
+  if (tap !== undefined) {
+    const peers = settings.get("peer-uid");
+    if (peers === undefined) return readTap(settings, tap);
+    throw new ConfigError(`leave out ${quote(peers.origin)}: it is for a stream socket only`);
+  }
   for (const name of ["netns", "configure", "no-vnet"]) {
     const setting = settings.get(name);
     if (setting === undefined || setting.values.at(-1) === "false") continue;

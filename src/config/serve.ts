@@ -13,6 +13,7 @@ import {
   readResolvers,
 } from "./config.ts";
 import { type HookSettings, LINK_CHOICES, readHookSettings } from "./hook-settings.ts";
+import { KUBEVIRT_QEMU_UID, readPeerUids } from "./peers.ts";
 import { integerBetween, oneOf, readFlag, readOne, type Settings } from "./settings.ts";
 import { parseSubnet } from "./subnet.ts";
 
@@ -33,6 +34,8 @@ export interface ServeOptions extends CaptureOptions {
   readonly dns: readonly string[];
   /** Port the resolvers take queries at. */
   readonly dnsPort: number;
+  /** Users that may be at the other end of a link, besides the program's own; at most 16. */
+  readonly peerUids: readonly number[];
   /** Gateway addresses reach the pod's 127.0.0.1. */
   readonly hostLoopback: boolean;
   /** File descriptor that gets one byte when the sockets are there. */
@@ -79,6 +82,7 @@ export function readServeOptions(
     graceSeconds: readOne(settings, "grace", GRACE_SECONDS_DEFAULT, grace),
     ...readCapture(settings),
     ...readResolvers(settings),
+    peerUids: readPeerUids(settings, [KUBEVIRT_QEMU_UID]),
     hostLoopback: readFlag(settings, "host-loopback"),
     readyFd: readOne(settings, "ready-fd", undefined, integerBetween(0, FD_MAX)),
     logLevel: readOne(settings, "log-level", DEFAULTS.logLevel, oneOf(LOG_LEVELS)),

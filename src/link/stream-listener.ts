@@ -25,8 +25,11 @@ export interface StreamListener {
 
 /** Owner and group: QEMU runs as the same user, or in our group. */
 const MODE = 0o660;
-/** The one peer, those that are to be refused, and one that starts anew meanwhile. */
-const BACKLOG = 16;
+/**
+ * The one peer, those that are to be refused, and one that starts anew meanwhile. As many as the
+ * door takes at one look, so that a crowd does not keep the others out of the kernel's queue.
+ */
+const BACKLOG = 256;
 
 /** @throws SystemError naming the endpoint */
 export function openStreamListener(sys: Libc, endpoint: StreamEndpoint): StreamListener {

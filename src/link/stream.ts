@@ -10,8 +10,8 @@
  *        listen:   waiting ──accept──▶ open ──end, error, bad length──▶ waiting
  *        connect:  waiting ──timer──▶ connecting ──▶ open ──…──▶ waiting (timer set anew)
  *
- *   Whoever comes while a peer is there is closed at once, unless that peer has hung up already and
- *   its last octets merely have not been read: a machine killed and started anew gets in.
+ *   Who gets in where it listens, and how fast, is the door's to say (stream-door). Only users that
+ *   were named may be at the other end, in both roles (stream-users).
  *
  *   Nothing that a peer does ends the link or makes it hold more than a frame that has come in
  *   part. A peer that does not read makes the link full; the loop then waits for room.
@@ -21,15 +21,7 @@
  */
 
 import type { StreamEndpoint } from "../config/endpoint.ts";
-import {
-  EAGAIN,
-  EBADF,
-  ECONNABORTED,
-  EINPROGRESS,
-  EINTR,
-  errnoName,
-  errnoText,
-} from "../sys/errno.ts";
+import { EAGAIN, EBADF, EINPROGRESS, EINTR, errnoName, errnoText } from "../sys/errno.ts";
 import { TimerFd } from "../sys/fd.ts";
 import type { Libc } from "../sys/libc.ts";
 import {
@@ -43,17 +35,17 @@ import {
   SOL_SOCKET,
 } from "../sys/linux.ts";
 import {
-  accept,
   connectIpv4,
   connectUnix,
   openTcp,
-  setLinger,
   setNoDelay,
   setOption,
   takeError,
 } from "../sys/socket.ts";
 import type { Link, LinkMemory, LinkWatcher } from "./link.ts";
+import { Door, hasHungUp, isReadable } from "./stream-door.ts";
 import { FRAME_SIZE_MAX, FRAME_SIZE_MIN, FrameReader } from "./stream-read.ts";
+import type { Users } from "./stream-users.ts";
 import { FrameWriter } from "./stream-write.ts";
 
 /** What happened at the other end. `reason` and `problem` are for people. */
@@ -68,25 +60,42 @@ export type PeerEvent =
     }
   /** Told once for each peer that holds the place. */
   | { readonly kind: "refused" }
+  /** Closed for its user, or the negative errno that kept us from asking. Told once for a row. */
+  | { readonly kind: "foreign"; readonly uid: number }
+  /** Peers come and go so quickly that they are looked at ever more slowly. Once for a row. */
+  | { readonly kind: "hurried" }
   /** Told once for each row of attempts that fail. */
   | { readonly kind: "unreachable"; readonly problem: string };
 
 export interface StreamLinkOptions {
   /** A listening socket, which stays the caller's, or where to connect to. */
   readonly at: { readonly listener: number } | { readonly endpoint: StreamEndpoint };
+  /** Says who may be at the other end; the link closes it. */
+  readonly users: Users;
+  /** Microseconds, never backwards. */
+  readonly clock: () => number;
   readonly onPeer?: (event: PeerEvent) => void;
 }
 
-/** A link that counts its peers. */
-export interface StreamLink extends Link {
+/** What a stream link knows of its peers, past and present. */
+export interface PeerCounters {
   readonly hasPeer: boolean;
   /** Peers so far. */
   readonly connections: number;
   /** Connections closed at once, because there was a peer. */
   readonly peersRefused: number;
+  /** Connections closed at once, because of the user at their other end. */
+  readonly peersForeign: number;
+  /** Connections that were over at once, or soon after they had the place. */
+  readonly peersFleeting: number;
+  /** Peers that were closed because they said nothing while another one waited. */
+  readonly silentPeers: number;
   /** Peers that were closed because of a length that no frame has. */
   readonly badPeers: number;
 }
+
+/** A link that counts its peers. */
+export interface StreamLink extends Link, PeerCounters {}
 
 /** A link that waits for peers, or looks for one. */
 export function openStreamLink(sys: Libc, options: StreamLinkOptions): StreamLink {
@@ -110,12 +119,8 @@ const LISTENER = -1;
 const TIMER = -2;
 const NONE = -1;
 const ENDED = EPOLLERR | EPOLLHUP | EPOLLRDHUP;
-/** Connections taken in a turn, so that a flood leaves time for the peer. */
-const ACCEPT_BATCH = 16;
 const RETRY_MIN_US = 100_000;
 const RETRY_MAX_US = 5_000_000;
-/** Until the next attempt to accept, where no descriptor is left. */
-const ACCEPT_PAUSE_US = 1_000_000;
 
 type State = "waiting" | "connecting" | "open" | "closed";
 
@@ -125,11 +130,14 @@ class SocketLink implements StreamLink {
   readonly queueFrames = QUEUE_FRAMES;
   readonly mtuMax = MTU_MAX;
   connections = 0;
-  peersRefused = 0;
   badPeers = 0;
   readonly #sys: Libc;
-  readonly #listener: number;
+  readonly #at: StreamLinkOptions["at"];
   readonly #endpoint: StreamEndpoint | undefined;
+  readonly #users: Users;
+  readonly #clock: () => number;
+  #door: Door | undefined;
+  #foreign = 0;
   readonly #tell: (event: PeerEvent) => void;
   readonly #reader = new FrameReader();
   readonly #writer: FrameWriter;
@@ -140,18 +148,39 @@ class SocketLink implements StreamLink {
   /** Of the connection: events of an earlier one that are still in a batch do not count. */
   #token = 0;
   #wantsRoom = false;
+  /** The peer has sent something. */
+  #hasSpoken = false;
+  #opened_us = 0;
   /** Frames dropped because nobody was there. */
   #dropped = 0;
-  #refusedHere = 0;
   #retry = RETRY_MIN_US;
   #toldUnreachable = false;
 
   constructor(sys: Libc, options: StreamLinkOptions) {
+    const { at, users, clock } = options;
     this.#sys = sys;
-    this.#listener = "listener" in options.at ? options.at.listener : NONE;
-    this.#endpoint = "endpoint" in options.at ? options.at.endpoint : undefined;
+    this.#at = at;
+    this.#endpoint = "endpoint" in at ? at.endpoint : undefined;
+    this.#users = users;
+    this.#clock = clock;
     this.#tell = options.onPeer ?? (() => {});
     this.#writer = new FrameWriter(sys);
+  }
+
+  get peersRefused(): number {
+    return this.#door?.refused ?? 0;
+  }
+
+  get peersForeign(): number {
+    return this.#foreign + (this.#door?.foreign ?? 0);
+  }
+
+  get peersFleeting(): number {
+    return this.#door?.fleeting ?? 0;
+  }
+
+  get silentPeers(): number {
+    return this.#door?.silent ?? 0;
   }
 
   get refused(): number {
@@ -168,14 +197,17 @@ class SocketLink implements StreamLink {
     // Edge-triggered, and never read: setting it anew is what makes it readable once more.
     const result = watcher.add(this.#timer.number, EPOLLIN | EPOLLET, TIMER);
     if (result < 0) return result;
-    if (this.#listener >= 0) return watcher.add(this.#listener, EPOLLIN, LISTENER);
+    if ("listener" in this.#at) {
+      this.#door = this.#openDoor(this.#at.listener, this.#timer);
+      return this.#door.watch(watcher, LISTENER);
+    }
     this.#connect();
     return 0;
   }
 
   event(token: number, events: number): boolean {
-    if (token === LISTENER) this.#accept();
-    else if (token === TIMER) this.#resume();
+    if (token === LISTENER) this.#door?.knock();
+    else if (token === TIMER) this.#timed();
     else if (token !== this.#token) return false;
     else if (this.#state === "connecting") this.#connected(takeError(this.#sys, this.#fd));
     else if (this.#state === "open") {
@@ -218,6 +250,8 @@ class SocketLink implements StreamLink {
   close(): void {
     if (this.#state === "closed") return;
     this.#drop();
+    this.#door?.close();
+    this.#users.close();
     this.#timer?.close();
     this.#state = "closed";
   }
@@ -226,7 +260,10 @@ class SocketLink implements StreamLink {
   #fill(memory: LinkMemory): boolean {
     for (;;) {
       const n = this.#reader.fill(this.#sys, this.#fd, memory);
-      if (n > 0) return true;
+      if (n > 0) {
+        if (!this.#hasSpoken) this.#speak();
+        return true;
+      }
       if (n === -EINTR) continue;
       if (n === 0) {
         const where = this.#reader.inFrame ? " in the middle of a frame" : "";
@@ -238,41 +275,34 @@ class SocketLink implements StreamLink {
 
   // -------------------------------------------------------------- listening
 
-  #accept(): void {
-    for (let i = 0; i < ACCEPT_BATCH; i += 1) {
-      const fd = accept(this.#sys, this.#listener);
-      if (fd === -EAGAIN) return;
-      if (fd < 0) {
-        // Level-triggered: what cannot be accepted now would keep the loop awake.
-        if (!isPassing(fd)) this.#pauseListening();
-        return;
-      }
-      if (this.#state === "open" && this.#hasHungUp()) this.#lose("closed by the peer");
-      if (this.#state === "open") this.#refuse(fd);
-      else this.#open(fd);
+  #openDoor(listener: number, timer: TimerFd): Door {
+    return new Door(this.#sys, {
+      listener,
+      timer,
+      users: this.#users,
+      clock: this.#clock,
+      tell: this.#tell,
+      holder: {
+        state: () => this.#placeState(),
+        take: (fd) => this.#open(fd),
+        vacate: (reason) => this.#lose(reason),
+      },
+    });
+  }
+
+  #placeState(): "free" | "silent" | "spoken" {
+    // The next one may have hung up as well; the door keeps few that wait.
+    while (this.#state === "open" && hasHungUp(this.#sys, this.#fd)) {
+      this.#lose("closed by the peer");
     }
+    if (this.#state !== "open") return "free";
+    if (!this.#hasSpoken && isReadable(this.#sys, this.#fd)) this.#speak();
+    return this.#hasSpoken ? "spoken" : "silent";
   }
 
-  #refuse(fd: number): void {
-    setLinger(this.#sys, fd, true, 0); // so that it hears of it at once
-    this.#sys.close(fd);
-    this.peersRefused += 1;
-    this.#refusedHere += 1;
-    if (this.#refusedHere === 1) this.#tell({ kind: "refused" });
-  }
-
-  /** Whether the peer has closed its end, unread octets or not. */
-  #hasHungUp(): boolean {
-    const { scratch } = this.#sys;
-    scratch.setI32(0, this.#fd);
-    scratch.setI32(4, EPOLLRDHUP); // struct pollfd: events in the lower half, results above
-    const n = this.#sys.poll(scratch.address, 1, 0);
-    return n > 0 && scratch.getI32(4) >>> 16 !== 0;
-  }
-
-  #pauseListening(): void {
-    this.#watcher?.modify(this.#listener, 0, LISTENER);
-    this.#timer?.set(ACCEPT_PAUSE_US);
+  #speak(): void {
+    this.#hasSpoken = true;
+    this.#door?.spoke();
   }
 
   // -------------------------------------------------------------- connecting
@@ -301,7 +331,10 @@ class SocketLink implements StreamLink {
 
   #connected(result: number): void {
     if (result >= 0) {
-      this.#open(this.#fd, this.#state === "connecting");
+      if (this.#isForeign()) {
+        this.#drop();
+        this.#retryLater();
+      } else this.#open(this.#fd, this.#state === "connecting");
       return;
     }
     this.#drop();
@@ -310,6 +343,17 @@ class SocketLink implements StreamLink {
       this.#tell({ kind: "unreachable", problem: `${errnoText(result)} (${errnoName(result)})` });
     }
     this.#retryLater();
+  }
+
+  /** Whether whoever listens there is a user that may not; told of once for a row of attempts. */
+  #isForeign(): boolean {
+    if (this.#endpoint === undefined) return false;
+    const uid = this.#users.ofListener(this.#fd, this.#endpoint);
+    if (uid >= 0 && this.#users.allows(uid)) return false;
+    this.#foreign += 1;
+    if (!this.#toldUnreachable) this.#tell({ kind: "foreign", uid });
+    this.#toldUnreachable = true;
+    return true;
   }
 
   #retryLater(): void {
@@ -334,7 +378,9 @@ class SocketLink implements StreamLink {
       result = watcher?.add(fd, this.#interest(), this.#token) ?? 0;
     }
     this.connections += 1;
-    this.#refusedHere = 0;
+    this.#hasSpoken = false;
+    this.#opened_us = this.#clock();
+    this.#door?.came();
     this.#toldUnreachable = false;
     this.#tell({ kind: "connected" });
     if (result < 0) this.#lose(`${errnoText(result)} (${errnoName(result)})`);
@@ -354,8 +400,10 @@ class SocketLink implements StreamLink {
   /** The peer is gone, or has to go; on to the next one. */
   #lose(reason: string, fault = false): void {
     this.#drop();
-    this.#tell({ kind: "disconnected", reason, fault, refused: this.#refusedHere });
+    const refused = this.#door?.refusedHere ?? 0;
+    this.#tell({ kind: "disconnected", reason, fault, refused });
     if (this.#endpoint !== undefined) this.#retryLater();
+    this.#door?.left(this.#clock() - this.#opened_us);
   }
 
   #drop(): void {
@@ -367,8 +415,8 @@ class SocketLink implements StreamLink {
   }
 
   /** The timer went off. */
-  #resume(): void {
-    if (this.#listener >= 0) this.#watcher?.modify(this.#listener, EPOLLIN, LISTENER);
+  #timed(): void {
+    if (this.#door !== undefined) this.#door.tick();
     else if (this.#state === "waiting") this.#connect();
   }
 }
@@ -376,9 +424,4 @@ class SocketLink implements StreamLink {
 /** Positive, so that it is none of the fixed ones. */
 function nextToken(token: number): number {
   return (token + 1) & 0x3fffffff;
-}
-
-/** Errors of one connection that was on its way in (accept(2)); the next one may be fine. */
-function isPassing(errno: number): boolean {
-  return errno === -EINTR || errno === -ECONNABORTED;
 }

@@ -73,6 +73,10 @@ export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;
 export const SO_KEEPALIVE = 9;
 export const SO_LINGER = 13;
+export const SO_PEERCRED = 17;
+/** struct ucred: i32 pid, u32 uid, u32 gid. */
+export const UCRED_SIZE = 12;
+export const UCRED_UID_OFFSET = 4;
 
 export const SOL_IP = 0;
 export const IP_TTL = 2;
@@ -164,6 +168,8 @@ export const ARPHRD_ETHER = 1;
 export const AF_NETLINK = 16;
 export const SOCK_RAW = 3;
 export const NETLINK_ROUTE = 0;
+export const NETLINK_SOCK_DIAG = 4;
+export const SOCK_DIAG_BY_FAMILY = 20;
 export const NLMSG_ERROR = 2;
 export const NLM_F_REQUEST = 0x1;
 export const NLM_F_ACK = 0x4;

@@ -6,11 +6,17 @@
  * from the page cache by a minor fault. What a mapping has changed must stay, so a mapping counts
  * only when the kernel says that nothing in it is private to us. Source: madvise(2) MADV_DONTNEED,
  * proc(5) smaps.
+ *
+ * Finding them takes milliseconds, so nothing that others can make happen often does it at once:
+ * `releaseProgramPagesLater` waits until nobody has called it for a second, and then does it once.
  */
 import { readFileSync } from "node:fs";
+import { clearTimeout, setTimeout } from "node:timers";
 import type { Libc } from "./libc.ts";
 
 const MADV_DONTNEED = 4;
+/** Time without a call after which it is quiet. */
+const QUIET_ms = 1000;
 const SMAPS_PATH = "/proc/self/smaps";
 const HEAD = /^([0-9a-f]+)-([0-9a-f]+) (\S{4}) \S+ \S+ \S+\s*(.*)$/;
 const CHANGED = /^(?:Private_Dirty|Anonymous|Swap|Locked):\s+(\d+) kB$/;
@@ -52,4 +58,20 @@ export function releaseProgramPages(sys: Libc, path: string): void {
   for (const { start, end } of cleanMappings(smaps, path)) {
     sys.madvise(start, end - start, MADV_DONTNEED);
   }
+}
+
+let pending: ReturnType<typeof setTimeout> | undefined;
+
+/** The same as soon as it has been quiet for a second. Keeps no process alive. */
+export function releaseProgramPagesLater(
+  sys: Libc,
+  path: string,
+  release = releaseProgramPages,
+): void {
+  clearTimeout(pending);
+  pending = setTimeout(() => {
+    pending = undefined;
+    release(sys, path);
+  }, QUIET_ms);
+  pending.unref();
 }

@@ -24,8 +24,8 @@ import {
   MSG_ERRQUEUE,
   MSG_NOSIGNAL,
 } from "../sys/linux.ts";
-import type { Ipv4Endpoint } from "../sys/sockaddr.ts";
 import { halfClose, setKeepalive, setLinger, takeError } from "../sys/socket.ts";
+import { HiddenPorts } from "./hidden-ports.ts";
 import { openPingFlow } from "./ping.ts";
 import { type Connecting, connectTcp, connectTcp6 } from "./tcp.ts";
 import { openUdpFlow, openUdpFlow6 } from "./udp.ts";
@@ -42,6 +42,8 @@ const SLOT_MASK = (1 << abi.HANDLE_SLOT_BITS) - 1;
 const EBADF = 9;
 const ECONNREFUSED = 111;
 const SOCKADDR_IN6_ADDRESS_OFFSET = 8;
+/** Third word of ::ffff:a.b.c.d, as memory has it. */
+const MAPPED = -0x10000;
 const NONE = -1;
 /** What a list of operations moves before others get the core, octets. */
 const YIELD_OCTETS = 131_072;
@@ -57,6 +59,11 @@ const POINTER = abi.OP_POINTER_OFFSET >> 2;
 const COUNT = abi.OP_COUNT_OFFSET >> 2;
 const OP_WORDS = abi.OP_SIZE >> 2;
 
+/** Whether an IPv4 address with this first octet is this machine's: 127.0.0.0/8, or 0.0.0.0. */
+function isLocal4(first: number): boolean {
+  return first === 127 || first === 0;
+}
+
 export class HostSockets implements Upstream {
   readonly #sys: Libc;
   readonly #epoll: Epoll;
@@ -64,7 +71,7 @@ export class HostSockets implements Upstream {
   readonly #base: number;
   readonly #fds = new Int32Array(abi.FLOW_CAPACITY_COUNT).fill(NONE);
   readonly #handles = new Int32Array(abi.FLOW_CAPACITY_COUNT);
-  readonly #hidden: Readonly<Ipv4Endpoint>;
+  readonly #hidden: HiddenPorts;
   readonly #connecting: Connecting = { fd: NONE, connected: false };
   readonly #pingName = { port: 0 };
   #open = 0;
@@ -73,15 +80,9 @@ export class HostSockets implements Upstream {
 
   /**
    * @param base address of engine memory in this process
-   * @param hidden TCP endpoint that no guest may reach: the link's own
+   * @param hidden ports of this machine's loopback that no guest may reach: those of links
    */
-  constructor(
-    sys: Libc,
-    epoll: Epoll,
-    engine: Engine,
-    base: number,
-    hidden: Readonly<Ipv4Endpoint> = { address: 0, port: 0 },
-  ) {
+  constructor(sys: Libc, epoll: Epoll, engine: Engine, base: number, hidden = new HiddenPorts()) {
     this.#hidden = hidden;
     this.#sys = sys;
     this.#epoll = epoll;
@@ -166,16 +167,34 @@ export class HostSockets implements Upstream {
     return isZero && memory[word + 3] === 0x01000000;
   }
 
+  /** Whether it names this machine's loopback in any form, ::127.0.0.1 and ::ffff:0.0.0.0 too. */
+  #isLocal6(name: number): boolean {
+    const memory = this.#memory;
+    const word = (name + SOCKADDR_IN6_ADDRESS_OFFSET) >> 2;
+    if (memory[word] !== 0 || memory[word + 1] !== 0) return false;
+    const middle = memory[word + 2] ?? 0;
+    if (middle !== 0 && middle !== MAPPED) return false;
+    return isLocal4((memory[word + 3] ?? 0) & 0xff);
+  }
+
+  /** Whether a guest's connection is to a port that is hidden from it. */
+  #isHidden6(name: number): boolean {
+    const word = this.#memory[name >> 2] ?? 0; // family, then the port in network order
+    const port = ((word >>> 8) & 0xff00) | (word >>> 24);
+    return this.#isLocal6(name) && this.#hidden.has(port);
+  }
+
   #connect(handle: number, at: number): number {
     const memory = this.#memory;
     const connecting = this.#connecting;
     if (memory[at + COUNT] === abi.FAMILY_SIX) {
       const name = (memory[at + POINTER] ?? 0) >>> 0;
+      if (this.#isHidden6(name)) return -ECONNREFUSED;
       connectTcp6(this.#sys, this.#base + name, this.#isLoopback6(name), connecting);
     } else {
       const address = (memory[at + A] ?? 0) >>> 0;
       const port = memory[at + B] ?? 0;
-      if (port === this.#hidden.port && address === this.#hidden.address) return -ECONNREFUSED;
+      if (isLocal4(address >>> 24) && this.#hidden.has(port)) return -ECONNREFUSED;
       connectTcp(this.#sys, address, port, connecting);
     }
     const result = this.adopt(handle, connecting.fd);

@@ -12,7 +12,7 @@ import { describe } from "node:test";
 import { type Binding, startBinding } from "../../src/binding/binding.ts";
 import { type AttachOptions, readAttachOptions } from "../../src/config/config.ts";
 import { formatEndpoint } from "../../src/config/endpoint.ts";
-import type { PeerEvent } from "../../src/link/stream.ts";
+import type { PeerCounters } from "../../src/link/stream.ts";
 import { EADDRINUSE, errnoName, SystemError } from "../../src/sys/errno.ts";
 import { EventFd } from "../../src/sys/fd.ts";
 import * as abi from "../../wasm/abi.ts";
@@ -23,7 +23,12 @@ import { inNetns, netnsPath, systemTest, withNetns } from "../sys/support.ts";
 import { listen } from "../upstream/rig.ts";
 
 const SEED = Array.from({ length: 32 }, (_, i) => i);
-const SURROUNDINGS = { seed: SEED, program: process.execPath, helper: [] };
+const SURROUNDINGS = {
+  seed: SEED,
+  program: process.execPath,
+  uid: process.getuid?.() ?? 0,
+  helper: [],
+};
 const LIMIT_MS = 10_000;
 
 function optionsFor(netns: string, more: Readonly<Record<string, string>> = {}): AttachOptions {
@@ -195,10 +200,10 @@ describe("binding of a stream link", () => {
   systemTest("can be connected to at once, and tells of its peers", [], async () => {
     const folder = mkdtempSync(join(tmpdir(), "slirp-test-"));
     const path = join(folder, "vm.sock");
-    const told: PeerEvent[] = [];
+    const told: PeerCounters[] = [];
     const binding = await startBinding(streamOptions("listen", `unix:${path}`), {
       ...SURROUNDINGS,
-      onPeer: (event) => told.push(event),
+      onPeers: (peers) => told.push(peers),
     });
     try {
       assert.deepEqual(binding.endpoint, { kind: "unix", path });
@@ -208,14 +213,10 @@ describe("binding of a stream link", () => {
       peer.write(Uint8Array.of(0, 0, 0, 1, 0)); // no frame is that short
       await until(() => told.length === 2, "the fault to be told of");
       peer.destroy();
+      const expected = { connections: 1, peersRefused: 0, peersForeign: 0, silentPeers: 0 };
       assert.deepEqual(told, [
-        { kind: "connected" },
-        {
-          kind: "disconnected",
-          reason: "frame of 1 octets announced, wanted 14 to 69632",
-          fault: true,
-          refused: 0,
-        },
+        { ...expected, hasPeer: true, badPeers: 0, peersFleeting: 0 },
+        { ...expected, hasPeer: false, badPeers: 1, peersFleeting: 0 },
       ]);
       binding.refresh();
       await until(() => binding.counters.answered === 1, "an answer");
@@ -234,6 +235,36 @@ describe("binding of a stream link", () => {
     }
     assert.equal(existsSync(path), false, "the socket is left behind");
     rmSync(folder, { recursive: true });
+  });
+
+  systemTest("any number of comings and goings is a message to look now and then", [], async () => {
+    const folder = mkdtempSync(join(tmpdir(), "slirp-test-"));
+    const path = join(folder, "vm.sock");
+    const told: PeerCounters[] = [];
+    const binding = await startBinding(streamOptions("listen", `unix:${path}`), {
+      ...SURROUNDINGS,
+      onPeers: (peers) => told.push(peers),
+    });
+    try {
+      await binding.ready;
+      const count = 400;
+      const flood = Array.from({ length: count }, () => connect(path));
+      for (const each of flood) {
+        each.on("error", () => {}); // where the kernel's queue is full
+        each.on("connect", () => each.destroy());
+      }
+      await until(() => flood.every(({ destroyed }) => destroyed), "the flood to be over");
+      // At most one for each that got the place and one for its end, and one for the pace.
+      assert.ok(told.length <= 64, `${told.length} messages`);
+      const peer = connect(path);
+      await until(() => binding.counters.peers.hasPeer, "one that stays to have the place");
+      peer.destroy();
+      await until(() => !binding.counters.peers.hasPeer, "its end");
+    } finally {
+      binding.stop();
+      await binding.ended;
+      rmSync(folder, { recursive: true });
+    }
   });
 
   systemTest("answers ARP of a peer on TCP, whose port it names", [], async () => {
@@ -278,14 +309,14 @@ describe("binding of a stream link", () => {
   });
 
   systemTest("that connects is ready before anybody listens", [], async () => {
-    const told: PeerEvent[] = [];
+    const told: PeerCounters[] = [];
     const binding = await startBinding(streamOptions("connect", "unix:/nowhere/vm.sock"), {
       ...SURROUNDINGS,
-      onPeer: (event) => told.push(event),
+      onPeers: (peers) => told.push(peers),
     });
     await binding.ready;
     await until(() => told.length === 1, "the failure to be told of");
-    assert.equal(told[0]?.kind, "unreachable");
+    assert.deepEqual([told[0]?.hasPeer, told[0]?.connections], [false, 0]);
     binding.stop();
     await binding.ended;
   });

@@ -6,6 +6,24 @@ import * as abi from "../../wasm/abi.ts";
 import { EngineWorld } from "../support/engine-harness.ts";
 
 const NOTHING = 0;
+const NOBODY = {
+  hasPeer: false,
+  connections: 0,
+  peersRefused: 0,
+  peersForeign: 0,
+  peersFleeting: 0,
+  silentPeers: 0,
+  badPeers: 0,
+};
+const PEERS = {
+  hasPeer: true,
+  connections: 7,
+  peersRefused: 6,
+  peersForeign: 5,
+  peersFleeting: 4,
+  silentPeers: 3,
+  badPeers: 2,
+};
 
 /** Both ends of one mailbox. */
 function pair(): { main: Mailbox; worker: Mailbox } {
@@ -80,15 +98,27 @@ describe("mailbox", () => {
   test("a stream link's peers go along, and another link has none", () => {
     const { engine } = new EngineWorld();
     const { main, worker } = pair();
-    const peers = { hasPeer: true, connections: 7, peersRefused: 2, badPeers: 1 };
-    worker.publish(engine, { refused: 0 }, peers);
-    assert.deepEqual(main.peers, peers);
     worker.publish(engine, { refused: 0 });
-    assert.deepEqual(main.peers, {
-      hasPeer: false,
-      connections: 0,
-      peersRefused: 0,
-      badPeers: 0,
-    });
+    assert.deepEqual(main.peers, NOBODY);
+    worker.publish(engine, { refused: 0 }, PEERS);
+    assert.deepEqual(main.peers, PEERS);
+  });
+
+  test("of any number of changes one is announced; who looks sees the newest", () => {
+    const { main, worker } = pair();
+    assert.equal(worker.announce(NOBODY), true);
+    for (let connections = 1; connections <= 1000; connections += 1) {
+      const peers = { ...PEERS, hasPeer: connections % 2 === 0, connections };
+      assert.equal(worker.announce(peers), false);
+    }
+    assert.deepEqual(main.heed(), { ...PEERS, connections: 1000 });
+    assert.equal(worker.announce(NOBODY), true, "what comes after is announced again");
+    assert.deepEqual(main.heed(), NOBODY);
+  });
+
+  test("counters go round at 32 bits and are never negative", () => {
+    const { main, worker } = pair();
+    worker.announce({ ...NOBODY, peersFleeting: 2 ** 31 });
+    assert.equal(main.heed().peersFleeting, 2 ** 31);
   });
 });

@@ -8,7 +8,6 @@ import { type Network, Networks } from "../../src/binding/networks.ts";
 import { type AttachOptions, readAttachOptions } from "../../src/config/config.ts";
 import { deferred } from "../../src/lib/deferred.ts";
 import type { Logger } from "../../src/lib/log.ts";
-import type { PeerEvent } from "../../src/link/stream.ts";
 
 const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
@@ -19,10 +18,10 @@ class FakeBinding implements Binding {
   readonly #ready = deferred();
   readonly #ended = deferred();
   readonly options: AttachOptions;
-  readonly tell: (event: PeerEvent) => void;
+  readonly tell: (peers: { hasPeer: boolean }) => void;
   stops = 0;
 
-  constructor(options: AttachOptions, tell: (event: PeerEvent) => void, isReady: boolean) {
+  constructor(options: AttachOptions, tell: FakeBinding["tell"], isReady: boolean) {
     this.options = options;
     this.tell = tell;
     this.#ready.promise.catch(() => {});
@@ -50,11 +49,11 @@ class FakeBinding implements Binding {
   }
 
   comes(): void {
-    this.tell({ kind: "connected" });
+    this.tell({ hasPeer: true });
   }
 
   goes(): void {
-    this.tell({ kind: "disconnected", reason: "end of stream", fault: false, refused: 0 });
+    this.tell({ hasPeer: false });
   }
 }
 
@@ -68,9 +67,9 @@ class Stage {
   readonly networks = new Networks({
     log: SILENT,
     clock: () => performance.now(),
-    start: async (options, onPeer) => {
+    start: async (options, onPeers) => {
       const refusal = this.refusals.shift();
-      const binding = new FakeBinding(options, onPeer, this.isReady);
+      const binding = new FakeBinding(options, onPeers, this.isReady);
       if (refusal === undefined) this.started.push(binding);
       for (const resolve of this.#waiting.splice(0)) resolve();
       if (refusal !== undefined) throw refusal;

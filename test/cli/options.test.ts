@@ -40,7 +40,6 @@ function errorOf(argv: readonly string[], env: Environment = {}): string {
 }
 
 const SEED = "00ff".repeat(16);
-
 const TAP = { kind: "tap", name: "tap0", netns: undefined, configure: false, vnet: true };
 
 /** Option, text, property and the value it must have. */
@@ -174,6 +173,7 @@ describe("defaults of attach", () => {
         dns: 0x0a000203,
         guest: 0x0a00020f,
       },
+      peerUids: [],
       ipv4: true,
       subnet6: {
         network: [0xfd10, 0, 2, 0, 0, 0, 0, 0],
@@ -211,7 +211,7 @@ describe("defaults of attach", () => {
 
   test("every option of the table is tested here", () => {
     const tested = [...TAKEN.map(([name]) => name), ...FLAGS.map(([name]) => name)];
-    tested.push("configure", "no-vnet", "no-ipv6", "listen", "connect");
+    tested.push("configure", "no-vnet", "no-ipv6", "listen", "connect", "peer-uid");
     assert.deepEqual([...new Set(tested)].sort(), ATTACH_ROWS.map((row) => row.name).sort());
     for (const row of ATTACH_ROWS) assert.equal(environmentName(row), variable(row.name));
   });

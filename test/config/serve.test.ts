@@ -32,6 +32,7 @@ describe("options of serve", () => {
         recordLimitMib: 1024,
         dns: [],
         dnsPort: 53,
+        peerUids: [107],
         hostLoopback: false,
         readyFd: undefined,
         logLevel: "info",
@@ -51,6 +52,7 @@ describe("options of serve", () => {
       "dns-port": "5353",
       dns: "127.0.0.1",
       "host-loopback": "true",
+      "peer-uid": "0",
       "pcap-snap": "256",
       "pcap-limit": "4",
       record: "/run/vm.rec",
@@ -65,6 +67,7 @@ describe("options of serve", () => {
     assert.deepEqual(options.dns, ["127.0.0.1"]);
     assert.equal(options.dnsPort, 5353);
     assert.equal(options.hostLoopback, true);
+    assert.deepEqual(options.peerUids, [0]);
     assert.equal(options.pcapSnap, 256);
     assert.equal(options.pcapLimitMib, 4);
     assert.deepEqual([options.record, options.recordLimitMib], ["/run/vm.rec", 64]);

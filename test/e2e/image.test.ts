@@ -15,6 +15,7 @@
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
+import process from "node:process";
 import { after, before, describe, test } from "node:test";
 import {
   type Container,
@@ -224,7 +225,11 @@ async function startSidecar(image: BuiltImage): Promise<Sidecar> {
       root: disk?.folder ?? image.root,
       hooks,
       args: ["serve"],
-      env: { CONTAINER_NAME: "hook-sidecar-0", NETWORK_BINDING_PLUGIN_NAME: "slirp" },
+      env: {
+        CONTAINER_NAME: "hook-sidecar-0",
+        NETWORK_BINDING_PLUGIN_NAME: "slirp",
+        SLIRP_PEER_UID: `${process.getuid?.()}`, // QEMU's here
+      },
       prefix: [...pod.argv([]), ...TRACE],
       ...(limit === undefined ? {} : { cgroup: limit.folder }),
       ...(TRACE.length > 0 ? {} : { seccomp: PROFILE }),

@@ -9,7 +9,12 @@ import assert from "node:assert/strict";
 import { Block } from "../../src/sys/block.ts";
 import { EAGAIN } from "../../src/sys/errno.ts";
 import type { Libc } from "../../src/sys/libc.ts";
-import { MSGHDR_IOV_COUNT_OFFSET, MSGHDR_IOV_OFFSET } from "../../src/sys/linux.ts";
+import {
+  EPOLLERR,
+  EPOLLHUP,
+  MSGHDR_IOV_COUNT_OFFSET,
+  MSGHDR_IOV_OFFSET,
+} from "../../src/sys/linux.ts";
 import { IOV_LENGTH_OFFSET, IOV_SIZE } from "../../wasm/abi.ts";
 import { TestMemory } from "./test-memory.ts";
 
@@ -39,7 +44,8 @@ export class FakeSocket {
   /** Results of socket() and connect(); then 0. */
   readonly connects: Step[] = [];
   socketErrno = 0;
-  /** What poll says of the connection, in the upper half. */
+  /** What poll says of a connection if it is asked for that, or of any where none is named. */
+  readonly polls = new Map<number, number>();
   pollBits = 0;
   readonly calls: string[] = [];
   readonly sys: Libc;
@@ -126,8 +132,11 @@ export class FakeSocket {
 
   #poll(address: number): number {
     const view = new DataView(this.#find(address, 8).buffer);
-    view.setInt16(this.#at(address) + 6, this.pollBits, true);
-    return this.pollBits === 0 ? 0 : 1;
+    const at = this.#at(address);
+    const bits = this.polls.get(view.getInt32(at, true)) ?? this.pollBits;
+    const told = bits & (view.getInt16(at + 4, true) | EPOLLERR | EPOLLHUP);
+    view.setInt16(at + 6, told, true);
+    return told === 0 ? 0 : 1;
   }
 
   #recv(address: number, length: number): number {

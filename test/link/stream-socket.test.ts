@@ -4,10 +4,12 @@ import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import process from "node:process";
 import { describe } from "node:test";
 import type { StreamEndpoint } from "../../src/config/endpoint.ts";
 import { openStreamLink, type PeerEvent, type StreamLink } from "../../src/link/stream.ts";
 import { openStreamListener, type StreamListener } from "../../src/link/stream-listener.ts";
+import { NamedUsers } from "../../src/link/stream-users.ts";
 import { Block } from "../../src/sys/block.ts";
 import { Epoll } from "../../src/sys/epoll.ts";
 import { check, EAGAIN, EINPROGRESS } from "../../src/sys/errno.ts";
@@ -116,6 +118,12 @@ class Peer {
   }
 }
 
+/** What a link needs besides: this test's own user may connect. */
+function surroundings(sys: Libc, kind: StreamEndpoint["kind"]) {
+  const users = new NamedUsers(sys, kind, [process.getuid?.() ?? 0]);
+  return { users, clock: () => performance.now() * 1000 };
+}
+
 interface Setting {
   readonly sys: Libc;
   readonly listener: StreamListener;
@@ -134,7 +142,8 @@ function withLink(sys: Libc, kind: "unix" | "tcp", run: (setting: Setting) => vo
   const listener = openStreamListener(sys, endpoint);
   const said: PeerEvent[] = [];
   const onPeer = (event: PeerEvent): void => void said.push(event);
-  const link = openStreamLink(sys, { at: { listener: listener.fd }, onPeer });
+  const at = { listener: listener.fd };
+  const link = openStreamLink(sys, { at, onPeer, ...surroundings(sys, kind) });
   const pump = new Pump(sys, link);
   const memory = new TestMemory((buffer) => sys.address(buffer));
   try {
@@ -183,6 +192,9 @@ for (const kind of ["unix", "tcp"] as const) {
         for (const mark of [1, 2, 3]) {
           const peer = new Peer(sys, listener.endpoint);
           pump.until(() => link.connections === mark && link.hasPeer);
+          peer.send(framed(testFrame(60, 9)));
+          pump.turn(WAIT_US);
+          assert.equal(link.receive(memory, 8), 1);
           const second = new Peer(sys, listener.endpoint);
           pump.until(() => link.peersRefused === mark);
           second.ends();
@@ -263,7 +275,8 @@ describe("stream link that connects", () => {
     const folder = mkdtempSync(join(tmpdir(), "slirp-test-"));
     const endpoint = { kind: "unix", path: join(folder, "qemu.sock") } as const;
     const said: PeerEvent[] = [];
-    const link = openStreamLink(sys, { at: { endpoint }, onPeer: (event) => said.push(event) });
+    const onPeer = (event: PeerEvent): void => void said.push(event);
+    const link = openStreamLink(sys, { at: { endpoint }, onPeer, ...surroundings(sys, "unix") });
     const pump = new Pump(sys, link);
     const memory = new TestMemory((buffer) => sys.address(buffer));
     try {
@@ -274,7 +287,8 @@ describe("stream link that connects", () => {
       for (const count of [1, 2]) {
         // A link that listens plays QEMU with server=on.
         const listener = openStreamListener(sys, endpoint);
-        const qemu = openStreamLink(sys, { at: { listener: listener.fd } });
+        const at = { listener: listener.fd };
+        const qemu = openStreamLink(sys, { at, ...surroundings(sys, "unix") });
         const other = new Pump(sys, qemu);
         pump.until(() => link.connections === count);
         other.until(() => qemu.hasPeer);

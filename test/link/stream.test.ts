@@ -24,6 +24,8 @@ import { FakeSocket, framed, unframed } from "./fake-socket.ts";
 import { testFrame } from "./suite.ts";
 
 const LISTENER_FD = 7;
+const US = 1000;
+const STRANGER = 1001;
 const LISTENER = -1;
 const TIMER = -2;
 const TCP: StreamEndpoint = { kind: "tcp", address: 0x7f000001, port: 4711 };
@@ -39,12 +41,22 @@ class Stage {
   token = 0;
   /** What registering a descriptor gives. */
   watchErrno = 0;
+  now_us = 1e9;
+  /** Whose connections and listeners are; the allowed one is US. */
+  uid = US;
 
   /** @param firstConnect result of the first attempt */
   constructor(endpoint?: StreamEndpoint, firstConnect = 0) {
     this.socket.connects.push(firstConnect);
     this.link = openStreamLink(this.socket.sys, {
       at: endpoint === undefined ? { listener: LISTENER_FD } : { endpoint },
+      clock: () => this.now_us,
+      users: {
+        allows: (uid) => uid === US,
+        of: () => this.uid,
+        ofListener: () => this.uid,
+        close: () => {},
+      },
       onPeer: (event) => this.said.push(event),
     });
     const note = (call: string) => (fd: number, events: number, token: number) => {
@@ -59,6 +71,12 @@ class Stage {
   connect(fd: number): void {
     this.socket.accepts.push(fd);
     assert.equal(this.link.event(LISTENER, EPOLLIN), false);
+  }
+
+  /** The peer says something and is heard. */
+  speak(): void {
+    this.socket.feed(framed(testFrame(60, 1)));
+    assert.equal(this.receive().length, 1);
   }
 
   receive(max = 32): Uint8Array[] {
@@ -257,6 +275,7 @@ describe("stream link: a second peer", () => {
   test("is closed at once, told of once, counted every time", () => {
     const stage = new Stage();
     stage.connect(10);
+    stage.speak();
     stage.socket.accepts.push(11, 12);
     stage.connect(13);
     assert.deepEqual(stage.news, ["connected", "refused"]);
@@ -270,10 +289,18 @@ describe("stream link: a second peer", () => {
     assert.equal(last?.kind === "disconnected" && last.refused, 3);
   });
 
+  test("is refused as well where the first has spoken and nobody has read that yet", () => {
+    const stage = new Stage();
+    stage.connect(10);
+    stage.socket.polls.set(10, EPOLLIN);
+    stage.connect(11);
+    assert.deepEqual(stage.news, ["connected", "refused"]);
+  });
+
   test("gets in where the first has hung up and nobody has read that yet", () => {
     const stage = new Stage();
     stage.connect(10);
-    stage.socket.pollBits = EPOLLRDHUP;
+    stage.socket.polls.set(10, EPOLLRDHUP);
     stage.connect(11);
     assert.deepEqual(stage.news, ["connected", "disconnected: closed by the peer", "connected"]);
     assert.equal(stage.link.peersRefused, 0);
@@ -299,6 +326,7 @@ describe("stream link: listening", () => {
     stage.link.event(LISTENER, EPOLLIN);
     assert.equal(stage.watched.at(-1), `modify ${LISTENER_FD} 0 ${LISTENER}`);
     assert.deepEqual(stage.timers, [1_000_000]);
+    stage.now_us += 1e6;
     stage.link.event(TIMER, EPOLLIN);
     assert.equal(stage.watched.at(-1), `modify ${LISTENER_FD} ${EPOLLIN} ${LISTENER}`);
   });
@@ -312,6 +340,79 @@ describe("stream link: listening", () => {
     assert.deepEqual(closed, ["close 10", "close 50"]);
     assert.equal(stage.link.receive(stage.socket.memory, 1), -EBADF);
     assert.equal(stage.link.transmit(stage.socket.memory, 0, 1), -EBADF);
+  });
+});
+
+describe("stream link: users", () => {
+  test("one that may not connect never gets the place, nor is anything read of it", () => {
+    const stage = new Stage();
+    stage.uid = STRANGER;
+    stage.socket.feed(framed(testFrame(60, 1)));
+    stage.connect(10);
+    assert.deepEqual(stage.news, ["foreign"]);
+    assert.deepEqual(stage.receive(), []);
+    assert.ok(stage.socket.calls.includes("close 10"));
+    assert.deepEqual([stage.link.peersForeign, stage.link.connections], [1, 0]);
+  });
+
+  test("nor is a listener taken that is another's; it is tried again, told of once", () => {
+    const stage = new Stage(UNIX);
+    stage.uid = STRANGER;
+    stage.socket.ended = true;
+    stage.receive();
+    assert.deepEqual(stage.news, ["connected", "disconnected: closed by the peer"]);
+    for (let i = 0; i < 3; i += 1) stage.link.event(TIMER, EPOLLIN);
+    assert.deepEqual(stage.news, ["foreign"]);
+    assert.deepEqual([stage.link.hasPeer, stage.link.peersForeign], [false, 3]);
+    assert.deepEqual(stage.timers, [100_000, 200_000, 400_000, 800_000]);
+    stage.uid = US;
+    stage.link.event(TIMER, EPOLLIN);
+    assert.deepEqual(stage.news, ["connected"]);
+  });
+});
+
+describe("stream link: one that says nothing", () => {
+  test("gives its place up after 10 s to one that waits, not before", () => {
+    const stage = new Stage();
+    stage.connect(10);
+    stage.now_us += 3600e6;
+    stage.connect(11);
+    assert.deepEqual(stage.news, ["connected"]);
+    stage.now_us += 9.9e6;
+    stage.link.event(TIMER, EPOLLIN);
+    assert.deepEqual(stage.news, []);
+    stage.now_us += 0.1e6;
+    stage.link.event(TIMER, EPOLLIN);
+    const reason = "silent for 10 s while another one waited";
+    assert.deepEqual(stage.news, [`disconnected: ${reason}`, "connected"]);
+    stage.speak();
+    assert.deepEqual([stage.link.silentPeers, stage.link.connections], [1, 2]);
+  });
+
+  test("keeps it if it speaks at last; who waited is refused", () => {
+    const stage = new Stage();
+    stage.connect(10);
+    stage.connect(11);
+    stage.speak();
+    assert.deepEqual(stage.news, ["connected", "refused"]);
+    assert.ok(stage.socket.calls.includes("close 11"));
+    stage.now_us += 10e6;
+    stage.link.event(TIMER, EPOLLIN);
+    assert.deepEqual([stage.link.hasPeer, stage.link.silentPeers], [true, 0]);
+  });
+
+  test("leaves it at once to one that waits when it goes", () => {
+    const stage = new Stage();
+    stage.connect(10);
+    stage.connect(11);
+    stage.socket.ended = true;
+    stage.receive();
+    stage.socket.ended = false;
+    const reason = "closed by the peer";
+    assert.deepEqual(stage.news, ["connected", `disconnected: ${reason}`, "connected"]);
+    stage.speak();
+    stage.link.close();
+    assert.ok(stage.socket.calls.includes("close 11"));
   });
 });
 

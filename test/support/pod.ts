@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { chownSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import process from "node:process";
 import { type Server, script, udpServer } from "./e2e/peers.ts";
 import { type Outcome, onEnd, until } from "./e2e/shell.ts";
 import { createHost, HOST_ADDRESS, type Namespace } from "./e2e/world.ts";
@@ -104,10 +105,13 @@ export class Pod {
   /** Starts the sidecar, again where one has ended. */
   async start(): Promise<void> {
     const { folder, host } = this;
-    const { user, prefix = [], ...rest } = this.#options;
+    const { user, prefix = [], args = [], ...rest } = this.#options;
     const drop = user === undefined ? [] : asUser(user);
+    // Guests of this test are the test's own user's.
+    const peers = user === undefined ? [] : ["--peer-uid", `${process.getuid?.()},${user}`];
     this.#serve = await startServe({
       ...rest,
+      args: [...args, ...peers],
       env: { SLIRP_LOOPBACK_PORT: String(LOOPBACK_PORT), ...rest.env },
       folder,
       prefix: host.argv([...drop, ...prefix]),

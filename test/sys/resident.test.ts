@@ -1,7 +1,8 @@
 /** Which mappings of the program file may be let go: only those that nothing has changed. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { cleanMappings } from "../../src/sys/resident.ts";
+import type { Libc } from "../../src/sys/libc.ts";
+import { cleanMappings, releaseProgramPagesLater } from "../../src/sys/resident.ts";
 
 const PROGRAM = "/opt/slirp-binding";
 
@@ -38,4 +39,21 @@ describe("sys/resident", () => {
   for (const [what, smaps] of kept) {
     test(`${what} stays`, () => assert.deepEqual(cleanMappings(smaps, PROGRAM), []));
   }
+
+  test("calls in a row let the pages go once, when they are over", async () => {
+    const released: string[] = [];
+    const sys = {} as Libc;
+    const done = new Promise<void>((resolve) => {
+      const release = (_sys: Libc, path: string): void => {
+        released.push(path);
+        resolve();
+      };
+      for (let i = 0; i < 1000; i += 1) releaseProgramPagesLater(sys, `${i}`, release);
+    });
+    assert.deepEqual(released, []);
+    const alive = setInterval(() => {}, 1000); // the wait itself keeps no process alive
+    await done;
+    clearInterval(alive);
+    assert.deepEqual(released, ["999"]);
+  });
 });

@@ -11,6 +11,7 @@ import type { Libc } from "../../src/sys/libc.ts";
 import { EPOLLIN, MSG_NOSIGNAL } from "../../src/sys/linux.ts";
 import type { Ipv4Endpoint } from "../../src/sys/sockaddr.ts";
 import * as socket from "../../src/sys/socket.ts";
+import type { HiddenPorts } from "../../src/upstream/hidden-ports.ts";
 import { HostSockets } from "../../src/upstream/sockets.ts";
 import * as abi from "../../wasm/abi.ts";
 import { engineModule } from "../support/engine-binary.ts";
@@ -38,8 +39,8 @@ export class Rig {
   readonly sockets: HostSockets;
   readonly #base: number;
 
-  /** @param hidden endpoint that the guest may not reach */
-  constructor(sys: Libc, options: WorldOptions = {}, hidden?: Ipv4Endpoint) {
+  /** @param hidden ports of the loopback that the guest may not reach */
+  constructor(sys: Libc, options: WorldOptions = {}, hidden?: HiddenPorts) {
     this.sys = sys;
     this.#base = sys.address(this.engine.octets.buffer);
     this.engine.setHostBase(BigInt(this.#base));

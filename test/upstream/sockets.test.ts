@@ -2,8 +2,9 @@
 import assert from "node:assert/strict";
 import { describe } from "node:test";
 import { check, EAGAIN, EBADF, ECONNREFUSED, ECONNRESET, ENOTCONN } from "../../src/sys/errno.ts";
-import { SO_KEEPALIVE, SOL_SOCKET } from "../../src/sys/linux.ts";
+import { AF_INET6, SO_KEEPALIVE, SOCKADDR_IN6_SIZE, SOL_SOCKET } from "../../src/sys/linux.ts";
 import { connectIpv4, getOption, openTcp } from "../../src/sys/socket.ts";
+import { HiddenPorts } from "../../src/upstream/hidden-ports.ts";
 import * as abi from "../../wasm/abi.ts";
 import { systemTest } from "../sys/support.ts";
 import {
@@ -65,18 +66,45 @@ describe("sockets: TCP", () => {
     assert.equal(rig.perform(abi.OP_CLOSE, HANDLE), -EBADF);
   });
 
-  systemTest("the link's own endpoint is refused, its neighbours are not", [], (sys) => {
-    const { fd, port } = listen(sys);
-    const rig = new Rig(sys, {}, { address: LOOPBACK, port });
-    const to = (a: number, b: number): number => rig.perform(abi.OP_TCP_CONNECT, HANDLE, { a, b });
-    assert.equal(to(LOOPBACK, port), -ECONNREFUSED);
-    assert.equal(rig.sockets.openCount, 0);
-    const other = listen(sys);
-    assert.ok(to(LOOPBACK, other.port) >= 0);
-    assert.equal(rig.sockets.openCount, 1);
-    rig.sockets.close();
-    for (const listener of [fd, other.fd]) sys.close(listener);
-  });
+  systemTest(
+    "ports of links are refused whenever they come, their neighbours are not",
+    [],
+    (sys) => {
+      const { fd, port } = listen(sys);
+      const hidden = new HiddenPorts();
+      const rig = new Rig(sys, {}, hidden);
+      const to = (a: number, b: number): number =>
+        rig.perform(abi.OP_TCP_CONNECT, HANDLE, { a, b });
+      new HiddenPorts(hidden.memory).add(port); // another network's, after this one has started
+      for (const address of [LOOPBACK, 0x7f000002, 0x7fffffff, ANY]) {
+        assert.equal(to(address, port), -ECONNREFUSED, address.toString(16));
+      }
+      const { octets, view, bases } = rig.engine;
+      for (const [middle, ...last] of [
+        [0, 0, 0, 0, 1], // ::1
+        [0, 0, 0, 0, 0], // ::
+        [0xffff, 127, 0, 0, 1],
+        [0xffff, 0, 0, 0, 0],
+        [0, 127, 1, 2, 3],
+      ] as const) {
+        const pointer = bases.scratch; // struct sockaddr_in6
+        octets.fill(0, pointer, pointer + SOCKADDR_IN6_SIZE);
+        view.setUint16(pointer, AF_INET6, true);
+        view.setUint16(pointer + 2, port, false);
+        view.setUint16(pointer + 18, middle, false);
+        octets.set(last, pointer + 20);
+        const fields = { count: abi.FAMILY_SIX, pointer };
+        const result = rig.perform(abi.OP_TCP_CONNECT, HANDLE, fields);
+        assert.equal(result, -ECONNREFUSED, `${middle} ${last}`);
+      }
+      assert.equal(rig.sockets.openCount, 0);
+      const other = listen(sys);
+      assert.ok(to(LOOPBACK, other.port) >= 0);
+      assert.equal(rig.sockets.openCount, 1);
+      rig.sockets.close();
+      for (const listener of [fd, other.fd]) sys.close(listener);
+    },
+  );
 
   rigTest("a connection refused later says so by OP_TCP_ERROR, negative and once", (rig) => {
     const port = freePort(rig.sys, "tcp");
