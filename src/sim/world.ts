@@ -248,7 +248,7 @@ export class World {
     this.#books.turnPage();
     this.engine = this.#makeEngine(this.#life);
     this.host.restart(this.engine);
-    this.#kernel.wantRoom(false);
+    this.#kernel.restart();
     this.#loop = this.#makeLoop(this.#link);
     return true;
   }
@@ -415,20 +415,22 @@ export class World {
       events: this.plan.alarmed ? new AlarmedEvents(this.#kernel, this.#kernel, now) : this.#kernel,
       upstream: this.host,
       listeners: { accept: (_index, at) => this.#accept(at) },
+      sources: this.#kernel,
+      onRest: (token, kind) => this.violation(`source ${kind}/${token} keeps the loop awake`),
       control: () => !(this.#isOver || this.#isFailing),
       housekeeping: { wait: () => undefined, poll: () => {} },
       clock: now,
     });
   }
 
-  #accept(now: number): void {
-    for (let i = 0; i < ACCEPT_BATCH; i += 1) {
-      const plan = this.#inbound.shift();
-      if (plan === undefined) return;
+  #accept(now: number): number {
+    const plans = this.#inbound.splice(0, ACCEPT_BATCH);
+    for (const plan of plans) {
       const handle = this.engine.inboundTcp(PUBLISHED_PORT, plan.address, plan.port, now);
       if (handle !== 0) this.host.adopt(handle, plan);
       else if (!this.#mayBreak) this.violation(`TCP ${plan.id}: no room for a connection`);
     }
+    return plans.length;
   }
 
   #operated(kind: number, handle: number, result: number): void {
