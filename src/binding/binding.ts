@@ -192,10 +192,15 @@ function bind({ sys, worker, control, outer, options, surroundings }: Parts): Bi
     ended.reject(error);
   };
   ready.promise.catch(() => {}); // whoever waits for `ended` hears of it there
+  let crowds = 0;
   const lookAtPeers = (): void => {
-    surroundings.onPeers?.(counters.heed());
-    // Whatever was to be prepared for the guest, the hooks' work too, is over soon.
-    releaseProgramPagesLater(sys, surroundings.program);
+    const peers = counters.heed();
+    surroundings.onPeers?.(peers);
+    // Whatever was to be prepared for the guest, the hooks' work too, is over soon. It will not be
+    // quiet while a crowd is at the door; but that begins once in ten seconds at most.
+    if (peers.peerCrowds !== crowds) releaseProgramPages(sys, surroundings.program);
+    else releaseProgramPagesLater(sys, surroundings.program);
+    crowds = peers.peerCrowds;
   };
   worker.onmessage = (event: MessageEvent<WorkerMessage>) => {
     if (isOver) return;

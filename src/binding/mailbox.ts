@@ -3,7 +3,7 @@
  * epoll watches. A worker that waits in the kernel gets no messages, so commands go this way.
  *
  *     0 command | 1 answered command number | 2 flows | 3 chunks
- *     4 notice | 5..11 the link's peers | 12.. counters, two words each
+ *     4 notice | 5..12 the link's peers | 13.. counters, two words each
  *
  * The way back is a level and not a queue: the worker writes how things are, and sends one message
  * that says no more than "look". Until the main thread has looked, no other is sent, so however
@@ -32,6 +32,7 @@ const PEER_COUNTERS = [
   "peersRefused",
   "peersForeign",
   "peersFleeting",
+  "peerCrowds",
   "silentPeers",
   "badPeers",
 ] as const;
@@ -108,6 +109,7 @@ export class Mailbox {
       peersRefused: count("peersRefused"),
       peersForeign: count("peersForeign"),
       peersFleeting: count("peersFleeting"),
+      peerCrowds: count("peerCrowds"),
       silentPeers: count("silentPeers"),
       badPeers: count("badPeers"),
     };

@@ -21,6 +21,7 @@ export function countersOf(binding: Binding): Record<string, number> {
     peers_refused: peersRefused,
     peers_foreign: peersForeign,
     peers_fleeting: peersFleeting,
+    peer_crowds: counters.peers.peerCrowds,
     silent_peers: counters.peers.silentPeers,
     bad_peers: counters.peers.badPeers,
   };

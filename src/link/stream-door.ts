@@ -30,7 +30,8 @@
  *     bound                     counter            told by
  *     one place                 peersRefused       "refused", once for each holder
  *     users                     peersForeign       "foreign", once for each row
- *     pace                      peersFleeting      "hurried", once for each row
+ *     pace                      peerCrowds         "hurried", once for each row
+ *     those gone quickly        peersFleeting      as above
  *     silence                   silentPeers        "disconnected", with the reason
  *
  * Source: accept(2), listen(2).
@@ -93,6 +94,8 @@ export class Door {
   foreign = 0;
   /** Gone before they got anywhere, or soon after they had the place. */
   fleeting = 0;
+  /** Rows long enough to be paced. */
+  crowds = 0;
   /** Holders that gave their place up. */
   silent = 0;
   readonly #sys: Libc;
@@ -302,7 +305,10 @@ export class Door {
     this.#lastOfRow_us = now;
     this.#row += count;
     if (this.#row <= FREE_COUNT) return;
-    if (this.#pauses === 0) this.#parts.tell({ kind: "hurried" });
+    if (this.#pauses === 0) {
+      this.crowds += 1;
+      this.#parts.tell({ kind: "hurried" });
+    }
     this.#pause(now, Math.min(PAUSE_MIN_us * 2 ** this.#pauses, PAUSE_MAX_us));
     this.#pauses = Math.min(this.#pauses + 1, PAUSE_COUNT_MAX);
   }

@@ -89,6 +89,8 @@ export interface PeerCounters {
   readonly peersForeign: number;
   /** Connections that were over at once, or soon after they had the place. */
   readonly peersFleeting: number;
+  /** Times that peers began to come and go so quickly that they were looked at more slowly. */
+  readonly peerCrowds: number;
   /** Peers that were closed because they said nothing while another one waited. */
   readonly silentPeers: number;
   /** Peers that were closed because of a length that no frame has. */
@@ -178,6 +180,10 @@ class SocketLink implements StreamLink {
 
   get peersFleeting(): number {
     return this.#door?.fleeting ?? 0;
+  }
+
+  get peerCrowds(): number {
+    return this.#door?.crowds ?? 0;
   }
 
   get silentPeers(): number {

@@ -12,6 +12,7 @@ const NOBODY = {
   peersRefused: 0,
   peersForeign: 0,
   peersFleeting: 0,
+  peerCrowds: 0,
   silentPeers: 0,
   badPeers: 0,
 };
@@ -21,6 +22,7 @@ const PEERS = {
   peersRefused: 6,
   peersForeign: 5,
   peersFleeting: 4,
+  peerCrowds: 8,
   silentPeers: 3,
   badPeers: 2,
 };

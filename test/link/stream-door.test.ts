@@ -145,6 +145,7 @@ describe("door: pace", () => {
     assert.deepEqual(waits.slice(9, 15), [20e3, 40e3, 80e3, 160e3, 320e3, 640e3]);
     assert.deepEqual(waits.slice(15), [1e6], "and no more than a second");
     assert.deepEqual(entrance.said, ["hurried"]);
+    assert.equal(entrance.door.crowds, 1);
   });
 
   test("one that stayed ends the row, and so does quiet", () => {
