@@ -7,8 +7,9 @@
  * in a call waits for the guest or for the network.
  */
 import type { DataPlane } from "./data-plane.ts";
+import { applyEditsToUtf8 } from "./domain/edits.ts";
 import { invalid } from "./domain/errors.ts";
-import { mutateDomain } from "./domain/mutate.ts";
+import { editDomain } from "./domain/mutate.ts";
 import { derivePlans, type PlanContext } from "./domain/plan.ts";
 import { readVmi } from "./domain/vmi.ts";
 import type { DomainHooks } from "./domain-hooks.ts";
@@ -29,9 +30,9 @@ export function createDomainHooks(options: DefineOptions): DomainHooks {
     const machine = readVmi(decode(vmi, "VMI"));
     const plans = derivePlans(machine, context());
     // A domain that cannot be changed leaves the data plane as it was.
-    const answer = mutateDomain(xml, machine, plans);
+    const edits = editDomain(xml, machine, plans);
     await dataPlane.prepare(plans);
-    return new TextEncoder().encode(answer);
+    return applyEditsToUtf8(domain, xml, edits);
   };
   return {
     onDefineDomain: (domain, vmi) => inTurn(() => define(domain, vmi)),
