@@ -52,7 +52,9 @@ async function serveUntil(
   });
   const { hooksDir, pluginDir } = options;
   const { containerName } = options.hooks;
-  const server = await startHookServer({ hooksDir, pluginDir, containerName, hooks, log });
+  const clock = () => performance.now();
+  const server = await startHookServer({ hooksDir, pluginDir, containerName, hooks, log, clock });
+  process.on("SIGUSR1", () => log.info(server.counters, "hook counters"));
   try {
     if (options.readyFd !== undefined) await announce(options.readyFd);
     const reason = await ending.over;
