@@ -24,7 +24,8 @@ export async function serve(asked: ServeOptions): Promise<number> {
     const dataPlane = startDataPlane(options, log);
     try {
       const { graceSeconds } = options;
-      const ending = new Ending({ graceSeconds, idle: () => dataPlane.idle(), log });
+      const idle = () => dataPlane.idle();
+      const ending = new Ending({ graceSeconds, idle, attached: () => dataPlane.attached, log });
       process.on("SIGINT", () => ending.interrupt());
       process.on("SIGTERM", () => ending.terminate());
       process.on("SIGUSR1", () => dataPlane.logCounters());

@@ -313,12 +313,13 @@ function checkShape(text: string): void {
   }
 }
 
-/** Where the text that begins at `start` ends; its last unit if it does not. */
+/** Where the text that begins at `start` ends; the end of all if it does not. */
 function endOfText(text: string, start: number): number {
-  for (let end = text.indexOf('"', start + 1); end >= 0; end = text.indexOf('"', end + 1)) {
-    let escapes = 0;
-    while (text.charCodeAt(end - 1 - escapes) === BACKSLASH) escapes += 1;
-    if (escapes % 2 === 0) return end;
+  let at = start + 1;
+  for (; at < text.length; at += 1) {
+    const unit = text.charCodeAt(at);
+    if (unit === QUOTE) break;
+    if (unit === BACKSLASH) at += 1;
   }
-  return text.length;
+  return at;
 }
