@@ -25,7 +25,8 @@ const NO_DIGIT = 16;
 /** Whether the `&` at this place begins a reference to a character that XML allows. */
 export function isReference(text: string, at: number): boolean {
   if (text.charCodeAt(at + 1) === NUMBER_SIGN) return isCharacter(codeAt(text, at));
-  return NAMES.some((name) => text.startsWith(name, at));
+  for (const name of NAMES) if (text.startsWith(name, at)) return true;
+  return false;
 }
 
 /** The value of an attribute whose references are good ones; white space is normalised. */

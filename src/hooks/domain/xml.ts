@@ -30,6 +30,7 @@ export const MARKUP_COUNT_MAX = 50_000;
 /** Attributes of one element. */
 const ATTRIBUTE_COUNT_MAX = 256;
 const DECLARATION_SIZE_MAX = 256;
+const LINE_FEED = 0x0a;
 
 const XML_NAMESPACE = "http://www.w3.org/XML/1998/namespace";
 const XMLNS_NAMESPACE = "http://www.w3.org/2000/xmlns/";
@@ -445,11 +446,10 @@ class Reader {
   #error(problem: string, at: number = this.#at): HookError {
     let line = 1;
     let begin = 0;
-    for (;;) {
-      const end = this.#text.indexOf("\n", begin);
-      if (end < 0 || end >= at) break;
+    for (let place = 0; place < at; place += 1) {
+      if (this.#text.charCodeAt(place) !== LINE_FEED) continue;
       line += 1;
-      begin = end + 1;
+      begin = place + 1;
     }
     const column = at - begin + 1;
     return invalid(`parse domain XML: line ${line} column ${column}: ${problem}`);
