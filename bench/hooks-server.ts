@@ -24,7 +24,7 @@ async function serve(folder: string): Promise<void> {
   });
   const log = prettyLogger("info");
   const names = { pluginDir: undefined, containerName: undefined };
-  await startHookServer({ hooksDir: folder, ...names, hooks, log });
+  await startHookServer({ hooksDir: folder, ...names, hooks, log, clock: () => performance.now() });
 }
 
 if (isMainThread) {

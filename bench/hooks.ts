@@ -7,7 +7,8 @@
  * what else the machine does only adds to it.
  *
  * Then starts: from before the exec to a hook socket that takes connections, and to the first
- * answer to Info, median of `START_COUNT`.
+ * answer to Info, median of `START_COUNT`. And inputs of 10 MiB: `hooks-inputs.ts`; these alone
+ * with `--inputs`.
  */
 import { rmSync, watch } from "node:fs";
 import { join } from "node:path";
@@ -24,6 +25,7 @@ import { fixture } from "../test/support/hook-fixtures.ts";
 import { cannotServe, launch, SOCKET_NAME, startServe } from "../test/support/hook-program.ts";
 import { temporaryFolder } from "../test/support/hook-server.ts";
 import { message } from "../test/support/protobuf.ts";
+import { inputRows, isInputMet, measureInputs } from "./hooks-inputs.ts";
 import { median, table } from "./report.ts";
 
 const REPETITIONS = 5;
@@ -169,6 +171,13 @@ function startRow({ what, median_ms, bar_ms }: StartFigure): string[] {
   return [what, median_ms.toFixed(0), `≤ ${bar_ms}`, verdict];
 }
 
+const inputs = measureInputs();
+console.log(table(inputRows(inputs)));
+const areInputsMet = inputs.every(isInputMet);
+if (process.argv.includes("--inputs")) {
+  process.exit(process.argv.includes("--strict") && !areInputsMet ? 1 : 0);
+}
+
 const why = cannotServe() || cannotBuildGoClient();
 if (why !== false) {
   console.error(`bench: cannot run: ${why}`);
@@ -183,5 +192,6 @@ console.log(table([head, ...figures.map(row)]));
 const startHead = ["from exec to", `median of ${START_COUNT}, ms`, "bar", ""];
 console.log(table([startHead, ...starts.map(startRow)]));
 endAll();
-const allMet = figures.every(isMet) && starts.every((each) => each.median_ms <= each.bar_ms);
+const allMet =
+  areInputsMet && figures.every(isMet) && starts.every((each) => each.median_ms <= each.bar_ms);
 process.exit(process.argv.includes("--strict") && !allMet ? 1 : 0);

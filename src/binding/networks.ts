@@ -7,6 +7,12 @@
  *   that is as it should be is left alone, connections and all. One whose options have changed is
  *   ended and started anew, one that is no longer wanted is ended.
  *
+ *   While a guest is attached to any of them, nobody takes its network away and nobody opens
+ *   ports: what is wanted must be what runs. A call that wants another link, subnet, MTU or other
+ *   ports, or one network more or less, is refused whole, and nothing changes. What a guest is
+ *   merely told (names, DHCP options, versions of IP) may differ, as the pod it comes from may have
+ *   changed: then all stays as it is, and the log says so.
+ *
  *   A network whose worker fails is started again, after a pause that doubles from RESTART_MIN_ms
  *   to RESTART_MAX_ms and is short again once one has run for RESTART_MAX_ms. Its flows are lost;
  *   the guest's TCP learns so by resets. QEMU comes back where its link reconnects. The others do
@@ -83,6 +89,7 @@ export class Networks {
    * @throws whatever the start of one throws; the others are as they should be then
    */
   async prepare(wanted: readonly Network[]): Promise<void> {
+    if (this.attached.length > 0) return this.#keepAll(wanted);
     const names = new Set(wanted.map(({ name }) => name));
     await Promise.all([...this.#running.keys()].filter((name) => !names.has(name)).map(this.#end));
     for (const network of wanted) {
@@ -94,6 +101,29 @@ export class Networks {
         await this.#end(network.name);
       }
       await this.#begin(network, key);
+    }
+  }
+
+  /** For the time that a guest is attached. */
+  #keepAll(wanted: readonly Network[]): void {
+    const names = new Set(wanted.map(({ name }) => name));
+    const gone = [...this.#running.keys()].find((name) => !names.has(name));
+    const changed = wanted.find(({ name, options }) => {
+      const running = this.#running.get(name)?.network.options;
+      return running === undefined || firmPart(running) !== firmPart(options);
+    });
+    const iface = gone ?? changed?.name;
+    if (iface !== undefined) {
+      const what = gone === undefined ? "changed" : "taken away";
+      const guests = this.attached.map((name) => `"${name}"`).join(", ");
+      throw new Error(`iface "${iface}" cannot be ${what} while a guest is attached to ${guests}`);
+    }
+    for (const { name, options } of wanted) {
+      if (this.#running.get(name)?.key === JSON.stringify(options)) continue;
+      this.#parts.log.warn(
+        { iface: name },
+        "settings have changed, kept while a guest is attached",
+      );
     }
   }
 
@@ -211,6 +241,12 @@ export class Networks {
     this.#waiting = [];
     for (const resolve of waiting) resolve();
   }
+}
+
+/** What of the options decides who is reached where: all but what the guest is merely told. */
+function firmPart(options: AttachOptions): string {
+  const { search, hostname, dhcpOptions, ipv4, subnet6, ...firm } = options;
+  return JSON.stringify(firm);
 }
 
 function named(name: string, error: unknown): Error {

@@ -33,6 +33,8 @@ const USER_FOLDER_MODE = 0o770;
 
 /** A data plane that can be asked how it is. */
 export interface ServeDataPlane extends DataPlane {
+  /** Interfaces that have a guest at the other end of their link. */
+  readonly attached: readonly string[];
   /** Logs the counters of every network. */
   logCounters(): void;
 }
@@ -40,7 +42,7 @@ export interface ServeDataPlane extends DataPlane {
 /** What a runtime can do: one without system calls leaves the frames to QEMU. */
 export function startDataPlane(options: ServeOptions, log: Logger): ServeDataPlane {
   if (!("Bun" in globalThis || "Deno" in globalThis)) {
-    return { ...startQemuDataPlane(), logCounters: () => {} };
+    return { ...startQemuDataPlane(), attached: [], logCounters: () => {} };
   }
   return new WorkerDataPlane(options, log);
 }
@@ -72,6 +74,10 @@ class WorkerDataPlane implements ServeDataPlane {
     } catch (error) {
       throw new HookError("failed-precondition", messageOf(error));
     }
+  }
+
+  get attached(): readonly string[] {
+    return this.#networks?.attached ?? [];
   }
 
   async idle(): Promise<void> {

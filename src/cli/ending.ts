@@ -1,6 +1,10 @@
 /**
- * When `serve` ends: at the Shutdown hook and at SIGINT at once; after SIGTERM as soon as no guest
- * is attached, or the grace time is over, or a second SIGTERM arrives.
+ * When `serve` ends: at SIGINT at once; after the Shutdown hook or SIGTERM as soon as no guest is
+ * attached, or the grace time is over, or a second SIGTERM arrives.
+ *
+ * KubeVirt calls Shutdown once, when QEMU has gone: the end of its connection is there already, or
+ * on its way. So a guest that is still attached is one whose network somebody else wants to take,
+ * or the call is an error; it is logged, and the guest is served. More such calls change nothing.
  *
  * The kubelet sends SIGTERM to all containers of a pod at the same time, while the guest may take
  * minutes to power off; it shall have its network as long.
@@ -11,6 +15,8 @@ export interface EndingOptions {
   readonly graceSeconds: number;
   /** Resolves as soon as no guest is attached. */
   readonly idle: () => Promise<void>;
+  /** Interfaces that have a guest. */
+  readonly attached: () => readonly string[];
   readonly log: Logger;
 }
 
@@ -21,6 +27,7 @@ export class Ending {
   #finish: (reason: string) => void = () => {};
   #timer: NodeJS.Timeout | undefined;
   #isTerminating = false;
+  #shutdownCount = 0;
 
   constructor(options: EndingOptions) {
     this.#options = options;
@@ -32,9 +39,19 @@ export class Ending {
     });
   }
 
-  /** The virtual machine is gone. */
+  /** The virtual machine is gone, says the caller. */
   shutdown(): void {
-    this.#finish("Shutdown");
+    this.#shutdownCount += 1;
+    const { idle, log } = this.#options;
+    const guests = this.#options.attached();
+    const count = this.#shutdownCount;
+    // A power of two: a flood of calls is a few lines.
+    if (guests.length > 0 && Number.isInteger(Math.log2(count))) {
+      log.warn({ guests, count }, "Shutdown while a guest is attached, which is served on");
+    }
+    if (count > 1) return;
+    this.#startGrace("Shutdown, grace time over");
+    idle().then(() => this.#finish("Shutdown"));
   }
 
   /** SIGINT. */
@@ -51,8 +68,13 @@ export class Ending {
     this.#isTerminating = true;
     const { graceSeconds, idle, log } = this.#options;
     log.info({ grace_s: graceSeconds }, "SIGTERM received");
-    const late = (): void => this.#finish("SIGTERM, grace time over");
-    this.#timer = setTimeout(late, graceSeconds * 1000);
+    this.#startGrace("SIGTERM, grace time over");
     idle().then(() => this.#finish("SIGTERM, no guest attached"));
+  }
+
+  /** The time begins with the first reason to end, and is not prolonged by another. */
+  #startGrace(reason: string): void {
+    const late = (): void => this.#finish(reason);
+    this.#timer ??= setTimeout(late, this.#options.graceSeconds * 1000);
   }
 }

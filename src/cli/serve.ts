@@ -24,7 +24,8 @@ export async function serve(asked: ServeOptions): Promise<number> {
     const dataPlane = startDataPlane(options, log);
     try {
       const { graceSeconds } = options;
-      const ending = new Ending({ graceSeconds, idle: () => dataPlane.idle(), log });
+      const idle = () => dataPlane.idle();
+      const ending = new Ending({ graceSeconds, idle, attached: () => dataPlane.attached, log });
       process.on("SIGINT", () => ending.interrupt());
       process.on("SIGTERM", () => ending.terminate());
       process.on("SIGUSR1", () => dataPlane.logCounters());
@@ -52,7 +53,9 @@ async function serveUntil(
   });
   const { hooksDir, pluginDir } = options;
   const { containerName } = options.hooks;
-  const server = await startHookServer({ hooksDir, pluginDir, containerName, hooks, log });
+  const clock = () => performance.now();
+  const server = await startHookServer({ hooksDir, pluginDir, containerName, hooks, log, clock });
+  process.on("SIGUSR1", () => log.info(server.counters, "hook counters"));
   try {
     if (options.readyFd !== undefined) await announce(options.readyFd);
     const reason = await ending.over;

@@ -46,6 +46,10 @@ const CODE_DOMAIN_SEARCH = 119;
 const CODE_PRIVATE_MIN = 224;
 const CODE_PRIVATE_MAX = 254;
 
+/** C0, DEL, C1, the separators of lines, controls of direction, and what no XML can carry. */
+const UNSAFE = /[\0-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufffe\uffff]/;
+/** Characters of a refused value in its error. */
+const QUOTED_SIZE_MAX = 80;
 const VALUE_SIZE_MAX = 255;
 const POINTER_TAG = 0xc0;
 const POINTER_MAX = 0x3fff;
@@ -152,15 +156,25 @@ function append(out: number[], code: number, value: readonly number[]): void {
   }
 }
 
-/** Text options have at least one octet (RFC 2132 §3.14 and others) and no NUL (RFC 2132 §2). */
 function encodeText(what: string, text: string): number[] {
-  if (text === "" || text.includes("\0")) {
-    throw new ConfigError(`encode ${what} ${quote(text)}: wanted text without NUL, not empty`);
-  }
   if (text.length > DHCP_OPTIONS_SIZE_MAX) {
     throw new ConfigError(`encode ${what}: ${text.length} characters are too long`);
   }
+  checkDhcpText(what, text);
   return [...new TextEncoder().encode(text)];
+}
+
+/**
+ * Refuses text that no DHCP option should carry. Text options have at least one octet (RFC 2132
+ * §3.14 and others) and no NUL (RFC 2132 §2). Neither do other control characters belong in them,
+ * nor what turns the direction of writing: clients write such text into scripts, logs and files
+ * like resolv.conf, line by line. Half a surrogate pair has no octets at all. Throws `ConfigError`.
+ */
+export function checkDhcpText(what: string, text: string): void {
+  if (text === "") throw new ConfigError(`encode ${what} "": wanted text, not nothing`);
+  if (!UNSAFE.test(text) && text.isWellFormed()) return;
+  const shown = text.length > QUOTED_SIZE_MAX ? `${text.slice(0, QUOTED_SIZE_MAX)}…` : text;
+  throw new ConfigError(`encode ${what} ${quote(shown)}: wanted text without control characters`);
 }
 
 function encodeAscii(text: string): number[] {

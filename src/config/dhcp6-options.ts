@@ -5,6 +5,7 @@
  */
 import { readIpv6 } from "../lib/addr6.ts";
 import { readDomain } from "./address.ts";
+import { checkDhcpText } from "./dhcp-options.ts";
 import { ConfigError, quote } from "./errors.ts";
 
 /** What the guest is told by DHCPv6 beyond its addresses. What is absent is not sent. */
@@ -33,9 +34,12 @@ export function buildDhcp6Options(input: Dhcp6OptionsInput): Uint8Array {
   const ntpServers = input.ntpServers ?? [];
   if (ntpServers.length > 0) append(out, CODE_NTP, ntpServers.flatMap(encodeNtpServer));
   if (input.bootFileUrl !== undefined) {
-    const url = new TextEncoder().encode(input.bootFileUrl);
-    if (url.length === 0) throw new ConfigError("encode boot file URL: wanted text, not nothing");
-    append(out, CODE_BOOT_FILE_URL, [...url]);
+    if (input.bootFileUrl.length > DHCP6_OPTIONS_SIZE_MAX) {
+      const size = `${input.bootFileUrl.length} characters`;
+      throw new ConfigError(`encode boot file URL: ${size} are too long`);
+    }
+    checkDhcpText("boot file URL", input.bootFileUrl);
+    append(out, CODE_BOOT_FILE_URL, [...new TextEncoder().encode(input.bootFileUrl)]);
   }
   if (out.length > DHCP6_OPTIONS_SIZE_MAX) {
     const size = `${out.length} octets`;

@@ -3,7 +3,7 @@
  *
  * PreCloudInitIso changes nothing: both of its data fields come back byte for byte.
  */
-import type { ConnectRouter } from "@connectrpc/connect";
+import type { ConnectRouter, HandlerContext } from "@connectrpc/connect";
 import type { Logger } from "../lib/log.ts";
 import { answer, type DomainHooks } from "./domain-hooks.ts";
 import { Callbacks as CallbacksV1alpha1 } from "./gen/kubevirt/hooks/v1alpha1/callbacks_pb.js";
@@ -21,16 +21,16 @@ interface CloudInit {
 }
 
 export function addCallbacks(router: ConnectRouter, hooks: DomainHooks, log: Logger): void {
-  const onDefineDomain = ({ domainXML, vmi }: Domain) =>
-    answer(log, "OnDefineDomain", async () => ({
-      domainXML: await hooks.onDefineDomain(domainXML, vmi),
+  const onDefineDomain = ({ domainXML, vmi }: Domain, context: HandlerContext) =>
+    answer(log, "OnDefineDomain", context, async () => ({
+      domainXML: await hooks.onDefineDomain(domainXML, vmi, context.signal),
     }));
   const preCloudInitIso = ({ cloudInitNoCloudSource, cloudInitData }: CloudInit) => ({
     cloudInitNoCloudSource,
     cloudInitData,
   });
-  const shutdown = () =>
-    answer(log, "Shutdown", async () => {
+  const shutdown = (_: unknown, context: HandlerContext) =>
+    answer(log, "Shutdown", context, async () => {
       await hooks.shutdown();
       return {};
     });

@@ -4,11 +4,13 @@
  *
  * Calls that arrive together are worked on one after the other, since they may be about the same
  * interfaces: the data plane is never asked twice at the same time. None waits for long, as nothing
- * in a call waits for the guest or for the network.
+ * in a call waits for the guest or for the network. Between two of them everything else of this
+ * thread has its turn, Info and Shutdown first of all; a call whose caller has gone is dropped.
  */
 import type { DataPlane } from "./data-plane.ts";
-import { invalid } from "./domain/errors.ts";
-import { mutateDomain } from "./domain/mutate.ts";
+import { applyEditsToUtf8 } from "./domain/edits.ts";
+import { invalid, unsupported } from "./domain/errors.ts";
+import { editDomain } from "./domain/mutate.ts";
 import { derivePlans, type PlanContext } from "./domain/plan.ts";
 import { readVmi } from "./domain/vmi.ts";
 import type { DomainHooks } from "./domain-hooks.ts";
@@ -29,21 +31,25 @@ export function createDomainHooks(options: DefineOptions): DomainHooks {
     const machine = readVmi(decode(vmi, "VMI"));
     const plans = derivePlans(machine, context());
     // A domain that cannot be changed leaves the data plane as it was.
-    const answer = mutateDomain(xml, machine, plans);
+    const edits = editDomain(xml, machine, plans);
     await dataPlane.prepare(plans);
-    return new TextEncoder().encode(answer);
+    return applyEditsToUtf8(domain, xml, edits);
   };
   return {
-    onDefineDomain: (domain, vmi) => inTurn(() => define(domain, vmi)),
+    onDefineDomain: (domain, vmi, signal) => inTurn(() => define(domain, vmi), signal),
     shutdown: async () => onShutdown(),
   };
 }
 
 /** Runs what it is given, each when the one before has ended well or not. */
-function oneAtATime(): <T>(work: () => Promise<T>) => Promise<T> {
+function oneAtATime(): <T>(work: () => Promise<T>, signal?: AbortSignal) => Promise<T> {
   let last: Promise<unknown> = Promise.resolve();
-  return (work) => {
-    const result = last.then(work);
+  return (work, signal) => {
+    const result = last.then(async () => {
+      if (signal?.aborted !== true) await new Promise((resolve) => setImmediate(resolve));
+      if (signal?.aborted === true) throw unsupported("nobody waits for the answer any more");
+      return work();
+    });
     last = result.catch(() => {});
     return result;
   };

@@ -5,17 +5,22 @@
  * an event of the virtual machine. Whatever else it throws is our fault: the caller learns only
  * that, and the log has the rest.
  */
-import { Code, ConnectError } from "@connectrpc/connect";
+import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
 import { escapeControls, type Logger } from "../lib/log.ts";
+import { CALL } from "./calls.ts";
 import { HookError, type HookErrorCode } from "./domain/errors.ts";
 
 export interface DomainHooks {
   /**
    * Returns the domain to define. `domain` is XML, `vmi` JSON of the VirtualMachineInstance, both
    * as they came. Called several times for one start, each time with another domain; throws
-   * `HookError` when the request cannot be met.
+   * `HookError` when the request cannot be met. Nobody waits for it once the signal is aborted.
    */
-  onDefineDomain(domain: Uint8Array, vmi: Uint8Array): Uint8Array | Promise<Uint8Array>;
+  onDefineDomain(
+    domain: Uint8Array,
+    vmi: Uint8Array,
+    signal?: AbortSignal,
+  ): Uint8Array | Promise<Uint8Array>;
   /** The virtual machine is gone. Must not wait for the server to close: the reply comes first. */
   shutdown(): Promise<void>;
 }
@@ -29,17 +34,24 @@ const CODES: Readonly<Record<HookErrorCode, Code>> = Object.freeze({
 export const ERROR_TEXT_LENGTH_MAX = 1024;
 
 /** Does the work of one call, so that only errors of the protocol leave it. */
-export async function answer<T>(log: Logger, method: string, work: () => Promise<T>): Promise<T> {
+export async function answer<T>(
+  log: Logger,
+  method: string,
+  { values }: HandlerContext,
+  work: () => Promise<T>,
+): Promise<T> {
+  const call = values.get(CALL);
   try {
-    const result = await work();
+    const result = await (call === undefined ? work() : call.work(work));
     log.debug({ method }, "hook answered");
     return result;
   } catch (error) {
     if (error instanceof HookError) {
-      log.warn({ method, code: error.code, err: error }, "hook refused");
+      const isNews = call?.mayLog() !== false;
+      if (isNews) log.warn({ method, code: error.code, err: error }, "hook refused");
       throw new ConnectError(errorText(error.message), CODES[error.code]);
     }
-    log.error({ method, err: error }, "hook failed");
+    if (call?.mayLog() !== false) log.error({ method, err: error }, "hook failed");
     throw new ConnectError("internal error, see the log of the sidecar", Code.Internal);
   }
 }

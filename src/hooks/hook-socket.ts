@@ -2,7 +2,9 @@
  * One listening socket of the hook server: HTTP/2 without TLS on a path in the file system.
  *
  * The server's SETTINGS go out as soon as a connection is accepted, which is what grpc-go waits for
- * before it calls a connection one. A connection that breaks any rule is cut off alone.
+ * before it calls a connection one. A connection that breaks any rule is cut off alone. What
+ * connections and calls may take is in `connections.ts` and `calls.ts`; the numbers here bound one
+ * connection.
  * Source: RFC 9113 section 3.3 (prior knowledge); unix(7).
  */
 
@@ -18,10 +20,14 @@ import { connect, type Socket } from "node:net";
 import { dirname } from "node:path";
 import type { Logger } from "../lib/log.ts";
 import { messageOf } from "../lib/message.ts";
+import type { Shares } from "./calls.ts";
+import { Connections } from "./connections.ts";
 import type { RequestListener } from "./routes.ts";
 
 export interface HookSocket {
   readonly path: string;
+  /** Ends connections that have been idle for long. */
+  sweep(): void;
   /** Removes the socket, lets calls in progress end for `CLOSE_GRACE_ms`, then cuts them off. */
   close(): Promise<void>;
 }
@@ -36,9 +42,22 @@ const KNOCK_PAUSE_ms = 50;
 const SOCKET_PATH_BYTES_MAX = 107;
 /** The group has to connect too: all containers of a pod share group 107, not always the user. */
 const SOCKET_MODE = 0o660;
-const STREAM_COUNT_MAX = 128;
-/** Larger than the default of 64 KiB, so that a large domain takes few turns. */
-const WINDOW_BYTES = 1024 * 1024;
+/** Calls at once over one connection; KubeVirt's makes one, other clients wait for each other. */
+const STREAM_COUNT_MAX = 32;
+/**
+ * Octets on the way of one connection. Larger than the default of 64 KiB, so that a large domain
+ * takes few turns.
+ */
+const WINDOW_BYTES = 256 * 1024;
+/** Header fields of a request with their overhead; gRPC's own have some 300 octets. */
+const HEADER_BYTES_MAX = 16 * 1024;
+const HEADER_COUNT_MAX = 64;
+
+export interface ListenParts {
+  readonly listener: RequestListener;
+  readonly log: Logger;
+  readonly shares: Shares;
+}
 
 /**
  * Listens on `path`; undefined when somebody else does. Throws an `Error` whose message says what
@@ -46,8 +65,7 @@ const WINDOW_BYTES = 1024 * 1024;
  */
 export async function listenOn(
   path: string,
-  listener: RequestListener,
-  log: Logger,
+  { listener, log, shares }: ListenParts,
 ): Promise<HookSocket | undefined> {
   const folder = dirname(path);
   if (Buffer.byteLength(path) > SOCKET_PATH_BYTES_MAX) {
@@ -62,12 +80,15 @@ export async function listenOn(
       settings: {
         initialWindowSize: WINDOW_BYTES,
         maxConcurrentStreams: STREAM_COUNT_MAX,
+        maxHeaderListSize: HEADER_BYTES_MAX,
         enablePush: false,
       },
+      maxHeaderListPairs: HEADER_COUNT_MAX,
     },
     listener,
   );
-  const traffic = watchTraffic(server, path, log);
+  const connections = new Connections(shares);
+  const traffic = watchTraffic(server, connections, path, log);
   try {
     await bind(server, path);
   } catch (error) {
@@ -83,7 +104,7 @@ export async function listenOn(
     await close();
     throw new Error(`make it possible to set the mode of "${path}": ${reasonOf(error)}`);
   }
-  return { path, close };
+  return { path, sweep: () => connections.sweep(), close };
 }
 
 /** Removes a dead socket; false when somebody listens there. */
@@ -124,18 +145,29 @@ function bind(server: Http2Server, path: string): Promise<void> {
 
 /** What is open at a server; none of it may end the server. */
 interface Traffic {
-  readonly connections: ReadonlySet<Socket>;
-  readonly sessions: ReadonlySet<ServerHttp2Session>;
+  readonly sockets: ReadonlySet<Socket>;
+  readonly connections: Connections;
   readonly calls: ReadonlySet<ServerHttp2Stream>;
 }
 
-function watchTraffic(server: Http2Server, path: string, log: Logger): Traffic {
-  const connections = new Set<Socket>();
-  const sessions = new Set<ServerHttp2Session>();
+function watchTraffic(
+  server: Http2Server,
+  connections: Connections,
+  path: string,
+  log: Logger,
+): Traffic {
+  const sockets = new Set<Socket>();
   const calls = new Set<ServerHttp2Stream>();
-  server.on("connection", (socket: Socket) => keep(connections, socket));
+  // The runtimes tell of a session first and then of its connection, in one go.
+  let latest: ServerHttp2Session | undefined;
+  server.on("connection", (socket: Socket) => {
+    keep(sockets, socket);
+    if (latest === undefined) socket.destroy();
+    else connections.add(latest, socket);
+    latest = undefined;
+  });
   server.on("session", (session) => {
-    keep(sessions, session);
+    latest = session;
     session.on("error", (error) =>
       log.debug({ path, reason: error.message }, "connection broken off"),
     );
@@ -143,7 +175,7 @@ function watchTraffic(server: Http2Server, path: string, log: Logger): Traffic {
     closeInNextTurn(session);
   });
   server.on("stream", (stream) => keep(calls, stream));
-  return { connections, sessions, calls };
+  return { sockets, connections, calls };
 }
 
 /**
@@ -168,7 +200,7 @@ function keep<T extends EventEmitter>(open: Set<T>, item: T): void {
 async function closeServer(
   path: string,
   server: Http2Server,
-  { connections, sessions, calls }: Traffic,
+  { sockets, connections, calls }: Traffic,
   log: Logger,
 ): Promise<void> {
   try {
@@ -178,12 +210,12 @@ async function closeServer(
     log.warn({ path, problem: reasonOf(error) }, "socket stays behind");
   }
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  for (const session of sessions) session.close();
+  for (const session of connections.sessions) session.close();
   const answers = [...calls].map((call) => new Promise((resolve) => call.once("close", resolve)));
   await within(CLOSE_GRACE_ms, Promise.all(answers));
   // A peer that does not read does not learn that it is over, either.
   await within(FAREWELL_ms, closed);
-  for (const connection of connections) connection.destroy();
+  for (const socket of sockets) socket.destroy();
   await closed;
 }
 

@@ -14,12 +14,12 @@ const DOMAIN_TYPE = "libvirt";
 
 export function addPlugin(router: ConnectRouter, hooks: DomainHooks, log: Logger): void {
   router.service(DomainHookService, {
-    mutateDomain: ({ domainType, domain, vmi }) =>
-      answer(log, "MutateDomain", async () => {
+    mutateDomain: ({ domainType, domain, vmi }, context) =>
+      answer(log, "MutateDomain", context, async () => {
         if (domainType !== DOMAIN_TYPE) {
           throw invalid(`use the domain type "${DOMAIN_TYPE}", not ${brief(domainType)}`);
         }
-        return { domain: await hooks.onDefineDomain(domain, vmi) };
+        return { domain: await hooks.onDefineDomain(domain, vmi, context.signal) };
       }),
   });
 }

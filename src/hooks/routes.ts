@@ -1,5 +1,5 @@
 /**
- * From an HTTP/2 request to a service: gRPC only, with limits on what a message may take.
+ * From an HTTP/2 request to a service: gRPC only, each call within its share (`calls.ts`).
  *
  * A path that no service has is answered with the gRPC status UNIMPLEMENTED, as clients expect; a
  * bare 404 would reach them as a fault of some proxy. Compressed messages are refused: nobody sends
@@ -7,7 +7,12 @@
  */
 
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
-import { Code, type ConnectRouter, createConnectRouter } from "@connectrpc/connect";
+import {
+  Code,
+  type ConnectRouter,
+  createConnectRouter,
+  createContextValues,
+} from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import {
   universalRequestFromNodeRequest,
@@ -15,45 +20,48 @@ import {
 } from "@connectrpc/connect-node";
 import type { Logger } from "../lib/log.ts";
 import { messageOf } from "../lib/message.ts";
+import { readBody } from "./body.ts";
 import { addCallbacks } from "./callbacks.ts";
+import { CALL, type Call, type CallClass, type Calls, MESSAGE_BYTES_MAX } from "./calls.ts";
 import type { DomainHooks } from "./domain-hooks.ts";
 import { addHealth, type Health } from "./health.ts";
 import { addInfo } from "./info.ts";
 import { addPlugin } from "./plugin.ts";
 
-/**
- * Longest message taken. virt-launcher takes answers of 4 MiB at most, so no domain that is longer
- * can be served, and the API server bounds a VMI to less. The limit keeps what calls can take below
- * what the container may have.
- */
-export const MESSAGE_BYTES_MAX = 8 * 1024 * 1024;
-
 const GRPC_CONTENT_TYPE = "application/grpc";
 const GRPC_MESSAGE = "grpc-message";
+/** Methods that bring a domain or the like. */
+const DOMAIN_METHODS = new Set(["OnDefineDomain", "PreCloudInitIso", "MutateDomain"]);
 
 /** What the services of all sockets share. */
 export interface Services {
   readonly hooks: DomainHooks;
   readonly health: Health;
   readonly log: Logger;
+  readonly calls: Calls;
 }
 
 export type RequestListener = (request: Http2ServerRequest, response: Http2ServerResponse) => void;
 
 /** For the socket that virt-launcher finds by itself. */
-export function hookListener({ hooks, health, log }: Services): RequestListener {
-  return route(health, log, (router) => {
+export function hookListener(services: Services): RequestListener {
+  const { hooks, log } = services;
+  return route(services, (router) => {
     addInfo(router);
     addCallbacks(router, hooks, log);
   });
 }
 
 /** For the socket that a Plugin resource names. */
-export function pluginListener({ hooks, health, log }: Services): RequestListener {
-  return route(health, log, (router) => addPlugin(router, hooks, log));
+export function pluginListener(services: Services): RequestListener {
+  const { hooks, log } = services;
+  return route(services, (router) => addPlugin(router, hooks, log));
 }
 
-function route(health: Health, log: Logger, add: (router: ConnectRouter) => void): RequestListener {
+function route(
+  { health, log, calls }: Services,
+  add: (router: ConnectRouter) => void,
+): RequestListener {
   const router = createConnectRouter({
     connect: false,
     grpcWeb: false,
@@ -64,37 +72,59 @@ function route(health: Health, log: Logger, add: (router: ConnectRouter) => void
   add(router);
   addHealth(router, health, [...new Set(router.handlers.map((each) => each.service.typeName))]);
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
-  const answer = async (request: Http2ServerRequest, response: Http2ServerResponse) => {
+  const answer = async (request: Http2ServerRequest, response: Http2ServerResponse, call: Call) => {
     const handler = handlers.get(request.url);
     try {
       if (handler === undefined) refuse(request, response);
-      else await serve(handler, request, response);
+      else await serve(handler, request, response, call);
     } catch (error) {
       // The client went away, or broke the protocol: of no consequence.
       const reason = messageOf(error);
       log.debug({ path: request.url, reason }, "call cannot be answered");
       if (!response.stream?.destroyed) response.stream?.close();
+    } finally {
+      call.answered();
     }
   };
   return (request, response) => {
+    const { stream, url } = request;
+    const { session } = stream;
+    if (session === undefined) return;
+    const kind = classOf(handlers.get(url));
+    const call = calls.open({ kind, method: url, connection: session });
+    stream.once("close", () => call.close());
     // Usual for a launcher that ends, but else worth knowing. Deno does not tell.
-    request.once("aborted", () => log.info({ path: request.url }, "call broken off"));
-    void answer(request, response);
+    request.once("aborted", () => {
+      if (call.mayLog()) log.info({ path: url }, "call broken off");
+    });
+    void answer(request, response, call);
   };
+}
+
+function classOf(handler: UniversalHandler | undefined): CallClass {
+  const method = handler?.method.name ?? "";
+  if (DOMAIN_METHODS.has(method)) return "domain";
+  return handler?.method.methodKind === "server_streaming" ? "watch" : "control";
 }
 
 async function serve(
   handler: UniversalHandler,
   request: Http2ServerRequest,
   response: Http2ServerResponse,
+  call: Call,
 ): Promise<void> {
   // Over a unix socket an authority means nothing, and some clients put the encoded path there,
   // which no URL can have for a host.
   Object.defineProperty(request, "authority", { value: "localhost" });
-  const universal = universalRequestFromNodeRequest(request, response, undefined, undefined);
-  const answer = await handler(universal);
-  const body = answer.body && mendingStatus(answer.body, answer.trailer);
+  const contextValues = createContextValues().set(CALL, call);
+  const universal = universalRequestFromNodeRequest(request, response, undefined, contextValues);
+  const answer = await handler({ ...universal, body: bodyOf(request, call) });
+  const body = answer.body && mendingStatus(answer.body, answer.trailer, call);
   await universalResponseToNodeResponse({ ...answer, ...(body && { body }) }, response);
+}
+
+async function* bodyOf(request: Http2ServerRequest, call: Call): AsyncGenerator<Uint8Array> {
+  yield await readBody(request, call);
 }
 
 /**
@@ -105,8 +135,12 @@ async function serve(
 async function* mendingStatus(
   body: AsyncIterable<Uint8Array>,
   trailer: Headers | undefined,
+  call: Call,
 ): AsyncGenerator<Uint8Array> {
-  yield* body;
+  for await (const part of body) {
+    if (call.kind !== "watch") call.answered();
+    yield part;
+  }
   const text = trailer?.get(GRPC_MESSAGE);
   if (text) trailer?.set(GRPC_MESSAGE, encodeStatusText(decodeURIComponent(text)));
 }

@@ -11,10 +11,11 @@
  */
 import { join } from "node:path";
 import type { Logger } from "../lib/log.ts";
+import { createShares } from "./calls.ts";
 import type { DomainHooks } from "./domain-hooks.ts";
 import { Health } from "./health.ts";
-import { type HookSocket, listenOn } from "./hook-socket.ts";
-import { hookListener, pluginListener, type RequestListener } from "./routes.ts";
+import { type HookSocket, type ListenParts, listenOn } from "./hook-socket.ts";
+import { hookListener, pluginListener } from "./routes.ts";
 
 export interface HookServerOptions {
   /** Folder that virt-launcher watches; must exist. Undefined = no such socket. */
@@ -25,11 +26,15 @@ export interface HookServerOptions {
   readonly containerName: string | undefined;
   readonly hooks: DomainHooks;
   readonly log: Logger;
+  /** Milliseconds from any point in time. */
+  readonly clock: () => number;
 }
 
 export interface HookServer {
   /** Paths of the sockets, that of the hooks folder first. */
   readonly paths: readonly string[];
+  /** How often something was short, by what. */
+  readonly counters: Readonly<Record<string, number>>;
   /** What the health service reports; true from the start. */
   setServing(isServing: boolean): void;
   /** Removes the sockets, lets calls in progress end for `CLOSE_GRACE_ms`, then cuts them off. */
@@ -39,27 +44,41 @@ export interface HookServer {
 /** Name of the socket in the plugin folder, which a Plugin resource has to give. */
 const PLUGIN_SOCKET_NAME = "slirp.sock";
 
+/** Time between two looks for what takes too long. */
+const SWEEP_ms = 1000;
+
 /** Sidecars of one pod that can share a folder without having names. */
 const NAMELESS_COUNT_MAX = 16;
 
 /** Listens on all sockets, or throws an `Error` and leaves nothing behind. */
 export async function startHookServer(options: HookServerOptions): Promise<HookServer> {
-  const { hooksDir, pluginDir, containerName, log } = options;
+  const { hooksDir, pluginDir, containerName, hooks, log } = options;
   const health = new Health();
-  const services = { hooks: options.hooks, health, log };
+  const shares = createShares(log, options.clock);
+  const services = { hooks, health, log, calls: shares.calls };
   const open: HookSocket[] = [];
+  const listening = { log, shares };
+  const sweeping = setInterval(() => {
+    shares.calls.sweep();
+    for (const socket of open) socket.sweep();
+  }, SWEEP_ms);
+  sweeping.unref();
   const close = async (): Promise<void> => {
+    clearInterval(sweeping);
     health.end();
     await Promise.all(open.splice(0).map((each) => each.close()));
   };
   try {
     // The hooks folder comes last: a launcher may call as soon as that socket is there.
     if (pluginDir !== undefined) {
-      open.push(await listenFirst(pluginDir, [PLUGIN_SOCKET_NAME], pluginListener(services), log));
+      const listener = pluginListener(services);
+      const names = [PLUGIN_SOCKET_NAME];
+      open.push(await listenFirst(pluginDir, names, { ...listening, listener }));
     }
     if (hooksDir !== undefined) {
       const names = socketNames(containerName);
-      open.unshift(await listenFirst(hooksDir, names, hookListener(services), log));
+      const listener = hookListener(services);
+      open.unshift(await listenFirst(hooksDir, names, { ...listening, listener }));
     }
   } catch (error) {
     await close();
@@ -67,7 +86,14 @@ export async function startHookServer(options: HookServerOptions): Promise<HookS
   }
   const paths = open.map((each) => each.path);
   for (const path of paths) log.info({ path }, "listening for hooks");
-  return { paths, setServing: (isServing) => health.setServing(isServing), close };
+  return {
+    paths,
+    get counters() {
+      return shares.pressure.counters;
+    },
+    setServing: (isServing) => health.setServing(isServing),
+    close,
+  };
 }
 
 /**
@@ -83,11 +109,10 @@ export function socketNames(containerName: string | undefined): readonly string[
 async function listenFirst(
   folder: string,
   names: readonly string[],
-  listener: RequestListener,
-  log: Logger,
+  parts: ListenParts,
 ): Promise<HookSocket> {
   for (const name of names) {
-    const socket = await listenOn(join(folder, name), listener, log);
+    const socket = await listenOn(join(folder, name), parts);
     if (socket !== undefined) return socket;
   }
   throw new Error(`end the server that listens on "${join(folder, names[0] ?? "")}"`);

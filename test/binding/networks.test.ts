@@ -64,8 +64,10 @@ class Stage {
   readonly refusals: Error[] = [];
   isReady = true;
   #waiting: (() => void)[] = [];
+  /** Warnings. */
+  readonly lines: string[] = [];
   readonly networks = new Networks({
-    log: SILENT,
+    log: { ...SILENT, warn: (_, message) => this.lines.push(message) },
     clock: () => performance.now(),
     start: async (options, onPeers) => {
       const refusal = this.refusals.shift();
@@ -114,6 +116,42 @@ describe("networks", () => {
       started.map(({ stops }) => stops),
       [1, 1, 1],
     );
+  });
+
+  test("while a guest is attached, nothing is taken away, changed or added", async () => {
+    const { networks, started, lines } = new Stage();
+    const plan = [network("a", 1), network("b", 2)];
+    await networks.prepare(plan);
+    started[0]?.comes();
+    await networks.prepare(plan);
+    const [a, b] = plan;
+    assert.ok(a && b);
+    const rule = { protocol: "tcp", hostAddress: 0, hostPort: 9, guestPort: 9 } as const;
+    const refused: readonly (readonly [readonly Network[], RegExp])[] = [
+      [
+        [network("b", 2)],
+        /^Error: iface "a" cannot be taken away while a guest is attached to "a"$/,
+      ],
+      [[a], /^Error: iface "b" cannot be taken away/],
+      [[a, network("b", 3)], /^Error: iface "b" cannot be changed/],
+      [[a, b, network("c", 3)], /^Error: iface "c" cannot be changed/],
+      [
+        [{ ...a, options: { ...a.options, publish: [rule] } }, b],
+        /^Error: iface "a" cannot be chan/,
+      ],
+      [[{ ...a, options: { ...a.options, mtu: 1400 } }, b], /^Error: iface "a" cannot be changed/],
+    ];
+    for (const [wanted, message] of refused) {
+      await assert.rejects(networks.prepare(wanted), message);
+    }
+    assert.deepEqual(lines, []);
+    await networks.prepare([{ ...a, options: { ...a.options, search: ["x.example"] } }, b]);
+    assert.deepEqual(lines, ["settings have changed, kept while a guest is attached"]);
+    assert.deepEqual([started.length, started[0]?.stops, started[1]?.stops], [2, 0, 0]);
+    started[0]?.goes();
+    await networks.prepare([network("b", 3)]);
+    assert.deepEqual([started.length, started[0]?.stops, started[1]?.stops], [3, 1, 1]);
+    await networks.close();
   });
 
   test("one that fails is started again, the others go on", async () => {

@@ -14,11 +14,15 @@ function withGuest(graceSeconds: number): {
 } {
   const lines: string[] = [];
   let leave = (): void => {};
+  let attached: readonly string[] = ["net"];
   const gone = new Promise<void>((resolve) => {
-    leave = resolve;
+    leave = () => {
+      attached = [];
+      resolve();
+    };
   });
   const log = prettyLogger("info", (line) => lines.push(line.trimEnd()));
-  const ending = new Ending({ graceSeconds, idle: () => gone, log });
+  const ending = new Ending({ graceSeconds, idle: () => gone, attached: () => attached, log });
   return {
     ending,
     lines,
@@ -38,11 +42,29 @@ describe("the end", () => {
     assert.equal(await state(), "not yet");
   });
 
-  test("comes with the Shutdown hook, with or without a guest", async () => {
-    const { ending, state } = withGuest(10);
+  test("comes with the Shutdown hook when the guest has gone", async () => {
+    const { ending, leave, lines, state } = withGuest(10);
+    leave();
     ending.shutdown();
     ending.shutdown();
     assert.equal(await state(), "Shutdown");
+    assert.deepEqual(lines, []);
+  });
+
+  test("does not come with a Shutdown, or several, while a guest is attached", async () => {
+    const { ending, leave, lines, state } = withGuest(10);
+    for (let count = 0; count < 1000; count += 1) ending.shutdown();
+    assert.equal(await state(), "not yet");
+    assert.match(lines[0] ?? "", /^warn {2}Shutdown while a guest is attached.* count=1$/);
+    assert.equal(lines.length, 10);
+    leave();
+    assert.equal(await state(), "Shutdown");
+  });
+
+  test("comes after such a Shutdown with the grace time", async () => {
+    const { ending } = withGuest(0);
+    ending.shutdown();
+    assert.equal(await ending.over, "Shutdown, grace time over");
   });
 
   test("comes with SIGINT", async () => {
@@ -71,8 +93,9 @@ describe("the end", () => {
     const { ending, leave, state } = withGuest(10);
     ending.terminate();
     ending.shutdown();
+    assert.equal(await state(), "not yet");
     leave();
-    assert.equal(await state(), "Shutdown");
+    assert.match(await state(), /^(?:Shutdown|SIGTERM, no guest attached)$/);
   });
 
   test("comes with a second SIGTERM", async () => {

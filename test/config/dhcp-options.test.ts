@@ -11,6 +11,7 @@ import {
   encodeSearchList,
   fitSearchList,
 } from "../../src/config/dhcp-options.ts";
+import { messageOf } from "../support/hook-fixtures.ts";
 
 const SEED = 3397;
 
@@ -110,6 +111,31 @@ describe("buildDhcpOptions", () => {
       name: "ConfigError",
       message: "shorten DHCP options: 1025 octets do not fit 1024",
     });
+  });
+
+  test("control characters are refused in every text, letters of all scripts are not", () => {
+    const unsafe = ["\0", "\n", "\r", "\t", "\x1b", "\x7f", "\x85", "\u2028", "\u202e", "\u2066"];
+    for (const unit of [...unsafe, "\ufffe", "\uffff", "\ud800", "\udc00"]) {
+      const value = `a${unit}b`;
+      const inputs = [
+        { bootFileName: value },
+        { tftpServerName: value },
+        { privateOptions: [{ code: 224, value }] },
+      ];
+      for (const input of inputs) {
+        const message = messageOf(() => buildDhcpOptions(input));
+        assert.match(message, /^encode .*: wanted text without control characters$/);
+        assert.ok(!unsafe.some((each) => message.includes(each)), "nor are they in the message");
+      }
+      for (const input of [{ hostName: value }, { search: [value] }]) {
+        assert.match(
+          messageOf(() => buildDhcpOptions(input)),
+          /^encode /,
+        );
+      }
+    }
+    const value = "caf\u00e9 \u65e5\u672c \u{1f427} ~!\"#$%&'()*+,-./\\";
+    assert.ok(buildDhcpOptions({ bootFileName: value }).length > value.length);
   });
 
   const refused: readonly (readonly [string, Parameters<typeof buildDhcpOptions>[0], RegExp])[] = [

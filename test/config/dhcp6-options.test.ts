@@ -35,6 +35,8 @@ describe("buildDhcp6Options", () => {
     ["a malformed domain", { search: ["a..b"] }],
     ["an IPv4 NTP server", { ntpServers: ["192.0.2.1"] }],
     ["an empty URL", { bootFileUrl: "" }],
+    ["a line end in a URL", { bootFileUrl: "tftp://x\n" }],
+    ["half a surrogate pair in a URL", { bootFileUrl: "tftp://\ud800" }],
     ["too much", { bootFileUrl: "x".repeat(DHCP6_OPTIONS_SIZE_MAX) }],
   ] as const) {
     test(`refuses ${name}`, () => {

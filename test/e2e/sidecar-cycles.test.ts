@@ -96,12 +96,18 @@ describe("sidecar: nothing is left behind", { skip: cannotRun() }, () => {
 
   test(`by ${CYCLES} changed plans and new guests in one life`, LIMIT, (context) =>
     withPod({}, async (pod) => {
-      const round = async (at: number): Promise<void> => {
-        await pod.define({ link: "stream", cidrs: [`10.${at}.0.0/24`] });
+      let gone = 0;
+      const comeAndGo = async (): Promise<void> => {
         const guest = await pod.guest();
         await guest.lease();
         guest.close();
-        await (await pod.guest()).lease();
+        gone += 1;
+        await pod.logged("guest disconnected", gone);
+      };
+      const round = async (at: number): Promise<void> => {
+        await pod.define({ link: "stream", cidrs: [`10.${at}.0.0/24`] });
+        await comeAndGo();
+        await comeAndGo();
       };
       for (let at = 1; at <= 3; at += 1) await round(at);
       const state = (): readonly number[] => [pod.openDescriptors(), pod.status("Threads")];

@@ -12,6 +12,7 @@ import { udpEcho } from "../support/e2e/peers.ts";
 import { cannotRun } from "../support/e2e/setup.ts";
 import { endAll, until } from "../support/e2e/shell.ts";
 import { HOST_ADDRESS } from "../support/e2e/world.ts";
+import { call, callback } from "../support/hook-client.ts";
 import { LOOPBACK_PORT, type Pod, withPod } from "../support/pod.ts";
 
 const LIMIT = { timeout: 120_000 };
@@ -38,24 +39,45 @@ describe("sidecar: guests", { skip: cannotRun() }, () => {
     }),
   );
 
-  test("equal plans keep the connection, a changed one ends that network alone", LIMIT, () =>
+  test("equal plans keep the connection, another one is for when the guests have gone", LIMIT, () =>
     withPod({}, async (pod) => {
       const plain = { link: "stream", interfaces: [{}, {}] } as const;
       const answer = await pod.define(plain);
       const [first, second] = [await pod.onlineGuest(0), await pod.onlineGuest(1)];
       await pod.define(plain);
       await pod.define(plain, answer);
+      const ports = [{ port: 5003, protocol: "UDP" }];
+      const changed = { link: "stream", interfaces: [{ ports }, {}] } as const;
+      const fewer = { link: "stream", interfaces: [{ ports }] } as const;
+      for (const other of [changed, fewer]) {
+        const { code, text } = await pod.refuses(other);
+        assert.equal(code, "FAILED_PRECONDITION");
+        assert.match(
+          text,
+          /^iface ".*" cannot be (?:changed|taken away) while a guest is attached/,
+        );
+      }
+      await call(pod.serve.path, callback("v1alpha3", "Shutdown"));
+      await pod.logged("Shutdown while a guest is attached");
       await first.echo(pod.target, "still here");
+      await second.echo(pod.target, "here as well");
+      assert.equal(pod.count("guest disconnected"), 0);
+      first.close();
+      second.close();
+      await pod.ended();
+    }),
+  );
+
+  test("a changed plan ends a network without a guest, and no other", LIMIT, () =>
+    withPod({}, async (pod) => {
+      await pod.define({ link: "stream", interfaces: [{}, {}] });
       const ports = [{ port: 5003, protocol: "UDP" }];
       await pod.define({ link: "stream", interfaces: [{ ports }, {}] });
-      await until(() => first.hasEnded, "the end of the changed network");
-      assert.equal(pod.count("settings have changed"), 1);
-      await second.echo(pod.target, "not concerned");
-      await pod.onlineGuest(0);
-
+      assert.equal(pod.count("settings have changed, starting anew"), 1);
       await pod.define({ link: "stream", interfaces: [{ ports }] });
-      await until(() => second.hasEnded, "the end of the network nobody wants");
       assert.equal(existsSync(pod.socket(1)), false);
+      const guest = await pod.onlineGuest(0);
+      await guest.echo(pod.target, "as planned last");
       await pod.shutdown();
       await pod.ended();
     }),
@@ -113,8 +135,12 @@ describe("sidecar: the end while a guest is attached", { skip: cannotRun() }, ()
 
   test("SIGTERM, and Shutdown comes", LIMIT, () =>
     withPod({}, async (pod) => {
-      await terminated(pod, async () => void (await pod.shutdown()));
-      assert.equal(pod.count("ending reason=Shutdown"), 1);
+      await terminated(pod, async (close) => {
+        await call(pod.serve.path, callback("v1alpha3", "Shutdown"));
+        close();
+      });
+      assert.equal(pod.count("Shutdown while a guest is attached"), 1);
+      assert.equal(pod.count("ending reason="), 1);
     }),
   );
 

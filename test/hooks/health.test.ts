@@ -91,7 +91,7 @@ describe("health", () => {
     for (const [path, service] of [
       [own.path, PLUGIN_SERVICE],
       [pluginPath, "kubevirt.hooks.info.Info"],
-      [own.path, "x".repeat(5000)],
+      [own.path, "x".repeat(4000)],
     ] as const) {
       const { code, text } = await refusal(path, HEALTH_CHECK, message([1, service]));
       assert.equal(code, "NOT_FOUND");

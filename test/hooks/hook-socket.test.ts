@@ -7,7 +7,8 @@ import { chmodSync, lstatSync, renameSync, rmSync, statSync, symlinkSync } from 
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
-import { listenOn } from "../../src/hooks/hook-socket.ts";
+import { createShares } from "../../src/hooks/calls.ts";
+import { type ListenParts, listenOn } from "../../src/hooks/hook-socket.ts";
 import {
   CLIENT_PREFACE,
   call,
@@ -185,12 +186,16 @@ describe("connections", () => {
 });
 
 describe("the file", () => {
-  const listener = (): void => {};
+  const parts = (log = keepingLog().log): ListenParts => ({
+    listener: () => {},
+    log,
+    shares: createShares(log, () => 0),
+  });
 
   test("is a socket that owner and group may use, whatever the umask", async () => {
     const folder = temporaryFolder();
     const path = join(folder, "a.sock");
-    const socket = await listenOn(path, listener, keepingLog().log);
+    const socket = await listenOn(path, parts());
     const { mode } = statSync(path);
     assert.ok(statSync(path).isSocket());
     assert.equal((mode & 0o777).toString(8), "660");
@@ -204,7 +209,7 @@ describe("the file", () => {
     const path = join(folder, "a.sock");
     await leaveSocket(path);
     const { log, lines } = keepingLog();
-    const socket = await listenOn(path, listener, log);
+    const socket = await listenOn(path, parts(log));
     assert.deepEqual(lines, [`warn  stale socket removed path=${path}`]);
     (await connectRaw(path)).destroy();
     await socket?.close();
@@ -216,8 +221,8 @@ describe("the file", () => {
     const path = join(folder, "a.sock");
     const other = createServer();
     await new Promise<void>((resolve) => other.listen(path, resolve));
-    assert.equal(await listenOn(path, listener, keepingLog().log), undefined);
-    await listenOn(path, listener, keepingLog().log);
+    assert.equal(await listenOn(path, parts()), undefined);
+    await listenOn(path, parts());
     (await connectRaw(path)).destroy();
     await new Promise((resolve) => other.close(resolve));
     rmSync(folder, { recursive: true });
@@ -228,7 +233,7 @@ describe("the file", () => {
     const path = join(folder, "a.sock");
     await leaveSocket(join(folder, "other"));
     symlinkSync("other", path);
-    await assert.rejects(listenOn(path, listener, keepingLog().log), /which is no socket/);
+    await assert.rejects(listenOn(path, parts()), /which is no socket/);
     assert.ok(lstatSync(join(folder, "other")).isSocket());
     rmSync(folder, { recursive: true });
   });

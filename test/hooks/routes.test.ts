@@ -10,7 +10,8 @@ import {
 } from "node:http2";
 import { connect } from "node:net";
 import { after, afterEach, before, describe, test } from "node:test";
-import { encodeStatusText, MESSAGE_BYTES_MAX } from "../../src/hooks/routes.ts";
+import { MESSAGE_BYTES_MAX } from "../../src/hooks/calls.ts";
+import { encodeStatusText } from "../../src/hooks/routes.ts";
 import {
   call,
   callback,

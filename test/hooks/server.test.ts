@@ -4,6 +4,8 @@
  */
 import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { connect as connectHttp2, type IncomingHttpHeaders } from "node:http2";
+import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { socketNames, startHookServer } from "../../src/hooks/server.ts";
@@ -18,6 +20,7 @@ import {
 import { message } from "../support/protobuf.ts";
 
 const ON_DEFINE = callback("v1alpha3", "OnDefineDomain");
+const clock = (): number => performance.now();
 const HOOKS = { onDefineDomain: (domain: Uint8Array) => domain, shutdown: async () => {} };
 
 describe("names", () => {
@@ -37,7 +40,7 @@ describe("names", () => {
     const start = () => {
       const { log } = keepingLog();
       const options = { hooksDir, pluginDir: undefined, containerName: undefined, hooks: HOOKS };
-      return startHookServer({ ...options, log });
+      return startHookServer({ ...options, log, clock });
     };
     // At the same time, and then one more.
     const servers = await Promise.all([start(), start(), start()]);
@@ -69,7 +72,7 @@ describe("the hooks folder", () => {
     look();
     const { log } = keepingLog();
     const options = { hooksDir, pluginDir: undefined, containerName: "hook-sidecar-1", log };
-    const server = await startHookServer({ ...options, hooks: HOOKS });
+    const server = await startHookServer({ ...options, hooks: HOOKS, clock });
     const [path = ""] = server.paths;
     for (let count = 0; count < 5; count += 1) await call(path, ON_DEFINE, message([1, "a"]));
     assert.ok(((await firstAnswer)?.length ?? 0) > 0);
@@ -126,7 +129,7 @@ describe("the hooks folder", () => {
       const hooksDir = prepare(folder);
       const before = readdirSync(folder);
       const { log, lines } = keepingLog();
-      const options = { hooksDir, pluginDir, containerName: "me", hooks: HOOKS, log };
+      const options = { hooksDir, pluginDir, containerName: "me", hooks: HOOKS, log, clock };
       await assert.rejects(startHookServer(options), (error: Error) => {
         assert.match(error.message, wanted);
         return true;
@@ -142,7 +145,7 @@ describe("the hooks folder", () => {
     const own = await startTestServer({ containerName: "me" });
     const { log } = keepingLog();
     const options = { hooksDir: own.folder, pluginDir: undefined, containerName: "me", log };
-    await assert.rejects(startHookServer({ ...options, hooks: HOOKS }), (error: Error) => {
+    await assert.rejects(startHookServer({ ...options, hooks: HOOKS, clock }), (error: Error) => {
       assert.equal(error.message, `end the server that listens on "${own.path}"`);
       return true;
     });
@@ -254,6 +257,88 @@ describe("the end", () => {
     assert.deepEqual(await call(own.path, callback("v1alpha3", "Shutdown")), EMPTY);
     await ending;
     assert.deepEqual(readdirSync(own.folder), []);
+    await own.end();
+  });
+});
+
+/** Calls over one connection whose messages never end: `octets` of each are sent. */
+function hold(path: string, count: number, octets: number): { refused(): number; end(): void } {
+  // Node's client takes no answers while it has more than that to send.
+  const room = { maxSessionMemory: 100 };
+  const createConnection = (): Socket => connect(path);
+  const session = connectHttp2("http://localhost", { createConnection, ...room });
+  session.on("error", () => {});
+  let refused = 0;
+  const head = Buffer.from([0, 0, 0x80, 0, 0]); // 8 MiB are to follow
+  for (let index = 0; index < count; index += 1) {
+    const headers = {
+      ":path": ON_DEFINE,
+      ":method": "POST",
+      "content-type": "application/grpc",
+      te: "trailers",
+    };
+    const stream = session.request(headers, { endStream: false });
+    stream.on("error", () => {});
+    const note = (fields: IncomingHttpHeaders): void => {
+      if (fields["grpc-status"] === "8") refused += 1;
+    };
+    stream.on("response", note).on("trailers", note).resume();
+    stream.write(Buffer.concat([head, Buffer.alloc(octets)]));
+  }
+  return { refused: () => refused, end: () => session.destroy() };
+}
+
+async function until(isTrue: () => boolean): Promise<void> {
+  while (!isTrue()) await new Promise((resolve) => setImmediate(resolve));
+}
+
+describe("while somebody floods it, the server", () => {
+  test("answers all hooks, and refuses the calls that take too much", async () => {
+    const own = await startTestServer();
+    const floods = [hold(own.path, 30, 1 << 20), hold(own.path, 30, 1 << 20)];
+    await until(() => floods.some(({ refused }) => refused() > 0));
+    assert.ok((await call(own.path, INFO, EMPTY, { deadline_ms: 5000 })).length > 0);
+    const small = message([1, "x".repeat(30_000)]);
+    assert.ok((await call(own.path, ON_DEFINE, small)).length > small.length);
+    assert.deepEqual(await call(own.path, callback("v1alpha3", "Shutdown")), EMPTY);
+    assert.ok((own.server.counters["octets_refused"] ?? 0) > 0);
+    const short = own.lines.filter((line) => line.startsWith("warn"));
+    assert.ok(short.length <= 3, short.join("\n"));
+    for (const flood of floods) flood.end();
+    const large = message([1, "x".repeat(5_000_000)]);
+    assert.ok((await call(own.path, ON_DEFINE, large)).length > large.length, "all is free again");
+    await own.end();
+  });
+
+  test("lets the longest idle of too many connections go", async () => {
+    const own = await startTestServer();
+    const first = await connectRaw(own.path);
+    const gone = closed(first);
+    const more = [];
+    for (let count = 0; count < 130; count += 1) more.push(await connectRaw(own.path));
+    await gone;
+    assert.ok((await call(own.path, INFO)).length > 0);
+    for (const socket of more) socket.destroy();
+    await own.end();
+  });
+
+  test("ends a request that is never complete", async () => {
+    let now_ms = 0;
+    const own = await startTestServer({ clock: () => now_ms });
+    const socket = connectHttp2("http://localhost", { createConnection: () => connect(own.path) });
+    const stream = socket.request(
+      { ":path": INFO, ":method": "POST", "content-type": "application/grpc" },
+      { endStream: false },
+    );
+    stream.resume().write(Buffer.from([0, 0, 0]));
+    const status = new Promise((resolve) => {
+      stream.on("trailers", (fields) => resolve(fields["grpc-status"]));
+      stream.on("response", (fields) => fields["grpc-status"] && resolve(fields["grpc-status"]));
+    });
+    await call(own.path, INFO);
+    now_ms = 60_000;
+    assert.equal(await status, "4");
+    socket.destroy();
     await own.end();
   });
 });

@@ -7,10 +7,11 @@
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { type LinkKind, readHookSettings } from "../../src/config/hook-settings.ts";
+import { applyEdits, type Edit } from "../../src/hooks/domain/edits.ts";
 import { mutateDomain } from "../../src/hooks/domain/mutate.ts";
 import { type BindingPlan, derivePlans, type PlanContext } from "../../src/hooks/domain/plan.ts";
 import { readVmi } from "../../src/hooks/domain/vmi.ts";
-import { applyEdits, type Edit, parseXml, type XmlElement } from "../../src/hooks/domain/xml.ts";
+import { parseXml, type XmlElement } from "../../src/hooks/domain/xml.ts";
 
 const FOLDER = new URL("../fixtures/hooks/", import.meta.url);
 

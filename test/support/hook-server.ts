@@ -25,6 +25,8 @@ export interface TestServerOptions {
   readonly containerName?: string;
   /** Makes the socket of a Plugin resource too, in a folder of its own below. */
   readonly plugin?: boolean;
+  /** The server's clock, in milliseconds. */
+  readonly clock?: () => number;
 }
 
 /** A folder that nobody else knows, and whose path leaves room for names of sockets. */
@@ -48,7 +50,9 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     ...options.hooks,
   };
   const { containerName } = options;
-  const server = await startHookServer({ hooksDir: folder, pluginDir, containerName, hooks, log });
+  const clock = options.clock ?? (() => performance.now());
+  const folders = { hooksDir: folder, pluginDir };
+  const server = await startHookServer({ ...folders, containerName, hooks, log, clock });
   return {
     server,
     folder,

@@ -139,7 +139,9 @@ export class Pod {
     return refusal(this.serve.path, ON_DEFINE, message([1, DOMAIN], [2, vmiOf(machine)]));
   }
 
-  shutdown(): Promise<Buffer> {
+  /** The guests go, and the launcher says so. */
+  async shutdown(): Promise<Buffer> {
+    for (const guest of this.#guests) guest.close();
     return call(this.serve.path, SHUTDOWN);
   }
 

@@ -12,6 +12,7 @@
 import type { Subnet6 } from "../../config/subnet6.ts";
 import { formatCidr4, formatIpv4 } from "../../lib/addr.ts";
 import { formatIpv6 } from "../../lib/addr6.ts";
+import { readFields } from "./fields.ts";
 import type { BindingPlan } from "./plan.ts";
 import { busOf } from "./slots.ts";
 
@@ -52,18 +53,24 @@ export function argumentsOf(plan: BindingPlan, board: Board): readonly ArgumentP
   }
 }
 
-/** Whether a pair is one that this program or its predecessor made for the interface. */
-export function isOwnPair(option: string, value: string, interfaceName: string): boolean {
-  const ids = [idOf(interfaceName), interfaceName];
-  const fields = readFields(value);
-  const is = (key: string): boolean => ids.includes(fields.get(key) ?? "");
-  switch (option.replace(/^--/, "-")) {
+/** The ids by which arguments are an interface's: today's, and the historical sidecar's. */
+export function idsOf(interfaceName: string): readonly [own: string, former: string] {
+  return [idOf(interfaceName), interfaceName];
+}
+
+/** The id in a pair of the kinds that this program and its predecessor make, if it is one. */
+export function pairId(option: string, value: string): string | undefined {
+  switch (option) {
     case "-netdev":
-      return /^(?:user|stream)$/.test(fields.get("type") ?? "") && is("id");
+    case "--netdev": {
+      const fields = readFields(value);
+      return /^(?:user|stream)$/.test(fields.get("type") ?? "") ? fields.get("id") : undefined;
+    }
     case "-device":
-      return is("netdev");
+    case "--device":
+      return readFields(value).get("netdev");
     default:
-      return false;
+      return undefined;
   }
 }
 
@@ -141,26 +148,4 @@ function deviceOf({ interfaceName, device }: BindingPlan, board: Board): object 
 
 function hex(value: number): string {
   return value.toString(16);
-}
-
-/** Reads `type,key=value,…` or the JSON of an object. */
-export function readFields(value: string): ReadonlyMap<string, string> {
-  if (value.startsWith("{")) return readJson(value);
-  const [type = "", ...rest] = value.split(",");
-  const fields = new Map([["type", type]]);
-  for (const part of rest) {
-    const equals = part.indexOf("=");
-    if (equals > 0) fields.set(part.slice(0, equals), part.slice(equals + 1));
-  }
-  return fields;
-}
-
-function readJson(value: string): ReadonlyMap<string, string> {
-  try {
-    const object: unknown = JSON.parse(value);
-    if (typeof object !== "object" || object === null) return new Map();
-    return new Map(Object.entries(object).map(([key, each]) => [key, String(each)]));
-  } catch {
-    return new Map();
-  }
 }

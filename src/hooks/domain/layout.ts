@@ -3,7 +3,9 @@
  * on a line of its own in an indented document, without any blank in a compact one. All answers are
  * edits of the text that the tree was read from.
  */
-import { type Edit, escapeAttribute, type XmlElement } from "./xml.ts";
+import { type Edit, escapeAttribute } from "./edits.ts";
+import { isBlank } from "./names.ts";
+import type { XmlElement } from "./xml.ts";
 
 /** An element to be written: its name as it shall appear, attributes, children. */
 export interface NewElement {
@@ -15,6 +17,8 @@ export interface NewElement {
 }
 
 const UNIT_DEFAULT = "\t";
+/** Longest indentation that is taken for one: every new line repeats it. */
+const INDENT_SIZE_MAX = 256;
 
 /** Adds children behind all there is in `parent`. */
 export function append(
@@ -93,10 +97,14 @@ function render(element: NewElement, lead: string, unit: string): string {
   return `<${element.name}${attributes}>${content}${lead}</${element.name}>`;
 }
 
-/** The line break and indentation right before `at`; empty where something else stands there. */
+/**
+ * The line break and indentation right before `at`; empty where something else stands there, or
+ * more of it than anybody indents.
+ */
 function breakBefore(text: string, at: number): string {
+  const least = Math.max(at - INDENT_SIZE_MAX, 0);
   let start = at;
-  while (start > 0 && (text[start - 1] === " " || text[start - 1] === "\t")) start -= 1;
+  while (start > least && (text[start - 1] === " " || text[start - 1] === "\t")) start -= 1;
   if (text[start - 1] !== "\n") return "";
   start -= text[start - 2] === "\r" ? 2 : 1;
   return text.slice(start, at);
@@ -105,7 +113,7 @@ function breakBefore(text: string, at: number): string {
 /** Where the white space before the end tag begins. */
 function contentEnd(text: string, parent: XmlElement): number {
   let at = parent.closeStart;
-  while (at > parent.openEnd && /[ \t\r\n]/.test(text[at - 1] ?? "")) at -= 1;
+  while (at > parent.openEnd && isBlank(text.charCodeAt(at - 1))) at -= 1;
   return at;
 }
 

@@ -5,28 +5,20 @@
  * answer, also when KubeVirt's schema has stripped that answer, it gives one interface and one set
  * of arguments again. Ours are: `<interface>` elements with the alias of a planned interface,
  * whoever made them, the QEMU arguments of `arguments.ts`, and shared memory where needed.
+ * The domain is read once for all interfaces, and each element looked at once: time and memory are
+ * linear in the domain and in the plans.
  * Source: libvirt's domain format; KubeVirt's DomainSpec for what a stripped answer looks like.
  */
 import { quote } from "../../config/errors.ts";
-import { type ArgumentPair, argumentsOf, type Board, isOwnPair, readFields } from "./arguments.ts";
-import { formatPci } from "./device.ts";
-import { brief, invalid, unsupported } from "./errors.ts";
+import { editArguments } from "./command-line.ts";
+import { aliasOf, type Domain, findIn, isConfidential, readDomain } from "./document.ts";
+import { applyEdits, type Edit } from "./edits.ts";
+import { brief, unsupported } from "./errors.ts";
 import { append, insertAfter, insertBefore, type NewElement, remove, replace } from "./layout.ts";
 import type { Attachment, BindingPlan } from "./plan.ts";
-import { addressFault, chooseSlot, type Occupants } from "./slots.ts";
 import type { Vmi } from "./vmi.ts";
-import {
-  applyEdits,
-  attributeOf,
-  childOf,
-  childrenOf,
-  type Edit,
-  parseXml,
-  type XmlElement,
-} from "./xml.ts";
+import { attributeOf, childOf, childrenOf, type XmlElement } from "./xml.ts";
 
-const QEMU_NAMESPACE = "http://libvirt.org/schemas/domain/qemu/1.0";
-const QEMU_PREFIX = "qemu";
 const PLACEHOLDER = "placeholder-";
 
 /**
@@ -59,66 +51,88 @@ const REPLACED_CHILDREN = new Set([
 
 /** Attaches every planned interface. Throws `HookError`. */
 export function mutateDomain(xml: string, vmi: Vmi, plans: readonly BindingPlan[]): string {
-  if (plans.length === 0) readDomain(xml);
-  return plans.reduce((text, plan) => mutate(text, vmi, plan), xml);
+  return applyEdits(xml, editDomain(xml, vmi, plans));
 }
 
-interface Domain {
-  readonly text: string;
-  readonly root: XmlElement;
-  readonly devices: XmlElement;
-}
-
-function readDomain(text: string): Domain {
-  const root = parseXml(text);
-  if (root.name !== "domain" || root.namespace !== "") {
-    throw invalid(`parse domain XML: root ${brief(root.name)}: wanted "domain"`);
-  }
-  const devices = childOf(root, "devices");
-  if (devices === undefined) throw invalid('parse domain XML: no element "devices"');
-  return { text, root, devices };
-}
-
-function mutate(text: string, vmi: Vmi, plan: BindingPlan): string {
-  const domain = readDomain(text);
-  return applyEdits(text, [
-    ...editInterface(domain, vmi, plan),
-    ...editArguments(domain, plan),
-    ...(plan.attachment.kind === "vhost-user" ? editMemory(domain, plan) : []),
-  ]);
-}
-
-function editInterface({ text, root, devices }: Domain, vmi: Vmi, plan: BindingPlan): Edit[] {
-  const interfaces = childrenOf(devices, "interface");
-  const [first, ...surplus] = interfaces.filter((each) => aliasOf(each) === plan.alias);
-  const edits = surplus.map((each) => remove(text, each));
-  const source = sourceOf(plan.attachment);
-  if (source === undefined) return first === undefined ? edits : [remove(text, first), ...edits];
-  const children = [
-    ...ownChildren(plan, source, isConfidential(root)),
-    ...keptChildren(text, plan, first),
+/** The edits that do so: one reading of the domain, however many interfaces there are. */
+export function editDomain(xml: string, vmi: Vmi, plans: readonly BindingPlan[]): readonly Edit[] {
+  const domain = readDomain(xml);
+  const sharing = plans.find(({ attachment }) => attachment.kind === "vhost-user");
+  return [
+    ...editInterfaces(domain, vmi, plans),
+    ...editArguments(domain, plans),
+    ...(sharing === undefined ? [] : editMemory(domain, sharing)),
   ];
-  const attributes = { type: source.type, ...declarationsOf(first) };
-  const wanted: NewElement = { name: "interface", attributes, children };
-  if (first !== undefined) return [replace(text, devices, first, wanted), ...edits];
-  // The guest numbers its cards in this order, so the VMI's order is kept.
-  const next = interfaces.find((each) => comesAfter(each, vmi, plan));
-  if (next !== undefined) return [insertBefore(text, devices, next, wanted)];
-  const last = interfaces.at(-1);
-  if (last !== undefined) return [insertAfter(text, devices, last, wanted)];
-  return [...append(text, devices, [wanted])];
 }
 
-function aliasOf(element: XmlElement): string | undefined {
-  return attributeOf(childOf(element, "alias"), "name");
+/** The guest numbers its cards in the order of the elements, so the VMI's order is kept. */
+function editInterfaces(domain: Domain, vmi: Vmi, plans: readonly BindingPlan[]): Edit[] {
+  const { text, root, devices } = domain;
+  const { present, staying, edits } = sortOut(domain, vmi, plans);
+  const last = staying.at(-1)?.element;
+  const missing: NewElement[] = [];
+  let at = 0;
+  for (const plan of plans) {
+    const source = sourceOf(plan.attachment);
+    if (source === undefined) continue;
+    const first = present.get(plan.alias);
+    const children = [
+      ...ownChildren(plan, source, isConfidential(root)),
+      ...keptChildren(text, plan, first),
+    ];
+    const attributes = { type: source.type, ...declarationsOf(first) };
+    const wanted: NewElement = { name: "interface", attributes, children };
+    // Plans come in the VMI's order, so none goes before what an earlier one has passed.
+    while (at < staying.length && (staying[at]?.rank ?? 0) <= plan.index) at += 1;
+    const next = staying[at]?.element;
+    if (first !== undefined) edits.push(replace(text, devices, first, wanted));
+    else if (next !== undefined) edits.push(insertBefore(text, devices, next, wanted));
+    else if (last !== undefined) edits.push(insertAfter(text, devices, last, wanted));
+    else missing.push(wanted);
+  }
+  return [...edits, ...append(text, devices, missing)];
 }
 
-function comesAfter(element: XmlElement, vmi: Vmi, plan: BindingPlan): boolean {
-  const alias = aliasOf(element) ?? "";
+interface Staying {
+  readonly element: XmlElement;
+  /** Place in the VMI's list; infinite behind all of them, -1 for whoever is not in it. */
+  readonly rank: number;
+}
+
+/** Tells what we have in the domain from what stays, and removes what is surplus. */
+function sortOut(
+  { text, devices }: Domain,
+  vmi: Vmi,
+  plans: readonly BindingPlan[],
+): {
+  readonly present: ReadonlyMap<string, XmlElement>;
+  readonly staying: readonly Staying[];
+  readonly edits: Edit[];
+} {
+  const byAlias = new Map(plans.map((plan) => [plan.alias, plan]));
+  const indices = new Map(vmi.interfaces.map(({ name, index }) => [`ua-${name}`, index]));
+  const present = new Map<string, XmlElement>();
+  const staying: Staying[] = [];
+  const edits: Edit[] = [];
+  for (const element of childrenOf(devices, "interface")) {
+    const alias = aliasOf(element) ?? "";
+    const plan = byAlias.get(alias);
+    const isSurplus =
+      plan !== undefined && (present.has(alias) || sourceOf(plan.attachment) === undefined);
+    if (isSurplus) {
+      edits.push(remove(text, element));
+      continue;
+    }
+    if (plan !== undefined) present.set(alias, element);
+    staying.push({ element, rank: rankOf(element, alias, indices) });
+  }
+  return { present, staying, edits };
+}
+
+function rankOf(element: XmlElement, alias: string, indices: ReadonlyMap<string, number>): number {
   const target = attributeOf(childOf(element, "target"), "dev") ?? "";
-  if (alias.startsWith(PLACEHOLDER) || target.startsWith(PLACEHOLDER)) return true;
-  const other = vmi.interfaces.find(({ name }) => alias === `ua-${name}`);
-  return other !== undefined && other.index > plan.index;
+  const isPlaceholder = alias.startsWith(PLACEHOLDER) || target.startsWith(PLACEHOLDER);
+  return isPlaceholder ? Number.POSITIVE_INFINITY : (indices.get(alias) ?? -1);
 }
 
 interface Source {
@@ -203,133 +217,6 @@ function declarationsOf(old: XmlElement | undefined): Record<string, string> {
   return Object.fromEntries(declared.map(({ name, value }) => [name, value]));
 }
 
-function isConfidential(root: XmlElement): boolean {
-  return childOf(root, "launchSecurity") !== undefined;
-}
-
-function boardOf({ root, devices }: Domain, plan: BindingPlan): Board {
-  const { interfaceName, device } = plan;
-  const machine = attributeOf(findIn(root, "os", "type"), "machine") ?? "";
-  const others = childrenOf(root, "commandline", QEMU_NAMESPACE)
-    .flatMap((each) => childrenOf(each, "arg", QEMU_NAMESPACE))
-    .map((each) => attributeOf(each, "value") ?? "")
-    .filter((value) => !isOwnPair("-device", value, interfaceName))
-    .map(readFields);
-  const present = devices.children.filter((each) => aliasOf(each) !== plan.alias);
-  const occupants = { devices: present, others, machine };
-  checkAddress(plan, occupants);
-  const isChosenHere = device.pci === undefined && device.hasRom;
-  return {
-    machine,
-    slot: isChosenHere ? chooseSlot(occupants) : undefined,
-    isConfidential: isConfidential(root),
-  };
-}
-
-/** libvirt refuses such an address where it knows of the card; QEMU would only fail to start. */
-function checkAddress(plan: BindingPlan, occupants: Occupants): void {
-  const { pci } = plan.device;
-  const fault = pci === undefined ? undefined : addressFault(pci, occupants);
-  if (pci === undefined || fault === undefined) return;
-  throw unsupported(
-    `iface ${quote(plan.interfaceName)}: link ${quote(plan.attachment.kind)}: ` +
-      `PCI address ${quote(formatPci(pci))} ${fault}`,
-  );
-}
-
-function editArguments(domain: Domain, plan: BindingPlan): Edit[] {
-  const { text, root, devices } = domain;
-  const isOurs = plan.attachment.kind === "user" || plan.attachment.kind === "stream";
-  const missing = isOurs ? [...argumentsOf(plan, boardOf(domain, plan))] : [];
-  const commandLines = childrenOf(root, "commandline", QEMU_NAMESPACE);
-  const [first] = commandLines;
-  const edits: Edit[] = [];
-  for (const commandLine of commandLines) {
-    const stale = ownArguments(commandLine, plan.interfaceName).filter(({ pair }) => {
-      const at = missing.findIndex((wanted) => wanted.join("\0") === pair.join("\0"));
-      if (at >= 0) missing.splice(at, 1);
-      return at < 0;
-    });
-    const elements = stale.flatMap((each) => each.elements);
-    const becomesEmpty = missing.length === 0 || commandLine !== first;
-    if (elements.length > 0 && becomesEmpty && isAll(text, commandLine, elements)) {
-      edits.push(remove(text, commandLine));
-    } else {
-      edits.push(...elements.map((each) => remove(text, each)));
-    }
-  }
-  if (missing.length === 0) return edits;
-  if (first !== undefined) return [...edits, ...addArguments(text, first, missing)];
-  const { prefix, edit } = declare(root);
-  const children = argumentElements(missing, prefix);
-  const added = insertAfter(text, root, devices, { name: `${prefix}commandline`, children });
-  return [...edits, ...edit, added];
-}
-
-/** Behind the last argument: libvirt's schema wants all of them before the environment. */
-function addArguments(
-  text: string,
-  commandLine: XmlElement,
-  pairs: readonly ArgumentPair[],
-): readonly Edit[] {
-  const prefix = commandLine.name.slice(0, -commandLine.local.length);
-  const elements = argumentElements(pairs, prefix);
-  const last = childrenOf(commandLine, "arg", QEMU_NAMESPACE).at(-1);
-  if (last !== undefined) {
-    return elements.map((each) => insertAfter(text, commandLine, last, each));
-  }
-  const [next] = commandLine.children;
-  if (next === undefined) return append(text, commandLine, elements);
-  return elements.map((each) => insertBefore(text, commandLine, next, each));
-}
-
-interface OwnArgument {
-  readonly pair: ArgumentPair;
-  readonly elements: readonly XmlElement[];
-}
-
-function ownArguments(commandLine: XmlElement, interfaceName: string): OwnArgument[] {
-  const found: OwnArgument[] = [];
-  const elements = childrenOf(commandLine, "arg", QEMU_NAMESPACE);
-  for (let index = 0; index + 1 < elements.length; index += 1) {
-    const both = elements.slice(index, index + 2);
-    const [option = "", value = ""] = both.map((each) => attributeOf(each, "value") ?? "");
-    if (!isOwnPair(option, value, interfaceName)) continue;
-    found.push({ pair: [option, value], elements: both });
-    index += 1;
-  }
-  return found;
-}
-
-/** Whether nothing but these is in `parent`. */
-function isAll(text: string, parent: XmlElement, elements: readonly XmlElement[]): boolean {
-  let rest = "";
-  let at = parent.openEnd;
-  for (const element of elements) {
-    rest += text.slice(at, element.start);
-    at = element.end;
-  }
-  return /^[ \t\r\n]*$/.test(rest + text.slice(at, parent.closeStart));
-}
-
-function argumentElements(pairs: readonly ArgumentPair[], prefix: string): NewElement[] {
-  return pairs.flat().map((value) => ({ name: `${prefix}arg`, attributes: { value } }));
-}
-
-/** The prefix of QEMU's namespace, colon included, and the edit that declares it if need be. */
-function declare(root: XmlElement): { prefix: string; edit: Edit[] } {
-  const declared = root.attributes.filter(({ name }) => name.startsWith("xmlns:"));
-  const known = declared.find(({ value }) => value === QEMU_NAMESPACE);
-  if (known !== undefined) return { prefix: `${known.local}:`, edit: [] };
-  let prefix = QEMU_PREFIX;
-  for (let suffix = 1; declared.some(({ local }) => local === prefix); suffix += 1) {
-    prefix = `${QEMU_PREFIX}${suffix}`;
-  }
-  const at = root.attributes.at(-1)?.end ?? root.start + 1 + root.name.length;
-  const added = ` xmlns:${prefix}="${QEMU_NAMESPACE}"`;
-  return { prefix: `${prefix}:`, edit: [{ start: at, end: at, text: added }] };
-}
-
 /**
  * vhost-user hands the guest's memory to another process, so that memory must be shared and have a
  * file descriptor. What is there already is completed, never overruled.
@@ -362,9 +249,4 @@ function editMemory({ text, root, devices }: Domain, plan: BindingPlan): Edit[] 
   const needsSource = source === undefined && childOf(backing, "hugepages") === undefined;
   const missing = [...(needsSource ? [memfd] : []), ...(mode === undefined ? [shared] : [])];
   return [...append(text, backing, missing)];
-}
-
-function findIn(root: XmlElement, outer: string, inner: string): XmlElement | undefined {
-  const element = childOf(root, outer);
-  return element === undefined ? undefined : childOf(element, inner);
 }

@@ -24,10 +24,18 @@ export function busOf(bus: number, machine: string): string {
   return bus === 0 && EXPRESS.test(machine) ? "pcie.0" : `pci.${bus}`;
 }
 
-/** What a domain has on its buses: its devices, and the options of the arguments that stay. */
+/** An address on a bus of the guest's. */
+export interface Taken {
+  readonly bus: number;
+  readonly slot: number;
+  readonly fn: number;
+}
+
+/** What there is on the buses of a domain. */
 export interface Occupants {
-  readonly devices: readonly XmlElement[];
-  readonly others: readonly ReadonlyMap<string, string>[];
+  readonly taken: readonly Taken[];
+  /** Buses that the domain has a controller for. */
+  readonly buses: ReadonlySet<number>;
   readonly machine: string;
 }
 
@@ -35,56 +43,46 @@ export interface Occupants {
  * A slot of the first bus that neither a device nor an argument has; undefined for machines without
  * such a bus, or when there is none.
  */
-export function chooseSlot(occupants: Occupants): number | undefined {
-  const { machine } = occupants;
+export function chooseSlot({ taken, machine }: Occupants): number | undefined {
   if (!CONVENTIONAL.test(machine) && !EXPRESS.test(machine)) return undefined;
-  const used = new Set(takenAddresses(occupants).map(({ bus, slot }) => (bus === 0 ? slot : -1)));
+  const used = new Set(taken.map(({ bus, slot }) => (bus === 0 ? slot : -1)));
   return SLOTS.find((slot) => !used.has(slot));
 }
 
 /** Why a card that libvirt does not know of cannot be at an address; undefined if it can. */
-export function addressFault(pci: PciAddress, occupants: Occupants): string | undefined {
-  const isTaken = takenAddresses(occupants).some(
+export function addressFault(pci: PciAddress, { taken, buses }: Occupants): string | undefined {
+  const isTaken = taken.some(
     (each) =>
       each.bus === pci.bus && each.slot === pci.slot && (each.fn === pci.function || each.fn === 0),
   );
   if (isTaken) return "is taken by another device";
-  if (pci.bus === 0 || hasBus(occupants.devices, pci.bus)) return undefined;
+  if (pci.bus === 0 || buses.has(pci.bus)) return undefined;
   return "is on a bus that the domain has no controller for";
 }
 
-interface Taken {
-  readonly bus: number;
-  readonly slot: number;
-  readonly fn: number;
+/** Addresses of a device in the domain. */
+export function deviceAddresses(device: XmlElement): readonly Taken[] {
+  return childrenOf(device, "address")
+    .filter((address) => attributeOf(address, "type") === "pci")
+    .map((address) => ({
+      bus: Number(attributeOf(address, "bus") ?? 0),
+      slot: Number(attributeOf(address, "slot")),
+      fn: Number(attributeOf(address, "function") ?? 0),
+    }));
 }
 
-function takenAddresses({ devices, others }: Occupants): Taken[] {
-  const taken: Taken[] = [];
-  for (const device of devices) {
-    for (const address of childrenOf(device, "address")) {
-      if (attributeOf(address, "type") !== "pci") continue;
-      taken.push({
-        bus: Number(attributeOf(address, "bus") ?? 0),
-        slot: Number(attributeOf(address, "slot")),
-        fn: Number(attributeOf(address, "function") ?? 0),
-      });
-    }
-  }
-  for (const fields of others) {
-    const [slot, fn = "0"] = fields.get("addr")?.split(".") ?? [];
-    const bus = BUS.exec(fields.get("bus") ?? "pci.0")?.[1];
-    if (slot === undefined || bus === undefined) continue;
-    taken.push({ bus: Number(bus), slot: Number.parseInt(slot, 16), fn: Number.parseInt(fn, 16) });
-  }
-  return taken;
+/** The address that a device in QEMU's arguments asks for. */
+export function optionAddress(fields: ReadonlyMap<string, string>): Taken | undefined {
+  const [slot, fn = "0"] = fields.get("addr")?.split(".") ?? [];
+  const bus = BUS.exec(fields.get("bus") ?? "pci.0")?.[1];
+  if (slot === undefined || bus === undefined) return undefined;
+  return { bus: Number(bus), slot: Number.parseInt(slot, 16), fn: Number.parseInt(fn, 16) };
 }
 
-function hasBus(devices: readonly XmlElement[], bus: number): boolean {
-  return devices.some(
-    (each) =>
-      each.name === "controller" &&
-      attributeOf(each, "type") === "pci" &&
-      Number(attributeOf(each, "index")) === bus,
+/** Numbers of the buses that devices of a domain are controllers of. */
+export function busesOf(devices: readonly XmlElement[]): ReadonlySet<number> {
+  const controllers = devices.filter(
+    (each) => each.name === "controller" && attributeOf(each, "type") === "pci",
   );
+  return new Set(controllers.map((each) => Number(attributeOf(each, "index"))));
 }

@@ -68,12 +68,19 @@ export interface Vmi {
 export const ANNOTATION_PREFIX = "slirp.network.kubevirt.io/";
 
 const DEPTH_MAX = 128;
+/**
+ * Values, names of fields among them: a parser makes an object of each. KubeVirt's own documents
+ * have some hundreds, one with 256 interfaces and all their ports some 10,000.
+ */
+export const VALUE_COUNT_MAX = 100_000;
 const INTERFACE_COUNT_MAX = 256;
 const PORT_COUNT_MAX = 4096;
 const LIST_COUNT_MAX = 256;
 const TEXT_FIELD_SIZE_MAX = 1024;
 
 const QUOTE = 0x22;
+const COMMA = 0x2c;
+const COLON = 0x3a;
 const OPEN_LIST = 0x5b;
 const BACKSLASH = 0x5c;
 const CLOSE_LIST = 0x5d;
@@ -189,7 +196,7 @@ class JsonNode {
     if (text.length > TEXT_SIZE_MAX) {
       throw invalid(`parse VMI: ${text.length} characters are more than ${TEXT_SIZE_MAX}`);
     }
-    checkDepth(text);
+    checkShape(text);
     let value: unknown;
     try {
       value = JSON.parse(text);
@@ -282,16 +289,37 @@ class JsonNode {
   }
 }
 
-/** Refuses deep nesting before `JSON.parse` sees it: not every parser bounds its stack. */
-function checkDepth(text: string): void {
+/**
+ * Refuses deep nesting and great numbers of values before `JSON.parse` makes objects of them: not
+ * every parser bounds its stack, and none what it allocates.
+ */
+function checkShape(text: string): void {
   let depth = 0;
-  let isInText = false;
+  let count = 0;
   for (let at = 0; at < text.length; at += 1) {
     const unit = text.charCodeAt(at);
-    if (unit === QUOTE) isInText = !isInText;
-    else if (isInText) at += unit === BACKSLASH ? 1 : 0;
-    else if (unit === OPEN_LIST || unit === OPEN_OBJECT) depth += 1;
-    else if (unit === CLOSE_LIST || unit === CLOSE_OBJECT) depth -= 1;
+    if (unit === QUOTE) {
+      at = endOfText(text, at);
+    } else if (unit === OPEN_LIST || unit === OPEN_OBJECT) {
+      depth += 1;
+      count += 1;
+    } else if (unit === CLOSE_LIST || unit === CLOSE_OBJECT) {
+      depth -= 1;
+    } else if (unit === COMMA || unit === COLON) {
+      count += 1;
+    }
     if (depth > DEPTH_MAX) throw invalid(`parse VMI: nested deeper than ${DEPTH_MAX}`);
+    if (count > VALUE_COUNT_MAX) throw invalid(`parse VMI: more than ${VALUE_COUNT_MAX} values`);
   }
+}
+
+/** Where the text that begins at `start` ends; the end of all if it does not. */
+function endOfText(text: string, start: number): number {
+  let at = start + 1;
+  for (; at < text.length; at += 1) {
+    const unit = text.charCodeAt(at);
+    if (unit === QUOTE) break;
+    if (unit === BACKSLASH) at += 1;
+  }
+  return at;
 }

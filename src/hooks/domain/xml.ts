@@ -5,34 +5,36 @@
  *
  * Own code, as the libraries at hand build a tree and print it again, which loses exactly that.
  *
- * Contract: XML 1.0 with namespaces, as much of it as needs no DTD. Refused with `HookError`, in
- * time and memory bounded by the limits below: anything that is not well-formed, every DTD (and
- * with it every entity but the five predefined ones), encodings other than UTF-8.
+ * Contract: XML 1.0 with namespaces, as much of it as needs no DTD. Refused with `HookError`:
+ * anything that is not well-formed, every DTD (and with it every entity but the five predefined
+ * ones), encodings other than UTF-8, and what is beyond the limits below.
+ *
+ * Time and memory are linear in the text, whoever wrote it. Nothing is copied out of it: names and
+ * values are slices, values are worked out when somebody asks. A namespace goes by a number from
+ * its declaration on, so that no name drags the text of its namespace along. What takes objects
+ * (elements, attributes, comments, …) is counted, all together, up to `MARKUP_COUNT_MAX`.
  * Source: Extensible Markup Language 1.0 (fifth edition), Namespaces in XML 1.0 (third edition).
  */
 import { brief, type HookError, invalid } from "./errors.ts";
+import { isBlank, localOf, nameAt } from "./names.ts";
+import { decode, isReference } from "./references.ts";
 
 /** UTF-16 units of a text, both XML and JSON. KubeVirt itself sends a few thousand. */
 export const TEXT_SIZE_MAX = 10 << 20;
 const DEPTH_MAX = 128;
-const ELEMENT_COUNT_MAX = 100_000;
+/**
+ * Elements, attributes, comments, CDATA sections and processing instructions. A domain with 256
+ * network cards and as many disks has some 10,000.
+ */
+export const MARKUP_COUNT_MAX = 50_000;
+/** Attributes of one element. */
 const ATTRIBUTE_COUNT_MAX = 256;
 const DECLARATION_SIZE_MAX = 256;
+const LINE_FEED = 0x0a;
 
 const XML_NAMESPACE = "http://www.w3.org/XML/1998/namespace";
 const XMLNS_NAMESPACE = "http://www.w3.org/2000/xmlns/";
 
-/** Characters a name begins with (production 4), and those it goes on with (4a). */
-const NAME_START =
-  ":A-Z_a-z\\u{c0}-\\u{d6}\\u{d8}-\\u{f6}\\u{f8}-\\u{2ff}\\u{370}-\\u{37d}\\u{37f}-\\u{1fff}" +
-  "\\u{200c}\\u{200d}\\u{2070}-\\u{218f}\\u{2c00}-\\u{2fef}\\u{3001}-\\u{d7ff}\\u{f900}-\\u{fdcf}" +
-  "\\u{fdf0}-\\u{fffd}\\u{10000}-\\u{effff}";
-const NAME_NEXT = `${NAME_START}\\-.0-9\\u{b7}\\u{300}-\\u{36f}\\u{203f}\\u{2040}`;
-const NAME = new RegExp(`[${NAME_START}][${NAME_NEXT}]*`, "uy");
-/** Most names, found several times as fast. */
-const PLAIN_NAME = /[A-Z_a-z][-.\w:]*(?![-.\w:\u0080-\uffff])/y;
-const BLANK = /[ \t\r\n]*/y;
-const REFERENCE = /&(?:amp|lt|gt|quot|apos|#[0-9]{1,10}|#x[0-9a-fA-F]{1,8});/y;
 const FORBIDDEN = /[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]/;
 const DECLARATION = new RegExp(
   [
@@ -49,7 +51,7 @@ export interface XmlAttribute {
   readonly local: string;
   /** Empty for names without a prefix. */
   readonly namespace: string;
-  /** References replaced. */
+  /** References replaced; worked out anew each time it is asked for. */
   readonly value: string;
   readonly start: number;
   readonly end: number;
@@ -73,11 +75,10 @@ export interface XmlElement {
   readonly isEmptyTag: boolean;
 }
 
-/** A splice: what stands from `start` to `end` gives way to `text`. */
-export interface Edit {
-  readonly start: number;
-  readonly end: number;
-  readonly text: string;
+/** A namespace and its number, the same for all declarations of the same text. */
+interface Namespace {
+  readonly name: string;
+  readonly id: number;
 }
 
 interface OpenElement {
@@ -91,6 +92,40 @@ type Growing = {
     ? XmlElement[]
     : XmlElement[K];
 };
+
+const NOTHING: readonly never[] = Object.freeze([]);
+
+class Attribute implements XmlAttribute {
+  readonly name: string;
+  readonly start: number;
+  readonly end: number;
+  /** Between the quotes. */
+  readonly raw: string;
+  space: Namespace = NO_NAMESPACE;
+
+  constructor(name: string, raw: string, start: number, end: number) {
+    this.name = name;
+    this.raw = raw;
+    this.start = start;
+    this.end = end;
+  }
+
+  get local(): string {
+    return localOf(this.name);
+  }
+
+  get namespace(): string {
+    return this.space.name;
+  }
+
+  get value(): string {
+    return decode(this.raw);
+  }
+}
+
+const NO_NAMESPACE: Namespace = Object.freeze({ name: "", id: 0 });
+const XML: Namespace = Object.freeze({ name: XML_NAMESPACE, id: 1 });
+const XMLNS: Namespace = Object.freeze({ name: XMLNS_NAMESPACE, id: 2 });
 
 /** Reads a document and answers its root. Throws `HookError`. */
 export function parseXml(text: string): XmlElement {
@@ -115,30 +150,14 @@ export function attributeOf(element: XmlElement | undefined, name: string): stri
   return element?.attributes.find((each) => each.name === name)?.value;
 }
 
-/** Text as a value between double quotes. White space other than blanks would be normalised. */
-export function escapeAttribute(text: string): string {
-  return text.replace(/[&<>"\t\r\n]/g, (unit) => `&#${unit.charCodeAt(0)};`);
-}
-
-/** Carries out edits that do not overlap; several at one place come in the order given. */
-export function applyEdits(text: string, edits: readonly Edit[]): string {
-  const parts: string[] = [];
-  let at = 0;
-  for (const edit of [...edits].sort((a, b) => a.start - b.start)) {
-    if (edit.start < at) throw new Error(`Internal error: edits overlap at ${edit.start}`);
-    parts.push(text.slice(at, edit.start), edit.text);
-    at = edit.end;
-  }
-  return parts.join("") + text.slice(at);
-}
-
 class Reader {
   readonly #text: string;
   #at = 0;
-  #elementCount = 0;
+  #markupCount = 0;
   readonly #open: OpenElement[] = [];
   /** What each prefix stands for, the innermost declaration last: no look-up walks outwards. */
-  readonly #namespaces = new Map([["xml", [XML_NAMESPACE]]]);
+  readonly #prefixes = new Map<string, Namespace[]>([["xml", [XML]]]);
+  readonly #namespaces = new Map<string, Namespace>();
 
   constructor(text: string) {
     this.#text = text;
@@ -205,6 +224,7 @@ class Reader {
   }
 
   #readComment(): void {
+    this.#count();
     const start = this.#at;
     this.#at += 4;
     const end = this.#skipTo("-->", "a comment is not closed");
@@ -213,6 +233,7 @@ class Reader {
   }
 
   #readInstruction(): void {
+    this.#count();
     const start = this.#at;
     this.#at += 2;
     const target = this.#readName();
@@ -224,6 +245,7 @@ class Reader {
   }
 
   #readCdata(): void {
+    this.#count();
     if (this.#open.length === 0) throw this.#error("text outside the root");
     this.#skipTo("]]>", "a CDATA section is not closed");
   }
@@ -245,58 +267,60 @@ class Reader {
     this.#forget(top.prefixes);
   }
 
+  /** Takes in one more piece of markup. */
+  #count(): void {
+    this.#markupCount += 1;
+    if (this.#markupCount <= MARKUP_COUNT_MAX) return;
+    throw this.#error(`more than ${MARKUP_COUNT_MAX} elements, attributes and comments`);
+  }
+
   #readStartTag(): XmlElement {
     const start = this.#at;
-    this.#elementCount += 1;
-    if (this.#elementCount > ELEMENT_COUNT_MAX) {
-      throw this.#error(`more than ${ELEMENT_COUNT_MAX} elements`);
-    }
+    this.#count();
     if (this.#open.length >= DEPTH_MAX) throw this.#error(`nested deeper than ${DEPTH_MAX}`);
     this.#at += 1;
     const name = this.#readName();
-    const raw = this.#readAttributes();
+    const attributes = this.#readAttributes();
     const isEmptyTag = this.#text[this.#at] === "/";
     this.#at += isEmptyTag ? 1 : 0;
     if (this.#text[this.#at] !== ">") throw this.#error(`start tag ${brief(name)} is not closed`);
     this.#at += 1;
-    const prefixes = this.#declare(raw, start);
+    const prefixes = this.#declare(attributes, start);
+    for (const each of attributes) each.space = this.#resolve(each.name, each.start, true);
     const element: Growing = {
       name,
       local: localOf(name),
-      namespace: this.#resolve(name, start, false),
-      attributes: raw.map((each) => ({
-        name: each.name,
-        local: localOf(each.name),
-        namespace: this.#resolve(each.name, each.start, true),
-        value: each.value,
-        start: each.start,
-        end: each.end,
-      })),
-      children: [],
+      namespace: this.#resolve(name, start, false).name,
+      attributes,
+      children: NOTHING as never[],
       start,
       openEnd: this.#at,
       closeStart: this.#at,
       end: this.#at,
       isEmptyTag,
     };
-    this.#checkTwins(element);
-    this.#open.at(-1)?.element.children.push(element);
+    this.#checkTwins(attributes);
+    const parent = this.#open.at(-1)?.element;
+    if (parent?.children.length === 0) parent.children = [element];
+    else parent?.children.push(element);
     if (isEmptyTag) this.#forget(prefixes);
     else this.#open.push({ element, prefixes });
     return element;
   }
 
-  #readAttributes(): Omit<XmlAttribute, "local" | "namespace">[] {
-    const found: Omit<XmlAttribute, "local" | "namespace">[] = [];
-    const names = new Set<string>();
+  #readAttributes(): readonly Attribute[] {
+    let found: Attribute[] | undefined;
+    let names: Set<string> | undefined;
     for (;;) {
       const before = this.#at;
       this.#skipBlank();
       const next = this.#text[this.#at];
-      if (next === undefined || next === ">" || next === "/") return found;
+      if (next === undefined || next === ">" || next === "/") return found ?? NOTHING;
       const start = this.#at;
       if (before === start) throw this.#error("no blank before an attribute");
+      this.#count();
       const name = this.#readName();
+      names ??= new Set();
       if (names.has(name)) throw this.#error(`attribute ${brief(name)} twice`, start);
       names.add(name);
       if (names.size > ATTRIBUTE_COUNT_MAX) {
@@ -306,8 +330,9 @@ class Reader {
       if (this.#text[this.#at] !== "=") throw this.#error(`attribute ${brief(name)} has no value`);
       this.#at += 1;
       this.#skipBlank();
-      const value = this.#readValue(name);
-      found.push({ name, value, start, end: this.#at });
+      const raw = this.#readValue(name);
+      found ??= [];
+      found.push(new Attribute(name, raw, start, this.#at));
     }
   }
 
@@ -321,15 +346,14 @@ class Reader {
     const stray = raw.indexOf("<");
     if (stray >= 0) throw this.#error('"<" in an attribute', start + stray);
     this.#checkReferences(raw, start);
-    return decode(raw);
+    return raw;
   }
 
   /** Takes in what an element declares, and answers for which prefixes. */
-  #declare(attributes: readonly Pick<XmlAttribute, "name" | "value">[], start: number): string[] {
-    const prefixes: string[] = [];
-    for (const { name, value } of attributes) {
-      const isPrefixed = name.startsWith("xmlns:");
-      if (name !== "xmlns" && !isPrefixed) continue;
+  #declare(attributes: readonly Attribute[], start: number): readonly string[] {
+    let prefixes: string[] | undefined;
+    for (const { name, value } of attributes.filter(isDeclaration)) {
+      const isPrefixed = name !== "xmlns";
       const prefix = isPrefixed ? name.slice("xmlns:".length) : "";
       const isMisused =
         (isPrefixed && value === "") ||
@@ -337,44 +361,56 @@ class Reader {
         value === XMLNS_NAMESPACE ||
         (prefix === "xml") !== (value === XML_NAMESPACE);
       if (isMisused) throw this.#error(`prefix ${brief(prefix)} misused`, start);
-      const values = this.#namespaces.get(prefix);
-      if (values === undefined) this.#namespaces.set(prefix, [value]);
-      else values.push(value);
+      const values = this.#prefixes.get(prefix);
+      const namespace = this.#namespaceOf(value);
+      if (values === undefined) this.#prefixes.set(prefix, [namespace]);
+      else values.push(namespace);
+      prefixes ??= [];
       prefixes.push(prefix);
     }
-    return prefixes;
+    return prefixes ?? NOTHING;
+  }
+
+  #namespaceOf(name: string): Namespace {
+    if (name === "") return NO_NAMESPACE;
+    if (name === XML_NAMESPACE) return XML;
+    const known = this.#namespaces.get(name);
+    if (known !== undefined) return known;
+    const namespace = { name, id: XMLNS.id + 1 + this.#namespaces.size };
+    this.#namespaces.set(name, namespace);
+    return namespace;
   }
 
   /** Leaves an element whose declarations no longer hold. */
   #forget(prefixes: readonly string[]): void {
-    for (const prefix of prefixes) this.#namespaces.get(prefix)?.pop();
+    for (const prefix of prefixes) this.#prefixes.get(prefix)?.pop();
   }
 
   /** Two attributes may not be the same by two prefixes of one namespace. */
-  #checkTwins({ attributes }: XmlElement): void {
+  #checkTwins(attributes: readonly Attribute[]): void {
     if (!attributes.some(({ name }) => name.includes(":"))) return;
     const seen = new Set<string>();
-    for (const { name, local, namespace, start } of attributes) {
-      if (namespace === "" || namespace === XMLNS_NAMESPACE) continue;
-      const key = `${local} ${namespace}`;
+    for (const { name, local, space, start } of attributes) {
+      if (space === NO_NAMESPACE || space === XMLNS) continue;
+      const key = `${space.id} ${local}`;
       if (seen.has(key)) throw this.#error(`attribute ${brief(name)} twice`, start);
       seen.add(key);
     }
   }
 
   /** The namespace a name is in; checks the name. */
-  #resolve(name: string, start: number, isAttribute: boolean): string {
+  #resolve(name: string, start: number, isAttribute: boolean): Namespace {
     const colon = name.indexOf(":");
     if (colon < 0) {
-      if (isAttribute) return name === "xmlns" ? XMLNS_NAMESPACE : "";
-      return this.#namespaces.get("")?.at(-1) ?? "";
+      if (isAttribute) return name === "xmlns" ? XMLNS : NO_NAMESPACE;
+      return this.#prefixes.get("")?.at(-1) ?? NO_NAMESPACE;
     }
     const prefix = name.slice(0, colon);
     if (colon === 0 || colon === name.length - 1 || name.includes(":", colon + 1)) {
       throw this.#error(`name ${brief(name)} has a stray colon`, start);
     }
-    if (isAttribute && prefix === "xmlns") return XMLNS_NAMESPACE;
-    const namespace = this.#namespaces.get(prefix)?.at(-1);
+    if (isAttribute && prefix === "xmlns") return XMLNS;
+    const namespace = this.#prefixes.get(prefix)?.at(-1);
     if (namespace === undefined)
       throw this.#error(`prefix ${brief(prefix)} is not declared`, start);
     return namespace;
@@ -383,26 +419,20 @@ class Reader {
   /** Every `&` must begin a reference that needs no DTD. */
   #checkReferences(content: string, start: number): void {
     for (let at = content.indexOf("&"); at >= 0; at = content.indexOf("&", at + 1)) {
-      REFERENCE.lastIndex = at;
-      const match = REFERENCE.exec(content);
-      if (match === null || !isCharacter(match[0])) {
-        throw this.#error("an entity that is not predefined", start + at);
-      }
+      if (isReference(content, at)) continue;
+      throw this.#error("an entity that is not predefined", start + at);
     }
   }
 
   #readName(): string {
-    PLAIN_NAME.lastIndex = this.#at;
-    NAME.lastIndex = this.#at;
-    const name = (PLAIN_NAME.exec(this.#text) ?? NAME.exec(this.#text))?.[0];
+    const name = nameAt(this.#text, this.#at);
     if (name === undefined) throw this.#error("a name is missing");
     this.#at += name.length;
     return name;
   }
 
   #skipBlank(): void {
-    BLANK.lastIndex = this.#at;
-    this.#at += BLANK.exec(this.#text)?.[0].length ?? 0;
+    while (isBlank(this.#text.charCodeAt(this.#at))) this.#at += 1;
   }
 
   /** Moves behind `mark` and answers where that is. */
@@ -414,42 +444,18 @@ class Reader {
   }
 
   #error(problem: string, at: number = this.#at): HookError {
-    const before = this.#text.slice(0, at);
-    const line = before.split("\n").length;
-    const column = at - before.lastIndexOf("\n");
+    let line = 1;
+    let begin = 0;
+    for (let place = 0; place < at; place += 1) {
+      if (this.#text.charCodeAt(place) !== LINE_FEED) continue;
+      line += 1;
+      begin = place + 1;
+    }
+    const column = at - begin + 1;
     return invalid(`parse domain XML: line ${line} column ${column}: ${problem}`);
   }
 }
 
-function localOf(name: string): string {
-  return name.slice(name.indexOf(":") + 1);
-}
-
-const PREDEFINED: Readonly<Record<string, string>> = Object.freeze({
-  "&amp;": "&",
-  "&lt;": "<",
-  "&gt;": ">",
-  "&quot;": '"',
-  "&apos;": "'",
-});
-
-/** Character data of an attribute: references replaced, white space normalised (XML 3.3.3). */
-function decode(raw: string): string {
-  const plain = raw.replace(/\r\n|[\t\r\n]/g, " ");
-  if (!plain.includes("&")) return plain;
-  return plain.replace(/&[^;]*;/g, (text) => PREDEFINED[text] ?? String.fromCodePoint(code(text)));
-}
-
-/** The number in `&#65;` or `&#x41;`. */
-function code(reference: string): number {
-  const digits = reference.slice(2, -1);
-  return digits.startsWith("x") ? Number.parseInt(digits.slice(1), 16) : Number(digits);
-}
-
-function isCharacter(reference: string): boolean {
-  if (!reference.startsWith("&#")) return true;
-  const point = code(reference);
-  const isSurrogate = point >= 0xd800 && point <= 0xdfff;
-  const isControl = point < 0x20 && point !== 9 && point !== 10 && point !== 13;
-  return point <= 0x10ffff && !isSurrogate && !isControl && point !== 0xfffe && point !== 0xffff;
+function isDeclaration({ name }: XmlAttribute): boolean {
+  return name === "xmlns" || name.startsWith("xmlns:");
 }

@@ -1,6 +1,7 @@
 /** New elements look like what is there, and go without a trace. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { applyEdits, type Edit } from "../../../src/hooks/domain/edits.ts";
 import {
   append,
   insertAfter,
@@ -9,7 +10,7 @@ import {
   remove,
   replace,
 } from "../../../src/hooks/domain/layout.ts";
-import { applyEdits, type Edit, parseXml, type XmlElement } from "../../../src/hooks/domain/xml.ts";
+import { parseXml, type XmlElement } from "../../../src/hooks/domain/xml.ts";
 
 const NEW: NewElement = {
   name: "n",

@@ -453,3 +453,40 @@ describe("several interfaces", () => {
     }
   });
 });
+
+describe("many interfaces", () => {
+  const vmiOf = (count: number): Vmi => {
+    const names = Array.from({ length: count }, (_, index) => `n${index}`);
+    const interfaces = names.map((name) => ({ name, slirp: {} }));
+    const networks = names.map((name) => ({ name, pod: {} }));
+    const spec = { domain: { devices: { interfaces } }, networks };
+    return readVmi(JSON.stringify({ metadata: { name: "vm" }, spec }));
+  };
+  for (const link of LINK_KINDS) {
+    test(`${link}: the domain is read once for all of them`, () => {
+      const domain = "<domain><devices><disk/></devices></domain>";
+      const lookups = (count: number): number => {
+        const vmi = vmiOf(count);
+        const plans = derivePlans(vmi, contextOf("", { SLIRP_LINK: link }));
+        return countCalls(RegExp.prototype, "exec", () => mutateDomain(domain, vmi, plans));
+      };
+      assert.ok(lookups(240) < 2.5 * lookups(120), "twice as many take twice the work");
+    });
+  }
+});
+
+/** How often a method is called while `work` runs. */
+function countCalls(owner: RegExp, name: "exec", work: () => unknown): number {
+  const original = owner[name];
+  let count = 0;
+  owner[name] = function counting(this: RegExp, text: string) {
+    count += 1;
+    return original.call(this, text);
+  };
+  try {
+    work();
+    return count;
+  } finally {
+    owner[name] = original;
+  }
+}

@@ -3,18 +3,23 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import {
   addressFault,
+  busesOf,
   busOf,
   chooseSlot,
+  deviceAddresses,
   type Occupants,
+  optionAddress,
 } from "../../../src/hooks/domain/slots.ts";
 import { parseXml } from "../../../src/hooks/domain/xml.ts";
 
 type Options = Readonly<Record<string, string>>;
 
 function occupants(devices: string, others: readonly Options[], machine: string): Occupants {
+  const { children } = parseXml(`<devices>${devices}</devices>`);
+  const asked = others.flatMap((each) => optionAddress(new Map(Object.entries(each))) ?? []);
   return {
-    devices: parseXml(`<devices>${devices}</devices>`).children,
-    others: others.map((each) => new Map(Object.entries(each))),
+    taken: [...children.flatMap(deviceAddresses), ...asked],
+    buses: busesOf(children),
     machine,
   };
 }

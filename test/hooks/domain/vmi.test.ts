@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { HookError } from "../../../src/hooks/domain/errors.ts";
-import { readVmi } from "../../../src/hooks/domain/vmi.ts";
+import { readVmi, VALUE_COUNT_MAX } from "../../../src/hooks/domain/vmi.ts";
 import { TEXT_SIZE_MAX } from "../../../src/hooks/domain/xml.ts";
 import { CASES, fixture, messageOf } from "../../support/hook-fixtures.ts";
 
@@ -157,6 +157,13 @@ describe("bounds", () => {
     );
     assert.equal(error("[".repeat(1_000_000)), "parse VMI: nested deeper than 128");
     assert.equal(error(`{"a":${'{"a":'.repeat(128)}`), "parse VMI: nested deeper than 128");
+    const many = (part: string): string => `{"metadata":{"name":"vm"},"a":[${part}0]}`;
+    assert.equal(error(many("0,".repeat(VALUE_COUNT_MAX - 8))), "");
+    for (const part of ["0,", "[],", "{},", '{"":0},', '"\\\\",']) {
+      const text = many(part.repeat(VALUE_COUNT_MAX));
+      assert.equal(error(text), `parse VMI: more than ${VALUE_COUNT_MAX} values`, part);
+    }
+    assert.equal(error(many(`"${',[{:\\"'.repeat(VALUE_COUNT_MAX)}",`)), "", "in a text");
     const fill = "x".repeat(1 << 20);
     assert.equal(error({ metadata: { name: "vm" }, fill, brackets: '"[[[{{{\\' }), "");
     const interfaces = Array.from({ length: 257 }, (_, index) => ({ name: `a${index}` }));
