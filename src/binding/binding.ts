@@ -13,6 +13,7 @@ import type { StreamEndpoint } from "../config/endpoint.ts";
 import type { Subnet6 } from "../config/subnet6.ts";
 import { octetsOfIpv6 } from "../lib/addr6.ts";
 import { deferred } from "../lib/deferred.ts";
+import type { Logger } from "../lib/log.ts";
 import type { PeerEvent } from "../link/stream.ts";
 import { openStreamListener } from "../link/stream-listener.ts";
 import { EventFd } from "../sys/fd.ts";
@@ -22,7 +23,8 @@ import { openTapInNamespace } from "../sys/netns.ts";
 import { releaseProgramPages } from "../sys/resident.ts";
 import { OFFLOADS_ALL } from "../sys/tun.ts";
 import { COMMAND_STATS, COMMAND_STOP, MAILBOX_SIZE, Mailbox } from "./mailbox.ts";
-import type { WorkerLink, WorkerMessage } from "./worker.ts";
+import { Outputs } from "./outputs.ts";
+import type { WorkerLink, WorkerMessage, WorkerStart } from "./worker.ts";
 
 export interface Binding {
   /** Where a stream link is, with the port that port 0 became; undefined for a tap. */
@@ -48,6 +50,8 @@ export interface Surroundings {
   readonly helper: readonly string[];
   /** Hears of the peers of a stream link, in order. The worker logs them itself. */
   readonly onPeer?: (event: PeerEvent) => void;
+  /** Hears what becomes of capture and recording. */
+  readonly log?: Logger;
 }
 
 function setupOf(options: AttachOptions, tap: TapLinkSettings): InterfaceSetup {
@@ -124,14 +128,17 @@ export async function startBinding(
 ): Promise<Binding> {
   const worker = new Worker(workerUrl(), { type: "module" });
   let control: EventFd | undefined;
+  let outputs: Outputs | undefined;
   try {
     const sys = await loadLibc();
     control = new EventFd(sys);
+    outputs = new Outputs(options, surroundings.log);
     const outer = await openLink(sys, options, surroundings.helper);
-    return bind({ sys, worker, control, outer, options, surroundings });
+    return bind({ sys, worker, control, outputs, outer, options, surroundings });
   } catch (error) {
     worker.terminate();
     control?.close();
+    outputs?.abandon();
     throw error;
   }
 }
@@ -140,12 +147,13 @@ interface Parts {
   readonly sys: Libc;
   readonly worker: Worker;
   readonly control: EventFd;
+  readonly outputs: Outputs;
   readonly outer: OuterEnd;
   readonly options: AttachOptions;
   readonly surroundings: Surroundings;
 }
 
-function bind({ sys, worker, control, outer, options, surroundings }: Parts): Binding {
+function bind({ sys, worker, control, outputs, outer, options, surroundings }: Parts): Binding {
   const mailbox = new SharedArrayBuffer(MAILBOX_SIZE);
   const counters = new Mailbox(mailbox);
   const command = (number: number): void => {
@@ -156,13 +164,14 @@ function bind({ sys, worker, control, outer, options, surroundings }: Parts): Bi
   const ready = deferred();
   const ended = deferred();
   /** The worker has said its last word, so it no longer looks at the control descriptor. */
-  const over = (): void => {
+  const over = (): Promise<void> => {
     worker.terminate();
     control.close();
     outer.close();
+    return outputs.close();
   };
-  const fail = (message: string): void => {
-    over();
+  const fail = async (message: string): Promise<void> => {
+    await over();
     const error = new Error(message);
     ready.reject(error);
     ended.reject(error);
@@ -180,9 +189,11 @@ function bind({ sys, worker, control, outer, options, surroundings }: Parts): Bi
         // Whatever was to be prepared for the guest, the hooks' work too, is over by now.
         if (message.event.kind === "connected") releaseProgramPages(sys, surroundings.program);
         return;
+      case "output":
+        outputs.kick();
+        return;
       case "stopped":
-        over();
-        ended.resolve();
+        over().then(() => ended.resolve());
         return;
       case "failed":
         fail(message.message);
@@ -191,7 +202,16 @@ function bind({ sys, worker, control, outer, options, surroundings }: Parts): Bi
   worker.onerror = (event: ErrorEvent) => fail(`The worker failed: ${event.message}`);
   const { link, endpoint } = outer;
   const { seed } = surroundings;
-  worker.postMessage({ options, link, endpoint, seed, mailbox, controlFd: control.number });
+  const start: WorkerStart = {
+    options,
+    link,
+    endpoint,
+    seed,
+    mailbox,
+    controlFd: control.number,
+    outputs: outputs.shared,
+  };
+  worker.postMessage(start);
   return {
     endpoint,
     ready: ready.promise,

@@ -9,11 +9,9 @@ import { formatEndpoint, type StreamEndpoint } from "../config/endpoint.ts";
 import { engineConfigValues } from "../engine/config.ts";
 import { Engine } from "../engine/engine.ts";
 import { detectSimd, loadEngine } from "../engine/module.ts";
-import { type Logger, openLogger } from "../lib/log.ts";
+import type { Logger } from "../lib/log.ts";
 import { messageOf } from "../lib/message.ts";
-import { openOutputFile } from "../lib/output-file.ts";
 import type { Link, LinkMemory } from "../link/link.ts";
-import { createPcapLink } from "../link/pcap.ts";
 import {
   openStreamLink,
   type PeerEvent,
@@ -22,7 +20,7 @@ import {
 } from "../link/stream.ts";
 import { openTapLink, type TapLinkOptions } from "../link/tap.ts";
 import { AlarmedEvents } from "../loop/alarm.ts";
-import { monotonic, wallClock } from "../loop/clock.ts";
+import { monotonic } from "../loop/clock.ts";
 import { Loop, linkMemoryOf } from "../loop/loop.ts";
 import { Epoll } from "../sys/epoll.ts";
 import { check, EACCES, errnoName, type SystemError } from "../sys/errno.ts";
@@ -34,10 +32,11 @@ import { Listeners } from "../upstream/listener.ts";
 import { ResolverWatch } from "../upstream/resolver.ts";
 import { HostSockets } from "../upstream/sockets.ts";
 import { EVENT_OF_ALARM, EVENT_OF_CONTROL, EVENT_OF_LINK } from "../upstream/upstream.ts";
+import { Housekeeping } from "./housekeeping.ts";
 import { COMMAND_STATS, COMMAND_STOP, Mailbox } from "./mailbox.ts";
+import type { SharedOutputs } from "./outputs.ts";
 import { recordEngine } from "./recording.ts";
-
-const OCTETS_PER_MIB = 1 << 20;
+import { WorkerOutputs } from "./worker-outputs.ts";
 
 /** The link's outer end, as the main thread has opened it. */
 export type WorkerLink =
@@ -54,11 +53,15 @@ export interface WorkerStart {
   readonly mailbox: SharedArrayBuffer;
   /** Descriptor of the eventfd that announces commands. */
   readonly controlFd: number;
+  /** Where log, capture and recording go. */
+  readonly outputs: SharedOutputs;
 }
 
 /** What the worker says. */
 export type WorkerMessage =
   | { readonly kind: "ready" }
+  /** There is something in the rings of `outputs`. */
+  | { readonly kind: "output" }
   | { readonly kind: "peer"; readonly event: PeerEvent }
   | { readonly kind: "stopped" }
   | { readonly kind: "failed"; readonly message: string };
@@ -75,18 +78,8 @@ interface OpenLink {
   readonly name: string;
 }
 
-function openLink(sys: Libc, start: WorkerStart, log: Logger): OpenLink {
-  const { pcap, pcapSnap: snapLength, pcapLimitMib = Number.POSITIVE_INFINITY } = start.options;
-  const captured = (link: Link): Link => {
-    if (pcap === undefined) return link;
-    const maxBytes = pcapLimitMib * OCTETS_PER_MIB;
-    return createPcapLink(link, {
-      sink: openOutputFile(pcap),
-      now: wallClock,
-      snapLength,
-      maxBytes,
-    });
-  };
+function openLink(sys: Libc, start: WorkerStart, outputs: WorkerOutputs, log: Logger): OpenLink {
+  const captured = (link: Link): Link => outputs.captured(link, start.options, sys, log);
   if (start.link.kind === "stream") {
     const name = start.endpoint === undefined ? "" : formatEndpoint(start.endpoint);
     const onPeer = (event: PeerEvent): void => {
@@ -172,13 +165,16 @@ function sayFarewell(engine: Engine, link: Link, memory: LinkMemory): void {
 
 async function run(start: WorkerStart): Promise<void> {
   const { options } = start;
-  const log: Logger = await openLogger({ level: options.logLevel, format: options.logFormat });
+  const outputs = new WorkerOutputs(start.outputs, () => say({ kind: "output" }));
+  const log = await outputs.openLog(options);
   const sys = await loadLibc();
   const octets = engineBytes(detectSimd());
-  const recorded = recordEngine(loadEngine(octets), octets, options, log);
+  const sink = outputs.openRecording();
+  const surroundings = { log, native: sys };
+  const recorded = recordEngine(loadEngine(octets), octets, sink, options, surroundings);
   const engine = new Engine(recorded.module);
   const base = sys.address(engine.octets.buffer);
-  const opened = openLink(sys, start, log);
+  const opened = openLink(sys, start, outputs, log);
   const { link } = opened;
   const resolver = new ResolverWatch(options, log);
   engine.setHostBase(BigInt(base));
@@ -217,7 +213,7 @@ async function run(start: WorkerStart): Promise<void> {
       upstream,
       listeners,
       control: controller(sys, start, engine, opened),
-      housekeeping: resolver,
+      housekeeping: new Housekeeping(resolver, [log, ...outputs.chores]),
       clock: monotonic,
     });
     if (options.readyFd !== undefined) announce(sys, options.readyFd);
@@ -227,6 +223,7 @@ async function run(start: WorkerStart): Promise<void> {
     if (errno < 0) throw new Error(`The ${opened.name} is gone (${errnoName(errno)})`);
   } finally {
     recorded.close();
+    log.close();
     listeners.close();
     upstream.close();
     link.close();

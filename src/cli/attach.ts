@@ -23,6 +23,7 @@ export async function attach(options: AttachOptions): Promise<number> {
       seed: drawSeed(),
       program: process.execPath,
       helper: [...ownCommand(), TAP_HELPER_COMMAND],
+      log,
     });
   } catch (error) {
     log.error({}, messageOf(error));

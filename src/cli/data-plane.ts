@@ -119,6 +119,7 @@ class WorkerDataPlane implements ServeDataPlane {
           program: process.execPath,
           helper: [],
           onPeer,
+          log: this.#log,
         }),
     });
   }
