@@ -3,8 +3,9 @@
  *
  * Two forms. `json` is pino's, for collectors. `pretty` is for a person at a terminal:
  * `level message key=value …`, without time, in which nothing a guest sends can move the cursor
- * or begin a new line. pino takes longer to load than the rest of start-up may take, so it is loaded
- * only for `json`; its worker transports are not used, as a single binary cannot start them.
+ * or begin a new line. pino takes longer to load than the rest of start-up may take, so it is
+ * loaded only for `json`; its worker transports are not used, as a single binary cannot start
+ * them.
  *
  * A log that cannot be written neither fails the program nor makes it wait: lines are lost, and
  * their number is told when lines are taken again.

@@ -11,10 +11,10 @@
  *   same open file, a shell or the container's runtime, so it is left as it is. Asking first (poll)
  *   is no way either, as others who write to the same pipe may fill it in between. Instead a pipe,
  *   a FIFO or a terminal is opened once more through /proc, which gives an open file of our own
- *   that does not block. This has no use for a regular file (it never reports EAGAIN, and a second open
- *   file has a position of its own and would write over what others write), and a socket cannot be
- *   opened so, nor can what belongs to another user: those are written by another thread of the
- *   runtime, which may wait as long as it likes.
+ *   that does not block. This has no use for a regular file (it never reports EAGAIN, and a second
+ *   open file has a position of its own and would write over what others write), and a socket
+ *   cannot be opened so, nor can what belongs to another user: those are written by another thread
+ *   of the runtime, which may wait as long as it likes.
  *
  *   pino's own way out, sonic-boom, has such a queue, too, but waits in the calling thread on
  *   EAGAIN when it writes at once, and knows no other thread in Deno; so pino gets a function.
