@@ -7,8 +7,9 @@
  *   - No link is followed, and no file that is there already is written into. A new one is made
  *     under a name nobody has (O_EXCL) and takes the name asked for by rename, which follows
  *     nothing either; so the file can be read under its name from the first octet on.
- *   - What is there is replaced only if it is a file of our own. A link, somebody else's file or a
- *     folder is an error that names it. A character device (/dev/null) is written to as it is.
+ *   - What is there is replaced only if it is a file or a link of our own; what the link leads to
+ *     stays as it is. Somebody else's, or a folder, is an error that names it. A character device
+ *     (/dev/null) is written to as it is.
  *   - A FIFO that is there was put there on purpose: it is written to as it is, if it is our own.
  *     It is opened without a reader; readers may come and go (`wireshark -k -i FIFO`).
  *
@@ -106,7 +107,7 @@ export function openOutput(path: string): OpenOutput {
 export function keepOlder(path: string): void {
   const present = statOf(path);
   refuseForeign(path, present);
-  if (present?.isFile() === true) renameSync(path, `${path}.old`);
+  if (present !== undefined && !present.isCharacterDevice()) renameSync(path, `${path}.old`);
 }
 
 function statOf(path: string): Stats | undefined {
@@ -115,9 +116,10 @@ function statOf(path: string): Stats | undefined {
 
 function refuseForeign(path: string, present: Stats | undefined): void {
   if (present === undefined) return;
-  if (present.isSymbolicLink()) throw refusal(path, "it is a symbolic link, name the file itself");
   if (present.isCharacterDevice()) return;
-  if (!present.isFile()) throw refusal(path, "there is something that is no file");
+  if (!present.isFile() && !present.isSymbolicLink()) {
+    throw refusal(path, "there is something that is no file");
+  }
   refuseOwner(path, present);
 }
 

@@ -6,9 +6,9 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import {
   chmodSync,
-  chownSync,
   closeSync,
   constants,
+  lchownSync,
   linkSync,
   lstatSync,
   mkdirSync,
@@ -16,6 +16,7 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   readSync,
   rmSync,
   statSync,
@@ -88,13 +89,17 @@ for (const [name, make] of WAYS) {
       assert.equal(readFileSync(other, "utf8"), "precious");
     });
 
-    test("a link is refused, whether or not it leads somewhere", async () => {
+    test("a link is replaced and not followed, whether or not it leads somewhere", async () => {
       const [file, target] = [path(), path()];
       symlinkSync(target, file);
-      await assert.rejects(() => make(file), /Refuse to write to ".*": it is a symbolic link/);
+      await make(file);
       assert.equal(lstatSync(target, { throwIfNoEntry: false }), undefined);
       writeFileSync(target, "precious");
-      await assert.rejects(() => make(file), /it is a symbolic link/);
+      rmSync(file);
+      symlinkSync(target, file);
+      await make(file);
+      assert.ok(lstatSync(file).isFile());
+      assert.equal(readFileSync(file, "utf8"), "new");
       assert.equal(readFileSync(target, "utf8"), "precious");
     });
 
@@ -119,25 +124,31 @@ for (const [name, make] of WAYS) {
     });
 
     const skip = lstatSync("/proc/self").uid !== 0 && "needs root to make a foreign file";
-    test("somebody else's file is refused and stays", { skip }, async () => {
-      const file = path();
+    test("somebody else's file or link is refused and stays", { skip }, async () => {
+      const [file, link] = [path(), path()];
       writeFileSync(file, "theirs");
-      chownSync(file, 65534, 65534);
-      await assert.rejects(() => make(file), /it belongs to user 65534, and this is user 0/);
+      symlinkSync(file, link);
+      for (const each of [file, link]) {
+        lchownSync(each, 65534, 65534);
+        const refusal = /Refuse to write to ".*": it belongs to user 65534, and this is user 0/;
+        await assert.rejects(() => make(each), refusal);
+      }
       assert.equal(readFileSync(file, "utf8"), "theirs");
+      assert.ok(lstatSync(link).isSymbolicLink());
     });
   });
 }
 
 describe("an older recording", () => {
-  test("gets another name; a link is refused", () => {
+  test("gets another name, a link as it is", () => {
     const [file, link] = [path(), path()];
     keepOlder(file);
     writeFileSync(file, "older");
     keepOlder(file);
     assert.equal(readFileSync(`${file}.old`, "utf8"), "older");
     symlinkSync(file, link);
-    assert.throws(() => keepOlder(link), /symbolic link/);
+    keepOlder(link);
+    assert.equal(readlinkSync(`${link}.old`), file);
   });
 });
 

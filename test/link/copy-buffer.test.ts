@@ -1,4 +1,4 @@
-/** The copies of frames. Goal: the same with and without system calls, and never beyond the ends. */
+/** Copies of frames. Goal: the same with and without system calls, and never beyond the ends. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { CopyBuffer, type NativeCopy } from "../../src/link/copy-buffer.ts";
