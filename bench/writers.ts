@@ -59,7 +59,8 @@ const SINK = `require("node:dgram").createSocket("udp4").bind(+process.argv[1], 
 const MTU = 65520;
 const SIGNAL_ms = 50;
 const USAGE =
-  "usage: npm run bench -- --writers [--reps N] [--seconds S] [--frames N] [--only KIND] [--strict]";
+  "usage: npm run bench -- --writers [--reps N] [--seconds S] [--frames N] [--only KIND]" +
+  " [--strict]";
 
 interface Options {
   readonly reps: number;

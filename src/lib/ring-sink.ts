@@ -2,18 +2,19 @@
  * The packet thread's side of a file that another thread writes. Two tempers:
  *
  *   LossySink     for captures: what finds no room is refused, and whoever captures counts it. For
- *                 a file it waits first, as a file that is written at all is worth a moment: at
- *                 most SHARE of the time, so traffic keeps 95 % of it. For a FIFO it never waits.
+ *                 a file it waits first, as long as the writer moves, so a capture is whole and
+ *                 traffic as fast as the disk; after STILL_ms without a move it refuses, and does
+ *                 not wait again for CALM_us. So a disk that stalls costs traffic a twentieth of
+ *                 its time at most. For a FIFO it never waits.
  *   PatientSink   for recordings, which are worth nothing with a hole: waits as long as the writer
- *                 moves, so traffic is as fast as the disk, and gives up, once and for all, when
- *                 nothing has moved for STALL_ms.
+ *                 moves, and gives up, once and for all, when nothing has moved for STALL_ms.
  */
 import type { ByteRing } from "./byte-ring.ts";
 import type { OutputSink } from "./output-file.ts";
 
-/** Part of the time that a capture may wait for its file, and how much of it may come at once. */
-const SHARE = 0.05;
-const PATIENCE_MAX_us = 50_000;
+/** How long a capture waits for a move of its file, and for how long not again after that. */
+const STILL_ms = 50;
+const CALM_us = 1_000_000;
 /** Longer than the kernel lets a writer wait in one go for a disk that is busy (200 ms). */
 const STALL_ms = 400;
 /** Octets that a batch takes in the ring besides its own. */
@@ -34,8 +35,8 @@ export class LossySink implements OutputSink {
   readonly #ring: ByteRing;
   readonly #tell: () => void;
   readonly #clock: (() => number) | undefined;
-  #patience_us = 0;
-  #grownAt: number | undefined;
+  /** When it may wait again. */
+  #calmUntil = Number.NEGATIVE_INFINITY;
 
   /** @param clock microseconds; given where a wait is worth it */
   constructor({ ring, tell }: RingSinkOptions, clock?: () => number) {
@@ -70,19 +71,12 @@ export class LossySink implements OutputSink {
   }
 
   #wait(size: number, clock: () => number): boolean {
-    let now = clock();
-    const grown = (now - (this.#grownAt ?? now)) * SHARE;
-    this.#patience_us = Math.min(PATIENCE_MAX_us, this.#patience_us + grown);
-    if (this.#grownAt === undefined) this.#patience_us = PATIENCE_MAX_us;
-    this.#grownAt = now;
-    while (this.#patience_us >= 1000) {
-      this.#ring.waitForRoom(size, this.#patience_us / 1000);
-      const before = now;
-      now = clock();
-      this.#patience_us -= Math.max(now - before, 0);
-      this.#grownAt = now;
-      if (this.#ring.room >= size || this.#ring.isClosed) return true;
+    const ring = this.#ring;
+    if (clock() < this.#calmUntil) return false;
+    while (ring.waitForRoom(size, STILL_ms)) {
+      if (ring.room >= size || ring.isClosed) return true;
     }
+    this.#calmUntil = clock() + CALM_us;
     return false;
   }
 }
