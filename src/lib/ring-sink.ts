@@ -13,8 +13,8 @@ import type { ByteRing } from "./byte-ring.ts";
 import type { OutputSink } from "./output-file.ts";
 
 /** How long a capture waits for a move of its file, and for how long not again after that. */
-const STILL_ms = 50;
-const CALM_us = 1_000_000;
+const STILL_ms = 100;
+const CALM_us = 2_000_000;
 /** Longer than the kernel lets a writer wait in one go for a disk that is busy (200 ms). */
 const STALL_ms = 400;
 /** Octets that a batch takes in the ring besides its own. */

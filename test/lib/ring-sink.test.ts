@@ -49,8 +49,8 @@ describe("lossy sink", () => {
       assert.equal(sink.isReady(1000), false);
       now += 1000;
     }
-    assert.ok(waits <= seconds, `${waits} waits`);
-    assert.ok(waits >= seconds - 1, "it tries again");
+    assert.ok(waits <= seconds / 2, `${waits} waits of 100 ms`);
+    assert.ok(waits >= seconds / 2 - 1, "it tries again");
   });
 
   test("waits on while the file moves", () => {
