@@ -267,7 +267,8 @@ async function memoryVerdicts(host: Namespace, frames: number): Promise<Verdict[
 type Verdict = readonly [what: string, figure: string, bar: string, isMet: boolean];
 
 function verdictsOf({ ratios, ends }: Results): Verdict[] {
-  const traffic = JUDGED.flatMap((kind) =>
+  const judged = JUDGED.filter((kind) => ends.has(kind));
+  const traffic = judged.flatMap((kind) =>
     METRICS.map((metric): Verdict => {
       const value = median(ratios.get(`${kind} ${metric}`) ?? []);
       return [`${kind}: ${metric}`, value.toFixed(3), `≥ ${TRAFFIC_MIN}`, value >= TRAFFIC_MIN];
