@@ -1,12 +1,13 @@
 /**
  * `npm run bench`: installs and builds what is missing, then runs bench/main.ts under Bun, or
- * bench/hooks.ts with `--hooks`, bench/qemu.ts with `--qemu`, or bench/storm.ts with `--storm`.
+ * bench/NAME.ts with `--NAME`: hooks, qemu, storm, writers.
  */
 import process from "node:process";
 import { bootstrap } from "./bootstrap.mjs";
 import { inRoot, main, run, tool } from "./shell.mjs";
 
-const SPECIAL = ["hooks", "qemu", "storm"];
+/** Arguments that stand for a program of their own, of the same name. */
+const SPECIAL = ["hooks", "qemu", "storm", "writers"];
 
 main(async () => {
   await bootstrap({ build: true, system: true });

@@ -6,7 +6,9 @@
 
 import packageJson from "../package.json" with { type: "json" };
 import { SWARM_COMMAND, TAP_HELPER_COMMAND } from "./cli/internal.ts";
+import { flushLog } from "./lib/log.ts";
 import { messageOf } from "./lib/message.ts";
+import { standardError } from "./lib/standard-error.ts";
 
 const EXIT_USAGE = 2;
 /** Names of hooks, as KubeVirt's sidecar-shim runs them. */
@@ -54,15 +56,17 @@ async function main(): Promise<number> {
       process.stdout.write(`slirp-binding ${packageJson.version}\n`);
       return 0;
     case "error":
-      process.stderr.write(`slirp-binding: ${command.message}\n`);
+      standardError().write(`slirp-binding: ${command.message}\n`);
       return EXIT_USAGE;
   }
 }
 
-main().then(
-  (code) => process.exit(code),
-  (error: unknown) => {
-    process.stderr.write(`slirp-binding: ${messageOf(error)}\n`);
-    process.exit(1);
-  },
-);
+main()
+  .catch((error: unknown) => {
+    standardError().write(`slirp-binding: ${messageOf(error)}\n`);
+    return 1;
+  })
+  .then(async (code) => {
+    await flushLog();
+    process.exit(code);
+  });

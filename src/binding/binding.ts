@@ -13,6 +13,7 @@ import type { StreamEndpoint } from "../config/endpoint.ts";
 import type { Subnet6 } from "../config/subnet6.ts";
 import { octetsOfIpv6 } from "../lib/addr6.ts";
 import { deferred } from "../lib/deferred.ts";
+import type { Logger } from "../lib/log.ts";
 import type { PeerCounters } from "../link/stream.ts";
 import { openStreamListener } from "../link/stream-listener.ts";
 import { EventFd } from "../sys/fd.ts";
@@ -23,6 +24,7 @@ import { releaseProgramPages, releaseProgramPagesLater } from "../sys/resident.t
 import { OFFLOADS_ALL } from "../sys/tun.ts";
 import { HiddenPorts } from "../upstream/hidden-ports.ts";
 import { COMMAND_STATS, COMMAND_STOP, MAILBOX_SIZE, Mailbox } from "./mailbox.ts";
+import { Outputs } from "./outputs.ts";
 import type { WorkerLink, WorkerMessage, WorkerStart } from "./worker.ts";
 
 export interface Binding {
@@ -54,6 +56,8 @@ export interface Surroundings {
    * was. The worker logs them itself.
    */
   readonly onPeers?: (peers: PeerCounters) => void;
+  /** Hears what becomes of capture and recording. */
+  readonly log?: Logger;
 }
 
 /** Of all links of this process. */
@@ -145,14 +149,17 @@ export async function startBinding(
 ): Promise<Binding> {
   const worker = new Worker(workerUrl(), { type: "module" });
   let control: EventFd | undefined;
+  let outputs: Outputs | undefined;
   try {
     const sys = await loadLibc();
     control = new EventFd(sys);
+    outputs = new Outputs(options, surroundings.log);
     const outer = await openLink(sys, options, surroundings.helper);
-    return bind({ sys, worker, control, outer, options, surroundings });
+    return bind({ sys, worker, control, outputs, outer, options, surroundings });
   } catch (error) {
     worker.terminate();
     control?.close();
+    outputs?.abandon();
     throw error;
   }
 }
@@ -161,12 +168,13 @@ interface Parts {
   readonly sys: Libc;
   readonly worker: Worker;
   readonly control: EventFd;
+  readonly outputs: Outputs;
   readonly outer: OuterEnd;
   readonly options: AttachOptions;
   readonly surroundings: Surroundings;
 }
 
-function bind({ sys, worker, control, outer, options, surroundings }: Parts): Binding {
+function bind({ sys, worker, control, outputs, outer, options, surroundings }: Parts): Binding {
   const mailbox = new SharedArrayBuffer(MAILBOX_SIZE);
   const counters = new Mailbox(mailbox);
   const command = (number: number): void => {
@@ -178,15 +186,16 @@ function bind({ sys, worker, control, outer, options, surroundings }: Parts): Bi
   const ended = deferred();
   let isOver = false;
   /** The worker has said its last word, so it no longer looks at the control descriptor. */
-  const over = (): void => {
+  const over = async (): Promise<void> => {
     if (isOver) return;
     isOver = true;
     worker.terminate();
     control.close();
     outer.close();
+    return outputs.close();
   };
-  const fail = (message: string): void => {
-    over();
+  const fail = async (message: string): Promise<void> => {
+    await over();
     const error = new Error(message);
     ready.reject(error);
     ended.reject(error);
@@ -213,9 +222,11 @@ function bind({ sys, worker, control, outer, options, surroundings }: Parts): Bi
       case "peers":
         lookAtPeers();
         return;
+      case "output":
+        outputs.kick();
+        return;
       case "stopped":
-        over();
-        ended.resolve();
+        over().then(() => ended.resolve());
         return;
       case "failed":
         fail(message.message);
@@ -224,7 +235,12 @@ function bind({ sys, worker, control, outer, options, surroundings }: Parts): Bi
   worker.onerror = (event: ErrorEvent) => fail(`The worker failed: ${event.message}`);
   const { link, endpoint } = outer;
   const { seed, uid } = surroundings;
-  const shared = { mailbox, hiddenPorts: hiddenPorts.memory, controlFd: control.number };
+  const shared = {
+    mailbox,
+    hiddenPorts: hiddenPorts.memory,
+    controlFd: control.number,
+    outputs: outputs.shared,
+  };
   worker.postMessage({ options, link, endpoint, seed, uid, ...shared } satisfies WorkerStart);
   return {
     endpoint,

@@ -1,13 +1,14 @@
 /**
- * The recording of a guest network, where one was asked for: the file, and the log lines that tell
- * of it. See `src/replay/format.ts` for what is recorded.
+ * The recording of a guest network, where one was asked for, and the log lines that tell of it. See
+ * `src/replay/format.ts` for what is recorded, `outputs.ts` for who writes it.
  */
-import { renameSync, statSync } from "node:fs";
 import type { AttachOptions } from "../config/config.ts";
 import type { EngineModule } from "../engine/module.ts";
 import { hashOctets } from "../lib/hash64.ts";
 import type { Logger } from "../lib/log.ts";
-import { openOutputFile } from "../lib/output-file.ts";
+import type { OutputSink } from "../lib/output-file.ts";
+import { OutputClosed } from "../lib/ring-sink.ts";
+import type { NativeCopy } from "../link/copy-buffer.ts";
 import { Recorder } from "../replay/recorder.ts";
 
 const MIB = 1 << 20;
@@ -20,35 +21,32 @@ export interface RecordedEngine {
 }
 
 /**
- * Puts a recorder before the engine if `options` say so.
+ * Puts a recorder before the engine if there is a sink for it.
  * @param octets what the engine was loaded from
- * @throws {Error} when the file cannot be written
  */
 export function recordEngine(
   module: EngineModule,
   octets: Uint8Array,
+  sink: OutputSink | undefined,
   options: Pick<AttachOptions, "record" | "recordLimitMib">,
-  log: Logger,
+  { log, native }: { readonly log: Logger; readonly native: NativeCopy },
 ): RecordedEngine {
   const { record: file, recordLimitMib } = options;
-  if (file === undefined) return { module, close: () => {} };
-  keepOlder(file);
+  if (sink === undefined) return { module, close: () => {} };
   const recorder = new Recorder(module, {
-    sink: openOutputFile(file),
+    sink,
+    native,
     build: hashOctets(octets),
     limit: recordLimitMib * MIB,
     onStop: (reason, size) => {
       const fields = { file, octets: size };
       if (reason === "limit") log.info(fields, "recording ends at its limit");
-      else log.warn(fields, "recording ends: its file cannot be written");
+      // Who writes the file has told why it cannot be written.
+      else if (!(reason instanceof OutputClosed)) {
+        log.warn({ ...fields, err: reason }, "recording ends: its file is not written");
+      }
     },
   });
   log.info({ file }, "recording");
   return recorder;
-}
-
-/** A network that has failed is started again: what led to it is what the recording is for. */
-function keepOlder(file: string): void {
-  if (statSync(file, { throwIfNoEntry: false })?.isFile() !== true) return;
-  renameSync(file, `${file}.old`);
 }

@@ -9,11 +9,9 @@ import { formatEndpoint, type StreamEndpoint } from "../config/endpoint.ts";
 import { engineConfigValues } from "../engine/config.ts";
 import { Engine } from "../engine/engine.ts";
 import { detectSimd, loadEngine } from "../engine/module.ts";
-import { type Logger, openLogger } from "../lib/log.ts";
+import type { Logger } from "../lib/log.ts";
 import { messageOf } from "../lib/message.ts";
-import { openOutputFile } from "../lib/output-file.ts";
 import type { Link, LinkMemory, LinkWatcher } from "../link/link.ts";
-import { createPcapLink } from "../link/pcap.ts";
 import {
   openStreamLink,
   type PeerEvent,
@@ -23,7 +21,7 @@ import {
 import { NamedUsers } from "../link/stream-users.ts";
 import { openTapLink, type TapLinkOptions } from "../link/tap.ts";
 import { AlarmedEvents } from "../loop/alarm.ts";
-import { monotonic, wallClock } from "../loop/clock.ts";
+import { monotonic } from "../loop/clock.ts";
 import { Loop, linkMemoryOf } from "../loop/loop.ts";
 import type { RestReport } from "../loop/rest.ts";
 import { Sources } from "../loop/sources.ts";
@@ -42,10 +40,13 @@ import {
   EVENT_OF_LINK,
   EVENT_OF_LISTENER,
 } from "../upstream/upstream.ts";
+import { Housekeeping } from "./housekeeping.ts";
 import { COMMAND_STATS, COMMAND_STOP, Mailbox } from "./mailbox.ts";
+import type { SharedOutputs } from "./outputs.ts";
+import { PressureWatch } from "./pressure.ts";
 import { recordEngine } from "./recording.ts";
+import { WorkerOutputs } from "./worker-outputs.ts";
 
-const OCTETS_PER_MIB = 1 << 20;
 /** At most one line about sources that rest in this time, microseconds. */
 const REST_REPORT_US = 60_000_000;
 
@@ -68,11 +69,15 @@ export interface WorkerStart {
   readonly hiddenPorts: SharedArrayBuffer;
   /** Descriptor of the eventfd that announces commands. */
   readonly controlFd: number;
+  /** Where log, capture and recording go. */
+  readonly outputs: SharedOutputs;
 }
 
 /** What the worker says. */
 export type WorkerMessage =
   | { readonly kind: "ready" }
+  /** There is something in the rings of `outputs`. */
+  | { readonly kind: "output" }
   /** Look into the mailbox how the peers are. */
   | { readonly kind: "peers" }
   | { readonly kind: "stopped" }
@@ -90,18 +95,8 @@ interface OpenLink {
   readonly name: string;
 }
 
-function openLink(sys: Libc, start: WorkerStart, log: Logger): OpenLink {
-  const { pcap, pcapSnap: snapLength, pcapLimitMib = Number.POSITIVE_INFINITY } = start.options;
-  const captured = (link: Link): Link => {
-    if (pcap === undefined) return link;
-    const maxBytes = pcapLimitMib * OCTETS_PER_MIB;
-    return createPcapLink(link, {
-      sink: openOutputFile(pcap),
-      now: wallClock,
-      snapLength,
-      maxBytes,
-    });
-  };
+function openLink(sys: Libc, start: WorkerStart, outputs: WorkerOutputs, log: Logger): OpenLink {
+  const captured = (link: Link): Link => outputs.captured(link, start.options, sys, log);
   if (start.link.kind === "stream") {
     const { endpoint, options, uid } = start;
     if (endpoint === undefined) throw new Error("wanted the endpoint of a stream link");
@@ -223,13 +218,16 @@ function restReporter(log: Logger): RestReport {
 
 async function run(start: WorkerStart): Promise<void> {
   const { options } = start;
-  const log: Logger = await openLogger({ level: options.logLevel, format: options.logFormat });
+  const outputs = new WorkerOutputs(start.outputs, () => say({ kind: "output" }));
+  const log = await outputs.openLog(options);
   const sys = await loadLibc();
   const octets = engineBytes(detectSimd());
-  const recorded = recordEngine(loadEngine(octets), octets, options, log);
+  const sink = outputs.openRecording();
+  const surroundings = { log, native: sys };
+  const recorded = recordEngine(loadEngine(octets), octets, sink, options, surroundings);
   const engine = new Engine(recorded.module);
   const base = sys.address(engine.octets.buffer);
-  const opened = openLink(sys, start, log);
+  const opened = openLink(sys, start, outputs, log);
   const { link } = opened;
   const resolver = new ResolverWatch(options, log);
   engine.setHostBase(BigInt(base));
@@ -267,7 +265,7 @@ async function run(start: WorkerStart): Promise<void> {
       sources,
       onRest: restReporter(log),
       control: controller(sys, start, engine, opened),
-      housekeeping: resolver,
+      housekeeping: new Housekeeping([resolver, new PressureWatch(log)], [log, ...outputs.chores]),
       clock: monotonic,
     });
     if (options.readyFd !== undefined) announce(sys, options.readyFd);
@@ -277,6 +275,7 @@ async function run(start: WorkerStart): Promise<void> {
     if (errno < 0) throw new Error(`The ${opened.name} is gone (${errnoName(errno)})`);
   } finally {
     recorded.close();
+    log.close();
     listeners.close();
     upstream.close();
     link.close();

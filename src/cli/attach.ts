@@ -25,6 +25,7 @@ export async function attach(options: AttachOptions): Promise<number> {
       program: process.execPath,
       uid,
       helper: [...ownCommand(), TAP_HELPER_COMMAND],
+      log,
     });
   } catch (error) {
     log.error({}, messageOf(error));

@@ -123,6 +123,7 @@ class WorkerDataPlane implements ServeDataPlane {
           uid: this.#uid,
           helper: [],
           onPeers,
+          log: this.#log,
         }),
     });
   }

@@ -237,7 +237,8 @@ const READY_ROW: OptionRow = {
 const PCAP_ROW: OptionRow = {
   name: "pcap",
   argument: "FILE",
-  description: "write every frame to a capture file",
+  description:
+    "write every frame to a capture file, or to a FIFO that is there and whose readers come and go",
   group: RUN,
 };
 

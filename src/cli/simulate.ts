@@ -9,6 +9,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { quote } from "../config/errors.ts";
 import type { SimulateOptions, SingleOptions } from "../config/simulate.ts";
 import { type OutputSink, openOutputFile } from "../lib/output-file.ts";
+import { pcapHeader } from "../link/pcap.ts";
 import { type CheckedRun, runScenario, runSeed } from "../sim/run.ts";
 import { Sampler } from "../sim/sampler.ts";
 import { readScenario, ScenarioError } from "../sim/scenario-file.ts";
@@ -129,6 +130,7 @@ function openCapture(path: string): Capture {
     }
   };
   const sink = attempt(() => openOutputFile(path));
+  attempt(() => sink.write(pcapHeader()));
   return {
     write: (bytes) => attempt(() => sink.write(bytes)),
     close: () => attempt(() => sink.close()),

@@ -1,14 +1,16 @@
 /**
- * The log: one line per event, on standard error, written before the call returns.
+ * The log: one line per event, on standard error; `standard-error.ts` says when it is written.
  *
  * Two forms. `json` is pino's, for collectors. `pretty` is for a person at a terminal:
- * `level message key=value …`, without time, in which nothing a guest sends can move the cursor or
- * begin a new line. pino takes longer to load than the rest of start-up may take, so it is loaded
- * only for `json`; its worker transports are not used, as a single binary cannot start them.
+ * `level message key=value …`, without time, in which nothing a guest sends can move the cursor
+ * or begin a new line. pino takes longer to load than the rest of start-up may take, so it is
+ * loaded only for `json`; its worker transports are not used, as a single binary cannot start
+ * them.
  *
- * A log that cannot be written never fails the program: the line is lost.
+ * A log that cannot be written neither fails the program nor makes it wait: lines are lost, and
+ * their number is told when lines are taken again.
  */
-import { writeSync } from "node:fs";
+import { standardError } from "./standard-error.ts";
 
 /** From the most talkative to the least. */
 export const LOG_LEVELS = Object.freeze(["debug", "info", "warn", "error"] as const);
@@ -38,15 +40,32 @@ export interface LogOptions {
   readonly sink?: LogSink;
 }
 
-const STDERR_FD = 2;
-/** Attempts to write to a full pipe that does not block; then the rest of the line is lost. */
-const WRITE_ATTEMPT_COUNT_MAX = 100;
+/** How long the end of the program waits for whoever reads standard error, milliseconds. */
+const FLUSH_STILL_ms = 100;
+const FLUSH_MOST_ms = 1000;
 /** Values that need no quotes to be told apart from their neighbours. */
 const PLAIN_VALUE = /^[\w./:@%+,-]+$/;
 
 /** Opens a log in the form asked for. */
 export async function openLogger(options: LogOptions): Promise<Logger> {
-  const sink = options.sink ?? writeStderr;
+  const logger = await makeLogger(options, options.sink ?? writeStandardError);
+  if (options.sink === undefined) {
+    const level = options.level === "error" ? "error" : "warn";
+    standardError().onLost = (count) => logger[level]({}, `${count} log lines lost`);
+  }
+  return logger;
+}
+
+/** Waits until standard error has all lines, if somebody reads them. Before the process ends. */
+export async function flushLog(): Promise<void> {
+  await standardError().flush(FLUSH_STILL_ms, FLUSH_MOST_ms);
+}
+
+function writeStandardError(line: string): void {
+  standardError().write(line);
+}
+
+async function makeLogger(options: LogOptions, sink: LogSink): Promise<Logger> {
   if (options.format === "pretty") return prettyLogger(options.level, sink);
   const { pino } = await import("pino");
   const settings = {
@@ -60,7 +79,7 @@ export async function openLogger(options: LogOptions): Promise<Logger> {
 }
 
 /** A log for terminals; needs nothing loaded, so it can tell of failures before `openLogger`. */
-export function prettyLogger(level: LogLevel, sink: LogSink = writeStderr): Logger {
+export function prettyLogger(level: LogLevel, sink: LogSink = writeStandardError): Logger {
   const lowest = LOG_LEVELS.indexOf(level);
   const at = (own: LogLevel): ((fields: LogFields, message: string) => void) => {
     if (LOG_LEVELS.indexOf(own) < lowest) return () => {};
@@ -101,17 +120,4 @@ export function escapeControls(text: string): string {
     /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
     (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`,
   );
-}
-
-/** Writes a line to standard error, whole if the other end lets us. */
-function writeStderr(line: string): void {
-  let rest: Uint8Array = new TextEncoder().encode(line);
-  for (let attempt = 0; attempt < WRITE_ATTEMPT_COUNT_MAX && rest.length > 0; attempt += 1) {
-    try {
-      rest = rest.subarray(writeSync(STDERR_FD, rest));
-    } catch (error) {
-      // A pipe whose reader lags may drain soon; a closed one never will.
-      if (!(error instanceof Error && "code" in error && error.code === "EAGAIN")) return;
-    }
-  }
 }

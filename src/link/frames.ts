@@ -74,16 +74,22 @@ export function txSize(memory: LinkMemory, i: number): number {
   return size;
 }
 
+/** What takes copies of parts of engine memory. */
+export interface CopyTarget {
+  /** Copies `length` octets from offset `from` of the memory to `at`. */
+  copy(memory: LinkMemory, from: number, length: number, at: number): void;
+}
+
 /**
  * Copies at most `limit` octets of frame `i` of the TX records, from octet `skip` on, to `offset`
- * of `target`: for links without a kernel behind them.
+ * of `target`: for links without a kernel behind them, captures and recordings.
  * @returns octets copied, or -1 where an iovec does not lie inside the memory
  */
 export function gatherTx(
   memory: LinkMemory,
   i: number,
   skip: number,
-  target: Uint8Array,
+  target: CopyTarget,
   offset: number,
   limit: number,
 ): number {
@@ -99,7 +105,7 @@ export function gatherTx(
     toSkip -= skipped;
     const part = Math.min(length - skipped, limit - copied);
     if (part > 0) {
-      target.set(new Uint8Array(memory.buffer, from + skipped, part), offset + copied);
+      target.copy(memory, from + skipped, part, offset + copied);
       copied += part;
     }
   }

@@ -7,7 +7,7 @@
 
 import { RX_SLOT_COUNT, RX_SLOT_SIZE } from "../../wasm/abi.ts";
 import { EPIPE } from "../sys/errno.ts";
-import { gatherTx, rxSlot, txSize, writeRxDescriptor } from "./frames.ts";
+import { type CopyTarget, gatherTx, rxSlot, txSize, writeRxDescriptor } from "./frames.ts";
 import type { Link, LinkMemory } from "./link.ts";
 
 export interface MemoryLinkOptions {
@@ -117,7 +117,7 @@ class MemoryLink implements Link {
       }
       const at = ring.reserve(size);
       if (at < 0) break;
-      if (gatherTx(memory, i, 0, ring.bytes, at, size) < 0) this.refused += 1;
+      if (gatherTx(memory, i, 0, ring, at, size) < 0) this.refused += 1;
       else ring.push(at, size);
     }
     return i - first;
@@ -166,7 +166,7 @@ class GuestEnd implements MemoryGuest {
 }
 
 /** Frames in order of arrival, each in one piece; bounded in number and in octets. */
-class FrameRing {
+class FrameRing implements CopyTarget {
   readonly capacity: number;
   readonly bytes: Uint8Array;
   count = 0;
@@ -191,6 +191,10 @@ class FrameRing {
     if (length <= this.bytes.length - this.end) return this.end;
     // The rest of the buffer stays unused: a frame is never split.
     return length <= oldest ? 0 : -1;
+  }
+
+  copy({ buffer }: LinkMemory, from: number, length: number, at: number): void {
+    this.bytes.set(new Uint8Array(buffer, from, length), at);
   }
 
   push(at: number, length: number): void {

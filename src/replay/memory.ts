@@ -79,17 +79,22 @@ export class EngineMemory {
     return Math.min(this.words[this.#controlWord + (offset >> 2)] ?? 0, max);
   }
 
-  /** The part of memory at an engine offset. */
-  at(offset: number, length: number): Uint8Array {
-    const isInside = offset > 0 && offset + length <= this.octets.length;
-    return isInside ? this.octets.subarray(offset, offset + length) : NOTHING;
-  }
-
   /** The part of memory that a pointer in a record at engine offset `record` refers to. */
   referred(record: number, offset: number, length: number): Uint8Array {
+    const at = this.offsetOf(record, offset, length);
+    return at === 0 ? NOTHING : this.octets.subarray(at, at + length);
+  }
+
+  /** Engine offset of what such a pointer refers to; 0: not all of it lies in the memory. */
+  offsetOf(record: number, offset: number, length: number): number {
     const word = (record + offset) >> 2;
     const pointer = (this.words[word] ?? 0) + (this.words[word + 1] ?? 0) * SIZE_32;
-    return pointer === 0 ? NOTHING : this.at(pointer - this.link.base, length);
+    return pointer === 0 ? 0 : this.inside(pointer - this.link.base, length);
+  }
+
+  /** The offset itself if all of that length lies in the memory, else 0. */
+  inside(offset: number, length: number): number {
+    return offset > 0 && offset + length <= this.octets.length ? offset : 0;
   }
 
   /** A word of a record at engine offset `record`. */
@@ -101,15 +106,32 @@ export class EngineMemory {
     this.words[(record + offset) >> 2] = value;
   }
 
+  /** Number of pieces of payload memory of a msghdr. */
+  pieceCount(message: number): number {
+    const count = Math.min(this.field(message, abi.MSG_IOV_COUNT_OFFSET), IOVECS_MAX);
+    return this.offsetOf(message, abi.MSG_IOV_OFFSET, count * abi.IOV_SIZE) === 0 ? 0 : count;
+  }
+
+  /** Engine offset of piece `i`, of those there are; 0 for one that is empty. */
+  pieceAt(message: number, i: number): number {
+    const iovec = this.#iovec(message, i);
+    return this.inside(iovecBase(this.link, iovec) - this.link.base, iovecLength(this.link, iovec));
+  }
+
+  /** Octets of piece `i`. */
+  pieceLength(message: number, i: number): number {
+    return this.pieceAt(message, i) === 0 ? 0 : iovecLength(this.link, this.#iovec(message, i));
+  }
+
   /** The pieces of payload memory of a msghdr. */
   pieces(message: number): Uint8Array[] {
-    const { link } = this;
-    const count = Math.min(this.field(message, abi.MSG_IOV_COUNT_OFFSET), IOVECS_MAX);
-    const list = this.referred(message, abi.MSG_IOV_OFFSET, count * abi.IOV_SIZE).byteOffset;
-    if (list === 0) return [];
-    return Array.from({ length: count }, (_, i) => {
-      const iovec = list + i * abi.IOV_SIZE;
-      return this.at(iovecBase(link, iovec) - link.base, iovecLength(link, iovec));
+    return Array.from({ length: this.pieceCount(message) }, (_, i) => {
+      const at = this.pieceAt(message, i);
+      return this.octets.subarray(at, at + this.pieceLength(message, i));
     });
+  }
+
+  #iovec(message: number, i: number): number {
+    return this.offsetOf(message, abi.MSG_IOV_OFFSET, (i + 1) * abi.IOV_SIZE) + i * abi.IOV_SIZE;
   }
 }

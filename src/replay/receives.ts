@@ -49,13 +49,17 @@ function captureMessage(
   message: number,
   length: number,
 ): void {
-  for (const field of FIELDS) writer.word(memory.field(message, field));
+  for (let i = 0; i < FIELDS.length; i += 1) {
+    writer.word(memory.field(message, FIELDS[i] ?? 0));
+  }
   const nameLength = memory.field(message, abi.MSG_NAME_LENGTH_OFFSET);
   const controlLength = memory.field(message, abi.MSG_CONTROL_LENGTH_OFFSET);
   const name = Math.min(nameLength, abi.MSG_NAME_SIZE);
   const control = Math.min(controlLength, abi.MSG_CONTROL_SIZE);
-  writer.blob(memory.referred(message, abi.MSG_NAME_OFFSET, name));
-  writer.blob(memory.referred(message, abi.MSG_CONTROL_OFFSET, control));
+  const nameAt = memory.offsetOf(message, abi.MSG_NAME_OFFSET, name);
+  const controlAt = memory.offsetOf(message, abi.MSG_CONTROL_OFFSET, control);
+  writer.part(memory.link, nameAt, nameAt === 0 ? 0 : name);
+  writer.part(memory.link, controlAt, controlAt === 0 ? 0 : control);
   capturePayload(memory, writer, message, length);
 }
 
@@ -65,17 +69,15 @@ function capturePayload(
   message: number,
   length: number,
 ): void {
-  const pieces = memory.pieces(message);
-  let left = Math.min(
-    length,
-    pieces.reduce((sum, piece) => sum + piece.length, 0),
-  );
+  const count = memory.pieceCount(message);
+  let there = 0;
+  for (let i = 0; i < count; i += 1) there += memory.pieceLength(message, i);
+  let left = Math.min(length, there);
   writer.word(left);
-  for (const piece of pieces) {
-    if (left <= 0) break;
-    const part = piece.subarray(0, left);
-    writer.blob(part);
-    left -= part.length;
+  for (let i = 0; i < count && left > 0; i += 1) {
+    const part = Math.min(memory.pieceLength(message, i), left);
+    writer.part(memory.link, memory.pieceAt(message, i), part);
+    left -= part;
   }
 }
 

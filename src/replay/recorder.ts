@@ -4,7 +4,9 @@
  */
 import * as abi from "../../wasm/abi.ts";
 import type { EngineFunctions, EngineModule } from "../engine/module.ts";
+import { assert } from "../lib/assert.ts";
 import type { OutputSink } from "../lib/output-file.ts";
+import type { NativeCopy } from "../link/copy-buffer.ts";
 import { rxLength, rxPointer } from "../link/frames.ts";
 import { KIND, RESOLVER_PARTS } from "./format.ts";
 import { EngineMemory, OP_WORDS } from "./memory.ts";
@@ -18,8 +20,10 @@ export interface RecorderOptions {
   readonly build: string;
   /** Octets of the file at most. */
   readonly limit: number;
-  /** Nothing is recorded any more, before `close`; `size` octets were. */
-  readonly onStop?: (reason: "limit" | "error", size: number) => void;
+  /** Copies where there are system calls. */
+  readonly native?: NativeCopy;
+  /** Nothing is recorded any more, before `close`, for what the sink threw; `size` octets were. */
+  readonly onStop?: (reason: "limit" | Error, size: number) => void;
 }
 
 export class Recorder {
@@ -30,16 +34,20 @@ export class Recorder {
   readonly #outputs: Outputs;
   readonly #writer: RecordWriter;
   readonly #options: RecorderOptions;
-  /** The resolvers as the recording has them. */
-  #resolvers: Uint8Array[] = [];
+  /** The resolvers as the recording has them, and where they are: words of engine memory. */
+  readonly #resolvers: Uint32Array;
+  readonly #resolverWords: readonly number[];
   #isOver = false;
 
   constructor(module: EngineModule, options: RecorderOptions) {
     this.#options = options;
     this.#functions = module.functions;
     this.#memory = new EngineMemory(module);
-    this.#outputs = new Outputs(this.#memory);
-    this.#writer = new RecordWriter(options.sink, options.build, options.limit);
+    const { sink, build, limit, native } = options;
+    this.#outputs = new Outputs(this.#memory, native);
+    this.#writer = new RecordWriter(sink, build, limit, native);
+    this.#resolverWords = resolverWordsOf(this.#memory.base(abi.REGION_CONFIG));
+    this.#resolvers = new Uint32Array(this.#resolverWords.length);
     this.module = { ...module, functions: this.#wrap() };
   }
 
@@ -52,35 +60,84 @@ export class Recorder {
   }
 
   #wrap(): EngineFunctions {
+    return { ...this.#packetCalls(), ...this.#otherCalls() };
+  }
+
+  /** Calls that a turn of the loop makes: written out, so that none makes an object for itself. */
+  #packetCalls(): Pick<
+    EngineFunctions,
+    "guest_rx" | "upstream_event" | "step" | "complete" | "tx_done" | "next_deadline"
+  > {
     const functions = this.#functions;
     return {
-      control: functions.control,
-      init: () => this.#init(),
       guest_rx: (count, now) => {
         this.#begin(KIND.guestRx, now);
         this.#frames(count);
-        this.#finish(() => functions.guest_rx(count, now));
+        this.#commit();
+        try {
+          functions.guest_rx(count, now);
+        } catch (error) {
+          throw this.#trapped(error);
+        }
       },
       upstream_event: (handle, events, now) => {
         this.#begin(KIND.event, now);
         this.#writer.word(handle);
         this.#writer.word(events);
-        this.#finish(() => functions.upstream_event(handle, events, now));
+        this.#commit();
+        try {
+          functions.upstream_event(handle, events, now);
+        } catch (error) {
+          throw this.#trapped(error);
+        }
       },
       step: (now) => {
         this.#begin(KIND.step, now);
-        this.#finish(() => functions.step(now));
+        this.#commit();
+        try {
+          functions.step(now);
+        } catch (error) {
+          throw this.#trapped(error);
+        }
       },
       complete: (now) => {
         this.#begin(KIND.complete, now);
         this.#operations();
-        this.#finish(() => functions.complete(now));
+        this.#commit();
+        try {
+          functions.complete(now);
+        } catch (error) {
+          throw this.#trapped(error);
+        }
       },
       tx_done: () => {
         this.#begin(KIND.txDone);
         this.#outputs.writeFrames(this.#writer);
-        this.#finish(functions.tx_done);
+        this.#commit();
+        try {
+          functions.tx_done();
+        } catch (error) {
+          throw this.#trapped(error);
+        }
       },
+      next_deadline: () => {
+        const deadline = functions.next_deadline();
+        this.#begin(KIND.deadline);
+        this.#writer.float(deadline);
+        this.#commit();
+        return deadline;
+      },
+    };
+  }
+
+  #otherCalls(): Pick<
+    EngineFunctions,
+    "control" | "init" | "inbound_tcp" | "inbound_udp" | "address_six" | "farewell"
+  > {
+    const functions = this.#functions;
+    return {
+      control: functions.control,
+      init: () => this.#init(),
       inbound_tcp: (guestPort, peerAddress, peerPort, now) => {
         this.#begin(KIND.inboundTcp, now);
         for (const word of [guestPort, peerAddress, peerPort]) this.#writer.word(word);
@@ -99,14 +156,12 @@ export class Recorder {
       },
       farewell: () => {
         this.#begin(KIND.farewell);
-        this.#finish(functions.farewell);
-      },
-      next_deadline: () => {
-        const deadline = functions.next_deadline();
-        this.#begin(KIND.deadline);
-        this.#writer.float(deadline);
         this.#commit();
-        return deadline;
+        try {
+          functions.farewell();
+        } catch (error) {
+          throw this.#trapped(error);
+        }
       },
     };
   }
@@ -114,7 +169,7 @@ export class Recorder {
   #init(): number {
     const memory = this.#memory;
     memory.locate();
-    this.#resolvers = this.#parts().map((part) => part.slice());
+    this.#keepResolvers();
     this.#writer.begin(KIND.start);
     this.#writer.blob(memory.config);
     return this.#answer(this.#functions.init);
@@ -133,26 +188,33 @@ export class Recorder {
 
   /** They are written without a call, at any time between two. */
   #noteResolvers(): void {
-    const parts = this.#parts();
-    const isSame = parts.every((part, i) => {
-      const known = this.#resolvers[i];
-      return part.every((octet, at) => known?.[at] === octet);
-    });
+    const { words } = this.#memory;
+    let isSame = true;
+    for (let i = 0; i < this.#resolvers.length; i += 1) {
+      if (words[this.#resolverWords[i] ?? 0] !== this.#resolvers[i]) isSame = false;
+    }
     if (isSame) return;
-    this.#resolvers = parts.map((part) => part.slice());
+    this.#keepResolvers();
     this.#writer.begin(KIND.resolvers);
-    for (const part of parts) this.#writer.blob(part);
+    for (const part of this.#parts()) this.#writer.blob(part);
     this.#commit();
   }
 
+  #keepResolvers(): void {
+    const { words } = this.#memory;
+    this.#resolverWords.forEach((word, i) => {
+      this.#resolvers[i] = words[word] ?? 0;
+    });
+  }
+
   #frames(count: number): void {
-    const { link, octets } = this.#memory;
+    const { link } = this.#memory;
     const frames = Math.min(count, abi.RX_SLOT_COUNT);
     this.#writer.word(frames);
     for (let i = 0; i < frames; i += 1) {
       const at = rxPointer(link, i);
       this.#writer.word(at - link.rxBuffers);
-      this.#writer.blob(octets.subarray(at, at + rxLength(link, i)));
+      this.#writer.part(link, at, rxLength(link, i));
     }
   }
 
@@ -167,17 +229,6 @@ export class Recorder {
     }
   }
 
-  /** Writes the record, then makes the call. */
-  #finish(call: () => void): void {
-    this.#commit();
-    try {
-      call();
-    } catch (error) {
-      this.#trap();
-      throw error;
-    }
-  }
-
   /** Makes the call, then writes the record with its result. */
   #answer(call: () => number): number {
     let result = 0;
@@ -186,8 +237,7 @@ export class Recorder {
     } catch (error) {
       this.#writer.word(0);
       this.#commit();
-      this.#trap();
-      throw error;
+      throw this.#trapped(error);
     }
     this.#writer.word(result);
     this.#commit();
@@ -195,9 +245,10 @@ export class Recorder {
   }
 
   /** A trap is part of the recording: it is what one would like to see again. */
-  #trap(): void {
+  #trapped(error: unknown): unknown {
     this.#writer.begin(KIND.trap);
     this.#commit();
+    return error;
   }
 
   #commit(): void {
@@ -219,7 +270,16 @@ export class Recorder {
   }
 
   #tell(): void {
-    const { stopped, size } = this.#writer;
-    if (stopped === "limit" || stopped === "error") this.#options.onStop?.(stopped, size);
+    const { stopped, size, failure } = this.#writer;
+    const reason = stopped === "error" ? failure : stopped;
+    if (reason instanceof Error || reason === "limit") this.#options.onStop?.(reason, size);
   }
+}
+
+/** The words of memory that resolvers are in, with CONFIG at `base`. */
+function resolverWordsOf(base: number): number[] {
+  return RESOLVER_PARTS.flatMap(([offset, size]) => {
+    assert(offset % 4 === 0 && size % 4 === 0, "resolvers are whole words");
+    return Array.from({ length: size / 4 }, (_, i) => (base + offset) / 4 + i);
+  });
 }

@@ -65,7 +65,7 @@ export function loadDeno(): Native {
 /** One function each, not one wrapper for all: see `dataCalls` in libc.ts. */
 function fastCalls(raw: DenoSymbols): Partial<Record<keyof typeof SYMBOLS, NativeCall>> {
   const { read, write, readv, writev, recv, send, sendmsg, recvmsg } = raw;
-  const { sendmmsg, recvmmsg, epoll_ctl, epoll_wait, syscall, mmap } = raw;
+  const { sendmmsg, recvmmsg, memcpy, epoll_ctl, epoll_wait, syscall, mmap } = raw;
   return {
     read: (fd, a, n) => read(fd, BigInt(a), BigInt(n)) as number,
     write: (fd, a, n) => write(fd, BigInt(a), BigInt(n)) as number,
@@ -77,6 +77,7 @@ function fastCalls(raw: DenoSymbols): Partial<Record<keyof typeof SYMBOLS, Nativ
     recvmsg: (fd, a, flags) => recvmsg(fd, BigInt(a), flags) as number,
     sendmmsg: (fd, a, n, flags) => sendmmsg(fd, BigInt(a), n, flags) as number,
     recvmmsg: (fd, a, n, flags) => recvmmsg(fd, BigInt(a), n, flags, 0n) as number,
+    memcpy: (to, from, n) => memcpy(BigInt(to), BigInt(from), BigInt(n)) as number,
     epoll_ctl: (epoll, op, fd, a) => epoll_ctl(epoll, op, fd, BigInt(a)) as number,
     epoll_wait: (epoll, a, max, ms) => epoll_wait(epoll, BigInt(a), max, ms) as number,
     syscall: (number, a, b, c, d, e, f) =>

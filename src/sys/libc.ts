@@ -72,6 +72,8 @@ export interface Libc {
   readonly getpid: () => number;
   readonly sched_yield: () => number;
   readonly getuid: () => number;
+  /** Copies octets from the second address to the first; both and all between must be ours. */
+  readonly memcpy: Call3;
   /** Address of the mapping, or the negative errno. */
   readonly mmap: (
     address: number,
@@ -112,7 +114,7 @@ function createLibc(native: Native): Libc {
 function dataCalls(native: Native) {
   const errno = native.errno;
   const { read, write, readv, writev, recv, send, sendmsg, recvmsg } = native.symbols;
-  const { sendmmsg, recvmmsg, epoll_ctl, epoll_wait, syscall } = native.symbols;
+  const { sendmmsg, recvmmsg, memcpy, epoll_ctl, epoll_wait, syscall } = native.symbols;
   return {
     read(fd: number, address: number, length: number): number {
       const n = read(fd, address, length);
@@ -153,6 +155,10 @@ function dataCalls(native: Native) {
     recvmmsg(fd: number, messages: number, count: number, flags: number): number {
       const n = recvmmsg(fd, messages, count, flags, 0);
       return n < 0 ? -errno() : n;
+    },
+    memcpy(to: number, from: number, length: number): number {
+      memcpy(to, from, length); // its result is `to`, cut to 32 bits
+      return 0;
     },
     epoll_ctl(epoll: number, operation: number, fd: number, event: number): number {
       const n = epoll_ctl(epoll, operation, fd, event);

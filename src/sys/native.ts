@@ -32,6 +32,7 @@ export const SYMBOLS = {
   ioctl: ["i32", FD, "size", "address"],
   listen: ["i32", FD, INT],
   madvise: ["i32", "address", "size", INT],
+  memcpy: ["i32", "address", "address", "size"],
   memfd_create: ["i32", "address", INT],
   mmap: ["i64", "address", "size", INT, INT, FD, "size"],
   munmap: ["i32", "address", "size"],

@@ -6,7 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { openOutputFile } from "../../src/lib/output-file.ts";
-import { PcapWriter } from "../../src/link/pcap.ts";
+import { PcapWriter, pcapHeader } from "../../src/link/pcap.ts";
+import { TestMemory } from "../link/test-memory.ts";
 import { ROOT } from "../support/e2e/program.ts";
 import { run, which } from "../support/e2e/shell.ts";
 import {
@@ -59,15 +60,15 @@ function flawedAdvertisement(): Uint8Array {
 /** What the check says of captures with these frames, by name; its lines, and its code. */
 async function check(captures: Readonly<Record<string, readonly Uint8Array[]>>) {
   const folder = mkdtempSync(join(tmpdir(), "slirp-check-"));
+  const memory = new TestMemory();
   try {
     for (const [name, frames] of Object.entries(captures)) {
       const sink = openOutputFile(join(folder, name));
       const writer = new PcapWriter({ sink, now: () => 1e15 });
+      sink.write(pcapHeader());
       for (const octets of frames) {
-        writer.record(octets.length, (target, offset) => {
-          target.set(octets, offset);
-          return octets.length;
-        });
+        memory.putFrames([[octets]]);
+        writer.transmitted(memory, 0, 0);
       }
       writer.close();
     }

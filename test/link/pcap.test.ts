@@ -1,24 +1,29 @@
 /** The capturing decorator: the shared suite, and what is in the file. */
 
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { describe, test } from "node:test";
 import { concat } from "../../src/lib/bytes.ts";
-import { openOutputFile } from "../../src/lib/output-file.ts";
-import { createPcapLink, type PcapOptions } from "../../src/link/pcap.ts";
+import {
+  type CaptureEvent,
+  createPcapLink,
+  type PcapOptions,
+  pcapHeader,
+} from "../../src/link/pcap.ts";
 import { memoryHarness } from "./harness.ts";
 import { linkSuite, testFrame } from "./suite.ts";
 
 class Recorder {
-  octets: Uint8Array = new Uint8Array(0);
+  octets = pcapHeader();
   writes = 0;
   closes = 0;
+  isFull = false;
+  isPaused = false;
 
-  write(bytes: Uint8Array): void {
+  write(bytes: Uint8Array): boolean {
+    if (this.isFull) return false;
     this.octets = concat(this.octets, bytes);
     this.writes += 1;
+    return true;
   }
 
   close(): void {
@@ -118,8 +123,8 @@ describe("pcap", () => {
     memory.putFrames([[vnet, testFrame(500, 2).subarray(0, 20), testFrame(500, 2).subarray(20)]]);
     link.transmit(memory, 0, 1);
     link.capture.flush();
-    const { snapLength, packets } = readPcap(sink.octets);
-    assert.equal(snapLength, 64);
+    const { packets } = readPcap(sink.octets);
+    assert.equal(readPcap(pcapHeader(64)).snapLength, 64);
     assert.deepEqual(
       packets.map(({ length, data }) => [length, data]),
       [
@@ -131,7 +136,9 @@ describe("pcap", () => {
 
   test("ends at the size limit while traffic goes on", () => {
     const sink = new Recorder();
-    const { link, memory, send } = capture({ sink, maxBytes: 24 + 2 * (16 + 100) });
+    const events: CaptureEvent[] = [];
+    const tell = (event: CaptureEvent): void => void events.push(event);
+    const { link, memory, send } = capture({ sink, tell, maxBytes: 24 + 2 * (16 + 100) });
     for (let mark = 1; mark <= 4; mark += 1) {
       send(testFrame(mark === 4 ? 20 : 100, mark));
       assert.equal(link.receive(memory, 1), 1);
@@ -141,11 +148,12 @@ describe("pcap", () => {
     // The fourth frame would fit, but a capture with a hole in it would mislead.
     assert.equal(readPcap(sink.octets).packets.length, 2);
     assert.equal(sink.octets.length, 24 + 2 * 116);
+    assert.deepEqual(events, [{ kind: "ended", reason: "limit", octets: 24 + 2 * 116 }]);
   });
 
   test("ends at a failed write while traffic goes on", () => {
     const sink = {
-      write: () => {
+      write: (): boolean => {
         throw new Error("no space left");
       },
       close: () => undefined,
@@ -167,28 +175,82 @@ describe("pcap", () => {
       send(testFrame(60_000, mark));
       link.receive(memory, 1);
     }
-    assert.equal(sink.writes, 2);
+    assert.equal(sink.writes, 7); // five frames fill it
     link.close();
     const { packets } = readPcap(sink.octets);
     assert.equal(packets.length, 40);
     assert.deepEqual(packets[39]?.data, testFrame(60_000, 39));
   });
 
-  test("writes a file that only its owner can read", () => {
-    const directory = mkdtempSync(join(tmpdir(), "slirp-test-"));
-    try {
-      const path = join(directory, "guest.pcap");
-      const { link, memory, send } = capture({ sink: openOutputFile(path) });
-      send(testFrame(60, 1));
-      link.receive(memory, 1);
-      link.close();
-      assert.equal(statSync(path).mode & 0o777, 0o600);
-      assert.deepEqual(
-        readPcap(new Uint8Array(readFileSync(path))).packets[0]?.data,
-        testFrame(60, 1),
-      );
-    } finally {
-      rmSync(directory, { recursive: true });
+  test("hands on what has waited, so that whoever reads along sees it", () => {
+    const sink = new Recorder();
+    const { link, memory, send } = capture({ sink });
+    assert.equal(link.capture.wait(1000), undefined);
+    send(testFrame(60, 1));
+    link.receive(memory, 1);
+    const wait = link.capture.wait(1000) ?? 0;
+    assert.ok(wait > 0);
+    link.capture.poll(1000);
+    link.capture.poll(1000 + wait - 1);
+    assert.equal(sink.writes, 0);
+    assert.equal(link.capture.wait(1000 + wait - 1), 1);
+    link.capture.poll(1000 + wait);
+    assert.equal(readPcap(sink.octets).packets.length, 1);
+    assert.equal(link.capture.wait(1000 + wait), undefined);
+  });
+
+  test("leaves out and counts what a slow sink has no room for, and tells once", () => {
+    const sink = new Recorder();
+    const events: CaptureEvent[] = [];
+    const { link, memory, send } = capture({ sink, tell: (event) => void events.push(event) });
+    sink.isFull = true;
+    for (let mark = 0; mark < 40; mark += 1) {
+      send(testFrame(60_000, mark));
+      assert.equal(link.receive(memory, 1), 1);
     }
+    const { lost } = link.capture;
+    assert.ok(lost > 25 && lost < 36, `${lost} frames`);
+    assert.deepEqual(events, [{ kind: "losing" }]);
+    sink.isFull = false;
+    for (const now of [0, 1e6, 2e6]) link.capture.poll(now);
+    assert.deepEqual(events, [{ kind: "losing" }, { kind: "lost", frames: lost }]);
+    link.close();
+    const { packets } = readPcap(sink.octets);
+    assert.deepEqual(packets.length, 40 - lost);
+    for (const [mark, { data }] of packets.entries()) {
+      assert.deepEqual(data, testFrame(60_000, mark));
+    }
+  });
+
+  test("counts what is left at the end of a sink that takes nothing", () => {
+    const sink = new Recorder();
+    const events: CaptureEvent[] = [];
+    const { link, memory, send } = capture({ sink, tell: (event) => void events.push(event) });
+    sink.isFull = true;
+    for (let mark = 0; mark < 3; mark += 1) send(testFrame(60, mark));
+    link.receive(memory, 3);
+    link.close();
+    assert.deepEqual(events, [{ kind: "lost", frames: 3 }]);
+    assert.equal(sink.closes, 1);
+  });
+
+  test("records nothing while nobody reads, and then goes on", () => {
+    const sink = new Recorder();
+    const { link, memory, send } = capture({ sink });
+    sink.isPaused = true;
+    send(testFrame(60, 1));
+    link.receive(memory, 1);
+    memory.putFrames([[vnet, testFrame(60, 2)]]);
+    link.transmit(memory, 0, 1);
+    sink.isPaused = false;
+    send(testFrame(60, 3));
+    link.receive(memory, 1);
+    link.close();
+    const { packets } = readPcap(sink.octets);
+    assert.deepEqual(
+      packets.map(({ data }) => data),
+      [testFrame(60, 3)],
+    );
+    assert.equal(link.capture.lost, 0);
   });
 });

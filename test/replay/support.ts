@@ -20,8 +20,9 @@ export class MemorySink implements OutputSink {
   parts: Uint8Array[] = [];
   closes = 0;
 
-  write(bytes: Uint8Array): void {
+  write(bytes: Uint8Array): boolean {
     this.parts.push(bytes.slice());
+    return true;
   }
 
   close(): void {
@@ -46,7 +47,9 @@ export function recordSeed(seed: number, limit = Number.POSITIVE_INFINITY): Reco
   let recorder: Recorder | undefined;
   const world = new World(simulatedEngine(), planFromSeed(seed), new Trace(), {
     instantiate: (module) => {
-      const onStop = (reason: string): void => void stops.push(reason);
+      const onStop = (reason: "limit" | Error): void => {
+        stops.push(reason instanceof Error ? reason.message : reason);
+      };
       recorder = new Recorder(instantiateEngine(module), { sink, build: BUILD, limit, onStop });
       return recorder.module;
     },

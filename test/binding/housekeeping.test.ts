@@ -1,0 +1,31 @@
+/** What the loop does between packets. Goal: the soonest wait counts, and everybody is asked. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Housekeeping } from "../../src/binding/housekeeping.ts";
+import type { Engine } from "../../src/engine/engine.ts";
+
+const engine = {} as Engine; // only handed on
+
+test("waits for the soonest, and for nobody where nobody waits", () => {
+  const chore = (wait?: number) => ({ wait: () => wait, poll: () => {} });
+  const waitOf = (...waits: (number | undefined)[]): number | undefined => {
+    const [resolver, ...chores] = waits.map((wait) => chore(wait));
+    return new Housekeeping([resolver ?? chore()], chores).wait(0);
+  };
+  assert.equal(waitOf(undefined), undefined);
+  assert.equal(waitOf(undefined, undefined), undefined);
+  assert.equal(waitOf(50, undefined, 20, 30), 20);
+  assert.equal(waitOf(10, 20), 10);
+  assert.equal(waitOf(undefined, 0), 0);
+});
+
+test("asks everybody", () => {
+  const asked: string[] = [];
+  const resolver = {
+    wait: () => undefined,
+    poll: (given: Engine, now: number) => void asked.push(`resolver ${given === engine} ${now}`),
+  };
+  const chore = { wait: () => undefined, poll: (now: number) => void asked.push(`chore ${now}`) };
+  new Housekeeping([resolver], [chore, chore]).poll(engine, 7);
+  assert.deepEqual(asked, ["resolver true 7", "chore 7", "chore 7"]);
+});

@@ -1,0 +1,84 @@
+/**
+ * The limited log. Goal: whatever happens how often, the number of lines is bounded by kinds and
+ * time, every event left out is counted in a line, and nothing changes for events that are rare.
+ */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { prettyLogger } from "../../src/lib/log.ts";
+import { limitLogger } from "../../src/lib/log-limit.ts";
+
+const SECOND_us = 1e6;
+
+function limited(burst = 3) {
+  const lines: string[] = [];
+  const time = { now: 5 * SECOND_us };
+  const inner = prettyLogger("info", (line) => lines.push(line.trimEnd()));
+  const log = limitLogger(inner, { clock: () => time.now, burst, window_us: 60 * SECOND_us });
+  return { lines, time, log };
+}
+
+test("rare events are written as they come", () => {
+  const { lines, time, log } = limited();
+  for (let i = 0; i < 10; i += 1) {
+    log.warn({ i }, "seldom");
+    time.now += 30 * SECOND_us;
+  }
+  log.close();
+  assert.equal(lines.length, 10);
+  assert.equal(lines[9], "warn  seldom i=9");
+  assert.equal(log.wait(time.now), undefined);
+});
+
+test("a storm leaves the first lines and then one with the number of the others", () => {
+  const { lines, time, log } = limited();
+  for (let i = 0; i < 190_000; i += 1) {
+    log.info({ i }, "guest connected");
+    time.now += 50;
+  }
+  assert.equal(lines.length, 3);
+  assert.equal(log.wait(time.now), 60 * SECOND_us - 190_000 * 50);
+  log.poll(time.now);
+  assert.equal(lines.length, 3, "the window is not over yet");
+  time.now += 60 * SECOND_us;
+  assert.equal(log.wait(time.now), 0);
+  log.poll(time.now);
+  log.poll(time.now);
+  assert.equal(lines[3], 'info  lines left out event="guest connected" lines=189997');
+  assert.equal(lines.length, 4);
+  log.info({ i: -1 }, "guest connected");
+  assert.equal(lines[4], "info  guest connected i=-1");
+});
+
+test("a window that is over is told before the next line, of whatever kind", () => {
+  const { lines, time, log } = limited(1);
+  log.info({}, "a");
+  log.info({}, "a");
+  time.now += 60 * SECOND_us;
+  log.error({}, "b");
+  assert.deepEqual(lines, ["info  a", "info  lines left out event=a lines=1", "error b"]);
+});
+
+test("one kind does not take another's lines, and levels are kinds of their own", () => {
+  const { lines, log } = limited(1);
+  for (let i = 0; i < 5; i += 1) log.warn({}, "loud");
+  log.error({}, "loud");
+  log.warn({}, "quiet");
+  log.debug({}, "below the level");
+  log.debug({}, "below the level");
+  log.close();
+  assert.deepEqual(lines, [
+    "warn  loud",
+    "error loud",
+    "warn  quiet",
+    "warn  lines left out event=loud lines=4",
+  ]);
+});
+
+test("messages that differ each time share one kind beyond a number", () => {
+  const { lines, log } = limited(1);
+  for (let i = 0; i < 10_000; i += 1) log.warn({}, `message ${i}`);
+  assert.equal(lines.length, 65);
+  log.close();
+  assert.equal(lines.length, 66);
+  assert.equal(lines[65], 'warn  lines left out event="events of other kinds" lines=9935');
+});
