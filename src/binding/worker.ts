@@ -24,6 +24,7 @@ import { openTapLink, type TapLinkOptions } from "../link/tap.ts";
 import { AlarmedEvents } from "../loop/alarm.ts";
 import { monotonic, wallClock } from "../loop/clock.ts";
 import { Loop, linkMemoryOf } from "../loop/loop.ts";
+import { AddressSource } from "../sys/addresses.ts";
 import { Epoll } from "../sys/epoll.ts";
 import { check, EACCES, errnoName, type SystemError } from "../sys/errno.ts";
 import { TimerFd } from "../sys/fd.ts";
@@ -31,9 +32,11 @@ import { type Libc, loadLibc } from "../sys/libc.ts";
 import { EPOLLET, EPOLLIN } from "../sys/linux.ts";
 import type { Ipv4Endpoint } from "../sys/sockaddr.ts";
 import { Listeners } from "../upstream/listener.ts";
+import { AddressWatch } from "../upstream/own-addresses.ts";
 import { ResolverWatch } from "../upstream/resolver.ts";
 import { HostSockets } from "../upstream/sockets.ts";
 import { EVENT_OF_ALARM, EVENT_OF_CONTROL, EVENT_OF_LINK } from "../upstream/upstream.ts";
+import { together } from "./housekeeping.ts";
 import { COMMAND_STATS, COMMAND_STOP, Mailbox } from "./mailbox.ts";
 import { recordEngine } from "./recording.ts";
 
@@ -195,7 +198,10 @@ async function run(start: WorkerStart): Promise<void> {
   const timer = new TimerFd(sys);
   const upstream = new HostSockets(sys, epoll, engine, base, hiddenFrom(start));
   const listeners = new Listeners(sys, engine, upstream);
+  const isRefused = options.hostAddress === "refuse";
+  const addresses = new AddressWatch(() => new AddressSource(sys), log, isRefused);
   try {
+    addresses.start(engine, epoll, monotonic());
     const onFault = options.needsEveryPort ? undefined : (error: SystemError) => tell(log, error);
     listeners.open(options.publish, epoll, monotonic(), versionsOf(options), onFault);
     const watch = (fd: number, events: number, kind: number, what: string): void => {
@@ -217,7 +223,7 @@ async function run(start: WorkerStart): Promise<void> {
       upstream,
       listeners,
       control: controller(sys, start, engine, opened),
-      housekeeping: resolver,
+      housekeeping: together(resolver, addresses),
       clock: monotonic,
     });
     if (options.readyFd !== undefined) announce(sys, options.readyFd);
@@ -227,6 +233,7 @@ async function run(start: WorkerStart): Promise<void> {
     if (errno < 0) throw new Error(`The ${opened.name} is gone (${errnoName(errno)})`);
   } finally {
     recorded.close();
+    addresses.close();
     listeners.close();
     upstream.close();
     link.close();

@@ -10,6 +10,7 @@ import { DEMO_GUESTS, DEMO_LINKS, DEMO_SIZE_DEFAULT, DEMO_SIZE_LIMITS } from "..
 import { ENDPOINT_FORM } from "../config/endpoint.ts";
 import { PUBLISH_COUNT_MAX, PUBLISH_FORM } from "../config/forward.ts";
 import { LINK_CHOICES } from "../config/hook-settings.ts";
+import { ATTACH_HOST_SIDE, SERVE_HOST_SIDE } from "../config/host-side.ts";
 import { NAMESERVER_COUNT_MAX, RESOLV_CONF_PATH } from "../config/resolv.ts";
 import {
   GRACE_SECONDS_DEFAULT,
@@ -18,6 +19,7 @@ import {
   PLUGIN_DIR_DEFAULT,
 } from "../config/serve.ts";
 import { LOG_FORMATS, LOG_LEVELS } from "../lib/log.ts";
+import { HOST, reachRows } from "./host-rows.ts";
 
 /** How one option looks to the person who gives it. */
 export interface OptionRow {
@@ -46,7 +48,6 @@ const KEEPALIVE_RANGE = range(LIMITS.keepaliveSeconds, DEFAULTS.keepaliveSeconds
 const HOOKS = "Hook sockets:";
 const LINK = "Link, one of --tap, --listen and --connect:";
 const NETWORK = "Guest network:";
-const HOST = "Host side:";
 const RUN = "Running:";
 const LIMIT = "Limits:";
 
@@ -161,12 +162,6 @@ const NETWORK_ROWS: readonly OptionRow[] = [
   },
 ];
 
-const HOST_LOOPBACK_ROW: OptionRow = {
-  name: "host-loopback",
-  description: "let the guest reach the host's 127.0.0.1 at the gateway address",
-  group: HOST,
-};
-
 const HOST_ROWS: readonly OptionRow[] = [
   {
     name: "publish",
@@ -179,10 +174,10 @@ const HOST_ROWS: readonly OptionRow[] = [
       `at most ${PUBLISH_COUNT_MAX} ports in all (default: none)`,
     group: HOST,
   },
-  HOST_LOOPBACK_ROW,
+  ...reachRows(ATTACH_HOST_SIDE),
   {
     name: "strict-filter",
-    description: "take UDP from outside only from addresses the guest has sent to",
+    description: "short for --udp-filter address-dependent",
     group: HOST,
   },
 ];
@@ -393,7 +388,7 @@ export const SERVE_ROWS: readonly OptionRow[] = [
   DNS_ROW,
   DNS_PORT_ROW,
   // The pod's, where other containers may have their services.
-  HOST_LOOPBACK_ROW,
+  ...reachRows(SERVE_HOST_SIDE),
   READY_ROW,
   PCAP_ROW,
   PCAP_SNAP_ROW,

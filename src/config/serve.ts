@@ -13,11 +13,12 @@ import {
   readResolvers,
 } from "./config.ts";
 import { type HookSettings, LINK_CHOICES, readHookSettings } from "./hook-settings.ts";
-import { integerBetween, oneOf, readFlag, readOne, type Settings } from "./settings.ts";
+import { type HostSide, readHostSide, SERVE_HOST_SIDE } from "./host-side.ts";
+import { integerBetween, oneOf, readOne, type Settings } from "./settings.ts";
 import { parseSubnet } from "./subnet.ts";
 
 /** Options of `serve`, frozen. */
-export interface ServeOptions extends CaptureOptions {
+export interface ServeOptions extends CaptureOptions, HostSide {
   readonly hooks: HookSettings;
   /** Folder of the hook socket; undefined = where KubeVirt mounts it. */
   readonly hooksDir: string | undefined;
@@ -33,8 +34,6 @@ export interface ServeOptions extends CaptureOptions {
   readonly dns: readonly string[];
   /** Port the resolvers take queries at. */
   readonly dnsPort: number;
-  /** Gateway addresses reach the pod's 127.0.0.1. */
-  readonly hostLoopback: boolean;
   /** File descriptor that gets one byte when the sockets are there. */
   readonly readyFd: number | undefined;
   readonly logLevel: LogLevel;
@@ -79,7 +78,7 @@ export function readServeOptions(
     graceSeconds: readOne(settings, "grace", GRACE_SECONDS_DEFAULT, grace),
     ...readCapture(settings),
     ...readResolvers(settings),
-    hostLoopback: readFlag(settings, "host-loopback"),
+    ...readHostSide(settings, SERVE_HOST_SIDE),
     readyFd: readOne(settings, "ready-fd", undefined, integerBetween(0, FD_MAX)),
     logLevel: readOne(settings, "log-level", DEFAULTS.logLevel, oneOf(LOG_LEVELS)),
     logFormat: readOne(settings, "log-format", isTerminal ? "pretty" : "json", oneOf(LOG_FORMATS)),

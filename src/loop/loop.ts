@@ -46,6 +46,8 @@ export interface LoopParts {
   readonly housekeeping: {
     wait(now: number): number | undefined;
     poll(engine: Engine, now: number): void;
+    /** An edge-triggered source of news has spoken; `poll` is called within this turn or later. */
+    notice?(): void;
   };
   readonly clock: () => number;
 }
@@ -64,6 +66,7 @@ const OF_FLOW = 0;
 const OF_LINK = 1;
 const OF_CONTROL = 2;
 const OF_LISTENER = 3;
+const OF_NEWS = 5;
 
 export class Loop {
   readonly #parts: LoopParts;
@@ -116,7 +119,8 @@ export class Loop {
       if (link.event(events.dataLo(i), events.eventBits(i))) this.#linkReadable = true;
     } else if (kind === OF_CONTROL) {
       if (!control()) this.#running = false;
-    } else if (
+    } else if (kind === OF_NEWS) this.#parts.housekeeping.notice?.();
+    else if (
       kind === OF_LISTENER &&
       this.#blockedAt < 0 &&
       (this.#ready() & abi.READY_FLUSH) === 0
