@@ -224,7 +224,11 @@ async function startSidecar(image: BuiltImage): Promise<Sidecar> {
       root: disk?.folder ?? image.root,
       hooks,
       args: ["serve"],
-      env: { CONTAINER_NAME: "hook-sidecar-0", NETWORK_BINDING_PLUGIN_NAME: "slirp" },
+      env: {
+        CONTAINER_NAME: "hook-sidecar-0",
+        NETWORK_BINDING_PLUGIN_NAME: "slirp",
+        SLIRP_HOST_ADDRESS: "allow", // where the test has its servers
+      },
       prefix: [...pod.argv([]), ...TRACE],
       ...(limit === undefined ? {} : { cgroup: limit.folder }),
       ...(TRACE.length > 0 ? {} : { seccomp: PROFILE }),

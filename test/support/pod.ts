@@ -108,7 +108,12 @@ export class Pod {
     const drop = user === undefined ? [] : asUser(user);
     this.#serve = await startServe({
       ...rest,
-      env: { SLIRP_LOOPBACK_PORT: String(LOOPBACK_PORT), ...rest.env },
+      env: {
+        SLIRP_LOOPBACK_PORT: String(LOOPBACK_PORT),
+        // The servers of most tests are in the pod itself; "" is the sidecar's own default.
+        SLIRP_HOST_ADDRESS: "allow",
+        ...rest.env,
+      },
       folder,
       prefix: host.argv([...drop, ...prefix]),
     });

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { mappedOctetsOf } from "../../../src/lib/addr6.ts";
-import { GATEWAY, GATEWAY6, GUEST, PEER, PEER6 } from "../../support/engine-harness.ts";
+import { DNS, DNS6, GATEWAY, GATEWAY6, GUEST, PEER, PEER6 } from "../../support/engine-harness.ts";
 import { ip, ip6 } from "../../support/packet.ts";
 import { TcpGuest } from "../../support/tcp-guest.ts";
 import { World6, type World6Options } from "../../support/world6.ts";
@@ -135,6 +135,20 @@ describe("wasm/flow/reach", () => {
       assert.equal(datagram(worldOf(refusing), gateway), "unreachable", gateway);
       assert.equal(datagram(worldOf({ ...refusing, hostLoopback: true }), gateway), "sent");
     }
+  });
+
+  test("resolvers are asked wherever they are, by the guest's DNS address", () => {
+    const world = worldOf({ ...refusing, resolvers: [ip(OWN)] });
+    world.guest(world.udp({ to: DNS, port: 53 }, "q"));
+    world.guest(world.udp({ to: DNS6, port: 53 }, "q"));
+    assert.deepEqual(
+      world.host.sockets.map(({ address, port }) => `${address}:${port}`),
+      [`${OWN}:53`, `${OWN}:53`],
+    );
+    world.host.socket().receive("a", { address: OWN, port: 53 });
+    world.expect("udp", { source: DNS6, sourcePort: 53 });
+    new TcpGuest(world, { peer: DNS, peerPort: 53 }).send({ flags: "S" });
+    assert.equal(world.host.socket().address, OWN);
   });
 
   test("each datagram is judged anew when addresses change", () => {
