@@ -322,8 +322,9 @@ Examples:
   Coming from slirp4netns:
     slirp4netns --configure --mtu=65520 --disable-host-loopback --ready-fd=3 PID tap0
     slirp-binding attach --tap tap0 --netns PID --configure --ready-fd 3
-      (the host's loopback is out of reach unless --host-loopback, --cidr is the same,
-      and add_hostfwd of the API socket is --publish)
+      (the host's loopback is out of reach unless --host-loopback, its other addresses
+      are in reach unless --host-address refuse, --cidr is the same, and add_hostfwd of
+      the API socket is --publish)
 
   Coming from pasta:
     pasta --config-net --tcp-ports 8080:80 --udp-ports 5353:53 --netns /run/netns/blue
