@@ -52,6 +52,7 @@ import { icmpErrorReply } from "./flow/icmp-error";
 import { neighborExpire, neighborInit, neighborLearn } from "./flow/neighbor";
 import { pingEvent, pingFlush, pingReceive, pingResult, pingTimeout } from "./flow/ping";
 import { scratchReset } from "./flow/datagram-receive";
+import { ownInit } from "./flow/own";
 import {
   dirtyFirst, dirtyTake, flowAt, flowOf, flowsUsed, isNone, markDirty, markReady, readyFirst,
   readyTake, tableInit,
@@ -86,6 +87,8 @@ import {
 } from "./wire/ipv4";
 import { IPV6_MTU_MIN } from "./wire/ipv6";
 import { UDP_HEADER_SIZE, UdpView } from "./wire/udp";
+
+export { ownTake as hostAddress } from "./flow/own";
 
 const TIMERS_PER_STEP: i32 = 256;
 const RECEIVES_PER_TURN: i32 = 32;
@@ -128,6 +131,7 @@ export function init(): i32 {
   prngInit();
   addressInit();
   emitInit();
+  ownInit();
   ringInit();
   timerInit();
   tableInit();

@@ -25,6 +25,7 @@ import { monotonic } from "../loop/clock.ts";
 import { Loop, linkMemoryOf } from "../loop/loop.ts";
 import type { RestReport } from "../loop/rest.ts";
 import { Sources } from "../loop/sources.ts";
+import { AddressSource } from "../sys/addresses.ts";
 import { Epoll } from "../sys/epoll.ts";
 import { check, EACCES, errnoName, errnoText, type SystemError } from "../sys/errno.ts";
 import { TimerFd } from "../sys/fd.ts";
@@ -32,6 +33,7 @@ import { type Libc, loadLibc } from "../sys/libc.ts";
 import { EPOLLET, EPOLLIN } from "../sys/linux.ts";
 import { HiddenPorts } from "../upstream/hidden-ports.ts";
 import { Listeners } from "../upstream/listener.ts";
+import { AddressWatch } from "../upstream/own-addresses.ts";
 import { ResolverWatch } from "../upstream/resolver.ts";
 import { HostSockets } from "../upstream/sockets.ts";
 import {
@@ -246,7 +248,10 @@ async function run(start: WorkerStart): Promise<void> {
   const hidden = new HiddenPorts(start.hiddenPorts);
   const upstream = new HostSockets(sys, epoll, engine, base, hidden);
   const listeners = new Listeners(sys, engine, upstream);
+  const isRefused = options.hostAddress === "refuse";
+  const addresses = new AddressWatch(() => new AddressSource(sys), log, isRefused);
   try {
+    addresses.start(engine, epoll, monotonic());
     const onFault = options.needsEveryPort ? undefined : (error: SystemError) => tell(log, error);
     listeners.open(options.publish, sources, monotonic(), versionsOf(options), onFault);
     const watch = (fd: number, events: number, kind: number, what: string): void => {
@@ -265,7 +270,10 @@ async function run(start: WorkerStart): Promise<void> {
       sources,
       onRest: restReporter(log),
       control: controller(sys, start, engine, opened),
-      housekeeping: new Housekeeping([resolver, new PressureWatch(log)], [log, ...outputs.chores]),
+      housekeeping: new Housekeeping(
+        [resolver, addresses, new PressureWatch(log)],
+        [log, ...outputs.chores],
+      ),
       clock: monotonic,
     });
     if (options.readyFd !== undefined) announce(sys, options.readyFd);
@@ -276,6 +284,7 @@ async function run(start: WorkerStart): Promise<void> {
   } finally {
     recorded.close();
     log.close();
+    addresses.close();
     listeners.close();
     upstream.close();
     link.close();

@@ -15,6 +15,7 @@ import type { Network, Networks } from "../binding/networks.ts";
 import { type AttachOptions, DEFAULTS, IPV6_MTU_MIN } from "../config/config.ts";
 import type { StreamEndpoint } from "../config/endpoint.ts";
 import { quote } from "../config/errors.ts";
+import { hostSideOf } from "../config/host-side.ts";
 import type { ServeOptions } from "../config/serve.ts";
 import { defaultGatewayMac } from "../config/subnet.ts";
 import { type DataPlane, linkUnavailable, startQemuDataPlane } from "../hooks/data-plane.ts";
@@ -172,7 +173,7 @@ function networkOptions(
   asked: ServeOptions,
 ): AttachOptions {
   const { pcap, pcapSnap, pcapLimitMib, record } = asked;
-  const { logLevel, logFormat, dns, dnsPort, hostLoopback } = asked;
+  const { logLevel, logFormat, dns, dnsPort } = asked;
   return {
     link: { kind: "stream", role: "listen", endpoint },
     peerUids: asked.peerUids,
@@ -183,7 +184,7 @@ function networkOptions(
     publish: plan.publish,
     // The domain is defined by then: better a machine without one port than none.
     needsEveryPort: false,
-    hostLoopback,
+    ...hostSideOf(asked),
     dns, // none: the pod's resolv.conf, followed live
     dnsPort,
     search: plan.search,
@@ -200,7 +201,6 @@ function networkOptions(
     flowsMax: DEFAULTS.flowsMax,
     bufferMib: DEFAULTS.bufferMib,
     udpTimeoutSeconds: DEFAULTS.udpTimeoutSeconds,
-    strictFilter: false,
     keepaliveSeconds: DEFAULTS.keepaliveSeconds,
     seed: undefined,
     gatewayMac: defaultGatewayMac(plan.subnet.gateway),

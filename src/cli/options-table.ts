@@ -10,6 +10,7 @@ import { DEMO_GUESTS, DEMO_LINKS, DEMO_SIZE_DEFAULT, DEMO_SIZE_LIMITS } from "..
 import { ENDPOINT_FORM } from "../config/endpoint.ts";
 import { PUBLISH_COUNT_MAX, PUBLISH_FORM } from "../config/forward.ts";
 import { LINK_CHOICES } from "../config/hook-settings.ts";
+import { ATTACH_HOST_SIDE, SERVE_HOST_SIDE } from "../config/host-side.ts";
 import { KUBEVIRT_QEMU_UID, PEER_UID_FORM } from "../config/peers.ts";
 import { NAMESERVER_COUNT_MAX, RESOLV_CONF_PATH } from "../config/resolv.ts";
 import {
@@ -19,6 +20,7 @@ import {
   PLUGIN_DIR_DEFAULT,
 } from "../config/serve.ts";
 import { LOG_FORMATS, LOG_LEVELS } from "../lib/log.ts";
+import { HOST, reachRows } from "./host-rows.ts";
 
 /** How one option looks to the person who gives it. */
 export interface OptionRow {
@@ -47,7 +49,6 @@ const KEEPALIVE_RANGE = range(LIMITS.keepaliveSeconds, DEFAULTS.keepaliveSeconds
 const HOOKS = "Hook sockets:";
 const LINK = "Link, one of --tap, --listen and --connect:";
 const NETWORK = "Guest network:";
-const HOST = "Host side:";
 const RUN = "Running:";
 const LIMIT = "Limits:";
 
@@ -172,12 +173,6 @@ const NETWORK_ROWS: readonly OptionRow[] = [
   },
 ];
 
-const HOST_LOOPBACK_ROW: OptionRow = {
-  name: "host-loopback",
-  description: "let the guest reach the host's 127.0.0.1 at the gateway address",
-  group: HOST,
-};
-
 const HOST_ROWS: readonly OptionRow[] = [
   {
     name: "publish",
@@ -190,10 +185,10 @@ const HOST_ROWS: readonly OptionRow[] = [
       `at most ${PUBLISH_COUNT_MAX} ports in all (default: none)`,
     group: HOST,
   },
-  HOST_LOOPBACK_ROW,
+  ...reachRows(ATTACH_HOST_SIDE),
   {
     name: "strict-filter",
-    description: "take UDP from outside only from addresses the guest has sent to",
+    description: "short for --udp-filter address-dependent",
     group: HOST,
   },
 ];
@@ -339,8 +334,9 @@ Examples:
   Coming from slirp4netns:
     slirp4netns --configure --mtu=65520 --disable-host-loopback --ready-fd=3 PID tap0
     slirp-binding attach --tap tap0 --netns PID --configure --ready-fd 3
-      (the host's loopback is out of reach unless --host-loopback, --cidr is the same,
-      and add_hostfwd of the API socket is --publish)
+      (the host's loopback is out of reach unless --host-loopback, its other addresses
+      are in reach unless --host-address refuse, --cidr is the same, and add_hostfwd of
+      the API socket is --publish)
 
   Coming from pasta:
     pasta --config-net --tcp-ports 8080:80 --udp-ports 5353:53 --netns /run/netns/blue
@@ -412,7 +408,7 @@ export const SERVE_ROWS: readonly OptionRow[] = [
   DNS_ROW,
   DNS_PORT_ROW,
   // The pod's, where other containers may have their services.
-  HOST_LOOPBACK_ROW,
+  ...reachRows(SERVE_HOST_SIDE),
   READY_ROW,
   PCAP_ROW,
   PCAP_SNAP_ROW,

@@ -9,6 +9,7 @@ import { buildDhcp6Options } from "./dhcp6-options.ts";
 import { parseConnectEndpoint, parseListenEndpoint, type StreamEndpoint } from "./endpoint.ts";
 import { ConfigError, quote } from "./errors.ts";
 import { checkPublishRules, formatHost, type PublishRule, parsePublish } from "./forward.ts";
+import { ATTACH_HOST_SIDE, type HostSide, readHostSide } from "./host-side.ts";
 import { readPeerUids } from "./peers.ts";
 import { NAMESERVER_COUNT_MAX } from "./resolv.ts";
 import { integerBetween, oneOf, readFlag, readMany, readOne, type Settings } from "./settings.ts";
@@ -41,7 +42,7 @@ export interface StreamLinkSettings {
 export type LinkSettings = TapLinkSettings | StreamLinkSettings;
 
 /** Options of `attach`, deep-frozen. Addresses are numbers in host order unless said otherwise. */
-export interface AttachOptions {
+export interface AttachOptions extends HostSide {
   readonly link: LinkSettings;
   /** Users that may be at the other end of a stream link, besides the program's own; at most 16. */
   readonly peerUids: readonly number[];
@@ -56,8 +57,6 @@ export interface AttachOptions {
   readonly publish: readonly PublishRule[];
   /** A port that cannot be had ends the start; else it is told of and left out. */
   readonly needsEveryPort: boolean;
-  /** The gateway addresses reach the host's 127.0.0.1 and ::1. */
-  readonly hostLoopback: boolean;
   /**
    * Resolvers in place of resolv.conf's, IPv4 or IPv6 with zone if need be, at most 3; empty = use
    * resolv.conf.
@@ -91,8 +90,6 @@ export interface AttachOptions {
   readonly bufferMib: number;
   /** Idle time after which a UDP flow ends, seconds, at least 120 (RFC 4787 REQ-5). */
   readonly udpTimeoutSeconds: number;
-  /** UDP from addresses the guest has not sent to is dropped (RFC 4787 REQ-8). */
-  readonly strictFilter: boolean;
   /** Keepalive interval of TCP connections, seconds; 0 = off, else at least 30. */
   readonly keepaliveSeconds: number;
   /** 32 octets that all identifiers derive from; undefined = the caller takes random ones. */
@@ -161,7 +158,7 @@ export function readAttachOptions(settings: Settings, isTerminal: boolean): Atta
     mtu,
     publish,
     needsEveryPort: true,
-    hostLoopback: readFlag(settings, "host-loopback"),
+    ...readHostSide(settings, ATTACH_HOST_SIDE),
     ...readResolvers(settings),
     search,
     hostname,
@@ -171,7 +168,6 @@ export function readAttachOptions(settings: Settings, isTerminal: boolean): Atta
     logLevel: readOne(settings, "log-level", DEFAULTS.logLevel, oneOf(LOG_LEVELS)),
     logFormat: readOne(settings, "log-format", isTerminal ? "pretty" : "json", oneOf(LOG_FORMATS)),
     ...readLimits(settings),
-    strictFilter: readFlag(settings, "strict-filter"),
     seed: readOne(settings, "seed", undefined, parseSeed),
     gatewayMac: readOne(settings, "mac", defaultGatewayMac(subnet.gateway), parseGatewayMac),
   });

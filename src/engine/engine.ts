@@ -90,6 +90,9 @@ export interface FlowInfo {
 
 const KIND_NAMES: readonly (FlowKind | undefined)[] = [undefined, "tcp", "udp", "ping", "dns"];
 
+const PROTOCOL_TCP = 6;
+const PROTOCOL_UDP = 17;
+
 const OP_COUNT_WORD = abi.CONTROL_OP_COUNT_OFFSET >> 2;
 const OP_BASE_WORD = abi.CONTROL_OP_BASE_OFFSET >> 2;
 const TX_COUNT_WORD = abi.CONTROL_TX_COUNT_OFFSET >> 2;
@@ -172,6 +175,29 @@ export class Engine {
   /** Replaces the resolvers behind the DNS address, at most `RESOLVER_COUNT`. Cold. */
   setResolvers(addresses: readonly ResolverAddress[]): void {
     encodeResolvers(this.view, this.bases.config, addresses);
+  }
+
+  /**
+   * Replaces the host's own addresses, 16 octets each, IPv4 as ::ffff:A.B.C.D. Allowed between any
+   * two calls. Returns how many found no room. Cold.
+   */
+  setHostAddresses(addresses: readonly ArrayLike<number>[]): number {
+    this.#functions.host_address(abi.HOST_CLEAR);
+    return addresses.filter((octets) => !this.#hostAddress(octets, abi.HOST_OWN)).length;
+  }
+
+  /**
+   * Tells of a published port, so that the guest gets to it by the host's own addresses; address as
+   * above, ::ffff:0.0.0.0 or :: for all of a version of IP. False = there is no room. Cold.
+   */
+  addHostPort(protocol: "tcp" | "udp", octets: ArrayLike<number>, port: number): boolean {
+    const number = protocol === "tcp" ? PROTOCOL_TCP : PROTOCOL_UDP;
+    return this.#hostAddress(octets, number * 2 ** abi.HOST_PORT_SHIFT + port);
+  }
+
+  #hostAddress(octets: ArrayLike<number>, kind: number): boolean {
+    this.octets.set(octets, this.bases.control + abi.CONTROL_ADDRESS_OFFSET);
+    return this.#functions.host_address(kind) !== 0;
   }
 
   // -------------------------------------------------------------- input

@@ -71,6 +71,8 @@ export interface LoopParts {
   readonly housekeeping: {
     wait(now: number): number | undefined;
     poll(engine: Engine, now: number): void;
+    /** An edge-triggered source of news has spoken; `poll` is called within this turn or later. */
+    notice?(): void;
   };
   readonly clock: () => number;
 }
@@ -91,6 +93,7 @@ const OF_CONTROL = 2;
 const OF_LISTENER = 3;
 /** Only wakes the loop up. */
 const OF_ALARM = 4;
+const OF_NEWS = 5;
 
 export class Loop {
   readonly #parts: LoopParts;
@@ -170,6 +173,8 @@ export class Loop {
       this.#linkTokens.push(token);
     } else if (kind === OF_CONTROL) {
       if (!control()) this.#running = false;
+    } else if (kind === OF_NEWS) {
+      this.#parts.housekeeping.notice?.();
     } else if (kind === OF_LISTENER) this.#accept(token, now);
     else if (kind !== OF_ALARM) this.#rest.idle(token, kind, now);
   }

@@ -16,7 +16,8 @@
  *
  *   In: the configuration; frames with the place they lay at; events; times; for each operation its
  *   result and, of a receive, what the system call wrote (payload, name, control data, flags);
- *   addresses of inbound flows; resolvers, whenever they have changed.
+ *   addresses of inbound flows; the host's own addresses and published ports; resolvers, whenever
+ *   they have changed.
  *   Out: frames when the link has them all (`tx_done`), operations when they have been carried out
  *   (`complete`), results of calls, deadlines. Of a frame the length, a hash of 64 bits and the
  *   first HEAD_SIZE octets are kept, so that both sides of a difference can be read; of an
@@ -65,6 +66,8 @@ export const KIND = Object.freeze({
   /** The call before it did not return. */
   trap: 13,
   end: 14,
+  /** Own addresses of the host and published ports, one each. */
+  hostAddress: 15,
 } as const);
 
 /** Why a recording ends, by the first word of END. */

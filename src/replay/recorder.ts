@@ -132,7 +132,7 @@ export class Recorder {
 
   #otherCalls(): Pick<
     EngineFunctions,
-    "control" | "init" | "inbound_tcp" | "inbound_udp" | "address_six" | "farewell"
+    "control" | "init" | "inbound_tcp" | "inbound_udp" | "address_six" | "host_address" | "farewell"
   > {
     const functions = this.#functions;
     return {
@@ -153,6 +153,13 @@ export class Recorder {
         const at = this.#memory.base(abi.REGION_CONTROL) + abi.CONTROL_ADDRESS_OFFSET;
         for (let i = 0; i < 5; i += 1) this.#writer.word(this.#memory.words[(at >> 2) + i] ?? 0);
         return this.#answer(functions.address_six);
+      },
+      host_address: (kind) => {
+        this.#begin(KIND.hostAddress);
+        this.#writer.word(kind);
+        const at = this.#memory.base(abi.REGION_CONTROL) + abi.CONTROL_ADDRESS_OFFSET;
+        for (let i = 0; i < 4; i += 1) this.#writer.word(this.#memory.words[(at >> 2) + i] ?? 0);
+        return this.#answer(() => functions.host_address(kind));
       },
       farewell: () => {
         this.#begin(KIND.farewell);

@@ -107,6 +107,7 @@ const NAMES = new Map<number, string>([
   [KIND.inboundTcp, "inbound_tcp"],
   [KIND.inboundUdp, "inbound_udp"],
   [KIND.addressSix, "address_six"],
+  [KIND.hostAddress, "host_address"],
   [KIND.farewell, "farewell"],
   [KIND.deadline, "next_deadline"],
 ]);
@@ -209,6 +210,7 @@ class Replayer {
     [KIND.inboundTcp, () => this.#inboundTcp()],
     [KIND.inboundUdp, () => this.#inboundUdp()],
     [KIND.addressSix, () => this.#addressSix()],
+    [KIND.hostAddress, () => this.#hostAddress()],
     [KIND.farewell, () => this.#call(this.#module.functions.farewell)],
     [KIND.deadline, () => this.#deadline()],
   ]);
@@ -232,9 +234,20 @@ class Replayer {
   }
 
   #addressSix(): void {
-    const at = (this.#memory.base(abi.REGION_CONTROL) + abi.CONTROL_ADDRESS_OFFSET) >> 2;
-    for (let i = 0; i < ADDRESS_WORDS; i += 1) this.#memory.words[at + i] = this.#reader.word();
+    this.#address(ADDRESS_WORDS);
     this.#answer(this.#module.functions.address_six);
+  }
+
+  #hostAddress(): void {
+    const kind = this.#reader.word();
+    this.#address(ADDRESS_WORDS - 1);
+    this.#answer(() => this.#module.functions.host_address(kind));
+  }
+
+  /** Writes words of an address into the control block. */
+  #address(words: number): void {
+    const at = (this.#memory.base(abi.REGION_CONTROL) + abi.CONTROL_ADDRESS_OFFSET) >> 2;
+    for (let i = 0; i < words; i += 1) this.#memory.words[at + i] = this.#reader.word();
   }
 
   #deadline(): void {

@@ -14,7 +14,7 @@
 import { formatHost, type PublishRule } from "../config/forward.ts";
 import type { Engine } from "../engine/engine.ts";
 import { LOOPBACK } from "../lib/addr.ts";
-import { octetsOfIpv6 } from "../lib/addr6.ts";
+import { mappedOctetsOf, octetsOfIpv6 } from "../lib/addr6.ts";
 import {
   EADDRNOTAVAIL,
   EAGAIN,
@@ -62,7 +62,7 @@ const UNSPECIFIED6 = new Array<number>(8).fill(0);
 interface Spot {
   readonly family: 4 | 6;
   readonly address: number;
-  /** 16 octets. */
+  /** 16 octets, of IPv4 ::ffff:A.B.C.D. */
   readonly octets: readonly number[];
 }
 
@@ -82,7 +82,7 @@ function spotsOf(rule: PublishRule, versions: Versions): Spot[] {
   });
   if (typeof hostAddress !== "number") return [six(hostAddress)];
   const isBoth = hostAddress === 0 && rule.ipv4Only !== true;
-  const four: Spot = { family: 4, address: hostAddress, octets: [] };
+  const four: Spot = { family: 4, address: hostAddress, octets: mappedOctetsOf(hostAddress) };
   return [
     ...(versions.ipv4 ? [four] : []),
     ...(isBoth && versions.ipv6 ? [six(UNSPECIFIED6)] : []),
@@ -160,6 +160,7 @@ export class Listeners {
     this.#fds.push(fd);
     this.#guestPorts.push(rule.guestPort);
     this.#families.push(spot.family);
+    this.#engine.addHostPort("tcp", spot.octets, rule.hostPort);
     return 0;
   }
 
@@ -170,7 +171,10 @@ export class Listeners {
         : openUdpPort(this.#sys, spot.address, rule.hostPort);
     if (fd < 0) return fd;
     const handle = this.#engine.inboundUdp(rule.guestPort, rule.hostPort, now, spot.family);
-    if (handle !== 0) return this.#sockets.adopt(handle | 0, fd, DATAGRAM);
+    if (handle !== 0) {
+      this.#engine.addHostPort("udp", spot.octets, rule.hostPort);
+      return this.#sockets.adopt(handle | 0, fd, DATAGRAM);
+    }
     this.#sys.close(fd);
     return -EAGAIN;
   }

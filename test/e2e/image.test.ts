@@ -229,6 +229,7 @@ async function startSidecar(image: BuiltImage): Promise<Sidecar> {
         CONTAINER_NAME: "hook-sidecar-0",
         NETWORK_BINDING_PLUGIN_NAME: "slirp",
         SLIRP_PEER_UID: `${process.getuid?.()}`, // QEMU's here
+        SLIRP_HOST_ADDRESS: "allow", // where the test has its servers
       },
       prefix: [...pod.argv([]), ...TRACE],
       ...(limit === undefined ? {} : { cgroup: limit.folder }),
