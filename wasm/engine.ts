@@ -103,6 +103,8 @@ const GSO_UDP_L4: u32 = 5;
 const GSO_ECN: u32 = 0x80;
 
 let receiveBudget: i32 = 0;
+/** Some ready flows were not asked, and not because there is no payload memory. */
+let unasked: bool = false;
 
 /** Whether what IPv6 is told makes sense. */
 function config6Ok(mtu: u32): bool {
@@ -157,7 +159,7 @@ export function control(): usize {
 function publish(): void {
   ringPublish();
   let ready = dirtyFirst() >= 0 ? abi.READY_FLUSH : 0;
-  if (readyFirst() >= 0 && !poolSpent) ready |= abi.READY_RECEIVE;
+  if (readyFirst() >= 0 && (!poolSpent || unasked)) ready |= abi.READY_RECEIVE;
   store<i32>(CONTROL + abi.CONTROL_READY_OFFSET, ready);
   store<i32>(CONTROL + abi.CONTROL_FLOW_COUNT_OFFSET, flowsUsed);
   store<i32>(CONTROL + abi.CONTROL_CHUNK_COUNT_OFFSET, chunksUsed);
@@ -390,20 +392,30 @@ function flush(now: i64): void {
   }
 }
 
+/** Asks sockets for more, each once; who finds no payload memory waits while others are asked. */
 function receives(now: i64): void {
   poolTurn();
+  let waits = -1;
+  unasked = true;
   while (readyFirst() >= 0 && receiveBudget > 0 && receiveAsked < RECEIVE_OCTETS_PER_TURN) {
+    const slot = readyFirst();
+    if (slot == waits) {
+      unasked = false;
+      return;
+    }
     const flow = readyTake();
     const kind = flow.kind;
     let ok = true;
     if (kind == <u8>abi.KIND_TCP) ok = tcpReceive(changetype<Tcp>(flow), now);
     else if (kind == <u8>abi.KIND_PING) ok = pingReceive(flow);
     else ok = udpReceive(flow);
-    if (!ok) {
-      markReady(flow);
-      return;
+    if (ok) {
+      receiveBudget--;
+      continue;
     }
-    receiveBudget--;
+    markReady(flow);
+    if (!poolSpent) return; // a list is full, for everybody
+    if (waits < 0) waits = slot;
   }
 }
 
@@ -424,6 +436,7 @@ export function step(now: i64): void {
 /** What is due is listed, sockets are asked for more unless the link is full. */
 function finish(now: i64): void {
   flush(now);
+  unasked = false;
   if (!linkFull) receives(now);
   txPublish();
   publish();
