@@ -11,6 +11,7 @@ import { ENDPOINT_FORM } from "../config/endpoint.ts";
 import { PUBLISH_COUNT_MAX, PUBLISH_FORM } from "../config/forward.ts";
 import { LINK_CHOICES } from "../config/hook-settings.ts";
 import { NAMESERVER_COUNT_MAX, RESOLV_CONF_PATH } from "../config/resolv.ts";
+import { USER_FORM } from "../config/rights.ts";
 import {
   GRACE_SECONDS_DEFAULT,
   GRACE_SECONDS_LIMITS,
@@ -261,6 +262,22 @@ const RECORD_LIMIT_ROW: OptionRow = {
   group: RUN,
 };
 
+const RIGHTS_ROWS: readonly OptionRow[] = [
+  {
+    name: "user",
+    argument: USER_FORM,
+    description:
+      "who to be once it runs, by numbers, root or nobody; without any capability in any case " +
+      "(default: nobody for root if that will do, else as started)",
+    group: RUN,
+  },
+  {
+    name: "no-seccomp",
+    description: "load no filter of system calls",
+    group: RUN,
+  },
+];
+
 const LOG_ROWS: readonly OptionRow[] = [
   {
     name: "log-level",
@@ -278,6 +295,7 @@ const LOG_ROWS: readonly OptionRow[] = [
 
 const RUN_ROWS: readonly OptionRow[] = [
   READY_ROW,
+  ...RIGHTS_ROWS,
   PCAP_ROW,
   PCAP_SNAP_ROW,
   PCAP_LIMIT_ROW,
@@ -395,6 +413,7 @@ export const SERVE_ROWS: readonly OptionRow[] = [
   // The pod's, where other containers may have their services.
   HOST_LOOPBACK_ROW,
   READY_ROW,
+  ...RIGHTS_ROWS,
   PCAP_ROW,
   PCAP_SNAP_ROW,
   PCAP_LIMIT_ROW,

@@ -13,11 +13,12 @@ import {
   readResolvers,
 } from "./config.ts";
 import { type HookSettings, LINK_CHOICES, readHookSettings } from "./hook-settings.ts";
+import { type RightsOptions, readRights } from "./rights.ts";
 import { integerBetween, oneOf, readFlag, readOne, type Settings } from "./settings.ts";
 import { parseSubnet } from "./subnet.ts";
 
 /** Options of `serve`, frozen. */
-export interface ServeOptions extends CaptureOptions {
+export interface ServeOptions extends CaptureOptions, RightsOptions {
   readonly hooks: HookSettings;
   /** Folder of the hook socket; undefined = where KubeVirt mounts it. */
   readonly hooksDir: string | undefined;
@@ -80,6 +81,7 @@ export function readServeOptions(
     ...readCapture(settings),
     ...readResolvers(settings),
     hostLoopback: readFlag(settings, "host-loopback"),
+    ...readRights(settings),
     readyFd: readOne(settings, "ready-fd", undefined, integerBetween(0, FD_MAX)),
     logLevel: readOne(settings, "log-level", DEFAULTS.logLevel, oneOf(LOG_LEVELS)),
     logFormat: readOne(settings, "log-format", isTerminal ? "pretty" : "json", oneOf(LOG_FORMATS)),

@@ -33,6 +33,8 @@ describe("options of serve", () => {
         dns: [],
         dnsPort: 53,
         hostLoopback: false,
+        user: undefined,
+        seccomp: true,
         readyFd: undefined,
         logLevel: "info",
         logFormat: "json",
