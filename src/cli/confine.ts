@@ -78,20 +78,12 @@ export async function confine(options: RightsOptions, needs: Needs, log: Logger)
     return;
   }
   const sys = await loadLibc();
-  const now = readRights();
-  const { user, reason } = chooseUser(options.user, now, needs);
-  const [uid = -1, gid = -1] = [user?.uid ?? now.uids[0], user?.gid ?? now.gids[0]];
-  const losesPing = user !== undefined && mayPing(now.gids[0] ?? -1) && !mayPing(gid);
   wipeEnvironment(sys);
-  try {
-    dropPrivileges(sys, user);
-  } catch (error) {
-    throw new Error(`Give up rights: ${messageOf(error)}`, { cause: error });
-  }
+  const { user, gid, reason, losesPing } = giveUp(sys, options, needs);
   const calls = options.seccomp ? filter(sys, log) : undefined;
   log.info(
     {
-      user: `${uid}:${gid}`,
+      user,
       ...(reason === undefined ? {} : { reason }),
       ...(calls === undefined ? {} : { system_calls: calls }),
     },
@@ -100,6 +92,27 @@ export async function confine(options: RightsOptions, needs: Needs, log: Logger)
   if (losesPing) {
     const remedy = `let group ${gid} into net.ipv4.ping_group_range`;
     log.warn({ remedy }, "guests cannot ping beyond the gateway");
+  }
+}
+
+/** What is to be told of it. */
+interface Outcome {
+  readonly user: string;
+  readonly gid: number;
+  readonly reason: string | undefined;
+  readonly losesPing: boolean;
+}
+
+function giveUp(sys: Libc, options: RightsOptions, needs: Needs): Outcome {
+  try {
+    const now = readRights();
+    const { user, reason } = chooseUser(options.user, now, needs);
+    const [uid = -1, gid = -1] = [user?.uid ?? now.uids[0], user?.gid ?? now.gids[0]];
+    const losesPing = user !== undefined && mayPing(now.gids[0] ?? -1) && !mayPing(gid);
+    dropPrivileges(sys, user);
+    return { user: `${uid}:${gid}`, gid, reason, losesPing };
+  } catch (error) {
+    throw new Error(`Give up rights: ${messageOf(error)}`, { cause: error });
   }
 }
 
