@@ -6,8 +6,9 @@
  *     bun test/support/contain.ts [--cgroup-fd N] [--root FOLDER] [--user ID | --bare]
  *                                 [--seccomp FILE] -- PROGRAM ARG…
  *
- * Descriptor N is the group's "cgroup.procs", opened where that could still be seen.
- * With --bare root stays root, without capabilities. Process id and descriptors stay. What other threads of Bun there are end with execve.
+ * Descriptor N is the group's "cgroup.procs", opened where that could still be seen. With --bare
+ * root stays root, without capabilities. Process id and descriptors stay. What other threads of Bun
+ * there are end with execve.
  * Source: OCI runtime specification, lifecycle; Linux capabilities(7), prctl(2), execve(2).
  */
 import { closeSync, readFileSync, writeSync } from "node:fs";
