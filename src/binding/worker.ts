@@ -178,12 +178,6 @@ function tell(log: Logger, error: SystemError): void {
   log.warn({ problem: error.message, ...remedy }, "port left out");
 }
 
-/** Tells whoever waits on the descriptor. By system call: Deno's files know no inherited ones. */
-function announce(sys: Libc, fd: number): void {
-  sys.scratch.bytes[0] = "1".charCodeAt(0);
-  check(sys.write(fd, sys.scratch.address, 1), `Write to descriptor "${fd}" that is to hear of it`);
-}
-
 function versionsOf(options: AttachOptions): { ipv4: boolean; ipv6: boolean } {
   return { ipv4: options.ipv4, ipv6: options.subnet6 !== undefined };
 }
@@ -276,7 +270,6 @@ async function run(start: WorkerStart): Promise<void> {
       ),
       clock: monotonic,
     });
-    if (options.readyFd !== undefined) announce(sys, options.readyFd);
     say({ kind: "ready" });
     const errno = loop.run();
     if (errno === 0) sayFarewell(engine, link, linkMemoryOf(engine, base));

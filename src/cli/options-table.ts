@@ -13,6 +13,7 @@ import { LINK_CHOICES } from "../config/hook-settings.ts";
 import { ATTACH_HOST_SIDE, SERVE_HOST_SIDE } from "../config/host-side.ts";
 import { KUBEVIRT_QEMU_UID, PEER_UID_FORM } from "../config/peers.ts";
 import { NAMESERVER_COUNT_MAX, RESOLV_CONF_PATH } from "../config/resolv.ts";
+import { USER_FORM } from "../config/rights.ts";
 import {
   GRACE_SECONDS_DEFAULT,
   GRACE_SECONDS_LIMITS,
@@ -268,6 +269,22 @@ const RECORD_LIMIT_ROW: OptionRow = {
   group: RUN,
 };
 
+const RIGHTS_ROWS: readonly OptionRow[] = [
+  {
+    name: "user",
+    argument: USER_FORM,
+    description:
+      "who to be once it runs, by numbers, root or nobody; without any capability in any case " +
+      "(default: nobody for root if that will do, else as started)",
+    group: RUN,
+  },
+  {
+    name: "no-seccomp",
+    description: "load no filter of system calls",
+    group: RUN,
+  },
+];
+
 const LOG_ROWS: readonly OptionRow[] = [
   {
     name: "log-level",
@@ -285,6 +302,7 @@ const LOG_ROWS: readonly OptionRow[] = [
 
 const RUN_ROWS: readonly OptionRow[] = [
   READY_ROW,
+  ...RIGHTS_ROWS,
   PCAP_ROW,
   PCAP_SNAP_ROW,
   PCAP_LIMIT_ROW,
@@ -410,6 +428,7 @@ export const SERVE_ROWS: readonly OptionRow[] = [
   // The pod's, where other containers may have their services.
   ...reachRows(SERVE_HOST_SIDE),
   READY_ROW,
+  ...RIGHTS_ROWS,
   PCAP_ROW,
   PCAP_SNAP_ROW,
   PCAP_LIMIT_ROW,

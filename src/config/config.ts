@@ -12,6 +12,7 @@ import { checkPublishRules, formatHost, type PublishRule, parsePublish } from ".
 import { ATTACH_HOST_SIDE, type HostSide, readHostSide } from "./host-side.ts";
 import { readPeerUids } from "./peers.ts";
 import { NAMESERVER_COUNT_MAX } from "./resolv.ts";
+import { type RightsOptions, readRights } from "./rights.ts";
 import { integerBetween, oneOf, readFlag, readMany, readOne, type Settings } from "./settings.ts";
 import { defaultGatewayMac, parseSubnet, SUBNET_DEFAULT, type Subnet } from "./subnet.ts";
 import { parseSubnet6, SUBNET6_DEFAULT, type Subnet6 } from "./subnet6.ts";
@@ -138,7 +139,10 @@ export const IPV6_MTU_MIN = 1280;
  * Reads the settings of `attach`. `isTerminal` says whether the log goes to a terminal, which then
  * gets the pretty format unless asked otherwise. Throws `ConfigError`.
  */
-export function readAttachOptions(settings: Settings, isTerminal: boolean): AttachOptions {
+export function readAttachOptions(
+  settings: Settings,
+  isTerminal: boolean,
+): AttachOptions & RightsOptions {
   const link = readLink(settings);
   const subnet = readOne(settings, "cidr", parseSubnet(DEFAULTS.cidr), parseSubnet);
   const mtu = readOne(settings, "mtu", DEFAULTS.mtu, integerBetween(...LIMITS.mtu));
@@ -164,6 +168,7 @@ export function readAttachOptions(settings: Settings, isTerminal: boolean): Atta
     hostname,
     dhcpOptions: undefined,
     ...readCapture(settings),
+    ...readRights(settings),
     readyFd: readOne(settings, "ready-fd", undefined, integerBetween(0, FD_MAX)),
     logLevel: readOne(settings, "log-level", DEFAULTS.logLevel, oneOf(LOG_LEVELS)),
     logFormat: readOne(settings, "log-format", isTerminal ? "pretty" : "json", oneOf(LOG_FORMATS)),

@@ -15,11 +15,12 @@ import {
 import { type HookSettings, LINK_CHOICES, readHookSettings } from "./hook-settings.ts";
 import { type HostSide, readHostSide, SERVE_HOST_SIDE } from "./host-side.ts";
 import { KUBEVIRT_QEMU_UID, readPeerUids } from "./peers.ts";
+import { type RightsOptions, readRights } from "./rights.ts";
 import { integerBetween, oneOf, readOne, type Settings } from "./settings.ts";
 import { parseSubnet } from "./subnet.ts";
 
 /** Options of `serve`, frozen. */
-export interface ServeOptions extends CaptureOptions, HostSide {
+export interface ServeOptions extends CaptureOptions, HostSide, RightsOptions {
   readonly hooks: HookSettings;
   /** Folder of the hook socket; undefined = where KubeVirt mounts it. */
   readonly hooksDir: string | undefined;
@@ -83,6 +84,7 @@ export function readServeOptions(
     ...readResolvers(settings),
     peerUids: readPeerUids(settings, [KUBEVIRT_QEMU_UID]),
     ...readHostSide(settings, SERVE_HOST_SIDE),
+    ...readRights(settings),
     readyFd: readOne(settings, "ready-fd", undefined, integerBetween(0, FD_MAX)),
     logLevel: readOne(settings, "log-level", DEFAULTS.logLevel, oneOf(LOG_LEVELS)),
     logFormat: readOne(settings, "log-format", isTerminal ? "pretty" : "json", oneOf(LOG_FORMATS)),

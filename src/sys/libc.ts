@@ -84,10 +84,22 @@ export interface Libc {
     offset: number,
   ) => number;
   readonly munmap: Call2;
+  readonly mprotect: Call3;
+  readonly sigaction: Call3;
   readonly madvise: Call3;
   readonly memfd_create: Call2;
   readonly ftruncate: Call2;
   readonly unlink: Call1;
+  /** Any call, by its number on this architecture; what it returns has to fit 32 bits. */
+  readonly syscall: (
+    number: number,
+    a: number,
+    b: number,
+    c: number,
+    d: number,
+    e: number,
+    f?: number,
+  ) => number;
 }
 
 /** The same number on every architecture: calls added since Linux 5.1 share one table. */
@@ -241,11 +253,19 @@ function controlCalls(native: Native) {
     getuid: checked(raw.getuid),
     mmap: checked(raw.mmap),
     munmap: checked(raw.munmap),
+    mprotect: checked(raw.mprotect),
+    sigaction: checked(raw.sigaction),
     madvise: checked(raw.madvise),
     memfd_create: checked(raw.memfd_create),
     ftruncate: checked(raw.ftruncate),
     unlink: checked(raw.unlink),
+    syscall: syscallOf(checked(raw.syscall)),
   };
+}
+
+function syscallOf(call: NativeCall): Libc["syscall"] {
+  // All of the arguments are always passed: a runtime may want as many as were declared.
+  return (number, a, b, c, d, e, f = 0) => call(number, a, b, c, d, e, f);
 }
 
 let loaded: Promise<Libc> | undefined;

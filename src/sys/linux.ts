@@ -42,6 +42,7 @@ export const CLOCK_MONOTONIC = 1;
 // ---------------------------------------------------------------- memory
 export const PROT_READ = 1;
 export const PROT_WRITE = 2;
+export const PROT_EXEC = 4;
 export const MAP_SHARED = 1;
 export const MAP_PRIVATE = 2;
 export const MAP_ANONYMOUS = 0x20;

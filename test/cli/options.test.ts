@@ -16,11 +16,14 @@ import {
 } from "../../src/cli/options-table.ts";
 import { SIMULATE_ROWS } from "../../src/cli/simulate-rows.ts";
 import type { AttachOptions } from "../../src/config/config.ts";
+import type { RightsOptions } from "../../src/config/rights.ts";
 import { FILTER_COUNT } from "../../wasm/abi.ts";
 import { describeOf, errorOf, parse, variable } from "./support.ts";
 
+type Attach = AttachOptions & RightsOptions;
+
 /** Options of `attach --tap tap0` with more arguments or variables. */
-function attach(more: readonly string[], env: Environment = {}): AttachOptions {
+function attach(more: readonly string[], env: Environment = {}): Attach {
   const command = parse(["attach", "--tap", "tap0", ...more], env);
   if (command.kind !== "attach") throw new assert.AssertionError({ message: describeOf(command) });
   return command.options;
@@ -30,7 +33,7 @@ const SEED = "00ff".repeat(16);
 const TAP = { kind: "tap", name: "tap0", netns: undefined, configure: false, vnet: true };
 
 /** Option, text, property and the value it must have. */
-const TAKEN: readonly (readonly [string, string, keyof AttachOptions, unknown])[] = [
+const TAKEN: readonly (readonly [string, string, keyof Attach, unknown])[] = [
   ["tap", "a", "link", { ...TAP, name: "a" }],
   ["tap", "abcdefghijklmno", "link", { ...TAP, name: "abcdefghijklmno" }],
   ["netns", "/run/netns/blue", "link", { ...TAP, netns: "/run/netns/blue" }],
@@ -87,6 +90,7 @@ const TAKEN: readonly (readonly [string, string, keyof AttachOptions, unknown])[
   ["udp-timeout", "120", "udpTimeoutSeconds", 120],
   ["keepalive", "0", "keepaliveSeconds", 0],
   ["keepalive", "30", "keepaliveSeconds", 30],
+  ["user", "107:36", "user", { uid: 107, gid: 36 }],
   ["ready-fd", "0", "readyFd", 0],
   ["ready-fd", "3", "readyFd", 3],
   ["pcap", "/tmp/a,b.pcap", "pcap", "/tmp/a,b.pcap"],
@@ -99,7 +103,7 @@ const TAKEN: readonly (readonly [string, string, keyof AttachOptions, unknown])[
   ["seed", SEED, "seed", Array.from({ length: 32 }, (_, index) => (index % 2) * 255)],
 ];
 
-const FLAGS: readonly (readonly [string, keyof AttachOptions, boolean])[] = [
+const FLAGS: readonly (readonly [string, keyof Attach, boolean])[] = [
   ["host-loopback", "hostLoopback", true],
   ["strict-filter", "strictFilter", true],
   ["no-ipv4", "ipv4", false],
@@ -189,6 +193,8 @@ describe("defaults of attach", () => {
       pcapLimitMib: undefined,
       record: undefined,
       recordLimitMib: 1024,
+      user: undefined,
+      seccomp: true,
       readyFd: undefined,
       logLevel: "info",
       logFormat: "json",
@@ -207,7 +213,7 @@ describe("defaults of attach", () => {
 
   test("every option of the table is tested here", () => {
     const tested = [...TAKEN.map(([name]) => name), ...FLAGS.map(([name]) => name)];
-    tested.push("configure", "no-vnet", "no-ipv6", "listen", "connect", "peer-uid");
+    tested.push("no-seccomp", "configure", "no-vnet", "no-ipv6", "listen", "connect", "peer-uid");
     assert.deepEqual([...new Set(tested)].sort(), ATTACH_ROWS.map((row) => row.name).sort());
     for (const row of ATTACH_ROWS) assert.equal(environmentName(row), variable(row.name));
   });
@@ -423,30 +429,6 @@ describe("bad usage is one line", () => {
       assert.equal(errorOf(argv), message);
     });
   }
-});
-
-describe("the other commands", () => {
-  test("serve takes its options from arguments, their variables and KubeVirt", () => {
-    const env = { SLIRP_HOOKS_DIR: "/a", SLIRP_GRACE: "9", CONTAINER_NAME: "hook-sidecar-0" };
-    const command = parse(["serve", "--grace", "5", "--link", "user"], env);
-    assert.ok(command.kind === "serve", describeOf(command));
-    const { hooksDir, graceSeconds, hooks } = command.options;
-    assert.deepEqual([hooksDir, graceSeconds, hooks.link], ["/a", 5, "user"]);
-    assert.equal(hooks.containerName, "hook-sidecar-0");
-  });
-
-  test("serve refuses what it cannot use", () => {
-    assert.match(errorOf(["serve", "--grace", "x"]), /^parse --grace "x": wanted an integer from/);
-    assert.match(errorOf(["serve"], { CONTAINER_NAME: "a/b" }), /^parse CONTAINER_NAME "a\/b": /);
-    assert.match(errorOf(["serve", "--tap", "t"]), /^read arguments: unknown option '--tap'/);
-  });
-
-  test("manifests takes its options", () => {
-    const command = parse(["manifests", "--name", "mine", "--only", "vm"]);
-    assert.ok(command.kind === "manifests", describeOf(command));
-    assert.equal(command.options.name, "mine");
-    assert.deepEqual(command.options.only, ["vm"]);
-  });
 });
 
 test("without being told, the format of the log follows standard error", () => {

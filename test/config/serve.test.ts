@@ -38,6 +38,8 @@ describe("options of serve", () => {
         metadataAddress: "refuse",
         udpPorts: "ephemeral",
         strictFilter: true,
+        user: undefined,
+        seccomp: true,
         readyFd: undefined,
         logLevel: "info",
         logFormat: "json",

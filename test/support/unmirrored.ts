@@ -103,6 +103,7 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/sys/native.ts": TYPES,
   "src/sys/netconfig.ts": NAMESPACE,
   "src/sys/netlink.ts": NAMESPACE,
+  "src/sys/seccomp-table.ts": "made by scripts/seccomp.mjs; test/sys/seccomp.test.ts checks it",
   "src/sys/tap-device.ts": NAMESPACE,
   "src/sys/tap-helper.ts": NAMESPACE,
   "src/upstream/upstream.ts": TYPES,

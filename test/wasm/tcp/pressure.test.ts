@@ -143,14 +143,16 @@ describe("wasm/tcp/pressure", () => {
   test("downloads that find no memory do not keep datagrams waiting", () => {
     const world = new EngineWorld({ chunksMax: 16 });
     const guests = Array.from({ length: 60 }, (_, i) => {
-      const guest = new TcpGuest(world, { port: 42_000 + i, peerPort: 1000 + i }).open();
-      guest.socket.push(pattern(1000));
-      return guest;
+      return new TcpGuest(world, { port: 42_000 + i, peerPort: 1000 + i }).open();
     });
+    for (const { socket } of guests) socket.push(pattern(1000));
     world.guest(world.udp({ to: PEER, port: 9, from: 5000 }, "question"));
     world.take();
     assert.equal(world.engine.chunkCount, 16);
-    assert.ok(guests.some(({ socket }) => socket.incoming.length > 0), "some wait for memory");
+    assert.ok(
+      guests.some(({ socket }) => socket.incoming.length > 0),
+      "some wait for memory",
+    );
     const asked = world.host.sockets.find(({ kind }) => kind === "udp");
     asked?.receive("answer", { address: PEER, port: 9 });
     world.run();
