@@ -45,8 +45,8 @@ import {
 import { Housekeeping } from "./housekeeping.ts";
 import { COMMAND_STATS, COMMAND_STOP, Mailbox } from "./mailbox.ts";
 import type { SharedOutputs } from "./outputs.ts";
-import { PressureWatch } from "./pressure.ts";
 import { recordEngine } from "./recording.ts";
+import { ShortageWatch } from "./shortages.ts";
 import { WorkerOutputs } from "./worker-outputs.ts";
 
 /** At most one line about sources that rest in this time, microseconds. */
@@ -265,7 +265,7 @@ async function run(start: WorkerStart): Promise<void> {
       onRest: restReporter(log),
       control: controller(sys, start, engine, opened),
       housekeeping: new Housekeeping(
-        [resolver, addresses, new PressureWatch(log)],
+        [resolver, addresses, new ShortageWatch(log)],
         [log, ...outputs.chores],
       ),
       clock: monotonic,

@@ -14,7 +14,7 @@ const INTERVAL = 1_000_000;
 const QUIET = 60_000_000;
 
 /** What each counter means to whoever reads the log. */
-export const PRESSURES: Readonly<Partial<Record<StatName | DropName, string>>> = {
+export const SHORTAGES: Readonly<Partial<Record<StatName | DropName, string>>> = {
   tcpGaveWay: "flow slots are short, idle connections end for new ones",
   outsideRefused: "flow slots are short, connections to published ports are refused",
   dropTcpTableFull: "flow slots are short, connections of the guest are refused",
@@ -41,14 +41,14 @@ interface Row {
   grownAt: number;
 }
 
-export class PressureWatch {
+export class ShortageWatch {
   readonly #log: Logger;
   readonly #rows: readonly Row[];
   #due = 0;
 
   constructor(log: Logger) {
     this.#log = log;
-    this.#rows = (Object.entries(PRESSURES) as [Row["name"], string][]).map(([name, message]) => ({
+    this.#rows = (Object.entries(SHORTAGES) as [Row["name"], string][]).map(([name, message]) => ({
       name,
       message,
       last: 0,
