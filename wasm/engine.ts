@@ -39,6 +39,7 @@ import {
 } from "./flow/fragments";
 import { errorLimitInit } from "./flow/error-limit";
 import { icmpErrorReply } from "./flow/icmp-error";
+import { limitsApply } from "./flow/limits";
 import { neighborExpire, neighborInit, neighborLearn } from "./flow/neighbor";
 import { pingEvent, pingFlush, pingInput, pingReceive, pingResult, pingTimeout } from "./flow/ping";
 import { scratchReset } from "./flow/datagram-receive";
@@ -423,6 +424,7 @@ export function step(now: i64): void {
   if (txCount == 0) scratchReset();
   receiveBudget = RECEIVES_PER_TURN;
   receiveTurn();
+  limitsApply();
   timers(now);
   flush(now);
   receives(now);

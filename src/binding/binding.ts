@@ -46,6 +46,8 @@ export interface Surroundings {
   readonly program: string;
   /** Command that runs the tap helper in another user namespace. */
   readonly helper: readonly string[];
+  /** Guest networks that share memory and descriptors of this process; absent = this one alone. */
+  readonly networks?: number;
   /** Hears of the peers of a stream link, in order. The worker logs them itself. */
   readonly onPeer?: (event: PeerEvent) => void;
 }
@@ -190,8 +192,9 @@ function bind({ sys, worker, control, outer, options, surroundings }: Parts): Bi
   };
   worker.onerror = (event: ErrorEvent) => fail(`The worker failed: ${event.message}`);
   const { link, endpoint } = outer;
-  const { seed } = surroundings;
-  worker.postMessage({ options, link, endpoint, seed, mailbox, controlFd: control.number });
+  const { seed, networks = 1 } = surroundings;
+  const controlFd = control.number;
+  worker.postMessage({ options, link, endpoint, seed, mailbox, controlFd, networks });
   return {
     endpoint,
     ready: ready.promise,

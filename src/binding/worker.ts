@@ -35,7 +35,9 @@ import { ResolverWatch } from "../upstream/resolver.ts";
 import { HostSockets } from "../upstream/sockets.ts";
 import { EVENT_OF_ALARM, EVENT_OF_CONTROL, EVENT_OF_LINK } from "../upstream/upstream.ts";
 import { COMMAND_STATS, COMMAND_STOP, Mailbox } from "./mailbox.ts";
+import { Pressure } from "./pressure.ts";
 import { recordEngine } from "./recording.ts";
+import { findRoom } from "./room.ts";
 
 const OCTETS_PER_MIB = 1 << 20;
 
@@ -54,6 +56,8 @@ export interface WorkerStart {
   readonly mailbox: SharedArrayBuffer;
   /** Descriptor of the eventfd that announces commands. */
   readonly controlFd: number;
+  /** Guest networks that share memory and descriptors of this process. */
+  readonly networks: number;
 }
 
 /** What the worker says. */
@@ -170,6 +174,22 @@ function sayFarewell(engine: Engine, link: Link, memory: LinkMemory): void {
   if (engine.txCount > 0) link.transmit(memory, 0, engine.txCount);
 }
 
+type Housekeeping = ConstructorParameters<typeof Loop>[0]["housekeeping"];
+
+/** Work that has nothing to do with packets, from several. */
+function together(resolver: Housekeeping, pressure: Pressure): Housekeeping {
+  return {
+    wait: (now) => {
+      const [a, b] = [resolver.wait(now), pressure.wait(now)];
+      return a === undefined || b === undefined ? (a ?? b) : Math.min(a, b);
+    },
+    poll: (engine, now) => {
+      resolver.poll(engine, now);
+      pressure.poll(now);
+    },
+  };
+}
+
 async function run(start: WorkerStart): Promise<void> {
   const { options } = start;
   const log: Logger = await openLogger({ level: options.logLevel, format: options.logFormat });
@@ -181,6 +201,7 @@ async function run(start: WorkerStart): Promise<void> {
   const opened = openLink(sys, start, log);
   const { link } = opened;
   const resolver = new ResolverWatch(options, log);
+  const { limits, memory } = findRoom(sys, options, start.networks, log);
   engine.setHostBase(BigInt(base));
   engine.start(
     engineConfigValues(options, {
@@ -189,12 +210,15 @@ async function run(start: WorkerStart): Promise<void> {
       vnetSize: link.vnetSize,
       linkFlags: link.flags,
       linkQueue: link.queueFrames,
+      limits,
     }),
   );
   const epoll = new Epoll(sys);
   const timer = new TimerFd(sys);
-  const upstream = new HostSockets(sys, epoll, engine, base, hiddenFrom(start));
-  const listeners = new Listeners(sys, engine, upstream);
+  const bounds = { ...limits, clock: monotonic };
+  const upstream = new HostSockets(sys, epoll, engine, base, hiddenFrom(start), bounds);
+  const pressure = new Pressure({ engine, sockets: upstream, memory, limits: engine.config, log });
+  const listeners = new Listeners(sys, engine, upstream, (now) => pressure.shortOfSockets(now));
   try {
     const onFault = options.needsEveryPort ? undefined : (error: SystemError) => tell(log, error);
     listeners.open(options.publish, epoll, monotonic(), versionsOf(options), onFault);
@@ -217,7 +241,7 @@ async function run(start: WorkerStart): Promise<void> {
       upstream,
       listeners,
       control: controller(sys, start, engine, opened),
-      housekeeping: resolver,
+      housekeeping: together(resolver, pressure),
       clock: monotonic,
     });
     if (options.readyFd !== undefined) announce(sys, options.readyFd);
@@ -232,6 +256,7 @@ async function run(start: WorkerStart): Promise<void> {
     link.close();
     timer.close();
     epoll.close();
+    memory?.gauge.close();
   }
 }
 

@@ -52,6 +52,8 @@ class WorkerDataPlane implements ServeDataPlane {
   readonly #options: ServeOptions;
   readonly #log: Logger;
   #networks: Networks | undefined;
+  /** Interfaces that are wanted: they share what there is. */
+  #count = 1;
   /** Gives back pages of the program file. */
   #release: () => void = () => {};
   /** Runs out when there has been no call for a while. */
@@ -68,6 +70,7 @@ class WorkerDataPlane implements ServeDataPlane {
     const versions = podVersionsOf(networkInterfaces());
     const wanted = plans.flatMap((plan) => this.#networkOf(plan, versions));
     if (wanted.length === 0 && this.#networks === undefined) return;
+    this.#count = wanted.length;
     this.#networks ??= await this.#load();
     try {
       await this.#networks.prepare(wanted);
@@ -118,6 +121,7 @@ class WorkerDataPlane implements ServeDataPlane {
           seed: drawSeed(),
           program: process.execPath,
           helper: [],
+          networks: this.#count,
           onPeer,
         }),
     });
@@ -197,8 +201,8 @@ function networkOptions(
     readyFd: undefined,
     logLevel,
     logFormat,
-    flowsMax: DEFAULTS.flowsMax,
-    bufferMib: DEFAULTS.bufferMib,
+    flowsMax: asked.flowsMax,
+    bufferMib: asked.bufferMib,
     udpTimeoutSeconds: DEFAULTS.udpTimeoutSeconds,
     strictFilter: false,
     keepaliveSeconds: DEFAULTS.keepaliveSeconds,

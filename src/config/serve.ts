@@ -11,6 +11,7 @@ import {
   parsePath,
   readCapture,
   readResolvers,
+  readRoom,
 } from "./config.ts";
 import { type HookSettings, LINK_CHOICES, readHookSettings } from "./hook-settings.ts";
 import { integerBetween, oneOf, readFlag, readOne, type Settings } from "./settings.ts";
@@ -18,6 +19,9 @@ import { parseSubnet } from "./subnet.ts";
 
 /** Options of `serve`, frozen. */
 export interface ServeOptions extends CaptureOptions {
+  /** Flows at once and payload memory in MiB of each interface; undefined = what there is for it. */
+  readonly flowsMax: number | undefined;
+  readonly bufferMib: number | undefined;
   readonly hooks: HookSettings;
   /** Folder of the hook socket; undefined = where KubeVirt mounts it. */
   readonly hooksDir: string | undefined;
@@ -79,6 +83,7 @@ export function readServeOptions(
     graceSeconds: readOne(settings, "grace", GRACE_SECONDS_DEFAULT, grace),
     ...readCapture(settings),
     ...readResolvers(settings),
+    ...readRoom(settings),
     hostLoopback: readFlag(settings, "host-loopback"),
     readyFd: readOne(settings, "ready-fd", undefined, integerBetween(0, FD_MAX)),
     logLevel: readOne(settings, "log-level", DEFAULTS.logLevel, oneOf(LOG_LEVELS)),

@@ -6,7 +6,7 @@ import * as abi from "../../wasm/abi.ts";
 import type { EngineFunctions, EngineModule } from "../engine/module.ts";
 import type { OutputSink } from "../lib/output-file.ts";
 import { rxLength, rxPointer } from "../link/frames.ts";
-import { KIND, RESOLVER_PARTS } from "./format.ts";
+import { KIND, LIVE_PARTS } from "./format.ts";
 import { EngineMemory, OP_WORDS } from "./memory.ts";
 import { Outputs } from "./outputs.ts";
 import { capture } from "./receives.ts";
@@ -30,8 +30,8 @@ export class Recorder {
   readonly #outputs: Outputs;
   readonly #writer: RecordWriter;
   readonly #options: RecorderOptions;
-  /** The resolvers as the recording has them. */
-  #resolvers: Uint8Array[] = [];
+  /** Resolvers and limits as the recording has them. */
+  #live: Uint8Array[] = [];
   #isOver = false;
 
   constructor(module: EngineModule, options: RecorderOptions) {
@@ -114,7 +114,7 @@ export class Recorder {
   #init(): number {
     const memory = this.#memory;
     memory.locate();
-    this.#resolvers = this.#parts().map((part) => part.slice());
+    this.#live = this.#parts().map((part) => part.slice());
     this.#writer.begin(KIND.start);
     this.#writer.blob(memory.config);
     return this.#answer(this.#functions.init);
@@ -122,25 +122,25 @@ export class Recorder {
 
   #parts(): Uint8Array[] {
     const { config } = this.#memory;
-    return RESOLVER_PARTS.map(([offset, size]) => config.subarray(offset, offset + size));
+    return LIVE_PARTS.map(([offset, size]) => config.subarray(offset, offset + size));
   }
 
   #begin(kind: number, now?: number): void {
-    this.#noteResolvers();
+    this.#noteLive();
     this.#writer.begin(kind);
     if (now !== undefined) this.#writer.float(now);
   }
 
   /** They are written without a call, at any time between two. */
-  #noteResolvers(): void {
+  #noteLive(): void {
     const parts = this.#parts();
     const isSame = parts.every((part, i) => {
-      const known = this.#resolvers[i];
+      const known = this.#live[i];
       return part.every((octet, at) => known?.[at] === octet);
     });
     if (isSame) return;
-    this.#resolvers = parts.map((part) => part.slice());
-    this.#writer.begin(KIND.resolvers);
+    this.#live = parts.map((part) => part.slice());
+    this.#writer.begin(KIND.live);
     for (const part of parts) this.#writer.blob(part);
     this.#commit();
   }

@@ -5,8 +5,9 @@
  * next event is looked at. A UDP port is a socket that belongs to a permanent flow of the engine,
  * so the guest's answers leave from the published port.
  *
- * Where no descriptor is left, a connection can neither be accepted nor refused, and the listener
- * would stay readable and keep the loop busy. A spare descriptor is given up for a moment then: its
+ * Where no descriptor is left, idle flows are asked to end and the connection waits for the next
+ * turn. If that frees none, it can neither be accepted nor refused, and the listener would stay
+ * readable and keep the loop busy. A spare descriptor is given up for a moment then: its
  * place takes the connection, which is closed at once, so that its peer learns of it.
  */
 
@@ -68,6 +69,7 @@ export class Listeners {
   readonly #sys: Libc;
   readonly #engine: Engine;
   readonly #sockets: HostSockets;
+  readonly #onShort: (now: number) => boolean;
   readonly #fds: number[] = [];
   readonly #guestPorts: number[] = [];
   readonly #families: (4 | 6)[] = [];
@@ -76,7 +78,14 @@ export class Listeners {
   #spare = NONE;
   #refused = 0;
 
-  constructor(sys: Libc, engine: Engine, sockets: HostSockets) {
+  /** @param onShort asks for room when no descriptor is left; true = it comes with the next step */
+  constructor(
+    sys: Libc,
+    engine: Engine,
+    sockets: HostSockets,
+    onShort: (now: number) => boolean = () => false,
+  ) {
+    this.#onShort = onShort;
     this.#sys = sys;
     this.#engine = engine;
     this.#sockets = sockets;
@@ -156,6 +165,7 @@ export class Listeners {
         ? accept(this.#sys, fd, undefined, this.#peer6)
         : accept(this.#sys, fd, this.#peer);
       if (accepted === -EMFILE || accepted === -ENFILE) {
+        if (this.#onShort(now)) return;
         if (!this.#refuse(fd)) return;
         continue;
       }
