@@ -1,19 +1,18 @@
 /**
  * `npm run bench`: installs and builds what is missing, then runs bench/main.ts under Bun, or
- * bench/hooks.ts with `--hooks`, or bench/qemu.ts with `--qemu`.
+ * bench/hooks.ts with `--hooks`, bench/qemu.ts with `--qemu`, or bench/floods.ts with `--floods`.
  */
 import process from "node:process";
 import { bootstrap } from "./bootstrap.mjs";
 import { inRoot, main, run, tool } from "./shell.mjs";
 
-const HOOKS = "--hooks";
-const QEMU = "--qemu";
+const SPECIAL = ["hooks", "qemu", "floods"];
 
 main(async () => {
   await bootstrap({ build: true, system: true });
   const args = process.argv.slice(2);
-  const special = args.includes(HOOKS) ? "hooks" : args.includes(QEMU) ? "qemu" : "main";
-  const rest = args.filter((each) => each !== HOOKS && each !== QEMU);
+  const special = SPECIAL.find((name) => args.includes(`--${name}`)) ?? "main";
+  const rest = args.filter((each) => !SPECIAL.includes(each.replace(/^--/, "")));
   const { code } = await run(tool("bun"), [inRoot(`bench/${special}.ts`), ...rest]);
   return code;
 });

@@ -19,7 +19,7 @@ import { parseSubnet } from "./subnet.ts";
 
 /** Options of `serve`, frozen. */
 export interface ServeOptions extends CaptureOptions {
-  /** Flows at once and payload memory in MiB of each interface; undefined = what there is for it. */
+  /** Of each interface: flows at once and MiB of payload; undefined = what there is room for. */
   readonly flowsMax: number | undefined;
   readonly bufferMib: number | undefined;
   readonly hooks: HookSettings;

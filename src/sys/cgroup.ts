@@ -222,6 +222,7 @@ export class MemoryGauge {
 
   /** Octets in use that cannot be taken back; undefined when it cannot be told. */
   used(): number | undefined {
+    if (this.#usage.length === 0) return undefined; // closed
     let usage = 0;
     for (const fd of this.#usage) {
       const octets = octetsOf(this.#read(fd, NUMBER_SIZE));

@@ -28,8 +28,8 @@
  *   the buffer, which does not grow with it by itself (TCP_WINDOW_CLAMP). The scale of the window
  *   follows from the system's settings, not from the buffer, so it is large enough for later.
  *
- * Source: socket(7), tcp(7), udp(7); net/ipv4/tcp_input.c (tcp_rcv_space_adjust) and net/core/sock.c
- * of Linux 6.1.
+ * Source: socket(7), tcp(7), udp(7); tcp_rcv_space_adjust in net/ipv4/tcp_input.c and
+ * net/core/sock.c of Linux 6.1.
  */
 import * as abi from "../../wasm/abi.ts";
 import type { Libc } from "../sys/libc.ts";
@@ -55,7 +55,10 @@ const SIZE_BITS = 3;
 /** What a socket of this size takes of the budget, octets; free ones rarely need all they may. */
 const FREE_COST = 2 << 20;
 const LARGE_COST = 1 << 20;
-/** A burst of full-size datagrams. Asked for; the kernel doubles it for its own needs and caps it at rmem_max and wmem_max. */
+/**
+ * Asked for, a burst of full-size datagrams; the kernel doubles it for its own needs and caps it at
+ * rmem_max and wmem_max.
+ */
 const LARGE_ASKED = 1 << 20;
 const SMALL_MIN = 4096;
 const SMALL_MAX = 65_536;
@@ -72,7 +75,7 @@ export class SocketBuffers {
   readonly #places: readonly number[];
   /** By slot: size and kind. */
   readonly #sizes = new Uint8Array(abi.FLOW_CAPACITY_COUNT);
-  /** By slot, of small ones: octets moved; of others: whether they moved any since the last look. */
+  /** By slot, of small ones: octets moved; of others: whether they moved any since a look. */
   readonly #moved = new Int32Array(abi.FLOW_CAPACITY_COUNT);
   /** Sockets of each size. */
   readonly #counts = [0, 0, 0, 0];

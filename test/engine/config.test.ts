@@ -4,7 +4,12 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { type AttachOptions, DEFAULTS, LIMITS, readAttachOptions } from "../../src/config/config.ts";
+import {
+  type AttachOptions,
+  DEFAULTS,
+  LIMITS,
+  readAttachOptions,
+} from "../../src/config/config.ts";
 import { DHCP_OPTIONS_SIZE_MAX } from "../../src/config/dhcp-options.ts";
 import { NAMESERVER_COUNT_MAX } from "../../src/config/resolv.ts";
 import type { Setting } from "../../src/config/settings.ts";

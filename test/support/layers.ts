@@ -11,6 +11,7 @@ const FLOW_SHARED = [
   "table",
   "nat",
   "evict",
+  "limits",
   "neighbor",
   "emit",
   "icmp-error",

@@ -31,8 +31,8 @@ import { PROTOCOL_TCP } from "../wire/ipv4";
 import { TCP_SYN, tcpEmit } from "../wire/tcp";
 import {
   ACK_DELAY, ACK_DELAY_INTERACTIVE, ACK_TRUST, F_BLOCKED, F_CONNECT_RETRIED, F_FIN_ACKED,
-  F_FIN_TAKEN, F_GUEST_FIN, F_HOST_EOF, F_OVERRIDE, F_SOCKET, P_ACK, P_CONNECT, P_ERROR, P_OUTPUT, P_SYN, RTO_INITIAL, Tcp,
-  has, tcpArm, tcpCloseHost, tcpEnd, tcpTimeWait,
+  F_FIN_TAKEN, F_GUEST_FIN, F_HOST_EOF, F_OVERRIDE, F_SOCKET, P_ACK, P_CONNECT, P_ERROR, P_OUTPUT,
+  P_SYN, RTO_INITIAL, Tcp, has, tcpArm, tcpCloseHost, tcpEnd, tcpTimeWait,
 } from "./conn";
 import { restartIdle } from "./congestion";
 import { frameMax, sendReset, startPersist, tcpOutput, usableWindow } from "./output";

@@ -1,0 +1,230 @@
+/**
+ * `npm run bench -- --floods`: three floods in a control group of 64 MiB, and one flow beside many.
+ *
+ * Floods: 15,000 ports of UDP of a guest program, 10,000 connections of it, 11,000 connections from
+ * outside to a published port. Each meets a fresh sidecar (`serve`, link `stream`) whose file is in
+ * no page cache, while its hooks are asked all the time. Bars: no process is killed, memory with
+ * the kernel's sockets stays within the limit (version 1 counts those apart, so they are added), and
+ * every hook call is answered within HOOK_BAR_ms.
+ *
+ * Bulk: a program (`attach`, tap) in such a group carries one flow each way alone and beside 5,000
+ * idle connections, in turns. Bar: 80 % of the speed alone.
+ */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { messageOf } from "../src/lib/message.ts";
+import { ROOT } from "../test/support/e2e/program.ts";
+import { endAll, must, until } from "../test/support/e2e/shell.ts";
+import { HOST_ADDRESS, type Namespace } from "../test/support/e2e/world.ts";
+import { call, EMPTY, INFO } from "../test/support/hook-client.ts";
+import { joining, limitMemory, type MemoryLimit } from "../test/support/memory-limit.ts";
+import { type Pod, withPod } from "../test/support/pod.ts";
+import { connectFloodGuest, type FloodGuest } from "./flood-guest.ts";
+import { idleFlows } from "./footprint.ts";
+import { startEcho } from "./measure.ts";
+import type { Config } from "./plan.ts";
+import { median, table } from "./report.ts";
+import { createBenchHost, obstacle, prepareRr } from "./world.ts";
+
+const MIB = 1 << 20;
+const LIMIT_MIB = 64;
+const PUBLISHED = 8080;
+const SINK_PORT = 7002;
+const HOOK_PAUSE_ms = 100;
+const HOOK_BAR_ms = 1000;
+const SETTLE_ms = 2000;
+const BULK_FLOWS = 5000;
+const BULK_REPETITIONS = 3;
+const BULK_SECONDS = 2;
+const BULK_BAR = 0.8;
+
+/** Accepts and keeps connections. */
+const SINK = `require("node:net").createServer((s) => s.on("error", () => {}))
+  .listen({ port: ${SINK_PORT}, host: "0.0.0.0", backlog: 65535 }, () => console.log("listening"))`;
+
+/** Opens connections one after the other and keeps them, whatever becomes of them. */
+const CROWD = `
+  const net = require("node:net");
+  const [address, port, count] = process.argv.slice(1);
+  let left = Number(count);
+  (function next() {
+    if (left-- <= 0) return console.log("done");
+    const socket = net.connect(Number(port), address);
+    let isOver = false;
+    const go = () => { if (!isOver) { isOver = true; next(); } };
+    socket.on("connect", go);
+    socket.on("error", go);
+    setTimeout(go, 1000).unref();
+  })();
+  setInterval(() => {}, 1000);`;
+
+interface Flood {
+  readonly name: string;
+  readonly run: (pod: Pod, guest: FloodGuest) => Promise<void>;
+}
+
+const FLOODS: readonly Flood[] = [
+  {
+    name: "15,000 ports of UDP",
+    run: async (_, guest) => guest.datagrams({ address: HOST_ADDRESS, port: 9 }, 15_000),
+  },
+  {
+    name: "10,000 connections of the guest",
+    run: async (pod, guest) => {
+      const sink = pod.host.start(["node", "-e", SINK]);
+      await sink.waitFor(/listening/);
+      await guest.connections({ address: HOST_ADDRESS, port: SINK_PORT }, 10_000);
+    },
+  },
+  {
+    name: "11,000 connections from outside",
+    run: async (pod) => {
+      const crowd = ["node", "-e", CROWD, HOST_ADDRESS, String(PUBLISHED), "11000"];
+      await pod.host.start(crowd).waitFor(/done/, 300_000);
+    },
+  },
+];
+
+interface Outcome {
+  readonly flood: string;
+  readonly kills: number;
+  readonly peak_mib: number;
+  readonly flows: number;
+  readonly hooks_ms: readonly number[];
+  readonly isAlive: boolean;
+}
+
+/** What the kernel's sockets take where they are counted apart. */
+function socketOctets({ folder }: MemoryLimit): number {
+  try {
+    return Number(readFileSync(join(folder, "memory.kmem.tcp.usage_in_bytes"), "utf8"));
+  } catch {
+    return 0;
+  }
+}
+
+/** Asks the hooks over and over; how long each answer took, milliseconds. */
+async function askHooks(path: string, isOver: () => boolean): Promise<number[]> {
+  const times: number[] = [];
+  while (!isOver()) {
+    const begin = performance.now();
+    await call(path, INFO, EMPTY).catch(() => times.push(Number.POSITIVE_INFINITY));
+    times.push(performance.now() - begin);
+    await new Promise((resolve) => setTimeout(resolve, HOOK_PAUSE_ms));
+  }
+  return times;
+}
+
+async function flood({ name, run }: Flood): Promise<Outcome> {
+  const limit = limitMemory(LIMIT_MIB * MIB);
+  if (limit === undefined) throw new Error("no control group can be made here");
+  must(["dd", `if=${join(ROOT, "dist/slirp-binding")}`, "iflag=nocache", "count=0", "status=none"]);
+  let outcome: Outcome | undefined;
+  await withPod({ prefix: joining(limit), env: { SLIRP_LOG_FORMAT: "json" } }, async (pod) => {
+    const ports = [{ name: "http", port: PUBLISHED }];
+    await pod.define({ link: "stream", interfaces: [{ ports }] });
+    const guest = await connectFloodGuest(pod.socket());
+    let isOver = false;
+    let sockets = 0;
+    const watch = setInterval(() => {
+      sockets = Math.max(sockets, socketOctets(limit));
+    }, 50);
+    const asking = askHooks(pod.serve.path, () => isOver);
+    await run(pod, guest);
+    await new Promise((resolve) => setTimeout(resolve, SETTLE_ms));
+    isOver = true;
+    const hooks_ms = await asking;
+    clearInterval(watch);
+    const isAlive = !pod.serve.running.ended();
+    outcome = {
+      flood: name,
+      kills: limit.kills(),
+      peak_mib: (limit.peak() + sockets) / MIB,
+      flows: isAlive ? await flowsOf(pod) : 0,
+      hooks_ms,
+      isAlive,
+    };
+    guest.close();
+  });
+  await limit.remove();
+  if (outcome === undefined) throw new Error(`"${name}" has no outcome`);
+  return outcome;
+}
+
+/** Flows there are now, as SIGUSR1 has them logged. */
+async function flowsOf(pod: Pod): Promise<number> {
+  pod.serve.running.signal("SIGUSR1");
+  const told = (): string | undefined => /"flows":(\d+)[^\n]*"counters"/.exec(pod.log())?.[1];
+  return Number(await until(told, () => `counters in the log:\n${pod.log()}`));
+}
+
+/** Shares of the speed alone. */
+async function bulk(host: Namespace, rr: readonly string[]): Promise<[number, number] | undefined> {
+  const limit = limitMemory(LIMIT_MIB * MIB);
+  if (limit === undefined) return undefined;
+  const config: Config = { name: "ours", kind: "ours", mtu: 1500, vnet: true };
+  const echoes = await startEcho(host, rr, [config]);
+  const shares = await idleFlows(host, config, rr, {
+    reps: BULK_REPETITIONS,
+    seconds: BULK_SECONDS,
+    count: BULK_FLOWS,
+    prefix: joining(limit),
+  });
+  for (const echo of echoes) echo.signal("SIGKILL");
+  await limit.remove();
+  return [median(shares.up), median(shares.down)];
+}
+
+function report(outcomes: readonly Outcome[]): boolean {
+  const rows = outcomes.map((each) => [
+    each.flood,
+    each.isAlive ? "yes" : "NO",
+    String(each.kills),
+    each.peak_mib.toFixed(1),
+    String(each.flows),
+    median(each.hooks_ms).toFixed(1),
+    Math.max(...each.hooks_ms).toFixed(0),
+  ]);
+  const head = ["flood", "alive", "killed", "peak MiB", "flows", "hooks ms", "slowest"];
+  console.log(table([head, ...rows]));
+  return outcomes.every(
+    ({ isAlive, kills, peak_mib, hooks_ms }) =>
+      isAlive && kills === 0 && peak_mib <= LIMIT_MIB && Math.max(...hooks_ms) <= HOOK_BAR_ms,
+  );
+}
+
+async function main(): Promise<void> {
+  const why = obstacle();
+  if (why !== undefined) {
+    console.error(`bench: cannot run: ${why}`);
+    process.exit(1);
+  }
+  const outcomes: Outcome[] = [];
+  let isMet = true;
+  for (const each of FLOODS) {
+    process.stderr.write(`${each.name}\n`);
+    try {
+      outcomes.push(await flood(each));
+    } catch (error) {
+      isMet = false;
+      console.log(`${each.name}: ${messageOf(error)}`);
+    }
+  }
+  isMet = report(outcomes) && isMet;
+  process.stderr.write("one flow beside many\n");
+  const host = createBenchHost();
+  const shares = await bulk(host, prepareRr());
+  host.remove();
+  if (shares !== undefined) {
+    const [up, down] = shares;
+    const figures = `up ${up.toFixed(2)}, down ${down.toFixed(2)}`;
+    console.log(`one flow beside ${BULK_FLOWS} idle ones, of its speed alone: ${figures}`);
+    isMet &&= Math.min(up, down) >= BULK_BAR;
+  }
+  console.log(isMet ? "all bars met" : "NOT all bars met");
+  endAll();
+  process.exit(isMet ? 0 : 1);
+}
+
+await main();
