@@ -11,14 +11,15 @@
  * Bulk: a program (`attach`, tap) in such a group carries one flow each way alone and beside 5,000
  * idle connections, in turns. Bar: 80 % of the speed alone.
  */
-import { readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { PROGRAM_PAGES } from "../src/config/limits.ts";
 import { messageOf } from "../src/lib/message.ts";
-import { endAll, until } from "../test/support/e2e/shell.ts";
+import { MemoryGauge } from "../src/sys/cgroup.ts";
+import { ROOT } from "../test/support/e2e/program.ts";
+import { endAll, start, until } from "../test/support/e2e/shell.ts";
 import { HOST_ADDRESS, type Namespace } from "../test/support/e2e/world.ts";
-import { call, EMPTY, INFO } from "../test/support/hook-client.ts";
 import { joining, limitMemory, type MemoryLimit } from "../test/support/memory-limit.ts";
 import { type Pod, withPod } from "../test/support/pod.ts";
 import { connectFloodGuest, type FloodGuest } from "./flood-guest.ts";
@@ -29,10 +30,11 @@ import { median, table } from "./report.ts";
 import { createBenchHost, obstacle, prepareRr } from "./world.ts";
 
 const MIB = 1 << 20;
+const BUN = join(ROOT, "node_modules/.bin/bun");
 const LIMIT_MIB = 64;
 const PUBLISHED = 8080;
 const SINK_PORT = 7002;
-const HOOK_PAUSE_ms = 100;
+const WATCH_ms = 50;
 const HOOK_BAR_ms = 1000;
 const SETTLE_ms = 2000;
 const BULK_FLOWS = 5000;
@@ -96,25 +98,19 @@ interface Outcome {
   readonly isAlive: boolean;
 }
 
-/** What the kernel's sockets take where they are counted apart. */
-function socketOctets({ folder }: MemoryLimit): number {
-  try {
-    return Number(readFileSync(join(folder, "memory.kmem.tcp.usage_in_bytes"), "utf8"));
-  } catch {
-    return 0;
-  }
-}
-
-/** Asks the hooks over and over; how long each answer took, milliseconds. */
-async function askHooks(path: string, isOver: () => boolean): Promise<number[]> {
-  const times: number[] = [];
-  while (!isOver()) {
-    const begin = performance.now();
-    await call(path, INFO, EMPTY).catch(() => times.push(Number.POSITIVE_INFINITY));
-    times.push(performance.now() - begin);
-    await new Promise((resolve) => setTimeout(resolve, HOOK_PAUSE_ms));
-  }
-  return times;
+/** Most that is taken at a time of what cannot be given back, octets. */
+function watchPeak({ folder }: MemoryLimit): () => number {
+  const version = existsSync(join(folder, "memory.max")) ? 2 : 1;
+  const gauge = new MemoryGauge({ limit: 0, source: "", version, folder }, 0);
+  let peak = 0;
+  const timer = setInterval(() => {
+    peak = Math.max(peak, gauge.used() ?? 0);
+  }, WATCH_ms);
+  return () => {
+    clearInterval(timer);
+    gauge.close();
+    return peak;
+  };
 }
 
 async function flood({ name, run }: Flood): Promise<Outcome> {
@@ -125,22 +121,19 @@ async function flood({ name, run }: Flood): Promise<Outcome> {
     const ports = [{ name: "http", port: PUBLISHED }];
     await pod.define({ link: "stream", interfaces: [{ ports }] });
     const guest = await connectFloodGuest(pod.socket());
-    let isOver = false;
-    let sockets = 0;
-    const watch = setInterval(() => {
-      sockets = Math.max(sockets, socketOctets(limit));
-    }, 50);
-    const asking = askHooks(pod.serve.path, () => isOver);
+    const asker = start([BUN, join(ROOT, "bench/hook-asker.ts"), pod.serve.path]);
+    await asker.waitFor(/asking/);
+    const peak = watchPeak(limit);
     await run(pod, guest);
     await new Promise((resolve) => setTimeout(resolve, SETTLE_ms));
-    isOver = true;
-    const hooks_ms = await asking;
-    clearInterval(watch);
+    asker.closeInput();
+    const { stdout } = await asker.outcome(30_000);
+    const [, ...hooks_ms]: number[] = JSON.parse(stdout.trim().split("\n").at(-1) ?? "[]");
     const isAlive = !pod.serve.running.ended();
     outcome = {
       flood: name,
       kills: limit.kills(),
-      peak_mib: (limit.peak() + sockets + PROGRAM_PAGES) / MIB,
+      peak_mib: (peak() + PROGRAM_PAGES) / MIB,
       flows: isAlive ? await flowsOf(pod) : 0,
       hooks_ms,
       isAlive,

@@ -32,6 +32,8 @@ describe("options of serve", () => {
         recordLimitMib: 1024,
         dns: [],
         dnsPort: 53,
+        flowsMax: undefined,
+        bufferMib: undefined,
         hostLoopback: false,
         readyFd: undefined,
         logLevel: "info",
