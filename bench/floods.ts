@@ -4,8 +4,8 @@
  * Floods: 15,000 ports of UDP of a guest program, 10,000 connections of it, 11,000 connections from
  * outside to a published port. Each meets a fresh sidecar (`serve`, link `stream`), while its hooks
  * are asked all the time. Pages of files do not count: those of the program's own are in the page
- * cache already, and so in somebody else's account. Bars: no process is killed, memory with
- * the kernel's sockets stays within the limit (version 1 counts those apart, so they are added), and
+ * cache already, and so in somebody else's account. Bars: no process is killed, memory with the
+ * kernel's sockets stays within the limit (version 1 counts those apart, so they are added), and
  * every hook call is answered within HOOK_BAR_ms, on a machine with nothing else to do.
  *
  * Bulk: a program (`attach`, tap) in such a group carries one flow each way alone and beside 5,000
