@@ -100,6 +100,7 @@ export const CONFIG_DNS_ADDRESS_OFFSET: i32 = 8;
 export const CONFIG_PREFIX_LENGTH_OFFSET: i32 = 12;
 export const CONFIG_MTU_OFFSET: i32 = 16;
 export const CONFIG_FLAGS_OFFSET: i32 = 20;
+/** This and the next may be rewritten at any time between calls, see `flow/limits`. */
 export const CONFIG_FLOWS_MAX_OFFSET: i32 = 24;
 export const CONFIG_CHUNKS_MAX_OFFSET: i32 = 28;
 /** 0, 10 or 12: size of the virtio_net_hdr in front of every frame, both directions. */

@@ -49,6 +49,7 @@ import {
 } from "./flow/fragments";
 import { errorLimitInit } from "./flow/error-limit";
 import { icmpErrorReply } from "./flow/icmp-error";
+import { limitsApply } from "./flow/limits";
 import { neighborExpire, neighborInit, neighborLearn } from "./flow/neighbor";
 import { pingEvent, pingFlush, pingReceive, pingResult, pingTimeout } from "./flow/ping";
 import { scratchReset } from "./flow/datagram-receive";
@@ -428,6 +429,7 @@ export function step(now: i64): void {
   txTurn();
   receiveBudget = RECEIVES_PER_TURN;
   receiveTurn();
+  limitsApply();
   timers(now);
   pressureTurn();
   finish(now);

@@ -49,6 +49,8 @@ export interface Surroundings {
   readonly program: string;
   /** Command that runs the tap helper in another user namespace. */
   readonly helper: readonly string[];
+  /** Guest networks that share memory and descriptors of this process; absent = this one alone. */
+  readonly networks?: number;
   /** User whose program this is, so whose QEMU may be a stream link's peer. */
   readonly uid: number;
   /**
@@ -234,12 +236,13 @@ function bind({ sys, worker, control, outputs, outer, options, surroundings }: P
   };
   worker.onerror = (event: ErrorEvent) => fail(`The worker failed: ${event.message}`);
   const { link, endpoint } = outer;
-  const { seed, uid } = surroundings;
+  const { seed, uid, networks = 1 } = surroundings;
   const shared = {
     mailbox,
     hiddenPorts: hiddenPorts.memory,
     controlFd: control.number,
     outputs: outputs.shared,
+    networks,
   };
   worker.postMessage({ options, link, endpoint, seed, uid, ...shared } satisfies WorkerStart);
   return {

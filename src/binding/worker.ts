@@ -45,7 +45,9 @@ import {
 import { Housekeeping } from "./housekeeping.ts";
 import { COMMAND_STATS, COMMAND_STOP, Mailbox } from "./mailbox.ts";
 import type { SharedOutputs } from "./outputs.ts";
+import { Pressure } from "./pressure.ts";
 import { recordEngine } from "./recording.ts";
+import { findRoom } from "./room.ts";
 import { ShortageWatch } from "./shortages.ts";
 import { WorkerOutputs } from "./worker-outputs.ts";
 
@@ -73,6 +75,8 @@ export interface WorkerStart {
   readonly controlFd: number;
   /** Where log, capture and recording go. */
   readonly outputs: SharedOutputs;
+  /** Guest networks that share memory and descriptors of this process. */
+  readonly networks: number;
 }
 
 /** What the worker says. */
@@ -226,6 +230,7 @@ async function run(start: WorkerStart): Promise<void> {
   const opened = openLink(sys, start, outputs, log);
   const { link } = opened;
   const resolver = new ResolverWatch(options, log);
+  const { limits, memory } = findRoom(sys, options, start.networks, log);
   engine.setHostBase(BigInt(base));
   engine.start(
     engineConfigValues(options, {
@@ -234,14 +239,17 @@ async function run(start: WorkerStart): Promise<void> {
       vnetSize: link.vnetSize,
       linkFlags: link.flags,
       linkQueue: link.queueFrames,
+      limits,
     }),
   );
   const epoll = new Epoll(sys);
   const sources = new Sources(epoll);
   const timer = new TimerFd(sys);
   const hidden = new HiddenPorts(start.hiddenPorts);
-  const upstream = new HostSockets(sys, epoll, engine, base, hidden);
-  const listeners = new Listeners(sys, engine, upstream);
+  const bounds = { ...limits, clock: monotonic };
+  const upstream = new HostSockets(sys, epoll, engine, base, hidden, bounds);
+  const pressure = new Pressure({ engine, sockets: upstream, memory, limits: engine.config, log });
+  const listeners = new Listeners(sys, engine, upstream, (now) => pressure.shortOfSockets(now));
   const isRefused = options.hostAddress === "refuse";
   const addresses = new AddressWatch(() => new AddressSource(sys), log, isRefused);
   try {
@@ -266,7 +274,7 @@ async function run(start: WorkerStart): Promise<void> {
       control: controller(sys, start, engine, opened),
       housekeeping: new Housekeeping(
         [resolver, addresses, new ShortageWatch(log)],
-        [log, ...outputs.chores],
+        [pressure, log, ...outputs.chores],
       ),
       clock: monotonic,
     });
@@ -283,6 +291,7 @@ async function run(start: WorkerStart): Promise<void> {
     link.close();
     timer.close();
     epoll.close();
+    memory?.gauge.close();
   }
 }
 

@@ -54,6 +54,8 @@ class WorkerDataPlane implements ServeDataPlane {
   readonly #log: Logger;
   #networks: Networks | undefined;
   readonly #uid = ownUid();
+  /** Interfaces that are wanted: they share what there is. */
+  #count = 1;
   /** Gives back pages of the program file when there has been no call for a while. */
   #releaseLater: () => void = () => {};
   /** In use, so ours to remove at the end, if nobody else has put something there. */
@@ -68,6 +70,7 @@ class WorkerDataPlane implements ServeDataPlane {
     const versions = podVersionsOf(networkInterfaces());
     const wanted = plans.flatMap((plan) => this.#networkOf(plan, versions));
     if (wanted.length === 0 && this.#networks === undefined) return;
+    this.#count = wanted.length;
     this.#networks ??= await this.#load();
     try {
       await this.#networks.prepare(wanted);
@@ -123,6 +126,7 @@ class WorkerDataPlane implements ServeDataPlane {
           program: process.execPath,
           uid: this.#uid,
           helper: [],
+          networks: this.#count,
           onPeers,
           log: this.#log,
         }),
@@ -198,8 +202,8 @@ function networkOptions(
     readyFd: undefined,
     logLevel,
     logFormat,
-    flowsMax: DEFAULTS.flowsMax,
-    bufferMib: DEFAULTS.bufferMib,
+    flowsMax: asked.flowsMax,
+    bufferMib: asked.bufferMib,
     udpTimeoutSeconds: DEFAULTS.udpTimeoutSeconds,
     keepaliveSeconds: DEFAULTS.keepaliveSeconds,
     seed: undefined,

@@ -194,19 +194,28 @@ const HOST_ROWS: readonly OptionRow[] = [
   },
 ];
 
-const LIMIT_ROWS: readonly OptionRow[] = [
+/** Bounds of a limit that is derived at start, and what it is where nothing is scarce. */
+function derived(bounds: readonly [number, number], most: number): string {
+  return `${bounds[0]} to ${bounds[1]} (default ${most}, less where memory or descriptors are)`;
+}
+
+const ROOM_ROWS: readonly OptionRow[] = [
   {
     name: "flows-max",
     argument: "N",
-    description: `flows at once, ${range(LIMITS.flowsMax, DEFAULTS.flowsMax)}`,
+    description: `flows at once, ${derived(LIMITS.flowsMax, DEFAULTS.flowsMax)}`,
     group: LIMIT,
   },
   {
     name: "buffer-mib",
     argument: "N",
-    description: `payload memory in MiB, ${range(LIMITS.bufferMib, DEFAULTS.bufferMib)}`,
+    description: `payload memory in MiB, ${derived(LIMITS.bufferMib, DEFAULTS.bufferMib)}`,
     group: LIMIT,
   },
+];
+
+const LIMIT_ROWS: readonly OptionRow[] = [
+  ...ROOM_ROWS,
   {
     name: "udp-timeout",
     argument: "SECONDS",
@@ -427,6 +436,7 @@ export const SERVE_ROWS: readonly OptionRow[] = [
   DNS_PORT_ROW,
   // The pod's, where other containers may have their services.
   ...reachRows(SERVE_HOST_SIDE),
+  ...ROOM_ROWS,
   READY_ROW,
   ...RIGHTS_ROWS,
   PCAP_ROW,

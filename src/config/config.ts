@@ -10,6 +10,7 @@ import { parseConnectEndpoint, parseListenEndpoint, type StreamEndpoint } from "
 import { ConfigError, quote } from "./errors.ts";
 import { checkPublishRules, formatHost, type PublishRule, parsePublish } from "./forward.ts";
 import { ATTACH_HOST_SIDE, type HostSide, readHostSide } from "./host-side.ts";
+import { BUFFER_MIB_DEFAULT, FLOWS_MAX_DEFAULT } from "./limits.ts";
 import { readPeerUids } from "./peers.ts";
 import { NAMESERVER_COUNT_MAX } from "./resolv.ts";
 import { type RightsOptions, readRights } from "./rights.ts";
@@ -85,10 +86,10 @@ export interface AttachOptions extends HostSide {
   readonly readyFd: number | undefined;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
-  /** Flows of all kinds at once, 256 to 65536. */
-  readonly flowsMax: number;
-  /** Payload memory of all flows together, MiB, 4 to 64. */
-  readonly bufferMib: number;
+  /** Flows of all kinds at once, 256 to 65536; undefined = what there is room for. */
+  readonly flowsMax: number | undefined;
+  /** Payload memory of all flows together, MiB, 4 to 64; undefined = what there is room for. */
+  readonly bufferMib: number | undefined;
   /** Idle time after which a UDP flow ends, seconds, at least 120 (RFC 4787 REQ-5). */
   readonly udpTimeoutSeconds: number;
   /** Keepalive interval of TCP connections, seconds; 0 = off, else at least 30. */
@@ -108,8 +109,8 @@ export const DEFAULTS = Object.freeze({
   dnsPort: 53,
   pcapSnap: 262144,
   recordLimitMib: 1024,
-  flowsMax: 16384,
-  bufferMib: 16,
+  flowsMax: FLOWS_MAX_DEFAULT,
+  bufferMib: BUFFER_MIB_DEFAULT,
   udpTimeoutSeconds: 300,
   keepaliveSeconds: 0,
 } as const);
@@ -278,13 +279,21 @@ type EngineLimits = Pick<
   "flowsMax" | "bufferMib" | "udpTimeoutSeconds" | "keepaliveSeconds"
 >;
 
-function readLimits(settings: Settings): EngineLimits {
-  const integer = (name: string, fallback: number, bounds: readonly [number, number]): number =>
-    readOne(settings, name, fallback, integerBetween(...bounds));
+/** What flows and payload may take at most; undefined = as found out at start. */
+export function readRoom(settings: Settings): Pick<AttachOptions, "flowsMax" | "bufferMib"> {
+  const integer = (name: string, bounds: readonly [number, number]): number | undefined =>
+    readOne(settings, name, undefined, integerBetween(...bounds));
   return {
-    flowsMax: integer("flows-max", DEFAULTS.flowsMax, LIMITS.flowsMax),
-    bufferMib: integer("buffer-mib", DEFAULTS.bufferMib, LIMITS.bufferMib),
-    udpTimeoutSeconds: integer("udp-timeout", DEFAULTS.udpTimeoutSeconds, LIMITS.udpTimeoutSeconds),
+    flowsMax: integer("flows-max", LIMITS.flowsMax),
+    bufferMib: integer("buffer-mib", LIMITS.bufferMib),
+  };
+}
+
+function readLimits(settings: Settings): EngineLimits {
+  const timeout = integerBetween(...LIMITS.udpTimeoutSeconds);
+  return {
+    ...readRoom(settings),
+    udpTimeoutSeconds: readOne(settings, "udp-timeout", DEFAULTS.udpTimeoutSeconds, timeout),
     keepaliveSeconds: readOne(settings, "keepalive", DEFAULTS.keepaliveSeconds, parseKeepalive),
   };
 }

@@ -11,6 +11,7 @@ import {
   parsePath,
   readCapture,
   readResolvers,
+  readRoom,
 } from "./config.ts";
 import { type HookSettings, LINK_CHOICES, readHookSettings } from "./hook-settings.ts";
 import { type HostSide, readHostSide, SERVE_HOST_SIDE } from "./host-side.ts";
@@ -21,6 +22,9 @@ import { parseSubnet } from "./subnet.ts";
 
 /** Options of `serve`, frozen. */
 export interface ServeOptions extends CaptureOptions, HostSide, RightsOptions {
+  /** Of each interface: flows at once and MiB of payload; undefined = what there is room for. */
+  readonly flowsMax: number | undefined;
+  readonly bufferMib: number | undefined;
   readonly hooks: HookSettings;
   /** Folder of the hook socket; undefined = where KubeVirt mounts it. */
   readonly hooksDir: string | undefined;
@@ -82,6 +86,7 @@ export function readServeOptions(
     graceSeconds: readOne(settings, "grace", GRACE_SECONDS_DEFAULT, grace),
     ...readCapture(settings),
     ...readResolvers(settings),
+    ...readRoom(settings),
     peerUids: readPeerUids(settings, [KUBEVIRT_QEMU_UID]),
     ...readHostSide(settings, SERVE_HOST_SIDE),
     ...readRights(settings),

@@ -95,6 +95,8 @@ export interface EngineSurroundings {
   readonly vnetSize: 0 | 10 | 12;
   readonly linkFlags: number;
   readonly linkQueue: number;
+  /** What was derived from the machine and the options. */
+  readonly limits: { readonly flowsMax: number; readonly bufferMib: number };
 }
 
 const MIB = 1 << 20;
@@ -128,8 +130,8 @@ export function engineConfigValues(
     refusesHost: options.hostAddress === "refuse",
     refusesMetadata: options.metadataAddress === "refuse",
     preservesUdpPorts: options.udpPorts === "preserve",
-    flowsMax: options.flowsMax,
-    chunksMax: (options.bufferMib * MIB) / abi.CHUNK_SIZE,
+    flowsMax: surroundings.limits.flowsMax,
+    chunksMax: (surroundings.limits.bufferMib * MIB) / abi.CHUNK_SIZE,
     vnetSize: surroundings.vnetSize,
     linkFlags: surroundings.linkFlags,
     linkQueue: surroundings.linkQueue,

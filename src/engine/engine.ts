@@ -88,6 +88,12 @@ export interface FlowInfo {
   readonly bytesToGuest: number;
 }
 
+/** What flows and payload may take. */
+export type EngineLimits = Pick<EngineConfigValues, "flowsMax" | "chunksMax">;
+
+/** Below it the engine cannot work. */
+const LIMIT_MIN = 16;
+
 const KIND_NAMES: readonly (FlowKind | undefined)[] = [undefined, "tcp", "udp", "ping", "dns"];
 
 const PROTOCOL_TCP = 6;
@@ -198,6 +204,17 @@ export class Engine {
   #hostAddress(octets: ArrayLike<number>, kind: number): boolean {
     this.octets.set(octets, this.bases.control + abi.CONTROL_ADDRESS_OFFSET);
     return this.#functions.host_address(kind) !== 0;
+  }
+
+  /**
+   * Changes what flows and payload memory may take, from the next `step` on: up to what the engine
+   * was started with, at least 16 of each. Flows beyond the limit end, a few in each step. Cold.
+   */
+  setLimits({ flowsMax, chunksMax }: EngineLimits): void {
+    const at = this.bases.config >> 2;
+    const { config } = this;
+    this.words[at + (abi.CONFIG_FLOWS_MAX_OFFSET >> 2)] = within(flowsMax, config.flowsMax);
+    this.words[at + (abi.CONFIG_CHUNKS_MAX_OFFSET >> 2)] = within(chunksMax, config.chunksMax);
   }
 
   // -------------------------------------------------------------- input
@@ -341,6 +358,11 @@ export class Engine {
       bytesToGuest: Number(view.getBigUint64(base + abi.FLOW_BYTES_TO_GUEST_OFFSET, true)),
     };
   }
+}
+
+/** `value` as a limit that the engine has room for. */
+function within(value: number, most: number): number {
+  return Math.min(most, Math.max(LIMIT_MIN, Math.floor(value)));
 }
 
 /** Memory without `shared` has a plain buffer; the type does not say so. */

@@ -7,7 +7,7 @@ import * as abi from "../../wasm/abi.ts";
 import type { EngineModule } from "../engine/module.ts";
 import { messageOf } from "../lib/message.ts";
 import { rxSlot, writeRxDescriptor } from "../link/frames.ts";
-import { ENDINGS, KIND, RESOLVER_PARTS, type RecordingEnding, RecordingError } from "./format.ts";
+import { ENDINGS, KIND, LIVE_PARTS, type RecordingEnding, RecordingError } from "./format.ts";
 import { EngineMemory, OP_WORDS } from "./memory.ts";
 import {
   type FrameMark,
@@ -189,8 +189,8 @@ class Replayer {
     if ((this.#calls === 0) !== (kind === KIND.start)) {
       throw this.#reader.wrong("the engine is not started once, and first");
     }
-    if (kind === KIND.resolvers) {
-      this.#resolvers();
+    if (kind === KIND.live) {
+      this.#live();
       return;
     }
     const action = this.#actions.get(kind);
@@ -299,10 +299,10 @@ class Replayer {
     this.#answer(this.#module.functions.init);
   }
 
-  #resolvers(): void {
-    for (const [offset, size] of RESOLVER_PARTS) {
+  #live(): void {
+    for (const [offset, size] of LIVE_PARTS) {
       const part = this.#reader.blob(size);
-      if (part.length !== size) throw this.#reader.wrong("resolvers cut short");
+      if (part.length !== size) throw this.#reader.wrong("resolvers or limits cut short");
       this.#memory.config.set(part, offset);
     }
   }

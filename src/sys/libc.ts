@@ -68,6 +68,8 @@ export interface Libc {
   readonly poll: Call3;
   readonly setns: Call2;
   readonly prctl: Call5;
+  /** Third and fourth argument: addresses of struct rlimit, 0 = none. */
+  readonly prlimit: Call4;
   readonly clock_gettime: Call2;
   readonly getpid: () => number;
   readonly sched_yield: () => number;
@@ -247,6 +249,7 @@ function controlCalls(native: Native) {
     poll: checked(raw.poll),
     setns: checked(raw.setns),
     prctl: checked(raw.prctl),
+    prlimit: checked(raw.prlimit),
     clock_gettime: checked(raw.clock_gettime),
     getpid: checked(raw.getpid),
     sched_yield: checked(raw.sched_yield),

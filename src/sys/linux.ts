@@ -70,6 +70,8 @@ export const SHUT_RDWR = 2;
 export const SOL_SOCKET = 1;
 export const SO_REUSEADDR = 2;
 export const SO_ERROR = 4;
+/** Which of the two sizes the kernel leaves alone; zero lets it adjust both (Linux 5.14). */
+export const SO_BUF_LOCK = 72;
 export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;
 export const SO_KEEPALIVE = 9;
@@ -97,6 +99,7 @@ export const SOL_TCP = IPPROTO_TCP;
 export const TCP_NODELAY = 1;
 export const TCP_KEEPIDLE = 4;
 export const TCP_KEEPINTVL = 5;
+export const TCP_WINDOW_CLAMP = 10;
 
 export const SOL_UDP = IPPROTO_UDP;
 export const UDP_SEGMENT = 103;

@@ -42,6 +42,7 @@ export const SYMBOLS = {
   pipe2: ["i32", "address", INT],
   poll: ["i32", "address", "size", INT],
   prctl: ["i32", INT, "size", "size", "size", "size"],
+  prlimit: ["i32", INT, INT, "address", "address"],
   read: ["i32", FD, "address", "size"],
   readv: ["i32", FD, "address", INT],
   recv: ["i32", FD, "address", "size", INT],

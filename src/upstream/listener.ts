@@ -5,7 +5,8 @@
  * next event is looked at. A UDP port is a socket that belongs to a permanent flow of the engine,
  * so the guest's answers leave from the published port.
  *
- * Where no descriptor is left, a spare one is given up for a moment: its place takes the
+ * Where no descriptor is left, idle flows are asked to end and the connection waits for the next
+ * turn (`#onShort`). If that frees none, a spare one is given up for a moment: its place takes the
  * connection, which is closed at once, so that its peer learns of it (`#relieve`). Where that does
  * not help either, or the kernel has no memory, connections can neither be accepted nor refused;
  * `accept` says so and the loop leaves the listener alone for a while, as it would stay readable.
@@ -94,10 +95,15 @@ export interface ListenerWatch {
   add(fd: number, events: number, token: number, kind: number): number;
 }
 
+function lacksDescriptor(errno: number): boolean {
+  return errno === -EMFILE || errno === -ENFILE;
+}
+
 export class Listeners {
   readonly #sys: Libc;
   readonly #engine: Engine;
   readonly #sockets: HostSockets;
+  readonly #onShort: (now: number) => boolean;
   readonly #fds: number[] = [];
   readonly #guestPorts: number[] = [];
   readonly #families: (4 | 6)[] = [];
@@ -106,7 +112,14 @@ export class Listeners {
   #spare = NONE;
   #refused = 0;
 
-  constructor(sys: Libc, engine: Engine, sockets: HostSockets) {
+  /** @param onShort asks for room when no descriptor is left; true = it comes with the next step */
+  constructor(
+    sys: Libc,
+    engine: Engine,
+    sockets: HostSockets,
+    onShort: (now: number) => boolean = () => false,
+  ) {
+    this.#onShort = onShort;
     this.#sys = sys;
     this.#engine = engine;
     this.#sockets = sockets;
@@ -195,7 +208,9 @@ export class Listeners {
         : accept(this.#sys, fd, this.#peer);
       if (accepted === -EAGAIN) return i;
       if (accepted < 0) {
-        if (PASSING.has(-accepted) || this.#relieve(fd, accepted)) continue;
+        if (PASSING.has(-accepted)) continue;
+        if (lacksDescriptor(accepted) && this.#onShort(now)) return Math.max(i, 1);
+        if (this.#relieve(fd, accepted)) continue;
         return i > 0 ? i : accepted;
       }
       setNoDelay(this.#sys, accepted, true);
@@ -208,7 +223,7 @@ export class Listeners {
 
   /** A connection cannot be accepted because of `errno`: whether something was done about it. */
   #relieve(listener: number, errno: number): boolean {
-    return (errno === -EMFILE || errno === -ENFILE) && this.#refuse(listener);
+    return lacksDescriptor(errno) && this.#refuse(listener);
   }
 
   #inbound(guestPort: number, now: number): number {

@@ -33,6 +33,8 @@ describe("options of serve", () => {
         dns: [],
         dnsPort: 53,
         peerUids: [107],
+        flowsMax: undefined,
+        bufferMib: undefined,
         hostLoopback: false,
         hostAddress: "refuse",
         metadataAddress: "refuse",

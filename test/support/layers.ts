@@ -14,6 +14,7 @@ const FLOW_SHARED = [
   "holders",
   "parties",
   "shares",
+  "limits",
   "neighbor",
   "emit",
   "icmp-error",

@@ -15,6 +15,7 @@ const NAMESPACE = "test/sys/netns.test.ts makes real interfaces with it";
 export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/assets.ts": "test/build.test.ts",
   "src/binding/recording.ts": "test/e2e/attach-replay.runtime.test.ts",
+  "src/binding/room.ts": "test/e2e/limits.test.ts, in a control group and with few descriptors",
   "src/binding/worker.ts": "test/binding/binding.test.ts starts it and ends it in every way",
   "src/cli/counters.ts": "test/e2e/attach.runtime.test.ts, SIGUSR1",
   "src/cli/data-plane.ts": "test/e2e/sidecar.runtime.test.ts and sidecar-faults.test.ts",

@@ -46,6 +46,8 @@ export const F_SEND_RETRIED: u32 = 16;
 export const F_RECEIVE_RETRIED: u32 = 32;
 /** DNS: the resolver has answered at least once. */
 export const F_ANSWERED: u32 = 64;
+/** The host was short of a socket once. */
+export const F_OPEN_RETRIED: u32 = 128;
 
 const SECOND: i64 = 1_000_000;
 const DNS_IDLE: i64 = 10 * SECOND;

@@ -28,7 +28,8 @@ import {
 import { ICMPV6_ECHO_REQUEST, PROTOCOL_ICMPV6 } from "../wire/icmpv6";
 import { PROTOCOL_ICMP } from "../wire/ipv4";
 import {
-  SOCKET_FAILED, SOCKET_OPEN, UdpFlow, datagramStart, datagramTouch, filterAdd, idleLimit,
+  F_OPEN_RETRIED, SOCKET_FAILED, SOCKET_NONE, SOCKET_OPEN, UdpFlow, datagramStart,
+  datagramTouch, filterAdd, idleLimit,
 } from "./datagram";
 import {
   datagramError, datagramEvent, datagramReceive, datagramReceived,
@@ -36,6 +37,7 @@ import {
 import { datagramAppend, datagramDiscard, datagramFlush, datagramSent } from "./datagram-send";
 import { closeRoom, datagramEnd } from "./evict";
 import { icmpErrorReply } from "./icmp-error";
+import { isShortage, openAgain } from "./limits";
 import { natIsGuest, natRefusal, natToHost, natUnusable } from "./nat";
 import {
   packetDestination, packetIsSix, packetSource, packetTos, packetTtl, transportChecksumOk,
@@ -139,8 +141,11 @@ export function pingReceive(flow: Flow): bool {
 
 /** Result of OP_PING_OPEN: the identifier on the host's side. */
 function opened(op: Op, flow: UdpFlow): void {
+  if (openAgain(flow, op.result)) return;
   if (op.result < 0) {
-    flow.socket = SOCKET_FAILED;
+    // A shortage passes; a host that grants no ping sockets does not change its mind soon.
+    flow.socket = isShortage(op.result) ? SOCKET_NONE : SOCKET_FAILED;
+    flow.flags &= ~F_OPEN_RETRIED;
     datagramDiscard(flow);
     return;
   }

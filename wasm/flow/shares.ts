@@ -56,7 +56,7 @@ import { closeRoom, datagramEnd, tcpEvict } from "./evict";
 import { partyFind, partyVictim } from "./parties";
 import {
   LIST_ARRIVING, LIST_DNS, LIST_HALF_OPEN, LIST_PING, LIST_TIME_WAIT, LIST_UDP, SHARE_DATAGRAM,
-  SHARE_DNS, SHARE_GUEST, SHARE_OUTSIDE, flowsMax, flowsUsed, isNone, listOldest, listSize,
+  SHARE_DNS, SHARE_GUEST, SHARE_OUTSIDE, SHARE_REST, flowsMax, flowsUsed, isNone, listOldest, listSize,
   shareUsed,
 } from "./table";
 
@@ -154,6 +154,14 @@ export function makeSocketRoom(asking: u8, address: u32): bool {
     : victimOf(asking, asking, address);
   if (isNone(own)) return false;
   evict(own);
+  return true;
+}
+
+/** Has somebody give way to nobody, since the table has become smaller; false = nobody may. */
+export function giveWay(): bool {
+  const waiting = listOldest(LIST_TIME_WAIT);
+  if (isNone(waiting) || closeRoom() == 0) return makeSocketRoom(SHARE_REST, 0);
+  evict(waiting);
   return true;
 }
 

@@ -49,6 +49,7 @@ import { isOwnAddress } from "./emit";
 import { closeRoom, datagramEnd } from "./evict";
 import { hiddenFind, hiddenInit } from "./hidden";
 import { icmpErrorReply } from "./icmp-error";
+import { openAgain } from "./limits";
 import { natIsGuest, natRefusal, natToGuest, natToHost, natUnusable } from "./nat";
 import {
   packetDestination, packetSource, packetTos, packetTtl, transportChecksumOk,
@@ -345,6 +346,7 @@ export function udpReceive(flow: Flow): bool {
 
 /** Result of OP_UDP_OPEN: positive = the port the socket got. */
 function opened(op: Op, flow: UdpFlow): void {
+  if (openAgain(flow, op.result)) return;
   if (op.result >= 0) {
     flow.socket = SOCKET_OPEN;
     flow.openFailures = 0;

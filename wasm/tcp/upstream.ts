@@ -25,14 +25,16 @@ import { count, countMany } from "../stats";
 import { isSix, octetsOf, scopeOf } from "../flow/addresses";
 import { HOLDS, holderMove, holderRevive } from "../flow/holders";
 import { icmpErrorQuote } from "../flow/icmp-error";
+import { isShortage, socketRoomFor } from "../flow/limits";
 import { gatewayFor } from "../flow/send";
 import { handleOf, isNone, listTouch, LIST_HALF_OPEN, markDirty, markReady } from "../flow/table";
 import { PROTOCOL_TCP } from "../wire/ipv4";
 import { TCP_SYN, tcpEmit } from "../wire/tcp";
 import {
-  ACK_DELAY, ACK_DELAY_INTERACTIVE, ACK_TRUST, F_BLOCKED, F_FIN_ACKED, F_FIN_TAKEN, F_GUEST_FIN,
-  F_HOST_EOF, F_OVERRIDE, F_SENDING, F_SOCKET, P_ACK, P_CONNECT, P_ERROR, P_OUTPUT, P_SYN, RTO_INITIAL, Tcp,
-  has, tcpArm, tcpCloseHost, tcpEnd, tcpHalfClosed, tcpProgress, tcpTimeWait,
+  ACK_DELAY, ACK_DELAY_INTERACTIVE, ACK_TRUST, F_BLOCKED, F_CONNECT_RETRIED, F_FIN_ACKED,
+  F_FIN_TAKEN, F_GUEST_FIN, F_HOST_EOF, F_OVERRIDE, F_SENDING, F_SOCKET, P_ACK, P_CONNECT, P_ERROR,
+  P_OUTPUT, P_SYN, RTO_INITIAL, Tcp, has, tcpArm, tcpCloseHost, tcpEnd, tcpHalfClosed, tcpProgress,
+  tcpTimeWait,
 } from "./conn";
 import { restartIdle } from "./congestion";
 import { frameMax, sendReset, startPersist, tcpOutput, usableWindow } from "./output";
@@ -372,6 +374,14 @@ function refused(flow: Tcp, errno: i32, now: i64): void {
   tcpEnd(flow, false);
 }
 
+/** The host had no socket to give: once more after another flow has ended; false = no more. */
+function connectAgain(flow: Tcp): bool {
+  if (has(flow, F_CONNECT_RETRIED) || !socketRoomFor(flow)) return false;
+  flow.flags |= P_CONNECT | F_CONNECT_RETRIED;
+  markDirty(flow);
+  return true;
+}
+
 /** The host is connected: now the guest's SYN is answered. */
 function connected(flow: Tcp, now: i64): void {
   flow.state = <u8>abi.STATE_SYN_RECEIVED;
@@ -447,7 +457,7 @@ export function tcpResult(op: Op, flow: Tcp, now: i64): void {
   else if (kind == abi.OP_TCP_CONNECT) {
     if (op.result < 0) {
       flow.flags &= ~F_SOCKET;
-      refused(flow, -op.result, now);
+      if (!isShortage(op.result) || !connectAgain(flow)) refused(flow, -op.result, now);
     } else if (op.result > 0) connected(flow, now);
   } else if (kind == abi.OP_TCP_ERROR) {
     if (op.result < 0) {
