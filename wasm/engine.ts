@@ -28,6 +28,7 @@
  *  Every frame ends in exactly one place: handed on, consumed here, or dropped with a reason.
  */
 import * as abi from "./abi";
+import { configOk } from "./config-check";
 import { Flow, Op } from "./layout";
 import {
   CONFIG, CONTROL, RX_BUFFERS, RX_DESCRIPTORS, chunkReclaim, chunksUsed, config, memoryDescribe,
@@ -78,7 +79,6 @@ import {
 import { windowInit } from "./tcp/window";
 import { addressIsUnusableSource, macIsGroup } from "./wire/addr";
 import { loadMac } from "./wire/bytes";
-import { dhcp6OptionsOk } from "./wire/dhcpv6";
 import {
   ETHERNET_HEADER_SIZE, ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, EthernetView,
 } from "./wire/ethernet";
@@ -86,7 +86,6 @@ import { ICMP_TIME_EXCEEDED, ICMP_UNREACHABLE } from "./wire/icmpv4";
 import {
   Ipv4View, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, WIRE_OK, ipv4Check,
 } from "./wire/ipv4";
-import { IPV6_MTU_MIN } from "./wire/ipv6";
 import { UDP_HEADER_SIZE, UdpView } from "./wire/udp";
 
 export { ownTake as hostAddress } from "./flow/own";
@@ -107,15 +106,6 @@ let receiveBudget: i32 = 0;
 /** Some ready flows were not asked, and not because there is no payload memory. */
 let unasked: bool = false;
 
-/** Whether what IPv6 is told makes sense. */
-function config6Ok(mtu: u32): bool {
-  const octets = config(abi.CONFIG_DHCP6_OPTIONS_LENGTH_OFFSET);
-  if (octets > <u32>abi.DHCP_OPTIONS_SIZE) return false;
-  if (!dhcp6OptionsOk(CONFIG + abi.CONFIG_DHCP6_OPTIONS_OFFSET, octets)) return false;
-  if (!has(abi.CONFIG_FLAG_IPV6)) return true;
-  return mtu >= IPV6_MTU_MIN && config(abi.CONFIG_PREFIX6_LENGTH_OFFSET) <= 126;
-}
-
 // @ts-ignore: decorator
 @inline function has(flag: i32): bool {
   return (config(abi.CONFIG_FLAGS_OFFSET) & flag) != 0;
@@ -123,13 +113,7 @@ function config6Ok(mtu: u32): bool {
 
 /** Starts over from the configuration; 0, or -1 when the configuration makes no sense. */
 export function init(): i32 {
-  const mtu = config(abi.CONFIG_MTU_OFFSET);
-  const vnet = config(abi.CONFIG_VNET_SIZE_OFFSET);
-  if (mtu < 576 || mtu > 65535) return -1;
-  if (vnet != 0 && vnet != 10 && vnet != 12) return -1;
-  if (config(abi.CONFIG_DHCP_OPTIONS_LENGTH_OFFSET) > <u32>abi.DHCP_OPTIONS_SIZE) return -1;
-  if (config(abi.CONFIG_RESOLVERS_COUNT_OFFSET) > <u32>abi.RESOLVER_COUNT) return -1;
-  if (!config6Ok(mtu)) return -1;
+  if (!configOk()) return -1;
   memoryInit();
   prngInit();
   addressInit();

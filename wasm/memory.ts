@@ -180,6 +180,16 @@ export function chunkRelease(chunk: i32, held: bool): void {
   chunksUsed--;
 }
 
+/** Gives back a chunk and all behind it, to which no frame refers. */
+export function chunksRelease(first: i32): void {
+  let chunk = first;
+  while (chunk >= 0) {
+    const next = chunkNext(chunk);
+    chunkRelease(chunk, false);
+    chunk = next;
+  }
+}
+
 /** All frames have left: what rests in limbo is free again. */
 export function chunkReclaim(): void {
   while (chunkLimbo >= 0) {

@@ -232,16 +232,10 @@ async function run(start: WorkerStart): Promise<void> {
   const resolver = new ResolverWatch(options, log);
   const { limits, memory } = findRoom(sys, options, start.networks, log);
   engine.setHostBase(BigInt(base));
-  engine.start(
-    engineConfigValues(options, {
-      seed: start.seed,
-      resolvConf: resolver.conf,
-      vnetSize: link.vnetSize,
-      linkFlags: link.flags,
-      linkQueue: link.queueFrames,
-      limits,
-    }),
-  );
+  const { vnetSize, flags: linkFlags, queueFrames: linkQueue } = link;
+  const wire = { vnetSize, linkFlags, linkQueue };
+  const { seed } = start;
+  engine.start(engineConfigValues(options, { seed, resolvConf: resolver.conf, limits, ...wire }));
   const epoll = new Epoll(sys);
   const sources = new Sources(epoll);
   const timer = new TimerFd(sys);
@@ -283,15 +277,8 @@ async function run(start: WorkerStart): Promise<void> {
     if (errno === 0) sayFarewell(engine, link, linkMemoryOf(engine, base));
     if (errno < 0) throw new Error(`The ${opened.name} is gone (${errnoName(errno)})`);
   } finally {
-    recorded.close();
-    log.close();
-    addresses.close();
-    listeners.close();
-    upstream.close();
-    link.close();
-    timer.close();
-    epoll.close();
-    memory?.gauge.close();
+    const packets = [recorded, log, addresses, listeners, upstream, link];
+    for (const part of [...packets, timer, epoll, memory?.gauge]) part?.close();
   }
 }
 

@@ -22,6 +22,7 @@ import {
 } from "../config/serve.ts";
 import { LOG_FORMATS, LOG_LEVELS } from "../lib/log.ts";
 import { HOST, reachRows } from "./host-rows.ts";
+import { LIMIT_ROWS, ROOM_ROWS, range } from "./limit-rows.ts";
 
 /** How one option looks to the person who gives it. */
 export interface OptionRow {
@@ -41,17 +42,10 @@ export function environmentName(row: OptionRow): string {
   return `SLIRP_${row.name.toUpperCase().replaceAll("-", "_")}`;
 }
 
-function range(bounds: readonly [number, number], fallback: number): string {
-  return `${bounds[0]} to ${bounds[1]} (default ${fallback})`;
-}
-
-const KEEPALIVE_RANGE = range(LIMITS.keepaliveSeconds, DEFAULTS.keepaliveSeconds);
-
 const HOOKS = "Hook sockets:";
 const LINK = "Link, one of --tap, --listen and --connect:";
 const NETWORK = "Guest network:";
 const RUN = "Running:";
-const LIMIT = "Limits:";
 
 const LINK_ROWS: readonly OptionRow[] = [
   {
@@ -191,44 +185,6 @@ const HOST_ROWS: readonly OptionRow[] = [
     name: "strict-filter",
     description: "short for --udp-filter address-dependent",
     group: HOST,
-  },
-];
-
-/** Bounds of a limit that is derived at start, and what it is where nothing is scarce. */
-function derived(bounds: readonly [number, number], most: number): string {
-  return `${bounds[0]} to ${bounds[1]} (default ${most}, less where memory or descriptors are)`;
-}
-
-const ROOM_ROWS: readonly OptionRow[] = [
-  {
-    name: "flows-max",
-    argument: "N",
-    description: `flows at once, ${derived(LIMITS.flowsMax, DEFAULTS.flowsMax)}`,
-    group: LIMIT,
-  },
-  {
-    name: "buffer-mib",
-    argument: "N",
-    description: `payload memory in MiB, ${derived(LIMITS.bufferMib, DEFAULTS.bufferMib)}`,
-    group: LIMIT,
-  },
-];
-
-const LIMIT_ROWS: readonly OptionRow[] = [
-  ...ROOM_ROWS,
-  {
-    name: "udp-timeout",
-    argument: "SECONDS",
-    description:
-      "idle time that ends a UDP flow, " +
-      range(LIMITS.udpTimeoutSeconds, DEFAULTS.udpTimeoutSeconds),
-    group: LIMIT,
-  },
-  {
-    name: "keepalive",
-    argument: "SECONDS",
-    description: `TCP keepalive, 0 for none or ${KEEPALIVE_RANGE}`,
-    group: LIMIT,
   },
 ];
 

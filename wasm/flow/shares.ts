@@ -18,10 +18,10 @@
  *     FIXED      -             the rest  nobody: published UDP ports, made at the start
  *
  *   A slot that is kept for a share is given to nobody else, so a share that has less than is kept
- *   for it always finds one. Beyond that slots are free for all; when there are none left, the share
- *   that is furthest beyond what is kept for it gives way, the asking one included; where none is
- *   beyond, the asking one. Half-open
- *   connections are a quarter of the table at most, for each direction by itself. A connection that
+ *   for it always finds one. Beyond that slots are free for all; when there are none left, the
+ *   share that is furthest beyond what is kept for it gives way, the asking one included; where
+ *   none is beyond, the asking one. Half-open connections are a quarter of the table at most, for
+ *   each direction by itself. A connection that
  *   gives way is reset on both sides and counted (STAT_TCP_GAVE_WAY). Where nobody may be evicted,
  *   the newcomer is refused, counted, and told.
  *
@@ -56,8 +56,8 @@ import { closeRoom, datagramEnd, tcpEvict } from "./evict";
 import { partyFind, partyVictim } from "./parties";
 import {
   LIST_ARRIVING, LIST_DNS, LIST_HALF_OPEN, LIST_PING, LIST_TIME_WAIT, LIST_UDP, SHARE_DATAGRAM,
-  SHARE_DNS, SHARE_GUEST, SHARE_OUTSIDE, SHARE_REST, flowsMax, flowsUsed, isNone, listOldest, listSize,
-  shareUsed,
+  SHARE_DNS, SHARE_GUEST, SHARE_OUTSIDE, SHARE_REST, flowsMax, flowsUsed, isNone, listOldest,
+  listSize, shareUsed,
 } from "./table";
 
 /** Shares that something is kept for: all but the last two. */
@@ -137,7 +137,7 @@ function furthest(tried: u32): u8 {
   return found;
 }
 
-/** Has a flow that owns a host socket give way to one of `asking`; false = nobody may be evicted. */
+/** Has a flow that owns a host socket give way to one of `asking`; false = none may be evicted. */
 export function makeSocketRoom(asking: u8, address: u32): bool {
   if (closeRoom() == 0) return false;
   let tried: u32 = 0;

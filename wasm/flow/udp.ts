@@ -11,8 +11,8 @@
  *   the socket that owns the port; `reach` lets it out to published ports.
  *
  *   Datagrams for the DNS address, port 53 or 853, go to a resolver by flows of their own (`dns`),
- *   which may take a quarter of the table (`shares`). Published ports (`udpInboundOpen`) use a socket that the
- *   host has bound already.
+ *   which may take a quarter of the table (`shares`). Published ports (`udpInboundOpen`) use a
+ *   socket that the host has bound already.
  *
  *   The gateway stands for the host's loopback where that is allowed. Where it is not, the guest
  *   can still answer a process on the host that has spoken to a published port (`hidden`), by

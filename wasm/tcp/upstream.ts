@@ -14,8 +14,8 @@
 import * as abi from "../abi";
 import { Op, stakeOf } from "../layout";
 import {
-  CHUNKS_GUARANTEED, chunkAllocate, chunkData, chunkLength, chunkNext, chunkRelease, chunkSetLength, chunkSetNext,
-  chunkStart, chunksFree, chunksKept, chunksSpare,
+  CHUNKS_GUARANTEED, chunkAllocate, chunkData, chunkLength, chunkNext, chunksRelease,
+  chunkSetLength, chunkSetNext, chunkStart, chunksFree, chunksKept, chunksSpare,
 } from "../memory";
 import {
   entryAt, iovAlloc, iovSet, iovsFree, msgAlloc, msgName, msgSetIov, msgsFree, opAlloc, opsFree,
@@ -282,21 +282,11 @@ function receiveInto(flow: Tcp, want: u32): bool {
   return true;
 }
 
-/** Gives back the chunks a receive did not fill. */
-function releaseChain(first: i32): void {
-  let chunk = first;
-  while (chunk >= 0) {
-    const next = chunkNext(chunk);
-    chunkRelease(chunk, false);
-    chunk = next;
-  }
-}
-
 function received(op: Op, flow: Tcp, now: i64): void {
   const result = op.result;
   let chunk = <i32>op.b;
   if (result <= 0) {
-    releaseChain(chunk);
+    chunksRelease(chunk);
     if (result == 0) endOfStream(flow, now);
     else if (result == EAGAIN) flow.events &= ~abi.EVENT_READABLE;
     else if (result == EINTR) markReady(flow);
@@ -322,7 +312,7 @@ function received(op: Op, flow: Tcp, now: i64): void {
     left -= n;
     chunk = next;
   }
-  releaseChain(chunk);
+  chunksRelease(chunk);
   flow.sndEnd += total;
   flow.bytesToGuest += total;
   flow.lastActive = now;
@@ -447,7 +437,7 @@ export function tcpFlush(flow: Tcp, now: i64): bool {
 export function tcpResult(op: Op, flow: Tcp, now: i64): void {
   if (isNone(flow)) {
     // The flow is gone; chunks reserved for a receive are not.
-    if (op.kind == abi.OP_TCP_RECV) releaseChain(<i32>op.b);
+    if (op.kind == abi.OP_TCP_RECV) chunksRelease(<i32>op.b);
     return;
   }
   const kind = op.kind;
