@@ -5,7 +5,8 @@
  *   A bound alone does not protect: whoever fills a table first has it. So each bounded thing has a
  *   rule for when it is short. The parties to it are the guest's own TCP (SHARE_GUEST), TCP from
  *   outside to published ports (SHARE_OUTSIDE), UDP and ping (SHARE_DATAGRAM), DNS (SHARE_DNS), and
- *   what steers the program: hooks, signals, the administrator.
+ *   what steers the program: hooks, signals, the administrator (`hooks/calls`, `config/limits`; the
+ *   whole table is in docs/security.md).
  *
  *   Flow slots, and with them host descriptors; N = CONFIG_FLOWS_MAX:
  *
@@ -39,9 +40,9 @@
  *   The rest, each at the file that owns it:
  *
  *     IPv6 addresses     flow/addresses     twice the flows; a sweep frees what nobody uses
- *     neighbours         flow/neighbor      a table; the oldest gives way, the guest's own is fixed
- *     fragments          flow/fragments     a bounded pool; the oldest datagram gives way
- *     ICMP errors        flow/error-limit   a budget per second; what exceeds it is dropped
+ *     neighbours         flow/neighbor      16; who was heard of longest ago gives way
+ *     fragments          flow/fragments     8 datagrams; the first to time out gives way
+ *     ICMP errors        flow/error-limit   100 a second; what exceeds it is dropped
  *     DNS questions      flow/dns           four a flow; the oldest is forgotten
  *     frames, operations ring               a turn's worth; the flow stays dirty and comes again
  *
