@@ -31,7 +31,15 @@ import {
 import type { Libc } from "../sys/libc.ts";
 import { EFD_CLOEXEC, EPOLLIN } from "../sys/linux.ts";
 import type { Ipv4Endpoint, Ipv6Endpoint } from "../sys/sockaddr.ts";
-import { accept, listenIpv4, listenIpv6, openTcp, openTcp6, setNoDelay } from "../sys/socket.ts";
+import {
+  accept,
+  listenIpv4,
+  listenIpv6,
+  openTcp,
+  openTcp6,
+  setLinger,
+  setNoDelay,
+} from "../sys/socket.ts";
 import { DATAGRAM, type HostSockets } from "./sockets.ts";
 import { openUdpPort, openUdpPort6 } from "./udp.ts";
 import { EVENT_OF_LISTENER } from "./upstream.ts";
@@ -215,7 +223,7 @@ export class Listeners {
       }
       setNoDelay(this.#sys, accepted, true);
       const handle = isSix ? this.#inbound6(guestPort, now) : this.#inbound(guestPort, now);
-      if (handle === 0) this.#sys.close(accepted);
+      if (handle === 0) this.#reset(accepted);
       else this.#sockets.adopt(handle | 0, accepted);
     }
     return ACCEPT_BATCH;
@@ -250,11 +258,17 @@ export class Listeners {
     this.#spare = NONE;
     const accepted = accept(this.#sys, listener);
     if (accepted >= 0) {
-      this.#sys.close(accepted);
+      this.#reset(accepted);
       this.#refused += 1;
     }
     this.#reserve();
     return accepted >= 0;
+  }
+
+  /** Closes a connection there is no place for, so that its peer does not take it for an answer. */
+  #reset(fd: number): void {
+    setLinger(this.#sys, fd, true, 0);
+    this.#sys.close(fd);
   }
 
   close(): void {

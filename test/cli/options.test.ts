@@ -198,8 +198,8 @@ describe("defaults of attach", () => {
       readyFd: undefined,
       logLevel: "info",
       logFormat: "json",
-      flowsMax: 16384,
-      bufferMib: 16,
+      flowsMax: undefined, // what memory and descriptors leave room for
+      bufferMib: undefined,
       udpTimeoutSeconds: 300,
       hostAddress: "allow",
       metadataAddress: "allow",

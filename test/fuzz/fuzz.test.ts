@@ -17,6 +17,11 @@ const RARE: ReadonlySet<string> = new Set([
   "dropOpLimit",
   "dropTcpGaps",
   "dropAddressTableFull",
+  // Shares leave them to whole crowds, see test/wasm/flow/shares.test.ts.
+  "dropTcpTableFull",
+  "dropUdpTableFull",
+  "dropPingTableFull",
+  "outsideRefused",
   "CLOSING",
   "arpRequests",
   "ndpRequests",
