@@ -44,8 +44,8 @@ export class Kernel implements EventSource, AlarmClock {
   #alarm = 0;
   #alarmRings = false;
   waits = 0;
-  /** Waits that returned without anything, before their time: none should. */
-  reported = 0;
+  /** News of sockets so far. */
+  news = 0;
 
   constructor(clock: VirtualClock, sources: EventSources) {
     this.#clock = clock;
@@ -92,9 +92,10 @@ export class Kernel implements EventSource, AlarmClock {
       const socket = sources.takeEdge();
       if (socket === undefined) break;
       const bits = socket.news;
-      if (bits !== 0) this.#add(bits, socket.handle, EVENT_OF_FLOW);
+      if (bits === 0) continue;
+      this.news += 1;
+      this.#add(bits, socket.handle, EVENT_OF_FLOW);
     }
-    this.reported += this.#bits.length;
     return this.#bits.length;
   }
 

@@ -7,6 +7,7 @@
  *
  * Processes side by side share the seeds by `step`: each takes every `step`-th one.
  */
+import { type Family, familyOptions } from "./family.ts";
 import { simulateSeed, type Verdict } from "./simulate.ts";
 
 export interface SwarmOptions {
@@ -16,15 +17,16 @@ export interface SwarmOptions {
   readonly count?: number;
   /** Only every `step`-th of them; 1 = all. */
   readonly step?: number;
+  readonly family?: Family;
   /** Another engine than the one that was built. */
   readonly module?: WebAssembly.Module;
 }
 
 /** Runs seed after seed, each when the next verdict is asked for. */
 export function* runSeeds(options: SwarmOptions): Generator<Verdict, void, void> {
-  const { from, count = Number.POSITIVE_INFINITY, step = 1, module } = options;
+  const { from, count = Number.POSITIVE_INFINITY, step = 1, module, family } = options;
   for (let seed = from; seed < from + count; seed += step) {
-    yield simulateSeed(seed, module === undefined ? {} : { module });
+    yield simulateSeed(seed, module === undefined ? {} : { module }, family);
   }
 }
 
@@ -47,6 +49,6 @@ export class Tally {
 }
 
 /** The one command that repeats a run. */
-export function reproduceCommand(seed: number): string {
-  return `slirp-binding simulate --seed ${seed}`;
+export function reproduceCommand(seed: number, family: Family = "random"): string {
+  return `slirp-binding simulate --seed ${seed}${familyOptions(family)}`;
 }
