@@ -50,22 +50,29 @@ const PARTY = 0xc6336400;
 /** 198.18.0.0/16: the throng, an address each. */
 const THRONG = 0xc6121000;
 const STREAM = 6;
+/**
+ * When many come from outside with an address of their own each, nobody can tell who is the
+ * intruder: one more is promised a place only once those who came have been idle for a while.
+ */
+const THRONG_SETTLED = PARTY_BEGIN + 32 * SECOND;
 
 /** What holds in every competition. */
 export const PROMISES: Promises = {
   connectWithin: 2 * SECOND,
   moveWithin: 5 * SECOND,
   answerWithin: 1500 * MS,
-  halfClosedWithin: 600 * SECOND,
+  halfClosedWithin: 300 * SECOND,
 };
 
 /** The competition that belongs to a seed. */
 export function planOfCompetition(seed: number): ScenarioPlan {
   const random = new Random(seed, STREAM);
   const flows = new Parties(random, random.oneIn(3));
+  const silences = random.oneIn(3) ? chooseSilences(random) : [];
   const flowsMax = random.pick([64, 128, 128, 256]);
-  addPatient(flows, random);
+  addPatient(flows, random, silences);
   addParties(flows, random, flowsMax);
+  if (flows.isThronged) flows.releaseVisitors();
   const queueFrames = random.pick([16, 64, 256]);
   const { tcpPlans: tcp, udpPlans: udp, dnsPlans: dns, groups } = flows;
   const plan: Plan = {
@@ -92,7 +99,7 @@ export function planOfCompetition(seed: number): ScenarioPlan {
     resolverIsDead: false,
     isCrowded: false,
     promises: PROMISES,
-    silences: random.oneIn(3) ? chooseSilences(random) : [],
+    silences,
     guestBacklog: random.pick([4, 16, 64, 256]),
   };
   return { plan, groups };
@@ -118,7 +125,15 @@ function chooseSilences(random: Random): Silence[] {
 
 // ---------------------------------------------------------------- who must get on
 
-function addPatient(flows: Parties, random: Random): void {
+/** Not while the guest reads nothing: who is not connected then has no claim to be. */
+function awake(startAt: number, silences: readonly Silence[]): number {
+  const found = silences.find(({ at, duration }) => {
+    return startAt > at - SECOND && startAt < at + duration + SECOND / 2;
+  });
+  return found === undefined ? startAt : found.at + found.duration + SECOND / 2;
+}
+
+function addPatient(flows: Parties, random: Random, silences: readonly Silence[]): void {
   flows.tcp("steady", 2, (i) => ({
     address: PATIENT + 1,
     ...(i === 0 ? { up: 1000, down: 600_000 } : { up: 300_000, down: 1000 }),
@@ -130,14 +145,14 @@ function addPatient(flows: Parties, random: Random): void {
     address: PATIENT + 2 + (i % 3),
     up: random.below(8000),
     down: random.below(30_000),
-    app: { startAt: SECOND + Math.floor((last * i) / 25) },
+    app: { startAt: awake(SECOND + Math.floor((last * i) / 25), silences) },
   }));
   flows.tcp("visitors", 10, (i) => ({
     address: PATIENT + 100 + (i % 2),
     isInbound: true,
     up: random.below(30_000),
     down: random.below(2000),
-    app: { startAt: 2 * SECOND + Math.floor((last * i) / 10) },
+    app: { startAt: awake(2 * SECOND + Math.floor((last * i) / 10), silences) },
   }));
   flows.udp("datagrams", 1, () => ({
     address: PATIENT + 7,
@@ -188,6 +203,7 @@ function addStuckReaders(flows: Parties, random: Random, flowsMax: number): void
   const count = random.between(8, flowsMax >> 1);
   const over = random.between(1, 20) * SECOND;
   const sources = random.pick([1, 2, 20]);
+  if (sources > 2) flows.isThronged = true;
   flows.tcp("stuck readers", count, (i) => ({
     address: PARTY + 1 + (i % sources),
     isInbound: true,
@@ -228,6 +244,7 @@ function addScanner(flows: Parties, random: Random, flowsMax: number): void {
 function addIdle(flows: Parties, random: Random, name: string, count: number, sources: number) {
   const over = random.between(1, 15) * SECOND;
   const first = sources > 2 ? THRONG : PARTY + 80;
+  if (sources > 2) flows.isThronged = true;
   flows.tcp(name, count, (i) => ({
     address: first + (i % sources),
     isInbound: true,
@@ -313,6 +330,8 @@ class Parties {
   readonly udpPlans: UdpPlan[] = [];
   readonly dnsPlans: DnsPlan[] = [];
   readonly groups: FlowGroup[] = [];
+  /** Strangers come from many addresses. */
+  isThronged = false;
   readonly #random: Random;
 
   constructor(random: Random, offloads: boolean) {
@@ -336,6 +355,19 @@ class Parties {
         peer: this.#peer(peer),
         app: this.#app(app),
       });
+    }
+  }
+
+  /** Visitors that come among a throng have no claim to a place. */
+  releaseVisitors(): void {
+    const { tcpPlans } = this;
+    for (const { name, first, count } of this.groups) {
+      if (name !== "visitors") continue;
+      for (let id = first; id < first + count; id += 1) {
+        const plan = tcpPlans[id];
+        if (plan === undefined || plan.app.startAt >= THRONG_SETTLED) continue;
+        tcpPlans[id] = { ...plan, yields: true };
+      }
     }
   }
 

@@ -101,10 +101,10 @@ describe("sim/check/progress-watch: connections", () => {
     const { faults, pass, socket, standing } = watched(true);
     socket.isShut = true;
     standing.isClosing = true;
-    pass(599);
+    pass(299);
     assert.deepEqual(faults, []);
     pass(2);
-    assert.deepEqual(faults, ["progress: TCP 7 of the guest is half-closed and idle after 600 s"]);
+    assert.deepEqual(faults, ["progress: TCP 7 of the guest is half-closed and idle after 300 s"]);
   });
 
   test("one that is over is no matter any more", () => {
