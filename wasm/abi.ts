@@ -247,7 +247,7 @@ export const EVENT_READ_HANGUP: i32 = 0x2000;
 
 // ---------------------------------------------------------------- flows
 
-export const FLOW_SIZE: i32 = 384;
+export const FLOW_SIZE: i32 = 448;
 export const FLOW_KIND_OFFSET: i32 = 0; // u8 KIND_*
 export const FLOW_STATE_OFFSET: i32 = 1; // u8 STATE_*
 export const FLOW_GENERATION_OFFSET: i32 = 2; // u16
@@ -338,7 +338,13 @@ export const STAT_NDP_ROUTER: i32 = 40; // router advertisements
 export const STAT_DHCP6_ADVERTISED: i32 = 41;
 export const STAT_DHCP6_REPLIES: i32 = 42;
 export const STAT_ADDRESS_SWEEPS: i32 = 43; // times unused IPv6 addresses were cleared out
-export const STAT_COUNT: i32 = 44;
+export const STAT_TCP_GAVE_WAY: i32 = 44; // idle connections ended for others when slots were short
+export const STAT_OUTSIDE_REFUSED: i32 = 45; // connections from outside that found no slot
+export const STAT_HELD_LET_GO: i32 = 46; // chunks of uploads nobody takes, given back
+export const STAT_TCP_STUCK: i32 = 47; // connections ended: payload, no progress, memory short
+export const STAT_DNS_EVICTED: i32 = 48;
+export const STAT_HALF_OPEN_EVICTED: i32 = 49;
+export const STAT_COUNT: i32 = 50;
 /** Drop counters follow the statistics in the same region: index STAT_COUNT + reason. */
 
 /** Why a frame, packet or datagram went no further. */

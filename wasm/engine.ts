@@ -30,16 +30,18 @@ import {
   txReset, vnetSize,
 } from "./ring";
 import { count, countMany, drop } from "./stats";
-import { timerInit, timerNext, timerPop } from "./timer";
+import { timerInit, timerNext, timerPop, timerTurn } from "./timer";
 import { SIX, addressFromHost, addressInit } from "./flow/addresses";
 import { emitInit } from "./flow/emit";
-import { closeFlush, evictInit } from "./flow/evict";
+import { closeFlush, evictInit, tcpEvictBy } from "./flow/evict";
 import {
   fragmentBatchReset, fragmentExpire, fragmentInit, fragmentInput, fragmentNext,
 } from "./flow/fragments";
 import { errorLimitInit } from "./flow/error-limit";
+import { holderInit } from "./flow/holders";
 import { icmpErrorReply } from "./flow/icmp-error";
 import { neighborExpire, neighborInit, neighborLearn } from "./flow/neighbor";
+import { partyInit } from "./flow/parties";
 import { pingEvent, pingFlush, pingInput, pingReceive, pingResult, pingTimeout } from "./flow/ping";
 import { scratchReset } from "./flow/datagram-receive";
 import {
@@ -59,6 +61,7 @@ import { Tcp } from "./tcp/conn";
 import { tcpIcmp } from "./tcp/icmp";
 import { tcpInput } from "./tcp/input";
 import { tcpInbound } from "./tcp/open";
+import { pressureInit, pressureTurn, tcpGiveWay } from "./tcp/pressure";
 import { tcpTimeout } from "./tcp/timers";
 import {
   poolSpent, poolTurn, receiveAsked, receiveTurn, tcpEvent, tcpFlush, tcpReceive, tcpResult,
@@ -126,6 +129,10 @@ export function init(): i32 {
   tableInit();
   windowInit();
   evictInit();
+  tcpEvictBy(tcpGiveWay);
+  holderInit();
+  partyInit();
+  pressureInit();
   neighborInit();
   fragmentInit();
   errorLimitInit();
@@ -155,6 +162,7 @@ function publish(): void {
 
 /** Handles `n` frames described in the RX descriptors. */
 export function guestRx(n: i32, now: i64): void {
+  timerTurn(now);
   batchReset();
   fragmentBatchReset();
   if (n > abi.RX_SLOT_COUNT) n = abi.RX_SLOT_COUNT;
@@ -418,12 +426,14 @@ function receives(now: i64): void {
 
 /** One turn: what time brought, what is due, what may be received. */
 export function step(now: i64): void {
+  timerTurn(now);
   // Receives that led to no frame (errors, nothing there) took slots too, and the host has no
   // reason to call `txDone` then. No operation is under way here.
   if (txCount == 0) scratchReset();
   receiveBudget = RECEIVES_PER_TURN;
   receiveTurn();
   timers(now);
+  pressureTurn();
   flush(now);
   receives(now);
   publish();
@@ -431,6 +441,7 @@ export function step(now: i64): void {
 
 /** All operations have been carried out. */
 export function complete(now: i64): void {
+  timerTurn(now);
   ringTurn();
   for (let i = 0; i < resultCount; i++) {
     const op = changetype<Op>(resultBase + (<usize>i << 5));
@@ -460,6 +471,7 @@ export function txDone(): void {
 }
 
 export function inboundTcp(guestPort: u32, peerAddress: u32, peerPort: u32, now: i64): u32 {
+  timerTurn(now);
   const handle = tcpInbound(guestPort, peerAddress, peerPort, now);
   publish();
   return handle;

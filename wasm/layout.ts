@@ -33,7 +33,8 @@ export class Flow {
   hostPort: u16;
   /** Which least-recently-used list it is in (LIST_*, 0 = none). */
   list: u8;
-  spare: u8;
+  /** Whose slots it counts against (SHARE_*). */
+  share: u8;
   hash: u32;
   bytesToHost: u64;
   bytesToGuest: u64;
@@ -61,6 +62,34 @@ export class Flow {
    * Everything from here on belongs to the kind; TCP's is named in `tcp/conn`, UDP's in `flow/udp`.
    */
   kindBytes: u64;
+}
+
+/**
+ * What a TCP connection holds of things that others need, at the end of its record, where flow
+ * table and TCP both find it. Times are `<u32>(now >> STAKE_TICK)`: 65.5 ms, no wrap for 8 years.
+ */
+@unmanaged
+export class Stake {
+  /** Its party (`flow/parties`), -1 = none. */
+  party: i32;
+  /** When octets last moved on, or began to wait. */
+  progress: u32;
+  /** What `progress` was when the flow was put where it is in its party's list. */
+  listed: u32;
+  /** Neighbours in the list of flows that hold what the host does not take (`tcp/holders`). */
+  holderPrevious: i32;
+  holderNext: i32;
+  /** 1 = it is in that list. */
+  holds: u32;
+  reserved: u64;
+}
+
+export const STAKE_TICK: u8 = 16;
+export const STAKE_SIZE: usize = offsetof<Stake>();
+
+// @ts-ignore: decorators on functions are AssemblyScript's
+@inline export function stakeOf(flow: Flow): Stake {
+  return changetype<Stake>(changetype<usize>(flow) + <usize>abi.FLOW_SIZE - STAKE_SIZE);
 }
 
 export const FLOW_KIND_BYTES: usize = offsetof<Flow>("kindBytes");

@@ -14,12 +14,12 @@ import * as abi from "./abi";
 
 export const CONTROL: usize = memory.data(160, 16);
 export const CONFIG: usize = memory.data(2344, 16);
-export const STATS: usize = memory.data(1024, 16);
+export const STATS: usize = memory.data(2048, 16);
 export const RX_DESCRIPTORS: usize = memory.data(512, 16);
 export const RX_BUFFERS: usize = memory.data(4456448, 4096);
 export const TX_RECORDS: usize = memory.data(8192, 16);
 export const TX_BUFFERS: usize = memory.data(1048576, 4096);
-export const FLOWS: usize = memory.data(25165824, 4096);
+export const FLOWS: usize = memory.data(29360128, 4096);
 export const CHUNKS: usize = memory.data(67108864, 4096);
 export const SCRATCH: usize = memory.data(2097152, 4096);
 export const ADDRESSES: usize = memory.data(2097152, 4096);
@@ -27,6 +27,9 @@ const CHUNK_RECORDS: usize = memory.data(65536, 16);
 
 /** Address of engine memory in the host process, added to every address a system call sees. */
 export let hostBase: u64 = 0;
+
+/** What a flow may hold whatever the others do, as long as there is any. */
+export const CHUNKS_GUARANTEED: i32 = 2;
 
 export let chunksMax: i32 = abi.CHUNKS_DEFAULT_COUNT;
 export let chunksUsed: i32 = 0;
@@ -128,6 +131,18 @@ export function memoryInit(): void {
   return chunksMax - chunksUsed;
 }
 
+/** Chunks that are kept for flows which hold fewer than CHUNKS_GUARANTEED (`flow/shares`). */
+// @ts-ignore: decorator
+@inline export function chunksKept(): i32 {
+  return chunksMax >> 3;
+}
+
+/** Free chunks beyond those that are kept. */
+// @ts-ignore: decorator
+@inline export function chunksSpare(): i32 {
+  return max(chunksFree() - chunksKept(), 0);
+}
+
 /** A chunk for octets from `sequence` on, or -1 when the pool is spent. */
 export function chunkAllocate(sequence: u32): i32 {
   if (chunksUsed >= chunksMax) return -1;
@@ -172,12 +187,12 @@ export function chunkReclaim(): void {
 
 if (
   abi.CONTROL_SIZE != 160 || abi.CONFIG_SIZE != 2344 ||
-  (abi.STAT_COUNT + abi.DROP_COUNT) * 8 > 1024 ||
+  (abi.STAT_COUNT + abi.DROP_COUNT) * 8 > 2048 ||
   abi.RX_SLOT_COUNT * abi.RX_DESCRIPTOR_SIZE != 512 ||
   abi.RX_SLOT_COUNT * abi.RX_SLOT_SIZE != 4456448 ||
   abi.TX_CAPACITY_COUNT * abi.TX_RECORD_SIZE != 8192 ||
   abi.TX_CAPACITY_COUNT * abi.TX_SLOT_SIZE != 1048576 ||
-  abi.FLOW_CAPACITY_COUNT * abi.FLOW_SIZE != 25165824 ||
+  abi.FLOW_CAPACITY_COUNT * abi.FLOW_SIZE != 29360128 ||
   abi.CHUNK_CAPACITY_COUNT * abi.CHUNK_SIZE != 67108864 || abi.CHUNK_SIZE != 1 << 14 ||
   abi.CHUNK_CAPACITY_COUNT * 16 != 65536 ||
   abi.SCRATCH_SLOT_COUNT * abi.SCRATCH_SLOT_SIZE != 2097152 ||

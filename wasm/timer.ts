@@ -14,6 +14,14 @@ import { FLOWS } from "./memory";
 const ENTRIES: usize = memory.data(1048576, 16); // 65,536 times {deadline i64, slot i32, pad}
 let size: i32 = 0;
 
+/** Time of the turn under way, microseconds. */
+export let turnNow: i64 = 0;
+
+// @ts-ignore: decorator
+@inline export function timerTurn(now: i64): void {
+  turnNow = now;
+}
+
 // @ts-ignore: decorator
 @inline function key(i: i32): i64 {
   return load<i64>(ENTRIES + (<usize>i << 4));
@@ -61,6 +69,7 @@ function siftDown(from: i32, deadline: i64, s: i32): void {
 
 export function timerInit(): void {
   size = 0;
+  turnNow = 0;
 }
 
 /** Wants attention at `deadline` (microseconds; 0 = not at all). */

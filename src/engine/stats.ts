@@ -51,6 +51,12 @@ export const STAT_NAMES = [
   "dhcp6Advertised",
   "dhcp6Replies",
   "addressSweeps",
+  "tcpGaveWay",
+  "outsideRefused",
+  "heldLetGo",
+  "tcpStuck",
+  "dnsEvicted",
+  "halfOpenEvicted",
 ] as const;
 
 /** Counters of what went no further and why, by `DROP_*`. */

@@ -1,5 +1,5 @@
 /**
- * How flows end: sockets are closed later, in order, and room is made for new flows.
+ * How flows end: sockets are closed later, in order.
  *
  * A flow can be released at once although its socket still has to be closed: the handle waits in a
  * queue and becomes an OP_CLOSE when the operation list has room (`closeFlush`). Handles carry a
@@ -7,16 +7,15 @@
  * slots; when it is full nothing more is evicted, and whoever ends a flow asks `closeRoom` first.
  *
  * Contract: `closeFlush` runs before the flows' own flush functions, so that a socket is gone
- * before its port is asked for again. Order of victims: `flowVictim`.
+ * before its port is asked for again. Who ends to make room for others: `shares`.
  */
 import * as abi from "../abi";
+import { Flow } from "../layout";
 import { opAlloc, opsFree } from "../ring";
 import { count, dropMany } from "../stats";
 import { SOCKET_OPEN, SOCKET_OPENING, UdpFlow, sendDropReason } from "./datagram";
-import { flowRelease, flowVictim, handleOf, isNone } from "./table";
+import { flowRelease, handleOf } from "./table";
 
-/** Bit of a TCP flow's flags: the host has a socket (F_SOCKET of `tcp/conn`). */
-const TCP_SOCKET: u32 = 1;
 const QUEUE_COUNT: u32 = 65536;
 const HANDLES: usize = memory.data(262144, 16);
 const ABORTS: usize = memory.data(65536, 16);
@@ -74,19 +73,11 @@ export function datagramEnd(flow: UdpFlow): void {
   flowRelease(flow);
 }
 
-/** Evicts one flow if any may be; false = the table stays full. */
-export function makeRoom(): bool {
-  const victim = flowVictim();
-  if (isNone(victim) || closeRoom() == 0) return false;
-  if (victim.kind != <u8>abi.KIND_TCP) {
-    count(abi.STAT_UDP_EVICTED);
-    datagramEnd(changetype<UdpFlow>(victim));
-    return true;
-  }
-  // Neither TIME-WAIT nor a half-open connection holds payload.
-  if (victim.state == <u8>abi.STATE_TIME_WAIT) count(abi.STAT_TIME_WAIT_EVICTED);
-  if ((victim.flags & TCP_SOCKET) != 0) closeLater(handleOf(victim), true);
-  count(abi.STAT_TCP_CLOSED);
-  flowRelease(victim);
-  return true;
+/** Ends a TCP connection that gives way; TCP says how (`engine` knows both). */
+export let tcpEvict: (flow: Flow, now: i64) => void = ignore;
+
+function ignore(_flow: Flow, _now: i64): void {}
+
+export function tcpEvictBy(end: (flow: Flow, now: i64) => void): void {
+  tcpEvict = end;
 }

@@ -19,7 +19,7 @@
  */
 import * as abi from "../abi";
 import { Flow, Op } from "../layout";
-import { count, drop } from "../stats";
+import { drop } from "../stats";
 import { timerSet } from "../timer";
 import {
   ICMP_ECHO_REQUEST, ICMP_HEADER_SIZE, ICMP_TIME_EXCEEDED, ICMP_UNREACHABLE, Icmpv4View,
@@ -33,14 +33,15 @@ import {
   datagramError, datagramEvent, datagramReceive, datagramReceived,
 } from "./datagram-receive";
 import { datagramAppend, datagramDiscard, datagramFlush, datagramSent } from "./datagram-send";
-import { closeRoom, datagramEnd, makeRoom } from "./evict";
+import { closeRoom, datagramEnd } from "./evict";
 import { icmpErrorReply } from "./icmp-error";
 import { natIsGuest, natToHost, natUnusable } from "./nat";
 import {
   packetDestination, packetIsSix, packetSource, packetTos, packetTtl, transportChecksumOk,
 } from "./packet";
 import { gatewayFor } from "./send";
-import { flowAllocate, flowFind, flowsMax, flowsUsed, isNone, markDirty, slotOf } from "./table";
+import { admit } from "./shares";
+import { SHARE_DATAGRAM, flowAllocate, flowFind, isNone, markDirty, slotOf } from "./table";
 
 const TTL_USUAL: u32 = 64;
 const HOST_UNREACHABLE: u32 = 1;
@@ -68,7 +69,7 @@ function flowFor(guest: u32, identifier: u32): UdpFlow {
   const ports = identifier << 16;
   let flow = changetype<UdpFlow>(flowFind(abi.KIND_PING, guest, 0, ports));
   if (!isNone(flow)) return flow;
-  if (flowsUsed >= flowsMax && !makeRoom()) return changetype<UdpFlow>(0);
+  if (!admit(SHARE_DATAGRAM, 0)) return changetype<UdpFlow>(0);
   flow = changetype<UdpFlow>(flowAllocate(abi.KIND_PING, guest, 0, ports));
   datagramStart(flow);
   return flow;
@@ -165,11 +166,5 @@ export function pingTimeout(flow: Flow, now: i64): void {
     timerSet(flow, slotOf(flow), max(due, now + RETRY_LATER));
     return;
   }
-  datagramEnd(changetype<UdpFlow>(flow));
-}
-
-/** Ends a flow to make room. */
-export function pingEvict(flow: Flow): void {
-  count(abi.STAT_UDP_EVICTED);
   datagramEnd(changetype<UdpFlow>(flow));
 }

@@ -1,6 +1,6 @@
 /**
- * The flow table: fixed slots, generations, an open-addressed index, and the lists that decide whom
- * to evict.
+ * The flow table: fixed slots, generations, an open-addressed index, the lists of flows that may be
+ * evicted, oldest first, and how many slots each share has.
  *
  * Theory of operation
  *   A flow is found by its tuple (kind, guest address and port, peer address and port as the guest
@@ -12,30 +12,47 @@
  *   released (out of index, timer heap and lists) -> FREE. The generation is never 0, so handle 0
  *   means "no flow". A stale handle is recognised by its generation.
  *
- *   Limits: `flowsMax` slots (CONFIG_FLOWS_MAX). At the bound, in this order, one is evicted: the
- *   oldest TIME-WAIT, the oldest idle datagram flow (DNS, ping, UDP), the oldest half-open TCP
- *   connection. An established TCP connection is never evicted; if there is nothing else, the new
- *   flow is refused. Half-open connections are bounded by a quarter of the table on top of that.
- *   Evictions are carried out by the callback owner (`engine`), as a flow may own a host socket.
+ *   Limits: `flowsMax` slots (CONFIG_FLOWS_MAX). Who may have how many of them, and who is evicted
+ *   when they are short, is `shares`' business.
  */
 import * as abi from "../abi";
 import { Flow } from "../layout";
 import { FLOWS, config } from "../memory";
 import { hashTuple } from "../prng";
 import { timerRemove } from "../timer";
+import { check } from "../trap";
 
 export const LIST_NONE: u8 = 0;
 export const LIST_TIME_WAIT: u8 = 1;
 export const LIST_DNS: u8 = 2;
 export const LIST_PING: u8 = 3;
 export const LIST_UDP: u8 = 4;
+/** The guest's SYN waits for the host, or its answer to ours. */
 export const LIST_HALF_OPEN: u8 = 5;
-const LIST_COUNT: i32 = 6;
+/** A connection from outside that the guest has not answered yet. */
+export const LIST_ARRIVING: u8 = 6;
+/** Established: in the list of its party (`parties`), not in one of these. */
+export const LIST_PARTY: u8 = 7;
+const LIST_COUNT: i32 = 7;
+
+/** TCP that the guest opens. */
+export const SHARE_GUEST: u8 = 0;
+/** TCP that comes from outside to published ports. */
+export const SHARE_OUTSIDE: u8 = 1;
+/** UDP and ping. */
+export const SHARE_DATAGRAM: u8 = 2;
+export const SHARE_DNS: u8 = 3;
+/** TIME-WAIT: always the first to give way. */
+export const SHARE_REST: u8 = 4;
+/** Published UDP ports: there as long as the engine is. */
+export const SHARE_FIXED: u8 = 5;
+export const SHARE_COUNT: i32 = 6;
 
 const INDEX: usize = memory.data(524288, 16); // 131,072 times slot + 1
 const LIST_HEADS: usize = memory.data(32, 16);
 const LIST_TAILS: usize = memory.data(32, 16);
 const LIST_SIZES: usize = memory.data(32, 16);
+const SHARES_USED: usize = memory.data(32, 16);
 
 export let flowsMax: i32 = 0;
 export let flowsUsed: i32 = 0;
@@ -59,6 +76,7 @@ export function tableInit(): void {
     store<i32>(LIST_TAILS + (<usize>i << 2), -1);
     store<i32>(LIST_SIZES + (<usize>i << 2), 0);
   }
+  memory.fill(SHARES_USED, 0, SHARE_COUNT << 2);
   flowsUsed = 0;
   fresh = 0;
   freeHead = -1;
@@ -121,6 +139,30 @@ export function flowFind(kind: u32, guest: u32, peer: u32, ports: u32): Flow {
   return changetype<Flow>(0);
 }
 
+// @ts-ignore: decorator
+@inline function shareAt(share: u8): usize {
+  return SHARES_USED + (<usize>share << 2);
+}
+
+/** Slots that a share has in use. */
+// @ts-ignore: decorator
+@inline export function shareUsed(share: u8): i32 {
+  return load<i32>(shareAt(share));
+}
+
+/** Counts the flow against another share from now on. */
+export function shareMove(flow: Flow, share: u8): void {
+  store<i32>(shareAt(flow.share), shareUsed(flow.share) - 1);
+  flow.share = share;
+  store<i32>(shareAt(share), shareUsed(share) + 1);
+}
+
+/** The share that flows of this kind count against unless they are moved. */
+function shareOf(kind: u32): u8 {
+  if (kind == abi.KIND_TCP) return SHARE_GUEST;
+  return kind == abi.KIND_DNS ? SHARE_DNS : SHARE_DATAGRAM;
+}
+
 /** A new flow with its tuple, in the index; address 0 when the table is full (evict first). */
 export function flowAllocate(kind: u32, guest: u32, peer: u32, ports: u32): Flow {
   if (flowsUsed >= flowsMax) return changetype<Flow>(0);
@@ -134,6 +176,8 @@ export function flowAllocate(kind: u32, guest: u32, peer: u32, ports: u32): Flow
   memory.fill(changetype<usize>(flow), 0, abi.FLOW_SIZE);
   flow.generation = <u16>generation;
   flow.kind = <u8>kind;
+  flow.share = shareOf(kind);
+  store<i32>(shareAt(flow.share), shareUsed(flow.share) + 1);
   flow.guestAddress = guest;
   flow.peerAddress = peer;
   flow.guestPort = <u16>(ports >> 16);
@@ -179,6 +223,7 @@ export function flowRelease(flow: Flow): void {
   listRemove(flow);
   if (flow.dirtyNext != -2) dirtyUnlink(slot);
   if (flow.readyNext != -2) readyUnlink(slot);
+  store<i32>(shareAt(flow.share), shareUsed(flow.share) - 1);
   flow.kind = <u8>abi.KIND_FREE;
   flow.state = 0;
   flow.readyNext = freeHead;
@@ -202,6 +247,7 @@ export function listOldest(list: u8): Flow {
 export function listRemove(flow: Flow): void {
   const list = <usize>flow.list << 2;
   if (list == 0) return;
+  check(flow.list != LIST_PARTY); // who is in a party leaves it first
   const before = flow.lruPrevious;
   const after = flow.lruNext;
   if (before < 0) store<i32>(LIST_HEADS + list, after);
@@ -228,15 +274,6 @@ export function listTouch(flow: Flow, list: u8): void {
   else flowAt(tail).lruNext = slot;
   store<i32>(tailAt, slot);
   store<i32>(LIST_SIZES + (<usize>list << 2), listSize(list) + 1);
-}
-
-/** The flow to evict when the table is full, or address 0 when nothing may be evicted. */
-export function flowVictim(): Flow {
-  for (let list = LIST_TIME_WAIT; list <= LIST_HALF_OPEN; list++) {
-    const flow = listOldest(list);
-    if (!isNone(flow)) return flow;
-  }
-  return changetype<Flow>(0);
 }
 
 // ---------------------------------------------------------------- dirty and ready lists

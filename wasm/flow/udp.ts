@@ -9,7 +9,7 @@
  *   kernel's: a datagram to one of its own addresses comes back on the socket that owns the port.
  *
  *   Datagrams for the DNS address, port 53 or 853, go to a resolver by flows of their own (`dns`),
- *   which may take a quarter of the table. Published ports (`udpInboundOpen`) use a socket that the
+ *   which may take a quarter of the table (`shares`). Published ports (`udpInboundOpen`) use a socket that the
  *   host has bound already.
  *
  *   The gateway stands for the host's loopback where that is allowed. Where it is not, the guest
@@ -43,7 +43,7 @@ import {
 import { datagramAppend, datagramDiscard, datagramFlush, datagramSent } from "./datagram-send";
 import { dnsAsked, dnsChoose, dnsIsRepeat, dnsServfail, dnsWanted } from "./dns";
 import { isOwnAddress } from "./emit";
-import { closeRoom, datagramEnd, makeRoom } from "./evict";
+import { closeRoom, datagramEnd } from "./evict";
 import { hiddenFind, hiddenInit } from "./hidden";
 import { icmpErrorReply } from "./icmp-error";
 import { natIsGuest, natToHost, natUnusable } from "./nat";
@@ -54,9 +54,10 @@ import {
   DNS_PORT, resolverCount, resolverFailed, resolverFirst, resolversInit,
 } from "./resolvers";
 import { gatewayFor } from "./send";
+import { admit } from "./shares";
 import {
-  LIST_DNS, flowAllocate, flowFind, flowsMax, flowsUsed, handleOf, isNone, listOldest, listSize,
-  markDirty, slotOf,
+  SHARE_DATAGRAM, SHARE_DNS, SHARE_FIXED, flowAllocate, flowFind, handleOf, isNone, markDirty,
+  shareMove, slotOf,
 } from "./table";
 
 const PORT_UNREACHABLE: u32 = 3;
@@ -111,10 +112,11 @@ function judge(ip: usize, udp: usize, length: u32, trusted: bool): i32 {
   return natUnusable(destination) ? abi.DROP_IP_DESTINATION : abi.DROP_NONE;
 }
 
-/** A new flow, an old one evicted if need be; none if the table stays full. */
-function open(kind: u32, guest: u32, peer: u32, ports: u32): UdpFlow {
-  if (flowsUsed >= flowsMax && !makeRoom()) return changetype<UdpFlow>(0);
+/** A new flow, another one evicted if need be; none if there is no slot for it. */
+function open(kind: u32, share: u8, guest: u32, peer: u32, ports: u32): UdpFlow {
+  if (!admit(share, 0)) return changetype<UdpFlow>(0);
   const flow = changetype<UdpFlow>(flowAllocate(kind, guest, peer, ports));
+  shareMove(flow, share);
   datagramStart(flow);
   count(abi.STAT_UDP_OPENED);
   return flow;
@@ -165,11 +167,7 @@ function refuseQuery(
 function dnsOpen(
   guest: u32, dns: u32, ports: u32, resolver: u8, skip: u32, now: i64,
 ): UdpFlow {
-  if (listSize(LIST_DNS) >= flowsMax >> 2 && closeRoom() > 0) {
-    count(abi.STAT_UDP_EVICTED);
-    datagramEnd(changetype<UdpFlow>(listOldest(LIST_DNS)));
-  }
-  const flow = open(abi.KIND_DNS, guest, dns, ports);
+  const flow = open(abi.KIND_DNS, SHARE_DNS, guest, dns, ports);
   if (isNone(flow)) {
     drop(abi.DROP_UDP_TABLE_FULL);
     return flow;
@@ -286,7 +284,7 @@ export function udpInput(
     return;
   }
   if (isNone(flow)) {
-    flow = open(abi.KIND_UDP, guest, 0, view.sourcePort << 16);
+    flow = open(abi.KIND_UDP, SHARE_DATAGRAM, guest, 0, view.sourcePort << 16);
     if (isNone(flow)) {
       drop(abi.DROP_UDP_TABLE_FULL);
       return;
@@ -312,7 +310,7 @@ export function udpInboundOpen(guestPort: u32, hostPort: u32, six: bool, now: i6
     if (has(old, F_STATIC) || closeRoom() == 0) return 0;
     datagramEnd(old);
   }
-  const flow = open(abi.KIND_UDP, guest, 0, guestPort << 16);
+  const flow = open(abi.KIND_UDP, SHARE_FIXED, guest, 0, guestPort << 16);
   if (isNone(flow)) return 0;
   flow.flags = F_STATIC;
   flow.socket = SOCKET_OPEN;
@@ -380,11 +378,4 @@ export function udpTimeout(flow: Flow, now: i64): void {
   const dns = flow.kind == <u8>abi.KIND_DNS;
   if (dns && !has(datagram, F_ANSWERED) && flow.bytesToHost > 0) resolverFailed(datagram.resolver);
   datagramEnd(datagram);
-}
-
-/** Ends a flow to make room. */
-export function udpEvict(flow: Flow): void {
-  if (has(changetype<UdpFlow>(flow), F_STATIC)) return;
-  count(abi.STAT_UDP_EVICTED);
-  datagramEnd(changetype<UdpFlow>(flow));
 }

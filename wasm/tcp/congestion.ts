@@ -10,7 +10,7 @@ import { seqGe, seqGt, seqLe, seqLt } from "../wire/seqnum";
 import { optionSackCount, optionSackLeft, optionSackRight } from "../wire/tcp-options";
 import {
   CWND_MAX, F_FIN_ACKED, F_FIN_SENT, F_PERSIST, F_RECOVERY, F_RTT, F_SACK, P_OUTPUT,
-  P_RETRANSMIT, RTO_MAX, RTO_MIN, SACK_RANGES, Tcp, has, initialWindow,
+  P_RETRANSMIT, RTO_MAX, RTO_MIN, SACK_RANGES, Tcp, has, initialWindow, tcpProgress,
 } from "./conn";
 import { sackLeft, sackPut, sackRight, startRetransmit } from "./output";
 
@@ -168,6 +168,7 @@ export function ackAdvance(flow: Tcp, ack: u32, now: i64): void {
     sampleRtt(flow, now - flow.rttAt);
   }
   trimQueue(flow, ack);
+  tcpProgress(flow, now);
   flow.sndUna = ack;
   if (seqLt(flow.sndNext, ack)) flow.sndNext = ack;
   flow.retransmits = 0;

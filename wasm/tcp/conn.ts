@@ -35,12 +35,13 @@
  *  Timers, all in one deadline per flow: retransmission or persist (`rtoAt`), delayed ACK (`ackAt`,
  *  0.5 ms: a reply from the host usually carries it; 40 ms once four replies in a row have, because
  *  a timer so near costs a request more than all else here), keepalive and idle (`lastActive`),
- *  TIME-WAIT (60 s, but first to be evicted). Limits: R2 of data 100 s, of SYN 180 s, idle 7,440 s.
+ *  TIME-WAIT (60 s, but first to be evicted). Limits: R2 of data 100 s, of SYN 180 s, idle 7,440 s,
+ *  and 240 s once either side has ended its direction (RFC 5382 REQ-5).
  *
  * Reading: RFC 9293, 7323, 2018, 5681, 6298, 6582, 5961, 6528.
  */
 import * as abi from "../abi";
-import { Flow } from "../layout";
+import { Flow, STAKE_SIZE, STAKE_TICK, stakeOf } from "../layout";
 import { chunkNext, chunkRelease, config } from "../memory";
 import { hashIsn } from "../prng";
 import { txCount } from "../ring";
@@ -51,7 +52,12 @@ import { TCP_HEADER_SIZE } from "../wire/tcp";
 import { isSix, wordOf } from "../flow/addresses";
 import { closeLater } from "../flow/evict";
 import { headerSize } from "../flow/packet";
-import { LIST_TIME_WAIT, flowRelease, handleOf, listTouch, slotOf } from "../flow/table";
+import { heldCount, holderLeave } from "../flow/holders";
+import { partyJoin, partyLeave } from "../flow/parties";
+import {
+  LIST_TIME_WAIT, SHARE_REST, flowRelease, handleOf, listRemove, listTouch, shareMove, slotOf,
+} from "../flow/table";
+
 
 // flags: facts
 export const F_SOCKET: u32 = 1; // the host has (or is about to have) a socket
@@ -68,6 +74,7 @@ export const F_RECOVERY: u32 = 1024;
 export const F_PERSIST: u32 = 2048; // rtoAt is the persist timer
 export const F_OVERRIDE: u32 = 4096; // a window below one segment may be used once
 export const F_SCALED: u32 = 8192; // window scaling was agreed
+export const F_SENDING: u32 = 16384; // the host is reading what is listed and held
 // flags: what the flush has to do
 export const P_CONNECT: u32 = 0x10000;
 export const P_ERROR: u32 = 0x20000;
@@ -88,6 +95,7 @@ export const RTO_AFTER_SYN_LOSS: u32 = 3000000; // RFC 6298 §5.7
 export const GIVE_UP_DATA: i64 = 120000000; // R2 >= 100 s, RFC 9293 §3.8.3
 export const GIVE_UP_SYN: i64 = 190000000; // R2 >= 180 s for SYN
 export const TIME_WAIT: i64 = 60000000;
+export const HALF_CLOSED: i64 = 240000000; // RFC 5382 REQ-5: a closing connection, 4 minutes
 export const ACK_DELAY: i64 = 500;
 /** RFC 9293 MUST-58 allows 500 ms; this is what Linux waits in an interactive connection. */
 export const ACK_DELAY_INTERACTIVE: i64 = 40000;
@@ -176,7 +184,7 @@ export class Tcp extends Flow {
   troubleAt: i64;
 }
 
-if (offsetof<Tcp>() > <usize>abi.FLOW_SIZE) ERROR("a TCP flow does not fit FLOW_SIZE");
+if (offsetof<Tcp>() > <usize>abi.FLOW_SIZE - STAKE_SIZE) ERROR("a TCP flow does not fit FLOW_SIZE");
 if (
   offsetof<Tcp>("rcvAck") != <usize>abi.FLOW_TCP_RCV_ACK_OFFSET ||
   offsetof<Tcp>("rcvEdge") != <usize>abi.FLOW_TCP_RCV_EDGE_OFFSET ||
@@ -258,6 +266,20 @@ export function tcpSetMss(flow: Tcp, peerMss: i32): void {
   return <u32>(now / 1000) + flow.tsOffset;
 }
 
+/** Octets have moved on, or the first of them begin to wait. */
+// @ts-ignore: decorator
+@inline export function tcpProgress(flow: Tcp, now: i64): void {
+  stakeOf(flow).progress = <u32>(now >> STAKE_TICK);
+}
+
+/** The connection is established: it joins its party. */
+export function tcpEstablished(flow: Tcp, now: i64): void {
+  flow.state = <u8>abi.STATE_ESTABLISHED;
+  tcpProgress(flow, now);
+  listRemove(flow);
+  partyJoin(flow);
+}
+
 function freeList(head: i32): void {
   const held = txCount > 0;
   let chunk = head;
@@ -270,6 +292,8 @@ function freeList(head: i32): void {
 
 /** Frees all payload of the connection. */
 export function tcpFreeChunks(flow: Tcp): void {
+  holderLeave(flow);
+  heldCount(flow, -flow.heldCount);
   freeList(flow.heldHead);
   freeList(flow.sendHead);
   flow.heldHead = -1;
@@ -293,6 +317,7 @@ export function tcpEnd(flow: Tcp, abort: bool): void {
   tcpCloseHost(flow, abort);
   tcpFreeChunks(flow);
   count(abi.STAT_TCP_CLOSED);
+  partyLeave(flow);
   flowRelease(flow);
 }
 
@@ -304,8 +329,16 @@ export function tcpTimeWait(flow: Tcp, now: i64): void {
   flow.ackAt = 0;
   flow.flags &= ~(P_OUTPUT | P_RETRANSMIT | F_PERSIST);
   flow.rtoAt = now + TIME_WAIT;
+  partyLeave(flow);
+  shareMove(flow, SHARE_REST);
   listTouch(flow, LIST_TIME_WAIT);
   tcpArm(flow);
+}
+
+/** One direction has ended: from now on the connection may be silent for less time. */
+export function tcpHalfClosed(flow: Tcp, now: i64): void {
+  const at = now + HALF_CLOSED;
+  if (flow.keepaliveAt == 0 || flow.keepaliveAt > at) flow.keepaliveAt = at;
 }
 
 /** Hands the earliest of the flow's timers to the heap. */

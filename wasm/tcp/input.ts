@@ -14,11 +14,11 @@ import {
 import { optionTimestamps, optionTsValue, tcpOptionsParse } from "../wire/tcp-options";
 import { natUnusable } from "../flow/nat";
 import { packetDestination, packetSource, transportChecksumOk } from "../flow/packet";
-import { flowFind, isNone, listRemove, markDirty, markReady } from "../flow/table";
+import { flowFind, isNone, markDirty, markReady } from "../flow/table";
 import { ackAdvance, ackDuplicate, sackInput } from "./congestion";
 import {
   F_BLOCKED, F_FIN_ACKED, F_GUEST_FIN, F_TIMESTAMPS, P_ACK, P_OUTPUT, P_SYN, RTO_AFTER_SYN_LOSS,
-  Tcp, has, startAbove, tcpArm, tcpEnd, tcpTimeWait,
+  Tcp, has, startAbove, tcpArm, tcpEnd, tcpEstablished, tcpTimeWait,
 } from "./conn";
 import { sendResetFor } from "./output";
 import { takeSynOptions, tcpOpen } from "./open";
@@ -197,7 +197,7 @@ function inputSynSent(flow: Tcp, now: i64): void {
   flow.sndWl1 = sequence;
   flow.sndWl2 = acknowledgment;
   if (ackOk) {
-    established(flow);
+    established(flow, now);
     wantAck(flow);
   } else {
     flow.state = <u8>abi.STATE_SYN_RECEIVED; // simultaneous open
@@ -206,8 +206,8 @@ function inputSynSent(flow: Tcp, now: i64): void {
   }
 }
 
-function established(flow: Tcp): void {
-  flow.state = <u8>abi.STATE_ESTABLISHED;
+function established(flow: Tcp, now: i64): void {
+  tcpEstablished(flow, now);
   flow.sndUna = flow.iss + 1;
   flow.sndNext = flow.sndUna;
   flow.sndMax = flow.sndUna;
@@ -215,7 +215,6 @@ function established(flow: Tcp): void {
   flow.rtoAt = 0;
   if (flow.retransmits > 0) flow.rto = RTO_AFTER_SYN_LOSS;
   flow.retransmits = 0;
-  listRemove(flow);
   if ((flow.events & abi.EVENT_READABLE) != 0) markReady(flow);
 }
 
@@ -272,7 +271,7 @@ function inputSynchronized(flow: Tcp, now: i64): void {
   }
   flow.lastActive = now;
   flow.probes = 0;
-  if (flow.state == <u8>abi.STATE_SYN_RECEIVED && !inputSynReceived(flow)) return;
+  if (flow.state == <u8>abi.STATE_SYN_RECEIVED && !inputSynReceived(flow, now)) return;
   if (!inputAck(flow, now)) return;
   if (payloadLength > 0 || (flags & TCP_FIN) != 0) inputText(flow, now);
   if (flow.kind != 0 && flow.state != <u8>abi.STATE_TIME_WAIT) tcpArm(flow);
@@ -285,7 +284,7 @@ function outside(flow: Tcp, now: i64): void {
   if (flow.state == <u8>abi.STATE_SYN_RECEIVED && (flags & TCP_SYN) != 0 && sequence == flow.irs) {
     if ((flags & TCP_ACK) != 0 && acknowledgment == flow.iss + 1) {
       // The SYNs have crossed, and this answers ours (RFC 9293 §3.5); its window is not scaled.
-      established(flow);
+      established(flow, now);
       flow.sndWindow = TcpView.at(segment).window;
       flow.sndWl2 = acknowledgment;
       wantAck(flow);
@@ -335,7 +334,7 @@ function inputReset(flow: Tcp, now: i64): void {
 }
 
 /** The guest answers our SYN-ACK; false when the segment was of no use. */
-function inputSynReceived(flow: Tcp): bool {
+function inputSynReceived(flow: Tcp, now: i64): bool {
   if (acknowledgment != flow.iss + 1) {
     drop(abi.DROP_TCP_ACK);
     const view = TcpView.at(segment);
@@ -346,7 +345,7 @@ function inputSynReceived(flow: Tcp): bool {
     );
     return false;
   }
-  established(flow);
+  established(flow, now);
   const window = TcpView.at(segment).window << flow.sndScale;
   flow.sndWindow = window;
   flow.sndWindowMax = window;

@@ -2,8 +2,9 @@
  * How a connection begins: the guest's SYN (held until the host has connected) and a host
  * connection to a published port (our SYN to the guest).
  *
- * Half-open connections are bounded by a quarter of the flow table; at the bound the oldest one
- * makes room (RFC 4987 §3), so a guest that scans 100,000 ports harms nobody's established flows.
+ * Half-open connections of each direction are bounded by a quarter of the flow table; at the bound
+ * the oldest one makes room (RFC 4987 §3), so a guest that scans 100,000 ports harms nobody's
+ * established flows. Who else finds a slot is for `flow/shares` to say.
  */
 import * as abi from "../abi";
 import { config } from "../memory";
@@ -12,15 +13,15 @@ import { TCP_ACK, TCP_RST, TcpView } from "../wire/tcp";
 import {
   optionMss, optionSackPermitted, optionTimestamps, optionTsValue, optionWindowScale,
 } from "../wire/tcp-options";
-import { makeRoom } from "../flow/evict";
 import { isSix } from "../flow/addresses";
 import { natToGuest, natToHost } from "../flow/nat";
 import { neighborFind, neighborGuest6, neighborRequest } from "../flow/neighbor";
 import { packetDestination, packetSource } from "../flow/packet";
 import { dnsAddressed, dnsPort, resolverAddress, resolverPort } from "../flow/resolvers";
+import { admit, halfOpenMost } from "../flow/shares";
 import {
-  LIST_HALF_OPEN, flowAllocate, flowFind, flowsMax, flowsUsed, handleOf, isNone, listOldest,
-  listSize, listTouch, markDirty,
+  LIST_ARRIVING, LIST_HALF_OPEN, SHARE_GUEST, SHARE_OUTSIDE, flowAllocate, flowFind, handleOf,
+  isNone, listOldest, listSize, listTouch, markDirty, shareMove,
 } from "../flow/table";
 import {
   F_SACK, F_SCALED, F_SOCKET, F_TIMESTAMPS, GIVE_UP_SYN, P_CONNECT, P_SYN, Tcp, tcpArm, tcpEnd,
@@ -32,13 +33,18 @@ import { keepaliveStart } from "./timers";
 /** While the guest's MAC is unknown, SYN is tried again this soon. */
 const NEIGHBOR_RETRY: i64 = 100000;
 
-/** A flow record, making room if the table is full; address 0 when nothing may be evicted. */
-function allocate(guest: u32, peer: u32, ports: u32): Tcp {
-  if (listSize(LIST_HALF_OPEN) >= max(flowsMax >> 2, 4)) {
-    tcpEnd(changetype<Tcp>(listOldest(LIST_HALF_OPEN)), true);
+/** A half-open flow of `share` whose far end is `host`; address 0 when there is no slot for it. */
+function allocate(share: u8, host: u32, guest: u32, peer: u32, ports: u32): Tcp {
+  const list = share == SHARE_OUTSIDE ? LIST_ARRIVING : LIST_HALF_OPEN;
+  if (listSize(list) >= halfOpenMost()) {
+    count(abi.STAT_HALF_OPEN_EVICTED);
+    tcpEnd(changetype<Tcp>(listOldest(list)), true);
   }
-  if (flowsUsed >= flowsMax && !makeRoom()) return changetype<Tcp>(0);
-  return changetype<Tcp>(flowAllocate(abi.KIND_TCP, guest, peer, ports));
+  if (!admit(share, host)) return changetype<Tcp>(0);
+  const flow = changetype<Tcp>(flowAllocate(abi.KIND_TCP, guest, peer, ports));
+  shareMove(flow, share);
+  listTouch(flow, list);
+  return flow;
 }
 
 /** Where a connection to `address` goes on the host; 0 = nowhere. */
@@ -70,7 +76,9 @@ export function tcpOpen(ip: usize, segment: usize, mac: u64, now: i64): void {
   const host = target(peer, view.destinationPort);
   const flow = host == 0
     ? changetype<Tcp>(0)
-    : allocate(guest, peer, (view.sourcePort << 16) | view.destinationPort);
+    : allocate(
+      SHARE_GUEST, host, guest, peer, (view.sourcePort << 16) | view.destinationPort,
+    );
   if (isNone(flow)) {
     drop(host == 0 ? abi.DROP_LOOPBACK : abi.DROP_TCP_TABLE_FULL);
     count(abi.STAT_TCP_RESET_SENT);
@@ -95,7 +103,6 @@ export function tcpOpen(ip: usize, segment: usize, mac: u64, now: i64): void {
   flow.sndWindowMax = flow.sndWindow;
   flow.flags |= P_CONNECT;
   flow.rtoAt = now + GIVE_UP_SYN;
-  listTouch(flow, LIST_HALF_OPEN);
   tcpArm(flow);
   markDirty(flow);
 }
@@ -116,9 +123,9 @@ export function tcpInbound(guestPort: u32, peerAddress: u32, peerPort: u32, now:
     port = port >= 65535 ? 1024 : port + 1; // two loopback clients may look alike to the guest
     if (tries == 63) return 0;
   }
-  const flow = allocate(guest, peer, (guestPort << 16) | port);
+  const flow = allocate(SHARE_OUTSIDE, peerAddress, guest, peer, (guestPort << 16) | port);
   if (isNone(flow)) {
-    drop(abi.DROP_TCP_TABLE_FULL);
+    count(abi.STAT_OUTSIDE_REFUSED);
     return 0;
   }
   tcpReset(flow, now);
@@ -127,7 +134,6 @@ export function tcpInbound(guestPort: u32, peerAddress: u32, peerPort: u32, now:
   flow.hostAddress = peerAddress;
   flow.hostPort = <u16>peerPort;
   tcpSetMss(flow, -1);
-  listTouch(flow, LIST_HALF_OPEN);
   flow.troubleAt = now;
   keepaliveStart(flow, now);
   synToGuest(flow, now);

@@ -24,7 +24,7 @@ import { handleOf } from "../flow/table";
 import {
   ACK_TRUST, F_FIN_SENT, F_HOST_EOF, F_OVERRIDE, F_PERSIST, F_RECOVERY, F_RTT, F_SACK,
   F_SCALED, F_TIMESTAMPS, P_ACK, P_KEEPALIVE, P_OUTPUT, P_PROBE, P_RETRANSMIT, P_SYN, SACK_RANGES,
-  Tcp, has, mssMax, timestamp,
+  Tcp, has, mssMax, tcpHalfClosed, timestamp,
 } from "./conn";
 import { blockLeft, blockRight, blocks } from "./reassembly";
 import { windowField } from "./window";
@@ -296,6 +296,7 @@ function sendFin(flow: Tcp, now: i64): bool {
   sendBare(flow, flow.sndEnd, TCP_FIN | TCP_ACK, now);
   flow.sndNext = flow.sndEnd + 1;
   if (seqGt(flow.sndNext, flow.sndMax)) flow.sndMax = flow.sndNext;
+  tcpHalfClosed(flow, now);
   if (flow.state == <u8>abi.STATE_ESTABLISHED) flow.state = <u8>abi.STATE_FIN_WAIT_1;
   else if (flow.state == <u8>abi.STATE_CLOSE_WAIT) flow.state = <u8>abi.STATE_LAST_ACK;
   startRetransmit(flow, now);

@@ -3,19 +3,23 @@
  *
  * A flow holds a list of chunks sorted by sequence number, never overlapping; what is there wins
  * over what comes later. The list covers [rcvAck + listed entries, ...) with gaps. Bounds: a flow
- * may hold half of what others leave of the pool, and at most HELD_MAX chunks, so a guest that
- * sends tiny scattered segments (SegmentSmack) costs 256 chunks and a walk over them, no more.
- * What does not fit is dropped and counted; the guest sends it again, as it was never acknowledged
- * (RFC 2018 §8).
+ * may hold half of what others leave of the pool but for what is kept (`flow/shares`), and at most
+ * HELD_MAX chunks, so a guest that sends tiny scattered segments (SegmentSmack) costs 256 chunks
+ * and a walk over them, no more. What does not fit is dropped and counted; the guest sends it
+ * again, as it was never acknowledged (RFC 2018 §8). What is held may be taken away when memory is
+ * short (`pressure`); a blocked flow then holds nothing new until the host takes something.
  */
 import * as abi from "../abi";
+import { stakeOf } from "../layout";
 import {
-  chunkAllocate, chunkData, chunkLength, chunkNext, chunkRelease, chunkSequence,
-  chunkSetLength, chunkSetNext, chunkStart, chunkTrim, chunksFree,
+  CHUNKS_GUARANTEED, chunkAllocate, chunkData, chunkLength, chunkNext, chunkRelease,
+  chunkSequence, chunkSetLength, chunkSetNext, chunkStart, chunkTrim, chunksFree, chunksKept,
+  chunksSpare,
 } from "../memory";
 import { drop } from "../stats";
+import { HOLDS, heldCount, heldMay, holderJoin, holderLeave } from "../flow/holders";
 import { seqGe, seqGt, seqLe, seqLt } from "../wire/seqnum";
-import { Tcp } from "./conn";
+import { F_BLOCKED, Tcp, has } from "./conn";
 
 const HELD_MAX: i32 = 256;
 
@@ -30,19 +34,27 @@ const HELD_MAX: i32 = 256;
   return <u32>abi.CHUNK_SIZE - chunkStart(chunk) - chunkLength(chunk);
 }
 
+/** Whether the flow may hold one chunk more. */
+function mayHold(flow: Tcp): bool {
+  if (stakeOf(flow).holds > HOLDS && has(flow, F_BLOCKED)) return false;
+  if (!heldMay(flow)) return false;
+  if (flow.heldCount < CHUNKS_GUARANTEED) return chunksFree() > chunksKept() >> 1;
+  return flow.heldCount < (chunksSpare() + flow.heldCount) >> 1;
+}
+
 function chunkInsert(flow: Tcp, before: i32, sequence: u32): i32 {
   if (flow.heldCount >= HELD_MAX) {
     drop(abi.DROP_TCP_GAPS);
     return -1;
   }
-  // As the window has it, half of the pool but for what others hold: what was promised fits.
-  const most = max(4, (chunksFree() + flow.heldCount) >> 1);
-  const chunk = flow.heldCount < most ? chunkAllocate(sequence) : -1;
+  const chunk = mayHold(flow) ? chunkAllocate(sequence) : -1;
   if (chunk < 0) {
     drop(abi.DROP_TCP_POOL);
     return -1;
   }
+  holderJoin(flow);
   flow.heldCount++;
+  heldCount(flow, 1);
   const after = before < 0 ? flow.heldHead : chunkNext(before);
   chunkSetNext(chunk, after);
   if (before < 0) flow.heldHead = chunk;
@@ -113,10 +125,43 @@ export function consume(flow: Tcp, count: u32): void {
     }
     count -= length;
     flow.heldHead = chunkNext(chunk);
-    if (flow.heldHead < 0) flow.heldTail = -1;
-    flow.heldCount--;
-    chunkRelease(chunk, false);
+    if (flow.heldHead < 0) {
+      flow.heldTail = -1;
+      holderLeave(flow);
+    }
+    releaseOne(flow, chunk);
   }
+}
+
+function releaseOne(flow: Tcp, chunk: i32): void {
+  flow.heldCount--;
+  heldCount(flow, -1);
+  chunkRelease(chunk, false);
+}
+
+/** Gives back a chunk and all behind it. */
+function releaseRest(flow: Tcp, first: i32): void {
+  let chunk = first;
+  while (chunk >= 0) {
+    const next = chunkNext(chunk);
+    releaseOne(flow, chunk);
+    chunk = next;
+  }
+}
+
+/**
+ * Gives back all that is held, but for the first chunk if `keepFirst` and nothing is missing before
+ * it; true when it was kept.
+ */
+export function releaseFrom(flow: Tcp, keepFirst: bool): bool {
+  const first = flow.heldHead;
+  const keep = keepFirst && first >= 0 && chunkSequence(first) == flow.rcvAck + flow.batchBytes;
+  const rest = keep ? chunkNext(first) : first;
+  if (keep) chunkSetNext(first, -1);
+  else flow.heldHead = -1;
+  flow.heldTail = keep ? first : -1;
+  releaseRest(flow, rest);
+  return keep;
 }
 
 /** Forgets held octets from `sequence` on, after the guest's FIN. */
@@ -135,12 +180,8 @@ export function truncate(flow: Tcp, sequence: u32): void {
   if (before < 0) flow.heldHead = -1;
   else chunkSetNext(before, -1);
   flow.heldTail = before;
-  while (chunk >= 0) {
-    const next = chunkNext(chunk);
-    flow.heldCount--;
-    chunkRelease(chunk, false);
-    chunk = next;
-  }
+  releaseRest(flow, chunk);
+  if (before < 0) holderLeave(flow);
 }
 
 const BLOCKS_MAX: i32 = 8;

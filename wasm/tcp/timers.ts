@@ -8,7 +8,7 @@ import { drop } from "../stats";
 import { markDirty, markReady } from "../flow/table";
 import { timeoutRetransmit } from "./congestion";
 import {
-  F_OVERRIDE, F_PERSIST, GIVE_UP_DATA, GIVE_UP_SYN, P_ACK, P_KEEPALIVE, P_OUTPUT, P_PROBE,
+  F_OVERRIDE, F_PERSIST, GIVE_UP_DATA, GIVE_UP_SYN, HALF_CLOSED, P_ACK, P_KEEPALIVE, P_OUTPUT, P_PROBE,
   P_SYN, RTO_MAX, Tcp, has, tcpArm, tcpEnd,
 } from "./conn";
 import { sendReset, startPersist } from "./output";
@@ -111,7 +111,8 @@ function silence(flow: Tcp, now: i64): void {
     return;
   }
   const keepalive = <i64>config(abi.CONFIG_KEEPALIVE_SECONDS_OFFSET) * 1000000;
-  const idle = <i64>config(abi.CONFIG_TCP_IDLE_SECONDS_OFFSET) * 1000000;
+  let idle = <i64>config(abi.CONFIG_TCP_IDLE_SECONDS_OFFSET) * 1000000;
+  if (flow.state != <u8>abi.STATE_ESTABLISHED) idle = min(idle, HALF_CLOSED);
   const quiet = now - flow.lastActive;
   if (quiet >= idle) {
     abandon(flow, now);

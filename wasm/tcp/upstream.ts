@@ -12,10 +12,10 @@
  * data stays in the kernel, whose own window then closes towards the peer.
  */
 import * as abi from "../abi";
-import { Op } from "../layout";
+import { Op, stakeOf } from "../layout";
 import {
-  chunkAllocate, chunkData, chunkLength, chunkNext, chunkRelease, chunkSetLength, chunkSetNext,
-  chunkStart, chunksFree,
+  CHUNKS_GUARANTEED, chunkAllocate, chunkData, chunkLength, chunkNext, chunkRelease, chunkSetLength, chunkSetNext,
+  chunkStart, chunksFree, chunksKept, chunksSpare,
 } from "../memory";
 import {
   entryAt, iovAlloc, iovSet, iovsFree, msgAlloc, msgName, msgSetIov, msgsFree, opAlloc, opsFree,
@@ -23,6 +23,7 @@ import {
 } from "../ring";
 import { count, countMany } from "../stats";
 import { isSix, octetsOf, scopeOf } from "../flow/addresses";
+import { HOLDS, holderMove, holderRevive } from "../flow/holders";
 import { icmpErrorQuote } from "../flow/icmp-error";
 import { gatewayFor } from "../flow/send";
 import { handleOf, isNone, listTouch, LIST_HALF_OPEN, markDirty, markReady } from "../flow/table";
@@ -30,11 +31,12 @@ import { PROTOCOL_TCP } from "../wire/ipv4";
 import { TCP_SYN, tcpEmit } from "../wire/tcp";
 import {
   ACK_DELAY, ACK_DELAY_INTERACTIVE, ACK_TRUST, F_BLOCKED, F_FIN_ACKED, F_FIN_TAKEN, F_GUEST_FIN,
-  F_HOST_EOF, F_OVERRIDE, F_SOCKET, P_ACK, P_CONNECT, P_ERROR, P_OUTPUT, P_SYN, RTO_INITIAL, Tcp,
-  has, tcpArm, tcpCloseHost, tcpEnd, tcpTimeWait,
+  F_HOST_EOF, F_OVERRIDE, F_SENDING, F_SOCKET, P_ACK, P_CONNECT, P_ERROR, P_OUTPUT, P_SYN, RTO_INITIAL, Tcp,
+  has, tcpArm, tcpCloseHost, tcpEnd, tcpHalfClosed, tcpProgress, tcpTimeWait,
 } from "./conn";
 import { restartIdle } from "./congestion";
 import { frameMax, sendReset, startPersist, tcpOutput, usableWindow } from "./output";
+import { giveBack } from "./pressure";
 import { advance, consume, heldPieces, heldSum, hold } from "./reassembly";
 import { keepaliveStart } from "./timers";
 import { windowWorthTelling } from "./window";
@@ -114,12 +116,14 @@ function sendHost(flow: Tcp): bool {
   op.pointer = <u32>msg;
   op.a = flow.batchBytes + heldSum;
   op.b = flow.batchBytes;
+  flow.flags |= F_SENDING;
   return true;
 }
 
 /** The host socket has answered a send. */
 function sent(op: Op, flow: Tcp, now: i64): void {
   const result = op.result;
+  flow.flags &= ~F_SENDING;
   if (result < 0 && result != EAGAIN && result != EINTR) {
     clearBatch(flow);
     hostFailed(flow, now);
@@ -131,6 +135,7 @@ function sent(op: Op, flow: Tcp, now: i64): void {
   flow.bytesToHost += taken;
   flow.ackPending += taken;
   countMany(abi.STAT_TCP_BYTES_TO_HOST, taken);
+  if (taken > 0) sendProgress(flow, now);
   if (taken > fromEntries) consume(flow, taken - fromEntries);
   if (taken < op.a) {
     if (result != EINTR) {
@@ -142,6 +147,12 @@ function sent(op: Op, flow: Tcp, now: i64): void {
   } else clearBatch(flow);
   acknowledge(flow, now);
   markDirty(flow);
+}
+
+/** The host socket has taken something: who holds the rest is young again. */
+function sendProgress(flow: Tcp, now: i64): void {
+  tcpProgress(flow, now);
+  if (stakeOf(flow).holds == HOLDS) holderMove(flow, HOLDS);
 }
 
 function holdFrom(flow: Tcp, taken: u32): void {
@@ -172,6 +183,7 @@ function shut(flow: Tcp, now: i64): void {
   flow.rcvAck = flow.finSequence + 1;
   flow.rcvNext = flow.rcvAck;
   if (has(flow, F_HOST_EOF)) tcpCloseHost(flow, false);
+  tcpHalfClosed(flow, now);
   if (flow.state == <u8>abi.STATE_ESTABLISHED) flow.state = <u8>abi.STATE_CLOSE_WAIT;
   else if (flow.state == <u8>abi.STATE_FIN_WAIT_1) {
     if (has(flow, F_FIN_ACKED)) tcpTimeWait(flow, now);
@@ -226,7 +238,11 @@ export function poolTurn(): void {
 
 /** Lays out the tail of the last chunk and new chunks for `want` octets. */
 function receiveInto(flow: Tcp, want: u32): bool {
-  let limit = max(2, (chunksFree() >> 1) - flow.sendCount);
+  if (chunksFree() < chunksKept()) giveBack(chunksKept());
+  let limit = (chunksSpare() >> 1) - flow.sendCount;
+  // Kept chunks are for those who have fewer than their due; the others wait for their own guest.
+  if (limit <= 0) limit = CHUNKS_GUARANTEED - flow.sendCount;
+  if (limit <= 0) return true;
   const tail = flow.sendTail;
   const iov = iovAlloc(RECEIVE_PIECES);
   let n = 0;
@@ -309,6 +325,7 @@ function received(op: Op, flow: Tcp, now: i64): void {
   flow.bytesToGuest += total;
   flow.lastActive = now;
   flow.flags |= P_OUTPUT;
+  if (flow.sndEnd - flow.sndUna == total) tcpProgress(flow, now); // they begin to wait
   // A short result means the socket is drained; a later arrival raises a new edge. When the peer
   // has closed, its edge is past, so read on until the end of stream shows.
   if (total < op.a && (flow.events & abi.EVENT_READ_HANGUP) == 0) {
@@ -464,6 +481,8 @@ export function tcpEvent(flow: Tcp, events: u32, now: i64): void {
   }
   if ((events & abi.EVENT_WRITABLE) != 0 && has(flow, F_BLOCKED)) {
     flow.flags &= ~F_BLOCKED;
+    holderRevive(flow, flow.heldHead >= 0);
+    if (flow.heldHead < 0) flow.flags |= P_ACK; // the guest would not ask before its timer
     markDirty(flow);
   }
   if ((events & abi.EVENT_READ_HANGUP) != 0) flow.events |= abi.EVENT_READABLE;

@@ -2,7 +2,8 @@
  * The window we advertise to the guest (RFC 9293 §3.8.6, RFC 7323 §2).
  *
  * It is the least of
- *  - half of the free payload pool, but 64 KiB at least (what then finds no room is sent again),
+ *  - half of the payload pool that is free and not kept (`flow/shares`), but 64 KiB at least (what
+ *    then finds no room is sent again),
  *  - WINDOW_MAX,
  *  - three quarters of the link queue, in packets x MSS, divided by the flows that are sending now,
  *     when the guest's frames are single segments: a window larger than the queue in front of us is
@@ -13,7 +14,7 @@
  * octets up to the old edge are still taken.
  */
 import * as abi from "../abi";
-import { chunksFree, config } from "../memory";
+import { chunksSpare, config } from "../memory";
 import { seqGt } from "../wire/seqnum";
 import { F_BLOCKED, F_SCALED, Tcp, has } from "./conn";
 
@@ -55,7 +56,7 @@ export function windowActive(flow: Tcp, now: i64): void {
 }
 
 function ceiling(flow: Tcp): u32 {
-  const room = <u32>chunksFree() << 13; // half of the free octets
+  const room = <u32>chunksSpare() << 13; // half of the octets nobody has a claim to
   let limit = min(max(room, WINDOW_FLOOR), WINDOW_MAX);
   if (sharing) {
     const active = max(max(activeNow, activeBefore), 1);

@@ -19,7 +19,7 @@ export {
 } from "../../../wasm/ring";
 export { timerInit, timerNext, timerPop, timerRemove, timerSet } from "../../../wasm/timer";
 export {
-  flowAllocate, flowFind, flowOf, flowRelease, flowVictim, listOldest, listRemove, listTouch,
+  flowAllocate, flowFind, flowOf, flowRelease, listOldest, listRemove, listTouch,
   markDirty, markReady, tableInit,
 } from "../../../wasm/flow/table";
 

@@ -50,7 +50,8 @@ describe("UDP time-outs and the full table", () => {
   test("N16: a full table evicts the flow that was idle longest, and counts it", () => {
     const world = new DatagramWorld({ flowsMax: 16 });
     const published = world.publish(8000, 30000);
-    for (let i = 0; i < 15; i += 1) world.guest(world.udp(PEER, 9, "x", { sourcePort: 20000 + i }));
+    // Six slots are kept for TCP and DNS, one is the published port's.
+    for (let i = 0; i < 9; i += 1) world.guest(world.udp(PEER, 9, "x", { sourcePort: 20000 + i }));
     world.guest(world.udp(PEER, 9, "x", { sourcePort: 20000 }));
     world.guest(world.udp(PEER, 9, "new", { sourcePort: 30000 }));
     const closed = world.host.sockets.filter((socket) => socket.closed);
@@ -59,17 +60,23 @@ describe("UDP time-outs and the full table", () => {
       [20001],
     );
     assert.equal(world.stats.udpEvicted, 1);
-    assert.equal(world.engine.flowCount, 16);
+    assert.equal(world.engine.flowCount, 10);
     assert.ok(!published.closed);
     assert.deepEqual(world.socket().texts, ["new"]);
   });
 
-  test("N16: a table of published ports refuses, silently for the guest", () => {
+  test("N16: published ports leave the guest's UDP the slots that are kept for it", () => {
     const world = new DatagramWorld({ flowsMax: 16 });
-    for (let i = 0; i < 16; i += 1) world.publish(8000 + i, 30000 + i);
+    for (let i = 0; i < 8; i += 1) world.publish(8000 + i, 30000 + i);
+    // What is left is kept: for connections, DNS, and two for the guest's UDP.
     assert.equal(world.engine.inboundUdp(9000, 31000, world.now), 0);
+    for (let i = 0; i < 2; i += 1) world.guest(world.udp(PEER, 9, "x", { sourcePort: 20000 + i }));
+    assert.equal(world.stats.dropUdpTableFull, 0);
+    assert.equal(world.engine.inboundUdp(9000, 31000, world.now), 0);
+    assert.equal(world.stats.udpEvicted, 0);
     world.guest(world.udp(PEER, 9, "x"));
-    assert.equal(world.stats.dropUdpTableFull, 1);
+    assert.equal(world.stats.udpEvicted, 1);
+    assert.equal(world.stats.dropUdpTableFull, 0);
     assert.equal(world.take().length, 0);
   });
 

@@ -125,7 +125,7 @@ describe("DNS forwarding", () => {
       world.guest(world.udp(DNS, 53, query(i), { sourcePort: 2000 + i }));
     }
     assert.equal(world.engine.flowCount, 16);
-    assert.equal(world.stats.udpEvicted, 24);
+    assert.equal(world.stats.dnsEvicted, 24);
     assert.equal(world.host.live.length, 16);
   });
 

@@ -305,12 +305,12 @@ describe("wasm/tcp/reassembly: bounds", () => {
 describe("wasm/tcp/reassembly: what the window promised", () => {
   test("octets that fill the gap find room beside those behind it", () => {
     const conversation = established({
-      world: { chunksMax: 24, mtu: 65_520 },
+      world: { chunksMax: 28, mtu: 65_520 },
       guest: { options: { mss: 65_480, windowScale: 7, sackPermitted: true } },
     });
     const { socket, world } = conversation;
     const size = 60_000;
-    send(conversation, [0, 1]); // the answer tells the window: half of the pool, 196,608
+    send(conversation, [0, 1]); // the answer tells the window: half of what nobody has a claim to, 204,800
     send(conversation, [1 + size, 1 + 2 * size], [1 + 2 * size, 180_000]);
     socket.room(4096);
     send(conversation, [1, 1 + size]);

@@ -1,0 +1,117 @@
+/**
+ * Holders: TCP flows that keep octets of the guest which no host socket has taken, in the order in
+ * which they would have to give them back; and how much of the pool that is.
+ *
+ * Theory of operation
+ *   Two lists, oldest progress first. In HOLDS are flows that keep what came in order and what came
+ *   early; in LAST are flows that have given back all but the first chunk, which is kept as long as
+ *   there is memory, since a guest that gets one acknowledgment goes on at once, while one that
+ *   gets none may wait two minutes for its own timer. A blocked flow that has given back (LAST, or
+ *   GONE: all of it) holds nothing new until its host socket takes something.
+ *
+ *   Where a flow stands is in its stake; every change is constant work. What is given back, and
+ *   when, is for `tcp/pressure` to say.
+ */
+import { Flow, STAKE_TICK, stakeOf } from "../layout";
+import { chunksKept, chunksMax } from "../memory";
+import { turnNow } from "../timer";
+import { check } from "../trap";
+import { SHARE_OUTSIDE, flowAt, isNone, slotOf } from "./table";
+
+export const HOLDS_NOTHING: u32 = 0;
+export const HOLDS: u32 = 1;
+export const HOLDS_LAST: u32 = 2;
+export const HOLDS_GONE: u32 = 3;
+
+const HEADS: usize = memory.data(16, 16);
+const TAILS: usize = memory.data(16, 16);
+/** Chunks that connections from outside hold. */
+let outside: i32 = 0;
+
+export function holderInit(): void {
+  for (let list: usize = 0; list < 4; list++) {
+    store<i32>(HEADS + (list << 2), -1);
+    store<i32>(TAILS + (list << 2), -1);
+  }
+  outside = 0;
+}
+
+/** The flow of a list that has made no progress for longest, or none. */
+export function holderOldest(list: u32): Flow {
+  const slot = load<i32>(HEADS + (<usize>list << 2));
+  return slot < 0 ? changetype<Flow>(0) : flowAt(slot);
+}
+
+function unlink(flow: Flow): void {
+  const stake = stakeOf(flow);
+  const list = <usize>stake.holds << 2;
+  if (stake.holds != HOLDS && stake.holds != HOLDS_LAST) return;
+  const before = stake.holderPrevious;
+  const after = stake.holderNext;
+  if (before < 0) store<i32>(HEADS + list, after);
+  else stakeOf(flowAt(before)).holderNext = after;
+  if (after < 0) store<i32>(TAILS + list, before);
+  else stakeOf(flowAt(after)).holderPrevious = before;
+}
+
+/** Puts the flow at the young end of a list, or in none (HOLDS_NOTHING, HOLDS_GONE). */
+export function holderMove(flow: Flow, to: u32): void {
+  unlink(flow);
+  const stake = stakeOf(flow);
+  stake.holds = to;
+  if (to != HOLDS && to != HOLDS_LAST) return;
+  const tailAt = TAILS + (<usize>to << 2);
+  const tail = load<i32>(tailAt);
+  stake.holderPrevious = tail;
+  stake.holderNext = -1;
+  if (tail < 0) store<i32>(HEADS + (<usize>to << 2), slotOf(flow));
+  else stakeOf(flowAt(tail)).holderNext = slotOf(flow);
+  store<i32>(tailAt, slotOf(flow));
+}
+
+/** The flow begins to hold: its time without progress runs from now. */
+export function holderJoin(flow: Flow): void {
+  if (stakeOf(flow).holds != HOLDS_NOTHING) return;
+  stakeOf(flow).progress = <u32>(turnNow >> STAKE_TICK);
+  holderMove(flow, HOLDS);
+}
+
+/** The flow holds nothing any more. */
+// @ts-ignore: decorator
+@inline export function holderLeave(flow: Flow): void {
+  if (stakeOf(flow).holds != HOLDS_NOTHING) holderMove(flow, HOLDS_NOTHING);
+}
+
+/** The host socket takes octets again: what was given back may be held again. */
+export function holderRevive(flow: Flow, holdsChunks: bool): void {
+  if (stakeOf(flow).holds > HOLDS) holderMove(flow, holdsChunks ? HOLDS : HOLDS_NOTHING);
+}
+
+/** The flow after this one in its list, or none. */
+export function holderAfter(flow: Flow): Flow {
+  const slot = stakeOf(flow).holderNext;
+  return slot < 0 ? changetype<Flow>(0) : flowAt(slot);
+}
+
+/** Notes that the flow holds `by` chunks more. */
+// @ts-ignore: decorator
+@inline export function heldCount(flow: Flow, by: i32): void {
+  if (flow.share == SHARE_OUTSIDE) outside += by;
+}
+
+/** Whether the share of the flow may hold one chunk more. */
+export function heldMay(flow: Flow): bool {
+  check(outside >= 0);
+  return flow.share != SHARE_OUTSIDE || outside < (chunksMax - chunksKept()) >> 1;
+}
+
+/** Chunks that connections from outside hold. */
+export function heldOutside(): i32 {
+  return outside;
+}
+
+// The unit test asks this way: a flow of address 0 is none.
+export function holderOldestSlot(list: u32): i32 {
+  const flow = holderOldest(list);
+  return isNone(flow) ? -1 : slotOf(flow);
+}

@@ -1,0 +1,177 @@
+/**
+ * Shares: who may have how much of what is bounded, what is kept for whom, and who gives way.
+ *
+ * Theory of operation
+ *   A bound alone does not protect: whoever fills a table first has it. So each bounded thing has a
+ *   rule for when it is short. The parties to it are the guest's own TCP (SHARE_GUEST), TCP from
+ *   outside to published ports (SHARE_OUTSIDE), UDP and ping (SHARE_DATAGRAM), DNS (SHARE_DNS), and
+ *   what steers the program: hooks, signals, the administrator.
+ *
+ *   Flow slots, and with them host descriptors; N = CONFIG_FLOWS_MAX:
+ *
+ *     share      kept for it   at most   within the share, who gives way first
+ *     GUEST      N/4           the rest  oldest of the half-open beyond N/8, then `parties`
+ *     OUTSIDE    N/16          N/2       the same
+ *     DATAGRAM   N/8           the rest  what would time out first
+ *     DNS        N/16          N/4       oldest
+ *     REST       -             the rest  oldest TIME-WAIT; it gives way to everybody
+ *     FIXED      -             the rest  nobody: published UDP ports, made at the start
+ *
+ *   A slot that is kept for a share is given to nobody else, so a share that has less than is kept
+ *   for it always finds one. Beyond that slots are free for all; when there are none left, the share
+ *   that is furthest beyond what is kept for it gives way, the asking one included; where none is
+ *   beyond, the asking one. Half-open
+ *   connections are a quarter of the table at most, for each direction by itself. A connection that
+ *   gives way is reset on both sides and counted (STAT_TCP_GAVE_WAY). Where nobody may be evicted,
+ *   the newcomer is refused, counted, and told.
+ *
+ *   Payload, in chunks of 16 KiB: `tcp/pressure` and `flow/holders` for what the guest has sent
+ *   and nobody takes, `tcp/upstream` for what is on its way to the guest.
+ *
+ *     An eighth of the pool is kept for flows that hold less than two chunks: everybody can go on.
+ *     Beyond that a flow holds at most half of what is free then (so n greedy ones leave 2/(n+2)).
+ *     What uploads hold is not acknowledged yet: it is given back first, longest without progress
+ *     before all others, and connections from outside hold half of it at most.
+ *     Downloads leave their data in the kernel's socket when their share is spent.
+ *     While memory is short all the same, whoever has held payload for 20 s without progress is
+ *     ended, longest first, four a second.
+ *
+ *   The rest, each at the file that owns it:
+ *
+ *     IPv6 addresses     flow/addresses     twice the flows; a sweep frees what nobody uses
+ *     neighbours         flow/neighbor      a table; the oldest gives way, the guest's own is fixed
+ *     fragments          flow/fragments     a bounded pool; the oldest datagram gives way
+ *     ICMP errors        flow/error-limit   a budget per second; what exceeds it is dropped
+ *     DNS questions      flow/dns           four a flow; the oldest is forgotten
+ *     frames, operations ring               a turn's worth; the flow stays dirty and comes again
+ *
+ * Contract: `admit` before `flowAllocate`.
+ */
+import * as abi from "../abi";
+import { Flow } from "../layout";
+import { count } from "../stats";
+import { turnNow } from "../timer";
+import { UdpFlow, idleLimit } from "./datagram";
+import { closeRoom, datagramEnd, tcpEvict } from "./evict";
+import { partyFind, partyVictim } from "./parties";
+import {
+  LIST_ARRIVING, LIST_DNS, LIST_HALF_OPEN, LIST_PING, LIST_TIME_WAIT, LIST_UDP, SHARE_DATAGRAM,
+  SHARE_DNS, SHARE_GUEST, SHARE_OUTSIDE, flowsMax, flowsUsed, isNone, listOldest, listSize,
+  shareUsed,
+} from "./table";
+
+/** Shares that something is kept for: all but the last two. */
+const KEEPING: u8 = 4;
+
+/** Slots kept for a share. */
+export function shareKept(share: u8): i32 {
+  if (share == SHARE_GUEST) return flowsMax >> 2;
+  if (share == SHARE_DATAGRAM) return flowsMax >> 3;
+  return share == SHARE_OUTSIDE || share == SHARE_DNS ? flowsMax >> 4 : 0;
+}
+
+/** Slots a share may have at most. */
+export function shareMost(share: u8): i32 {
+  if (share == SHARE_OUTSIDE) return flowsMax >> 1;
+  return share == SHARE_DNS ? flowsMax >> 2 : flowsMax;
+}
+
+/** Half-open connections of one direction at most. */
+export function halfOpenMost(): i32 {
+  return max(flowsMax >> 2, 4);
+}
+
+/** Whether a slot is free that is not kept for another share. */
+function isFree(share: u8): bool {
+  let kept = 0;
+  for (let other: u8 = 0; other < KEEPING; other++) {
+    if (other != share) kept += max(shareKept(other) - shareUsed(other), 0);
+  }
+  return flowsMax - flowsUsed > kept;
+}
+
+/** Of UDP and ping flows the one that would time out first, or none. */
+function datagramVictim(): Flow {
+  const udp = listOldest(LIST_UDP);
+  const ping = listOldest(LIST_PING);
+  if (isNone(udp)) return ping;
+  if (isNone(ping)) return udp;
+  const first = ping.lastActive + idleLimit(ping.kind) <= udp.lastActive + idleLimit(udp.kind);
+  return first ? ping : udp;
+}
+
+/** Who of `share` gives way to a flow of `asking` with the host address `address`; or none. */
+function victimOf(share: u8, asking: u8, address: u32): Flow {
+  if (share == SHARE_DATAGRAM) return datagramVictim();
+  if (share == SHARE_DNS) return listOldest(LIST_DNS);
+  const opening = share == SHARE_OUTSIDE ? LIST_ARRIVING : LIST_HALF_OPEN;
+  if (listSize(opening) > flowsMax >> 3) return listOldest(opening);
+  const flow = partyVictim(share, share == asking ? partyFind(share, address) : -1, turnNow);
+  return isNone(flow) ? listOldest(opening) : flow;
+}
+
+/** Ends a flow so that another may have its slot. */
+function evict(victim: Flow): void {
+  const kind = victim.kind;
+  if (kind != <u8>abi.KIND_TCP) {
+    count(kind == <u8>abi.KIND_DNS ? abi.STAT_DNS_EVICTED : abi.STAT_UDP_EVICTED);
+    datagramEnd(changetype<UdpFlow>(victim));
+    return;
+  }
+  if (victim.state == <u8>abi.STATE_TIME_WAIT) count(abi.STAT_TIME_WAIT_EVICTED);
+  else if (victim.state < <u8>abi.STATE_ESTABLISHED) count(abi.STAT_HALF_OPEN_EVICTED);
+  else count(abi.STAT_TCP_GAVE_WAY);
+  tcpEvict(victim, turnNow);
+}
+
+/** The share that is furthest beyond what is kept for it, of those not in `tried`; or KEEPING. */
+function furthest(tried: u32): u8 {
+  let found = KEEPING;
+  let most = 0;
+  for (let share: u8 = 0; share < KEEPING; share++) {
+    const beyond = shareUsed(share) - shareKept(share);
+    if ((tried & (1 << share)) != 0 || beyond <= most) continue;
+    most = beyond;
+    found = share;
+  }
+  return found;
+}
+
+/** Has a flow that owns a host socket give way to one of `asking`; false = nobody may be evicted. */
+export function makeSocketRoom(asking: u8, address: u32): bool {
+  if (closeRoom() == 0) return false;
+  let tried: u32 = 0;
+  for (let share = furthest(tried); share < KEEPING; share = furthest(tried)) {
+    const victim = victimOf(share, asking, address);
+    if (!isNone(victim)) {
+      evict(victim);
+      return true;
+    }
+    tried |= 1 << share;
+  }
+  const own = (tried & (1 << asking)) != 0 || asking >= KEEPING
+    ? changetype<Flow>(0)
+    : victimOf(asking, asking, address);
+  if (isNone(own)) return false;
+  evict(own);
+  return true;
+}
+
+/**
+ * Sees to a slot for one more flow of `share`, whose host address is `address` (0 = does not
+ * matter); false = there is none, and nobody gives way.
+ */
+export function admit(share: u8, address: u32): bool {
+  if (shareUsed(share) >= shareMost(share)) {
+    const victim = closeRoom() == 0 ? changetype<Flow>(0) : victimOf(share, share, address);
+    if (isNone(victim)) return false;
+    evict(victim);
+    return true;
+  }
+  if (isFree(share)) return true;
+  if (closeRoom() == 0) return false;
+  const waiting = listOldest(LIST_TIME_WAIT);
+  if (!isNone(waiting)) evict(waiting);
+  else if (!makeSocketRoom(share, address)) return false;
+  return isFree(share);
+}

@@ -1,0 +1,128 @@
+/**
+ * When payload memory is short: who gives back, who is ended. The rule is in `flow/shares`.
+ *
+ * Theory of operation
+ *   What an upload holds has not been acknowledged, so the guest still has it and it can be let go
+ *   at any time (RFC 9293 §3.8.6: no promise is broken by losing a segment; RFC 2018 §8 for what
+ *   was reported by SACK). What is on its way to the guest exists nowhere else and cannot.
+ *
+ *   `pressureTurn`, once a turn: as long as half of the pool is in use, flows that have held without
+ *   progress for a second (a quarter when nothing is left to share out) give back all but their
+ *   first chunk. So uploads that move always find memory, however many stand still beside them.
+ *
+ *   `giveBack`, when a download needs chunks and only the kept ones are left: from the longest
+ *   without progress on, whatever its age; then the last chunks too.
+ *
+ *   `endStuck`, every quarter of a second while only kept chunks are left: the flow that has had
+ *   payload without progress for longest, if that is 20 s or more, is reset on both sides.
+ *
+ *   A flow whose send is under way is passed over: the host is reading what it holds.
+ */
+import * as abi from "../abi";
+import { Flow, STAKE_TICK, stakeOf } from "../layout";
+import { chunksFree, chunksKept, chunksMax } from "../memory";
+import { count, countMany } from "../stats";
+import { turnNow } from "../timer";
+import {
+  HOLDS, HOLDS_GONE, HOLDS_LAST, HOLDS_NOTHING, holderAfter, holderMove, holderOldest,
+} from "../flow/holders";
+import { flowAt, flowsFresh, isNone } from "../flow/table";
+import { F_BLOCKED, F_SENDING, Tcp, has, tcpEnd } from "./conn";
+import { sendReset } from "./output";
+import { advance, releaseFrom } from "./reassembly";
+
+const STALE: u32 = <u32>(1000000 >> STAKE_TICK);
+const STALE_SHORT: u32 = <u32>(250000 >> STAKE_TICK);
+const STUCK: u32 = <u32>(20000000 >> STAKE_TICK);
+const ROUND: i64 = 250000;
+/** Flows with a send under way that one call passes over. */
+const PASS_MAX: i32 = 16;
+
+let nextRound: i64 = 0;
+
+export function pressureInit(): void {
+  nextRound = 0;
+}
+
+// @ts-ignore: decorator
+@inline function idle(flow: Flow): u32 {
+  return <u32>(turnNow >> STAKE_TICK) - stakeOf(flow).progress;
+}
+
+/** Lets go what the flow holds, but for the first chunk if that is `keepFirst` and in order. */
+function letGo(flow: Tcp, keepFirst: bool): void {
+  const before = flow.heldCount;
+  const kept = releaseFrom(flow, keepFirst);
+  countMany(abi.STAT_HELD_LET_GO, <u32>(before - flow.heldCount));
+  // What the batch lists is still there, and goes to the host as if nothing had come behind it.
+  flow.rcvNext = flow.rcvAck + flow.batchBytes;
+  advance(flow);
+  if (!has(flow, F_BLOCKED)) holderMove(flow, kept ? HOLDS : HOLDS_NOTHING);
+  else holderMove(flow, kept ? HOLDS_LAST : HOLDS_GONE);
+}
+
+/** Gives back from one list until `wanted` chunks are free. */
+function giveBackFrom(list: u32, wanted: i32): void {
+  let flow = holderOldest(list);
+  for (let passed = 0; !isNone(flow) && chunksFree() < wanted && passed < PASS_MAX;) {
+    const after = holderAfter(flow);
+    if (has(changetype<Tcp>(flow), F_SENDING)) passed++;
+    else letGo(changetype<Tcp>(flow), false);
+    flow = after;
+  }
+}
+
+/** Sees to it that `wanted` chunks are free, as far as uploads can give them back. */
+export function giveBack(wanted: i32): void {
+  if (chunksFree() >= wanted) return;
+  giveBackFrom(HOLDS, wanted);
+  if (chunksFree() < wanted) giveBackFrom(HOLDS_LAST, wanted);
+}
+
+/** Has flows that stand still give back all but one chunk. */
+function trimStale(limit: u32): void {
+  let flow = holderOldest(HOLDS);
+  for (let passed = 0; !isNone(flow) && idle(flow) >= limit && passed < PASS_MAX;) {
+    const after = holderAfter(flow);
+    const tcp = changetype<Tcp>(flow);
+    if (has(tcp, F_SENDING) || (!has(tcp, F_BLOCKED) && tcp.heldCount <= 1)) passed++;
+    else letGo(tcp, has(tcp, F_BLOCKED));
+    flow = after;
+  }
+}
+
+/** Ends the connection that has had payload without progress for longest, if that is too long. */
+function endStuck(): void {
+  let worst = changetype<Tcp>(0);
+  let longest: u32 = STUCK;
+  const slots = flowsFresh();
+  for (let slot = 0; slot < slots; slot++) {
+    const flow = changetype<Tcp>(flowAt(slot));
+    if (flow.kind != <u8>abi.KIND_TCP || flow.sendCount + flow.heldCount == 0) continue;
+    if (idle(flow) < longest) continue;
+    longest = idle(flow);
+    worst = flow;
+  }
+  if (isNone(worst)) return;
+  count(abi.STAT_TCP_STUCK);
+  sendReset(worst, turnNow);
+  tcpEnd(worst, true);
+}
+
+/** Once a turn, before anything is sent. */
+export function pressureTurn(): void {
+  const free = chunksFree();
+  if (free >= chunksMax >> 1) return;
+  trimStale(free <= chunksKept() ? STALE_SHORT : STALE);
+  if (chunksFree() > chunksKept() || turnNow < nextRound) return;
+  nextRound = turnNow + ROUND;
+  endStuck();
+}
+
+/** Ends a connection that gives way: one that is established learns of it, on both sides. */
+export function tcpGiveWay(flow: Flow, now: i64): void {
+  const tcp = changetype<Tcp>(flow);
+  const told = tcp.state >= <u8>abi.STATE_ESTABLISHED && tcp.state != <u8>abi.STATE_TIME_WAIT;
+  if (told) sendReset(tcp, now);
+  tcpEnd(tcp, tcp.state != <u8>abi.STATE_TIME_WAIT);
+}
