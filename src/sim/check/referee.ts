@@ -2,16 +2,21 @@
  * Sees to it in a run in which several parties compete that each gets what it is promised. Looks
  * five times a second of virtual time, and only looks: a run with it does what it would do without.
  */
+
+import type { Engine } from "../../engine/engine.ts";
 import type { AppSet } from "../app-set.ts";
 import type { VirtualClock } from "../clock.ts";
 import type { StreamSocket } from "../host/stream.ts";
-import type { Promises } from "../plan.ts";
+import type { Plan, Promises } from "../plan.ts";
 import { ProgressWatch } from "./progress-watch.ts";
+import { ShareWatch } from "./share-watch.ts";
 
 const LOOK = 200_000;
 
 export interface RefereeOwner {
   readonly clock: VirtualClock;
+  readonly plan: Plan;
+  readonly engine: Engine;
   violation(text: string): void;
   /** The guest does not read, so that nobody can be served. */
   readonly isSilent: boolean;
@@ -20,9 +25,13 @@ export interface RefereeOwner {
 export class Referee {
   readonly #owner: RefereeOwner;
   readonly #progress: ProgressWatch;
+  readonly #shares: ShareWatch;
+  /** Time in which the guest read. */
+  #now = 0;
 
   constructor(owner: RefereeOwner, promises: Promises) {
     this.#owner = owner;
+    this.#shares = new ShareWatch(owner.plan.tcp, (text) => owner.violation(text));
     this.#progress = new ProgressWatch(promises, (text) => owner.violation(text));
   }
 
@@ -39,7 +48,10 @@ export class Referee {
   #schedule(apps: AppSet): void {
     const { clock, isSilent } = this.#owner;
     clock.after(LOOK, () => {
-      this.#progress.look(isSilent || this.#owner.isSilent ? 0 : LOOK, apps.questions);
+      const elapsed = isSilent || this.#owner.isSilent ? 0 : LOOK;
+      this.#now += elapsed;
+      this.#progress.look(elapsed, apps.questions);
+      this.#shares.look(this.#owner.engine, this.#now);
       this.#schedule(apps);
     });
   }
