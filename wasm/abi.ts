@@ -83,7 +83,7 @@ export const ADDRESS_SIZE: i32 = 32;
 
 /** Host sockets have more to read: call step() again, after a look at the other event sources. */
 export const READY_RECEIVE: i32 = 1;
-/** Rings were full: call step() again before guest_rx(). */
+/** Rings were full: call step() again before guest_rx(), unless the link is what is full. */
 export const READY_FLUSH: i32 = 2;
 
 // ---------------------------------------------------------------- configuration (host -> engine,

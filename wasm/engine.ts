@@ -11,10 +11,19 @@
  *  Order inside: input changes flows and lists them as dirty; `flush` visits dirty flows and emits
  *  what each is due; `receives` visits ready flows, one receive each, within a budget, so a busy
  *  flow gets its share and no more. Ring limits end a visit early: the flow stays listed and
- *  READY_FLUSH asks for another step before more frames come in.
+ *  READY_FLUSH asks for another step.
  *
- *  Contract of the host: `guestRx` only when no operation and no frame is waiting and READY_FLUSH
- *  is clear, for frames lie in receive slots until their payload has been taken.
+ *  A full link (`linkFull`) shows by frames of an earlier turn that are still listed. The turn is
+ *  carried out all the same: the guest's acknowledgments are what makes its queue shorter, and a
+ *  guest that does not read while its own write blocks would wait for ever for one who waits for
+ *  room. What the engine emits is appended while the list has room; an answer that finds none is
+ *  dropped and counted (the guest asks again), a flow with something due stays dirty and the
+ *  others are visited nevertheless, and no host socket is asked for more. Timers of retransmission
+ *  wait: what is still here cannot have been lost.
+ *
+ *  Contract of the host: `guestRx` only when no operation is waiting, for frames lie in receive
+ *  slots until their payload has been taken; no frame that waits for the guest refers to them.
+ *  While the link is not full READY_FLUSH must be clear too.
  *
  *  Every frame ends in exactly one place: handed on, consumed here, or dropped with a reason.
  */
@@ -26,10 +35,11 @@ import {
 } from "./memory";
 import { prngInit } from "./prng";
 import {
-  OPS, OPS_SIZE, batchReset, resultBase, resultCount, ringInit, ringPublish, ringTurn, txCount,
-  txReset, vnetSize,
+  OPS, OPS_SIZE, batchReset, linkFull, opsFree, resultBase, resultCount, ringInit, ringPublish,
+  ringTurn, txCount, txFree, txPublish, txReset, txTurn, vnetSize,
 } from "./ring";
 import { count, countMany, drop } from "./stats";
+import { check } from "./trap";
 import { timerInit, timerNext, timerPop, timerTurn } from "./timer";
 import { SIX, addressFromHost, addressInit } from "./flow/addresses";
 import { emitInit } from "./flow/emit";
@@ -42,7 +52,7 @@ import { holderInit } from "./flow/holders";
 import { icmpErrorReply } from "./flow/icmp-error";
 import { neighborExpire, neighborInit, neighborLearn } from "./flow/neighbor";
 import { partyInit } from "./flow/parties";
-import { pingEvent, pingFlush, pingInput, pingReceive, pingResult, pingTimeout } from "./flow/ping";
+import { pingEvent, pingFlush, pingReceive, pingResult, pingTimeout } from "./flow/ping";
 import { scratchReset } from "./flow/datagram-receive";
 import {
   dirtyFirst, dirtyTake, flowAt, flowOf, flowsUsed, isNone, markDirty, markReady, readyFirst,
@@ -54,11 +64,10 @@ import {
 import { arpInput } from "./local/arp";
 import { dhcpInit, dhcpInput } from "./local/dhcpv4";
 import { dhcp6Init } from "./local/dhcpv6";
-import { icmpEchoLocal } from "./local/icmp";
 import { ndpFarewell, ndpInit, ndpNext, ndpTimeout } from "./local/ndp";
+import { icmpInput } from "./icmp4";
 import { GSO_TCPV6, ipv6Input } from "./input6";
 import { Tcp } from "./tcp/conn";
-import { tcpIcmp } from "./tcp/icmp";
 import { tcpInput } from "./tcp/input";
 import { tcpInbound } from "./tcp/open";
 import { pressureInit, pressureTurn, tcpGiveWay } from "./tcp/pressure";
@@ -73,12 +82,9 @@ import { dhcp6OptionsOk } from "./wire/dhcpv6";
 import {
   ETHERNET_HEADER_SIZE, ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, EthernetView,
 } from "./wire/ethernet";
+import { ICMP_TIME_EXCEEDED, ICMP_UNREACHABLE } from "./wire/icmpv4";
 import {
-  ICMP_ECHO_REQUEST, ICMP_HEADER_SIZE, ICMP_PARAMETER_PROBLEM, ICMP_SOURCE_QUENCH,
-  ICMP_TIME_EXCEEDED, ICMP_UNREACHABLE, Icmpv4View, icmpv4ChecksumOk,
-} from "./wire/icmpv4";
-import {
-  IPV4_HEADER_SIZE, Ipv4View, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, WIRE_OK, ipv4Check,
+  Ipv4View, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, WIRE_OK, ipv4Check,
 } from "./wire/ipv4";
 import { IPV6_MTU_MIN } from "./wire/ipv6";
 import { UDP_HEADER_SIZE, UdpView } from "./wire/udp";
@@ -162,6 +168,7 @@ function publish(): void {
 
 /** Handles `n` frames described in the RX descriptors. */
 export function guestRx(n: i32, now: i64): void {
+  check(opsFree() == abi.OP_CAPACITY_COUNT); // they may refer to what the next frames overwrite
   timerTurn(now);
   batchReset();
   fragmentBatchReset();
@@ -330,35 +337,6 @@ function protocolInput(ip: usize, protocol: u32, mac: u64, now: i64): void {
   }
 }
 
-function icmpInput(ip: usize, icmp: usize, length: u32, mac: u64, now: i64): void {
-  if (length < ICMP_HEADER_SIZE) {
-    drop(abi.DROP_ICMP_TRUNCATED);
-    return;
-  }
-  if (!icmpv4ChecksumOk(icmp, length)) {
-    drop(abi.DROP_ICMP_CHECKSUM);
-    return;
-  }
-  const type = Icmpv4View.at(icmp).type;
-  if (type == ICMP_ECHO_REQUEST) {
-    if (isOurs(Ipv4View.at(ip).destination)) icmpEchoLocal(ip, icmp, length, mac);
-    else pingInput(ip, icmp, length, mac, now);
-    return;
-  }
-  const quoted = length - ICMP_HEADER_SIZE;
-  if (
-    type == ICMP_UNREACHABLE || type == ICMP_TIME_EXCEEDED || type == ICMP_PARAMETER_PROBLEM ||
-    type == ICMP_SOURCE_QUENCH
-  ) {
-    const quote = icmp + ICMP_HEADER_SIZE;
-    if (quoted < IPV4_HEADER_SIZE || Ipv4View.at(quote).headerLength < IPV4_HEADER_SIZE) {
-      drop(abi.DROP_ICMP_QUOTE);
-    } else tcpIcmp(icmp, quote, quoted);
-    return;
-  }
-  drop(abi.DROP_ICMP_TYPE);
-}
-
 // ---------------------------------------------------------------- events, time, results
 
 /** A host socket has news; `handle` may be stale. */
@@ -396,14 +374,20 @@ function flushOne(flow: Flow, now: i64): bool {
   return udpFlush(flow);
 }
 
+/**
+ * Visits dirty flows. Where operations are short the rest waits until these are carried out; where
+ * the link's list is full each flow is visited once, as what it has for its host can still be done.
+ */
 function flush(now: i64): void {
   if (!closeFlush()) return; // slots must be free on the host before they are used again
-  while (dirtyFirst() >= 0) {
+  let waits = -1;
+  for (let left = flowsUsed; dirtyFirst() != waits && dirtyFirst() >= 0;) {
+    const slot = dirtyFirst();
     const flow = dirtyTake();
-    if (!flushOne(flow, now)) {
-      markDirty(flow);
-      return;
-    }
+    if (flushOne(flow, now)) continue;
+    markDirty(flow);
+    if (txFree() > 0 || --left <= 0) return;
+    if (waits < 0) waits = slot;
   }
 }
 
@@ -430,18 +414,26 @@ export function step(now: i64): void {
   // Receives that led to no frame (errors, nothing there) took slots too, and the host has no
   // reason to call `txDone` then. No operation is under way here.
   if (txCount == 0) scratchReset();
+  txTurn();
   receiveBudget = RECEIVES_PER_TURN;
   receiveTurn();
   timers(now);
   pressureTurn();
+  finish(now);
+}
+
+/** What is due is listed, sockets are asked for more unless the link is full. */
+function finish(now: i64): void {
   flush(now);
-  receives(now);
+  if (!linkFull) receives(now);
+  txPublish();
   publish();
 }
 
 /** All operations have been carried out. */
 export function complete(now: i64): void {
   timerTurn(now);
+  txTurn();
   ringTurn();
   for (let i = 0; i < resultCount; i++) {
     const op = changetype<Op>(resultBase + (<usize>i << 5));
@@ -455,9 +447,7 @@ export function complete(now: i64): void {
       else udpResult(op, flow, now);
     }
   }
-  flush(now);
-  receives(now);
-  publish();
+  finish(now);
 }
 
 /** The link has taken all frames. */

@@ -9,7 +9,12 @@
  *
  * Frames for the guest are a linear list, emptied as a whole once the link has taken them all. A
  * frame is a header in a slot of its own (with room for the virtio_net_hdr in front) followed by
- * pieces of payload wherever they lie; nothing is copied.
+ * pieces of payload wherever they lie; nothing is copied but what lies in the memory of a batch
+ * (`txKeep`), for the next batch may come in while the link is full.
+ *
+ * A full link shows by `linkFull`: frames that an earlier turn published are still there. The list
+ * then goes on growing, up to its capacity, by what answers the guest; what was listed keeps its
+ * place, as the link may have taken a part of it.
  *
  * Payload entries describe octets that still lie in the receive slots of this batch. They are
  * consumed before the next batch comes in (`batchReset`), so the slots can be reused.
@@ -42,6 +47,13 @@ let iovCount: i32 = 0;
 let msgCount: i32 = 0;
 let txIovCount: i32 = 0;
 let entryCount: i32 = 0;
+/** Payload of answers that lay in a batch, 32 of the largest. */
+const KEPT: usize = memory.data(2097152, 16);
+const KEPT_SIZE: usize = 2097152;
+let keptUsed: usize = 0;
+let isPublished: bool = false;
+/** The link has not taken the frames of an earlier turn. */
+export let linkFull: bool = false;
 export let txCount: i32 = 0;
 export let vnetSize: u32 = 0;
 
@@ -55,6 +67,7 @@ export function ringInit(): void {
   iovCount = 0;
   msgCount = 0;
   entryCount = 0;
+  linkFull = false;
   vnetSize = config(abi.CONFIG_VNET_SIZE_OFFSET);
   txReset();
   ringPublish();
@@ -181,6 +194,32 @@ export function msgSetName6(msg: usize, address: usize, scope: u32, port: u32): 
 export function txReset(): void {
   txCount = 0;
   txIovCount = 0;
+  keptUsed = 0;
+  isPublished = false;
+}
+
+/** The host works on: whatever was published and is still here, the link has no room for. */
+export function txTurn(): void {
+  linkFull = isPublished;
+}
+
+/** The frames listed so far are the host's to send. */
+export function txPublish(): void {
+  isPublished = txCount > 0;
+}
+
+/**
+ * Copies payload of a frame under way out of the memory of a batch, to where it stays until the
+ * link has taken the frame. Address 0 when there is no room (the caller counts the drop).
+ */
+export function txKeep(p: usize, length: u32): usize {
+  const size = (<usize>length + 15) & ~15;
+  if (txCount == 0) keptUsed = 0; // what was kept for a frame that came to nothing
+  if (keptUsed + size > KEPT_SIZE) return 0;
+  const kept = KEPT + keptUsed;
+  keptUsed += size;
+  memory.copy(kept, p, length);
+  return kept;
 }
 
 // @ts-ignore: decorator

@@ -12,7 +12,7 @@ import { detectSimd, loadEngine } from "../engine/module.ts";
 import { type Logger, openLogger } from "../lib/log.ts";
 import { messageOf } from "../lib/message.ts";
 import { openOutputFile } from "../lib/output-file.ts";
-import type { Link, LinkMemory } from "../link/link.ts";
+import type { Link, LinkMemory, LinkWatcher } from "../link/link.ts";
 import { createPcapLink } from "../link/pcap.ts";
 import {
   openStreamLink,
@@ -24,6 +24,8 @@ import { openTapLink, type TapLinkOptions } from "../link/tap.ts";
 import { AlarmedEvents } from "../loop/alarm.ts";
 import { monotonic, wallClock } from "../loop/clock.ts";
 import { Loop, linkMemoryOf } from "../loop/loop.ts";
+import type { RestReport } from "../loop/rest.ts";
+import { Sources } from "../loop/sources.ts";
 import { Epoll } from "../sys/epoll.ts";
 import { check, EACCES, errnoName, type SystemError } from "../sys/errno.ts";
 import { TimerFd } from "../sys/fd.ts";
@@ -33,11 +35,18 @@ import type { Ipv4Endpoint } from "../sys/sockaddr.ts";
 import { Listeners } from "../upstream/listener.ts";
 import { ResolverWatch } from "../upstream/resolver.ts";
 import { HostSockets } from "../upstream/sockets.ts";
-import { EVENT_OF_ALARM, EVENT_OF_CONTROL, EVENT_OF_LINK } from "../upstream/upstream.ts";
+import {
+  EVENT_OF_ALARM,
+  EVENT_OF_CONTROL,
+  EVENT_OF_LINK,
+  EVENT_OF_LISTENER,
+} from "../upstream/upstream.ts";
 import { COMMAND_STATS, COMMAND_STOP, Mailbox } from "./mailbox.ts";
 import { recordEngine } from "./recording.ts";
 
 const OCTETS_PER_MIB = 1 << 20;
+/** At most one line about sources that rest in this time, microseconds. */
+const REST_REPORT_US = 60_000_000;
 
 /** The link's outer end, as the main thread has opened it. */
 export type WorkerLink =
@@ -170,6 +179,29 @@ function sayFarewell(engine: Engine, link: Link, memory: LinkMemory): void {
   if (engine.txCount > 0) link.transmit(memory, 0, engine.txCount);
 }
 
+/** Where the link registers its descriptors. */
+function watcherOf(sources: Sources): LinkWatcher {
+  return {
+    add: (fd, bits, token) => sources.add(fd, bits, token, EVENT_OF_LINK),
+    modify: (fd, bits, token) => sources.modify(fd, bits, token, EVENT_OF_LINK),
+    forget: (token) => sources.forget(token, EVENT_OF_LINK),
+  };
+}
+
+/** Tells of sources that rest: the first in a minute, as many ports fall short at the same time. */
+function restReporter(log: Logger): RestReport {
+  let told = Number.NEGATIVE_INFINITY;
+  return (token, kind, errno) => {
+    const now = monotonic();
+    if (now - told < REST_REPORT_US) return;
+    told = now;
+    const source = kind === EVENT_OF_LISTENER ? `published port, number ${token + 1}` : "link";
+    if (errno === 0)
+      log.warn({ source, kind, token }, "left a source alone that has nothing to give");
+    else log.warn({ source, reason: errnoName(errno) }, "cannot accept connections, trying again");
+  };
+}
+
 async function run(start: WorkerStart): Promise<void> {
   const { options } = start;
   const log: Logger = await openLogger({ level: options.logLevel, format: options.logFormat });
@@ -192,22 +224,18 @@ async function run(start: WorkerStart): Promise<void> {
     }),
   );
   const epoll = new Epoll(sys);
+  const sources = new Sources(epoll);
   const timer = new TimerFd(sys);
   const upstream = new HostSockets(sys, epoll, engine, base, hiddenFrom(start));
   const listeners = new Listeners(sys, engine, upstream);
   try {
     const onFault = options.needsEveryPort ? undefined : (error: SystemError) => tell(log, error);
-    listeners.open(options.publish, epoll, monotonic(), versionsOf(options), onFault);
+    listeners.open(options.publish, sources, monotonic(), versionsOf(options), onFault);
     const watch = (fd: number, events: number, kind: number, what: string): void => {
       check(epoll.add(fd, events, 0, kind), `Watch ${what}`);
     };
     watch(start.controlFd, EPOLLIN, EVENT_OF_CONTROL, "the control channel");
-    const watcher = {
-      add: (fd: number, bits: number, token: number) => epoll.add(fd, bits, token, EVENT_OF_LINK),
-      modify: (fd: number, bits: number, token: number) =>
-        epoll.modify(fd, bits, token, EVENT_OF_LINK),
-    };
-    check(link.watch(watcher), `Watch the ${opened.name}`);
+    check(link.watch(watcherOf(sources)), `Watch the ${opened.name}`);
     watch(timer.number, EPOLLIN | EPOLLET, EVENT_OF_ALARM, "the timer");
     const loop = new Loop({
       engine,
@@ -216,6 +244,8 @@ async function run(start: WorkerStart): Promise<void> {
       events: new AlarmedEvents(epoll, timer, monotonic),
       upstream,
       listeners,
+      sources,
+      onRest: restReporter(log),
       control: controller(sys, start, engine, opened),
       housekeeping: resolver,
       clock: monotonic,

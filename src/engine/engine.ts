@@ -9,8 +9,14 @@
  *   4. repeat: send the `txCount` frames to the guest and call `txDone`; stop when `opCount` is 0;
  *      else carry out the operations from `opBase` on, write each result in place, `complete`.
  * While `ready` holds there is work left and the next turn starts at once; else it may wait until
- * `nextDeadline`. `guestRx` is only allowed when no operation and no frame is waiting and
- * `mustFlush` does not hold: then 3 and 4 come first.
+ * `nextDeadline`. `guestRx` is only allowed when no operation is waiting and `mustFlush` does not
+ * hold: then 3 and 4 come first.
+ *
+ * Frames that the link has no room for stay listed, in their places, and `txDone` waits for the
+ * last of them. Turns go on meanwhile, all of 4 but the sending: operations are carried out, frames
+ * of the guest taken although `mustFlush` may hold, and `ready` means nothing, as what is left to
+ * do waits for room. The engine takes `step` or `complete` with frames of an earlier one left to
+ * mean that the link is full.
  *
  * Times are microseconds of any clock that never goes back, above 0. Addresses and ports are plain
  * numbers in host order; an IPv6 address is a number the engine gives it (`addressSix`), which
@@ -264,7 +270,7 @@ export class Engine {
     return this.#control[READY_WORD] !== 0;
   }
 
-  /** Rings were full: `step` again before `guestRx`. */
+  /** Rings were full: `step` again before `guestRx`, unless the link is full. */
   get mustFlush(): boolean {
     return ((this.#control[READY_WORD] ?? 0) & abi.READY_FLUSH) !== 0;
   }

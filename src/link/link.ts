@@ -13,10 +13,13 @@
 /**
  * Where a link registers descriptors: the loop's epoll. `events` are EPOLL… bits, `token` comes
  * back with each event. Zero, or the negative errno. Closing a descriptor takes it off.
+ * Level-triggered ones are to be served, or watched for nothing, when they have an event.
  */
 export interface LinkWatcher {
   add(fd: number, events: number, token: number): number;
   modify(fd: number, events: number, token: number): number;
+  /** Before the descriptor is closed. */
+  forget(token: number): void;
 }
 
 export interface Link {
@@ -47,8 +50,8 @@ export interface Link {
   event(token: number, events: number): boolean;
 
   /**
-   * While `on`, the loop waits until `transmit` may take more, and takes no frames: only the first
-   * is to wake it up. Otherwise only frames are.
+   * While `on`, the loop is woken up when `transmit` may take more, too; otherwise only by frames.
+   * Frames are taken from the guest in both cases.
    */
   wantRoom(on: boolean): void;
 

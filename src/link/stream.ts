@@ -14,7 +14,8 @@
  *   its last octets merely have not been read: a machine killed and started anew gets in.
  *
  *   Nothing that a peer does ends the link or makes it hold more than a frame that has come in
- *   part. A peer that does not read makes the link full; the loop then waits for room.
+ *   part. A peer that does not read makes the link full; the loop then waits for room, and goes on
+ *   reading: QEMU does not read while its own write waits.
  *
  * Source: net/stream.c and net/socket.c of QEMU are what it has to talk to; SOCK_STREAM framing is
  * described with -netdev in QEMU's manual.
@@ -179,9 +180,7 @@ class SocketLink implements StreamLink {
     else if (token !== this.#token) return false;
     else if (this.#state === "connecting") this.#connected(takeError(this.#sys, this.#fd));
     else if (this.#state === "open") {
-      // While we wait for room its last frames would not be read, and waiting on would be in vain.
-      if (this.#wantsRoom && (events & ENDED) !== 0) this.#lose("closed by the peer");
-      else return (events & (EPOLLIN | ENDED)) !== 0;
+      return (events & (EPOLLIN | ENDED)) !== 0;
     }
     return false;
   }
@@ -341,8 +340,7 @@ class SocketLink implements StreamLink {
   }
 
   #interest(): number {
-    // Level-triggered: frames that wait while the link is full would keep the loop awake.
-    return this.#wantsRoom ? EPOLLOUT | EPOLLRDHUP : EPOLLIN;
+    return this.#wantsRoom ? EPOLLIN | EPOLLOUT : EPOLLIN;
   }
 
   #loseBad(length: number): void {
@@ -359,6 +357,7 @@ class SocketLink implements StreamLink {
   }
 
   #drop(): void {
+    this.#watcher?.forget(this.#token);
     if (this.#fd >= 0) this.#sys.close(this.#fd);
     this.#fd = NONE;
     this.#state = "waiting";

@@ -86,8 +86,7 @@ class TapLink implements Link {
   }
 
   wantRoom(on: boolean): void {
-    // Level-triggered: frames that wait while the tap is full would keep the loop awake.
-    this.watcher?.modify(this.fd, on ? EPOLLOUT : EPOLLIN, TOKEN);
+    this.watcher?.modify(this.fd, on ? EPOLLIN | EPOLLOUT : EPOLLIN, TOKEN);
   }
 
   receive(memory: LinkMemory, max: number): number {

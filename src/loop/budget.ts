@@ -7,3 +7,5 @@
 export const GUEST_BATCH = 32;
 /** Events looked at in a turn. */
 export const EVENT_BATCH = 256;
+/** Microseconds between two looks at deadlines while the link is full: they can wait then. */
+export const FULL_PAUSE_US = 100_000;

@@ -13,15 +13,27 @@
  *   is level-triggered: what was not taken shows again. Host sockets are edge-triggered: the engine
  *   remembers.
  *
- *   A full link. When the link does not take all frames, the turn stops: no more frames are taken
- *   from the guest and no operation is carried out until it is writable. Nothing is queued beyond
- *   what the engine's rings hold; host sockets fill up and slow their peers down.
+ *   The rule. A level-triggered source is served, or no longer watched, within the turn that hears
+ *   of it: listeners rest while the link is full and while nothing can be accepted, and whatever
+ *   else is told of over and over without effect rests too, counted and told of (`rest.ts`).
+ *
+ *   A full link. When the link does not take all frames, those that are left wait until it is
+ *   writable. All else goes on: frames are taken from the guest, whose acknowledgments shorten its
+ *   queue and which may be unable to read before it has written; operations are carried out;
+ *   control and time are looked at. The engine asks no socket for more meanwhile and appends to its
+ *   list while that has room, so nothing is queued beyond what its rings hold; host sockets fill up
+ *   and slow their peers down. A socket that has news again and again is no longer heard until
+ *   there is room (`quieten`), and deadlines are looked at every FULL_PAUSE_US only: a loop that
+ *   can do nothing turns ten times a second.
  */
 import * as abi from "../../wasm/abi.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Link, LinkMemory } from "../link/link.ts";
-import { EVENT_BATCH, GUEST_BATCH } from "./budget.ts";
+import { check } from "../sys/errno.ts";
+import { EVENT_BATCH, FULL_PAUSE_US, GUEST_BATCH } from "./budget.ts";
 import { sleepTime } from "./deadline.ts";
+import { RestingSources, type RestReport } from "./rest.ts";
+import type { SourceSwitch } from "./sources.ts";
 
 /** Where events come from. The kernel's epoll in production. */
 export interface EventSource {
@@ -38,8 +50,21 @@ export interface LoopParts {
   readonly link: Link;
   readonly memory: LinkMemory;
   readonly events: EventSource;
-  readonly upstream: { execute(base: number, count: number): void };
-  readonly listeners: { accept(index: number, now: number): void };
+  readonly upstream: {
+    execute(base: number, count: number): void;
+    /** The flow has news while the link is full: more of it need not be heard. */
+    quieten(handle: number): void;
+    /** The link has room: all news counts again. */
+    heed(): void;
+  };
+  readonly listeners: {
+    /** Connections that were dealt with; or the negative errno: none can be for now. */
+    accept(index: number, now: number): number;
+  };
+  /** Leaves level-triggered sources alone. */
+  readonly sources: SourceSwitch;
+  /** Hears of those that rest, other than for a full link. */
+  readonly onRest?: RestReport;
   /** Carries out a command of the control channel; false = stop. */
   readonly control: () => boolean;
   /** Work that has nothing to do with packets. */
@@ -64,11 +89,17 @@ const OF_FLOW = 0;
 const OF_LINK = 1;
 const OF_CONTROL = 2;
 const OF_LISTENER = 3;
+/** Only wakes the loop up. */
+const OF_ALARM = 4;
 
 export class Loop {
   readonly #parts: LoopParts;
   readonly #readyWord: number;
+  readonly #rest: RestingSources;
   #linkReadable = false;
+  /** Tokens of the link that this turn heard of, and frames that it moved. */
+  readonly #linkTokens: number[] = [];
+  #moved = 0;
   /** Frames of the engine's list that the link has taken; -1 = the link is not full. */
   #blockedAt = -1;
   #running = true;
@@ -77,31 +108,50 @@ export class Loop {
   constructor(parts: LoopParts) {
     this.#parts = parts;
     this.#readyWord = (parts.engine.bases.control + abi.CONTROL_READY_OFFSET) >> 2;
+    this.#rest = new RestingSources(parts.sources, parts.onRest);
+  }
+
+  /** How often a source was told of over and over for nothing; 0 in the order of things. */
+  get broken(): number {
+    return this.#rest.broken;
   }
 
   /** Turns until told to stop (0) or the link is gone (the negative errno). */
   run(): number {
-    const { engine, clock, housekeeping } = this.#parts;
-    while (this.#running) {
-      const now = clock();
-      if (this.#blockedAt >= 0) this.turn(sleepTime(now, 0, undefined));
-      else if (this.#linkReadable || this.#ready() !== 0) this.turn(0);
-      else this.turn(sleepTime(now, engine.nextDeadline(), housekeeping.wait(now)));
-    }
+    while (this.#running) this.turn(this.#sleep());
     return this.#failure;
   }
 
-  /** One turn; waits at most `microseconds` for something to happen. */
+  /** How long the next turn may wait, microseconds. */
+  #sleep(): number {
+    const { engine, clock, housekeeping } = this.#parts;
+    const isFull = this.#blockedAt >= 0;
+    if (this.#linkReadable || (!isFull && this.#ready() !== 0)) return 0;
+    const now = clock();
+    const sleep = sleepTime(now, engine.nextDeadline(), housekeeping.wait(now));
+    const rest = this.#rest.wait(now) ?? sleep;
+    return Math.max(Math.min(sleep, rest), isFull ? FULL_PAUSE_US : 0);
+  }
+
+  /**
+   * One turn; waits at most `microseconds` for something to happen.
+   * @throws SystemError where waiting is not possible
+   */
   turn(microseconds: number): void {
     const { engine, events, housekeeping, clock } = this.#parts;
-    const n = events.wait(EVENT_BATCH, microseconds);
+    const n = check(events.wait(EVENT_BATCH, microseconds), "Wait for events");
     const now = clock();
+    this.#moved = 0;
+    this.#rest.wake(now);
     for (let i = 0; i < n; i += 1) this.#event(i, now);
-    if (!this.#running || (this.#blockedAt >= 0 && !this.#drain(now))) return;
+    if (this.#running && this.#blockedAt >= 0) this.#transmit(now);
+    if (!this.#running) return;
     housekeeping.poll(engine, now);
-    if ((this.#ready() & abi.READY_FLUSH) === 0 && this.#linkReadable) this.#receive(now);
+    const mustFlush = this.#blockedAt < 0 && (this.#ready() & abi.READY_FLUSH) !== 0;
+    if (this.#linkReadable && !mustFlush) this.#receive(now);
     engine.step(now);
     this.#drain(now);
+    if (this.#linkTokens.length > 0) this.#judgeLink(now);
   }
 
   #ready(): number {
@@ -109,64 +159,93 @@ export class Loop {
   }
 
   #event(i: number, now: number): void {
-    const { engine, events, link, listeners, control } = this.#parts;
+    const { engine, events, link, control, upstream } = this.#parts;
     const kind = events.dataHi(i);
-    if (kind === OF_FLOW) engine.upstreamEvent(events.dataLo(i), events.eventBits(i), now);
-    else if (kind === OF_LINK) {
-      if (link.event(events.dataLo(i), events.eventBits(i))) this.#linkReadable = true;
+    const token = events.dataLo(i);
+    if (kind === OF_FLOW) {
+      engine.upstreamEvent(token, events.eventBits(i), now);
+      if (this.#blockedAt >= 0) upstream.quieten(token);
+    } else if (kind === OF_LINK) {
+      if (link.event(token, events.eventBits(i))) this.#linkReadable = true;
+      this.#linkTokens.push(token);
     } else if (kind === OF_CONTROL) {
       if (!control()) this.#running = false;
-    } else if (
-      kind === OF_LISTENER &&
-      this.#blockedAt < 0 &&
-      (this.#ready() & abi.READY_FLUSH) === 0
-    ) {
-      // Only between turns: a new flow's slot must be free of an older flow's socket.
-      listeners.accept(events.dataLo(i), now);
+    } else if (kind === OF_LISTENER) this.#accept(token, now);
+    else if (kind !== OF_ALARM) this.#rest.idle(token, kind, now);
+  }
+
+  /** Between turns all operations are done: a new flow's slot is free of an older flow's socket. */
+  #accept(token: number, now: number): void {
+    if (this.#blockedAt >= 0) {
+      this.#rest.untilRoom(token, OF_LISTENER);
+      return;
     }
+    const count = this.#parts.listeners.accept(token, now);
+    if (count > 0) this.#rest.served(token, OF_LISTENER);
+    else if (count === 0) this.#rest.idle(token, OF_LISTENER, now);
+    else this.#rest.later(token, OF_LISTENER, now, count);
+  }
+
+  /** Whether anything came of what the link told of. */
+  #judgeLink(now: number): void {
+    for (const token of this.#linkTokens) {
+      if (this.#moved > 0) this.#rest.served(token, OF_LINK);
+      else this.#rest.idle(token, OF_LINK, now);
+    }
+    this.#linkTokens.length = 0;
   }
 
   #receive(now: number): void {
     const { engine, link, memory } = this.#parts;
     const n = link.receive(memory, GUEST_BATCH);
     if (n < GUEST_BATCH) this.#linkReadable = false;
-    if (n > 0) engine.guestRx(n, now);
-    else if (n < 0) this.#stop(n);
+    if (n > 0) {
+      this.#moved += n;
+      engine.guestRx(n, now);
+    } else if (n < 0) this.#stop(n);
+    else if (this.#blockedAt >= 0) this.#transmit(now); // with its peer gone the link takes all
   }
 
-  /** Alternates between frames and operations; false when the link is full. */
-  #drain(now: number): boolean {
+  /** Alternates between frames, while the link takes them, and operations, until none is left. */
+  #drain(now: number): void {
     const { engine, upstream } = this.#parts;
-    for (;;) {
-      if (!this.#transmit()) return false;
+    while (this.#running) {
+      if (this.#blockedAt < 0) this.#transmit(now);
       const count = engine.opCount;
-      if (count === 0) return true;
+      if (count === 0 || !this.#running) return;
       upstream.execute(engine.opBase, count);
       engine.complete(now);
     }
   }
 
-  #transmit(): boolean {
+  /** Offers the link what it has not taken yet. */
+  #transmit(now: number): void {
     const { engine, link, memory } = this.#parts;
     const count = engine.txCount;
-    const first = Math.max(this.#blockedAt, 0);
-    if (count === first && first === 0) return true;
+    const isFull = this.#blockedAt >= 0;
+    const first = isFull ? this.#blockedAt : 0;
+    if (count === first && !isFull) return;
     const taken = link.transmit(memory, first, count);
     if (taken < 0) {
       this.#stop(taken);
-      return false;
+      return;
     }
+    this.#moved += taken;
     if (first + taken < count) {
-      if (this.#blockedAt < 0) link.wantRoom(true);
+      if (!isFull) link.wantRoom(true);
       this.#blockedAt = first + taken;
-      return false;
+      return;
     }
-    if (this.#blockedAt >= 0) {
-      this.#blockedAt = -1;
-      link.wantRoom(false);
-    }
+    if (isFull) this.#roomAgain(now);
     engine.txDone();
-    return true;
+  }
+
+  #roomAgain(now: number): void {
+    const { link, upstream } = this.#parts;
+    this.#blockedAt = -1;
+    link.wantRoom(false);
+    upstream.heed();
+    this.#rest.room(now);
   }
 
   #stop(errno: number): void {

@@ -8,6 +8,7 @@
 import * as abi from "../../wasm/abi.ts";
 import type { AlarmClock } from "../loop/alarm.ts";
 import type { EventSource } from "../loop/loop.ts";
+import { type SourceSwitch, sourceKey } from "../loop/sources.ts";
 import {
   EVENT_OF_ALARM,
   EVENT_OF_CONTROL,
@@ -34,13 +35,14 @@ export interface EventSources {
   beforeWait(): void;
 }
 
-export class Kernel implements EventSource, AlarmClock {
+export class Kernel implements EventSource, AlarmClock, SourceSwitch {
   readonly #clock: VirtualClock;
   readonly #sources: EventSources;
   #bits: number[] = [];
   #lows: number[] = [];
   #highs: number[] = [];
   #linkInterest: number = abi.EVENT_READABLE;
+  readonly #paused = new Set<number>();
   #alarm = 0;
   #alarmRings = false;
   waits = 0;
@@ -86,6 +88,7 @@ export class Kernel implements EventSource, AlarmClock {
       this.#add(abi.EVENT_READABLE, 0, EVENT_OF_ALARM);
     }
     for (const index of sources.waitingListeners) {
+      if (this.#paused.has(sourceKey(index, EVENT_OF_LISTENER))) continue;
       this.#add(abi.EVENT_READABLE, index, EVENT_OF_LISTENER);
     }
     while (this.#bits.length < max) {
@@ -117,9 +120,24 @@ export class Kernel implements EventSource, AlarmClock {
     return this.#highs[i] ?? 0;
   }
 
-  /** What the link is watched for: room for frames, or frames. */
+  /** What the link is watched for: frames, and room for frames. */
   wantRoom(on: boolean): void {
-    this.#linkInterest = on ? abi.EVENT_WRITABLE : abi.EVENT_READABLE;
+    this.#linkInterest = abi.EVENT_READABLE | (on ? abi.EVENT_WRITABLE : 0);
+  }
+
+  pause(token: number, kind: number): void {
+    this.#paused.add(sourceKey(token, kind));
+  }
+
+  resume(token: number, kind: number): boolean {
+    this.#paused.delete(sourceKey(token, kind));
+    return true;
+  }
+
+  /** Another loop follows. */
+  restart(): void {
+    this.wantRoom(false);
+    this.#paused.clear();
   }
 
   set(microseconds: number): number {

@@ -234,7 +234,7 @@ export class World {
     this.#books.turnPage();
     this.engine = this.#makeEngine(this.#life);
     this.host.restart(this.engine);
-    this.#kernel.wantRoom(false);
+    this.#kernel.restart();
     this.#loop = this.#makeLoop(this.#link);
     return true;
   }
@@ -388,21 +388,23 @@ export class World {
       events: this.plan.alarmed ? new AlarmedEvents(this.#kernel, this.#kernel, now) : this.#kernel,
       upstream: this.host,
       listeners: { accept: (_index, at) => this.#accept(at) },
+      sources: this.#kernel,
+      onRest: (token, kind) => this.violation(`source ${kind}/${token} keeps the loop awake`),
       control: () => !(this.#isOver || this.#isFailing),
       housekeeping: { wait: () => undefined, poll: () => {} },
       clock: now,
     });
   }
 
-  #accept(now: number): void {
-    for (let i = 0; i < ACCEPT_BATCH; i += 1) {
-      const plan = this.#inbound.shift();
-      if (plan === undefined) return;
-      this.#accepted += 1;
+  #accept(now: number): number {
+    const plans = this.#inbound.splice(0, ACCEPT_BATCH);
+    this.#accepted += plans.length;
+    for (const plan of plans) {
       const handle = this.engine.inboundTcp(PUBLISHED_PORT, plan.address, plan.port, now);
       if (handle !== 0) this.host.adopt(handle, plan);
       else this.#refused(plan);
     }
+    return plans.length;
   }
 
   /** The engine has no room for a connection from outside. */

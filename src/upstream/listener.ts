@@ -5,17 +5,28 @@
  * next event is looked at. A UDP port is a socket that belongs to a permanent flow of the engine,
  * so the guest's answers leave from the published port.
  *
- * Where no descriptor is left, a connection can neither be accepted nor refused, and the listener
- * would stay readable and keep the loop busy. A spare descriptor is given up for a moment then: its
- * place takes the connection, which is closed at once, so that its peer learns of it.
+ * Where no descriptor is left, a spare one is given up for a moment: its place takes the
+ * connection, which is closed at once, so that its peer learns of it (`#relieve`). Where that does
+ * not help either, or the kernel has no memory, connections can neither be accepted nor refused;
+ * `accept` says so and the loop leaves the listener alone for a while, as it would stay readable.
  */
 
 import { formatHost, type PublishRule } from "../config/forward.ts";
 import type { Engine } from "../engine/engine.ts";
 import { LOOPBACK } from "../lib/addr.ts";
 import { octetsOfIpv6 } from "../lib/addr6.ts";
-import type { Epoll } from "../sys/epoll.ts";
-import { EADDRNOTAVAIL, EAGAIN, EMFILE, SystemError } from "../sys/errno.ts";
+import {
+  EADDRNOTAVAIL,
+  EAGAIN,
+  ECONNABORTED,
+  EHOSTUNREACH,
+  EINTR,
+  EMFILE,
+  ENETUNREACH,
+  EPERM,
+  EPROTO,
+  SystemError,
+} from "../sys/errno.ts";
 import type { Libc } from "../sys/libc.ts";
 import { EFD_CLOEXEC, EPOLLIN } from "../sys/linux.ts";
 import type { Ipv4Endpoint, Ipv6Endpoint } from "../sys/sockaddr.ts";
@@ -27,6 +38,20 @@ import { EVENT_OF_LISTENER } from "./upstream.ts";
 /** Connections taken from one listener in one turn, so that a flood leaves time for the others. */
 const ACCEPT_BATCH = 16;
 const ENFILE = 23;
+/** Errors of one connection that was on its way in (accept(2)); the next one may be fine. */
+const PASSING: ReadonlySet<number> = new Set([
+  EINTR,
+  ECONNABORTED,
+  EPERM, // a firewall's
+  EPROTO,
+  64, // ENONET
+  92, // ENOPROTOOPT
+  95, // EOPNOTSUPP
+  100, // ENETDOWN
+  ENETUNREACH,
+  112, // EHOSTDOWN
+  EHOSTUNREACH,
+]);
 const EAFNOSUPPORT = 97;
 const NONE = -1;
 /** 127.0.0.1: whom the guest sees as the gateway. */
@@ -64,6 +89,11 @@ function spotsOf(rule: PublishRule, versions: Versions): Spot[] {
   ];
 }
 
+/** Where listeners are watched: the loop's sources. */
+export interface ListenerWatch {
+  add(fd: number, events: number, token: number, kind: number): number;
+}
+
 export class Listeners {
   readonly #sys: Libc;
   readonly #engine: Engine;
@@ -94,7 +124,7 @@ export class Listeners {
    */
   open(
     rules: readonly PublishRule[],
-    epoll: Epoll,
+    watch: ListenerWatch,
     now: number,
     versions: Versions = { ipv4: true, ipv6: false },
     onFault?: (error: SystemError) => void,
@@ -103,7 +133,7 @@ export class Listeners {
       const spots = spotsOf(rule, versions);
       for (const spot of spots) {
         const isTcp = rule.protocol === "tcp";
-        const result = isTcp ? this.#listen(rule, spot, epoll) : this.#bind(rule, spot, now);
+        const result = isTcp ? this.#listen(rule, spot, watch) : this.#bind(rule, spot, now);
         const isAbsent = result === -EAFNOSUPPORT || result === -EADDRNOTAVAIL;
         if (result >= 0 || (isAbsent && spot.family === 6 && spots.length > 1)) continue;
         const where = `${formatHost(rule)}:${rule.hostPort}/${rule.protocol}`;
@@ -114,14 +144,14 @@ export class Listeners {
     }
   }
 
-  #listen(rule: PublishRule, spot: Spot, epoll: Epoll): number {
+  #listen(rule: PublishRule, spot: Spot, watch: ListenerWatch): number {
     const isSix = spot.family === 6;
     const fd = isSix ? openTcp6(this.#sys) : openTcp(this.#sys);
     if (fd < 0) return fd;
     let result = isSix
       ? listenIpv6(this.#sys, fd, spot.octets, rule.hostPort)
       : listenIpv4(this.#sys, fd, spot.address, rule.hostPort);
-    if (result >= 0) result = epoll.add(fd, EPOLLIN, this.#fds.length, EVENT_OF_LISTENER);
+    if (result >= 0) result = watch.add(fd, EPOLLIN, this.#fds.length, EVENT_OF_LISTENER);
     if (result < 0) {
       this.#sys.close(fd);
       return result;
@@ -145,26 +175,36 @@ export class Listeners {
     return -EAGAIN;
   }
 
-  /** Takes waiting connections of listener `index`. */
-  accept(index: number, now: number): void {
+  /**
+   * Takes waiting connections of listener `index`, at most ACCEPT_BATCH.
+   * @returns how many were dealt with, those that broke off or were refused too; or the negative
+   *   errno where none can be for now
+   */
+  accept(index: number, now: number): number {
     const fd = this.#fds[index];
     const guestPort = this.#guestPorts[index];
-    if (fd === undefined || guestPort === undefined) return;
+    if (fd === undefined || guestPort === undefined) return 0;
     const isSix = this.#families[index] === 6;
     for (let i = 0; i < ACCEPT_BATCH; i += 1) {
       const accepted = isSix
         ? accept(this.#sys, fd, undefined, this.#peer6)
         : accept(this.#sys, fd, this.#peer);
-      if (accepted === -EMFILE || accepted === -ENFILE) {
-        if (!this.#refuse(fd)) return;
-        continue;
+      if (accepted === -EAGAIN) return i;
+      if (accepted < 0) {
+        if (PASSING.has(-accepted) || this.#relieve(fd, accepted)) continue;
+        return i > 0 ? i : accepted;
       }
-      if (accepted < 0) return;
       setNoDelay(this.#sys, accepted, true);
       const handle = isSix ? this.#inbound6(guestPort, now) : this.#inbound(guestPort, now);
       if (handle === 0) this.#sys.close(accepted);
       else this.#sockets.adopt(handle | 0, accepted);
     }
+    return ACCEPT_BATCH;
+  }
+
+  /** A connection cannot be accepted because of `errno`: whether something was done about it. */
+  #relieve(listener: number, errno: number): boolean {
+    return (errno === -EMFILE || errno === -ENFILE) && this.#refuse(listener);
   }
 
   #inbound(guestPort: number, now: number): number {

@@ -43,6 +43,8 @@ const EBADF = 9;
 const ECONNREFUSED = 111;
 const SOCKADDR_IN6_ADDRESS_OFFSET = 8;
 const NONE = -1;
+/** Numbers of full links are used again after so many. */
+const HEARD_MAX = 0x3fffffff;
 /** What a list of operations moves before others get the core, octets. */
 const YIELD_OCTETS = 131_072;
 /** What a datagram counts for: 8 of them are such a burst. */
@@ -67,6 +69,13 @@ export class HostSockets implements Upstream {
   readonly #hidden: Readonly<Ipv4Endpoint>;
   readonly #connecting: Connecting = { fd: NONE, connected: false };
   readonly #pingName = { port: 0 };
+  /** What each socket is watched for. */
+  readonly #interests = new Int32Array(abi.FLOW_CAPACITY_COUNT);
+  /** Number of the full link in which the flow had news first; negative: it is quiet since. */
+  readonly #heard = new Int32Array(abi.FLOW_CAPACITY_COUNT);
+  /** Of this full link, or the next one. */
+  #full = 1;
+  readonly #quiet: number[] = [];
   #open = 0;
   /** Moved by this list of operations. */
   #moved = 0;
@@ -201,8 +210,36 @@ export class HostSockets implements Upstream {
     }
     this.#fds[slot] = fd;
     this.#handles[slot] = handle;
+    this.#interests[slot] = interest;
+    this.#heard[slot] = 0;
     this.#open += 1;
     return 0;
+  }
+
+  quieten(handle: number): void {
+    const fd = this.#find(handle);
+    if (fd < 0) return;
+    const slot = handle & SLOT_MASK;
+    const heard = this.#heard[slot] ?? 0;
+    if (heard === -this.#full) return;
+    if (heard !== this.#full) {
+      this.#heard[slot] = this.#full;
+      return;
+    }
+    this.#heard[slot] = -this.#full;
+    const interest = (this.#interests[slot] ?? 0) & ~EPOLLIN;
+    this.#epoll.modify(fd, interest, handle, EVENT_OF_FLOW);
+    this.#quiet.push(handle);
+  }
+
+  heed(): void {
+    this.#full = (this.#full % HEARD_MAX) + 1;
+    for (const handle of this.#quiet.splice(0)) {
+      const fd = this.#find(handle);
+      if (fd < 0) continue;
+      // What is there already counts as news: epoll looks at the socket when it is modified.
+      this.#epoll.modify(fd, this.#interests[handle & SLOT_MASK] ?? 0, handle, EVENT_OF_FLOW);
+    }
   }
 
   #find(handle: number): number {

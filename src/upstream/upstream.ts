@@ -9,6 +9,14 @@
 export interface Upstream {
   /** Carries out `count` operations starting at engine offset `base`. */
   execute(base: number, count: number): void;
+  /**
+   * The flow has had news that cannot be acted on while the link is full. From the second time on
+   * nothing more is told of data that comes in for it, until `heed`: a peer that sends octet by
+   * octet would else keep the loop awake.
+   */
+  quieten(handle: number): void;
+  /** The link has room: tells of all news again, and of what came meanwhile. */
+  heed(): void;
   /** Closes every socket. Idempotent. */
   close(): void;
 }

@@ -35,6 +35,7 @@ class Pump {
       add: (fd: number, events: number, token: number) => this.#epoll.add(fd, events, token, 0),
       modify: (fd: number, events: number, token: number) =>
         this.#epoll.modify(fd, events, token, 0),
+      forget: () => {},
     };
     check(link.watch(watcher), "Watch the link");
   }

@@ -52,7 +52,8 @@ class Stage {
       if (token > 0) this.token = token;
       return token > 0 ? this.watchErrno : 0;
     };
-    assert.equal(this.link.watch({ add: note("add"), modify: note("modify") }), 0);
+    const forget = (token: number): unknown => this.watched.push(`forget ${token}`);
+    assert.equal(this.link.watch({ add: note("add"), modify: note("modify"), forget }), 0);
   }
 
   /** A peer connects to the listener. */
@@ -104,7 +105,7 @@ describe("stream link: nobody there", () => {
     const stage = new Stage();
     stage.link.wantRoom(true);
     stage.connect(10);
-    assert.equal(stage.watched.at(-1), `add 10 ${EPOLLOUT | EPOLLRDHUP} ${stage.token}`);
+    assert.equal(stage.watched.at(-1), `add 10 ${EPOLLIN | EPOLLOUT} ${stage.token}`);
     stage.link.wantRoom(false);
     assert.equal(stage.watched.at(-1), `modify 10 ${EPOLLIN} ${stage.token}`);
   });
@@ -208,7 +209,7 @@ describe("stream link: a peer", () => {
     stage.socket.sends.push(100, ...Array.from({ length: 50 }, () => -EAGAIN));
     assert.equal(stage.transmit(testFrame(60, 1), testFrame(60, 2)), 1);
     stage.link.wantRoom(true);
-    assert.equal(stage.watched.at(-1), `modify 10 ${EPOLLOUT | EPOLLRDHUP} ${stage.token}`);
+    assert.equal(stage.watched.at(-1), `modify 10 ${EPOLLIN | EPOLLOUT} ${stage.token}`);
     for (let i = 0; i < 50; i += 1) {
       assert.equal(stage.link.transmit(stage.socket.memory, 1, 2), 0);
     }
@@ -217,17 +218,35 @@ describe("stream link: a peer", () => {
     assert.equal(unframed(stage.socket.sent).frames.length, 2);
   });
 
-  test("one that hangs up while the link waits for room is gone at once", () => {
-    for (const bits of [EPOLLRDHUP, EPOLLHUP | EPOLLOUT, EPOLLERR]) {
+  test("one that hangs up while the link waits for room is read to the end, and gone", () => {
+    for (const bits of [EPOLLIN | EPOLLRDHUP, EPOLLIN | EPOLLHUP | EPOLLOUT, EPOLLERR]) {
       const stage = new Stage();
       stage.connect(10);
       stage.socket.sends.push(-EAGAIN);
       assert.equal(stage.transmit(testFrame(60, 1)), 0);
       stage.link.wantRoom(true);
-      assert.equal(stage.link.event(stage.token, bits), false);
+      stage.socket.feed(framed(testFrame(60, 2)));
+      stage.socket.ended = true;
+      assert.equal(stage.link.event(stage.token, bits), true);
+      assert.equal(stage.receive().length, 1);
+      assert.deepEqual(stage.receive(), []);
       assert.equal(stage.news.at(-1), "disconnected: closed by the peer");
+      stage.socket.memory.putFrames([[testFrame(60, 1)]]);
       assert.equal(stage.link.transmit(stage.socket.memory, 0, 1), 1, "so the loop goes on");
+      assert.deepEqual(stage.watched.slice(-1), [`forget ${stage.token}`]);
     }
+  });
+
+  test("frames are taken from one that does not read", () => {
+    const stage = new Stage();
+    stage.connect(10);
+    stage.socket.sends.push(100, -EAGAIN, -EAGAIN);
+    assert.equal(stage.transmit(testFrame(60, 1), testFrame(60, 2)), 1);
+    stage.link.wantRoom(true);
+    stage.socket.feed(framed(testFrame(60, 3)));
+    assert.equal(stage.link.event(stage.token, EPOLLIN), true);
+    assert.deepEqual(stage.receive(), [testFrame(60, 3)]);
+    assert.equal(stage.link.transmit(stage.socket.memory, 1, 2), 0, "and it is full as before");
   });
 
   test("events of a connection that is over mean nothing", () => {

@@ -209,20 +209,20 @@ describe("tap link", () => {
     assert.equal(gone.transmit(memory, 2, 4), -EBADFD);
   });
 
-  test("is watched for frames, and for room only where the loop wants it", () => {
+  test("is watched for frames always, and for room where the loop wants it", () => {
     const link = scripted([]);
     const calls: string[] = [];
     const note = (call: string) => (fd: number, events: number, token: number) => {
       calls.push(`${call} ${fd} ${events} ${token}`);
       return 0;
     };
-    assert.equal(link.watch({ add: note("add"), modify: note("modify") }), 0);
+    assert.equal(link.watch({ add: note("add"), modify: note("modify"), forget: () => {} }), 0);
     link.wantRoom(true);
     link.wantRoom(false);
     const { EPOLLIN, EPOLLOUT, EPOLLHUP, EPOLLERR } = linux;
     assert.deepEqual(calls, [
       `add 3 ${EPOLLIN} 0`,
-      `modify 3 ${EPOLLOUT} 0`,
+      `modify 3 ${EPOLLIN | EPOLLOUT} 0`,
       `modify 3 ${EPOLLIN} 0`,
     ]);
     for (const bits of [EPOLLIN, EPOLLHUP, EPOLLERR]) assert.equal(link.event(0, bits), true);

@@ -1,7 +1,9 @@
 /** The loop's turns: their order, their bounds, a full link, the ends, and how long it sleeps. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { EVENT_BATCH, GUEST_BATCH } from "../../src/loop/budget.ts";
+import { readStat } from "../../src/engine/stats.ts";
+import { EVENT_BATCH, FULL_PAUSE_US, GUEST_BATCH } from "../../src/loop/budget.ts";
+import { EBADF } from "../../src/sys/errno.ts";
 import * as abi from "../../wasm/abi.ts";
 import { START } from "../support/engine-harness.ts";
 import {
@@ -34,11 +36,10 @@ function withSocket(): { stage: Stage; handle: number } {
   return { stage, handle };
 }
 
-/** A stage whose link is full: one of three answers is through, a socket waits to be opened. */
+/** A stage whose link is full: one of three answers is through. */
 function blocked(): Stage {
   const stage = new Stage();
   for (let i = 0; i < 3; i += 1) stage.sendPing(i);
-  stage.sendDatagram();
   stage.room = 1;
   const notes = stage.turn(LINK_READABLE);
   assert.deepEqual(notes.slice(-3), ["step", "transmit 0-3: 1", "wantRoom true"]);
@@ -92,14 +93,13 @@ describe("loop: a turn", () => {
     assert.equal(stage.guest.pending, 2 * GUEST_BATCH + 5);
   });
 
-  test("takes no frames and no connections while the engine has to flush first", () => {
+  test("takes no frames while the engine has to flush first", () => {
     const stage = new Stage();
     stage.sendArp();
     stage.setReady(abi.READY_FLUSH);
-    assert.deepEqual(stage.turn(LINK_READABLE, LISTENER), [WAIT, "poll", "step"]);
+    assert.deepEqual(stage.turn(LINK_READABLE, LISTENER), [WAIT, "accept 3 0", "poll", "step"]);
     assert.equal(stage.engine.ready, false);
-    const next = stage.turn(LISTENER);
-    assert.deepEqual(matching(next, /^(?:receive|accept)/), ["accept 3 0", `${RECEIVE}: 1`]);
+    assert.deepEqual(matching(stage.turn(), /^(?:receive|accept)/), [`${RECEIVE}: 1`]);
   });
 
   test("work that is left over for receiving holds up neither frames nor connections", () => {
@@ -109,34 +109,83 @@ describe("loop: a turn", () => {
     const notes = stage.turn(LINK_READABLE, LISTENER);
     assert.deepEqual(matching(notes, /^(?:receive|accept)/), ["accept 3 0", `${RECEIVE}: 1`]);
   });
+
+  test("waiting that fails is told, and is no reason to turn for ever", () => {
+    const stage = new Stage();
+    stage.waitErrno = -EBADF;
+    assert.throws(() => stage.loop.run(), { name: "SystemError", errno: EBADF });
+  });
 });
 
 describe("loop: a full link", () => {
-  test("nothing is taken from the guest and no operation done until it is writable", () => {
+  test("operations are carried out although frames wait", () => {
+    const stage = new Stage();
+    for (let i = 0; i < 3; i += 1) stage.sendPing(i);
+    stage.sendDatagram();
+    stage.room = 1;
+    assert.deepEqual(stage.turn(LINK_READABLE).slice(-6), [
+      "transmit 0-3: 1",
+      "wantRoom true",
+      "execute 1",
+      "complete",
+      "execute 1",
+      "complete",
+    ]);
+    assert.equal(stage.host.live[0]?.datagrams.length, 1);
+  });
+
+  test("frames are taken from the guest, and what answers them waits behind the rest", () => {
     const stage = blocked();
-    stage.sendArp();
+    stage.sendPing(3);
+    stage.sendDatagram(40_001);
     stage.room = 0;
-    const idle = stage.turn(LINK_READABLE);
-    assert.deepEqual(idle, [WAIT, "transmit 1-3: 0"]);
-    assert.equal(stage.host.live.length, 0);
-    assert.equal(stage.guest.pending, 1);
+    assert.deepEqual(stage.turn(LINK_READABLE), [
+      WAIT,
+      "transmit 1-3: 0",
+      "poll",
+      `${RECEIVE}: 2`,
+      "guestRx 2",
+      "step",
+      "execute 1",
+      "complete",
+      "execute 1",
+      "complete",
+    ]);
+    assert.equal(stage.engine.txCount, 4);
+    assert.equal(stage.host.live[0]?.datagrams.length, 1);
+    stage.room = Number.POSITIVE_INFINITY;
+    stage.turn(LINK_WRITABLE);
+    assert.deepEqual(stage.pingSequences(), [0, 1, 2, 3], "each once, in order, as it was asked");
+  });
+
+  test("a guest that writes and never reads is answered as far as the list goes", () => {
+    const stage = blocked();
+    stage.room = 0;
+    const asked = 2 * abi.TX_CAPACITY_COUNT;
+    for (let i = 3; i < asked; i += GUEST_BATCH) {
+      for (let n = 0; n < GUEST_BATCH; n += 1) stage.sendPing(i + n);
+      assert.ok(stage.turn(LINK_READABLE).includes(`${RECEIVE}: ${GUEST_BATCH}`));
+    }
+    assert.equal(stage.engine.txCount, abi.TX_CAPACITY_COUNT);
+    assert.ok(readStat(stage.engine, abi.STAT_COUNT + abi.DROP_TX_FULL) >= asked / 2 - GUEST_BATCH);
+    stage.sendDatagram(40_001);
+    stage.turn(LINK_READABLE);
+    assert.equal(stage.host.live[0]?.datagrams.length, 1, "what it sends to others gets there");
   });
 
   test("frames go on where they stopped, each once, and the turn after that is whole", () => {
     const stage = blocked();
-    stage.sendArp();
     stage.room = 1;
-    assert.deepEqual(stage.turn(LINK_READABLE, LINK_WRITABLE), [WAIT, "transmit 1-3: 1"]);
+    const first = stage.turn(LINK_WRITABLE);
+    assert.deepEqual(first, [WAIT, "transmit 1-3: 1", "poll", "step"]);
+    stage.sendArp();
     stage.room = Number.POSITIVE_INFINITY;
-    assert.deepEqual(stage.turn(LINK_WRITABLE), [
+    assert.deepEqual(stage.turn(LINK_READABLE, LINK_WRITABLE), [
       WAIT,
       "transmit 2-3: 1",
       ROOM_AGAIN,
+      "heed",
       "txDone",
-      "execute 1",
-      "complete",
-      "execute 1",
-      "complete",
       "poll",
       `${RECEIVE}: 1`,
       "guestRx 1",
@@ -145,38 +194,61 @@ describe("loop: a full link", () => {
       "txDone",
     ]);
     assert.equal(stage.guest.pending, 4);
-    assert.equal(stage.host.live[0]?.datagrams.length, 1);
   });
 
-  test("events of sockets reach the engine meanwhile, connections wait", () => {
+  test("news of sockets reaches the engine, which asks for nothing until there is room", () => {
     const { stage, handle } = withSocket();
     stage.sendPing(1);
     stage.room = 0;
     stage.turn(LINK_READABLE);
     const readable = { bits: abi.EVENT_READABLE, lo: handle, hi: OF_FLOW };
     stage.host.live[0]?.receive("answer");
-    assert.deepEqual(stage.turn(readable, LISTENER), [
+    assert.deepEqual(stage.turn(readable), [
       WAIT,
       `upstreamEvent ${handle} ${abi.EVENT_READABLE}`,
+      `quieten ${handle}`,
       "transmit 0-1: 0",
+      "poll",
+      "step",
     ]);
-    const { host } = stage;
-    host.live[0]?.receive("answer");
     stage.room = Number.POSITIVE_INFINITY;
     const executed = matching(stage.turn(LINK_WRITABLE), /^(?:step|execute)/);
     assert.deepEqual(executed.slice(0, 2), ["step", "execute 1"], "what was announced is fetched");
   });
 
-  test("deadlines of the engine do not keep it awake", () => {
+  test("a listener rests until there is room", () => {
+    const stage = blocked();
+    stage.room = 0;
+    assert.deepEqual(stage.turn(LISTENER).slice(1, 2), [`pause 3 ${OF_LISTENER}`]);
+    stage.room = Number.POSITIVE_INFINITY;
+    const notes = stage.turn(LINK_WRITABLE);
+    assert.deepEqual(matching(notes, /^(?:resume|accept)/), [`resume 3 ${OF_LISTENER}`]);
+    assert.deepEqual(matching(stage.turn(LISTENER), /^accept/), ["accept 3 0"]);
+  });
+
+  test("a peer that is gone frees it, by whatever event that shows", () => {
+    const stage = blocked();
+    stage.room = 0;
+    const notes = stage.turn(LINK_READABLE);
+    assert.deepEqual(matching(notes, /^(?:receive|transmit)/), [
+      "transmit 1-3: 0",
+      `${RECEIVE}: 0`,
+      "transmit 1-3: 0",
+    ]);
+  });
+
+  test("deadlines are looked at ten times a second, work that waits for room never", () => {
     const { stage } = withSocket();
     stage.sendPing(1);
     stage.room = 0;
     stage.turn(LINK_READABLE);
     assert.notEqual(stage.engine.nextDeadline(), 0);
     stage.now = START + 3600 * 1e6;
+    stage.setReady(abi.READY_FLUSH | abi.READY_RECEIVE);
+    stage.chore = 50;
     stage.sleeps.length = 0;
     assert.equal(stage.loop.run(), 0);
-    assert.deepEqual(stage.sleeps, [SLEEP_MAX]);
+    assert.deepEqual(stage.sleeps, [FULL_PAUSE_US]);
   });
 });
 

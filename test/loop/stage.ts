@@ -31,6 +31,7 @@ import {
   PROTOCOL_UDP,
   udp,
 } from "../support/packet.ts";
+import { decodeFrame } from "../support/packet-decode.ts";
 
 export const OF_FLOW = 0;
 export const OF_LINK = 1;
@@ -96,6 +97,14 @@ export class Stage {
   /** Frames the link takes before it is full. */
   room = Number.POSITIVE_INFINITY;
   receiveErrno = 0;
+  waitErrno = 0;
+  /** When each wait began. */
+  readonly waits: number[] = [];
+  /** A source that always has news unless it is left alone, and until when. */
+  #insistent: { readonly event: FakeEvent; readonly end: number } | undefined;
+  readonly #paused = new Set<string>();
+  /** What accepting gives. */
+  accepted = 1;
   transmitErrno = 0;
   /** When the housekeeping wants to be called, microseconds from now. */
   chore: number | undefined;
@@ -116,8 +125,27 @@ export class Stage {
           notes.push(`execute ${count}`);
           this.host.execute();
         },
+        quieten: (handle) => notes.push(`quieten ${handle}`),
+        heed: () => notes.push("heed"),
       },
-      listeners: { accept: (index, now) => notes.push(`accept ${index} ${now - START}`) },
+      listeners: {
+        accept: (index, now) => {
+          notes.push(`accept ${index} ${now - START}`);
+          return this.accepted;
+        },
+      },
+      sources: {
+        pause: (token, kind) => {
+          notes.push(`pause ${token} ${kind}`);
+          this.#paused.add(`${token} ${kind}`);
+        },
+        resume: (token, kind) => {
+          notes.push(`resume ${token} ${kind}`);
+          this.#paused.delete(`${token} ${kind}`);
+          return true;
+        },
+      },
+      onRest: (token, kind, errno) => notes.push(`rests ${token} ${kind} ${errno}`),
       control: () => {
         notes.push("control");
         return this.goesOn;
@@ -160,15 +188,42 @@ export class Stage {
     let events: readonly FakeEvent[] = [];
     return {
       wait: (max: number, microseconds: number): number => {
-        events = this.script.shift() ?? [CONTROL];
         this.sleeps.push(microseconds);
+        this.waits.push(this.now);
         this.notes.push(`wait ${max}`);
-        return events.length;
+        events = this.script.shift() ?? this.#whatInsists(microseconds) ?? [CONTROL];
+        return this.waitErrno < 0 ? this.waitErrno : events.length;
       },
       eventBits: (i: number): number => events[i]?.bits ?? 0,
       dataLo: (i: number): number => events[i]?.lo ?? 0,
       dataHi: (i: number): number => events[i]?.hi ?? 0,
     };
+  }
+
+  /** From now on waiting takes time, and the source has news in all of it. */
+  insist(event: FakeEvent, microseconds: number): void {
+    this.#insistent = { event, end: this.now + microseconds };
+    this.waits.length = 0;
+    this.notes.length = 0;
+  }
+
+  #whatInsists(microseconds: number): readonly FakeEvent[] | undefined {
+    if (this.#insistent === undefined) return undefined;
+    const { event, end } = this.#insistent;
+    const isHeard = !this.#paused.has(`${event.lo} ${event.hi}`);
+    this.now += isHeard ? 10 : microseconds;
+    if (this.now >= end) return undefined;
+    return isHeard ? [event] : [];
+  }
+
+  /** Sequence numbers of the answers to pings that the guest has got, in order. */
+  pingSequences(): number[] {
+    const found: number[] = [];
+    for (let octets = this.guest.receive(); octets; octets = this.guest.receive()) {
+      const frame = decodeFrame(octets, { vnetSize: 0, mtu: 1500 });
+      if (frame.kind === "icmp") found.push(frame.rest & 0xffff);
+    }
+    return found;
   }
 
   /** One turn that finds these events; what was done in it. */

@@ -39,7 +39,8 @@ const WASM: readonly (readonly [string, readonly string[]])[] = [
   ["local/", [...BASE, "wire/", ...FLOW_SHARED]],
   ["index", ["abi", "engine"]],
   ["input6", [...BASE, "wire/", "flow/", "tcp/", "local/"]],
-  ["engine", [...BASE, "wire/", "flow/", "tcp/", "local/", "input6"]],
+  ["icmp4", [...BASE, "wire/", "flow/", "tcp/", "local/"]],
+  ["engine", [...BASE, "wire/", "flow/", "tcp/", "local/", "icmp4", "input6"]],
 ];
 
 /** `engine` and the layers above it share the ABI's constants; code is `src/engine`'s alone. */

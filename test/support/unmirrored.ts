@@ -42,6 +42,7 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/lib/output-file.ts": "test/link/pcap.test.ts",
   "src/link/frames.ts": "test/link/memory.test.ts and test/link/tap.test.ts",
   "src/link/link.ts": TYPES,
+  "src/loop/sources.ts": "test/loop/rest.test.ts",
   "src/loop/budget.ts": "constants; test/loop/loop.test.ts checks that they bound a turn",
   "src/main.ts": "test/e2e/attach.runtime.test.ts",
   "src/replay/format.ts": REPLAY,
@@ -116,6 +117,7 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "wasm/flow/roots.ts": "test/wasm/flow/addresses.test.ts",
   "wasm/flow/send.ts": SIX,
   "wasm/flow/resolvers.ts": "test/wasm/flow/dns.test.ts, datagrams and connections",
+  "wasm/icmp4.ts": "test/wasm/tcp/icmp.test.ts, test/wasm/flow/ping.test.ts and the fuzzer",
   "wasm/index.ts": ENGINE,
   "wasm/layout.ts": "compared with the ABI when it is compiled",
 };

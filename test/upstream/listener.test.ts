@@ -6,8 +6,14 @@ import {
   check,
   EADDRINUSE,
   EAGAIN,
+  ECONNABORTED,
   ECONNREFUSED,
+  EINTR,
   EMFILE,
+  ENOBUFS,
+  ENOMEM,
+  EPERM,
+  EPROTO,
   SystemError,
 } from "../../src/sys/errno.ts";
 import type { Libc } from "../../src/sys/libc.ts";
@@ -64,7 +70,7 @@ describe("listener: TCP", () => {
 
   rigTest("nothing waiting, or no such listener: nothing happens", (rig) => {
     const listeners = opened(rig, rule(freePort(rig.sys, "tcp"), 80));
-    for (const index of [0, 1, -1]) listeners.accept(index, START);
+    for (const index of [0, 1, -1]) assert.equal(listeners.accept(index, START), 0);
     assert.equal(rig.engine.flowCount, 0);
     listeners.close();
   });
@@ -73,7 +79,7 @@ describe("listener: TCP", () => {
     const port = freePort(rig.sys, "tcp");
     const listeners = opened(rig, rule(port, 80));
     const clients = Array.from({ length: BATCH + 4 }, () => check(connect(rig, port), "Connect"));
-    listeners.accept(0, START);
+    assert.equal(listeners.accept(0, START), BATCH);
     assert.equal(rig.sockets.openCount, BATCH);
     rig.awaitEvent(0, abi.EVENT_READABLE, EVENT_OF_LISTENER);
     listeners.accept(0, START);
@@ -207,11 +213,50 @@ describe("listener: no descriptor left", () => {
     scarce.left = 0;
     listeners.open([rule(port, 80)], rig.epoll, START);
     const client = check(connect(rig, port), "Connect");
-    listeners.accept(0, START);
+    assert.equal(listeners.accept(0, START), -EMFILE, "so that the loop leaves it alone");
     assert.deepEqual([listeners.refusedCount, alive(rig, [client])], [0, 1]);
     scarce.left = 1;
-    listeners.accept(0, START);
+    assert.equal(listeners.accept(0, START), 1);
     assert.deepEqual([listeners.refusedCount, rig.engine.flowCount], [0, 1]);
+    listeners.close();
+    rig.sys.close(client);
+  });
+
+  rigTest("where the kernel has no memory it is told, after what could be taken", (rig) => {
+    for (const errno of [ENOMEM, ENOBUFS]) {
+      const scarce = new Scarce(rig.sys, errno);
+      const listeners = new Listeners(scarce.sys, rig.engine, rig.sockets);
+      const port = freePort(rig.sys, "tcp");
+      listeners.open([rule(port, 80)], rig.epoll, START);
+      const clients = [connect(rig, port), connect(rig, port)];
+      scarce.left = 1;
+      assert.deepEqual(
+        [1, 2].map(() => listeners.accept(0, START)),
+        [1, -errno],
+      );
+      assert.equal(listeners.refusedCount, 0);
+      scarce.left = 1;
+      assert.equal(listeners.accept(0, START), 1);
+      listeners.close();
+      for (const fd of clients) rig.sys.close(fd);
+    }
+  });
+
+  rigTest("errors of one connection are no reason to leave the others", (rig) => {
+    const errnos = [ECONNABORTED, EINTR, EPROTO, EPERM];
+    const sys: Libc = {
+      ...rig.sys,
+      accept4: (fd, name, length, flags) => {
+        const errno = errnos.shift();
+        return errno === undefined ? rig.sys.accept4(fd, name, length, flags) : -errno;
+      },
+    };
+    const listeners = new Listeners(sys, rig.engine, rig.sockets);
+    const port = freePort(rig.sys, "tcp");
+    listeners.open([rule(port, 80)], rig.epoll, START);
+    const client = check(connect(rig, port), "Connect");
+    assert.equal(listeners.accept(0, START), 5);
+    assert.equal(rig.sockets.openCount, 1);
     listeners.close();
     rig.sys.close(client);
   });

@@ -4,6 +4,7 @@ import { describe } from "node:test";
 import { check, EAGAIN, EBADF, ECONNREFUSED, ECONNRESET, ENOTCONN } from "../../src/sys/errno.ts";
 import { SO_KEEPALIVE, SOL_SOCKET } from "../../src/sys/linux.ts";
 import { connectIpv4, getOption, openTcp } from "../../src/sys/socket.ts";
+import { DATAGRAM } from "../../src/upstream/sockets.ts";
 import * as abi from "../../wasm/abi.ts";
 import { systemTest } from "../sys/support.ts";
 import {
@@ -222,6 +223,45 @@ describe("sockets: handles", () => {
     rig.awaitEvent(HANDLE, abi.EVENT_READABLE | abi.EVENT_WRITABLE);
     assert.equal(rig.epoll.wait(8, 0), 0);
     send(rig.sys, peer.fd, "y");
+    rig.awaitEvent(HANDLE, abi.EVENT_READABLE);
+    rig.sys.close(peer.fd);
+  });
+
+  rigTest("a flow with news again and again is quiet until it is heeded", (rig) => {
+    const quiet = udpSocket(rig.sys);
+    const other = udpSocket(rig.sys);
+    const peer = udpSocket(rig.sys);
+    rig.sockets.adopt(HANDLE, quiet.fd, DATAGRAM);
+    rig.sockets.adopt(1, other.fd, DATAGRAM);
+    const say = (port: number): number => {
+      check(connectIpv4(rig.sys, peer.fd, LOOPBACK, port), "Connect");
+      send(rig.sys, peer.fd, "x");
+      return check(rig.epoll.wait(8, 0), "Wait");
+    };
+    for (let full = 0; full < 3; full += 1) {
+      for (const wanted of [1, 1, 0, 0, 0]) {
+        assert.equal(say(quiet.port), wanted);
+        if (wanted > 0) rig.sockets.quieten(HANDLE);
+      }
+      assert.equal(say(other.port), 1, "others are heard");
+      rig.sockets.quieten(1);
+      rig.sockets.quieten(OLDER);
+      rig.sockets.heed();
+      assert.equal(rig.epoll.wait(8, 0), 1, "what came meanwhile is told");
+      assert.deepEqual([rig.epoll.dataLo(0), rig.epoll.wait(8, 0)], [HANDLE, 0]);
+    }
+    rig.sys.close(peer.fd);
+  });
+
+  rigTest("a flow that takes the place of a quiet one is heard", (rig) => {
+    const [older, newer] = [udpSocket(rig.sys), udpSocket(rig.sys)];
+    rig.sockets.adopt(OLDER, older.fd, DATAGRAM);
+    for (let i = 0; i < 3; i += 1) rig.sockets.quieten(OLDER);
+    rig.sockets.adopt(HANDLE, newer.fd, DATAGRAM);
+    rig.sockets.heed();
+    const peer = udpSocket(rig.sys);
+    check(connectIpv4(rig.sys, peer.fd, LOOPBACK, newer.port), "Connect");
+    send(rig.sys, peer.fd, "x");
     rig.awaitEvent(HANDLE, abi.EVENT_READABLE);
     rig.sys.close(peer.fd);
   });

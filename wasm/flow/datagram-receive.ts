@@ -4,7 +4,10 @@
  * Theory of operation
  *   A receive takes scratch slots of 64 KiB, one a message, for as long as its frames wait for the
  *   link. `scratchReset` frees all of them: the engine calls it when the link has taken every
- *   frame, and between that and the host carrying out the operations nothing new is asked for.
+ *   frame. Receives that are still to be carried out then keep their slots, as there are two sets
+ *   and the next receives get the other one; by the time it is the first one's turn again, these
+ *   receives and their frames are over. So the host may carry out operations while the link is
+ *   full, and no slot is written to that a frame still refers to.
  *
  *   How much is asked for follows the flow: twice as many messages as last time when all of them
  *   were filled, half as many when not even half were. Because one message can become dozens of
@@ -40,11 +43,16 @@ import { handleOf, markReady } from "./table";
 const FRAMES_MAX: u32 = abi.TX_CAPACITY_COUNT / 2;
 const EAGAIN: i32 = -11;
 
+/** The other set of slots. */
+const SCRATCH_OTHER: usize = memory.data(2097152, 4096);
+let slots: usize = SCRATCH;
 let slotsUsed: i32 = 0;
 let framesExpected: u32 = 0;
 
-/** The link has taken every frame: all slots are free. */
+/** The link has taken every frame: all slots are free but those of receives under way. */
 export function scratchReset(): void {
+  const pending = opsFree() < abi.OP_CAPACITY_COUNT;
+  if (pending && slotsUsed > 0) slots = slots == SCRATCH ? SCRATCH_OTHER : SCRATCH;
   slotsUsed = 0;
   framesExpected = 0;
 }
@@ -58,7 +66,7 @@ export function scratchReset(): void {
 // @ts-ignore: decorator
 @inline function slotTake(): usize {
   const slot = slotsUsed++;
-  return SCRATCH + <usize>slot * <usize>abi.SCRATCH_SLOT_SIZE;
+  return slots + <usize>slot * <usize>abi.SCRATCH_SLOT_SIZE;
 }
 
 /** Lets the message receive `size` octets at `p`, the sender's name and control messages. */
@@ -77,21 +85,21 @@ function emitReceive(flow: UdpFlow): bool {
   const each = max<u32>(flow.receiveFrames, 1);
   let room = (FRAMES_MAX - min(framesExpected, FRAMES_MAX)) / each;
   if (framesExpected == 0 && room == 0) room = 1;
-  const slots = min(
+  const messages = min(
     min(<i32>flow.receiveSlots, scratchFree()), min(min(msgsFree(), iovsFree()), <i32>room),
   );
-  if (slots < 1 || opsFree() < 1) return false;
-  const msgs = msgAlloc(slots);
-  const iovs = iovAlloc(slots);
-  for (let i = 0; i < slots; i++) {
+  if (messages < 1 || opsFree() < 1) return false;
+  const msgs = msgAlloc(messages);
+  const iovs = iovAlloc(messages);
+  for (let i = 0; i < messages; i++) {
     prepare(
       msgs + (<usize>i << 6), iovs + (<usize>i << 4), slotTake(), abi.SCRATCH_SLOT_SIZE,
     );
   }
-  framesExpected += <u32>slots * each;
+  framesExpected += <u32>messages * each;
   const op = opAlloc(abi.OP_UDP_RECV, handleOf(flow));
   op.pointer = <u32>msgs;
-  op.count = slots;
+  op.count = messages;
   flow.flags |= F_RECEIVING;
   return true;
 }

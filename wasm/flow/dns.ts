@@ -18,7 +18,8 @@
  * Source: RFC 1035 §4.1, RFC 5625 §4.1 and 6, RFC 5452 §9.
  */
 import * as abi from "../abi";
-import { count } from "../stats";
+import { txKeep } from "../ring";
+import { count, drop } from "../stats";
 import { load16, load8, store16, store8 } from "../wire/bytes";
 import { sumAdd, sumBytes, sumStoreUdp } from "../wire/checksum";
 import { PROTOCOL_UDP } from "../wire/ipv4";
@@ -149,8 +150,13 @@ export function dnsServfail(
   const pseudo = pseudoSum(source, guestAddress, PROTOCOL_UDP, total);
   const sum = sumAdd(sumBytes(UDP_HEADER, UDP_HEADER_SIZE), sumBytes(p, size));
   sumStoreUdp(UDP_HEADER + 6, sumAdd(pseudo, sum));
+  const kept = txKeep(p, size);
+  if (kept == 0) {
+    drop(abi.DROP_TX_FULL);
+    return true;
+  }
   const sent = packetSend(
-    source, guestAddress, mac, PROTOCOL_UDP, 64, 0, UDP_HEADER, UDP_HEADER_SIZE, p, size, handle,
+    source, guestAddress, mac, PROTOCOL_UDP, 64, 0, UDP_HEADER, UDP_HEADER_SIZE, kept, size, handle,
   );
   if (sent) count(abi.STAT_SERVFAIL_SENT);
   return true;

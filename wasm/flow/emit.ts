@@ -2,9 +2,10 @@
  * IPv4 packets towards the guest: who we are on the wire, identifiers, fragmentation.
  *
  * Contract: `ipv4Send` takes a finished layer 4 header, which it copies, and a payload, which it
- * only points at: the octets must lie still until the link has taken the frames (`txReset`). The
- * packet goes out as one frame when the MTU allows, else as fragments; either all of them or none,
- * and then the datagram is counted as dropped here and nowhere else.
+ * only points at: the octets must lie still until the link has taken the frames (`txReset`), which
+ * those of a batch from the guest do not (`txKeep`). The packet goes out as one frame when the MTU
+ * allows, else as fragments; either all of them or none, and then the datagram is counted as
+ * dropped here and nowhere else.
  *
  * Identifiers (RFC 6864 §4): packets of up to 1500 octets are atomic (DF set), as senders on the
  * Internet make them, and carry a random identifier. Fragments, and larger packets that a jumbo MTU

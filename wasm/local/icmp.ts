@@ -6,11 +6,12 @@
  * small for it. A ping to any other address is never answered here: only the far side can vouch
  * for that.
  *
- * The data is sent from where the request lies, so that must stay until the link has taken the
- * frames, which is before the next batch comes in.
+ * The data of the reply is a copy (`txKeep`), because the next batch may come in before the link
+ * has taken the frames.
  */
 import * as abi from "../abi";
 import { ipv4Send, isOwnAddress } from "../flow/emit";
+import { txKeep } from "../ring";
 import { count, drop } from "../stats";
 import { addressIsUnusableSource } from "../wire/addr";
 import { sumAdd, sumBytes, sumStore } from "../wire/checksum";
@@ -59,9 +60,14 @@ export function icmpEchoLocal(ip: usize, icmp: usize, length: u32, mac: u64): vo
   icmpv4Emit(HEADER, ICMP_ECHO_REPLY, request.code, request.rest);
   const sum = sumAdd(sumBytes(HEADER, ICMP_HEADER_SIZE), sumBytes(data, dataLength));
   sumStore(HEADER + ICMP_CHECKSUM_OFFSET, sum);
+  const kept = txKeep(data, dataLength);
+  if (kept == 0) {
+    drop(abi.DROP_TX_FULL);
+    return;
+  }
   const isSent = ipv4Send(
     destination, source, mac, PROTOCOL_ICMP, TTL, packet.tos,
-    HEADER, ICMP_HEADER_SIZE, data, dataLength, 0,
+    HEADER, ICMP_HEADER_SIZE, kept, dataLength, 0,
   );
   if (!isSent) return;
   count(abi.STAT_PING_LOCAL);

@@ -8,6 +8,7 @@ import * as abi from "../abi";
 import { isOwnAddress } from "../flow/emit";
 import { packetDestination, packetSource, packetTos, pseudoSum } from "../flow/packet";
 import { packetSend } from "../flow/send";
+import { txKeep } from "../ring";
 import { count, drop } from "../stats";
 import { sumAdd, sumBytes, sumStore } from "../wire/checksum";
 import {
@@ -42,9 +43,14 @@ export function icmp6EchoLocal(ip: usize, icmp: usize, length: u32, mac: u64): v
   const sum = sumAdd(sumBytes(HEADER, ICMPV6_HEADER_SIZE), sumBytes(data, dataLength));
   const pseudo = pseudoSum(destination, source, PROTOCOL_ICMPV6, length);
   sumStore(HEADER + CHECKSUM_OFFSET, sumAdd(sum, pseudo));
+  const kept = txKeep(data, dataLength);
+  if (kept == 0) {
+    drop(abi.DROP_TX_FULL);
+    return;
+  }
   const isSent = packetSend(
     destination, source, mac, PROTOCOL_ICMPV6, HOP_LIMIT, packetTos(ip),
-    HEADER, ICMPV6_HEADER_SIZE, data, dataLength, 0,
+    HEADER, ICMPV6_HEADER_SIZE, kept, dataLength, 0,
   );
   if (!isSent) return;
   count(abi.STAT_PING_LOCAL);

@@ -4,6 +4,7 @@
  */
 import * as abi from "../abi";
 import { config } from "../memory";
+import { linkFull } from "../ring";
 import { drop } from "../stats";
 import { markDirty, markReady } from "../flow/table";
 import { timeoutRetransmit } from "./congestion";
@@ -16,6 +17,8 @@ import { synToGuest } from "./open";
 
 const KEEPALIVE_INTERVAL: i64 = 75000000;
 const KEEPALIVE_PROBES: u32 = 9;
+/** Until a retransmission is looked at again that the full link has no room for. */
+const LINK_WAIT: i64 = 100000;
 
 /** Gives up on both sides: the guest and the host each see a reset. */
 function abandon(flow: Tcp, now: i64): void {
@@ -72,6 +75,14 @@ function retransmission(flow: Tcp, now: i64): void {
   }
   if (state == <u8>abi.STATE_SYN_SENT || state == <u8>abi.STATE_SYN_RECEIVED) {
     retransmitSyn(flow, now);
+    return;
+  }
+  if (linkFull) {
+    // Nothing is lost that is still here (RFC 6298 times what is in the network), and a machine
+    // that is paused finds its connections as they were.
+    flow.rtoAt = now + LINK_WAIT;
+    flow.troubleAt = now;
+    flow.probes = 0;
     return;
   }
   if (has(flow, F_PERSIST)) {

@@ -342,6 +342,12 @@ export class SimHost implements Upstream, SocketOwner {
     });
   }
 
+  quieten(): void {
+    // Whatever is heard too often costs virtual time, and shows.
+  }
+
+  heed(): void {}
+
   close(): void {
     for (const socket of this.#sockets.values()) socket.close(false);
     this.#sockets.clear();
