@@ -69,8 +69,9 @@ export function planOfCompetition(seed: number): ScenarioPlan {
   const random = new Random(seed, STREAM);
   const flows = new Parties(random, random.oneIn(3));
   const silences = random.oneIn(3) ? chooseSilences(random) : [];
+  flows.silences = silences;
   const flowsMax = random.pick([64, 128, 128, 256]);
-  addPatient(flows, random, silences);
+  addPatient(flows, random);
   addParties(flows, random, flowsMax);
   if (flows.isThronged) flows.releaseVisitors();
   const queueFrames = random.pick([16, 64, 256]);
@@ -125,15 +126,7 @@ function chooseSilences(random: Random): Silence[] {
 
 // ---------------------------------------------------------------- who must get on
 
-/** Not while the guest reads nothing: who is not connected then has no claim to be. */
-function awake(startAt: number, silences: readonly Silence[]): number {
-  const found = silences.find(({ at, duration }) => {
-    return startAt > at - SECOND && startAt < at + duration + SECOND / 2;
-  });
-  return found === undefined ? startAt : found.at + found.duration + SECOND / 2;
-}
-
-function addPatient(flows: Parties, random: Random, silences: readonly Silence[]): void {
+function addPatient(flows: Parties, random: Random): void {
   flows.tcp("steady", 2, (i) => ({
     address: PATIENT + 1,
     ...(i === 0 ? { up: 1000, down: 600_000 } : { up: 300_000, down: 1000 }),
@@ -145,14 +138,14 @@ function addPatient(flows: Parties, random: Random, silences: readonly Silence[]
     address: PATIENT + 2 + (i % 3),
     up: random.below(8000),
     down: random.below(30_000),
-    app: { startAt: awake(SECOND + Math.floor((last * i) / 25), silences) },
+    app: { startAt: SECOND + Math.floor((last * i) / 25) },
   }));
   flows.tcp("visitors", 10, (i) => ({
     address: PATIENT + 100 + (i % 2),
     isInbound: true,
     up: random.below(30_000),
     down: random.below(2000),
-    app: { startAt: awake(2 * SECOND + Math.floor((last * i) / 10), silences) },
+    app: { startAt: 2 * SECOND + Math.floor((last * i) / 10) },
   }));
   flows.udp("datagrams", 1, () => ({
     address: PATIENT + 7,
@@ -332,6 +325,7 @@ class Parties {
   readonly groups: FlowGroup[] = [];
   /** Strangers come from many addresses. */
   isThronged = false;
+  silences: readonly Silence[] = [];
   readonly #random: Random;
 
   constructor(random: Random, offloads: boolean) {
@@ -353,7 +347,7 @@ class Parties {
         ...rest,
         ...{ id, isInbound, port: PORT_FIRST + id, up, down },
         peer: this.#peer(peer),
-        app: this.#app(app),
+        app: rest.yields === true ? this.#app(app) : this.#awake(this.#app(app)),
       });
     }
   }
@@ -405,6 +399,15 @@ class Parties {
       ...own,
       settings: { ...this.#settings(), ...settings },
     };
+  }
+
+  /** Not while the guest reads nothing: who is not connected then has no claim to be. */
+  #awake(app: AppPlan): AppPlan {
+    const { startAt } = app;
+    const found = this.silences.find(({ at, duration }) => {
+      return startAt > at - SECOND && startAt < at + duration + SECOND / 2;
+    });
+    return found === undefined ? app : { ...app, startAt: found.at + found.duration + SECOND / 2 };
   }
 
   #settings(): Partial<TcpSettings> {

@@ -8,7 +8,7 @@
  * Processes side by side share the seeds by `step`: each takes every `step`-th one.
  */
 import { type Family, familyOptions } from "./family.ts";
-import { simulateSeed, type Verdict } from "./simulate.ts";
+import { type SimulateOptions, simulateSeed, type Verdict } from "./simulate.ts";
 
 export interface SwarmOptions {
   /** The first seed. */
@@ -18,15 +18,15 @@ export interface SwarmOptions {
   /** Only every `step`-th of them; 1 = all. */
   readonly step?: number;
   readonly family?: Family;
-  /** Another engine than the one that was built. */
-  readonly module?: WebAssembly.Module;
+  /** Another engine or loop than ours. */
+  readonly run?: SimulateOptions;
 }
 
 /** Runs seed after seed, each when the next verdict is asked for. */
 export function* runSeeds(options: SwarmOptions): Generator<Verdict, void, void> {
-  const { from, count = Number.POSITIVE_INFINITY, step = 1, module, family } = options;
+  const { from, count = Number.POSITIVE_INFINITY, step = 1, run, family } = options;
   for (let seed = from; seed < from + count; seed += step) {
-    yield simulateSeed(seed, module === undefined ? {} : { module }, family);
+    yield simulateSeed(seed, run, family);
   }
 }
 

@@ -79,6 +79,8 @@ export interface WorldOptions {
   readonly instantiate?: (module: WebAssembly.Module) => EngineModule;
   /** Follows the run, and changes nothing in it. */
   readonly sampler?: Sampler;
+  /** Another loop than ours, for tests of the simulator itself. */
+  readonly loop?: typeof Loop;
 }
 
 export class World {
@@ -93,6 +95,7 @@ export class World {
   readonly ledger: Ledger = this.#books.ledger;
   readonly #watch: TcpWatch;
   readonly #cable: Cable;
+  readonly #loopClass: typeof Loop;
   #loop: Loop;
   readonly #link: Link;
   readonly #makeEngine: (life: number) => Engine;
@@ -127,7 +130,8 @@ export class World {
     this.trace = trace;
     this.#sampler = options.sampler;
     if (plan.promises !== undefined) this.#referee = new Referee(this, plan.promises);
-    const { instantiate = instantiateEngine } = options;
+    const { instantiate = instantiateEngine, loop = Loop } = options;
+    this.#loopClass = loop;
     this.#makeEngine = (life) => {
       const engine = new Engine(instantiate(module));
       engine.start(engineConfig(plan, life));
@@ -381,7 +385,7 @@ export class World {
       close: () => link.close(),
     };
     const now = (): number => this.clock.now;
-    return new Loop({
+    return new this.#loopClass({
       engine: this.engine,
       link: counted,
       memory: linkMemoryOf(this.engine),

@@ -5,13 +5,16 @@
 
 import type { Engine } from "../../engine/engine.ts";
 import type { AppSet } from "../app-set.ts";
-import type { VirtualClock } from "../clock.ts";
+import { START, type VirtualClock } from "../clock.ts";
 import type { StreamSocket } from "../host/stream.ts";
 import type { Plan, Promises } from "../plan.ts";
 import { ProgressWatch } from "./progress-watch.ts";
 import { ShareWatch } from "./share-watch.ts";
 
 const LOOK = 200_000;
+/** When the parties are gone only what is left of them is to end: that takes minutes. */
+const LATE = 10_000_000;
+const LATE_LOOK = 2_000_000;
 
 export interface RefereeOwner {
   readonly clock: VirtualClock;
@@ -46,9 +49,10 @@ export class Referee {
   }
 
   #schedule(apps: AppSet): void {
-    const { clock, isSilent } = this.#owner;
-    clock.after(LOOK, () => {
-      const elapsed = isSilent || this.#owner.isSilent ? 0 : LOOK;
+    const { clock, isSilent, plan } = this.#owner;
+    const pause = clock.now > START + plan.calmAt + LATE ? LATE_LOOK : LOOK;
+    clock.after(pause, () => {
+      const elapsed = isSilent || this.#owner.isSilent ? 0 : pause;
       this.#now += elapsed;
       this.#progress.look(elapsed, apps.questions);
       this.#shares.look(this.#owner.engine, this.#now);

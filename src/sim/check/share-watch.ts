@@ -20,8 +20,10 @@ import type { TcpPlan } from "../plan.ts";
 const SECOND = 1_000_000;
 /** Memory has been short, and a flow has stood still, for so long: it is to hold one chunk. */
 const SHRUNK_AFTER = 3 * SECOND;
-/** And for so long: it is to be gone. The engine says 20 s, and then four in a second. */
-const ENDED_AFTER = 60 * SECOND;
+/** And for so long: it is one of those that are ended, four in a second. The engine says 20 s. */
+const ENDED_AFTER = 25 * SECOND;
+/** One of them ends at least this often. */
+const ENDED_EVERY = 2 * SECOND;
 /** Chunks that each flow may have whatever the others do. */
 const GUARANTEED = 2;
 
@@ -44,6 +46,8 @@ export class ShareWatch {
   readonly #inbound = new Set<number>();
   readonly #standing = new Map<number, Standing>();
   #shortSince: number | undefined;
+  /** When one that held something was gone last. */
+  #endedAt = 0;
   /** What was told of already: each kind of excess once. */
   readonly #told = new Set<string>();
 
@@ -69,7 +73,9 @@ export class ShareWatch {
       this.#lookAt(handle, flow, now, (chunksMax - kept) >> 1);
     }
     for (const handle of this.#standing.keys()) {
-      if (readTcpFlow(engine, handle) === undefined) this.#standing.delete(handle);
+      if (readTcpFlow(engine, handle) !== undefined) continue;
+      this.#standing.delete(handle);
+      this.#endedAt = now;
     }
     const dns = engine.flows().filter(({ kind }) => kind === "dns").length;
     this.#most("flow slots from outside", sums.outside, flowsMax >> 1);
@@ -102,7 +108,8 @@ export class ShareWatch {
     if (this.#shortSince === undefined) return;
     const time = now - Math.max(this.#shortSince, standing.since);
     if (time > SHRUNK_AFTER) this.#most("chunks of one that stands still", flow.held, 1);
-    if (time > ENDED_AFTER) this.#most("connections that stand still while memory is short", 1, 0);
+    if (time < ENDED_AFTER || now - this.#endedAt < ENDED_EVERY) return;
+    this.#most("connections that stand still while memory is short", 1, 0);
   }
 
   #most(what: string, found: number, most: number): void {

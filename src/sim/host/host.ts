@@ -342,11 +342,13 @@ export class SimHost implements Upstream, SocketOwner {
     });
   }
 
-  quieten(): void {
-    // Whatever is heard too often costs virtual time, and shows.
+  quieten(handle: number): void {
+    this.#sockets.get(handle >>> 0)?.quieten();
   }
 
-  heed(): void {}
+  heed(): void {
+    for (const socket of this.#sockets.values()) socket.heed();
+  }
 
   close(): void {
     for (const socket of this.#sockets.values()) socket.close(false);

@@ -223,7 +223,7 @@ export class StreamSocket extends HostSocket {
   #arrive(count: number): void {
     if (this.isBroken) return;
     this.arrived += count;
-    this.raise();
+    this.raiseData();
     this.#maybeReset();
   }
 
