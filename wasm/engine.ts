@@ -40,18 +40,16 @@ import {
 } from "./ring";
 import { count, countMany, drop } from "./stats";
 import { check } from "./trap";
-import { timerInit, timerNext, timerPop, timerTurn } from "./timer";
+import { earlier, timerInit, timerNext, timerPop, timerTurn } from "./timer";
 import { SIX, addressFromHost, addressInit } from "./flow/addresses";
 import { emitInit } from "./flow/emit";
-import { closeFlush, evictInit, tcpEvictBy } from "./flow/evict";
+import { closeFlush, evictInit } from "./flow/evict";
 import {
   fragmentBatchReset, fragmentExpire, fragmentInit, fragmentInput, fragmentNext,
 } from "./flow/fragments";
 import { errorLimitInit } from "./flow/error-limit";
-import { holderInit } from "./flow/holders";
 import { icmpErrorReply } from "./flow/icmp-error";
 import { neighborExpire, neighborInit, neighborLearn } from "./flow/neighbor";
-import { partyInit } from "./flow/parties";
 import { pingEvent, pingFlush, pingReceive, pingResult, pingTimeout } from "./flow/ping";
 import { scratchReset } from "./flow/datagram-receive";
 import {
@@ -70,7 +68,7 @@ import { GSO_TCPV6, ipv6Input } from "./input6";
 import { Tcp } from "./tcp/conn";
 import { tcpInput } from "./tcp/input";
 import { tcpInbound } from "./tcp/open";
-import { pressureInit, pressureTurn, tcpGiveWay } from "./tcp/pressure";
+import { pressureInit, pressureNext, pressureTurn } from "./tcp/pressure";
 import { tcpTimeout } from "./tcp/timers";
 import {
   poolSpent, poolTurn, receiveAsked, receiveTurn, tcpEvent, tcpFlush, tcpReceive, tcpResult,
@@ -135,9 +133,6 @@ export function init(): i32 {
   tableInit();
   windowInit();
   evictInit();
-  tcpEvictBy(tcpGiveWay);
-  holderInit();
-  partyInit();
   pressureInit();
   neighborInit();
   fragmentInit();
@@ -486,11 +481,5 @@ export function farewell(): void {
 
 /** Absolute time of the next deadline in microseconds, 0 = none. */
 export function nextDeadline(): i64 {
-  return earlier(earlier(timerNext(), fragmentNext()), ndpNext());
-}
-
-/** The earlier of two deadlines, 0 = none. */
-function earlier(a: i64, b: i64): i64 {
-  if (a == 0) return b;
-  return b != 0 && b < a ? b : a;
+  return earlier(earlier(timerNext(), pressureNext()), earlier(fragmentNext(), ndpNext()));
 }

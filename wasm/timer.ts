@@ -114,3 +114,9 @@ export function timerPop(now: i64): i32 {
   }
   return -1;
 }
+
+/** The earlier of two deadlines, 0 = none. */
+export function earlier(a: i64, b: i64): i64 {
+  if (a == 0) return b;
+  return b != 0 && b < a ? b : a;
+}

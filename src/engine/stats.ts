@@ -142,6 +142,13 @@ export function readStat(engine: Engine, index: number): number {
   return engine.view.getUint32(p, true) + engine.view.getUint32(p + 4, true) * 2 ** 32;
 }
 
+/** Reads one counter by its name. */
+export function readCounter(engine: Engine, name: StatName | DropName): number {
+  const index = (STAT_NAMES as readonly string[]).indexOf(name);
+  if (index >= 0) return readStat(engine, index);
+  return readStat(engine, STAT_COUNT + (DROP_NAMES as readonly string[]).indexOf(name));
+}
+
 /** Reads all counters at once. */
 export function readStats(engine: Engine): EngineStats {
   const found = [

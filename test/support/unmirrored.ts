@@ -113,6 +113,7 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "wasm/flow/emit6.ts": SIX,
   "wasm/flow/error-limit.ts": "test/wasm/flow/icmp-error.test.ts and test/wasm/flow/ipv6.test.ts",
   "wasm/flow/icmp6-error.ts": SIX,
+  "wasm/flow/holders.ts": "test/wasm/tcp/pressure.test.ts",
   "wasm/flow/packet.ts": SIX,
   "wasm/flow/roots.ts": "test/wasm/flow/addresses.test.ts",
   "wasm/flow/send.ts": SIX,

@@ -13,10 +13,10 @@
  *   when, is for `tcp/pressure` to say.
  */
 import { Flow, STAKE_TICK, stakeOf } from "../layout";
-import { chunksKept, chunksMax } from "../memory";
+import { chunksFree, chunksKept, chunksMax, chunksSpare } from "../memory";
 import { turnNow } from "../timer";
 import { check } from "../trap";
-import { SHARE_OUTSIDE, flowAt, isNone, slotOf } from "./table";
+import { SHARE_OUTSIDE, flowAt, slotOf } from "./table";
 
 export const HOLDS_NOTHING: u32 = 0;
 export const HOLDS: u32 = 1;
@@ -99,19 +99,20 @@ export function holderAfter(flow: Flow): Flow {
   if (flow.share == SHARE_OUTSIDE) outside += by;
 }
 
-/** Whether the share of the flow may hold one chunk more. */
-export function heldMay(flow: Flow): bool {
+/** What connections from outside may hold at most: half of what is not kept. */
+// @ts-ignore: decorator
+@inline function outsideMost(): i32 {
+  return (chunksMax - chunksKept()) >> 1;
+}
+
+/** Chunks that are free for flows of this one's share to hold. */
+export function heldSpare(flow: Flow): i32 {
   check(outside >= 0);
-  return flow.share != SHARE_OUTSIDE || outside < (chunksMax - chunksKept()) >> 1;
+  const spare = chunksSpare();
+  return flow.share == SHARE_OUTSIDE ? min(spare, outsideMost() - outside) : spare;
 }
 
-/** Chunks that connections from outside hold. */
-export function heldOutside(): i32 {
-  return outside;
-}
-
-// The unit test asks this way: a flow of address 0 is none.
-export function holderOldestSlot(list: u32): i32 {
-  const flow = holderOldest(list);
-  return isNone(flow) ? -1 : slotOf(flow);
+/** Whether more is held than leaves enough for who comes. */
+export function heldTooMuch(): bool {
+  return chunksFree() < chunksMax >> 1 || outside > outsideMost() >> 1;
 }

@@ -6,9 +6,10 @@
  *   at any time (RFC 9293 §3.8.6: no promise is broken by losing a segment; RFC 2018 §8 for what
  *   was reported by SACK). What is on its way to the guest exists nowhere else and cannot.
  *
- *   `pressureTurn`, once a turn: as long as half of the pool is in use, flows that have held without
- *   progress for a second (a quarter when nothing is left to share out) give back all but their
- *   first chunk. So uploads that move always find memory, however many stand still beside them.
+ *   `pressureTurn`, once a turn: as long as half of the pool is in use, or half of what connections
+ *   from outside may hold, flows that have held without progress for a second (a quarter when
+ *   nothing is left to share out) give back all but their first chunk, and where that does not do,
+ *   that too. So uploads that move always find memory, however many stand still beside them.
  *
  *   `giveBack`, when a download needs chunks and only the kept ones are left: from the longest
  *   without progress on, whatever its age; then the last chunks too.
@@ -20,12 +21,15 @@
  */
 import * as abi from "../abi";
 import { Flow, STAKE_TICK, stakeOf } from "../layout";
-import { chunksFree, chunksKept, chunksMax } from "../memory";
+import { chunksFree, chunksKept } from "../memory";
 import { count, countMany } from "../stats";
 import { turnNow } from "../timer";
+import { tcpEvictBy } from "../flow/evict";
 import {
-  HOLDS, HOLDS_GONE, HOLDS_LAST, HOLDS_NOTHING, holderAfter, holderMove, holderOldest,
+  HOLDS, HOLDS_GONE, HOLDS_LAST, HOLDS_NOTHING, heldTooMuch, holderAfter, holderInit, holderMove,
+  holderOldest,
 } from "../flow/holders";
+import { partyInit } from "../flow/parties";
 import { flowAt, flowsFresh, isNone } from "../flow/table";
 import { F_BLOCKED, F_SENDING, Tcp, has, tcpEnd } from "./conn";
 import { sendReset } from "./output";
@@ -40,8 +44,12 @@ const PASS_MAX: i32 = 16;
 
 let nextRound: i64 = 0;
 
+/** Starts over, and takes it on to end connections that give way to others. */
 export function pressureInit(): void {
   nextRound = 0;
+  tcpEvictBy(tcpGiveWay);
+  holderInit();
+  partyInit();
 }
 
 // @ts-ignore: decorator
@@ -79,14 +87,15 @@ export function giveBack(wanted: i32): void {
   if (chunksFree() < wanted) giveBackFrom(HOLDS_LAST, wanted);
 }
 
-/** Has flows that stand still give back all but one chunk. */
-function trimStale(limit: u32): void {
-  let flow = holderOldest(HOLDS);
+/** Has flows of a list that stand still give back what they hold, as long as that is too much. */
+function trimStale(list: u32, limit: u32): void {
+  let flow = holderOldest(list);
   for (let passed = 0; !isNone(flow) && idle(flow) >= limit && passed < PASS_MAX;) {
+    if (!heldTooMuch()) return;
     const after = holderAfter(flow);
     const tcp = changetype<Tcp>(flow);
-    if (has(tcp, F_SENDING) || (!has(tcp, F_BLOCKED) && tcp.heldCount <= 1)) passed++;
-    else letGo(tcp, has(tcp, F_BLOCKED));
+    if (has(tcp, F_SENDING)) passed++;
+    else letGo(tcp, list == HOLDS && has(tcp, F_BLOCKED));
     flow = after;
   }
 }
@@ -111,16 +120,22 @@ function endStuck(): void {
 
 /** Once a turn, before anything is sent. */
 export function pressureTurn(): void {
-  const free = chunksFree();
-  if (free >= chunksMax >> 1) return;
-  trimStale(free <= chunksKept() ? STALE_SHORT : STALE);
+  if (!heldTooMuch()) return;
+  const limit = chunksFree() <= chunksKept() ? STALE_SHORT : STALE;
+  trimStale(HOLDS, limit);
+  trimStale(HOLDS_LAST, limit);
   if (chunksFree() > chunksKept() || turnNow < nextRound) return;
   nextRound = turnNow + ROUND;
   endStuck();
 }
 
+/** When the next look is due while memory is short; 0 = it is not. */
+export function pressureNext(): i64 {
+  return chunksFree() <= chunksKept() ? max(nextRound, 1) : 0;
+}
+
 /** Ends a connection that gives way: one that is established learns of it, on both sides. */
-export function tcpGiveWay(flow: Flow, now: i64): void {
+function tcpGiveWay(flow: Flow, now: i64): void {
   const tcp = changetype<Tcp>(flow);
   const told = tcp.state >= <u8>abi.STATE_ESTABLISHED && tcp.state != <u8>abi.STATE_TIME_WAIT;
   if (told) sendReset(tcp, now);

@@ -14,10 +14,10 @@ import { stakeOf } from "../layout";
 import {
   CHUNKS_GUARANTEED, chunkAllocate, chunkData, chunkLength, chunkNext, chunkRelease,
   chunkSequence, chunkSetLength, chunkSetNext, chunkStart, chunkTrim, chunksFree, chunksKept,
-  chunksSpare,
 } from "../memory";
 import { drop } from "../stats";
-import { HOLDS, heldCount, heldMay, holderJoin, holderLeave } from "../flow/holders";
+import { HOLDS, heldCount, heldSpare, holderJoin, holderLeave } from "../flow/holders";
+import { SHARE_OUTSIDE } from "../flow/table";
 import { seqGe, seqGt, seqLe, seqLt } from "../wire/seqnum";
 import { F_BLOCKED, Tcp, has } from "./conn";
 
@@ -37,9 +37,9 @@ const HELD_MAX: i32 = 256;
 /** Whether the flow may hold one chunk more. */
 function mayHold(flow: Tcp): bool {
   if (stakeOf(flow).holds > HOLDS && has(flow, F_BLOCKED)) return false;
-  if (!heldMay(flow)) return false;
-  if (flow.heldCount < CHUNKS_GUARANTEED) return chunksFree() > chunksKept() >> 1;
-  return flow.heldCount < (chunksSpare() + flow.heldCount) >> 1;
+  const spare = heldSpare(flow);
+  if (flow.heldCount >= CHUNKS_GUARANTEED) return flow.heldCount < (spare + flow.heldCount) >> 1;
+  return spare > 0 || (flow.share != SHARE_OUTSIDE && chunksFree() > chunksKept() >> 1);
 }
 
 function chunkInsert(flow: Tcp, before: i32, sequence: u32): i32 {

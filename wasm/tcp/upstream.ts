@@ -482,7 +482,8 @@ export function tcpEvent(flow: Tcp, events: u32, now: i64): void {
   if ((events & abi.EVENT_WRITABLE) != 0 && has(flow, F_BLOCKED)) {
     flow.flags &= ~F_BLOCKED;
     holderRevive(flow, flow.heldHead >= 0);
-    if (flow.heldHead < 0) flow.flags |= P_ACK; // the guest would not ask before its timer
+    // Where nothing is left to send, the guest would not learn of the room before its own timer.
+    if (flow.rcvNext == flow.rcvAck) flow.flags |= P_ACK;
     markDirty(flow);
   }
   if ((events & abi.EVENT_READ_HANGUP) != 0) flow.events |= abi.EVENT_READABLE;
