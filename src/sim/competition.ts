@@ -15,6 +15,7 @@
  *   ports            a guest program that uses very many UDP ports
  *   half-closers     one side has closed, the other never does
  *   downloads        of the guest, at full speed, side by side
+ *   deaf downloads   of a guest that acknowledges nothing: memory that nobody can give back
  *   silence          not a party: the guest's end of the link does not read now and then
  *
  * They are gone after `PARTY_END`; half-closers stay, and are the engine's to end. All times are
@@ -64,6 +65,9 @@ export const PROMISES: Promises = {
   halfClosedWithin: 300 * SECOND,
 };
 
+/** Where memory is lost to a guest that is deaf, data waits until the first are ended. */
+const DEAF_PROMISES: Promises = { ...PROMISES, moveWithin: 30 * SECOND };
+
 /** The competition that belongs to a seed. */
 export function planOfCompetition(seed: number): ScenarioPlan {
   const random = new Random(seed, STREAM);
@@ -103,7 +107,10 @@ export function planOfCompetition(seed: number): ScenarioPlan {
     silences,
     guestBacklog: random.pick([4, 16, 64, 256]),
   };
-  return { plan, groups };
+  const later = new Random(seed, STREAM + 1);
+  if (!later.oneIn(6)) return { plan, groups };
+  addDeaf(flows, later, flowsMax);
+  return { plan: { ...plan, promises: DEAF_PROMISES }, groups };
 }
 
 /** Nothing is lost on it: what waits, waits with its sender. */
@@ -301,6 +308,18 @@ function addDownloads(flows: Parties, random: Random, flowsMax: number): void {
   }));
 }
 
+function addDeaf(flows: Parties, random: Random, flowsMax: number): void {
+  const count = random.between(8, flowsMax >> 1);
+  flows.tcp("deaf downloads", count, (i) => ({
+    address: PARTY + 140 + (i % 8),
+    yields: true,
+    isDeaf: true,
+    leavesAt: PARTY_END,
+    down: 500_000,
+    app: { startAt: arrival(i, count, 3 * SECOND), settings: { giveUpAfter: 600 * SECOND } },
+  }));
+}
+
 // ---------------------------------------------------------------- lists of flows
 
 /** A connection as a party describes it; what it leaves out is as with any other. */
@@ -308,6 +327,7 @@ interface TcpSketch {
   readonly address: number;
   readonly isInbound?: boolean;
   readonly yields?: boolean;
+  readonly isDeaf?: boolean;
   readonly leavesAt?: number;
   readonly up?: number;
   readonly down?: number;

@@ -68,6 +68,8 @@ export interface TcpPlan {
   readonly app: AppPlan;
   /** It has a claim to nothing: it may be refused, and ended at any time. */
   readonly yields?: boolean;
+  /** What the peer sends never reaches the guest's stack, which acknowledges nothing. */
+  readonly isDeaf?: boolean;
   /** The peer breaks the connection then, counted from the start, as when its program dies. */
   readonly leavesAt?: number;
 }

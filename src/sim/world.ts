@@ -95,7 +95,6 @@ export class World {
   readonly ledger: Ledger = this.#books.ledger;
   readonly #watch: TcpWatch;
   readonly #cable: Cable;
-  readonly #loopClass: typeof Loop;
   #loop: Loop;
   readonly #link: Link;
   readonly #makeEngine: (life: number) => Engine;
@@ -117,7 +116,7 @@ export class World {
   #flowsMax = 0;
   #chunksMax = 0;
   readonly #referee: Referee | undefined;
-  readonly #sampler: Sampler | undefined;
+  readonly #options: WorldOptions;
   readonly #capture: PcapWriter | undefined;
 
   constructor(
@@ -128,10 +127,9 @@ export class World {
   ) {
     this.plan = plan;
     this.trace = trace;
-    this.#sampler = options.sampler;
     if (plan.promises !== undefined) this.#referee = new Referee(this, plan.promises);
-    const { instantiate = instantiateEngine, loop = Loop } = options;
-    this.#loopClass = loop;
+    const { instantiate = instantiateEngine } = options;
+    this.#options = options;
     this.#makeEngine = (life) => {
       const engine = new Engine(instantiate(module));
       engine.start(engineConfig(plan, life));
@@ -205,7 +203,7 @@ export class World {
       this.#referee?.start(this.#apps);
     };
     this.guest.onEchoReply = (reply) => this.#apps.replied(reply);
-    this.#sampler?.start(this);
+    this.#options.sampler?.start(this);
     this.guest.dhcp(clock.now);
     this.serve();
     try {
@@ -248,7 +246,7 @@ export class World {
   }
 
   #result(): WorldResult {
-    this.#sampler?.finish();
+    this.#options.sampler?.finish();
     this.#capture?.close();
     this.trace.note(this.clock.now, NOTE_END, this.violations.length);
     const { framesToEngine, framesToGuest } = this.ledger;
@@ -296,7 +294,7 @@ export class World {
     return this.#apps.outcomes;
   }
 
-  /** What became of the frames on the wires between guest and engine. */
+  /** What became of the frames on the wires. */
   get wires(): { readonly toGuest: WireCounts; readonly toEngine: WireCounts } {
     return this.#cable.wires;
   }
@@ -317,6 +315,7 @@ export class World {
         this.#watch.sent(frame);
       },
       arrived: (frame, isIntact) => {
+        if (this.#watch.isForDeaf(frame)) return;
         this.#isIntact = isIntact;
         this.guest.input(frame, clock.now);
         this.#isIntact = true;
@@ -385,7 +384,8 @@ export class World {
       close: () => link.close(),
     };
     const now = (): number => this.clock.now;
-    return new this.#loopClass({
+    const { loop = Loop } = this.#options;
+    return new loop({
       engine: this.engine,
       link: counted,
       memory: linkMemoryOf(this.engine),
@@ -430,7 +430,7 @@ export class World {
 
   #beforeWait(): void {
     this.#cable.move();
-    this.#sampler?.turned();
+    this.#options.sampler?.turned();
     const { engine, plan } = this;
     const { flowCount, chunkCount } = engine;
     if (flowCount > this.#flowsMax) this.#flowsMax = flowCount;

@@ -3,11 +3,13 @@
  * others found out.
  */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { planOfCompetition } from "../../src/sim/competition.ts";
 import type { Plan } from "../../src/sim/plan.ts";
-import { simulatedEngine } from "../../src/sim/simulate.ts";
+import { simulatedEngine, simulateSeed } from "../../src/sim/simulate.ts";
 import { World } from "../../src/sim/world.ts";
+import { COMPETITION_SEEDS, HASHED_COMPETITIONS } from "./pinned.ts";
 
 const SECOND = 1_000_000;
 
@@ -56,6 +58,25 @@ describe("sim/competition: plans", () => {
   });
 });
 
+describe("sim/competition: pinned seeds", () => {
+  const isNode = !("bun" in process.versions || "deno" in process.versions);
+  const text = readFileSync(new URL("./competition-hashes.json", import.meta.url), "utf8");
+  const wanted: Readonly<Record<string, string>> = JSON.parse(text);
+
+  test("those whose trace hash is pinned have one", () => {
+    assert.deepEqual(Object.keys(wanted).map(Number), HASHED_COMPETITIONS);
+  });
+
+  // That runs are the same everywhere is shown by those with a hash.
+  for (const seed of isNode ? COMPETITION_SEEDS : HASHED_COMPETITIONS) {
+    test(`${seed}: no violation`, () => {
+      const { violations, hash } = simulateSeed(seed, {}, "competition");
+      assert.deepEqual(violations, []);
+      assert.equal(hash, wanted[seed] ?? hash);
+    });
+  }
+});
+
 describe("sim/competition: what is wrong is found", () => {
   test("nothing, where nobody competes", () => {
     for (const seed of [1, 2, 3]) {
@@ -74,6 +95,14 @@ describe("sim/competition: what is wrong is found", () => {
     const world = new World(simulatedEngine(), peaceful(1));
     world.engine.inboundTcp = () => 0;
     assert.match(world.run().violations.join("; "), /no room for a connection/);
+  });
+
+  test("strangers that have more than their share of the table", () => {
+    const { plan } = planOfCompetition(29);
+    const world = new World(simulatedEngine(), plan);
+    const config = { ...world.engine.config, flowsMax: plan.limits.flowsMax >> 1 };
+    Object.defineProperty(world.engine, "config", { value: config });
+    assert.match(world.run().violations.join("; "), /shares: \d+ flow slots from outside, 32 are/);
   });
 
   test("a host that does not say what it has", () => {

@@ -58,6 +58,7 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/sim/check/balance.ts": RUN,
   "src/sim/check/leftovers.ts": RUN,
   "src/sim/check/referee.ts": "test/sim/competition.test.ts",
+  "src/sim/check/share-watch.ts": "test/sim/competition.test.ts, and test/sim/mutants/list.ts",
   "src/sim/expect.ts": SCENARIOS,
   "src/sim/family.ts": "test/sim/competition.test.ts and test/sim/swarm.test.ts",
   "src/sim/run.ts": SCENARIOS,

@@ -129,7 +129,7 @@ function movedOf({ app, socket }: Watched): number {
 
 /** Some octet or end of stream is there, and its receiver would have it. */
 function wantsToMove({ app, socket }: Watched): boolean {
-  if (socket === undefined) return false;
+  if (socket === undefined || app.plan.isDeaf === true) return false;
   const { written, read, hasEnded, isClosing } = app.standing;
   if (socket.isClosed || socket.isBroken) return true; // the guest is to be told
   if (written > socket.taken && socket.isWritable) return true;

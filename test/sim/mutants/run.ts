@@ -1,5 +1,5 @@
 /**
- * Breaks the engine in every way of `list.ts` and sees how soon the simulator says so:
+ * Breaks the engine or the loop in every way of `list.ts` and sees how soon the simulator says so:
  *
  *     npm run mutants [-- --only PATTERN] [--seeds N]
  *
