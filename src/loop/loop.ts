@@ -118,12 +118,12 @@ export class Loop {
 
   /** Turns until told to stop (0) or the link is gone (the negative errno). */
   run(): number {
-    while (this.#running) this.turn(this.#sleep());
+    while (this.#running) this.turn(this.sleep);
     return this.#failure;
   }
 
   /** How long the next turn may wait, microseconds. */
-  #sleep(): number {
+  get sleep(): number {
     const { engine, clock, housekeeping } = this.#parts;
     const isFull = this.#blockedAt >= 0;
     if (this.#linkReadable || (!isFull && this.#ready() !== 0)) return 0;
