@@ -282,9 +282,11 @@ export const FLOW_BYTES_TO_GUEST_OFFSET: i32 = 40; // u64
 // Of TCP flows, to be looked at and never written; `tcp/conn.ts` checks them.
 export const FLOW_TCP_RCV_ACK_OFFSET: i32 = 128; // sequence number acknowledged to the guest
 export const FLOW_TCP_RCV_EDGE_OFFSET: i32 = 132; // right edge of the window offered to it
+export const FLOW_TCP_HELD_COUNT_OFFSET: i32 = 152; // chunks of the guest that nobody has taken
 export const FLOW_TCP_SND_UNA_OFFSET: i32 = 180;
 export const FLOW_TCP_SND_MAX_OFFSET: i32 = 188; // highest sequence number sent
 export const FLOW_TCP_SND_WINDOW_OFFSET: i32 = 196; // what the guest offers, scaled
+export const FLOW_TCP_SEND_COUNT_OFFSET: i32 = 220; // chunks on their way to the guest
 export const FLOW_TCP_CWND_OFFSET: i32 = 232;
 export const FLOW_TCP_SSTHRESH_OFFSET: i32 = 236; // 2^31 - 1 until the first loss
 export const FLOW_TCP_SRTT_OFFSET: i32 = 292; // microseconds; 0 = not measured yet

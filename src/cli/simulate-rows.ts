@@ -13,6 +13,13 @@ export const SIMULATE_ROWS: readonly OptionRow[] = [
     group: ONE,
   },
   {
+    name: "family",
+    argument: "NAME",
+    description:
+      "what seeds stand for: random (default), or competition: parties that want too much",
+    group: ONE,
+  },
+  {
     name: "trace",
     description: "print one line per event to standard output, the verdict to standard error",
     group: ONE,
@@ -57,6 +64,7 @@ Scenario files are YAML; docs/simulator.md describes their fields.
 Examples:
   slirp-binding simulate
   slirp-binding simulate --seed 17 --trace
+  slirp-binding simulate --family competition --seeds 100
   slirp-binding simulate test/sim/scenarios/wan.yaml --report wan.html
 
 Ends with code 0 when nothing was wrong, with 1 when something was, with 2 for a scenario that

@@ -2,7 +2,7 @@
  * One process of a swarm: runs its share of the seeds and says how far it is, one line of JSON at a
  * time. It ends with its last seed, with its time, at its first violation, or when nobody reads.
  *
- *     internal-swarm FROM COUNT STEP MILLISECONDS      "-" = without end
+ *     internal-swarm FAMILY FROM COUNT STEP MILLISECONDS      "-" = without end
  */
 import { runSeeds, Tally } from "../sim/swarm.ts";
 import { StandardOutput } from "./standard-output.ts";
@@ -24,7 +24,8 @@ export interface ShareReport {
 export function runShare(argv: readonly string[]): number {
   // Ctrl-C reaches the whole group; the process that asked decides what it means.
   process.on("SIGINT", () => {});
-  const [from = 0, count = Number.NaN, step = 1, time = Number.NaN] = argv.map(Number);
+  const family = argv[0] === "competition" ? "competition" : "random";
+  const [from = 0, count = Number.NaN, step = 1, time = Number.NaN] = argv.slice(1).map(Number);
   const began = performance.now();
   const output = new StandardOutput();
   const tally = new Tally();
@@ -36,7 +37,8 @@ export function runShare(argv: readonly string[]): number {
     output.line(JSON.stringify({ seeds, frames, elapsed, failure, isLast } satisfies ShareReport));
     output.flush();
   };
-  for (const verdict of runSeeds({ from, step, ...(Number.isNaN(count) ? {} : { count }) })) {
+  const limit = Number.isNaN(count) ? {} : { count };
+  for (const verdict of runSeeds({ family, from, step, ...limit })) {
     tally.add(verdict);
     const now = performance.now();
     if (!verdict.ok || now - began >= time || output.isClosed) break;

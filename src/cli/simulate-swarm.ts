@@ -13,6 +13,7 @@ import { availableParallelism } from "node:os";
 import { isatty } from "node:tty";
 import { FIRST_SEED_MAX, type SwarmOptions } from "../config/simulate.ts";
 import { escapeControls } from "../lib/log.ts";
+import { type Family, familyOptions } from "../sim/family.ts";
 import { formatCount } from "../sim/text.ts";
 import { SWARM_COMMAND } from "./internal.ts";
 import { ownCommand, shownCommand } from "./program.ts";
@@ -33,7 +34,7 @@ export async function simulateSwarm(options: SwarmOptions): Promise<number> {
   const from = options.from ?? randomInt(FIRST_SEED_MAX);
   const jobs = Math.min(options.jobs ?? availableParallelism(), seeds);
   const limit_ms = options.minutes === undefined ? undefined : options.minutes * 60_000;
-  const swarm = new Swarm(from, options.seeds, jobs, limit_ms);
+  const swarm = new Swarm(options.family, from, options.seeds, jobs, limit_ms);
   const stop = (): void => swarm.stop();
   process.on("SIGINT", stop);
   process.on("SIGTERM", stop);
@@ -47,6 +48,7 @@ export async function simulateSwarm(options: SwarmOptions): Promise<number> {
 }
 
 class Swarm implements SwarmState {
+  readonly family: Family;
   readonly from: number;
   readonly count: number | undefined;
   readonly jobs: number;
@@ -58,7 +60,14 @@ class Swarm implements SwarmState {
   /** What a process ended with that it should not have. */
   broken: string | undefined;
 
-  constructor(from: number, count: number | undefined, jobs: number, limit_ms: number | undefined) {
+  constructor(
+    family: Family,
+    from: number,
+    count: number | undefined,
+    jobs: number,
+    limit_ms: number | undefined,
+  ) {
+    this.family = family;
     this.from = from;
     this.count = count;
     this.jobs = jobs;
@@ -83,7 +92,9 @@ class Swarm implements SwarmState {
   #runShare(job: number): Promise<void> {
     const [program = "", ...before] = ownCommand();
     const count = this.count === undefined ? "-" : this.count - job;
-    const share = [this.from + job, count, this.jobs, this.limit_ms ?? "-"].map(String);
+    const share = [this.family, this.from + job, count, this.jobs, this.limit_ms ?? "-"].map(
+      String,
+    );
     const child = spawn(program, [...before, SWARM_COMMAND, ...share], {
       stdio: ["ignore", "pipe", "inherit"],
     });
@@ -178,6 +189,7 @@ class Progress {
 
 /** What a verdict needs to know of a swarm. */
 export interface SwarmState {
+  readonly family: Family;
   readonly from: number;
   readonly seeds: number;
   readonly frames: number;
@@ -190,7 +202,7 @@ export interface SwarmState {
 
 /** Lines without line ends. @param command this program, as people start it */
 export function swarmVerdict(state: SwarmState, command: string): string[] {
-  const { failure, broken, seeds, virtual_s, real_s } = state;
+  const { family, failure, broken, seeds, virtual_s, real_s } = state;
   const faster = formatCount(virtual_s / Math.max(real_s, 0.001));
   const totals = [
     `  virtual time   ${formatLong(virtual_s)} in ${real_s.toFixed(1)} s: ${faster} x faster`,
@@ -201,7 +213,7 @@ export function swarmVerdict(state: SwarmState, command: string): string[] {
       `seed ${failure.seed}: went wrong, after ${formatCount(seeds)} seeds`,
       ...failure.violations.map((each) => `  violation      ${escapeControls(each)}`),
       ...totals,
-      `repeat it: ${command} simulate --seed ${failure.seed} --trace`,
+      `repeat it: ${command} simulate --seed ${failure.seed}${familyOptions(family)} --trace`,
     ];
   }
   if (broken !== undefined) return [`broken off: a process of the swarm ${broken}`, ...totals];

@@ -10,6 +10,7 @@ import { quote } from "../config/errors.ts";
 import type { SimulateOptions, SingleOptions } from "../config/simulate.ts";
 import { type OutputSink, openOutputFile } from "../lib/output-file.ts";
 import { pcapHeader } from "../link/pcap.ts";
+import { familyOptions } from "../sim/family.ts";
 import { type CheckedRun, runScenario, runSeed } from "../sim/run.ts";
 import { Sampler } from "../sim/sampler.ts";
 import { readScenario, ScenarioError } from "../sim/scenario-file.ts";
@@ -67,7 +68,7 @@ async function runOne(
   const began = performance.now();
   const run =
     document === undefined
-      ? runSeed(options.seed ?? 0, runOptions)
+      ? runSeed(options.seed ?? 0, runOptions, options.family)
       : runScenario(document, options.seed, runOptions);
   const real = (performance.now() - began) * 1000;
   output.flush();
@@ -107,10 +108,10 @@ async function writePage(
   }
 }
 
-function reproduce({ scenario }: SingleOptions, { plan }: CheckedRun): string {
+function reproduce({ scenario, family }: SingleOptions, { plan }: CheckedRun): string {
   const file =
     scenario === undefined ? "" : ` ${/^[\w./-]+$/.test(scenario) ? scenario : quote(scenario)}`;
-  return `${shownCommand()} simulate${file} --seed ${plan.seed} --trace`;
+  return `${shownCommand()} simulate${file} --seed ${plan.seed}${familyOptions(family)} --trace`;
 }
 
 /** A capture, and what went wrong with it: the run itself goes on. */

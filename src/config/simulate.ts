@@ -4,7 +4,7 @@
  */
 import { parsePath } from "./config.ts";
 import { ConfigError } from "./errors.ts";
-import { integerBetween, readFlag, readOne, type Settings } from "./settings.ts";
+import { integerBetween, oneOf, readFlag, readOne, type Settings } from "./settings.ts";
 
 const SEED_MAX = Number.MAX_SAFE_INTEGER;
 export const MINUTES_DEFAULT = 1;
@@ -14,8 +14,14 @@ const JOBS_LIMITS: readonly [number, number] = [1, 256];
 /** First seeds of swarms that are drawn stay below, so that they are short to type. */
 export const FIRST_SEED_MAX = 1_000_000_000;
 
+/** What seeds stand for; `src/sim/family.ts` has the plans. */
+const FAMILIES = ["random", "competition"] as const;
+
+type Family = (typeof FAMILIES)[number];
+
 export interface SwarmOptions {
   readonly kind: "swarm";
+  readonly family: Family;
   /** The first seed; undefined = any. */
   readonly from: number | undefined;
   /** How many seeds; undefined = as many as `minutes` allow. */
@@ -27,6 +33,8 @@ export interface SwarmOptions {
 
 export interface SingleOptions {
   readonly kind: "seed" | "scenario";
+  /** Of the seed; a scenario is of none. */
+  readonly family: Family;
   /** Undefined = the scenario's own. */
   readonly seed: number | undefined;
   /** Path of the scenario file. */
@@ -47,9 +55,11 @@ export function readSimulateOptions(settings: Settings): SimulateOptions {
   const scenario = readOne(settings, "scenario", undefined, parsePath);
   const seed = readOne(settings, "seed", undefined, integerBetween(0, SEED_MAX));
   const trace = readFlag(settings, "trace");
-  const single = { seed, scenario, trace, ...readFiles(settings) };
+  const family = readOne(settings, "family", "random" as const, oneOf(FAMILIES));
+  const single = { family, seed, scenario, trace, ...readFiles(settings) };
   if (scenario !== undefined) {
     refuse(settings, SWARM_ONLY, "a scenario is one run");
+    refuse(settings, ["family"], "a scenario belongs to none");
     return Object.freeze({ kind: "scenario", ...single });
   }
   if (seed !== undefined && !settings.has("seeds")) {
@@ -57,7 +67,7 @@ export function readSimulateOptions(settings: Settings): SimulateOptions {
     return Object.freeze({ kind: "seed", ...single });
   }
   refuse(settings, SINGLE_ONLY, 'choose one run by "--seed N" or by a scenario file');
-  return Object.freeze({ kind: "swarm", from: seed, ...readSwarm(settings) });
+  return Object.freeze({ kind: "swarm", family, from: seed, ...readSwarm(settings) });
 }
 
 function readFiles(settings: Settings) {

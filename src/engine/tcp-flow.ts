@@ -26,6 +26,9 @@ export interface TcpFlow {
   /** What the guest offers, and what it is offered. */
   readonly windowOfGuest: number;
   readonly windowForGuest: number;
+  /** Chunks of payload: of the guest that the host has not taken, and on the way to the guest. */
+  readonly held: number;
+  readonly sending: number;
   /** Smoothed round trip between engine and guest, microseconds; 0 = not measured yet. */
   readonly srtt: number;
 }
@@ -60,6 +63,8 @@ export function readTcpFlow(engine: Engine, handle: number): TcpFlow | undefined
     inFlight: span(abi.FLOW_TCP_SND_UNA_OFFSET, abi.FLOW_TCP_SND_MAX_OFFSET),
     windowOfGuest: word(abi.FLOW_TCP_SND_WINDOW_OFFSET),
     windowForGuest: span(abi.FLOW_TCP_RCV_ACK_OFFSET, abi.FLOW_TCP_RCV_EDGE_OFFSET),
+    held: word(abi.FLOW_TCP_HELD_COUNT_OFFSET),
+    sending: word(abi.FLOW_TCP_SEND_COUNT_OFFSET),
     srtt: word(abi.FLOW_TCP_SRTT_OFFSET),
   };
 }

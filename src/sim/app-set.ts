@@ -2,15 +2,8 @@
  * All applications of a run: makes them of the plan, starts them, hands them what comes for them,
  * and asks them in the end.
  */
-import {
-  type App,
-  type AppOutcome,
-  type AppOwner,
-  DnsApp,
-  PingApp,
-  TcpApp,
-  UdpApp,
-} from "./apps.ts";
+import { type App, type AppOutcome, type AppOwner, PingApp, TcpApp, UdpApp } from "./apps.ts";
+import { DnsApp } from "./dns-app.ts";
 import type { EchoReply } from "./guest/icmp.ts";
 import { endpointKey } from "./host/host.ts";
 import type { Plan, TcpPlan } from "./plan.ts";
@@ -24,6 +17,8 @@ export class AppSet {
   /** Opens a connection from outside. */
   readonly #knock: (plan: TcpPlan) => void;
   readonly #apps: App[] = [];
+  readonly connections: TcpApp[] = [];
+  readonly questions: DnsApp[] = [];
   readonly #pings = new Map<number, PingApp>();
   /** Connections from outside, by the endpoint they come from. */
   readonly #inbound = new Map<number, TcpApp>();
@@ -49,7 +44,11 @@ export class AppSet {
       this.#pings.set(each.id, app);
       this.#startAt(each.startAt, app);
     }
-    for (const each of dns) this.#startAt(each.startAt, new DnsApp(this.#owner, each));
+    for (const each of dns) {
+      const app = new DnsApp(this.#owner, each);
+      this.questions.push(app);
+      this.#startAt(each.startAt, app);
+    }
   }
 
   #startAt(at: number, app: App): void {
@@ -63,10 +62,25 @@ export class AppSet {
 
   #startTcp(plan: TcpPlan): void {
     const app = new TcpApp(this.#owner, plan);
+    this.connections.push(app);
     if (!plan.isInbound) return void this.#startAt(plan.app.startAt, app);
     this.#apps.push(app);
     this.#inbound.set(endpointKey(plan.address, plan.port), app);
-    this.#owner.clock.after(plan.app.startAt, () => this.#knock(plan));
+    this.#owner.clock.after(plan.app.startAt, () => {
+      app.asked();
+      this.#knock(plan);
+    });
+  }
+
+  /** The engine would not have a connection from outside. */
+  turnAway(plan: TcpPlan): void {
+    this.#inbound.get(endpointKey(plan.address, plan.port))?.turnedAway();
+  }
+
+  /** The peer of a connection has gone: what has not heard of it by now never will. */
+  forsake(id: number): void {
+    const app = this.connections.find(({ plan }) => plan.id === id);
+    if (app?.isDone === false) app.giveUp(true);
   }
 
   #listen(): void {

@@ -8,9 +8,8 @@ import type { TcpConnection } from "./guest/tcp-connection.ts";
 import type { CloseReason, TcpEvents } from "./guest/tcp-options.ts";
 import type { UdpSocket } from "./guest/udp.ts";
 import { checkDatagram, datagramStream, NUMBER_SIZE } from "./host/host.ts";
-import { nameAddress } from "./host/resolver.ts";
 import { fillPattern, findMismatch } from "./pattern.ts";
-import type { DnsPlan, PingPlan, TcpPlan, UdpPlan } from "./plan.ts";
+import type { PingPlan, TcpPlan, UdpPlan } from "./plan.ts";
 
 const CHUNK = 65_536;
 const scratch = new Uint8Array(CHUNK);
@@ -48,7 +47,8 @@ export interface AppOutcome {
   readonly roundTrips: readonly number[];
 }
 
-const NOTHING = {
+/** Of an application that nothing has come of. */
+export const NOTHING = {
   ...{ startedAt: undefined, endedAt: undefined, reason: undefined, connectTime: undefined },
   ...{ up: 0, down: 0, asked: 0, answered: 0, refused: 0, roundTrips: [] },
 } as const;
@@ -64,6 +64,19 @@ export interface App {
   verdict(isLossless: boolean): string | undefined;
 }
 
+/** How far a connection is, as its application sees it. */
+export interface TcpStanding {
+  readonly isStarted: boolean;
+  readonly isOpen: boolean;
+  readonly isOver: boolean;
+  /** The peer's end of stream is here. */
+  readonly hasEnded: boolean;
+  /** The application has no more to write. */
+  readonly isClosing: boolean;
+  readonly written: number;
+  readonly read: number;
+}
+
 export class TcpApp implements App {
   readonly plan: TcpPlan;
   readonly #owner: AppOwner;
@@ -72,6 +85,8 @@ export class TcpApp implements App {
   #read = 0;
   #isReading = false;
   #isWriting = false;
+  #hasEnded = false;
+  #isAsked = false;
   reason: CloseReason | undefined;
   #startedAt: number | undefined;
   #openedAt: number | undefined;
@@ -88,7 +103,10 @@ export class TcpApp implements App {
       },
       writable: () => this.#write(),
       readable: () => this.#readMore(),
-      ended: () => this.#maybeClose(),
+      ended: () => {
+        this.#hasEnded = true;
+        this.#maybeClose();
+      },
       closed: (reason) => {
         this.reason = reason;
         this.#endedAt = owner.clock.now;
@@ -100,6 +118,20 @@ export class TcpApp implements App {
   get isDone(): boolean {
     if (this.reason === undefined) return false;
     return this.reason !== "finished" || this.#connection?.isDrained === true;
+  }
+
+  /** What of this connection the guest has seen. */
+  get standing(): TcpStanding {
+    const connection = this.#connection;
+    return {
+      isStarted: this.#isAsked || this.#startedAt !== undefined,
+      isOpen: this.#openedAt !== undefined,
+      isOver: this.reason !== undefined,
+      hasEnded: this.#hasEnded,
+      isClosing: connection?.send.finQueued === true,
+      written: this.#written,
+      read: this.#read,
+    };
   }
 
   start(): void {
@@ -135,7 +167,11 @@ export class TcpApp implements App {
 
   giveUp(always: boolean): void {
     const { peer } = this.plan;
-    const mayHang = always || peer.connect.kind === "never" || peer.resetAt !== undefined;
+    const mayHang =
+      always ||
+      this.plan.yields === true ||
+      peer.connect.kind === "never" ||
+      peer.resetAt !== undefined;
     if (!mayHang) return;
     // The SYN of a connection from outside may never have got here.
     if (this.#connection === undefined) this.reason = "aborted";
@@ -158,6 +194,16 @@ export class TcpApp implements App {
     }
     if (app.closeWhen === "sent") connection.close();
     else this.#maybeClose();
+  }
+
+  /** Somebody outside has asked for the connection. */
+  asked(): void {
+    this.#isAsked = true;
+  }
+
+  /** The engine would not have this connection from outside, or it ended before it got here. */
+  turnedAway(): void {
+    if (this.#connection === undefined) this.reason ??= "refused";
   }
 
   #pauseWriting(): void {
@@ -196,6 +242,7 @@ export class TcpApp implements App {
   #maybeClose(): void {
     const connection = this.#connection;
     const { up, down, app } = this.plan;
+    if (app.closeWhen === "never") return;
     const hasAll = app.closeWhen === "all-read" && this.#read === down;
     if ((connection?.isDrained !== true && !hasAll) || this.#written < up) return;
     connection?.close();
@@ -211,6 +258,7 @@ export class TcpApp implements App {
 
   verdict(): string | undefined {
     const { plan, reason } = this;
+    if (plan.yields === true) return undefined;
     const told = `TCP ${plan.id} ended "${reason ?? "never"}"`;
     const counts = `${this.#written}/${plan.up} up, ${this.#read}/${plan.down} down`;
     if (reason === undefined) return `${told} (${counts}, ${this.#connection?.state})`;
@@ -317,9 +365,9 @@ export class UdpApp implements App {
   }
 
   verdict(isLossless: boolean): string | undefined {
-    const { id, service, count } = this.#plan;
+    const { id, service, count, yields = false } = this.#plan;
     const answers = this.#answered.size + this.#anonymous;
-    if (!isLossless || this.#unsent > 0) return undefined;
+    if (!isLossless || this.#unsent > 0 || yields) return undefined;
     if (service === "echo" && answers < count) return `UDP ${id}: ${answers}/${count} answers`;
     if (service === "refused" && this.#failed === 0) return `UDP ${id}: no word of refusal`;
     return undefined;
@@ -398,57 +446,5 @@ export class PingApp implements App {
     const { id, count } = this.#plan;
     if (!isLossless || this.#answered.size === count) return undefined;
     return `ping ${id}: ${this.#answered.size}/${count} replies`;
-  }
-}
-
-export class DnsApp implements App {
-  readonly #plan: DnsPlan;
-  readonly #owner: AppOwner;
-  isDone = false;
-  #hasAnswer = false;
-  #startedAt: number | undefined;
-  #endedAt: number | undefined;
-
-  constructor(owner: AppOwner, plan: DnsPlan) {
-    this.#owner = owner;
-    this.#plan = plan;
-  }
-
-  start(): void {
-    const { guest, clock } = this.#owner;
-    const [server = ""] = guest.lease?.dns ?? [];
-    const { name } = this.#plan;
-    this.#startedAt = clock.now;
-    guest.resolve(server, name, clock.now, (answer) => {
-      this.isDone = true;
-      this.#endedAt = clock.now;
-      if (answer === undefined || answer.code !== 0) return;
-      this.#hasAnswer = true;
-      const labels = name.split(".");
-      const octets = labels.flatMap((label) => [label.length, ...new TextEncoder().encode(label)]);
-      const wanted = formatIpv4(nameAddress(Uint8Array.of(...octets, 0)));
-      if (answer.addresses.length !== 1 || answer.addresses[0] !== wanted) {
-        this.#owner.fault(`DNS ${name}: ${answer.addresses.join(" ")}, not ${wanted}`);
-      }
-    });
-  }
-
-  giveUp(_always: boolean): void {}
-
-  get outcome(): AppOutcome {
-    const began = this.#startedAt;
-    const ended = this.#endedAt;
-    const isAnswered = this.#hasAnswer && began !== undefined && ended !== undefined;
-    return {
-      ...NOTHING,
-      ...{ kind: "dns", id: this.#plan.id, startedAt: began, endedAt: ended },
-      asked: began === undefined ? 0 : 1,
-      answered: isAnswered ? 1 : 0,
-      roundTrips: isAnswered ? [ended - began] : [],
-    };
-  }
-
-  verdict(isLossless: boolean): string | undefined {
-    return isLossless && !this.#hasAnswer ? `DNS ${this.#plan.name}: no answer` : undefined;
   }
 }

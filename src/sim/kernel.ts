@@ -46,8 +46,8 @@ export class Kernel implements EventSource, AlarmClock, SourceSwitch {
   #alarm = 0;
   #alarmRings = false;
   waits = 0;
-  /** Waits that returned without anything, before their time: none should. */
-  reported = 0;
+  /** News of sockets so far. */
+  news = 0;
 
   constructor(clock: VirtualClock, sources: EventSources) {
     this.#clock = clock;
@@ -95,9 +95,10 @@ export class Kernel implements EventSource, AlarmClock, SourceSwitch {
       const socket = sources.takeEdge();
       if (socket === undefined) break;
       const bits = socket.news;
-      if (bits !== 0) this.#add(bits, socket.handle, EVENT_OF_FLOW);
+      if (bits === 0) continue;
+      this.news += 1;
+      this.#add(bits, socket.handle, EVENT_OF_FLOW);
     }
-    this.reported += this.#bits.length;
     return this.#bits.length;
   }
 

@@ -13,8 +13,8 @@ export type ConnectPlan =
   | { readonly kind: "fails"; readonly delay: number; readonly errno: number }
   | { readonly kind: "never" };
 
-/** When a side says that it has no more to send. */
-export type CloseWhen = "sent" | "peer-ended";
+/** When a side says that it has no more to send; "never" = it holds on to the connection. */
+export type CloseWhen = "sent" | "peer-ended" | "never";
 
 /** The far side of a host socket, and the socket itself. */
 export interface PeerPlan {
@@ -33,6 +33,8 @@ export interface PeerPlan {
   readonly stall: number;
   /** The peer resets once it has sent and received this much in all; undefined = never. */
   readonly resetAt: number | undefined;
+  /** Octets it reads before it reads no more; absent = all. */
+  readonly readsMax?: number;
 }
 
 /** How the application in the guest behaves. */
@@ -64,6 +66,12 @@ export interface TcpPlan {
   readonly down: number;
   readonly peer: PeerPlan;
   readonly app: AppPlan;
+  /** It has a claim to nothing: it may be refused, and ended at any time. */
+  readonly yields?: boolean;
+  /** What the peer sends never reaches the guest's stack, which acknowledges nothing. */
+  readonly isDeaf?: boolean;
+  /** The peer breaks the connection then, counted from the start, as when its program dies. */
+  readonly leavesAt?: number;
 }
 
 export type DatagramService = "echo" | "silent" | "refused";
@@ -79,6 +87,8 @@ export interface UdpPlan {
   readonly pause: number;
   /** Octets of payload, of each in turn. */
   readonly sizes: readonly [number, ...number[]];
+  /** Its datagrams may be lost for want of room. */
+  readonly yields?: boolean;
 }
 
 export interface PingPlan {
@@ -143,6 +153,27 @@ export interface EngineLimits {
   readonly offloads: boolean;
 }
 
+/**
+ * What is promised to each whatever the others do, times in virtual microseconds. Times in which
+ * the guest does not read do not count.
+ */
+export interface Promises {
+  /** A connection is up so long after the guest, or somebody outside, asked for it. */
+  readonly connectWithin: number;
+  /** A flow whose two ends want to move moves. */
+  readonly moveWithin: number;
+  /** A question is answered. */
+  readonly answerWithin: number;
+  /** A flow that is half-closed and idle is ended (RFC 5382 REQ-5 has it live 4 min at least). */
+  readonly halfClosedWithin: number;
+}
+
+/** The guest's end of the link does not read for a while. */
+export interface Silence {
+  readonly at: number;
+  readonly duration: number;
+}
+
 export interface Plan {
   readonly seed: number;
   readonly limits: EngineLimits;
@@ -173,6 +204,14 @@ export interface Plan {
   readonly path?: NarrowPath;
   /** The table is small enough for flows to be evicted. */
   readonly isCrowded: boolean;
+  /** Several parties compete, and this is what each is promised. Absent = nothing is. */
+  readonly promises?: Promises;
+  readonly silences?: readonly Silence[];
+  /**
+   * The guest's writes block when so many frames wait, and while one blocks it does not read.
+   * Absent = it never waits, and what finds no room is lost.
+   */
+  readonly guestBacklog?: number;
 }
 
 export const FAULTLESS_HOST: HostFaults = {

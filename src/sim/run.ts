@@ -3,9 +3,9 @@
  * that is what was expected. A swarm needs only verdicts, and uses `simulateSeed`.
  */
 import { type Checked, checkExpectations } from "./expect.ts";
+import { type Family, planOfFamily } from "./family.ts";
 import type { Plan } from "./plan.ts";
-import { planFromSeed } from "./scenario.ts";
-import { type FlowGroup, groupsByKind, planOfScenario } from "./scenario-plan.ts";
+import { type FlowGroup, planOfScenario } from "./scenario-plan.ts";
 import type { RunExpectations, ScenarioDocument } from "./scenario-schema.ts";
 import { type SimulateOptions, simulatePlan } from "./simulate.ts";
 import { type RunSummary, summarize } from "./summary.ts";
@@ -33,11 +33,15 @@ export function runScenario(
   return { ...run(plan, groups, expect, options), title, description };
 }
 
-/** The random scenario of a seed. */
-export function runSeed(seed: number, options: SimulateOptions = {}): CheckedRun {
-  const plan = planFromSeed(seed);
+/** The plan of a seed. */
+export function runSeed(
+  seed: number,
+  options: SimulateOptions = {},
+  family: Family = "random",
+): CheckedRun {
+  const { plan, groups } = planOfFamily(family, seed);
   const description = "Drawn from its seed.";
-  return { ...run(plan, groupsByKind(plan), undefined, options), title: "random", description };
+  return { ...run(plan, groups, undefined, options), title: family, description };
 }
 
 function run(

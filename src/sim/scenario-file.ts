@@ -142,7 +142,8 @@ function fail(index: number, field: string, problem: string): never {
 }
 
 function checkTcp(fields: Extract<FlowFields, { kind: "tcp" }>, index: number): void {
-  if (fields["peer-closes"] === "after-peer" && fields["guest-closes"] === "after-peer") {
+  const waits = fields["peer-closes"] !== "when-sent" && fields["guest-closes"] !== "when-sent";
+  if (waits && fields["leaves-at"] === undefined) {
     fail(index, "guest-closes", "both sides would wait for the other to close");
   }
   if (fields["send-after"] > fields.up) {

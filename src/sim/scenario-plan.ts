@@ -15,6 +15,7 @@ import type {
   PeerPlan,
   PingPlan,
   Plan,
+  Promises,
   TcpPlan,
   UdpPlan,
 } from "./plan.ts";
@@ -23,6 +24,9 @@ import type { WireOptions } from "./wire.ts";
 
 /** 203.0.113.0/24, for documentation: peers, one for each group. */
 const PEERS = 0xcb007100;
+/** 198.18.0.0/15, for benchmarks: peers of groups that have many, 256 for each. */
+const MANY_PEERS = 0xc6121000;
+const MANY = 256;
 const PORT_FIRST = 10_000;
 const SECOND = 1_000_000;
 
@@ -45,7 +49,10 @@ export interface ScenarioPlan {
 export function planOfScenario(document: ScenarioDocument, seed: number): ScenarioPlan {
   const { engine, guest, host, link } = document;
   const flows = new FlowWriter(seed, guest.offloads);
-  const groups = document.flows.map((fields, index) => flows.add(fields, PEERS + 1 + index));
+  const groups = document.flows.map((fields, index) => {
+    const isMany = fields.kind === "tcp" && fields.sources > 1;
+    return flows.add(fields, isMany ? MANY_PEERS + index * MANY : PEERS + 1 + index);
+  });
   const { tcp, udp, pings, dns } = flows;
   const plan: Plan = {
     seed,
@@ -84,8 +91,20 @@ export function planOfScenario(document: ScenarioDocument, seed: number): Scenar
     })),
     ...(host.path && { path: { mtu: host.path.mtu, isTold: host.path.told } }),
     isCrowded: engine.crowded,
+    silences: guest.silences.map((each) => ({ at: each.at, duration: each.for })),
+    ...(guest.backlog !== undefined && { guestBacklog: guest.backlog }),
+    ...(document.promises && { promises: promisesOf(document.promises) }),
   };
   return { plan, groups };
+}
+
+function promisesOf(fields: NonNullable<ScenarioDocument["promises"]>): Promises {
+  return {
+    connectWithin: fields["connect-within"],
+    moveWithin: fields["move-within"],
+    answerWithin: fields["answer-within"],
+    halfClosedWithin: fields["half-closed-within"],
+  };
 }
 
 function wireOf(both: LinkFields, own: LinkFields["to-guest"]): WireOptions {
@@ -160,14 +179,21 @@ class FlowWriter {
         const { up, down } = fields;
         const isInbound = fields.from === "outside";
         const app = appOf(fields, startAt, this.#offload);
-        this.tcp.push({ id, isInbound, address, port, up, down, peer: peerOf(fields), app });
+        const leavesAt = fields["leaves-at"];
+        this.tcp.push({
+          ...{ id, isInbound, port, up, down, peer: peerOf(fields), app },
+          address: address + (id % fields.sources),
+          ...(fields.yields && { yields: true }),
+          ...(leavesAt !== undefined && { leavesAt }),
+        });
         return;
       }
       case "udp": {
         const { service, datagrams, pause, sizes } = fields;
         const [head = 0, ...rest] = sizes;
         const plan = { id, address, port, service, startAt, count: datagrams, pause };
-        this.udp.push({ ...plan, sizes: [head, ...rest] });
+        const yields = fields.yields ? { yields: true } : {};
+        this.udp.push({ ...plan, ...yields, sizes: [head, ...rest] });
         return;
       }
       case "ping": {
@@ -182,6 +208,7 @@ class FlowWriter {
 }
 
 function closeWhen(text: TcpFields["peer-closes"]): CloseWhen {
+  if (text === "never") return "never";
   return text === "when-sent" ? "sent" : "peer-ended";
 }
 
@@ -213,6 +240,7 @@ function peerOf(fields: TcpFields): PeerPlan {
     stalls: fields.stalls,
     stall: fields.stall,
     resetAt: fields["peer-resets-at"],
+    ...(fields["peer-reads"] !== undefined && { readsMax: fields["peer-reads"] }),
   };
 }
 

@@ -20,10 +20,12 @@ export const DATAGRAMS_MAX = 200_000;
 /** Groups of flows. */
 const GROUPS_MAX = 32;
 const SIZES_MAX = 16;
+/** Addresses that the peers of a group have. */
+const SOURCES_MAX = 256;
 const DATAGRAM_MAX = 65_507;
 
 const RATE = rate(100, 12_500 * MB);
-const CLOSES = word("when-sent", "after-peer");
+const CLOSES = word("when-sent", "after-peer", "never");
 
 const LINK = {
   delay: duration(0, 10 * SECOND),
@@ -58,6 +60,25 @@ const LinkSchema = v.strictObject({
 const GuestSchema = v.strictObject({
   mtu: v.optional(count(576, 65_520), 1500),
   offloads: v.optional(flag(), false),
+  backlog: v.optional(count(1, 4096)),
+  silences: v.optional(
+    v.pipe(
+      v.array(
+        v.strictObject({ at: duration(0, HOUR), for: duration(1, HOUR) }),
+        "wanted a list of times",
+      ),
+      v.maxLength(100, "wanted at most 100 times"),
+    ),
+    [],
+  ),
+});
+
+/** What everybody is promised; the times of competitions where none are given. */
+const PromisesSchema = v.strictObject({
+  "connect-within": v.optional(duration(1, HOUR), "2 s"),
+  "move-within": v.optional(duration(1, HOUR), "5 s"),
+  "answer-within": v.optional(duration(1, HOUR), "1500 ms"),
+  "half-closed-within": v.optional(duration(1, HOUR), "300 s"),
 });
 
 const EngineSchema = v.strictObject({
@@ -122,6 +143,9 @@ const TcpGroupSchema = v.strictObject({
   ...GROUP,
   kind: v.literal("tcp"),
   from: v.optional(word("guest", "outside"), "guest"),
+  sources: v.optional(count(1, SOURCES_MAX), 1),
+  yields: v.optional(flag(), false),
+  "leaves-at": v.optional(duration(0, HOUR)),
   up: v.optional(size(0, STREAM_OCTETS_MAX), 0),
   down: v.optional(size(0, STREAM_OCTETS_MAX), 0),
   connect: v.optional(word("ok", "refused", "unreachable", "timeout", "never"), "ok"),
@@ -135,6 +159,7 @@ const TcpGroupSchema = v.strictObject({
   stall: v.optional(duration(1, 60 * SECOND), "200 ms"),
   "peer-closes": v.optional(CLOSES, "when-sent"),
   "guest-closes": v.optional(CLOSES, "when-sent"),
+  "peer-reads": v.optional(size(0, STREAM_OCTETS_MAX)),
   "peer-resets-at": v.optional(size(0, STREAM_OCTETS_MAX)),
   "guest-resets-at": v.optional(size(0, STREAM_OCTETS_MAX)),
   "read-size": v.optional(size(0, 65_536), 0),
@@ -165,6 +190,7 @@ const ANSWERS = {
 const UdpGroupSchema = v.strictObject({
   ...GROUP,
   kind: v.literal("udp"),
+  yields: v.optional(flag(), false),
   service: v.optional(word("echo", "silent", "refused"), "echo"),
   datagrams: v.optional(count(1, 100_000), 10),
   pause: v.optional(duration(0, 600 * SECOND), "10 ms"),
@@ -210,6 +236,7 @@ export const ScenarioSchema = v.strictObject({
   link: v.optional(LinkSchema, {}),
   engine: v.optional(EngineSchema, {}),
   host: v.optional(HostSchema, {}),
+  promises: v.optional(PromisesSchema),
   flows: v.pipe(
     v.array(FlowSchema, "wanted a list of flows"),
     v.minLength(1, "wanted at least one kind of flow"),

@@ -3,8 +3,8 @@
  */
 import { engineBytes } from "../assets.ts";
 import { compileEngine, detectSimd } from "../engine/module.ts";
+import { type Family, planOfFamily } from "./family.ts";
 import type { Plan } from "./plan.ts";
-import { planFromSeed } from "./scenario.ts";
 import { Trace } from "./trace.ts";
 import { World, type WorldOptions, type WorldResult } from "./world.ts";
 
@@ -36,9 +36,13 @@ export function simulatedEngine(): WebAssembly.Module {
   return compiled;
 }
 
-/** Runs the scenario that belongs to a seed: the same seed, the same trace hash, everywhere. */
-export function simulateSeed(seed: number, options: SimulateOptions = {}): Verdict {
-  return simulatePlan(planFromSeed(seed), options).verdict;
+/** Runs the plan that belongs to a seed: the same seed, the same trace hash, everywhere. */
+export function simulateSeed(
+  seed: number,
+  options: SimulateOptions = {},
+  family: Family = "random",
+): Verdict {
+  return simulatePlan(planOfFamily(family, seed).plan, options).verdict;
 }
 
 /** Carries out a plan: the same plan, the same trace hash. */

@@ -7,7 +7,8 @@
  *
  * Processes side by side share the seeds by `step`: each takes every `step`-th one.
  */
-import { simulateSeed, type Verdict } from "./simulate.ts";
+import { type Family, familyOptions } from "./family.ts";
+import { type SimulateOptions, simulateSeed, type Verdict } from "./simulate.ts";
 
 export interface SwarmOptions {
   /** The first seed. */
@@ -16,15 +17,16 @@ export interface SwarmOptions {
   readonly count?: number;
   /** Only every `step`-th of them; 1 = all. */
   readonly step?: number;
-  /** Another engine than the one that was built. */
-  readonly module?: WebAssembly.Module;
+  readonly family?: Family;
+  /** Another engine or loop than ours. */
+  readonly run?: SimulateOptions;
 }
 
 /** Runs seed after seed, each when the next verdict is asked for. */
 export function* runSeeds(options: SwarmOptions): Generator<Verdict, void, void> {
-  const { from, count = Number.POSITIVE_INFINITY, step = 1, module } = options;
+  const { from, count = Number.POSITIVE_INFINITY, step = 1, run, family } = options;
   for (let seed = from; seed < from + count; seed += step) {
-    yield simulateSeed(seed, module === undefined ? {} : { module });
+    yield simulateSeed(seed, run, family);
   }
 }
 
@@ -47,6 +49,6 @@ export class Tally {
 }
 
 /** The one command that repeats a run. */
-export function reproduceCommand(seed: number): string {
-  return `slirp-binding simulate --seed ${seed}`;
+export function reproduceCommand(seed: number, family: Family = "random"): string {
+  return `slirp-binding simulate --seed ${seed}${familyOptions(family)}`;
 }

@@ -96,7 +96,7 @@ function groupLines(summary: GroupSummary): string[] {
     ...(connect === undefined ? [] : [`connect ${spreadText(connect)}`]),
     ...(roundTrip === undefined ? [] : [`round trip ${spreadText(roundTrip)}`]),
   ];
-  const name = group.fields === undefined ? group.kind : `${group.name} (${group.kind})`;
+  const name = group.name === group.kind ? group.kind : `${group.name} (${group.kind})`;
   return [
     `  ${escapeControls(name)}`,
     ...facts.map((each) => `    ${each}`),

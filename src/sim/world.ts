@@ -23,14 +23,16 @@ import { messageOf } from "../lib/message.ts";
 import type { OutputSink } from "../lib/output-file.ts";
 import { rxLength, rxPointer } from "../link/frames.ts";
 import type { Link, LinkMemory } from "../link/link.ts";
-import { createMemoryLink, type MemoryGuest } from "../link/memory.ts";
 import { createPcapLink, type PcapWriter } from "../link/pcap.ts";
 import { AlarmedEvents } from "../loop/alarm.ts";
 import { Loop, linkMemoryOf } from "../loop/loop.ts";
 import { AppSet, PUBLISHED_PORT } from "./app-set.ts";
 import type { AppOutcome } from "./apps.ts";
+import { Cable, type CableEvents } from "./cable.ts";
 import { Books, type Ledger } from "./check/balance.ts";
 import { checkLeftovers } from "./check/leftovers.ts";
+import { Referee } from "./check/referee.ts";
+import { SpinWatch } from "./check/spin-watch.ts";
 import { TcpWatch } from "./check/tcp-watch.ts";
 import { START, VirtualClock } from "./clock.ts";
 import { describeFrame, describeOperation } from "./describe.ts";
@@ -38,12 +40,12 @@ import { engineConfig } from "./engine-config.ts";
 import { Guest } from "./guest/guest.ts";
 import { SimHost } from "./host/host.ts";
 import { Kernel } from "./kernel.ts";
-import { Nic, VNET_SIZE } from "./nic.ts";
 import type { Plan, TcpPlan } from "./plan.ts";
 import { Random } from "./random.ts";
 import type { Sampler } from "./sampler.ts";
+import { scheduleEvents } from "./schedule.ts";
 import { Trace } from "./trace.ts";
-import { Wire, type WireCounts } from "./wire.ts";
+import type { WireCounts } from "./wire.ts";
 
 const GUEST_MAC = "52:54:00:12:34:56";
 const ACCEPT_BATCH = 16;
@@ -76,6 +78,8 @@ export interface WorldOptions {
   readonly instantiate?: (module: WebAssembly.Module) => EngineModule;
   /** Follows the run, and changes nothing in it. */
   readonly sampler?: Sampler;
+  /** Another loop than ours, for tests of the simulator itself. */
+  readonly loop?: typeof Loop;
 }
 
 export class World {
@@ -89,11 +93,7 @@ export class World {
   readonly #books = new Books();
   readonly ledger: Ledger = this.#books.ledger;
   readonly #watch: TcpWatch;
-  readonly #toGuest: Wire;
-  readonly #toEngine: Wire;
-  readonly #cable: MemoryGuest;
-  readonly #nic: Nic;
-  readonly #vnetSize: number;
+  readonly #cable: Cable;
   #loop: Loop;
   readonly #link: Link;
   readonly #makeEngine: (life: number) => Engine;
@@ -101,20 +101,21 @@ export class World {
   #isFailing = false;
   #restartedAt: number | undefined;
   readonly #kernel: Kernel;
+  readonly #spin = new SpinWatch((text) => this.violation(text));
+  #frames = 0; // the loop has read and written
+  #operations = 0;
+  #accepted = 0;
   readonly #apps: AppSet;
   readonly #inbound: TcpPlan[] = [];
-  /** Frames queued on the link towards the engine: whether each is as it was sent. */
-  readonly #intact: boolean[] = [];
   #isIntact = true;
   #isOver = false;
   #isCalm = false;
   #wakeAt = Number.POSITIVE_INFINITY;
   #isServing = false;
-  /** Frames that found that queue full. */
-  #overflowed = 0;
   #flowsMax = 0;
   #chunksMax = 0;
-  readonly #sampler: Sampler | undefined;
+  readonly #referee: Referee | undefined;
+  readonly #options: WorldOptions;
   readonly #capture: PcapWriter | undefined;
 
   constructor(
@@ -125,8 +126,9 @@ export class World {
   ) {
     this.plan = plan;
     this.trace = trace;
-    this.#sampler = options.sampler;
+    if (plan.promises !== undefined) this.#referee = new Referee(this, plan.promises);
     const { instantiate = instantiateEngine } = options;
+    this.#options = options;
     this.#makeEngine = (life) => {
       const engine = new Engine(instantiate(module));
       engine.start(engineConfig(plan, life));
@@ -134,36 +136,20 @@ export class World {
     };
     this.engine = this.#makeEngine(0);
     this.#watch = new TcpWatch(plan.tcp, (text) => this.violation(text));
-    this.#nic = new Nic(plan.limits.mtu, (text) => this.violation(text));
     this.host = new SimHost(this.engine, this.clock, new Random(plan.seed, 1), plan, {
       fault: (text) => this.violation(text),
-      opened: (socket) => this.#watch.opened(socket),
+      opened: (socket) => {
+        this.#watch.opened(socket);
+        this.#referee?.opened(socket);
+      },
       operated: (kind, handle, result) => this.#operated(kind, handle, result),
     });
-    const vnetSize = plan.limits.offloads ? VNET_SIZE : 0;
-    this.#vnetSize = vnetSize;
-    const { link, guest } = createMemoryLink({ vnetSize, queueFrames: plan.limits.queueFrames });
-    this.#cable = guest;
-    this.#toEngine = new Wire(
-      this.clock,
-      new Random(plan.seed, 2),
-      plan.toEngine,
-      (frame, isIntact) => this.#enqueue(frame, isIntact),
-    );
-    this.#toGuest = new Wire(
-      this.clock,
-      new Random(plan.seed, 3),
-      plan.toGuest,
-      (frame, isIntact) => this.#deliver(frame, isIntact),
-    );
+    this.#cable = new Cable(this.clock, plan, this.#cableEvents());
     this.guest = new Guest({
       mac: GUEST_MAC,
       mtu: plan.limits.mtu,
       seed: plan.seed + 1,
-      transmit: (frame) => {
-        this.#toEngine.send(frame);
-        return true;
-      },
+      transmit: (frame) => this.#cable.transmit(frame),
       onFault: (text) => {
         if (this.#isIntact) this.violation(`guest: ${text}`);
       },
@@ -171,6 +157,7 @@ export class World {
     this.#apps = new AppSet(this, plan, (each) => this.#inbound.push(each));
     this.#kernel = new Kernel(this.clock, this.#sources());
     const now = (): number => this.clock.now;
+    const { link } = this.#cable;
     const captured = options.pcap && createPcapLink(link, { sink: options.pcap, now });
     this.#capture = captured?.capture;
     this.#link = captured ?? link;
@@ -193,30 +180,29 @@ export class World {
   run(): WorldResult {
     const { plan, clock } = this;
     clock.at(START + plan.calmAt, () => this.#calm());
-    if (plan.outage !== undefined) {
-      const { at, duration } = plan.outage;
-      clock.at(START + at, () => this.host.setOffline(true));
-      clock.at(START + at + duration, () => this.host.setOffline(false));
-    }
-    for (const at of plan.restarts ?? []) {
-      clock.at(START + at, () => {
+    scheduleEvents(plan, clock, {
+      host: this.host,
+      cable: this.#cable,
+      fail: () => {
         this.#isFailing = true;
-      });
-    }
-    for (const outage of plan.resolverOutages ?? []) {
-      clock.at(START + outage.at, () => this.host.setResolver(outage, true));
-      clock.at(START + outage.at + outage.duration, () => this.host.setResolver(outage, false));
-    }
+      },
+      forsake: (id) => {
+        this.#apps.forsake(id);
+        this.serve();
+      },
+    });
     clock.at(START + plan.calmAt + (plan.patience * 3) / 4, () => {
       this.#apps.giveUp(this.#mayBreak);
       this.serve();
     });
     clock.at(START + plan.calmAt + plan.patience, () => this.#end("out of patience"));
     this.guest.onLease = (lease) => {
-      if (lease !== undefined) this.#apps.start();
+      if (lease === undefined || this.#apps.isStarted) return;
+      this.#apps.start();
+      this.#referee?.start(this.#apps);
     };
     this.guest.onEchoReply = (reply) => this.#apps.replied(reply);
-    this.#sampler?.start(this);
+    this.#options.sampler?.start(this);
     this.guest.dhcp(clock.now);
     this.serve();
     try {
@@ -228,6 +214,10 @@ export class World {
     return this.#result();
   }
 
+  get isSilent(): boolean {
+    return this.#cable.isSilent;
+  }
+
   /** Another engine takes the place of one that has failed; false = none has. */
   #restart(): boolean {
     if (!this.#isFailing || this.#isOver) return false;
@@ -237,11 +227,9 @@ export class World {
     this.#tell(() => "the worker fails, and starts again");
     this.trace.note(this.clock.now, NOTE_RESTART, this.#life);
     // Frames on the link are lost, in both directions.
-    for (let frame = this.#cable.receive(); frame; frame = this.#cable.receive()) {
-      this.#books.sent(frame.length - this.#vnetSize);
-    }
-    while (this.#link.receive(linkMemoryOf(this.engine), abi.RX_SLOT_COUNT) > 0);
-    this.#intact.length = 0;
+    this.#cable.empty(linkMemoryOf(this.engine), abi.RX_SLOT_COUNT, (octets) =>
+      this.#books.sent(octets.length - this.#cable.vnetSize),
+    );
     // What the link has not taken is counted by the engine, and seen by nobody.
     if (this.engine.txCount === 0 && this.engine.opCount === 0) this.#checkBalance();
     this.#books.turnPage();
@@ -257,7 +245,7 @@ export class World {
   }
 
   #result(): WorldResult {
-    this.#sampler?.finish();
+    this.#options.sampler?.finish();
     this.#capture?.close();
     this.trace.note(this.clock.now, NOTE_END, this.violations.length);
     const { framesToEngine, framesToGuest } = this.ledger;
@@ -275,8 +263,7 @@ export class World {
 
   #calm(): void {
     this.#isCalm = true;
-    this.#toGuest.calm();
-    this.#toEngine.calm();
+    this.#cable.calm();
     this.host.calm();
   }
 
@@ -306,64 +293,48 @@ export class World {
     return this.#apps.outcomes;
   }
 
-  /** What became of the frames on the wires between guest and engine. */
+  /** What became of the frames on the wires. */
   get wires(): { readonly toGuest: WireCounts; readonly toEngine: WireCounts } {
-    return { toGuest: this.#toGuest.counts, toEngine: this.#toEngine.counts };
+    return this.#cable.wires;
   }
 
   // -------------------------------------------------------------- frames
 
-  /** A frame arrives at the engine's end of the link. */
-  #enqueue(frame: Uint8Array, isIntact: boolean): void {
-    const whole = this.plan.limits.offloads ? this.#nic.fromGuest(frame, isIntact) : frame;
-    if (whole === undefined) return;
-    if (this.#cable.send(whole)) this.#intact.push(isIntact);
-    else this.#overflowed += 1;
-  }
-
-  /** A frame arrives at the guest. */
-  #deliver(frame: Uint8Array, isIntact: boolean): void {
-    // A damaged fragment spoils the packet that another one completes.
-    const isFragment = ((frame[20] ?? 0) & 0x3f) !== 0 || frame[21] !== 0;
-    const mayBeSpoilt = isFragment && this.#toGuest.counts.corrupted > 0;
-    this.#isIntact = isIntact && !mayBeSpoilt;
-    this.guest.input(frame, this.clock.now);
-    this.#isIntact = true;
-    this.serve();
-    this.#drain(); // there is room on the wire again
-  }
-
-  /** Moves what the engine has sent onto the wire, as far as the guest's queue has room. */
-  #drain(): void {
-    const room = this.plan.toGuest.queueFrames;
-    while (this.#cable.pending > 0 && this.#toGuest.queued < room) {
-      const octets = this.#cable.receive();
-      if (octets === undefined) return;
-      this.#books.sent(octets.length - this.#vnetSize);
-      this.trace.note(this.clock.now, NOTE_TO_GUEST, octets.length);
-      this.trace.octets(octets);
-      if (this.#vnetSize === 0) this.#send(octets);
-      else this.#nic.fromEngine(octets, (frame) => this.#send(frame));
-    }
-  }
-
-  #send(frame: Uint8Array): void {
-    this.#tell(() => `  < ${describeFrame(frame)}`);
-    this.#watch.sent(frame);
-    this.#toGuest.send(frame);
+  #cableEvents(): CableEvents {
+    const { clock, trace } = this;
+    return {
+      fault: (text) => this.violation(text),
+      left: (octets) => {
+        this.#books.sent(octets.length - this.#cable.vnetSize);
+        trace.note(clock.now, NOTE_TO_GUEST, octets.length);
+        trace.octets(octets);
+      },
+      sent: (frame) => {
+        this.#tell(() => `  < ${describeFrame(frame)}`);
+        this.#watch.sent(frame);
+      },
+      arrived: (frame, isIntact) => {
+        if (this.#watch.isForDeaf(frame)) return;
+        this.#isIntact = isIntact;
+        this.guest.input(frame, clock.now);
+        this.#isIntact = true;
+        this.serve();
+      },
+      roomy: () => this.serve(),
+    };
   }
 
   /** The engine takes frames from the link. */
   #received(memory: LinkMemory, count: number): void {
     const { clock, trace } = this;
     for (let i = 0; i < count; i += 1) {
-      const pointer = rxPointer(memory, i) + this.#vnetSize;
-      const length = rxLength(memory, i) - this.#vnetSize;
+      const pointer = rxPointer(memory, i) + this.#cable.vnetSize;
+      const length = rxLength(memory, i) - this.#cable.vnetSize;
       const frame = this.engine.octets.subarray(pointer, pointer + length);
       this.#books.received(frame);
       trace.note(clock.now, NOTE_TO_ENGINE, length);
       trace.octets(frame);
-      const isIntact = this.#intact.shift() === true;
+      const isIntact = this.#cable.taken();
       this.#tell(() => `  > ${describeFrame(frame)}${isIntact ? "" : " (damaged)"}`);
       if (isIntact) this.#watch.arrived(frame);
     }
@@ -375,10 +346,10 @@ export class World {
     const world = this;
     return {
       get linkReadable(): boolean {
-        return world.#intact.length > 0;
+        return world.#cable.isReadable;
       },
       get linkWritable(): boolean {
-        return world.#cable.pending < world.plan.limits.queueFrames;
+        return world.#cable.isWritable;
       },
       get waitingListeners(): readonly number[] {
         return world.#inbound.length > 0 ? [0] : [];
@@ -401,13 +372,19 @@ export class World {
       receive: (where, max) => {
         const count = link.receive(where, max);
         if (count > 0) this.#received(where, count);
+        this.#frames += Math.max(count, 0);
         return count;
       },
-      transmit: (where, first, count) => link.transmit(where, first, count),
+      transmit: (where, first, count) => {
+        const taken = link.transmit(where, first, count);
+        this.#frames += Math.max(taken, 0);
+        return taken;
+      },
       close: () => link.close(),
     };
     const now = (): number => this.clock.now;
-    return new Loop({
+    const { loop = Loop } = this.#options;
+    return new loop({
       engine: this.engine,
       link: counted,
       memory: linkMemoryOf(this.engine),
@@ -424,15 +401,24 @@ export class World {
 
   #accept(now: number): number {
     const plans = this.#inbound.splice(0, ACCEPT_BATCH);
+    this.#accepted += plans.length;
     for (const plan of plans) {
       const handle = this.engine.inboundTcp(PUBLISHED_PORT, plan.address, plan.port, now);
       if (handle !== 0) this.host.adopt(handle, plan);
-      else if (!this.#mayBreak) this.violation(`TCP ${plan.id}: no room for a connection`);
+      else this.#refused(plan);
     }
     return plans.length;
   }
 
+  /** The engine has no room for a connection from outside. */
+  #refused(plan: TcpPlan): void {
+    this.#apps.turnAway(plan);
+    if (this.#mayBreak || plan.yields === true) return;
+    this.violation(`TCP ${plan.id}: no room for a connection`);
+  }
+
   #operated(kind: number, handle: number, result: number): void {
+    this.#operations += 1;
     this.#books.operated(kind, result);
     this.#tell(() => `    ${describeOperation(kind, handle, result)}`);
     this.trace.note(this.clock.now, NOTE_OPERATION, kind);
@@ -442,17 +428,30 @@ export class World {
   // -------------------------------------------------------------- checks
 
   #beforeWait(): void {
-    this.#drain();
-    this.#sampler?.turned();
+    this.#cable.move();
+    this.#options.sampler?.turned();
     const { engine, plan } = this;
     const { flowCount, chunkCount } = engine;
     if (flowCount > this.#flowsMax) this.#flowsMax = flowCount;
     if (chunkCount > this.#chunksMax) this.#chunksMax = chunkCount;
     if (flowCount > plan.limits.flowsMax) this.violation(`${flowCount} flows`);
     if (chunkCount > plan.limits.chunksMax) this.violation(`${chunkCount} chunks`);
-    if (this.#kernel.waits > TURNS_MAX) this.#end("the loop does not come to rest");
+    if (this.#spins(flowCount, chunkCount) || this.#kernel.waits > TURNS_MAX)
+      this.#end("the loop does not come to rest");
     else if (this.#isDone) this.#end(undefined);
     else if (this.violations.length >= VIOLATIONS_MAX) this.#end("too many violations");
+  }
+
+  #spins(flows: number, chunks: number): boolean {
+    return this.#spin.turned(this.clock.now, {
+      frames: this.#frames,
+      operations: this.#operations,
+      news: this.#kernel.news,
+      accepted: this.#accepted,
+      flows,
+      chunks,
+      deadline: this.engine.nextDeadline(),
+    });
   }
 
   get #isDone(): boolean {
@@ -473,10 +472,10 @@ export class World {
   /** True where nothing was lost, so that every question must have been answered. */
   get #isLossless(): boolean {
     const { host, guest } = this;
-    const wires = [this.#toGuest, this.#toEngine];
-    const lost = wires.reduce((sum, { counts }) => sum + counts.overflowed + counts.lost, 0);
-    const damaged = wires.reduce((sum, { counts }) => sum + counts.corrupted, 0);
-    const elsewhere = this.#overflowed + host.datagramsLost + guest.packetsLost;
+    const wires = [this.wires.toGuest, this.wires.toEngine];
+    const lost = wires.reduce((sum, counts) => sum + counts.overflowed + counts.lost, 0);
+    const damaged = wires.reduce((sum, { corrupted }) => sum + corrupted, 0);
+    const elsewhere = this.#cable.overflowed + host.datagramsLost + guest.packetsLost;
     return lost + damaged + elsewhere === 0 && !this.#mayBreak;
   }
 

@@ -8,6 +8,7 @@ import { type SwarmState, swarmVerdict } from "../../src/cli/simulate-swarm.ts";
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
 const STATE: SwarmState = {
+  family: "random",
   ...{ from: 7, seeds: 1234, frames: 5678, virtual_s: 7200, real_s: 10, isStopped: false },
   ...{ broken: undefined, failure: undefined },
 };
@@ -26,6 +27,12 @@ describe("cli/simulate-swarm: the verdict", () => {
     assert.equal(lines[0], "seed 99: went wrong, after 1,234 seeds");
     assert.equal(lines[1], "  violation      1.5 TCP 0: octet 3 is\\u{1b} wrong");
     assert.equal(lines.at(-1), "repeat it: slirp-binding simulate --seed 99 --trace");
+  });
+
+  test("the command names the family, unless it is the usual one", () => {
+    const failure = { seed: 99, violations: [] };
+    const lines = swarmVerdict({ ...STATE, family: "competition", failure }, "x");
+    assert.equal(lines.at(-1), "repeat it: x simulate --seed 99 --family competition --trace");
   });
 
   test("a process that went away", () => {

@@ -16,9 +16,12 @@ function read(given: Readonly<Record<string, string>>) {
   );
 }
 
-const SWARM = { kind: "swarm", from: undefined, seeds: undefined, minutes: 1, jobs: undefined };
+const SWARM = {
+  ...{ kind: "swarm", family: "random", from: undefined, seeds: undefined },
+  ...{ minutes: 1, jobs: undefined },
+};
 const ONE = {
-  ...{ kind: "seed", seed: 17, scenario: undefined, trace: false },
+  ...{ kind: "seed", family: "random", seed: 17, scenario: undefined, trace: false },
   ...{ pcap: undefined, report: undefined },
 };
 
@@ -47,9 +50,17 @@ describe("config/simulate", () => {
     assert.ok(Object.isFrozen(read({ seed: "17" })));
   });
 
+  test("the family of seeds, of one or of many", () => {
+    const family = "competition";
+    assert.deepEqual(read({ seed: "17", family }), { ...ONE, family });
+    assert.deepEqual(read({ family }), { ...SWARM, family });
+  });
+
   const refused: readonly (readonly [Readonly<Record<string, string>>, RegExp])[] = [
     [{ seed: "-1" }, /^parse --seed "-1": wanted an integer from 0 to 9007199254740991$/],
     [{ seed: "x" }, /^parse --seed "x"/],
+    [{ family: "x" }, /^parse --family "x": wanted one of "random", "competition"$/],
+    [{ scenario: "a", family: "random" }, /^leave out --family: a scenario belongs to none$/],
     [{ minutes: "0" }, /^parse --minutes "0": wanted an integer from 1 to 10080$/],
     [{ seeds: "0" }, /^parse --seeds "0"/],
     [{ jobs: "257" }, /^parse --jobs "257"/],

@@ -107,7 +107,12 @@ describe("grpc-go", { skip: cannotServe() || cannotBuildGoClient() }, () => {
         "FailedPrecondition",
         /^iface "[\w-]+" is not set with slirp network binding plugin or slirp binding method$/,
       ],
-      [ON_DEFINE, Buffer.alloc(9 << 20), "ResourceExhausted", /is larger than/],
+      [
+        ON_DEFINE,
+        Buffer.alloc(9 << 20),
+        "ResourceExhausted",
+        /9437184 octets: wanted at most 8388608/,
+      ],
     ];
     for (const [method, body, code, text] of cases) {
       const report = await ask(method, body);

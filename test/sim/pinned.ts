@@ -12,5 +12,9 @@ export const PINNED_SEEDS: readonly number[] = [
   ...FOUND,
 ];
 
+/** Competitions: each party, silences and deaf guests are in one of them at least. */
+export const COMPETITION_SEEDS: readonly number[] = [1, 4, 6, 8, 9, 12, 16, 19, 29, 32, 34, 43];
+
 /** Those whose trace hash is pinned too, in `hashes.json`. */
 export const HASHED_SEEDS: readonly number[] = [1, 2, 3, 5, 8, 13, 21, 34, 35, 55, 89, 144];
+export const HASHED_COMPETITIONS: readonly number[] = [1, 8, 9, 34];

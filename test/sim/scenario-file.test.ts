@@ -71,6 +71,24 @@ describe("sim/scenario-file: what is taken", () => {
     assert.equal(plan.dns.length, 2);
   });
 
+  test("parties: many addresses, no claim, an end of their own; what is promised", () => {
+    const text = `${SMALL}    count: 4\n    sources: 2\n    yields: true\n    leaves-at: 9 s
+    peer-reads: 0\n    peer-closes: never\n    guest-closes: never
+  - { name: ports, kind: udp, yields: true }
+guest: { backlog: 16, silences: [{ at: 1 s, for: 2 s }] }
+promises: { move-within: 9 s }\n`;
+    const { plan } = planOfScenario(readScenario(text), 1);
+    assert.equal(new Set(plan.tcp.map(({ address }) => address)).size, 2);
+    const [one] = plan.tcp;
+    assert.deepEqual([one?.yields, one?.leavesAt, one?.peer.readsMax], [true, 9_000_000, 0]);
+    assert.deepEqual([one?.peer.closeWhen, one?.app.closeWhen], ["never", "never"]);
+    assert.equal(plan.udp[0]?.yields, true);
+    assert.equal(plan.guestBacklog, 16);
+    assert.deepEqual(plan.silences, [{ at: 1_000_000, duration: 2_000_000 }]);
+    assert.equal(plan.promises?.moveWithin, 9_000_000);
+    assert.equal(plan.promises?.connectWithin, 2_000_000);
+  });
+
   test("one direction of the link differs from the other", () => {
     const { plan } = planOfScenario(
       readScenario(`${SMALL}link: { delay: 5 ms, loss: 1 %, to-guest: { loss: 2 %, queue: 9 } }`),
@@ -132,6 +150,7 @@ const REFUSED: readonly (readonly [string, string, RegExp])[] = [
     `${SMALL}    peer-closes: after-peer\n    guest-closes: after-peer`,
     /both sides would/,
   ],
+  ["nobody closes", `${SMALL}    peer-closes: never\n    guest-closes: never`, /both sides would/],
   [
     "waits for ever",
     `${SMALL}    send-after: 2`,

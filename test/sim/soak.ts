@@ -1,40 +1,52 @@
 /**
- * One of the processes of `npm run soak`: seeds in a row, progress as lines of JSON for
+ * One of the processes of `npm run soak`: seeds in a row, of one family after the other (arguments
+ * like `random:1000`, how many), progress as lines of JSON for
  * `scripts/side-by-side.mjs`. At the first violation it says what, and how to see it again.
  */
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { reproduceCommand, runSeeds, Tally } from "../../src/sim/swarm.ts";
+import { reproduceCommand, runSeeds, type SwarmOptions, Tally } from "../../src/sim/swarm.ts";
 
 const PROGRESS_MS = 1000;
 
 function main(): number {
-  const { values } = parseArgs({
-    options: { from: { type: "string" }, count: { type: "string" }, step: { type: "string" } },
+  const { values, positionals } = parseArgs({
+    options: { from: { type: "string" }, step: { type: "string" } },
+    allowPositionals: true,
   });
-  const [from, count, step] = [values.from, values.count, values.step].map(Number);
-  if (from === undefined || count === undefined || step === undefined) return 2;
+  const [from, step] = [values.from, values.step].map(Number);
+  if (from === undefined || step === undefined) return 2;
   const tally = new Tally();
   const report = (): void => {
     const { seeds, frames, elapsed } = tally;
     process.stdout.write(`${JSON.stringify({ done: seeds, frames, elapsed })}\n`);
   };
+  for (const each of positionals) {
+    const [name, count] = each.split(":");
+    const family = name === "competition" ? "competition" : "random";
+    if (!run({ family, from, step, count: Number(count) }, tally, report)) return 1;
+  }
+  report();
+  return 0;
+}
+
+/** False at the first violation. */
+function run(options: SwarmOptions, tally: Tally, report: () => void): boolean {
   let reported = performance.now();
-  for (const verdict of runSeeds({ from, count, step })) {
+  for (const verdict of runSeeds(options)) {
     tally.add(verdict);
     if (!verdict.ok) {
       const found = verdict.violations.map((violation) => `  ${violation}\n`).join("");
-      const again = `see it again: ${reproduceCommand(verdict.seed)}\n`;
+      const again = `see it again: ${reproduceCommand(verdict.seed, options.family)}\n`;
       process.stderr.write(`VIOLATION with seed ${verdict.seed}:\n${found}${again}`);
       report();
-      return 1;
+      return false;
     }
     if (performance.now() - reported < PROGRESS_MS) continue;
     reported = performance.now();
     report();
   }
-  report();
-  return 0;
+  return true;
 }
 
 process.exitCode = main();

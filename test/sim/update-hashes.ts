@@ -5,8 +5,16 @@
  *     node --import tsx test/sim/update-hashes.ts
  */
 import { writeFileSync } from "node:fs";
+import type { Family } from "../../src/sim/family.ts";
 import { simulateSeed } from "../../src/sim/simulate.ts";
-import { HASHED_SEEDS } from "./pinned.ts";
+import { HASHED_COMPETITIONS, HASHED_SEEDS } from "./pinned.ts";
 
-const hashes = Object.fromEntries(HASHED_SEEDS.map((seed) => [seed, simulateSeed(seed).hash]));
-writeFileSync(new URL("./hashes.json", import.meta.url), `${JSON.stringify(hashes, null, 2)}\n`);
+function write(file: string, family: Family, seeds: readonly number[]): void {
+  const hashes = Object.fromEntries(
+    seeds.map((seed) => [seed, simulateSeed(seed, {}, family).hash]),
+  );
+  writeFileSync(new URL(file, import.meta.url), `${JSON.stringify(hashes, null, 2)}\n`);
+}
+
+write("./hashes.json", "random", HASHED_SEEDS);
+write("./competition-hashes.json", "competition", HASHED_COMPETITIONS);

@@ -16,7 +16,7 @@ import { Flow } from "../layout";
 import { memoryLimit } from "../memory";
 import { F_OPEN_RETRIED, SOCKET_NONE, UdpFlow, has } from "./datagram";
 import { closePending } from "./evict";
-import { giveWay, makeSocketRoom } from "./shares";
+import { giveWay, makeDescriptorRoom } from "./shares";
 import {
   LIST_NONE, flowsMax, flowsUsed, listRemove, listTouch, markDirty, tableLimit,
 } from "./table";
@@ -49,7 +49,7 @@ export function socketRoomFor(flow: Flow): bool {
   const before = closePending();
   listRemove(flow);
   for (let i = 0; i < TRIES && closePending() == before; i++) {
-    if (!makeSocketRoom(flow.share, flow.hostAddress)) break;
+    if (!makeDescriptorRoom(flow.share, flow.hostAddress)) break;
   }
   if (list != LIST_NONE) listTouch(flow, list);
   return closePending() != before;

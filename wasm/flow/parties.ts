@@ -9,10 +9,11 @@
  *   filed by their size, so that the largest is found at once.
  *
  *   Who gives way (`partyVictim`): a newcomer takes the place of the longest idle member of the
- *   largest party, if that is larger than the newcomer's own will be. Where it is not - a crowd
- *   that comes from one address, or one connection each - somebody is let go only after ten
- *   seconds without progress; else the newcomer is refused. So a crowd competes with itself, and
- *   connections that carry something are never cut for one more of the same kind.
+ *   largest party, if that is a crowd beside it: eight or more, and twice what the newcomer's own
+ *   will be. Otherwise - a crowd that comes from one address, few connections each, a newcomer of
+ *   another share - somebody is let go only after ten seconds without progress (one second for a
+ *   stranger who holds up the guest), else nobody. So a crowd competes with itself, and connections
+ *   that carry something are never cut for one more of the same kind.
  *
  *   The list is kept lazily: progress costs its flow one store (`Stake.progress`); whoever looks
  *   for a victim moves to the end whom it finds to have progressed, at most 16 in a row.
@@ -40,6 +41,10 @@ const REST_COUNT: i32 = 2;
 const LOOK_MAX: i32 = 16;
 /** Ticks without progress after which a connection may be ended for one of its own party: 10 s. */
 const IDLE_MIN: u32 = <u32>(10000000 >> STAKE_TICK);
+/** The same for one from outside and a flow of another share: a quarter of a second. */
+const IDLE_STRANGER: u32 = <u32>(250000 >> STAKE_TICK);
+/** Members that make a party a crowd. */
+const CROWD: i32 = 8;
 const WORD_MARK: u32 = 0x50415254;
 
 @unmanaged
@@ -105,7 +110,7 @@ function keyOf(address: u32): u32 {
 }
 
 /** The party of connections of `share` with `address`, -1 = it has none. */
-export function partyFind(share: u8, address: u32): i32 {
+function partyFind(share: u8, address: u32): i32 {
   const key = keyOf(address);
   let i = hashTuple(share, key, WORD_MARK, 0) & (INDEX_COUNT - 1);
   while (true) {
@@ -188,12 +193,12 @@ function resize(party: i32, by: i32): void {
 }
 
 /** Members of a party. */
-export function partySize(party: i32): i32 {
+function partySize(party: i32): i32 {
   return party < 0 ? 0 : partyAt(party).count;
 }
 
 /** The largest party of a share, -1 = there is none. */
-export function partyLargest(share: u8): i32 {
+function partyLargest(share: u8): i32 {
   const size = share == SHARE_OUTSIDE ? largestOutside : largestGuest;
   return size == 0 ? -1 : <i32>load<u32>(bucket(share, size)) - 1;
 }
@@ -255,15 +260,26 @@ function longest(party: i32): Flow {
   return flowAt(p.head);
 }
 
-/**
- * Who gives way to one more connection of `newcomer` (a party, or -1 = none yet, or of another
- * share); address 0 = nobody.
- */
-export function partyVictim(share: u8, newcomer: i32, now: i64): Flow {
+/** The member without progress for longest if that is `least` ticks or more, else none. */
+function idle(party: i32, least: u32, now: i64): Flow {
+  const flow = longest(party);
+  const ticks = <u32>(now >> STAKE_TICK) - stakeOf(flow).progress;
+  return ticks >= least ? flow : changetype<Flow>(0);
+}
+
+/** Who gives way to one more connection of the same share at `address`; address 0 = nobody. */
+export function partyVictim(share: u8, address: u32, now: i64): Flow {
   const party = partyLargest(share);
   if (party < 0) return changetype<Flow>(0);
-  if (party != newcomer && partySize(party) > partySize(newcomer) + 1) return longest(party);
-  const flow = longest(newcomer >= 0 && partySize(newcomer) > 0 ? newcomer : party);
-  const idle = <u32>(now >> STAKE_TICK) - stakeOf(flow).progress;
-  return idle >= IDLE_MIN ? flow : changetype<Flow>(0);
+  const own = partyFind(share, address);
+  const size = partySize(party);
+  if (party != own && size >= max(CROWD, 2 * (partySize(own) + 1))) return longest(party);
+  return idle(own >= 0 && partySize(own) > 0 ? own : party, IDLE_MIN, now);
+}
+
+/** Who of a share gives way to a flow of another one; address 0 = nobody. */
+export function partyIdle(share: u8, now: i64): Flow {
+  const party = partyLargest(share);
+  if (party < 0) return changetype<Flow>(0);
+  return idle(party, share == SHARE_OUTSIDE ? IDLE_STRANGER : IDLE_MIN, now);
 }

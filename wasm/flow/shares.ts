@@ -11,7 +11,8 @@
  *   Flow slots, and with them host descriptors; N = CONFIG_FLOWS_MAX:
  *
  *     share      kept for it   at most   within the share, who gives way first
- *     GUEST      N/4           the rest  oldest of the half-open beyond N/8, then `parties`
+ *     GUEST      N/4           the rest  oldest of the half-open beyond N/8, then `parties`,
+ *                                        then who has been opening for a second
  *     OUTSIDE    N/16          N/2       the same
  *     DATAGRAM   N/8           the rest  what would time out first
  *     DNS        N/16          N/4       oldest
@@ -54,7 +55,7 @@ import { count } from "../stats";
 import { turnNow } from "../timer";
 import { UdpFlow, idleLimit } from "./datagram";
 import { closeRoom, datagramEnd, tcpEvict } from "./evict";
-import { partyFind, partyVictim } from "./parties";
+import { partyIdle, partyVictim } from "./parties";
 import {
   LIST_ARRIVING, LIST_DNS, LIST_HALF_OPEN, LIST_PING, LIST_TIME_WAIT, LIST_UDP, SHARE_DATAGRAM,
   SHARE_DNS, SHARE_GUEST, SHARE_OUTSIDE, SHARE_REST, flowsMax, flowsUsed, isNone, listOldest,
@@ -63,6 +64,10 @@ import {
 
 /** Shares that something is kept for: all but the last two. */
 const KEEPING: u8 = 4;
+/** A connection that has been opening for so long, microseconds, may give way. */
+const OPENING_SLOW: i64 = 1000000;
+/** Flows that one newcomer may cost: slots that others leave may be kept for somebody else. */
+const EVICTIONS_MAX: i32 = 4;
 
 /** Slots kept for a share. */
 export function shareKept(share: u8): i32 {
@@ -105,10 +110,15 @@ function datagramVictim(): Flow {
 function victimOf(share: u8, asking: u8, address: u32): Flow {
   if (share == SHARE_DATAGRAM) return datagramVictim();
   if (share == SHARE_DNS) return listOldest(LIST_DNS);
-  const opening = share == SHARE_OUTSIDE ? LIST_ARRIVING : LIST_HALF_OPEN;
-  if (listSize(opening) > flowsMax >> 3) return listOldest(opening);
-  const flow = partyVictim(share, share == asking ? partyFind(share, address) : -1, turnNow);
-  return isNone(flow) ? listOldest(opening) : flow;
+  if (share > SHARE_OUTSIDE) return changetype<Flow>(0);
+  const list = share == SHARE_OUTSIDE ? LIST_ARRIVING : LIST_HALF_OPEN;
+  const opening = listOldest(list);
+  if (listSize(list) > flowsMax >> 3) return opening;
+  const flow = share == asking
+    ? partyVictim(share, address, turnNow)
+    : partyIdle(share, turnNow);
+  const slow = !isNone(opening) && turnNow - opening.lastActive >= OPENING_SLOW;
+  return isNone(flow) && slow ? opening : flow;
 }
 
 /** Ends a flow so that another may have its slot. */
@@ -158,6 +168,22 @@ export function makeSocketRoom(asking: u8, address: u32): bool {
   return true;
 }
 
+/**
+ * The same where the host is short of sockets, whatever slots there are: then flows that a share is
+ * kept for give way, too.
+ */
+export function makeDescriptorRoom(asking: u8, address: u32): bool {
+  if (makeSocketRoom(asking, address)) return true;
+  if (closeRoom() == 0) return false;
+  for (let share = KEEPING; share > 0; share--) {
+    const victim = victimOf(share - 1, asking, address);
+    if (isNone(victim)) continue;
+    evict(victim);
+    return true;
+  }
+  return false;
+}
+
 /** Has somebody give way to nobody, since the table has become smaller; false = nobody may. */
 export function giveWay(): bool {
   const waiting = listOldest(LIST_TIME_WAIT);
@@ -177,10 +203,12 @@ export function admit(share: u8, address: u32): bool {
     evict(victim);
     return true;
   }
-  if (isFree(share)) return true;
-  if (closeRoom() == 0) return false;
-  const waiting = listOldest(LIST_TIME_WAIT);
-  if (!isNone(waiting)) evict(waiting);
-  else if (!makeSocketRoom(share, address)) return false;
-  return isFree(share);
+  // A connection in TIME-WAIT is of no share, so its slot may be one that is kept for its old one.
+  for (let i = 0; !isFree(share); i++) {
+    if (i == EVICTIONS_MAX || closeRoom() == 0) return false;
+    const waiting = listOldest(LIST_TIME_WAIT);
+    if (!isNone(waiting)) evict(waiting);
+    else if (!makeSocketRoom(share, address)) return false;
+  }
+  return true;
 }

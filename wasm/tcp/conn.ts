@@ -189,9 +189,11 @@ if (offsetof<Tcp>() > <usize>abi.FLOW_SIZE - STAKE_SIZE) ERROR("a TCP flow does 
 if (
   offsetof<Tcp>("rcvAck") != <usize>abi.FLOW_TCP_RCV_ACK_OFFSET ||
   offsetof<Tcp>("rcvEdge") != <usize>abi.FLOW_TCP_RCV_EDGE_OFFSET ||
+  offsetof<Tcp>("heldCount") != <usize>abi.FLOW_TCP_HELD_COUNT_OFFSET ||
   offsetof<Tcp>("sndUna") != <usize>abi.FLOW_TCP_SND_UNA_OFFSET ||
   offsetof<Tcp>("sndMax") != <usize>abi.FLOW_TCP_SND_MAX_OFFSET ||
   offsetof<Tcp>("sndWindow") != <usize>abi.FLOW_TCP_SND_WINDOW_OFFSET ||
+  offsetof<Tcp>("sendCount") != <usize>abi.FLOW_TCP_SEND_COUNT_OFFSET ||
   offsetof<Tcp>("cwnd") != <usize>abi.FLOW_TCP_CWND_OFFSET ||
   offsetof<Tcp>("ssthresh") != <usize>abi.FLOW_TCP_SSTHRESH_OFFSET ||
   offsetof<Tcp>("srtt") != <usize>abi.FLOW_TCP_SRTT_OFFSET

@@ -34,12 +34,31 @@ const HELD_MAX: i32 = 256;
   return <u32>abi.CHUNK_SIZE - chunkStart(chunk) - chunkLength(chunk);
 }
 
+/** Whether the flow had to give back what it held, and nothing has moved since. */
+// @ts-ignore: decorator
+@inline function isBarred(flow: Tcp): bool {
+  return stakeOf(flow).holds > HOLDS && has(flow, F_BLOCKED);
+}
+
 /** Whether the flow may hold one chunk more. */
 function mayHold(flow: Tcp): bool {
-  if (stakeOf(flow).holds > HOLDS && has(flow, F_BLOCKED)) return false;
+  if (isBarred(flow)) return false;
   const spare = heldSpare(flow);
   if (flow.heldCount >= CHUNKS_GUARANTEED) return flow.heldCount < (spare + flow.heldCount) >> 1;
   return spare > 0 || (flow.share != SHARE_OUTSIDE && chunksFree() > chunksKept() >> 1);
+}
+
+/** Gives back the last chunk that is held. */
+function dropTail(flow: Tcp): void {
+  const last = flow.heldTail;
+  let before = -1;
+  for (let chunk = flow.heldHead; chunk != last; chunk = chunkNext(chunk)) before = chunk;
+  if (before < 0) flow.heldHead = -1;
+  else chunkSetNext(before, -1);
+  flow.heldTail = before;
+  if (seqLt(chunkSequence(last), flow.rcvNext)) flow.rcvNext = chunkSequence(last);
+  releaseOne(flow, last);
+  drop(abi.DROP_TCP_POOL);
 }
 
 function chunkInsert(flow: Tcp, before: i32, sequence: u32): i32 {
@@ -47,6 +66,9 @@ function chunkInsert(flow: Tcp, before: i32, sequence: u32): i32 {
     drop(abi.DROP_TCP_GAPS);
     return -1;
   }
+  // What came early makes room for what is missing before it: the guest goes on from there.
+  const missing = seqLe(sequence, flow.rcvNext) && !isBarred(flow);
+  while (missing && flow.heldTail >= 0 && flow.heldTail != before && !mayHold(flow)) dropTail(flow);
   const chunk = mayHold(flow) ? chunkAllocate(sequence) : -1;
   if (chunk < 0) {
     drop(abi.DROP_TCP_POOL);

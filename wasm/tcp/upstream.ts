@@ -22,6 +22,7 @@ import {
   sockaddr6, txFree,
 } from "../ring";
 import { count, countMany } from "../stats";
+import { check } from "../trap";
 import { isSix, octetsOf, scopeOf } from "../flow/addresses";
 import { HOLDS, holderMove, holderRevive } from "../flow/holders";
 import { icmpErrorQuote } from "../flow/icmp-error";
@@ -246,14 +247,15 @@ function receiveInto(flow: Tcp, want: u32): bool {
   if (limit <= 0) limit = CHUNKS_GUARANTEED - flow.sendCount;
   if (limit <= 0) return true;
   const tail = flow.sendTail;
+  let room: u32 = 0;
+  if (tail >= 0) room = min(<u32>abi.CHUNK_SIZE - chunkStart(tail) - chunkLength(tail), want);
+  if (room == 0 && chunksFree() == 0) {
+    poolSpent = true;
+    return false; // before anything is taken: nothing gives iovecs back without an operation
+  }
   const iov = iovAlloc(RECEIVE_PIECES);
   let n = 0;
-  let room: u32 = 0;
-  if (tail >= 0) {
-    room = <u32>abi.CHUNK_SIZE - chunkStart(tail) - chunkLength(tail);
-    room = min(room, want);
-    if (room > 0) iovSet(iov, n++, chunkData(tail) + chunkLength(tail), room);
-  }
+  if (room > 0) iovSet(iov, n++, chunkData(tail) + chunkLength(tail), room);
   const fromTail = room;
   let first = -1;
   let last = -1;
@@ -267,10 +269,7 @@ function receiveInto(flow: Tcp, want: u32): bool {
     else chunkSetNext(last, chunk);
     last = chunk;
   }
-  if (n == 0) {
-    poolSpent = true;
-    return false;
-  }
+  check(n > 0);
   const msg = msgAlloc(1);
   msgSetIov(msg, iov, n);
   const op = opAlloc(abi.OP_TCP_RECV, handleOf(flow));

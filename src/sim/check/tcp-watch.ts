@@ -51,10 +51,12 @@ export class TcpWatch {
   readonly #watches = new Map<number, Watch>();
   readonly #fault: (text: string) => void;
   readonly #segment = new Segment();
+  readonly #hasDeaf: boolean;
   segments = 0;
 
   constructor(plans: readonly TcpPlan[], fault: (text: string) => void) {
     this.#fault = fault;
+    this.#hasDeaf = plans.some(({ isDeaf }) => isDeaf === true);
     for (const plan of plans) {
       this.#watches.set(endpointKey(plan.address, plan.port), {
         plan,
@@ -79,6 +81,12 @@ export class TcpWatch {
   opened(socket: StreamSocket): void {
     const watch = this.#watches.get(endpointKey(socket.plan.address, socket.plan.port));
     if (watch !== undefined) watch.socket = socket;
+  }
+
+  /** Payload for a connection whose guest's stack is deaf. */
+  isForDeaf(frame: Uint8Array): boolean {
+    if (!this.#hasDeaf || this.#read(frame, false)?.plan.isDeaf !== true) return false;
+    return this.#segment.payloadLength > 0;
   }
 
   /** Reads the frame if it is a TCP segment; the endpoint outside is its source or destination. */

@@ -56,7 +56,7 @@ export class DatagramSocket extends HostSocket {
     if (this.isClosed) return true;
     if (this.#queue.length >= QUEUE_MAX) return false;
     this.#queue.push(datagram);
-    this.raise();
+    this.raiseData();
     return true;
   }
 

@@ -21,6 +21,7 @@ import { type Endpoint, Messages, type SocketError } from "./messages.ts";
 import { answerQuestion } from "./resolver.ts";
 import {
   ECONNREFUSED,
+  ECONNRESET,
   EHOSTUNREACH,
   EMSGSIZE,
   ENETUNREACH,
@@ -110,6 +111,13 @@ export class SimHost implements Upstream, SocketOwner {
     if (!isOffline) return;
     for (const socket of this.#sockets.values()) {
       if (socket instanceof StreamSocket) socket.break(ETIMEDOUT);
+    }
+  }
+
+  /** The peer of a connection is gone: its host answers with resets. */
+  leave(id: number): void {
+    for (const socket of this.#sockets.values()) {
+      if (socket instanceof StreamSocket && socket.plan.id === id) socket.break(ECONNRESET);
     }
   }
 
@@ -334,11 +342,13 @@ export class SimHost implements Upstream, SocketOwner {
     });
   }
 
-  quieten(): void {
-    // Whatever is heard too often costs virtual time, and shows.
+  quieten(handle: number): void {
+    this.#sockets.get(handle >>> 0)?.quieten();
   }
 
-  heed(): void {}
+  heed(): void {
+    for (const socket of this.#sockets.values()) socket.heed();
+  }
 
   close(): void {
     for (const socket of this.#sockets.values()) socket.close(false);

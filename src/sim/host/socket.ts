@@ -42,6 +42,9 @@ export abstract class HostSocket {
   /** News wait to be reported. */
   hasEdge = false;
   isClosed = false;
+  /** It had news while the link was full; and had again, so that data is no news any more. */
+  isHeard = false;
+  isQuiet = false;
   /** Closed, and yet to be heard of once more. */
   isHaunting = false;
 
@@ -55,7 +58,8 @@ export abstract class HostSocket {
 
   /** EVENT_* to report: a socket that is gone says what would do most harm to another flow. */
   get news(): number {
-    return this.isHaunting ? abi.EVENT_READABLE | abi.EVENT_WRITABLE : this.events;
+    if (this.isHaunting) return abi.EVENT_READABLE | abi.EVENT_WRITABLE;
+    return this.isQuiet ? this.events & ~abi.EVENT_READABLE : this.events;
   }
 
   /** Closes the socket; `abort` = the peer sees a reset. */
@@ -65,6 +69,24 @@ export abstract class HostSocket {
 
   protected raise(): void {
     if (!this.isClosed) this.owner.edge(this);
+  }
+
+  /** Data has come: an edge, unless nobody wants to hear of it now. */
+  protected raiseData(): void {
+    if (!this.isQuiet) this.raise();
+  }
+
+  /** From the second time on data is no news, until `heed`. */
+  quieten(): void {
+    this.isQuiet = this.isHeard;
+    this.isHeard = true;
+  }
+
+  /** All is news again, and what is there counts as such. */
+  heed(): void {
+    if (this.isQuiet) this.owner.edge(this);
+    this.isQuiet = false;
+    this.isHeard = false;
   }
 
   /** News after a delay. */

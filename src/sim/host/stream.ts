@@ -26,10 +26,10 @@ export class StreamSocket extends HostSocket {
   peerSawEnd = false;
   /** Octets the peer has put on the way, that are here, that the engine has read. */
   #sent = 0;
-  #arrived = 0;
+  arrived = 0;
   received = 0;
   /** The peer's FIN is here; the engine was told. */
-  #hasEnded = false;
+  hasEnded = false;
   endTold = false;
   #finSent = false;
   /** The connection broke with this errno; 0 = it did not, or the engine was told. */
@@ -51,15 +51,21 @@ export class StreamSocket extends HostSocket {
 
   get events(): number {
     let bits = 0;
-    const readable = this.#arrived > this.received || this.#hasEnded || this.isBroken;
+    const readable = this.arrived > this.received || this.hasEnded || this.isBroken;
     if (readable) bits |= abi.EVENT_READABLE;
     if (this.isBroken || (this.isConnected && this.#room > 0)) bits |= abi.EVENT_WRITABLE;
     if (this.#errno !== 0) bits |= abi.EVENT_ERROR;
-    if (this.isBroken || (this.#hasEnded && this.isShut)) bits |= abi.EVENT_HANGUP;
-    if (this.#hasEnded || this.isBroken) bits |= abi.EVENT_READ_HANGUP;
+    if (this.isBroken || (this.hasEnded && this.isShut)) bits |= abi.EVENT_HANGUP;
+    if (this.hasEnded || this.isBroken) bits |= abi.EVENT_READ_HANGUP;
     return bits;
   }
 
+  /** The engine may know that the socket takes more. */
+  get isWritable(): boolean {
+    return this.isConnected && this.#room > 0 && !this.#wantsRoom;
+  }
+
+  /** Octets the socket would take. */
   get #room(): number {
     return this.plan.peer.sendBuffer - (this.taken - this.peerReceived);
   }
@@ -159,7 +165,8 @@ export class StreamSocket extends HostSocket {
     const { latency } = this.plan.peer;
     this.#upFreeAt = Math.max(this.#upFreeAt, clock.now) + this.#duration(count);
     clock.at(this.#upFreeAt + latency, () => {
-      this.peerReceived += count;
+      const { readsMax = Number.POSITIVE_INFINITY } = this.plan.peer;
+      this.peerReceived = Math.min(this.peerReceived + count, readsMax);
       if (this.isClosed) return;
       if (this.#wantsRoom && this.#room * 3 >= this.plan.peer.sendBuffer) {
         this.#wantsRoom = false;
@@ -215,19 +222,20 @@ export class StreamSocket extends HostSocket {
 
   #arrive(count: number): void {
     if (this.isBroken) return;
-    this.#arrived += count;
-    this.raise();
+    this.arrived += count;
+    this.raiseData();
     this.#maybeReset();
   }
 
   #maybeEnd(): void {
     const { peer } = this.plan;
+    if (peer.closeWhen === "never") return;
     if (peer.closeWhen === "peer-ended" && !this.peerSawEnd) return;
     this.#finSent = true;
     const { clock } = this.owner;
     clock.at(Math.max(this.#downFreeAt, clock.now) + peer.latency, () => {
       if (this.isBroken) return;
-      this.#hasEnded = true;
+      this.hasEnded = true;
       this.raise();
     });
   }
@@ -235,18 +243,18 @@ export class StreamSocket extends HostSocket {
   #maybeReset(): void {
     const { resetAt } = this.plan.peer;
     if (resetAt === undefined || this.isBroken) return;
-    if (this.#arrived + this.peerReceived >= resetAt) this.break(ECONNRESET);
+    if (this.arrived + this.peerReceived >= resetAt) this.break(ECONNRESET);
   }
 
   /** What recvmsg(2) returns. */
   receive(pieces: readonly Uint8Array[], length: number): number {
     const total = pieces.reduce((sum, piece) => sum + piece.length, 0);
     if (total !== length || length === 0) this.owner.fault(`asks ${total} octets, says ${length}`);
-    const waiting = this.#arrived - this.received;
+    const waiting = this.arrived - this.received;
     if (waiting === 0) {
       const errno = this.takeError();
       if (errno !== 0) return -errno;
-      if (!this.#hasEnded && !this.isBroken) return -EAGAIN;
+      if (!this.hasEnded && !this.isBroken) return -EAGAIN;
       this.endTold = true;
       return 0;
     }

@@ -1,19 +1,23 @@
 /**
- * The engine with one deliberate bug: one text of its sources replaced while the compiler reads
- * them.
+ * The engine or the loop with one deliberate bug: one text of the sources replaced while the
+ * compiler reads them, or in a copy of the loop's module.
  *
  * Compiled with the settings of `asconfig.json` but less optimization: it is the same engine, step
  * by step, in a tenth of the time. The compiler runs in this process, as starting it takes longer
  * than what it does; that wants Node, under which it is fastest by far.
  */
-import { readFileSync } from "node:fs";
-import { resolve } from "node:path";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
 import process from "node:process";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { main as asc } from "assemblyscript/asc";
+import type { Loop } from "../../../src/loop/loop.ts";
+import type { SimulateOptions } from "../../../src/sim/simulate.ts";
 import type { Mutant } from "./list.ts";
 
 const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
+const LOOP = "src/loop/loop.ts";
 const CONFIG = "asconfig.json";
 const OUTPUT = "engine.wasm";
 const ARGUMENTS = [
@@ -26,14 +30,44 @@ export function mutate(mutant: Mutant, text: string): string {
   const parts = text.split(mutant.from);
   if (parts.length !== 2) {
     const count = parts.length - 1;
-    throw new Error(`mend mutant "${mutant.name}": found ${count} times in wasm/${mutant.file}`);
+    throw new Error(`mend mutant "${mutant.name}": found ${count} times in ${fileOf(mutant)}`);
   }
   return parts.join(mutant.to);
 }
 
-/** What is in the project's file that a mutant changes. */
+/** Path of the file that a mutant changes, from the root of the project. */
+function fileOf({ file }: Mutant): string {
+  return file === LOOP ? file : `wasm/${file}`;
+}
+
+/** What is in that file. */
 export function sourceOf(mutant: Mutant): string {
-  return readFileSync(resolve(ROOT, "wasm", mutant.file), "utf8");
+  return readFileSync(resolve(ROOT, fileOf(mutant)), "utf8");
+}
+
+/** What to run so that the bug is there. @throws {Error} where it cannot be made */
+export async function plant(mutant: Mutant): Promise<SimulateOptions> {
+  if (mutant.file !== LOOP) return { module: await compileMutant(mutant) };
+  return { observers: { loop: await loadLoop(mutant) } };
+}
+
+/** The loop's module from a file elsewhere; what it imports is where it was. */
+async function loadLoop(mutant: Mutant): Promise<typeof Loop> {
+  const folder = dirname(resolve(ROOT, LOOP));
+  const text = mutate(mutant, sourceOf(mutant)).replace(
+    /(from ")(\.[^"]+)(";)/g,
+    (_, before: string, path: string, after: string) =>
+      `${before}${pathToFileURL(resolve(folder, path)).href}${after}`,
+  );
+  const place = mkdtempSync(join(tmpdir(), "mutant-"));
+  try {
+    const file = join(place, "loop.mts");
+    writeFileSync(file, text);
+    const module: { readonly Loop: typeof Loop } = await import(pathToFileURL(file).href);
+    return module.Loop;
+  } finally {
+    rmSync(place, { recursive: true });
+  }
 }
 
 function read(path: string): string | null {
@@ -47,7 +81,7 @@ function read(path: string): string | null {
 /** Compiles the engine, as it is where no mutant is given. @throws {Error} where that fails */
 export async function compileMutant(mutant?: Mutant): Promise<WebAssembly.Module> {
   let made: Uint8Array<ArrayBuffer> | undefined;
-  const changed = mutant === undefined ? "" : resolve(ROOT, "wasm", mutant.file);
+  const changed = mutant === undefined ? "" : resolve(ROOT, fileOf(mutant));
   const { error } = await asc(ARGUMENTS, {
     stderr: process.stderr,
     listFiles: () => [],

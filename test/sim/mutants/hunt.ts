@@ -1,5 +1,7 @@
 /** Looks for the first seed that finds a deliberate bug. */
+import type { SimulateOptions } from "../../../src/sim/simulate.ts";
 import { runSeeds } from "../../../src/sim/swarm.ts";
+import { familyOf, type Mutant } from "./list.ts";
 
 export interface Found {
   readonly seed: number;
@@ -7,9 +9,19 @@ export interface Found {
   readonly violation: string;
 }
 
-/** The first of `count` seeds whose run goes wrong; undefined = the bug survives. */
-export function hunt(module: WebAssembly.Module, from: number, count: number): Found | undefined {
-  for (const { seed, ok, violations } of runSeeds({ from, count, module })) {
+/**
+ * The first of `count` seeds of the mutant's family whose run goes wrong; undefined = the bug
+ * survives.
+ * @param run the engine or loop with the bug
+ */
+export function hunt(
+  mutant: Mutant,
+  run: SimulateOptions,
+  from: number,
+  count: number,
+): Found | undefined {
+  const family = familyOf(mutant);
+  for (const { seed, ok, violations } of runSeeds({ family, from, count, run })) {
     if (!ok) return { seed, violation: violations[0] ?? "" };
   }
   return undefined;

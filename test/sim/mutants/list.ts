@@ -1,21 +1,25 @@
 /**
- * Deliberate bugs of the engine, as data: what a change that was not meant might look like. Each
- * must be found by the simulator within 500 seeds (`npm run mutants`), or the simulator's silence
- * about the engine as it is would mean nothing.
+ * Deliberate bugs of the engine and the loop, as data: what a change that was not meant might look
+ * like. Each must be found by the simulator within 500 seeds (`npm run mutants`), or its silence
+ * about them as they are would mean nothing.
  *
- * `from` is a piece of a file under `wasm/` that occurs there once; the bug is to have `to` in its
- * place. Who rewrites such a line rewrites it here, too.
+ * `from` is a piece of a file that occurs there once; the bug is to have `to` in its place. Who
+ * rewrites such a line rewrites it here, too. Those of SHARES are looked for in competitions.
  */
+import type { Family } from "../../../src/sim/family.ts";
 
 export interface Mutant {
   readonly name: string;
-  /** Below `wasm/`. */
+  /** Below `wasm/`; or the loop, by its path. */
   readonly file: string;
   readonly from: string;
   readonly to: string;
   /** What a user would see. */
   readonly why: string;
-  /** The first seed that finds it, counted from 1: written down by `npm run mutants`. */
+  /**
+   * A seed that finds it, of those of SHARES not always the first: `npm run mutants` says which one
+   * is.
+   */
   readonly seed: number;
 }
 
@@ -103,8 +107,8 @@ const STREAMS: readonly Mutant[] = [
   {
     name: "a writable socket forgotten",
     file: "tcp/upstream.ts",
-    from: "flow.flags &= ~F_BLOCKED;\n    markDirty(flow);",
-    to: "flow.flags &= ~F_BLOCKED;",
+    from: "if (flow.rcvNext == flow.rcvAck) flow.flags |= P_ACK;\n    markDirty(flow);",
+    to: "if (flow.rcvNext == flow.rcvAck) flow.flags |= P_ACK;",
     why: "an upload stops in the middle",
     seed: 24,
   },
@@ -189,8 +193,8 @@ const BOOKS: readonly Mutant[] = [
   {
     name: "flow not freed",
     file: "flow/udp.ts",
-    from: "  datagramEnd(datagram);\n}\n\n/** Ends a flow to make room. */",
-    to: "}\n\n/** Ends a flow to make room. */",
+    from: "resolverFailed(datagram.resolver);\n  datagramEnd(datagram);",
+    to: "resolverFailed(datagram.resolver);",
     why: "the table fills with flows nobody uses",
     seed: 2,
   },
@@ -263,4 +267,116 @@ const DATAGRAMS: readonly Mutant[] = [
   },
 ];
 
-export const MUTANTS: readonly Mutant[] = [...BOOKS, ...DATAGRAMS, ...RECOVERY, ...STREAMS];
+const LOOP = "src/loop/loop.ts";
+
+const SHARES: readonly Mutant[] = [
+  {
+    name: "stuck readers hold the whole pool",
+    file: "flow/holders.ts",
+    from: "return flow.share == SHARE_OUTSIDE ? min(spare, outsideMost() - outside) : spare;",
+    to: "return spare;",
+    why: "forty connections from outside that read nothing stop all TCP",
+    seed: 168,
+  },
+  {
+    name: "uploads hold the whole pool",
+    file: "tcp/pressure.ts",
+    from: "trimStale(HOLDS, limit);\n  trimStale(HOLDS_LAST, limit);",
+    to: "",
+    why: "one guest program that uploads to hosts that do not read stops all TCP",
+    seed: 4,
+  },
+  {
+    name: "a stuck connection lives on while memory is short",
+    file: "tcp/pressure.ts",
+    from: "nextRound = turnNow + ROUND;\n  endStuck();",
+    to: "nextRound = turnNow + ROUND;",
+    why: "memory is short for as long as those who hold it like",
+    seed: 333,
+  },
+  {
+    name: "all strangers are one",
+    file: "flow/parties.ts",
+    from: "if (!isSix(address)) return address;",
+    to: "if (!isSix(address)) return 0;",
+    why: "a crowd from one address keeps everybody else out",
+    seed: 29,
+  },
+  {
+    name: "idle connections from outside stay",
+    file: "flow/shares.ts",
+    from: "return isNone(flow) && slow ? opening : flow;",
+    to: "return slow ? opening : changetype<Flow>(0);",
+    why: "16,000 of them fill the table for good",
+    seed: 29,
+  },
+  {
+    name: "strangers take the whole table",
+    file: "flow/shares.ts",
+    from: "if (share == SHARE_OUTSIDE) return flowsMax >> 1;",
+    to: "",
+    why: "half of the table is the guest's whatever comes from outside",
+    seed: 29,
+  },
+  {
+    name: "nothing is kept for DNS",
+    file: "flow/shares.ts",
+    from: "return share == SHARE_OUTSIDE || share == SHARE_DNS ? flowsMax >> 4 : 0;",
+    to: "return share == SHARE_OUTSIDE ? flowsMax >> 4 : 0;",
+    why: "no name resolves while a guest program uses very many UDP ports",
+    seed: 6,
+  },
+  {
+    name: "half-closed connections stay",
+    file: "tcp/timers.ts",
+    from: "if (flow.state != <u8>abi.STATE_ESTABLISHED) idle = min(idle, HALF_CLOSED);",
+    to: "",
+    why: "sockets in FIN-WAIT-2 for two hours",
+    seed: 32,
+  },
+  {
+    name: "a scan fills the table",
+    file: "tcp/open.ts",
+    from: "if (listSize(list) >= halfOpenMost()) {",
+    to: "if (false) {",
+    why: "connections that nobody answers take what others need",
+    seed: 4,
+  },
+  {
+    name: "listeners are watched while the link is full",
+    file: LOOP,
+    from: "this.#rest.untilRoom(token, OF_LISTENER);",
+    to: "",
+    why: "one connection from outside while the guest does not read takes a whole core",
+    seed: 34,
+  },
+  {
+    name: "a full link stops reading from the guest",
+    file: LOOP,
+    from: "if (this.#linkReadable && !mustFlush) this.#receive(now);",
+    to: "if (this.#linkReadable && !mustFlush && this.#blockedAt < 0) this.#receive(now);",
+    why: "a guest that writes before it reads waits for us while we wait for it",
+    seed: 8,
+  },
+  {
+    name: "news missed while the link was full",
+    file: LOOP,
+    from: "upstream.heed();",
+    to: "",
+    why: "a download that went on meanwhile stops for ever",
+    seed: 8,
+  },
+];
+
+/** The kind of runs that a mutant is looked for in. */
+export function familyOf(mutant: Mutant): Family {
+  return SHARES.includes(mutant) ? "competition" : "random";
+}
+
+export const MUTANTS: readonly Mutant[] = [
+  ...BOOKS,
+  ...DATAGRAMS,
+  ...RECOVERY,
+  ...STREAMS,
+  ...SHARES,
+];

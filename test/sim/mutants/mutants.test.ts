@@ -1,11 +1,11 @@
 /**
- * The list of deliberate bugs fits the engine's sources, and three of them are found by the seed
+ * The list of deliberate bugs fits the engine's sources, and some of them are found by the seed
  * that is written down; `npm run mutants` tries all.
  */
 import assert from "node:assert/strict";
 import process from "node:process";
 import { describe, test } from "node:test";
-import { compileMutant, mutate, sourceOf } from "./compile.ts";
+import { mutate, plant, sourceOf } from "./compile.ts";
 import { hunt } from "./hunt.ts";
 import { MUTANTS } from "./list.ts";
 
@@ -14,6 +14,8 @@ const COMPILED: readonly string[] = [
   "acknowledged too early",
   "chunk leaked at reset",
   "stale generation accepted",
+  "half-closed connections stay",
+  "a full link stops reading from the guest",
 ];
 /** The compiler is slow, and makes the same engine whoever runs it: once is enough. */
 const isNode = !("bun" in process.versions || "deno" in process.versions);
@@ -38,7 +40,7 @@ describe("sim/mutants", () => {
 
   for (const mutant of isNode ? MUTANTS.filter(({ name }) => COMPILED.includes(name)) : []) {
     test(`"${mutant.name}" is found by seed ${mutant.seed}`, async () => {
-      assert.equal(hunt(await compileMutant(mutant), mutant.seed, 1)?.seed, mutant.seed);
+      assert.equal(hunt(mutant, await plant(mutant), mutant.seed, 1)?.seed, mutant.seed);
     });
   }
 });

@@ -1,5 +1,5 @@
 /**
- * Breaks the engine in every way of `list.ts` and sees how soon the simulator says so:
+ * Breaks the engine or the loop in every way of `list.ts` and sees how soon the simulator says so:
  *
  *     npm run mutants [-- --only PATTERN] [--seeds N]
  *
@@ -9,7 +9,7 @@
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { simulateSeed } from "../../../src/sim/simulate.ts";
-import { compileMutant } from "./compile.ts";
+import { compileMutant, plant } from "./compile.ts";
 import { hunt } from "./hunt.ts";
 import { MUTANTS } from "./list.ts";
 
@@ -37,7 +37,7 @@ async function main(): Promise<number> {
   }
   let survivors = 0;
   for (const mutant of chosen) {
-    const found = hunt(await compileMutant(mutant), 1, seeds);
+    const found = hunt(mutant, await plant(mutant), 1, seeds);
     if (found === undefined) survivors += 1;
     const note =
       found !== undefined && found.seed !== mutant.seed ? ` (listed: ${mutant.seed})` : "";

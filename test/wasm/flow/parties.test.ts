@@ -40,15 +40,16 @@ describe("wasm/flow/parties", () => {
     assert.equal(arrive(world, CROWD, 9002), undefined);
   });
 
-  test("two crowds share alike, and a single one is never cut for them", () => {
+  test("the larger of two crowds gives way to the smaller, a single one to neither", () => {
     const world = new EngineWorld({ flowsMax: FLOWS });
     const single = arrive(world, "203.0.113.5", 1);
     const first = crowd(world, CROWD, MOST);
     const second = crowd(world, OTHER, MOST);
     assert.equal(single?.socket.closed, "no");
     const living = (all: readonly Arrival[]): number => all.length - ended(all).length;
-    assert.ok(Math.abs(living(first) - living(second)) <= 1, `${living(first)}, ${living(second)}`);
+    // Until it has half of what the other has: beyond that both are crowds, and busy.
     assert.equal(living(first) + living(second), MOST - 1);
+    assert.ok(living(second) >= Math.floor(MOST / 3), `${living(first)}, ${living(second)}`);
   });
 
   test("a network of 64 bits of IPv6 is one party", () => {

@@ -83,6 +83,7 @@ describe("wasm/flow/shares", () => {
   test("the share furthest beyond what is kept for it gives way, by a reset on both sides", () => {
     const world = new EngineWorld({ flowsMax: FLOWS });
     const strangers = crowd(world, STRANGER, 32);
+    world.advance(11 * SECOND);
     assert.equal(opened(world, 20).length, 20);
     world.take();
     new TcpGuest(world, { port: 50_000 }).send({ flags: "S" });
@@ -92,6 +93,15 @@ describe("wasm/flow/shares", () => {
     const reset = world.take().find((frame) => frame.kind === "tcp" && frame.flags.includes("R"));
     assert.ok(reset?.kind === "tcp" && reset.sourcePort === 1000 && reset.destinationPort === 80);
     world.checkBalance();
+  });
+
+  test("nobody who has lately got anywhere gives way to another share", () => {
+    const world = new EngineWorld({ flowsMax: FLOWS });
+    crowd(world, STRANGER, 32);
+    assert.equal(opened(world, 20).length, 20);
+    new TcpGuest(world, { port: 50_000 }).send({ flags: "S" });
+    assert.equal(world.stats.tcpGaveWay, 0);
+    assert.equal(world.stats.dropTcpTableFull, 1);
   });
 
   test("TIME-WAIT gives way to everybody before anyone else does", () => {
