@@ -66,8 +66,8 @@ import {
 const KEEPING: u8 = 4;
 /** A connection that has been opening for so long, microseconds, may give way. */
 const OPENING_SLOW: i64 = 1000000;
-/** Flows that one newcomer may cost: slots that others leave may be kept for somebody else. */
-const EVICTIONS_MAX: i32 = 4;
+/** Connections in TIME-WAIT that one newcomer may cost. */
+const EVICTIONS_MAX: i32 = 1024;
 
 /** Slots kept for a share. */
 export function shareKept(share: u8): i32 {
@@ -203,12 +203,12 @@ export function admit(share: u8, address: u32): bool {
     evict(victim);
     return true;
   }
-  // A connection in TIME-WAIT is of no share, so its slot may be one that is kept for its old one.
-  for (let i = 0; !isFree(share); i++) {
-    if (i == EVICTIONS_MAX || closeRoom() == 0) return false;
+  // A connection in TIME-WAIT is of no share: its slot may be one that is kept for its old one, so
+  // that several have to go until one is free for this share.
+  for (let i = 0; !isFree(share) && closeRoom() > 0; i++) {
     const waiting = listOldest(LIST_TIME_WAIT);
-    if (!isNone(waiting)) evict(waiting);
-    else if (!makeSocketRoom(share, address)) return false;
+    if (i == EVICTIONS_MAX || isNone(waiting)) break;
+    evict(waiting);
   }
-  return true;
+  return isFree(share) || (makeSocketRoom(share, address) && isFree(share));
 }
