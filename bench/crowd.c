@@ -7,8 +7,8 @@
  *       so many connections, in turn from the addresses FROM to the addresses TO (with commas):
  *       "readers" ask for 64 MiB and do not read, "writers" write to a server that does not read,
  *       "idle" ask nothing. Those that end are opened again, at most 100 a second. Prints
- *       "filled OPEN" when each has been tried, and {"open", "tried", "refused", "ended"} at the
- *       end of its input.
+ *       "filled OPEN" when each has been tried, "still" when writers then have not got rid of
+ *       1 MiB in a second, and {"open", "tried", "refused", "ended"} at the end of its input.
  *
  * A request is a letter and 15 digits. The server sends so many octets (G; S the same with a small
  * buffer), reads to the end and answers with the number of octets (P), reads nothing (N), or
@@ -24,6 +24,8 @@
 #define PENDING_MS 3000
 #define AGAIN_PER_SECOND 100
 #define TURN_MS 10
+#define STILL_NS 1000000000ull
+#define STILL_OCTETS (1 << 20)
 #define ADDRESS_COUNT 16
 
 /* ---- serve ---- */
@@ -147,6 +149,7 @@ struct crowd {
     int epoll;
     size_t count, open, pending, tried, refused, ended;
     struct addresses from, to;
+    uint64_t written, looked_ns;
 };
 
 static void drop(struct crowd *crowd, int fd)
@@ -201,8 +204,24 @@ static void crowd_more(struct crowd *crowd, int fd, uint32_t events)
         if (crowd->kind != 'w')
             watch(crowd->epoll, EPOLL_CTL_MOD, fd, EPOLLRDHUP);
     }
-    if (crowd->kind == 'w')
-        send(fd, chunk, sizeof chunk, MSG_NOSIGNAL);
+    if (crowd->kind == 'w') {
+        ssize_t size = send(fd, chunk, sizeof chunk, MSG_NOSIGNAL);
+        crowd->written += size > 0 ? size : 0;
+    }
+}
+
+/* Says so, once, when the crowd stands still. */
+static void look_at_writers(struct crowd *crowd, int *still)
+{
+    if (*still || now_ns() - crowd->looked_ns < STILL_NS)
+        return;
+    *still = crowd->looked_ns != 0 && crowd->written < STILL_OCTETS;
+    if (*still) {
+        printf("still\n");
+        fflush(stdout);
+    }
+    crowd->written = 0;
+    crowd->looked_ns = now_ns();
 }
 
 /* Gives up those that have waited too long for an answer. */
@@ -216,7 +235,7 @@ static void give_up(struct crowd *crowd)
 
 static void hold(struct crowd *crowd)
 {
-    int filled = 0;
+    int filled = 0, still = crowd->kind != 'w';
     uint64_t turn_ns = now_ns(), turns = 0;
     size_t again = 0;
     watch(crowd->epoll, EPOLL_CTL_ADD, 0, EPOLLIN);
@@ -241,6 +260,8 @@ static void hold(struct crowd *crowd)
         }
         if (now_ns() - turn_ns >= TURN_MS * 1000000ull) {
             turn_ns = now_ns();
+            if (filled)
+                look_at_writers(crowd, &still);
             if (filled)
                 again = AGAIN_PER_SECOND * TURN_MS / 1000;
             if (turns++ % 20 == 0)

@@ -57,6 +57,8 @@ export interface CrowdEnd {
   readonly tried: number;
   readonly refused: number;
   readonly ended: number;
+  /** Time from when each had been tried until all stood still, where that was waited for. */
+  readonly still_s?: number;
 }
 
 /** The program at the end: octets it has resident, share of one core, and its own counters. */
@@ -72,6 +74,8 @@ const PROBE_ms = 2000;
 const GRACE_ms = 5000;
 /** The crowd's last octets settle in the buffers that there are. */
 const SETTLE_ms = 3000;
+/** Uploads go on until the buffers on the way are full. */
+const STILL_ms = 60_000;
 const FILL_ms = 60_000;
 /** How long a full flood is looked at. */
 const FLOOD_ms = 10_000;
@@ -153,6 +157,16 @@ async function fill(crowd: readonly Running[]): Promise<void> {
   await Promise.all(waits);
 }
 
+/** Waits until the crowd stands still; seconds. */
+async function settle(all: readonly Running[], { kind, arriving }: Crowd): Promise<number> {
+  const began_ms = performance.now();
+  await pause(SETTLE_ms);
+  if (kind === "writers" && arriving !== true) {
+    await Promise.all(all.map((each) => each.waitFor(/still/, STILL_ms).catch(() => undefined)));
+  }
+  return (performance.now() - began_ms) / 1000;
+}
+
 async function endCrowd(crowd: readonly Running[]): Promise<CrowdEnd> {
   const total = { open: 0, tried: 0, refused: 0, ended: 0 };
   for (const running of crowd) running.closeInput();
@@ -178,11 +192,11 @@ export async function besideCrowd(
 ): Promise<{ figures: Figures; crowd: CrowdEnd; program: ProgramEnd }> {
   const running = startCrowd(world, inside, crowd);
   await fill(running);
-  await pause(SETTLE_ms);
+  const still_s = await settle(running, crowd);
   const began = startedAt(inside);
   const figures = await measureShares(world, inside, seconds);
   const program = await programEnd(inside, began);
-  return { figures, crowd: await endCrowd(running), program };
+  return { figures, crowd: { ...(await endCrowd(running)), still_s }, program };
 }
 
 /** Probes from before a crowd comes until ten seconds after all of it has been tried. */

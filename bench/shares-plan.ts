@@ -10,6 +10,8 @@ export type CrowdKind = "readers" | "writers" | "idle";
 export interface Crowd {
   readonly kind: CrowdKind;
   readonly count: number;
+  /** Measured while it comes, not once it stands still: uploads fill all buffers on the way. */
+  readonly arriving?: boolean;
 }
 
 export const CROWDS: readonly Crowd[] = [
@@ -17,6 +19,7 @@ export const CROWDS: readonly Crowd[] = [
   { kind: "readers", count: 300 },
   { kind: "readers", count: 2000 },
   { kind: "writers", count: 1000 },
+  { kind: "writers", count: 1000, arriving: true },
   { kind: "idle", count: 60_000 },
 ];
 
@@ -24,6 +27,7 @@ export const CROWDS: readonly Crowd[] = [
 const SMALL_CROWDS: readonly Crowd[] = [
   { kind: "readers", count: 80 },
   { kind: "writers", count: 80 },
+  { kind: "writers", count: 80, arriving: true },
   { kind: "idle", count: 1000 },
 ];
 
@@ -38,13 +42,13 @@ export const LEAST_octets = 8 * 1024 * 1024;
 /** After that much there is no answer. */
 export const LIMIT_s = 10;
 
-export const titleOf = ({ kind, count }: Crowd): string => {
+export const titleOf = ({ kind, count, arriving }: Crowd): string => {
   const number = count.toLocaleString("en-US");
   switch (kind) {
     case "readers":
       return `${number} stuck readers`;
     case "writers":
-      return `${number} stuck uploads`;
+      return `${number} ${arriving === true ? "uploads that get stuck" : "stuck uploads"}`;
     case "idle":
       return `${number} idle connections`;
   }

@@ -16,7 +16,7 @@ import { endAll } from "../test/support/e2e/shell.ts";
 import { orderOf } from "./plan.ts";
 import { besideCrowd, measureShares, throughoutFlood } from "./shares-measure.ts";
 import { type Crowd, parseOptions, type SharesOptions, titleOf, USAGE } from "./shares-plan.ts";
-import { markdown, type Repetition, sharesTables, sharesVerdicts } from "./shares-report.ts";
+import { markdown, type Repetition, sharesTables, sharesVerdicts, TOLD } from "./shares-report.ts";
 import { createInside, createOutside, type Outside, toolsObstacle } from "./shares-world.ts";
 import { absence, obstacle } from "./world.ts";
 
@@ -96,7 +96,7 @@ async function main(): Promise<void> {
   console.log(`${reps} repetitions, ${peers}, streams of ${seconds} s, MTU ${mtu}, ${date}\n`);
   console.log(`${sharesTables(all)}\n`);
   const judged = verdicts.map(({ what, wanted, got, met }) => {
-    return [what, wanted, got, met ? "met" : "MISSED"];
+    return [what, wanted, got, wanted === TOLD ? "–" : met ? "met" : "MISSED"];
   });
   if (judged.length > 0) {
     console.log(`${markdown([["bar", "wanted", "got", ""], ...judged])}\n`);
