@@ -63,7 +63,8 @@ export async function measureFootprint(
   });
   await attemptPart("memory", () => memory(host, config, rr, draft));
   await attemptPart("idle flows", async () => {
-    const shares = await idleFlows(host, { ...config, mtu: 1500 }, rr, reps, seconds);
+    const how = { reps, seconds, count: IDLE_FLOW_COUNT };
+    const shares = await idleFlows(host, { ...config, mtu: 1500 }, rr, how);
     draft.idleFlowsUp = shares.up;
     draft.idleFlowsDown = shares.down;
   });
@@ -148,19 +149,27 @@ async function activeMib(host: Namespace, config: Config, rr: readonly string[])
 
 type Shares = { readonly up: number[]; readonly down: number[] };
 
-async function idleFlows(
+/** How often, how long, beside how many, and what the program is started with. */
+export type IdleFlows = {
+  readonly reps: number;
+  readonly seconds: number;
+  readonly count: number;
+  readonly prefix?: readonly string[];
+};
+
+/** Throughput beside idle flows over throughput without. */
+export async function idleFlows(
   host: Namespace,
   config: Config,
   rr: readonly string[],
-  reps: number,
-  seconds: number,
+  { reps, seconds, count, prefix = [] }: IdleFlows,
 ): Promise<Shares> {
   const shares: Shares = { up: [], down: [] };
-  const path = await createPath(host, config);
+  const path = await createPath(host, config, prefix);
   try {
     for (let rep = 0; rep < reps; rep += 1) {
       const alone = await bothWays(path, rr, seconds);
-      const beside = await withIdleFlows(path, rr, () => bothWays(path, rr, seconds));
+      const beside = await withIdleFlows(path, rr, count, () => bothWays(path, rr, seconds));
       shares.up.push(beside.up / alone.up);
       shares.down.push(beside.down / alone.down);
     }
@@ -173,9 +182,10 @@ async function idleFlows(
 async function withIdleFlows<T>(
   path: Path,
   rr: readonly string[],
+  count: number,
   work: () => Promise<T>,
 ): Promise<T> {
-  const holder = start(rrArgv(path, rr, "hold", String(IDLE_FLOW_COUNT)));
+  const holder = start(rrArgv(path, rr, "hold", String(count)));
   try {
     await holder.waitFor(/open/, OPEN_LIMIT_MS);
     return await work();

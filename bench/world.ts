@@ -22,8 +22,15 @@ export function createBenchHost(): Namespace {
   return host;
 }
 
-/** Brings one configuration up. Throws when its program does not start. */
-export async function createPath(host: Namespace, config: Config): Promise<Path> {
+/**
+ * Brings one configuration up. Throws when its program does not start.
+ * @param prefix put before the program's own command line
+ */
+export async function createPath(
+  host: Namespace,
+  config: Config,
+  prefix: readonly string[] = [],
+): Promise<Path> {
   const address = addressOf(config);
   if (config.kind === "direct") {
     return { config, client: host, server: host, address, program: undefined };
@@ -38,6 +45,7 @@ export async function createPath(host: Namespace, config: Config): Promise<Path>
       mtu: config.mtu,
       vnet: config.vnet,
       hostLoopback: true,
+      prefix,
     });
     return { config, client: guest, server: host, address, program };
   } catch (error) {

@@ -11,6 +11,7 @@
  * An output is stale when an input is younger. Outputs appear by rename, so nobody reads half of
  * one, and scripts that run at the same time do not harm each other.
  */
+import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 import process from "node:process";
@@ -87,6 +88,50 @@ function reportParts() {
 }
 
 /**
+ * Variables by which a runtime in a binary is told to be something else: an interpreter of whatever
+ * its arguments say, one with more modules in it or with a debugger, one that writes files. `bun
+ * build` has no switch for them, as it has for bunfig.toml and .env.
+ */
+const RUNTIME_VARIABLES = [
+  "BE_BUN",
+  "OPTIONS",
+  "INSPECT",
+  "BYTECODE_(?:ORDER|DIGEST|ORDER_NAMES)_OUT",
+];
+/** As the runtime's code has the names; in messages and scripts other characters precede them. */
+const RUNTIME_NAMES = new RegExp(`(?<=[\\0A-Za-z_])BUN_(?:${RUNTIME_VARIABLES.join("|")})`, "g");
+
+/**
+ * Makes the names unfit for any environment: none can have a zero in it. What follows the first
+ * character stays, as other names may share it.
+ * @param octets an executable of Bun, changed in place
+ * @returns the names that were found
+ */
+export function deafen(octets) {
+  // One character for each octet, so that places are the same.
+  const found = [...octets.toString("latin1").matchAll(RUNTIME_NAMES)];
+  for (const { index } of found) octets[index] = 0;
+  return new Set(found.map(([name]) => name));
+}
+
+/** A copy of Bun that hears no such variable. */
+function deafRuntime(file) {
+  const octets = fs.readFileSync(fs.realpathSync(tool("bun")));
+  const found = deafen(octets);
+  for (const name of ["BUN_BE_BUN", "BUN_OPTIONS", "BUN_INSPECT"]) {
+    if (!found.has(name)) throw new Error(`this Bun does not name ${name}: see scripts/build.mjs`);
+  }
+  fs.writeFileSync(file, octets, { mode: 0o755 });
+}
+
+/** Throws where a binary does what a variable says. */
+function checkDeaf(file) {
+  const env = { BUN_BE_BUN: "1", BUN_OPTIONS: `--preload=${inRoot("dist/no-such-module.js")}` };
+  const said = execFileSync(file, ["--version"], { env, encoding: "utf8" });
+  if (!said.startsWith("slirp-binding ")) throw new Error(`the binary obeys BUN_BE_BUN: ${said}`);
+}
+
+/**
  * The single binary. Bytecode takes start-up from 50 ms to 22 ms; identifiers are kept for traces.
  * `--root` and the asset name keep the project's layout inside, which `src/assets.ts` relies on.
  */
@@ -98,7 +143,15 @@ function binary() {
   const make = async (temporary) => {
     const files = [...ENGINES, ...REPORT];
     const args = ["build", "--compile", entry, WORKER, ...files, ...layout, ...shrink];
-    await must(tool("bun"), [...args, ...settings, "--outfile", temporary], { quiet: true });
+    const runtime = `${temporary}-runtime`;
+    try {
+      deafRuntime(inRoot(runtime));
+      const target = [`--compile-executable-path=${inRoot(runtime)}`, "--outfile", temporary];
+      await must(tool("bun"), [...args, ...settings, ...target], { quiet: true });
+      checkDeaf(inRoot(temporary));
+    } finally {
+      fs.rmSync(inRoot(runtime), { force: true });
+    }
   };
   const sources = [
     ...filesBelow("src", ".ts"),

@@ -4,9 +4,11 @@
  * npm leaves an optional platform package out of the lockfile when its metadata cannot be read, and
  * `npm ci` then refuses that lockfile as out of step with package.json. Each such package gets an
  * entry with the exact version its parent asks for and the platform its name tells, so `npm ci`
- * passes it over everywhere but on that platform. Run after every change of a dependency:
- * `npm install --package-lock-only && npm run lock`.
+ * passes it over everywhere but on that platform. npm is asked for its checksum: what has none
+ * could be anything by the time somebody on that platform installs it. Run after every change of a
+ * dependency: `npm install --package-lock-only && npm run lock`.
  */
+import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -46,8 +48,27 @@ export function completeLock(lock) {
   return { ...lock, packages: Object.fromEntries(sorted) };
 }
 
+/** Entries that npm would install without a checksum. */
+export function unsealed(lock) {
+  const names = Object.keys(lock.packages).filter((key) => key !== "");
+  return names.filter((key) => !/^sha512-[\w+/]{86}==$/.test(lock.packages[key].integrity ?? ""));
+}
+
+/** Adds the checksums that are missing. Throws where npm does not tell one. */
+function sealLock(lock) {
+  for (const key of unsealed(lock)) {
+    const entry = lock.packages[key];
+    const name = `${key.slice(key.lastIndexOf("node_modules/") + "node_modules/".length)}`;
+    const args = ["view", `${name}@${entry.version}`, "dist.integrity"];
+    entry.integrity = execFileSync("npm", args, { encoding: "utf8" }).trim();
+  }
+  const [left] = unsealed(lock);
+  if (left !== undefined) throw new Error(`npm tells no SHA-512 of "${left}"`);
+  return lock;
+}
+
 const file = fileURLToPath(new URL("../package-lock.json", import.meta.url));
 if (process.argv[1] !== undefined && path.resolve(process.argv[1]) === import.meta.filename) {
-  const lock = completeLock(JSON.parse(fs.readFileSync(file, "utf8")));
+  const lock = sealLock(completeLock(JSON.parse(fs.readFileSync(file, "utf8"))));
   fs.writeFileSync(file, `${JSON.stringify(lock, null, 2)}\n`);
 }

@@ -1,8 +1,12 @@
 /**
  * Makes deploy/seccomp.json, the allow-list of system calls for the sidecar, from a trace of it at
- * work, and checks that the sidecar works under it.
+ * work, and checks that the sidecar works under it. From the same list comes what the program's own
+ * filter allows, src/sys/seccomp-table.ts.
  *
- *     node scripts/seccomp.mjs [--check]
+ *     node scripts/seccomp.mjs [--check | --table]
+ *
+ * --check   only runs the tests under the profile that is there
+ * --table   only makes the table, of the profile that is there
  *
  * 1. The tests below run with the program under strace: hooks and their failures, ends of all
  *    kinds, and the image with a guest and its traffic, started as a container is. (With --check
@@ -18,10 +22,12 @@ import os from "node:os";
 import path from "node:path";
 import process from "node:process";
 import { bootstrap } from "./bootstrap.mjs";
+import { build } from "./build.mjs";
 import { inRoot, isMain, main, must, run, tool } from "./shell.mjs";
 import { CONFINED, PROFILE } from "./test-plan.mjs";
 
 const TESTS = [...CONFINED, "test/e2e/image.test.ts"];
+const TABLE = "src/sys/seccomp-table.ts";
 const TEST_LIMIT_MS = 600_000;
 
 /**
@@ -57,8 +63,33 @@ const RESERVE = {
   "folders and sockets of hooks and links, and what a killed one left": [
     ...["chmod", "mkdir", "readlink", "rename", "rmdir", "unlink"],
   ],
-  "captures (--pcap)": ["ftruncate", "pwrite64", "fsync", "write"],
+  "captures and recordings (--pcap, --record)": [
+    ...["ftruncate", "pwrite64", "fsync", "fdatasync", "fallocate", "write", "renameat2"],
+  ],
+  "whose a peer is": ["getpeername"],
+  "the program's own filter, and what comes before it": ["seccomp", "prctl", "close_range"],
 };
+
+/**
+ * Needed until the program's own filter is loaded, and never again. Anonymous files could hold
+ * programs; nobody here makes one after the start.
+ */
+const ONLY_BEFORE = new Set(["arch_prctl", "execve", "memfd_create", "seccomp"]);
+
+/** What Deno and its engine call besides; containers have Bun. */
+const DENO = [
+  ...["dup2", "fadvise64", "flock", "ioctl", "pkey_alloc", "pkey_free", "pkey_mprotect"],
+  ...["pselect6", "sched_setaffinity", "set_mempolicy", "umask", "utimensat"],
+];
+
+/** Calls that no runtime makes on its own once it runs: whoever does has got in. */
+const FATAL = [
+  ...["execve", "execveat", "fork", "vfork", "ptrace", "process_vm_readv", "process_vm_writev"],
+  ...["kcmp", "pidfd_getfd", "unshare", "setns", "mount", "umount2", "move_mount", "open_tree"],
+  ...["fsopen", "fsmount", "pivot_root", "chroot", "open_by_handle_at", "bpf", "perf_event_open"],
+  ...["init_module", "finit_module", "delete_module", "kexec_load", "kexec_file_load", "reboot"],
+  ...["keyctl", "add_key", "request_key", "swapon", "swapoff", "acct", "quotactl"],
+];
 
 /**
  * Calls that are allowed with some arguments only. `clone3` hides its flags behind an address, so
@@ -109,6 +140,59 @@ export function profile(traced) {
   };
 }
 
+/** Name -> number in a header of the kernel's, for a 64-bit machine. */
+function numbersIn(file) {
+  const numbers = new Map();
+  let text;
+  try {
+    text = fs.readFileSync(file, "utf8");
+  } catch {
+    throw new Error(`"${file}" is missing: install the Debian package linux-libc-dev`);
+  }
+  // "__NR3264_fstat 80" is told first, and "__NR_fstat __NR3264_fstat" follows, 64 bits first.
+  for (const [, name, value] of text.matchAll(/^#define __NR(\w+)\s+(\w+)/gm)) {
+    const number = /^\d+$/.test(value) ? Number(value) : numbers.get(value.slice("__NR".length));
+    if (number !== undefined && !numbers.has(name)) numbers.set(name, number);
+  }
+  return (name) => numbers.get(`_${name}`) ?? -1;
+}
+
+/** The text of src/sys/seccomp-table.ts for a profile. */
+export function tableText(made) {
+  const x64 = numbersIn("/usr/include/x86_64-linux-gnu/asm/unistd_64.h");
+  const arm64 = numbersIn("/usr/include/asm-generic/unistd.h");
+  const rows = (names) =>
+    [...new Set(names)]
+      .sort()
+      .map((name) => `  ${name}: [${x64(name)}, ${arm64(name)}],\n`)
+      .join("");
+  const own = [...made.syscalls.flatMap(({ names }) => names), ...DENO];
+  return `/**
+ * System calls of the program's own filter, and their numbers. Made by "npm run seccomp".
+ *
+ * Source: Linux arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h; a
+ * number once given is never changed.
+ */
+
+/** Number on x86_64, number on aarch64; -1 where an architecture has none. */
+export type CallNumbers = readonly [x64: number, arm64: number];
+
+/** Calls that are allowed, some of them with some arguments only. */
+export const ALLOWED_CALLS: Readonly<Record<string, CallNumbers>> = {
+${rows(own.filter((name) => !ONLY_BEFORE.has(name)))}};
+
+/** Calls that end the process. */
+export const FATAL_CALLS: Readonly<Record<string, CallNumbers>> = {
+${rows(FATAL)}};
+`;
+}
+
+async function makeTable() {
+  fs.writeFileSync(inRoot(TABLE), tableText(JSON.parse(fs.readFileSync(inRoot(PROFILE), "utf8"))));
+  await must(tool("biome"), ["format", "--write", TABLE], { quiet: true });
+  process.stderr.write(`seccomp: ${TABLE}\n`);
+}
+
 /** Runs the tests, in networks of their own as their ports are fixed; names those that failed. */
 async function runTests(env) {
   const failed = [];
@@ -157,7 +241,12 @@ async function makeProfile() {
 if (isMain(import.meta.filename))
   main(async () => {
     await bootstrap({ system: true });
-    if (!process.argv.includes("--check")) await makeProfile();
+    if (process.argv.includes("--table")) return makeTable();
+    if (!process.argv.includes("--check")) {
+      await makeProfile();
+      await makeTable();
+      await build();
+    }
     const failed = await runTests({ E2E_SECCOMP: inRoot(PROFILE) });
     if (failed.length > 0) throw new Error(`${failed.length} tests fail under ${PROFILE}`);
     process.stderr.write("seccomp: the tests pass under it\n");

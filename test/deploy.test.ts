@@ -7,6 +7,7 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, test } from "node:test";
+import { attachedRefusal } from "../src/binding/networks.ts";
 import { manifests } from "../src/cli/manifests.ts";
 import { environmentName, SERVE_ROWS } from "../src/cli/options-table.ts";
 import { MANIFEST_KINDS, readManifestOptions } from "../src/config/manifests.ts";
@@ -64,6 +65,10 @@ describe("docs/kubevirt.md", () => {
     () => plans({ state: "down" }),
     () => plans({ dhcpOptions: { ntpServers: ["192.0.2.1"] } }),
     () => startQemuDataPlane().prepare(plans({}, "vhost-user")),
+    () => plans({ dhcpOptions: { bootFileName: "a\nb" } }),
+    () => {
+      throw new Error(attachedRefusal("slirpnet", "changed", ["slirpnet"]));
+    },
     () => plans({ ports: [{ port: 28500 }] }, "client"),
     () => plans({}, "user", { "slirp.network.kubevirt.io/link": "user" }),
   ];

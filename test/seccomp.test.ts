@@ -5,7 +5,11 @@
  */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import process from "node:process";
 import { describe, test } from "node:test";
+import { filterProgram } from "../src/sys/seccomp.ts";
+import { ALLOWED_CALLS } from "../src/sys/seccomp-table.ts";
+import { AARCH64, ALLOW, answerOf, ENOSYS, KILL, X86_64 } from "./support/bpf.ts";
 import { type SeccompProfile, seccompFilter } from "./support/seccomp.ts";
 import { SYSTEM_CALLS } from "./support/system-calls.ts";
 
@@ -13,43 +17,9 @@ const FILE = new URL("../deploy/seccomp.json", import.meta.url);
 const PROFILE = JSON.parse(readFileSync(FILE, "utf8")) as SeccompProfile;
 const FILTER = seccompFilter(PROFILE);
 
-const X86_64 = 0xc000_003e;
-const AARCH64 = 0xc000_00b7;
-const ALLOW = 0x7fff_0000;
-const KILL = 0x8000_0000;
-const ENOSYS = 0x0005_0026;
-
-/** What the kernel would do: the filter's answer to a call. Source: bpf(4), seccomp(2). */
+/** What the kernel would do. */
 function answer(number: number, args: readonly bigint[] = [], architecture = X86_64): number {
-  const data = new DataView(new ArrayBuffer(64));
-  data.setUint32(0, number, true);
-  data.setUint32(4, architecture, true);
-  args.forEach((value, index) => {
-    data.setBigUint64(16 + 8 * index, value, true);
-  });
-  const code = new DataView(FILTER.buffer);
-  let accumulator = 0;
-  for (let at = 0; at < FILTER.length; at += 8) {
-    const k = code.getUint32(at + 4, true);
-    const jump = (holds: boolean): number => 8 * code.getUint8(at + (holds ? 2 : 3));
-    switch (code.getUint16(at, true)) {
-      case 0x20:
-        accumulator = data.getUint32(k, true);
-        break;
-      case 0x54:
-        accumulator = (accumulator & k) >>> 0;
-        break;
-      case 0x15:
-        at += jump(accumulator === k);
-        break;
-      case 0x35:
-        at += jump(accumulator >= k);
-        break;
-      default:
-        return k;
-    }
-  }
-  throw new Error("the filter has no end");
+  return answerOf(FILTER, number, args, architecture);
 }
 
 function numberOf(name: string): number {
@@ -84,6 +54,24 @@ describe("deploy/seccomp.json", () => {
     never.push("keyctl", "add_key", "request_key", "init_module", "kexec_load", "reboot");
     never.push("setuid", "setgid", "setresuid", "setgroups", "capset", "personality");
     for (const name of never) assert.equal(answer(numberOf(name)), ENOSYS, name);
+  });
+
+  test("lets the program load a filter of its own", () => {
+    for (const name of ["seccomp", "prctl", "tgkill"]) {
+      assert.equal(answer(numberOf(name)), ALLOW, name);
+    }
+  });
+
+  test("allows all that the program's own filter allows", () => {
+    const own = filterProgram("x64", process.pid);
+    const listed = new Set(PROFILE.syscalls.flatMap(({ names }) => names));
+    for (const name of listed) {
+      if (["arch_prctl", "execve", "memfd_create", "seccomp"].includes(name)) continue;
+      assert.ok(ALLOWED_CALLS[name] !== undefined, name);
+    }
+    for (const name of ["execve", "memfd_create", "seccomp"]) {
+      assert.notEqual(answerOf(own, numberOf(name)), ALLOW, name);
+    }
   });
 
   test("allows threads, but no namespaces", () => {

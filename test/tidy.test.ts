@@ -254,6 +254,18 @@ describe("completeness", () => {
     assertNone([...empty, ...stray], "Mend docs/cve-tests.md");
   });
 
+  test("docs/security.md names a test that there is in every row of what holds", () => {
+    const document = readFileSync(join(ROOT, "docs/security.md"), "utf8");
+    const holds = document.slice(document.indexOf("## Shares"), document.indexOf("## Compared"));
+    const rows = holds.split("\n").filter((line) => /^\| (?!---|bounded thing|what \|)/.test(line));
+    assert.ok(rows.length > 40);
+    const untested = rows.filter((row) => {
+      const [, file = ""] = /`(test\/[^`]+)` \|$/.exec(row) ?? [];
+      return !existsSync(join(ROOT, file)) || file === "";
+    });
+    assertNone(untested, "Name the tests of these");
+  });
+
   test("docs/dependencies.md names every dependency with its version", () => {
     const manifest: unknown = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
     const { dependencies, devDependencies } = manifest as Record<string, Record<string, string>>;

@@ -43,6 +43,11 @@ export const RESOLVER_COUNT: i32 = 3;
 export const DHCP_OPTIONS_SIZE: i32 = 1024;
 /** IPv6 addresses in use at once, all flows together. */
 export const ADDRESS_CAPACITY_COUNT: i32 = 65536;
+/** Addresses of the host's own, and sockets of published ports, that `host_address` takes. */
+export const HOST_ADDRESS_COUNT: i32 = 2048;
+export const HOST_PORT_COUNT: i32 = 8192;
+/** Destinations a UDP flow remembers for filtering, the last ones. */
+export const FILTER_COUNT: i32 = 48;
 
 // ---------------------------------------------------------------- regions
 
@@ -95,6 +100,7 @@ export const CONFIG_DNS_ADDRESS_OFFSET: i32 = 8;
 export const CONFIG_PREFIX_LENGTH_OFFSET: i32 = 12;
 export const CONFIG_MTU_OFFSET: i32 = 16;
 export const CONFIG_FLAGS_OFFSET: i32 = 20;
+/** This and the next may be rewritten at any time between calls, see `flow/limits`. */
 export const CONFIG_FLOWS_MAX_OFFSET: i32 = 24;
 export const CONFIG_CHUNKS_MAX_OFFSET: i32 = 28;
 /** 0, 10 or 12: size of the virtio_net_hdr in front of every frame, both directions. */
@@ -146,6 +152,19 @@ export const CONFIG_FLAG_STRICT_FILTER: i32 = 4; // address-dependent (RFC 4787 
 export const CONFIG_FLAG_DNS: i32 = 8; // the DNS addresses forward to the resolvers
 export const CONFIG_FLAG_IPV6: i32 = 16; // serve IPv6; wants an MTU of 1280 or more
 export const CONFIG_FLAG_NO_IPV4: i32 = 32; // do not serve IPv4 and ARP
+/** The host's own addresses and link-local ones are refused but for published ports. */
+export const CONFIG_FLAG_REFUSE_HOST: i32 = 64;
+export const CONFIG_FLAG_REFUSE_METADATA: i32 = 128; // the cloud's metadata services are refused
+export const CONFIG_FLAG_UDP_PRESERVE: i32 = 256; // host sockets of UDP take the guest's port
+
+/**
+ * Argument of `host_address`; but for HOST_CLEAR it is about the address in the control block, IPv4
+ * as ::ffff:A.B.C.D. `protocol << HOST_PORT_SHIFT | port` is a published port on that address,
+ * ::ffff:0.0.0.0 or :: for all of a version.
+ */
+export const HOST_CLEAR: i32 = 0; // forget the own addresses; published ports stay
+export const HOST_OWN: i32 = 1;
+export const HOST_PORT_SHIFT: i32 = 16;
 
 export const LINK_CSUM: i32 = 1; // may write VIRTIO_NET_HDR_F_NEEDS_CSUM
 export const LINK_TSO4: i32 = 2; // may write GSO_TCPV4 frames
@@ -415,4 +434,7 @@ export const DROP_IP_EXTENSION: i32 = 63; // IPv6 extension header or option
 export const DROP_NDP_MALFORMED: i32 = 64;
 export const DROP_NDP_IGNORED: i32 = 65; // for an address that is not ours, or a router's message
 export const DROP_ADDRESS_TABLE_FULL: i32 = 66; // more IPv6 addresses in use than can be
-export const DROP_COUNT: i32 = 67;
+export const DROP_HOST_ADDRESS: i32 = 67; // the host's own address, or link-local, is refused
+export const DROP_METADATA: i32 = 68; // a cloud's metadata service is refused
+export const DROP_UDP_LOCAL: i32 = 69; // from this host, to a flow that has not asked it
+export const DROP_COUNT: i32 = 70;

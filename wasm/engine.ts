@@ -28,6 +28,7 @@
  *  Every frame ends in exactly one place: handed on, consumed here, or dropped with a reason.
  */
 import * as abi from "./abi";
+import { configOk } from "./config-check";
 import { Flow, Op } from "./layout";
 import {
   CONFIG, CONTROL, RX_BUFFERS, RX_DESCRIPTORS, chunkReclaim, chunksUsed, config, memoryDescribe,
@@ -49,9 +50,11 @@ import {
 } from "./flow/fragments";
 import { errorLimitInit } from "./flow/error-limit";
 import { icmpErrorReply } from "./flow/icmp-error";
+import { limitsApply } from "./flow/limits";
 import { neighborExpire, neighborInit, neighborLearn } from "./flow/neighbor";
 import { pingEvent, pingFlush, pingReceive, pingResult, pingTimeout } from "./flow/ping";
 import { scratchReset } from "./flow/datagram-receive";
+import { ownInit } from "./flow/own";
 import {
   dirtyFirst, dirtyTake, flowAt, flowOf, flowsUsed, isNone, markDirty, markReady, readyFirst,
   readyTake, tableInit,
@@ -76,7 +79,6 @@ import {
 import { windowInit } from "./tcp/window";
 import { addressIsUnusableSource, macIsGroup } from "./wire/addr";
 import { loadMac } from "./wire/bytes";
-import { dhcp6OptionsOk } from "./wire/dhcpv6";
 import {
   ETHERNET_HEADER_SIZE, ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, EthernetView,
 } from "./wire/ethernet";
@@ -84,8 +86,9 @@ import { ICMP_TIME_EXCEEDED, ICMP_UNREACHABLE } from "./wire/icmpv4";
 import {
   Ipv4View, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, WIRE_OK, ipv4Check,
 } from "./wire/ipv4";
-import { IPV6_MTU_MIN } from "./wire/ipv6";
 import { UDP_HEADER_SIZE, UdpView } from "./wire/udp";
+
+export { ownTake as hostAddress } from "./flow/own";
 
 const TIMERS_PER_STEP: i32 = 256;
 const RECEIVES_PER_TURN: i32 = 32;
@@ -100,15 +103,8 @@ const GSO_UDP_L4: u32 = 5;
 const GSO_ECN: u32 = 0x80;
 
 let receiveBudget: i32 = 0;
-
-/** Whether what IPv6 is told makes sense. */
-function config6Ok(mtu: u32): bool {
-  const octets = config(abi.CONFIG_DHCP6_OPTIONS_LENGTH_OFFSET);
-  if (octets > <u32>abi.DHCP_OPTIONS_SIZE) return false;
-  if (!dhcp6OptionsOk(CONFIG + abi.CONFIG_DHCP6_OPTIONS_OFFSET, octets)) return false;
-  if (!has(abi.CONFIG_FLAG_IPV6)) return true;
-  return mtu >= IPV6_MTU_MIN && config(abi.CONFIG_PREFIX6_LENGTH_OFFSET) <= 126;
-}
+/** Some ready flows were not asked, and not because there is no payload memory. */
+let unasked: bool = false;
 
 // @ts-ignore: decorator
 @inline function has(flag: i32): bool {
@@ -117,17 +113,12 @@ function config6Ok(mtu: u32): bool {
 
 /** Starts over from the configuration; 0, or -1 when the configuration makes no sense. */
 export function init(): i32 {
-  const mtu = config(abi.CONFIG_MTU_OFFSET);
-  const vnet = config(abi.CONFIG_VNET_SIZE_OFFSET);
-  if (mtu < 576 || mtu > 65535) return -1;
-  if (vnet != 0 && vnet != 10 && vnet != 12) return -1;
-  if (config(abi.CONFIG_DHCP_OPTIONS_LENGTH_OFFSET) > <u32>abi.DHCP_OPTIONS_SIZE) return -1;
-  if (config(abi.CONFIG_RESOLVERS_COUNT_OFFSET) > <u32>abi.RESOLVER_COUNT) return -1;
-  if (!config6Ok(mtu)) return -1;
+  if (!configOk()) return -1;
   memoryInit();
   prngInit();
   addressInit();
   emitInit();
+  ownInit();
   ringInit();
   timerInit();
   tableInit();
@@ -153,7 +144,7 @@ export function control(): usize {
 function publish(): void {
   ringPublish();
   let ready = dirtyFirst() >= 0 ? abi.READY_FLUSH : 0;
-  if (readyFirst() >= 0 && !poolSpent) ready |= abi.READY_RECEIVE;
+  if (readyFirst() >= 0 && (!poolSpent || unasked)) ready |= abi.READY_RECEIVE;
   store<i32>(CONTROL + abi.CONTROL_READY_OFFSET, ready);
   store<i32>(CONTROL + abi.CONTROL_FLOW_COUNT_OFFSET, flowsUsed);
   store<i32>(CONTROL + abi.CONTROL_CHUNK_COUNT_OFFSET, chunksUsed);
@@ -386,20 +377,30 @@ function flush(now: i64): void {
   }
 }
 
+/** Asks sockets for more, each once; who finds no payload memory waits while others are asked. */
 function receives(now: i64): void {
   poolTurn();
+  let waits = -1;
+  unasked = true;
   while (readyFirst() >= 0 && receiveBudget > 0 && receiveAsked < RECEIVE_OCTETS_PER_TURN) {
+    const slot = readyFirst();
+    if (slot == waits) {
+      unasked = false;
+      return;
+    }
     const flow = readyTake();
     const kind = flow.kind;
     let ok = true;
     if (kind == <u8>abi.KIND_TCP) ok = tcpReceive(changetype<Tcp>(flow), now);
     else if (kind == <u8>abi.KIND_PING) ok = pingReceive(flow);
     else ok = udpReceive(flow);
-    if (!ok) {
-      markReady(flow);
-      return;
+    if (ok) {
+      receiveBudget--;
+      continue;
     }
-    receiveBudget--;
+    markReady(flow);
+    if (!poolSpent) return; // a list is full, for everybody
+    if (waits < 0) waits = slot;
   }
 }
 
@@ -412,6 +413,7 @@ export function step(now: i64): void {
   txTurn();
   receiveBudget = RECEIVES_PER_TURN;
   receiveTurn();
+  limitsApply();
   timers(now);
   pressureTurn();
   finish(now);
@@ -420,6 +422,7 @@ export function step(now: i64): void {
 /** What is due is listed, sockets are asked for more unless the link is full. */
 function finish(now: i64): void {
   flush(now);
+  unasked = false;
   if (!linkFull) receives(now);
   txPublish();
   publish();

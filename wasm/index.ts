@@ -45,6 +45,11 @@ export function address_six(): i32 {
   return engine.addressSix();
 }
 
+/** An own address of the host or a published port, see HOST_*; 0 = it could not be taken. */
+export function host_address(kind: i32): i32 {
+  return engine.hostAddress(<u32>kind) ? 1 : 0;
+}
+
 /** The end is near: prepares frames that tell the guest. */
 export function farewell(): void {
   engine.farewell();

@@ -73,11 +73,17 @@ export function memoryDescribe(ops: usize, opsSize: u32): void {
   region(abi.REGION_SCRATCH, SCRATCH, abi.SCRATCH_SLOT_COUNT * abi.SCRATCH_SLOT_SIZE);
 }
 
+/** Takes the pool's limit from the configuration; it may be below what is in use. */
+export function memoryLimit(): void {
+  const asked = config(abi.CONFIG_CHUNKS_MAX_OFFSET);
+  chunksMax = <i32>min<u32>(max<u32>(asked, 16), abi.CHUNK_CAPACITY_COUNT);
+}
+
 /** Empties the pool and takes its limit from the configuration. */
 export function memoryInit(): void {
   hostBase = <u64>config(abi.CONFIG_HOST_BASE_LO_OFFSET) |
     (<u64>config(abi.CONFIG_HOST_BASE_HI_OFFSET) << 32);
-  chunksMax = min(max(<i32>config(abi.CONFIG_CHUNKS_MAX_OFFSET), 16), abi.CHUNK_CAPACITY_COUNT);
+  memoryLimit();
   chunksUsed = 0;
   chunkFresh = 0;
   chunkFree = -1;
@@ -128,7 +134,7 @@ export function memoryInit(): void {
 
 // @ts-ignore: decorator
 @inline export function chunksFree(): i32 {
-  return chunksMax - chunksUsed;
+  return max(chunksMax - chunksUsed, 0);
 }
 
 /** Chunks that are kept for flows which hold fewer than CHUNKS_GUARANTEED (`flow/shares`). */
@@ -172,6 +178,16 @@ export function chunkRelease(chunk: i32, held: bool): void {
   chunkSetNext(chunk, chunkFree);
   chunkFree = chunk;
   chunksUsed--;
+}
+
+/** Gives back a chunk and all behind it, to which no frame refers. */
+export function chunksRelease(first: i32): void {
+  let chunk = first;
+  while (chunk >= 0) {
+    const next = chunkNext(chunk);
+    chunkRelease(chunk, false);
+    chunk = next;
+  }
 }
 
 /** All frames have left: what rests in limbo is free again. */

@@ -49,6 +49,8 @@ export interface Surroundings {
   readonly program: string;
   /** Command that runs the tap helper in another user namespace. */
   readonly helper: readonly string[];
+  /** Guest networks that share memory and descriptors of this process; absent = this one alone. */
+  readonly networks?: number;
   /** User whose program this is, so whose QEMU may be a stream link's peer. */
   readonly uid: number;
   /**
@@ -174,6 +176,20 @@ interface Parts {
   readonly surroundings: Surroundings;
 }
 
+/** What is done when the peers of a stream link have changed. */
+function peerLook(sys: Libc, counters: Mailbox, { onPeers, program }: Surroundings): () => void {
+  let crowds = 0;
+  return () => {
+    const peers = counters.heed();
+    onPeers?.(peers);
+    // Whatever was to be prepared for the guest, the hooks' work too, is over soon. It will not be
+    // quiet while a crowd is at the door; but that begins once in ten seconds at most.
+    if (peers.peerCrowds !== crowds) releaseProgramPages(sys, program);
+    else releaseProgramPagesLater(sys, program);
+    crowds = peers.peerCrowds;
+  };
+}
+
 function bind({ sys, worker, control, outputs, outer, options, surroundings }: Parts): Binding {
   const mailbox = new SharedArrayBuffer(MAILBOX_SIZE);
   const counters = new Mailbox(mailbox);
@@ -201,16 +217,7 @@ function bind({ sys, worker, control, outputs, outer, options, surroundings }: P
     ended.reject(error);
   };
   ready.promise.catch(() => {}); // whoever waits for `ended` hears of it there
-  let crowds = 0;
-  const lookAtPeers = (): void => {
-    const peers = counters.heed();
-    surroundings.onPeers?.(peers);
-    // Whatever was to be prepared for the guest, the hooks' work too, is over soon. It will not be
-    // quiet while a crowd is at the door; but that begins once in ten seconds at most.
-    if (peers.peerCrowds !== crowds) releaseProgramPages(sys, surroundings.program);
-    else releaseProgramPagesLater(sys, surroundings.program);
-    crowds = peers.peerCrowds;
-  };
+  const lookAtPeers = peerLook(sys, counters, surroundings);
   worker.onmessage = (event: MessageEvent<WorkerMessage>) => {
     if (isOver) return;
     const message = event.data;
@@ -234,12 +241,13 @@ function bind({ sys, worker, control, outputs, outer, options, surroundings }: P
   };
   worker.onerror = (event: ErrorEvent) => fail(`The worker failed: ${event.message}`);
   const { link, endpoint } = outer;
-  const { seed, uid } = surroundings;
+  const { seed, uid, networks = 1 } = surroundings;
   const shared = {
     mailbox,
     hiddenPorts: hiddenPorts.memory,
     controlFd: control.number,
     outputs: outputs.shared,
+    networks,
   };
   worker.postMessage({ options, link, endpoint, seed, uid, ...shared } satisfies WorkerStart);
   return {

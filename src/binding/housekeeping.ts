@@ -7,6 +7,8 @@ export interface Watch {
   /** Until there is something to do; undefined: nothing worth waking up for. */
   wait(now: number): number | undefined;
   poll(engine: Engine, now: number): void;
+  /** The source that it has put into the loop has news. */
+  notice?(): void;
 }
 
 export class Housekeeping {
@@ -31,5 +33,9 @@ export class Housekeeping {
   poll(engine: Engine, now: number): void {
     for (const watch of this.#watches) watch.poll(engine, now);
     for (const chore of this.#chores) chore.poll(now);
+  }
+
+  notice(): void {
+    for (const watch of this.#watches) watch.notice?.();
   }
 }

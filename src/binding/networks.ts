@@ -68,6 +68,12 @@ interface Running {
   readonly over: Deferred<void>;
 }
 
+/** Why a call is refused that would change or take away what a guest is attached to. */
+export function attachedRefusal(iface: string, what: string, attached: readonly string[]): string {
+  const guests = attached.map((name) => `"${name}"`).join(", ");
+  return `iface "${iface}" cannot be ${what} while a guest is attached to ${guests}`;
+}
+
 export class Networks {
   readonly #parts: NetworksParts;
   readonly #running = new Map<string, Running>();
@@ -115,8 +121,7 @@ export class Networks {
     const iface = gone ?? changed?.name;
     if (iface !== undefined) {
       const what = gone === undefined ? "changed" : "taken away";
-      const guests = this.attached.map((name) => `"${name}"`).join(", ");
-      throw new Error(`iface "${iface}" cannot be ${what} while a guest is attached to ${guests}`);
+      throw new Error(attachedRefusal(iface, what, this.attached));
     }
     for (const { name, options } of wanted) {
       if (this.#running.get(name)?.key === JSON.stringify(options)) continue;

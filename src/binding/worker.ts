@@ -25,6 +25,7 @@ import { monotonic } from "../loop/clock.ts";
 import { Loop, linkMemoryOf } from "../loop/loop.ts";
 import type { RestReport } from "../loop/rest.ts";
 import { Sources } from "../loop/sources.ts";
+import { AddressSource } from "../sys/addresses.ts";
 import { Epoll } from "../sys/epoll.ts";
 import { check, EACCES, errnoName, errnoText, type SystemError } from "../sys/errno.ts";
 import { TimerFd } from "../sys/fd.ts";
@@ -32,6 +33,7 @@ import { type Libc, loadLibc } from "../sys/libc.ts";
 import { EPOLLET, EPOLLIN } from "../sys/linux.ts";
 import { HiddenPorts } from "../upstream/hidden-ports.ts";
 import { Listeners } from "../upstream/listener.ts";
+import { AddressWatch } from "../upstream/own-addresses.ts";
 import { ResolverWatch } from "../upstream/resolver.ts";
 import { HostSockets } from "../upstream/sockets.ts";
 import {
@@ -43,8 +45,10 @@ import {
 import { Housekeeping } from "./housekeeping.ts";
 import { COMMAND_STATS, COMMAND_STOP, Mailbox } from "./mailbox.ts";
 import type { SharedOutputs } from "./outputs.ts";
-import { PressureWatch } from "./pressure.ts";
+import { Pressure } from "./pressure.ts";
 import { recordEngine } from "./recording.ts";
+import { findRoom } from "./room.ts";
+import { ShortageWatch } from "./shortages.ts";
 import { WorkerOutputs } from "./worker-outputs.ts";
 
 /** At most one line about sources that rest in this time, microseconds. */
@@ -71,6 +75,8 @@ export interface WorkerStart {
   readonly controlFd: number;
   /** Where log, capture and recording go. */
   readonly outputs: SharedOutputs;
+  /** Guest networks that share memory and descriptors of this process. */
+  readonly networks: number;
 }
 
 /** What the worker says. */
@@ -176,12 +182,6 @@ function tell(log: Logger, error: SystemError): void {
   log.warn({ problem: error.message, ...remedy }, "port left out");
 }
 
-/** Tells whoever waits on the descriptor. By system call: Deno's files know no inherited ones. */
-function announce(sys: Libc, fd: number): void {
-  sys.scratch.bytes[0] = "1".charCodeAt(0);
-  check(sys.write(fd, sys.scratch.address, 1), `Write to descriptor "${fd}" that is to hear of it`);
-}
-
 function versionsOf(options: AttachOptions): { ipv4: boolean; ipv6: boolean } {
   return { ipv4: options.ipv4, ipv6: options.subnet6 !== undefined };
 }
@@ -230,23 +230,24 @@ async function run(start: WorkerStart): Promise<void> {
   const opened = openLink(sys, start, outputs, log);
   const { link } = opened;
   const resolver = new ResolverWatch(options, log);
+  const { limits, memory } = findRoom(sys, options, start.networks, log);
   engine.setHostBase(BigInt(base));
-  engine.start(
-    engineConfigValues(options, {
-      seed: start.seed,
-      resolvConf: resolver.conf,
-      vnetSize: link.vnetSize,
-      linkFlags: link.flags,
-      linkQueue: link.queueFrames,
-    }),
-  );
+  const { vnetSize, flags: linkFlags, queueFrames: linkQueue } = link;
+  const wire = { vnetSize, linkFlags, linkQueue };
+  const { seed } = start;
+  engine.start(engineConfigValues(options, { seed, resolvConf: resolver.conf, limits, ...wire }));
   const epoll = new Epoll(sys);
   const sources = new Sources(epoll);
   const timer = new TimerFd(sys);
   const hidden = new HiddenPorts(start.hiddenPorts);
-  const upstream = new HostSockets(sys, epoll, engine, base, hidden);
-  const listeners = new Listeners(sys, engine, upstream);
+  const bounds = { ...limits, clock: monotonic };
+  const upstream = new HostSockets(sys, epoll, engine, base, hidden, bounds);
+  const pressure = new Pressure({ engine, sockets: upstream, memory, limits: engine.config, log });
+  const listeners = new Listeners(sys, engine, upstream, (now) => pressure.shortOfSockets(now));
+  const isRefused = options.hostAddress === "refuse";
+  const addresses = new AddressWatch(() => new AddressSource(sys), log, isRefused);
   try {
+    addresses.start(engine, epoll, monotonic());
     const onFault = options.needsEveryPort ? undefined : (error: SystemError) => tell(log, error);
     listeners.open(options.publish, sources, monotonic(), versionsOf(options), onFault);
     const watch = (fd: number, events: number, kind: number, what: string): void => {
@@ -265,22 +266,19 @@ async function run(start: WorkerStart): Promise<void> {
       sources,
       onRest: restReporter(log),
       control: controller(sys, start, engine, opened),
-      housekeeping: new Housekeeping([resolver, new PressureWatch(log)], [log, ...outputs.chores]),
+      housekeeping: new Housekeeping(
+        [resolver, addresses, new ShortageWatch(log)],
+        [pressure, log, ...outputs.chores],
+      ),
       clock: monotonic,
     });
-    if (options.readyFd !== undefined) announce(sys, options.readyFd);
     say({ kind: "ready" });
     const errno = loop.run();
     if (errno === 0) sayFarewell(engine, link, linkMemoryOf(engine, base));
     if (errno < 0) throw new Error(`The ${opened.name} is gone (${errnoName(errno)})`);
   } finally {
-    recorded.close();
-    log.close();
-    listeners.close();
-    upstream.close();
-    link.close();
-    timer.close();
-    epoll.close();
+    const packets = [recorded, log, addresses, listeners, upstream, link];
+    for (const part of [...packets, timer, epoll, memory?.gauge]) part?.close();
   }
 }
 

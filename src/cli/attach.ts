@@ -6,16 +6,19 @@
 import { type Binding, startBinding } from "../binding/binding.ts";
 import type { AttachOptions, LinkSettings } from "../config/config.ts";
 import { formatEndpoint } from "../config/endpoint.ts";
+import type { RightsOptions } from "../config/rights.ts";
 import { formatIpv4 } from "../lib/addr.ts";
 import { formatIpv6 } from "../lib/addr6.ts";
-import { openLogger } from "../lib/log.ts";
+import { type Logger, openLogger } from "../lib/log.ts";
 import { messageOf } from "../lib/message.ts";
+import { announce, confine, type Needs, shedInheritance } from "./confine.ts";
 import { countersOf, logCounters } from "./counters.ts";
 import { TAP_HELPER_COMMAND } from "./internal.ts";
 import { drawSeed, ownCommand, ownUid } from "./program.ts";
 
 /** Runs until SIGTERM, SIGINT or failure; resolves to the exit code. */
-export async function attach(options: AttachOptions): Promise<number> {
+export async function attach(options: AttachOptions & RightsOptions): Promise<number> {
+  await shedInheritance(options.readyFd);
   const uid = ownUid();
   const log = await openLogger({ level: options.logLevel, format: options.logFormat });
   let binding: Binding;
@@ -35,11 +38,8 @@ export async function attach(options: AttachOptions): Promise<number> {
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);
   process.on("SIGUSR1", () => logCounters(log, binding));
-  binding.ready.then(
-    () => log.info(describe(options, binding), "ready"),
-    () => {},
-  );
   try {
+    await run(options, binding, log);
     await binding.ended;
     log.debug(countersOf(binding), "stopped");
     return 0;
@@ -47,6 +47,31 @@ export async function attach(options: AttachOptions): Promise<number> {
     log.error({}, messageOf(error));
     return 1;
   }
+}
+
+/** Resolves when frames flow and no right is left. Throws, and has stopped it then. */
+async function run(
+  options: AttachOptions & RightsOptions,
+  binding: Binding,
+  log: Logger,
+): Promise<void> {
+  try {
+    await binding.ready;
+    await confine(options, needsOf(options.link), log);
+    if (options.readyFd !== undefined) await announce(options.readyFd);
+  } catch (error) {
+    binding.stop();
+    await binding.ended;
+    throw error;
+  }
+  log.info(describe(options, binding), "ready");
+}
+
+/** Files and ports are open by then; only what is still to be connected to asks for a user. */
+function needsOf(link: LinkSettings): Needs {
+  const connects = link.kind === "stream" && link.role === "connect";
+  const isFile = connects && link.endpoint.kind === "unix";
+  return { folders: [], ...(isFile ? { root: "the socket to connect to may be root's" } : {}) };
 }
 
 function describe(options: AttachOptions, binding: Binding): Record<string, string | number> {

@@ -15,6 +15,7 @@ import type { Network, Networks } from "../binding/networks.ts";
 import { type AttachOptions, DEFAULTS, IPV6_MTU_MIN } from "../config/config.ts";
 import type { StreamEndpoint } from "../config/endpoint.ts";
 import { quote } from "../config/errors.ts";
+import { hostSideOf } from "../config/host-side.ts";
 import type { ServeOptions } from "../config/serve.ts";
 import { defaultGatewayMac } from "../config/subnet.ts";
 import { type DataPlane, linkUnavailable, startQemuDataPlane } from "../hooks/data-plane.ts";
@@ -53,6 +54,8 @@ class WorkerDataPlane implements ServeDataPlane {
   readonly #log: Logger;
   #networks: Networks | undefined;
   readonly #uid = ownUid();
+  /** Interfaces that are wanted: they share what there is. */
+  #count = 1;
   /** Gives back pages of the program file when there has been no call for a while. */
   #releaseLater: () => void = () => {};
   /** In use, so ours to remove at the end, if nobody else has put something there. */
@@ -67,6 +70,7 @@ class WorkerDataPlane implements ServeDataPlane {
     const versions = podVersionsOf(networkInterfaces());
     const wanted = plans.flatMap((plan) => this.#networkOf(plan, versions));
     if (wanted.length === 0 && this.#networks === undefined) return;
+    this.#count = wanted.length;
     this.#networks ??= await this.#load();
     try {
       await this.#networks.prepare(wanted);
@@ -122,6 +126,7 @@ class WorkerDataPlane implements ServeDataPlane {
           program: process.execPath,
           uid: this.#uid,
           helper: [],
+          networks: this.#count,
           onPeers,
           log: this.#log,
         }),
@@ -172,7 +177,7 @@ function networkOptions(
   asked: ServeOptions,
 ): AttachOptions {
   const { pcap, pcapSnap, pcapLimitMib, record } = asked;
-  const { logLevel, logFormat, dns, dnsPort, hostLoopback } = asked;
+  const { logLevel, logFormat, dns, dnsPort } = asked;
   return {
     link: { kind: "stream", role: "listen", endpoint },
     peerUids: asked.peerUids,
@@ -183,7 +188,7 @@ function networkOptions(
     publish: plan.publish,
     // The domain is defined by then: better a machine without one port than none.
     needsEveryPort: false,
-    hostLoopback,
+    ...hostSideOf(asked),
     dns, // none: the pod's resolv.conf, followed live
     dnsPort,
     search: plan.search,
@@ -197,10 +202,9 @@ function networkOptions(
     readyFd: undefined,
     logLevel,
     logFormat,
-    flowsMax: DEFAULTS.flowsMax,
-    bufferMib: DEFAULTS.bufferMib,
+    flowsMax: asked.flowsMax,
+    bufferMib: asked.bufferMib,
     udpTimeoutSeconds: DEFAULTS.udpTimeoutSeconds,
-    strictFilter: false,
     keepaliveSeconds: DEFAULTS.keepaliveSeconds,
     seed: undefined,
     gatewayMac: defaultGatewayMac(plan.subnet.gateway),

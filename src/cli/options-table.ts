@@ -10,8 +10,10 @@ import { DEMO_GUESTS, DEMO_LINKS, DEMO_SIZE_DEFAULT, DEMO_SIZE_LIMITS } from "..
 import { ENDPOINT_FORM } from "../config/endpoint.ts";
 import { PUBLISH_COUNT_MAX, PUBLISH_FORM } from "../config/forward.ts";
 import { LINK_CHOICES } from "../config/hook-settings.ts";
+import { ATTACH_HOST_SIDE, SERVE_HOST_SIDE } from "../config/host-side.ts";
 import { KUBEVIRT_QEMU_UID, PEER_UID_FORM } from "../config/peers.ts";
 import { NAMESERVER_COUNT_MAX, RESOLV_CONF_PATH } from "../config/resolv.ts";
+import { USER_FORM } from "../config/rights.ts";
 import {
   GRACE_SECONDS_DEFAULT,
   GRACE_SECONDS_LIMITS,
@@ -19,6 +21,8 @@ import {
   PLUGIN_DIR_DEFAULT,
 } from "../config/serve.ts";
 import { LOG_FORMATS, LOG_LEVELS } from "../lib/log.ts";
+import { HOST, reachRows } from "./host-rows.ts";
+import { LIMIT_ROWS, ROOM_ROWS, range } from "./limit-rows.ts";
 
 /** How one option looks to the person who gives it. */
 export interface OptionRow {
@@ -38,18 +42,10 @@ export function environmentName(row: OptionRow): string {
   return `SLIRP_${row.name.toUpperCase().replaceAll("-", "_")}`;
 }
 
-function range(bounds: readonly [number, number], fallback: number): string {
-  return `${bounds[0]} to ${bounds[1]} (default ${fallback})`;
-}
-
-const KEEPALIVE_RANGE = range(LIMITS.keepaliveSeconds, DEFAULTS.keepaliveSeconds);
-
 const HOOKS = "Hook sockets:";
 const LINK = "Link, one of --tap, --listen and --connect:";
 const NETWORK = "Guest network:";
-const HOST = "Host side:";
 const RUN = "Running:";
-const LIMIT = "Limits:";
 
 const LINK_ROWS: readonly OptionRow[] = [
   {
@@ -172,12 +168,6 @@ const NETWORK_ROWS: readonly OptionRow[] = [
   },
 ];
 
-const HOST_LOOPBACK_ROW: OptionRow = {
-  name: "host-loopback",
-  description: "let the guest reach the host's 127.0.0.1 at the gateway address",
-  group: HOST,
-};
-
 const HOST_ROWS: readonly OptionRow[] = [
   {
     name: "publish",
@@ -190,40 +180,11 @@ const HOST_ROWS: readonly OptionRow[] = [
       `at most ${PUBLISH_COUNT_MAX} ports in all (default: none)`,
     group: HOST,
   },
-  HOST_LOOPBACK_ROW,
+  ...reachRows(ATTACH_HOST_SIDE),
   {
     name: "strict-filter",
-    description: "take UDP from outside only from addresses the guest has sent to",
+    description: "short for --udp-filter address-dependent",
     group: HOST,
-  },
-];
-
-const LIMIT_ROWS: readonly OptionRow[] = [
-  {
-    name: "flows-max",
-    argument: "N",
-    description: `flows at once, ${range(LIMITS.flowsMax, DEFAULTS.flowsMax)}`,
-    group: LIMIT,
-  },
-  {
-    name: "buffer-mib",
-    argument: "N",
-    description: `payload memory in MiB, ${range(LIMITS.bufferMib, DEFAULTS.bufferMib)}`,
-    group: LIMIT,
-  },
-  {
-    name: "udp-timeout",
-    argument: "SECONDS",
-    description:
-      "idle time that ends a UDP flow, " +
-      range(LIMITS.udpTimeoutSeconds, DEFAULTS.udpTimeoutSeconds),
-    group: LIMIT,
-  },
-  {
-    name: "keepalive",
-    argument: "SECONDS",
-    description: `TCP keepalive, 0 for none or ${KEEPALIVE_RANGE}`,
-    group: LIMIT,
   },
 ];
 
@@ -273,6 +234,22 @@ const RECORD_LIMIT_ROW: OptionRow = {
   group: RUN,
 };
 
+const RIGHTS_ROWS: readonly OptionRow[] = [
+  {
+    name: "user",
+    argument: USER_FORM,
+    description:
+      "who to be once it runs, by numbers, root or nobody; without any capability in any case " +
+      "(default: nobody for root if that will do, else as started)",
+    group: RUN,
+  },
+  {
+    name: "no-seccomp",
+    description: "load no filter of system calls",
+    group: RUN,
+  },
+];
+
 const LOG_ROWS: readonly OptionRow[] = [
   {
     name: "log-level",
@@ -290,6 +267,7 @@ const LOG_ROWS: readonly OptionRow[] = [
 
 const RUN_ROWS: readonly OptionRow[] = [
   READY_ROW,
+  ...RIGHTS_ROWS,
   PCAP_ROW,
   PCAP_SNAP_ROW,
   PCAP_LIMIT_ROW,
@@ -339,8 +317,9 @@ Examples:
   Coming from slirp4netns:
     slirp4netns --configure --mtu=65520 --disable-host-loopback --ready-fd=3 PID tap0
     slirp-binding attach --tap tap0 --netns PID --configure --ready-fd 3
-      (the host's loopback is out of reach unless --host-loopback, --cidr is the same,
-      and add_hostfwd of the API socket is --publish)
+      (the host's loopback is out of reach unless --host-loopback, its other addresses
+      are in reach unless --host-address refuse, --cidr is the same, and add_hostfwd of
+      the API socket is --publish)
 
   Coming from pasta:
     pasta --config-net --tcp-ports 8080:80 --udp-ports 5353:53 --netns /run/netns/blue
@@ -412,8 +391,10 @@ export const SERVE_ROWS: readonly OptionRow[] = [
   DNS_ROW,
   DNS_PORT_ROW,
   // The pod's, where other containers may have their services.
-  HOST_LOOPBACK_ROW,
+  ...reachRows(SERVE_HOST_SIDE),
+  ...ROOM_ROWS,
   READY_ROW,
+  ...RIGHTS_ROWS,
   PCAP_ROW,
   PCAP_SNAP_ROW,
   PCAP_LIMIT_ROW,

@@ -9,6 +9,7 @@ import { type AttachOptions, parsePath, readAttachOptions } from "../config/conf
 import { type DemoOptions, readDemoOptions } from "../config/demo.ts";
 import { ConfigError, quote } from "../config/errors.ts";
 import { type ManifestOptions, readManifestOptions } from "../config/manifests.ts";
+import type { RightsOptions } from "../config/rights.ts";
 import { readServeOptions, type ServeOptions } from "../config/serve.ts";
 import { invalid, readOne, type Setting, type Settings } from "../config/settings.ts";
 import { readSimulateOptions, type SimulateOptions } from "../config/simulate.ts";
@@ -29,7 +30,7 @@ import { SIMULATE_EPILOGUE, SIMULATE_ROWS } from "./simulate-rows.ts";
 
 /** What to do. `text` ends with a line end; `message` is one line without. */
 export type Command =
-  | { readonly kind: "attach"; readonly options: AttachOptions }
+  | { readonly kind: "attach"; readonly options: AttachOptions & RightsOptions }
   | { readonly kind: "serve"; readonly options: ServeOptions }
   | { readonly kind: "demo"; readonly options: DemoOptions }
   | { readonly kind: "manifests"; readonly options: ManifestOptions }

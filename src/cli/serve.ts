@@ -5,19 +5,21 @@
  * It ends with code 0 and without a socket left; `ending.ts` says when.
  */
 
-import { statSync, writeSync } from "node:fs";
+import { statSync } from "node:fs";
+import { dirname } from "node:path";
 import { HOOKS_DIR_DEFAULT, PLUGIN_DIR_DEFAULT, type ServeOptions } from "../config/serve.ts";
 import { createDomainHooks } from "../hooks/define.ts";
 import { startHookServer } from "../hooks/server.ts";
 import { type Logger, openLogger } from "../lib/log.ts";
 import { messageOf } from "../lib/message.ts";
-import { check } from "../sys/errno.ts";
+import { announce, confine, type Needs, shedInheritance } from "./confine.ts";
 import { type ServeDataPlane, startDataPlane } from "./data-plane.ts";
 import { Ending } from "./ending.ts";
 import { readPlanContext } from "./hook-context.ts";
 
 /** Runs until the end of the virtual machine; resolves to the exit code. */
 export async function serve(asked: ServeOptions): Promise<number> {
+  await shedInheritance(asked.readyFd);
   const log = await openLogger({ level: asked.logLevel, format: asked.logFormat });
   try {
     const options = { ...asked, ...foldersOf(asked) };
@@ -57,12 +59,20 @@ async function serveUntil(
   const server = await startHookServer({ hooksDir, pluginDir, containerName, hooks, log, clock });
   process.on("SIGUSR1", () => log.info(server.counters, "hook counters"));
   try {
+    await confine(options, needsOf(options), log);
     if (options.readyFd !== undefined) await announce(options.readyFd);
     const reason = await ending.over;
     log.info({ reason }, "ending");
   } finally {
     await server.close();
   }
+}
+
+/** Where sockets and captures come and go as long as it runs. */
+function needsOf({ hooksDir, pluginDir, pcap, record }: ServeOptions): Needs {
+  const files = [pcap, record].flatMap((file) => (file === undefined ? [] : [dirname(file)]));
+  const sockets = [hooksDir, pluginDir].filter((folder) => folder !== undefined);
+  return { folders: [...sockets, ...files] };
 }
 
 interface Folders {
@@ -86,16 +96,4 @@ function foldersOf({ hooksDir, pluginDir }: ServeOptions): Folders {
 
 function isFolder(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
-}
-
-async function announce(fd: number): Promise<void> {
-  if (!("Deno" in globalThis)) {
-    writeSync(fd, "1");
-    return;
-  }
-  // Deno numbers descriptors in a way of its own.
-  const { loadLibc } = await import("../sys/libc.ts");
-  const sys = await loadLibc();
-  sys.scratch.bytes[0] = "1".charCodeAt(0);
-  check(sys.write(fd, sys.scratch.address, 1), `Write to descriptor "${fd}" that is to hear of it`);
 }

@@ -9,8 +9,11 @@ import { buildDhcp6Options } from "./dhcp6-options.ts";
 import { parseConnectEndpoint, parseListenEndpoint, type StreamEndpoint } from "./endpoint.ts";
 import { ConfigError, quote } from "./errors.ts";
 import { checkPublishRules, formatHost, type PublishRule, parsePublish } from "./forward.ts";
+import { ATTACH_HOST_SIDE, type HostSide, readHostSide } from "./host-side.ts";
+import { BUFFER_MIB_DEFAULT, FLOWS_MAX_DEFAULT } from "./limits.ts";
 import { readPeerUids } from "./peers.ts";
 import { NAMESERVER_COUNT_MAX } from "./resolv.ts";
+import { type RightsOptions, readRights } from "./rights.ts";
 import { integerBetween, oneOf, readFlag, readMany, readOne, type Settings } from "./settings.ts";
 import { defaultGatewayMac, parseSubnet, SUBNET_DEFAULT, type Subnet } from "./subnet.ts";
 import { parseSubnet6, SUBNET6_DEFAULT, type Subnet6 } from "./subnet6.ts";
@@ -41,7 +44,7 @@ export interface StreamLinkSettings {
 export type LinkSettings = TapLinkSettings | StreamLinkSettings;
 
 /** Options of `attach`, deep-frozen. Addresses are numbers in host order unless said otherwise. */
-export interface AttachOptions {
+export interface AttachOptions extends HostSide {
   readonly link: LinkSettings;
   /** Users that may be at the other end of a stream link, besides the program's own; at most 16. */
   readonly peerUids: readonly number[];
@@ -56,8 +59,6 @@ export interface AttachOptions {
   readonly publish: readonly PublishRule[];
   /** A port that cannot be had ends the start; else it is told of and left out. */
   readonly needsEveryPort: boolean;
-  /** The gateway addresses reach the host's 127.0.0.1 and ::1. */
-  readonly hostLoopback: boolean;
   /**
    * Resolvers in place of resolv.conf's, IPv4 or IPv6 with zone if need be, at most 3; empty = use
    * resolv.conf.
@@ -85,14 +86,12 @@ export interface AttachOptions {
   readonly readyFd: number | undefined;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
-  /** Flows of all kinds at once, 256 to 65536. */
-  readonly flowsMax: number;
-  /** Payload memory of all flows together, MiB, 4 to 64. */
-  readonly bufferMib: number;
+  /** Flows of all kinds at once, 256 to 65536; undefined = what there is room for. */
+  readonly flowsMax: number | undefined;
+  /** Payload memory of all flows together, MiB, 4 to 64; undefined = what there is room for. */
+  readonly bufferMib: number | undefined;
   /** Idle time after which a UDP flow ends, seconds, at least 120 (RFC 4787 REQ-5). */
   readonly udpTimeoutSeconds: number;
-  /** UDP from addresses the guest has not sent to is dropped (RFC 4787 REQ-8). */
-  readonly strictFilter: boolean;
   /** Keepalive interval of TCP connections, seconds; 0 = off, else at least 30. */
   readonly keepaliveSeconds: number;
   /** 32 octets that all identifiers derive from; undefined = the caller takes random ones. */
@@ -110,8 +109,8 @@ export const DEFAULTS = Object.freeze({
   dnsPort: 53,
   pcapSnap: 262144,
   recordLimitMib: 1024,
-  flowsMax: 16384,
-  bufferMib: 16,
+  flowsMax: FLOWS_MAX_DEFAULT,
+  bufferMib: BUFFER_MIB_DEFAULT,
   udpTimeoutSeconds: 300,
   keepaliveSeconds: 0,
 } as const);
@@ -141,7 +140,10 @@ export const IPV6_MTU_MIN = 1280;
  * Reads the settings of `attach`. `isTerminal` says whether the log goes to a terminal, which then
  * gets the pretty format unless asked otherwise. Throws `ConfigError`.
  */
-export function readAttachOptions(settings: Settings, isTerminal: boolean): AttachOptions {
+export function readAttachOptions(
+  settings: Settings,
+  isTerminal: boolean,
+): AttachOptions & RightsOptions {
   const link = readLink(settings);
   const subnet = readOne(settings, "cidr", parseSubnet(DEFAULTS.cidr), parseSubnet);
   const mtu = readOne(settings, "mtu", DEFAULTS.mtu, integerBetween(...LIMITS.mtu));
@@ -161,17 +163,17 @@ export function readAttachOptions(settings: Settings, isTerminal: boolean): Atta
     mtu,
     publish,
     needsEveryPort: true,
-    hostLoopback: readFlag(settings, "host-loopback"),
+    ...readHostSide(settings, ATTACH_HOST_SIDE),
     ...readResolvers(settings),
     search,
     hostname,
     dhcpOptions: undefined,
     ...readCapture(settings),
+    ...readRights(settings),
     readyFd: readOne(settings, "ready-fd", undefined, integerBetween(0, FD_MAX)),
     logLevel: readOne(settings, "log-level", DEFAULTS.logLevel, oneOf(LOG_LEVELS)),
     logFormat: readOne(settings, "log-format", isTerminal ? "pretty" : "json", oneOf(LOG_FORMATS)),
     ...readLimits(settings),
-    strictFilter: readFlag(settings, "strict-filter"),
     seed: readOne(settings, "seed", undefined, parseSeed),
     gatewayMac: readOne(settings, "mac", defaultGatewayMac(subnet.gateway), parseGatewayMac),
   });
@@ -277,13 +279,21 @@ type EngineLimits = Pick<
   "flowsMax" | "bufferMib" | "udpTimeoutSeconds" | "keepaliveSeconds"
 >;
 
-function readLimits(settings: Settings): EngineLimits {
-  const integer = (name: string, fallback: number, bounds: readonly [number, number]): number =>
-    readOne(settings, name, fallback, integerBetween(...bounds));
+/** What flows and payload may take at most; undefined = as found out at start. */
+export function readRoom(settings: Settings): Pick<AttachOptions, "flowsMax" | "bufferMib"> {
+  const integer = (name: string, bounds: readonly [number, number]): number | undefined =>
+    readOne(settings, name, undefined, integerBetween(...bounds));
   return {
-    flowsMax: integer("flows-max", DEFAULTS.flowsMax, LIMITS.flowsMax),
-    bufferMib: integer("buffer-mib", DEFAULTS.bufferMib, LIMITS.bufferMib),
-    udpTimeoutSeconds: integer("udp-timeout", DEFAULTS.udpTimeoutSeconds, LIMITS.udpTimeoutSeconds),
+    flowsMax: integer("flows-max", LIMITS.flowsMax),
+    bufferMib: integer("buffer-mib", LIMITS.bufferMib),
+  };
+}
+
+function readLimits(settings: Settings): EngineLimits {
+  const timeout = integerBetween(...LIMITS.udpTimeoutSeconds);
+  return {
+    ...readRoom(settings),
+    udpTimeoutSeconds: readOne(settings, "udp-timeout", DEFAULTS.udpTimeoutSeconds, timeout),
     keepaliveSeconds: readOne(settings, "keepalive", DEFAULTS.keepaliveSeconds, parseKeepalive),
   };
 }

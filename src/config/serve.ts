@@ -11,14 +11,20 @@ import {
   parsePath,
   readCapture,
   readResolvers,
+  readRoom,
 } from "./config.ts";
 import { type HookSettings, LINK_CHOICES, readHookSettings } from "./hook-settings.ts";
+import { type HostSide, readHostSide, SERVE_HOST_SIDE } from "./host-side.ts";
 import { KUBEVIRT_QEMU_UID, readPeerUids } from "./peers.ts";
-import { integerBetween, oneOf, readFlag, readOne, type Settings } from "./settings.ts";
+import { type RightsOptions, readRights } from "./rights.ts";
+import { integerBetween, oneOf, readOne, type Settings } from "./settings.ts";
 import { parseSubnet } from "./subnet.ts";
 
 /** Options of `serve`, frozen. */
-export interface ServeOptions extends CaptureOptions {
+export interface ServeOptions extends CaptureOptions, HostSide, RightsOptions {
+  /** Of each interface: flows at once and MiB of payload; undefined = what there is room for. */
+  readonly flowsMax: number | undefined;
+  readonly bufferMib: number | undefined;
   readonly hooks: HookSettings;
   /** Folder of the hook socket; undefined = where KubeVirt mounts it. */
   readonly hooksDir: string | undefined;
@@ -36,8 +42,6 @@ export interface ServeOptions extends CaptureOptions {
   readonly dnsPort: number;
   /** Users that may be at the other end of a link, besides the program's own; at most 16. */
   readonly peerUids: readonly number[];
-  /** Gateway addresses reach the pod's 127.0.0.1. */
-  readonly hostLoopback: boolean;
   /** File descriptor that gets one byte when the sockets are there. */
   readonly readyFd: number | undefined;
   readonly logLevel: LogLevel;
@@ -82,8 +86,10 @@ export function readServeOptions(
     graceSeconds: readOne(settings, "grace", GRACE_SECONDS_DEFAULT, grace),
     ...readCapture(settings),
     ...readResolvers(settings),
+    ...readRoom(settings),
     peerUids: readPeerUids(settings, [KUBEVIRT_QEMU_UID]),
-    hostLoopback: readFlag(settings, "host-loopback"),
+    ...readHostSide(settings, SERVE_HOST_SIDE),
+    ...readRights(settings),
     readyFd: readOne(settings, "ready-fd", undefined, integerBetween(0, FD_MAX)),
     logLevel: readOne(settings, "log-level", DEFAULTS.logLevel, oneOf(LOG_LEVELS)),
     logFormat: readOne(settings, "log-format", isTerminal ? "pretty" : "json", oneOf(LOG_FORMATS)),

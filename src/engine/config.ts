@@ -47,6 +47,12 @@ export interface EngineConfigValues {
   /** Forward the DNS address to the resolvers. */
   readonly dns: boolean;
   readonly strictFilter: boolean;
+  /** The host's own addresses and link-local ones are out of reach; absent = they are not. */
+  readonly refusesHost?: boolean;
+  /** The same for metadata services. */
+  readonly refusesMetadata?: boolean;
+  /** Host sockets of UDP take the guest's port if it is free; absent = the kernel chooses. */
+  readonly preservesUdpPorts?: boolean;
   readonly flowsMax: number;
   /** Payload chunks of `CHUNK_SIZE` octets. */
   readonly chunksMax: number;
@@ -89,6 +95,8 @@ export interface EngineSurroundings {
   readonly vnetSize: 0 | 10 | 12;
   readonly linkFlags: number;
   readonly linkQueue: number;
+  /** What was derived from the machine and the options. */
+  readonly limits: { readonly flowsMax: number; readonly bufferMib: number };
 }
 
 const MIB = 1 << 20;
@@ -119,8 +127,11 @@ export function engineConfigValues(
     dhcp: true,
     dns: true,
     strictFilter: options.strictFilter,
-    flowsMax: options.flowsMax,
-    chunksMax: (options.bufferMib * MIB) / abi.CHUNK_SIZE,
+    refusesHost: options.hostAddress === "refuse",
+    refusesMetadata: options.metadataAddress === "refuse",
+    preservesUdpPorts: options.udpPorts === "preserve",
+    flowsMax: surroundings.limits.flowsMax,
+    chunksMax: (surroundings.limits.bufferMib * MIB) / abi.CHUNK_SIZE,
     vnetSize: surroundings.vnetSize,
     linkFlags: surroundings.linkFlags,
     linkQueue: surroundings.linkQueue,
@@ -250,6 +261,9 @@ function flagBits(values: EngineConfigValues): number {
     (values.hostLoopback ? abi.CONFIG_FLAG_HOST_LOOPBACK : 0) |
     (values.dhcp ? abi.CONFIG_FLAG_DHCP : 0) |
     (values.strictFilter ? abi.CONFIG_FLAG_STRICT_FILTER : 0) |
+    (values.refusesHost === true ? abi.CONFIG_FLAG_REFUSE_HOST : 0) |
+    (values.refusesMetadata === true ? abi.CONFIG_FLAG_REFUSE_METADATA : 0) |
+    (values.preservesUdpPorts === true ? abi.CONFIG_FLAG_UDP_PRESERVE : 0) |
     (values.dns ? abi.CONFIG_FLAG_DNS : 0) |
     (values.ipv6 === undefined ? 0 : abi.CONFIG_FLAG_IPV6) |
     (values.ipv4 === false ? abi.CONFIG_FLAG_NO_IPV4 : 0)

@@ -88,7 +88,16 @@ export interface FlowInfo {
   readonly bytesToGuest: number;
 }
 
+/** What flows and payload may take. */
+export type EngineLimits = Pick<EngineConfigValues, "flowsMax" | "chunksMax">;
+
+/** Below it the engine cannot work. */
+const LIMIT_MIN = 16;
+
 const KIND_NAMES: readonly (FlowKind | undefined)[] = [undefined, "tcp", "udp", "ping", "dns"];
+
+const PROTOCOL_TCP = 6;
+const PROTOCOL_UDP = 17;
 
 const OP_COUNT_WORD = abi.CONTROL_OP_COUNT_OFFSET >> 2;
 const OP_BASE_WORD = abi.CONTROL_OP_BASE_OFFSET >> 2;
@@ -172,6 +181,40 @@ export class Engine {
   /** Replaces the resolvers behind the DNS address, at most `RESOLVER_COUNT`. Cold. */
   setResolvers(addresses: readonly ResolverAddress[]): void {
     encodeResolvers(this.view, this.bases.config, addresses);
+  }
+
+  /**
+   * Replaces the host's own addresses, 16 octets each, IPv4 as ::ffff:A.B.C.D. Allowed between any
+   * two calls. Returns how many found no room. Cold.
+   */
+  setHostAddresses(addresses: readonly ArrayLike<number>[]): number {
+    this.#functions.host_address(abi.HOST_CLEAR);
+    return addresses.filter((octets) => !this.#hostAddress(octets, abi.HOST_OWN)).length;
+  }
+
+  /**
+   * Tells of a published port, so that the guest gets to it by the host's own addresses; address as
+   * above, ::ffff:0.0.0.0 or :: for all of a version of IP. False = there is no room. Cold.
+   */
+  addHostPort(protocol: "tcp" | "udp", octets: ArrayLike<number>, port: number): boolean {
+    const number = protocol === "tcp" ? PROTOCOL_TCP : PROTOCOL_UDP;
+    return this.#hostAddress(octets, number * 2 ** abi.HOST_PORT_SHIFT + port);
+  }
+
+  #hostAddress(octets: ArrayLike<number>, kind: number): boolean {
+    this.octets.set(octets, this.bases.control + abi.CONTROL_ADDRESS_OFFSET);
+    return this.#functions.host_address(kind) !== 0;
+  }
+
+  /**
+   * Changes what flows and payload memory may take, from the next `step` on: up to what the engine
+   * was started with, at least 16 of each. Flows beyond the limit end, a few in each step. Cold.
+   */
+  setLimits({ flowsMax, chunksMax }: EngineLimits): void {
+    const at = this.bases.config >> 2;
+    const { config } = this;
+    this.words[at + (abi.CONFIG_FLOWS_MAX_OFFSET >> 2)] = within(flowsMax, config.flowsMax);
+    this.words[at + (abi.CONFIG_CHUNKS_MAX_OFFSET >> 2)] = within(chunksMax, config.chunksMax);
   }
 
   // -------------------------------------------------------------- input
@@ -315,6 +358,11 @@ export class Engine {
       bytesToGuest: Number(view.getBigUint64(base + abi.FLOW_BYTES_TO_GUEST_OFFSET, true)),
     };
   }
+}
+
+/** `value` as a limit that the engine has room for. */
+function within(value: number, most: number): number {
+  return Math.min(most, Math.max(LIMIT_MIN, Math.floor(value)));
 }
 
 /** Memory without `shared` has a plain buffer; the type does not say so. */

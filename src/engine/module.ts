@@ -1,6 +1,6 @@
 /**
  * Loads `engine.wasm` and refuses whatever does not keep the contract of `wasm/abi.ts`: no imports,
- * the twelve exports, a memory that never grows, the right ABI version, a sound region table.
+ * the thirteen exports, a memory that never grows, the right ABI version, a sound region table.
  *
  * Compilation is synchronous: the engine is small, and a start that has to wait for a task queue
  * cannot be done from a worker's first line.
@@ -34,6 +34,7 @@ export interface EngineFunctions {
     now: number,
   ) => number;
   readonly address_six: () => number;
+  readonly host_address: (kind: number) => number;
   readonly farewell: () => void;
   readonly next_deadline: () => number;
 }
@@ -66,6 +67,7 @@ const ARITIES: Readonly<Record<keyof EngineFunctions, number>> = {
   inbound_tcp: 4,
   inbound_udp: 4,
   address_six: 0,
+  host_address: 1,
   farewell: 0,
   next_deadline: 0,
 };

@@ -128,6 +128,9 @@ export const DROP_NAMES = [
   "dropNdpMalformed",
   "dropNdpIgnored",
   "dropAddressTableFull",
+  "dropHostAddress",
+  "dropMetadata",
+  "dropUdpLocal",
 ] as const;
 
 export type StatName = (typeof STAT_NAMES)[number];

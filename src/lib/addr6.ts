@@ -65,6 +65,11 @@ export function octetsOfIpv6(groups: Ipv6Groups): number[] {
   return groups.flatMap((group) => [group >>> 8, group & 0xff]);
 }
 
+/** ::ffff:A.B.C.D, as on the wire, of an IPv4 address in host order (RFC 4291 §2.5.5.2). */
+export function mappedOctetsOf(address: number): number[] {
+  return octetsOfIpv6([0, 0, 0, 0, 0, 0xffff, address >>> 16, address & 0xffff]);
+}
+
 /** From the first 16 octets of a list. */
 export function groupsOfOctets(octets: ArrayLike<number>): number[] {
   return Array.from(

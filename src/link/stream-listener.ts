@@ -100,8 +100,12 @@ function removeStale(sys: Libc, path: string): boolean {
 
 /** Tells a file from another one that came to have its name. */
 function identityOf(path: string): string {
-  const found = lstatSync(path, { throwIfNoEntry: false });
-  return found === undefined ? "gone" : `${found.dev} ${found.ino}`;
+  try {
+    const { dev, ino } = lstatSync(path);
+    return `${dev} ${ino}`;
+  } catch {
+    return "gone"; // or in a folder that is out of reach since rights were given up
+  }
 }
 
 function unlinkQuietly(path: string): void {

@@ -71,6 +71,8 @@ export interface LoopParts {
   readonly housekeeping: {
     wait(now: number): number | undefined;
     poll(engine: Engine, now: number): void;
+    /** An edge-triggered source of news has spoken; `poll` is called within this turn or later. */
+    notice?(): void;
   };
   readonly clock: () => number;
 }
@@ -91,6 +93,7 @@ const OF_CONTROL = 2;
 const OF_LISTENER = 3;
 /** Only wakes the loop up. */
 const OF_ALARM = 4;
+const OF_NEWS = 5;
 
 export class Loop {
   readonly #parts: LoopParts;
@@ -118,12 +121,12 @@ export class Loop {
 
   /** Turns until told to stop (0) or the link is gone (the negative errno). */
   run(): number {
-    while (this.#running) this.turn(this.#sleep());
+    while (this.#running) this.turn(this.sleep);
     return this.#failure;
   }
 
   /** How long the next turn may wait, microseconds. */
-  #sleep(): number {
+  get sleep(): number {
     const { engine, clock, housekeeping } = this.#parts;
     const isFull = this.#blockedAt >= 0;
     if (this.#linkReadable || (!isFull && this.#ready() !== 0)) return 0;
@@ -170,6 +173,8 @@ export class Loop {
       this.#linkTokens.push(token);
     } else if (kind === OF_CONTROL) {
       if (!control()) this.#running = false;
+    } else if (kind === OF_NEWS) {
+      this.#parts.housekeeping.notice?.();
     } else if (kind === OF_LISTENER) this.#accept(token, now);
     else if (kind !== OF_ALARM) this.#rest.idle(token, kind, now);
   }

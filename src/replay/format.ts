@@ -16,7 +16,8 @@
  *
  *   In: the configuration; frames with the place they lay at; events; times; for each operation its
  *   result and, of a receive, what the system call wrote (payload, name, control data, flags);
- *   addresses of inbound flows; resolvers, whenever they have changed.
+ *   addresses of inbound flows; the host's own addresses and published ports; resolvers and
+ *   limits, whenever they have changed.
  *   Out: frames when the link has them all (`tx_done`), operations when they have been carried out
  *   (`complete`), results of calls, deadlines. Of a frame the length, a hash of 64 bits and the
  *   first HEAD_SIZE octets are kept, so that both sides of a difference can be read; of an
@@ -60,11 +61,13 @@ export const KIND = Object.freeze({
   addressSix: 9,
   farewell: 10,
   deadline: 11,
-  /** New resolvers in the configuration. */
-  resolvers: 12,
+  /** New resolvers or limits in the configuration. */
+  live: 12,
   /** The call before it did not return. */
   trap: 13,
   end: 14,
+  /** Own addresses of the host and published ports, one each. */
+  hostAddress: 15,
 } as const);
 
 /** Why a recording ends, by the first word of END. */
@@ -72,7 +75,8 @@ export const ENDINGS = ["closed", "limit"] as const;
 export type RecordingEnding = (typeof ENDINGS)[number];
 
 /** The parts of CONFIG that may change while the engine runs: offset and octets. */
-export const RESOLVER_PARTS: readonly (readonly [offset: number, size: number])[] = [
+export const LIVE_PARTS: readonly (readonly [offset: number, size: number])[] = [
+  [abi.CONFIG_FLOWS_MAX_OFFSET, 8], // and CONFIG_CHUNKS_MAX
   [abi.CONFIG_RESOLVERS_COUNT_OFFSET, 4 + 4 * abi.RESOLVER_COUNT],
   [abi.CONFIG_RESOLVERS6_OFFSET, abi.RESOLVER_COUNT * abi.CONFIG_RESOLVER6_SIZE],
 ];

@@ -8,7 +8,7 @@ import { assert } from "../lib/assert.ts";
 import type { OutputSink } from "../lib/output-file.ts";
 import type { NativeCopy } from "../link/copy-buffer.ts";
 import { rxLength, rxPointer } from "../link/frames.ts";
-import { KIND, RESOLVER_PARTS } from "./format.ts";
+import { KIND, LIVE_PARTS } from "./format.ts";
 import { EngineMemory, OP_WORDS } from "./memory.ts";
 import { Outputs } from "./outputs.ts";
 import { capture } from "./receives.ts";
@@ -34,9 +34,9 @@ export class Recorder {
   readonly #outputs: Outputs;
   readonly #writer: RecordWriter;
   readonly #options: RecorderOptions;
-  /** The resolvers as the recording has them, and where they are: words of engine memory. */
-  readonly #resolvers: Uint32Array;
-  readonly #resolverWords: readonly number[];
+  /** Resolvers and limits as the recording has them, and where they are: words of engine memory. */
+  readonly #live: Uint32Array;
+  readonly #liveWords: readonly number[];
   #isOver = false;
 
   constructor(module: EngineModule, options: RecorderOptions) {
@@ -46,8 +46,8 @@ export class Recorder {
     const { sink, build, limit, native } = options;
     this.#outputs = new Outputs(this.#memory, native);
     this.#writer = new RecordWriter(sink, build, limit, native);
-    this.#resolverWords = resolverWordsOf(this.#memory.base(abi.REGION_CONFIG));
-    this.#resolvers = new Uint32Array(this.#resolverWords.length);
+    this.#liveWords = resolverWordsOf(this.#memory.base(abi.REGION_CONFIG));
+    this.#live = new Uint32Array(this.#liveWords.length);
     this.module = { ...module, functions: this.#wrap() };
   }
 
@@ -132,7 +132,7 @@ export class Recorder {
 
   #otherCalls(): Pick<
     EngineFunctions,
-    "control" | "init" | "inbound_tcp" | "inbound_udp" | "address_six" | "farewell"
+    "control" | "init" | "inbound_tcp" | "inbound_udp" | "address_six" | "host_address" | "farewell"
   > {
     const functions = this.#functions;
     return {
@@ -154,6 +154,13 @@ export class Recorder {
         for (let i = 0; i < 5; i += 1) this.#writer.word(this.#memory.words[(at >> 2) + i] ?? 0);
         return this.#answer(functions.address_six);
       },
+      host_address: (kind) => {
+        this.#begin(KIND.hostAddress);
+        this.#writer.word(kind);
+        const at = this.#memory.base(abi.REGION_CONTROL) + abi.CONTROL_ADDRESS_OFFSET;
+        for (let i = 0; i < 4; i += 1) this.#writer.word(this.#memory.words[(at >> 2) + i] ?? 0);
+        return this.#answer(() => functions.host_address(kind));
+      },
       farewell: () => {
         this.#begin(KIND.farewell);
         this.#commit();
@@ -169,7 +176,7 @@ export class Recorder {
   #init(): number {
     const memory = this.#memory;
     memory.locate();
-    this.#keepResolvers();
+    this.#keepLive();
     this.#writer.begin(KIND.start);
     this.#writer.blob(memory.config);
     return this.#answer(this.#functions.init);
@@ -177,33 +184,33 @@ export class Recorder {
 
   #parts(): Uint8Array[] {
     const { config } = this.#memory;
-    return RESOLVER_PARTS.map(([offset, size]) => config.subarray(offset, offset + size));
+    return LIVE_PARTS.map(([offset, size]) => config.subarray(offset, offset + size));
   }
 
   #begin(kind: number, now?: number): void {
-    this.#noteResolvers();
+    this.#noteLive();
     this.#writer.begin(kind);
     if (now !== undefined) this.#writer.float(now);
   }
 
   /** They are written without a call, at any time between two. */
-  #noteResolvers(): void {
+  #noteLive(): void {
     const { words } = this.#memory;
     let isSame = true;
-    for (let i = 0; i < this.#resolvers.length; i += 1) {
-      if (words[this.#resolverWords[i] ?? 0] !== this.#resolvers[i]) isSame = false;
+    for (let i = 0; i < this.#live.length; i += 1) {
+      if (words[this.#liveWords[i] ?? 0] !== this.#live[i]) isSame = false;
     }
     if (isSame) return;
-    this.#keepResolvers();
-    this.#writer.begin(KIND.resolvers);
+    this.#keepLive();
+    this.#writer.begin(KIND.live);
     for (const part of this.#parts()) this.#writer.blob(part);
     this.#commit();
   }
 
-  #keepResolvers(): void {
+  #keepLive(): void {
     const { words } = this.#memory;
-    this.#resolverWords.forEach((word, i) => {
-      this.#resolvers[i] = words[word] ?? 0;
+    this.#liveWords.forEach((word, i) => {
+      this.#live[i] = words[word] ?? 0;
     });
   }
 
@@ -278,7 +285,7 @@ export class Recorder {
 
 /** The words of memory that resolvers are in, with CONFIG at `base`. */
 function resolverWordsOf(base: number): number[] {
-  return RESOLVER_PARTS.flatMap(([offset, size]) => {
+  return LIVE_PARTS.flatMap(([offset, size]) => {
     assert(offset % 4 === 0 && size % 4 === 0, "resolvers are whole words");
     return Array.from({ length: size / 4 }, (_, i) => (base + offset) / 4 + i);
   });

@@ -7,7 +7,7 @@ import * as abi from "../../wasm/abi.ts";
 import type { EngineModule } from "../engine/module.ts";
 import { messageOf } from "../lib/message.ts";
 import { rxSlot, writeRxDescriptor } from "../link/frames.ts";
-import { ENDINGS, KIND, RESOLVER_PARTS, type RecordingEnding, RecordingError } from "./format.ts";
+import { ENDINGS, KIND, LIVE_PARTS, type RecordingEnding, RecordingError } from "./format.ts";
 import { EngineMemory, OP_WORDS } from "./memory.ts";
 import {
   type FrameMark,
@@ -107,6 +107,7 @@ const NAMES = new Map<number, string>([
   [KIND.inboundTcp, "inbound_tcp"],
   [KIND.inboundUdp, "inbound_udp"],
   [KIND.addressSix, "address_six"],
+  [KIND.hostAddress, "host_address"],
   [KIND.farewell, "farewell"],
   [KIND.deadline, "next_deadline"],
 ]);
@@ -188,8 +189,8 @@ class Replayer {
     if ((this.#calls === 0) !== (kind === KIND.start)) {
       throw this.#reader.wrong("the engine is not started once, and first");
     }
-    if (kind === KIND.resolvers) {
-      this.#resolvers();
+    if (kind === KIND.live) {
+      this.#live();
       return;
     }
     const action = this.#actions.get(kind);
@@ -209,6 +210,7 @@ class Replayer {
     [KIND.inboundTcp, () => this.#inboundTcp()],
     [KIND.inboundUdp, () => this.#inboundUdp()],
     [KIND.addressSix, () => this.#addressSix()],
+    [KIND.hostAddress, () => this.#hostAddress()],
     [KIND.farewell, () => this.#call(this.#module.functions.farewell)],
     [KIND.deadline, () => this.#deadline()],
   ]);
@@ -232,9 +234,20 @@ class Replayer {
   }
 
   #addressSix(): void {
-    const at = (this.#memory.base(abi.REGION_CONTROL) + abi.CONTROL_ADDRESS_OFFSET) >> 2;
-    for (let i = 0; i < ADDRESS_WORDS; i += 1) this.#memory.words[at + i] = this.#reader.word();
+    this.#address(ADDRESS_WORDS);
     this.#answer(this.#module.functions.address_six);
+  }
+
+  #hostAddress(): void {
+    const kind = this.#reader.word();
+    this.#address(ADDRESS_WORDS - 1);
+    this.#answer(() => this.#module.functions.host_address(kind));
+  }
+
+  /** Writes words of an address into the control block. */
+  #address(words: number): void {
+    const at = (this.#memory.base(abi.REGION_CONTROL) + abi.CONTROL_ADDRESS_OFFSET) >> 2;
+    for (let i = 0; i < words; i += 1) this.#memory.words[at + i] = this.#reader.word();
   }
 
   #deadline(): void {
@@ -286,10 +299,10 @@ class Replayer {
     this.#answer(this.#module.functions.init);
   }
 
-  #resolvers(): void {
-    for (const [offset, size] of RESOLVER_PARTS) {
+  #live(): void {
+    for (const [offset, size] of LIVE_PARTS) {
       const part = this.#reader.blob(size);
-      if (part.length !== size) throw this.#reader.wrong("resolvers cut short");
+      if (part.length !== size) throw this.#reader.wrong("resolvers or limits cut short");
       this.#memory.config.set(part, offset);
     }
   }

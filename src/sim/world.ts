@@ -49,7 +49,6 @@ const GUEST_MAC = "52:54:00:12:34:56";
 const ACCEPT_BATCH = 16;
 const VIOLATIONS_MAX = 8;
 const TURNS_MAX = 4_000_000;
-
 /** Kinds of notes in the trace. */
 const NOTE_TO_ENGINE = 1;
 const NOTE_TO_GUEST = 2;

@@ -68,6 +68,8 @@ export interface Libc {
   readonly poll: Call3;
   readonly setns: Call2;
   readonly prctl: Call5;
+  /** Third and fourth argument: addresses of struct rlimit, 0 = none. */
+  readonly prlimit: Call4;
   readonly clock_gettime: Call2;
   readonly getpid: () => number;
   readonly sched_yield: () => number;
@@ -84,10 +86,22 @@ export interface Libc {
     offset: number,
   ) => number;
   readonly munmap: Call2;
+  readonly mprotect: Call3;
+  readonly sigaction: Call3;
   readonly madvise: Call3;
   readonly memfd_create: Call2;
   readonly ftruncate: Call2;
   readonly unlink: Call1;
+  /** Any call, by its number on this architecture; what it returns has to fit 32 bits. */
+  readonly syscall: (
+    number: number,
+    a: number,
+    b: number,
+    c: number,
+    d: number,
+    e: number,
+    f?: number,
+  ) => number;
 }
 
 /** The same number on every architecture: calls added since Linux 5.1 share one table. */
@@ -235,17 +249,26 @@ function controlCalls(native: Native) {
     poll: checked(raw.poll),
     setns: checked(raw.setns),
     prctl: checked(raw.prctl),
+    prlimit: checked(raw.prlimit),
     clock_gettime: checked(raw.clock_gettime),
     getpid: checked(raw.getpid),
     sched_yield: checked(raw.sched_yield),
     getuid: checked(raw.getuid),
     mmap: checked(raw.mmap),
     munmap: checked(raw.munmap),
+    mprotect: checked(raw.mprotect),
+    sigaction: checked(raw.sigaction),
     madvise: checked(raw.madvise),
     memfd_create: checked(raw.memfd_create),
     ftruncate: checked(raw.ftruncate),
     unlink: checked(raw.unlink),
+    syscall: syscallOf(checked(raw.syscall)),
   };
+}
+
+function syscallOf(call: NativeCall): Libc["syscall"] {
+  // All of the arguments are always passed: a runtime may want as many as were declared.
+  return (number, a, b, c, d, e, f = 0) => call(number, a, b, c, d, e, f);
 }
 
 let loaded: Promise<Libc> | undefined;

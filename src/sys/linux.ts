@@ -42,6 +42,7 @@ export const CLOCK_MONOTONIC = 1;
 // ---------------------------------------------------------------- memory
 export const PROT_READ = 1;
 export const PROT_WRITE = 2;
+export const PROT_EXEC = 4;
 export const MAP_SHARED = 1;
 export const MAP_PRIVATE = 2;
 export const MAP_ANONYMOUS = 0x20;
@@ -69,6 +70,8 @@ export const SHUT_RDWR = 2;
 export const SOL_SOCKET = 1;
 export const SO_REUSEADDR = 2;
 export const SO_ERROR = 4;
+/** Which of the two sizes the kernel leaves alone; zero lets it adjust both (Linux 5.14). */
+export const SO_BUF_LOCK = 72;
 export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;
 export const SO_KEEPALIVE = 9;
@@ -96,6 +99,7 @@ export const SOL_TCP = IPPROTO_TCP;
 export const TCP_NODELAY = 1;
 export const TCP_KEEPIDLE = 4;
 export const TCP_KEEPINTVL = 5;
+export const TCP_WINDOW_CLAMP = 10;
 
 export const SOL_UDP = IPPROTO_UDP;
 export const UDP_SEGMENT = 103;
@@ -171,12 +175,22 @@ export const NETLINK_ROUTE = 0;
 export const NETLINK_SOCK_DIAG = 4;
 export const SOCK_DIAG_BY_FAMILY = 20;
 export const NLMSG_ERROR = 2;
+export const NLMSG_DONE = 3;
 export const NLM_F_REQUEST = 0x1;
 export const NLM_F_ACK = 0x4;
 export const NLM_F_CREATE = 0x400;
+/** Of an answer: what is listed has changed meanwhile. */
+export const NLM_F_DUMP_INTR = 0x10;
+/** All there are: NLM_F_ROOT and NLM_F_MATCH. */
+export const NLM_F_DUMP = 0x300;
 export const RTM_SETLINK = 19;
 export const RTM_NEWADDR = 20;
+export const RTM_GETADDR = 22;
 export const RTM_NEWROUTE = 24;
+export const RTMGRP_IPV4_IFADDR = 0x10;
+export const RTMGRP_IPV6_IFADDR = 0x100;
+/** struct sockaddr_nl: u16 family, u16 of padding, u32 port, u32 groups. */
+export const SOCKADDR_NL_SIZE = 12;
 export const IFLA_TXQLEN = 13;
 /** struct nlmsghdr: u32 length, u16 type, u16 flags, u32 sequence, u32 port. */
 export const NLMSG_HEADER_SIZE = 16;
@@ -187,6 +201,7 @@ export const IFINFOMSG_INDEX_OFFSET = 4;
 /** struct ifaddrmsg: u8 family, prefix length, flags, scope; u32 interface. */
 export const IFADDRMSG_SIZE = 8;
 export const IFA_ADDRESS = 1;
+export const IFA_LOCAL = 2;
 /** No duplicate address detection: the address is good at once. */
 export const IFA_F_NODAD = 2;
 /** struct rtmsg: u8 family, two prefix lengths, tos, table, protocol, scope, type; u32 flags. */

@@ -5,7 +5,8 @@
  * next event is looked at. A UDP port is a socket that belongs to a permanent flow of the engine,
  * so the guest's answers leave from the published port.
  *
- * Where no descriptor is left, a spare one is given up for a moment: its place takes the
+ * Where no descriptor is left, idle flows are asked to end and the connection waits for the next
+ * turn (`#onShort`). If that frees none, a spare one is given up for a moment: its place takes the
  * connection, which is closed at once, so that its peer learns of it (`#relieve`). Where that does
  * not help either, or the kernel has no memory, connections can neither be accepted nor refused;
  * `accept` says so and the loop leaves the listener alone for a while, as it would stay readable.
@@ -14,7 +15,7 @@
 import { formatHost, type PublishRule } from "../config/forward.ts";
 import type { Engine } from "../engine/engine.ts";
 import { LOOPBACK } from "../lib/addr.ts";
-import { octetsOfIpv6 } from "../lib/addr6.ts";
+import { mappedOctetsOf, octetsOfIpv6 } from "../lib/addr6.ts";
 import {
   EADDRNOTAVAIL,
   EAGAIN,
@@ -30,7 +31,15 @@ import {
 import type { Libc } from "../sys/libc.ts";
 import { EFD_CLOEXEC, EPOLLIN } from "../sys/linux.ts";
 import type { Ipv4Endpoint, Ipv6Endpoint } from "../sys/sockaddr.ts";
-import { accept, listenIpv4, listenIpv6, openTcp, openTcp6, setNoDelay } from "../sys/socket.ts";
+import {
+  accept,
+  listenIpv4,
+  listenIpv6,
+  openTcp,
+  openTcp6,
+  setLinger,
+  setNoDelay,
+} from "../sys/socket.ts";
 import { DATAGRAM, type HostSockets } from "./sockets.ts";
 import { openUdpPort, openUdpPort6 } from "./udp.ts";
 import { EVENT_OF_LISTENER } from "./upstream.ts";
@@ -62,7 +71,7 @@ const UNSPECIFIED6 = new Array<number>(8).fill(0);
 interface Spot {
   readonly family: 4 | 6;
   readonly address: number;
-  /** 16 octets. */
+  /** 16 octets, of IPv4 ::ffff:A.B.C.D. */
   readonly octets: readonly number[];
 }
 
@@ -82,7 +91,7 @@ function spotsOf(rule: PublishRule, versions: Versions): Spot[] {
   });
   if (typeof hostAddress !== "number") return [six(hostAddress)];
   const isBoth = hostAddress === 0 && rule.ipv4Only !== true;
-  const four: Spot = { family: 4, address: hostAddress, octets: [] };
+  const four: Spot = { family: 4, address: hostAddress, octets: mappedOctetsOf(hostAddress) };
   return [
     ...(versions.ipv4 ? [four] : []),
     ...(isBoth && versions.ipv6 ? [six(UNSPECIFIED6)] : []),
@@ -94,10 +103,15 @@ export interface ListenerWatch {
   add(fd: number, events: number, token: number, kind: number): number;
 }
 
+function lacksDescriptor(errno: number): boolean {
+  return errno === -EMFILE || errno === -ENFILE;
+}
+
 export class Listeners {
   readonly #sys: Libc;
   readonly #engine: Engine;
   readonly #sockets: HostSockets;
+  readonly #onShort: (now: number) => boolean;
   readonly #fds: number[] = [];
   readonly #guestPorts: number[] = [];
   readonly #families: (4 | 6)[] = [];
@@ -106,7 +120,14 @@ export class Listeners {
   #spare = NONE;
   #refused = 0;
 
-  constructor(sys: Libc, engine: Engine, sockets: HostSockets) {
+  /** @param onShort asks for room when no descriptor is left; true = it comes with the next step */
+  constructor(
+    sys: Libc,
+    engine: Engine,
+    sockets: HostSockets,
+    onShort: (now: number) => boolean = () => false,
+  ) {
+    this.#onShort = onShort;
     this.#sys = sys;
     this.#engine = engine;
     this.#sockets = sockets;
@@ -160,6 +181,7 @@ export class Listeners {
     this.#fds.push(fd);
     this.#guestPorts.push(rule.guestPort);
     this.#families.push(spot.family);
+    this.#engine.addHostPort("tcp", spot.octets, rule.hostPort);
     return 0;
   }
 
@@ -170,7 +192,10 @@ export class Listeners {
         : openUdpPort(this.#sys, spot.address, rule.hostPort);
     if (fd < 0) return fd;
     const handle = this.#engine.inboundUdp(rule.guestPort, rule.hostPort, now, spot.family);
-    if (handle !== 0) return this.#sockets.adopt(handle | 0, fd, DATAGRAM);
+    if (handle !== 0) {
+      this.#engine.addHostPort("udp", spot.octets, rule.hostPort);
+      return this.#sockets.adopt(handle | 0, fd, DATAGRAM);
+    }
     this.#sys.close(fd);
     return -EAGAIN;
   }
@@ -191,12 +216,14 @@ export class Listeners {
         : accept(this.#sys, fd, this.#peer);
       if (accepted === -EAGAIN) return i;
       if (accepted < 0) {
-        if (PASSING.has(-accepted) || this.#relieve(fd, accepted)) continue;
+        if (PASSING.has(-accepted)) continue;
+        if (lacksDescriptor(accepted) && this.#onShort(now)) return Math.max(i, 1);
+        if (this.#relieve(fd, accepted)) continue;
         return i > 0 ? i : accepted;
       }
       setNoDelay(this.#sys, accepted, true);
       const handle = isSix ? this.#inbound6(guestPort, now) : this.#inbound(guestPort, now);
-      if (handle === 0) this.#sys.close(accepted);
+      if (handle === 0) this.#reset(accepted);
       else this.#sockets.adopt(handle | 0, accepted);
     }
     return ACCEPT_BATCH;
@@ -204,7 +231,7 @@ export class Listeners {
 
   /** A connection cannot be accepted because of `errno`: whether something was done about it. */
   #relieve(listener: number, errno: number): boolean {
-    return (errno === -EMFILE || errno === -ENFILE) && this.#refuse(listener);
+    return lacksDescriptor(errno) && this.#refuse(listener);
   }
 
   #inbound(guestPort: number, now: number): number {
@@ -231,11 +258,17 @@ export class Listeners {
     this.#spare = NONE;
     const accepted = accept(this.#sys, listener);
     if (accepted >= 0) {
-      this.#sys.close(accepted);
+      this.#reset(accepted);
       this.#refused += 1;
     }
     this.#reserve();
     return accepted >= 0;
+  }
+
+  /** Closes a connection there is no place for, so that its peer does not take it for an answer. */
+  #reset(fd: number): void {
+    setLinger(this.#sys, fd, true, 0);
+    this.#sys.close(fd);
   }
 
   close(): void {

@@ -10,10 +10,15 @@
  * run before their buffers overflow (a default one takes about 90 datagrams) or the socket is full.
  * On few cores this carries 10 % more than going on at once; where no one waits for the core it
  * costs the call.
+ *
+ * Sockets are bounded in number: at the bound an operation that opens one fails with EMFILE, as it
+ * does when the process has no descriptor left, so that some stay for hooks and control. What the
+ * kernel buffers for them is bounded in `buffers.ts`.
  */
 import * as abi from "../../wasm/abi.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Epoll } from "../sys/epoll.ts";
+import { EMFILE } from "../sys/errno.ts";
 import type { Libc } from "../sys/libc.ts";
 import {
   EPOLLET,
@@ -25,6 +30,7 @@ import {
   MSG_NOSIGNAL,
 } from "../sys/linux.ts";
 import { halfClose, setKeepalive, setLinger, takeError } from "../sys/socket.ts";
+import { SocketBuffers } from "./buffers.ts";
 import { HiddenPorts } from "./hidden-ports.ts";
 import { openPingFlow } from "./ping.ts";
 import { type Connecting, connectTcp, connectTcp6 } from "./tcp.ts";
@@ -51,6 +57,8 @@ const HEARD_MAX = 0x3fffffff;
 const YIELD_OCTETS = 131_072;
 /** What a datagram counts for: 8 of them are such a burst. */
 const DATAGRAM_OCTETS = YIELD_OCTETS / 8;
+/** What one is taken for where it is about buffers, octets. */
+const DATAGRAM_USUAL = 1024;
 
 const RESULT = abi.OP_RESULT_OFFSET >> 2;
 const HANDLE = abi.OP_HANDLE_OFFSET >> 2;
@@ -65,6 +73,22 @@ const OP_WORDS = abi.OP_SIZE >> 2;
 function isLocal4(first: number): boolean {
   return first === 127 || first === 0;
 }
+
+/** What all sockets together may take. */
+export interface SocketBounds {
+  /** Descriptors. */
+  readonly socketsMax: number;
+  /** Octets in the kernel's buffers. */
+  readonly buffers: number;
+  /** Microseconds. */
+  readonly clock: () => number;
+}
+
+const BOUNDLESS: SocketBounds = {
+  socketsMax: abi.FLOW_CAPACITY_COUNT,
+  buffers: Number.POSITIVE_INFINITY,
+  clock: () => 0,
+};
 
 export class HostSockets implements Upstream {
   readonly #sys: Libc;
@@ -83,7 +107,10 @@ export class HostSockets implements Upstream {
   /** Of this full link, or the next one. */
   #full = 1;
   readonly #quiet: number[] = [];
+  readonly #buffers: SocketBuffers;
+  readonly #socketsMax: number;
   #open = 0;
+  #opened = 0;
   /** Moved by this list of operations. */
   #moved = 0;
 
@@ -91,7 +118,16 @@ export class HostSockets implements Upstream {
    * @param base address of engine memory in this process
    * @param hidden ports of this machine's loopback that no guest may reach: those of links
    */
-  constructor(sys: Libc, epoll: Epoll, engine: Engine, base: number, hidden = new HiddenPorts()) {
+  constructor(
+    sys: Libc,
+    epoll: Epoll,
+    engine: Engine,
+    base: number,
+    hidden = new HiddenPorts(),
+    bounds: SocketBounds = BOUNDLESS,
+  ) {
+    this.#buffers = new SocketBuffers(sys, bounds.buffers, bounds.clock);
+    this.#socketsMax = bounds.socketsMax;
     this.#hidden = hidden;
     this.#sys = sys;
     this.#epoll = epoll;
@@ -102,6 +138,16 @@ export class HostSockets implements Upstream {
   /** Descriptors in use. */
   get openCount(): number {
     return this.#open;
+  }
+
+  /** Descriptors that ever were. */
+  get openedCount(): number {
+    return this.#opened;
+  }
+
+  /** Memory is short: sockets that moved nothing lately get small buffers. */
+  tighten(): void {
+    this.#buffers.tighten(this.#fds);
   }
 
   execute(base: number, count: number): void {
@@ -117,26 +163,26 @@ export class HostSockets implements Upstream {
     const memory = this.#memory;
     const sys = this.#sys;
     const handle = memory[at + HANDLE] ?? 0;
-    if (kind === abi.OP_TCP_CONNECT) return this.#connect(handle, at);
-    if (kind === abi.OP_UDP_OPEN) return this.adopt(handle, this.#openUdp(at), DATAGRAM);
-    if (kind === abi.OP_PING_OPEN) {
-      const family = memory[at + COUNT] === abi.FAMILY_SIX ? 6 : 4;
-      const result = this.adopt(handle, openPingFlow(sys, this.#pingName, family), DATAGRAM);
-      return result < 0 ? result : this.#pingName.port;
+    if (kind === abi.OP_TCP_CONNECT || kind === abi.OP_UDP_OPEN || kind === abi.OP_PING_OPEN) {
+      return this.#open < this.#socketsMax ? this.#openFor(kind, handle, at) : -EMFILE;
     }
     const fd = this.#find(handle);
     if (fd < 0) return -EBADF;
     const pointer = this.#base + ((memory[at + POINTER] ?? 0) >>> 0);
     switch (kind) {
       case abi.OP_TCP_SEND:
-        return this.#count(sys.sendmsg(fd, pointer, MSG_DONTWAIT | MSG_NOSIGNAL));
+        return this.#count(handle, sys.sendmsg(fd, pointer, MSG_DONTWAIT | MSG_NOSIGNAL));
       case abi.OP_TCP_RECV:
-        return this.#count(sys.recvmsg(fd, pointer, MSG_DONTWAIT));
+        return this.#count(handle, sys.recvmsg(fd, pointer, MSG_DONTWAIT));
       case abi.OP_UDP_SEND:
-        this.#count((memory[at + A] ?? 0) * DATAGRAM_OCTETS);
+        this.#moved += (memory[at + A] ?? 0) * DATAGRAM_OCTETS;
+        this.#datagrams(handle, memory[at + A] ?? 0);
         return sys.sendmmsg(fd, pointer, memory[at + COUNT] ?? 0, MSG_DONTWAIT | MSG_NOSIGNAL);
-      case abi.OP_UDP_RECV:
-        return sys.recvmmsg(fd, pointer, memory[at + COUNT] ?? 0, MSG_DONTWAIT);
+      case abi.OP_UDP_RECV: {
+        const count = sys.recvmmsg(fd, pointer, memory[at + COUNT] ?? 0, MSG_DONTWAIT);
+        this.#datagrams(handle, count);
+        return count;
+      }
       case abi.OP_RECV_ERROR:
         return sys.recvmsg(fd, pointer, MSG_DONTWAIT | MSG_ERRQUEUE);
       case abi.OP_TCP_SHUTDOWN:
@@ -152,9 +198,25 @@ export class HostSockets implements Upstream {
     }
   }
 
-  #count(result: number): number {
-    if (result > 0) this.#moved += result;
+  #count(handle: number, result: number): number {
+    if (result > 0) {
+      this.#moved += result;
+      this.#buffers.moved(this.#fds, handle & SLOT_MASK, result);
+    }
     return result;
+  }
+
+  #datagrams(handle: number, count: number): void {
+    if (count > 0) this.#buffers.moved(this.#fds, handle & SLOT_MASK, count * DATAGRAM_USUAL);
+  }
+
+  #openFor(kind: number, handle: number, at: number): number {
+    if (kind === abi.OP_TCP_CONNECT) return this.#connect(handle, at);
+    if (kind === abi.OP_UDP_OPEN) return this.adopt(handle, this.#openUdp(at), DATAGRAM);
+    const family = this.#memory[at + COUNT] === abi.FAMILY_SIX ? 6 : 4;
+    const fd = openPingFlow(this.#sys, this.#pingName, family);
+    const result = this.adopt(handle, fd, DATAGRAM);
+    return result < 0 ? result : this.#pingName.port;
   }
 
   #openUdp(at: number): number {
@@ -232,6 +294,8 @@ export class HostSockets implements Upstream {
     this.#interests[slot] = interest;
     this.#heard[slot] = 0;
     this.#open += 1;
+    this.#opened += 1;
+    this.#buffers.opened(this.#fds, slot, fd, interest === DATAGRAM);
     return 0;
   }
 
@@ -269,6 +333,7 @@ export class HostSockets implements Upstream {
   #drop(handle: number, fd: number, abort: boolean): number {
     if (abort) setLinger(this.#sys, fd, true, 0);
     const slot = handle & SLOT_MASK;
+    this.#buffers.closed(slot);
     this.#fds[slot] = NONE;
     this.#handles[slot] = 0;
     this.#open -= 1;

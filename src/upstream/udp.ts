@@ -3,21 +3,18 @@
  * Source: udp(7), ip(7), ipv6(7); RFC 4787 REQ-3, REQ-4 (keep the guest's port where it is free).
  */
 import type { Libc } from "../sys/libc.ts";
-import { SO_RCVBUF, SO_SNDBUF, SOCKADDR_IN6_SIZE, SOL_SOCKET } from "../sys/linux.ts";
+import { SOCKADDR_IN6_SIZE } from "../sys/linux.ts";
 import {
   bindIpv4,
   bindIpv6,
   connectIpv4,
   openUdp,
   openUdp6,
-  setOption,
   setReceiveErrors,
   setReceiveErrors6,
   setUdpGro,
 } from "../sys/socket.ts";
 
-/** A burst of full-size datagrams; the kernel caps it at net.core.rmem_max. */
-const BUFFER_SIZE = 1 << 20;
 /** Ports below need a privilege we do not have and a guest must not borrow. */
 const PORT_UNPRIVILEGED = 1024;
 
@@ -27,8 +24,6 @@ function prepare(sys: Libc, fd: number, family: 4 | 6 = 4): void {
   if (family === 6) setReceiveErrors6(sys, fd, true);
   else setReceiveErrors(sys, fd, true);
   setUdpGro(sys, fd, true); // refused by old kernels, which then deliver one datagram at a time
-  setOption(sys, fd, SOL_SOCKET, SO_RCVBUF, BUFFER_SIZE);
-  setOption(sys, fd, SOL_SOCKET, SO_SNDBUF, BUFFER_SIZE);
 }
 
 /** A socket for a flow: bound to `port` if it is free, connected when `peer` is not 0. */

@@ -28,3 +28,5 @@ export const EVENT_OF_CONTROL = 2;
 export const EVENT_OF_LISTENER = 3;
 /** Only wakes the loop up. */
 export const EVENT_OF_ALARM = 4;
+/** The host's own addresses have changed. */
+export const EVENT_OF_ADDRESSES = 5;

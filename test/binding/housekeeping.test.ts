@@ -24,8 +24,12 @@ test("asks everybody", () => {
   const resolver = {
     wait: () => undefined,
     poll: (given: Engine, now: number) => void asked.push(`resolver ${given === engine} ${now}`),
+    notice: () => void asked.push("resolver hears"),
   };
   const chore = { wait: () => undefined, poll: (now: number) => void asked.push(`chore ${now}`) };
-  new Housekeeping([resolver], [chore, chore]).poll(engine, 7);
-  assert.deepEqual(asked, ["resolver true 7", "chore 7", "chore 7"]);
+  const silent = { wait: () => undefined, poll: () => {} };
+  const housekeeping = new Housekeeping([resolver, silent], [chore, chore]);
+  housekeeping.poll(engine, 7);
+  housekeeping.notice();
+  assert.deepEqual(asked, ["resolver true 7", "chore 7", "chore 7", "resolver hears"]);
 });

@@ -4,8 +4,9 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { FILTER_ADDRESSES } from "../../src/cli/host-rows.ts";
 import { MANIFESTS_ROWS } from "../../src/cli/manifests.ts";
-import { type Command, type Environment, parseCommandLine } from "../../src/cli/options.ts";
+import { type Environment, parseCommandLine } from "../../src/cli/options.ts";
 import {
   ATTACH_ROWS,
   DEMO_ROWS,
@@ -15,35 +16,24 @@ import {
 } from "../../src/cli/options-table.ts";
 import { SIMULATE_ROWS } from "../../src/cli/simulate-rows.ts";
 import type { AttachOptions } from "../../src/config/config.ts";
+import type { RightsOptions } from "../../src/config/rights.ts";
+import { FILTER_COUNT } from "../../wasm/abi.ts";
+import { describeOf, errorOf, parse, variable } from "./support.ts";
 
-function parse(argv: readonly string[], env: Environment = {}): Command {
-  return parseCommandLine(argv, env, false);
-}
+type Attach = AttachOptions & RightsOptions;
 
 /** Options of `attach --tap tap0` with more arguments or variables. */
-function attach(more: readonly string[], env: Environment = {}): AttachOptions {
+function attach(more: readonly string[], env: Environment = {}): Attach {
   const command = parse(["attach", "--tap", "tap0", ...more], env);
   if (command.kind !== "attach") throw new assert.AssertionError({ message: describeOf(command) });
   return command.options;
-}
-
-function describeOf(command: Command): string {
-  return command.kind === "error" ? command.message : command.kind;
-}
-
-function errorOf(argv: readonly string[], env: Environment = {}): string {
-  const command = parse(argv, env);
-  assert.equal(command.kind, "error");
-  const message = describeOf(command);
-  assert.doesNotMatch(message, /\n|\.$/, "one line without a period");
-  return message;
 }
 
 const SEED = "00ff".repeat(16);
 const TAP = { kind: "tap", name: "tap0", netns: undefined, configure: false, vnet: true };
 
 /** Option, text, property and the value it must have. */
-const TAKEN: readonly (readonly [string, string, keyof AttachOptions, unknown])[] = [
+const TAKEN: readonly (readonly [string, string, keyof Attach, unknown])[] = [
   ["tap", "a", "link", { ...TAP, name: "a" }],
   ["tap", "abcdefghijklmno", "link", { ...TAP, name: "abcdefghijklmno" }],
   ["netns", "/run/netns/blue", "link", { ...TAP, netns: "/run/netns/blue" }],
@@ -87,6 +77,12 @@ const TAKEN: readonly (readonly [string, string, keyof AttachOptions, unknown])[
     "publish",
     [{ protocol: "tcp", hostAddress: 0x7f000001, hostPort: 8080, guestPort: 80 }],
   ],
+  ["host-address", "refuse", "hostAddress", "refuse"],
+  ["host-address", "allow", "hostAddress", "allow"],
+  ["metadata-address", "refuse", "metadataAddress", "refuse"],
+  ["udp-ports", "preserve", "udpPorts", "preserve"],
+  ["udp-filter", "address-dependent", "strictFilter", true],
+  ["udp-filter", "endpoint-independent", "strictFilter", false],
   ["flows-max", "256", "flowsMax", 256],
   ["flows-max", "65536", "flowsMax", 65536],
   ["buffer-mib", "4", "bufferMib", 4],
@@ -94,6 +90,7 @@ const TAKEN: readonly (readonly [string, string, keyof AttachOptions, unknown])[
   ["udp-timeout", "120", "udpTimeoutSeconds", 120],
   ["keepalive", "0", "keepaliveSeconds", 0],
   ["keepalive", "30", "keepaliveSeconds", 30],
+  ["user", "107:36", "user", { uid: 107, gid: 36 }],
   ["ready-fd", "0", "readyFd", 0],
   ["ready-fd", "3", "readyFd", 3],
   ["pcap", "/tmp/a,b.pcap", "pcap", "/tmp/a,b.pcap"],
@@ -106,7 +103,7 @@ const TAKEN: readonly (readonly [string, string, keyof AttachOptions, unknown])[
   ["seed", SEED, "seed", Array.from({ length: 32 }, (_, index) => (index % 2) * 255)],
 ];
 
-const FLAGS: readonly (readonly [string, keyof AttachOptions, boolean])[] = [
+const FLAGS: readonly (readonly [string, keyof Attach, boolean])[] = [
   ["host-loopback", "hostLoopback", true],
   ["strict-filter", "strictFilter", true],
   ["no-ipv4", "ipv4", false],
@@ -124,6 +121,10 @@ const REFUSED: readonly (readonly [string, string, string])[] = [
   ["netns", "0", "wanted a process id from 1 to 4194304 or a path"],
   ["netns", "4194305", "wanted a process id from 1 to 4194304 or a path"],
   ["cidr", "10.0.2.1/24", 'host bits are set, the network is "10.0.2.0/24"'],
+  ["host-address", "no", 'wanted one of "allow", "refuse"'],
+  ["metadata-address", "0", 'wanted one of "allow", "refuse"'],
+  ["udp-ports", "8125", 'wanted one of "ephemeral", "preserve"'],
+  ["udp-filter", "strict", 'wanted one of "endpoint-independent", "address-dependent"'],
   ["mtu", "575", "wanted an integer from 576 to 65520"],
   ["mtu", "65521", "wanted an integer from 576 to 65520"],
   ["mtu", "1500.5", "wanted an integer from 576 to 65520"],
@@ -157,10 +158,6 @@ const REFUSED: readonly (readonly [string, string, string])[] = [
   ["seed", "00", "wanted 64 hex digits"],
   ["seed", "g".repeat(64), "wanted 64 hex digits"],
 ];
-
-function variable(name: string): string {
-  return `SLIRP_${name.toUpperCase().replaceAll("-", "_")}`;
-}
 
 describe("defaults of attach", () => {
   test("are those of the manual", () => {
@@ -196,12 +193,17 @@ describe("defaults of attach", () => {
       pcapLimitMib: undefined,
       record: undefined,
       recordLimitMib: 1024,
+      user: undefined,
+      seccomp: true,
       readyFd: undefined,
       logLevel: "info",
       logFormat: "json",
-      flowsMax: 16384,
-      bufferMib: 16,
+      flowsMax: undefined, // what memory and descriptors leave room for
+      bufferMib: undefined,
       udpTimeoutSeconds: 300,
+      hostAddress: "allow",
+      metadataAddress: "allow",
+      udpPorts: "ephemeral",
       strictFilter: false,
       keepaliveSeconds: 0,
       seed: undefined,
@@ -211,7 +213,7 @@ describe("defaults of attach", () => {
 
   test("every option of the table is tested here", () => {
     const tested = [...TAKEN.map(([name]) => name), ...FLAGS.map(([name]) => name)];
-    tested.push("configure", "no-vnet", "no-ipv6", "listen", "connect", "peer-uid");
+    tested.push("no-seccomp", "configure", "no-vnet", "no-ipv6", "listen", "connect", "peer-uid");
     assert.deepEqual([...new Set(tested)].sort(), ATTACH_ROWS.map((row) => row.name).sort());
     for (const row of ATTACH_ROWS) assert.equal(environmentName(row), variable(row.name));
   });
@@ -257,6 +259,13 @@ describe("flags", () => {
       assert.equal(attach([`--${name}`], { [variable(name)]: "0" })[property], value);
     });
   }
+
+  test("--strict-filter is one of the values of --udp-filter and contradicts the other", () => {
+    const [strict, other] = ["--strict-filter", "--udp-filter=endpoint-independent"];
+    assert.match(errorOf(["attach", "--tap", "t", strict, other]), /^drop "--udp-filter" or /);
+    assert.ok(attach([strict, "--udp-filter=address-dependent"]).strictFilter);
+    assert.equal(FILTER_ADDRESSES, FILTER_COUNT, "as the help says");
+  });
 
   test("--configure goes with --netns", () => {
     const configured = { ...TAP, netns: 1, configure: true };
@@ -422,79 +431,8 @@ describe("bad usage is one line", () => {
   }
 });
 
-describe("the other commands", () => {
-  test("serve takes its options from arguments, their variables and KubeVirt", () => {
-    const env = { SLIRP_HOOKS_DIR: "/a", SLIRP_GRACE: "9", CONTAINER_NAME: "hook-sidecar-0" };
-    const command = parse(["serve", "--grace", "5", "--link", "user"], env);
-    assert.ok(command.kind === "serve", describeOf(command));
-    const { hooksDir, graceSeconds, hooks } = command.options;
-    assert.deepEqual([hooksDir, graceSeconds, hooks.link], ["/a", 5, "user"]);
-    assert.equal(hooks.containerName, "hook-sidecar-0");
-  });
-
-  test("serve refuses what it cannot use", () => {
-    assert.match(errorOf(["serve", "--grace", "x"]), /^parse --grace "x": wanted an integer from/);
-    assert.match(errorOf(["serve"], { CONTAINER_NAME: "a/b" }), /^parse CONTAINER_NAME "a\/b": /);
-    assert.match(errorOf(["serve", "--tap", "t"]), /^read arguments: unknown option '--tap'/);
-  });
-
-  test("manifests takes its options", () => {
-    const command = parse(["manifests", "--name", "mine", "--only", "vm"]);
-    assert.ok(command.kind === "manifests", describeOf(command));
-    assert.equal(command.options.name, "mine");
-    assert.deepEqual(command.options.only, ["vm"]);
-  });
-});
-
 test("without being told, the format of the log follows standard error", () => {
   const command = parseCommandLine(["attach", "--tap", "t"], {});
   assert.ok(command.kind === "attach");
   assert.ok(["json", "pretty"].includes(command.options.logFormat));
-});
-
-describe("links", () => {
-  const linkOf = (argv: readonly string[], env: Environment = {}): unknown => {
-    const command = parse(["attach", ...argv], env);
-    assert.ok(command.kind === "attach", describeOf(command));
-    return command.options.link;
-  };
-  const unix = { kind: "stream", endpoint: { kind: "unix", path: "/run/vm.sock" } };
-  const tcp = { kind: "stream", endpoint: { kind: "tcp", address: 0x7f000001, port: 4711 } };
-
-  test("--listen and --connect take a stream socket", () => {
-    for (const role of ["listen", "connect"] as const) {
-      assert.deepEqual(linkOf([`--${role}`, "unix:/run/vm.sock"]), { ...unix, role });
-      assert.deepEqual(linkOf([`--${role}=tcp:127.0.0.1:4711`]), { ...tcp, role });
-      const env = { [variable(role)]: "unix:/run/vm.sock" };
-      assert.deepEqual(linkOf([], env), { ...unix, role });
-    }
-  });
-
-  test("one of them has to be chosen", () => {
-    const line = 'choose one of "--tap", "--listen" and "--connect": ';
-    assert.equal(errorOf(["attach"]), `${line}none given`);
-    const both = ["attach", "--tap", "t", "--listen", "unix:/a"];
-    assert.equal(errorOf(both), `${line}--tap and --listen given`);
-    const mixed = { SLIRP_CONNECT: "unix:/a" };
-    assert.equal(errorOf(["attach", "--tap=t"], mixed), `${line}--tap and SLIRP_CONNECT given`);
-  });
-
-  test("what is for a tap is refused with a stream", () => {
-    const stream = ["attach", "--listen", "unix:/a"];
-    for (const [flag, env] of [
-      [["--netns", "1"], { SLIRP_NETNS: "1" }],
-      [["--configure"], { SLIRP_CONFIGURE: "1" }],
-      [["--no-vnet"], { SLIRP_NO_VNET: "1" }],
-    ] as const) {
-      const line = (origin: string): string => `leave out "${origin}": it is for a tap only`;
-      assert.equal(errorOf([...stream, ...flag]), line(flag[0]));
-      assert.equal(errorOf(stream, env), line(Object.keys(env)[0] ?? ""));
-    }
-    assert.equal(parse(stream, { SLIRP_CONFIGURE: "0", SLIRP_NO_VNET: "no" }).kind, "attach");
-  });
-
-  test("a wrong endpoint is told of in one line", () => {
-    assert.match(errorOf(["attach", "--listen", "tcp:0.0.0.0:1"]), /"tcp:.*1": wanted a loopback /);
-    assert.match(errorOf(["attach", "--connect", "tcp:127.0.0.1:0"]), /wanted a port from 1 to/);
-  });
 });

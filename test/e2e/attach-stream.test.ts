@@ -7,7 +7,7 @@
  */
 
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
@@ -55,6 +55,7 @@ interface BootOptions {
 async function createWorld(link: (folder: string) => readonly string[]): Promise<World> {
   const host = createHost("nameserver 127.0.0.1\n");
   const folder = mkdtempSync(join(tmpdir(), "slirp-stream-"));
+  chmodSync(folder, 0o777); // root becomes nobody, and the socket is to be gone at the end
   const guests: QemuGuest[] = [];
   try {
     await startDns(host, "127.0.0.1", "203.0.113.1");

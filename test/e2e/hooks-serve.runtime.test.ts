@@ -108,7 +108,7 @@ describe("serve: calls", { skip: cannotServe() }, () => {
       assert.equal(stdout, "");
       const lines = stderr.trimEnd().split("\n");
       assert.deepEqual(
-        lines.filter((line) => !/ guest (?:dis)?connected /.test(line)),
+        lines.filter((line) => !/ guest (?:dis)?connected | rights given up/.test(line)),
         [
           `info  listening for hooks path=${serve.path}`,
           `info  guest network ready iface=slirpnet link=tcp:127.0.0.1:${port}`,

@@ -99,6 +99,25 @@ describe("sidecar: guests", { skip: cannotRun() }, () => {
     }),
   );
 
+  test("the pod's own addresses are out of reach but for published ports", LIMIT, () =>
+    withPod({ env: { SLIRP_HOST_ADDRESS: "" } }, async (pod) => {
+      const ports = [{ port: 5004, protocol: "UDP" }];
+      await pod.define({ link: "stream", interfaces: [{ ports }] });
+      const guest = await pod.guest();
+      await guest.lease();
+      for (const address of [HOST_ADDRESS, "169.254.169.254", "169.254.1.1"]) {
+        assert.match(await guest.knock({ address, port: pod.target.port }), /^RA?$/, address);
+      }
+      await assert.rejects(guest.echo(pod.target, "not answered"));
+      guest.serveEcho(5004);
+      await guest.echo({ address: HOST_ADDRESS, port: 5004 }, "by way of the pod's own address");
+      const report = await udpEcho(pod.host, HOST_ADDRESS, 5004, [100]);
+      assert.equal(report.ok, 1, JSON.stringify(report));
+      await pod.shutdown();
+      await pod.ended();
+    }),
+  );
+
   test("link client: a loopback port that only QEMU reaches", LIMIT, () =>
     withPod({}, async (pod) => {
       const answer = await pod.define({});

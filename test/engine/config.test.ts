@@ -4,7 +4,12 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { type AttachOptions, LIMITS, readAttachOptions } from "../../src/config/config.ts";
+import {
+  type AttachOptions,
+  DEFAULTS,
+  LIMITS,
+  readAttachOptions,
+} from "../../src/config/config.ts";
 import { DHCP_OPTIONS_SIZE_MAX } from "../../src/config/dhcp-options.ts";
 import { NAMESERVER_COUNT_MAX } from "../../src/config/resolv.ts";
 import type { Setting } from "../../src/config/settings.ts";
@@ -66,6 +71,7 @@ const SURROUNDINGS = {
   vnetSize: 0,
   linkFlags: 0,
   linkQueue: 256,
+  limits: { flowsMax: DEFAULTS.flowsMax, bufferMib: DEFAULTS.bufferMib },
 } as const;
 
 describe("encodeEngineConfig", () => {
@@ -192,8 +198,10 @@ describe("engineConfigValues", () => {
   });
 
   test("counts payload memory in chunks", () => {
-    assert.equal(engineConfigValues(options(), SURROUNDINGS).chunksMax, abi.CHUNKS_DEFAULT_COUNT);
-    assert.equal(options().flowsMax, abi.FLOWS_DEFAULT_COUNT);
+    const { chunksMax, flowsMax } = engineConfigValues(options(), SURROUNDINGS);
+    assert.equal(chunksMax, abi.CHUNKS_DEFAULT_COUNT);
+    assert.equal(flowsMax, abi.FLOWS_DEFAULT_COUNT);
+    assert.equal(DEFAULTS.flowsMax, abi.FLOWS_DEFAULT_COUNT);
   });
 });
 

@@ -254,6 +254,7 @@ export class ChaoticHost {
     }
     view.setUint16(at, 2, true);
     view.setUint16(at + 2, this.#random.oneIn(4) ? this.#random.below(65536) : 53);
-    view.setUint32(at + 4, this.#random.oneIn(8) ? this.#random.u32() : 0xc6336450);
+    const stranger = this.#random.oneIn(8) ? this.#random.u32() : 0xc6336450;
+    view.setUint32(at + 4, this.#random.oneIn(32) ? 0x7f000001 : stranger);
   }
 }

@@ -195,6 +195,8 @@ function udpFrames(): Uint8Array[] {
     build("224.0.0.251", 5353, pattern(50)),
     build("198.51.100.81", 7, pattern(1472)),
     build("198.51.100.82", 7, pattern(1)),
+    build("169.254.169.254", 80, pattern(9)),
+    build("169.254.1.1", 80, pattern(9)),
   ];
 }
 
@@ -346,6 +348,9 @@ function ipv6Frames(): Uint8Array[] {
     ),
     six("2001:db8::81", PROTOCOL_UDP, datagram, { source: "2001:db8::9" }),
     six("::ffff:7f00:1", PROTOCOL_UDP, datagram),
+    ...["64:ff9b::a9fe:a9fe", "64:ff9b:1::7f00:1", "2002:7f00:1::1", "2001::1", "fec0::1"].map(
+      (address) => six(address, PROTOCOL_UDP, datagram),
+    ),
   ];
 }
 

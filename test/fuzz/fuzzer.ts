@@ -11,6 +11,7 @@
 import { Engine } from "../../src/engine/engine.ts";
 import { instantiateEngine } from "../../src/engine/module.ts";
 import { readStat } from "../../src/engine/stats.ts";
+import { mappedOctetsOf } from "../../src/lib/addr6.ts";
 import { messageOf } from "../../src/lib/message.ts";
 import * as abi from "../../wasm/abi.ts";
 import { engineModule } from "../support/engine-binary.ts";
@@ -125,6 +126,9 @@ function ipv4Options(random: Random, epoch: number): WorldOptions {
     keepaliveSeconds: random.pick([0, 0, 60]),
     ...(random.oneIn(4) ? { resolvers: [] } : {}),
     ...(random.oneIn(4) ? { guestMac: new Uint8Array(6) } : {}),
+    refusesHost: random.oneIn(2),
+    refusesMetadata: random.oneIn(2),
+    preservesUdpPorts: random.oneIn(2),
   };
 }
 
@@ -233,6 +237,7 @@ class Epoch {
     }
     // Peers that are heard of once and never again.
     for (let n = random.below(8); n > 0; n -= 1) this.#engine.addressSix(this.#stranger());
+    if (random.oneIn(200)) this.#hostAddresses();
     if (random.oneIn(30)) {
       const port = random.pick([22, 80, random.below(65536)]);
       const peer = random.oneIn(2) ? 0xc6336450 : this.#engine.addressSix(this.#stranger());
@@ -246,6 +251,16 @@ class Epoch {
         this.#fixed += 1;
       }
     }
+  }
+
+  /** Other own addresses, and a port that is published. */
+  #hostAddresses(): void {
+    const random = this.#random;
+    const four = [0xc6336450, 0xc6336451, 0x0a00020f, random.u32()].map(mappedOctetsOf);
+    const own = [...four, ...Array.from({ length: random.below(9) }, () => this.#stranger())];
+    this.#engine.setHostAddresses(random.oneIn(3) ? [] : own.slice(random.below(own.length)));
+    const protocol = random.pick(["tcp", "udp"] as const);
+    this.#engine.addHostPort(protocol, mappedOctetsOf(0), 1 + random.below(9000));
   }
 
   /** Any of 4,096 global addresses, loopback, or a link-local one. */

@@ -4,7 +4,9 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { Engine } from "../../src/engine/engine.ts";
 import { instantiateEngine } from "../../src/engine/module.ts";
+import { mappedOctetsOf } from "../../src/lib/addr6.ts";
 import { concat } from "../../src/lib/bytes.ts";
 import { FILE_HEADER_SIZE, KIND, RecordingError } from "../../src/replay/format.ts";
 import { RecordReader, recordingOf } from "../../src/replay/record-reader.ts";
@@ -12,6 +14,8 @@ import { Recorder } from "../../src/replay/recorder.ts";
 import { replayRecording } from "../../src/replay/replayer.ts";
 import { simulatedEngine, simulateSeed } from "../../src/sim/simulate.ts";
 import * as abi from "../../wasm/abi.ts";
+import { GATEWAY_MAC, GUEST, GUEST_MAC, PEER, worldConfig } from "../support/engine-harness.ts";
+import { ethernet, ip, ipv4, PROTOCOL_UDP, udp } from "../support/packet.ts";
 import { BUILD, MemorySink, type RecordedRun, recordSeed, replay, resealed } from "./support.ts";
 
 /** Crowds, offloads, errors, datagrams in runs, resets: between them, all kinds of operations. */
@@ -45,6 +49,48 @@ describe("replay: simulated runs", () => {
     const replayed = replay(octets);
     assert.equal(replayed.difference, undefined);
     assert.equal(replayed.ending, "limit");
+  });
+});
+
+describe("replay: own addresses of the host", () => {
+  const record = (): Uint8Array => {
+    const sink = new MemorySink();
+    const limit = Number.POSITIVE_INFINITY;
+    const module = instantiateEngine(simulatedEngine());
+    const recorder = new Recorder(module, { sink, build: BUILD, limit });
+    const engine = new Engine(recorder.module);
+    engine.start(worldConfig({ refusesHost: true }));
+    engine.addHostPort("tcp", mappedOctetsOf(0), 80);
+    engine.setHostAddresses([mappedOctetsOf(ip(PEER))]);
+    const ends = { source: GUEST, destination: PEER };
+    const datagram = udp({ ...ends, sourcePort: 4000, destinationPort: 9 }, "x");
+    const link = { destination: GATEWAY_MAC, source: GUEST_MAC };
+    const frame = ethernet(link, ipv4({ ...ends, protocol: PROTOCOL_UDP }, datagram));
+    const { octets, words, bases } = engine;
+    octets.set(frame, bases.rxBuffers);
+    words.set([bases.rxBuffers, frame.length], bases.rxDescriptors >> 2);
+    engine.guestRx(1, 1_000_000);
+    engine.step(1_000_000);
+    assert.equal(engine.txCount, 1, "it is refused");
+    engine.txDone();
+    recorder.close();
+    return sink.octets;
+  };
+
+  test("they are recorded, and what they forbid is forbidden again", () => {
+    const octets = record();
+    const replayed = replay(octets);
+    assert.equal(replayed.difference, undefined);
+    assert.equal(replayed.framesOut, 1);
+    // Words of HOST_ADDRESS: kind, address of four words, result; the third is the own address.
+    let seen = 0;
+    const other = resealed(octets, (kind, body) => {
+      if (kind !== KIND.hostAddress) return;
+      seen += 1;
+      if (seen === 3) body[4] = (body[4] ?? 0) ^ 1;
+    });
+    assert.equal(seen, 3);
+    assert.equal(replay(other).difference?.expected?.kind, "frame");
   });
 });
 

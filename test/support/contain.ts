@@ -3,11 +3,12 @@
  * root file system, gives up user and capabilities, sets no_new_privs, loads a seccomp profile,
  * becomes the program.
  *
- *     bun test/support/contain.ts [--cgroup-fd N] [--root FOLDER] [--user ID] [--seccomp FILE]
- *                                 -- PROGRAM ARG…
+ *     bun test/support/contain.ts [--cgroup-fd N] [--root FOLDER] [--user ID | --bare]
+ *                                 [--seccomp FILE] -- PROGRAM ARG…
  *
- * Descriptor N is the group's "cgroup.procs", opened where that could still be seen.
- * Process id and descriptors stay. What other threads of Bun there are end with execve.
+ * Descriptor N is the group's "cgroup.procs", opened where that could still be seen. With --bare
+ * root stays root, without capabilities. Process id and descriptors stay. What other threads of Bun
+ * there are end with execve.
  * Source: OCI runtime specification, lifecycle; Linux capabilities(7), prctl(2), execve(2).
  */
 import { closeSync, readFileSync, writeSync } from "node:fs";
@@ -108,6 +109,7 @@ const { values, positionals } = parseArgs({
     root: { type: "string" },
     user: { type: "string" },
     seccomp: { type: "string" },
+    bare: { type: "boolean" },
   },
   allowPositionals: true,
 });
@@ -125,6 +127,7 @@ const environment = texts(Object.entries(process.env).map(([key, value]) => `${k
 if (values["cgroup-fd"] !== undefined) join(Number(values["cgroup-fd"]));
 if (values.root !== undefined) enter(values.root);
 if (values.user !== undefined) become(Number(values.user));
+else if (values.bare === true && process.getuid?.() === 0) become(0);
 must("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 if (filter !== undefined) load(filter);
 must("execve", path, argv, environment);

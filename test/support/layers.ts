@@ -14,6 +14,7 @@ const FLOW_SHARED = [
   "holders",
   "parties",
   "shares",
+  "limits",
   "neighbor",
   "emit",
   "icmp-error",
@@ -39,8 +40,9 @@ const WASM: readonly (readonly [string, readonly string[]])[] = [
   ["local/", [...BASE, "wire/", ...FLOW_SHARED]],
   ["index", ["abi", "engine"]],
   ["input6", [...BASE, "wire/", "flow/", "tcp/", "local/"]],
+  ["config-check", [...BASE, "wire/"]],
   ["icmp4", [...BASE, "wire/", "flow/", "tcp/", "local/"]],
-  ["engine", [...BASE, "wire/", "flow/", "tcp/", "local/", "icmp4", "input6"]],
+  ["engine", [...BASE, "wire/", "flow/", "tcp/", "local/", "config-check", "icmp4", "input6"]],
 ];
 
 /** `engine` and the layers above it share the ABI's constants; code is `src/engine`'s alone. */

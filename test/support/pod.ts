@@ -112,7 +112,12 @@ export class Pod {
     this.#serve = await startServe({
       ...rest,
       args: [...args, ...peers],
-      env: { SLIRP_LOOPBACK_PORT: String(LOOPBACK_PORT), ...rest.env },
+      env: {
+        SLIRP_LOOPBACK_PORT: String(LOOPBACK_PORT),
+        // The servers of most tests are in the pod itself; "" is the sidecar's own default.
+        SLIRP_HOST_ADDRESS: "allow",
+        ...rest.env,
+      },
       folder,
       prefix: host.argv([...drop, ...prefix]),
     });

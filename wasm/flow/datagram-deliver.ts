@@ -10,7 +10,9 @@
  *
  *   The source the guest sees is the peer's address, by `natToGuest`; DNS answers come from the DNS
  *   address. Filtering is endpoint-independent (RFC 4787 REQ-8), or address-dependent with
- *   CONFIG_FLAG_STRICT_FILTER; published ports are open to all.
+ *   CONFIG_FLAG_STRICT_FILTER; published ports are open to all. What this very host sends, from
+ *   loopback or an own address, gets to other flows only if the guest has sent to that address,
+ *   which it could where that was allowed: no program beside us talks to a guest by mistake.
  *
  *   The kernel of the host gives a ping socket's messages an identifier of its own; the guest's is
  *   put back. Only replies the far side really sent get here.
@@ -30,12 +32,15 @@ import { ICMPV6_ECHO_REPLY, PROTOCOL_ICMPV6, icmpv6ChecksumFill } from "../wire/
 import { IPV4_DF, PROTOCOL_ICMP, PROTOCOL_UDP } from "../wire/ipv4";
 import { UDP_HEADER_SIZE, udpEmit } from "../wire/udp";
 import { isSix, octetsOf } from "./addresses";
-import { F_HIDDEN, F_STATIC, UdpFlow, datagramTouch, filterHas, has } from "./datagram";
+import {
+  F_HIDDEN, F_STATIC, UdpFlow, datagramTouch, filterHas, filterIsOn, has,
+} from "./datagram";
 import { dnsAnswered } from "./dns";
 import { linkMtu, nextIdent } from "./emit";
 import { hiddenRemember } from "./hidden";
 import { natToGuest } from "./nat";
 import { headerSize, pseudoSum } from "./packet";
+import { reachIsLocal, reachRefusal } from "./reach";
 import { headersEmit, packetSend, startOf } from "./send";
 import { handleOf } from "./table";
 
@@ -134,10 +139,12 @@ export function deliverHow(receivedTtl: u32, receivedTos: u32): void {
 
 /** Whether the flow takes messages from this host address; counts the drop if not. */
 function admitted(flow: UdpFlow, address: u32): bool {
-  const strict = (config(abi.CONFIG_FLAGS_OFFSET) & abi.CONFIG_FLAG_STRICT_FILTER) != 0;
-  if (strict && !has(flow, F_STATIC) && !filterHas(flow, address)) {
-    drop(abi.DROP_UDP_FILTERED);
-    return false;
+  if (!has(flow, F_STATIC)) {
+    const isLocal = reachIsLocal(address);
+    if ((isLocal || filterIsOn()) && !filterHas(flow, address)) {
+      drop(isLocal ? abi.DROP_UDP_LOCAL : abi.DROP_UDP_FILTERED);
+      return false;
+    }
   }
   // Nobody can be answered there (RFC 1122 §4.1.3.6).
   const isNobody = isSix(address)
@@ -164,7 +171,8 @@ function resolve(flow: UdpFlow, address: u32, port: u32): bool {
   if (!admitted(flow, address)) return false;
   source = natToGuest(address);
   sourcePort = port;
-  if (source != address) {
+  // Those the guest could not answer otherwise.
+  if (source != address || reachRefusal(address, PROTOCOL_UDP, port) != abi.DROP_NONE) {
     flow.flags |= F_HIDDEN;
     hiddenRemember(handleOf(flow), port, address);
   }

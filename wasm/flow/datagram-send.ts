@@ -23,6 +23,7 @@
  */
 import * as abi from "../abi";
 import { Op } from "../layout";
+import { config } from "../memory";
 import {
   Entry, entryAlloc, entryAt, iovAlloc, iovSet, iovsFree, msgAlloc, msgName, msgSetIov,
   msgSetName4, msgSetName6, msgsFree, opAlloc, opsFree, sockaddr6,
@@ -200,7 +201,8 @@ function emitOpen(flow: UdpFlow): bool {
     } else op.b = address;
     op.c = flow.hostPort;
   } else if (isSix(flow.guestAddress)) op.count = abi.FAMILY_SIX;
-  const chosen = flow.kind == <u8>abi.KIND_UDP && flow.guestPort >= PORT_UNPRIVILEGED;
+  const chosen = flow.kind == <u8>abi.KIND_UDP && flow.guestPort >= PORT_UNPRIVILEGED &&
+    (config(abi.CONFIG_FLAGS_OFFSET) & abi.CONFIG_FLAG_UDP_PRESERVE) != 0;
   if (chosen) op.a = flow.guestPort;
   flow.socket = SOCKET_OPENING;
   return true;

@@ -25,6 +25,7 @@ import { Flow } from "../layout";
 import { config } from "../memory";
 import { timerSet } from "../timer";
 import { addressMark } from "./addresses";
+import { reachIsLocal } from "./reach";
 import { LIST_DNS, LIST_PING, LIST_UDP, listTouch, slotOf } from "./table";
 
 /** Whether the host has a socket for the flow. */
@@ -45,6 +46,8 @@ export const F_SEND_RETRIED: u32 = 16;
 export const F_RECEIVE_RETRIED: u32 = 32;
 /** DNS: the resolver has answered at least once. */
 export const F_ANSWERED: u32 = 64;
+/** The host was short of a socket once. */
+export const F_OPEN_RETRIED: u32 = 128;
 
 const SECOND: i64 = 1_000_000;
 const DNS_IDLE: i64 = 10 * SECOND;
@@ -53,8 +56,7 @@ const PING_IDLE: i64 = 60 * SECOND;
 /** RFC 4787 REQ-5: the recommended default. */
 const UDP_IDLE_DEFAULT: i64 = 300 * SECOND;
 
-/** Destinations a flow remembers for address-dependent filtering. */
-export const FILTER_COUNT: u32 = 16;
+const FILTER_COUNT: u32 = abi.FILTER_COUNT;
 /** DNS questions a flow remembers until they are answered. */
 export const QUESTION_COUNT: u32 = 4;
 
@@ -79,18 +81,12 @@ export class UdpFlow extends Flow {
   question1: u64;
   question2: u64;
   question3: u64;
-  /** FILTER_COUNT host addresses, the oldest is overwritten first; none if nobody looks. */
+  /** FILTER_COUNT host addresses begin here, the oldest is overwritten first; 0 = none. */
   filters: u64;
-  filter1: u64;
-  filter2: u64;
-  filter3: u64;
-  filter4: u64;
-  filter5: u64;
-  filter6: u64;
-  filter7: u64;
 }
 
-if (offsetof<UdpFlow>() > <usize>abi.FLOW_SIZE) ERROR("a datagram flow does not fit its record");
+const FILTERS_END: usize = offsetof<UdpFlow>("filters") + (<usize>FILTER_COUNT << 2);
+if (FILTERS_END > <usize>abi.FLOW_SIZE) ERROR("a datagram flow does not fit its record");
 
 // @ts-ignore: decorator
 @inline export function has(flow: UdpFlow, bits: u32): bool {
@@ -135,15 +131,19 @@ export function datagramTouch(flow: UdpFlow, now: i64): void {
   return changetype<usize>(flow) + offsetof<UdpFlow>("filters") + (<usize>index << 2);
 }
 
-/** Whether the guest has lately sent to this host address. */
+/** Whether the guest has lately sent to this host address. The latest is looked at first. */
 export function filterHas(flow: UdpFlow, address: u32): bool {
+  let at = <u32>flow.filterNext;
   for (let i: u32 = 0; i < FILTER_COUNT; i++) {
-    if (load<u32>(filterAt(flow, i)) == address) return true;
+    at = at == 0 ? FILTER_COUNT - 1 : at - 1;
+    const there = load<u32>(filterAt(flow, at));
+    if (there == address) return true;
+    if (there == 0) return false; // none before it either
   }
   return false;
 }
 
-/** Whether anybody looks at filters. */
+/** Whether filtering is address-dependent (RFC 4787 REQ-8). */
 // @ts-ignore: decorator
 @inline export function filterIsOn(): bool {
   return (config(abi.CONFIG_FLAGS_OFFSET) & abi.CONFIG_FLAG_STRICT_FILTER) != 0;
@@ -151,13 +151,13 @@ export function filterHas(flow: UdpFlow, address: u32): bool {
 
 /** Marks the addresses the flow remembers, see `addresses`. */
 export function filterMark(flow: UdpFlow): void {
-  if (!filterIsOn()) return;
   for (let i: u32 = 0; i < FILTER_COUNT; i++) addressMark(load<u32>(filterAt(flow, i)));
 }
 
-/** The guest sends to this host address. */
+/** The guest sends to this host address: of use where filtering is strict, or it is this host. */
 export function filterAdd(flow: UdpFlow, address: u32): void {
-  if (!filterIsOn() || filterHas(flow, address)) return;
+  if (!filterIsOn() && !reachIsLocal(address)) return;
+  if (filterHas(flow, address)) return;
   store<u32>(filterAt(flow, flow.filterNext), address);
   flow.filterNext = <u8>((flow.filterNext + 1) % FILTER_COUNT);
 }

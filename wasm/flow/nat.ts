@@ -6,6 +6,8 @@
  *     DNS address                     refused here; `flow/dns` and `tcp/open` look first
  *     rest of its own network         unusable: nobody is there; of IPv6 that is fe80::/10, too
  *     loopback, 0/8, multicast, 240/4 unusable; of IPv6 ::/96, ::ffff:0:0/96 and ff00::/8
+ *     the host's own addresses and    refused or itself, see `reach`
+ *       what is next to it
  *     anything else                   itself
  *
  *     host says                       guest sees
@@ -15,7 +17,7 @@
  *
  * Contract: pure functions of the configuration; addresses as in `addresses`. "Refused" and
  * "unusable" are both 0 from `natToHost`; `natUnusable` tells which ones are dropped without a
- * word.
+ * word, `natRefusal` why the others are.
  * Source: RFC 1122 §3.2.1.3, RFC 6890 §2.2.2, RFC 4787 §4, RFC 4291.
  */
 import * as abi from "../abi";
@@ -26,6 +28,7 @@ import { address6InPrefix, address6IsHostZero, address6IsLinkLocal, address6IsUn
   from "../wire/addr6";
 import { GATEWAY6, HOST_LOOPBACK6, isSix, octetsOf } from "./addresses";
 import { isOwnAddress, networkBroadcast, networkMask } from "./emit";
+import { reachRefusal } from "./reach";
 
 export const LOOPBACK_ADDRESS: u32 = 0x7f000001;
 
@@ -62,14 +65,20 @@ export function natUnusable(address: u32): bool {
   return addressIsUnusableDestination(address) || natInside(address);
 }
 
-/** Host address a guest's destination stands for; 0 = none. */
-export function natToHost(address: u32): u32 {
+/** Host address that `port` of a guest's destination stands for; 0 = none. */
+export function natToHost(address: u32, protocol: u32, port: u32): u32 {
   if (address == config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET) || address == GATEWAY6) {
     const open = (config(abi.CONFIG_FLAGS_OFFSET) & abi.CONFIG_FLAG_HOST_LOOPBACK) != 0;
     if (!open) return 0;
     return isSix(address) ? HOST_LOOPBACK6 : LOOPBACK_ADDRESS;
   }
-  return isOwnAddress(address) || natUnusable(address) ? 0 : address;
+  if (isOwnAddress(address) || natUnusable(address)) return 0;
+  return reachRefusal(address, protocol, port) == abi.DROP_NONE ? address : 0;
+}
+
+/** Why `natToHost` gave 0 for an address that is not unusable: a DROP_*. */
+export function natRefusal(address: u32, protocol: u32, port: u32): i32 {
+  return isOwnAddress(address) ? abi.DROP_LOOPBACK : reachRefusal(address, protocol, port);
 }
 
 /** Address under which the guest sees a host's. */

@@ -26,8 +26,10 @@ import {
   icmpv4ChecksumOk,
 } from "../wire/icmpv4";
 import { ICMPV6_ECHO_REQUEST, PROTOCOL_ICMPV6 } from "../wire/icmpv6";
+import { PROTOCOL_ICMP } from "../wire/ipv4";
 import {
-  SOCKET_FAILED, SOCKET_OPEN, UdpFlow, datagramStart, datagramTouch, filterAdd, idleLimit,
+  F_OPEN_RETRIED, SOCKET_FAILED, SOCKET_NONE, SOCKET_OPEN, UdpFlow, datagramStart,
+  datagramTouch, filterAdd, idleLimit,
 } from "./datagram";
 import {
   datagramError, datagramEvent, datagramReceive, datagramReceived,
@@ -35,7 +37,8 @@ import {
 import { datagramAppend, datagramDiscard, datagramFlush, datagramSent } from "./datagram-send";
 import { closeRoom, datagramEnd } from "./evict";
 import { icmpErrorReply } from "./icmp-error";
-import { natIsGuest, natToHost, natUnusable } from "./nat";
+import { isShortage, openAgain } from "./limits";
+import { natIsGuest, natRefusal, natToHost, natUnusable } from "./nat";
 import {
   packetDestination, packetIsSix, packetSource, packetTos, packetTtl, transportChecksumOk,
 } from "./packet";
@@ -45,6 +48,8 @@ import { SHARE_DATAGRAM, flowAllocate, flowFind, isNone, markDirty, slotOf } fro
 
 const TTL_USUAL: u32 = 64;
 const HOST_UNREACHABLE: u32 = 1;
+/** By an administrator (RFC 1812 §5.2.7.1). */
+const PROHIBITED: u32 = 13;
 const RETRY_LATER: i64 = 1_000_000;
 
 /** Why the request is malformed or has no business here; DROP_NONE = it has. */
@@ -90,10 +95,12 @@ export function pingInput(ip: usize, icmp: usize, length: u32, mac: u64, now: i6
     icmpErrorReply(ip, available, ICMP_TIME_EXCEEDED, 0, 0, gateway, mac, now);
     return;
   }
-  const address = natToHost(packetDestination(ip));
+  const address = natToHost(packetDestination(ip), PROTOCOL_ICMP, 0);
   if (address == 0) {
-    drop(abi.DROP_LOOPBACK);
-    icmpErrorReply(ip, available, ICMP_UNREACHABLE, HOST_UNREACHABLE, 0, gateway, mac, now);
+    const reason = natRefusal(packetDestination(ip), PROTOCOL_ICMP, 0);
+    drop(reason);
+    const code = reason == abi.DROP_LOOPBACK ? HOST_UNREACHABLE : PROHIBITED;
+    icmpErrorReply(ip, available, ICMP_UNREACHABLE, code, 0, gateway, mac, now);
     return;
   }
   const flow = flowFor(packetSource(ip), Icmpv4View.at(icmp).identifier);
@@ -134,8 +141,11 @@ export function pingReceive(flow: Flow): bool {
 
 /** Result of OP_PING_OPEN: the identifier on the host's side. */
 function opened(op: Op, flow: UdpFlow): void {
+  if (openAgain(flow, op.result)) return;
   if (op.result < 0) {
-    flow.socket = SOCKET_FAILED;
+    // A shortage passes; a host that grants no ping sockets does not change its mind soon.
+    flow.socket = isShortage(op.result) ? SOCKET_NONE : SOCKET_FAILED;
+    flow.flags &= ~F_OPEN_RETRIED;
     datagramDiscard(flow);
     return;
   }

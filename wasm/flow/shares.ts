@@ -5,7 +5,8 @@
  *   A bound alone does not protect: whoever fills a table first has it. So each bounded thing has a
  *   rule for when it is short. The parties to it are the guest's own TCP (SHARE_GUEST), TCP from
  *   outside to published ports (SHARE_OUTSIDE), UDP and ping (SHARE_DATAGRAM), DNS (SHARE_DNS), and
- *   what steers the program: hooks, signals, the administrator.
+ *   what steers the program: hooks, signals, the administrator (`hooks/calls`, `config/limits`; the
+ *   whole table is in docs/security.md).
  *
  *   Flow slots, and with them host descriptors; N = CONFIG_FLOWS_MAX:
  *
@@ -18,10 +19,10 @@
  *     FIXED      -             the rest  nobody: published UDP ports, made at the start
  *
  *   A slot that is kept for a share is given to nobody else, so a share that has less than is kept
- *   for it always finds one. Beyond that slots are free for all; when there are none left, the share
- *   that is furthest beyond what is kept for it gives way, the asking one included; where none is
- *   beyond, the asking one. Half-open
- *   connections are a quarter of the table at most, for each direction by itself. A connection that
+ *   for it always finds one. Beyond that slots are free for all; when there are none left, the
+ *   share that is furthest beyond what is kept for it gives way, the asking one included; where
+ *   none is beyond, the asking one. Half-open connections are a quarter of the table at most, for
+ *   each direction by itself. A connection that
  *   gives way is reset on both sides and counted (STAT_TCP_GAVE_WAY). Where nobody may be evicted,
  *   the newcomer is refused, counted, and told.
  *
@@ -39,9 +40,9 @@
  *   The rest, each at the file that owns it:
  *
  *     IPv6 addresses     flow/addresses     twice the flows; a sweep frees what nobody uses
- *     neighbours         flow/neighbor      a table; the oldest gives way, the guest's own is fixed
- *     fragments          flow/fragments     a bounded pool; the oldest datagram gives way
- *     ICMP errors        flow/error-limit   a budget per second; what exceeds it is dropped
+ *     neighbours         flow/neighbor      16; who was heard of longest ago gives way
+ *     fragments          flow/fragments     8 datagrams; the first to time out gives way
+ *     ICMP errors        flow/error-limit   100 a second; what exceeds it is dropped
  *     DNS questions      flow/dns           four a flow; the oldest is forgotten
  *     frames, operations ring               a turn's worth; the flow stays dirty and comes again
  *
@@ -56,8 +57,8 @@ import { closeRoom, datagramEnd, tcpEvict } from "./evict";
 import { partyFind, partyVictim } from "./parties";
 import {
   LIST_ARRIVING, LIST_DNS, LIST_HALF_OPEN, LIST_PING, LIST_TIME_WAIT, LIST_UDP, SHARE_DATAGRAM,
-  SHARE_DNS, SHARE_GUEST, SHARE_OUTSIDE, flowsMax, flowsUsed, isNone, listOldest, listSize,
-  shareUsed,
+  SHARE_DNS, SHARE_GUEST, SHARE_OUTSIDE, SHARE_REST, flowsMax, flowsUsed, isNone, listOldest,
+  listSize, shareUsed,
 } from "./table";
 
 /** Shares that something is kept for: all but the last two. */
@@ -137,7 +138,7 @@ function furthest(tried: u32): u8 {
   return found;
 }
 
-/** Has a flow that owns a host socket give way to one of `asking`; false = nobody may be evicted. */
+/** Has a flow that owns a host socket give way to one of `asking`; false = none may be evicted. */
 export function makeSocketRoom(asking: u8, address: u32): bool {
   if (closeRoom() == 0) return false;
   let tried: u32 = 0;
@@ -154,6 +155,14 @@ export function makeSocketRoom(asking: u8, address: u32): bool {
     : victimOf(asking, asking, address);
   if (isNone(own)) return false;
   evict(own);
+  return true;
+}
+
+/** Has somebody give way to nobody, since the table has become smaller; false = nobody may. */
+export function giveWay(): bool {
+  const waiting = listOldest(LIST_TIME_WAIT);
+  if (isNone(waiting) || closeRoom() == 0) return makeSocketRoom(SHARE_REST, 0);
+  evict(waiting);
   return true;
 }
 

@@ -56,6 +56,8 @@ const SHARES_USED: usize = memory.data(32, 16);
 
 export let flowsMax: i32 = 0;
 export let flowsUsed: i32 = 0;
+/** What the index was made for: `flowsMax` may go down and up again below it. */
+let flowsCeiling: i32 = 0;
 let indexMask: u32 = 0;
 let fresh: i32 = 0;
 let freeHead: i32 = -1; // chained through readyNext
@@ -65,7 +67,9 @@ let readyHead: i32 = -1;
 let readyTail: i32 = -1;
 
 export function tableInit(): void {
-  flowsMax = min(max(<i32>config(abi.CONFIG_FLOWS_MAX_OFFSET), 16), abi.FLOW_CAPACITY_COUNT);
+  flowsCeiling = abi.FLOW_CAPACITY_COUNT;
+  tableLimit();
+  flowsCeiling = flowsMax;
   let size: u32 = 32;
   while (size < <u32>flowsMax * 2) size <<= 1;
   indexMask = size - 1;
@@ -84,6 +88,12 @@ export function tableInit(): void {
   dirtyTail = -1;
   readyHead = -1;
   readyTail = -1;
+}
+
+/** Takes the limit from the configuration. */
+export function tableLimit(): void {
+  const asked = config(abi.CONFIG_FLOWS_MAX_OFFSET);
+  flowsMax = <i32>min<u32>(max<u32>(asked, 16), flowsCeiling);
 }
 
 /** Slots that have ever been in use: all flows lie below. */

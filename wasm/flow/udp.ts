@@ -2,19 +2,22 @@
  * UDP between guest and host: what the guest sends is judged here and mapped to a host socket.
  *
  * Theory of operation
- *   Mapping is endpoint-independent (RFC 4787 REQ-1): one socket per guest address and port, bound
- *   to the guest's own port number where it is 1024 or more and free (REQ-3, no overloading). The
- *   same socket serves every destination; nothing depends on load or history (REQ-11), and payload
- *   is never looked into (REQ-10) but for DNS identifiers. Hairpinning (REQ-9) is the host
- *   kernel's: a datagram to one of its own addresses comes back on the socket that owns the port.
+ *   Mapping is endpoint-independent (RFC 4787 REQ-1): one socket per guest address and port (REQ-3,
+ *   no overloading), on a port of the kernel's choice, so that no guest takes one that a program of
+ *   the host has or wants. With CONFIG_FLAG_UDP_PRESERVE it is the guest's own port number where
+ *   that is 1024 or more and free. The same socket serves every destination; nothing depends on
+ *   load or history (REQ-11), and payload is never looked into (REQ-10) but for DNS identifiers.
+ *   Hairpinning (REQ-9) is the host kernel's: a datagram to one of its own addresses comes back on
+ *   the socket that owns the port; `reach` lets it out to published ports.
  *
  *   Datagrams for the DNS address, port 53 or 853, go to a resolver by flows of their own (`dns`),
- *   which may take a quarter of the table (`shares`). Published ports (`udpInboundOpen`) use a socket that the
- *   host has bound already.
+ *   which may take a quarter of the table (`shares`). Published ports (`udpInboundOpen`) use a
+ *   socket that the host has bound already.
  *
  *   The gateway stands for the host's loopback where that is allowed. Where it is not, the guest
- *   can still answer a process on the host that has spoken to it (`hidden`); anything else is
- *   refused with port unreachable.
+ *   can still answer a process on the host that has spoken to a published port (`hidden`), by
+ *   loopback or an own address; anything else is refused with port unreachable, or
+ *   administratively prohibited where `reach` says no.
  *
  *   TTL and TOS are carried: a TTL of 1 ends here with time exceeded, others leave one lower,
  *   except that the usual 64 leaves as the host's default and needs no control message.
@@ -46,7 +49,8 @@ import { isOwnAddress } from "./emit";
 import { closeRoom, datagramEnd } from "./evict";
 import { hiddenFind, hiddenInit } from "./hidden";
 import { icmpErrorReply } from "./icmp-error";
-import { natIsGuest, natToHost, natUnusable } from "./nat";
+import { openAgain } from "./limits";
+import { natIsGuest, natRefusal, natToGuest, natToHost, natUnusable } from "./nat";
 import {
   packetDestination, packetSource, packetTos, packetTtl, transportChecksumOk,
 } from "./packet";
@@ -61,6 +65,8 @@ import {
 } from "./table";
 
 const PORT_UNREACHABLE: u32 = 3;
+/** By an administrator (RFC 1812 §5.2.7.1). */
+const PROHIBITED: u32 = 13;
 const TTL_USUAL: u32 = 64;
 /** Datagrams and octets one entry of a run may hold: what one UDP_SEGMENT message can carry. */
 const RUN_COUNT_MAX: u32 = 64;
@@ -229,15 +235,21 @@ function dnsOpenFailed(flow: UdpFlow): void {
 
 // ---------------------------------------------------------------- input
 
+/** Who spoke to the flow from `port` and was shown as `address`; 0 = nobody. */
+function answered(flow: UdpFlow, address: u32, port: u32): u32 {
+  if (isNone(flow) || !has(flow, F_HIDDEN)) return 0;
+  const hidden = hiddenFind(handleOf(flow), port);
+  return hidden != 0 && natToGuest(hidden) == address ? hidden : 0;
+}
+
 /** Host address of the guest's destination for this flow (which may be none yet); 0 = refused. */
 function target(flow: UdpFlow, address: u32, port: u32): u32 {
-  if (
-    !isNone(flow) && has(flow, F_HIDDEN) && address == gatewayFor(address)
-  ) {
-    const hidden = hiddenFind(handleOf(flow), port);
+  if (address == gatewayFor(address)) {
+    const hidden = answered(flow, address, port);
     if (hidden != 0) return hidden;
   }
-  return natToHost(address);
+  const host = natToHost(address, PROTOCOL_UDP, port);
+  return host != 0 ? host : answered(flow, address, port);
 }
 
 /**
@@ -279,8 +291,9 @@ export function udpInput(
   let flow = changetype<UdpFlow>(flowFind(abi.KIND_UDP, guest, 0, view.sourcePort << 16));
   const address = target(flow, peer, port);
   if (address == 0) {
-    drop(abi.DROP_LOOPBACK);
-    reply(ICMP_UNREACHABLE, PORT_UNREACHABLE, now);
+    const reason = natRefusal(peer, PROTOCOL_UDP, port);
+    drop(reason);
+    reply(ICMP_UNREACHABLE, reason == abi.DROP_LOOPBACK ? PORT_UNREACHABLE : PROHIBITED, now);
     return;
   }
   if (isNone(flow)) {
@@ -333,6 +346,7 @@ export function udpReceive(flow: Flow): bool {
 
 /** Result of OP_UDP_OPEN: positive = the port the socket got. */
 function opened(op: Op, flow: UdpFlow): void {
+  if (openAgain(flow, op.result)) return;
   if (op.result >= 0) {
     flow.socket = SOCKET_OPEN;
     flow.openFailures = 0;

@@ -75,6 +75,7 @@ export const F_PERSIST: u32 = 2048; // rtoAt is the persist timer
 export const F_OVERRIDE: u32 = 4096; // a window below one segment may be used once
 export const F_SCALED: u32 = 8192; // window scaling was agreed
 export const F_SENDING: u32 = 16384; // the host is reading what is listed and held
+export const F_CONNECT_RETRIED: u32 = 0x1000000; // the host was short of a socket once
 // flags: what the flush has to do
 export const P_CONNECT: u32 = 0x10000;
 export const P_ERROR: u32 = 0x20000;

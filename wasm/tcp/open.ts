@@ -9,12 +9,13 @@
 import * as abi from "../abi";
 import { config } from "../memory";
 import { count, drop } from "../stats";
+import { PROTOCOL_TCP } from "../wire/ipv4";
 import { TCP_ACK, TCP_RST, TcpView } from "../wire/tcp";
 import {
   optionMss, optionSackPermitted, optionTimestamps, optionTsValue, optionWindowScale,
 } from "../wire/tcp-options";
 import { isSix } from "../flow/addresses";
-import { natToGuest, natToHost } from "../flow/nat";
+import { natRefusal, natToGuest, natToHost } from "../flow/nat";
 import { neighborFind, neighborGuest6, neighborRequest } from "../flow/neighbor";
 import { packetDestination, packetSource } from "../flow/packet";
 import { dnsAddressed, dnsPort, resolverAddress, resolverPort } from "../flow/resolvers";
@@ -50,7 +51,7 @@ function allocate(share: u8, host: u32, guest: u32, peer: u32, ports: u32): Tcp 
 /** Where a connection to `address` goes on the host; 0 = nowhere. */
 function target(address: u32, port: u32): u32 {
   if (dnsAddressed(address)) return dnsPort(port) ? resolverAddress() : 0;
-  return natToHost(address);
+  return natToHost(address, PROTOCOL_TCP, port);
 }
 
 /** Takes the options of the guest's SYN or SYN-ACK, those of the segment just parsed. */
@@ -80,7 +81,8 @@ export function tcpOpen(ip: usize, segment: usize, mac: u64, now: i64): void {
       SHARE_GUEST, host, guest, peer, (view.sourcePort << 16) | view.destinationPort,
     );
   if (isNone(flow)) {
-    drop(host == 0 ? abi.DROP_LOOPBACK : abi.DROP_TCP_TABLE_FULL);
+    const refusal = natRefusal(peer, PROTOCOL_TCP, view.destinationPort);
+    drop(host == 0 ? refusal : abi.DROP_TCP_TABLE_FULL);
     count(abi.STAT_TCP_RESET_SENT);
     sendResetFor(
       mac, peer, guest, view.destinationPort, view.sourcePort, 0, view.sequence + 1,

@@ -9,8 +9,8 @@ import { drop } from "../stats";
 import { markDirty, markReady } from "../flow/table";
 import { timeoutRetransmit } from "./congestion";
 import {
-  F_OVERRIDE, F_PERSIST, GIVE_UP_DATA, GIVE_UP_SYN, HALF_CLOSED, P_ACK, P_KEEPALIVE, P_OUTPUT, P_PROBE,
-  P_SYN, RTO_MAX, Tcp, has, tcpArm, tcpEnd,
+  F_OVERRIDE, F_PERSIST, GIVE_UP_DATA, GIVE_UP_SYN, HALF_CLOSED, P_ACK, P_KEEPALIVE, P_OUTPUT,
+  P_PROBE, P_SYN, RTO_MAX, Tcp, has, tcpArm, tcpEnd,
 } from "./conn";
 import { sendReset, startPersist } from "./output";
 import { synToGuest } from "./open";

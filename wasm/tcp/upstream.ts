@@ -14,8 +14,8 @@
 import * as abi from "../abi";
 import { Op, stakeOf } from "../layout";
 import {
-  CHUNKS_GUARANTEED, chunkAllocate, chunkData, chunkLength, chunkNext, chunkRelease, chunkSetLength, chunkSetNext,
-  chunkStart, chunksFree, chunksKept, chunksSpare,
+  CHUNKS_GUARANTEED, chunkAllocate, chunkData, chunkLength, chunkNext, chunksRelease,
+  chunkSetLength, chunkSetNext, chunkStart, chunksFree, chunksKept, chunksSpare,
 } from "../memory";
 import {
   entryAt, iovAlloc, iovSet, iovsFree, msgAlloc, msgName, msgSetIov, msgsFree, opAlloc, opsFree,
@@ -25,14 +25,16 @@ import { count, countMany } from "../stats";
 import { isSix, octetsOf, scopeOf } from "../flow/addresses";
 import { HOLDS, holderMove, holderRevive } from "../flow/holders";
 import { icmpErrorQuote } from "../flow/icmp-error";
+import { isShortage, socketRoomFor } from "../flow/limits";
 import { gatewayFor } from "../flow/send";
 import { handleOf, isNone, listTouch, LIST_HALF_OPEN, markDirty, markReady } from "../flow/table";
 import { PROTOCOL_TCP } from "../wire/ipv4";
 import { TCP_SYN, tcpEmit } from "../wire/tcp";
 import {
-  ACK_DELAY, ACK_DELAY_INTERACTIVE, ACK_TRUST, F_BLOCKED, F_FIN_ACKED, F_FIN_TAKEN, F_GUEST_FIN,
-  F_HOST_EOF, F_OVERRIDE, F_SENDING, F_SOCKET, P_ACK, P_CONNECT, P_ERROR, P_OUTPUT, P_SYN, RTO_INITIAL, Tcp,
-  has, tcpArm, tcpCloseHost, tcpEnd, tcpHalfClosed, tcpProgress, tcpTimeWait,
+  ACK_DELAY, ACK_DELAY_INTERACTIVE, ACK_TRUST, F_BLOCKED, F_CONNECT_RETRIED, F_FIN_ACKED,
+  F_FIN_TAKEN, F_GUEST_FIN, F_HOST_EOF, F_OVERRIDE, F_SENDING, F_SOCKET, P_ACK, P_CONNECT, P_ERROR,
+  P_OUTPUT, P_SYN, RTO_INITIAL, Tcp, has, tcpArm, tcpCloseHost, tcpEnd, tcpHalfClosed, tcpProgress,
+  tcpTimeWait,
 } from "./conn";
 import { restartIdle } from "./congestion";
 import { frameMax, sendReset, startPersist, tcpOutput, usableWindow } from "./output";
@@ -280,21 +282,11 @@ function receiveInto(flow: Tcp, want: u32): bool {
   return true;
 }
 
-/** Gives back the chunks a receive did not fill. */
-function releaseChain(first: i32): void {
-  let chunk = first;
-  while (chunk >= 0) {
-    const next = chunkNext(chunk);
-    chunkRelease(chunk, false);
-    chunk = next;
-  }
-}
-
 function received(op: Op, flow: Tcp, now: i64): void {
   const result = op.result;
   let chunk = <i32>op.b;
   if (result <= 0) {
-    releaseChain(chunk);
+    chunksRelease(chunk);
     if (result == 0) endOfStream(flow, now);
     else if (result == EAGAIN) flow.events &= ~abi.EVENT_READABLE;
     else if (result == EINTR) markReady(flow);
@@ -320,7 +312,7 @@ function received(op: Op, flow: Tcp, now: i64): void {
     left -= n;
     chunk = next;
   }
-  releaseChain(chunk);
+  chunksRelease(chunk);
   flow.sndEnd += total;
   flow.bytesToGuest += total;
   flow.lastActive = now;
@@ -370,6 +362,14 @@ function refused(flow: Tcp, errno: i32, now: i64): void {
     );
   }
   tcpEnd(flow, false);
+}
+
+/** The host had no socket to give: once more after another flow has ended; false = no more. */
+function connectAgain(flow: Tcp): bool {
+  if (has(flow, F_CONNECT_RETRIED) || !socketRoomFor(flow)) return false;
+  flow.flags |= P_CONNECT | F_CONNECT_RETRIED;
+  markDirty(flow);
+  return true;
 }
 
 /** The host is connected: now the guest's SYN is answered. */
@@ -437,7 +437,7 @@ export function tcpFlush(flow: Tcp, now: i64): bool {
 export function tcpResult(op: Op, flow: Tcp, now: i64): void {
   if (isNone(flow)) {
     // The flow is gone; chunks reserved for a receive are not.
-    if (op.kind == abi.OP_TCP_RECV) releaseChain(<i32>op.b);
+    if (op.kind == abi.OP_TCP_RECV) chunksRelease(<i32>op.b);
     return;
   }
   const kind = op.kind;
@@ -447,7 +447,7 @@ export function tcpResult(op: Op, flow: Tcp, now: i64): void {
   else if (kind == abi.OP_TCP_CONNECT) {
     if (op.result < 0) {
       flow.flags &= ~F_SOCKET;
-      refused(flow, -op.result, now);
+      if (!isShortage(op.result) || !connectAgain(flow)) refused(flow, -op.result, now);
     } else if (op.result > 0) connected(flow, now);
   } else if (kind == abi.OP_TCP_ERROR) {
     if (op.result < 0) {

@@ -59,6 +59,11 @@ export function address6IsLinkLocal(p: usize): bool {
   return (load16(p) & 0xffc0) == 0xfe80;
 }
 
+/** fec0::/10, deprecated (RFC 3879). */
+export function address6IsSiteLocal(p: usize): bool {
+  return (load16(p) & 0xffc0) == 0xfec0;
+}
+
 /** An IPv4 address in IPv6 form, which no packet may carry: ::/96 and ::ffff:0:0/96. */
 export function address6IsEmbedded(p: usize): bool {
   if (load<u64>(p) != 0) return false;

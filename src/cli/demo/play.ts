@@ -78,7 +78,8 @@ export class Play {
       const resolver = ["--dns", LOOPBACK, "--dns-port", String(servers.resolverPort)];
       const capture = ["--pcap", pcap, "--pcap-snap", String(SNAP)];
       const args = ["--link", options.link, "--cidr", place.cidr, ...resolver, ...capture];
-      if (place.isLoopback) args.push("--host-loopback");
+      // The servers of the guest's world are this machine's own.
+      args.push(...(place.isLoopback ? ["--host-loopback"] : ["--host-address", "allow"]));
       const loopbackPort = await freePort(LOOPBACK);
       if (this.#isCleared) throw new Error("interrupted");
       this.#sidecar = new Sidecar({ args, loopbackPort });

@@ -3,7 +3,7 @@
  * is how `scripts/seccomp.mjs` learns what the profile has to allow, and checks that it is enough.
  *
  *     E2E_TRACE=FOLDER     the system calls of each start go to a file in that folder
- *     E2E_SECCOMP=FILE     this profile is in force
+ *     E2E_SECCOMP=FILE     this profile is in force, and there is no capability
  */
 import { join, resolve } from "node:path";
 import process from "node:process";
@@ -36,5 +36,7 @@ export function confinement(): string[] {
   const profile = process.env["E2E_SECCOMP"];
   if (profile === undefined) return [];
   const contain = join(ROOT, "test/support/contain.ts");
-  return [join(ROOT, "node_modules/.bin/bun"), contain, "--seccomp", profile, "--"];
+  // Without capabilities, as in the container it is for: the profile lets nobody give them up.
+  const rights = ["--bare", "--seccomp", profile];
+  return [join(ROOT, "node_modules/.bin/bun"), contain, ...rights, "--"];
 }

@@ -8,17 +8,23 @@ import { emitInit } from "../../../wasm/flow/emit";
 import * as evict from "../../../wasm/flow/evict";
 import * as hidden from "../../../wasm/flow/hidden";
 import * as nat from "../../../wasm/flow/nat";
+import { ownInit } from "../../../wasm/flow/own";
 import { Msg } from "../../../wasm/layout";
-import { CONFIG, memoryInit } from "../../../wasm/memory";
+import { CONFIG, CONTROL, memoryInit } from "../../../wasm/memory";
 import { prngInit } from "../../../wasm/prng";
 import { msgAlloc, msgControl, opsFree, ringInit, ringTurn } from "../../../wasm/ring";
 
 export { natIsGuest, natToGuest, natToHost, natUnusable } from "../../../wasm/flow/nat";
 export { hiddenFind, hiddenRemember } from "../../../wasm/flow/hidden";
+export { ownHas, ownPublished, ownTake } from "../../../wasm/flow/own";
 export { closeFlush, closeLater } from "../../../wasm/flow/evict";
 
 export function configBase(): usize {
   return CONFIG;
+}
+
+export function controlBase(): usize {
+  return CONTROL;
 }
 
 export function init(): void {
@@ -26,6 +32,7 @@ export function init(): void {
   prngInit();
   ringInit();
   emitInit();
+  ownInit();
   evict.evictInit();
   hidden.hiddenInit();
 }

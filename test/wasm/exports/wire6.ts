@@ -15,10 +15,12 @@ export {
   address6IsEmbedded,
   address6IsHostZero,
   address6IsLoopback,
+  address6IsSiteLocal,
   address6IsUnusable,
   address6GroupMac,
   address6Solicited,
 } from "../../../wasm/wire/addr6";
+export { embeddedAt, embeddedIn } from "../../../wasm/wire/embedded";
 export { sumPseudo6 } from "../../../wasm/wire/checksum";
 export { dhcp6Emit, dhcp6Find, dhcp6OptionEmit, dhcp6OptionsOk }
   from "../../../wasm/wire/dhcpv6";

@@ -48,7 +48,7 @@ describe("UDP time-outs and the full table", () => {
   });
 
   test("N16: a full table evicts the flow that was idle longest, and counts it", () => {
-    const world = new DatagramWorld({ flowsMax: 16 });
+    const world = new DatagramWorld({ flowsMax: 16, preservesUdpPorts: true });
     const published = world.publish(8000, 30000);
     // Six slots are kept for TCP and DNS, one is the published port's.
     for (let i = 0; i < 9; i += 1) world.guest(world.udp(PEER, 9, "x", { sourcePort: 20000 + i }));

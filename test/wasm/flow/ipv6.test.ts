@@ -27,8 +27,8 @@ const QUERY = concat(
 const USO = abi.LINK_CSUM | abi.LINK_TSO6 | abi.LINK_USO6;
 
 describe("wasm/flow over IPv6: UDP", () => {
-  test("N01 one socket of IPv6 for every destination, on the guest's port", () => {
-    const w = new World6();
+  test("N01 one socket of IPv6 for every destination, on the guest's port by the switch", () => {
+    const w = new World6({ preservesUdpPorts: true });
     w.guest(w.udp({ to: PEER6, port: 9, from: 40000 }, "one"));
     w.guest(w.udp({ to: "2001:db8::81", port: 10, from: 40000 }, "two"));
     const socket = w.host.socket();

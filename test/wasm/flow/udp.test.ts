@@ -1,6 +1,7 @@
 /** UDP: mapping, filtering, refusals, errors and the life of flows, in the real engine. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { FILTER_COUNT } from "../../../wasm/abi.ts";
 import { DatagramWorld } from "../../support/datagram-world.ts";
 import { DNS, GATEWAY, GUEST, PEER } from "../../support/engine-harness.ts";
 import { hex } from "../../support/hex.ts";
@@ -29,14 +30,17 @@ describe("UDP mapping", () => {
     assert.equal(world.stats.udpToHost, 3);
   });
 
-  test("N02: guest ports share no socket and keep their number where the host may", () => {
-    const world = new DatagramWorld();
-    world.guest(world.udp(PEER, 53, "a"), world.udp(PEER, 53, "b", { sourcePort: 40001 }));
-    world.guest(world.udp(PEER, 53, "c", { sourcePort: 123 }));
-    assert.deepEqual(
-      world.host.sockets.map(({ preferred }) => preferred),
-      [40000, 40001, 0],
-    );
+  test("N02: guest ports share no socket, and ask for their own number only by the switch", () => {
+    for (const [preservesUdpPorts, wanted] of [
+      [false, [0, 0, 0]],
+      [true, [40000, 40001, 0]],
+    ] as const) {
+      const world = new DatagramWorld({ preservesUdpPorts });
+      world.guest(world.udp(PEER, 53, "a"), world.udp(PEER, 53, "b", { sourcePort: 40001 }));
+      world.guest(world.udp(PEER, 53, "c", { sourcePort: 123 }));
+      const preferred = world.host.sockets.map((socket) => socket.preferred);
+      assert.deepEqual(preferred, wanted);
+    }
   });
 
   test("N05: filtering is endpoint-independent unless the switch says otherwise", () => {
@@ -60,12 +64,12 @@ describe("UDP mapping", () => {
     assert.equal(strict.stats.dropUdpFiltered, 1);
   });
 
-  test("N05: the strict filter remembers the last 16 addresses", () => {
+  test("N05: the strict filter remembers the last 48 addresses", () => {
     const world = new DatagramWorld({ strictFilter: true });
-    for (let i = 1; i <= 17; i += 1) world.guest(world.udp(`203.0.113.${i}`, 9, "x"));
-    for (let i = 1; i <= 17; i += 1) world.socket().receive("y", `203.0.113.${i}`, 9);
+    for (let i = 1; i <= 49; i += 1) world.guest(world.udp(`203.0.113.${i}`, 9, "x"));
+    for (let i = 1; i <= 49; i += 1) world.socket().receive("y", `203.0.113.${i}`, 9);
     const from = world.datagrams().map(({ source }) => source);
-    assert.equal(from.length, 16);
+    assert.equal(from.length, FILTER_COUNT);
     assert.ok(!from.includes("203.0.113.1"));
   });
 
@@ -81,7 +85,7 @@ describe("UDP mapping", () => {
   });
 
   test("N07: mapping and filtering are the same in a full table", () => {
-    const world = new DatagramWorld({ flowsMax: 16 });
+    const world = new DatagramWorld({ flowsMax: 16, preservesUdpPorts: true });
     for (let i = 0; i < 100; i += 1) {
       const sourcePort = 20000 + i;
       world.guest(

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { LINK_RX_TSO } from "../../../wasm/abi.ts";
 import { crowd } from "../../support/arrivals.ts";
-import { EngineWorld } from "../../support/engine-harness.ts";
+import { EngineWorld, PEER } from "../../support/engine-harness.ts";
 import { pattern } from "../../support/packet.ts";
 import { TcpGuest } from "../../support/tcp-guest.ts";
 import { segments } from "../../support/tcp-transfer.ts";
@@ -138,6 +138,25 @@ describe("wasm/tcp/pressure", () => {
     });
     assert.equal(resets.length, world.stats.tcpStuck);
     world.checkBalance();
+  });
+
+  test("downloads that find no memory do not keep datagrams waiting", () => {
+    const world = new EngineWorld({ chunksMax: 16 });
+    const guests = Array.from({ length: 60 }, (_, i) => {
+      return new TcpGuest(world, { port: 42_000 + i, peerPort: 1000 + i }).open();
+    });
+    for (const { socket } of guests) socket.push(pattern(1000));
+    world.guest(world.udp({ to: PEER, port: 9, from: 5000 }, "question"));
+    world.take();
+    assert.equal(world.engine.chunkCount, 16);
+    assert.ok(
+      guests.some(({ socket }) => socket.incoming.length > 0),
+      "some wait for memory",
+    );
+    const asked = world.host.sockets.find(({ kind }) => kind === "udp");
+    asked?.receive("answer", { address: PEER, port: 9 });
+    world.run();
+    assert.equal(world.take().filter(({ kind }) => kind === "udp").length, 1);
   });
 
   test("a connection that stands still is left alone while there is memory", () => {

@@ -310,7 +310,8 @@ describe("wasm/tcp/reassembly: what the window promised", () => {
     });
     const { socket, world } = conversation;
     const size = 60_000;
-    send(conversation, [0, 1]); // the answer tells the window: half of what nobody has a claim to, 204,800
+    // The answer tells the window: half of what nobody has a claim to, 204,800.
+    send(conversation, [0, 1]);
     send(conversation, [1 + size, 1 + 2 * size], [1 + 2 * size, 180_000]);
     socket.room(4096);
     send(conversation, [1, 1 + size]);

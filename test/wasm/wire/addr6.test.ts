@@ -11,6 +11,7 @@ const CLASSES: readonly (readonly [string, readonly string[], readonly string[]]
   ["address6IsLoopback", ["::1"], ["::", "::2", "1::1"]],
   ["address6IsMulticast", ["ff00::", "ff02::1", "ffff::"], ["fe80::", "fdff::", "::ff"]],
   ["address6IsLinkLocal", ["fe80::", "febf:ffff::1"], ["fe7f::", "fec0::", "ff02::1"]],
+  ["address6IsSiteLocal", ["fec0::", "feff:ffff::1"], ["febf::", "ff00::", "fdc0::"]],
   ["address6IsEmbedded", ["::", "::1", "::7f00:1", "::ffff:a00:1"], ["64:ff9b::1", "::1:0:1"]],
   ["address6IsUnusable", ["::", "ff02::1", "::ffff:1"], ["2001:db8::", "64:ff9b::a00:1"]],
 ];

@@ -1,0 +1,85 @@
+/**
+ * Tells when something bounded is short: one line when it begins, one when it is over, whatever
+ * happens in between. What is bounded, and who gives way, is in `wasm/flow/shares.ts`.
+ *
+ * The engine counts; this looks at the counters once a second, if the loop turns at all. A counter
+ * that has grown means pressure; one that has stood still for a minute means that it is over.
+ */
+import type { Engine } from "../engine/engine.ts";
+import { type DropName, readCounter, type StatName } from "../engine/stats.ts";
+import type { Logger } from "../lib/log.ts";
+
+/** Microseconds. */
+const INTERVAL = 1_000_000;
+const QUIET = 60_000_000;
+
+/** What each counter means to whoever reads the log. */
+export const SHORTAGES: Readonly<Partial<Record<StatName | DropName, string>>> = {
+  tcpGaveWay: "flow slots are short, idle connections end for new ones",
+  outsideRefused: "flow slots are short, connections to published ports are refused",
+  dropTcpTableFull: "flow slots are short, connections of the guest are refused",
+  halfOpenEvicted: "too many half-open connections, the oldest end",
+  udpEvicted: "flow slots are short, idle UDP and ping flows end",
+  dnsEvicted: "too many DNS queries at once, the oldest are forgotten",
+  dropUdpTableFull: "flow slots are short, UDP of the guest is dropped",
+  dropPingTableFull: "flow slots are short, pings of the guest are dropped",
+  heldLetGo: "payload memory is short, uploads that no host takes give it back",
+  dropTcpPool: "payload memory is short, segments of the guest are dropped",
+  tcpStuck: "payload memory is short, connections without progress end",
+  dropFragmentLimit: "too many fragments, the oldest datagrams are dropped",
+  dropReplyFlood: "too many ICMP errors, some are not sent",
+  dropAddressTableFull: "too many IPv6 addresses in use",
+  dropOpLimit: "more datagrams in a turn than it can carry",
+};
+
+interface Row {
+  readonly name: StatName | DropName;
+  readonly message: string;
+  last: number;
+  /** What the counter was when the pressure began; undefined = there is none. */
+  first: number | undefined;
+  grownAt: number;
+}
+
+export class ShortageWatch {
+  readonly #log: Logger;
+  readonly #rows: readonly Row[];
+  #due = 0;
+
+  constructor(log: Logger) {
+    this.#log = log;
+    this.#rows = (Object.entries(SHORTAGES) as [Row["name"], string][]).map(([name, message]) => ({
+      name,
+      message,
+      last: 0,
+      first: undefined,
+      grownAt: 0,
+    }));
+  }
+
+  /** Nothing here is worth waking up for. */
+  wait(_now: number): number | undefined {
+    return undefined;
+  }
+
+  /** Looks at the counters when it is time. `now` in microseconds. */
+  poll(engine: Engine, now: number): void {
+    if (now < this.#due) return;
+    this.#due = now + INTERVAL;
+    for (const row of this.#rows) this.#look(row, readCounter(engine, row.name), now);
+  }
+
+  #look(row: Row, value: number, now: number): void {
+    if (value > row.last) {
+      if (row.first === undefined) {
+        row.first = row.last;
+        this.#log.warn({ counter: row.name, count: value - row.last }, row.message);
+      }
+      row.last = value;
+      row.grownAt = now;
+    } else if (row.first !== undefined && now - row.grownAt >= QUIET) {
+      this.#log.info({ counter: row.name, count: value - row.first }, "no longer short");
+      row.first = undefined;
+    }
+  }
+}

@@ -1,0 +1,204 @@
+/**
+ * From starting to running: everything that needs rights is done, and the rights are given up.
+ *
+ * `attach` does so when the tap or the link is there, files are open and ports are published;
+ * `serve` when its hook sockets are there, so that all that comes later, networks and their new
+ * starts too, is done without rights, as in a container. Only then is anybody told that it is
+ * ready. In order:
+ *
+ * 1. At the start, before a file is opened: descriptors that were left open are closed, and no
+ *    child gets the environment.
+ * 2. The environment is wiped; all capabilities of all threads go, new ones cannot come
+ *    (no_new_privs), and root becomes nobody. A right that cannot be given up ends the start.
+ * 3. The system call filter is loaded. Where a kernel has none that is a warning: the rights are
+ *    gone all the same.
+ *
+ * Root stays root, without any capability, where it is asked for (`--user root`), where nobody
+ * could not go on, and says so: the folder of the hook sockets or of captures is root's alone, a
+ * unix socket to connect to may be root's, the user namespace has no nobody.
+ */
+import { readFileSync, statSync, writeSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { quote } from "../config/errors.ts";
+import { NOBODY_ID, type RightsOptions, ROOT_ID, type UserChoice } from "../config/rights.ts";
+import type { Logger } from "../lib/log.ts";
+import { messageOf } from "../lib/message.ts";
+import { check } from "../sys/errno.ts";
+import { type Libc, loadLibc } from "../sys/libc.ts";
+import {
+  canBe,
+  closeInherited,
+  dropPrivileges,
+  maySwitch,
+  type Rights,
+  readRights,
+  wipeEnvironment,
+} from "../sys/privileges.ts";
+import { filterArch, loadFilter } from "../sys/seccomp.ts";
+
+/** What the rest of the run needs of the user it is to be. */
+export interface Needs {
+  /** Folders in which files are made and removed later. */
+  readonly folders: readonly string[];
+  /** Why root has to stay, if it does. */
+  readonly root?: string;
+}
+
+/** Who to be, and why it is still root; undefined = as before. */
+interface Choice {
+  readonly user: UserChoice | undefined;
+  readonly reason?: string;
+}
+
+const NOBODY: UserChoice = Object.freeze({ uid: NOBODY_ID, gid: NOBODY_ID });
+const PING_RANGE_PATH = "/proc/sys/net/ipv4/ping_group_range";
+const STICKY = 0o1000;
+
+/** True where this runtime makes system calls; Node, which does not, is for development. */
+function hasSystemCalls(): boolean {
+  return "Bun" in globalThis || "Deno" in globalThis;
+}
+
+/** To be called first: closes what was left open, and hands the environment to no child. */
+export async function shedInheritance(readyFd: number | undefined): Promise<void> {
+  if (!hasSystemCalls()) return;
+  const sys = await loadLibc();
+  closeInherited(sys, readyFd === undefined ? [] : [readyFd]);
+  // What a helper process gets is this; it is found by PATH.
+  for (const name of Object.keys(process.env)) if (name !== "PATH") delete process.env[name];
+}
+
+/**
+ * Gives up what is not needed any more; see above.
+ * @throws Error, SystemError where a right stays
+ */
+export async function confine(options: RightsOptions, needs: Needs, log: Logger): Promise<void> {
+  if (!hasSystemCalls()) {
+    log.warn({}, "rights are kept: this runtime cannot give them up");
+    return;
+  }
+  const sys = await loadLibc();
+  wipeEnvironment(sys);
+  const { user, gid, reason, losesPing } = giveUp(sys, options, needs);
+  const calls = options.seccomp ? filter(sys, log) : undefined;
+  log.info(
+    {
+      user,
+      ...(reason === undefined ? {} : { reason }),
+      ...(calls === undefined ? {} : { system_calls: calls }),
+    },
+    calls === undefined ? "rights given up" : "rights given up, seccomp filter loaded",
+  );
+  if (losesPing) {
+    const remedy = `let group ${gid} into net.ipv4.ping_group_range`;
+    log.warn({ remedy }, "guests cannot ping beyond the gateway");
+  }
+}
+
+/** What is to be told of it. */
+interface Outcome {
+  readonly user: string;
+  readonly gid: number;
+  readonly reason: string | undefined;
+  readonly losesPing: boolean;
+}
+
+function giveUp(sys: Libc, options: RightsOptions, needs: Needs): Outcome {
+  try {
+    const now = readRights();
+    const { user, reason } = chooseUser(options.user, now, needs);
+    const [uid = -1, gid = -1] = [user?.uid ?? now.uids[0], user?.gid ?? now.gids[0]];
+    const losesPing = user !== undefined && mayPing(now.gids[0] ?? -1) && !mayPing(gid);
+    dropPrivileges(sys, user);
+    return { user: `${uid}:${gid}`, gid, reason, losesPing };
+  } catch (error) {
+    throw new Error(`Give up rights: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/** Tells whoever waits on a descriptor that all is ready. */
+export async function announce(fd: number): Promise<void> {
+  if (!("Deno" in globalThis)) {
+    writeSync(fd, "1");
+    return;
+  }
+  // Deno numbers descriptors in a way of its own.
+  const sys = await loadLibc();
+  sys.scratch.bytes[0] = "1".charCodeAt(0);
+  check(sys.write(fd, sys.scratch.address, 1), `Write to descriptor "${fd}" that is to hear of it`);
+}
+
+function filter(sys: Libc, log: Logger): number | undefined {
+  const architecture = filterArch();
+  try {
+    if (architecture !== undefined) return loadFilter(sys, architecture);
+    log.warn({}, "no seccomp filter: there is none for this architecture");
+  } catch (error) {
+    log.warn({ problem: messageOf(error) }, "no seccomp filter");
+  }
+  return undefined;
+}
+
+/** Who to be from now on. Throws where that cannot be what was asked for. */
+export function chooseUser(asked: UserChoice | undefined, now: Rights, needs: Needs): Choice {
+  if (asked !== undefined) {
+    if (isUser(now, asked)) return { user: undefined };
+    const name = `${asked.uid}:${asked.gid}`;
+    if (!maySwitch(now)) throw new Error(`start as root to become user ${name}`);
+    if (!canBe(asked)) throw new Error(`this user namespace has no user ${name}`);
+    const folder = needs.folders.find((each) => !mayChange(each, asked));
+    if (folder !== undefined) throw new Error(`let user ${name} write to folder ${quote(folder)}`);
+    return { user: asked };
+  }
+  if (now.uids[0] !== ROOT_ID || !maySwitch(now)) return { user: undefined };
+  if (needs.root !== undefined) return { user: undefined, reason: needs.root };
+  if (!canBe(NOBODY)) return { user: undefined, reason: "user namespace without nobody" };
+  const candidates = [NOBODY, ...needs.folders.flatMap(nobodyInGroupOf)];
+  const user = candidates.find((each) => needs.folders.every((folder) => mayChange(folder, each)));
+  if (user !== undefined) return { user };
+  const folder = needs.folders.find((each) => !mayChange(each, NOBODY));
+  return { user: undefined, reason: `folder ${quote(folder ?? "")} is not for nobody` };
+}
+
+function isUser({ uids, gids, groups }: Rights, { uid, gid }: UserChoice): boolean {
+  const others = uid === ROOT_ID ? [] : groups.filter((group) => group !== gid);
+  return uids.every((id) => id === uid) && gids.every((id) => id === gid) && !others.length;
+}
+
+/** The kubelet gives folders to the group of the pod. */
+function nobodyInGroupOf(folder: string): UserChoice[] {
+  const gid = statSync(folder, { throwIfNoEntry: false })?.gid ?? ROOT_ID;
+  return gid === ROOT_ID ? [] : [{ uid: NOBODY_ID, gid }];
+}
+
+/** Whether a user may make files in a folder, and remove there what is root's. */
+function mayChange(folder: string, user: UserChoice): boolean {
+  const place = resolve(folder);
+  const stat = statSync(place, { throwIfNoEntry: false });
+  if (stat === undefined || !stat.isDirectory() || (stat.mode & STICKY) !== 0) return false;
+  if (!grants(stat, user, 0o3)) return false;
+  for (let above = dirname(place); ; above = dirname(above)) {
+    if (!grants(statSync(above), user, 0o1)) return false;
+    if (above === dirname(above)) return true;
+  }
+}
+
+/** Whether the mode gives these bits, of 4 for reading, 2 for writing, 1 for passing through. */
+function grants(
+  { mode, uid, gid }: { mode: number; uid: number; gid: number },
+  user: UserChoice,
+  bits: number,
+): boolean {
+  const shift = uid === user.uid ? 6 : gid === user.gid ? 3 : 0;
+  return ((mode >> shift) & bits) === bits;
+}
+
+/** Whether the kernel lets a group have ping sockets (icmp(7)). */
+function mayPing(gid: number): boolean {
+  try {
+    const [low = 1, high = 0] = readFileSync(PING_RANGE_PATH, "utf8").split(/\s+/).map(Number);
+    return low <= gid && gid <= high;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,149 @@
+/**
+ * What a guest network may take of the machine it runs on: flows, payload memory, descriptors and
+ * socket buffers, from what was found out at the start.
+ *
+ * Theory of operation
+ *   Memory M is the limit of the control group, or all memory where there is none. Of it
+ *
+ *     FIXED    is the program's own: heap of two threads, engine, the pages of its file it runs on
+ *     reserve  a sixteenth, 4 MiB at least, stays free for hooks, signals and what is not foreseen
+ *     rest     what is left, divided by the guest networks of the process
+ *
+ *   A flow costs FLOW: its record, and in the kernel a socket, its file, inode, entry of a folder
+ *   and of epoll. Measured with 8,192 of each in a control group: TCP out 4,160 octets, accepted
+ *   3,600, UDP 2,790; the engine and its host 530. Payload memory and socket buffers have a quarter
+ *   of the rest each, and flows all but what these need at least: not everything is full at a
+ *   time, and `pressure` looks at what is really used while it runs, and takes back.
+ *
+ *   Descriptors: what RLIMIT_NOFILE allows, less those in use at the start, less a reserve for
+ *   hooks and control, divided by the networks.
+ *
+ *         M      64 MiB   128 MiB   256 MiB and more
+ *     flows       5,233    16,384      16,384
+ *     payload     6 MiB    16 MiB      16 MiB
+ *     buffers     6 MiB    21 MiB      51 MiB, a quarter of the rest
+ *
+ *   What is asked for by an option is given, whatever was derived; the caller warns.
+ */
+
+const MIB = 1 << 20;
+
+/** What the program needs by itself, octets: 25 MiB of its own and the pages of code in use. */
+export const MEMORY_FIXED = 34 * MIB;
+/** Pages of the program's file that it runs on under load, octets. */
+export const PROGRAM_PAGES = 8 * MIB;
+/** For each network after the first: a thread, its heap and its engine. */
+const NETWORK_FIXED = 12 * MIB;
+const RESERVE_MIN = 4 * MIB;
+/** What payload and buffers need to go on at all, octets. */
+const PAYLOAD_MIN = 2 * MIB;
+const BUFFERS_MIN = 1 * MIB;
+/** Cost of one flow, octets. */
+export const FLOW_COST = 4608;
+
+/** Descriptors for hooks, the log, files and what a library opens. */
+const DESCRIPTORS_RESERVE_MIN = 48;
+const DESCRIPTORS_RESERVE_MAX = 256;
+
+/** Flows and payload where nothing is scarce. */
+export const FLOWS_MAX_DEFAULT = 16384;
+export const BUFFER_MIB_DEFAULT = 16;
+/** Fewer than this are of no use to a guest. */
+const FLOWS_MIN = 64;
+
+/** What was found out about the machine. */
+export interface Room {
+  /** Octets of memory; undefined = not known. */
+  readonly memory: number | undefined;
+  /** Descriptors the process may have; undefined = not known. */
+  readonly descriptors: number | undefined;
+  /** Descriptors that are in use already. */
+  readonly descriptorsInUse: number;
+  /** Guest networks that share all this. */
+  readonly networks: number;
+}
+
+/** What the user wants; undefined = as much as is good. */
+export interface LimitsAsked {
+  readonly flowsMax: number | undefined;
+  readonly bufferMib: number | undefined;
+}
+
+/** What one guest network may take. */
+export interface Limits {
+  readonly flowsMax: number;
+  /** Payload memory, MiB. */
+  readonly bufferMib: number;
+  /** Host sockets. */
+  readonly socketsMax: number;
+  /** Octets in the kernel's buffers of all sockets. */
+  readonly buffers: number;
+  /** Octets of memory that stay free. */
+  readonly reserve: number;
+  /** What was asked for and is more than there is room for, as sentences. */
+  readonly warnings: readonly string[];
+}
+
+/** Divides what there is. */
+export function deriveLimits(room: Room, asked: LimitsAsked): Limits {
+  const memory = memoryShare(room);
+  const sockets = socketsShare(room);
+  const flows = Math.min(FLOWS_MAX_DEFAULT, memory.flows, sockets);
+  const flowsMax = asked.flowsMax ?? flows;
+  const bufferMib = asked.bufferMib ?? memory.payloadMib;
+  const warnings: string[] = [];
+  if (flowsMax > Math.min(memory.flows, sockets)) {
+    const why = memory.flows < sockets ? "memory" : "descriptors";
+    warnings.push(`--flows-max ${flowsMax} is more than there is room for: ${why} for ${flows}`);
+  }
+  if (bufferMib > memory.payloadMib && memory.isTight) {
+    warnings.push(
+      `--buffer-mib ${bufferMib} is more than there is room for: memory for ${memory.payloadMib}`,
+    );
+  }
+  if (memory.rest <= 0) warnings.push("there is less memory than the program itself needs");
+  const { buffers, reserve } = memory;
+  return { flowsMax, bufferMib, socketsMax: sockets, buffers, reserve, warnings };
+}
+
+interface MemoryShare {
+  readonly flows: number;
+  readonly payloadMib: number;
+  readonly buffers: number;
+  readonly reserve: number;
+  /** Octets one network may take beyond what it needs to exist. */
+  readonly rest: number;
+  /** Payload has less than where nothing is scarce. */
+  readonly isTight: boolean;
+}
+
+function memoryShare({ memory, networks }: Room): MemoryShare {
+  const count = Math.max(1, networks);
+  const whole = memory ?? Number.POSITIVE_INFINITY;
+  const reserve = memory === undefined ? 0 : Math.max(RESERVE_MIN, whole / 16);
+  const fixed = MEMORY_FIXED + (count - 1) * NETWORK_FIXED;
+  const rest = (whole - fixed - reserve) / count;
+  const quarter = Math.max(0, rest / 4);
+  const payloadMib = clamp(quarter / MIB, PAYLOAD_MIN / MIB, BUFFER_MIB_DEFAULT);
+  const flows = (rest - PAYLOAD_MIN - BUFFERS_MIN) / FLOW_COST;
+  return {
+    flows: clamp(flows, FLOWS_MIN, Number.MAX_SAFE_INTEGER),
+    payloadMib,
+    buffers: Math.max(BUFFERS_MIN, quarter),
+    reserve,
+    rest,
+    isTight: payloadMib < BUFFER_MIB_DEFAULT,
+  };
+}
+
+function socketsShare({ descriptors, descriptorsInUse, networks }: Room): number {
+  if (descriptors === undefined) return Number.MAX_SAFE_INTEGER;
+  const reserve = clamp(descriptors / 16, DESCRIPTORS_RESERVE_MIN, DESCRIPTORS_RESERVE_MAX);
+  const left = (descriptors - descriptorsInUse - reserve) / Math.max(1, networks);
+  return clamp(left, FLOWS_MIN, Number.MAX_SAFE_INTEGER);
+}
+
+/** The whole number nearest below that lies between the two. */
+function clamp(value: number, least: number, most: number): number {
+  return Math.floor(Math.min(most, Math.max(least, value)));
+}

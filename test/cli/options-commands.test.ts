@@ -1,0 +1,43 @@
+/** The command lines of the commands besides `attach`; options.test.ts has that one's. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { type Command, type Environment, parseCommandLine } from "../../src/cli/options.ts";
+
+function parse(argv: readonly string[], env: Environment = {}): Command {
+  return parseCommandLine(argv, env, false);
+}
+
+function errorOf(argv: readonly string[], env: Environment = {}): string {
+  const command = parse(argv, env);
+  assert.ok(command.kind === "error");
+  return command.message;
+}
+
+describe("the other commands", () => {
+  test("serve takes its options from arguments, their variables and KubeVirt", () => {
+    const env = { SLIRP_HOOKS_DIR: "/a", SLIRP_GRACE: "9", CONTAINER_NAME: "hook-sidecar-0" };
+    const command = parse(["serve", "--grace", "5", "--link", "user"], env);
+    assert.ok(command.kind === "serve");
+    const { hooksDir, graceSeconds, hooks } = command.options;
+    assert.deepEqual([hooksDir, graceSeconds, hooks.link], ["/a", 5, "user"]);
+    assert.equal(hooks.containerName, "hook-sidecar-0");
+    assert.deepEqual([command.options.user, command.options.seccomp], [undefined, true]);
+    const told = parse(["serve", "--user", "107"], { SLIRP_NO_SECCOMP: "1" });
+    assert.ok(told.kind === "serve");
+    assert.deepEqual(told.options.user, { uid: 107, gid: 107 });
+    assert.equal(told.options.seccomp, false);
+  });
+
+  test("serve refuses what it cannot use", () => {
+    assert.match(errorOf(["serve", "--grace", "x"]), /^parse --grace "x": wanted an integer from/);
+    assert.match(errorOf(["serve"], { CONTAINER_NAME: "a/b" }), /^parse CONTAINER_NAME "a\/b": /);
+    assert.match(errorOf(["serve", "--tap", "t"]), /^read arguments: unknown option '--tap'/);
+  });
+
+  test("manifests takes its options", () => {
+    const command = parse(["manifests", "--name", "mine", "--only", "vm"]);
+    assert.ok(command.kind === "manifests");
+    assert.equal(command.options.name, "mine");
+    assert.deepEqual(command.options.only, ["vm"]);
+  });
+});

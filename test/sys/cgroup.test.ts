@@ -1,0 +1,207 @@
+/** Limits of control groups, from trees of files as version 1, version 2 and containers have. */
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { describe, test } from "node:test";
+import { MemoryGauge, memoryGroup, memoryTotal } from "../../src/sys/cgroup.ts";
+
+const MIB = 1 << 20;
+const V2 = "30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
+const V1 = [
+  "31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw,mode=755",
+  "34 31 0:31 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu,cpuacct",
+  "35 31 0:32 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory",
+  "",
+].join("\n");
+
+/** Calls with a folder that holds these files, then takes it away. */
+function withTree(files: Readonly<Record<string, string>>, run: (root: string) => void): void {
+  const root = mkdtempSync(join(tmpdir(), "slirp-cgroup-"));
+  try {
+    for (const [path, text] of Object.entries(files)) {
+      mkdirSync(dirname(join(root, path)), { recursive: true });
+      writeFileSync(join(root, path), text);
+    }
+    run(root);
+  } finally {
+    rmSync(root, { recursive: true });
+  }
+}
+
+/** A tree of version 2 with the process in `group`. */
+function second(group: string, files: Readonly<Record<string, string>>): Record<string, string> {
+  const named = Object.entries(files).map(([path, text]) => [`sys/fs/cgroup/${path}`, text]);
+  return {
+    "proc/self/cgroup": `0::${group}\n`,
+    "proc/self/mountinfo": V2,
+    ...Object.fromEntries(named),
+  };
+}
+
+const CASES: readonly (readonly [
+  what: string,
+  files: Record<string, string>,
+  limit: number | undefined,
+  file?: string,
+])[] = [
+  [
+    "version 2: memory.max",
+    second("/a/b", { "a/b/memory.max": `${64 * MIB}\n`, "a/memory.max": "max\n" }),
+    64 * MIB,
+    "/sys/fs/cgroup/a/b/memory.max",
+  ],
+  [
+    "version 2: memory.high where it is lower",
+    second("/a", { "a/memory.max": `${64 * MIB}\n`, "a/memory.high": `${48 * MIB}\n` }),
+    48 * MIB,
+    "/sys/fs/cgroup/a/memory.high",
+  ],
+  [
+    "version 2: a group above that allows less",
+    second("/a/b", { "a/b/memory.max": `${64 * MIB}\n`, "a/memory.max": `${32 * MIB}\n` }),
+    32 * MIB,
+    "/sys/fs/cgroup/a/memory.max",
+  ],
+  [
+    "version 2: a container in a namespace of its own sees its limit at the root",
+    second("/", { "memory.max": `${96 * MIB}\n` }),
+    96 * MIB,
+    "/sys/fs/cgroup/memory.max",
+  ],
+  [
+    "version 2: a group outside of the namespace",
+    second("/../../b", { "memory.max": `${96 * MIB}\n`, "b/memory.max": "1\n" }),
+    96 * MIB,
+    "/sys/fs/cgroup/memory.max",
+  ],
+  ["version 2: no limit", second("/a", { "a/memory.max": "max\n" }), undefined],
+  ["version 2: nonsense is no limit", second("/a", { "a/memory.max": "-5 MiB\n" }), undefined],
+  [
+    "version 1: memory.limit_in_bytes",
+    {
+      "proc/self/cgroup": "5:cpu,cpuacct:/x\n4:memory:/pod/c\n0::/\n",
+      "proc/self/mountinfo": V1,
+      "sys/fs/cgroup/memory/pod/c/memory.limit_in_bytes": `${80 * MIB}\n`,
+      "sys/fs/cgroup/memory/pod/memory.limit_in_bytes": "9223372036854771712\n",
+    },
+    80 * MIB,
+    "/sys/fs/cgroup/memory/pod/c/memory.limit_in_bytes",
+  ],
+  [
+    "version 1: a container whose own group is mounted as the root",
+    {
+      "proc/self/cgroup": "4:memory:/docker/1234\n",
+      "proc/self/mountinfo": V1.replace("0:32 / ", "0:32 /docker/1234 "),
+      "sys/fs/cgroup/memory/memory.limit_in_bytes": `${80 * MIB}\n`,
+    },
+    80 * MIB,
+    "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+  ],
+  [
+    "version 1: a mount with a space in its path",
+    {
+      "proc/self/cgroup": "4:memory:/g\n",
+      "proc/self/mountinfo": "35 31 0:32 / /my\\040groups rw - cgroup cgroup rw,memory\n",
+      "my groups/g/memory.limit_in_bytes": `${80 * MIB}\n`,
+    },
+    80 * MIB,
+    "/my groups/g/memory.limit_in_bytes",
+  ],
+  [
+    "version 1 beside an empty version 2",
+    {
+      "proc/self/cgroup": "4:memory:/g\n0::/g\n",
+      "proc/self/mountinfo": V1 + V2.replace("/sys/fs/cgroup", "/sys/fs/cgroup/unified"),
+      "sys/fs/cgroup/memory/g/memory.limit_in_bytes": `${80 * MIB}\n`,
+    },
+    80 * MIB,
+    "/sys/fs/cgroup/memory/g/memory.limit_in_bytes",
+  ],
+  [
+    "another /sys: as an ancestor sees it",
+    {
+      "proc/self/cgroup": "0::/g\n",
+      "proc/self/mountinfo": "23 1 0:20 / /sys rw - sysfs sysfs rw\n",
+      "proc/self/stat": "30 (a) b) S 20 30 30 0\n",
+      "proc/20/mountinfo": "23 1 0:20 / /sys rw - sysfs sysfs rw\n",
+      "proc/20/stat": "20 (ip) S 10 20 20 0\n",
+      "proc/10/mountinfo": V2,
+      "proc/10/root/sys/fs/cgroup/g/memory.max": `${72 * MIB}\n`,
+    },
+    72 * MIB,
+    "/proc/10/root/sys/fs/cgroup/g/memory.max",
+  ],
+  ["nothing there", {}, undefined],
+];
+
+describe("memoryGroup", () => {
+  for (const [what, files, limit, file] of CASES) {
+    test(what, () => {
+      withTree(files, (root) => {
+        const group = memoryGroup(root);
+        assert.equal(group?.limit, limit);
+        assert.equal(group?.source, file === undefined ? undefined : join(root, file));
+      });
+    });
+  }
+
+  test("the machine's memory is what counts without a limit", () => {
+    withTree({ "proc/meminfo": "MemTotal:  24683616 kB\nMemFree: 1 kB\n" }, (root) => {
+      assert.equal(memoryTotal(root), 24_683_616 * 1024);
+    });
+    withTree({}, (root) => assert.equal(memoryTotal(root), undefined));
+  });
+});
+
+describe("MemoryGauge", () => {
+  test("counts what cannot be taken back, again and again", () => {
+    const stat = (file: number): string => `anon 1\nfile ${file * MIB}\nshmem ${2 * MIB}\n`;
+    const files = second("/g", {
+      "g/memory.max": String(64 * MIB),
+      "g/memory.current": `${50 * MIB}\n`,
+      "g/memory.stat": stat(32),
+    });
+    withTree(files, (root) => {
+      const group = memoryGroup(root);
+      assert.ok(group !== undefined);
+      const gauge = new MemoryGauge(group, 8 * MIB);
+      assert.equal(gauge.used(), (50 - 30 + 8) * MIB);
+      writeFileSync(join(group.folder, "memory.stat"), stat(6));
+      assert.equal(gauge.used(), 50 * MIB, "cache that is needed all counts");
+      writeFileSync(join(group.folder, "memory.current"), "nothing\n");
+      assert.equal(gauge.used(), undefined);
+      gauge.close();
+      assert.equal(gauge.used(), undefined);
+    });
+  });
+
+  test("version 1 counts sockets apart, where it does", () => {
+    const folder = "sys/fs/cgroup/memory/g";
+    const files = {
+      "proc/self/cgroup": "4:memory:/g\n",
+      "proc/self/mountinfo": V1,
+      [`${folder}/memory.limit_in_bytes`]: String(64 * MIB),
+      [`${folder}/memory.usage_in_bytes`]: String(20 * MIB),
+      [`${folder}/memory.stat`]: `cache 1\ntotal_cache ${10 * MIB}\ntotal_shmem 0\n`,
+    };
+    const tcp = { [`${folder}/memory.kmem.tcp.usage_in_bytes`]: String(3 * MIB) };
+    for (const [more, wanted] of [
+      [{}, 10],
+      [tcp, 13],
+    ] as const) {
+      withTree({ ...files, ...more }, (root) => {
+        const group = memoryGroup(root);
+        assert.ok(group !== undefined);
+        const gauge = new MemoryGauge(group, 0);
+        assert.equal(gauge.used(), wanted * MIB);
+        gauge.close();
+      });
+    }
+  });
+
+  test("a group that cannot be looked at is an error", () => {
+    const group = { limit: 1, source: "", version: 2, folder: "/nonexistent" } as const;
+    assert.throws(() => new MemoryGauge(group, 0));
+  });
+});

@@ -1,0 +1,114 @@
+/**
+ * Rights: what is read of them, and what a process that gives them up has left, by the word of the
+ * kernel. The process is a child, as there is no way back.
+ */
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+import process from "node:process";
+import { describe, test } from "node:test";
+import { isMapped, maySwitch, parseRights } from "../../src/sys/privileges.ts";
+import { missing, testUnless } from "./support.ts";
+
+const STATUS = `Name:\tbun
+Uid:\t0\t1\t2\t3
+Gid:\t4\t5\t6\t7
+Groups:\t8 9 
+CapInh:\t0000000000000000
+CapPrm:\t000001ffffffffff
+CapEff:\t00000000000000c0
+CapBnd:\t000001ffffffffff
+CapAmb:\t0000000000000001
+NoNewPrivs:\t1
+`;
+
+describe("rights of a thread", () => {
+  test("are read as the kernel tells them", () => {
+    const rights = parseRights(STATUS);
+    assert.deepEqual(rights.uids, [0, 1, 2, 3]);
+    assert.deepEqual(rights.gids, [4, 5, 6, 7]);
+    assert.deepEqual(rights.groups, [8, 9]);
+    assert.equal(rights.permitted, 0x1ff_ffff_ffffn);
+    assert.equal(rights.ambient, 1n);
+    assert.ok(rights.noNewPrivs);
+    assert.deepEqual(parseRights(STATUS.replace("8 9 ", "")).groups, []);
+  });
+
+  test("are not guessed", () => {
+    const without = STATUS.replace(/^CapBnd.*\n/m, "");
+    assert.throws(() => parseRights(without), /does not tell "CapBnd"/);
+  });
+
+  test("to become somebody else are two", () => {
+    assert.ok(maySwitch(parseRights(STATUS)));
+    for (const set of ["0000000000000040", "0000000000000080", "0000000000000000"]) {
+      assert.ok(!maySwitch(parseRights(STATUS.replace("00000000000000c0", set))), set);
+    }
+  });
+});
+
+test("a user namespace has the users of its map", () => {
+  const map = "         0       1000          1\n     65534     100000         10\n";
+  for (const id of [0, 65534, 65543]) assert.ok(isMapped(map, id), String(id));
+  for (const id of [1, 65533, 65544]) assert.ok(!isMapped(map, id), String(id));
+  assert.ok(!isMapped("", 0));
+});
+
+interface Found {
+  readonly closed: readonly string[];
+  readonly before: number;
+  readonly after: number;
+  readonly threads: number;
+  readonly states: readonly string[];
+  readonly open: boolean;
+}
+
+/** @param redirections of a shell, which runtimes do not get in the way of */
+function shed(user: string, keep = "", redirections = ""): Found {
+  const runtime = "Deno" in globalThis ? ["run", "-A", "--no-check", "--no-lock"] : [];
+  const child = join(import.meta.dirname, "shed-child.ts");
+  const command = [process.execPath, ...runtime, child, user, keep];
+  const { stdout, stderr } = spawnSync(
+    "sh",
+    ["-c", `exec "$@" ${redirections}`, "sh", ...command],
+    {
+      encoding: "utf8",
+      env: { ...process.env, SECRET: "not for you" },
+    },
+  );
+  assert.match(stdout, /^\{/, stderr);
+  return JSON.parse(stdout) as Found;
+}
+
+const NONE = ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"]
+  .map((name) => `${name}: ${"0".repeat(16)}`)
+  .join("\n");
+
+describe("a process that gives up what it has", () => {
+  testUnless(missing(["root"]), "is nobody in all threads, without a capability", () => {
+    const found = shed("65534:65533");
+    const [uid, gid] = [65534, 65533].map((id) => Array.from({ length: 4 }, () => id).join(" "));
+    assert.deepEqual(found.states, [`Uid: ${uid}\nGid: ${gid}\nGroups:\n${NONE}\nNoNewPrivs: 1`]);
+    assert.ok(found.threads > 1);
+  });
+
+  testUnless(missing(["root"]), "stays who it was, without a capability, if told", () => {
+    const [state = "", ...others] = shed("same").states;
+    assert.deepEqual(others, []);
+    assert.match(state, /^Uid: 0 0 0 0\nGid: 0 0 0 0\n/);
+    assert.ok(state.endsWith(`${NONE}\nNoNewPrivs: 1`), state);
+  });
+
+  testUnless(missing([]), "leaves no variable to be seen", () => {
+    const { before, after } = shed("same");
+    assert.ok(before > "not for you".length);
+    assert.equal(after, 0);
+  });
+
+  testUnless(missing([]), "has no descriptors but those it was given on purpose", () => {
+    const { closed, open } = shed("same", "9", "8</etc/passwd 9</etc/group");
+    assert.ok(closed.includes("/etc/passwd"), String(closed));
+    assert.ok(!closed.includes("/etc/group"), String(closed));
+    assert.ok(open);
+  });
+});

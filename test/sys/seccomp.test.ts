@@ -1,0 +1,168 @@
+/**
+ * The program's own filter: what it answers, worked out here one instruction after the other for
+ * both architectures, and what the kernel does to a process that has loaded it.
+ */
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+import process from "node:process";
+import { describe, test } from "node:test";
+import { allowedCount, filterProgram } from "../../src/sys/seccomp.ts";
+import { ALLOWED_CALLS, FATAL_CALLS } from "../../src/sys/seccomp-table.ts";
+import { AARCH64, ALLOW, answerOf, ENOSYS, EPERM, KILL, X86_64 } from "../support/bpf.ts";
+import { SYSTEM_CALLS } from "../support/system-calls.ts";
+import { missing, testUnless } from "./support.ts";
+
+const PID = 4242;
+const NUMBER_MAX = 600;
+const KERNEL_LIMIT = 4096;
+/** Their arguments decide. */
+const CONDITIONAL = new Set("clone ioctl kill prctl prlimit64 socket socketpair tgkill".split(" "));
+const SIGSYS_STATUS = 128 + 31;
+
+for (const [arch, column, audit] of [
+  ["x64", 0, X86_64],
+  ["arm64", 1, AARCH64],
+] as const) {
+  describe(`the filter for ${arch}`, () => {
+    const filter = filterProgram(arch, PID);
+    const answer = (number: number, ...args: bigint[]) => answerOf(filter, number, args, audit);
+    const call = (name: string, ...args: bigint[]) => {
+      const number = (ALLOWED_CALLS[name] ?? FATAL_CALLS[name])?.[column] ?? -1;
+      assert.ok(number >= 0, name);
+      return answer(number, ...args);
+    };
+
+    test("allows what is listed, ends the process for what is fatal, and refuses the rest", () => {
+      const listed = new Map<number, string>();
+      for (const [name, numbers] of Object.entries(ALLOWED_CALLS))
+        listed.set(numbers[column], name);
+      const fatal = new Set(Object.values(FATAL_CALLS).map((numbers) => numbers[column]));
+      for (let number = 0; number < NUMBER_MAX; number += 1) {
+        const name = listed.get(number);
+        if (name !== undefined && CONDITIONAL.has(name)) continue;
+        const wanted = fatal.has(number) ? KILL : name === undefined ? ENOSYS : ALLOW;
+        assert.equal(answer(number), wanted, `${number} ${name}`);
+      }
+    });
+
+    test("ends processes that call as another architecture would", () => {
+      assert.equal(answerOf(filter, 0, [], audit === X86_64 ? AARCH64 : X86_64), KILL);
+      if (arch === "x64") assert.equal(answer(0x4000_0000), KILL);
+    });
+
+    test("makes threads and nothing else", () => {
+      assert.equal(call("clone", 0x3d_0f00n), ALLOW);
+      const fork = 0x0120_0011n;
+      const vfork = 0x4111n;
+      const newUser = 0x3d_0f00n | 0x1000_0000n;
+      const newNet = 0x3d_0f00n | 0x4000_0000n;
+      for (const flags of [fork, vfork, newUser, newNet, 0x100n, 0n]) {
+        assert.equal(call("clone", flags), EPERM, String(flags));
+      }
+    });
+
+    test("makes the sockets in use and no others", () => {
+      const nonblock = 0x80800n;
+      for (const family of [2n, 10n]) {
+        assert.equal(call("socket", family, 1n | nonblock, 6n), ALLOW);
+        for (const protocol of [0n, 1n, 17n, 58n]) {
+          assert.equal(call("socket", family, 2n | nonblock, protocol), ALLOW);
+        }
+        const [raw, packet, mptcp, sctp] = [3n, 10n, 262n, 132n];
+        for (const type of [raw, packet]) assert.equal(call("socket", family, type, 255n), EPERM);
+        for (const protocol of [mptcp, sctp]) {
+          assert.equal(call("socket", family, 1n, protocol), EPERM);
+        }
+      }
+      assert.equal(call("socket", 1n, 1n, 0n), ALLOW);
+      assert.equal(call("socketpair", 1n, 1n, 0n), ALLOW);
+      const [route, sockDiag, audited, netfilter] = [0n, 4n, 9n, 12n];
+      for (const protocol of [route, sockDiag]) {
+        assert.equal(call("socket", 16n, 3n, protocol), ALLOW);
+      }
+      for (const protocol of [audited, netfilter]) {
+        assert.equal(call("socket", 16n, 3n, protocol), EPERM);
+      }
+      const [packet, alg, vsock, tipc, xdp] = [17n, 38n, 40n, 30n, 44n];
+      for (const family of [packet, alg, vsock, tipc, xdp]) {
+        assert.equal(call("socket", family, 1n, 0n), EPERM);
+        assert.equal(call("socketpair", family, 1n, 0n), EPERM);
+      }
+    });
+
+    test("signals nobody else and sets nobody else's limits", () => {
+      for (const name of ["kill", "tgkill"]) {
+        assert.equal(call(name, BigInt(PID)), ALLOW);
+        for (const pid of [1n, 0n, BigInt(PID + 1), 0xffff_ffff_ffff_ffffn]) {
+          assert.equal(call(name, pid), EPERM);
+        }
+      }
+      assert.equal(call("prlimit64", 0n), ALLOW);
+      assert.equal(call("prlimit64", 1n), EPERM);
+    });
+
+    test("controls terminals and queues, but puts nothing into a terminal and makes no tap", () => {
+      const [getsAttributes, setsNonBlocking] = [0x5401n, 0x5421n];
+      for (const request of [getsAttributes, setsNonBlocking]) {
+        assert.equal(call("ioctl", 1n, request), ALLOW);
+      }
+      const [tiocsti, tiocsetd, tunsetiff, loop] = [0x5412n, 0x5423n, 0x400454can, 0x4c00n];
+      for (const request of [tiocsti, tiocsetd, tunsetiff, loop]) {
+        assert.equal(call("ioctl", 1n, request), EPERM);
+      }
+      const [name, vma, dumpable, keepCaps, seccomp] = [15n, 0x53564d41n, 4n, 8n, 22n];
+      for (const option of [name, vma]) assert.equal(call("prctl", option), ALLOW);
+      for (const option of [dumpable, keepCaps, seccomp]) {
+        assert.equal(call("prctl", option), EPERM);
+      }
+    });
+
+    test("is small, and told the size of", () => {
+      assert.ok(filter.length / 8 < KERNEL_LIMIT / 4);
+      assert.ok(allowedCount(arch) > 90 && allowedCount(arch) < 150);
+    });
+  });
+}
+
+test("the table has the kernel's numbers, and nothing that could start a program", () => {
+  for (const [name, [x64]] of Object.entries({ ...ALLOWED_CALLS, ...FATAL_CALLS })) {
+    assert.equal(x64, SYSTEM_CALLS[name] ?? -1, name);
+  }
+  // The generic table, which aarch64 has.
+  const some = { accept4: 242, bind: 200, clone: 220, execve: 221, mmap: 222, openat: 56 };
+  const numbers = { ...ALLOWED_CALLS, ...FATAL_CALLS };
+  for (const [name, number] of Object.entries(some)) assert.equal(numbers[name]?.[1], number);
+  for (const name of ["execve", "execveat", "memfd_create", "fork", "vfork", "ptrace", "bpf"]) {
+    assert.equal(ALLOWED_CALLS[name], undefined, name);
+  }
+});
+
+describe("a process under the filter", () => {
+  const child = join(import.meta.dirname, "confined-child.ts");
+  const runtime = "Deno" in globalThis ? ["run", "-A", "--no-check", "--no-lock"] : [];
+  const run = (what: string) =>
+    spawnSync(process.execPath, [...runtime, child, what], { encoding: "utf8" });
+
+  testUnless(missing([]), "has it in all threads, and lives: timers, files, a worker", () => {
+    const { stdout, stderr } = run("live");
+    assert.deepEqual(
+      JSON.parse(stdout || "{}"),
+      { modes: ["2"], worker: 42, privs: ["1"] },
+      stderr,
+    );
+  });
+
+  testUnless(missing([]), "is refused what is not listed", () => {
+    const { stdout, stderr } = run("ask");
+    const [eperm, enosys] = [-1, -38];
+    const wanted = { memfd_create: enosys, symlink: enosys, packet: eperm, kill: eperm };
+    assert.deepEqual(JSON.parse(stdout || "{}"), wanted, stderr);
+  });
+
+  testUnless(missing([]), "ends when it starts a program", () => {
+    const { status, signal, stdout } = run("start");
+    assert.ok(signal === "SIGSYS" || status === SIGSYS_STATUS, `${status} ${signal}`);
+    assert.equal(stdout, "loaded\n");
+  });
+});
