@@ -136,6 +136,7 @@ export const USAGE = `usage: npm run bench -- [options]
   --no-footprint     leave out start-up time, memory and idle flows
   --hooks            how fast the hooks answer instead (with --strict only)
   --qemu             a guest under QEMU against QEMU's own user network instead
+  --shares           what others get beside a crowd that gives nothing back instead
   --writers          traffic while log, capture or recording is stuck, and their memory instead
   --strict           exit with code 1 when a bar is missed`;
 

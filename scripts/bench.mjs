@@ -1,13 +1,13 @@
 /**
  * `npm run bench`: installs and builds what is missing, then runs bench/main.ts under Bun, or
- * bench/NAME.ts with `--NAME`: floods, hooks, qemu, storm, writers.
+ * bench/NAME.ts with `--NAME`: floods, hooks, qemu, shares, storm, writers.
  */
 import process from "node:process";
 import { bootstrap } from "./bootstrap.mjs";
 import { inRoot, main, run, tool } from "./shell.mjs";
 
 /** Arguments that stand for a program of their own, of the same name. */
-const SPECIAL = ["floods", "hooks", "qemu", "storm", "writers"];
+const SPECIAL = ["floods", "hooks", "qemu", "shares", "storm", "writers"];
 
 main(async () => {
   await bootstrap({ build: true, system: true });

@@ -34,6 +34,8 @@ export type ProgramOptions = {
   readonly vnet?: boolean;
   readonly publish?: readonly string[];
   readonly pcap?: string;
+  /** Socket at which slirp4netns takes commands: it publishes ports by them alone. */
+  readonly apiSocket?: string;
   /** Further arguments of our own command line. */
   readonly args?: readonly string[];
   /** Put before the program's own command line, inside the host namespace. */
@@ -126,6 +128,9 @@ function slirpArgv(options: ProgramOptions, tap: string): string[] {
   }
   if (options.netns.startsWith("/")) {
     args.push("--netns-type=path");
+  }
+  if (options.apiSocket !== undefined) {
+    args.push("--api-socket", options.apiSocket);
   }
   return [...args, options.netns, tap];
 }
