@@ -11,7 +11,7 @@
  *   Flow slots, and with them host descriptors; N = CONFIG_FLOWS_MAX:
  *
  *     share      kept for it   at most   within the share, who gives way first
- *     GUEST      N/4           the rest  oldest of the half-open beyond N/8, then `parties`,
+ *     GUEST      N/4           the rest  oldest of the half-open if N/16 or more, `parties`,
  *                                        then who has been opening for a second
  *     OUTSIDE    N/16          N/2       the same
  *     DATAGRAM   N/8           the rest  what would time out first
@@ -113,7 +113,7 @@ function victimOf(share: u8, asking: u8, address: u32): Flow {
   if (share > SHARE_OUTSIDE) return changetype<Flow>(0);
   const list = share == SHARE_OUTSIDE ? LIST_ARRIVING : LIST_HALF_OPEN;
   const opening = listOldest(list);
-  if (listSize(list) > flowsMax >> 3) return opening;
+  if (listSize(list) >= flowsMax >> (share == asking ? 4 : 3)) return opening;
   const flow = share == asking
     ? partyVictim(share, address, turnNow)
     : partyIdle(share, turnNow);
