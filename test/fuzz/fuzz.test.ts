@@ -22,6 +22,7 @@ const RARE: ReadonlySet<string> = new Set([
   "dropUdpTableFull",
   "dropPingTableFull",
   "outsideRefused",
+  "timeWaitEvicted",
   "CLOSING",
   "arpRequests",
   "ndpRequests",
