@@ -72,8 +72,12 @@ export interface ProgramEnd {
 const EVERY_ms = 50;
 const PROBE_ms = 2000;
 const GRACE_ms = 5000;
-/** The crowd's last octets settle in the buffers that there are. */
+/**
+ * The crowd's last octets settle in the buffers that there are: until then it is not stuck, and has
+ * its share of the link like everybody else.
+ */
 const SETTLE_ms = 3000;
+const SETTLE_EACH_ms = 10;
 /** Uploads go on until the buffers on the way are full. */
 const STILL_ms = 60_000;
 const FILL_ms = 60_000;
@@ -158,9 +162,10 @@ async function fill(crowd: readonly Running[]): Promise<void> {
 }
 
 /** Waits until the crowd stands still; seconds. */
-async function settle(all: readonly Running[], { kind, arriving }: Crowd): Promise<number> {
+async function settle(all: readonly Running[], crowd: Crowd): Promise<number> {
+  const { kind, arriving, count } = crowd;
   const began_ms = performance.now();
-  await pause(SETTLE_ms);
+  await pause(SETTLE_ms + (kind === "readers" ? count * SETTLE_EACH_ms : 0));
   if (kind === "writers" && arriving !== true) {
     await Promise.all(all.map((each) => each.waitFor(/still/, STILL_ms).catch(() => undefined)));
   }

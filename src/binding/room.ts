@@ -44,6 +44,7 @@ export function findRoom(
   const limits = deriveLimits(
     {
       memory: total,
+      machine: memoryTotal(),
       descriptors: descriptors < 0 ? undefined : descriptors,
       descriptorsInUse: descriptorsInUse(),
       networks,

@@ -21,7 +21,7 @@
  *         M      64 MiB   128 MiB   256 MiB and more
  *     flows       5,233    16,384      16,384
  *     payload     6 MiB    16 MiB      16 MiB
- *     buffers     6 MiB    21 MiB      51 MiB, a quarter of the rest
+ *     buffers     6 MiB    21 MiB      51 MiB, a quarter of the rest, 1/32 of the machine at most
  *
  *   What is asked for by an option is given, whatever was derived; the caller warns.
  */
@@ -57,6 +57,11 @@ export interface Room {
   readonly memory: number | undefined;
   /** Descriptors the process may have; undefined = not known. */
   readonly descriptors: number | undefined;
+  /**
+   * Octets of memory of the machine. Linux lets TCP of all its processes have a sixteenth of that
+   * before it goes short everywhere (net.ipv4.tcp_mem; tcp_init_mem in net/ipv4/tcp.c).
+   */
+  readonly machine: number | undefined;
   /** Descriptors that are in use already. */
   readonly descriptorsInUse: number;
   /** Guest networks that share all this. */
@@ -117,19 +122,21 @@ interface MemoryShare {
   readonly isTight: boolean;
 }
 
-function memoryShare({ memory, networks }: Room): MemoryShare {
+function memoryShare({ memory, machine, networks }: Room): MemoryShare {
   const count = Math.max(1, networks);
   const whole = memory ?? Number.POSITIVE_INFINITY;
   const reserve = memory === undefined ? 0 : Math.max(RESERVE_MIN, whole / 16);
   const fixed = MEMORY_FIXED + (count - 1) * NETWORK_FIXED;
   const rest = (whole - fixed - reserve) / count;
   const quarter = Math.max(0, rest / 4);
+  // Half of what the machine's TCP may have: others live here, too.
+  const everybody = (machine ?? Number.POSITIVE_INFINITY) / 32 / count;
   const payloadMib = clamp(quarter / MIB, PAYLOAD_MIN / MIB, BUFFER_MIB_DEFAULT);
   const flows = (rest - PAYLOAD_MIN - BUFFERS_MIN) / FLOW_COST;
   return {
     flows: clamp(flows, FLOWS_MIN, Number.MAX_SAFE_INTEGER),
     payloadMib,
-    buffers: Math.max(BUFFERS_MIN, quarter),
+    buffers: Math.max(BUFFERS_MIN, Math.min(quarter, everybody)),
     reserve,
     rest,
     isTight: payloadMib < BUFFER_MIB_DEFAULT,

@@ -15,7 +15,8 @@ const NOTHING = { flowsMax: undefined, bufferMib: undefined };
 
 function room(memoryMib: number | undefined, more: Partial<Room> = {}): Room {
   const memory = memoryMib === undefined ? undefined : memoryMib * MIB;
-  return { memory, descriptors: 1_048_576, descriptorsInUse: 20, networks: 1, ...more };
+  const bounds = { machine: undefined, descriptors: 1_048_576, descriptorsInUse: 20, networks: 1 };
+  return { memory, ...bounds, ...more };
 }
 
 describe("deriveLimits", () => {
@@ -74,6 +75,16 @@ describe("deriveLimits", () => {
     assert.ok(two.flowsMax * 2 <= one.flowsMax);
     assert.ok(two.socketsMax * 2 <= 2000);
     assert.ok(two.buffers * 2 < one.buffers);
+  });
+
+  test("socket buffers have half of what TCP of the whole machine may have, at most", () => {
+    const GIB = 1024 * MIB;
+    const unbounded = deriveLimits(room(24 * 1024), NOTHING).buffers;
+    const bounded = deriveLimits(room(24 * 1024, { machine: 24 * GIB }), NOTHING).buffers;
+    assert.ok(unbounded > bounded);
+    assert.equal(bounded, (24 * GIB) / 32);
+    const small = deriveLimits(room(64), NOTHING).buffers;
+    assert.equal(deriveLimits(room(64, { machine: 24 * GIB }), NOTHING).buffers, small);
   });
 
   test("an option wins, with a warning where it is more than there is room for", () => {

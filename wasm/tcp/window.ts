@@ -7,12 +7,8 @@
  *  - WINDOW_MAX,
  *  - three quarters of the link queue, in packets x MSS, divided by the flows that are sending now,
  *     when the guest's frames are single segments: a window larger than the queue in front of us is
- *     what makes tap paths collapse.
- * Where more than 64 flows are sending, the first is divided by their number, too, down to 16 KiB,
- * and the third counts whatever the frames are: a thousand uploads at once would otherwise fill the
- * queue that acknowledgments of downloads wait in.
- *
- * The window does not grow while the host socket is full. The right edge we accept never moves left
+ *     what makes tap paths collapse,
+ * and it does not grow while the host socket is full. The right edge we accept never moves left
  * (SHLD-14), and moves right only by a segment or half the window (MUST-39). What is *shown* is
  * zero once the host has been full for a second, so that the guest probes instead of giving up;
  * octets up to the old edge are still taken.
@@ -24,9 +20,6 @@ import { F_BLOCKED, F_SCALED, Tcp, has } from "./conn";
 
 const WINDOW_MAX: u32 = 4194304;
 const WINDOW_FLOOR: u32 = 65536;
-/** So many flows that send at a time share pool and link queue, whatever the link can do. */
-const MANY: u32 = 64;
-const WINDOW_FLOOR_MANY: u32 = 16384;
 /** A host socket that has been full for this long shows as a zero window. */
 const STALL: i64 = 1000000;
 const EPOCH: i64 = 100000;
@@ -50,10 +43,11 @@ export function windowInit(): void {
 
 /** Notes that the flow is sending data, to know among how many the link queue is shared. */
 export function windowActive(flow: Tcp, now: i64): void {
+  if (!sharing) return;
   if (now >= epochEnd) {
     epoch++;
-    activeBefore = now - epochEnd >= EPOCH ? 0 : activeNow; // nobody has sent for a while
     epochEnd = now + EPOCH;
+    activeBefore = activeNow;
     activeNow = 0;
   }
   if (flow.epoch == epoch) return;
@@ -63,11 +57,11 @@ export function windowActive(flow: Tcp, now: i64): void {
 
 function ceiling(flow: Tcp): u32 {
   const room = <u32>chunksSpare() << 13; // half of the octets nobody has a claim to
-  const active = max(max(activeNow, activeBefore), 1);
-  const many = active > MANY;
-  let limit = many ? max(room / active, WINDOW_FLOOR_MANY) : max(room, WINDOW_FLOOR);
-  limit = min(limit, WINDOW_MAX);
-  if (sharing || many) limit = min(limit, max(linkBudget / active, 2) * flow.mss);
+  let limit = min(max(room, WINDOW_FLOOR), WINDOW_MAX);
+  if (sharing) {
+    const active = max(max(activeNow, activeBefore), 1);
+    limit = min(limit, max(linkBudget / active, 2) * flow.mss);
+  }
   if (!has(flow, F_SCALED)) limit = min(limit, 65535);
   return limit;
 }
