@@ -40,8 +40,11 @@ export interface LogOptions {
   readonly sink?: LogSink;
 }
 
-/** How long the end of the program waits for whoever reads standard error, milliseconds. */
-const FLUSH_STILL_ms = 100;
+/**
+ * How long the end of the program waits for whoever reads standard error, milliseconds. Where another
+ * thread of the runtime writes, that may begin late on a busy machine.
+ */
+const FLUSH_STILL_ms = 400;
 const FLUSH_MOST_ms = 1000;
 /** Values that need no quotes to be told apart from their neighbours. */
 const PLAIN_VALUE = /^[\w./:@%+,-]+$/;
