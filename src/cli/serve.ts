@@ -12,6 +12,7 @@ import { createDomainHooks } from "../hooks/define.ts";
 import { startHookServer } from "../hooks/server.ts";
 import { type Logger, openLogger } from "../lib/log.ts";
 import { messageOf } from "../lib/message.ts";
+import { collectGarbage } from "../sys/resident.ts";
 import { announce, confine, type Needs, shedInheritance } from "./confine.ts";
 import { type ServeDataPlane, startDataPlane } from "./data-plane.ts";
 import { Ending } from "./ending.ts";
@@ -52,6 +53,7 @@ async function serveUntil(
     dataPlane,
     context: () => readPlanContext(options.hooks, dataPlane.autoLink),
     onShutdown: () => ending.shutdown(),
+    onLarge: collectGarbage,
   });
   const { hooksDir, pluginDir } = options;
   const { containerName } = options.hooks;

@@ -21,7 +21,11 @@ export interface DefineOptions {
   readonly context: () => PlanContext;
   /** Called for each Shutdown, before it is answered. */
   readonly onShutdown: () => void;
+  /** Called after a call of LARGE octets or more: what it has left in memory is large, too. */
+  readonly onLarge?: () => void;
 }
+
+const LARGE = 1 << 20;
 
 export function createDomainHooks(options: DefineOptions): DomainHooks {
   const { dataPlane, context, onShutdown } = options;
@@ -36,7 +40,14 @@ export function createDomainHooks(options: DefineOptions): DomainHooks {
     return applyEditsToUtf8(domain, xml, edits);
   };
   return {
-    onDefineDomain: (domain, vmi, signal) => inTurn(() => define(domain, vmi), signal),
+    onDefineDomain: (domain, vmi, signal) =>
+      inTurn(async () => {
+        try {
+          return await define(domain, vmi);
+        } finally {
+          if (domain.length + vmi.length >= LARGE) options.onLarge?.();
+        }
+      }, signal),
     shutdown: async () => onShutdown(),
   };
 }

@@ -41,8 +41,8 @@ export interface LogOptions {
 }
 
 /**
- * How long the end of the program waits for whoever reads standard error, milliseconds. Where another
- * thread of the runtime writes, that may begin late on a busy machine.
+ * How long the end of the program waits for whoever reads standard error, milliseconds. Where
+ * another thread of the runtime writes, that may begin late on a busy machine.
  */
 const FLUSH_STILL_ms = 400;
 const FLUSH_MOST_ms = 1000;

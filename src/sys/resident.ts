@@ -75,3 +75,12 @@ export function releaseProgramPagesLater(
   }, QUIET_ms);
   pending.unref();
 }
+
+/**
+ * Gives back what a large piece of work has left, where the runtime can be asked to (Bun). Takes
+ * some milliseconds.
+ */
+export function collectGarbage(): void {
+  const { Bun: bun } = globalThis as unknown as { Bun?: { gc(wait: boolean): void } };
+  bun?.gc(true);
+}

@@ -68,6 +68,25 @@ describe("a domain is defined", () => {
     );
   });
 
+  test("memory is asked back after a large call, whether it ended well or not", async () => {
+    const large: number[] = [];
+    const hooks = createDomainHooks({
+      dataPlane: {
+        autoLink: "client",
+        prepare: async () => {},
+        idle: async () => {},
+        close: async () => {},
+      },
+      context: () => contextOf(CASE),
+      onShutdown: () => {},
+      onLarge: () => void large.push(1),
+    });
+    await hooks.onDefineDomain(DOMAIN, VMI);
+    assert.equal(large.length, 0);
+    await refusalOf(hooks.onDefineDomain(Buffer.alloc(1 << 20, "<a>"), VMI));
+    assert.equal(large.length, 1);
+  });
+
   test("without a data plane that could not make it ready", async () => {
     const { hooks } = hooksWith(async () => {
       throw unsupported("no room");
