@@ -225,6 +225,7 @@ function bind({ sys, worker, control, outputs, outer, options, surroundings }: P
       case "ready":
         ready.resolve();
         releaseProgramPages(sys, surroundings.program);
+        releaseProgramPagesLater(sys, surroundings.program); // rights are still to be given up
         return;
       case "peers":
         lookAtPeers();
