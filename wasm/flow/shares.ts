@@ -121,18 +121,20 @@ function victimOf(share: u8, asking: u8, address: u32): Flow {
   return isNone(flow) && slow ? opening : flow;
 }
 
-/** Ends a flow so that another may have its slot. */
-function evict(victim: Flow): void {
+/** Ends a flow so that another may have its slot; false = it is none. */
+function evict(victim: Flow): bool {
+  if (isNone(victim)) return false;
   const kind = victim.kind;
   if (kind != <u8>abi.KIND_TCP) {
     count(kind == <u8>abi.KIND_DNS ? abi.STAT_DNS_EVICTED : abi.STAT_UDP_EVICTED);
     datagramEnd(changetype<UdpFlow>(victim));
-    return;
+    return true;
   }
   if (victim.state == <u8>abi.STATE_TIME_WAIT) count(abi.STAT_TIME_WAIT_EVICTED);
   else if (victim.state < <u8>abi.STATE_ESTABLISHED) count(abi.STAT_HALF_OPEN_EVICTED);
   else count(abi.STAT_TCP_GAVE_WAY);
   tcpEvict(victim, turnNow);
+  return true;
 }
 
 /** The share that is furthest beyond what is kept for it, of those not in `tried`; or KEEPING. */
@@ -149,23 +151,15 @@ function furthest(tried: u32): u8 {
 }
 
 /** Has a flow that owns a host socket give way to one of `asking`; false = none may be evicted. */
-export function makeSocketRoom(asking: u8, address: u32): bool {
+function makeSocketRoom(asking: u8, address: u32): bool {
   if (closeRoom() == 0) return false;
   let tried: u32 = 0;
   for (let share = furthest(tried); share < KEEPING; share = furthest(tried)) {
-    const victim = victimOf(share, asking, address);
-    if (!isNone(victim)) {
-      evict(victim);
-      return true;
-    }
+    if (evict(victimOf(share, asking, address))) return true;
     tried |= 1 << share;
   }
-  const own = (tried & (1 << asking)) != 0 || asking >= KEEPING
-    ? changetype<Flow>(0)
-    : victimOf(asking, asking, address);
-  if (isNone(own)) return false;
-  evict(own);
-  return true;
+  if ((tried & (1 << asking)) != 0 || asking >= KEEPING) return false;
+  return evict(victimOf(asking, asking, address));
 }
 
 /**
@@ -176,10 +170,7 @@ export function makeDescriptorRoom(asking: u8, address: u32): bool {
   if (makeSocketRoom(asking, address)) return true;
   if (closeRoom() == 0) return false;
   for (let share = KEEPING; share > 0; share--) {
-    const victim = victimOf(share - 1, asking, address);
-    if (isNone(victim)) continue;
-    evict(victim);
-    return true;
+    if (evict(victimOf(share - 1, asking, address))) return true;
   }
   return false;
 }
@@ -188,8 +179,7 @@ export function makeDescriptorRoom(asking: u8, address: u32): bool {
 export function giveWay(): bool {
   const waiting = listOldest(LIST_TIME_WAIT);
   if (isNone(waiting) || closeRoom() == 0) return makeSocketRoom(SHARE_REST, 0);
-  evict(waiting);
-  return true;
+  return evict(waiting);
 }
 
 /**
@@ -198,10 +188,7 @@ export function giveWay(): bool {
  */
 export function admit(share: u8, address: u32): bool {
   if (shareUsed(share) >= shareMost(share)) {
-    const victim = closeRoom() == 0 ? changetype<Flow>(0) : victimOf(share, share, address);
-    if (isNone(victim)) return false;
-    evict(victim);
-    return true;
+    return closeRoom() > 0 && evict(victimOf(share, share, address));
   }
   // A connection in TIME-WAIT is of no share: its slot may be one that is kept for its old one, so
   // that several have to go until one is free for this share.
