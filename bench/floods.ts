@@ -8,8 +8,10 @@
  * kernel's sockets stays within the limit (version 1 counts those apart, so they are added), and
  * every hook call is answered within HOOK_BAR_ms, on a machine with nothing else to do.
  *
- * Bulk: a program (`attach`, tap) in such a group carries one flow each way alone and beside 5,000
- * idle connections, in turns. Bar: 80 % of the speed alone.
+ * Bulk: a program (`attach`, tap) in a group carries one flow each way alone and beside idle
+ * connections of the guest, in turns: as many as 64 MiB have room for (3,925 of 5,233 flows, the
+ * rest is kept for other kinds), and 5,000 in the least group that has room for them. Bar: 80 % of
+ * the speed alone.
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -36,7 +38,11 @@ const SINK_PORT = 7002;
 const WATCH_ms = 50;
 const HOOK_BAR_ms = 1000;
 const SETTLE_ms = 2000;
-const BULK_FLOWS = 5000;
+/** Limit in MiB, idle connections beside. */
+const BULKS = [
+  [LIMIT_MIB, 3900],
+  [80, 5000],
+] as const;
 const BULK_REPETITIONS = 3;
 const BULK_SECONDS = 2;
 const BULK_BAR = 0.8;
@@ -157,12 +163,17 @@ async function flowsOf(pod: Pod): Promise<number> {
 }
 
 /** Shares of the speed alone, each of a fresh program. */
-async function bulk(host: Namespace, rr: readonly string[]): Promise<[number, number] | undefined> {
-  const limit = limitMemory(LIMIT_MIB * MIB);
+async function bulk(
+  host: Namespace,
+  rr: readonly string[],
+  mib: number,
+  count: number,
+): Promise<[number, number] | undefined> {
+  const limit = limitMemory(mib * MIB);
   if (limit === undefined) return undefined;
   const config: Config = { name: "ours", kind: "ours", mtu: 1500, vnet: true };
   const echoes = await startEcho(host, rr, [config]);
-  const how = { reps: 1, seconds: BULK_SECONDS, count: BULK_FLOWS, prefix: joining(limit) };
+  const how = { reps: 1, seconds: BULK_SECONDS, count, prefix: joining(limit) };
   const up: number[] = [];
   const down: number[] = [];
   for (let repetition = 0; repetition < BULK_REPETITIONS; repetition += 1) {
@@ -213,14 +224,16 @@ async function main(): Promise<void> {
   isMet = report(outcomes) && isMet;
   process.stderr.write("one flow beside many\n");
   const host = createBenchHost();
-  const shares = await bulk(host, prepareRr());
-  host.remove();
-  if (shares !== undefined) {
+  const rr = prepareRr();
+  for (const [mib, count] of BULKS) {
+    const shares = await bulk(host, rr, mib, count);
+    if (shares === undefined) continue;
     const [up, down] = shares;
     const figures = `up ${up.toFixed(2)}, down ${down.toFixed(2)}`;
-    console.log(`one flow beside ${BULK_FLOWS} idle ones, of its speed alone: ${figures}`);
+    console.log(`${mib} MiB, beside ${count} idle flows, of the speed alone: ${figures}`);
     isMet &&= Math.min(up, down) >= BULK_BAR;
   }
+  host.remove();
   console.log(isMet ? "all bars met" : "NOT all bars met");
   endAll();
   process.exit(isMet ? 0 : 1);

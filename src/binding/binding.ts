@@ -16,6 +16,7 @@ import { deferred } from "../lib/deferred.ts";
 import type { Logger } from "../lib/log.ts";
 import type { PeerCounters } from "../link/stream.ts";
 import { openStreamListener } from "../link/stream-listener.ts";
+import type { MemoryGroup } from "../sys/cgroup.ts";
 import { EventFd } from "../sys/fd.ts";
 import { type Libc, loadLibc } from "../sys/libc.ts";
 import type { InterfaceSetup } from "../sys/netconfig.ts";
@@ -51,6 +52,8 @@ export interface Surroundings {
   readonly helper: readonly string[];
   /** Guest networks that share memory and descriptors of this process; absent = this one alone. */
   readonly networks?: number;
+  /** Of `holdMemoryGroup`, from before rights were given up; undefined = memory has no limit. */
+  readonly memoryGroup: MemoryGroup | undefined;
   /** User whose program this is, so whose QEMU may be a stream link's peer. */
   readonly uid: number;
   /**
@@ -242,13 +245,13 @@ function bind({ sys, worker, control, outputs, outer, options, surroundings }: P
   };
   worker.onerror = (event: ErrorEvent) => fail(`The worker failed: ${event.message}`);
   const { link, endpoint } = outer;
-  const { seed, uid, networks = 1 } = surroundings;
+  const { seed, uid, networks = 1, memoryGroup } = surroundings;
   const shared = {
     mailbox,
     hiddenPorts: hiddenPorts.memory,
     controlFd: control.number,
     outputs: outputs.shared,
-    networks,
+    room: { networks, memoryGroup },
   };
   worker.postMessage({ options, link, endpoint, seed, uid, ...shared } satisfies WorkerStart);
   return {

@@ -14,7 +14,7 @@ import {
 } from "../config/limits.ts";
 import type { Logger } from "../lib/log.ts";
 import { messageOf } from "../lib/message.ts";
-import { MemoryGauge, memoryGroup, memoryTotal } from "../sys/cgroup.ts";
+import { MemoryGauge, type MemoryGroup, memoryTotal } from "../sys/cgroup.ts";
 import type { Libc } from "../sys/libc.ts";
 import { descriptorsInUse, raiseDescriptors } from "../sys/rlimit.ts";
 import type { MemoryBound } from "./pressure.ts";
@@ -28,17 +28,21 @@ export interface FoundRoom {
   readonly memory: (MemoryBound & { readonly gauge: MemoryGauge }) | undefined;
 }
 
-/**
- * Looks and logs.
- * @param networks guest networks that share what there is
- */
+/** What is known before rights are given up. */
+export interface RoomKnown {
+  /** Guest networks that share what there is. */
+  readonly networks: number;
+  /** Of `holdMemoryGroup`; undefined where memory has no limit of its own. */
+  readonly memoryGroup: MemoryGroup | undefined;
+}
+
+/** Looks and logs. */
 export function findRoom(
   sys: Libc,
   asked: LimitsAsked,
-  networks: number,
+  { networks, memoryGroup: group }: RoomKnown,
   log: Pick<Logger, "info" | "warn">,
 ): FoundRoom {
-  const group = memoryGroup();
   const total = group === undefined ? memoryTotal() : group.limit;
   const descriptors = raiseDescriptors(sys);
   const limits = deriveLimits(

@@ -47,7 +47,7 @@ import { COMMAND_STATS, COMMAND_STOP, Mailbox } from "./mailbox.ts";
 import type { SharedOutputs } from "./outputs.ts";
 import { Pressure } from "./pressure.ts";
 import { recordEngine } from "./recording.ts";
-import { findRoom } from "./room.ts";
+import { findRoom, type RoomKnown } from "./room.ts";
 import { ShortageWatch } from "./shortages.ts";
 import { WorkerOutputs } from "./worker-outputs.ts";
 
@@ -75,8 +75,7 @@ export interface WorkerStart {
   readonly controlFd: number;
   /** Where log, capture and recording go. */
   readonly outputs: SharedOutputs;
-  /** Guest networks that share memory and descriptors of this process. */
-  readonly networks: number;
+  readonly room: RoomKnown;
 }
 
 /** What the worker says. */
@@ -230,7 +229,7 @@ async function run(start: WorkerStart): Promise<void> {
   const opened = openLink(sys, start, outputs, log);
   const { link } = opened;
   const resolver = new ResolverWatch(options, log);
-  const { limits, memory } = findRoom(sys, options, start.networks, log);
+  const { limits, memory } = findRoom(sys, options, start.room, log);
   engine.setHostBase(BigInt(base));
   const { vnetSize, flags: linkFlags, queueFrames: linkQueue } = link;
   const wire = { vnetSize, linkFlags, linkQueue };

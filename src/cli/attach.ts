@@ -11,6 +11,7 @@ import { formatIpv4 } from "../lib/addr.ts";
 import { formatIpv6 } from "../lib/addr6.ts";
 import { type Logger, openLogger } from "../lib/log.ts";
 import { messageOf } from "../lib/message.ts";
+import { holdMemoryGroup } from "../sys/cgroup.ts";
 import { announce, confine, type Needs, shedInheritance } from "./confine.ts";
 import { countersOf, logCounters } from "./counters.ts";
 import { TAP_HELPER_COMMAND } from "./internal.ts";
@@ -27,6 +28,7 @@ export async function attach(options: AttachOptions & RightsOptions): Promise<nu
       seed: drawSeed(),
       program: process.execPath,
       uid,
+      memoryGroup: holdMemoryGroup(),
       helper: [...ownCommand(), TAP_HELPER_COMMAND],
       log,
     });

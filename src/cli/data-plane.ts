@@ -24,6 +24,7 @@ import type { BindingPlan } from "../hooks/domain/plan.ts";
 import { LOOPBACK } from "../lib/addr.ts";
 import type { Logger } from "../lib/log.ts";
 import { messageOf } from "../lib/message.ts";
+import { holdMemoryGroup } from "../sys/cgroup.ts";
 import { logCounters } from "./counters.ts";
 import { type IpVersions, podVersionsOf } from "./hook-context.ts";
 import { drawSeed, ownUid } from "./program.ts";
@@ -54,6 +55,7 @@ class WorkerDataPlane implements ServeDataPlane {
   readonly #log: Logger;
   #networks: Networks | undefined;
   readonly #uid = ownUid();
+  readonly #memoryGroup = holdMemoryGroup();
   /** Interfaces that are wanted: they share what there is. */
   #count = 1;
   /** Gives back pages of the program file when there has been no call for a while. */
@@ -125,6 +127,7 @@ class WorkerDataPlane implements ServeDataPlane {
           seed: drawSeed(),
           program: process.execPath,
           uid: this.#uid,
+          memoryGroup: this.#memoryGroup,
           helper: [],
           networks: this.#count,
           onPeers,

@@ -5,6 +5,8 @@
 
 /** Frames taken from the guest in a turn: what is taken is worked off before anything else is. */
 export const GUEST_BATCH = 32;
+/** Such batches in a turn at most, where the guest was given more than was taken from it. */
+export const BATCHES_MAX = 8;
 /** Events looked at in a turn. */
 export const EVENT_BATCH = 256;
 /** Microseconds between two looks at deadlines while the link is full: they can wait then. */

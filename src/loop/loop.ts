@@ -13,6 +13,11 @@
  *   is level-triggered: what was not taken shows again. Host sockets are edge-triggered: the engine
  *   remembers.
  *
+ *   Balance. A guest answers at once what it is given, and its queue is short: 500 frames of a tap.
+ *   A turn that gave it more than it took takes more, a batch at a time, each worked off before the
+ *   next one, up to BATCHES_MAX; without that, the answers to many small frames (a flood of
+ *   connections and their resets) push the guest's own packets out of that queue.
+ *
  *   The rule. A level-triggered source is served, or no longer watched, within the turn that hears
  *   of it: listeners rest while the link is full and while nothing can be accepted, and whatever
  *   else is told of over and over without effect rests too, counted and told of (`rest.ts`).
@@ -30,7 +35,7 @@ import * as abi from "../../wasm/abi.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Link, LinkMemory } from "../link/link.ts";
 import { check } from "../sys/errno.ts";
-import { EVENT_BATCH, FULL_PAUSE_US, GUEST_BATCH } from "./budget.ts";
+import { BATCHES_MAX, EVENT_BATCH, FULL_PAUSE_US, GUEST_BATCH } from "./budget.ts";
 import { sleepTime } from "./deadline.ts";
 import { RestingSources, type RestReport } from "./rest.ts";
 import type { SourceSwitch } from "./sources.ts";
@@ -103,6 +108,8 @@ export class Loop {
   /** Tokens of the link that this turn heard of, and frames that it moved. */
   readonly #linkTokens: number[] = [];
   #moved = 0;
+  /** Frames that this turn gave the guest, less those it took from it. */
+  #owed = 0;
   /** Frames of the engine's list that the link has taken; -1 = the link is not full. */
   #blockedAt = -1;
   #running = true;
@@ -150,10 +157,15 @@ export class Loop {
     if (this.#running && this.#blockedAt >= 0) this.#transmit(now);
     if (!this.#running) return;
     housekeeping.poll(engine, now);
-    const mustFlush = this.#blockedAt < 0 && (this.#ready() & abi.READY_FLUSH) !== 0;
-    if (this.#linkReadable && !mustFlush) this.#receive(now);
-    engine.step(now);
-    this.#drain(now);
+    this.#owed = 0;
+    let batches = 0;
+    do {
+      const mustFlush = this.#blockedAt < 0 && (this.#ready() & abi.READY_FLUSH) !== 0;
+      if (this.#linkReadable && !mustFlush) this.#receive(now);
+      engine.step(now);
+      this.#drain(now);
+      batches += 1;
+    } while (this.#owed > 0 && this.#linkReadable && this.#running && batches < BATCHES_MAX);
     if (this.#linkTokens.length > 0) this.#judgeLink(now);
   }
 
@@ -206,6 +218,7 @@ export class Loop {
     if (n < GUEST_BATCH) this.#linkReadable = false;
     if (n > 0) {
       this.#moved += n;
+      this.#owed -= n;
       engine.guestRx(n, now);
     } else if (n < 0) this.#stop(n);
     else if (this.#blockedAt >= 0) this.#transmit(now); // with its peer gone the link takes all
@@ -236,6 +249,7 @@ export class Loop {
       return;
     }
     this.#moved += taken;
+    this.#owed += taken;
     if (first + taken < count) {
       if (!isFull) link.wantRoom(true);
       this.#blockedAt = first + taken;

@@ -16,6 +16,9 @@
  *   Where a process has no hierarchy mounted at all (`ip netns exec` mounts another /sys), those of
  *   the nearest ancestor that has are looked at, through its root in /proc, if that is allowed.
  *
+ *   Whoever gives up rights may not look through another process's root any more, so the group is
+ *   looked for before that and held by a descriptor (`holdMemoryGroup`).
+ *
  *   Used is what the kernel cannot take back without harm: usage without the page cache, but for
  *   `cacheNeeded` of it, the part of the program's own file that it runs on. Two short files are
  *   read for that, by descriptors that stay open, so that it works when none is left.
@@ -88,6 +91,20 @@ export function memoryGroup(root = ""): MemoryGroup | undefined {
     pid = parentOf(folder);
   }
   return undefined;
+}
+
+/**
+ * The same group, reached from now on through a descriptor that stays open: by every thread,
+ * whatever rights the process has given up meanwhile.
+ */
+export function holdMemoryGroup(root = ""): MemoryGroup | undefined {
+  const group = memoryGroup(root);
+  if (group === undefined) return undefined;
+  try {
+    return { ...group, folder: `/proc/self/fd/${openSync(group.folder, "r")}` };
+  } catch {
+    return group; // whoever opens its files hears why
+  }
 }
 
 /** Whether any hierarchy with memory in it can be seen. */

@@ -15,9 +15,10 @@
  *
  *   Half of B is for free ones, a quarter for large ones; at least one may be free and four large.
  *   A new socket gets the best size that has a place. A small one that moves PROMOTE octets is busy
- *   and gets a place if there is one; if there is none, sockets that moved nothing since the last
- *   look, SWEEP_us ago at least, give theirs up and become small. When the number of sockets has
- *   doubled, small ones are made smaller. `tighten` makes every one small that moved nothing, for
+ *   and gets a place if there is one; if there is none, sockets that moved less than that since the
+ *   last look, SWEEP_us ago at least, give theirs up and become small. So the first that is busy
+ *   beside thousands that only say a word has a place at once. When the number of sockets has
+ *   doubled, small ones are made smaller. `tighten` makes every one small that is not busy, for
  *   when memory runs short.
  *
  *   Cost: nothing but a look at one octet for an operation; two calls of setsockopt for a socket
@@ -75,7 +76,7 @@ export class SocketBuffers {
   readonly #places: readonly number[];
   /** By slot: size and kind. */
   readonly #sizes = new Uint8Array(abi.FLOW_CAPACITY_COUNT);
-  /** By slot, of small ones: octets moved; of others: whether they moved any since a look. */
+  /** By slot: octets moved since it was opened, changed or looked at, up to PROMOTE. */
   readonly #moved = new Int32Array(abi.FLOW_CAPACITY_COUNT);
   /** Sockets of each size. */
   readonly #counts = [0, 0, 0, 0];
@@ -139,16 +140,13 @@ export class SocketBuffers {
 
   /** A flow has moved octets, more than none. */
   moved(fds: Int32Array, slot: number, octets: number): void {
-    if (((this.#sizes[slot] ?? NONE) & SIZE_BITS) !== SMALL) {
-      this.#moved[slot] = 1;
-      return;
-    }
-    const sum = (this.#moved[slot] ?? 0) + octets;
+    const sum = Math.min(PROMOTE, (this.#moved[slot] ?? 0) + octets);
     this.#moved[slot] = sum;
-    if (sum >= PROMOTE) this.#promote(fds, slot);
+    const isSmall = ((this.#sizes[slot] ?? NONE) & SIZE_BITS) === SMALL;
+    if (isSmall && sum === PROMOTE) this.#promote(fds, slot);
   }
 
-  /** Memory is short: whoever moved nothing since the last look keeps a small buffer. */
+  /** Memory is short: whoever has not been busy since the last look keeps a small buffer. */
   tighten(fds: Int32Array): void {
     this.#lookedAt = this.#clock();
     this.#shrink(fds, FREE);
@@ -179,7 +177,7 @@ export class SocketBuffers {
       if (size === SMALL) return;
     }
     this.#change(fds, slot, size);
-    this.#moved[slot] = 1;
+    this.#moved[slot] = PROMOTE; // busy, until the next look but one
   }
 
   #change(fds: Int32Array, slot: number, size: number): void {
@@ -193,7 +191,7 @@ export class SocketBuffers {
 
   /**
    * Goes through the sockets of at most the size `most`: small ones get what is small now, larger
-   * ones that moved nothing since the last look become small.
+   * ones that were not busy since the last look become small.
    */
   #shrink(fds: Int32Array, most: number): void {
     let left = this.#open;
@@ -205,7 +203,7 @@ export class SocketBuffers {
       if (size === SMALL) {
         const isDue = most === SMALL;
         if (isDue) this.#change(fds, slot, SMALL);
-      } else if (this.#moved[slot] === 0) this.#change(fds, slot, SMALL);
+      } else if ((this.#moved[slot] ?? 0) < PROMOTE) this.#change(fds, slot, SMALL);
       else this.#moved[slot] = 0;
     }
   }

@@ -28,6 +28,7 @@ const SURROUNDINGS = {
   program: process.execPath,
   uid: process.getuid?.() ?? 0,
   helper: [],
+  memoryGroup: undefined,
 };
 const LIMIT_MS = 10_000;
 

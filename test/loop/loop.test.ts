@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { readStat } from "../../src/engine/stats.ts";
-import { EVENT_BATCH, FULL_PAUSE_US, GUEST_BATCH } from "../../src/loop/budget.ts";
+import { BATCHES_MAX, EVENT_BATCH, FULL_PAUSE_US, GUEST_BATCH } from "../../src/loop/budget.ts";
 import { EBADF } from "../../src/sys/errno.ts";
 import * as abi from "../../wasm/abi.ts";
-import { START } from "../support/engine-harness.ts";
+import { PEER, START } from "../support/engine-harness.ts";
 import {
   CONTROL,
   LINK_READABLE,
@@ -91,6 +91,17 @@ describe("loop: a turn", () => {
     assert.deepEqual(receives(stage.turn()), [`${RECEIVE}: 5`]);
     assert.deepEqual(receives(stage.turn()), []);
     assert.equal(stage.guest.pending, 2 * GUEST_BATCH + 5);
+  });
+
+  test("a guest that is given more than was taken from it is heard out, within bounds", () => {
+    const { stage, handle } = withSocket();
+    for (let i = 0; i < (BATCHES_MAX + 2) * GUEST_BATCH; i += 1) stage.sendPing(i);
+    stage.host.live[0]?.receive("not asked for", { address: PEER, port: 9 });
+    const readable = { bits: abi.EVENT_READABLE, lo: handle, hi: OF_FLOW };
+    const work = matching(stage.turn(readable, LINK_READABLE), /^(?:receive|step)/);
+    const batch = [`${RECEIVE}: ${GUEST_BATCH}`, "step"];
+    assert.deepEqual(work, new Array(BATCHES_MAX).fill(batch).flat());
+    assert.deepEqual(matching(stage.turn(), /^receive/), [batch[0]], "even: a batch is enough");
   });
 
   test("takes no frames while the engine has to flush first", () => {

@@ -1,10 +1,10 @@
 /** Limits of control groups, from trees of files as version 1, version 2 and containers have. */
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { describe, test } from "node:test";
-import { MemoryGauge, memoryGroup, memoryTotal } from "../../src/sys/cgroup.ts";
+import { holdMemoryGroup, MemoryGauge, memoryGroup, memoryTotal } from "../../src/sys/cgroup.ts";
 
 const MIB = 1 << 20;
 const V2 = "30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
@@ -145,6 +145,24 @@ describe("memoryGroup", () => {
       });
     });
   }
+
+  test("a group that is held stays within reach when the way to it is gone", () => {
+    const files = second("/g", {
+      "g/memory.max": String(64 * MIB),
+      "g/memory.current": `${5 * MIB}\n`,
+      "g/memory.stat": "file 0\nshmem 0\n",
+    });
+    withTree(files, (root) => {
+      const group = holdMemoryGroup(root);
+      assert.equal(group?.source, join(root, "sys/fs/cgroup/g/memory.max"));
+      const folder = join(root, "sys/fs/cgroup");
+      renameSync(folder, join(root, "elsewhere"));
+      const gauge = new MemoryGauge(group, 0);
+      assert.equal(gauge.used(), 5 * MIB);
+      gauge.close();
+    });
+    withTree({}, (root) => assert.equal(holdMemoryGroup(root), undefined));
+  });
 
   test("the machine's memory is what counts without a limit", () => {
     withTree({ "proc/meminfo": "MemTotal:  24683616 kB\nMemFree: 1 kB\n" }, (root) => {

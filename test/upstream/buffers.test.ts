@@ -106,10 +106,11 @@ describe("SocketBuffers", () => {
     assert.ok(stage.calls < 20_000 * 6, `${stage.calls} calls`);
   });
 
-  test("a small one that is busy gets the place of one that moved nothing", () => {
+  test("a small one that is busy gets the place of one that is not, at once", () => {
     const stage = new Stage(TIGHT);
     for (let slot = 0; slot < 20; slot += 1) stage.open(slot);
-    for (let slot = 0; slot < 5; slot += 1) stage.move(slot, 1);
+    for (let slot = 0; slot < 5; slot += 1) stage.move(slot, BUSY);
+    stage.move(5, 1); // a word is no work
     stage.move(19, BUSY - 1);
     assert.equal(stage.buffers.counts.small, 14);
     stage.move(19, 1);
@@ -145,7 +146,8 @@ describe("SocketBuffers", () => {
   test("when memory is short idle ones become small, busy ones only when they rest", () => {
     const stage = new Stage(TIGHT);
     for (let slot = 0; slot < 6; slot += 1) stage.open(slot);
-    stage.move(0, 1);
+    stage.move(0, BUSY);
+    stage.move(1, 1);
     stage.buffers.tighten(stage.fds);
     assert.deepEqual(stage.buffers.counts, { small: 5, large: 0, free: 1 });
     stage.buffers.tighten(stage.fds);
