@@ -37,6 +37,8 @@ const USER_FOLDER_MODE = 0o770;
 export interface ServeDataPlane extends DataPlane {
   /** Interfaces that have a guest at the other end of their link. */
   readonly attached: readonly string[];
+  /** Whether a guest that is there shows in `attached`: not where QEMU has its frames itself. */
+  readonly seesGuests: boolean;
   /** Logs the counters of every network. */
   logCounters(): void;
 }
@@ -44,13 +46,14 @@ export interface ServeDataPlane extends DataPlane {
 /** What a runtime can do: one without system calls leaves the frames to QEMU. */
 export function startDataPlane(options: ServeOptions, log: Logger): ServeDataPlane {
   if (!("Bun" in globalThis || "Deno" in globalThis)) {
-    return { ...startQemuDataPlane(), attached: [], logCounters: () => {} };
+    return { ...startQemuDataPlane(), attached: [], seesGuests: false, logCounters: () => {} };
   }
   return new WorkerDataPlane(options, log);
 }
 
 class WorkerDataPlane implements ServeDataPlane {
   readonly autoLink = "client";
+  seesGuests = true;
   readonly #options: ServeOptions;
   readonly #log: Logger;
   #networks: Networks | undefined;
@@ -71,8 +74,9 @@ class WorkerDataPlane implements ServeDataPlane {
   async prepare(plans: readonly BindingPlan[]): Promise<void> {
     const versions = podVersionsOf(networkInterfaces());
     const wanted = plans.flatMap((plan) => this.#networkOf(plan, versions));
-    if (wanted.length === 0 && this.#networks === undefined) return;
     this.#count = wanted.length;
+    this.seesGuests = plans.length === wanted.length;
+    if (wanted.length === 0 && this.#networks === undefined) return;
     this.#networks ??= await this.#load();
     try {
       await this.#networks.prepare(wanted);

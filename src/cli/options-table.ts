@@ -15,6 +15,8 @@ import { KUBEVIRT_QEMU_UID, PEER_UID_FORM } from "../config/peers.ts";
 import { NAMESERVER_COUNT_MAX, RESOLV_CONF_PATH } from "../config/resolv.ts";
 import { USER_FORM } from "../config/rights.ts";
 import {
+  ABANDON_SECONDS_DEFAULT,
+  ABANDON_SECONDS_LIMITS,
   GRACE_SECONDS_DEFAULT,
   GRACE_SECONDS_LIMITS,
   HOOKS_DIR_DEFAULT,
@@ -351,6 +353,14 @@ const HOOK_ROWS: readonly OptionRow[] = [
     description:
       "time that guests still attached are served after SIGTERM, " +
       range(GRACE_SECONDS_LIMITS, GRACE_SECONDS_DEFAULT),
+    group: HOOKS,
+  },
+  {
+    name: "abandon",
+    argument: "SECONDS",
+    description:
+      "time without hook call and guest after which it ends by itself, 0 for never, " +
+      range(ABANDON_SECONDS_LIMITS, ABANDON_SECONDS_DEFAULT),
     group: HOOKS,
   },
 ];

@@ -158,6 +158,9 @@ function watchTraffic(
 ): Traffic {
   const sockets = new Set<Socket>();
   const calls = new Set<ServerHttp2Stream>();
+  // grpc-go hangs up as soon as it has its answer, in a way that a session takes for a fault.
+  const open = new Map<ServerHttp2Session, number>();
+  const isUsual = (session: ServerHttp2Session): boolean => open.get(session) === 0;
   // The runtimes tell of a session first and then of its connection, in one go.
   let latest: ServerHttp2Session | undefined;
   server.on("connection", (socket: Socket) => {
@@ -168,13 +171,20 @@ function watchTraffic(
   });
   server.on("session", (session) => {
     latest = session;
-    session.on("error", (error) =>
-      log.debug({ path, reason: error.message }, "connection broken off"),
-    );
+    session.once("close", () => open.delete(session));
+    session.on("error", ({ message: reason }) => {
+      if (!isUsual(session)) log.debug({ path, reason }, "connection broken off");
+    });
     session.setLocalWindowSize(WINDOW_BYTES);
     closeInNextTurn(session);
   });
-  server.on("stream", (stream) => keep(calls, stream));
+  server.on("stream", (stream) => {
+    keep(calls, stream);
+    const { session } = stream;
+    if (session === undefined) return;
+    open.set(session, (open.get(session) ?? 0) + 1);
+    stream.once("finish", () => open.set(session, (open.get(session) ?? 1) - 1));
+  });
   return { sockets, connections, calls };
 }
 

@@ -25,6 +25,7 @@ describe("options of serve", () => {
         hooksDir: undefined,
         pluginDir: undefined,
         graceSeconds: 3600,
+        abandonSeconds: 300,
         pcap: undefined,
         pcapSnap: 262144,
         pcapLimitMib: undefined,
