@@ -13,6 +13,7 @@ import { chmodSync, lstatSync, rmSync, statSync } from "node:fs";
 import {
   createServer,
   type Http2Server,
+  type Http2Session,
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from "node:http2";
@@ -159,8 +160,8 @@ function watchTraffic(
   const sockets = new Set<Socket>();
   const calls = new Set<ServerHttp2Stream>();
   // grpc-go hangs up as soon as it has its answer, in a way that a session takes for a fault.
-  const open = new Map<ServerHttp2Session, number>();
-  const isUsual = (session: ServerHttp2Session): boolean => open.get(session) === 0;
+  const open = new Map<Http2Session, number>();
+  const isUsual = (session: Http2Session): boolean => open.get(session) === 0;
   // The runtimes tell of a session first and then of its connection, in one go.
   let latest: ServerHttp2Session | undefined;
   server.on("connection", (socket: Socket) => {
