@@ -42,7 +42,7 @@ const BUFFERS_MIN = 1 * MIB;
 export const FLOW_COST = 4608;
 
 /** Descriptors for hooks, the log, files and what a library opens. */
-const DESCRIPTORS_RESERVE_MIN = 48;
+const DESCRIPTORS_RESERVE_MIN = 40;
 const DESCRIPTORS_RESERVE_MAX = 256;
 
 /** Flows and payload where nothing is scarce. */

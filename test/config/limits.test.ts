@@ -61,7 +61,7 @@ describe("deriveLimits", () => {
 
   test("descriptors in use and a reserve for hooks are left out", () => {
     const limits = deriveLimits(room(256, { descriptors: 256, descriptorsInUse: 40 }), NOTHING);
-    assert.equal(limits.socketsMax, 256 - 40 - 48);
+    assert.equal(limits.socketsMax, 256 - 40 - 40);
     assert.equal(limits.flowsMax, limits.socketsMax);
     const many = deriveLimits(room(256, { descriptors: 20_000 }), NOTHING);
     assert.equal(many.socketsMax, 20_000 - 20 - 256);
@@ -94,7 +94,7 @@ describe("deriveLimits", () => {
     assert.match(limits.warnings[0] ?? "", /--flows-max 20000 .* memory for 5233/);
     assert.match(limits.warnings[1] ?? "", /--buffer-mib 64 .* memory for 6/);
     const few = deriveLimits(room(256, { descriptors: 300 }), { ...NOTHING, flowsMax: 1000 });
-    assert.match(few.warnings.join(), /--flows-max 1000 .* descriptors for 232/);
+    assert.match(few.warnings.join(), /--flows-max 1000 .* descriptors for 240/);
     const fine = { flowsMax: 20_000, bufferMib: BUFFER_MIB_DEFAULT * 2 };
     assert.deepEqual(deriveLimits(room(256), fine).warnings, []);
   });
