@@ -144,7 +144,21 @@ export const CONFIG_RESOLVER6_SIZE: i32 = 24;
 export const CONFIG_DHCP6_OPTIONS_OFFSET: i32 = 1312;
 /** Port of the resolvers for what the guest sends to port 53 of the DNS address; 0 = 53. */
 export const CONFIG_DNS_PORT_OFFSET: i32 = 2336; // 1312 + DHCP_OPTIONS_SIZE
-export const CONFIG_SIZE: i32 = 2344;
+/**
+ * What to load over the network, for IPv4 and IPv6: records of selector (u16) and length (u16),
+ * both big-endian, and that many octets. A selector is a client architecture (RFC 5970 §3.3) or
+ * BOOT_*.
+ */
+export const CONFIG_BOOT_LENGTH_OFFSET: i32 = 2344;
+export const CONFIG_BOOT6_LENGTH_OFFSET: i32 = 2348;
+export const CONFIG_BOOT_OFFSET: i32 = 2352;
+export const CONFIG_BOOT6_OFFSET: i32 = 3376; // 2352 + BOOT_SIZE
+export const CONFIG_SIZE: i32 = 4400;
+
+export const BOOT_SIZE: i32 = 1024;
+export const BOOT_ANY: i32 = 0xffff; // whoever nothing else is for
+export const BOOT_IPXE: i32 = 0xfffe; // user class "iPXE"
+export const BOOT_HTTP: i32 = 0xfffd; // a URL, for vendor class "HTTPClient"
 
 export const CONFIG_FLAG_HOST_LOOPBACK: i32 = 1; // gateway address reaches 127.0.0.1, or ::1
 export const CONFIG_FLAG_DHCP: i32 = 2; // answer DHCP and DHCPv6
@@ -156,6 +170,10 @@ export const CONFIG_FLAG_NO_IPV4: i32 = 32; // do not serve IPv4 and ARP
 export const CONFIG_FLAG_REFUSE_HOST: i32 = 64;
 export const CONFIG_FLAG_REFUSE_METADATA: i32 = 128; // the cloud's metadata services are refused
 export const CONFIG_FLAG_UDP_PRESERVE: i32 = 256; // host sockets of UDP take the guest's port
+export const CONFIG_FLAG_NO_DNS6: i32 = 512; // never name the IPv6 DNS address to the guest
+/** Name it only where a resolver has IPv6, or IPv4 is not served. */
+export const CONFIG_FLAG_DNS6_AUTO: i32 = 1024;
+export const CONFIG_FLAG_TFTP: i32 = 2048; // the gateway's port 69 is the host's TFTP service
 
 /**
  * Argument of `host_address`; but for HOST_CLEAR it is about the address in the control block, IPv4

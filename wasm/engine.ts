@@ -77,6 +77,7 @@ import {
   poolSpent, poolTurn, receiveAsked, receiveTurn, tcpEvent, tcpFlush, tcpReceive, tcpResult,
 } from "./tcp/upstream";
 import { windowInit } from "./tcp/window";
+import { packetOctets } from "./flow/packet";
 import { addressIsUnusableSource, macIsGroup } from "./wire/addr";
 import { loadMac } from "./wire/bytes";
 import {
@@ -204,7 +205,7 @@ function frameInput(pointer: usize, length: u32, now: i64): void {
   const octets = length - vnetSize;
   // IPv6's length field does not count its header.
   const mtu = frameGso == GSO_NONE ? config(abi.CONFIG_MTU_OFFSET) : 65535 + 40;
-  if (octets > mtu + ETHERNET_HEADER_SIZE) {
+  if (octets > mtu + ETHERNET_HEADER_SIZE && packetOctets(frame) > mtu) {
     drop(abi.DROP_OVERSIZED);
     return;
   }

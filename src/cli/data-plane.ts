@@ -12,6 +12,7 @@ import { chmodSync, mkdirSync, rmdirSync, statSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import type { Network, Networks } from "../binding/networks.ts";
+import { bootOfDhcp } from "../config/boot.ts";
 import { type AttachOptions, DEFAULTS, IPV6_MTU_MIN } from "../config/config.ts";
 import type { StreamEndpoint } from "../config/endpoint.ts";
 import { quote } from "../config/errors.ts";
@@ -196,6 +197,8 @@ function networkOptions(
     // The domain is defined by then: better a machine without one port than none.
     needsEveryPort: false,
     ...hostSideOf(asked),
+    dns6: "auto",
+    boot: bootOfDhcp(plan.tftpServerName, plan.bootFileName),
     dns, // none: the pod's resolv.conf, followed live
     dnsPort,
     search: plan.search,

@@ -23,6 +23,7 @@ import {
   PLUGIN_DIR_DEFAULT,
 } from "../config/serve.ts";
 import { LOG_FORMATS, LOG_LEVELS } from "../lib/log.ts";
+import { BOOT_ROWS, dns6Row } from "./boot-rows.ts";
 import { HOST, reachRows } from "./host-rows.ts";
 import { LIMIT_ROWS, ROOM_ROWS, range } from "./limit-rows.ts";
 
@@ -161,6 +162,7 @@ const NETWORK_ROWS: readonly OptionRow[] = [
   },
   DNS_ROW,
   DNS_PORT_ROW,
+  dns6Row(NETWORK),
   {
     name: "search",
     argument: "DOMAIN",
@@ -287,6 +289,7 @@ const RUN_ROWS: readonly OptionRow[] = [
 /** Options of every command that runs a guest network. */
 const COMMON_ROWS: readonly OptionRow[] = [
   ...NETWORK_ROWS,
+  ...BOOT_ROWS,
   ...HOST_ROWS,
   ...LIMIT_ROWS,
   ...RUN_ROWS,

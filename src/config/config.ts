@@ -4,6 +4,7 @@
  */
 import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from "../lib/log.ts";
 import { isIpv6, type MacOctets, readDomain, readHostName, readIpv4, readMac } from "./address.ts";
+import { type BootOptions, type Dns6, readBoot, readDns6 } from "./boot.ts";
 import { buildDhcpOptions } from "./dhcp-options.ts";
 import { buildDhcp6Options } from "./dhcp6-options.ts";
 import { parseConnectEndpoint, parseListenEndpoint, type StreamEndpoint } from "./endpoint.ts";
@@ -68,6 +69,10 @@ export interface AttachOptions extends HostSide {
   readonly dnsPort: number;
   /** Search list in place of resolv.conf's; empty = use resolv.conf. */
   readonly search: readonly string[];
+  /** Whether the guest is told of the IPv6 DNS address; absent = always. */
+  readonly dns6?: Dns6;
+  /** What a guest that boots over the network loads; absent = nothing. */
+  readonly boot?: BootOptions | undefined;
   /** Host name the guest gets by DHCP. */
   readonly hostname: string | undefined;
   /** DHCP options on the wire in place of those that host name and search list make. */
@@ -153,7 +158,9 @@ export function readAttachOptions(
   checkPublishVersions(publish, versions);
   const hostname = readOne(settings, "hostname", undefined, parseHostname);
   const search = readMany(settings, "search", parseSearch);
-  buildDhcpOptions({ hostName: hostname, search });
+  const boot = readBoot(settings);
+  const tftpServerName = boot === undefined ? undefined : "255.255.255.255"; // the longest
+  buildDhcpOptions({ hostName: hostname, search, tftpServerName });
   buildDhcp6Options({ search });
   return deepFreeze({
     link,
@@ -165,6 +172,8 @@ export function readAttachOptions(
     needsEveryPort: true,
     ...readHostSide(settings, ATTACH_HOST_SIDE),
     ...readResolvers(settings),
+    dns6: readDns6(settings),
+    boot,
     search,
     hostname,
     dhcpOptions: undefined,

@@ -5,11 +5,13 @@
  */
 import * as abi from "../../wasm/abi.ts";
 import { readIpv4 } from "../config/address.ts";
+import { type Dns6, encodeBoot, encodeBoot6 } from "../config/boot.ts";
 import type { AttachOptions } from "../config/config.ts";
 import { buildDhcpOptions, fitSearchList } from "../config/dhcp-options.ts";
 import { buildDhcp6Options, fitSearchList6 } from "../config/dhcp6-options.ts";
 import { type ResolvConf, scopeOfZone } from "../config/resolv.ts";
 import type { Subnet6 } from "../config/subnet6.ts";
+import { formatIpv4 } from "../lib/addr.ts";
 import { type Ipv6Groups, linkLocalOfMac, octetsOfIpv6, readIpv6 } from "../lib/addr6.ts";
 
 /** An IPv6 address and, if it is link-local, the index of the host's interface it is on. */
@@ -31,6 +33,8 @@ export interface EngineIpv6Values {
   readonly prefixLength: number;
   /** DHCPv6 options, at most `DHCP_OPTIONS_SIZE` octets. */
   readonly dhcpOptions: Uint8Array;
+  /** What to boot, at most `BOOT_SIZE` octets; absent = nothing. */
+  readonly boot?: Uint8Array;
 }
 
 /** Content of the record. Addresses in host order, octets as on the wire. */
@@ -80,6 +84,12 @@ export interface EngineConfigValues {
   readonly dhcpOptions: Uint8Array;
   /** DHCP's siaddr, the next server to boot from; 0 = none. */
   readonly dhcpServerAddress: number;
+  /** What to boot, at most `BOOT_SIZE` octets; absent = nothing. */
+  readonly boot?: Uint8Array;
+  /** The gateway's port 69 is the host's TFTP service. */
+  readonly tftp?: boolean;
+  /** When the guest hears of the IPv6 DNS address; absent = always. */
+  readonly dns6?: Dns6;
   /** False = serve no IPv4; absent = do. */
   readonly ipv4?: boolean;
   /** Absent = serve no IPv6. */
@@ -113,7 +123,8 @@ export function engineConfigValues(
   surroundings: EngineSurroundings,
 ): EngineConfigValues {
   const { resolvConf } = surroundings;
-  const named = { hostName: options.hostname };
+  const { boot } = options;
+  const named = { hostName: options.hostname, tftpServerName: nextServerName(options) };
   // The user's own search list was checked to fit; the host's is sent as far as it does.
   const search =
     options.search.length > 0 ? options.search : fitSearchList(named, resolvConf.search);
@@ -148,10 +159,17 @@ export function engineConfigValues(
       options.dhcpOptions === undefined
         ? buildDhcpOptions({ ...named, search })
         : Uint8Array.from(options.dhcpOptions),
-    dhcpServerAddress: 0,
+    dhcpServerAddress: boot?.nextServer ?? options.subnet.gateway,
+    ...(boot === undefined ? {} : { boot: encodeBoot(boot), tftp: boot.tftp !== undefined }),
+    dns6: options.dns6 ?? "always",
     ipv4: options.ipv4,
     ipv6: options.subnet6 && ipv6Values(options, options.subnet6, resolvConf.search),
   };
+}
+
+/** Option 66, by address: for whoever does not look at siaddr. */
+function nextServerName({ boot, subnet }: AttachOptions): string | undefined {
+  return boot === undefined ? undefined : formatIpv4(boot.nextServer ?? subnet.gateway);
 }
 
 function ipv6Values(
@@ -167,6 +185,7 @@ function ipv6Values(
     router: linkLocalOfMac(options.gatewayMac),
     prefixLength: subnet.prefixLength,
     dhcpOptions: buildDhcp6Options({ search: fitSearchList6({}, wanted) }),
+    ...(options.boot === undefined ? {} : { boot: encodeBoot6(options.boot, subnet.gateway) }),
   };
 }
 
@@ -223,6 +242,8 @@ export function encodeEngineConfig(view: DataView, base: number, values: EngineC
   word(abi.CONFIG_DHCP_SIADDR_OFFSET, values.dhcpServerAddress);
   octets(abi.CONFIG_DHCP_OPTIONS_OFFSET, values.dhcpOptions);
   word(abi.CONFIG_DNS_PORT_OFFSET, values.dnsPort ?? 0);
+  word(abi.CONFIG_BOOT_LENGTH_OFFSET, values.boot?.length ?? 0);
+  octets(abi.CONFIG_BOOT_OFFSET, values.boot ?? []);
   const six = values.ipv6;
   if (six === undefined) return;
   octets(abi.CONFIG_GUEST6_OFFSET, octetsOfIpv6(six.guest));
@@ -232,6 +253,8 @@ export function encodeEngineConfig(view: DataView, base: number, values: EngineC
   word(abi.CONFIG_PREFIX6_LENGTH_OFFSET, six.prefixLength);
   word(abi.CONFIG_DHCP6_OPTIONS_LENGTH_OFFSET, six.dhcpOptions.length);
   octets(abi.CONFIG_DHCP6_OPTIONS_OFFSET, six.dhcpOptions);
+  word(abi.CONFIG_BOOT6_LENGTH_OFFSET, six.boot?.length ?? 0);
+  octets(abi.CONFIG_BOOT6_OFFSET, six.boot ?? []);
 }
 
 /** Rewrites the resolvers in a record; allowed at any time between calls into the engine. */
@@ -265,6 +288,9 @@ function flagBits(values: EngineConfigValues): number {
     (values.refusesMetadata === true ? abi.CONFIG_FLAG_REFUSE_METADATA : 0) |
     (values.preservesUdpPorts === true ? abi.CONFIG_FLAG_UDP_PRESERVE : 0) |
     (values.dns ? abi.CONFIG_FLAG_DNS : 0) |
+    (values.dns6 === "never" ? abi.CONFIG_FLAG_NO_DNS6 : 0) |
+    (values.dns6 === "auto" ? abi.CONFIG_FLAG_DNS6_AUTO : 0) |
+    (values.tftp === true ? abi.CONFIG_FLAG_TFTP : 0) |
     (values.ipv6 === undefined ? 0 : abi.CONFIG_FLAG_IPV6) |
     (values.ipv4 === false ? abi.CONFIG_FLAG_NO_IPV4 : 0)
   );
@@ -283,8 +309,10 @@ function checkValues(values: EngineConfigValues): void {
   checkRange("seed octets", values.seed.length, SEED_SIZE, SEED_SIZE);
   checkRange("resolvers", values.resolvers.length, 0, abi.RESOLVER_COUNT);
   checkRange("dhcpOptions octets", values.dhcpOptions.length, 0, abi.DHCP_OPTIONS_SIZE);
+  checkRange("boot octets", values.boot?.length ?? 0, 0, abi.BOOT_SIZE);
   const six = values.ipv6;
   if (six === undefined) return;
+  checkRange("ipv6.boot octets", six.boot?.length ?? 0, 0, abi.BOOT_SIZE);
   checkRange("ipv6.prefixLength", six.prefixLength, 0, 126);
   checkRange("ipv6.dhcpOptions octets", six.dhcpOptions.length, 0, abi.DHCP_OPTIONS_SIZE);
   for (const address of [six.guest, six.gateway, six.dns, six.router]) {

@@ -33,6 +33,14 @@ const SEED = "00ff".repeat(16);
 const TAP = { kind: "tap", name: "tap0", netns: undefined, configure: false, vnet: true };
 
 /** Option, text, property and the value it must have. */
+const NO_BOOT = {
+  files: [],
+  urls: [],
+  nextServer: undefined,
+  nextServer6: undefined,
+  tftp: undefined,
+};
+
 const TAKEN: readonly (readonly [string, string, keyof Attach, unknown])[] = [
   ["tap", "a", "link", { ...TAP, name: "a" }],
   ["tap", "abcdefghijklmno", "link", { ...TAP, name: "abcdefghijklmno" }],
@@ -70,6 +78,11 @@ const TAKEN: readonly (readonly [string, string, keyof Attach, unknown])[] = [
     },
   ],
   ["dns-port", "5353", "dnsPort", 5353],
+  ["dns6", "never", "dns6", "never"],
+  ["boot-file", "bios=a", "boot", { ...NO_BOOT, files: [{ selectors: [0], name: "a" }] }],
+  ["boot-url", "http://192.0.2.1/a", "boot", { ...NO_BOOT, urls: ["http://192.0.2.1/a"] }],
+  ["next-server", "192.0.2.1", "boot", { ...NO_BOOT, nextServer: 0xc0000201 }],
+  ["tftp", "/srv/tftp", "boot", { ...NO_BOOT, tftp: "/srv/tftp" }],
   ["search", "svc.cluster.local.", "search", ["svc.cluster.local"]],
   [
     "publish",
@@ -174,7 +187,7 @@ describe("defaults of attach", () => {
       ipv4: true,
       subnet6: {
         network: [0xfd10, 0, 2, 0, 0, 0, 0, 0],
-        prefixLength: 120,
+        prefixLength: 64,
         gateway: [0xfd10, 0, 2, 0, 0, 0, 0, 1],
         guest: [0xfd10, 0, 2, 0, 0, 0, 0, 2],
         dns: [0xfd10, 0, 2, 0, 0, 0, 0, 3],
@@ -185,6 +198,8 @@ describe("defaults of attach", () => {
       hostLoopback: false,
       dns: [],
       dnsPort: 53,
+      dns6: "auto",
+      boot: undefined,
       search: [],
       hostname: undefined,
       dhcpOptions: undefined,

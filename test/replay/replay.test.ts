@@ -308,7 +308,7 @@ describe("replay: files that are not whole", () => {
       first(KIND.start, (body) => {
         body[0] = 1 << 30;
       }),
-      /at most 2344 can be/,
+      /at most 4400 can be/,
     );
     wrong(
       first(KIND.end, (body) => {

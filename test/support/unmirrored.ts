@@ -28,6 +28,7 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/cli/demo/sidecar.ts": DEMO,
   "src/cli/demo/sim-guest.ts": DEMO,
   "src/cli/demo/sim-link.ts": DEMO,
+  "src/cli/boot-rows.ts": "test/cli/options.test.ts",
   "src/cli/host-rows.ts": "test/cli/options.test.ts",
   "src/cli/internal.ts": "a name; test/e2e/attach.runtime.test.ts has it used",
   "src/cli/limit-rows.ts": "test/cli/options.test.ts",

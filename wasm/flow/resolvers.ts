@@ -55,6 +55,24 @@ export function dnsAddressed(address: u32): bool {
   );
 }
 
+/**
+ * Whether the guest is told of the IPv6 DNS address. It asks for names over IPv4 as well; one that
+ * prefers IPv6 may then prefer IPv6 servers, too, that it cannot reach (old iPXE). So by default it
+ * hears of the address where the host itself asks over IPv6, as guests of libslirp and passt do, or
+ * where there is no other.
+ */
+export function dns6Named(): bool {
+  const flags = <i32>config(abi.CONFIG_FLAGS_OFFSET);
+  if ((flags & abi.CONFIG_FLAG_DNS) == 0 || (flags & abi.CONFIG_FLAG_NO_DNS6) != 0) return false;
+  if ((flags & abi.CONFIG_FLAG_DNS6_AUTO) == 0 || (flags & abi.CONFIG_FLAG_NO_IPV4) != 0) {
+    return true;
+  }
+  for (let i: u32 = 0; i < resolverCount(); i++) {
+    if (load<u32>(CONFIG + abi.CONFIG_RESOLVERS_OFFSET + (<usize>i << 2)) == SIX) return true;
+  }
+  return false;
+}
+
 /** Whether a resolver answers on this port of the DNS address. */
 export function dnsPort(port: u32): bool {
   return port == DNS_PORT || port == DNS_TLS_PORT;

@@ -19,7 +19,8 @@
  *   Replies carry, in this order: type, server, lease times, echoed options (61, 81, 80), what the
  *   parameter list names in its order - with mask always before router - and then everything else
  *   that is configured, as far as the client's maximum message size allows. An option fits as a
- *   whole or is left out. The whole message is zeroed first.
+ *   whole or is left out. The whole message is zeroed first. What to boot depends on who asks, see
+ *   `boot`.
  *
  *   Messages through a relay are served when the relay is in the guest network; option 82 comes
  *   back last (RFC 3046 §2.2).
@@ -55,6 +56,7 @@ import {
 } from "../wire/udp";
 import {
   cursor,
+  fillBoot,
   fillField,
   optionsBegin,
   optionsEnd,
@@ -159,7 +161,7 @@ function fill(): void {
   DhcpView.at(reply).siaddr = config(abi.CONFIG_DHCP_SIADDR_OFFSET);
   const sname = reply + wire.DHCP_SNAME_OFFSET;
   fillField(wire.OPTION_TFTP_NAME, sname, wire.DHCP_SNAME_SIZE);
-  fillField(wire.OPTION_BOOT_FILE, reply + wire.DHCP_FILE_OFFSET, wire.DHCP_FILE_SIZE);
+  fillBoot(reply + wire.DHCP_FILE_OFFSET, wire.DHCP_FILE_SIZE);
   putParameters();
 }
 

@@ -30,6 +30,7 @@ import { frameCommit, gatewayMac, isOwnAddress } from "../flow/emit";
 import { natIsGuest } from "../flow/nat";
 import { neighborLearn } from "../flow/neighbor";
 import { packetSource } from "../flow/packet";
+import { dns6Named } from "../flow/resolvers";
 import { CONFIG, config } from "../memory";
 import { next } from "../prng";
 import { txBegin } from "../ring";
@@ -109,7 +110,7 @@ function routerMessage(message: usize, lifetime: u32): u32 {
     p, octetsOf(GATEWAY6), prefixLength, wire.NDP_ON_LINK | slaac, PREFIX_VALID, PREFIX_PREFERRED,
   );
   p += wire.NDP_PREFIX_SIZE;
-  if (has(abi.CONFIG_FLAG_DNS)) {
+  if (dns6Named()) {
     wire.ndpDnsEmit(p, lifetime, octetsOf(DNS6));
     p += 24;
   }

@@ -56,12 +56,16 @@ export const OPTION_MESSAGE: u32 = 56;
 export const OPTION_SIZE_MAX: u32 = 57;
 export const OPTION_RENEWAL: u32 = 58;
 export const OPTION_REBINDING: u32 = 59;
+export const OPTION_VENDOR_CLASS: u32 = 60;
 export const OPTION_CLIENT: u32 = 61;
 export const OPTION_TFTP_NAME: u32 = 66;
 export const OPTION_BOOT_FILE: u32 = 67;
+export const OPTION_USER_CLASS: u32 = 77;
 export const OPTION_RAPID_COMMIT: u32 = 80;
 export const OPTION_FQDN: u32 = 81;
 export const OPTION_RELAY: u32 = 82;
+/** Client system architectures (RFC 4578 §2.1). */
+export const OPTION_ARCHITECTURE: u32 = 93;
 export const OPTION_END: u32 = 255;
 
 /** Answers of `dhcpCheck` besides WIRE_OK. */

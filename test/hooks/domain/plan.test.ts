@@ -64,7 +64,7 @@ describe("addresses", () => {
       subnet6.gateway,
       subnet6.prefixLength,
     ];
-    assert.deepEqual(numbers(plan()), [[0xfd10, 0, 2, 0, 0, 0, 0, 1], 120]);
+    assert.deepEqual(numbers(plan()), [[0xfd10, 0, 2, 0, 0, 0, 0, 1], 64]);
     assert.equal(plan().isSubnet6Given, false);
     const given = plan({ pod: { vmIPv6NetworkCIDR: "fd00:1::/64" } });
     assert.deepEqual(numbers(given), [[0xfd00, 1, 0, 0, 0, 0, 0, 1], 64]);
@@ -89,7 +89,7 @@ describe("addresses", () => {
     network("0.0.0.0/0", "wanted a prefix from /8 to /29"),
     network("127.0.0.0/8", unicast),
     network("224.0.0.0/8", unicast),
-    network6("10.0.2.0/24", 'wanted an IPv6 network such as "fd10:0:2::/120"'),
+    network6("10.0.2.0/24", 'wanted an IPv6 network such as "fd10:0:2::/64"'),
     network6("fd00::/127", "wanted a prefix from /8 to /126"),
     network6("fe80::/64", "wanted a unicast network, neither link-local nor in 0000::/16"),
   ];
