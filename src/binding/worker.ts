@@ -30,6 +30,7 @@ import { Epoll } from "../sys/epoll.ts";
 import { check, EACCES, errnoName, errnoText, type SystemError } from "../sys/errno.ts";
 import { TimerFd } from "../sys/fd.ts";
 import { type Libc, loadLibc } from "../sys/libc.ts";
+import { endOf, type Lifeline } from "../sys/lifeline.ts";
 import { EPOLLET, EPOLLIN } from "../sys/linux.ts";
 import { HiddenPorts } from "../upstream/hidden-ports.ts";
 import { Listeners } from "../upstream/listener.ts";
@@ -76,6 +77,8 @@ export interface WorkerStart {
   /** Where log, capture and recording go. */
   readonly outputs: SharedOutputs;
   readonly room: RoomKnown;
+  /** What ends it besides a command, as the main thread has opened it. */
+  readonly lifelines: readonly Lifeline[];
 }
 
 /** What the worker says. */
@@ -86,7 +89,7 @@ export type WorkerMessage =
   /** Look into the mailbox how the peers are. */
   | { readonly kind: "peers" }
   | { readonly kind: "stopped" }
-  | { readonly kind: "failed"; readonly message: string };
+  | { readonly kind: "failed"; readonly message: string; readonly isLinkGone: boolean };
 
 function say(message: WorkerMessage): void {
   postMessage(message);
@@ -156,12 +159,13 @@ function logPeer(log: Logger, link: string, event: PeerEvent): void {
   }
 }
 
-/** Takes commands; false = stop. */
+/** Takes commands, and sees whether what is served has ended; false = stop. */
 function controller(
   sys: Libc,
   start: WorkerStart,
   engine: Engine,
   { link, stream }: OpenLink,
+  log: Logger,
 ): () => boolean {
   const mailbox = new Mailbox(start.mailbox);
   return () => {
@@ -170,7 +174,10 @@ function controller(
     if (command === COMMAND_STATS || command === COMMAND_STOP) {
       mailbox.publish(engine, link, stream);
     }
-    return command !== COMMAND_STOP;
+    if (command === COMMAND_STOP) return false;
+    const reason = endOf(sys, start.lifelines);
+    if (reason !== undefined) log.info({ reason }, "ending");
+    return reason === undefined;
   };
 }
 
@@ -215,6 +222,9 @@ function restReporter(log: Logger): RestReport {
   };
 }
 
+/** The link has gone while it was served. */
+class LinkGone extends Error {}
+
 async function run(start: WorkerStart): Promise<void> {
   const { options } = start;
   const outputs = new WorkerOutputs(start.outputs, () => say({ kind: "output" }));
@@ -253,6 +263,9 @@ async function run(start: WorkerStart): Promise<void> {
       check(epoll.add(fd, events, 0, kind), `Watch ${what}`);
     };
     watch(start.controlFd, EPOLLIN, EVENT_OF_CONTROL, "the control channel");
+    for (const { fd, events } of start.lifelines) {
+      watch(fd, events, EVENT_OF_CONTROL, `descriptor ${fd} for its end`);
+    }
     check(link.watch(watcherOf(sources)), `Watch the ${opened.name}`);
     watch(timer.number, EPOLLIN | EPOLLET, EVENT_OF_ALARM, "the timer");
     const loop = new Loop({
@@ -264,7 +277,7 @@ async function run(start: WorkerStart): Promise<void> {
       listeners,
       sources,
       onRest: restReporter(log),
-      control: controller(sys, start, engine, opened),
+      control: controller(sys, start, engine, opened, log),
       housekeeping: new Housekeeping(
         [resolver, addresses, new ShortageWatch(log)],
         [pressure, log, ...outputs.chores],
@@ -274,7 +287,7 @@ async function run(start: WorkerStart): Promise<void> {
     say({ kind: "ready" });
     const errno = loop.run();
     if (errno === 0) sayFarewell(engine, link, linkMemoryOf(engine, base));
-    if (errno < 0) throw new Error(`The ${opened.name} is gone (${errnoName(errno)})`);
+    if (errno < 0) throw new LinkGone(`The ${opened.name} is gone (${errnoName(errno)})`);
   } finally {
     const packets = [recorded, log, addresses, listeners, upstream, link];
     for (const part of [...packets, timer, epoll, memory?.gauge]) part?.close();
@@ -284,6 +297,9 @@ async function run(start: WorkerStart): Promise<void> {
 addEventListener("message", (event: MessageEvent<WorkerStart>) => {
   run(event.data).then(
     () => say({ kind: "stopped" }),
-    (error: unknown) => say({ kind: "failed", message: messageOf(error) }),
+    (error: unknown) => {
+      const isLinkGone = error instanceof LinkGone;
+      say({ kind: "failed", message: messageOf(error), isLinkGone });
+    },
   );
 });

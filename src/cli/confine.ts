@@ -60,10 +60,11 @@ function hasSystemCalls(): boolean {
 }
 
 /** To be called first: closes what was left open, and hands the environment to no child. */
-export async function shedInheritance(readyFd: number | undefined): Promise<void> {
+export async function shedInheritance(...given: (number | undefined)[]): Promise<void> {
   if (!hasSystemCalls()) return;
   const sys = await loadLibc();
-  closeInherited(sys, readyFd === undefined ? [] : [readyFd]);
+  const kept = given.filter((fd) => fd !== undefined);
+  closeInherited(sys, kept);
   // What a helper process gets is this; it is found by PATH.
   for (const name of Object.keys(process.env)) if (name !== "PATH") delete process.env[name];
 }

@@ -210,6 +210,7 @@ function networkOptions(
     record: record === undefined ? undefined : `${record}.${plan.interfaceName}`,
     recordLimitMib: asked.recordLimitMib,
     readyFd: undefined,
+    exitFd: undefined,
     logLevel,
     logFormat,
     flowsMax: asked.flowsMax,

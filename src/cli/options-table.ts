@@ -72,8 +72,10 @@ const LINK_ROWS: readonly OptionRow[] = [
   },
   {
     name: "netns",
-    argument: "PATH|PID",
-    description: "network namespace the tap is in, by file or by a process in it (default: own)",
+    argument: "NAME|PATH|PID",
+    description:
+      'network namespace the tap is in, by name as "ip netns" has it, by file or by a process in ' +
+      "it (default: own); it all ends when that is gone",
     group: LINK,
   },
   {
@@ -199,6 +201,13 @@ const READY_ROW: OptionRow = {
   group: RUN,
 };
 
+const EXIT_ROW: OptionRow = {
+  name: "exit-fd",
+  argument: "N",
+  description: "file descriptor of a pipe or socket; it all ends when its other end is closed",
+  group: RUN,
+};
+
 const PCAP_ROW: OptionRow = {
   name: "pcap",
   argument: "FILE",
@@ -271,6 +280,7 @@ const LOG_ROWS: readonly OptionRow[] = [
 
 const RUN_ROWS: readonly OptionRow[] = [
   READY_ROW,
+  EXIT_ROW,
   ...RIGHTS_ROWS,
   PCAP_ROW,
   PCAP_SNAP_ROW,

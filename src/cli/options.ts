@@ -180,7 +180,7 @@ export function parseCommandLine(
     });
   }
   try {
-    program.parse(argv, { from: "user" });
+    program.parse(isHelpOfNothing(argv) ? argv.slice(1) : argv, { from: "user" });
     if (chosen === undefined) return chooseCommand();
     const { entry, parser } = chosen;
     return entry.read(collectSettings(entry, parser, env), isTerminal, env);
@@ -189,6 +189,11 @@ export function parseCommandLine(
     if (error instanceof ConfigError) return { kind: "error", message: error.message };
     throw error;
   }
+}
+
+/** Commander says nothing of a command it does not know when asked for its help. */
+function isHelpOfNothing([first, name]: readonly string[]): boolean {
+  return first === "help" && name !== undefined && !COMMANDS.some((each) => each.name === name);
 }
 
 function createProgram(writeOut: (text: string) => void): Parser {

@@ -25,7 +25,7 @@ export interface TapLinkSettings {
   /** Name of the interface, 1 to 15 characters. */
   readonly name: string;
   /**
-   * Namespace the tap is in, by the id of a process in it or by a file such as `/run/netns/NAME`;
+   * Namespace the tap is in, by the id of a process in it or by a file, as a name is one, too;
    * undefined = the program's own.
    */
   readonly netns: number | string | undefined;
@@ -89,6 +89,8 @@ export interface AttachOptions extends HostSide {
   readonly recordLimitMib: number;
   /** File descriptor that gets one byte when ready. */
   readonly readyFd: number | undefined;
+  /** File descriptor of a pipe or socket; once its other end is closed, it is over. */
+  readonly exitFd: number | undefined;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
   /** Flows of all kinds at once, 256 to 65536; undefined = what there is room for. */
@@ -135,6 +137,8 @@ export const LIMITS = Object.freeze({
 
 /** PID_MAX_LIMIT of a 64-bit kernel. */
 const PID_MAX = 4194304;
+/** Where the names of network namespaces are; /var/run is a link to /run. */
+const NETNS_FOLDER = "/run/netns";
 /** The kernel's default ceiling of file descriptor numbers (fs.nr_open). */
 export const FD_MAX = 1048575;
 const INTERFACE_NAME_SIZE_MAX = 15;
@@ -180,6 +184,7 @@ export function readAttachOptions(
     ...readCapture(settings),
     ...readRights(settings),
     readyFd: readOne(settings, "ready-fd", undefined, integerBetween(0, FD_MAX)),
+    exitFd: readOne(settings, "exit-fd", undefined, integerBetween(0, FD_MAX)),
     logLevel: readOne(settings, "log-level", DEFAULTS.logLevel, oneOf(LOG_LEVELS)),
     logFormat: readOne(settings, "log-format", isTerminal ? "pretty" : "json", oneOf(LOG_FORMATS)),
     ...readLimits(settings),
@@ -319,12 +324,21 @@ function parseInterfaceName(text: string): string {
 }
 
 function parseNetns(text: string): number | string {
-  if (!/^[0-9]+$/.test(text)) return parsePath(text);
+  if (text.includes("/")) return parsePath(text);
+  if (!/^[0-9]+$/.test(text)) return namedNetns(text);
   const pid = Number(text);
   if (pid < 1 || pid > PID_MAX) {
-    throw new ConfigError(`wanted a process id from 1 to ${PID_MAX} or a path`);
+    throw new ConfigError(`wanted a process id from 1 to ${PID_MAX}, a name or a path`);
   }
   return pid;
+}
+
+/** The file that "ip netns" makes for a name (ip-netns(8)). */
+function namedNetns(name: string): string {
+  if (!/^[^/\0]{1,255}$/.test(name) || name === "." || name === "..") {
+    throw new ConfigError("wanted a process id, a name or a path");
+  }
+  return `${NETNS_FOLDER}/${name}`;
 }
 
 export function parsePath(text: string): string {

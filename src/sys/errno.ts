@@ -131,19 +131,26 @@ export class SystemError extends Error {
   /** Its name, as `code` of Node's own errors. */
   readonly code: string;
 
-  /** @param action what was tried, imperative, with quotes round values */
-  constructor(action: string, errno: number) {
-    super(`${action}: ${errnoText(errno)} (${errnoName(errno)})`);
+  /**
+   * @param action what was tried, imperative, with quotes round values
+   * @param remedy what to do about it, imperative
+   */
+  constructor(action: string, errno: number, remedy?: string) {
+    const advice = remedy === undefined ? "" : `; ${remedy}`;
+    super(`${action}: ${errnoText(errno)} (${errnoName(errno)})${advice}`);
     this.errno = Math.abs(errno);
     this.code = errnoName(errno);
   }
 }
 
+/** What to do about an error, by its number. */
+export type Remedies = Readonly<Record<number, string>>;
+
 /**
  * Passes a result of zero or more through.
  * @throws SystemError where it is a negative errno
  */
-export function check(result: number, action: string): number {
-  if (result < 0) throw new SystemError(action, result);
+export function check(result: number, action: string, remedies?: Remedies): number {
+  if (result < 0) throw new SystemError(action, result, remedies?.[-result]);
   return result;
 }

@@ -18,6 +18,7 @@ export const FD_CLOEXEC = 1;
 
 // ---------------------------------------------------------------- epoll, eventfd, poll
 export const EPOLLIN = 0x1;
+export const EPOLLPRI = 0x2;
 export const EPOLLOUT = 0x4;
 export const EPOLLERR = 0x8;
 export const EPOLLHUP = 0x10;

@@ -15,7 +15,7 @@
  */
 
 import { statSync } from "node:fs";
-import { check, EPERM, SystemError } from "./errno.ts";
+import { check, EACCES, EINVAL, ENOENT, EPERM, SystemError } from "./errno.ts";
 import { Fd, openFile } from "./fd.ts";
 import type { Libc } from "./libc.ts";
 import { CLONE_NEWNET, NS_GET_USERNS, O_RDONLY } from "./linux.ts";
@@ -70,8 +70,14 @@ export async function openTapInNamespace(
  */
 export function openNamespace(sys: Libc, namespace: number | string): Fd {
   const path = typeof namespace === "number" ? `/proc/${namespace}/ns/net` : namespace;
-  return openFile(sys, path, O_RDONLY);
+  return openFile(sys, path, O_RDONLY, {
+    [ENOENT]: 'see "ip netns" for names, or name a process',
+    [EACCES]: "start as root or as the user that made it",
+  });
 }
+
+const ENTER = "Enter the network namespace";
+const SYS_ADMIN = "it takes CAP_SYS_ADMIN: start as root or as the user that made the namespace";
 
 /** The kernel did not let this thread in; nothing has been changed. */
 class NamespaceRefused extends SystemError {}
@@ -85,8 +91,8 @@ export function withNamespace<T>(sys: Libc, network: Fd, run: () => T): T {
   const home = openFile(sys, "/proc/thread-self/ns/net", O_RDONLY);
   try {
     const result = sys.setns(network.number, CLONE_NEWNET);
-    if (result === -EPERM) throw new NamespaceRefused("Enter the network namespace", result);
-    check(result, "Enter the network namespace");
+    if (result === -EPERM) throw new NamespaceRefused(ENTER, result, SYS_ADMIN);
+    check(result, ENTER, { [EINVAL]: "name the file of a network namespace" });
     try {
       return run();
     } finally {

@@ -17,6 +17,8 @@ import type { Engine } from "../engine/engine.ts";
 import { LOOPBACK } from "../lib/addr.ts";
 import { mappedOctetsOf, octetsOfIpv6 } from "../lib/addr6.ts";
 import {
+  EACCES,
+  EADDRINUSE,
   EADDRNOTAVAIL,
   EAGAIN,
   ECONNABORTED,
@@ -103,6 +105,13 @@ export interface ListenerWatch {
   add(fd: number, events: number, token: number, kind: number): number;
 }
 
+function remedyOf(errno: number): string | undefined {
+  if (errno === -EACCES) {
+    return "lower net.ipv4.ip_unprivileged_port_start, or start with CAP_NET_BIND_SERVICE";
+  }
+  return errno === -EADDRINUSE ? "another program has it: choose another host port" : undefined;
+}
+
 function lacksDescriptor(errno: number): boolean {
   return errno === -EMFILE || errno === -ENFILE;
 }
@@ -158,9 +167,9 @@ export class Listeners {
         const isAbsent = result === -EAFNOSUPPORT || result === -EADDRNOTAVAIL;
         if (result >= 0 || (isAbsent && spot.family === 6 && spots.length > 1)) continue;
         const where = `${formatHost(rule)}:${rule.hostPort}/${rule.protocol}`;
-        const error = new SystemError(`Publish port "${where}"`, -result);
-        if (onFault === undefined) throw error;
-        onFault(error);
+        const action = `Publish port "${where}"`;
+        if (onFault === undefined) throw new SystemError(action, -result, remedyOf(result));
+        onFault(new SystemError(action, -result));
       }
     }
   }
