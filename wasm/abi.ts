@@ -313,7 +313,7 @@ export const KIND_FREE: i32 = 0;
 export const KIND_TCP: i32 = 1;
 export const KIND_UDP: i32 = 2;
 export const KIND_PING: i32 = 3;
-/** UDP towards the DNS address: one connected socket per guest port. */
+/** UDP towards the DNS address: one connected socket per guest port and resolver. */
 export const KIND_DNS: i32 = 4;
 
 /** TCP states, RFC 9293 §3.3.2, from our side of the guest-facing connection. */
@@ -383,7 +383,8 @@ export const STAT_HELD_LET_GO: i32 = 46; // chunks of uploads nobody takes, give
 export const STAT_TCP_STUCK: i32 = 47; // connections ended: payload, no progress, memory short
 export const STAT_DNS_EVICTED: i32 = 48;
 export const STAT_HALF_OPEN_EVICTED: i32 = 49;
-export const STAT_COUNT: i32 = 50;
+export const STAT_DNS_RETRIED: i32 = 50; // queries sent to one more resolver
+export const STAT_COUNT: i32 = 51;
 /** Drop counters follow the statistics in the same region: index STAT_COUNT + reason. */
 
 /** Why a frame, packet or datagram went no further. */
@@ -457,4 +458,6 @@ export const DROP_ADDRESS_TABLE_FULL: i32 = 66; // more IPv6 addresses in use th
 export const DROP_HOST_ADDRESS: i32 = 67; // the host's own address, or link-local, is refused
 export const DROP_METADATA: i32 = 68; // a cloud's metadata service is refused
 export const DROP_UDP_LOCAL: i32 = 69; // from this host, to a flow that has not asked it
-export const DROP_COUNT: i32 = 70;
+export const DROP_DNS_ANSWER: i32 = 70; // late, twice, or to nothing that was asked
+export const DROP_DNS_RETRY: i32 = 71; // a query that could not be sent to one more resolver
+export const DROP_COUNT: i32 = 72;

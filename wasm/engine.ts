@@ -50,9 +50,11 @@ import {
 } from "./flow/fragments";
 import { errorLimitInit } from "./flow/error-limit";
 import { icmpErrorReply } from "./flow/icmp-error";
+import { dnsTurn } from "./flow/dns";
 import { limitsApply } from "./flow/limits";
 import { neighborExpire, neighborInit, neighborLearn } from "./flow/neighbor";
 import { pingEvent, pingFlush, pingReceive, pingResult, pingTimeout } from "./flow/ping";
+import { queryDue } from "./flow/queries";
 import { scratchReset } from "./flow/datagram-receive";
 import { ownInit } from "./flow/own";
 import {
@@ -411,6 +413,8 @@ export function step(now: i64): void {
   // Receives that led to no frame (errors, nothing there) took slots too, and the host has no
   // reason to call `txDone` then. No operation is under way here.
   if (txCount == 0) scratchReset();
+  // A batch that is not empty has its flow dirty or an operation under way.
+  if (dirtyFirst() < 0 && opsFree() == abi.OP_CAPACITY_COUNT) batchReset();
   txTurn();
   receiveBudget = RECEIVES_PER_TURN;
   receiveTurn();
@@ -422,6 +426,7 @@ export function step(now: i64): void {
 
 /** What is due is listed, sockets are asked for more unless the link is full. */
 function finish(now: i64): void {
+  dnsTurn(now);
   flush(now);
   unasked = false;
   if (!linkFull) receives(now);
@@ -485,5 +490,6 @@ export function farewell(): void {
 
 /** Absolute time of the next deadline in microseconds, 0 = none. */
 export function nextDeadline(): i64 {
-  return earlier(earlier(timerNext(), pressureNext()), earlier(fragmentNext(), ndpNext()));
+  const flows = earlier(earlier(timerNext(), pressureNext()), queryDue());
+  return earlier(flows, earlier(fragmentNext(), ndpNext()));
 }

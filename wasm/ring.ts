@@ -306,7 +306,8 @@ export class Entry {
   segment: u16;
   ttl: u8;
   tos: u8;
-  spare: u16;
+  /** 1 = no frame of the guest stands for it: the engine sends it of its own accord. */
+  isOwn: u16;
   /** Start of the IP header, to quote in an ICMP error; 0 if it is gone. */
   quote: u32;
   reserved: u32;
@@ -325,6 +326,12 @@ export function entryAlloc(pointer: usize, length: u32): i32 {
   e.length = length;
   e.next = -1;
   return entryCount++;
+}
+
+/** Entries that this batch has room for. */
+// @ts-ignore: decorator
+@inline export function entriesFree(): i32 {
+  return ENTRY_CAPACITY - entryCount;
 }
 
 /** Entries of this batch. */

@@ -57,6 +57,7 @@ export const STAT_NAMES = [
   "tcpStuck",
   "dnsEvicted",
   "halfOpenEvicted",
+  "dnsRetried",
 ] as const;
 
 /** Counters of what went no further and why, by `DROP_*`. */
@@ -131,6 +132,8 @@ export const DROP_NAMES = [
   "dropHostAddress",
   "dropMetadata",
   "dropUdpLocal",
+  "dropDnsAnswer",
+  "dropDnsRetry",
 ] as const;
 
 export type StatName = (typeof STAT_NAMES)[number];

@@ -117,6 +117,8 @@ export class DatagramHost {
   onSend: SendRule = () => undefined;
   /** Kinds of all operations in order. */
   readonly log: number[] = [];
+  /** Every message that was taken, in order: where its socket is connected to, and what it is. */
+  readonly deliveries: { readonly address: string; readonly payload: Uint8Array }[] = [];
   /** All sockets ever opened. */
   readonly sockets: HostSocket[] = [];
   readonly #live = new Map<number, HostSocket>();
@@ -235,7 +237,10 @@ export class DatagramHost {
     );
     socket.calls.push(count);
     const taken = this.onSend(messages) ?? count;
-    if (taken > 0) socket.sent.push(...messages.slice(0, taken));
+    for (const message of messages.slice(0, Math.max(taken, 0))) {
+      socket.sent.push(message);
+      this.deliveries.push({ address: socket.address, payload: message.payload });
+    }
     return taken;
   }
 

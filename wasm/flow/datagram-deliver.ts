@@ -36,6 +36,7 @@ import {
   F_HIDDEN, F_STATIC, UdpFlow, datagramTouch, filterHas, filterIsOn, has,
 } from "./datagram";
 import { dnsAnswered } from "./dns";
+import { dnsAddressFor } from "./dns-relay";
 import { linkMtu, nextIdent } from "./emit";
 import { hiddenRemember } from "./hidden";
 import { natToGuest } from "./nat";
@@ -160,7 +161,7 @@ function admitted(flow: UdpFlow, address: u32): bool {
 /** Sets the source the guest sees; false = dropped and counted. */
 function resolve(flow: UdpFlow, address: u32, port: u32): bool {
   if (flow.kind == <u8>abi.KIND_DNS) {
-    source = flow.peerAddress;
+    source = dnsAddressFor(flow.guestAddress);
     sourcePort = flow.peerPort;
     return true;
   }
@@ -188,8 +189,8 @@ export function deliverUdp(
 ): void {
   if (!resolve(flow, address, port)) return;
   datagramTouch(flow, now);
-  if (flow.kind == <u8>abi.KIND_DNS) dnsAnswered(flow, p, length);
-  if (segment != 0 && length > segment && runFits(flow, segment, length)) {
+  const dns = flow.kind == <u8>abi.KIND_DNS; // of a run, each answer is looked at
+  if (!dns && segment != 0 && length > segment && runFits(flow, segment, length)) {
     if (!sendOffloaded(flow, mac, p, length, segment)) return;
     countMany(abi.STAT_UDP_TO_GUEST, (length + segment - 1) / segment);
     flow.bytesToGuest += length;
@@ -199,7 +200,8 @@ export function deliverUdp(
   let offset: u32 = 0;
   do {
     const size = min(step, length - offset);
-    if (sendDatagram(flow, mac, p + offset, size)) {
+    const wanted = !dns || dnsAnswered(flow, p + offset, size, now);
+    if (wanted && sendDatagram(flow, mac, p + offset, size)) {
       count(abi.STAT_UDP_TO_GUEST);
       flow.bytesToGuest += size;
     }

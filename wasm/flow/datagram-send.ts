@@ -28,7 +28,7 @@ import {
   Entry, entryAlloc, entryAt, iovAlloc, iovSet, iovsFree, msgAlloc, msgName, msgSetIov,
   msgSetName4, msgSetName6, msgsFree, opAlloc, opsFree, sockaddr6,
 } from "../ring";
-import { countMany, dropMany } from "../stats";
+import { count, countMany, dropMany } from "../stats";
 import { ICMP_UNREACHABLE } from "../wire/icmpv4";
 import { isSix, octetsOf, scopeOf } from "./addresses";
 import {
@@ -36,13 +36,14 @@ import {
   controlAppend,
 } from "./control";
 import {
-  F_SENDING, F_SEND_RETRIED, SOCKET_NONE, SOCKET_OPEN, SOCKET_OPENING, UdpFlow, has,
-  sendDropReason,
+  F_REFUSED, F_SENDING, F_SEND_RETRIED, SOCKET_NONE, SOCKET_OPEN, SOCKET_OPENING, UdpFlow,
+  batchLost, datagramStart, has, sendDropReason,
 } from "./datagram";
 import { icmpErrorReply } from "./icmp-error";
 import { packetIsAtomic, packetIsSix } from "./packet";
 import { gatewayFor } from "./send";
-import { handleOf, markDirty } from "./table";
+import { admit } from "./shares";
+import { flowAllocate, handleOf, markDirty, shareMove } from "./table";
 
 /** UDP_MAX_SEGMENTS of kernels before 6.8. */
 const SEGMENTS_MAX: u32 = 64;
@@ -208,12 +209,25 @@ function emitOpen(flow: UdpFlow): bool {
   return true;
 }
 
+/** A new flow, another one evicted if need be; none if there is no slot for it. */
+export function datagramOpen(
+  kind: u32, share: u8, guest: u32, peer: u32, ports: u32,
+): UdpFlow {
+  if (!admit(share, 0)) return changetype<UdpFlow>(0);
+  const flow = changetype<UdpFlow>(flowAllocate(kind, guest, peer, ports));
+  shareMove(flow, share);
+  datagramStart(flow);
+  count(abi.STAT_UDP_OPENED);
+  return flow;
+}
+
 /** Adds payload to the flow's batch; the fields of the entry are the caller's to fill. 0 = full. */
 export function datagramAppend(flow: UdpFlow, pointer: usize, length: u32): Entry {
   const index = entryAlloc(pointer, length);
   if (index < 0) return changetype<Entry>(0);
   const entry = entryAt(index);
   entry.segment = 0;
+  entry.isOwn = 0;
   if (flow.batchHead < 0) flow.batchHead = index;
   else entryAt(flow.batchTail).next = index;
   flow.batchTail = index;
@@ -231,7 +245,7 @@ export function datagramFlush(flow: UdpFlow): bool {
 
 /** Loses the rest of the batch. */
 export function datagramDiscard(flow: UdpFlow): void {
-  if (flow.batchCount > 0) dropMany(sendDropReason(flow.kind), flow.batchCount);
+  batchLost(flow);
   flow.batchHead = -1;
   flow.batchTail = -1;
   flow.batchCount = 0;
@@ -246,6 +260,19 @@ function advance(flow: UdpFlow): void {
   }
   flow.sendOffset = nextOffset;
   if (flow.batchHead < 0) flow.batchTail = -1;
+}
+
+/** How many of the message just measured the engine sends of its own accord. */
+function ownOf(flow: UdpFlow): u32 {
+  if (flow.kind != <u8>abi.KIND_DNS) return 0;
+  let own: u32 = 0;
+  let index = flow.batchHead;
+  for (let i = 0; i < partIovs; i++) {
+    const entry = entryAt(index);
+    own += entry.isOwn;
+    index = entry.next;
+  }
+  return own;
 }
 
 /** Tells the guest why its datagram went no further, if there is something to tell. */
@@ -289,8 +316,11 @@ function refused(flow: UdpFlow, error: i32, now: i64): void {
     flow.flags |= F_SEND_RETRIED;
     return;
   }
-  tell(flow, entryAt(flow.batchHead), error, now);
-  dropMany(sendDropReason(flow.kind), partCount);
+  if (flow.kind == <u8>abi.KIND_DNS && error != EMSGSIZE) flow.flags |= F_REFUSED;
+  else tell(flow, entryAt(flow.batchHead), error, now);
+  const own = ownOf(flow);
+  if (own > 0) dropMany(abi.DROP_DNS_RETRY, own);
+  dropMany(sendDropReason(flow.kind), partCount - own);
   flow.flags &= ~F_SEND_RETRIED;
   advance(flow);
 }
@@ -302,7 +332,7 @@ export function datagramSent(op: Op, flow: UdpFlow, now: i64): void {
   const stat = flow.kind == <u8>abi.KIND_PING ? abi.STAT_PING_TO_HOST : abi.STAT_UDP_TO_HOST;
   for (let i = 0; i < taken && flow.batchHead >= 0; i++) {
     measure(flow, flow.batchHead, flow.sendOffset);
-    countMany(stat, partCount);
+    countMany(stat, partCount - ownOf(flow));
     flow.bytesToHost += partOctets;
     advance(flow);
   }

@@ -4,12 +4,12 @@
  * Theory of operation
  *   A datagram flow is a guest endpoint and the one host socket that stands for it (RFC 4787
  *   REQ-1): the socket is not connected, every message names its destination, and whatever arrives
- *   on it goes to the guest. Only DNS flows are bound to one far side, and their socket is
- *   connected to it.
+ *   on it goes to the guest. Only DNS flows are bound to one far side, a resolver, and their socket
+ *   is connected to it: a guest's port has one for each resolver it has lately been led to.
  *
  *     kind   key (guest, peer, ports)                       idle for       list
  *     UDP    address, 0, port << 16                         configured     LIST_UDP
- *     DNS    address, DNS address, port << 16 | 53 or 853   10 s           LIST_DNS
+ *     DNS    address, resolver, port << 16 | 53 or 853      10 s           LIST_DNS
  *     PING   address, 0, identifier << 16                   60 s           LIST_PING
  *
  *   Input (`udp`, `ping`) appends payload entries to the flow; the flush (`datagram-send`) asks for
@@ -23,6 +23,8 @@
 import * as abi from "../abi";
 import { Flow } from "../layout";
 import { config } from "../memory";
+import { entryAt } from "../ring";
+import { drop } from "../stats";
 import { timerSet } from "../timer";
 import { addressMark } from "./addresses";
 import { reachIsLocal } from "./reach";
@@ -44,8 +46,8 @@ export const F_HIDDEN: u32 = 8;
 /** The first message of the batch has failed once. */
 export const F_SEND_RETRIED: u32 = 16;
 export const F_RECEIVE_RETRIED: u32 = 32;
-/** DNS: the resolver has answered at least once. */
-export const F_ANSWERED: u32 = 64;
+/** DNS: the socket has refused a message twice, see `dnsUnreachable`. */
+export const F_REFUSED: u32 = 64;
 /** The host was short of a socket once. */
 export const F_OPEN_RETRIED: u32 = 128;
 
@@ -57,8 +59,6 @@ const PING_IDLE: i64 = 60 * SECOND;
 const UDP_IDLE_DEFAULT: i64 = 300 * SECOND;
 
 const FILTER_COUNT: u32 = abi.FILTER_COUNT;
-/** DNS questions a flow remembers until they are answered. */
-export const QUESTION_COUNT: u32 = 4;
 
 @unmanaged
 export class UdpFlow extends Flow {
@@ -66,21 +66,17 @@ export class UdpFlow extends Flow {
   /** Messages the next receive asks for, and frames one of them made at most last time. */
   receiveSlots: u8;
   receiveFrames: u8;
-  /** DNS: index of the resolver the socket is connected to. */
+  /** DNS: place of the resolver in the list of number `resolverEpoch`. */
   resolver: u8;
   /** Largest segment UDP_SEGMENT may still be tried with; 0 = not at all. */
   segmentMax: u16;
   filterNext: u8;
-  questionNext: u8;
+  reserved: u8;
   /** Octets of the first entry that have been sent already. */
   sendOffset: u32;
-  /** DNS: resolvers that could not be reached since the last success. */
-  openFailures: u32;
-  /** QUESTION_COUNT times {hash u32, identifier u16, open u16}. */
-  questions: u64;
-  question1: u64;
-  question2: u64;
-  question3: u64;
+  resolverEpoch: u32;
+  /** DNS: until then what the resolver says passes unseen, microseconds. */
+  relayUntil: i64;
   /** FILTER_COUNT host addresses begin here, the oldest is overwritten first; 0 = none. */
   filters: u64;
 }
@@ -104,6 +100,15 @@ export function idleLimit(kind: u8): i64 {
 /** Why datagrams of the flow that the host did not take are lost. */
 export function sendDropReason(kind: u8): i32 {
   return kind == <u8>abi.KIND_PING ? abi.DROP_PING_SEND : abi.DROP_UDP_SEND;
+}
+
+/** Counts what is left of the flow's batch as lost. */
+export function batchLost(flow: UdpFlow): void {
+  if (flow.batchCount <= 0) return;
+  const reason = sendDropReason(flow.kind);
+  for (let index = flow.batchHead; index >= 0; index = entryAt(index).next) {
+    drop(entryAt(index).isOwn != 0 ? abi.DROP_DNS_RETRY : reason);
+  }
 }
 
 /** First values of a new flow; all others are zero. */

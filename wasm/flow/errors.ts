@@ -39,10 +39,11 @@ import {
   AF_INET, AF_INET6, IPV6_RECVERR, IP_RECVERR, SOL_IP, SOL_IPV6, controlFind,
 } from "./control";
 import { UdpFlow } from "./datagram";
+import { dnsUnreachable } from "./dns";
+import { dnsAddressFor } from "./dns-relay";
 import { icmpErrorQuote } from "./icmp-error";
 import { icmp6ErrorQuote } from "./icmp6-error";
 import { natToGuest } from "./nat";
-import { resolverFailed } from "./resolvers";
 import { gatewayFor } from "./send";
 
 /** Octets in front of the received payload in which its header is rebuilt. */
@@ -207,15 +208,16 @@ export function errorReport(
   const six = isSix(guest) && !dns;
   const what = meaningOf(error, six);
   if (what == 0) return;
-  if (dns) resolverFailed(flow.resolver);
+  const isTooBig = what == ((ICMP_UNREACHABLE << 8) | FRAGMENTATION_NEEDED);
+  if (dns && !isTooBig && !dnsUnreachable(flow, now)) return; // another resolver is asked
   const name = msgName(msg);
   const to = dns ? flow.hostAddress : destinationOf(name);
   if (to == 0 || (!dns && isSix(to) != six)) return;
-  const peer = dns ? flow.peerAddress : natToGuest(to);
+  const peer = dns ? dnsAddressFor(guest) : natToGuest(to);
   const offender = offenderOf(msg);
   if (addressIsMulticast(offender)) return;
   let source = gatewayFor(guest);
-  if (dns && offender == flow.hostAddress) source = flow.peerAddress;
+  if (dns && offender == flow.hostAddress) source = peer;
   else if (offender != 0 && isSix(offender) == isSix(guest)) source = natToGuest(offender);
   const quote = requote(flow, p, length, dns ? flow.peerPort : load16(name + 2));
   const info = load<u32>(error, 8);

@@ -1,7 +1,7 @@
 /**
  * Who holds numbers of IPv6 addresses: flows, the filters of UDP flows, hidden peers, neighbours,
- * fragments, and the payload lists of this batch. See `addresses` for what this is for; whoever
- * learns to remember an address has to be marked here.
+ * fragments, queries, and the payload lists of this batch. See `addresses` for what this is for;
+ * whoever learns to remember an address has to be marked here.
  */
 import * as abi from "../abi";
 import { entriesUsed, entryAt } from "../ring";
@@ -10,6 +10,7 @@ import { UdpFlow, filterMark } from "./datagram";
 import { fragmentMark } from "./fragments";
 import { hiddenMark } from "./hidden";
 import { neighborMark } from "./neighbor";
+import { queriesMark } from "./queries";
 import { flowAt, flowsFresh } from "./table";
 
 /** Marks every number in use. */
@@ -28,4 +29,5 @@ export function rootsMark(): void {
   hiddenMark();
   neighborMark();
   fragmentMark();
+  queriesMark();
 }

@@ -44,7 +44,7 @@
  *     neighbours         flow/neighbor      16; who was heard of longest ago gives way
  *     fragments          flow/fragments     8 datagrams; the first to time out gives way
  *     ICMP errors        flow/error-limit   100 a second; what exceeds it is dropped
- *     DNS questions      flow/dns           four a flow; the oldest is forgotten
+ *     DNS queries        flow/queries       512; the longest without a word is relayed unseen
  *     frames, operations ring               a turn's worth; the flow stays dirty and comes again
  *
  * Contract: `admit` before `flowAllocate`.

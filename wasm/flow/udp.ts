@@ -37,14 +37,16 @@ import { PROTOCOL_UDP, WIRE_OK } from "../wire/ipv4";
 import { UDP_HEADER_SIZE, UDP_TRUNCATED, UdpView, udpCheck } from "../wire/udp";
 import { GUEST6, isSix } from "./addresses";
 import {
-  F_ANSWERED, F_HIDDEN, F_STATIC, SOCKET_NONE, SOCKET_OPEN, UdpFlow, datagramStart, datagramTouch,
-  filterAdd, has, idleLimit,
+  F_HIDDEN, F_REFUSED, F_STATIC, SOCKET_NONE, SOCKET_OPEN, UdpFlow, datagramTouch, filterAdd, has,
+  idleLimit,
 } from "./datagram";
 import {
   datagramError, datagramEvent, datagramReceive, datagramReceived, scratchReset,
 } from "./datagram-receive";
-import { datagramAppend, datagramDiscard, datagramFlush, datagramSent } from "./datagram-send";
-import { dnsAsked, dnsChoose, dnsIsRepeat, dnsServfail, dnsWanted } from "./dns";
+import {
+  datagramAppend, datagramDiscard, datagramFlush, datagramOpen, datagramSent,
+} from "./datagram-send";
+import { dnsInit, dnsInput, dnsOpenFailed, dnsUnreachable, dnsWanted } from "./dns";
 import { isOwnAddress } from "./emit";
 import { closeRoom, datagramEnd } from "./evict";
 import { hiddenFind, hiddenInit } from "./hidden";
@@ -54,14 +56,9 @@ import { natIsGuest, natRefusal, natToGuest, natToHost, natUnusable } from "./na
 import {
   packetDestination, packetSource, packetTos, packetTtl, transportChecksumOk,
 } from "./packet";
-import {
-  DNS_PORT, resolverCount, resolverFailed, resolverFirst, resolversInit,
-} from "./resolvers";
 import { gatewayFor } from "./send";
-import { admit } from "./shares";
 import {
-  SHARE_DATAGRAM, SHARE_DNS, SHARE_FIXED, flowAllocate, flowFind, handleOf, isNone, markDirty,
-  shareMove, slotOf,
+  SHARE_DATAGRAM, SHARE_FIXED, flowFind, handleOf, isNone, markDirty, slotOf,
 } from "./table";
 
 const PORT_UNREACHABLE: u32 = 3;
@@ -80,10 +77,10 @@ let payloadLength: u32 = 0;
 let segment: u32 = 0;
 let guestMac: u64 = 0;
 
-/** Forgets what is remembered beside the flow table: hidden peers, resolvers, scratch slots. */
+/** Forgets what is remembered beside the flow table: hidden peers, DNS, scratch slots. */
 export function udpInit(): void {
   hiddenInit();
-  resolversInit();
+  dnsInit();
   scratchReset();
 }
 
@@ -118,16 +115,6 @@ function judge(ip: usize, udp: usize, length: u32, trusted: bool): i32 {
   return natUnusable(destination) ? abi.DROP_IP_DESTINATION : abi.DROP_NONE;
 }
 
-/** A new flow, another one evicted if need be; none if there is no slot for it. */
-function open(kind: u32, share: u8, guest: u32, peer: u32, ports: u32): UdpFlow {
-  if (!admit(share, 0)) return changetype<UdpFlow>(0);
-  const flow = changetype<UdpFlow>(flowAllocate(kind, guest, peer, ports));
-  shareMove(flow, share);
-  datagramStart(flow);
-  count(abi.STAT_UDP_OPENED);
-  return flow;
-}
-
 /** Fills in what all entries share. */
 function complete(entry: Entry, address: u32, port: u32, ttl: u32, tos: u32): void {
   entry.address = address;
@@ -154,83 +141,6 @@ function queue(flow: UdpFlow, address: u32, port: u32, ttl: u32): void {
     if (run) entry.segment = <u16>segment;
     offset += size;
   } while (offset < payloadLength);
-}
-
-// ---------------------------------------------------------------- DNS
-
-/** Answers SERVFAIL to a query that no resolver can be asked. */
-function refuseQuery(
-  p: usize, length: u32, dns: u32, guest: u32, guestPort: u32, port: u32,
-): bool {
-  if (port != DNS_PORT || !dnsServfail(p, length, dns, guest, guestPort, guestMac, 0)) {
-    return false;
-  }
-  count(abi.STAT_CONSUMED_LOCAL);
-  return true;
-}
-
-/** A new DNS flow, or none (counted, answered). `resolver` = which to start with. */
-function dnsOpen(
-  guest: u32, dns: u32, ports: u32, resolver: u8, skip: u32, now: i64,
-): UdpFlow {
-  const flow = open(abi.KIND_DNS, SHARE_DNS, guest, dns, ports);
-  if (isNone(flow)) {
-    drop(abi.DROP_UDP_TABLE_FULL);
-    return flow;
-  }
-  flow.resolver = resolver;
-  if (dnsChoose(flow, skip)) return flow;
-  datagramEnd(flow);
-  if (!refuseQuery(payload, payloadLength, dns, guest, ports >>> 16, ports & 0xffff)) {
-    drop(abi.DROP_NO_RESOLVER);
-    reply(ICMP_UNREACHABLE, PORT_UNREACHABLE, now);
-  }
-  return changetype<UdpFlow>(0);
-}
-
-/** A datagram for the DNS address `address`. */
-function dnsInput(guest: u32, address: u32, ports: u32, now: i64): void {
-  let flow = changetype<UdpFlow>(flowFind(abi.KIND_DNS, guest, address, ports));
-  if (isNone(flow)) flow = dnsOpen(guest, address, ports, <u8>resolverFirst, 0, now);
-  else if (
-    flow.socket == SOCKET_OPEN && flow.batchHead < 0 && resolverCount() > 1 && closeRoom() > 0 &&
-    dnsIsRepeat(flow, payload, payloadLength)
-  ) {
-    const resolver = flow.resolver;
-    resolverFailed(flow.resolver);
-    datagramEnd(flow);
-    flow = dnsOpen(guest, address, ports, resolver, 1, now);
-  }
-  if (isNone(flow)) return;
-  flow.guestMac = guestMac;
-  dnsAsked(flow, payload, payloadLength);
-  datagramTouch(flow, now);
-  queue(flow, flow.hostAddress, flow.hostPort, 0);
-}
-
-/** No socket towards the flow's resolver: the next one, or SERVFAIL when all have been tried. */
-function dnsOpenFailed(flow: UdpFlow): void {
-  resolverFailed(flow.resolver);
-  flow.openFailures++;
-  if (flow.openFailures < resolverCount() && dnsChoose(flow, 1)) {
-    flow.socket = SOCKET_NONE;
-    markDirty(flow);
-    return;
-  }
-  guestMac = flow.guestMac;
-  let index = flow.batchHead;
-  while (index >= 0) {
-    const entry = entryAt(index);
-    const told = refuseQuery(
-      entry.pointer, entry.length, flow.peerAddress, flow.guestAddress, flow.guestPort,
-      flow.peerPort,
-    );
-    if (!told) drop(abi.DROP_NO_RESOLVER);
-    index = entry.next;
-  }
-  flow.batchCount = 0;
-  flow.socket = SOCKET_NONE;
-  datagramEnd(flow);
 }
 
 // ---------------------------------------------------------------- input
@@ -275,7 +185,7 @@ export function udpInput(
   segment = gsoSize <= 0xffff ? gsoSize : 0;
   guestMac = mac;
   if (dnsWanted(peer, port)) {
-    dnsInput(guest, peer, (view.sourcePort << 16) | port, now);
+    dnsInput(ip, payload, payloadLength, (view.sourcePort << 16) | port, mac, now);
     return;
   }
   let ttl: u32 = 0;
@@ -297,7 +207,7 @@ export function udpInput(
     return;
   }
   if (isNone(flow)) {
-    flow = open(abi.KIND_UDP, SHARE_DATAGRAM, guest, 0, view.sourcePort << 16);
+    flow = datagramOpen(abi.KIND_UDP, SHARE_DATAGRAM, guest, 0, view.sourcePort << 16);
     if (isNone(flow)) {
       drop(abi.DROP_UDP_TABLE_FULL);
       return;
@@ -323,7 +233,7 @@ export function udpInboundOpen(guestPort: u32, hostPort: u32, six: bool, now: i6
     if (has(old, F_STATIC) || closeRoom() == 0) return 0;
     datagramEnd(old);
   }
-  const flow = open(abi.KIND_UDP, SHARE_FIXED, guest, 0, guestPort << 16);
+  const flow = datagramOpen(abi.KIND_UDP, SHARE_FIXED, guest, 0, guestPort << 16);
   if (isNone(flow)) return 0;
   flow.flags = F_STATIC;
   flow.socket = SOCKET_OPEN;
@@ -345,11 +255,10 @@ export function udpReceive(flow: Flow): bool {
 }
 
 /** Result of OP_UDP_OPEN: positive = the port the socket got. */
-function opened(op: Op, flow: UdpFlow): void {
+function opened(op: Op, flow: UdpFlow, now: i64): void {
   if (openAgain(flow, op.result)) return;
   if (op.result >= 0) {
     flow.socket = SOCKET_OPEN;
-    flow.openFailures = 0;
     if (flow.kind == <u8>abi.KIND_UDP) {
       flow.hostPort = op.result > 0 ? <u16>op.result : <u16>op.a;
     }
@@ -358,7 +267,7 @@ function opened(op: Op, flow: UdpFlow): void {
   }
   flow.socket = SOCKET_NONE;
   if (flow.kind == <u8>abi.KIND_DNS) {
-    dnsOpenFailed(flow);
+    dnsOpenFailed(flow, op.result, now);
     return;
   }
   datagramDiscard(flow);
@@ -369,10 +278,15 @@ function opened(op: Op, flow: UdpFlow): void {
 export function udpResult(op: Op, flow: Flow, now: i64): void {
   const datagram = changetype<UdpFlow>(flow);
   const kind = op.kind;
-  if (kind == abi.OP_UDP_SEND) datagramSent(op, datagram, now);
+  if (kind == abi.OP_UDP_SEND) {
+    datagramSent(op, datagram, now);
+    if (!has(datagram, F_REFUSED)) return;
+    datagram.flags &= ~F_REFUSED;
+    dnsUnreachable(datagram, now);
+  }
   else if (kind == abi.OP_UDP_RECV) datagramReceived(op, datagram, now);
   else if (kind == abi.OP_RECV_ERROR) datagramError(op, datagram, now);
-  else if (kind == abi.OP_UDP_OPEN) opened(op, datagram);
+  else if (kind == abi.OP_UDP_OPEN) opened(op, datagram, now);
 }
 
 /** The host socket has said something (EVENT_*). */
@@ -389,7 +303,5 @@ export function udpTimeout(flow: Flow, now: i64): void {
     timerSet(flow, slotOf(flow), max(due, now + RETRY_LATER));
     return;
   }
-  const dns = flow.kind == <u8>abi.KIND_DNS;
-  if (dns && !has(datagram, F_ANSWERED) && flow.bytesToHost > 0) resolverFailed(datagram.resolver);
   datagramEnd(datagram);
 }

@@ -157,6 +157,8 @@ export class Tcp extends Flow {
   partials: u8;
   /** Replies in a row that carried an acknowledgment; up to ACK_TRUST. */
   replies: u8;
+  /** To the DNS address: set of the places in the list of resolvers that it has been led to. */
+  resolversAsked: u8;
   sackLeft0: u32;
   sackRight0: u32;
   sackLeft1: u32;

@@ -13,7 +13,7 @@ import {
   P_PROBE, P_SYN, RTO_MAX, Tcp, has, tcpArm, tcpEnd,
 } from "./conn";
 import { sendReset, startPersist } from "./output";
-import { synToGuest } from "./open";
+import { resolverNext, synToGuest } from "./open";
 
 const KEEPALIVE_INTERVAL: i64 = 75000000;
 const KEEPALIVE_PROBES: u32 = 9;
@@ -70,6 +70,7 @@ function persist(flow: Tcp, now: i64): void {
 function retransmission(flow: Tcp, now: i64): void {
   const state = flow.state;
   if (state == <u8>abi.STATE_TIME_WAIT || state == <u8>abi.STATE_CONNECTING) {
+    if (resolverNext(flow, now)) return;
     tcpEnd(flow, true);
     return;
   }

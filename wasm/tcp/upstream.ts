@@ -38,6 +38,7 @@ import {
   tcpTimeWait,
 } from "./conn";
 import { restartIdle } from "./congestion";
+import { resolverNext } from "./open";
 import { frameMax, sendReset, startPersist, tcpOutput, usableWindow } from "./output";
 import { giveBack } from "./pressure";
 import { advance, consume, heldPieces, heldSum, hold } from "./reassembly";
@@ -446,11 +447,13 @@ export function tcpResult(op: Op, flow: Tcp, now: i64): void {
   else if (kind == abi.OP_TCP_CONNECT) {
     if (op.result < 0) {
       flow.flags &= ~F_SOCKET;
-      if (!isShortage(op.result) || !connectAgain(flow)) refused(flow, -op.result, now);
+      const isAgain = isShortage(op.result) ? connectAgain(flow) : resolverNext(flow, now);
+      if (!isAgain) refused(flow, -op.result, now);
     } else if (op.result > 0) connected(flow, now);
   } else if (kind == abi.OP_TCP_ERROR) {
     if (op.result < 0) {
       if (flow.state == <u8>abi.STATE_CONNECTING) {
+        if (resolverNext(flow, now)) return;
         tcpCloseHost(flow, true);
         refused(flow, -op.result, now);
       } else hostFailed(flow, now);

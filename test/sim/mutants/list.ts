@@ -193,8 +193,8 @@ const BOOKS: readonly Mutant[] = [
   {
     name: "flow not freed",
     file: "flow/udp.ts",
-    from: "resolverFailed(datagram.resolver);\n  datagramEnd(datagram);",
-    to: "resolverFailed(datagram.resolver);",
+    from: "    return;\n  }\n  datagramEnd(datagram);",
+    to: "    return;\n  }",
     why: "the table fills with flows nobody uses",
     seed: 2,
   },
@@ -259,9 +259,9 @@ const DATAGRAMS: readonly Mutant[] = [
   },
   {
     name: "dead resolver asked for ever",
-    file: "flow/dns.ts",
-    from: "length >= HEADER_SIZE && findQuestion(flow, p, length) != 0;",
-    to: "false;",
+    file: "flow/resolvers.ts",
+    from: "if (load<i64>(healthOf(index), 8) < since) resolverFailed(index, now);",
+    to: "if (load<i64>(healthOf(index), 8) < since) resolverHeard(index, now);",
     why: "names do not resolve although the second resolver lives",
     seed: 2,
   },

@@ -24,6 +24,7 @@ const QUERY = concat(
   "\x07example\x03com\0",
   u32(0x10001),
 );
+const ANSWER = Uint8Array.from(QUERY, (octet, i) => (i === 2 ? 0x81 : octet));
 const USO = abi.LINK_CSUM | abi.LINK_TSO6 | abi.LINK_USO6;
 
 describe("wasm/flow over IPv6: UDP", () => {
@@ -223,7 +224,7 @@ describe("wasm/flow over IPv6: DNS", () => {
         w.guest(w.udp({ to: server, port: 53, from: 5000 }, QUERY));
         const socket = w.host.socket(address, 53);
         assert.deepEqual(socket.datagrams[0]?.payload, QUERY);
-        socket.receive("answer");
+        socket.receive(ANSWER);
         w.expect("udp", { source: server, sourcePort: 53, destinationPort: 5000 });
       });
     }
@@ -250,16 +251,16 @@ describe("wasm/flow over IPv6: DNS", () => {
 
   test("errors of a resolver of the other version are told in the guest's words", () => {
     const w = new World6({ resolvers: [ip(RESOLVER)] });
-    w.guest(w.udp({ to: DNS6, port: 53 }, QUERY));
-    const place = { offender: RESOLVER, address: RESOLVER, port: 53, payload: QUERY };
+    w.guest(w.udp({ to: DNS6, port: 853 }, QUERY));
+    const place = { offender: RESOLVER, address: RESOLVER, port: 853, payload: QUERY };
     w.host.socket().queueError({ errno: 111, type: 3, code: 3, ...place });
     w.expect("icmp6", { type: 1, code: 4 });
     // As a number, 250.1.2.3 would be an address of IPv6 far beyond the table.
     w.host.socket().queueError({ errno: 111, type: 3, code: 3, ...place, offender: "250.1.2.3" });
     w.expect("icmp6", { type: 1, code: 4, source: GATEWAY6 });
     const other = new World6({ resolvers: [six] });
-    other.guest(other.udp({ to: DNS, port: 53 }, QUERY));
-    const there = { offender: RESOLVER6, address: RESOLVER6, port: 53, payload: QUERY };
+    other.guest(other.udp({ to: DNS, port: 853 }, QUERY));
+    const there = { offender: RESOLVER6, address: RESOLVER6, port: 853, payload: QUERY };
     other.host.socket().queueError({ errno: 111, type: 1, code: 4, ...there });
     other.expect("icmp", { type: 3, code: 3 });
   });
