@@ -57,6 +57,7 @@ export const STAT_NAMES = [
   "tcpStuck",
   "dnsEvicted",
   "halfOpenEvicted",
+  "guestsGone",
 ] as const;
 
 /** Counters of what went no further and why, by `DROP_*`. */
@@ -100,7 +101,7 @@ export const DROP_NAMES = [
   "dropTcpWindow",
   "dropTcpPaws",
   "dropTcpAck",
-  "dropTcpNoTimestamp",
+  "dropGuestGone",
   "dropTcpGaps",
   "dropTcpPool",
   "dropTcpDuplicate",
