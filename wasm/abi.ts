@@ -384,7 +384,8 @@ export const STAT_TCP_STUCK: i32 = 47; // connections ended: payload, no progres
 export const STAT_DNS_EVICTED: i32 = 48;
 export const STAT_HALF_OPEN_EVICTED: i32 = 49;
 export const STAT_DNS_RETRIED: i32 = 50; // queries sent to one more resolver
-export const STAT_COUNT: i32 = 51;
+export const STAT_GUESTS_GONE: i32 = 51; // machines whose flows ended with them
+export const STAT_COUNT: i32 = 52;
 /** Drop counters follow the statistics in the same region: index STAT_COUNT + reason. */
 
 /** Why a frame, packet or datagram went no further. */
@@ -427,7 +428,7 @@ export const DROP_TCP_NO_FLOW: i32 = 35;
 export const DROP_TCP_WINDOW: i32 = 36; // outside the receive window
 export const DROP_TCP_PAWS: i32 = 37;
 export const DROP_TCP_ACK: i32 = 38; // unacceptable acknowledgment
-export const DROP_TCP_NO_TIMESTAMP: i32 = 39;
+export const DROP_GUEST_GONE: i32 = 39; // it waited for a machine that has left the link
 export const DROP_TCP_GAPS: i32 = 40; // too many holes
 export const DROP_TCP_POOL: i32 = 41; // no chunk free
 export const DROP_TCP_DUPLICATE: i32 = 42;

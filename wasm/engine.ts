@@ -29,6 +29,7 @@
  */
 import * as abi from "./abi";
 import { configOk } from "./config-check";
+import { guestAway, guestBack, guestInit, guestNext, guestTurn } from "./guest";
 import { Flow, Op } from "./layout";
 import {
   CONFIG, CONTROL, RX_BUFFERS, RX_DESCRIPTORS, chunkReclaim, chunksUsed, config, memoryDescribe,
@@ -74,7 +75,7 @@ import { Tcp } from "./tcp/conn";
 import { tcpInput } from "./tcp/input";
 import { tcpInbound } from "./tcp/open";
 import { pressureInit, pressureNext, pressureTurn } from "./tcp/pressure";
-import { tcpTimeout } from "./tcp/timers";
+import { tcpTimeout, timersInit } from "./tcp/timers";
 import {
   poolSpent, poolTurn, receiveAsked, receiveTurn, tcpEvent, tcpFlush, tcpReceive, tcpResult,
 } from "./tcp/upstream";
@@ -92,6 +93,7 @@ import {
 import { UDP_HEADER_SIZE, UdpView } from "./wire/udp";
 
 export { ownTake as hostAddress } from "./flow/own";
+export { guestGone } from "./guest";
 
 const TIMERS_PER_STEP: i32 = 256;
 const RECEIVES_PER_TURN: i32 = 32;
@@ -135,6 +137,8 @@ export function init(): i32 {
   dhcp6Init();
   ndpInit();
   udpInit();
+  timersInit();
+  guestInit();
   publish();
   return 0;
 }
@@ -217,7 +221,10 @@ function frameInput(pointer: usize, length: u32, now: i64): void {
   const source = ethernet.source;
   if (macIsGroup(source) || source == gateway || source == 0) drop(abi.DROP_SOURCE_MAC);
   else if (destination != gateway && !macIsGroup(destination)) drop(abi.DROP_NOT_FOR_US);
-  else internet(frame, octets, ethernet.etherType, source, macIsGroup(destination), now);
+  else {
+    if (guestAway()) guestBack(source, now);
+    internet(frame, octets, ethernet.etherType, source, macIsGroup(destination), now);
+  }
 }
 
 function internet(
@@ -419,6 +426,7 @@ export function step(now: i64): void {
   receiveBudget = RECEIVES_PER_TURN;
   receiveTurn();
   limitsApply();
+  guestTurn(now);
   timers(now);
   pressureTurn();
   finish(now);
@@ -490,6 +498,6 @@ export function farewell(): void {
 
 /** Absolute time of the next deadline in microseconds, 0 = none. */
 export function nextDeadline(): i64 {
-  const flows = earlier(earlier(timerNext(), pressureNext()), queryDue());
+  const flows = guestNext(earlier(earlier(timerNext(), pressureNext()), queryDue()));
   return earlier(flows, earlier(fragmentNext(), ndpNext()));
 }

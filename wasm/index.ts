@@ -50,6 +50,11 @@ export function host_address(kind: i32): i32 {
   return engine.hostAddress(<u32>kind) ? 1 : 0;
 }
 
+/** The link has lost its peer, see `guest`. */
+export function guest_gone(now: f64): void {
+  engine.guestGone(<i64>now);
+}
+
 /** The end is near: prepares frames that tell the guest. */
 export function farewell(): void {
   engine.farewell();

@@ -43,6 +43,7 @@ import {
   EVENT_OF_LINK,
   EVENT_OF_LISTENER,
 } from "../upstream/upstream.ts";
+import { GuestWatch } from "./guest-watch.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { COMMAND_STATS, COMMAND_STOP, Mailbox } from "./mailbox.ts";
 import type { SharedOutputs } from "./outputs.ts";
@@ -103,7 +104,13 @@ interface OpenLink {
   readonly name: string;
 }
 
-function openLink(sys: Libc, start: WorkerStart, outputs: WorkerOutputs, log: Logger): OpenLink {
+function openLink(
+  sys: Libc,
+  start: WorkerStart,
+  outputs: WorkerOutputs,
+  log: Logger,
+  guests: GuestWatch,
+): OpenLink {
   const captured = (link: Link): Link => outputs.captured(link, start.options, sys, log);
   if (start.link.kind === "stream") {
     const { endpoint, options, uid } = start;
@@ -112,6 +119,7 @@ function openLink(sys: Libc, start: WorkerStart, outputs: WorkerOutputs, log: Lo
     const mailbox = new Mailbox(start.mailbox);
     const onPeer = (event: PeerEvent): void => {
       logPeer(log, name, event);
+      if (event.kind === "disconnected") guests.left();
       if (mailbox.announce(stream)) say({ kind: "peers" });
     };
     const stream = openStreamLink(sys, {
@@ -236,7 +244,8 @@ async function run(start: WorkerStart): Promise<void> {
   const recorded = recordEngine(loadEngine(octets), octets, sink, options, surroundings);
   const engine = new Engine(recorded.module);
   const base = sys.address(engine.octets.buffer);
-  const opened = openLink(sys, start, outputs, log);
+  const guests = new GuestWatch();
+  const opened = openLink(sys, start, outputs, log, guests);
   const { link } = opened;
   const resolver = new ResolverWatch(options, log);
   const { limits, memory } = findRoom(sys, options, start.room, log);
@@ -279,7 +288,7 @@ async function run(start: WorkerStart): Promise<void> {
       onRest: restReporter(log),
       control: controller(sys, start, engine, opened, log),
       housekeeping: new Housekeeping(
-        [resolver, addresses, new ShortageWatch(log)],
+        [guests, resolver, addresses, new ShortageWatch(log)],
         [pressure, log, ...outputs.chores],
       ),
       clock: monotonic,

@@ -281,6 +281,14 @@ export class Engine {
     return formatIpv6(groupsOfOctets(this.octets.subarray(at, at + 16)));
   }
 
+  /**
+   * The link has lost its peer: unless the same machine is back within two seconds, all flows end
+   * and whoever comes next begins anew (`wasm/guest.ts`).
+   */
+  guestGone(now: number): void {
+    this.#functions.guest_gone(now);
+  }
+
   /** The end is near: prepares frames for the guest that say so. Nothing else may be waiting. */
   farewell(): void {
     this.#functions.farewell();

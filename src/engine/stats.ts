@@ -58,6 +58,7 @@ export const STAT_NAMES = [
   "dnsEvicted",
   "halfOpenEvicted",
   "dnsRetried",
+  "guestsGone",
 ] as const;
 
 /** Counters of what went no further and why, by `DROP_*`. */
@@ -101,7 +102,7 @@ export const DROP_NAMES = [
   "dropTcpWindow",
   "dropTcpPaws",
   "dropTcpAck",
-  "dropTcpNoTimestamp",
+  "dropGuestGone",
   "dropTcpGaps",
   "dropTcpPool",
   "dropTcpDuplicate",

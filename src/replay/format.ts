@@ -68,6 +68,8 @@ export const KIND = Object.freeze({
   end: 14,
   /** Own addresses of the host and published ports, one each. */
   hostAddress: 15,
+  /** The link has lost its peer. */
+  guestGone: 16,
 } as const);
 
 /** Why a recording ends, by the first word of END. */

@@ -132,7 +132,14 @@ export class Recorder {
 
   #otherCalls(): Pick<
     EngineFunctions,
-    "control" | "init" | "inbound_tcp" | "inbound_udp" | "address_six" | "host_address" | "farewell"
+    | "control"
+    | "init"
+    | "inbound_tcp"
+    | "inbound_udp"
+    | "address_six"
+    | "host_address"
+    | "guest_gone"
+    | "farewell"
   > {
     const functions = this.#functions;
     return {
@@ -160,6 +167,11 @@ export class Recorder {
         const at = this.#memory.base(abi.REGION_CONTROL) + abi.CONTROL_ADDRESS_OFFSET;
         for (let i = 0; i < 4; i += 1) this.#writer.word(this.#memory.words[(at >> 2) + i] ?? 0);
         return this.#answer(() => functions.host_address(kind));
+      },
+      guest_gone: (now) => {
+        this.#begin(KIND.guestGone, now);
+        this.#commit();
+        functions.guest_gone(now);
       },
       farewell: () => {
         this.#begin(KIND.farewell);

@@ -34,6 +34,7 @@ import {
   SOL_SOCKET,
   SOL_TCP,
   SOL_UDP,
+  TCP_KEEPCNT,
   TCP_KEEPIDLE,
   TCP_KEEPINTVL,
   TCP_NODELAY,
@@ -237,12 +238,21 @@ export function setNoDelay(sys: Libc, fd: number, on: boolean): number {
   return setOption(sys, fd, SOL_TCP, TCP_NODELAY, on ? 1 : 0);
 }
 
-/** Probes after `seconds` of silence; 0 switches keepalive off. */
+/** As Linux does by default (tcp(7)); questions that nobody answers. */
+const KEEPALIVE_INTERVAL_MAX = 75;
+const KEEPALIVE_COUNT = 9;
+
+/**
+ * Asks the peer after `seconds` of silence, 1 to 32,767, then as often again but every 75 seconds
+ * at least; the ninth question without an answer ends it with ETIMEDOUT. 0 switches it off.
+ */
 export function setKeepalive(sys: Libc, fd: number, seconds: number): number {
-  const result = setOption(sys, fd, SOL_SOCKET, SO_KEEPALIVE, seconds > 0 ? 1 : 0);
-  if (result < 0 || seconds <= 0) return result;
-  const idle = setOption(sys, fd, SOL_TCP, TCP_KEEPIDLE, seconds);
-  return idle < 0 ? idle : setOption(sys, fd, SOL_TCP, TCP_KEEPINTVL, seconds);
+  if (seconds <= 0) return setOption(sys, fd, SOL_SOCKET, SO_KEEPALIVE, 0);
+  const interval = Math.min(seconds, KEEPALIVE_INTERVAL_MAX);
+  let result = setOption(sys, fd, SOL_TCP, TCP_KEEPIDLE, seconds);
+  if (result >= 0) result = setOption(sys, fd, SOL_TCP, TCP_KEEPINTVL, interval);
+  if (result >= 0) result = setOption(sys, fd, SOL_TCP, TCP_KEEPCNT, KEEPALIVE_COUNT);
+  return result < 0 ? result : setOption(sys, fd, SOL_SOCKET, SO_KEEPALIVE, 1);
 }
 
 /** Makes the next close send RST and drop what is unsent, where `seconds` is 0. */

@@ -16,6 +16,7 @@ const RARE: ReadonlySet<string> = new Set([
   "dropReplyFlood",
   "dropOpLimit",
   "dropTcpGaps",
+  "dropGuestGone",
   "dropAddressTableFull",
   // Shares leave them to whole crowds, see test/wasm/flow/shares.test.ts.
   "dropTcpTableFull",

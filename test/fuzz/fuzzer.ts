@@ -224,6 +224,8 @@ class Epoch {
   #passTime(): void {
     const random = this.#random;
     const kind = random.below(512);
+    // The machine leaves; it is back for the next frames, or so much later that it counts as gone.
+    if (kind === 1 || kind === 511) this.#engine.guestGone(this.#now);
     if (kind === 0) this.#now += random.below(3 * HOUR);
     else if (kind < 4) this.#now += random.below(120e6);
     else if (kind < 64) this.#now += random.below(1e6);

@@ -172,6 +172,13 @@ export class EngineWorld {
     if (this.engine.ready || this.host.hasEvents) this.#settle([]);
   }
 
+  /** The link loses its peer. */
+  leave(): void {
+    this.run();
+    this.#log("the machine leaves");
+    this.engine.guestGone(this.now);
+  }
+
   /** Moves the clock, calling the engine at each deadline on the way. */
   advance(microseconds: number): void {
     const end = this.now + microseconds;

@@ -119,6 +119,18 @@ export function datagramStart(flow: UdpFlow): void {
   flow.segmentMax = flow.kind == <u8>abi.KIND_PING ? 0 : 0xffff;
 }
 
+/** Makes a published port as it was when it had just been opened; its socket stays. */
+export function datagramRestart(flow: UdpFlow): void {
+  flow.flags = F_STATIC;
+  flow.guestMac = 0;
+  flow.batchHead = -1;
+  flow.batchTail = -1;
+  flow.batchCount = 0;
+  flow.sendOffset = 0;
+  flow.filterNext = 0;
+  memory.fill(filterAt(flow, 0), 0, <usize>FILTER_COUNT << 2);
+}
+
 /** The flow is in use: it lives on for its idle limit and is last to be evicted. */
 export function datagramTouch(flow: UdpFlow, now: i64): void {
   flow.lastActive = now;

@@ -151,6 +151,14 @@ export function neighborLearn(address: u32, mac: u64, now: i64): void {
   entry.used = false;
 }
 
+/** Whether somebody at this MAC address has been heard of. */
+export function neighborKnows(mac: u64): bool {
+  for (let i = 0; i < ENTRY_COUNT; i++) {
+    if (entryAt(i).address != 0 && entryAt(i).mac == mac) return true;
+  }
+  return false;
+}
+
 /** MAC address of a neighbour, or 0 while it is not known. */
 export function neighborFind(address: u32): u64 {
   if (address == 0) return 0;

@@ -30,6 +30,7 @@
 import * as abi from "../abi";
 import { frameCommit, gatewayMac, isOwnAddress, linkMtu, networkBroadcast } from "../flow/emit";
 import { neighborLearn } from "../flow/neighbor";
+import { presenceDoubt } from "../flow/presence";
 import { config } from "../memory";
 import { next } from "../prng";
 import { txBegin, vnetSize } from "../ring";
@@ -210,6 +211,7 @@ function addressOption(code: u32): u32 {
 }
 
 function takeDiscover(frame: usize, now: i64): void {
+  presenceDoubt();
   if (now < declinedUntil) {
     drop(abi.DROP_DHCP_IGNORED);
     return;

@@ -33,6 +33,7 @@ import { natIsGuest } from "../flow/nat";
 import { neighborLearn } from "../flow/neighbor";
 import { packetSource } from "../flow/packet";
 import { dns6Named } from "../flow/resolvers";
+import { presenceDoubt } from "../flow/presence";
 import { CONFIG, config } from "../memory";
 import { txBegin } from "../ring";
 import { count, drop } from "../stats";
@@ -334,6 +335,7 @@ function putOptions(isInformation: bool): void {
 
 /** SOLICIT, REQUEST, RENEW, REBIND. */
 function takeAsking(type: u32, transaction: u32, ip: usize, mac: u64, now: i64): void {
+  if (type == wire.DHCP6_SOLICIT) presenceDoubt();
   const rapid = type == wire.DHCP6_SOLICIT && now >= declinedUntil &&
     wire.dhcp6Find(options, optionsEnd, wire.OPTION6_RAPID_COMMIT) != 0;
   const offers = type == wire.DHCP6_SOLICIT && !rapid;

@@ -35,8 +35,9 @@
  *  Timers, all in one deadline per flow: retransmission or persist (`rtoAt`), delayed ACK (`ackAt`,
  *  0.5 ms: a reply from the host usually carries it; 40 ms once four replies in a row have, because
  *  a timer so near costs a request more than all else here), keepalive and idle (`lastActive`),
- *  TIME-WAIT (60 s, but first to be evicted). Limits: R2 of data 100 s, of SYN 180 s, idle 7,440 s,
- *  and 240 s once either side has ended its direction (RFC 5382 REQ-5).
+ *  TIME-WAIT (60 s, but first to be evicted). Limits: data that nobody acknowledges 924.6 s, as
+ *  Linux has it with its 15 retransmissions, so that a machine may be paused for a quarter of an
+ *  hour; a SYN 180 s; and what `timers` says of silence.
  *
  * Reading: RFC 9293, 7323, 2018, 5681, 6298, 6582, 5961, 6528.
  */
@@ -85,6 +86,7 @@ export const P_SYN: u32 = 0x100000; // SYN or SYN-ACK
 export const P_PROBE: u32 = 0x200000;
 export const P_RETRANSMIT: u32 = 0x400000; // fill holes
 export const P_KEEPALIVE: u32 = 0x800000;
+export const P_ASK_HOST: u32 = 0x10000000; // the host socket is to ask its peer
 
 export const MSS_FLOOR: u32 = 64; // a smaller MSS is a weapon (CVE-2019-11479)
 export const MSS_DEFAULT: u32 = 536; // RFC 9293 §3.7.1
@@ -93,10 +95,13 @@ export const RTO_INITIAL: u32 = 1000000; // RFC 6298 §2.1
 export const RTO_MIN: u32 = 200000; // departs from 1 s: the guest is on this machine
 export const RTO_MAX: u32 = 60000000;
 export const RTO_AFTER_SYN_LOSS: u32 = 3000000; // RFC 6298 §5.7
-export const GIVE_UP_DATA: i64 = 120000000; // R2 >= 100 s, RFC 9293 §3.8.3
+/** R2 of RFC 9293 §3.8.3, 100 s at least: what Linux makes of tcp_retries2 = 15 (tcp(7)). */
+export const GIVE_UP_DATA: i64 = 924600000;
 export const GIVE_UP_SYN: i64 = 190000000; // R2 >= 180 s for SYN
 export const TIME_WAIT: i64 = 60000000;
 export const HALF_CLOSED: i64 = 240000000; // RFC 5382 REQ-5: a closing connection, 4 minutes
+/** Silence after which the guest is asked whether it still knows of a half-closed connection. */
+export const HALF_CLOSED_ASK: i64 = 60000000;
 export const ACK_DELAY: i64 = 500;
 /** RFC 9293 MUST-58 allows 500 ms; this is what Linux waits in an interactive connection. */
 export const ACK_DELAY_INTERACTIVE: i64 = 40000;
@@ -342,7 +347,8 @@ export function tcpTimeWait(flow: Tcp, now: i64): void {
 
 /** One direction has ended: from now on the connection may be silent for less time. */
 export function tcpHalfClosed(flow: Tcp, now: i64): void {
-  const at = now + HALF_CLOSED;
+  tcpProgress(flow, now);
+  const at = now + HALF_CLOSED_ASK;
   if (flow.keepaliveAt == 0 || flow.keepaliveAt > at) flow.keepaliveAt = at;
 }
 

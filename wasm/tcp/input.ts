@@ -221,11 +221,9 @@ function established(flow: Tcp, now: i64): void {
 /** RFC 7323 §5: an old duplicate from before the sequence numbers wrapped. */
 function pawsFails(flow: Tcp, now: i64): bool {
   // A SYN in the window is answered by a challenge whatever it carries (RFC 5961 §4.2).
-  if (!has(flow, F_TIMESTAMPS) || (flags & TCP_SYN) != 0) return false;
-  if (!optionTimestamps) {
-    drop(abi.DROP_TCP_NO_TIMESTAMP);
-    return true;
-  }
+  // One without the option is taken although it was agreed on (RFC 7323 §3.2 says SHOULD drop):
+  // Linux 3.10 to 4.14 send such, and Linux takes them.
+  if (!optionTimestamps || !has(flow, F_TIMESTAMPS) || (flags & TCP_SYN) != 0) return false;
   if (<i32>(optionTsValue - flow.tsRecent) >= 0 || now - flow.tsRecentAt > PAWS_IDLE) return false;
   drop(abi.DROP_TCP_PAWS);
   wantAck(flow);
@@ -369,7 +367,7 @@ function inputAck(flow: Tcp, now: i64): bool {
     challenge(flow, now);
     return false;
   }
-  if (has(flow, F_TIMESTAMPS) && seqLe(sequence, flow.lastAckSent)) {
+  if (optionTimestamps && has(flow, F_TIMESTAMPS) && seqLe(sequence, flow.lastAckSent)) {
     flow.tsRecent = optionTsValue; // RFC 7323 §4.3
     flow.tsRecentAt = now;
   }

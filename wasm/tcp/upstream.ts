@@ -33,16 +33,16 @@ import { PROTOCOL_TCP } from "../wire/ipv4";
 import { TCP_SYN, tcpEmit } from "../wire/tcp";
 import {
   ACK_DELAY, ACK_DELAY_INTERACTIVE, ACK_TRUST, F_BLOCKED, F_CONNECT_RETRIED, F_FIN_ACKED,
-  F_FIN_TAKEN, F_GUEST_FIN, F_HOST_EOF, F_OVERRIDE, F_SENDING, F_SOCKET, P_ACK, P_CONNECT, P_ERROR,
-  P_OUTPUT, P_SYN, RTO_INITIAL, Tcp, has, tcpArm, tcpCloseHost, tcpEnd, tcpHalfClosed, tcpProgress,
-  tcpTimeWait,
+  F_FIN_TAKEN, F_GUEST_FIN, F_HOST_EOF, F_OVERRIDE, F_SENDING, F_SOCKET, P_ACK, P_ASK_HOST,
+  P_CONNECT, P_ERROR, P_OUTPUT, P_SYN, RTO_INITIAL, Tcp, has, tcpArm, tcpCloseHost, tcpEnd,
+  tcpHalfClosed, tcpProgress, tcpTimeWait,
 } from "./conn";
 import { restartIdle } from "./congestion";
 import { resolverNext } from "./open";
 import { frameMax, sendReset, startPersist, tcpOutput, usableWindow } from "./output";
 import { giveBack } from "./pressure";
 import { advance, consume, heldPieces, heldSum, hold } from "./reassembly";
-import { keepaliveStart } from "./timers";
+import { askSeconds, keepaliveStart } from "./timers";
 import { windowWorthTelling } from "./window";
 
 const EAGAIN: i32 = -11;
@@ -62,6 +62,8 @@ const RECEIVE_MAX: u32 = 524288;
 /** Its chunks, a partly filled one at either end, and one to spare. */
 const RECEIVE_PIECES: i32 = 36;
 const FRAMES_PER_RECEIVE: u32 = 256;
+/** MAX_TCP_KEEPIDLE of Linux, seconds. */
+const KEEPIDLE_MAX: u32 = 32767;
 
 // ---------------------------------------------------------------- guest -> host
 
@@ -401,11 +403,14 @@ function connectHost(flow: Tcp): void {
 
 /** Emits what the flow needs done before the turn ends; false = not all of it found room. */
 export function tcpFlush(flow: Tcp, now: i64): bool {
-  if (has(flow, P_CONNECT | P_ERROR)) {
-    if (opsFree() < 2 || msgsFree() < 1) return false;
+  if (has(flow, P_CONNECT | P_ERROR | P_ASK_HOST)) {
+    if (opsFree() < 3 || msgsFree() < 1) return false;
     if (has(flow, P_CONNECT)) connectHost(flow);
-    else opAlloc(abi.OP_TCP_ERROR, handleOf(flow));
-    flow.flags &= ~(P_CONNECT | P_ERROR);
+    else if (has(flow, P_ERROR)) opAlloc(abi.OP_TCP_ERROR, handleOf(flow));
+    if (has(flow, P_ASK_HOST) && has(flow, F_SOCKET)) {
+      opAlloc(abi.OP_TCP_KEEPALIVE, handleOf(flow)).a = min(askSeconds(), KEEPIDLE_MAX);
+    }
+    flow.flags &= ~(P_CONNECT | P_ERROR | P_ASK_HOST);
   }
   if (has(flow, F_BLOCKED)) {
     if (flow.batchHead >= 0) holdEntries(flow, 0);

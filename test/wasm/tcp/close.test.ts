@@ -133,6 +133,7 @@ describe("half-close", () => {
     const { world, guest, socket } = reach("FIN_WAIT_2");
     for (let i = 0; i < 3; i += 1) {
       world.advance(LONG);
+      world.take(); // the guest has been asked whether it is there
       guest.send({ payload: pattern(1000) });
       world.advance(1000);
       guest.expect({ flags: "A", ack: guest.next, seq: 2 });
