@@ -144,6 +144,11 @@ export const CONFIG_RESOLVER6_SIZE: i32 = 24;
 export const CONFIG_DHCP6_OPTIONS_OFFSET: i32 = 1312;
 /** Port of the resolvers for what the guest sends to port 53 of the DNS address; 0 = 53. */
 export const CONFIG_DNS_PORT_OFFSET: i32 = 2336; // 1312 + DHCP_OPTIONS_SIZE
+/**
+ * Number of the option lists above, DHCP's and DHCPv6's: they may be rewritten at any time between
+ * calls, together with this number; advertisements then tell of the new search list.
+ */
+export const CONFIG_OPTIONS_SERIAL_OFFSET: i32 = 2340;
 export const CONFIG_SIZE: i32 = 2344;
 
 export const CONFIG_FLAG_HOST_LOOPBACK: i32 = 1; // gateway address reaches 127.0.0.1, or ::1
