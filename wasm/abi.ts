@@ -145,6 +145,11 @@ export const CONFIG_DHCP6_OPTIONS_OFFSET: i32 = 1312;
 /** Port of the resolvers for what the guest sends to port 53 of the DNS address; 0 = 53. */
 export const CONFIG_DNS_PORT_OFFSET: i32 = 2336; // 1312 + DHCP_OPTIONS_SIZE
 /**
+ * Number of the option lists above, DHCP's and DHCPv6's: they may be rewritten at any time between
+ * calls, together with this number; advertisements then tell of the new search list.
+ */
+export const CONFIG_OPTIONS_SERIAL_OFFSET: i32 = 2340;
+/**
  * What to load over the network, for IPv4 and IPv6: records of selector (u16) and length (u16),
  * both big-endian, and that many octets. A selector is a client architecture (RFC 5970 §3.3) or
  * BOOT_*.

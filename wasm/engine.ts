@@ -51,11 +51,10 @@ import {
 } from "./flow/fragments";
 import { errorLimitInit } from "./flow/error-limit";
 import { icmpErrorReply } from "./flow/icmp-error";
-import { dnsTurn } from "./flow/dns";
+import { dnsNext, dnsTurn } from "./flow/dns";
 import { limitsApply } from "./flow/limits";
 import { neighborExpire, neighborInit, neighborLearn } from "./flow/neighbor";
 import { pingEvent, pingFlush, pingReceive, pingResult, pingTimeout } from "./flow/ping";
-import { queryDue } from "./flow/queries";
 import { scratchReset } from "./flow/datagram-receive";
 import { ownInit } from "./flow/own";
 import {
@@ -498,6 +497,6 @@ export function farewell(): void {
 
 /** Absolute time of the next deadline in microseconds, 0 = none. */
 export function nextDeadline(): i64 {
-  const flows = guestNext(earlier(earlier(timerNext(), pressureNext()), queryDue()));
+  const flows = guestNext(earlier(earlier(timerNext(), pressureNext()), dnsNext()));
   return earlier(flows, earlier(fragmentNext(), ndpNext()));
 }

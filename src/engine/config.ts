@@ -124,10 +124,6 @@ export function engineConfigValues(
 ): EngineConfigValues {
   const { resolvConf } = surroundings;
   const { boot } = options;
-  const named = { hostName: options.hostname, tftpServerName: nextServerName(options) };
-  // The user's own search list was checked to fit; the host's is sent as far as it does.
-  const search =
-    options.search.length > 0 ? options.search : fitSearchList(named, resolvConf.search);
   return {
     guestAddress: options.subnet.guest,
     gatewayAddress: options.subnet.gateway,
@@ -155,36 +151,62 @@ export function engineConfigValues(
     keepaliveSeconds: options.keepaliveSeconds,
     resolvers: resolverAddresses(options, resolvConf),
     dnsPort: options.dnsPort,
-    dhcpOptions:
-      options.dhcpOptions === undefined
-        ? buildDhcpOptions({ ...named, search })
-        : Uint8Array.from(options.dhcpOptions),
+    dhcpOptions: dhcpOptionsOf(options, resolvConf),
     dhcpServerAddress: boot?.nextServer ?? options.subnet.gateway,
     ...(boot === undefined ? {} : { boot: encodeBoot(boot), tftp: boot.tftp !== undefined }),
     dns6: options.dns6 ?? "always",
     ipv4: options.ipv4,
-    ipv6: options.subnet6 && ipv6Values(options, options.subnet6, resolvConf.search),
+    ipv6: options.subnet6 && ipv6Values(options, options.subnet6, resolvConf),
   };
 }
 
 /** Option 66, by address: for whoever does not look at siaddr. */
-function nextServerName({ boot, subnet }: AttachOptions): string | undefined {
+function nextServerName({
+  boot,
+  subnet,
+}: Pick<AttachOptions, "boot" | "subnet">): string | undefined {
   return boot === undefined ? undefined : formatIpv4(boot.nextServer ?? subnet.gateway);
+}
+
+/** What search lists are made from. */
+type OptionSources = Pick<AttachOptions, "hostname" | "search" | "dhcpOptions" | "boot" | "subnet">;
+
+/**
+ * The DHCP options for this resolv.conf. The user's own search list was checked to fit; the host's
+ * is sent as far as it does.
+ */
+export function dhcpOptionsOf(
+  options: OptionSources,
+  resolvConf: Pick<ResolvConf, "search">,
+): Uint8Array {
+  if (options.dhcpOptions !== undefined) return Uint8Array.from(options.dhcpOptions);
+  const named = { hostName: options.hostname, tftpServerName: nextServerName(options) };
+  const search =
+    options.search.length > 0 ? options.search : fitSearchList(named, resolvConf.search);
+  return buildDhcpOptions({ ...named, search });
+}
+
+/** The same for DHCPv6 and router advertisements. */
+export function dhcp6OptionsOf(
+  options: Pick<AttachOptions, "search">,
+  resolvConf: Pick<ResolvConf, "search">,
+): Uint8Array {
+  const wanted = options.search.length > 0 ? options.search : resolvConf.search;
+  return buildDhcp6Options({ search: fitSearchList6({}, wanted) });
 }
 
 function ipv6Values(
   options: AttachOptions,
   subnet: Subnet6,
-  search: readonly string[],
+  resolvConf: Pick<ResolvConf, "search">,
 ): EngineIpv6Values {
-  const wanted = options.search.length > 0 ? options.search : search;
   return {
     guest: subnet.guest,
     gateway: subnet.gateway,
     dns: subnet.dns,
     router: linkLocalOfMac(options.gatewayMac),
     prefixLength: subnet.prefixLength,
-    dhcpOptions: buildDhcp6Options({ search: fitSearchList6({}, wanted) }),
+    dhcpOptions: dhcp6OptionsOf(options, resolvConf),
     ...(options.boot === undefined ? {} : { boot: encodeBoot6(options.boot, subnet.gateway) }),
   };
 }
@@ -242,6 +264,7 @@ export function encodeEngineConfig(view: DataView, base: number, values: EngineC
   word(abi.CONFIG_DHCP_SIADDR_OFFSET, values.dhcpServerAddress);
   octets(abi.CONFIG_DHCP_OPTIONS_OFFSET, values.dhcpOptions);
   word(abi.CONFIG_DNS_PORT_OFFSET, values.dnsPort ?? 0);
+  word(abi.CONFIG_OPTIONS_SERIAL_OFFSET, 0);
   word(abi.CONFIG_BOOT_LENGTH_OFFSET, values.boot?.length ?? 0);
   octets(abi.CONFIG_BOOT_OFFSET, values.boot ?? []);
   const six = values.ipv6;
@@ -277,6 +300,36 @@ export function encodeResolvers(
     });
     view.setUint32(at + 16, resolver.scope, true);
   }
+}
+
+/**
+ * Rewrites the lists of DHCP and DHCPv6 options in a record; allowed at any time between calls into
+ * the engine. Throws `RangeError`, before anything is written, for one that is too long.
+ */
+export function encodeOptions(
+  view: DataView,
+  base: number,
+  options: { readonly dhcp: Uint8Array; readonly dhcp6: Uint8Array },
+): void {
+  const places = [
+    [options.dhcp, abi.CONFIG_DHCP_OPTIONS_LENGTH_OFFSET, abi.CONFIG_DHCP_OPTIONS_OFFSET],
+    [options.dhcp6, abi.CONFIG_DHCP6_OPTIONS_LENGTH_OFFSET, abi.CONFIG_DHCP6_OPTIONS_OFFSET],
+  ] as const;
+  for (const [octets] of places) {
+    checkRange("octets of DHCP options", octets.length, 0, abi.DHCP_OPTIONS_SIZE);
+  }
+  for (const [octets, lengthOffset, offset] of places) {
+    view.setUint32(base + lengthOffset, octets.length, true);
+    const room = new Uint8Array(
+      view.buffer,
+      view.byteOffset + base + offset,
+      abi.DHCP_OPTIONS_SIZE,
+    );
+    room.fill(0);
+    room.set(octets);
+  }
+  const serial = base + abi.CONFIG_OPTIONS_SERIAL_OFFSET;
+  view.setUint32(serial, view.getUint32(serial, true) + 1, true);
 }
 
 function flagBits(values: EngineConfigValues): number {

@@ -28,6 +28,7 @@ import { formatIpv6, groupsOfOctets } from "../lib/addr6.ts";
 import {
   type EngineConfigValues,
   encodeEngineConfig,
+  encodeOptions,
   encodeResolvers,
   type ResolverAddress,
 } from "./config.ts";
@@ -181,6 +182,14 @@ export class Engine {
   /** Replaces the resolvers behind the DNS address, at most `RESOLVER_COUNT`. Cold. */
   setResolvers(addresses: readonly ResolverAddress[]): void {
     encodeResolvers(this.view, this.bases.config, addresses);
+  }
+
+  /**
+   * Replaces what DHCP and DHCPv6 tell the guest, octets as on the wire, `DHCP_OPTIONS_SIZE` at
+   * most each; the search list among it is advertised at once. Throws `RangeError`. Cold.
+   */
+  setDhcpOptions(dhcp: Uint8Array, dhcp6: Uint8Array): void {
+    encodeOptions(this.view, this.bases.config, { dhcp, dhcp6 });
   }
 
   /**

@@ -309,7 +309,7 @@ class Replayer {
   #live(): void {
     for (const [offset, size] of LIVE_PARTS) {
       const part = this.#reader.blob(size);
-      if (part.length !== size) throw this.#reader.wrong("resolvers or limits cut short");
+      if (part.length !== size) throw this.#reader.wrong("resolvers, limits or options cut short");
       this.#memory.config.set(part, offset);
     }
   }

@@ -4,6 +4,8 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { buildDhcpOptions } from "../../src/config/dhcp-options.ts";
+import { buildDhcp6Options } from "../../src/config/dhcp6-options.ts";
 import { Engine } from "../../src/engine/engine.ts";
 import { instantiateEngine } from "../../src/engine/module.ts";
 import { mappedOctetsOf } from "../../src/lib/addr6.ts";
@@ -14,7 +16,14 @@ import { Recorder } from "../../src/replay/recorder.ts";
 import { replayRecording } from "../../src/replay/replayer.ts";
 import { simulatedEngine, simulateSeed } from "../../src/sim/simulate.ts";
 import * as abi from "../../wasm/abi.ts";
-import { GATEWAY_MAC, GUEST, GUEST_MAC, PEER, worldConfig } from "../support/engine-harness.ts";
+import {
+  GATEWAY_MAC,
+  GUEST,
+  GUEST_MAC,
+  IPV6,
+  PEER,
+  worldConfig,
+} from "../support/engine-harness.ts";
 import { ethernet, ip, ipv4, PROTOCOL_UDP, udp } from "../support/packet.ts";
 import { BUILD, MemorySink, type RecordedRun, recordSeed, replay, resealed } from "./support.ts";
 
@@ -91,6 +100,34 @@ describe("replay: own addresses of the host", () => {
     });
     assert.equal(seen, 3);
     assert.equal(replay(other).difference?.expected?.kind, "frame");
+  });
+});
+
+describe("replay: DHCP options that change", () => {
+  test("they are recorded, and advertised again", () => {
+    const sink = new MemorySink();
+    const limit = Number.POSITIVE_INFINITY;
+    const recorder = new Recorder(instantiateEngine(simulatedEngine()), {
+      ...{ sink, build: BUILD, limit },
+    });
+    const engine = new Engine(recorder.module);
+    engine.start(worldConfig({ ipv6: IPV6 }));
+    const said = (now: number): number => {
+      engine.step(now);
+      const { txCount } = engine;
+      if (txCount > 0) engine.txDone();
+      return txCount;
+    };
+    assert.equal(said(1_000_000), 1);
+    const search = ["new.test"];
+    engine.setDhcpOptions(buildDhcpOptions({ search }), buildDhcp6Options({ search }));
+    assert.equal(said(5_000_000), 1);
+    engine.setDhcpOptions(new Uint8Array(0), new Uint8Array(0));
+    assert.equal(said(9_000_000), 2, "withdrawn, and told anew");
+    recorder.close();
+    const replayed = replay(sink.octets);
+    assert.equal(replayed.difference, undefined);
+    assert.equal(replayed.framesOut, 4);
   });
 });
 

@@ -41,6 +41,7 @@ import {
 } from "./datagram";
 import { icmpErrorReply } from "./icmp-error";
 import { packetIsAtomic, packetIsSix } from "./packet";
+import { DNS_PORT } from "./resolvers";
 import { gatewayFor } from "./send";
 import { admit } from "./shares";
 import { flowAllocate, handleOf, markDirty, shareMove } from "./table";
@@ -316,7 +317,8 @@ function refused(flow: UdpFlow, error: i32, now: i64): void {
     flow.flags |= F_SEND_RETRIED;
     return;
   }
-  if (flow.kind == <u8>abi.KIND_DNS && error != EMSGSIZE) flow.flags |= F_REFUSED;
+  const isQuery = flow.kind == <u8>abi.KIND_DNS && flow.peerPort == DNS_PORT;
+  if (isQuery && error != EMSGSIZE) flow.flags |= F_REFUSED;
   else tell(flow, entryAt(flow.batchHead), error, now);
   const own = ownOf(flow);
   if (own > 0) dropMany(abi.DROP_DNS_RETRY, own);

@@ -57,8 +57,9 @@ import { neighborFind } from "./neighbor";
 import { packetSource } from "./packet";
 import {
   FAILURE_SIZE_MAX, QUERY_DUE, QUERY_LAST, QUERY_RETRY, QUERY_SIZE_MAX, QUERY_VERDICT, Query,
-  isNoQuery, queriesInit, queryAfter, queryAsked, queryFailed, queryFailure, queryFind, queryFirst,
-  queryHasAsked, queryMove, queryOctets, queryOldest, queryRelease, queryTake, queryTry,
+  isNoQuery, queriesInit, queryAfter, queryAsked, queryDue, queryFailed, queryFailure, queryFind,
+  queryFirst, queryHasAsked, queryMove, queryOctets, queryOldest, queryRelease, queryTake,
+  queryTry,
 } from "./queries";
 import {
   DNS_PORT, dnsAddressed, dnsPort, resolverChoose, resolverCount, resolverEpoch, resolverFailed,
@@ -75,10 +76,16 @@ const LAST_WAIT: i64 = 7_000_000;
 /** Queries looked at in one turn. */
 const TURN_COUNT: i32 = 64;
 
+/** How long queries wait while the payload list is full, as it is behind a link that is. */
+const PAUSE: i64 = 10_000;
+
+/** No query is looked at before. */
+let pausedUntil: i64 = 0;
 /** IP header of the guest's message under way. */
 let packet: usize = 0;
 
 export function dnsInit(): void {
+  pausedUntil = 0;
   resolversInit();
   queriesInit();
 }
@@ -371,13 +378,24 @@ function expire(query: Query, now: i64): void {
   else queryRelease(query);
 }
 
-/** Does what is due for queries, as far as there is room; `queryDue` says when there is more. */
+/** When there is something to do, absolute microseconds; 0 = never. */
+export function dnsNext(): i64 {
+  const due = queryDue();
+  return due == 0 ? 0 : max(due, pausedUntil);
+}
+
+/** Does what is due for queries, as far as there is room; `dnsNext` says when there is more. */
 export function dnsTurn(now: i64): void {
+  if (now < pausedUntil) return;
   let left = TURN_COUNT;
   for (let list = QUERY_DUE; list > 0; list--) {
     let query = queryFirst(list);
     while (!isNoQuery(query) && (list == QUERY_DUE || query.dueAt <= now)) {
-      if (left-- == 0 || entriesFree() == 0) return;
+      if (left-- == 0) return;
+      if (entriesFree() == 0) {
+        pausedUntil = now + PAUSE;
+        return;
+      }
       resolversRefresh();
       if (list == QUERY_DUE) proceed(query, now);
       else expire(query, now);
