@@ -17,7 +17,7 @@ import {
 import { isSix } from "../flow/addresses";
 import { natRefusal, natToGuest, natToHost } from "../flow/nat";
 import { neighborFind, neighborGuest6, neighborRequest } from "../flow/neighbor";
-import { packetDestination, packetSource } from "../flow/packet";
+import { packetDestination, packetSource, packetTos } from "../flow/packet";
 import { dnsAddressed, dnsPort, resolverAddress, resolverPort } from "../flow/resolvers";
 import { admit, halfOpenMost } from "../flow/shares";
 import {
@@ -25,8 +25,8 @@ import {
   isNone, listOldest, listSize, listTouch, markDirty, shareMove,
 } from "../flow/table";
 import {
-  F_SACK, F_SCALED, F_SOCKET, F_TIMESTAMPS, GIVE_UP_SYN, P_CONNECT, P_SYN, Tcp, tcpArm, tcpEnd,
-  tcpReset, tcpSetMss,
+  F_SACK, F_SCALED, F_SOCKET, F_TIMESTAMPS, GIVE_UP_SYN, P_CONNECT, P_SYN, TOS_DSCP, Tcp, tcpArm,
+  tcpEnd, tcpReset, tcpSetMss,
 } from "./conn";
 import { sendResetFor } from "./output";
 import { keepaliveStart } from "./timers";
@@ -96,6 +96,7 @@ export function tcpOpen(ip: usize, segment: usize, mac: u64, now: i64): void {
   flow.hostAddress = host;
   flow.hostPort = <u16>view.destinationPort;
   if (dnsAddressed(peer)) flow.hostPort = <u16>resolverPort(flow.hostPort);
+  flow.tos = <u8>packetTos(ip) & TOS_DSCP;
   flow.irs = view.sequence;
   flow.rcvAck = flow.irs + 1;
   flow.rcvNext = flow.rcvAck;
