@@ -245,10 +245,10 @@ export const OP_SIZE: i32 = 32;
 
 /**
  * Open a TCP socket and connect: A = address, B = port; if COUNT = FAMILY_SIX, POINTER = a struct
- * sockaddr_in6 in place of A. Result 0 = in progress, 1 = connected.
+ * sockaddr_in6 in place of A; C = DSCP shifted left by two. Result 0 = in progress, 1 = connected.
  */
 export const OP_TCP_CONNECT: i32 = 1;
-/** sendmsg: POINTER = msghdr, A = octets in all. */
+/** sendmsg: POINTER = msghdr, A = octets in all, C = 1: with MSG_OOB. */
 export const OP_TCP_SEND: i32 = 2;
 /** recvmsg: POINTER = msghdr, A = octets asked. Result 0 = end of stream. */
 export const OP_TCP_RECV: i32 = 3;
@@ -276,12 +276,17 @@ export const OP_PING_OPEN: i32 = 10;
 export const OP_TCP_KEEPALIVE: i32 = 11;
 /** getsockopt(SO_ERROR): result 0 = healthy, negative = what went wrong. */
 export const OP_TCP_ERROR: i32 = 12;
+/** setsockopt(IP_TOS, or IPV6_TCLASS if COUNT = FAMILY_SIX): A = DSCP shifted left by two. */
+export const OP_TCP_TOS: i32 = 13;
+/** ioctl(SIOCATMARK): result 1 = the next octet to be received is the urgent one. */
+export const OP_TCP_AT_MARK: i32 = 14;
 
 /** COUNT of operations that open a socket for IPv6; 0 is IPv4. */
 export const FAMILY_SIX: i32 = 6;
 
-/** Bits of `upstream_event`. They equal EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP, EPOLLRDHUP. */
+/** Bits of `upstream_event`: EPOLLIN, EPOLLPRI, EPOLLOUT, EPOLLERR, EPOLLHUP, EPOLLRDHUP. */
 export const EVENT_READABLE: i32 = 0x1;
+export const EVENT_URGENT: i32 = 0x2;
 export const EVENT_WRITABLE: i32 = 0x4;
 export const EVENT_ERROR: i32 = 0x8;
 export const EVENT_HANGUP: i32 = 0x10;

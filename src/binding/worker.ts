@@ -34,6 +34,7 @@ import { endOf, type Lifeline } from "../sys/lifeline.ts";
 import { EPOLLET, EPOLLIN } from "../sys/linux.ts";
 import { HiddenPorts } from "../upstream/hidden-ports.ts";
 import { Listeners } from "../upstream/listener.ts";
+import { Outbound } from "../upstream/outbound.ts";
 import { AddressWatch } from "../upstream/own-addresses.ts";
 import { ResolverWatch } from "../upstream/resolver.ts";
 import { HostSockets } from "../upstream/sockets.ts";
@@ -259,12 +260,14 @@ async function run(start: WorkerStart): Promise<void> {
   const timer = new TimerFd(sys);
   const hidden = new HiddenPorts(start.hiddenPorts);
   const bounds = { ...limits, clock: monotonic };
-  const upstream = new HostSockets(sys, epoll, engine, base, hidden, bounds);
+  const outbound = new Outbound(options.outbound);
+  const upstream = new HostSockets(sys, epoll, engine, base, hidden, bounds, outbound);
   const pressure = new Pressure({ engine, sockets: upstream, memory, limits: engine.config, log });
   const listeners = new Listeners(sys, engine, upstream, (now) => pressure.shortOfSockets(now));
   const isRefused = options.hostAddress === "refuse";
   const addresses = new AddressWatch(() => new AddressSource(sys), log, isRefused);
   try {
+    outbound.check(sys);
     addresses.start(engine, epoll, monotonic());
     const onFault = options.needsEveryPort ? undefined : (error: SystemError) => tell(log, error);
     listeners.open(options.publish, sources, monotonic(), versionsOf(options), onFault);

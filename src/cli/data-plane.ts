@@ -215,6 +215,7 @@ function networkOptions(
     logFormat,
     flowsMax: asked.flowsMax,
     bufferMib: asked.bufferMib,
+    tcpIdleSeconds: asked.tcpIdleSeconds,
     udpTimeoutSeconds: DEFAULTS.udpTimeoutSeconds,
     keepaliveSeconds: DEFAULTS.keepaliveSeconds,
     seed: undefined,

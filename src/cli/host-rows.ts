@@ -5,6 +5,7 @@ import {
   UDP_FILTER_CHOICES,
   UDP_PORT_CHOICES,
 } from "../config/host-side.ts";
+import type { OptionRow } from "./options-table.ts";
 
 /** Heading they stand under in the help. */
 export const HOST = "Host side:";
@@ -12,8 +13,8 @@ export const HOST = "Host side:";
 /** FILTER_COUNT of `wasm/abi.ts`; a test compares them. */
 export const FILTER_ADDRESSES = 48;
 
-/** Rows of a command with these defaults; their type is `OptionRow`. */
-export function reachRows(defaults: HostSideDefaults) {
+/** Rows of a command with these defaults. */
+export function reachRows(defaults: HostSideDefaults): OptionRow[] {
   return [
     {
       name: "host-loopback",
@@ -34,6 +35,23 @@ export function reachRows(defaults: HostSideDefaults) {
       description:
         "whether the guest reaches 169.254.169.254, fd00:ec2::254 and fd20:ce::254, the metadata " +
         `services of clouds (default ${defaults.metadataAddress})`,
+      group: HOST,
+    },
+    {
+      name: "outbound-address",
+      argument: "ADDR[,ADDR]",
+      repeatable: true,
+      description:
+        "address of this host that the guest's traffic goes out from, one of IPv4, of IPv6 or of " +
+        "each (default: as the routes say)",
+      group: HOST,
+    },
+    {
+      name: "outbound-interface",
+      argument: "NAME",
+      description:
+        "interface that it goes out by, whatever the routes say, from Linux 5.7 on; the host's " +
+        "loopback is then out of reach for UDP (default: as the routes say)",
       group: HOST,
     },
     {

@@ -99,6 +99,8 @@ export interface AttachOptions extends HostSide {
   readonly bufferMib: number | undefined;
   /** Idle time after which a UDP flow ends, seconds, at least 120 (RFC 4787 REQ-5). */
   readonly udpTimeoutSeconds: number;
+  /** Silence after which both ends of a TCP connection are asked, seconds (RFC 5382 REQ-5). */
+  readonly tcpIdleSeconds: number;
   /** Keepalive interval of TCP connections, seconds; 0 = off, else at least 30. */
   readonly keepaliveSeconds: number;
   /** 32 octets that all identifiers derive from; undefined = the caller takes random ones. */
@@ -119,6 +121,7 @@ export const DEFAULTS = Object.freeze({
   flowsMax: FLOWS_MAX_DEFAULT,
   bufferMib: BUFFER_MIB_DEFAULT,
   udpTimeoutSeconds: 300,
+  tcpIdleSeconds: 7440,
   keepaliveSeconds: 0,
 } as const);
 
@@ -132,6 +135,7 @@ export const LIMITS = Object.freeze({
   flowsMax: [256, 65536],
   bufferMib: [4, 64],
   udpTimeoutSeconds: [120, 86400],
+  tcpIdleSeconds: [7440, 31536000],
   keepaliveSeconds: [30, 32767],
 } as const);
 
@@ -290,16 +294,19 @@ function checkPublishVersions(rules: readonly PublishRule[], versions: Versions)
 
 type EngineLimits = Pick<
   AttachOptions,
-  "flowsMax" | "bufferMib" | "udpTimeoutSeconds" | "keepaliveSeconds"
+  "flowsMax" | "bufferMib" | "tcpIdleSeconds" | "udpTimeoutSeconds" | "keepaliveSeconds"
 >;
 
-/** What flows and payload may take at most; undefined = as found out at start. */
-export function readRoom(settings: Settings): Pick<AttachOptions, "flowsMax" | "bufferMib"> {
+/** What flows and payload may take at most, undefined = as found out at start; and how long. */
+export function readRoom(
+  settings: Settings,
+): Pick<AttachOptions, "flowsMax" | "bufferMib" | "tcpIdleSeconds"> {
   const integer = (name: string, bounds: readonly [number, number]): number | undefined =>
     readOne(settings, name, undefined, integerBetween(...bounds));
   return {
     flowsMax: integer("flows-max", LIMITS.flowsMax),
     bufferMib: integer("buffer-mib", LIMITS.bufferMib),
+    tcpIdleSeconds: integer("tcp-idle-timeout", LIMITS.tcpIdleSeconds) ?? DEFAULTS.tcpIdleSeconds,
   };
 }
 

@@ -25,6 +25,8 @@ export interface ServeOptions extends CaptureOptions, HostSide, RightsOptions {
   /** Of each interface: flows at once and MiB of payload; undefined = what there is room for. */
   readonly flowsMax: number | undefined;
   readonly bufferMib: number | undefined;
+  /** Silence after which both ends of a TCP connection are asked, seconds. */
+  readonly tcpIdleSeconds: number;
   readonly hooks: HookSettings;
   /** Folder of the hook socket; undefined = where KubeVirt mounts it. */
   readonly hooksDir: string | undefined;

@@ -114,8 +114,6 @@ const MAC_SIZE = 6;
 const SEED_SIZE = 32;
 /** One day: the address never changes hands, so renewals are only traffic. */
 const LEASE_SECONDS = 86_400;
-/** Two hours and four minutes, the least RFC 5382 REQ-5 allows. */
-const TCP_IDLE_SECONDS = 7440;
 
 /** Works out the record's content. */
 export function engineConfigValues(
@@ -147,7 +145,7 @@ export function engineConfigValues(
     seed: options.seed ?? surroundings.seed,
     leaseSeconds: LEASE_SECONDS,
     udpTimeoutSeconds: options.udpTimeoutSeconds,
-    tcpIdleSeconds: TCP_IDLE_SECONDS,
+    tcpIdleSeconds: options.tcpIdleSeconds,
     keepaliveSeconds: options.keepaliveSeconds,
     resolvers: resolverAddresses(options, resolvConf),
     dnsPort: options.dnsPort,

@@ -76,17 +76,22 @@ export const SO_BUF_LOCK = 72;
 export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;
 export const SO_KEEPALIVE = 9;
+export const SO_OOBINLINE = 10;
 export const SO_LINGER = 13;
 export const SO_PEERCRED = 17;
+export const SO_BINDTODEVICE = 25;
 /** struct ucred: i32 pid, u32 uid, u32 gid. */
 export const UCRED_SIZE = 12;
 export const UCRED_UID_OFFSET = 4;
 
 export const SOL_IP = 0;
+export const IP_TOS = 1;
 export const IP_TTL = 2;
 export const IP_MTU_DISCOVER = 10;
 export const IP_RECVERR = 11;
 export const IP_RECVTTL = 12;
+/** The port is chosen when the socket is connected, so that it need not be free for all peers. */
+export const IP_BIND_ADDRESS_NO_PORT = 24;
 export const IP_PMTUDISC_DONT = 0;
 export const IP_PMTUDISC_WANT = 1;
 export const IP_PMTUDISC_DO = 2;
@@ -95,6 +100,7 @@ export const IP_PMTUDISC_PROBE = 3;
 export const SOL_IPV6 = 41;
 export const IPV6_RECVERR = 25;
 export const IPV6_V6ONLY = 26;
+export const IPV6_TCLASS = 67;
 
 export const SOL_TCP = IPPROTO_TCP;
 export const TCP_NODELAY = 1;
@@ -107,6 +113,7 @@ export const SOL_UDP = IPPROTO_UDP;
 export const UDP_SEGMENT = 103;
 export const UDP_GRO = 104;
 
+export const MSG_OOB = 0x1;
 export const MSG_CTRUNC = 0x8;
 export const MSG_TRUNC = 0x20;
 export const MSG_DONTWAIT = 0x40;
@@ -153,6 +160,7 @@ export const TUN_F_USO4 = 0x20;
 export const TUN_F_USO6 = 0x40;
 
 // ---------------------------------------------------------------- interface configuration
+export const SIOCATMARK = 0x8905;
 export const SIOCADDRT = 0x890b;
 export const SIOCGIFFLAGS = 0x8913;
 export const SIOCSIFFLAGS = 0x8914;

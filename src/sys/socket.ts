@@ -12,17 +12,23 @@ import {
   AF_INET,
   AF_INET6,
   AF_UNIX,
+  IFNAMSIZ,
   IP_MTU_DISCOVER,
   IP_RECVERR,
   IP_RECVTTL,
+  IP_TOS,
   IPPROTO_ICMP,
   IPPROTO_ICMPV6,
   IPV6_RECVERR,
+  IPV6_TCLASS,
   IPV6_V6ONLY,
   SHUT_WR,
+  SIOCATMARK,
+  SO_BINDTODEVICE,
   SO_ERROR,
   SO_KEEPALIVE,
   SO_LINGER,
+  SO_OOBINLINE,
   SO_REUSEADDR,
   SOCK_CLOEXEC,
   SOCK_DGRAM,
@@ -133,6 +139,14 @@ export function bindIpv4(sys: Libc, fd: number, address: number, port: number): 
 
 export function bindIpv6(sys: Libc, fd: number, octets: ArrayLike<number>, port: number): number {
   return sys.bind(fd, sys.scratch.address, writeIpv6(sys.scratch, 0, octets, port));
+}
+
+/** Has all that the socket sends go out by the interface, of at most 15 characters. */
+export function bindDevice(sys: Libc, fd: number, name: string): number {
+  const { bytes, address } = sys.scratch;
+  const { written } = new TextEncoder().encodeInto(name, bytes.subarray(0, IFNAMSIZ - 1));
+  bytes[written] = 0;
+  return sys.setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, address, written + 1);
 }
 
 /** Zero, or -EINPROGRESS: writable once the answer is there, `takeError` then says which. */
@@ -253,6 +267,28 @@ export function setKeepalive(sys: Libc, fd: number, seconds: number): number {
   if (result >= 0) result = setOption(sys, fd, SOL_TCP, TCP_KEEPINTVL, interval);
   if (result >= 0) result = setOption(sys, fd, SOL_TCP, TCP_KEEPCNT, KEEPALIVE_COUNT);
   return result < 0 ? result : setOption(sys, fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+}
+
+/**
+ * What the peer marks as urgent stays in its place in the stream. What a listener accepts has it,
+ * too.
+ */
+export function setOobInline(sys: Libc, fd: number): number {
+  return setOption(sys, fd, SOL_SOCKET, SO_OOBINLINE, 1);
+}
+
+/** Whether the next octet to be read is the urgent one: 1 or 0 (sockatmark(3)). */
+export function isAtMark(sys: Libc, fd: number): number {
+  const { scratch } = sys;
+  const result = sys.ioctl(fd, SIOCATMARK, scratch.address + VALUE_OFFSET);
+  return result < 0 ? result : scratch.getI32(VALUE_OFFSET);
+}
+
+/** @param tos TOS, or traffic class, of what is sent from now on; ECN of TCP is the kernel's */
+export function setTos(sys: Libc, fd: number, family: 4 | 6, tos: number): number {
+  return family === 6
+    ? setOption(sys, fd, SOL_IPV6, IPV6_TCLASS, tos)
+    : setOption(sys, fd, SOL_IP, IP_TOS, tos);
 }
 
 /** Makes the next close send RST and drop what is unsent, where `seconds` is 0. */

@@ -41,6 +41,7 @@ import {
   openTcp6,
   setLinger,
   setNoDelay,
+  setOobInline,
 } from "../sys/socket.ts";
 import { DATAGRAM, type HostSockets } from "./sockets.ts";
 import { openUdpPort, openUdpPort6 } from "./udp.ts";
@@ -178,6 +179,7 @@ export class Listeners {
     const isSix = spot.family === 6;
     const fd = isSix ? openTcp6(this.#sys) : openTcp(this.#sys);
     if (fd < 0) return fd;
+    setOobInline(this.#sys, fd);
     let result = isSix
       ? listenIpv6(this.#sys, fd, spot.octets, rule.hostPort)
       : listenIpv4(this.#sys, fd, spot.address, rule.hostPort);

@@ -24,21 +24,24 @@ import {
   EPOLLET,
   EPOLLIN,
   EPOLLOUT,
+  EPOLLPRI,
   EPOLLRDHUP,
   MSG_DONTWAIT,
   MSG_ERRQUEUE,
   MSG_NOSIGNAL,
+  MSG_OOB,
 } from "../sys/linux.ts";
-import { halfClose, setKeepalive, setLinger, takeError } from "../sys/socket.ts";
+import { halfClose, isAtMark, setKeepalive, setLinger, setTos, takeError } from "../sys/socket.ts";
 import { SocketBuffers } from "./buffers.ts";
 import { HiddenPorts } from "./hidden-ports.ts";
+import { ANY_WAY, type Outbound } from "./outbound.ts";
 import { openPingFlow } from "./ping.ts";
-import { type Connecting, connectTcp, connectTcp6 } from "./tcp.ts";
+import { type Connecting, type ConnectManner, connectTcp, connectTcp6 } from "./tcp.ts";
 import { openUdpFlow, openUdpFlow6 } from "./udp.ts";
 import { EVENT_OF_FLOW, type Upstream } from "./upstream.ts";
 
 /** What is watched for. */
-const STREAM = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+const STREAM = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 /**
  * No EPOLLOUT: the kernel reports it whenever a receiver on this machine has read a datagram, and
  * nothing waits for it, as what a full socket does not take is dropped.
@@ -51,6 +54,8 @@ const SOCKADDR_IN6_ADDRESS_OFFSET = 8;
 /** Third word of ::ffff:a.b.c.d, as memory has it. */
 const MAPPED = -0x10000;
 const NONE = -1;
+/** First octet of 127.0.0.0/8. */
+const LOOPBACK_NET = 127;
 /** Numbers of full links are used again after so many. */
 const HEARD_MAX = 0x3fffffff;
 /** What a list of operations moves before others get the core, octets. */
@@ -72,6 +77,10 @@ const OP_WORDS = abi.OP_SIZE >> 2;
 /** Whether an IPv4 address with this first octet is this machine's: 127.0.0.0/8, or 0.0.0.0. */
 function isLocal4(first: number): boolean {
   return first === 127 || first === 0;
+}
+
+function sendFlags(urgent = 0): number {
+  return MSG_DONTWAIT | MSG_NOSIGNAL | (urgent === 1 ? MSG_OOB : 0);
 }
 
 /** What all sockets together may take. */
@@ -99,6 +108,9 @@ export class HostSockets implements Upstream {
   readonly #handles = new Int32Array(abi.FLOW_CAPACITY_COUNT);
   readonly #hidden: HiddenPorts;
   readonly #connecting: Connecting = { fd: NONE, connected: false };
+  readonly #outbound: Outbound;
+  /** Of the connection that is being made: one object for all. */
+  readonly #manner: ConnectManner;
   readonly #pingName = { port: 0 };
   /** What each socket is watched for. */
   readonly #interests = new Int32Array(abi.FLOW_CAPACITY_COUNT);
@@ -117,6 +129,7 @@ export class HostSockets implements Upstream {
   /**
    * @param base address of engine memory in this process
    * @param hidden ports of this machine's loopback that no guest may reach: those of links
+   * @param outbound how sockets leave this host
    */
   constructor(
     sys: Libc,
@@ -125,7 +138,10 @@ export class HostSockets implements Upstream {
     base: number,
     hidden = new HiddenPorts(),
     bounds: SocketBounds = BOUNDLESS,
+    outbound: Outbound = ANY_WAY,
   ) {
+    this.#outbound = outbound;
+    this.#manner = { tos: 0, isLoopback: false, outbound };
     this.#buffers = new SocketBuffers(sys, bounds.buffers, bounds.clock);
     this.#socketsMax = bounds.socketsMax;
     this.#hidden = hidden;
@@ -171,7 +187,7 @@ export class HostSockets implements Upstream {
     const pointer = this.#base + ((memory[at + POINTER] ?? 0) >>> 0);
     switch (kind) {
       case abi.OP_TCP_SEND:
-        return this.#count(handle, sys.sendmsg(fd, pointer, MSG_DONTWAIT | MSG_NOSIGNAL));
+        return this.#count(handle, sys.sendmsg(fd, pointer, sendFlags(memory[at + C])));
       case abi.OP_TCP_RECV:
         return this.#count(handle, sys.recvmsg(fd, pointer, MSG_DONTWAIT));
       case abi.OP_UDP_SEND:
@@ -191,6 +207,10 @@ export class HostSockets implements Upstream {
         return takeError(sys, fd);
       case abi.OP_TCP_KEEPALIVE:
         return setKeepalive(sys, fd, memory[at + A] ?? 0);
+      case abi.OP_TCP_TOS:
+        return setTos(sys, fd, this.#family(at), memory[at + A] ?? 0);
+      case abi.OP_TCP_AT_MARK:
+        return isAtMark(sys, fd);
       case abi.OP_CLOSE:
         return this.#drop(handle, fd, memory[at + A] === 1);
       default:
@@ -213,21 +233,27 @@ export class HostSockets implements Upstream {
   #openFor(kind: number, handle: number, at: number): number {
     if (kind === abi.OP_TCP_CONNECT) return this.#connect(handle, at);
     if (kind === abi.OP_UDP_OPEN) return this.adopt(handle, this.#openUdp(at), DATAGRAM);
-    const family = this.#memory[at + COUNT] === abi.FAMILY_SIX ? 6 : 4;
-    const fd = openPingFlow(this.#sys, this.#pingName, family);
+    const fd = openPingFlow(this.#sys, this.#pingName, this.#family(at), this.#outbound);
     const result = this.adopt(handle, fd, DATAGRAM);
     return result < 0 ? result : this.#pingName.port;
+  }
+
+  /** Version of IP that an operation is about. */
+  #family(at: number): 4 | 6 {
+    return this.#memory[at + COUNT] === abi.FAMILY_SIX ? 6 : 4;
   }
 
   #openUdp(at: number): number {
     const memory = this.#memory;
     const port = memory[at + A] ?? 0;
-    if (memory[at + COUNT] === abi.FAMILY_SIX) {
+    if (this.#family(at) === 6) {
       const name = (memory[at + POINTER] ?? 0) >>> 0;
-      return openUdpFlow6(this.#sys, port, name === 0 ? 0 : this.#base + name);
+      if (name === 0) return openUdpFlow6(this.#sys, port, 0, this.#outbound);
+      const outbound = this.#isLoopback6(name) ? ANY_WAY : this.#outbound;
+      return openUdpFlow6(this.#sys, port, this.#base + name, outbound);
     }
     const peer = (memory[at + B] ?? 0) >>> 0;
-    return openUdpFlow(this.#sys, port, peer, memory[at + C] ?? 0);
+    return openUdpFlow(this.#sys, port, peer, memory[at + C] ?? 0, this.#outbound);
   }
 
   /** Whether a struct sockaddr_in6 of engine memory names ::1. */
@@ -258,15 +284,19 @@ export class HostSockets implements Upstream {
   #connect(handle: number, at: number): number {
     const memory = this.#memory;
     const connecting = this.#connecting;
-    if (memory[at + COUNT] === abi.FAMILY_SIX) {
+    const manner = this.#manner;
+    manner.tos = memory[at + C] ?? 0;
+    if (this.#family(at) === 6) {
       const name = (memory[at + POINTER] ?? 0) >>> 0;
       if (this.#isHidden6(name)) return -ECONNREFUSED;
-      connectTcp6(this.#sys, this.#base + name, this.#isLoopback6(name), connecting);
+      manner.isLoopback = this.#isLoopback6(name);
+      connectTcp6(this.#sys, this.#base + name, manner, connecting);
     } else {
       const address = (memory[at + A] ?? 0) >>> 0;
       const port = memory[at + B] ?? 0;
       if (isLocal4(address >>> 24) && this.#hidden.has(port)) return -ECONNREFUSED;
-      connectTcp(this.#sys, address, port, connecting);
+      manner.isLoopback = address >>> 24 === LOOPBACK_NET;
+      connectTcp(this.#sys, address, port, manner, connecting);
     }
     const result = this.adopt(handle, connecting.fd);
     return result < 0 || !connecting.connected ? result : 1;

@@ -14,11 +14,10 @@ import {
   setReceiveErrors6,
   setUdpGro,
 } from "../sys/socket.ts";
+import { ANY_WAY, type Outbound } from "./outbound.ts";
 
 /** Ports below need a privilege we do not have and a guest must not borrow. */
 const PORT_UNPRIVILEGED = 1024;
-
-const UNSPECIFIED6 = new Uint8Array(16);
 
 function prepare(sys: Libc, fd: number, family: 4 | 6 = 4): void {
   if (family === 6) setReceiveErrors6(sys, fd, true);
@@ -26,19 +25,35 @@ function prepare(sys: Libc, fd: number, family: 4 | 6 = 4): void {
   setUdpGro(sys, fd, true); // refused by old kernels, which then deliver one datagram at a time
 }
 
-/** A socket for a flow: bound to `port` if it is free, connected when `peer` is not 0. */
-export function openUdpFlow(sys: Libc, port: number, peer: number, peerPort: number): number {
+/**
+ * A socket for a flow: bound to `port` if it is free, connected when `peer` is not 0. It leaves as
+ * `outbound` says, unless it is connected to this machine's loopback.
+ */
+export function openUdpFlow(
+  sys: Libc,
+  port: number,
+  peer: number,
+  peerPort: number,
+  outbound: Outbound = ANY_WAY,
+): number {
   const fd = openUdp(sys);
   if (fd < 0) return fd;
   prepare(sys, fd);
-  if (peer !== 0) {
-    const result = connectIpv4(sys, fd, peer, peerPort);
-    if (result >= 0) return fd;
-    sys.close(fd);
-    return result;
-  }
-  if (port < PORT_UNPRIVILEGED || bindIpv4(sys, fd, 0, port) < 0) bindIpv4(sys, fd, 0, 0);
-  return fd;
+  if (peer === 0) return bindFlow(sys, fd, 4, port, outbound);
+  let result = peer >>> 24 === 127 ? 0 : outbound.bind(sys, fd, 4);
+  if (result >= 0) result = connectIpv4(sys, fd, peer, peerPort);
+  if (result >= 0) return fd;
+  sys.close(fd);
+  return result;
+}
+
+/** Binds to `port` if it may be had, else to any; closes the socket where that fails, too. */
+function bindFlow(sys: Libc, fd: number, family: 4 | 6, port: number, outbound: Outbound): number {
+  if (port >= PORT_UNPRIVILEGED && outbound.bindPort(sys, fd, family, port) >= 0) return fd;
+  const result = outbound.bindPort(sys, fd, family, 0);
+  if (result >= 0) return fd;
+  sys.close(fd);
+  return result;
 }
 
 /** A socket for a published port. The descriptor, or the negative errno. */
@@ -55,20 +70,23 @@ export function openUdpPort(sys: Libc, address: number, port: number): number {
 /**
  * A socket of IPv6 for a flow: bound to `port` if it is free, connected when `name`, the address of
  * a struct sockaddr_in6 in this process, is not 0.
+ * @param outbound how it leaves; of no account where `name` is this machine's loopback
  */
-export function openUdpFlow6(sys: Libc, port: number, name: number): number {
+export function openUdpFlow6(
+  sys: Libc,
+  port: number,
+  name: number,
+  outbound: Outbound = ANY_WAY,
+): number {
   const fd = openUdp6(sys);
   if (fd < 0) return fd;
   prepare(sys, fd, 6);
-  if (name !== 0) {
-    const result = sys.connect(fd, name, SOCKADDR_IN6_SIZE);
-    if (result >= 0) return fd;
-    sys.close(fd);
-    return result;
-  }
-  const isTaken = port < PORT_UNPRIVILEGED || bindIpv6(sys, fd, UNSPECIFIED6, port) < 0;
-  if (isTaken) bindIpv6(sys, fd, UNSPECIFIED6, 0);
-  return fd;
+  if (name === 0) return bindFlow(sys, fd, 6, port, outbound);
+  let result = outbound.bind(sys, fd, 6);
+  if (result >= 0) result = sys.connect(fd, name, SOCKADDR_IN6_SIZE);
+  if (result >= 0) return fd;
+  sys.close(fd);
+  return result;
 }
 
 /** A socket of IPv6 for a published port. The descriptor, or the negative errno. */

@@ -32,6 +32,8 @@ function attach(more: readonly string[], env: Environment = {}): Attach {
 const SEED = "00ff".repeat(16);
 const TAP = { kind: "tap", name: "tap0", netns: undefined, configure: false, vnet: true };
 
+const ANY_WAY = { ipv4: undefined, ipv6: undefined, device: undefined };
+
 /** Option, text, property and the value it must have. */
 const NO_BOOT = {
   files: [],
@@ -94,6 +96,8 @@ const TAKEN: readonly (readonly [string, string, keyof Attach, unknown])[] = [
   ["host-address", "refuse", "hostAddress", "refuse"],
   ["host-address", "allow", "hostAddress", "allow"],
   ["metadata-address", "refuse", "metadataAddress", "refuse"],
+  ["outbound-address", "192.0.2.1", "outbound", { ...ANY_WAY, ipv4: 0xc0000201 }],
+  ["outbound-interface", "eth0", "outbound", { ...ANY_WAY, device: "eth0" }],
   ["udp-ports", "preserve", "udpPorts", "preserve"],
   ["udp-filter", "address-dependent", "strictFilter", true],
   ["udp-filter", "endpoint-independent", "strictFilter", false],
@@ -101,6 +105,7 @@ const TAKEN: readonly (readonly [string, string, keyof Attach, unknown])[] = [
   ["flows-max", "65536", "flowsMax", 65536],
   ["buffer-mib", "4", "bufferMib", 4],
   ["buffer-mib", "64", "bufferMib", 64],
+  ["tcp-idle-timeout", "7440", "tcpIdleSeconds", 7440],
   ["udp-timeout", "120", "udpTimeoutSeconds", 120],
   ["keepalive", "0", "keepaliveSeconds", 0],
   ["keepalive", "30", "keepaliveSeconds", 30],
@@ -161,6 +166,13 @@ const REFUSED: readonly (readonly [string, string, string])[] = [
   ["flows-max", "65537", "wanted an integer from 256 to 65536"],
   ["buffer-mib", "3", "wanted an integer from 4 to 64"],
   ["buffer-mib", "65", "wanted an integer from 4 to 64"],
+  ["tcp-idle-timeout", "7439", "wanted an integer from 7440 to 31536000"],
+  [
+    "outbound-address",
+    "eth0",
+    "wanted an address that other hosts can answer to, of IPv4, IPv6 or both",
+  ],
+  ["outbound-interface", "a/b", 'wanted the name of an interface such as "eth0"'],
   ["udp-timeout", "119", "wanted an integer from 120 to 86400"],
   ["udp-timeout", "86401", "wanted an integer from 120 to 86400"],
   ["keepalive", "29", "wanted an integer from 30 to 32767"],
@@ -219,11 +231,13 @@ describe("defaults of attach", () => {
       logFormat: "json",
       flowsMax: undefined, // what memory and descriptors leave room for
       bufferMib: undefined,
+      tcpIdleSeconds: 7440,
       udpTimeoutSeconds: 300,
       hostAddress: "allow",
       metadataAddress: "allow",
       udpPorts: "ephemeral",
       strictFilter: false,
+      outbound: ANY_WAY,
       keepaliveSeconds: 0,
       seed: undefined,
       gatewayMac: [0x52, 0x55, 0x0a, 0x00, 0x02, 0x02],

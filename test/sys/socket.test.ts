@@ -104,6 +104,10 @@ describe("socket", () => {
     assert.equal(socket.setKeepalive(sys, tcp, 75), 0);
     assert.equal(get(linux.SOL_SOCKET, linux.SO_KEEPALIVE), 1);
     assert.equal(get(linux.SOL_TCP, linux.TCP_KEEPIDLE), 75);
+    assert.equal(socket.setKeepalive(sys, tcp, 7440), 0);
+    assert.equal(get(linux.SOL_TCP, linux.TCP_KEEPIDLE), 7440);
+    assert.equal(get(linux.SOL_TCP, linux.TCP_KEEPINTVL), 75);
+    assert.equal(get(linux.SOL_TCP, linux.TCP_KEEPCNT), 9);
     assert.equal(socket.setKeepalive(sys, tcp, 0), 0);
     assert.equal(get(linux.SOL_SOCKET, linux.SO_KEEPALIVE), 0);
     sys.close(tcp);

@@ -8,6 +8,7 @@ import { IPV6_RECVERR, IPV6_V6ONLY, SOCKADDR_IN6_SIZE, SOL_IPV6 } from "../../sr
 import { writeIpv6 } from "../../src/sys/sockaddr.ts";
 import { getOption, localPort, openTcp6 } from "../../src/sys/socket.ts";
 import { Listeners } from "../../src/upstream/listener.ts";
+import { ANY_WAY } from "../../src/upstream/outbound.ts";
 import { openPingFlow } from "../../src/upstream/ping.ts";
 import { connectTcp6 } from "../../src/upstream/tcp.ts";
 import { openUdpFlow, openUdpFlow6, openUdpPort6 } from "../../src/upstream/udp.ts";
@@ -76,7 +77,7 @@ describe("upstream over IPv6", () => {
     const { sys } = rig;
     const port = freePort(sys, "tcp");
     const out = { fd: -1, connected: false };
-    connectTcp6(sys, name6(sys, port), true, out);
+    connectTcp6(sys, name6(sys, port), { tos: 0, isLoopback: true, outbound: ANY_WAY }, out);
     assert.ok(out.fd < 0, "nobody listens");
     const rule: PublishRule = {
       protocol: "tcp",
@@ -86,7 +87,7 @@ describe("upstream over IPv6", () => {
     };
     const listeners = new Listeners(sys, rig.engine, rig.sockets);
     listeners.open([rule], rig.epoll, START, { ipv4: true, ipv6: true });
-    connectTcp6(sys, name6(sys, port), true, out);
+    connectTcp6(sys, name6(sys, port), { tos: 0, isLoopback: true, outbound: ANY_WAY }, out);
     assert.ok(out.fd >= 0 && out.connected);
     sys.close(out.fd);
     listeners.close();

@@ -19,6 +19,7 @@ import {
 import type { Libc } from "../../src/sys/libc.ts";
 import { connectIpv4, openTcp } from "../../src/sys/socket.ts";
 import { Listeners } from "../../src/upstream/listener.ts";
+import { ANY_WAY } from "../../src/upstream/outbound.ts";
 import { type Connecting, connectTcp } from "../../src/upstream/tcp.ts";
 import { EVENT_OF_FLOW, EVENT_OF_LISTENER } from "../../src/upstream/upstream.ts";
 import * as abi from "../../wasm/abi.ts";
@@ -41,7 +42,7 @@ function opened(rig: Rig, ...rules: readonly PublishRule[]): Listeners {
 /** Connects to a port of this machine, or gives the negative errno. */
 function connect(rig: Rig, port: number): number {
   const out: Connecting = { fd: -1, connected: false };
-  connectTcp(rig.sys, LOOPBACK, port, out);
+  connectTcp(rig.sys, LOOPBACK, port, { tos: 0, isLoopback: true, outbound: ANY_WAY }, out);
   return out.fd;
 }
 

@@ -87,6 +87,11 @@ export const P_PROBE: u32 = 0x200000;
 export const P_RETRANSMIT: u32 = 0x400000; // fill holes
 export const P_KEEPALIVE: u32 = 0x800000;
 export const P_ASK_HOST: u32 = 0x10000000; // the host socket is to ask its peer
+export const P_TOS: u32 = 0x20000000; // the host socket is to send with the guest's DSCP
+// urgent, see `urgent`
+export const URGENT_IN: u8 = 1; // the guest's octet at rcvUrgent
+export const URGENT_MARK: u8 = 2; // the host socket has one
+export const URGENT_OUT: u8 = 4; // the octet before sndUrgent, to the guest
 
 export const MSS_FLOOR: u32 = 64; // a smaller MSS is a weapon (CVE-2019-11479)
 export const MSS_DEFAULT: u32 = 536; // RFC 9293 §3.7.1
@@ -108,6 +113,8 @@ export const ACK_DELAY_INTERACTIVE: i64 = 40000;
 export const ACK_TRUST: u8 = 4;
 const ISS_STEP: u32 = 65537; // more than a window without scaling, and then some
 export const CWND_MAX: u32 = 4194304;
+/** Of TOS or traffic class: ECN is between the two ends of each connection (RFC 3168 §6.1). */
+export const TOS_DSCP: u8 = 0xfc;
 export const SACK_RANGES: i32 = 4;
 
 @unmanaged
@@ -164,6 +171,10 @@ export class Tcp extends Flow {
   replies: u8;
   /** To the DNS address: set of the places in the list of resolvers that it has been led to. */
   resolversAsked: u8;
+  /** TOS of the guest's latest segment, without its ECN bits. */
+  tos: u8;
+  /** URGENT_* bits. */
+  urgent: u8;
   sackLeft0: u32;
   sackRight0: u32;
   sackLeft1: u32;
@@ -190,6 +201,8 @@ export class Tcp extends Flow {
   keepaliveAt: i64;
   /** When the oldest unanswered transmission was first sent. */
   troubleAt: i64;
+  rcvUrgent: u32;
+  sndUrgent: u32;
 }
 
 if (offsetof<Tcp>() > <usize>abi.FLOW_SIZE - STAKE_SIZE) ERROR("a TCP flow does not fit FLOW_SIZE");

@@ -4,25 +4,27 @@
  * what a segment calls for is noted in the flow (P_*), and the flow is marked dirty.
  */
 import * as abi from "../abi";
-import { entryAlloc, entryAt } from "../ring";
 import { count, drop } from "../stats";
 import { seqGe, seqGt, seqInWindow, seqLe, seqLt } from "../wire/seqnum";
 import { PROTOCOL_TCP, WIRE_OK } from "../wire/ipv4";
 import {
-  TCP_ACK, TCP_DATA_OFFSET, TCP_FIN, TCP_HEADER_SIZE, TCP_RST, TCP_SYN, TcpView, tcpCheck,
+  TCP_ACK, TCP_DATA_OFFSET, TCP_FIN, TCP_HEADER_SIZE, TCP_RST, TCP_SYN, TCP_URG, TcpView, tcpCheck,
 } from "../wire/tcp";
 import { optionTimestamps, optionTsValue, tcpOptionsParse } from "../wire/tcp-options";
 import { natUnusable } from "../flow/nat";
-import { packetDestination, packetSource, transportChecksumOk } from "../flow/packet";
+import {
+  packetDestination, packetSource, packetTos, transportChecksumOk,
+} from "../flow/packet";
 import { flowFind, isNone, markDirty, markReady } from "../flow/table";
 import { ackAdvance, ackDuplicate, sackInput } from "./congestion";
 import {
-  F_BLOCKED, F_FIN_ACKED, F_GUEST_FIN, F_TIMESTAMPS, P_ACK, P_OUTPUT, P_SYN, RTO_AFTER_SYN_LOSS,
-  Tcp, has, startAbove, tcpArm, tcpEnd, tcpEstablished, tcpTimeWait,
+  F_BLOCKED, F_FIN_ACKED, F_GUEST_FIN, F_TIMESTAMPS, P_ACK, P_OUTPUT, P_SYN, P_TOS,
+  RTO_AFTER_SYN_LOSS, TOS_DSCP, Tcp, has, startAbove, tcpArm, tcpEnd, tcpEstablished, tcpTimeWait,
 } from "./conn";
 import { sendResetFor } from "./output";
 import { takeSynOptions, tcpOpen } from "./open";
-import { advance, gapBefore, hold, truncate } from "./reassembly";
+import { takeText, truncate } from "./reassembly";
+import { urgentInput } from "./urgent";
 import { windowActive } from "./window";
 
 const CHALLENGES_PER_SECOND: u32 = 10;
@@ -33,6 +35,7 @@ const PAWS_IDLE: i64 = 2073600000000;
 let source: u32 = 0;
 let destination: u32 = 0;
 let segment: usize = 0;
+let tos: u8 = 0;
 let sequence: u32 = 0;
 let acknowledgment: u32 = 0;
 let flags: u32 = 0;
@@ -115,6 +118,7 @@ export function tcpInput(
   source = packetSource(packet);
   destination = packetDestination(packet);
   segment = tcp;
+  tos = <u8>packetTos(packet) & TOS_DSCP;
   if (!parse(length, trusted)) return;
   const ports = (TcpView.at(tcp).sourcePort << 16) | TcpView.at(tcp).destinationPort;
   let found = flowFind(abi.KIND_TCP, source, destination, ports);
@@ -271,6 +275,11 @@ function inputSynchronized(flow: Tcp, now: i64): void {
   flow.probes = 0;
   if (flow.state == <u8>abi.STATE_SYN_RECEIVED && !inputSynReceived(flow, now)) return;
   if (!inputAck(flow, now)) return;
+  if (tos != flow.tos) {
+    flow.tos = tos;
+    flow.flags |= P_TOS;
+    markDirty(flow);
+  }
   if (payloadLength > 0 || (flags & TCP_FIN) != 0) inputText(flow, now);
   if (flow.kind != 0 && flow.state != <u8>abi.STATE_TIME_WAIT) tcpArm(flow);
 }
@@ -427,9 +436,10 @@ function inputText(flow: Tcp, now: i64): void {
   }
   markDirty(flow);
   const end = sequence + payloadLength;
+  if ((flags & TCP_URG) != 0) urgentInput(flow, sequence, TcpView.at(segment).urgent);
   if (payloadLength > 0) {
     windowActive(flow, now);
-    take(flow);
+    takeText(flow, sequence, payload, payloadLength);
   }
   if ((flags & TCP_FIN) != 0) {
     // A FIN is believed once and only where it does not contradict what has been received.
@@ -440,56 +450,4 @@ function inputText(flow: Tcp, now: i64): void {
     }
     flow.flags |= P_ACK;
   }
-}
-
-/** Trims the payload to what is new and allowed, then lists it (in order) or holds it. */
-function take(flow: Tcp): void {
-  if (seqLt(sequence, flow.rcvNext)) {
-    const known = flow.rcvNext - sequence;
-    if (known >= payloadLength) {
-      drop(abi.DROP_TCP_DUPLICATE);
-      flow.flags |= P_ACK;
-      return;
-    }
-    flow.flags |= P_ACK;
-    payload += known;
-    payloadLength -= known;
-    sequence = flow.rcvNext;
-  }
-  let edge = flow.rcvEdge;
-  if (has(flow, F_GUEST_FIN) && seqLt(flow.finSequence, edge)) edge = flow.finSequence;
-  if (seqGe(sequence, edge)) {
-    drop(has(flow, F_GUEST_FIN) ? abi.DROP_TCP_AFTER_FIN : abi.DROP_TCP_WINDOW);
-    flow.flags |= P_ACK;
-    return;
-  }
-  if (seqGt(sequence + payloadLength, edge)) payloadLength = edge - sequence;
-  const direct = sequence == flow.rcvNext && !has(flow, F_BLOCKED) &&
-    flow.rcvNext - flow.rcvAck == flow.batchBytes;
-  if (direct) {
-    // Entries and held octets must not overlap: they go to the host side by side.
-    const n = gapBefore(flow, sequence, payloadLength);
-    const index = entryAlloc(payload, n);
-    if (index >= 0) {
-      if (flow.batchTail < 0) flow.batchHead = index;
-      else entryAt(flow.batchTail).next = index;
-      flow.batchTail = index;
-      flow.batchCount++;
-      flow.batchBytes += n;
-      flow.rcvNext += n;
-      if (flow.heldHead >= 0) {
-        flow.flags |= P_ACK; // a gap is filled: RFC 5681 §4.2
-        if (n < payloadLength) hold(flow, sequence + n, payload + n, payloadLength - n);
-        advance(flow);
-      }
-      return;
-    }
-  }
-  if (sequence != flow.rcvNext) {
-    count(abi.STAT_TCP_OUT_OF_ORDER);
-    flow.recentSack = sequence;
-    flow.flags |= P_ACK;
-  }
-  hold(flow, sequence, payload, payloadLength);
-  advance(flow);
 }

@@ -21,7 +21,7 @@ import {
 import { isSix } from "../flow/addresses";
 import { natRefusal, natToGuest, natToHost } from "../flow/nat";
 import { neighborFind, neighborGuest6, neighborRequest } from "../flow/neighbor";
-import { packetDestination, packetSource } from "../flow/packet";
+import { packetDestination, packetSource, packetTos } from "../flow/packet";
 import {
   dnsAddressed, dnsPort, resolverAt, resolverNow, resolverPort, resolversRefresh,
 } from "../flow/resolvers";
@@ -31,7 +31,7 @@ import {
   isNone, listOldest, listSize, listTouch, markDirty, shareMove,
 } from "../flow/table";
 import {
-  F_SACK, F_SCALED, F_SOCKET, F_TIMESTAMPS, GIVE_UP_SYN, P_CONNECT, P_SYN, Tcp, tcpArm,
+  F_SACK, F_SCALED, F_SOCKET, F_TIMESTAMPS, GIVE_UP_SYN, P_CONNECT, P_SYN, TOS_DSCP, Tcp, tcpArm,
   tcpCloseHost, tcpEnd, tcpReset, tcpSetMss,
 } from "./conn";
 import { sendResetFor } from "./output";
@@ -136,6 +136,7 @@ export function tcpOpen(ip: usize, segment: usize, mac: u64, now: i64): void {
     flow.hostPort = <u16>resolverPort(flow.hostPort);
     chooseResolver(flow, now);
   }
+  flow.tos = <u8>packetTos(ip) & TOS_DSCP;
   flow.irs = view.sequence;
   flow.rcvAck = flow.irs + 1;
   flow.rcvNext = flow.rcvAck;

@@ -24,9 +24,10 @@ import { handleOf } from "../flow/table";
 import {
   ACK_TRUST, F_FIN_SENT, F_HOST_EOF, F_OVERRIDE, F_PERSIST, F_RECOVERY, F_RTT, F_SACK,
   F_SCALED, F_TIMESTAMPS, P_ACK, P_KEEPALIVE, P_OUTPUT, P_PROBE, P_RETRANSMIT, P_SYN, SACK_RANGES,
-  Tcp, has, mssMax, tcpHalfClosed, timestamp,
+  Tcp, URGENT_OUT, has, mssMax, tcpHalfClosed, timestamp,
 } from "./conn";
 import { blockLeft, blockRight, blocks } from "./reassembly";
+import { urgentMark } from "./urgent";
 import { windowField } from "./window";
 
 /** Octets of IP header and TCP payload in the largest offload frame, by the longest TCP header. */
@@ -47,6 +48,7 @@ export function frameMax(flow: Tcp): u32 {
   const guest = flow.guestAddress;
   const offload = (isSix(guest) ? abi.LINK_TSO6 : abi.LINK_TSO4) | abi.LINK_CSUM;
   if ((linkFlags() & offload) != <u32>offload || vnetSize == 0) return flow.mss;
+  if ((flow.urgent & URGENT_OUT) != 0 && seqGt(flow.sndUrgent, flow.sndUna)) return flow.mss;
   return max((OFFLOAD_MAX - headerSize(guest)) / flow.mss, 1) * flow.mss;
 }
 
@@ -216,6 +218,7 @@ function sendData(flow: Tcp, sequence: u32, length: u32, now: i64): u32 {
   const n = addPieces(flow, sequence, length, !partial);
   check(n > 0); // the queue holds every octet between sndUna and sndEnd
   if (sequence + n == flow.sndEnd) store<u8>(tcp + 13, TCP_ACK | TCP_PSH);
+  if (flow.urgent != 0) urgentMark(flow, tcp, sequence);
   emitBelow(flow, eth, header + n);
   const pseudo = pseudoSum(flow.peerAddress, flow.guestAddress, PROTOCOL_TCP, header + n);
   if (partial) {

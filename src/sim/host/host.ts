@@ -225,6 +225,7 @@ export class SimHost implements Upstream, SocketOwner {
       case abi.OP_TCP_ERROR:
         return -socket.takeError();
       case abi.OP_TCP_KEEPALIVE:
+      case abi.OP_TCP_TOS:
         return 0;
     }
     this.fault(`operation ${kind} on a TCP socket`);

@@ -4,7 +4,8 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { ECONNRESET, EPIPE } from "../../support/fake-host.ts";
+import { ECONNRESET } from "../../support/fake-host.ts";
+import { EPIPE } from "../../support/fake-stream.ts";
 import { pattern } from "../../support/packet.ts";
 import {
   type Conversation,
