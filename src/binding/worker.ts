@@ -36,6 +36,7 @@ import { Listeners } from "../upstream/listener.ts";
 import { AddressWatch } from "../upstream/own-addresses.ts";
 import { ResolverWatch } from "../upstream/resolver.ts";
 import { HostSockets } from "../upstream/sockets.ts";
+import { TftpService } from "../upstream/tftp.ts";
 import {
   EVENT_OF_ALARM,
   EVENT_OF_CONTROL,
@@ -240,7 +241,11 @@ async function run(start: WorkerStart): Promise<void> {
   const timer = new TimerFd(sys);
   const hidden = new HiddenPorts(start.hiddenPorts);
   const bounds = { ...limits, clock: monotonic };
-  const upstream = new HostSockets(sys, epoll, engine, base, hidden, bounds);
+  const folder = options.boot?.tftp;
+  const tftp =
+    folder === undefined ? undefined : new TftpService(sys, epoll, folder, log, monotonic);
+  const service = tftp && (() => tftp.open());
+  const upstream = new HostSockets(sys, epoll, engine, base, hidden, bounds, service);
   const pressure = new Pressure({ engine, sockets: upstream, memory, limits: engine.config, log });
   const listeners = new Listeners(sys, engine, upstream, (now) => pressure.shortOfSockets(now));
   const isRefused = options.hostAddress === "refuse";
@@ -266,7 +271,7 @@ async function run(start: WorkerStart): Promise<void> {
       onRest: restReporter(log),
       control: controller(sys, start, engine, opened),
       housekeeping: new Housekeeping(
-        [resolver, addresses, new ShortageWatch(log)],
+        [resolver, addresses, new ShortageWatch(log), ...(tftp === undefined ? [] : [tftp])],
         [pressure, log, ...outputs.chores],
       ),
       clock: monotonic,
@@ -276,7 +281,7 @@ async function run(start: WorkerStart): Promise<void> {
     if (errno === 0) sayFarewell(engine, link, linkMemoryOf(engine, base));
     if (errno < 0) throw new Error(`The ${opened.name} is gone (${errnoName(errno)})`);
   } finally {
-    const packets = [recorded, log, addresses, listeners, upstream, link];
+    const packets = [recorded, log, addresses, listeners, upstream, tftp, link];
     for (const part of [...packets, timer, epoll, memory?.gauge]) part?.close();
   }
 }

@@ -46,6 +46,7 @@ const STREAM = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 export const DATAGRAM = EPOLLIN | EPOLLET;
 const SLOT_MASK = (1 << abi.HANDLE_SLOT_BITS) - 1;
 const EBADF = 9;
+const ENOSYS = 38;
 const ECONNREFUSED = 111;
 const SOCKADDR_IN6_ADDRESS_OFFSET = 8;
 /** Third word of ::ffff:a.b.c.d, as memory has it. */
@@ -84,6 +85,9 @@ export interface SocketBounds {
   readonly clock: () => number;
 }
 
+/** The guest's end of a pair of sockets to a service of the host's own; or the negative errno. */
+export type OpenService = () => number;
+
 const BOUNDLESS: SocketBounds = {
   socketsMax: abi.FLOW_CAPACITY_COUNT,
   buffers: Number.POSITIVE_INFINITY,
@@ -107,6 +111,7 @@ export class HostSockets implements Upstream {
   /** Of this full link, or the next one. */
   #full = 1;
   readonly #quiet: number[] = [];
+  readonly #openService: OpenService | undefined;
   readonly #buffers: SocketBuffers;
   readonly #socketsMax: number;
   #open = 0;
@@ -125,7 +130,9 @@ export class HostSockets implements Upstream {
     base: number,
     hidden = new HiddenPorts(),
     bounds: SocketBounds = BOUNDLESS,
+    openService?: OpenService,
   ) {
+    this.#openService = openService;
     this.#buffers = new SocketBuffers(sys, bounds.buffers, bounds.clock);
     this.#socketsMax = bounds.socketsMax;
     this.#hidden = hidden;
@@ -222,6 +229,7 @@ export class HostSockets implements Upstream {
   #openUdp(at: number): number {
     const memory = this.#memory;
     const port = memory[at + A] ?? 0;
+    if (memory[at + COUNT] === abi.FAMILY_LOCAL) return this.#openService?.() ?? -ENOSYS;
     if (memory[at + COUNT] === abi.FAMILY_SIX) {
       const name = (memory[at + POINTER] ?? 0) >>> 0;
       return openUdpFlow6(this.#sys, port, name === 0 ? 0 : this.#base + name);
