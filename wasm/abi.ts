@@ -283,6 +283,8 @@ export const OP_TCP_AT_MARK: i32 = 14;
 
 /** COUNT of operations that open a socket for IPv6; 0 is IPv4. */
 export const FAMILY_SIX: i32 = 6;
+/** COUNT of OP_UDP_OPEN: a datagram socket to the host's own service of port C, see `flow/tftp`. */
+export const FAMILY_LOCAL: i32 = 1;
 
 /** Bits of `upstream_event`: EPOLLIN, EPOLLPRI, EPOLLOUT, EPOLLERR, EPOLLHUP, EPOLLRDHUP. */
 export const EVENT_READABLE: i32 = 0x1;

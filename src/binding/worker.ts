@@ -38,6 +38,7 @@ import { Outbound } from "../upstream/outbound.ts";
 import { AddressWatch } from "../upstream/own-addresses.ts";
 import { ResolverWatch } from "../upstream/resolver.ts";
 import { HostSockets } from "../upstream/sockets.ts";
+import { TftpService } from "../upstream/tftp.ts";
 import {
   EVENT_OF_ALARM,
   EVENT_OF_CONTROL,
@@ -260,8 +261,13 @@ async function run(start: WorkerStart): Promise<void> {
   const timer = new TimerFd(sys);
   const hidden = new HiddenPorts(start.hiddenPorts);
   const bounds = { ...limits, clock: monotonic };
+  const folder = options.boot?.tftp;
+  const tftp =
+    folder === undefined ? undefined : new TftpService(sys, epoll, folder, log, monotonic);
+  const service = tftp && (() => tftp.open());
   const outbound = new Outbound(options.outbound);
-  const upstream = new HostSockets(sys, epoll, engine, base, hidden, bounds, outbound);
+  const ways = { outbound, service };
+  const upstream = new HostSockets(sys, epoll, engine, base, hidden, bounds, ways);
   const pressure = new Pressure({ engine, sockets: upstream, memory, limits: engine.config, log });
   const listeners = new Listeners(sys, engine, upstream, (now) => pressure.shortOfSockets(now));
   const isRefused = options.hostAddress === "refuse";
@@ -291,7 +297,7 @@ async function run(start: WorkerStart): Promise<void> {
       onRest: restReporter(log),
       control: controller(sys, start, engine, opened, log),
       housekeeping: new Housekeeping(
-        [guests, resolver, addresses, new ShortageWatch(log)],
+        [guests, resolver, addresses, new ShortageWatch(log), ...(tftp ? [tftp] : [])],
         [pressure, log, ...outputs.chores],
       ),
       clock: monotonic,
@@ -301,7 +307,7 @@ async function run(start: WorkerStart): Promise<void> {
     if (errno === 0) sayFarewell(engine, link, linkMemoryOf(engine, base));
     if (errno < 0) throw new LinkGone(`The ${opened.name} is gone (${errnoName(errno)})`);
   } finally {
-    const packets = [recorded, log, addresses, listeners, upstream, link];
+    const packets = [recorded, log, addresses, listeners, upstream, tftp, link];
     for (const part of [...packets, timer, epoll, memory?.gauge]) part?.close();
   }
 }

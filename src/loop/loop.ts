@@ -77,7 +77,7 @@ export interface LoopParts {
     wait(now: number): number | undefined;
     poll(engine: Engine, now: number): void;
     /** An edge-triggered source of news has spoken; `poll` is called within this turn or later. */
-    notice?(): void;
+    notice?(kind: number): void;
   };
   readonly clock: () => number;
 }
@@ -99,6 +99,7 @@ const OF_LISTENER = 3;
 /** Only wakes the loop up. */
 const OF_ALARM = 4;
 const OF_NEWS = 5;
+const OF_SERVICE = 6;
 
 export class Loop {
   readonly #parts: LoopParts;
@@ -185,8 +186,8 @@ export class Loop {
       this.#linkTokens.push(token);
     } else if (kind === OF_CONTROL) {
       if (!control()) this.#running = false;
-    } else if (kind === OF_NEWS) {
-      this.#parts.housekeeping.notice?.();
+    } else if (kind === OF_NEWS || kind === OF_SERVICE) {
+      this.#parts.housekeeping.notice?.(kind);
     } else if (kind === OF_LISTENER) this.#accept(token, now);
     else if (kind !== OF_ALARM) this.#rest.idle(token, kind, now);
   }

@@ -13,6 +13,18 @@ export const O_RDONLY = 0;
 export const O_RDWR = 2;
 export const O_NONBLOCK = 0x800;
 export const O_CLOEXEC = 0x80000;
+export const O_NOCTTY = 0x100;
+export const O_PATH = 0x200000;
+/** ARM has numbers of its own for these two (asm/fcntl.h). */
+export const O_DIRECTORY = arch() === "arm64" ? 0x4000 : 0x10000;
+export const O_NOFOLLOW = arch() === "arm64" ? 0x8000 : 0x20000;
+export const AT_EMPTY_PATH = 0x1000;
+export const RESOLVE_NO_MAGICLINKS = 0x02;
+export const RESOLVE_BENEATH = 0x08;
+export const STATX_TYPE = 0x1;
+export const STATX_SIZE = 0x200;
+export const S_IFMT = 0xf000;
+export const S_IFREG = 0x8000;
 export const F_GETFD = 1;
 export const FD_CLOEXEC = 1;
 
@@ -59,6 +71,7 @@ export const AF_INET = 2;
 export const AF_INET6 = 10;
 export const SOCK_STREAM = 1;
 export const SOCK_DGRAM = 2;
+export const SOCK_SEQPACKET = 5;
 export const SOCK_NONBLOCK = O_NONBLOCK;
 export const SOCK_CLOEXEC = O_CLOEXEC;
 export const IPPROTO_ICMP = 1;

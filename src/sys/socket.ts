@@ -33,6 +33,7 @@ import {
   SOCK_CLOEXEC,
   SOCK_DGRAM,
   SOCK_NONBLOCK,
+  SOCK_SEQPACKET,
   SOCK_STREAM,
   SOCKADDR_STORAGE_SIZE,
   SOL_IP,
@@ -127,6 +128,15 @@ export function connectUnix(sys: Libc, path: string): number {
 /** Two connected unix stream sockets. Zero, or the negative errno. */
 export function openUnixPair(sys: Libc, pair: { a: number; b: number }): number {
   const result = sys.socketpair(AF_UNIX, SOCK_STREAM | FLAGS, 0, sys.scratch.address);
+  if (result < 0) return result;
+  pair.a = sys.scratch.getI32(0);
+  pair.b = sys.scratch.getI32(4);
+  return 0;
+}
+
+/** The same of sockets that keep messages apart and say when the other end is closed. */
+export function openMessagePair(sys: Libc, pair: { a: number; b: number }): number {
+  const result = sys.socketpair(AF_UNIX, SOCK_SEQPACKET | FLAGS, 0, sys.scratch.address);
   if (result < 0) return result;
   pair.a = sys.scratch.getI32(0);
   pair.b = sys.scratch.getI32(4);

@@ -49,6 +49,7 @@ const STREAM = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 export const DATAGRAM = EPOLLIN | EPOLLET;
 const SLOT_MASK = (1 << abi.HANDLE_SLOT_BITS) - 1;
 const EBADF = 9;
+const ENOSYS = 38;
 const ECONNREFUSED = 111;
 const SOCKADDR_IN6_ADDRESS_OFFSET = 8;
 /** Third word of ::ffff:a.b.c.d, as memory has it. */
@@ -93,6 +94,17 @@ export interface SocketBounds {
   readonly clock: () => number;
 }
 
+/** The guest's end of a pair of sockets to a service of the host's own; or the negative errno. */
+export type OpenService = () => number;
+
+/** Where sockets lead. */
+export interface SocketWays {
+  /** How they leave this host. */
+  readonly outbound: Outbound;
+  /** To a service of the program's own, if there is one. */
+  readonly service?: OpenService | undefined;
+}
+
 const BOUNDLESS: SocketBounds = {
   socketsMax: abi.FLOW_CAPACITY_COUNT,
   buffers: Number.POSITIVE_INFINITY,
@@ -119,6 +131,7 @@ export class HostSockets implements Upstream {
   /** Of this full link, or the next one. */
   #full = 1;
   readonly #quiet: number[] = [];
+  readonly #openService: OpenService | undefined;
   readonly #buffers: SocketBuffers;
   readonly #socketsMax: number;
   #open = 0;
@@ -129,7 +142,6 @@ export class HostSockets implements Upstream {
   /**
    * @param base address of engine memory in this process
    * @param hidden ports of this machine's loopback that no guest may reach: those of links
-   * @param outbound how sockets leave this host
    */
   constructor(
     sys: Libc,
@@ -138,10 +150,11 @@ export class HostSockets implements Upstream {
     base: number,
     hidden = new HiddenPorts(),
     bounds: SocketBounds = BOUNDLESS,
-    outbound: Outbound = ANY_WAY,
+    { outbound, service }: SocketWays = { outbound: ANY_WAY },
   ) {
     this.#outbound = outbound;
     this.#manner = { tos: 0, isLoopback: false, outbound };
+    this.#openService = service;
     this.#buffers = new SocketBuffers(sys, bounds.buffers, bounds.clock);
     this.#socketsMax = bounds.socketsMax;
     this.#hidden = hidden;
@@ -246,6 +259,7 @@ export class HostSockets implements Upstream {
   #openUdp(at: number): number {
     const memory = this.#memory;
     const port = memory[at + A] ?? 0;
+    if (memory[at + COUNT] === abi.FAMILY_LOCAL) return this.#openService?.() ?? -ENOSYS;
     if (this.#family(at) === 6) {
       const name = (memory[at + POINTER] ?? 0) >>> 0;
       if (name === 0) return openUdpFlow6(this.#sys, port, 0, this.#outbound);

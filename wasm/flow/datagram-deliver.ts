@@ -9,10 +9,11 @@
  *   is left in the field.
  *
  *   The source the guest sees is the peer's address, by `natToGuest`; DNS answers come from the DNS
- *   address. Filtering is endpoint-independent (RFC 4787 REQ-8), or address-dependent with
- *   CONFIG_FLAG_STRICT_FILTER; published ports are open to all. What this very host sends, from
- *   loopback or an own address, gets to other flows only if the guest has sent to that address,
- *   which it could where that was allowed: no program beside us talks to a guest by mistake.
+ *   address, a service's from its transfer's port. Filtering is endpoint-independent (RFC 4787
+ *   REQ-8), or address-dependent with CONFIG_FLAG_STRICT_FILTER; published ports are open to all.
+ *   What this very host sends, from loopback or an own address, gets to other flows only if the
+ *   guest has sent to that address, which it could where that was allowed: no program beside us
+ *   talks to a guest by mistake.
  *
  *   The kernel of the host gives a ping socket's messages an identifier of its own; the guest's is
  *   put back. Only replies the far side really sent get here.
@@ -33,7 +34,7 @@ import { IPV4_DF, PROTOCOL_ICMP, PROTOCOL_UDP } from "../wire/ipv4";
 import { UDP_HEADER_SIZE, udpEmit } from "../wire/udp";
 import { isSix, octetsOf } from "./addresses";
 import {
-  F_HIDDEN, F_STATIC, UdpFlow, datagramTouch, filterHas, filterIsOn, has,
+  F_HIDDEN, F_LOCAL, F_STATIC, UdpFlow, datagramTouch, filterHas, filterIsOn, has,
 } from "./datagram";
 import { dnsAnswered } from "./dns";
 import { dnsAddressFor } from "./dns-relay";
@@ -160,8 +161,8 @@ function admitted(flow: UdpFlow, address: u32): bool {
 
 /** Sets the source the guest sees; false = dropped and counted. */
 function resolve(flow: UdpFlow, address: u32, port: u32): bool {
-  if (flow.kind == <u8>abi.KIND_DNS) {
-    source = dnsAddressFor(flow.guestAddress);
+  if (flow.kind == <u8>abi.KIND_DNS || has(flow, F_LOCAL)) {
+    source = has(flow, F_LOCAL) ? flow.peerAddress : dnsAddressFor(flow.guestAddress);
     sourcePort = flow.peerPort;
     return true;
   }

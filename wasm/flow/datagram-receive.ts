@@ -27,17 +27,20 @@ import {
   iovAlloc, iovSet, iovsFree, msgAlloc, msgName, msgSetIov, msgsFree, opAlloc, opsFree,
 } from "../ring";
 import { drop } from "../stats";
+import { timerSet } from "../timer";
 import { load16, load32 } from "../wire/bytes";
 import { addressIntern, isSix } from "./addresses";
 import {
   AF_INET6, IPV6_HOPLIMIT, IPV6_TCLASS, IP_TOS, IP_TTL, MSG_TRUNC, SOL_IP, SOL_IPV6, SOL_UDP,
   UDP_GRO, controlFind, controlReceive,
 } from "./control";
-import { F_RECEIVE_RETRIED, F_RECEIVING, SOCKET_OPEN, UdpFlow, has } from "./datagram";
+import {
+  F_LOCAL, F_OVER, F_RECEIVE_RETRIED, F_RECEIVING, SOCKET_OPEN, UdpFlow, has,
+} from "./datagram";
 import { deliverHow, deliverPing, deliverUdp, framesFor } from "./datagram-deliver";
 import { ERROR_HEADROOM, ERROR_PAYLOAD_MAX, errorReport } from "./errors";
 import { neighborFind, neighborRequest } from "./neighbor";
-import { handleOf, markReady } from "./table";
+import { handleOf, markReady, slotOf } from "./table";
 
 /** Frames that all receives of a turn together may lead to. */
 const FRAMES_MAX: u32 = abi.TX_CAPACITY_COUNT / 2;
@@ -132,7 +135,8 @@ export function datagramReceive(flow: UdpFlow): bool {
 
 /** Address of a message's sender; 0 = it cannot be used (counted). */
 function senderOf(flow: UdpFlow, name: usize): u32 {
-  if (flow.kind == <u8>abi.KIND_DNS) return flow.hostAddress; // connected: there is no other
+  // Connected: there is no other.
+  if (flow.kind == <u8>abi.KIND_DNS || has(flow, F_LOCAL)) return flow.hostAddress;
   const six = load<u16>(name) == AF_INET6;
   const address4 = load32(name + 4);
   // 240.0.0.0/4: nobody can be answered there. A socket has one version of IP, whoever says what.
@@ -152,6 +156,10 @@ function take(flow: UdpFlow, msg: usize, p: usize, mac: u64, now: i64): u32 {
   const length = <u32>m.received; // msg_len is 32 bits wide
   if ((m.flags & MSG_TRUNC) != 0 || length > <u32>abi.SCRATCH_SLOT_SIZE) {
     drop(abi.DROP_DATAGRAM_TOO_BIG);
+    return 0;
+  }
+  if (length == 0 && has(flow, F_LOCAL)) {
+    flow.flags |= F_OVER;
     return 0;
   }
   if (mac == 0) {
@@ -220,8 +228,9 @@ export function datagramReceived(op: Op, flow: UdpFlow, now: i64): void {
   if (full) {
     const more = max<i32>(asked * 2, flow.receiveSlots);
     flow.receiveSlots = <u8>min(more, abi.SCRATCH_SLOT_COUNT / 2);
-  }  else if (result * 2 < asked) flow.receiveSlots = <u8>max(asked / 2, 1);
-  settle(flow, abi.EVENT_READABLE, !full);
+  } else if (result * 2 < asked) flow.receiveSlots = <u8>max(asked / 2, 1);
+  if (has(flow, F_OVER)) timerSet(flow, slotOf(flow), now);
+  settle(flow, abi.EVENT_READABLE, !full || has(flow, F_OVER));
 }
 
 /** Result of OP_RECV_ERROR. */

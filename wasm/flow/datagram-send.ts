@@ -36,7 +36,7 @@ import {
   controlAppend,
 } from "./control";
 import {
-  F_REFUSED, F_SENDING, F_SEND_RETRIED, SOCKET_NONE, SOCKET_OPEN, SOCKET_OPENING, UdpFlow,
+  F_LOCAL, F_REFUSED, F_SENDING, F_SEND_RETRIED, SOCKET_NONE, SOCKET_OPEN, SOCKET_OPENING, UdpFlow,
   batchLost, datagramStart, has, sendDropReason,
 } from "./datagram";
 import { icmpErrorReply } from "./icmp-error";
@@ -138,10 +138,10 @@ function fill(flow: UdpFlow, msg: usize, iov: usize, index: i32, offset: u32): v
     }
   }
   msgSetIov(msg, iov, partIovs);
-  // The socket of a DNS flow is connected.
+  // The socket of a DNS flow is connected, that to a service has one other end.
   const address = first.address;
   const six = isSix(address);
-  if (flow.kind != <u8>abi.KIND_DNS) {
+  if (flow.kind != <u8>abi.KIND_DNS && !has(flow, F_LOCAL)) {
     if (six) msgSetName6(msg, octetsOf(address), scopeOf(address), first.port);
     else msgSetName4(msg, address, first.port);
   }
@@ -202,8 +202,12 @@ function emitOpen(flow: UdpFlow): bool {
       op.count = abi.FAMILY_SIX;
     } else op.b = address;
     op.c = flow.hostPort;
+  } else if (has(flow, F_LOCAL)) {
+    op.count = abi.FAMILY_LOCAL;
+    op.c = flow.hostPort;
   } else if (isSix(flow.guestAddress)) op.count = abi.FAMILY_SIX;
-  const chosen = flow.kind == <u8>abi.KIND_UDP && flow.guestPort >= PORT_UNPRIVILEGED &&
+  const chosen = flow.kind == <u8>abi.KIND_UDP && !has(flow, F_LOCAL) &&
+    flow.guestPort >= PORT_UNPRIVILEGED &&
     (config(abi.CONFIG_FLAGS_OFFSET) & abi.CONFIG_FLAG_UDP_PRESERVE) != 0;
   if (chosen) op.a = flow.guestPort;
   flow.socket = SOCKET_OPENING;

@@ -9,6 +9,7 @@
  *
  *     kind   key (guest, peer, ports)                       idle for       list
  *     UDP    address, 0, port << 16                         configured     LIST_UDP
+ *     UDP    address, gateway, port << 16 | service's port  configured     LIST_UDP   (`tftp`)
  *     DNS    address, resolver, port << 16 | 53 or 853      10 s           LIST_DNS
  *     PING   address, 0, identifier << 16                   60 s           LIST_PING
  *
@@ -50,6 +51,9 @@ export const F_RECEIVE_RETRIED: u32 = 32;
 export const F_REFUSED: u32 = 64;
 /** The host was short of a socket once. */
 export const F_OPEN_RETRIED: u32 = 128;
+/** To a service of the host's own (`tftp`), and it has ended the flow. */
+export const F_LOCAL: u32 = 256;
+export const F_OVER: u32 = 512;
 
 const SECOND: i64 = 1_000_000;
 const DNS_IDLE: i64 = 10 * SECOND;

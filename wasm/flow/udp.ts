@@ -14,6 +14,8 @@
  *   which may take a quarter of the table (`shares`). Published ports (`udpInboundOpen`) use a
  *   socket that the host has bound already.
  *
+ *   What is for the host's TFTP service, at the gateway, has flows of its own, too (`tftp`).
+ *
  *   The gateway stands for the host's loopback where that is allowed. Where it is not, the guest
  *   can still answer a process on the host that has spoken to a published port (`hidden`), by
  *   loopback or an own address; anything else is refused with port unreachable, or
@@ -37,8 +39,8 @@ import { PROTOCOL_UDP, WIRE_OK } from "../wire/ipv4";
 import { UDP_HEADER_SIZE, UDP_TRUNCATED, UdpView, udpCheck } from "../wire/udp";
 import { GUEST6, isSix } from "./addresses";
 import {
-  F_HIDDEN, F_REFUSED, F_STATIC, SOCKET_NONE, SOCKET_OPEN, UdpFlow, datagramTouch, filterAdd, has,
-  idleLimit,
+  F_HIDDEN, F_LOCAL, F_OVER, F_REFUSED, F_STATIC, SOCKET_NONE, SOCKET_OPEN, UdpFlow, datagramTouch,
+  filterAdd, has, idleLimit,
 } from "./datagram";
 import {
   datagramError, datagramEvent, datagramReceive, datagramReceived, scratchReset,
@@ -52,7 +54,9 @@ import { closeRoom, datagramEnd } from "./evict";
 import { hiddenFind, hiddenInit } from "./hidden";
 import { icmpErrorReply } from "./icmp-error";
 import { openAgain } from "./limits";
-import { natIsGuest, natRefusal, natToGuest, natToHost, natUnusable } from "./nat";
+import {
+  LOOPBACK_ADDRESS, natIsGuest, natRefusal, natToGuest, natToHost, natUnusable,
+} from "./nat";
 import {
   packetDestination, packetSource, packetTos, packetTtl, transportChecksumOk,
 } from "./packet";
@@ -60,6 +64,7 @@ import { gatewayFor } from "./send";
 import {
   SHARE_DATAGRAM, SHARE_FIXED, flowFind, handleOf, isNone, markDirty, slotOf,
 } from "./table";
+import { TFTP_PORT, tftpAddressed, tftpInit, tftpPort } from "./tftp";
 
 const PORT_UNREACHABLE: u32 = 3;
 /** By an administrator (RFC 1812 §5.2.7.1). */
@@ -81,6 +86,7 @@ let guestMac: u64 = 0;
 export function udpInit(): void {
   hiddenInit();
   dnsInit();
+  tftpInit();
   scratchReset();
 }
 
@@ -143,6 +149,40 @@ function queue(flow: UdpFlow, address: u32, port: u32, ttl: u32): void {
   } while (offset < payloadLength);
 }
 
+// ---------------------------------------------------------------- TFTP
+
+/** A datagram for `port` of the gateway; false = it has nothing to do with the TFTP service. */
+function tftpInput(guest: u32, gateway: u32, guestPort: u32, port: u32, now: i64): bool {
+  const own = tftpPort(guestPort);
+  if (port != TFTP_PORT && port != own) return false;
+  const ports = (guestPort << 16) | own;
+  let flow = changetype<UdpFlow>(flowFind(abi.KIND_UDP, guest, gateway, ports));
+  if (isNone(flow) && port != TFTP_PORT) return false;
+  if (!isNone(flow) && has(flow, F_OVER)) {
+    if (port != TFTP_PORT || closeRoom() == 0) {
+      drop(abi.DROP_UDP_SEND);
+      return true;
+    }
+    datagramEnd(flow);
+    flow = changetype<UdpFlow>(0);
+  }
+  if (isNone(flow)) {
+    flow = datagramOpen(abi.KIND_UDP, SHARE_DATAGRAM, guest, gateway, ports);
+    if (isNone(flow)) {
+      drop(abi.DROP_UDP_TABLE_FULL);
+      return true;
+    }
+    flow.flags |= F_LOCAL;
+    flow.hostAddress = LOOPBACK_ADDRESS;
+    flow.hostPort = <u16>TFTP_PORT;
+    flow.segmentMax = 0; // a message of the pair's is one datagram
+  }
+  flow.guestMac = guestMac;
+  datagramTouch(flow, now);
+  queue(flow, LOOPBACK_ADDRESS, TFTP_PORT, 0);
+  return true;
+}
+
 // ---------------------------------------------------------------- input
 
 /** Who spoke to the flow from `port` and was shown as `address`; 0 = nobody. */
@@ -188,6 +228,7 @@ export function udpInput(
     dnsInput(ip, payload, payloadLength, (view.sourcePort << 16) | port, mac, now);
     return;
   }
+  if (tftpAddressed(peer) && tftpInput(guest, peer, view.sourcePort, port, now)) return;
   let ttl: u32 = 0;
   if (!isOwnAddress(peer)) {
     ttl = packetTtl(ip);
@@ -298,7 +339,7 @@ export function udpEvent(flow: Flow, events: i32, _now: i64): void {
 export function udpTimeout(flow: Flow, now: i64): void {
   const datagram = changetype<UdpFlow>(flow);
   if (has(datagram, F_STATIC)) return;
-  const due = flow.lastActive + idleLimit(flow.kind);
+  const due = has(datagram, F_OVER) ? now : flow.lastActive + idleLimit(flow.kind);
   if (now < due || closeRoom() == 0) {
     timerSet(flow, slotOf(flow), max(due, now + RETRY_LATER));
     return;
