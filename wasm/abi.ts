@@ -365,7 +365,8 @@ export const STAT_HELD_LET_GO: i32 = 46; // chunks of uploads nobody takes, give
 export const STAT_TCP_STUCK: i32 = 47; // connections ended: payload, no progress, memory short
 export const STAT_DNS_EVICTED: i32 = 48;
 export const STAT_HALF_OPEN_EVICTED: i32 = 49;
-export const STAT_COUNT: i32 = 50;
+export const STAT_TCP_TAIL_PROBES: i32 = 50;
+export const STAT_COUNT: i32 = 51;
 /** Drop counters follow the statistics in the same region: index STAT_COUNT + reason. */
 
 /** Why a frame, packet or datagram went no further. */

@@ -57,6 +57,7 @@ export const STAT_NAMES = [
   "tcpStuck",
   "dnsEvicted",
   "halfOpenEvicted",
+  "tcpTailProbes",
 ] as const;
 
 /** Counters of what went no further and why, by `DROP_*`. */

@@ -16,6 +16,7 @@ import { natUnusable } from "../flow/nat";
 import { packetDestination, packetSource, transportChecksumOk } from "../flow/packet";
 import { flowFind, isNone, markDirty, markReady } from "../flow/table";
 import { ackAdvance, ackDuplicate, sackInput } from "./congestion";
+import { sampleTimed } from "./round-trip";
 import {
   F_BLOCKED, F_FIN_ACKED, F_GUEST_FIN, F_TIMESTAMPS, P_ACK, P_OUTPUT, P_SYN, RTO_AFTER_SYN_LOSS,
   Tcp, has, startAbove, tcpArm, tcpEnd, tcpEstablished, tcpTimeWait,
@@ -209,11 +210,11 @@ function inputSynSent(flow: Tcp, now: i64): void {
 function established(flow: Tcp, now: i64): void {
   tcpEstablished(flow, now);
   flow.sndUna = flow.iss + 1;
-  flow.sndNext = flow.sndUna;
   flow.sndMax = flow.sndUna;
   flow.recover = flow.sndUna;
   flow.rtoAt = 0;
   if (flow.retransmits > 0) flow.rto = RTO_AFTER_SYN_LOSS;
+  else sampleTimed(flow, now);
   flow.retransmits = 0;
   if ((flow.events & abi.EVENT_READABLE) != 0) markReady(flow);
 }
@@ -373,7 +374,7 @@ function inputAck(flow: Tcp, now: i64): bool {
     flow.tsRecent = optionTsValue; // RFC 7323 §4.3
     flow.tsRecentAt = now;
   }
-  const news = sackInput(flow, acknowledgment);
+  const news = sackInput(flow, acknowledgment, now);
   const window = TcpView.at(segment).window << flow.sndScale;
   const duplicate = acknowledgment == flow.sndUna && payloadLength == 0 &&
     (flags & TCP_FIN) == 0 && flow.sndMax != flow.sndUna && window == flow.sndWindow;
@@ -384,7 +385,7 @@ function inputAck(flow: Tcp, now: i64): bool {
     ackAdvance(flow, acknowledgment, now);
     markDirty(flow);
   } else if (duplicate || news) {
-    ackDuplicate(flow, news);
+    ackDuplicate(flow, news, now);
     markDirty(flow);
   }
   if (

@@ -38,7 +38,8 @@ import {
   tcpTimeWait,
 } from "./conn";
 import { restartIdle } from "./congestion";
-import { frameMax, sendReset, startPersist, tcpOutput, usableWindow } from "./output";
+import { startPersist } from "./deadline";
+import { frameMax, sendReset, tcpOutput, usableWindow } from "./output";
 import { giveBack } from "./pressure";
 import { advance, consume, heldPieces, heldSum, hold } from "./reassembly";
 import { keepaliveStart } from "./timers";
@@ -208,8 +209,8 @@ export function receiveTurn(): void {
 export function tcpReceive(flow: Tcp, now: i64): bool {
   const state = flow.state;
   if (state != <u8>abi.STATE_ESTABLISHED && state != <u8>abi.STATE_CLOSE_WAIT) return true;
-  if (has(flow, F_HOST_EOF) || !has(flow, F_SOCKET) || flow.sndNext != flow.sndEnd) return true;
-  const flight = flow.sndNext - flow.sndUna;
+  if (has(flow, F_HOST_EOF) || !has(flow, F_SOCKET) || flow.sndMax != flow.sndEnd) return true;
+  const flight = flow.sndMax - flow.sndUna;
   if (flight == 0) restartIdle(flow, now);
   const usable = usableWindow(flow);
   const small = usable < flow.mss && usable < max<u32>(flow.sndWindowMax >> 1, 1);
