@@ -4,11 +4,12 @@
  * Theory of operation
  *  While octets are in flight the timer runs from the last acknowledgment of something new. At
  *  first it is for a probe (RFC 8985 §7): after two round trips and PROBE_SLACK one segment goes
- *  out, so that the guest says what it has. A probe that is not answered is followed by another one after twice
- *  the time, up to PROBES_MAX in a row (as RFC 9002 §6.2 has it; RFC 8985 has one), and then by the
- *  timeout of RFC 6298, which takes everything for lost. Probes take the place of timeouts for what
- *  a guest's ring has dropped at the end of a burst, and for retransmissions that were lost. A single
- *  small segment may have its acknowledgment delayed, so it is left to the timeout.
+ *  out, so that the guest says what it has. A probe that is not answered is followed by another
+ *  one after twice the time, up to PROBES_MAX in a row (as RFC 9002 §6.2 has it; RFC 8985 has
+ *  one), and then by the timeout of RFC 6298, which takes everything for lost. Probes take the
+ *  place of timeouts for what a guest's ring has dropped at the end of a burst, and for
+ *  retransmissions that were lost. A single small segment may have its acknowledgment delayed, so
+ *  it is left to the timeout.
  *
  * Limits: 3 probes of a segment each for every timeout.
  */

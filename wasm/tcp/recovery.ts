@@ -16,8 +16,8 @@
  *
  *  The window falls once for each of these; while one lasts, more losses are repaired within it.
  *  In recovery what goes out follows what arrives (PRR, RFC 6937: slow start bound, so that losses
- *  in bursts do not end in a burst). An acknowledgment that echoes a timestamp from before the repair
- *  says that it was not needed, and takes it back (Eifel, RFC 3522, 4015).
+ *  in bursts do not end in a burst). An acknowledgment that echoes a timestamp from before the
+ *  repair says that it was not needed, and takes it back (Eifel, RFC 3522, 4015).
  */
 import * as abi from "../abi";
 import { count } from "../stats";

@@ -3,10 +3,10 @@
  *
  * Theory of operation
  *  Samples come from three places: the handshake, one new segment at a time (`F_RTT`, a clock of
- *  one microsecond), and, while something is being repaired, the timestamp that the guest sends back,
- *  which tells of which transmission it speaks; its clock of a millisecond is too coarse for more.
- *  Without timestamps what was sent twice is not timed (Karn), and a timeout that was backed off
- *  stays so until there is a sample.
+ *  one microsecond), and, while something is being repaired, the timestamp that the guest sends
+ *  back, which tells of which transmission it speaks; its clock of a millisecond is too coarse for
+ *  more. Without timestamps what was sent twice is not timed (Karn), and a timeout that was backed
+ *  off stays so until there is a sample.
  */
 import { optionTimestamps, optionTsEcho } from "../wire/tcp-options";
 import { F_RTT, F_TIMESTAMPS, RTO_MAX, RTO_MIN, Tcp, has, timestamp } from "./conn";
