@@ -319,7 +319,7 @@ export const FLOW_TCP_SND_WINDOW_OFFSET: i32 = 196; // what the guest offers, sc
 export const FLOW_TCP_SEND_COUNT_OFFSET: i32 = 220; // chunks on their way to the guest
 export const FLOW_TCP_CWND_OFFSET: i32 = 232;
 export const FLOW_TCP_SSTHRESH_OFFSET: i32 = 236; // 2^31 - 1 until the first loss
-export const FLOW_TCP_SRTT_OFFSET: i32 = 292; // microseconds; 0 = not measured yet
+export const FLOW_TCP_SRTT_OFFSET: i32 = 296; // microseconds; 0 = not measured yet
 
 export const KIND_FREE: i32 = 0;
 export const KIND_TCP: i32 = 1;
@@ -397,7 +397,8 @@ export const STAT_DNS_EVICTED: i32 = 48;
 export const STAT_HALF_OPEN_EVICTED: i32 = 49;
 export const STAT_DNS_RETRIED: i32 = 50; // queries sent to one more resolver
 export const STAT_GUESTS_GONE: i32 = 51; // machines whose flows ended with them
-export const STAT_COUNT: i32 = 52;
+export const STAT_TCP_TAIL_PROBES: i32 = 52;
+export const STAT_COUNT: i32 = 53;
 /** Drop counters follow the statistics in the same region: index STAT_COUNT + reason. */
 
 /** Why a frame, packet or datagram went no further. */

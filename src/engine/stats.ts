@@ -59,6 +59,7 @@ export const STAT_NAMES = [
   "halfOpenEvicted",
   "dnsRetried",
   "guestsGone",
+  "tcpTailProbes",
 ] as const;
 
 /** Counters of what went no further and why, by `DROP_*`. */

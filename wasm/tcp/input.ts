@@ -17,6 +17,7 @@ import {
 } from "../flow/packet";
 import { flowFind, isNone, markDirty, markReady } from "../flow/table";
 import { ackAdvance, ackDuplicate, sackInput } from "./congestion";
+import { sampleTimed } from "./round-trip";
 import {
   F_BLOCKED, F_FIN_ACKED, F_GUEST_FIN, F_TIMESTAMPS, P_ACK, P_OUTPUT, P_SYN, P_TOS,
   RTO_AFTER_SYN_LOSS, TOS_DSCP, Tcp, has, startAbove, tcpArm, tcpEnd, tcpEstablished, tcpTimeWait,
@@ -213,11 +214,11 @@ function inputSynSent(flow: Tcp, now: i64): void {
 function established(flow: Tcp, now: i64): void {
   tcpEstablished(flow, now);
   flow.sndUna = flow.iss + 1;
-  flow.sndNext = flow.sndUna;
   flow.sndMax = flow.sndUna;
   flow.recover = flow.sndUna;
   flow.rtoAt = 0;
   if (flow.retransmits > 0) flow.rto = RTO_AFTER_SYN_LOSS;
+  else sampleTimed(flow, now);
   flow.retransmits = 0;
   if ((flow.events & abi.EVENT_READABLE) != 0) markReady(flow);
 }
@@ -380,7 +381,7 @@ function inputAck(flow: Tcp, now: i64): bool {
     flow.tsRecent = optionTsValue; // RFC 7323 §4.3
     flow.tsRecentAt = now;
   }
-  const news = sackInput(flow, acknowledgment);
+  const news = sackInput(flow, acknowledgment, now);
   const window = TcpView.at(segment).window << flow.sndScale;
   const duplicate = acknowledgment == flow.sndUna && payloadLength == 0 &&
     (flags & TCP_FIN) == 0 && flow.sndMax != flow.sndUna && window == flow.sndWindow;
@@ -391,7 +392,7 @@ function inputAck(flow: Tcp, now: i64): bool {
     ackAdvance(flow, acknowledgment, now);
     markDirty(flow);
   } else if (duplicate || news) {
-    ackDuplicate(flow, news);
+    ackDuplicate(flow, news, now);
     markDirty(flow);
   }
   if (

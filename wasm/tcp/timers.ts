@@ -23,14 +23,18 @@ import { STAKE_TICK, stakeOf } from "../layout";
 import { config } from "../memory";
 import { linkFull } from "../ring";
 import { drop } from "../stats";
+import { seqGe } from "../wire/seqnum";
 import { flowAt, flowsFresh, markDirty, markReady } from "../flow/table";
-import { timeoutRetransmit } from "./congestion";
+import { LOST, boardFirst } from "./board";
 import {
   F_BLOCKED, F_OVERRIDE, F_PERSIST, GIVE_UP_DATA, GIVE_UP_SYN, HALF_CLOSED, HALF_CLOSED_ASK, P_ACK,
-  P_ASK_HOST, P_KEEPALIVE, P_OUTPUT, P_PROBE, P_SYN, RTO_MAX, Tcp, has, tcpArm, tcpEnd,
+  P_ASK_HOST, P_KEEPALIVE, P_OUTPUT, P_PROBE, P_SYN, RTO_MAX, TIMER_PROBE, TIMER_REORDER,
+  TIMER_RETRANSMIT, Tcp, has, tcpArm, tcpEnd,
 } from "./conn";
-import { sendReset, startPersist } from "./output";
+import { armRetransmit, startPersist } from "./deadline";
+import { sendReset } from "./output";
 import { resolverNext, synToGuest } from "./open";
+import { detectLoss, probe, timeoutRetransmit } from "./recovery";
 
 const KEEPALIVE_INTERVAL: i64 = 75000000;
 const KEEPALIVE_PROBES: u32 = 9;
@@ -68,7 +72,8 @@ function retransmitSyn(flow: Tcp, now: i64): void {
 
 /** The guest's window is shut, or open by less than is worth sending (RFC 9293 §3.8.6.1). */
 function persist(flow: Tcp, now: i64): void {
-  if (flow.sndNext == flow.sndEnd && (flow.events & abi.EVENT_READABLE) == 0) {
+  const all = seqGe(flow.sndMax, flow.sndEnd) && boardFirst(flow, LOST) < 0;
+  if (all && (flow.events & abi.EVENT_READABLE) == 0) {
     // Nothing is waiting after all: the host's socket had been drained to the last octet.
     flow.rtoAt = 0;
     flow.flags &= ~(F_PERSIST | F_OVERRIDE);
@@ -86,6 +91,18 @@ function persist(flow: Tcp, now: i64): void {
   if (now - flow.lastActive >= GIVE_UP_DATA && flow.probes > 5) {
     abandon(flow, now);
     return;
+  }
+  markDirty(flow);
+}
+
+/** A timer of the repair, before the timeout: `tcp/deadline`, `tcp/recovery`. */
+function early(flow: Tcp, now: i64): void {
+  const kind = flow.timer;
+  if (kind == TIMER_PROBE && flow.sndWindow > 0) probe(flow, now);
+  else {
+    flow.timer = TIMER_RETRANSMIT;
+    armRetransmit(flow, now);
+    if (kind == TIMER_REORDER) detectLoss(flow, now);
   }
   markDirty(flow);
 }
@@ -115,6 +132,10 @@ function retransmission(flow: Tcp, now: i64): void {
   }
   if (flow.sndUna == flow.sndMax) {
     flow.rtoAt = 0;
+    return;
+  }
+  if (flow.timer != TIMER_RETRANSMIT) {
+    early(flow, now);
     return;
   }
   const shrunk = flow.sndWindow == 0 && flow.sndUna != flow.sndEnd;

@@ -34,8 +34,9 @@ import {
 } from "./conn";
 import { connectAgain, connectHost, connected, refused } from "./connecting";
 import { restartIdle } from "./congestion";
+import { startPersist } from "./deadline";
 import { resolverNext } from "./open";
-import { frameMax, sendReset, startPersist, tcpOutput, usableWindow } from "./output";
+import { frameMax, sendReset, tcpOutput, usableWindow } from "./output";
 import { giveBack } from "./pressure";
 import { advance, consume, heldPieces, heldSum, hold } from "./reassembly";
 import { askSeconds } from "./timers";
@@ -207,8 +208,8 @@ export function receiveTurn(): void {
 export function tcpReceive(flow: Tcp, now: i64): bool {
   const state = flow.state;
   if (state != <u8>abi.STATE_ESTABLISHED && state != <u8>abi.STATE_CLOSE_WAIT) return true;
-  if (has(flow, F_HOST_EOF) || !has(flow, F_SOCKET) || flow.sndNext != flow.sndEnd) return true;
-  const flight = flow.sndNext - flow.sndUna;
+  if (has(flow, F_HOST_EOF) || !has(flow, F_SOCKET) || flow.sndMax != flow.sndEnd) return true;
+  const flight = flow.sndMax - flow.sndUna;
   if (flight == 0) restartIdle(flow, now);
   const usable = usableWindow(flow);
   const small = usable < flow.mss && usable < max<u32>(flow.sndWindowMax >> 1, 1);

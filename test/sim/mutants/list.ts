@@ -117,9 +117,9 @@ const STREAMS: readonly Mutant[] = [
 const RECOVERY: readonly Mutant[] = [
   {
     name: "lost retransmission",
-    file: "tcp/congestion.ts",
-    from: "flow.sndNext = flow.sndUna;\n  flow.sendCursor = -1;\n  flow.rto",
-    to: "flow.rto",
+    file: "tcp/recovery.ts",
+    from: "boardAllLost(flow, flow.retransmits < 2 && runBits(flow, 0) != SACKED);",
+    to: "",
     why: "what was lost after the last acknowledgment never comes",
     seed: 9,
   },
