@@ -44,7 +44,7 @@ import { count, countMany, drop } from "./stats";
 import { check } from "./trap";
 import { earlier, timerInit, timerNext, timerPop, timerTurn } from "./timer";
 import { SIX, addressFromHost, addressInit } from "./flow/addresses";
-import { emitInit } from "./flow/emit";
+import { emitInit, isOwnAddress } from "./flow/emit";
 import { closeFlush, evictInit } from "./flow/evict";
 import {
   fragmentBatchReset, fragmentExpire, fragmentInit, fragmentInput, fragmentNext,
@@ -53,6 +53,7 @@ import { errorLimitInit } from "./flow/error-limit";
 import { icmpErrorReply } from "./flow/icmp-error";
 import { dnsNext, dnsTurn } from "./flow/dns";
 import { limitsApply } from "./flow/limits";
+import { natIsGuest } from "./flow/nat";
 import { neighborExpire, neighborInit, neighborLearn } from "./flow/neighbor";
 import { pingEvent, pingFlush, pingReceive, pingResult, pingTimeout } from "./flow/ping";
 import { scratchReset } from "./flow/datagram-receive";
@@ -80,7 +81,7 @@ import {
 } from "./tcp/upstream";
 import { windowInit } from "./tcp/window";
 import { packetOctets } from "./flow/packet";
-import { addressIsUnusableSource, macIsGroup } from "./wire/addr";
+import { macIsGroup } from "./wire/addr";
 import { loadMac } from "./wire/bytes";
 import {
   ETHERNET_HEADER_SIZE, ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, EthernetView,
@@ -244,23 +245,6 @@ function internet(
 
 // ---------------------------------------------------------------- IPv4
 
-// @ts-ignore: decorator
-@inline function isOurs(address: u32): bool {
-  return address == config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET) ||
-    address == config(abi.CONFIG_DNS_ADDRESS_OFFSET);
-}
-
-/** An address of the guest network that can be a guest's: not ours, not network or broadcast. */
-function isGuest(address: u32): bool {
-  const prefix = config(abi.CONFIG_PREFIX_LENGTH_OFFSET);
-  const hosts: u32 = prefix >= 32 ? 0 : <u32>0xffffffff >> prefix;
-  const network = config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET) & ~hosts;
-  if ((address & ~hosts) != network || isOurs(address) || addressIsUnusableSource(address)) {
-    return false;
-  }
-  return hosts == 0 || ((address & hosts) != 0 && (address & hosts) != hosts);
-}
-
 function ipv4Input(frame: usize, available: u32, mac: u64, group: bool, now: i64): void {
   let ip = frame + ETHERNET_HEADER_SIZE;
   const code = ipv4Check(ip, available);
@@ -284,7 +268,7 @@ function ipv4Input(frame: usize, available: u32, mac: u64, group: bool, now: i64
       return;
     }
   }
-  if (!isGuest(header.source)) {
+  if (header.source >= SIX || !natIsGuest(header.source)) {
     drop(abi.DROP_IP_SOURCE);
     return;
   }
@@ -293,7 +277,7 @@ function ipv4Input(frame: usize, available: u32, mac: u64, group: bool, now: i64
     return;
   }
   neighborLearn(header.source, mac, now);
-  if (header.ttl == 1 && !isOurs(header.destination)) {
+  if (header.ttl == 1 && !isOwnAddress(header.destination)) {
     drop(abi.DROP_IP_TTL);
     icmpErrorReply(
       ip, header.totalLength, ICMP_TIME_EXCEEDED, 0, 0, config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET),

@@ -477,10 +477,9 @@ export function dhcp6Input(
     drop(code == UDP_TRUNCATED ? abi.DROP_UDP_TRUNCATED : abi.DROP_UDP_LENGTH);
     return;
   }
-  const view = UdpView.at(udp);
-  const size = view.length;
+  const size = UdpView.at(udp).length;
   const pseudo = sumPseudo6(packet.source, packet.destination, PROTOCOL_UDP, size);
-  const isSound = view.checksum != 0 && sumOk(sumAdd(pseudo, sumBytes(udp, size)));
+  const isSound = UdpView.at(udp).checksum != 0 && sumOk(sumAdd(pseudo, sumBytes(udp, size)));
   if (!trusted && !isSound) {
     drop(abi.DROP_UDP_CHECKSUM);
     return;
