@@ -132,7 +132,6 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "wasm/flow/resolvers.ts": "test/wasm/flow/dns.test.ts, datagrams and connections",
   "wasm/flow/queries.ts": "test/wasm/flow/dns-failover.test.ts",
   "wasm/flow/dns-relay.ts": "test/wasm/flow/dns.test.ts",
-  "wasm/wire/dns.ts": "test/wasm/flow/dns.test.ts and test/wasm/flow/dns-failover.test.ts",
   "wasm/config-check.ts": ENGINE,
   "wasm/icmp4.ts": "test/wasm/tcp/icmp.test.ts, test/wasm/flow/ping.test.ts and the fuzzer",
   "wasm/index.ts": ENGINE,
