@@ -61,6 +61,46 @@ describe("replay: simulated runs", () => {
   });
 });
 
+/** A UDP datagram of the guest in the first receive slot. */
+function putDatagram(engine: Engine): void {
+  const ends = { source: GUEST, destination: PEER };
+  const datagram = udp({ ...ends, sourcePort: 4000, destinationPort: 9 }, "x");
+  const link = { destination: GATEWAY_MAC, source: GUEST_MAC };
+  const frame = ethernet(link, ipv4({ ...ends, protocol: PROTOCOL_UDP }, datagram));
+  const { octets, words, bases } = engine;
+  octets.set(frame, bases.rxBuffers);
+  words.set([bases.rxBuffers, frame.length], bases.rxDescriptors >> 2);
+}
+
+test("replay: a machine that leaves does so again, and its socket is closed again", () => {
+  const sink = new MemorySink();
+  const limit = Number.POSITIVE_INFINITY;
+  const module = instantiateEngine(simulatedEngine());
+  const recorder = new Recorder(module, { sink, build: BUILD, limit });
+  const engine = new Engine(recorder.module);
+  engine.start(worldConfig());
+  const kinds: number[] = [];
+  const work = (now: number): void => {
+    engine.step(now);
+    for (; engine.opCount > 0; engine.complete(now)) {
+      const at = engine.opBase >> 2;
+      kinds.push(engine.integers[at] ?? 0);
+      engine.integers[at + (abi.OP_RESULT_OFFSET >> 2)] = kinds.length === 2 ? 1 : 0;
+    }
+  };
+  putDatagram(engine);
+  engine.guestRx(1, 1_000_000);
+  work(1_000_000);
+  engine.guestGone(1_500_000);
+  assert.equal(engine.nextDeadline(), 3_500_000);
+  work(3_500_000);
+  assert.deepEqual(kinds, [abi.OP_UDP_OPEN, abi.OP_UDP_SEND, abi.OP_CLOSE]);
+  recorder.close();
+  const replayed = replay(sink.octets);
+  assert.equal(replayed.difference, undefined);
+  assert.equal(replayed.operations, 3);
+});
+
 describe("replay: own addresses of the host", () => {
   const record = (): Uint8Array => {
     const sink = new MemorySink();
@@ -71,13 +111,7 @@ describe("replay: own addresses of the host", () => {
     engine.start(worldConfig({ refusesHost: true }));
     engine.addHostPort("tcp", mappedOctetsOf(0), 80);
     engine.setHostAddresses([mappedOctetsOf(ip(PEER))]);
-    const ends = { source: GUEST, destination: PEER };
-    const datagram = udp({ ...ends, sourcePort: 4000, destinationPort: 9 }, "x");
-    const link = { destination: GATEWAY_MAC, source: GUEST_MAC };
-    const frame = ethernet(link, ipv4({ ...ends, protocol: PROTOCOL_UDP }, datagram));
-    const { octets, words, bases } = engine;
-    octets.set(frame, bases.rxBuffers);
-    words.set([bases.rxBuffers, frame.length], bases.rxDescriptors >> 2);
+    putDatagram(engine);
     engine.guestRx(1, 1_000_000);
     engine.step(1_000_000);
     assert.equal(engine.txCount, 1, "it is refused");
