@@ -7,7 +7,8 @@
  * too, and becomes the command.
  *
  * A file that is there is covered where it is, at the end of its symbolic links. Where there is
- * none, or its link leads nowhere, its folder is covered by one that has it and all else, read-only.
+ * none, or its link leads nowhere, its folder is covered by one that has it and all else, for
+ * reading only.
  */
 import { accessSync, constants, statSync, writeFileSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";

@@ -5,9 +5,9 @@
  * ways:
  * - direct: this thread enters the namespace, makes the tap and comes back. Needs CAP_SYS_ADMIN
  *   here, over the namespace and over the one it comes back to.
- * - helper, where that is refused: an unprivileged user may enter the user namespaces they own, but
- *   the kernel refuses that to a process with several threads (EINVAL), and every JavaScript runtime
- *   has several. So `nsenter` enters first and runs this program's helper mode there
+ * - helper, where that is refused: an unprivileged user may enter the user namespaces they own,
+ *   but the kernel refuses that to a process with several threads (EINVAL), and every JavaScript
+ *   runtime has several. So `nsenter` enters first and runs this program's helper mode there
  *   (tap-helper.ts), which passes the descriptor back.
  * Source: setns(2), ioctl_ns(2), user_namespaces(7).
  */
