@@ -24,6 +24,7 @@ import { closeLifelines, type Lifeline, watchNamespace, watchOtherEnd } from "..
 import type { InterfaceSetup } from "../sys/netconfig.ts";
 import { openTapInNamespace } from "../sys/netns.ts";
 import { releaseProgramPages, releaseProgramPagesLater } from "../sys/resident.ts";
+import type { TapRequest } from "../sys/tap-helper.ts";
 import { OFFLOADS_ALL } from "../sys/tun.ts";
 import { HiddenPorts } from "../upstream/hidden-ports.ts";
 import { COMMAND_STATS, COMMAND_STOP, MAILBOX_SIZE, Mailbox } from "./mailbox.ts";
@@ -72,6 +73,13 @@ export interface Surroundings {
 
 /** Of all links of this process. */
 const hiddenPorts = new HiddenPorts();
+
+/** How a tap is made and configured. */
+export function tapRequestOf(options: AttachOptions, link: TapLinkSettings): TapRequest {
+  const { name, vnet } = link;
+  const tap = { name, vnetHeader: vnet, offloads: vnet ? OFFLOADS_ALL : 0 };
+  return { tap, setup: setupOf(options, link) };
+}
 
 function setupOf(options: AttachOptions, tap: TapLinkSettings): InterfaceSetup {
   if (!tap.configure) return {};
@@ -125,12 +133,7 @@ async function openLink(
   }
   const device = await openTapInNamespace(sys, {
     ...(link.netns === undefined ? {} : { namespace: link.netns }),
-    tap: {
-      name: link.name,
-      vnetHeader: link.vnet,
-      offloads: link.vnet ? OFFLOADS_ALL : 0,
-    },
-    setup: setupOf(options, link),
+    ...tapRequestOf(options, link),
     helper,
   });
   return { link: { kind: "tap", device }, endpoint: undefined, close: () => {} };

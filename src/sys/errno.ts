@@ -10,6 +10,7 @@ export const ENOENT = 2;
 export const ESRCH = 3;
 export const EINTR = 4;
 export const EIO = 5;
+export const ENOEXEC = 8;
 export const EBADF = 9;
 export const EAGAIN = 11;
 export const ENOMEM = 12;
@@ -52,6 +53,7 @@ const TABLE: Readonly<Record<number, readonly [name: string, text: string]>> = {
   5: ["EIO", "input or output failed"],
   6: ["ENXIO", "no such device or address"],
   7: ["E2BIG", "argument list is too long"],
+  8: ["ENOEXEC", "no program"],
   9: ["EBADF", "not an open descriptor"],
   10: ["ECHILD", "no child process"],
   11: ["EAGAIN", "not ready, try again"],

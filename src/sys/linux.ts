@@ -159,6 +159,8 @@ export const SOCKADDR_STORAGE_SIZE = 128;
 
 // ---------------------------------------------------------------- tap
 export const TUNSETIFF = 0x400454ca;
+export const TUNSETPERSIST = 0x400454cb;
+export const TUNSETOWNER = 0x400454cc;
 export const TUNSETOFFLOAD = 0x400454d0;
 export const TUNSETVNETHDRSZ = 0x400454d8;
 export const IFF_TAP = 0x2;

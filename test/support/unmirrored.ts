@@ -22,6 +22,8 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/cli/counters.ts": "test/e2e/attach.runtime.test.ts, SIGUSR1",
   "src/cli/data-plane.ts": "test/e2e/sidecar.runtime.test.ts and sidecar-faults.test.ts",
   "src/cli/attach.ts": "test/e2e/attach.runtime.test.ts runs it as a program",
+  "src/cli/run-inside.ts": "test/cli/run.test.ts, and test/e2e/run.runtime.test.ts whole",
+  "src/sys/exec.ts": "test/e2e/run.runtime.test.ts: what a command is started with",
   "src/cli/demo/demo.ts": DEMO,
   "src/cli/demo/play.ts": DEMO,
   "src/cli/demo/qemu-guest.ts": "test/e2e/demo-qemu.test.ts",
