@@ -232,6 +232,28 @@ function restReporter(log: Logger): RestReport {
   };
 }
 
+/** What is neither a link nor a socket of the guest's. */
+function watchControl(epoll: Epoll, start: WorkerStart, timer: TimerFd): void {
+  const watch = (fd: number, events: number, kind: number, what: string): void => {
+    check(epoll.add(fd, events, 0, kind), `Watch ${what}`);
+  };
+  watch(start.controlFd, EPOLLIN, EVENT_OF_CONTROL, "the control channel");
+  for (const { fd, events } of start.lifelines) {
+    watch(fd, events, EVENT_OF_CONTROL, `descriptor ${fd} for its end`);
+  }
+  watch(timer.number, EPOLLIN | EPOLLET, EVENT_OF_ALARM, "the timer");
+}
+
+function openTftp(
+  sys: Libc,
+  epoll: Epoll,
+  { boot }: AttachOptions,
+  log: Logger,
+): TftpService | undefined {
+  const folder = boot?.tftp;
+  return folder === undefined ? undefined : new TftpService(sys, epoll, folder, log, monotonic);
+}
+
 /** The link has gone while it was served. */
 class LinkGone extends Error {}
 
@@ -261,9 +283,7 @@ async function run(start: WorkerStart): Promise<void> {
   const timer = new TimerFd(sys);
   const hidden = new HiddenPorts(start.hiddenPorts);
   const bounds = { ...limits, clock: monotonic };
-  const folder = options.boot?.tftp;
-  const tftp =
-    folder === undefined ? undefined : new TftpService(sys, epoll, folder, log, monotonic);
+  const tftp = openTftp(sys, epoll, options, log);
   const service = tftp && (() => tftp.open());
   const outbound = new Outbound(options.outbound);
   const ways = { outbound, service };
@@ -277,15 +297,8 @@ async function run(start: WorkerStart): Promise<void> {
     addresses.start(engine, epoll, monotonic());
     const onFault = options.needsEveryPort ? undefined : (error: SystemError) => tell(log, error);
     listeners.open(options.publish, sources, monotonic(), versionsOf(options), onFault);
-    const watch = (fd: number, events: number, kind: number, what: string): void => {
-      check(epoll.add(fd, events, 0, kind), `Watch ${what}`);
-    };
-    watch(start.controlFd, EPOLLIN, EVENT_OF_CONTROL, "the control channel");
-    for (const { fd, events } of start.lifelines) {
-      watch(fd, events, EVENT_OF_CONTROL, `descriptor ${fd} for its end`);
-    }
+    watchControl(epoll, start, timer);
     check(link.watch(watcherOf(sources)), `Watch the ${opened.name}`);
-    watch(timer.number, EPOLLIN | EPOLLET, EVENT_OF_ALARM, "the timer");
     const loop = new Loop({
       engine,
       link,

@@ -277,7 +277,7 @@ describe("acceptability", () => {
 
 describe("silence", () => {
   for (const lost of [false, true]) {
-    // After the handshake the timeout is 200 ms, 3 s where its SYN was lost; both double up to 60 s.
+    // After the handshake the timeout is 200 ms, 3 s if its SYN was lost; both double up to 60 s.
     const repeats = lost ? [3, 9, 21, 45, 93] : [0.2, 0.6, 1.4, 3, 6.2, 12.6, 25.4, 51, 102.2];
     // Linux gives up after 924.6 s (tcp_retries2 = 15, tcp(7)); this is the next repeat behind it.
     const end = lost ? 933 : 942.2;
