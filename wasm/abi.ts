@@ -43,9 +43,9 @@ export const RESOLVER_COUNT: i32 = 3;
 export const DHCP_OPTIONS_SIZE: i32 = 1024;
 /** IPv6 addresses in use at once, all flows together. */
 export const ADDRESS_CAPACITY_COUNT: i32 = 65536;
-/** Addresses of the host's own, and sockets of published ports, that `host_address` takes. */
+/** Addresses of the host's own, and addresses with published ports, that `host_address` takes. */
 export const HOST_ADDRESS_COUNT: i32 = 2048;
-export const HOST_PORT_COUNT: i32 = 8192;
+export const HOST_SPOT_COUNT: i32 = 128;
 /** Destinations a UDP flow remembers for filtering, the last ones. */
 export const FILTER_COUNT: i32 = 48;
 
@@ -165,6 +165,8 @@ export const CONFIG_FLAG_UDP_PRESERVE: i32 = 256; // host sockets of UDP take th
 export const HOST_CLEAR: i32 = 0; // forget the own addresses; published ports stay
 export const HOST_OWN: i32 = 1;
 export const HOST_PORT_SHIFT: i32 = 16;
+/** In place of a protocol: spot 0 of this guest UDP port is a socket of both versions of IP. */
+export const HOST_DUAL: i32 = 64;
 
 export const LINK_CSUM: i32 = 1; // may write VIRTIO_NET_HDR_F_NEEDS_CSUM
 export const LINK_TSO4: i32 = 2; // may write GSO_TCPV4 frames
@@ -235,7 +237,9 @@ export const OP_TCP_SHUTDOWN: i32 = 4;
 export const OP_CLOSE: i32 = 5;
 /**
  * Open a UDP socket: A = preferred source port or 0, B/C = address and port to connect to or 0; if
- * COUNT = FAMILY_SIX one of IPv6, POINTER = a struct sockaddr_in6 to connect to or 0.
+ * COUNT = FAMILY_SIX one of IPv6, POINTER = a struct sockaddr_in6 to connect to or 0. Without
+ * anything to connect to C = guest port | spot << 16: a socket that is published for it is taken
+ * in place of a new one. Result = the port it is bound to, OPENED_PUBLISHED added if that is so.
  */
 export const OP_UDP_OPEN: i32 = 6;
 /** sendmmsg: POINTER = mmsghdr array, COUNT = how many, A = datagrams in all. Result = messages. */
@@ -256,6 +260,11 @@ export const OP_TCP_ERROR: i32 = 12;
 
 /** COUNT of operations that open a socket for IPv6; 0 is IPv4. */
 export const FAMILY_SIX: i32 = 6;
+/** In the code of `inbound_udp`: the spot stands above the family. */
+export const INBOUND_SPOT_SHIFT: i32 = 8;
+/** Sockets one guest port may have. */
+export const SPOT_COUNT: i32 = 256;
+export const OPENED_PUBLISHED: i32 = 0x10000;
 
 /** Bits of `upstream_event`. They equal EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP, EPOLLRDHUP. */
 export const EVENT_READABLE: i32 = 0x1;

@@ -51,9 +51,9 @@ import {
 import { errorLimitInit } from "./flow/error-limit";
 import { icmpErrorReply } from "./flow/icmp-error";
 import { limitsApply } from "./flow/limits";
-import { neighborExpire, neighborInit, neighborLearn } from "./flow/neighbor";
+import { neighborExpire, neighborInit, neighborLearn, neighborNext } from "./flow/neighbor";
 import { pingEvent, pingFlush, pingReceive, pingResult, pingTimeout } from "./flow/ping";
-import { scratchReset } from "./flow/datagram-receive";
+import { awaitingInit, awaitingTurn, scratchReset } from "./flow/datagram-receive";
 import { ownInit } from "./flow/own";
 import {
   dirtyFirst, dirtyTake, flowAt, flowOf, flowsUsed, isNone, markDirty, markReady, readyFirst,
@@ -132,6 +132,7 @@ export function init(): i32 {
   dhcp6Init();
   ndpInit();
   udpInit();
+  awaitingInit();
   publish();
   return 0;
 }
@@ -350,6 +351,7 @@ function timers(now: i64): void {
   }
   fragmentExpire(now);
   neighborExpire(now);
+  awaitingTurn();
   ndpTimeout(now);
 }
 
@@ -465,8 +467,9 @@ export function inboundTcp(guestPort: u32, peerAddress: u32, peerPort: u32, now:
   return handle;
 }
 
-export function inboundUdp(guestPort: u32, hostPort: u32, six: bool, now: i64): u32 {
-  const handle = udpInboundOpen(guestPort, hostPort, six, now);
+export function inboundUdp(guestPort: u32, hostPort: u32, code: u32, now: i64): u32 {
+  timerTurn(now);
+  const handle = udpInboundOpen(guestPort, hostPort, code, now);
   publish();
   return handle;
 }
@@ -484,5 +487,6 @@ export function farewell(): void {
 
 /** Absolute time of the next deadline in microseconds, 0 = none. */
 export function nextDeadline(): i64 {
-  return earlier(earlier(timerNext(), pressureNext()), earlier(fragmentNext(), ndpNext()));
+  const other = earlier(fragmentNext(), earlier(ndpNext(), neighborNext()));
+  return earlier(earlier(timerNext(), pressureNext()), other);
 }

@@ -65,6 +65,8 @@ export interface LoopParts {
   readonly listeners: {
     /** Connections that were dealt with; or the negative errno: none can be for now. */
     accept(index: number, now: number): number;
+    /** Something has come in at a published UDP port that no flow has. */
+    arrived?(index: number, now: number): void;
   };
   /** Leaves level-triggered sources alone. */
   readonly sources: SourceSwitch;
@@ -99,6 +101,7 @@ const OF_LISTENER = 3;
 /** Only wakes the loop up. */
 const OF_ALARM = 4;
 const OF_NEWS = 5;
+const OF_PORT = 6;
 
 export class Loop {
   readonly #parts: LoopParts;
@@ -187,6 +190,8 @@ export class Loop {
       if (!control()) this.#running = false;
     } else if (kind === OF_NEWS) {
       this.#parts.housekeeping.notice?.();
+    } else if (kind === OF_PORT) {
+      this.#parts.listeners.arrived?.(token, now);
     } else if (kind === OF_LISTENER) this.#accept(token, now);
     else if (kind !== OF_ALARM) this.#rest.idle(token, kind, now);
   }

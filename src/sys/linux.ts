@@ -83,6 +83,7 @@ export const UCRED_UID_OFFSET = 4;
 
 export const SOL_IP = 0;
 export const IP_TTL = 2;
+export const IP_PKTINFO = 8;
 export const IP_MTU_DISCOVER = 10;
 export const IP_RECVERR = 11;
 export const IP_RECVTTL = 12;
@@ -94,6 +95,7 @@ export const IP_PMTUDISC_PROBE = 3;
 export const SOL_IPV6 = 41;
 export const IPV6_RECVERR = 25;
 export const IPV6_V6ONLY = 26;
+export const IPV6_RECVPKTINFO = 49;
 
 export const SOL_TCP = IPPROTO_TCP;
 export const TCP_NODELAY = 1;

@@ -330,7 +330,7 @@ describe("arguments and environment together", () => {
     assert.deepEqual(options.search, ["b.org", "a.org"]);
     assert.deepEqual(
       options.publish.map((rule) => `${rule.hostPort}:${rule.guestPort}/${rule.protocol}`),
-      ["81:1/tcp", "82:2/tcp", "80:3/udp"],
+      ["81:1/tcp", "80:3/udp"],
     );
   });
 

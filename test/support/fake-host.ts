@@ -245,7 +245,7 @@ export class FakeHost {
         return this.#connect(handle, to.address, to.port);
       }
       case abi.OP_UDP_OPEN: {
-        const to = this.#target(op) ?? { address: ipText(b), port: c };
+        const to = this.#target(op) ?? { address: ipText(b), port: b === 0 ? 0 : c };
         return this.#open(handle, "udp", { ...to, preferred: a });
       }
       case abi.OP_PING_OPEN: {

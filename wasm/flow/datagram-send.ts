@@ -15,6 +15,8 @@
  *
  *   A failure concerns the first message that was not taken:
  *     no room in the socket           the rest of the batch is dropped, as a full queue would
+ *     the address it is to leave      again from the address of the host's choice
+ *       from is the host's no more
  *     UDP_SEGMENT not possible        again without, and never again on this flow
  *     anything else, first time       again: it may be the ICMP error of an earlier datagram
  *     anything else, second time      the message is dropped, the guest told by ICMP
@@ -26,17 +28,17 @@ import { Op } from "../layout";
 import { config } from "../memory";
 import {
   Entry, entryAlloc, entryAt, iovAlloc, iovSet, iovsFree, msgAlloc, msgName, msgSetIov,
-  msgSetName4, msgSetName6, msgsFree, opAlloc, opsFree, sockaddr6,
+  msgSetName4, msgSetName6, msgSetNameMapped, msgsFree, opAlloc, opsFree, sockaddr6,
 } from "../ring";
 import { countMany, dropMany } from "../stats";
 import { ICMP_UNREACHABLE } from "../wire/icmpv4";
 import { isSix, octetsOf, scopeOf } from "./addresses";
 import {
   IPV6_HOPLIMIT, IPV6_TCLASS, IP_TOS, IP_TTL, SOL_IP, SOL_IPV6, SOL_UDP, UDP_SEGMENT,
-  controlAppend,
+  controlAppend, controlSource,
 } from "./control";
 import {
-  F_SENDING, F_SEND_RETRIED, SOCKET_NONE, SOCKET_OPEN, SOCKET_OPENING, UdpFlow, has,
+  F_DUAL, F_SENDING, F_SEND_RETRIED, SOCKET_NONE, SOCKET_OPEN, SOCKET_OPENING, UdpFlow, has,
   sendDropReason,
 } from "./datagram";
 import { icmpErrorReply } from "./icmp-error";
@@ -62,6 +64,7 @@ const ENOMEM: i32 = -12;
 const EACCES: i32 = -13;
 const EINVAL: i32 = -22;
 const EMSGSIZE: i32 = -90;
+const EADDRNOTAVAIL: i32 = -99;
 const ENETUNREACH: i32 = -101;
 const ENOBUFS: i32 = -105;
 const EHOSTDOWN: i32 = -112;
@@ -114,7 +117,7 @@ function measure(flow: UdpFlow, index: i32, offset: u32): void {
     if (
       last == 0 || last > size || partOctets + last > PAYLOAD_MAX || entry.segment != 0 ||
       entry.address != first.address || entry.port != first.port || entry.ttl != first.ttl ||
-      entry.tos != first.tos
+      entry.tos != first.tos || entry.from != first.from
     ) break;
     partSegment = size;
     partIovs++;
@@ -141,12 +144,14 @@ function fill(flow: UdpFlow, msg: usize, iov: usize, index: i32, offset: u32): v
   const six = isSix(address);
   if (flow.kind != <u8>abi.KIND_DNS) {
     if (six) msgSetName6(msg, octetsOf(address), scopeOf(address), first.port);
+    else if (has(flow, F_DUAL)) msgSetNameMapped(msg, address, first.port);
     else msgSetName4(msg, address, first.port);
   }
   const level = six ? SOL_IPV6 : SOL_IP;
   if (partSegment != 0) controlAppend(msg, SOL_UDP, UDP_SEGMENT, partSegment, 2);
   if (first.ttl != 0) controlAppend(msg, level, six ? IPV6_HOPLIMIT : IP_TTL, first.ttl, 4);
   if (first.tos != 0) controlAppend(msg, level, six ? IPV6_TCLASS : IP_TOS, first.tos, 4);
+  if (first.from != 0) controlSource(msg, first.from);
 }
 
 /** Emits one sendmmsg for as much of the batch as there is room for; false = for nothing. */
@@ -201,6 +206,7 @@ function emitOpen(flow: UdpFlow): bool {
     } else op.b = address;
     op.c = flow.hostPort;
   } else if (isSix(flow.guestAddress)) op.count = abi.FAMILY_SIX;
+  if (flow.kind == <u8>abi.KIND_UDP) op.c = (<u32>flow.peerPort << 16) | <u32>flow.guestPort;
   const chosen = flow.kind == <u8>abi.KIND_UDP && flow.guestPort >= PORT_UNPRIVILEGED &&
     (config(abi.CONFIG_FLAGS_OFFSET) & abi.CONFIG_FLAG_UDP_PRESERVE) != 0;
   if (chosen) op.a = flow.guestPort;
@@ -277,10 +283,15 @@ function refused(flow: UdpFlow, error: i32, now: i64): void {
     return;
   }
   measure(flow, flow.batchHead, flow.sendOffset);
+  const first = entryAt(flow.batchHead);
+  if (first.from != 0 && (error == EINVAL || error == EADDRNOTAVAIL)) {
+    first.from = 0;
+    return;
+  }
   const retried = has(flow, F_SEND_RETRIED);
   const segmentation = error == EINVAL || error == EIO || (error == EMSGSIZE && retried);
   if (partSegment != 0 && segmentation) {
-    const usual = isSix(flow.guestAddress) ? SEGMENT_USUAL6 : SEGMENT_USUAL;
+    const usual = isSix(first.address) ? SEGMENT_USUAL6 : SEGMENT_USUAL;
     flow.segmentMax = partSegment > usual && error != EIO ? usual : 0;
     flow.flags &= ~F_SEND_RETRIED;
     return;
@@ -289,7 +300,7 @@ function refused(flow: UdpFlow, error: i32, now: i64): void {
     flow.flags |= F_SEND_RETRIED;
     return;
   }
-  tell(flow, entryAt(flow.batchHead), error, now);
+  tell(flow, first, error, now);
   dropMany(sendDropReason(flow.kind), partCount);
   flow.flags &= ~F_SEND_RETRIED;
   advance(flow);
