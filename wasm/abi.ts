@@ -156,6 +156,8 @@ export const CONFIG_FLAG_NO_IPV4: i32 = 32; // do not serve IPv4 and ARP
 export const CONFIG_FLAG_REFUSE_HOST: i32 = 64;
 export const CONFIG_FLAG_REFUSE_METADATA: i32 = 128; // the cloud's metadata services are refused
 export const CONFIG_FLAG_UDP_PRESERVE: i32 = 256; // host sockets of UDP take the guest's port
+/** Datagrams with DF that the way out does not take whole are refused. */
+export const CONFIG_FLAG_STRICT_DF: i32 = 512;
 
 /**
  * Argument of `host_address`; but for HOST_CLEAR it is about the address in the control block, IPv4
@@ -257,6 +259,12 @@ export const OP_PING_OPEN: i32 = 10;
 export const OP_TCP_KEEPALIVE: i32 = 11;
 /** getsockopt(SO_ERROR): result 0 = healthy, negative = what went wrong. */
 export const OP_TCP_ERROR: i32 = 12;
+
+/**
+ * How large packets to an address may be: B = address, or if COUNT = FAMILY_SIX POINTER = a struct
+ * sockaddr_in6. Result = octets, IP header included. C is the engine's own.
+ */
+export const OP_PATH_MTU: i32 = 13;
 
 /** COUNT of operations that open a socket for IPv6; 0 is IPv4. */
 export const FAMILY_SIX: i32 = 6;
@@ -448,4 +456,5 @@ export const DROP_ADDRESS_TABLE_FULL: i32 = 66; // more IPv6 addresses in use th
 export const DROP_HOST_ADDRESS: i32 = 67; // the host's own address, or link-local, is refused
 export const DROP_METADATA: i32 = 68; // a cloud's metadata service is refused
 export const DROP_UDP_LOCAL: i32 = 69; // from this host, to a flow that has not asked it
-export const DROP_COUNT: i32 = 70;
+export const DROP_PATH_MTU: i32 = 70; // with DF, larger than the way out takes (--strict-df)
+export const DROP_COUNT: i32 = 71;

@@ -55,6 +55,7 @@ import { neighborExpire, neighborInit, neighborLearn, neighborNext } from "./flo
 import { pingEvent, pingFlush, pingReceive, pingResult, pingTimeout } from "./flow/ping";
 import { awaitingInit, awaitingTurn, scratchReset } from "./flow/datagram-receive";
 import { ownInit } from "./flow/own";
+import { pathMtuInit } from "./flow/path-mtu";
 import {
   dirtyFirst, dirtyTake, flowAt, flowOf, flowsUsed, isNone, markDirty, markReady, readyFirst,
   readyTake, tableInit,
@@ -133,6 +134,7 @@ export function init(): i32 {
   ndpInit();
   udpInit();
   awaitingInit();
+  pathMtuInit();
   publish();
   return 0;
 }
@@ -440,7 +442,9 @@ export function complete(now: i64): void {
     const flow = flowOf(op.handle);
     const kind = op.kind;
     if (kind == abi.OP_CLOSE) continue;
-    if (kind <= abi.OP_TCP_SHUTDOWN || kind >= abi.OP_TCP_KEEPALIVE) {
+    if (
+      kind <= abi.OP_TCP_SHUTDOWN || kind == abi.OP_TCP_KEEPALIVE || kind == abi.OP_TCP_ERROR
+    ) {
       tcpResult(op, changetype<Tcp>(flow), now);
     } else if (!isNone(flow)) {
       if (flow.kind == <u8>abi.KIND_PING) pingResult(op, flow, now);

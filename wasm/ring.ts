@@ -316,7 +316,8 @@ export class Entry {
   segment: u16;
   ttl: u8;
   tos: u8;
-  spare: u16;
+  /** 1 = whether the way out takes it is still to be found out (`path-mtu`). */
+  asks: u16;
   /** Start of the IP header, to quote in an ICMP error; 0 if it is gone. */
   quote: u32;
   /** Address of the host it is to leave from; 0 = the host's choice. */
@@ -333,6 +334,7 @@ export function entryAlloc(pointer: usize, length: u32): i32 {
   const e = entryAt(entryCount);
   e.address = 0;
   e.from = 0;
+  e.asks = 0;
   e.pointer = <u32>pointer;
   e.length = length;
   e.next = -1;

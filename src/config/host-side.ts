@@ -34,6 +34,11 @@ export interface HostSide {
   readonly udpPorts: UdpPorts;
   /** UDP from addresses the guest has not sent to is dropped (RFC 4787 REQ-8). */
   readonly strictFilter: boolean;
+  /**
+   * Datagrams that must not be fragmented and that the way out does not take whole are dropped;
+   * else they are fragmented. The guest is told in either case.
+   */
+  readonly strictDf: boolean;
 }
 
 /** What can be chosen without a flag, with the choice when nobody chooses. */
@@ -73,11 +78,12 @@ export function readHostSide(settings: Settings, defaults: HostSideDefaults): Ho
     metadataAddress: readOne(settings, "metadata-address", defaults.metadataAddress, access),
     udpPorts: readOne(settings, "udp-ports", defaults.udpPorts, oneOf(UDP_PORT_CHOICES)),
     strictFilter: chosen === "address-dependent",
+    strictDf: readFlag(settings, "strict-df"),
   };
 }
 
 /** These options alone of options that have more. */
 export function hostSideOf(options: HostSide): HostSide {
-  const { hostLoopback, hostAddress, metadataAddress, udpPorts, strictFilter } = options;
-  return { hostLoopback, hostAddress, metadataAddress, udpPorts, strictFilter };
+  const { hostLoopback, hostAddress, metadataAddress, udpPorts, strictFilter, strictDf } = options;
+  return { hostLoopback, hostAddress, metadataAddress, udpPorts, strictFilter, strictDf };
 }

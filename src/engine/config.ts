@@ -51,6 +51,8 @@ export interface EngineConfigValues {
   readonly refusesHost?: boolean;
   /** The same for metadata services. */
   readonly refusesMetadata?: boolean;
+  /** Datagrams with DF that the way out does not take whole are refused; absent = they are not. */
+  readonly strictDf?: boolean;
   /** Host sockets of UDP take the guest's port if it is free; absent = the kernel chooses. */
   readonly preservesUdpPorts?: boolean;
   readonly flowsMax: number;
@@ -130,6 +132,7 @@ export function engineConfigValues(
     refusesHost: options.hostAddress === "refuse",
     refusesMetadata: options.metadataAddress === "refuse",
     preservesUdpPorts: options.udpPorts === "preserve",
+    strictDf: options.strictDf,
     flowsMax: surroundings.limits.flowsMax,
     chunksMax: (surroundings.limits.bufferMib * MIB) / abi.CHUNK_SIZE,
     vnetSize: surroundings.vnetSize,
@@ -264,6 +267,7 @@ function flagBits(values: EngineConfigValues): number {
     (values.refusesHost === true ? abi.CONFIG_FLAG_REFUSE_HOST : 0) |
     (values.refusesMetadata === true ? abi.CONFIG_FLAG_REFUSE_METADATA : 0) |
     (values.preservesUdpPorts === true ? abi.CONFIG_FLAG_UDP_PRESERVE : 0) |
+    (values.strictDf === true ? abi.CONFIG_FLAG_STRICT_DF : 0) |
     (values.dns ? abi.CONFIG_FLAG_DNS : 0) |
     (values.ipv6 === undefined ? 0 : abi.CONFIG_FLAG_IPV6) |
     (values.ipv4 === false ? abi.CONFIG_FLAG_NO_IPV4 : 0)

@@ -131,6 +131,7 @@ export const DROP_NAMES = [
   "dropHostAddress",
   "dropMetadata",
   "dropUdpLocal",
+  "dropPathMtu",
 ] as const;
 
 export type StatName = (typeof STAT_NAMES)[number];

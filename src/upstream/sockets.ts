@@ -35,6 +35,7 @@ import {
 import { halfClose, setKeepalive, setLinger, takeError } from "../sys/socket.ts";
 import { SocketBuffers } from "./buffers.ts";
 import { HiddenPorts } from "./hidden-ports.ts";
+import { PathProbe } from "./path-mtu.ts";
 import { openPingFlow } from "./ping.ts";
 import { PublishedPorts } from "./published.ts";
 import { type Connecting, connectTcp, connectTcp6 } from "./tcp.ts";
@@ -114,6 +115,7 @@ export class HostSockets implements Upstream {
   #full = 1;
   readonly #quiet: number[] = [];
   readonly ports: PublishedPorts;
+  readonly #path: PathProbe;
   readonly #buffers: SocketBuffers;
   readonly #socketsMax: number;
   #open = 0;
@@ -135,6 +137,7 @@ export class HostSockets implements Upstream {
   ) {
     this.#buffers = new SocketBuffers(sys, bounds.buffers, bounds.clock);
     this.ports = new PublishedPorts(sys);
+    this.#path = new PathProbe(sys);
     this.#socketsMax = bounds.socketsMax;
     this.#hidden = hidden;
     this.#sys = sys;
@@ -201,6 +204,9 @@ export class HostSockets implements Upstream {
         return takeError(sys, fd);
       case abi.OP_TCP_KEEPALIVE:
         return setKeepalive(sys, fd, memory[at + A] ?? 0);
+      case abi.OP_PATH_MTU:
+        if (memory[at + COUNT] === abi.FAMILY_SIX) return this.#path.ask6(pointer);
+        return this.#path.ask((memory[at + B] ?? 0) >>> 0);
       case abi.OP_CLOSE:
         return this.#drop(handle, fd, memory[at + A] === 1);
       default:
@@ -387,6 +393,7 @@ export class HostSockets implements Upstream {
   }
 
   close(): void {
+    this.#path.close();
     for (let slot = 0; slot < this.#fds.length; slot += 1) {
       const fd = this.#fds[slot] ?? NONE;
       if (fd >= 0) this.#drop(this.#handles[slot] ?? 0, fd, false);

@@ -106,6 +106,7 @@ const TAKEN: readonly (readonly [string, string, keyof Attach, unknown])[] = [
 const FLAGS: readonly (readonly [string, keyof Attach, boolean])[] = [
   ["host-loopback", "hostLoopback", true],
   ["strict-filter", "strictFilter", true],
+  ["strict-df", "strictDf", true],
   ["no-ipv4", "ipv4", false],
 ];
 
@@ -205,6 +206,7 @@ describe("defaults of attach", () => {
       metadataAddress: "allow",
       udpPorts: "ephemeral",
       strictFilter: false,
+      strictDf: false,
       keepaliveSeconds: 0,
       seed: undefined,
       gatewayMac: [0x52, 0x55, 0x0a, 0x00, 0x02, 0x02],

@@ -40,6 +40,7 @@ describe("options of serve", () => {
         metadataAddress: "refuse",
         udpPorts: "ephemeral",
         strictFilter: true,
+        strictDf: false,
         user: undefined,
         seccomp: true,
         readyFd: undefined,

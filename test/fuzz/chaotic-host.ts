@@ -115,6 +115,8 @@ export class ChaoticHost {
       case abi.OP_TCP_KEEPALIVE:
       case abi.OP_TCP_ERROR:
         return this.#random.oneIn(20) ? this.#errno() : 0;
+      case abi.OP_PATH_MTU:
+        return this.#random.oneIn(4) ? this.#errno() : this.#random.below(70_000);
       case abi.OP_UDP_SEND:
         return this.#sendMany(pointer, count);
       case abi.OP_UDP_RECV:

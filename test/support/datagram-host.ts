@@ -121,6 +121,8 @@ export class DatagramHost {
   readonly openResults: number[] = [];
   /** Decides about every sendmmsg. */
   onSend: SendRule = () => undefined;
+  /** Octets of a packet on the way to an address, or a negative errno. */
+  pathMtu: (address: string) => number = () => 65_535;
   /** Kinds of all operations in order. */
   readonly log: number[] = [];
   /** All sockets ever opened. */
@@ -187,6 +189,7 @@ export class DatagramHost {
     if (kind === abi.OP_UDP_SEND) return this.#send(socket, pointer, count);
     if (kind === abi.OP_UDP_RECV) return this.#receive(socket, pointer, count);
     if (kind === abi.OP_RECV_ERROR) return this.#receiveError(socket, pointer);
+    if (kind === abi.OP_PATH_MTU) return this.pathMtu(ipText(word(abi.OP_B_OFFSET)));
     assert.equal(kind, abi.OP_CLOSE);
     this.#forget(socket);
     return 0;

@@ -160,6 +160,7 @@ export class FakeSocket {
 
 /** All sockets of an engine, and the policies for new ones. */
 export class FakeHost {
+  pathMtu = 65_535; // to anybody
   /** Decides how a connect ends. */
   connect: (address: string, port: number) => ConnectOutcome = () => "ok";
   /** Result of opening a datagram socket: 0, or a negative errno. */
@@ -280,6 +281,8 @@ export class FakeHost {
         return this.#receiveDatagrams(socket, pointer, count);
       case abi.OP_RECV_ERROR:
         return this.#receiveError(socket, pointer);
+      case abi.OP_PATH_MTU:
+        return this.pathMtu;
       case abi.OP_TCP_KEEPALIVE:
         socket.keepalive = a;
         return 0;

@@ -62,6 +62,8 @@ export const F_ANSWERED: u32 = 64;
 export const F_OPEN_RETRIED: u32 = 128;
 /** There is something to read, but nobody knows the guest's MAC yet (`neighbor`). */
 export const F_AWAITING: u32 = 256;
+/** Something in the batch asks for the size of the way out. */
+export const F_ASKING: u32 = 512;
 
 const SECOND: i64 = 1_000_000;
 const DNS_IDLE: i64 = 10 * SECOND;

@@ -42,6 +42,7 @@ import { F_DUAL, UdpFlow, guestOf, has } from "./datagram";
 import { icmpErrorQuote } from "./icmp-error";
 import { icmp6ErrorQuote } from "./icmp6-error";
 import { natToGuest } from "./nat";
+import { pathMtuTold } from "./path-mtu";
 import { resolverFailed } from "./resolvers";
 import { gatewayFor } from "./send";
 
@@ -227,6 +228,9 @@ export function errorReport(
   else if (offender != 0 && isSix(offender) == isSix(guest)) source = natToGuest(offender);
   const quote = requote(flow, p, length, dns ? flow.peerPort : load16(name + 2));
   const info = load<u32>(error, 8);
+  const isSize = what == ((ICMP_UNREACHABLE << 8) | FRAGMENTATION_NEEDED) ||
+    (six && what == ICMPV6_PACKET_TOO_BIG << 8);
+  if (isSize && info > 0 && !dns) pathMtuTold(to, info, now);
   const isLocal = <u32>load<u8>(error, 4) == ORIGIN_LOCAL;
   if (six && !isLocal) {
     icmp6ErrorQuote(

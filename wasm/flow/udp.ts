@@ -13,9 +13,8 @@
  *   Datagrams for the DNS address, port 53 or 853, go to a resolver by flows of their own (`dns`),
  *   which may take a quarter of the table (`shares`). Published ports (`udpInboundOpen`) have the
  *   sockets that the host has bound already; several may lead to one port of the guest (spots,
- *   `datagram`).
- *   Who has spoken to it is remembered as far as answers need it (`peers`): they leave by the
- *   socket and from the address that was asked.
+ *   `datagram`). Who has spoken to it is remembered as far as answers need it (`peers`): they leave
+ *   by the socket and from the address that was asked.
  *
  *   The gateway stands for the host's loopback where that is allowed. Where it is not, the guest
  *   can still answer a process on the host that has spoken to a published port, by loopback or an
@@ -40,13 +39,15 @@ import { PROTOCOL_UDP, WIRE_OK } from "../wire/ipv4";
 import { UDP_HEADER_SIZE, UDP_TRUNCATED, UdpView, udpCheck } from "../wire/udp";
 import { GUEST6, isSix } from "./addresses";
 import {
-  F_ANSWERED, F_DUAL, F_PUBLISHED, SOCKET_NONE, SOCKET_OPEN, UdpFlow, datagramStart, datagramTouch,
-  filterAdd, has, idleLimit,
+  F_ANSWERED, F_ASKING, F_DUAL, F_PUBLISHED, SOCKET_NONE, SOCKET_OPEN, UdpFlow, datagramStart,
+  datagramTouch, filterAdd, has, idleLimit,
 } from "./datagram";
 import {
   datagramError, datagramEvent, datagramReceive, datagramReceived, scratchReset,
 } from "./datagram-receive";
-import { datagramAppend, datagramDiscard, datagramFlush, datagramSent } from "./datagram-send";
+import {
+  datagramAppend, datagramFlush, datagramPath, datagramRefuse, datagramSent,
+} from "./datagram-send";
 import { dnsAsked, dnsChoose, dnsIsRepeat, dnsServfail, dnsWanted } from "./dns";
 import { isOwnAddress } from "./emit";
 import { closeRoom, datagramEnd } from "./evict";
@@ -58,6 +59,7 @@ import { ownIsDual } from "./own";
 import {
   packetDestination, packetSource, packetTos, packetTtl, transportChecksumOk,
 } from "./packet";
+import { PATH_FITS, PATH_REFUSED, PATH_UNKNOWN, pathJudge } from "./path-mtu";
 import { Peer, peerFind, peersInit } from "./peers";
 import {
   DNS_PORT, resolverCount, resolverFailed, resolverFirst, resolversInit,
@@ -147,18 +149,28 @@ function queue(flow: UdpFlow, address: u32, port: u32, ttl: u32, from: u32): voi
   const tos = packetTos(packet);
   const run = segment != 0 && segment < payloadLength;
   const step = run ? segment * min(RUN_COUNT_MAX, RUN_SIZE_MAX / segment) : payloadLength;
+  const size = <u32>(payload - packet) + (run ? segment : payloadLength);
+  const verdict = flow.kind == <u8>abi.KIND_DNS
+    ? PATH_FITS
+    : pathJudge(packet, size, address, guestMac, turnNow);
+  if (verdict == PATH_REFUSED) {
+    drop(abi.DROP_PATH_MTU);
+    return;
+  }
+  if (verdict == PATH_UNKNOWN) flow.flags |= F_ASKING;
   let offset: u32 = 0;
   do {
-    const size = min(step, payloadLength - offset);
-    const entry = datagramAppend(flow, payload + offset, size);
+    const part = min(step, payloadLength - offset);
+    const entry = datagramAppend(flow, payload + offset, part);
     if (changetype<usize>(entry) == 0) {
       drop(abi.DROP_OP_LIMIT);
       return;
     }
     complete(entry, address, port, ttl, tos);
     entry.from = from;
+    if (verdict == PATH_UNKNOWN) entry.asks = 1;
     if (run) entry.segment = <u16>segment;
-    offset += size;
+    offset += part;
   } while (offset < payloadLength);
 }
 
@@ -374,14 +386,14 @@ export function udpReceive(flow: Flow): bool {
 }
 
 /** Result of OP_UDP_OPEN: positive = the port the socket got. */
-function opened(op: Op, flow: UdpFlow): void {
+function opened(op: Op, flow: UdpFlow, now: i64): void {
   if (openAgain(flow, op.result)) return;
   if (op.result >= 0) {
     flow.socket = SOCKET_OPEN;
     flow.openFailures = 0;
     if ((op.result & abi.OPENED_PUBLISHED) != 0) {
       publish(flow, op.result & 0xffff);
-      datagramTouch(flow, turnNow);
+      datagramTouch(flow, now);
     } else if (flow.kind == <u8>abi.KIND_UDP) {
       flow.hostPort = op.result > 0 ? <u16>op.result : <u16>op.a;
     }
@@ -393,7 +405,7 @@ function opened(op: Op, flow: UdpFlow): void {
     dnsOpenFailed(flow);
     return;
   }
-  datagramDiscard(flow);
+  datagramRefuse(flow, op.result, now);
   datagramEnd(flow);
 }
 
@@ -404,7 +416,8 @@ export function udpResult(op: Op, flow: Flow, now: i64): void {
   if (kind == abi.OP_UDP_SEND) datagramSent(op, datagram, now);
   else if (kind == abi.OP_UDP_RECV) datagramReceived(op, datagram, now);
   else if (kind == abi.OP_RECV_ERROR) datagramError(op, datagram, now);
-  else if (kind == abi.OP_UDP_OPEN) opened(op, datagram);
+  else if (kind == abi.OP_PATH_MTU) datagramPath(op, datagram, now);
+  else if (kind == abi.OP_UDP_OPEN) opened(op, datagram, now);
 }
 
 /** The host socket has said something (EVENT_*). */

@@ -27,9 +27,9 @@ for (const variant of VARIANTS) {
   };
 
   describe(`wasm/flow/peers (${variant})`, () => {
-    test("4,000 programs of this host and as many strangers are remembered at once", () => {
+    test("2,000 programs of this host and as many strangers are remembered at once", () => {
       start();
-      const ports = Array.from({ length: 4000 }, (_, i) => 1000 + i);
+      const ports = Array.from({ length: 2000 }, (_, i) => 1000 + i);
       for (const port of ports) remember(gateway, port, LOCAL + (port & 7));
       for (const port of ports) remember(STRANGER, port, STRANGER);
       const found = ports.filter((port) => recall(gateway, port) === ipText(LOCAL + (port & 7)));
