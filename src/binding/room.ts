@@ -50,7 +50,7 @@ function checkPorts(room: Room, asked: PortsAsked, log: Pick<Logger, "warn">): v
   const { published = 0, descriptors } = room;
   const problem = `${published} sockets of published ports are more than descriptors allow`;
   const more = `raise "ulimit -n" (LimitNOFILE) from ${descriptors} to ${needed}`;
-  const remedy = `${more}, or publish fewer`;
+  const remedy = `${more}, or publish fewer; TCP on all addresses counts twice, on 0.0.0.0 once`;
   if (asked.needsEveryPort) throw new Error(`${problem}: ${remedy}`);
   log.warn({ problem, remedy }, "ports will be left out");
 }

@@ -116,7 +116,7 @@ export class ChaoticHost {
       case abi.OP_TCP_ERROR:
         return this.#random.oneIn(20) ? this.#errno() : 0;
       case abi.OP_PATH_MTU:
-        return this.#random.oneIn(4) ? this.#errno() : this.#random.below(70_000);
+        return this.#random.oneIn(4) ? this.#errno() : this.#random.pick([0, 600, 1280, 65_535]);
       case abi.OP_UDP_SEND:
         return this.#sendMany(pointer, count);
       case abi.OP_UDP_RECV:
