@@ -185,6 +185,7 @@ function resolve(flow: UdpFlow, address: u32, port: u32, now: i64): bool {
     peer.address = address;
     peer.asked = asked;
     peer.spot = flow.peerPort;
+    peer.owner = flow.guestAddress;
   }
   return true;
 }

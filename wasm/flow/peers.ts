@@ -62,7 +62,8 @@ export class Peer {
   spot: u32;
   /** When it was last heard of or answered, plus 1; 0 = the entry is free. */
   used: u32;
-  reserved: u32;
+  /** Address of the guest that its flow is under, which need not be the one it sees. */
+  owner: u32;
 }
 
 let isUsed: bool = false;
@@ -184,6 +185,7 @@ function mark(peer: Peer): void {
   addressMark(peer.shown);
   addressMark(peer.address);
   addressMark(peer.asked);
+  addressMark(peer.owner);
 }
 
 if (offsetof<Peer>() != PEER_SIZE || SET_COUNT * WAY_COUNT * <u32>PEER_SIZE != <u32>TABLE_SIZE) {

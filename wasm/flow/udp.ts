@@ -261,9 +261,9 @@ function target(peer: Peer, address: u32, port: u32): u32 {
   return host == 0 && isKnown ? peer.address : host;
 }
 
-/** The guest's address that the flow of a spot of its port is under. */
-function ownerOf(guest: u32, port: u32, spot: u32): u32 {
-  if (spot != 0 || !isSix(guest) || !ownIsDual(port)) return guest;
+/** The guest's address that the flow of spot 0 of its port is under. */
+function ownerOf(guest: u32, port: u32): u32 {
+  if (!isSix(guest) || !ownIsDual(port)) return guest;
   const isUsual = guest == GUEST6 || guest == neighborGuest6();
   return isUsual ? config(abi.CONFIG_GUEST_ADDRESS_OFFSET) : guest;
 }
@@ -314,7 +314,7 @@ export function udpInput(
     return;
   }
   const spot = isKnown ? known.spot : 0;
-  const owner = ownerOf(guest, view.sourcePort, spot);
+  const owner = isKnown ? known.owner : ownerOf(guest, view.sourcePort);
   const ports = (view.sourcePort << 16) | spot;
   let flow = changetype<UdpFlow>(flowFind(abi.KIND_UDP, owner, 0, ports));
   if (isNone(flow)) {
@@ -341,9 +341,8 @@ export function udpInboundOpen(guestPort: u32, hostPort: u32, code: u32, now: i6
   const spot = code >>> abi.INBOUND_SPOT_SHIFT;
   const six = (code & 0xff) == <u32>abi.FAMILY_SIX;
   if (guestPort == 0 || guestPort > 0xffff || spot >= <u32>abi.SPOT_COUNT) return 0;
-  const guest = six
-    ? ownerOf(neighborGuest6(), guestPort, spot)
-    : config(abi.CONFIG_GUEST_ADDRESS_OFFSET);
+  const isFour = !six || (spot == 0 && ownIsDual(guestPort));
+  const guest = isFour ? config(abi.CONFIG_GUEST_ADDRESS_OFFSET) : neighborGuest6();
   if (guest == 0) return 0;
   const ports = (guestPort << 16) | spot;
   let flow = changetype<UdpFlow>(flowFind(abi.KIND_UDP, guest, 0, ports));

@@ -48,6 +48,7 @@ export function remember(guest: u32, shown: u32, port: u32, address: u32, now: u
   peer.address = address;
   peer.asked = 0;
   peer.spot = 0;
+  peer.owner = guest;
 }
 
 /** True address of whom the guest answers; 0 = nobody is remembered. `now` in seconds. */
