@@ -43,9 +43,9 @@ export const RESOLVER_COUNT: i32 = 3;
 export const DHCP_OPTIONS_SIZE: i32 = 1024;
 /** IPv6 addresses in use at once, all flows together. */
 export const ADDRESS_CAPACITY_COUNT: i32 = 65536;
-/** Addresses of the host's own, and sockets of published ports, that `host_address` takes. */
+/** Addresses of the host's own, and addresses with published ports, that `host_address` takes. */
 export const HOST_ADDRESS_COUNT: i32 = 2048;
-export const HOST_PORT_COUNT: i32 = 8192;
+export const HOST_SPOT_COUNT: i32 = 128;
 /** Destinations a UDP flow remembers for filtering, the last ones. */
 export const FILTER_COUNT: i32 = 48;
 
@@ -179,6 +179,8 @@ export const CONFIG_FLAG_NO_DNS6: i32 = 512; // never name the IPv6 DNS address 
 /** Name it only where a resolver has IPv6, or IPv4 is not served. */
 export const CONFIG_FLAG_DNS6_AUTO: i32 = 1024;
 export const CONFIG_FLAG_TFTP: i32 = 2048; // the gateway's port 69 is the host's TFTP service
+/** Datagrams with DF that the way out does not take whole are refused. */
+export const CONFIG_FLAG_STRICT_DF: i32 = 4096;
 
 /**
  * Argument of `host_address`; but for HOST_CLEAR it is about the address in the control block, IPv4
@@ -188,6 +190,8 @@ export const CONFIG_FLAG_TFTP: i32 = 2048; // the gateway's port 69 is the host'
 export const HOST_CLEAR: i32 = 0; // forget the own addresses; published ports stay
 export const HOST_OWN: i32 = 1;
 export const HOST_PORT_SHIFT: i32 = 16;
+/** In place of a protocol: spot 0 of this guest UDP port is a socket of both versions of IP. */
+export const HOST_DUAL: i32 = 64;
 
 export const LINK_CSUM: i32 = 1; // may write VIRTIO_NET_HDR_F_NEEDS_CSUM
 export const LINK_TSO4: i32 = 2; // may write GSO_TCPV4 frames
@@ -258,7 +262,9 @@ export const OP_TCP_SHUTDOWN: i32 = 4;
 export const OP_CLOSE: i32 = 5;
 /**
  * Open a UDP socket: A = preferred source port or 0, B/C = address and port to connect to or 0; if
- * COUNT = FAMILY_SIX one of IPv6, POINTER = a struct sockaddr_in6 to connect to or 0.
+ * COUNT = FAMILY_SIX one of IPv6, POINTER = a struct sockaddr_in6 to connect to or 0. Without
+ * anything to connect to C = guest port | spot << 16: a socket that is published for it is taken
+ * in place of a new one. Result = the port it is bound to, OPENED_PUBLISHED added if that is so.
  */
 export const OP_UDP_OPEN: i32 = 6;
 /** sendmmsg: POINTER = mmsghdr array, COUNT = how many, A = datagrams in all. Result = messages. */
@@ -281,10 +287,21 @@ export const OP_TCP_TOS: i32 = 13;
 /** ioctl(SIOCATMARK): result 1 = the next octet to be received is the urgent one. */
 export const OP_TCP_AT_MARK: i32 = 14;
 
+/**
+ * How large packets to an address may be: B = address, or if COUNT = FAMILY_SIX POINTER = a struct
+ * sockaddr_in6. Result = octets, IP header included. C is the engine's own.
+ */
+export const OP_PATH_MTU: i32 = 15;
+
 /** COUNT of operations that open a socket for IPv6; 0 is IPv4. */
 export const FAMILY_SIX: i32 = 6;
 /** COUNT of OP_UDP_OPEN: a datagram socket to the host's own service of port C, see `flow/tftp`. */
 export const FAMILY_LOCAL: i32 = 1;
+/** In the code of `inbound_udp`: the spot stands above the family. */
+export const INBOUND_SPOT_SHIFT: i32 = 8;
+/** Sockets one guest port may have. */
+export const SPOT_COUNT: i32 = 256;
+export const OPENED_PUBLISHED: i32 = 0x10000;
 
 /** Bits of `upstream_event`: EPOLLIN, EPOLLPRI, EPOLLOUT, EPOLLERR, EPOLLHUP, EPOLLRDHUP. */
 export const EVENT_READABLE: i32 = 0x1;
@@ -474,4 +491,5 @@ export const DROP_METADATA: i32 = 68; // a cloud's metadata service is refused
 export const DROP_UDP_LOCAL: i32 = 69; // from this host, to a flow that has not asked it
 export const DROP_DNS_ANSWER: i32 = 70; // late, twice, or to nothing that was asked
 export const DROP_DNS_RETRY: i32 = 71; // a query that could not be sent to one more resolver
-export const DROP_COUNT: i32 = 72;
+export const DROP_PATH_MTU: i32 = 72; // with DF, larger than the way out takes (--strict-df)
+export const DROP_COUNT: i32 = 73;

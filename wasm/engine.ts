@@ -54,10 +54,11 @@ import { icmpErrorReply } from "./flow/icmp-error";
 import { dnsNext, dnsTurn } from "./flow/dns";
 import { limitsApply } from "./flow/limits";
 import { natIsGuest } from "./flow/nat";
-import { neighborExpire, neighborInit, neighborLearn } from "./flow/neighbor";
+import { neighborExpire, neighborInit, neighborLearn, neighborNext } from "./flow/neighbor";
 import { pingEvent, pingFlush, pingReceive, pingResult, pingTimeout } from "./flow/ping";
-import { scratchReset } from "./flow/datagram-receive";
+import { awaitingInit, awaitingTurn, scratchReset } from "./flow/datagram-receive";
 import { ownInit } from "./flow/own";
+import { pathMtuInit } from "./flow/path-mtu";
 import {
   dirtyFirst, dirtyTake, flowAt, flowOf, flowsUsed, isNone, markDirty, markReady, readyFirst,
   readyTake, tableInit,
@@ -139,6 +140,8 @@ export function init(): i32 {
   udpInit();
   timersInit();
   guestInit();
+  awaitingInit();
+  pathMtuInit();
   publish();
   return 0;
 }
@@ -343,6 +346,7 @@ function timers(now: i64): void {
   }
   fragmentExpire(now);
   neighborExpire(now);
+  awaitingTurn();
   ndpTimeout(now);
 }
 
@@ -435,7 +439,9 @@ export function complete(now: i64): void {
     const flow = flowOf(op.handle);
     const kind = op.kind;
     if (kind == abi.OP_CLOSE) continue;
-    if (kind <= abi.OP_TCP_SHUTDOWN || kind >= abi.OP_TCP_KEEPALIVE) {
+    if (
+      kind <= abi.OP_TCP_SHUTDOWN || kind == abi.OP_TCP_KEEPALIVE || kind == abi.OP_TCP_ERROR
+    ) {
       tcpResult(op, changetype<Tcp>(flow), now);
     } else if (!isNone(flow)) {
       if (flow.kind == <u8>abi.KIND_PING) pingResult(op, flow, now);
@@ -462,8 +468,9 @@ export function inboundTcp(guestPort: u32, peerAddress: u32, peerPort: u32, now:
   return handle;
 }
 
-export function inboundUdp(guestPort: u32, hostPort: u32, six: bool, now: i64): u32 {
-  const handle = udpInboundOpen(guestPort, hostPort, six, now);
+export function inboundUdp(guestPort: u32, hostPort: u32, code: u32, now: i64): u32 {
+  timerTurn(now);
+  const handle = udpInboundOpen(guestPort, hostPort, code, now);
   publish();
   return handle;
 }
@@ -482,5 +489,5 @@ export function farewell(): void {
 /** Absolute time of the next deadline in microseconds, 0 = none. */
 export function nextDeadline(): i64 {
   const flows = guestNext(earlier(earlier(timerNext(), pressureNext()), dnsNext()));
-  return earlier(flows, earlier(fragmentNext(), ndpNext()));
+  return earlier(flows, earlier(fragmentNext(), earlier(ndpNext(), neighborNext())));
 }

@@ -14,7 +14,7 @@
  *
  *   A machine that is gone is forgotten at once: connections are reset towards the host's peers,
  *   sockets of UDP, DNS and ping are closed, payload is freed, neighbours and declined addresses
- *   are unlearnt. Published UDP ports stay, as if just opened. So the next machine begins as the
+ *   are unlearnt. Sockets of published UDP ports are parked. So the next machine begins as the
  *   first one did, and none of its frames meets a flow of the old one.
  *
  *   A machine can also begin anew without leaving the link: it is reset, or crashes and boots. Its
@@ -27,11 +27,11 @@
 import * as abi from "./abi";
 import { count, dropMany } from "./stats";
 import { earlier } from "./timer";
-import { F_STATIC, UdpFlow, datagramRestart, has } from "./flow/datagram";
+import { UdpFlow } from "./flow/datagram";
 import { closeRoom, datagramEnd } from "./flow/evict";
 import { fragmentInit } from "./flow/fragments";
-import { hiddenInit } from "./flow/hidden";
 import { neighborInit, neighborKnows } from "./flow/neighbor";
+import { peersInit } from "./flow/peers";
 import { presenceDoubtTake } from "./flow/presence";
 import { flowAt, flowsFresh } from "./flow/table";
 import { dhcpInit } from "./local/dhcpv4";
@@ -73,14 +73,15 @@ export function guestBack(mac: u64, now: i64): void {
   } else forget();
 }
 
-/** Ends a published UDP port's past, or the whole flow. */
+/** Ends a flow; a published port's socket is parked. */
 function forgetDatagrams(flow: UdpFlow): void {
-  if (!has(flow, F_STATIC)) {
-    datagramEnd(flow);
-    return;
+  if (flow.batchCount > 0 && flow.kind != <u8>abi.KIND_DNS) {
+    dropMany(abi.DROP_GUEST_GONE, flow.batchCount);
+    flow.batchHead = -1;
+    flow.batchTail = -1;
+    flow.batchCount = 0;
   }
-  if (flow.batchCount > 0) dropMany(abi.DROP_GUEST_GONE, flow.batchCount);
-  datagramRestart(flow);
+  datagramEnd(flow);
 }
 
 /** Ends all that was the machine's; false = the rest has to wait for the next step. */
@@ -102,7 +103,7 @@ function forget(): void {
   leavesAt = 0;
   neighborInit();
   fragmentInit();
-  hiddenInit();
+  peersInit();
   dhcpInit();
   dhcp6Init();
   count(abi.STAT_GUESTS_GONE);

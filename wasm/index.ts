@@ -35,9 +35,9 @@ export function inbound_tcp(guestPort: i32, peerAddress: i32, peerPort: i32, now
   return engine.inboundTcp(guestPort, peerAddress, peerPort, <i64>now);
 }
 
-/** `family`: FAMILY_SIX or 0. */
-export function inbound_udp(guestPort: i32, hostPort: i32, family: i32, now: f64): i32 {
-  return engine.inboundUdp(guestPort, hostPort, family != 0, <i64>now);
+/** `code`: FAMILY_SIX or 0, and the spot from INBOUND_SPOT_SHIFT on. */
+export function inbound_udp(guestPort: i32, hostPort: i32, code: i32, now: f64): i32 {
+  return engine.inboundUdp(guestPort, hostPort, code, <i64>now);
 }
 
 /** Number that stands for the IPv6 address in the control block; 0 = there is no room. */

@@ -10,6 +10,7 @@
 import { type Binding, LinkGoneError, startBinding } from "../binding/binding.ts";
 import type { AttachOptions, LinkSettings } from "../config/config.ts";
 import { formatEndpoint } from "../config/endpoint.ts";
+import { publishedCount } from "../config/forward.ts";
 import type { RightsOptions } from "../config/rights.ts";
 import { formatIpv4 } from "../lib/addr.ts";
 import { formatIpv6 } from "../lib/addr6.ts";
@@ -97,7 +98,7 @@ function describe(options: AttachOptions, binding: Binding): Record<string, stri
     ...(options.ipv4 ? ipv4 : {}),
     ...ipv6,
     mtu: options.mtu,
-    published: options.publish.length,
+    published: publishedCount(options.publish),
   };
 }
 

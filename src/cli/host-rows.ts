@@ -71,5 +71,12 @@ export function reachRows(defaults: HostSideDefaults): OptionRow[] {
         `(default ${defaults.udpFilter})`,
       group: HOST,
     },
+    {
+      name: "strict-df",
+      description:
+        "refuse datagrams with DF, and of IPv6, that the way out does not take whole, instead of " +
+        "fragmenting them; the guest is told the MTU in either case",
+      group: HOST,
+    },
   ];
 }

@@ -183,7 +183,7 @@ const HOST_ROWS: readonly OptionRow[] = [
       `lead host ports to the guest: ${PUBLISH_FORM}, IPv6 in brackets; a range goes to as many ` +
       "guest ports from " +
       "GUESTPORT on; tcp and all host addresses unless said; " +
-      `at most ${PUBLISH_COUNT_MAX} ports in all (default: none)`,
+      `at most ${PUBLISH_COUNT_MAX} ports and ranges (default: none)`,
     group: HOST,
   },
   ...reachRows(ATTACH_HOST_SIDE),

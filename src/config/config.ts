@@ -56,7 +56,7 @@ export interface AttachOptions extends HostSide {
   readonly subnet6: Subnet6 | undefined;
   /** Octets of an IP packet, 576 to 65520. */
   readonly mtu: number;
-  /** One entry per host port, at most 4096, no two for the same socket. */
+  /** Ports and ranges, at most 4096, no two for the same socket. */
   readonly publish: readonly PublishRule[];
   /** A port that cannot be had ends the start; else it is told of and left out. */
   readonly needsEveryPort: boolean;

@@ -36,6 +36,11 @@ export interface HostSide {
   /** UDP from addresses the guest has not sent to is dropped (RFC 4787 REQ-8). */
   readonly strictFilter: boolean;
   readonly outbound: OutboundChoice;
+  /**
+   * Datagrams that must not be fragmented and that the way out does not take whole are dropped;
+   * else they are fragmented. The guest is told in either case.
+   */
+  readonly strictDf: boolean;
 }
 
 /** What can be chosen without a flag, with the choice when nobody chooses. */
@@ -76,11 +81,14 @@ export function readHostSide(settings: Settings, defaults: HostSideDefaults): Ho
     udpPorts: readOne(settings, "udp-ports", defaults.udpPorts, oneOf(UDP_PORT_CHOICES)),
     strictFilter: chosen === "address-dependent",
     outbound: readOutbound(settings),
+    strictDf: readFlag(settings, "strict-df"),
   };
 }
 
 /** These options alone of options that have more. */
 export function hostSideOf(options: HostSide): HostSide {
-  const { hostLoopback, hostAddress, metadataAddress, udpPorts, strictFilter, outbound } = options;
-  return { hostLoopback, hostAddress, metadataAddress, udpPorts, strictFilter, outbound };
+  const { hostLoopback, hostAddress, metadataAddress, udpPorts, strictFilter } = options;
+  const { strictDf, outbound } = options;
+  const reach = { hostLoopback, hostAddress, metadataAddress };
+  return { ...reach, udpPorts, strictFilter, strictDf, outbound };
 }

@@ -55,6 +55,8 @@ export interface EngineConfigValues {
   readonly refusesHost?: boolean;
   /** The same for metadata services. */
   readonly refusesMetadata?: boolean;
+  /** Datagrams with DF that the way out does not take whole are refused; absent = they are not. */
+  readonly strictDf?: boolean;
   /** Host sockets of UDP take the guest's port if it is free; absent = the kernel chooses. */
   readonly preservesUdpPorts?: boolean;
   readonly flowsMax: number;
@@ -135,6 +137,7 @@ export function engineConfigValues(
     refusesHost: options.hostAddress === "refuse",
     refusesMetadata: options.metadataAddress === "refuse",
     preservesUdpPorts: options.udpPorts === "preserve",
+    strictDf: options.strictDf,
     flowsMax: surroundings.limits.flowsMax,
     chunksMax: (surroundings.limits.bufferMib * MIB) / abi.CHUNK_SIZE,
     vnetSize: surroundings.vnetSize,
@@ -338,6 +341,7 @@ function flagBits(values: EngineConfigValues): number {
     (values.refusesHost === true ? abi.CONFIG_FLAG_REFUSE_HOST : 0) |
     (values.refusesMetadata === true ? abi.CONFIG_FLAG_REFUSE_METADATA : 0) |
     (values.preservesUdpPorts === true ? abi.CONFIG_FLAG_UDP_PRESERVE : 0) |
+    (values.strictDf === true ? abi.CONFIG_FLAG_STRICT_DF : 0) |
     (values.dns ? abi.CONFIG_FLAG_DNS : 0) |
     (values.dns6 === "never" ? abi.CONFIG_FLAG_NO_DNS6 : 0) |
     (values.dns6 === "auto" ? abi.CONFIG_FLAG_DNS6_AUTO : 0) |

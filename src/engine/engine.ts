@@ -210,6 +210,11 @@ export class Engine {
     return this.#hostAddress(octets, number * 2 ** abi.HOST_PORT_SHIFT + port);
   }
 
+  /** Tells that spot 0 of a guest's UDP port has a socket of both versions, for good. Cold. */
+  setDual(guestPort: number): void {
+    this.#functions.host_address(abi.HOST_DUAL * 2 ** abi.HOST_PORT_SHIFT + guestPort);
+  }
+
   #hostAddress(octets: ArrayLike<number>, kind: number): boolean {
     this.octets.set(octets, this.bases.control + abi.CONTROL_ADDRESS_OFFSET);
     return this.#functions.host_address(kind) !== 0;
@@ -262,11 +267,20 @@ export class Engine {
   }
 
   /**
-   * Ties a bound host UDP socket to a guest port for good. Returns the flow's handle or 0.
+   * Something has come in at a published UDP port: opens a flow for its socket, or ties the socket
+   * to the flow that waits for it. Returns the flow's handle; 0 = there is no slot, or the flow has
+   * its socket already.
    * @param family version of IP of the socket
+   * @param spot which of the sockets of the guest port, below `SPOT_COUNT`
    */
-  inboundUdp(guestPort: number, hostPort: number, now: number, family: 4 | 6 = 4): number {
-    const code = family === 6 ? abi.FAMILY_SIX : 0;
+  inboundUdp(
+    guestPort: number,
+    hostPort: number,
+    now: number,
+    family: 4 | 6 = 4,
+    spot = 0,
+  ): number {
+    const code = (family === 6 ? abi.FAMILY_SIX : 0) | (spot << abi.INBOUND_SPOT_SHIFT);
     return this.#functions.inbound_udp(guestPort, hostPort, code, now) >>> 0;
   }
 

@@ -136,6 +136,7 @@ export const DROP_NAMES = [
   "dropUdpLocal",
   "dropDnsAnswer",
   "dropDnsRetry",
+  "dropPathMtu",
 ] as const;
 
 export type StatName = (typeof STAT_NAMES)[number];

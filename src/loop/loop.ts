@@ -65,6 +65,8 @@ export interface LoopParts {
   readonly listeners: {
     /** Connections that were dealt with; or the negative errno: none can be for now. */
     accept(index: number, now: number): number;
+    /** Something has come in at a published UDP port that no flow has. */
+    arrived?(index: number, now: number): void;
   };
   /** Leaves level-triggered sources alone. */
   readonly sources: SourceSwitch;
@@ -100,6 +102,7 @@ const OF_LISTENER = 3;
 const OF_ALARM = 4;
 const OF_NEWS = 5;
 const OF_SERVICE = 6;
+const OF_PORT = 7;
 
 export class Loop {
   readonly #parts: LoopParts;
@@ -188,6 +191,8 @@ export class Loop {
       if (!control()) this.#running = false;
     } else if (kind === OF_NEWS || kind === OF_SERVICE) {
       this.#parts.housekeeping.notice?.(kind);
+    } else if (kind === OF_PORT) {
+      this.#parts.listeners.arrived?.(token, now);
     } else if (kind === OF_LISTENER) this.#accept(token, now);
     else if (kind !== OF_ALARM) this.#rest.idle(token, kind, now);
   }

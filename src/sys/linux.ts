@@ -100,9 +100,11 @@ export const UCRED_UID_OFFSET = 4;
 export const SOL_IP = 0;
 export const IP_TOS = 1;
 export const IP_TTL = 2;
+export const IP_PKTINFO = 8;
 export const IP_MTU_DISCOVER = 10;
 export const IP_RECVERR = 11;
 export const IP_RECVTTL = 12;
+export const IP_MTU = 14;
 /** The port is chosen when the socket is connected, so that it need not be free for all peers. */
 export const IP_BIND_ADDRESS_NO_PORT = 24;
 export const IP_PMTUDISC_DONT = 0;
@@ -111,8 +113,10 @@ export const IP_PMTUDISC_DO = 2;
 export const IP_PMTUDISC_PROBE = 3;
 
 export const SOL_IPV6 = 41;
+export const IPV6_MTU = 24;
 export const IPV6_RECVERR = 25;
 export const IPV6_V6ONLY = 26;
+export const IPV6_RECVPKTINFO = 49;
 export const IPV6_TCLASS = 67;
 
 export const SOL_TCP = IPPROTO_TCP;

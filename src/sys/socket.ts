@@ -3,7 +3,8 @@
  *
  * Contract: every function returns zero or more, or the negative errno; none throws (but for a unix
  * path that is too long). All sockets are non-blocking and close on exec.
- * Sockets of IPv6 take IPv6 only (IPV6_V6ONLY), so that one of each version can have the same port.
+ * Sockets of IPv6 take IPv6 only (IPV6_V6ONLY), so that one of each version can have the same port;
+ * `openUdpDual` is of both.
  * Source: socket(7), ip(7), ipv6(7), tcp(7), udp(7), icmp(7), unix(7).
  */
 
@@ -14,12 +15,14 @@ import {
   AF_UNIX,
   IFNAMSIZ,
   IP_MTU_DISCOVER,
+  IP_PKTINFO,
   IP_RECVERR,
   IP_RECVTTL,
   IP_TOS,
   IPPROTO_ICMP,
   IPPROTO_ICMPV6,
   IPV6_RECVERR,
+  IPV6_RECVPKTINFO,
   IPV6_TCLASS,
   IPV6_V6ONLY,
   SHUT_WR,
@@ -91,7 +94,15 @@ export function openUdp6(sys: Libc): number {
   return openIpv6(sys, SOCK_DGRAM, 0);
 }
 
-/** The same for ICMPv6; the same range rules it. */
+/** A socket of IPv6 that takes IPv4 too, with addresses of ::ffff:0:0/96. */
+export function openUdpDual(sys: Libc): number {
+  const fd = sys.socket(AF_INET6, SOCK_DGRAM | FLAGS, 0);
+  if (fd < 0) return fd;
+  const result = setOption(sys, fd, SOL_IPV6, IPV6_V6ONLY, 0);
+  return result < 0 ? failed(sys, fd, result) : fd;
+}
+
+/** An echo socket of ICMPv6; the same range rules it. */
 export function openPing6(sys: Libc): number {
   return openIpv6(sys, SOCK_DGRAM, IPPROTO_ICMPV6);
 }
@@ -316,6 +327,16 @@ export function setReceiveErrors(sys: Libc, fd: number, on: boolean): number {
 /** The same for a socket of IPv6. */
 export function setReceiveErrors6(sys: Libc, fd: number, on: boolean): number {
   return setOption(sys, fd, SOL_IPV6, IPV6_RECVERR, on ? 1 : 0);
+}
+
+/** The local address of each datagram comes as control message IP_PKTINFO. */
+export function setReceiveAddress(sys: Libc, fd: number, on: boolean): number {
+  return setOption(sys, fd, SOL_IP, IP_PKTINFO, on ? 1 : 0);
+}
+
+/** The same, IPV6_PKTINFO, for a socket of IPv6. */
+export function setReceiveAddress6(sys: Libc, fd: number, on: boolean): number {
+  return setOption(sys, fd, SOL_IPV6, IPV6_RECVPKTINFO, on ? 1 : 0);
 }
 
 /** TTL of each datagram comes as control message IP_TTL. */

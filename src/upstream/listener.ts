@@ -2,8 +2,8 @@
  * Published ports: host sockets whose connections and datagrams go to the guest.
  *
  * A TCP port is a listener; what it accepts becomes an inbound flow, tied to its socket before the
- * next event is looked at. A UDP port is a socket that belongs to a permanent flow of the engine,
- * so the guest's answers leave from the published port.
+ * next event is looked at. A UDP port is a parked socket (`published.ts`): what comes in makes a
+ * flow that has the socket while it is used, so the guest's answers leave from the published port.
  *
  * Where no descriptor is left, idle flows are asked to end and the connection waits for the next
  * turn (`#onShort`). If that frees none, a spare one is given up for a moment: its place takes the
@@ -44,8 +44,8 @@ import {
   setOobInline,
 } from "../sys/socket.ts";
 import { DATAGRAM, type HostSockets } from "./sockets.ts";
-import { openUdpPort, openUdpPort6 } from "./udp.ts";
-import { EVENT_OF_LISTENER } from "./upstream.ts";
+import { type Family, openUdpPort } from "./udp.ts";
+import { EVENT_OF_LISTENER, EVENT_OF_PORT } from "./upstream.ts";
 
 /** Connections taken from one listener in one turn, so that a flood leaves time for the others. */
 const ACCEPT_BATCH = 16;
@@ -65,6 +65,7 @@ const PASSING: ReadonlySet<number> = new Set([
   EHOSTUNREACH,
 ]);
 const EAFNOSUPPORT = 97;
+const ENOSPC = 28;
 const NONE = -1;
 /** 127.0.0.1: whom the guest sees as the gateway. */
 const CLASS_E = 0xf;
@@ -76,6 +77,14 @@ interface Spot {
   readonly address: number;
   /** 16 octets, of IPv4 ::ffff:A.B.C.D. */
   readonly octets: readonly number[];
+}
+
+/** The two ports of one port of a rule. */
+type Ports = Pick<PublishRule, "hostPort" | "guestPort">;
+
+function isLoopback({ family, address, octets }: Spot): boolean {
+  if (family === 4) return address >>> 24 === LOOPBACK >>> 24;
+  return octets.every((octet, i) => octet === (i === 15 ? 1 : 0));
 }
 
 /** Versions of IP the guest is served. */
@@ -99,6 +108,12 @@ function spotsOf(rule: PublishRule, versions: Versions): Spot[] {
     ...(versions.ipv4 ? [four] : []),
     ...(isBoth && versions.ipv6 ? [six(UNSPECIFIED6)] : []),
   ];
+}
+
+/** Whether this version of a port on all addresses is one that the host does not have. */
+function isLeftOut(result: number, spot: Spot, spots: readonly Spot[]): boolean {
+  const isAbsent = result === -EAFNOSUPPORT || result === -EADDRNOTAVAIL;
+  return isAbsent && spot.family === 6 && spots.length > 1;
 }
 
 /** Where listeners are watched: the loop's sources. */
@@ -156,26 +171,53 @@ export class Listeners {
   open(
     rules: readonly PublishRule[],
     watch: ListenerWatch,
-    now: number,
+    _now: number,
     versions: Versions = { ipv4: true, ipv6: false },
     onFault?: (error: SystemError) => void,
   ): void {
     for (const rule of rules) {
       const spots = spotsOf(rule, versions);
-      for (const spot of spots) {
-        const isTcp = rule.protocol === "tcp";
-        const result = isTcp ? this.#listen(rule, spot, watch) : this.#bind(rule, spot, now);
-        const isAbsent = result === -EAFNOSUPPORT || result === -EADDRNOTAVAIL;
-        if (result >= 0 || (isAbsent && spot.family === 6 && spots.length > 1)) continue;
-        const where = `${formatHost(rule)}:${rule.hostPort}/${rule.protocol}`;
-        const action = `Publish port "${where}"`;
+      for (let i = 0; i < (rule.count ?? 1); i += 1) {
+        const ports = { hostPort: rule.hostPort + i, guestPort: rule.guestPort + i };
+        const result =
+          rule.protocol === "tcp"
+            ? this.#listenAll(ports, spots, watch)
+            : this.#bindAll(ports, spots, watch);
+        if (result >= 0) continue;
+        const action = `Publish port "${formatHost(rule)}:${ports.hostPort}/${rule.protocol}"`;
         if (onFault === undefined) throw new SystemError(action, -result, remedyOf(result));
         onFault(new SystemError(action, -result));
+        if (lacksDescriptor(result)) break; // so will the rest of the range
       }
     }
   }
 
-  #listen(rule: PublishRule, spot: Spot, watch: ListenerWatch): number {
+  /** Zero, or the negative errno of the last socket that cannot be had. */
+  #listenAll(ports: Ports, spots: readonly Spot[], watch: ListenerWatch): number {
+    let fault = 0;
+    for (const spot of spots) {
+      const result = this.#listen(ports, spot, watch);
+      if (result < 0 && !isLeftOut(result, spot, spots)) fault = result;
+    }
+    return fault;
+  }
+
+  /** The same for UDP: one socket of both versions, where that is possible. */
+  #bindAll(ports: Ports, spots: readonly Spot[], watch: ListenerWatch): number {
+    const six = spots[1];
+    if (six !== undefined && this.#sockets.ports.isFree(ports.guestPort)) {
+      const result = this.#bind(ports, six, watch, "both");
+      if (!isLeftOut(result, six, spots)) return result;
+    }
+    let fault = 0;
+    for (const spot of spots) {
+      const result = this.#bind(ports, spot, watch, spot.family);
+      if (result < 0 && !isLeftOut(result, spot, spots)) fault = result;
+    }
+    return fault;
+  }
+
+  #listen(rule: Ports, spot: Spot, watch: ListenerWatch): number {
     const isSix = spot.family === 6;
     const fd = isSix ? openTcp6(this.#sys) : openTcp(this.#sys);
     if (fd < 0) return fd;
@@ -196,19 +238,41 @@ export class Listeners {
     return 0;
   }
 
-  #bind(rule: PublishRule, spot: Spot, now: number): number {
-    const fd =
-      spot.family === 6
-        ? openUdpPort6(this.#sys, spot.octets, rule.hostPort)
-        : openUdpPort(this.#sys, spot.address, rule.hostPort);
+  #bind(ports: Ports, spot: Spot, watch: ListenerWatch, family: Family): number {
+    const { hostPort, guestPort } = ports;
+    const published = this.#sockets.ports;
+    const fd = openUdpPort(this.#sys, family, spot.octets, hostPort);
     if (fd < 0) return fd;
-    const handle = this.#engine.inboundUdp(rule.guestPort, rule.hostPort, now, spot.family);
-    if (handle !== 0) {
-      this.#engine.addHostPort("udp", spot.octets, rule.hostPort);
-      return this.#sockets.adopt(handle | 0, fd, DATAGRAM);
+    const number = published.number(guestPort, family, !isLoopback(spot));
+    if (number < 0) {
+      this.#sys.close(fd);
+      return -ENOSPC;
     }
-    this.#sys.close(fd);
-    return -EAGAIN;
+    const token = published.add(fd, family, guestPort, hostPort, number);
+    const result = watch.add(fd, DATAGRAM, token, EVENT_OF_PORT);
+    if (result < 0) return result;
+    this.#engine.addHostPort("udp", spot.octets, hostPort);
+    if (family === "both") {
+      this.#engine.addHostPort("udp", mappedOctetsOf(0), hostPort);
+      this.#engine.setDual(guestPort);
+    }
+    return 0;
+  }
+
+  /**
+   * Something has come in at published UDP port `index`, which no flow has: one is made and told.
+   * Where there is no slot it stays in the socket, whose next datagram tries again.
+   */
+  arrived(index: number, now: number): void {
+    const { ports } = this.#sockets;
+    if (!ports.isParked(index)) return;
+    const [guestPort, hostPort] = [ports.guestPortOf(index), ports.hostPortOf(index)];
+    const family = ports.familyOf(index);
+    const handle = this.#engine.inboundUdp(guestPort, hostPort, now, family, ports.spotOf(index));
+    if (handle === 0) return;
+    if (this.#sockets.adoptPort(handle | 0, index) >= 0) {
+      this.#engine.upstreamEvent(handle | 0, EPOLLIN, now);
+    }
   }
 
   /**
@@ -286,5 +350,6 @@ export class Listeners {
     if (this.#spare >= 0) this.#sys.close(this.#spare);
     this.#spare = NONE;
     for (const fd of this.#fds.splice(0)) this.#sys.close(fd);
+    this.#sockets.ports.close();
   }
 }

@@ -11,6 +11,9 @@
  * On few cores this carries 10 % more than going on at once; where no one waits for the core it
  * costs the call.
  *
+ * Sockets of published ports are there before and after the flows that use them (`published.ts`):
+ * they are adopted and parked, and not counted with the others.
+ *
  * Sockets are bounded in number: at the bound an operation that opens one fails with EMFILE, as it
  * does when the process has no descriptor left, so that some stay for hooks and control. What the
  * kernel buffers for them is bounded in `buffers.ts`.
@@ -35,10 +38,12 @@ import { halfClose, isAtMark, setKeepalive, setLinger, setTos, takeError } from 
 import { SocketBuffers } from "./buffers.ts";
 import { HiddenPorts } from "./hidden-ports.ts";
 import { ANY_WAY, type Outbound } from "./outbound.ts";
+import { PathProbe } from "./path-mtu.ts";
 import { openPingFlow } from "./ping.ts";
+import { PublishedPorts } from "./published.ts";
 import { type Connecting, type ConnectManner, connectTcp, connectTcp6 } from "./tcp.ts";
 import { openUdpFlow, openUdpFlow6 } from "./udp.ts";
-import { EVENT_OF_FLOW, type Upstream } from "./upstream.ts";
+import { EVENT_OF_FLOW, EVENT_OF_PORT, type Upstream } from "./upstream.ts";
 
 /** What is watched for. */
 const STREAM = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET;
@@ -128,10 +133,14 @@ export class HostSockets implements Upstream {
   readonly #interests = new Int32Array(abi.FLOW_CAPACITY_COUNT);
   /** Number of the full link in which the flow had news first; negative: it is quiet since. */
   readonly #heard = new Int32Array(abi.FLOW_CAPACITY_COUNT);
+  /** By slot: token of the published port whose socket it has, plus 1. */
+  readonly #portOf = new Int32Array(abi.FLOW_CAPACITY_COUNT);
   /** Of this full link, or the next one. */
   #full = 1;
   readonly #quiet: number[] = [];
   readonly #openService: OpenService | undefined;
+  readonly ports: PublishedPorts;
+  readonly #path: PathProbe;
   readonly #buffers: SocketBuffers;
   readonly #socketsMax: number;
   #open = 0;
@@ -156,6 +165,8 @@ export class HostSockets implements Upstream {
     this.#manner = { tos: 0, isLoopback: false, outbound };
     this.#openService = service;
     this.#buffers = new SocketBuffers(sys, bounds.buffers, bounds.clock);
+    this.ports = new PublishedPorts(sys);
+    this.#path = new PathProbe(sys);
     this.#socketsMax = bounds.socketsMax;
     this.#hidden = hidden;
     this.#sys = sys;
@@ -193,6 +204,8 @@ export class HostSockets implements Upstream {
     const sys = this.#sys;
     const handle = memory[at + HANDLE] ?? 0;
     if (kind === abi.OP_TCP_CONNECT || kind === abi.OP_UDP_OPEN || kind === abi.OP_PING_OPEN) {
+      const port = kind === abi.OP_UDP_OPEN ? this.#parked(at) : NONE;
+      if (port !== NONE) return this.adoptPort(handle, port);
       return this.#open < this.#socketsMax ? this.#openFor(kind, handle, at) : -EMFILE;
     }
     const fd = this.#find(handle);
@@ -224,6 +237,9 @@ export class HostSockets implements Upstream {
         return setTos(sys, fd, this.#family(at), memory[at + A] ?? 0);
       case abi.OP_TCP_AT_MARK:
         return isAtMark(sys, fd);
+      case abi.OP_PATH_MTU:
+        if (memory[at + COUNT] === abi.FAMILY_SIX) return this.#path.ask6(pointer);
+        return this.#path.ask((memory[at + B] ?? 0) >>> 0);
       case abi.OP_CLOSE:
         return this.#drop(handle, fd, memory[at + A] === 1);
       default:
@@ -254,6 +270,16 @@ export class HostSockets implements Upstream {
   /** Version of IP that an operation is about. */
   #family(at: number): 4 | 6 {
     return this.#memory[at + COUNT] === abi.FAMILY_SIX ? 6 : 4;
+  }
+
+  /** The parked socket that an operation which opens one may take; -1 = none. */
+  #parked(at: number): number {
+    if (this.ports.count === 0) return NONE;
+    const memory = this.#memory;
+    const family = this.#family(at);
+    if ((memory[at + (family === 6 ? POINTER : B)] ?? 0) !== 0) return NONE; // to be connected
+    const code = memory[at + C] ?? 0;
+    return this.ports.find(code & 0xffff, code >>> 16, family);
   }
 
   #openUdp(at: number): number {
@@ -343,6 +369,26 @@ export class HostSockets implements Upstream {
     return 0;
   }
 
+  /** Ties a parked socket to a flow. Its port with OPENED_PUBLISHED, or the negative errno. */
+  adoptPort(handle: number, index: number): number {
+    const slot = handle & SLOT_MASK;
+    const older = this.#fds[slot] ?? NONE;
+    if (older !== NONE) this.#drop(this.#handles[slot] ?? 0, older, true);
+    const fd = this.ports.take(index);
+    const result = this.#epoll.modify(fd, DATAGRAM, handle, EVENT_OF_FLOW);
+    if (result < 0) {
+      this.ports.park(index);
+      return result;
+    }
+    this.#fds[slot] = fd;
+    this.#handles[slot] = handle;
+    this.#interests[slot] = DATAGRAM;
+    this.#heard[slot] = 0;
+    this.#portOf[slot] = index + 1;
+    this.#buffers.opened(this.#fds, slot, fd, true);
+    return abi.OPENED_PUBLISHED | this.ports.hostPortOf(index);
+  }
+
   quieten(handle: number): void {
     const fd = this.#find(handle);
     if (fd < 0) return;
@@ -375,17 +421,24 @@ export class HostSockets implements Upstream {
   }
 
   #drop(handle: number, fd: number, abort: boolean): number {
-    if (abort) setLinger(this.#sys, fd, true, 0);
     const slot = handle & SLOT_MASK;
+    const port = (this.#portOf[slot] ?? 0) - 1;
+    if (abort && port === NONE) setLinger(this.#sys, fd, true, 0);
     this.#buffers.closed(slot);
     this.#fds[slot] = NONE;
     this.#handles[slot] = 0;
+    if (port !== NONE) {
+      this.#portOf[slot] = 0;
+      this.ports.park(port);
+      return this.#epoll.modify(fd, DATAGRAM, port, EVENT_OF_PORT);
+    }
     this.#open -= 1;
     return this.#sys.close(fd);
   }
 
   close(): void {
-    for (let slot = 0; slot < this.#fds.length && this.#open > 0; slot += 1) {
+    this.#path.close();
+    for (let slot = 0; slot < this.#fds.length; slot += 1) {
       const fd = this.#fds[slot] ?? NONE;
       if (fd >= 0) this.#drop(this.#handles[slot] ?? 0, fd, false);
     }

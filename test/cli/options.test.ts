@@ -126,6 +126,7 @@ const TAKEN: readonly (readonly [string, string, keyof Attach, unknown])[] = [
 const FLAGS: readonly (readonly [string, keyof Attach, boolean])[] = [
   ["host-loopback", "hostLoopback", true],
   ["strict-filter", "strictFilter", true],
+  ["strict-df", "strictDf", true],
   ["no-ipv4", "ipv4", false],
 ];
 
@@ -238,6 +239,7 @@ describe("defaults of attach", () => {
       udpPorts: "ephemeral",
       strictFilter: false,
       outbound: ANY_WAY,
+      strictDf: false,
       keepaliveSeconds: 0,
       seed: undefined,
       gatewayMac: [0x52, 0x55, 0x0a, 0x00, 0x02, 0x02],
@@ -363,7 +365,7 @@ describe("arguments and environment together", () => {
     assert.deepEqual(options.search, ["b.org", "a.org"]);
     assert.deepEqual(
       options.publish.map((rule) => `${rule.hostPort}:${rule.guestPort}/${rule.protocol}`),
-      ["81:1/tcp", "82:2/tcp", "80:3/udp"],
+      ["81:1/tcp", "80:3/udp"],
     );
   });
 

@@ -4,6 +4,7 @@ import { describe, test } from "node:test";
 import {
   BUFFER_MIB_DEFAULT,
   deriveLimits,
+  descriptorsMissing,
   FLOW_COST,
   FLOWS_MAX_DEFAULT,
   MEMORY_FIXED,
@@ -50,6 +51,26 @@ describe("deriveLimits", () => {
       assert.ok(now.buffers >= before.buffers);
       before = now;
     }
+  });
+
+  test("published ports are taken off first, in memory and descriptors", () => {
+    const few = { descriptors: 20_000, published: 16_384 };
+    const { socketsMax, flowsMax } = deriveLimits(room(undefined, few), NOTHING);
+    assert.equal(socketsMax, 20_000 - 20 - 256 - 16_384);
+    assert.equal(flowsMax, socketsMax);
+    const tight = deriveLimits(room(64, { published: 2000 }), NOTHING);
+    assert.equal(tight.flowsMax, 3233);
+  });
+
+  test("ports that descriptors do not suffice for are known beforehand, with what would do", () => {
+    const missing = (published: number, descriptors: number | undefined): number | undefined =>
+      descriptorsMissing(room(undefined, { published, descriptors }));
+    assert.equal(missing(16_384, 20_000), undefined);
+    assert.equal(missing(19_661, 20_000), 20_001);
+    assert.equal(missing(65_535, 1024), 65_875);
+    assert.equal(missing(65_535, 65_875), undefined, "the answer is enough");
+    assert.equal(missing(0, 16), undefined);
+    assert.equal(missing(100, undefined), undefined);
   });
 
   test("less memory than the program needs is told, and something is left", () => {

@@ -43,6 +43,7 @@ describe("options of serve", () => {
         udpPorts: "ephemeral",
         strictFilter: true,
         outbound: { ipv4: undefined, ipv6: undefined, device: undefined },
+        strictDf: false,
         user: undefined,
         seccomp: true,
         readyFd: undefined,

@@ -119,6 +119,8 @@ export class ChaoticHost {
         return this.#random.oneIn(20) ? this.#errno() : 0;
       case abi.OP_TCP_AT_MARK:
         return this.#random.below(3) - 1;
+      case abi.OP_PATH_MTU:
+        return this.#random.oneIn(4) ? this.#errno() : this.#random.pick([0, 600, 1280, 65_535]);
       case abi.OP_UDP_SEND:
         return this.#sendMany(pointer, count);
       case abi.OP_UDP_RECV:

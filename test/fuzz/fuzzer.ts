@@ -128,6 +128,7 @@ function ipv4Options(random: Random, epoch: number): WorldOptions {
     flowsMax: random.pick([16, 64, 256, 4096]),
     chunksMax: random.pick([16, 64, 512]),
     strictFilter: random.oneIn(3),
+    strictDf: random.oneIn(2),
     hostLoopback: random.oneIn(3),
     dhcp: !random.oneIn(4),
     dns: !random.oneIn(4),

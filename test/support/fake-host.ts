@@ -181,6 +181,7 @@ export class FakeSocket {
 
 /** All sockets of an engine, and the policies for new ones. */
 export class FakeHost {
+  pathMtu = 65_535; // to anybody
   /** Decides how a connect ends. */
   connect: (address: string, port: number) => ConnectOutcome = () => "ok";
   /** Result of opening a datagram socket: 0, or a negative errno. */
@@ -268,7 +269,7 @@ export class FakeHost {
         return result;
       }
       case abi.OP_UDP_OPEN: {
-        const to = this.#target(op) ?? { address: ipText(b), port: c };
+        const to = this.#target(op) ?? { address: ipText(b), port: b === 0 ? 0 : c };
         return this.#open(handle, "udp", { ...to, preferred: a });
       }
       case abi.OP_PING_OPEN: {
@@ -303,6 +304,8 @@ export class FakeHost {
         return this.#receiveDatagrams(socket, pointer, count);
       case abi.OP_RECV_ERROR:
         return this.#receiveError(socket, pointer);
+      case abi.OP_PATH_MTU:
+        return this.pathMtu;
       case abi.OP_TCP_KEEPALIVE:
         socket.keepalive = a;
         return 0;

@@ -11,7 +11,7 @@ import { Listeners } from "../../src/upstream/listener.ts";
 import { ANY_WAY } from "../../src/upstream/outbound.ts";
 import { openPingFlow } from "../../src/upstream/ping.ts";
 import { connectTcp6 } from "../../src/upstream/tcp.ts";
-import { openUdpFlow, openUdpFlow6, openUdpPort6 } from "../../src/upstream/udp.ts";
+import { openUdpFlow, openUdpFlow6, openUdpPort } from "../../src/upstream/udp.ts";
 import { EVENT_OF_LISTENER } from "../../src/upstream/upstream.ts";
 import * as abi from "../../wasm/abi.ts";
 import { START } from "../support/engine-harness.ts";
@@ -36,7 +36,7 @@ describe("upstream over IPv6", () => {
     assert.equal(getOption(sys, six, SOL_IPV6, IPV6_RECVERR), 1);
     const other = check(openUdpFlow6(sys, port, 0), "Open");
     assert.notEqual(localPort(sys, other), port);
-    assert.equal(openUdpPort6(sys, LOOPBACK6, port), -EADDRINUSE);
+    assert.equal(openUdpPort(sys, 6, LOOPBACK6, port), -EADDRINUSE);
     for (const fd of [four, six, other]) sys.close(fd);
   });
 

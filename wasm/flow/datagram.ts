@@ -8,7 +8,7 @@
  *   is connected to it: a guest's port has one for each resolver it has lately been led to.
  *
  *     kind   key (guest, peer, ports)                       idle for       list
- *     UDP    address, 0, port << 16                         configured     LIST_UDP
+ *     UDP    address, 0, port << 16 | spot                  configured     LIST_UDP
  *     UDP    address, gateway, port << 16 | service's port  configured     LIST_UDP   (`tftp`)
  *     DNS    address, resolver, port << 16 | 53 or 853      10 s           LIST_DNS
  *     PING   address, 0, identifier << 16                   60 s           LIST_PING
@@ -18,8 +18,16 @@
  *   for what has come and passes it to `datagram-deliver` or, from the error queue, to `errors`. At
  *   most one operation to send and one to receive are under way at any time.
  *
- *   Any traffic in either direction refreshes the mapping (RFC 4787 REQ-6). Published ports are
- *   STATIC: in no list, without timer, never evicted. Idle flows end in `evict`.
+ *   Any traffic in either direction refreshes the mapping (RFC 4787 REQ-6). Idle flows end in
+ *   `evict`.
+ *
+ *   A published port is a socket that the host keeps bound for good. It is a flow only while it is
+ *   used (F_PUBLISHED): the host makes one when something comes in, or ties the socket to the flow
+ *   that asks for it when the guest sends from that port; when the flow ends the host has its
+ *   socket back. Several sockets may lead to one guest port: each is a spot of it. Spot 0 is where
+ *   what the guest begins leaves from; the others carry only answers, which `peers` leads to them.
+ *   The socket of spot 0 may be of both versions of IP (F_DUAL, `ownIsDual`); its flow is that of
+ *   the guest's IPv4 address, and every message says by its own address which version it is of.
  */
 import * as abi from "../abi";
 import { Flow } from "../layout";
@@ -27,9 +35,12 @@ import { config } from "../memory";
 import { entryAt } from "../ring";
 import { drop } from "../stats";
 import { timerSet } from "../timer";
-import { addressMark } from "./addresses";
+import { addressMark, isSix } from "./addresses";
+import { neighborGuest6 } from "./neighbor";
 import { reachIsLocal } from "./reach";
-import { LIST_DNS, LIST_PING, LIST_UDP, listTouch, slotOf } from "./table";
+import {
+  LIST_DNS, LIST_PING, LIST_PUBLISHED, LIST_UDP, SHARE_PUBLISHED, listTouch, slotOf,
+} from "./table";
 
 /** Whether the host has a socket for the flow. */
 export const SOCKET_NONE: u8 = 0;
@@ -41,9 +52,10 @@ export const SOCKET_FAILED: u8 = 3;
 /** Bits of `flags`. */
 export const F_SENDING: u32 = 1;
 export const F_RECEIVING: u32 = 2;
-export const F_STATIC: u32 = 4;
-/** Somebody whom the guest sees as the gateway has sent something (`hidden`). */
-export const F_HIDDEN: u32 = 8;
+/** The socket is one of a published port: open to all. */
+export const F_PUBLISHED: u32 = 4;
+/** The socket is of both versions of IP. */
+export const F_DUAL: u32 = 8;
 /** The first message of the batch has failed once. */
 export const F_SEND_RETRIED: u32 = 16;
 export const F_RECEIVE_RETRIED: u32 = 32;
@@ -54,13 +66,17 @@ export const F_OPEN_RETRIED: u32 = 128;
 /** To a service of the host's own (`tftp`), and it has ended the flow. */
 export const F_LOCAL: u32 = 256;
 export const F_OVER: u32 = 512;
+/** There is something to read, but nobody knows the guest's MAC yet (`neighbor`). */
+export const F_AWAITING: u32 = 1024;
+/** Something in the batch asks for the size of the way out. */
+export const F_ASKING: u32 = 2048;
 
 const SECOND: i64 = 1_000_000;
 const DNS_IDLE: i64 = 10 * SECOND;
 /** RFC 5508 REQ-2: at least 60 s. */
 const PING_IDLE: i64 = 60 * SECOND;
 /** RFC 4787 REQ-5: the recommended default. */
-const UDP_IDLE_DEFAULT: i64 = 300 * SECOND;
+export const UDP_IDLE_DEFAULT: i64 = 300 * SECOND;
 
 const FILTER_COUNT: u32 = abi.FILTER_COUNT;
 
@@ -79,6 +95,8 @@ export class UdpFlow extends Flow {
   /** Octets of the first entry that have been sent already. */
   sendOffset: u32;
   resolverEpoch: u32;
+  /** PING: errno with which the host refused the socket. */
+  openFailures: u32;
   /** DNS: until then what the resolver says passes unseen, microseconds. */
   relayUntil: i64;
   /** FILTER_COUNT host addresses begin here, the oldest is overwritten first; 0 = none. */
@@ -123,28 +141,25 @@ export function datagramStart(flow: UdpFlow): void {
   flow.segmentMax = flow.kind == <u8>abi.KIND_PING ? 0 : 0xffff;
 }
 
-/** Makes a published port as it was when it had just been opened; its socket stays. */
-export function datagramRestart(flow: UdpFlow): void {
-  flow.flags = F_STATIC;
-  flow.guestMac = 0;
-  flow.batchHead = -1;
-  flow.batchTail = -1;
-  flow.batchCount = 0;
-  flow.sendOffset = 0;
-  flow.filterNext = 0;
-  memory.fill(filterAt(flow, 0), 0, <usize>FILTER_COUNT << 2);
-}
-
 /** The flow is in use: it lives on for its idle limit and is last to be evicted. */
 export function datagramTouch(flow: UdpFlow, now: i64): void {
   flow.lastActive = now;
-  if (has(flow, F_STATIC)) return;
-  const kind = flow.kind;
-  timerSet(flow, slotOf(flow), now + idleLimit(kind));
-  listTouch(
-    flow,
-    kind == <u8>abi.KIND_DNS ? LIST_DNS : kind == <u8>abi.KIND_PING ? LIST_PING : LIST_UDP,
-  );
+  timerSet(flow, slotOf(flow), now + idleLimit(flow.kind));
+  listTouch(flow, listOf(flow));
+}
+
+function listOf(flow: UdpFlow): u8 {
+  if (flow.share == SHARE_PUBLISHED) return LIST_PUBLISHED;
+  if (flow.kind == <u8>abi.KIND_DNS) return LIST_DNS;
+  return flow.kind == <u8>abi.KIND_PING ? LIST_PING : LIST_UDP;
+}
+
+/** The guest's address that what comes from, or goes to, `address` by this flow is about. */
+// @ts-ignore: decorator
+@inline export function guestOf(flow: UdpFlow, address: u32): u32 {
+  const guest = flow.guestAddress;
+  if (isSix(address) == isSix(guest)) return guest;
+  return isSix(address) ? neighborGuest6() : config(abi.CONFIG_GUEST_ADDRESS_OFFSET);
 }
 
 // @ts-ignore: decorator

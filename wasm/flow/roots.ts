@@ -1,5 +1,5 @@
 /**
- * Who holds numbers of IPv6 addresses: flows, the filters of UDP flows, hidden peers, neighbours,
+ * Who holds numbers of IPv6 addresses: flows, the filters of UDP flows, their peers, neighbours,
  * fragments, queries, and the payload lists of this batch. See `addresses` for what this is for;
  * whoever learns to remember an address has to be marked here.
  */
@@ -8,8 +8,8 @@ import { entriesUsed, entryAt } from "../ring";
 import { addressMark } from "./addresses";
 import { UdpFlow, filterMark } from "./datagram";
 import { fragmentMark } from "./fragments";
-import { hiddenMark } from "./hidden";
 import { neighborMark } from "./neighbor";
+import { peersMark } from "./peers";
 import { queriesMark } from "./queries";
 import { flowAt, flowsFresh } from "./table";
 
@@ -25,8 +25,11 @@ export function rootsMark(): void {
     if (flow.kind != <u8>abi.KIND_TCP) filterMark(changetype<UdpFlow>(flow));
   }
   const entries = entriesUsed();
-  for (let i = 0; i < entries; i++) addressMark(entryAt(i).address);
-  hiddenMark();
+  for (let i = 0; i < entries; i++) {
+    addressMark(entryAt(i).address);
+    addressMark(entryAt(i).from);
+  }
+  peersMark();
   neighborMark();
   fragmentMark();
   queriesMark();

@@ -11,14 +11,16 @@
  *   the socket that owns the port; `reach` lets it out to published ports.
  *
  *   Datagrams for the DNS address, port 53 or 853, go to a resolver by flows of their own (`dns`),
- *   which may take a quarter of the table (`shares`). Published ports (`udpInboundOpen`) use a
- *   socket that the host has bound already.
+ *   which may take a quarter of the table (`shares`). Published ports (`udpInboundOpen`) have the
+ *   sockets that the host has bound already; several may lead to one port of the guest (spots,
+ *   `datagram`). Who has spoken to it is remembered as far as answers need it (`peers`): they leave
+ *   by the socket and from the address that was asked.
  *
  *   What is for the host's TFTP service, at the gateway, has flows of its own, too (`tftp`).
  *
  *   The gateway stands for the host's loopback where that is allowed. Where it is not, the guest
- *   can still answer a process on the host that has spoken to a published port (`hidden`), by
- *   loopback or an own address; anything else is refused with port unreachable, or
+ *   can still answer a process on the host that has spoken to a published port, by loopback or an
+ *   own address; anything else is refused with port unreachable, or
  *   administratively prohibited where `reach` says no.
  *
  *   TTL and TOS are carried: a TTL of 1 ends here with time exceeded, others leave one lower,
@@ -33,36 +35,37 @@ import { Flow, Op } from "../layout";
 import { config } from "../memory";
 import { Entry, entryAt } from "../ring";
 import { count, drop } from "../stats";
-import { timerSet } from "../timer";
+import { timerSet, turnNow } from "../timer";
 import { ICMP_TIME_EXCEEDED, ICMP_UNREACHABLE } from "../wire/icmpv4";
 import { PROTOCOL_UDP, WIRE_OK } from "../wire/ipv4";
 import { UDP_HEADER_SIZE, UDP_TRUNCATED, UdpView, udpCheck } from "../wire/udp";
 import { GUEST6, isSix } from "./addresses";
 import {
-  F_HIDDEN, F_LOCAL, F_OVER, F_REFUSED, F_STATIC, SOCKET_NONE, SOCKET_OPEN, UdpFlow, datagramTouch,
-  filterAdd, has, idleLimit,
+  F_ASKING, F_DUAL, F_LOCAL, F_OVER, F_PUBLISHED, F_REFUSED, SOCKET_NONE, SOCKET_OPEN, UdpFlow,
+  datagramTouch, filterAdd, has, idleLimit,
 } from "./datagram";
 import {
   datagramError, datagramEvent, datagramReceive, datagramReceived, scratchReset,
 } from "./datagram-receive";
 import {
-  datagramAppend, datagramDiscard, datagramFlush, datagramOpen, datagramSent,
+  datagramAppend, datagramFlush, datagramOpen, datagramPath, datagramRefuse, datagramSent,
 } from "./datagram-send";
 import { dnsInit, dnsInput, dnsOpenFailed, dnsUnreachable, dnsWanted } from "./dns";
 import { isOwnAddress } from "./emit";
 import { closeRoom, datagramEnd } from "./evict";
-import { hiddenFind, hiddenInit } from "./hidden";
 import { icmpErrorReply } from "./icmp-error";
 import { openAgain } from "./limits";
-import {
-  LOOPBACK_ADDRESS, natIsGuest, natRefusal, natToGuest, natToHost, natUnusable,
-} from "./nat";
+import { LOOPBACK_ADDRESS, natIsGuest, natRefusal, natToHost, natUnusable } from "./nat";
+import { neighborGuest6 } from "./neighbor";
+import { ownIsDual } from "./own";
 import {
   packetDestination, packetSource, packetTos, packetTtl, transportChecksumOk,
 } from "./packet";
+import { PATH_FITS, PATH_REFUSED, PATH_UNKNOWN, pathJudge } from "./path-mtu";
+import { Peer, peerFind, peersInit } from "./peers";
 import { gatewayFor } from "./send";
 import {
-  SHARE_DATAGRAM, SHARE_FIXED, flowFind, handleOf, isNone, markDirty, slotOf,
+  SHARE_DATAGRAM, SHARE_PUBLISHED, flowFind, handleOf, isNone, markDirty, shareMove, slotOf,
 } from "./table";
 import { TFTP_PORT, tftpAddressed, tftpInit, tftpPort } from "./tftp";
 
@@ -82,9 +85,9 @@ let payloadLength: u32 = 0;
 let segment: u32 = 0;
 let guestMac: u64 = 0;
 
-/** Forgets what is remembered beside the flow table: hidden peers, DNS, scratch slots. */
+/** Forgets what is remembered beside the flow table: peers, DNS, scratch slots. */
 export function udpInit(): void {
-  hiddenInit();
+  peersInit();
   dnsInit();
   tftpInit();
   scratchReset();
@@ -131,21 +134,32 @@ function complete(entry: Entry, address: u32, port: u32, ttl: u32, tos: u32): vo
 }
 
 /** Queues the datagram under way, a run as entries that one message can carry each. */
-function queue(flow: UdpFlow, address: u32, port: u32, ttl: u32): void {
+function queue(flow: UdpFlow, address: u32, port: u32, ttl: u32, from: u32): void {
   const tos = packetTos(packet);
   const run = segment != 0 && segment < payloadLength;
   const step = run ? segment * min(RUN_COUNT_MAX, RUN_SIZE_MAX / segment) : payloadLength;
+  const size = <u32>(payload - packet) + (run ? segment : payloadLength);
+  const verdict = has(flow, F_LOCAL)
+    ? PATH_FITS
+    : pathJudge(packet, size, address, guestMac, turnNow);
+  if (verdict == PATH_REFUSED) {
+    drop(abi.DROP_PATH_MTU);
+    return;
+  }
+  if (verdict == PATH_UNKNOWN) flow.flags |= F_ASKING;
   let offset: u32 = 0;
   do {
-    const size = min(step, payloadLength - offset);
-    const entry = datagramAppend(flow, payload + offset, size);
+    const part = min(step, payloadLength - offset);
+    const entry = datagramAppend(flow, payload + offset, part);
     if (changetype<usize>(entry) == 0) {
       drop(abi.DROP_OP_LIMIT);
       return;
     }
     complete(entry, address, port, ttl, tos);
+    entry.from = from;
+    if (verdict == PATH_UNKNOWN) entry.asks = 1;
     if (run) entry.segment = <u16>segment;
-    offset += size;
+    offset += part;
   } while (offset < payloadLength);
 }
 
@@ -179,27 +193,25 @@ function tftpInput(guest: u32, gateway: u32, guestPort: u32, port: u32, now: i64
   }
   flow.guestMac = guestMac;
   datagramTouch(flow, now);
-  queue(flow, LOOPBACK_ADDRESS, TFTP_PORT, 0);
+  queue(flow, LOOPBACK_ADDRESS, TFTP_PORT, 0, 0);
   return true;
 }
 
 // ---------------------------------------------------------------- input
 
-/** Who spoke to the flow from `port` and was shown as `address`; 0 = nobody. */
-function answered(flow: UdpFlow, address: u32, port: u32): u32 {
-  if (isNone(flow) || !has(flow, F_HIDDEN)) return 0;
-  const hidden = hiddenFind(handleOf(flow), port);
-  return hidden != 0 && natToGuest(hidden) == address ? hidden : 0;
+/** Host address of the guest's destination, whom `peer` may be remembered for; 0 = refused. */
+function target(peer: Peer, address: u32, port: u32): u32 {
+  const isKnown = changetype<usize>(peer) != 0;
+  if (isKnown && address == gatewayFor(address)) return peer.address;
+  const host = natToHost(address, PROTOCOL_UDP, port);
+  return host == 0 && isKnown ? peer.address : host;
 }
 
-/** Host address of the guest's destination for this flow (which may be none yet); 0 = refused. */
-function target(flow: UdpFlow, address: u32, port: u32): u32 {
-  if (address == gatewayFor(address)) {
-    const hidden = answered(flow, address, port);
-    if (hidden != 0) return hidden;
-  }
-  const host = natToHost(address, PROTOCOL_UDP, port);
-  return host != 0 ? host : answered(flow, address, port);
+/** The guest's address that the flow of spot 0 of its port is under. */
+function ownerOf(guest: u32, port: u32): u32 {
+  if (!isSix(guest) || !ownIsDual(port)) return guest;
+  const isUsual = guest == GUEST6 || guest == neighborGuest6();
+  return isUsual ? config(abi.CONFIG_GUEST_ADDRESS_OFFSET) : guest;
 }
 
 /**
@@ -239,16 +251,21 @@ export function udpInput(
     }
     ttl = ttl == TTL_USUAL ? 0 : ttl - 1;
   }
-  let flow = changetype<UdpFlow>(flowFind(abi.KIND_UDP, guest, 0, view.sourcePort << 16));
-  const address = target(flow, peer, port);
+  const known = peerFind(guest, peer, (view.sourcePort << 16) | port, now);
+  const isKnown = changetype<usize>(known) != 0;
+  const address = target(known, peer, port);
   if (address == 0) {
     const reason = natRefusal(peer, PROTOCOL_UDP, port);
     drop(reason);
     reply(ICMP_UNREACHABLE, reason == abi.DROP_LOOPBACK ? PORT_UNREACHABLE : PROHIBITED, now);
     return;
   }
+  const spot = isKnown ? known.spot : 0;
+  const owner = isKnown ? known.owner : ownerOf(guest, view.sourcePort);
+  const ports = (view.sourcePort << 16) | spot;
+  let flow = changetype<UdpFlow>(flowFind(abi.KIND_UDP, owner, 0, ports));
   if (isNone(flow)) {
-    flow = datagramOpen(abi.KIND_UDP, SHARE_DATAGRAM, guest, 0, view.sourcePort << 16);
+    flow = datagramOpen(abi.KIND_UDP, SHARE_DATAGRAM, owner, 0, ports);
     if (isNone(flow)) {
       drop(abi.DROP_UDP_TABLE_FULL);
       return;
@@ -258,29 +275,48 @@ export function udpInput(
   flow.hostAddress = address;
   filterAdd(flow, address);
   datagramTouch(flow, now);
-  queue(flow, address, port, ttl);
+  queue(flow, address, port, ttl, isKnown ? known.asked : 0);
 }
 
 /**
- * A published port: the flow of the guest's `guestPort`, for a socket the host has bound to
- * `hostPort`, of IPv6 if `six`. Returns its handle; 0 = the table is full or the port is published
- * already.
+ * Something has come in at a published port: the flow of spot `code >> INBOUND_SPOT_SHIFT` of
+ * `guestPort`, for a socket the host has bound to `hostPort`, of IPv6 if the rest of `code` is
+ * FAMILY_SIX (`ownIsDual` says which are of both). Returns its handle; 0 = there is no slot for it,
+ * or it has its socket already.
  */
-export function udpInboundOpen(guestPort: u32, hostPort: u32, six: bool, now: i64): u32 {
-  const guest = six ? GUEST6 : config(abi.CONFIG_GUEST_ADDRESS_OFFSET);
-  if (guestPort == 0 || guestPort > 0xffff || guest == 0) return 0;
-  const old = changetype<UdpFlow>(flowFind(abi.KIND_UDP, guest, 0, guestPort << 16));
-  if (!isNone(old)) {
-    if (has(old, F_STATIC) || closeRoom() == 0) return 0;
-    datagramEnd(old);
+export function udpInboundOpen(guestPort: u32, hostPort: u32, code: u32, now: i64): u32 {
+  const spot = code >>> abi.INBOUND_SPOT_SHIFT;
+  const six = (code & 0xff) == <u32>abi.FAMILY_SIX;
+  if (guestPort == 0 || guestPort > 0xffff || spot >= <u32>abi.SPOT_COUNT) return 0;
+  const isFour = !six || (spot == 0 && ownIsDual(guestPort));
+  const guest = isFour ? config(abi.CONFIG_GUEST_ADDRESS_OFFSET) : neighborGuest6();
+  if (guest == 0) return 0;
+  const ports = (guestPort << 16) | spot;
+  let flow = changetype<UdpFlow>(flowFind(abi.KIND_UDP, guest, 0, ports));
+  if (!isNone(flow) && flow.socket != SOCKET_NONE) {
+    if (has(flow, F_PUBLISHED) || closeRoom() == 0) return 0;
+    datagramEnd(flow);
+    flow = changetype<UdpFlow>(0);
   }
-  const flow = datagramOpen(abi.KIND_UDP, SHARE_FIXED, guest, 0, guestPort << 16);
-  if (isNone(flow)) return 0;
-  flow.flags = F_STATIC;
+  if (isNone(flow)) {
+    flow = datagramOpen(abi.KIND_UDP, SHARE_PUBLISHED, guest, 0, ports);
+    if (isNone(flow)) return 0;
+  }
+  publish(flow, hostPort);
+  datagramTouch(flow, now);
+  if (flow.batchHead >= 0) markDirty(flow);
+  return handleOf(flow);
+}
+
+/** The flow has the socket of a published port, which stays when the flow ends. */
+function publish(flow: UdpFlow, hostPort: u32): void {
+  if (flow.share != SHARE_PUBLISHED) shareMove(flow, SHARE_PUBLISHED);
+  flow.flags |= F_PUBLISHED;
+  if (flow.peerPort == 0 && ownIsDual(flow.guestPort) && !isSix(flow.guestAddress)) {
+    flow.flags |= F_DUAL;
+  }
   flow.socket = SOCKET_OPEN;
   flow.hostPort = <u16>hostPort;
-  flow.lastActive = now;
-  return handleOf(flow);
 }
 
 // ---------------------------------------------------------------- operations and time
@@ -300,7 +336,10 @@ function opened(op: Op, flow: UdpFlow, now: i64): void {
   if (openAgain(flow, op.result)) return;
   if (op.result >= 0) {
     flow.socket = SOCKET_OPEN;
-    if (flow.kind == <u8>abi.KIND_UDP) {
+    if ((op.result & abi.OPENED_PUBLISHED) != 0) {
+      publish(flow, op.result & 0xffff);
+      datagramTouch(flow, now);
+    } else if (flow.kind == <u8>abi.KIND_UDP) {
       flow.hostPort = op.result > 0 ? <u16>op.result : <u16>op.a;
     }
     if (flow.batchHead >= 0) markDirty(flow);
@@ -311,7 +350,7 @@ function opened(op: Op, flow: UdpFlow, now: i64): void {
     dnsOpenFailed(flow, op.result, now);
     return;
   }
-  datagramDiscard(flow);
+  datagramRefuse(flow, op.result, now);
   datagramEnd(flow);
 }
 
@@ -327,6 +366,7 @@ export function udpResult(op: Op, flow: Flow, now: i64): void {
   }
   else if (kind == abi.OP_UDP_RECV) datagramReceived(op, datagram, now);
   else if (kind == abi.OP_RECV_ERROR) datagramError(op, datagram, now);
+  else if (kind == abi.OP_PATH_MTU) datagramPath(op, datagram, now);
   else if (kind == abi.OP_UDP_OPEN) opened(op, datagram, now);
 }
 
@@ -338,7 +378,6 @@ export function udpEvent(flow: Flow, events: i32, _now: i64): void {
 /** The flow's deadline has come: it ends if it was idle for its limit. */
 export function udpTimeout(flow: Flow, now: i64): void {
   const datagram = changetype<UdpFlow>(flow);
-  if (has(datagram, F_STATIC)) return;
   const due = has(datagram, F_OVER) ? now : flow.lastActive + idleLimit(flow.kind);
   if (now < due || closeRoom() == 0) {
     timerSet(flow, slotOf(flow), max(due, now + RETRY_LATER));
