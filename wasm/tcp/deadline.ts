@@ -18,8 +18,8 @@ import { AGAIN, boardFirst, pipeOf } from "./board";
 import { F_PERSIST, TIMER_PROBE, TIMER_RETRANSMIT, Tcp, has } from "./conn";
 
 const PROBES_MAX: u8 = 3;
-/** Linux allows two ticks of a millisecond for what a host does not do at once. */
-const PROBE_SLACK: u32 = 2000;
+/** For what a guest does not do at once; long enough for the loop's alarm (`loop/alarm`). */
+const PROBE_SLACK: u32 = 3000;
 
 /** Until a probe, microseconds; 0 = none is due, the timeout comes first. */
 function probeWait(flow: Tcp): u32 {

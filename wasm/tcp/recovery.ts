@@ -154,7 +154,7 @@ function duplicatesEnough(flow: Tcp): bool {
   return segments <= DUPLICATES && duplicates + 1 >= segments;
 }
 
-/** Looks for losses after news from the guest or when the timer went off for it. */
+/** Looks for losses after news from the guest. */
 export function detectLoss(flow: Tcp, now: i64): void {
   if (flow.runCount == 0) {
     if (!duplicatesEnough(flow)) return;
@@ -169,8 +169,17 @@ export function detectLoss(flow: Tcp, now: i64): void {
   if (found) enter(flow, now);
 }
 
+/** The timer for what may have been overtaken went off. */
+export function reorderOver(flow: Tcp, now: i64): void {
+  delivered = 0;
+  detectLoss(flow, now);
+  proportion(flow);
+}
+
 /** What to go back to when an acknowledgment shows that nothing was lost. */
 function remember(flow: Tcp, now: i64): void {
+  const both = REPAIR_PROBED | REPAIR_UNDO;
+  if ((flow.repair & both) == both) return; // the probe was the first of what went again
   flow.undoCwnd = flow.cwnd;
   flow.undoSsthresh = flow.ssthresh;
   flow.repairEcho = timestamp(flow, now);

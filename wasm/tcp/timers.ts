@@ -34,7 +34,7 @@ import {
 import { armRetransmit, startPersist } from "./deadline";
 import { sendReset } from "./output";
 import { resolverNext, synToGuest } from "./open";
-import { detectLoss, probe, timeoutRetransmit } from "./recovery";
+import { probe, reorderOver, timeoutRetransmit } from "./recovery";
 
 const KEEPALIVE_INTERVAL: i64 = 75000000;
 const KEEPALIVE_PROBES: u32 = 9;
@@ -102,7 +102,7 @@ function early(flow: Tcp, now: i64): void {
   else {
     flow.timer = TIMER_RETRANSMIT;
     armRetransmit(flow, now);
-    if (kind == TIMER_REORDER) detectLoss(flow, now);
+    if (kind == TIMER_REORDER) reorderOver(flow, now);
   }
   markDirty(flow);
 }

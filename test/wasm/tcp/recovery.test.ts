@@ -7,8 +7,8 @@ import { type Conversation, established, type TcpGuestOptions } from "../../supp
 
 const MSS = 1448;
 const RTT = 10_000;
-/** Two round trips and 2 ms: until the guest is asked what it has. */
-const PROBE = 2 * RTT + 2000;
+/** Two round trips and 3 ms: until the guest is asked what it has. */
+const PROBE = 2 * RTT + 3000;
 const TIMEOUT = 200_000;
 
 /** Relative sequence number of full segment `index` of the stream. */
