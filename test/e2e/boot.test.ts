@@ -2,8 +2,8 @@
  * End to end: firmware that nobody here wrote boots over the network: iPXE (BIOS), OVMF by PXE and
  * HTTP over both versions of IP, U-Boot.
  *
- * Method: a machine without disks under QEMU behind a stream socket, and the files in a folder. What
- * they load prints a line on the serial console.
+ * Method: a machine without disks under QEMU behind a stream socket, and the files in a folder.
+ * What they load prints a line on the serial console.
  */
 import assert from "node:assert/strict";
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";

@@ -10,6 +10,9 @@
  *   Hairpinning (REQ-9) is the host kernel's: a datagram to one of its own addresses comes back on
  *   the socket that owns the port; `reach` lets it out to published ports.
  *
+ *   A machine may have several addresses: what it sends from a published port leaves by that port's
+ *   socket, whichever address it is from (`publishedFlow`).
+ *
  *   Datagrams for the DNS address, port 53 or 853, go to a resolver by flows of their own (`dns`),
  *   which may take a quarter of the table (`shares`). Published ports (`udpInboundOpen`) use a
  *   socket that the host has bound already.
@@ -56,6 +59,7 @@ import { openAgain } from "./limits";
 import {
   LOOPBACK_ADDRESS, natIsGuest, natRefusal, natToGuest, natToHost, natUnusable,
 } from "./nat";
+import { neighborFind } from "./neighbor";
 import {
   packetDestination, packetSource, packetTos, packetTtl, transportChecksumOk,
 } from "./packet";
@@ -294,6 +298,19 @@ function target(flow: UdpFlow, address: u32, port: u32): u32 {
 }
 
 /**
+ * The flow of a published port for what the same machine sends from another address of its own: one
+ * with addresses by DHCPv6 and SLAAC answers from either. None if it is another machine, or port.
+ */
+function publishedFlow(guest: u32, port: u32): UdpFlow {
+  const none = changetype<UdpFlow>(0);
+  const leased = isSix(guest) ? GUEST6 : config(abi.CONFIG_GUEST_ADDRESS_OFFSET);
+  if (leased == 0 || guest == leased) return none;
+  const flow = changetype<UdpFlow>(flowFind(abi.KIND_UDP, leased, 0, port << 16));
+  const isPublished = !isNone(flow) && has(flow, F_STATIC);
+  return isPublished && neighborFind(leased) == guestMac ? flow : none;
+}
+
+/**
  * A UDP datagram from the guest, over IPv4 or IPv6. `length` = octets of the IP payload;
  * `checksumTrusted` = the link vouches for the checksum; `gsoSize` = size of the datagrams the
  * payload is a run of, 0 = it is one.
@@ -338,6 +355,7 @@ export function udpInput(
     reply(ICMP_UNREACHABLE, reason == abi.DROP_LOOPBACK ? PORT_UNREACHABLE : PROHIBITED, now);
     return;
   }
+  if (isNone(flow)) flow = publishedFlow(guest, view.sourcePort);
   if (isNone(flow)) {
     flow = open(abi.KIND_UDP, SHARE_DATAGRAM, guest, 0, view.sourcePort << 16);
     if (isNone(flow)) {
