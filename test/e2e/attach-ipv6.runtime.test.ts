@@ -96,7 +96,7 @@ describe("attach: IPv6 without configuration", { skip: SKIP }, () => {
     ...LIMIT,
   }, async () => {
     const folder = mkdtempSync(join(tmpdir(), "slirp-dhcp6-"));
-    const args = ["--search", "one.test", "--search", "two.test"];
+    const args = ["--search", "one.test", "--search", "two.test", "--dns6", "always"];
     const world = await createWorld({ ipv6: true, configure: false, args });
     try {
       world.guest.must("ip", "link", "set", "tap0", "up");

@@ -2,8 +2,8 @@
  * End to end: firmware that nobody here wrote boots over the network: iPXE (BIOS), OVMF by PXE and
  * HTTP over both versions of IP, U-Boot.
  *
- * Method: a machine without disks under QEMU behind a stream socket, and the files in a folder. What
- * they load prints a line on the serial console.
+ * Method: a machine without disks under QEMU behind a stream socket, and the files in a folder.
+ * What they load prints a line on the serial console.
  */
 import assert from "node:assert/strict";
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -13,9 +13,9 @@ import process from "node:process";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { type Attached, startAttach } from "../support/e2e/program.ts";
-import { cannotRun, oursOnly } from "../support/e2e/setup.ts";
+import { cannotRun, oursOnly, startDns } from "../support/e2e/setup.ts";
 import { type Running, until } from "../support/e2e/shell.ts";
-import { createHost, type Namespace } from "../support/e2e/world.ts";
+import { createHost, HOST_ADDRESS, HOST_ADDRESS6, type Namespace } from "../support/e2e/world.ts";
 import {
   efiProgram,
   type Firmware,
@@ -96,7 +96,8 @@ async function prints(machine: Running, text: string, count = 1): Promise<void> 
 }
 
 function bootTest(name: string, firmware: Firmware, run: (world: World) => Promise<void>): void {
-  const skip = cannotRun("qemu-system-x86_64") || oursOnly() || firmwareMissing(firmware);
+  const skip =
+    cannotRun("qemu-system-x86_64", "dnsmasq") || oursOnly() || firmwareMissing(firmware);
   test(name, { skip, ...LIMIT }, async () => {
     const world = new World();
     try {
@@ -115,6 +116,18 @@ describe("network boot", () => {
     const machine = await world.boot("ipxe", ["--tftp", world.files, ...files]);
     await prints(machine, "ran boot.ipxe of 10.0.2.2.");
     assert.deepEqual(world.asked, ["boot.ipxe"]);
+  });
+
+  bootTest("old iPXE loads from a name with addresses of both versions", "ipxe", async (world) => {
+    // It would take IPv6 where it knows a resolver of IPv6, and has no source to go with it.
+    await startDns(world.host, "127.0.0.1", HOST_ADDRESS, HOST_ADDRESS6);
+    const script = join(world.files, "boot.ipxe");
+    writeFileSync(script, "#!ipxe\necho ran by name\n");
+    const { port, server } = await world.serve(script);
+    const url = `http://who.test:${port}/boot.ipxe`;
+    const machine = await world.boot("ipxe", ["--boot-url", url]);
+    await prints(machine, "ran by name");
+    assert.match(server.stdout(), /GET ::ffff:/);
   });
 
   bootTest("OVMF boots by PXE and HTTP, over IPv4 and IPv6", "ovmf", async (world) => {

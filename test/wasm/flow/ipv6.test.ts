@@ -6,12 +6,22 @@ import {
   DNS,
   DNS6,
   GATEWAY6,
+  GUEST_MAC,
   GUEST6,
   groups,
   PEER6,
   RESOLVER,
 } from "../../support/engine-harness.ts";
-import { concat, ip, PROTOCOL_UDP, pattern, u16, u32, udp } from "../../support/packet.ts";
+import {
+  concat,
+  ip,
+  macOctets,
+  PROTOCOL_UDP,
+  pattern,
+  u16,
+  u32,
+  udp,
+} from "../../support/packet.ts";
 import { type FragmentFrame, reassemble } from "../../support/packet-decode.ts";
 import { World6 } from "../../support/world6.ts";
 
@@ -199,6 +209,27 @@ describe("wasm/flow over IPv6: UDP", () => {
     w.expect("udp", { source: GATEWAY6, sourcePort: 778 });
     w.guest(w.udp({ to: GATEWAY6, port: 778, from: 53 }, "a"));
     assert.equal(six.datagrams[0]?.address, "fe80::99");
+  });
+
+  test("published: an answer from another address of the same machine leaves by the port", () => {
+    const w = new World6({ ipv6: { prefixLength: 64 } });
+    const published = w.inboundUdp(53, 5300, 6) ?? assert.fail("no port");
+    const source = "fd10:0:2::5054:ff:fe12";
+    const answer = (machine: string): Uint8Array => {
+      const ends = { source, destination: PEER6, protocol: PROTOCOL_UDP };
+      const frame = w.packet(ends, udp({ ...ends, sourcePort: 53, destinationPort: 777 }, "a"));
+      frame.set(macOctets(machine), 6);
+      return frame;
+    };
+    w.guest(w.udp({ to: PEER6, port: 9 }, "x")); // by which ::2 is heard of
+    w.guest(answer(GUEST_MAC));
+    assert.deepEqual(
+      published.datagrams.map(({ address, port }) => [address, port]),
+      [[PEER6, 777]],
+    );
+    w.guest(answer("52:54:00:00:00:99"));
+    assert.equal(published.datagrams.length, 1, "another machine has a socket of its own");
+    assert.equal(w.host.live.length, 3);
   });
 
   test("N05 strict filtering tells IPv6 addresses apart", () => {
