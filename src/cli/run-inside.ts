@@ -10,7 +10,7 @@
  * none, or its link leads nowhere, its folder is covered by one that has it and all else, for
  * reading only.
  */
-import { accessSync, constants, statSync, writeFileSync } from "node:fs";
+import { accessSync, constants, readFileSync, statSync, writeFileSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { quote } from "../config/errors.ts";
 import { RESOLV_CONF_PATH } from "../config/resolv.ts";
@@ -26,7 +26,7 @@ import {
   errnoText,
   SystemError,
 } from "../sys/errno.ts";
-import { becomeProgram, mountFile, mountOver } from "../sys/exec.ts";
+import { becomeProgram, mountEmpty, mountFile, mountOver } from "../sys/exec.ts";
 import { type Libc, loadLibc } from "../sys/libc.ts";
 import { EPOLLIN } from "../sys/linux.ts";
 import { connectUnix } from "../sys/socket.ts";
@@ -132,6 +132,10 @@ function showResolvConf(sys: Libc, folder: string): void {
 
 function coverFolder(sys: Libc, folder: string): void {
   try {
+    const file = join(folder, "resolv.conf");
+    const text = readFileSync(file);
+    mountEmpty(sys, folder); // what is outside goes while the command runs
+    writeFileSync(file, text, { mode: 0o644 });
     mountOver(sys, folder, dirname(RESOLV_CONF_PATH));
   } catch (error) {
     warn(error);

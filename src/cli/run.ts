@@ -27,7 +27,8 @@
  *   where that is ours. A signal that was ignored at the start stays so (nohup).
  *
  *   The end: the command's process ends; programs it leaves behind lose their network. The network
- *   has END_LIMIT_ms to end, then it is killed. Killed itself, this process leaves the folder.
+ *   has END_LIMIT_ms to end, then it is killed. Where this process is killed, the network ends and
+ *   the command goes on without it; the folder has gone as soon as the command was inside.
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -182,6 +183,7 @@ async function runIn(
     const socket = await Promise.race([arrival, ended]);
     if (typeof socket === "number") return socket;
     socket.on("error", () => {}); // it ends, which tells
+    rmSync(folder, { recursive: true, force: true }); // the command has what it needs of it
     network = startNetwork([...attachArguments, `--netns=${child.pid}`]);
     const isReady = await Promise.race([readyOf(network), ended.then(() => false)]);
     if (isReady) socket.write("1");

@@ -35,7 +35,10 @@ export interface HookSocket {
 
 /** Longest time that a call in progress holds up the end. */
 const CLOSE_GRACE_ms = 2000;
-/** Time that connections without a call have to end in good order. */
+/**
+ * Time that peers have to leave by themselves once they have their answers, and again to end in
+ * good order once they are asked to.
+ */
 const FAREWELL_ms = 300;
 /** Time between the two knocks at a socket that seems dead: it may be about to listen. */
 const KNOCK_PAUSE_ms = 50;
@@ -220,14 +223,23 @@ async function closeServer(
     // A folder that has become read-only: the end goes on, and the next start knows a dead socket.
     log.warn({ path, problem: reasonOf(error) }, "socket stays behind");
   }
+  await within(CLOSE_GRACE_ms, allClosed(calls));
+  // That a call is closed does not say that its answer has left: the runtimes differ in when they
+  // write the last frames, and in what becomes of them when a session is closed meanwhile. A peer
+  // that closes its connection has the answer. So nothing is closed here before peers had the time
+  // to do so; the socket's file is gone, so no more come.
+  await within(FAREWELL_ms, allClosed(sockets));
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   for (const session of connections.sessions) session.close();
-  const answers = [...calls].map((call) => new Promise((resolve) => call.once("close", resolve)));
-  await within(CLOSE_GRACE_ms, Promise.all(answers));
   // A peer that does not read does not learn that it is over, either.
   await within(FAREWELL_ms, closed);
   for (const socket of sockets) socket.destroy();
   await closed;
+}
+
+/** Resolves when all that are open now have closed. */
+async function allClosed(open: ReadonlySet<EventEmitter>): Promise<void> {
+  await Promise.all([...open].map((each) => new Promise((resolve) => each.once("close", resolve))));
 }
 
 /** Waits for `work`, but no longer than that. */

@@ -57,6 +57,14 @@ export function mountOver(sys: Libc, upper: string, lower: string): void {
   mount(sys, "overlay", lower, "overlay", MS_RDONLY, `lowerdir=${upper}:${lower}`);
 }
 
+/**
+ * Puts an empty file system on a folder, for this mount namespace.
+ * @throws SystemError
+ */
+export function mountEmpty(sys: Libc, folder: string): void {
+  mount(sys, "tmpfs", folder, "tmpfs", 0, "mode=755");
+}
+
 function mount(
   sys: Libc,
   source: string,

@@ -442,7 +442,7 @@ describe("help and version", () => {
 
 describe("bad usage is one line", () => {
   const choose =
-    'choose a command: "attach", "serve", "manifests", "demo", "replay", "simulate", ' +
+    'choose a command: "attach", "run", "serve", "manifests", "demo", "replay", "simulate", ' +
     'or see "slirp-binding --help"';
   const cases: readonly (readonly [readonly string[], string])[] = [
     [[], choose],

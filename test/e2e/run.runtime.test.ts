@@ -10,7 +10,7 @@ import { after, before, describe, test } from "node:test";
 import { httpServer } from "../support/e2e/peers.ts";
 import { ourCommand } from "../support/e2e/program.ts";
 import { cannotRun, oursOnly } from "../support/e2e/setup.ts";
-import { endAll, type Outcome, type Running, start } from "../support/e2e/shell.ts";
+import { endAll, type Outcome, type Running, start, until } from "../support/e2e/shell.ts";
 import { createHost, HOST_ADDRESS, type Namespace } from "../support/e2e/world.ts";
 
 const LIMIT = { timeout: 90_000 };
@@ -101,6 +101,17 @@ describe("run", { skip: cannotRun("unshare", "setpriv", "curl") || oursOnly() },
     await plain.waitFor(/up/);
     plain.signal("SIGTERM");
     assert.equal((await finish(plain)).code, 143);
+  });
+
+  test("killed itself, it takes the network along, and leaves no file", LIMIT, async () => {
+    const running = begin(["--publish", `${PORT}:80`, "--", "sh", "-c", "echo up; exec cat"]);
+    await running.waitFor(/up/);
+    assert.notEqual(host.must("ss", "-Hltn", `sport = :${PORT}`), "");
+    running.signal("SIGKILL");
+    const isFree = (): boolean => host.must("ss", "-Hltn", `sport = :${PORT}`) === "";
+    await until(isFree, "the published port to be free");
+    running.closeInput();
+    await finish(running);
   });
 
   test("what cannot be started, and what cannot be had, in one line each", LIMIT, async () => {
