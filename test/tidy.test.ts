@@ -266,6 +266,18 @@ describe("completeness", () => {
     assertNone(untested, "Name the tests of these");
   });
 
+  test("docs/field-reports.md names a test that there is in every row", () => {
+    const document = readFileSync(join(ROOT, "docs/field-reports.md"), "utf8");
+    const rows = document.split("\n").filter((line) => line.startsWith("| ") && line.includes("`"));
+    assert.ok(rows.length > 40);
+    const untested = rows.filter((row) => {
+      const [, file = "", name = ""] = /`(test\/[^`]+)`: "(.+)" \|$/.exec(row) ?? [];
+      const path = join(ROOT, file);
+      return name === "" || !existsSync(path) || !readFileSync(path, "utf8").includes(name);
+    });
+    assertNone(untested, "Name the tests of these");
+  });
+
   test("docs/dependencies.md names every dependency with its version", () => {
     const manifest: unknown = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
     const { dependencies, devDependencies } = manifest as Record<string, Record<string, string>>;

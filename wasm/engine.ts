@@ -439,9 +439,8 @@ export function complete(now: i64): void {
     const flow = flowOf(op.handle);
     const kind = op.kind;
     if (kind == abi.OP_CLOSE) continue;
-    if (
-      kind <= abi.OP_TCP_SHUTDOWN || kind == abi.OP_TCP_KEEPALIVE || kind == abi.OP_TCP_ERROR
-    ) {
+    const isLate = kind >= abi.OP_TCP_KEEPALIVE && kind != abi.OP_PATH_MTU;
+    if (kind <= abi.OP_TCP_SHUTDOWN || isLate) {
       tcpResult(op, changetype<Tcp>(flow), now);
     } else if (!isNone(flow)) {
       if (flow.kind == <u8>abi.KIND_PING) pingResult(op, flow, now);

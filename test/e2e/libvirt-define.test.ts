@@ -31,7 +31,7 @@ import { definable, type Libvirt, noLibvirt, startable, startLibvirt } from "../
 const LIMIT = { timeout: 300_000 };
 const MODELS = ["virtio", "e1000", "rtl8139"] as const;
 /** Cases with faults of the VM, and those that ask for another network or binding. */
-const REFUSED = /^(?:x-|f-)/;
+const REFUSED = /^(?:x-(?!ports-duplicate)|f-)/;
 const ANSWERED = CASES.filter((name) => !REFUSED.test(name));
 const USUAL = "a-user-guide";
 

@@ -116,6 +116,17 @@ describe("engine: packets", () => {
     }
   });
 
+  test("what cannot be carried is refused: SCTP, GRE, ESP and others", () => {
+    for (const protocol of [2, 4, 41, 47, 50, 51, 132, 253]) {
+      const world = new EngineWorld();
+      world.guest(world.ip({ destination: PEER, protocol }, pattern(40)));
+      const { type, code } = world.expect("icmp", { destination: GUEST });
+      assert.deepEqual([type, code], [3, 2], `protocol ${protocol}`);
+      world.expectNothing();
+      assert.equal(Number(world.stats.dropIpProtocol), 1);
+    }
+  });
+
   test("N09: fragments are forwarded in any order, as one datagram", () => {
     const payload = pattern(4000);
     const addresses = { source: GUEST, destination: PEER };

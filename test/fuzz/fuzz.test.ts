@@ -24,6 +24,7 @@ const RARE: ReadonlySet<string> = new Set([
   "dropPingTableFull",
   "outsideRefused",
   "timeWaitEvicted",
+  "tcpStuck",
   "dropDnsRetry", // a resolver whose socket cannot be had, and a query that moves on to it
   "CLOSING",
   "arpRequests",

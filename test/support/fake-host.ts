@@ -269,7 +269,9 @@ export class FakeHost {
         return result;
       }
       case abi.OP_UDP_OPEN: {
-        const to = this.#target(op) ?? { address: ipText(b), port: b === 0 ? 0 : c };
+        const isLocal = view.getUint32(op + abi.OP_COUNT_OFFSET, true) === abi.FAMILY_LOCAL;
+        const hasPort = b !== 0 || isLocal;
+        const to = this.#target(op) ?? { address: ipText(b), port: hasPort ? c : 0 };
         return this.#open(handle, "udp", { ...to, preferred: a });
       }
       case abi.OP_PING_OPEN: {

@@ -19,6 +19,7 @@
  */
 import * as abi from "../abi";
 import { CONTROL } from "../memory";
+import { check } from "../trap";
 import { PROTOCOL_TCP, PROTOCOL_UDP } from "../wire/ipv4";
 import { isSix, octetsOf } from "./addresses";
 
@@ -66,14 +67,15 @@ function ownClear(): void {
 
 /** Where the own address is, or the empty slot where it would be. */
 function ownSlot(high: u64, low: u64): usize {
-  let i = mix(high, low, 0);
-  while (true) {
-    const slot = OWN + <usize>(i & (OWN_SLOTS - 1)) * OWN_SIZE;
+  const first = mix(high, low, 0);
+  for (let i: u32 = 0; i < OWN_SLOTS; i++) {
+    const slot = OWN + <usize>((first + i) & (OWN_SLOTS - 1)) * OWN_SIZE;
     const h = load<u64>(slot);
     const l = load<u64>(slot, 8);
     if ((h == high && l == low) || (h | l) == 0) return slot;
-    i++;
   }
+  check(false); // half of them are empty
+  return OWN;
 }
 
 // @ts-ignore: decorator

@@ -48,7 +48,7 @@ import {
   datagramError, datagramEvent, datagramReceive, datagramReceived, scratchReset,
 } from "./datagram-receive";
 import {
-  datagramAppend, datagramFlush, datagramOpen, datagramPath, datagramRefuse, datagramSent,
+  datagramAppend, datagramDiscard, datagramFlush, datagramOpen, datagramPath, datagramRefuse, datagramSent,
 } from "./datagram-send";
 import { dnsInit, dnsInput, dnsOpenFailed, dnsUnreachable, dnsWanted } from "./dns";
 import { isOwnAddress } from "./emit";
@@ -56,7 +56,7 @@ import { closeRoom, datagramEnd } from "./evict";
 import { icmpErrorReply } from "./icmp-error";
 import { openAgain } from "./limits";
 import { LOOPBACK_ADDRESS, natIsGuest, natRefusal, natToHost, natUnusable } from "./nat";
-import { neighborGuest6 } from "./neighbor";
+import { neighborFind, neighborGuest6 } from "./neighbor";
 import { ownIsDual } from "./own";
 import {
   packetDestination, packetSource, packetTos, packetTtl, transportChecksumOk,
@@ -214,6 +214,27 @@ function ownerOf(guest: u32, port: u32): u32 {
   return isUsual ? config(abi.CONFIG_GUEST_ADDRESS_OFFSET) : guest;
 }
 
+/** Who spoke to the guest from `shown`, at this or its usual address; null = nobody. */
+function spokenTo(guest: u32, shown: u32, ports: u32, now: i64): Peer {
+  const known = peerFind(guest, shown, ports, now);
+  const usual = usualOf(guest);
+  return changetype<usize>(known) != 0 || usual == 0 ? known : peerFind(usual, shown, ports, now);
+}
+
+/** The usual address of the machine that the datagram is from, which has used another; 0 = none. */
+function usualOf(guest: u32): u32 {
+  const usual = isSix(guest) ? GUEST6 : config(abi.CONFIG_GUEST_ADDRESS_OFFSET);
+  return guest != usual && usual != 0 && neighborFind(usual) == guestMac ? usual : 0;
+}
+
+/** The flow of a published port that the same machine has at its usual address; or none. */
+function publishedFlow(guest: u32, ports: u32): UdpFlow {
+  const usual = usualOf(guest);
+  if (usual == 0) return changetype<UdpFlow>(0);
+  const flow = changetype<UdpFlow>(flowFind(abi.KIND_UDP, usual, 0, ports));
+  return !isNone(flow) && has(flow, F_PUBLISHED) ? flow : changetype<UdpFlow>(0);
+}
+
 /**
  * A UDP datagram from the guest, over IPv4 or IPv6. `length` = octets of the IP payload;
  * `checksumTrusted` = the link vouches for the checksum; `gsoSize` = size of the datagrams the
@@ -251,7 +272,7 @@ export function udpInput(
     }
     ttl = ttl == TTL_USUAL ? 0 : ttl - 1;
   }
-  const known = peerFind(guest, peer, (view.sourcePort << 16) | port, now);
+  const known = spokenTo(guest, peer, (view.sourcePort << 16) | port, now);
   const isKnown = changetype<usize>(known) != 0;
   const address = target(known, peer, port);
   if (address == 0) {
@@ -264,6 +285,7 @@ export function udpInput(
   const owner = isKnown ? known.owner : ownerOf(guest, view.sourcePort);
   const ports = (view.sourcePort << 16) | spot;
   let flow = changetype<UdpFlow>(flowFind(abi.KIND_UDP, owner, 0, ports));
+  if (isNone(flow)) flow = publishedFlow(guest, ports);
   if (isNone(flow)) {
     flow = datagramOpen(abi.KIND_UDP, SHARE_DATAGRAM, owner, 0, ports);
     if (isNone(flow)) {
@@ -350,7 +372,8 @@ function opened(op: Op, flow: UdpFlow, now: i64): void {
     dnsOpenFailed(flow, op.result, now);
     return;
   }
-  datagramRefuse(flow, op.result, now);
+  if (has(flow, F_LOCAL)) datagramDiscard(flow); // whoever asked asks again
+  else datagramRefuse(flow, op.result, now);
   datagramEnd(flow);
 }
 

@@ -236,8 +236,8 @@ const DATAGRAMS: readonly Mutant[] = [
   {
     name: "UDP reply to the wrong flow",
     file: "flow/udp.ts",
-    from: "flowFind(abi.KIND_UDP, guest, 0, view.sourcePort << 16)",
-    to: "flowFind(abi.KIND_UDP, guest, 0, (view.sourcePort & 0xfffe) << 16)",
+    from: "const ports = (view.sourcePort << 16) | spot;",
+    to: "const ports = ((view.sourcePort & 0xfffe) << 16) | spot;",
     why: "two programs in the guest get each other's answers",
     seed: 3,
   },
@@ -329,8 +329,8 @@ const SHARES: readonly Mutant[] = [
   {
     name: "half-closed connections stay",
     file: "tcp/timers.ts",
-    from: "if (flow.state != <u8>abi.STATE_ESTABLISHED) idle = min(idle, HALF_CLOSED);",
-    to: "",
+    from: "else silentHalf(flow, now);",
+    to: "else silentOpen(flow, now);",
     why: "sockets in FIN-WAIT-2 for two hours",
     seed: 32,
   },

@@ -125,6 +125,20 @@ describe("maximum segment size", () => {
     });
   }
 
+  test("Fast Open, MPTCP and ECN of any kind are left out, and the connection works", () => {
+    const mptcp = [30, 12, 0, 0x81, 1, 2, 3, 4, 5, 6, 7, 8];
+    const fastOpen = [34, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 1];
+    for (const raw of [mptcp, [34, 2, 1, 1], fastOpen]) {
+      for (const flags of ["S", "SEC"]) {
+        const guest = new TcpGuest(new EngineWorld());
+        guest.send({ flags, options: { raw: Uint8Array.from(raw) } });
+        guest.expect({ flags: "SA" });
+        guest.send({ payload: "question" });
+        assert.equal(Buffer.concat(guest.socket.streamParts).toString(), "question");
+      }
+    }
+  });
+
   test("T11: a whole download works in the smallest segments", () => {
     const { world, guest, socket } = established({ guest: { options: { mss: 1 } } });
     const data = pattern(100_000);
