@@ -78,6 +78,8 @@ export const CONTROL_REGIONS_OFFSET: i32 = 32; // REGION_COUNT times {base u32, 
 /** IPv6 address (16 octets) and scope (u32) the host wants a number for, see `address_six`. */
 export const CONTROL_ADDRESS_OFFSET: i32 = 128;
 export const CONTROL_SCOPE_OFFSET: i32 = 144;
+/** Times the guest was heard of at an address that is not link-local; wraps. */
+export const CONTROL_HEARD_OFFSET: i32 = 148;
 export const CONTROL_SIZE: i32 = 160;
 
 /** Number of the first entry in ADDRESSES; all above stand for IPv6 addresses too. */
@@ -156,6 +158,8 @@ export const CONFIG_FLAG_NO_IPV4: i32 = 32; // do not serve IPv4 and ARP
 export const CONFIG_FLAG_REFUSE_HOST: i32 = 64;
 export const CONFIG_FLAG_REFUSE_METADATA: i32 = 128; // the cloud's metadata services are refused
 export const CONFIG_FLAG_UDP_PRESERVE: i32 = 256; // host sockets of UDP take the guest's port
+/** Ask for the guest's addresses until it is cleared; may change at any time between calls. */
+export const CONFIG_FLAG_ASK_GUEST: i32 = 512;
 
 /**
  * Argument of `host_address`; but for HOST_CLEAR it is about the address in the control block, IPv4

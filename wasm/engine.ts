@@ -50,6 +50,7 @@ import {
 } from "./flow/fragments";
 import { errorLimitInit } from "./flow/error-limit";
 import { icmpErrorReply } from "./flow/icmp-error";
+import { guestInit, guestNext, guestTimeout } from "./flow/guest";
 import { limitsApply } from "./flow/limits";
 import { neighborExpire, neighborInit, neighborLearn } from "./flow/neighbor";
 import { pingEvent, pingFlush, pingReceive, pingResult, pingTimeout } from "./flow/ping";
@@ -69,8 +70,8 @@ import { ndpFarewell, ndpInit, ndpNext, ndpTimeout } from "./local/ndp";
 import { icmpInput } from "./icmp4";
 import { GSO_TCPV6, ipv6Input } from "./input6";
 import { Tcp } from "./tcp/conn";
+import { tcpInbound } from "./tcp/arrival";
 import { tcpInput } from "./tcp/input";
-import { tcpInbound } from "./tcp/open";
 import { pressureInit, pressureNext, pressureTurn } from "./tcp/pressure";
 import { tcpTimeout } from "./tcp/timers";
 import {
@@ -126,6 +127,7 @@ export function init(): i32 {
   evictInit();
   pressureInit();
   neighborInit();
+  guestInit();
   fragmentInit();
   errorLimitInit();
   dhcpInit();
@@ -350,6 +352,7 @@ function timers(now: i64): void {
   }
   fragmentExpire(now);
   neighborExpire(now);
+  guestTimeout(now);
   ndpTimeout(now);
 }
 
@@ -458,9 +461,11 @@ export function txDone(): void {
   publish();
 }
 
-export function inboundTcp(guestPort: u32, peerAddress: u32, peerPort: u32, now: i64): u32 {
+export function inboundTcp(
+  guestPort: u32, peerAddress: u32, peerPort: u32, guest: u32, now: i64,
+): u32 {
   timerTurn(now);
-  const handle = tcpInbound(guestPort, peerAddress, peerPort, now);
+  const handle = tcpInbound(guestPort, peerAddress, peerPort, guest, now);
   publish();
   return handle;
 }
@@ -484,5 +489,6 @@ export function farewell(): void {
 
 /** Absolute time of the next deadline in microseconds, 0 = none. */
 export function nextDeadline(): i64 {
-  return earlier(earlier(timerNext(), pressureNext()), earlier(fragmentNext(), ndpNext()));
+  const near = earlier(earlier(timerNext(), pressureNext()), earlier(fragmentNext(), ndpNext()));
+  return earlier(near, guestNext());
 }

@@ -31,8 +31,10 @@ export function tx_done(): void {
   engine.txDone();
 }
 
-export function inbound_tcp(guestPort: i32, peerAddress: i32, peerPort: i32, now: f64): i32 {
-  return engine.inboundTcp(guestPort, peerAddress, peerPort, <i64>now);
+export function inbound_tcp(
+  guestPort: i32, peerAddress: i32, peerPort: i32, guest: i32, now: f64,
+): i32 {
+  return engine.inboundTcp(guestPort, peerAddress, peerPort, guest, <i64>now);
 }
 
 /** `family`: FAMILY_SIX or 0. */

@@ -247,9 +247,10 @@ export class Engine {
   /**
    * Opens a connection to the guest for a socket that the host has accepted. Returns the handle of
    * its flow, or 0 when there is no room: then the host closes the socket.
+   * @param guest address of the guest it leads to and no other; 0 = the guest's, whichever it has
    */
-  inboundTcp(guestPort: number, peerAddress: number, peerPort: number, now: number): number {
-    return this.#functions.inbound_tcp(guestPort, peerAddress, peerPort, now) >>> 0;
+  inboundTcp(port: number, peerAddress: number, peerPort: number, now: number, guest = 0): number {
+    return this.#functions.inbound_tcp(port, peerAddress, peerPort, guest, now) >>> 0;
   }
 
   /**

@@ -25,6 +25,7 @@ export interface EngineFunctions {
     guestPort: number,
     peerAddress: number,
     peerPort: number,
+    guestAddress: number,
     now: number,
   ) => number;
   readonly inbound_udp: (
@@ -64,7 +65,7 @@ const ARITIES: Readonly<Record<keyof EngineFunctions, number>> = {
   step: 1,
   complete: 1,
   tx_done: 0,
-  inbound_tcp: 4,
+  inbound_tcp: 5,
   inbound_udp: 4,
   address_six: 0,
   host_address: 1,

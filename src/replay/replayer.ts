@@ -329,7 +329,8 @@ class Replayer {
     const guestPort = this.#reader.word();
     const address = this.#reader.word();
     const port = this.#reader.word();
-    this.#answer(() => this.#module.functions.inbound_tcp(guestPort, address, port, now));
+    const guest = this.#reader.word();
+    this.#answer(() => this.#module.functions.inbound_tcp(guestPort, address, port, guest, now));
   }
 
   #inboundUdp(): void {

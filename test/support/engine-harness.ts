@@ -310,10 +310,12 @@ export class EngineWorld {
   // -------------------------------------------------------------- sockets the host opens
 
   /** The host has accepted a connection for a guest port. Undefined when the engine refuses it. */
-  inboundTcp(guestPort: number, peer = PEER, peerPort = 50000): FakeSocket | undefined {
+  inboundTcp(guestPort: number, peer = PEER, peerPort = 50000, guest = ""): FakeSocket | undefined {
     this.run();
-    const number = peer.includes(":") ? this.engine.addressSix(ip6(peer)) : ip(peer);
-    const handle = this.engine.inboundTcp(guestPort, number, peerPort, this.now);
+    const at = (text: string): number =>
+      text.includes(":") ? this.engine.addressSix(ip6(text)) : ip(text);
+    const fixed = guest === "" ? 0 : at(guest);
+    const handle = this.engine.inboundTcp(guestPort, at(peer), peerPort, this.now, fixed);
     if (handle === 0) return undefined;
     const target = { address: peer, port: peerPort, preferred: 0 };
     const socket = this.host.add(new FakeSocket(handle, "tcp", target));

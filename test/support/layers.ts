@@ -16,6 +16,7 @@ const FLOW_SHARED = [
   "shares",
   "limits",
   "neighbor",
+  "guest",
   "emit",
   "icmp-error",
   "resolvers",

@@ -8,6 +8,7 @@ import { entriesUsed, entryAt } from "../ring";
 import { addressMark } from "./addresses";
 import { UdpFlow, filterMark } from "./datagram";
 import { fragmentMark } from "./fragments";
+import { guestMark } from "./guest";
 import { hiddenMark } from "./hidden";
 import { neighborMark } from "./neighbor";
 import { flowAt, flowsFresh } from "./table";
@@ -27,5 +28,6 @@ export function rootsMark(): void {
   for (let i = 0; i < entries; i++) addressMark(entryAt(i).address);
   hiddenMark();
   neighborMark();
+  guestMark();
   fragmentMark();
 }

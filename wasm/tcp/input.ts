@@ -15,6 +15,7 @@ import { optionTimestamps, optionTsValue, tcpOptionsParse } from "../wire/tcp-op
 import { natUnusable } from "../flow/nat";
 import { packetDestination, packetSource, transportChecksumOk } from "../flow/packet";
 import { flowFind, isNone, markDirty, markReady } from "../flow/table";
+import { arrivalRefused } from "./arrival";
 import { ackAdvance, ackDuplicate, sackInput } from "./congestion";
 import {
   F_BLOCKED, F_FIN_ACKED, F_GUEST_FIN, F_TIMESTAMPS, P_ACK, P_OUTPUT, P_SYN, RTO_AFTER_SYN_LOSS,
@@ -180,7 +181,7 @@ function inputSynSent(flow: Tcp, now: i64): void {
       return;
     }
     count(abi.STAT_TCP_RESET_RECEIVED);
-    tcpEnd(flow, true);
+    arrivalRefused(flow, now);
     return;
   }
   if ((flags & TCP_SYN) == 0) {

@@ -5,15 +5,14 @@
 import * as abi from "../abi";
 import { config } from "../memory";
 import { linkFull } from "../ring";
-import { drop } from "../stats";
 import { markDirty, markReady } from "../flow/table";
+import { arrivalTimeout } from "./arrival";
 import { timeoutRetransmit } from "./congestion";
 import {
   F_OVERRIDE, F_PERSIST, GIVE_UP_DATA, GIVE_UP_SYN, HALF_CLOSED, P_ACK, P_KEEPALIVE, P_OUTPUT,
   P_PROBE, P_SYN, RTO_MAX, Tcp, has, tcpArm, tcpEnd,
 } from "./conn";
 import { sendReset, startPersist } from "./output";
-import { synToGuest } from "./open";
 
 const KEEPALIVE_INTERVAL: i64 = 75000000;
 const KEEPALIVE_PROBES: u32 = 9;
@@ -29,11 +28,6 @@ function abandon(flow: Tcp, now: i64): void {
 function retransmitSyn(flow: Tcp, now: i64): void {
   if (now - flow.troubleAt >= GIVE_UP_SYN) {
     abandon(flow, now);
-    return;
-  }
-  if (flow.state == <u8>abi.STATE_SYN_SENT && flow.guestMac == 0) {
-    drop(abi.DROP_NEIGHBOR);
-    synToGuest(flow, now);
     return;
   }
   if (flow.retransmits < 255) flow.retransmits++;
@@ -73,7 +67,11 @@ function retransmission(flow: Tcp, now: i64): void {
     tcpEnd(flow, true);
     return;
   }
-  if (state == <u8>abi.STATE_SYN_SENT || state == <u8>abi.STATE_SYN_RECEIVED) {
+  if (state == <u8>abi.STATE_SYN_SENT) {
+    arrivalTimeout(flow, now);
+    return;
+  }
+  if (state == <u8>abi.STATE_SYN_RECEIVED) {
     retransmitSyn(flow, now);
     return;
   }
