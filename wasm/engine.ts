@@ -470,8 +470,10 @@ export function inboundTcp(
   return handle;
 }
 
-export function inboundUdp(guestPort: u32, hostPort: u32, six: bool, now: i64): u32 {
-  const handle = udpInboundOpen(guestPort, hostPort, six, now);
+export function inboundUdp(
+  guestPort: u32, hostPort: u32, six: bool, guest: u32, now: i64,
+): u32 {
+  const handle = udpInboundOpen(guestPort, hostPort, six, guest, now);
   publish();
   return handle;
 }

@@ -38,8 +38,10 @@ export function inbound_tcp(
 }
 
 /** `family`: FAMILY_SIX or 0. */
-export function inbound_udp(guestPort: i32, hostPort: i32, family: i32, now: f64): i32 {
-  return engine.inboundUdp(guestPort, hostPort, family != 0, <i64>now);
+export function inbound_udp(
+  guestPort: i32, hostPort: i32, family: i32, guest: i32, now: f64,
+): i32 {
+  return engine.inboundUdp(guestPort, hostPort, family != 0, guest, <i64>now);
 }
 
 /** Number that stands for the IPv6 address in the control block; 0 = there is no room. */

@@ -34,6 +34,7 @@ import { EPOLLET, EPOLLIN } from "../sys/linux.ts";
 import { HiddenPorts } from "../upstream/hidden-ports.ts";
 import { Listeners } from "../upstream/listener.ts";
 import { AddressWatch } from "../upstream/own-addresses.ts";
+import { type Attachment, Presence } from "../upstream/presence.ts";
 import { ResolverWatch } from "../upstream/resolver.ts";
 import { HostSockets } from "../upstream/sockets.ts";
 import {
@@ -42,6 +43,7 @@ import {
   EVENT_OF_LINK,
   EVENT_OF_LISTENER,
 } from "../upstream/upstream.ts";
+import { attachmentOfStream, attachmentOfTap } from "./attachment.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { COMMAND_STATS, COMMAND_STOP, Mailbox } from "./mailbox.ts";
 import type { SharedOutputs } from "./outputs.ts";
@@ -58,6 +60,9 @@ const REST_REPORT_US = 60_000_000;
 export type WorkerLink =
   | { readonly kind: "tap"; readonly device: TapLinkOptions }
   | { readonly kind: "stream"; readonly at: StreamLinkOptions["at"] };
+
+const GUEST_THERE = "guest is there, published ports answer";
+const GUEST_GONE = "guest has gone, published ports refuse";
 
 /** What the main thread sends to start. */
 export interface WorkerStart {
@@ -96,6 +101,7 @@ function say(message: WorkerMessage): void {
 interface OpenLink {
   readonly link: Link;
   readonly stream: StreamLink | undefined;
+  readonly attachment: Attachment;
   /** For messages. */
   readonly name: string;
 }
@@ -117,11 +123,13 @@ function openLink(sys: Libc, start: WorkerStart, outputs: WorkerOutputs, log: Lo
       clock: monotonic,
       onPeer,
     });
-    return { link: captured(stream), stream, name: `link "${name}"` };
+    const attachment = attachmentOfStream(stream);
+    return { link: captured(stream), stream, attachment, name: `link "${name}"` };
   }
   const link = captured(openTapLink(sys, start.link.device));
   const { link: settings } = start.options;
-  return { link, stream: undefined, name: settings.kind === "tap" ? `tap "${settings.name}"` : "" };
+  const name = settings.kind === "tap" ? `tap "${settings.name}"` : "";
+  return { link, stream: undefined, attachment: attachmentOfTap(sys, start.link.device.fd), name };
 }
 
 function logPeer(log: Logger, link: string, event: PeerEvent): void {
@@ -215,6 +223,17 @@ function restReporter(log: Logger): RestReport {
   };
 }
 
+/** Has the ports follow the guest, and tells when they are as they will be. */
+function presenceOf(engine: Engine, ports: Listeners, link: OpenLink, log: Logger): Presence {
+  return new Presence({
+    engine,
+    ports,
+    attachment: link.attachment,
+    onChange: (isThere) => log.info({}, isThere ? GUEST_THERE : GUEST_GONE),
+    onSettled: () => say({ kind: "ready" }),
+  });
+}
+
 async function run(start: WorkerStart): Promise<void> {
   const { options } = start;
   const outputs = new WorkerOutputs(start.outputs, () => say({ kind: "output" }));
@@ -255,6 +274,7 @@ async function run(start: WorkerStart): Promise<void> {
     watch(start.controlFd, EPOLLIN, EVENT_OF_CONTROL, "the control channel");
     check(link.watch(watcherOf(sources)), `Watch the ${opened.name}`);
     watch(timer.number, EPOLLIN | EPOLLET, EVENT_OF_ALARM, "the timer");
+    const presence = presenceOf(engine, listeners, opened, log);
     const loop = new Loop({
       engine,
       link,
@@ -266,12 +286,11 @@ async function run(start: WorkerStart): Promise<void> {
       onRest: restReporter(log),
       control: controller(sys, start, engine, opened),
       housekeeping: new Housekeeping(
-        [resolver, addresses, new ShortageWatch(log)],
+        [resolver, addresses, presence, new ShortageWatch(log)],
         [pressure, log, ...outputs.chores],
       ),
       clock: monotonic,
     });
-    say({ kind: "ready" });
     const errno = loop.run();
     if (errno === 0) sayFarewell(engine, link, linkMemoryOf(engine, base));
     if (errno < 0) throw new Error(`The ${opened.name} is gone (${errnoName(errno)})`);

@@ -104,6 +104,7 @@ const OP_BASE_WORD = abi.CONTROL_OP_BASE_OFFSET >> 2;
 const TX_COUNT_WORD = abi.CONTROL_TX_COUNT_OFFSET >> 2;
 const FLOW_COUNT_WORD = abi.CONTROL_FLOW_COUNT_OFFSET >> 2;
 const CHUNK_COUNT_WORD = abi.CONTROL_CHUNK_COUNT_OFFSET >> 2;
+const HEARD_WORD = abi.CONTROL_HEARD_OFFSET >> 2;
 const READY_WORD = abi.CONTROL_READY_OFFSET >> 2;
 
 export class Engine {
@@ -256,10 +257,11 @@ export class Engine {
   /**
    * Ties a bound host UDP socket to a guest port for good. Returns the flow's handle or 0.
    * @param family version of IP of the socket
+   * @param guest address of the guest, of that version, it leads to and no other; 0 = whichever
    */
-  inboundUdp(guestPort: number, hostPort: number, now: number, family: 4 | 6 = 4): number {
+  inboundUdp(port: number, hostPort: number, now: number, family: 4 | 6 = 4, guest = 0): number {
     const code = family === 6 ? abi.FAMILY_SIX : 0;
-    return this.#functions.inbound_udp(guestPort, hostPort, code, now) >>> 0;
+    return this.#functions.inbound_udp(port, hostPort, code, guest, now) >>> 0;
   }
 
   /**
@@ -280,6 +282,18 @@ export class Engine {
     if (place < 0) return formatIpv4(address);
     const at = this.bases.addresses + place * abi.ADDRESS_SIZE;
     return formatIpv6(groupsOfOctets(this.octets.subarray(at, at + 16)));
+  }
+
+  /** Changes whenever the guest is heard of at an address that is not link-local. */
+  get heard(): number {
+    return this.#control[HEARD_WORD] ?? 0;
+  }
+
+  /** Has the guest's addresses asked for every so often, or no longer. */
+  askForGuest(on: boolean): void {
+    const at = (this.bases.config + abi.CONFIG_FLAGS_OFFSET) >> 2;
+    const flags = (this.words[at] ?? 0) & ~abi.CONFIG_FLAG_ASK_GUEST;
+    this.words[at] = on ? flags | abi.CONFIG_FLAG_ASK_GUEST : flags;
   }
 
   /** The end is near: prepares frames for the guest that say so. Nothing else may be waiting. */

@@ -32,6 +32,7 @@ export interface EngineFunctions {
     guestPort: number,
     hostPort: number,
     family: number,
+    guestAddress: number,
     now: number,
   ) => number;
   readonly address_six: () => number;
@@ -66,7 +67,7 @@ const ARITIES: Readonly<Record<keyof EngineFunctions, number>> = {
   complete: 1,
   tx_done: 0,
   inbound_tcp: 5,
-  inbound_udp: 4,
+  inbound_udp: 5,
   address_six: 0,
   host_address: 1,
   farewell: 0,

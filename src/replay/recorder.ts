@@ -145,10 +145,10 @@ export class Recorder {
           functions.inbound_tcp(guestPort, peerAddress, peerPort, guest, now),
         );
       },
-      inbound_udp: (guestPort, hostPort, family, now) => {
+      inbound_udp: (guestPort, hostPort, family, guest, now) => {
         this.#begin(KIND.inboundUdp, now);
-        for (const word of [guestPort, hostPort, family]) this.#writer.word(word);
-        return this.#answer(() => functions.inbound_udp(guestPort, hostPort, family, now));
+        for (const word of [guestPort, hostPort, family, guest]) this.#writer.word(word);
+        return this.#answer(() => functions.inbound_udp(guestPort, hostPort, family, guest, now));
       },
       address_six: () => {
         this.#begin(KIND.addressSix);

@@ -338,7 +338,8 @@ class Replayer {
     const guestPort = this.#reader.word();
     const hostPort = this.#reader.word();
     const family = this.#reader.word();
-    this.#answer(() => this.#module.functions.inbound_udp(guestPort, hostPort, family, now));
+    const guest = this.#reader.word();
+    this.#answer(() => this.#module.functions.inbound_udp(guestPort, hostPort, family, guest, now));
   }
 
   #complete(): void {

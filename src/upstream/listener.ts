@@ -1,9 +1,10 @@
 /**
  * Published ports: host sockets whose connections and datagrams go to the guest.
  *
- * A TCP port is a listener; what it accepts becomes an inbound flow, tied to its socket before the
- * next event is looked at. A UDP port is a socket that belongs to a permanent flow of the engine,
- * so the guest's answers leave from the published port.
+ * A TCP port is bound from the start, and listens while `answer` says so: who connects otherwise is
+ * refused by the kernel (`presence` says when). What it accepts becomes an inbound flow, tied to
+ * its socket before the next event is looked at. A UDP port is a socket that belongs to a permanent
+ * flow of the engine, so the guest's answers leave from the published port.
  *
  * Where no descriptor is left, idle flows are asked to end and the connection waits for the next
  * turn (`#onShort`). If that frees none, a spare one is given up for a moment: its place takes the
@@ -17,6 +18,7 @@ import type { Engine } from "../engine/engine.ts";
 import { LOOPBACK } from "../lib/addr.ts";
 import { mappedOctetsOf, octetsOfIpv6 } from "../lib/addr6.ts";
 import {
+  check,
   EADDRNOTAVAIL,
   EAGAIN,
   ECONNABORTED,
@@ -33,12 +35,15 @@ import { EFD_CLOEXEC, EPOLLIN } from "../sys/linux.ts";
 import type { Ipv4Endpoint, Ipv6Endpoint } from "../sys/sockaddr.ts";
 import {
   accept,
-  listenIpv4,
-  listenIpv6,
+  bindIpv4,
+  bindIpv6,
   openTcp,
   openTcp6,
+  reservePort,
   setLinger,
   setNoDelay,
+  startListening,
+  stopListening,
 } from "../sys/socket.ts";
 import { DATAGRAM, type HostSockets } from "./sockets.ts";
 import { openUdpPort, openUdpPort6 } from "./udp.ts";
@@ -83,7 +88,7 @@ export interface Versions {
 
 /** The sockets a rule wants. */
 function spotsOf(rule: PublishRule, versions: Versions): Spot[] {
-  const { hostAddress } = rule;
+  const { hostAddress, guestAddress } = rule;
   const six = (groups: readonly number[]): Spot => ({
     family: 6,
     address: 0,
@@ -91,6 +96,10 @@ function spotsOf(rule: PublishRule, versions: Versions): Spot[] {
   });
   if (typeof hostAddress !== "number") return [six(hostAddress)];
   const isBoth = hostAddress === 0 && rule.ipv4Only !== true;
+  if (rule.protocol === "udp" && isBoth && guestAddress !== undefined) {
+    const isFour = typeof guestAddress === "number"; // datagrams stay within their version
+    versions = { ipv4: isFour && versions.ipv4, ipv6: !isFour && versions.ipv6 };
+  }
   const four: Spot = { family: 4, address: hostAddress, octets: mappedOctetsOf(hostAddress) };
   return [
     ...(versions.ipv4 ? [four] : []),
@@ -101,6 +110,8 @@ function spotsOf(rule: PublishRule, versions: Versions): Spot[] {
 /** Where listeners are watched: the loop's sources. */
 export interface ListenerWatch {
   add(fd: number, events: number, token: number, kind: number): number;
+  /** The descriptor stays open. */
+  remove(fd: number, token: number, kind: number): void;
 }
 
 function lacksDescriptor(errno: number): boolean {
@@ -113,10 +124,13 @@ export class Listeners {
   readonly #sockets: HostSockets;
   readonly #onShort: (now: number) => boolean;
   readonly #fds: number[] = [];
-  readonly #guestPorts: number[] = [];
+  readonly #rules: PublishRule[] = [];
   readonly #families: (4 | 6)[] = [];
   readonly #peer: Ipv4Endpoint = { address: 0, port: 0 };
   readonly #peer6: Ipv6Endpoint = { octets: new Uint8Array(16), scope: 0, port: 0 };
+  /** Ports that listen: the first of them all. */
+  #answering = 0;
+  #watch: ListenerWatch | undefined;
   #spare = NONE;
   #refused = 0;
 
@@ -131,6 +145,11 @@ export class Listeners {
     this.#sys = sys;
     this.#engine = engine;
     this.#sockets = sockets;
+  }
+
+  /** TCP sockets in all. */
+  get count(): number {
+    return this.#fds.length;
   }
 
   /** Connections closed unseen because no descriptor was left for them. */
@@ -150,11 +169,12 @@ export class Listeners {
     versions: Versions = { ipv4: true, ipv6: false },
     onFault?: (error: SystemError) => void,
   ): void {
+    this.#watch = watch;
     for (const rule of rules) {
       const spots = spotsOf(rule, versions);
       for (const spot of spots) {
         const isTcp = rule.protocol === "tcp";
-        const result = isTcp ? this.#listen(rule, spot, watch) : this.#bind(rule, spot, now);
+        const result = isTcp ? this.#reserveTcp(rule, spot) : this.#bind(rule, spot, now);
         const isAbsent = result === -EAFNOSUPPORT || result === -EADDRNOTAVAIL;
         if (result >= 0 || (isAbsent && spot.family === 6 && spots.length > 1)) continue;
         const where = `${formatHost(rule)}:${rule.hostPort}/${rule.protocol}`;
@@ -165,21 +185,23 @@ export class Listeners {
     }
   }
 
-  #listen(rule: PublishRule, spot: Spot, watch: ListenerWatch): number {
+  #reserveTcp(rule: PublishRule, spot: Spot): number {
     const isSix = spot.family === 6;
-    const fd = isSix ? openTcp6(this.#sys) : openTcp(this.#sys);
+    const sys = this.#sys;
+    const fd = isSix ? openTcp6(sys) : openTcp(sys);
     if (fd < 0) return fd;
-    let result = isSix
-      ? listenIpv6(this.#sys, fd, spot.octets, rule.hostPort)
-      : listenIpv4(this.#sys, fd, spot.address, rule.hostPort);
-    if (result >= 0) result = watch.add(fd, EPOLLIN, this.#fds.length, EVENT_OF_LISTENER);
+    const result = reservePort(sys, fd, () =>
+      isSix
+        ? bindIpv6(sys, fd, spot.octets, rule.hostPort)
+        : bindIpv4(sys, fd, spot.address, rule.hostPort),
+    );
     if (result < 0) {
-      this.#sys.close(fd);
+      sys.close(fd);
       return result;
     }
     this.#reserve();
     this.#fds.push(fd);
-    this.#guestPorts.push(rule.guestPort);
+    this.#rules.push(rule);
     this.#families.push(spot.family);
     this.#engine.addHostPort("tcp", spot.octets, rule.hostPort);
     return 0;
@@ -191,7 +213,12 @@ export class Listeners {
         ? openUdpPort6(this.#sys, spot.octets, rule.hostPort)
         : openUdpPort(this.#sys, spot.address, rule.hostPort);
     if (fd < 0) return fd;
-    const handle = this.#engine.inboundUdp(rule.guestPort, rule.hostPort, now, spot.family);
+    const guest = this.#guestOf(rule);
+    const { guestPort, hostPort } = rule;
+    const handle =
+      guest === undefined
+        ? 0
+        : this.#engine.inboundUdp(guestPort, hostPort, now, spot.family, guest);
     if (handle !== 0) {
       this.#engine.addHostPort("udp", spot.octets, rule.hostPort);
       return this.#sockets.adopt(handle | 0, fd, DATAGRAM);
@@ -201,14 +228,43 @@ export class Listeners {
   }
 
   /**
+   * Has the TCP ports listen, or refuse who connects; at most `most` of them in one call.
+   * @returns whether all of them do
+   * @throws SystemError where a port cannot listen
+   */
+  answer(on: boolean, most = this.count): boolean {
+    const wanted = on ? this.count : 0;
+    for (let left = most; left > 0 && this.#answering !== wanted; left -= 1) {
+      if (on) this.#start(this.#answering);
+      else this.#stop(this.#answering - 1);
+    }
+    return this.#answering === wanted;
+  }
+
+  #start(index: number): void {
+    const fd = this.#fds[index] ?? NONE;
+    check(startListening(this.#sys, fd), "Listen at a published port");
+    const watched = this.#watch?.add(fd, EPOLLIN, index, EVENT_OF_LISTENER) ?? 0;
+    check(watched, "Watch a published port");
+    this.#answering = index + 1;
+  }
+
+  #stop(index: number): void {
+    const fd = this.#fds[index] ?? NONE;
+    this.#watch?.remove(fd, index, EVENT_OF_LISTENER);
+    check(stopListening(this.#sys, fd), "Stop listening at a published port");
+    this.#answering = index;
+  }
+
+  /**
    * Takes waiting connections of listener `index`, at most ACCEPT_BATCH.
    * @returns how many were dealt with, those that broke off or were refused too; or the negative
    *   errno where none can be for now
    */
   accept(index: number, now: number): number {
     const fd = this.#fds[index];
-    const guestPort = this.#guestPorts[index];
-    if (fd === undefined || guestPort === undefined) return 0;
+    const rule = this.#rules[index];
+    if (fd === undefined || rule === undefined || index >= this.#answering) return 0;
     const isSix = this.#families[index] === 6;
     for (let i = 0; i < ACCEPT_BATCH; i += 1) {
       const accepted = isSix
@@ -222,7 +278,7 @@ export class Listeners {
         return i > 0 ? i : accepted;
       }
       setNoDelay(this.#sys, accepted, true);
-      const handle = isSix ? this.#inbound6(guestPort, now) : this.#inbound(guestPort, now);
+      const handle = isSix ? this.#inbound6(rule, now) : this.#inbound(rule, now);
       if (handle === 0) this.#reset(accepted);
       else this.#sockets.adopt(handle | 0, accepted);
     }
@@ -234,17 +290,28 @@ export class Listeners {
     return lacksDescriptor(errno) && this.#refuse(listener);
   }
 
-  #inbound(guestPort: number, now: number): number {
+  /** The number of the address that a rule leads to; 0 = it names none, undefined = no room. */
+  #guestOf({ guestAddress = 0 }: PublishRule): number | undefined {
+    if (typeof guestAddress === "number") return guestAddress;
+    const address = this.#engine.addressSix(octetsOfIpv6(guestAddress));
+    return address === 0 ? undefined : address;
+  }
+
+  #inbound(rule: PublishRule, now: number): number {
     const { address, port } = this.#peer;
     // What 240.0.0.0/4 would be stands for IPv6 in the engine; such a peer looks like the gateway.
     const shown = address >>> 28 === CLASS_E ? LOOPBACK : address;
-    return this.#engine.inboundTcp(guestPort, shown, port, now);
+    const guest = this.#guestOf(rule);
+    if (guest === undefined) return 0;
+    return this.#engine.inboundTcp(rule.guestPort, shown, port, now, guest);
   }
 
-  #inbound6(guestPort: number, now: number): number {
+  #inbound6(rule: PublishRule, now: number): number {
     const { octets, scope, port } = this.#peer6;
     const address = this.#engine.addressSix(octets, scope);
-    return address === 0 ? 0 : this.#engine.inboundTcp(guestPort, address, port, now);
+    const guest = this.#guestOf(rule);
+    if (address === 0 || guest === undefined) return 0;
+    return this.#engine.inboundTcp(rule.guestPort, address, port, now, guest);
   }
 
   /** Has a spare descriptor again, if there is one to be had; any kind will do. */
@@ -274,6 +341,7 @@ export class Listeners {
   close(): void {
     if (this.#spare >= 0) this.#sys.close(this.#spare);
     this.#spare = NONE;
+    this.#answering = 0;
     for (const fd of this.#fds.splice(0)) this.#sys.close(fd);
   }
 }

@@ -309,13 +309,16 @@ export class EngineWorld {
 
   // -------------------------------------------------------------- sockets the host opens
 
+  #number(address: string): number {
+    return address.includes(":") ? this.engine.addressSix(ip6(address)) : ip(address);
+  }
+
   /** The host has accepted a connection for a guest port. Undefined when the engine refuses it. */
   inboundTcp(guestPort: number, peer = PEER, peerPort = 50000, guest = ""): FakeSocket | undefined {
     this.run();
-    const at = (text: string): number =>
-      text.includes(":") ? this.engine.addressSix(ip6(text)) : ip(text);
-    const fixed = guest === "" ? 0 : at(guest);
-    const handle = this.engine.inboundTcp(guestPort, at(peer), peerPort, this.now, fixed);
+    const fixed = guest === "" ? 0 : this.#number(guest);
+    const number = this.#number(peer);
+    const handle = this.engine.inboundTcp(guestPort, number, peerPort, this.now, fixed);
     if (handle === 0) return undefined;
     const target = { address: peer, port: peerPort, preferred: 0 };
     const socket = this.host.add(new FakeSocket(handle, "tcp", target));
@@ -324,9 +327,15 @@ export class EngineWorld {
   }
 
   /** The host has bound a UDP port that belongs to a guest port. */
-  inboundUdp(guestPort: number, hostPort: number, family: 4 | 6 = 4): FakeSocket | undefined {
+  inboundUdp(
+    guestPort: number,
+    hostPort: number,
+    family: 4 | 6 = 4,
+    guest = "",
+  ): FakeSocket | undefined {
     this.run();
-    const handle = this.engine.inboundUdp(guestPort, hostPort, this.now, family);
+    const fixed = guest === "" ? 0 : this.#number(guest);
+    const handle = this.engine.inboundUdp(guestPort, hostPort, this.now, family, fixed);
     if (handle === 0) return undefined;
     const target = { address: "0.0.0.0", port: 0, preferred: hostPort };
     return this.host.add(new FakeSocket(handle, "udp", target));

@@ -39,7 +39,7 @@ const SIGNATURES: readonly (readonly [string, readonly number[], readonly number
   ["complete", [F64], []],
   ["tx_done", [], []],
   ["inbound_tcp", [I32, I32, I32, I32, F64], [I32]],
-  ["inbound_udp", [I32, I32, I32, F64], [I32]],
+  ["inbound_udp", [I32, I32, I32, I32, F64], [I32]],
   ["host_address", [I32], [I32]],
   ["address_six", [], [I32]],
   ["farewell", [], []],

@@ -14,6 +14,8 @@ const NAMESPACE = "test/sys/netns.test.ts makes real interfaces with it";
 
 export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/assets.ts": "test/build.test.ts",
+  "src/sys/poll.ts": "test/link/stream-door.test.ts and test/binding/attachment.test.ts",
+  "wasm/flow/published.ts": "test/wasm/flow/guest.test.ts",
   "src/binding/recording.ts": "test/e2e/attach-replay.runtime.test.ts",
   "src/binding/room.ts": "test/e2e/limits.test.ts, in a control group and with few descriptors",
   "src/binding/worker.ts": "test/binding/binding.test.ts starts it and ends it in every way",

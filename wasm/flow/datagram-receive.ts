@@ -37,6 +37,7 @@ import { F_RECEIVE_RETRIED, F_RECEIVING, SOCKET_OPEN, UdpFlow, has } from "./dat
 import { deliverHow, deliverPing, deliverUdp, framesFor } from "./datagram-deliver";
 import { ERROR_HEADROOM, ERROR_PAYLOAD_MAX, errorReport } from "./errors";
 import { neighborFind, neighborRequest } from "./neighbor";
+import { publishedFollow } from "./published";
 import { handleOf, markReady } from "./table";
 
 /** Frames that all receives of a turn together may lead to. */
@@ -208,6 +209,7 @@ export function datagramReceived(op: Op, flow: UdpFlow, now: i64): void {
     return;
   }
   flow.flags &= ~F_RECEIVE_RETRIED;
+  publishedFollow(flow);
   const mac = macOf(flow);
   if (mac == 0 && result > 0) neighborRequest(flow.guestAddress, now);
   let most: u32 = 1;

@@ -48,6 +48,8 @@ export const F_RECEIVE_RETRIED: u32 = 32;
 export const F_ANSWERED: u32 = 64;
 /** The host was short of a socket once. */
 export const F_OPEN_RETRIED: u32 = 128;
+/** A published port that leads to whichever address the guest uses (`published`). */
+export const F_FOLLOWS: u32 = 256;
 
 const SECOND: i64 = 1_000_000;
 const DNS_IDLE: i64 = 10 * SECOND;

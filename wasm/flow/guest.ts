@@ -20,15 +20,19 @@
  *   While the host says that it has not heard of a guest (CONFIG_FLAG_ASK_GUEST), its addresses are
  *   asked for at once, then every second, after ASKS_QUICK of these every five. A guest that never
  *   speaks unasked, a namespace without IPv6, is found so; one that has no address yet is not
- *   disturbed much.
+ *   disturbed much. One that has set an address by hand and only listens is found by asking for all
+ *   of its network once nobody answers, the 256 addresses around the configured one at most:
+ *   SWEEP_STEP of them ten times a second, after the second question and then every minute. Of IPv6
+ *   there are too many.
  *
  * Contract: addresses as in `addresses`, `now` in microseconds.
  */
 import * as abi from "../abi";
 import { config } from "../memory";
 import { addressMark } from "./addresses";
+import { natIsGuest } from "./nat";
 import {
-  guestConfigured, neighborKnown, neighborLastOther, neighborLatest, neighborRequest,
+  guestConfigured, neighborAsk, neighborKnown, neighborLastOther, neighborLatest, neighborRequest,
 } from "./neighbor";
 
 const SECOND: i64 = 1_000_000;
@@ -39,15 +43,30 @@ const ASK_LATER: i64 = 5 * SECOND;
 let chosen4: u32 = 0;
 let chosen6: u32 = 0;
 
+const SWEEP_SIZE: u32 = 256;
+const SWEEP_STEP: u32 = 32;
+const SWEEP_PAUSE: i64 = 100_000;
+/** Questions from the beginning of one sweep to the next, and until the first. */
+const SWEEP_EVERY: i32 = 12;
+const SWEEP_FIRST: i32 = 2;
+
 /** When to ask next; 0 = at once. */
 let askAt: i64 = 0;
 let asks: i32 = 0;
+/** The next address of the sweep under way; SWEEP_SIZE = there is none. */
+let sweepAt: u32 = SWEEP_SIZE;
 
 export function guestInit(): void {
   chosen4 = 0;
   chosen6 = 0;
+  rest();
+}
+
+/** Nobody is asked for: the next question is a first one. */
+function rest(): void {
   askAt = 0;
   asks = 0;
+  sweepAt = SWEEP_SIZE;
 }
 
 /** Marks the addresses remembered here, see `addresses`. */
@@ -80,6 +99,11 @@ export function guestAddress(six: bool): u32 {
   return other != 0 ? other : configured;
 }
 
+/** The address beside the configured one that was chosen last; 0 = none. */
+export function guestChosen(six: bool): u32 {
+  return six ? chosen6 : chosen4;
+}
+
 /** Asks for the addresses of a version that the guest may have, at most once a second each. */
 export function guestRequest(six: bool, now: i64): void {
   neighborRequest(guestConfigured(six), now);
@@ -100,13 +124,30 @@ export function guestNext(): i64 {
 /** Asks for a guest that nobody has heard of, when it is time; to be called in every step. */
 export function guestTimeout(now: i64): void {
   if (!isAsked()) {
-    askAt = 0;
-    asks = 0;
+    rest();
     return;
   }
   if (now < askAt) return;
+  if (sweepAt < SWEEP_SIZE) {
+    sweep();
+    askAt = now + (sweepAt < SWEEP_SIZE ? SWEEP_PAUSE : SECOND);
+    return;
+  }
   if (guestServed(false)) guestRequest(false, now);
   if (guestServed(true)) guestRequest(true, now);
-  asks = min(asks + 1, ASKS_QUICK);
+  asks++;
   askAt = now + (asks < ASKS_QUICK ? SECOND : ASK_LATER);
+  if (!guestServed(false) || asks % SWEEP_EVERY != SWEEP_FIRST) return;
+  sweepAt = 0;
+  askAt = now + SWEEP_PAUSE;
+}
+
+/** Asks for the next addresses around the configured one. */
+function sweep(): void {
+  const configured = guestConfigured(false);
+  const end = sweepAt + SWEEP_STEP;
+  for (; sweepAt < end; sweepAt++) {
+    const address = (configured & ~(SWEEP_SIZE - 1)) | sweepAt;
+    if (address != configured && natIsGuest(address)) neighborAsk(address);
+  }
 }

@@ -258,6 +258,11 @@ function ask(address: u32, destination: u64): bool {
   return true;
 }
 
+/** Asks for an address by broadcast, without remembering it. */
+export function neighborAsk(address: u32): void {
+  ask(address, MAC_BROADCAST);
+}
+
 /** Asks for an address by broadcast, unless that was done less than a second ago. */
 export function neighborRequest(address: u32, now: i64): void {
   if (address == 0) return;

@@ -28,17 +28,16 @@
  */
 import * as abi from "../abi";
 import { Flow, Op } from "../layout";
-import { config } from "../memory";
 import { Entry, entryAt } from "../ring";
 import { count, drop } from "../stats";
 import { timerSet } from "../timer";
 import { ICMP_TIME_EXCEEDED, ICMP_UNREACHABLE } from "../wire/icmpv4";
 import { PROTOCOL_UDP, WIRE_OK } from "../wire/ipv4";
 import { UDP_HEADER_SIZE, UDP_TRUNCATED, UdpView, udpCheck } from "../wire/udp";
-import { GUEST6, isSix } from "./addresses";
+import { isSix } from "./addresses";
 import {
-  F_ANSWERED, F_HIDDEN, F_STATIC, SOCKET_NONE, SOCKET_OPEN, UdpFlow, datagramStart, datagramTouch,
-  filterAdd, has, idleLimit,
+  F_ANSWERED, F_FOLLOWS, F_HIDDEN, F_STATIC, SOCKET_NONE, SOCKET_OPEN, UdpFlow, datagramStart,
+  datagramTouch, filterAdd, has, idleLimit,
 } from "./datagram";
 import {
   datagramError, datagramEvent, datagramReceive, datagramReceived, scratchReset,
@@ -51,9 +50,11 @@ import { hiddenFind, hiddenInit } from "./hidden";
 import { icmpErrorReply } from "./icmp-error";
 import { openAgain } from "./limits";
 import { natIsGuest, natRefusal, natToGuest, natToHost, natUnusable } from "./nat";
+import { guestConfigured } from "./neighbor";
 import {
   packetDestination, packetSource, packetTos, packetTtl, transportChecksumOk,
 } from "./packet";
+import { publishedOf } from "./published";
 import {
   DNS_PORT, resolverCount, resolverFailed, resolverFirst, resolversInit,
 } from "./resolvers";
@@ -289,6 +290,7 @@ export function udpInput(
     ttl = ttl == TTL_USUAL ? 0 : ttl - 1;
   }
   let flow = changetype<UdpFlow>(flowFind(abi.KIND_UDP, guest, 0, view.sourcePort << 16));
+  if (isNone(flow)) flow = publishedOf(guest, view.sourcePort);
   const address = target(flow, peer, port);
   if (address == 0) {
     const reason = natRefusal(peer, PROTOCOL_UDP, port);
@@ -312,11 +314,14 @@ export function udpInput(
 
 /**
  * A published port: the flow of the guest's `guestPort`, for a socket the host has bound to
- * `hostPort`, of IPv6 if `six`. Returns its handle; 0 = the table is full or the port is published
- * already.
+ * `hostPort`, of IPv6 if `six`. `fixed` = the one address of the guest it leads to, 0 = whichever
+ * the guest uses. Returns its handle; 0 = the table is full or the port is published already.
  */
-export function udpInboundOpen(guestPort: u32, hostPort: u32, six: bool, now: i64): u32 {
-  const guest = six ? GUEST6 : config(abi.CONFIG_GUEST_ADDRESS_OFFSET);
+export function udpInboundOpen(
+  guestPort: u32, hostPort: u32, six: bool, fixed: u32, now: i64,
+): u32 {
+  if (fixed != 0 && isSix(fixed) != six) return 0;
+  const guest = fixed != 0 ? fixed : guestConfigured(six);
   if (guestPort == 0 || guestPort > 0xffff || guest == 0) return 0;
   const old = changetype<UdpFlow>(flowFind(abi.KIND_UDP, guest, 0, guestPort << 16));
   if (!isNone(old)) {
@@ -325,7 +330,7 @@ export function udpInboundOpen(guestPort: u32, hostPort: u32, six: bool, now: i6
   }
   const flow = open(abi.KIND_UDP, SHARE_FIXED, guest, 0, guestPort << 16);
   if (isNone(flow)) return 0;
-  flow.flags = F_STATIC;
+  flow.flags = fixed != 0 ? F_STATIC : F_STATIC | F_FOLLOWS;
   flow.socket = SOCKET_OPEN;
   flow.hostPort = <u16>hostPort;
   flow.lastActive = now;

@@ -8,12 +8,20 @@ import { readCounter } from "../../../src/engine/stats.ts";
 import * as abi from "../../../wasm/abi.ts";
 import { speak, strangers, syns } from "../../support/arrivals.ts";
 import { type EngineWorld, GUEST, GUEST6, PEER } from "../../support/engine-harness.ts";
+import { PROTOCOL_UDP, udp } from "../../support/packet.ts";
 
 const MS = 1000;
 const SECOND = 1_000_000;
 const PEER6 = "2001:db8::80";
 const STATIC = "10.0.2.50";
 const STATIC6 = "fd10:0:2::50";
+
+/** A datagram of the guest's port 53 from one of its addresses. */
+function datagram(world: EngineWorld, from: string, to: string, port: number): Uint8Array {
+  const ends = { source: from, destination: to };
+  const payload = udp({ ...ends, sourcePort: 53, destinationPort: port }, "answer");
+  return world.ip({ ...ends, protocol: PROTOCOL_UDP }, payload);
+}
 
 describe("flow/guest: addresses of the guest's own", () => {
   for (const [client, own, usual] of [
@@ -75,6 +83,52 @@ describe("flow/guest: addresses of the guest's own", () => {
   });
 });
 
+describe("flow/guest: published UDP ports", () => {
+  for (const [client, own, usual] of [
+    [PEER, STATIC, GUEST],
+    [PEER6, STATIC6, GUEST6],
+  ] as const) {
+    const family = client.includes(":") ? 6 : 4;
+
+    test(`09: datagrams go to ${own} where the guest uses that, and answers come back`, () => {
+      const world = strangers();
+      const socket = world.inboundUdp(53, 5300, family);
+      assert.ok(socket !== undefined);
+      speak(world, own);
+      socket.receive("question", { address: client, port: 777 });
+      world.expect("udp", { source: client, destination: own, destinationPort: 53 });
+      world.guest(datagram(world, own, client, 777));
+      assert.deepEqual(socket.datagrams[0]?.address, client);
+      speak(world, usual);
+      socket.receive("question", { address: client, port: 777 });
+      world.expect("udp", { source: client, destination: usual, destinationPort: 53 });
+      assert.equal(world.engine.flowCount, 1);
+    });
+
+    test(`09: what ${own} sends first leaves from the published port`, () => {
+      const world = strangers();
+      const socket = world.inboundUdp(53, 5300, family);
+      speak(world, own);
+      world.guest(datagram(world, own, client, 777));
+      assert.equal(socket?.datagrams.length, 1);
+      assert.equal(world.engine.flowCount, 1);
+    });
+
+    test(`09: a rule with ${own} leads there and nowhere else`, () => {
+      const world = strangers();
+      const socket = world.inboundUdp(53, 5300, family, own);
+      assert.ok(socket !== undefined);
+      speak(world, usual, own);
+      socket.receive("question", { address: client, port: 777 });
+      world.expect("udp", { source: client, destination: own, destinationPort: 53 });
+      world.guest(datagram(world, usual, client, 777));
+      assert.equal(socket.datagrams.length, 0, `${usual} has a socket of its own`);
+      const other = family === 6 ? 4 : 6;
+      assert.equal(world.inboundUdp(54, 5301, other, own), undefined);
+    });
+  }
+});
+
 describe("flow/guest: asking for one", () => {
   function asking(world: EngineWorld, on: boolean): void {
     const at = (world.engine.bases.config + abi.CONFIG_FLAGS_OFFSET) >> 2;
@@ -85,19 +139,36 @@ describe("flow/guest: asking for one", () => {
 
   test("both versions at once, every second, then every five; not when unwanted", () => {
     const world = strangers();
+    const asked = (): number => readCounter(world.engine, "ndpRequests");
     world.advance(10 * SECOND);
-    assert.equal(readCounter(world.engine, "arpRequests"), 0);
+    assert.equal(asked(), 0);
     asking(world, true);
     world.advance(1);
+    assert.equal(asked(), 1);
     assert.equal(readCounter(world.engine, "arpRequests"), 1);
-    assert.equal(readCounter(world.engine, "ndpRequests"), 1);
-    for (let i = 0; i < 9; i += 1) world.advance(SECOND);
-    assert.equal(readCounter(world.engine, "arpRequests"), 10);
+    for (let i = 0; i < 10; i += 1) world.advance(SECOND);
+    assert.equal(asked(), 10);
     for (let i = 0; i < 20; i += 1) world.advance(SECOND);
-    assert.equal(readCounter(world.engine, "arpRequests"), 14);
+    assert.equal(asked(), 14);
     asking(world, false);
     for (let i = 0; i < 20; i += 1) world.advance(SECOND);
-    assert.equal(readCounter(world.engine, "arpRequests"), 14);
+    assert.equal(asked(), 14);
+  });
+
+  test("09: one that only listens, at an address set by hand, is found in two seconds", () => {
+    const world = strangers();
+    asking(world, true);
+    const asked = new Set<string>();
+    for (let i = 0; i < 20; i += 1) {
+      world.advance(100 * MS);
+      for (const frame of world.take()) if (frame.kind === "arp") asked.add(frame.targetAddress);
+    }
+    // All of the network but its two ends, gateway and DNS.
+    assert.equal(asked.size, 252);
+    assert.ok(asked.has(STATIC) && asked.has(GUEST));
+    for (const ours of ["10.0.2.0", "10.0.2.2", "10.0.2.3", "10.0.2.255"]) {
+      assert.equal(asked.has(ours), false);
+    }
   });
 
   test("what the guest says from an address of the link is counted, link-local is not", () => {
