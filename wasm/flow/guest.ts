@@ -22,8 +22,7 @@
  *   speaks unasked, a namespace without IPv6, is found so; one that has no address yet is not
  *   disturbed much. One that has set an address by hand and only listens is found by asking for all
  *   of its network once nobody answers, the 256 addresses around the configured one at most:
- *   SWEEP_STEP of them ten times a second, after the second question and then every minute. Of IPv6
- *   there are too many.
+ *   SWEEP_STEP of them ten times a second, after every second question. Of IPv6 there are too many.
  *
  * Contract: addresses as in `addresses`, `now` in microseconds.
  */
@@ -46,9 +45,8 @@ let chosen6: u32 = 0;
 const SWEEP_SIZE: u32 = 256;
 const SWEEP_STEP: u32 = 32;
 const SWEEP_PAUSE: i64 = 100_000;
-/** Questions from the beginning of one sweep to the next, and until the first. */
-const SWEEP_EVERY: i32 = 12;
-const SWEEP_FIRST: i32 = 2;
+/** Questions before each sweep. */
+const SWEEP_EVERY: i32 = 2;
 
 /** When to ask next; 0 = at once. */
 let askAt: i64 = 0;
@@ -130,16 +128,21 @@ export function guestTimeout(now: i64): void {
   if (now < askAt) return;
   if (sweepAt < SWEEP_SIZE) {
     sweep();
-    askAt = now + (sweepAt < SWEEP_SIZE ? SWEEP_PAUSE : SECOND);
+    askAt = now + (sweepAt < SWEEP_SIZE ? SWEEP_PAUSE : pause());
     return;
   }
   if (guestServed(false)) guestRequest(false, now);
   if (guestServed(true)) guestRequest(true, now);
   asks++;
-  askAt = now + (asks < ASKS_QUICK ? SECOND : ASK_LATER);
-  if (!guestServed(false) || asks % SWEEP_EVERY != SWEEP_FIRST) return;
+  askAt = now + pause();
+  if (!guestServed(false) || asks % SWEEP_EVERY != 0) return;
   sweepAt = 0;
   askAt = now + SWEEP_PAUSE;
+}
+
+/** From one question to the next. */
+function pause(): i64 {
+  return asks < ASKS_QUICK ? SECOND : ASK_LATER;
 }
 
 /** Asks for the next addresses around the configured one. */
