@@ -5,8 +5,12 @@
  *
  * Outside are the servers (TCP and DNS) and two more addresses, from which the crowd comes and to
  * which the guest's stuck uploads go. The guest has a server behind the pod's published port.
+ *
+ * All namespaces share the memory that the kernel has for TCP (net.ipv4.tcp_mem). A crowd leaves
+ * thousands of sockets behind that have no owner and full buffers, and would keep trying for a
+ * quarter of an hour: they are told to give up early, and whoever comes next waits for that.
  */
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -75,7 +79,11 @@ const SYSCTLS = {
   "net.ipv4.tcp_congestion_control": CONGESTION_CONTROL,
   "net.core.somaxconn": "65535",
   "net.ipv4.tcp_max_syn_backlog": "65535",
+  "net.ipv4.tcp_orphan_retries": "1",
 };
+/** Pages of TCP that a world at rest may have. */
+const REST_PAGES = 2048;
+const REST_ms = 120_000;
 
 /** Makes outside and pod, which stay for the whole run. */
 export async function createOutside(): Promise<Outside> {
@@ -113,6 +121,15 @@ async function listening(running: Running): Promise<void> {
   await running.waitFor(/listening/, START_ms);
 }
 
+/** Waits until the kernel has its memory for TCP back. Source: proc(5), /proc/net/sockstat. */
+async function atRest(): Promise<void> {
+  const pages = (): number => {
+    const text = readFileSync("/proc/net/sockstat", "latin1");
+    return Number(/^TCP: .* mem (\d+)$/m.exec(text)?.[1]);
+  };
+  await until(() => pages() <= REST_PAGES, "sockets of earlier crowds to end", REST_ms);
+}
+
 /** Starts a program with a guest, whose servers take up to `connections`. */
 export async function createInside(
   world: Outside,
@@ -120,6 +137,7 @@ export async function createInside(
   mtu: number,
   connections: number,
 ): Promise<Inside> {
+  await atRest();
   const guest = createGuest();
   setSysctls(guest, SYSCTLS);
   const folder = mkdtempSync(join(tmpdir(), "slirp-shares-"));

@@ -67,6 +67,7 @@ const RESERVE = {
     ...["ftruncate", "pwrite64", "fsync", "fdatasync", "fallocate", "write", "renameat2"],
   ],
   "whose a peer is": ["getpeername"],
+  "files for guests that boot (--tftp)": ["openat2"],
   "the program's own filter, and what comes before it": ["seccomp", "prctl", "close_range"],
 };
 

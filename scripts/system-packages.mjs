@@ -8,6 +8,7 @@ import { isMain, main, run } from "./shell.mjs";
 
 /** Package -> a file it installs. */
 const PACKAGES = {
+  atftp: "/usr/bin/atftp",
   buildah: "/usr/bin/buildah",
   curl: "/usr/bin/curl",
   "dnsmasq-base": "/usr/sbin/dnsmasq",
@@ -22,14 +23,18 @@ const PACKAGES = {
   // The daemon alone: libvirt-daemon-system would also start one for the whole machine.
   "libvirt-clients": "/usr/bin/virsh",
   "libvirt-daemon": "/usr/sbin/libvirtd",
+  "ipxe-qemu": "/usr/lib/ipxe/qemu/efi-virtio.rom",
+  ovmf: "/usr/share/OVMF/OVMF_CODE_4M.fd",
   passt: "/usr/bin/pasta",
   "qemu-system-x86": "/usr/bin/qemu-system-x86_64",
   radvdump: "/usr/sbin/radvdump",
   slirp4netns: "/usr/bin/slirp4netns",
   strace: "/usr/bin/strace",
   tcpdump: "/usr/bin/tcpdump",
+  "tftp-hpa": "/usr/bin/tftp",
   traceroute: "/usr/sbin/traceroute",
   tshark: "/usr/bin/tshark",
+  "u-boot-qemu": "/usr/lib/u-boot/qemu-x86/u-boot.rom",
   udhcpc: "/usr/sbin/udhcpc",
 };
 

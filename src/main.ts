@@ -5,7 +5,7 @@
  */
 
 import packageJson from "../package.json" with { type: "json" };
-import { SWARM_COMMAND, TAP_HELPER_COMMAND } from "./cli/internal.ts";
+import { RUN_COMMAND, SWARM_COMMAND, TAP_HELPER_COMMAND } from "./cli/internal.ts";
 import { flushLog } from "./lib/log.ts";
 import { messageOf } from "./lib/message.ts";
 import { standardError } from "./lib/standard-error.ts";
@@ -20,6 +20,9 @@ async function main(): Promise<number> {
     const { runTapHelper } = await import("./sys/tap-helper.ts");
     await runTapHelper(argv.slice(1));
     return 0;
+  }
+  if (argv[0] === RUN_COMMAND) {
+    return (await import("./cli/run-inside.ts")).runInside(argv.slice(1), process.env);
   }
   if (argv[0] === SWARM_COMMAND) {
     return (await import("./cli/simulate-share.ts")).runShare(argv.slice(1));
@@ -36,6 +39,8 @@ async function main(): Promise<number> {
   switch (command.kind) {
     case "attach":
       return (await import("./cli/attach.ts")).attach(command.options);
+    case "run":
+      return (await import("./cli/run.ts")).run(command.options, process.env);
     case "serve":
       return (await import("./cli/serve.ts")).serve(command.options);
     case "manifests": {

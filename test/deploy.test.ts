@@ -60,7 +60,6 @@ describe("docs/kubevirt.md", () => {
     () => plans({}, "user", {}, POD),
     () => ofCase("x-port-zero"),
     () => plans({ ports: [{ port: 80, protocol: "SCTP" }] }),
-    () => ofCase("x-ports-duplicate"),
     () => plans({ model: "ne2k" }),
     () => plans({ state: "down" }),
     () => plans({ dhcpOptions: { ntpServers: ["192.0.2.1"] } }),

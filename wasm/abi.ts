@@ -43,9 +43,9 @@ export const RESOLVER_COUNT: i32 = 3;
 export const DHCP_OPTIONS_SIZE: i32 = 1024;
 /** IPv6 addresses in use at once, all flows together. */
 export const ADDRESS_CAPACITY_COUNT: i32 = 65536;
-/** Addresses of the host's own, and sockets of published ports, that `host_address` takes. */
+/** Addresses of the host's own, and addresses with published ports, that `host_address` takes. */
 export const HOST_ADDRESS_COUNT: i32 = 2048;
-export const HOST_PORT_COUNT: i32 = 8192;
+export const HOST_SPOT_COUNT: i32 = 128;
 /** Destinations a UDP flow remembers for filtering, the last ones. */
 export const FILTER_COUNT: i32 = 48;
 
@@ -146,7 +146,26 @@ export const CONFIG_RESOLVER6_SIZE: i32 = 24;
 export const CONFIG_DHCP6_OPTIONS_OFFSET: i32 = 1312;
 /** Port of the resolvers for what the guest sends to port 53 of the DNS address; 0 = 53. */
 export const CONFIG_DNS_PORT_OFFSET: i32 = 2336; // 1312 + DHCP_OPTIONS_SIZE
-export const CONFIG_SIZE: i32 = 2344;
+/**
+ * Number of the option lists above, DHCP's and DHCPv6's: they may be rewritten at any time between
+ * calls, together with this number; advertisements then tell of the new search list.
+ */
+export const CONFIG_OPTIONS_SERIAL_OFFSET: i32 = 2340;
+/**
+ * What to load over the network, for IPv4 and IPv6: records of selector (u16) and length (u16),
+ * both big-endian, and that many octets. A selector is a client architecture (RFC 5970 §3.3) or
+ * BOOT_*.
+ */
+export const CONFIG_BOOT_LENGTH_OFFSET: i32 = 2344;
+export const CONFIG_BOOT6_LENGTH_OFFSET: i32 = 2348;
+export const CONFIG_BOOT_OFFSET: i32 = 2352;
+export const CONFIG_BOOT6_OFFSET: i32 = 3376; // 2352 + BOOT_SIZE
+export const CONFIG_SIZE: i32 = 4400;
+
+export const BOOT_SIZE: i32 = 1024;
+export const BOOT_ANY: i32 = 0xffff; // whoever nothing else is for
+export const BOOT_IPXE: i32 = 0xfffe; // user class "iPXE"
+export const BOOT_HTTP: i32 = 0xfffd; // a URL, for vendor class "HTTPClient"
 
 export const CONFIG_FLAG_HOST_LOOPBACK: i32 = 1; // gateway address reaches 127.0.0.1, or ::1
 export const CONFIG_FLAG_DHCP: i32 = 2; // answer DHCP and DHCPv6
@@ -158,8 +177,14 @@ export const CONFIG_FLAG_NO_IPV4: i32 = 32; // do not serve IPv4 and ARP
 export const CONFIG_FLAG_REFUSE_HOST: i32 = 64;
 export const CONFIG_FLAG_REFUSE_METADATA: i32 = 128; // the cloud's metadata services are refused
 export const CONFIG_FLAG_UDP_PRESERVE: i32 = 256; // host sockets of UDP take the guest's port
+export const CONFIG_FLAG_NO_DNS6: i32 = 512; // never name the IPv6 DNS address to the guest
+/** Name it only where a resolver has IPv6, or IPv4 is not served. */
+export const CONFIG_FLAG_DNS6_AUTO: i32 = 1024;
+export const CONFIG_FLAG_TFTP: i32 = 2048; // the gateway's port 69 is the host's TFTP service
+/** Datagrams with DF that the way out does not take whole are refused. */
+export const CONFIG_FLAG_STRICT_DF: i32 = 4096;
 /** Ask for the guest's addresses until it is cleared; may change at any time between calls. */
-export const CONFIG_FLAG_ASK_GUEST: i32 = 512;
+export const CONFIG_FLAG_ASK_GUEST: i32 = 8192;
 
 /**
  * Argument of `host_address`; but for HOST_CLEAR it is about the address in the control block, IPv4
@@ -169,6 +194,8 @@ export const CONFIG_FLAG_ASK_GUEST: i32 = 512;
 export const HOST_CLEAR: i32 = 0; // forget the own addresses; published ports stay
 export const HOST_OWN: i32 = 1;
 export const HOST_PORT_SHIFT: i32 = 16;
+/** In place of a protocol: spot 0 of this guest UDP port is a socket of both versions of IP. */
+export const HOST_DUAL: i32 = 64;
 
 export const LINK_CSUM: i32 = 1; // may write VIRTIO_NET_HDR_F_NEEDS_CSUM
 export const LINK_TSO4: i32 = 2; // may write GSO_TCPV4 frames
@@ -226,10 +253,10 @@ export const OP_SIZE: i32 = 32;
 
 /**
  * Open a TCP socket and connect: A = address, B = port; if COUNT = FAMILY_SIX, POINTER = a struct
- * sockaddr_in6 in place of A. Result 0 = in progress, 1 = connected.
+ * sockaddr_in6 in place of A; C = DSCP shifted left by two. Result 0 = in progress, 1 = connected.
  */
 export const OP_TCP_CONNECT: i32 = 1;
-/** sendmsg: POINTER = msghdr, A = octets in all. */
+/** sendmsg: POINTER = msghdr, A = octets in all, C = 1: with MSG_OOB. */
 export const OP_TCP_SEND: i32 = 2;
 /** recvmsg: POINTER = msghdr, A = octets asked. Result 0 = end of stream. */
 export const OP_TCP_RECV: i32 = 3;
@@ -239,7 +266,9 @@ export const OP_TCP_SHUTDOWN: i32 = 4;
 export const OP_CLOSE: i32 = 5;
 /**
  * Open a UDP socket: A = preferred source port or 0, B/C = address and port to connect to or 0; if
- * COUNT = FAMILY_SIX one of IPv6, POINTER = a struct sockaddr_in6 to connect to or 0.
+ * COUNT = FAMILY_SIX one of IPv6, POINTER = a struct sockaddr_in6 to connect to or 0. Without
+ * anything to connect to C = guest port | spot << 16: a socket that is published for it is taken
+ * in place of a new one. Result = the port it is bound to, OPENED_PUBLISHED added if that is so.
  */
 export const OP_UDP_OPEN: i32 = 6;
 /** sendmmsg: POINTER = mmsghdr array, COUNT = how many, A = datagrams in all. Result = messages. */
@@ -257,12 +286,30 @@ export const OP_PING_OPEN: i32 = 10;
 export const OP_TCP_KEEPALIVE: i32 = 11;
 /** getsockopt(SO_ERROR): result 0 = healthy, negative = what went wrong. */
 export const OP_TCP_ERROR: i32 = 12;
+/** setsockopt(IP_TOS, or IPV6_TCLASS if COUNT = FAMILY_SIX): A = DSCP shifted left by two. */
+export const OP_TCP_TOS: i32 = 13;
+/** ioctl(SIOCATMARK): result 1 = the next octet to be received is the urgent one. */
+export const OP_TCP_AT_MARK: i32 = 14;
+
+/**
+ * How large packets to an address may be: B = address, or if COUNT = FAMILY_SIX POINTER = a struct
+ * sockaddr_in6. Result = octets, IP header included. C is the engine's own.
+ */
+export const OP_PATH_MTU: i32 = 15;
 
 /** COUNT of operations that open a socket for IPv6; 0 is IPv4. */
 export const FAMILY_SIX: i32 = 6;
+/** COUNT of OP_UDP_OPEN: a datagram socket to the host's own service of port C, see `flow/tftp`. */
+export const FAMILY_LOCAL: i32 = 1;
+/** In the code of `inbound_udp`: the spot stands above the family. */
+export const INBOUND_SPOT_SHIFT: i32 = 8;
+/** Sockets one guest port may have. */
+export const SPOT_COUNT: i32 = 256;
+export const OPENED_PUBLISHED: i32 = 0x10000;
 
-/** Bits of `upstream_event`. They equal EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP, EPOLLRDHUP. */
+/** Bits of `upstream_event`: EPOLLIN, EPOLLPRI, EPOLLOUT, EPOLLERR, EPOLLHUP, EPOLLRDHUP. */
 export const EVENT_READABLE: i32 = 0x1;
+export const EVENT_URGENT: i32 = 0x2;
 export const EVENT_WRITABLE: i32 = 0x4;
 export const EVENT_ERROR: i32 = 0x8;
 export const EVENT_HANGUP: i32 = 0x10;
@@ -293,13 +340,13 @@ export const FLOW_TCP_SND_WINDOW_OFFSET: i32 = 196; // what the guest offers, sc
 export const FLOW_TCP_SEND_COUNT_OFFSET: i32 = 220; // chunks on their way to the guest
 export const FLOW_TCP_CWND_OFFSET: i32 = 232;
 export const FLOW_TCP_SSTHRESH_OFFSET: i32 = 236; // 2^31 - 1 until the first loss
-export const FLOW_TCP_SRTT_OFFSET: i32 = 292; // microseconds; 0 = not measured yet
+export const FLOW_TCP_SRTT_OFFSET: i32 = 296; // microseconds; 0 = not measured yet
 
 export const KIND_FREE: i32 = 0;
 export const KIND_TCP: i32 = 1;
 export const KIND_UDP: i32 = 2;
 export const KIND_PING: i32 = 3;
-/** UDP towards the DNS address: one connected socket per guest port. */
+/** UDP towards the DNS address: one connected socket per guest port and resolver. */
 export const KIND_DNS: i32 = 4;
 
 /** TCP states, RFC 9293 §3.3.2, from our side of the guest-facing connection. */
@@ -369,7 +416,10 @@ export const STAT_HELD_LET_GO: i32 = 46; // chunks of uploads nobody takes, give
 export const STAT_TCP_STUCK: i32 = 47; // connections ended: payload, no progress, memory short
 export const STAT_DNS_EVICTED: i32 = 48;
 export const STAT_HALF_OPEN_EVICTED: i32 = 49;
-export const STAT_COUNT: i32 = 50;
+export const STAT_DNS_RETRIED: i32 = 50; // queries sent to one more resolver
+export const STAT_GUESTS_GONE: i32 = 51; // machines whose flows ended with them
+export const STAT_TCP_TAIL_PROBES: i32 = 52;
+export const STAT_COUNT: i32 = 53;
 /** Drop counters follow the statistics in the same region: index STAT_COUNT + reason. */
 
 /** Why a frame, packet or datagram went no further. */
@@ -412,7 +462,7 @@ export const DROP_TCP_NO_FLOW: i32 = 35;
 export const DROP_TCP_WINDOW: i32 = 36; // outside the receive window
 export const DROP_TCP_PAWS: i32 = 37;
 export const DROP_TCP_ACK: i32 = 38; // unacceptable acknowledgment
-export const DROP_TCP_NO_TIMESTAMP: i32 = 39;
+export const DROP_GUEST_GONE: i32 = 39; // it waited for a machine that has left the link
 export const DROP_TCP_GAPS: i32 = 40; // too many holes
 export const DROP_TCP_POOL: i32 = 41; // no chunk free
 export const DROP_TCP_DUPLICATE: i32 = 42;
@@ -443,4 +493,7 @@ export const DROP_ADDRESS_TABLE_FULL: i32 = 66; // more IPv6 addresses in use th
 export const DROP_HOST_ADDRESS: i32 = 67; // the host's own address, or link-local, is refused
 export const DROP_METADATA: i32 = 68; // a cloud's metadata service is refused
 export const DROP_UDP_LOCAL: i32 = 69; // from this host, to a flow that has not asked it
-export const DROP_COUNT: i32 = 70;
+export const DROP_DNS_ANSWER: i32 = 70; // late, twice, or to nothing that was asked
+export const DROP_DNS_RETRY: i32 = 71; // a query that could not be sent to one more resolver
+export const DROP_PATH_MTU: i32 = 72; // with DF, larger than the way out takes (--strict-df)
+export const DROP_COUNT: i32 = 73;

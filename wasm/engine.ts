@@ -29,6 +29,7 @@
  */
 import * as abi from "./abi";
 import { configOk } from "./config-check";
+import { guestAway, guestBack, guestInit, guestNext, guestTurn } from "./guest";
 import { Flow, Op } from "./layout";
 import {
   CONFIG, CONTROL, RX_BUFFERS, RX_DESCRIPTORS, chunkReclaim, chunksUsed, config, memoryDescribe,
@@ -43,19 +44,21 @@ import { count, countMany, drop } from "./stats";
 import { check } from "./trap";
 import { earlier, timerInit, timerNext, timerPop, timerTurn } from "./timer";
 import { SIX, addressFromHost, addressInit } from "./flow/addresses";
-import { emitInit } from "./flow/emit";
+import { emitInit, isOwnAddress } from "./flow/emit";
 import { closeFlush, evictInit } from "./flow/evict";
 import {
   fragmentBatchReset, fragmentExpire, fragmentInit, fragmentInput, fragmentNext,
 } from "./flow/fragments";
 import { errorLimitInit } from "./flow/error-limit";
 import { icmpErrorReply } from "./flow/icmp-error";
-import { guestInit, guestNext, guestTimeout } from "./flow/guest";
+import { dnsNext, dnsTurn } from "./flow/dns";
 import { limitsApply } from "./flow/limits";
-import { neighborExpire, neighborInit, neighborLearn } from "./flow/neighbor";
+import { natIsGuest } from "./flow/nat";
+import { neighborExpire, neighborInit, neighborLearn, neighborNext } from "./flow/neighbor";
 import { pingEvent, pingFlush, pingReceive, pingResult, pingTimeout } from "./flow/ping";
-import { scratchReset } from "./flow/datagram-receive";
+import { awaitingInit, awaitingTurn, scratchReset } from "./flow/datagram-receive";
 import { ownInit } from "./flow/own";
+import { pathMtuInit } from "./flow/path-mtu";
 import {
   dirtyFirst, dirtyTake, flowAt, flowOf, flowsUsed, isNone, markDirty, markReady, readyFirst,
   readyTake, tableInit,
@@ -63,6 +66,7 @@ import {
 import {
   udpEvent, udpFlush, udpInboundOpen, udpInit, udpInput, udpReceive, udpResult, udpTimeout,
 } from "./flow/udp";
+import { whereInit, whereNext, whereTimeout } from "./flow/whereabouts";
 import { arpInput } from "./local/arp";
 import { dhcpInit, dhcpInput } from "./local/dhcpv4";
 import { dhcp6Init } from "./local/dhcpv6";
@@ -73,12 +77,13 @@ import { Tcp } from "./tcp/conn";
 import { tcpInbound } from "./tcp/arrival";
 import { tcpInput } from "./tcp/input";
 import { pressureInit, pressureNext, pressureTurn } from "./tcp/pressure";
-import { tcpTimeout } from "./tcp/timers";
+import { tcpTimeout, timersInit } from "./tcp/timers";
 import {
   poolSpent, poolTurn, receiveAsked, receiveTurn, tcpEvent, tcpFlush, tcpReceive, tcpResult,
 } from "./tcp/upstream";
 import { windowInit } from "./tcp/window";
-import { addressIsUnusableSource, macIsGroup } from "./wire/addr";
+import { packetOctets } from "./flow/packet";
+import { macIsGroup } from "./wire/addr";
 import { loadMac } from "./wire/bytes";
 import {
   ETHERNET_HEADER_SIZE, ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, EthernetView,
@@ -90,6 +95,7 @@ import {
 import { UDP_HEADER_SIZE, UdpView } from "./wire/udp";
 
 export { ownTake as hostAddress } from "./flow/own";
+export { guestGone } from "./guest";
 
 const TIMERS_PER_STEP: i32 = 256;
 const RECEIVES_PER_TURN: i32 = 32;
@@ -134,6 +140,10 @@ export function init(): i32 {
   dhcp6Init();
   ndpInit();
   udpInit();
+  timersInit();
+  whereInit();
+  awaitingInit();
+  pathMtuInit();
   publish();
   return 0;
 }
@@ -206,7 +216,7 @@ function frameInput(pointer: usize, length: u32, now: i64): void {
   const octets = length - vnetSize;
   // IPv6's length field does not count its header.
   const mtu = frameGso == GSO_NONE ? config(abi.CONFIG_MTU_OFFSET) : 65535 + 40;
-  if (octets > mtu + ETHERNET_HEADER_SIZE) {
+  if (octets > mtu + ETHERNET_HEADER_SIZE && packetOctets(frame) > mtu) {
     drop(abi.DROP_OVERSIZED);
     return;
   }
@@ -216,7 +226,10 @@ function frameInput(pointer: usize, length: u32, now: i64): void {
   const source = ethernet.source;
   if (macIsGroup(source) || source == gateway || source == 0) drop(abi.DROP_SOURCE_MAC);
   else if (destination != gateway && !macIsGroup(destination)) drop(abi.DROP_NOT_FOR_US);
-  else internet(frame, octets, ethernet.etherType, source, macIsGroup(destination), now);
+  else {
+    if (guestAway()) guestBack(source, now);
+    internet(frame, octets, ethernet.etherType, source, macIsGroup(destination), now);
+  }
 }
 
 function internet(
@@ -236,23 +249,6 @@ function internet(
 }
 
 // ---------------------------------------------------------------- IPv4
-
-// @ts-ignore: decorator
-@inline function isOurs(address: u32): bool {
-  return address == config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET) ||
-    address == config(abi.CONFIG_DNS_ADDRESS_OFFSET);
-}
-
-/** An address of the guest network that can be a guest's: not ours, not network or broadcast. */
-function isGuest(address: u32): bool {
-  const prefix = config(abi.CONFIG_PREFIX_LENGTH_OFFSET);
-  const hosts: u32 = prefix >= 32 ? 0 : <u32>0xffffffff >> prefix;
-  const network = config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET) & ~hosts;
-  if ((address & ~hosts) != network || isOurs(address) || addressIsUnusableSource(address)) {
-    return false;
-  }
-  return hosts == 0 || ((address & hosts) != 0 && (address & hosts) != hosts);
-}
 
 function ipv4Input(frame: usize, available: u32, mac: u64, group: bool, now: i64): void {
   let ip = frame + ETHERNET_HEADER_SIZE;
@@ -277,7 +273,7 @@ function ipv4Input(frame: usize, available: u32, mac: u64, group: bool, now: i64
       return;
     }
   }
-  if (!isGuest(header.source)) {
+  if (header.source >= SIX || !natIsGuest(header.source)) {
     drop(abi.DROP_IP_SOURCE);
     return;
   }
@@ -286,7 +282,7 @@ function ipv4Input(frame: usize, available: u32, mac: u64, group: bool, now: i64
     return;
   }
   neighborLearn(header.source, mac, now);
-  if (header.ttl == 1 && !isOurs(header.destination)) {
+  if (header.ttl == 1 && !isOwnAddress(header.destination)) {
     drop(abi.DROP_IP_TTL);
     icmpErrorReply(
       ip, header.totalLength, ICMP_TIME_EXCEEDED, 0, 0, config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET),
@@ -352,7 +348,8 @@ function timers(now: i64): void {
   }
   fragmentExpire(now);
   neighborExpire(now);
-  guestTimeout(now);
+  awaitingTurn();
+  whereTimeout(now);
   ndpTimeout(now);
 }
 
@@ -413,10 +410,13 @@ export function step(now: i64): void {
   // Receives that led to no frame (errors, nothing there) took slots too, and the host has no
   // reason to call `txDone` then. No operation is under way here.
   if (txCount == 0) scratchReset();
+  // A batch that is not empty has its flow dirty or an operation under way.
+  if (dirtyFirst() < 0 && opsFree() == abi.OP_CAPACITY_COUNT) batchReset();
   txTurn();
   receiveBudget = RECEIVES_PER_TURN;
   receiveTurn();
   limitsApply();
+  guestTurn(now);
   timers(now);
   pressureTurn();
   finish(now);
@@ -424,6 +424,7 @@ export function step(now: i64): void {
 
 /** What is due is listed, sockets are asked for more unless the link is full. */
 function finish(now: i64): void {
+  dnsTurn(now);
   flush(now);
   unasked = false;
   if (!linkFull) receives(now);
@@ -441,7 +442,9 @@ export function complete(now: i64): void {
     const flow = flowOf(op.handle);
     const kind = op.kind;
     if (kind == abi.OP_CLOSE) continue;
-    if (kind <= abi.OP_TCP_SHUTDOWN || kind >= abi.OP_TCP_KEEPALIVE) {
+    if (
+      kind <= abi.OP_TCP_SHUTDOWN || kind == abi.OP_TCP_KEEPALIVE || kind == abi.OP_TCP_ERROR
+    ) {
       tcpResult(op, changetype<Tcp>(flow), now);
     } else if (!isNone(flow)) {
       if (flow.kind == <u8>abi.KIND_PING) pingResult(op, flow, now);
@@ -471,9 +474,10 @@ export function inboundTcp(
 }
 
 export function inboundUdp(
-  guestPort: u32, hostPort: u32, six: bool, guest: u32, now: i64,
+  guestPort: u32, hostPort: u32, code: u32, guest: u32, now: i64,
 ): u32 {
-  const handle = udpInboundOpen(guestPort, hostPort, six, guest, now);
+  timerTurn(now);
+  const handle = udpInboundOpen(guestPort, hostPort, code, guest, now);
   publish();
   return handle;
 }
@@ -491,6 +495,7 @@ export function farewell(): void {
 
 /** Absolute time of the next deadline in microseconds, 0 = none. */
 export function nextDeadline(): i64 {
-  const near = earlier(earlier(timerNext(), pressureNext()), earlier(fragmentNext(), ndpNext()));
-  return earlier(near, guestNext());
+  const flows = guestNext(earlier(earlier(timerNext(), pressureNext()), dnsNext()));
+  const link = earlier(ndpNext(), earlier(neighborNext(), whereNext()));
+  return earlier(flows, earlier(fragmentNext(), link));
 }

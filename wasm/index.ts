@@ -37,11 +37,11 @@ export function inbound_tcp(
   return engine.inboundTcp(guestPort, peerAddress, peerPort, guest, <i64>now);
 }
 
-/** `family`: FAMILY_SIX or 0. */
+/** `code`: FAMILY_SIX or 0, and the spot from INBOUND_SPOT_SHIFT on. */
 export function inbound_udp(
-  guestPort: i32, hostPort: i32, family: i32, guest: i32, now: f64,
+  guestPort: i32, hostPort: i32, code: i32, guest: i32, now: f64,
 ): i32 {
-  return engine.inboundUdp(guestPort, hostPort, family != 0, guest, <i64>now);
+  return engine.inboundUdp(guestPort, hostPort, code, guest, <i64>now);
 }
 
 /** Number that stands for the IPv6 address in the control block; 0 = there is no room. */
@@ -52,6 +52,11 @@ export function address_six(): i32 {
 /** An own address of the host or a published port, see HOST_*; 0 = it could not be taken. */
 export function host_address(kind: i32): i32 {
   return engine.hostAddress(<u32>kind) ? 1 : 0;
+}
+
+/** The link has lost its peer, see `guest`. */
+export function guest_gone(now: f64): void {
+  engine.guestGone(<i64>now);
 }
 
 /** The end is near: prepares frames that tell the guest. */

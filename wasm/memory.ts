@@ -13,7 +13,7 @@
 import * as abi from "./abi";
 
 export const CONTROL: usize = memory.data(160, 16);
-export const CONFIG: usize = memory.data(2344, 16);
+export const CONFIG: usize = memory.data(4400, 16);
 export const STATS: usize = memory.data(2048, 16);
 export const RX_DESCRIPTORS: usize = memory.data(512, 16);
 export const RX_BUFFERS: usize = memory.data(4456448, 4096);
@@ -202,7 +202,7 @@ export function chunkReclaim(): void {
 }
 
 if (
-  abi.CONTROL_SIZE != 160 || abi.CONFIG_SIZE != 2344 ||
+  abi.CONTROL_SIZE != 160 || abi.CONFIG_SIZE != 4400 ||
   (abi.STAT_COUNT + abi.DROP_COUNT) * 8 > 2048 ||
   abi.RX_SLOT_COUNT * abi.RX_DESCRIPTOR_SIZE != 512 ||
   abi.RX_SLOT_COUNT * abi.RX_SLOT_SIZE != 4456448 ||

@@ -33,6 +33,8 @@ const IOVS: usize = memory.data(262144, 16); // 2 banks of 8,192 iovecs
 const MSGS: usize = memory.data(65536, 16); // 2 banks of 512 mmsghdrs
 const NAMES: usize = memory.data(32768, 16);
 const CONTROLS: usize = memory.data(131072, 16);
+/** Room for an address under way. */
+const MAPPED: usize = memory.data(16, 8);
 const TX_IOVS: usize = memory.data(98304, 16); // 6,144: a full list of frames of 12 pieces
 const TX_IOV_CAPACITY: i32 = 6144;
 const TX_PIECES_MAX: i32 = 12;
@@ -188,6 +190,14 @@ export function msgSetName6(msg: usize, address: usize, scope: u32, port: u32): 
   m.nameLength = 28;
 }
 
+/** The same of ::ffff:A.B.C.D, for a socket of both versions. */
+export function msgSetNameMapped(msg: usize, address: u32, port: u32): void {
+  store<u64>(MAPPED, 0);
+  store<u32>(MAPPED, 0xffff0000, 8);
+  store<u32>(MAPPED, bswap<u32>(address), 12);
+  msgSetName6(msg, MAPPED, 0, port);
+}
+
 // ---------------------------------------------------------------- frames for the guest
 
 /** The link has taken every frame: start over. */
@@ -306,10 +316,14 @@ export class Entry {
   segment: u16;
   ttl: u8;
   tos: u8;
-  spare: u16;
+  /** 1 = no frame of the guest stands for it: the engine sends it of its own accord. */
+  isOwn: u8;
+  /** 1 = whether the way out takes it is still to be found out (`path-mtu`). */
+  asks: u8;
   /** Start of the IP header, to quote in an ICMP error; 0 if it is gone. */
   quote: u32;
-  reserved: u32;
+  /** Address of the host it is to leave from; 0 = the host's choice. */
+  from: u32;
 }
 
 export function batchReset(): void {
@@ -321,10 +335,18 @@ export function entryAlloc(pointer: usize, length: u32): i32 {
   if (entryCount >= ENTRY_CAPACITY) return -1;
   const e = entryAt(entryCount);
   e.address = 0;
+  e.from = 0;
+  e.asks = 0;
   e.pointer = <u32>pointer;
   e.length = length;
   e.next = -1;
   return entryCount++;
+}
+
+/** Entries that this batch has room for. */
+// @ts-ignore: decorator
+@inline export function entriesFree(): i32 {
+  return ENTRY_CAPACITY - entryCount;
 }
 
 /** Entries of this batch. */

@@ -3,8 +3,9 @@
  *
  * `startBinding` opens the link's outer end on the main thread (the tap, in the guest's namespace,
  * or the socket that QEMU is to connect to) and starts a worker that owns everything else. The
- * promise `ended` settles once: resolved after `stop`, rejected when the worker fails or the link
- * goes away. A stream link does not go away: `onPeers` tells that QEMU has come or gone.
+ * promise `ended` settles once: resolved after `stop` and when what is served has ended (see
+ * `sys/lifeline.ts`), rejected when the worker fails or the link goes away (`LinkGoneError`). A
+ * stream link does not go away: `onPeers` tells that QEMU has come or gone.
  */
 
 import { workerUrl } from "../assets.ts";
@@ -19,14 +20,19 @@ import { openStreamListener } from "../link/stream-listener.ts";
 import type { MemoryGroup } from "../sys/cgroup.ts";
 import { EventFd } from "../sys/fd.ts";
 import { type Libc, loadLibc } from "../sys/libc.ts";
+import { closeLifelines, type Lifeline, watchNamespace, watchOtherEnd } from "../sys/lifeline.ts";
 import type { InterfaceSetup } from "../sys/netconfig.ts";
 import { openTapInNamespace } from "../sys/netns.ts";
 import { releaseProgramPages, releaseProgramPagesLater } from "../sys/resident.ts";
+import type { TapRequest } from "../sys/tap-helper.ts";
 import { OFFLOADS_ALL } from "../sys/tun.ts";
 import { HiddenPorts } from "../upstream/hidden-ports.ts";
 import { COMMAND_STATS, COMMAND_STOP, MAILBOX_SIZE, Mailbox } from "./mailbox.ts";
 import { Outputs } from "./outputs.ts";
 import type { WorkerLink, WorkerMessage, WorkerStart } from "./worker.ts";
+
+/** The link has been taken away, as a tap that somebody deletes. */
+export class LinkGoneError extends Error {}
 
 export interface Binding {
   /** Where a stream link is, with the port that port 0 became; undefined for a tap. */
@@ -67,6 +73,13 @@ export interface Surroundings {
 
 /** Of all links of this process. */
 const hiddenPorts = new HiddenPorts();
+
+/** How a tap is made and configured. */
+export function tapRequestOf(options: AttachOptions, link: TapLinkSettings): TapRequest {
+  const { name, vnet } = link;
+  const tap = { name, vnetHeader: vnet, offloads: vnet ? OFFLOADS_ALL : 0 };
+  return { tap, setup: setupOf(options, link) };
+}
 
 function setupOf(options: AttachOptions, tap: TapLinkSettings): InterfaceSetup {
   if (!tap.configure) return {};
@@ -120,15 +133,17 @@ async function openLink(
   }
   const device = await openTapInNamespace(sys, {
     ...(link.netns === undefined ? {} : { namespace: link.netns }),
-    tap: {
-      name: link.name,
-      vnetHeader: link.vnet,
-      offloads: link.vnet ? OFFLOADS_ALL : 0,
-    },
-    setup: setupOf(options, link),
+    ...tapRequestOf(options, link),
     helper,
   });
   return { link: { kind: "tap", device }, endpoint: undefined, close: () => {} };
+}
+
+/** What tells that whom it serves, or who wants it, is there no longer. */
+function openLifelines(sys: Libc, { link, exitFd }: AttachOptions): Lifeline[] {
+  const asked = exitFd === undefined ? [] : [watchOtherEnd(exitFd)];
+  if (link.kind !== "tap" || link.netns === undefined) return asked;
+  return [...asked, ...watchNamespace(sys, link.netns)];
 }
 
 /** Keeps the link's port from all guests of this process until it is closed. */
@@ -155,16 +170,19 @@ export async function startBinding(
   const worker = new Worker(workerUrl(), { type: "module" });
   let control: EventFd | undefined;
   let outputs: Outputs | undefined;
+  let lifelines: readonly Lifeline[] = [];
+  const sys = await loadLibc();
   try {
-    const sys = await loadLibc();
     control = new EventFd(sys);
     outputs = new Outputs(options, surroundings.log);
+    lifelines = openLifelines(sys, options);
     const outer = await openLink(sys, options, surroundings.helper);
-    return bind({ sys, worker, control, outputs, outer, options, surroundings });
+    return bind({ sys, worker, control, outputs, outer, lifelines, options, surroundings });
   } catch (error) {
     worker.terminate();
     control?.close();
     outputs?.abandon();
+    closeLifelines(sys, lifelines);
     throw error;
   }
 }
@@ -175,6 +193,7 @@ interface Parts {
   readonly control: EventFd;
   readonly outputs: Outputs;
   readonly outer: OuterEnd;
+  readonly lifelines: readonly Lifeline[];
   readonly options: AttachOptions;
   readonly surroundings: Surroundings;
 }
@@ -193,7 +212,8 @@ function peerLook(sys: Libc, counters: Mailbox, { onPeers, program }: Surroundin
   };
 }
 
-function bind({ sys, worker, control, outputs, outer, options, surroundings }: Parts): Binding {
+function bind(parts: Parts): Binding {
+  const { sys, worker, control, outputs, outer, lifelines, options, surroundings } = parts;
   const mailbox = new SharedArrayBuffer(MAILBOX_SIZE);
   const counters = new Mailbox(mailbox);
   const command = (number: number): void => {
@@ -211,11 +231,11 @@ function bind({ sys, worker, control, outputs, outer, options, surroundings }: P
     worker.terminate();
     control.close();
     outer.close();
+    closeLifelines(sys, lifelines);
     return outputs.close();
   };
-  const fail = async (message: string): Promise<void> => {
+  const fail = async (error: Error): Promise<void> => {
     await over();
-    const error = new Error(message);
     ready.reject(error);
     ended.reject(error);
   };
@@ -240,19 +260,15 @@ function bind({ sys, worker, control, outputs, outer, options, surroundings }: P
         over().then(() => ended.resolve());
         return;
       case "failed":
-        fail(message.message);
+        fail(new (message.isLinkGone ? LinkGoneError : Error)(message.message));
     }
   };
-  worker.onerror = (event: ErrorEvent) => fail(`The worker failed: ${event.message}`);
+  worker.onerror = (event: ErrorEvent) => fail(new Error(`The worker failed: ${event.message}`));
   const { link, endpoint } = outer;
   const { seed, uid, networks = 1, memoryGroup } = surroundings;
-  const shared = {
-    mailbox,
-    hiddenPorts: hiddenPorts.memory,
-    controlFd: control.number,
-    outputs: outputs.shared,
-    room: { networks, memoryGroup },
-  };
+  const room = { networks, memoryGroup };
+  const own = { mailbox, hiddenPorts: hiddenPorts.memory, controlFd: control.number, room };
+  const shared = { outputs: outputs.shared, lifelines, ...own };
   worker.postMessage({ options, link, endpoint, seed, uid, ...shared } satisfies WorkerStart);
   return {
     endpoint,

@@ -7,8 +7,8 @@ export interface Watch {
   /** Until there is something to do; undefined: nothing worth waking up for. */
   wait(now: number): number | undefined;
   poll(engine: Engine, now: number): void;
-  /** The source that it has put into the loop has news. */
-  notice?(): void;
+  /** A source of this kind (EVENT_OF_*), that it may have put into the loop, has news. */
+  notice?(kind: number): void;
 }
 
 export class Housekeeping {
@@ -35,7 +35,7 @@ export class Housekeeping {
     for (const chore of this.#chores) chore.poll(now);
   }
 
-  notice(): void {
-    for (const watch of this.#watches) watch.notice?.();
+  notice(kind: number): void {
+    for (const watch of this.#watches) watch.notice?.(kind);
   }
 }

@@ -250,7 +250,7 @@ export class Networks {
 
 /** What of the options decides who is reached where: all but what the guest is merely told. */
 function firmPart(options: AttachOptions): string {
-  const { search, hostname, dhcpOptions, ipv4, subnet6, ...firm } = options;
+  const { search, hostname, dhcpOptions, boot, ipv4, subnet6, ...firm } = options;
   return JSON.stringify(firm);
 }
 

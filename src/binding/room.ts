@@ -5,12 +5,16 @@
  *
  * Source: `config/limits` divides; `sys/cgroup` and `sys/rlimit` look.
  */
+import type { AttachOptions } from "../config/config.ts";
+import { publishedSockets } from "../config/forward.ts";
 import {
   deriveLimits,
+  descriptorsMissing,
   type Limits,
   type LimitsAsked,
   MEMORY_FIXED,
   PROGRAM_PAGES,
+  type Room,
 } from "../config/limits.ts";
 import type { Logger } from "../lib/log.ts";
 import { messageOf } from "../lib/message.ts";
@@ -36,25 +40,40 @@ export interface RoomKnown {
   readonly memoryGroup: MemoryGroup | undefined;
 }
 
-/** Looks and logs. */
+/** What of the options says how many sockets published ports need. */
+export type PortsAsked = Pick<AttachOptions, "publish" | "ipv4" | "subnet6" | "needsEveryPort">;
+
+/** Whether all published ports can have their sockets. Throws where they cannot and must. */
+function checkPorts(room: Room, asked: PortsAsked, log: Pick<Logger, "warn">): void {
+  const needed = descriptorsMissing(room);
+  if (needed === undefined) return;
+  const { published = 0, descriptors } = room;
+  const problem = `${published} sockets of published ports are more than descriptors allow`;
+  const more = `raise "ulimit -n" (LimitNOFILE) from ${descriptors} to ${needed}`;
+  const remedy = `${more}, or publish fewer; TCP on all addresses counts twice, on 0.0.0.0 once`;
+  if (asked.needsEveryPort) throw new Error(`${problem}: ${remedy}`);
+  log.warn({ problem, remedy }, "ports will be left out");
+}
+
+/** Looks and logs. Throws where there are fewer descriptors than published ports need. */
 export function findRoom(
   sys: Libc,
-  asked: LimitsAsked,
+  asked: LimitsAsked & PortsAsked,
   { networks, memoryGroup: group }: RoomKnown,
   log: Pick<Logger, "info" | "warn">,
 ): FoundRoom {
   const total = group === undefined ? memoryTotal() : group.limit;
   const descriptors = raiseDescriptors(sys);
-  const limits = deriveLimits(
-    {
-      memory: total,
-      machine: memoryTotal(),
-      descriptors: descriptors < 0 ? undefined : descriptors,
-      descriptorsInUse: descriptorsInUse(),
-      networks,
-    },
-    asked,
-  );
+  const room = {
+    memory: total,
+    machine: memoryTotal(),
+    descriptors: descriptors < 0 ? undefined : descriptors,
+    descriptorsInUse: descriptorsInUse(),
+    networks,
+    published: publishedSockets(asked.publish, asked.ipv4 && asked.subnet6 !== undefined ? 2 : 1),
+  };
+  checkPorts(room, asked, log);
+  const limits = deriveLimits(room, asked);
   log.info(
     {
       flows_max: limits.flowsMax,

@@ -30,13 +30,16 @@ import { Epoll } from "../sys/epoll.ts";
 import { check, EACCES, errnoName, errnoText, type SystemError } from "../sys/errno.ts";
 import { TimerFd } from "../sys/fd.ts";
 import { type Libc, loadLibc } from "../sys/libc.ts";
+import { endOf, type Lifeline } from "../sys/lifeline.ts";
 import { EPOLLET, EPOLLIN } from "../sys/linux.ts";
 import { HiddenPorts } from "../upstream/hidden-ports.ts";
 import { Listeners } from "../upstream/listener.ts";
+import { Outbound } from "../upstream/outbound.ts";
 import { AddressWatch } from "../upstream/own-addresses.ts";
 import { type Attachment, Presence } from "../upstream/presence.ts";
 import { ResolverWatch } from "../upstream/resolver.ts";
 import { HostSockets } from "../upstream/sockets.ts";
+import { TftpService } from "../upstream/tftp.ts";
 import {
   EVENT_OF_ALARM,
   EVENT_OF_CONTROL,
@@ -44,6 +47,7 @@ import {
   EVENT_OF_LISTENER,
 } from "../upstream/upstream.ts";
 import { attachmentOfStream, attachmentOfTap } from "./attachment.ts";
+import { GuestWatch } from "./guest-watch.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { COMMAND_STATS, COMMAND_STOP, Mailbox } from "./mailbox.ts";
 import type { SharedOutputs } from "./outputs.ts";
@@ -81,6 +85,8 @@ export interface WorkerStart {
   /** Where log, capture and recording go. */
   readonly outputs: SharedOutputs;
   readonly room: RoomKnown;
+  /** What ends it besides a command, as the main thread has opened it. */
+  readonly lifelines: readonly Lifeline[];
 }
 
 /** What the worker says. */
@@ -91,7 +97,7 @@ export type WorkerMessage =
   /** Look into the mailbox how the peers are. */
   | { readonly kind: "peers" }
   | { readonly kind: "stopped" }
-  | { readonly kind: "failed"; readonly message: string };
+  | { readonly kind: "failed"; readonly message: string; readonly isLinkGone: boolean };
 
 function say(message: WorkerMessage): void {
   postMessage(message);
@@ -106,7 +112,13 @@ interface OpenLink {
   readonly name: string;
 }
 
-function openLink(sys: Libc, start: WorkerStart, outputs: WorkerOutputs, log: Logger): OpenLink {
+function openLink(
+  sys: Libc,
+  start: WorkerStart,
+  outputs: WorkerOutputs,
+  log: Logger,
+  guests: GuestWatch,
+): OpenLink {
   const captured = (link: Link): Link => outputs.captured(link, start.options, sys, log);
   if (start.link.kind === "stream") {
     const { endpoint, options, uid } = start;
@@ -115,6 +127,7 @@ function openLink(sys: Libc, start: WorkerStart, outputs: WorkerOutputs, log: Lo
     const mailbox = new Mailbox(start.mailbox);
     const onPeer = (event: PeerEvent): void => {
       logPeer(log, name, event);
+      if (event.kind === "disconnected") guests.left();
       if (mailbox.announce(stream)) say({ kind: "peers" });
     };
     const stream = openStreamLink(sys, {
@@ -164,12 +177,13 @@ function logPeer(log: Logger, link: string, event: PeerEvent): void {
   }
 }
 
-/** Takes commands; false = stop. */
+/** Takes commands, and sees whether what is served has ended; false = stop. */
 function controller(
   sys: Libc,
   start: WorkerStart,
   engine: Engine,
   { link, stream }: OpenLink,
+  log: Logger,
 ): () => boolean {
   const mailbox = new Mailbox(start.mailbox);
   return () => {
@@ -178,7 +192,10 @@ function controller(
     if (command === COMMAND_STATS || command === COMMAND_STOP) {
       mailbox.publish(engine, link, stream);
     }
-    return command !== COMMAND_STOP;
+    if (command === COMMAND_STOP) return false;
+    const reason = endOf(sys, start.lifelines);
+    if (reason !== undefined) log.info({ reason }, "ending");
+    return reason === undefined;
   };
 }
 
@@ -234,6 +251,31 @@ function presenceOf(engine: Engine, ports: Listeners, link: OpenLink, log: Logge
   });
 }
 
+/** What is neither a link nor a socket of the guest's. */
+function watchControl(epoll: Epoll, start: WorkerStart, timer: TimerFd): void {
+  const watch = (fd: number, events: number, kind: number, what: string): void => {
+    check(epoll.add(fd, events, 0, kind), `Watch ${what}`);
+  };
+  watch(start.controlFd, EPOLLIN, EVENT_OF_CONTROL, "the control channel");
+  for (const { fd, events } of start.lifelines) {
+    watch(fd, events, EVENT_OF_CONTROL, `descriptor ${fd} for its end`);
+  }
+  watch(timer.number, EPOLLIN | EPOLLET, EVENT_OF_ALARM, "the timer");
+}
+
+function openTftp(
+  sys: Libc,
+  epoll: Epoll,
+  { boot }: AttachOptions,
+  log: Logger,
+): TftpService | undefined {
+  const folder = boot?.tftp;
+  return folder === undefined ? undefined : new TftpService(sys, epoll, folder, log, monotonic);
+}
+
+/** The link has gone while it was served. */
+class LinkGone extends Error {}
+
 async function run(start: WorkerStart): Promise<void> {
   const { options } = start;
   const outputs = new WorkerOutputs(start.outputs, () => say({ kind: "output" }));
@@ -245,7 +287,8 @@ async function run(start: WorkerStart): Promise<void> {
   const recorded = recordEngine(loadEngine(octets), octets, sink, options, surroundings);
   const engine = new Engine(recorded.module);
   const base = sys.address(engine.octets.buffer);
-  const opened = openLink(sys, start, outputs, log);
+  const guests = new GuestWatch();
+  const opened = openLink(sys, start, outputs, log, guests);
   const { link } = opened;
   const resolver = new ResolverWatch(options, log);
   const { limits, memory } = findRoom(sys, options, start.room, log);
@@ -259,21 +302,22 @@ async function run(start: WorkerStart): Promise<void> {
   const timer = new TimerFd(sys);
   const hidden = new HiddenPorts(start.hiddenPorts);
   const bounds = { ...limits, clock: monotonic };
-  const upstream = new HostSockets(sys, epoll, engine, base, hidden, bounds);
+  const tftp = openTftp(sys, epoll, options, log);
+  const service = tftp && (() => tftp.open());
+  const outbound = new Outbound(options.outbound);
+  const ways = { outbound, service };
+  const upstream = new HostSockets(sys, epoll, engine, base, hidden, bounds, ways);
   const pressure = new Pressure({ engine, sockets: upstream, memory, limits: engine.config, log });
   const listeners = new Listeners(sys, engine, upstream, (now) => pressure.shortOfSockets(now));
   const isRefused = options.hostAddress === "refuse";
   const addresses = new AddressWatch(() => new AddressSource(sys), log, isRefused);
   try {
+    outbound.check(sys);
     addresses.start(engine, epoll, monotonic());
     const onFault = options.needsEveryPort ? undefined : (error: SystemError) => tell(log, error);
     listeners.open(options.publish, sources, monotonic(), versionsOf(options), onFault);
-    const watch = (fd: number, events: number, kind: number, what: string): void => {
-      check(epoll.add(fd, events, 0, kind), `Watch ${what}`);
-    };
-    watch(start.controlFd, EPOLLIN, EVENT_OF_CONTROL, "the control channel");
+    watchControl(epoll, start, timer);
     check(link.watch(watcherOf(sources)), `Watch the ${opened.name}`);
-    watch(timer.number, EPOLLIN | EPOLLET, EVENT_OF_ALARM, "the timer");
     const presence = presenceOf(engine, listeners, opened, log);
     const loop = new Loop({
       engine,
@@ -284,18 +328,18 @@ async function run(start: WorkerStart): Promise<void> {
       listeners,
       sources,
       onRest: restReporter(log),
-      control: controller(sys, start, engine, opened),
+      control: controller(sys, start, engine, opened, log),
       housekeeping: new Housekeeping(
-        [resolver, addresses, presence, new ShortageWatch(log)],
+        [guests, resolver, addresses, presence, new ShortageWatch(log), ...(tftp ? [tftp] : [])],
         [pressure, log, ...outputs.chores],
       ),
       clock: monotonic,
     });
     const errno = loop.run();
     if (errno === 0) sayFarewell(engine, link, linkMemoryOf(engine, base));
-    if (errno < 0) throw new Error(`The ${opened.name} is gone (${errnoName(errno)})`);
+    if (errno < 0) throw new LinkGone(`The ${opened.name} is gone (${errnoName(errno)})`);
   } finally {
-    const packets = [recorded, log, addresses, listeners, upstream, link];
+    const packets = [recorded, log, addresses, listeners, upstream, tftp, link];
     for (const part of [...packets, timer, epoll, memory?.gauge]) part?.close();
   }
 }
@@ -303,6 +347,9 @@ async function run(start: WorkerStart): Promise<void> {
 addEventListener("message", (event: MessageEvent<WorkerStart>) => {
   run(event.data).then(
     () => say({ kind: "stopped" }),
-    (error: unknown) => say({ kind: "failed", message: messageOf(error) }),
+    (error: unknown) => {
+      const isLinkGone = error instanceof LinkGone;
+      say({ kind: "failed", message: messageOf(error), isLinkGone });
+    },
   );
 });

@@ -1,11 +1,16 @@
 /**
  * `attach`: gives a network namespace (or whoever holds the tap, or a QEMU at the other end of a
  * socket) user-space networking until told to stop. Composition root of the data plane.
+ *
+ * It ends with code 0 at a signal, and by itself once nobody is there any more: the process whose
+ * namespace it serves has ended, the namespace's file or the tap was deleted, the other end of
+ * `--exit-fd` is closed. What it held is free then: ports, tap, and the namespace itself.
  */
 
-import { type Binding, startBinding } from "../binding/binding.ts";
+import { type Binding, LinkGoneError, startBinding } from "../binding/binding.ts";
 import type { AttachOptions, LinkSettings } from "../config/config.ts";
 import { formatEndpoint } from "../config/endpoint.ts";
+import { publishedCount } from "../config/forward.ts";
 import type { RightsOptions } from "../config/rights.ts";
 import { formatIpv4 } from "../lib/addr.ts";
 import { formatIpv6 } from "../lib/addr6.ts";
@@ -17,38 +22,38 @@ import { countersOf, logCounters } from "./counters.ts";
 import { TAP_HELPER_COMMAND } from "./internal.ts";
 import { drawSeed, ownCommand, ownUid } from "./program.ts";
 
-/** Runs until SIGTERM, SIGINT or failure; resolves to the exit code. */
+/**
+ * Runs until SIGTERM, SIGINT, failure or the end of what it serves; resolves to the exit code.
+ * @throws Error where it cannot start: that is told in plain words, before there is a log
+ */
 export async function attach(options: AttachOptions & RightsOptions): Promise<number> {
-  await shedInheritance(options.readyFd);
+  await shedInheritance(options.readyFd, options.exitFd);
   const uid = ownUid();
   const log = await openLogger({ level: options.logLevel, format: options.logFormat });
-  let binding: Binding;
-  try {
-    binding = await startBinding(options, {
-      seed: drawSeed(),
-      program: process.execPath,
-      uid,
-      memoryGroup: holdMemoryGroup(),
-      helper: [...ownCommand(), TAP_HELPER_COMMAND],
-      log,
-    });
-  } catch (error) {
-    log.error({}, messageOf(error));
-    return 1;
-  }
+  const binding = await startBinding(options, {
+    seed: drawSeed(),
+    program: process.execPath,
+    uid,
+    memoryGroup: holdMemoryGroup(),
+    helper: [...ownCommand(), TAP_HELPER_COMMAND],
+    log,
+  });
   const stop = (): void => binding.stop();
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);
   process.on("SIGUSR1", () => logCounters(log, binding));
+  await run(options, binding, log);
   try {
-    await run(options, binding, log);
     await binding.ended;
-    log.debug(countersOf(binding), "stopped");
-    return 0;
   } catch (error) {
-    log.error({}, messageOf(error));
-    return 1;
+    if (!(error instanceof LinkGoneError)) {
+      log.error({}, messageOf(error));
+      return 1;
+    }
+    log.info({ reason: messageOf(error) }, "ending");
   }
+  log.debug(countersOf(binding), "stopped");
+  return 0;
 }
 
 /** Resolves when frames flow and no right is left. Throws, and has stopped it then. */
@@ -93,7 +98,7 @@ function describe(options: AttachOptions, binding: Binding): Record<string, stri
     ...(options.ipv4 ? ipv4 : {}),
     ...ipv6,
     mtu: options.mtu,
-    published: options.publish.length,
+    published: publishedCount(options.publish),
   };
 }
 

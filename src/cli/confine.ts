@@ -17,13 +17,13 @@
  * could not go on, and says so: the folder of the hook sockets or of captures is root's alone, a
  * unix socket to connect to may be root's, the user namespace has no nobody.
  */
-import { readFileSync, statSync, writeSync } from "node:fs";
+import { statSync, writeSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { quote } from "../config/errors.ts";
 import { NOBODY_ID, type RightsOptions, ROOT_ID, type UserChoice } from "../config/rights.ts";
 import type { Logger } from "../lib/log.ts";
 import { messageOf } from "../lib/message.ts";
-import { check } from "../sys/errno.ts";
+import { check, EACCES, EPERM } from "../sys/errno.ts";
 import { type Libc, loadLibc } from "../sys/libc.ts";
 import {
   canBe,
@@ -35,6 +35,7 @@ import {
   wipeEnvironment,
 } from "../sys/privileges.ts";
 import { filterArch, loadFilter } from "../sys/seccomp.ts";
+import { openPing } from "../sys/socket.ts";
 
 /** What the rest of the run needs of the user it is to be. */
 export interface Needs {
@@ -51,7 +52,6 @@ interface Choice {
 }
 
 const NOBODY: UserChoice = Object.freeze({ uid: NOBODY_ID, gid: NOBODY_ID });
-const PING_RANGE_PATH = "/proc/sys/net/ipv4/ping_group_range";
 const STICKY = 0o1000;
 
 /** True where this runtime makes system calls; Node, which does not, is for development. */
@@ -60,10 +60,11 @@ function hasSystemCalls(): boolean {
 }
 
 /** To be called first: closes what was left open, and hands the environment to no child. */
-export async function shedInheritance(readyFd: number | undefined): Promise<void> {
+export async function shedInheritance(...given: (number | undefined)[]): Promise<void> {
   if (!hasSystemCalls()) return;
   const sys = await loadLibc();
-  closeInherited(sys, readyFd === undefined ? [] : [readyFd]);
+  const kept = given.filter((fd) => fd !== undefined);
+  closeInherited(sys, kept);
   // What a helper process gets is this; it is found by PATH.
   for (const name of Object.keys(process.env)) if (name !== "PATH") delete process.env[name];
 }
@@ -79,7 +80,7 @@ export async function confine(options: RightsOptions, needs: Needs, log: Logger)
   }
   const sys = await loadLibc();
   wipeEnvironment(sys);
-  const { user, gid, reason, losesPing } = giveUp(sys, options, needs);
+  const { user, gid, reason, lacksPing } = giveUp(sys, options, needs);
   const calls = options.seccomp ? filter(sys, log) : undefined;
   log.info(
     {
@@ -89,9 +90,9 @@ export async function confine(options: RightsOptions, needs: Needs, log: Logger)
     },
     calls === undefined ? "rights given up" : "rights given up, seccomp filter loaded",
   );
-  if (losesPing) {
-    const remedy = `let group ${gid} into net.ipv4.ping_group_range`;
-    log.warn({ remedy }, "guests cannot ping beyond the gateway");
+  if (lacksPing) {
+    const remedy = `let group ${gid} into it: sysctl net.ipv4.ping_group_range="${gid} ${gid}"`;
+    log.warn({ remedy }, "guests cannot ping beyond the gateway: the host forbids ping sockets");
   }
 }
 
@@ -100,7 +101,7 @@ interface Outcome {
   readonly user: string;
   readonly gid: number;
   readonly reason: string | undefined;
-  readonly losesPing: boolean;
+  readonly lacksPing: boolean;
 }
 
 function giveUp(sys: Libc, options: RightsOptions, needs: Needs): Outcome {
@@ -108,9 +109,8 @@ function giveUp(sys: Libc, options: RightsOptions, needs: Needs): Outcome {
     const now = readRights();
     const { user, reason } = chooseUser(options.user, now, needs);
     const [uid = -1, gid = -1] = [user?.uid ?? now.uids[0], user?.gid ?? now.gids[0]];
-    const losesPing = user !== undefined && mayPing(now.gids[0] ?? -1) && !mayPing(gid);
     dropPrivileges(sys, user);
-    return { user: `${uid}:${gid}`, gid, reason, losesPing };
+    return { user: `${uid}:${gid}`, gid, reason, lacksPing: !mayPing(sys) };
   } catch (error) {
     throw new Error(`Give up rights: ${messageOf(error)}`, { cause: error });
   }
@@ -194,11 +194,8 @@ function grants(
 }
 
 /** Whether the kernel lets a group have ping sockets (icmp(7)). */
-function mayPing(gid: number): boolean {
-  try {
-    const [low = 1, high = 0] = readFileSync(PING_RANGE_PATH, "utf8").split(/\s+/).map(Number);
-    return low <= gid && gid <= high;
-  } catch {
-    return false;
-  }
+function mayPing(sys: Libc): boolean {
+  const fd = openPing(sys);
+  if (fd >= 0) sys.close(fd);
+  return fd !== -EACCES && fd !== -EPERM;
 }

@@ -12,6 +12,7 @@ import { chmodSync, mkdirSync, rmdirSync, statSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import type { Network, Networks } from "../binding/networks.ts";
+import { bootOfDhcp } from "../config/boot.ts";
 import { type AttachOptions, DEFAULTS, IPV6_MTU_MIN } from "../config/config.ts";
 import type { StreamEndpoint } from "../config/endpoint.ts";
 import { quote } from "../config/errors.ts";
@@ -37,6 +38,8 @@ const USER_FOLDER_MODE = 0o770;
 export interface ServeDataPlane extends DataPlane {
   /** Interfaces that have a guest at the other end of their link. */
   readonly attached: readonly string[];
+  /** Whether a guest that is there shows in `attached`: not where QEMU has its frames itself. */
+  readonly seesGuests: boolean;
   /** Logs the counters of every network. */
   logCounters(): void;
 }
@@ -44,13 +47,14 @@ export interface ServeDataPlane extends DataPlane {
 /** What a runtime can do: one without system calls leaves the frames to QEMU. */
 export function startDataPlane(options: ServeOptions, log: Logger): ServeDataPlane {
   if (!("Bun" in globalThis || "Deno" in globalThis)) {
-    return { ...startQemuDataPlane(), attached: [], logCounters: () => {} };
+    return { ...startQemuDataPlane(), attached: [], seesGuests: false, logCounters: () => {} };
   }
   return new WorkerDataPlane(options, log);
 }
 
 class WorkerDataPlane implements ServeDataPlane {
   readonly autoLink = "client";
+  seesGuests = true;
   readonly #options: ServeOptions;
   readonly #log: Logger;
   #networks: Networks | undefined;
@@ -71,8 +75,9 @@ class WorkerDataPlane implements ServeDataPlane {
   async prepare(plans: readonly BindingPlan[]): Promise<void> {
     const versions = podVersionsOf(networkInterfaces());
     const wanted = plans.flatMap((plan) => this.#networkOf(plan, versions));
-    if (wanted.length === 0 && this.#networks === undefined) return;
     this.#count = wanted.length;
+    this.seesGuests = plans.length === wanted.length;
+    if (wanted.length === 0 && this.#networks === undefined) return;
     this.#networks ??= await this.#load();
     try {
       await this.#networks.prepare(wanted);
@@ -192,6 +197,8 @@ function networkOptions(
     // The domain is defined by then: better a machine without one port than none.
     needsEveryPort: false,
     ...hostSideOf(asked),
+    dns6: "auto",
+    boot: bootOfDhcp(plan.tftpServerName, plan.bootFileName),
     dns, // none: the pod's resolv.conf, followed live
     dnsPort,
     search: plan.search,
@@ -203,10 +210,12 @@ function networkOptions(
     record: record === undefined ? undefined : `${record}.${plan.interfaceName}`,
     recordLimitMib: asked.recordLimitMib,
     readyFd: undefined,
+    exitFd: undefined,
     logLevel,
     logFormat,
     flowsMax: asked.flowsMax,
     bufferMib: asked.bufferMib,
+    tcpIdleSeconds: asked.tcpIdleSeconds,
     udpTimeoutSeconds: DEFAULTS.udpTimeoutSeconds,
     keepaliveSeconds: DEFAULTS.keepaliveSeconds,
     seed: undefined,

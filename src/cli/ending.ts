@@ -1,6 +1,7 @@
 /**
  * When `serve` ends: at SIGINT at once; after the Shutdown hook or SIGTERM as soon as no guest is
- * attached, or the grace time is over, or a second SIGTERM arrives.
+ * attached, or the grace time is over, or a second SIGTERM arrives; and by itself when it has been
+ * left alone.
  *
  * KubeVirt calls Shutdown once, when QEMU has gone: the end of its connection is there already, or
  * on its way. So a guest that is still attached is one whose network somebody else wants to take,
@@ -8,11 +9,22 @@
  *
  * The kubelet sends SIGTERM to all containers of a pod at the same time, while the guest may take
  * minutes to power off; it shall have its network as long.
+ *
+ * Left alone: no hook call and no guest for `abandonSeconds`, since the first call. A launcher that
+ * crashed, or that was the target of a migration which was cancelled, never calls Shutdown, and a
+ * sidecar that stays keeps its pod from ending, and the machine from ever being migrated again.
+ * Nothing else tells: the launcher dials anew for each call, and its processes are another
+ * container's. Where guests cannot be seen (link `user`) this does not hold. Before the first call
+ * the launcher's image may still be on its way.
  */
 import type { Logger } from "../lib/log.ts";
 
 export interface EndingOptions {
   readonly graceSeconds: number;
+  /** 0 = never left alone. */
+  readonly abandonSeconds: number;
+  /** Whether a guest that is there shows in `attached`. */
+  readonly seesGuests: () => boolean;
   /** Resolves as soon as no guest is attached. */
   readonly idle: () => Promise<void>;
   /** Interfaces that have a guest. */
@@ -26,7 +38,9 @@ export class Ending {
   readonly #options: EndingOptions;
   #finish: (reason: string) => void = () => {};
   #timer: NodeJS.Timeout | undefined;
+  #alone: NodeJS.Timeout | undefined;
   #isTerminating = false;
+  #isOver = false;
   #shutdownCount = 0;
 
   constructor(options: EndingOptions) {
@@ -34,9 +48,16 @@ export class Ending {
     this.over = new Promise((resolve) => {
       this.#finish = (reason) => {
         clearTimeout(this.#timer);
+        clearTimeout(this.#alone);
+        this.#isOver = true;
         resolve(reason);
       };
     });
+  }
+
+  /** A hook has been called: the launcher is there. */
+  called(): void {
+    this.#waitAlone();
   }
 
   /** The virtual machine is gone, says the caller. */
@@ -70,6 +91,20 @@ export class Ending {
     log.info({ grace_s: graceSeconds }, "SIGTERM received");
     this.#startGrace("SIGTERM, grace time over");
     idle().then(() => this.#finish("SIGTERM, no guest attached"));
+  }
+
+  #waitAlone(): void {
+    const { abandonSeconds } = this.#options;
+    clearTimeout(this.#alone);
+    if (abandonSeconds === 0 || this.#isOver) return;
+    this.#alone = setTimeout(() => this.#leftAlone(), abandonSeconds * 1000);
+  }
+
+  #leftAlone(): void {
+    const { abandonSeconds, seesGuests, attached, idle } = this.#options;
+    if (!seesGuests()) return; // the next call may change that
+    if (attached().length > 0) idle().then(() => this.#waitAlone());
+    else this.#finish(`no hook call and no guest for ${abandonSeconds} s`);
   }
 
   /** The time begins with the first reason to end, and is not prolonged by another. */

@@ -1,7 +1,7 @@
 /**
  * `onDefineDomain` and `preCloudInitIso`: the hooks as KubeVirt's sidecar-shim runs them, by a
  * command or by the name the program is called under. The answer goes to standard output and
- * nothing else does; a failure is one line on standard error.
+ * nothing else does; a failure and each warning is one line on standard error.
  */
 import { basename } from "node:path";
 import { parseArgs } from "node:util";
@@ -70,7 +70,10 @@ export async function runHook(
 ): Promise<number> {
   try {
     const given = readArguments(name, argv);
-    await out(given === undefined ? HELP[name] : answer(name, given, env));
+    const warnings: string[] = [];
+    const text = given === undefined ? HELP[name] : answer(name, given, env, warnings);
+    for (const warning of warnings) await err(`${PROGRAM}: ${name}: warning: ${warning}\n`);
+    await out(text);
     return 0;
   } catch (error) {
     const isUsage = error instanceof ConfigError;
@@ -80,12 +83,18 @@ export async function runHook(
   }
 }
 
-function answer(name: HookName, given: ReadonlyMap<string, string>, env: Environment): string {
+function answer(
+  name: HookName,
+  given: ReadonlyMap<string, string>,
+  env: Environment,
+  warnings: string[],
+): string {
   const text = (option: string): string => given.get(option) ?? "";
   if (name === "preCloudInitIso") return preCloudInitIso(text("cloud-init"));
   const hasDataPlane = readExternalDataPlane(env);
   const context = readPlanContext(readHookSettings(env), hasDataPlane ? "client" : "user");
-  return onDefineDomain(text("vmi"), text("domain"), context, hasDataPlane);
+  const warn = (warning: string): number => warnings.push(warning);
+  return onDefineDomain(text("vmi"), text("domain"), context, hasDataPlane, warn);
 }
 
 /** Values of all options of the hook; undefined when help is asked for. Throws `ConfigError`. */

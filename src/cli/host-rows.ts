@@ -5,6 +5,7 @@ import {
   UDP_FILTER_CHOICES,
   UDP_PORT_CHOICES,
 } from "../config/host-side.ts";
+import type { OptionRow } from "./options-table.ts";
 
 /** Heading they stand under in the help. */
 export const HOST = "Host side:";
@@ -12,8 +13,8 @@ export const HOST = "Host side:";
 /** FILTER_COUNT of `wasm/abi.ts`; a test compares them. */
 export const FILTER_ADDRESSES = 48;
 
-/** Rows of a command with these defaults; their type is `OptionRow`. */
-export function reachRows(defaults: HostSideDefaults) {
+/** Rows of a command with these defaults. */
+export function reachRows(defaults: HostSideDefaults): OptionRow[] {
   return [
     {
       name: "host-loopback",
@@ -37,6 +38,23 @@ export function reachRows(defaults: HostSideDefaults) {
       group: HOST,
     },
     {
+      name: "outbound-address",
+      argument: "ADDR[,ADDR]",
+      repeatable: true,
+      description:
+        "address of this host that the guest's traffic goes out from, one of IPv4, of IPv6 or of " +
+        "each (default: as the routes say)",
+      group: HOST,
+    },
+    {
+      name: "outbound-interface",
+      argument: "NAME",
+      description:
+        "interface that it goes out by, whatever the routes say, from Linux 5.7 on; the host's " +
+        "loopback is then out of reach for UDP (default: as the routes say)",
+      group: HOST,
+    },
+    {
       name: "udp-ports",
       argument: UDP_PORT_CHOICES.join("|"),
       description:
@@ -51,6 +69,13 @@ export function reachRows(defaults: HostSideDefaults) {
         "take UDP for ports that are not published from everybody, or only from the last " +
         `${FILTER_ADDRESSES} addresses that the guest's port has sent to ` +
         `(default ${defaults.udpFilter})`,
+      group: HOST,
+    },
+    {
+      name: "strict-df",
+      description:
+        "refuse datagrams with DF, and of IPv6, that the way out does not take whole, instead of " +
+        "fragmenting them; the guest is told the MTU in either case",
       group: HOST,
     },
   ];

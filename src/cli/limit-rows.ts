@@ -28,6 +28,15 @@ export const ROOM_ROWS: readonly OptionRow[] = [
     description: `payload memory in MiB, ${derived(LIMITS.bufferMib, DEFAULTS.bufferMib)}`,
     group: LIMIT,
   },
+  {
+    name: "tcp-idle-timeout",
+    argument: "SECONDS",
+    description:
+      "silence after which both ends of a TCP connection are asked, and who does not answer " +
+      "within 11 minutes ends it, " +
+      range(LIMITS.tcpIdleSeconds, DEFAULTS.tcpIdleSeconds),
+    group: LIMIT,
+  },
 ];
 
 export const LIMIT_ROWS: readonly OptionRow[] = [
@@ -43,7 +52,7 @@ export const LIMIT_ROWS: readonly OptionRow[] = [
   {
     name: "keepalive",
     argument: "SECONDS",
-    description: `TCP keepalive, 0 for none or ${KEEPALIVE_RANGE}`,
+    description: `ask them after this time already, 0 for no or ${KEEPALIVE_RANGE}`,
     group: LIMIT,
   },
 ];

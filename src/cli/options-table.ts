@@ -15,12 +15,15 @@ import { KUBEVIRT_QEMU_UID, PEER_UID_FORM } from "../config/peers.ts";
 import { NAMESERVER_COUNT_MAX, RESOLV_CONF_PATH } from "../config/resolv.ts";
 import { USER_FORM } from "../config/rights.ts";
 import {
+  ABANDON_SECONDS_DEFAULT,
+  ABANDON_SECONDS_LIMITS,
   GRACE_SECONDS_DEFAULT,
   GRACE_SECONDS_LIMITS,
   HOOKS_DIR_DEFAULT,
   PLUGIN_DIR_DEFAULT,
 } from "../config/serve.ts";
 import { LOG_FORMATS, LOG_LEVELS } from "../lib/log.ts";
+import { BOOT_ROWS, dns6Row } from "./boot-rows.ts";
 import { HOST, reachRows } from "./host-rows.ts";
 import { LIMIT_ROWS, ROOM_ROWS, range } from "./limit-rows.ts";
 
@@ -69,8 +72,10 @@ const LINK_ROWS: readonly OptionRow[] = [
   },
   {
     name: "netns",
-    argument: "PATH|PID",
-    description: "network namespace the tap is in, by file or by a process in it (default: own)",
+    argument: "NAME|PATH|PID",
+    description:
+      'network namespace the tap is in, by name as "ip netns" has it, by file or by a process in ' +
+      "it (default: own); it all ends when that is gone",
     group: LINK,
   },
   {
@@ -159,6 +164,7 @@ const NETWORK_ROWS: readonly OptionRow[] = [
   },
   DNS_ROW,
   DNS_PORT_ROW,
+  dns6Row(NETWORK),
   {
     name: "search",
     argument: "DOMAIN",
@@ -178,7 +184,7 @@ const HOST_ROWS: readonly OptionRow[] = [
       "behind, IPv6 in brackets; a range goes to as many " +
       "guest ports from GUESTPORT on; tcp, all host addresses and whichever address the guest " +
       "uses unless said; it answers while a guest is there; " +
-      `at most ${PUBLISH_COUNT_MAX} ports in all (default: none)`,
+      `at most ${PUBLISH_COUNT_MAX} ports and ranges (default: none)`,
     group: HOST,
   },
   ...reachRows(ATTACH_HOST_SIDE),
@@ -193,6 +199,13 @@ const READY_ROW: OptionRow = {
   name: "ready-fd",
   argument: "N",
   description: "file descriptor that gets one byte when ready",
+  group: RUN,
+};
+
+const EXIT_ROW: OptionRow = {
+  name: "exit-fd",
+  argument: "N",
+  description: "file descriptor of a pipe or socket; it all ends when its other end is closed",
   group: RUN,
 };
 
@@ -268,6 +281,7 @@ const LOG_ROWS: readonly OptionRow[] = [
 
 const RUN_ROWS: readonly OptionRow[] = [
   READY_ROW,
+  EXIT_ROW,
   ...RIGHTS_ROWS,
   PCAP_ROW,
   PCAP_SNAP_ROW,
@@ -286,6 +300,7 @@ const RUN_ROWS: readonly OptionRow[] = [
 /** Options of every command that runs a guest network. */
 const COMMON_ROWS: readonly OptionRow[] = [
   ...NETWORK_ROWS,
+  ...BOOT_ROWS,
   ...HOST_ROWS,
   ...LIMIT_ROWS,
   ...RUN_ROWS,
@@ -352,6 +367,14 @@ const HOOK_ROWS: readonly OptionRow[] = [
     description:
       "time that guests still attached are served after SIGTERM, " +
       range(GRACE_SECONDS_LIMITS, GRACE_SECONDS_DEFAULT),
+    group: HOOKS,
+  },
+  {
+    name: "abandon",
+    argument: "SECONDS",
+    description:
+      "time without hook call and guest after which it ends by itself, 0 for never, " +
+      range(ABANDON_SECONDS_LIMITS, ABANDON_SECONDS_DEFAULT),
     group: HOOKS,
   },
 ];

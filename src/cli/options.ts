@@ -10,6 +10,7 @@ import { type DemoOptions, readDemoOptions } from "../config/demo.ts";
 import { ConfigError, quote } from "../config/errors.ts";
 import { type ManifestOptions, readManifestOptions } from "../config/manifests.ts";
 import type { RightsOptions } from "../config/rights.ts";
+import { type RunOptions, readRunOptions } from "../config/run.ts";
 import { readServeOptions, type ServeOptions } from "../config/serve.ts";
 import { invalid, readOne, type Setting, type Settings } from "../config/settings.ts";
 import { readSimulateOptions, type SimulateOptions } from "../config/simulate.ts";
@@ -26,11 +27,13 @@ import {
   SERVE_EPILOGUE,
   SERVE_ROWS,
 } from "./options-table.ts";
+import { RUN_EPILOGUE, RUN_FLAGS, RUN_ROWS, splitRunLine } from "./run-rows.ts";
 import { SIMULATE_EPILOGUE, SIMULATE_ROWS } from "./simulate-rows.ts";
 
 /** What to do. `text` ends with a line end; `message` is one line without. */
 export type Command =
   | { readonly kind: "attach"; readonly options: AttachOptions & RightsOptions }
+  | { readonly kind: "run"; readonly options: RunOptions }
   | { readonly kind: "serve"; readonly options: ServeOptions }
   | { readonly kind: "demo"; readonly options: DemoOptions }
   | { readonly kind: "manifests"; readonly options: ManifestOptions }
@@ -55,6 +58,8 @@ interface CommandEntry {
   readonly rows: readonly OptionRow[];
   /** What may follow without a name, in lower case; it is read as a setting of that name. */
   readonly operand?: Operand;
+  /** Another program's command line follows; it is read as the setting `COMMAND`. */
+  readonly takesCommand?: true;
   readonly epilogue: string;
   /** Throws `ConfigError`. */
   readonly read: (settings: Settings, isTerminal: boolean, env: Environment) => Command;
@@ -63,6 +68,8 @@ interface CommandEntry {
 const PROGRAM = "slirp-binding";
 const HELP_WIDTH = 100;
 const STDERR_FD = 2;
+/** No option has a name in capitals. */
+const COMMAND = "COMMAND";
 
 const COMMANDS: readonly CommandEntry[] = [
   {
@@ -79,6 +86,23 @@ const COMMANDS: readonly CommandEntry[] = [
       kind: "attach",
       options: readAttachOptions(settings, isTerminal),
     }),
+  },
+  {
+    name: "run",
+    summary: "run a command in a network of its own, without privileges",
+    description:
+      "Runs a command in a network namespace of its own that reaches the network as attach has " +
+      "it, and takes all of it away when the command ends.",
+    rows: RUN_ROWS,
+    takesCommand: true,
+    epilogue: RUN_EPILOGUE,
+    read: (settings, isTerminal, env) => {
+      const { SHELL: shell = "/bin/sh" } = env;
+      const command = settings.get(COMMAND)?.values ?? [];
+      const own = new Map([...settings].filter(([name]) => name !== COMMAND));
+      const surroundings = { shell, isTerminal, flags: RUN_FLAGS };
+      return { kind: "run", options: readRunOptions(own, command, surroundings) };
+    },
   },
   {
     name: "serve",
@@ -142,6 +166,7 @@ const COMMANDS: readonly CommandEntry[] = [
 
 const PROGRAM_EPILOGUE = `
 Examples:
+  ${PROGRAM} run -- curl https://example.org/
   ${PROGRAM} attach --tap tap0 --netns /run/netns/blue --configure
   ${PROGRAM} attach --tap tap0 --netns 4711 --configure --publish 8080:80
   ${PROGRAM} attach --listen unix:/run/vm.sock
@@ -180,15 +205,23 @@ export function parseCommandLine(
     });
   }
   try {
-    program.parse(argv, { from: "user" });
+    const { own, command } = splitRunLine(isHelpOfNothing(argv) ? argv.slice(1) : argv);
+    program.parse(own, { from: "user" });
     if (chosen === undefined) return chooseCommand();
     const { entry, parser } = chosen;
-    return entry.read(collectSettings(entry, parser, env), isTerminal, env);
+    const settings = collectSettings(entry, parser, env);
+    if (entry.takesCommand) settings.set(COMMAND, { values: command, origin: COMMAND });
+    return entry.read(settings, isTerminal, env);
   } catch (error) {
     if (error instanceof CommanderError) return commandOf(error, helpText);
     if (error instanceof ConfigError) return { kind: "error", message: error.message };
     throw error;
   }
+}
+
+/** Commander says nothing of a command it does not know when asked for its help. */
+function isHelpOfNothing([first, name]: readonly string[]): boolean {
+  return first === "help" && name !== undefined && !COMMANDS.some((each) => each.name === name);
 }
 
 function createProgram(writeOut: (text: string) => void): Parser {
@@ -217,13 +250,18 @@ function operandText({ name, isRequired }: Operand): string {
   return isRequired === true ? text : `[${text}]`;
 }
 
+function usageOf({ operand, takesCommand }: CommandEntry): string {
+  if (takesCommand === true) return "[OPTIONS] [--] [COMMAND [ARGUMENT…]]";
+  return `${operand === undefined ? "" : `${operandText(operand)} `}[OPTIONS]`;
+}
+
 function addCommand(program: Parser, entry: CommandEntry): Parser {
   const { operand } = entry;
   const parser = program
     .command(entry.name)
     .summary(entry.summary)
     .description(entry.description)
-    .usage(`${operand === undefined ? "" : `${operandText(operand)} `}[OPTIONS]`)
+    .usage(usageOf(entry))
     .helpOption("-h, --help", "print this help")
     .allowExcessArguments(false)
     .addHelpText("after", entry.epilogue);

@@ -26,9 +26,15 @@ export async function serve(asked: ServeOptions): Promise<number> {
     const options = { ...asked, ...foldersOf(asked) };
     const dataPlane = startDataPlane(options, log);
     try {
-      const { graceSeconds } = options;
-      const idle = () => dataPlane.idle();
-      const ending = new Ending({ graceSeconds, idle, attached: () => dataPlane.attached, log });
+      const { graceSeconds, abandonSeconds } = options;
+      const ending = new Ending({
+        graceSeconds,
+        abandonSeconds,
+        seesGuests: () => dataPlane.seesGuests,
+        idle: () => dataPlane.idle(),
+        attached: () => dataPlane.attached,
+        log,
+      });
       process.on("SIGINT", () => ending.interrupt());
       process.on("SIGTERM", () => ending.terminate());
       process.on("SIGUSR1", () => dataPlane.logCounters());
@@ -53,12 +59,15 @@ async function serveUntil(
     dataPlane,
     context: () => readPlanContext(options.hooks, dataPlane.autoLink),
     onShutdown: () => ending.shutdown(),
+    onWarning: (text) => log.warn({}, text),
     onLarge: collectGarbage,
   });
   const { hooksDir, pluginDir } = options;
   const { containerName } = options.hooks;
   const clock = () => performance.now();
-  const server = await startHookServer({ hooksDir, pluginDir, containerName, hooks, log, clock });
+  const onCall = () => ending.called();
+  const sockets = { hooksDir, pluginDir, containerName };
+  const server = await startHookServer({ ...sockets, hooks, onCall, log, clock });
   process.on("SIGUSR1", () => log.info(server.counters, "hook counters"));
   try {
     await confine(options, needsOf(options), log);

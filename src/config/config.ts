@@ -4,6 +4,7 @@
  */
 import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from "../lib/log.ts";
 import { isIpv6, type MacOctets, readDomain, readHostName, readIpv4, readMac } from "./address.ts";
+import { type BootOptions, type Dns6, readBoot, readDns6 } from "./boot.ts";
 import { buildDhcpOptions } from "./dhcp-options.ts";
 import { buildDhcp6Options } from "./dhcp6-options.ts";
 import { parseConnectEndpoint, parseListenEndpoint, type StreamEndpoint } from "./endpoint.ts";
@@ -30,7 +31,7 @@ export interface TapLinkSettings {
   /** Name of the interface, 1 to 15 characters. */
   readonly name: string;
   /**
-   * Namespace the tap is in, by the id of a process in it or by a file such as `/run/netns/NAME`;
+   * Namespace the tap is in, by the id of a process in it or by a file, as a name is one, too;
    * undefined = the program's own.
    */
   readonly netns: number | string | undefined;
@@ -61,7 +62,7 @@ export interface AttachOptions extends HostSide {
   readonly subnet6: Subnet6 | undefined;
   /** Octets of an IP packet, 576 to 65520. */
   readonly mtu: number;
-  /** One entry per host port, at most 4096, no two for the same socket. */
+  /** Ports and ranges, at most 4096, no two for the same socket. */
   readonly publish: readonly PublishRule[];
   /** A port that cannot be had ends the start; else it is told of and left out. */
   readonly needsEveryPort: boolean;
@@ -74,6 +75,10 @@ export interface AttachOptions extends HostSide {
   readonly dnsPort: number;
   /** Search list in place of resolv.conf's; empty = use resolv.conf. */
   readonly search: readonly string[];
+  /** Whether the guest is told of the IPv6 DNS address; absent = always. */
+  readonly dns6?: Dns6;
+  /** What a guest that boots over the network loads; absent = nothing. */
+  readonly boot?: BootOptions | undefined;
   /** Host name the guest gets by DHCP. */
   readonly hostname: string | undefined;
   /** DHCP options on the wire in place of those that host name and search list make. */
@@ -90,6 +95,8 @@ export interface AttachOptions extends HostSide {
   readonly recordLimitMib: number;
   /** File descriptor that gets one byte when ready. */
   readonly readyFd: number | undefined;
+  /** File descriptor of a pipe or socket; once its other end is closed, it is over. */
+  readonly exitFd: number | undefined;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
   /** Flows of all kinds at once, 256 to 65536; undefined = what there is room for. */
@@ -98,6 +105,8 @@ export interface AttachOptions extends HostSide {
   readonly bufferMib: number | undefined;
   /** Idle time after which a UDP flow ends, seconds, at least 120 (RFC 4787 REQ-5). */
   readonly udpTimeoutSeconds: number;
+  /** Silence after which both ends of a TCP connection are asked, seconds (RFC 5382 REQ-5). */
+  readonly tcpIdleSeconds: number;
   /** Keepalive interval of TCP connections, seconds; 0 = off, else at least 30. */
   readonly keepaliveSeconds: number;
   /** 32 octets that all identifiers derive from; undefined = the caller takes random ones. */
@@ -118,6 +127,7 @@ export const DEFAULTS = Object.freeze({
   flowsMax: FLOWS_MAX_DEFAULT,
   bufferMib: BUFFER_MIB_DEFAULT,
   udpTimeoutSeconds: 300,
+  tcpIdleSeconds: 7440,
   keepaliveSeconds: 0,
 } as const);
 
@@ -131,11 +141,14 @@ export const LIMITS = Object.freeze({
   flowsMax: [256, 65536],
   bufferMib: [4, 64],
   udpTimeoutSeconds: [120, 86400],
+  tcpIdleSeconds: [7440, 31536000],
   keepaliveSeconds: [30, 32767],
 } as const);
 
 /** PID_MAX_LIMIT of a 64-bit kernel. */
 const PID_MAX = 4194304;
+/** Where the names of network namespaces are; /var/run is a link to /run. */
+const NETNS_FOLDER = "/run/netns";
 /** The kernel's default ceiling of file descriptor numbers (fs.nr_open). */
 export const FD_MAX = 1048575;
 const INTERFACE_NAME_SIZE_MAX = 15;
@@ -160,7 +173,9 @@ export function readAttachOptions(
   checkPublishGuests(publish, { ...versions, subnet });
   const hostname = readOne(settings, "hostname", undefined, parseHostname);
   const search = readMany(settings, "search", parseSearch);
-  buildDhcpOptions({ hostName: hostname, search });
+  const boot = readBoot(settings);
+  const tftpServerName = boot === undefined ? undefined : "255.255.255.255"; // the longest
+  buildDhcpOptions({ hostName: hostname, search, tftpServerName });
   buildDhcp6Options({ search });
   return deepFreeze({
     link,
@@ -172,12 +187,15 @@ export function readAttachOptions(
     needsEveryPort: true,
     ...readHostSide(settings, ATTACH_HOST_SIDE),
     ...readResolvers(settings),
+    dns6: readDns6(settings),
+    boot,
     search,
     hostname,
     dhcpOptions: undefined,
     ...readCapture(settings),
     ...readRights(settings),
     readyFd: readOne(settings, "ready-fd", undefined, integerBetween(0, FD_MAX)),
+    exitFd: readOne(settings, "exit-fd", undefined, integerBetween(0, FD_MAX)),
     logLevel: readOne(settings, "log-level", DEFAULTS.logLevel, oneOf(LOG_LEVELS)),
     logFormat: readOne(settings, "log-format", isTerminal ? "pretty" : "json", oneOf(LOG_FORMATS)),
     ...readLimits(settings),
@@ -283,16 +301,19 @@ function checkPublishVersions(rules: readonly PublishRule[], versions: Versions)
 
 type EngineLimits = Pick<
   AttachOptions,
-  "flowsMax" | "bufferMib" | "udpTimeoutSeconds" | "keepaliveSeconds"
+  "flowsMax" | "bufferMib" | "tcpIdleSeconds" | "udpTimeoutSeconds" | "keepaliveSeconds"
 >;
 
-/** What flows and payload may take at most; undefined = as found out at start. */
-export function readRoom(settings: Settings): Pick<AttachOptions, "flowsMax" | "bufferMib"> {
+/** What flows and payload may take at most, undefined = as found out at start; and how long. */
+export function readRoom(
+  settings: Settings,
+): Pick<AttachOptions, "flowsMax" | "bufferMib" | "tcpIdleSeconds"> {
   const integer = (name: string, bounds: readonly [number, number]): number | undefined =>
     readOne(settings, name, undefined, integerBetween(...bounds));
   return {
     flowsMax: integer("flows-max", LIMITS.flowsMax),
     bufferMib: integer("buffer-mib", LIMITS.bufferMib),
+    tcpIdleSeconds: integer("tcp-idle-timeout", LIMITS.tcpIdleSeconds) ?? DEFAULTS.tcpIdleSeconds,
   };
 }
 
@@ -317,12 +338,21 @@ function parseInterfaceName(text: string): string {
 }
 
 function parseNetns(text: string): number | string {
-  if (!/^[0-9]+$/.test(text)) return parsePath(text);
+  if (text.includes("/")) return parsePath(text);
+  if (!/^[0-9]+$/.test(text)) return namedNetns(text);
   const pid = Number(text);
   if (pid < 1 || pid > PID_MAX) {
-    throw new ConfigError(`wanted a process id from 1 to ${PID_MAX} or a path`);
+    throw new ConfigError(`wanted a process id from 1 to ${PID_MAX}, a name or a path`);
   }
   return pid;
+}
+
+/** The file that "ip netns" makes for a name (ip-netns(8)). */
+function namedNetns(name: string): string {
+  if (!/^[^/\0]{1,255}$/.test(name) || name === "." || name === "..") {
+    throw new ConfigError("wanted a process id, a name or a path");
+  }
+  return `${NETNS_FOLDER}/${name}`;
 }
 
 export function parsePath(text: string): string {

@@ -1,6 +1,7 @@
 /**
  * Where a stream link meets its peer, as people write it: `unix:PATH`, `unix:@NAME` (abstract) or
- * `tcp:ADDRESS:PORT`.
+ * `tcp:ADDRESS:PORT`. What can be nothing else needs no word in front: `/PATH`, `./PATH`, `@NAME`,
+ * `ADDRESS:PORT`.
  *
  * TCP is for the loopback addresses only: whoever can connect is the guest's only neighbour and
  * sees all its traffic.
@@ -35,7 +36,7 @@ const encoder = new TextEncoder();
 
 /** Reads where to listen. Throws `ConfigError`. */
 export function parseListenEndpoint(text: string): StreamEndpoint {
-  const [, kind, rest = ""] = /^(unix|tcp):(.*)$/s.exec(text) ?? [];
+  const [, kind, rest = ""] = /^(unix|tcp):(.*)$/s.exec(withKind(text)) ?? [];
   if (kind === "unix") return { kind, path: readPath(rest) };
   const [, host = "", port = ""] = TCP.exec(rest) ?? [];
   const address = readIpv4(host);
@@ -45,6 +46,11 @@ export function parseListenEndpoint(text: string): StreamEndpoint {
   }
   if (Number(port) > PORT_MAX) throw new ConfigError(`wanted a port from 1 to ${PORT_MAX}`);
   return { kind: "tcp", address, port: Number(port) };
+}
+
+function withKind(text: string): string {
+  if (/^(?:@|\.{0,2}\/)/.test(text)) return `unix:${text}`;
+  return TCP.test(text) ? `tcp:${text}` : text;
 }
 
 /** Reads where to connect to. Throws `ConfigError`. */

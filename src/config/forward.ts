@@ -1,11 +1,10 @@
 /**
  * Inbound forwards: which host ports lead to which guest ports.
  *
- * `[HOSTIP:]PORT[-PORT]:[GUESTIP:]GUESTPORT[/tcp|/udp]` is one rule or, with a range, one rule per
- * port: the k-th port of the range leads to GUESTPORT + k. Rules are expanded here, so whoever
- * listens sees single ports only. An IPv6 address stands in brackets. Without an address a port is
- * that of all addresses of the host, of both versions of IP; "0.0.0.0" and "[::]" mean all of one
- * version.
+ * `[HOSTIP:]PORT[-PORT]:[GUESTIP:]GUESTPORT[/tcp|/udp]` is one rule: the k-th port of a range leads
+ * to GUESTPORT + k. A range may have all 65,535 ports, so it stays one rule with a count. An IPv6
+ * address stands in brackets. Without an address a port is that of all addresses of the host, of
+ * both versions of IP; "0.0.0.0" and "[::]" mean all of one version.
  * GUESTIP is an address in the guest's network that the rule leads to and no other; without it a
  * port leads to the guest, at whichever address it uses. A TCP connection of the one version of IP
  * may lead to a guest address of the other; datagrams stay within theirs.
@@ -17,7 +16,7 @@ import { ConfigError, quote } from "./errors.ts";
 import { isGuestOf, type Subnet } from "./subnet.ts";
 import { isGuestOf6, type Subnet6 } from "./subnet6.ts";
 
-/** One host port that leads to the guest. */
+/** One host port that leads to the guest, or a range of them. */
 export interface PublishRule {
   readonly protocol: "tcp" | "udp";
   /** Address to listen on: IPv4 in host order, or IPv6; 0 = all of the host's. */
@@ -28,10 +27,14 @@ export interface PublishRule {
   /** The one address of the guest it leads to; absent = the guest's, whichever it uses. */
   readonly guestAddress?: number | Ipv6Groups;
   readonly guestPort: number;
+  /** Ports of a range, counted up on both sides; absent = 1. */
+  readonly count?: number;
 }
 
-/** Bound on rules in all: each costs a socket. */
+/** Bound on rules in all. */
 export const PUBLISH_COUNT_MAX = 4096;
+/** Bound on different addresses of the host in them, HOST_SPOT_COUNT of the engine less two. */
+const HOST_ADDRESS_COUNT_MAX = 126;
 
 /** How one `--publish` value is written. */
 const PUBLISH_FORM = "[HOSTIP:]PORT[-PORT]:[GUESTIP:]GUESTPORT[/tcp|/udp]";
@@ -41,7 +44,7 @@ const ADDRESS = String.raw`(?:([0-9]+\.[0-9.]+|\[[0-9a-fA-F:.]+\]):)?`;
 const PORT = "([0-9]{1,5})";
 const SYNTAX = new RegExp(`^${ADDRESS}${PORT}(?:-${PORT})?:${ADDRESS}${PORT}(?:/(tcp|udp))?$`);
 
-/** Reads one `--publish` value into its rules. Throws `ConfigError`. */
+/** Reads one `--publish` value into its rules, of which there is one. Throws `ConfigError`. */
 export function parsePublish(text: string): PublishRule[] {
   const match = SYNTAX.exec(text);
   if (match === null) throw new ConfigError(`wanted ${PUBLISH_FORM}`);
@@ -51,26 +54,37 @@ export function parsePublish(text: string): PublishRule[] {
   checkVersions(host, guest, protocol === "udp");
   const first = parsePort(firstText);
   const last = lastText === undefined ? first : parsePort(lastText);
-  const guestFirst = parsePort(guestText);
+  const guestPort = parsePort(guestText);
   if (last < first) throw new ConfigError(`range is reversed, wanted "${last}-${first}"`);
   const count = last - first + 1;
-  if (guestFirst + count - 1 > PORT_MAX) {
-    throw new ConfigError(`guest ports would end at ${guestFirst + count - 1}, past ${PORT_MAX}`);
+  if (guestPort + count - 1 > PORT_MAX) {
+    throw new ConfigError(`guest ports would end at ${guestPort + count - 1}, past ${PORT_MAX}`);
   }
-  if (count > PUBLISH_COUNT_MAX) {
-    throw new ConfigError(`wanted at most ${PUBLISH_COUNT_MAX} ports, not ${count}`);
-  }
-  const rules: PublishRule[] = [];
-  for (let index = 0; index < count; index += 1) {
-    rules.push({
+  return [
+    {
       protocol: protocol === "udp" ? "udp" : "tcp",
       ...host,
-      hostPort: first + index,
+      hostPort: first,
       ...guest,
-      guestPort: guestFirst + index,
-    });
-  }
-  return rules;
+      guestPort,
+      ...(count > 1 ? { count } : {}),
+    },
+  ];
+}
+
+/** Ports that rules publish in all. */
+export function publishedCount(rules: readonly PublishRule[]): number {
+  return rules.reduce((sum, { count = 1 }) => sum + count, 0);
+}
+
+/**
+ * Host sockets that rules need at most, where both versions of IP are served or one: of a port on
+ * all addresses TCP has one for each version, UDP one for both.
+ */
+export function publishedSockets(rules: readonly PublishRule[], versions: 1 | 2): number {
+  const each = ({ protocol, hostAddress, ipv4Only }: PublishRule): number =>
+    protocol === "tcp" && hostAddress === 0 && ipv4Only !== true ? versions : 1;
+  return rules.reduce((sum, rule) => sum + each(rule) * (rule.count ?? 1), 0);
 }
 
 type Host = Pick<PublishRule, "hostAddress" | "ipv4Only">;
@@ -160,30 +174,49 @@ export function checkPublishGuests(rules: readonly PublishRule[], networks: Gues
   }
 }
 
+function lastOf({ hostPort, count = 1 }: PublishRule): number {
+  return hostPort + count - 1;
+}
+
+/** Says that two rules want the same host port. */
+function clashOf(rule: PublishRule, clash: PublishRule): ConfigError {
+  const port = Math.max(rule.hostPort, clash.hostPort);
+  const other = formatHost(clash);
+  const spot = `${formatHost(rule)}:${port}/${rule.protocol}`;
+  return new ConfigError(
+    other === formatHost(rule)
+      ? `publish host port ${quote(spot)} once, not twice`
+      : `publish host port ${quote(spot)} once, not also on ${quote(other)}`,
+  );
+}
+
 /**
- * Checks rules against each other. Throws `ConfigError` when there are more than 4096, or when two
- * want the same port: of one address, or of one address and of all addresses, which no two sockets
- * can share.
+ * Checks rules against each other. Throws `ConfigError` when there are more than 4096, on more than
+ * 126 addresses, or when two want the same port: of one address, or of one address and of all
+ * addresses, which no two sockets can share. Several may lead to the same port of the guest.
  */
 export function checkPublishRules(rules: readonly PublishRule[]): void {
   if (rules.length > PUBLISH_COUNT_MAX) {
-    throw new ConfigError(`publish at most ${PUBLISH_COUNT_MAX} ports in all, not ${rules.length}`);
+    throw new ConfigError(
+      `publish at most ${PUBLISH_COUNT_MAX} ports and ranges in all, not ${rules.length}`,
+    );
   }
-  const rulesByPort = new Map<string, PublishRule[]>();
-  for (const rule of rules) {
-    const key = `${rule.hostPort}/${rule.protocol}`;
-    const others = rulesByPort.get(key) ?? [];
-    const clash = others.find((other) => overlap(other, rule));
-    if (clash !== undefined) {
-      const other = formatHost(clash);
-      const spot = `${formatHost(rule)}:${key}`;
-      throw new ConfigError(
-        other === formatHost(rule)
-          ? `publish host port ${quote(spot)} once, not twice`
-          : `publish host port ${quote(spot)} once, not also on ${quote(other)}`,
-      );
+  const addresses = new Set(rules.map(formatHost)).size;
+  if (addresses > HOST_ADDRESS_COUNT_MAX) {
+    throw new ConfigError(
+      `publish on at most ${HOST_ADDRESS_COUNT_MAX} addresses of the host, not ${addresses}`,
+    );
+  }
+  for (const protocol of ["tcp", "udp"]) {
+    const list = rules.filter((rule) => rule.protocol === protocol);
+    list.sort((a, b) => a.hostPort - b.hostPort);
+    /** Ranges that reach as far as the port looked at. */
+    let open: PublishRule[] = [];
+    for (const rule of list) {
+      open = open.filter((other) => lastOf(other) >= rule.hostPort);
+      const clash = open.find((other) => overlap(other, rule));
+      if (clash !== undefined) throw clashOf(rule, clash);
+      open.push(rule);
     }
-    others.push(rule);
-    rulesByPort.set(key, others);
   }
 }

@@ -8,6 +8,7 @@
  * link-local addresses, and strangers are not to reach a guest that has not spoken to them.
  */
 import { ConfigError } from "./errors.ts";
+import { type OutboundChoice, readOutbound } from "./outbound.ts";
 import { oneOf, readFlag, readOne, type Settings } from "./settings.ts";
 
 export const ACCESS_CHOICES = Object.freeze(["allow", "refuse"] as const);
@@ -34,6 +35,12 @@ export interface HostSide {
   readonly udpPorts: UdpPorts;
   /** UDP from addresses the guest has not sent to is dropped (RFC 4787 REQ-8). */
   readonly strictFilter: boolean;
+  readonly outbound: OutboundChoice;
+  /**
+   * Datagrams that must not be fragmented and that the way out does not take whole are dropped;
+   * else they are fragmented. The guest is told in either case.
+   */
+  readonly strictDf: boolean;
 }
 
 /** What can be chosen without a flag, with the choice when nobody chooses. */
@@ -73,11 +80,15 @@ export function readHostSide(settings: Settings, defaults: HostSideDefaults): Ho
     metadataAddress: readOne(settings, "metadata-address", defaults.metadataAddress, access),
     udpPorts: readOne(settings, "udp-ports", defaults.udpPorts, oneOf(UDP_PORT_CHOICES)),
     strictFilter: chosen === "address-dependent",
+    outbound: readOutbound(settings),
+    strictDf: readFlag(settings, "strict-df"),
   };
 }
 
 /** These options alone of options that have more. */
 export function hostSideOf(options: HostSide): HostSide {
   const { hostLoopback, hostAddress, metadataAddress, udpPorts, strictFilter } = options;
-  return { hostLoopback, hostAddress, metadataAddress, udpPorts, strictFilter };
+  const { strictDf, outbound } = options;
+  const reach = { hostLoopback, hostAddress, metadataAddress };
+  return { ...reach, udpPorts, strictFilter, strictDf, outbound };
 }

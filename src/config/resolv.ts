@@ -41,6 +41,8 @@ export interface ResolvSnapshot {
   readonly conf: ResolvConf;
   /** Changes when the file does: device, inode, modification time and size, or why it is unread. */
   readonly stamp: string;
+  /** The file may be there: who reads it has no right to. */
+  readonly isForbidden: boolean;
 }
 
 /** Reads the text of a resolv.conf. Never throws; what cannot be used is told in `warnings`. */
@@ -98,7 +100,7 @@ export function readIfChanged(path: string, last?: ResolvSnapshot): ResolvSnapsh
     const code = error instanceof Error && "code" in error ? String(error.code) : String(error);
     return last?.stamp === code ? last : unread(path, code, code);
   }
-  return Object.freeze({ conf: parseResolvConf(text), stamp });
+  return Object.freeze({ conf: parseResolvConf(text), stamp, isForbidden: false });
 }
 
 /** Index of the interface a zone names, by number or name; undefined = the host has none such. */
@@ -120,7 +122,7 @@ function unread(path: string, stamp: string, reason: string): ResolvSnapshot {
     options: [],
     warnings: [warning],
   });
-  return Object.freeze({ conf, stamp });
+  return Object.freeze({ conf, stamp, isForbidden: reason === "EACCES" || reason === "EPERM" });
 }
 
 function freezeConf(conf: ResolvConf): ResolvConf {

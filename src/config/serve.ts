@@ -25,6 +25,8 @@ export interface ServeOptions extends CaptureOptions, HostSide, RightsOptions {
   /** Of each interface: flows at once and MiB of payload; undefined = what there is room for. */
   readonly flowsMax: number | undefined;
   readonly bufferMib: number | undefined;
+  /** Silence after which both ends of a TCP connection are asked, seconds. */
+  readonly tcpIdleSeconds: number;
   readonly hooks: HookSettings;
   /** Folder of the hook socket; undefined = where KubeVirt mounts it. */
   readonly hooksDir: string | undefined;
@@ -32,6 +34,8 @@ export interface ServeOptions extends CaptureOptions, HostSide, RightsOptions {
   readonly pluginDir: string | undefined;
   /** Seconds that guests still attached are served after SIGTERM. */
   readonly graceSeconds: number;
+  /** Seconds without hook call and guest after which it ends; 0 = never. */
+  readonly abandonSeconds: number;
   /** File the frames of the first interface are written to; others' names end with their index. */
   readonly pcap: string | undefined;
   /** Files that all inputs of the engines are recorded in; names end with the interface's. */
@@ -65,6 +69,10 @@ export const PLUGIN_DIR_DEFAULT = "/var/run/kubevirt-plugin";
 export const GRACE_SECONDS_DEFAULT = 3600;
 export const GRACE_SECONDS_LIMITS: readonly [number, number] = [0, 86400];
 
+/** Longer than a launcher that is there lets pass between a call and its QEMU. */
+export const ABANDON_SECONDS_DEFAULT = 300;
+export const ABANDON_SECONDS_LIMITS: readonly [number, number] = [0, 86400];
+
 /** Reads the settings of `serve`, and what KubeVirt says in `env`. Throws `ConfigError`. */
 export function readServeOptions(
   settings: Settings,
@@ -79,11 +87,13 @@ export function readServeOptions(
     SLIRP_MTU: mtu === undefined ? env["SLIRP_MTU"] : String(mtu),
   };
   const grace = integerBetween(...GRACE_SECONDS_LIMITS);
+  const abandon = integerBetween(...ABANDON_SECONDS_LIMITS);
   return Object.freeze({
     hooks: readHookSettings({ ...env, ...asked }),
     hooksDir: readOne(settings, "hooks-dir", undefined, parsePath),
     pluginDir: readOne(settings, "plugin-dir", undefined, parsePath),
     graceSeconds: readOne(settings, "grace", GRACE_SECONDS_DEFAULT, grace),
+    abandonSeconds: readOne(settings, "abandon", ABANDON_SECONDS_DEFAULT, abandon),
     ...readCapture(settings),
     ...readResolvers(settings),
     ...readRoom(settings),

@@ -15,7 +15,7 @@ export interface Subnet6 {
   readonly dns: Ipv6Groups;
 }
 
-export const SUBNET6_DEFAULT = "fd10:0:2::/120";
+export const SUBNET6_DEFAULT = "fd10:0:2::/64";
 
 const PREFIX_LENGTH_MIN = 8;
 const PREFIX_LENGTH_MAX = 126;

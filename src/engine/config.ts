@@ -5,11 +5,13 @@
  */
 import * as abi from "../../wasm/abi.ts";
 import { readIpv4 } from "../config/address.ts";
+import { type Dns6, encodeBoot, encodeBoot6 } from "../config/boot.ts";
 import type { AttachOptions } from "../config/config.ts";
 import { buildDhcpOptions, fitSearchList } from "../config/dhcp-options.ts";
 import { buildDhcp6Options, fitSearchList6 } from "../config/dhcp6-options.ts";
 import { type ResolvConf, scopeOfZone } from "../config/resolv.ts";
 import type { Subnet6 } from "../config/subnet6.ts";
+import { formatIpv4 } from "../lib/addr.ts";
 import { type Ipv6Groups, linkLocalOfMac, octetsOfIpv6, readIpv6 } from "../lib/addr6.ts";
 
 /** An IPv6 address and, if it is link-local, the index of the host's interface it is on. */
@@ -31,6 +33,8 @@ export interface EngineIpv6Values {
   readonly prefixLength: number;
   /** DHCPv6 options, at most `DHCP_OPTIONS_SIZE` octets. */
   readonly dhcpOptions: Uint8Array;
+  /** What to boot, at most `BOOT_SIZE` octets; absent = nothing. */
+  readonly boot?: Uint8Array;
 }
 
 /** Content of the record. Addresses in host order, octets as on the wire. */
@@ -51,6 +55,8 @@ export interface EngineConfigValues {
   readonly refusesHost?: boolean;
   /** The same for metadata services. */
   readonly refusesMetadata?: boolean;
+  /** Datagrams with DF that the way out does not take whole are refused; absent = they are not. */
+  readonly strictDf?: boolean;
   /** Host sockets of UDP take the guest's port if it is free; absent = the kernel chooses. */
   readonly preservesUdpPorts?: boolean;
   readonly flowsMax: number;
@@ -80,6 +86,12 @@ export interface EngineConfigValues {
   readonly dhcpOptions: Uint8Array;
   /** DHCP's siaddr, the next server to boot from; 0 = none. */
   readonly dhcpServerAddress: number;
+  /** What to boot, at most `BOOT_SIZE` octets; absent = nothing. */
+  readonly boot?: Uint8Array;
+  /** The gateway's port 69 is the host's TFTP service. */
+  readonly tftp?: boolean;
+  /** When the guest hears of the IPv6 DNS address; absent = always. */
+  readonly dns6?: Dns6;
   /** False = serve no IPv4; absent = do. */
   readonly ipv4?: boolean;
   /** Absent = serve no IPv6. */
@@ -104,8 +116,6 @@ const MAC_SIZE = 6;
 const SEED_SIZE = 32;
 /** One day: the address never changes hands, so renewals are only traffic. */
 const LEASE_SECONDS = 86_400;
-/** Two hours and four minutes, the least RFC 5382 REQ-5 allows. */
-const TCP_IDLE_SECONDS = 7440;
 
 /** Works out the record's content. */
 export function engineConfigValues(
@@ -113,10 +123,7 @@ export function engineConfigValues(
   surroundings: EngineSurroundings,
 ): EngineConfigValues {
   const { resolvConf } = surroundings;
-  const named = { hostName: options.hostname };
-  // The user's own search list was checked to fit; the host's is sent as far as it does.
-  const search =
-    options.search.length > 0 ? options.search : fitSearchList(named, resolvConf.search);
+  const { boot } = options;
   return {
     guestAddress: options.subnet.guest,
     gatewayAddress: options.subnet.gateway,
@@ -130,6 +137,7 @@ export function engineConfigValues(
     refusesHost: options.hostAddress === "refuse",
     refusesMetadata: options.metadataAddress === "refuse",
     preservesUdpPorts: options.udpPorts === "preserve",
+    strictDf: options.strictDf,
     flowsMax: surroundings.limits.flowsMax,
     chunksMax: (surroundings.limits.bufferMib * MIB) / abi.CHUNK_SIZE,
     vnetSize: surroundings.vnetSize,
@@ -140,33 +148,67 @@ export function engineConfigValues(
     seed: options.seed ?? surroundings.seed,
     leaseSeconds: LEASE_SECONDS,
     udpTimeoutSeconds: options.udpTimeoutSeconds,
-    tcpIdleSeconds: TCP_IDLE_SECONDS,
+    tcpIdleSeconds: options.tcpIdleSeconds,
     keepaliveSeconds: options.keepaliveSeconds,
     resolvers: resolverAddresses(options, resolvConf),
     dnsPort: options.dnsPort,
-    dhcpOptions:
-      options.dhcpOptions === undefined
-        ? buildDhcpOptions({ ...named, search })
-        : Uint8Array.from(options.dhcpOptions),
-    dhcpServerAddress: 0,
+    dhcpOptions: dhcpOptionsOf(options, resolvConf),
+    dhcpServerAddress: boot?.nextServer ?? options.subnet.gateway,
+    ...(boot === undefined ? {} : { boot: encodeBoot(boot), tftp: boot.tftp !== undefined }),
+    dns6: options.dns6 ?? "always",
     ipv4: options.ipv4,
-    ipv6: options.subnet6 && ipv6Values(options, options.subnet6, resolvConf.search),
+    ipv6: options.subnet6 && ipv6Values(options, options.subnet6, resolvConf),
   };
+}
+
+/** Option 66, by address: for whoever does not look at siaddr. */
+function nextServerName({
+  boot,
+  subnet,
+}: Pick<AttachOptions, "boot" | "subnet">): string | undefined {
+  return boot === undefined ? undefined : formatIpv4(boot.nextServer ?? subnet.gateway);
+}
+
+/** What search lists are made from. */
+type OptionSources = Pick<AttachOptions, "hostname" | "search" | "dhcpOptions" | "boot" | "subnet">;
+
+/**
+ * The DHCP options for this resolv.conf. The user's own search list was checked to fit; the host's
+ * is sent as far as it does.
+ */
+export function dhcpOptionsOf(
+  options: OptionSources,
+  resolvConf: Pick<ResolvConf, "search">,
+): Uint8Array {
+  if (options.dhcpOptions !== undefined) return Uint8Array.from(options.dhcpOptions);
+  const named = { hostName: options.hostname, tftpServerName: nextServerName(options) };
+  const search =
+    options.search.length > 0 ? options.search : fitSearchList(named, resolvConf.search);
+  return buildDhcpOptions({ ...named, search });
+}
+
+/** The same for DHCPv6 and router advertisements. */
+export function dhcp6OptionsOf(
+  options: Pick<AttachOptions, "search">,
+  resolvConf: Pick<ResolvConf, "search">,
+): Uint8Array {
+  const wanted = options.search.length > 0 ? options.search : resolvConf.search;
+  return buildDhcp6Options({ search: fitSearchList6({}, wanted) });
 }
 
 function ipv6Values(
   options: AttachOptions,
   subnet: Subnet6,
-  search: readonly string[],
+  resolvConf: Pick<ResolvConf, "search">,
 ): EngineIpv6Values {
-  const wanted = options.search.length > 0 ? options.search : search;
   return {
     guest: subnet.guest,
     gateway: subnet.gateway,
     dns: subnet.dns,
     router: linkLocalOfMac(options.gatewayMac),
     prefixLength: subnet.prefixLength,
-    dhcpOptions: buildDhcp6Options({ search: fitSearchList6({}, wanted) }),
+    dhcpOptions: dhcp6OptionsOf(options, resolvConf),
+    ...(options.boot === undefined ? {} : { boot: encodeBoot6(options.boot, subnet.gateway) }),
   };
 }
 
@@ -223,6 +265,9 @@ export function encodeEngineConfig(view: DataView, base: number, values: EngineC
   word(abi.CONFIG_DHCP_SIADDR_OFFSET, values.dhcpServerAddress);
   octets(abi.CONFIG_DHCP_OPTIONS_OFFSET, values.dhcpOptions);
   word(abi.CONFIG_DNS_PORT_OFFSET, values.dnsPort ?? 0);
+  word(abi.CONFIG_OPTIONS_SERIAL_OFFSET, 0);
+  word(abi.CONFIG_BOOT_LENGTH_OFFSET, values.boot?.length ?? 0);
+  octets(abi.CONFIG_BOOT_OFFSET, values.boot ?? []);
   const six = values.ipv6;
   if (six === undefined) return;
   octets(abi.CONFIG_GUEST6_OFFSET, octetsOfIpv6(six.guest));
@@ -232,6 +277,8 @@ export function encodeEngineConfig(view: DataView, base: number, values: EngineC
   word(abi.CONFIG_PREFIX6_LENGTH_OFFSET, six.prefixLength);
   word(abi.CONFIG_DHCP6_OPTIONS_LENGTH_OFFSET, six.dhcpOptions.length);
   octets(abi.CONFIG_DHCP6_OPTIONS_OFFSET, six.dhcpOptions);
+  word(abi.CONFIG_BOOT6_LENGTH_OFFSET, six.boot?.length ?? 0);
+  octets(abi.CONFIG_BOOT6_OFFSET, six.boot ?? []);
 }
 
 /** Rewrites the resolvers in a record; allowed at any time between calls into the engine. */
@@ -256,6 +303,36 @@ export function encodeResolvers(
   }
 }
 
+/**
+ * Rewrites the lists of DHCP and DHCPv6 options in a record; allowed at any time between calls into
+ * the engine. Throws `RangeError`, before anything is written, for one that is too long.
+ */
+export function encodeOptions(
+  view: DataView,
+  base: number,
+  options: { readonly dhcp: Uint8Array; readonly dhcp6: Uint8Array },
+): void {
+  const places = [
+    [options.dhcp, abi.CONFIG_DHCP_OPTIONS_LENGTH_OFFSET, abi.CONFIG_DHCP_OPTIONS_OFFSET],
+    [options.dhcp6, abi.CONFIG_DHCP6_OPTIONS_LENGTH_OFFSET, abi.CONFIG_DHCP6_OPTIONS_OFFSET],
+  ] as const;
+  for (const [octets] of places) {
+    checkRange("octets of DHCP options", octets.length, 0, abi.DHCP_OPTIONS_SIZE);
+  }
+  for (const [octets, lengthOffset, offset] of places) {
+    view.setUint32(base + lengthOffset, octets.length, true);
+    const room = new Uint8Array(
+      view.buffer,
+      view.byteOffset + base + offset,
+      abi.DHCP_OPTIONS_SIZE,
+    );
+    room.fill(0);
+    room.set(octets);
+  }
+  const serial = base + abi.CONFIG_OPTIONS_SERIAL_OFFSET;
+  view.setUint32(serial, view.getUint32(serial, true) + 1, true);
+}
+
 function flagBits(values: EngineConfigValues): number {
   return (
     (values.hostLoopback ? abi.CONFIG_FLAG_HOST_LOOPBACK : 0) |
@@ -264,7 +341,11 @@ function flagBits(values: EngineConfigValues): number {
     (values.refusesHost === true ? abi.CONFIG_FLAG_REFUSE_HOST : 0) |
     (values.refusesMetadata === true ? abi.CONFIG_FLAG_REFUSE_METADATA : 0) |
     (values.preservesUdpPorts === true ? abi.CONFIG_FLAG_UDP_PRESERVE : 0) |
+    (values.strictDf === true ? abi.CONFIG_FLAG_STRICT_DF : 0) |
     (values.dns ? abi.CONFIG_FLAG_DNS : 0) |
+    (values.dns6 === "never" ? abi.CONFIG_FLAG_NO_DNS6 : 0) |
+    (values.dns6 === "auto" ? abi.CONFIG_FLAG_DNS6_AUTO : 0) |
+    (values.tftp === true ? abi.CONFIG_FLAG_TFTP : 0) |
     (values.ipv6 === undefined ? 0 : abi.CONFIG_FLAG_IPV6) |
     (values.ipv4 === false ? abi.CONFIG_FLAG_NO_IPV4 : 0)
   );
@@ -283,8 +364,10 @@ function checkValues(values: EngineConfigValues): void {
   checkRange("seed octets", values.seed.length, SEED_SIZE, SEED_SIZE);
   checkRange("resolvers", values.resolvers.length, 0, abi.RESOLVER_COUNT);
   checkRange("dhcpOptions octets", values.dhcpOptions.length, 0, abi.DHCP_OPTIONS_SIZE);
+  checkRange("boot octets", values.boot?.length ?? 0, 0, abi.BOOT_SIZE);
   const six = values.ipv6;
   if (six === undefined) return;
+  checkRange("ipv6.boot octets", six.boot?.length ?? 0, 0, abi.BOOT_SIZE);
   checkRange("ipv6.prefixLength", six.prefixLength, 0, 126);
   checkRange("ipv6.dhcpOptions octets", six.dhcpOptions.length, 0, abi.DHCP_OPTIONS_SIZE);
   for (const address of [six.guest, six.gateway, six.dns, six.router]) {

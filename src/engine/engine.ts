@@ -28,6 +28,7 @@ import { formatIpv6, groupsOfOctets } from "../lib/addr6.ts";
 import {
   type EngineConfigValues,
   encodeEngineConfig,
+  encodeOptions,
   encodeResolvers,
   type ResolverAddress,
 } from "./config.ts";
@@ -185,6 +186,14 @@ export class Engine {
   }
 
   /**
+   * Replaces what DHCP and DHCPv6 tell the guest, octets as on the wire, `DHCP_OPTIONS_SIZE` at
+   * most each; the search list among it is advertised at once. Throws `RangeError`. Cold.
+   */
+  setDhcpOptions(dhcp: Uint8Array, dhcp6: Uint8Array): void {
+    encodeOptions(this.view, this.bases.config, { dhcp, dhcp6 });
+  }
+
+  /**
    * Replaces the host's own addresses, 16 octets each, IPv4 as ::ffff:A.B.C.D. Allowed between any
    * two calls. Returns how many found no room. Cold.
    */
@@ -200,6 +209,11 @@ export class Engine {
   addHostPort(protocol: "tcp" | "udp", octets: ArrayLike<number>, port: number): boolean {
     const number = protocol === "tcp" ? PROTOCOL_TCP : PROTOCOL_UDP;
     return this.#hostAddress(octets, number * 2 ** abi.HOST_PORT_SHIFT + port);
+  }
+
+  /** Tells that spot 0 of a guest's UDP port has a socket of both versions, for good. Cold. */
+  setDual(guestPort: number): void {
+    this.#functions.host_address(abi.HOST_DUAL * 2 ** abi.HOST_PORT_SHIFT + guestPort);
   }
 
   #hostAddress(octets: ArrayLike<number>, kind: number): boolean {
@@ -255,13 +269,23 @@ export class Engine {
   }
 
   /**
-   * Ties a bound host UDP socket to a guest port for good. Returns the flow's handle or 0.
+   * Something has come in at a published UDP port: opens a flow for its socket, or ties the socket
+   * to the flow that waits for it. Returns the flow's handle; 0 = there is no slot, or the flow has
+   * its socket already.
    * @param family version of IP of the socket
+   * @param spot which of the sockets of the guest port, below `SPOT_COUNT`
    * @param guest address of the guest, of that version, it leads to and no other; 0 = whichever
    */
-  inboundUdp(port: number, hostPort: number, now: number, family: 4 | 6 = 4, guest = 0): number {
-    const code = family === 6 ? abi.FAMILY_SIX : 0;
-    return this.#functions.inbound_udp(port, hostPort, code, guest, now) >>> 0;
+  inboundUdp(
+    guestPort: number,
+    hostPort: number,
+    now: number,
+    family: 4 | 6 = 4,
+    spot = 0,
+    guest = 0,
+  ): number {
+    const code = (family === 6 ? abi.FAMILY_SIX : 0) | (spot << abi.INBOUND_SPOT_SHIFT);
+    return this.#functions.inbound_udp(guestPort, hostPort, code, guest, now) >>> 0;
   }
 
   /**
@@ -294,6 +318,14 @@ export class Engine {
     const at = (this.bases.config + abi.CONFIG_FLAGS_OFFSET) >> 2;
     const flags = (this.words[at] ?? 0) & ~abi.CONFIG_FLAG_ASK_GUEST;
     this.words[at] = on ? flags | abi.CONFIG_FLAG_ASK_GUEST : flags;
+  }
+
+  /**
+   * The link has lost its peer: unless the same machine is back within two seconds, all flows end
+   * and whoever comes next begins anew (`wasm/guest.ts`).
+   */
+  guestGone(now: number): void {
+    this.#functions.guest_gone(now);
   }
 
   /** The end is near: prepares frames for the guest that say so. Nothing else may be waiting. */

@@ -1,6 +1,6 @@
 /**
  * Loads `engine.wasm` and refuses whatever does not keep the contract of `wasm/abi.ts`: no imports,
- * the thirteen exports, a memory that never grows, the right ABI version, a sound region table.
+ * the fourteen exports, a memory that never grows, the right ABI version, a sound region table.
  *
  * Compilation is synchronous: the engine is small, and a start that has to wait for a task queue
  * cannot be done from a worker's first line.
@@ -37,6 +37,7 @@ export interface EngineFunctions {
   ) => number;
   readonly address_six: () => number;
   readonly host_address: (kind: number) => number;
+  readonly guest_gone: (now: number) => void;
   readonly farewell: () => void;
   readonly next_deadline: () => number;
 }
@@ -70,6 +71,7 @@ const ARITIES: Readonly<Record<keyof EngineFunctions, number>> = {
   inbound_udp: 5,
   address_six: 0,
   host_address: 1,
+  guest_gone: 1,
   farewell: 0,
   next_deadline: 0,
 };

@@ -57,6 +57,9 @@ export const STAT_NAMES = [
   "tcpStuck",
   "dnsEvicted",
   "halfOpenEvicted",
+  "dnsRetried",
+  "guestsGone",
+  "tcpTailProbes",
 ] as const;
 
 /** Counters of what went no further and why, by `DROP_*`. */
@@ -100,7 +103,7 @@ export const DROP_NAMES = [
   "dropTcpWindow",
   "dropTcpPaws",
   "dropTcpAck",
-  "dropTcpNoTimestamp",
+  "dropGuestGone",
   "dropTcpGaps",
   "dropTcpPool",
   "dropTcpDuplicate",
@@ -131,6 +134,9 @@ export const DROP_NAMES = [
   "dropHostAddress",
   "dropMetadata",
   "dropUdpLocal",
+  "dropDnsAnswer",
+  "dropDnsRetry",
+  "dropPathMtu",
 ] as const;
 
 export type StatName = (typeof STAT_NAMES)[number];

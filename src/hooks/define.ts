@@ -21,15 +21,20 @@ export interface DefineOptions {
   readonly context: () => PlanContext;
   /** Called for each Shutdown, before it is answered. */
   readonly onShutdown: () => void;
+  /** Hears what of a machine was understood otherwise than written; once for each text. */
+  readonly onWarning?: (text: string) => void;
   /** Called after a call of LARGE octets or more: what it has left in memory is large, too. */
   readonly onLarge?: () => void;
 }
 
 const LARGE = 1 << 20;
+/** Warnings that are remembered as told. */
+const TOLD_MAX = 256;
 
 export function createDomainHooks(options: DefineOptions): DomainHooks {
   const { dataPlane, context, onShutdown } = options;
   const inTurn = oneAtATime();
+  const warn = once(options.onWarning ?? (() => {}));
   const define = async (domain: Uint8Array, vmi: Uint8Array): Promise<Uint8Array> => {
     const xml = decode(domain, "domain XML");
     const machine = readVmi(decode(vmi, "VMI"));
@@ -37,6 +42,7 @@ export function createDomainHooks(options: DefineOptions): DomainHooks {
     // A domain that cannot be changed leaves the data plane as it was.
     const edits = editDomain(xml, machine, plans);
     await dataPlane.prepare(plans);
+    warn(plans.flatMap(({ warnings }) => warnings));
     return applyEditsToUtf8(domain, xml, edits);
   };
   return {
@@ -49,6 +55,18 @@ export function createDomainHooks(options: DefineOptions): DomainHooks {
         }
       }, signal),
     shutdown: async () => onShutdown(),
+  };
+}
+
+/** Hands on what it has not handed on before; one start of a machine defines it several times. */
+function once(tell: (text: string) => void): (texts: readonly string[]) => void {
+  const told = new Set<string>();
+  return (texts) => {
+    for (const text of texts) {
+      if (told.has(text) || told.size >= TOLD_MAX) continue;
+      told.add(text);
+      tell(text);
+    }
   };
 }
 

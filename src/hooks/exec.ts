@@ -18,12 +18,14 @@ export type HookName = (typeof HOOK_NAMES)[number];
  * The domain to define, from the VMI's JSON and the domain's XML. Throws `HookError`.
  *
  * @param hasDataPlane whether another container of the pod carries the frames
+ * @param onWarning hears what was understood otherwise than written
  */
 export function onDefineDomain(
   vmi: string,
   domain: string,
   context: PlanContext,
   hasDataPlane: boolean,
+  onWarning: (text: string) => void = () => {},
 ): string {
   const machine = readVmi(vmi);
   const plans = derivePlans(machine, context);
@@ -34,7 +36,9 @@ export function onDefineDomain(
         'a hook program does not have: wanted "user" or "auto"',
     );
   }
-  return mutateDomain(domain, machine, plans);
+  const changed = mutateDomain(domain, machine, plans);
+  for (const { warnings } of plans) warnings.forEach(onWarning);
+  return changed;
 }
 
 /** The cloud-init data, which a network binding has no reason to change. */

@@ -13,6 +13,7 @@ import { chmodSync, lstatSync, rmSync, statSync } from "node:fs";
 import {
   createServer,
   type Http2Server,
+  type Http2Session,
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from "node:http2";
@@ -34,7 +35,10 @@ export interface HookSocket {
 
 /** Longest time that a call in progress holds up the end. */
 const CLOSE_GRACE_ms = 2000;
-/** Time that connections without a call have to end in good order. */
+/**
+ * Time that peers have to leave by themselves once they have their answers, and again to end in
+ * good order once they are asked to.
+ */
 const FAREWELL_ms = 300;
 /** Time between the two knocks at a socket that seems dead: it may be about to listen. */
 const KNOCK_PAUSE_ms = 50;
@@ -158,6 +162,9 @@ function watchTraffic(
 ): Traffic {
   const sockets = new Set<Socket>();
   const calls = new Set<ServerHttp2Stream>();
+  // grpc-go hangs up as soon as it has its answer, in a way that a session takes for a fault.
+  const open = new Map<Http2Session, number>();
+  const isUsual = (session: Http2Session): boolean => open.get(session) === 0;
   // The runtimes tell of a session first and then of its connection, in one go.
   let latest: ServerHttp2Session | undefined;
   server.on("connection", (socket: Socket) => {
@@ -168,13 +175,20 @@ function watchTraffic(
   });
   server.on("session", (session) => {
     latest = session;
-    session.on("error", (error) =>
-      log.debug({ path, reason: error.message }, "connection broken off"),
-    );
+    session.once("close", () => open.delete(session));
+    session.on("error", ({ message: reason }) => {
+      if (!isUsual(session)) log.debug({ path, reason }, "connection broken off");
+    });
     session.setLocalWindowSize(WINDOW_BYTES);
     closeInNextTurn(session);
   });
-  server.on("stream", (stream) => keep(calls, stream));
+  server.on("stream", (stream) => {
+    keep(calls, stream);
+    const { session } = stream;
+    if (session === undefined) return;
+    open.set(session, (open.get(session) ?? 0) + 1);
+    stream.once("finish", () => open.set(session, (open.get(session) ?? 1) - 1));
+  });
   return { sockets, connections, calls };
 }
 
@@ -209,14 +223,23 @@ async function closeServer(
     // A folder that has become read-only: the end goes on, and the next start knows a dead socket.
     log.warn({ path, problem: reasonOf(error) }, "socket stays behind");
   }
+  await within(CLOSE_GRACE_ms, allClosed(calls));
+  // That a call is closed does not say that its answer has left: the runtimes differ in when they
+  // write the last frames, and in what becomes of them when a session is closed meanwhile. A peer
+  // that closes its connection has the answer. So nothing is closed here before peers had the time
+  // to do so; the socket's file is gone, so no more come.
+  await within(FAREWELL_ms, allClosed(sockets));
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   for (const session of connections.sessions) session.close();
-  const answers = [...calls].map((call) => new Promise((resolve) => call.once("close", resolve)));
-  await within(CLOSE_GRACE_ms, Promise.all(answers));
   // A peer that does not read does not learn that it is over, either.
   await within(FAREWELL_ms, closed);
   for (const socket of sockets) socket.destroy();
   await closed;
+}
+
+/** Resolves when all that are open now have closed. */
+async function allClosed(open: ReadonlySet<EventEmitter>): Promise<void> {
+  await Promise.all([...open].map((each) => new Promise((resolve) => each.once("close", resolve))));
 }
 
 /** Waits for `work`, but no longer than that. */

@@ -1,8 +1,8 @@
 /**
  * The domain hook of a Plugin resource (KubeVirt 1.9), the successor of OnDefineDomain.
  *
- * It is called once per start and once on the target of a migration, after all older hooks, so the
- * domain may hold our interface already.
+ * It is called up to three times for a start and once on the target of a migration, after all older
+ * hooks, so the domain may hold our interface already.
  */
 import type { ConnectRouter } from "@connectrpc/connect";
 import type { Logger } from "../lib/log.ts";

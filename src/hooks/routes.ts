@@ -39,6 +39,8 @@ export interface Services {
   readonly health: Health;
   readonly log: Logger;
   readonly calls: Calls;
+  /** Hears of each call of the launcher's; health checks are somebody else's. */
+  readonly onCall: () => void;
 }
 
 export type RequestListener = (request: Http2ServerRequest, response: Http2ServerResponse) => void;
@@ -59,7 +61,7 @@ export function pluginListener(services: Services): RequestListener {
 }
 
 function route(
-  { health, log, calls }: Services,
+  { health, log, calls, onCall }: Services,
   add: (router: ConnectRouter) => void,
 ): RequestListener {
   const router = createConnectRouter({
@@ -70,6 +72,7 @@ function route(
     writeMaxBytes: MESSAGE_BYTES_MAX,
   });
   add(router);
+  const ofLauncher = new Set(router.handlers.map((each) => each.requestPath));
   addHealth(router, health, [...new Set(router.handlers.map((each) => each.service.typeName))]);
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
   const answer = async (request: Http2ServerRequest, response: Http2ServerResponse, call: Call) => {
@@ -90,6 +93,7 @@ function route(
     const { stream, url } = request;
     const { session } = stream;
     if (session === undefined) return;
+    if (ofLauncher.has(url)) onCall();
     const kind = classOf(handlers.get(url));
     const call = calls.open({ kind, method: url, connection: session });
     stream.once("close", () => call.close());

@@ -25,6 +25,8 @@ export interface HookServerOptions {
   /** `CONTAINER_NAME` as KubeVirt sets it since v1.6. */
   readonly containerName: string | undefined;
   readonly hooks: DomainHooks;
+  /** Hears of each call of the launcher's. */
+  readonly onCall?: () => void;
   readonly log: Logger;
   /** Milliseconds from any point in time. */
   readonly clock: () => number;
@@ -52,10 +54,10 @@ const NAMELESS_COUNT_MAX = 16;
 
 /** Listens on all sockets, or throws an `Error` and leaves nothing behind. */
 export async function startHookServer(options: HookServerOptions): Promise<HookServer> {
-  const { hooksDir, pluginDir, containerName, hooks, log } = options;
+  const { hooksDir, pluginDir, containerName, hooks, log, onCall = () => {} } = options;
   const health = new Health();
   const shares = createShares(log, options.clock);
-  const services = { hooks, health, log, calls: shares.calls };
+  const services = { hooks, health, log, calls: shares.calls, onCall };
   const open: HookSocket[] = [];
   const listening = { log, shares };
   const sweeping = setInterval(() => {

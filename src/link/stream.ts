@@ -5,7 +5,8 @@
  * Theory of operation
  *   A link outlives its peers. It listens, or connects again and again; there is one peer at a
  *   time. While there is none, frames to the guest are dropped and counted, as by a tap that is
- *   down, and the engine's flows live on: the next peer may be the same guest or another one.
+ *   down. What becomes of the flows is the engine's to say (`wasm/guest.ts`), which is told that
+ *   the peer has gone: the next one may be the same guest or another one.
  *
  *        listen:   waiting ──accept──▶ open ──end, error, bad length──▶ waiting
  *        connect:  waiting ──timer──▶ connecting ──▶ open ──…──▶ waiting (timer set anew)

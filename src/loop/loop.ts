@@ -65,6 +65,8 @@ export interface LoopParts {
   readonly listeners: {
     /** Connections that were dealt with; or the negative errno: none can be for now. */
     accept(index: number, now: number): number;
+    /** Something has come in at a published UDP port that no flow has. */
+    arrived?(index: number, now: number): void;
   };
   /** Leaves level-triggered sources alone. */
   readonly sources: SourceSwitch;
@@ -77,7 +79,7 @@ export interface LoopParts {
     wait(now: number): number | undefined;
     poll(engine: Engine, now: number): void;
     /** An edge-triggered source of news has spoken; `poll` is called within this turn or later. */
-    notice?(): void;
+    notice?(kind: number): void;
   };
   readonly clock: () => number;
 }
@@ -99,6 +101,8 @@ const OF_LISTENER = 3;
 /** Only wakes the loop up. */
 const OF_ALARM = 4;
 const OF_NEWS = 5;
+const OF_SERVICE = 6;
+const OF_PORT = 7;
 
 export class Loop {
   readonly #parts: LoopParts;
@@ -185,8 +189,10 @@ export class Loop {
       this.#linkTokens.push(token);
     } else if (kind === OF_CONTROL) {
       if (!control()) this.#running = false;
-    } else if (kind === OF_NEWS) {
-      this.#parts.housekeeping.notice?.();
+    } else if (kind === OF_NEWS || kind === OF_SERVICE) {
+      this.#parts.housekeeping.notice?.(kind);
+    } else if (kind === OF_PORT) {
+      this.#parts.listeners.arrived?.(token, now);
     } else if (kind === OF_LISTENER) this.#accept(token, now);
     else if (kind !== OF_ALARM) this.#rest.idle(token, kind, now);
   }

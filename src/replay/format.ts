@@ -61,25 +61,40 @@ export const KIND = Object.freeze({
   addressSix: 9,
   farewell: 10,
   deadline: 11,
-  /** New resolvers, limits or flags in the configuration. */
+  /** New resolvers, limits, flags or DHCP options in the configuration. */
   live: 12,
   /** The call before it did not return. */
   trap: 13,
   end: 14,
   /** Own addresses of the host and published ports, one each. */
   hostAddress: 15,
+  /** The link has lost its peer. */
+  guestGone: 16,
 } as const);
 
 /** Why a recording ends, by the first word of END. */
 export const ENDINGS = ["closed", "limit"] as const;
 export type RecordingEnding = (typeof ENDINGS)[number];
 
+/** The lists of options, which change together with their number alone. */
+const OPTION_PARTS: readonly (readonly [offset: number, size: number])[] = [
+  [abi.CONFIG_DHCP_OPTIONS_LENGTH_OFFSET, 4],
+  [abi.CONFIG_DHCP_OPTIONS_OFFSET, abi.DHCP_OPTIONS_SIZE],
+  [abi.CONFIG_DHCP6_OPTIONS_LENGTH_OFFSET, 4],
+  [abi.CONFIG_DHCP6_OPTIONS_OFFSET, abi.DHCP_OPTIONS_SIZE],
+];
+
 /** The parts of CONFIG that may change while the engine runs: offset and octets. */
 export const LIVE_PARTS: readonly (readonly [offset: number, size: number])[] = [
   [abi.CONFIG_FLAGS_OFFSET, 12], // and CONFIG_FLOWS_MAX, CONFIG_CHUNKS_MAX
   [abi.CONFIG_RESOLVERS_COUNT_OFFSET, 4 + 4 * abi.RESOLVER_COUNT],
   [abi.CONFIG_RESOLVERS6_OFFSET, abi.RESOLVER_COUNT * abi.CONFIG_RESOLVER6_SIZE],
+  [abi.CONFIG_OPTIONS_SERIAL_OFFSET, 4],
+  ...OPTION_PARTS,
 ];
+
+/** Those of them that are looked at before each call: a new number stands for new options. */
+export const WATCHED_PARTS: typeof LIVE_PARTS = LIVE_PARTS.slice(0, -OPTION_PARTS.length);
 
 /** A file that is no recording, or not one that can be replayed here. */
 export class RecordingError extends Error {

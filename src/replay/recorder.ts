@@ -8,7 +8,7 @@ import { assert } from "../lib/assert.ts";
 import type { OutputSink } from "../lib/output-file.ts";
 import type { NativeCopy } from "../link/copy-buffer.ts";
 import { rxLength, rxPointer } from "../link/frames.ts";
-import { KIND, LIVE_PARTS } from "./format.ts";
+import { KIND, LIVE_PARTS, WATCHED_PARTS } from "./format.ts";
 import { EngineMemory, OP_WORDS } from "./memory.ts";
 import { Outputs } from "./outputs.ts";
 import { capture } from "./receives.ts";
@@ -34,7 +34,7 @@ export class Recorder {
   readonly #outputs: Outputs;
   readonly #writer: RecordWriter;
   readonly #options: RecorderOptions;
-  /** Resolvers and limits as the recording has them, and where they are: words of engine memory. */
+  /** What is watched, as the recording has it, and where they are: words of engine memory. */
   readonly #live: Uint32Array;
   readonly #liveWords: readonly number[];
   #isOver = false;
@@ -46,7 +46,7 @@ export class Recorder {
     const { sink, build, limit, native } = options;
     this.#outputs = new Outputs(this.#memory, native);
     this.#writer = new RecordWriter(sink, build, limit, native);
-    this.#liveWords = resolverWordsOf(this.#memory.base(abi.REGION_CONFIG));
+    this.#liveWords = watchedWordsOf(this.#memory.base(abi.REGION_CONFIG));
     this.#live = new Uint32Array(this.#liveWords.length);
     this.module = { ...module, functions: this.#wrap() };
   }
@@ -132,7 +132,14 @@ export class Recorder {
 
   #otherCalls(): Pick<
     EngineFunctions,
-    "control" | "init" | "inbound_tcp" | "inbound_udp" | "address_six" | "host_address" | "farewell"
+    | "control"
+    | "init"
+    | "inbound_tcp"
+    | "inbound_udp"
+    | "address_six"
+    | "host_address"
+    | "guest_gone"
+    | "farewell"
   > {
     const functions = this.#functions;
     return {
@@ -162,6 +169,11 @@ export class Recorder {
         const at = this.#memory.base(abi.REGION_CONTROL) + abi.CONTROL_ADDRESS_OFFSET;
         for (let i = 0; i < 4; i += 1) this.#writer.word(this.#memory.words[(at >> 2) + i] ?? 0);
         return this.#answer(() => functions.host_address(kind));
+      },
+      guest_gone: (now) => {
+        this.#begin(KIND.guestGone, now);
+        this.#commit();
+        functions.guest_gone(now);
       },
       farewell: () => {
         this.#begin(KIND.farewell);
@@ -285,10 +297,10 @@ export class Recorder {
   }
 }
 
-/** The words of memory that resolvers are in, with CONFIG at `base`. */
-function resolverWordsOf(base: number): number[] {
-  return LIVE_PARTS.flatMap(([offset, size]) => {
-    assert(offset % 4 === 0 && size % 4 === 0, "resolvers are whole words");
+/** The words of memory that may change, with CONFIG at `base`. */
+function watchedWordsOf(base: number): number[] {
+  return WATCHED_PARTS.flatMap(([offset, size]) => {
+    assert(offset % 4 === 0 && size % 4 === 0, "what may change is whole words");
     return Array.from({ length: size / 4 }, (_, i) => (base + offset) / 4 + i);
   });
 }

@@ -108,6 +108,7 @@ const NAMES = new Map<number, string>([
   [KIND.inboundUdp, "inbound_udp"],
   [KIND.addressSix, "address_six"],
   [KIND.hostAddress, "host_address"],
+  [KIND.guestGone, "guest_gone"],
   [KIND.farewell, "farewell"],
   [KIND.deadline, "next_deadline"],
 ]);
@@ -211,6 +212,7 @@ class Replayer {
     [KIND.inboundUdp, () => this.#inboundUdp()],
     [KIND.addressSix, () => this.#addressSix()],
     [KIND.hostAddress, () => this.#hostAddress()],
+    [KIND.guestGone, () => this.#guestGone()],
     [KIND.farewell, () => this.#call(this.#module.functions.farewell)],
     [KIND.deadline, () => this.#deadline()],
   ]);
@@ -220,6 +222,11 @@ class Replayer {
     const handle = this.#reader.word();
     const events = this.#reader.word();
     this.#call(() => this.#module.functions.upstream_event(handle, events, now));
+  }
+
+  #guestGone(): void {
+    const now = this.#time();
+    this.#call(() => this.#module.functions.guest_gone(now));
   }
 
   #step(): void {
@@ -302,7 +309,7 @@ class Replayer {
   #live(): void {
     for (const [offset, size] of LIVE_PARTS) {
       const part = this.#reader.blob(size);
-      if (part.length !== size) throw this.#reader.wrong("resolvers or limits cut short");
+      if (part.length !== size) throw this.#reader.wrong("resolvers, limits or options cut short");
       this.#memory.config.set(part, offset);
     }
   }

@@ -16,6 +16,7 @@ import type { VirtualClock } from "./clock.ts";
 import { Nic, VNET_SIZE } from "./nic.ts";
 import type { Plan } from "./plan.ts";
 import { Random } from "./random.ts";
+import { ReceiveRing } from "./receive-ring.ts";
 import { Wire, type WireCounts } from "./wire.ts";
 
 export interface CableEvents {
@@ -41,6 +42,7 @@ export class Cable {
   readonly #toEngine: Wire;
   readonly #end: MemoryGuest;
   readonly #nic: Nic;
+  readonly #ring: ReceiveRing<boolean> | undefined;
   /** Frames queued on the link towards the engine: whether each is as it was sent. */
   readonly #intact: boolean[] = [];
   /** What the guest has written and the wire has not taken. */
@@ -61,6 +63,11 @@ export class Cable {
     this.#toEngine = new Wire(clock, new Random(plan.seed, 2), plan.toEngine, (frame, isIntact) =>
       this.#enqueue(frame, isIntact),
     );
+    if (plan.guestRing !== undefined) {
+      this.#ring = new ReceiveRing(clock, plan.guestRing, (frame, isIntact) =>
+        events.arrived(frame, isIntact),
+      );
+    }
     this.#toGuest = new Wire(clock, new Random(plan.seed, 3), plan.toGuest, (frame, isIntact) =>
       this.#deliver(frame, isIntact),
     );
@@ -168,7 +175,9 @@ export class Cable {
     // A damaged fragment spoils the packet that another one completes.
     const isFragment = ((frame[20] ?? 0) & 0x3f) !== 0 || frame[21] !== 0;
     const mayBeSpoilt = isFragment && this.#toGuest.counts.corrupted > 0;
-    this.#events.arrived(frame, isIntact && !mayBeSpoilt);
+    const isWhole = isIntact && !mayBeSpoilt;
+    if (this.#ring === undefined) this.#events.arrived(frame, isWhole);
+    else this.#ring.put(frame, isWhole);
     this.#drain(); // there is room on the wire again
   }
 

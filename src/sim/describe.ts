@@ -20,6 +20,8 @@ const OPERATIONS = new Map<number, string>([
   [abi.OP_PING_OPEN, "open-ping"],
   [abi.OP_TCP_KEEPALIVE, "keepalive"],
   [abi.OP_TCP_ERROR, "take-error"],
+  [abi.OP_TCP_TOS, "tos"],
+  [abi.OP_TCP_AT_MARK, "at-mark"],
 ]);
 
 function operationName(kind: number): string {

@@ -5,6 +5,7 @@
  * Times are microseconds, rates octets per second (0 = no limit), chances in a million.
  */
 import type { TcpSettings } from "./guest/tcp-options.ts";
+import type { RingPlan } from "./receive-ring.ts";
 import type { WireOptions } from "./wire.ts";
 
 /** How a connection attempt of the host ends. */
@@ -212,6 +213,8 @@ export interface Plan {
    * Absent = it never waits, and what finds no room is lost.
    */
   readonly guestBacklog?: number;
+  /** The guest's card has a ring that bursts overflow. Absent = it takes whatever comes. */
+  readonly guestRing?: RingPlan;
 }
 
 export const FAULTLESS_HOST: HostFaults = {

@@ -93,6 +93,9 @@ export function planOfScenario(document: ScenarioDocument, seed: number): Scenar
     isCrowded: engine.crowded,
     silences: guest.silences.map((each) => ({ at: each.at, duration: each.for })),
     ...(guest.backlog !== undefined && { guestBacklog: guest.backlog }),
+    ...(guest.ring !== undefined && {
+      guestRing: { size: guest.ring, delay: guest["ring-delay"] },
+    }),
     ...(document.promises && { promises: promisesOf(document.promises) }),
   };
   return { plan, groups };

@@ -61,6 +61,8 @@ const GuestSchema = v.strictObject({
   mtu: v.optional(count(576, 65_520), 1500),
   offloads: v.optional(flag(), false),
   backlog: v.optional(count(1, 4096)),
+  ring: v.optional(size(2048, 16 * MB)),
+  "ring-delay": v.optional(duration(1, SECOND), "50 us"),
   silences: v.optional(
     v.pipe(
       v.array(

@@ -10,6 +10,7 @@ export const ENOENT = 2;
 export const ESRCH = 3;
 export const EINTR = 4;
 export const EIO = 5;
+export const ENOEXEC = 8;
 export const EBADF = 9;
 export const EAGAIN = 11;
 export const ENOMEM = 12;
@@ -17,11 +18,16 @@ export const EACCES = 13;
 export const EFAULT = 14;
 export const EBUSY = 16;
 export const EEXIST = 17;
+export const EXDEV = 18;
 export const ENODEV = 19;
+export const ENOTDIR = 20;
+export const EISDIR = 21;
 export const EINVAL = 22;
 export const EMFILE = 24;
 export const EPIPE = 32;
+export const ENAMETOOLONG = 36;
 export const ENOSYS = 38;
+export const ELOOP = 40;
 export const EPROTO = 71;
 export const EBADFD = 77;
 export const EMSGSIZE = 90;
@@ -47,6 +53,7 @@ const TABLE: Readonly<Record<number, readonly [name: string, text: string]>> = {
   5: ["EIO", "input or output failed"],
   6: ["ENXIO", "no such device or address"],
   7: ["E2BIG", "argument list is too long"],
+  8: ["ENOEXEC", "no program"],
   9: ["EBADF", "not an open descriptor"],
   10: ["ECHILD", "no child process"],
   11: ["EAGAIN", "not ready, try again"],
@@ -131,19 +138,26 @@ export class SystemError extends Error {
   /** Its name, as `code` of Node's own errors. */
   readonly code: string;
 
-  /** @param action what was tried, imperative, with quotes round values */
-  constructor(action: string, errno: number) {
-    super(`${action}: ${errnoText(errno)} (${errnoName(errno)})`);
+  /**
+   * @param action what was tried, imperative, with quotes round values
+   * @param remedy what to do about it, imperative
+   */
+  constructor(action: string, errno: number, remedy?: string) {
+    const advice = remedy === undefined ? "" : `; ${remedy}`;
+    super(`${action}: ${errnoText(errno)} (${errnoName(errno)})${advice}`);
     this.errno = Math.abs(errno);
     this.code = errnoName(errno);
   }
 }
 
+/** What to do about an error, by its number. */
+export type Remedies = Readonly<Record<number, string>>;
+
 /**
  * Passes a result of zero or more through.
  * @throws SystemError where it is a negative errno
  */
-export function check(result: number, action: string): number {
-  if (result < 0) throw new SystemError(action, result);
+export function check(result: number, action: string, remedies?: Remedies): number {
+  if (result < 0) throw new SystemError(action, result, remedies?.[-result]);
   return result;
 }

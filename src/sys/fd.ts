@@ -3,7 +3,7 @@
  */
 
 import { Block } from "./block.ts";
-import { check } from "./errno.ts";
+import { check, type Remedies } from "./errno.ts";
 import type { Libc } from "./libc.ts";
 import {
   CLOCK_MONOTONIC,
@@ -52,9 +52,10 @@ export class Fd {
  * Opens a file.
  * @throws SystemError
  */
-export function openFile(sys: Libc, path: string, flags: number, mode = 0): Fd {
+export function openFile(sys: Libc, path: string, flags: number, remedies?: Remedies): Fd {
   const name = Block.text(sys, path);
-  return new Fd(sys, check(sys.open(name.address, flags | O_CLOEXEC, mode), `Open "${path}"`));
+  const fd = sys.open(name.address, flags | O_CLOEXEC, 0);
+  return new Fd(sys, check(fd, `Open "${path}"`, remedies));
 }
 
 /** Wakes an epoll loop from another thread: a counter that is readable while it is not zero. */

@@ -53,6 +53,9 @@ export interface Libc {
 
   readonly open: Call3;
   readonly openat: Call4;
+  /** Fourth argument: octets from the beginning of the file. */
+  readonly pread: Call4;
+  readonly statx: Call5;
   readonly bind: Call3;
   readonly listen: Call2;
   readonly getsockname: Call3;
@@ -234,6 +237,8 @@ function controlCalls(native: Native) {
   return {
     open: checked(raw.open),
     openat: checked(raw.openat),
+    pread: checked(raw.pread),
+    statx: checked(raw.statx),
     bind: checked(raw.bind),
     listen: checked(raw.listen),
     getsockname: checked(raw.getsockname),

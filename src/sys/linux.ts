@@ -13,11 +13,24 @@ export const O_RDONLY = 0;
 export const O_RDWR = 2;
 export const O_NONBLOCK = 0x800;
 export const O_CLOEXEC = 0x80000;
+export const O_NOCTTY = 0x100;
+export const O_PATH = 0x200000;
+/** ARM has numbers of its own for these two (asm/fcntl.h). */
+export const O_DIRECTORY = arch() === "arm64" ? 0x4000 : 0x10000;
+export const O_NOFOLLOW = arch() === "arm64" ? 0x8000 : 0x20000;
+export const AT_EMPTY_PATH = 0x1000;
+export const RESOLVE_NO_MAGICLINKS = 0x02;
+export const RESOLVE_BENEATH = 0x08;
+export const STATX_TYPE = 0x1;
+export const STATX_SIZE = 0x200;
+export const S_IFMT = 0xf000;
+export const S_IFREG = 0x8000;
 export const F_GETFD = 1;
 export const FD_CLOEXEC = 1;
 
 // ---------------------------------------------------------------- epoll, eventfd, poll
 export const EPOLLIN = 0x1;
+export const EPOLLPRI = 0x2;
 export const EPOLLOUT = 0x4;
 export const EPOLLERR = 0x8;
 export const EPOLLHUP = 0x10;
@@ -58,6 +71,7 @@ export const AF_INET = 2;
 export const AF_INET6 = 10;
 export const SOCK_STREAM = 1;
 export const SOCK_DGRAM = 2;
+export const SOCK_SEQPACKET = 5;
 export const SOCK_NONBLOCK = O_NONBLOCK;
 export const SOCK_CLOEXEC = O_CLOEXEC;
 export const IPPROTO_ICMP = 1;
@@ -76,36 +90,48 @@ export const SO_BUF_LOCK = 72;
 export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;
 export const SO_KEEPALIVE = 9;
+export const SO_OOBINLINE = 10;
 export const SO_LINGER = 13;
 export const SO_PEERCRED = 17;
+export const SO_BINDTODEVICE = 25;
 /** struct ucred: i32 pid, u32 uid, u32 gid. */
 export const UCRED_SIZE = 12;
 export const UCRED_UID_OFFSET = 4;
 
 export const SOL_IP = 0;
+export const IP_TOS = 1;
 export const IP_TTL = 2;
+export const IP_PKTINFO = 8;
 export const IP_MTU_DISCOVER = 10;
 export const IP_RECVERR = 11;
 export const IP_RECVTTL = 12;
+export const IP_MTU = 14;
+/** The port is chosen when the socket is connected, so that it need not be free for all peers. */
+export const IP_BIND_ADDRESS_NO_PORT = 24;
 export const IP_PMTUDISC_DONT = 0;
 export const IP_PMTUDISC_WANT = 1;
 export const IP_PMTUDISC_DO = 2;
 export const IP_PMTUDISC_PROBE = 3;
 
 export const SOL_IPV6 = 41;
+export const IPV6_MTU = 24;
 export const IPV6_RECVERR = 25;
 export const IPV6_V6ONLY = 26;
+export const IPV6_RECVPKTINFO = 49;
+export const IPV6_TCLASS = 67;
 
 export const SOL_TCP = IPPROTO_TCP;
 export const TCP_NODELAY = 1;
 export const TCP_KEEPIDLE = 4;
 export const TCP_KEEPINTVL = 5;
+export const TCP_KEEPCNT = 6;
 export const TCP_WINDOW_CLAMP = 10;
 
 export const SOL_UDP = IPPROTO_UDP;
 export const UDP_SEGMENT = 103;
 export const UDP_GRO = 104;
 
+export const MSG_OOB = 0x1;
 export const MSG_CTRUNC = 0x8;
 export const MSG_TRUNC = 0x20;
 export const MSG_DONTWAIT = 0x40;
@@ -138,6 +164,8 @@ export const SOCKADDR_STORAGE_SIZE = 128;
 
 // ---------------------------------------------------------------- tap
 export const TUNSETIFF = 0x400454ca;
+export const TUNSETPERSIST = 0x400454cb;
+export const TUNSETOWNER = 0x400454cc;
 export const TUNSETOFFLOAD = 0x400454d0;
 export const TUNSETVNETHDRSZ = 0x400454d8;
 export const IFF_TAP = 0x2;
@@ -152,6 +180,7 @@ export const TUN_F_USO4 = 0x20;
 export const TUN_F_USO6 = 0x40;
 
 // ---------------------------------------------------------------- interface configuration
+export const SIOCATMARK = 0x8905;
 export const SIOCADDRT = 0x890b;
 export const SIOCGIFFLAGS = 0x8913;
 export const SIOCSIFFLAGS = 0x8914;

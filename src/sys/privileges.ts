@@ -44,6 +44,8 @@ export interface Rights {
 const CAP_SETGID = 6n;
 const CAP_SETUID = 7n;
 const CAP_SETPCAP = 8n;
+const CAP_NET_ADMIN = 12n;
+const CAP_SYS_ADMIN = 21n;
 
 const PR_SET_DUMPABLE = 4;
 const PR_CAPBSET_DROP = 24;
@@ -104,6 +106,28 @@ function has(set: bigint, capability: bigint): boolean {
 /** May become another user. */
 export function maySwitch({ effective }: Rights): boolean {
   return has(effective, CAP_SETUID) && has(effective, CAP_SETGID);
+}
+
+/** May make network and mount namespaces without a user namespace, and interfaces there. */
+export function mayMakeNamespaces({ effective }: Rights = readRights()): boolean {
+  return has(effective, CAP_SYS_ADMIN) && has(effective, CAP_NET_ADMIN);
+}
+
+/** Numbers of the signals that this process ignores; none where /proc does not tell. */
+export function readIgnoredSignals(status = readStatus()): ReadonlySet<number> {
+  const found = /^SigIgn:[ \t]*([0-9a-f]+)$/m.exec(status)?.[1] ?? "0";
+  const set = BigInt(`0x${found}`);
+  return new Set(
+    Array.from({ length: 64 }, (_, at) => at + 1).filter((n) => has(set, BigInt(n - 1))),
+  );
+}
+
+function readStatus(): string {
+  try {
+    return readFileSync("/proc/self/status", "utf8");
+  } catch {
+    return "";
+  }
 }
 
 function capabilitiesGone(rights: Rights): boolean {

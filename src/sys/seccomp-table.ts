@@ -83,6 +83,7 @@ export const ALLOWED_CALLS: Readonly<Record<string, CallNumbers>> = {
   newfstatat: [262, 79],
   open: [2, -1],
   openat: [257, 56],
+  openat2: [437, 437],
   pipe2: [293, 59],
   pkey_alloc: [330, 289],
   pkey_free: [331, 290],

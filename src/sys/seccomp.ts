@@ -102,11 +102,14 @@ const DGRAM_PROTOCOLS = [0, 17, 1, 58];
 /** Routes and addresses of this host; whose the other end of a loopback connection is. */
 const NETLINK_PROTOCOLS = [0, 4];
 
-/** Terminals' size and mode, non-blocking, close-on-exec, octets in queues, interfaces by name. */
+/**
+ * Terminals' size and mode, non-blocking, close-on-exec, octets in queues, place of urgent data,
+ * interfaces by name.
+ */
 const IOCTLS = [
   ...[0x5401, 0x5402, 0x5403, 0x5404, 0x5413],
   ...[0x5421, 0x5450, 0x5451, 0x541b, 0x5411],
-  ...[0x8910, 0x8912, 0x8913, 0x8915, 0x891b, 0x8921, 0x8927, 0x8933, 0x8942],
+  ...[0x8905, 0x8910, 0x8912, 0x8913, 0x8915, 0x891b, 0x8921, 0x8927, 0x8933, 0x8942],
 ];
 /** Names of threads and of memory, and questions about rights. */
 const PRCTLS = [15, 16, 0x53564d41, 3, 23, 38, 39, 42];

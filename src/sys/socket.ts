@@ -3,7 +3,8 @@
  *
  * Contract: every function returns zero or more, or the negative errno; none throws (but for a unix
  * path that is too long). All sockets are non-blocking and close on exec.
- * Sockets of IPv6 take IPv6 only (IPV6_V6ONLY), so that one of each version can have the same port.
+ * Sockets of IPv6 take IPv6 only (IPV6_V6ONLY), so that one of each version can have the same port;
+ * `openUdpDual` is of both.
  * Source: socket(7), ip(7), ipv6(7), tcp(7), udp(7), icmp(7), unix(7).
  */
 
@@ -13,22 +14,31 @@ import {
   AF_INET,
   AF_INET6,
   AF_UNIX,
+  IFNAMSIZ,
   IP_MTU_DISCOVER,
+  IP_PKTINFO,
   IP_RECVERR,
   IP_RECVTTL,
+  IP_TOS,
   IPPROTO_ICMP,
   IPPROTO_ICMPV6,
   IPV6_RECVERR,
+  IPV6_RECVPKTINFO,
+  IPV6_TCLASS,
   IPV6_V6ONLY,
   SHUT_RD,
   SHUT_WR,
+  SIOCATMARK,
+  SO_BINDTODEVICE,
   SO_ERROR,
   SO_KEEPALIVE,
   SO_LINGER,
+  SO_OOBINLINE,
   SO_REUSEADDR,
   SOCK_CLOEXEC,
   SOCK_DGRAM,
   SOCK_NONBLOCK,
+  SOCK_SEQPACKET,
   SOCK_STREAM,
   SOCKADDR_STORAGE_SIZE,
   SOL_IP,
@@ -36,6 +46,7 @@ import {
   SOL_SOCKET,
   SOL_TCP,
   SOL_UDP,
+  TCP_KEEPCNT,
   TCP_KEEPIDLE,
   TCP_KEEPINTVL,
   TCP_NODELAY,
@@ -85,7 +96,15 @@ export function openUdp6(sys: Libc): number {
   return openIpv6(sys, SOCK_DGRAM, 0);
 }
 
-/** The same for ICMPv6; the same range rules it. */
+/** A socket of IPv6 that takes IPv4 too, with addresses of ::ffff:0:0/96. */
+export function openUdpDual(sys: Libc): number {
+  const fd = sys.socket(AF_INET6, SOCK_DGRAM | FLAGS, 0);
+  if (fd < 0) return fd;
+  const result = setOption(sys, fd, SOL_IPV6, IPV6_V6ONLY, 0);
+  return result < 0 ? failed(sys, fd, result) : fd;
+}
+
+/** An echo socket of ICMPv6; the same range rules it. */
 export function openPing6(sys: Libc): number {
   return openIpv6(sys, SOCK_DGRAM, IPPROTO_ICMPV6);
 }
@@ -128,12 +147,29 @@ export function openUnixPair(sys: Libc, pair: { a: number; b: number }): number 
   return 0;
 }
 
+/** The same of sockets that keep messages apart and say when the other end is closed. */
+export function openMessagePair(sys: Libc, pair: { a: number; b: number }): number {
+  const result = sys.socketpair(AF_UNIX, SOCK_SEQPACKET | FLAGS, 0, sys.scratch.address);
+  if (result < 0) return result;
+  pair.a = sys.scratch.getI32(0);
+  pair.b = sys.scratch.getI32(4);
+  return 0;
+}
+
 export function bindIpv4(sys: Libc, fd: number, address: number, port: number): number {
   return sys.bind(fd, sys.scratch.address, writeIpv4(sys.scratch, 0, address, port));
 }
 
 export function bindIpv6(sys: Libc, fd: number, octets: ArrayLike<number>, port: number): number {
   return sys.bind(fd, sys.scratch.address, writeIpv6(sys.scratch, 0, octets, port));
+}
+
+/** Has all that the socket sends go out by the interface, of at most 15 characters. */
+export function bindDevice(sys: Libc, fd: number, name: string): number {
+  const { bytes, address } = sys.scratch;
+  const { written } = new TextEncoder().encodeInto(name, bytes.subarray(0, IFNAMSIZ - 1));
+  bytes[written] = 0;
+  return sys.setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, address, written + 1);
 }
 
 /** Zero, or -EINPROGRESS: writable once the answer is there, `takeError` then says which. */
@@ -258,12 +294,43 @@ export function setNoDelay(sys: Libc, fd: number, on: boolean): number {
   return setOption(sys, fd, SOL_TCP, TCP_NODELAY, on ? 1 : 0);
 }
 
-/** Probes after `seconds` of silence; 0 switches keepalive off. */
+/** As Linux does by default (tcp(7)); questions that nobody answers. */
+const KEEPALIVE_INTERVAL_MAX = 75;
+const KEEPALIVE_COUNT = 9;
+
+/**
+ * Asks the peer after `seconds` of silence, 1 to 32,767, then as often again but every 75 seconds
+ * at least; the ninth question without an answer ends it with ETIMEDOUT. 0 switches it off.
+ */
 export function setKeepalive(sys: Libc, fd: number, seconds: number): number {
-  const result = setOption(sys, fd, SOL_SOCKET, SO_KEEPALIVE, seconds > 0 ? 1 : 0);
-  if (result < 0 || seconds <= 0) return result;
-  const idle = setOption(sys, fd, SOL_TCP, TCP_KEEPIDLE, seconds);
-  return idle < 0 ? idle : setOption(sys, fd, SOL_TCP, TCP_KEEPINTVL, seconds);
+  if (seconds <= 0) return setOption(sys, fd, SOL_SOCKET, SO_KEEPALIVE, 0);
+  const interval = Math.min(seconds, KEEPALIVE_INTERVAL_MAX);
+  let result = setOption(sys, fd, SOL_TCP, TCP_KEEPIDLE, seconds);
+  if (result >= 0) result = setOption(sys, fd, SOL_TCP, TCP_KEEPINTVL, interval);
+  if (result >= 0) result = setOption(sys, fd, SOL_TCP, TCP_KEEPCNT, KEEPALIVE_COUNT);
+  return result < 0 ? result : setOption(sys, fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+}
+
+/**
+ * What the peer marks as urgent stays in its place in the stream. What a listener accepts has it,
+ * too.
+ */
+export function setOobInline(sys: Libc, fd: number): number {
+  return setOption(sys, fd, SOL_SOCKET, SO_OOBINLINE, 1);
+}
+
+/** Whether the next octet to be read is the urgent one: 1 or 0 (sockatmark(3)). */
+export function isAtMark(sys: Libc, fd: number): number {
+  const { scratch } = sys;
+  const result = sys.ioctl(fd, SIOCATMARK, scratch.address + VALUE_OFFSET);
+  return result < 0 ? result : scratch.getI32(VALUE_OFFSET);
+}
+
+/** @param tos TOS, or traffic class, of what is sent from now on; ECN of TCP is the kernel's */
+export function setTos(sys: Libc, fd: number, family: 4 | 6, tos: number): number {
+  return family === 6
+    ? setOption(sys, fd, SOL_IPV6, IPV6_TCLASS, tos)
+    : setOption(sys, fd, SOL_IP, IP_TOS, tos);
 }
 
 /** Makes the next close send RST and drop what is unsent, where `seconds` is 0. */
@@ -281,6 +348,16 @@ export function setReceiveErrors(sys: Libc, fd: number, on: boolean): number {
 /** The same for a socket of IPv6. */
 export function setReceiveErrors6(sys: Libc, fd: number, on: boolean): number {
   return setOption(sys, fd, SOL_IPV6, IPV6_RECVERR, on ? 1 : 0);
+}
+
+/** The local address of each datagram comes as control message IP_PKTINFO. */
+export function setReceiveAddress(sys: Libc, fd: number, on: boolean): number {
+  return setOption(sys, fd, SOL_IP, IP_PKTINFO, on ? 1 : 0);
+}
+
+/** The same, IPV6_PKTINFO, for a socket of IPv6. */
+export function setReceiveAddress6(sys: Libc, fd: number, on: boolean): number {
+  return setOption(sys, fd, SOL_IPV6, IPV6_RECVPKTINFO, on ? 1 : 0);
 }
 
 /** TTL of each datagram comes as control message IP_TTL. */

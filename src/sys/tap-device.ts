@@ -1,8 +1,11 @@
 /**
  * A tap made and configured in one go, in the network namespace of the calling thread.
+ * Source: Documentation/networking/tuntap.rst.
  */
 
+import { check } from "./errno.ts";
 import type { Libc } from "./libc.ts";
+import { TUNSETOWNER, TUNSETPERSIST } from "./linux.ts";
 import { type InterfaceSetup, NetConfig } from "./netconfig.ts";
 import { openTap, type Tap, type TapOptions } from "./tun.ts";
 
@@ -28,5 +31,20 @@ export function openTapHere(sys: Libc, options: TapOptions, setup: InterfaceSetu
   } catch (error) {
     sys.close(tap.fd);
     throw error;
+  }
+}
+
+/**
+ * Makes and configures a tap in the namespace of the calling thread that stays there without a
+ * descriptor, for another process of this user, which needs no capability to take it.
+ * @throws SystemError, RangeError
+ */
+export function leaveTapHere(sys: Libc, options: TapOptions, setup: InterfaceSetup): void {
+  const { fd, name } = openTapHere(sys, options, setup);
+  try {
+    check(sys.ioctl(fd, TUNSETOWNER, sys.getuid()), `Make tap "${name}" this user's`);
+    check(sys.ioctl(fd, TUNSETPERSIST, 1), `Make tap "${name}" stay`);
+  } finally {
+    sys.close(fd);
   }
 }

@@ -33,12 +33,13 @@ const REPLY_SIZE = 512;
 /**
  * Parent's side.
  * @param helper command that ends in `runTapHelper`
+ * @param user namespace to enter first; undefined = the own one will do
  * @throws Error with what the helper wrote to standard error
  */
 export async function openTapByHelper(
   sys: Libc,
   helper: readonly string[],
-  user: Fd,
+  user: Fd | undefined,
   network: Fd,
   request: TapRequest,
 ): Promise<TapDevice> {
@@ -51,7 +52,7 @@ export async function openTapByHelper(
       const own = `/proc/${sys.getpid()}/fd`;
       await run("nsenter", [
         "--preserve-credentials",
-        `--user=${own}/${user.number}`,
+        ...(user === undefined ? [] : [`--user=${own}/${user.number}`]),
         `--net=${own}/${network.number}`,
         "--",
         ...helper,

@@ -8,7 +8,7 @@
  */
 
 import { Block } from "./block.ts";
-import { check, EBUSY, ENODEV, ENOENT, SystemError } from "./errno.ts";
+import { check, EACCES, EBUSY, EINVAL, ENODEV, ENOENT, EPERM, SystemError } from "./errno.ts";
 import { type Fd, openFile } from "./fd.ts";
 import type { Libc } from "./libc.ts";
 import {
@@ -90,7 +90,10 @@ export function openTap(sys: Libc, options: TapOptions): Tap {
     if (result === -EBUSY) {
       throw new SystemError(`Close the program that uses tap "${options.name}"`, result);
     }
-    check(result, `Create tap "${options.name}"`);
+    check(result, `Create tap "${options.name}"`, {
+      [EPERM]: "it takes CAP_NET_ADMIN in that network namespace: start as root or as its owner",
+      [EINVAL]: "an interface of that name is there, and is another kind: choose another name",
+    });
     const name = interfaceName(request);
     let offloads = 0;
     if (options.vnetHeader) {
@@ -139,10 +142,14 @@ function interfaceName(request: Block): string {
 
 function openTun(sys: Libc, path: string): Fd {
   try {
-    return openFile(sys, path, O_RDWR | O_NONBLOCK);
+    return openFile(sys, path, O_RDWR | O_NONBLOCK, {
+      [EACCES]: `let this user read and write "${path}" (chmod 666, or a group), or start as root`,
+      [EPERM]: `let this container use the device (--device ${path})`,
+    });
   } catch (error) {
     if (error instanceof SystemError && (error.errno === ENOENT || error.errno === ENODEV)) {
-      throw new SystemError(`Load the kernel module "tun" or mount "${path}"`, error.errno);
+      const action = `Load the kernel module "tun" or mount "${path}"`;
+      throw new SystemError(action, error.errno, `in a container: --device ${path}`);
     }
     throw error;
   }

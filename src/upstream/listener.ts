@@ -3,8 +3,9 @@
  *
  * A TCP port is bound from the start, and listens while `answer` says so: who connects otherwise is
  * refused by the kernel (`presence` says when). What it accepts becomes an inbound flow, tied to
- * its socket before the next event is looked at. A UDP port is a socket that belongs to a permanent
- * flow of the engine, so the guest's answers leave from the published port.
+ * its socket before the next event is looked at. A UDP port is a parked socket (`published.ts`):
+ * what comes in makes a flow that has the socket while it is used, so the guest's answers leave
+ * from the published port.
  *
  * Where no descriptor is left, idle flows are asked to end and the connection waits for the next
  * turn (`#onShort`). If that frees none, a spare one is given up for a moment: its place takes the
@@ -19,6 +20,8 @@ import { LOOPBACK } from "../lib/addr.ts";
 import { mappedOctetsOf, octetsOfIpv6 } from "../lib/addr6.ts";
 import {
   check,
+  EACCES,
+  EADDRINUSE,
   EADDRNOTAVAIL,
   EAGAIN,
   ECONNABORTED,
@@ -42,12 +45,13 @@ import {
   reservePort,
   setLinger,
   setNoDelay,
+  setOobInline,
   startListening,
   stopListening,
 } from "../sys/socket.ts";
 import { DATAGRAM, type HostSockets } from "./sockets.ts";
-import { openUdpPort, openUdpPort6 } from "./udp.ts";
-import { EVENT_OF_LISTENER } from "./upstream.ts";
+import { type Family, openUdpPort } from "./udp.ts";
+import { EVENT_OF_LISTENER, EVENT_OF_PORT } from "./upstream.ts";
 
 /** Connections taken from one listener in one turn, so that a flood leaves time for the others. */
 const ACCEPT_BATCH = 16;
@@ -67,6 +71,7 @@ const PASSING: ReadonlySet<number> = new Set([
   EHOSTUNREACH,
 ]);
 const EAFNOSUPPORT = 97;
+const ENOSPC = 28;
 const NONE = -1;
 /** 127.0.0.1: whom the guest sees as the gateway. */
 const CLASS_E = 0xf;
@@ -78,6 +83,14 @@ interface Spot {
   readonly address: number;
   /** 16 octets, of IPv4 ::ffff:A.B.C.D. */
   readonly octets: readonly number[];
+}
+
+/** The two ports of one port of a rule, and the guest's address where it names one. */
+type Ports = Pick<PublishRule, "hostPort" | "guestPort" | "guestAddress">;
+
+function isLoopback({ family, address, octets }: Spot): boolean {
+  if (family === 4) return address >>> 24 === LOOPBACK >>> 24;
+  return octets.every((octet, i) => octet === (i === 15 ? 1 : 0));
 }
 
 /** Versions of IP the guest is served. */
@@ -107,11 +120,24 @@ function spotsOf(rule: PublishRule, versions: Versions): Spot[] {
   ];
 }
 
+/** Whether this version of a port on all addresses is one that the host does not have. */
+function isLeftOut(result: number, spot: Spot, spots: readonly Spot[]): boolean {
+  const isAbsent = result === -EAFNOSUPPORT || result === -EADDRNOTAVAIL;
+  return isAbsent && spot.family === 6 && spots.length > 1;
+}
+
 /** Where listeners are watched: the loop's sources. */
 export interface ListenerWatch {
   add(fd: number, events: number, token: number, kind: number): number;
   /** The descriptor stays open. */
   remove(fd: number, token: number, kind: number): void;
+}
+
+function remedyOf(errno: number): string | undefined {
+  if (errno === -EACCES) {
+    return "lower net.ipv4.ip_unprivileged_port_start, or start with CAP_NET_BIND_SERVICE";
+  }
+  return errno === -EADDRINUSE ? "another program has it: choose another host port" : undefined;
 }
 
 function lacksDescriptor(errno: number): boolean {
@@ -124,7 +150,7 @@ export class Listeners {
   readonly #sockets: HostSockets;
   readonly #onShort: (now: number) => boolean;
   readonly #fds: number[] = [];
-  readonly #rules: PublishRule[] = [];
+  readonly #rules: Ports[] = [];
   readonly #families: (4 | 6)[] = [];
   readonly #peer: Ipv4Endpoint = { address: 0, port: 0 };
   readonly #peer6: Ipv6Endpoint = { octets: new Uint8Array(16), scope: 0, port: 0 };
@@ -165,31 +191,59 @@ export class Listeners {
   open(
     rules: readonly PublishRule[],
     watch: ListenerWatch,
-    now: number,
+    _now: number,
     versions: Versions = { ipv4: true, ipv6: false },
     onFault?: (error: SystemError) => void,
   ): void {
     this.#watch = watch;
     for (const rule of rules) {
       const spots = spotsOf(rule, versions);
-      for (const spot of spots) {
-        const isTcp = rule.protocol === "tcp";
-        const result = isTcp ? this.#reserveTcp(rule, spot) : this.#bind(rule, spot, now);
-        const isAbsent = result === -EAFNOSUPPORT || result === -EADDRNOTAVAIL;
-        if (result >= 0 || (isAbsent && spot.family === 6 && spots.length > 1)) continue;
-        const where = `${formatHost(rule)}:${rule.hostPort}/${rule.protocol}`;
-        const error = new SystemError(`Publish port "${where}"`, -result);
-        if (onFault === undefined) throw error;
-        onFault(error);
+      for (let i = 0; i < (rule.count ?? 1); i += 1) {
+        const ports = { ...rule, hostPort: rule.hostPort + i, guestPort: rule.guestPort + i };
+        const result =
+          rule.protocol === "tcp"
+            ? this.#reserveAll(ports, spots)
+            : this.#bindAll(ports, spots, watch);
+        if (result >= 0) continue;
+        const action = `Publish port "${formatHost(rule)}:${ports.hostPort}/${rule.protocol}"`;
+        if (onFault === undefined) throw new SystemError(action, -result, remedyOf(result));
+        onFault(new SystemError(action, -result));
+        if (lacksDescriptor(result)) break; // so will the rest of the range
       }
     }
   }
 
-  #reserveTcp(rule: PublishRule, spot: Spot): number {
+  /** Zero, or the negative errno of the last socket that cannot be had. */
+  #reserveAll(ports: Ports, spots: readonly Spot[]): number {
+    let fault = 0;
+    for (const spot of spots) {
+      const result = this.#reserveTcp(ports, spot);
+      if (result < 0 && !isLeftOut(result, spot, spots)) fault = result;
+    }
+    return fault;
+  }
+
+  /** The same for UDP: one socket of both versions, where that is possible. */
+  #bindAll(ports: Ports, spots: readonly Spot[], watch: ListenerWatch): number {
+    const six = spots[1];
+    if (six !== undefined && this.#sockets.ports.isFree(ports.guestPort)) {
+      const result = this.#bind(ports, six, watch, "both");
+      if (!isLeftOut(result, six, spots)) return result;
+    }
+    let fault = 0;
+    for (const spot of spots) {
+      const result = this.#bind(ports, spot, watch, spot.family);
+      if (result < 0 && !isLeftOut(result, spot, spots)) fault = result;
+    }
+    return fault;
+  }
+
+  #reserveTcp(rule: Ports, spot: Spot): number {
     const isSix = spot.family === 6;
     const sys = this.#sys;
     const fd = isSix ? openTcp6(sys) : openTcp(sys);
     if (fd < 0) return fd;
+    setOobInline(sys, fd);
     const result = reservePort(sys, fd, () =>
       isSix
         ? bindIpv6(sys, fd, spot.octets, rule.hostPort)
@@ -207,24 +261,45 @@ export class Listeners {
     return 0;
   }
 
-  #bind(rule: PublishRule, spot: Spot, now: number): number {
-    const fd =
-      spot.family === 6
-        ? openUdpPort6(this.#sys, spot.octets, rule.hostPort)
-        : openUdpPort(this.#sys, spot.address, rule.hostPort);
+  #bind(ports: Ports, spot: Spot, watch: ListenerWatch, family: Family): number {
+    const { hostPort, guestPort, guestAddress } = ports;
+    const published = this.#sockets.ports;
+    const fd = openUdpPort(this.#sys, family, spot.octets, hostPort);
     if (fd < 0) return fd;
-    const guest = this.#guestOf(rule);
-    const { guestPort, hostPort } = rule;
-    const handle =
-      guest === undefined
-        ? 0
-        : this.#engine.inboundUdp(guestPort, hostPort, now, spot.family, guest);
-    if (handle !== 0) {
-      this.#engine.addHostPort("udp", spot.octets, rule.hostPort);
-      return this.#sockets.adopt(handle | 0, fd, DATAGRAM);
+    // What the guest begins leaves by spot 0, whichever address it uses: not by a rule of one.
+    const mayBeFirst = guestAddress === undefined && !isLoopback(spot);
+    const number = published.number(guestPort, family, mayBeFirst);
+    if (number < 0) {
+      this.#sys.close(fd);
+      return -ENOSPC;
     }
-    this.#sys.close(fd);
-    return -EAGAIN;
+    const token = published.add(fd, family, guestPort, hostPort, number, guestAddress);
+    const result = watch.add(fd, DATAGRAM, token, EVENT_OF_PORT);
+    if (result < 0) return result;
+    this.#engine.addHostPort("udp", spot.octets, hostPort);
+    if (family === "both") {
+      this.#engine.addHostPort("udp", mappedOctetsOf(0), hostPort);
+      this.#engine.setDual(guestPort);
+    }
+    return 0;
+  }
+
+  /**
+   * Something has come in at published UDP port `index`, which no flow has: one is made and told.
+   * Where there is no slot it stays in the socket, whose next datagram tries again.
+   */
+  arrived(index: number, now: number): void {
+    const { ports } = this.#sockets;
+    if (!ports.isParked(index)) return;
+    const guest = this.#guestOf(ports.guestAddressOf(index));
+    if (guest === undefined) return;
+    const [guestPort, hostPort] = [ports.guestPortOf(index), ports.hostPortOf(index)];
+    const [family, spot] = [ports.familyOf(index), ports.spotOf(index)];
+    const handle = this.#engine.inboundUdp(guestPort, hostPort, now, family, spot, guest);
+    if (handle === 0) return;
+    if (this.#sockets.adoptPort(handle | 0, index) >= 0) {
+      this.#engine.upstreamEvent(handle | 0, EPOLLIN, now);
+    }
   }
 
   /**
@@ -291,25 +366,25 @@ export class Listeners {
   }
 
   /** The number of the address that a rule leads to; 0 = it names none, undefined = no room. */
-  #guestOf({ guestAddress = 0 }: PublishRule): number | undefined {
-    if (typeof guestAddress === "number") return guestAddress;
-    const address = this.#engine.addressSix(octetsOfIpv6(guestAddress));
+  #guestOf(guest: PublishRule["guestAddress"] = 0): number | undefined {
+    if (typeof guest === "number") return guest;
+    const address = this.#engine.addressSix(octetsOfIpv6(guest));
     return address === 0 ? undefined : address;
   }
 
-  #inbound(rule: PublishRule, now: number): number {
+  #inbound(rule: Ports, now: number): number {
     const { address, port } = this.#peer;
     // What 240.0.0.0/4 would be stands for IPv6 in the engine; such a peer looks like the gateway.
     const shown = address >>> 28 === CLASS_E ? LOOPBACK : address;
-    const guest = this.#guestOf(rule);
+    const guest = this.#guestOf(rule.guestAddress);
     if (guest === undefined) return 0;
     return this.#engine.inboundTcp(rule.guestPort, shown, port, now, guest);
   }
 
-  #inbound6(rule: PublishRule, now: number): number {
+  #inbound6(rule: Ports, now: number): number {
     const { octets, scope, port } = this.#peer6;
     const address = this.#engine.addressSix(octets, scope);
-    const guest = this.#guestOf(rule);
+    const guest = this.#guestOf(rule.guestAddress);
     if (address === 0 || guest === undefined) return 0;
     return this.#engine.inboundTcp(rule.guestPort, address, port, now, guest);
   }
@@ -343,5 +418,6 @@ export class Listeners {
     this.#spare = NONE;
     this.#answering = 0;
     for (const fd of this.#fds.splice(0)) this.#sys.close(fd);
+    this.#sockets.ports.close();
   }
 }

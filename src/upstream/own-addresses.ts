@@ -62,8 +62,8 @@ export class AddressWatch {
   }
 
   /** Something has changed. */
-  notice(): void {
-    this.#isDue = true;
+  notice(kind = EVENT_OF_ADDRESSES): void {
+    if (kind === EVENT_OF_ADDRESSES) this.#isDue = true;
   }
 
   /** Microseconds until the next reading; undefined = when something changes. */

@@ -10,8 +10,6 @@
 import type { Libc } from "../sys/libc.ts";
 import { SO_REUSEADDR, SOL_SOCKET } from "../sys/linux.ts";
 import {
-  bindIpv4,
-  bindIpv6,
   localPort,
   openPing,
   openPing6,
@@ -19,25 +17,28 @@ import {
   setReceiveErrors,
   setReceiveErrors6,
 } from "../sys/socket.ts";
-
-const UNSPECIFIED6 = new Uint8Array(16);
+import { ANY_WAY, type Outbound } from "./outbound.ts";
 
 /**
  * A socket whose identifier nobody else has or can take while it is open.
  * @param name gets the identifier, as `port`
  * @param family version of IP
+ * @param outbound how it leaves
  * @returns the descriptor, or the negative errno (-EACCES: not in the range)
  */
-export function openPingFlow(sys: Libc, name: { port: number }, family: 4 | 6 = 4): number {
+export function openPingFlow(
+  sys: Libc,
+  name: { port: number },
+  family: 4 | 6 = 4,
+  outbound: Outbound = ANY_WAY,
+): number {
   const isSix = family === 6;
   const fd = isSix ? openPing6(sys) : openPing(sys);
   if (fd < 0) return fd;
   if (isSix) setReceiveErrors6(sys, fd, true);
   else setReceiveErrors(sys, fd, true);
   let result = setOption(sys, fd, SOL_SOCKET, SO_REUSEADDR, 0);
-  if (result >= 0) {
-    result = isSix ? bindIpv6(sys, fd, UNSPECIFIED6, 0) : bindIpv4(sys, fd, 0, 0);
-  }
+  if (result >= 0) result = outbound.bindPort(sys, fd, family, 0);
   if (result >= 0) result = localPort(sys, fd);
   if (result >= 0) {
     name.port = result;

@@ -11,6 +11,9 @@
  * On few cores this carries 10 % more than going on at once; where no one waits for the core it
  * costs the call.
  *
+ * Sockets of published ports are there before and after the flows that use them (`published.ts`):
+ * they are adopted and parked, and not counted with the others.
+ *
  * Sockets are bounded in number: at the bound an operation that opens one fails with EMFILE, as it
  * does when the process has no descriptor left, so that some stay for hooks and control. What the
  * kernel buffers for them is bounded in `buffers.ts`.
@@ -24,21 +27,26 @@ import {
   EPOLLET,
   EPOLLIN,
   EPOLLOUT,
+  EPOLLPRI,
   EPOLLRDHUP,
   MSG_DONTWAIT,
   MSG_ERRQUEUE,
   MSG_NOSIGNAL,
+  MSG_OOB,
 } from "../sys/linux.ts";
-import { halfClose, setKeepalive, setLinger, takeError } from "../sys/socket.ts";
+import { halfClose, isAtMark, setKeepalive, setLinger, setTos, takeError } from "../sys/socket.ts";
 import { SocketBuffers } from "./buffers.ts";
 import { HiddenPorts } from "./hidden-ports.ts";
+import { ANY_WAY, type Outbound } from "./outbound.ts";
+import { PathProbe } from "./path-mtu.ts";
 import { openPingFlow } from "./ping.ts";
-import { type Connecting, connectTcp, connectTcp6 } from "./tcp.ts";
+import { PublishedPorts } from "./published.ts";
+import { type Connecting, type ConnectManner, connectTcp, connectTcp6 } from "./tcp.ts";
 import { openUdpFlow, openUdpFlow6 } from "./udp.ts";
-import { EVENT_OF_FLOW, type Upstream } from "./upstream.ts";
+import { EVENT_OF_FLOW, EVENT_OF_PORT, type Upstream } from "./upstream.ts";
 
 /** What is watched for. */
-const STREAM = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+const STREAM = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 /**
  * No EPOLLOUT: the kernel reports it whenever a receiver on this machine has read a datagram, and
  * nothing waits for it, as what a full socket does not take is dropped.
@@ -46,11 +54,14 @@ const STREAM = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 export const DATAGRAM = EPOLLIN | EPOLLET;
 const SLOT_MASK = (1 << abi.HANDLE_SLOT_BITS) - 1;
 const EBADF = 9;
+const ENOSYS = 38;
 const ECONNREFUSED = 111;
 const SOCKADDR_IN6_ADDRESS_OFFSET = 8;
 /** Third word of ::ffff:a.b.c.d, as memory has it. */
 const MAPPED = -0x10000;
 const NONE = -1;
+/** First octet of 127.0.0.0/8. */
+const LOOPBACK_NET = 127;
 /** Numbers of full links are used again after so many. */
 const HEARD_MAX = 0x3fffffff;
 /** What a list of operations moves before others get the core, octets. */
@@ -74,6 +85,10 @@ function isLocal4(first: number): boolean {
   return first === 127 || first === 0;
 }
 
+function sendFlags(urgent = 0): number {
+  return MSG_DONTWAIT | MSG_NOSIGNAL | (urgent === 1 ? MSG_OOB : 0);
+}
+
 /** What all sockets together may take. */
 export interface SocketBounds {
   /** Descriptors. */
@@ -82,6 +97,17 @@ export interface SocketBounds {
   readonly buffers: number;
   /** Microseconds. */
   readonly clock: () => number;
+}
+
+/** The guest's end of a pair of sockets to a service of the host's own; or the negative errno. */
+export type OpenService = () => number;
+
+/** Where sockets lead. */
+export interface SocketWays {
+  /** How they leave this host. */
+  readonly outbound: Outbound;
+  /** To a service of the program's own, if there is one. */
+  readonly service?: OpenService | undefined;
 }
 
 const BOUNDLESS: SocketBounds = {
@@ -99,14 +125,22 @@ export class HostSockets implements Upstream {
   readonly #handles = new Int32Array(abi.FLOW_CAPACITY_COUNT);
   readonly #hidden: HiddenPorts;
   readonly #connecting: Connecting = { fd: NONE, connected: false };
+  readonly #outbound: Outbound;
+  /** Of the connection that is being made: one object for all. */
+  readonly #manner: ConnectManner;
   readonly #pingName = { port: 0 };
   /** What each socket is watched for. */
   readonly #interests = new Int32Array(abi.FLOW_CAPACITY_COUNT);
   /** Number of the full link in which the flow had news first; negative: it is quiet since. */
   readonly #heard = new Int32Array(abi.FLOW_CAPACITY_COUNT);
+  /** By slot: token of the published port whose socket it has, plus 1. */
+  readonly #portOf = new Int32Array(abi.FLOW_CAPACITY_COUNT);
   /** Of this full link, or the next one. */
   #full = 1;
   readonly #quiet: number[] = [];
+  readonly #openService: OpenService | undefined;
+  readonly ports: PublishedPorts;
+  readonly #path: PathProbe;
   readonly #buffers: SocketBuffers;
   readonly #socketsMax: number;
   #open = 0;
@@ -125,8 +159,14 @@ export class HostSockets implements Upstream {
     base: number,
     hidden = new HiddenPorts(),
     bounds: SocketBounds = BOUNDLESS,
+    { outbound, service }: SocketWays = { outbound: ANY_WAY },
   ) {
+    this.#outbound = outbound;
+    this.#manner = { tos: 0, isLoopback: false, outbound };
+    this.#openService = service;
     this.#buffers = new SocketBuffers(sys, bounds.buffers, bounds.clock);
+    this.ports = new PublishedPorts(sys);
+    this.#path = new PathProbe(sys);
     this.#socketsMax = bounds.socketsMax;
     this.#hidden = hidden;
     this.#sys = sys;
@@ -164,6 +204,8 @@ export class HostSockets implements Upstream {
     const sys = this.#sys;
     const handle = memory[at + HANDLE] ?? 0;
     if (kind === abi.OP_TCP_CONNECT || kind === abi.OP_UDP_OPEN || kind === abi.OP_PING_OPEN) {
+      const port = kind === abi.OP_UDP_OPEN ? this.#parked(at) : NONE;
+      if (port !== NONE) return this.adoptPort(handle, port);
       return this.#open < this.#socketsMax ? this.#openFor(kind, handle, at) : -EMFILE;
     }
     const fd = this.#find(handle);
@@ -171,7 +213,7 @@ export class HostSockets implements Upstream {
     const pointer = this.#base + ((memory[at + POINTER] ?? 0) >>> 0);
     switch (kind) {
       case abi.OP_TCP_SEND:
-        return this.#count(handle, sys.sendmsg(fd, pointer, MSG_DONTWAIT | MSG_NOSIGNAL));
+        return this.#count(handle, sys.sendmsg(fd, pointer, sendFlags(memory[at + C])));
       case abi.OP_TCP_RECV:
         return this.#count(handle, sys.recvmsg(fd, pointer, MSG_DONTWAIT));
       case abi.OP_UDP_SEND:
@@ -191,6 +233,13 @@ export class HostSockets implements Upstream {
         return takeError(sys, fd);
       case abi.OP_TCP_KEEPALIVE:
         return setKeepalive(sys, fd, memory[at + A] ?? 0);
+      case abi.OP_TCP_TOS:
+        return setTos(sys, fd, this.#family(at), memory[at + A] ?? 0);
+      case abi.OP_TCP_AT_MARK:
+        return isAtMark(sys, fd);
+      case abi.OP_PATH_MTU:
+        if (memory[at + COUNT] === abi.FAMILY_SIX) return this.#path.ask6(pointer);
+        return this.#path.ask((memory[at + B] ?? 0) >>> 0);
       case abi.OP_CLOSE:
         return this.#drop(handle, fd, memory[at + A] === 1);
       default:
@@ -213,21 +262,38 @@ export class HostSockets implements Upstream {
   #openFor(kind: number, handle: number, at: number): number {
     if (kind === abi.OP_TCP_CONNECT) return this.#connect(handle, at);
     if (kind === abi.OP_UDP_OPEN) return this.adopt(handle, this.#openUdp(at), DATAGRAM);
-    const family = this.#memory[at + COUNT] === abi.FAMILY_SIX ? 6 : 4;
-    const fd = openPingFlow(this.#sys, this.#pingName, family);
+    const fd = openPingFlow(this.#sys, this.#pingName, this.#family(at), this.#outbound);
     const result = this.adopt(handle, fd, DATAGRAM);
     return result < 0 ? result : this.#pingName.port;
+  }
+
+  /** Version of IP that an operation is about. */
+  #family(at: number): 4 | 6 {
+    return this.#memory[at + COUNT] === abi.FAMILY_SIX ? 6 : 4;
+  }
+
+  /** The parked socket that an operation which opens one may take; -1 = none. */
+  #parked(at: number): number {
+    if (this.ports.count === 0) return NONE;
+    const memory = this.#memory;
+    const family = this.#family(at);
+    if ((memory[at + (family === 6 ? POINTER : B)] ?? 0) !== 0) return NONE; // to be connected
+    const code = memory[at + C] ?? 0;
+    return this.ports.find(code & 0xffff, code >>> 16, family);
   }
 
   #openUdp(at: number): number {
     const memory = this.#memory;
     const port = memory[at + A] ?? 0;
-    if (memory[at + COUNT] === abi.FAMILY_SIX) {
+    if (memory[at + COUNT] === abi.FAMILY_LOCAL) return this.#openService?.() ?? -ENOSYS;
+    if (this.#family(at) === 6) {
       const name = (memory[at + POINTER] ?? 0) >>> 0;
-      return openUdpFlow6(this.#sys, port, name === 0 ? 0 : this.#base + name);
+      if (name === 0) return openUdpFlow6(this.#sys, port, 0, this.#outbound);
+      const outbound = this.#isLoopback6(name) ? ANY_WAY : this.#outbound;
+      return openUdpFlow6(this.#sys, port, this.#base + name, outbound);
     }
     const peer = (memory[at + B] ?? 0) >>> 0;
-    return openUdpFlow(this.#sys, port, peer, memory[at + C] ?? 0);
+    return openUdpFlow(this.#sys, port, peer, memory[at + C] ?? 0, this.#outbound);
   }
 
   /** Whether a struct sockaddr_in6 of engine memory names ::1. */
@@ -258,15 +324,19 @@ export class HostSockets implements Upstream {
   #connect(handle: number, at: number): number {
     const memory = this.#memory;
     const connecting = this.#connecting;
-    if (memory[at + COUNT] === abi.FAMILY_SIX) {
+    const manner = this.#manner;
+    manner.tos = memory[at + C] ?? 0;
+    if (this.#family(at) === 6) {
       const name = (memory[at + POINTER] ?? 0) >>> 0;
       if (this.#isHidden6(name)) return -ECONNREFUSED;
-      connectTcp6(this.#sys, this.#base + name, this.#isLoopback6(name), connecting);
+      manner.isLoopback = this.#isLoopback6(name);
+      connectTcp6(this.#sys, this.#base + name, manner, connecting);
     } else {
       const address = (memory[at + A] ?? 0) >>> 0;
       const port = memory[at + B] ?? 0;
       if (isLocal4(address >>> 24) && this.#hidden.has(port)) return -ECONNREFUSED;
-      connectTcp(this.#sys, address, port, connecting);
+      manner.isLoopback = address >>> 24 === LOOPBACK_NET;
+      connectTcp(this.#sys, address, port, manner, connecting);
     }
     const result = this.adopt(handle, connecting.fd);
     return result < 0 || !connecting.connected ? result : 1;
@@ -297,6 +367,26 @@ export class HostSockets implements Upstream {
     this.#opened += 1;
     this.#buffers.opened(this.#fds, slot, fd, interest === DATAGRAM);
     return 0;
+  }
+
+  /** Ties a parked socket to a flow. Its port with OPENED_PUBLISHED, or the negative errno. */
+  adoptPort(handle: number, index: number): number {
+    const slot = handle & SLOT_MASK;
+    const older = this.#fds[slot] ?? NONE;
+    if (older !== NONE) this.#drop(this.#handles[slot] ?? 0, older, true);
+    const fd = this.ports.take(index);
+    const result = this.#epoll.modify(fd, DATAGRAM, handle, EVENT_OF_FLOW);
+    if (result < 0) {
+      this.ports.park(index);
+      return result;
+    }
+    this.#fds[slot] = fd;
+    this.#handles[slot] = handle;
+    this.#interests[slot] = DATAGRAM;
+    this.#heard[slot] = 0;
+    this.#portOf[slot] = index + 1;
+    this.#buffers.opened(this.#fds, slot, fd, true);
+    return abi.OPENED_PUBLISHED | this.ports.hostPortOf(index);
   }
 
   quieten(handle: number): void {
@@ -331,17 +421,24 @@ export class HostSockets implements Upstream {
   }
 
   #drop(handle: number, fd: number, abort: boolean): number {
-    if (abort) setLinger(this.#sys, fd, true, 0);
     const slot = handle & SLOT_MASK;
+    const port = (this.#portOf[slot] ?? 0) - 1;
+    if (abort && port === NONE) setLinger(this.#sys, fd, true, 0);
     this.#buffers.closed(slot);
     this.#fds[slot] = NONE;
     this.#handles[slot] = 0;
+    if (port !== NONE) {
+      this.#portOf[slot] = 0;
+      this.ports.park(port);
+      return this.#epoll.modify(fd, DATAGRAM, port, EVENT_OF_PORT);
+    }
     this.#open -= 1;
     return this.#sys.close(fd);
   }
 
   close(): void {
-    for (let slot = 0; slot < this.#fds.length && this.#open > 0; slot += 1) {
+    this.#path.close();
+    for (let slot = 0; slot < this.#fds.length; slot += 1) {
       const fd = this.#fds[slot] ?? NONE;
       if (fd >= 0) this.#drop(this.#handles[slot] ?? 0, fd, false);
     }

@@ -5,7 +5,8 @@
 import { EINPROGRESS } from "../sys/errno.ts";
 import type { Libc } from "../sys/libc.ts";
 import { SOCKADDR_IN6_SIZE } from "../sys/linux.ts";
-import { connectIpv4, openTcp, openTcp6, setNoDelay } from "../sys/socket.ts";
+import { connectIpv4, openTcp, openTcp6, setNoDelay, setOobInline, setTos } from "../sys/socket.ts";
+import type { Outbound } from "./outbound.ts";
 
 const EALREADY = 114;
 
@@ -15,40 +16,57 @@ export interface Connecting {
   connected: boolean;
 }
 
+/** How a connection begins. */
+export interface ConnectManner {
+  /** TOS or traffic class of its segments. */
+  tos: number;
+  /** It is to this machine's loopback. */
+  isLoopback: boolean;
+  readonly outbound: Outbound;
+}
+
 /**
  * Opens a socket and starts to connect. The guest's own segments decide what is sent when, so Nagle
  * is off. A connection to this machine is usually up before connect(2) returns although it says
  * EINPROGRESS; a second call tells, and saves a turn of the loop.
  */
-export function connectTcp(sys: Libc, address: number, port: number, out: Connecting): void {
-  connectBy(sys, openTcp(sys), address >>> 24 === 127, out, (fd) =>
-    connectIpv4(sys, fd, address, port),
-  );
+export function connectTcp(
+  sys: Libc,
+  address: number,
+  port: number,
+  manner: ConnectManner,
+  out: Connecting,
+): void {
+  out.fd = openTcp(sys);
+  connectBy(sys, 4, manner, out, (fd) => connectIpv4(sys, fd, address, port));
 }
 
 /**
  * The same to a struct sockaddr_in6 of engine memory.
  * @param name its address in this process
- * @param isLoopback whether it is this machine's
  */
-export function connectTcp6(sys: Libc, name: number, isLoopback: boolean, out: Connecting): void {
-  connectBy(sys, openTcp6(sys), isLoopback, out, (fd) => sys.connect(fd, name, SOCKADDR_IN6_SIZE));
+export function connectTcp6(sys: Libc, name: number, manner: ConnectManner, out: Connecting): void {
+  out.fd = openTcp6(sys);
+  connectBy(sys, 6, manner, out, (fd) => sys.connect(fd, name, SOCKADDR_IN6_SIZE));
 }
 
 function connectBy(
   sys: Libc,
-  fd: number,
-  isLoopback: boolean,
+  family: 4 | 6,
+  manner: ConnectManner,
   out: Connecting,
   connect: (fd: number) => number,
 ): void {
-  out.fd = fd;
+  const { fd } = out;
   out.connected = false;
   if (fd < 0) return;
   setNoDelay(sys, fd, true);
-  let result = connect(fd);
+  setOobInline(sys, fd);
+  if (manner.tos !== 0) setTos(sys, fd, family, manner.tos);
+  let result = manner.isLoopback ? 0 : manner.outbound.bind(sys, fd, family);
+  if (result >= 0) result = connect(fd);
   if (result === -EINPROGRESS) {
-    if (!isLoopback) return;
+    if (!manner.isLoopback) return;
     result = connect(fd);
     if (result < 0 && result !== -EALREADY) return void fail(sys, fd, result, out);
     out.connected = result === 0;

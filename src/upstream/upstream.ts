@@ -30,3 +30,7 @@ export const EVENT_OF_LISTENER = 3;
 export const EVENT_OF_ALARM = 4;
 /** The host's own addresses have changed. */
 export const EVENT_OF_ADDRESSES = 5;
+/** A guest has said something to a service of the host's own (`tftp`). */
+export const EVENT_OF_SERVICE = 6;
+/** A published UDP port that no flow has. */
+export const EVENT_OF_PORT = 7;

@@ -30,6 +30,6 @@ test("asks everybody", () => {
   const silent = { wait: () => undefined, poll: () => {} };
   const housekeeping = new Housekeeping([resolver, silent], [chore, chore]);
   housekeeping.poll(engine, 7);
-  housekeeping.notice();
+  housekeeping.notice(5);
   assert.deepEqual(asked, ["resolver true 7", "chore 7", "chore 7", "resolver hears"]);
 });

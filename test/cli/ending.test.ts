@@ -5,7 +5,13 @@ import { Ending } from "../../src/cli/ending.ts";
 import { prettyLogger } from "../../src/lib/log.ts";
 
 /** An ending with a guest that leaves when told to. */
-function withGuest(graceSeconds: number): {
+function withGuest(
+  graceSeconds: number,
+  {
+    abandonSeconds = 300,
+    sees = () => true,
+  }: { abandonSeconds?: number; sees?: () => boolean } = {},
+): {
   readonly ending: Ending;
   readonly lines: string[];
   leave(): void;
@@ -22,7 +28,14 @@ function withGuest(graceSeconds: number): {
     };
   });
   const log = prettyLogger("info", (line) => lines.push(line.trimEnd()));
-  const ending = new Ending({ graceSeconds, idle: () => gone, attached: () => attached, log });
+  const ending = new Ending({
+    graceSeconds,
+    abandonSeconds,
+    seesGuests: sees,
+    idle: () => gone,
+    attached: () => attached,
+    log,
+  });
   return {
     ending,
     lines,
@@ -65,6 +78,36 @@ describe("the end", () => {
     const { ending } = withGuest(0);
     ending.shutdown();
     assert.equal(await ending.over, "Shutdown, grace time over");
+  });
+
+  test("comes when it is left alone: no call and no guest for the time given", async (t) => {
+    t.mock.timers.enable({ apis: ["setTimeout"] });
+    const { ending, leave, state } = withGuest(10);
+    t.mock.timers.tick(3_600_000);
+    assert.equal(await state(), "not yet", "the launcher has not come yet");
+    ending.called();
+    t.mock.timers.tick(3_600_000);
+    assert.equal(await state(), "not yet", "a guest is attached");
+    leave();
+    assert.equal(await state(), "not yet");
+    t.mock.timers.tick(299_000);
+    ending.called();
+    t.mock.timers.tick(299_000);
+    assert.equal(await state(), "not yet", "each call begins the time anew");
+    t.mock.timers.tick(1000);
+    assert.equal(await state(), "no hook call and no guest for 300 s");
+  });
+
+  test("does not come so where guests cannot be seen, or nobody wants it", async (t) => {
+    t.mock.timers.enable({ apis: ["setTimeout"] });
+    const blind = withGuest(10, { sees: () => false });
+    const never = withGuest(10, { abandonSeconds: 0 });
+    for (const { ending, leave, state } of [blind, never]) {
+      leave();
+      ending.called();
+      t.mock.timers.tick(86_400_000);
+      assert.equal(await state(), "not yet");
+    }
   });
 
   test("comes with SIGINT", async () => {

@@ -32,12 +32,23 @@ function attach(more: readonly string[], env: Environment = {}): Attach {
 const SEED = "00ff".repeat(16);
 const TAP = { kind: "tap", name: "tap0", netns: undefined, configure: false, vnet: true };
 
+const ANY_WAY = { ipv4: undefined, ipv6: undefined, device: undefined };
+
 /** Option, text, property and the value it must have. */
+const NO_BOOT = {
+  files: [],
+  urls: [],
+  nextServer: undefined,
+  nextServer6: undefined,
+  tftp: undefined,
+};
+
 const TAKEN: readonly (readonly [string, string, keyof Attach, unknown])[] = [
   ["tap", "a", "link", { ...TAP, name: "a" }],
   ["tap", "abcdefghijklmno", "link", { ...TAP, name: "abcdefghijklmno" }],
   ["netns", "/run/netns/blue", "link", { ...TAP, netns: "/run/netns/blue" }],
-  ["netns", "blue", "link", { ...TAP, netns: "blue" }],
+  ["netns", "blue", "link", { ...TAP, netns: "/run/netns/blue" }],
+  ["netns", "./blue", "link", { ...TAP, netns: "./blue" }],
   ["netns", "4711", "link", { ...TAP, netns: 4711 }],
   [
     "cidr",
@@ -70,6 +81,11 @@ const TAKEN: readonly (readonly [string, string, keyof Attach, unknown])[] = [
     },
   ],
   ["dns-port", "5353", "dnsPort", 5353],
+  ["dns6", "never", "dns6", "never"],
+  ["boot-file", "bios=a", "boot", { ...NO_BOOT, files: [{ selectors: [0], name: "a" }] }],
+  ["boot-url", "http://192.0.2.1/a", "boot", { ...NO_BOOT, urls: ["http://192.0.2.1/a"] }],
+  ["next-server", "192.0.2.1", "boot", { ...NO_BOOT, nextServer: 0xc0000201 }],
+  ["tftp", "/srv/tftp", "boot", { ...NO_BOOT, tftp: "/srv/tftp" }],
   ["search", "svc.cluster.local.", "search", ["svc.cluster.local"]],
   [
     "publish",
@@ -80,6 +96,8 @@ const TAKEN: readonly (readonly [string, string, keyof Attach, unknown])[] = [
   ["host-address", "refuse", "hostAddress", "refuse"],
   ["host-address", "allow", "hostAddress", "allow"],
   ["metadata-address", "refuse", "metadataAddress", "refuse"],
+  ["outbound-address", "192.0.2.1", "outbound", { ...ANY_WAY, ipv4: 0xc0000201 }],
+  ["outbound-interface", "eth0", "outbound", { ...ANY_WAY, device: "eth0" }],
   ["udp-ports", "preserve", "udpPorts", "preserve"],
   ["udp-filter", "address-dependent", "strictFilter", true],
   ["udp-filter", "endpoint-independent", "strictFilter", false],
@@ -87,12 +105,14 @@ const TAKEN: readonly (readonly [string, string, keyof Attach, unknown])[] = [
   ["flows-max", "65536", "flowsMax", 65536],
   ["buffer-mib", "4", "bufferMib", 4],
   ["buffer-mib", "64", "bufferMib", 64],
+  ["tcp-idle-timeout", "7440", "tcpIdleSeconds", 7440],
   ["udp-timeout", "120", "udpTimeoutSeconds", 120],
   ["keepalive", "0", "keepaliveSeconds", 0],
   ["keepalive", "30", "keepaliveSeconds", 30],
   ["user", "107:36", "user", { uid: 107, gid: 36 }],
   ["ready-fd", "0", "readyFd", 0],
   ["ready-fd", "3", "readyFd", 3],
+  ["exit-fd", "0", "exitFd", 0],
   ["pcap", "/tmp/a,b.pcap", "pcap", "/tmp/a,b.pcap"],
   ["pcap-snap", "64", "pcapSnap", 64],
   ["pcap-limit", "1", "pcapLimitMib", 1],
@@ -106,6 +126,7 @@ const TAKEN: readonly (readonly [string, string, keyof Attach, unknown])[] = [
 const FLAGS: readonly (readonly [string, keyof Attach, boolean])[] = [
   ["host-loopback", "hostLoopback", true],
   ["strict-filter", "strictFilter", true],
+  ["strict-df", "strictDf", true],
   ["no-ipv4", "ipv4", false],
 ];
 
@@ -117,9 +138,10 @@ const REFUSED: readonly (readonly [string, string, string])[] = [
   ["tap", "tap%d", 'wanted an interface name of 1 to 15 characters without "/:%"'],
   ["tap", "a b", 'wanted an interface name of 1 to 15 characters without "/:%"'],
   ["tap", "..", 'wanted an interface name of 1 to 15 characters without "/:%"'],
-  ["netns", "", "wanted a path"],
-  ["netns", "0", "wanted a process id from 1 to 4194304 or a path"],
-  ["netns", "4194305", "wanted a process id from 1 to 4194304 or a path"],
+  ["netns", "", "wanted a process id, a name or a path"],
+  ["netns", "..", "wanted a process id, a name or a path"],
+  ["netns", "0", "wanted a process id from 1 to 4194304, a name or a path"],
+  ["netns", "4194305", "wanted a process id from 1 to 4194304, a name or a path"],
   ["cidr", "10.0.2.1/24", 'host bits are set, the network is "10.0.2.0/24"'],
   ["host-address", "no", 'wanted one of "allow", "refuse"'],
   ["metadata-address", "0", 'wanted one of "allow", "refuse"'],
@@ -145,6 +167,13 @@ const REFUSED: readonly (readonly [string, string, string])[] = [
   ["flows-max", "65537", "wanted an integer from 256 to 65536"],
   ["buffer-mib", "3", "wanted an integer from 4 to 64"],
   ["buffer-mib", "65", "wanted an integer from 4 to 64"],
+  ["tcp-idle-timeout", "7439", "wanted an integer from 7440 to 31536000"],
+  [
+    "outbound-address",
+    "eth0",
+    "wanted an address that other hosts can answer to, of IPv4, IPv6 or both",
+  ],
+  ["outbound-interface", "a/b", 'wanted the name of an interface such as "eth0"'],
   ["udp-timeout", "119", "wanted an integer from 120 to 86400"],
   ["udp-timeout", "86401", "wanted an integer from 120 to 86400"],
   ["keepalive", "29", "wanted an integer from 30 to 32767"],
@@ -174,7 +203,7 @@ describe("defaults of attach", () => {
       ipv4: true,
       subnet6: {
         network: [0xfd10, 0, 2, 0, 0, 0, 0, 0],
-        prefixLength: 120,
+        prefixLength: 64,
         gateway: [0xfd10, 0, 2, 0, 0, 0, 0, 1],
         guest: [0xfd10, 0, 2, 0, 0, 0, 0, 2],
         dns: [0xfd10, 0, 2, 0, 0, 0, 0, 3],
@@ -185,6 +214,8 @@ describe("defaults of attach", () => {
       hostLoopback: false,
       dns: [],
       dnsPort: 53,
+      dns6: "auto",
+      boot: undefined,
       search: [],
       hostname: undefined,
       dhcpOptions: undefined,
@@ -196,15 +227,19 @@ describe("defaults of attach", () => {
       user: undefined,
       seccomp: true,
       readyFd: undefined,
+      exitFd: undefined,
       logLevel: "info",
       logFormat: "json",
       flowsMax: undefined, // what memory and descriptors leave room for
       bufferMib: undefined,
+      tcpIdleSeconds: 7440,
       udpTimeoutSeconds: 300,
       hostAddress: "allow",
       metadataAddress: "allow",
       udpPorts: "ephemeral",
       strictFilter: false,
+      outbound: ANY_WAY,
+      strictDf: false,
       keepaliveSeconds: 0,
       seed: undefined,
       gatewayMac: [0x52, 0x55, 0x0a, 0x00, 0x02, 0x02],
@@ -330,7 +365,7 @@ describe("arguments and environment together", () => {
     assert.deepEqual(options.search, ["b.org", "a.org"]);
     assert.deepEqual(
       options.publish.map((rule) => `${rule.hostPort}:${rule.guestPort}/${rule.protocol}`),
-      ["81:1/tcp", "82:2/tcp", "80:3/udp"],
+      ["81:1/tcp", "80:3/udp"],
     );
   });
 
@@ -407,11 +442,12 @@ describe("help and version", () => {
 
 describe("bad usage is one line", () => {
   const choose =
-    'choose a command: "attach", "serve", "manifests", "demo", "replay", "simulate", ' +
+    'choose a command: "attach", "run", "serve", "manifests", "demo", "replay", "simulate", ' +
     'or see "slirp-binding --help"';
   const cases: readonly (readonly [readonly string[], string])[] = [
     [[], choose],
-    [["help", "nothing"], choose],
+    [["help", "nothing"], "read arguments: unknown command 'nothing'"],
+    [["help", "atach"], "read arguments: unknown command 'atach' (Did you mean attach?)"],
     [["attch"], "read arguments: unknown command 'attch' (Did you mean attach?)"],
     [["--nothing"], "read arguments: unknown option '--nothing'"],
     [["attach"], 'choose one of "--tap", "--listen" and "--connect": none given'],

@@ -21,6 +21,14 @@ describe("endpoint", () => {
     }
   });
 
+  test("needs no word in front of what can be nothing else", () => {
+    for (const path of ["/run/vm.sock", "./vm.sock", "../vm.sock", "@abstract"]) {
+      assert.deepEqual(parseListenEndpoint(path), { kind: "unix", path });
+      assert.deepEqual(parseConnectEndpoint(path), { kind: "unix", path });
+    }
+    assert.equal(formatEndpoint(parseListenEndpoint("127.0.0.1:4711")), "tcp:127.0.0.1:4711");
+  });
+
   test("takes port 0 to listen only", () => {
     const endpoint = { kind: "tcp", address: 0x7f000001, port: 0 };
     assert.deepEqual(parseListenEndpoint("tcp:127.0.0.1:0"), endpoint);
@@ -30,7 +38,7 @@ describe("endpoint", () => {
   test("refuses what is no endpoint", () => {
     for (const [text, problem] of [
       ["", "wanted unix:PATH|tcp:127.0.0.1:PORT"],
-      ["/run/vm.sock", "wanted unix:PATH|tcp:127.0.0.1:PORT"],
+      ["vm.sock", "wanted unix:PATH|tcp:127.0.0.1:PORT"],
       ["udp:127.0.0.1:1", "wanted unix:PATH|tcp:127.0.0.1:PORT"],
       ["tcp:127.0.0.1", "wanted unix:PATH|tcp:127.0.0.1:PORT"],
       ["tcp:localhost:1", "wanted unix:PATH|tcp:127.0.0.1:PORT"],

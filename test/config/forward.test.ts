@@ -10,6 +10,8 @@ import {
   PUBLISH_COUNT_MAX,
   type PublishRule,
   parsePublish,
+  publishedCount,
+  publishedSockets,
 } from "../../src/config/forward.ts";
 import { parseSubnet } from "../../src/config/subnet.ts";
 import { parseSubnet6 } from "../../src/config/subnet6.ts";
@@ -91,14 +93,11 @@ describe("parsePublish", () => {
   });
 
   test("leads a range to as many guest ports in step", () => {
-    const pairs = parsePublish("8000-8002:80").map((rule) => [rule.hostPort, rule.guestPort]);
-    assert.deepEqual(pairs, [
-      [8000, 80],
-      [8001, 81],
-      [8002, 82],
+    assert.deepEqual(parsePublish("8000-8002:80"), [
+      { protocol: "tcp", hostAddress: 0, hostPort: 8000, guestPort: 80, count: 3 },
     ]);
-    assert.equal(parsePublish("65535-65535:65535").length, 1);
-    assert.equal(parsePublish("1-4096:1").length, PUBLISH_COUNT_MAX);
+    assert.equal(parsePublish("65535-65535:65535")[0]?.count, undefined);
+    assert.equal(publishedCount(rules("1-65535:1/udp", "1-65535:1/tcp")), 131_070);
   });
 
   const form = "wanted [HOSTIP:]PORT[-PORT]:[GUESTIP:]GUESTPORT[/tcp|/udp]";
@@ -124,7 +123,6 @@ describe("parsePublish", () => {
     ["80-0:80", "wanted ports from 1 to 65535, not 0"],
     ["90-80:80", 'range is reversed, wanted "80-90"'],
     ["1000-1010:65530", "guest ports would end at 65540, past 65535"],
-    ["1-4097:1", "wanted at most 4096 ports, not 4097"],
     ["1.2.3:80:80", 'wanted an IPv4 address of this host, not "1.2.3"'],
     ["224.0.0.1:80:80", 'wanted an IPv4 address of this host, not "224.0.0.1"'],
   ];
@@ -138,7 +136,7 @@ describe("parsePublish", () => {
     const port = fc.integer({ min: 1, max: 60000 });
     const property = fc.property(port, port, fc.integer({ min: 0, max: 4095 }), (a, b, more) => {
       const found = parsePublish(`${a}-${a + more}:${b}`);
-      assert.equal(found.length, more + 1);
+      assert.equal(publishedCount(found), more + 1);
       for (const rule of found) assert.equal(rule.guestPort - rule.hostPort, b - a);
     });
     fc.assert(property, { seed: SEED, numRuns: 30 });
@@ -152,11 +150,21 @@ describe("checkPublishRules", () => {
     checkPublishRules(rules("80-89:80", "90-99:80"));
     checkPublishRules(rules("127.0.0.1:80:80", "[::1]:80:80"));
     checkPublishRules(rules("0.0.0.0:80:80", "[::]:80:80"));
+    checkPublishRules(rules("1-99:1", "100-200:100", "201:201"));
+  });
+
+  test("takes several host ports and addresses for one port of the guest", () => {
+    checkPublishRules(rules("5060:5060/udp", "5062:5060/udp", "127.0.0.1:53:53", "10.1.1.1:53:53"));
   });
 
   const clashes: readonly (readonly [readonly string[], string])[] = [
     [["80:80", "80:81"], 'publish host port "*:80/tcp" once, not twice'],
     [["80-89:80", "85:8085"], 'publish host port "*:85/tcp" once, not twice'],
+    [["85:8085", "80-89:80"], 'publish host port "*:85/tcp" once, not twice'],
+    [
+      ["1-99:1", "10.1.1.1:50:5", "99:9"],
+      'publish host port "10.1.1.1:50/tcp" once, not also on "*"',
+    ],
     [
       ["10.1.1.1:9:9/udp", "10.1.1.1:1-9:1/udp"],
       'publish host port "10.1.1.1:9/udp" once, not twice',
@@ -172,10 +180,24 @@ describe("checkPublishRules", () => {
     });
   }
 
-  test("bounds the number of ports in all", () => {
-    checkPublishRules(rules("1-4096:1"));
-    assert.throws(() => checkPublishRules(rules("1-4096:1", "5000:1")), {
-      message: "publish at most 4096 ports in all, not 4097",
+  test("bounds the number of rules, not of ports, and of addresses", () => {
+    checkPublishRules(rules("1-65535:1/udp", "1-65535:1/tcp"));
+    const many = Array.from({ length: PUBLISH_COUNT_MAX + 1 }, (_, i) => `${i + 1}:1`);
+    assert.throws(() => checkPublishRules(rules(...many)), {
+      message: "publish at most 4096 ports and ranges in all, not 4097",
     });
+    const places = Array.from({ length: 127 }, (_, i) => `127.0.1.${i}:80:80`);
+    checkPublishRules(rules(...places.slice(1)));
+    assert.throws(() => checkPublishRules(rules(...places)), {
+      message: "publish on at most 126 addresses of the host, not 127",
+    });
+  });
+
+  test("counts the sockets that rules need", () => {
+    const needed = (text: string, versions: 1 | 2): number =>
+      publishedSockets(rules(text), versions);
+    assert.deepEqual([needed("1-100:1/udp", 1), needed("1-100:1/udp", 2)], [100, 100]);
+    assert.deepEqual([needed("1-100:1/tcp", 1), needed("1-100:1/tcp", 2)], [100, 200]);
+    assert.equal(needed("127.0.0.1:1-100:1/tcp", 2), 100);
   });
 });

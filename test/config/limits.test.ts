@@ -4,6 +4,7 @@ import { describe, test } from "node:test";
 import {
   BUFFER_MIB_DEFAULT,
   deriveLimits,
+  descriptorsMissing,
   FLOW_COST,
   FLOWS_MAX_DEFAULT,
   MEMORY_FIXED,
@@ -52,6 +53,26 @@ describe("deriveLimits", () => {
     }
   });
 
+  test("published ports are taken off first, in memory and descriptors", () => {
+    const few = { descriptors: 20_000, published: 16_384 };
+    const { socketsMax, flowsMax } = deriveLimits(room(undefined, few), NOTHING);
+    assert.equal(socketsMax, 20_000 - 20 - 256 - 16_384);
+    assert.equal(flowsMax, socketsMax);
+    const tight = deriveLimits(room(64, { published: 2000 }), NOTHING);
+    assert.equal(tight.flowsMax, 3233);
+  });
+
+  test("ports that descriptors do not suffice for are known beforehand, with what would do", () => {
+    const missing = (published: number, descriptors: number | undefined): number | undefined =>
+      descriptorsMissing(room(undefined, { published, descriptors }));
+    assert.equal(missing(16_384, 20_000), undefined);
+    assert.equal(missing(19_661, 20_000), 20_001);
+    assert.equal(missing(65_535, 1024), 65_875);
+    assert.equal(missing(65_535, 65_875), undefined, "the answer is enough");
+    assert.equal(missing(0, 16), undefined);
+    assert.equal(missing(100, undefined), undefined);
+  });
+
   test("less memory than the program needs is told, and something is left", () => {
     const limits = deriveLimits(room(24), NOTHING);
     assert.equal(limits.flowsMax, 64);
@@ -61,7 +82,7 @@ describe("deriveLimits", () => {
 
   test("descriptors in use and a reserve for hooks are left out", () => {
     const limits = deriveLimits(room(256, { descriptors: 256, descriptorsInUse: 40 }), NOTHING);
-    assert.equal(limits.socketsMax, 256 - 40 - 48);
+    assert.equal(limits.socketsMax, 256 - 40 - 40);
     assert.equal(limits.flowsMax, limits.socketsMax);
     const many = deriveLimits(room(256, { descriptors: 20_000 }), NOTHING);
     assert.equal(many.socketsMax, 20_000 - 20 - 256);
@@ -94,7 +115,7 @@ describe("deriveLimits", () => {
     assert.match(limits.warnings[0] ?? "", /--flows-max 20000 .* memory for 5233/);
     assert.match(limits.warnings[1] ?? "", /--buffer-mib 64 .* memory for 6/);
     const few = deriveLimits(room(256, { descriptors: 300 }), { ...NOTHING, flowsMax: 1000 });
-    assert.match(few.warnings.join(), /--flows-max 1000 .* descriptors for 232/);
+    assert.match(few.warnings.join(), /--flows-max 1000 .* descriptors for 240/);
     const fine = { flowsMax: 20_000, bufferMib: BUFFER_MIB_DEFAULT * 2 };
     assert.deepEqual(deriveLimits(room(256), fine).warnings, []);
   });

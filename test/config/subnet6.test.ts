@@ -11,7 +11,7 @@ const SEED = 20260831;
 describe("networks", () => {
   test("hand out gateway, guest and DNS", () => {
     const { network, prefixLength, gateway, guest, dns } = parseSubnet6(SUBNET6_DEFAULT);
-    assert.equal(prefixLength, 120);
+    assert.equal(prefixLength, 64, "guests make addresses of their own (RFC 4862 §5.5.3)");
     assert.deepEqual([network, gateway, guest, dns].map(formatIpv6), [
       "fd10:0:2::",
       "fd10:0:2::1",
@@ -28,7 +28,7 @@ describe("networks", () => {
     assert.equal(net("fd00:0:0:8000::/49"), "fd00:0:0:8000::");
   });
 
-  const network = 'wanted an IPv6 network such as "fd10:0:2::/120"';
+  const network = 'wanted an IPv6 network such as "fd10:0:2::/64"';
   const size = "wanted a prefix from /8 to /126";
   const unicast = "wanted a unicast network, neither link-local nor in 0000::/16";
   const wrong: readonly (readonly [string, string])[] = [

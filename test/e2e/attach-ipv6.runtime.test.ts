@@ -96,7 +96,7 @@ describe("attach: IPv6 without configuration", { skip: SKIP }, () => {
     ...LIMIT,
   }, async () => {
     const folder = mkdtempSync(join(tmpdir(), "slirp-dhcp6-"));
-    const args = ["--search", "one.test", "--search", "two.test"];
+    const args = ["--search", "one.test", "--search", "two.test", "--dns6", "always"];
     const world = await createWorld({ ipv6: true, configure: false, args });
     try {
       world.guest.must("ip", "link", "set", "tap0", "up");
@@ -226,7 +226,7 @@ describe("attach: IPv6 with --configure", { skip: SKIP }, () => {
 
   test("address and route are there at once, without DAD", LIMIT, () => {
     const listing = world.guest.must("ip", "-o", "-6", "addr", "show", "dev", "tap0");
-    assert.ok(listing.includes(`${GUEST6}/120`), listing);
+    assert.ok(listing.includes(`${GUEST6}/64`), listing);
     const route = world.guest.must("ip", "-6", "route", "show", "default", "proto", "static");
     assert.match(route, /default via fd10:0:2::1 dev tap0/);
   });

@@ -1,6 +1,6 @@
 /**
  * End to end: at which of its addresses a guest is reached by published ports, by real programs.
- * What decides is in test/wasm/tcp/arrival.test.ts, test/wasm/flow/guest.test.ts and
+ * What decides is in test/wasm/tcp/arrival.test.ts, test/wasm/flow/whereabouts.test.ts and
  * test/upstream/presence.test.ts.
  */
 import assert from "node:assert/strict";

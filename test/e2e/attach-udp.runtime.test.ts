@@ -68,9 +68,12 @@ describe("attach: published ports", { skip: cannotRun() || noPublishing() }, () 
   let far: Namespace;
   before(async () => {
     world = await createWorld({
+      ipv6: true,
       publish: [
         "8080:80/tcp",
         "5353:5353/udp",
+        "5454:5454/udp",
+        "127.0.0.7:5455:5454/udp",
         "9000-9002:7000",
         "127.0.0.1:9100:80",
         `${HOST_ADDRESS}:9101:80`,
@@ -148,5 +151,23 @@ describe("attach: published ports", { skip: cannotRun() || noPublishing() }, () 
     const report = await udpEcho(far, HOST_ADDRESS, 5353, [1, 1400, 1473, 9000]);
     assert.deepEqual(report.failed, []);
     await server.running.waitFor(new RegExp(`"from":"${FAR_ADDRESS}"`));
+  });
+
+  // The client's socket is connected, so it hears nobody but whom it asked.
+  test("UDP answers leave from the address and port that were asked, of both versions of IP", {
+    ...LIMIT,
+    skip: programKind() === "pasta" && "it answers from the address it chooses",
+  }, async () => {
+    await udpServer(world.guest, "::", 5454);
+    for (const [address, port] of [
+      ["127.0.0.1", 5454],
+      ["127.0.0.53", 5454],
+      [HOST_ADDRESS, 5454],
+      ["::1", 5454],
+      ["127.0.0.7", 5455],
+    ] as const) {
+      const report = await udpEcho(world.host, address, port, [1, 9000]);
+      assert.deepEqual(report.failed, [], address);
+    }
   });
 });

@@ -187,6 +187,24 @@ describe("attach: DNS at 10.0.2.3", { skip: cannotRun("dnsmasq") }, () => {
       20_000,
     );
   });
+
+  test("a resolver where nobody listens leads to the next one", {
+    skip: oursOnly(),
+    ...LIMIT,
+  }, async () => {
+    writeResolvConf(world.host, "nameserver 127.0.0.9\nnameserver 127.0.0.1\n");
+    for (const transport of ["udp", "tcp"] as const) {
+      await until(
+        async () => {
+          const answer = await dns(world.guest, transport, DNS_ADDRESS, "who.test");
+          assert.equal(answer.rcode, 0);
+          return answer.address === "203.0.113.1";
+        },
+        `the next resolver's answer over ${transport}`,
+        20_000,
+      );
+    }
+  });
 });
 
 describe("attach: --dns", { skip: cannotRun("dnsmasq") || oursOnly() }, () => {

@@ -85,6 +85,7 @@ describe("dual stack: a Linux machine under QEMU", {
         await startDns(host, "127.0.0.1", "203.0.113.1");
         const web = await httpServer(host, "::");
         const network = ["--cidr6", "fd00:5:6:7::/64", "--search", "one.test", "--mtu", "9000"];
+        network.push("--dns6", "always");
         const publish = ["--publish", `${PUBLISHED}:80`];
         const program = await startAttach(host, [
           "--listen",

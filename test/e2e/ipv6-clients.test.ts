@@ -120,6 +120,7 @@ describe("IPv6: what others read in our router advertisement", {
   skip: cannotRun("radvdump", "tcpdump") || oursOnly(),
 }, () => {
   const args = ["--cidr6", "fd00:5:6:7::/64", "--search", "one.test", "--search", "two.test"];
+  args.push("--dns6", "always");
 
   test("V11 V13 V14 V15 V16 radvdump: every option, without complaint", LIMIT, async () => {
     const world = await createWorld({ ipv6: true, configure: false, mtu: 9000, args });

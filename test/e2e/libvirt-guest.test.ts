@@ -120,6 +120,18 @@ function checkMemory(pod: Pod, what: string): void {
   assert.ok(own < MEMORY_LIMIT_MIB, `${own} MiB`);
 }
 
+/** `state: down` of a running machine, and up again; libvirt has to know the card. */
+async function cablePulled(libvirt: Libvirt, guest: GuestShell): Promise<void> {
+  for (const [state, carrier] of [
+    ["down", "0"],
+    ["up", "1"],
+  ] as const) {
+    libvirt.setLink(NAME, MAC, state);
+    await guest.must(`until [ "$(cat /sys/class/net/eth0/carrier)" = ${carrier} ]; do :; done`);
+  }
+  await pings(guest);
+}
+
 /** From virt-launcher's first call to the end of the pod. */
 async function live(pod: Pod, libvirt: Libvirt, link: Link, model: CardModel): Promise<void> {
   const card = { model, macAddress: MAC, ports: [{ name: "http", port: PORT }] };
@@ -142,6 +154,7 @@ async function live(pod: Pod, libvirt: Libvirt, link: Link, model: CardModel): P
   libvirt.define(definable(local(await pod.define(asked, third))));
   await transfers(guest, web.port, MIB);
   await isReachable(guest, pod.host, PORT);
+  if (link === "client") await cablePulled(libvirt, guest);
   assert.equal(pod.count("guest connected"), link === "user" ? 0 : 1, pod.log());
   checkMemory(pod, `${link}, ${model}`);
   libvirt.end(NAME);

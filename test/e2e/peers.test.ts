@@ -75,6 +75,41 @@ describe("link: a storm of connections", { skip: cannotRun() || oursOnly() || fa
   );
 });
 
+describe("link: a machine that goes", { skip: cannotRun() || oursOnly() || false }, () => {
+  after(endAll);
+
+  test("its connections end on the host, and the next machine has all of it", LIMIT, async () => {
+    const host = createHost();
+    const folder = mkdtempSync(join(tmpdir(), "slirp-gone-"));
+    const path = join(folder, "vm.sock");
+    try {
+      const { port } = await httpServer(host, "127.0.0.1");
+      const link = ["--listen", `unix:${path}`, "--log-format", "json"];
+      const program = await startAttach(host, [...link, "--host-loopback"]);
+      const guest = await connectGuest(path);
+      const address = await gatewayOf(guest);
+      assert.equal(await guest.knock({ address, port }), "SA");
+      const filter = `( sport = :${port} or dport = :${port} )`;
+      const open = async (): Promise<boolean> => {
+        const { stdout } = await host.run(["ss", "-Htn", "state", "established", filter]);
+        return stdout.trim() !== "";
+      };
+      assert.ok(await open());
+      guest.close();
+      await until(async () => !(await open()), "the end of the connection");
+      const next = await connectGuest(path, "02:00:00:00:00:10");
+      assert.equal(await gatewayOf(next), address);
+      program.running.signal("SIGUSR1");
+      await until(() => /"guestsGone":1,/.test(program.running.stderr()), "counters");
+      next.close();
+      assert.equal((await program.stop()).code, 0);
+    } finally {
+      host.remove();
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+});
+
 describe("link: who may connect", { skip: cannotRun() || oursOnly() || false }, () => {
   after(endAll);
 

@@ -117,6 +117,17 @@ describe("sidecar: faults inside", { skip: cannotRun() }, () => {
     }),
   );
 
+  test("a launcher that is gone without Shutdown, with its QEMU, is not waited for", LIMIT, () =>
+    withPod({ env: { SLIRP_ABANDON: "1" } }, async (pod) => {
+      await pod.define(STREAM);
+      const guest = await pod.onlineGuest();
+      await guest.echo(pod.target, "longer than a second");
+      guest.close();
+      await pod.logged("no hook call and no guest for 1 s");
+      await pod.ended();
+    }),
+  );
+
   test("calls that are cut off leave the network as it is", LIMIT, () =>
     withPod({}, async (pod) => {
       await pod.define(STREAM);

@@ -104,6 +104,7 @@ describe("encodeEngineConfig", () => {
     ["no third resolver", abi.CONFIG_RESOLVERS_OFFSET + 8, 0],
     ["DHCP options' length", abi.CONFIG_DHCP_OPTIONS_LENGTH_OFFSET, 4],
     ["siaddr", abi.CONFIG_DHCP_SIADDR_OFFSET, 0x7f000001],
+    ["no boot files", abi.CONFIG_BOOT_LENGTH_OFFSET, 0],
     ["host base, low half, left alone", abi.CONFIG_HOST_BASE_LO_OFFSET, POISON_WORD],
     ["host base, high half, left alone", abi.CONFIG_HOST_BASE_HI_OFFSET, POISON_WORD],
   ];
@@ -189,6 +190,20 @@ describe("engineConfigValues", () => {
     const text = new TextDecoder().decode(values.dhcpOptions);
     assert.match(text, /vm.*own\.example/s);
     assert.doesNotMatch(text, /host\.example/);
+  });
+
+  test("says where and what to boot: siaddr always, names and URLs where there are any", () => {
+    const plain = engineConfigValues(options(), SURROUNDINGS);
+    assert.equal(plain.dhcpServerAddress, 0x0a000202, "the gateway, as libslirp has it");
+    assert.deepEqual([plain.boot, plain.ipv6?.boot, plain.tftp], [undefined, undefined, undefined]);
+    const given = options({ "boot-file": ["a"], "next-server": ["192.0.2.1"], tftp: ["/srv"] });
+    const values = engineConfigValues(given, SURROUNDINGS);
+    assert.deepEqual([values.dhcpServerAddress, values.tftp], [0xc0000201, true]);
+    assert.deepEqual([...(values.boot ?? [])], [255, 255, 0, 1, 97]);
+    const url = new TextDecoder().decode(values.ipv6?.boot?.subarray(4));
+    assert.equal(url, "tftp://[fd10:0:2::1]/a");
+    assert.match(new TextDecoder().decode(values.dhcpOptions), /\x42\x09192\.0\.2\.1/);
+    encodeEngineConfig(poisoned(), BASE, values);
   });
 
   test("takes DHCP options as they are given", () => {

@@ -12,7 +12,9 @@ import {
   GATEWAY_MAC,
   GUEST,
   GUEST_MAC,
+  IPV6,
   PEER,
+  PEER6,
 } from "../support/engine-harness.ts";
 import {
   concat,
@@ -63,6 +65,21 @@ describe("engine: frames", () => {
       world.guest(concat(packet(world), new Uint8Array(pad).fill(0xaa)));
       const [datagram] = world.host.socket().datagrams;
       assert.deepEqual(datagram?.payload, new TextEncoder().encode("data"));
+    }
+  });
+
+  test("P23: padding beyond the MTU is ignored, a packet beyond it is dropped", () => {
+    for (const to of [PEER, PEER6]) {
+      const options = { mtu: 1500, ipv6: IPV6 };
+      const world = new EngineWorld(options);
+      const padded = concat(world.udp({ to, port: 9 }, "data"), new Uint8Array(2600).fill(0xaa));
+      world.guest(padded);
+      const [datagram] = world.host.socket().datagrams;
+      assert.deepEqual(datagram?.payload, new TextEncoder().encode("data"), to);
+      const large = new EngineWorld(options);
+      large.advance(0);
+      large.take(); // the router's first advertisement
+      assertDropped(large.udp({ to, port: 9 }, pattern(1500)), "dropOversized", large);
     }
   });
 

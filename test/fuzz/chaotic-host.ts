@@ -20,6 +20,7 @@ const EVENTS = [
   abi.EVENT_WRITABLE,
   abi.EVENT_READABLE | abi.EVENT_WRITABLE,
   abi.EVENT_READABLE | abi.EVENT_READ_HANGUP,
+  abi.EVENT_READABLE | abi.EVENT_URGENT,
   abi.EVENT_ERROR,
   abi.EVENT_READABLE | abi.EVENT_WRITABLE | abi.EVENT_ERROR | abi.EVENT_HANGUP,
   0xffff,
@@ -113,8 +114,13 @@ export class ChaoticHost {
         return this.#receive(this.#checkPieces(pointer, a));
       case abi.OP_TCP_SHUTDOWN:
       case abi.OP_TCP_KEEPALIVE:
+      case abi.OP_TCP_TOS:
       case abi.OP_TCP_ERROR:
         return this.#random.oneIn(20) ? this.#errno() : 0;
+      case abi.OP_TCP_AT_MARK:
+        return this.#random.below(3) - 1;
+      case abi.OP_PATH_MTU:
+        return this.#random.oneIn(4) ? this.#errno() : this.#random.pick([0, 600, 1280, 65_535]);
       case abi.OP_UDP_SEND:
         return this.#sendMany(pointer, count);
       case abi.OP_UDP_RECV:

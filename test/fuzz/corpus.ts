@@ -173,7 +173,7 @@ function udpFrames(): Uint8Array[] {
   const build = (destination: string, port: number, payload: Uint8Array, more = {}): Uint8Array => {
     const ports = { sourcePort: 42000 + (port % 100), destinationPort: port };
     const datagram = udp({ source: GUEST, destination, ...ports, ...more }, payload);
-    return frame(packet({ destination, protocol }, datagram));
+    return frame(packet({ destination, protocol, dontFragment: port === 4433 }, datagram));
   };
   const query = concat(
     u32(0x1a2b0100),

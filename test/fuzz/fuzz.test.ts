@@ -16,6 +16,7 @@ const RARE: ReadonlySet<string> = new Set([
   "dropReplyFlood",
   "dropOpLimit",
   "dropTcpGaps",
+  "dropGuestGone",
   "dropAddressTableFull",
   // Shares leave them to whole crowds, see test/wasm/flow/shares.test.ts.
   "dropTcpTableFull",
@@ -23,6 +24,7 @@ const RARE: ReadonlySet<string> = new Set([
   "dropPingTableFull",
   "outsideRefused",
   "timeWaitEvicted",
+  "dropDnsRetry", // a resolver whose socket cannot be had, and a query that moves on to it
   "CLOSING",
   "arpRequests",
   "ndpRequests",

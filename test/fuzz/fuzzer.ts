@@ -17,11 +17,13 @@ import * as abi from "../../wasm/abi.ts";
 import { engineModule } from "../support/engine-binary.ts";
 import {
   gatherFrame,
+  groups,
   IPV6,
   START,
   type WorldOptions,
   worldConfig,
 } from "../support/engine-harness.ts";
+import { ip } from "../support/packet.ts";
 import { decodeFrame } from "../support/packet-decode.ts";
 import { ChaoticHost } from "./chaotic-host.ts";
 import { corpus } from "./corpus.ts";
@@ -31,6 +33,12 @@ import { TcpCrowd } from "./tcp-crowd.ts";
 
 /** Frames of a whole epoch. */
 export const EPOCH_FRAMES = 25_000;
+/** Three, so that queries move on; one of IPv6. */
+const RESOLVERS = [
+  ip("198.18.0.53"),
+  { groups: groups("2001:db8::53"), scope: 0 },
+  ip("198.18.0.54"),
+];
 const BATCH_MAX = abi.RX_SLOT_COUNT;
 const ETHERNET_FRAME = 1514;
 const LARGE_FRAME = 65549;
@@ -120,11 +128,12 @@ function ipv4Options(random: Random, epoch: number): WorldOptions {
     flowsMax: random.pick([16, 64, 256, 4096]),
     chunksMax: random.pick([16, 64, 512]),
     strictFilter: random.oneIn(3),
+    strictDf: random.oneIn(2),
     hostLoopback: random.oneIn(3),
     dhcp: !random.oneIn(4),
     dns: !random.oneIn(4),
     keepaliveSeconds: random.pick([0, 0, 60]),
-    ...(random.oneIn(4) ? { resolvers: [] } : {}),
+    resolvers: random.oneIn(4) ? [] : RESOLVERS,
     ...(random.oneIn(4) ? { guestMac: new Uint8Array(6) } : {}),
     refusesHost: random.oneIn(2),
     refusesMetadata: random.oneIn(2),
@@ -224,6 +233,8 @@ class Epoch {
   #passTime(): void {
     const random = this.#random;
     const kind = random.below(512);
+    // The machine leaves; it is back for the next frames, or so much later that it counts as gone.
+    if (kind === 1 || kind === 511) this.#engine.guestGone(this.#now);
     if (kind === 0) this.#now += random.below(3 * HOUR);
     else if (kind < 4) this.#now += random.below(120e6);
     else if (kind < 64) this.#now += random.below(1e6);

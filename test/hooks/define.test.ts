@@ -68,6 +68,29 @@ describe("a domain is defined", () => {
     );
   });
 
+  test("what was understood otherwise than written is told once, not at each call", async () => {
+    const warnings: string[] = [];
+    const hooks = createDomainHooks({
+      dataPlane: {
+        autoLink: "client",
+        prepare: async () => {},
+        idle: async () => {},
+        close: async () => {},
+      },
+      context: () => contextOf("x-ports-duplicate"),
+      onShutdown: () => {},
+      onWarning: (text) => void warnings.push(text),
+    });
+    const domain = Buffer.from(fixture("x-ports-duplicate.domain.xml"));
+    const vmi = Buffer.from(fixture("x-ports-duplicate.vmi.json"));
+    await hooks.onDefineDomain(domain, vmi);
+    await hooks.onDefineDomain(domain, vmi);
+    assert.deepEqual(warnings, [
+      'iface "slirpnet": port "80/TCP" is listed twice',
+      'iface "slirpnet": port "80/UDP" is listed twice',
+    ]);
+  });
+
   test("memory is asked back after a large call, whether it ended well or not", async () => {
     const large: number[] = [];
     const hooks = createDomainHooks({

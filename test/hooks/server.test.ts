@@ -245,6 +245,41 @@ describe("the end", () => {
     await own.end();
   });
 
+  test("nobody is asked to leave before the answers are out, and none is lost", async () => {
+    for (let count = 0; count < 10; count += 1) {
+      let ending: Promise<void> | undefined;
+      const own = await startTestServer({
+        hooks: {
+          shutdown: async () => {
+            ending = own.server.close();
+          },
+        },
+      });
+      const session = connectHttp2("http://localhost", {
+        createConnection: () => connect(own.path),
+      });
+      const seen: string[] = [];
+      session.on("error", () => {});
+      session.once("goaway", () => seen.push("goaway"));
+      const left = new Promise<void>((resolve) => session.once("close", resolve));
+      const stream = session.request({
+        ":method": "POST",
+        ":path": callback("v1alpha3", "Shutdown"),
+        "content-type": "application/grpc",
+      });
+      stream.on("trailers", (fields) => seen.push(`status ${fields["grpc-status"]}`));
+      stream.on("data", () => {});
+      stream.end(Buffer.alloc(5));
+      await new Promise<void>((resolve) => stream.once("close", resolve));
+      // The first peer stays until it is asked, the others leave with their answer.
+      if (count > 0) session.close();
+      await left;
+      await ending;
+      assert.equal(seen[0], "status 0", seen.join());
+      await own.end();
+    }
+  });
+
   test("a hook may call for it: its own reply comes first", async () => {
     let ending: Promise<void> | undefined;
     const own = await startTestServer({

@@ -4,6 +4,8 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { buildDhcpOptions } from "../../src/config/dhcp-options.ts";
+import { buildDhcp6Options } from "../../src/config/dhcp6-options.ts";
 import { Engine } from "../../src/engine/engine.ts";
 import { instantiateEngine } from "../../src/engine/module.ts";
 import { mappedOctetsOf } from "../../src/lib/addr6.ts";
@@ -14,7 +16,14 @@ import { Recorder } from "../../src/replay/recorder.ts";
 import { replayRecording } from "../../src/replay/replayer.ts";
 import { simulatedEngine, simulateSeed } from "../../src/sim/simulate.ts";
 import * as abi from "../../wasm/abi.ts";
-import { GATEWAY_MAC, GUEST, GUEST_MAC, PEER, worldConfig } from "../support/engine-harness.ts";
+import {
+  GATEWAY_MAC,
+  GUEST,
+  GUEST_MAC,
+  IPV6,
+  PEER,
+  worldConfig,
+} from "../support/engine-harness.ts";
 import { ethernet, ip, ipv4, PROTOCOL_UDP, udp } from "../support/packet.ts";
 import { BUILD, MemorySink, type RecordedRun, recordSeed, replay, resealed } from "./support.ts";
 
@@ -52,6 +61,46 @@ describe("replay: simulated runs", () => {
   });
 });
 
+/** A UDP datagram of the guest in the first receive slot. */
+function putDatagram(engine: Engine): void {
+  const ends = { source: GUEST, destination: PEER };
+  const datagram = udp({ ...ends, sourcePort: 4000, destinationPort: 9 }, "x");
+  const link = { destination: GATEWAY_MAC, source: GUEST_MAC };
+  const frame = ethernet(link, ipv4({ ...ends, protocol: PROTOCOL_UDP }, datagram));
+  const { octets, words, bases } = engine;
+  octets.set(frame, bases.rxBuffers);
+  words.set([bases.rxBuffers, frame.length], bases.rxDescriptors >> 2);
+}
+
+test("replay: a machine that leaves does so again, and its socket is closed again", () => {
+  const sink = new MemorySink();
+  const limit = Number.POSITIVE_INFINITY;
+  const module = instantiateEngine(simulatedEngine());
+  const recorder = new Recorder(module, { sink, build: BUILD, limit });
+  const engine = new Engine(recorder.module);
+  engine.start(worldConfig());
+  const kinds: number[] = [];
+  const work = (now: number): void => {
+    engine.step(now);
+    for (; engine.opCount > 0; engine.complete(now)) {
+      const at = engine.opBase >> 2;
+      kinds.push(engine.integers[at] ?? 0);
+      engine.integers[at + (abi.OP_RESULT_OFFSET >> 2)] = kinds.length === 2 ? 1 : 0;
+    }
+  };
+  putDatagram(engine);
+  engine.guestRx(1, 1_000_000);
+  work(1_000_000);
+  engine.guestGone(1_500_000);
+  assert.equal(engine.nextDeadline(), 3_500_000);
+  work(3_500_000);
+  assert.deepEqual(kinds, [abi.OP_UDP_OPEN, abi.OP_UDP_SEND, abi.OP_CLOSE]);
+  recorder.close();
+  const replayed = replay(sink.octets);
+  assert.equal(replayed.difference, undefined);
+  assert.equal(replayed.operations, 3);
+});
+
 describe("replay: own addresses of the host", () => {
   const record = (): Uint8Array => {
     const sink = new MemorySink();
@@ -62,13 +111,7 @@ describe("replay: own addresses of the host", () => {
     engine.start(worldConfig({ refusesHost: true }));
     engine.addHostPort("tcp", mappedOctetsOf(0), 80);
     engine.setHostAddresses([mappedOctetsOf(ip(PEER))]);
-    const ends = { source: GUEST, destination: PEER };
-    const datagram = udp({ ...ends, sourcePort: 4000, destinationPort: 9 }, "x");
-    const link = { destination: GATEWAY_MAC, source: GUEST_MAC };
-    const frame = ethernet(link, ipv4({ ...ends, protocol: PROTOCOL_UDP }, datagram));
-    const { octets, words, bases } = engine;
-    octets.set(frame, bases.rxBuffers);
-    words.set([bases.rxBuffers, frame.length], bases.rxDescriptors >> 2);
+    putDatagram(engine);
     engine.guestRx(1, 1_000_000);
     engine.step(1_000_000);
     assert.equal(engine.txCount, 1, "it is refused");
@@ -91,6 +134,34 @@ describe("replay: own addresses of the host", () => {
     });
     assert.equal(seen, 3);
     assert.equal(replay(other).difference?.expected?.kind, "frame");
+  });
+});
+
+describe("replay: DHCP options that change", () => {
+  test("they are recorded, and advertised again", () => {
+    const sink = new MemorySink();
+    const limit = Number.POSITIVE_INFINITY;
+    const recorder = new Recorder(instantiateEngine(simulatedEngine()), {
+      ...{ sink, build: BUILD, limit },
+    });
+    const engine = new Engine(recorder.module);
+    engine.start(worldConfig({ ipv6: IPV6 }));
+    const said = (now: number): number => {
+      engine.step(now);
+      const { txCount } = engine;
+      if (txCount > 0) engine.txDone();
+      return txCount;
+    };
+    assert.equal(said(1_000_000), 1);
+    const search = ["new.test"];
+    engine.setDhcpOptions(buildDhcpOptions({ search }), buildDhcp6Options({ search }));
+    assert.equal(said(5_000_000), 1);
+    engine.setDhcpOptions(new Uint8Array(0), new Uint8Array(0));
+    assert.equal(said(9_000_000), 2, "withdrawn, and told anew");
+    recorder.close();
+    const replayed = replay(sink.octets);
+    assert.equal(replayed.difference, undefined);
+    assert.equal(replayed.framesOut, 4);
   });
 });
 
@@ -308,7 +379,7 @@ describe("replay: files that are not whole", () => {
       first(KIND.start, (body) => {
         body[0] = 1 << 30;
       }),
-      /at most 2344 can be/,
+      /at most 4400 can be/,
     );
     wrong(
       first(KIND.end, (body) => {

@@ -32,6 +32,8 @@ export interface Message {
   readonly segment: number;
   readonly ttl: number;
   readonly tos: number;
+  /** IP_PKTINFO: the address it is to leave from. */
+  readonly from: string;
 }
 
 export interface Arrival {
@@ -42,6 +44,8 @@ export interface Arrival {
   readonly segment?: number;
   readonly ttl?: number;
   readonly tos?: number;
+  /** Address of the host it was sent to. */
+  readonly asked?: string;
 }
 
 export interface QueuedError {
@@ -111,12 +115,18 @@ export class HostSocket {
 
 /** All host sockets of an engine. */
 export class DatagramHost {
+  /** What opens said of the guest's port and its spot. */
+  readonly opens: number[] = [];
   /** Results of the next opens; 0 when there are no more. */
   readonly openResults: number[] = [];
   /** Decides about every sendmmsg. */
   onSend: SendRule = () => undefined;
+  /** Octets of a packet on the way to an address, or a negative errno. */
+  pathMtu: (address: string) => number = () => 65_535;
   /** Kinds of all operations in order. */
   readonly log: number[] = [];
+  /** Every message that was taken, in order: where its socket is connected to, and what it is. */
+  readonly deliveries: { readonly address: string; readonly payload: Uint8Array }[] = [];
   /** All sockets ever opened. */
   readonly sockets: HostSocket[] = [];
   readonly #live = new Map<number, HostSocket>();
@@ -166,8 +176,10 @@ export class DatagramHost {
       const result = this.openResults.shift() ?? 0;
       const address = ipText(word(abi.OP_B_OFFSET));
       const name = kind === abi.OP_UDP_OPEN ? "udp" : "ping";
-      const port = word(abi.OP_C_OFFSET);
+      // Without an address it is the guest's port, for a host with published ones.
+      const port = address === "0.0.0.0" ? 0 : word(abi.OP_C_OFFSET);
       const socket = new HostSocket(handle, name, word(abi.OP_A_OFFSET), address, port);
+      this.opens.push(word(abi.OP_C_OFFSET));
       this.add(socket);
       if (result < 0) this.#forget(socket);
       return result;
@@ -179,6 +191,7 @@ export class DatagramHost {
     if (kind === abi.OP_UDP_SEND) return this.#send(socket, pointer, count);
     if (kind === abi.OP_UDP_RECV) return this.#receive(socket, pointer, count);
     if (kind === abi.OP_RECV_ERROR) return this.#receiveError(socket, pointer);
+    if (kind === abi.OP_PATH_MTU) return this.pathMtu(ipText(word(abi.OP_B_OFFSET)));
     assert.equal(kind, abi.OP_CLOSE);
     this.#forget(socket);
     return 0;
@@ -211,9 +224,9 @@ export class DatagramHost {
     };
   }
 
-  #control(at: number): { segment: number; ttl: number; tos: number } {
+  #control(at: number): Pick<Message, "segment" | "ttl" | "tos" | "from"> {
     const { view } = this.#engine;
-    const found = { segment: 0, ttl: 0, tos: 0 };
+    const found = { segment: 0, ttl: 0, tos: 0, from: "" };
     const control = this.#offset(at + abi.MSG_CONTROL_OFFSET);
     const length = Number(view.getBigUint64(at + abi.MSG_CONTROL_LENGTH_OFFSET, true));
     for (let offset = 0; offset < length; ) {
@@ -223,7 +236,10 @@ export class DatagramHost {
       if (kind === "17/103/18") found.segment = view.getUint16(p + 16, true);
       else if (kind === "0/2/20") found.ttl = view.getInt32(p + 16, true);
       else if (kind === "0/1/20") found.tos = view.getInt32(p + 16, true);
-      else assert.fail(`wanted a known control message, not "${kind}"`);
+      else if (kind === "0/8/28") {
+        assert.equal(view.getInt32(p + 16, true), 0, "no interface");
+        found.from = ipText(view.getUint32(p + 20));
+      } else assert.fail(`wanted a known control message, not "${kind}"`);
       offset += (size + 7) & ~7;
     }
     return found;
@@ -235,7 +251,10 @@ export class DatagramHost {
     );
     socket.calls.push(count);
     const taken = this.onSend(messages) ?? count;
-    if (taken > 0) socket.sent.push(...messages.slice(0, taken));
+    for (const message of messages.slice(0, Math.max(taken, 0))) {
+      socket.sent.push(message);
+      this.deliveries.push({ address: socket.address, payload: message.payload });
+    }
     return taken;
   }
 
@@ -246,10 +265,11 @@ export class DatagramHost {
     arrivals.forEach((arrival, i) => {
       const at = pointer + i * abi.MSG_SIZE;
       this.#fill(at, arrival);
-      const { segment, ttl, tos } = arrival;
+      const { segment, ttl, tos, asked } = arrival;
       this.#writeControl(at, [
         ...(ttl === undefined ? [] : [{ level: 0, type: 2, data: u32le(ttl) }]),
         ...(tos === undefined ? [] : [{ level: 0, type: 1, data: Uint8Array.of(tos) }]),
+        ...(asked === undefined ? [] : [{ level: 0, type: 8, data: pktinfo(asked) }]),
         ...(segment === undefined ? [] : [{ level: 17, type: 104, data: u32le(segment) }]),
       ]);
     });
@@ -296,6 +316,12 @@ export class DatagramHost {
     this.#writeControl(at, [{ level: 0, type: 11, data: concat(head, far) }]);
     return payload.length;
   }
+}
+
+/** struct in_pktinfo as the kernel fills it for a unicast datagram. */
+function pktinfo(address: string): Uint8Array {
+  const octets = sockaddr(address, 0).slice(4, 8);
+  return concat(u32le(7), octets, octets);
 }
 
 function u32le(value: number): Uint8Array {

@@ -137,9 +137,9 @@ export class DatagramWorld {
     return socket;
   }
 
-  /** A socket the host has bound for a published port. */
-  publish(guestPort: number, hostPort: number): HostSocket {
-    const handle = this.engine.inboundUdp(guestPort, hostPort, this.now);
+  /** A socket the host has bound for a published port; something has come in there. */
+  publish(guestPort: number, hostPort: number, spot = 0): HostSocket {
+    const handle = this.engine.inboundUdp(guestPort, hostPort, this.now, 4, spot);
     assert.notEqual(handle, 0);
     const socket = new HostSocket(handle, "udp", hostPort, "0.0.0.0", 0);
     this.host.add(socket);

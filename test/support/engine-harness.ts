@@ -172,6 +172,13 @@ export class EngineWorld {
     if (this.engine.ready || this.host.hasEvents) this.#settle([]);
   }
 
+  /** The link loses its peer. */
+  leave(): void {
+    this.run();
+    this.#log("the machine leaves");
+    this.engine.guestGone(this.now);
+  }
+
   /** Moves the clock, calling the engine at each deadline on the way. */
   advance(microseconds: number): void {
     const end = this.now + microseconds;
@@ -335,7 +342,7 @@ export class EngineWorld {
   ): FakeSocket | undefined {
     this.run();
     const fixed = guest === "" ? 0 : this.#number(guest);
-    const handle = this.engine.inboundUdp(guestPort, hostPort, this.now, family, fixed);
+    const handle = this.engine.inboundUdp(guestPort, hostPort, this.now, family, 0, fixed);
     if (handle === 0) return undefined;
     const target = { address: "0.0.0.0", port: 0, preferred: hostPort };
     return this.host.add(new FakeSocket(handle, "udp", target));

@@ -7,11 +7,11 @@
 
 import type { Engine } from "../../src/engine/engine.ts";
 import * as abi from "../../wasm/abi.ts";
+import { fillPieces, receiveStream, sendStream, takeErrno } from "./fake-stream.ts";
 import { concat, ipText, type Octets, octetsOf } from "./packet.ts";
 import { type Endpoint, readName, writeName } from "./sockaddr.ts";
 
 const EAGAIN = 11;
-export const EPIPE = 32;
 export const ENETUNREACH = 101;
 export const ECONNRESET = 104;
 const ENOTCONN = 107;
@@ -19,7 +19,14 @@ export const ETIMEDOUT = 110;
 export const ECONNREFUSED = 111;
 export const EHOSTUNREACH = 113;
 
-const { EVENT_READABLE, EVENT_WRITABLE, EVENT_ERROR, EVENT_HANGUP, EVENT_READ_HANGUP } = abi;
+const {
+  EVENT_READABLE,
+  EVENT_URGENT,
+  EVENT_WRITABLE,
+  EVENT_ERROR,
+  EVENT_HANGUP,
+  EVENT_READ_HANGUP,
+} = abi;
 
 /** How connect() ends: at once, later (`connected`, `fail`), or at once with an errno. */
 export type ConnectOutcome = "ok" | "pending" | { readonly errno: number };
@@ -76,6 +83,12 @@ export class FakeSocket {
   shutDown = false;
   closed: "no" | "orderly" | "abort" = "no";
   keepalive = 0;
+  /** TOS that it was told to send with. */
+  tos = 0;
+  /** What the guest's side wrote as urgent, octet by octet. */
+  readonly urgent: number[] = [];
+  /** Octets that may be received before the urgent one; negative: there is none. */
+  mark = -1;
   /** How many operations of each `OP_*` kind it has seen. */
   readonly ops = new Map<number, number>();
   isConnected = false;
@@ -131,6 +144,14 @@ export class FakeSocket {
     this.events |= EVENT_READABLE;
   }
 
+  /** The far side sends octets, the last of them marked as urgent. */
+  pushUrgent(data: Octets): void {
+    const before = this.incoming.reduce((sum, part) => sum + part.length, 0);
+    this.push(data);
+    this.mark = before + octetsOf(data).length - 1;
+    this.events |= EVENT_URGENT;
+  }
+
   /** The far side sends its FIN. */
   end(): void {
     this.hasEnded = true;
@@ -160,6 +181,7 @@ export class FakeSocket {
 
 /** All sockets of an engine, and the policies for new ones. */
 export class FakeHost {
+  pathMtu = 65_535; // to anybody
   /** Decides how a connect ends. */
   connect: (address: string, port: number) => ConnectOutcome = () => "ok";
   /** Result of opening a datagram socket: 0, or a negative errno. */
@@ -242,10 +264,12 @@ export class FakeHost {
     switch (kind) {
       case abi.OP_TCP_CONNECT: {
         const to = this.#target(op) ?? { address: ipText(a), port: b };
-        return this.#connect(handle, to.address, to.port);
+        const result = this.#connect(handle, to.address, to.port);
+        this.socket().tos = c;
+        return result;
       }
       case abi.OP_UDP_OPEN: {
-        const to = this.#target(op) ?? { address: ipText(b), port: c };
+        const to = this.#target(op) ?? { address: ipText(b), port: b === 0 ? 0 : c };
         return this.#open(handle, "udp", { ...to, preferred: a });
       }
       case abi.OP_PING_OPEN: {
@@ -263,9 +287,9 @@ export class FakeHost {
     const count = view.getUint32(op + abi.OP_COUNT_OFFSET, true);
     switch (kind) {
       case abi.OP_TCP_SEND:
-        return this.#sendStream(socket, pointer, a);
+        return sendStream(socket, concat(...this.#pieces(pointer)), a, c === 1);
       case abi.OP_TCP_RECV:
-        return this.#receiveStream(socket, pointer, a);
+        return receiveStream(socket, this.#pieces(pointer), a);
       case abi.OP_TCP_SHUTDOWN:
         if (socket.shutDown) throw new Error("shut down once, not twice");
         socket.shutDown = true;
@@ -280,11 +304,18 @@ export class FakeHost {
         return this.#receiveDatagrams(socket, pointer, count);
       case abi.OP_RECV_ERROR:
         return this.#receiveError(socket, pointer);
+      case abi.OP_PATH_MTU:
+        return this.pathMtu;
       case abi.OP_TCP_KEEPALIVE:
         socket.keepalive = a;
         return 0;
+      case abi.OP_TCP_TOS:
+        socket.tos = a;
+        return 0;
+      case abi.OP_TCP_AT_MARK:
+        return socket.mark === 0 ? 1 : 0;
       case abi.OP_TCP_ERROR:
-        return -this.#takeErrno(socket);
+        return -takeErrno(socket);
       default:
         throw new Error(`wanted an operation of the ABI, not "${kind}"`);
     }
@@ -340,16 +371,6 @@ export class FakeHost {
     });
   }
 
-  #fill(pieces: readonly Uint8Array[], data: Uint8Array): number {
-    let at = 0;
-    for (const piece of pieces) {
-      const part = data.subarray(at, at + piece.length);
-      piece.set(part);
-      at += part.length;
-    }
-    return at;
-  }
-
   /** Destination in a message, else that of the socket. */
   #name(message: number, socket: FakeSocket): { address: string; port: number } {
     const { view } = this.#engine;
@@ -382,52 +403,11 @@ export class FakeHost {
     return 0;
   }
 
-  // -------------------------------------------------------------- streams
-
-  /** The errno a broken socket still owes; reported once, as SO_ERROR is. */
-  #takeErrno(socket: FakeSocket): number {
-    const errno = socket.pendingErrno;
-    socket.pendingErrno = 0;
-    return errno;
-  }
-
-  #sendStream(socket: FakeSocket, message: number, length: number): number {
-    const data = concat(...this.#pieces(message));
-    if (data.length !== length || length === 0) {
-      throw new Error(`wanted iovecs of ${length} octets, not "${data.length}"`);
-    }
-    const errno = this.#takeErrno(socket) || socket.sendErrno;
-    if (errno > 0) return -errno;
-    if (socket.shutDown) return -EPIPE;
-    if (!socket.isConnected) return -EAGAIN;
-    if (socket.sendRoom <= 0) return -EAGAIN;
-    const taken = data.slice(0, socket.sendRoom);
-    socket.sendRoom -= taken.length;
-    socket.streamParts.push(taken);
-    return taken.length;
-  }
-
-  #receiveStream(socket: FakeSocket, message: number, length: number): number {
-    const pieces = this.#pieces(message);
-    const room = pieces.reduce((sum, piece) => sum + piece.length, 0);
-    if (room !== length || length === 0) {
-      throw new Error(`wanted iovecs of ${length} octets, not "${room}"`);
-    }
-    const errno = this.#takeErrno(socket);
-    if (errno > 0) return -errno;
-    const waiting = concat(...socket.incoming);
-    if (waiting.length === 0) return socket.hasEnded ? 0 : -EAGAIN;
-    const taken = this.#fill(pieces, waiting);
-    const rest = waiting.subarray(taken);
-    socket.incoming.splice(0, socket.incoming.length, ...(rest.length > 0 ? [rest] : []));
-    return taken;
-  }
-
   // -------------------------------------------------------------- datagrams
 
   #sendDatagrams(socket: FakeSocket, messages: number, count: number): number {
     if (count < 1) throw new Error("wanted at least one message");
-    const errno = this.#takeErrno(socket) || socket.sendErrno;
+    const errno = takeErrno(socket) || socket.sendErrno;
     if (errno > 0) return -errno;
     let sent = 0;
     for (; sent < count && socket.sendRoom > 0; sent += 1) {
@@ -452,7 +432,7 @@ export class FakeHost {
 
   #receiveDatagrams(socket: FakeSocket, messages: number, count: number): number {
     if (count < 1) throw new Error("wanted at least one message");
-    const errno = this.#takeErrno(socket);
+    const errno = takeErrno(socket);
     if (errno > 0) return -errno;
     const { view } = this.#engine;
     let received = 0;
@@ -460,7 +440,7 @@ export class FakeHost {
       const datagram = socket.incomingDatagrams.shift();
       if (datagram === undefined) break;
       const message = messages + received * abi.MSG_SIZE;
-      const length = this.#fill(this.#pieces(message), datagram.payload);
+      const length = fillPieces(this.#pieces(message), datagram.payload);
       view.setUint32(message + abi.MSG_RECEIVED_OFFSET, length, true);
       this.#setName(message, datagram.address, datagram.port);
       view.setBigUint64(message + abi.MSG_CONTROL_LENGTH_OFFSET, 0n, true);
@@ -474,7 +454,7 @@ export class FakeHost {
     const error = socket.errorQueue.shift();
     if (error === undefined) return -EAGAIN;
     const { view } = this.#engine;
-    const length = this.#fill(this.#pieces(message), octetsOf(error.payload ?? ""));
+    const length = fillPieces(this.#pieces(message), octetsOf(error.payload ?? ""));
     this.#setName(message, error.address, error.port);
     const control = Number(view.getBigUint64(message + abi.MSG_CONTROL_OFFSET, true));
     if (control === 0) throw new Error("wanted room for control data");

@@ -16,7 +16,8 @@ const FLOW_SHARED = [
   "shares",
   "limits",
   "neighbor",
-  "guest",
+  "whereabouts",
+  "presence",
   "emit",
   "icmp-error",
   "resolvers",
@@ -43,7 +44,11 @@ const WASM: readonly (readonly [string, readonly string[]])[] = [
   ["input6", [...BASE, "wire/", "flow/", "tcp/", "local/"]],
   ["config-check", [...BASE, "wire/"]],
   ["icmp4", [...BASE, "wire/", "flow/", "tcp/", "local/"]],
-  ["engine", [...BASE, "wire/", "flow/", "tcp/", "local/", "config-check", "icmp4", "input6"]],
+  ["guest", [...BASE, "wire/", "flow/", "tcp/", "local/"]],
+  [
+    "engine",
+    [...BASE, "wire/", "flow/", "tcp/", "local/", "config-check", "guest", "icmp4", "input6"],
+  ],
 ];
 
 /** `engine` and the layers above it share the ABI's constants; code is `src/engine`'s alone. */

@@ -45,6 +45,8 @@ export interface Libvirt {
   startDefined(name: string): Promise<void>;
   resume(name: string): void;
   end(name: string): void;
+  /** Pulls or plugs the cable of a running domain's card, by UpdateDevice as virt-launcher does. */
+  setLink(name: string, mac: string, state: "up" | "down"): void;
   /** A running domain as libvirt holds it. */
   dumpLive(name: string): string;
   /** A folder for files and sockets of domains; it belongs to the daemon's user. */
@@ -227,6 +229,10 @@ class Session implements Libvirt {
 
   resume(name: string): void {
     this.#call(["resume", name]);
+  }
+
+  setLink(name: string, mac: string, state: "up" | "down"): void {
+    this.#call(["domif-setlink", name, mac, state]);
   }
 
   end(name: string): void {

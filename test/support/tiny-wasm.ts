@@ -42,6 +42,7 @@ const SIGNATURES: readonly (readonly [string, readonly number[], readonly number
   ["inbound_udp", [I32, I32, I32, I32, F64], [I32]],
   ["host_address", [I32], [I32]],
   ["address_six", [], [I32]],
+  ["guest_gone", [F64], []],
   ["farewell", [], []],
   ["next_deadline", [], [F64]],
 ];

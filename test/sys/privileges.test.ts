@@ -7,7 +7,13 @@ import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import process from "node:process";
 import { describe, test } from "node:test";
-import { isMapped, maySwitch, parseRights } from "../../src/sys/privileges.ts";
+import {
+  isMapped,
+  mayMakeNamespaces,
+  maySwitch,
+  parseRights,
+  readIgnoredSignals,
+} from "../../src/sys/privileges.ts";
 import { missing, testUnless } from "./support.ts";
 
 const STATUS = `Name:\tbun
@@ -83,6 +89,21 @@ function shed(user: string, keep = "", redirections = ""): Found {
 const NONE = ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"]
   .map((name) => `${name}: ${"0".repeat(16)}`)
   .join("\n");
+
+describe("what a process may and ignores", () => {
+  test("namespaces take two capabilities", () => {
+    const rights = parseRights(STATUS);
+    const both = (1n << 12n) | (1n << 21n);
+    assert.ok(mayMakeNamespaces({ ...rights, effective: both }));
+    assert.ok(!mayMakeNamespaces({ ...rights, effective: 1n << 12n }));
+    assert.ok(!mayMakeNamespaces({ ...rights, effective: 1n << 21n }));
+  });
+
+  test("signals by their numbers", () => {
+    assert.deepEqual([...readIgnoredSignals("SigIgn:\t0000000000001001\n")], [1, 13]);
+    assert.equal(readIgnoredSignals("").size, 0);
+  });
+});
 
 describe("a process that gives up what it has", () => {
   testUnless(missing(["root"]), "is nobody in all threads, without a capability", () => {

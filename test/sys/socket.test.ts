@@ -96,6 +96,20 @@ describe("socket", () => {
     sys.close(server);
   });
 
+  systemTest("what a listener accepts keeps urgent octets in the stream as it does", [], (sys) => {
+    const listener = check(socket.openTcp(sys), "Open");
+    assert.equal(socket.setOobInline(sys, listener), 0);
+    check(socket.listenIpv4(sys, listener, LOOPBACK, 0), "Listen");
+    const bound = { address: 0, port: 0 };
+    socket.localEndpoint(sys, listener, bound);
+    const client = check(socket.openTcp(sys), "Open");
+    socket.connectIpv4(sys, client, LOOPBACK, bound.port);
+    waitFor(sys, listener, EPOLLIN);
+    const server = check(socket.accept(sys, listener), "Accept");
+    assert.equal(socket.getOption(sys, server, linux.SOL_SOCKET, linux.SO_OOBINLINE), 1);
+    for (const fd of [client, server, listener]) sys.close(fd);
+  });
+
   systemTest("sets the options the loop needs", [], (sys) => {
     const tcp = check(socket.openTcp(sys), "Open");
     const get = (level: number, name: number) => socket.getOption(sys, tcp, level, name);
@@ -104,6 +118,10 @@ describe("socket", () => {
     assert.equal(socket.setKeepalive(sys, tcp, 75), 0);
     assert.equal(get(linux.SOL_SOCKET, linux.SO_KEEPALIVE), 1);
     assert.equal(get(linux.SOL_TCP, linux.TCP_KEEPIDLE), 75);
+    assert.equal(socket.setKeepalive(sys, tcp, 7440), 0);
+    assert.equal(get(linux.SOL_TCP, linux.TCP_KEEPIDLE), 7440);
+    assert.equal(get(linux.SOL_TCP, linux.TCP_KEEPINTVL), 75);
+    assert.equal(get(linux.SOL_TCP, linux.TCP_KEEPCNT), 9);
     assert.equal(socket.setKeepalive(sys, tcp, 0), 0);
     assert.equal(get(linux.SOL_SOCKET, linux.SO_KEEPALIVE), 0);
     sys.close(tcp);

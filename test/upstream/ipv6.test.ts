@@ -8,9 +8,10 @@ import { IPV6_RECVERR, IPV6_V6ONLY, SOCKADDR_IN6_SIZE, SOL_IPV6 } from "../../sr
 import { writeIpv6 } from "../../src/sys/sockaddr.ts";
 import { getOption, localPort, openTcp6 } from "../../src/sys/socket.ts";
 import { Listeners } from "../../src/upstream/listener.ts";
+import { ANY_WAY } from "../../src/upstream/outbound.ts";
 import { openPingFlow } from "../../src/upstream/ping.ts";
 import { connectTcp6 } from "../../src/upstream/tcp.ts";
-import { openUdpFlow, openUdpFlow6, openUdpPort6 } from "../../src/upstream/udp.ts";
+import { openUdpFlow, openUdpFlow6, openUdpPort } from "../../src/upstream/udp.ts";
 import { EVENT_OF_LISTENER } from "../../src/upstream/upstream.ts";
 import * as abi from "../../wasm/abi.ts";
 import { START } from "../support/engine-harness.ts";
@@ -35,7 +36,7 @@ describe("upstream over IPv6", () => {
     assert.equal(getOption(sys, six, SOL_IPV6, IPV6_RECVERR), 1);
     const other = check(openUdpFlow6(sys, port, 0), "Open");
     assert.notEqual(localPort(sys, other), port);
-    assert.equal(openUdpPort6(sys, LOOPBACK6, port), -EADDRINUSE);
+    assert.equal(openUdpPort(sys, 6, LOOPBACK6, port), -EADDRINUSE);
     for (const fd of [four, six, other]) sys.close(fd);
   });
 
@@ -77,7 +78,7 @@ describe("upstream over IPv6", () => {
     const { sys } = rig;
     const port = freePort(sys, "tcp");
     const out = { fd: -1, connected: false };
-    connectTcp6(sys, name6(sys, port), true, out);
+    connectTcp6(sys, name6(sys, port), { tos: 0, isLoopback: true, outbound: ANY_WAY }, out);
     assert.ok(out.fd < 0, "nobody listens");
     const rule: PublishRule = {
       protocol: "tcp",
@@ -88,7 +89,7 @@ describe("upstream over IPv6", () => {
     const listeners = new Listeners(sys, rig.engine, rig.sockets);
     listeners.open([rule], rig.epoll, START, { ipv4: true, ipv6: true });
     listeners.answer(true);
-    connectTcp6(sys, name6(sys, port), true, out);
+    connectTcp6(sys, name6(sys, port), { tos: 0, isLoopback: true, outbound: ANY_WAY }, out);
     assert.ok(out.fd >= 0 && out.connected);
     sys.close(out.fd);
     listeners.close();

@@ -21,8 +21,9 @@ import type { Libc } from "../../src/sys/libc.ts";
 import { SO_REUSEADDR, SOL_SOCKET } from "../../src/sys/linux.ts";
 import { bindIpv4, connectIpv4, openTcp, setOption } from "../../src/sys/socket.ts";
 import { Listeners } from "../../src/upstream/listener.ts";
+import { ANY_WAY } from "../../src/upstream/outbound.ts";
 import { type Connecting, connectTcp } from "../../src/upstream/tcp.ts";
-import { EVENT_OF_FLOW, EVENT_OF_LISTENER } from "../../src/upstream/upstream.ts";
+import { EVENT_OF_FLOW, EVENT_OF_LISTENER, EVENT_OF_PORT } from "../../src/upstream/upstream.ts";
 import * as abi from "../../wasm/abi.ts";
 import { START } from "../support/engine-harness.ts";
 import { freePort, LOOPBACK, listen, nameOf, type Rig, rigTest, send, udpSocket } from "./rig.ts";
@@ -44,7 +45,7 @@ function opened(rig: Rig, ...rules: readonly PublishRule[]): Listeners {
 /** Connects to a port of this machine, or gives the negative errno. */
 function connect(rig: Rig, port: number): number {
   const out: Connecting = { fd: -1, connected: false };
-  connectTcp(rig.sys, LOOPBACK, port, out);
+  connectTcp(rig.sys, LOOPBACK, port, { tos: 0, isLoopback: true, outbound: ANY_WAY }, out);
   return out.fd;
 }
 
@@ -374,18 +375,79 @@ describe("listener: ports that do not answer yet", () => {
 });
 
 describe("listener: UDP", () => {
-  rigTest("a published port is a socket of a flow of its own", (rig) => {
+  rigTest(
+    "a published port is a parked socket, a flow's while it is used, and parked again",
+    (rig) => {
+      const port = freePort(rig.sys, "udp");
+      const listeners = opened(rig, rule(port, 53, "udp"));
+      assert.deepEqual([rig.sockets.openCount, rig.engine.flowCount], [0, 0]);
+      const client = udpSocket(rig.sys);
+      check(connectIpv4(rig.sys, client.fd, LOOPBACK, port), "Connect");
+      for (const now of [START, START + 1_000_000_000]) {
+        send(rig.sys, client.fd, "question");
+        rig.awaitEvent(0, abi.EVENT_READABLE, EVENT_OF_PORT);
+        listeners.arrived(0, now);
+        const [flow] = rig.engine.flows();
+        assert.deepEqual([flow?.kind, flow?.guestPort, flow?.hostPort], ["udp", 53, port]);
+        listeners.arrived(0, now);
+        assert.equal(rig.engine.flowCount, 1, "it has one already");
+        rig.awaitEvent((flow?.handle ?? 0) | 0, abi.EVENT_READABLE, EVENT_OF_FLOW);
+        rig.settle(now + 400_000_000);
+        assert.deepEqual(
+          [rig.sockets.openCount, rig.engine.flowCount],
+          [0, 0],
+          "idle for its time",
+        );
+      }
+      assert.equal(rig.sockets.ports.count, 1);
+      listeners.close();
+      rig.sys.close(client.fd);
+    },
+  );
+
+  rigTest("what the guest sends from a published port leaves by its socket", (rig) => {
     const port = freePort(rig.sys, "udp");
-    const listeners = opened(rig, rule(port, 53, "udp"));
-    assert.equal(rig.sockets.openCount, 1);
-    const [flow] = rig.engine.flows();
-    assert.deepEqual([flow?.kind, flow?.guestPort], ["udp", 53]);
-    const client = udpSocket(rig.sys);
-    check(connectIpv4(rig.sys, client.fd, LOOPBACK, port), "Connect");
-    send(rig.sys, client.fd, "question");
-    rig.awaitEvent((flow?.handle ?? 0) | 0, abi.EVENT_READABLE, EVENT_OF_FLOW);
+    const all = { protocol: "udp", hostAddress: 0, ipv4Only: true } as const;
+    const listeners = opened(rig, { ...all, hostPort: port, guestPort: 53 });
+    const handle = 0x00010001;
+    const opening = (c: number): number => rig.perform(abi.OP_UDP_OPEN, handle, { c });
+    assert.equal(opening(53), abi.OPENED_PUBLISHED | port);
+    assert.equal(rig.perform(abi.OP_CLOSE, handle), 0);
+    assert.equal(opening(54) & abi.OPENED_PUBLISHED, 0, "another port of the guest");
+    rig.perform(abi.OP_CLOSE, handle);
+    assert.equal(opening((1 << 16) | 53) & abi.OPENED_PUBLISHED, 0, "another spot");
+    rig.perform(abi.OP_CLOSE, handle);
+    assert.equal(opening(53), abi.OPENED_PUBLISHED | port, "parked again");
     listeners.close();
-    rig.sys.close(client.fd);
+  });
+
+  rigTest(
+    "several host ports lead to one guest port; one of loopback is never the first",
+    (rig) => {
+      const ports = [freePort(rig.sys, "udp"), freePort(rig.sys, "udp"), freePort(rig.sys, "udp")];
+      const [local = 0, ...others] = ports;
+      const all = { protocol: "udp", hostAddress: 0, ipv4Only: true, guestPort: 53 } as const;
+      const rules = others.map((hostPort) => ({ ...all, hostPort }));
+      const listeners = opened(rig, rule(local, 53, "udp"), ...rules);
+      assert.deepEqual(
+        ports.map((_, i) => rig.sockets.ports.spotOf(i)),
+        [1, 0, 2],
+      );
+      listeners.close();
+    },
+  );
+
+  rigTest("all addresses of both versions are one socket, several ranges many", (rig) => {
+    const listeners = new Listeners(rig.sys, rig.engine, rig.sockets);
+    const both = { ipv4: true, ipv6: true };
+    const hostPort = freePort(rig.sys, "udp");
+    const range = { protocol: "udp", hostAddress: 0, hostPort, guestPort: 53 } as const;
+    listeners.open([range], rig.epoll, START, both);
+    assert.equal(rig.sockets.ports.count, 1);
+    const again = { ...range, hostPort: freePort(rig.sys, "udp") };
+    listeners.open([again], rig.epoll, START, both);
+    assert.equal(rig.sockets.ports.count, 3, "the guest port has a first socket already");
+    listeners.close();
   });
 
   rigTest("a port that is taken is named; TCP's ports are others", (rig) => {

@@ -2,10 +2,14 @@
 import { type AttachOptions, readAttachOptions } from "../../src/config/config.ts";
 import type { Logger } from "../../src/lib/log.ts";
 
-export function attachOptions(dns: readonly string[] = []): AttachOptions {
+export function attachOptions(
+  dns: readonly string[] = [],
+  search: readonly string[] = [],
+): AttachOptions {
   const setting = (...values: readonly string[]) => ({ values, origin: "test" });
   const settings = new Map([["tap", setting("tap0")]]);
   if (dns.length > 0) settings.set("dns", setting(...dns));
+  if (search.length > 0) settings.set("search", setting(...search));
   return readAttachOptions(settings, false);
 }
 

@@ -21,9 +21,10 @@ function runtime(): string[] {
 }
 
 describe("resolver", () => {
-  test("resolvers of the command line are never looked up again", () => {
+  test("resolvers and search list of the command line are never looked up again", () => {
     const lines: string[] = [];
-    const watch = new ResolverWatch(attachOptions(["192.0.2.1"]), logTo(lines));
+    const options = attachOptions(["192.0.2.1"], ["own.test"]);
+    const watch = new ResolverWatch(options, logTo(lines));
     const { engine } = new EngineWorld();
     const told: unknown[] = [];
     engine.setResolvers = (addresses) => told.push(addresses);

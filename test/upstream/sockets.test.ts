@@ -2,12 +2,30 @@
 import assert from "node:assert/strict";
 import { describe } from "node:test";
 import { check, EAGAIN, EBADF, ECONNREFUSED, ECONNRESET, ENOTCONN } from "../../src/sys/errno.ts";
-import { AF_INET6, SO_KEEPALIVE, SOCKADDR_IN6_SIZE, SOL_SOCKET } from "../../src/sys/linux.ts";
-import { connectIpv4, getOption, openTcp } from "../../src/sys/socket.ts";
+import {
+  AF_INET6,
+  EPOLLPRI,
+  IP_TOS,
+  IPV6_TCLASS,
+  MSG_OOB,
+  SO_KEEPALIVE,
+  SOCKADDR_IN6_SIZE,
+  SOL_IP,
+  SOL_IPV6,
+  SOL_SOCKET,
+} from "../../src/sys/linux.ts";
+import {
+  connectIpv4,
+  getOption,
+  isAtMark,
+  openTcp,
+  openTcp6,
+  setOobInline,
+} from "../../src/sys/socket.ts";
 import { HiddenPorts } from "../../src/upstream/hidden-ports.ts";
 import { DATAGRAM } from "../../src/upstream/sockets.ts";
 import * as abi from "../../wasm/abi.ts";
-import { systemTest } from "../sys/support.ts";
+import { systemTest, waitFor } from "../sys/support.ts";
 import {
   ANY,
   accept,
@@ -138,6 +156,54 @@ describe("sockets: TCP", () => {
     assert.equal(rig.perform(abi.OP_TCP_RECV, HANDLE, { pointer }), -ECONNRESET);
   });
 
+  rigTest("urgent octets go out as such, and come in where they belong", (rig) => {
+    const { sys } = rig;
+    const far = connected(rig);
+    assert.equal(setOobInline(sys, far), 0);
+    const out = (text: string, c = 0): void => {
+      const pointer = rig.message(text);
+      assert.equal(
+        rig.perform(abi.OP_TCP_SEND, HANDLE, { pointer, a: text.length, c }),
+        text.length,
+      );
+    };
+    out("ab");
+    out("c", 1);
+    waitFor(sys, far, EPOLLPRI);
+    out("d");
+    assert.equal(isAtMark(sys, far), 0);
+    assert.equal(receive(sys, far), "ab");
+    assert.equal(isAtMark(sys, far), 1);
+    assert.equal(receive(sys, far), "cd");
+
+    const octets = new TextEncoder().encode("xyz");
+    assert.equal(sys.send(far, sys.address(octets), 3, MSG_OOB), 3);
+    rig.awaitEvent(HANDLE, abi.EVENT_URGENT);
+    const read = (): string => {
+      const n = rig.perform(abi.OP_TCP_RECV, HANDLE, { pointer: rig.message() });
+      return rig.received(check(n, "Receive"));
+    };
+    assert.equal(rig.perform(abi.OP_TCP_AT_MARK, HANDLE), 0);
+    assert.equal(read(), "xy");
+    assert.equal(rig.perform(abi.OP_TCP_AT_MARK, HANDLE), 1);
+    assert.equal(read(), "z");
+    assert.equal(rig.perform(abi.OP_TCP_AT_MARK, HANDLE), 0);
+    sys.close(far);
+  });
+
+  rigTest("the DSCP is set as the guest has it", (rig) => {
+    for (const [open, level, name, count] of [
+      [openTcp, SOL_IP, IP_TOS, 0],
+      [openTcp6, SOL_IPV6, IPV6_TCLASS, abi.FAMILY_SIX],
+    ] as const) {
+      const fd = check(open(rig.sys), "Open");
+      assert.equal(rig.sockets.adopt(HANDLE, fd), 0);
+      assert.equal(rig.perform(abi.OP_TCP_TOS, HANDLE, { a: 0xb8, count }), 0);
+      assert.equal(getOption(rig.sys, fd, level, name), 0xb8);
+      rig.perform(abi.OP_CLOSE, HANDLE);
+    }
+  });
+
   rigTest("keepalive goes on and off", (rig) => {
     const fd = check(openTcp(rig.sys), "Open");
     assert.equal(rig.sockets.adopt(HANDLE, fd), 0);
@@ -222,6 +288,7 @@ describe("sockets: handles", () => {
     const needing = [
       ...[abi.OP_TCP_SEND, abi.OP_TCP_RECV, abi.OP_TCP_SHUTDOWN, abi.OP_CLOSE, abi.OP_UDP_SEND],
       ...[abi.OP_UDP_RECV, abi.OP_RECV_ERROR, abi.OP_TCP_KEEPALIVE, abi.OP_TCP_ERROR],
+      ...[abi.OP_TCP_TOS, abi.OP_TCP_AT_MARK],
     ];
     for (const kind of needing) {
       for (const handle of [OLDER, HANDLE + 1, 0]) {

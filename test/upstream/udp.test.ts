@@ -1,10 +1,20 @@
 /** Ports of UDP flows: kept where they are free, never borrowed, published ones exactly. */
 import assert from "node:assert/strict";
 import { describe } from "node:test";
+import { mappedOctetsOf } from "../../src/lib/addr6.ts";
 import { check, EADDRINUSE, EAGAIN, EINVAL } from "../../src/sys/errno.ts";
-import { IP_RECVERR, SOL_IP, SOL_UDP, UDP_GRO } from "../../src/sys/linux.ts";
-import { connectIpv4, getOption } from "../../src/sys/socket.ts";
-import { openUdpFlow, openUdpPort } from "../../src/upstream/udp.ts";
+import {
+  IP_PKTINFO,
+  IP_RECVERR,
+  IPV6_RECVERR,
+  IPV6_RECVPKTINFO,
+  SOL_IP,
+  SOL_IPV6,
+  SOL_UDP,
+  UDP_GRO,
+} from "../../src/sys/linux.ts";
+import { connectIpv4, getOption, localPort } from "../../src/sys/socket.ts";
+import { openUdpFlow, openUdpPort, readyUdpPort } from "../../src/upstream/udp.ts";
 import { systemTest } from "../sys/support.ts";
 import { freePort, LOOPBACK, nameOf, receive, send, udpSocket } from "./rig.ts";
 
@@ -55,17 +65,46 @@ describe("udp", () => {
 
   systemTest("a published port is that port or an error", [], (sys) => {
     const port = freePort(sys, "udp");
-    const fd = check(openUdpPort(sys, LOOPBACK, port), "Open");
+    const local = mappedOctetsOf(LOOPBACK);
+    const fd = check(openUdpPort(sys, 4, local, port), "Open");
     assert.deepEqual(nameOf(sys, fd), { address: LOOPBACK, port });
-    assert.equal(openUdpPort(sys, LOOPBACK, port), -EADDRINUSE);
-    assert.equal(openUdpPort(sys, 0, port), -EADDRINUSE);
+    assert.equal(openUdpPort(sys, 4, local, port), -EADDRINUSE);
+    assert.equal(openUdpPort(sys, 4, mappedOctetsOf(0), port), -EADDRINUSE);
+    assert.equal(openUdpPort(sys, "both", new Uint8Array(16), port), -EADDRINUSE);
     sys.close(fd);
   });
 
+  systemTest(
+    "one on all addresses hears which one was asked, one of an address knows",
+    [],
+    (sys) => {
+      const all = check(openUdpPort(sys, 4, mappedOctetsOf(0), 0), "Open");
+      assert.equal(getOption(sys, all, SOL_IP, IP_PKTINFO), 1);
+      const one = check(openUdpPort(sys, 4, mappedOctetsOf(LOOPBACK), 0), "Open");
+      assert.equal(getOption(sys, one, SOL_IP, IP_PKTINFO), 0);
+      for (const fd of [all, one]) sys.close(fd);
+    },
+  );
+
+  systemTest("one of both versions takes the port in both", [], (sys) => {
+    const both = check(openUdpPort(sys, "both", new Uint8Array(16), 0), "Open");
+    const port = localPort(sys, both);
+    assert.equal(getOption(sys, both, SOL_IPV6, IPV6_RECVPKTINFO), 1);
+    assert.equal(openUdpPort(sys, 4, mappedOctetsOf(LOOPBACK), port), -EADDRINUSE);
+    readyUdpPort(sys, both, "both");
+    for (const [level, name] of [
+      [SOL_IP, IP_RECVERR],
+      [SOL_IPV6, IPV6_RECVERR],
+    ] as const) {
+      assert.equal(getOption(sys, both, level, name), 1);
+    }
+    sys.close(both);
+  });
+
   systemTest("errors are queued and runs of datagrams joined", [], (sys) => {
-    const port = freePort(sys, "udp");
-    const both = [openUdpFlow(sys, 0, 0, 0), openUdpPort(sys, LOOPBACK, port)];
-    for (const fd of both) {
+    const published = check(openUdpPort(sys, 4, mappedOctetsOf(LOOPBACK), 0), "Open");
+    readyUdpPort(sys, published, 4);
+    for (const fd of [openUdpFlow(sys, 0, 0, 0), published]) {
       assert.equal(getOption(sys, check(fd, "Open"), SOL_IP, IP_RECVERR), 1);
       const joined = getOption(sys, fd, SOL_UDP, UDP_GRO);
       assert.ok(joined === 1 || joined === -EINVAL, "old kernels cannot say");

@@ -5,21 +5,26 @@
  *     | length u64 | level | type | data, padded to 8 |
  *
  * Contract: `length` counts the 16 octets of the header. Appending never exceeds MSG_CONTROL_SIZE:
- * three messages of 24 octets are the most anybody appends. What the kernel wrote is searched
- * within the size it reported. Source: cmsg(3), ip(7), ipv6(7), udp(7), <linux/errqueue.h>.
+ * three messages of 24 octets and one of 40 are the most anybody appends. What the kernel wrote is
+ * searched within the size it reported. Source: cmsg(3), ip(7), ipv6(7), udp(7),
+ * <linux/errqueue.h>.
  */
 import * as abi from "../abi";
 import { Msg } from "../layout";
 import { absolute } from "../memory";
 import { msgControl } from "../ring";
+import { address6Copy } from "../wire/addr6";
+import { isSix, octetsOf, scopeOf } from "./addresses";
 
 export const SOL_IP: u32 = 0;
 export const SOL_UDP: u32 = 17;
 export const SOL_IPV6: u32 = 41;
 export const IP_TOS: u32 = 1;
 export const IP_TTL: u32 = 2;
+export const IP_PKTINFO: u32 = 8;
 export const IP_RECVERR: u32 = 11;
 export const IPV6_RECVERR: u32 = 25;
+export const IPV6_PKTINFO: u32 = 50;
 export const IPV6_HOPLIMIT: u32 = 52;
 export const IPV6_TCLASS: u32 = 67;
 export const UDP_SEGMENT: u32 = 103;
@@ -28,6 +33,10 @@ export const AF_INET6: u16 = 10;
 export const UDP_GRO: u32 = 104;
 /** Bit of `Msg.flags`: the datagram was longer than its buffer. */
 export const MSG_TRUNC: u64 = 0x20;
+
+/** struct in_pktinfo: interface, local address, address in the header; in6_pktinfo: the reverse. */
+export const PKTINFO_SIZE: u32 = 12;
+export const PKTINFO6_SIZE: u32 = 20;
 
 const HEADER_SIZE: usize = 16;
 /** A control message of up to 8 octets of data. */
@@ -44,6 +53,27 @@ export function controlAppend(msg: usize, level: u32, type: u32, value: u32, siz
   store<u64>(p, <u64>value, 16); // little-endian: the low octets come first, the padding is zero
   m.control = absolute(base);
   m.controlLength += SMALL_SIZE;
+}
+
+/** Has the message leave from this address of the host. */
+export function controlSource(msg: usize, address: u32): void {
+  const m = changetype<Msg>(msg);
+  const base = msgControl(msg);
+  const p = base + <usize>m.controlLength;
+  const six = isSix(address);
+  store<u64>(p, HEADER_SIZE + (six ? PKTINFO6_SIZE : PKTINFO_SIZE));
+  store<u32>(p, six ? SOL_IPV6 : SOL_IP, 8);
+  store<u32>(p, six ? IPV6_PKTINFO : IP_PKTINFO, 12);
+  const data = p + HEADER_SIZE;
+  if (six) {
+    address6Copy(data, octetsOf(address));
+    store<u64>(data, scopeOf(address), 16); // no interface but for a link-local address
+  } else {
+    store<u64>(data, <u64>bswap<u32>(address) << 32);
+    store<u64>(data, 0, 8);
+  }
+  m.control = absolute(base);
+  m.controlLength += six ? 40 : 32;
 }
 
 /** Lets the kernel write control messages for this message. */

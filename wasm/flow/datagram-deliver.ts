@@ -9,10 +9,11 @@
  *   is left in the field.
  *
  *   The source the guest sees is the peer's address, by `natToGuest`; DNS answers come from the DNS
- *   address. Filtering is endpoint-independent (RFC 4787 REQ-8), or address-dependent with
- *   CONFIG_FLAG_STRICT_FILTER; published ports are open to all. What this very host sends, from
- *   loopback or an own address, gets to other flows only if the guest has sent to that address,
- *   which it could where that was allowed: no program beside us talks to a guest by mistake.
+ *   address, a service's from its transfer's port. Filtering is endpoint-independent (RFC 4787
+ *   REQ-8), or address-dependent with CONFIG_FLAG_STRICT_FILTER; published ports are open to all.
+ *   What this very host sends, from loopback or an own address, gets to other flows only if the
+ *   guest has sent to that address, which it could where that was allowed: no program beside us
+ *   talks to a guest by mistake.
  *
  *   The kernel of the host gives a ping socket's messages an identifier of its own; the guest's is
  *   put back. Only replies the far side really sent get here.
@@ -33,13 +34,14 @@ import { IPV4_DF, PROTOCOL_ICMP, PROTOCOL_UDP } from "../wire/ipv4";
 import { UDP_HEADER_SIZE, udpEmit } from "../wire/udp";
 import { isSix, octetsOf } from "./addresses";
 import {
-  F_HIDDEN, F_STATIC, UdpFlow, datagramTouch, filterHas, filterIsOn, has,
+  F_LOCAL, F_PUBLISHED, UdpFlow, datagramTouch, filterHas, filterIsOn, has,
 } from "./datagram";
 import { dnsAnswered } from "./dns";
+import { dnsAddressFor } from "./dns-relay";
 import { linkMtu, nextIdent } from "./emit";
-import { hiddenRemember } from "./hidden";
 import { natToGuest } from "./nat";
 import { headerSize, pseudoSum } from "./packet";
+import { peerRemember } from "./peers";
 import { reachIsLocal, reachRefusal } from "./reach";
 import { headersEmit, packetSend, startOf } from "./send";
 import { handleOf } from "./table";
@@ -53,9 +55,12 @@ const OFFLOAD_SIZE_MIN: u32 = 64;
 
 const HEADER: usize = memory.data(8, 8);
 
-/** Where a message comes from and how it travelled, for the delivery under way. */
+/** Where a message comes from, whom it is for and how it travelled, for the delivery under way. */
 let source: u32 = 0;
 let sourcePort: u32 = 0;
+let guest: u32 = 0;
+/** Address of the host that it was sent to; 0 = it does not matter. */
+let asked: u32 = 0;
 let ttl: u32 = 0;
 let tos: u32 = 0;
 
@@ -64,26 +69,26 @@ let tos: u32 = 0;
   return vnetSize > 0 && (config(abi.CONFIG_LINK_FLAGS_OFFSET) & bits) == bits;
 }
 
-/** Octets of IP and UDP header towards the flow's guest. */
+/** Octets of IP and UDP header towards the guest. */
 // @ts-ignore: decorator
-@inline function packetHeaderSize(flow: UdpFlow): u32 {
-  return headerSize(flow.guestAddress) + UDP_HEADER_SIZE;
+@inline function packetHeaderSize(): u32 {
+  return headerSize(guest) + UDP_HEADER_SIZE;
 }
 
 /** Whether a run of datagrams of `segment` octets, `length` in all, can be one frame. */
-export function runFits(flow: UdpFlow, segment: u32, length: u32): bool {
-  const header = packetHeaderSize(flow);
-  const uso = isSix(flow.guestAddress) ? abi.LINK_USO6 : abi.LINK_USO;
+function runFits(segment: u32, length: u32): bool {
+  const header = packetHeaderSize();
+  const uso = isSix(guest) ? abi.LINK_USO6 : abi.LINK_USO;
   return (
     linkHas(uso | abi.LINK_CSUM) && header + segment <= linkMtu() &&
     header + length <= PACKET_SIZE_MAX
   );
 }
 
-/** Frames a received message of `length` octets becomes. */
-export function framesFor(flow: UdpFlow, segment: u32, length: u32): u32 {
+/** Frames a received message of `length` octets becomes; `deliverHow` has been called. */
+export function framesFor(segment: u32, length: u32): u32 {
   if (segment != 0 && length > segment) {
-    return runFits(flow, segment, length) ? 1 : (length + segment - 1) / segment;
+    return runFits(segment, length) ? 1 : (length + segment - 1) / segment;
   }
   return length / linkMtu() + 1;
 }
@@ -92,11 +97,10 @@ export function framesFor(flow: UdpFlow, segment: u32, length: u32): u32 {
 function sendOffloaded(flow: UdpFlow, mac: u64, p: usize, length: u32, segment: u32): bool {
   const ethernet = txBegin();
   if (ethernet == 0) return false;
-  const guest = flow.guestAddress;
   const start = startOf(guest);
   const udp = ethernet + start;
   const size = UDP_HEADER_SIZE + length;
-  const datagram = packetHeaderSize(flow) + (segment == 0 ? length : segment);
+  const datagram = packetHeaderSize() + (segment == 0 ? length : segment);
   const atomic = datagram <= ATOMIC_SIZE_MAX;
   headersEmit(
     ethernet, source, guest, mac, PROTOCOL_UDP, size, ttl, tos,
@@ -117,29 +121,34 @@ function sendOffloaded(flow: UdpFlow, mac: u64, p: usize, length: u32, segment: 
 /** One datagram, in as many frames as the MTU asks for. */
 function sendDatagram(flow: UdpFlow, mac: u64, p: usize, length: u32): bool {
   const offload = linkHas(abi.LINK_CSUM) && length >= OFFLOAD_SIZE_MIN;
-  if (offload && packetHeaderSize(flow) + length <= linkMtu()) {
+  if (offload && packetHeaderSize() + length <= linkMtu()) {
     return sendOffloaded(flow, mac, p, length, 0);
   }
   const size = UDP_HEADER_SIZE + length;
   udpEmit(HEADER, sourcePort, flow.guestPort, size);
-  const pseudo = pseudoSum(source, flow.guestAddress, PROTOCOL_UDP, size);
+  const pseudo = pseudoSum(source, guest, PROTOCOL_UDP, size);
   const sum = sumAdd(pseudo, sumAdd(sumBytes(HEADER, UDP_HEADER_SIZE), sumBytes(p, length)));
   sumStoreUdp(HEADER + UDP_CHECKSUM_OFFSET, sum);
   return packetSend(
-    source, flow.guestAddress, mac, PROTOCOL_UDP, ttl, tos, HEADER, UDP_HEADER_SIZE, p, length,
+    source, guest, mac, PROTOCOL_UDP, ttl, tos, HEADER, UDP_HEADER_SIZE, p, length,
     handleOf(flow),
   );
 }
 
-/** Remembers how the message travelled: a hop less is left (RFC 1812 §5.3.1), 0 = unknown. */
-export function deliverHow(receivedTtl: u32, receivedTos: u32): void {
+/**
+ * Remembers how the message travelled: a hop less is left (RFC 1812 §5.3.1), 0 = unknown; which of
+ * the guest's addresses it is for, and which of the host's it was sent to.
+ */
+export function deliverHow(receivedTtl: u32, receivedTos: u32, to: u32, hostAddress: u32): void {
+  guest = to;
+  asked = hostAddress;
   ttl = receivedTtl == 0 ? 64 : max(receivedTtl - 1, 1);
   tos = receivedTos & 0xff;
 }
 
 /** Whether the flow takes messages from this host address; counts the drop if not. */
 function admitted(flow: UdpFlow, address: u32): bool {
-  if (!has(flow, F_STATIC)) {
+  if (!has(flow, F_PUBLISHED)) {
     const isLocal = reachIsLocal(address);
     if ((isLocal || filterIsOn()) && !filterHas(flow, address)) {
       drop(isLocal ? abi.DROP_UDP_LOCAL : abi.DROP_UDP_FILTERED);
@@ -158,9 +167,9 @@ function admitted(flow: UdpFlow, address: u32): bool {
 }
 
 /** Sets the source the guest sees; false = dropped and counted. */
-function resolve(flow: UdpFlow, address: u32, port: u32): bool {
-  if (flow.kind == <u8>abi.KIND_DNS) {
-    source = flow.peerAddress;
+function resolve(flow: UdpFlow, address: u32, port: u32, now: i64): bool {
+  if (flow.kind == <u8>abi.KIND_DNS || has(flow, F_LOCAL)) {
+    source = has(flow, F_LOCAL) ? flow.peerAddress : dnsAddressFor(flow.guestAddress);
     sourcePort = flow.peerPort;
     return true;
   }
@@ -171,10 +180,16 @@ function resolve(flow: UdpFlow, address: u32, port: u32): bool {
   if (!admitted(flow, address)) return false;
   source = natToGuest(address);
   sourcePort = port;
-  // Those the guest could not answer otherwise.
-  if (source != address || reachRefusal(address, PROTOCOL_UDP, port) != abi.DROP_NONE) {
-    flow.flags |= F_HIDDEN;
-    hiddenRemember(handleOf(flow), port, address);
+  // Those the guest could not answer otherwise, or not as they asked.
+  if (
+    asked != 0 || flow.peerPort != 0 || source != address ||
+    reachRefusal(address, PROTOCOL_UDP, port) != abi.DROP_NONE
+  ) {
+    const peer = peerRemember(guest, source, (<u32>flow.guestPort << 16) | port, now);
+    peer.address = address;
+    peer.asked = asked;
+    peer.spot = flow.peerPort;
+    peer.owner = flow.guestAddress;
   }
   return true;
 }
@@ -186,10 +201,10 @@ function resolve(flow: UdpFlow, address: u32, port: u32): bool {
 export function deliverUdp(
   flow: UdpFlow, mac: u64, p: usize, length: u32, segment: u32, address: u32, port: u32, now: i64,
 ): void {
-  if (!resolve(flow, address, port)) return;
+  if (!resolve(flow, address, port, now)) return;
   datagramTouch(flow, now);
-  if (flow.kind == <u8>abi.KIND_DNS) dnsAnswered(flow, p, length);
-  if (segment != 0 && length > segment && runFits(flow, segment, length)) {
+  const dns = flow.kind == <u8>abi.KIND_DNS; // of a run, each answer is looked at
+  if (!dns && segment != 0 && length > segment && runFits(segment, length)) {
     if (!sendOffloaded(flow, mac, p, length, segment)) return;
     countMany(abi.STAT_UDP_TO_GUEST, (length + segment - 1) / segment);
     flow.bytesToGuest += length;
@@ -199,7 +214,8 @@ export function deliverUdp(
   let offset: u32 = 0;
   do {
     const size = min(step, length - offset);
-    if (sendDatagram(flow, mac, p + offset, size)) {
+    const wanted = !dns || dnsAnswered(flow, p + offset, size, now);
+    if (wanted && sendDatagram(flow, mac, p + offset, size)) {
       count(abi.STAT_UDP_TO_GUEST);
       flow.bytesToGuest += size;
     }

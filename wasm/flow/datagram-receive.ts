@@ -14,6 +14,12 @@
  *   frames, the flow also remembers how many, and all receives of a turn together may fill no more
  *   than half of the frame list. A receive that finds no room leaves its flow ready.
  *
+ *   A published port may have something for a guest that nobody has heard of yet. It stays in the
+ *   kernel's buffer of the socket, whose size bounds it, while `neighbor` asks for the guest's MAC;
+ *   the flow is woken by what comes of that (`awaitingTurn`), and if nobody answers its datagrams
+ *   are read and dropped. An address of the other version at which the guest is known will do: the
+ *   link has one guest.
+ *
  *   Sockets are watched edge-triggered: a flow stays READABLE until the socket had less to give
  *   than asked for. Errors come first, as they also clear what the next call would report
  *   (`sk_err`).
@@ -27,28 +33,38 @@ import {
   iovAlloc, iovSet, iovsFree, msgAlloc, msgName, msgSetIov, msgsFree, opAlloc, opsFree,
 } from "../ring";
 import { drop } from "../stats";
+import { timerSet, turnNow } from "../timer";
+import { address6IsLinkLocal, address6IsMapped, address6IsMulticast } from "../wire/addr6";
 import { load16, load32 } from "../wire/bytes";
 import { addressIntern, isSix } from "./addresses";
 import {
-  AF_INET6, IPV6_HOPLIMIT, IPV6_TCLASS, IP_TOS, IP_TTL, MSG_TRUNC, SOL_IP, SOL_IPV6, SOL_UDP,
-  UDP_GRO, controlFind, controlReceive,
+  AF_INET6, IPV6_HOPLIMIT, IPV6_PKTINFO, IPV6_TCLASS, IP_PKTINFO, IP_TOS, IP_TTL, MSG_TRUNC,
+  PKTINFO6_SIZE, PKTINFO_SIZE, SOL_IP, SOL_IPV6, SOL_UDP, UDP_GRO, controlFind, controlReceive,
 } from "./control";
-import { F_RECEIVE_RETRIED, F_RECEIVING, SOCKET_OPEN, UdpFlow, has } from "./datagram";
+import {
+  F_AWAITING, F_DUAL, F_FIXED, F_LOCAL, F_OVER, F_PUBLISHED, F_RECEIVE_RETRIED, F_RECEIVING, SOCKET_OPEN,
+  UdpFlow, guestOf, has,
+} from "./datagram";
 import { deliverHow, deliverPing, deliverUdp, framesFor } from "./datagram-deliver";
 import { ERROR_HEADROOM, ERROR_PAYLOAD_MAX, errorReport } from "./errors";
-import { neighborFind, neighborRequest } from "./neighbor";
-import { publishedFollow } from "./published";
-import { handleOf, markReady } from "./table";
+import { datagramEnd, closeRoom } from "./evict";
+import { neighborAwait, neighborFind, neighborKnown, neighborNews } from "./neighbor";
+import { flowAt, flowsFresh, handleOf, markReady, slotOf } from "./table";
+import { guestAddress, guestRequest } from "./whereabouts";
 
 /** Frames that all receives of a turn together may lead to. */
 const FRAMES_MAX: u32 = abi.TX_CAPACITY_COUNT / 2;
 const EAGAIN: i32 = -11;
+/** 224.0.0.0: no unicast address from here on. */
+const MULTICAST_FIRST: u32 = 0xe0000000;
 
 /** The other set of slots. */
 const SCRATCH_OTHER: usize = memory.data(2097152, 4096);
 let slots: usize = SCRATCH;
 let slotsUsed: i32 = 0;
 let framesExpected: u32 = 0;
+/** Flows that wait for the guest's MAC, at most. */
+let awaiting: i32 = 0;
 
 /** The link has taken every frame: all slots are free but those of receives under way. */
 export function scratchReset(): void {
@@ -124,20 +140,69 @@ export function datagramEvent(flow: UdpFlow, events: i32): void {
   if (flow.events != 0 && !has(flow, F_RECEIVING)) markReady(flow);
 }
 
+/**
+ * Whether the flow of a published port is of an address that the guest has left: it ends, and what
+ * waits in its socket makes one of the address that the guest uses now.
+ */
+function hasMoved(flow: UdpFlow): bool {
+  if (!has(flow, F_PUBLISHED) || has(flow, F_DUAL | F_FIXED)) return false;
+  const guest = flow.guestAddress;
+  if (guestAddress(isSix(guest)) == guest || neighborKnown(guest) || closeRoom() == 0) return false;
+  datagramEnd(flow);
+  return true;
+}
+
+/** Whether the guest's MAC has to be known first, which is asked for. */
+function mustWait(flow: UdpFlow): bool {
+  if (!has(flow, F_PUBLISHED)) return false;
+  const isDual = has(flow, F_DUAL);
+  const guest = isDual ? guestAddress(false) : flow.guestAddress;
+  if (macOf(flow, guest) != 0) return false;
+  if (!neighborAwait(guest, turnNow)) {
+    if (!isDual || !neighborAwait(guestAddress(true), turnNow)) return false;
+  } else if (isDual) neighborAwait(guestAddress(true), turnNow);
+  if (!has(flow, F_FIXED)) guestRequest(isSix(guest), turnNow);
+  if (!has(flow, F_AWAITING)) awaiting++;
+  flow.flags |= F_AWAITING;
+  return true;
+}
+
+/** Forgets who waits. */
+export function awaitingInit(): void {
+  awaiting = 0;
+}
+
+/** Wakes the flows that wait for a MAC, if there is news of one. */
+export function awaitingTurn(): void {
+  if (!neighborNews() || awaiting == 0) return;
+  awaiting = 0;
+  const slots = flowsFresh();
+  for (let slot = 0; slot < slots; slot++) {
+    const flow = changetype<UdpFlow>(flowAt(slot));
+    if (flow.kind != <u8>abi.KIND_UDP || !has(flow, F_AWAITING)) continue;
+    flow.flags &= ~F_AWAITING;
+    if (flow.events != 0 && !has(flow, F_RECEIVING)) markReady(flow);
+  }
+}
+
 /** Asks the socket for what it has; false = no room now, the flow stays ready. */
 export function datagramReceive(flow: UdpFlow): bool {
   if (flow.socket != SOCKET_OPEN || has(flow, F_RECEIVING)) return true;
   if ((flow.events & abi.EVENT_ERROR) != 0) return emitError(flow);
-  return (flow.events & abi.EVENT_READABLE) != 0 ? emitReceive(flow) : true;
+  if ((flow.events & abi.EVENT_READABLE) == 0 || hasMoved(flow) || mustWait(flow)) return true;
+  return emitReceive(flow);
 }
 
 /** Address of a message's sender; 0 = it cannot be used (counted). */
 function senderOf(flow: UdpFlow, name: usize): u32 {
-  if (flow.kind == <u8>abi.KIND_DNS) return flow.hostAddress; // connected: there is no other
-  const six = load<u16>(name) == AF_INET6;
-  const address4 = load32(name + 4);
-  // 240.0.0.0/4: nobody can be answered there. A socket has one version of IP, whoever says what.
-  if (six != isSix(flow.guestAddress) || (!six && isSix(address4))) {
+  // Connected: there is no other.
+  if (flow.kind == <u8>abi.KIND_DNS || has(flow, F_LOCAL)) return flow.hostAddress;
+  const isMapped = load<u16>(name) == AF_INET6 && address6IsMapped(name + 8);
+  const six = load<u16>(name) == AF_INET6 && !isMapped;
+  const address4 = load32(name + (isMapped ? 20 : 4));
+  // 240.0.0.0/4: nobody can be answered there. A socket has the versions it has, whoever says what.
+  const isForeign = six != isSix(flow.guestAddress) && !has(flow, F_DUAL);
+  if (isForeign || (!six && isSix(address4))) {
     drop(abi.DROP_UDP_FILTERED);
     return 0;
   }
@@ -147,34 +212,62 @@ function senderOf(flow: UdpFlow, name: usize): u32 {
   return address;
 }
 
+/** Address of the host that the message was sent to; 0 = the socket has but one, or not known. */
+function askedOf(msg: usize): u32 {
+  const four = controlFind(msg, SOL_IP, IP_PKTINFO, PKTINFO_SIZE);
+  if (four != 0) {
+    // What the kernel would answer from is right for broadcasts, too; 0 = it did not work it out.
+    const local = load32(four + 4);
+    return isSix(local) ? 0 : local != 0 ? local : unicast4(load32(four + 8));
+  }
+  const six = controlFind(msg, SOL_IPV6, IPV6_PKTINFO, PKTINFO6_SIZE);
+  if (six == 0 || address6IsMulticast(six)) return 0;
+  if (address6IsMapped(six)) return unicast4(load32(six + 12));
+  return addressIntern(six, address6IsLinkLocal(six) ? load<u32>(six, 16) : 0);
+}
+
+function unicast4(address: u32): u32 {
+  return address >= MULTICAST_FIRST ? 0 : address;
+}
+
 /** Takes in one received message; returns the frames it took. */
-function take(flow: UdpFlow, msg: usize, p: usize, mac: u64, now: i64): u32 {
+function take(flow: UdpFlow, msg: usize, p: usize, now: i64): u32 {
   const m = changetype<Msg>(msg);
   const length = <u32>m.received; // msg_len is 32 bits wide
   if ((m.flags & MSG_TRUNC) != 0 || length > <u32>abi.SCRATCH_SLOT_SIZE) {
     drop(abi.DROP_DATAGRAM_TOO_BIG);
     return 0;
   }
-  if (mac == 0) {
-    drop(abi.DROP_NEIGHBOR);
+  const isBound = flow.kind == <u8>abi.KIND_DNS || has(flow, F_LOCAL);
+  if (length == 0 && has(flow, F_LOCAL)) {
+    flow.flags |= F_OVER;
     return 0;
   }
   const name = msgName(msg);
   const address = senderOf(flow, name);
   if (address == 0) return 0;
-  const six = load<u16>(name) == AF_INET6;
+  const guest = isBound ? flow.guestAddress : guestOf(flow, address);
+  const mac = macOf(flow, guest);
+  if (mac == 0) {
+    drop(abi.DROP_NEIGHBOR);
+    return 0;
+  }
+  const six = isSix(address);
   const level = six ? SOL_IPV6 : SOL_IP;
   const ttl = controlFind(msg, level, six ? IPV6_HOPLIMIT : IP_TTL, 4);
   const tos = controlFind(msg, level, six ? IPV6_TCLASS : IP_TOS, 1);
-  deliverHow(ttl == 0 ? 0 : load<u32>(ttl) & 0xff, tos == 0 ? 0 : load<u8>(tos));
+  deliverHow(
+    ttl == 0 ? 0 : load<u32>(ttl) & 0xff, tos == 0 ? 0 : load<u8>(tos), guest,
+    has(flow, F_PUBLISHED) ? askedOf(msg) : 0,
+  );
   if (flow.kind == <u8>abi.KIND_PING) {
     deliverPing(flow, mac, p, length, address, now);
-    return framesFor(flow, 0, length);
+    return framesFor(0, length);
   }
   const gro = controlFind(msg, SOL_UDP, UDP_GRO, 4);
   const segment = gro == 0 ? 0 : load<u32>(gro) & 0xffff;
   deliverUdp(flow, mac, p, length, segment, address, load16(name + 2), now);
-  return framesFor(flow, segment, length);
+  return framesFor(segment, length);
 }
 
 /** Address of the message's only buffer. */
@@ -183,10 +276,11 @@ function bufferOf(msg: usize): usize {
   return <usize>(changetype<Iov>(iov).base - absolute(0));
 }
 
-/** MAC address the flow's frames go to, or 0. */
-function macOf(flow: UdpFlow): u64 {
-  const mac = neighborFind(flow.guestAddress);
-  return mac == 0 ? flow.guestMac : mac;
+/** MAC address where frames of the flow for this address of the guest go, or 0. */
+function macOf(flow: UdpFlow, guest: u32): u64 {
+  const mac = neighborFind(guest);
+  if (mac != 0 || flow.guestMac != 0 || !has(flow, F_DUAL)) return mac == 0 ? flow.guestMac : mac;
+  return neighborFind(guestAddress(!isSix(guest)));
 }
 
 /** Stays ready or not after a receive; `done` = the socket had no more. */
@@ -209,21 +303,19 @@ export function datagramReceived(op: Op, flow: UdpFlow, now: i64): void {
     return;
   }
   flow.flags &= ~F_RECEIVE_RETRIED;
-  publishedFollow(flow);
-  const mac = macOf(flow);
-  if (mac == 0 && result > 0) neighborRequest(flow.guestAddress, now);
   let most: u32 = 1;
   for (let i = 0; i < result; i++) {
     const msg = <usize>op.pointer + (<usize>i << 6);
-    most = max(most, take(flow, msg, bufferOf(msg), mac, now));
+    most = max(most, take(flow, msg, bufferOf(msg), now));
   }
   flow.receiveFrames = <u8>min<u32>(most, 64);
   const full = result == asked;
   if (full) {
     const more = max<i32>(asked * 2, flow.receiveSlots);
     flow.receiveSlots = <u8>min(more, abi.SCRATCH_SLOT_COUNT / 2);
-  }  else if (result * 2 < asked) flow.receiveSlots = <u8>max(asked / 2, 1);
-  settle(flow, abi.EVENT_READABLE, !full);
+  } else if (result * 2 < asked) flow.receiveSlots = <u8>max(asked / 2, 1);
+  if (has(flow, F_OVER)) timerSet(flow, slotOf(flow), now);
+  settle(flow, abi.EVENT_READABLE, !full || has(flow, F_OVER));
 }
 
 /** Result of OP_RECV_ERROR. */
@@ -235,6 +327,6 @@ export function datagramError(op: Op, flow: UdpFlow, now: i64): void {
   }
   const msg = <usize>op.pointer;
   const length = min<u32>(op.result, ERROR_PAYLOAD_MAX);
-  errorReport(flow, msg, bufferOf(msg), length, macOf(flow), now);
+  errorReport(flow, msg, bufferOf(msg), length, macOf(flow, flow.guestAddress), now);
   settle(flow, abi.EVENT_ERROR, false);
 }

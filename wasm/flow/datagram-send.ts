@@ -15,9 +15,14 @@
  *
  *   A failure concerns the first message that was not taken:
  *     no room in the socket           the rest of the batch is dropped, as a full queue would
+ *     the address it is to leave      again from the address of the host's choice
+ *       from is the host's no more
  *     UDP_SEGMENT not possible        again without, and never again on this flow
  *     anything else, first time       again: it may be the ICMP error of an earlier datagram
  *     anything else, second time      the message is dropped, the guest told by ICMP
+ *
+ *   A packet that may be too large for the way out has its size found out first (F_ASKING,
+ *   `path-mtu`); nothing of the batch is sent meanwhile.
  *
  * Source: sendmmsg(2), udp(7), RFC 1191 §4 and 7.1, RFC 1812 §5.2.7.
  */
@@ -26,23 +31,27 @@ import { Op } from "../layout";
 import { config } from "../memory";
 import {
   Entry, entryAlloc, entryAt, iovAlloc, iovSet, iovsFree, msgAlloc, msgName, msgSetIov,
-  msgSetName4, msgSetName6, msgsFree, opAlloc, opsFree, sockaddr6,
+  msgSetName4, msgSetName6, msgSetNameMapped, msgsFree, opAlloc, opsFree, sockaddr6,
 } from "../ring";
-import { countMany, dropMany } from "../stats";
+import { count, countMany, drop, dropMany } from "../stats";
 import { ICMP_UNREACHABLE } from "../wire/icmpv4";
 import { isSix, octetsOf, scopeOf } from "./addresses";
 import {
   IPV6_HOPLIMIT, IPV6_TCLASS, IP_TOS, IP_TTL, SOL_IP, SOL_IPV6, SOL_UDP, UDP_SEGMENT,
-  controlAppend,
+  controlAppend, controlSource,
 } from "./control";
 import {
-  F_SENDING, F_SEND_RETRIED, SOCKET_NONE, SOCKET_OPEN, SOCKET_OPENING, UdpFlow, has,
-  sendDropReason,
+  F_ASKING, F_DUAL, F_LOCAL, F_REFUSED, F_SENDING, F_SEND_RETRIED, SOCKET_NONE, SOCKET_OPEN,
+  SOCKET_OPENING, UdpFlow, batchLost, datagramStart, has, sendDropReason,
 } from "./datagram";
 import { icmpErrorReply } from "./icmp-error";
-import { packetIsAtomic, packetIsSix } from "./packet";
+import { isShortage } from "./limits";
+import { packetIsAtomic, packetIsSix, packetSource } from "./packet";
+import { PATH_REFUSED, PATH_UNKNOWN, pathJudge, pathMtuStore } from "./path-mtu";
+import { DNS_PORT } from "./resolvers";
 import { gatewayFor } from "./send";
-import { handleOf, markDirty } from "./table";
+import { admit } from "./shares";
+import { flowAllocate, handleOf, markDirty, shareMove } from "./table";
 
 /** UDP_MAX_SEGMENTS of kernels before 6.8. */
 const SEGMENTS_MAX: u32 = 64;
@@ -55,17 +64,28 @@ const SEGMENT_USUAL6: u16 = 1452;
 /** Ports below are not asked for: they need a privilege. */
 const PORT_UNPRIVILEGED: u32 = 1024;
 
+const NET_UNREACHABLE: i32 = 0;
+const HOST_UNREACHABLE: i32 = 1;
+const FRAGMENTATION_NEEDED: i32 = 4;
+/** By an administrator (RFC 1812 §5.2.7.1). */
+const PROHIBITED: i32 = 13;
+
 const EPERM: i32 = -1;
 const EIO: i32 = -5;
+const EBADF: i32 = -9;
 const EAGAIN: i32 = -11;
 const ENOMEM: i32 = -12;
 const EACCES: i32 = -13;
+const ENODEV: i32 = -19;
 const EINVAL: i32 = -22;
 const EMSGSIZE: i32 = -90;
+const EPROTONOSUPPORT: i32 = -93;
+const EAFNOSUPPORT: i32 = -97;
+const EADDRNOTAVAIL: i32 = -99;
+const ENETDOWN: i32 = -100;
 const ENETUNREACH: i32 = -101;
 const ENOBUFS: i32 = -105;
-const EHOSTDOWN: i32 = -112;
-const EHOSTUNREACH: i32 = -113;
+const ECONNREFUSED: i32 = -111;
 
 // The message found by `measure`.
 let partIovs: i32 = 0;
@@ -114,7 +134,7 @@ function measure(flow: UdpFlow, index: i32, offset: u32): void {
     if (
       last == 0 || last > size || partOctets + last > PAYLOAD_MAX || entry.segment != 0 ||
       entry.address != first.address || entry.port != first.port || entry.ttl != first.ttl ||
-      entry.tos != first.tos
+      entry.tos != first.tos || entry.from != first.from
     ) break;
     partSegment = size;
     partIovs++;
@@ -136,17 +156,19 @@ function fill(flow: UdpFlow, msg: usize, iov: usize, index: i32, offset: u32): v
     }
   }
   msgSetIov(msg, iov, partIovs);
-  // The socket of a DNS flow is connected.
+  // The socket of a DNS flow is connected, that to a service has one other end.
   const address = first.address;
   const six = isSix(address);
-  if (flow.kind != <u8>abi.KIND_DNS) {
+  if (flow.kind != <u8>abi.KIND_DNS && !has(flow, F_LOCAL)) {
     if (six) msgSetName6(msg, octetsOf(address), scopeOf(address), first.port);
+    else if (has(flow, F_DUAL)) msgSetNameMapped(msg, address, first.port);
     else msgSetName4(msg, address, first.port);
   }
   const level = six ? SOL_IPV6 : SOL_IP;
   if (partSegment != 0) controlAppend(msg, SOL_UDP, UDP_SEGMENT, partSegment, 2);
   if (first.ttl != 0) controlAppend(msg, level, six ? IPV6_HOPLIMIT : IP_TTL, first.ttl, 4);
   if (first.tos != 0) controlAppend(msg, level, six ? IPV6_TCLASS : IP_TOS, first.tos, 4);
+  if (first.from != 0) controlSource(msg, first.from);
 }
 
 /** Emits one sendmmsg for as much of the batch as there is room for; false = for nothing. */
@@ -200,12 +222,79 @@ function emitOpen(flow: UdpFlow): bool {
       op.count = abi.FAMILY_SIX;
     } else op.b = address;
     op.c = flow.hostPort;
+  } else if (has(flow, F_LOCAL)) {
+    op.count = abi.FAMILY_LOCAL;
+    op.c = flow.hostPort;
   } else if (isSix(flow.guestAddress)) op.count = abi.FAMILY_SIX;
-  const chosen = flow.kind == <u8>abi.KIND_UDP && flow.guestPort >= PORT_UNPRIVILEGED &&
+  if (flow.kind == <u8>abi.KIND_UDP && !has(flow, F_LOCAL)) {
+    op.c = (<u32>flow.peerPort << 16) | <u32>flow.guestPort;
+  }
+  const chosen = flow.kind == <u8>abi.KIND_UDP && !has(flow, F_LOCAL) &&
+    flow.guestPort >= PORT_UNPRIVILEGED &&
     (config(abi.CONFIG_FLAGS_OFFSET) & abi.CONFIG_FLAG_UDP_PRESERVE) != 0;
   if (chosen) op.a = flow.guestPort;
   flow.socket = SOCKET_OPENING;
   return true;
+}
+
+/** A new flow, another one evicted if need be; none if there is no slot for it. */
+export function datagramOpen(
+  kind: u32, share: u8, guest: u32, peer: u32, ports: u32,
+): UdpFlow {
+  if (!admit(share, 0)) return changetype<UdpFlow>(0);
+  const flow = changetype<UdpFlow>(flowAllocate(kind, guest, peer, ports));
+  shareMove(flow, share);
+  datagramStart(flow);
+  count(abi.STAT_UDP_OPENED);
+  return flow;
+}
+
+/** Asks how large packets may be to where the first entry that asks goes; false = no room. */
+function emitAsk(flow: UdpFlow): bool {
+  let index = flow.batchHead;
+  while (index >= 0 && entryAt(index).asks == 0) index = entryAt(index).next;
+  if (index < 0) {
+    flow.flags &= ~F_ASKING;
+    return emitSend(flow);
+  }
+  if (opsFree() < 1 || msgsFree() < 1) return false;
+  const entry = entryAt(index);
+  const address = entry.address;
+  const op = opAlloc(abi.OP_PATH_MTU, handleOf(flow));
+  if (isSix(address)) {
+    op.pointer = <u32>msgName(msgAlloc(1));
+    sockaddr6(op.pointer, octetsOf(address), scopeOf(address), max<u32>(entry.port, 1));
+    op.count = abi.FAMILY_SIX;
+  } else op.b = address;
+  op.c = address;
+  flow.flags |= F_SENDING;
+  return true;
+}
+
+/** Result of OP_PATH_MTU: what asked for it is judged, and what is refused is taken out. */
+export function datagramPath(op: Op, flow: UdpFlow, now: i64): void {
+  flow.flags &= ~F_SENDING;
+  pathMtuStore(op.c, op.result, now);
+  let before = -1;
+  for (let i = flow.batchHead; i >= 0; i = entryAt(i).next) {
+    const entry = entryAt(i);
+    if (entry.asks != 0) {
+      const size = <u32>(entry.segment == 0 ? entry.length : entry.segment);
+      const packet = entry.pointer - entry.quote + min(size, entry.length);
+      const verdict = pathJudge(entry.quote, packet, entry.address, flow.guestMac, now);
+      if (verdict != PATH_UNKNOWN) entry.asks = 0;
+      if (verdict == PATH_REFUSED) {
+        drop(abi.DROP_PATH_MTU);
+        if (before < 0) flow.batchHead = entry.next;
+        else entryAt(before).next = entry.next;
+        flow.batchCount--;
+        continue;
+      }
+    }
+    before = i;
+  }
+  flow.batchTail = before;
+  if (flow.batchHead >= 0) markDirty(flow);
 }
 
 /** Adds payload to the flow's batch; the fields of the entry are the caller's to fill. 0 = full. */
@@ -214,6 +303,7 @@ export function datagramAppend(flow: UdpFlow, pointer: usize, length: u32): Entr
   if (index < 0) return changetype<Entry>(0);
   const entry = entryAt(index);
   entry.segment = 0;
+  entry.isOwn = 0;
   if (flow.batchHead < 0) flow.batchHead = index;
   else entryAt(flow.batchTail).next = index;
   flow.batchTail = index;
@@ -226,12 +316,13 @@ export function datagramAppend(flow: UdpFlow, pointer: usize, length: u32): Entr
 export function datagramFlush(flow: UdpFlow): bool {
   if (flow.batchHead < 0 || has(flow, F_SENDING)) return true;
   if (flow.socket == SOCKET_NONE) return emitOpen(flow);
-  return flow.socket == SOCKET_OPEN ? emitSend(flow) : true;
+  if (flow.socket != SOCKET_OPEN) return true;
+  return has(flow, F_ASKING) ? emitAsk(flow) : emitSend(flow);
 }
 
 /** Loses the rest of the batch. */
 export function datagramDiscard(flow: UdpFlow): void {
-  if (flow.batchCount > 0) dropMany(sendDropReason(flow.kind), flow.batchCount);
+  batchLost(flow);
   flow.batchHead = -1;
   flow.batchTail = -1;
   flow.batchCount = 0;
@@ -248,26 +339,53 @@ function advance(flow: UdpFlow): void {
   if (flow.batchHead < 0) flow.batchTail = -1;
 }
 
+/** How many of the message just measured the engine sends of its own accord. */
+function ownOf(flow: UdpFlow): u32 {
+  if (flow.kind != <u8>abi.KIND_DNS) return 0;
+  let own: u32 = 0;
+  let index = flow.batchHead;
+  for (let i = 0; i < partIovs; i++) {
+    const entry = entryAt(index);
+    own += entry.isOwn;
+    index = entry.next;
+  }
+  return own;
+}
+
+/** Code of "unreachable" that says what an errno means; -1 = none, it says nothing of the way. */
+export function unreachableCode(error: i32): i32 {
+  if (error == EACCES || error == EPERM) return PROHIBITED;
+  if (
+    error == ENETUNREACH || error == ENETDOWN || error == EADDRNOTAVAIL || error == EAFNOSUPPORT ||
+    error == ENODEV || error == EPROTONOSUPPORT
+  ) return NET_UNREACHABLE;
+  if (isShortage(error) || error == EAGAIN || error == EBADF || error == ECONNREFUSED) return -1;
+  return HOST_UNREACHABLE;
+}
+
 /** Tells the guest why its datagram went no further, if there is something to tell. */
 function tell(flow: UdpFlow, entry: Entry, error: i32, now: i64): void {
   const ip = <usize>entry.quote;
   if (ip == 0) return;
-  let code: u32 = 0;
-  let rest: u32 = 0;
-  if (error == ENETUNREACH) code = 0;
-  else if (error == EHOSTUNREACH || error == EHOSTDOWN) code = 1;
-  else if (error == EACCES || error == EPERM) code = 13;
-  else if (error == EMSGSIZE && packetIsAtomic(ip)) {
-    code = 4;
-    // The error queue will name the exact size; until then a likely one below the datagram's.
-    const size = entry.pointer + entry.length - entry.quote;
-    rest = size > 1500 ? 1500 : size > 1492 ? 1492 : packetIsSix(ip) ? 1280 : 576;
-  } else return;
   const available = entry.pointer + entry.length - entry.quote;
+  let code = unreachableCode(error);
+  let rest: u32 = 0;
+  if (error == EMSGSIZE) {
+    if (!packetIsAtomic(ip)) return;
+    code = FRAGMENTATION_NEEDED;
+    // The error queue will name the exact size; until then a likely one below the datagram's.
+    rest = available > 1500 ? 1500 : available > 1492 ? 1492 : packetIsSix(ip) ? 1280 : 576;
+  }
+  if (code < 0) return;
   icmpErrorReply(
-    ip, available, ICMP_UNREACHABLE, code, rest, gatewayFor(flow.guestAddress), flow.guestMac,
-    now,
+    ip, available, ICMP_UNREACHABLE, code, rest, gatewayFor(packetSource(ip)), flow.guestMac, now,
   );
+}
+
+/** No socket could be had for the batch, which is lost; the guest is told why. */
+export function datagramRefuse(flow: UdpFlow, error: i32, now: i64): void {
+  for (let i = flow.batchHead; i >= 0; i = entryAt(i).next) tell(flow, entryAt(i), error, now);
+  datagramDiscard(flow);
 }
 
 /** The first message of the batch was refused. */
@@ -277,10 +395,15 @@ function refused(flow: UdpFlow, error: i32, now: i64): void {
     return;
   }
   measure(flow, flow.batchHead, flow.sendOffset);
+  const first = entryAt(flow.batchHead);
+  if (first.from != 0 && (error == EINVAL || error == EADDRNOTAVAIL)) {
+    first.from = 0;
+    return;
+  }
   const retried = has(flow, F_SEND_RETRIED);
   const segmentation = error == EINVAL || error == EIO || (error == EMSGSIZE && retried);
   if (partSegment != 0 && segmentation) {
-    const usual = isSix(flow.guestAddress) ? SEGMENT_USUAL6 : SEGMENT_USUAL;
+    const usual = isSix(first.address) ? SEGMENT_USUAL6 : SEGMENT_USUAL;
     flow.segmentMax = partSegment > usual && error != EIO ? usual : 0;
     flow.flags &= ~F_SEND_RETRIED;
     return;
@@ -289,8 +412,12 @@ function refused(flow: UdpFlow, error: i32, now: i64): void {
     flow.flags |= F_SEND_RETRIED;
     return;
   }
-  tell(flow, entryAt(flow.batchHead), error, now);
-  dropMany(sendDropReason(flow.kind), partCount);
+  const isQuery = flow.kind == <u8>abi.KIND_DNS && flow.peerPort == DNS_PORT;
+  if (isQuery && error != EMSGSIZE) flow.flags |= F_REFUSED;
+  else tell(flow, first, error, now);
+  const own = ownOf(flow);
+  if (own > 0) dropMany(abi.DROP_DNS_RETRY, own);
+  dropMany(sendDropReason(flow.kind), partCount - own);
   flow.flags &= ~F_SEND_RETRIED;
   advance(flow);
 }
@@ -302,7 +429,7 @@ export function datagramSent(op: Op, flow: UdpFlow, now: i64): void {
   const stat = flow.kind == <u8>abi.KIND_PING ? abi.STAT_PING_TO_HOST : abi.STAT_UDP_TO_HOST;
   for (let i = 0; i < taken && flow.batchHead >= 0; i++) {
     measure(flow, flow.batchHead, flow.sendOffset);
-    countMany(stat, partCount);
+    countMany(stat, partCount - ownOf(flow));
     flow.bytesToHost += partOctets;
     advance(flow);
   }

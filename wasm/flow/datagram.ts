@@ -4,12 +4,13 @@
  * Theory of operation
  *   A datagram flow is a guest endpoint and the one host socket that stands for it (RFC 4787
  *   REQ-1): the socket is not connected, every message names its destination, and whatever arrives
- *   on it goes to the guest. Only DNS flows are bound to one far side, and their socket is
- *   connected to it.
+ *   on it goes to the guest. Only DNS flows are bound to one far side, a resolver, and their socket
+ *   is connected to it: a guest's port has one for each resolver it has lately been led to.
  *
  *     kind   key (guest, peer, ports)                       idle for       list
- *     UDP    address, 0, port << 16                         configured     LIST_UDP
- *     DNS    address, DNS address, port << 16 | 53 or 853   10 s           LIST_DNS
+ *     UDP    address, 0, port << 16 | spot                  configured     LIST_UDP
+ *     UDP    address, gateway, port << 16 | service's port  configured     LIST_UDP   (`tftp`)
+ *     DNS    address, resolver, port << 16 | 53 or 853      10 s           LIST_DNS
  *     PING   address, 0, identifier << 16                   60 s           LIST_PING
  *
  *   Input (`udp`, `ping`) appends payload entries to the flow; the flush (`datagram-send`) asks for
@@ -17,16 +18,29 @@
  *   for what has come and passes it to `datagram-deliver` or, from the error queue, to `errors`. At
  *   most one operation to send and one to receive are under way at any time.
  *
- *   Any traffic in either direction refreshes the mapping (RFC 4787 REQ-6). Published ports are
- *   STATIC: in no list, without timer, never evicted. Idle flows end in `evict`.
+ *   Any traffic in either direction refreshes the mapping (RFC 4787 REQ-6). Idle flows end in
+ *   `evict`.
+ *
+ *   A published port is a socket that the host keeps bound for good. It is a flow only while it is
+ *   used (F_PUBLISHED): the host makes one when something comes in, or ties the socket to the flow
+ *   that asks for it when the guest sends from that port; when the flow ends the host has its
+ *   socket back. Several sockets may lead to one guest port: each is a spot of it. Spot 0 is where
+ *   what the guest begins leaves from; the others carry only answers, which `peers` leads to them.
+ *   The socket of spot 0 may be of both versions of IP (F_DUAL, `ownIsDual`); its flow is that of
+ *   the guest's IPv4 address, and every message says by its own address which version it is of.
  */
 import * as abi from "../abi";
 import { Flow } from "../layout";
 import { config } from "../memory";
+import { entryAt } from "../ring";
+import { drop } from "../stats";
 import { timerSet } from "../timer";
-import { addressMark } from "./addresses";
+import { addressMark, isSix } from "./addresses";
 import { reachIsLocal } from "./reach";
-import { LIST_DNS, LIST_PING, LIST_UDP, listTouch, slotOf } from "./table";
+import {
+  LIST_DNS, LIST_PING, LIST_PUBLISHED, LIST_UDP, SHARE_PUBLISHED, listTouch, slotOf,
+} from "./table";
+import { guestAddress } from "./whereabouts";
 
 /** Whether the host has a socket for the flow. */
 export const SOCKET_NONE: u8 = 0;
@@ -38,29 +52,35 @@ export const SOCKET_FAILED: u8 = 3;
 /** Bits of `flags`. */
 export const F_SENDING: u32 = 1;
 export const F_RECEIVING: u32 = 2;
-export const F_STATIC: u32 = 4;
-/** Somebody whom the guest sees as the gateway has sent something (`hidden`). */
-export const F_HIDDEN: u32 = 8;
+/** The socket is one of a published port: open to all. */
+export const F_PUBLISHED: u32 = 4;
+/** The socket is of both versions of IP. */
+export const F_DUAL: u32 = 8;
 /** The first message of the batch has failed once. */
 export const F_SEND_RETRIED: u32 = 16;
 export const F_RECEIVE_RETRIED: u32 = 32;
-/** DNS: the resolver has answered at least once. */
-export const F_ANSWERED: u32 = 64;
+/** DNS: the socket has refused a message twice, see `dnsUnreachable`. */
+export const F_REFUSED: u32 = 64;
 /** The host was short of a socket once. */
 export const F_OPEN_RETRIED: u32 = 128;
-/** A published port that leads to whichever address the guest uses (`published`). */
-export const F_FOLLOWS: u32 = 256;
+/** To a service of the host's own (`tftp`), and it has ended the flow. */
+export const F_LOCAL: u32 = 256;
+export const F_OVER: u32 = 512;
+/** There is something to read, but nobody knows the guest's MAC yet (`neighbor`). */
+export const F_AWAITING: u32 = 1024;
+/** Something in the batch asks for the size of the way out. */
+export const F_ASKING: u32 = 2048;
+/** Published by a rule that names the guest's address, so it does not follow the guest. */
+export const F_FIXED: u32 = 4096;
 
 const SECOND: i64 = 1_000_000;
 const DNS_IDLE: i64 = 10 * SECOND;
 /** RFC 5508 REQ-2: at least 60 s. */
 const PING_IDLE: i64 = 60 * SECOND;
 /** RFC 4787 REQ-5: the recommended default. */
-const UDP_IDLE_DEFAULT: i64 = 300 * SECOND;
+export const UDP_IDLE_DEFAULT: i64 = 300 * SECOND;
 
 const FILTER_COUNT: u32 = abi.FILTER_COUNT;
-/** DNS questions a flow remembers until they are answered. */
-export const QUESTION_COUNT: u32 = 4;
 
 @unmanaged
 export class UdpFlow extends Flow {
@@ -68,21 +88,19 @@ export class UdpFlow extends Flow {
   /** Messages the next receive asks for, and frames one of them made at most last time. */
   receiveSlots: u8;
   receiveFrames: u8;
-  /** DNS: index of the resolver the socket is connected to. */
+  /** DNS: place of the resolver in the list of number `resolverEpoch`. */
   resolver: u8;
   /** Largest segment UDP_SEGMENT may still be tried with; 0 = not at all. */
   segmentMax: u16;
   filterNext: u8;
-  questionNext: u8;
+  reserved: u8;
   /** Octets of the first entry that have been sent already. */
   sendOffset: u32;
-  /** DNS: resolvers that could not be reached since the last success. */
+  resolverEpoch: u32;
+  /** PING: errno with which the host refused the socket. */
   openFailures: u32;
-  /** QUESTION_COUNT times {hash u32, identifier u16, open u16}. */
-  questions: u64;
-  question1: u64;
-  question2: u64;
-  question3: u64;
+  /** DNS: until then what the resolver says passes unseen, microseconds. */
+  relayUntil: i64;
   /** FILTER_COUNT host addresses begin here, the oldest is overwritten first; 0 = none. */
   filters: u64;
 }
@@ -108,6 +126,15 @@ export function sendDropReason(kind: u8): i32 {
   return kind == <u8>abi.KIND_PING ? abi.DROP_PING_SEND : abi.DROP_UDP_SEND;
 }
 
+/** Counts what is left of the flow's batch as lost. */
+export function batchLost(flow: UdpFlow): void {
+  if (flow.batchCount <= 0) return;
+  const reason = sendDropReason(flow.kind);
+  for (let index = flow.batchHead; index >= 0; index = entryAt(index).next) {
+    drop(entryAt(index).isOwn != 0 ? abi.DROP_DNS_RETRY : reason);
+  }
+}
+
 /** First values of a new flow; all others are zero. */
 export function datagramStart(flow: UdpFlow): void {
   flow.socket = SOCKET_NONE;
@@ -119,13 +146,20 @@ export function datagramStart(flow: UdpFlow): void {
 /** The flow is in use: it lives on for its idle limit and is last to be evicted. */
 export function datagramTouch(flow: UdpFlow, now: i64): void {
   flow.lastActive = now;
-  if (has(flow, F_STATIC)) return;
-  const kind = flow.kind;
-  timerSet(flow, slotOf(flow), now + idleLimit(kind));
-  listTouch(
-    flow,
-    kind == <u8>abi.KIND_DNS ? LIST_DNS : kind == <u8>abi.KIND_PING ? LIST_PING : LIST_UDP,
-  );
+  timerSet(flow, slotOf(flow), now + idleLimit(flow.kind));
+  listTouch(flow, listOf(flow));
+}
+
+function listOf(flow: UdpFlow): u8 {
+  if (flow.share == SHARE_PUBLISHED) return LIST_PUBLISHED;
+  if (flow.kind == <u8>abi.KIND_DNS) return LIST_DNS;
+  return flow.kind == <u8>abi.KIND_PING ? LIST_PING : LIST_UDP;
+}
+
+/** The guest's address that what comes from, or goes to, `address` by this flow is about. */
+// @ts-ignore: decorator
+@inline export function guestOf(flow: UdpFlow, address: u32): u32 {
+  return has(flow, F_DUAL) ? guestAddress(isSix(address)) : flow.guestAddress;
 }
 
 // @ts-ignore: decorator

@@ -1,163 +1,405 @@
 /**
- * What is special about datagrams to the DNS address: which resolver, whether it answers, and the
- * answer when there is none.
+ * Datagrams to the DNS address: which resolver gets a query, which the next one, and what the guest
+ * is told.
  *
  * Theory of operation
- *   Messages pass unchanged (RFC 5625 §3): no name, flag, option or record is touched. Each guest
- *   port has a socket of its own, connected to one resolver from a port the host picks at random,
- *   so an answer is from the resolver that was asked or it does not arrive (RFC 5452 §9).
+ *   Messages pass unchanged (RFC 5625 §3): no name, flag, option or record is touched. What is
+ *   decided here is decided for each query, never for a guest's port, as programs keep theirs for
+ *   ever. The right resolver is the first of the list that is up (`resolvers`), at that moment.
  *
- *   A resolver (`resolvers`) is given up for the flow when a question comes again before it was
- *   answered, and as the first choice for all when it is unreachable or a flow ends without any
- *   answer. If no resolver is configured or reachable, the guest is told SERVFAIL at once instead
- *   of being left to wait.
+ *   A flow is a guest's port and one resolver, with a socket of its own that is connected to it
+ *   from a port the host picks at random. So an answer comes from the resolver that was asked or
+ *   does not arrive (RFC 5452 §9), the kernel reports who cannot be reached, and resolvers of both
+ *   versions of IP stand side by side. A flow that is not used any more ends after 10 seconds.
  *
- *   A question is recognised by identifier and a hash of its first question; four per flow are
- *   remembered. Only port 53 is looked into, not what is encrypted (853).
+ *   A query (`queries`) leads from one resolver to the next until one has answered well:
  *
- * Source: RFC 1035 §4.1, RFC 5625 §4.1 and 6, RFC 5452 §9.
+ *     no answer in 1 s          the next one is asked; the slow one may still answer first
+ *     SERVFAIL, REFUSED,        the next one is asked at once; FORMERR and NOTIMP count, too, as
+ *     FORMERR, NOTIMP           old servers say so of EDNS that another one knows
+ *     port or host unreachable  the same, for all queries of that flow
+ *     the guest asks again      the next one is asked; after the last, the first again
+ *
+ *   When all have been asked and have failed, or 2 s after the last was asked, the guest hears the
+ *   best of the failures: SERVFAIL, FORMERR, NOTIMP, REFUSED in this order, as the resolver wrote
+ *   it. If there is none, but one could not be reached, it is told SERVFAIL; if all were silent, it
+ *   hears nothing and is left to its own timer, and an answer within another 7 s still reaches it.
+ *   Without any resolver it is told SERVFAIL at once.
+ *
+ *   An answer is taken if it is to a query that waits for one: by the flow's guest and port,
+ *   identifier and question, from a resolver it was sent to. The first good one ends the query;
+ *   what comes later, twice, or to nothing that was asked is dropped (DROP_DNS_ANSWER).
+ *
+ *   Relayed without all this is what is no standard query with one sound question, or larger than
+ *   1,232 octets, or finds no record, and port 853, which is encrypted: it goes to the resolver
+ *   that is right, 853 to the one its flow has already, and for 10 s after such a message what this
+ *   resolver says on the flow passes unseen.
+ *
+ * Contract: what follows from a failure is done in `dnsTurn`, after all results and timers of the
+ * turn, so that no flow ends under the hands of who reports about it.
+ * Source: RFC 1035 §4.1, RFC 5625 §4.1 and 6, RFC 5452 §9, RFC 8767 §5 (the next one, soon).
  */
 import * as abi from "../abi";
-import { txKeep } from "../ring";
+import { Entry, entriesFree, entryAt } from "../ring";
 import { count, drop } from "../stats";
-import { load16, load8, store16, store8 } from "../wire/bytes";
-import { sumAdd, sumBytes, sumStoreUdp } from "../wire/checksum";
-import { PROTOCOL_UDP } from "../wire/ipv4";
-import { UDP_HEADER_SIZE, udpEmit } from "../wire/udp";
-import { F_ANSWERED, QUESTION_COUNT, UdpFlow } from "./datagram";
-import { pseudoSum } from "./packet";
 import {
-  DNS_PORT, dnsAddressed, dnsPort, resolverAt, resolverCount, resolverPort,
+  DNS_FORMERR, DNS_NOTIMP, DNS_REFUSED, DNS_SERVFAIL, dnsFailureEmit, dnsIdentifier, dnsIsAnswer,
+  dnsIsQuery, dnsQuestionHash, dnsQuestions, dnsRcode,
+} from "../wire/dns";
+import { UdpFlow } from "./datagram";
+import {
+  RELAY_WAIT, flowTo, guest, guestMac, isRelaying, ports, refuse, relay, relayTo, reply, sendBy,
+  senderIs,
+} from "./dns-relay";
+import { datagramEnd } from "./evict";
+import { isShortage } from "./limits";
+import { neighborFind } from "./neighbor";
+import { packetSource } from "./packet";
+import {
+  FAILURE_SIZE_MAX, QUERY_DUE, QUERY_LAST, QUERY_RETRY, QUERY_SIZE_MAX, QUERY_VERDICT, Query,
+  isNoQuery, queriesInit, queryAfter, queryAsked, queryDue, queryFailed, queryFailure, queryFind,
+  queryFirst, queryHasAsked, queryMove, queryOctets, queryOldest, queryRelease, queryTake,
+  queryTry,
+} from "./queries";
+import {
+  DNS_PORT, dnsAddressed, dnsPort, resolverChoose, resolverCount, resolverEpoch, resolverFailed,
+  resolverHeard, resolverIsUp, resolverProbe, resolverSilent, resolversInit, resolversRefresh,
 } from "./resolvers";
-import { packetSend } from "./send";
+import { flowOf, handleOf, isNone } from "./table";
 
-const HEADER_SIZE: u32 = 12;
-const RESPONSE: u32 = 0x80; // QR, first octet of the flags
-const FLAGS_KEPT: u32 = 0x79; // opcode and RD
-const RECURSION_AVAILABLE: u32 = 0x80; // second octet
-const CHECKING_DISABLED: u32 = 0x10;
-const SERVFAIL: u32 = 2;
+/** How long a resolver may take before the next one is asked, microseconds. */
+const RETRY_WAIT: i64 = 1_000_000;
+/** How long all of them may take before the guest is told what is known. */
+const VERDICT_WAIT: i64 = 2_000_000;
+/** How long an answer is still taken when nobody has said anything. */
+const LAST_WAIT: i64 = 7_000_000;
+/** Queries looked at in one turn. */
+const TURN_COUNT: i32 = 64;
 
-const UDP_HEADER: usize = memory.data(8, 8);
+/** How long queries wait while the payload list is full, as it is behind a link that is. */
+const PAUSE: i64 = 10_000;
+
+/** No query is looked at before. */
+let pausedUntil: i64 = 0;
+/** IP header of the guest's message under way. */
+let packet: usize = 0;
+
+export function dnsInit(): void {
+  pausedUntil = 0;
+  resolversInit();
+  queriesInit();
+}
 
 /** Whether the guest's datagrams to this endpoint are for a resolver. */
 export function dnsWanted(address: u32, port: u32): bool {
   return dnsAddressed(address) && dnsPort(port);
 }
 
-/** Has the flow use the resolver `skip` places behind its present one; false = there is none. */
-export function dnsChoose(flow: UdpFlow, skip: u32): bool {
-  const total = resolverCount();
-  for (let i: u32 = 0; i < total; i++) {
-    const index = (<u32>flow.resolver + skip + i) % total;
-    const address = resolverAt(index);
-    if (address == 0) continue;
-    flow.resolver = <u8>index;
-    flow.hostAddress = address;
-    flow.hostPort = <u16>resolverPort(flow.peerPort);
+// ---------------------------------------------------------------- queries
+
+/** Asks resolver number `index`; false = it could not be done, which is counted. */
+function ask(query: Query, index: u32, p: usize, quote: usize, now: i64): bool {
+  query.asked |= <u8>(<u32>1 << <u32>index);
+  const flow = flowTo(query.guestAddress, (<u32>query.guestPort << 16) | DNS_PORT, index);
+  if (isNone(flow)) {
+    drop(quote == 0 ? abi.DROP_DNS_RETRY : abi.DROP_UDP_TABLE_FULL);
+    return false;
+  }
+  flow.guestMac = query.guestMac;
+  if (!sendBy(flow, p, query.length, quote, now)) {
+    drop(quote == 0 ? abi.DROP_DNS_RETRY : abi.DROP_OP_LIMIT);
+    return false;
+  }
+  if (quote == 0) count(abi.STAT_DNS_RETRIED);
+  queryAsked(query, handleOf(flow));
+  query.sentAt = now;
+  return true;
+}
+
+/** Makes room for one more query: who gives way has its answer passed on unseen. */
+function giveWay(now: i64): void {
+  const oldest = queryOldest();
+  if (isNoQuery(oldest)) return;
+  for (let i: u32 = 0; i < 4; i++) {
+    const flow = changetype<UdpFlow>(flowOf(queryTry(oldest, i)));
+    if (!isNone(flow)) flow.relayUntil = now + RELAY_WAIT;
+  }
+  queryRelease(oldest);
+  count(abi.STAT_DNS_EVICTED);
+}
+
+/** The record of the query under way, a new one if need be; address 0 = there is none. */
+function record(p: usize, length: u32, now: i64): Query {
+  const identifier = dnsIdentifier(p);
+  const question = dnsQuestionHash(p, length);
+  const port = ports >>> 16;
+  let query = queryFind(guest, port, identifier, question, false);
+  if (isNoQuery(query)) {
+    query = queryTake(guest, port, identifier, question);
+    if (isNoQuery(query)) {
+      giveWay(now);
+      query = queryTake(guest, port, identifier, question);
+      if (isNoQuery(query)) return query;
+    }
+  }
+  memory.copy(queryOctets(query), p, length);
+  query.length = <u16>length;
+  query.guestMac = guestMac;
+  return query;
+}
+
+/** The best resolver that the query has not been to; or -1. */
+function nextFor(query: Query): i32 {
+  if (query.epoch != resolverEpoch) {
+    query.epoch = resolverEpoch;
+    query.asked = 0;
+  }
+  return resolverChoose(query.asked);
+}
+
+/** A query from the guest, for the first time or again; false = there is no record for it. */
+function queryInput(p: usize, length: u32, now: i64): bool {
+  const query = record(p, length, now);
+  if (isNoQuery(query)) return false;
+  let index = nextFor(query);
+  if (index < 0 && query.asked != 0) {
+    query.asked = 0; // all over again
+    index = nextFor(query);
+  }
+  if (index < 0) {
+    queryRelease(query);
+    refuse(p, length, packet, now);
     return true;
   }
+  const isFirst = query.asked == 0;
+  const asked = ask(query, index, p, packet, now);
+  queryMove(query, asked ? QUERY_RETRY : QUERY_DUE, now + RETRY_WAIT);
+  if (!isFirst) return true;
+  const probe = resolverProbe(index, query.asked, now);
+  if (probe < 0) return true;
+  const latest = query.latest;
+  ask(query, probe, queryOctets(query), 0, now);
+  query.latest = latest; // whoever stands in for it is the one that is waited for
+  return true;
+}
+
+/** A message of the guest for the DNS address, `length` octets at `p` of the packet at `ip`. */
+export function dnsInput(
+  ip: usize, p: usize, length: u32, bothPorts: u32, mac: u64, now: i64,
+): void {
+  resolversRefresh();
+  packet = ip;
+  senderIs(packetSource(ip), mac, bothPorts);
+  const isQuery = (ports & 0xffff) == DNS_PORT && length <= QUERY_SIZE_MAX && dnsIsQuery(p, length);
+  if (!isQuery || !queryInput(p, length, now)) {
+    relay(p, length, packet, now);
+  }
+}
+
+// ---------------------------------------------------------------- answers
+
+/** How good a failure is to have, 0 = it is an answer. */
+function rankOf(code: u32): u8 {
+  if (code == DNS_SERVFAIL) return 4;
+  if (code == DNS_FORMERR) return 3;
+  if (code == DNS_NOTIMP) return 2;
+  return code == DNS_REFUSED ? 1 : 0;
+}
+
+/** The code that a rank stands for. */
+function codeOf(rank: u8): u32 {
+  if (rank == 3) return DNS_FORMERR;
+  if (rank == 2) return DNS_NOTIMP;
+  return rank == 1 ? DNS_REFUSED : DNS_SERVFAIL;
+}
+
+/** The query that the message answers, or address 0. */
+function answeredBy(flow: UdpFlow, p: usize, length: u32): Query {
+  if (!dnsIsAnswer(p, length)) return changetype<Query>(0);
+  // Who cannot read the question may leave it out of the failure.
+  const isBare = dnsQuestions(p) == 0 && rankOf(dnsRcode(p)) > 0;
+  const query = queryFind(
+    flow.guestAddress, flow.guestPort, dnsIdentifier(p), dnsQuestionHash(p, length), isBare,
+  );
+  const isAsked = !isNoQuery(query) && queryHasAsked(query, handleOf(flow));
+  return isAsked ? query : changetype<Query>(0);
+}
+
+/** Keeps a failure if it is better than what there is. */
+function keepFailure(query: Query, p: usize, length: u32, rank: u8): void {
+  if (rank <= query.failureRank) return;
+  query.failureRank = rank;
+  query.failureLength = length <= FAILURE_SIZE_MAX ? <u16>length : 0;
+  memory.copy(queryFailure(query), p, query.failureLength);
+}
+
+/** The flow's resolver has sent `length` octets at `p`; false = they are not for the guest. */
+export function dnsAnswered(flow: UdpFlow, p: usize, length: u32, now: i64): bool {
+  if (flow.peerPort != DNS_PORT) return true;
+  resolversRefresh();
+  if (flow.resolverEpoch == resolverEpoch) resolverHeard(flow.resolver, now);
+  const query = answeredBy(flow, p, length);
+  if (isNoQuery(query)) {
+    if (isRelaying(flow, now)) return true;
+    drop(abi.DROP_DNS_ANSWER);
+    return false;
+  }
+  const rank = rankOf(dnsRcode(p));
+  if (rank == 0 || resolverCount() < 2) {
+    queryRelease(query);
+    return true;
+  }
+  keepFailure(query, p, length, rank);
+  queryFailed(query, handleOf(flow));
+  queryMove(query, QUERY_DUE, now);
   return false;
 }
 
-// ---------------------------------------------------------------- questions
+// ---------------------------------------------------------------- resolvers that fail
 
-/** Length up to the end of the first question, or 0 if there is none or it is malformed. */
-function questionEnd(p: usize, length: u32): u32 {
-  if (length < HEADER_SIZE || load16(p + 4) == 0) return 0;
-  let offset = HEADER_SIZE;
-  while (offset < length) {
-    const label = load8(p + offset);
-    if (label == 0) return offset + 5 <= length ? offset + 5 : 0;
-    if (label > 63) return 0;
-    offset += label + 1;
-    if (offset - HEADER_SIZE > 254) return 0;
+/** All queries that wait for this flow wait for others from now on. */
+function failAll(flow: UdpFlow, now: i64): void {
+  const handle = handleOf(flow);
+  for (let list = QUERY_RETRY; list <= QUERY_LAST; list++) {
+    let query = queryFirst(list);
+    while (!isNoQuery(query)) {
+      const after = queryAfter(query);
+      if (queryFailed(query, handle)) {
+        query.isUnreachable = 1;
+        queryMove(query, QUERY_DUE, now);
+      }
+      query = after;
+    }
   }
-  return 0;
 }
-
-/** FNV-1a of the first question, letters without case: a retry may spell them anew. */
-function questionHash(p: usize, length: u32): u32 {
-  const end = questionEnd(p, length);
-  let hash: u32 = 0x811c9dc5;
-  for (let i = HEADER_SIZE; i < end; i++) hash = (hash ^ (load8(p + i) | 0x20)) * 0x01000193;
-  return hash;
-}
-
-// @ts-ignore: decorator
-@inline function questionAt(flow: UdpFlow, index: u32): usize {
-  return changetype<usize>(flow) + offsetof<UdpFlow>("questions") + (<usize>index << 3);
-}
-
-/** Where the flow remembers the open question of this message, or 0. */
-function findQuestion(flow: UdpFlow, p: usize, length: u32): usize {
-  const hash = questionHash(p, length);
-  const identifier = load16(p);
-  for (let i: u32 = 0; i < QUESTION_COUNT; i++) {
-    const known = questionAt(flow, i);
-    if (
-      load<u32>(known) == hash && <u32>load<u16>(known, 4) == identifier && load<u16>(known, 6) != 0
-    ) return known;
-  }
-  return 0;
-}
-
-/** Whether the guest asks again what has not been answered. */
-export function dnsIsRepeat(flow: UdpFlow, p: usize, length: u32): bool {
-  return flow.peerPort == DNS_PORT && length >= HEADER_SIZE && findQuestion(flow, p, length) != 0;
-}
-
-/** Remembers what the guest asks. */
-export function dnsAsked(flow: UdpFlow, p: usize, length: u32): void {
-  if (flow.peerPort != DNS_PORT || length < HEADER_SIZE) return;
-  if (findQuestion(flow, p, length) != 0) return;
-  const known = questionAt(flow, flow.questionNext);
-  store<u32>(known, questionHash(p, length));
-  store<u16>(known, <u16>load16(p), 4);
-  store<u16>(known, 1, 6);
-  flow.questionNext = <u8>((flow.questionNext + 1) % QUESTION_COUNT);
-}
-
-/** The resolver has sent a message. */
-export function dnsAnswered(flow: UdpFlow, p: usize, length: u32): void {
-  flow.flags |= F_ANSWERED;
-  flow.openFailures = 0;
-  if (flow.peerPort != DNS_PORT || length < HEADER_SIZE) return;
-  const known = findQuestion(flow, p, length);
-  if (known != 0) store<u16>(known, 0, 6);
-}
-
-// ---------------------------------------------------------------- SERVFAIL
 
 /**
- * Answers the query of `length` octets at `p` to the DNS address `source` with SERVFAIL, which
- * replaces it in its receive slot; false = it is none, nothing was sent.
+ * The flow's resolver cannot be reached, as an ICMP error or the socket says; true = the guest is
+ * to be told of it as of any other destination.
  */
-export function dnsServfail(
-  p: usize, length: u32, source: u32, guestAddress: u32, guestPort: u32, mac: u64, handle: u32,
-): bool {
-  if (length < HEADER_SIZE || (load8(p + 2) & RESPONSE) != 0) return false;
-  const end = load16(p + 4) == 1 ? questionEnd(p, length) : 0;
-  const size = end == 0 ? HEADER_SIZE : end;
-  store8(p + 2, RESPONSE | (load8(p + 2) & FLAGS_KEPT));
-  store8(p + 3, RECURSION_AVAILABLE | (load8(p + 3) & CHECKING_DISABLED) | SERVFAIL);
-  store16(p + 4, end == 0 ? 0 : 1);
-  store16(p + 6, 0);
-  store16(p + 8, 0);
-  store16(p + 10, 0);
-  const total = UDP_HEADER_SIZE + size;
-  udpEmit(UDP_HEADER, DNS_PORT, guestPort, total);
-  const pseudo = pseudoSum(source, guestAddress, PROTOCOL_UDP, total);
-  const sum = sumAdd(sumBytes(UDP_HEADER, UDP_HEADER_SIZE), sumBytes(p, size));
-  sumStoreUdp(UDP_HEADER + 6, sumAdd(pseudo, sum));
-  const kept = txKeep(p, size);
-  if (kept == 0) {
-    drop(abi.DROP_TX_FULL);
-    return true;
-  }
-  const sent = packetSend(
-    source, guestAddress, mac, PROTOCOL_UDP, 64, 0, UDP_HEADER, UDP_HEADER_SIZE, kept, size, handle,
+export function dnsUnreachable(flow: UdpFlow, now: i64): bool {
+  if (flow.peerPort != DNS_PORT) return true; // what is refused there says nothing about port 53
+  resolversRefresh();
+  if (flow.resolverEpoch == resolverEpoch) resolverFailed(flow.resolver, now);
+  failAll(flow, now);
+  return isRelaying(flow, now);
+}
+
+/** There is no socket towards the flow's resolver: what it had to send goes to others. */
+export function dnsOpenFailed(flow: UdpFlow, result: i32, now: i64): void {
+  resolversRefresh();
+  const isFault = !isShortage(result);
+  if (isFault && flow.resolverEpoch == resolverEpoch) resolverFailed(flow.resolver, now);
+  if (flow.peerPort == DNS_PORT) failAll(flow, now);
+  senderIs(
+    flow.guestAddress, flow.guestMac, (<u32>flow.guestPort << 16) | <u32>flow.peerPort,
   );
-  if (sent) count(abi.STAT_SERVFAIL_SENT);
-  return true;
+  let index = flow.batchHead;
+  flow.batchHead = -1;
+  flow.batchTail = -1;
+  flow.batchCount = 0;
+  datagramEnd(flow);
+  while (index >= 0) {
+    const entry = entryAt(index);
+    index = entry.next;
+    orphaned(entry, isFault, now);
+  }
+}
+
+/** A message whose flow has come to nothing: queries have their record, others look for a flow. */
+function orphaned(entry: Entry, isFault: bool, now: i64): void {
+  const p = <usize>entry.pointer;
+  const length = entry.length;
+  if (entry.isOwn != 0) {
+    drop(abi.DROP_DNS_RETRY);
+    return;
+  }
+  const isKept = (ports & 0xffff) == DNS_PORT && dnsIsQuery(p, length) && !isNoQuery(
+    queryFind(guest, ports >>> 16, dnsIdentifier(p), dnsQuestionHash(p, length), false),
+  );
+  if (isKept) {
+    count(abi.STAT_CONSUMED_LOCAL);
+    return;
+  }
+  const next = isFault ? resolverChoose(0) : -1;
+  relayTo(next >= 0 && resolverIsUp(next) ? next : -1, p, length, entry.quote, now);
+}
+
+// ---------------------------------------------------------------- what follows
+
+/** Whether anybody may still answer. */
+function isPending(query: Query): bool {
+  for (let i: u32 = 0; i < 4; i++) if (!isNone(flowOf(queryTry(query, i)))) return true;
+  return false;
+}
+
+/** All have been asked, and none has answered well: the guest hears the best there is. */
+function conclude(query: Query, now: i64): void {
+  let p = queryFailure(query);
+  let size = <u32>query.failureLength;
+  const isOwn = size == 0;
+  if (isOwn && query.failureRank == 0 && query.isUnreachable == 0) {
+    queryMove(query, QUERY_LAST, now + LAST_WAIT);
+    return;
+  }
+  if (isOwn) {
+    p = queryOctets(query);
+    size = dnsFailureEmit(p, query.length, codeOf(query.failureRank));
+  }
+  const known = neighborFind(query.guestAddress);
+  const mac = known == 0 ? query.guestMac : known;
+  if (reply(query.guestAddress, query.guestPort, mac, p, size)) {
+    count(isOwn ? abi.STAT_SERVFAIL_SENT : abi.STAT_UDP_TO_GUEST);
+  }
+  queryRelease(query);
+}
+
+/** Asks the next resolver, or waits for those that were asked, or tells the guest. */
+function proceed(query: Query, now: i64): void {
+  for (let index = nextFor(query); index >= 0; index = nextFor(query)) {
+    if (ask(query, index, queryOctets(query), 0, now)) {
+      queryMove(query, QUERY_RETRY, now + RETRY_WAIT);
+      return;
+    }
+  }
+  if (isPending(query)) queryMove(query, QUERY_VERDICT, now + VERDICT_WAIT);
+  else conclude(query, now);
+}
+
+/** The time of the query has come. */
+function expire(query: Query, now: i64): void {
+  const list = query.list;
+  const flow = changetype<UdpFlow>(flowOf(query.latest));
+  if (list != QUERY_LAST && !isNone(flow) && flow.resolverEpoch == resolverEpoch) {
+    resolverSilent(flow.resolver, query.sentAt, now);
+  }
+  if (list == QUERY_RETRY) proceed(query, now);
+  else if (list == QUERY_VERDICT) conclude(query, now);
+  else queryRelease(query);
+}
+
+/** When there is something to do, absolute microseconds; 0 = never. */
+export function dnsNext(): i64 {
+  const due = queryDue();
+  return due == 0 ? 0 : max(due, pausedUntil);
+}
+
+/** Does what is due for queries, as far as there is room; `dnsNext` says when there is more. */
+export function dnsTurn(now: i64): void {
+  if (now < pausedUntil) return;
+  let left = TURN_COUNT;
+  for (let list = QUERY_DUE; list > 0; list--) {
+    let query = queryFirst(list);
+    while (!isNoQuery(query) && (list == QUERY_DUE || query.dueAt <= now)) {
+      if (left-- == 0) return;
+      if (entriesFree() == 0) {
+        pausedUntil = now + PAUSE;
+        return;
+      }
+      resolversRefresh();
+      if (list == QUERY_DUE) proceed(query, now);
+      else expire(query, now);
+      query = queryFirst(list);
+    }
+  }
 }

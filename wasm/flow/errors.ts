@@ -20,7 +20,7 @@
  */
 import * as abi from "../abi";
 import { msgName } from "../ring";
-import { address6IsMulticast } from "../wire/addr6";
+import { address6IsMapped, address6IsMulticast } from "../wire/addr6";
 import { addressIsMulticast, addressIsReserved } from "../wire/addr";
 import { load16, load32 } from "../wire/bytes";
 import {
@@ -38,11 +38,13 @@ import { addressIntern, isSix } from "./addresses";
 import {
   AF_INET, AF_INET6, IPV6_RECVERR, IP_RECVERR, SOL_IP, SOL_IPV6, controlFind,
 } from "./control";
-import { UdpFlow } from "./datagram";
+import { F_DUAL, UdpFlow, guestOf, has } from "./datagram";
+import { dnsUnreachable } from "./dns";
+import { dnsAddressFor } from "./dns-relay";
 import { icmpErrorQuote } from "./icmp-error";
 import { icmp6ErrorQuote } from "./icmp6-error";
 import { natToGuest } from "./nat";
-import { resolverFailed } from "./resolvers";
+import { pathMtuTold } from "./path-mtu";
 import { gatewayFor } from "./send";
 
 /** Octets in front of the received payload in which its header is rebuilt. */
@@ -125,7 +127,11 @@ function restOf(what: u32, info: u32): u32 {
  * lead out of the table.
  */
 function address4At(p: usize): u32 {
-  const address = load32(p + 4);
+  return address4Of(load32(p + 4));
+}
+
+// @ts-ignore: decorator
+@inline function address4Of(address: u32): u32 {
   return addressIsReserved(address) ? 0 : address;
 }
 
@@ -134,6 +140,7 @@ function offenderOf(msg: usize): u32 {
   const error6 = controlFind(msg, SOL_IPV6, IPV6_RECVERR, EXTENDED_ERROR_SIZE + OFFENDER6_SIZE);
   if (error6 != 0 && load<u16>(error6 + EXTENDED_ERROR_SIZE) == AF_INET6) {
     const p = error6 + EXTENDED_ERROR_SIZE;
+    if (address6IsMapped(p + 8)) return address4Of(load32(p + 20));
     return address6IsMulticast(p + 8) ? 0 : addressIntern(p + 8, load<u32>(p, 24));
   }
   const error = controlFind(msg, SOL_IP, IP_RECVERR, EXTENDED_ERROR_SIZE + OFFENDER_SIZE);
@@ -187,7 +194,10 @@ let quoteSize: u32 = 0;
 /** The datagram's destination; 0 = not known. */
 function destinationOf(name: usize): u32 {
   const family = load<u16>(name);
-  if (family == AF_INET6) return addressIntern(name + 8, load<u32>(name, 24));
+  if (family == AF_INET6) {
+    if (address6IsMapped(name + 8)) return address4Of(load32(name + 20));
+    return addressIntern(name + 8, load<u32>(name, 24));
+  }
   return family == AF_INET ? address4At(name) : 0;
 }
 
@@ -202,23 +212,26 @@ export function errorReport(
   if (error == 0) error = controlFind(msg, SOL_IPV6, IPV6_RECVERR, EXTENDED_ERROR_SIZE);
   if (error == 0) return;
   const dns = flow.kind == <u8>abi.KIND_DNS;
-  const guest = flow.guestAddress;
+  const name = msgName(msg);
+  const to = dns ? flow.hostAddress : destinationOf(name);
+  const guest = dns ? flow.guestAddress : guestOf(flow, to);
   // The words of ICMPv6 need a socket of IPv6; a resolver's may be of the other version.
   const six = isSix(guest) && !dns;
   const what = meaningOf(error, six);
   if (what == 0) return;
-  if (dns) resolverFailed(flow.resolver);
-  const name = msgName(msg);
-  const to = dns ? flow.hostAddress : destinationOf(name);
-  if (to == 0 || (!dns && isSix(to) != six)) return;
-  const peer = dns ? flow.peerAddress : natToGuest(to);
+  const isTooBig = what == ((ICMP_UNREACHABLE << 8) | FRAGMENTATION_NEEDED);
+  if (dns && !isTooBig && !dnsUnreachable(flow, now)) return; // another resolver is asked
+  if (to == 0 || (guest != flow.guestAddress && !has(flow, F_DUAL))) return;
+  const peer = dns ? dnsAddressFor(guest) : natToGuest(to);
   const offender = offenderOf(msg);
   if (addressIsMulticast(offender)) return;
   let source = gatewayFor(guest);
-  if (dns && offender == flow.hostAddress) source = flow.peerAddress;
+  if (dns && offender == flow.hostAddress) source = peer;
   else if (offender != 0 && isSix(offender) == isSix(guest)) source = natToGuest(offender);
   const quote = requote(flow, p, length, dns ? flow.peerPort : load16(name + 2));
   const info = load<u32>(error, 8);
+  const isSize = isTooBig || (six && what == ICMPV6_PACKET_TOO_BIG << 8);
+  if (isSize && info > 0 && !dns) pathMtuTold(to, info, now);
   const isLocal = <u32>load<u8>(error, 4) == ORIGIN_LOCAL;
   if (six && !isLocal) {
     icmp6ErrorQuote(

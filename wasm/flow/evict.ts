@@ -12,8 +12,8 @@
 import * as abi from "../abi";
 import { Flow } from "../layout";
 import { opAlloc, opsFree } from "../ring";
-import { count, dropMany } from "../stats";
-import { SOCKET_OPEN, SOCKET_OPENING, UdpFlow, sendDropReason } from "./datagram";
+import { count } from "../stats";
+import { SOCKET_OPEN, SOCKET_OPENING, UdpFlow, batchLost } from "./datagram";
 import { flowRelease, handleOf } from "./table";
 
 const QUEUE_COUNT: u32 = 65536;
@@ -65,7 +65,7 @@ export function closeFlush(): bool {
 
 /** Ends a UDP, DNS or ping flow: what it had not sent is lost, its socket closed, its slot free. */
 export function datagramEnd(flow: UdpFlow): void {
-  if (flow.batchCount > 0) dropMany(sendDropReason(flow.kind), flow.batchCount);
+  batchLost(flow);
   if (flow.socket == SOCKET_OPEN || flow.socket == SOCKET_OPENING) {
     closeLater(handleOf(flow), false);
   }

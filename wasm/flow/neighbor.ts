@@ -13,12 +13,17 @@
  *   An address without entry is asked for by broadcast, at most once a second each (RFC 1122
  *   §2.3.2.1); the open question occupies an entry whose MAC is 0.
  *
+ *   Whoever has something for an address that is not known asks `neighborAwait` and keeps it while
+ *   the answer is "wait": the question goes out ASKS_MAX times, a second apart. When nobody has
+ *   answered a second after the last one, what waits is given up, and so is what comes within the
+ *   next second; after that it begins anew. `neighborNews` tells that waiting may be over.
+ *
  *   The guest's own address falls back to the MAC of the configuration, so an inbound flow need not
  *   wait for the guest to speak first.
  *
  *   An owner that leaves something unanswered is doubted (`neighborDoubt`) and asked, once a
  *   second, until it is heard of again. Which of its addresses a guest gets connections at is for
- *   `guest` to say, which asks here who is known, who spoke last and how long a question is open.
+ *   `whereabouts` to say, which asks here who is known, who spoke last and how long a question is open.
  *
  * Contract: addresses as in `addresses`, MAC addresses in the low 48 bits, `now` in microseconds.
  * What is learnt has been judged by the caller (`local/arp`, `local/ndp`, `engine`).
@@ -50,12 +55,17 @@ const SECOND: i64 = 1_000_000;
 const STALE_AFTER: i64 = 60 * SECOND;
 const UNUSED_MAX: i64 = 1200 * SECOND;
 const POLLS_MAX: u32 = 3;
+/** RFC 4861 §10, MAX_MULTICAST_SOLICIT; of ARP as well. */
+const ASKS_MAX: u32 = 3;
 
 @unmanaged
 class Neighbor {
   /** 0 = the entry is free. */
   address: u32;
-  /** Unicast questions asked since the entry was found stale. */
+  /**
+   * Questions asked since the entry was found stale (by unicast), or since somebody has waited for
+   * the address (by broadcast).
+   */
   polls: u32;
   /** 0 = asked for, not known yet. */
   mac: u64;
@@ -67,6 +77,8 @@ class Neighbor {
   used: bool;
   /** Whether it has left something unanswered and was not heard of since. */
   doubted: bool;
+  /** Somebody waits for the answer. */
+  awaited: bool;
 }
 
 const ENTRIES: usize = memory.data(768, 16);
@@ -83,6 +95,9 @@ let lastOther6: u32 = 0;
 /** Time of the last call that brought one; staleness needs no better. */
 let clock: i64 = 0;
 let nextCheck: i64 = 0;
+/** Entries that somebody waits for, as far as known; whether waiting may be over for one. */
+let awaitedCount: i32 = 0;
+let isNews: bool = false;
 
 // @ts-ignore: decorator
 @inline function entryAt(index: i32): Neighbor {
@@ -94,6 +109,8 @@ export function neighborInit(): void {
   memory.fill(ENTRIES, 0, <usize>ENTRY_COUNT * ENTRY_SIZE);
   clock = 0;
   nextCheck = 0;
+  awaitedCount = 0;
+  isNews = false;
   lastOther4 = 0;
   lastOther6 = 0;
 }
@@ -148,6 +165,7 @@ function claim(address: u32, now: i64): Neighbor {
     }
     if (entry.confirmed < oldest.confirmed) oldest = entry;
   }
+  if (oldest.awaited) isNews = true;
   memory.fill(changetype<usize>(oldest), 0, ENTRY_SIZE);
   oldest.address = address;
   oldest.confirmed = now;
@@ -161,11 +179,22 @@ export function neighborLearn(address: u32, mac: u64, now: i64): void {
   note(address);
   let entry = lookup(address);
   if (changetype<usize>(entry) == 0) entry = claim(address, now);
+  // Who waits for one address of a guest may be led to another of its own (`whereabouts`).
+  if (entry.awaited || (entry.mac == 0 && awaitedCount > 0)) isNews = true;
+  entry.awaited = false;
   entry.mac = mac;
   entry.confirmed = now;
   entry.polls = 0;
   entry.used = false;
   entry.doubted = false;
+}
+
+/** Whether somebody at this MAC address has been heard of. */
+export function neighborKnows(mac: u64): bool {
+  for (let i = 0; i < ENTRY_COUNT; i++) {
+    if (entryAt(i).address != 0 && entryAt(i).mac == mac) return true;
+  }
+  return false;
 }
 
 /** MAC address of a neighbour, or 0 while it is not known. */
@@ -273,6 +302,53 @@ export function neighborRequest(address: u32, now: i64): void {
   if (ask(address, MAC_BROADCAST)) entry.requested = now;
 }
 
+/**
+ * Something is there for an address that `neighborFind` does not know: true = it is asked for, keep
+ * what there is; false = nobody answers, give it up.
+ */
+export function neighborAwait(address: u32, now: i64): bool {
+  if (address == 0) return false;
+  clock = now;
+  let entry = lookup(address);
+  if (changetype<usize>(entry) == 0) entry = claim(address, now);
+  if (entry.polls >= ASKS_MAX && !entry.awaited) {
+    if (now - entry.requested < 2 * SECOND) return false;
+    entry.polls = 0;
+  }
+  if (entry.awaited) return true;
+  entry.awaited = true;
+  entry.confirmed = now;
+  awaitedCount++;
+  if (nextCheck > now + SECOND || nextCheck <= now) nextCheck = now + SECOND;
+  askAwaited(entry, now);
+  return true;
+}
+
+/** Asks once more for an address that is waited for, or gives up. */
+function askAwaited(entry: Neighbor, now: i64): void {
+  if (entry.requested != 0 && now - entry.requested < SECOND) return;
+  if (entry.polls >= ASKS_MAX) {
+    entry.awaited = false;
+    isNews = true;
+    return;
+  }
+  if (!ask(entry.address, MAC_BROADCAST)) return;
+  entry.requested = now;
+  entry.polls++;
+}
+
+/** Whether waiting may be over for somebody since the last call. */
+export function neighborNews(): bool {
+  const was = isNews;
+  isNews = false;
+  return was;
+}
+
+/** When `neighborExpire` wants to be called for whoever waits; 0 = nobody does. */
+export function neighborNext(): i64 {
+  return awaitedCount > 0 ? nextCheck : 0;
+}
+
 /** Looks after one stale entry. */
 function expire(entry: Neighbor, now: i64): void {
   const silent = now - entry.confirmed;
@@ -294,9 +370,12 @@ export function neighborExpire(now: i64): void {
   clock = now;
   if (now < nextCheck) return;
   nextCheck = now + SECOND;
+  awaitedCount = 0;
   for (let i = 0; i < ENTRY_COUNT; i++) {
     const entry = entryAt(i);
-    if (entry.address != 0) expire(entry, now);
+    if (entry.awaited) askAwaited(entry, now);
+    else if (entry.address != 0) expire(entry, now);
+    if (entry.awaited) awaitedCount++;
   }
 }
 

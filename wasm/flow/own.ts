@@ -3,17 +3,19 @@
  * told anew whenever they change (`host_address` of `abi`).
  *
  * Theory of operation
- *   Two tables of open addressing with room for twice what they may hold, so a lookup ends after a
- *   few steps whatever a guest asks for. Keys are 16 octets, IPv4 as ::ffff:A.B.C.D; a published
- *   port has its protocol and number beside them. The host clears the own addresses and enters all
- *   of them again within one of its turns, so no packet sees half of them. Who asks with an address
- *   of `addresses` need not know its version.
+ *   A table of open addressing with room for twice what it may hold, so a lookup ends after a few
+ *   steps whatever a guest asks for. Keys are 16 octets, IPv4 as ::ffff:A.B.C.D. The host clears
+ *   the own addresses and enters all of them again within one of its turns, so no packet sees half
+ *   of them. Who asks with an address of `addresses` need not know its version.
  *
  *     own addresses    at most HOST_ADDRESS_COUNT, 16 octets each; those of all interfaces
- *     published ports  at most HOST_PORT_COUNT, for good
+ *     published ports  on at most HOST_SPOT_COUNT addresses, a bit for each port of each protocol:
+ *                      there may be all 65,535 of them; for good. ::ffff:0.0.0.0 and :: are all
+ *                      addresses of a version.
  *
- *   What does not fit is refused to the host, which counts and logs it. Memory that was never used
- *   is not touched.
+ *   What does not fit is refused to the host. Memory that was never used is not touched.
+ *
+ *   Beside that, which guest ports have a socket of both versions of IP (HOST_DUAL, `datagram`).
  */
 import * as abi from "../abi";
 import { CONTROL } from "../memory";
@@ -23,20 +25,31 @@ import { isSix, octetsOf } from "./addresses";
 const OWN_SLOTS: u32 = 4096;
 const OWN_SIZE: usize = 16;
 const OWN: usize = memory.data(65536, 16);
-const PORT_SLOTS: u32 = 16384;
-const PORT_SIZE: usize = 24;
-const PORTS: usize = memory.data(393216, 16);
+/** Keys of the addresses that ports are published on. */
+const SPOTS: usize = memory.data(2048, 16);
+const SPOT_SIZE: usize = 16;
+/** For each of them the ports of TCP, then those of UDP. */
+const PORTS: usize = memory.data(2097152, 4096);
+const BITS_SIZE: usize = 8192;
+/** Guest ports whose first socket is of both versions. */
+const DUAL: usize = memory.data(8192, 8);
 /** First four octets of ::ffff:A.B.C.D behind eight zeros, as a little-endian word. */
 const MAPPED: u64 = 0xffff0000;
 
 let ownCount: i32 = 0;
-let portCount: i32 = 0;
+let spotCount: i32 = 0;
+let hasDual: bool = false;
+/** UDP ports of the host that are published, those of each address. */
+export let ownUdpPorts: i32 = 0;
 
 /** Forgets all. */
 export function ownInit(): void {
   ownClear();
-  if (portCount > 0) memory.fill(PORTS, 0, <usize>PORT_SLOTS * PORT_SIZE);
-  portCount = 0;
+  memory.fill(PORTS, 0, <usize>spotCount * 2 * BITS_SIZE);
+  if (hasDual) memory.fill(DUAL, 0, BITS_SIZE);
+  spotCount = 0;
+  hasDual = false;
+  ownUdpPorts = 0;
 }
 
 function ownClear(): void {
@@ -63,16 +76,30 @@ function ownSlot(high: u64, low: u64): usize {
   }
 }
 
-/** The same for a published port; `what` is never 0. */
-function portSlot(high: u64, low: u64, what: u32): usize {
-  let i = mix(high, low, what);
-  while (true) {
-    const slot = PORTS + <usize>(i & (PORT_SLOTS - 1)) * PORT_SIZE;
-    const there = load<u32>(slot, 16);
-    if (there == 0) return slot;
-    if (there == what && load<u64>(slot) == high && load<u64>(slot, 8) == low) return slot;
-    i++;
+// @ts-ignore: decorator
+@inline function bitHas(bits: usize, port: u32): bool {
+  return ((<u32>load<u8>(bits + <usize>(port >>> 3)) >>> (port & 7)) & 1) != 0;
+}
+
+// @ts-ignore: decorator
+@inline function bitSet(bits: usize, port: u32): void {
+  const byte = bits + <usize>(port >>> 3);
+  store<u8>(byte, load<u8>(byte) | <u8>(<u32>1 << (port & 7)));
+}
+
+/** Which of the addresses with published ports this is; -1 = none. */
+function spotFind(high: u64, low: u64): i32 {
+  for (let i = 0; i < spotCount; i++) {
+    const key = SPOTS + <usize>i * SPOT_SIZE;
+    if (load<u64>(key) == high && load<u64>(key, 8) == low) return i;
   }
+  return -1;
+}
+
+/** The ports of a protocol that are published on a spot. */
+// @ts-ignore: decorator
+@inline function bitsOf(spot: i32, protocol: u32): usize {
+  return PORTS + (<usize>spot * 2 + (protocol == PROTOCOL_UDP ? 1 : 0)) * BITS_SIZE;
 }
 
 function ownAdd(high: u64, low: u64): bool {
@@ -88,14 +115,25 @@ function ownAdd(high: u64, low: u64): bool {
 
 function portAdd(high: u64, low: u64, what: u32): bool {
   const protocol = what >>> abi.HOST_PORT_SHIFT;
+  const port = what & 0xffff;
+  if (protocol == <u32>abi.HOST_DUAL) {
+    hasDual = true;
+    bitSet(DUAL, port);
+    return true;
+  }
   if (protocol != PROTOCOL_TCP && protocol != PROTOCOL_UDP) return false;
-  const slot = portSlot(high, low, what);
-  if (load<u32>(slot, 16) != 0) return true;
-  if (portCount >= abi.HOST_PORT_COUNT) return false;
-  store<u64>(slot, high);
-  store<u64>(slot, low, 8);
-  store<u32>(slot, what, 16);
-  portCount++;
+  let spot = spotFind(high, low);
+  if (spot < 0) {
+    if (spotCount >= abi.HOST_SPOT_COUNT) return false;
+    spot = spotCount++;
+    const key = SPOTS + <usize>spot * SPOT_SIZE;
+    store<u64>(key, high);
+    store<u64>(key, low, 8);
+  }
+  const bits = bitsOf(spot, protocol);
+  if (bitHas(bits, port)) return true;
+  bitSet(bits, port);
+  if (protocol == PROTOCOL_UDP) ownUdpPorts++;
   return true;
 }
 
@@ -130,15 +168,23 @@ export function ownHas(address: u32): bool {
 
 /** Whether the port is published on this address of the host, or on all of its version. */
 export function ownPublished(address: u32, protocol: u32, port: u32): bool {
-  if (portCount == 0 || port == 0) return false;
-  const what = (protocol << abi.HOST_PORT_SHIFT) | port;
-  if (load<u32>(portSlot(highOf(address), lowOf(address), what), 16) != 0) return true;
-  return load<u32>(portSlot(0, isSix(address) ? 0 : MAPPED, what), 16) != 0;
+  if (spotCount == 0 || port == 0) return false;
+  const spot = spotFind(highOf(address), lowOf(address));
+  if (spot >= 0 && bitHas(bitsOf(spot, protocol), port)) return true;
+  const all = spotFind(0, isSix(address) ? 0 : MAPPED);
+  return all >= 0 && bitHas(bitsOf(all, protocol), port);
+}
+
+/** Whether the first socket of this guest port is of both versions of IP. */
+// @ts-ignore: decorator
+@inline export function ownIsDual(guestPort: u32): bool {
+  return hasDual && bitHas(DUAL, guestPort);
 }
 
 if (
   OWN_SLOTS != <u32>abi.HOST_ADDRESS_COUNT * 2 || OWN_SLOTS * <u32>OWN_SIZE != 65536 ||
-  PORT_SLOTS != <u32>abi.HOST_PORT_COUNT * 2 || PORT_SLOTS * <u32>PORT_SIZE != 393216
+  abi.HOST_SPOT_COUNT * <i32>SPOT_SIZE != 2048 ||
+  <usize>abi.HOST_SPOT_COUNT * 2 * BITS_SIZE != 2097152
 ) {
   ERROR("own.ts reserves the wrong sizes");
 }

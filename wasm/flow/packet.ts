@@ -7,6 +7,9 @@
  * Source: RFC 791 §3.1, RFC 8200 §3 and 8.1, RFC 9293 §3.1.
  */
 import { sumAdd, sumBytes, sumOk, sumPseudo4, sumUpper } from "../wire/checksum";
+import {
+  ETHERNET_HEADER_SIZE, ETHERTYPE_IPV4, ETHERTYPE_IPV6, EthernetView,
+} from "../wire/ethernet";
 import { IPV4_HEADER_SIZE, Ipv4View } from "../wire/ipv4";
 import { IPV6_HEADER_SIZE, Ipv6View } from "../wire/ipv6";
 import { addressOfDestination, addressOfSource, isSix, sumOf } from "./addresses";
@@ -14,6 +17,17 @@ import { addressOfDestination, addressOfSource, isSix, sumOf } from "./addresses
 // @ts-ignore: decorator
 @inline export function packetIsSix(ip: usize): bool {
   return load<u8>(ip) >>> 4 == 6;
+}
+
+/**
+ * Octets of the packet in the frame at `frame`, of 54 octets or more, by its own length field: what
+ * some cards send behind it is padding (QEMU's eepro100: 2,600 octets). 0 = it has no such field.
+ */
+export function packetOctets(frame: usize): u32 {
+  const type = EthernetView.at(frame).etherType;
+  const ip = frame + ETHERNET_HEADER_SIZE;
+  if (type == ETHERTYPE_IPV4) return Ipv4View.at(ip).totalLength;
+  return type == ETHERTYPE_IPV6 ? IPV6_HEADER_SIZE + Ipv6View.at(ip).payloadLength : 0;
 }
 
 // @ts-ignore: decorator

@@ -8,8 +8,9 @@
  *   back the guest's identifier is restored (`datagram-deliver`, `errors` for what ICMP errors
  *   quote). A reply is never made up here.
  *
- *   Where the host grants no ping socket (net.ipv4.ping_group_range) the flow remembers that until
- *   it has been idle for its limit, and requests are dropped without asking again.
+ *   Where the host grants no ping socket (net.ipv4.ping_group_range) the flow remembers why until
+ *   it has been idle for its limit, and requests are answered "administratively prohibited", or
+ *   whatever the errno says, without asking again.
  *
  * ICMPv6's echo differs in its types and checksum only.
  *
@@ -28,13 +29,15 @@ import {
 import { ICMPV6_ECHO_REQUEST, PROTOCOL_ICMPV6 } from "../wire/icmpv6";
 import { PROTOCOL_ICMP } from "../wire/ipv4";
 import {
-  F_OPEN_RETRIED, SOCKET_FAILED, SOCKET_NONE, SOCKET_OPEN, UdpFlow, datagramStart,
+  F_ASKING, F_OPEN_RETRIED, SOCKET_FAILED, SOCKET_NONE, SOCKET_OPEN, UdpFlow, datagramStart,
   datagramTouch, filterAdd, idleLimit,
 } from "./datagram";
 import {
   datagramError, datagramEvent, datagramReceive, datagramReceived,
 } from "./datagram-receive";
-import { datagramAppend, datagramDiscard, datagramFlush, datagramSent } from "./datagram-send";
+import {
+  datagramAppend, datagramFlush, datagramPath, datagramRefuse, datagramSent, unreachableCode,
+} from "./datagram-send";
 import { closeRoom, datagramEnd } from "./evict";
 import { icmpErrorReply } from "./icmp-error";
 import { isShortage, openAgain } from "./limits";
@@ -42,6 +45,7 @@ import { natIsGuest, natRefusal, natToHost, natUnusable } from "./nat";
 import {
   packetDestination, packetIsSix, packetSource, packetTos, packetTtl, transportChecksumOk,
 } from "./packet";
+import { PATH_REFUSED, PATH_UNKNOWN, pathJudge } from "./path-mtu";
 import { gatewayFor } from "./send";
 import { admit } from "./shares";
 import { SHARE_DATAGRAM, flowAllocate, flowFind, isNone, markDirty, slotOf } from "./table";
@@ -111,6 +115,13 @@ export function pingInput(ip: usize, icmp: usize, length: u32, mac: u64, now: i6
   if (flow.socket == SOCKET_FAILED) {
     // Not touched: after its limit the flow ends and the host is asked once more.
     drop(abi.DROP_PING_SEND);
+    const code = unreachableCode(-<i32>flow.openFailures);
+    icmpErrorReply(ip, available, ICMP_UNREACHABLE, max(code, 0), 0, gateway, mac, now);
+    return;
+  }
+  const path = pathJudge(ip, available, address, mac, now);
+  if (path == PATH_REFUSED) {
+    drop(abi.DROP_PATH_MTU);
     return;
   }
   datagramTouch(flow, now);
@@ -127,6 +138,9 @@ export function pingInput(ip: usize, icmp: usize, length: u32, mac: u64, now: i6
   entry.ttl = <u8>(ttl == TTL_USUAL ? 0 : ttl - 1);
   entry.tos = <u8>packetTos(ip);
   entry.quote = <u32>ip;
+  if (path != PATH_UNKNOWN) return;
+  entry.asks = 1;
+  flow.flags |= F_ASKING;
 }
 
 /** Emits what the flow has to send; false = no room, it stays dirty. */
@@ -140,13 +154,14 @@ export function pingReceive(flow: Flow): bool {
 }
 
 /** Result of OP_PING_OPEN: the identifier on the host's side. */
-function opened(op: Op, flow: UdpFlow): void {
+function opened(op: Op, flow: UdpFlow, now: i64): void {
   if (openAgain(flow, op.result)) return;
   if (op.result < 0) {
     // A shortage passes; a host that grants no ping sockets does not change its mind soon.
     flow.socket = isShortage(op.result) ? SOCKET_NONE : SOCKET_FAILED;
     flow.flags &= ~F_OPEN_RETRIED;
-    datagramDiscard(flow);
+    flow.openFailures = <u32>(-op.result);
+    datagramRefuse(flow, op.result, now);
     return;
   }
   flow.socket = SOCKET_OPEN;
@@ -161,7 +176,8 @@ export function pingResult(op: Op, flow: Flow, now: i64): void {
   if (kind == abi.OP_UDP_SEND) datagramSent(op, datagram, now);
   else if (kind == abi.OP_UDP_RECV) datagramReceived(op, datagram, now);
   else if (kind == abi.OP_RECV_ERROR) datagramError(op, datagram, now);
-  else if (kind == abi.OP_PING_OPEN) opened(op, datagram);
+  else if (kind == abi.OP_PATH_MTU) datagramPath(op, datagram, now);
+  else if (kind == abi.OP_PING_OPEN) opened(op, datagram, now);
 }
 
 /** The host socket has said something (EVENT_*). */

@@ -1,8 +1,16 @@
 /**
- * The resolvers behind the guest's DNS address, and which of them comes first.
+ * The resolvers behind the guest's DNS address, and which of them is the right one now.
  *
- * They are read from the configuration whenever a flow starts, so changes count at once. One that
- * does not work is given up as the first choice for all, datagrams and connections alike.
+ * They are read from the configuration whenever something is asked, so that a change counts for
+ * the next query. `resolverEpoch` is the number of the list: places in an older one mean nothing.
+ *
+ * The order is the list's, as in resolv.conf(5). One that did not answer in time although nothing
+ * else was heard of it, or that cannot be reached, counts as down and comes last. It is up again
+ * with its first word; to hear one, a query goes to it as well as to its stand-in every 10 seconds
+ * (`resolverProbe`), which costs the guest no time. What has no timers of its own (connections,
+ * DNS over QUIC) goes to it again after these 10 seconds.
+ *
+ * Health is of the resolver, not of a guest's port: what one query finds out counts for all.
  */
 import * as abi from "../abi";
 import { CONFIG, config } from "../memory";
@@ -11,11 +19,37 @@ import { DNS6, SIX, addressIntern } from "./addresses";
 export const DNS_PORT: u32 = 53;
 export const DNS_TLS_PORT: u32 = 853;
 
-/** First choice for new flows, a place in the list. */
-export let resolverFirst: u32 = 0;
+/** How long one that is down is left in peace, microseconds. */
+const HOLD: i64 = 10_000_000;
+
+/** What the list was when it got its number: count and IPv4 addresses, then the IPv6 ones. */
+const SEEN: usize = memory.data(88, 8);
+const SEEN_SIZE4: usize = 16;
+const SEEN_SIZE6: usize = 72;
+/** RESOLVER_COUNT times {time it may be probed i64, 0 = it is up; last word i64}. */
+const HEALTH: usize = memory.data(48, 8);
+const HEALTH_SIZE: usize = 48;
+
+/** Number of the list. */
+export let resolverEpoch: u32 = 0;
 
 export function resolversInit(): void {
-  resolverFirst = 0;
+  memory.fill(SEEN, 0xff, SEEN_SIZE4 + SEEN_SIZE6);
+  resolversRefresh();
+}
+
+/** Takes note of a list that has changed: it gets a new number, and all of it counts as up. */
+export function resolversRefresh(): void {
+  const list4 = CONFIG + abi.CONFIG_RESOLVERS_COUNT_OFFSET;
+  const list6 = CONFIG + abi.CONFIG_RESOLVERS6_OFFSET;
+  if (
+    memory.compare(SEEN, list4, SEEN_SIZE4) == 0 &&
+    memory.compare(SEEN + SEEN_SIZE4, list6, SEEN_SIZE6) == 0
+  ) return;
+  memory.copy(SEEN, list4, SEEN_SIZE4);
+  memory.copy(SEEN + SEEN_SIZE4, list6, SEEN_SIZE6);
+  memory.fill(HEALTH, 0, HEALTH_SIZE);
+  resolverEpoch++;
 }
 
 /** How many are listed, of address 0 too. */
@@ -31,21 +65,74 @@ export function resolverAt(index: u32): u32 {
   return addressIntern(p, load<u32>(p, 16));
 }
 
-/** Address of the first choice or the next that has one; 0 = there is no resolver. */
-export function resolverAddress(): u32 {
-  const total = resolverCount();
-  for (let i: u32 = 0; i < total; i++) {
-    const address = resolverAt((resolverFirst + i) % total);
-    if (address != 0) return address;
-  }
-  return 0;
+// ---------------------------------------------------------------- health
+
+// @ts-ignore: decorator
+@inline function healthOf(index: u32): usize {
+  return HEALTH + (<usize>index << 4);
 }
 
-/** This one does not work: others come first from now on. */
-export function resolverFailed(index: u32): void {
-  const total = resolverCount();
-  if (total > 1 && resolverFirst == index) resolverFirst = (index + 1) % total;
+/** Whether nothing speaks against it. */
+// @ts-ignore: decorator
+@inline export function resolverIsUp(index: u32): bool {
+  return load<i64>(healthOf(index)) == 0;
 }
+
+/** It has said something, whatever it was. */
+export function resolverHeard(index: u32, now: i64): void {
+  store<i64>(healthOf(index), 0);
+  store<i64>(healthOf(index), now, 8);
+}
+
+/** It cannot be reached: others come first from now on. */
+export function resolverFailed(index: u32, now: i64): void {
+  store<i64>(healthOf(index), now + HOLD);
+}
+
+/**
+ * What it was asked at `since` it has not answered in time. If it has said anything since, it was
+ * the question that is slow, or the datagram that was lost.
+ */
+export function resolverSilent(index: u32, since: i64, now: i64): void {
+  if (load<i64>(healthOf(index), 8) < since) resolverFailed(index, now);
+}
+
+// ---------------------------------------------------------------- choice
+
+/** The best that is not in `asked`, a set of places; -1 = there is none. */
+export function resolverChoose(asked: u32): i32 {
+  const total = resolverCount();
+  let last = -1;
+  for (let index: u32 = 0; index < total; index++) {
+    if ((asked & (1 << index)) != 0 || resolverAt(index) == 0) continue;
+    if (resolverIsUp(index)) return index;
+    if (last < 0) last = index;
+  }
+  return last;
+}
+
+/** One that is down, comes before `chosen` in the list and should be asked again; or -1. */
+export function resolverProbe(chosen: u32, asked: u32, now: i64): i32 {
+  for (let index: u32 = 0; index < chosen; index++) {
+    const due = load<i64>(healthOf(index));
+    if (due == 0 || due > now || (asked & (1 << index)) != 0 || resolverAt(index) == 0) continue;
+    store<i64>(healthOf(index), now + HOLD);
+    return index;
+  }
+  return -1;
+}
+
+/** Where to go now for what has no timers of its own, those in `asked` left out; or -1. */
+export function resolverNow(asked: u32, now: i64): i32 {
+  const total = resolverCount();
+  for (let index: u32 = 0; index < total; index++) {
+    if ((asked & (1 << index)) != 0 || resolverAt(index) == 0) continue;
+    if (load<i64>(healthOf(index)) <= now) return index;
+  }
+  return resolverChoose(asked);
+}
+
+// ---------------------------------------------------------------- the DNS address
 
 /** Whether the address is one of the guest's DNS addresses, whatever the port. */
 export function dnsAddressed(address: u32): bool {
@@ -53,6 +140,24 @@ export function dnsAddressed(address: u32): bool {
     (address == config(abi.CONFIG_DNS_ADDRESS_OFFSET) || address == DNS6) && address != 0 &&
     (config(abi.CONFIG_FLAGS_OFFSET) & abi.CONFIG_FLAG_DNS) != 0
   );
+}
+
+/**
+ * Whether the guest is told of the IPv6 DNS address. It asks for names over IPv4 as well; one that
+ * prefers IPv6 may then prefer IPv6 servers, too, that it cannot reach (old iPXE). So by default it
+ * hears of the address where the host itself asks over IPv6, as guests of libslirp and passt do, or
+ * where there is no other.
+ */
+export function dns6Named(): bool {
+  const flags = <i32>config(abi.CONFIG_FLAGS_OFFSET);
+  if ((flags & abi.CONFIG_FLAG_DNS) == 0 || (flags & abi.CONFIG_FLAG_NO_DNS6) != 0) return false;
+  if ((flags & abi.CONFIG_FLAG_DNS6_AUTO) == 0 || (flags & abi.CONFIG_FLAG_NO_IPV4) != 0) {
+    return true;
+  }
+  for (let i: u32 = 0; i < resolverCount(); i++) {
+    if (load<u32>(CONFIG + abi.CONFIG_RESOLVERS_OFFSET + (<usize>i << 2)) == SIX) return true;
+  }
+  return false;
 }
 
 /** Whether a resolver answers on this port of the DNS address. */

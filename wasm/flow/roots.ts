@@ -1,17 +1,18 @@
 /**
- * Who holds numbers of IPv6 addresses: flows, the filters of UDP flows, hidden peers, neighbours,
- * fragments, and the payload lists of this batch. See `addresses` for what this is for; whoever
- * learns to remember an address has to be marked here.
+ * Who holds numbers of IPv6 addresses: flows, the filters of UDP flows, their peers, neighbours,
+ * fragments, queries, and the payload lists of this batch. See `addresses` for what this is for;
+ * whoever learns to remember an address has to be marked here.
  */
 import * as abi from "../abi";
 import { entriesUsed, entryAt } from "../ring";
 import { addressMark } from "./addresses";
 import { UdpFlow, filterMark } from "./datagram";
 import { fragmentMark } from "./fragments";
-import { guestMark } from "./guest";
-import { hiddenMark } from "./hidden";
 import { neighborMark } from "./neighbor";
+import { peersMark } from "./peers";
+import { queriesMark } from "./queries";
 import { flowAt, flowsFresh } from "./table";
+import { whereMark } from "./whereabouts";
 
 /** Marks every number in use. */
 export function rootsMark(): void {
@@ -25,9 +26,13 @@ export function rootsMark(): void {
     if (flow.kind != <u8>abi.KIND_TCP) filterMark(changetype<UdpFlow>(flow));
   }
   const entries = entriesUsed();
-  for (let i = 0; i < entries; i++) addressMark(entryAt(i).address);
-  hiddenMark();
+  for (let i = 0; i < entries; i++) {
+    addressMark(entryAt(i).address);
+    addressMark(entryAt(i).from);
+  }
+  peersMark();
   neighborMark();
-  guestMark();
+  whereMark();
   fragmentMark();
+  queriesMark();
 }

@@ -16,11 +16,12 @@
  *     OUTSIDE    N/16          N/2       the same
  *     DATAGRAM   N/8           the rest  what would time out first
  *     DNS        N/16          N/4       oldest
+ *     PUBLISHED  N/16          N/2       oldest; what it loses is its flow, not its socket
  *     REST       -             the rest  oldest TIME-WAIT; it gives way to everybody
- *     FIXED      -             the rest  nobody: published UDP ports, made at the start
  *
  *   A slot that is kept for a share is given to nobody else, so a share that has less than is kept
- *   for it always finds one. Beyond that slots are free for all; when there are none left, the
+ *   for it always finds one; for PUBLISHED never more is kept than UDP ports are published. Beyond
+ *   that slots are free for all; when there are none left, the
  *   share that is furthest beyond what is kept for it gives way, the asking one included; where
  *   none is beyond, the asking one. Half-open connections are a quarter of the table at most, for
  *   each direction by itself. A connection that
@@ -42,9 +43,10 @@
  *
  *     IPv6 addresses     flow/addresses     twice the flows; a sweep frees what nobody uses
  *     neighbours         flow/neighbor      16; who was heard of longest ago gives way
+ *     peers of UDP ports flow/peers         8,192 of this host, 8,192 others; silent longest
  *     fragments          flow/fragments     8 datagrams; the first to time out gives way
  *     ICMP errors        flow/error-limit   100 a second; what exceeds it is dropped
- *     DNS questions      flow/dns           four a flow; the oldest is forgotten
+ *     DNS queries        flow/queries       512; the longest without a word is relayed unseen
  *     frames, operations ring               a turn's worth; the flow stays dirty and comes again
  *
  * Contract: `admit` before `flowAllocate`.
@@ -55,15 +57,16 @@ import { count } from "../stats";
 import { turnNow } from "../timer";
 import { UdpFlow, idleLimit } from "./datagram";
 import { closeRoom, datagramEnd, tcpEvict } from "./evict";
+import { ownUdpPorts } from "./own";
 import { partyIdle, partyVictim } from "./parties";
 import {
-  LIST_ARRIVING, LIST_DNS, LIST_HALF_OPEN, LIST_PING, LIST_TIME_WAIT, LIST_UDP, SHARE_DATAGRAM,
-  SHARE_DNS, SHARE_GUEST, SHARE_OUTSIDE, SHARE_REST, flowsMax, flowsUsed, isNone, listOldest,
-  listSize, shareUsed,
+  LIST_ARRIVING, LIST_DNS, LIST_HALF_OPEN, LIST_PING, LIST_PUBLISHED, LIST_TIME_WAIT, LIST_UDP,
+  SHARE_DATAGRAM, SHARE_DNS, SHARE_GUEST, SHARE_OUTSIDE, SHARE_PUBLISHED, SHARE_REST, flowsMax,
+  flowsUsed, isNone, listOldest, listSize, shareUsed,
 } from "./table";
 
-/** Shares that something is kept for: all but the last two. */
-const KEEPING: u8 = 4;
+/** Shares that something is kept for: all but the last. */
+const KEEPING: u8 = 5;
 /** A connection that has been opening for so long, microseconds, may give way. */
 const OPENING_SLOW: i64 = 1000000;
 /** Connections in TIME-WAIT that one newcomer may cost. */
@@ -73,12 +76,13 @@ const EVICTIONS_MAX: i32 = 1024;
 export function shareKept(share: u8): i32 {
   if (share == SHARE_GUEST) return flowsMax >> 2;
   if (share == SHARE_DATAGRAM) return flowsMax >> 3;
+  if (share == SHARE_PUBLISHED) return min(flowsMax >> 4, ownUdpPorts);
   return share == SHARE_OUTSIDE || share == SHARE_DNS ? flowsMax >> 4 : 0;
 }
 
 /** Slots a share may have at most. */
 export function shareMost(share: u8): i32 {
-  if (share == SHARE_OUTSIDE) return flowsMax >> 1;
+  if (share == SHARE_OUTSIDE || share == SHARE_PUBLISHED) return flowsMax >> 1;
   return share == SHARE_DNS ? flowsMax >> 2 : flowsMax;
 }
 
@@ -110,6 +114,7 @@ function datagramVictim(): Flow {
 function victimOf(share: u8, asking: u8, address: u32): Flow {
   if (share == SHARE_DATAGRAM) return datagramVictim();
   if (share == SHARE_DNS) return listOldest(LIST_DNS);
+  if (share == SHARE_PUBLISHED) return listOldest(LIST_PUBLISHED);
   if (share > SHARE_OUTSIDE) return changetype<Flow>(0);
   const list = share == SHARE_OUTSIDE ? LIST_ARRIVING : LIST_HALF_OPEN;
   const opening = listOldest(list);
@@ -150,10 +155,13 @@ function furthest(tried: u32): u8 {
   return found;
 }
 
-/** Has a flow that owns a host socket give way to one of `asking`; false = none may be evicted. */
-function makeSocketRoom(asking: u8, address: u32): bool {
+/**
+ * Has a flow that owns a host socket give way to one of `asking`; false = none may be evicted.
+ * `passedOver` = shares that nobody is taken from, a bit each.
+ */
+function makeSocketRoom(asking: u8, address: u32, passedOver: u32 = 0): bool {
   if (closeRoom() == 0) return false;
-  let tried: u32 = 0;
+  let tried = passedOver;
   for (let share = furthest(tried); share < KEEPING; share = furthest(tried)) {
     if (evict(victimOf(share, asking, address))) return true;
     tried |= 1 << share;
@@ -164,12 +172,12 @@ function makeSocketRoom(asking: u8, address: u32): bool {
 
 /**
  * The same where the host is short of sockets, whatever slots there are: then flows that a share is
- * kept for give way, too.
+ * kept for give way, too, and those of published ports do not, as their sockets stay.
  */
 export function makeDescriptorRoom(asking: u8, address: u32): bool {
-  if (makeSocketRoom(asking, address)) return true;
+  if (makeSocketRoom(asking, address, 1 << SHARE_PUBLISHED)) return true;
   if (closeRoom() == 0) return false;
-  for (let share = KEEPING; share > 0; share--) {
+  for (let share = SHARE_PUBLISHED; share > 0; share--) {
     if (evict(victimOf(share - 1, asking, address))) return true;
   }
   return false;

@@ -31,9 +31,11 @@ export const LIST_UDP: u8 = 4;
 export const LIST_HALF_OPEN: u8 = 5;
 /** A connection from outside that the guest has not answered yet. */
 export const LIST_ARRIVING: u8 = 6;
+/** UDP that somebody outside has begun, by a published port. */
+export const LIST_PUBLISHED: u8 = 7;
+const LIST_COUNT: i32 = 8;
 /** Established: in the list of its party (`parties`), not in one of these. */
-export const LIST_PARTY: u8 = 7;
-const LIST_COUNT: i32 = 7;
+export const LIST_PARTY: u8 = 8;
 
 /** TCP that the guest opens. */
 export const SHARE_GUEST: u8 = 0;
@@ -42,10 +44,10 @@ export const SHARE_OUTSIDE: u8 = 1;
 /** UDP and ping. */
 export const SHARE_DATAGRAM: u8 = 2;
 export const SHARE_DNS: u8 = 3;
+/** Published UDP ports that are in use. */
+export const SHARE_PUBLISHED: u8 = 4;
 /** TIME-WAIT: always the first to give way. */
-export const SHARE_REST: u8 = 4;
-/** Published UDP ports: there as long as the engine is. */
-export const SHARE_FIXED: u8 = 5;
+export const SHARE_REST: u8 = 5;
 export const SHARE_COUNT: i32 = 6;
 
 const INDEX: usize = memory.data(524288, 16); // 131,072 times slot + 1

@@ -11,12 +11,16 @@
  *   the socket that owns the port; `reach` lets it out to published ports.
  *
  *   Datagrams for the DNS address, port 53 or 853, go to a resolver by flows of their own (`dns`),
- *   which may take a quarter of the table (`shares`). Published ports (`udpInboundOpen`) use a
- *   socket that the host has bound already.
+ *   which may take a quarter of the table (`shares`). Published ports (`udpInboundOpen`) have the
+ *   sockets that the host has bound already; several may lead to one port of the guest (spots,
+ *   `datagram`). Who has spoken to it is remembered as far as answers need it (`peers`): they leave
+ *   by the socket and from the address that was asked.
+ *
+ *   What is for the host's TFTP service, at the gateway, has flows of its own, too (`tftp`).
  *
  *   The gateway stands for the host's loopback where that is allowed. Where it is not, the guest
- *   can still answer a process on the host that has spoken to a published port (`hidden`), by
- *   loopback or an own address; anything else is refused with port unreachable, or
+ *   can still answer a process on the host that has spoken to a published port, by loopback or an
+ *   own address; anything else is refused with port unreachable, or
  *   administratively prohibited where `reach` says no.
  *
  *   TTL and TOS are carried: a TTL of 1 ends here with time exceeded, others leave one lower,
@@ -30,40 +34,40 @@ import * as abi from "../abi";
 import { Flow, Op } from "../layout";
 import { Entry, entryAt } from "../ring";
 import { count, drop } from "../stats";
-import { timerSet } from "../timer";
+import { timerSet, turnNow } from "../timer";
 import { ICMP_TIME_EXCEEDED, ICMP_UNREACHABLE } from "../wire/icmpv4";
 import { PROTOCOL_UDP, WIRE_OK } from "../wire/ipv4";
 import { UDP_HEADER_SIZE, UDP_TRUNCATED, UdpView, udpCheck } from "../wire/udp";
 import { isSix } from "./addresses";
 import {
-  F_ANSWERED, F_FOLLOWS, F_HIDDEN, F_STATIC, SOCKET_NONE, SOCKET_OPEN, UdpFlow, datagramStart,
-  datagramTouch, filterAdd, has, idleLimit,
+  F_ASKING, F_DUAL, F_FIXED, F_LOCAL, F_OVER, F_PUBLISHED, F_REFUSED, SOCKET_NONE, SOCKET_OPEN,
+  UdpFlow, datagramTouch, filterAdd, has, idleLimit,
 } from "./datagram";
 import {
   datagramError, datagramEvent, datagramReceive, datagramReceived, scratchReset,
 } from "./datagram-receive";
-import { datagramAppend, datagramDiscard, datagramFlush, datagramSent } from "./datagram-send";
-import { dnsAsked, dnsChoose, dnsIsRepeat, dnsServfail, dnsWanted } from "./dns";
+import {
+  datagramAppend, datagramFlush, datagramOpen, datagramPath, datagramRefuse, datagramSent,
+} from "./datagram-send";
+import { dnsInit, dnsInput, dnsOpenFailed, dnsUnreachable, dnsWanted } from "./dns";
 import { isOwnAddress } from "./emit";
 import { closeRoom, datagramEnd } from "./evict";
-import { hiddenFind, hiddenInit } from "./hidden";
 import { icmpErrorReply } from "./icmp-error";
 import { openAgain } from "./limits";
-import { natIsGuest, natRefusal, natToGuest, natToHost, natUnusable } from "./nat";
+import { LOOPBACK_ADDRESS, natIsGuest, natRefusal, natToHost, natUnusable } from "./nat";
 import { guestConfigured } from "./neighbor";
+import { ownIsDual } from "./own";
 import {
   packetDestination, packetSource, packetTos, packetTtl, transportChecksumOk,
 } from "./packet";
-import { publishedOf } from "./published";
-import {
-  DNS_PORT, resolverCount, resolverFailed, resolverFirst, resolversInit,
-} from "./resolvers";
+import { PATH_FITS, PATH_REFUSED, PATH_UNKNOWN, pathJudge } from "./path-mtu";
+import { Peer, peerFind, peersInit } from "./peers";
 import { gatewayFor } from "./send";
-import { admit } from "./shares";
 import {
-  SHARE_DATAGRAM, SHARE_DNS, SHARE_FIXED, flowAllocate, flowFind, handleOf, isNone, markDirty,
-  shareMove, slotOf,
+  SHARE_DATAGRAM, SHARE_PUBLISHED, flowFind, handleOf, isNone, markDirty, shareMove, slotOf,
 } from "./table";
+import { TFTP_PORT, tftpAddressed, tftpInit, tftpPort } from "./tftp";
+import { guestAddress } from "./whereabouts";
 
 const PORT_UNREACHABLE: u32 = 3;
 /** By an administrator (RFC 1812 §5.2.7.1). */
@@ -81,10 +85,11 @@ let payloadLength: u32 = 0;
 let segment: u32 = 0;
 let guestMac: u64 = 0;
 
-/** Forgets what is remembered beside the flow table: hidden peers, resolvers, scratch slots. */
+/** Forgets what is remembered beside the flow table: peers, DNS, scratch slots. */
 export function udpInit(): void {
-  hiddenInit();
-  resolversInit();
+  peersInit();
+  dnsInit();
+  tftpInit();
   scratchReset();
 }
 
@@ -119,16 +124,6 @@ function judge(ip: usize, udp: usize, length: u32, trusted: bool): i32 {
   return natUnusable(destination) ? abi.DROP_IP_DESTINATION : abi.DROP_NONE;
 }
 
-/** A new flow, another one evicted if need be; none if there is no slot for it. */
-function open(kind: u32, share: u8, guest: u32, peer: u32, ports: u32): UdpFlow {
-  if (!admit(share, 0)) return changetype<UdpFlow>(0);
-  const flow = changetype<UdpFlow>(flowAllocate(kind, guest, peer, ports));
-  shareMove(flow, share);
-  datagramStart(flow);
-  count(abi.STAT_UDP_OPENED);
-  return flow;
-}
-
 /** Fills in what all entries share. */
 function complete(entry: Entry, address: u32, port: u32, ttl: u32, tos: u32): void {
   entry.address = address;
@@ -139,118 +134,85 @@ function complete(entry: Entry, address: u32, port: u32, ttl: u32, tos: u32): vo
 }
 
 /** Queues the datagram under way, a run as entries that one message can carry each. */
-function queue(flow: UdpFlow, address: u32, port: u32, ttl: u32): void {
+function queue(flow: UdpFlow, address: u32, port: u32, ttl: u32, from: u32): void {
   const tos = packetTos(packet);
   const run = segment != 0 && segment < payloadLength;
   const step = run ? segment * min(RUN_COUNT_MAX, RUN_SIZE_MAX / segment) : payloadLength;
+  const size = <u32>(payload - packet) + (run ? segment : payloadLength);
+  const verdict = has(flow, F_LOCAL)
+    ? PATH_FITS
+    : pathJudge(packet, size, address, guestMac, turnNow);
+  if (verdict == PATH_REFUSED) {
+    drop(abi.DROP_PATH_MTU);
+    return;
+  }
+  if (verdict == PATH_UNKNOWN) flow.flags |= F_ASKING;
   let offset: u32 = 0;
   do {
-    const size = min(step, payloadLength - offset);
-    const entry = datagramAppend(flow, payload + offset, size);
+    const part = min(step, payloadLength - offset);
+    const entry = datagramAppend(flow, payload + offset, part);
     if (changetype<usize>(entry) == 0) {
       drop(abi.DROP_OP_LIMIT);
       return;
     }
     complete(entry, address, port, ttl, tos);
+    entry.from = from;
+    if (verdict == PATH_UNKNOWN) entry.asks = 1;
     if (run) entry.segment = <u16>segment;
-    offset += size;
+    offset += part;
   } while (offset < payloadLength);
 }
 
-// ---------------------------------------------------------------- DNS
+// ---------------------------------------------------------------- TFTP
 
-/** Answers SERVFAIL to a query that no resolver can be asked. */
-function refuseQuery(
-  p: usize, length: u32, dns: u32, guest: u32, guestPort: u32, port: u32,
-): bool {
-  if (port != DNS_PORT || !dnsServfail(p, length, dns, guest, guestPort, guestMac, 0)) {
-    return false;
-  }
-  count(abi.STAT_CONSUMED_LOCAL);
-  return true;
-}
-
-/** A new DNS flow, or none (counted, answered). `resolver` = which to start with. */
-function dnsOpen(
-  guest: u32, dns: u32, ports: u32, resolver: u8, skip: u32, now: i64,
-): UdpFlow {
-  const flow = open(abi.KIND_DNS, SHARE_DNS, guest, dns, ports);
-  if (isNone(flow)) {
-    drop(abi.DROP_UDP_TABLE_FULL);
-    return flow;
-  }
-  flow.resolver = resolver;
-  if (dnsChoose(flow, skip)) return flow;
-  datagramEnd(flow);
-  if (!refuseQuery(payload, payloadLength, dns, guest, ports >>> 16, ports & 0xffff)) {
-    drop(abi.DROP_NO_RESOLVER);
-    reply(ICMP_UNREACHABLE, PORT_UNREACHABLE, now);
-  }
-  return changetype<UdpFlow>(0);
-}
-
-/** A datagram for the DNS address `address`. */
-function dnsInput(guest: u32, address: u32, ports: u32, now: i64): void {
-  let flow = changetype<UdpFlow>(flowFind(abi.KIND_DNS, guest, address, ports));
-  if (isNone(flow)) flow = dnsOpen(guest, address, ports, <u8>resolverFirst, 0, now);
-  else if (
-    flow.socket == SOCKET_OPEN && flow.batchHead < 0 && resolverCount() > 1 && closeRoom() > 0 &&
-    dnsIsRepeat(flow, payload, payloadLength)
-  ) {
-    const resolver = flow.resolver;
-    resolverFailed(flow.resolver);
+/** A datagram for `port` of the gateway; false = it has nothing to do with the TFTP service. */
+function tftpInput(guest: u32, gateway: u32, guestPort: u32, port: u32, now: i64): bool {
+  const own = tftpPort(guestPort);
+  if (port != TFTP_PORT && port != own) return false;
+  const ports = (guestPort << 16) | own;
+  let flow = changetype<UdpFlow>(flowFind(abi.KIND_UDP, guest, gateway, ports));
+  if (isNone(flow) && port != TFTP_PORT) return false;
+  if (!isNone(flow) && has(flow, F_OVER)) {
+    if (port != TFTP_PORT || closeRoom() == 0) {
+      drop(abi.DROP_UDP_SEND);
+      return true;
+    }
     datagramEnd(flow);
-    flow = dnsOpen(guest, address, ports, resolver, 1, now);
+    flow = changetype<UdpFlow>(0);
   }
-  if (isNone(flow)) return;
+  if (isNone(flow)) {
+    flow = datagramOpen(abi.KIND_UDP, SHARE_DATAGRAM, guest, gateway, ports);
+    if (isNone(flow)) {
+      drop(abi.DROP_UDP_TABLE_FULL);
+      return true;
+    }
+    flow.flags |= F_LOCAL;
+    flow.hostAddress = LOOPBACK_ADDRESS;
+    flow.hostPort = <u16>TFTP_PORT;
+    flow.segmentMax = 0; // a message of the pair's is one datagram
+  }
   flow.guestMac = guestMac;
-  dnsAsked(flow, payload, payloadLength);
   datagramTouch(flow, now);
-  queue(flow, flow.hostAddress, flow.hostPort, 0);
-}
-
-/** No socket towards the flow's resolver: the next one, or SERVFAIL when all have been tried. */
-function dnsOpenFailed(flow: UdpFlow): void {
-  resolverFailed(flow.resolver);
-  flow.openFailures++;
-  if (flow.openFailures < resolverCount() && dnsChoose(flow, 1)) {
-    flow.socket = SOCKET_NONE;
-    markDirty(flow);
-    return;
-  }
-  guestMac = flow.guestMac;
-  let index = flow.batchHead;
-  while (index >= 0) {
-    const entry = entryAt(index);
-    const told = refuseQuery(
-      entry.pointer, entry.length, flow.peerAddress, flow.guestAddress, flow.guestPort,
-      flow.peerPort,
-    );
-    if (!told) drop(abi.DROP_NO_RESOLVER);
-    index = entry.next;
-  }
-  flow.batchCount = 0;
-  flow.socket = SOCKET_NONE;
-  datagramEnd(flow);
+  queue(flow, LOOPBACK_ADDRESS, TFTP_PORT, 0, 0);
+  return true;
 }
 
 // ---------------------------------------------------------------- input
 
-/** Who spoke to the flow from `port` and was shown as `address`; 0 = nobody. */
-function answered(flow: UdpFlow, address: u32, port: u32): u32 {
-  if (isNone(flow) || !has(flow, F_HIDDEN)) return 0;
-  const hidden = hiddenFind(handleOf(flow), port);
-  return hidden != 0 && natToGuest(hidden) == address ? hidden : 0;
+/** Host address of the guest's destination, whom `peer` may be remembered for; 0 = refused. */
+function target(peer: Peer, address: u32, port: u32): u32 {
+  const isKnown = changetype<usize>(peer) != 0;
+  if (isKnown && address == gatewayFor(address)) return peer.address;
+  const host = natToHost(address, PROTOCOL_UDP, port);
+  return host == 0 && isKnown ? peer.address : host;
 }
 
-/** Host address of the guest's destination for this flow (which may be none yet); 0 = refused. */
-function target(flow: UdpFlow, address: u32, port: u32): u32 {
-  if (address == gatewayFor(address)) {
-    const hidden = answered(flow, address, port);
-    if (hidden != 0) return hidden;
-  }
-  const host = natToHost(address, PROTOCOL_UDP, port);
-  return host != 0 ? host : answered(flow, address, port);
+/** The guest's address that the flow of spot 0 of its port is under. */
+function ownerOf(guest: u32, port: u32): u32 {
+  if (!ownIsDual(port)) return guest;
+  const six = isSix(guest);
+  const isUsual = guest == guestConfigured(six) || guest == guestAddress(six);
+  return isUsual ? guestConfigured(false) : guest;
 }
 
 /**
@@ -276,9 +238,10 @@ export function udpInput(
   segment = gsoSize <= 0xffff ? gsoSize : 0;
   guestMac = mac;
   if (dnsWanted(peer, port)) {
-    dnsInput(guest, peer, (view.sourcePort << 16) | port, now);
+    dnsInput(ip, payload, payloadLength, (view.sourcePort << 16) | port, mac, now);
     return;
   }
+  if (tftpAddressed(peer) && tftpInput(guest, peer, view.sourcePort, port, now)) return;
   let ttl: u32 = 0;
   if (!isOwnAddress(peer)) {
     ttl = packetTtl(ip);
@@ -289,17 +252,21 @@ export function udpInput(
     }
     ttl = ttl == TTL_USUAL ? 0 : ttl - 1;
   }
-  let flow = changetype<UdpFlow>(flowFind(abi.KIND_UDP, guest, 0, view.sourcePort << 16));
-  if (isNone(flow)) flow = publishedOf(guest, view.sourcePort);
-  const address = target(flow, peer, port);
+  const known = peerFind(guest, peer, (view.sourcePort << 16) | port, now);
+  const isKnown = changetype<usize>(known) != 0;
+  const address = target(known, peer, port);
   if (address == 0) {
     const reason = natRefusal(peer, PROTOCOL_UDP, port);
     drop(reason);
     reply(ICMP_UNREACHABLE, reason == abi.DROP_LOOPBACK ? PORT_UNREACHABLE : PROHIBITED, now);
     return;
   }
+  const spot = isKnown ? known.spot : 0;
+  const owner = isKnown ? known.owner : ownerOf(guest, view.sourcePort);
+  const ports = (view.sourcePort << 16) | spot;
+  let flow = changetype<UdpFlow>(flowFind(abi.KIND_UDP, owner, 0, ports));
   if (isNone(flow)) {
-    flow = open(abi.KIND_UDP, SHARE_DATAGRAM, guest, 0, view.sourcePort << 16);
+    flow = datagramOpen(abi.KIND_UDP, SHARE_DATAGRAM, owner, 0, ports);
     if (isNone(flow)) {
       drop(abi.DROP_UDP_TABLE_FULL);
       return;
@@ -309,32 +276,57 @@ export function udpInput(
   flow.hostAddress = address;
   filterAdd(flow, address);
   datagramTouch(flow, now);
-  queue(flow, address, port, ttl);
+  queue(flow, address, port, ttl, isKnown ? known.asked : 0);
 }
 
 /**
- * A published port: the flow of the guest's `guestPort`, for a socket the host has bound to
- * `hostPort`, of IPv6 if `six`. `fixed` = the one address of the guest it leads to, 0 = whichever
- * the guest uses. Returns its handle; 0 = the table is full or the port is published already.
+ * Something has come in at a published UDP port: the flow of spot `code >> INBOUND_SPOT_SHIFT` of
+ * `guestPort`, for a socket the host has bound to `hostPort`, of IPv6 if the rest of `code` is
+ * FAMILY_SIX (`ownIsDual` says which are of both). `fixed` = the one address of the guest it leads
+ * to, 0 = whichever the guest uses. Returns its handle; 0 = there is no slot for it, or it has its
+ * socket already.
  */
 export function udpInboundOpen(
-  guestPort: u32, hostPort: u32, six: bool, fixed: u32, now: i64,
+  guestPort: u32, hostPort: u32, code: u32, fixed: u32, now: i64,
 ): u32 {
+  const spot = code >>> abi.INBOUND_SPOT_SHIFT;
+  const six = (code & 0xff) == <u32>abi.FAMILY_SIX;
+  if (guestPort == 0 || guestPort > 0xffff || spot >= <u32>abi.SPOT_COUNT) return 0;
   if (fixed != 0 && isSix(fixed) != six) return 0;
-  const guest = fixed != 0 ? fixed : guestConfigured(six);
-  if (guestPort == 0 || guestPort > 0xffff || guest == 0) return 0;
-  const old = changetype<UdpFlow>(flowFind(abi.KIND_UDP, guest, 0, guestPort << 16));
-  if (!isNone(old)) {
-    if (has(old, F_STATIC) || closeRoom() == 0) return 0;
-    datagramEnd(old);
+  const guest = fixed != 0 ? fixed : inboundOwner(guestPort, spot, six);
+  if (guest == 0) return 0;
+  const ports = (guestPort << 16) | spot;
+  let flow = changetype<UdpFlow>(flowFind(abi.KIND_UDP, guest, 0, ports));
+  if (!isNone(flow) && flow.socket != SOCKET_NONE) {
+    if (has(flow, F_PUBLISHED) || closeRoom() == 0) return 0;
+    datagramEnd(flow);
+    flow = changetype<UdpFlow>(0);
   }
-  const flow = open(abi.KIND_UDP, SHARE_FIXED, guest, 0, guestPort << 16);
-  if (isNone(flow)) return 0;
-  flow.flags = fixed != 0 ? F_STATIC : F_STATIC | F_FOLLOWS;
+  if (isNone(flow)) {
+    flow = datagramOpen(abi.KIND_UDP, SHARE_PUBLISHED, guest, 0, ports);
+    if (isNone(flow)) return 0;
+  }
+  publish(flow, hostPort);
+  if (fixed != 0) flow.flags |= F_FIXED;
+  datagramTouch(flow, now);
+  if (flow.batchHead >= 0) markDirty(flow);
+  return handleOf(flow);
+}
+
+/** Under which address of the guest the flow of a spot is, no rule naming one. */
+function inboundOwner(guestPort: u32, spot: u32, six: bool): u32 {
+  return spot == 0 && ownIsDual(guestPort) ? guestConfigured(false) : guestAddress(six);
+}
+
+/** The flow has the socket of a published port, which stays when the flow ends. */
+function publish(flow: UdpFlow, hostPort: u32): void {
+  if (flow.share != SHARE_PUBLISHED) shareMove(flow, SHARE_PUBLISHED);
+  flow.flags |= F_PUBLISHED;
+  if (flow.peerPort == 0 && ownIsDual(flow.guestPort) && !isSix(flow.guestAddress)) {
+    flow.flags |= F_DUAL;
+  }
   flow.socket = SOCKET_OPEN;
   flow.hostPort = <u16>hostPort;
-  flow.lastActive = now;
-  return handleOf(flow);
 }
 
 // ---------------------------------------------------------------- operations and time
@@ -350,12 +342,14 @@ export function udpReceive(flow: Flow): bool {
 }
 
 /** Result of OP_UDP_OPEN: positive = the port the socket got. */
-function opened(op: Op, flow: UdpFlow): void {
+function opened(op: Op, flow: UdpFlow, now: i64): void {
   if (openAgain(flow, op.result)) return;
   if (op.result >= 0) {
     flow.socket = SOCKET_OPEN;
-    flow.openFailures = 0;
-    if (flow.kind == <u8>abi.KIND_UDP) {
+    if ((op.result & abi.OPENED_PUBLISHED) != 0) {
+      publish(flow, op.result & 0xffff);
+      datagramTouch(flow, now);
+    } else if (flow.kind == <u8>abi.KIND_UDP) {
       flow.hostPort = op.result > 0 ? <u16>op.result : <u16>op.a;
     }
     if (flow.batchHead >= 0) markDirty(flow);
@@ -363,10 +357,10 @@ function opened(op: Op, flow: UdpFlow): void {
   }
   flow.socket = SOCKET_NONE;
   if (flow.kind == <u8>abi.KIND_DNS) {
-    dnsOpenFailed(flow);
+    dnsOpenFailed(flow, op.result, now);
     return;
   }
-  datagramDiscard(flow);
+  datagramRefuse(flow, op.result, now);
   datagramEnd(flow);
 }
 
@@ -374,10 +368,16 @@ function opened(op: Op, flow: UdpFlow): void {
 export function udpResult(op: Op, flow: Flow, now: i64): void {
   const datagram = changetype<UdpFlow>(flow);
   const kind = op.kind;
-  if (kind == abi.OP_UDP_SEND) datagramSent(op, datagram, now);
+  if (kind == abi.OP_UDP_SEND) {
+    datagramSent(op, datagram, now);
+    if (!has(datagram, F_REFUSED)) return;
+    datagram.flags &= ~F_REFUSED;
+    dnsUnreachable(datagram, now);
+  }
   else if (kind == abi.OP_UDP_RECV) datagramReceived(op, datagram, now);
   else if (kind == abi.OP_RECV_ERROR) datagramError(op, datagram, now);
-  else if (kind == abi.OP_UDP_OPEN) opened(op, datagram);
+  else if (kind == abi.OP_PATH_MTU) datagramPath(op, datagram, now);
+  else if (kind == abi.OP_UDP_OPEN) opened(op, datagram, now);
 }
 
 /** The host socket has said something (EVENT_*). */
@@ -388,13 +388,10 @@ export function udpEvent(flow: Flow, events: i32, _now: i64): void {
 /** The flow's deadline has come: it ends if it was idle for its limit. */
 export function udpTimeout(flow: Flow, now: i64): void {
   const datagram = changetype<UdpFlow>(flow);
-  if (has(datagram, F_STATIC)) return;
-  const due = flow.lastActive + idleLimit(flow.kind);
+  const due = has(datagram, F_OVER) ? now : flow.lastActive + idleLimit(flow.kind);
   if (now < due || closeRoom() == 0) {
     timerSet(flow, slotOf(flow), max(due, now + RETRY_LATER));
     return;
   }
-  const dns = flow.kind == <u8>abi.KIND_DNS;
-  if (dns && !has(datagram, F_ANSWERED) && flow.bytesToHost > 0) resolverFailed(datagram.resolver);
   datagramEnd(datagram);
 }

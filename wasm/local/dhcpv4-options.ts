@@ -13,6 +13,10 @@ import { networkBroadcast, networkMask } from "../flow/emit";
 import { CONFIG, config } from "../memory";
 import { load8, store8, store16, store32 } from "../wire/bytes";
 import * as wire from "../wire/dhcpv4";
+import {
+  BOOT, HTTP_CLASS, HTTP_CLASS_SIZE, bootFind, bootFound, bootIsHttp, bootIsIpxe, bootLength,
+  bootValue,
+} from "./boot";
 
 const LEASE_INFINITE: u32 = 0xffffffff;
 const OPTION_PIECE_MAX: u32 = 255;
@@ -155,6 +159,8 @@ function putParameter(code: u32): void {
     if (mtu >= MTU_OPTION_MIN && mtu <= 0xffff) put(code, VALUE, 2);
   } else if (code == wire.OPTION_BROADCAST) {
     if (config(abi.CONFIG_PREFIX_LENGTH_OFFSET) < 31) put32(code, networkBroadcast());
+  } else if (code == wire.OPTION_BOOT_FILE && bootFound) {
+    put(code, bootValue, bootLength);
   } else if (code != wire.OPTION_PAD && code != wire.OPTION_END) {
     putConfigured(code);
   }
@@ -173,6 +179,7 @@ export function putParameters(): void {
   putParameter(wire.OPTION_DNS);
   putParameter(wire.OPTION_MTU);
   putParameter(wire.OPTION_BROADCAST);
+  putParameter(wire.OPTION_BOOT_FILE);
   const end = blobEnd();
   for (
     let p = CONFIG + abi.CONFIG_DHCP_OPTIONS_OFFSET;
@@ -218,4 +225,24 @@ export function fillField(code: u32, field: usize, size: u32): void {
     if (length < size) memory.copy(field, p + 2, length);
     return;
   }
+}
+
+/**
+ * Finds what the client would load, and writes its name into the zeroed field of the header if it
+ * fits with its final NUL. One that loads by HTTP is told by its class that it is understood, and
+ * reads the URL from option 67 (UEFI 2.10 §24.7.3.1).
+ */
+export function fillBoot(field: usize, size: u32): void {
+  const vendor = wire.dhcpOptionLength(wire.OPTION_VENDOR_CLASS);
+  const user = wire.dhcpOptionLength(wire.OPTION_USER_CLASS);
+  const types = wire.dhcpOptionLength(wire.OPTION_ARCHITECTURE);
+  const isHttp = vendor > 0 && bootIsHttp(wire.dhcpOptionValue(wire.OPTION_VENDOR_CLASS), vendor);
+  bootFind(
+    BOOT, config(abi.CONFIG_BOOT_LENGTH_OFFSET),
+    types > 0 ? wire.dhcpOptionValue(wire.OPTION_ARCHITECTURE) : 0, types > 0 ? types : 0, isHttp,
+    user > 0 && bootIsIpxe(wire.dhcpOptionValue(wire.OPTION_USER_CLASS), user),
+  );
+  if (!bootFound) fillField(wire.OPTION_BOOT_FILE, field, size);
+  else if (isHttp) put(wire.OPTION_VENDOR_CLASS, HTTP_CLASS, HTTP_CLASS_SIZE);
+  else if (bootLength < size) memory.copy(field, bootValue, bootLength);
 }

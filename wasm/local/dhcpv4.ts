@@ -19,16 +19,23 @@
  *   Replies carry, in this order: type, server, lease times, echoed options (61, 81, 80), what the
  *   parameter list names in its order - with mask always before router - and then everything else
  *   that is configured, as far as the client's maximum message size allows. An option fits as a
- *   whole or is left out. The whole message is zeroed first.
+ *   whole or is left out. The whole message is zeroed first. What to boot depends on who asks, see
+ *   `boot`.
+ *
+ *   A client of plain BOOTP, without a type (option 53), is given the same address for ever: a
+ *   reply without type, server and lease times, whose options fit the 64 octets such a client
+ *   expects (RFC 1534 §2, RFC 951 §3).
  *
  *   Messages through a relay are served when the relay is in the guest network; option 82 comes
  *   back last (RFC 3046 §2.2).
  *
- * Source: RFC 2131, RFC 2132, RFC 3396 §5, RFC 4039 §3, RFC 4702 §4, RFC 6842 §3.
+ * Source: RFC 951, RFC 1534, RFC 2131, RFC 2132, RFC 3396 §5, RFC 4039 §3, RFC 4702 §4,
+ * RFC 6842 §3.
  */
 import * as abi from "../abi";
 import { frameCommit, gatewayMac, isOwnAddress, linkMtu, networkBroadcast } from "../flow/emit";
 import { neighborLearn } from "../flow/neighbor";
+import { presenceDoubt } from "../flow/presence";
 import { config } from "../memory";
 import { next } from "../prng";
 import { txBegin, vnetSize } from "../ring";
@@ -55,6 +62,7 @@ import {
 } from "../wire/udp";
 import {
   cursor,
+  fillBoot,
   fillField,
   optionsBegin,
   optionsEnd,
@@ -108,15 +116,19 @@ function messageSizeMax(): u32 {
   return min(size, max(linkMtu(), PACKET_SIZE_DEFAULT)) - HEADERS_SIZE;
 }
 
-/** Begins a reply: header, type, server. Returns the frame; 0 = there is no room (counted). */
+/**
+ * Begins a reply: header, type, server; type 0 = BOOTP's, which has neither. Returns the frame; 0 =
+ * there is no room (counted).
+ */
 function begin(type: u32): usize {
   const ethernet = txBegin();
   if (ethernet == 0) return 0;
-  const size = messageSizeMax();
+  const size = type == 0 ? wire.BOOTP_SIZE_MIN : messageSizeMax();
   memory.fill(ethernet, 0, ETHERNET_HEADER_SIZE + HEADERS_SIZE + size);
   reply = ethernet + ETHERNET_HEADER_SIZE + HEADERS_SIZE;
   optionsBegin(reply + wire.DHCP_HEADER_SIZE, reply + size);
   wire.dhcpEmit(reply, request.xid, request.flags, request.giaddr, request.clientMac);
+  if (type == 0) return ethernet;
   put8(wire.OPTION_TYPE, type);
   put32(wire.OPTION_SERVER, config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET));
   return ethernet;
@@ -159,7 +171,7 @@ function fill(): void {
   DhcpView.at(reply).siaddr = config(abi.CONFIG_DHCP_SIADDR_OFFSET);
   const sname = reply + wire.DHCP_SNAME_OFFSET;
   fillField(wire.OPTION_TFTP_NAME, sname, wire.DHCP_SNAME_SIZE);
-  fillField(wire.OPTION_BOOT_FILE, reply + wire.DHCP_FILE_OFFSET, wire.DHCP_FILE_SIZE);
+  fillBoot(reply + wire.DHCP_FILE_OFFSET, wire.DHCP_FILE_SIZE);
   putParameters();
 }
 
@@ -208,12 +220,31 @@ function addressOption(code: u32): u32 {
 }
 
 function takeDiscover(frame: usize, now: i64): void {
+  presenceDoubt();
   if (now < declinedUntil) {
     drop(abi.DROP_DHCP_IGNORED);
     return;
   }
   const isRapid = wire.dhcpOptionLength(wire.OPTION_RAPID_COMMIT) == 0;
   grant(frame, isRapid ? wire.DHCP_ACK : wire.DHCP_OFFER, isRapid, now);
+}
+
+/** BOOTP: the address is the client's for good. */
+function takeBootp(frame: usize, now: i64): void {
+  if (now < declinedUntil) {
+    drop(abi.DROP_DHCP_IGNORED);
+    return;
+  }
+  const ethernet = begin(0);
+  if (ethernet == 0) return;
+  const guest = config(abi.CONFIG_GUEST_ADDRESS_OFFSET);
+  const ciaddr = request.ciaddr;
+  DhcpView.at(reply).ciaddr = ciaddr;
+  DhcpView.at(reply).yiaddr = guest;
+  fill();
+  send(ethernet, frame, ciaddr == guest ? ciaddr : 0, guest);
+  count(abi.STAT_DHCP_ACKS);
+  if (request.giaddr == 0) neighborLearn(guest, request.clientMac, now);
 }
 
 /** SELECTING, INIT-REBOOT, RENEWING and REBINDING all name an address; ours is the right one. */
@@ -263,7 +294,10 @@ function takeInform(frame: usize, ip: usize): void {
 
 /** Whether the message is a request of an Ethernet client; counts it if not. */
 function isAcceptable(message: usize, length: u32): bool {
-  if (wire.dhcpCheck(message, length) != WIRE_OK || !wire.dhcpOptionsParse(message, length)) {
+  if (wire.dhcpIsBare(message, length)) wire.dhcpOptionsNone();
+  else if (
+    wire.dhcpCheck(message, length) != WIRE_OK || !wire.dhcpOptionsParse(message, length)
+  ) {
     drop(abi.DROP_DHCP_MALFORMED);
     return false;
   }
@@ -282,9 +316,7 @@ function isAcceptable(message: usize, length: u32): bool {
   const gateway = config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET);
   const isFar =
     relay != 0 && !addressInPrefix(relay, gateway, config(abi.CONFIG_PREFIX_LENGTH_OFFSET));
-  // No type: plain BOOTP, which asks for an address for ever.
-  const isRequest = request.op == wire.BOOT_REQUEST && type == 1;
-  if (!isRequest || isFar || isOwnAddress(relay) || client == gatewayMac()) {
+  if (request.op != wire.BOOT_REQUEST || isFar || isOwnAddress(relay) || client == gatewayMac()) {
     drop(abi.DROP_DHCP_IGNORED);
     return false;
   }
@@ -322,6 +354,10 @@ export function dhcpInput(frame: usize, ip: usize, udp: usize, length: u32, now:
   const message = udp + UDP_HEADER_SIZE;
   request = DhcpView.at(message);
   if (!isAcceptable(message, size - UDP_HEADER_SIZE)) return;
+  if (wire.dhcpOptionLength(wire.OPTION_TYPE) < 0) {
+    takeBootp(frame, now);
+    return;
+  }
   const type = load8(wire.dhcpOptionValue(wire.OPTION_TYPE));
   if (type == wire.DHCP_DISCOVER) takeDiscover(frame, now);
   else if (type == wire.DHCP_REQUEST) takeRequest(frame, now);

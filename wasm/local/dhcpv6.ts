@@ -20,7 +20,9 @@
  *   back. Our own is a DUID-LL of the gateway's MAC, the same after every start.
  *
  *   Options are sent by the client's list (ORO): DNS, FQDN and what is configured; a client without
- *   a list gets DNS and search list. What does not fit 1280 octets as a whole is left out.
+ *   a list gets DNS and search list. What does not fit 1280 octets as a whole is left out. The URL
+ *   of what to boot (59) depends on who asks, see `boot`; a client of HTTP hears its vendor class
+ *   again.
  *
  * Source: RFC 9915 (RFC 8415) §11.4, 16, 18.3, 21; RFC 3646, RFC 4704, RFC 5908, RFC 5970.
  */
@@ -30,6 +32,8 @@ import { frameCommit, gatewayMac } from "../flow/emit";
 import { natIsGuest } from "../flow/nat";
 import { neighborLearn } from "../flow/neighbor";
 import { packetSource } from "../flow/packet";
+import { dns6Named } from "../flow/resolvers";
+import { presenceDoubt } from "../flow/presence";
 import { CONFIG, config } from "../memory";
 import { txBegin } from "../ring";
 import { count, drop } from "../stats";
@@ -44,6 +48,10 @@ import { ETHERNET_HEADER_SIZE, ETHERTYPE_IPV6, ethernetEmit } from "../wire/ethe
 import { PROTOCOL_UDP, WIRE_OK } from "../wire/ipv4";
 import { IPV6_HEADER_SIZE, IPV6_MTU_MIN, Ipv6View, ipv6Emit } from "../wire/ipv6";
 import { UDP_HEADER_SIZE, UDP_TRUNCATED, UdpView, udpCheck, udpEmit } from "../wire/udp";
+import {
+  BOOT6, HTTP_CLASS, HTTP_CLASS_SIZE, bootFind, bootFound, bootIsHttp, bootIsIpxe, bootLength,
+  bootValue,
+} from "./boot";
 
 const HEADERS_SIZE: u32 = IPV6_HEADER_SIZE + UDP_HEADER_SIZE;
 const HOP_LIMIT: u32 = 64;
@@ -269,13 +277,12 @@ function putFqdn(): void {
 
 function putWanted(code: u32, isInformation: bool): void {
   if (code == wire.OPTION6_DNS) {
-    if ((config(abi.CONFIG_FLAGS_OFFSET) & abi.CONFIG_FLAG_DNS) != 0) {
-      put(code, octetsOf(DNS6), 16);
-    }
+    if (dns6Named()) put(code, octetsOf(DNS6), 16);
   } else if (code == wire.OPTION6_REFRESH) {
     const value = isInformation ? room(code, 4) : 0;
     if (value != 0) store32(value, REFRESH_SECONDS);
   } else if (code == wire.OPTION6_FQDN) putFqdn();
+  else if (code == wire.OPTION6_BOOT_URL && bootFound) put(code, bootValue, bootLength);
   else if (code > wire.OPTION6_RAPID_COMMIT) putConfigured(code);
 }
 
@@ -287,8 +294,29 @@ function wantedBefore(list: usize, end: u32, code: u32): bool {
   return false;
 }
 
+/** Finds out what the client would load, and tells one that loads by HTTP that it is understood. */
+function putBoot(): void {
+  const user = wire.dhcp6Find(options, optionsEnd, wire.OPTION6_USER_CLASS);
+  const vendor = wire.dhcp6Find(options, optionsEnd, wire.OPTION6_VENDOR_CLASS);
+  const types = wire.dhcp6Find(options, optionsEnd, wire.OPTION6_ARCHITECTURE);
+  // Behind the enterprise number and the length of the first class.
+  const isHttp = vendor != 0 && bootIsHttp(vendor + 10, Option6View.at(vendor).length - 6);
+  bootFind(
+    BOOT6, config(abi.CONFIG_BOOT6_LENGTH_OFFSET), types + 4,
+    types == 0 ? 0 : Option6View.at(types).length, isHttp,
+    user != 0 && bootIsIpxe(user + 4, Option6View.at(user).length),
+  );
+  if (!isHttp || !bootFound) return;
+  const value = room(wire.OPTION6_VENDOR_CLASS, 6 + HTTP_CLASS_SIZE);
+  if (value == 0) return;
+  memory.copy(value, vendor + 4, 4); // in the client's own terms
+  store16(value + 4, HTTP_CLASS_SIZE);
+  memory.copy(value + 6, HTTP_CLASS, HTTP_CLASS_SIZE);
+}
+
 /** What the client asks for, each once. */
 function putOptions(isInformation: bool): void {
+  putBoot();
   const option = wire.dhcp6Find(options, optionsEnd, wire.OPTION6_REQUESTED);
   if (option == 0) {
     putWanted(wire.OPTION6_DNS, isInformation);
@@ -307,6 +335,7 @@ function putOptions(isInformation: bool): void {
 
 /** SOLICIT, REQUEST, RENEW, REBIND. */
 function takeAsking(type: u32, transaction: u32, ip: usize, mac: u64, now: i64): void {
+  if (type == wire.DHCP6_SOLICIT) presenceDoubt();
   const rapid = type == wire.DHCP6_SOLICIT && now >= declinedUntil &&
     wire.dhcp6Find(options, optionsEnd, wire.OPTION6_RAPID_COMMIT) != 0;
   const offers = type == wire.DHCP6_SOLICIT && !rapid;
@@ -448,10 +477,9 @@ export function dhcp6Input(
     drop(code == UDP_TRUNCATED ? abi.DROP_UDP_TRUNCATED : abi.DROP_UDP_LENGTH);
     return;
   }
-  const view = UdpView.at(udp);
-  const size = view.length;
+  const size = UdpView.at(udp).length;
   const pseudo = sumPseudo6(packet.source, packet.destination, PROTOCOL_UDP, size);
-  const isSound = view.checksum != 0 && sumOk(sumAdd(pseudo, sumBytes(udp, size)));
+  const isSound = UdpView.at(udp).checksum != 0 && sumOk(sumAdd(pseudo, sumBytes(udp, size)));
   if (!trusted && !isSound) {
     drop(abi.DROP_UDP_CHECKSUM);
     return;

@@ -19,6 +19,10 @@
  *   the DNS address, and the search list DHCPv6 gives, too. Lifetimes of router and DNS are three
  *   times the longest interval.
  *
+ *   When the search list changes (CONFIG_OPTIONS_SERIAL), all hear of it at once, and twice more as
+ *   at the start: names that are not in it any more are withdrawn first, by a lifetime of zero (RFC
+ *   8106 §5.2). What all have been told last is remembered for that, 1,024 octets.
+ *
  * Contract: messages have a right checksum; `now` in microseconds.
  * Source: RFC 4861 §4, 6.1, 6.2, 7.1, 7.2, RFC 4862, RFC 8106 §5.
  */
@@ -30,13 +34,14 @@ import { frameCommit, gatewayMac, isOwnAddress } from "../flow/emit";
 import { natIsGuest } from "../flow/nat";
 import { neighborLearn } from "../flow/neighbor";
 import { packetSource } from "../flow/packet";
+import { dns6Named } from "../flow/resolvers";
 import { CONFIG, config } from "../memory";
 import { next } from "../prng";
 import { txBegin } from "../ring";
 import { count, drop } from "../stats";
 import { ALL_NODES, address6GroupMac, address6IsMulticast, address6IsUnspecified }
   from "../wire/addr6";
-import { loadMac } from "../wire/bytes";
+import { load8, loadMac } from "../wire/bytes";
 import { sumPseudo6 } from "../wire/checksum";
 import { OPTION6_SEARCH, Option6View, dhcp6Find } from "../wire/dhcpv6";
 import { ETHERNET_HEADER_SIZE, ETHERTYPE_IPV6, ethernetEmit } from "../wire/ethernet";
@@ -68,11 +73,22 @@ let dueAt: i64 = 0;
 /** When it last did so to all; 0 = not yet. */
 let lastAt: i64 = 0;
 let initialLeft: i32 = 0;
+/** Number of the option lists that are being told of. */
+let serial: u32 = 0;
+/** The search list that all have been told of last, and what of it is to be withdrawn. */
+const TOLD: usize = memory.data(1024, 8);
+const GONE: usize = memory.data(1024, 8);
+let toldLength: u32 = 0;
+let goneLength: u32 = 0;
+let searchLength: u32 = 0;
 
 export function ndpInit(): void {
   dueAt = 1;
   lastAt = 0;
   initialLeft = INITIAL_COUNT;
+  serial = config(abi.CONFIG_OPTIONS_SERIAL_OFFSET);
+  toldLength = 0;
+  goneLength = 0;
 }
 
 // @ts-ignore: decorator
@@ -82,20 +98,69 @@ export function ndpInit(): void {
 
 // ---------------------------------------------------------------- router advertisements
 
-/** Adds the search list of the DHCPv6 server; returns where the next option goes. */
-function putSearch(p: usize): usize {
+/** The search list of the DHCPv6 server, names one after the other; 0 = there is none to tell. */
+function searchList(): usize {
   const start = CONFIG + abi.CONFIG_DHCP6_OPTIONS_OFFSET;
-  const end = start + config(abi.CONFIG_DHCP6_OPTIONS_LENGTH_OFFSET);
-  const option = dhcp6Find(start, end, OPTION6_SEARCH);
-  if (option == 0) return p;
+  const size = min<u32>(config(abi.CONFIG_DHCP6_OPTIONS_LENGTH_OFFSET), abi.DHCP_OPTIONS_SIZE);
+  const option = dhcp6Find(start, start + size, OPTION6_SEARCH);
+  if (option == 0) return 0;
   const view = Option6View.at(option);
-  const length = view.length;
-  if (length == 0 || length > SEARCH_SIZE_MAX) return p;
-  return p + wire.ndpSearchEmit(p, LIFETIME, view.value, length);
+  searchLength = view.length;
+  return searchLength == 0 || searchLength > SEARCH_SIZE_MAX ? 0 : view.value;
+}
+
+/** Adds the search list, or withdraws what is not in it any more; returns where to go on. */
+function putSearch(p: usize, isWithdrawal: bool): usize {
+  if (isWithdrawal) {
+    return goneLength == 0 ? p : p + wire.ndpSearchEmit(p, 0, GONE, goneLength);
+  }
+  const list = searchList();
+  return list == 0 ? p : p + wire.ndpSearchEmit(p, LIFETIME, list, searchLength);
+}
+
+/** Octets of the name at `p`, its last one included, in `length` octets of names. */
+function nameSize(p: usize, length: u32): u32 {
+  let size: u32 = 0;
+  while (size < length && load8(p + size) != 0) size += 1 + load8(p + size);
+  return min(size + 1, length);
+}
+
+/** Whether the name of `size` octets at `p` is among those of `length` octets at `list`. */
+function isListed(p: usize, size: u32, list: usize, length: u32): bool {
+  let at: u32 = 0;
+  while (at < length) {
+    const other = nameSize(list + at, length - at);
+    if (other == size && memory.compare(list + at, p, size) == 0) return true;
+    at += other;
+  }
+  return false;
+}
+
+/** Gathers the names that all have been told and that are in the list no more. */
+function findGone(): void {
+  const list = searchList();
+  const length: u32 = list == 0 ? 0 : searchLength;
+  goneLength = 0;
+  let at: u32 = 0;
+  while (at < toldLength) {
+    const size = nameSize(TOLD + at, toldLength - at);
+    if (!isListed(TOLD + at, size, list, length)) {
+      memory.copy(GONE + goneLength, TOLD + at, size);
+      goneLength += size;
+    }
+    at += size;
+  }
+}
+
+/** All have been told of the list as it is now. */
+function remember(): void {
+  const list = searchList();
+  toldLength = list == 0 ? 0 : searchLength;
+  memory.copy(TOLD, list, toldLength);
 }
 
 /** Writes the message; returns its size. */
-function routerMessage(message: usize, lifetime: u32): u32 {
+function routerMessage(message: usize, lifetime: u32, isWithdrawal: bool): u32 {
   const flags: u32 = has(abi.CONFIG_FLAG_DHCP) ? wire.NDP_MANAGED | wire.NDP_OTHER : 0;
   const prefixLength = config(abi.CONFIG_PREFIX6_LENGTH_OFFSET);
   const slaac = prefixLength == SLAAC_PREFIX_LENGTH ? wire.NDP_AUTONOMOUS : 0;
@@ -109,11 +174,11 @@ function routerMessage(message: usize, lifetime: u32): u32 {
     p, octetsOf(GATEWAY6), prefixLength, wire.NDP_ON_LINK | slaac, PREFIX_VALID, PREFIX_PREFERRED,
   );
   p += wire.NDP_PREFIX_SIZE;
-  if (has(abi.CONFIG_FLAG_DNS)) {
+  if (dns6Named()) {
     wire.ndpDnsEmit(p, lifetime, octetsOf(DNS6));
     p += 24;
   }
-  if (lifetime != 0) p = putSearch(p);
+  if (lifetime != 0) p = putSearch(p, isWithdrawal);
   return <u32>(p - message);
 }
 
@@ -128,10 +193,11 @@ function send(ethernet: usize, size: u32, source: usize, destination: usize, mac
 }
 
 /** Sends an advertisement; false = no room. */
-function advertise(destination: usize, mac: u64, lifetime: u32): bool {
+function advertise(destination: usize, mac: u64, lifetime: u32, isWithdrawal: bool): bool {
   const ethernet = txBegin();
   if (ethernet == 0) return false;
-  const size = routerMessage(ethernet + ETHERNET_HEADER_SIZE + IPV6_HEADER_SIZE, lifetime);
+  const message = ethernet + ETHERNET_HEADER_SIZE + IPV6_HEADER_SIZE;
+  const size = routerMessage(message, lifetime, isWithdrawal);
   send(ethernet, size, octetsOf(ROUTER6), destination, mac);
   count(abi.STAT_NDP_ROUTER);
   return true;
@@ -139,10 +205,14 @@ function advertise(destination: usize, mac: u64, lifetime: u32): bool {
 
 /** Advertises to all and plans the next time. */
 function advertiseAll(now: i64): void {
-  if (!advertise(ALL_NODES, address6GroupMac(ALL_NODES), LIFETIME)) {
+  const mac = address6GroupMac(ALL_NODES);
+  findGone();
+  const isReady = goneLength == 0 || advertise(ALL_NODES, mac, LIFETIME, true);
+  if (!isReady || !advertise(ALL_NODES, mac, LIFETIME, false)) {
     dueAt = now + SECOND;
     return;
   }
+  remember();
   lastAt = now;
   const interval = <i64>(INTERVAL_MIN + next() % (INTERVAL_MAX - INTERVAL_MIN + 1)) * SECOND;
   if (initialLeft > 0) initialLeft--;
@@ -151,17 +221,27 @@ function advertiseAll(now: i64): void {
 
 /** When `ndpTimeout` wants to be called, absolute microseconds; 0 = never. */
 export function ndpNext(): i64 {
-  return has(abi.CONFIG_FLAG_IPV6) ? dueAt : 0;
+  if (!has(abi.CONFIG_FLAG_IPV6)) return 0;
+  return config(abi.CONFIG_OPTIONS_SERIAL_OFFSET) == serial ? dueAt : 1;
+}
+
+/** The search list may be another one: all are to hear of it, as of a router that has started. */
+function renew(now: i64): void {
+  serial = config(abi.CONFIG_OPTIONS_SERIAL_OFFSET);
+  initialLeft = INITIAL_COUNT;
+  dueAt = lastAt == 0 ? now : max(now, lastAt + BETWEEN);
 }
 
 /** Advertises the router when it is time. */
 export function ndpTimeout(now: i64): void {
-  if (has(abi.CONFIG_FLAG_IPV6) && now >= dueAt) advertiseAll(now);
+  if (!has(abi.CONFIG_FLAG_IPV6)) return;
+  if (config(abi.CONFIG_OPTIONS_SERIAL_OFFSET) != serial) renew(now);
+  if (now >= dueAt) advertiseAll(now);
 }
 
 /** Tells all that the router is none any more (RFC 4861 §6.2.5). */
 export function ndpFarewell(): void {
-  if (has(abi.CONFIG_FLAG_IPV6)) advertise(ALL_NODES, address6GroupMac(ALL_NODES), 0);
+  if (has(abi.CONFIG_FLAG_IPV6)) advertise(ALL_NODES, address6GroupMac(ALL_NODES), 0, false);
 }
 
 // ---------------------------------------------------------------- what the guest says
@@ -181,7 +261,7 @@ function learn(source: u32, said: u64, mac: u64, now: i64): bool {
 
 function routerSolicited(source: u32, isProbe: bool, mac: u64, now: i64): void {
   if (!isProbe) {
-    if (advertise(octetsOf(source), mac, LIFETIME)) count(abi.STAT_CONSUMED_LOCAL);
+    if (advertise(octetsOf(source), mac, LIFETIME, false)) count(abi.STAT_CONSUMED_LOCAL);
     return;
   }
   count(abi.STAT_CONSUMED_LOCAL);

@@ -31,7 +31,7 @@ import * as abi from "../abi";
 import { count, drop } from "../stats";
 import { isSix } from "../flow/addresses";
 import { isOwnAddress } from "../flow/emit";
-import { guestAddress, guestRequest, guestServed } from "../flow/guest";
+import { guestAddress, guestRequest, guestServed } from "../flow/whereabouts";
 import { natToGuest } from "../flow/nat";
 import {
   neighborDoubt, neighborFind, neighborKnown, neighborRequest, neighborWaited,

@@ -24,8 +24,9 @@
  *
  *  Flow control, `window`: what we advertise is the least of pool room, the ceiling, and the link
  *  queue's packets x MSS shared by the active flows when the guest does not send offload frames.
- *  Loss recovery: SACK-driven fast retransmit (RFC 5681, 6582, 6675 in spirit), RFC 6298 timer with
- *  a floor of 200 ms (the guest is a local link away), NewReno growth.
+ *  Loss recovery, `recovery`: a scoreboard (`board`), RACK-TLP and PRR, for guests without SACK as
+ *  far as they can be told apart; RFC 6298 timer with a floor of 200 ms (the guest is a local link
+ *  away); growth as NewReno.
  *
  *  States are RFC 9293's, plus CONNECTING (LISTEN with a SYN held while the host connects):
  *    CONNECTING -> SYN-RECEIVED -> ESTABLISHED -> FIN-WAIT-1 -> FIN-WAIT-2 -> TIME-WAIT
@@ -35,10 +36,11 @@
  *  Timers, all in one deadline per flow: retransmission or persist (`rtoAt`), delayed ACK (`ackAt`,
  *  0.5 ms: a reply from the host usually carries it; 40 ms once four replies in a row have, because
  *  a timer so near costs a request more than all else here), keepalive and idle (`lastActive`),
- *  TIME-WAIT (60 s, but first to be evicted). Limits: R2 of data 100 s, of SYN 180 s, idle 7,440 s,
- *  and 240 s once either side has ended its direction (RFC 5382 REQ-5).
+ *  TIME-WAIT (60 s, but first to be evicted). Limits: data that nobody acknowledges 924.6 s, as
+ *  Linux has it with its 15 retransmissions, so that a machine may be paused for a quarter of an
+ *  hour; a SYN 180 s; and what `timers` says of silence.
  *
- * Reading: RFC 9293, 7323, 2018, 5681, 6298, 6582, 5961, 6528.
+ * Reading: RFC 9293, 7323, 2018, 5681, 6298, 6582, 6675, 6937, 8985, 5961, 6528.
  */
 import * as abi from "../abi";
 import { Flow, STAKE_SIZE, STAKE_TICK, stakeOf } from "../layout";
@@ -83,8 +85,13 @@ export const P_ACK: u32 = 0x40000;
 export const P_OUTPUT: u32 = 0x80000;
 export const P_SYN: u32 = 0x100000; // SYN or SYN-ACK
 export const P_PROBE: u32 = 0x200000;
-export const P_RETRANSMIT: u32 = 0x400000; // fill holes
 export const P_KEEPALIVE: u32 = 0x800000;
+export const P_ASK_HOST: u32 = 0x10000000; // the host socket is to ask its peer
+export const P_TOS: u32 = 0x20000000; // the host socket is to send with the guest's DSCP
+// urgent, see `urgent`
+export const URGENT_IN: u8 = 1; // the guest's octet at rcvUrgent
+export const URGENT_MARK: u8 = 2; // the host socket has one
+export const URGENT_OUT: u8 = 4; // the octet before sndUrgent, to the guest
 
 export const MSS_FLOOR: u32 = 64; // a smaller MSS is a weapon (CVE-2019-11479)
 export const MSS_DEFAULT: u32 = 536; // RFC 9293 §3.7.1
@@ -93,17 +100,32 @@ export const RTO_INITIAL: u32 = 1000000; // RFC 6298 §2.1
 export const RTO_MIN: u32 = 200000; // departs from 1 s: the guest is on this machine
 export const RTO_MAX: u32 = 60000000;
 export const RTO_AFTER_SYN_LOSS: u32 = 3000000; // RFC 6298 §5.7
-export const GIVE_UP_DATA: i64 = 120000000; // R2 >= 100 s, RFC 9293 §3.8.3
+/** R2 of RFC 9293 §3.8.3, 100 s at least: what Linux makes of tcp_retries2 = 15 (tcp(7)). */
+export const GIVE_UP_DATA: i64 = 924600000;
 export const GIVE_UP_SYN: i64 = 190000000; // R2 >= 180 s for SYN
 export const TIME_WAIT: i64 = 60000000;
 export const HALF_CLOSED: i64 = 240000000; // RFC 5382 REQ-5: a closing connection, 4 minutes
+/** Silence after which the guest is asked whether it still knows of a half-closed connection. */
+export const HALF_CLOSED_ASK: i64 = 60000000;
 export const ACK_DELAY: i64 = 500;
 /** RFC 9293 MUST-58 allows 500 ms; this is what Linux waits in an interactive connection. */
 export const ACK_DELAY_INTERACTIVE: i64 = 40000;
 export const ACK_TRUST: u8 = 4;
 const ISS_STEP: u32 = 65537; // more than a window without scaling, and then some
 export const CWND_MAX: u32 = 4194304;
-export const SACK_RANGES: i32 = 4;
+/** Of TOS or traffic class: ECN is between the two ends of each connection (RFC 3168 §6.1). */
+export const TOS_DSCP: u8 = 0xfc;
+
+// repair
+export const REPAIR_TIMEOUT: u8 = 1; // since a timeout, until `recover` is acknowledged
+export const REPAIR_FORCE: u8 = 2; // one segment goes out whatever the window says
+export const REPAIR_REORDERED: u8 = 4; // the link does not keep the order
+export const REPAIR_PROBED: u8 = 8; // a probe that was sent again has not been answered
+export const REPAIR_UNDO: u8 = 16; // the next acknowledgment may tell that it was not needed
+
+export const TIMER_RETRANSMIT: u8 = 0;
+export const TIMER_PROBE: u8 = 1;
+export const TIMER_REORDER: u8 = 2;
 
 @unmanaged
 export class Tcp extends Flow {
@@ -127,7 +149,8 @@ export class Tcp extends Flow {
   // send side
   iss: u32;
   sndUna: u32;
-  sndNext: u32;
+  /** When something was last sent again, a stamp of `tcp/board`. */
+  againStamp: u32;
   sndMax: u32;
   sndEnd: u32;
   sndWindow: u32;
@@ -137,36 +160,48 @@ export class Tcp extends Flow {
   sendHead: i32;
   sendTail: i32;
   sendCount: i32;
-  /** Chunk that holds sndNext or one before it; -1 = look from the head. */
+  /** Chunk that holds what was sent last or one before it; -1 = look from the head. */
   sendCursor: i32;
   mss: u32; // payload octets of a full segment, options allowed for
   cwnd: u32;
   ssthresh: u32;
   recover: u32;
-  retransmitNext: u32;
+  /** Right edge of what a probe sent again. */
+  probeEnd: u32;
   rcvScale: u8;
   sndScale: u8;
   dupAcks: u8;
   retransmits: u8;
-  sackCount: u8;
+  /** Runs on the scoreboard (`tcp/board`); 0 = nothing is missing. */
+  runCount: u8;
   probes: u8;
   challenges: u8;
   /** Times the persist timer went off since the window shut: spaces the probes. */
   persists: u8;
-  /** Acknowledgments in this recovery that did not end it. */
+  /** Acknowledgments in a row that named just the next hole, without SACK. */
   partials: u8;
   /** Replies in a row that carried an acknowledgment; up to ACK_TRUST. */
   replies: u8;
+  /** To the DNS address: set of the places in the list of resolvers that it has been led to. */
+  resolversAsked: u8;
+  /** TOS of the guest's latest segment, without its ECN bits. */
+  tos: u8;
+  /** URGENT_* bits. */
+  urgent: u8;
   /** Of a connection from outside that is opening: what it has tried (`arrival`). */
   arrival: u8;
-  sackLeft0: u32;
-  sackRight0: u32;
-  sackLeft1: u32;
-  sackRight1: u32;
-  sackLeft2: u32;
-  sackRight2: u32;
-  sackLeft3: u32;
-  sackRight3: u32;
+  // repair (`tcp/recovery`)
+  /** Octets that arrived and that were sent since the recovery began, and what was out then. */
+  prrDelivered: u32;
+  prrOut: u32;
+  recoverFlight: u32;
+  /** Of what has arrived the one sent last: when, its end, and how long it took; 0 = none yet. */
+  rackStamp: u32;
+  rackEnd: u32;
+  rackRtt: u32;
+  rttMin: u32;
+  /** Our timestamp when the repair began. */
+  repairEcho: u32;
   // round trip
   srtt: u32;
   rttVariance: u32;
@@ -185,6 +220,17 @@ export class Tcp extends Flow {
   keepaliveAt: i64;
   /** When the oldest unanswered transmission was first sent. */
   troubleAt: i64;
+  rcvUrgent: u32;
+  sndUrgent: u32;
+  /** Windows to go back to when the repair was not needed. */
+  undoCwnd: u32;
+  undoSsthresh: u32;
+  /** REPAIR_* */
+  repair: u8;
+  /** Probes since the guest last told something new. */
+  probesOut: u8;
+  /** What `rtoAt` is for: TIMER_*. */
+  timer: u8;
 }
 
 if (offsetof<Tcp>() > <usize>abi.FLOW_SIZE - STAKE_SIZE) ERROR("a TCP flow does not fit FLOW_SIZE");
@@ -222,7 +268,6 @@ export function initialSequence(flow: Flow, now: i64): u32 {
 function startAt(flow: Tcp, iss: u32): void {
   flow.iss = iss;
   flow.sndUna = iss;
-  flow.sndNext = iss;
   flow.sndMax = iss;
   flow.sndEnd = iss + 1;
 }
@@ -337,7 +382,7 @@ export function tcpTimeWait(flow: Tcp, now: i64): void {
   tcpFreeChunks(flow);
   flow.state = <u8>abi.STATE_TIME_WAIT;
   flow.ackAt = 0;
-  flow.flags &= ~(P_OUTPUT | P_RETRANSMIT | F_PERSIST);
+  flow.flags &= ~(P_OUTPUT | F_PERSIST);
   flow.rtoAt = now + TIME_WAIT;
   partyLeave(flow);
   shareMove(flow, SHARE_REST);
@@ -347,7 +392,8 @@ export function tcpTimeWait(flow: Tcp, now: i64): void {
 
 /** One direction has ended: from now on the connection may be silent for less time. */
 export function tcpHalfClosed(flow: Tcp, now: i64): void {
-  const at = now + HALF_CLOSED;
+  tcpProgress(flow, now);
+  const at = now + HALF_CLOSED_ASK;
   if (flow.keepaliveAt == 0 || flow.keepaliveAt > at) flow.keepaliveAt = at;
 }
 

@@ -21,9 +21,8 @@ import { addressIntern, isSix } from "../flow/addresses";
 import { headerSize } from "../flow/packet";
 import { flowFind, isNone, markDirty } from "../flow/table";
 import { arrivalRefused } from "./arrival";
-import {
-  F_RECOVERY, F_RTT, F_TIMESTAMPS, P_OUTPUT, P_RETRANSMIT, Tcp, has,
-} from "./conn";
+import { F_TIMESTAMPS, Tcp, has } from "./conn";
+import { resendAll } from "./recovery";
 
 /** Smallest path MTU we believe (RFC 1191 §3 practice: 576 less is a weapon). */
 const PATH_MTU_FLOOR: u32 = 576;
@@ -88,8 +87,6 @@ function lowerMss(flow: Tcp, mtu: u32): void {
   if (mss >= flow.mss) return;
   flow.mss = mss;
   if (flow.state < <u8>abi.STATE_ESTABLISHED) return; // there is nothing but SYN to send again
-  flow.sndNext = flow.sndUna;
-  flow.sendCursor = -1;
-  flow.flags = (flow.flags | P_OUTPUT) & ~(F_RTT | F_RECOVERY | P_RETRANSMIT);
+  resendAll(flow);
   markDirty(flow);
 }

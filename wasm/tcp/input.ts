@@ -4,26 +4,29 @@
  * what a segment calls for is noted in the flow (P_*), and the flow is marked dirty.
  */
 import * as abi from "../abi";
-import { entryAlloc, entryAt } from "../ring";
 import { count, drop } from "../stats";
 import { seqGe, seqGt, seqInWindow, seqLe, seqLt } from "../wire/seqnum";
 import { PROTOCOL_TCP, WIRE_OK } from "../wire/ipv4";
 import {
-  TCP_ACK, TCP_DATA_OFFSET, TCP_FIN, TCP_HEADER_SIZE, TCP_RST, TCP_SYN, TcpView, tcpCheck,
+  TCP_ACK, TCP_DATA_OFFSET, TCP_FIN, TCP_HEADER_SIZE, TCP_RST, TCP_SYN, TCP_URG, TcpView, tcpCheck,
 } from "../wire/tcp";
 import { optionTimestamps, optionTsValue, tcpOptionsParse } from "../wire/tcp-options";
 import { natUnusable } from "../flow/nat";
-import { packetDestination, packetSource, transportChecksumOk } from "../flow/packet";
+import {
+  packetDestination, packetSource, packetTos, transportChecksumOk,
+} from "../flow/packet";
 import { flowFind, isNone, markDirty, markReady } from "../flow/table";
 import { arrivalRefused } from "./arrival";
 import { ackAdvance, ackDuplicate, sackInput } from "./congestion";
+import { sampleTimed } from "./round-trip";
 import {
-  F_BLOCKED, F_FIN_ACKED, F_GUEST_FIN, F_TIMESTAMPS, P_ACK, P_OUTPUT, P_SYN, RTO_AFTER_SYN_LOSS,
-  Tcp, has, startAbove, tcpArm, tcpEnd, tcpEstablished, tcpTimeWait,
+  F_BLOCKED, F_FIN_ACKED, F_GUEST_FIN, F_TIMESTAMPS, P_ACK, P_OUTPUT, P_SYN, P_TOS,
+  RTO_AFTER_SYN_LOSS, TOS_DSCP, Tcp, has, startAbove, tcpArm, tcpEnd, tcpEstablished, tcpTimeWait,
 } from "./conn";
 import { sendResetFor } from "./output";
 import { takeSynOptions, tcpOpen } from "./open";
-import { advance, gapBefore, hold, truncate } from "./reassembly";
+import { takeText, truncate } from "./reassembly";
+import { urgentInput } from "./urgent";
 import { windowActive } from "./window";
 
 const CHALLENGES_PER_SECOND: u32 = 10;
@@ -34,6 +37,7 @@ const PAWS_IDLE: i64 = 2073600000000;
 let source: u32 = 0;
 let destination: u32 = 0;
 let segment: usize = 0;
+let tos: u8 = 0;
 let sequence: u32 = 0;
 let acknowledgment: u32 = 0;
 let flags: u32 = 0;
@@ -116,6 +120,7 @@ export function tcpInput(
   source = packetSource(packet);
   destination = packetDestination(packet);
   segment = tcp;
+  tos = <u8>packetTos(packet) & TOS_DSCP;
   if (!parse(length, trusted)) return;
   const ports = (TcpView.at(tcp).sourcePort << 16) | TcpView.at(tcp).destinationPort;
   let found = flowFind(abi.KIND_TCP, source, destination, ports);
@@ -210,11 +215,11 @@ function inputSynSent(flow: Tcp, now: i64): void {
 function established(flow: Tcp, now: i64): void {
   tcpEstablished(flow, now);
   flow.sndUna = flow.iss + 1;
-  flow.sndNext = flow.sndUna;
   flow.sndMax = flow.sndUna;
   flow.recover = flow.sndUna;
   flow.rtoAt = 0;
   if (flow.retransmits > 0) flow.rto = RTO_AFTER_SYN_LOSS;
+  else sampleTimed(flow, now);
   flow.retransmits = 0;
   if ((flow.events & abi.EVENT_READABLE) != 0) markReady(flow);
 }
@@ -222,11 +227,9 @@ function established(flow: Tcp, now: i64): void {
 /** RFC 7323 §5: an old duplicate from before the sequence numbers wrapped. */
 function pawsFails(flow: Tcp, now: i64): bool {
   // A SYN in the window is answered by a challenge whatever it carries (RFC 5961 §4.2).
-  if (!has(flow, F_TIMESTAMPS) || (flags & TCP_SYN) != 0) return false;
-  if (!optionTimestamps) {
-    drop(abi.DROP_TCP_NO_TIMESTAMP);
-    return true;
-  }
+  // One without the option is taken although it was agreed on (RFC 7323 §3.2 says SHOULD drop):
+  // Linux 3.10 to 4.14 send such, and Linux takes them.
+  if (!optionTimestamps || !has(flow, F_TIMESTAMPS) || (flags & TCP_SYN) != 0) return false;
   if (<i32>(optionTsValue - flow.tsRecent) >= 0 || now - flow.tsRecentAt > PAWS_IDLE) return false;
   drop(abi.DROP_TCP_PAWS);
   wantAck(flow);
@@ -274,6 +277,11 @@ function inputSynchronized(flow: Tcp, now: i64): void {
   flow.probes = 0;
   if (flow.state == <u8>abi.STATE_SYN_RECEIVED && !inputSynReceived(flow, now)) return;
   if (!inputAck(flow, now)) return;
+  if (tos != flow.tos) {
+    flow.tos = tos;
+    flow.flags |= P_TOS;
+    markDirty(flow);
+  }
   if (payloadLength > 0 || (flags & TCP_FIN) != 0) inputText(flow, now);
   if (flow.kind != 0 && flow.state != <u8>abi.STATE_TIME_WAIT) tcpArm(flow);
 }
@@ -370,11 +378,11 @@ function inputAck(flow: Tcp, now: i64): bool {
     challenge(flow, now);
     return false;
   }
-  if (has(flow, F_TIMESTAMPS) && seqLe(sequence, flow.lastAckSent)) {
+  if (optionTimestamps && has(flow, F_TIMESTAMPS) && seqLe(sequence, flow.lastAckSent)) {
     flow.tsRecent = optionTsValue; // RFC 7323 §4.3
     flow.tsRecentAt = now;
   }
-  const news = sackInput(flow, acknowledgment);
+  const news = sackInput(flow, acknowledgment, now);
   const window = TcpView.at(segment).window << flow.sndScale;
   const duplicate = acknowledgment == flow.sndUna && payloadLength == 0 &&
     (flags & TCP_FIN) == 0 && flow.sndMax != flow.sndUna && window == flow.sndWindow;
@@ -385,7 +393,7 @@ function inputAck(flow: Tcp, now: i64): bool {
     ackAdvance(flow, acknowledgment, now);
     markDirty(flow);
   } else if (duplicate || news) {
-    ackDuplicate(flow, news);
+    ackDuplicate(flow, news, now);
     markDirty(flow);
   }
   if (
@@ -430,9 +438,10 @@ function inputText(flow: Tcp, now: i64): void {
   }
   markDirty(flow);
   const end = sequence + payloadLength;
+  if ((flags & TCP_URG) != 0) urgentInput(flow, sequence, TcpView.at(segment).urgent);
   if (payloadLength > 0) {
     windowActive(flow, now);
-    take(flow);
+    takeText(flow, sequence, payload, payloadLength);
   }
   if ((flags & TCP_FIN) != 0) {
     // A FIN is believed once and only where it does not contradict what has been received.
@@ -443,56 +452,4 @@ function inputText(flow: Tcp, now: i64): void {
     }
     flow.flags |= P_ACK;
   }
-}
-
-/** Trims the payload to what is new and allowed, then lists it (in order) or holds it. */
-function take(flow: Tcp): void {
-  if (seqLt(sequence, flow.rcvNext)) {
-    const known = flow.rcvNext - sequence;
-    if (known >= payloadLength) {
-      drop(abi.DROP_TCP_DUPLICATE);
-      flow.flags |= P_ACK;
-      return;
-    }
-    flow.flags |= P_ACK;
-    payload += known;
-    payloadLength -= known;
-    sequence = flow.rcvNext;
-  }
-  let edge = flow.rcvEdge;
-  if (has(flow, F_GUEST_FIN) && seqLt(flow.finSequence, edge)) edge = flow.finSequence;
-  if (seqGe(sequence, edge)) {
-    drop(has(flow, F_GUEST_FIN) ? abi.DROP_TCP_AFTER_FIN : abi.DROP_TCP_WINDOW);
-    flow.flags |= P_ACK;
-    return;
-  }
-  if (seqGt(sequence + payloadLength, edge)) payloadLength = edge - sequence;
-  const direct = sequence == flow.rcvNext && !has(flow, F_BLOCKED) &&
-    flow.rcvNext - flow.rcvAck == flow.batchBytes;
-  if (direct) {
-    // Entries and held octets must not overlap: they go to the host side by side.
-    const n = gapBefore(flow, sequence, payloadLength);
-    const index = entryAlloc(payload, n);
-    if (index >= 0) {
-      if (flow.batchTail < 0) flow.batchHead = index;
-      else entryAt(flow.batchTail).next = index;
-      flow.batchTail = index;
-      flow.batchCount++;
-      flow.batchBytes += n;
-      flow.rcvNext += n;
-      if (flow.heldHead >= 0) {
-        flow.flags |= P_ACK; // a gap is filled: RFC 5681 §4.2
-        if (n < payloadLength) hold(flow, sequence + n, payload + n, payloadLength - n);
-        advance(flow);
-      }
-      return;
-    }
-  }
-  if (sequence != flow.rcvNext) {
-    count(abi.STAT_TCP_OUT_OF_ORDER);
-    flow.recentSack = sequence;
-    flow.flags |= P_ACK;
-  }
-  hold(flow, sequence, payload, payloadLength);
-  advance(flow);
 }

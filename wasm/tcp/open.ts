@@ -2,6 +2,10 @@
  * How a connection begins: the guest's SYN, held until the host has connected. How one from outside
  * does is in `arrival`.
  *
+ * A connection to the DNS address goes to the resolver that is right now, and to the next one, for
+ * as long as there is one, when that refuses it or has not taken it in a second. What happens to
+ * connections says nothing about a resolver's datagrams and is not remembered.
+ *
  * Half-open connections of each direction are bounded by a quarter of the flow table; at the bound
  * the oldest one makes room (RFC 4987 §3), so a guest that scans 100,000 ports harms nobody's
  * established flows. Who else finds a slot is for `flow/shares` to say.
@@ -14,18 +18,23 @@ import {
   optionMss, optionSackPermitted, optionTimestamps, optionTsValue, optionWindowScale,
 } from "../wire/tcp-options";
 import { natRefusal, natToHost } from "../flow/nat";
-import { packetDestination, packetSource } from "../flow/packet";
-import { dnsAddressed, dnsPort, resolverAddress, resolverPort } from "../flow/resolvers";
+import { packetDestination, packetSource, packetTos } from "../flow/packet";
+import {
+  dnsAddressed, dnsPort, resolverAt, resolverNow, resolverPort, resolversRefresh,
+} from "../flow/resolvers";
 import { admit, halfOpenMost } from "../flow/shares";
 import {
   LIST_ARRIVING, LIST_HALF_OPEN, SHARE_GUEST, SHARE_OUTSIDE, flowAllocate, isNone, listOldest,
   listSize, listTouch, markDirty, shareMove,
 } from "../flow/table";
 import {
-  F_SACK, F_SCALED, F_TIMESTAMPS, GIVE_UP_SYN, P_CONNECT, Tcp, tcpArm, tcpEnd, tcpReset,
-  tcpSetMss,
+  F_SACK, F_SCALED, F_TIMESTAMPS, GIVE_UP_SYN, P_CONNECT, TOS_DSCP, Tcp, tcpArm, tcpCloseHost,
+  tcpEnd, tcpReset, tcpSetMss,
 } from "./conn";
 import { sendResetFor } from "./output";
+
+/** How long a resolver may take to connect while there is another one, microseconds. */
+const RESOLVER_WAIT: i64 = 1000000;
 
 /** A half-open flow of `share` whose far end is `host`; address 0 when there is no slot for it. */
 export function allocate(share: u8, host: u32, guest: u32, peer: u32, ports: u32): Tcp {
@@ -42,9 +51,37 @@ export function allocate(share: u8, host: u32, guest: u32, peer: u32, ports: u32
 }
 
 /** Where a connection to `address` goes on the host; 0 = nowhere. */
-function target(address: u32, port: u32): u32 {
-  if (dnsAddressed(address)) return dnsPort(port) ? resolverAddress() : 0;
-  return natToHost(address, PROTOCOL_TCP, port);
+function target(address: u32, port: u32, now: i64): u32 {
+  if (!dnsAddressed(address)) return natToHost(address, PROTOCOL_TCP, port);
+  resolversRefresh();
+  const index = dnsPort(port) ? resolverNow(0, now) : -1;
+  return index < 0 ? 0 : resolverAt(index);
+}
+
+/** Leads the flow to the best resolver it has not been led to; false = there is none. */
+function chooseResolver(flow: Tcp, now: i64): bool {
+  const index = resolverNow(flow.resolversAsked, now);
+  if (index < 0) return false;
+  flow.resolversAsked |= <u8>(<u32>1 << <u32>index);
+  flow.hostAddress = resolverAt(index);
+  const isLast = resolverNow(flow.resolversAsked, now) < 0;
+  flow.rtoAt = now + (isLast ? GIVE_UP_SYN : RESOLVER_WAIT);
+  return true;
+}
+
+/**
+ * A resolver has refused the connection or not taken it in time: the next one is asked, before the
+ * guest hears of it. False = it is no resolver's, or all have been asked.
+ */
+export function resolverNext(flow: Tcp, now: i64): bool {
+  if (flow.state != <u8>abi.STATE_CONNECTING || !dnsAddressed(flow.peerAddress)) return false;
+  resolversRefresh();
+  if (!chooseResolver(flow, now)) return false;
+  tcpCloseHost(flow, true);
+  flow.flags |= P_CONNECT;
+  tcpArm(flow);
+  markDirty(flow);
+  return true;
 }
 
 /** Takes the options of the guest's SYN or SYN-ACK, those of the segment just parsed. */
@@ -67,7 +104,7 @@ export function tcpOpen(ip: usize, segment: usize, mac: u64, now: i64): void {
   const view = TcpView.at(segment);
   const guest = packetSource(ip);
   const peer = packetDestination(ip);
-  const host = target(peer, view.destinationPort);
+  const host = target(peer, view.destinationPort, now);
   const flow = host == 0
     ? changetype<Tcp>(0)
     : allocate(
@@ -88,7 +125,12 @@ export function tcpOpen(ip: usize, segment: usize, mac: u64, now: i64): void {
   flow.guestMac = mac;
   flow.hostAddress = host;
   flow.hostPort = <u16>view.destinationPort;
-  if (dnsAddressed(peer)) flow.hostPort = <u16>resolverPort(flow.hostPort);
+  flow.rtoAt = now + GIVE_UP_SYN;
+  if (dnsAddressed(peer)) {
+    flow.hostPort = <u16>resolverPort(flow.hostPort);
+    chooseResolver(flow, now);
+  }
+  flow.tos = <u8>packetTos(ip) & TOS_DSCP;
   flow.irs = view.sequence;
   flow.rcvAck = flow.irs + 1;
   flow.rcvNext = flow.rcvAck;
@@ -97,7 +139,6 @@ export function tcpOpen(ip: usize, segment: usize, mac: u64, now: i64): void {
   flow.sndWindow = view.window; // never scaled in a SYN (RFC 7323 §2.2)
   flow.sndWindowMax = flow.sndWindow;
   flow.flags |= P_CONNECT;
-  flow.rtoAt = now + GIVE_UP_SYN;
   tcpArm(flow);
   markDirty(flow);
 }

@@ -12,7 +12,7 @@ import { count, countMany } from "../stats";
 import { check } from "../trap";
 import { sumAdd, sumBytes, sumConcat, sumStore, sumStorePartial } from "../wire/checksum";
 import { IPV4_DF, PROTOCOL_TCP } from "../wire/ipv4";
-import { seqGe, seqGt, seqLe, seqLt } from "../wire/seqnum";
+import { seqGe, seqGt, seqLe, seqLt, seqMin } from "../wire/seqnum";
 import { TCP_ACK, TCP_FIN, TCP_HEADER_SIZE, TCP_PSH, TCP_RST, TCP_SYN, tcpEmit } from "../wire/tcp";
 import {
   tcpOptionsEmitSackBlock, tcpOptionsEmitSackHeader, tcpOptionsEmitSyn, tcpOptionsEmitTimestamps,
@@ -22,11 +22,16 @@ import { headerSize, pseudoSum } from "../flow/packet";
 import { headersEmit, startOf } from "../flow/send";
 import { handleOf } from "../flow/table";
 import {
-  ACK_TRUST, F_FIN_SENT, F_HOST_EOF, F_OVERRIDE, F_PERSIST, F_RECOVERY, F_RTT, F_SACK,
-  F_SCALED, F_TIMESTAMPS, P_ACK, P_KEEPALIVE, P_OUTPUT, P_PROBE, P_RETRANSMIT, P_SYN, SACK_RANGES,
-  Tcp, has, mssMax, tcpHalfClosed, timestamp,
+  AGAIN, LOST, boardExtend, boardFirst, boardMark, pipeOf, runEnd, runStart, stampOf,
+} from "./board";
+import {
+  ACK_TRUST, F_FIN_SENT, F_HOST_EOF, F_OVERRIDE, F_RECOVERY, F_RTT, F_SACK, F_SCALED,
+  F_TIMESTAMPS, P_ACK, P_KEEPALIVE, P_OUTPUT, P_PROBE, P_SYN, REPAIR_FORCE, Tcp, URGENT_OUT, has,
+  mssMax, tcpHalfClosed, timestamp,
 } from "./conn";
+import { hurryProbe, startPersist, startRetransmit } from "./deadline";
 import { blockLeft, blockRight, blocks } from "./reassembly";
+import { urgentMark } from "./urgent";
 import { windowField } from "./window";
 
 /** Octets of IP header and TCP payload in the largest offload frame, by the longest TCP header. */
@@ -47,6 +52,7 @@ export function frameMax(flow: Tcp): u32 {
   const guest = flow.guestAddress;
   const offload = (isSix(guest) ? abi.LINK_TSO6 : abi.LINK_TSO4) | abi.LINK_CSUM;
   if ((linkFlags() & offload) != <u32>offload || vnetSize == 0) return flow.mss;
+  if ((flow.urgent & URGENT_OUT) != 0 && seqGt(flow.sndUrgent, flow.sndUna)) return flow.mss;
   return max((OFFLOAD_MAX - headerSize(guest)) / flow.mss, 1) * flow.mss;
 }
 
@@ -97,8 +103,11 @@ export function sendSyn(flow: Tcp, now: i64): void {
     first ? TCP_SYN : TCP_SYN | TCP_ACK, 65535,
   );
   flow.lastAckSent = flow.rcvAck;
-  if (seqGt(flow.iss + 1, flow.sndMax)) flow.sndMax = flow.iss + 1;
-  flow.sndNext = flow.iss + 1;
+  flow.sndMax = flow.iss + 1;
+  // The first round trip is that of the handshake, if nothing of it had to be sent again.
+  if (flow.rttAt == 0) flow.flags |= F_RTT;
+  else flow.flags &= ~F_RTT;
+  flow.rttAt = now;
   commitBare(flow, eth, length);
 }
 
@@ -216,6 +225,7 @@ function sendData(flow: Tcp, sequence: u32, length: u32, now: i64): u32 {
   const n = addPieces(flow, sequence, length, !partial);
   check(n > 0); // the queue holds every octet between sndUna and sndEnd
   if (sequence + n == flow.sndEnd) store<u8>(tcp + 13, TCP_ACK | TCP_PSH);
+  if (flow.urgent != 0) urgentMark(flow, tcp, sequence);
   emitBelow(flow, eth, header + n);
   const pseudo = pseudoSum(flow.peerAddress, flow.guestAddress, PROTOCOL_TCP, header + n);
   if (partial) {
@@ -229,73 +239,77 @@ function sendData(flow: Tcp, sequence: u32, length: u32, now: i64): u32 {
     sumStore(tcp + 16, sumAdd(sumAdd(pseudo, sumBytes(tcp, header)), pieceSum));
   }
   txEnd(handleOf(flow));
+  if (has(flow, F_RECOVERY)) flow.prrOut += n;
   countMany(abi.STAT_TCP_BYTES_TO_GUEST, n);
   return n;
 }
 
-/** Octets that may be sent beyond what is in flight: the guest's window and ours. */
+/** Octets of the guest's window that nothing was sent into yet. */
+// @ts-ignore: decorator
+@inline function windowLeft(flow: Tcp): u32 {
+  const flight = flow.sndMax - flow.sndUna;
+  return flow.sndWindow > flight ? flow.sndWindow - flight : 0;
+}
+
+/** Octets that may be sent beyond what was ever sent: the guest's window and ours. */
 export function usableWindow(flow: Tcp): u32 {
-  const window = min(flow.sndWindow, flow.cwnd);
-  const flight = flow.sndNext - flow.sndUna;
-  return window > flight ? window - flight : 0;
+  if (flow.runCount == 0 && flow.dupAcks == 0) {
+    const window = min(flow.sndWindow, flow.cwnd);
+    const flight = flow.sndMax - flow.sndUna;
+    return window > flight ? window - flight : 0;
+  }
+  if (boardFirst(flow, LOST) >= 0) return 0; // what is lost goes first
+  const pipe = pipeOf(flow);
+  return min(windowLeft(flow), flow.cwnd > pipe ? flow.cwnd - pipe : 0);
 }
 
-/** Starts the retransmission timer when it is not running (RFC 6298 §5.1). */
-export function startRetransmit(flow: Tcp, now: i64): void {
-  if (flow.rtoAt != 0 && !has(flow, F_PERSIST)) return;
-  flow.flags &= ~F_PERSIST;
-  flow.rtoAt = now + <i64>flow.rto;
-  if (flow.retransmits == 0) flow.troubleAt = now;
-}
-
-/** Starts the persist timer (RFC 9293 §3.8.6.1): the window is shut and nothing is in flight. */
-export function startPersist(flow: Tcp, now: i64): void {
-  if (has(flow, F_PERSIST)) return;
-  flow.flags |= F_PERSIST;
-  flow.persists = 0;
-  // After a timeout the clock runs already: what was in flight no longer fits a shrunken window.
-  if (flow.rtoAt == 0) flow.rtoAt = now + <i64>flow.rto;
-}
-
-/** Sends new data, or data again after a timeout; then FIN when all is out. */
+/** Sends new data and starts the timer for it. */
 function sendQueue(flow: Tcp, now: i64): bool {
+  const first = flow.sndMax;
+  const few = first - flow.sndUna <= flow.mss;
+  const done = sendNew(flow, now);
+  if (flow.sndMax != first) {
+    startRetransmit(flow, now);
+    if (few) hurryProbe(flow, now);
+  }
+  return done;
+}
+
+function sendNew(flow: Tcp, now: i64): bool {
   const limit = frameMax(flow);
-  while (seqLt(flow.sndNext, flow.sndEnd)) {
-    const queued = flow.sndEnd - flow.sndNext;
+  while (seqLt(flow.sndMax, flow.sndEnd)) {
+    const queued = flow.sndEnd - flow.sndMax;
     const usable = usableWindow(flow);
     let n = min(min(queued, usable), limit);
     // Silly window avoidance, RFC 9293 §3.8.6.2.1: all that is queued, a segment, or half the
     // window.
     const silly = n < queued && n < flow.mss && n < max<u32>(flow.sndWindowMax >> 1, 1);
     if (n == 0 || (silly && !has(flow, F_OVERRIDE))) {
-      if (flow.sndNext == flow.sndUna) startPersist(flow, now);
+      if (flow.sndMax == flow.sndUna) startPersist(flow, now);
       return true;
     }
     if (n > flow.mss && n < queued) n -= n % flow.mss;
-    const again = seqLt(flow.sndNext, flow.sndMax);
-    const sent = sendData(flow, flow.sndNext, n, now);
+    const sent = sendData(flow, flow.sndMax, n, now);
     if (sent == 0) return false;
     flow.flags &= ~F_OVERRIDE;
-    flow.sndNext += sent;
-    if (again) count(abi.STAT_TCP_RETRANSMITS);
-    else if (!has(flow, F_RTT)) {
+    if (!has(flow, F_RTT)) {
       flow.flags |= F_RTT;
-      flow.rttSequence = flow.sndNext;
+      flow.rttSequence = flow.sndMax + sent;
       flow.rttAt = now;
     }
-    if (seqGt(flow.sndNext, flow.sndMax)) flow.sndMax = flow.sndNext;
-    startRetransmit(flow, now);
+    boardExtend(flow, flow.sndMax + sent, now);
+    flow.sndMax += sent;
   }
   return true;
 }
 
 function sendFin(flow: Tcp, now: i64): bool {
-  if (!has(flow, F_HOST_EOF) || flow.sndNext != flow.sndEnd) return true;
+  if (!has(flow, F_HOST_EOF) || flow.sndMax != flow.sndEnd) return true;
   if (txFree() <= 0) return false;
   flow.flags |= F_FIN_SENT;
   sendBare(flow, flow.sndEnd, TCP_FIN | TCP_ACK, now);
-  flow.sndNext = flow.sndEnd + 1;
-  if (seqGt(flow.sndNext, flow.sndMax)) flow.sndMax = flow.sndNext;
+  boardExtend(flow, flow.sndEnd + 1, now);
+  flow.sndMax = flow.sndEnd + 1;
   tcpHalfClosed(flow, now);
   if (flow.state == <u8>abi.STATE_ESTABLISHED) flow.state = <u8>abi.STATE_FIN_WAIT_1;
   else if (flow.state == <u8>abi.STATE_CLOSE_WAIT) flow.state = <u8>abi.STATE_LAST_ACK;
@@ -303,53 +317,45 @@ function sendFin(flow: Tcp, now: i64): bool {
   return true;
 }
 
-// @ts-ignore: decorator
-@inline function sackEntry(flow: Tcp, i: i32): usize {
-  return changetype<usize>(flow) + offsetof<Tcp>("sackLeft0") + (<usize>i << 3);
-}
-// @ts-ignore: decorator
-@inline export function sackLeft(flow: Tcp, i: i32): u32 {
-  return load<u32>(sackEntry(flow, i));
-}
-// @ts-ignore: decorator
-@inline export function sackRight(flow: Tcp, i: i32): u32 {
-  return load<u32>(sackEntry(flow, i), 4);
-}
-// @ts-ignore: decorator
-@inline export function sackPut(flow: Tcp, i: i32, left: u32, right: u32): void {
-  store<u32>(sackEntry(flow, i), left);
-  store<u32>(sackEntry(flow, i), right, 4);
+/** Octets that may go again now, of those from `from` to `end`; 0 = wait for an acknowledgment. */
+function againMost(flow: Tcp, from: u32, end: u32): u32 {
+  const pipe = pipeOf(flow);
+  let room = flow.cwnd > pipe ? flow.cwnd - pipe : 0;
+  if ((flow.repair & REPAIR_FORCE) != 0) room = max(room, flow.mss);
+  // A guest may have taken back a part of its window (RFC 9293 SHLD-14, -16).
+  const whole = seqMin(end, flow.sndEnd) - from;
+  const edge = flow.sndUna + flow.sndWindow;
+  if (seqGe(from, edge)) return 0;
+  const n = min(min(min(whole, edge - from), room), frameMax(flow));
+  if (n < flow.mss && n < whole && pipe > 0) return 0;
+  return n > flow.mss && n < whole ? n - n % flow.mss : n;
 }
 
-/**
- * Fills the next hole: what lies between retransmitNext and the first range the guest reported, at
- * most one frame a call. Without SACK it is the first segment (RFC 6582).
- */
-function sendHole(flow: Tcp, now: i64): bool {
-  let from = seqGt(flow.retransmitNext, flow.sndUna) ? flow.retransmitNext : flow.sndUna;
-  let to = flow.sndUna + flow.mss;
-  if (flow.sackCount > 0) {
-    let i = 0;
-    for (; i < <i32>flow.sackCount && i < SACK_RANGES; i++) {
-      if (seqLt(from, sackLeft(flow, i))) break;
-      if (seqLt(from, sackRight(flow, i))) from = sackRight(flow, i);
+/** Sends again what is lost, the lowest first, as far as the windows allow. */
+function sendLost(flow: Tcp, now: i64): bool {
+  for (let i = boardFirst(flow, LOST); i >= 0; i = boardFirst(flow, LOST)) {
+    const from = runStart(flow, i);
+    if (flow.sndWindow == 0 && from != flow.sndEnd) {
+      if (pipeOf(flow) == 0) startPersist(flow, now);
+      return true;
     }
-    if (i >= <i32>flow.sackCount) return true; // nothing reported above: not known to be lost
-    to = sackLeft(flow, i);
-  } else if (seqGe(from, to)) return true;
-  if (seqGt(to, flow.sndEnd)) to = flow.sndEnd;
-  if (seqGe(from, to)) {
-    if (from == flow.sndEnd && has(flow, F_FIN_SENT) && flow.sndUna == flow.sndEnd) {
-      sendBare(flow, flow.sndEnd, TCP_FIN | TCP_ACK, now);
+    let sent: u32 = 1;
+    if (from == flow.sndEnd) { // FIN, of which LOST says that it was sent
+      if (txFree() <= 0) return false;
+      sendBare(flow, from, TCP_FIN | TCP_ACK, now);
+    } else {
+      const n = againMost(flow, from, runEnd(flow, i));
+      if (n == 0) return true;
+      sent = sendData(flow, from, n, now);
+      if (sent == 0) return false;
     }
-    return true;
+    boardMark(flow, from, from + sent, stampOf(now), AGAIN);
+    flow.againStamp = stampOf(now);
+    flow.repair &= ~REPAIR_FORCE;
+    flow.flags &= ~F_RTT; // Karn: what was sent twice is not timed
+    count(abi.STAT_TCP_RETRANSMITS);
+    startRetransmit(flow, now);
   }
-  const n = min(min(to - from, frameMax(flow)), max(flow.mss, flow.sndWindow));
-  const sent = sendData(flow, from, n, now);
-  if (sent == 0) return false;
-  flow.flags &= ~F_RTT; // Karn: what was sent twice is not timed
-  flow.retransmitNext = from + sent;
-  count(abi.STAT_TCP_RETRANSMITS);
   return true;
 }
 
@@ -370,11 +376,8 @@ export function tcpOutput(flow: Tcp, now: i64): bool {
     flow.flags &= ~(P_PROBE | P_KEEPALIVE);
     sendProbe(flow, now);
   }
-  if (has(flow, P_RETRANSMIT)) {
-    if (has(flow, F_RECOVERY) && !sendHole(flow, now)) return false;
-    flow.flags &= ~P_RETRANSMIT;
-  }
   if (has(flow, P_OUTPUT)) {
+    if (flow.runCount > 0 && !sendLost(flow, now)) return false;
     if (!sendQueue(flow, now) || !sendFin(flow, now)) return false;
     flow.flags &= ~P_OUTPUT;
   }

@@ -15,11 +15,12 @@ import {
   CHUNKS_GUARANTEED, chunkAllocate, chunkData, chunkLength, chunkNext, chunkRelease,
   chunkSequence, chunkSetLength, chunkSetNext, chunkStart, chunkTrim, chunksFree, chunksKept,
 } from "../memory";
-import { drop } from "../stats";
+import { entryAlloc, entryAt } from "../ring";
+import { count, drop } from "../stats";
 import { HOLDS, heldCount, heldSpare, holderJoin, holderLeave } from "../flow/holders";
 import { SHARE_OUTSIDE } from "../flow/table";
 import { seqGe, seqGt, seqLe, seqLt } from "../wire/seqnum";
-import { F_BLOCKED, Tcp, has } from "./conn";
+import { F_BLOCKED, F_GUEST_FIN, P_ACK, Tcp, has } from "./conn";
 
 const HELD_MAX: i32 = 256;
 
@@ -204,6 +205,58 @@ export function truncate(flow: Tcp, sequence: u32): void {
   flow.heldTail = before;
   releaseRest(flow, chunk);
   if (before < 0) holderLeave(flow);
+}
+
+/** Trims text that has come to what is new and allowed, then lists it (in order) or holds it. */
+export function takeText(flow: Tcp, sequence: u32, payload: usize, length: u32): void {
+  if (seqLt(sequence, flow.rcvNext)) {
+    const known = flow.rcvNext - sequence;
+    if (known >= length) {
+      drop(abi.DROP_TCP_DUPLICATE);
+      flow.flags |= P_ACK;
+      return;
+    }
+    flow.flags |= P_ACK;
+    payload += known;
+    length -= known;
+    sequence = flow.rcvNext;
+  }
+  let edge = flow.rcvEdge;
+  if (has(flow, F_GUEST_FIN) && seqLt(flow.finSequence, edge)) edge = flow.finSequence;
+  if (seqGe(sequence, edge)) {
+    drop(has(flow, F_GUEST_FIN) ? abi.DROP_TCP_AFTER_FIN : abi.DROP_TCP_WINDOW);
+    flow.flags |= P_ACK;
+    return;
+  }
+  if (seqGt(sequence + length, edge)) length = edge - sequence;
+  const direct = sequence == flow.rcvNext && !has(flow, F_BLOCKED) &&
+    flow.rcvNext - flow.rcvAck == flow.batchBytes;
+  if (direct) {
+    // Entries and held octets must not overlap: they go to the host side by side.
+    const n = gapBefore(flow, sequence, length);
+    const index = entryAlloc(payload, n);
+    if (index >= 0) {
+      if (flow.batchTail < 0) flow.batchHead = index;
+      else entryAt(flow.batchTail).next = index;
+      flow.batchTail = index;
+      flow.batchCount++;
+      flow.batchBytes += n;
+      flow.rcvNext += n;
+      if (flow.heldHead >= 0) {
+        flow.flags |= P_ACK; // a gap is filled: RFC 5681 §4.2
+        if (n < length) hold(flow, sequence + n, payload + n, length - n);
+        advance(flow);
+      }
+      return;
+    }
+  }
+  if (sequence != flow.rcvNext) {
+    count(abi.STAT_TCP_OUT_OF_ORDER);
+    flow.recentSack = sequence;
+    flow.flags |= P_ACK;
+  }
+  hold(flow, sequence, payload, length);
+  advance(flow);
 }
 
 const BLOCKS_MAX: i32 = 8;

@@ -1,23 +1,51 @@
 /**
- * What is due: retransmission, persist, delayed ACK, keepalive, idle, TIME-WAIT (RFC 9293 §3.8,
- * RFC 6298). A flow has one deadline, the earliest of these; `tcpTimeout` sees which have come.
+ * What is due: retransmission, persist, delayed ACK, silence, TIME-WAIT (RFC 9293 §3.8, RFC 6298).
+ * A flow has one deadline, the earliest of these; `tcpTimeout` sees which have come.
+ *
+ * Silence. Nobody can tell a connection that has nothing to say from one whose ends are gone, so
+ * both are asked: the guest by a segment that it has to answer, the host's peer by SO_KEEPALIVE on
+ * the host socket, set when it is first needed. Who answers starts the time over; a connection of
+ * which one end is gone ends on both sides.
+ *
+ *     open          asked after tcpIdleSeconds (RFC 5382 REQ-5: 2 h 4 min), or keepaliveSeconds if
+ *                   that is less, then every 75 s; ends at the tenth question, 11 min later
+ *     half-closed   the guest is asked after 60 s without an octet, then every 15 s: one that has
+ *                   closed both directions knows it no longer and resets it. It ends after 240 s,
+ *                   answered or not, unless octets wait for someone
+ *     in doubt      the guest has come back or begun anew (`guest`): asked at once, then every 2 s;
+ *                   ends at the sixth question
+ *
+ * While data are on their way to the guest the retransmission timer alone decides, so a machine
+ * that is paused for GIVE_UP_DATA finds its connections as they were.
  */
 import * as abi from "../abi";
+import { STAKE_TICK, stakeOf } from "../layout";
 import { config } from "../memory";
 import { linkFull } from "../ring";
-import { markDirty, markReady } from "../flow/table";
+import { seqGe } from "../wire/seqnum";
+import { flowAt, flowsFresh, markDirty, markReady } from "../flow/table";
 import { arrivalTimeout } from "./arrival";
-import { timeoutRetransmit } from "./congestion";
+import { LOST, boardFirst } from "./board";
 import {
-  F_OVERRIDE, F_PERSIST, GIVE_UP_DATA, GIVE_UP_SYN, HALF_CLOSED, P_ACK, P_KEEPALIVE, P_OUTPUT,
-  P_PROBE, P_SYN, RTO_MAX, Tcp, has, tcpArm, tcpEnd,
+  F_BLOCKED, F_OVERRIDE, F_PERSIST, GIVE_UP_DATA, GIVE_UP_SYN, HALF_CLOSED, HALF_CLOSED_ASK, P_ACK,
+  P_ASK_HOST, P_KEEPALIVE, P_OUTPUT, P_PROBE, P_SYN, RTO_MAX, TIMER_PROBE, TIMER_REORDER,
+  TIMER_RETRANSMIT, Tcp, has, tcpArm, tcpEnd,
 } from "./conn";
-import { sendReset, startPersist } from "./output";
+import { armRetransmit, startPersist } from "./deadline";
+import { sendReset } from "./output";
+import { resolverNext } from "./open";
+import { probe, reorderOver, timeoutRetransmit } from "./recovery";
 
 const KEEPALIVE_INTERVAL: i64 = 75000000;
 const KEEPALIVE_PROBES: u32 = 9;
+const HALF_CLOSED_INTERVAL: i64 = 15000000;
+const DOUBT_INTERVAL: i64 = 2000000;
+const DOUBT_PROBES: u32 = 5;
 /** Until a retransmission is looked at again that the full link has no room for. */
 const LINK_WAIT: i64 = 100000;
+
+/** What was last heard before this time may be another machine's (`tcpDoubt`); 0 = nothing may. */
+let doubtAt: i64 = 0;
 
 /** Gives up on both sides: the guest and the host each see a reset. */
 function abandon(flow: Tcp, now: i64): void {
@@ -39,7 +67,8 @@ function retransmitSyn(flow: Tcp, now: i64): void {
 
 /** The guest's window is shut, or open by less than is worth sending (RFC 9293 §3.8.6.1). */
 function persist(flow: Tcp, now: i64): void {
-  if (flow.sndNext == flow.sndEnd && (flow.events & abi.EVENT_READABLE) == 0) {
+  const all = seqGe(flow.sndMax, flow.sndEnd) && boardFirst(flow, LOST) < 0;
+  if (all && (flow.events & abi.EVENT_READABLE) == 0) {
     // Nothing is waiting after all: the host's socket had been drained to the last octet.
     flow.rtoAt = 0;
     flow.flags &= ~(F_PERSIST | F_OVERRIDE);
@@ -61,9 +90,22 @@ function persist(flow: Tcp, now: i64): void {
   markDirty(flow);
 }
 
+/** A timer of the repair, before the timeout: `tcp/deadline`, `tcp/recovery`. */
+function early(flow: Tcp, now: i64): void {
+  const kind = flow.timer;
+  if (kind == TIMER_PROBE && flow.sndWindow > 0) probe(flow, now);
+  else {
+    flow.timer = TIMER_RETRANSMIT;
+    armRetransmit(flow, now);
+    if (kind == TIMER_REORDER) reorderOver(flow, now);
+  }
+  markDirty(flow);
+}
+
 function retransmission(flow: Tcp, now: i64): void {
   const state = flow.state;
   if (state == <u8>abi.STATE_TIME_WAIT || state == <u8>abi.STATE_CONNECTING) {
+    if (resolverNext(flow, now)) return;
     tcpEnd(flow, true);
     return;
   }
@@ -91,6 +133,10 @@ function retransmission(flow: Tcp, now: i64): void {
     flow.rtoAt = 0;
     return;
   }
+  if (flow.timer != TIMER_RETRANSMIT) {
+    early(flow, now);
+    return;
+  }
   const shrunk = flow.sndWindow == 0 && flow.sndUna != flow.sndEnd;
   if (!shrunk && flow.retransmits >= 3 && now - flow.troubleAt >= GIVE_UP_DATA) {
     abandon(flow, now);
@@ -107,39 +153,103 @@ function retransmission(flow: Tcp, now: i64): void {
   markDirty(flow);
 }
 
-/** When the flow's silence is next worth a look; 0 for states that have timers of their own. */
+/** Seconds of silence after which both ends of a connection are asked. */
+export function askSeconds(): u32 {
+  const keepalive = config(abi.CONFIG_KEEPALIVE_SECONDS_OFFSET);
+  const idle = config(abi.CONFIG_TCP_IDLE_SECONDS_OFFSET);
+  return keepalive > 0 ? min(keepalive, idle) : idle;
+}
+
+// @ts-ignore: decorator
+@inline function askAfter(): i64 {
+  return <i64>askSeconds() * 1000000;
+}
+
+/** When the flow's silence is next worth a look. */
 export function keepaliveStart(flow: Tcp, now: i64): void {
-  const keepalive = <i64>config(abi.CONFIG_KEEPALIVE_SECONDS_OFFSET) * 1000000;
-  const idle = <i64>config(abi.CONFIG_TCP_IDLE_SECONDS_OFFSET) * 1000000;
-  flow.keepaliveAt = now + (keepalive > 0 ? min(keepalive, idle) : idle);
+  flow.keepaliveAt = now + askAfter();
+}
+
+/** Asks the guest, and with the first question of a row the host's peer, too. */
+function ask(flow: Tcp, now: i64, interval: i64): void {
+  if (flow.probes == 0) flow.flags |= P_ASK_HOST;
+  flow.probes++;
+  flow.flags |= P_KEEPALIVE;
+  markDirty(flow);
+  flow.keepaliveAt = now + interval;
+}
+
+/** The guest may no longer be the machine that the connection belongs to (`tcpDoubt`). */
+function doubted(flow: Tcp, now: i64): void {
+  if (<u32>flow.probes >= DOUBT_PROBES) abandon(flow, now);
+  else ask(flow, now, DOUBT_INTERVAL);
+}
+
+/** Neither side has been heard of, as it seems: both are asked. */
+function silentOpen(flow: Tcp, now: i64): void {
+  const due = flow.lastActive + askAfter();
+  if (now < due || flow.sndUna != flow.sndMax) {
+    flow.keepaliveAt = now < due ? due : now + KEEPALIVE_INTERVAL;
+  } else if (linkFull) {
+    flow.probes = 0; // the question would wait as long as everything else
+    flow.keepaliveAt = now + KEEPALIVE_INTERVAL;
+  } else if (<u32>flow.probes >= KEEPALIVE_PROBES) abandon(flow, now);
+  else ask(flow, now, KEEPALIVE_INTERVAL);
+}
+
+/** When octets last moved, or a direction ended: late by a tick at most. */
+function movedAt(flow: Tcp): i64 {
+  return (<i64>stakeOf(flow).progress + 1) << STAKE_TICK;
+}
+
+function silentHalf(flow: Tcp, now: i64): void {
+  const stuck = has(flow, F_BLOCKED) && now - flow.lastActive < HALF_CLOSED;
+  if (stuck || flow.rtoAt != 0) {
+    flow.keepaliveAt = now + HALF_CLOSED_ASK; // another timer runs, or the guest asks for room
+    return;
+  }
+  const quiet = now - movedAt(flow);
+  if (quiet >= HALF_CLOSED) {
+    abandon(flow, now);
+    return;
+  }
+  if (quiet < HALF_CLOSED_ASK) flow.keepaliveAt = now + HALF_CLOSED_ASK - quiet;
+  else {
+    flow.flags |= P_KEEPALIVE;
+    markDirty(flow);
+    flow.keepaliveAt = now + min(HALF_CLOSED_INTERVAL, HALF_CLOSED - quiet);
+  }
 }
 
 function silence(flow: Tcp, now: i64): void {
   if (flow.state < <u8>abi.STATE_ESTABLISHED || flow.state == <u8>abi.STATE_TIME_WAIT) {
     keepaliveStart(flow, now); // these states end by timers of their own
-    return;
+  } else if (flow.lastActive < doubtAt) doubted(flow, now);
+  else if (flow.state == <u8>abi.STATE_ESTABLISHED) silentOpen(flow, now);
+  else silentHalf(flow, now);
+}
+
+/** Nobody is in doubt. */
+export function timersInit(): void {
+  doubtAt = 0;
+}
+
+/**
+ * The machine at the link may be another one, or may have started anew: each connection is asked
+ * for now. One that answers goes on; one it does not know of is reset by the guest; one that it
+ * does not answer for ends after DOUBT_PROBES questions.
+ */
+export function tcpDoubt(now: i64): void {
+  doubtAt = now;
+  const slots = flowsFresh();
+  for (let slot = 0; slot < slots; slot++) {
+    const flow = changetype<Tcp>(flowAt(slot));
+    if (flow.kind != <u8>abi.KIND_TCP || flow.state < <u8>abi.STATE_ESTABLISHED) continue;
+    if (flow.state == <u8>abi.STATE_TIME_WAIT || flow.lastActive >= now) continue;
+    flow.probes = 0;
+    flow.keepaliveAt = now;
+    tcpArm(flow);
   }
-  const keepalive = <i64>config(abi.CONFIG_KEEPALIVE_SECONDS_OFFSET) * 1000000;
-  let idle = <i64>config(abi.CONFIG_TCP_IDLE_SECONDS_OFFSET) * 1000000;
-  if (flow.state != <u8>abi.STATE_ESTABLISHED) idle = min(idle, HALF_CLOSED);
-  const quiet = now - flow.lastActive;
-  if (quiet >= idle) {
-    abandon(flow, now);
-    return;
-  }
-  let wait = idle - quiet;
-  if (keepalive > 0 && quiet < keepalive) wait = min(wait, keepalive - quiet);
-  else if (keepalive > 0) {
-    if (<u32>flow.probes >= KEEPALIVE_PROBES) {
-      abandon(flow, now);
-      return;
-    }
-    flow.probes++;
-    flow.flags |= P_KEEPALIVE;
-    markDirty(flow);
-    wait = min(wait, KEEPALIVE_INTERVAL);
-  }
-  flow.keepaliveAt = now + wait;
 }
 
 /** Some deadline of the flow has come. */

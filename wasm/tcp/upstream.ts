@@ -18,40 +18,33 @@ import {
   chunkSetLength, chunkSetNext, chunkStart, chunksFree, chunksKept, chunksSpare,
 } from "../memory";
 import {
-  entryAt, iovAlloc, iovSet, iovsFree, msgAlloc, msgName, msgSetIov, msgsFree, opAlloc, opsFree,
-  sockaddr6, txFree,
+  entryAt, iovAlloc, iovSet, iovsFree, msgAlloc, msgSetIov, msgsFree, opAlloc, opsFree, txFree,
 } from "../ring";
 import { count, countMany } from "../stats";
 import { check } from "../trap";
-import { isSix, octetsOf, scopeOf } from "../flow/addresses";
+import { isSix } from "../flow/addresses";
 import { HOLDS, holderMove, holderRevive } from "../flow/holders";
-import { icmpErrorQuote } from "../flow/icmp-error";
-import { isShortage, socketRoomFor } from "../flow/limits";
-import { gatewayFor } from "../flow/send";
-import { handleOf, isNone, listTouch, LIST_HALF_OPEN, markDirty, markReady } from "../flow/table";
-import { PROTOCOL_TCP } from "../wire/ipv4";
-import { TCP_SYN, tcpEmit } from "../wire/tcp";
+import { isShortage } from "../flow/limits";
+import { handleOf, isNone, markDirty, markReady } from "../flow/table";
 import {
-  ACK_DELAY, ACK_DELAY_INTERACTIVE, ACK_TRUST, F_BLOCKED, F_CONNECT_RETRIED, F_FIN_ACKED,
-  F_FIN_TAKEN, F_GUEST_FIN, F_HOST_EOF, F_OVERRIDE, F_SENDING, F_SOCKET, P_ACK, P_CONNECT, P_ERROR,
-  P_OUTPUT, P_SYN, RTO_INITIAL, Tcp, has, tcpArm, tcpCloseHost, tcpEnd, tcpHalfClosed, tcpProgress,
+  ACK_DELAY, ACK_DELAY_INTERACTIVE, ACK_TRUST, F_BLOCKED, F_FIN_ACKED, F_FIN_TAKEN, F_GUEST_FIN,
+  F_HOST_EOF, F_OVERRIDE, F_SENDING, F_SOCKET, P_ACK, P_ASK_HOST, P_CONNECT, P_ERROR, P_OUTPUT,
+  P_TOS, Tcp, URGENT_IN, URGENT_MARK, has, tcpArm, tcpCloseHost, tcpEnd, tcpHalfClosed, tcpProgress,
   tcpTimeWait,
 } from "./conn";
+import { connectAgain, connectHost, connected, refused } from "./connecting";
 import { restartIdle } from "./congestion";
-import { frameMax, sendReset, startPersist, tcpOutput, usableWindow } from "./output";
+import { startPersist } from "./deadline";
+import { resolverNext } from "./open";
+import { frameMax, sendReset, tcpOutput, usableWindow } from "./output";
 import { giveBack } from "./pressure";
 import { advance, consume, heldPieces, heldSum, hold } from "./reassembly";
-import { keepaliveStart } from "./timers";
+import { askSeconds } from "./timers";
+import { askMark, atMark, sendAround } from "./urgent";
 import { windowWorthTelling } from "./window";
 
 const EAGAIN: i32 = -11;
 const EINTR: i32 = -4;
-const EPERM: i32 = 1;
-const EACCES: i32 = 13;
-const ENETUNREACH: i32 = 101;
-const ETIMEDOUT: i32 = 110;
-const EHOSTDOWN: i32 = 112;
-const EHOSTUNREACH: i32 = 113;
 const IOVS_PER_SEND: i32 = 128;
 /**
  * Octets of one receive. Large, because each receive makes the kernel tell the peer about the room
@@ -61,6 +54,8 @@ const RECEIVE_MAX: u32 = 524288;
 /** Its chunks, a partly filled one at either end, and one to spare. */
 const RECEIVE_PIECES: i32 = 36;
 const FRAMES_PER_RECEIVE: u32 = 256;
+/** MAX_TCP_KEEPIDLE of Linux, seconds. */
+const KEEPIDLE_MAX: u32 = 32767;
 
 // ---------------------------------------------------------------- guest -> host
 
@@ -97,6 +92,11 @@ function clearBatch(flow: Tcp): void {
 
 /** Emits the send; false when the rings are too full. */
 function sendHost(flow: Tcp): bool {
+  if ((flow.urgent & URGENT_IN) != 0) {
+    holdEntries(flow, 0); // what is urgent, and what is before it, go one by one
+    if (sendAround(flow)) return true;
+    if ((flow.urgent & URGENT_IN) != 0) return false;
+  }
   const entries = flow.batchCount;
   const held = heldPieces(flow, flow.rcvAck + flow.batchBytes, IOVS_PER_SEND - min(entries, 64));
   if (entries + held == 0) return true;
@@ -208,8 +208,8 @@ export function receiveTurn(): void {
 export function tcpReceive(flow: Tcp, now: i64): bool {
   const state = flow.state;
   if (state != <u8>abi.STATE_ESTABLISHED && state != <u8>abi.STATE_CLOSE_WAIT) return true;
-  if (has(flow, F_HOST_EOF) || !has(flow, F_SOCKET) || flow.sndNext != flow.sndEnd) return true;
-  const flight = flow.sndNext - flow.sndUna;
+  if (has(flow, F_HOST_EOF) || !has(flow, F_SOCKET) || flow.sndMax != flow.sndEnd) return true;
+  const flight = flow.sndMax - flow.sndUna;
   if (flight == 0) restartIdle(flow, now);
   const usable = usableWindow(flow);
   const small = usable < flow.mss && usable < max<u32>(flow.sndWindowMax >> 1, 1);
@@ -272,6 +272,7 @@ function receiveInto(flow: Tcp, want: u32): bool {
   check(n > 0);
   const msg = msgAlloc(1);
   msgSetIov(msg, iov, n);
+  if ((flow.urgent & URGENT_MARK) != 0) askMark(flow);
   const op = opAlloc(abi.OP_TCP_RECV, handleOf(flow));
   op.pointer = <u32>msg;
   receiveAsked += room;
@@ -287,7 +288,10 @@ function received(op: Op, flow: Tcp, now: i64): void {
   if (result <= 0) {
     chunksRelease(chunk);
     if (result == 0) endOfStream(flow, now);
-    else if (result == EAGAIN) flow.events &= ~abi.EVENT_READABLE;
+    else if (result == EAGAIN) {
+      flow.events &= ~abi.EVENT_READABLE;
+      flow.urgent &= ~URGENT_MARK; // it was passed before its event came
+    }
     else if (result == EINTR) markReady(flow);
     else hostFailed(flow, now);
     return;
@@ -318,8 +322,10 @@ function received(op: Op, flow: Tcp, now: i64): void {
   flow.flags |= P_OUTPUT;
   if (flow.sndEnd - flow.sndUna == total) tcpProgress(flow, now); // they begin to wait
   // A short result means the socket is drained; a later arrival raises a new edge. When the peer
-  // has closed, its edge is past, so read on until the end of stream shows.
-  if (total < op.a && (flow.events & abi.EVENT_READ_HANGUP) == 0) {
+  // has closed, its edge is past, so read on until the end of stream shows; and a read ends before
+  // an urgent octet, too.
+  const ends = (flow.events & abi.EVENT_READ_HANGUP) != 0 || (flow.urgent & URGENT_MARK) != 0;
+  if (total < op.a && !ends) {
     flow.events &= ~abi.EVENT_READABLE;
   }
   if (!tcpOutput(flow, now)) markDirty(flow);
@@ -342,69 +348,23 @@ function hostFailed(flow: Tcp, now: i64): void {
   tcpEnd(flow, true);
 }
 
-// ---------------------------------------------------------------- connecting
-
-const QUOTE: usize = memory.data(32, 8);
-
-/** Tells the guest why there is no connection (RFC 9293 §3.9.2.2, RFC 5382 REQ-9). */
-function refused(flow: Tcp, errno: i32, now: i64): void {
-  let code = -1;
-  if (errno == ENETUNREACH) code = 0;
-  else if (errno == EHOSTUNREACH || errno == ETIMEDOUT || errno == EHOSTDOWN) code = 1;
-  else if (errno == EPERM || errno == EACCES) code = 13;
-  if (code < 0) sendReset(flow, now);
-  else {
-    tcpEmit(QUOTE, flow.guestPort, flow.peerPort, flow.irs, 0, 20, TCP_SYN, 65535);
-    icmpErrorQuote(
-      3, code, 0, gatewayFor(flow.guestAddress), flow.guestAddress, flow.peerAddress,
-      PROTOCOL_TCP, QUOTE, 20, 20, flow.guestMac, now,
-    );
-  }
-  tcpEnd(flow, false);
-}
-
-/** The host had no socket to give: once more after another flow has ended; false = no more. */
-function connectAgain(flow: Tcp): bool {
-  if (has(flow, F_CONNECT_RETRIED) || !socketRoomFor(flow)) return false;
-  flow.flags |= P_CONNECT | F_CONNECT_RETRIED;
-  markDirty(flow);
-  return true;
-}
-
-/** The host is connected: now the guest's SYN is answered. */
-function connected(flow: Tcp, now: i64): void {
-  flow.state = <u8>abi.STATE_SYN_RECEIVED;
-  flow.flags |= P_SYN;
-  flow.troubleAt = now;
-  flow.rtoAt = now + RTO_INITIAL;
-  keepaliveStart(flow, now);
-  listTouch(flow, LIST_HALF_OPEN);
-  tcpArm(flow);
-  markDirty(flow);
-}
-
 // ---------------------------------------------------------------- entry points
-
-/** Emits the connect. */
-function connectHost(flow: Tcp): void {
-  const op = opAlloc(abi.OP_TCP_CONNECT, handleOf(flow));
-  const address = flow.hostAddress;
-  op.b = flow.hostPort;
-  if (isSix(address)) {
-    op.pointer = <u32>msgName(msgAlloc(1));
-    sockaddr6(op.pointer, octetsOf(address), scopeOf(address), flow.hostPort);
-    op.count = abi.FAMILY_SIX;
-  } else op.a = address;
-  flow.flags |= F_SOCKET;
-}
 
 /** Emits what the flow needs done before the turn ends; false = not all of it found room. */
 export function tcpFlush(flow: Tcp, now: i64): bool {
-  if (has(flow, P_CONNECT | P_ERROR)) {
-    if (opsFree() < 2 || msgsFree() < 1) return false;
+  if (has(flow, P_CONNECT | P_ERROR | P_ASK_HOST | P_TOS)) {
+    if (opsFree() < 4 || msgsFree() < 1) return false;
     if (has(flow, P_CONNECT)) connectHost(flow);
-    else opAlloc(abi.OP_TCP_ERROR, handleOf(flow));
-    flow.flags &= ~(P_CONNECT | P_ERROR);
+    else if (has(flow, P_ERROR)) opAlloc(abi.OP_TCP_ERROR, handleOf(flow));
+    if (has(flow, P_ASK_HOST) && has(flow, F_SOCKET)) {
+      opAlloc(abi.OP_TCP_KEEPALIVE, handleOf(flow)).a = min(askSeconds(), KEEPIDLE_MAX);
+    }
+    if (has(flow, P_TOS) && has(flow, F_SOCKET)) {
+      const op = opAlloc(abi.OP_TCP_TOS, handleOf(flow));
+      op.a = flow.tos;
+      op.count = isSix(flow.hostAddress) ? abi.FAMILY_SIX : 0;
+    }
+    flow.flags &= ~(P_CONNECT | P_ERROR | P_ASK_HOST | P_TOS);
   }
   if (has(flow, F_BLOCKED)) {
     if (flow.batchHead >= 0) holdEntries(flow, 0);
@@ -443,14 +403,17 @@ export function tcpResult(op: Op, flow: Tcp, now: i64): void {
   if (kind == abi.OP_TCP_SEND) sent(op, flow, now);
   else if (kind == abi.OP_TCP_RECV) received(op, flow, now);
   else if (kind == abi.OP_TCP_SHUTDOWN) shut(flow, now);
+  else if (kind == abi.OP_TCP_AT_MARK) atMark(op, flow);
   else if (kind == abi.OP_TCP_CONNECT) {
     if (op.result < 0) {
       flow.flags &= ~F_SOCKET;
-      if (!isShortage(op.result) || !connectAgain(flow)) refused(flow, -op.result, now);
+      const isAgain = isShortage(op.result) ? connectAgain(flow) : resolverNext(flow, now);
+      if (!isAgain) refused(flow, -op.result, now);
     } else if (op.result > 0) connected(flow, now);
   } else if (kind == abi.OP_TCP_ERROR) {
     if (op.result < 0) {
       if (flow.state == <u8>abi.STATE_CONNECTING) {
+        if (resolverNext(flow, now)) return;
         tcpCloseHost(flow, true);
         refused(flow, -op.result, now);
       } else hostFailed(flow, now);
@@ -484,6 +447,10 @@ export function tcpEvent(flow: Tcp, events: u32, now: i64): void {
     // Where nothing is left to send, the guest would not learn of the room before its own timer.
     if (flow.rcvNext == flow.rcvAck) flow.flags |= P_ACK;
     markDirty(flow);
+  }
+  if ((events & abi.EVENT_URGENT) != 0) {
+    flow.urgent |= URGENT_MARK;
+    flow.events |= abi.EVENT_READABLE;
   }
   if ((events & abi.EVENT_READ_HANGUP) != 0) flow.events |= abi.EVENT_READABLE;
   if ((flow.events & abi.EVENT_READABLE) != 0) markReady(flow);

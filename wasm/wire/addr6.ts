@@ -40,6 +40,13 @@ export function address6IsUnspecified(p: usize): bool {
   return (load<u64>(p) | load<u64>(p, 8)) == 0;
 }
 
+/** ::ffff:0:0/96, which holds an IPv4 address in its last four octets. */
+// @ts-ignore: decorators on functions are AssemblyScript's
+@inline
+export function address6IsMapped(p: usize): bool {
+  return load<u64>(p) == 0 && load<u32>(p, 8) == 0xffff0000;
+}
+
 /** ::1 */
 export function address6IsLoopback(p: usize): bool {
   return address6Equal(p, LOOPBACK6);

@@ -56,12 +56,16 @@ export const OPTION_MESSAGE: u32 = 56;
 export const OPTION_SIZE_MAX: u32 = 57;
 export const OPTION_RENEWAL: u32 = 58;
 export const OPTION_REBINDING: u32 = 59;
+export const OPTION_VENDOR_CLASS: u32 = 60;
 export const OPTION_CLIENT: u32 = 61;
 export const OPTION_TFTP_NAME: u32 = 66;
 export const OPTION_BOOT_FILE: u32 = 67;
+export const OPTION_USER_CLASS: u32 = 77;
 export const OPTION_RAPID_COMMIT: u32 = 80;
 export const OPTION_FQDN: u32 = 81;
 export const OPTION_RELAY: u32 = 82;
+/** Client system architectures (RFC 4578 §2.1). */
+export const OPTION_ARCHITECTURE: u32 = 93;
 export const OPTION_END: u32 = 255;
 
 /** Answers of `dhcpCheck` besides WIRE_OK. */
@@ -208,6 +212,15 @@ export function dhcpCheck(p: usize, length: u32): i32 {
   return load32(p + COOKIE_OFFSET) == COOKIE ? WIRE_OK : DHCP_COOKIE;
 }
 
+/**
+ * Whether it is a message of plain BOOTP (RFC 951), without cookie and options. The view may be
+ * used then, and `dhcpOptionsNone` takes the place of `dhcpOptionsParse`.
+ */
+export function dhcpIsBare(p: usize, length: u32): bool {
+  if (length < <u32>COOKIE_OFFSET || length > DHCP_MESSAGE_SIZE_MAX) return false;
+  return length < DHCP_HEADER_SIZE || load32(p + COOKIE_OFFSET) == 0;
+}
+
 /** Writes what every reply on Ethernet has in common into 240 octets that are zero. */
 export function dhcpEmit(p: usize, xid: u32, flags: u32, giaddr: u32, clientMac: u64): void {
   const message = DhcpView.at(p);
@@ -277,6 +290,11 @@ function collect(p: usize, end: usize): void {
     store<u16>(startAt(code), <u16>(start + size));
     p += 2 + size;
   }
+}
+
+/** There are no options. */
+export function dhcpOptionsNone(): void {
+  memory.fill(LENGTHS, 0, 512);
 }
 
 /**

@@ -33,11 +33,15 @@ export const OPTION6_REQUESTED: u32 = 6;
 export const OPTION6_PREFERENCE: u32 = 7;
 export const OPTION6_STATUS: u32 = 13;
 export const OPTION6_RAPID_COMMIT: u32 = 14;
+export const OPTION6_USER_CLASS: u32 = 15;
+export const OPTION6_VENDOR_CLASS: u32 = 16;
 export const OPTION6_DNS: u32 = 23;
 export const OPTION6_SEARCH: u32 = 24;
 export const OPTION6_IA_PD: u32 = 25;
 export const OPTION6_REFRESH: u32 = 32;
 export const OPTION6_FQDN: u32 = 39;
+export const OPTION6_BOOT_URL: u32 = 59;
+export const OPTION6_ARCHITECTURE: u32 = 61;
 
 export const STATUS6_SUCCESS: u32 = 0;
 export const STATUS6_NO_ADDRESSES: u32 = 2;

@@ -101,7 +101,7 @@ function userNetdev(plan: BindingPlan): string[] {
     `id=${idOf(plan.interfaceName)}`,
     `net=${formatCidr4({ address: subnet.network, prefixLength })}`,
     ...(isAsOurs ? [] : addresses),
-    // QEMU's own fec0::/64 is one that guests configure by themselves; ours they would not.
+    // QEMU's own fec0::/64 does as well as our default.
     ...(plan.isSubnet6Given ? user6(subnet6) : []),
     ...given("hostname", plan.hostname),
     ...given("tftp-server-name", tftpServerName),

@@ -22,6 +22,7 @@ import { formatCidr4, type Ipv4Network, prefixMask } from "../../lib/addr.ts";
 import { toHex } from "../../lib/bytes.ts";
 import { type Device, deriveDevice } from "./device.ts";
 import { brief, invalid, naming, unsupported } from "./errors.ts";
+import { meantNetwork, meantPorts } from "./leniency.ts";
 import { type Selected, selectInterfaces } from "./select.ts";
 import { ANNOTATION_PREFIX, type Vmi, type VmiInterface } from "./vmi.ts";
 
@@ -74,6 +75,8 @@ export interface BindingPlan {
   /** Options 66 and 67 once more, for a DHCP server that is told by name. */
   readonly tftpServerName: string | undefined;
   readonly bootFileName: string | undefined;
+  /** What was understood otherwise than written, a line each. */
+  readonly warnings: readonly string[];
 }
 
 const LINK_ANNOTATION = `${ANNOTATION_PREFIX}link`;
@@ -113,11 +116,14 @@ function derivePlan(
   const device = deriveDevice(vmi, iface);
   const attachment = attach(iface, link, context.settings);
   checkAttachment(iface, device, attachment);
-  const subnet = deriveSubnet(iface, network.cidr ?? context.settings.cidr, context.podNetworks);
+  const what = `iface ${quote(iface.name)}`;
+  const cidr = meantNetwork(what, network.cidr ?? context.settings.cidr);
+  const subnet = deriveSubnet(iface, cidr.value, context.podNetworks);
   if (device.mac === toHex(Uint8Array.from(defaultGatewayMac(subnet.gateway)), ":")) {
-    throw invalid(`iface ${quote(iface.name)}: MAC address ${quote(device.mac)} is the gateway's`);
+    throw invalid(`${what}: MAC address ${quote(device.mac)} is the gateway's`);
   }
-  const cidr6 = network.cidr6 ?? SUBNET6_DEFAULT;
+  const cidr6 = meantNetwork(what, network.cidr6 ?? SUBNET6_DEFAULT);
+  const ports = meantPorts(what, derivePorts(iface));
   const { search, hostname, options } = deriveDhcp(vmi, iface, conf);
   return {
     interfaceName: iface.name,
@@ -126,18 +132,19 @@ function derivePlan(
     device,
     attachment,
     subnet,
-    subnet6: naming(`iface ${quote(iface.name)}: invalid network CIDR ${brief(cidr6)}`, () =>
-      parseSubnet6(cidr6),
+    subnet6: naming(`${what}: invalid network CIDR ${brief(cidr6.value)}`, () =>
+      parseSubnet6(cidr6.value),
     ),
     isSubnet6Given: network.cidr6 !== undefined,
     mtu: chooseMtu(vmi, device, link, context.settings),
-    publish: derivePorts(iface),
+    publish: ports.value,
     hostname,
     search,
     resolvers: [...conf.nameservers],
     dhcpOptions: [...options],
     tftpServerName: iface.dhcpOptions.tftpServerName,
     bootFileName: iface.dhcpOptions.bootFileName,
+    warnings: [...cidr.warnings, ...cidr6.warnings, ...ports.warnings],
   };
 }
 
@@ -251,7 +258,6 @@ function checkPortsTogether(plans: readonly BindingPlan[]): void {
         throw unsupported(`${what} is used by the binding itself`);
       }
       const other = takenBy.get(port);
-      if (other === interfaceName) throw invalid(`${what} is listed twice`);
       if (other !== undefined) throw invalid(`${what} is taken by iface ${quote(other)}`);
       takenBy.set(port, interfaceName);
     }

@@ -81,6 +81,8 @@ export const OTHER_DROPS: ReadonlySet<DropName> = new Set<DropName>([
   "dropNeighbor",
   "dropDatagramTooBig",
   "dropReplyFlood",
+  "dropDnsAnswer",
+  "dropDnsRetry",
 ]);
 
 /** Compares the engine's counters with what was seen from outside; the faults found. */

@@ -38,6 +38,8 @@ const EBADF = 9;
 /** Datagrams begin with their number, where they are long enough. */
 export const NUMBER_SIZE = 4;
 const LATENCY_MAX = 30_000;
+/** Of the host's own route. */
+const PATH_MTU = 65_535;
 const IPV4_HEADER = 20;
 const UDP_HEADER = 8;
 
@@ -225,6 +227,7 @@ export class SimHost implements Upstream, SocketOwner {
       case abi.OP_TCP_ERROR:
         return -socket.takeError();
       case abi.OP_TCP_KEEPALIVE:
+      case abi.OP_TCP_TOS:
         return 0;
     }
     this.fault(`operation ${kind} on a TCP socket`);
@@ -239,6 +242,8 @@ export class SimHost implements Upstream, SocketOwner {
         return socket.receive(pointer, count);
       case abi.OP_RECV_ERROR:
         return socket.receiveError(pointer);
+      case abi.OP_PATH_MTU:
+        return PATH_MTU; // what is narrower on the way shows by an error
     }
     this.fault(`operation ${kind} on a datagram socket`);
     return -EBADF;

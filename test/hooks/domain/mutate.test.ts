@@ -38,7 +38,6 @@ const REFUSED: Readonly<Record<string, string>> = {
   "x-port-70000": PORT(70000),
   "x-port-negative": PORT(-1),
   "x-port-zero": PORT(0),
-  "x-ports-duplicate": 'iface "slirpnet": port "80/TCP" is listed twice',
   "x-wrong-binding": NOT_SET,
 };
 

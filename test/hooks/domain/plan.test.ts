@@ -64,7 +64,7 @@ describe("addresses", () => {
       subnet6.gateway,
       subnet6.prefixLength,
     ];
-    assert.deepEqual(numbers(plan()), [[0xfd10, 0, 2, 0, 0, 0, 0, 1], 120]);
+    assert.deepEqual(numbers(plan()), [[0xfd10, 0, 2, 0, 0, 0, 0, 1], 64]);
     assert.equal(plan().isSubnet6Given, false);
     const given = plan({ pod: { vmIPv6NetworkCIDR: "fd00:1::/64" } });
     assert.deepEqual(numbers(given), [[0xfd00, 1, 0, 0, 0, 0, 0, 1], 64]);
@@ -85,19 +85,29 @@ describe("addresses", () => {
     network("10.0.2.0", 'wanted an IPv4 network such as "10.0.2.0/24"'),
     network("10.0.2/24", 'wanted an IPv4 network such as "10.0.2.0/24"'),
     network("fd00::/64", 'wanted an IPv4 network such as "10.0.2.0/24"'),
-    network("10.0.2.1/24", 'host bits are set, the network is "10.0.2.0/24"'),
     network("10.0.2.0/30", "wanted a prefix from /8 to /29"),
     network("0.0.0.0/0", "wanted a prefix from /8 to /29"),
     network("127.0.0.0/8", unicast),
     network("224.0.0.0/8", unicast),
-    network6("10.0.2.0/24", 'wanted an IPv6 network such as "fd10:0:2::/120"'),
+    network6("10.0.2.0/24", 'wanted an IPv6 network such as "fd10:0:2::/64"'),
     network6("fd00::/127", "wanted a prefix from /8 to /126"),
-    network6("fd00::1/64", "host bits are set"),
     network6("fe80::/64", "wanted a unicast network, neither link-local nor in 0000::/16"),
   ];
   for (const [wish, message] of refused) {
     test(message, () => assert.equal(error(wish), message));
   }
+
+  test("host bits of a network count for nothing, with a warning", () => {
+    const pod = { vmNetworkCIDR: "10.7.2.1/24", vmIPv6NetworkCIDR: "fd00::1/64" };
+    const { subnet, subnet6, warnings } = plan({ pod });
+    assert.equal(subnet.network, parseIpv4("10.7.2.0"));
+    assert.deepEqual(subnet6.network, [0xfd00, 0, 0, 0, 0, 0, 0, 0]);
+    assert.deepEqual(warnings, [
+      'iface "net": network "10.7.2.1/24" means "10.7.2.0/24"',
+      'iface "net": network "fd00::1/64" means "fd00::/64"',
+    ]);
+    assert.deepEqual(plan().warnings, []);
+  });
 
   test("a network that overlaps the pod's, from inside or outside, is refused", () => {
     const pod = (text: string, prefixLength: number) => ({
@@ -142,20 +152,24 @@ describe("ports", () => {
       ports({ port: 80, protocol: "SCTP" }),
       'iface "net": invalid protocol "SCTP" of port "80": wanted "TCP" or "UDP"',
     ],
-    [ports({ port: 80 }, { port: 80 }), 'iface "net": port "80/TCP" is listed twice'],
-    [
-      ports({ port: 80, protocol: "tcp" }, { port: 80, protocol: "TCP" }),
-      'iface "net": port "80/TCP" is listed twice',
-    ],
-    [
-      ports({ port: 5, protocol: "UDP" }, { port: 5, protocol: "udp" }),
-      'iface "net": port "5/UDP" is listed twice',
-    ],
     [ports({ port: 28500 }), 'iface "net": port "28500/TCP" is used by the binding itself'],
   ];
   for (const [wish, message] of refused) {
     test(message, () => assert.equal(error(wish), message));
   }
+
+  test("a port that is listed twice is one forward, with a warning", () => {
+    const wish = ports({ port: 80 }, { port: 5, protocol: "UDP" }, { port: 80, protocol: "TCP" });
+    const { publish, warnings } = plan(wish);
+    assert.deepEqual(
+      publish.map(({ protocol, hostPort }) => [protocol, hostPort]),
+      [
+        ["tcp", 80],
+        ["udp", 5],
+      ],
+    );
+    assert.deepEqual(warnings, ['iface "net": port "80/TCP" is listed twice']);
+  });
 
   test("the link's port is free for UDP, and where the link has none", () => {
     assert.equal(error(ports({ port: 28500, protocol: "UDP" })), "");

@@ -117,11 +117,11 @@ const STREAMS: readonly Mutant[] = [
 const RECOVERY: readonly Mutant[] = [
   {
     name: "lost retransmission",
-    file: "tcp/congestion.ts",
-    from: "flow.sndNext = flow.sndUna;\n  flow.sendCursor = -1;\n  flow.rto",
-    to: "flow.rto",
+    file: "tcp/recovery.ts",
+    from: "boardAllLost(flow, flow.retransmits < 2 && runBits(flow, 0) != SACKED);",
+    to: "",
     why: "what was lost after the last acknowledgment never comes",
-    seed: 9,
+    seed: 63,
   },
   {
     name: "SACK block kept",
@@ -193,8 +193,8 @@ const BOOKS: readonly Mutant[] = [
   {
     name: "flow not freed",
     file: "flow/udp.ts",
-    from: "resolverFailed(datagram.resolver);\n  datagramEnd(datagram);",
-    to: "resolverFailed(datagram.resolver);",
+    from: "    return;\n  }\n  datagramEnd(datagram);",
+    to: "    return;\n  }",
     why: "the table fills with flows nobody uses",
     seed: 2,
   },
@@ -259,9 +259,9 @@ const DATAGRAMS: readonly Mutant[] = [
   },
   {
     name: "dead resolver asked for ever",
-    file: "flow/dns.ts",
-    from: "length >= HEADER_SIZE && findQuestion(flow, p, length) != 0;",
-    to: "false;",
+    file: "flow/resolvers.ts",
+    from: "if (resolverIsUp(index)) return index;",
+    to: "return 0;",
     why: "names do not resolve although the second resolver lives",
     seed: 2,
   },

@@ -112,7 +112,11 @@ export async function connectionsOf(namespace: Namespace, port: number): Promise
 }
 
 /** A DNS server in the host namespace with one name and one long record set. */
-export async function startDns(host: Namespace, listen: string, address: string): Promise<void> {
+export async function startDns(
+  host: Namespace,
+  listen: string,
+  ...addresses: readonly string[]
+): Promise<void> {
   const texts = Array.from({ length: 16 }, (_, index) => {
     const text = `${index}`.padStart(3, "0").padEnd(200, "x");
     return `--txt-record=long.test,${text}`;
@@ -128,7 +132,7 @@ export async function startDns(host: Namespace, listen: string, address: string)
     "--bind-interfaces",
     "--edns-packet-max=4096",
     `--listen-address=${listen}`,
-    `--address=/who.test/${address}`,
+    ...addresses.map((address) => `--address=/who.test/${address}`),
     ...texts,
   ]);
   await until(async () => {

@@ -1,21 +1,21 @@
 /**
  * Test module of the parts of `wasm/flow` that a whole engine does not show plainly: what addresses
- * mean, control messages, the queue of sockets to close, hidden peers.
+ * mean, control messages, the queue of sockets to close, peers of UDP ports.
  */
 import * as abi from "../../../wasm/abi";
 import { controlAppend, controlFind, controlReceive } from "../../../wasm/flow/control";
 import { emitInit } from "../../../wasm/flow/emit";
 import * as evict from "../../../wasm/flow/evict";
-import * as hidden from "../../../wasm/flow/hidden";
 import * as nat from "../../../wasm/flow/nat";
 import { ownInit } from "../../../wasm/flow/own";
+import * as peers from "../../../wasm/flow/peers";
+import { tableInit } from "../../../wasm/flow/table";
 import { Msg } from "../../../wasm/layout";
 import { CONFIG, CONTROL, memoryInit } from "../../../wasm/memory";
 import { prngInit } from "../../../wasm/prng";
 import { msgAlloc, msgControl, opsFree, ringInit, ringTurn } from "../../../wasm/ring";
 
 export { natIsGuest, natToGuest, natToHost, natUnusable } from "../../../wasm/flow/nat";
-export { hiddenFind, hiddenRemember } from "../../../wasm/flow/hidden";
 export { ownHas, ownPublished, ownTake } from "../../../wasm/flow/own";
 export { closeFlush, closeLater } from "../../../wasm/flow/evict";
 
@@ -34,11 +34,27 @@ export function init(): void {
   emitInit();
   ownInit();
   evict.evictInit();
-  hidden.hiddenInit();
+  tableInit();
+  peers.peersInit();
 }
 
 export function natInside(address: u32): bool {
   return nat.natInside(address);
+}
+
+/** `address:port` has sent to port 53 of the guest at `guest` and is shown as `shown`. */
+export function remember(guest: u32, shown: u32, port: u32, address: u32, now: u32): void {
+  const peer = peers.peerRemember(guest, shown, (53 << 16) | port, <i64>now * 1_000_000);
+  peer.address = address;
+  peer.asked = 0;
+  peer.spot = 0;
+  peer.owner = guest;
+}
+
+/** True address of whom the guest answers; 0 = nobody is remembered. `now` in seconds. */
+export function recall(guest: u32, shown: u32, port: u32, now: u32): u32 {
+  const peer = peers.peerFind(guest, shown, (53 << 16) | port, <i64>now * 1_000_000);
+  return changetype<usize>(peer) == 0 ? 0 : peer.address;
 }
 
 export function closePending(): u32 {

@@ -21,6 +21,13 @@ export { sumBytes, sumPseudo4 } from "../../../wasm/wire/checksum";
 export { ethernetEmit } from "../../../wasm/wire/ethernet";
 export { arpCheck, arpEmit } from "../../../wasm/wire/arp";
 export { ipv4Check, ipv4Emit } from "../../../wasm/wire/ipv4";
+export {
+  dnsFailureEmit,
+  dnsIsAnswer,
+  dnsIsQuery,
+  dnsQuestionEnd,
+  dnsQuestionHash,
+} from "../../../wasm/wire/dns";
 export { udpCheck, udpChecksumOk, udpEmit } from "../../../wasm/wire/udp";
 export { tcpCheck, tcpChecksumOk, tcpEmit } from "../../../wasm/wire/tcp";
 export { icmpv4ChecksumFill, icmpv4ChecksumOk, icmpv4Emit } from "../../../wasm/wire/icmpv4";

@@ -160,7 +160,11 @@ describe("UDP to the host in bulk", () => {
   test("P18, P22, N09: a datagram the host refuses twice is told to the guest", () => {
     const cases = [
       [EHOSTUNREACH, 1, 0],
-      [101, 0, 0],
+      [101, 0, 0], // ENETUNREACH
+      [100, 0, 0], // ENETDOWN
+      [99, 0, 0], // EADDRNOTAVAIL
+      [EINVAL, 1, 0],
+      [95, 1, 0], // EOPNOTSUPP: whatever else it may say
       [EACCES, 13, 0],
       [1, 13, 0],
       [EMSGSIZE, 4, 576],
@@ -173,6 +177,20 @@ describe("UDP to the host in bulk", () => {
       const error = world.icmp();
       assert.deepEqual([error.type, error.code, error.rest], [3, code, rest]);
       assert.equal(world.stats.dropUdpSend, 1);
+    }
+  });
+
+  test("a socket that cannot be had is told, a shortage is not", () => {
+    for (const [errno, code] of [
+      [97, 0], // EAFNOSUPPORT: a host without that version of IP
+      [EACCES, 13],
+      [24, undefined], // EMFILE
+    ] as const) {
+      const world = new DatagramWorld();
+      world.host.openResults.push(-errno, -errno);
+      world.guest(world.udp(PEER, 9, "x"));
+      if (code === undefined) assert.equal(world.take().length, 0);
+      else assert.deepEqual([world.icmp().code, world.stats.dropUdpSend], [code, 1]);
     }
   });
 

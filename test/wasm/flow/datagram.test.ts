@@ -1,6 +1,7 @@
 /** The life of datagram flows: time-outs, the full table, sockets that cannot be had. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { mappedOctetsOf } from "../../../src/lib/addr6.ts";
 import * as abi from "../../../wasm/abi.ts";
 import { DatagramWorld } from "../../support/datagram-world.ts";
 import { PEER } from "../../support/engine-harness.ts";
@@ -50,7 +51,7 @@ describe("UDP time-outs and the full table", () => {
   test("N16: a full table evicts the flow that was idle longest, and counts it", () => {
     const world = new DatagramWorld({ flowsMax: 16, preservesUdpPorts: true });
     const published = world.publish(8000, 30000);
-    // Six slots are kept for TCP and DNS, one is the published port's.
+    // Six slots are kept for TCP and DNS, one the published port has.
     for (let i = 0; i < 9; i += 1) world.guest(world.udp(PEER, 9, "x", { sourcePort: 20000 + i }));
     world.guest(world.udp(PEER, 9, "x", { sourcePort: 20000 }));
     world.guest(world.udp(PEER, 9, "new", { sourcePort: 30000 }));
@@ -67,17 +68,30 @@ describe("UDP time-outs and the full table", () => {
 
   test("N16: published ports leave the guest's UDP the slots that are kept for it", () => {
     const world = new DatagramWorld({ flowsMax: 16 });
-    for (let i = 0; i < 8; i += 1) world.publish(8000 + i, 30000 + i);
-    // What is left is kept: for connections, DNS, and two for the guest's UDP.
-    assert.equal(world.engine.inboundUdp(9000, 31000, world.now), 0);
+    const ports = Array.from({ length: 9 }, (_, i) => world.publish(8000 + i, 30000 + i));
+    assert.equal(world.stats.udpEvicted, 1, "half of the table, then the oldest gives way");
+    world.guest();
+    assert.deepEqual(
+      ports.map(({ closed }) => closed),
+      ports.map((_, i) => i === 0),
+    );
     for (let i = 0; i < 2; i += 1) world.guest(world.udp(PEER, 9, "x", { sourcePort: 20000 + i }));
     assert.equal(world.stats.dropUdpTableFull, 0);
-    assert.equal(world.engine.inboundUdp(9000, 31000, world.now), 0);
-    assert.equal(world.stats.udpEvicted, 0);
-    world.guest(world.udp(PEER, 9, "x"));
     assert.equal(world.stats.udpEvicted, 1);
+    world.guest(world.udp(PEER, 9, "x"));
+    assert.equal(world.stats.udpEvicted, 2, "who has most beyond what is kept for it");
     assert.equal(world.stats.dropUdpTableFull, 0);
     assert.equal(world.take().length, 0);
+  });
+
+  test("a slot is kept for published ports when the guest's UDP has all others", () => {
+    const world = new DatagramWorld({ flowsMax: 32 });
+    world.engine.addHostPort("udp", mappedOctetsOf(0), 30000);
+    for (let i = 0; i < 64; i += 1) world.guest(world.udp(PEER, 9, "x", { sourcePort: 2000 + i }));
+    const { udpEvicted } = world.stats;
+    world.publish(8000, 30000).receive("hello", PEER, 999);
+    assert.equal(world.datagrams()[0]?.destinationPort, 8000);
+    assert.equal(world.stats.udpEvicted, udpEvicted);
   });
 
   test("more sockets than operations fit into a turn are all opened", () => {

@@ -6,12 +6,22 @@ import {
   DNS,
   DNS6,
   GATEWAY6,
+  GUEST_MAC,
   GUEST6,
   groups,
   PEER6,
   RESOLVER,
 } from "../../support/engine-harness.ts";
-import { concat, ip, PROTOCOL_UDP, pattern, u16, u32, udp } from "../../support/packet.ts";
+import {
+  concat,
+  ip,
+  macOctets,
+  PROTOCOL_UDP,
+  pattern,
+  u16,
+  u32,
+  udp,
+} from "../../support/packet.ts";
 import { type FragmentFrame, reassemble } from "../../support/packet-decode.ts";
 import { World6 } from "../../support/world6.ts";
 
@@ -24,6 +34,7 @@ const QUERY = concat(
   "\x07example\x03com\0",
   u32(0x10001),
 );
+const ANSWER = Uint8Array.from(QUERY, (octet, i) => (i === 2 ? 0x81 : octet));
 const USO = abi.LINK_CSUM | abi.LINK_TSO6 | abi.LINK_USO6;
 
 describe("wasm/flow over IPv6: UDP", () => {
@@ -200,6 +211,27 @@ describe("wasm/flow over IPv6: UDP", () => {
     assert.equal(six.datagrams[0]?.address, "fe80::99");
   });
 
+  test("published: an answer from another address of the same machine leaves by the port", () => {
+    const w = new World6({ ipv6: { prefixLength: 64 } });
+    const published = w.inboundUdp(53, 5300, 6) ?? assert.fail("no port");
+    const source = "fd10:0:2::5054:ff:fe12";
+    const answer = (machine: string): Uint8Array => {
+      const ends = { source, destination: PEER6, protocol: PROTOCOL_UDP };
+      const frame = w.packet(ends, udp({ ...ends, sourcePort: 53, destinationPort: 777 }, "a"));
+      frame.set(macOctets(machine), 6);
+      return frame;
+    };
+    w.guest(w.udp({ to: PEER6, port: 9 }, "x")); // by which ::2 is heard of
+    w.guest(answer(GUEST_MAC));
+    assert.deepEqual(
+      published.datagrams.map(({ address, port }) => [address, port]),
+      [[PEER6, 777]],
+    );
+    w.guest(answer("52:54:00:00:00:99"));
+    assert.equal(published.datagrams.length, 1, "another machine has a socket of its own");
+    assert.equal(w.host.live.length, 3);
+  });
+
   test("N05 strict filtering tells IPv6 addresses apart", () => {
     const w = new World6({ strictFilter: true });
     w.guest(w.udp({ to: PEER6, port: 9 }, "x"));
@@ -223,7 +255,7 @@ describe("wasm/flow over IPv6: DNS", () => {
         w.guest(w.udp({ to: server, port: 53, from: 5000 }, QUERY));
         const socket = w.host.socket(address, 53);
         assert.deepEqual(socket.datagrams[0]?.payload, QUERY);
-        socket.receive("answer");
+        socket.receive(ANSWER);
         w.expect("udp", { source: server, sourcePort: 53, destinationPort: 5000 });
       });
     }
@@ -250,16 +282,16 @@ describe("wasm/flow over IPv6: DNS", () => {
 
   test("errors of a resolver of the other version are told in the guest's words", () => {
     const w = new World6({ resolvers: [ip(RESOLVER)] });
-    w.guest(w.udp({ to: DNS6, port: 53 }, QUERY));
-    const place = { offender: RESOLVER, address: RESOLVER, port: 53, payload: QUERY };
+    w.guest(w.udp({ to: DNS6, port: 853 }, QUERY));
+    const place = { offender: RESOLVER, address: RESOLVER, port: 853, payload: QUERY };
     w.host.socket().queueError({ errno: 111, type: 3, code: 3, ...place });
     w.expect("icmp6", { type: 1, code: 4 });
     // As a number, 250.1.2.3 would be an address of IPv6 far beyond the table.
     w.host.socket().queueError({ errno: 111, type: 3, code: 3, ...place, offender: "250.1.2.3" });
     w.expect("icmp6", { type: 1, code: 4, source: GATEWAY6 });
     const other = new World6({ resolvers: [six] });
-    other.guest(other.udp({ to: DNS, port: 53 }, QUERY));
-    const there = { offender: RESOLVER6, address: RESOLVER6, port: 53, payload: QUERY };
+    other.guest(other.udp({ to: DNS, port: 853 }, QUERY));
+    const there = { offender: RESOLVER6, address: RESOLVER6, port: 853, payload: QUERY };
     other.host.socket().queueError({ errno: 111, type: 1, code: 4, ...there });
     other.expect("icmp", { type: 3, code: 3 });
   });

@@ -64,12 +64,18 @@ for (const variant of VARIANTS) {
       assert.ok(!published(0x0a000009, TCP, 80), "until the engine starts over");
     });
 
-    test("as many ports as may be published, of both versions of IP", () => {
+    test("all ports of both protocols, on as many addresses as may have some", () => {
       configure(wasm);
-      for (let i = 1; i <= abi.HOST_PORT_COUNT; i += 1) assert.ok(take(0, portKind(TCP, i)));
-      assert.ok(!take(0, portKind(TCP, abi.HOST_PORT_COUNT + 1)));
-      assert.ok(published(1, TCP, abi.HOST_PORT_COUNT));
-      assert.ok(!published(1, TCP, abi.HOST_PORT_COUNT + 1));
+      for (let i = 1; i < 65_535; i += 1) assert.ok(take(0, portKind(TCP, i)));
+      assert.ok(published(1, TCP, 1) && published(1, TCP, 65_534));
+      assert.ok(!published(1, TCP, 65_535) && !published(1, UDP, 1));
+      for (let i = 1; i < abi.HOST_SPOT_COUNT; i += 1) {
+        assert.ok(take(0x0a000000 + i, portKind(UDP, i)));
+      }
+      assert.ok(!take(0x0b000000, portKind(UDP, 7)));
+      assert.ok(!published(0x0b000000, UDP, 7));
+      assert.ok(published(0x0a000001, UDP, 1) && !published(0x0a000001, UDP, 2));
+      assert.ok(take(0x0a000001, portKind(UDP, 2)), "an address that is there already");
     });
 
     test("what makes no sense is refused", () => {

@@ -135,10 +135,14 @@ describe("ping", () => {
     assert.deepEqual(frame.payload, payload);
   });
 
-  test("without ping sockets nothing is answered, and the host not asked again", () => {
+  test("without ping sockets each is answered prohibited, and the host not asked again", () => {
     const world = new DatagramWorld();
     world.host.openResults.push(-EACCES);
-    for (let i = 0; i < 10; i += 1) world.guest(world.ping(PEER, 1, i, "a"));
+    for (let i = 0; i < 10; i += 1) {
+      world.guest(world.ping(PEER, 1, i, "a"));
+      const error = world.icmp();
+      assert.deepEqual([error.type, error.code, error.source], [3, 13, GATEWAY]);
+    }
     assert.equal(world.host.log.length, 1);
     assert.equal(world.stats.dropPingSend, 10);
     assert.equal(world.take().length, 0);

@@ -1,7 +1,8 @@
 /** UDP: mapping, filtering, refusals, errors and the life of flows, in the real engine. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { FILTER_COUNT } from "../../../wasm/abi.ts";
+import { FILTER_COUNT, OPENED_PUBLISHED } from "../../../wasm/abi.ts";
+import { EINVAL } from "../../support/datagram-host.ts";
 import { DatagramWorld } from "../../support/datagram-world.ts";
 import { DNS, GATEWAY, GUEST, PEER } from "../../support/engine-harness.ts";
 import { hex } from "../../support/hex.ts";
@@ -119,17 +120,86 @@ describe("UDP mapping", () => {
 });
 
 describe("UDP published ports", () => {
-  test("a published port needs no word from the guest and never ends", () => {
+  test("a published port needs no word from the guest, and has a flow while it is used", () => {
     const world = new DatagramWorld({ strictFilter: true });
     const socket = world.publish(8000, 30000);
-    world.advance(100_000);
     socket.receive("hello", PEER, 999);
     const [frame] = world.datagrams();
     assert.equal(frame?.destinationPort, 8000);
     world.guest(world.udp(PEER, 999, "answer", { sourcePort: 8000 }));
     assert.deepEqual(socket.texts, ["answer"]);
     assert.equal(world.host.sockets.length, 1);
-    assert.equal(world.engine.inboundUdp(8000, 30001, world.now), 0, "published already");
+    assert.equal(world.engine.inboundUdp(8000, 30001, world.now), 0, "it has its socket");
+    world.advance(301);
+    assert.ok(socket.closed, "back to the host");
+    world.publish(8000, 30000).receive("again", PEER, 999);
+    assert.equal(world.datagrams().length, 1);
+  });
+
+  test("the guest's own datagrams take the published socket, if the host says it is one", () => {
+    const world = new DatagramWorld({ strictFilter: true });
+    world.host.openResults.push(OPENED_PUBLISHED | 30000);
+    world.guest(world.udp(PEER, 9, "x", { sourcePort: 8000 }));
+    const socket = world.socket();
+    socket.receive("unasked", OTHER, 7);
+    assert.equal(world.datagrams()[0]?.source, OTHER, "open to all");
+    assert.equal(world.engine.flows()[0]?.hostPort, 30000);
+  });
+
+  test("answers leave from the address that was asked, by the socket that was asked", () => {
+    const world = new DatagramWorld();
+    const first = world.publish(53, 5300);
+    const second = world.publish(53, 53, 1);
+    first.receive("q", PEER, 1000, { asked: "192.0.2.1" });
+    first.receive("q", PEER, 1001, { asked: "192.0.2.77" });
+    first.receive("q", "127.0.0.1", 1002, { asked: "127.0.0.53" });
+    second.receive("q", PEER, 1003);
+    second.receive("q", "127.0.0.1", 1004);
+    assert.equal(world.datagrams().length, 5);
+    const from = { sourcePort: 53 };
+    world.guest(...[1000, 1001].map((port) => world.udp(PEER, port, "a", from)));
+    world.guest(world.udp(GATEWAY, 1002, "a", from), world.udp(PEER, 1003, "b", from));
+    world.guest(world.udp(GATEWAY, 1004, "b", from), world.udp(OTHER, 53, "own", from));
+    assert.deepEqual(
+      first.sent.map((message) => [message.port, message.from]),
+      [
+        [1000, "192.0.2.1"],
+        [1001, "192.0.2.77"],
+        [1002, "127.0.0.53"],
+        [53, ""],
+      ],
+    );
+    assert.deepEqual(
+      second.sent.map((message) => [message.address, message.port, message.from]),
+      [
+        [PEER, 1003, ""],
+        ["127.0.0.1", 1004, ""],
+      ],
+    );
+  });
+
+  test("an address that the host has lost is not insisted on", () => {
+    const world = new DatagramWorld();
+    const socket = world.publish(53, 5300);
+    socket.receive("q", PEER, 1000, { asked: "192.0.2.1" });
+    world.datagrams();
+    world.host.onSend = ([message]) => (message?.from === "" ? undefined : -EINVAL);
+    world.guest(world.udp(PEER, 1000, "a", { sourcePort: 53 }));
+    assert.deepEqual(socket.texts, ["a"]);
+    assert.equal(world.stats.dropUdpSend, 0);
+  });
+
+  test("a flow that ended is opened anew by an answer, at the socket that was asked", () => {
+    const world = new DatagramWorld({ flowsMax: 16 });
+    const second = world.publish(53, 53, 1);
+    second.receive("q", PEER, 1003);
+    world.datagrams();
+    world.guest(world.udp(PEER, 1003, "a", { sourcePort: 53 }));
+    for (let i = 0; i < 8; i += 1) world.publish(9000 + i, 9000 + i);
+    world.guest();
+    assert.ok(second.closed, "given way");
+    world.guest(world.udp(PEER, 1003, "late", { sourcePort: 53 }));
+    assert.equal(world.host.opens.at(-1), (1 << 16) | 53);
   });
 
   test("a flow that uses the port already makes way", () => {

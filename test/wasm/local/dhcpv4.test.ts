@@ -252,16 +252,45 @@ for (const [variant, local] of locals()) {
       assertIgnored(local);
     });
 
-    test("replies, unknown types, plain BOOTP and our own MAC are ignored", () => {
+    test("replies, unknown types and our own MAC are ignored", () => {
       const messages = [{ type: 1, operation: 2 }, { type: 2 }, { type: 5 }, { type: 0 }];
       for (const message of [...messages, { type: 200 }, { type: 1, mac: GATEWAY_MAC }]) {
         local.reset();
         client.send(message);
         assertIgnored(local);
       }
-      local.reset();
-      client.sendOctets(patched(dhcp({ type: 1, mac: GUEST_MAC }), 240, Uint8Array.of(0, 0, 0)));
-      assertIgnored(local);
+    });
+
+    test("plain BOOTP is given the address for ever: no type, no server, no lease", () => {
+      const untyped = patched(dhcp({ type: 1, mac: GUEST_MAC }), 240, Uint8Array.of(0, 0, 0));
+      const bare = patched(untyped.slice(0, 300), 236, new Uint8Array(4));
+      for (const octets of [untyped, bare.slice(0, 236), bare]) {
+        local.reset();
+        client.sendOctets(octets);
+        const frame = local.frame();
+        assert.ok(frame.kind === "udp");
+        assert.equal(frame.payload.length, 300, "what such a client takes");
+        assert.equal(frame.destination, GUEST);
+        const reply = client.decode(frame);
+        assert.equal(reply.yourAddress, GUEST);
+        assert.deepEqual(reply.order, [1, 3, 6, 26, 28]);
+        assert.equal(local.wasm.u64("neighborFind", ip(GUEST)), mac(GUEST_MAC));
+      }
+    });
+
+    test("BOOTP: a client with the address is answered there, others as they ask", () => {
+      const bootp = (more: object): Uint8Array =>
+        patched(dhcp({ type: 1, mac: GUEST_MAC, ...more }), 240, Uint8Array.of(0, 0, 0));
+      for (const [more, destination] of [
+        [{ clientAddress: GUEST }, GUEST],
+        [{ broadcast: true }, BROADCAST],
+      ] as const) {
+        local.reset();
+        client.sendOctets(bootp(more));
+        const frame = local.frame();
+        assert.ok(frame.kind === "udp");
+        assert.equal(frame.destination, destination);
+      }
     });
 
     test("smoltcp's hlen class: any hardware but Ethernet with 6 octets is malformed", () => {

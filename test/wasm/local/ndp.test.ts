@@ -9,6 +9,7 @@ import {
   GATEWAY6,
   GUEST_MAC,
   GUEST6,
+  groups,
   LINK6,
   ROUTER6,
 } from "../../support/engine-harness.ts";
@@ -23,7 +24,7 @@ import {
   routerSolicitation,
   solicitedNode,
 } from "../../support/packet6.ts";
-import { World6 } from "../../support/world6.ts";
+import { World6, type World6Options } from "../../support/world6.ts";
 
 const SEED = 20261121;
 const SECOND = 1_000_000;
@@ -349,6 +350,16 @@ describe("wasm/local/ndp: router", () => {
     assert.deepEqual(options.get(31), concat(u16(0), u32(1800), padded));
     assert.deepEqual(options.get(1), macOctets(GATEWAY_MAC));
     assert.equal(advertised(new World6({ dns: false })).get(25), undefined);
+  });
+
+  test("the DNS address is named where a resolver has IPv6 or IPv4 is not served", () => {
+    const isNamed = (options: World6Options): boolean => advertised(new World6(options)).has(25);
+    const six = { groups: groups("2001:db8::53"), scope: 0 };
+    assert.equal(isNamed({ dns6: "auto" }), false, "a resolver of IPv4 alone");
+    assert.equal(isNamed({ dns6: "auto", resolvers: [1, six] }), true);
+    assert.equal(isNamed({ dns6: "auto", ipv4: false }), true);
+    assert.equal(isNamed({ dns6: "always" }), true);
+    assert.equal(isNamed({ dns6: "never", resolvers: [six], ipv4: false }), false);
   });
 
   test("CVE-2019-9824 class: no octet of an answer is left from what the slot held before", () => {

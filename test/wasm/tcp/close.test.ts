@@ -4,7 +4,8 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { ECONNRESET, EPIPE } from "../../support/fake-host.ts";
+import { ECONNRESET } from "../../support/fake-host.ts";
+import { EPIPE } from "../../support/fake-stream.ts";
 import { pattern } from "../../support/packet.ts";
 import {
   type Conversation,
@@ -17,6 +18,8 @@ import {
 
 const SECOND = 1_000_000;
 const TIME_WAIT = 60 * SECOND;
+/** Of a guest that answers at once. */
+const RTO = SECOND / 5;
 /** Less than the four minutes of RFC 5382 REQ-5. */
 const LONG = 239 * SECOND;
 
@@ -133,6 +136,7 @@ describe("half-close", () => {
     const { world, guest, socket } = reach("FIN_WAIT_2");
     for (let i = 0; i < 3; i += 1) {
       world.advance(LONG);
+      world.take(); // the guest has been asked whether it is there
       guest.send({ payload: pattern(1000) });
       world.advance(1000);
       guest.expect({ flags: "A", ack: guest.next, seq: 2 });
@@ -195,7 +199,7 @@ describe("our FIN", () => {
       const { guest } = reach(state);
       const seq = guest.wanted - 1;
       for (const pause of [1, 2, 4, 8]) {
-        expectAfter(guest, pause * SECOND, { flags: "FA", seq, ack: guest.next });
+        expectAfter(guest, pause * RTO, { flags: "FA", seq, ack: guest.next });
       }
       guest.send();
       guest.world.advance(30 * SECOND);
@@ -226,7 +230,7 @@ describe("our FIN", () => {
     socket.end();
     guest.expect({ seq: 1, payload: "data" });
     guest.expect({ flags: "FA", seq: 5 });
-    world.advance(SECOND);
+    world.advance(RTO);
     guest.expect({ seq: 1, payload: "data" });
     guest.expect({ flags: "FA", seq: 5 });
     // It counts in sequence space: this acknowledges the data, not the FIN.

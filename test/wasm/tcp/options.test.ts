@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { EngineWorld } from "../../support/engine-harness.ts";
+import { EngineWorld, START } from "../../support/engine-harness.ts";
 import { type Octets, pattern, type TcpFields, type TcpOptions } from "../../support/packet.ts";
 import { established, TcpGuest } from "../../support/tcp-guest.ts";
 import { VARIANTS } from "../../support/wasm.ts";
@@ -222,15 +222,37 @@ describe("timestamps", () => {
     }
   });
 
-  test("T15: without them a segment is dropped silently, a reset counts", () => {
+  test("T15: segments without them are taken all the same, as Linux does", () => {
     const { world, guest, socket } = established(TIMESTAMPS);
     const before = world.stats;
-    world.guest(spoiled(guest, { flags: "PA" }, "data"), spoiled(guest, { flags: "FA" }));
-    world.expectNothing();
-    world.expectCounted(before, { dropTcpNoTimestamp: 2 });
-    assert.equal(socket.text, "");
+    world.guest(spoiled(guest, { flags: "PA" }, "data"));
+    guest.next += 4;
+    world.advance(1000);
+    guest.expect({ flags: "A", ack: 5 });
+    assert.equal(socket.text, "data");
+    // They say nothing about time: what is echoed is the last that was there.
+    const echoed = guest.timestampOffset + Math.floor(START / 1000);
+    guest.send({ payload: "more", timestamps: [echoed - 1, guest.timestampEcho] });
+    world.expectCounted(before, { dropTcpPaws: 1, tcpBytesToHost: 4 });
+    guest.expect({ flags: "A", ack: 5 });
+    guest.next -= 4;
     world.guest(spoiled(guest, { flags: "R" }));
     assert.equal(guest.state, "CLOSED");
+  });
+
+  test("T15: a guest whose every segment after the handshake lacks them gets through", () => {
+    const guest = new TcpGuest(new EngineWorld(), TIMESTAMPS.guest);
+    guest.send({ flags: "S" });
+    guest.expect({ flags: "SA" });
+    const { world } = guest;
+    world.guest(spoiled(guest, { flags: "A" }));
+    world.guest(spoiled(guest, { flags: "PA" }, "request"));
+    guest.next += 7;
+    guest.socket.push("answer");
+    guest.expect({ payload: "answer" });
+    world.guest(spoiled(guest, { flags: "FA" }));
+    assert.equal(guest.state, "CLOSE_WAIT");
+    assert.equal(guest.socket.text, "request");
   });
 
   test("T16: TSecr is 0 in our SYN, the guest's TSval in our SYN-ACK", () => {

@@ -23,7 +23,7 @@ function datagram(world: EngineWorld, from: string, to: string, port: number): U
   return world.ip({ ...ends, protocol: PROTOCOL_UDP }, payload);
 }
 
-describe("flow/guest: addresses of the guest's own", () => {
+describe("flow/whereabouts: addresses of the guest's own", () => {
   for (const [client, own, usual] of [
     [PEER, STATIC, GUEST],
     [PEER6, STATIC6, GUEST6],
@@ -83,7 +83,7 @@ describe("flow/guest: addresses of the guest's own", () => {
   });
 });
 
-describe("flow/guest: published UDP ports", () => {
+describe("flow/whereabouts: published UDP ports", () => {
   for (const [client, own, usual] of [
     [PEER, STATIC, GUEST],
     [PEER6, STATIC6, GUEST6],
@@ -129,7 +129,7 @@ describe("flow/guest: published UDP ports", () => {
   }
 });
 
-describe("flow/guest: asking for one", () => {
+describe("flow/whereabouts: asking for one", () => {
   function asking(world: EngineWorld, on: boolean): void {
     const at = (world.engine.bases.config + abi.CONFIG_FLAGS_OFFSET) >> 2;
     const flags = world.engine.words[at] ?? 0;

@@ -54,7 +54,7 @@ let asks: i32 = 0;
 /** The next address of the sweep under way; SWEEP_SIZE = there is none. */
 let sweepAt: u32 = SWEEP_SIZE;
 
-export function guestInit(): void {
+export function whereInit(): void {
   chosen4 = 0;
   chosen6 = 0;
   rest();
@@ -68,7 +68,7 @@ function rest(): void {
 }
 
 /** Marks the addresses remembered here, see `addresses`. */
-export function guestMark(): void {
+export function whereMark(): void {
   addressMark(chosen6);
 }
 
@@ -97,11 +97,6 @@ export function guestAddress(six: bool): u32 {
   return other != 0 ? other : configured;
 }
 
-/** The address beside the configured one that was chosen last; 0 = none. */
-export function guestChosen(six: bool): u32 {
-  return six ? chosen6 : chosen4;
-}
-
 /** Asks for the addresses of a version that the guest may have, at most once a second each. */
 export function guestRequest(six: bool, now: i64): void {
   neighborRequest(guestConfigured(six), now);
@@ -114,13 +109,13 @@ function isAsked(): bool {
   return (config(abi.CONFIG_FLAGS_OFFSET) & abi.CONFIG_FLAG_ASK_GUEST) != 0;
 }
 
-/** When `guestTimeout` wants to be called, absolute microseconds; 0 = never. */
-export function guestNext(): i64 {
+/** When `whereTimeout` wants to be called, absolute microseconds; 0 = never. */
+export function whereNext(): i64 {
   return isAsked() ? max<i64>(askAt, 1) : 0;
 }
 
 /** Asks for a guest that nobody has heard of, when it is time; to be called in every step. */
-export function guestTimeout(now: i64): void {
+export function whereTimeout(now: i64): void {
   if (!isAsked()) {
     rest();
     return;

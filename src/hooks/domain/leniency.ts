@@ -1,0 +1,63 @@
+/**
+ * What KubeVirt's admission accepts although it is not quite right, and what is meant by it. The
+ * plugin that KubeVirt had ran such machines, so they run here too; each gets a warning.
+ *
+ *     a port listed twice           one forward: both lead to the same port of the guest
+ *     a network with host bits      the network they lie in
+ *
+ * What could mean two things (SCTP, port 70000, one port of two interfaces) is refused elsewhere.
+ */
+import { readIpv4 } from "../../config/address.ts";
+import { quote } from "../../config/errors.ts";
+import type { PublishRule } from "../../config/forward.ts";
+import { formatIpv4, prefixMask } from "../../lib/addr.ts";
+import { formatIpv6, readIpv6 } from "../../lib/addr6.ts";
+
+/** A value, and what is to be said about how it was understood. */
+export interface Meant<T> {
+  readonly value: T;
+  readonly warnings: readonly string[];
+}
+
+const BITS_IPV4 = 32;
+const BITS_IPV6 = 128;
+const BITS_GROUP = 16;
+
+/** `A.B.C.D/N` or its IPv6 form without host bits; what is no network comes back as it is. */
+export function meantNetwork(what: string, text: string): Meant<string> {
+  const meant = clearHostBits(text);
+  if (meant === text) return { value: text, warnings: [] };
+  return { value: meant, warnings: [`${what}: network ${quote(text)} means ${quote(meant)}`] };
+}
+
+function clearHostBits(text: string): string {
+  const [, start = "", length = ""] = /^([0-9a-fA-F:.]+)\/(\d{1,3})$/.exec(text) ?? [];
+  const bits = Number(length);
+  const four = readIpv4(start);
+  if (four !== undefined && bits > 0 && bits <= BITS_IPV4) {
+    const network = (four & prefixMask(bits)) >>> 0;
+    return network === four ? text : `${formatIpv4(network)}/${bits}`;
+  }
+  const six = readIpv6(start);
+  if (six === undefined || bits > BITS_IPV6) return text;
+  const cleared = six.map((group, i) => {
+    const kept = Math.min(BITS_GROUP, Math.max(0, bits - i * BITS_GROUP));
+    return group & ~(0xffff >>> kept);
+  });
+  return cleared.every((group, i) => group === six[i]) ? text : `${formatIpv6(cleared)}/${bits}`;
+}
+
+/** The same ports, each once. */
+export function meantPorts(what: string, ports: readonly PublishRule[]): Meant<PublishRule[]> {
+  const seen = new Set<string>();
+  const twice = new Set<string>();
+  const value = ports.filter(({ protocol, hostPort }) => {
+    const port = `${hostPort}/${protocol.toUpperCase()}`;
+    if (seen.has(port)) twice.add(port);
+    const isNew = !seen.has(port);
+    seen.add(port);
+    return isNew;
+  });
+  const warnings = [...twice].map((port) => `${what}: port ${quote(port)} is listed twice`);
+  return { value, warnings };
+}

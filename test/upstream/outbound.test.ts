@@ -1,0 +1,83 @@
+/** Sockets leave from the address and by the interface that was asked for. */
+import assert from "node:assert/strict";
+import { describe } from "node:test";
+import { check } from "../../src/sys/errno.ts";
+import { openTcp, openTcp6, openUdp } from "../../src/sys/socket.ts";
+import { Outbound } from "../../src/upstream/outbound.ts";
+import { openPingFlow } from "../../src/upstream/ping.ts";
+import { type Connecting, connectTcp } from "../../src/upstream/tcp.ts";
+import { openUdpFlow, openUdpFlow6 } from "../../src/upstream/udp.ts";
+import { systemTest } from "../sys/support.ts";
+import { LOOPBACK, listen, nameOf } from "./rig.ts";
+
+/** All of 127.0.0.0/8 is this machine's. */
+const HERE = 0x7f000009;
+const NOWHERE = 0xc0000263; // 192.0.2.99
+const NONE = { ipv4: undefined, ipv6: undefined, device: undefined };
+const SIX_HERE = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+const SIX_NOWHERE = [0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x99];
+
+describe("outbound", () => {
+  systemTest("TCP, UDP and ping leave from the address", [], (sys) => {
+    const outbound = new Outbound({ ...NONE, ipv4: HERE });
+    outbound.check(sys);
+    const { fd: listener, port } = listen(sys);
+    const out: Connecting = { fd: -1, connected: false };
+    connectTcp(sys, LOOPBACK, port, { tos: 0, isLoopback: false, outbound }, out);
+    const udp = check(openUdpFlow(sys, 0, 0, 0, outbound), "Open");
+    const kept = check(openUdpFlow(sys, 40_123, 0, 0, outbound), "Open");
+    const name = { port: 0 };
+    const ping = openPingFlow(sys, name, 4, outbound);
+    const bound = [out.fd, udp, kept, ...(ping < 0 ? [] : [ping])];
+    for (const fd of bound) assert.equal(nameOf(sys, fd).address, HERE);
+    for (const fd of [...bound, listener]) sys.close(fd);
+  });
+
+  systemTest("connections to this machine's loopback are left alone", [], (sys) => {
+    const outbound = new Outbound({ ...NONE, ipv4: NOWHERE });
+    const { fd: listener, port } = listen(sys);
+    const out: Connecting = { fd: -1, connected: false };
+    connectTcp(sys, LOOPBACK, port, { tos: 0, isLoopback: true, outbound }, out);
+    assert.ok(out.connected);
+    for (const fd of [out.fd, listener]) sys.close(fd);
+  });
+
+  systemTest("an address that is gone fails, and leaves nothing behind", [], (sys) => {
+    const outbound = new Outbound({ ...NONE, ipv4: NOWHERE, ipv6: SIX_NOWHERE });
+    const probe = check(openUdp(sys), "Open");
+    sys.close(probe);
+    const out: Connecting = { fd: -1, connected: false };
+    connectTcp(sys, 0x0a000001, 80, { tos: 0, isLoopback: false, outbound }, out);
+    const results = [
+      out.fd,
+      openUdpFlow(sys, 0, 0, 0, outbound),
+      openUdpFlow(sys, 0, 0x0a000001, 53, outbound),
+      openUdpFlow6(sys, 0, 0, outbound),
+    ];
+    for (const result of results) assert.equal(result, -99); // EADDRNOTAVAIL
+    const next = check(openUdp(sys), "Open");
+    assert.equal(next, probe, "the lowest number is free again");
+    sys.close(next);
+  });
+
+  systemTest("the start says which option is wrong, and why", [], (sys) => {
+    const wrong = (choice: object, message: RegExp): void =>
+      assert.throws(() => new Outbound({ ...NONE, ...choice }).check(sys), message);
+    wrong({ ipv4: NOWHERE }, /--outbound-address "192.0.2.99": no interface of this host has/);
+    wrong({ ipv6: SIX_NOWHERE }, /--outbound-address "2001:db8::99": no interface of this host/);
+    wrong({ device: "nosuch0" }, /--outbound-interface "nosuch0": this host has no such interface/);
+    new Outbound({ ipv4: LOOPBACK, ipv6: SIX_HERE, device: "lo" }).check(sys);
+  });
+
+  systemTest("by an interface without any right", [], (sys) => {
+    const outbound = new Outbound({ ...NONE, device: "lo" });
+    for (const [open, family] of [
+      [openTcp, 4],
+      [openTcp6, 6],
+    ] as const) {
+      const fd = check(open(sys), "Open");
+      assert.equal(outbound.bind(sys, fd, family), 0);
+      sys.close(fd);
+    }
+  });
+});

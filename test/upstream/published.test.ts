@@ -1,0 +1,65 @@
+/** Parked sockets of published UDP ports: who is numbered how, found, taken and closed. */
+import assert from "node:assert/strict";
+import { describe } from "node:test";
+import type { Libc } from "../../src/sys/libc.ts";
+import { PublishedPorts } from "../../src/upstream/published.ts";
+import { SPOT_COUNT } from "../../wasm/abi.ts";
+import { systemTest } from "../sys/support.ts";
+
+/** Ports whose sockets need not be real. */
+function portsOf(sys: Libc, closed: number[] = []): PublishedPorts {
+  const fake: Libc = {
+    ...sys,
+    setsockopt: () => 0,
+    close: (fd) => {
+      closed.push(fd);
+      return 0;
+    },
+  };
+  return new PublishedPorts(fake);
+}
+
+describe("published", () => {
+  systemTest("the first socket by which others can be reached is spot 0", [], (sys) => {
+    const ports = portsOf(sys);
+    assert.equal(ports.number(53, 4, false), 1, "loopback");
+    assert.equal(ports.number(53, 4, true), 0);
+    assert.equal(ports.number(53, 4, true), 2);
+    assert.equal(ports.number(53, 6, true), 0, "the other version has a first one of its own");
+    assert.equal(ports.number(53, 6, true), 3, "and no number twice");
+    assert.equal(ports.number(54, "both", true), 0);
+    assert.deepEqual([ports.isFree(53), ports.isFree(54), ports.isFree(55)], [false, false, true]);
+    assert.equal(ports.number(54, 4, true), 1);
+  });
+
+  systemTest("a guest port has a bounded number of sockets", [], (sys) => {
+    const ports = portsOf(sys);
+    for (let i = 0; i < SPOT_COUNT; i += 1) assert.equal(ports.number(53, 4, true), i);
+    assert.equal(ports.number(53, 4, true), -1);
+    assert.equal(ports.number(53, 6, false), -1);
+    assert.equal(ports.number(54, 4, true), 0);
+  });
+
+  systemTest("one is found by guest port, spot and version while it is parked", [], (sys) => {
+    const closed: number[] = [];
+    const ports = portsOf(sys, closed);
+    const four = ports.add(10, 4, 53, 5300, 0);
+    const second = ports.add(11, 4, 53, 5301, 1);
+    const both = ports.add(12, "both", 54, 5302, 0);
+    assert.deepEqual([ports.find(53, 0, 4), ports.find(53, 1, 4)], [four, second]);
+    assert.deepEqual(
+      [ports.find(53, 0, 6), ports.find(53, 2, 4), ports.find(99, 0, 4)],
+      [-1, -1, -1],
+    );
+    assert.deepEqual([ports.find(54, 0, 4), ports.find(54, 0, 6)], [both, both]);
+    assert.equal(ports.take(four), 10);
+    assert.equal(ports.find(53, 0, 4), -1, "a flow has it");
+    ports.park(four);
+    assert.equal(ports.find(53, 0, 4), four);
+    assert.equal(ports.hostPortOf(second), 5301);
+    ports.close();
+    ports.close();
+    assert.deepEqual(closed, [10, 11, 12]);
+    assert.equal(ports.isParked(four), false);
+  });
+});

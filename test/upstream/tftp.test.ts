@@ -1,0 +1,139 @@
+/** The TFTP service on real sockets and files: transfers, ends on both sides, bounds. */
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Block } from "../../src/sys/block.ts";
+import { Epoll } from "../../src/sys/epoll.ts";
+import { EAGAIN, EBUSY } from "../../src/sys/errno.ts";
+import type { Libc } from "../../src/sys/libc.ts";
+import { MSG_DONTWAIT, MSG_NOSIGNAL } from "../../src/sys/linux.ts";
+import { TftpService, TRANSFERS_MAX } from "../../src/upstream/tftp.ts";
+import { EVENT_OF_SERVICE } from "../../src/upstream/upstream.ts";
+import { concat, pattern, u16 } from "../support/packet.ts";
+import { systemTest } from "../sys/support.ts";
+import { logTo } from "./resolver-support.ts";
+
+const CONTENT = pattern(1000);
+const WAIT_US = 5_000_000;
+
+class Desk {
+  readonly service: TftpService;
+  readonly epoll: Epoll;
+  readonly lines: string[] = [];
+  now = 1_000_000;
+  readonly #sys: Libc;
+  readonly #block: Block;
+
+  constructor(sys: Libc, folder: string) {
+    this.#sys = sys;
+    this.#block = new Block(sys, 2048);
+    this.epoll = new Epoll(sys);
+    this.service = new TftpService(sys, this.epoll, folder, logTo(this.lines), () => this.now);
+  }
+
+  say(fd: number, octets: Uint8Array): number {
+    this.#block.bytes.set(octets);
+    const flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+    return this.#sys.send(fd, this.#block.address, octets.length, flags);
+  }
+
+  /** Lets the service work, as the loop does. */
+  work(): void {
+    const count = this.epoll.wait(64, WAIT_US);
+    for (let i = 0; i < count; i += 1) this.service.notice(this.epoll.dataHi(i));
+    while (this.service.wait(this.now) === 0) this.service.poll(undefined, this.now);
+  }
+
+  hear(fd: number): Uint8Array | number {
+    const size = this.#sys.recv(fd, this.#block.address, 2048, MSG_DONTWAIT);
+    return size < 0 ? size : this.#block.bytes.slice(0, size);
+  }
+}
+
+function deskTest(name: string, run: (desk: Desk, sys: Libc) => void): void {
+  systemTest(name, [], (sys) => {
+    const folder = mkdtempSync(join(tmpdir(), "slirp-tftp-"));
+    writeFileSync(join(folder, "a"), CONTENT);
+    const desk = new Desk(sys, folder);
+    try {
+      run(desk, sys);
+    } finally {
+      desk.service.close();
+      desk.epoll.close();
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+}
+
+const request = (name: string): Uint8Array => concat(u16(1), `${name}\0octet\0`);
+const ack = (block: number): Uint8Array => concat(u16(4), u16(block));
+
+deskTest("a transfer from request to end, which closes the service's end", (desk, sys) => {
+  const fd = desk.service.open();
+  assert.ok(fd >= 0);
+  desk.say(fd, request("a"));
+  desk.work();
+  assert.deepEqual(desk.hear(fd), concat(u16(3), u16(1), CONTENT.subarray(0, 512)));
+  desk.say(fd, ack(1));
+  desk.work();
+  assert.deepEqual(desk.hear(fd), concat(u16(3), u16(2), CONTENT.subarray(512)));
+  desk.say(fd, ack(2));
+  desk.work();
+  assert.deepEqual(desk.hear(fd), new Uint8Array(0), "the end");
+  assert.equal(desk.service.wait(desk.now), undefined, "nothing to do any more");
+  assert.deepEqual(desk.lines, ["info file asked for by TFTP a"]);
+  sys.close(fd);
+});
+
+deskTest("a refusal is heard although it closes the service's end", (desk, sys) => {
+  const fd = desk.service.open();
+  desk.say(fd, request("no\u001b[31m"));
+  desk.say(fd, request("more"));
+  desk.work();
+  assert.deepEqual(desk.hear(fd), concat(u16(5), u16(1), "file not found\0"));
+  assert.deepEqual(desk.hear(fd), new Uint8Array(0));
+  assert.deepEqual(desk.lines, ["info file refused by TFTP no?[31m file not found"]);
+  sys.close(fd);
+});
+
+deskTest("a flow that ends takes its transfer along", (desk, sys) => {
+  const fd = desk.service.open();
+  desk.say(fd, request("a"));
+  desk.work();
+  sys.close(fd);
+  desk.work();
+  assert.equal(desk.service.wait(desk.now), undefined);
+});
+
+deskTest("a guest that vanishes is given up after a while", (desk, sys) => {
+  const fd = desk.service.open();
+  desk.say(fd, request("a"));
+  desk.work();
+  for (let i = 0; i < 7; i += 1) {
+    const wait = desk.service.wait(desk.now);
+    if (wait === undefined) break;
+    desk.now += wait;
+    desk.service.poll(undefined, desk.now);
+  }
+  assert.equal(desk.service.wait(desk.now), undefined);
+  sys.close(fd);
+});
+
+deskTest("when all are in use, one that was silent gives way, else the newcomer", (desk, sys) => {
+  const fds = Array.from({ length: TRANSFERS_MAX }, () => desk.service.open());
+  assert.ok(fds.every((fd) => fd >= 0));
+  assert.equal(desk.service.open(), -EBUSY);
+  const [first = -1, ...others] = fds;
+  desk.now += 2_000_000;
+  for (const fd of others) desk.say(fd, request("a"));
+  desk.epoll.wait(64, WAIT_US);
+  desk.service.notice(EVENT_OF_SERVICE);
+  const late = desk.now - 1_500_000; // before anybody's time is over
+  desk.service.poll(undefined, late);
+  const next = desk.service.open();
+  assert.ok(next >= 0);
+  assert.deepEqual(desk.hear(first), new Uint8Array(0));
+  assert.equal(desk.hear(next), -EAGAIN);
+  for (const fd of [...fds, next]) sys.close(fd);
+});

@@ -1,0 +1,154 @@
+/**
+ * Flows to resolvers, messages that are passed on without a record, and messages to the guest from
+ * its DNS address. Which message takes which way, and why, is told in `dns`.
+ *
+ * What passes here is bounded by the flows (`shares`) and the batch; `senderIs` comes first.
+ */
+import * as abi from "../abi";
+import { config } from "../memory";
+import { txKeep } from "../ring";
+import { count, drop } from "../stats";
+import { sumAdd, sumBytes, sumStoreUdp } from "../wire/checksum";
+import { DNS_SERVFAIL, dnsFailureEmit } from "../wire/dns";
+import { ICMP_UNREACHABLE } from "../wire/icmpv4";
+import { PROTOCOL_UDP } from "../wire/ipv4";
+import { UDP_HEADER_SIZE, udpEmit } from "../wire/udp";
+import { DNS6, isSix } from "./addresses";
+import { UdpFlow, datagramTouch } from "./datagram";
+import { datagramAppend, datagramOpen } from "./datagram-send";
+import { icmpErrorReply } from "./icmp-error";
+import { packetTos, pseudoSum } from "./packet";
+import {
+  DNS_PORT, resolverAt, resolverCount, resolverEpoch, resolverNow, resolverPort,
+} from "./resolvers";
+import { packetSend } from "./send";
+import { SHARE_DNS, flowFind, isNone } from "./table";
+
+/** How long answers to relayed messages pass, microseconds. */
+export const RELAY_WAIT: i64 = 10_000_000;
+const PORT_UNREACHABLE: u32 = 3;
+
+const UDP_HEADER: usize = memory.data(8, 8);
+
+/** Who has sent the message under way, and from which port to which. */
+export let guest: u32 = 0;
+export let guestMac: u64 = 0;
+export let ports: u32 = 0;
+
+/** Sets the sender of the message under way; `bothPorts` = its port << 16 | 53 or 853. */
+export function senderIs(address: u32, mac: u64, bothPorts: u32): void {
+  guest = address;
+  guestMac = mac;
+  ports = bothPorts;
+}
+
+/** The DNS address as this guest address knows it. */
+export function dnsAddressFor(address: u32): u32 {
+  return isSix(address) ? DNS6 : config(abi.CONFIG_DNS_ADDRESS_OFFSET);
+}
+
+// ---------------------------------------------------------------- flows
+
+/** The flow of these ports to resolver number `index`, a new one if need be; none = no slot. */
+export function flowTo(address: u32, bothPorts: u32, index: u32): UdpFlow {
+  const resolver = resolverAt(index);
+  let flow = changetype<UdpFlow>(flowFind(abi.KIND_DNS, address, resolver, bothPorts));
+  if (isNone(flow)) {
+    flow = datagramOpen(abi.KIND_DNS, SHARE_DNS, address, resolver, bothPorts);
+    if (isNone(flow)) return flow;
+    flow.hostAddress = resolver;
+    flow.hostPort = <u16>resolverPort(bothPorts & 0xffff);
+  }
+  flow.resolver = <u8>index;
+  flow.resolverEpoch = resolverEpoch;
+  return flow;
+}
+
+/** Has the flow send `length` octets; false = the batch is full. */
+export function sendBy(flow: UdpFlow, p: usize, length: u32, quote: usize, now: i64): bool {
+  const entry = datagramAppend(flow, p, length);
+  if (changetype<usize>(entry) == 0) return false;
+  entry.address = flow.hostAddress;
+  entry.port = flow.hostPort;
+  entry.ttl = 0;
+  entry.tos = quote == 0 ? 0 : <u8>packetTos(quote);
+  entry.quote = <u32>quote;
+  entry.isOwn = quote == 0 ? 1 : 0;
+  datagramTouch(flow, now);
+  return true;
+}
+
+/** Whether what the flow's resolver says passes unseen. */
+export function isRelaying(flow: UdpFlow, now: i64): bool {
+  return flow.relayUntil > now;
+}
+
+// ---------------------------------------------------------------- to the guest
+
+/** Sends the guest a message from its DNS address; false = no room, which is counted. */
+export function reply(address: u32, port: u32, mac: u64, p: usize, size: u32): bool {
+  const source = dnsAddressFor(address);
+  const total = UDP_HEADER_SIZE + size;
+  udpEmit(UDP_HEADER, DNS_PORT, port, total);
+  const pseudo = pseudoSum(source, address, PROTOCOL_UDP, total);
+  const sum = sumAdd(sumBytes(UDP_HEADER, UDP_HEADER_SIZE), sumBytes(p, size));
+  sumStoreUdp(UDP_HEADER + 6, sumAdd(pseudo, sum));
+  const kept = txKeep(p, size);
+  if (kept == 0) {
+    drop(abi.DROP_TX_FULL);
+    return false;
+  }
+  return packetSend(
+    source, address, mac, PROTOCOL_UDP, 64, 0, UDP_HEADER, UDP_HEADER_SIZE, kept, size, 0,
+  );
+}
+
+// ---------------------------------------------------------------- relayed messages
+
+/** Tells the guest that there is nobody to ask. */
+export function refuse(p: usize, length: u32, quote: usize, now: i64): void {
+  const size = (ports & 0xffff) == DNS_PORT ? dnsFailureEmit(p, length, DNS_SERVFAIL) : 0;
+  if (size > 0) {
+    if (reply(guest, ports >>> 16, guestMac, p, size)) count(abi.STAT_SERVFAIL_SENT);
+    count(abi.STAT_CONSUMED_LOCAL);
+    return;
+  }
+  drop(abi.DROP_NO_RESOLVER);
+  if (quote == 0) return;
+  const available = <u32>(p + length - quote);
+  icmpErrorReply(
+    quote, available, ICMP_UNREACHABLE, PORT_UNREACHABLE, 0, dnsAddressFor(guest), guestMac, now,
+  );
+}
+
+/** Where a message goes that is relayed: to whom its flow has, as far as that is for a session. */
+function target(now: i64): i32 {
+  if ((ports & 0xffff) == DNS_PORT) return resolverNow(0, now);
+  const total = resolverCount();
+  for (let index: u32 = 0; index < total; index++) {
+    const address = resolverAt(index);
+    if (address != 0 && !isNone(flowFind(abi.KIND_DNS, guest, address, ports))) return index;
+  }
+  return resolverNow(0, now);
+}
+
+/** The same to resolver number `index`; -1 = there is none. */
+export function relayTo(index: i32, p: usize, length: u32, quote: usize, now: i64): void {
+  if (index < 0) {
+    refuse(p, length, quote, now);
+    return;
+  }
+  const flow = flowTo(guest, ports, index);
+  if (isNone(flow)) {
+    drop(abi.DROP_UDP_TABLE_FULL);
+    return;
+  }
+  flow.guestMac = guestMac;
+  flow.relayUntil = now + RELAY_WAIT;
+  if (!sendBy(flow, p, length, quote, now)) drop(abi.DROP_OP_LIMIT);
+}
+
+/** Passes the message under way on to the resolver that is right for it. */
+export function relay(p: usize, length: u32, quote: usize, now: i64): void {
+  relayTo(target(now), p, length, quote, now);
+}

@@ -1,0 +1,95 @@
+/**
+ * DNS messages, as far as a relay reads them: the header and the first question.
+ *
+ * Contract: functions take a location and the octets that are there; nothing behind them is read.
+ * Names are taken letter by letter without case, as they are compared (RFC 4343), and compression
+ * is no part of a question's name: a pointer there counts as malformed.
+ *
+ *      0   2       4         6         8         10        12
+ *     | id | flags | QDCOUNT | ANCOUNT | NSCOUNT | ARCOUNT | name, type, class ...
+ *
+ * Source: RFC 1035 §4.1, RFC 4343 §3.
+ */
+import { load16, load8, store16, store8 } from "./bytes";
+
+export const DNS_HEADER_SIZE: u32 = 12;
+
+const RESPONSE: u32 = 0x80; // QR, first octet of the flags
+const OPCODE: u32 = 0x78;
+const FLAGS_KEPT: u32 = 0x79; // opcode and RD
+const RECURSION_AVAILABLE: u32 = 0x80; // second octet
+const CHECKING_DISABLED: u32 = 0x10;
+const RCODE: u32 = 0x0f;
+const LABEL_MAX: u32 = 63;
+const NAME_MAX: u32 = 255;
+const QUESTION_TAIL: u32 = 5; // the name's last octet, type and class
+
+export const DNS_FORMERR: u32 = 1;
+export const DNS_SERVFAIL: u32 = 2;
+export const DNS_NOTIMP: u32 = 4;
+export const DNS_REFUSED: u32 = 5;
+
+/** Octets up to the end of the first question; 0 = there is none, or it is malformed. */
+export function dnsQuestionEnd(p: usize, length: u32): u32 {
+  if (length < DNS_HEADER_SIZE || load16(p + 4) == 0) return 0;
+  let offset = DNS_HEADER_SIZE;
+  while (offset < length) {
+    const label = load8(p + offset);
+    if (label == 0) return offset + QUESTION_TAIL <= length ? offset + QUESTION_TAIL : 0;
+    if (label > LABEL_MAX) return 0;
+    offset += label + 1;
+    if (offset - DNS_HEADER_SIZE >= NAME_MAX) return 0;
+  }
+  return 0;
+}
+
+/** FNV-1a of the first question, letters without case: an answer may spell them anew. */
+export function dnsQuestionHash(p: usize, length: u32): u32 {
+  const end = dnsQuestionEnd(p, length);
+  let hash: u32 = 0x811c9dc5;
+  for (let i = DNS_HEADER_SIZE; i < end; i++) hash = (hash ^ (load8(p + i) | 0x20)) * 0x01000193;
+  return hash;
+}
+
+/** Whether it is a standard query (opcode 0) with one sound question. */
+export function dnsIsQuery(p: usize, length: u32): bool {
+  return length >= DNS_HEADER_SIZE && (load8(p + 2) & (RESPONSE | OPCODE)) == 0 &&
+    load16(p + 4) == 1 && dnsQuestionEnd(p, length) != 0;
+}
+
+/** Whether it is an answer to a standard query. */
+export function dnsIsAnswer(p: usize, length: u32): bool {
+  return length >= DNS_HEADER_SIZE && (load8(p + 2) & (RESPONSE | OPCODE)) == RESPONSE;
+}
+
+// @ts-ignore: decorator
+@inline export function dnsIdentifier(p: usize): u32 {
+  return load16(p);
+}
+
+/** Questions that the header says there are. */
+// @ts-ignore: decorator
+@inline export function dnsQuestions(p: usize): u32 {
+  return load16(p + 4);
+}
+
+// @ts-ignore: decorator
+@inline export function dnsRcode(p: usize): u32 {
+  return load8(p + 3) & RCODE;
+}
+
+/**
+ * Writes the answer `rcode` over the query of `length` octets at `p`, which keeps its identifier
+ * and, where that is sound and alone, its question. Returns its size; 0 = it is no query.
+ */
+export function dnsFailureEmit(p: usize, length: u32, rcode: u32): u32 {
+  if (length < DNS_HEADER_SIZE || (load8(p + 2) & RESPONSE) != 0) return 0;
+  const end = load16(p + 4) == 1 ? dnsQuestionEnd(p, length) : 0;
+  store8(p + 2, RESPONSE | (load8(p + 2) & FLAGS_KEPT));
+  store8(p + 3, RECURSION_AVAILABLE | (load8(p + 3) & CHECKING_DISABLED) | rcode);
+  store16(p + 4, end == 0 ? 0 : 1);
+  store16(p + 6, 0);
+  store16(p + 8, 0);
+  store16(p + 10, 0);
+  return end == 0 ? DNS_HEADER_SIZE : end;
+}
