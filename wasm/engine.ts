@@ -473,11 +473,9 @@ export function inboundTcp(
   return handle;
 }
 
-export function inboundUdp(
-  guestPort: u32, hostPort: u32, code: u32, guest: u32, now: i64,
-): u32 {
+export function inboundUdp(port: u32, hostPort: u32, code: u32, guest: u32, now: i64): u32 {
   timerTurn(now);
-  const handle = udpInboundOpen(guestPort, hostPort, code, guest, now);
+  const handle = udpInboundOpen(port, hostPort, code, guest, now);
   publish();
   return handle;
 }

@@ -48,14 +48,16 @@ describe("parsePublish", () => {
 
   test("09: reads the guest's address, of either version, of ranges and udp too", () => {
     const guests = (text: string): unknown[] =>
-      parsePublish(text).map((rule) => [rule.hostPort, rule.guestAddress, rule.guestPort]);
+      parsePublish(text).map((rule) => [
+        rule.hostPort,
+        rule.guestAddress,
+        rule.guestPort,
+        ...(rule.count === undefined ? [] : [rule.count]),
+      ]);
     const fifty = [0xfd10, 0, 2, 0, 0, 0, 0, 0x50];
     assert.deepEqual(guests("8080:10.0.2.50:80"), [[8080, 0x0a000232, 80]]);
     assert.deepEqual(guests("[::1]:8080:[fd10:0:2::50]:80"), [[8080, fifty, 80]]);
-    assert.deepEqual(guests("127.0.0.1:1-2:10.0.2.50:5/udp"), [
-      [1, 0x0a000232, 5],
-      [2, 0x0a000232, 6],
-    ]);
+    assert.deepEqual(guests("127.0.0.1:1-2:10.0.2.50:5/udp"), [[1, 0x0a000232, 5, 2]]);
     assert.deepEqual(guests("127.0.0.1:8080:[fd10:0:2::50]:80"), [[8080, fifty, 80]]);
     for (const text of ["[::1]:53:10.0.2.50:53/udp", "127.0.0.1:53:[fd10::50]:53/udp"]) {
       assert.throws(() => parsePublish(text), /one version of IP for udp/);

@@ -42,12 +42,12 @@ import {
   PKTINFO6_SIZE, PKTINFO_SIZE, SOL_IP, SOL_IPV6, SOL_UDP, UDP_GRO, controlFind, controlReceive,
 } from "./control";
 import {
-  F_AWAITING, F_DUAL, F_FIXED, F_LOCAL, F_OVER, F_PUBLISHED, F_RECEIVE_RETRIED, F_RECEIVING, SOCKET_OPEN,
-  UdpFlow, guestOf, has,
+  F_AWAITING, F_DUAL, F_FIXED, F_LOCAL, F_OVER, F_PUBLISHED, F_RECEIVE_RETRIED, F_RECEIVING,
+  SOCKET_OPEN, UdpFlow, guestOf, has,
 } from "./datagram";
 import { deliverHow, deliverPing, deliverUdp, framesFor } from "./datagram-deliver";
 import { ERROR_HEADROOM, ERROR_PAYLOAD_MAX, errorReport } from "./errors";
-import { datagramEnd, closeRoom } from "./evict";
+import { closeFlush, closeRoom, datagramEnd } from "./evict";
 import { neighborAwait, neighborFind, neighborKnown, neighborNews } from "./neighbor";
 import { flowAt, flowsFresh, handleOf, markReady, slotOf } from "./table";
 import { guestAddress, guestRequest } from "./whereabouts";
@@ -149,6 +149,7 @@ function hasMoved(flow: UdpFlow): bool {
   const guest = flow.guestAddress;
   if (guestAddress(isSix(guest)) == guest || neighborKnown(guest) || closeRoom() == 0) return false;
   datagramEnd(flow);
+  closeFlush(); // now, as what waits is told of once the socket is free
   return true;
 }
 

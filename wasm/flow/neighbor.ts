@@ -23,7 +23,8 @@
  *
  *   An owner that leaves something unanswered is doubted (`neighborDoubt`) and asked, once a
  *   second, until it is heard of again. Which of its addresses a guest gets connections at is for
- *   `whereabouts` to say, which asks here who is known, who spoke last and how long a question is open.
+ *   `whereabouts` to say, which asks here who is known, who spoke last and how long a question is
+ *   open.
  *
  * Contract: addresses as in `addresses`, MAC addresses in the low 48 bits, `now` in microseconds.
  * What is learnt has been judged by the caller (`local/arp`, `local/ndp`, `engine`).

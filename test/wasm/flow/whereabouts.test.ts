@@ -92,23 +92,34 @@ describe("flow/whereabouts: published UDP ports", () => {
 
     test(`09: datagrams go to ${own} where the guest uses that, and answers come back`, () => {
       const world = strangers();
+      speak(world, own);
       const socket = world.inboundUdp(53, 5300, family);
       assert.ok(socket !== undefined);
-      speak(world, own);
       socket.receive("question", { address: client, port: 777 });
       world.expect("udp", { source: client, destination: own, destinationPort: 53 });
       world.guest(datagram(world, own, client, 777));
       assert.deepEqual(socket.datagrams[0]?.address, client);
-      speak(world, usual);
-      socket.receive("question", { address: client, port: 777 });
-      world.expect("udp", { source: client, destination: usual, destinationPort: 53 });
+      assert.equal(world.engine.flowCount, 1);
+    });
+
+    test(`09: a flow of ${usual} ends when the guest is at ${own}: the socket has another`, () => {
+      const world = strangers();
+      const before = world.inboundUdp(53, 5300, family);
+      speak(world, own);
+      before?.receive("question", { address: client, port: 777 });
+      world.run();
+      assert.notEqual(before?.closed, "no", "back to the host, unread");
+      world.expectNothing();
+      const after = world.inboundUdp(53, 5300, family);
+      after?.receive("question", { address: client, port: 777 });
+      world.expect("udp", { source: client, destination: own, destinationPort: 53 });
       assert.equal(world.engine.flowCount, 1);
     });
 
     test(`09: what ${own} sends first leaves from the published port`, () => {
       const world = strangers();
-      const socket = world.inboundUdp(53, 5300, family);
       speak(world, own);
+      const socket = world.inboundUdp(53, 5300, family);
       world.guest(datagram(world, own, client, 777));
       assert.equal(socket?.datagrams.length, 1);
       assert.equal(world.engine.flowCount, 1);
