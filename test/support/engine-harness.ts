@@ -106,7 +106,8 @@ const DEFAULTS: Omit<EngineConfigValues, "seed"> = {
 /** An IPv6 address as the engine's configuration has it. */
 export function groups(address: string): number[] {
   const octets = ip6(address);
-  return Array.from({ length: 8 }, (_, i) => ((octets[2 * i] ?? 0) << 8) | (octets[2 * i + 1] ?? 0));
+  const word = (i: number): number => ((octets[2 * i] ?? 0) << 8) | (octets[2 * i + 1] ?? 0);
+  return Array.from({ length: 8 }, (_, i) => word(i));
 }
 
 /** What lets the engine serve IPv6. */
@@ -126,7 +127,6 @@ export function worldConfig(options: WorldOptions = {}): EngineConfigValues {
   return { ...DEFAULTS, ...given, seed: spread };
 }
 
-/** Undefined = the engine has refused it. */
 type MaybeSocket = FakeSocket | undefined;
 
 export class EngineWorld {
