@@ -78,6 +78,8 @@ export const CONTROL_REGIONS_OFFSET: i32 = 32; // REGION_COUNT times {base u32, 
 /** IPv6 address (16 octets) and scope (u32) the host wants a number for, see `address_six`. */
 export const CONTROL_ADDRESS_OFFSET: i32 = 128;
 export const CONTROL_SCOPE_OFFSET: i32 = 144;
+/** Times the guest was heard of at an address that is not link-local; wraps. */
+export const CONTROL_HEARD_OFFSET: i32 = 148;
 export const CONTROL_SIZE: i32 = 160;
 
 /** Number of the first entry in ADDRESSES; all above stand for IPv6 addresses too. */
@@ -181,6 +183,8 @@ export const CONFIG_FLAG_DNS6_AUTO: i32 = 1024;
 export const CONFIG_FLAG_TFTP: i32 = 2048; // the gateway's port 69 is the host's TFTP service
 /** Datagrams with DF that the way out does not take whole are refused. */
 export const CONFIG_FLAG_STRICT_DF: i32 = 4096;
+/** Ask for the guest's addresses until it is cleared; may change at any time between calls. */
+export const CONFIG_FLAG_ASK_GUEST: i32 = 8192;
 
 /**
  * Argument of `host_address`; but for HOST_CLEAR it is about the address in the control block, IPv4

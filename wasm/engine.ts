@@ -66,6 +66,7 @@ import {
 import {
   udpEvent, udpFlush, udpInboundOpen, udpInit, udpInput, udpReceive, udpResult, udpTimeout,
 } from "./flow/udp";
+import { whereInit, whereNext, whereTimeout } from "./flow/whereabouts";
 import { arpInput } from "./local/arp";
 import { dhcpInit, dhcpInput } from "./local/dhcpv4";
 import { dhcp6Init } from "./local/dhcpv6";
@@ -73,8 +74,8 @@ import { ndpFarewell, ndpInit, ndpNext, ndpTimeout } from "./local/ndp";
 import { icmpInput } from "./icmp4";
 import { GSO_TCPV6, ipv6Input } from "./input6";
 import { Tcp } from "./tcp/conn";
+import { tcpInbound } from "./tcp/arrival";
 import { tcpInput } from "./tcp/input";
-import { tcpInbound } from "./tcp/open";
 import { pressureInit, pressureNext, pressureTurn } from "./tcp/pressure";
 import { tcpTimeout, timersInit } from "./tcp/timers";
 import {
@@ -132,6 +133,7 @@ export function init(): i32 {
   evictInit();
   pressureInit();
   neighborInit();
+  guestInit();
   fragmentInit();
   errorLimitInit();
   dhcpInit();
@@ -139,7 +141,7 @@ export function init(): i32 {
   ndpInit();
   udpInit();
   timersInit();
-  guestInit();
+  whereInit();
   awaitingInit();
   pathMtuInit();
   publish();
@@ -347,6 +349,7 @@ function timers(now: i64): void {
   fragmentExpire(now);
   neighborExpire(now);
   awaitingTurn();
+  whereTimeout(now);
   ndpTimeout(now);
 }
 
@@ -460,16 +463,18 @@ export function txDone(): void {
   publish();
 }
 
-export function inboundTcp(guestPort: u32, peerAddress: u32, peerPort: u32, now: i64): u32 {
+export function inboundTcp(
+  guestPort: u32, peerAddress: u32, peerPort: u32, guest: u32, now: i64,
+): u32 {
   timerTurn(now);
-  const handle = tcpInbound(guestPort, peerAddress, peerPort, now);
+  const handle = tcpInbound(guestPort, peerAddress, peerPort, guest, now);
   publish();
   return handle;
 }
 
-export function inboundUdp(guestPort: u32, hostPort: u32, code: u32, now: i64): u32 {
+export function inboundUdp(port: u32, hostPort: u32, code: u32, guest: u32, now: i64): u32 {
   timerTurn(now);
-  const handle = udpInboundOpen(guestPort, hostPort, code, now);
+  const handle = udpInboundOpen(port, hostPort, code, guest, now);
   publish();
   return handle;
 }
@@ -488,5 +493,6 @@ export function farewell(): void {
 /** Absolute time of the next deadline in microseconds, 0 = none. */
 export function nextDeadline(): i64 {
   const flows = guestNext(earlier(earlier(timerNext(), pressureNext()), dnsNext()));
-  return earlier(flows, earlier(fragmentNext(), earlier(ndpNext(), neighborNext())));
+  const link = earlier(ndpNext(), earlier(neighborNext(), whereNext()));
+  return earlier(flows, earlier(fragmentNext(), link));
 }

@@ -33,7 +33,9 @@ import { fragmentInit } from "./flow/fragments";
 import { neighborInit, neighborKnows } from "./flow/neighbor";
 import { peersInit } from "./flow/peers";
 import { presenceDoubtTake } from "./flow/presence";
+import { queriesInit } from "./flow/queries";
 import { flowAt, flowsFresh } from "./flow/table";
+import { whereInit } from "./flow/whereabouts";
 import { dhcpInit } from "./local/dhcpv4";
 import { dhcp6Init } from "./local/dhcpv6";
 import { Tcp, tcpEnd } from "./tcp/conn";
@@ -102,6 +104,8 @@ function forget(): void {
   if (!forgetFlows()) return;
   leavesAt = 0;
   neighborInit();
+  whereInit();
+  queriesInit();
   fragmentInit();
   peersInit();
   dhcpInit();

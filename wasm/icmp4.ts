@@ -38,7 +38,7 @@ export function icmpInput(ip: usize, icmp: usize, length: u32, mac: u64, now: i6
     const quote = icmp + ICMP_HEADER_SIZE;
     if (quoted < IPV4_HEADER_SIZE || Ipv4View.at(quote).headerLength < IPV4_HEADER_SIZE) {
       drop(abi.DROP_ICMP_QUOTE);
-    } else tcpIcmp(icmp, quote, quoted);
+    } else tcpIcmp(icmp, quote, quoted, now);
     return;
   }
   drop(abi.DROP_ICMP_TYPE);

@@ -218,6 +218,7 @@ function icmpInput(message: usize, length: u32, now: i64): void {
   if (
     type == ICMPV6_UNREACHABLE || type == ICMPV6_PACKET_TOO_BIG ||
     type == ICMPV6_TIME_EXCEEDED || type == ICMPV6_PARAMETER_PROBLEM
-  ) tcpIcmp6(message, message + ICMPV6_HEADER_SIZE, length - ICMPV6_HEADER_SIZE);
-  else drop(abi.DROP_ICMP_TYPE);
+  ) {
+    tcpIcmp6(message, message + ICMPV6_HEADER_SIZE, length - ICMPV6_HEADER_SIZE, now);
+  } else drop(abi.DROP_ICMP_TYPE);
 }

@@ -36,6 +36,7 @@ import { HiddenPorts } from "../upstream/hidden-ports.ts";
 import { Listeners } from "../upstream/listener.ts";
 import { Outbound } from "../upstream/outbound.ts";
 import { AddressWatch } from "../upstream/own-addresses.ts";
+import { type Attachment, Presence } from "../upstream/presence.ts";
 import { ResolverWatch } from "../upstream/resolver.ts";
 import { HostSockets } from "../upstream/sockets.ts";
 import { TftpService } from "../upstream/tftp.ts";
@@ -45,6 +46,7 @@ import {
   EVENT_OF_LINK,
   EVENT_OF_LISTENER,
 } from "../upstream/upstream.ts";
+import { attachmentOfStream, attachmentOfTap } from "./attachment.ts";
 import { GuestWatch } from "./guest-watch.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { COMMAND_STATS, COMMAND_STOP, Mailbox } from "./mailbox.ts";
@@ -62,6 +64,9 @@ const REST_REPORT_US = 60_000_000;
 export type WorkerLink =
   | { readonly kind: "tap"; readonly device: TapLinkOptions }
   | { readonly kind: "stream"; readonly at: StreamLinkOptions["at"] };
+
+const GUEST_THERE = "guest is there, published ports answer";
+const GUEST_GONE = "guest has gone, published ports refuse";
 
 /** What the main thread sends to start. */
 export interface WorkerStart {
@@ -102,6 +107,7 @@ function say(message: WorkerMessage): void {
 interface OpenLink {
   readonly link: Link;
   readonly stream: StreamLink | undefined;
+  readonly attachment: Attachment;
   /** For messages. */
   readonly name: string;
 }
@@ -130,11 +136,13 @@ function openLink(
       clock: monotonic,
       onPeer,
     });
-    return { link: captured(stream), stream, name: `link "${name}"` };
+    const attachment = attachmentOfStream(stream);
+    return { link: captured(stream), stream, attachment, name: `link "${name}"` };
   }
   const link = captured(openTapLink(sys, start.link.device));
   const { link: settings } = start.options;
-  return { link, stream: undefined, name: settings.kind === "tap" ? `tap "${settings.name}"` : "" };
+  const name = settings.kind === "tap" ? `tap "${settings.name}"` : "";
+  return { link, stream: undefined, attachment: attachmentOfTap(sys, start.link.device.fd), name };
 }
 
 function logPeer(log: Logger, link: string, event: PeerEvent): void {
@@ -232,6 +240,17 @@ function restReporter(log: Logger): RestReport {
   };
 }
 
+/** Has the ports follow the guest, and tells when they are as they will be. */
+function presenceOf(engine: Engine, ports: Listeners, link: OpenLink, log: Logger): Presence {
+  return new Presence({
+    engine,
+    ports,
+    attachment: link.attachment,
+    onChange: (isThere) => log.info({}, isThere ? GUEST_THERE : GUEST_GONE),
+    onSettled: () => say({ kind: "ready" }),
+  });
+}
+
 /** What is neither a link nor a socket of the guest's. */
 function watchControl(epoll: Epoll, start: WorkerStart, timer: TimerFd): void {
   const watch = (fd: number, events: number, kind: number, what: string): void => {
@@ -299,6 +318,7 @@ async function run(start: WorkerStart): Promise<void> {
     listeners.open(options.publish, sources, monotonic(), versionsOf(options), onFault);
     watchControl(epoll, start, timer);
     check(link.watch(watcherOf(sources)), `Watch the ${opened.name}`);
+    const presence = presenceOf(engine, listeners, opened, log);
     const loop = new Loop({
       engine,
       link,
@@ -310,12 +330,11 @@ async function run(start: WorkerStart): Promise<void> {
       onRest: restReporter(log),
       control: controller(sys, start, engine, opened, log),
       housekeeping: new Housekeeping(
-        [guests, resolver, addresses, new ShortageWatch(log), ...(tftp ? [tftp] : [])],
+        [guests, resolver, addresses, presence, new ShortageWatch(log), ...(tftp ? [tftp] : [])],
         [pressure, log, ...outputs.chores],
       ),
       clock: monotonic,
     });
-    say({ kind: "ready" });
     const errno = loop.run();
     if (errno === 0) sayFarewell(engine, link, linkMemoryOf(engine, base));
     if (errno < 0) throw new LinkGone(`The ${opened.name} is gone (${errnoName(errno)})`);

@@ -8,7 +8,7 @@
 import { DEFAULTS, LIMITS } from "../config/config.ts";
 import { DEMO_GUESTS, DEMO_LINKS, DEMO_SIZE_DEFAULT, DEMO_SIZE_LIMITS } from "../config/demo.ts";
 import { ENDPOINT_FORM } from "../config/endpoint.ts";
-import { PUBLISH_COUNT_MAX, PUBLISH_FORM } from "../config/forward.ts";
+import { PUBLISH_COUNT_MAX } from "../config/forward.ts";
 import { LINK_CHOICES } from "../config/hook-settings.ts";
 import { ATTACH_HOST_SIDE, SERVE_HOST_SIDE } from "../config/host-side.ts";
 import { KUBEVIRT_QEMU_UID, PEER_UID_FORM } from "../config/peers.ts";
@@ -180,9 +180,10 @@ const HOST_ROWS: readonly OptionRow[] = [
     argument: "RULE",
     repeatable: true,
     description:
-      `lead host ports to the guest: ${PUBLISH_FORM}, IPv6 in brackets; a range goes to as many ` +
-      "guest ports from " +
-      "GUESTPORT on; tcp and all host addresses unless said; " +
+      "lead host ports to the guest: [HOSTIP:]PORT[-PORT]:[GUESTIP:]GUESTPORT, /tcp or /udp " +
+      "behind, IPv6 in brackets; a range goes to as many " +
+      "guest ports from GUESTPORT on; tcp, all host addresses and whichever address the guest " +
+      "uses unless said; it answers while a guest is there; " +
       `at most ${PUBLISH_COUNT_MAX} ports and ranges (default: none)`,
     group: HOST,
   },

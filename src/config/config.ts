@@ -9,7 +9,13 @@ import { buildDhcpOptions } from "./dhcp-options.ts";
 import { buildDhcp6Options } from "./dhcp6-options.ts";
 import { parseConnectEndpoint, parseListenEndpoint, type StreamEndpoint } from "./endpoint.ts";
 import { ConfigError, quote } from "./errors.ts";
-import { checkPublishRules, formatHost, type PublishRule, parsePublish } from "./forward.ts";
+import {
+  checkPublishGuests,
+  checkPublishRules,
+  formatHost,
+  type PublishRule,
+  parsePublish,
+} from "./forward.ts";
 import { ATTACH_HOST_SIDE, type HostSide, readHostSide } from "./host-side.ts";
 import { BUFFER_MIB_DEFAULT, FLOWS_MAX_DEFAULT } from "./limits.ts";
 import { readPeerUids } from "./peers.ts";
@@ -164,6 +170,7 @@ export function readAttachOptions(
   const publish = readMany(settings, "publish", parsePublish).flat();
   checkPublishRules(publish);
   checkPublishVersions(publish, versions);
+  checkPublishGuests(publish, { ...versions, subnet });
   const hostname = readOne(settings, "hostname", undefined, parseHostname);
   const search = readMany(settings, "search", parseSearch);
   const boot = readBoot(settings);

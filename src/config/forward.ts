@@ -1,15 +1,20 @@
 /**
  * Inbound forwards: which host ports lead to which guest ports.
  *
- * `[HOSTIP:]PORT[-PORT]:GUESTPORT[/tcp|/udp]` is one rule: the k-th port of a range leads to
- * GUESTPORT + k. A range may have all 65,535 ports, so it stays one rule with a count. An IPv6
+ * `[HOSTIP:]PORT[-PORT]:[GUESTIP:]GUESTPORT[/tcp|/udp]` is one rule: the k-th port of a range leads
+ * to GUESTPORT + k. A range may have all 65,535 ports, so it stays one rule with a count. An IPv6
  * address stands in brackets. Without an address a port is that of all addresses of the host, of
  * both versions of IP; "0.0.0.0" and "[::]" mean all of one version.
+ * GUESTIP is an address in the guest's network that the rule leads to and no other; without it a
+ * port leads to the guest, at whichever address it uses. A TCP connection of the one version of IP
+ * may lead to a guest address of the other; datagrams stay within theirs.
  */
 import { formatIpv4 } from "../lib/addr.ts";
 import { formatIpv6, type Ipv6Groups, readIpv6 } from "../lib/addr6.ts";
 import { readIpv4 } from "./address.ts";
 import { ConfigError, quote } from "./errors.ts";
+import { isGuestOf, type Subnet } from "./subnet.ts";
+import { isGuestOf6, type Subnet6 } from "./subnet6.ts";
 
 /** One host port that leads to the guest, or a range of them. */
 export interface PublishRule {
@@ -19,6 +24,8 @@ export interface PublishRule {
   /** With `hostAddress` 0: all of IPv4's only. */
   readonly ipv4Only?: true;
   readonly hostPort: number;
+  /** The one address of the guest it leads to; absent = the guest's, whichever it uses. */
+  readonly guestAddress?: number | Ipv6Groups;
   readonly guestPort: number;
   /** Ports of a range, counted up on both sides; absent = 1. */
   readonly count?: number;
@@ -30,18 +37,21 @@ export const PUBLISH_COUNT_MAX = 4096;
 const HOST_ADDRESS_COUNT_MAX = 126;
 
 /** How one `--publish` value is written. */
-export const PUBLISH_FORM = "[HOSTIP:]PORT[-PORT]:GUESTPORT[/tcp|/udp]";
+const PUBLISH_FORM = "[HOSTIP:]PORT[-PORT]:[GUESTIP:]GUESTPORT[/tcp|/udp]";
 
 const PORT_MAX = 65535;
-const SYNTAX =
-  /^(?:([0-9.]+|\[[0-9a-fA-F:.]+\]):)?([0-9]{1,5})(?:-([0-9]{1,5}))?:([0-9]{1,5})(?:\/(tcp|udp))?$/;
+const ADDRESS = String.raw`(?:([0-9]+\.[0-9.]+|\[[0-9a-fA-F:.]+\]):)?`;
+const PORT = "([0-9]{1,5})";
+const SYNTAX = new RegExp(`^${ADDRESS}${PORT}(?:-${PORT})?:${ADDRESS}${PORT}(?:/(tcp|udp))?$`);
 
 /** Reads one `--publish` value into its rules, of which there is one. Throws `ConfigError`. */
 export function parsePublish(text: string): PublishRule[] {
   const match = SYNTAX.exec(text);
   if (match === null) throw new ConfigError(`wanted ${PUBLISH_FORM}`);
-  const [, hostText, firstText, lastText, guestText, protocol] = match;
+  const [, hostText, firstText, lastText, addressText, guestText, protocol] = match;
   const host = readHost(hostText);
+  const guest = readGuest(addressText);
+  checkVersions(host, guest, protocol === "udp");
   const first = parsePort(firstText);
   const last = lastText === undefined ? first : parsePort(lastText);
   const guestPort = parsePort(guestText);
@@ -55,6 +65,7 @@ export function parsePublish(text: string): PublishRule[] {
       protocol: protocol === "udp" ? "udp" : "tcp",
       ...host,
       hostPort: first,
+      ...guest,
       guestPort,
       ...(count > 1 ? { count } : {}),
     },
@@ -95,6 +106,23 @@ function readHost(text: string | undefined): Host {
   return address === 0 ? { hostAddress: 0, ipv4Only: true } : { hostAddress: address };
 }
 
+type Guest = Pick<PublishRule, "guestAddress">;
+
+function readGuest(text: string | undefined): Guest {
+  if (text === undefined) return {};
+  const guestAddress = text.startsWith("[") ? readIpv6(text.slice(1, -1)) : readIpv4(text);
+  if (guestAddress !== undefined) return { guestAddress };
+  throw new ConfigError(`wanted an address of the guest, not ${quote(text)}`);
+}
+
+/** A datagram cannot be answered in another version of IP than it came by. */
+function checkVersions({ hostAddress, ipv4Only }: Host, guest: Guest, isUdp: boolean): void {
+  if (!isUdp || guest.guestAddress === undefined) return;
+  if (hostAddress === 0 && ipv4Only !== true) return;
+  if (typeof hostAddress === typeof guest.guestAddress) return;
+  throw new ConfigError("wanted host and guest address of one version of IP for udp");
+}
+
 /** How an address to listen on is written. */
 export function formatHost(rule: Host): string {
   const { hostAddress } = rule;
@@ -117,6 +145,33 @@ function parsePort(text: string | undefined): number {
     throw new ConfigError(`wanted ports from 1 to ${PORT_MAX}, not ${port}`);
   }
   return port;
+}
+
+/** Addresses of the guest network that a guest may have. */
+interface GuestNetworks {
+  readonly ipv4: boolean;
+  readonly subnet: Subnet;
+  readonly subnet6: Subnet6 | undefined;
+}
+
+/** Checks that rules lead to addresses a guest may have. Throws `ConfigError`. */
+export function checkPublishGuests(rules: readonly PublishRule[], networks: GuestNetworks): void {
+  for (const { guestAddress } of rules) {
+    if (guestAddress === undefined) continue;
+    const isFour = typeof guestAddress === "number";
+    const text = quote(isFour ? formatIpv4(guestAddress) : formatIpv6(guestAddress));
+    const isServed = isFour ? networks.ipv4 : networks.subnet6 !== undefined;
+    if (!isServed) {
+      throw new ConfigError(`publish to ${text} without IPv${isFour ? 4 : 6}: it is not served`);
+    }
+    const isGuest = isFour
+      ? isGuestOf(networks.subnet, guestAddress)
+      : networks.subnet6 !== undefined && isGuestOf6(networks.subnet6, guestAddress);
+    if (isGuest) continue;
+    throw new ConfigError(
+      `publish to ${text}: wanted an address of the guest's network, not gateway or DNS`,
+    );
+  }
 }
 
 function lastOf({ hostPort, count = 1 }: PublishRule): number {

@@ -70,3 +70,11 @@ export function defaultGatewayMac(gateway: number): MacOctets {
   const octet = (shift: number): number => (gateway >>> shift) & 255;
   return [0x52, 0x55, octet(24), octet(16), octet(8), octet(0)];
 }
+
+/** Whether a guest may have the address: in the network, and nobody else's. */
+export function isGuestOf(subnet: Subnet, address: number): boolean {
+  const { network, prefixLength, gateway, dns } = subnet;
+  const place = address - network;
+  const last = 2 ** (32 - prefixLength) - 1;
+  return place > 0 && place < last && address !== gateway && address !== dns;
+}

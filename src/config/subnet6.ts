@@ -53,3 +53,14 @@ function hostMask(prefixLength: number, index: number): number {
   const bits = Math.min(16, Math.max(0, prefixLength - index * 16));
   return 0xffff >>> bits;
 }
+
+/** Whether a guest may have the address: in the network, and nobody else's. */
+export function isGuestOf6(subnet: Subnet6, address: Ipv6Groups): boolean {
+  const { network, prefixLength } = subnet;
+  const isInside = network.every((group, index) => {
+    const mask = 0xffff & ~hostMask(prefixLength, index);
+    return ((address[index] ?? 0) & mask) === group;
+  });
+  const taken = [network, subnet.gateway, subnet.dns];
+  return isInside && taken.every((other) => other.some((group, i) => group !== address[i]));
+}

@@ -105,6 +105,7 @@ const OP_BASE_WORD = abi.CONTROL_OP_BASE_OFFSET >> 2;
 const TX_COUNT_WORD = abi.CONTROL_TX_COUNT_OFFSET >> 2;
 const FLOW_COUNT_WORD = abi.CONTROL_FLOW_COUNT_OFFSET >> 2;
 const CHUNK_COUNT_WORD = abi.CONTROL_CHUNK_COUNT_OFFSET >> 2;
+const HEARD_WORD = abi.CONTROL_HEARD_OFFSET >> 2;
 const READY_WORD = abi.CONTROL_READY_OFFSET >> 2;
 
 export class Engine {
@@ -261,9 +262,10 @@ export class Engine {
   /**
    * Opens a connection to the guest for a socket that the host has accepted. Returns the handle of
    * its flow, or 0 when there is no room: then the host closes the socket.
+   * @param guest address of the guest it leads to and no other; 0 = the guest's, whichever it has
    */
-  inboundTcp(guestPort: number, peerAddress: number, peerPort: number, now: number): number {
-    return this.#functions.inbound_tcp(guestPort, peerAddress, peerPort, now) >>> 0;
+  inboundTcp(port: number, peerAddress: number, peerPort: number, now: number, guest = 0): number {
+    return this.#functions.inbound_tcp(port, peerAddress, peerPort, guest, now) >>> 0;
   }
 
   /**
@@ -272,6 +274,7 @@ export class Engine {
    * its socket already.
    * @param family version of IP of the socket
    * @param spot which of the sockets of the guest port, below `SPOT_COUNT`
+   * @param guest address of the guest, of that version, it leads to and no other; 0 = whichever
    */
   inboundUdp(
     guestPort: number,
@@ -279,9 +282,10 @@ export class Engine {
     now: number,
     family: 4 | 6 = 4,
     spot = 0,
+    guest = 0,
   ): number {
     const code = (family === 6 ? abi.FAMILY_SIX : 0) | (spot << abi.INBOUND_SPOT_SHIFT);
-    return this.#functions.inbound_udp(guestPort, hostPort, code, now) >>> 0;
+    return this.#functions.inbound_udp(guestPort, hostPort, code, guest, now) >>> 0;
   }
 
   /**
@@ -302,6 +306,18 @@ export class Engine {
     if (place < 0) return formatIpv4(address);
     const at = this.bases.addresses + place * abi.ADDRESS_SIZE;
     return formatIpv6(groupsOfOctets(this.octets.subarray(at, at + 16)));
+  }
+
+  /** Changes whenever the guest is heard of at an address that is not link-local. */
+  get heard(): number {
+    return this.#control[HEARD_WORD] ?? 0;
+  }
+
+  /** Has the guest's addresses asked for every so often, or no longer. */
+  askForGuest(on: boolean): void {
+    const at = (this.bases.config + abi.CONFIG_FLAGS_OFFSET) >> 2;
+    const flags = (this.words[at] ?? 0) & ~abi.CONFIG_FLAG_ASK_GUEST;
+    this.words[at] = on ? flags | abi.CONFIG_FLAG_ASK_GUEST : flags;
   }
 
   /**

@@ -25,12 +25,14 @@ export interface EngineFunctions {
     guestPort: number,
     peerAddress: number,
     peerPort: number,
+    guestAddress: number,
     now: number,
   ) => number;
   readonly inbound_udp: (
     guestPort: number,
     hostPort: number,
     family: number,
+    guestAddress: number,
     now: number,
   ) => number;
   readonly address_six: () => number;
@@ -65,8 +67,8 @@ const ARITIES: Readonly<Record<keyof EngineFunctions, number>> = {
   step: 1,
   complete: 1,
   tx_done: 0,
-  inbound_tcp: 4,
-  inbound_udp: 4,
+  inbound_tcp: 5,
+  inbound_udp: 5,
   address_six: 0,
   host_address: 1,
   guest_gone: 1,

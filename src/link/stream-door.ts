@@ -39,7 +39,8 @@
 import { EAGAIN, ECONNABORTED, EINTR, ENOENT } from "../sys/errno.ts";
 import type { TimerFd } from "../sys/fd.ts";
 import type { Libc } from "../sys/libc.ts";
-import { EPOLLIN, EPOLLRDHUP } from "../sys/linux.ts";
+import { EPOLLIN } from "../sys/linux.ts";
+import { hasHungUp, isReadable } from "../sys/poll.ts";
 import type { Ipv4Endpoint } from "../sys/sockaddr.ts";
 import { accept, setLinger } from "../sys/socket.ts";
 import type { LinkWatcher } from "./link.ts";
@@ -334,24 +335,6 @@ export class Door {
     this.#armed_us = due;
     this.#parts.timer.set(Math.max(1, due - now));
   }
-}
-
-/** What poll(2) says of a descriptor, of the events in `wanted` and of its end. */
-function look(sys: Libc, fd: number, wanted: number): number {
-  const { scratch } = sys;
-  scratch.setI32(0, fd);
-  scratch.setI32(4, wanted); // struct pollfd: events in the lower half, results above
-  return sys.poll(scratch.address, 1, 0) > 0 ? scratch.getI32(4) >>> 16 : 0;
-}
-
-/** Whether a peer has closed its end, unread octets or not. */
-export function hasHungUp(sys: Libc, fd: number): boolean {
-  return look(sys, fd, EPOLLRDHUP) !== 0;
-}
-
-/** Whether a peer has sent something that is yet to be read. */
-export function isReadable(sys: Libc, fd: number): boolean {
-  return (look(sys, fd, EPOLLIN) & EPOLLIN) !== 0;
 }
 
 /** Errors of one connection that was on its way in (accept(2)); the next one may be fine. */

@@ -36,6 +36,7 @@ import {
   SO_SNDBUF,
   SOL_SOCKET,
 } from "../sys/linux.ts";
+import { hasHungUp, isReadable } from "../sys/poll.ts";
 import {
   connectIpv4,
   connectUnix,
@@ -45,7 +46,7 @@ import {
   takeError,
 } from "../sys/socket.ts";
 import type { Link, LinkMemory, LinkWatcher } from "./link.ts";
-import { Door, hasHungUp, isReadable } from "./stream-door.ts";
+import { Door } from "./stream-door.ts";
 import { FRAME_SIZE_MAX, FRAME_SIZE_MIN, FrameReader } from "./stream-read.ts";
 import type { Users } from "./stream-users.ts";
 import { FrameWriter } from "./stream-write.ts";

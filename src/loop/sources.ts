@@ -62,6 +62,12 @@ export class Sources implements SourceSwitch {
     this.#sources.delete(sourceKey(token, kind));
   }
 
+  /** Watches the descriptor, which stays open, no more. */
+  remove(_fd: number, token: number, kind: number): void {
+    this.pause(token, kind);
+    this.forget(token, kind);
+  }
+
   pause(token: number, kind: number): void {
     const source = this.#sources.get(sourceKey(token, kind));
     if (source === undefined || source.isPaused) return;

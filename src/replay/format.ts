@@ -17,7 +17,7 @@
  *   In: the configuration; frames with the place they lay at; events; times; for each operation its
  *   result and, of a receive, what the system call wrote (payload, name, control data, flags);
  *   addresses of inbound flows; the host's own addresses and published ports; resolvers and
- *   limits, whenever they have changed.
+ *   limits, and whether a guest is asked for, whenever they have changed.
  *   Out: frames when the link has them all (`tx_done`), operations when they have been carried out
  *   (`complete`), results of calls, deadlines. Of a frame the length, a hash of 64 bits and the
  *   first HEAD_SIZE octets are kept, so that both sides of a difference can be read; of an
@@ -38,7 +38,7 @@ import { Hash64 } from "../lib/hash64.ts";
 
 /** "SLIRPREC" */
 export const MAGIC: readonly number[] = [0x53, 0x4c, 0x49, 0x52, 0x50, 0x52, 0x45, 0x43];
-export const FORMAT_VERSION = 1;
+export const FORMAT_VERSION = 2;
 export const HASH_SIZE = 16;
 /** Magic, format version, ABI version, ABI hash, engine hash. */
 export const FILE_HEADER_SIZE = 16 + 2 * HASH_SIZE;
@@ -61,7 +61,7 @@ export const KIND = Object.freeze({
   addressSix: 9,
   farewell: 10,
   deadline: 11,
-  /** New resolvers, limits or DHCP options in the configuration. */
+  /** New resolvers, limits, flags or DHCP options in the configuration. */
   live: 12,
   /** The call before it did not return. */
   trap: 13,
@@ -86,7 +86,7 @@ const OPTION_PARTS: readonly (readonly [offset: number, size: number])[] = [
 
 /** The parts of CONFIG that may change while the engine runs: offset and octets. */
 export const LIVE_PARTS: readonly (readonly [offset: number, size: number])[] = [
-  [abi.CONFIG_FLOWS_MAX_OFFSET, 8], // and CONFIG_CHUNKS_MAX
+  [abi.CONFIG_FLAGS_OFFSET, 12], // and CONFIG_FLOWS_MAX, CONFIG_CHUNKS_MAX
   [abi.CONFIG_RESOLVERS_COUNT_OFFSET, 4 + 4 * abi.RESOLVER_COUNT],
   [abi.CONFIG_RESOLVERS6_OFFSET, abi.RESOLVER_COUNT * abi.CONFIG_RESOLVER6_SIZE],
   [abi.CONFIG_OPTIONS_SERIAL_OFFSET, 4],

@@ -145,15 +145,17 @@ export class Recorder {
     return {
       control: functions.control,
       init: () => this.#init(),
-      inbound_tcp: (guestPort, peerAddress, peerPort, now) => {
+      inbound_tcp: (guestPort, peerAddress, peerPort, guest, now) => {
         this.#begin(KIND.inboundTcp, now);
-        for (const word of [guestPort, peerAddress, peerPort]) this.#writer.word(word);
-        return this.#answer(() => functions.inbound_tcp(guestPort, peerAddress, peerPort, now));
+        for (const word of [guestPort, peerAddress, peerPort, guest]) this.#writer.word(word);
+        return this.#answer(() =>
+          functions.inbound_tcp(guestPort, peerAddress, peerPort, guest, now),
+        );
       },
-      inbound_udp: (guestPort, hostPort, family, now) => {
+      inbound_udp: (guestPort, hostPort, family, guest, now) => {
         this.#begin(KIND.inboundUdp, now);
-        for (const word of [guestPort, hostPort, family]) this.#writer.word(word);
-        return this.#answer(() => functions.inbound_udp(guestPort, hostPort, family, now));
+        for (const word of [guestPort, hostPort, family, guest]) this.#writer.word(word);
+        return this.#answer(() => functions.inbound_udp(guestPort, hostPort, family, guest, now));
       },
       address_six: () => {
         this.#begin(KIND.addressSix);

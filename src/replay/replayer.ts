@@ -336,7 +336,8 @@ class Replayer {
     const guestPort = this.#reader.word();
     const address = this.#reader.word();
     const port = this.#reader.word();
-    this.#answer(() => this.#module.functions.inbound_tcp(guestPort, address, port, now));
+    const guest = this.#reader.word();
+    this.#answer(() => this.#module.functions.inbound_tcp(guestPort, address, port, guest, now));
   }
 
   #inboundUdp(): void {
@@ -344,7 +345,8 @@ class Replayer {
     const guestPort = this.#reader.word();
     const hostPort = this.#reader.word();
     const family = this.#reader.word();
-    this.#answer(() => this.#module.functions.inbound_udp(guestPort, hostPort, family, now));
+    const guest = this.#reader.word();
+    this.#answer(() => this.#module.functions.inbound_udp(guestPort, hostPort, family, guest, now));
   }
 
   #complete(): void {

@@ -8,6 +8,7 @@
  * Source: socket(7), ip(7), ipv6(7), tcp(7), udp(7), icmp(7), unix(7).
  */
 
+import { EADDRINUSE } from "./errno.ts";
 import type { Libc } from "./libc.ts";
 import {
   AF_INET,
@@ -25,6 +26,7 @@ import {
   IPV6_RECVPKTINFO,
   IPV6_TCLASS,
   IPV6_V6ONLY,
+  SHUT_RD,
   SHUT_WR,
   SIOCATMARK,
   SO_BINDTODEVICE,
@@ -188,17 +190,36 @@ export function listenIpv4(
   return bound < 0 ? bound : sys.listen(fd, backlog);
 }
 
-/** The same for a socket of IPv6. */
-export function listenIpv6(
-  sys: Libc,
-  fd: number,
-  octets: ArrayLike<number>,
-  port: number,
-  backlog = 128,
-): number {
+/**
+ * Binds a socket of TCP, which `bind` does, to a port that it is to listen at later. Nobody else
+ * gets the port meanwhile, with SO_REUSEADDR neither, and who connects is refused.
+ *
+ * Bound without SO_REUSEADDR, which two sockets that do not listen could share a port by. Where
+ * connections of an earlier run are in the way (TIME_WAIT) it is bound with it, and listens for a
+ * moment: that finds out who else has the port, and ends the sharing for as long as it is bound.
+ * Zero, or the negative errno. Source: inet_csk_get_port of Linux, socket(7).
+ */
+export function reservePort(sys: Libc, fd: number, bind: () => number): number {
+  const bound = bind();
+  if (bound !== -EADDRINUSE) return bound;
   const reuse = reusePort(sys, fd);
-  const bound = reuse < 0 ? reuse : bindIpv6(sys, fd, octets, port);
-  return bound < 0 ? bound : sys.listen(fd, backlog);
+  const again = reuse < 0 ? reuse : bind();
+  if (again < 0) return again;
+  const result = sys.listen(fd, 1);
+  return result < 0 ? result : stopListening(sys, fd);
+}
+
+/** Listens at a port of `reservePort`. Zero, or the negative errno. */
+export function startListening(sys: Libc, fd: number, backlog = 128): number {
+  // What was accepted before is at this port, too, and inherits the option.
+  const reuse = reusePort(sys, fd);
+  return reuse < 0 ? reuse : sys.listen(fd, backlog);
+}
+
+/** Listens no more and keeps the port; who waits to be accepted is reset. Zero, or the errno. */
+export function stopListening(sys: Libc, fd: number): number {
+  const result = sys.shutdown(fd, SHUT_RD);
+  return result < 0 ? result : setOption(sys, fd, SOL_SOCKET, SO_REUSEADDR, 0);
 }
 
 /** A port in TIME_WAIT from an earlier run is free to take: there is no second listener to rob. */

@@ -1,9 +1,11 @@
 /**
  * Published ports: host sockets whose connections and datagrams go to the guest.
  *
- * A TCP port is a listener; what it accepts becomes an inbound flow, tied to its socket before the
- * next event is looked at. A UDP port is a parked socket (`published.ts`): what comes in makes a
- * flow that has the socket while it is used, so the guest's answers leave from the published port.
+ * A TCP port is bound from the start, and listens while `answer` says so: who connects otherwise is
+ * refused by the kernel (`presence` says when). What it accepts becomes an inbound flow, tied to
+ * its socket before the next event is looked at. A UDP port is a parked socket (`published.ts`):
+ * what comes in makes a flow that has the socket while it is used, so the guest's answers leave
+ * from the published port.
  *
  * Where no descriptor is left, idle flows are asked to end and the connection waits for the next
  * turn (`#onShort`). If that frees none, a spare one is given up for a moment: its place takes the
@@ -17,6 +19,7 @@ import type { Engine } from "../engine/engine.ts";
 import { LOOPBACK } from "../lib/addr.ts";
 import { mappedOctetsOf, octetsOfIpv6 } from "../lib/addr6.ts";
 import {
+  check,
   EACCES,
   EADDRINUSE,
   EADDRNOTAVAIL,
@@ -35,13 +38,16 @@ import { EFD_CLOEXEC, EPOLLIN } from "../sys/linux.ts";
 import type { Ipv4Endpoint, Ipv6Endpoint } from "../sys/sockaddr.ts";
 import {
   accept,
-  listenIpv4,
-  listenIpv6,
+  bindIpv4,
+  bindIpv6,
   openTcp,
   openTcp6,
+  reservePort,
   setLinger,
   setNoDelay,
   setOobInline,
+  startListening,
+  stopListening,
 } from "../sys/socket.ts";
 import { DATAGRAM, type HostSockets } from "./sockets.ts";
 import { type Family, openUdpPort } from "./udp.ts";
@@ -79,8 +85,8 @@ interface Spot {
   readonly octets: readonly number[];
 }
 
-/** The two ports of one port of a rule. */
-type Ports = Pick<PublishRule, "hostPort" | "guestPort">;
+/** The two ports of one port of a rule, and the guest's address where it names one. */
+type Ports = Pick<PublishRule, "hostPort" | "guestPort" | "guestAddress">;
 
 function isLoopback({ family, address, octets }: Spot): boolean {
   if (family === 4) return address >>> 24 === LOOPBACK >>> 24;
@@ -95,7 +101,7 @@ export interface Versions {
 
 /** The sockets a rule wants. */
 function spotsOf(rule: PublishRule, versions: Versions): Spot[] {
-  const { hostAddress } = rule;
+  const { hostAddress, guestAddress } = rule;
   const six = (groups: readonly number[]): Spot => ({
     family: 6,
     address: 0,
@@ -103,6 +109,10 @@ function spotsOf(rule: PublishRule, versions: Versions): Spot[] {
   });
   if (typeof hostAddress !== "number") return [six(hostAddress)];
   const isBoth = hostAddress === 0 && rule.ipv4Only !== true;
+  if (rule.protocol === "udp" && isBoth && guestAddress !== undefined) {
+    const isFour = typeof guestAddress === "number"; // datagrams stay within their version
+    versions = { ipv4: isFour && versions.ipv4, ipv6: !isFour && versions.ipv6 };
+  }
   const four: Spot = { family: 4, address: hostAddress, octets: mappedOctetsOf(hostAddress) };
   return [
     ...(versions.ipv4 ? [four] : []),
@@ -119,6 +129,8 @@ function isLeftOut(result: number, spot: Spot, spots: readonly Spot[]): boolean 
 /** Where listeners are watched: the loop's sources. */
 export interface ListenerWatch {
   add(fd: number, events: number, token: number, kind: number): number;
+  /** The descriptor stays open. */
+  remove(fd: number, token: number, kind: number): void;
 }
 
 function remedyOf(errno: number): string | undefined {
@@ -138,10 +150,13 @@ export class Listeners {
   readonly #sockets: HostSockets;
   readonly #onShort: (now: number) => boolean;
   readonly #fds: number[] = [];
-  readonly #guestPorts: number[] = [];
+  readonly #rules: Ports[] = [];
   readonly #families: (4 | 6)[] = [];
   readonly #peer: Ipv4Endpoint = { address: 0, port: 0 };
   readonly #peer6: Ipv6Endpoint = { octets: new Uint8Array(16), scope: 0, port: 0 };
+  /** Ports that listen: the first of them all. */
+  #answering = 0;
+  #watch: ListenerWatch | undefined;
   #spare = NONE;
   #refused = 0;
 
@@ -156,6 +171,11 @@ export class Listeners {
     this.#sys = sys;
     this.#engine = engine;
     this.#sockets = sockets;
+  }
+
+  /** TCP sockets in all. */
+  get count(): number {
+    return this.#fds.length;
   }
 
   /** Connections closed unseen because no descriptor was left for them. */
@@ -175,13 +195,14 @@ export class Listeners {
     versions: Versions = { ipv4: true, ipv6: false },
     onFault?: (error: SystemError) => void,
   ): void {
+    this.#watch = watch;
     for (const rule of rules) {
       const spots = spotsOf(rule, versions);
       for (let i = 0; i < (rule.count ?? 1); i += 1) {
-        const ports = { hostPort: rule.hostPort + i, guestPort: rule.guestPort + i };
+        const ports = { ...rule, hostPort: rule.hostPort + i, guestPort: rule.guestPort + i };
         const result =
           rule.protocol === "tcp"
-            ? this.#listenAll(ports, spots, watch)
+            ? this.#reserveAll(ports, spots)
             : this.#bindAll(ports, spots, watch);
         if (result >= 0) continue;
         const action = `Publish port "${formatHost(rule)}:${ports.hostPort}/${rule.protocol}"`;
@@ -193,10 +214,10 @@ export class Listeners {
   }
 
   /** Zero, or the negative errno of the last socket that cannot be had. */
-  #listenAll(ports: Ports, spots: readonly Spot[], watch: ListenerWatch): number {
+  #reserveAll(ports: Ports, spots: readonly Spot[]): number {
     let fault = 0;
     for (const spot of spots) {
-      const result = this.#listen(ports, spot, watch);
+      const result = this.#reserveTcp(ports, spot);
       if (result < 0 && !isLeftOut(result, spot, spots)) fault = result;
     }
     return fault;
@@ -217,38 +238,42 @@ export class Listeners {
     return fault;
   }
 
-  #listen(rule: Ports, spot: Spot, watch: ListenerWatch): number {
+  #reserveTcp(rule: Ports, spot: Spot): number {
     const isSix = spot.family === 6;
-    const fd = isSix ? openTcp6(this.#sys) : openTcp(this.#sys);
+    const sys = this.#sys;
+    const fd = isSix ? openTcp6(sys) : openTcp(sys);
     if (fd < 0) return fd;
-    setOobInline(this.#sys, fd);
-    let result = isSix
-      ? listenIpv6(this.#sys, fd, spot.octets, rule.hostPort)
-      : listenIpv4(this.#sys, fd, spot.address, rule.hostPort);
-    if (result >= 0) result = watch.add(fd, EPOLLIN, this.#fds.length, EVENT_OF_LISTENER);
+    setOobInline(sys, fd);
+    const result = reservePort(sys, fd, () =>
+      isSix
+        ? bindIpv6(sys, fd, spot.octets, rule.hostPort)
+        : bindIpv4(sys, fd, spot.address, rule.hostPort),
+    );
     if (result < 0) {
-      this.#sys.close(fd);
+      sys.close(fd);
       return result;
     }
     this.#reserve();
     this.#fds.push(fd);
-    this.#guestPorts.push(rule.guestPort);
+    this.#rules.push(rule);
     this.#families.push(spot.family);
     this.#engine.addHostPort("tcp", spot.octets, rule.hostPort);
     return 0;
   }
 
   #bind(ports: Ports, spot: Spot, watch: ListenerWatch, family: Family): number {
-    const { hostPort, guestPort } = ports;
+    const { hostPort, guestPort, guestAddress } = ports;
     const published = this.#sockets.ports;
     const fd = openUdpPort(this.#sys, family, spot.octets, hostPort);
     if (fd < 0) return fd;
-    const number = published.number(guestPort, family, !isLoopback(spot));
+    // What the guest begins leaves by spot 0, whichever address it uses: not by a rule of one.
+    const mayBeFirst = guestAddress === undefined && !isLoopback(spot);
+    const number = published.number(guestPort, family, mayBeFirst);
     if (number < 0) {
       this.#sys.close(fd);
       return -ENOSPC;
     }
-    const token = published.add(fd, family, guestPort, hostPort, number);
+    const token = published.add(fd, family, guestPort, hostPort, number, guestAddress);
     const result = watch.add(fd, DATAGRAM, token, EVENT_OF_PORT);
     if (result < 0) return result;
     this.#engine.addHostPort("udp", spot.octets, hostPort);
@@ -266,13 +291,44 @@ export class Listeners {
   arrived(index: number, now: number): void {
     const { ports } = this.#sockets;
     if (!ports.isParked(index)) return;
+    const guest = this.#guestOf(ports.guestAddressOf(index));
+    if (guest === undefined) return;
     const [guestPort, hostPort] = [ports.guestPortOf(index), ports.hostPortOf(index)];
-    const family = ports.familyOf(index);
-    const handle = this.#engine.inboundUdp(guestPort, hostPort, now, family, ports.spotOf(index));
+    const [family, spot] = [ports.familyOf(index), ports.spotOf(index)];
+    const handle = this.#engine.inboundUdp(guestPort, hostPort, now, family, spot, guest);
     if (handle === 0) return;
     if (this.#sockets.adoptPort(handle | 0, index) >= 0) {
       this.#engine.upstreamEvent(handle | 0, EPOLLIN, now);
     }
+  }
+
+  /**
+   * Has the TCP ports listen, or refuse who connects; at most `most` of them in one call.
+   * @returns whether all of them do
+   * @throws SystemError where a port cannot listen
+   */
+  answer(on: boolean, most = this.count): boolean {
+    const wanted = on ? this.count : 0;
+    for (let left = most; left > 0 && this.#answering !== wanted; left -= 1) {
+      if (on) this.#start(this.#answering);
+      else this.#stop(this.#answering - 1);
+    }
+    return this.#answering === wanted;
+  }
+
+  #start(index: number): void {
+    const fd = this.#fds[index] ?? NONE;
+    check(startListening(this.#sys, fd), "Listen at a published port");
+    const watched = this.#watch?.add(fd, EPOLLIN, index, EVENT_OF_LISTENER) ?? 0;
+    check(watched, "Watch a published port");
+    this.#answering = index + 1;
+  }
+
+  #stop(index: number): void {
+    const fd = this.#fds[index] ?? NONE;
+    this.#watch?.remove(fd, index, EVENT_OF_LISTENER);
+    check(stopListening(this.#sys, fd), "Stop listening at a published port");
+    this.#answering = index;
   }
 
   /**
@@ -282,8 +338,8 @@ export class Listeners {
    */
   accept(index: number, now: number): number {
     const fd = this.#fds[index];
-    const guestPort = this.#guestPorts[index];
-    if (fd === undefined || guestPort === undefined) return 0;
+    const rule = this.#rules[index];
+    if (fd === undefined || rule === undefined || index >= this.#answering) return 0;
     const isSix = this.#families[index] === 6;
     for (let i = 0; i < ACCEPT_BATCH; i += 1) {
       const accepted = isSix
@@ -297,7 +353,7 @@ export class Listeners {
         return i > 0 ? i : accepted;
       }
       setNoDelay(this.#sys, accepted, true);
-      const handle = isSix ? this.#inbound6(guestPort, now) : this.#inbound(guestPort, now);
+      const handle = isSix ? this.#inbound6(rule, now) : this.#inbound(rule, now);
       if (handle === 0) this.#reset(accepted);
       else this.#sockets.adopt(handle | 0, accepted);
     }
@@ -309,17 +365,28 @@ export class Listeners {
     return lacksDescriptor(errno) && this.#refuse(listener);
   }
 
-  #inbound(guestPort: number, now: number): number {
+  /** The number of the address that a rule leads to; 0 = it names none, undefined = no room. */
+  #guestOf(guest: PublishRule["guestAddress"] = 0): number | undefined {
+    if (typeof guest === "number") return guest;
+    const address = this.#engine.addressSix(octetsOfIpv6(guest));
+    return address === 0 ? undefined : address;
+  }
+
+  #inbound(rule: Ports, now: number): number {
     const { address, port } = this.#peer;
     // What 240.0.0.0/4 would be stands for IPv6 in the engine; such a peer looks like the gateway.
     const shown = address >>> 28 === CLASS_E ? LOOPBACK : address;
-    return this.#engine.inboundTcp(guestPort, shown, port, now);
+    const guest = this.#guestOf(rule.guestAddress);
+    if (guest === undefined) return 0;
+    return this.#engine.inboundTcp(rule.guestPort, shown, port, now, guest);
   }
 
-  #inbound6(guestPort: number, now: number): number {
+  #inbound6(rule: Ports, now: number): number {
     const { octets, scope, port } = this.#peer6;
     const address = this.#engine.addressSix(octets, scope);
-    return address === 0 ? 0 : this.#engine.inboundTcp(guestPort, address, port, now);
+    const guest = this.#guestOf(rule.guestAddress);
+    if (address === 0 || guest === undefined) return 0;
+    return this.#engine.inboundTcp(rule.guestPort, address, port, now, guest);
   }
 
   /** Has a spare descriptor again, if there is one to be had; any kind will do. */
@@ -349,6 +416,7 @@ export class Listeners {
   close(): void {
     if (this.#spare >= 0) this.#sys.close(this.#spare);
     this.#spare = NONE;
+    this.#answering = 0;
     for (const fd of this.#fds.splice(0)) this.#sys.close(fd);
     this.#sockets.ports.close();
   }

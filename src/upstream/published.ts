@@ -11,12 +11,14 @@
  *
  *   Several sockets may lead to one guest port, on different addresses or ports of the host; each
  *   is a spot of it, by number. Spot 0 is where what the guest begins leaves from, so one bound to
- *   loopback, from which nobody else can be reached, never is. A port on all addresses of both
+ *   loopback, from which nobody else can be reached, never is; nor is one whose rule names an
+ *   address of the guest, as it is of that one alone. A port on all addresses of both
  *   versions of IP is one socket where it is spot 0 in both.
  *
  * Limits: 256 spots to a guest port (SPOT_COUNT); sockets as the process may have descriptors.
  */
 import * as abi from "../../wasm/abi.ts";
+import type { PublishRule } from "../config/forward.ts";
 import type { Libc } from "../sys/libc.ts";
 import { type Family, readyUdpPort } from "./udp.ts";
 
@@ -26,6 +28,8 @@ const NONE = -1;
 const FIRST_TAKEN = 0x8000;
 const NUMBER_BITS = 0x1ff;
 
+type GuestAddress = PublishRule["guestAddress"];
+
 export class PublishedPorts {
   readonly #sys: Libc;
   readonly #fds: number[] = [];
@@ -33,6 +37,8 @@ export class PublishedPorts {
   readonly #spots: number[] = [];
   readonly #guestPorts: number[] = [];
   readonly #hostPorts: number[] = [];
+  /** By index: the address of the guest, of those whose rule names one. */
+  readonly #guests = new Map<number, GuestAddress>();
   readonly #isBusy: boolean[] = [];
   /** The next socket of the same guest port. */
   readonly #nexts: number[] = [];
@@ -78,14 +84,25 @@ export class PublishedPorts {
     return (((four[guestPort] ?? 0) | (six[guestPort] ?? 0)) & FIRST_TAKEN) === 0;
   }
 
-  /** Takes over a bound socket; the token it is to be watched by. */
-  add(fd: number, family: Family, guestPort: number, hostPort: number, spot: number): number {
+  /**
+   * Takes over a bound socket; the token it is to be watched by.
+   * @param guest the one address of the guest it leads to
+   */
+  add(
+    fd: number,
+    family: Family,
+    guestPort: number,
+    hostPort: number,
+    spot: number,
+    guest?: GuestAddress,
+  ): number {
     this.#latest ??= new Int32Array(PORT_COUNT).fill(NONE);
     const index = this.#fds.length;
     this.#fds.push(fd);
     this.#families.push(family);
     this.#guestPorts.push(guestPort);
     this.#hostPorts.push(hostPort);
+    if (guest !== undefined) this.#guests.set(index, guest);
     this.#spots.push(spot);
     this.#isBusy.push(false);
     this.#nexts.push(this.#latest[guestPort] ?? NONE);
@@ -131,6 +148,11 @@ export class PublishedPorts {
 
   guestPortOf(index: number): number {
     return this.#guestPorts[index] ?? 0;
+  }
+
+  /** Undefined = it leads to whichever address the guest uses. */
+  guestAddressOf(index: number): GuestAddress {
+    return this.#guests.get(index);
   }
 
   hostPortOf(index: number): number {

@@ -162,7 +162,7 @@ const REFUSED: readonly (readonly [string, string, string])[] = [
   ["cidr6", "fd10::1/64", "host bits are set"],
   ["dns-port", "0", "wanted an integer from 1 to 65535"],
   ["search", "a..b", "wanted a DNS name"],
-  ["publish", "80", "wanted [HOSTIP:]PORT[-PORT]:GUESTPORT[/tcp|/udp]"],
+  ["publish", "80", "wanted [HOSTIP:]PORT[-PORT]:[GUESTIP:]GUESTPORT[/tcp|/udp]"],
   ["flows-max", "255", "wanted an integer from 256 to 65536"],
   ["flows-max", "65537", "wanted an integer from 256 to 65536"],
   ["buffer-mib", "3", "wanted an integer from 4 to 64"],

@@ -2,7 +2,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
+import { ConfigError } from "../../src/config/errors.ts";
 import {
+  checkPublishGuests,
   checkPublishRules,
   formatHost,
   PUBLISH_COUNT_MAX,
@@ -11,6 +13,8 @@ import {
   publishedCount,
   publishedSockets,
 } from "../../src/config/forward.ts";
+import { parseSubnet } from "../../src/config/subnet.ts";
+import { parseSubnet6 } from "../../src/config/subnet6.ts";
 
 const SEED = 20240229;
 
@@ -42,6 +46,54 @@ describe("parsePublish", () => {
     assert.equal(formatHost(parsePublish("[::]:1:1")[0] ?? { hostAddress: 7 }), "[::]");
   });
 
+  test("09: reads the guest's address, of either version, of ranges and udp too", () => {
+    const guests = (text: string): unknown[] =>
+      parsePublish(text).map((rule) => [
+        rule.hostPort,
+        rule.guestAddress,
+        rule.guestPort,
+        ...(rule.count === undefined ? [] : [rule.count]),
+      ]);
+    const fifty = [0xfd10, 0, 2, 0, 0, 0, 0, 0x50];
+    assert.deepEqual(guests("8080:10.0.2.50:80"), [[8080, 0x0a000232, 80]]);
+    assert.deepEqual(guests("[::1]:8080:[fd10:0:2::50]:80"), [[8080, fifty, 80]]);
+    assert.deepEqual(guests("127.0.0.1:1-2:10.0.2.50:5/udp"), [[1, 0x0a000232, 5, 2]]);
+    assert.deepEqual(guests("127.0.0.1:8080:[fd10:0:2::50]:80"), [[8080, fifty, 80]]);
+    for (const text of ["[::1]:53:10.0.2.50:53/udp", "127.0.0.1:53:[fd10::50]:53/udp"]) {
+      assert.throws(() => parsePublish(text), /one version of IP for udp/);
+    }
+    for (const text of ["80:10.0.2:80", "80:[::g]:80", "80:10.0.2.50", "80:10.0.2.500:80"]) {
+      assert.throws(() => parsePublish(text), ConfigError, text);
+    }
+  });
+
+  test("09: the guest's address is one that a guest may have", () => {
+    const networks = {
+      ipv4: true,
+      subnet: parseSubnet("10.0.2.0/24"),
+      subnet6: parseSubnet6("fd10:0:2::/120"),
+    };
+    for (const good of ["10.0.2.15", "10.0.2.254", "[fd10:0:2::50]", "[fd10:0:2::2]"]) {
+      checkPublishGuests(rules(`80:${good}:80`), networks);
+    }
+    const others = ["10.0.3.50", "10.0.2.0", "10.0.2.255", "10.0.2.2", "10.0.2.3", "192.0.2.1"];
+    const others6 = ["[fd10:0:2::]", "[fd10:0:2::1]", "[fd10:0:2::3]", "[fd10:0:2::1:5]", "[::1]"];
+    for (const bad of [...others, ...others6]) {
+      assert.throws(
+        () => checkPublishGuests(rules(`80:${bad}:80`), networks),
+        /wanted an address of the guest's network, not gateway or DNS/,
+        bad,
+      );
+    }
+    const four = { ...networks, subnet6: undefined };
+    assert.throws(
+      () => checkPublishGuests(rules("80:[fd10:0:2::50]:80"), four),
+      /publish to "fd10:0:2::50" without IPv6: it is not served/,
+    );
+    const six = { ...networks, ipv4: false };
+    assert.throws(() => checkPublishGuests(rules("80:10.0.2.50:80"), six), /without IPv4/);
+  });
+
   test("leads a range to as many guest ports in step", () => {
     assert.deepEqual(parsePublish("8000-8002:80"), [
       { protocol: "tcp", hostAddress: 0, hostPort: 8000, guestPort: 80, count: 3 },
@@ -50,7 +102,7 @@ describe("parsePublish", () => {
     assert.equal(publishedCount(rules("1-65535:1/udp", "1-65535:1/tcp")), 131_070);
   });
 
-  const form = "wanted [HOSTIP:]PORT[-PORT]:GUESTPORT[/tcp|/udp]";
+  const form = "wanted [HOSTIP:]PORT[-PORT]:[GUESTIP:]GUESTPORT[/tcp|/udp]";
   const refused: readonly (readonly [string, string])[] = [
     ["", form],
     ["80", form],

@@ -363,7 +363,7 @@ describe("replay: files that are not whole", () => {
     };
     const abiVersion = `ABI version "${abi.ABI_VERSION + 1}": wanted "${abi.ABI_VERSION}"`;
     assert.match(problemOf(changed(12), replay).message, new RegExp(abiVersion));
-    assert.match(problemOf(changed(8), replay).message, /recording of version "2": wanted "1"/);
+    assert.match(problemOf(changed(8), replay).message, /recording of version "3": wanted "2"/);
     assert.match(problemOf(changed(16), replay).message, /another memory layout/);
   });
 

@@ -106,9 +106,8 @@ const DEFAULTS: Omit<EngineConfigValues, "seed"> = {
 /** An IPv6 address as the engine's configuration has it. */
 export function groups(address: string): number[] {
   const octets = ip6(address);
-  return Array.from({ length: 8 }, (_, i) => {
-    return ((octets[2 * i] ?? 0) << 8) | (octets[2 * i + 1] ?? 0);
-  });
+  const word = (i: number): number => ((octets[2 * i] ?? 0) << 8) | (octets[2 * i + 1] ?? 0);
+  return Array.from({ length: 8 }, (_, i) => word(i));
 }
 
 /** What lets the engine serve IPv6. */
@@ -127,6 +126,8 @@ export function worldConfig(options: WorldOptions = {}): EngineConfigValues {
   const spread = Uint8Array.from({ length: 32 }, (_octet, i) => (seed * (i + 7) + i * i) & 0xff);
   return { ...DEFAULTS, ...given, seed: spread };
 }
+
+type MaybeSocket = FakeSocket | undefined;
 
 export class EngineWorld {
   readonly engine: Engine;
@@ -316,11 +317,16 @@ export class EngineWorld {
 
   // -------------------------------------------------------------- sockets the host opens
 
+  #number(address: string): number {
+    if (address === "") return 0;
+    return address.includes(":") ? this.engine.addressSix(ip6(address)) : ip(address);
+  }
+
   /** The host has accepted a connection for a guest port. Undefined when the engine refuses it. */
-  inboundTcp(guestPort: number, peer = PEER, peerPort = 50000): FakeSocket | undefined {
+  inboundTcp(guestPort: number, peer = PEER, peerPort = 50000, guest = ""): MaybeSocket {
     this.run();
-    const number = peer.includes(":") ? this.engine.addressSix(ip6(peer)) : ip(peer);
-    const handle = this.engine.inboundTcp(guestPort, number, peerPort, this.now);
+    const [number, fixed] = [this.#number(peer), this.#number(guest)];
+    const handle = this.engine.inboundTcp(guestPort, number, peerPort, this.now, fixed);
     if (handle === 0) return undefined;
     const target = { address: peer, port: peerPort, preferred: 0 };
     const socket = this.host.add(new FakeSocket(handle, "tcp", target));
@@ -329,9 +335,10 @@ export class EngineWorld {
   }
 
   /** The host has bound a UDP port that belongs to a guest port. */
-  inboundUdp(guestPort: number, hostPort: number, family: 4 | 6 = 4): FakeSocket | undefined {
+  inboundUdp(guestPort: number, hostPort: number, family: 4 | 6 = 4, guest = ""): MaybeSocket {
     this.run();
-    const handle = this.engine.inboundUdp(guestPort, hostPort, this.now, family);
+    const { engine, now } = this;
+    const handle = engine.inboundUdp(guestPort, hostPort, now, family, 0, this.#number(guest));
     if (handle === 0) return undefined;
     const target = { address: "0.0.0.0", port: 0, preferred: hostPort };
     return this.host.add(new FakeSocket(handle, "udp", target));

@@ -16,6 +16,7 @@ const FLOW_SHARED = [
   "shares",
   "limits",
   "neighbor",
+  "whereabouts",
   "presence",
   "emit",
   "icmp-error",

@@ -8,6 +8,7 @@ import {
   EAGAIN,
   ECONNABORTED,
   ECONNREFUSED,
+  ECONNRESET,
   EINTR,
   EMFILE,
   ENOBUFS,
@@ -17,7 +18,8 @@ import {
   SystemError,
 } from "../../src/sys/errno.ts";
 import type { Libc } from "../../src/sys/libc.ts";
-import { connectIpv4, openTcp } from "../../src/sys/socket.ts";
+import { SO_REUSEADDR, SOL_SOCKET } from "../../src/sys/linux.ts";
+import { bindIpv4, connectIpv4, openTcp, setOption } from "../../src/sys/socket.ts";
 import { Listeners } from "../../src/upstream/listener.ts";
 import { ANY_WAY } from "../../src/upstream/outbound.ts";
 import { type Connecting, connectTcp } from "../../src/upstream/tcp.ts";
@@ -36,6 +38,7 @@ function rule(hostPort: number, guestPort: number, protocol: "tcp" | "udp" = "tc
 function opened(rig: Rig, ...rules: readonly PublishRule[]): Listeners {
   const listeners = new Listeners(rig.sys, rig.engine, rig.sockets);
   listeners.open(rules, rig.epoll, START);
+  listeners.answer(true);
   return listeners;
 }
 
@@ -126,6 +129,7 @@ describe("listener: TCP", () => {
     const rules = [rule(port, 80), rule(free, 81)];
     const versions = { ipv4: true, ipv6: false };
     listeners.open(rules, rig.epoll, START, versions, (error) => faults.push(error));
+    listeners.answer(true);
     assert.deepEqual(
       faults.map(({ errno }) => errno),
       [EADDRINUSE],
@@ -185,6 +189,7 @@ describe("listener: no descriptor left", () => {
       const listeners = new Listeners(scarce.sys, rig.engine, rig.sockets);
       const port = freePort(rig.sys, "tcp");
       listeners.open([rule(port, 80)], rig.epoll, START);
+      listeners.answer(true);
       const clients = Array.from({ length: BATCH + 4 }, () => check(connect(rig, port), "Connect"));
       scarce.left = 0;
       listeners.accept(0, START);
@@ -213,6 +218,7 @@ describe("listener: no descriptor left", () => {
     const port = freePort(rig.sys, "tcp");
     scarce.left = 0;
     listeners.open([rule(port, 80)], rig.epoll, START);
+    listeners.answer(true);
     const client = check(connect(rig, port), "Connect");
     assert.equal(listeners.accept(0, START), -EMFILE, "so that the loop leaves it alone");
     assert.deepEqual([listeners.refusedCount, alive(rig, [client])], [0, 1]);
@@ -229,6 +235,7 @@ describe("listener: no descriptor left", () => {
       const listeners = new Listeners(scarce.sys, rig.engine, rig.sockets);
       const port = freePort(rig.sys, "tcp");
       listeners.open([rule(port, 80)], rig.epoll, START);
+      listeners.answer(true);
       const clients = [connect(rig, port), connect(rig, port)];
       scarce.left = 1;
       assert.deepEqual(
@@ -255,6 +262,7 @@ describe("listener: no descriptor left", () => {
     const listeners = new Listeners(sys, rig.engine, rig.sockets);
     const port = freePort(rig.sys, "tcp");
     listeners.open([rule(port, 80)], rig.epoll, START);
+    listeners.answer(true);
     const client = check(connect(rig, port), "Connect");
     assert.equal(listeners.accept(0, START), 5);
     assert.equal(rig.sockets.openCount, 1);
@@ -267,11 +275,102 @@ describe("listener: no descriptor left", () => {
     const listeners = new Listeners(scarce.sys, rig.engine, rig.sockets);
     scarce.left = 1;
     listeners.open([rule(freePort(rig.sys, "tcp"), 80)], rig.epoll, START);
+    listeners.answer(true);
     assert.equal(scarce.left, 0);
     listeners.close();
     assert.equal(scarce.left, 2, "the spare one and the listener");
     listeners.close();
     assert.equal(scarce.left, 2);
+  });
+});
+
+describe("listener: ports that do not answer yet", () => {
+  /** Binds and listens as any other program would; zero, or the negative errno. */
+  function take(sys: Libc, port: number, reuse: boolean): number {
+    const fd = check(openTcp(sys), "Open");
+    if (reuse) setOption(sys, fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    const bound = bindIpv4(sys, fd, LOOPBACK, port);
+    const result = bound < 0 ? bound : sys.listen(fd, 1);
+    sys.close(fd);
+    return result;
+  }
+
+  rigTest("38: who connects is refused, and nobody else gets the port", (rig) => {
+    const { sys } = rig;
+    const port = freePort(sys, "tcp");
+    const listeners = new Listeners(sys, rig.engine, rig.sockets);
+    listeners.open([rule(port, 80)], rig.epoll, START);
+    for (let round = 0; round < 2; round += 1) {
+      assert.equal(connect(rig, port), -ECONNREFUSED);
+      for (const reuse of [false, true]) assert.equal(take(sys, port, reuse), -EADDRINUSE);
+      assert.equal(listeners.accept(0, START), 0);
+      const heard = Array.from({ length: check(rig.epoll.wait(64, 0), "Wait") }, (_, i) =>
+        rig.epoll.dataHi(i),
+      );
+      assert.equal(heard.includes(EVENT_OF_LISTENER), false);
+
+      assert.equal(listeners.answer(true), true);
+      const accepted = check(connect(rig, port), "Connect");
+      assert.equal(listeners.accept(0, START), 1);
+      const waiting = check(connect(rig, port), "Connect");
+      for (const reuse of [false, true]) assert.equal(take(sys, port, reuse), -EADDRINUSE);
+
+      assert.equal(listeners.answer(false), true);
+      assert.equal(alive(rig, [accepted]), 1, "what was accepted goes on");
+      assert.equal(sys.recv(waiting, sys.scratch.address, 1, 0), -ECONNRESET);
+      for (const fd of [accepted, waiting]) sys.close(fd);
+    }
+    listeners.close();
+  });
+
+  rigTest("a port with connections of an earlier run in TIME_WAIT is to be had", (rig) => {
+    const { sys } = rig;
+    const port = freePort(sys, "tcp");
+    const before = opened(rig, rule(port, 80));
+    const client = check(connect(rig, port), "Connect");
+    assert.equal(before.accept(0, START), 1);
+    before.close();
+    rig.sockets.close(); // ours closes first, so it is ours that waits
+    sys.close(client);
+    const again = new Listeners(sys, rig.engine, rig.sockets);
+    again.open([rule(port, 80)], rig.epoll, START);
+    assert.equal(connect(rig, port), -ECONNREFUSED);
+    assert.equal(take(sys, port, true), -EADDRINUSE);
+    again.answer(true);
+    sys.close(check(connect(rig, port), "Connect"));
+    again.close();
+  });
+
+  rigTest("a few at a time", (rig) => {
+    const ports = Array.from({ length: 5 }, () => freePort(rig.sys, "tcp"));
+    const listeners = new Listeners(rig.sys, rig.engine, rig.sockets);
+    listeners.open(
+      ports.map((port) => rule(port, 80)),
+      rig.epoll,
+      START,
+    );
+    const answering = (): number =>
+      ports.filter((port) => {
+        const fd = connect(rig, port);
+        if (fd >= 0) rig.sys.close(fd);
+        return fd >= 0;
+      }).length;
+    assert.deepEqual([listeners.answer(true, 2), answering()], [false, 2]);
+    assert.deepEqual([listeners.answer(true, 2), answering()], [false, 4]);
+    assert.deepEqual([listeners.answer(false, 1), answering()], [false, 3]);
+    assert.deepEqual([listeners.answer(true, 2), answering()], [true, 5]);
+    assert.deepEqual([listeners.answer(false, 9), answering()], [true, 0]);
+    listeners.close();
+  });
+
+  rigTest("09: a rule with an address leads to that one", (rig) => {
+    const port = freePort(rig.sys, "tcp");
+    const listeners = opened(rig, { ...rule(port, 80), guestAddress: 0x0a000232 });
+    const client = check(connect(rig, port), "Connect");
+    listeners.accept(0, START);
+    assert.equal(rig.engine.addressText(rig.engine.flows()[0]?.guestAddress ?? 0), "10.0.2.50");
+    listeners.close();
+    rig.sys.close(client);
   });
 });
 

@@ -42,13 +42,15 @@ import {
   PKTINFO6_SIZE, PKTINFO_SIZE, SOL_IP, SOL_IPV6, SOL_UDP, UDP_GRO, controlFind, controlReceive,
 } from "./control";
 import {
-  F_AWAITING, F_DUAL, F_LOCAL, F_OVER, F_PUBLISHED, F_RECEIVE_RETRIED, F_RECEIVING, SOCKET_OPEN,
-  UdpFlow, guestOf, has,
+  F_AWAITING, F_DUAL, F_FIXED, F_LOCAL, F_OVER, F_PUBLISHED, F_RECEIVE_RETRIED, F_RECEIVING,
+  SOCKET_OPEN, UdpFlow, guestOf, has,
 } from "./datagram";
 import { deliverHow, deliverPing, deliverUdp, framesFor } from "./datagram-deliver";
 import { ERROR_HEADROOM, ERROR_PAYLOAD_MAX, errorReport } from "./errors";
-import { neighborAwait, neighborFind, neighborGuest6, neighborNews } from "./neighbor";
+import { closeFlush, closeRoom, datagramEnd } from "./evict";
+import { neighborAwait, neighborFind, neighborKnown, neighborNews } from "./neighbor";
 import { flowAt, flowsFresh, handleOf, markReady, slotOf } from "./table";
+import { guestAddress, guestRequest } from "./whereabouts";
 
 /** Frames that all receives of a turn together may lead to. */
 const FRAMES_MAX: u32 = abi.TX_CAPACITY_COUNT / 2;
@@ -138,12 +140,29 @@ export function datagramEvent(flow: UdpFlow, events: i32): void {
   if (flow.events != 0 && !has(flow, F_RECEIVING)) markReady(flow);
 }
 
+/**
+ * Whether the flow of a published port is of an address that the guest has left: it ends, and what
+ * waits in its socket makes one of the address that the guest uses now.
+ */
+function hasMoved(flow: UdpFlow): bool {
+  if (!has(flow, F_PUBLISHED) || has(flow, F_DUAL | F_FIXED)) return false;
+  const guest = flow.guestAddress;
+  if (guestAddress(isSix(guest)) == guest || neighborKnown(guest) || closeRoom() == 0) return false;
+  datagramEnd(flow);
+  closeFlush(); // now, as what waits is told of once the socket is free
+  return true;
+}
+
 /** Whether the guest's MAC has to be known first, which is asked for. */
 function mustWait(flow: UdpFlow): bool {
-  if (!has(flow, F_PUBLISHED) || macOf(flow, flow.guestAddress) != 0) return false;
-  if (!neighborAwait(flow.guestAddress, turnNow)) {
-    if (!has(flow, F_DUAL) || !neighborAwait(neighborGuest6(), turnNow)) return false;
-  } else if (has(flow, F_DUAL)) neighborAwait(neighborGuest6(), turnNow);
+  if (!has(flow, F_PUBLISHED)) return false;
+  const isDual = has(flow, F_DUAL);
+  const guest = isDual ? guestAddress(false) : flow.guestAddress;
+  if (macOf(flow, guest) != 0) return false;
+  if (!neighborAwait(guest, turnNow)) {
+    if (!isDual || !neighborAwait(guestAddress(true), turnNow)) return false;
+  } else if (isDual) neighborAwait(guestAddress(true), turnNow);
+  if (!has(flow, F_FIXED)) guestRequest(isSix(guest), turnNow);
   if (!has(flow, F_AWAITING)) awaiting++;
   flow.flags |= F_AWAITING;
   return true;
@@ -171,7 +190,7 @@ export function awaitingTurn(): void {
 export function datagramReceive(flow: UdpFlow): bool {
   if (flow.socket != SOCKET_OPEN || has(flow, F_RECEIVING)) return true;
   if ((flow.events & abi.EVENT_ERROR) != 0) return emitError(flow);
-  if ((flow.events & abi.EVENT_READABLE) == 0 || mustWait(flow)) return true;
+  if ((flow.events & abi.EVENT_READABLE) == 0 || hasMoved(flow) || mustWait(flow)) return true;
   return emitReceive(flow);
 }
 
@@ -262,7 +281,7 @@ function bufferOf(msg: usize): usize {
 function macOf(flow: UdpFlow, guest: u32): u64 {
   const mac = neighborFind(guest);
   if (mac != 0 || flow.guestMac != 0 || !has(flow, F_DUAL)) return mac == 0 ? flow.guestMac : mac;
-  return neighborFind(isSix(guest) ? flow.guestAddress : neighborGuest6());
+  return neighborFind(guestAddress(!isSix(guest)));
 }
 
 /** Stays ready or not after a receive; `done` = the socket had no more. */

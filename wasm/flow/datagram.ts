@@ -36,11 +36,11 @@ import { entryAt } from "../ring";
 import { drop } from "../stats";
 import { timerSet } from "../timer";
 import { addressMark, isSix } from "./addresses";
-import { neighborGuest6 } from "./neighbor";
 import { reachIsLocal } from "./reach";
 import {
   LIST_DNS, LIST_PING, LIST_PUBLISHED, LIST_UDP, SHARE_PUBLISHED, listTouch, slotOf,
 } from "./table";
+import { guestAddress } from "./whereabouts";
 
 /** Whether the host has a socket for the flow. */
 export const SOCKET_NONE: u8 = 0;
@@ -70,6 +70,8 @@ export const F_OVER: u32 = 512;
 export const F_AWAITING: u32 = 1024;
 /** Something in the batch asks for the size of the way out. */
 export const F_ASKING: u32 = 2048;
+/** Published by a rule that names the guest's address, so it does not follow the guest. */
+export const F_FIXED: u32 = 4096;
 
 const SECOND: i64 = 1_000_000;
 const DNS_IDLE: i64 = 10 * SECOND;
@@ -157,9 +159,7 @@ function listOf(flow: UdpFlow): u8 {
 /** The guest's address that what comes from, or goes to, `address` by this flow is about. */
 // @ts-ignore: decorator
 @inline export function guestOf(flow: UdpFlow, address: u32): u32 {
-  const guest = flow.guestAddress;
-  if (isSix(address) == isSix(guest)) return guest;
-  return isSix(address) ? neighborGuest6() : config(abi.CONFIG_GUEST_ADDRESS_OFFSET);
+  return has(flow, F_DUAL) ? guestAddress(isSix(address)) : flow.guestAddress;
 }
 
 // @ts-ignore: decorator

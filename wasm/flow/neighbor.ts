@@ -21,16 +21,17 @@
  *   The guest's own address falls back to the MAC of the configuration, so an inbound flow need not
  *   wait for the guest to speak first.
  *
- *   A guest may have made an IPv6 address of its own (SLAAC) instead of taking the configured one.
- *   `neighborGuest6` is where inbound flows go: the configured one unless only another was heard
- *   of.
+ *   An owner that leaves something unanswered is doubted (`neighborDoubt`) and asked, once a
+ *   second, until it is heard of again. Which of its addresses a guest gets connections at is for
+ *   `whereabouts` to say, which asks here who is known, who spoke last and how long a question is
+ *   open.
  *
  * Contract: addresses as in `addresses`, MAC addresses in the low 48 bits, `now` in microseconds.
  * What is learnt has been judged by the caller (`local/arp`, `local/ndp`, `engine`).
  * Source: RFC 826, RFC 1122 §2.3.2, RFC 4861 §7.2.2 and 7.3.
  */
 import * as abi from "../abi";
-import { CONFIG, config } from "../memory";
+import { CONFIG, CONTROL, config } from "../memory";
 import { txBegin } from "../ring";
 import { count } from "../stats";
 import { MAC_BROADCAST } from "../wire/addr";
@@ -75,6 +76,8 @@ class Neighbor {
   requested: i64;
   /** Whether it was looked up since it became stale. */
   used: bool;
+  /** Whether it has left something unanswered and was not heard of since. */
+  doubted: bool;
   /** Somebody waits for the answer. */
   awaited: bool;
 }
@@ -86,10 +89,9 @@ const ENTRY_SIZE: usize = 48;
 const GROUP: usize = memory.data(16, 8);
 const SOLICITATION_SIZE: u32 = NDP_NEIGHBOR_SIZE + NDP_LINK_ADDRESS_SIZE;
 
-/** The last global IPv6 address that the guest was heard to use. */
-let lastGuest6: u32 = 0;
-/** Whether that was ever the configured one. */
-let isGuest6Known: bool = false;
+/** The last address of each version, not link-local, that was heard of beside the configured. */
+let lastOther4: u32 = 0;
+let lastOther6: u32 = 0;
 
 /** Time of the last call that brought one; staleness needs no better. */
 let clock: i64 = 0;
@@ -110,24 +112,39 @@ export function neighborInit(): void {
   nextCheck = 0;
   awaitedCount = 0;
   isNews = false;
-  lastGuest6 = 0;
-  isGuest6Known = false;
+  lastOther4 = 0;
+  lastOther6 = 0;
 }
 
 /** Marks the addresses of all entries, see `addresses`. */
 export function neighborMark(): void {
   for (let i = 0; i < ENTRY_COUNT; i++) addressMark(entryAt(i).address);
-  addressMark(lastGuest6);
+  addressMark(lastOther6);
 }
 
-/** The guest's IPv6 address that inbound flows go to. */
-export function neighborGuest6(): u32 {
-  return isGuest6Known || lastGuest6 == 0 ? GUEST6 : lastGuest6;
+/** The guest's configured address of a version. */
+// @ts-ignore: decorator
+@inline export function guestConfigured(six: bool): u32 {
+  return six ? GUEST6 : config(abi.CONFIG_GUEST_ADDRESS_OFFSET);
 }
 
-function noteGuest6(address: u32): void {
-  if (address == GUEST6) isGuest6Known = true;
-  else if (!address6IsLinkLocal(octetsOf(address))) lastGuest6 = address;
+/** The address of a version that was heard of last beside the configured one; 0 = none. */
+export function neighborLastOther(six: bool): u32 {
+  return six ? lastOther6 : lastOther4;
+}
+
+/**
+ * Somebody has spoken from an address of the guest network: the host hears of it, and an address
+ * beside the configured one is remembered. Link-local ones are nothing to connect to.
+ */
+function note(address: u32): void {
+  if (!isSix(address)) {
+    if (address != config(abi.CONFIG_GUEST_ADDRESS_OFFSET)) lastOther4 = address;
+  } else if (address != GUEST6) {
+    if (address6IsLinkLocal(octetsOf(address))) return;
+    lastOther6 = address;
+  }
+  store<u32>(CONTROL + abi.CONTROL_HEARD_OFFSET, load<u32>(CONTROL + abi.CONTROL_HEARD_OFFSET) + 1);
 }
 
 function lookup(address: u32): Neighbor {
@@ -160,15 +177,17 @@ function claim(address: u32, now: i64): Neighbor {
 export function neighborLearn(address: u32, mac: u64, now: i64): void {
   if (address == 0 || mac == 0) return;
   clock = now;
-  if (isSix(address)) noteGuest6(address);
+  note(address);
   let entry = lookup(address);
   if (changetype<usize>(entry) == 0) entry = claim(address, now);
-  if (entry.awaited) isNews = true;
+  // Who waits for one address of a guest may be led to another of its own (`whereabouts`).
+  if (entry.awaited || (entry.mac == 0 && awaitedCount > 0)) isNews = true;
   entry.awaited = false;
   entry.mac = mac;
   entry.confirmed = now;
   entry.polls = 0;
   entry.used = false;
+  entry.doubted = false;
 }
 
 /** Whether somebody at this MAC address has been heard of. */
@@ -189,6 +208,47 @@ export function neighborFind(address: u32): u64 {
   }
   if (address != config(abi.CONFIG_GUEST_ADDRESS_OFFSET) && address != GUEST6) return 0;
   return loadMac(CONFIG + abi.CONFIG_GUEST_MAC_OFFSET);
+}
+
+/** Whether the address is at a known MAC whose owner leaves nothing unanswered. */
+export function neighborKnown(address: u32): bool {
+  const entry = lookup(address);
+  if (changetype<usize>(entry) != 0 && entry.mac != 0) return !entry.doubted;
+  return neighborFind(address) != 0; // the configured MAC
+}
+
+/** The address of a version, not link-local, whose known owner spoke last; 0 = there is none. */
+export function neighborLatest(six: bool): u32 {
+  let found: u32 = 0;
+  let latest: i64 = 0;
+  for (let i = 0; i < ENTRY_COUNT; i++) {
+    const entry = entryAt(i);
+    const address = entry.address;
+    if (address == 0 || entry.mac == 0 || entry.doubted || isSix(address) != six) continue;
+    if (entry.confirmed <= latest || (six && address6IsLinkLocal(octetsOf(address)))) continue;
+    latest = entry.confirmed;
+    found = address;
+  }
+  return found;
+}
+
+/** How long nobody has answered for the address, microseconds; 0 = it was not asked for. */
+export function neighborWaited(address: u32, now: i64): i64 {
+  const entry = lookup(address);
+  return changetype<usize>(entry) != 0 && entry.mac == 0 ? now - entry.confirmed : 0;
+}
+
+/**
+ * Something sent to the address since `since` has found no answer: true = its owner has not been
+ * heard of since then, is doubted from now on, and asked, by broadcast as it may have moved.
+ */
+export function neighborDoubt(address: u32, since: i64, now: i64): bool {
+  const entry = lookup(address);
+  if (changetype<usize>(entry) == 0 || entry.confirmed > since) return false;
+  entry.doubted = true;
+  if (entry.requested != 0 && now - entry.requested < SECOND) return true;
+  if (ask(address, MAC_BROADCAST)) entry.requested = now;
+  return true;
 }
 
 /** The same question in IPv6; `destination` is the broadcast address for the multicast one. */
@@ -226,6 +286,11 @@ function ask(address: u32, destination: u64): bool {
   frameCommit(ethernet, ETHERNET_HEADER_SIZE + ARP_SIZE, 0);
   count(abi.STAT_ARP_REQUESTS);
   return true;
+}
+
+/** Asks for an address by broadcast, without remembering it. */
+export function neighborAsk(address: u32): void {
+  ask(address, MAC_BROADCAST);
 }
 
 /** Asks for an address by broadcast, unless that was done less than a second ago. */

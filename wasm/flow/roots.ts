@@ -12,6 +12,7 @@ import { neighborMark } from "./neighbor";
 import { peersMark } from "./peers";
 import { queriesMark } from "./queries";
 import { flowAt, flowsFresh } from "./table";
+import { whereMark } from "./whereabouts";
 
 /** Marks every number in use. */
 export function rootsMark(): void {
@@ -31,6 +32,7 @@ export function rootsMark(): void {
   }
   peersMark();
   neighborMark();
+  whereMark();
   fragmentMark();
   queriesMark();
 }

@@ -201,11 +201,27 @@ export function flowAllocate(kind: u32, guest: u32, peer: u32, ports: u32): Flow
   flow.lruPrevious = -1;
   flow.batchHead = -1;
   flow.batchTail = -1;
-  flow.hash = hashTuple(kind, guest, peer, ports);
+  index(flow, slot);
+  return flow;
+}
+
+function index(flow: Flow, slot: i32): void {
+  const ports = (<u32>flow.guestPort << 16) | <u32>flow.peerPort;
+  flow.hash = hashTuple(flow.kind, flow.guestAddress, flow.peerAddress, ports);
   let i = flow.hash & indexMask;
   while (load<u32>(bucket(i)) != 0) i = (i + 1) & indexMask;
   store<u32>(bucket(i), slot + 1);
-  return flow;
+}
+
+/** Gives the flow another tuple, which no other flow has; its handle stays. */
+export function flowRename(flow: Flow, guest: u32, peer: u32, ports: u32): void {
+  const slot = slotOf(flow);
+  unindex(flow, slot);
+  flow.guestAddress = guest;
+  flow.peerAddress = peer;
+  flow.guestPort = <u16>(ports >> 16);
+  flow.peerPort = <u16>ports;
+  index(flow, slot);
 }
 
 /** Out of the index, closing the gap so that no probe chain breaks. */

@@ -32,17 +32,16 @@
  */
 import * as abi from "../abi";
 import { Flow, Op } from "../layout";
-import { config } from "../memory";
 import { Entry, entryAt } from "../ring";
 import { count, drop } from "../stats";
 import { timerSet, turnNow } from "../timer";
 import { ICMP_TIME_EXCEEDED, ICMP_UNREACHABLE } from "../wire/icmpv4";
 import { PROTOCOL_UDP, WIRE_OK } from "../wire/ipv4";
 import { UDP_HEADER_SIZE, UDP_TRUNCATED, UdpView, udpCheck } from "../wire/udp";
-import { GUEST6, isSix } from "./addresses";
+import { isSix } from "./addresses";
 import {
-  F_ASKING, F_DUAL, F_LOCAL, F_OVER, F_PUBLISHED, F_REFUSED, SOCKET_NONE, SOCKET_OPEN, UdpFlow,
-  datagramTouch, filterAdd, has, idleLimit,
+  F_ASKING, F_DUAL, F_FIXED, F_LOCAL, F_OVER, F_PUBLISHED, F_REFUSED, SOCKET_NONE, SOCKET_OPEN,
+  UdpFlow, datagramTouch, filterAdd, has, idleLimit,
 } from "./datagram";
 import {
   datagramError, datagramEvent, datagramReceive, datagramReceived, scratchReset,
@@ -56,7 +55,7 @@ import { closeRoom, datagramEnd } from "./evict";
 import { icmpErrorReply } from "./icmp-error";
 import { openAgain } from "./limits";
 import { LOOPBACK_ADDRESS, natIsGuest, natRefusal, natToHost, natUnusable } from "./nat";
-import { neighborFind, neighborGuest6 } from "./neighbor";
+import { guestConfigured, neighborFind } from "./neighbor";
 import { ownIsDual } from "./own";
 import {
   packetDestination, packetSource, packetTos, packetTtl, transportChecksumOk,
@@ -68,6 +67,7 @@ import {
   SHARE_DATAGRAM, SHARE_PUBLISHED, flowFind, handleOf, isNone, markDirty, shareMove, slotOf,
 } from "./table";
 import { TFTP_PORT, tftpAddressed, tftpInit, tftpPort } from "./tftp";
+import { guestAddress } from "./whereabouts";
 
 const PORT_UNREACHABLE: u32 = 3;
 /** By an administrator (RFC 1812 §5.2.7.1). */
@@ -209,9 +209,10 @@ function target(peer: Peer, address: u32, port: u32): u32 {
 
 /** The guest's address that the flow of spot 0 of its port is under. */
 function ownerOf(guest: u32, port: u32): u32 {
-  if (!isSix(guest) || !ownIsDual(port)) return guest;
-  const isUsual = guest == GUEST6 || guest == neighborGuest6();
-  return isUsual ? config(abi.CONFIG_GUEST_ADDRESS_OFFSET) : guest;
+  if (!ownIsDual(port)) return guest;
+  const six = isSix(guest);
+  const isUsual = guest == guestConfigured(six) || guest == guestAddress(six);
+  return isUsual ? guestConfigured(false) : guest;
 }
 
 /** Who spoke to the guest from `shown`, at this or its usual address; null = nobody. */
@@ -221,10 +222,17 @@ function spokenTo(guest: u32, shown: u32, ports: u32, now: i64): Peer {
   return changetype<usize>(known) != 0 || usual == 0 ? known : peerFind(usual, shown, ports, now);
 }
 
-/** The usual address of the machine that the datagram is from, which has used another; 0 = none. */
+/**
+ * The usual address of the machine that the datagram is from, which has used another; 0 = none. One
+ * that nobody has been heard from is taken for the same machine's.
+ */
 function usualOf(guest: u32): u32 {
-  const usual = isSix(guest) ? GUEST6 : config(abi.CONFIG_GUEST_ADDRESS_OFFSET);
-  return guest != usual && usual != 0 && neighborFind(usual) == guestMac ? usual : 0;
+  const six = isSix(guest);
+  const configured = guestConfigured(six);
+  const usual = guest == configured ? guestAddress(six) : configured;
+  if (usual == 0 || usual == guest) return 0;
+  const mac = neighborFind(usual);
+  return mac == guestMac || mac == 0 ? usual : 0;
 }
 
 /** The flow of a published port that the same machine has at its usual address; or none. */
@@ -301,17 +309,20 @@ export function udpInput(
 }
 
 /**
- * Something has come in at a published port: the flow of spot `code >> INBOUND_SPOT_SHIFT` of
+ * Something has come in at a published UDP port: the flow of spot `code >> INBOUND_SPOT_SHIFT` of
  * `guestPort`, for a socket the host has bound to `hostPort`, of IPv6 if the rest of `code` is
- * FAMILY_SIX (`ownIsDual` says which are of both). Returns its handle; 0 = there is no slot for it,
- * or it has its socket already.
+ * FAMILY_SIX (`ownIsDual` says which are of both). `fixed` = the one address of the guest it leads
+ * to, 0 = whichever the guest uses. Returns its handle; 0 = there is no slot for it, or it has its
+ * socket already.
  */
-export function udpInboundOpen(guestPort: u32, hostPort: u32, code: u32, now: i64): u32 {
+export function udpInboundOpen(
+  guestPort: u32, hostPort: u32, code: u32, fixed: u32, now: i64,
+): u32 {
   const spot = code >>> abi.INBOUND_SPOT_SHIFT;
   const six = (code & 0xff) == <u32>abi.FAMILY_SIX;
   if (guestPort == 0 || guestPort > 0xffff || spot >= <u32>abi.SPOT_COUNT) return 0;
-  const isFour = !six || (spot == 0 && ownIsDual(guestPort));
-  const guest = isFour ? config(abi.CONFIG_GUEST_ADDRESS_OFFSET) : neighborGuest6();
+  if (fixed != 0 && isSix(fixed) != six) return 0;
+  const guest = fixed != 0 ? fixed : inboundOwner(guestPort, spot, six);
   if (guest == 0) return 0;
   const ports = (guestPort << 16) | spot;
   let flow = changetype<UdpFlow>(flowFind(abi.KIND_UDP, guest, 0, ports));
@@ -325,9 +336,15 @@ export function udpInboundOpen(guestPort: u32, hostPort: u32, code: u32, now: i6
     if (isNone(flow)) return 0;
   }
   publish(flow, hostPort);
+  if (fixed != 0) flow.flags |= F_FIXED;
   datagramTouch(flow, now);
   if (flow.batchHead >= 0) markDirty(flow);
   return handleOf(flow);
+}
+
+/** Under which address of the guest the flow of a spot is, no rule naming one. */
+function inboundOwner(guestPort: u32, spot: u32, six: bool): u32 {
+  return spot == 0 && ownIsDual(guestPort) ? guestConfigured(false) : guestAddress(six);
 }
 
 /** The flow has the socket of a published port, which stays when the flow ends. */

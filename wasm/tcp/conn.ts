@@ -188,6 +188,8 @@ export class Tcp extends Flow {
   tos: u8;
   /** URGENT_* bits. */
   urgent: u8;
+  /** Of a connection from outside that is opening: what it has tried (`arrival`). */
+  arrival: u8;
   // repair (`tcp/recovery`)
   /** Octets that arrived and that were sent since the recovery began, and what was out then. */
   prrDelivered: u32;
@@ -275,6 +277,15 @@ export function startAbove(flow: Tcp, last: u32): void {
   if (!seqGt(flow.iss, last)) startAt(flow, last + ISS_STEP);
 }
 
+/** Begins the handshake anew for the tuple the flow has now; nothing of the old one counts. */
+export function tcpRestart(flow: Tcp, now: i64): void {
+  startAt(flow, initialSequence(flow, now));
+  flow.tsOffset = hashIsn(
+    wordOf(flow.peerAddress), wordOf(flow.guestAddress), 0x54530000 | <u32>flow.guestPort,
+  );
+  flow.rto = RTO_INITIAL;
+}
+
 /** Puts a new record into its neutral state. */
 export function tcpReset(flow: Tcp, now: i64): void {
   flow.heldHead = -1;
@@ -282,13 +293,9 @@ export function tcpReset(flow: Tcp, now: i64): void {
   flow.sendHead = -1;
   flow.sendTail = -1;
   flow.sendCursor = -1;
-  flow.rto = RTO_INITIAL;
   flow.ssthresh = 0x7fffffff;
   flow.rcvScale = 7;
-  startAt(flow, initialSequence(flow, now));
-  flow.tsOffset = hashIsn(
-    wordOf(flow.peerAddress), wordOf(flow.guestAddress), 0x54530000 | <u32>flow.guestPort,
-  );
+  tcpRestart(flow, now);
   flow.lastActive = now;
   count(abi.STAT_TCP_OPENED);
 }

@@ -20,7 +20,8 @@ import { TCP_HEADER_SIZE, TcpView } from "../wire/tcp";
 import { addressIntern, isSix } from "../flow/addresses";
 import { headerSize } from "../flow/packet";
 import { flowFind, isNone, markDirty } from "../flow/table";
-import { F_TIMESTAMPS, Tcp, has, tcpEnd } from "./conn";
+import { arrivalRefused } from "./arrival";
+import { F_TIMESTAMPS, Tcp, has } from "./conn";
 import { resendAll } from "./recovery";
 
 /** Smallest path MTU we believe (RFC 1191 §3 practice: 576 less is a weapon). */
@@ -42,12 +43,12 @@ function quoted(guest: u32, peer: u32, segment: usize): Tcp {
 }
 
 /** Nobody takes the segments: the end of a connection that is still opening. */
-function refused(flow: Tcp): void {
-  if (flow.state == <u8>abi.STATE_SYN_SENT) tcpEnd(flow, true);
+function refused(flow: Tcp, now: i64): void {
+  if (flow.state == <u8>abi.STATE_SYN_SENT) arrivalRefused(flow, now);
 }
 
 /** Handles an error whose quoted packet starts at `quote` with `length` octets. */
-export function tcpIcmp(icmp: usize, quote: usize, length: u32): void {
+export function tcpIcmp(icmp: usize, quote: usize, length: u32, now: i64): void {
   const header = Ipv4View.at(quote);
   const offset = header.headerLength;
   const guest = header.destination;
@@ -60,11 +61,11 @@ export function tcpIcmp(icmp: usize, quote: usize, length: u32): void {
   const error = Icmpv4View.at(icmp);
   if (isNone(flow) || error.type != ICMP_UNREACHABLE) return;
   if (error.code == 4) lowerMss(flow, error.mtu);
-  else if (error.code == 2 || error.code == 3) refused(flow);
+  else if (error.code == 2 || error.code == 3) refused(flow, now);
 }
 
 /** The same for ICMPv6; our packets have no extension headers, so quotes have none either. */
-export function tcpIcmp6(icmp: usize, quote: usize, length: u32): void {
+export function tcpIcmp6(icmp: usize, quote: usize, length: u32, now: i64): void {
   const header = Ipv6View.at(quote);
   if (length < IPV6_HEADER_SIZE + 8 || header.version != 6 || header.nextHeader != PROTOCOL_TCP) {
     drop(abi.DROP_ICMP_QUOTE);
@@ -75,7 +76,7 @@ export function tcpIcmp6(icmp: usize, quote: usize, length: u32): void {
   if (isNone(flow)) return;
   const error = Icmpv6View.at(icmp);
   if (error.type == ICMPV6_PACKET_TOO_BIG) lowerMss(flow, error.rest);
-  else if (error.type == ICMPV6_UNREACHABLE && error.code == UNREACHABLE_PORT) refused(flow);
+  else if (error.type == ICMPV6_UNREACHABLE && error.code == UNREACHABLE_PORT) refused(flow, now);
 }
 
 function lowerMss(flow: Tcp, mtu: u32): void {

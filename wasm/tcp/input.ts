@@ -16,6 +16,7 @@ import {
   packetDestination, packetSource, packetTos, transportChecksumOk,
 } from "../flow/packet";
 import { flowFind, isNone, markDirty, markReady } from "../flow/table";
+import { arrivalRefused } from "./arrival";
 import { ackAdvance, ackDuplicate, sackInput } from "./congestion";
 import { sampleTimed } from "./round-trip";
 import {
@@ -185,7 +186,7 @@ function inputSynSent(flow: Tcp, now: i64): void {
       return;
     }
     count(abi.STAT_TCP_RESET_RECEIVED);
-    tcpEnd(flow, true);
+    arrivalRefused(flow, now);
     return;
   }
   if ((flags & TCP_SYN) == 0) {

@@ -1,6 +1,6 @@
 /**
- * How a connection begins: the guest's SYN (held until the host has connected) and a host
- * connection to a published port (our SYN to the guest).
+ * How a connection begins: the guest's SYN, held until the host has connected. How one from outside
+ * does is in `arrival`.
  *
  * A connection to the DNS address goes to the resolver that is right now, and to the next one, for
  * as long as there is one, when that refuses it or has not taken it in a second. What happens to
@@ -11,39 +11,33 @@
  * established flows. Who else finds a slot is for `flow/shares` to say.
  */
 import * as abi from "../abi";
-import { config } from "../memory";
 import { count, drop } from "../stats";
 import { PROTOCOL_TCP } from "../wire/ipv4";
 import { TCP_ACK, TCP_RST, TcpView } from "../wire/tcp";
 import {
   optionMss, optionSackPermitted, optionTimestamps, optionTsValue, optionWindowScale,
 } from "../wire/tcp-options";
-import { isSix } from "../flow/addresses";
-import { natRefusal, natToGuest, natToHost } from "../flow/nat";
-import { neighborFind, neighborGuest6, neighborRequest } from "../flow/neighbor";
+import { natRefusal, natToHost } from "../flow/nat";
 import { packetDestination, packetSource, packetTos } from "../flow/packet";
 import {
   dnsAddressed, dnsPort, resolverAt, resolverNow, resolverPort, resolversRefresh,
 } from "../flow/resolvers";
 import { admit, halfOpenMost } from "../flow/shares";
 import {
-  LIST_ARRIVING, LIST_HALF_OPEN, SHARE_GUEST, SHARE_OUTSIDE, flowAllocate, flowFind, handleOf,
-  isNone, listOldest, listSize, listTouch, markDirty, shareMove,
+  LIST_ARRIVING, LIST_HALF_OPEN, SHARE_GUEST, SHARE_OUTSIDE, flowAllocate, isNone, listOldest,
+  listSize, listTouch, markDirty, shareMove,
 } from "../flow/table";
 import {
-  F_SACK, F_SCALED, F_SOCKET, F_TIMESTAMPS, GIVE_UP_SYN, P_CONNECT, P_SYN, TOS_DSCP, Tcp, tcpArm,
-  tcpCloseHost, tcpEnd, tcpReset, tcpSetMss,
+  F_SACK, F_SCALED, F_TIMESTAMPS, GIVE_UP_SYN, P_CONNECT, TOS_DSCP, Tcp, tcpArm, tcpCloseHost,
+  tcpEnd, tcpReset, tcpSetMss,
 } from "./conn";
 import { sendResetFor } from "./output";
-import { keepaliveStart } from "./timers";
 
-/** While the guest's MAC is unknown, SYN is tried again this soon. */
-const NEIGHBOR_RETRY: i64 = 100000;
 /** How long a resolver may take to connect while there is another one, microseconds. */
 const RESOLVER_WAIT: i64 = 1000000;
 
 /** A half-open flow of `share` whose far end is `host`; address 0 when there is no slot for it. */
-function allocate(share: u8, host: u32, guest: u32, peer: u32, ports: u32): Tcp {
+export function allocate(share: u8, host: u32, guest: u32, peer: u32, ports: u32): Tcp {
   const list = share == SHARE_OUTSIDE ? LIST_ARRIVING : LIST_HALF_OPEN;
   if (listSize(list) >= halfOpenMost()) {
     count(abi.STAT_HALF_OPEN_EVICTED);
@@ -146,52 +140,5 @@ export function tcpOpen(ip: usize, segment: usize, mac: u64, now: i64): void {
   flow.sndWindowMax = flow.sndWindow;
   flow.flags |= P_CONNECT;
   tcpArm(flow);
-  markDirty(flow);
-}
-
-/**
- * A host connection to a published port, its socket already open; the peer's version of IP is the
- * guest's. The guest sees the peer's own
- * address and port, or the gateway's when that is a loopback address. Returns the handle, 0 = full.
- */
-export function tcpInbound(guestPort: u32, peerAddress: u32, peerPort: u32, now: i64): u32 {
-  const guest = isSix(peerAddress)
-    ? neighborGuest6()
-    : config(abi.CONFIG_GUEST_ADDRESS_OFFSET);
-  const peer = natToGuest(peerAddress);
-  let port = peerPort;
-  for (let tries = 0; tries < 64; tries++) {
-    if (isNone(flowFind(abi.KIND_TCP, guest, peer, (guestPort << 16) | port))) break;
-    port = port >= 65535 ? 1024 : port + 1; // two loopback clients may look alike to the guest
-    if (tries == 63) return 0;
-  }
-  const flow = allocate(SHARE_OUTSIDE, peerAddress, guest, peer, (guestPort << 16) | port);
-  if (isNone(flow)) {
-    count(abi.STAT_OUTSIDE_REFUSED);
-    return 0;
-  }
-  tcpReset(flow, now);
-  flow.state = <u8>abi.STATE_SYN_SENT;
-  flow.flags |= F_SOCKET;
-  flow.hostAddress = peerAddress;
-  flow.hostPort = <u16>peerPort;
-  tcpSetMss(flow, -1);
-  flow.troubleAt = now;
-  keepaliveStart(flow, now);
-  synToGuest(flow, now);
-  tcpArm(flow);
-  return handleOf(flow);
-}
-
-/** Sends our SYN, or asks who has the guest's address first. */
-export function synToGuest(flow: Tcp, now: i64): void {
-  flow.guestMac = neighborFind(flow.guestAddress);
-  if (flow.guestMac == 0) {
-    neighborRequest(flow.guestAddress, now);
-    flow.rtoAt = now + NEIGHBOR_RETRY;
-    return;
-  }
-  flow.rtoAt = now + <i64>flow.rto;
-  flow.flags |= P_SYN;
   markDirty(flow);
 }

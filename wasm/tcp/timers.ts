@@ -22,9 +22,9 @@ import * as abi from "../abi";
 import { STAKE_TICK, stakeOf } from "../layout";
 import { config } from "../memory";
 import { linkFull } from "../ring";
-import { drop } from "../stats";
 import { seqGe } from "../wire/seqnum";
 import { flowAt, flowsFresh, markDirty, markReady } from "../flow/table";
+import { arrivalTimeout } from "./arrival";
 import { LOST, boardFirst } from "./board";
 import {
   F_BLOCKED, F_OVERRIDE, F_PERSIST, GIVE_UP_DATA, GIVE_UP_SYN, HALF_CLOSED, HALF_CLOSED_ASK, P_ACK,
@@ -33,7 +33,7 @@ import {
 } from "./conn";
 import { armRetransmit, startPersist } from "./deadline";
 import { sendReset } from "./output";
-import { resolverNext, synToGuest } from "./open";
+import { resolverNext } from "./open";
 import { probe, reorderOver, timeoutRetransmit } from "./recovery";
 
 const KEEPALIVE_INTERVAL: i64 = 75000000;
@@ -56,11 +56,6 @@ function abandon(flow: Tcp, now: i64): void {
 function retransmitSyn(flow: Tcp, now: i64): void {
   if (now - flow.troubleAt >= GIVE_UP_SYN) {
     abandon(flow, now);
-    return;
-  }
-  if (flow.state == <u8>abi.STATE_SYN_SENT && flow.guestMac == 0) {
-    drop(abi.DROP_NEIGHBOR);
-    synToGuest(flow, now);
     return;
   }
   if (flow.retransmits < 255) flow.retransmits++;
@@ -114,7 +109,11 @@ function retransmission(flow: Tcp, now: i64): void {
     tcpEnd(flow, true);
     return;
   }
-  if (state == <u8>abi.STATE_SYN_SENT || state == <u8>abi.STATE_SYN_RECEIVED) {
+  if (state == <u8>abi.STATE_SYN_SENT) {
+    arrivalTimeout(flow, now);
+    return;
+  }
+  if (state == <u8>abi.STATE_SYN_RECEIVED) {
     retransmitSyn(flow, now);
     return;
   }

@@ -74,7 +74,7 @@ const STREAMS: readonly Mutant[] = [
   },
   {
     name: "payload cut at the wrong octet",
-    file: "tcp/input.ts",
+    file: "tcp/reassembly.ts",
     from: "payload += known;",
     to: "payload += known - 1;",
     why: "a segment sent again with more behind it spoils the stream",

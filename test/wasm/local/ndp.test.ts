@@ -222,6 +222,7 @@ describe("wasm/local/ndp: neighbours", () => {
       destinationMac: "33:33:ff:00:00:02",
     });
     assert.equal(ip6Text(asked.payload.subarray(0, 16)), GUEST6);
+    w.expect("arp", { operation: 1 });
     const ends = { source: GUEST6, destination: ROUTER6 };
     const answer = neighborAdvertisement(
       ends,

@@ -183,7 +183,7 @@ describe("wasm/tcp over IPv6", () => {
     talk.socket.push(pattern(100));
     complain(talk, 1, 4, 0);
     assert.equal(talk.guest.state, "ESTABLISHED");
-    const world = new World6();
+    const world = new World6({ ipv4: false });
     world.inboundTcp(8080, PEER6, 80);
     world.advance(0);
     const guest = new TcpGuest(world, { peer: PEER6, port: 8080 });

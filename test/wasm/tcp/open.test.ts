@@ -14,6 +14,8 @@ const EACCES = 13;
 /** When our SYN or SYN-ACK goes out again, seconds after the first; then we give up. */
 const REPEATS = [1, 3, 7, 15, 31, 63, 123, 183];
 const GIVE_UP = 243;
+/** The same for a connection from outside, whose client waits. */
+const GIVE_UP_ARRIVAL = 31;
 
 /** Not before its time and not later: a segment `at` microseconds after now. */
 function expectAfter(guest: TcpGuest, at: number, wanted: ExpectedSegment): void {
@@ -270,14 +272,14 @@ describe("SYN-SENT", () => {
     guest.expect({ seq: 1, payload: "request" });
   });
 
-  test("T41: SYN is repeated for three minutes and more, then the client is reset", () => {
+  test("T41: SYN is repeated for half a minute, then the client is reset", () => {
     const { guest, socket } = reach("SYN_SENT");
     let now = 0;
-    for (const at of REPEATS) {
+    for (const at of REPEATS.filter((each) => each < GIVE_UP_ARRIVAL)) {
       expectAfter(guest, (at - now) * SECOND, { flags: "S", seq: 0 });
       now = at;
     }
-    expectAfter(guest, (GIVE_UP - now) * SECOND, { flags: "RA", seq: 1 });
+    expectAfter(guest, (GIVE_UP_ARRIVAL - now) * SECOND, { flags: "RA", seq: 1 });
     assert.equal(guest.state, "CLOSED");
     assert.equal(socket.closed, "abort");
     guest.world.checkBalance();

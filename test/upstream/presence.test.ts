@@ -1,0 +1,139 @@
+/** Presence of a guest: when published ports answer, when they no longer do, who is asked for. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { Presence } from "../../src/upstream/presence.ts";
+import * as abi from "../../wasm/abi.ts";
+import { speak, strangers } from "../support/arrivals.ts";
+import { GUEST, GUEST6, LINK6 } from "../support/engine-harness.ts";
+
+const SECOND = 1_000_000;
+
+/** A presence over an engine that has heard of nobody. */
+class Stage {
+  readonly world = strangers();
+  readonly changes: boolean[] = [];
+  /** Ports that listen. */
+  answering = 0;
+  settled = 0;
+  peer = 0;
+  readonly presence: Presence;
+
+  constructor(options: { count?: number; interval?: number } = {}) {
+    const { count = 2, interval } = options;
+    this.presence = new Presence({
+      engine: this.world.engine,
+      ports: {
+        count,
+        answer: (on, most = count) => {
+          const wanted = on ? count : 0;
+          const step = Math.min(most, Math.abs(wanted - this.answering));
+          this.answering += on ? step : -step;
+          return this.answering === wanted;
+        },
+      },
+      attachment: { peer: () => this.peer, interval },
+      onChange: (isThere) => this.changes.push(isThere),
+      onSettled: () => {
+        this.settled += 1;
+      },
+    });
+  }
+
+  get isAsking(): boolean {
+    const { words, bases } = this.world.engine;
+    const flags = words[(bases.config + abi.CONFIG_FLAGS_OFFSET) >> 2] ?? 0;
+    return (flags & abi.CONFIG_FLAG_ASK_GUEST) !== 0;
+  }
+
+  /** Turns until nothing is left to do at once; how many that were. */
+  turn(): number {
+    let turns = 0;
+    do {
+      this.presence.poll(this.world.engine, this.world.now);
+      turns += 1;
+    } while (this.presence.wait(this.world.now) === 0);
+    return turns;
+  }
+}
+
+describe("presence", () => {
+  test("38: nobody attached: no port answers, nobody is asked for", () => {
+    const stage = new Stage();
+    stage.turn();
+    assert.deepEqual([stage.answering, stage.isAsking, stage.settled], [0, false, 1]);
+    assert.equal(stage.presence.wait(stage.world.now), undefined);
+  });
+
+  for (const address of [GUEST, GUEST6]) {
+    test(`38: attached it is asked for, and once it says ${address} the ports answer`, () => {
+      const stage = new Stage();
+      stage.turn();
+      stage.peer = 1;
+      assert.equal(stage.presence.wait(stage.world.now), 0);
+      stage.turn();
+      assert.deepEqual([stage.answering, stage.isAsking], [0, true]);
+      speak(stage.world, LINK6);
+      stage.turn();
+      assert.equal(stage.answering, 0, "a link-local address is nothing to connect to");
+      speak(stage.world, address);
+      assert.equal(stage.presence.wait(stage.world.now), 0);
+      stage.turn();
+      assert.deepEqual([stage.answering, stage.isAsking], [2, false]);
+      assert.deepEqual(stage.changes, [true]);
+    });
+  }
+
+  test("38: gone, they refuse; the next machine has to be heard of itself", () => {
+    const stage = new Stage();
+    stage.peer = 1;
+    stage.turn();
+    speak(stage.world, GUEST);
+    stage.turn();
+    stage.peer = 0;
+    assert.equal(stage.presence.wait(stage.world.now), 0);
+    stage.turn();
+    assert.deepEqual([stage.answering, stage.isAsking], [0, false]);
+    stage.peer = 2;
+    stage.turn();
+    assert.deepEqual([stage.answering, stage.isAsking], [0, true]);
+    speak(stage.world, GUEST);
+    stage.turn();
+    stage.peer = 3; // at once, without a turn between
+    stage.turn();
+    assert.equal(stage.answering, 0);
+    speak(stage.world, GUEST);
+    stage.turn();
+    assert.equal(stage.answering, 2);
+    assert.deepEqual(stage.changes, [true, false, true, false, true]);
+  });
+
+  test("07: thousands of ports change over many turns", () => {
+    const stage = new Stage({ count: 65535 });
+    stage.peer = 1;
+    stage.turn();
+    speak(stage.world, GUEST);
+    assert.ok(stage.turn() >= 256);
+    assert.equal(stage.answering, 65535);
+  });
+
+  test("who waits for it to be ready waits for the guest, but not long", () => {
+    const stage = new Stage({ interval: 5 * SECOND });
+    stage.peer = 1;
+    stage.turn();
+    assert.equal(stage.settled, 0);
+    assert.ok((stage.presence.wait(stage.world.now) ?? SECOND) <= SECOND / 5);
+    stage.world.advance(SECOND / 5);
+    stage.turn();
+    assert.equal(stage.settled, 1);
+    const quick = new Stage();
+    quick.peer = 1;
+    quick.turn();
+    speak(quick.world, GUEST);
+    quick.turn();
+    assert.deepEqual([quick.settled, quick.answering], [1, 2]);
+    const without = new Stage({ count: 0 });
+    without.peer = 1;
+    without.turn();
+    assert.deepEqual([without.settled, without.isAsking], [1, false]);
+  });
+});
