@@ -47,7 +47,8 @@ import {
   datagramError, datagramEvent, datagramReceive, datagramReceived, scratchReset,
 } from "./datagram-receive";
 import {
-  datagramAppend, datagramDiscard, datagramFlush, datagramOpen, datagramPath, datagramRefuse, datagramSent,
+  datagramAppend, datagramDiscard, datagramFlush, datagramOpen, datagramPath, datagramRefuse,
+  datagramSent,
 } from "./datagram-send";
 import { dnsInit, dnsInput, dnsOpenFailed, dnsUnreachable, dnsWanted } from "./dns";
 import { isOwnAddress } from "./emit";

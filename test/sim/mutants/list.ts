@@ -99,8 +99,8 @@ const STREAMS: readonly Mutant[] = [
   {
     name: "a readable socket forgotten",
     file: "tcp/upstream.ts",
-    from: "if (total < op.a && (flow.events & abi.EVENT_READ_HANGUP) == 0) {",
-    to: "if (total <= op.a && (flow.events & abi.EVENT_READ_HANGUP) == 0) {",
+    from: "if (total < op.a && !ends) {",
+    to: "if (total <= op.a && !ends) {",
     why: "a download stops in the middle: the edge does not come again",
     seed: 4,
   },
@@ -313,8 +313,8 @@ const SHARES: readonly Mutant[] = [
   {
     name: "strangers take the whole table",
     file: "flow/shares.ts",
-    from: "if (share == SHARE_OUTSIDE) return flowsMax >> 1;",
-    to: "",
+    from: "if (share == SHARE_OUTSIDE || share == SHARE_PUBLISHED) return flowsMax >> 1;",
+    to: "if (share == SHARE_PUBLISHED) return flowsMax >> 1;",
     why: "half of the table is the guest's whatever comes from outside",
     seed: 29,
   },
