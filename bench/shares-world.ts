@@ -83,7 +83,7 @@ const SYSCTLS = {
 };
 /** Pages of TCP that a world at rest may have. */
 const REST_PAGES = 2048;
-const REST_ms = 120_000;
+const REST_ms = 300_000;
 
 /** Makes outside and pod, which stay for the whole run. */
 export async function createOutside(): Promise<Outside> {
