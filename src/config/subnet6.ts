@@ -49,7 +49,7 @@ export function parseSubnet6(text: string): Subnet6 {
 }
 
 /** Bits of group `index` that lie beyond the prefix. */
-function hostMask(prefixLength: number, index: number): number {
+export function hostMask(prefixLength: number, index: number): number {
   const bits = Math.min(16, Math.max(0, prefixLength - index * 16));
   return 0xffff >>> bits;
 }

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { DataPlane } from "../../src/hooks/data-plane.ts";
-import { createDomainHooks } from "../../src/hooks/define.ts";
+import { createDomainHooks, type DefineOptions } from "../../src/hooks/define.ts";
 import { HookError, unsupported } from "../../src/hooks/domain/errors.ts";
 import type { BindingPlan } from "../../src/hooks/domain/plan.ts";
 import type { DomainHooks } from "../../src/hooks/domain-hooks.ts";
@@ -16,7 +16,10 @@ const DOMAIN = Buffer.from(fixture(`${CASE}.domain.xml`));
 const VMI = Buffer.from(fixture(`${CASE}.vmi.json`));
 
 /** Hooks over a data plane that does what `prepare` says and keeps what it was told. */
-function hooksWith(prepare: () => Promise<void> = async () => {}): {
+function hooksWith(
+  prepare: () => Promise<void> = async () => {},
+  more: Partial<DefineOptions> = {},
+): {
   readonly hooks: DomainHooks;
   readonly told: (readonly BindingPlan[])[];
   readonly shutdowns: () => number;
@@ -38,6 +41,7 @@ function hooksWith(prepare: () => Promise<void> = async () => {}): {
     onShutdown: () => {
       shutdowns += 1;
     },
+    ...more,
   });
   return { hooks, told, shutdowns: () => shutdowns };
 }
@@ -70,15 +74,8 @@ describe("a domain is defined", () => {
 
   test("what was understood otherwise than written is told once, not at each call", async () => {
     const warnings: string[] = [];
-    const hooks = createDomainHooks({
-      dataPlane: {
-        autoLink: "client",
-        prepare: async () => {},
-        idle: async () => {},
-        close: async () => {},
-      },
+    const { hooks } = hooksWith(async () => {}, {
       context: () => contextOf("x-ports-duplicate"),
-      onShutdown: () => {},
       onWarning: (text) => void warnings.push(text),
     });
     const domain = Buffer.from(fixture("x-ports-duplicate.domain.xml"));
@@ -93,15 +90,7 @@ describe("a domain is defined", () => {
 
   test("memory is asked back after a large call, whether it ended well or not", async () => {
     const large: number[] = [];
-    const hooks = createDomainHooks({
-      dataPlane: {
-        autoLink: "client",
-        prepare: async () => {},
-        idle: async () => {},
-        close: async () => {},
-      },
-      context: () => contextOf(CASE),
-      onShutdown: () => {},
+    const { hooks } = hooksWith(async () => {}, {
       onLarge: () => void large.push(1),
     });
     await hooks.onDefineDomain(DOMAIN, VMI);

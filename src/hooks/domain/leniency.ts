@@ -10,6 +10,7 @@
 import { readIpv4 } from "../../config/address.ts";
 import { quote } from "../../config/errors.ts";
 import type { PublishRule } from "../../config/forward.ts";
+import { hostMask } from "../../config/subnet6.ts";
 import { formatIpv4, prefixMask } from "../../lib/addr.ts";
 import { formatIpv6, readIpv6 } from "../../lib/addr6.ts";
 
@@ -21,7 +22,6 @@ export interface Meant<T> {
 
 const BITS_IPV4 = 32;
 const BITS_IPV6 = 128;
-const BITS_GROUP = 16;
 
 /** `A.B.C.D/N` or its IPv6 form without host bits; what is no network comes back as it is. */
 export function meantNetwork(what: string, text: string): Meant<string> {
@@ -40,10 +40,7 @@ function clearHostBits(text: string): string {
   }
   const six = readIpv6(start);
   if (six === undefined || bits > BITS_IPV6) return text;
-  const cleared = six.map((group, i) => {
-    const kept = Math.min(BITS_GROUP, Math.max(0, bits - i * BITS_GROUP));
-    return group & ~(0xffff >>> kept);
-  });
+  const cleared = six.map((group, i) => group & ~hostMask(bits, i));
   return cleared.every((group, i) => group === six[i]) ? text : `${formatIpv6(cleared)}/${bits}`;
 }
 
@@ -53,10 +50,12 @@ export function meantPorts(what: string, ports: readonly PublishRule[]): Meant<P
   const twice = new Set<string>();
   const value = ports.filter(({ protocol, hostPort }) => {
     const port = `${hostPort}/${protocol.toUpperCase()}`;
-    if (seen.has(port)) twice.add(port);
-    const isNew = !seen.has(port);
+    if (seen.has(port)) {
+      twice.add(port);
+      return false;
+    }
     seen.add(port);
-    return isNew;
+    return true;
   });
   const warnings = [...twice].map((port) => `${what}: port ${quote(port)} is listed twice`);
   return { value, warnings };
