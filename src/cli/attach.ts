@@ -17,6 +17,8 @@ import { formatIpv6 } from "../lib/addr6.ts";
 import { type Logger, openLogger } from "../lib/log.ts";
 import { messageOf } from "../lib/message.ts";
 import { holdMemoryGroup } from "../sys/cgroup.ts";
+import { loadLibc } from "../sys/libc.ts";
+import { collectGarbage, releaseProgramPages, releaseProgramPagesLater } from "../sys/resident.ts";
 import { announce, confine, type Needs, shedInheritance } from "./confine.ts";
 import { countersOf, logCounters } from "./counters.ts";
 import { TAP_HELPER_COMMAND } from "./internal.ts";
@@ -72,6 +74,11 @@ async function run(
     throw error;
   }
   log.info(describe(options, binding), "ready");
+  // Giving up rights has brought back pages that the binding let go.
+  const sys = await loadLibc();
+  collectGarbage();
+  releaseProgramPages(sys, process.execPath);
+  releaseProgramPagesLater(sys, process.execPath);
 }
 
 /** Files and ports are open by then; only what is still to be connected to asks for a user. */

@@ -8,15 +8,18 @@
  * proc(5) smaps.
  *
  * Finding them takes milliseconds, so nothing that others can make happen often does it at once:
- * `releaseProgramPagesLater` waits until nobody has called it for a second, and then does it once.
+ * `releaseProgramPagesLater` waits until nobody has called it for a while.
  */
 import { readFileSync } from "node:fs";
 import { clearTimeout, setTimeout } from "node:timers";
 import type { Libc } from "./libc.ts";
 
 const MADV_DONTNEED = 4;
-/** Time without a call after which it is quiet. */
-const QUIET_ms = 1000;
+/**
+ * How long after the last call: behind the runtime's first look at its heap, and once more when it
+ * looks only twice a minute because nothing changes.
+ */
+export const QUIET_ms: readonly number[] = [2500, 35_000];
 const SMAPS_PATH = "/proc/self/smaps";
 const HEAD = /^([0-9a-f]+)-([0-9a-f]+) (\S{4}) \S+ \S+ \S+\s*(.*)$/;
 const CHANGED = /^(?:Private_Dirty|Anonymous|Swap|Locked):\s+(\d+) kB$/;
@@ -62,17 +65,20 @@ export function releaseProgramPages(sys: Libc, path: string): void {
 
 let pending: ReturnType<typeof setTimeout> | undefined;
 
-/** The same as soon as it has been quiet for a second. Keeps no process alive. */
+/** The same as soon as it has been quiet, and once more much later. Keeps no process alive. */
 export function releaseProgramPagesLater(
   sys: Libc,
   path: string,
   release = releaseProgramPages,
+  quiet_ms = QUIET_ms,
 ): void {
   clearTimeout(pending);
+  const [first, ...rest] = quiet_ms;
+  if (first === undefined) return;
   pending = setTimeout(() => {
-    pending = undefined;
     release(sys, path);
-  }, QUIET_ms);
+    releaseProgramPagesLater(sys, path, release, rest);
+  }, first);
   pending.unref();
 }
 
