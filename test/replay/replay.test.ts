@@ -8,13 +8,13 @@ import { buildDhcpOptions } from "../../src/config/dhcp-options.ts";
 import { buildDhcp6Options } from "../../src/config/dhcp6-options.ts";
 import { Engine } from "../../src/engine/engine.ts";
 import { instantiateEngine } from "../../src/engine/module.ts";
+import { simulatedEngine, simulateSeed } from "../../src/lab/sim/simulate.ts";
 import { mappedOctetsOf } from "../../src/lib/addr6.ts";
 import { concat } from "../../src/lib/bytes.ts";
 import { FILE_HEADER_SIZE, KIND, RecordingError } from "../../src/replay/format.ts";
 import { RecordReader, recordingOf } from "../../src/replay/record-reader.ts";
 import { Recorder } from "../../src/replay/recorder.ts";
 import { replayRecording } from "../../src/replay/replayer.ts";
-import { simulatedEngine, simulateSeed } from "../../src/sim/simulate.ts";
 import * as abi from "../../wasm/abi.ts";
 import {
   GATEWAY_MAC,

@@ -17,8 +17,8 @@ import type { EngineConfigValues, EngineIpv6Values } from "../../src/engine/conf
 import { Engine, type FlowInfo } from "../../src/engine/engine.ts";
 import { instantiateEngine } from "../../src/engine/module.ts";
 import { DROP_NAMES, type EngineStats, readStats } from "../../src/engine/stats.ts";
+import { OTHER_DROPS } from "../../src/lab/sim/check/balance.ts";
 import { messageOf } from "../../src/lib/message.ts";
-import { OTHER_DROPS } from "../../src/sim/check/balance.ts";
 import * as abi from "../../wasm/abi.ts";
 import { engineModule } from "./engine-binary.ts";
 import { FakeHost, FakeSocket } from "./fake-host.ts";
