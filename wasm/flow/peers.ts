@@ -149,10 +149,15 @@ export function peerRemember(guest: u32, shown: u32, ports: u32, now: i64): Peer
   return peer;
 }
 
-/** Whom the guest answers, or address 0: nobody of whom something is remembered. */
-export function peerFind(guest: u32, shown: u32, ports: u32, now: i64): Peer {
+/** Whether anybody is or was remembered for this guest port: one look, as every datagram asks. */
+export function peersHave(ports: u32): bool {
   const bits = <u32>load<u8>(PORTS + <usize>(ports >>> 19));
-  if (((bits >>> ((ports >>> 16) & 7)) & 1) == 0) return changetype<Peer>(0);
+  return ((bits >>> ((ports >>> 16) & 7)) & 1) != 0;
+}
+
+/** Whom the guest answers, or null: nobody of whom something is remembered. */
+export function peerFind(guest: u32, shown: u32, ports: u32, now: i64): Peer {
+  if (!peersHave(ports)) return changetype<Peer>(0);
   let p = last;
   if (!matches(p, guest, shown, ports)) {
     p = locate(setOf(guest, shown, ports), guest, shown, ports);

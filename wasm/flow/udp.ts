@@ -62,7 +62,7 @@ import {
   packetDestination, packetSource, packetTos, packetTtl, transportChecksumOk,
 } from "./packet";
 import { PATH_FITS, PATH_REFUSED, PATH_UNKNOWN, pathJudge } from "./path-mtu";
-import { Peer, peerFind, peersInit } from "./peers";
+import { Peer, peerFind, peersHave, peersInit } from "./peers";
 import { gatewayFor } from "./send";
 import {
   SHARE_DATAGRAM, SHARE_PUBLISHED, flowFind, handleOf, isNone, markDirty, shareMove, slotOf,
@@ -218,9 +218,11 @@ function ownerOf(guest: u32, port: u32): u32 {
 
 /** Who spoke to the guest from `shown`, at this or its usual address; null = nobody. */
 function spokenTo(guest: u32, shown: u32, ports: u32, now: i64): Peer {
+  if (!peersHave(ports)) return changetype<Peer>(0);
   const known = peerFind(guest, shown, ports, now);
+  if (changetype<usize>(known) != 0) return known;
   const usual = usualOf(guest);
-  return changetype<usize>(known) != 0 || usual == 0 ? known : peerFind(usual, shown, ports, now);
+  return usual == 0 ? known : peerFind(usual, shown, ports, now);
 }
 
 /**
