@@ -29,68 +29,125 @@
  */
 import * as abi from "./abi";
 import { configOk } from "./config-check";
-import { guestAway, guestBack, guestInit, guestNext, guestTurn } from "./guest";
-import { Flow, Op } from "./layout";
-import {
-  CONFIG, CONTROL, RX_BUFFERS, RX_DESCRIPTORS, chunkReclaim, chunksUsed, config, memoryDescribe,
-  memoryInit,
-} from "./memory";
-import { prngInit } from "./prng";
-import {
-  OPS, OPS_SIZE, batchReset, linkFull, opsFree, resultBase, resultCount, ringInit, ringPublish,
-  ringTurn, txCount, txFree, txPublish, txReset, txTurn, vnetSize,
-} from "./ring";
-import { count, countMany, drop } from "./stats";
-import { check } from "./trap";
-import { earlier, timerInit, timerNext, timerPop, timerTurn } from "./timer";
-import { SIX, addressFromHost, addressInit } from "./flow/addresses";
+import { addressFromHost, addressInit, SIX } from "./flow/addresses";
+import { awaitingInit, awaitingTurn, scratchReset } from "./flow/datagram-receive";
+import { dnsNext, dnsTurn } from "./flow/dns";
 import { emitInit, isOwnAddress } from "./flow/emit";
+import { errorLimitInit } from "./flow/error-limit";
 import { closeFlush, evictInit } from "./flow/evict";
 import {
-  fragmentBatchReset, fragmentExpire, fragmentInit, fragmentInput, fragmentNext,
+  fragmentBatchReset,
+  fragmentExpire,
+  fragmentInit,
+  fragmentInput,
+  fragmentNext,
 } from "./flow/fragments";
-import { errorLimitInit } from "./flow/error-limit";
 import { icmpErrorReply } from "./flow/icmp-error";
-import { dnsNext, dnsTurn } from "./flow/dns";
 import { limitsApply } from "./flow/limits";
 import { natIsGuest } from "./flow/nat";
 import { neighborExpire, neighborInit, neighborLearn, neighborNext } from "./flow/neighbor";
-import { pingEvent, pingFlush, pingReceive, pingResult, pingTimeout } from "./flow/ping";
-import { awaitingInit, awaitingTurn, scratchReset } from "./flow/datagram-receive";
 import { ownInit } from "./flow/own";
+import { packetOctets } from "./flow/packet";
 import { pathMtuInit } from "./flow/path-mtu";
+import { pingEvent, pingFlush, pingReceive, pingResult, pingTimeout } from "./flow/ping";
 import {
-  dirtyFirst, dirtyTake, flowAt, flowOf, flowsUsed, isNone, markDirty, markReady, readyFirst,
-  readyTake, tableInit,
+  dirtyFirst,
+  dirtyTake,
+  flowAt,
+  flowOf,
+  flowsUsed,
+  isNone,
+  markDirty,
+  markReady,
+  readyFirst,
+  readyTake,
+  tableInit,
 } from "./flow/table";
 import {
-  udpEvent, udpFlush, udpInboundOpen, udpInit, udpInput, udpReceive, udpResult, udpTimeout,
+  udpEvent,
+  udpFlush,
+  udpInboundOpen,
+  udpInit,
+  udpInput,
+  udpReceive,
+  udpResult,
+  udpTimeout,
 } from "./flow/udp";
 import { whereInit, whereNext, whereTimeout } from "./flow/whereabouts";
+import { guestAway, guestBack, guestInit, guestNext, guestTurn } from "./guest";
+import { icmpInput } from "./icmp4";
+import { GSO_TCPV6, ipv6Input } from "./input6";
+import { Flow, Op } from "./layout";
 import { arpInput } from "./local/arp";
 import { dhcpInit, dhcpInput } from "./local/dhcpv4";
 import { dhcp6Init } from "./local/dhcpv6";
 import { ndpFarewell, ndpInit, ndpNext, ndpTimeout } from "./local/ndp";
-import { icmpInput } from "./icmp4";
-import { GSO_TCPV6, ipv6Input } from "./input6";
-import { Tcp } from "./tcp/conn";
+import {
+  CONFIG,
+  CONTROL,
+  chunkReclaim,
+  chunksUsed,
+  config,
+  memoryDescribe,
+  memoryInit,
+  RX_BUFFERS,
+  RX_DESCRIPTORS,
+} from "./memory";
+import { prngInit } from "./prng";
+import {
+  batchReset,
+  linkFull,
+  OPS,
+  OPS_SIZE,
+  opsFree,
+  resultBase,
+  resultCount,
+  ringInit,
+  ringPublish,
+  ringTurn,
+  txCount,
+  txFree,
+  txPublish,
+  txReset,
+  txTurn,
+  vnetSize,
+} from "./ring";
+import { count, countMany, drop } from "./stats";
 import { tcpInbound } from "./tcp/arrival";
+import { Tcp } from "./tcp/conn";
 import { tcpInput } from "./tcp/input";
 import { pressureInit, pressureNext, pressureTurn } from "./tcp/pressure";
 import { tcpTimeout, timersInit } from "./tcp/timers";
 import {
-  poolSpent, poolTurn, receiveAsked, receiveTurn, tcpEvent, tcpFlush, tcpReceive, tcpResult,
+  poolSpent,
+  poolTurn,
+  receiveAsked,
+  receiveTurn,
+  tcpEvent,
+  tcpFlush,
+  tcpReceive,
+  tcpResult,
 } from "./tcp/upstream";
 import { windowInit } from "./tcp/window";
-import { packetOctets } from "./flow/packet";
+import { earlier, timerInit, timerNext, timerPop, timerTurn } from "./timer";
+import { check } from "./trap";
 import { macIsGroup } from "./wire/addr";
 import { loadMac } from "./wire/bytes";
 import {
-  ETHERNET_HEADER_SIZE, ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6, EthernetView,
+  ETHERNET_HEADER_SIZE,
+  ETHERTYPE_ARP,
+  ETHERTYPE_IPV4,
+  ETHERTYPE_IPV6,
+  EthernetView,
 } from "./wire/ethernet";
 import { ICMP_TIME_EXCEEDED, ICMP_UNREACHABLE } from "./wire/icmpv4";
 import {
-  Ipv4View, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, WIRE_OK, ipv4Check,
+  Ipv4View,
+  ipv4Check,
+  PROTOCOL_ICMP,
+  PROTOCOL_TCP,
+  PROTOCOL_UDP,
+  WIRE_OK,
 } from "./wire/ipv4";
 import { UDP_HEADER_SIZE, UdpView } from "./wire/udp";
 
@@ -113,8 +170,7 @@ let receiveBudget: i32 = 0;
 /** Some ready flows were not asked, and not because there is no payload memory. */
 let unasked: bool = false;
 
-// @ts-ignore: decorator
-@inline function has(flag: i32): bool {
+function has(flag: i32): bool {
   return (config(abi.CONFIG_FLAGS_OFFSET) & flag) != 0;
 }
 
@@ -172,14 +228,16 @@ export function guestRx(n: i32, now: i64): void {
   fragmentBatchReset();
   if (n > abi.RX_SLOT_COUNT) n = abi.RX_SLOT_COUNT;
   for (let i = 0; i < n; i++) {
-    const descriptor = RX_DESCRIPTORS + (<usize>i << 3);
+    const descriptor = RX_DESCRIPTORS + ((<usize>i) << 3);
     const pointer = <usize>load<u32>(descriptor);
     const length = load<u32>(descriptor, abi.RX_DESCRIPTOR_LENGTH_OFFSET);
     count(abi.STAT_GUEST_RX_FRAMES);
     const end = RX_BUFFERS + <usize>abi.RX_SLOT_COUNT * abi.RX_SLOT_SIZE;
     if (
-      length < vnetSize + ETHERNET_HEADER_SIZE || length > <u32>abi.RX_SLOT_SIZE ||
-      pointer < RX_BUFFERS || pointer + length > end
+      length < vnetSize + ETHERNET_HEADER_SIZE ||
+      length > <u32>abi.RX_SLOT_SIZE ||
+      pointer < RX_BUFFERS ||
+      pointer + length > end
     ) {
       drop(abi.DROP_RUNT);
       continue;
@@ -203,8 +261,7 @@ function vnetInput(p: usize): bool {
   frameGso = <u32>load<u8>(p, 1) & ~GSO_ECN;
   if (frameGso == GSO_NONE) return true;
   gsoSize = load<u16>(p, 4);
-  return gsoSize > 0 &&
-    (frameGso == GSO_TCPV4 || frameGso == GSO_TCPV6 || frameGso == GSO_UDP_L4);
+  return gsoSize > 0 && (frameGso == GSO_TCPV4 || frameGso == GSO_TCPV6 || frameGso == GSO_UDP_L4);
 }
 
 function frameInput(pointer: usize, length: u32, now: i64): void {
@@ -232,16 +289,20 @@ function frameInput(pointer: usize, length: u32, now: i64): void {
   }
 }
 
-function internet(
-  frame: usize, octets: u32, type: u32, source: u64, group: bool, now: i64,
-): void {
+function internet(frame: usize, octets: u32, type: u32, source: u64, group: bool, now: i64): void {
   const available = octets - ETHERNET_HEADER_SIZE;
   const six = type == ETHERTYPE_IPV6;
   if (has(six ? abi.CONFIG_FLAG_IPV6 : abi.CONFIG_FLAG_NO_IPV4) != six) drop(abi.DROP_ETHERTYPE);
   else if (type == ETHERTYPE_IPV4) ipv4Input(frame, available, source, group, now);
   else if (six) {
     ipv6Input(
-      frame + ETHERNET_HEADER_SIZE, available, source, group, checksumTrusted, frameGso, gsoSize,
+      frame + ETHERNET_HEADER_SIZE,
+      available,
+      source,
+      group,
+      checksumTrusted,
+      frameGso,
+      gsoSize,
       now,
     );
   } else if (type == ETHERTYPE_ARP) arpInput(frame, octets, now);
@@ -285,8 +346,14 @@ function ipv4Input(frame: usize, available: u32, mac: u64, group: bool, now: i64
   if (header.ttl == 1 && !isOwnAddress(header.destination)) {
     drop(abi.DROP_IP_TTL);
     icmpErrorReply(
-      ip, header.totalLength, ICMP_TIME_EXCEEDED, 0, 0, config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET),
-      mac, now,
+      ip,
+      header.totalLength,
+      ICMP_TIME_EXCEEDED,
+      0,
+      0,
+      config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET),
+      mac,
+      now,
     );
     return;
   }
@@ -315,8 +382,14 @@ function protocolInput(ip: usize, protocol: u32, mac: u64, now: i64): void {
   else {
     drop(abi.DROP_IP_PROTOCOL);
     icmpErrorReply(
-      ip, header.totalLength, ICMP_UNREACHABLE, 2, 0, config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET),
-      mac, now,
+      ip,
+      header.totalLength,
+      ICMP_UNREACHABLE,
+      2,
+      0,
+      config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET),
+      mac,
+      now,
     );
   }
 }
@@ -367,7 +440,7 @@ function flushOne(flow: Flow, now: i64): bool {
 function flush(now: i64): void {
   if (!closeFlush()) return; // slots must be free on the host before they are used again
   let waits = -1;
-  for (let left = flowsUsed; dirtyFirst() != waits && dirtyFirst() >= 0;) {
+  for (let left = flowsUsed; dirtyFirst() != waits && dirtyFirst() >= 0; ) {
     const slot = dirtyFirst();
     const flow = dirtyTake();
     if (flushOne(flow, now)) continue;
@@ -438,7 +511,7 @@ export function complete(now: i64): void {
   txTurn();
   ringTurn();
   for (let i = 0; i < resultCount; i++) {
-    const op = changetype<Op>(resultBase + (<usize>i << 5));
+    const op = changetype<Op>(resultBase + ((<usize>i) << 5));
     const flow = flowOf(op.handle);
     const kind = op.kind;
     if (kind == abi.OP_CLOSE) continue;
@@ -464,7 +537,11 @@ export function txDone(): void {
 }
 
 export function inboundTcp(
-  guestPort: u32, peerAddress: u32, peerPort: u32, guest: u32, now: i64,
+  guestPort: u32,
+  peerAddress: u32,
+  peerPort: u32,
+  guest: u32,
+  now: i64,
 ): u32 {
   timerTurn(now);
   const handle = tcpInbound(guestPort, peerAddress, peerPort, guest, now);

@@ -25,8 +25,6 @@
  * Limits: GRACE 2 s; flows end as far as `flow/evict` has room, the rest with the next step.
  */
 import * as abi from "./abi";
-import { count, dropMany } from "./stats";
-import { earlier } from "./timer";
 import { UdpFlow } from "./flow/datagram";
 import { closeRoom, datagramEnd } from "./flow/evict";
 import { fragmentInit } from "./flow/fragments";
@@ -38,8 +36,10 @@ import { flowAt, flowsFresh } from "./flow/table";
 import { whereInit } from "./flow/whereabouts";
 import { dhcpInit } from "./local/dhcpv4";
 import { dhcp6Init } from "./local/dhcpv6";
+import { count, dropMany } from "./stats";
 import { Tcp, tcpEnd } from "./tcp/conn";
 import { tcpDoubt } from "./tcp/timers";
+import { earlier } from "./timer";
 
 /** How long flows wait for their machine to come back, microseconds. */
 const GRACE: i64 = 2_000_000;
@@ -62,8 +62,7 @@ export function guestGone(now: i64): void {
 }
 
 /** Whether the next frame is to be shown to `guestBack`. */
-// @ts-ignore: decorator
-@inline export function guestAway(): bool {
+export function guestAway(): bool {
   return leavesAt != 0;
 }
 

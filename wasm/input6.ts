@@ -13,10 +13,7 @@
  * Source: RFC 8200, RFC 4443, RFC 4861, RFC 4007 §9, RFC 5095, RFC 7112.
  */
 import * as abi from "./abi";
-import { count, drop } from "./stats";
-import {
-  DNS6, GATEWAY6, ROUTER6, octetsOf,
-} from "./flow/addresses";
+import { DNS6, GATEWAY6, octetsOf, ROUTER6 } from "./flow/addresses";
 import { isOwnAddress } from "./flow/emit";
 import { fragment6Input } from "./flow/fragments";
 import { icmp6ErrorReply } from "./flow/icmp6-error";
@@ -28,23 +25,49 @@ import { udpInput } from "./flow/udp";
 import { dhcp6Input } from "./local/dhcpv6";
 import { icmp6EchoLocal } from "./local/icmp6";
 import { ndpInput } from "./local/ndp";
+import { count, drop } from "./stats";
 import { tcpIcmp6 } from "./tcp/icmp";
 import { tcpInput } from "./tcp/input";
 import {
-  address6Equal, address6IsLinkLocal, address6IsMulticast, address6IsUnspecified,
+  address6Equal,
+  address6IsLinkLocal,
+  address6IsMulticast,
+  address6IsUnspecified,
 } from "./wire/addr6";
 import { sumPseudo6 } from "./wire/checksum";
 import { DHCP6_SERVER_PORT } from "./wire/dhcpv6";
 import {
-  ICMPV6_ECHO_REQUEST, ICMPV6_HEADER_SIZE, ICMPV6_LISTENER_DONE, ICMPV6_LISTENER_QUERY,
-  ICMPV6_LISTENER_REPORT2, ICMPV6_PACKET_TOO_BIG, ICMPV6_PARAMETER_PROBLEM, ICMPV6_REDIRECT,
-  ICMPV6_ROUTER_SOLICITATION, ICMPV6_TIME_EXCEEDED, ICMPV6_UNREACHABLE, Icmpv6View,
-  PROTOCOL_ICMPV6, UNREACHABLE_SCOPE, icmpv6ChecksumOk,
+  ICMPV6_ECHO_REQUEST,
+  ICMPV6_HEADER_SIZE,
+  ICMPV6_LISTENER_DONE,
+  ICMPV6_LISTENER_QUERY,
+  ICMPV6_LISTENER_REPORT2,
+  ICMPV6_PACKET_TOO_BIG,
+  ICMPV6_PARAMETER_PROBLEM,
+  ICMPV6_REDIRECT,
+  ICMPV6_ROUTER_SOLICITATION,
+  ICMPV6_TIME_EXCEEDED,
+  ICMPV6_UNREACHABLE,
+  Icmpv6View,
+  icmpv6ChecksumOk,
+  PROTOCOL_ICMPV6,
+  UNREACHABLE_SCOPE,
 } from "./wire/icmpv6";
 import { PROTOCOL_TCP, PROTOCOL_UDP, WIRE_OK } from "./wire/ipv4";
 import {
-  IPV6_HEADER_SIZE, Ipv6View, NEXT_FRAGMENT, NEXT_NONE, PROBLEM_NEXT_HEADER, WALK_DROP,
-  WALK_PROBLEM, ipv6Check, ipv6Walk, problemCode, problemPointer, walkField, walkOffset,
+  IPV6_HEADER_SIZE,
+  Ipv6View,
+  ipv6Check,
+  ipv6Walk,
+  NEXT_FRAGMENT,
+  NEXT_NONE,
+  PROBLEM_NEXT_HEADER,
+  problemCode,
+  problemPointer,
+  WALK_DROP,
+  WALK_PROBLEM,
+  walkField,
+  walkOffset,
   walkProtocol,
 } from "./wire/ipv6";
 import { UDP_HEADER_SIZE, UdpView } from "./wire/udp";
@@ -60,8 +83,7 @@ const GSO_NONE: u32 = 0;
 export const GSO_TCPV6: u32 = 4;
 const GSO_UDP_L4: u32 = 5;
 
-// @ts-ignore: decorator
-@inline function packetLength(): u32 {
+function packetLength(): u32 {
   return IPV6_HEADER_SIZE + Ipv6View.at(ip).payloadLength;
 }
 
@@ -83,8 +105,14 @@ function walk(whole: bool, now: i64): bool {
 
 /** Takes the IPv6 packet in `available` octets behind the Ethernet header at `frame`. */
 export function ipv6Input(
-  packet: usize, available: u32, from: u64, group: bool, isTrusted: bool, frameGso: u32,
-  segment: u32, now: i64,
+  packet: usize,
+  available: u32,
+  from: u64,
+  group: bool,
+  isTrusted: bool,
+  frameGso: u32,
+  segment: u32,
+  now: i64,
 ): void {
   const code = ipv6Check(packet, available);
   if (code != WIRE_OK) {
@@ -182,7 +210,8 @@ function linkInput(now: i64): bool {
   if (walkProtocol == PROTOCOL_ICMPV6 && length > 0) {
     const type = Icmpv6View.at(data).type;
     const isNeighbor = type >= ICMPV6_ROUTER_SOLICITATION && type <= ICMPV6_REDIRECT;
-    const isListener = (type >= ICMPV6_LISTENER_QUERY && type <= ICMPV6_LISTENER_DONE) ||
+    const isListener =
+      (type >= ICMPV6_LISTENER_QUERY && type <= ICMPV6_LISTENER_DONE) ||
       type == ICMPV6_LISTENER_REPORT2;
     if (!isNeighbor && !isListener) return false;
     if (!icmpSound(data, length)) return true;
@@ -193,8 +222,10 @@ function linkInput(now: i64): bool {
   }
   if (walkProtocol != PROTOCOL_UDP || length < UDP_HEADER_SIZE) return false;
   if (UdpView.at(data).destinationPort != DHCP6_SERVER_PORT) return false;
-  const isUs = address6Equal(destination, octetsOf(GATEWAY6)) ||
-    address6Equal(destination, octetsOf(ROUTER6)) || address6Equal(destination, octetsOf(DNS6));
+  const isUs =
+    address6Equal(destination, octetsOf(GATEWAY6)) ||
+    address6Equal(destination, octetsOf(ROUTER6)) ||
+    address6Equal(destination, octetsOf(DNS6));
   if (!isUs && !address6IsMulticast(destination)) return false;
   dhcp6Input(ip, data, length, mac, trusted, now);
   return true;
@@ -216,8 +247,10 @@ function icmpInput(message: usize, length: u32, now: i64): void {
     return;
   }
   if (
-    type == ICMPV6_UNREACHABLE || type == ICMPV6_PACKET_TOO_BIG ||
-    type == ICMPV6_TIME_EXCEEDED || type == ICMPV6_PARAMETER_PROBLEM
+    type == ICMPV6_UNREACHABLE ||
+    type == ICMPV6_PACKET_TOO_BIG ||
+    type == ICMPV6_TIME_EXCEEDED ||
+    type == ICMPV6_PARAMETER_PROBLEM
   ) {
     tcpIcmp6(message, message + ICMPV6_HEADER_SIZE, length - ICMPV6_HEADER_SIZE, now);
   } else drop(abi.DROP_ICMP_TYPE);

@@ -14,7 +14,6 @@ export function onAbort(_message: usize, _file: usize, line: u32, _column: u32):
 }
 
 /** Stops the engine when a rule of its own is broken. Never used for what a guest can cause. */
-// @ts-ignore: decorator
-@inline export function check(condition: bool): void {
+export function check(condition: bool): void {
   if (!condition) onAbort(0, 0, 1, 0);
 }

@@ -28,25 +28,73 @@
  */
 import * as abi from "../abi";
 import {
-  EACCES, EADDRNOTAVAIL, EAFNOSUPPORT, EAGAIN, EBADF, ECONNREFUSED, EINVAL, EIO, EMSGSIZE,
-  ENETDOWN, ENETUNREACH, ENOBUFS, ENODEV, ENOMEM, EPERM, EPROTONOSUPPORT,
+  EACCES,
+  EADDRNOTAVAIL,
+  EAFNOSUPPORT,
+  EAGAIN,
+  EBADF,
+  ECONNREFUSED,
+  EINVAL,
+  EIO,
+  EMSGSIZE,
+  ENETDOWN,
+  ENETUNREACH,
+  ENOBUFS,
+  ENODEV,
+  ENOMEM,
+  EPERM,
+  EPROTONOSUPPORT,
 } from "../errno";
 import { Op } from "../layout";
 import { config } from "../memory";
 import {
-  Entry, entryAlloc, entryAt, iovAlloc, iovSet, iovsFree, msgAlloc, msgName, msgSetIov,
-  msgSetName4, msgSetName6, msgSetNameMapped, msgsFree, opAlloc, opsFree, sockaddr6,
+  Entry,
+  entryAlloc,
+  entryAt,
+  iovAlloc,
+  iovSet,
+  iovsFree,
+  msgAlloc,
+  msgName,
+  msgSetIov,
+  msgSetName4,
+  msgSetName6,
+  msgSetNameMapped,
+  msgsFree,
+  opAlloc,
+  opsFree,
+  sockaddr6,
 } from "../ring";
 import { count, countMany, drop, dropMany } from "../stats";
 import { ICMP_UNREACHABLE } from "../wire/icmpv4";
 import { isSix, octetsOf, scopeOf } from "./addresses";
 import {
-  IPV6_HOPLIMIT, IPV6_TCLASS, IP_TOS, IP_TTL, SOL_IP, SOL_IPV6, SOL_UDP, UDP_SEGMENT,
-  controlAppend, controlSource,
+  controlAppend,
+  controlSource,
+  IP_TOS,
+  IP_TTL,
+  IPV6_HOPLIMIT,
+  IPV6_TCLASS,
+  SOL_IP,
+  SOL_IPV6,
+  SOL_UDP,
+  UDP_SEGMENT,
 } from "./control";
 import {
-  F_ASKING, F_DUAL, F_LOCAL, F_REFUSED, F_SENDING, F_SEND_RETRIED, SOCKET_NONE, SOCKET_OPEN,
-  SOCKET_OPENING, UdpFlow, batchLost, datagramStart, has, sendDropReason,
+  batchLost,
+  datagramStart,
+  F_ASKING,
+  F_DUAL,
+  F_LOCAL,
+  F_REFUSED,
+  F_SEND_RETRIED,
+  F_SENDING,
+  has,
+  SOCKET_NONE,
+  SOCKET_OPEN,
+  SOCKET_OPENING,
+  sendDropReason,
+  UdpFlow,
 } from "./datagram";
 import { icmpErrorReply } from "./icmp-error";
 import { isShortage } from "./limits";
@@ -119,10 +167,17 @@ function measure(flow: UdpFlow, index: i32, offset: u32): void {
     const entry = entryAt(nextIndex);
     last = entry.length;
     if (
-      last == 0 || last > size || partOctets + last > PAYLOAD_MAX || entry.segment != 0 ||
-      entry.address != first.address || entry.port != first.port || entry.ttl != first.ttl ||
-      entry.tos != first.tos || entry.from != first.from
-    ) break;
+      last == 0 ||
+      last > size ||
+      partOctets + last > PAYLOAD_MAX ||
+      entry.segment != 0 ||
+      entry.address != first.address ||
+      entry.port != first.port ||
+      entry.ttl != first.ttl ||
+      entry.tos != first.tos ||
+      entry.from != first.from
+    )
+      break;
     partSegment = size;
     partIovs++;
     partCount++;
@@ -182,8 +237,8 @@ function emitSend(flow: UdpFlow): bool {
   offset = flow.sendOffset;
   for (let i = 0; i < messages; i++) {
     measure(flow, index, offset);
-    fill(flow, msgs + (<usize>i << 6), iov, index, offset);
-    iov += <usize>partIovs << 4;
+    fill(flow, msgs + ((<usize>i) << 6), iov, index, offset);
+    iov += (<usize>partIovs) << 4;
     index = nextIndex;
     offset = nextOffset;
   }
@@ -214,9 +269,11 @@ function emitOpen(flow: UdpFlow): bool {
     op.c = flow.hostPort;
   } else if (isSix(flow.guestAddress)) op.count = abi.FAMILY_SIX;
   if (flow.kind == <u8>abi.KIND_UDP && !has(flow, F_LOCAL)) {
-    op.c = (<u32>flow.peerPort << 16) | <u32>flow.guestPort;
+    op.c = ((<u32>flow.peerPort) << 16) | <u32>flow.guestPort;
   }
-  const chosen = flow.kind == <u8>abi.KIND_UDP && !has(flow, F_LOCAL) &&
+  const chosen =
+    flow.kind == <u8>abi.KIND_UDP &&
+    !has(flow, F_LOCAL) &&
     flow.guestPort >= PORT_UNPRIVILEGED &&
     (config(abi.CONFIG_FLAGS_OFFSET) & abi.CONFIG_FLAG_UDP_PRESERVE) != 0;
   if (chosen) op.a = flow.guestPort;
@@ -225,9 +282,7 @@ function emitOpen(flow: UdpFlow): bool {
 }
 
 /** A new flow, another one evicted if need be; none if there is no slot for it. */
-export function datagramOpen(
-  kind: u32, share: u8, guest: u32, peer: u32, ports: u32,
-): UdpFlow {
+export function datagramOpen(kind: u32, share: u8, guest: u32, peer: u32, ports: u32): UdpFlow {
   if (!admit(share, 0)) return changetype<UdpFlow>(0);
   const flow = changetype<UdpFlow>(flowAllocate(kind, guest, peer, ports));
   shareMove(flow, share);
@@ -343,9 +398,14 @@ function ownOf(flow: UdpFlow): u32 {
 export function unreachableCode(error: i32): i32 {
   if (error == -EACCES || error == -EPERM) return PROHIBITED;
   if (
-    error == -ENETUNREACH || error == -ENETDOWN || error == -EADDRNOTAVAIL ||
-    error == -EAFNOSUPPORT || error == -ENODEV || error == -EPROTONOSUPPORT
-  ) return NET_UNREACHABLE;
+    error == -ENETUNREACH ||
+    error == -ENETDOWN ||
+    error == -EADDRNOTAVAIL ||
+    error == -EAFNOSUPPORT ||
+    error == -ENODEV ||
+    error == -EPROTONOSUPPORT
+  )
+    return NET_UNREACHABLE;
   if (isShortage(error) || error == -EAGAIN || error == -EBADF || error == -ECONNREFUSED) return -1;
   return HOST_UNREACHABLE;
 }
@@ -365,7 +425,14 @@ function tell(flow: UdpFlow, entry: Entry, error: i32, now: i64): void {
   }
   if (code < 0) return;
   icmpErrorReply(
-    ip, available, ICMP_UNREACHABLE, code, rest, gatewayFor(packetSource(ip)), flow.guestMac, now,
+    ip,
+    available,
+    ICMP_UNREACHABLE,
+    code,
+    rest,
+    gatewayFor(packetSource(ip)),
+    flow.guestMac,
+    now,
   );
 }
 

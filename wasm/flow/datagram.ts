@@ -38,7 +38,13 @@ import { timerSet } from "../timer";
 import { addressMark, isSix } from "./addresses";
 import { reachIsLocal } from "./reach";
 import {
-  LIST_DNS, LIST_PING, LIST_PUBLISHED, LIST_UDP, SHARE_PUBLISHED, listTouch, slotOf,
+  LIST_DNS,
+  LIST_PING,
+  LIST_PUBLISHED,
+  LIST_UDP,
+  listTouch,
+  SHARE_PUBLISHED,
+  slotOf,
 } from "./table";
 import { guestAddress } from "./whereabouts";
 
@@ -105,11 +111,10 @@ export class UdpFlow extends Flow {
   filters: u64;
 }
 
-const FILTERS_END: usize = offsetof<UdpFlow>("filters") + (<usize>FILTER_COUNT << 2);
+const FILTERS_END: usize = offsetof<UdpFlow>("filters") + ((<usize>FILTER_COUNT) << 2);
 if (FILTERS_END > <usize>abi.FLOW_SIZE) ERROR("a datagram flow does not fit its record");
 
-// @ts-ignore: decorator
-@inline export function has(flow: UdpFlow, bits: u32): bool {
+export function has(flow: UdpFlow, bits: u32): bool {
   return (flow.flags & bits) != 0;
 }
 
@@ -157,14 +162,12 @@ function listOf(flow: UdpFlow): u8 {
 }
 
 /** The guest's address that what comes from, or goes to, `address` by this flow is about. */
-// @ts-ignore: decorator
-@inline export function guestOf(flow: UdpFlow, address: u32): u32 {
+export function guestOf(flow: UdpFlow, address: u32): u32 {
   return has(flow, F_DUAL) ? guestAddress(isSix(address)) : flow.guestAddress;
 }
 
-// @ts-ignore: decorator
-@inline function filterAt(flow: UdpFlow, index: u32): usize {
-  return changetype<usize>(flow) + offsetof<UdpFlow>("filters") + (<usize>index << 2);
+function filterAt(flow: UdpFlow, index: u32): usize {
+  return changetype<usize>(flow) + offsetof<UdpFlow>("filters") + ((<usize>index) << 2);
 }
 
 /** Whether the guest has lately sent to this host address. The latest is looked at first. */
@@ -180,8 +183,7 @@ export function filterHas(flow: UdpFlow, address: u32): bool {
 }
 
 /** Whether filtering is address-dependent (RFC 4787 REQ-8). */
-// @ts-ignore: decorator
-@inline export function filterIsOn(): bool {
+export function filterIsOn(): bool {
   return (config(abi.CONFIG_FLAGS_OFFSET) & abi.CONFIG_FLAG_STRICT_FILTER) != 0;
 }
 

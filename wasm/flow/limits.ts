@@ -15,11 +15,17 @@
 import { EMFILE, ENFILE, ENOBUFS, ENOMEM } from "../errno";
 import { Flow } from "../layout";
 import { memoryLimit } from "../memory";
-import { F_OPEN_RETRIED, SOCKET_NONE, UdpFlow, has } from "./datagram";
+import { F_OPEN_RETRIED, has, SOCKET_NONE, UdpFlow } from "./datagram";
 import { closePending } from "./evict";
 import { giveWay, makeDescriptorRoom } from "./shares";
 import {
-  LIST_NONE, flowsMax, flowsUsed, listRemove, listTouch, markDirty, tableLimit,
+  flowsMax,
+  flowsUsed,
+  LIST_NONE,
+  listRemove,
+  listTouch,
+  markDirty,
+  tableLimit,
 } from "./table";
 
 const SHRINK_COUNT: i32 = 64;

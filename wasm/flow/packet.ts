@@ -8,14 +8,16 @@
  */
 import { sumAdd, sumBytes, sumOk, sumPseudo4, sumUpper } from "../wire/checksum";
 import {
-  ETHERNET_HEADER_SIZE, ETHERTYPE_IPV4, ETHERTYPE_IPV6, EthernetView,
+  ETHERNET_HEADER_SIZE,
+  ETHERTYPE_IPV4,
+  ETHERTYPE_IPV6,
+  EthernetView,
 } from "../wire/ethernet";
 import { IPV4_HEADER_SIZE, Ipv4View } from "../wire/ipv4";
 import { IPV6_HEADER_SIZE, Ipv6View } from "../wire/ipv6";
 import { addressOfDestination, addressOfSource, isSix, sumOf } from "./addresses";
 
-// @ts-ignore: decorator
-@inline export function packetIsSix(ip: usize): bool {
+export function packetIsSix(ip: usize): bool {
   return load<u8>(ip) >>> 4 == 6;
 }
 
@@ -30,54 +32,49 @@ export function packetOctets(frame: usize): u32 {
   return type == ETHERTYPE_IPV6 ? IPV6_HEADER_SIZE + Ipv6View.at(ip).payloadLength : 0;
 }
 
-// @ts-ignore: decorator
-@inline export function packetSource(ip: usize): u32 {
+export function packetSource(ip: usize): u32 {
   return packetIsSix(ip) ? addressOfSource(Ipv6View.at(ip).source) : Ipv4View.at(ip).source;
 }
 
-// @ts-ignore: decorator
-@inline export function packetDestination(ip: usize): u32 {
+export function packetDestination(ip: usize): u32 {
   return packetIsSix(ip)
     ? addressOfDestination(Ipv6View.at(ip).destination)
     : Ipv4View.at(ip).destination;
 }
 
 /** TTL or hop limit. */
-// @ts-ignore: decorator
-@inline export function packetTtl(ip: usize): u32 {
+export function packetTtl(ip: usize): u32 {
   return packetIsSix(ip) ? Ipv6View.at(ip).hopLimit : Ipv4View.at(ip).ttl;
 }
 
 /** TOS or traffic class. */
-// @ts-ignore: decorator
-@inline export function packetTos(ip: usize): u32 {
+export function packetTos(ip: usize): u32 {
   return packetIsSix(ip) ? Ipv6View.at(ip).trafficClass : Ipv4View.at(ip).tos;
 }
 
 /** Whether a router has to say "too big" instead of fragmenting it. */
-// @ts-ignore: decorator
-@inline export function packetIsAtomic(ip: usize): bool {
+export function packetIsAtomic(ip: usize): bool {
   return packetIsSix(ip) || Ipv4View.at(ip).dontFragment;
 }
 
 /** Octets of an IP header without options towards this address. */
-// @ts-ignore: decorator
-@inline export function headerSize(address: u32): u32 {
+export function headerSize(address: u32): u32 {
   return isSix(address) ? IPV6_HEADER_SIZE : IPV4_HEADER_SIZE;
 }
 
 /** Sum of the pseudo-header of a transport's `length` octets; both addresses of one version. */
-// @ts-ignore: decorator
-@inline export function pseudoSum(
-  source: u32, destination: u32, protocol: u32, length: u32,
-): u32 {
+export function pseudoSum(source: u32, destination: u32, protocol: u32, length: u32): u32 {
   if (!isSix(destination)) return sumPseudo4(source, destination, protocol, length);
   return sumAdd(sumAdd(sumOf(source), sumOf(destination)), sumUpper(protocol, length));
 }
 
 /** Verifies the checksum of `length` octets of transport, header included. */
 export function transportChecksumOk(
-  p: usize, length: u32, source: u32, destination: u32, protocol: u32,
+  p: usize,
+  length: u32,
+  source: u32,
+  destination: u32,
+  protocol: u32,
 ): bool {
   return sumOk(sumAdd(pseudoSum(source, destination, protocol, length), sumBytes(p, length)));
 }

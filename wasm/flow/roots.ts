@@ -6,7 +6,7 @@
 import * as abi from "../abi";
 import { entriesUsed, entryAt } from "../ring";
 import { addressMark } from "./addresses";
-import { UdpFlow, filterMark } from "./datagram";
+import { filterMark, UdpFlow } from "./datagram";
 import { fragmentMark } from "./fragments";
 import { neighborMark } from "./neighbor";
 import { peersMark } from "./peers";

@@ -55,14 +55,30 @@ import * as abi from "../abi";
 import { Flow } from "../layout";
 import { count } from "../stats";
 import { turnNow } from "../timer";
-import { UdpFlow, idleLimit } from "./datagram";
+import { idleLimit, UdpFlow } from "./datagram";
 import { closeRoom, datagramEnd, tcpEvict } from "./evict";
 import { ownUdpPorts } from "./own";
 import { partyIdle, partyVictim } from "./parties";
 import {
-  LIST_ARRIVING, LIST_DNS, LIST_HALF_OPEN, LIST_PING, LIST_PUBLISHED, LIST_TIME_WAIT, LIST_UDP,
-  SHARE_DATAGRAM, SHARE_DNS, SHARE_GUEST, SHARE_OUTSIDE, SHARE_PUBLISHED, SHARE_REST, flowsMax,
-  flowsUsed, isNone, listOldest, listSize, shareUsed,
+  flowsMax,
+  flowsUsed,
+  isNone,
+  LIST_ARRIVING,
+  LIST_DNS,
+  LIST_HALF_OPEN,
+  LIST_PING,
+  LIST_PUBLISHED,
+  LIST_TIME_WAIT,
+  LIST_UDP,
+  listOldest,
+  listSize,
+  SHARE_DATAGRAM,
+  SHARE_DNS,
+  SHARE_GUEST,
+  SHARE_OUTSIDE,
+  SHARE_PUBLISHED,
+  SHARE_REST,
+  shareUsed,
 } from "./table";
 
 /** Shares that something is kept for: all but the last. */
@@ -119,9 +135,7 @@ function victimOf(share: u8, asking: u8, address: u32): Flow {
   const list = share == SHARE_OUTSIDE ? LIST_ARRIVING : LIST_HALF_OPEN;
   const opening = listOldest(list);
   if (listSize(list) >= flowsMax >> (share == asking ? 4 : 3)) return opening;
-  const flow = share == asking
-    ? partyVictim(share, address, turnNow)
-    : partyIdle(share, turnNow);
+  const flow = share == asking ? partyVictim(share, address, turnNow) : partyIdle(share, turnNow);
   const slow = !isNone(opening) && turnNow - opening.lastActive >= OPENING_SLOW;
   return isNone(flow) && slow ? opening : flow;
 }

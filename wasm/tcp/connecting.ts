@@ -4,18 +4,32 @@
  */
 import * as abi from "../abi";
 import {
-  EACCES, EADDRNOTAVAIL, EHOSTDOWN, EHOSTUNREACH, ENETUNREACH, EPERM, ETIMEDOUT,
+  EACCES,
+  EADDRNOTAVAIL,
+  EHOSTDOWN,
+  EHOSTUNREACH,
+  ENETUNREACH,
+  EPERM,
+  ETIMEDOUT,
 } from "../errno";
-import { msgAlloc, msgName, opAlloc, sockaddr6 } from "../ring";
 import { isSix, octetsOf, scopeOf } from "../flow/addresses";
 import { icmpErrorQuote } from "../flow/icmp-error";
 import { socketRoomFor } from "../flow/limits";
 import { gatewayFor } from "../flow/send";
-import { LIST_HALF_OPEN, handleOf, listTouch, markDirty } from "../flow/table";
+import { handleOf, LIST_HALF_OPEN, listTouch, markDirty } from "../flow/table";
+import { msgAlloc, msgName, opAlloc, sockaddr6 } from "../ring";
 import { PROTOCOL_TCP } from "../wire/ipv4";
 import { TCP_SYN, tcpEmit } from "../wire/tcp";
 import {
-  F_CONNECT_RETRIED, F_SOCKET, P_CONNECT, P_SYN, RTO_INITIAL, Tcp, has, tcpArm, tcpEnd,
+  F_CONNECT_RETRIED,
+  F_SOCKET,
+  has,
+  P_CONNECT,
+  P_SYN,
+  RTO_INITIAL,
+  Tcp,
+  tcpArm,
+  tcpEnd,
 } from "./conn";
 import { sendReset } from "./output";
 import { keepaliveStart } from "./timers";
@@ -47,8 +61,18 @@ export function refused(flow: Tcp, errno: i32, now: i64): void {
   else {
     tcpEmit(QUOTE, flow.guestPort, flow.peerPort, flow.irs, 0, 20, TCP_SYN, 65535);
     icmpErrorQuote(
-      3, code, 0, gatewayFor(flow.guestAddress), flow.guestAddress, flow.peerAddress,
-      PROTOCOL_TCP, QUOTE, 20, 20, flow.guestMac, now,
+      3,
+      code,
+      0,
+      gatewayFor(flow.guestAddress),
+      flow.guestAddress,
+      flow.peerAddress,
+      PROTOCOL_TCP,
+      QUOTE,
+      20,
+      20,
+      flow.guestMac,
+      now,
     );
   }
   tcpEnd(flow, false);

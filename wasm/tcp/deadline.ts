@@ -15,7 +15,7 @@
  */
 import * as abi from "../abi";
 import { AGAIN, boardFirst, pipeOf } from "./board";
-import { F_PERSIST, TIMER_PROBE, TIMER_RETRANSMIT, Tcp, has } from "./conn";
+import { F_PERSIST, has, Tcp, TIMER_PROBE, TIMER_RETRANSMIT } from "./conn";
 
 const PROBES_MAX: u8 = 3;
 /** For what a guest does not do at once; long enough for the loop's alarm (`loop/alarm`). */
@@ -28,7 +28,7 @@ function probeWait(flow: Tcp): u32 {
   // RFC 8985 §7.2: the acknowledgment of a single segment may be delayed, of one sent again not.
   if (pipeOf(flow) <= flow.mss && boardFirst(flow, AGAIN) < 0) return 0;
   const wait = max(2 * flow.srtt, flow.srtt + 4 * flow.rttVariance) + PROBE_SLACK;
-  const backedOff = <u64>wait << flow.probesOut;
+  const backedOff = (<u64>wait) << flow.probesOut;
   return backedOff < <u64>flow.rto ? <u32>backedOff : 0;
 }
 

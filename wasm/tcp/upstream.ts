@@ -13,28 +13,70 @@
  */
 import * as abi from "../abi";
 import { EAGAIN, EINTR } from "../errno";
-import { Op, stakeOf } from "../layout";
-import {
-  CHUNKS_GUARANTEED, chunkAllocate, chunkData, chunkLength, chunkNext, chunksRelease,
-  chunkSetLength, chunkSetNext, chunkStart, chunksFree, chunksKept, chunksSpare,
-} from "../memory";
-import {
-  entryAt, iovAlloc, iovSet, iovsFree, msgAlloc, msgSetIov, msgsFree, opAlloc, opsFree, txFree,
-} from "../ring";
-import { count, countMany } from "../stats";
-import { check } from "../trap";
 import { isSix } from "../flow/addresses";
 import { HOLDS, holderMove, holderRevive } from "../flow/holders";
 import { isShortage } from "../flow/limits";
 import { handleOf, isNone, markDirty, markReady } from "../flow/table";
+import { Op, stakeOf } from "../layout";
 import {
-  ACK_DELAY, ACK_DELAY_INTERACTIVE, ACK_TRUST, F_BLOCKED, F_FIN_ACKED, F_FIN_TAKEN, F_GUEST_FIN,
-  F_HOST_EOF, F_OVERRIDE, F_SENDING, F_SOCKET, P_ACK, P_ASK_HOST, P_CONNECT, P_ERROR, P_OUTPUT,
-  P_TOS, Tcp, URGENT_IN, URGENT_MARK, has, tcpArm, tcpCloseHost, tcpEnd, tcpHalfClosed, tcpProgress,
-  tcpTimeWait,
-} from "./conn";
-import { connectAgain, connectHost, connected, refused } from "./connecting";
+  CHUNKS_GUARANTEED,
+  chunkAllocate,
+  chunkData,
+  chunkLength,
+  chunkNext,
+  chunkSetLength,
+  chunkSetNext,
+  chunkStart,
+  chunksFree,
+  chunksKept,
+  chunksRelease,
+  chunksSpare,
+} from "../memory";
+import {
+  entryAt,
+  iovAlloc,
+  iovSet,
+  iovsFree,
+  msgAlloc,
+  msgSetIov,
+  msgsFree,
+  opAlloc,
+  opsFree,
+  txFree,
+} from "../ring";
+import { count, countMany } from "../stats";
+import { check } from "../trap";
 import { restartIdle } from "./congestion";
+import {
+  ACK_DELAY,
+  ACK_DELAY_INTERACTIVE,
+  ACK_TRUST,
+  F_BLOCKED,
+  F_FIN_ACKED,
+  F_FIN_TAKEN,
+  F_GUEST_FIN,
+  F_HOST_EOF,
+  F_OVERRIDE,
+  F_SENDING,
+  F_SOCKET,
+  has,
+  P_ACK,
+  P_ASK_HOST,
+  P_CONNECT,
+  P_ERROR,
+  P_OUTPUT,
+  P_TOS,
+  Tcp,
+  tcpArm,
+  tcpCloseHost,
+  tcpEnd,
+  tcpHalfClosed,
+  tcpProgress,
+  tcpTimeWait,
+  URGENT_IN,
+  URGENT_MARK,
+} from "./conn";
+import { connectAgain, connected, connectHost, refused } from "./connecting";
 import { startPersist } from "./deadline";
 import { resolverNext } from "./open";
 import { frameMax, sendReset, tcpOutput, usableWindow } from "./output";
@@ -290,8 +332,7 @@ function received(op: Op, flow: Tcp, now: i64): void {
     else if (result == -EAGAIN) {
       flow.events &= ~abi.EVENT_READABLE;
       flow.urgent &= ~URGENT_MARK; // it was passed before its event came
-    }
-    else if (result == -EINTR) markReady(flow);
+    } else if (result == -EINTR) markReady(flow);
     else hostFailed(flow, now);
     return;
   }
