@@ -23,12 +23,15 @@ import {
   EACCES,
   EADDRINUSE,
   EADDRNOTAVAIL,
+  EAFNOSUPPORT,
   EAGAIN,
   ECONNABORTED,
   EHOSTUNREACH,
   EINTR,
   EMFILE,
   ENETUNREACH,
+  ENFILE,
+  ENOSPC,
   EPERM,
   EPROTO,
   SystemError,
@@ -55,7 +58,6 @@ import { EVENT_OF_LISTENER, EVENT_OF_PORT } from "./upstream.ts";
 
 /** Connections taken from one listener in one turn, so that a flood leaves time for the others. */
 const ACCEPT_BATCH = 16;
-const ENFILE = 23;
 /** Errors of one connection that was on its way in (accept(2)); the next one may be fine. */
 const PASSING: ReadonlySet<number> = new Set([
   EINTR,
@@ -70,8 +72,6 @@ const PASSING: ReadonlySet<number> = new Set([
   112, // EHOSTDOWN
   EHOSTUNREACH,
 ]);
-const EAFNOSUPPORT = 97;
-const ENOSPC = 28;
 const NONE = -1;
 /** 127.0.0.1: whom the guest sees as the gateway. */
 const CLASS_E = 0xf;

@@ -21,7 +21,7 @@
 import * as abi from "../../wasm/abi.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Epoll } from "../sys/epoll.ts";
-import { EMFILE } from "../sys/errno.ts";
+import { EBADF, ECONNREFUSED, EMFILE, ENOSYS } from "../sys/errno.ts";
 import type { Libc } from "../sys/libc.ts";
 import {
   EPOLLET,
@@ -53,9 +53,6 @@ const STREAM = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET;
  */
 export const DATAGRAM = EPOLLIN | EPOLLET;
 const SLOT_MASK = (1 << abi.HANDLE_SLOT_BITS) - 1;
-const EBADF = 9;
-const ENOSYS = 38;
-const ECONNREFUSED = 111;
 const SOCKADDR_IN6_ADDRESS_OFFSET = 8;
 /** Third word of ::ffff:a.b.c.d, as memory has it. */
 const MAPPED = -0x10000;

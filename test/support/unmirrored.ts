@@ -121,6 +121,7 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/sys/tap-helper.ts": NAMESPACE,
   "src/upstream/upstream.ts": TYPES,
   "wasm/abi.ts": "constants; test/engine/module.test.ts checks the contract",
+  "wasm/errno.ts": "numbers; test/sys/errno.test.ts compares them with the runtime's",
   "wasm/engine.ts": ENGINE,
   "wasm/flow/emit6.ts": SIX,
   "wasm/flow/error-limit.ts": "test/wasm/flow/icmp-error.test.ts and test/wasm/flow/ipv6.test.ts",

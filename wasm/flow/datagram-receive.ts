@@ -27,6 +27,7 @@
  * Source: recvmmsg(2), udp(7), ip(7), epoll(7).
  */
 import * as abi from "../abi";
+import { EAGAIN } from "../errno";
 import { Iov, Msg, Op } from "../layout";
 import { absolute, SCRATCH } from "../memory";
 import {
@@ -86,7 +87,6 @@ import { guestAddress, guestRequest } from "./whereabouts";
 
 /** Frames that all receives of a turn together may lead to. */
 const FRAMES_MAX: u32 = abi.TX_CAPACITY_COUNT / 2;
-const EAGAIN: i32 = -11;
 /** 224.0.0.0: no unicast address from here on. */
 const MULTICAST_FIRST: u32 = 0xe0000000;
 
@@ -328,7 +328,7 @@ export function datagramReceived(op: Op, flow: UdpFlow, now: i64): void {
   const result = min(op.result, asked);
   if (result < 0) {
     // One retry: an ICMP error is reported once in place of data.
-    const again = result != EAGAIN && !has(flow, F_RECEIVE_RETRIED);
+    const again = result != -EAGAIN && !has(flow, F_RECEIVE_RETRIED);
     if (again) flow.flags |= F_RECEIVE_RETRIED;
     else flow.flags &= ~F_RECEIVE_RETRIED;
     settle(flow, abi.EVENT_READABLE, !again);

@@ -27,6 +27,24 @@
  * Source: sendmmsg(2), udp(7), RFC 1191 §4 and 7.1, RFC 1812 §5.2.7.
  */
 import * as abi from "../abi";
+import {
+  EACCES,
+  EADDRNOTAVAIL,
+  EAFNOSUPPORT,
+  EAGAIN,
+  EBADF,
+  ECONNREFUSED,
+  EINVAL,
+  EIO,
+  EMSGSIZE,
+  ENETDOWN,
+  ENETUNREACH,
+  ENOBUFS,
+  ENODEV,
+  ENOMEM,
+  EPERM,
+  EPROTONOSUPPORT,
+} from "../errno";
 import { Op } from "../layout";
 import { config } from "../memory";
 import {
@@ -103,23 +121,6 @@ const HOST_UNREACHABLE: i32 = 1;
 const FRAGMENTATION_NEEDED: i32 = 4;
 /** By an administrator (RFC 1812 §5.2.7.1). */
 const PROHIBITED: i32 = 13;
-
-const EPERM: i32 = -1;
-const EIO: i32 = -5;
-const EBADF: i32 = -9;
-const EAGAIN: i32 = -11;
-const ENOMEM: i32 = -12;
-const EACCES: i32 = -13;
-const ENODEV: i32 = -19;
-const EINVAL: i32 = -22;
-const EMSGSIZE: i32 = -90;
-const EPROTONOSUPPORT: i32 = -93;
-const EAFNOSUPPORT: i32 = -97;
-const EADDRNOTAVAIL: i32 = -99;
-const ENETDOWN: i32 = -100;
-const ENETUNREACH: i32 = -101;
-const ENOBUFS: i32 = -105;
-const ECONNREFUSED: i32 = -111;
 
 // The message found by `measure`.
 let partIovs: i32 = 0;
@@ -395,17 +396,17 @@ function ownOf(flow: UdpFlow): u32 {
 
 /** Code of "unreachable" that says what an errno means; -1 = none, it says nothing of the way. */
 export function unreachableCode(error: i32): i32 {
-  if (error == EACCES || error == EPERM) return PROHIBITED;
+  if (error == -EACCES || error == -EPERM) return PROHIBITED;
   if (
-    error == ENETUNREACH ||
-    error == ENETDOWN ||
-    error == EADDRNOTAVAIL ||
-    error == EAFNOSUPPORT ||
-    error == ENODEV ||
-    error == EPROTONOSUPPORT
+    error == -ENETUNREACH ||
+    error == -ENETDOWN ||
+    error == -EADDRNOTAVAIL ||
+    error == -EAFNOSUPPORT ||
+    error == -ENODEV ||
+    error == -EPROTONOSUPPORT
   )
     return NET_UNREACHABLE;
-  if (isShortage(error) || error == EAGAIN || error == EBADF || error == ECONNREFUSED) return -1;
+  if (isShortage(error) || error == -EAGAIN || error == -EBADF || error == -ECONNREFUSED) return -1;
   return HOST_UNREACHABLE;
 }
 
@@ -416,7 +417,7 @@ function tell(flow: UdpFlow, entry: Entry, error: i32, now: i64): void {
   const available = entry.pointer + entry.length - entry.quote;
   let code = unreachableCode(error);
   let rest: u32 = 0;
-  if (error == EMSGSIZE) {
+  if (error == -EMSGSIZE) {
     if (!packetIsAtomic(ip)) return;
     code = FRAGMENTATION_NEEDED;
     // The error queue will name the exact size; until then a likely one below the datagram's.
@@ -443,21 +444,21 @@ export function datagramRefuse(flow: UdpFlow, error: i32, now: i64): void {
 
 /** The first message of the batch was refused. */
 function refused(flow: UdpFlow, error: i32, now: i64): void {
-  if (error == EAGAIN || error == ENOBUFS || error == ENOMEM) {
+  if (error == -EAGAIN || error == -ENOBUFS || error == -ENOMEM) {
     datagramDiscard(flow);
     return;
   }
   measure(flow, flow.batchHead, flow.sendOffset);
   const first = entryAt(flow.batchHead);
-  if (first.from != 0 && (error == EINVAL || error == EADDRNOTAVAIL)) {
+  if (first.from != 0 && (error == -EINVAL || error == -EADDRNOTAVAIL)) {
     first.from = 0;
     return;
   }
   const retried = has(flow, F_SEND_RETRIED);
-  const segmentation = error == EINVAL || error == EIO || (error == EMSGSIZE && retried);
+  const segmentation = error == -EINVAL || error == -EIO || (error == -EMSGSIZE && retried);
   if (partSegment != 0 && segmentation) {
     const usual = isSix(first.address) ? SEGMENT_USUAL6 : SEGMENT_USUAL;
-    flow.segmentMax = partSegment > usual && error != EIO ? usual : 0;
+    flow.segmentMax = partSegment > usual && error != -EIO ? usual : 0;
     flow.flags &= ~F_SEND_RETRIED;
     return;
   }
@@ -466,7 +467,7 @@ function refused(flow: UdpFlow, error: i32, now: i64): void {
     return;
   }
   const isQuery = flow.kind == <u8>abi.KIND_DNS && flow.peerPort == DNS_PORT;
-  if (isQuery && error != EMSGSIZE) flow.flags |= F_REFUSED;
+  if (isQuery && error != -EMSGSIZE) flow.flags |= F_REFUSED;
   else tell(flow, first, error, now);
   const own = ownOf(flow);
   if (own > 0) dropMany(abi.DROP_DNS_RETRY, own);
@@ -487,6 +488,6 @@ export function datagramSent(op: Op, flow: UdpFlow, now: i64): void {
     advance(flow);
   }
   if (taken > 0) flow.flags &= ~F_SEND_RETRIED;
-  else if (flow.batchHead >= 0) refused(flow, taken == 0 ? EAGAIN : taken, now);
+  else if (flow.batchHead >= 0) refused(flow, taken == 0 ? -EAGAIN : taken, now);
   if (flow.batchHead >= 0) markDirty(flow);
 }

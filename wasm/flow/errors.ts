@@ -19,6 +19,15 @@
  * hosts on the link of its sender and is not passed on.
  */
 import * as abi from "../abi";
+import {
+  EACCES,
+  ECONNREFUSED,
+  EHOSTDOWN,
+  EHOSTUNREACH,
+  EMSGSIZE,
+  ENETUNREACH,
+  EPERM,
+} from "../errno";
 import { msgName } from "../ring";
 import { addressIsMulticast, addressIsReserved } from "../wire/addr";
 import { address6IsMapped, address6IsMulticast } from "../wire/addr6";
@@ -76,14 +85,6 @@ const EXTENDED_ERROR_SIZE: u32 = 16;
 const OFFENDER_SIZE: u32 = 16;
 const OFFENDER6_SIZE: u32 = 28;
 const MTU_MIN_IPV6: u32 = 1280;
-
-const EPERM: u32 = 1;
-const EACCES: u32 = 13;
-const EMSGSIZE: u32 = 90;
-const ENETUNREACH: u32 = 101;
-const ECONNREFUSED: u32 = 111;
-const EHOSTDOWN: u32 = 112;
-const EHOSTUNREACH: u32 = 113;
 
 const FRAGMENTATION_NEEDED: u32 = 4;
 

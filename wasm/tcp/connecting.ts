@@ -3,6 +3,15 @@
  * The guest's SYN is held meanwhile (`conn`).
  */
 import * as abi from "../abi";
+import {
+  EACCES,
+  EADDRNOTAVAIL,
+  EHOSTDOWN,
+  EHOSTUNREACH,
+  ENETUNREACH,
+  EPERM,
+  ETIMEDOUT,
+} from "../errno";
 import { isSix, octetsOf, scopeOf } from "../flow/addresses";
 import { icmpErrorQuote } from "../flow/icmp-error";
 import { socketRoomFor } from "../flow/limits";
@@ -25,15 +34,6 @@ import {
 import { sendReset } from "./output";
 import { keepaliveStart } from "./timers";
 
-const EPERM: i32 = 1;
-const EACCES: i32 = 13;
-/** The address to go out from is no longer there. */
-const EADDRNOTAVAIL: i32 = 99;
-const ENETUNREACH: i32 = 101;
-const ETIMEDOUT: i32 = 110;
-const EHOSTDOWN: i32 = 112;
-const EHOSTUNREACH: i32 = 113;
-
 /** Emits the connect. */
 export function connectHost(flow: Tcp): void {
   const op = opAlloc(abi.OP_TCP_CONNECT, handleOf(flow));
@@ -53,6 +53,7 @@ const QUOTE: usize = memory.data(32, 8);
 /** Tells the guest why there is no connection (RFC 9293 §3.9.2.2, RFC 5382 REQ-9). */
 export function refused(flow: Tcp, errno: i32, now: i64): void {
   let code = -1;
+  // EADDRNOTAVAIL: the address to go out from is no longer there.
   if (errno == ENETUNREACH || errno == EADDRNOTAVAIL) code = 0;
   else if (errno == EHOSTUNREACH || errno == ETIMEDOUT || errno == EHOSTDOWN) code = 1;
   else if (errno == EPERM || errno == EACCES) code = 13;
