@@ -6,7 +6,6 @@ const LOADER = "test/sys/libc.test.ts, under the runtime it is for";
 const GUEST = "test/sim/guest/guest.test.ts, as part of the whole guest";
 const SCENARIOS = "test/sim/scenarios.test.ts";
 const RUN = "test/sim/simulate.test.ts, in every run";
-const REPLAY = "test/replay/replay.test.ts records and replays whole runs";
 const PAGE = "runs in a browser; test/sim/report/page.test.ts checks what it is given";
 const SIX = "test/wasm/flow/ipv6.test.ts, test/wasm/tcp/ipv6.test.ts and test/wasm/input6.test.ts";
 const DEMO = "test/e2e/demo.test.ts plays it";
@@ -55,14 +54,6 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/loop/sources.ts": "test/loop/rest.test.ts",
   "src/loop/budget.ts": "constants; test/loop/loop.test.ts checks that they bound a turn",
   "src/main.ts": "test/e2e/attach.runtime.test.ts",
-  "src/replay/format.ts": REPLAY,
-  "src/replay/memory.ts": REPLAY,
-  "src/replay/outputs.ts": REPLAY,
-  "src/replay/receives.ts": REPLAY,
-  "src/replay/record-reader.ts": REPLAY,
-  "src/replay/record-writer.ts": REPLAY,
-  "src/replay/recorder.ts": REPLAY,
-  "src/replay/replayer.ts": REPLAY,
   "src/sim/app-set.ts": RUN,
   "src/sim/apps.ts": RUN,
   "src/sim/check/balance.ts": RUN,
