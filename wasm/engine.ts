@@ -29,6 +29,14 @@
  */
 import * as abi from "./abi";
 import { configOk } from "./config-check";
+import {
+  dispatchInit,
+  flowEvent,
+  flowFlush,
+  flowReceive,
+  flowResult,
+  flowTimeout,
+} from "./dispatch";
 import { addressFromHost, addressInit, SIX } from "./flow/addresses";
 import { awaitingInit, awaitingTurn, scratchReset } from "./flow/datagram-receive";
 import { dnsNext, dnsTurn } from "./flow/dns";
@@ -49,7 +57,7 @@ import { neighborExpire, neighborInit, neighborLearn, neighborNext } from "./flo
 import { ownInit } from "./flow/own";
 import { packetOctets } from "./flow/packet";
 import { pathMtuInit } from "./flow/path-mtu";
-import { pingEvent, pingFlush, pingReceive, pingResult, pingTimeout } from "./flow/ping";
+import { rootsInit } from "./flow/roots";
 import {
   dirtyFirst,
   dirtyTake,
@@ -63,21 +71,12 @@ import {
   readyTake,
   tableInit,
 } from "./flow/table";
-import {
-  udpEvent,
-  udpFlush,
-  udpInboundOpen,
-  udpInit,
-  udpInput,
-  udpReceive,
-  udpResult,
-  udpTimeout,
-} from "./flow/udp";
+import { udpInboundOpen, udpInit, udpInput } from "./flow/udp";
 import { whereInit, whereNext, whereTimeout } from "./flow/whereabouts";
 import { guestAway, guestBack, guestInit, guestNext, guestTurn } from "./guest";
 import { icmpInput } from "./icmp4";
 import { GSO_TCPV6, ipv6Input } from "./input6";
-import { Flow, Op } from "./layout";
+import { Op } from "./layout";
 import { arpInput } from "./local/arp";
 import { dhcpInit, dhcpInput } from "./local/dhcpv4";
 import { dhcp6Init } from "./local/dhcpv6";
@@ -114,20 +113,10 @@ import {
 } from "./ring";
 import { count, countMany, drop } from "./stats";
 import { tcpInbound } from "./tcp/arrival";
-import { Tcp } from "./tcp/conn";
 import { tcpInput } from "./tcp/input";
 import { pressureInit, pressureNext, pressureTurn } from "./tcp/pressure";
-import { tcpTimeout, timersInit } from "./tcp/timers";
-import {
-  poolSpent,
-  poolTurn,
-  receiveAsked,
-  receiveTurn,
-  tcpEvent,
-  tcpFlush,
-  tcpReceive,
-  tcpResult,
-} from "./tcp/upstream";
+import { timersInit } from "./tcp/timers";
+import { poolSpent, poolTurn, receiveAsked, receiveTurn } from "./tcp/upstream";
 import { windowInit } from "./tcp/window";
 import { earlier, timerInit, timerNext, timerPop, timerTurn } from "./timer";
 import { check } from "./trap";
@@ -180,6 +169,7 @@ export function init(): i32 {
   memoryInit();
   prngInit();
   addressInit();
+  rootsInit();
   emitInit();
   ownInit();
   ringInit();
@@ -187,6 +177,7 @@ export function init(): i32 {
   tableInit();
   windowInit();
   evictInit();
+  dispatchInit();
   pressureInit();
   neighborInit();
   guestInit();
@@ -403,34 +394,20 @@ export function upstreamEvent(handle: u32, events: u32, now: i64): void {
     count(abi.STAT_STALE_EVENTS);
     return;
   }
-  const kind = flow.kind;
-  if (kind == <u8>abi.KIND_TCP) tcpEvent(changetype<Tcp>(flow), events, now);
-  else if (kind == <u8>abi.KIND_PING) pingEvent(flow, events, now);
-  else udpEvent(flow, events, now);
+  flowEvent(flow, events, now);
 }
 
 function timers(now: i64): void {
   for (let i = 0; i < TIMERS_PER_STEP; i++) {
     const slot = timerPop(now);
     if (slot < 0) break;
-    const flow = flowAt(slot);
-    const kind = flow.kind;
-    if (kind == <u8>abi.KIND_TCP) tcpTimeout(changetype<Tcp>(flow), now);
-    else if (kind == <u8>abi.KIND_PING) pingTimeout(flow, now);
-    else udpTimeout(flow, now);
+    flowTimeout(flowAt(slot), now);
   }
   fragmentExpire(now);
   neighborExpire(now);
   awaitingTurn();
   whereTimeout(now);
   ndpTimeout(now);
-}
-
-function flushOne(flow: Flow, now: i64): bool {
-  const kind = flow.kind;
-  if (kind == <u8>abi.KIND_TCP) return tcpFlush(changetype<Tcp>(flow), now);
-  if (kind == <u8>abi.KIND_PING) return pingFlush(flow);
-  return udpFlush(flow);
 }
 
 /**
@@ -443,7 +420,7 @@ function flush(now: i64): void {
   for (let left = flowsUsed; dirtyFirst() != waits && dirtyFirst() >= 0; ) {
     const slot = dirtyFirst();
     const flow = dirtyTake();
-    if (flushOne(flow, now)) continue;
+    if (flowFlush(flow, now)) continue;
     markDirty(flow);
     if (txFree() > 0 || --left <= 0) return;
     if (waits < 0) waits = slot;
@@ -462,12 +439,7 @@ function receives(now: i64): void {
       return;
     }
     const flow = readyTake();
-    const kind = flow.kind;
-    let ok = true;
-    if (kind == <u8>abi.KIND_TCP) ok = tcpReceive(changetype<Tcp>(flow), now);
-    else if (kind == <u8>abi.KIND_PING) ok = pingReceive(flow);
-    else ok = udpReceive(flow);
-    if (ok) {
+    if (flowReceive(flow, now)) {
       receiveBudget--;
       continue;
     }
@@ -512,16 +484,7 @@ export function complete(now: i64): void {
   ringTurn();
   for (let i = 0; i < resultCount; i++) {
     const op = changetype<Op>(resultBase + ((<usize>i) << 5));
-    const flow = flowOf(op.handle);
-    const kind = op.kind;
-    if (kind == abi.OP_CLOSE) continue;
-    const isLate = kind >= abi.OP_TCP_KEEPALIVE && kind != abi.OP_PATH_MTU;
-    if (kind <= abi.OP_TCP_SHUTDOWN || isLate) {
-      tcpResult(op, changetype<Tcp>(flow), now);
-    } else if (!isNone(flow)) {
-      if (flow.kind == <u8>abi.KIND_PING) pingResult(op, flow, now);
-      else udpResult(op, flow, now);
-    }
+    if (op.kind != abi.OP_CLOSE) flowResult(op, now);
   }
   finish(now);
 }

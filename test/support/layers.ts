@@ -9,6 +9,7 @@ const BASE = ["abi", "layout", "memory", "ring", "stats", "timer", "prng", "trap
 /** Modules of `flow` without a protocol of their own, which the protocols build on. */
 const FLOW_SHARED = [
   "table",
+  "kinds",
   "nat",
   "evict",
   "holders",
@@ -44,10 +45,14 @@ const WASM: readonly (readonly [string, readonly string[]])[] = [
   ["input6", [...BASE, "wire/", "flow/", "tcp/", "local/"]],
   ["config-check", [...BASE, "wire/"]],
   ["icmp4", [...BASE, "wire/", "flow/", "tcp/", "local/"]],
-  ["guest", [...BASE, "wire/", "flow/", "tcp/", "local/"]],
+  ["dispatch", [...BASE, "wire/", "flow/", "tcp/"]],
+  ["guest", [...BASE, "wire/", "flow/", "tcp/", "local/", "dispatch"]],
   [
     "engine",
-    [...BASE, "wire/", "flow/", "tcp/", "local/", "config-check", "guest", "icmp4", "input6"],
+    [
+      ...[...BASE, "wire/", "flow/", "tcp/", "local/"],
+      ...["config-check", "dispatch", "guest", "icmp4", "input6"],
+    ],
   ],
 ];
 

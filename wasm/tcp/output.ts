@@ -7,6 +7,7 @@
  */
 import * as abi from "../abi";
 import { isSix } from "../flow/addresses";
+import { enterState } from "../flow/kinds";
 import { headerSize, pseudoSum } from "../flow/packet";
 import { headersEmit, startOf } from "../flow/send";
 import { handleOf } from "../flow/table";
@@ -369,8 +370,8 @@ function sendFin(flow: Tcp, now: i64): bool {
   boardExtend(flow, flow.sndEnd + 1, now);
   flow.sndMax = flow.sndEnd + 1;
   tcpHalfClosed(flow, now);
-  if (flow.state == <u8>abi.STATE_ESTABLISHED) flow.state = <u8>abi.STATE_FIN_WAIT_1;
-  else if (flow.state == <u8>abi.STATE_CLOSE_WAIT) flow.state = <u8>abi.STATE_LAST_ACK;
+  if (flow.state == <u8>abi.STATE_ESTABLISHED) enterState(flow, abi.STATE_FIN_WAIT_1);
+  else if (flow.state == <u8>abi.STATE_CLOSE_WAIT) enterState(flow, abi.STATE_LAST_ACK);
   startRetransmit(flow, now);
   return true;
 }
