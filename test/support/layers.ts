@@ -41,14 +41,13 @@ const WASM: readonly (readonly [string, readonly string[]])[] = [
   ["tcp/", [...BASE, "wire/", ...FLOW_SHARED]],
   ["local/", [...BASE, "wire/", ...FLOW_SHARED]],
   ["index", ["abi", "engine"]],
+  ["input4", [...BASE, "wire/", "flow/", "tcp/", "local/", "icmp4"]],
   ["input6", [...BASE, "wire/", "flow/", "tcp/", "local/"]],
+  ["frame", [...BASE, "wire/", "flow/", "local/", "guest", "input4", "input6"]],
   ["config-check", [...BASE, "wire/"]],
   ["icmp4", [...BASE, "wire/", "flow/", "tcp/", "local/"]],
   ["guest", [...BASE, "wire/", "flow/", "tcp/", "local/"]],
-  [
-    "engine",
-    [...BASE, "wire/", "flow/", "tcp/", "local/", "config-check", "guest", "icmp4", "input6"],
-  ],
+  ["engine", [...BASE, "wire/", "flow/", "tcp/", "local/", "config-check", "frame", "guest"]],
 ];
 
 /** `engine` and the layers above it share the ABI's constants; code is `src/engine`'s alone. */
