@@ -25,6 +25,7 @@ import {
   tcpOptionsEmitSyn,
   tcpOptionsEmitTimestamps,
 } from "../wire/tcp-options";
+import { GSO_TCPV4, GSO_TCPV6 } from "../wire/vnet";
 import {
   AGAIN,
   boardExtend,
@@ -68,8 +69,6 @@ import { windowField } from "./window";
 const OFFLOAD_MAX: u32 = 65535 - 60;
 const PIECES_MAX: i32 = 11;
 const TTL: u32 = 64;
-const GSO_TCPV4: u32 = 1;
-const GSO_TCPV6: u32 = 4;
 
 function linkFlags(): u32 {
   return config(abi.CONFIG_LINK_FLAGS_OFFSET);
