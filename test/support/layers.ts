@@ -9,6 +9,7 @@ const BASE = ["abi", "errno", "layout", "memory", "ring", "stats", "timer", "prn
 /** Modules of `flow` without a protocol of their own, which the protocols build on. */
 const FLOW_SHARED = [
   "table",
+  "kinds",
   "nat",
   "evict",
   "holders",
@@ -42,13 +43,16 @@ const WASM: readonly (readonly [string, readonly string[]])[] = [
   ["tcp/", [...BASE, "wire/", ...FLOW_SHARED]],
   ["local/", [...BASE, "wire/", ...FLOW_SHARED]],
   ["index", ["abi", "engine"]],
+  ["input4", [...BASE, "wire/", "flow/", "tcp/", "local/", "icmp4"]],
   ["input6", [...BASE, "wire/", "flow/", "tcp/", "local/"]],
+  ["frame", [...BASE, "wire/", "flow/", "local/", "guest", "input4", "input6"]],
   ["config-check", [...BASE, "wire/"]],
   ["icmp4", [...BASE, "wire/", "flow/", "tcp/", "local/"]],
-  ["guest", [...BASE, "wire/", "flow/", "tcp/", "local/"]],
+  ["dispatch", [...BASE, "wire/", "flow/", "tcp/"]],
+  ["guest", [...BASE, "wire/", "flow/", "tcp/", "local/", "dispatch"]],
   [
     "engine",
-    [...BASE, "wire/", "flow/", "tcp/", "local/", "config-check", "guest", "icmp4", "input6"],
+    [...BASE, "wire/", "flow/", "tcp/", "local/", "config-check", "dispatch", "frame", "guest"],
   ],
 ];
 
