@@ -7,10 +7,11 @@ import { World, type WorldResult } from "../../src/lab/sim/world.ts";
 import { concat } from "../../src/lib/bytes.ts";
 import { Hash64 } from "../../src/lib/hash64.ts";
 import type { OutputSink } from "../../src/lib/output-file.ts";
+import type { ReplayResult } from "../../src/replay/difference.ts";
 import { FILE_HEADER_SIZE } from "../../src/replay/format.ts";
 import { recordingOf } from "../../src/replay/record-reader.ts";
 import { Recorder } from "../../src/replay/recorder.ts";
-import { type ReplayResult, replayRecording } from "../../src/replay/replayer.ts";
+import { replayRecording } from "../../src/replay/replayer.ts";
 
 /** Stands for the hash of the engine that is recorded. */
 export const BUILD = "0123456789abcdef";

@@ -5,11 +5,12 @@
  */
 import type { ImportKind } from "./source.ts";
 
-const BASE = ["abi", "layout", "memory", "ring", "stats", "timer", "prng", "trap"];
+const BASE = ["abi", "errno", "layout", "memory", "ring", "stats", "timer", "prng", "trap"];
 
 /** Modules of `flow` without a protocol of their own, which the protocols build on. */
 const FLOW_SHARED = [
   "table",
+  "kinds",
   "nat",
   "evict",
   "holders",
@@ -30,6 +31,7 @@ const FLOW_SHARED = [
 /** Each group of engine modules and what it may import besides itself; `dir/` is a whole folder. */
 const WASM: readonly (readonly [string, readonly string[]])[] = [
   ["abi", []],
+  ["errno", []],
   ["trap", []],
   ["layout", ["abi"]],
   ["memory", ["abi", "layout", "trap"]],
@@ -42,25 +44,30 @@ const WASM: readonly (readonly [string, readonly string[]])[] = [
   ["tcp/", [...BASE, "wire/", ...FLOW_SHARED]],
   ["local/", [...BASE, "wire/", ...FLOW_SHARED]],
   ["index", ["abi", "engine"]],
+  ["input4", [...BASE, "wire/", "flow/", "tcp/", "local/", "icmp4"]],
   ["input6", [...BASE, "wire/", "flow/", "tcp/", "local/"]],
+  ["frame", [...BASE, "wire/", "flow/", "local/", "guest", "input4", "input6"]],
   ["config-check", [...BASE, "wire/"]],
   ["icmp4", [...BASE, "wire/", "flow/", "tcp/", "local/"]],
-  ["guest", [...BASE, "wire/", "flow/", "tcp/", "local/"]],
+  ["dispatch", [...BASE, "wire/", "flow/", "tcp/"]],
+  ["guest", [...BASE, "wire/", "flow/", "tcp/", "local/", "dispatch"]],
   [
     "engine",
-    [...BASE, "wire/", "flow/", "tcp/", "local/", "config-check", "guest", "icmp4", "input6"],
+    [...BASE, "wire/", "flow/", "tcp/", "local/", "config-check", "dispatch", "frame", "guest"],
   ],
 ];
 
 /** `engine` and the layers above it share the ABI's constants; code is `src/engine`'s alone. */
 const ABI = "wasm/abi.ts";
+/** Numbers of errors, one table for engine and host; `sys` has it for all that may import `sys`. */
+const ERRNO = "wasm/errno.ts";
 const LOW = ["lib/", "sys/", "config/"];
 const HALVES = ["engine/", "link/", "upstream/"];
 
 const SRC: readonly (readonly [string, readonly string[]])[] = [
   ["assets.ts", []],
   ["lib/", []],
-  ["sys/", ["lib/"]],
+  ["sys/", ["lib/", ERRNO]],
   ["config/", ["lib/"]],
   ["engine/", [...LOW, ABI]],
   ["link/", [...LOW, ABI]],
@@ -72,7 +79,7 @@ const SRC: readonly (readonly [string, readonly string[]])[] = [
   ["cli/", [...LOW, ...HALVES, "replay/", "loop/", "binding/", "hooks/", "assets.ts"]],
   ["main.ts", [...LOW, ...HALVES, "loop/", "binding/", "hooks/", "cli/", "assets.ts"]],
   // The laboratory: the product never imports it, but for `main`, which loads its commands.
-  ["lab/sim/", ["lib/", "engine/", "link/", "upstream/", "loop/", "assets.ts", ABI]],
+  ["lab/sim/", ["lib/", "engine/", "link/", "upstream/", "loop/", "assets.ts", ABI, ERRNO]],
   ["lab/demo/", [...LOW, "hooks/", "cli/", "lab/sim/"]],
   ["lab/commands/", [...LOW, "engine/", "link/", "replay/", "cli/", "lab/sim/", "assets.ts"]],
 ];
@@ -108,7 +115,7 @@ export function mayImport(from: string, to: string, kind: ImportKind = "value"):
   if (!from.startsWith("src/")) return true;
   if (to === "package.json") return from === "src/main.ts" || from.startsWith("src/cli/");
   const source = from.slice("src/".length);
-  if (to.startsWith("wasm/")) return to === ABI && allowed(SRC, source, ABI);
+  if (to.startsWith("wasm/")) return (to === ABI || to === ERRNO) && allowed(SRC, source, to);
   if (!to.startsWith("src/")) return false;
   const target = to.slice("src/".length);
   if (kind === "type" && source.startsWith("hooks/") && target.startsWith("binding/")) return true;

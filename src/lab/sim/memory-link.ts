@@ -6,9 +6,9 @@
  */
 
 import { RX_SLOT_COUNT, RX_SLOT_SIZE } from "../../../wasm/abi.ts";
+import { EPIPE } from "../../../wasm/errno.ts";
 import { type CopyTarget, gatherTx, rxSlot, txSize, writeRxDescriptor } from "../../link/frames.ts";
 import type { Link, LinkMemory } from "../../link/link.ts";
-import { EPIPE } from "./host/socket.ts";
 
 export interface MemoryLinkOptions {
   readonly vnetSize?: 0 | 10 | 12;

@@ -2,12 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { VirtualClock } from "../../../src/lab/sim/clock.ts";
-import {
-  EAGAIN,
-  ECONNREFUSED,
-  ECONNRESET,
-  type HostSocket,
-} from "../../../src/lab/sim/host/socket.ts";
+import type { HostSocket } from "../../../src/lab/sim/host/socket.ts";
 import { StreamSocket } from "../../../src/lab/sim/host/stream.ts";
 import { fillPattern, findMismatch } from "../../../src/lab/sim/pattern.ts";
 import {
@@ -23,6 +18,7 @@ import {
   EVENT_READABLE,
   EVENT_WRITABLE,
 } from "../../../wasm/abi.ts";
+import { EAGAIN, ECONNREFUSED, ECONNRESET } from "../../../wasm/errno.ts";
 
 const PEER: PeerPlan = {
   connect: { kind: "ok", delay: 0 },
