@@ -12,7 +12,14 @@ import { aliasOf, type Domain, findIn, isConfidential } from "./document.ts";
 import type { Edit } from "./edits.ts";
 import { unsupported } from "./errors.ts";
 import { readFields } from "./fields.ts";
-import { append, insertAfter, insertBefore, type NewElement, remove } from "./layout.ts";
+import {
+  append,
+  attributesEnd,
+  insertAfter,
+  insertBefore,
+  type NewElement,
+  remove,
+} from "./layout.ts";
 import type { BindingPlan } from "./plan.ts";
 import {
   addressFault,
@@ -66,7 +73,7 @@ export function editArguments(domain: Domain, plans: readonly BindingPlan[]): Ed
   }
   if (added.length === 0) return edits;
   if (first !== undefined) return [...edits, ...addArguments(text, first, added)];
-  const { prefix, edit } = declare(root);
+  const { prefix, edit } = declare(text, root);
   const children = argumentElements(added, prefix);
   const commandLine = { name: `${prefix}commandline`, children };
   return [...edits, ...edit, insertAfter(text, root, devices, commandLine)];
@@ -206,7 +213,7 @@ function argumentElements(pairs: readonly ArgumentPair[], prefix: string): NewEl
 }
 
 /** The prefix of QEMU's namespace, colon included, and the edit that declares it if need be. */
-function declare(root: XmlElement): { prefix: string; edit: Edit[] } {
+function declare(text: string, root: XmlElement): { prefix: string; edit: Edit[] } {
   const declared = root.attributes.filter(({ name }) => name.startsWith("xmlns:"));
   const known = declared.find(({ value }) => value === QEMU_NAMESPACE);
   if (known !== undefined) return { prefix: `${known.local}:`, edit: [] };
@@ -214,7 +221,7 @@ function declare(root: XmlElement): { prefix: string; edit: Edit[] } {
   for (let suffix = 1; declared.some(({ local }) => local === prefix); suffix += 1) {
     prefix = `${QEMU_PREFIX}${suffix}`;
   }
-  const at = root.attributes.at(-1)?.end ?? root.start + 1 + root.name.length;
+  const at = attributesEnd(text, root);
   const added = ` xmlns:${prefix}="${QEMU_NAMESPACE}"`;
   return { prefix: `${prefix}:`, edit: [{ start: at, end: at, text: added }] };
 }

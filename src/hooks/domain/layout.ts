@@ -110,10 +110,21 @@ function breakBefore(text: string, at: number): string {
   return text.slice(start, at);
 }
 
+/** Where the last attribute of a start tag ends, or the element's name when it has none. */
+export function attributesEnd(text: string, element: XmlElement): number {
+  const end = element.openEnd - (element.isEmptyTag ? "/>" : ">").length;
+  return blankStart(text, element.start, end);
+}
+
 /** Where the white space before the end tag begins. */
 function contentEnd(text: string, parent: XmlElement): number {
-  let at = parent.closeStart;
-  while (at > parent.openEnd && isBlank(text.charCodeAt(at - 1))) at -= 1;
+  return blankStart(text, parent.openEnd, parent.closeStart);
+}
+
+/** Where the white space right before `end` begins, not before `start`. */
+function blankStart(text: string, start: number, end: number): number {
+  let at = end;
+  while (at > start && isBlank(text.charCodeAt(at - 1))) at -= 1;
   return at;
 }
 

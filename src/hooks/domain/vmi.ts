@@ -8,7 +8,7 @@
  * Source: KubeVirt API v1, VirtualMachineInstanceSpec.
  */
 import { brief, invalid } from "./errors.ts";
-import { TEXT_SIZE_MAX } from "./xml.ts";
+import { TEXT_SIZE_MAX } from "./markup.ts";
 
 /** A port as written; neither number nor protocol is validated yet. */
 export interface VmiPort {
