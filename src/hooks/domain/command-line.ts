@@ -6,7 +6,7 @@
  * looked up, not compared with every interface.
  */
 import { quote } from "../../config/errors.ts";
-import { type ArgumentPair, argumentsOf, type Board, idsOf, pairId } from "./arguments.ts";
+import { type ArgumentPair, argumentsOf, idsOf, type MachineContext, pairId } from "./arguments.ts";
 import { formatPci } from "./device.ts";
 import { aliasOf, type Domain, findIn, isConfidential } from "./document.ts";
 import type { Edit } from "./edits.ts";
@@ -22,13 +22,13 @@ import {
 } from "./layout.ts";
 import type { BindingPlan } from "./plan.ts";
 import {
-  addressFault,
+  addressConflict,
   busesOf,
   chooseSlot,
   deviceAddresses,
-  type Occupants,
+  type OccupiedSlot,
   optionAddress,
-  type Taken,
+  type PciOccupancy,
 } from "./slots.ts";
 import { attributeOf, childrenOf, type XmlElement } from "./xml.ts";
 
@@ -49,7 +49,7 @@ interface CommandLine {
 }
 
 /** An address, and the interface that gives it up when it is planned. */
-interface Held extends Taken {
+interface OwnedSlot extends OccupiedSlot {
   readonly owner: string | undefined;
 }
 
@@ -60,7 +60,7 @@ export function editArguments(domain: Domain, plans: readonly BindingPlan[]): Ed
   const missing = planArguments(domain, plans, held);
   const first = commandLines[0]?.element;
   const edits: Edit[] = [];
-  const stale = commandLines.map(({ own }) => own.filter((each) => !takeOut(missing, each)));
+  const stale = commandLines.map(({ own }) => own.filter((each) => !removePresent(missing, each)));
   const added = [...missing.values()].flat();
   for (const [index, { element }] of commandLines.entries()) {
     const elements = (stale[index] ?? []).flatMap((each) => each.elements);
@@ -83,9 +83,9 @@ export function editArguments(domain: Domain, plans: readonly BindingPlan[]): Ed
 function readArguments(
   { root, devices }: Domain,
   plans: readonly BindingPlan[],
-): { readonly commandLines: readonly CommandLine[]; readonly held: readonly Held[] } {
+): { readonly commandLines: readonly CommandLine[]; readonly held: readonly OwnedSlot[] } {
   const aliases = new Map(plans.map(({ alias, interfaceName }) => [alias, interfaceName]));
-  const held: Held[] = devices.children.flatMap((device) => {
+  const held: OwnedSlot[] = devices.children.flatMap((device) => {
     const addresses = deviceAddresses(device);
     if (addresses.length === 0) return [];
     const owner = aliases.get(aliasOf(device) ?? "");
@@ -112,7 +112,7 @@ function readArguments(
   return { commandLines, held };
 }
 
-function addressIn(value: string): Taken | undefined {
+function addressIn(value: string): OccupiedSlot | undefined {
   return value.includes("addr") ? optionAddress(readFields(value)) : undefined;
 }
 
@@ -129,7 +129,7 @@ function ownersOf(plans: readonly BindingPlan[]): ReadonlyMap<string, string> {
 function planArguments(
   domain: Domain,
   plans: readonly BindingPlan[],
-  before: readonly Held[],
+  before: readonly OwnedSlot[],
 ): Map<string, ArgumentPair[]> {
   const buses = busesOf(domain.devices.children);
   const machine = attributeOf(findIn(domain.root, "os", "type"), "machine") ?? "";
@@ -140,7 +140,7 @@ function planArguments(
     const { interfaceName: owner, attachment } = plan;
     if (attachment.kind !== "user" && attachment.kind !== "stream") continue;
     const others = held.filter((each) => each.owner !== owner);
-    const board = boardOf(plan, { taken: others, buses, machine }, isEncrypted);
+    const board = machineContextOf(plan, { taken: others, buses, machine }, isEncrypted);
     const pairs = [...argumentsOf(plan, board)];
     needed.set(owner, pairs);
     const places = pairs.flatMap(([, value]) => addressIn(value) ?? []);
@@ -149,20 +149,24 @@ function planArguments(
   return needed;
 }
 
-function boardOf(plan: BindingPlan, occupants: Occupants, isEncrypted: boolean): Board {
-  checkAddress(plan, occupants);
+function machineContextOf(
+  plan: BindingPlan,
+  occupancy: PciOccupancy,
+  isEncrypted: boolean,
+): MachineContext {
+  checkAddress(plan, occupancy);
   const { pci, hasRom } = plan.device;
   return {
-    machine: occupants.machine,
-    slot: pci === undefined && hasRom ? chooseSlot(occupants) : undefined,
+    machine: occupancy.machine,
+    slot: pci === undefined && hasRom ? chooseSlot(occupancy) : undefined,
     isConfidential: isEncrypted,
   };
 }
 
 /** libvirt refuses such an address where it knows of the card; QEMU would only fail to start. */
-function checkAddress(plan: BindingPlan, occupants: Occupants): void {
+function checkAddress(plan: BindingPlan, occupancy: PciOccupancy): void {
   const { pci } = plan.device;
-  const fault = pci === undefined ? undefined : addressFault(pci, occupants);
+  const fault = pci === undefined ? undefined : addressConflict(pci, occupancy);
   if (pci === undefined || fault === undefined) return;
   throw unsupported(
     `iface ${quote(plan.interfaceName)}: link ${quote(plan.attachment.kind)}: ` +
@@ -171,7 +175,10 @@ function checkAddress(plan: BindingPlan, occupants: Occupants): void {
 }
 
 /** Takes a pair that is there already out of what is missing; false when nobody needs it. */
-function takeOut(missing: ReadonlyMap<string, ArgumentPair[]>, { owner, pair }: OwnPair): boolean {
+function removePresent(
+  missing: ReadonlyMap<string, ArgumentPair[]>,
+  { owner, pair }: OwnPair,
+): boolean {
   const wanted = missing.get(owner) ?? [];
   const at = wanted.findIndex(([option, value]) => option === pair[0] && value === pair[1]);
   if (at >= 0) wanted.splice(at, 1);

@@ -12,7 +12,7 @@
  * objects of (elements, attributes, comments, …) is counted, all together.
  * Source: Extensible Markup Language 1.0 (fifth edition).
  */
-import { brief, type HookError, invalid } from "./errors.ts";
+import { type HookError, invalid, quoteTruncated } from "./errors.ts";
 import { isName } from "./names.ts";
 import { isReference } from "./references.ts";
 
@@ -109,7 +109,8 @@ class Scanner {
     this.#readDeclaration();
     for (this.#readText(); this.#at < text.length; this.#readText()) this.#readMarkup();
     const unclosed = this.#open.at(-1);
-    if (unclosed !== undefined) throw this.#error(`element ${brief(unclosed)} is not closed`);
+    if (unclosed !== undefined)
+      throw this.#error(`element ${quoteTruncated(unclosed)} is not closed`);
     if (this.#starts.length === 0) throw invalid("parse domain XML: no root element");
     return { text: this.#tagsAlone(), starts: this.#starts, ends: this.#ends };
   }
@@ -136,7 +137,7 @@ class Scanner {
     if (match === null) throw this.#error("XML declaration is malformed", start);
     const encoding = match[3] ?? "utf-8";
     if (!/^(?:utf-8|us-ascii)$/i.test(encoding)) {
-      throw this.#error(`encoding ${brief(encoding)}: wanted "UTF-8"`, start);
+      throw this.#error(`encoding ${quoteTruncated(encoding)}: wanted "UTF-8"`, start);
     }
   }
 
@@ -197,10 +198,11 @@ class Scanner {
     const name = this.#readName();
     const open = this.#open.pop();
     if (open !== name) {
-      const wanted = open === undefined ? "none" : brief(open);
-      throw this.#error(`end tag ${brief(name)}: wanted ${wanted}`, start);
+      const wanted = open === undefined ? "none" : quoteTruncated(open);
+      throw this.#error(`end tag ${quoteTruncated(name)}: wanted ${wanted}`, start);
     }
-    if (!this.#skip(END_TAG_CLOSE)) throw this.#error(`end tag ${brief(name)} is malformed`);
+    if (!this.#skip(END_TAG_CLOSE))
+      throw this.#error(`end tag ${quoteTruncated(name)} is malformed`);
     this.#add(start);
   }
 
@@ -211,9 +213,11 @@ class Scanner {
     if (depth >= DEPTH_MAX) throw this.#error(`nested deeper than ${DEPTH_MAX}`);
     this.#at += "<".length;
     const name = this.#readName();
-    if (!isName(name)) throw this.#error(`${brief(name)} is not the name of an element`, start);
+    if (!isName(name))
+      throw this.#error(`${quoteTruncated(name)} is not the name of an element`, start);
     if (this.#text[this.#at] !== ">") this.#readAttributes();
-    if (!this.#skip(START_TAG_CLOSE)) throw this.#error(`start tag ${brief(name)} is malformed`);
+    if (!this.#skip(START_TAG_CLOSE))
+      throw this.#error(`start tag ${quoteTruncated(name)} is malformed`);
     if (this.#text[this.#at - "/>".length] !== "/") this.#open.push(name);
     this.#add(start);
   }
@@ -228,9 +232,10 @@ class Scanner {
     for (let match = this.#match(ATTRIBUTE); match !== null; match = this.#match(ATTRIBUTE)) {
       const [all, name = "", double, single = ""] = match;
       this.#count();
-      if (!isName(name)) throw this.#error(`${brief(name)} is not the name of an attribute`);
+      if (!isName(name))
+        throw this.#error(`${quoteTruncated(name)} is not the name of an attribute`);
       names ??= new Set();
-      if (names.has(name)) throw this.#error(`attribute ${brief(name)} is repeated`);
+      if (names.has(name)) throw this.#error(`attribute ${quoteTruncated(name)} is repeated`);
       names.add(name);
       if (names.size > ATTRIBUTE_COUNT_MAX) {
         throw this.#error(`more than ${ATTRIBUTE_COUNT_MAX} attributes`);

@@ -11,7 +11,7 @@
  * Source: Namespaces in XML 1.0 (third edition).
  */
 import { XMLParser } from "fast-xml-parser";
-import { brief, type HookError } from "./errors.ts";
+import { type HookError, quoteTruncated } from "./errors.ts";
 import { DEPTH_MAX, malformed, readTags, type Tags } from "./markup.ts";
 import { localOf, prefixOf } from "./names.ts";
 import { decode } from "./references.ts";
@@ -217,7 +217,8 @@ class Adapter {
       const space = this.#resolve(name, scope, start, true);
       // Two attributes may not be the same by two prefixes of one namespace.
       const meaning = `${space.id} ${localOf(name)}`;
-      if (seen.has(meaning)) throw this.#error(`attribute ${brief(name)} is repeated`, start);
+      if (seen.has(meaning))
+        throw this.#error(`attribute ${quoteTruncated(name)} is repeated`, start);
       seen.add(meaning);
       return new Attribute(name, raw, space);
     });
@@ -234,7 +235,7 @@ class Adapter {
         prefix === "xmlns" ||
         value === XMLNS_NAMESPACE ||
         (prefix === "xml") !== (value === XML_NAMESPACE);
-      if (isMisused) throw this.#error(`prefix ${brief(prefix)} is misused`, start);
+      if (isMisused) throw this.#error(`prefix ${quoteTruncated(prefix)} is misused`, start);
       const id = XMLNS.id + this.#namespaces.size;
       const namespace = this.#namespaces.get(value) ?? { name: value, id };
       this.#namespaces.set(value, namespace);
@@ -254,7 +255,7 @@ class Adapter {
       if (namespace !== undefined) return namespace;
     }
     if (prefix === "") return NO_NAMESPACE;
-    throw this.#error(`prefix ${brief(prefix)} is not declared`, start);
+    throw this.#error(`prefix ${quoteTruncated(prefix)} is not declared`, start);
   }
 
   #error(problem: string, at: number): HookError {
