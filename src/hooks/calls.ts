@@ -4,7 +4,8 @@
  * Theory of operation
  *   Goal: whatever others do with the sockets, virt-launcher is answered. Its calls are small (a
  *   domain and a VMI have some 20 KiB together), use a connection each, and arrive complete. So
- *   complete requests go before incomplete ones, and requests that make progress before stalled ones.
+ *   complete requests go before incomplete ones, and requests that make progress before stalled
+ *   ones.
  *
  *   A call is of a class, by its method:
  *     control  Info, Shutdown, health checks, methods that do not exist; messages of 4 KiB
@@ -25,8 +26,8 @@
  *   closed, as the answer is queued there. Work in between has no limit but the caller's deadline:
  *   when the caller goes, a call in the queue is dropped (`define.ts`).
  *
- *   States: reading (the request arrives) → working (it is complete) → answering (it has its answer,
- *   or was refused) → closed. The peer may close a call in any state.
+ *   States: reading (the request arrives) → working (it is complete) → answering (it has its
+ *   answer, or was refused) → closed. The peer may close a call in any state.
  */
 import { Code, ConnectError, createContextKey } from "@connectrpc/connect";
 import type { Logger } from "../lib/log.ts";

@@ -3,9 +3,9 @@
  * data plane prepares in between.
  *
  * Calls run one after the other, since they may concern the same interfaces: `prepare` never runs
- * twice at a time. None waits for long, as nothing in a call waits for the guest or the network. The
- * event loop runs between two of them, so Info and Shutdown are answered; a call whose caller has
- * gone is dropped.
+ * twice at a time. None waits for long, as nothing in a call waits for the guest or the network.
+ * The event loop runs between two of them, so Info and Shutdown are answered; a call whose caller
+ * has gone is dropped.
  */
 import type { DataPlane } from "./data-plane.ts";
 import { applyEditsToUtf8 } from "./domain/edits.ts";

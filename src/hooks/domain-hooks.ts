@@ -1,9 +1,9 @@
 /**
  * What the hook services call: the work behind the protocol, injected by the command that serves.
  *
- * An implementation throws `HookError` for a caller's mistake; KubeVirt shows its text in an event of
- * the virtual machine. Any other error is a fault of this program: the caller gets INTERNAL, and the
- * details are in the log.
+ * An implementation throws `HookError` for a caller's mistake; KubeVirt shows its text in an event
+ * of the virtual machine. Any other error is a fault of this program: the caller gets INTERNAL, and
+ * the details are in the log.
  */
 import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
 import { escapeControls, type Logger } from "../lib/log.ts";

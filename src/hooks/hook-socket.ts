@@ -214,9 +214,10 @@ async function closeServer(
     log.warn({ path, problem: reasonOf(error) }, "cannot remove socket");
   }
   await within(CLOSE_GRACE_ms, allClosed(calls));
-  // A closed call does not imply that its answer was written: the runtimes differ in when they write
-  // the last frames, and in what happens to them when the session closes. A peer that closes its
-  // connection has the answer, so peers get the time to do so; the path is gone, so no more come.
+  // A closed call does not imply that its answer was written: the runtimes differ in when they
+  // write the last frames, and in what happens to them when the session closes. A peer that closes
+  // its connection has the answer, so peers get the time to do so; the path is gone, so no more
+  // come.
   await within(DRAIN_ms, allClosed(sockets));
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   for (const session of connections.sessions) session.close();

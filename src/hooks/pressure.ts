@@ -1,7 +1,7 @@
 /**
- * Counters of what the hook server refuses, and a rate-limited log of it: whoever can cause an event
- * can cause a million. The first event of a kind is logged, and the next one only after `QUIET_ms`
- * without any; each line has the number of events so far.
+ * Counters of what the hook server refuses, and a rate-limited log of it: whoever can cause an
+ * event can cause a million. The first event of a kind is logged, and the next one only after
+ * `QUIET_ms` without any; each line has the number of events so far.
  */
 import type { LogFields, Logger } from "../lib/log.ts";
 
