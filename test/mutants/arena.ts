@@ -26,6 +26,11 @@ const SHARED = ["node_modules", "dist", "build"];
 const LIMITS = ["prlimit", `--data=${4 * 2 ** 30}`, `--fsize=${2 ** 30}`];
 const ALONE = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "--net"];
 const WITH_LOOPBACK = ["sh", "-c", 'ip link set lo up && exec "$@"', "sh"];
+/** Says that all is ready for the command; what fails before is no verdict on a mutant. */
+const READY = "ready\n";
+const THEN = ["sh", "-c", 'echo ready && exec "$@"', "sh"];
+/** Exit codes of a shell that cannot run the command. */
+const NOT_RUN = [126, 127];
 
 export interface Outcome {
   readonly state: "passed" | "failed" | "late";
@@ -93,14 +98,17 @@ export class Arena {
     else rmSync(join(this.folder, file), { force: true });
   }
 
-  /** Runs a command in the copy, and ends it and its descendants when its time is over. */
+  /**
+   * Runs a command in the copy, and ends it and its descendants when its time is over.
+   * @throws {Error} where it could not be run
+   */
   async run({ command, env, limit_ms }: Command): Promise<Outcome> {
     contained ??= containment();
     rmSync(this.#temporary, { recursive: true, force: true });
     mkdirSync(this.#temporary);
     chmodSync(this.#temporary, 0o1777);
     const began_ms = performance.now();
-    const [program = "", ...args] = [...contained, ...command];
+    const [program = "", ...args] = [...contained, ...THEN, ...command];
     const child = spawn(program, args, {
       cwd: this.folder,
       env: { ...process.env, ...env, TMPDIR: this.#temporary, NO_COLOR: "1" },
@@ -124,12 +132,13 @@ export class Arena {
     clearTimeout(timer);
     this.#kill();
     this.#child = undefined;
+    const said = Buffer.concat(chunks).toString();
+    if (!said.startsWith(READY) || (!late && NOT_RUN.includes(code ?? 0))) {
+      throw new Error(`cannot run "${command.join(" ")}": ${said}`);
+    }
+    const output = said.slice(READY.length);
     const state = late ? "late" : code === 0 ? "passed" : "failed";
-    return {
-      state,
-      spent_ms: performance.now() - began_ms,
-      output: Buffer.concat(chunks).toString(),
-    };
+    return { state, spent_ms: performance.now() - began_ms, output };
   }
 
   #kill(): void {
