@@ -63,7 +63,8 @@ let contained: readonly string[] | undefined;
 
 export class Arena {
   readonly folder: string;
-  readonly #root: string;
+  /** Of files that are changed, what they were; the project may have moved on meanwhile. */
+  readonly #originals = new Map<string, string | undefined>();
   readonly #temporary: string;
   #child: ChildProcess | undefined;
 
@@ -72,7 +73,6 @@ export class Arena {
    * @param parent where the copy is made; short, for sockets are made below it
    */
   constructor(root: string, parent: string) {
-    this.#root = root;
     const place = mkdtempSync(join(parent, "mutants-"));
     chmodSync(place, 0o755); // some tests are other users'
     this.folder = join(place, "p");
@@ -88,14 +88,19 @@ export class Arena {
 
   /** Puts a text in a file's place, or in a place where no file is. */
   write(file: string, text: string): void {
-    writeFileSync(join(this.folder, file), text);
+    const path = join(this.folder, file);
+    if (!this.#originals.has(file)) {
+      this.#originals.set(file, existsSync(path) ? readFileSync(path, "utf8") : undefined);
+    }
+    writeFileSync(path, text);
   }
 
-  /** The file as it is in the project; gone where the project has none. */
+  /** The file as it was before it was written; gone where there was none. */
   restore(file: string): void {
-    const original = join(this.#root, file);
-    if (existsSync(original)) this.write(file, readFileSync(original, "utf8"));
-    else rmSync(join(this.folder, file), { force: true });
+    const [path, original] = [join(this.folder, file), this.#originals.get(file)];
+    if (original !== undefined) writeFileSync(path, original);
+    else if (this.#originals.has(file)) rmSync(path);
+    this.#originals.delete(file);
   }
 
   /**
