@@ -25,7 +25,9 @@ import process from "node:process";
 const SHARED = ["node_modules", "dist", "build"];
 const LIMITS = ["prlimit", `--data=${4 * 2 ** 30}`, `--fsize=${2 ** 30}`];
 const ALONE = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "--net"];
-const WITH_LOOPBACK = ["sh", "-c", 'ip link set lo up && exec "$@"', "sh"];
+/** With a loopback, and without the named namespaces that a run before has left. */
+const SET_UP = "ip link set lo up && mkdir -p /run/netns && mount -t tmpfs tmpfs /run/netns";
+const FRESH = ["sh", "-c", `${SET_UP} && exec "$@"`, "sh"];
 /** Says that all is ready for the command; what fails before is no verdict on a mutant. */
 const READY = "ready\n";
 const THEN = ["sh", "-c", 'echo ready && exec "$@"', "sh"];
@@ -53,8 +55,8 @@ function files(root: string): string[] {
 
 /** What to put before a command so that it can do no harm; found out once. */
 function containment(): readonly string[] {
-  const { status } = spawnSync("unshare", [...ALONE.slice(1), ...WITH_LOOPBACK, "true"]);
-  if (status === 0) return [...LIMITS, ...ALONE, ...WITH_LOOPBACK];
+  const { status } = spawnSync("unshare", [...ALONE.slice(1), ...FRESH, "true"]);
+  if (status === 0) return [...LIMITS, ...ALONE, ...FRESH];
   process.stderr.write("mutants: no right to make namespaces, mutants run among everything else\n");
   return LIMITS;
 }
