@@ -96,7 +96,7 @@ const TABLE: Readonly<Record<number, readonly [name: string, text: string]>> = {
   94: ["ESOCKTNOSUPPORT", "socket type is not supported"],
   95: ["EOPNOTSUPP", "operation is not supported"],
   97: ["EAFNOSUPPORT", "address family is not supported"],
-  98: ["EADDRINUSE", "address is in use"],
+  98: ["EADDRINUSE", "address in use"],
   99: ["EADDRNOTAVAIL", "address is not one of this host"],
   100: ["ENETDOWN", "network is down"],
   101: ["ENETUNREACH", "network is unreachable"],
