@@ -29,6 +29,7 @@ import { OFFLOADS_ALL } from "../sys/tun.ts";
 import { HiddenPorts } from "../upstream/hidden-ports.ts";
 import { COMMAND_STATS, COMMAND_STOP, MAILBOX_SIZE, Mailbox } from "./mailbox.ts";
 import { Outputs } from "./outputs.ts";
+import type { ResolvReader } from "./resolv-reader.ts";
 import type { WorkerLink, WorkerMessage, WorkerStart } from "./worker.ts";
 
 /** The link has been taken away, as a tap that somebody deletes. */
@@ -60,6 +61,8 @@ export interface Surroundings {
   readonly networks?: number;
   /** Of `holdMemoryGroup`, from before rights were given up; undefined = memory has no limit. */
   readonly memoryGroup: MemoryGroup | undefined;
+  /** Reads resolv.conf once we may not. */
+  readonly resolvReader?: ResolvReader;
   /** User whose program this is, so whose QEMU may be a stream link's peer. */
   readonly uid: number;
   /**
@@ -223,12 +226,17 @@ function bind(parts: Parts): Binding {
   };
   const ready = deferred();
   const ended = deferred();
+  const { seed, uid, networks = 1, memoryGroup, resolvReader } = surroundings;
+  const forget = resolvReader?.subscribe(() => {
+    if (control.isOpen) control.signal();
+  });
   let isOver = false;
   /** The worker has said its last word, so it no longer looks at the control descriptor. */
   const over = async (): Promise<void> => {
     if (isOver) return;
     isOver = true;
     worker.terminate();
+    forget?.();
     control.close();
     outer.close();
     closeLifelines(sys, lifelines);
@@ -256,6 +264,9 @@ function bind(parts: Parts): Binding {
       case "output":
         outputs.kick();
         return;
+      case "resolv":
+        resolvReader?.ask();
+        return;
       case "stopped":
         over().then(() => ended.resolve());
         return;
@@ -265,10 +276,10 @@ function bind(parts: Parts): Binding {
   };
   worker.onerror = (event: ErrorEvent) => fail(new Error(`The worker failed: ${event.message}`));
   const { link, endpoint } = outer;
-  const { seed, uid, networks = 1, memoryGroup } = surroundings;
   const room = { networks, memoryGroup };
   const own = { mailbox, hiddenPorts: hiddenPorts.memory, controlFd: control.number, room };
-  const shared = { outputs: outputs.shared, lifelines, ...own };
+  const resolv = resolvReader?.memory;
+  const shared = { outputs: outputs.shared, lifelines, resolv, ...own };
   worker.postMessage({ options, link, endpoint, seed, uid, ...shared } satisfies WorkerStart);
   return {
     endpoint,

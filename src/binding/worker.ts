@@ -33,7 +33,8 @@ import { Listeners } from "../upstream/listener.ts";
 import { Outbound } from "../upstream/outbound.ts";
 import { AddressWatch } from "../upstream/own-addresses.ts";
 import { type Attachment, Presence } from "../upstream/presence.ts";
-import { ResolverWatch } from "../upstream/resolver.ts";
+import { ResolvAnswers } from "../upstream/resolv-answers.ts";
+import { ResolverWatch, type ResolvReading } from "../upstream/resolver.ts";
 import { HostSockets } from "../upstream/sockets.ts";
 import { TftpService } from "../upstream/tftp.ts";
 import {
@@ -81,6 +82,8 @@ export interface WorkerStart {
   /** Where log, capture and recording go. */
   readonly outputs: SharedOutputs;
   readonly room: RoomKnown;
+  /** Of a `ResolvReader`, if there is one. */
+  readonly resolv: SharedArrayBuffer | undefined;
   /** What ends it besides a command, as the main thread has opened it. */
   readonly lifelines: readonly Lifeline[];
 }
@@ -90,6 +93,8 @@ export type WorkerMessage =
   | { readonly kind: "ready" }
   /** There is something in the rings of `outputs`. */
   | { readonly kind: "output" }
+  /** resolv.conf is to be read by who may. */
+  | { readonly kind: "resolv" }
   /** Look into the mailbox how the peers are. */
   | { readonly kind: "peers" }
   | { readonly kind: "stopped" }
@@ -269,6 +274,11 @@ function openTftp(
   return folder === undefined ? undefined : new TftpService(sys, epoll, folder, log, monotonic);
 }
 
+function readingOf({ resolv }: WorkerStart): ResolvReading | undefined {
+  if (resolv === undefined) return undefined;
+  return { answers: new ResolvAnswers(resolv), ask: () => say({ kind: "resolv" }) };
+}
+
 /** The link has gone while it was served. */
 class LinkGone extends Error {}
 
@@ -286,7 +296,7 @@ async function run(start: WorkerStart): Promise<void> {
   const guests = new GuestWatch();
   const opened = openLink(sys, start, outputs, log, guests);
   const { link } = opened;
-  const resolver = new ResolverWatch(options, log);
+  const resolver = new ResolverWatch(options, log, readingOf(start));
   const { limits, memory } = findRoom(sys, options, start.room, log);
   engine.setHostBase(BigInt(base));
   const { vnetSize, flags: linkFlags, queueFrames: linkQueue } = link;

@@ -8,9 +8,11 @@
  */
 
 import { type Binding, LinkGoneError, startBinding } from "../binding/binding.ts";
+import { ResolvReader } from "../binding/resolv-reader.ts";
 import type { AttachOptions, LinkSettings } from "../config/config.ts";
 import { formatEndpoint } from "../config/endpoint.ts";
 import { publishedCount } from "../config/forward.ts";
+import { RESOLV_CONF_PATH } from "../config/resolv.ts";
 import type { RightsOptions } from "../config/rights.ts";
 import { formatIpv4 } from "../lib/addr.ts";
 import { formatIpv6 } from "../lib/addr6.ts";
@@ -32,19 +34,22 @@ export async function attach(options: AttachOptions & RightsOptions): Promise<nu
   await shedInheritance(options.readyFd, options.exitFd);
   const uid = ownUid();
   const log = await openLogger({ level: options.logLevel, format: options.logFormat });
+  const isFollowing = options.dns.length === 0 || options.search.length === 0;
+  const reader = isFollowing ? new ResolvReader(RESOLV_CONF_PATH, log) : undefined;
   const binding = await startBinding(options, {
     seed: drawSeed(),
     program: process.execPath,
     uid,
     memoryGroup: holdMemoryGroup(),
     helper: [...ownCommand(), TAP_HELPER_COMMAND],
+    ...(reader && { resolvReader: reader }),
     log,
   });
   const stop = (): void => binding.stop();
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);
   process.on("SIGUSR1", () => logCounters(log, binding));
-  await run(options, binding, log);
+  await run(options, binding, reader, log);
   try {
     await binding.ended;
   } catch (error) {
@@ -62,11 +67,12 @@ export async function attach(options: AttachOptions & RightsOptions): Promise<nu
 async function run(
   options: AttachOptions & RightsOptions,
   binding: Binding,
+  reader: ResolvReader | undefined,
   log: Logger,
 ): Promise<void> {
   try {
     await binding.ready;
-    await confine(options, needsOf(options.link), log);
+    await confine(options, { ...needsOf(options.link), ...(reader && { reader }) }, log);
     if (options.readyFd !== undefined) await announce(options.readyFd);
   } catch (error) {
     binding.stop();

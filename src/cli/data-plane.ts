@@ -12,6 +12,7 @@ import { chmodSync, mkdirSync, rmdirSync, statSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import type { Network, Networks } from "../binding/networks.ts";
+import type { ResolvReader } from "../binding/resolv-reader.ts";
 import { bootOfDhcp } from "../config/boot.ts";
 import { type AttachOptions, DEFAULTS, IPV6_MTU_MIN } from "../config/config.ts";
 import type { StreamEndpoint } from "../config/endpoint.ts";
@@ -45,11 +46,15 @@ export interface ServeDataPlane extends DataPlane {
 }
 
 /** What a runtime can do: one without system calls leaves the frames to QEMU. */
-export function startDataPlane(options: ServeOptions, log: Logger): ServeDataPlane {
+export function startDataPlane(
+  options: ServeOptions,
+  log: Logger,
+  resolvReader: ResolvReader,
+): ServeDataPlane {
   if (!("Bun" in globalThis || "Deno" in globalThis)) {
     return { ...startQemuDataPlane(), attached: [], seesGuests: false, logCounters: () => {} };
   }
-  return new WorkerDataPlane(options, log);
+  return new WorkerDataPlane(options, log, resolvReader);
 }
 
 class WorkerDataPlane implements ServeDataPlane {
@@ -57,6 +62,7 @@ class WorkerDataPlane implements ServeDataPlane {
   seesGuests = true;
   readonly #options: ServeOptions;
   readonly #log: Logger;
+  readonly #resolvReader: ResolvReader;
   #networks: Networks | undefined;
   readonly #uid = ownUid();
   readonly #memoryGroup = holdMemoryGroup();
@@ -67,9 +73,10 @@ class WorkerDataPlane implements ServeDataPlane {
   /** In use, so ours to remove at the end, if nobody else has put something there. */
   #folder: string | undefined;
 
-  constructor(options: ServeOptions, log: Logger) {
+  constructor(options: ServeOptions, log: Logger, resolvReader: ResolvReader) {
     this.#options = options;
     this.#log = log;
+    this.#resolvReader = resolvReader;
   }
 
   async prepare(plans: readonly BindingPlan[]): Promise<void> {
@@ -133,6 +140,7 @@ class WorkerDataPlane implements ServeDataPlane {
           program: process.execPath,
           uid: this.#uid,
           memoryGroup: this.#memoryGroup,
+          resolvReader: this.#resolvReader,
           helper: [],
           networks: this.#count,
           onPeers,
