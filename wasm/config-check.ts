@@ -18,7 +18,7 @@ function config6Ok(mtu: u32): bool {
 function bootOk(from: i32, length: u32): bool {
   if (length > <u32>abi.BOOT_SIZE) return false;
   let left = length;
-  for (let p = CONFIG + from; left > 0;) {
+  for (let p = CONFIG + from; left > 0; ) {
     const size: u32 = left < 4 ? 0 : load16(p + 2);
     if (size == 0 || size > left - 4) return false;
     p += 4 + size;

@@ -9,8 +9,14 @@ import { icmpEchoLocal } from "./local/icmp";
 import { drop } from "./stats";
 import { tcpIcmp } from "./tcp/icmp";
 import {
-  ICMP_ECHO_REQUEST, ICMP_HEADER_SIZE, ICMP_PARAMETER_PROBLEM, ICMP_SOURCE_QUENCH,
-  ICMP_TIME_EXCEEDED, ICMP_UNREACHABLE, Icmpv4View, icmpv4ChecksumOk,
+  ICMP_ECHO_REQUEST,
+  ICMP_HEADER_SIZE,
+  ICMP_PARAMETER_PROBLEM,
+  ICMP_SOURCE_QUENCH,
+  ICMP_TIME_EXCEEDED,
+  ICMP_UNREACHABLE,
+  Icmpv4View,
+  icmpv4ChecksumOk,
 } from "./wire/icmpv4";
 import { IPV4_HEADER_SIZE, Ipv4View } from "./wire/ipv4";
 
@@ -32,7 +38,9 @@ export function icmpInput(ip: usize, icmp: usize, length: u32, mac: u64, now: i6
   }
   const quoted = length - ICMP_HEADER_SIZE;
   if (
-    type == ICMP_UNREACHABLE || type == ICMP_TIME_EXCEEDED || type == ICMP_PARAMETER_PROBLEM ||
+    type == ICMP_UNREACHABLE ||
+    type == ICMP_TIME_EXCEEDED ||
+    type == ICMP_PARAMETER_PROBLEM ||
     type == ICMP_SOURCE_QUENCH
   ) {
     const quote = icmp + ICMP_HEADER_SIZE;

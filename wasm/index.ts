@@ -32,15 +32,17 @@ export function tx_done(): void {
 }
 
 export function inbound_tcp(
-  guestPort: i32, peerAddress: i32, peerPort: i32, guest: i32, now: f64,
+  guestPort: i32,
+  peerAddress: i32,
+  peerPort: i32,
+  guest: i32,
+  now: f64,
 ): i32 {
   return engine.inboundTcp(guestPort, peerAddress, peerPort, guest, <i64>now);
 }
 
 /** `code`: FAMILY_SIX or 0, and the spot from INBOUND_SPOT_SHIFT on. */
-export function inbound_udp(
-  guestPort: i32, hostPort: i32, code: i32, guest: i32, now: f64,
-): i32 {
+export function inbound_udp(guestPort: i32, hostPort: i32, code: i32, guest: i32, now: f64): i32 {
   return engine.inboundUdp(guestPort, hostPort, code, guest, <i64>now);
 }
 

@@ -87,8 +87,7 @@ export class Stake {
 export const STAKE_TICK: u8 = 16;
 export const STAKE_SIZE: usize = offsetof<Stake>();
 
-// @ts-ignore: decorators on functions are AssemblyScript's
-@inline export function stakeOf(flow: Flow): Stake {
+export function stakeOf(flow: Flow): Stake {
   return changetype<Stake>(changetype<usize>(flow) + <usize>abi.FLOW_SIZE - STAKE_SIZE);
 }
 
@@ -133,31 +132,26 @@ export class Msg {
   received: u64;
 }
 
-// @ts-ignore: decorators on functions are AssemblyScript's
-@inline function same(a: usize, b: i32): bool {
-  return a == <usize>b;
-}
-
 if (
-  !same(offsetof<Flow>("state"), abi.FLOW_STATE_OFFSET) ||
-  !same(offsetof<Flow>("generation"), abi.FLOW_GENERATION_OFFSET) ||
-  !same(offsetof<Flow>("flags"), abi.FLOW_FLAGS_OFFSET) ||
-  !same(offsetof<Flow>("guestAddress"), abi.FLOW_GUEST_ADDRESS_OFFSET) ||
-  !same(offsetof<Flow>("peerAddress"), abi.FLOW_PEER_ADDRESS_OFFSET) ||
-  !same(offsetof<Flow>("hostAddress"), abi.FLOW_HOST_ADDRESS_OFFSET) ||
-  !same(offsetof<Flow>("guestPort"), abi.FLOW_GUEST_PORT_OFFSET) ||
-  !same(offsetof<Flow>("peerPort"), abi.FLOW_PEER_PORT_OFFSET) ||
-  !same(offsetof<Flow>("hostPort"), abi.FLOW_HOST_PORT_OFFSET) ||
-  !same(offsetof<Flow>("bytesToHost"), abi.FLOW_BYTES_TO_HOST_OFFSET) ||
-  !same(offsetof<Flow>("bytesToGuest"), abi.FLOW_BYTES_TO_GUEST_OFFSET) ||
-  !same(offsetof<Op>(), abi.OP_SIZE) ||
-  !same(offsetof<Op>("result"), abi.OP_RESULT_OFFSET) ||
-  !same(offsetof<Op>("pointer"), abi.OP_POINTER_OFFSET) ||
-  !same(offsetof<TxRecord>(), abi.TX_RECORD_SIZE) ||
-  !same(offsetof<Iov>(), abi.IOV_SIZE) ||
-  !same(offsetof<Msg>(), abi.MSG_SIZE) ||
-  !same(offsetof<Msg>("control"), abi.MSG_CONTROL_OFFSET) ||
-  !same(offsetof<Msg>("received"), abi.MSG_RECEIVED_OFFSET)
+  offsetof<Flow>("state") != <usize>abi.FLOW_STATE_OFFSET ||
+  offsetof<Flow>("generation") != <usize>abi.FLOW_GENERATION_OFFSET ||
+  offsetof<Flow>("flags") != <usize>abi.FLOW_FLAGS_OFFSET ||
+  offsetof<Flow>("guestAddress") != <usize>abi.FLOW_GUEST_ADDRESS_OFFSET ||
+  offsetof<Flow>("peerAddress") != <usize>abi.FLOW_PEER_ADDRESS_OFFSET ||
+  offsetof<Flow>("hostAddress") != <usize>abi.FLOW_HOST_ADDRESS_OFFSET ||
+  offsetof<Flow>("guestPort") != <usize>abi.FLOW_GUEST_PORT_OFFSET ||
+  offsetof<Flow>("peerPort") != <usize>abi.FLOW_PEER_PORT_OFFSET ||
+  offsetof<Flow>("hostPort") != <usize>abi.FLOW_HOST_PORT_OFFSET ||
+  offsetof<Flow>("bytesToHost") != <usize>abi.FLOW_BYTES_TO_HOST_OFFSET ||
+  offsetof<Flow>("bytesToGuest") != <usize>abi.FLOW_BYTES_TO_GUEST_OFFSET ||
+  offsetof<Op>() != <usize>abi.OP_SIZE ||
+  offsetof<Op>("result") != <usize>abi.OP_RESULT_OFFSET ||
+  offsetof<Op>("pointer") != <usize>abi.OP_POINTER_OFFSET ||
+  offsetof<TxRecord>() != <usize>abi.TX_RECORD_SIZE ||
+  offsetof<Iov>() != <usize>abi.IOV_SIZE ||
+  offsetof<Msg>() != <usize>abi.MSG_SIZE ||
+  offsetof<Msg>("control") != <usize>abi.MSG_CONTROL_OFFSET ||
+  offsetof<Msg>("received") != <usize>abi.MSG_RECEIVED_OFFSET
 ) {
   ERROR("layout.ts and abi.ts disagree");
 }

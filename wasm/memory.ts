@@ -37,18 +37,16 @@ let chunkFresh: i32 = 0;
 let chunkFree: i32 = -1;
 let chunkLimbo: i32 = -1;
 
-// @ts-ignore: decorator
-@inline export function absolute(p: usize): u64 {
+export function absolute(p: usize): u64 {
   return hostBase + <u64>p;
 }
 
-// @ts-ignore: decorator
-@inline export function config(offset: i32): u32 {
+export function config(offset: i32): u32 {
   return load<u32>(CONFIG + offset);
 }
 
 function region(index: i32, base: usize, size: u32): void {
-  const entry = CONTROL + abi.CONTROL_REGIONS_OFFSET + (<usize>index << 3);
+  const entry = CONTROL + abi.CONTROL_REGIONS_OFFSET + ((<usize>index) << 3);
   store<u32>(entry, <u32>base);
   store<u32>(entry + 4, size);
 }
@@ -67,9 +65,7 @@ export function memoryDescribe(ops: usize, opsSize: u32): void {
   region(abi.REGION_OPS, ops, opsSize);
   region(abi.REGION_FLOWS, FLOWS, abi.FLOW_CAPACITY_COUNT * abi.FLOW_SIZE);
   region(abi.REGION_CHUNKS, CHUNKS, abi.CHUNK_CAPACITY_COUNT * abi.CHUNK_SIZE);
-  region(
-    abi.REGION_ADDRESSES, ADDRESSES, abi.ADDRESS_CAPACITY_COUNT * abi.ADDRESS_SIZE,
-  );
+  region(abi.REGION_ADDRESSES, ADDRESSES, abi.ADDRESS_CAPACITY_COUNT * abi.ADDRESS_SIZE);
   region(abi.REGION_SCRATCH, SCRATCH, abi.SCRATCH_SLOT_COUNT * abi.SCRATCH_SLOT_SIZE);
 }
 
@@ -81,8 +77,9 @@ export function memoryLimit(): void {
 
 /** Empties the pool and takes its limit from the configuration. */
 export function memoryInit(): void {
-  hostBase = <u64>config(abi.CONFIG_HOST_BASE_LO_OFFSET) |
-    (<u64>config(abi.CONFIG_HOST_BASE_HI_OFFSET) << 32);
+  hostBase =
+    <u64>config(abi.CONFIG_HOST_BASE_LO_OFFSET) |
+    ((<u64>config(abi.CONFIG_HOST_BASE_HI_OFFSET)) << 32);
   memoryLimit();
   chunksUsed = 0;
   chunkFresh = 0;
@@ -90,62 +87,50 @@ export function memoryInit(): void {
   chunkLimbo = -1;
 }
 
-// @ts-ignore: decorator
-@inline export function chunkRecord(chunk: i32): usize {
-  return CHUNK_RECORDS + (<usize>chunk << 4);
+export function chunkRecord(chunk: i32): usize {
+  return CHUNK_RECORDS + ((<usize>chunk) << 4);
 }
-// @ts-ignore: decorator
-@inline export function chunkNext(chunk: i32): i32 {
+export function chunkNext(chunk: i32): i32 {
   return load<i32>(chunkRecord(chunk));
 }
-// @ts-ignore: decorator
-@inline export function chunkSetNext(chunk: i32, next: i32): void {
+export function chunkSetNext(chunk: i32, next: i32): void {
   store<i32>(chunkRecord(chunk), next);
 }
-// @ts-ignore: decorator
-@inline export function chunkSequence(chunk: i32): u32 {
+export function chunkSequence(chunk: i32): u32 {
   return load<u32>(chunkRecord(chunk), 4);
 }
-// @ts-ignore: decorator
-@inline export function chunkStart(chunk: i32): u32 {
+export function chunkStart(chunk: i32): u32 {
   return load<u32>(chunkRecord(chunk), 8);
 }
-// @ts-ignore: decorator
-@inline export function chunkLength(chunk: i32): u32 {
+export function chunkLength(chunk: i32): u32 {
   return load<u32>(chunkRecord(chunk), 12);
 }
-// @ts-ignore: decorator
-@inline export function chunkSetLength(chunk: i32, length: u32): void {
+export function chunkSetLength(chunk: i32, length: u32): void {
   store<u32>(chunkRecord(chunk), length, 12);
 }
 /** Where the octets of the chunk begin. */
-// @ts-ignore: decorator
-@inline export function chunkData(chunk: i32): usize {
-  return CHUNKS + (<usize>chunk << 14) + chunkStart(chunk);
+export function chunkData(chunk: i32): usize {
+  return CHUNKS + ((<usize>chunk) << 14) + chunkStart(chunk);
 }
 /** Drops `count` octets from the front. */
-// @ts-ignore: decorator
-@inline export function chunkTrim(chunk: i32, count: u32): void {
+export function chunkTrim(chunk: i32, count: u32): void {
   const record = chunkRecord(chunk);
   store<u32>(record, load<u32>(record, 4) + count, 4);
   store<u32>(record, load<u32>(record, 8) + count, 8);
   store<u32>(record, load<u32>(record, 12) - count, 12);
 }
 
-// @ts-ignore: decorator
-@inline export function chunksFree(): i32 {
+export function chunksFree(): i32 {
   return max(chunksMax - chunksUsed, 0);
 }
 
 /** Chunks that are kept for flows which hold fewer than CHUNKS_GUARANTEED (`flow/shares`). */
-// @ts-ignore: decorator
-@inline export function chunksKept(): i32 {
+export function chunksKept(): i32 {
   return chunksMax >> 3;
 }
 
 /** Free chunks beyond those that are kept. */
-// @ts-ignore: decorator
-@inline export function chunksSpare(): i32 {
+export function chunksSpare(): i32 {
   return max(chunksFree() - chunksKept(), 0);
 }
 
@@ -202,14 +187,16 @@ export function chunkReclaim(): void {
 }
 
 if (
-  abi.CONTROL_SIZE != 160 || abi.CONFIG_SIZE != 4400 ||
+  abi.CONTROL_SIZE != 160 ||
+  abi.CONFIG_SIZE != 4400 ||
   (abi.STAT_COUNT + abi.DROP_COUNT) * 8 > 2048 ||
   abi.RX_SLOT_COUNT * abi.RX_DESCRIPTOR_SIZE != 512 ||
   abi.RX_SLOT_COUNT * abi.RX_SLOT_SIZE != 4456448 ||
   abi.TX_CAPACITY_COUNT * abi.TX_RECORD_SIZE != 8192 ||
   abi.TX_CAPACITY_COUNT * abi.TX_SLOT_SIZE != 1048576 ||
   abi.FLOW_CAPACITY_COUNT * abi.FLOW_SIZE != 29360128 ||
-  abi.CHUNK_CAPACITY_COUNT * abi.CHUNK_SIZE != 67108864 || abi.CHUNK_SIZE != 1 << 14 ||
+  abi.CHUNK_CAPACITY_COUNT * abi.CHUNK_SIZE != 67108864 ||
+  abi.CHUNK_SIZE != 1 << 14 ||
   abi.CHUNK_CAPACITY_COUNT * 16 != 65536 ||
   abi.SCRATCH_SLOT_COUNT * abi.SCRATCH_SLOT_SIZE != 2097152 ||
   abi.ADDRESS_CAPACITY_COUNT * abi.ADDRESS_SIZE != 2097152

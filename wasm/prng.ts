@@ -48,8 +48,7 @@ let v1: u32 = 0;
 let v2: u32 = 0;
 let v3: u32 = 0;
 
-// @ts-ignore: decorator
-@inline function sipRound(): void {
+function sipRound(): void {
   v0 += v1;
   v1 = rotl<u32>(v1, 5) ^ v0;
   v0 = rotl<u32>(v0, 16);
@@ -62,8 +61,7 @@ let v3: u32 = 0;
   v2 = rotl<u32>(v2, 16);
 }
 
-// @ts-ignore: decorator
-@inline function sipWord(word: u32): void {
+function sipWord(word: u32): void {
   v3 ^= word;
   sipRound();
   v0 ^= word;

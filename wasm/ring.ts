@@ -24,7 +24,7 @@
  */
 import * as abi from "./abi";
 import { Iov, Msg, Op, TxRecord } from "./layout";
-import { CONTROL, TX_BUFFERS, TX_RECORDS, absolute, config } from "./memory";
+import { absolute, CONTROL, config, TX_BUFFERS, TX_RECORDS } from "./memory";
 import { count, countMany, drop } from "./stats";
 
 export const OPS: usize = memory.data(16384, 16); // 2 banks of 256 operations of 32 octets
@@ -78,13 +78,13 @@ export function ringInit(): void {
 /** Tells the host what is waiting. */
 export function ringPublish(): void {
   store<i32>(CONTROL + abi.CONTROL_OP_COUNT_OFFSET, opCount);
-  store<u32>(CONTROL + abi.CONTROL_OP_BASE_OFFSET, <u32>(OPS + (<usize>bank << 13)));
+  store<u32>(CONTROL + abi.CONTROL_OP_BASE_OFFSET, <u32>(OPS + ((<usize>bank) << 13)));
   store<i32>(CONTROL + abi.CONTROL_TX_COUNT_OFFSET, txCount);
 }
 
 /** The host has carried out the operations: their results become readable, the other bank fills. */
 export function ringTurn(): void {
-  resultBase = OPS + (<usize>bank << 13);
+  resultBase = OPS + ((<usize>bank) << 13);
   resultCount = opCount;
   bank ^= 1;
   opCount = 0;
@@ -92,23 +92,20 @@ export function ringTurn(): void {
   msgCount = 0;
 }
 
-// @ts-ignore: decorator
-@inline export function opsFree(): i32 {
+export function opsFree(): i32 {
   return abi.OP_CAPACITY_COUNT - opCount;
 }
-// @ts-ignore: decorator
-@inline export function iovsFree(): i32 {
+export function iovsFree(): i32 {
   return abi.IOV_CAPACITY_COUNT - iovCount;
 }
-// @ts-ignore: decorator
-@inline export function msgsFree(): i32 {
+export function msgsFree(): i32 {
   return abi.MSG_CAPACITY_COUNT - msgCount;
 }
 
 /** A new operation, all fields zero but kind and handle; address 0 when the bank is full. */
 export function opAlloc(kind: i32, handle: u32): Op {
   if (opCount >= abi.OP_CAPACITY_COUNT) return changetype<Op>(0);
-  const p = OPS + (<usize>bank << 13) + (<usize>opCount << 5);
+  const p = OPS + ((<usize>bank) << 13) + ((<usize>opCount) << 5);
   opCount++;
   memory.fill(p, 0, abi.OP_SIZE);
   const op = changetype<Op>(p);
@@ -120,14 +117,13 @@ export function opAlloc(kind: i32, handle: u32): Op {
 /** `n` consecutive iovecs of this bank, or 0. */
 export function iovAlloc(n: i32): usize {
   if (iovCount + n > abi.IOV_CAPACITY_COUNT) return 0;
-  const p = IOVS + (<usize>bank << 17) + (<usize>iovCount << 4);
+  const p = IOVS + ((<usize>bank) << 17) + ((<usize>iovCount) << 4);
   iovCount += n;
   return p;
 }
 
-// @ts-ignore: decorator
-@inline export function iovSet(iov: usize, index: i32, p: usize, length: u32): void {
-  const v = changetype<Iov>(iov + (<usize>index << 4));
+export function iovSet(iov: usize, index: i32, p: usize, length: u32): void {
+  const v = changetype<Iov>(iov + ((<usize>index) << 4));
   v.base = absolute(p);
   v.length = length;
 }
@@ -135,25 +131,22 @@ export function iovAlloc(n: i32): usize {
 /** `n` consecutive mmsghdrs of this bank, zeroed, or 0. */
 export function msgAlloc(n: i32): usize {
   if (msgCount + n > abi.MSG_CAPACITY_COUNT) return 0;
-  const p = MSGS + (<usize>bank << 15) + (<usize>msgCount << 6);
+  const p = MSGS + ((<usize>bank) << 15) + ((<usize>msgCount) << 6);
   msgCount += n;
-  memory.fill(p, 0, <usize>n << 6);
+  memory.fill(p, 0, (<usize>n) << 6);
   return p;
 }
 
 /** The 32 octets for the socket address that belong to a message. */
-// @ts-ignore: decorator
-@inline export function msgName(msg: usize): usize {
+export function msgName(msg: usize): usize {
   return NAMES + ((msg - MSGS) >> 1);
 }
 /** The 128 octets of control buffer that belong to a message. */
-// @ts-ignore: decorator
-@inline export function msgControl(msg: usize): usize {
+export function msgControl(msg: usize): usize {
   return CONTROLS + ((msg - MSGS) << 1);
 }
 
-// @ts-ignore: decorator
-@inline export function msgSetIov(msg: usize, iov: usize, n: i32): void {
+export function msgSetIov(msg: usize, iov: usize, n: i32): void {
   const m = changetype<Msg>(msg);
   m.iov = absolute(iov);
   m.iovCount = n;
@@ -232,8 +225,7 @@ export function txKeep(p: usize, length: u32): usize {
   return kept;
 }
 
-// @ts-ignore: decorator
-@inline export function txFree(): i32 {
+export function txFree(): i32 {
   return min(abi.TX_CAPACITY_COUNT - txCount, (TX_IOV_CAPACITY - txIovCount) / TX_PIECES_MAX);
 }
 
@@ -246,7 +238,7 @@ export function txBegin(): usize {
     drop(abi.DROP_TX_FULL);
     return 0;
   }
-  const slot = TX_BUFFERS + (<usize>txCount << 11);
+  const slot = TX_BUFFERS + ((<usize>txCount) << 11);
   store<u64>(slot, 0);
   store<u64>(slot, 0, 8);
   return slot + TX_HEADROOM;
@@ -254,7 +246,12 @@ export function txBegin(): usize {
 
 /** Fills the virtio_net_hdr (virtio 1.2 §5.1.6) of the frame begun at `ethernet`. */
 export function txOffload(
-  ethernet: usize, gsoType: u32, headerLength: u32, gsoSize: u32, start: u32, offset: u32,
+  ethernet: usize,
+  gsoType: u32,
+  headerLength: u32,
+  gsoSize: u32,
+  start: u32,
+  offset: u32,
 ): void {
   const p = ethernet - vnetSize;
   store<u8>(p, 1); // VIRTIO_NET_HDR_F_NEEDS_CSUM
@@ -269,14 +266,14 @@ export function txOffload(
 export function txHeader(ethernet: usize, length: u32): void {
   txPieces = 1;
   txLength = length + vnetSize;
-  const v = changetype<Iov>(TX_IOVS + (<usize>txIovCount << 4));
+  const v = changetype<Iov>(TX_IOVS + ((<usize>txIovCount) << 4));
   v.base = absolute(ethernet - vnetSize);
   v.length = txLength;
 }
 
 /** Adds payload; at most 11 pieces. */
 export function txPiece(p: usize, length: u32): void {
-  const v = changetype<Iov>(TX_IOVS + (<usize>(txIovCount + txPieces) << 4));
+  const v = changetype<Iov>(TX_IOVS + ((<usize>(txIovCount + txPieces)) << 4));
   v.base = absolute(p);
   v.length = length;
   txPieces++;
@@ -285,8 +282,8 @@ export function txPiece(p: usize, length: u32): void {
 
 /** The frame is complete and will be sent. */
 export function txEnd(handle: u32): void {
-  const record = changetype<TxRecord>(TX_RECORDS + (<usize>txCount << 4));
-  record.iov = <u32>(TX_IOVS + (<usize>txIovCount << 4));
+  const record = changetype<TxRecord>(TX_RECORDS + ((<usize>txCount) << 4));
+  record.iov = <u32>(TX_IOVS + ((<usize>txIovCount) << 4));
   record.iovCount = txPieces;
   record.length = txLength;
   record.handle = handle;
@@ -344,20 +341,17 @@ export function entryAlloc(pointer: usize, length: u32): i32 {
 }
 
 /** Entries that this batch has room for. */
-// @ts-ignore: decorator
-@inline export function entriesFree(): i32 {
+export function entriesFree(): i32 {
   return ENTRY_CAPACITY - entryCount;
 }
 
 /** Entries of this batch. */
-// @ts-ignore: decorator
-@inline export function entriesUsed(): i32 {
+export function entriesUsed(): i32 {
   return entryCount;
 }
 
-// @ts-ignore: decorator
-@inline export function entryAt(index: i32): Entry {
-  return changetype<Entry>(ENTRIES + (<usize>index << 5));
+export function entryAt(index: i32): Entry {
+  return changetype<Entry>(ENTRIES + ((<usize>index) << 5));
 }
 
 if (offsetof<Entry>() != 32) ERROR("an entry is 32 octets");

@@ -5,25 +5,21 @@
 import { STAT_COUNT } from "./abi";
 import { STATS } from "./memory";
 
-// @ts-ignore: decorator
-@inline export function count(index: i32): void {
-  const p = STATS + (<usize>index << 3);
+export function count(index: i32): void {
+  const p = STATS + ((<usize>index) << 3);
   store<u64>(p, load<u64>(p) + 1);
 }
 
-// @ts-ignore: decorator
-@inline export function countMany(index: i32, n: u64): void {
-  const p = STATS + (<usize>index << 3);
+export function countMany(index: i32, n: u64): void {
+  const p = STATS + ((<usize>index) << 3);
   store<u64>(p, load<u64>(p) + n);
 }
 
 /** Counts a drop by its reason (DROP_*). */
-// @ts-ignore: decorator
-@inline export function drop(reason: i32): void {
+export function drop(reason: i32): void {
   count(STAT_COUNT + reason);
 }
 
-// @ts-ignore: decorator
-@inline export function dropMany(reason: i32, n: u64): void {
+export function dropMany(reason: i32, n: u64): void {
   countMany(STAT_COUNT + reason, n);
 }

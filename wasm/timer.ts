@@ -17,27 +17,22 @@ let size: i32 = 0;
 /** Time of the turn under way, microseconds. */
 export let turnNow: i64 = 0;
 
-// @ts-ignore: decorator
-@inline export function timerTurn(now: i64): void {
+export function timerTurn(now: i64): void {
   turnNow = now;
 }
 
-// @ts-ignore: decorator
-@inline function key(i: i32): i64 {
-  return load<i64>(ENTRIES + (<usize>i << 4));
+function key(i: i32): i64 {
+  return load<i64>(ENTRIES + ((<usize>i) << 4));
 }
-// @ts-ignore: decorator
-@inline function slot(i: i32): i32 {
-  return load<i32>(ENTRIES + (<usize>i << 4), 8);
+function slot(i: i32): i32 {
+  return load<i32>(ENTRIES + ((<usize>i) << 4), 8);
 }
-// @ts-ignore: decorator
-@inline function flowAt(s: i32): Flow {
+function flowAt(s: i32): Flow {
   return changetype<Flow>(FLOWS + <usize>s * FLOW_SIZE);
 }
 
-// @ts-ignore: decorator
-@inline function put(i: i32, deadline: i64, s: i32): void {
-  const p = ENTRIES + (<usize>i << 4);
+function put(i: i32, deadline: i64, s: i32): void {
+  const p = ENTRIES + ((<usize>i) << 4);
   store<i64>(p, deadline);
   store<i32>(p, s, 8);
   flowAt(s).heapIndex = i;

@@ -325,7 +325,7 @@ async function run(start: WorkerStart): Promise<void> {
     outbound.check(sys);
     addresses.start(engine, epoll, monotonic());
     const onFault = options.needsEveryPort ? undefined : (error: SystemError) => tell(log, error);
-    listeners.open(options.publish, sources, monotonic(), versionsOf(options), onFault);
+    listeners.open(options.publish, sources, versionsOf(options), onFault);
     watchControl(epoll, start, timer);
     check(link.watch(watcherOf(sources)), `Watch the ${opened.name}`);
     const presence = presenceOf(engine, listeners, opened, log);

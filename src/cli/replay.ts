@@ -9,14 +9,9 @@ import { quote } from "../config/errors.ts";
 import { detectSimd, loadEngine } from "../engine/module.ts";
 import { hashOctets } from "../lib/hash64.ts";
 import { messageOf } from "../lib/message.ts";
+import type { Difference, Output, ReplayResult } from "../replay/difference.ts";
 import type { RecordingSource } from "../replay/record-reader.ts";
-import {
-  type Difference,
-  type Output,
-  type ReplayEngine,
-  type ReplayResult,
-  replayRecording,
-} from "../replay/replayer.ts";
+import { type ReplayEngine, replayRecording } from "../replay/replayer.ts";
 import { describeFrame, describeRequest } from "../sim/describe.ts";
 
 const ETHERNET_SIZE = 14;
@@ -73,9 +68,9 @@ export function describeResult(result: ReplayResult): string[] {
 }
 
 function describeDifference({ vnetSize }: ReplayResult, difference: Difference): string[] {
-  const { call, name, time, what, expected, came } = difference;
+  const { call, name, time, what, expected, actual } = difference;
   const same = "  (the same in what is shown: it differs further on)";
-  const lines = [expected, came].map((output) => describeOutput(output, vnetSize));
+  const lines = [expected, actual].map((output) => describeOutput(output, vnetSize));
   return [
     `differs at call ${call} (${name}), ${(time / 1e6).toFixed(6)} s after the start: ${what}`,
     `  recorded: ${lines[0]}`,

@@ -5,8 +5,8 @@
  * Flows of a group have consecutive ids within their kind and one address; TCP and UDP flows have a
  * port of their own, by which host and checkers know them.
  */
+import { ECONNREFUSED, EHOSTUNREACH, ETIMEDOUT } from "../../wasm/errno.ts";
 import type { TcpSettings } from "./guest/tcp-options.ts";
-import { ECONNREFUSED, EHOSTUNREACH, ETIMEDOUT } from "./host/socket.ts";
 import type {
   AppPlan,
   CloseWhen,

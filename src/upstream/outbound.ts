@@ -11,13 +11,11 @@
 import type { OutboundChoice } from "../config/outbound.ts";
 import { formatIpv4 } from "../lib/addr.ts";
 import { formatIpv6, groupsOfOctets } from "../lib/addr6.ts";
-import { EADDRNOTAVAIL, errnoName, errnoText } from "../sys/errno.ts";
+import { EADDRNOTAVAIL, ENODEV, EPERM, errnoName, errnoText } from "../sys/errno.ts";
 import type { Libc } from "../sys/libc.ts";
 import { IP_BIND_ADDRESS_NO_PORT, SOL_IP } from "../sys/linux.ts";
 import { bindDevice, bindIpv4, bindIpv6, openUdp, openUdp6, setOption } from "../sys/socket.ts";
 
-const ENODEV = 19;
-const EPERM = 1;
 const UNSPECIFIED6: readonly number[] = new Array<number>(16).fill(0);
 
 export class Outbound {

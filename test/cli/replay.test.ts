@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseCommandLine } from "../../src/cli/options.ts";
 import { describeResult } from "../../src/cli/replay.ts";
-import type { Difference, ReplayResult } from "../../src/replay/replayer.ts";
+import type { Difference, ReplayResult } from "../../src/replay/difference.ts";
 import * as abi from "../../wasm/abi.ts";
 
 const EQUAL: ReplayResult = {
@@ -20,7 +20,7 @@ const EQUAL: ReplayResult = {
 };
 const PLACE = { call: 9, name: "complete", time: 250_000, what: "operation 1 of 2" };
 
-function differing(difference: Pick<Difference, "expected" | "came">): string[] {
+function differing(difference: Pick<Difference, "expected" | "actual">): string[] {
   return describeResult({ ...EQUAL, difference: { ...PLACE, ...difference } });
 }
 
@@ -44,13 +44,13 @@ test("what is equal is told with its numbers and how it ended", () => {
 test("a difference is told with place, time and both sides", () => {
   const operation = { kind: "operation", code: abi.OP_TCP_CONNECT, handle: 0x10003 } as const;
   const words = { a: 0xc0000201, b: 80, c: 0, count: 0, length: 0, low: 1, high: 2 };
-  assert.deepEqual(differing({ expected: { ...operation, ...words }, came: undefined }), [
+  assert.deepEqual(differing({ expected: { ...operation, ...words }, actual: undefined }), [
     "differs at call 9 (complete), 0.250000 s after the start: operation 1 of 2",
     "  recorded: connect of 10003 to 192.0.2.1:80 count 0",
     "  replayed: nothing",
   ]);
   const frame = { kind: "frame", length: 60, head: new Uint8Array(60), low: 1, high: 2 } as const;
-  assert.deepEqual(differing({ expected: frame, came: { ...frame, high: 3 } }).slice(1), [
+  assert.deepEqual(differing({ expected: frame, actual: { ...frame, high: 3 } }).slice(1), [
     "  recorded: type 0x0, 60 octets",
     "  replayed: type 0x0, 60 octets",
     "  (the same in what is shown: it differs further on)",

@@ -4,11 +4,12 @@
  * `mayImport` takes paths from the root of the project, as `src/loop/loop.ts`.
  */
 
-const BASE = ["abi", "layout", "memory", "ring", "stats", "timer", "prng", "trap"];
+const BASE = ["abi", "errno", "layout", "memory", "ring", "stats", "timer", "prng", "trap"];
 
 /** Modules of `flow` without a protocol of their own, which the protocols build on. */
 const FLOW_SHARED = [
   "table",
+  "kinds",
   "nat",
   "evict",
   "holders",
@@ -29,6 +30,7 @@ const FLOW_SHARED = [
 /** Each group of engine modules and what it may import besides itself; `dir/` is a whole folder. */
 const WASM: readonly (readonly [string, readonly string[]])[] = [
   ["abi", []],
+  ["errno", []],
   ["trap", []],
   ["layout", ["abi"]],
   ["memory", ["abi", "layout", "trap"]],
@@ -41,25 +43,30 @@ const WASM: readonly (readonly [string, readonly string[]])[] = [
   ["tcp/", [...BASE, "wire/", ...FLOW_SHARED]],
   ["local/", [...BASE, "wire/", ...FLOW_SHARED]],
   ["index", ["abi", "engine"]],
+  ["input4", [...BASE, "wire/", "flow/", "tcp/", "local/", "icmp4"]],
   ["input6", [...BASE, "wire/", "flow/", "tcp/", "local/"]],
+  ["frame", [...BASE, "wire/", "flow/", "local/", "guest", "input4", "input6"]],
   ["config-check", [...BASE, "wire/"]],
   ["icmp4", [...BASE, "wire/", "flow/", "tcp/", "local/"]],
-  ["guest", [...BASE, "wire/", "flow/", "tcp/", "local/"]],
+  ["dispatch", [...BASE, "wire/", "flow/", "tcp/"]],
+  ["guest", [...BASE, "wire/", "flow/", "tcp/", "local/", "dispatch"]],
   [
     "engine",
-    [...BASE, "wire/", "flow/", "tcp/", "local/", "config-check", "guest", "icmp4", "input6"],
+    [...BASE, "wire/", "flow/", "tcp/", "local/", "config-check", "dispatch", "frame", "guest"],
   ],
 ];
 
 /** `engine` and the layers above it share the ABI's constants; code is `src/engine`'s alone. */
 const ABI = "wasm/abi.ts";
+/** Numbers of errors, one table for engine and host; `sys` has it for all that may import `sys`. */
+const ERRNO = "wasm/errno.ts";
 const LOW = ["lib/", "sys/", "config/"];
 const HALVES = ["engine/", "link/", "upstream/", "admin/"];
 
 const SRC: readonly (readonly [string, readonly string[]])[] = [
   ["assets.ts", []],
   ["lib/", []],
-  ["sys/", ["lib/"]],
+  ["sys/", ["lib/", ERRNO]],
   ["config/", ["lib/"]],
   ["engine/", [...LOW, ABI]],
   ["link/", [...LOW, ABI]],
@@ -67,7 +74,7 @@ const SRC: readonly (readonly [string, readonly string[]])[] = [
   ["admin/", LOW],
   ["replay/", ["lib/", "engine/", "link/", ABI]],
   ["loop/", [...LOW, ...HALVES, ABI]],
-  ["sim/", ["lib/", "engine/", "link/", "upstream/", "loop/", "assets.ts", ABI]],
+  ["sim/", ["lib/", "engine/", "link/", "upstream/", "loop/", "assets.ts", ABI, ERRNO]],
   ["binding/", [...LOW, ...HALVES, "replay/", "loop/", "assets.ts", ABI]],
   ["hooks/", ["lib/", "config/"]],
   ["cli/", [...LOW, ...HALVES, "replay/", "loop/", "binding/", "hooks/", "sim/", "assets.ts"]],
@@ -101,7 +108,7 @@ export function mayImport(from: string, to: string, typeOnly = false): boolean {
   if (!from.startsWith("src/")) return true;
   if (to === "package.json") return from === "src/main.ts" || from.startsWith("src/cli/");
   const source = from.slice("src/".length);
-  if (to.startsWith("wasm/")) return to === ABI && allowed(SRC, source, ABI);
+  if (to.startsWith("wasm/")) return (to === ABI || to === ERRNO) && allowed(SRC, source, to);
   if (!to.startsWith("src/")) return false;
   const target = to.slice("src/".length);
   if (typeOnly && source.startsWith("hooks/") && target.startsWith("binding/")) return true;

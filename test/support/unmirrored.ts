@@ -6,7 +6,6 @@ const LOADER = "test/sys/libc.test.ts, under the runtime it is for";
 const GUEST = "test/sim/guest/guest.test.ts, as part of the whole guest";
 const SCENARIOS = "test/sim/scenarios.test.ts";
 const RUN = "test/sim/simulate.test.ts, in every run";
-const REPLAY = "test/replay/replay.test.ts records and replays whole runs";
 const PAGE = "runs in a browser; test/sim/report/page.test.ts checks what it is given";
 const SIX = "test/wasm/flow/ipv6.test.ts, test/wasm/tcp/ipv6.test.ts and test/wasm/input6.test.ts";
 const DEMO = "test/e2e/demo.test.ts plays it";
@@ -55,14 +54,6 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/loop/sources.ts": "test/loop/rest.test.ts",
   "src/loop/budget.ts": "constants; test/loop/loop.test.ts checks that they bound a turn",
   "src/main.ts": "test/e2e/attach.runtime.test.ts",
-  "src/replay/format.ts": REPLAY,
-  "src/replay/memory.ts": REPLAY,
-  "src/replay/outputs.ts": REPLAY,
-  "src/replay/receives.ts": REPLAY,
-  "src/replay/record-reader.ts": REPLAY,
-  "src/replay/record-writer.ts": REPLAY,
-  "src/replay/recorder.ts": REPLAY,
-  "src/replay/replayer.ts": REPLAY,
   "src/sim/app-set.ts": RUN,
   "src/sim/apps.ts": RUN,
   "src/sim/check/balance.ts": RUN,
@@ -121,10 +112,13 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/sys/tap-helper.ts": NAMESPACE,
   "src/upstream/upstream.ts": TYPES,
   "wasm/abi.ts": "constants; test/engine/module.test.ts checks the contract",
+  "wasm/errno.ts": "numbers; test/sys/errno.test.ts compares them with the runtime's",
   "wasm/engine.ts": ENGINE,
+  "wasm/dispatch.ts": "test/wasm/guest.test.ts and the tests of each kind",
   "wasm/flow/emit6.ts": SIX,
   "wasm/flow/error-limit.ts": "test/wasm/flow/icmp-error.test.ts and test/wasm/flow/ipv6.test.ts",
   "wasm/flow/icmp6-error.ts": SIX,
+  "wasm/flow/kinds.ts": "test/wasm/flow/datagram.test.ts, test/wasm/tcp/conn.test.ts",
   "wasm/tcp/board.ts": "test/wasm/tcp/recovery.test.ts and the simulator",
   "wasm/tcp/deadline.ts": "test/wasm/tcp/recovery.test.ts, test/wasm/tcp/timers.test.ts",
   "wasm/tcp/round-trip.ts": "test/wasm/tcp/timers.test.ts",
@@ -136,6 +130,9 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "wasm/flow/queries.ts": "test/wasm/flow/dns-failover.test.ts",
   "wasm/flow/dns-relay.ts": "test/wasm/flow/dns.test.ts",
   "wasm/config-check.ts": ENGINE,
+  "wasm/frame.ts": "test/engine/engine.test.ts, test/wasm/cve.test.ts and the fuzzer",
+  "wasm/input4.ts": "test/engine/engine.test.ts, test/wasm/flow/fragments.test.ts and the fuzzer",
+  "wasm/wire/vnet.ts": "constants; test/engine/engine.test.ts, test/wasm/tcp/output.test.ts",
   "wasm/icmp4.ts": "test/wasm/tcp/icmp.test.ts, test/wasm/flow/ping.test.ts and the fuzzer",
   "wasm/index.ts": ENGINE,
   "wasm/layout.ts": "compared with the ABI when it is compiled",

@@ -29,9 +29,8 @@ import * as abi from "../abi";
 import { ADDRESSES, CONFIG, CONTROL, config } from "../memory";
 import { hashAddress } from "../prng";
 import { count } from "../stats";
-import { ADDRESS6_SIZE, LOOPBACK6, address6Copy, address6Equal } from "../wire/addr6";
+import { ADDRESS6_SIZE, address6Copy, address6Equal, LOOPBACK6 } from "../wire/addr6";
 import { sumBytes } from "../wire/checksum";
-import { rootsMark } from "./roots";
 
 export const SIX: u32 = <u32>abi.ADDRESS_SIX;
 export const GATEWAY6: u32 = SIX | 0;
@@ -76,37 +75,40 @@ let recentNext: i32 = 0;
 /** The last source and destination of a packet: a flow's packets come in a row. */
 let lastSource: u32 = UNSPECIFIED6;
 let lastDestination: u32 = UNSPECIFIED6;
+/** Marks what the rest of the engine holds; those who hold it are above this file. */
+let markHeld: () => void = ignore;
 
-// @ts-ignore: decorator
-@inline export function isSix(address: u32): bool {
+function ignore(): void {}
+
+/** Takes it on to have all numbers in use marked before a sweep. */
+export function addressHeldBy(mark: () => void): void {
+  markHeld = mark;
+}
+
+export function isSix(address: u32): bool {
   return address >= SIX;
 }
 
-// @ts-ignore: decorator
-@inline function entryAt(place: i32): Address {
-  return changetype<Address>(ADDRESSES + (<usize>place << ENTRY_SHIFT));
+function entryAt(place: i32): Address {
+  return changetype<Address>(ADDRESSES + ((<usize>place) << ENTRY_SHIFT));
 }
 
 /** Location of the 16 octets a number stands for. */
-// @ts-ignore: decorator
-@inline export function octetsOf(address: u32): usize {
-  return ADDRESSES + (<usize>(address & ~SIX) << ENTRY_SHIFT);
+export function octetsOf(address: u32): usize {
+  return ADDRESSES + ((<usize>(address & ~SIX)) << ENTRY_SHIFT);
 }
 
 /** Scope of a link-local address on the host's side, 0 for all others. */
-// @ts-ignore: decorator
-@inline export function scopeOf(address: u32): u32 {
+export function scopeOf(address: u32): u32 {
   return entryAt(address & ~SIX).scope;
 }
 
-// @ts-ignore: decorator
-@inline export function sumOf(address: u32): u32 {
+export function sumOf(address: u32): u32 {
   return entryAt(address & ~SIX).sum;
 }
 
 /** A word that belongs to the address for good, while its number may change. */
-// @ts-ignore: decorator
-@inline export function wordOf(address: u32): u32 {
+export function wordOf(address: u32): u32 {
   return isSix(address) ? entryAt(address & ~SIX).hash : address;
 }
 
@@ -122,14 +124,14 @@ export function addressInit(): void {
   let size: u32 = 32;
   while (size < <u32>limit * 2) size <<= 1;
   indexMask = size - 1;
-  memory.fill(INDEX, 0, <usize>size << 2);
+  memory.fill(INDEX, 0, (<usize>size) << 2);
   fresh = 0;
   used = 0;
   freeHead = -1;
   debt = 0;
   recentNext = 0;
-  memory.fill(ADDRESSES, 0, <usize>FIXED_COUNT << ENTRY_SHIFT);
-  for (let i = 0; i < RECENT_COUNT; i++) store<u32>(RECENT + (<usize>i << 2), UNSPECIFIED6);
+  memory.fill(ADDRESSES, 0, (<usize>FIXED_COUNT) << ENTRY_SHIFT);
+  for (let i = 0; i < RECENT_COUNT; i++) store<u32>(RECENT + ((<usize>i) << 2), UNSPECIFIED6);
   lastSource = UNSPECIFIED6;
   lastDestination = UNSPECIFIED6;
   fix(CONFIG + abi.CONFIG_GATEWAY6_OFFSET);
@@ -149,9 +151,8 @@ function hashOf(p: usize, scope: u32): u32 {
   return hashAddress(load<u32>(p), load<u32>(p, 4), load<u32>(p, 8), load<u32>(p, 12), scope);
 }
 
-// @ts-ignore: decorator
-@inline function bucket(i: u32): usize {
-  return INDEX + (<usize>(i & indexMask) << 2);
+function bucket(i: u32): usize {
+  return INDEX + ((<usize>(i & indexMask)) << 2);
 }
 
 function index(place: i32, hash: u32): void {
@@ -172,9 +173,8 @@ function insert(place: i32, p: usize, scope: u32, hash: u32): void {
 }
 
 /** Counts a number as used for the moment. */
-// @ts-ignore: decorator
-@inline function recent(address: u32): u32 {
-  store<u32>(RECENT + (<usize>recentNext << 2), address);
+function recent(address: u32): u32 {
+  store<u32>(RECENT + ((<usize>recentNext) << 2), address);
   recentNext = (recentNext + 1) & (RECENT_COUNT - 1);
   return address;
 }
@@ -186,9 +186,8 @@ export function addressIntern(p: usize, scope: u32): u32 {
     const found = load<u32>(bucket(i));
     if (found == 0) break;
     const entry = entryAt(found - 1);
-    if (
-      entry.hash == hash && entry.scope == scope && address6Equal(changetype<usize>(entry), p)
-    ) return recent(SIX | (found - 1));
+    if (entry.hash == hash && entry.scope == scope && address6Equal(changetype<usize>(entry), p))
+      return recent(SIX | (found - 1));
   }
   let place = freeHead;
   if (place < 0 && fresh >= limit) {
@@ -229,9 +228,8 @@ export function addressFromHost(): u32 {
 }
 
 /** Somebody holds this number; those of IPv4 addresses are passed over. */
-// @ts-ignore: decorator
-@inline export function addressMark(address: u32): void {
-  if (isSix(address)) store<u8>(MARKS + (<usize>(address & ~SIX)), 1);
+export function addressMark(address: u32): void {
+  if (isSix(address)) store<u8>(MARKS + <usize>(address & ~SIX), 1);
 }
 
 /** Frees all entries nobody holds. */
@@ -239,11 +237,11 @@ function sweep(): void {
   count(abi.STAT_ADDRESS_SWEEPS);
   memory.fill(MARKS, 0, limit);
   for (let i = 0; i < FIXED_COUNT; i++) store<u8>(MARKS + i, 1);
-  for (let i = 0; i < RECENT_COUNT; i++) addressMark(load<u32>(RECENT + (<usize>i << 2)));
+  for (let i = 0; i < RECENT_COUNT; i++) addressMark(load<u32>(RECENT + ((<usize>i) << 2)));
   addressMark(lastSource);
   addressMark(lastDestination);
-  rootsMark();
-  memory.fill(INDEX, 0, <usize>(indexMask + 1) << 2);
+  markHeld();
+  memory.fill(INDEX, 0, (<usize>(indexMask + 1)) << 2);
   let freed = 0;
   for (let place = fresh - 1; place >= 0; place--) {
     const entry = entryAt(place);
@@ -260,9 +258,11 @@ function sweep(): void {
 }
 
 if (
-  offsetof<Address>() != <usize>abi.ADDRESS_SIZE || abi.ADDRESS_SIZE != 1 << 5 ||
+  offsetof<Address>() != <usize>abi.ADDRESS_SIZE ||
+  abi.ADDRESS_SIZE != 1 << 5 ||
   offsetof<Address>("scope") != <usize>abi.ADDRESS_SCOPE_OFFSET ||
-  abi.ADDRESS_CAPACITY_COUNT * 8 != 524288 || abi.ADDRESS_CAPACITY_COUNT != 65536
+  abi.ADDRESS_CAPACITY_COUNT * 8 != 524288 ||
+  abi.ADDRESS_CAPACITY_COUNT != 65536
 ) {
   ERROR("addresses.ts and abi.ts disagree");
 }

@@ -69,7 +69,7 @@ export function controlSource(msg: usize, address: u32): void {
     address6Copy(data, octetsOf(address));
     store<u64>(data, scopeOf(address), 16); // no interface but for a link-local address
   } else {
-    store<u64>(data, <u64>bswap<u32>(address) << 32);
+    store<u64>(data, (<u64>bswap<u32>(address)) << 32);
     store<u64>(data, 0, 8);
   }
   m.control = absolute(base);
@@ -77,8 +77,7 @@ export function controlSource(msg: usize, address: u32): void {
 }
 
 /** Lets the kernel write control messages for this message. */
-// @ts-ignore: decorator
-@inline export function controlReceive(msg: usize): void {
+export function controlReceive(msg: usize): void {
   const m = changetype<Msg>(msg);
   m.control = absolute(msgControl(msg));
   m.controlLength = abi.MSG_CONTROL_SIZE;

@@ -25,16 +25,23 @@ import { config } from "../memory";
 import { next } from "../prng";
 import { txBegin, txEnd, txHeader, txOffload, txPiece, vnetSize } from "../ring";
 import { count, countMany, drop } from "../stats";
-import { addressIsReserved, addressIsMulticast } from "../wire/addr";
+import { addressIsMulticast, addressIsReserved } from "../wire/addr";
 import { address6IsMulticast } from "../wire/addr6";
 import { sumAdd, sumBytes, sumStorePartial, sumStoreUdp } from "../wire/checksum";
 import { ICMP_ECHO_REPLY, ICMP_HEADER_SIZE, Icmpv4View, icmpv4ChecksumFill } from "../wire/icmpv4";
-import { ICMPV6_ECHO_REPLY, PROTOCOL_ICMPV6, icmpv6ChecksumFill } from "../wire/icmpv6";
+import { ICMPV6_ECHO_REPLY, icmpv6ChecksumFill, PROTOCOL_ICMPV6 } from "../wire/icmpv6";
 import { IPV4_DF, PROTOCOL_ICMP, PROTOCOL_UDP } from "../wire/ipv4";
 import { UDP_HEADER_SIZE, udpEmit } from "../wire/udp";
+import { GSO_UDP_L4 } from "../wire/vnet";
 import { isSix, octetsOf } from "./addresses";
 import {
-  F_LOCAL, F_PUBLISHED, UdpFlow, datagramTouch, filterHas, filterIsOn, has,
+  datagramTouch,
+  F_LOCAL,
+  F_PUBLISHED,
+  filterHas,
+  filterIsOn,
+  has,
+  UdpFlow,
 } from "./datagram";
 import { dnsAnswered } from "./dns";
 import { dnsAddressFor } from "./dns-relay";
@@ -46,7 +53,6 @@ import { reachIsLocal, reachRefusal } from "./reach";
 import { headersEmit, packetSend, startOf } from "./send";
 import { handleOf } from "./table";
 
-const GSO_UDP_L4: u32 = 5;
 const UDP_CHECKSUM_OFFSET: u32 = 6;
 const PACKET_SIZE_MAX: u32 = 65535;
 const ATOMIC_SIZE_MAX: u32 = 1500;
@@ -64,14 +70,12 @@ let asked: u32 = 0;
 let ttl: u32 = 0;
 let tos: u32 = 0;
 
-// @ts-ignore: decorator
-@inline function linkHas(bits: u32): bool {
+function linkHas(bits: u32): bool {
   return vnetSize > 0 && (config(abi.CONFIG_LINK_FLAGS_OFFSET) & bits) == bits;
 }
 
 /** Octets of IP and UDP header towards the guest. */
-// @ts-ignore: decorator
-@inline function packetHeaderSize(): u32 {
+function packetHeaderSize(): u32 {
   return headerSize(guest) + UDP_HEADER_SIZE;
 }
 
@@ -80,7 +84,8 @@ function runFits(segment: u32, length: u32): bool {
   const header = packetHeaderSize();
   const uso = isSix(guest) ? abi.LINK_USO6 : abi.LINK_USO;
   return (
-    linkHas(uso | abi.LINK_CSUM) && header + segment <= linkMtu() &&
+    linkHas(uso | abi.LINK_CSUM) &&
+    header + segment <= linkMtu() &&
     header + length <= PACKET_SIZE_MAX
   );
 }
@@ -103,14 +108,26 @@ function sendOffloaded(flow: UdpFlow, mac: u64, p: usize, length: u32, segment: 
   const datagram = packetHeaderSize() + (segment == 0 ? length : segment);
   const atomic = datagram <= ATOMIC_SIZE_MAX;
   headersEmit(
-    ethernet, source, guest, mac, PROTOCOL_UDP, size, ttl, tos,
-    atomic ? next() & 0xffff : nextIdent(), atomic ? IPV4_DF : 0,
+    ethernet,
+    source,
+    guest,
+    mac,
+    PROTOCOL_UDP,
+    size,
+    ttl,
+    tos,
+    atomic ? next() & 0xffff : nextIdent(),
+    atomic ? IPV4_DF : 0,
   );
   udpEmit(udp, sourcePort, flow.guestPort, size);
   sumStorePartial(udp + UDP_CHECKSUM_OFFSET, pseudoSum(source, guest, PROTOCOL_UDP, size));
   txOffload(
-    ethernet, segment == 0 ? 0 : GSO_UDP_L4, segment == 0 ? 0 : start + UDP_HEADER_SIZE, segment,
-    start, UDP_CHECKSUM_OFFSET,
+    ethernet,
+    segment == 0 ? 0 : GSO_UDP_L4,
+    segment == 0 ? 0 : start + UDP_HEADER_SIZE,
+    segment,
+    start,
+    UDP_CHECKSUM_OFFSET,
   );
   txHeader(ethernet, start + UDP_HEADER_SIZE);
   txPiece(p, length);
@@ -130,7 +147,16 @@ function sendDatagram(flow: UdpFlow, mac: u64, p: usize, length: u32): bool {
   const sum = sumAdd(pseudo, sumAdd(sumBytes(HEADER, UDP_HEADER_SIZE), sumBytes(p, length)));
   sumStoreUdp(HEADER + UDP_CHECKSUM_OFFSET, sum);
   return packetSend(
-    source, guest, mac, PROTOCOL_UDP, ttl, tos, HEADER, UDP_HEADER_SIZE, p, length,
+    source,
+    guest,
+    mac,
+    PROTOCOL_UDP,
+    ttl,
+    tos,
+    HEADER,
+    UDP_HEADER_SIZE,
+    p,
+    length,
     handleOf(flow),
   );
 }
@@ -182,10 +208,12 @@ function resolve(flow: UdpFlow, address: u32, port: u32, now: i64): bool {
   sourcePort = port;
   // Those the guest could not answer otherwise, or not as they asked.
   if (
-    asked != 0 || flow.peerPort != 0 || source != address ||
+    asked != 0 ||
+    flow.peerPort != 0 ||
+    source != address ||
     reachRefusal(address, PROTOCOL_UDP, port) != abi.DROP_NONE
   ) {
-    const peer = peerRemember(guest, source, (<u32>flow.guestPort << 16) | port, now);
+    const peer = peerRemember(guest, source, ((<u32>flow.guestPort) << 16) | port, now);
     peer.address = address;
     peer.asked = asked;
     peer.spot = flow.peerPort;
@@ -199,7 +227,14 @@ function resolve(flow: UdpFlow, address: u32, port: u32, now: i64): bool {
  * not 0 a run of them. `deliverHow` has been called.
  */
 export function deliverUdp(
-  flow: UdpFlow, mac: u64, p: usize, length: u32, segment: u32, address: u32, port: u32, now: i64,
+  flow: UdpFlow,
+  mac: u64,
+  p: usize,
+  length: u32,
+  segment: u32,
+  address: u32,
+  port: u32,
+  now: i64,
 ): void {
   if (!resolve(flow, address, port, now)) return;
   datagramTouch(flow, now);
@@ -225,7 +260,12 @@ export function deliverUdp(
 
 /** Delivers the ICMP message of `length` octets at `p` that a ping socket got from `address`. */
 export function deliverPing(
-  flow: UdpFlow, mac: u64, p: usize, length: u32, address: u32, now: i64,
+  flow: UdpFlow,
+  mac: u64,
+  p: usize,
+  length: u32,
+  address: u32,
+  now: i64,
 ): void {
   if (length < ICMP_HEADER_SIZE) {
     drop(abi.DROP_ICMP_TRUNCATED);
@@ -245,8 +285,17 @@ export function deliverPing(
   if (six) icmpv6ChecksumFill(p, length, pseudoSum(from, flow.guestAddress, protocol, length));
   else icmpv4ChecksumFill(p, length);
   const sent = packetSend(
-    from, flow.guestAddress, mac, protocol, ttl, tos, p, ICMP_HEADER_SIZE,
-    p + ICMP_HEADER_SIZE, length - ICMP_HEADER_SIZE, handleOf(flow),
+    from,
+    flow.guestAddress,
+    mac,
+    protocol,
+    ttl,
+    tos,
+    p,
+    ICMP_HEADER_SIZE,
+    p + ICMP_HEADER_SIZE,
+    length - ICMP_HEADER_SIZE,
+    handleOf(flow),
   );
   if (!sent) return;
   count(abi.STAT_PING_TO_GUEST);

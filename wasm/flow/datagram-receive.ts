@@ -27,10 +27,19 @@
  * Source: recvmmsg(2), udp(7), ip(7), epoll(7).
  */
 import * as abi from "../abi";
+import { EAGAIN } from "../errno";
 import { Iov, Msg, Op } from "../layout";
-import { SCRATCH, absolute } from "../memory";
+import { absolute, SCRATCH } from "../memory";
 import {
-  iovAlloc, iovSet, iovsFree, msgAlloc, msgName, msgSetIov, msgsFree, opAlloc, opsFree,
+  iovAlloc,
+  iovSet,
+  iovsFree,
+  msgAlloc,
+  msgName,
+  msgSetIov,
+  msgsFree,
+  opAlloc,
+  opsFree,
 } from "../ring";
 import { drop } from "../stats";
 import { timerSet, turnNow } from "../timer";
@@ -38,12 +47,36 @@ import { address6IsLinkLocal, address6IsMapped, address6IsMulticast } from "../w
 import { load16, load32 } from "../wire/bytes";
 import { addressIntern, isSix } from "./addresses";
 import {
-  AF_INET6, IPV6_HOPLIMIT, IPV6_PKTINFO, IPV6_TCLASS, IP_PKTINFO, IP_TOS, IP_TTL, MSG_TRUNC,
-  PKTINFO6_SIZE, PKTINFO_SIZE, SOL_IP, SOL_IPV6, SOL_UDP, UDP_GRO, controlFind, controlReceive,
+  AF_INET6,
+  controlFind,
+  controlReceive,
+  IP_PKTINFO,
+  IP_TOS,
+  IP_TTL,
+  IPV6_HOPLIMIT,
+  IPV6_PKTINFO,
+  IPV6_TCLASS,
+  MSG_TRUNC,
+  PKTINFO_SIZE,
+  PKTINFO6_SIZE,
+  SOL_IP,
+  SOL_IPV6,
+  SOL_UDP,
+  UDP_GRO,
 } from "./control";
 import {
-  F_AWAITING, F_DUAL, F_FIXED, F_LOCAL, F_OVER, F_PUBLISHED, F_RECEIVE_RETRIED, F_RECEIVING,
-  SOCKET_OPEN, UdpFlow, guestOf, has,
+  F_AWAITING,
+  F_DUAL,
+  F_FIXED,
+  F_LOCAL,
+  F_OVER,
+  F_PUBLISHED,
+  F_RECEIVE_RETRIED,
+  F_RECEIVING,
+  guestOf,
+  has,
+  SOCKET_OPEN,
+  UdpFlow,
 } from "./datagram";
 import { deliverHow, deliverPing, deliverUdp, framesFor } from "./datagram-deliver";
 import { ERROR_HEADROOM, ERROR_PAYLOAD_MAX, errorReport } from "./errors";
@@ -54,7 +87,6 @@ import { guestAddress, guestRequest } from "./whereabouts";
 
 /** Frames that all receives of a turn together may lead to. */
 const FRAMES_MAX: u32 = abi.TX_CAPACITY_COUNT / 2;
-const EAGAIN: i32 = -11;
 /** 224.0.0.0: no unicast address from here on. */
 const MULTICAST_FIRST: u32 = 0xe0000000;
 
@@ -75,13 +107,11 @@ export function scratchReset(): void {
 }
 
 /** Slots that are free. */
-// @ts-ignore: decorator
-@inline export function scratchFree(): i32 {
+export function scratchFree(): i32 {
   return abi.SCRATCH_SLOT_COUNT - slotsUsed;
 }
 
-// @ts-ignore: decorator
-@inline function slotTake(): usize {
+function slotTake(): usize {
   const slot = slotsUsed++;
   return slots + <usize>slot * <usize>abi.SCRATCH_SLOT_SIZE;
 }
@@ -103,15 +133,14 @@ function emitReceive(flow: UdpFlow): bool {
   let room = (FRAMES_MAX - min(framesExpected, FRAMES_MAX)) / each;
   if (framesExpected == 0 && room == 0) room = 1;
   const messages = min(
-    min(<i32>flow.receiveSlots, scratchFree()), min(min(msgsFree(), iovsFree()), <i32>room),
+    min(<i32>flow.receiveSlots, scratchFree()),
+    min(min(msgsFree(), iovsFree()), <i32>room),
   );
   if (messages < 1 || opsFree() < 1) return false;
   const msgs = msgAlloc(messages);
   const iovs = iovAlloc(messages);
   for (let i = 0; i < messages; i++) {
-    prepare(
-      msgs + (<usize>i << 6), iovs + (<usize>i << 4), slotTake(), abi.SCRATCH_SLOT_SIZE,
-    );
+    prepare(msgs + ((<usize>i) << 6), iovs + ((<usize>i) << 4), slotTake(), abi.SCRATCH_SLOT_SIZE);
   }
   framesExpected += <u32>messages * each;
   const op = opAlloc(abi.OP_UDP_RECV, handleOf(flow));
@@ -258,7 +287,9 @@ function take(flow: UdpFlow, msg: usize, p: usize, now: i64): u32 {
   const ttl = controlFind(msg, level, six ? IPV6_HOPLIMIT : IP_TTL, 4);
   const tos = controlFind(msg, level, six ? IPV6_TCLASS : IP_TOS, 1);
   deliverHow(
-    ttl == 0 ? 0 : load<u32>(ttl) & 0xff, tos == 0 ? 0 : load<u8>(tos), guest,
+    ttl == 0 ? 0 : load<u32>(ttl) & 0xff,
+    tos == 0 ? 0 : load<u8>(tos),
+    guest,
     has(flow, F_PUBLISHED) ? askedOf(msg) : 0,
   );
   if (flow.kind == <u8>abi.KIND_PING) {
@@ -297,7 +328,7 @@ export function datagramReceived(op: Op, flow: UdpFlow, now: i64): void {
   const result = min(op.result, asked);
   if (result < 0) {
     // One retry: an ICMP error is reported once in place of data.
-    const again = result != EAGAIN && !has(flow, F_RECEIVE_RETRIED);
+    const again = result != -EAGAIN && !has(flow, F_RECEIVE_RETRIED);
     if (again) flow.flags |= F_RECEIVE_RETRIED;
     else flow.flags &= ~F_RECEIVE_RETRIED;
     settle(flow, abi.EVENT_READABLE, !again);
@@ -306,7 +337,7 @@ export function datagramReceived(op: Op, flow: UdpFlow, now: i64): void {
   flow.flags &= ~F_RECEIVE_RETRIED;
   let most: u32 = 1;
   for (let i = 0; i < result; i++) {
-    const msg = <usize>op.pointer + (<usize>i << 6);
+    const msg = <usize>op.pointer + ((<usize>i) << 6);
     most = max(most, take(flow, msg, bufferOf(msg), now));
   }
   flow.receiveFrames = <u8>min<u32>(most, 64);

@@ -27,24 +27,77 @@
  * Source: sendmmsg(2), udp(7), RFC 1191 §4 and 7.1, RFC 1812 §5.2.7.
  */
 import * as abi from "../abi";
+import {
+  EACCES,
+  EADDRNOTAVAIL,
+  EAFNOSUPPORT,
+  EAGAIN,
+  EBADF,
+  ECONNREFUSED,
+  EINVAL,
+  EIO,
+  EMSGSIZE,
+  ENETDOWN,
+  ENETUNREACH,
+  ENOBUFS,
+  ENODEV,
+  ENOMEM,
+  EPERM,
+  EPROTONOSUPPORT,
+} from "../errno";
 import { Op } from "../layout";
 import { config } from "../memory";
 import {
-  Entry, entryAlloc, entryAt, iovAlloc, iovSet, iovsFree, msgAlloc, msgName, msgSetIov,
-  msgSetName4, msgSetName6, msgSetNameMapped, msgsFree, opAlloc, opsFree, sockaddr6,
+  Entry,
+  entryAlloc,
+  entryAt,
+  iovAlloc,
+  iovSet,
+  iovsFree,
+  msgAlloc,
+  msgName,
+  msgSetIov,
+  msgSetName4,
+  msgSetName6,
+  msgSetNameMapped,
+  msgsFree,
+  opAlloc,
+  opsFree,
+  sockaddr6,
 } from "../ring";
 import { count, countMany, drop, dropMany } from "../stats";
 import { ICMP_UNREACHABLE } from "../wire/icmpv4";
 import { isSix, octetsOf, scopeOf } from "./addresses";
 import {
-  IPV6_HOPLIMIT, IPV6_TCLASS, IP_TOS, IP_TTL, SOL_IP, SOL_IPV6, SOL_UDP, UDP_SEGMENT,
-  controlAppend, controlSource,
+  controlAppend,
+  controlSource,
+  IP_TOS,
+  IP_TTL,
+  IPV6_HOPLIMIT,
+  IPV6_TCLASS,
+  SOL_IP,
+  SOL_IPV6,
+  SOL_UDP,
+  UDP_SEGMENT,
 } from "./control";
 import {
-  F_ASKING, F_DUAL, F_LOCAL, F_REFUSED, F_SENDING, F_SEND_RETRIED, SOCKET_NONE, SOCKET_OPEN,
-  SOCKET_OPENING, UdpFlow, batchLost, datagramStart, has, sendDropReason,
+  batchLost,
+  datagramStart,
+  enterSocket,
+  F_ASKING,
+  F_DUAL,
+  F_LOCAL,
+  F_REFUSED,
+  F_SEND_RETRIED,
+  F_SENDING,
+  has,
+  SOCKET_NONE,
+  SOCKET_OPEN,
+  SOCKET_OPENING,
+  UdpFlow,
 } from "./datagram";
 import { icmpErrorReply } from "./icmp-error";
+import { sendDropReason } from "./kinds";
 import { isShortage } from "./limits";
 import { packetIsAtomic, packetIsSix, packetSource } from "./packet";
 import { PATH_REFUSED, PATH_UNKNOWN, pathJudge, pathMtuStore } from "./path-mtu";
@@ -69,23 +122,6 @@ const HOST_UNREACHABLE: i32 = 1;
 const FRAGMENTATION_NEEDED: i32 = 4;
 /** By an administrator (RFC 1812 §5.2.7.1). */
 const PROHIBITED: i32 = 13;
-
-const EPERM: i32 = -1;
-const EIO: i32 = -5;
-const EBADF: i32 = -9;
-const EAGAIN: i32 = -11;
-const ENOMEM: i32 = -12;
-const EACCES: i32 = -13;
-const ENODEV: i32 = -19;
-const EINVAL: i32 = -22;
-const EMSGSIZE: i32 = -90;
-const EPROTONOSUPPORT: i32 = -93;
-const EAFNOSUPPORT: i32 = -97;
-const EADDRNOTAVAIL: i32 = -99;
-const ENETDOWN: i32 = -100;
-const ENETUNREACH: i32 = -101;
-const ENOBUFS: i32 = -105;
-const ECONNREFUSED: i32 = -111;
 
 // The message found by `measure`.
 let partIovs: i32 = 0;
@@ -132,10 +168,17 @@ function measure(flow: UdpFlow, index: i32, offset: u32): void {
     const entry = entryAt(nextIndex);
     last = entry.length;
     if (
-      last == 0 || last > size || partOctets + last > PAYLOAD_MAX || entry.segment != 0 ||
-      entry.address != first.address || entry.port != first.port || entry.ttl != first.ttl ||
-      entry.tos != first.tos || entry.from != first.from
-    ) break;
+      last == 0 ||
+      last > size ||
+      partOctets + last > PAYLOAD_MAX ||
+      entry.segment != 0 ||
+      entry.address != first.address ||
+      entry.port != first.port ||
+      entry.ttl != first.ttl ||
+      entry.tos != first.tos ||
+      entry.from != first.from
+    )
+      break;
     partSegment = size;
     partIovs++;
     partCount++;
@@ -195,8 +238,8 @@ function emitSend(flow: UdpFlow): bool {
   offset = flow.sendOffset;
   for (let i = 0; i < messages; i++) {
     measure(flow, index, offset);
-    fill(flow, msgs + (<usize>i << 6), iov, index, offset);
-    iov += <usize>partIovs << 4;
+    fill(flow, msgs + ((<usize>i) << 6), iov, index, offset);
+    iov += (<usize>partIovs) << 4;
     index = nextIndex;
     offset = nextOffset;
   }
@@ -227,20 +270,20 @@ function emitOpen(flow: UdpFlow): bool {
     op.c = flow.hostPort;
   } else if (isSix(flow.guestAddress)) op.count = abi.FAMILY_SIX;
   if (flow.kind == <u8>abi.KIND_UDP && !has(flow, F_LOCAL)) {
-    op.c = (<u32>flow.peerPort << 16) | <u32>flow.guestPort;
+    op.c = ((<u32>flow.peerPort) << 16) | <u32>flow.guestPort;
   }
-  const chosen = flow.kind == <u8>abi.KIND_UDP && !has(flow, F_LOCAL) &&
+  const chosen =
+    flow.kind == <u8>abi.KIND_UDP &&
+    !has(flow, F_LOCAL) &&
     flow.guestPort >= PORT_UNPRIVILEGED &&
     (config(abi.CONFIG_FLAGS_OFFSET) & abi.CONFIG_FLAG_UDP_PRESERVE) != 0;
   if (chosen) op.a = flow.guestPort;
-  flow.socket = SOCKET_OPENING;
+  enterSocket(flow, SOCKET_OPENING);
   return true;
 }
 
 /** A new flow, another one evicted if need be; none if there is no slot for it. */
-export function datagramOpen(
-  kind: u32, share: u8, guest: u32, peer: u32, ports: u32,
-): UdpFlow {
+export function datagramOpen(kind: u32, share: u8, guest: u32, peer: u32, ports: u32): UdpFlow {
   if (!admit(share, 0)) return changetype<UdpFlow>(0);
   const flow = changetype<UdpFlow>(flowAllocate(kind, guest, peer, ports));
   shareMove(flow, share);
@@ -354,12 +397,17 @@ function ownOf(flow: UdpFlow): u32 {
 
 /** Code of "unreachable" that says what an errno means; -1 = none, it says nothing of the way. */
 export function unreachableCode(error: i32): i32 {
-  if (error == EACCES || error == EPERM) return PROHIBITED;
+  if (error == -EACCES || error == -EPERM) return PROHIBITED;
   if (
-    error == ENETUNREACH || error == ENETDOWN || error == EADDRNOTAVAIL || error == EAFNOSUPPORT ||
-    error == ENODEV || error == EPROTONOSUPPORT
-  ) return NET_UNREACHABLE;
-  if (isShortage(error) || error == EAGAIN || error == EBADF || error == ECONNREFUSED) return -1;
+    error == -ENETUNREACH ||
+    error == -ENETDOWN ||
+    error == -EADDRNOTAVAIL ||
+    error == -EAFNOSUPPORT ||
+    error == -ENODEV ||
+    error == -EPROTONOSUPPORT
+  )
+    return NET_UNREACHABLE;
+  if (isShortage(error) || error == -EAGAIN || error == -EBADF || error == -ECONNREFUSED) return -1;
   return HOST_UNREACHABLE;
 }
 
@@ -370,7 +418,7 @@ function tell(flow: UdpFlow, entry: Entry, error: i32, now: i64): void {
   const available = entry.pointer + entry.length - entry.quote;
   let code = unreachableCode(error);
   let rest: u32 = 0;
-  if (error == EMSGSIZE) {
+  if (error == -EMSGSIZE) {
     if (!packetIsAtomic(ip)) return;
     code = FRAGMENTATION_NEEDED;
     // The error queue will name the exact size; until then a likely one below the datagram's.
@@ -378,7 +426,14 @@ function tell(flow: UdpFlow, entry: Entry, error: i32, now: i64): void {
   }
   if (code < 0) return;
   icmpErrorReply(
-    ip, available, ICMP_UNREACHABLE, code, rest, gatewayFor(packetSource(ip)), flow.guestMac, now,
+    ip,
+    available,
+    ICMP_UNREACHABLE,
+    code,
+    rest,
+    gatewayFor(packetSource(ip)),
+    flow.guestMac,
+    now,
   );
 }
 
@@ -390,21 +445,21 @@ export function datagramRefuse(flow: UdpFlow, error: i32, now: i64): void {
 
 /** The first message of the batch was refused. */
 function refused(flow: UdpFlow, error: i32, now: i64): void {
-  if (error == EAGAIN || error == ENOBUFS || error == ENOMEM) {
+  if (error == -EAGAIN || error == -ENOBUFS || error == -ENOMEM) {
     datagramDiscard(flow);
     return;
   }
   measure(flow, flow.batchHead, flow.sendOffset);
   const first = entryAt(flow.batchHead);
-  if (first.from != 0 && (error == EINVAL || error == EADDRNOTAVAIL)) {
+  if (first.from != 0 && (error == -EINVAL || error == -EADDRNOTAVAIL)) {
     first.from = 0;
     return;
   }
   const retried = has(flow, F_SEND_RETRIED);
-  const segmentation = error == EINVAL || error == EIO || (error == EMSGSIZE && retried);
+  const segmentation = error == -EINVAL || error == -EIO || (error == -EMSGSIZE && retried);
   if (partSegment != 0 && segmentation) {
     const usual = isSix(first.address) ? SEGMENT_USUAL6 : SEGMENT_USUAL;
-    flow.segmentMax = partSegment > usual && error != EIO ? usual : 0;
+    flow.segmentMax = partSegment > usual && error != -EIO ? usual : 0;
     flow.flags &= ~F_SEND_RETRIED;
     return;
   }
@@ -413,7 +468,7 @@ function refused(flow: UdpFlow, error: i32, now: i64): void {
     return;
   }
   const isQuery = flow.kind == <u8>abi.KIND_DNS && flow.peerPort == DNS_PORT;
-  if (isQuery && error != EMSGSIZE) flow.flags |= F_REFUSED;
+  if (isQuery && error != -EMSGSIZE) flow.flags |= F_REFUSED;
   else tell(flow, first, error, now);
   const own = ownOf(flow);
   if (own > 0) dropMany(abi.DROP_DNS_RETRY, own);
@@ -434,6 +489,6 @@ export function datagramSent(op: Op, flow: UdpFlow, now: i64): void {
     advance(flow);
   }
   if (taken > 0) flow.flags &= ~F_SEND_RETRIED;
-  else if (flow.batchHead >= 0) refused(flow, taken == 0 ? EAGAIN : taken, now);
+  else if (flow.batchHead >= 0) refused(flow, taken == 0 ? -EAGAIN : taken, now);
   if (flow.batchHead >= 0) markDirty(flow);
 }

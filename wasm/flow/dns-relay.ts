@@ -14,15 +14,21 @@ import { ICMP_UNREACHABLE } from "../wire/icmpv4";
 import { PROTOCOL_UDP } from "../wire/ipv4";
 import { UDP_HEADER_SIZE, udpEmit } from "../wire/udp";
 import { DNS6, isSix } from "./addresses";
-import { UdpFlow, datagramTouch } from "./datagram";
+import { datagramTouch, UdpFlow } from "./datagram";
 import { datagramAppend, datagramOpen } from "./datagram-send";
 import { icmpErrorReply } from "./icmp-error";
+import { SHARE_DNS } from "./kinds";
 import { packetTos, pseudoSum } from "./packet";
 import {
-  DNS_PORT, resolverAt, resolverCount, resolverEpoch, resolverNow, resolverPort,
+  DNS_PORT,
+  resolverAt,
+  resolverCount,
+  resolverEpoch,
+  resolverNow,
+  resolverPort,
 } from "./resolvers";
 import { packetSend } from "./send";
-import { SHARE_DNS, flowFind, isNone } from "./table";
+import { flowFind, isNone } from "./table";
 
 /** How long answers to relayed messages pass, microseconds. */
 export const RELAY_WAIT: i64 = 10_000_000;
@@ -99,7 +105,17 @@ export function reply(address: u32, port: u32, mac: u64, p: usize, size: u32): b
     return false;
   }
   return packetSend(
-    source, address, mac, PROTOCOL_UDP, 64, 0, UDP_HEADER, UDP_HEADER_SIZE, kept, size, 0,
+    source,
+    address,
+    mac,
+    PROTOCOL_UDP,
+    64,
+    0,
+    UDP_HEADER,
+    UDP_HEADER_SIZE,
+    kept,
+    size,
+    0,
   );
 }
 
@@ -117,7 +133,14 @@ export function refuse(p: usize, length: u32, quote: usize, now: i64): void {
   if (quote == 0) return;
   const available = <u32>(p + length - quote);
   icmpErrorReply(
-    quote, available, ICMP_UNREACHABLE, PORT_UNREACHABLE, 0, dnsAddressFor(guest), guestMac, now,
+    quote,
+    available,
+    ICMP_UNREACHABLE,
+    PORT_UNREACHABLE,
+    0,
+    dnsAddressFor(guest),
+    guestMac,
+    now,
   );
 }
 

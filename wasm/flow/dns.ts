@@ -43,12 +43,31 @@ import * as abi from "../abi";
 import { Entry, entriesFree, entryAt } from "../ring";
 import { count, drop } from "../stats";
 import {
-  DNS_FORMERR, DNS_NOTIMP, DNS_REFUSED, DNS_SERVFAIL, dnsFailureEmit, dnsIdentifier, dnsIsAnswer,
-  dnsIsQuery, dnsQuestionHash, dnsQuestions, dnsRcode,
+  DNS_FORMERR,
+  DNS_NOTIMP,
+  DNS_REFUSED,
+  DNS_SERVFAIL,
+  dnsFailureEmit,
+  dnsIdentifier,
+  dnsIsAnswer,
+  dnsIsQuery,
+  dnsQuestionHash,
+  dnsQuestions,
+  dnsRcode,
 } from "../wire/dns";
 import { UdpFlow } from "./datagram";
 import {
-  RELAY_WAIT, flowTo, guest, guestMac, isRelaying, ports, refuse, relay, relayTo, reply, sendBy,
+  flowTo,
+  guest,
+  guestMac,
+  isRelaying,
+  ports,
+  RELAY_WAIT,
+  refuse,
+  relay,
+  relayTo,
+  reply,
+  sendBy,
   senderIs,
 } from "./dns-relay";
 import { datagramEnd } from "./evict";
@@ -56,14 +75,44 @@ import { isShortage } from "./limits";
 import { neighborFind } from "./neighbor";
 import { packetSource } from "./packet";
 import {
-  FAILURE_SIZE_MAX, QUERY_DUE, QUERY_LAST, QUERY_RETRY, QUERY_SIZE_MAX, QUERY_VERDICT, Query,
-  isNoQuery, queriesInit, queryAfter, queryAsked, queryDue, queryFailed, queryFailure, queryFind,
-  queryFirst, queryHasAsked, queryMove, queryOctets, queryOldest, queryRelease, queryTake,
+  FAILURE_SIZE_MAX,
+  isNoQuery,
+  QUERY_DUE,
+  QUERY_LAST,
+  QUERY_RETRY,
+  QUERY_SIZE_MAX,
+  QUERY_VERDICT,
+  Query,
+  queriesInit,
+  queryAfter,
+  queryAsked,
+  queryDue,
+  queryFailed,
+  queryFailure,
+  queryFind,
+  queryFirst,
+  queryHasAsked,
+  queryMove,
+  queryOctets,
+  queryOldest,
+  queryRelease,
+  queryTake,
   queryTry,
 } from "./queries";
 import {
-  DNS_PORT, dnsAddressed, dnsPort, resolverChoose, resolverCount, resolverEpoch, resolverFailed,
-  resolverHeard, resolverIsUp, resolverProbe, resolverSilent, resolversInit, resolversRefresh,
+  DNS_PORT,
+  dnsAddressed,
+  dnsPort,
+  resolverChoose,
+  resolverCount,
+  resolverEpoch,
+  resolverFailed,
+  resolverHeard,
+  resolverIsUp,
+  resolverProbe,
+  resolverSilent,
+  resolversInit,
+  resolversRefresh,
 } from "./resolvers";
 import { flowOf, handleOf, isNone } from "./table";
 
@@ -99,8 +148,8 @@ export function dnsWanted(address: u32, port: u32): bool {
 
 /** Asks resolver number `index`; false = it could not be done, which is counted. */
 function ask(query: Query, index: u32, p: usize, quote: usize, now: i64): bool {
-  query.asked |= <u8>(<u32>1 << <u32>index);
-  const flow = flowTo(query.guestAddress, (<u32>query.guestPort << 16) | DNS_PORT, index);
+  query.asked |= <u8>((<u32>1) << (<u32>index));
+  const flow = flowTo(query.guestAddress, ((<u32>query.guestPort) << 16) | DNS_PORT, index);
   if (isNone(flow)) {
     drop(quote == 0 ? abi.DROP_DNS_RETRY : abi.DROP_UDP_TABLE_FULL);
     return false;
@@ -185,7 +234,12 @@ function queryInput(p: usize, length: u32, now: i64): bool {
 
 /** A message of the guest for the DNS address, `length` octets at `p` of the packet at `ip`. */
 export function dnsInput(
-  ip: usize, p: usize, length: u32, bothPorts: u32, mac: u64, now: i64,
+  ip: usize,
+  p: usize,
+  length: u32,
+  bothPorts: u32,
+  mac: u64,
+  now: i64,
 ): void {
   resolversRefresh();
   packet = ip;
@@ -219,7 +273,11 @@ function answeredBy(flow: UdpFlow, p: usize, length: u32): Query {
   // Who cannot read the question may leave it out of the failure.
   const isBare = dnsQuestions(p) == 0 && rankOf(dnsRcode(p)) > 0;
   const query = queryFind(
-    flow.guestAddress, flow.guestPort, dnsIdentifier(p), dnsQuestionHash(p, length), isBare,
+    flow.guestAddress,
+    flow.guestPort,
+    dnsIdentifier(p),
+    dnsQuestionHash(p, length),
+    isBare,
   );
   const isAsked = !isNoQuery(query) && queryHasAsked(query, handleOf(flow));
   return isAsked ? query : changetype<Query>(0);
@@ -291,9 +349,7 @@ export function dnsOpenFailed(flow: UdpFlow, result: i32, now: i64): void {
   const isFault = !isShortage(result);
   if (isFault && flow.resolverEpoch == resolverEpoch) resolverFailed(flow.resolver, now);
   if (flow.peerPort == DNS_PORT) failAll(flow, now);
-  senderIs(
-    flow.guestAddress, flow.guestMac, (<u32>flow.guestPort << 16) | <u32>flow.peerPort,
-  );
+  senderIs(flow.guestAddress, flow.guestMac, ((<u32>flow.guestPort) << 16) | <u32>flow.peerPort);
   let index = flow.batchHead;
   flow.batchHead = -1;
   flow.batchTail = -1;
@@ -314,9 +370,10 @@ function orphaned(entry: Entry, isFault: bool, now: i64): void {
     drop(abi.DROP_DNS_RETRY);
     return;
   }
-  const isKept = (ports & 0xffff) == DNS_PORT && dnsIsQuery(p, length) && !isNoQuery(
-    queryFind(guest, ports >>> 16, dnsIdentifier(p), dnsQuestionHash(p, length), false),
-  );
+  const isKept =
+    (ports & 0xffff) == DNS_PORT &&
+    dnsIsQuery(p, length) &&
+    !isNoQuery(queryFind(guest, ports >>> 16, dnsIdentifier(p), dnsQuestionHash(p, length), false));
   if (isKept) {
     count(abi.STAT_CONSUMED_LOCAL);
     return;

@@ -21,9 +21,9 @@ import { next } from "../prng";
 import { txBegin, txCommit, txEnd, txFree, txHeader, txPiece } from "../ring";
 import { count, drop } from "../stats";
 import { loadMac } from "../wire/bytes";
-import { DNS6, GATEWAY6, ROUTER6, isSix } from "./addresses";
 import { ETHERNET_HEADER_SIZE, ETHERTYPE_IPV4, ethernetEmit } from "../wire/ethernet";
 import { IPV4_DF, IPV4_HEADER_SIZE, IPV4_MF, ipv4Emit } from "../wire/ipv4";
+import { DNS6, GATEWAY6, isSix, ROUTER6 } from "./addresses";
 
 /** Smallest Ethernet frame, without its check sequence. */
 const FRAME_SIZE_MIN: u32 = 60;
@@ -43,8 +43,7 @@ export function emitInit(): void {
 }
 
 /** MAC address of gateway and DNS server. */
-// @ts-ignore: decorator
-@inline export function gatewayMac(): u64 {
+export function gatewayMac(): u64 {
   return loadMac(CONFIG + abi.CONFIG_GATEWAY_MAC_OFFSET);
 }
 
@@ -59,26 +58,22 @@ export function isOwnAddress(address: u32): bool {
 }
 
 /** Netmask of the guest network; 64-bit because a 32-bit shift by 32 would be a shift by 0. */
-// @ts-ignore: decorator
-@inline export function networkMask(): u32 {
+export function networkMask(): u32 {
   return <u32>((<u64>0xffffffff) << (32 - <u64>config(abi.CONFIG_PREFIX_LENGTH_OFFSET)));
 }
 
 /** Directed broadcast address of the guest network. */
-// @ts-ignore: decorator
-@inline export function networkBroadcast(): u32 {
+export function networkBroadcast(): u32 {
   return config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET) | ~networkMask();
 }
 
 /** MTU of the link in octets, never below 128. */
-// @ts-ignore: decorator
-@inline export function linkMtu(): u32 {
+export function linkMtu(): u32 {
   return max(config(abi.CONFIG_MTU_OFFSET), MTU_MIN);
 }
 
 /** One round of the permutation: eight of the key's bits and a mix of the half. */
-// @ts-ignore: decorator
-@inline function identRound(half: u32, key: u32): u32 {
+function identRound(half: u32, key: u32): u32 {
   const x = (half ^ (key & 0xff)) * 0x9e3779b1;
   return (x >>> 24) ^ ((x >>> 16) & 0xff);
 }
@@ -112,8 +107,19 @@ export function frameCommit(ethernet: usize, length: u32, handle: u32): void {
  * a frame is free.
  */
 function sendFrame(
-  source: u32, destination: u32, mac: u64, protocol: u32, ttl: u32, tos: u32, ident: u32,
-  fragmentField: u32, header: usize, headerLength: u32, payload: usize, length: u32, handle: u32,
+  source: u32,
+  destination: u32,
+  mac: u64,
+  protocol: u32,
+  ttl: u32,
+  tos: u32,
+  ident: u32,
+  fragmentField: u32,
+  header: usize,
+  headerLength: u32,
+  payload: usize,
+  length: u32,
+  handle: u32,
 ): void {
   const ethernet = txBegin();
   if (ethernet == 0) return;
@@ -139,8 +145,17 @@ function sendFrame(
  * reason is counted (DROP_TX_FULL, DROP_DATAGRAM_TOO_BIG).
  */
 export function ipv4Send(
-  source: u32, destination: u32, mac: u64, protocol: u32, ttl: u32, tos: u32,
-  header: usize, headerLength: u32, payload: usize, payloadLength: u32, handle: u32,
+  source: u32,
+  destination: u32,
+  mac: u64,
+  protocol: u32,
+  ttl: u32,
+  tos: u32,
+  header: usize,
+  headerLength: u32,
+  payload: usize,
+  payloadLength: u32,
+  handle: u32,
 ): bool {
   const size = headerLength + payloadLength;
   const mtu = linkMtu();
@@ -155,8 +170,19 @@ export function ipv4Send(
     }
     const atomic = IPV4_HEADER_SIZE + size <= ATOMIC_SIZE_MAX;
     sendFrame(
-      source, destination, mac, protocol, ttl, tos, atomic ? next() & 0xffff : nextIdent(),
-      atomic ? IPV4_DF : 0, header, headerLength, payload, payloadLength, handle,
+      source,
+      destination,
+      mac,
+      protocol,
+      ttl,
+      tos,
+      atomic ? next() & 0xffff : nextIdent(),
+      atomic ? IPV4_DF : 0,
+      header,
+      headerLength,
+      payload,
+      payloadLength,
+      handle,
     );
     return true;
   }
@@ -173,8 +199,19 @@ export function ipv4Send(
     const from = offset + copied - headerLength; // octets of payload already sent
     const field = (offset >>> 3) | (offset + taken < size ? IPV4_MF : 0);
     sendFrame(
-      source, destination, mac, protocol, ttl, tos, ident, field,
-      header, copied, payload + from, taken - copied, handle,
+      source,
+      destination,
+      mac,
+      protocol,
+      ttl,
+      tos,
+      ident,
+      field,
+      header,
+      copied,
+      payload + from,
+      taken - copied,
+      handle,
     );
     count(abi.STAT_FRAGMENTS_SENT);
     offset += taken;

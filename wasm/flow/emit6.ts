@@ -13,7 +13,11 @@ import { txBegin, txEnd, txFree, txHeader, txPiece } from "../ring";
 import { count, drop } from "../stats";
 import { ETHERNET_HEADER_SIZE, ETHERTYPE_IPV6, ethernetEmit } from "../wire/ethernet";
 import {
-  IPV6_FRAGMENT_SIZE, IPV6_HEADER_SIZE, NEXT_FRAGMENT, ipv6Emit, ipv6FragmentEmit,
+  IPV6_FRAGMENT_SIZE,
+  IPV6_HEADER_SIZE,
+  ipv6Emit,
+  ipv6FragmentEmit,
+  NEXT_FRAGMENT,
 } from "../wire/ipv6";
 import { octetsOf } from "./addresses";
 import { frameCommit, gatewayMac, linkMtu } from "./emit";
@@ -34,15 +38,19 @@ function begin(nextHeader: u32, size: u32): usize {
   if (ethernet == 0) return 0;
   const ip = ethernet + ETHERNET_HEADER_SIZE;
   ethernetEmit(ethernet, mac, gatewayMac(), ETHERTYPE_IPV6);
-  ipv6Emit(
-    ip, octetsOf(source), octetsOf(destination), nextHeader, size, hopLimit, trafficClass,
-  );
+  ipv6Emit(ip, octetsOf(source), octetsOf(destination), nextHeader, size, hopLimit, trafficClass);
   return ip + IPV6_HEADER_SIZE;
 }
 
 /** Ends it with `headerLength` octets to copy behind `p` and `length` to point at. */
 function finish(
-  p: usize, header: usize, headerLength: u32, payload: usize, length: u32, before: u32, handle: u32,
+  p: usize,
+  header: usize,
+  headerLength: u32,
+  payload: usize,
+  length: u32,
+  before: u32,
+  handle: u32,
 ): void {
   const ethernet = p - before;
   memory.copy(p, header, headerLength);
@@ -59,7 +67,12 @@ function finish(
 
 /** Sends in fragments; the caller has seen that there is room for all of them. */
 function sendFragments(
-  protocol: u32, room: u32, header: usize, headerLength: u32, payload: usize, size: u32,
+  protocol: u32,
+  room: u32,
+  header: usize,
+  headerLength: u32,
+  payload: usize,
+  size: u32,
   handle: u32,
 ): void {
   const ident = next();
@@ -71,8 +84,13 @@ function sendFragments(
     if (p == 0) return;
     ipv6FragmentEmit(p, protocol, offset, offset + taken < size, ident);
     finish(
-      p + IPV6_FRAGMENT_SIZE, header, copied, payload + offset + copied - headerLength,
-      taken - copied, ETHERNET_HEADER_SIZE + IPV6_HEADER_SIZE + IPV6_FRAGMENT_SIZE, handle,
+      p + IPV6_FRAGMENT_SIZE,
+      header,
+      copied,
+      payload + offset + copied - headerLength,
+      taken - copied,
+      ETHERNET_HEADER_SIZE + IPV6_HEADER_SIZE + IPV6_FRAGMENT_SIZE,
+      handle,
     );
     count(abi.STAT_FRAGMENTS_SENT);
     offset += taken;
@@ -85,8 +103,17 @@ function sendFragments(
  * octets at `payload`. False: nothing was sent and the reason is counted.
  */
 export function ipv6Send(
-  from: u32, to: u32, toMac: u64, protocol: u32, ttl: u32, tos: u32,
-  header: usize, headerLength: u32, payload: usize, payloadLength: u32, handle: u32,
+  from: u32,
+  to: u32,
+  toMac: u64,
+  protocol: u32,
+  ttl: u32,
+  tos: u32,
+  header: usize,
+  headerLength: u32,
+  payload: usize,
+  payloadLength: u32,
+  handle: u32,
 ): bool {
   const size = headerLength + payloadLength;
   if (payloadLength > PAYLOAD_SIZE_MAX || size > PAYLOAD_SIZE_MAX) {
@@ -113,7 +140,12 @@ export function ipv6Send(
   const p = begin(protocol, size);
   if (p == 0) return false;
   finish(
-    p, header, headerLength, payload, payloadLength, ETHERNET_HEADER_SIZE + IPV6_HEADER_SIZE,
+    p,
+    header,
+    headerLength,
+    payload,
+    payloadLength,
+    ETHERNET_HEADER_SIZE + IPV6_HEADER_SIZE,
     handle,
   );
   return true;

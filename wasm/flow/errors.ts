@@ -19,26 +19,52 @@
  * hosts on the link of its sender and is not passed on.
  */
 import * as abi from "../abi";
-import { msgName } from "../ring";
-import { address6IsMapped, address6IsMulticast } from "../wire/addr6";
-import { addressIsMulticast, addressIsReserved } from "../wire/addr";
-import { load16, load32 } from "../wire/bytes";
 import {
-  ICMP_ECHO_REQUEST, ICMP_HEADER_SIZE, ICMP_PARAMETER_PROBLEM, ICMP_TIME_EXCEEDED,
-  ICMP_UNREACHABLE, Icmpv4View, icmpv4Emit,
-} from "../wire/icmpv4";
+  EACCES,
+  ECONNREFUSED,
+  EHOSTDOWN,
+  EHOSTUNREACH,
+  EMSGSIZE,
+  ENETUNREACH,
+  EPERM,
+} from "../errno";
+import { msgName } from "../ring";
+import { addressIsMulticast, addressIsReserved } from "../wire/addr";
+import { address6IsMapped, address6IsMulticast } from "../wire/addr6";
+import { load16, load32 } from "../wire/bytes";
 import { sumAdd, sumFinish } from "../wire/checksum";
 import {
-  ICMPV6_ECHO_REQUEST, ICMPV6_PACKET_TOO_BIG, ICMPV6_PARAMETER_PROBLEM, ICMPV6_TIME_EXCEEDED,
-  ICMPV6_UNREACHABLE, PROTOCOL_ICMPV6, UNREACHABLE_PORT, UNREACHABLE_PROHIBITED,
+  ICMP_ECHO_REQUEST,
+  ICMP_HEADER_SIZE,
+  ICMP_PARAMETER_PROBLEM,
+  ICMP_TIME_EXCEEDED,
+  ICMP_UNREACHABLE,
+  Icmpv4View,
+  icmpv4Emit,
+} from "../wire/icmpv4";
+import {
+  ICMPV6_ECHO_REQUEST,
+  ICMPV6_PACKET_TOO_BIG,
+  ICMPV6_PARAMETER_PROBLEM,
+  ICMPV6_TIME_EXCEEDED,
+  ICMPV6_UNREACHABLE,
+  PROTOCOL_ICMPV6,
+  UNREACHABLE_PORT,
+  UNREACHABLE_PROHIBITED,
 } from "../wire/icmpv6";
 import { PROTOCOL_ICMP, PROTOCOL_UDP } from "../wire/ipv4";
 import { UDP_HEADER_SIZE, udpEmit } from "../wire/udp";
 import { addressIntern, isSix } from "./addresses";
 import {
-  AF_INET, AF_INET6, IPV6_RECVERR, IP_RECVERR, SOL_IP, SOL_IPV6, controlFind,
+  AF_INET,
+  AF_INET6,
+  controlFind,
+  IP_RECVERR,
+  IPV6_RECVERR,
+  SOL_IP,
+  SOL_IPV6,
 } from "./control";
-import { F_DUAL, UdpFlow, guestOf, has } from "./datagram";
+import { F_DUAL, guestOf, has, UdpFlow } from "./datagram";
 import { dnsUnreachable } from "./dns";
 import { dnsAddressFor } from "./dns-relay";
 import { icmpErrorQuote } from "./icmp-error";
@@ -59,14 +85,6 @@ const EXTENDED_ERROR_SIZE: u32 = 16;
 const OFFENDER_SIZE: u32 = 16;
 const OFFENDER6_SIZE: u32 = 28;
 const MTU_MIN_IPV6: u32 = 1280;
-
-const EPERM: u32 = 1;
-const EACCES: u32 = 13;
-const EMSGSIZE: u32 = 90;
-const ENETUNREACH: u32 = 101;
-const ECONNREFUSED: u32 = 111;
-const EHOSTDOWN: u32 = 112;
-const EHOSTUNREACH: u32 = 113;
 
 const FRAGMENTATION_NEEDED: u32 = 4;
 
@@ -130,8 +148,7 @@ function address4At(p: usize): u32 {
   return address4Of(load32(p + 4));
 }
 
-// @ts-ignore: decorator
-@inline function address4Of(address: u32): u32 {
+function address4Of(address: u32): u32 {
   return addressIsReserved(address) ? 0 : address;
 }
 
@@ -156,7 +173,7 @@ function restorePing(flow: UdpFlow, p: usize, length: u32): u32 {
   const message = Icmpv4View.at(p); // an echo looks the same in ICMPv6
   if (length < ICMP_HEADER_SIZE) {
     const type = isSix(flow.guestAddress) ? ICMPV6_ECHO_REQUEST : ICMP_ECHO_REQUEST;
-    icmpv4Emit(p, type, 0, <u32>flow.guestPort << 16);
+    icmpv4Emit(p, type, 0, (<u32>flow.guestPort) << 16);
     return ICMP_HEADER_SIZE;
   }
   const sum = sumAdd(~message.checksum & 0xffff, ~message.identifier & 0xffff);
@@ -206,7 +223,12 @@ function destinationOf(name: usize): u32 {
  * are at `p`, with ERROR_HEADROOM octets free before it.
  */
 export function errorReport(
-  flow: UdpFlow, msg: usize, p: usize, length: u32, mac: u64, now: i64,
+  flow: UdpFlow,
+  msg: usize,
+  p: usize,
+  length: u32,
+  mac: u64,
+  now: i64,
 ): void {
   let error = controlFind(msg, SOL_IP, IP_RECVERR, EXTENDED_ERROR_SIZE);
   if (error == 0) error = controlFind(msg, SOL_IPV6, IPV6_RECVERR, EXTENDED_ERROR_SIZE);
@@ -235,15 +257,34 @@ export function errorReport(
   const isLocal = <u32>load<u8>(error, 4) == ORIGIN_LOCAL;
   if (six && !isLocal) {
     icmp6ErrorQuote(
-      what >>> 8, what & 0xff, restOf6(what, info), source, guest, peer,
-      flow.kind == <u8>abi.KIND_PING ? PROTOCOL_ICMPV6 : PROTOCOL_UDP, quote, quoteSize, quoteSize,
-      mac, now,
+      what >>> 8,
+      what & 0xff,
+      restOf6(what, info),
+      source,
+      guest,
+      peer,
+      flow.kind == <u8>abi.KIND_PING ? PROTOCOL_ICMPV6 : PROTOCOL_UDP,
+      quote,
+      quoteSize,
+      quoteSize,
+      mac,
+      now,
     );
     return;
   }
   const ping = isSix(guest) ? PROTOCOL_ICMPV6 : PROTOCOL_ICMP;
   icmpErrorQuote(
-    what >>> 8, what & 0xff, restOf(what, info), source, guest, peer,
-    flow.kind == <u8>abi.KIND_PING ? ping : PROTOCOL_UDP, quote, quoteSize, quoteSize, mac, now,
+    what >>> 8,
+    what & 0xff,
+    restOf(what, info),
+    source,
+    guest,
+    peer,
+    flow.kind == <u8>abi.KIND_PING ? ping : PROTOCOL_UDP,
+    quote,
+    quoteSize,
+    quoteSize,
+    mac,
+    now,
   );
 }

@@ -13,7 +13,7 @@ import * as abi from "../abi";
 import { Flow } from "../layout";
 import { opAlloc, opsFree } from "../ring";
 import { count } from "../stats";
-import { SOCKET_OPEN, SOCKET_OPENING, UdpFlow, batchLost } from "./datagram";
+import { batchLost, SOCKET_OPEN, SOCKET_OPENING, UdpFlow } from "./datagram";
 import { flowRelease, handleOf } from "./table";
 
 const QUEUE_COUNT: u32 = 65536;
@@ -30,14 +30,12 @@ export function evictInit(): void {
 }
 
 /** Handles that `closeLater` still takes. */
-// @ts-ignore: decorator
-@inline export function closeRoom(): u32 {
+export function closeRoom(): u32 {
   return QUEUE_COUNT - waiting;
 }
 
 /** Sockets that wait to be closed. */
-// @ts-ignore: decorator
-@inline export function closePending(): u32 {
+export function closePending(): u32 {
   return waiting;
 }
 
@@ -73,11 +71,11 @@ export function datagramEnd(flow: UdpFlow): void {
   flowRelease(flow);
 }
 
-/** Ends a TCP connection that gives way; TCP says how (`engine` knows both). */
-export let tcpEvict: (flow: Flow, now: i64) => void = ignore;
+/** Ends a flow that gives way: its kind says how (`dispatch`). */
+export let evictFlow: (flow: Flow, now: i64) => void = ignore;
 
 function ignore(_flow: Flow, _now: i64): void {}
 
-export function tcpEvictBy(end: (flow: Flow, now: i64) => void): void {
-  tcpEvict = end;
+export function evictBy(end: (flow: Flow, now: i64) => void): void {
+  evictFlow = end;
 }

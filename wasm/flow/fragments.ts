@@ -30,14 +30,19 @@
  */
 import * as abi from "../abi";
 import { count, drop, dropMany } from "../stats";
-import { ICMP_TIME_EXCEEDED } from "../wire/icmpv4";
-import { Ipv4View, PROTOCOL_TCP } from "../wire/ipv4";
 import { sumBytes, sumStore } from "../wire/checksum";
-import {
-  FragmentView, IPV6_FRAGMENT_SIZE, IPV6_HEADER_SIZE, Ipv6View, NEXT_FRAGMENT, PROBLEM_FIELD,
-} from "../wire/ipv6";
+import { ICMP_TIME_EXCEEDED } from "../wire/icmpv4";
 import { ICMPV6_PARAMETER_PROBLEM } from "../wire/icmpv6";
-import { GATEWAY6, addressMark, isSix } from "./addresses";
+import { Ipv4View, PROTOCOL_TCP } from "../wire/ipv4";
+import {
+  FragmentView,
+  IPV6_FRAGMENT_SIZE,
+  IPV6_HEADER_SIZE,
+  Ipv6View,
+  NEXT_FRAGMENT,
+  PROBLEM_FIELD,
+} from "../wire/ipv6";
+import { addressMark, GATEWAY6, isSix } from "./addresses";
 import { icmpErrorReply } from "./icmp-error";
 import { icmp6ErrorReply } from "./icmp6-error";
 import { neighborFind } from "./neighbor";
@@ -99,16 +104,13 @@ let handedCount: i32 = 0;
 /** Contexts in use, so that nothing is looked at when there are none. */
 let used: i32 = 0;
 
-// @ts-ignore: decorator
-@inline function contextAt(index: i32): Context {
+function contextAt(index: i32): Context {
   return changetype<Context>(CONTEXTS + <usize>index * CONTEXT_SIZE);
 }
-// @ts-ignore: decorator
-@inline function payloadOf(context: Context): usize {
+function payloadOf(context: Context): usize {
   return BUFFERS + <usize>context.buffer * BUFFER_SIZE + HEADROOM;
 }
-// @ts-ignore: decorator
-@inline function receivedOf(context: Context): usize {
+function receivedOf(context: Context): usize {
   return BITMAPS + ((changetype<usize>(context) - CONTEXTS) / CONTEXT_SIZE) * 2 * BITMAP_SIZE;
 }
 
@@ -133,9 +135,8 @@ export function fragmentBatchReset(): void {
 // ---------------------------------------------------------------- bitmaps
 
 /** Bits `from` to 63 of a word. */
-// @ts-ignore: decorator
-@inline function bitsFrom(from: u32): u64 {
-  return <u64>-1 << <u64>from;
+function bitsFrom(from: u32): u64 {
+  return (<u64>-1) << (<u64>from);
 }
 
 /** How many of the bits `from` (included) to `to` (excluded) are set; `from` < `to` <= 8192. */
@@ -145,12 +146,12 @@ function bitsCount(map: usize, from: u32, to: u32): u32 {
   let mask = bitsFrom(from & 63);
   let sum: u64 = 0;
   while (word < last) {
-    sum += popcnt<u64>(load<u64>(map + (<usize>word << 3)) & mask);
+    sum += popcnt<u64>(load<u64>(map + ((<usize>word) << 3)) & mask);
     mask = <u64>-1;
     word++;
   }
   mask &= <u64>-1 >> <u64>(63 - ((to - 1) & 63));
-  return <u32>(sum + popcnt<u64>(load<u64>(map + (<usize>word << 3)) & mask));
+  return <u32>(sum + popcnt<u64>(load<u64>(map + ((<usize>word) << 3)) & mask));
 }
 
 /** Sets the bits `from` (included) to `to` (excluded). */
@@ -159,18 +160,17 @@ function bitsSet(map: usize, from: u32, to: u32): void {
   const last = (to - 1) >>> 6;
   let mask = bitsFrom(from & 63);
   while (word < last) {
-    const p = map + (<usize>word << 3);
+    const p = map + ((<usize>word) << 3);
     store<u64>(p, load<u64>(p) | mask);
     mask = <u64>-1;
     word++;
   }
   mask &= <u64>-1 >> <u64>(63 - ((to - 1) & 63));
-  const p = map + (<usize>word << 3);
+  const p = map + ((<usize>word) << 3);
   store<u64>(p, load<u64>(p) | mask);
 }
 
-// @ts-ignore: decorator
-@inline function bitGet(map: usize, bit: u32): bool {
+function bitGet(map: usize, bit: u32): bool {
   return ((load<u8>(map + (bit >>> 3)) >>> (bit & 7)) & 1) != 0;
 }
 
@@ -200,16 +200,18 @@ function condemn(context: Context): void {
 }
 
 /** The context of a fragment's datagram, a new one if need be; address 0 when no buffer is left. */
-function contextOf(
-  source: u32, destination: u32, protocol: u32, ident: u32, now: i64,
-): Context {
+function contextOf(source: u32, destination: u32, protocol: u32, ident: u32, now: i64): Context {
   let chosen = contextAt(0);
   for (let i = 0; i < abi.FRAGMENT_CONTEXT_COUNT; i++) {
     const context = contextAt(i);
     if (
-      context.state != STATE_FREE && context.ident == ident && context.source == source &&
-      context.destination == destination && <u32>context.protocol == protocol
-    ) return context;
+      context.state != STATE_FREE &&
+      context.ident == ident &&
+      context.source == source &&
+      context.destination == destination &&
+      <u32>context.protocol == protocol
+    )
+      return context;
     if (chosen.state == STATE_FREE) continue;
     if (context.state == STATE_FREE || context.deadline < chosen.deadline) chosen = context;
   }
@@ -313,17 +315,21 @@ export function fragmentInput(ip: usize, now: i64): usize {
     drop(fault);
     return 0;
   }
-  const context = contextOf(
-    packet.source, packet.destination, packet.protocol, packet.ident, now,
-  );
+  const context = contextOf(packet.source, packet.destination, packet.protocol, packet.ident, now);
   return collect(context, ip, headerLength, ip + headerLength, offset, length, isLast);
 }
 
 /** A "parameter problem" about the packet at `ip`; the fragment has been counted. */
 function complain(ip: usize, pointer: u32, mac: u64, now: i64): void {
   icmp6ErrorReply(
-    ip, IPV6_HEADER_SIZE + Ipv6View.at(ip).payloadLength, ICMPV6_PARAMETER_PROBLEM, PROBLEM_FIELD,
-    pointer, GATEWAY6, mac, now,
+    ip,
+    IPV6_HEADER_SIZE + Ipv6View.at(ip).payloadLength,
+    ICMPV6_PARAMETER_PROBLEM,
+    PROBLEM_FIELD,
+    pointer,
+    GATEWAY6,
+    mac,
+    now,
   );
 }
 
@@ -349,20 +355,35 @@ export function fragment6Input(ip: usize, header: usize, mac: u64, now: i64): us
     return 0;
   }
   const context = contextOf(
-    packetSource(ip), packetDestination(ip), 0, fragment.identification, now,
+    packetSource(ip),
+    packetDestination(ip),
+    0,
+    fragment.identification,
+    now,
   );
   memory.copy(HEADERS6, ip, IPV6_HEADER_SIZE);
   memory.copy(HEADERS6 + IPV6_HEADER_SIZE, header, IPV6_FRAGMENT_SIZE);
   Ipv6View.at(HEADERS6).nextHeader = NEXT_FRAGMENT;
   Ipv6View.at(HEADERS6).payloadLength = IPV6_FRAGMENT_SIZE + length;
   return collect(
-    context, HEADERS6, IPV6_HEADER_SIZE + IPV6_FRAGMENT_SIZE, data, offset, length, isLast,
+    context,
+    HEADERS6,
+    IPV6_HEADER_SIZE + IPV6_FRAGMENT_SIZE,
+    data,
+    offset,
+    length,
+    isLast,
   );
 }
 
 /** Puts `length` octets at `data` in their place; the header counts if `offset` is 0. */
 function collect(
-  context: Context, header: usize, headerLength: u32, data: usize, offset: u32, length: u32,
+  context: Context,
+  header: usize,
+  headerLength: u32,
+  data: usize,
+  offset: u32,
+  length: u32,
   isLast: bool,
 ): usize {
   if (changetype<usize>(context) == 0) {
@@ -442,8 +463,14 @@ export function fragmentExpire(now: i64): void {
     if (context.state == STATE_COLLECTING && context.headerLength != 0) {
       const ip = payloadOf(context) - context.headerLength;
       icmpErrorReply(
-        ip, heldLength(context, ip), ICMP_TIME_EXCEEDED, CODE_REASSEMBLY, 0,
-        gatewayFor(context.source), neighborFind(context.source), now,
+        ip,
+        heldLength(context, ip),
+        ICMP_TIME_EXCEEDED,
+        CODE_REASSEMBLY,
+        0,
+        gatewayFor(context.source),
+        neighborFind(context.source),
+        now,
       );
     }
     discard(context, abi.DROP_FRAGMENT_TIMEOUT);
@@ -451,8 +478,10 @@ export function fragmentExpire(now: i64): void {
 }
 
 if (
-  offsetof<Context>() > CONTEXT_SIZE || CONTEXT_SIZE * 8 != 448 ||
-  abi.FRAGMENT_CONTEXT_COUNT != 8 || BITMAP_SIZE * 2 * 8 != 16384 ||
+  offsetof<Context>() > CONTEXT_SIZE ||
+  CONTEXT_SIZE * 8 != 448 ||
+  abi.FRAGMENT_CONTEXT_COUNT != 8 ||
+  BITMAP_SIZE * 2 * 8 != 16384 ||
   BUFFER_SIZE * BUFFER_COUNT != 2886400 ||
   abi.FRAGMENT_CONTEXT_COUNT + 8 + ((abi.RX_SLOT_COUNT - 8) >> 1) != BUFFER_COUNT
 ) {

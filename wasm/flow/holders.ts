@@ -16,7 +16,8 @@ import { Flow, STAKE_TICK, stakeOf } from "../layout";
 import { chunksFree, chunksKept, chunksMax, chunksSpare } from "../memory";
 import { turnNow } from "../timer";
 import { check } from "../trap";
-import { SHARE_OUTSIDE, flowAt, slotOf } from "./table";
+import { SHARE_OUTSIDE } from "./kinds";
+import { flowAt, slotOf } from "./table";
 
 export const HOLDS_NOTHING: u32 = 0;
 export const HOLDS: u32 = 1;
@@ -38,13 +39,13 @@ export function holderInit(): void {
 
 /** The flow of a list that has made no progress for longest, or none. */
 export function holderOldest(list: u32): Flow {
-  const slot = load<i32>(HEADS + (<usize>list << 2));
+  const slot = load<i32>(HEADS + ((<usize>list) << 2));
   return slot < 0 ? changetype<Flow>(0) : flowAt(slot);
 }
 
 function unlink(flow: Flow): void {
   const stake = stakeOf(flow);
-  const list = <usize>stake.holds << 2;
+  const list = (<usize>stake.holds) << 2;
   if (stake.holds != HOLDS && stake.holds != HOLDS_LAST) return;
   const before = stake.holderPrevious;
   const after = stake.holderNext;
@@ -60,11 +61,11 @@ export function holderMove(flow: Flow, to: u32): void {
   const stake = stakeOf(flow);
   stake.holds = to;
   if (to != HOLDS && to != HOLDS_LAST) return;
-  const tailAt = TAILS + (<usize>to << 2);
+  const tailAt = TAILS + ((<usize>to) << 2);
   const tail = load<i32>(tailAt);
   stake.holderPrevious = tail;
   stake.holderNext = -1;
-  if (tail < 0) store<i32>(HEADS + (<usize>to << 2), slotOf(flow));
+  if (tail < 0) store<i32>(HEADS + ((<usize>to) << 2), slotOf(flow));
   else stakeOf(flowAt(tail)).holderNext = slotOf(flow);
   store<i32>(tailAt, slotOf(flow));
 }
@@ -77,8 +78,7 @@ export function holderJoin(flow: Flow): void {
 }
 
 /** The flow holds nothing any more. */
-// @ts-ignore: decorator
-@inline export function holderLeave(flow: Flow): void {
+export function holderLeave(flow: Flow): void {
   if (stakeOf(flow).holds != HOLDS_NOTHING) holderMove(flow, HOLDS_NOTHING);
 }
 
@@ -94,14 +94,12 @@ export function holderAfter(flow: Flow): Flow {
 }
 
 /** Notes that the flow holds `by` chunks more. */
-// @ts-ignore: decorator
-@inline export function heldCount(flow: Flow, by: i32): void {
+export function heldCount(flow: Flow, by: i32): void {
   if (flow.share == SHARE_OUTSIDE) outside += by;
 }
 
 /** What connections from outside may hold at most: half of what is not kept. */
-// @ts-ignore: decorator
-@inline function outsideMost(): i32 {
+function outsideMost(): i32 {
   return (chunksMax - chunksKept()) >> 1;
 }
 

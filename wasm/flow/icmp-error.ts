@@ -19,14 +19,16 @@
 import * as abi from "../abi";
 import { config } from "../memory";
 import { next } from "../prng";
-import { txBegin } from "../ring";
-import { count, drop } from "../stats";
-import { addressInPrefix, addressIsUnusableDestination, addressIsUnusableSource }
-  from "../wire/addr";
+import { count } from "../stats";
+import {
+  addressInPrefix,
+  addressIsUnusableDestination,
+  addressIsUnusableSource,
+} from "../wire/addr";
 import { load8 } from "../wire/bytes";
 import { ETHERNET_HEADER_SIZE, ETHERTYPE_IPV4, ethernetEmit } from "../wire/ethernet";
 import { ICMP_HEADER_SIZE, icmpv4ChecksumFill, icmpv4Emit } from "../wire/icmpv4";
-import { IPV4_DF, IPV4_HEADER_SIZE, Ipv4View, PROTOCOL_ICMP, ipv4Emit } from "../wire/ipv4";
+import { IPV4_DF, IPV4_HEADER_SIZE, Ipv4View, ipv4Emit, PROTOCOL_ICMP } from "../wire/ipv4";
 import { GATEWAY6, isSix } from "./addresses";
 import { frameCommit, gatewayMac, isOwnAddress, networkBroadcast, networkMask } from "./emit";
 import { errorBegin } from "./error-limit";
@@ -52,7 +54,11 @@ function isNetworkWide(address: u32): bool {
 
 /** Whether RFC 1122 §3.2.2 lets an error be sent about a packet with these properties. */
 function isEligible(
-  source: u32, destination: u32, protocol: u32, l4Header: usize, l4Length: u32,
+  source: u32,
+  destination: u32,
+  protocol: u32,
+  l4Header: usize,
+  l4Length: u32,
 ): bool {
   if (addressIsUnusableSource(source) || isNetworkWide(source)) return false;
   if (isOwnAddress(source)) return false;
@@ -65,7 +71,13 @@ function isEligible(
 
 /** Puts the three headers in front of a quote of `quoteLength` octets that is in place. */
 function finish(
-  ethernet: usize, type: u32, code: u32, rest: u32, source: u32, destination: u32, mac: u64,
+  ethernet: usize,
+  type: u32,
+  code: u32,
+  rest: u32,
+  source: u32,
+  destination: u32,
+  mac: u64,
   quoteLength: u32,
 ): void {
   const ip = ethernet + ETHERNET_HEADER_SIZE;
@@ -73,7 +85,14 @@ function finish(
   const size = ICMP_HEADER_SIZE + quoteLength;
   ethernetEmit(ethernet, mac, gatewayMac(), ETHERTYPE_IPV4);
   ipv4Emit(
-    ip, source, destination, PROTOCOL_ICMP, size, TTL, next() & 0xffff, IPV4_DF,
+    ip,
+    source,
+    destination,
+    PROTOCOL_ICMP,
+    size,
+    TTL,
+    next() & 0xffff,
+    IPV4_DF,
     TOS_INTERNETWORK_CONTROL,
   );
   icmpv4Emit(icmp, type, code, rest);
@@ -83,8 +102,7 @@ function finish(
 }
 
 /** Where the quote goes in a frame begun at `ethernet`. */
-// @ts-ignore: decorator
-@inline function quoteAt(ethernet: usize): usize {
+function quoteAt(ethernet: usize): usize {
   return ethernet + ETHERNET_HEADER_SIZE + IPV4_HEADER_SIZE + ICMP_HEADER_SIZE;
 }
 
@@ -94,7 +112,14 @@ function finish(
  * guest's. `now` in microseconds.
  */
 export function icmpErrorReply(
-  ip: usize, available: u32, type: u32, code: u32, rest: u32, source: u32, mac: u64, now: i64,
+  ip: usize,
+  available: u32,
+  type: u32,
+  code: u32,
+  rest: u32,
+  source: u32,
+  mac: u64,
+  now: i64,
 ): void {
   if (packetIsSix(ip)) {
     const what = icmp6FromIcmp4(type, code);
@@ -121,14 +146,34 @@ export function icmpErrorReply(
  * up; of its `l4Total` octets of layer 4, at most 65515, `l4Length` are at `l4Header`.
  */
 export function icmpErrorQuote(
-  type: u32, code: u32, rest: u32, source: u32, guestAddress: u32, peerAddress: u32, protocol: u32,
-  l4Header: usize, l4Length: u32, l4Total: u32, mac: u64, now: i64,
+  type: u32,
+  code: u32,
+  rest: u32,
+  source: u32,
+  guestAddress: u32,
+  peerAddress: u32,
+  protocol: u32,
+  l4Header: usize,
+  l4Length: u32,
+  l4Total: u32,
+  mac: u64,
+  now: i64,
 ): void {
   if (isSix(guestAddress)) {
     const what = icmp6FromIcmp4(type, code);
     icmp6ErrorQuote(
-      what >>> 8, what & 0xff, rest, isSix(source) ? source : GATEWAY6, guestAddress, peerAddress,
-      protocol, l4Header, l4Length, l4Total, mac, now,
+      what >>> 8,
+      what & 0xff,
+      rest,
+      isSix(source) ? source : GATEWAY6,
+      guestAddress,
+      peerAddress,
+      protocol,
+      l4Header,
+      l4Length,
+      l4Total,
+      mac,
+      now,
     );
     return;
   }
@@ -139,7 +184,5 @@ export function icmpErrorQuote(
   const quoted = min(min(l4Length, l4Total), QUOTE_SIZE_MAX - IPV4_HEADER_SIZE);
   ipv4Emit(quote, guestAddress, peerAddress, protocol, l4Total, TTL, next() & 0xffff, IPV4_DF, 0);
   memory.copy(quote + IPV4_HEADER_SIZE, l4Header, quoted);
-  finish(
-    ethernet, type, code, rest, source, guestAddress, mac, IPV4_HEADER_SIZE + quoted,
-  );
+  finish(ethernet, type, code, rest, source, guestAddress, mac, IPV4_HEADER_SIZE + quoted);
 }

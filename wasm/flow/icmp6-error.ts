@@ -16,21 +16,40 @@
  * Source: RFC 4443 §2.4 and 3, RFC 7915 §4.2 (in spirit).
  */
 import * as abi from "../abi";
-import { txBegin } from "../ring";
-import { count, drop } from "../stats";
+import { count } from "../stats";
 import { address6IsMulticast, address6IsUnusable } from "../wire/addr6";
 import { load8 } from "../wire/bytes";
 import { sumPseudo6 } from "../wire/checksum";
 import { ETHERNET_HEADER_SIZE, ETHERTYPE_IPV6, ethernetEmit } from "../wire/ethernet";
-import {
-  ICMPV6_ECHO_REQUEST, ICMPV6_HEADER_SIZE, ICMPV6_PACKET_TOO_BIG, ICMPV6_PARAMETER_PROBLEM,
-  ICMPV6_REDIRECT, ICMPV6_TIME_EXCEEDED, ICMPV6_UNREACHABLE, PROTOCOL_ICMPV6, UNREACHABLE_ADDRESS,
-  UNREACHABLE_NO_ROUTE, UNREACHABLE_PORT, UNREACHABLE_PROHIBITED, icmpv6ChecksumFill, icmpv6Emit,
-} from "../wire/icmpv6";
 import { ICMP_TIME_EXCEEDED, ICMP_UNREACHABLE } from "../wire/icmpv4";
 import {
-  FragmentView, IPV6_FRAGMENT_SIZE, IPV6_HEADER_SIZE, IPV6_MTU_MIN, Ipv6View, NEXT_DESTINATION,
-  NEXT_FRAGMENT, NEXT_HOP_BY_HOP, NEXT_ROUTING, PROBLEM_OPTION, ipv6Emit,
+  ICMPV6_ECHO_REQUEST,
+  ICMPV6_HEADER_SIZE,
+  ICMPV6_PACKET_TOO_BIG,
+  ICMPV6_PARAMETER_PROBLEM,
+  ICMPV6_REDIRECT,
+  ICMPV6_TIME_EXCEEDED,
+  ICMPV6_UNREACHABLE,
+  icmpv6ChecksumFill,
+  icmpv6Emit,
+  PROTOCOL_ICMPV6,
+  UNREACHABLE_ADDRESS,
+  UNREACHABLE_NO_ROUTE,
+  UNREACHABLE_PORT,
+  UNREACHABLE_PROHIBITED,
+} from "../wire/icmpv6";
+import {
+  FragmentView,
+  IPV6_FRAGMENT_SIZE,
+  IPV6_HEADER_SIZE,
+  IPV6_MTU_MIN,
+  Ipv6View,
+  ipv6Emit,
+  NEXT_DESTINATION,
+  NEXT_FRAGMENT,
+  NEXT_HOP_BY_HOP,
+  NEXT_ROUTING,
+  PROBLEM_OPTION,
 } from "../wire/ipv6";
 import { addressOfSource, octetsOf } from "./addresses";
 import { frameCommit, gatewayMac, isOwnAddress } from "./emit";
@@ -53,8 +72,7 @@ export function icmp6FromIcmp4(type: u32, code: u32): u32 {
 }
 
 /** Whether an ICMPv6 message of this type may be the subject of an error. */
-// @ts-ignore: decorator
-@inline function isSubject(type: u32): bool {
+function isSubject(type: u32): bool {
   return type >= ICMPV6_ECHO_REQUEST && type != ICMPV6_REDIRECT;
 }
 
@@ -74,9 +92,7 @@ function carriesSubject(ip: usize, length: u32): bool {
     if (next == NEXT_FRAGMENT && fragment.offset != 0) {
       return fragment.nextHeader != PROTOCOL_ICMPV6; // it might be of an error
     }
-    const size = next == NEXT_FRAGMENT
-      ? IPV6_FRAGMENT_SIZE
-      : (load8(ip + offset + 1) + 1) << 3;
+    const size = next == NEXT_FRAGMENT ? IPV6_FRAGMENT_SIZE : (load8(ip + offset + 1) + 1) << 3;
     next = load8(ip + offset);
     if (size > length - offset) return true;
     offset += size;
@@ -86,7 +102,13 @@ function carriesSubject(ip: usize, length: u32): bool {
 
 /** Puts the three headers in front of a quote of `quoteLength` octets that is in place. */
 function finish(
-  ethernet: usize, type: u32, code: u32, rest: u32, source: u32, to: usize, mac: u64,
+  ethernet: usize,
+  type: u32,
+  code: u32,
+  rest: u32,
+  source: u32,
+  to: usize,
+  mac: u64,
   quoteLength: u32,
 ): void {
   const ip = ethernet + ETHERNET_HEADER_SIZE;
@@ -101,16 +123,16 @@ function finish(
   count(abi.STAT_ICMP_ERRORS_TO_GUEST);
 }
 
-// @ts-ignore: decorator
-@inline function quoteAt(ethernet: usize): usize {
+function quoteAt(ethernet: usize): usize {
   return ethernet + ETHERNET_HEADER_SIZE + IPV6_HEADER_SIZE + ICMPV6_HEADER_SIZE;
 }
 
 /** Whether an error of this type and code may be about a packet to such an address. */
 function mayConcern(type: u32, code: u32, destination: usize): bool {
   if (!address6IsMulticast(destination)) return true;
-  return type == ICMPV6_PACKET_TOO_BIG ||
-    (type == ICMPV6_PARAMETER_PROBLEM && code == PROBLEM_OPTION);
+  return (
+    type == ICMPV6_PACKET_TOO_BIG || (type == ICMPV6_PARAMETER_PROBLEM && code == PROBLEM_OPTION)
+  );
 }
 
 /**
@@ -119,7 +141,14 @@ function mayConcern(type: u32, code: u32, destination: usize): bool {
  * `source` a number of an IPv6 address, `mac` the guest's. `now` in microseconds.
  */
 export function icmp6ErrorReply(
-  ip: usize, available: u32, type: u32, code: u32, rest: u32, source: u32, mac: u64, now: i64,
+  ip: usize,
+  available: u32,
+  type: u32,
+  code: u32,
+  rest: u32,
+  source: u32,
+  mac: u64,
+  now: i64,
 ): void {
   const packet = Ipv6View.at(ip);
   const length = min(IPV6_HEADER_SIZE + packet.payloadLength, available);
@@ -139,8 +168,18 @@ export function icmp6ErrorReply(
  * of its `l4Total` octets of layer 4, at most 65535, `l4Length` are at `l4Header`.
  */
 export function icmp6ErrorQuote(
-  type: u32, code: u32, rest: u32, source: u32, guest: u32, peer: u32, protocol: u32,
-  l4Header: usize, l4Length: u32, l4Total: u32, mac: u64, now: i64,
+  type: u32,
+  code: u32,
+  rest: u32,
+  source: u32,
+  guest: u32,
+  peer: u32,
+  protocol: u32,
+  l4Header: usize,
+  l4Length: u32,
+  l4Total: u32,
+  mac: u64,
+  now: i64,
 ): void {
   if (protocol == PROTOCOL_ICMPV6 && (l4Length == 0 || !isSubject(load8(l4Header)))) return;
   const ethernet = errorBegin(mac, now);
@@ -149,7 +188,5 @@ export function icmp6ErrorQuote(
   const quoted = min(min(l4Length, l4Total), QUOTE_SIZE_MAX - IPV6_HEADER_SIZE);
   ipv6Emit(quote, octetsOf(guest), octetsOf(peer), protocol, l4Total, HOP_LIMIT, 0);
   memory.copy(quote + IPV6_HEADER_SIZE, l4Header, quoted);
-  finish(
-    ethernet, type, code, rest, source, octetsOf(guest), mac, IPV6_HEADER_SIZE + quoted,
-  );
+  finish(ethernet, type, code, rest, source, octetsOf(guest), mac, IPV6_HEADER_SIZE + quoted);
 }

@@ -22,10 +22,17 @@
  */
 import * as abi from "../abi";
 import { config } from "../memory";
-import { addressIsLoopback, addressIsThisNetwork, addressIsUnusableDestination }
-  from "../wire/addr";
-import { address6InPrefix, address6IsHostZero, address6IsLinkLocal, address6IsUnusable }
-  from "../wire/addr6";
+import {
+  addressIsLoopback,
+  addressIsThisNetwork,
+  addressIsUnusableDestination,
+} from "../wire/addr";
+import {
+  address6InPrefix,
+  address6IsHostZero,
+  address6IsLinkLocal,
+  address6IsUnusable,
+} from "../wire/addr6";
 import { GATEWAY6, HOST_LOOPBACK6, isSix, octetsOf } from "./addresses";
 import { isOwnAddress, networkBroadcast, networkMask } from "./emit";
 import { reachRefusal } from "./reach";
@@ -35,13 +42,14 @@ export const LOOPBACK_ADDRESS: u32 = 0x7f000001;
 /** On the guest's link: its prefix, or link-local. */
 function isInside6(address: u32): bool {
   const p = octetsOf(address);
-  return address6IsLinkLocal(p) ||
-    address6InPrefix(p, octetsOf(GATEWAY6), config(abi.CONFIG_PREFIX6_LENGTH_OFFSET));
+  return (
+    address6IsLinkLocal(p) ||
+    address6InPrefix(p, octetsOf(GATEWAY6), config(abi.CONFIG_PREFIX6_LENGTH_OFFSET))
+  );
 }
 
 /** Whether the address lies in the guest network, the engine's own addresses included. */
-// @ts-ignore: decorator
-@inline export function natInside(address: u32): bool {
+export function natInside(address: u32): bool {
   if (isSix(address)) return isInside6(address);
   return ((address ^ config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET)) & networkMask()) == 0;
 }
@@ -51,8 +59,9 @@ export function natIsGuest(address: u32): bool {
   if (!natInside(address) || isOwnAddress(address) || address == 0) return false;
   if (isSix(address)) {
     const p = octetsOf(address);
-    return address6IsLinkLocal(p) ||
-      !address6IsHostZero(p, config(abi.CONFIG_PREFIX6_LENGTH_OFFSET));
+    return (
+      address6IsLinkLocal(p) || !address6IsHostZero(p, config(abi.CONFIG_PREFIX6_LENGTH_OFFSET))
+    );
   }
   if (config(abi.CONFIG_PREFIX_LENGTH_OFFSET) >= 31) return true;
   return address != networkBroadcast() && (address & ~networkMask()) != 0;

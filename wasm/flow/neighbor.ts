@@ -36,19 +36,29 @@ import { txBegin } from "../ring";
 import { count } from "../stats";
 import { MAC_BROADCAST } from "../wire/addr";
 import {
-  address6Copy, address6GroupMac, address6IsLinkLocal, address6Solicited,
+  address6Copy,
+  address6GroupMac,
+  address6IsLinkLocal,
+  address6Solicited,
 } from "../wire/addr6";
 import { ARP_REQUEST, ARP_SIZE, arpEmit } from "../wire/arp";
 import { loadMac } from "../wire/bytes";
 import { sumPseudo6 } from "../wire/checksum";
-import { ETHERNET_HEADER_SIZE, ETHERTYPE_ARP, ETHERTYPE_IPV6, ethernetEmit }
-  from "../wire/ethernet";
-import { PROTOCOL_ICMPV6, icmpv6ChecksumFill } from "../wire/icmpv6";
+import {
+  ETHERNET_HEADER_SIZE,
+  ETHERTYPE_ARP,
+  ETHERTYPE_IPV6,
+  ethernetEmit,
+} from "../wire/ethernet";
+import { icmpv6ChecksumFill, PROTOCOL_ICMPV6 } from "../wire/icmpv6";
 import { IPV6_HEADER_SIZE, ipv6Emit } from "../wire/ipv6";
 import {
-  NDP_HOP_LIMIT, NDP_LINK_ADDRESS_SIZE, NDP_NEIGHBOR_SIZE, ndpSolicitationEmit,
+  NDP_HOP_LIMIT,
+  NDP_LINK_ADDRESS_SIZE,
+  NDP_NEIGHBOR_SIZE,
+  ndpSolicitationEmit,
 } from "../wire/ndp";
-import { GUEST6, ROUTER6, addressMark, isSix, octetsOf } from "./addresses";
+import { addressMark, GUEST6, isSix, octetsOf, ROUTER6 } from "./addresses";
 import { frameCommit, gatewayMac } from "./emit";
 
 const ENTRY_COUNT: i32 = 16;
@@ -100,8 +110,7 @@ let nextCheck: i64 = 0;
 let awaitedCount: i32 = 0;
 let isNews: bool = false;
 
-// @ts-ignore: decorator
-@inline function entryAt(index: i32): Neighbor {
+function entryAt(index: i32): Neighbor {
   return changetype<Neighbor>(ENTRIES + <usize>index * ENTRY_SIZE);
 }
 
@@ -123,8 +132,7 @@ export function neighborMark(): void {
 }
 
 /** The guest's configured address of a version. */
-// @ts-ignore: decorator
-@inline export function guestConfigured(six: bool): u32 {
+export function guestConfigured(six: bool): u32 {
   return six ? GUEST6 : config(abi.CONFIG_GUEST_ADDRESS_OFFSET);
 }
 
@@ -263,12 +271,17 @@ function ask6(address: u32, destination: u64): bool {
   const message = ip + IPV6_HEADER_SIZE;
   const source = octetsOf(ROUTER6);
   ethernetEmit(
-    ethernet, isGroup ? address6GroupMac(GROUP) : destination, gatewayMac(), ETHERTYPE_IPV6,
+    ethernet,
+    isGroup ? address6GroupMac(GROUP) : destination,
+    gatewayMac(),
+    ETHERTYPE_IPV6,
   );
   ipv6Emit(ip, source, GROUP, PROTOCOL_ICMPV6, SOLICITATION_SIZE, NDP_HOP_LIMIT, 0);
   ndpSolicitationEmit(message, target, gatewayMac());
   icmpv6ChecksumFill(
-    message, SOLICITATION_SIZE, sumPseudo6(source, GROUP, PROTOCOL_ICMPV6, SOLICITATION_SIZE),
+    message,
+    SOLICITATION_SIZE,
+    sumPseudo6(source, GROUP, PROTOCOL_ICMPV6, SOLICITATION_SIZE),
   );
   frameCommit(ethernet, ETHERNET_HEADER_SIZE + IPV6_HEADER_SIZE + SOLICITATION_SIZE, 0);
   count(abi.STAT_NDP_REQUESTS);

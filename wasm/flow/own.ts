@@ -58,9 +58,8 @@ function ownClear(): void {
   ownCount = 0;
 }
 
-// @ts-ignore: decorator
-@inline function mix(high: u64, low: u64, what: u32): u32 {
-  let x = (high ^ <u64>what) * 0x9e3779b97f4a7c15 ^ low;
+function mix(high: u64, low: u64, what: u32): u32 {
+  let x = ((high ^ <u64>what) * 0x9e3779b97f4a7c15) ^ low;
   x = (x ^ (x >> 32)) * 0xd6e8feb86659fd93;
   return <u32>(x ^ (x >> 32));
 }
@@ -78,15 +77,13 @@ function ownSlot(high: u64, low: u64): usize {
   return OWN;
 }
 
-// @ts-ignore: decorator
-@inline function bitHas(bits: usize, port: u32): bool {
+function bitHas(bits: usize, port: u32): bool {
   return ((<u32>load<u8>(bits + <usize>(port >>> 3)) >>> (port & 7)) & 1) != 0;
 }
 
-// @ts-ignore: decorator
-@inline function bitSet(bits: usize, port: u32): void {
+function bitSet(bits: usize, port: u32): void {
   const byte = bits + <usize>(port >>> 3);
-  store<u8>(byte, load<u8>(byte) | <u8>(<u32>1 << (port & 7)));
+  store<u8>(byte, load<u8>(byte) | <u8>((<u32>1) << (port & 7)));
 }
 
 /** Which of the addresses with published ports this is; -1 = none. */
@@ -99,8 +96,7 @@ function spotFind(high: u64, low: u64): i32 {
 }
 
 /** The ports of a protocol that are published on a spot. */
-// @ts-ignore: decorator
-@inline function bitsOf(spot: i32, protocol: u32): usize {
+function bitsOf(spot: i32, protocol: u32): usize {
   return PORTS + (<usize>spot * 2 + (protocol == PROTOCOL_UDP ? 1 : 0)) * BITS_SIZE;
 }
 
@@ -150,15 +146,13 @@ export function ownTake(kind: u32): bool {
   return kind == <u32>abi.HOST_OWN ? ownAdd(high, low) : portAdd(high, low, kind);
 }
 
-// @ts-ignore: decorator
-@inline function highOf(address: u32): u64 {
+function highOf(address: u32): u64 {
   return isSix(address) ? load<u64>(octetsOf(address)) : 0;
 }
 
-// @ts-ignore: decorator
-@inline function lowOf(address: u32): u64 {
+function lowOf(address: u32): u64 {
   if (isSix(address)) return load<u64>(octetsOf(address), 8);
-  return MAPPED | (<u64>bswap<u32>(address) << 32);
+  return MAPPED | ((<u64>bswap<u32>(address)) << 32);
 }
 
 /** Whether one of the host's interfaces has the address. */
@@ -178,13 +172,13 @@ export function ownPublished(address: u32, protocol: u32, port: u32): bool {
 }
 
 /** Whether the first socket of this guest port is of both versions of IP. */
-// @ts-ignore: decorator
-@inline export function ownIsDual(guestPort: u32): bool {
+export function ownIsDual(guestPort: u32): bool {
   return hasDual && bitHas(DUAL, guestPort);
 }
 
 if (
-  OWN_SLOTS != <u32>abi.HOST_ADDRESS_COUNT * 2 || OWN_SLOTS * <u32>OWN_SIZE != 65536 ||
+  OWN_SLOTS != <u32>abi.HOST_ADDRESS_COUNT * 2 ||
+  OWN_SLOTS * <u32>OWN_SIZE != 65536 ||
   abi.HOST_SPOT_COUNT * <i32>SPOT_SIZE != 2048 ||
   <usize>abi.HOST_SPOT_COUNT * 2 * BITS_SIZE != 2097152
 ) {

@@ -1,21 +1,74 @@
 /**
- * What the protocols above IP want to know of a packet's IP header, whichever version it is.
+ * The packet under way: what the protocols above IP want to know of it, whichever version it is.
+ *
+ * Theory of operation
+ *   There is one packet from the guest at a time, and it is handled to the end before the next one
+ *   is looked at. So there is one record of it, at a fixed location: `frame` writes what the link
+ *   says, `input4` or `input6` what its header says, and whoever handles it afterwards reads. A
+ *   datagram that has been put together is read into it like any other packet. Nobody may rely on
+ *   it once the packet has been handled: what is queued keeps a copy or the location of the header.
  *
  * Contract: `ip` is the location of a header that `ipv4Check` or `ipv6Check` has found sound.
- * Addresses are numbers as in `addresses`; 0 = there was no room to enter one, which `engine` finds
+ * Addresses are numbers as in `addresses`; 0 = there was no room to enter one, which `input6` finds
  * out first and drops the packet.
  * Source: RFC 791 §3.1, RFC 8200 §3 and 8.1, RFC 9293 §3.1.
  */
 import { sumAdd, sumBytes, sumOk, sumPseudo4, sumUpper } from "../wire/checksum";
 import {
-  ETHERNET_HEADER_SIZE, ETHERTYPE_IPV4, ETHERTYPE_IPV6, EthernetView,
+  ETHERNET_HEADER_SIZE,
+  ETHERTYPE_IPV4,
+  ETHERTYPE_IPV6,
+  EthernetView,
 } from "../wire/ethernet";
 import { IPV4_HEADER_SIZE, Ipv4View } from "../wire/ipv4";
 import { IPV6_HEADER_SIZE, Ipv6View } from "../wire/ipv6";
+import { GSO_NONE } from "../wire/vnet";
 import { addressOfDestination, addressOfSource, isSix, sumOf } from "./addresses";
 
-// @ts-ignore: decorator
-@inline export function packetIsSix(ip: usize): bool {
+@unmanaged
+export class Packet {
+  /** The guest's MAC address: source of the frame. */
+  mac: u64;
+  /** Location of the IP header. */
+  ip: usize;
+  /** Location of what the packet carries, behind all headers of IP, and its octets. */
+  data: usize;
+  length: u32;
+  source: u32;
+  destination: u32;
+  protocol: u32;
+  /** TTL or hop limit. */
+  ttl: u32;
+  /** TOS or traffic class. */
+  tos: u32;
+  /** Payload octets of each segment or datagram that a run is to be cut into; 0 = it is no run. */
+  segmentSize: u32;
+  /** What it is a run of, GSO_* of `wire/vnet`. */
+  gso: u8;
+  isIpv6: bool;
+  /** The frame was sent to a group of machines. */
+  isGroup: bool;
+  /** The link vouches for the checksum of the transport. */
+  isChecksumTrusted: bool;
+}
+
+export const packet: Packet = changetype<Packet>(memory.data(48, 8));
+
+/** The link says nothing of the packet, or of what its fragments were put together to. */
+export function offloadsClear(): void {
+  packet.isChecksumTrusted = false;
+  packet.gso = <u8>GSO_NONE;
+  packet.segmentSize = 0;
+}
+
+/** Octets of the packet, as far as `length` counts what it carries. */
+export function packetSize(): u32 {
+  return <u32>(packet.data - packet.ip) + packet.length;
+}
+
+// ---------------------------------------------------------------- headers
+
+export function packetIsSix(ip: usize): bool {
   return load<u8>(ip) >>> 4 == 6;
 }
 
@@ -30,54 +83,51 @@ export function packetOctets(frame: usize): u32 {
   return type == ETHERTYPE_IPV6 ? IPV6_HEADER_SIZE + Ipv6View.at(ip).payloadLength : 0;
 }
 
-// @ts-ignore: decorator
-@inline export function packetSource(ip: usize): u32 {
+export function packetSource(ip: usize): u32 {
   return packetIsSix(ip) ? addressOfSource(Ipv6View.at(ip).source) : Ipv4View.at(ip).source;
 }
 
-// @ts-ignore: decorator
-@inline export function packetDestination(ip: usize): u32 {
+export function packetDestination(ip: usize): u32 {
   return packetIsSix(ip)
     ? addressOfDestination(Ipv6View.at(ip).destination)
     : Ipv4View.at(ip).destination;
 }
 
 /** TTL or hop limit. */
-// @ts-ignore: decorator
-@inline export function packetTtl(ip: usize): u32 {
+export function packetTtl(ip: usize): u32 {
   return packetIsSix(ip) ? Ipv6View.at(ip).hopLimit : Ipv4View.at(ip).ttl;
 }
 
 /** TOS or traffic class. */
-// @ts-ignore: decorator
-@inline export function packetTos(ip: usize): u32 {
+export function packetTos(ip: usize): u32 {
   return packetIsSix(ip) ? Ipv6View.at(ip).trafficClass : Ipv4View.at(ip).tos;
 }
 
 /** Whether a router has to say "too big" instead of fragmenting it. */
-// @ts-ignore: decorator
-@inline export function packetIsAtomic(ip: usize): bool {
+export function packetIsAtomic(ip: usize): bool {
   return packetIsSix(ip) || Ipv4View.at(ip).dontFragment;
 }
 
 /** Octets of an IP header without options towards this address. */
-// @ts-ignore: decorator
-@inline export function headerSize(address: u32): u32 {
+export function headerSize(address: u32): u32 {
   return isSix(address) ? IPV6_HEADER_SIZE : IPV4_HEADER_SIZE;
 }
 
 /** Sum of the pseudo-header of a transport's `length` octets; both addresses of one version. */
-// @ts-ignore: decorator
-@inline export function pseudoSum(
-  source: u32, destination: u32, protocol: u32, length: u32,
-): u32 {
+export function pseudoSum(source: u32, destination: u32, protocol: u32, length: u32): u32 {
   if (!isSix(destination)) return sumPseudo4(source, destination, protocol, length);
   return sumAdd(sumAdd(sumOf(source), sumOf(destination)), sumUpper(protocol, length));
 }
 
 /** Verifies the checksum of `length` octets of transport, header included. */
 export function transportChecksumOk(
-  p: usize, length: u32, source: u32, destination: u32, protocol: u32,
+  p: usize,
+  length: u32,
+  source: u32,
+  destination: u32,
+  protocol: u32,
 ): bool {
   return sumOk(sumAdd(pseudoSum(source, destination, protocol, length), sumBytes(p, length)));
 }
+
+if (offsetof<Packet>() != 48) ERROR("packet.ts reserves the wrong size");

@@ -25,8 +25,9 @@ import * as abi from "../abi";
 import { Flow, STAKE_TICK, stakeOf } from "../layout";
 import { hashTuple } from "../prng";
 import { check } from "../trap";
-import { SIX, isSix, octetsOf } from "./addresses";
-import { LIST_PARTY, SHARE_OUTSIDE, flowAt, slotOf } from "./table";
+import { isSix, octetsOf, SIX } from "./addresses";
+import { LIST_PARTY, SHARE_OUTSIDE } from "./kinds";
+import { flowAt, slotOf } from "./table";
 
 const PARTY_CAPACITY: i32 = 4096;
 const PARTY_SHIFT: usize = 5;
@@ -65,22 +66,19 @@ let freeHead: i32 = -1; // chained through sizeNext
 let largestGuest: i32 = 0;
 let largestOutside: i32 = 0;
 
-// @ts-ignore: decorator
-@inline function partyAt(party: i32): Party {
-  return changetype<Party>(PARTIES + (<usize>party << PARTY_SHIFT));
+function partyAt(party: i32): Party {
+  return changetype<Party>(PARTIES + ((<usize>party) << PARTY_SHIFT));
 }
-// @ts-ignore: decorator
-@inline function cell(i: u32): usize {
-  return INDEX + (<usize>i << 2);
+function cell(i: u32): usize {
+  return INDEX + ((<usize>i) << 2);
 }
-// @ts-ignore: decorator
-@inline function bucket(share: u32, size: i32): usize {
-  return BUCKETS + <usize>share * BUCKETS_SIZE + (<usize>size << 2);
+function bucket(share: u32, size: i32): usize {
+  return BUCKETS + <usize>share * BUCKETS_SIZE + ((<usize>size) << 2);
 }
 
 /** Forgets all parties. */
 export function partyInit(): void {
-  if (fresh > REST_COUNT) memory.fill(INDEX, 0, <usize>INDEX_COUNT << 2);
+  if (fresh > REST_COUNT) memory.fill(INDEX, 0, (<usize>INDEX_COUNT) << 2);
   for (let size = 0; size <= largestGuest; size++) store<u32>(bucket(0, size), 0);
   for (let size = 0; size <= largestOutside; size++) store<u32>(bucket(1, size), 0);
   largestGuest = 0;
@@ -113,7 +111,7 @@ function keyOf(address: u32): u32 {
 function partyFind(share: u8, address: u32): i32 {
   const key = keyOf(address);
   let i = hashTuple(share, key, WORD_MARK, 0) & (INDEX_COUNT - 1);
-  while (true) {
+  for (let n: u32 = 0; n < INDEX_COUNT; n++) {
     const entry = load<u32>(cell(i));
     if (entry == 0) return -1;
     const p = partyAt(entry - 1);

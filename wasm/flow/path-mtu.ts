@@ -19,7 +19,7 @@
  * asked for again. Times in microseconds. Source: RFC 1191 §3 and 6.3, RFC 8201 §4, ip(7) IP_MTU.
  */
 import * as abi from "../abi";
-import { RX_BUFFERS, config } from "../memory";
+import { config, RX_BUFFERS } from "../memory";
 import { ICMP_UNREACHABLE } from "../wire/icmpv4";
 import { wordOf } from "./addresses";
 import { icmpErrorReply } from "./icmp-error";
@@ -94,8 +94,7 @@ export function pathMtuTold(address: u32, mtu: u32, now: i64): void {
 }
 
 /** Whether the packet came from the guest in one piece: nothing was put together. */
-// @ts-ignore: decorator
-@inline function isWhole(ip: usize): bool {
+function isWhole(ip: usize): bool {
   return ip - RX_BUFFERS < <usize>abi.RX_SLOT_COUNT * <usize>abi.RX_SLOT_SIZE;
 }
 

@@ -29,8 +29,8 @@ import * as abi from "../abi";
 import { config } from "../memory";
 import { hashTuple } from "../prng";
 import { turnNow } from "../timer";
-import { GATEWAY6, addressMark } from "./addresses";
-import { UDP_IDLE_DEFAULT } from "./datagram";
+import { addressMark, GATEWAY6 } from "./addresses";
+import { UDP_IDLE_DEFAULT_US } from "./kinds";
 import { reachIsLocal } from "./reach";
 import { flowsMax } from "./table";
 
@@ -84,21 +84,19 @@ export function peersInit(): void {
   last = OUTSIDE;
 }
 
-// @ts-ignore: decorator
-@inline function tick(now: i64): u32 {
+function tick(now: i64): u32 {
   return <u32>(now >> TICK) + 1;
 }
 
-// @ts-ignore: decorator
-@inline function matches(p: usize, guest: u32, shown: u32, ports: u32): bool {
+function matches(p: usize, guest: u32, shown: u32, ports: u32): bool {
   const peer = changetype<Peer>(p);
   return peer.ports == ports && peer.shown == shown && peer.guest == guest && peer.used != 0;
 }
 
 function setOf(guest: u32, shown: u32, ports: u32): usize {
   const hash = hashTuple(HASH_KIND, guest, shown, ports);
-  const isLocal = shown == config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET) || shown == GATEWAY6 ||
-    reachIsLocal(shown);
+  const isLocal =
+    shown == config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET) || shown == GATEWAY6 || reachIsLocal(shown);
   const set = hash & ((isLocal ? SET_COUNT : setsOutside) - 1);
   return (isLocal ? LOCAL : OUTSIDE) + <usize>(set * WAY_COUNT) * PEER_SIZE;
 }
@@ -119,10 +117,9 @@ function place(set: usize): usize {
   return oldest;
 }
 
-// @ts-ignore: decorator
-@inline function isStale(peer: Peer, now: i64): bool {
+function isStale(peer: Peer, now: i64): bool {
   const seconds = config(abi.CONFIG_UDP_TIMEOUT_SECONDS_OFFSET);
-  const idle = seconds == 0 ? UDP_IDLE_DEFAULT : <i64>seconds * 1_000_000;
+  const idle = seconds == 0 ? UDP_IDLE_DEFAULT_US : <i64>seconds * 1_000_000;
   return tick(now) - peer.used > <u32>(idle >> TICK);
 }
 
@@ -140,7 +137,7 @@ export function peerRemember(guest: u32, shown: u32, ports: u32, now: i64): Peer
       fresh.shown = shown;
       fresh.ports = ports;
       const byte = PORTS + <usize>(ports >>> 19);
-      store<u8>(byte, load<u8>(byte) | <u8>(<u32>1 << ((ports >>> 16) & 7)));
+      store<u8>(byte, load<u8>(byte) | <u8>((<u32>1) << ((ports >>> 16) & 7)));
     }
     last = p;
   }
@@ -149,10 +146,15 @@ export function peerRemember(guest: u32, shown: u32, ports: u32, now: i64): Peer
   return peer;
 }
 
-/** Whom the guest answers, or address 0: nobody of whom something is remembered. */
-export function peerFind(guest: u32, shown: u32, ports: u32, now: i64): Peer {
+/** Whether anybody is or was remembered for this guest port: one look, as every datagram asks. */
+export function peersHave(ports: u32): bool {
   const bits = <u32>load<u8>(PORTS + <usize>(ports >>> 19));
-  if (((bits >>> ((ports >>> 16) & 7)) & 1) == 0) return changetype<Peer>(0);
+  return ((bits >>> ((ports >>> 16) & 7)) & 1) != 0;
+}
+
+/** Whom the guest answers, or null: nobody of whom something is remembered. */
+export function peerFind(guest: u32, shown: u32, ports: u32, now: i64): Peer {
+  if (!peersHave(ports)) return changetype<Peer>(0);
   let p = last;
   if (!matches(p, guest, shown, ports)) {
     p = locate(setOf(guest, shown, ports), guest, shown, ports);

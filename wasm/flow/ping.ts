@@ -23,32 +23,52 @@ import { Flow, Op } from "../layout";
 import { drop } from "../stats";
 import { timerSet } from "../timer";
 import {
-  ICMP_ECHO_REQUEST, ICMP_HEADER_SIZE, ICMP_TIME_EXCEEDED, ICMP_UNREACHABLE, Icmpv4View,
+  ICMP_ECHO_REQUEST,
+  ICMP_HEADER_SIZE,
+  ICMP_TIME_EXCEEDED,
+  ICMP_UNREACHABLE,
+  Icmpv4View,
   icmpv4ChecksumOk,
 } from "../wire/icmpv4";
 import { ICMPV6_ECHO_REQUEST, PROTOCOL_ICMPV6 } from "../wire/icmpv6";
 import { PROTOCOL_ICMP } from "../wire/ipv4";
 import {
-  F_ASKING, F_OPEN_RETRIED, SOCKET_FAILED, SOCKET_NONE, SOCKET_OPEN, UdpFlow, datagramStart,
-  datagramTouch, filterAdd, idleLimit,
+  datagramStart,
+  datagramTouch,
+  enterSocket,
+  F_ASKING,
+  F_OPEN_RETRIED,
+  filterAdd,
+  SOCKET_FAILED,
+  SOCKET_NONE,
+  SOCKET_OPEN,
+  UdpFlow,
 } from "./datagram";
+import { datagramError, datagramReceived } from "./datagram-receive";
 import {
-  datagramError, datagramEvent, datagramReceive, datagramReceived,
-} from "./datagram-receive";
-import {
-  datagramAppend, datagramFlush, datagramPath, datagramRefuse, datagramSent, unreachableCode,
+  datagramAppend,
+  datagramPath,
+  datagramRefuse,
+  datagramSent,
+  unreachableCode,
 } from "./datagram-send";
 import { closeRoom, datagramEnd } from "./evict";
 import { icmpErrorReply } from "./icmp-error";
+import { idleLimit, SHARE_DATAGRAM } from "./kinds";
 import { isShortage, openAgain } from "./limits";
 import { natIsGuest, natRefusal, natToHost, natUnusable } from "./nat";
 import {
-  packetDestination, packetIsSix, packetSource, packetTos, packetTtl, transportChecksumOk,
+  packetDestination,
+  packetIsSix,
+  packetSource,
+  packetTos,
+  packetTtl,
+  transportChecksumOk,
 } from "./packet";
 import { PATH_REFUSED, PATH_UNKNOWN, pathJudge } from "./path-mtu";
 import { gatewayFor } from "./send";
 import { admit } from "./shares";
-import { SHARE_DATAGRAM, flowAllocate, flowFind, isNone, markDirty, slotOf } from "./table";
+import { flowAllocate, flowFind, isNone, markDirty, slotOf } from "./table";
 
 const TTL_USUAL: u32 = 64;
 const HOST_UNREACHABLE: u32 = 1;
@@ -115,7 +135,7 @@ export function pingInput(ip: usize, icmp: usize, length: u32, mac: u64, now: i6
   if (flow.socket == SOCKET_FAILED) {
     // Not touched: after its limit the flow ends and the host is asked once more.
     drop(abi.DROP_PING_SEND);
-    const code = unreachableCode(-<i32>flow.openFailures);
+    const code = unreachableCode(-(<i32>flow.openFailures));
     icmpErrorReply(ip, available, ICMP_UNREACHABLE, max(code, 0), 0, gateway, mac, now);
     return;
   }
@@ -143,28 +163,18 @@ export function pingInput(ip: usize, icmp: usize, length: u32, mac: u64, now: i6
   flow.flags |= F_ASKING;
 }
 
-/** Emits what the flow has to send; false = no room, it stays dirty. */
-export function pingFlush(flow: Flow): bool {
-  return datagramFlush(changetype<UdpFlow>(flow));
-}
-
-/** Emits a receive for a ready flow; false = no room, it stays ready. */
-export function pingReceive(flow: Flow): bool {
-  return datagramReceive(changetype<UdpFlow>(flow));
-}
-
 /** Result of OP_PING_OPEN: the identifier on the host's side. */
 function opened(op: Op, flow: UdpFlow, now: i64): void {
   if (openAgain(flow, op.result)) return;
   if (op.result < 0) {
     // A shortage passes; a host that grants no ping sockets does not change its mind soon.
-    flow.socket = isShortage(op.result) ? SOCKET_NONE : SOCKET_FAILED;
+    enterSocket(flow, isShortage(op.result) ? SOCKET_NONE : SOCKET_FAILED);
     flow.flags &= ~F_OPEN_RETRIED;
-    flow.openFailures = <u32>(-op.result);
+    flow.openFailures = <u32>-op.result;
     datagramRefuse(flow, op.result, now);
     return;
   }
-  flow.socket = SOCKET_OPEN;
+  enterSocket(flow, SOCKET_OPEN);
   flow.hostPort = <u16>op.result;
   if (flow.batchHead >= 0) markDirty(flow);
 }
@@ -178,11 +188,6 @@ export function pingResult(op: Op, flow: Flow, now: i64): void {
   else if (kind == abi.OP_RECV_ERROR) datagramError(op, datagram, now);
   else if (kind == abi.OP_PATH_MTU) datagramPath(op, datagram, now);
   else if (kind == abi.OP_PING_OPEN) opened(op, datagram, now);
-}
-
-/** The host socket has said something (EVENT_*). */
-export function pingEvent(flow: Flow, events: i32, _now: i64): void {
-  datagramEvent(changetype<UdpFlow>(flow), events);
 }
 
 /** The flow's deadline has come: it ends if it was idle for its limit. */

@@ -86,7 +86,7 @@ export class Query {
 }
 
 if (offsetof<Query>() > HEAD_SIZE) ERROR("a query does not fit its record");
-if (HEAD_SIZE + QUERY_SIZE_MAX + FAILURE_SIZE_MAX != <usize>1 << RECORD_SHIFT) {
+if (HEAD_SIZE + QUERY_SIZE_MAX + FAILURE_SIZE_MAX != (<usize>1) << RECORD_SHIFT) {
   ERROR("the parts of a query's record are not its whole");
 }
 
@@ -94,37 +94,32 @@ let fresh: i32 = 0;
 
 export function queriesInit(): void {
   for (let i = 0; i < LIST_COUNT; i++) {
-    store<i32>(HEADS + (<usize>i << 2), -1);
-    store<i32>(TAILS + (<usize>i << 2), -1);
+    store<i32>(HEADS + ((<usize>i) << 2), -1);
+    store<i32>(TAILS + ((<usize>i) << 2), -1);
   }
   memory.fill(BUCKETS, 0, BUCKET_COUNT << 2);
   fresh = 0;
 }
 
-// @ts-ignore: decorator
-@inline function queryAt(index: i32): Query {
-  return changetype<Query>(RECORDS + (<usize>index << RECORD_SHIFT));
+function queryAt(index: i32): Query {
+  return changetype<Query>(RECORDS + ((<usize>index) << RECORD_SHIFT));
 }
 
-// @ts-ignore: decorator
-@inline function indexOf(query: Query): i32 {
+function indexOf(query: Query): i32 {
   return <i32>((changetype<usize>(query) - RECORDS) >>> RECORD_SHIFT);
 }
 
-// @ts-ignore: decorator
-@inline export function isNoQuery(query: Query): bool {
+export function isNoQuery(query: Query): bool {
   return changetype<usize>(query) == 0;
 }
 
 /** What the guest has sent. */
-// @ts-ignore: decorator
-@inline export function queryOctets(query: Query): usize {
+export function queryOctets(query: Query): usize {
   return changetype<usize>(query) + HEAD_SIZE;
 }
 
 /** The best failure that was answered. */
-// @ts-ignore: decorator
-@inline export function queryFailure(query: Query): usize {
+export function queryFailure(query: Query): usize {
   return changetype<usize>(query) + HEAD_SIZE + QUERY_SIZE_MAX;
 }
 
@@ -132,7 +127,7 @@ export function queriesInit(): void {
 
 /** First of a list, or address 0. */
 export function queryFirst(list: u8): Query {
-  const index = load<i32>(HEADS + (<usize>list << 2));
+  const index = load<i32>(HEADS + ((<usize>list) << 2));
   return index < 0 ? changetype<Query>(0) : queryAt(index);
 }
 
@@ -142,7 +137,7 @@ export function queryAfter(query: Query): Query {
 }
 
 function unlink(query: Query): void {
-  const list = <usize>query.list << 2;
+  const list = (<usize>query.list) << 2;
   if (query.previous < 0) store<i32>(HEADS + list, query.next);
   else queryAt(query.previous).next = query.next;
   if (query.next < 0) store<i32>(TAILS + list, query.previous);
@@ -150,7 +145,7 @@ function unlink(query: Query): void {
 }
 
 function append(query: Query, list: u8): void {
-  const at = <usize>list << 2;
+  const at = (<usize>list) << 2;
   const index = indexOf(query);
   const tail = load<i32>(TAILS + at);
   query.list = list;
@@ -190,10 +185,9 @@ export function queryOldest(): Query {
 
 // ---------------------------------------------------------------- life
 
-// @ts-ignore: decorator
-@inline function bucketOf(guest: u32, port: u32, identifier: u32): usize {
+function bucketOf(guest: u32, port: u32, identifier: u32): usize {
   const hash = hashTuple(WORD_MARK, guest, 0, (port << 16) | identifier);
-  return BUCKETS + (<usize>(hash & (BUCKET_COUNT - 1)) << 2);
+  return BUCKETS + ((<usize>(hash & (BUCKET_COUNT - 1))) << 2);
 }
 
 /**
@@ -201,15 +195,22 @@ export function queryOldest(): Query {
  * `isAny`, any question; or address 0.
  */
 export function queryFind(
-  guest: u32, port: u32, identifier: u32, question: u32, isAny: bool,
+  guest: u32,
+  port: u32,
+  identifier: u32,
+  question: u32,
+  isAny: bool,
 ): Query {
   let index = load<i32>(bucketOf(guest, port, identifier)) - 1;
   while (index >= 0) {
     const query = queryAt(index);
     if (
-      query.guestAddress == guest && <u32>query.guestPort == port &&
-      <u32>query.identifier == identifier && (isAny || query.question == question)
-    ) return query;
+      query.guestAddress == guest &&
+      <u32>query.guestPort == port &&
+      <u32>query.identifier == identifier &&
+      (isAny || query.question == question)
+    )
+      return query;
     index = query.chain;
   }
   return changetype<Query>(0);
@@ -267,9 +268,8 @@ export function queriesMark(): void {
 
 // ---------------------------------------------------------------- who was asked
 
-// @ts-ignore: decorator
-@inline function tryAt(query: Query, i: u32): usize {
-  return changetype<usize>(query) + offsetof<Query>("try0") + (<usize>i << 2);
+function tryAt(query: Query, i: u32): usize {
+  return changetype<usize>(query) + offsetof<Query>("try0") + ((<usize>i) << 2);
 }
 
 /** The resolver of this flow has been asked. */

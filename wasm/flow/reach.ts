@@ -24,7 +24,10 @@
 import * as abi from "../abi";
 import { config } from "../memory";
 import {
-  addressIsLinkLocal, addressIsLoopback, addressIsThisNetwork, addressIsUnusableDestination,
+  addressIsLinkLocal,
+  addressIsLoopback,
+  addressIsThisNetwork,
+  addressIsUnusableDestination,
 } from "../wire/addr";
 import { address6Equal, address6IsLoopback, address6IsSiteLocal } from "../wire/addr6";
 import { EMBEDDED_FORMS, EMBEDDED_NONE, embeddedAt, embeddedIn } from "../wire/embedded";
@@ -43,8 +46,7 @@ const METADATA_GCE: usize = memory.data<u8>([
   0xfd, 0x20, 0, 0xce, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x02, 0x54,
 ]);
 
-// @ts-ignore: decorator
-@inline function has(flag: i32): bool {
+function has(flag: i32): bool {
   return (config(abi.CONFIG_FLAGS_OFFSET) & flag) != 0;
 }
 

@@ -14,7 +14,7 @@
  */
 import * as abi from "../abi";
 import { CONFIG, config } from "../memory";
-import { DNS6, SIX, addressIntern } from "./addresses";
+import { addressIntern, DNS6, SIX } from "./addresses";
 
 export const DNS_PORT: u32 = 53;
 export const DNS_TLS_PORT: u32 = 853;
@@ -45,7 +45,8 @@ export function resolversRefresh(): void {
   if (
     memory.compare(SEEN, list4, SEEN_SIZE4) == 0 &&
     memory.compare(SEEN + SEEN_SIZE4, list6, SEEN_SIZE6) == 0
-  ) return;
+  )
+    return;
   memory.copy(SEEN, list4, SEEN_SIZE4);
   memory.copy(SEEN + SEEN_SIZE4, list6, SEEN_SIZE6);
   memory.fill(HEALTH, 0, HEALTH_SIZE);
@@ -59,7 +60,7 @@ export function resolverCount(): u32 {
 
 /** Address as in `addresses`; 0 = none. */
 export function resolverAt(index: u32): u32 {
-  const address = load<u32>(CONFIG + abi.CONFIG_RESOLVERS_OFFSET + (<usize>index << 2));
+  const address = load<u32>(CONFIG + abi.CONFIG_RESOLVERS_OFFSET + ((<usize>index) << 2));
   if (address != SIX) return address;
   const p = CONFIG + abi.CONFIG_RESOLVERS6_OFFSET + <usize>index * abi.CONFIG_RESOLVER6_SIZE;
   return addressIntern(p, load<u32>(p, 16));
@@ -67,14 +68,12 @@ export function resolverAt(index: u32): u32 {
 
 // ---------------------------------------------------------------- health
 
-// @ts-ignore: decorator
-@inline function healthOf(index: u32): usize {
-  return HEALTH + (<usize>index << 4);
+function healthOf(index: u32): usize {
+  return HEALTH + ((<usize>index) << 4);
 }
 
 /** Whether nothing speaks against it. */
-// @ts-ignore: decorator
-@inline export function resolverIsUp(index: u32): bool {
+export function resolverIsUp(index: u32): bool {
   return load<i64>(healthOf(index)) == 0;
 }
 
@@ -137,7 +136,8 @@ export function resolverNow(asked: u32, now: i64): i32 {
 /** Whether the address is one of the guest's DNS addresses, whatever the port. */
 export function dnsAddressed(address: u32): bool {
   return (
-    (address == config(abi.CONFIG_DNS_ADDRESS_OFFSET) || address == DNS6) && address != 0 &&
+    (address == config(abi.CONFIG_DNS_ADDRESS_OFFSET) || address == DNS6) &&
+    address != 0 &&
     (config(abi.CONFIG_FLAGS_OFFSET) & abi.CONFIG_FLAG_DNS) != 0
   );
 }
@@ -155,7 +155,7 @@ export function dns6Named(): bool {
     return true;
   }
   for (let i: u32 = 0; i < resolverCount(); i++) {
-    if (load<u32>(CONFIG + abi.CONFIG_RESOLVERS_OFFSET + (<usize>i << 2)) == SIX) return true;
+    if (load<u32>(CONFIG + abi.CONFIG_RESOLVERS_OFFSET + ((<usize>i) << 2)) == SIX) return true;
   }
   return false;
 }

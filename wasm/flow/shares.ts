@@ -51,19 +51,30 @@
  *
  * Contract: `admit` before `flowAllocate`.
  */
-import * as abi from "../abi";
 import { Flow } from "../layout";
 import { count } from "../stats";
 import { turnNow } from "../timer";
-import { UdpFlow, idleLimit } from "./datagram";
-import { closeRoom, datagramEnd, tcpEvict } from "./evict";
+import { closeRoom, evictFlow } from "./evict";
+import {
+  evictedStat,
+  idleLimit,
+  LIST_ARRIVING,
+  LIST_DNS,
+  LIST_HALF_OPEN,
+  LIST_PING,
+  LIST_PUBLISHED,
+  LIST_TIME_WAIT,
+  LIST_UDP,
+  SHARE_DATAGRAM,
+  SHARE_DNS,
+  SHARE_GUEST,
+  SHARE_OUTSIDE,
+  SHARE_PUBLISHED,
+  SHARE_REST,
+} from "./kinds";
 import { ownUdpPorts } from "./own";
 import { partyIdle, partyVictim } from "./parties";
-import {
-  LIST_ARRIVING, LIST_DNS, LIST_HALF_OPEN, LIST_PING, LIST_PUBLISHED, LIST_TIME_WAIT, LIST_UDP,
-  SHARE_DATAGRAM, SHARE_DNS, SHARE_GUEST, SHARE_OUTSIDE, SHARE_PUBLISHED, SHARE_REST, flowsMax,
-  flowsUsed, isNone, listOldest, listSize, shareUsed,
-} from "./table";
+import { flowsMax, flowsUsed, isNone, listOldest, listSize, shareUsed } from "./table";
 
 /** Shares that something is kept for: all but the last. */
 const KEEPING: u8 = 5;
@@ -119,9 +130,7 @@ function victimOf(share: u8, asking: u8, address: u32): Flow {
   const list = share == SHARE_OUTSIDE ? LIST_ARRIVING : LIST_HALF_OPEN;
   const opening = listOldest(list);
   if (listSize(list) >= flowsMax >> (share == asking ? 4 : 3)) return opening;
-  const flow = share == asking
-    ? partyVictim(share, address, turnNow)
-    : partyIdle(share, turnNow);
+  const flow = share == asking ? partyVictim(share, address, turnNow) : partyIdle(share, turnNow);
   const slow = !isNone(opening) && turnNow - opening.lastActive >= OPENING_SLOW;
   return isNone(flow) && slow ? opening : flow;
 }
@@ -129,16 +138,8 @@ function victimOf(share: u8, asking: u8, address: u32): Flow {
 /** Ends a flow so that another may have its slot; false = it is none. */
 function evict(victim: Flow): bool {
   if (isNone(victim)) return false;
-  const kind = victim.kind;
-  if (kind != <u8>abi.KIND_TCP) {
-    count(kind == <u8>abi.KIND_DNS ? abi.STAT_DNS_EVICTED : abi.STAT_UDP_EVICTED);
-    datagramEnd(changetype<UdpFlow>(victim));
-    return true;
-  }
-  if (victim.state == <u8>abi.STATE_TIME_WAIT) count(abi.STAT_TIME_WAIT_EVICTED);
-  else if (victim.state < <u8>abi.STATE_ESTABLISHED) count(abi.STAT_HALF_OPEN_EVICTED);
-  else count(abi.STAT_TCP_GAVE_WAY);
-  tcpEvict(victim, turnNow);
+  count(evictedStat(victim));
+  evictFlow(victim, turnNow);
   return true;
 }
 

@@ -17,38 +17,11 @@
  */
 import * as abi from "../abi";
 import { Flow } from "../layout";
-import { FLOWS, config } from "../memory";
+import { config, FLOWS } from "../memory";
 import { hashTuple } from "../prng";
 import { timerRemove } from "../timer";
 import { check } from "../trap";
-
-export const LIST_NONE: u8 = 0;
-export const LIST_TIME_WAIT: u8 = 1;
-export const LIST_DNS: u8 = 2;
-export const LIST_PING: u8 = 3;
-export const LIST_UDP: u8 = 4;
-/** The guest's SYN waits for the host, or its answer to ours. */
-export const LIST_HALF_OPEN: u8 = 5;
-/** A connection from outside that the guest has not answered yet. */
-export const LIST_ARRIVING: u8 = 6;
-/** UDP that somebody outside has begun, by a published port. */
-export const LIST_PUBLISHED: u8 = 7;
-const LIST_COUNT: i32 = 8;
-/** Established: in the list of its party (`parties`), not in one of these. */
-export const LIST_PARTY: u8 = 8;
-
-/** TCP that the guest opens. */
-export const SHARE_GUEST: u8 = 0;
-/** TCP that comes from outside to published ports. */
-export const SHARE_OUTSIDE: u8 = 1;
-/** UDP and ping. */
-export const SHARE_DATAGRAM: u8 = 2;
-export const SHARE_DNS: u8 = 3;
-/** Published UDP ports that are in use. */
-export const SHARE_PUBLISHED: u8 = 4;
-/** TIME-WAIT: always the first to give way. */
-export const SHARE_REST: u8 = 5;
-export const SHARE_COUNT: i32 = 6;
+import { LIST_COUNT, LIST_NONE, LIST_PARTY, SHARE_COUNT, shareOf } from "./kinds";
 
 const INDEX: usize = memory.data(524288, 16); // 131,072 times slot + 1
 const LIST_HEADS: usize = memory.data(32, 16);
@@ -75,12 +48,12 @@ export function tableInit(): void {
   let size: u32 = 32;
   while (size < <u32>flowsMax * 2) size <<= 1;
   indexMask = size - 1;
-  memory.fill(INDEX, 0, <usize>size << 2);
+  memory.fill(INDEX, 0, (<usize>size) << 2);
   if (fresh > 0) memory.fill(FLOWS, 0, <usize>fresh * abi.FLOW_SIZE);
   for (let i = 0; i < LIST_COUNT; i++) {
-    store<i32>(LIST_HEADS + (<usize>i << 2), -1);
-    store<i32>(LIST_TAILS + (<usize>i << 2), -1);
-    store<i32>(LIST_SIZES + (<usize>i << 2), 0);
+    store<i32>(LIST_HEADS + ((<usize>i) << 2), -1);
+    store<i32>(LIST_TAILS + ((<usize>i) << 2), -1);
+    store<i32>(LIST_SIZES + ((<usize>i) << 2), 0);
   }
   memory.fill(SHARES_USED, 0, SHARE_COUNT << 2);
   flowsUsed = 0;
@@ -99,25 +72,20 @@ export function tableLimit(): void {
 }
 
 /** Slots that have ever been in use: all flows lie below. */
-// @ts-ignore: decorator
-@inline export function flowsFresh(): i32 {
+export function flowsFresh(): i32 {
   return fresh;
 }
 
-// @ts-ignore: decorator
-@inline export function flowAt(slot: i32): Flow {
+export function flowAt(slot: i32): Flow {
   return changetype<Flow>(FLOWS + <usize>slot * abi.FLOW_SIZE);
 }
-// @ts-ignore: decorator
-@inline export function slotOf(flow: Flow): i32 {
+export function slotOf(flow: Flow): i32 {
   return <i32>((changetype<usize>(flow) - FLOWS) / abi.FLOW_SIZE);
 }
-// @ts-ignore: decorator
-@inline export function handleOf(flow: Flow): u32 {
+export function handleOf(flow: Flow): u32 {
   return ((<u32>flow.generation) << abi.HANDLE_SLOT_BITS) | <u32>slotOf(flow);
 }
-// @ts-ignore: decorator
-@inline export function isNone(flow: Flow): bool {
+export function isNone(flow: Flow): bool {
   return changetype<usize>(flow) == 0;
 }
 
@@ -130,35 +98,35 @@ export function flowOf(handle: u32): Flow {
   return flow;
 }
 
-// @ts-ignore: decorator
-@inline function bucket(i: u32): usize {
-  return INDEX + (<usize>i << 2);
+function bucket(i: u32): usize {
+  return INDEX + ((<usize>i) << 2);
 }
 
 /** Finds the flow of a guest's packet, or address 0. `ports` = guest port << 16 | peer port. */
 export function flowFind(kind: u32, guest: u32, peer: u32, ports: u32): Flow {
   let i = hashTuple(kind, guest, peer, ports) & indexMask;
-  while (true) {
+  for (let n: u32 = 0; n <= indexMask; n++) {
     const entry = load<u32>(bucket(i));
     if (entry == 0) return changetype<Flow>(0);
     const flow = flowAt(entry - 1);
     if (
-      flow.guestAddress == guest && flow.peerAddress == peer && <u32>flow.kind == kind &&
-      ((<u32>flow.guestPort << 16) | <u32>flow.peerPort) == ports
-    ) return flow;
+      flow.guestAddress == guest &&
+      flow.peerAddress == peer &&
+      <u32>flow.kind == kind &&
+      (((<u32>flow.guestPort) << 16) | <u32>flow.peerPort) == ports
+    )
+      return flow;
     i = (i + 1) & indexMask;
   }
   return changetype<Flow>(0);
 }
 
-// @ts-ignore: decorator
-@inline function shareAt(share: u8): usize {
-  return SHARES_USED + (<usize>share << 2);
+function shareAt(share: u8): usize {
+  return SHARES_USED + ((<usize>share) << 2);
 }
 
 /** Slots that a share has in use. */
-// @ts-ignore: decorator
-@inline export function shareUsed(share: u8): i32 {
+export function shareUsed(share: u8): i32 {
   return load<i32>(shareAt(share));
 }
 
@@ -167,12 +135,6 @@ export function shareMove(flow: Flow, share: u8): void {
   store<i32>(shareAt(flow.share), shareUsed(flow.share) - 1);
   flow.share = share;
   store<i32>(shareAt(share), shareUsed(share) + 1);
-}
-
-/** The share that flows of this kind count against unless they are moved. */
-function shareOf(kind: u32): u8 {
-  if (kind == abi.KIND_TCP) return SHARE_GUEST;
-  return kind == abi.KIND_DNS ? SHARE_DNS : SHARE_DATAGRAM;
 }
 
 /** A new flow with its tuple, in the index; address 0 when the table is full (evict first). */
@@ -206,7 +168,7 @@ export function flowAllocate(kind: u32, guest: u32, peer: u32, ports: u32): Flow
 }
 
 function index(flow: Flow, slot: i32): void {
-  const ports = (<u32>flow.guestPort << 16) | <u32>flow.peerPort;
+  const ports = ((<u32>flow.guestPort) << 16) | <u32>flow.peerPort;
   flow.hash = hashTuple(flow.kind, flow.guestAddress, flow.peerAddress, ports);
   let i = flow.hash & indexMask;
   while (load<u32>(bucket(i)) != 0) i = (i + 1) & indexMask;
@@ -261,19 +223,18 @@ export function flowRelease(flow: Flow): void {
 
 // ---------------------------------------------------------------- eviction lists
 
-// @ts-ignore: decorator
-@inline export function listSize(list: u8): i32 {
-  return load<i32>(LIST_SIZES + (<usize>list << 2));
+export function listSize(list: u8): i32 {
+  return load<i32>(LIST_SIZES + ((<usize>list) << 2));
 }
 
 /** Oldest member of a list, or address 0. */
 export function listOldest(list: u8): Flow {
-  const slot = load<i32>(LIST_HEADS + (<usize>list << 2));
+  const slot = load<i32>(LIST_HEADS + ((<usize>list) << 2));
   return slot < 0 ? changetype<Flow>(0) : flowAt(slot);
 }
 
 export function listRemove(flow: Flow): void {
-  const list = <usize>flow.list << 2;
+  const list = (<usize>flow.list) << 2;
   if (list == 0) return;
   check(flow.list != LIST_PARTY); // who is in a party leaves it first
   const before = flow.lruPrevious;
@@ -291,17 +252,17 @@ export function listRemove(flow: Flow): void {
 /** Puts the flow at the young end of a list, taking it out of the one it was in. */
 export function listTouch(flow: Flow, list: u8): void {
   const slot = slotOf(flow);
-  const tailAt = LIST_TAILS + (<usize>list << 2);
+  const tailAt = LIST_TAILS + ((<usize>list) << 2);
   if (flow.list == list && load<i32>(tailAt) == slot) return;
   listRemove(flow);
   const tail = load<i32>(tailAt);
   flow.list = list;
   flow.lruPrevious = tail;
   flow.lruNext = -1;
-  if (tail < 0) store<i32>(LIST_HEADS + (<usize>list << 2), slot);
+  if (tail < 0) store<i32>(LIST_HEADS + ((<usize>list) << 2), slot);
   else flowAt(tail).lruNext = slot;
   store<i32>(tailAt, slot);
-  store<i32>(LIST_SIZES + (<usize>list << 2), listSize(list) + 1);
+  store<i32>(LIST_SIZES + ((<usize>list) << 2), listSize(list) + 1);
 }
 
 // ---------------------------------------------------------------- dirty and ready lists
@@ -316,8 +277,7 @@ export function markDirty(flow: Flow): void {
   dirtyTail = slot;
 }
 
-// @ts-ignore: decorator
-@inline export function dirtyFirst(): i32 {
+export function dirtyFirst(): i32 {
   return dirtyHead;
 }
 
@@ -355,8 +315,7 @@ export function markReady(flow: Flow): void {
   readyTail = slot;
 }
 
-// @ts-ignore: decorator
-@inline export function readyFirst(): i32 {
+export function readyFirst(): i32 {
   return readyHead;
 }
 

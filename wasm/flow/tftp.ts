@@ -30,8 +30,7 @@ const PORTS_BITS: u32 = 14;
 
 let secret: u32 = 0;
 
-// @ts-ignore: decorator
-@inline function isServed(): bool {
+function isServed(): bool {
   return (config(abi.CONFIG_FLAGS_OFFSET) & abi.CONFIG_FLAG_TFTP) != 0;
 }
 

@@ -32,41 +32,58 @@
  */
 import * as abi from "../abi";
 import { Flow, Op } from "../layout";
-import { Entry, entryAt } from "../ring";
-import { count, drop } from "../stats";
+import { Entry } from "../ring";
+import { drop } from "../stats";
 import { timerSet, turnNow } from "../timer";
 import { ICMP_TIME_EXCEEDED, ICMP_UNREACHABLE } from "../wire/icmpv4";
 import { PROTOCOL_UDP, WIRE_OK } from "../wire/ipv4";
 import { UDP_HEADER_SIZE, UDP_TRUNCATED, UdpView, udpCheck } from "../wire/udp";
 import { isSix } from "./addresses";
 import {
-  F_ASKING, F_DUAL, F_FIXED, F_LOCAL, F_OVER, F_PUBLISHED, F_REFUSED, SOCKET_NONE, SOCKET_OPEN,
-  UdpFlow, datagramTouch, filterAdd, has, idleLimit,
+  datagramTouch,
+  enterSocket,
+  F_ASKING,
+  F_DUAL,
+  F_FIXED,
+  F_LOCAL,
+  F_OVER,
+  F_PUBLISHED,
+  F_REFUSED,
+  filterAdd,
+  has,
+  SOCKET_NONE,
+  SOCKET_OPEN,
+  UdpFlow,
 } from "./datagram";
+import { datagramError, datagramReceived, scratchReset } from "./datagram-receive";
 import {
-  datagramError, datagramEvent, datagramReceive, datagramReceived, scratchReset,
-} from "./datagram-receive";
-import {
-  datagramAppend, datagramDiscard, datagramFlush, datagramOpen, datagramPath, datagramRefuse,
+  datagramAppend,
+  datagramDiscard,
+  datagramOpen,
+  datagramPath,
+  datagramRefuse,
   datagramSent,
 } from "./datagram-send";
 import { dnsInit, dnsInput, dnsOpenFailed, dnsUnreachable, dnsWanted } from "./dns";
 import { isOwnAddress } from "./emit";
 import { closeRoom, datagramEnd } from "./evict";
 import { icmpErrorReply } from "./icmp-error";
+import { idleLimit, SHARE_DATAGRAM, SHARE_PUBLISHED } from "./kinds";
 import { openAgain } from "./limits";
 import { LOOPBACK_ADDRESS, natIsGuest, natRefusal, natToHost, natUnusable } from "./nat";
 import { guestConfigured, neighborFind } from "./neighbor";
 import { ownIsDual } from "./own";
 import {
-  packetDestination, packetSource, packetTos, packetTtl, transportChecksumOk,
+  packetDestination,
+  packetSource,
+  packetTos,
+  packetTtl,
+  transportChecksumOk,
 } from "./packet";
 import { PATH_FITS, PATH_REFUSED, PATH_UNKNOWN, pathJudge } from "./path-mtu";
-import { Peer, peerFind, peersInit } from "./peers";
+import { Peer, peerFind, peersHave, peersInit } from "./peers";
 import { gatewayFor } from "./send";
-import {
-  SHARE_DATAGRAM, SHARE_PUBLISHED, flowFind, handleOf, isNone, markDirty, shareMove, slotOf,
-} from "./table";
+import { flowFind, handleOf, isNone, markDirty, shareMove, slotOf } from "./table";
 import { TFTP_PORT, tftpAddressed, tftpInit, tftpPort } from "./tftp";
 import { guestAddress } from "./whereabouts";
 
@@ -218,9 +235,11 @@ function ownerOf(guest: u32, port: u32): u32 {
 
 /** Who spoke to the guest from `shown`, at this or its usual address; null = nobody. */
 function spokenTo(guest: u32, shown: u32, ports: u32, now: i64): Peer {
+  if (!peersHave(ports)) return changetype<Peer>(0);
   const known = peerFind(guest, shown, ports, now);
+  if (changetype<usize>(known) != 0) return known;
   const usual = usualOf(guest);
-  return changetype<usize>(known) != 0 || usual == 0 ? known : peerFind(usual, shown, ports, now);
+  return usual == 0 ? known : peerFind(usual, shown, ports, now);
 }
 
 /**
@@ -250,7 +269,13 @@ function publishedFlow(guest: u32, ports: u32): UdpFlow {
  * payload is a run of, 0 = it is one.
  */
 export function udpInput(
-  ip: usize, udp: usize, length: u32, mac: u64, checksumTrusted: bool, gsoSize: u32, now: i64,
+  ip: usize,
+  udp: usize,
+  length: u32,
+  mac: u64,
+  checksumTrusted: bool,
+  gsoSize: u32,
+  now: i64,
 ): void {
   const verdict = judge(ip, udp, length, checksumTrusted);
   if (verdict != abi.DROP_NONE) {
@@ -317,7 +342,11 @@ export function udpInput(
  * socket already.
  */
 export function udpInboundOpen(
-  guestPort: u32, hostPort: u32, code: u32, fixed: u32, now: i64,
+  guestPort: u32,
+  hostPort: u32,
+  code: u32,
+  fixed: u32,
+  now: i64,
 ): u32 {
   const spot = code >>> abi.INBOUND_SPOT_SHIFT;
   const six = (code & 0xff) == <u32>abi.FAMILY_SIX;
@@ -355,27 +384,17 @@ function publish(flow: UdpFlow, hostPort: u32): void {
   if (flow.peerPort == 0 && ownIsDual(flow.guestPort) && !isSix(flow.guestAddress)) {
     flow.flags |= F_DUAL;
   }
-  flow.socket = SOCKET_OPEN;
+  enterSocket(flow, SOCKET_OPEN);
   flow.hostPort = <u16>hostPort;
 }
 
 // ---------------------------------------------------------------- operations and time
 
-/** Emits what the flow has to send; false = no room, it stays dirty. */
-export function udpFlush(flow: Flow): bool {
-  return datagramFlush(changetype<UdpFlow>(flow));
-}
-
-/** Emits a receive for a ready flow; false = no room, it stays ready. */
-export function udpReceive(flow: Flow): bool {
-  return datagramReceive(changetype<UdpFlow>(flow));
-}
-
 /** Result of OP_UDP_OPEN: positive = the port the socket got. */
 function opened(op: Op, flow: UdpFlow, now: i64): void {
   if (openAgain(flow, op.result)) return;
   if (op.result >= 0) {
-    flow.socket = SOCKET_OPEN;
+    enterSocket(flow, SOCKET_OPEN);
     if ((op.result & abi.OPENED_PUBLISHED) != 0) {
       publish(flow, op.result & 0xffff);
       datagramTouch(flow, now);
@@ -385,12 +404,13 @@ function opened(op: Op, flow: UdpFlow, now: i64): void {
     if (flow.batchHead >= 0) markDirty(flow);
     return;
   }
-  flow.socket = SOCKET_NONE;
+  enterSocket(flow, SOCKET_NONE);
   if (flow.kind == <u8>abi.KIND_DNS) {
     dnsOpenFailed(flow, op.result, now);
     return;
   }
-  if (has(flow, F_LOCAL)) datagramDiscard(flow); // whoever asked asks again
+  if (has(flow, F_LOCAL))
+    datagramDiscard(flow); // whoever asked asks again
   else datagramRefuse(flow, op.result, now);
   datagramEnd(flow);
 }
@@ -404,16 +424,10 @@ export function udpResult(op: Op, flow: Flow, now: i64): void {
     if (!has(datagram, F_REFUSED)) return;
     datagram.flags &= ~F_REFUSED;
     dnsUnreachable(datagram, now);
-  }
-  else if (kind == abi.OP_UDP_RECV) datagramReceived(op, datagram, now);
+  } else if (kind == abi.OP_UDP_RECV) datagramReceived(op, datagram, now);
   else if (kind == abi.OP_RECV_ERROR) datagramError(op, datagram, now);
   else if (kind == abi.OP_PATH_MTU) datagramPath(op, datagram, now);
   else if (kind == abi.OP_UDP_OPEN) opened(op, datagram, now);
-}
-
-/** The host socket has said something (EVENT_*). */
-export function udpEvent(flow: Flow, events: i32, _now: i64): void {
-  datagramEvent(changetype<UdpFlow>(flow), events);
 }
 
 /** The flow's deadline has come: it ends if it was idle for its limit. */

@@ -31,7 +31,12 @@ import { config } from "../memory";
 import { addressMark } from "./addresses";
 import { natIsGuest } from "./nat";
 import {
-  guestConfigured, neighborAsk, neighborKnown, neighborLastOther, neighborLatest, neighborRequest,
+  guestConfigured,
+  neighborAsk,
+  neighborKnown,
+  neighborLastOther,
+  neighborLatest,
+  neighborRequest,
 } from "./neighbor";
 
 const SECOND: i64 = 1_000_000;

@@ -20,12 +20,7 @@ import { txBegin } from "../ring";
 import { count, drop } from "../stats";
 import { addressInPrefix, addressIsUnusableSource, macIsGroup } from "../wire/addr";
 import { ARP_REPLY, ARP_REQUEST, ARP_SIZE, ArpView, arpCheck, arpEmit } from "../wire/arp";
-import {
-  ETHERNET_HEADER_SIZE,
-  ETHERTYPE_ARP,
-  EthernetView,
-  ethernetEmit,
-} from "../wire/ethernet";
+import { ETHERNET_HEADER_SIZE, ETHERTYPE_ARP, EthernetView, ethernetEmit } from "../wire/ethernet";
 
 /** Whether a neighbour may have this address: a host of the guest network other than us. */
 function isNeighborAddress(address: u32): bool {

@@ -20,7 +20,7 @@
  */
 import * as abi from "../abi";
 import { CONFIG } from "../memory";
-import { load16, load8 } from "../wire/bytes";
+import { load8, load16 } from "../wire/bytes";
 
 export const BOOT: usize = CONFIG + abi.CONFIG_BOOT_OFFSET;
 export const BOOT6: usize = CONFIG + abi.CONFIG_BOOT6_OFFSET;
@@ -71,7 +71,12 @@ export function bootIsIpxe(p: usize, length: u32): bool {
 
 /** Finds what the client with `octets` of architectures at `types` gets, of `length` of list. */
 export function bootFind(
-  list: usize, length: u32, types: usize, octets: u32, isHttp: bool, isIpxe: bool,
+  list: usize,
+  length: u32,
+  types: usize,
+  octets: u32,
+  isHttp: bool,
+  isIpxe: bool,
 ): void {
   bootFound = false;
   if (isHttp) {
@@ -81,7 +86,7 @@ export function bootFind(
   if (isIpxe && select(list, length, abi.BOOT_IPXE)) return;
   const count = min(octets >>> 1, ARCHITECTURES_MAX);
   for (let i: u32 = 0; i < count; i++) {
-    const type = load16(types + (<usize>i << 1));
+    const type = load16(types + ((<usize>i) << 1));
     if (type < <u32>abi.BOOT_HTTP && select(list, length, type)) return;
   }
   if (select(list, length, abi.BOOT_ANY) || !isIpxe) return;

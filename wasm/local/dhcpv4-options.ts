@@ -14,8 +14,15 @@ import { CONFIG, config } from "../memory";
 import { load8, store8, store16, store32 } from "../wire/bytes";
 import * as wire from "../wire/dhcpv4";
 import {
-  BOOT, HTTP_CLASS, HTTP_CLASS_SIZE, bootFind, bootFound, bootIsHttp, bootIsIpxe, bootLength,
+  BOOT,
+  bootFind,
+  bootFound,
+  bootIsHttp,
+  bootIsIpxe,
+  bootLength,
   bootValue,
+  HTTP_CLASS,
+  HTTP_CLASS_SIZE,
 } from "./boot";
 
 const LEASE_INFINITE: u32 = 0xffffffff;
@@ -104,23 +111,20 @@ export function putEcho(code: u32): void {
 }
 
 /** End of the configured list. */
-// @ts-ignore: decorator
-@inline function blobEnd(): usize {
+function blobEnd(): usize {
   const length = min(config(abi.CONFIG_DHCP_OPTIONS_LENGTH_OFFSET), abi.DHCP_OPTIONS_SIZE);
   return CONFIG + abi.CONFIG_DHCP_OPTIONS_OFFSET + length;
 }
 
 /** Address of the configured option behind the one at `p`; `end` when it was the last. */
-// @ts-ignore: decorator
-@inline function blobNext(p: usize, end: usize): usize {
+function blobNext(p: usize, end: usize): usize {
   if (end - p < 2) return end;
   const after = p + 2 + load8(p + 1);
   return after > end ? end : after;
 }
 
 /** Whether a whole option lies at `p`. */
-// @ts-ignore: decorator
-@inline function blobHas(p: usize, end: usize): bool {
+function blobHas(p: usize, end: usize): bool {
   return end - p >= 2 && load8(p + 1) <= <u32>(end - p - 2);
 }
 
@@ -185,7 +189,8 @@ export function putParameters(): void {
     let p = CONFIG + abi.CONFIG_DHCP_OPTIONS_OFFSET;
     p < end && blobHas(p, end);
     p = blobNext(p, end)
-  ) putParameter(load8(p));
+  )
+    putParameter(load8(p));
 }
 
 /**
@@ -238,8 +243,11 @@ export function fillBoot(field: usize, size: u32): void {
   const types = wire.dhcpOptionLength(wire.OPTION_ARCHITECTURE);
   const isHttp = vendor > 0 && bootIsHttp(wire.dhcpOptionValue(wire.OPTION_VENDOR_CLASS), vendor);
   bootFind(
-    BOOT, config(abi.CONFIG_BOOT_LENGTH_OFFSET),
-    types > 0 ? wire.dhcpOptionValue(wire.OPTION_ARCHITECTURE) : 0, types > 0 ? types : 0, isHttp,
+    BOOT,
+    config(abi.CONFIG_BOOT_LENGTH_OFFSET),
+    types > 0 ? wire.dhcpOptionValue(wire.OPTION_ARCHITECTURE) : 0,
+    max(types, 0),
+    isHttp,
     user > 0 && bootIsIpxe(wire.dhcpOptionValue(wire.OPTION_USER_CLASS), user),
   );
   if (!bootFound) fillField(wire.OPTION_BOOT_FILE, field, size);

@@ -40,18 +40,13 @@ import { config } from "../memory";
 import { next } from "../prng";
 import { txBegin, vnetSize } from "../ring";
 import { count, drop } from "../stats";
-import { MAC_BROADCAST, addressInPrefix, macIsGroup } from "../wire/addr";
+import { addressInPrefix, MAC_BROADCAST, macIsGroup } from "../wire/addr";
 import { load8, load16, load32 } from "../wire/bytes";
 import { sumAdd, sumBytes, sumPseudo4, sumStoreUdp } from "../wire/checksum";
 import * as wire from "../wire/dhcpv4";
 import { DhcpView } from "../wire/dhcpv4";
-import {
-  ETHERNET_HEADER_SIZE,
-  ETHERTYPE_IPV4,
-  EthernetView,
-  ethernetEmit,
-} from "../wire/ethernet";
-import { IPV4_DF, IPV4_HEADER_SIZE, Ipv4View, PROTOCOL_UDP, WIRE_OK, ipv4Emit } from "../wire/ipv4";
+import { ETHERNET_HEADER_SIZE, ETHERTYPE_IPV4, EthernetView, ethernetEmit } from "../wire/ethernet";
+import { IPV4_DF, IPV4_HEADER_SIZE, Ipv4View, ipv4Emit, PROTOCOL_UDP, WIRE_OK } from "../wire/ipv4";
 import {
   UDP_HEADER_SIZE,
   UDP_TRUNCATED,
@@ -214,8 +209,7 @@ function addressOption(code: u32): u32 {
   return wire.dhcpOptionLength(code) == 4 ? load32(wire.dhcpOptionValue(code)) : 0;
 }
 
-// @ts-ignore: decorator
-@inline function isForUs(): bool {
+function isForUs(): bool {
   return addressOption(wire.OPTION_SERVER) == config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET);
 }
 
@@ -295,9 +289,7 @@ function takeInform(frame: usize, ip: usize): void {
 /** Whether the message is a request of an Ethernet client; counts it if not. */
 function isAcceptable(message: usize, length: u32): bool {
   if (wire.dhcpIsBare(message, length)) wire.dhcpOptionsNone();
-  else if (
-    wire.dhcpCheck(message, length) != WIRE_OK || !wire.dhcpOptionsParse(message, length)
-  ) {
+  else if (wire.dhcpCheck(message, length) != WIRE_OK || !wire.dhcpOptionsParse(message, length)) {
     drop(abi.DROP_DHCP_MALFORMED);
     return false;
   }
@@ -324,8 +316,7 @@ function isAcceptable(message: usize, length: u32): bool {
 }
 
 /** Whether the link vouches for the checksum, which may be a partial one then (virtio §5.1.6). */
-// @ts-ignore: decorator
-@inline function isChecksumTrusted(frame: usize): bool {
+function isChecksumTrusted(frame: usize): bool {
   return vnetSize != 0 && (load8(frame - vnetSize) & VNET_CHECKSUM_FLAGS) != 0;
 }
 
@@ -345,9 +336,7 @@ export function dhcpInput(frame: usize, ip: usize, udp: usize, length: u32, now:
   }
   const size = UdpView.at(udp).length;
   const packet = Ipv4View.at(ip);
-  if (
-    !isChecksumTrusted(frame) && !udpChecksumOk(udp, size, packet.source, packet.destination)
-  ) {
+  if (!isChecksumTrusted(frame) && !udpChecksumOk(udp, size, packet.source, packet.destination)) {
     drop(abi.DROP_UDP_CHECKSUM);
     return;
   }

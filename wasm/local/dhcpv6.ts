@@ -27,20 +27,24 @@
  * Source: RFC 9915 (RFC 8415) §11.4, 16, 18.3, 21; RFC 3646, RFC 4704, RFC 5908, RFC 5970.
  */
 import * as abi from "../abi";
-import { DNS6, GATEWAY6, GUEST6, ROUTER6, octetsOf } from "../flow/addresses";
+import { DNS6, GATEWAY6, GUEST6, octetsOf, ROUTER6 } from "../flow/addresses";
 import { frameCommit, gatewayMac } from "../flow/emit";
 import { natIsGuest } from "../flow/nat";
 import { neighborLearn } from "../flow/neighbor";
 import { packetSource } from "../flow/packet";
-import { dns6Named } from "../flow/resolvers";
 import { presenceDoubt } from "../flow/presence";
+import { dns6Named } from "../flow/resolvers";
 import { CONFIG, config } from "../memory";
 import { txBegin } from "../ring";
 import { count, drop } from "../stats";
 import {
-  ALL_DHCP_SERVERS, address6Copy, address6Equal, address6InPrefix, address6IsLinkLocal,
+  ALL_DHCP_SERVERS,
+  address6Copy,
+  address6Equal,
+  address6InPrefix,
+  address6IsLinkLocal,
 } from "../wire/addr6";
-import { load16, load8, store16, store32, store8, storeMac } from "../wire/bytes";
+import { load8, load16, store8, store16, store32, storeMac } from "../wire/bytes";
 import { sumAdd, sumBytes, sumOk, sumPseudo6, sumStoreUdp } from "../wire/checksum";
 import * as wire from "../wire/dhcpv6";
 import { Dhcp6View, Option6View } from "../wire/dhcpv6";
@@ -49,8 +53,15 @@ import { PROTOCOL_UDP, WIRE_OK } from "../wire/ipv4";
 import { IPV6_HEADER_SIZE, IPV6_MTU_MIN, Ipv6View, ipv6Emit } from "../wire/ipv6";
 import { UDP_HEADER_SIZE, UDP_TRUNCATED, UdpView, udpCheck, udpEmit } from "../wire/udp";
 import {
-  BOOT6, HTTP_CLASS, HTTP_CLASS_SIZE, bootFind, bootFound, bootIsHttp, bootIsIpxe, bootLength,
+  BOOT6,
+  bootFind,
+  bootFound,
+  bootIsHttp,
+  bootIsIpxe,
+  bootLength,
   bootValue,
+  HTTP_CLASS,
+  HTTP_CLASS_SIZE,
 } from "./boot";
 
 const HEADERS_SIZE: u32 = IPV6_HEADER_SIZE + UDP_HEADER_SIZE;
@@ -217,13 +228,11 @@ function namesGuest(ia: usize): bool {
   return false;
 }
 
-// @ts-ignore: decorator
-@inline function firstIa(): usize {
+function firstIa(): usize {
   return wire.dhcp6Find(options, optionsEnd, wire.OPTION6_IA_NA);
 }
 
-// @ts-ignore: decorator
-@inline function nextIa(ia: usize): usize {
+function nextIa(ia: usize): usize {
   return wire.dhcp6Find(wire.dhcp6After(ia), optionsEnd, wire.OPTION6_IA_NA);
 }
 
@@ -289,7 +298,7 @@ function putWanted(code: u32, isInformation: bool): void {
 /** Whether the client's list names a code before place `end` of it. */
 function wantedBefore(list: usize, end: u32, code: u32): bool {
   for (let i: u32 = 0; i < end; i++) {
-    if (load16(list + (<usize>i << 1)) == code) return true;
+    if (load16(list + ((<usize>i) << 1)) == code) return true;
   }
   return false;
 }
@@ -302,8 +311,11 @@ function putBoot(): void {
   // Behind the enterprise number and the length of the first class.
   const isHttp = vendor != 0 && bootIsHttp(vendor + 10, Option6View.at(vendor).length - 6);
   bootFind(
-    BOOT6, config(abi.CONFIG_BOOT6_LENGTH_OFFSET), types + 4,
-    types == 0 ? 0 : Option6View.at(types).length, isHttp,
+    BOOT6,
+    config(abi.CONFIG_BOOT6_LENGTH_OFFSET),
+    types + 4,
+    types == 0 ? 0 : Option6View.at(types).length,
+    isHttp,
     user != 0 && bootIsIpxe(user + 4, Option6View.at(user).length),
   );
   if (!isHttp || !bootFound) return;
@@ -326,7 +338,7 @@ function putOptions(isInformation: bool): void {
   const list = option + 4;
   const listed = min<u32>(Option6View.at(option).length >>> 1, 64);
   for (let i: u32 = 0; i < listed; i++) {
-    const code = load16(list + (<usize>i << 1));
+    const code = load16(list + ((<usize>i) << 1));
     if (!wantedBefore(list, i, code)) putWanted(code, isInformation);
   }
 }
@@ -336,7 +348,9 @@ function putOptions(isInformation: bool): void {
 /** SOLICIT, REQUEST, RENEW, REBIND. */
 function takeAsking(type: u32, transaction: u32, ip: usize, mac: u64, now: i64): void {
   if (type == wire.DHCP6_SOLICIT) presenceDoubt();
-  const rapid = type == wire.DHCP6_SOLICIT && now >= declinedUntil &&
+  const rapid =
+    type == wire.DHCP6_SOLICIT &&
+    now >= declinedUntil &&
     wire.dhcp6Find(options, optionsEnd, wire.OPTION6_RAPID_COMMIT) != 0;
   const offers = type == wire.DHCP6_SOLICIT && !rapid;
   const ethernet = begin(offers ? wire.DHCP6_ADVERTISE : wire.DHCP6_REPLY, transaction);
@@ -427,14 +441,15 @@ function identifiersOk(type: u32): bool {
     if (size < 2 || size > wire.DUID_SIZE_MAX) return false;
   }
   if (type == wire.DHCP6_INFORMATION) {
-    const hasIa = firstIa() != 0 ||
+    const hasIa =
+      firstIa() != 0 ||
       wire.dhcp6Find(options, optionsEnd, wire.OPTION6_IA_TA) != 0 ||
       wire.dhcp6Find(options, optionsEnd, wire.OPTION6_IA_PD) != 0;
     return !hasIa && (server == 0 || isOurs);
   }
   if (client == 0) return false;
-  const isToAny = type == wire.DHCP6_SOLICIT || type == wire.DHCP6_CONFIRM ||
-    type == wire.DHCP6_REBIND;
+  const isToAny =
+    type == wire.DHCP6_SOLICIT || type == wire.DHCP6_CONFIRM || type == wire.DHCP6_REBIND;
   return isToAny ? server == 0 : isOurs;
 }
 
@@ -451,9 +466,12 @@ function dispatch(message: usize, ip: usize, mac: u64, now: i64): void {
   else if (type == wire.DHCP6_RELEASE || type == wire.DHCP6_DECLINE) {
     takeReturn(type, transaction, ip, mac, now);
   } else if (
-    type == wire.DHCP6_SOLICIT || type == wire.DHCP6_REQUEST || type == wire.DHCP6_RENEW ||
+    type == wire.DHCP6_SOLICIT ||
+    type == wire.DHCP6_REQUEST ||
+    type == wire.DHCP6_RENEW ||
     type == wire.DHCP6_REBIND
-  ) takeAsking(type, transaction, ip, mac, now);
+  )
+    takeAsking(type, transaction, ip, mac, now);
   else drop(abi.DROP_DHCP_IGNORED);
 }
 
@@ -462,7 +480,12 @@ function dispatch(message: usize, ip: usize, mac: u64, now: i64): void {
  * packet at `ip` from `mac`. `trusted` = the link vouches for the checksum.
  */
 export function dhcp6Input(
-  ip: usize, udp: usize, length: u32, mac: u64, trusted: bool, now: i64,
+  ip: usize,
+  udp: usize,
+  length: u32,
+  mac: u64,
+  trusted: bool,
+  now: i64,
 ): void {
   const packet = Ipv6View.at(ip);
   const isServed = (config(abi.CONFIG_FLAGS_OFFSET) & abi.CONFIG_FLAG_DHCP) != 0;
@@ -489,9 +512,11 @@ export function dhcp6Input(
   options = message + wire.DHCP6_HEADER_SIZE;
   optionsEnd = message + octets;
   if (
-    octets < wire.DHCP6_HEADER_SIZE || !natIsGuest(packetSource(ip)) ||
+    octets < wire.DHCP6_HEADER_SIZE ||
+    !natIsGuest(packetSource(ip)) ||
     !wire.dhcp6OptionsOk(options, octets - wire.DHCP6_HEADER_SIZE) ||
-    !associationsOk(wire.OPTION6_IA_NA) || !associationsOk(wire.OPTION6_IA_PD)
+    !associationsOk(wire.OPTION6_IA_NA) ||
+    !associationsOk(wire.OPTION6_IA_PD)
   ) {
     drop(abi.DROP_DHCP_MALFORMED);
     return;

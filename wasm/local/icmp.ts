@@ -66,8 +66,17 @@ export function icmpEchoLocal(ip: usize, icmp: usize, length: u32, mac: u64): vo
     return;
   }
   const isSent = ipv4Send(
-    destination, source, mac, PROTOCOL_ICMP, TTL, packet.tos,
-    HEADER, ICMP_HEADER_SIZE, kept, dataLength, 0,
+    destination,
+    source,
+    mac,
+    PROTOCOL_ICMP,
+    TTL,
+    packet.tos,
+    HEADER,
+    ICMP_HEADER_SIZE,
+    kept,
+    dataLength,
+    0,
   );
   if (!isSent) return;
   count(abi.STAT_PING_LOCAL);

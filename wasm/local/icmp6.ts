@@ -12,7 +12,11 @@ import { txKeep } from "../ring";
 import { count, drop } from "../stats";
 import { sumAdd, sumBytes, sumStore } from "../wire/checksum";
 import {
-  ICMPV6_ECHO_REPLY, ICMPV6_HEADER_SIZE, Icmpv6View, PROTOCOL_ICMPV6, icmpv6Emit,
+  ICMPV6_ECHO_REPLY,
+  ICMPV6_HEADER_SIZE,
+  Icmpv6View,
+  icmpv6Emit,
+  PROTOCOL_ICMPV6,
 } from "../wire/icmpv6";
 
 const HOP_LIMIT: u32 = 64;
@@ -49,8 +53,17 @@ export function icmp6EchoLocal(ip: usize, icmp: usize, length: u32, mac: u64): v
     return;
   }
   const isSent = packetSend(
-    destination, source, mac, PROTOCOL_ICMPV6, HOP_LIMIT, packetTos(ip),
-    HEADER, ICMPV6_HEADER_SIZE, kept, dataLength, 0,
+    destination,
+    source,
+    mac,
+    PROTOCOL_ICMPV6,
+    HOP_LIMIT,
+    packetTos(ip),
+    HEADER,
+    ICMPV6_HEADER_SIZE,
+    kept,
+    dataLength,
+    0,
   );
   if (!isSent) return;
   count(abi.STAT_PING_LOCAL);

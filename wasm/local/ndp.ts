@@ -27,9 +27,7 @@
  * Source: RFC 4861 §4, 6.1, 6.2, 7.1, 7.2, RFC 4862, RFC 8106 §5.
  */
 import * as abi from "../abi";
-import {
-  DNS6, GATEWAY6, ROUTER6, addressIntern, isSix, octetsOf,
-} from "../flow/addresses";
+import { addressIntern, DNS6, GATEWAY6, isSix, octetsOf, ROUTER6 } from "../flow/addresses";
 import { frameCommit, gatewayMac, isOwnAddress } from "../flow/emit";
 import { natIsGuest } from "../flow/nat";
 import { neighborLearn } from "../flow/neighbor";
@@ -39,15 +37,23 @@ import { CONFIG, config } from "../memory";
 import { next } from "../prng";
 import { txBegin } from "../ring";
 import { count, drop } from "../stats";
-import { ALL_NODES, address6GroupMac, address6IsMulticast, address6IsUnspecified }
-  from "../wire/addr6";
+import {
+  ALL_NODES,
+  address6GroupMac,
+  address6IsMulticast,
+  address6IsUnspecified,
+} from "../wire/addr6";
 import { load8, loadMac } from "../wire/bytes";
 import { sumPseudo6 } from "../wire/checksum";
-import { OPTION6_SEARCH, Option6View, dhcp6Find } from "../wire/dhcpv6";
+import { dhcp6Find, OPTION6_SEARCH, Option6View } from "../wire/dhcpv6";
 import { ETHERNET_HEADER_SIZE, ETHERTYPE_IPV6, ethernetEmit } from "../wire/ethernet";
 import {
-  ICMPV6_NEIGHBOR_ADVERTISEMENT, ICMPV6_NEIGHBOR_SOLICITATION, ICMPV6_ROUTER_SOLICITATION,
-  Icmpv6View, PROTOCOL_ICMPV6, icmpv6ChecksumFill,
+  ICMPV6_NEIGHBOR_ADVERTISEMENT,
+  ICMPV6_NEIGHBOR_SOLICITATION,
+  ICMPV6_ROUTER_SOLICITATION,
+  Icmpv6View,
+  icmpv6ChecksumFill,
+  PROTOCOL_ICMPV6,
 } from "../wire/icmpv6";
 import { IPV6_HEADER_SIZE, Ipv6View, ipv6Emit } from "../wire/ipv6";
 import * as wire from "../wire/ndp";
@@ -91,8 +97,7 @@ export function ndpInit(): void {
   goneLength = 0;
 }
 
-// @ts-ignore: decorator
-@inline function has(flag: i32): bool {
+function has(flag: i32): bool {
   return (config(abi.CONFIG_FLAGS_OFFSET) & flag) != 0;
 }
 
@@ -171,7 +176,12 @@ function routerMessage(message: usize, lifetime: u32, isWithdrawal: bool): u32 {
   wire.ndpMtuEmit(p, config(abi.CONFIG_MTU_OFFSET));
   p += wire.NDP_MTU_SIZE;
   wire.ndpPrefixEmit(
-    p, octetsOf(GATEWAY6), prefixLength, wire.NDP_ON_LINK | slaac, PREFIX_VALID, PREFIX_PREFERRED,
+    p,
+    octetsOf(GATEWAY6),
+    prefixLength,
+    wire.NDP_ON_LINK | slaac,
+    PREFIX_VALID,
+    PREFIX_PREFERRED,
   );
   p += wire.NDP_PREFIX_SIZE;
   if (dns6Named()) {
@@ -214,7 +224,7 @@ function advertiseAll(now: i64): void {
   }
   remember();
   lastAt = now;
-  const interval = <i64>(INTERVAL_MIN + next() % (INTERVAL_MAX - INTERVAL_MIN + 1)) * SECOND;
+  const interval = <i64>(INTERVAL_MIN + (next() % (INTERVAL_MAX - INTERVAL_MIN + 1))) * SECOND;
   if (initialLeft > 0) initialLeft--;
   dueAt = now + (initialLeft > 0 ? min(interval, INTERVAL_INITIAL) : interval);
 }
@@ -277,7 +287,10 @@ function answer(target: usize, source: u32, isProbe: bool, mac: u64): void {
   const message = ethernet + ETHERNET_HEADER_SIZE + IPV6_HEADER_SIZE;
   wire.ndpAdvertisementEmit(message, target, gatewayMac(), flags);
   send(
-    ethernet, ADVERTISEMENT_SIZE, target, isProbe ? ALL_NODES : octetsOf(source),
+    ethernet,
+    ADVERTISEMENT_SIZE,
+    target,
+    isProbe ? ALL_NODES : octetsOf(source),
     isProbe ? address6GroupMac(ALL_NODES) : mac,
   );
   count(abi.STAT_NDP_REPLIES);
@@ -290,7 +303,12 @@ function isSolicitedNode(p: usize): bool {
 }
 
 function neighborSolicited(
-  ip: usize, message: usize, options: u32, isProbe: bool, mac: u64, now: i64,
+  ip: usize,
+  message: usize,
+  options: u32,
+  isProbe: bool,
+  mac: u64,
+  now: i64,
 ): void {
   const target = message + wire.NDP_TARGET_OFFSET;
   const said = linkAddress(message + wire.NDP_NEIGHBOR_SIZE, options, wire.NDP_OPTION_SOURCE);
@@ -332,14 +350,16 @@ export function ndpInput(ip: usize, message: usize, length: u32, mac: u64, now: 
   const type = Icmpv6View.at(message).type;
   const isRouter = type == ICMPV6_ROUTER_SOLICITATION;
   const fixed = isRouter ? wire.NDP_ROUTER_SOLICITATION_SIZE : wire.NDP_NEIGHBOR_SIZE;
-  const isKnown = isRouter || type == ICMPV6_NEIGHBOR_SOLICITATION ||
-    type == ICMPV6_NEIGHBOR_ADVERTISEMENT;
+  const isKnown =
+    isRouter || type == ICMPV6_NEIGHBOR_SOLICITATION || type == ICMPV6_NEIGHBOR_ADVERTISEMENT;
   if (!isKnown) {
     drop(abi.DROP_NDP_IGNORED); // the guest is no router of this link
     return;
   }
   if (
-    packet.hopLimit != wire.NDP_HOP_LIMIT || length < fixed || Icmpv6View.at(message).code != 0 ||
+    packet.hopLimit != wire.NDP_HOP_LIMIT ||
+    length < fixed ||
+    Icmpv6View.at(message).code != 0 ||
     !wire.ndpOptionsOk(message + fixed, length - fixed)
   ) {
     drop(abi.DROP_NDP_MALFORMED);

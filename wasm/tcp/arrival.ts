@@ -28,24 +28,35 @@
  *   an open connection, and would wait all that time for nothing.
  */
 import * as abi from "../abi";
-import { count, drop } from "../stats";
 import { isSix } from "../flow/addresses";
 import { isOwnAddress } from "../flow/emit";
-import { guestAddress, guestRequest, guestServed } from "../flow/whereabouts";
+import { enterState, SHARE_OUTSIDE } from "../flow/kinds";
 import { natToGuest } from "../flow/nat";
 import {
-  neighborDoubt, neighborFind, neighborKnown, neighborRequest, neighborWaited,
+  neighborDoubt,
+  neighborFind,
+  neighborKnown,
+  neighborRequest,
+  neighborWaited,
 } from "../flow/neighbor";
 import { gatewayFor } from "../flow/send";
+import { flowFind, flowRename, handleOf, isNone, markDirty } from "../flow/table";
+import { guestAddress, guestRequest, guestServed } from "../flow/whereabouts";
+import { count, drop } from "../stats";
 import {
-  SHARE_OUTSIDE, flowFind, flowRename, handleOf, isNone, markDirty,
-} from "../flow/table";
-import {
-  F_SOCKET, P_SYN, RTO_MAX, Tcp, tcpArm, tcpEnd, tcpReset, tcpRestart, tcpSetMss,
+  F_SOCKET,
+  P_SYN,
+  RTO_MAX,
+  Tcp,
+  tcpArm,
+  tcpEnd,
+  tcpReset,
+  tcpRestart,
+  tcpSetMss,
 } from "./conn";
+import { keepaliveStart } from "./deadline";
 import { allocate } from "./open";
 import { sendReset } from "./output";
-import { keepaliveStart } from "./timers";
 
 /** Bits of `arrival`. */
 const ARRIVAL_FIXED: u8 = 1;
@@ -62,8 +73,7 @@ const GIVE_UP_ARRIVAL: i64 = 31_000_000;
 /** Ports looked at for a client that looks like another one to the guest. */
 const PORT_TRIES: i32 = 64;
 
-// @ts-ignore: decorator
-@inline function refusalOf(six: bool): u8 {
+function refusalOf(six: bool): u8 {
   return six ? REFUSED_SIX : REFUSED_FOUR;
 }
 
@@ -118,22 +128,27 @@ function aim(flow: Tcp, address: u32, now: i64): bool {
  * there is no room.
  */
 export function tcpInbound(
-  guestPort: u32, client: u32, clientPort: u32, guest: u32, now: i64,
+  guestPort: u32,
+  client: u32,
+  clientPort: u32,
+  guest: u32,
+  now: i64,
 ): u32 {
   const six = isSix(client);
   const isFixed = guest != 0;
   if (!isFixed) guest = guestAddress(guestServed(six) ? six : !six);
   const peer = shownTo(guest, client);
   const port = portFor(guest, guestPort, peer, clientPort);
-  const flow = port == 0
-    ? changetype<Tcp>(0)
-    : allocate(SHARE_OUTSIDE, client, guest, peer, (guestPort << 16) | port);
+  const flow =
+    port == 0
+      ? changetype<Tcp>(0)
+      : allocate(SHARE_OUTSIDE, client, guest, peer, (guestPort << 16) | port);
   if (isNone(flow)) {
     count(abi.STAT_OUTSIDE_REFUSED);
     return 0;
   }
   tcpReset(flow, now);
-  flow.state = <u8>abi.STATE_SYN_SENT;
+  enterState(flow, abi.STATE_SYN_SENT);
   flow.flags |= F_SOCKET;
   flow.arrival = isFixed ? ARRIVAL_FIXED : 0;
   flow.hostAddress = client;
@@ -188,8 +203,8 @@ export function arrivalRefused(flow: Tcp, now: i64): void {
   const six = isSix(flow.guestAddress);
   flow.arrival |= refusalOf(six);
   const other = candidate(flow, !six);
-  const isSilent = other != 0 && neighborFind(other) == 0 &&
-    neighborWaited(other, now) >= ASK_PATIENCE;
+  const isSilent =
+    other != 0 && neighborFind(other) == 0 && neighborWaited(other, now) >= ASK_PATIENCE;
   if (other == 0 || isSilent || !aim(flow, other, now)) {
     tcpEnd(flow, true);
     return;
@@ -203,8 +218,8 @@ function unresolved(flow: Tcp, now: i64): void {
   drop(abi.DROP_NEIGHBOR);
   const next = choose(flow, now);
   const refused = (flow.arrival & (REFUSED_FOUR | REFUSED_SIX)) != 0;
-  const isLate = now - flow.troubleAt >= ANSWER_MAX ||
-    (refused && neighborWaited(next, now) >= ASK_PATIENCE);
+  const isLate =
+    now - flow.troubleAt >= ANSWER_MAX || (refused && neighborWaited(next, now) >= ASK_PATIENCE);
   if (isLate || !aim(flow, next, now)) {
     end(flow, now);
     return;

@@ -23,14 +23,14 @@
  * Source: RFC 2018, RFC 6675 §3-4, RFC 8985 §5-6.
  */
 import * as abi from "../abi";
-import { seqGe, seqGt, seqLe, seqLt } from "../wire/seqnum";
 import { slotOf } from "../flow/table";
+import { seqGe, seqGt, seqLe, seqLt } from "../wire/seqnum";
 import { Tcp } from "./conn";
 
 export const RUNS_MAX: i32 = 24;
 /** Runs that reports may fill; what is sent again must find room to be noted. */
 const RUNS_REPORTED: i32 = RUNS_MAX - 4;
-const BOARD_SIZE: usize = <usize>RUNS_MAX << 3;
+const BOARD_SIZE: usize = (<usize>RUNS_MAX) << 3;
 const BOARDS: usize = memory.data(12582912, 4096);
 
 export const SACKED: u32 = 1;
@@ -40,43 +40,35 @@ const BITS: u32 = 7;
 
 if (<usize>abi.FLOW_CAPACITY_COUNT * BOARD_SIZE != 12582912) ERROR("BOARDS has another size");
 
-// @ts-ignore: decorator
-@inline function entry(flow: Tcp, i: i32): usize {
-  return BOARDS + <usize>slotOf(flow) * BOARD_SIZE + (<usize>i << 3);
+function entry(flow: Tcp, i: i32): usize {
+  return BOARDS + <usize>slotOf(flow) * BOARD_SIZE + ((<usize>i) << 3);
 }
 /** Right edge of run `i`. */
-// @ts-ignore: decorator
-@inline export function runEnd(flow: Tcp, i: i32): u32 {
+export function runEnd(flow: Tcp, i: i32): u32 {
   return load<u32>(entry(flow, i));
 }
 /** Left edge of run `i`. */
-// @ts-ignore: decorator
-@inline export function runStart(flow: Tcp, i: i32): u32 {
+export function runStart(flow: Tcp, i: i32): u32 {
   return i == 0 ? flow.sndUna : runEnd(flow, i - 1);
 }
-// @ts-ignore: decorator
-@inline export function runBits(flow: Tcp, i: i32): u32 {
+export function runBits(flow: Tcp, i: i32): u32 {
   return load<u32>(entry(flow, i), 4) & BITS;
 }
 /** When run `i` was last sent, see `stampOf`. */
-// @ts-ignore: decorator
-@inline export function runStamp(flow: Tcp, i: i32): u32 {
+export function runStamp(flow: Tcp, i: i32): u32 {
   return load<u32>(entry(flow, i), 4) & ~BITS;
 }
-// @ts-ignore: decorator
-@inline function runPut(flow: Tcp, i: i32, end: u32, stamp: u32, bits: u32): void {
+function runPut(flow: Tcp, i: i32, end: u32, stamp: u32, bits: u32): void {
   store<u32>(entry(flow, i), end);
   store<u32>(entry(flow, i), stamp | bits, 4);
 }
 
 /** A time as runs keep it: 29 bits of microseconds, above the three of state. */
-// @ts-ignore: decorator
-@inline export function stampOf(now: i64): u32 {
-  return <u32>now << 3;
+export function stampOf(now: i64): u32 {
+  return (<u32>now) << 3;
 }
 /** Microseconds from one stamp to the other; negative when `to` is earlier. */
-// @ts-ignore: decorator
-@inline export function stampDiff(to: u32, from: u32): i32 {
+export function stampDiff(to: u32, from: u32): i32 {
   return <i32>(to - from) >> 3;
 }
 
@@ -98,7 +90,7 @@ export function boardClose(flow: Tcp): void {
 
 function removeRuns(flow: Tcp, from: i32, number: i32): void {
   const n = <i32>flow.runCount - number;
-  memory.copy(entry(flow, from), entry(flow, from + number), <usize>(n - from) << 3);
+  memory.copy(entry(flow, from), entry(flow, from + number), (<usize>(n - from)) << 3);
   flow.runCount = <u8>n;
 }
 
@@ -135,7 +127,7 @@ function cut(flow: Tcp, sequence: u32): i32 {
   while (seqLe(runEnd(flow, i), sequence)) i++;
   if (runStart(flow, i) == sequence) return i;
   const n = <i32>flow.runCount;
-  memory.copy(entry(flow, i + 1), entry(flow, i), <usize>(n - i) << 3);
+  memory.copy(entry(flow, i + 1), entry(flow, i), (<usize>(n - i)) << 3);
   store<u32>(entry(flow, i), sequence);
   flow.runCount = <u8>(n + 1);
   return i + 1;
@@ -168,8 +160,7 @@ function alike(flow: Tcp, i: i32): bool {
 export function boardExtend(flow: Tcp, end: u32, now: i64): void {
   const n = <i32>flow.runCount;
   if (n == 0) return;
-  const isOne = runBits(flow, n - 1) == 0 &&
-    stampDiff(runStamp(flow, n - 1), flow.againStamp) >= 0;
+  const isOne = runBits(flow, n - 1) == 0 && stampDiff(runStamp(flow, n - 1), flow.againStamp) >= 0;
   if (isOne) {
     store<u32>(entry(flow, n - 1), end);
     return;

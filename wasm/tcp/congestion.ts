@@ -8,16 +8,42 @@ import { txCount } from "../ring";
 import { seqGe, seqGt, seqLe, seqLt } from "../wire/seqnum";
 import { optionSackCount, optionSackLeft, optionSackRight } from "../wire/tcp-options";
 import {
-  SACKED, boardClose, boardFirst, boardMark, boardTakesReports, boardTrim, runBits, runOverlap,
+  boardClose,
+  boardFirst,
+  boardMark,
+  boardTakesReports,
+  boardTrim,
+  runBits,
+  runOverlap,
   runStamp,
+  SACKED,
 } from "./board";
 import {
-  CWND_MAX, F_FIN_ACKED, F_FIN_SENT, F_PERSIST, F_RECOVERY, F_RTT, F_SACK, P_OUTPUT, REPAIR_FORCE,
-  REPAIR_TIMEOUT, Tcp, has, initialWindow, tcpProgress,
+  CWND_MAX,
+  F_FIN_ACKED,
+  F_FIN_SENT,
+  F_PERSIST,
+  F_RECOVERY,
+  F_RTT,
+  F_SACK,
+  has,
+  initialWindow,
+  P_OUTPUT,
+  REPAIR_FORCE,
+  REPAIR_TIMEOUT,
+  Tcp,
+  tcpProgress,
 } from "./conn";
 import { armRetransmit, startRetransmit } from "./deadline";
 import {
-  deliveredSet, detectLoss, newsBegin, probeAnswered, probeNeedless, proportion, reach, undo,
+  deliveredSet,
+  detectLoss,
+  newsBegin,
+  probeAnswered,
+  probeNeedless,
+  proportion,
+  reach,
+  undo,
   watch,
 } from "./recovery";
 import { sampleEcho, sampleTimed } from "./round-trip";
@@ -84,8 +110,7 @@ function grow(flow: Tcp, acked: u32): void {
   // Slow start counts octets (RFC 3465) but does not jump over the threshold.
   if (flow.cwnd < flow.ssthresh) {
     flow.cwnd = min(flow.cwnd + acked, max(flow.ssthresh, flow.cwnd + flow.mss));
-  }
-  else flow.cwnd += max<u32>(<u32>((<u64>flow.mss * <u64>min(acked, flow.cwnd)) / flow.cwnd), 1);
+  } else flow.cwnd += max<u32>(<u32>((<u64>flow.mss * <u64>min(acked, flow.cwnd)) / flow.cwnd), 1);
   flow.cwnd = min(flow.cwnd, CWND_MAX);
 }
 

@@ -43,6 +43,13 @@
  * Reading: RFC 9293, 7323, 2018, 5681, 6298, 6582, 6675, 6937, 8985, 5961, 6528.
  */
 import * as abi from "../abi";
+import { isSix, wordOf } from "../flow/addresses";
+import { closeLater } from "../flow/evict";
+import { heldCount, holderLeave } from "../flow/holders";
+import { enterState, LIST_TIME_WAIT, SHARE_REST } from "../flow/kinds";
+import { headerSize } from "../flow/packet";
+import { partyJoin, partyLeave } from "../flow/parties";
+import { flowRelease, handleOf, listRemove, listTouch, shareMove, slotOf } from "../flow/table";
 import { Flow, STAKE_SIZE, STAKE_TICK, stakeOf } from "../layout";
 import { chunkNext, chunkRelease, config } from "../memory";
 import { hashIsn } from "../prng";
@@ -51,15 +58,6 @@ import { count } from "../stats";
 import { timerSet } from "../timer";
 import { seqGt } from "../wire/seqnum";
 import { TCP_HEADER_SIZE } from "../wire/tcp";
-import { isSix, wordOf } from "../flow/addresses";
-import { closeLater } from "../flow/evict";
-import { headerSize } from "../flow/packet";
-import { heldCount, holderLeave } from "../flow/holders";
-import { partyJoin, partyLeave } from "../flow/parties";
-import {
-  LIST_TIME_WAIT, SHARE_REST, flowRelease, handleOf, listRemove, listTouch, shareMove, slotOf,
-} from "../flow/table";
-
 
 // flags: facts
 export const F_SOCKET: u32 = 1; // the host has (or is about to have) a socket
@@ -249,8 +247,7 @@ if (
   ERROR("conn.ts and abi.ts disagree");
 }
 
-// @ts-ignore: decorator
-@inline export function has(flow: Tcp, flag: u32): bool {
+export function has(flow: Tcp, flag: u32): bool {
   return (flow.flags & flag) != 0;
 }
 
@@ -261,7 +258,7 @@ export function mssMax(flow: Tcp): u32 {
 
 /** Initial sequence number: RFC 6528 §3, a 4 microsecond clock plus a keyed hash of the tuple. */
 export function initialSequence(flow: Flow, now: i64): u32 {
-  const ports = (<u32>flow.guestPort << 16) | <u32>flow.peerPort;
+  const ports = ((<u32>flow.guestPort) << 16) | <u32>flow.peerPort;
   return <u32>(now >> 2) + hashIsn(wordOf(flow.guestAddress), wordOf(flow.peerAddress), ports);
 }
 
@@ -281,7 +278,9 @@ export function startAbove(flow: Tcp, last: u32): void {
 export function tcpRestart(flow: Tcp, now: i64): void {
   startAt(flow, initialSequence(flow, now));
   flow.tsOffset = hashIsn(
-    wordOf(flow.peerAddress), wordOf(flow.guestAddress), 0x54530000 | <u32>flow.guestPort,
+    wordOf(flow.peerAddress),
+    wordOf(flow.guestAddress),
+    0x54530000 | <u32>flow.guestPort,
   );
   flow.rto = RTO_INITIAL;
 }
@@ -316,20 +315,18 @@ export function tcpSetMss(flow: Tcp, peerMss: i32): void {
 }
 
 /** Timestamp clock: milliseconds, offset per connection so that it tells nothing about uptime. */
-// @ts-ignore: decorator
-@inline export function timestamp(flow: Tcp, now: i64): u32 {
+export function timestamp(flow: Tcp, now: i64): u32 {
   return <u32>(now / 1000) + flow.tsOffset;
 }
 
 /** Octets have moved on, or the first of them begin to wait. */
-// @ts-ignore: decorator
-@inline export function tcpProgress(flow: Tcp, now: i64): void {
+export function tcpProgress(flow: Tcp, now: i64): void {
   stakeOf(flow).progress = <u32>(now >> STAKE_TICK);
 }
 
 /** The connection is established: it joins its party. */
 export function tcpEstablished(flow: Tcp, now: i64): void {
-  flow.state = <u8>abi.STATE_ESTABLISHED;
+  enterState(flow, abi.STATE_ESTABLISHED);
   tcpProgress(flow, now);
   listRemove(flow);
   partyJoin(flow);
@@ -380,7 +377,7 @@ export function tcpEnd(flow: Tcp, abort: bool): void {
 export function tcpTimeWait(flow: Tcp, now: i64): void {
   tcpCloseHost(flow, false);
   tcpFreeChunks(flow);
-  flow.state = <u8>abi.STATE_TIME_WAIT;
+  enterState(flow, abi.STATE_TIME_WAIT);
   flow.ackAt = 0;
   flow.flags &= ~(P_OUTPUT | F_PERSIST);
   flow.rtoAt = now + TIME_WAIT;

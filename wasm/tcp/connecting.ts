@@ -3,28 +3,37 @@
  * The guest's SYN is held meanwhile (`conn`).
  */
 import * as abi from "../abi";
-import { msgAlloc, msgName, opAlloc, sockaddr6 } from "../ring";
+import {
+  EACCES,
+  EADDRNOTAVAIL,
+  EHOSTDOWN,
+  EHOSTUNREACH,
+  ENETUNREACH,
+  EPERM,
+  ETIMEDOUT,
+} from "../errno";
 import { isSix, octetsOf, scopeOf } from "../flow/addresses";
 import { icmpErrorQuote } from "../flow/icmp-error";
+import { enterState, LIST_HALF_OPEN } from "../flow/kinds";
 import { socketRoomFor } from "../flow/limits";
 import { gatewayFor } from "../flow/send";
-import { LIST_HALF_OPEN, handleOf, listTouch, markDirty } from "../flow/table";
+import { handleOf, listTouch, markDirty } from "../flow/table";
+import { msgAlloc, msgName, opAlloc, sockaddr6 } from "../ring";
 import { PROTOCOL_TCP } from "../wire/ipv4";
 import { TCP_SYN, tcpEmit } from "../wire/tcp";
 import {
-  F_CONNECT_RETRIED, F_SOCKET, P_CONNECT, P_SYN, RTO_INITIAL, Tcp, has, tcpArm, tcpEnd,
+  F_CONNECT_RETRIED,
+  F_SOCKET,
+  has,
+  P_CONNECT,
+  P_SYN,
+  RTO_INITIAL,
+  Tcp,
+  tcpArm,
+  tcpEnd,
 } from "./conn";
+import { keepaliveStart } from "./deadline";
 import { sendReset } from "./output";
-import { keepaliveStart } from "./timers";
-
-const EPERM: i32 = 1;
-const EACCES: i32 = 13;
-/** The address to go out from is no longer there. */
-const EADDRNOTAVAIL: i32 = 99;
-const ENETUNREACH: i32 = 101;
-const ETIMEDOUT: i32 = 110;
-const EHOSTDOWN: i32 = 112;
-const EHOSTUNREACH: i32 = 113;
 
 /** Emits the connect. */
 export function connectHost(flow: Tcp): void {
@@ -45,6 +54,7 @@ const QUOTE: usize = memory.data(32, 8);
 /** Tells the guest why there is no connection (RFC 9293 §3.9.2.2, RFC 5382 REQ-9). */
 export function refused(flow: Tcp, errno: i32, now: i64): void {
   let code = -1;
+  // EADDRNOTAVAIL: the address to go out from is no longer there.
   if (errno == ENETUNREACH || errno == EADDRNOTAVAIL) code = 0;
   else if (errno == EHOSTUNREACH || errno == ETIMEDOUT || errno == EHOSTDOWN) code = 1;
   else if (errno == EPERM || errno == EACCES) code = 13;
@@ -52,8 +62,18 @@ export function refused(flow: Tcp, errno: i32, now: i64): void {
   else {
     tcpEmit(QUOTE, flow.guestPort, flow.peerPort, flow.irs, 0, 20, TCP_SYN, 65535);
     icmpErrorQuote(
-      3, code, 0, gatewayFor(flow.guestAddress), flow.guestAddress, flow.peerAddress,
-      PROTOCOL_TCP, QUOTE, 20, 20, flow.guestMac, now,
+      3,
+      code,
+      0,
+      gatewayFor(flow.guestAddress),
+      flow.guestAddress,
+      flow.peerAddress,
+      PROTOCOL_TCP,
+      QUOTE,
+      20,
+      20,
+      flow.guestMac,
+      now,
     );
   }
   tcpEnd(flow, false);
@@ -69,7 +89,7 @@ export function connectAgain(flow: Tcp): bool {
 
 /** The host is connected: now the guest's SYN is answered. */
 export function connected(flow: Tcp, now: i64): void {
-  flow.state = <u8>abi.STATE_SYN_RECEIVED;
+  enterState(flow, abi.STATE_SYN_RECEIVED);
   flow.flags |= P_SYN;
   flow.troubleAt = now;
   flow.rtoAt = now + RTO_INITIAL;

@@ -11,11 +11,15 @@
  *  retransmissions that were lost. A single small segment may have its acknowledgment delayed, so
  *  it is left to the timeout.
  *
+ *  While nothing is in flight silence is what counts; after `askSeconds` of it both ends are asked
+ *  (`timers`).
+ *
  * Limits: 3 probes of a segment each for every timeout.
  */
 import * as abi from "../abi";
+import { config } from "../memory";
 import { AGAIN, boardFirst, pipeOf } from "./board";
-import { F_PERSIST, TIMER_PROBE, TIMER_RETRANSMIT, Tcp, has } from "./conn";
+import { F_PERSIST, has, Tcp, TIMER_PROBE, TIMER_RETRANSMIT } from "./conn";
 
 const PROBES_MAX: u8 = 3;
 /** For what a guest does not do at once; long enough for the loop's alarm (`loop/alarm`). */
@@ -28,7 +32,7 @@ function probeWait(flow: Tcp): u32 {
   // RFC 8985 §7.2: the acknowledgment of a single segment may be delayed, of one sent again not.
   if (pipeOf(flow) <= flow.mss && boardFirst(flow, AGAIN) < 0) return 0;
   const wait = max(2 * flow.srtt, flow.srtt + 4 * flow.rttVariance) + PROBE_SLACK;
-  const backedOff = <u64>wait << flow.probesOut;
+  const backedOff = (<u64>wait) << flow.probesOut;
   return backedOff < <u64>flow.rto ? <u32>backedOff : 0;
 }
 
@@ -63,4 +67,21 @@ export function startPersist(flow: Tcp, now: i64): void {
   flow.persists = 0;
   // After a timeout the clock runs already: what was in flight no longer fits a shrunken window.
   if (flow.rtoAt == 0) flow.rtoAt = now + <i64>flow.rto;
+}
+
+/** Seconds of silence after which both ends of a connection are asked. */
+export function askSeconds(): u32 {
+  const keepalive = config(abi.CONFIG_KEEPALIVE_SECONDS_OFFSET);
+  const idle = config(abi.CONFIG_TCP_IDLE_SECONDS_OFFSET);
+  return keepalive > 0 ? min(keepalive, idle) : idle;
+}
+
+/** The same in microseconds. */
+export function askAfter(): i64 {
+  return <i64>askSeconds() * 1000000;
+}
+
+/** When the flow's silence is next worth a look. */
+export function keepaliveStart(flow: Tcp, now: i64): void {
+  flow.keepaliveAt = now + askAfter();
 }

@@ -8,20 +8,23 @@
  * Source quench is ignored.
  */
 import * as abi from "../abi";
-import { count, drop } from "../stats";
-import { Ipv4View, PROTOCOL_TCP } from "../wire/ipv4";
-import { Icmpv4View, ICMP_UNREACHABLE } from "../wire/icmpv4";
-import {
-  ICMPV6_PACKET_TOO_BIG, ICMPV6_UNREACHABLE, Icmpv6View, UNREACHABLE_PORT,
-} from "../wire/icmpv6";
-import { IPV6_HEADER_SIZE, IPV6_MTU_MIN, Ipv6View } from "../wire/ipv6";
-import { seqGe, seqLt } from "../wire/seqnum";
-import { TCP_HEADER_SIZE, TcpView } from "../wire/tcp";
 import { addressIntern, isSix } from "../flow/addresses";
 import { headerSize } from "../flow/packet";
 import { flowFind, isNone, markDirty } from "../flow/table";
+import { count, drop } from "../stats";
+import { ICMP_UNREACHABLE, Icmpv4View } from "../wire/icmpv4";
+import {
+  ICMPV6_PACKET_TOO_BIG,
+  ICMPV6_UNREACHABLE,
+  Icmpv6View,
+  UNREACHABLE_PORT,
+} from "../wire/icmpv6";
+import { Ipv4View, PROTOCOL_TCP } from "../wire/ipv4";
+import { IPV6_HEADER_SIZE, IPV6_MTU_MIN, Ipv6View } from "../wire/ipv6";
+import { seqGe, seqLt } from "../wire/seqnum";
+import { TCP_HEADER_SIZE, TcpView } from "../wire/tcp";
 import { arrivalRefused } from "./arrival";
-import { F_TIMESTAMPS, Tcp, has } from "./conn";
+import { F_TIMESTAMPS, has, Tcp } from "./conn";
 import { resendAll } from "./recovery";
 
 /** Smallest path MTU we believe (RFC 1191 §3 practice: 576 less is a weapon). */

@@ -4,28 +4,49 @@
  * what a segment calls for is noted in the flow (P_*), and the flow is marked dirty.
  */
 import * as abi from "../abi";
+import { enterState } from "../flow/kinds";
+import { natUnusable } from "../flow/nat";
+import { packetDestination, packetSource, packetTos, transportChecksumOk } from "../flow/packet";
+import { flowFind, isNone, markDirty, markReady } from "../flow/table";
 import { count, drop } from "../stats";
-import { seqGe, seqGt, seqInWindow, seqLe, seqLt } from "../wire/seqnum";
 import { PROTOCOL_TCP, WIRE_OK } from "../wire/ipv4";
+import { seqGe, seqGt, seqInWindow, seqLe, seqLt } from "../wire/seqnum";
 import {
-  TCP_ACK, TCP_DATA_OFFSET, TCP_FIN, TCP_HEADER_SIZE, TCP_RST, TCP_SYN, TCP_URG, TcpView, tcpCheck,
+  TCP_ACK,
+  TCP_DATA_OFFSET,
+  TCP_FIN,
+  TCP_HEADER_SIZE,
+  TCP_RST,
+  TCP_SYN,
+  TCP_URG,
+  TcpView,
+  tcpCheck,
 } from "../wire/tcp";
 import { optionTimestamps, optionTsValue, tcpOptionsParse } from "../wire/tcp-options";
-import { natUnusable } from "../flow/nat";
-import {
-  packetDestination, packetSource, packetTos, transportChecksumOk,
-} from "../flow/packet";
-import { flowFind, isNone, markDirty, markReady } from "../flow/table";
 import { arrivalRefused } from "./arrival";
 import { ackAdvance, ackDuplicate, sackInput } from "./congestion";
-import { sampleTimed } from "./round-trip";
 import {
-  F_BLOCKED, F_FIN_ACKED, F_GUEST_FIN, F_TIMESTAMPS, P_ACK, P_OUTPUT, P_SYN, P_TOS,
-  RTO_AFTER_SYN_LOSS, TOS_DSCP, Tcp, has, startAbove, tcpArm, tcpEnd, tcpEstablished, tcpTimeWait,
+  F_FIN_ACKED,
+  F_GUEST_FIN,
+  F_TIMESTAMPS,
+  has,
+  P_ACK,
+  P_OUTPUT,
+  P_SYN,
+  P_TOS,
+  RTO_AFTER_SYN_LOSS,
+  startAbove,
+  Tcp,
+  TOS_DSCP,
+  tcpArm,
+  tcpEnd,
+  tcpEstablished,
+  tcpTimeWait,
 } from "./conn";
-import { sendResetFor } from "./output";
 import { takeSynOptions, tcpOpen } from "./open";
+import { sendResetFor } from "./output";
 import { takeText, truncate } from "./reassembly";
+import { sampleTimed } from "./round-trip";
 import { urgentInput } from "./urgent";
 import { windowActive } from "./window";
 
@@ -88,8 +109,13 @@ function refuse(mac: u64): void {
   const extra = (flags & (TCP_SYN | TCP_FIN)) != 0 ? 1 : 0;
   count(abi.STAT_TCP_RESET_SENT);
   sendResetFor(
-    mac, destination, source, view.destinationPort, view.sourcePort,
-    withAck ? acknowledgment : 0, withAck ? 0 : sequence + payloadLength + extra,
+    mac,
+    destination,
+    source,
+    view.destinationPort,
+    view.sourcePort,
+    withAck ? acknowledgment : 0,
+    withAck ? 0 : sequence + payloadLength + extra,
     withAck ? TCP_RST : TCP_RST | TCP_ACK,
   );
 }
@@ -115,7 +141,12 @@ function challenge(flow: Tcp, now: i64): void {
 
 /** Handles one segment; `length` octets from the TCP header on, checksum verified if `trusted`. */
 export function tcpInput(
-  packet: usize, tcp: usize, length: u32, mac: u64, trusted: bool, now: i64,
+  packet: usize,
+  tcp: usize,
+  length: u32,
+  mac: u64,
+  trusted: bool,
+  now: i64,
 ): void {
   source = packetSource(packet);
   destination = packetDestination(packet);
@@ -175,8 +206,14 @@ function inputSynSent(flow: Tcp, now: i64): void {
     count(abi.STAT_TCP_RESET_SENT);
     const view = TcpView.at(segment);
     sendResetFor(
-      flow.guestMac, destination, source, view.destinationPort, view.sourcePort,
-      acknowledgment, 0, TCP_RST,
+      flow.guestMac,
+      destination,
+      source,
+      view.destinationPort,
+      view.sourcePort,
+      acknowledgment,
+      0,
+      TCP_RST,
     );
     return;
   }
@@ -206,7 +243,7 @@ function inputSynSent(flow: Tcp, now: i64): void {
     established(flow, now);
     wantAck(flow);
   } else {
-    flow.state = <u8>abi.STATE_SYN_RECEIVED; // simultaneous open
+    enterState(flow, abi.STATE_SYN_RECEIVED); // simultaneous open
     flow.flags |= P_SYN;
     markDirty(flow);
   }
@@ -245,9 +282,11 @@ function acceptable(flow: Tcp, span: u32): bool {
       : seqInWindow(sequence, flow.rcvAck, window) || sequence == flow.rcvEdge;
   }
   if (window == 0) return false;
-  return seqInWindow(sequence, flow.rcvAck, window) ||
+  return (
+    seqInWindow(sequence, flow.rcvAck, window) ||
     seqInWindow(sequence + span - 1, flow.rcvAck, window) ||
-    (seqLt(sequence, flow.rcvAck) && seqGe(sequence + span, flow.rcvEdge));
+    (seqLt(sequence, flow.rcvAck) && seqGe(sequence + span, flow.rcvEdge))
+  );
 }
 
 function inputSynchronized(flow: Tcp, now: i64): void {
@@ -349,8 +388,14 @@ function inputSynReceived(flow: Tcp, now: i64): bool {
     const view = TcpView.at(segment);
     count(abi.STAT_TCP_RESET_SENT);
     sendResetFor(
-      flow.guestMac, flow.peerAddress, flow.guestAddress, view.destinationPort, view.sourcePort,
-      acknowledgment, 0, TCP_RST,
+      flow.guestMac,
+      flow.peerAddress,
+      flow.guestAddress,
+      view.destinationPort,
+      view.sourcePort,
+      acknowledgment,
+      0,
+      TCP_RST,
     );
     return false;
   }
@@ -384,8 +429,12 @@ function inputAck(flow: Tcp, now: i64): bool {
   }
   const news = sackInput(flow, acknowledgment, now);
   const window = TcpView.at(segment).window << flow.sndScale;
-  const duplicate = acknowledgment == flow.sndUna && payloadLength == 0 &&
-    (flags & TCP_FIN) == 0 && flow.sndMax != flow.sndUna && window == flow.sndWindow;
+  const duplicate =
+    acknowledgment == flow.sndUna &&
+    payloadLength == 0 &&
+    (flags & TCP_FIN) == 0 &&
+    flow.sndMax != flow.sndUna &&
+    window == flow.sndWindow;
   // WL1 alone would keep the old window where the guest sends an old segment again (its FIN, a tail
   // loss probe) with a newer acknowledgment: what came with that is what holds.
   const newest = seqGt(acknowledgment, flow.sndUna);
@@ -397,8 +446,10 @@ function inputAck(flow: Tcp, now: i64): bool {
     markDirty(flow);
   }
   if (
-    newest || (seqLe(flow.sndUna, acknowledgment) && (seqLt(flow.sndWl1, sequence) ||
-      (flow.sndWl1 == sequence && seqLe(flow.sndWl2, acknowledgment))))
+    newest ||
+    (seqLe(flow.sndUna, acknowledgment) &&
+      (seqLt(flow.sndWl1, sequence) ||
+        (flow.sndWl1 == sequence && seqLe(flow.sndWl2, acknowledgment))))
   ) {
     if (window != flow.sndWindow) {
       flow.flags |= P_OUTPUT;
@@ -416,7 +467,7 @@ function inputAck(flow: Tcp, now: i64): bool {
 
 /** Our FIN has arrived; false when that ended the flow. */
 function finAcked(flow: Tcp, now: i64): bool {
-  if (flow.state == <u8>abi.STATE_FIN_WAIT_1) flow.state = <u8>abi.STATE_FIN_WAIT_2;
+  if (flow.state == <u8>abi.STATE_FIN_WAIT_1) enterState(flow, abi.STATE_FIN_WAIT_2);
   else if (flow.state == <u8>abi.STATE_CLOSING) tcpTimeWait(flow, now);
   else if (flow.state == <u8>abi.STATE_LAST_ACK) {
     tcpEnd(flow, false);
@@ -429,7 +480,8 @@ function finAcked(flow: Tcp, now: i64): bool {
 function inputText(flow: Tcp, now: i64): void {
   const state = flow.state;
   if (
-    state != <u8>abi.STATE_ESTABLISHED && state != <u8>abi.STATE_FIN_WAIT_1 &&
+    state != <u8>abi.STATE_ESTABLISHED &&
+    state != <u8>abi.STATE_FIN_WAIT_1 &&
     state != <u8>abi.STATE_FIN_WAIT_2
   ) {
     drop(abi.DROP_TCP_AFTER_FIN);

@@ -11,25 +11,56 @@
  * established flows. Who else finds a slot is for `flow/shares` to say.
  */
 import * as abi from "../abi";
+import {
+  enterState,
+  LIST_ARRIVING,
+  LIST_HALF_OPEN,
+  SHARE_GUEST,
+  SHARE_OUTSIDE,
+} from "../flow/kinds";
+import { natRefusal, natToHost } from "../flow/nat";
+import { packetDestination, packetSource, packetTos } from "../flow/packet";
+import {
+  dnsAddressed,
+  dnsPort,
+  resolverAt,
+  resolverNow,
+  resolverPort,
+  resolversRefresh,
+} from "../flow/resolvers";
+import { admit, halfOpenMost } from "../flow/shares";
+import {
+  flowAllocate,
+  isNone,
+  listOldest,
+  listSize,
+  listTouch,
+  markDirty,
+  shareMove,
+} from "../flow/table";
 import { count, drop } from "../stats";
 import { PROTOCOL_TCP } from "../wire/ipv4";
 import { TCP_ACK, TCP_RST, TcpView } from "../wire/tcp";
 import {
-  optionMss, optionSackPermitted, optionTimestamps, optionTsValue, optionWindowScale,
+  optionMss,
+  optionSackPermitted,
+  optionTimestamps,
+  optionTsValue,
+  optionWindowScale,
 } from "../wire/tcp-options";
-import { natRefusal, natToHost } from "../flow/nat";
-import { packetDestination, packetSource, packetTos } from "../flow/packet";
 import {
-  dnsAddressed, dnsPort, resolverAt, resolverNow, resolverPort, resolversRefresh,
-} from "../flow/resolvers";
-import { admit, halfOpenMost } from "../flow/shares";
-import {
-  LIST_ARRIVING, LIST_HALF_OPEN, SHARE_GUEST, SHARE_OUTSIDE, flowAllocate, isNone, listOldest,
-  listSize, listTouch, markDirty, shareMove,
-} from "../flow/table";
-import {
-  F_SACK, F_SCALED, F_TIMESTAMPS, GIVE_UP_SYN, P_CONNECT, TOS_DSCP, Tcp, tcpArm, tcpCloseHost,
-  tcpEnd, tcpReset, tcpSetMss,
+  F_SACK,
+  F_SCALED,
+  F_TIMESTAMPS,
+  GIVE_UP_SYN,
+  P_CONNECT,
+  Tcp,
+  TOS_DSCP,
+  tcpArm,
+  tcpCloseHost,
+  tcpEnd,
+  tcpReset,
+  tcpSetMss,
 } from "./conn";
 import { sendResetFor } from "./output";
 
@@ -62,7 +93,7 @@ function target(address: u32, port: u32, now: i64): u32 {
 function chooseResolver(flow: Tcp, now: i64): bool {
   const index = resolverNow(flow.resolversAsked, now);
   if (index < 0) return false;
-  flow.resolversAsked |= <u8>(<u32>1 << <u32>index);
+  flow.resolversAsked |= <u8>((<u32>1) << (<u32>index));
   flow.hostAddress = resolverAt(index);
   const isLast = resolverNow(flow.resolversAsked, now) < 0;
   flow.rtoAt = now + (isLast ? GIVE_UP_SYN : RESOLVER_WAIT);
@@ -105,23 +136,28 @@ export function tcpOpen(ip: usize, segment: usize, mac: u64, now: i64): void {
   const guest = packetSource(ip);
   const peer = packetDestination(ip);
   const host = target(peer, view.destinationPort, now);
-  const flow = host == 0
-    ? changetype<Tcp>(0)
-    : allocate(
-      SHARE_GUEST, host, guest, peer, (view.sourcePort << 16) | view.destinationPort,
-    );
+  const flow =
+    host == 0
+      ? changetype<Tcp>(0)
+      : allocate(SHARE_GUEST, host, guest, peer, (view.sourcePort << 16) | view.destinationPort);
   if (isNone(flow)) {
     const refusal = natRefusal(peer, PROTOCOL_TCP, view.destinationPort);
     drop(host == 0 ? refusal : abi.DROP_TCP_TABLE_FULL);
     count(abi.STAT_TCP_RESET_SENT);
     sendResetFor(
-      mac, peer, guest, view.destinationPort, view.sourcePort, 0, view.sequence + 1,
+      mac,
+      peer,
+      guest,
+      view.destinationPort,
+      view.sourcePort,
+      0,
+      view.sequence + 1,
       TCP_RST | TCP_ACK,
     );
     return;
   }
   tcpReset(flow, now);
-  flow.state = <u8>abi.STATE_CONNECTING;
+  enterState(flow, abi.STATE_CONNECTING);
   flow.guestMac = mac;
   flow.hostAddress = host;
   flow.hostPort = <u16>view.destinationPort;

@@ -6,6 +6,11 @@
  * referred to by iovecs. When the link leaves no room (`txFree`), what is due stays due.
  */
 import * as abi from "../abi";
+import { isSix } from "../flow/addresses";
+import { enterState } from "../flow/kinds";
+import { headerSize, pseudoSum } from "../flow/packet";
+import { headersEmit, startOf } from "../flow/send";
+import { handleOf } from "../flow/table";
 import { chunkData, chunkLength, chunkNext, chunkSequence, config } from "../memory";
 import { txBegin, txCommit, txEnd, txFree, txHeader, txOffload, txPiece, vnetSize } from "../ring";
 import { count, countMany } from "../stats";
@@ -15,19 +20,45 @@ import { IPV4_DF, PROTOCOL_TCP } from "../wire/ipv4";
 import { seqGe, seqGt, seqLe, seqLt, seqMin } from "../wire/seqnum";
 import { TCP_ACK, TCP_FIN, TCP_HEADER_SIZE, TCP_PSH, TCP_RST, TCP_SYN, tcpEmit } from "../wire/tcp";
 import {
-  tcpOptionsEmitSackBlock, tcpOptionsEmitSackHeader, tcpOptionsEmitSyn, tcpOptionsEmitTimestamps,
+  tcpOptionsEmitSackBlock,
+  tcpOptionsEmitSackHeader,
+  tcpOptionsEmitSyn,
+  tcpOptionsEmitTimestamps,
 } from "../wire/tcp-options";
-import { isSix } from "../flow/addresses";
-import { headerSize, pseudoSum } from "../flow/packet";
-import { headersEmit, startOf } from "../flow/send";
-import { handleOf } from "../flow/table";
+import { GSO_TCPV4, GSO_TCPV6 } from "../wire/vnet";
 import {
-  AGAIN, LOST, boardExtend, boardFirst, boardMark, pipeOf, runEnd, runStart, stampOf,
+  AGAIN,
+  boardExtend,
+  boardFirst,
+  boardMark,
+  LOST,
+  pipeOf,
+  runEnd,
+  runStart,
+  stampOf,
 } from "./board";
 import {
-  ACK_TRUST, F_FIN_SENT, F_HOST_EOF, F_OVERRIDE, F_RECOVERY, F_RTT, F_SACK, F_SCALED,
-  F_TIMESTAMPS, P_ACK, P_KEEPALIVE, P_OUTPUT, P_PROBE, P_SYN, REPAIR_FORCE, Tcp, URGENT_OUT, has,
-  mssMax, tcpHalfClosed, timestamp,
+  ACK_TRUST,
+  F_FIN_SENT,
+  F_HOST_EOF,
+  F_OVERRIDE,
+  F_RECOVERY,
+  F_RTT,
+  F_SACK,
+  F_SCALED,
+  F_TIMESTAMPS,
+  has,
+  mssMax,
+  P_ACK,
+  P_KEEPALIVE,
+  P_OUTPUT,
+  P_PROBE,
+  P_SYN,
+  REPAIR_FORCE,
+  Tcp,
+  tcpHalfClosed,
+  timestamp,
+  URGENT_OUT,
 } from "./conn";
 import { hurryProbe, startPersist, startRetransmit } from "./deadline";
 import { blockLeft, blockRight, blocks } from "./reassembly";
@@ -38,11 +69,8 @@ import { windowField } from "./window";
 const OFFLOAD_MAX: u32 = 65535 - 60;
 const PIECES_MAX: i32 = 11;
 const TTL: u32 = 64;
-const GSO_TCPV4: u32 = 1;
-const GSO_TCPV6: u32 = 4;
 
-// @ts-ignore: decorator
-@inline function linkFlags(): u32 {
+function linkFlags(): u32 {
   return config(abi.CONFIG_LINK_FLAGS_OFFSET);
 }
 
@@ -63,24 +91,34 @@ export function frameMax(flow: Tcp): u32 {
  */
 function emitBelow(flow: Tcp, eth: usize, length: u32): void {
   headersEmit(
-    eth, flow.peerAddress, flow.guestAddress, flow.guestMac, PROTOCOL_TCP, length, TTL, 0, 0,
+    eth,
+    flow.peerAddress,
+    flow.guestAddress,
+    flow.guestMac,
+    PROTOCOL_TCP,
+    length,
+    TTL,
+    0,
+    0,
     IPV4_DF,
   );
 }
 
 /** Where the TCP header goes in a frame of the flow. */
-// @ts-ignore: decorator
-@inline function tcpOffset(flow: Tcp): u32 {
+function tcpOffset(flow: Tcp): u32 {
   return startOf(flow.guestAddress);
 }
 
 /** Finishes a segment without payload: checksum and commit. */
 function commitBare(flow: Tcp, eth: usize, tcpLength: u32): void {
   const tcp = eth + tcpOffset(flow);
-  sumStore(tcp + 16, sumAdd(
-    pseudoSum(flow.peerAddress, flow.guestAddress, PROTOCOL_TCP, tcpLength),
-    sumBytes(tcp, tcpLength),
-  ));
+  sumStore(
+    tcp + 16,
+    sumAdd(
+      pseudoSum(flow.peerAddress, flow.guestAddress, PROTOCOL_TCP, tcpLength),
+      sumBytes(tcp, tcpLength),
+    ),
+  );
   txCommit(eth, tcpOffset(flow) + tcpLength, handleOf(flow));
 }
 
@@ -91,16 +129,26 @@ export function sendSyn(flow: Tcp, now: i64): void {
   const tcp = eth + tcpOffset(flow);
   const first = flow.state == <u8>abi.STATE_SYN_SENT;
   const optionLength = tcpOptionsEmitSyn(
-    tcp + TCP_HEADER_SIZE, mssMax(flow), first || has(flow, F_SCALED) ? <i32>flow.rcvScale : -1,
-    first || has(flow, F_SACK), first || has(flow, F_TIMESTAMPS), timestamp(flow, now),
+    tcp + TCP_HEADER_SIZE,
+    mssMax(flow),
+    first || has(flow, F_SCALED) ? <i32>flow.rcvScale : -1,
+    first || has(flow, F_SACK),
+    first || has(flow, F_TIMESTAMPS),
+    timestamp(flow, now),
     first ? 0 : flow.tsRecent,
   );
   const length = TCP_HEADER_SIZE + optionLength;
   emitBelow(flow, eth, length);
   if (seqLe(flow.rcvEdge, flow.rcvAck)) flow.rcvEdge = flow.rcvAck + 65535;
   tcpEmit(
-    tcp, flow.peerPort, flow.guestPort, flow.iss, first ? 0 : flow.rcvAck, length,
-    first ? TCP_SYN : TCP_SYN | TCP_ACK, 65535,
+    tcp,
+    flow.peerPort,
+    flow.guestPort,
+    flow.iss,
+    first ? 0 : flow.rcvAck,
+    length,
+    first ? TCP_SYN : TCP_SYN | TCP_ACK,
+    65535,
   );
   flow.lastAckSent = flow.rcvAck;
   flow.sndMax = flow.iss + 1;
@@ -155,8 +203,14 @@ export function sendReset(flow: Tcp, now: i64): void {
   count(abi.STAT_TCP_RESET_SENT);
   if (flow.state == <u8>abi.STATE_CONNECTING) {
     sendResetFor(
-      flow.guestMac, flow.peerAddress, flow.guestAddress, flow.peerPort, flow.guestPort, 0,
-      flow.irs + 1, TCP_RST | TCP_ACK,
+      flow.guestMac,
+      flow.peerAddress,
+      flow.guestAddress,
+      flow.peerPort,
+      flow.guestPort,
+      0,
+      flow.irs + 1,
+      TCP_RST | TCP_ACK,
     );
     return;
   }
@@ -165,21 +219,28 @@ export function sendReset(flow: Tcp, now: i64): void {
 
 /** A reset that belongs to no flow (RFC 9293 §3.10.7.1). */
 export function sendResetFor(
-  mac: u64, source: u32, destination: u32, sourcePort: u32, destinationPort: u32, sequence: u32,
-  acknowledgment: u32, flags: u32,
+  mac: u64,
+  source: u32,
+  destination: u32,
+  sourcePort: u32,
+  destinationPort: u32,
+  sequence: u32,
+  acknowledgment: u32,
+  flags: u32,
 ): void {
   const eth = txBegin();
   if (eth == 0) return;
   const start = startOf(destination);
   const tcp = eth + start;
   headersEmit(eth, source, destination, mac, PROTOCOL_TCP, TCP_HEADER_SIZE, TTL, 0, 0, IPV4_DF);
-  tcpEmit(
-    tcp, sourcePort, destinationPort, sequence, acknowledgment, TCP_HEADER_SIZE, flags, 0,
+  tcpEmit(tcp, sourcePort, destinationPort, sequence, acknowledgment, TCP_HEADER_SIZE, flags, 0);
+  sumStore(
+    tcp + 16,
+    sumAdd(
+      pseudoSum(source, destination, PROTOCOL_TCP, TCP_HEADER_SIZE),
+      sumBytes(tcp, TCP_HEADER_SIZE),
+    ),
   );
-  sumStore(tcp + 16, sumAdd(
-    pseudoSum(source, destination, PROTOCOL_TCP, TCP_HEADER_SIZE),
-    sumBytes(tcp, TCP_HEADER_SIZE),
-  ));
   txCommit(eth, start + TCP_HEADER_SIZE, 0);
 }
 
@@ -232,9 +293,7 @@ function sendData(flow: Tcp, sequence: u32, length: u32, now: i64): u32 {
     sumStorePartial(tcp + 16, pseudo);
     const gso = n > flow.mss;
     const type = isSix(flow.guestAddress) ? GSO_TCPV6 : GSO_TCPV4;
-    txOffload(
-      eth, gso ? type : 0, gso ? start + header : 0, gso ? flow.mss : 0, start, 16,
-    );
+    txOffload(eth, gso ? type : 0, gso ? start + header : 0, gso ? flow.mss : 0, start, 16);
   } else {
     sumStore(tcp + 16, sumAdd(sumAdd(pseudo, sumBytes(tcp, header)), pieceSum));
   }
@@ -245,8 +304,7 @@ function sendData(flow: Tcp, sequence: u32, length: u32, now: i64): u32 {
 }
 
 /** Octets of the guest's window that nothing was sent into yet. */
-// @ts-ignore: decorator
-@inline function windowLeft(flow: Tcp): u32 {
+function windowLeft(flow: Tcp): u32 {
   const flight = flow.sndMax - flow.sndUna;
   return flow.sndWindow > flight ? flow.sndWindow - flight : 0;
 }
@@ -311,8 +369,8 @@ function sendFin(flow: Tcp, now: i64): bool {
   boardExtend(flow, flow.sndEnd + 1, now);
   flow.sndMax = flow.sndEnd + 1;
   tcpHalfClosed(flow, now);
-  if (flow.state == <u8>abi.STATE_ESTABLISHED) flow.state = <u8>abi.STATE_FIN_WAIT_1;
-  else if (flow.state == <u8>abi.STATE_CLOSE_WAIT) flow.state = <u8>abi.STATE_LAST_ACK;
+  if (flow.state == <u8>abi.STATE_ESTABLISHED) enterState(flow, abi.STATE_FIN_WAIT_1);
+  else if (flow.state == <u8>abi.STATE_CLOSE_WAIT) enterState(flow, abi.STATE_LAST_ACK);
   startRetransmit(flow, now);
   return true;
 }
@@ -328,7 +386,7 @@ function againMost(flow: Tcp, from: u32, end: u32): u32 {
   if (seqGe(from, edge)) return 0;
   const n = min(min(min(whole, edge - from), room), frameMax(flow));
   if (n < flow.mss && n < whole && pipe > 0) return 0;
-  return n > flow.mss && n < whole ? n - n % flow.mss : n;
+  return n > flow.mss && n < whole ? n - (n % flow.mss) : n;
 }
 
 /** Sends again what is lost, the lowest first, as far as the windows allow. */
@@ -340,7 +398,8 @@ function sendLost(flow: Tcp, now: i64): bool {
       return true;
     }
     let sent: u32 = 1;
-    if (from == flow.sndEnd) { // FIN, of which LOST says that it was sent
+    if (from == flow.sndEnd) {
+      // FIN, of which LOST says that it was sent
       if (txFree() <= 0) return false;
       sendBare(flow, from, TCP_FIN | TCP_ACK, now);
     } else {

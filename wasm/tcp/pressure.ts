@@ -20,18 +20,24 @@
  *   A flow whose send is under way is passed over: the host is reading what it holds.
  */
 import * as abi from "../abi";
-import { Flow, STAKE_TICK, stakeOf } from "../layout";
-import { chunksFree, chunksKept } from "../memory";
-import { count, countMany } from "../stats";
-import { turnNow } from "../timer";
-import { tcpEvictBy } from "../flow/evict";
 import {
-  HOLDS, HOLDS_GONE, HOLDS_LAST, HOLDS_NOTHING, heldTooMuch, holderAfter, holderInit, holderMove,
+  HOLDS,
+  HOLDS_GONE,
+  HOLDS_LAST,
+  HOLDS_NOTHING,
+  heldTooMuch,
+  holderAfter,
+  holderInit,
+  holderMove,
   holderOldest,
 } from "../flow/holders";
 import { partyInit } from "../flow/parties";
 import { flowAt, flowsFresh, isNone } from "../flow/table";
-import { F_BLOCKED, F_SENDING, Tcp, has, tcpEnd } from "./conn";
+import { Flow, STAKE_TICK, stakeOf } from "../layout";
+import { chunksFree, chunksKept } from "../memory";
+import { count, countMany } from "../stats";
+import { turnNow } from "../timer";
+import { F_BLOCKED, F_SENDING, has, Tcp, tcpEnd } from "./conn";
 import { sendReset } from "./output";
 import { advance, releaseFrom } from "./reassembly";
 
@@ -44,16 +50,14 @@ const PASS_MAX: i32 = 16;
 
 let nextRound: i64 = 0;
 
-/** Starts over, and takes it on to end connections that give way to others. */
+/** Starts over. */
 export function pressureInit(): void {
   nextRound = 0;
-  tcpEvictBy(tcpGiveWay);
   holderInit();
   partyInit();
 }
 
-// @ts-ignore: decorator
-@inline function idle(flow: Flow): u32 {
+function idle(flow: Flow): u32 {
   return <u32>(turnNow >> STAKE_TICK) - stakeOf(flow).progress;
 }
 
@@ -72,7 +76,7 @@ function letGo(flow: Tcp, keepFirst: bool): void {
 /** Gives back from one list until `wanted` chunks are free. */
 function giveBackFrom(list: u32, wanted: i32): void {
   let flow = holderOldest(list);
-  for (let passed = 0; !isNone(flow) && chunksFree() < wanted && passed < PASS_MAX;) {
+  for (let passed = 0; !isNone(flow) && chunksFree() < wanted && passed < PASS_MAX; ) {
     const after = holderAfter(flow);
     if (has(changetype<Tcp>(flow), F_SENDING)) passed++;
     else letGo(changetype<Tcp>(flow), false);
@@ -90,7 +94,7 @@ export function giveBack(wanted: i32): void {
 /** Has flows of a list that stand still give back what they hold, as long as that is too much. */
 function trimStale(list: u32, limit: u32): void {
   let flow = holderOldest(list);
-  for (let passed = 0; !isNone(flow) && idle(flow) >= limit && passed < PASS_MAX;) {
+  for (let passed = 0; !isNone(flow) && idle(flow) >= limit && passed < PASS_MAX; ) {
     if (!heldTooMuch()) return;
     const after = holderAfter(flow);
     const tcp = changetype<Tcp>(flow);
@@ -135,8 +139,7 @@ export function pressureNext(): i64 {
 }
 
 /** Ends a connection that gives way: one that is established learns of it, on both sides. */
-function tcpGiveWay(flow: Flow, now: i64): void {
-  const tcp = changetype<Tcp>(flow);
+export function tcpGiveWay(tcp: Tcp, now: i64): void {
   const told = tcp.state >= <u8>abi.STATE_ESTABLISHED && tcp.state != <u8>abi.STATE_TIME_WAIT;
   if (told) sendReset(tcp, now);
   tcpEnd(tcp, tcp.state != <u8>abi.STATE_TIME_WAIT);

@@ -10,34 +10,43 @@
  * short (`pressure`); a blocked flow then holds nothing new until the host takes something.
  */
 import * as abi from "../abi";
+import { HOLDS, heldCount, heldSpare, holderJoin, holderLeave } from "../flow/holders";
+import { SHARE_OUTSIDE } from "../flow/kinds";
+
 import { stakeOf } from "../layout";
 import {
-  CHUNKS_GUARANTEED, chunkAllocate, chunkData, chunkLength, chunkNext, chunkRelease,
-  chunkSequence, chunkSetLength, chunkSetNext, chunkStart, chunkTrim, chunksFree, chunksKept,
+  CHUNKS_GUARANTEED,
+  chunkAllocate,
+  chunkData,
+  chunkLength,
+  chunkNext,
+  chunkRelease,
+  chunkSequence,
+  chunkSetLength,
+  chunkSetNext,
+  chunkStart,
+  chunksFree,
+  chunksKept,
+  chunkTrim,
 } from "../memory";
 import { entryAlloc, entryAt } from "../ring";
 import { count, drop } from "../stats";
-import { HOLDS, heldCount, heldSpare, holderJoin, holderLeave } from "../flow/holders";
-import { SHARE_OUTSIDE } from "../flow/table";
 import { seqGe, seqGt, seqLe, seqLt } from "../wire/seqnum";
-import { F_BLOCKED, F_GUEST_FIN, P_ACK, Tcp, has } from "./conn";
+import { F_BLOCKED, F_GUEST_FIN, has, P_ACK, Tcp } from "./conn";
 
 const HELD_MAX: i32 = 256;
 
-// @ts-ignore: decorator
-@inline function chunkEnd(chunk: i32): u32 {
+function chunkEnd(chunk: i32): u32 {
   return chunkSequence(chunk) + chunkLength(chunk);
 }
 
 /** Octets that still fit behind the last one of a chunk. */
-// @ts-ignore: decorator
-@inline function chunkRoom(chunk: i32): u32 {
+function chunkRoom(chunk: i32): u32 {
   return <u32>abi.CHUNK_SIZE - chunkStart(chunk) - chunkLength(chunk);
 }
 
 /** Whether the flow had to give back what it held, and nothing has moved since. */
-// @ts-ignore: decorator
-@inline function isBarred(flow: Tcp): bool {
+function isBarred(flow: Tcp): bool {
   return stakeOf(flow).holds > HOLDS && has(flow, F_BLOCKED);
 }
 
@@ -229,7 +238,9 @@ export function takeText(flow: Tcp, sequence: u32, payload: usize, length: u32):
     return;
   }
   if (seqGt(sequence + length, edge)) length = edge - sequence;
-  const direct = sequence == flow.rcvNext && !has(flow, F_BLOCKED) &&
+  const direct =
+    sequence == flow.rcvNext &&
+    !has(flow, F_BLOCKED) &&
     flow.rcvNext - flow.rcvAck == flow.batchBytes;
   if (direct) {
     // Entries and held octets must not overlap: they go to the host side by side.
@@ -262,13 +273,11 @@ export function takeText(flow: Tcp, sequence: u32, payload: usize, length: u32):
 const BLOCKS_MAX: i32 = 8;
 const BLOCKS: usize = memory.data(64, 8);
 
-// @ts-ignore: decorator
-@inline export function blockLeft(i: i32): u32 {
-  return load<u32>(BLOCKS + (<usize>i << 3));
+export function blockLeft(i: i32): u32 {
+  return load<u32>(BLOCKS + ((<usize>i) << 3));
 }
-// @ts-ignore: decorator
-@inline export function blockRight(i: i32): u32 {
-  return load<u32>(BLOCKS + (<usize>i << 3), 4);
+export function blockRight(i: i32): u32 {
+  return load<u32>(BLOCKS + ((<usize>i) << 3), 4);
 }
 
 /**
@@ -292,12 +301,12 @@ export function blocks(flow: Tcp, limit: i32): i32 {
     let at = n < BLOCKS_MAX ? n++ : n - 1;
     if (recent) {
       for (; at > 0; at--) {
-        const to = BLOCKS + (<usize>at << 3);
+        const to = BLOCKS + ((<usize>at) << 3);
         store<u64>(to, load<u64>(to - 8));
       }
     }
-    store<u32>(BLOCKS + (<usize>at << 3), left);
-    store<u32>(BLOCKS + (<usize>at << 3), right, 4);
+    store<u32>(BLOCKS + ((<usize>at) << 3), left);
+    store<u32>(BLOCKS + ((<usize>at) << 3), right, 4);
   }
   return min(n, limit);
 }
@@ -318,4 +327,3 @@ export function heldPieces(flow: Tcp, from: u32, limit: i32): i32 {
   heldSum = expected - from;
   return n;
 }
-

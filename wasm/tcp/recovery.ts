@@ -24,13 +24,43 @@ import { count } from "../stats";
 import { seqGe, seqLe, seqLt } from "../wire/seqnum";
 import { optionTsEcho } from "../wire/tcp-options";
 import {
-  AGAIN, LOST, SACKED, boardAllLost, boardFirst, boardHighest, boardLose, boardMark, boardNoneLost,
-  boardOctets, boardOpen, pipeOf, runBits, runEnd, runOverlap, runStamp, runStart, stampDiff,
+  AGAIN,
+  boardAllLost,
+  boardFirst,
+  boardHighest,
+  boardLose,
+  boardMark,
+  boardNoneLost,
+  boardOctets,
+  boardOpen,
+  LOST,
+  pipeOf,
+  runBits,
+  runEnd,
+  runOverlap,
+  runStamp,
+  runStart,
+  SACKED,
+  stampDiff,
   stampOf,
 } from "./board";
 import {
-  F_RECOVERY, F_RTT, F_SACK, F_TIMESTAMPS, P_OUTPUT, REPAIR_FORCE, REPAIR_PROBED, REPAIR_REORDERED,
-  REPAIR_TIMEOUT, REPAIR_UNDO, RTO_MAX, TIMER_REORDER, TIMER_RETRANSMIT, Tcp, has, timestamp,
+  F_RECOVERY,
+  F_RTT,
+  F_SACK,
+  F_TIMESTAMPS,
+  has,
+  P_OUTPUT,
+  REPAIR_FORCE,
+  REPAIR_PROBED,
+  REPAIR_REORDERED,
+  REPAIR_TIMEOUT,
+  REPAIR_UNDO,
+  RTO_MAX,
+  Tcp,
+  TIMER_REORDER,
+  TIMER_RETRANSMIT,
+  timestamp,
 } from "./conn";
 import { armRetransmit } from "./deadline";
 import { echoAge } from "./round-trip";
@@ -76,8 +106,8 @@ export function reach(flow: Tcp, i: i32, left: u32, right: u32, cumulative: bool
     // Which of the two has arrived (RFC 8985 §6.2 step 2)?
     if (<u32>age < flow.rttMin) return;
     if (cumulative && echoAge(flow, now) > age / 1000 + 1) return;
-  } else if (has(flow, F_SACK) && (flow.repair & REPAIR_TIMEOUT) == 0 &&
-    seqLt(end, highest)) flow.repair |= REPAIR_REORDERED;
+  } else if (has(flow, F_SACK) && (flow.repair & REPAIR_TIMEOUT) == 0 && seqLt(end, highest))
+    flow.repair |= REPAIR_REORDERED;
   const later = stampDiff(stamp, flow.rackStamp);
   if (flow.rackRtt != 0 && (later < 0 || (later == 0 && seqLe(end, flow.rackEnd)))) return;
   flow.rackStamp = stamp;
@@ -214,8 +244,8 @@ export function proportion(flow: Tcp): void {
   const pipe = pipeOf(flow);
   let room: i32;
   if (pipe > flow.ssthresh) {
-    const due = (<u64>flow.prrDelivered * flow.ssthresh + flow.recoverFlight - 1) /
-      flow.recoverFlight;
+    const due =
+      (<u64>flow.prrDelivered * flow.ssthresh + flow.recoverFlight - 1) / flow.recoverFlight;
     room = <i32>(<u32>due - flow.prrOut);
   } else {
     const limit = max(<i32>(flow.prrDelivered - flow.prrOut), <i32>delivered) + <i32>flow.mss;

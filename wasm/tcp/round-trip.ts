@@ -9,7 +9,7 @@
  *  off stays so until there is a sample.
  */
 import { optionTimestamps, optionTsEcho } from "../wire/tcp-options";
-import { F_RTT, F_TIMESTAMPS, RTO_MAX, RTO_MIN, Tcp, has, timestamp } from "./conn";
+import { F_RTT, F_TIMESTAMPS, has, RTO_MAX, RTO_MIN, Tcp, timestamp } from "./conn";
 
 const SAMPLE_MAX: i64 = 60000000;
 

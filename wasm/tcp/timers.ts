@@ -19,21 +19,38 @@
  * that is paused for GIVE_UP_DATA finds its connections as they were.
  */
 import * as abi from "../abi";
+import { flowAt, flowsFresh, markDirty, markReady } from "../flow/table";
 import { STAKE_TICK, stakeOf } from "../layout";
-import { config } from "../memory";
 import { linkFull } from "../ring";
 import { seqGe } from "../wire/seqnum";
-import { flowAt, flowsFresh, markDirty, markReady } from "../flow/table";
 import { arrivalTimeout } from "./arrival";
-import { LOST, boardFirst } from "./board";
+import { boardFirst, LOST } from "./board";
 import {
-  F_BLOCKED, F_OVERRIDE, F_PERSIST, GIVE_UP_DATA, GIVE_UP_SYN, HALF_CLOSED, HALF_CLOSED_ASK, P_ACK,
-  P_ASK_HOST, P_KEEPALIVE, P_OUTPUT, P_PROBE, P_SYN, RTO_MAX, TIMER_PROBE, TIMER_REORDER,
-  TIMER_RETRANSMIT, Tcp, has, tcpArm, tcpEnd,
+  F_BLOCKED,
+  F_OVERRIDE,
+  F_PERSIST,
+  GIVE_UP_DATA,
+  GIVE_UP_SYN,
+  HALF_CLOSED,
+  HALF_CLOSED_ASK,
+  has,
+  P_ACK,
+  P_ASK_HOST,
+  P_KEEPALIVE,
+  P_OUTPUT,
+  P_PROBE,
+  P_SYN,
+  RTO_MAX,
+  Tcp,
+  TIMER_PROBE,
+  TIMER_REORDER,
+  TIMER_RETRANSMIT,
+  tcpArm,
+  tcpEnd,
 } from "./conn";
-import { armRetransmit, startPersist } from "./deadline";
-import { sendReset } from "./output";
+import { armRetransmit, askAfter, keepaliveStart, startPersist } from "./deadline";
 import { resolverNext } from "./open";
+import { sendReset } from "./output";
 import { probe, reorderOver, timeoutRetransmit } from "./recovery";
 
 const KEEPALIVE_INTERVAL: i64 = 75000000;
@@ -151,23 +168,6 @@ function retransmission(flow: Tcp, now: i64): void {
     return;
   }
   markDirty(flow);
-}
-
-/** Seconds of silence after which both ends of a connection are asked. */
-export function askSeconds(): u32 {
-  const keepalive = config(abi.CONFIG_KEEPALIVE_SECONDS_OFFSET);
-  const idle = config(abi.CONFIG_TCP_IDLE_SECONDS_OFFSET);
-  return keepalive > 0 ? min(keepalive, idle) : idle;
-}
-
-// @ts-ignore: decorator
-@inline function askAfter(): i64 {
-  return <i64>askSeconds() * 1000000;
-}
-
-/** When the flow's silence is next worth a look. */
-export function keepaliveStart(flow: Tcp, now: i64): void {
-  flow.keepaliveAt = now + askAfter();
 }
 
 /** Asks the guest, and with the first question of a row the host's peer, too. */

@@ -12,39 +12,80 @@
  * data stays in the kernel, whose own window then closes towards the peer.
  */
 import * as abi from "../abi";
+import { EAGAIN, EINTR } from "../errno";
+import { isSix } from "../flow/addresses";
+import { HOLDS, holderMove, holderRevive } from "../flow/holders";
+import { enterState } from "../flow/kinds";
+import { isShortage } from "../flow/limits";
+import { handleOf, markDirty, markReady } from "../flow/table";
 import { Op, stakeOf } from "../layout";
 import {
-  CHUNKS_GUARANTEED, chunkAllocate, chunkData, chunkLength, chunkNext, chunksRelease,
-  chunkSetLength, chunkSetNext, chunkStart, chunksFree, chunksKept, chunksSpare,
+  CHUNKS_GUARANTEED,
+  chunkAllocate,
+  chunkData,
+  chunkLength,
+  chunkNext,
+  chunkSetLength,
+  chunkSetNext,
+  chunkStart,
+  chunksFree,
+  chunksKept,
+  chunksRelease,
+  chunksSpare,
 } from "../memory";
 import {
-  entryAt, iovAlloc, iovSet, iovsFree, msgAlloc, msgSetIov, msgsFree, opAlloc, opsFree, txFree,
+  entryAt,
+  iovAlloc,
+  iovSet,
+  iovsFree,
+  msgAlloc,
+  msgSetIov,
+  msgsFree,
+  opAlloc,
+  opsFree,
+  txFree,
 } from "../ring";
 import { count, countMany } from "../stats";
 import { check } from "../trap";
-import { isSix } from "../flow/addresses";
-import { HOLDS, holderMove, holderRevive } from "../flow/holders";
-import { isShortage } from "../flow/limits";
-import { handleOf, isNone, markDirty, markReady } from "../flow/table";
-import {
-  ACK_DELAY, ACK_DELAY_INTERACTIVE, ACK_TRUST, F_BLOCKED, F_FIN_ACKED, F_FIN_TAKEN, F_GUEST_FIN,
-  F_HOST_EOF, F_OVERRIDE, F_SENDING, F_SOCKET, P_ACK, P_ASK_HOST, P_CONNECT, P_ERROR, P_OUTPUT,
-  P_TOS, Tcp, URGENT_IN, URGENT_MARK, has, tcpArm, tcpCloseHost, tcpEnd, tcpHalfClosed, tcpProgress,
-  tcpTimeWait,
-} from "./conn";
-import { connectAgain, connectHost, connected, refused } from "./connecting";
 import { restartIdle } from "./congestion";
-import { startPersist } from "./deadline";
+import {
+  ACK_DELAY,
+  ACK_DELAY_INTERACTIVE,
+  ACK_TRUST,
+  F_BLOCKED,
+  F_FIN_ACKED,
+  F_FIN_TAKEN,
+  F_GUEST_FIN,
+  F_HOST_EOF,
+  F_OVERRIDE,
+  F_SENDING,
+  F_SOCKET,
+  has,
+  P_ACK,
+  P_ASK_HOST,
+  P_CONNECT,
+  P_ERROR,
+  P_OUTPUT,
+  P_TOS,
+  Tcp,
+  tcpArm,
+  tcpCloseHost,
+  tcpEnd,
+  tcpHalfClosed,
+  tcpProgress,
+  tcpTimeWait,
+  URGENT_IN,
+  URGENT_MARK,
+} from "./conn";
+import { connectAgain, connected, connectHost, refused } from "./connecting";
+import { askSeconds, startPersist } from "./deadline";
 import { resolverNext } from "./open";
 import { frameMax, sendReset, tcpOutput, usableWindow } from "./output";
 import { giveBack } from "./pressure";
 import { advance, consume, heldPieces, heldSum, hold } from "./reassembly";
-import { askSeconds } from "./timers";
 import { askMark, atMark, sendAround } from "./urgent";
 import { windowWorthTelling } from "./window";
 
-const EAGAIN: i32 = -11;
-const EINTR: i32 = -4;
 const IOVS_PER_SEND: i32 = 128;
 /**
  * Octets of one receive. Large, because each receive makes the kernel tell the peer about the room
@@ -127,7 +168,7 @@ function sendHost(flow: Tcp): bool {
 function sent(op: Op, flow: Tcp, now: i64): void {
   const result = op.result;
   flow.flags &= ~F_SENDING;
-  if (result < 0 && result != EAGAIN && result != EINTR) {
+  if (result < 0 && result != -EAGAIN && result != -EINTR) {
     clearBatch(flow);
     hostFailed(flow, now);
     return;
@@ -141,7 +182,7 @@ function sent(op: Op, flow: Tcp, now: i64): void {
   if (taken > 0) sendProgress(flow, now);
   if (taken > fromEntries) consume(flow, taken - fromEntries);
   if (taken < op.a) {
-    if (result != EINTR) {
+    if (result != -EINTR) {
       if (!has(flow, F_BLOCKED)) flow.blockedAt = now;
       flow.flags |= F_BLOCKED;
     }
@@ -187,10 +228,10 @@ function shut(flow: Tcp, now: i64): void {
   flow.rcvNext = flow.rcvAck;
   if (has(flow, F_HOST_EOF)) tcpCloseHost(flow, false);
   tcpHalfClosed(flow, now);
-  if (flow.state == <u8>abi.STATE_ESTABLISHED) flow.state = <u8>abi.STATE_CLOSE_WAIT;
+  if (flow.state == <u8>abi.STATE_ESTABLISHED) enterState(flow, abi.STATE_CLOSE_WAIT);
   else if (flow.state == <u8>abi.STATE_FIN_WAIT_1) {
     if (has(flow, F_FIN_ACKED)) tcpTimeWait(flow, now);
-    else flow.state = <u8>abi.STATE_CLOSING;
+    else enterState(flow, abi.STATE_CLOSING);
   } else if (flow.state == <u8>abi.STATE_FIN_WAIT_2) tcpTimeWait(flow, now);
   markDirty(flow);
 }
@@ -288,11 +329,10 @@ function received(op: Op, flow: Tcp, now: i64): void {
   if (result <= 0) {
     chunksRelease(chunk);
     if (result == 0) endOfStream(flow, now);
-    else if (result == EAGAIN) {
+    else if (result == -EAGAIN) {
       flow.events &= ~abi.EVENT_READABLE;
       flow.urgent &= ~URGENT_MARK; // it was passed before its event came
-    }
-    else if (result == EINTR) markReady(flow);
+    } else if (result == -EINTR) markReady(flow);
     else hostFailed(flow, now);
     return;
   }
@@ -394,11 +434,6 @@ export function tcpFlush(flow: Tcp, now: i64): bool {
 
 /** The host has carried out an operation. */
 export function tcpResult(op: Op, flow: Tcp, now: i64): void {
-  if (isNone(flow)) {
-    // The flow is gone; chunks reserved for a receive are not.
-    if (op.kind == abi.OP_TCP_RECV) chunksRelease(<i32>op.b);
-    return;
-  }
   const kind = op.kind;
   if (kind == abi.OP_TCP_SEND) sent(op, flow, now);
   else if (kind == abi.OP_TCP_RECV) received(op, flow, now);

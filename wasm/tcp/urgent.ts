@@ -22,12 +22,19 @@
  * Source: tcp(7), sockatmark(3), tcp_recvmsg_locked in net/ipv4/tcp.c.
  */
 import * as abi from "../abi";
+import { handleOf } from "../flow/table";
 import { Op } from "../layout";
 import { chunkData, chunkLength, chunkNext, chunkSequence } from "../memory";
 import {
-  iovAlloc, iovSet, iovsFree, msgAlloc, msgSetIov, msgsFree, opAlloc, opsFree,
+  iovAlloc,
+  iovSet,
+  iovsFree,
+  msgAlloc,
+  msgSetIov,
+  msgsFree,
+  opAlloc,
+  opsFree,
 } from "../ring";
-import { handleOf } from "../flow/table";
 import { load8, store8, store16 } from "../wire/bytes";
 import { seqGe, seqGt, seqLe, seqLt } from "../wire/seqnum";
 import { TCP_URG } from "../wire/tcp";

@@ -16,7 +16,7 @@
 import * as abi from "../abi";
 import { chunksSpare, config } from "../memory";
 import { seqGt } from "../wire/seqnum";
-import { F_BLOCKED, F_SCALED, Tcp, has } from "./conn";
+import { F_BLOCKED, F_SCALED, has, Tcp } from "./conn";
 
 const WINDOW_MAX: u32 = 4194304;
 const WINDOW_FLOOR: u32 = 65536;
@@ -56,7 +56,7 @@ export function windowActive(flow: Tcp, now: i64): void {
 }
 
 function ceiling(flow: Tcp): u32 {
-  const room = <u32>chunksSpare() << 13; // half of the octets nobody has a claim to
+  const room = (<u32>chunksSpare()) << 13; // half of the octets nobody has a claim to
   let limit = min(max(room, WINDOW_FLOOR), WINDOW_MAX);
   if (sharing) {
     const active = max(max(activeNow, activeBefore), 1);

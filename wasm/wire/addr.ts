@@ -9,50 +9,36 @@
 export const MAC_BROADCAST: u64 = 0xffffffffffff;
 
 /** Multicast or broadcast: the I/G bit, lowest of the first octet. */
-// @ts-ignore: decorators on functions are AssemblyScript's
-@inline
 export function macIsGroup(mac: u64): bool {
   return ((mac >> 40) & 1) != 0;
 }
 
 /** 224.0.0.0/4 */
-// @ts-ignore: decorators on functions are AssemblyScript's
-@inline
 export function addressIsMulticast(a: u32): bool {
   return a >>> 28 == 0xe;
 }
 
 /** 127.0.0.0/8 */
-// @ts-ignore: decorators on functions are AssemblyScript's
-@inline
 export function addressIsLoopback(a: u32): bool {
   return a >>> 24 == 127;
 }
 
 /** 0.0.0.0/8 */
-// @ts-ignore: decorators on functions are AssemblyScript's
-@inline
 export function addressIsThisNetwork(a: u32): bool {
   return a >>> 24 == 0;
 }
 
 /** 240.0.0.0/4, the limited broadcast address 255.255.255.255 included. */
-// @ts-ignore: decorators on functions are AssemblyScript's
-@inline
 export function addressIsReserved(a: u32): bool {
   return a >>> 28 == 0xf;
 }
 
 /** 169.254.0.0/16 */
-// @ts-ignore: decorators on functions are AssemblyScript's
-@inline
 export function addressIsLinkLocal(a: u32): bool {
   return a >>> 16 == 0xa9fe;
 }
 
 /** Whether `a` lies in `network/prefixLength`, 0 to 32; host bits of `network` do not matter. */
-// @ts-ignore: decorators on functions are AssemblyScript's
-@inline
 export function addressInPrefix(a: u32, network: u32, prefixLength: u32): bool {
   // In 64 bits because a 32-bit shift by 32 would be a shift by 0.
   return <u64>(a ^ network) >> (32 - prefixLength) == 0;
@@ -62,15 +48,11 @@ export function addressInPrefix(a: u32, network: u32, prefixLength: u32): bool {
  * No packet may come from such an address: multicast, reserved or broadcast, loopback, 0/8.
  * 0.0.0.0 is legal as the source of a DHCP request; the caller lets it through before asking.
  */
-// @ts-ignore: decorators on functions are AssemblyScript's
-@inline
 export function addressIsUnusableSource(a: u32): bool {
   return a >= 0xe0000000 || addressIsLoopback(a) || addressIsThisNetwork(a);
 }
 
 /** No unicast packet may go to such an address: multicast, reserved or broadcast, loopback, 0/8. */
-// @ts-ignore: decorators on functions are AssemblyScript's
-@inline
 export function addressIsUnusableDestination(a: u32): bool {
   return a >= 0xe0000000 || addressIsLoopback(a) || addressIsThisNetwork(a);
 }

@@ -4,7 +4,7 @@
  * Contract: an address is the location of 16 octets as on the wire, at any alignment. Pure but for
  * the functions that write, which write 16 octets. Source: RFC 4291, RFC 6890 §2.2.3, RFC 2464 §7.
  */
-import { load16, load32, load8, store16, store32, store8 } from "./bytes";
+import { load8, load16, load32, store8, store16, store32 } from "./bytes";
 
 export const ADDRESS6_SIZE: u32 = 16;
 /** All nodes on the link, ff02::1. */
@@ -16,33 +16,23 @@ export const ALL_DHCP_SERVERS: usize = memory.data<u8>([
   0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 2,
 ]);
 /** ::1 */
-export const LOOPBACK6: usize = memory.data<u8>([
-  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1,
-]);
+export const LOOPBACK6: usize = memory.data<u8>([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
 
-// @ts-ignore: decorators on functions are AssemblyScript's
-@inline
 export function address6Equal(a: usize, b: usize): bool {
   return load<u64>(a) == load<u64>(b) && load<u64>(a, 8) == load<u64>(b, 8);
 }
 
-// @ts-ignore: decorators on functions are AssemblyScript's
-@inline
 export function address6Copy(to: usize, from: usize): void {
   store<u64>(to, load<u64>(from));
   store<u64>(to, load<u64>(from, 8), 8);
 }
 
 /** :: */
-// @ts-ignore: decorators on functions are AssemblyScript's
-@inline
 export function address6IsUnspecified(p: usize): bool {
   return (load<u64>(p) | load<u64>(p, 8)) == 0;
 }
 
 /** ::ffff:0:0/96, which holds an IPv4 address in its last four octets. */
-// @ts-ignore: decorators on functions are AssemblyScript's
-@inline
 export function address6IsMapped(p: usize): bool {
   return load<u64>(p) == 0 && load<u32>(p, 8) == 0xffff0000;
 }
@@ -53,15 +43,11 @@ export function address6IsLoopback(p: usize): bool {
 }
 
 /** ff00::/8 */
-// @ts-ignore: decorators on functions are AssemblyScript's
-@inline
 export function address6IsMulticast(p: usize): bool {
   return load8(p) == 0xff;
 }
 
 /** fe80::/10 */
-// @ts-ignore: decorators on functions are AssemblyScript's
-@inline
 export function address6IsLinkLocal(p: usize): bool {
   return (load16(p) & 0xffc0) == 0xfe80;
 }
@@ -93,7 +79,7 @@ export function address6InPrefix(p: usize, network: usize, length: u32): bool {
     i++;
   }
   if (left == 0) return true;
-  return (((<u32>load<u8>(p + i) ^ <u32>load<u8>(network + i)) & 0xff) >>> (8 - left)) == 0;
+  return ((<u32>load<u8>(p + i) ^ <u32>load<u8>(network + i)) & 0xff) >>> (8 - left) == 0;
 }
 
 /** Whether all bits behind the first `length` are zero: the subnet-router anycast address. */

@@ -7,8 +7,9 @@
  * Contract: `arpCheck` says whether the packet has this very layout; the view may be used after it
  * said true. Neither the operation nor the addresses are judged here.
  */
-import { ETHERTYPE_IPV4 } from "./ethernet";
+
 import { load8, load16, load32, loadMac, store8, store16, store32, storeMac } from "./bytes";
+import { ETHERTYPE_IPV4 } from "./ethernet";
 
 export const ARP_SIZE: u32 = 28;
 export const ARP_REQUEST: u32 = 1;
@@ -28,97 +29,78 @@ const TARGET_ADDRESS_OFFSET: usize = 24;
 
 @unmanaged
 export class ArpView {
-  @inline
   static at(p: usize): ArpView {
     return changetype<ArpView>(p);
   }
 
-  @inline
   get hardwareType(): u32 {
     return load16(changetype<usize>(this) + HARDWARE_TYPE_OFFSET);
   }
 
-  @inline
   set hardwareType(v: u32) {
     store16(changetype<usize>(this) + HARDWARE_TYPE_OFFSET, v);
   }
 
-  @inline
   get protocolType(): u32 {
     return load16(changetype<usize>(this) + PROTOCOL_TYPE_OFFSET);
   }
 
-  @inline
   set protocolType(v: u32) {
     store16(changetype<usize>(this) + PROTOCOL_TYPE_OFFSET, v);
   }
 
-  @inline
   get hardwareLength(): u32 {
     return load8(changetype<usize>(this) + HARDWARE_LENGTH_OFFSET);
   }
 
-  @inline
   set hardwareLength(v: u32) {
     store8(changetype<usize>(this) + HARDWARE_LENGTH_OFFSET, v);
   }
 
-  @inline
   get protocolLength(): u32 {
     return load8(changetype<usize>(this) + PROTOCOL_LENGTH_OFFSET);
   }
 
-  @inline
   set protocolLength(v: u32) {
     store8(changetype<usize>(this) + PROTOCOL_LENGTH_OFFSET, v);
   }
 
-  @inline
   get operation(): u32 {
     return load16(changetype<usize>(this) + OPERATION_OFFSET);
   }
 
-  @inline
   set operation(v: u32) {
     store16(changetype<usize>(this) + OPERATION_OFFSET, v);
   }
 
-  @inline
   get senderMac(): u64 {
     return loadMac(changetype<usize>(this) + SENDER_MAC_OFFSET);
   }
 
-  @inline
   set senderMac(mac: u64) {
     storeMac(changetype<usize>(this) + SENDER_MAC_OFFSET, mac);
   }
 
-  @inline
   get senderAddress(): u32 {
     return load32(changetype<usize>(this) + SENDER_ADDRESS_OFFSET);
   }
 
-  @inline
   set senderAddress(v: u32) {
     store32(changetype<usize>(this) + SENDER_ADDRESS_OFFSET, v);
   }
 
-  @inline
   get targetMac(): u64 {
     return loadMac(changetype<usize>(this) + TARGET_MAC_OFFSET);
   }
 
-  @inline
   set targetMac(mac: u64) {
     storeMac(changetype<usize>(this) + TARGET_MAC_OFFSET, mac);
   }
 
-  @inline
   get targetAddress(): u32 {
     return load32(changetype<usize>(this) + TARGET_ADDRESS_OFFSET);
   }
 
-  @inline
   set targetAddress(v: u32) {
     store32(changetype<usize>(this) + TARGET_ADDRESS_OFFSET, v);
   }

@@ -5,51 +5,35 @@
  * constant added to `p` becomes the immediate offset of the WebAssembly instruction and is free.
  */
 
-// @ts-ignore: decorators on functions are AssemblyScript's
-@inline
 export function load8(p: usize): u32 {
   return <u32>load<u8>(p);
 }
 
-// @ts-ignore: decorators on functions are AssemblyScript's
-@inline
 export function load16(p: usize): u32 {
   return <u32>bswap<u16>(load<u16>(p));
 }
 
-// @ts-ignore: decorators on functions are AssemblyScript's
-@inline
 export function load32(p: usize): u32 {
   return bswap<u32>(load<u32>(p));
 }
 
-// @ts-ignore: decorators on functions are AssemblyScript's
-@inline
 export function store8(p: usize, v: u32): void {
   store<u8>(p, <u8>v);
 }
 
-// @ts-ignore: decorators on functions are AssemblyScript's
-@inline
 export function store16(p: usize, v: u32): void {
   store<u16>(p, bswap<u16>(<u16>v));
 }
 
-// @ts-ignore: decorators on functions are AssemblyScript's
-@inline
 export function store32(p: usize, v: u32): void {
   store<u32>(p, bswap<u32>(v));
 }
 
 /** The 6 octets of a MAC address as a number, first octet most significant; touches no others. */
-// @ts-ignore: decorators on functions are AssemblyScript's
-@inline
 export function loadMac(p: usize): u64 {
   return ((<u64>load16(p)) << 32) | <u64>load32(p + 2);
 }
 
-// @ts-ignore: decorators on functions are AssemblyScript's
-@inline
 export function storeMac(p: usize, mac: u64): void {
   store16(p, <u32>(mac >> 32));
   store32(p + 2, <u32>mac);

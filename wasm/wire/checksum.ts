@@ -14,8 +14,6 @@
 const BLOCK_ROUNDS_MAX: u32 = 16384;
 
 /** Sum of any 64-bit number of 16-bit words. */
-// @ts-ignore: decorators on functions are AssemblyScript's
-@inline
 function fold64(wide: u64): u32 {
   // 2^64 -> at most 2^33 -> at most 2^32 -> at most 2^17 - 1 -> 16 bits
   let s = (wide & 0xffffffff) + (wide >> 32);
@@ -23,16 +21,12 @@ function fold64(wide: u64): u32 {
   return fold(<u32>s);
 }
 
-// @ts-ignore: decorators on functions are AssemblyScript's
-@inline
 function fold(wide: u32): u32 {
   const s = (wide & 0xffff) + (wide >>> 16);
   return (s & 0xffff) + (s >>> 16);
 }
 
 /** The last 0 to 15 octets; no bit of the result is above 2^34. */
-// @ts-ignore: decorators on functions are AssemblyScript's
-@inline
 function sumTail(p: usize, length: u32): u64 {
   let sum: u64 = 0;
   if (length & 8) {
@@ -53,8 +47,6 @@ function sumTail(p: usize, length: u32): u64 {
 }
 
 /** Whole 16-octet pieces by plain 32-bit loads. */
-// @ts-ignore: decorators on functions are AssemblyScript's
-@inline
 function sumScalar(p: usize, length: u32): u64 {
   let even: u64 = 0;
   let odd: u64 = 0;
@@ -69,22 +61,16 @@ function sumScalar(p: usize, length: u32): u64 {
 }
 
 /** Adds neighbouring words of 8 into 4 lanes. */
-// @ts-ignore: decorators on functions are AssemblyScript's
-@inline
 function pairs(p: usize): v128 {
   return i32x4.extadd_pairwise_i16x8_u(v128.load(p));
 }
 
 /** Adds the lower 2 of 4 lanes to the upper 2, in 64 bits. */
-// @ts-ignore: decorators on functions are AssemblyScript's
-@inline
 function widened(v: v128): v128 {
   return i64x2.add(i64x2.extend_low_i32x4_u(v), i64x2.extend_high_i32x4_u(v));
 }
 
 /** 64 octets a round into four accumulators, so that no addition waits for the one before. */
-// @ts-ignore: decorators on functions are AssemblyScript's
-@inline
 function sumVector(p: usize, length: u32): u64 {
   let total: u64 = 0;
   let rounds = length >>> 6;
@@ -118,22 +104,16 @@ export function sumBytes(p: usize, length: u32): u32 {
 }
 
 /** Sum of two sums whose data both start at even offsets. */
-// @ts-ignore: decorators on functions are AssemblyScript's
-@inline
 export function sumAdd(a: u32, b: u32): u32 {
   return fold(a + b);
 }
 
 /** The sum as it is seen from data that starts at an odd offset. */
-// @ts-ignore: decorators on functions are AssemblyScript's
-@inline
 export function sumSwap(a: u32): u32 {
   return ((a & 0xff) << 8) | ((a >>> 8) & 0xff);
 }
 
 /** Sum of `aLength` octets with sum `a` followed directly by octets with sum `b`. */
-// @ts-ignore: decorators on functions are AssemblyScript's
-@inline
 export function sumConcat(a: u32, aLength: u32, b: u32): u32 {
   return sumAdd(a, (aLength & 1) != 0 ? sumSwap(b) : b);
 }
@@ -152,8 +132,6 @@ export function sumPseudo4(source: u32, destination: u32, protocol: u32, length:
 }
 
 /** The part of a pseudo-header behind the addresses; arguments in host order. */
-// @ts-ignore: decorators on functions are AssemblyScript's
-@inline
 export function sumUpper(protocol: u32, length: u32): u32 {
   return sumSwap(fold(protocol + (length >>> 16) + (length & 0xffff)));
 }
@@ -165,37 +143,27 @@ export function sumPseudo6(source: usize, destination: usize, protocol: u32, len
 }
 
 /** What a checksum field has to hold, ready for a native `store<u16>`. */
-// @ts-ignore: decorators on functions are AssemblyScript's
-@inline
 export function sumFinish(sum: u32): u32 {
   return ~fold(sum) & 0xffff;
 }
 
 /** Stores the finished checksum into the field at `p`. */
-// @ts-ignore: decorators on functions are AssemblyScript's
-@inline
 export function sumStore(p: usize, sum: u32): void {
   store<u16>(p, <u16>sumFinish(sum));
 }
 
 /** Like `sumStore`, but 0, which in UDP means "no checksum", is written as 0xffff (RFC 768). */
-// @ts-ignore: decorators on functions are AssemblyScript's
-@inline
 export function sumStoreUdp(p: usize, sum: u32): void {
   const finished = sumFinish(sum);
   store<u16>(p, <u16>(finished == 0 ? 0xffff : finished));
 }
 
 /** Stores the sum itself: with a pseudo-header sum, what VIRTIO_NET_HDR_F_NEEDS_CSUM expects. */
-// @ts-ignore: decorators on functions are AssemblyScript's
-@inline
 export function sumStorePartial(p: usize, sum: u32): void {
   store<u16>(p, <u16>fold(sum));
 }
 
 /** Whether data whose sum this is, checksum field and pseudo-header included, is intact. */
-// @ts-ignore: decorators on functions are AssemblyScript's
-@inline
 export function sumOk(sum: u32): bool {
   return fold(sum) == 0xffff;
 }

@@ -14,8 +14,9 @@
  *
  * Source: RFC 2131 §2, RFC 2132 §2 and §9.3, RFC 3396.
  */
-import { WIRE_OK } from "./ipv4";
+
 import { load8, load16, load32, loadMac, store8, store16, store32, storeMac } from "./bytes";
+import { WIRE_OK } from "./ipv4";
 
 export const DHCP_HEADER_SIZE: u32 = 240;
 /** Larger messages are not looked at: none of a real client's comes near. */
@@ -98,108 +99,87 @@ const OVERLOAD_SNAME: u32 = 2;
 
 @unmanaged
 export class DhcpView {
-  @inline
   static at(p: usize): DhcpView {
     return changetype<DhcpView>(p);
   }
 
-  @inline
   get op(): u32 {
     return load8(changetype<usize>(this) + OP_OFFSET);
   }
 
-  @inline
   set op(v: u32) {
     store8(changetype<usize>(this) + OP_OFFSET, v);
   }
 
-  @inline
   get hardwareType(): u32 {
     return load8(changetype<usize>(this) + HARDWARE_TYPE_OFFSET);
   }
 
-  @inline
   set hardwareType(v: u32) {
     store8(changetype<usize>(this) + HARDWARE_TYPE_OFFSET, v);
   }
 
-  @inline
   get hardwareLength(): u32 {
     return load8(changetype<usize>(this) + HARDWARE_LENGTH_OFFSET);
   }
 
-  @inline
   set hardwareLength(v: u32) {
     store8(changetype<usize>(this) + HARDWARE_LENGTH_OFFSET, v);
   }
 
-  @inline
   get xid(): u32 {
     return load32(changetype<usize>(this) + XID_OFFSET);
   }
 
-  @inline
   set xid(v: u32) {
     store32(changetype<usize>(this) + XID_OFFSET, v);
   }
 
-  @inline
   get flags(): u32 {
     return load16(changetype<usize>(this) + FLAGS_OFFSET);
   }
 
-  @inline
   set flags(v: u32) {
     store16(changetype<usize>(this) + FLAGS_OFFSET, v);
   }
 
-  @inline
   get ciaddr(): u32 {
     return load32(changetype<usize>(this) + CIADDR_OFFSET);
   }
 
-  @inline
   set ciaddr(v: u32) {
     store32(changetype<usize>(this) + CIADDR_OFFSET, v);
   }
 
-  @inline
   get yiaddr(): u32 {
     return load32(changetype<usize>(this) + YIADDR_OFFSET);
   }
 
-  @inline
   set yiaddr(v: u32) {
     store32(changetype<usize>(this) + YIADDR_OFFSET, v);
   }
 
-  @inline
   get siaddr(): u32 {
     return load32(changetype<usize>(this) + SIADDR_OFFSET);
   }
 
-  @inline
   set siaddr(v: u32) {
     store32(changetype<usize>(this) + SIADDR_OFFSET, v);
   }
 
-  @inline
   get giaddr(): u32 {
     return load32(changetype<usize>(this) + GIADDR_OFFSET);
   }
 
-  @inline
   set giaddr(v: u32) {
     store32(changetype<usize>(this) + GIADDR_OFFSET, v);
   }
 
   /** The first 6 of the 16 octets of chaddr. */
-  @inline
   get clientMac(): u64 {
     return loadMac(changetype<usize>(this) + CHADDR_OFFSET);
   }
 
-  @inline
   set clientMac(mac: u64) {
     storeMac(changetype<usize>(this) + CHADDR_OFFSET, mac);
   }
@@ -243,14 +223,10 @@ const VALUES: usize = memory.data(4096, 4);
 
 let overload: u32 = 0;
 
-// @ts-ignore: decorators on functions are AssemblyScript's
-@inline
 function lengthAt(code: u32): usize {
   return LENGTHS + ((<usize>code) << 1);
 }
 
-// @ts-ignore: decorators on functions are AssemblyScript's
-@inline
 function startAt(code: u32): usize {
   return STARTS + ((<usize>code) << 1);
 }

@@ -7,7 +7,7 @@
  * be used then. What options hold themselves (an identity association's) is checked the same way by
  * whoever looks into it. Nothing is said about what the values mean.
  */
-import { load16, load32, load8, store16, store32 } from "./bytes";
+import { load8, load16, load32, store16, store32 } from "./bytes";
 
 export const DHCP6_HEADER_SIZE: u32 = 4;
 export const DHCP6_SERVER_PORT: u32 = 547;
@@ -59,27 +59,22 @@ export const DUID_SIZE_MAX: u32 = 130;
 
 @unmanaged
 export class Dhcp6View {
-  @inline
   static at(p: usize): Dhcp6View {
     return changetype<Dhcp6View>(p);
   }
 
-  @inline
   get type(): u32 {
     return load8(changetype<usize>(this));
   }
 
-  @inline
   set type(v: u32) {
     store32(changetype<usize>(this), (v << 24) | this.transaction);
   }
 
-  @inline
   get transaction(): u32 {
     return load32(changetype<usize>(this)) & 0xffffff;
   }
 
-  @inline
   set transaction(v: u32) {
     store32(changetype<usize>(this), (this.type << 24) | (v & 0xffffff));
   }
@@ -88,34 +83,28 @@ export class Dhcp6View {
 /** An option at its code. */
 @unmanaged
 export class Option6View {
-  @inline
   static at(p: usize): Option6View {
     return changetype<Option6View>(p);
   }
 
-  @inline
   get code(): u32 {
     return load16(changetype<usize>(this));
   }
 
-  @inline
   set code(v: u32) {
     store16(changetype<usize>(this), v);
   }
 
   /** Octets of the value. */
-  @inline
   get length(): u32 {
     return load16(changetype<usize>(this) + 2);
   }
 
-  @inline
   set length(v: u32) {
     store16(changetype<usize>(this) + 2, v);
   }
 
   /** Location of the value. */
-  @inline
   get value(): usize {
     return changetype<usize>(this) + OPTION6_HEADER_SIZE;
   }
@@ -144,8 +133,6 @@ export function dhcp6Find(p: usize, end: usize, code: u32): usize {
 }
 
 /** Location behind the option at `p`. */
-// @ts-ignore: decorators on functions are AssemblyScript's
-@inline
 export function dhcp6After(p: usize): usize {
   return p + OPTION6_HEADER_SIZE + Option6View.at(p).length;
 }

@@ -10,7 +10,7 @@
  *
  * Source: RFC 1035 §4.1, RFC 4343 §3.
  */
-import { load16, load8, store16, store8 } from "./bytes";
+import { load8, load16, store8, store16 } from "./bytes";
 
 export const DNS_HEADER_SIZE: u32 = 12;
 
@@ -53,8 +53,12 @@ export function dnsQuestionHash(p: usize, length: u32): u32 {
 
 /** Whether it is a standard query (opcode 0) with one sound question. */
 export function dnsIsQuery(p: usize, length: u32): bool {
-  return length >= DNS_HEADER_SIZE && (load8(p + 2) & (RESPONSE | OPCODE)) == 0 &&
-    load16(p + 4) == 1 && dnsQuestionEnd(p, length) != 0;
+  return (
+    length >= DNS_HEADER_SIZE &&
+    (load8(p + 2) & (RESPONSE | OPCODE)) == 0 &&
+    load16(p + 4) == 1 &&
+    dnsQuestionEnd(p, length) != 0
+  );
 }
 
 /** Whether it is an answer to a standard query. */
@@ -62,19 +66,16 @@ export function dnsIsAnswer(p: usize, length: u32): bool {
   return length >= DNS_HEADER_SIZE && (load8(p + 2) & (RESPONSE | OPCODE)) == RESPONSE;
 }
 
-// @ts-ignore: decorator
-@inline export function dnsIdentifier(p: usize): u32 {
+export function dnsIdentifier(p: usize): u32 {
   return load16(p);
 }
 
 /** Questions that the header says there are. */
-// @ts-ignore: decorator
-@inline export function dnsQuestions(p: usize): u32 {
+export function dnsQuestions(p: usize): u32 {
   return load16(p + 4);
 }
 
-// @ts-ignore: decorator
-@inline export function dnsRcode(p: usize): u32 {
+export function dnsRcode(p: usize): u32 {
   return load8(p + 3) & RCODE;
 }
 

@@ -19,7 +19,7 @@
  *
  * Contract: an address is the location of 16 octets as on the wire. Pure functions.
  */
-import { load16, load32, load8 } from "./bytes";
+import { load8, load16, load32 } from "./bytes";
 
 /** Readings an address may have; `embeddedAt` takes 0 to this. */
 export const EMBEDDED_FORMS: u32 = 4;
@@ -32,8 +32,6 @@ const NAT64: u32 = 0x0064ff9b;
 const TRANSLATED: u32 = 0xffff0000;
 
 /** Whether an IPv4 address may be inside. */
-// @ts-ignore: decorators on functions are AssemblyScript's
-@inline
 export function embeddedIn(p: usize): bool {
   const head = load32(p);
   return head >>> 16 == SIX_TO_FOUR || head == NAT64 || head == TEREDO || head == 0;

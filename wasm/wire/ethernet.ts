@@ -21,37 +21,30 @@ const TYPE_OFFSET: usize = 12;
 
 @unmanaged
 export class EthernetView {
-  @inline
   static at(p: usize): EthernetView {
     return changetype<EthernetView>(p);
   }
 
-  @inline
   get destination(): u64 {
     return loadMac(changetype<usize>(this) + DESTINATION_OFFSET);
   }
 
-  @inline
   set destination(mac: u64) {
     storeMac(changetype<usize>(this) + DESTINATION_OFFSET, mac);
   }
 
-  @inline
   get source(): u64 {
     return loadMac(changetype<usize>(this) + SOURCE_OFFSET);
   }
 
-  @inline
   set source(mac: u64) {
     storeMac(changetype<usize>(this) + SOURCE_OFFSET, mac);
   }
 
-  @inline
   get etherType(): u32 {
     return load16(changetype<usize>(this) + TYPE_OFFSET);
   }
 
-  @inline
   set etherType(v: u32) {
     store16(changetype<usize>(this) + TYPE_OFFSET, v);
   }

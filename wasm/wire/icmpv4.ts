@@ -8,8 +8,9 @@
  * Contract: the caller has proved that ICMP_HEADER_SIZE octets are there. Every setter but that of
  * `checksum` makes the checksum stale.
  */
-import { sumBytes, sumOk, sumStore } from "./checksum";
+
 import { load8, load16, load32, store8, store16, store32 } from "./bytes";
+import { sumBytes, sumOk, sumStore } from "./checksum";
 
 export const ICMP_HEADER_SIZE: u32 = 8;
 
@@ -30,77 +31,62 @@ const MTU_OFFSET: usize = 6;
 
 @unmanaged
 export class Icmpv4View {
-  @inline
   static at(p: usize): Icmpv4View {
     return changetype<Icmpv4View>(p);
   }
 
-  @inline
   get type(): u32 {
     return load8(changetype<usize>(this) + TYPE_OFFSET);
   }
 
-  @inline
   set type(v: u32) {
     store8(changetype<usize>(this) + TYPE_OFFSET, v);
   }
 
-  @inline
   get code(): u32 {
     return load8(changetype<usize>(this) + CODE_OFFSET);
   }
 
-  @inline
   set code(v: u32) {
     store8(changetype<usize>(this) + CODE_OFFSET, v);
   }
 
-  @inline
   get checksum(): u32 {
     return load16(changetype<usize>(this) + CHECKSUM_OFFSET);
   }
 
-  @inline
   set checksum(v: u32) {
     store16(changetype<usize>(this) + CHECKSUM_OFFSET, v);
   }
 
-  @inline
   get identifier(): u32 {
     return load16(changetype<usize>(this) + IDENTIFIER_OFFSET);
   }
 
-  @inline
   set identifier(v: u32) {
     store16(changetype<usize>(this) + IDENTIFIER_OFFSET, v);
   }
 
-  @inline
   get sequence(): u32 {
     return load16(changetype<usize>(this) + SEQUENCE_OFFSET);
   }
 
-  @inline
   set sequence(v: u32) {
     store16(changetype<usize>(this) + SEQUENCE_OFFSET, v);
   }
 
-  @inline
   get rest(): u32 {
     return load32(changetype<usize>(this) + REST_OFFSET);
   }
 
-  @inline
   set rest(v: u32) {
     store32(changetype<usize>(this) + REST_OFFSET, v);
   }
 
-  @inline
   get mtu(): u32 {
     return load16(changetype<usize>(this) + MTU_OFFSET);
   }
 
-  @inline
   set mtu(v: u32) {
     store16(changetype<usize>(this) + MTU_OFFSET, v);
   }

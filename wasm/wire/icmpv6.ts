@@ -9,7 +9,7 @@
  * pseudo-header, whose sum the caller gives (`sumPseudo6`). Every setter but that of `checksum`
  * makes the checksum stale.
  */
-import { load16, load32, load8, store16, store32, store8 } from "./bytes";
+import { load8, load16, load32, store8, store16, store32 } from "./bytes";
 import { sumAdd, sumBytes, sumOk, sumStore } from "./checksum";
 
 export const PROTOCOL_ICMPV6: u32 = 58;
@@ -43,68 +43,55 @@ const SEQUENCE_OFFSET: usize = 6;
 
 @unmanaged
 export class Icmpv6View {
-  @inline
   static at(p: usize): Icmpv6View {
     return changetype<Icmpv6View>(p);
   }
 
-  @inline
   get type(): u32 {
     return load8(changetype<usize>(this));
   }
 
-  @inline
   set type(v: u32) {
     store8(changetype<usize>(this), v);
   }
 
-  @inline
   get code(): u32 {
     return load8(changetype<usize>(this) + 1);
   }
 
-  @inline
   set code(v: u32) {
     store8(changetype<usize>(this) + 1, v);
   }
 
-  @inline
   get checksum(): u32 {
     return load16(changetype<usize>(this) + CHECKSUM_OFFSET);
   }
 
-  @inline
   set checksum(v: u32) {
     store16(changetype<usize>(this) + CHECKSUM_OFFSET, v);
   }
 
   /** MTU of "packet too big", pointer of "parameter problem". */
-  @inline
   get rest(): u32 {
     return load32(changetype<usize>(this) + REST_OFFSET);
   }
 
-  @inline
   set rest(v: u32) {
     store32(changetype<usize>(this) + REST_OFFSET, v);
   }
 
-  @inline
   get identifier(): u32 {
     return load16(changetype<usize>(this) + REST_OFFSET);
   }
 
-  @inline
   set identifier(v: u32) {
     store16(changetype<usize>(this) + REST_OFFSET, v);
   }
 
-  @inline
   get sequence(): u32 {
     return load16(changetype<usize>(this) + SEQUENCE_OFFSET);
   }
 
-  @inline
   set sequence(v: u32) {
     store16(changetype<usize>(this) + SEQUENCE_OFFSET, v);
   }

@@ -10,8 +10,9 @@
  * route is asked for. Addresses, TTL, protocol and fragment fields are not judged. Every setter but
  * that of `checksum` makes the checksum stale.
  */
-import { sumBytes, sumOk } from "./checksum";
+
 import { load8, load16, load32, store8, store16, store32 } from "./bytes";
+import { sumBytes, sumOk } from "./checksum";
 
 export const IPV4_HEADER_SIZE: u32 = 20;
 
@@ -50,144 +51,116 @@ const DESTINATION_OFFSET: usize = 16;
 
 @unmanaged
 export class Ipv4View {
-  @inline
   static at(p: usize): Ipv4View {
     return changetype<Ipv4View>(p);
   }
 
-  @inline
   get version(): u32 {
     return load8(changetype<usize>(this) + VERSION_OFFSET) >>> 4;
   }
 
-  @inline
   set version(v: u32) {
     const low = load8(changetype<usize>(this) + VERSION_OFFSET) & 0xf;
     store8(changetype<usize>(this) + VERSION_OFFSET, (v << 4) | low);
   }
 
   /** Octets, options included: a multiple of 4 up to 60. */
-  @inline
   get headerLength(): u32 {
     return (load8(changetype<usize>(this) + VERSION_OFFSET) & 0xf) << 2;
   }
 
-  @inline
   set headerLength(octets: u32) {
     const high = load8(changetype<usize>(this) + VERSION_OFFSET) & 0xf0;
     store8(changetype<usize>(this) + VERSION_OFFSET, high | ((octets >>> 2) & 0xf));
   }
 
   /** Octets. */
-  @inline
   get fragmentOffset(): u32 {
     return (this.fragmentField & 0x1fff) << 3;
   }
 
-  @inline
   get moreFragments(): bool {
     return (this.fragmentField & IPV4_MF) != 0;
   }
 
-  @inline
   get dontFragment(): bool {
     return (this.fragmentField & IPV4_DF) != 0;
   }
 
-  @inline
   get tos(): u32 {
     return load8(changetype<usize>(this) + TOS_OFFSET);
   }
 
-  @inline
   set tos(v: u32) {
     store8(changetype<usize>(this) + TOS_OFFSET, v);
   }
 
-  @inline
   get totalLength(): u32 {
     return load16(changetype<usize>(this) + TOTAL_LENGTH_OFFSET);
   }
 
-  @inline
   set totalLength(v: u32) {
     store16(changetype<usize>(this) + TOTAL_LENGTH_OFFSET, v);
   }
 
-  @inline
   get ident(): u32 {
     return load16(changetype<usize>(this) + IDENT_OFFSET);
   }
 
-  @inline
   set ident(v: u32) {
     store16(changetype<usize>(this) + IDENT_OFFSET, v);
   }
 
-  @inline
   get fragmentField(): u32 {
     return load16(changetype<usize>(this) + FRAGMENT_OFFSET);
   }
 
-  @inline
   set fragmentField(v: u32) {
     store16(changetype<usize>(this) + FRAGMENT_OFFSET, v);
   }
 
-  @inline
   get ttl(): u32 {
     return load8(changetype<usize>(this) + TTL_OFFSET);
   }
 
-  @inline
   set ttl(v: u32) {
     store8(changetype<usize>(this) + TTL_OFFSET, v);
   }
 
-  @inline
   get protocol(): u32 {
     return load8(changetype<usize>(this) + PROTOCOL_OFFSET);
   }
 
-  @inline
   set protocol(v: u32) {
     store8(changetype<usize>(this) + PROTOCOL_OFFSET, v);
   }
 
-  @inline
   get checksum(): u32 {
     return load16(changetype<usize>(this) + CHECKSUM_OFFSET);
   }
 
-  @inline
   set checksum(v: u32) {
     store16(changetype<usize>(this) + CHECKSUM_OFFSET, v);
   }
 
-  @inline
   get source(): u32 {
     return load32(changetype<usize>(this) + SOURCE_OFFSET);
   }
 
-  @inline
   set source(v: u32) {
     store32(changetype<usize>(this) + SOURCE_OFFSET, v);
   }
 
-  @inline
   get destination(): u32 {
     return load32(changetype<usize>(this) + DESTINATION_OFFSET);
   }
 
-  @inline
   set destination(v: u32) {
     store32(changetype<usize>(this) + DESTINATION_OFFSET, v);
   }
 }
 
 /** Sum of a header without options. */
-// @ts-ignore: decorators on functions are AssemblyScript's
-@inline
 function sumPlainHeader(p: usize): u32 {
   const wide =
     <u64>load<u32>(p) +

@@ -12,10 +12,11 @@
  * again. It reads no octet beyond the packet, looks at eight extension headers at most, and each
  * step moves on, so it ends. Addresses and hop limit are not judged.
  */
+
+import { address6Copy } from "./addr6";
+import { load8, load16, load32, store8, store16, store32 } from "./bytes";
 import { ICMPV6_HEADER_SIZE, PROTOCOL_ICMPV6 } from "./icmpv6";
 import { PROTOCOL_TCP, PROTOCOL_UDP, WIRE_OK } from "./ipv4";
-import { address6Copy } from "./addr6";
-import { load16, load32, load8, store16, store32, store8 } from "./bytes";
 
 export const IPV6_HEADER_SIZE: u32 = 40;
 export const IPV6_FRAGMENT_SIZE: u32 = 8;
@@ -56,80 +57,65 @@ export const IPV6_DESTINATION_OFFSET: usize = 24;
 
 @unmanaged
 export class Ipv6View {
-  @inline
   static at(p: usize): Ipv6View {
     return changetype<Ipv6View>(p);
   }
 
-  @inline
   get version(): u32 {
     return load8(changetype<usize>(this)) >>> 4;
   }
 
-  @inline
   set version(v: u32) {
     store8(changetype<usize>(this), (v << 4) | (load8(changetype<usize>(this)) & 0xf));
   }
 
-  @inline
   get trafficClass(): u32 {
     return (load32(changetype<usize>(this)) >>> 20) & 0xff;
   }
 
-  @inline
   set trafficClass(v: u32) {
     const rest = load32(changetype<usize>(this)) & 0xf00fffff;
     store32(changetype<usize>(this), rest | ((v & 0xff) << 20));
   }
 
-  @inline
   get flowLabel(): u32 {
     return load32(changetype<usize>(this)) & 0xfffff;
   }
 
-  @inline
   set flowLabel(v: u32) {
     const rest = load32(changetype<usize>(this)) & 0xfff00000;
     store32(changetype<usize>(this), rest | (v & 0xfffff));
   }
 
-  @inline
   get payloadLength(): u32 {
     return load16(changetype<usize>(this) + PAYLOAD_LENGTH_OFFSET);
   }
 
-  @inline
   set payloadLength(v: u32) {
     store16(changetype<usize>(this) + PAYLOAD_LENGTH_OFFSET, v);
   }
 
-  @inline
   get nextHeader(): u32 {
     return load8(changetype<usize>(this) + NEXT_HEADER_OFFSET);
   }
 
-  @inline
   set nextHeader(v: u32) {
     store8(changetype<usize>(this) + NEXT_HEADER_OFFSET, v);
   }
 
-  @inline
   get hopLimit(): u32 {
     return load8(changetype<usize>(this) + HOP_LIMIT_OFFSET);
   }
 
-  @inline
   set hopLimit(v: u32) {
     store8(changetype<usize>(this) + HOP_LIMIT_OFFSET, v);
   }
 
   /** Location of the 16 octets. */
-  @inline
   get source(): usize {
     return changetype<usize>(this) + IPV6_SOURCE_OFFSET;
   }
 
-  @inline
   get destination(): usize {
     return changetype<usize>(this) + IPV6_DESTINATION_OFFSET;
   }
@@ -137,28 +123,23 @@ export class Ipv6View {
 
 @unmanaged
 export class FragmentView {
-  @inline
   static at(p: usize): FragmentView {
     return changetype<FragmentView>(p);
   }
 
-  @inline
   get nextHeader(): u32 {
     return load8(changetype<usize>(this));
   }
 
   /** Octets. */
-  @inline
   get offset(): u32 {
     return load16(changetype<usize>(this) + 2) & 0xfff8;
   }
 
-  @inline
   get moreFragments(): bool {
     return (load16(changetype<usize>(this) + 2) & 1) != 0;
   }
 
-  @inline
   get identification(): u32 {
     return load32(changetype<usize>(this) + 4);
   }

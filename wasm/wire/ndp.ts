@@ -10,9 +10,11 @@
  * 0; `ndpOptionFind` may be used then. The emitters write whole messages or options, checksum zero.
  */
 import { address6Copy } from "./addr6";
-import { load8, store16, store32, store8, storeMac } from "./bytes";
+import { load8, store8, store16, store32, storeMac } from "./bytes";
 import {
-  ICMPV6_NEIGHBOR_ADVERTISEMENT, ICMPV6_NEIGHBOR_SOLICITATION, ICMPV6_ROUTER_ADVERTISEMENT,
+  ICMPV6_NEIGHBOR_ADVERTISEMENT,
+  ICMPV6_NEIGHBOR_SOLICITATION,
+  ICMPV6_ROUTER_ADVERTISEMENT,
   icmpv6Emit,
 } from "./icmpv6";
 
@@ -96,7 +98,12 @@ export function ndpRouterEmit(p: usize, hopLimit: u32, flags: u32, lifetime: u32
 
 /** A prefix option, 32 octets; lifetimes in seconds. Only `length` bits of the prefix are sent. */
 export function ndpPrefixEmit(
-  p: usize, prefix: usize, length: u32, flags: u32, valid: u32, preferred: u32,
+  p: usize,
+  prefix: usize,
+  length: u32,
+  flags: u32,
+  valid: u32,
+  preferred: u32,
 ): void {
   store8(p, OPTION_PREFIX);
   store8(p + 1, 4);

@@ -6,51 +6,35 @@
  */
 
 /** How far `a` is past `b`; negative if it is before. */
-// @ts-ignore: decorators on functions are AssemblyScript's
-@inline
 export function seqDiff(a: u32, b: u32): i32 {
   return <i32>(a - b);
 }
 
-// @ts-ignore: decorators on functions are AssemblyScript's
-@inline
 export function seqLt(a: u32, b: u32): bool {
   return <i32>(a - b) < 0;
 }
 
-// @ts-ignore: decorators on functions are AssemblyScript's
-@inline
 export function seqLe(a: u32, b: u32): bool {
   return <i32>(a - b) <= 0;
 }
 
-// @ts-ignore: decorators on functions are AssemblyScript's
-@inline
 export function seqGt(a: u32, b: u32): bool {
   return <i32>(a - b) > 0;
 }
 
-// @ts-ignore: decorators on functions are AssemblyScript's
-@inline
 export function seqGe(a: u32, b: u32): bool {
   return <i32>(a - b) >= 0;
 }
 
 /** Whether `start <= s < start + size`; an empty window holds nothing. */
-// @ts-ignore: decorators on functions are AssemblyScript's
-@inline
 export function seqInWindow(s: u32, start: u32, size: u32): bool {
   return s - start < size;
 }
 
-// @ts-ignore: decorators on functions are AssemblyScript's
-@inline
 export function seqMax(a: u32, b: u32): u32 {
   return seqLt(a, b) ? b : a;
 }
 
-// @ts-ignore: decorators on functions are AssemblyScript's
-@inline
 export function seqMin(a: u32, b: u32): u32 {
   return seqGt(a, b) ? b : a;
 }

@@ -9,9 +9,10 @@
  * segment. Flags, ports and numbers are not judged. Every setter but that of `checksum` makes the
  * checksum stale.
  */
+
+import { load8, load16, load32, store8, store16, store32 } from "./bytes";
 import { sumAdd, sumBytes, sumOk, sumPseudo4 } from "./checksum";
 import { PROTOCOL_TCP, WIRE_OK } from "./ipv4";
-import { load8, load16, load32, store8, store16, store32 } from "./bytes";
 
 export const TCP_HEADER_SIZE: u32 = 20;
 
@@ -40,99 +41,80 @@ const URGENT_OFFSET: usize = 18;
 
 @unmanaged
 export class TcpView {
-  @inline
   static at(p: usize): TcpView {
     return changetype<TcpView>(p);
   }
 
   /** Octets, options included: a multiple of 4 up to 60. */
-  @inline
   get dataOffset(): u32 {
     return (load8(changetype<usize>(this) + DATA_OFFSET_OFFSET) >>> 4) << 2;
   }
 
   /** The reserved bits beside it become zero. */
-  @inline
   set dataOffset(octets: u32) {
     store8(changetype<usize>(this) + DATA_OFFSET_OFFSET, (octets >>> 2) << 4);
   }
 
-  @inline
   get sourcePort(): u32 {
     return load16(changetype<usize>(this) + SOURCE_PORT_OFFSET);
   }
 
-  @inline
   set sourcePort(v: u32) {
     store16(changetype<usize>(this) + SOURCE_PORT_OFFSET, v);
   }
 
-  @inline
   get destinationPort(): u32 {
     return load16(changetype<usize>(this) + DESTINATION_PORT_OFFSET);
   }
 
-  @inline
   set destinationPort(v: u32) {
     store16(changetype<usize>(this) + DESTINATION_PORT_OFFSET, v);
   }
 
-  @inline
   get sequence(): u32 {
     return load32(changetype<usize>(this) + SEQUENCE_OFFSET);
   }
 
-  @inline
   set sequence(v: u32) {
     store32(changetype<usize>(this) + SEQUENCE_OFFSET, v);
   }
 
-  @inline
   get acknowledgment(): u32 {
     return load32(changetype<usize>(this) + ACKNOWLEDGMENT_OFFSET);
   }
 
-  @inline
   set acknowledgment(v: u32) {
     store32(changetype<usize>(this) + ACKNOWLEDGMENT_OFFSET, v);
   }
 
-  @inline
   get flags(): u32 {
     return load8(changetype<usize>(this) + FLAGS_OFFSET);
   }
 
-  @inline
   set flags(v: u32) {
     store8(changetype<usize>(this) + FLAGS_OFFSET, v);
   }
 
-  @inline
   get window(): u32 {
     return load16(changetype<usize>(this) + WINDOW_OFFSET);
   }
 
-  @inline
   set window(v: u32) {
     store16(changetype<usize>(this) + WINDOW_OFFSET, v);
   }
 
-  @inline
   get checksum(): u32 {
     return load16(changetype<usize>(this) + CHECKSUM_OFFSET);
   }
 
-  @inline
   set checksum(v: u32) {
     store16(changetype<usize>(this) + CHECKSUM_OFFSET, v);
   }
 
-  @inline
   get urgent(): u32 {
     return load16(changetype<usize>(this) + URGENT_OFFSET);
   }
 
-  @inline
   set urgent(v: u32) {
     store16(changetype<usize>(this) + URGENT_OFFSET, v);
   }

@@ -7,9 +7,10 @@
  * Contract: `udpCheck` returned WIRE_OK proves that `length` octets are there; octets behind them
  * are padding. Ports are not judged.
  */
+
+import { load16, store16, store32 } from "./bytes";
 import { sumAdd, sumBytes, sumOk, sumPseudo4 } from "./checksum";
 import { PROTOCOL_UDP, WIRE_OK } from "./ipv4";
-import { load16, store16, store32 } from "./bytes";
 
 export const UDP_HEADER_SIZE: u32 = 8;
 
@@ -24,47 +25,38 @@ const CHECKSUM_OFFSET: usize = 6;
 
 @unmanaged
 export class UdpView {
-  @inline
   static at(p: usize): UdpView {
     return changetype<UdpView>(p);
   }
 
-  @inline
   get sourcePort(): u32 {
     return load16(changetype<usize>(this) + SOURCE_PORT_OFFSET);
   }
 
-  @inline
   set sourcePort(v: u32) {
     store16(changetype<usize>(this) + SOURCE_PORT_OFFSET, v);
   }
 
-  @inline
   get destinationPort(): u32 {
     return load16(changetype<usize>(this) + DESTINATION_PORT_OFFSET);
   }
 
-  @inline
   set destinationPort(v: u32) {
     store16(changetype<usize>(this) + DESTINATION_PORT_OFFSET, v);
   }
 
-  @inline
   get length(): u32 {
     return load16(changetype<usize>(this) + LENGTH_OFFSET);
   }
 
-  @inline
   set length(v: u32) {
     store16(changetype<usize>(this) + LENGTH_OFFSET, v);
   }
 
-  @inline
   get checksum(): u32 {
     return load16(changetype<usize>(this) + CHECKSUM_OFFSET);
   }
 
-  @inline
   set checksum(v: u32) {
     store16(changetype<usize>(this) + CHECKSUM_OFFSET, v);
   }

@@ -2,8 +2,9 @@
  * Modelled datagram sockets of the host: UDP, DNS and ping, with the peers behind them.
  */
 import * as abi from "../../../wasm/abi.ts";
+import { EAGAIN, ENETUNREACH } from "../../../wasm/errno.ts";
 import type { Endpoint, Messages, SocketError } from "./messages.ts";
-import { EAGAIN, ENETUNREACH, HostSocket, type SocketOwner } from "./socket.ts";
+import { HostSocket, type SocketOwner } from "./socket.ts";
 
 const QUEUE_MAX = 256;
 const RUN_OCTETS_MAX = 65_000;

@@ -3,6 +3,15 @@
  * on real ones, and decides by plan what is behind them.
  */
 import * as abi from "../../../wasm/abi.ts";
+import {
+  EBADF,
+  ECONNREFUSED,
+  ECONNRESET,
+  EHOSTUNREACH,
+  EMSGSIZE,
+  ENETUNREACH,
+  ETIMEDOUT,
+} from "../../../wasm/errno.ts";
 import type { Engine } from "../../engine/engine.ts";
 import type { Upstream } from "../../upstream/upstream.ts";
 import type { VirtualClock } from "../clock.ts";
@@ -19,22 +28,12 @@ import type { Random } from "../random.ts";
 import { type Datagram, DatagramSocket } from "./datagram.ts";
 import { type Endpoint, Messages, type SocketError } from "./messages.ts";
 import { answerQuestion } from "./resolver.ts";
-import {
-  ECONNREFUSED,
-  ECONNRESET,
-  EHOSTUNREACH,
-  EMSGSIZE,
-  ENETUNREACH,
-  ETIMEDOUT,
-  type HostSocket,
-  type SocketOwner,
-} from "./socket.ts";
+import type { HostSocket, SocketOwner } from "./socket.ts";
 import { StreamSocket } from "./stream.ts";
 
 /** Where DNS questions go on the host: 198.18.0.53 and .54. */
 export const RESOLVERS: readonly number[] = [0xc6120035, 0xc6120036];
 const DNS_PORT = 53;
-const EBADF = 9;
 /** Datagrams begin with their number, where they are long enough. */
 export const NUMBER_SIZE = 4;
 const LATENCY_MAX = 30_000;

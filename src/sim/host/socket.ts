@@ -5,20 +5,10 @@
  * that holds at the moment of the report.
  */
 import * as abi from "../../../wasm/abi.ts";
+import { EAGAIN, EINTR } from "../../../wasm/errno.ts";
 import type { VirtualClock } from "../clock.ts";
 import type { HostFaults } from "../plan.ts";
 import type { Random } from "../random.ts";
-
-export const EAGAIN = 11;
-const EINTR = 4;
-export const EPIPE = 32;
-export const EMSGSIZE = 90;
-export const ECONNRESET = 104;
-export const ENOTCONN = 107;
-export const ETIMEDOUT = 110;
-export const ECONNREFUSED = 111;
-export const ENETUNREACH = 101;
-export const EHOSTUNREACH = 113;
 
 /** What a socket needs of the host it belongs to. */
 export interface SocketOwner {

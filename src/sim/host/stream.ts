@@ -9,9 +9,10 @@
  * as it does above the host's TCP.
  */
 import * as abi from "../../../wasm/abi.ts";
+import { EAGAIN, ECONNRESET, ENOTCONN, EPIPE } from "../../../wasm/errno.ts";
 import { fillPattern, findMismatch } from "../pattern.ts";
 import type { TcpPlan } from "../plan.ts";
-import { EAGAIN, ECONNRESET, ENOTCONN, EPIPE, HostSocket, type SocketOwner } from "./socket.ts";
+import { HostSocket, type SocketOwner } from "./socket.ts";
 
 const SEGMENT = 16_384;
 

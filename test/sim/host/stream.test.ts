@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { VirtualClock } from "../../../src/sim/clock.ts";
-import { EAGAIN, ECONNREFUSED, ECONNRESET, type HostSocket } from "../../../src/sim/host/socket.ts";
+import type { HostSocket } from "../../../src/sim/host/socket.ts";
 import { StreamSocket } from "../../../src/sim/host/stream.ts";
 import { fillPattern, findMismatch } from "../../../src/sim/pattern.ts";
 import {
@@ -18,6 +18,7 @@ import {
   EVENT_READABLE,
   EVENT_WRITABLE,
 } from "../../../wasm/abi.ts";
+import { EAGAIN, ECONNREFUSED, ECONNRESET } from "../../../wasm/errno.ts";
 
 const PEER: PeerPlan = {
   connect: { kind: "ok", delay: 0 },
