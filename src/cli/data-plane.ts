@@ -134,6 +134,10 @@ class WorkerDataPlane implements ServeDataPlane {
     return new Networks({
       log: this.#log,
       clock: () => performance.now(),
+      after: (pause_ms, run) => {
+        const timer = setTimeout(run, pause_ms);
+        return () => clearTimeout(timer);
+      },
       start: (options, onPeers) =>
         startBinding(options, {
           seed: drawSeed(),

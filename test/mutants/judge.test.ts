@@ -95,6 +95,19 @@ describe("mutants/arena", () => {
       [],
     );
   });
+
+  test("what cannot be run is no verdict", async () => {
+    const arena = new Arena(project, project);
+    try {
+      const command = ["node_modules/.bin/no-such-program"];
+      await assert.rejects(
+        arena.run({ command, env: {}, limit_ms: LIMIT_MS }),
+        /cannot run "node_/,
+      );
+    } finally {
+      arena.close();
+    }
+  });
 });
 
 describe("mutants/choose-tests", () => {

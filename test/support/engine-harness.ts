@@ -11,10 +11,10 @@
  * What happens at the host's sockets takes effect with the next call that looks at frames, sends
  * some, or moves the clock; `run` does it explicitly.
  */
-
 import assert from "node:assert/strict";
 import type { EngineConfigValues, EngineIpv6Values } from "../../src/engine/config.ts";
-import { Engine, type FlowInfo } from "../../src/engine/engine.ts";
+import { Engine } from "../../src/engine/engine.ts";
+import type { FlowInfo } from "../../src/engine/flows.ts";
 import { instantiateEngine } from "../../src/engine/module.ts";
 import { DROP_NAMES, type EngineStats, readStats } from "../../src/engine/stats.ts";
 import { OTHER_DROPS } from "../../src/lab/sim/check/balance.ts";

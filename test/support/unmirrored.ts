@@ -52,6 +52,7 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/lib/hash64.ts": "test/sim/simulate.test.ts pins hashes; test/replay/replay.test.ts",
   "src/link/frames.ts": "test/sim/memory-link.test.ts and test/link/tap.test.ts",
   "src/link/link.ts": TYPES,
+  "src/link/stream-peer.ts": TYPES,
   "src/loop/sources.ts": "test/loop/rest.test.ts",
   "src/loop/budget.ts": "constants; test/loop/loop.test.ts checks that they bound a turn",
   "src/main.ts": "test/e2e/attach.runtime.test.ts",

@@ -7,7 +7,7 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ownCommand } from "../../cli/program.ts";
-import { isAnswered } from "../../hooks/hook-socket.ts";
+import { isListening } from "../../hooks/hook-socket.ts";
 import { deferred } from "../../lib/deferred.ts";
 
 const CONTAINER_NAME = "hook-sidecar-0";
@@ -72,7 +72,7 @@ export class Sidecar {
       const name = readdirSync(this.folder).find((each) => each.endsWith(".sock"));
       const path = join(this.folder, name ?? "");
       // A socket has a name a moment before it listens.
-      if (name !== undefined && (await isAnswered(path))) return path;
+      if (name !== undefined && (await isListening(path))) return path;
       if (this.#isOver) throw new Error(`The sidecar did not start: ${await this.ended}`);
       if (performance.now() > deadline_ms) throw new Error("The sidecar's socket did not appear");
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
