@@ -15,8 +15,8 @@ import type { Subnet6 } from "../config/subnet6.ts";
 import { octetsOfIpv6 } from "../lib/addr6.ts";
 import { deferred } from "../lib/deferred.ts";
 import type { Logger } from "../lib/log.ts";
-import type { PeerCounters } from "../link/stream.ts";
 import { openStreamListener } from "../link/stream-listener.ts";
+import type { PeerCounters } from "../link/stream-peer.ts";
 import type { MemoryGroup } from "../sys/cgroup.ts";
 import { EventFd } from "../sys/fd.ts";
 import { type Libc, loadLibc } from "../sys/libc.ts";
@@ -215,8 +215,29 @@ function peerLook(sys: Libc, counters: Mailbox, { onPeers, program }: Surroundin
   };
 }
 
+/** What the worker is told to start with. */
+function startOf(parts: Parts, mailbox: SharedArrayBuffer): WorkerStart {
+  const { control, outputs, outer, lifelines, options, surroundings } = parts;
+  const { seed, uid, networks = 1, memoryGroup, resolvReader } = surroundings;
+  return {
+    options,
+    link: outer.link,
+    endpoint: outer.endpoint,
+    seed,
+    uid,
+    mailbox,
+    hiddenPorts: hiddenPorts.memory,
+    controlFd: control.number,
+    outputs: outputs.shared,
+    room: { networks, memoryGroup },
+    resolv: resolvReader?.memory,
+    lifelines,
+  };
+}
+
 function bind(parts: Parts): Binding {
-  const { sys, worker, control, outputs, outer, lifelines, options, surroundings } = parts;
+  const { sys, worker, control, outputs, outer, lifelines, surroundings } = parts;
+  const { program, resolvReader } = surroundings;
   const mailbox = new SharedArrayBuffer(MAILBOX_SIZE);
   const counters = new Mailbox(mailbox);
   const command = (number: number): void => {
@@ -226,7 +247,6 @@ function bind(parts: Parts): Binding {
   };
   const ready = deferred();
   const ended = deferred();
-  const { seed, uid, networks = 1, memoryGroup, resolvReader } = surroundings;
   const forget = resolvReader?.subscribe(() => {
     if (control.isOpen) control.signal();
   });
@@ -255,8 +275,8 @@ function bind(parts: Parts): Binding {
     switch (message.kind) {
       case "ready":
         ready.resolve();
-        releaseProgramPages(sys, surroundings.program);
-        releaseProgramPagesLater(sys, surroundings.program); // rights are still to be given up
+        releaseProgramPages(sys, program);
+        releaseProgramPagesLater(sys, program); // rights are still to be given up
         return;
       case "peers":
         lookAtPeers();
@@ -275,14 +295,9 @@ function bind(parts: Parts): Binding {
     }
   };
   worker.onerror = (event: ErrorEvent) => fail(new Error(`The worker failed: ${event.message}`));
-  const { link, endpoint } = outer;
-  const room = { networks, memoryGroup };
-  const own = { mailbox, hiddenPorts: hiddenPorts.memory, controlFd: control.number, room };
-  const resolv = resolvReader?.memory;
-  const shared = { outputs: outputs.shared, lifelines, resolv, ...own };
-  worker.postMessage({ options, link, endpoint, seed, uid, ...shared } satisfies WorkerStart);
+  worker.postMessage(startOf(parts, mailbox));
   return {
-    endpoint,
+    endpoint: outer.endpoint,
     ready: ready.promise,
     ended: ended.promise,
     counters,

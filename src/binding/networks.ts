@@ -26,7 +26,7 @@ import { formatEndpoint } from "../config/endpoint.ts";
 import { type Deferred, deferred } from "../lib/deferred.ts";
 import type { Logger } from "../lib/log.ts";
 import { messageOf } from "../lib/message.ts";
-import type { PeerCounters } from "../link/stream.ts";
+import type { PeerCounters } from "../link/stream-peer.ts";
 import type { Binding } from "./binding.ts";
 
 const RESTART_MIN_ms = 100;

@@ -12,12 +12,8 @@ import { detectSimd, loadEngine } from "../engine/module.ts";
 import type { Logger } from "../lib/log.ts";
 import { messageOf } from "../lib/message.ts";
 import type { Link, LinkMemory, LinkWatcher } from "../link/link.ts";
-import {
-  openStreamLink,
-  type PeerEvent,
-  type StreamLink,
-  type StreamLinkOptions,
-} from "../link/stream.ts";
+import { openStreamLink, type StreamLink, type StreamLinkOptions } from "../link/stream.ts";
+import type { PeerEvent } from "../link/stream-peer.ts";
 import { NamedUsers } from "../link/stream-users.ts";
 import { openTapLink, type TapLinkOptions } from "../link/tap.ts";
 import { AlarmedEvents } from "../loop/alarm.ts";
@@ -178,7 +174,7 @@ function logPeer(log: Logger, link: string, event: PeerEvent): void {
       log.warn({ link }, "peers come and go quickly, looking at them more slowly");
       return;
     case "unreachable":
-      log.warn({ link, reason: event.problem }, "cannot connect yet, trying on");
+      log.warn({ link, reason: event.problem }, "peer unreachable, retrying");
   }
 }
 

@@ -53,7 +53,8 @@ export class ResolverWatch {
     this.#reading = reading;
     this.#last = readIfChanged(RESOLV_CONF_PATH);
     this.#conf = (this.#last.isForbidden ? this.#answer() : undefined) ?? this.#last.conf;
-    this.#isLost = this.#last.isForbidden && this.#conf === this.#last.conf; // that is a warning too
+    // What is missing then is told below.
+    this.#isLost = this.#last.isForbidden && this.#conf === this.#last.conf;
     if (options.dns.length === 0) this.#warn();
   }
 

@@ -8,10 +8,10 @@ import { buildDhcpOptions } from "../../src/config/dhcp-options.ts";
 import { buildDhcp6Options } from "../../src/config/dhcp6-options.ts";
 import { Engine } from "../../src/engine/engine.ts";
 import { instantiateEngine } from "../../src/engine/module.ts";
+import { simulatedEngine, simulateSeed } from "../../src/lab/sim/simulate.ts";
 import { mappedOctetsOf } from "../../src/lib/addr6.ts";
 import { KIND } from "../../src/replay/format.ts";
 import { Recorder } from "../../src/replay/recorder.ts";
-import { simulatedEngine, simulateSeed } from "../../src/sim/simulate.ts";
 import * as abi from "../../wasm/abi.ts";
 import {
   GATEWAY_MAC,
