@@ -4,9 +4,9 @@
  *     npm test [-- [--only PATTERN] [--no-e2e]]
  *
  * Each file runs in a process of its own, so that a crash in one cannot hide the others, and fails
- * when it takes longer than the plan allows it. What the programs of an end-to-end test send is read
- * by tshark after it (`captures.mjs`). The last line adds up all runtimes. The exit code is 1 after a
- * failure, after no test at all, and, when CI=true, after a skip.
+ * when it takes longer than the plan allows it. What the programs of an end-to-end test send is
+ * read by tshark after it (`captures.mjs`). The last line adds up all runtimes. The exit code is 1
+ * after a failure, after no test at all, and, when CI=true, after a skip.
  */
 import fs from "node:fs";
 import os from "node:os";
