@@ -104,7 +104,6 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/sys/block.ts": "test/sys/libc.test.ts",
   "src/sys/bun.ts": LOADER,
   "src/sys/deno.ts": LOADER,
-  "src/sys/linux.ts": "constants, each used by a test of the call it belongs to",
   "src/sys/mmap.ts": "test/sys/fd.test.ts",
   "src/sys/native.ts": TYPES,
   "src/sys/netconfig.ts": NAMESPACE,
