@@ -7,14 +7,14 @@
  * `--user`) changes nothing: what was read last counts on, and a warning says so. One that is gone
  * is a state like any other, without resolvers.
  */
-import type { AttachOptions } from "../config/config.ts";
+import type { BindingOptions } from "../config/attach.ts";
 import {
   RESOLV_CONF_PATH,
   type ResolvConf,
   type ResolvSnapshot,
   readIfChanged,
 } from "../config/resolv.ts";
-import { dhcp6OptionsOf, dhcpOptionsOf, resolverAddresses } from "../engine/config.ts";
+import { dhcp6OptionOctets, dhcpOptionOctets, resolverAddresses } from "../engine/config-values.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Logger } from "../lib/log.ts";
 
@@ -23,20 +23,23 @@ const INTERVAL = 1_000_000;
 /** Names of a search list in a line of the log. */
 const SEARCH_SHOWN = 6;
 
+/** What of the options says who answers, and what the guest is told. */
+type ResolverSources = Pick<BindingOptions, "dns" | "dhcp">;
+
 export class ResolverWatch {
-  readonly #options: AttachOptions;
+  readonly #options: ResolverSources;
   readonly #log: Logger;
   #last: ResolvSnapshot;
   /** What the guest has been told. */
   #conf: ResolvConf;
   #due = 0;
 
-  constructor(options: AttachOptions, log: Logger) {
+  constructor(options: ResolverSources, log: Logger) {
     this.#options = options;
     this.#log = log;
     this.#last = readIfChanged(RESOLV_CONF_PATH);
     this.#conf = this.#last.conf;
-    if (options.dns.length === 0) this.#warn();
+    if (options.dns.servers.length === 0) this.#warn();
   }
 
   /** What the file says now, or said when it could be read. */
@@ -45,7 +48,7 @@ export class ResolverWatch {
   }
 
   get #isFollowing(): boolean {
-    return this.#options.dns.length === 0 || this.#options.search.length === 0;
+    return this.#options.dns.servers.length === 0 || this.#options.dns.search.length === 0;
   }
 
   /** Microseconds until the next look; undefined = never. */
@@ -67,21 +70,21 @@ export class ResolverWatch {
     }
     const before = this.#conf;
     this.#conf = snapshot.conf;
-    if (this.#options.dns.length === 0) this.#tellResolvers(engine);
-    if (this.#options.search.length === 0) this.#tellSearch(engine, before);
+    if (this.#options.dns.servers.length === 0) this.#tellResolvers(engine);
+    if (this.#options.dns.search.length === 0) this.#tellSearch(engine, before);
   }
 
   #tellResolvers(engine: Engine): void {
     this.#warn();
-    engine.setResolvers(resolverAddresses(this.#options, this.#conf));
+    engine.setResolvers(resolverAddresses(this.#options.dns.servers, this.#conf));
     this.#log.info({ resolvers: this.#conf.nameservers.join(" ") }, "resolvers changed");
   }
 
   #tellSearch(engine: Engine, before: ResolvConf): void {
     const { search } = this.#conf;
     if (search.join(" ") === before.search.join(" ")) return;
-    const dhcp = dhcpOptionsOf(this.#options, this.#conf);
-    engine.setDhcpOptions(dhcp, dhcp6OptionsOf(this.#options, this.#conf));
+    const dhcp = dhcpOptionOctets(this.#options, this.#conf);
+    engine.setDhcpOptions(dhcp, dhcp6OptionOctets(this.#options, this.#conf));
     this.#log.info({ search: search.slice(0, SEARCH_SHOWN).join(" ") }, "search list changed");
   }
 

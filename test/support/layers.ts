@@ -102,7 +102,7 @@ export function mayImport(from: string, to: string, typeOnly = false): boolean {
     return to.startsWith("wasm/") && allowed(WASM, inWasm(from), inWasm(to));
   }
   if (!from.startsWith("src/")) return true;
-  if (to === "package.json") return from === "src/main.ts" || from.startsWith("src/cli/");
+  if (to === "package.json") return /^src\/(main\.ts|cli\/.*|config\/manifests\.ts)$/.test(from);
   const source = from.slice("src/".length);
   if (to.startsWith("wasm/")) return (to === ABI || to === ERRNO) && allowed(SRC, source, to);
   if (!to.startsWith("src/")) return false;
