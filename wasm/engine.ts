@@ -29,27 +29,26 @@
  */
 import * as abi from "./abi";
 import { configOk } from "./config-check";
-import { addressFromHost, addressInit, SIX } from "./flow/addresses";
+import {
+  dispatchInit,
+  flowEvent,
+  flowFlush,
+  flowReceive,
+  flowResult,
+  flowTimeout,
+} from "./dispatch";
+import { addressFromHost, addressInit } from "./flow/addresses";
 import { awaitingInit, awaitingTurn, scratchReset } from "./flow/datagram-receive";
 import { dnsNext, dnsTurn } from "./flow/dns";
-import { emitInit, isOwnAddress } from "./flow/emit";
+import { emitInit } from "./flow/emit";
 import { errorLimitInit } from "./flow/error-limit";
 import { closeFlush, evictInit } from "./flow/evict";
-import {
-  fragmentBatchReset,
-  fragmentExpire,
-  fragmentInit,
-  fragmentInput,
-  fragmentNext,
-} from "./flow/fragments";
-import { icmpErrorReply } from "./flow/icmp-error";
+import { fragmentBatchReset, fragmentExpire, fragmentInit, fragmentNext } from "./flow/fragments";
 import { limitsApply } from "./flow/limits";
-import { natIsGuest } from "./flow/nat";
-import { neighborExpire, neighborInit, neighborLearn, neighborNext } from "./flow/neighbor";
+import { neighborExpire, neighborInit, neighborNext } from "./flow/neighbor";
 import { ownInit } from "./flow/own";
-import { packetOctets } from "./flow/packet";
 import { pathMtuInit } from "./flow/path-mtu";
-import { pingEvent, pingFlush, pingReceive, pingResult, pingTimeout } from "./flow/ping";
+import { rootsInit } from "./flow/roots";
 import {
   dirtyFirst,
   dirtyTake,
@@ -63,31 +62,18 @@ import {
   readyTake,
   tableInit,
 } from "./flow/table";
-import {
-  udpEvent,
-  udpFlush,
-  udpInboundOpen,
-  udpInit,
-  udpInput,
-  udpReceive,
-  udpResult,
-  udpTimeout,
-} from "./flow/udp";
+import { udpInboundOpen, udpInit } from "./flow/udp";
 import { whereInit, whereNext, whereTimeout } from "./flow/whereabouts";
-import { guestAway, guestBack, guestInit, guestNext, guestTurn } from "./guest";
-import { icmpInput } from "./icmp4";
-import { GSO_TCPV6, ipv6Input } from "./input6";
-import { Flow, Op } from "./layout";
-import { arpInput } from "./local/arp";
-import { dhcpInit, dhcpInput } from "./local/dhcpv4";
+import { frameInput } from "./frame";
+import { guestInit, guestNext, guestTurn } from "./guest";
+import { Op } from "./layout";
+import { dhcpInit } from "./local/dhcpv4";
 import { dhcp6Init } from "./local/dhcpv6";
 import { ndpFarewell, ndpInit, ndpNext, ndpTimeout } from "./local/ndp";
 import {
-  CONFIG,
   CONTROL,
   chunkReclaim,
   chunksUsed,
-  config,
   memoryDescribe,
   memoryInit,
   RX_BUFFERS,
@@ -114,42 +100,13 @@ import {
 } from "./ring";
 import { count, countMany, drop } from "./stats";
 import { tcpInbound } from "./tcp/arrival";
-import { Tcp } from "./tcp/conn";
-import { tcpInput } from "./tcp/input";
 import { pressureInit, pressureNext, pressureTurn } from "./tcp/pressure";
-import { tcpTimeout, timersInit } from "./tcp/timers";
-import {
-  poolSpent,
-  poolTurn,
-  receiveAsked,
-  receiveTurn,
-  tcpEvent,
-  tcpFlush,
-  tcpReceive,
-  tcpResult,
-} from "./tcp/upstream";
+import { timersInit } from "./tcp/timers";
+import { poolSpent, poolTurn, receiveAsked, receiveTurn } from "./tcp/upstream";
 import { windowInit } from "./tcp/window";
 import { earlier, timerInit, timerNext, timerPop, timerTurn } from "./timer";
 import { check } from "./trap";
-import { macIsGroup } from "./wire/addr";
-import { loadMac } from "./wire/bytes";
-import {
-  ETHERNET_HEADER_SIZE,
-  ETHERTYPE_ARP,
-  ETHERTYPE_IPV4,
-  ETHERTYPE_IPV6,
-  EthernetView,
-} from "./wire/ethernet";
-import { ICMP_TIME_EXCEEDED, ICMP_UNREACHABLE } from "./wire/icmpv4";
-import {
-  Ipv4View,
-  ipv4Check,
-  PROTOCOL_ICMP,
-  PROTOCOL_TCP,
-  PROTOCOL_UDP,
-  WIRE_OK,
-} from "./wire/ipv4";
-import { UDP_HEADER_SIZE, UdpView } from "./wire/udp";
+import { ETHERNET_HEADER_SIZE } from "./wire/ethernet";
 
 export { ownTake as hostAddress } from "./flow/own";
 export { guestGone } from "./guest";
@@ -158,21 +115,10 @@ const TIMERS_PER_STEP: i32 = 256;
 const RECEIVES_PER_TURN: i32 = 32;
 /** Asked of host sockets in one turn: bounds how long a turn takes. */
 const RECEIVE_OCTETS_PER_TURN: u32 = 2097152;
-const DHCP_SERVER_PORT: u32 = 67;
-const VNET_NEEDS_CSUM: u32 = 1;
-const VNET_DATA_VALID: u32 = 2;
-const GSO_NONE: u32 = 0;
-const GSO_TCPV4: u32 = 1;
-const GSO_UDP_L4: u32 = 5;
-const GSO_ECN: u32 = 0x80;
 
 let receiveBudget: i32 = 0;
 /** Some ready flows were not asked, and not because there is no payload memory. */
 let unasked: bool = false;
-
-function has(flag: i32): bool {
-  return (config(abi.CONFIG_FLAGS_OFFSET) & flag) != 0;
-}
 
 /** Starts over from the configuration; 0, or -1 when the configuration makes no sense. */
 export function init(): i32 {
@@ -180,6 +126,7 @@ export function init(): i32 {
   memoryInit();
   prngInit();
   addressInit();
+  rootsInit();
   emitInit();
   ownInit();
   ringInit();
@@ -187,6 +134,7 @@ export function init(): i32 {
   tableInit();
   windowInit();
   evictInit();
+  dispatchInit();
   pressureInit();
   neighborInit();
   guestInit();
@@ -247,153 +195,6 @@ export function guestRx(n: i32, now: i64): void {
   }
 }
 
-let checksumTrusted: bool = false;
-let gsoSize: u32 = 0;
-let frameGso: u32 = 0;
-
-/** Reads the virtio_net_hdr (virtio 1.2 §5.1.6); false when it makes no sense. */
-function vnetInput(p: usize): bool {
-  checksumTrusted = false;
-  gsoSize = 0;
-  frameGso = GSO_NONE;
-  if (vnetSize == 0) return true;
-  checksumTrusted = (<u32>load<u8>(p) & (VNET_NEEDS_CSUM | VNET_DATA_VALID)) != 0;
-  frameGso = <u32>load<u8>(p, 1) & ~GSO_ECN;
-  if (frameGso == GSO_NONE) return true;
-  gsoSize = load<u16>(p, 4);
-  return gsoSize > 0 && (frameGso == GSO_TCPV4 || frameGso == GSO_TCPV6 || frameGso == GSO_UDP_L4);
-}
-
-function frameInput(pointer: usize, length: u32, now: i64): void {
-  if (!vnetInput(pointer)) {
-    drop(abi.DROP_VNET_HEADER);
-    return;
-  }
-  const frame = pointer + vnetSize;
-  const octets = length - vnetSize;
-  // IPv6's length field does not count its header.
-  const mtu = frameGso == GSO_NONE ? config(abi.CONFIG_MTU_OFFSET) : 65535 + 40;
-  if (octets > mtu + ETHERNET_HEADER_SIZE && packetOctets(frame) > mtu) {
-    drop(abi.DROP_OVERSIZED);
-    return;
-  }
-  const ethernet = EthernetView.at(frame);
-  const gateway = loadMac(CONFIG + abi.CONFIG_GATEWAY_MAC_OFFSET);
-  const destination = ethernet.destination;
-  const source = ethernet.source;
-  if (macIsGroup(source) || source == gateway || source == 0) drop(abi.DROP_SOURCE_MAC);
-  else if (destination != gateway && !macIsGroup(destination)) drop(abi.DROP_NOT_FOR_US);
-  else {
-    if (guestAway()) guestBack(source, now);
-    internet(frame, octets, ethernet.etherType, source, macIsGroup(destination), now);
-  }
-}
-
-function internet(frame: usize, octets: u32, type: u32, source: u64, group: bool, now: i64): void {
-  const available = octets - ETHERNET_HEADER_SIZE;
-  const six = type == ETHERTYPE_IPV6;
-  if (has(six ? abi.CONFIG_FLAG_IPV6 : abi.CONFIG_FLAG_NO_IPV4) != six) drop(abi.DROP_ETHERTYPE);
-  else if (type == ETHERTYPE_IPV4) ipv4Input(frame, available, source, group, now);
-  else if (six) {
-    ipv6Input(
-      frame + ETHERNET_HEADER_SIZE,
-      available,
-      source,
-      group,
-      checksumTrusted,
-      frameGso,
-      gsoSize,
-      now,
-    );
-  } else if (type == ETHERTYPE_ARP) arpInput(frame, octets, now);
-  else drop(abi.DROP_ETHERTYPE);
-}
-
-// ---------------------------------------------------------------- IPv4
-
-function ipv4Input(frame: usize, available: u32, mac: u64, group: bool, now: i64): void {
-  let ip = frame + ETHERNET_HEADER_SIZE;
-  const code = ipv4Check(ip, available);
-  if (code != WIRE_OK) {
-    drop(abi.DROP_IP_TRUNCATED + code - 1);
-    return;
-  }
-  const header = Ipv4View.at(ip);
-  const protocol = header.protocol;
-  if (header.ttl == 0) {
-    drop(abi.DROP_IP_TTL);
-    return;
-  }
-  const offset = header.headerLength;
-  const length = header.totalLength - offset;
-  if (protocol == PROTOCOL_UDP && header.fragmentOffset == 0 && length >= UDP_HEADER_SIZE) {
-    const udp = ip + offset;
-    const here = group || header.destination == config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET);
-    if (here && UdpView.at(udp).destinationPort == DHCP_SERVER_PORT && !header.moreFragments) {
-      dhcpInput(frame, ip, udp, length, now);
-      return;
-    }
-  }
-  if (header.source >= SIX || !natIsGuest(header.source)) {
-    drop(abi.DROP_IP_SOURCE);
-    return;
-  }
-  if (group || header.destination >= SIX) {
-    drop(abi.DROP_IP_DESTINATION); // nothing that was sent to everybody is ever answered
-    return;
-  }
-  neighborLearn(header.source, mac, now);
-  if (header.ttl == 1 && !isOwnAddress(header.destination)) {
-    drop(abi.DROP_IP_TTL);
-    icmpErrorReply(
-      ip,
-      header.totalLength,
-      ICMP_TIME_EXCEEDED,
-      0,
-      0,
-      config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET),
-      mac,
-      now,
-    );
-    return;
-  }
-  if (header.moreFragments || header.fragmentOffset != 0) {
-    count(abi.STAT_FRAGMENTS_RECEIVED);
-    ip = fragmentInput(ip, now);
-    if (ip == 0) return;
-    checksumTrusted = false;
-    frameGso = GSO_NONE;
-    gsoSize = 0;
-  }
-  protocolInput(ip, protocol, mac, now);
-}
-
-function protocolInput(ip: usize, protocol: u32, mac: u64, now: i64): void {
-  const header = Ipv4View.at(ip);
-  const offset = header.headerLength;
-  const length = header.totalLength - offset;
-  if (protocol == PROTOCOL_TCP) {
-    if (frameGso != GSO_NONE && frameGso != GSO_TCPV4) drop(abi.DROP_VNET_HEADER);
-    else tcpInput(ip, ip + offset, length, mac, checksumTrusted, now);
-  } else if (protocol == PROTOCOL_UDP) {
-    if (frameGso != GSO_NONE && frameGso != GSO_UDP_L4) drop(abi.DROP_VNET_HEADER);
-    else udpInput(ip, ip + offset, length, mac, checksumTrusted, gsoSize, now);
-  } else if (protocol == PROTOCOL_ICMP) icmpInput(ip, ip + offset, length, mac, now);
-  else {
-    drop(abi.DROP_IP_PROTOCOL);
-    icmpErrorReply(
-      ip,
-      header.totalLength,
-      ICMP_UNREACHABLE,
-      2,
-      0,
-      config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET),
-      mac,
-      now,
-    );
-  }
-}
-
 // ---------------------------------------------------------------- events, time, results
 
 /** A host socket has news; `handle` may be stale. */
@@ -403,34 +204,20 @@ export function upstreamEvent(handle: u32, events: u32, now: i64): void {
     count(abi.STAT_STALE_EVENTS);
     return;
   }
-  const kind = flow.kind;
-  if (kind == <u8>abi.KIND_TCP) tcpEvent(changetype<Tcp>(flow), events, now);
-  else if (kind == <u8>abi.KIND_PING) pingEvent(flow, events, now);
-  else udpEvent(flow, events, now);
+  flowEvent(flow, events, now);
 }
 
 function timers(now: i64): void {
   for (let i = 0; i < TIMERS_PER_STEP; i++) {
     const slot = timerPop(now);
     if (slot < 0) break;
-    const flow = flowAt(slot);
-    const kind = flow.kind;
-    if (kind == <u8>abi.KIND_TCP) tcpTimeout(changetype<Tcp>(flow), now);
-    else if (kind == <u8>abi.KIND_PING) pingTimeout(flow, now);
-    else udpTimeout(flow, now);
+    flowTimeout(flowAt(slot), now);
   }
   fragmentExpire(now);
   neighborExpire(now);
   awaitingTurn();
   whereTimeout(now);
   ndpTimeout(now);
-}
-
-function flushOne(flow: Flow, now: i64): bool {
-  const kind = flow.kind;
-  if (kind == <u8>abi.KIND_TCP) return tcpFlush(changetype<Tcp>(flow), now);
-  if (kind == <u8>abi.KIND_PING) return pingFlush(flow);
-  return udpFlush(flow);
 }
 
 /**
@@ -443,7 +230,7 @@ function flush(now: i64): void {
   for (let left = flowsUsed; dirtyFirst() != waits && dirtyFirst() >= 0; ) {
     const slot = dirtyFirst();
     const flow = dirtyTake();
-    if (flushOne(flow, now)) continue;
+    if (flowFlush(flow, now)) continue;
     markDirty(flow);
     if (txFree() > 0 || --left <= 0) return;
     if (waits < 0) waits = slot;
@@ -462,12 +249,7 @@ function receives(now: i64): void {
       return;
     }
     const flow = readyTake();
-    const kind = flow.kind;
-    let ok = true;
-    if (kind == <u8>abi.KIND_TCP) ok = tcpReceive(changetype<Tcp>(flow), now);
-    else if (kind == <u8>abi.KIND_PING) ok = pingReceive(flow);
-    else ok = udpReceive(flow);
-    if (ok) {
+    if (flowReceive(flow, now)) {
       receiveBudget--;
       continue;
     }
@@ -512,16 +294,7 @@ export function complete(now: i64): void {
   ringTurn();
   for (let i = 0; i < resultCount; i++) {
     const op = changetype<Op>(resultBase + ((<usize>i) << 5));
-    const flow = flowOf(op.handle);
-    const kind = op.kind;
-    if (kind == abi.OP_CLOSE) continue;
-    const isLate = kind >= abi.OP_TCP_KEEPALIVE && kind != abi.OP_PATH_MTU;
-    if (kind <= abi.OP_TCP_SHUTDOWN || isLate) {
-      tcpResult(op, changetype<Tcp>(flow), now);
-    } else if (!isNone(flow)) {
-      if (flow.kind == <u8>abi.KIND_PING) pingResult(op, flow, now);
-      else udpResult(op, flow, now);
-    }
+    if (op.kind != abi.OP_CLOSE) flowResult(op, now);
   }
   finish(now);
 }

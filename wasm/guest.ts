@@ -25,8 +25,8 @@
  * Limits: GRACE 2 s; flows end as far as `flow/evict` has room, the rest with the next step.
  */
 import * as abi from "./abi";
-import { UdpFlow } from "./flow/datagram";
-import { closeRoom, datagramEnd } from "./flow/evict";
+import { flowForget } from "./dispatch";
+import { closeRoom } from "./flow/evict";
 import { fragmentInit } from "./flow/fragments";
 import { neighborInit, neighborKnows } from "./flow/neighbor";
 import { peersInit } from "./flow/peers";
@@ -36,8 +36,7 @@ import { flowAt, flowsFresh } from "./flow/table";
 import { whereInit } from "./flow/whereabouts";
 import { dhcpInit } from "./local/dhcpv4";
 import { dhcp6Init } from "./local/dhcpv6";
-import { count, dropMany } from "./stats";
-import { Tcp, tcpEnd } from "./tcp/conn";
+import { count } from "./stats";
 import { tcpDoubt } from "./tcp/timers";
 import { earlier } from "./timer";
 
@@ -74,27 +73,14 @@ export function guestBack(mac: u64, now: i64): void {
   } else forget();
 }
 
-/** Ends a flow; a published port's socket is parked. */
-function forgetDatagrams(flow: UdpFlow): void {
-  if (flow.batchCount > 0 && flow.kind != <u8>abi.KIND_DNS) {
-    dropMany(abi.DROP_GUEST_GONE, flow.batchCount);
-    flow.batchHead = -1;
-    flow.batchTail = -1;
-    flow.batchCount = 0;
-  }
-  datagramEnd(flow);
-}
-
 /** Ends all that was the machine's; false = the rest has to wait for the next step. */
 function forgetFlows(): bool {
   const slots = flowsFresh();
   for (let slot = 0; slot < slots; slot++) {
     const flow = flowAt(slot);
-    const kind = flow.kind;
-    if (kind == <u8>abi.KIND_FREE) continue;
+    if (flow.kind == <u8>abi.KIND_FREE) continue;
     if (closeRoom() == 0) return false;
-    if (kind == <u8>abi.KIND_TCP) tcpEnd(changetype<Tcp>(flow), true);
-    else forgetDatagrams(changetype<UdpFlow>(flow));
+    flowForget(flow);
   }
   return true;
 }

@@ -1,6 +1,5 @@
 /**
- * IPv6 from the guest: judged, put together, and handed to who it is for. The part of `engine` that
- * IPv4 has in `engine` itself.
+ * IPv6 from the guest: judged, put together, and handed to who it is for. The twin of `input4`.
  *
  * Order: header, hop limit, then what is for the whole link (neighbour discovery, DHCPv6, listener
  * reports, which are taken and ignored), then who may send and where to, fragments, transport.
@@ -13,13 +12,20 @@
  * Source: RFC 8200, RFC 4443, RFC 4861, RFC 4007 §9, RFC 5095, RFC 7112.
  */
 import * as abi from "./abi";
-import { DNS6, GATEWAY6, octetsOf, ROUTER6 } from "./flow/addresses";
+import {
+  addressOfDestination,
+  addressOfSource,
+  DNS6,
+  GATEWAY6,
+  octetsOf,
+  ROUTER6,
+} from "./flow/addresses";
 import { isOwnAddress } from "./flow/emit";
 import { fragment6Input } from "./flow/fragments";
 import { icmp6ErrorReply } from "./flow/icmp6-error";
 import { natIsGuest } from "./flow/nat";
 import { neighborLearn } from "./flow/neighbor";
-import { packetDestination, packetSource } from "./flow/packet";
+import { offloadsClear, packet } from "./flow/packet";
 import { pingInput } from "./flow/ping";
 import { udpInput } from "./flow/udp";
 import { dhcp6Input } from "./local/dhcpv6";
@@ -71,131 +77,131 @@ import {
   walkProtocol,
 } from "./wire/ipv6";
 import { UDP_HEADER_SIZE, UdpView } from "./wire/udp";
+import { GSO_NONE, GSO_TCPV6, GSO_UDP_L4 } from "./wire/vnet";
 
-/** The packet under way, and what the link says of it. */
-let ip: usize = 0;
-let mac: u64 = 0;
-let trusted: bool = false;
-let gso: u32 = 0;
-let gsoSize: u32 = 0;
-
-const GSO_NONE: u32 = 0;
-export const GSO_TCPV6: u32 = 4;
-const GSO_UDP_L4: u32 = 5;
-
-function packetLength(): u32 {
-  return IPV6_HEADER_SIZE + Ipv6View.at(ip).payloadLength;
+/** Sends an ICMPv6 error about the packet. */
+function sendIcmpError(type: u32, code: u32, rest: u32, now: i64): void {
+  icmp6ErrorReply(packet.ip, packetLength(), type, code, rest, GATEWAY6, packet.mac, now);
 }
 
-function tell(type: u32, code: u32, rest: u32, now: i64): void {
-  icmp6ErrorReply(ip, packetLength(), type, code, rest, GATEWAY6, mac, now);
+function packetLength(): u32 {
+  return IPV6_HEADER_SIZE + Ipv6View.at(packet.ip).payloadLength;
+}
+
+/** Writes into the record what the header at `ip` says but the addresses, which need room. */
+function read(ip: usize): void {
+  const header = Ipv6View.at(ip);
+  packet.ip = ip;
+  packet.ttl = header.hopLimit;
+  packet.tos = header.trafficClass;
+  packet.isIpv6 = true;
 }
 
 /** Follows the extension headers; false = the packet ends here (counted). */
 function walk(whole: bool, now: i64): bool {
+  const ip = packet.ip;
   const verdict = ipv6Walk(ip, packetLength(), whole);
-  if (verdict == WIRE_OK) return true;
+  if (verdict == WIRE_OK) {
+    packet.protocol = walkProtocol;
+    packet.data = ip + walkOffset;
+    packet.length = packetLength() - walkOffset;
+    return true;
+  }
   drop(abi.DROP_IP_EXTENSION);
   if (verdict == WALK_DROP) return false;
   // Of a multicast the sender is told only if the option wants it so (RFC 8200 §4.2).
   if (verdict == WALK_PROBLEM && address6IsMulticast(Ipv6View.at(ip).destination)) return false;
-  tell(ICMPV6_PARAMETER_PROBLEM, problemCode, problemPointer, now);
+  sendIcmpError(ICMPV6_PARAMETER_PROBLEM, problemCode, problemPointer, now);
   return false;
 }
 
-/** Takes the IPv6 packet in `available` octets behind the Ethernet header at `frame`. */
-export function ipv6Input(
-  packet: usize,
-  available: u32,
-  from: u64,
-  group: bool,
-  isTrusted: bool,
-  frameGso: u32,
-  segment: u32,
-  now: i64,
-): void {
-  const code = ipv6Check(packet, available);
+/** Takes the packet at `ip`, in `available` octets. */
+export function ipv6Input(ip: usize, available: u32, now: i64): void {
+  const code = ipv6Check(ip, available);
   if (code != WIRE_OK) {
     drop(abi.DROP_IP_TRUNCATED + code - 1);
     return;
   }
-  ip = packet;
-  mac = from;
-  trusted = isTrusted;
-  gso = frameGso;
-  gsoSize = segment;
-  const header = Ipv6View.at(ip);
-  const hopLimit = header.hopLimit;
-  if (hopLimit == 0) {
+  read(ip);
+  if (packet.ttl == 0) {
     drop(abi.DROP_IP_TTL);
     return;
   }
   if (!walk(false, now)) return;
   if (linkInput(now)) return;
-  const source = packetSource(ip);
-  const destination = packetDestination(ip);
-  if (source == 0 || destination == 0) drop(abi.DROP_ADDRESS_TABLE_FULL);
-  else if (!natIsGuest(source)) drop(abi.DROP_IP_SOURCE);
-  else if (group || address6IsMulticast(header.destination)) drop(abi.DROP_IP_DESTINATION);
-  else route(source, destination, hopLimit, now);
+  const header = Ipv6View.at(ip);
+  packet.source = addressOfSource(header.source);
+  packet.destination = addressOfDestination(header.destination);
+  if (packet.source == 0 || packet.destination == 0) drop(abi.DROP_ADDRESS_TABLE_FULL);
+  else if (!natIsGuest(packet.source)) drop(abi.DROP_IP_SOURCE);
+  else if (packet.isGroup || address6IsMulticast(header.destination)) {
+    drop(abi.DROP_IP_DESTINATION);
+  } else route(now);
 }
 
 /** A packet from one host to another. */
-function route(source: u32, destination: u32, hopLimit: u32, now: i64): void {
-  neighborLearn(source, mac, now);
-  if (!isOwnAddress(destination)) {
-    if (hopLimit == 1) {
+function route(now: i64): void {
+  neighborLearn(packet.source, packet.mac, now);
+  if (!isOwnAddress(packet.destination)) {
+    if (packet.ttl == 1) {
       drop(abi.DROP_IP_TTL);
-      tell(ICMPV6_TIME_EXCEEDED, 0, 0, now);
+      sendIcmpError(ICMPV6_TIME_EXCEEDED, 0, 0, now);
       return;
     }
-    if (address6IsLinkLocal(octetsOf(source))) {
+    if (address6IsLinkLocal(octetsOf(packet.source))) {
       drop(abi.DROP_IP_SOURCE); // it has no meaning outside the link (RFC 4007 §9)
-      tell(ICMPV6_UNREACHABLE, UNREACHABLE_SCOPE, 0, now);
+      sendIcmpError(ICMPV6_UNREACHABLE, UNREACHABLE_SCOPE, 0, now);
       return;
     }
   }
-  if (walkProtocol == NEXT_FRAGMENT) {
+  if (packet.protocol == NEXT_FRAGMENT) {
     count(abi.STAT_FRAGMENTS_RECEIVED);
-    const whole = fragment6Input(ip, ip + walkOffset, mac, now);
+    const whole = fragment6Input(packet.ip, packet.data, packet.mac, now);
     if (whole == 0) return;
-    ip = whole;
-    trusted = false;
-    gso = GSO_NONE;
-    gsoSize = 0;
+    offloadsClear();
+    read(whole);
     if (!walk(true, now)) return;
   }
   transport(now);
 }
 
 function transport(now: i64): void {
-  const protocol = walkProtocol;
-  const offset = walkOffset;
-  const length = packetLength() - offset;
-  const data = ip + offset;
+  const protocol = packet.protocol;
+  const gso = <u32>packet.gso;
   if (protocol == PROTOCOL_TCP) {
-    if (gso == GSO_NONE || gso == GSO_TCPV6) tcpInput(ip, data, length, mac, trusted, now);
-    else drop(abi.DROP_VNET_HEADER);
+    if (gso != GSO_NONE && gso != GSO_TCPV6) drop(abi.DROP_VNET_HEADER);
+    else tcpInput(packet.ip, packet.data, packet.length, packet.mac, packet.isChecksumTrusted, now);
   } else if (protocol == PROTOCOL_UDP) {
     if (gso != GSO_NONE && gso != GSO_UDP_L4) drop(abi.DROP_VNET_HEADER);
-    else udpInput(ip, data, length, mac, trusted, gsoSize, now);
-  } else if (protocol == PROTOCOL_ICMPV6) icmpInput(data, length, now);
+    else {
+      udpInput(
+        packet.ip,
+        packet.data,
+        packet.length,
+        packet.mac,
+        packet.isChecksumTrusted,
+        packet.segmentSize,
+        now,
+      );
+    }
+  } else if (protocol == PROTOCOL_ICMPV6) icmpInput(now);
   else if (protocol == NEXT_NONE) count(abi.STAT_CONSUMED_LOCAL);
   else {
     drop(abi.DROP_IP_PROTOCOL);
-    tell(ICMPV6_PARAMETER_PROBLEM, PROBLEM_NEXT_HEADER, walkField, now);
+    sendIcmpError(ICMPV6_PARAMETER_PROBLEM, PROBLEM_NEXT_HEADER, walkField, now);
   }
 }
 
-/** Whether the ICMPv6 message is sound (RFC 4443 §2.3); counts it if not. */
-function icmpSound(message: usize, length: u32): bool {
+/** Whether the packet's ICMPv6 message is sound (RFC 4443 §2.3); counts it if not. */
+function isIcmpSound(): bool {
+  const length = packet.length;
   if (length < ICMPV6_HEADER_SIZE) {
     drop(abi.DROP_ICMP_TRUNCATED);
     return false;
   }
-  const header = Ipv6View.at(ip);
+  const header = Ipv6View.at(packet.ip);
   const pseudo = sumPseudo6(header.source, header.destination, PROTOCOL_ICMPV6, length);
-  if (icmpv6ChecksumOk(message, length, pseudo)) return true;
+  if (icmpv6ChecksumOk(packet.data, length, pseudo)) return true;
   drop(abi.DROP_ICMP_CHECKSUM);
   return false;
 }
@@ -204,46 +210,49 @@ function icmpSound(message: usize, length: u32): bool {
 
 /** Neighbour discovery, listener reports and DHCPv6; true = it was one of them. */
 function linkInput(now: i64): bool {
-  const data = ip + walkOffset;
-  const length = packetLength() - walkOffset;
-  const destination = Ipv6View.at(ip).destination;
-  if (walkProtocol == PROTOCOL_ICMPV6 && length > 0) {
-    const type = Icmpv6View.at(data).type;
-    const isNeighbor = type >= ICMPV6_ROUTER_SOLICITATION && type <= ICMPV6_REDIRECT;
-    const isListener =
-      (type >= ICMPV6_LISTENER_QUERY && type <= ICMPV6_LISTENER_DONE) ||
-      type == ICMPV6_LISTENER_REPORT2;
-    if (!isNeighbor && !isListener) return false;
-    if (!icmpSound(data, length)) return true;
-    if (isListener) count(abi.STAT_CONSUMED_LOCAL);
-    else if (mayDiscover()) ndpInput(ip, data, length, mac, now);
-    else drop(abi.DROP_IP_SOURCE);
-    return true;
-  }
-  if (walkProtocol != PROTOCOL_UDP || length < UDP_HEADER_SIZE) return false;
-  if (UdpView.at(data).destinationPort != DHCP6_SERVER_PORT) return false;
+  if (packet.protocol == PROTOCOL_ICMPV6) return packet.length > 0 && discoveryInput(now);
+  if (packet.protocol != PROTOCOL_UDP || packet.length < UDP_HEADER_SIZE) return false;
+  if (UdpView.at(packet.data).destinationPort != DHCP6_SERVER_PORT) return false;
+  const destination = Ipv6View.at(packet.ip).destination;
   const isUs =
     address6Equal(destination, octetsOf(GATEWAY6)) ||
     address6Equal(destination, octetsOf(ROUTER6)) ||
     address6Equal(destination, octetsOf(DNS6));
   if (!isUs && !address6IsMulticast(destination)) return false;
-  dhcp6Input(ip, data, length, mac, trusted, now);
+  dhcp6Input(packet.ip, packet.data, packet.length, packet.mac, packet.isChecksumTrusted, now);
+  return true;
+}
+
+function discoveryInput(now: i64): bool {
+  const type = Icmpv6View.at(packet.data).type;
+  const isNeighbor = type >= ICMPV6_ROUTER_SOLICITATION && type <= ICMPV6_REDIRECT;
+  const isListener =
+    (type >= ICMPV6_LISTENER_QUERY && type <= ICMPV6_LISTENER_DONE) ||
+    type == ICMPV6_LISTENER_REPORT2;
+  if (!isNeighbor && !isListener) return false;
+  if (!isIcmpSound()) return true;
+  if (isListener) count(abi.STAT_CONSUMED_LOCAL);
+  else if (mayDiscover()) ndpInput(packet.ip, packet.data, packet.length, packet.mac, now);
+  else drop(abi.DROP_IP_SOURCE);
   return true;
 }
 
 /** Who may take part in neighbour discovery: a guest, or nobody yet. */
 function mayDiscover(): bool {
-  return address6IsUnspecified(Ipv6View.at(ip).source) || natIsGuest(packetSource(ip));
+  const source = Ipv6View.at(packet.ip).source;
+  return address6IsUnspecified(source) || natIsGuest(addressOfSource(source));
 }
 
 // ---------------------------------------------------------------- ICMPv6
 
-function icmpInput(message: usize, length: u32, now: i64): void {
-  if (!icmpSound(message, length)) return;
+function icmpInput(now: i64): void {
+  if (!isIcmpSound()) return;
+  const message = packet.data;
   const type = Icmpv6View.at(message).type;
   if (type == ICMPV6_ECHO_REQUEST) {
-    if (isOwnAddress(packetDestination(ip))) icmp6EchoLocal(ip, message, length, mac);
-    else pingInput(ip, message, length, mac, now);
+    if (isOwnAddress(packet.destination)) {
+      icmp6EchoLocal(packet.ip, message, packet.length, packet.mac);
+    } else pingInput(packet.ip, message, packet.length, packet.mac, now);
     return;
   }
   if (
@@ -252,6 +261,7 @@ function icmpInput(message: usize, length: u32, now: i64): void {
     type == ICMPV6_TIME_EXCEEDED ||
     type == ICMPV6_PARAMETER_PROBLEM
   ) {
-    tcpIcmp6(message, message + ICMPV6_HEADER_SIZE, length - ICMPV6_HEADER_SIZE, now);
+    const quoted = packet.length - ICMPV6_HEADER_SIZE;
+    tcpIcmp6(message, message + ICMPV6_HEADER_SIZE, quoted, now);
   } else drop(abi.DROP_ICMP_TYPE);
 }

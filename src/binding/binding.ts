@@ -17,8 +17,8 @@ import type { Subnet6 } from "../config/subnet6.ts";
 import { octetsOfIpv6 } from "../lib/addr6.ts";
 import { deferred } from "../lib/deferred.ts";
 import type { Logger } from "../lib/log.ts";
-import type { PeerCounters } from "../link/stream.ts";
 import { openStreamListener } from "../link/stream-listener.ts";
+import type { PeerCounters } from "../link/stream-peer.ts";
 import type { MemoryGroup } from "../sys/cgroup.ts";
 import { EventFd } from "../sys/fd.ts";
 import { type Libc, loadLibc } from "../sys/libc.ts";
@@ -31,6 +31,7 @@ import { OFFLOADS_ALL } from "../sys/tun.ts";
 import { HiddenPorts } from "../upstream/hidden-ports.ts";
 import { COMMAND_STATS, COMMAND_STOP, MAILBOX_SIZE, Mailbox } from "./mailbox.ts";
 import { Outputs } from "./outputs.ts";
+import type { ResolvReader } from "./resolv-reader.ts";
 import type { WorkerLink, WorkerMessage, WorkerStart } from "./worker.ts";
 
 /** The link has been taken away, as a tap that somebody deletes. */
@@ -62,6 +63,8 @@ export interface BindingDependencies {
   readonly networks?: number;
   /** Of `holdMemoryGroup`, from before rights were given up; undefined = memory has no limit. */
   readonly memoryGroup: MemoryGroup | undefined;
+  /** Reads resolv.conf once we may not. */
+  readonly resolvReader?: ResolvReader;
   /** User whose program this is, so whose QEMU may be a stream link's peer. */
   readonly uid: number;
   /**
@@ -218,8 +221,29 @@ function peerLook(
   };
 }
 
+/** What the worker is told to start with. */
+function startOf(parts: Parts, mailbox: SharedArrayBuffer): WorkerStart {
+  const { control, outputs, outer, lifelines, options, dependencies } = parts;
+  const { seed, uid, networks = 1, memoryGroup, resolvReader } = dependencies;
+  return {
+    options,
+    link: outer.link,
+    endpoint: outer.endpoint,
+    seed,
+    uid,
+    mailbox,
+    hiddenPorts: hiddenPorts.memory,
+    controlFd: control.number,
+    outputs: outputs.shared,
+    room: { networks, memoryGroup },
+    resolv: resolvReader?.memory,
+    lifelines,
+  };
+}
+
 function bind(parts: Parts): Binding {
-  const { sys, worker, control, outputs, outer, lifelines, options, dependencies } = parts;
+  const { sys, worker, control, outputs, outer, lifelines, dependencies } = parts;
+  const { program, resolvReader } = dependencies;
   const mailbox = new SharedArrayBuffer(MAILBOX_SIZE);
   const counters = new Mailbox(mailbox);
   const command = (number: number): void => {
@@ -229,12 +253,16 @@ function bind(parts: Parts): Binding {
   };
   const ready = deferred();
   const ended = deferred();
+  const forget = resolvReader?.subscribe(() => {
+    if (control.isOpen) control.signal();
+  });
   let isOver = false;
   /** The worker has said its last word, so it no longer looks at the control descriptor. */
   const over = async (): Promise<void> => {
     if (isOver) return;
     isOver = true;
     worker.terminate();
+    forget?.();
     control.close();
     outer.close();
     closeLifelines(sys, lifelines);
@@ -253,14 +281,17 @@ function bind(parts: Parts): Binding {
     switch (message.kind) {
       case "ready":
         ready.resolve();
-        releaseProgramPages(sys, dependencies.program);
-        releaseProgramPagesLater(sys, dependencies.program); // rights are still to be given up
+        releaseProgramPages(sys, program);
+        releaseProgramPagesLater(sys, program); // rights are still to be given up
         return;
       case "peers":
         lookAtPeers();
         return;
       case "output":
         outputs.kick();
+        return;
+      case "resolv":
+        resolvReader?.ask();
         return;
       case "stopped":
         over().then(() => ended.resolve());
@@ -270,14 +301,9 @@ function bind(parts: Parts): Binding {
     }
   };
   worker.onerror = (event: ErrorEvent) => fail(new Error(`The worker failed: ${event.message}`));
-  const { link, endpoint } = outer;
-  const { seed, uid, networks = 1, memoryGroup } = dependencies;
-  const room = { networks, memoryGroup };
-  const own = { mailbox, hiddenPorts: hiddenPorts.memory, controlFd: control.number, room };
-  const shared = { outputs: outputs.shared, lifelines, ...own };
-  worker.postMessage({ options, link, endpoint, seed, uid, ...shared } satisfies WorkerStart);
+  worker.postMessage(startOf(parts, mailbox));
   return {
-    endpoint,
+    endpoint: outer.endpoint,
     ready: ready.promise,
     ended: ended.promise,
     counters,

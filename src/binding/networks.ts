@@ -26,7 +26,7 @@ import { formatEndpoint } from "../config/endpoint.ts";
 import { type Deferred, deferred } from "../lib/deferred.ts";
 import type { Logger } from "../lib/log.ts";
 import { messageOf } from "../lib/message.ts";
-import type { PeerCounters } from "../link/stream.ts";
+import type { PeerCounters } from "../link/stream-peer.ts";
 import type { Binding } from "./binding.ts";
 
 const RESTART_MIN_ms = 100;
@@ -51,6 +51,8 @@ export interface NetworksParts {
   readonly log: Logger;
   /** Milliseconds from any point in time. */
   readonly clock: () => number;
+  /** Calls `run` once after so many milliseconds, until the answer is called. */
+  readonly after: (pause_ms: number, run: () => void) => () => void;
 }
 
 /** One network, from the first start to the end of the last. */
@@ -63,7 +65,8 @@ interface Running {
   isStopping: boolean;
   pause_ms: number;
   began_ms: number;
-  timer: ReturnType<typeof setTimeout> | undefined;
+  /** Gives up a restart that is to come; undefined while there is none. */
+  cancel: (() => void) | undefined;
   /** Settles when it has ended for good. */
   readonly over: Deferred<void>;
 }
@@ -161,7 +164,7 @@ export class Networks {
       isStopping: false,
       pause_ms: RESTART_MIN_ms,
       began_ms: this.#parts.clock(),
-      timer: undefined,
+      cancel: undefined,
       over: deferred(),
     });
     this.#running.set(network.name, whole);
@@ -204,14 +207,15 @@ export class Networks {
   }
 
   #restartLater(running: Running): void {
-    running.timer = setTimeout(() => this.#restart(running), running.pause_ms);
-    running.pause_ms = Math.min(2 * running.pause_ms, RESTART_MAX_ms);
+    const pause_ms = running.pause_ms;
+    running.cancel = this.#parts.after(pause_ms, () => this.#restart(running));
+    running.pause_ms = Math.min(2 * pause_ms, RESTART_MAX_ms);
   }
 
   async #restart(running: Running): Promise<void> {
     const { log } = this.#parts;
     const iface = running.network.name;
-    running.timer = undefined;
+    running.cancel = undefined;
     try {
       running.began_ms = this.#parts.clock();
       running.binding = await this.#start(running.network, running);
@@ -230,9 +234,9 @@ export class Networks {
     const running = this.#running.get(name);
     if (running === undefined) return;
     running.isStopping = true;
-    if (running.timer === undefined) running.binding.stop();
+    if (running.cancel === undefined) running.binding.stop();
     else {
-      clearTimeout(running.timer);
+      running.cancel();
       running.over.resolve();
     }
     await running.over.promise;

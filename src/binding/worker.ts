@@ -12,12 +12,8 @@ import { detectSimd, loadEngine } from "../engine/module.ts";
 import type { Logger } from "../lib/log.ts";
 import { messageOf } from "../lib/message.ts";
 import type { Link, LinkMemory, LinkWatcher } from "../link/link.ts";
-import {
-  openStreamLink,
-  type PeerEvent,
-  type StreamLink,
-  type StreamLinkOptions,
-} from "../link/stream.ts";
+import { openStreamLink, type StreamLink, type StreamLinkOptions } from "../link/stream.ts";
+import type { PeerEvent } from "../link/stream-peer.ts";
 import { NamedUsers } from "../link/stream-users.ts";
 import { openTapLink, type TapLinkOptions } from "../link/tap.ts";
 import { AlarmedEvents } from "../loop/alarm.ts";
@@ -37,7 +33,8 @@ import { Listeners } from "../upstream/listener.ts";
 import { Outbound } from "../upstream/outbound.ts";
 import { AddressWatch } from "../upstream/own-addresses.ts";
 import { type Attachment, Presence } from "../upstream/presence.ts";
-import { ResolverWatch } from "../upstream/resolver.ts";
+import { ResolvAnswers } from "../upstream/resolv-answers.ts";
+import { ResolverWatch, type ResolvReading } from "../upstream/resolver.ts";
 import { HostSockets } from "../upstream/sockets.ts";
 import { TftpService } from "../upstream/tftp.ts";
 import {
@@ -85,6 +82,8 @@ export interface WorkerStart {
   /** Where log, capture and recording go. */
   readonly outputs: SharedOutputs;
   readonly room: RoomKnown;
+  /** Of a `ResolvReader`, if there is one. */
+  readonly resolv: SharedArrayBuffer | undefined;
   /** What ends it besides a command, as the main thread has opened it. */
   readonly lifelines: readonly Lifeline[];
 }
@@ -94,6 +93,8 @@ export type WorkerMessage =
   | { readonly kind: "ready" }
   /** There is something in the rings of `outputs`. */
   | { readonly kind: "output" }
+  /** resolv.conf is to be read by who may. */
+  | { readonly kind: "resolv" }
   /** Look into the mailbox how the peers are. */
   | { readonly kind: "peers" }
   | { readonly kind: "stopped" }
@@ -174,7 +175,7 @@ function logPeer(log: Logger, link: string, event: PeerEvent): void {
       log.warn({ link }, "peers come and go quickly, looking at them more slowly");
       return;
     case "unreachable":
-      log.warn({ link, reason: event.problem }, "cannot connect yet, trying on");
+      log.warn({ link, reason: event.problem }, "peer unreachable, retrying");
   }
 }
 
@@ -274,6 +275,11 @@ function openTftp(
   return folder === undefined ? undefined : new TftpService(sys, epoll, folder, log, monotonic);
 }
 
+function readingOf({ resolv }: WorkerStart): ResolvReading | undefined {
+  if (resolv === undefined) return undefined;
+  return { answers: new ResolvAnswers(resolv), ask: () => say({ kind: "resolv" }) };
+}
+
 /** The link has gone while it was served. */
 class LinkGone extends Error {}
 
@@ -293,7 +299,7 @@ async function run(start: WorkerStart): Promise<void> {
   const guests = new GuestWatch();
   const opened = openLink(sys, start, outputs, log, guests);
   const { link } = opened;
-  const resolver = new ResolverWatch(options, log);
+  const resolver = new ResolverWatch(options, log, readingOf(start));
   const { limits, memory } = findRoom(sys, options, start.room, log);
   engine.setHostBase(BigInt(base));
   const { vnetSize, flags: linkFlags, queueFrames: linkQueue } = link;
@@ -319,7 +325,7 @@ async function run(start: WorkerStart): Promise<void> {
     addresses.start(engine, epoll, monotonic());
     const { rules, needsEveryPort } = options.publish;
     const onFault = needsEveryPort ? undefined : (error: SystemError) => logLeftOut(log, error);
-    listeners.open(rules, sources, monotonic(), versionsOf(options), onFault);
+    listeners.open(rules, sources, versionsOf(options), onFault);
     watchControl(epoll, start, timer);
     check(link.watch(watcherOf(sources)), `Watch the ${opened.name}`);
     const presence = presenceOf(engine, listeners, opened, log);

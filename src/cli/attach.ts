@@ -8,10 +8,12 @@
  */
 
 import { type Binding, LinkGoneError, startBinding } from "../binding/binding.ts";
+import { ResolvReader } from "../binding/resolv-reader.ts";
 import type { AttachOptions } from "../config/attach.ts";
 import { formatEndpoint } from "../config/endpoint.ts";
 import { publishedCount } from "../config/forward.ts";
 import type { LinkSettings } from "../config/link.ts";
+import { RESOLV_CONF_PATH } from "../config/resolv.ts";
 import { formatIpv4 } from "../lib/addr.ts";
 import { formatIpv6 } from "../lib/addr6.ts";
 import { type Logger, openLogger } from "../lib/log.ts";
@@ -32,19 +34,22 @@ export async function attach(options: AttachOptions): Promise<number> {
   await shedInheritance(options.readyFd, options.exitFd);
   const uid = ownUid();
   const log = await openLogger(options.log);
+  const isFollowing = options.dns.servers.length === 0 || options.dns.search.length === 0;
+  const reader = isFollowing ? new ResolvReader(RESOLV_CONF_PATH, log) : undefined;
   const binding = await startBinding(options, {
     seed: drawSeed(),
     program: process.execPath,
     uid,
     memoryGroup: holdMemoryGroup(),
     helper: [...ownCommand(), TAP_HELPER_COMMAND],
+    ...(reader && { resolvReader: reader }),
     log,
   });
   const stop = (): void => binding.stop();
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);
   process.on("SIGUSR1", () => logCounters(log, binding));
-  await run(options, binding, log);
+  await run(options, binding, reader, log);
   try {
     await binding.ended;
   } catch (error) {
@@ -59,10 +64,15 @@ export async function attach(options: AttachOptions): Promise<number> {
 }
 
 /** Resolves when frames flow and no right is left. Throws, and has stopped it then. */
-async function run(options: AttachOptions, binding: Binding, log: Logger): Promise<void> {
+async function run(
+  options: AttachOptions,
+  binding: Binding,
+  reader: ResolvReader | undefined,
+  log: Logger,
+): Promise<void> {
   try {
     await binding.ready;
-    await confine(options.rights, needsOf(options.link), log);
+    await confine(options.rights, { ...needsOf(options.link), ...(reader && { reader }) }, log);
     if (options.readyFd !== undefined) await announce(options.readyFd);
   } catch (error) {
     binding.stop();

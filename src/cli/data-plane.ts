@@ -12,6 +12,7 @@ import { chmodSync, mkdirSync, rmdirSync, statSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import type { Network, Networks } from "../binding/networks.ts";
+import type { ResolvReader } from "../binding/resolv-reader.ts";
 import type { BindingOptions } from "../config/attach.ts";
 import { bootOfDhcp } from "../config/boot.ts";
 import type { StreamEndpoint } from "../config/endpoint.ts";
@@ -46,11 +47,15 @@ export interface ServeDataPlane extends DataPlane {
 }
 
 /** What a runtime can do: one without system calls leaves the frames to QEMU. */
-export function startDataPlane(options: ServeOptions, log: Logger): ServeDataPlane {
+export function startDataPlane(
+  options: ServeOptions,
+  log: Logger,
+  resolvReader: ResolvReader,
+): ServeDataPlane {
   if (!("Bun" in globalThis || "Deno" in globalThis)) {
     return { ...startQemuDataPlane(), attached: [], seesGuests: false, logCounters: () => {} };
   }
-  return new WorkerDataPlane(options, log);
+  return new WorkerDataPlane(options, log, resolvReader);
 }
 
 class WorkerDataPlane implements ServeDataPlane {
@@ -58,6 +63,7 @@ class WorkerDataPlane implements ServeDataPlane {
   seesGuests = true;
   readonly #options: ServeOptions;
   readonly #log: Logger;
+  readonly #resolvReader: ResolvReader;
   #networks: Networks | undefined;
   readonly #uid = ownUid();
   readonly #memoryGroup = holdMemoryGroup();
@@ -68,9 +74,10 @@ class WorkerDataPlane implements ServeDataPlane {
   /** In use, so ours to remove at the end, if nobody else has put something there. */
   #folder: string | undefined;
 
-  constructor(options: ServeOptions, log: Logger) {
+  constructor(options: ServeOptions, log: Logger, resolvReader: ResolvReader) {
     this.#options = options;
     this.#log = log;
+    this.#resolvReader = resolvReader;
   }
 
   async prepare(plans: readonly BindingPlan[]): Promise<void> {
@@ -128,12 +135,17 @@ class WorkerDataPlane implements ServeDataPlane {
     return new Networks({
       log: this.#log,
       clock: () => performance.now(),
+      after: (pause_ms, run) => {
+        const timer = setTimeout(run, pause_ms);
+        return () => clearTimeout(timer);
+      },
       start: (options, onPeers) =>
         startBinding(options, {
           seed: drawSeed(),
           program: process.execPath,
           uid: this.#uid,
           memoryGroup: this.#memoryGroup,
+          resolvReader: this.#resolvReader,
           helper: [],
           networks: this.#count,
           onPeers,

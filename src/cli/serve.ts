@@ -7,6 +7,8 @@
 
 import { statSync } from "node:fs";
 import { dirname } from "node:path";
+import { ResolvReader } from "../binding/resolv-reader.ts";
+import { RESOLV_CONF_PATH } from "../config/resolv.ts";
 import { HOOKS_DIR_DEFAULT, PLUGIN_DIR_DEFAULT, type ServeOptions } from "../config/serve.ts";
 import { createDomainHooks } from "../hooks/define.ts";
 import { startHookServer } from "../hooks/server.ts";
@@ -24,7 +26,8 @@ export async function serve(asked: ServeOptions): Promise<number> {
   const log = await openLogger(asked.log);
   try {
     const options = { ...asked, ...foldersOf(asked) };
-    const dataPlane = startDataPlane(options, log);
+    const reader = new ResolvReader(RESOLV_CONF_PATH, log);
+    const dataPlane = startDataPlane(options, log, reader);
     try {
       const { graceSeconds, abandonSeconds } = options;
       const ending = new Ending({
@@ -38,7 +41,7 @@ export async function serve(asked: ServeOptions): Promise<number> {
       process.on("SIGINT", () => ending.interrupt());
       process.on("SIGTERM", () => ending.terminate());
       process.on("SIGUSR1", () => dataPlane.logCounters());
-      await serveUntil(ending, options, dataPlane, log);
+      await serveUntil(ending, options, dataPlane, { ...needsOf(options), reader }, log);
     } finally {
       await dataPlane.close();
     }
@@ -53,6 +56,7 @@ async function serveUntil(
   ending: Ending,
   options: ServeOptions,
   dataPlane: ServeDataPlane,
+  needs: Needs,
   log: Logger,
 ): Promise<void> {
   const hooks = createDomainHooks({
@@ -70,7 +74,7 @@ async function serveUntil(
   const server = await startHookServer({ ...sockets, hooks, onCall, log, clock });
   process.on("SIGUSR1", () => log.info(server.counters, "hook counters"));
   try {
-    await confine(options.rights, needsOf(options), log);
+    await confine(options.rights, needs, log);
     if (options.readyFd !== undefined) await announce(options.readyFd);
     const reason = await ending.over;
     log.info({ reason }, "ending");

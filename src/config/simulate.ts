@@ -23,7 +23,7 @@ const MINUTES_DEFAULT = 1;
 /** First seeds of swarms that are drawn stay below, so that they are short to type. */
 export const FIRST_SEED_MAX = 1_000_000_000;
 
-/** What seeds stand for; `src/sim/family.ts` has the plans. */
+/** What seeds stand for; `src/lab/sim/family.ts` has the plans. */
 const FAMILIES = ["random", "competition"] as const;
 
 type Family = (typeof FAMILIES)[number];

@@ -12,7 +12,7 @@ import { describe } from "node:test";
 import { type Binding, startBinding } from "../../src/binding/binding.ts";
 import { type AttachOptions, readAttachOptions } from "../../src/config/attach.ts";
 import { formatEndpoint } from "../../src/config/endpoint.ts";
-import type { PeerCounters } from "../../src/link/stream.ts";
+import type { PeerCounters } from "../../src/link/stream-peer.ts";
 import { EADDRINUSE, errnoName, SystemError } from "../../src/sys/errno.ts";
 import { EventFd } from "../../src/sys/fd.ts";
 import * as abi from "../../wasm/abi.ts";

@@ -1,7 +1,7 @@
 /**
- * Recordings made on a real tap by the version of 2026-11-30: what the engine did then, it does now,
- * bit for bit. Each has pings, a download and an upload over both versions of IP, datagrams of all
- * sizes (with fragments), a name, a refused connection and one to a published port.
+ * Recordings made on a real tap by the version of 2026-11-30: what the engine did then, it does
+ * now, bit for bit. Each has pings, a download and an upload over both versions of IP, datagrams of
+ * all sizes (with fragments), a name, a refused connection and one to a published port.
  *
  *     plain   MTU 1500, one flow each way and version
  *     loss    MTU 1500, two; the guest's firewall drops every ninth segment in and eleventh out
@@ -15,8 +15,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { gunzipSync } from "node:zlib";
 import { engineBytes } from "../../src/assets.ts";
-import { describeResult } from "../../src/cli/replay.ts";
 import { loadEngine } from "../../src/engine/module.ts";
+import { describeResult } from "../../src/lab/commands/replay.ts";
 import { hashOctets } from "../../src/lib/hash64.ts";
 import { replayRecording } from "../../src/replay/replayer.ts";
 

@@ -32,6 +32,7 @@ import { ICMP_ECHO_REPLY, ICMP_HEADER_SIZE, Icmpv4View, icmpv4ChecksumFill } fro
 import { ICMPV6_ECHO_REPLY, icmpv6ChecksumFill, PROTOCOL_ICMPV6 } from "../wire/icmpv6";
 import { IPV4_DF, PROTOCOL_ICMP, PROTOCOL_UDP } from "../wire/ipv4";
 import { UDP_HEADER_SIZE, udpEmit } from "../wire/udp";
+import { GSO_UDP_L4 } from "../wire/vnet";
 import { isSix, octetsOf } from "./addresses";
 import {
   datagramTouch,
@@ -52,7 +53,6 @@ import { reachIsLocal, reachRefusal } from "./reach";
 import { headersEmit, packetSend, startOf } from "./send";
 import { handleOf } from "./table";
 
-const GSO_UDP_L4: u32 = 5;
 const UDP_CHECKSUM_OFFSET: u32 = 6;
 const PACKET_SIZE_MAX: u32 = 65535;
 const ATOMIC_SIZE_MAX: u32 = 1500;

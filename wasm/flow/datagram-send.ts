@@ -83,6 +83,7 @@ import {
 import {
   batchLost,
   datagramStart,
+  enterSocket,
   F_ASKING,
   F_DUAL,
   F_LOCAL,
@@ -93,10 +94,10 @@ import {
   SOCKET_NONE,
   SOCKET_OPEN,
   SOCKET_OPENING,
-  sendDropReason,
   UdpFlow,
 } from "./datagram";
 import { icmpErrorReply } from "./icmp-error";
+import { sendDropReason } from "./kinds";
 import { isShortage } from "./limits";
 import { packetIsAtomic, packetIsSix, packetSource } from "./packet";
 import { PATH_REFUSED, PATH_UNKNOWN, pathJudge, pathMtuStore } from "./path-mtu";
@@ -277,7 +278,7 @@ function emitOpen(flow: UdpFlow): bool {
     flow.guestPort >= PORT_UNPRIVILEGED &&
     (config(abi.CONFIG_FLAGS_OFFSET) & abi.CONFIG_FLAG_UDP_PRESERVE) != 0;
   if (chosen) op.a = flow.guestPort;
-  flow.socket = SOCKET_OPENING;
+  enterSocket(flow, SOCKET_OPENING);
   return true;
 }
 

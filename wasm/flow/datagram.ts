@@ -35,17 +35,11 @@ import { config } from "../memory";
 import { entryAt } from "../ring";
 import { drop } from "../stats";
 import { timerSet } from "../timer";
+import { CHECKED } from "../trap";
 import { addressMark, isSix } from "./addresses";
+import { idleLimit, LIST_PUBLISHED, listOf, SHARE_PUBLISHED, sendDropReason } from "./kinds";
 import { reachIsLocal } from "./reach";
-import {
-  LIST_DNS,
-  LIST_PING,
-  LIST_PUBLISHED,
-  LIST_UDP,
-  listTouch,
-  SHARE_PUBLISHED,
-  slotOf,
-} from "./table";
+import { listTouch, slotOf } from "./table";
 import { guestAddress } from "./whereabouts";
 
 /** Whether the host has a socket for the flow. */
@@ -79,13 +73,6 @@ export const F_ASKING: u32 = 2048;
 /** Published by a rule that names the guest's address, so it does not follow the guest. */
 export const F_FIXED: u32 = 4096;
 
-const SECOND: i64 = 1_000_000;
-const DNS_IDLE: i64 = 10 * SECOND;
-/** RFC 5508 REQ-2: at least 60 s. */
-const PING_IDLE: i64 = 60 * SECOND;
-/** RFC 4787 REQ-5: the recommended default. */
-export const UDP_IDLE_DEFAULT: i64 = 300 * SECOND;
-
 const FILTER_COUNT: u32 = abi.FILTER_COUNT;
 
 @unmanaged
@@ -118,19 +105,6 @@ export function has(flow: UdpFlow, bits: u32): bool {
   return (flow.flags & bits) != 0;
 }
 
-/** How long a flow may be idle, microseconds. */
-export function idleLimit(kind: u8): i64 {
-  if (kind == <u8>abi.KIND_DNS) return DNS_IDLE;
-  if (kind == <u8>abi.KIND_PING) return PING_IDLE;
-  const seconds = config(abi.CONFIG_UDP_TIMEOUT_SECONDS_OFFSET);
-  return seconds == 0 ? UDP_IDLE_DEFAULT : <i64>seconds * SECOND;
-}
-
-/** Why datagrams of the flow that the host did not take are lost. */
-export function sendDropReason(kind: u8): i32 {
-  return kind == <u8>abi.KIND_PING ? abi.DROP_PING_SEND : abi.DROP_UDP_SEND;
-}
-
 /** Counts what is left of the flow's batch as lost. */
 export function batchLost(flow: UdpFlow): void {
   if (flow.batchCount <= 0) return;
@@ -138,6 +112,17 @@ export function batchLost(flow: UdpFlow): void {
   for (let index = flow.batchHead; index >= 0; index = entryAt(index).next) {
     drop(entryAt(index).isOwn != 0 ? abi.DROP_DNS_RETRY : reason);
   }
+}
+
+/** The host gives the flow a socket, or does not. */
+export function enterSocket(flow: UdpFlow, socket: u8): void {
+  if (CHECKED) {
+    assert(flow.kind != <u8>abi.KIND_TCP, "only datagram flows have these states");
+    const from = flow.socket;
+    if (from == SOCKET_NONE) assert(socket == SOCKET_OPENING || socket == SOCKET_OPEN);
+    else assert(from == SOCKET_OPENING && socket != SOCKET_OPENING, "it is there, or refused");
+  }
+  flow.socket = socket;
 }
 
 /** First values of a new flow; all others are zero. */
@@ -152,13 +137,7 @@ export function datagramStart(flow: UdpFlow): void {
 export function datagramTouch(flow: UdpFlow, now: i64): void {
   flow.lastActive = now;
   timerSet(flow, slotOf(flow), now + idleLimit(flow.kind));
-  listTouch(flow, listOf(flow));
-}
-
-function listOf(flow: UdpFlow): u8 {
-  if (flow.share == SHARE_PUBLISHED) return LIST_PUBLISHED;
-  if (flow.kind == <u8>abi.KIND_DNS) return LIST_DNS;
-  return flow.kind == <u8>abi.KIND_PING ? LIST_PING : LIST_UDP;
+  listTouch(flow, flow.share == SHARE_PUBLISHED ? LIST_PUBLISHED : listOf(flow.kind));
 }
 
 /** The guest's address that what comes from, or goes to, `address` by this flow is about. */

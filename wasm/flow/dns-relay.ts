@@ -17,6 +17,7 @@ import { DNS6, isSix } from "./addresses";
 import { datagramTouch, UdpFlow } from "./datagram";
 import { datagramAppend, datagramOpen } from "./datagram-send";
 import { icmpErrorReply } from "./icmp-error";
+import { SHARE_DNS } from "./kinds";
 import { packetTos, pseudoSum } from "./packet";
 import {
   DNS_PORT,
@@ -27,7 +28,7 @@ import {
   resolverPort,
 } from "./resolvers";
 import { packetSend } from "./send";
-import { flowFind, isNone, SHARE_DNS } from "./table";
+import { flowFind, isNone } from "./table";
 
 /** How long answers to relayed messages pass, microseconds. */
 export const RELAY_WAIT: i64 = 10_000_000;

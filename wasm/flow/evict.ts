@@ -71,11 +71,11 @@ export function datagramEnd(flow: UdpFlow): void {
   flowRelease(flow);
 }
 
-/** Ends a TCP connection that gives way; TCP says how (`engine` knows both). */
-export let tcpEvict: (flow: Flow, now: i64) => void = ignore;
+/** Ends a flow that gives way: its kind says how (`dispatch`). */
+export let evictFlow: (flow: Flow, now: i64) => void = ignore;
 
 function ignore(_flow: Flow, _now: i64): void {}
 
-export function tcpEvictBy(end: (flow: Flow, now: i64) => void): void {
-  tcpEvict = end;
+export function evictBy(end: (flow: Flow, now: i64) => void): void {
+  evictFlow = end;
 }

@@ -16,7 +16,8 @@ import { Flow, STAKE_TICK, stakeOf } from "../layout";
 import { chunksFree, chunksKept, chunksMax, chunksSpare } from "../memory";
 import { turnNow } from "../timer";
 import { check } from "../trap";
-import { flowAt, SHARE_OUTSIDE, slotOf } from "./table";
+import { SHARE_OUTSIDE } from "./kinds";
+import { flowAt, slotOf } from "./table";
 
 export const HOLDS_NOTHING: u32 = 0;
 export const HOLDS: u32 = 1;

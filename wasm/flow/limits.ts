@@ -15,18 +15,11 @@
 import { EMFILE, ENFILE, ENOBUFS, ENOMEM } from "../errno";
 import { Flow } from "../layout";
 import { memoryLimit } from "../memory";
-import { F_OPEN_RETRIED, has, SOCKET_NONE, UdpFlow } from "./datagram";
+import { enterSocket, F_OPEN_RETRIED, has, SOCKET_NONE, UdpFlow } from "./datagram";
 import { closePending } from "./evict";
+import { LIST_NONE } from "./kinds";
 import { giveWay, makeDescriptorRoom } from "./shares";
-import {
-  flowsMax,
-  flowsUsed,
-  LIST_NONE,
-  listRemove,
-  listTouch,
-  markDirty,
-  tableLimit,
-} from "./table";
+import { flowsMax, flowsUsed, listRemove, listTouch, markDirty, tableLimit } from "./table";
 
 const SHRINK_COUNT: i32 = 64;
 const TRIES: i32 = 16;
@@ -65,7 +58,7 @@ export function openAgain(flow: UdpFlow, result: i32): bool {
   }
   if (has(flow, F_OPEN_RETRIED) || !socketRoomFor(flow)) return false;
   flow.flags |= F_OPEN_RETRIED;
-  flow.socket = SOCKET_NONE;
+  enterSocket(flow, SOCKET_NONE);
   markDirty(flow);
   return true;
 }

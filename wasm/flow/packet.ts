@@ -1,8 +1,15 @@
 /**
- * What the protocols above IP want to know of a packet's IP header, whichever version it is.
+ * The packet under way: what the protocols above IP want to know of it, whichever version it is.
+ *
+ * Theory of operation
+ *   There is one packet from the guest at a time, and it is handled to the end before the next one
+ *   is looked at. So there is one record of it, at a fixed location: `frame` writes what the link
+ *   says, `input4` or `input6` what its header says, and whoever handles it afterwards reads. A
+ *   datagram that has been put together is read into it like any other packet. Nobody may rely on
+ *   it once the packet has been handled: what is queued keeps a copy or the location of the header.
  *
  * Contract: `ip` is the location of a header that `ipv4Check` or `ipv6Check` has found sound.
- * Addresses are numbers as in `addresses`; 0 = there was no room to enter one, which `engine` finds
+ * Addresses are numbers as in `addresses`; 0 = there was no room to enter one, which `input6` finds
  * out first and drops the packet.
  * Source: RFC 791 §3.1, RFC 8200 §3 and 8.1, RFC 9293 §3.1.
  */
@@ -15,7 +22,51 @@ import {
 } from "../wire/ethernet";
 import { IPV4_HEADER_SIZE, Ipv4View } from "../wire/ipv4";
 import { IPV6_HEADER_SIZE, Ipv6View } from "../wire/ipv6";
+import { GSO_NONE } from "../wire/vnet";
 import { addressOfDestination, addressOfSource, isSix, sumOf } from "./addresses";
+
+@unmanaged
+export class Packet {
+  /** The guest's MAC address: source of the frame. */
+  mac: u64;
+  /** Location of the IP header. */
+  ip: usize;
+  /** Location of what the packet carries, behind all headers of IP, and its octets. */
+  data: usize;
+  length: u32;
+  source: u32;
+  destination: u32;
+  protocol: u32;
+  /** TTL or hop limit. */
+  ttl: u32;
+  /** TOS or traffic class. */
+  tos: u32;
+  /** Payload octets of each segment or datagram that a run is to be cut into; 0 = it is no run. */
+  segmentSize: u32;
+  /** What it is a run of, GSO_* of `wire/vnet`. */
+  gso: u8;
+  isIpv6: bool;
+  /** The frame was sent to a group of machines. */
+  isGroup: bool;
+  /** The link vouches for the checksum of the transport. */
+  isChecksumTrusted: bool;
+}
+
+export const packet: Packet = changetype<Packet>(memory.data(48, 8));
+
+/** The link says nothing of the packet, or of what its fragments were put together to. */
+export function offloadsClear(): void {
+  packet.isChecksumTrusted = false;
+  packet.gso = <u8>GSO_NONE;
+  packet.segmentSize = 0;
+}
+
+/** Octets of the packet, as far as `length` counts what it carries. */
+export function packetSize(): u32 {
+  return <u32>(packet.data - packet.ip) + packet.length;
+}
+
+// ---------------------------------------------------------------- headers
 
 export function packetIsSix(ip: usize): bool {
   return load<u8>(ip) >>> 4 == 6;
@@ -78,3 +129,5 @@ export function transportChecksumOk(
 ): bool {
   return sumOk(sumAdd(pseudoSum(source, destination, protocol, length), sumBytes(p, length)));
 }
+
+if (offsetof<Packet>() != 48) ERROR("packet.ts reserves the wrong size");

@@ -26,7 +26,8 @@ import { Flow, STAKE_TICK, stakeOf } from "../layout";
 import { hashTuple } from "../prng";
 import { check } from "../trap";
 import { isSix, octetsOf, SIX } from "./addresses";
-import { flowAt, LIST_PARTY, SHARE_OUTSIDE, slotOf } from "./table";
+import { LIST_PARTY, SHARE_OUTSIDE } from "./kinds";
+import { flowAt, slotOf } from "./table";
 
 const PARTY_CAPACITY: i32 = 4096;
 const PARTY_SHIFT: usize = 5;

@@ -30,7 +30,7 @@ import { config } from "../memory";
 import { hashTuple } from "../prng";
 import { turnNow } from "../timer";
 import { addressMark, GATEWAY6 } from "./addresses";
-import { UDP_IDLE_DEFAULT } from "./datagram";
+import { UDP_IDLE_DEFAULT_US } from "./kinds";
 import { reachIsLocal } from "./reach";
 import { flowsMax } from "./table";
 
@@ -119,7 +119,7 @@ function place(set: usize): usize {
 
 function isStale(peer: Peer, now: i64): bool {
   const seconds = config(abi.CONFIG_UDP_TIMEOUT_SECONDS_OFFSET);
-  const idle = seconds == 0 ? UDP_IDLE_DEFAULT : <i64>seconds * 1_000_000;
+  const idle = seconds == 0 ? UDP_IDLE_DEFAULT_US : <i64>seconds * 1_000_000;
   return tick(now) - peer.used > <u32>(idle >> TICK);
 }
 

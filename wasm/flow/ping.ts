@@ -35,24 +35,18 @@ import { PROTOCOL_ICMP } from "../wire/ipv4";
 import {
   datagramStart,
   datagramTouch,
+  enterSocket,
   F_ASKING,
   F_OPEN_RETRIED,
   filterAdd,
-  idleLimit,
   SOCKET_FAILED,
   SOCKET_NONE,
   SOCKET_OPEN,
   UdpFlow,
 } from "./datagram";
-import {
-  datagramError,
-  datagramEvent,
-  datagramReceive,
-  datagramReceived,
-} from "./datagram-receive";
+import { datagramError, datagramReceived } from "./datagram-receive";
 import {
   datagramAppend,
-  datagramFlush,
   datagramPath,
   datagramRefuse,
   datagramSent,
@@ -60,6 +54,7 @@ import {
 } from "./datagram-send";
 import { closeRoom, datagramEnd } from "./evict";
 import { icmpErrorReply } from "./icmp-error";
+import { idleLimit, SHARE_DATAGRAM } from "./kinds";
 import { isShortage, openAgain } from "./limits";
 import { natIsGuest, natRefusal, natToHost, natUnusable } from "./nat";
 import {
@@ -73,7 +68,7 @@ import {
 import { PATH_REFUSED, PATH_UNKNOWN, pathJudge } from "./path-mtu";
 import { gatewayFor } from "./send";
 import { admit } from "./shares";
-import { flowAllocate, flowFind, isNone, markDirty, SHARE_DATAGRAM, slotOf } from "./table";
+import { flowAllocate, flowFind, isNone, markDirty, slotOf } from "./table";
 
 const TTL_USUAL: u32 = 64;
 const HOST_UNREACHABLE: u32 = 1;
@@ -168,28 +163,18 @@ export function pingInput(ip: usize, icmp: usize, length: u32, mac: u64, now: i6
   flow.flags |= F_ASKING;
 }
 
-/** Emits what the flow has to send; false = no room, it stays dirty. */
-export function pingFlush(flow: Flow): bool {
-  return datagramFlush(changetype<UdpFlow>(flow));
-}
-
-/** Emits a receive for a ready flow; false = no room, it stays ready. */
-export function pingReceive(flow: Flow): bool {
-  return datagramReceive(changetype<UdpFlow>(flow));
-}
-
 /** Result of OP_PING_OPEN: the identifier on the host's side. */
 function opened(op: Op, flow: UdpFlow, now: i64): void {
   if (openAgain(flow, op.result)) return;
   if (op.result < 0) {
     // A shortage passes; a host that grants no ping sockets does not change its mind soon.
-    flow.socket = isShortage(op.result) ? SOCKET_NONE : SOCKET_FAILED;
+    enterSocket(flow, isShortage(op.result) ? SOCKET_NONE : SOCKET_FAILED);
     flow.flags &= ~F_OPEN_RETRIED;
     flow.openFailures = <u32>-op.result;
     datagramRefuse(flow, op.result, now);
     return;
   }
-  flow.socket = SOCKET_OPEN;
+  enterSocket(flow, SOCKET_OPEN);
   flow.hostPort = <u16>op.result;
   if (flow.batchHead >= 0) markDirty(flow);
 }
@@ -203,11 +188,6 @@ export function pingResult(op: Op, flow: Flow, now: i64): void {
   else if (kind == abi.OP_RECV_ERROR) datagramError(op, datagram, now);
   else if (kind == abi.OP_PATH_MTU) datagramPath(op, datagram, now);
   else if (kind == abi.OP_PING_OPEN) opened(op, datagram, now);
-}
-
-/** The host socket has said something (EVENT_*). */
-export function pingEvent(flow: Flow, events: i32, _now: i64): void {
-  datagramEvent(changetype<UdpFlow>(flow), events);
 }
 
 /** The flow's deadline has come: it ends if it was idle for its limit. */

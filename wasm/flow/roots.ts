@@ -5,7 +5,7 @@
  */
 import * as abi from "../abi";
 import { entriesUsed, entryAt } from "../ring";
-import { addressMark } from "./addresses";
+import { addressHeldBy, addressMark } from "./addresses";
 import { filterMark, UdpFlow } from "./datagram";
 import { fragmentMark } from "./fragments";
 import { neighborMark } from "./neighbor";
@@ -14,8 +14,13 @@ import { queriesMark } from "./queries";
 import { flowAt, flowsFresh } from "./table";
 import { whereMark } from "./whereabouts";
 
+/** Has `addresses` ask here before it frees numbers. */
+export function rootsInit(): void {
+  addressHeldBy(rootsMark);
+}
+
 /** Marks every number in use. */
-export function rootsMark(): void {
+function rootsMark(): void {
   const slots = flowsFresh();
   for (let slot = 0; slot < slots; slot++) {
     const flow = flowAt(slot);

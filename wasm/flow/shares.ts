@@ -51,18 +51,13 @@
  *
  * Contract: `admit` before `flowAllocate`.
  */
-import * as abi from "../abi";
 import { Flow } from "../layout";
 import { count } from "../stats";
 import { turnNow } from "../timer";
-import { idleLimit, UdpFlow } from "./datagram";
-import { closeRoom, datagramEnd, tcpEvict } from "./evict";
-import { ownUdpPorts } from "./own";
-import { partyIdle, partyVictim } from "./parties";
+import { closeRoom, evictFlow } from "./evict";
 import {
-  flowsMax,
-  flowsUsed,
-  isNone,
+  evictedStat,
+  idleLimit,
   LIST_ARRIVING,
   LIST_DNS,
   LIST_HALF_OPEN,
@@ -70,16 +65,16 @@ import {
   LIST_PUBLISHED,
   LIST_TIME_WAIT,
   LIST_UDP,
-  listOldest,
-  listSize,
   SHARE_DATAGRAM,
   SHARE_DNS,
   SHARE_GUEST,
   SHARE_OUTSIDE,
   SHARE_PUBLISHED,
   SHARE_REST,
-  shareUsed,
-} from "./table";
+} from "./kinds";
+import { ownUdpPorts } from "./own";
+import { partyIdle, partyVictim } from "./parties";
+import { flowsMax, flowsUsed, isNone, listOldest, listSize, shareUsed } from "./table";
 
 /** Shares that something is kept for: all but the last. */
 const KEEPING: u8 = 5;
@@ -143,16 +138,8 @@ function victimOf(share: u8, asking: u8, address: u32): Flow {
 /** Ends a flow so that another may have its slot; false = it is none. */
 function evict(victim: Flow): bool {
   if (isNone(victim)) return false;
-  const kind = victim.kind;
-  if (kind != <u8>abi.KIND_TCP) {
-    count(kind == <u8>abi.KIND_DNS ? abi.STAT_DNS_EVICTED : abi.STAT_UDP_EVICTED);
-    datagramEnd(changetype<UdpFlow>(victim));
-    return true;
-  }
-  if (victim.state == <u8>abi.STATE_TIME_WAIT) count(abi.STAT_TIME_WAIT_EVICTED);
-  else if (victim.state < <u8>abi.STATE_ESTABLISHED) count(abi.STAT_HALF_OPEN_EVICTED);
-  else count(abi.STAT_TCP_GAVE_WAY);
-  tcpEvict(victim, turnNow);
+  count(evictedStat(victim));
+  evictFlow(victim, turnNow);
   return true;
 }
 

@@ -21,34 +21,7 @@ import { config, FLOWS } from "../memory";
 import { hashTuple } from "../prng";
 import { timerRemove } from "../timer";
 import { check } from "../trap";
-
-export const LIST_NONE: u8 = 0;
-export const LIST_TIME_WAIT: u8 = 1;
-export const LIST_DNS: u8 = 2;
-export const LIST_PING: u8 = 3;
-export const LIST_UDP: u8 = 4;
-/** The guest's SYN waits for the host, or its answer to ours. */
-export const LIST_HALF_OPEN: u8 = 5;
-/** A connection from outside that the guest has not answered yet. */
-export const LIST_ARRIVING: u8 = 6;
-/** UDP that somebody outside has begun, by a published port. */
-export const LIST_PUBLISHED: u8 = 7;
-const LIST_COUNT: i32 = 8;
-/** Established: in the list of its party (`parties`), not in one of these. */
-export const LIST_PARTY: u8 = 8;
-
-/** TCP that the guest opens. */
-export const SHARE_GUEST: u8 = 0;
-/** TCP that comes from outside to published ports. */
-export const SHARE_OUTSIDE: u8 = 1;
-/** UDP and ping. */
-export const SHARE_DATAGRAM: u8 = 2;
-export const SHARE_DNS: u8 = 3;
-/** Published UDP ports that are in use. */
-export const SHARE_PUBLISHED: u8 = 4;
-/** TIME-WAIT: always the first to give way. */
-export const SHARE_REST: u8 = 5;
-export const SHARE_COUNT: i32 = 6;
+import { LIST_COUNT, LIST_NONE, LIST_PARTY, SHARE_COUNT, shareOf } from "./kinds";
 
 const INDEX: usize = memory.data(524288, 16); // 131,072 times slot + 1
 const LIST_HEADS: usize = memory.data(32, 16);
@@ -162,12 +135,6 @@ export function shareMove(flow: Flow, share: u8): void {
   store<i32>(shareAt(flow.share), shareUsed(flow.share) - 1);
   flow.share = share;
   store<i32>(shareAt(share), shareUsed(share) + 1);
-}
-
-/** The share that flows of this kind count against unless they are moved. */
-function shareOf(kind: u32): u8 {
-  if (kind == abi.KIND_TCP) return SHARE_GUEST;
-  return kind == abi.KIND_DNS ? SHARE_DNS : SHARE_DATAGRAM;
 }
 
 /** A new flow with its tuple, in the index; address 0 when the table is full (evict first). */

@@ -41,6 +41,7 @@ import { UDP_HEADER_SIZE, UDP_TRUNCATED, UdpView, udpCheck } from "../wire/udp";
 import { isSix } from "./addresses";
 import {
   datagramTouch,
+  enterSocket,
   F_ASKING,
   F_DUAL,
   F_FIXED,
@@ -50,22 +51,14 @@ import {
   F_REFUSED,
   filterAdd,
   has,
-  idleLimit,
   SOCKET_NONE,
   SOCKET_OPEN,
   UdpFlow,
 } from "./datagram";
-import {
-  datagramError,
-  datagramEvent,
-  datagramReceive,
-  datagramReceived,
-  scratchReset,
-} from "./datagram-receive";
+import { datagramError, datagramReceived, scratchReset } from "./datagram-receive";
 import {
   datagramAppend,
   datagramDiscard,
-  datagramFlush,
   datagramOpen,
   datagramPath,
   datagramRefuse,
@@ -75,6 +68,7 @@ import { dnsInit, dnsInput, dnsOpenFailed, dnsUnreachable, dnsWanted } from "./d
 import { isOwnAddress } from "./emit";
 import { closeRoom, datagramEnd } from "./evict";
 import { icmpErrorReply } from "./icmp-error";
+import { idleLimit, SHARE_DATAGRAM, SHARE_PUBLISHED } from "./kinds";
 import { openAgain } from "./limits";
 import { LOOPBACK_ADDRESS, natIsGuest, natRefusal, natToHost, natUnusable } from "./nat";
 import { guestConfigured, neighborFind } from "./neighbor";
@@ -89,16 +83,7 @@ import {
 import { PATH_FITS, PATH_REFUSED, PATH_UNKNOWN, pathJudge } from "./path-mtu";
 import { Peer, peerFind, peersHave, peersInit } from "./peers";
 import { gatewayFor } from "./send";
-import {
-  flowFind,
-  handleOf,
-  isNone,
-  markDirty,
-  SHARE_DATAGRAM,
-  SHARE_PUBLISHED,
-  shareMove,
-  slotOf,
-} from "./table";
+import { flowFind, handleOf, isNone, markDirty, shareMove, slotOf } from "./table";
 import { TFTP_PORT, tftpAddressed, tftpInit, tftpPort } from "./tftp";
 import { guestAddress } from "./whereabouts";
 
@@ -399,27 +384,17 @@ function publish(flow: UdpFlow, hostPort: u32): void {
   if (flow.peerPort == 0 && ownIsDual(flow.guestPort) && !isSix(flow.guestAddress)) {
     flow.flags |= F_DUAL;
   }
-  flow.socket = SOCKET_OPEN;
+  enterSocket(flow, SOCKET_OPEN);
   flow.hostPort = <u16>hostPort;
 }
 
 // ---------------------------------------------------------------- operations and time
 
-/** Emits what the flow has to send; false = no room, it stays dirty. */
-export function udpFlush(flow: Flow): bool {
-  return datagramFlush(changetype<UdpFlow>(flow));
-}
-
-/** Emits a receive for a ready flow; false = no room, it stays ready. */
-export function udpReceive(flow: Flow): bool {
-  return datagramReceive(changetype<UdpFlow>(flow));
-}
-
 /** Result of OP_UDP_OPEN: positive = the port the socket got. */
 function opened(op: Op, flow: UdpFlow, now: i64): void {
   if (openAgain(flow, op.result)) return;
   if (op.result >= 0) {
-    flow.socket = SOCKET_OPEN;
+    enterSocket(flow, SOCKET_OPEN);
     if ((op.result & abi.OPENED_PUBLISHED) != 0) {
       publish(flow, op.result & 0xffff);
       datagramTouch(flow, now);
@@ -429,7 +404,7 @@ function opened(op: Op, flow: UdpFlow, now: i64): void {
     if (flow.batchHead >= 0) markDirty(flow);
     return;
   }
-  flow.socket = SOCKET_NONE;
+  enterSocket(flow, SOCKET_NONE);
   if (flow.kind == <u8>abi.KIND_DNS) {
     dnsOpenFailed(flow, op.result, now);
     return;
@@ -453,11 +428,6 @@ export function udpResult(op: Op, flow: Flow, now: i64): void {
   else if (kind == abi.OP_RECV_ERROR) datagramError(op, datagram, now);
   else if (kind == abi.OP_PATH_MTU) datagramPath(op, datagram, now);
   else if (kind == abi.OP_UDP_OPEN) opened(op, datagram, now);
-}
-
-/** The host socket has said something (EVENT_*). */
-export function udpEvent(flow: Flow, events: i32, _now: i64): void {
-  datagramEvent(changetype<UdpFlow>(flow), events);
 }
 
 /** The flow's deadline has come: it ends if it was idle for its limit. */

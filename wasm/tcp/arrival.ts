@@ -30,6 +30,7 @@
 import * as abi from "../abi";
 import { isSix } from "../flow/addresses";
 import { isOwnAddress } from "../flow/emit";
+import { enterState, SHARE_OUTSIDE } from "../flow/kinds";
 import { natToGuest } from "../flow/nat";
 import {
   neighborDoubt,
@@ -39,7 +40,7 @@ import {
   neighborWaited,
 } from "../flow/neighbor";
 import { gatewayFor } from "../flow/send";
-import { flowFind, flowRename, handleOf, isNone, markDirty, SHARE_OUTSIDE } from "../flow/table";
+import { flowFind, flowRename, handleOf, isNone, markDirty } from "../flow/table";
 import { guestAddress, guestRequest, guestServed } from "../flow/whereabouts";
 import { count, drop } from "../stats";
 import {
@@ -53,9 +54,9 @@ import {
   tcpRestart,
   tcpSetMss,
 } from "./conn";
+import { keepaliveStart } from "./deadline";
 import { allocate } from "./open";
 import { sendReset } from "./output";
-import { keepaliveStart } from "./timers";
 
 /** Bits of `arrival`. */
 const ARRIVAL_FIXED: u8 = 1;
@@ -147,7 +148,7 @@ export function tcpInbound(
     return 0;
   }
   tcpReset(flow, now);
-  flow.state = <u8>abi.STATE_SYN_SENT;
+  enterState(flow, abi.STATE_SYN_SENT);
   flow.flags |= F_SOCKET;
   flow.arrival = isFixed ? ARRIVAL_FIXED : 0;
   flow.hostAddress = client;

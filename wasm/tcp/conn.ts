@@ -46,18 +46,10 @@ import * as abi from "../abi";
 import { isSix, wordOf } from "../flow/addresses";
 import { closeLater } from "../flow/evict";
 import { heldCount, holderLeave } from "../flow/holders";
+import { enterState, LIST_TIME_WAIT, SHARE_REST } from "../flow/kinds";
 import { headerSize } from "../flow/packet";
 import { partyJoin, partyLeave } from "../flow/parties";
-import {
-  flowRelease,
-  handleOf,
-  LIST_TIME_WAIT,
-  listRemove,
-  listTouch,
-  SHARE_REST,
-  shareMove,
-  slotOf,
-} from "../flow/table";
+import { flowRelease, handleOf, listRemove, listTouch, shareMove, slotOf } from "../flow/table";
 import { Flow, STAKE_SIZE, STAKE_TICK, stakeOf } from "../layout";
 import { chunkNext, chunkRelease, config } from "../memory";
 import { hashIsn } from "../prng";
@@ -334,7 +326,7 @@ export function tcpProgress(flow: Tcp, now: i64): void {
 
 /** The connection is established: it joins its party. */
 export function tcpEstablished(flow: Tcp, now: i64): void {
-  flow.state = <u8>abi.STATE_ESTABLISHED;
+  enterState(flow, abi.STATE_ESTABLISHED);
   tcpProgress(flow, now);
   listRemove(flow);
   partyJoin(flow);
@@ -385,7 +377,7 @@ export function tcpEnd(flow: Tcp, abort: bool): void {
 export function tcpTimeWait(flow: Tcp, now: i64): void {
   tcpCloseHost(flow, false);
   tcpFreeChunks(flow);
-  flow.state = <u8>abi.STATE_TIME_WAIT;
+  enterState(flow, abi.STATE_TIME_WAIT);
   flow.ackAt = 0;
   flow.flags &= ~(P_OUTPUT | F_PERSIST);
   flow.rtoAt = now + TIME_WAIT;

@@ -14,9 +14,10 @@ import {
 } from "../errno";
 import { isSix, octetsOf, scopeOf } from "../flow/addresses";
 import { icmpErrorQuote } from "../flow/icmp-error";
+import { enterState, LIST_HALF_OPEN } from "../flow/kinds";
 import { socketRoomFor } from "../flow/limits";
 import { gatewayFor } from "../flow/send";
-import { handleOf, LIST_HALF_OPEN, listTouch, markDirty } from "../flow/table";
+import { handleOf, listTouch, markDirty } from "../flow/table";
 import { msgAlloc, msgName, opAlloc, sockaddr6 } from "../ring";
 import { PROTOCOL_TCP } from "../wire/ipv4";
 import { TCP_SYN, tcpEmit } from "../wire/tcp";
@@ -31,8 +32,8 @@ import {
   tcpArm,
   tcpEnd,
 } from "./conn";
+import { keepaliveStart } from "./deadline";
 import { sendReset } from "./output";
-import { keepaliveStart } from "./timers";
 
 /** Emits the connect. */
 export function connectHost(flow: Tcp): void {
@@ -88,7 +89,7 @@ export function connectAgain(flow: Tcp): bool {
 
 /** The host is connected: now the guest's SYN is answered. */
 export function connected(flow: Tcp, now: i64): void {
-  flow.state = <u8>abi.STATE_SYN_RECEIVED;
+  enterState(flow, abi.STATE_SYN_RECEIVED);
   flow.flags |= P_SYN;
   flow.troubleAt = now;
   flow.rtoAt = now + RTO_INITIAL;

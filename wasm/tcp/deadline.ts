@@ -11,9 +11,13 @@
  *  retransmissions that were lost. A single small segment may have its acknowledgment delayed, so
  *  it is left to the timeout.
  *
+ *  While nothing is in flight silence is what counts; after `askSeconds` of it both ends are asked
+ *  (`timers`).
+ *
  * Limits: 3 probes of a segment each for every timeout.
  */
 import * as abi from "../abi";
+import { config } from "../memory";
 import { AGAIN, boardFirst, pipeOf } from "./board";
 import { F_PERSIST, has, Tcp, TIMER_PROBE, TIMER_RETRANSMIT } from "./conn";
 
@@ -63,4 +67,21 @@ export function startPersist(flow: Tcp, now: i64): void {
   flow.persists = 0;
   // After a timeout the clock runs already: what was in flight no longer fits a shrunken window.
   if (flow.rtoAt == 0) flow.rtoAt = now + <i64>flow.rto;
+}
+
+/** Seconds of silence after which both ends of a connection are asked. */
+export function askSeconds(): u32 {
+  const keepalive = config(abi.CONFIG_KEEPALIVE_SECONDS_OFFSET);
+  const idle = config(abi.CONFIG_TCP_IDLE_SECONDS_OFFSET);
+  return keepalive > 0 ? min(keepalive, idle) : idle;
+}
+
+/** The same in microseconds. */
+export function askAfter(): i64 {
+  return <i64>askSeconds() * 1000000;
+}
+
+/** When the flow's silence is next worth a look. */
+export function keepaliveStart(flow: Tcp, now: i64): void {
+  flow.keepaliveAt = now + askAfter();
 }

@@ -4,6 +4,7 @@
  * what a segment calls for is noted in the flow (P_*), and the flow is marked dirty.
  */
 import * as abi from "../abi";
+import { enterState } from "../flow/kinds";
 import { natUnusable } from "../flow/nat";
 import { packetDestination, packetSource, packetTos, transportChecksumOk } from "../flow/packet";
 import { flowFind, isNone, markDirty, markReady } from "../flow/table";
@@ -242,7 +243,7 @@ function inputSynSent(flow: Tcp, now: i64): void {
     established(flow, now);
     wantAck(flow);
   } else {
-    flow.state = <u8>abi.STATE_SYN_RECEIVED; // simultaneous open
+    enterState(flow, abi.STATE_SYN_RECEIVED); // simultaneous open
     flow.flags |= P_SYN;
     markDirty(flow);
   }
@@ -466,7 +467,7 @@ function inputAck(flow: Tcp, now: i64): bool {
 
 /** Our FIN has arrived; false when that ended the flow. */
 function finAcked(flow: Tcp, now: i64): bool {
-  if (flow.state == <u8>abi.STATE_FIN_WAIT_1) flow.state = <u8>abi.STATE_FIN_WAIT_2;
+  if (flow.state == <u8>abi.STATE_FIN_WAIT_1) enterState(flow, abi.STATE_FIN_WAIT_2);
   else if (flow.state == <u8>abi.STATE_CLOSING) tcpTimeWait(flow, now);
   else if (flow.state == <u8>abi.STATE_LAST_ACK) {
     tcpEnd(flow, false);

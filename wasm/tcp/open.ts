@@ -11,6 +11,13 @@
  * established flows. Who else finds a slot is for `flow/shares` to say.
  */
 import * as abi from "../abi";
+import {
+  enterState,
+  LIST_ARRIVING,
+  LIST_HALF_OPEN,
+  SHARE_GUEST,
+  SHARE_OUTSIDE,
+} from "../flow/kinds";
 import { natRefusal, natToHost } from "../flow/nat";
 import { packetDestination, packetSource, packetTos } from "../flow/packet";
 import {
@@ -25,14 +32,10 @@ import { admit, halfOpenMost } from "../flow/shares";
 import {
   flowAllocate,
   isNone,
-  LIST_ARRIVING,
-  LIST_HALF_OPEN,
   listOldest,
   listSize,
   listTouch,
   markDirty,
-  SHARE_GUEST,
-  SHARE_OUTSIDE,
   shareMove,
 } from "../flow/table";
 import { count, drop } from "../stats";
@@ -154,7 +157,7 @@ export function tcpOpen(ip: usize, segment: usize, mac: u64, now: i64): void {
     return;
   }
   tcpReset(flow, now);
-  flow.state = <u8>abi.STATE_CONNECTING;
+  enterState(flow, abi.STATE_CONNECTING);
   flow.guestMac = mac;
   flow.hostAddress = host;
   flow.hostPort = <u16>view.destinationPort;

@@ -7,6 +7,7 @@
  */
 import * as abi from "../abi";
 import { isSix } from "../flow/addresses";
+import { enterState } from "../flow/kinds";
 import { headerSize, pseudoSum } from "../flow/packet";
 import { headersEmit, startOf } from "../flow/send";
 import { handleOf } from "../flow/table";
@@ -24,6 +25,7 @@ import {
   tcpOptionsEmitSyn,
   tcpOptionsEmitTimestamps,
 } from "../wire/tcp-options";
+import { GSO_TCPV4, GSO_TCPV6 } from "../wire/vnet";
 import {
   AGAIN,
   boardExtend,
@@ -67,8 +69,6 @@ import { windowField } from "./window";
 const OFFLOAD_MAX: u32 = 65535 - 60;
 const PIECES_MAX: i32 = 11;
 const TTL: u32 = 64;
-const GSO_TCPV4: u32 = 1;
-const GSO_TCPV6: u32 = 4;
 
 function linkFlags(): u32 {
   return config(abi.CONFIG_LINK_FLAGS_OFFSET);
@@ -369,8 +369,8 @@ function sendFin(flow: Tcp, now: i64): bool {
   boardExtend(flow, flow.sndEnd + 1, now);
   flow.sndMax = flow.sndEnd + 1;
   tcpHalfClosed(flow, now);
-  if (flow.state == <u8>abi.STATE_ESTABLISHED) flow.state = <u8>abi.STATE_FIN_WAIT_1;
-  else if (flow.state == <u8>abi.STATE_CLOSE_WAIT) flow.state = <u8>abi.STATE_LAST_ACK;
+  if (flow.state == <u8>abi.STATE_ESTABLISHED) enterState(flow, abi.STATE_FIN_WAIT_1);
+  else if (flow.state == <u8>abi.STATE_CLOSE_WAIT) enterState(flow, abi.STATE_LAST_ACK);
   startRetransmit(flow, now);
   return true;
 }

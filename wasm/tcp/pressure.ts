@@ -20,7 +20,6 @@
  *   A flow whose send is under way is passed over: the host is reading what it holds.
  */
 import * as abi from "../abi";
-import { tcpEvictBy } from "../flow/evict";
 import {
   HOLDS,
   HOLDS_GONE,
@@ -51,10 +50,9 @@ const PASS_MAX: i32 = 16;
 
 let nextRound: i64 = 0;
 
-/** Starts over, and takes it on to end connections that give way to others. */
+/** Starts over. */
 export function pressureInit(): void {
   nextRound = 0;
-  tcpEvictBy(tcpGiveWay);
   holderInit();
   partyInit();
 }
@@ -141,8 +139,7 @@ export function pressureNext(): i64 {
 }
 
 /** Ends a connection that gives way: one that is established learns of it, on both sides. */
-function tcpGiveWay(flow: Flow, now: i64): void {
-  const tcp = changetype<Tcp>(flow);
+export function tcpGiveWay(tcp: Tcp, now: i64): void {
   const told = tcp.state >= <u8>abi.STATE_ESTABLISHED && tcp.state != <u8>abi.STATE_TIME_WAIT;
   if (told) sendReset(tcp, now);
   tcpEnd(tcp, tcp.state != <u8>abi.STATE_TIME_WAIT);

@@ -11,7 +11,8 @@
  */
 import * as abi from "../abi";
 import { HOLDS, heldCount, heldSpare, holderJoin, holderLeave } from "../flow/holders";
-import { SHARE_OUTSIDE } from "../flow/table";
+import { SHARE_OUTSIDE } from "../flow/kinds";
+
 import { stakeOf } from "../layout";
 import {
   CHUNKS_GUARANTEED,

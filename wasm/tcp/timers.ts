@@ -21,7 +21,6 @@
 import * as abi from "../abi";
 import { flowAt, flowsFresh, markDirty, markReady } from "../flow/table";
 import { STAKE_TICK, stakeOf } from "../layout";
-import { config } from "../memory";
 import { linkFull } from "../ring";
 import { seqGe } from "../wire/seqnum";
 import { arrivalTimeout } from "./arrival";
@@ -49,7 +48,7 @@ import {
   tcpArm,
   tcpEnd,
 } from "./conn";
-import { armRetransmit, startPersist } from "./deadline";
+import { armRetransmit, askAfter, keepaliveStart, startPersist } from "./deadline";
 import { resolverNext } from "./open";
 import { sendReset } from "./output";
 import { probe, reorderOver, timeoutRetransmit } from "./recovery";
@@ -169,22 +168,6 @@ function retransmission(flow: Tcp, now: i64): void {
     return;
   }
   markDirty(flow);
-}
-
-/** Seconds of silence after which both ends of a connection are asked. */
-export function askSeconds(): u32 {
-  const keepalive = config(abi.CONFIG_KEEPALIVE_SECONDS_OFFSET);
-  const idle = config(abi.CONFIG_TCP_IDLE_SECONDS_OFFSET);
-  return keepalive > 0 ? min(keepalive, idle) : idle;
-}
-
-function askAfter(): i64 {
-  return <i64>askSeconds() * 1000000;
-}
-
-/** When the flow's silence is next worth a look. */
-export function keepaliveStart(flow: Tcp, now: i64): void {
-  flow.keepaliveAt = now + askAfter();
 }
 
 /** Asks the guest, and with the first question of a row the host's peer, too. */

@@ -15,8 +15,9 @@ import * as abi from "../abi";
 import { EAGAIN, EINTR } from "../errno";
 import { isSix } from "../flow/addresses";
 import { HOLDS, holderMove, holderRevive } from "../flow/holders";
+import { enterState } from "../flow/kinds";
 import { isShortage } from "../flow/limits";
-import { handleOf, isNone, markDirty, markReady } from "../flow/table";
+import { handleOf, markDirty, markReady } from "../flow/table";
 import { Op, stakeOf } from "../layout";
 import {
   CHUNKS_GUARANTEED,
@@ -77,12 +78,11 @@ import {
   URGENT_MARK,
 } from "./conn";
 import { connectAgain, connected, connectHost, refused } from "./connecting";
-import { startPersist } from "./deadline";
+import { askSeconds, startPersist } from "./deadline";
 import { resolverNext } from "./open";
 import { frameMax, sendReset, tcpOutput, usableWindow } from "./output";
 import { giveBack } from "./pressure";
 import { advance, consume, heldPieces, heldSum, hold } from "./reassembly";
-import { askSeconds } from "./timers";
 import { askMark, atMark, sendAround } from "./urgent";
 import { windowWorthTelling } from "./window";
 
@@ -228,10 +228,10 @@ function shut(flow: Tcp, now: i64): void {
   flow.rcvNext = flow.rcvAck;
   if (has(flow, F_HOST_EOF)) tcpCloseHost(flow, false);
   tcpHalfClosed(flow, now);
-  if (flow.state == <u8>abi.STATE_ESTABLISHED) flow.state = <u8>abi.STATE_CLOSE_WAIT;
+  if (flow.state == <u8>abi.STATE_ESTABLISHED) enterState(flow, abi.STATE_CLOSE_WAIT);
   else if (flow.state == <u8>abi.STATE_FIN_WAIT_1) {
     if (has(flow, F_FIN_ACKED)) tcpTimeWait(flow, now);
-    else flow.state = <u8>abi.STATE_CLOSING;
+    else enterState(flow, abi.STATE_CLOSING);
   } else if (flow.state == <u8>abi.STATE_FIN_WAIT_2) tcpTimeWait(flow, now);
   markDirty(flow);
 }
@@ -434,11 +434,6 @@ export function tcpFlush(flow: Tcp, now: i64): bool {
 
 /** The host has carried out an operation. */
 export function tcpResult(op: Op, flow: Tcp, now: i64): void {
-  if (isNone(flow)) {
-    // The flow is gone; chunks reserved for a receive are not.
-    if (op.kind == abi.OP_TCP_RECV) chunksRelease(<i32>op.b);
-    return;
-  }
   const kind = op.kind;
   if (kind == abi.OP_TCP_SEND) sent(op, flow, now);
   else if (kind == abi.OP_TCP_RECV) received(op, flow, now);

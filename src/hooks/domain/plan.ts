@@ -26,8 +26,8 @@ import { formatCidr4, type Ipv4Network, prefixMask } from "../../lib/addr.ts";
 import { toHex } from "../../lib/bytes.ts";
 import { deepFreeze } from "../../lib/deep-freeze.ts";
 import { type Device, deriveDevice } from "./device.ts";
-import { brief, invalid, naming, unsupported } from "./errors.ts";
-import { meantNetwork, meantPorts } from "./leniency.ts";
+import { invalid, quoteTruncated, unsupported, withContext } from "./errors.ts";
+import { normalizeNetwork, removeDuplicatePorts } from "./leniency.ts";
 import { type Selected, selectInterfaces } from "./select.ts";
 import { ANNOTATION_PREFIX, type Vmi, type VmiInterface } from "./vmi.ts";
 
@@ -122,13 +122,13 @@ function derivePlan(
   const attachment = attach(iface, link, context.settings);
   checkAttachment(iface, device, attachment);
   const what = `iface ${quote(iface.name)}`;
-  const cidr = meantNetwork(what, network.cidr ?? context.settings.cidr);
+  const cidr = normalizeNetwork(what, network.cidr ?? context.settings.cidr);
   const subnet = deriveSubnet(iface, cidr.value, context.podNetworks);
   if (device.mac === toHex(Uint8Array.from(defaultGatewayMac(subnet.gateway)), ":")) {
     throw invalid(`${what}: MAC address ${quote(device.mac)} is the gateway's`);
   }
-  const cidr6 = meantNetwork(what, network.cidr6 ?? SUBNET6_DEFAULT);
-  const ports = meantPorts(what, derivePorts(iface));
+  const cidr6 = normalizeNetwork(what, network.cidr6 ?? SUBNET6_DEFAULT);
+  const ports = removeDuplicatePorts(what, derivePorts(iface));
   const { search, hostname, options } = deriveDhcp(vmi, iface, conf);
   return {
     interfaceName: iface.name,
@@ -137,7 +137,7 @@ function derivePlan(
     device,
     attachment,
     subnet,
-    subnet6: naming(`${what}: invalid network CIDR ${brief(cidr6.value)}`, () =>
+    subnet6: withContext(`${what}: invalid network CIDR ${quoteTruncated(cidr6.value)}`, () =>
       parseSubnet6(cidr6.value),
     ),
     isSubnet6Given: network.cidr6 !== undefined,
@@ -158,7 +158,9 @@ function chooseLink(vmi: Vmi, { settings, autoLink }: PlanContext): LinkKind {
   const choice =
     asked === undefined
       ? settings.link
-      : naming(`annotation "${LINK_ANNOTATION}" ${brief(asked)}`, () => oneOf(LINK_CHOICES)(asked));
+      : withContext(`annotation "${LINK_ANNOTATION}" ${quoteTruncated(asked)}`, () =>
+          oneOf(LINK_CHOICES)(asked),
+        );
   return choice === "auto" ? autoLink : choice;
 }
 
@@ -167,7 +169,9 @@ function chooseMtu(vmi: Vmi, device: Device, link: LinkKind, settings: HookSetti
   const asked = annotation(vmi, MTU_ANNOTATION, settings);
   if (asked !== undefined) {
     const read = integerBetween(...MTU_BOUNDS);
-    return naming(`annotation "${MTU_ANNOTATION}" ${brief(asked)}`, () => read(asked));
+    return withContext(`annotation "${MTU_ANNOTATION}" ${quoteTruncated(asked)}`, () =>
+      read(asked),
+    );
   }
   if (settings.mtu !== undefined) return settings.mtu;
   return device.isVirtio && link !== "user" ? MTU_DEFAULT : MTU_ETHERNET;
@@ -220,8 +224,8 @@ function deriveSubnet(
   cidr: string,
   podNetworks: readonly Ipv4Network[],
 ): Subnet {
-  const what = `iface ${quote(iface.name)}: invalid network CIDR ${brief(cidr)}`;
-  const subnet = naming(what, () => parseSubnet(cidr));
+  const what = `iface ${quote(iface.name)}: invalid network CIDR ${quoteTruncated(cidr)}`;
+  const subnet = withContext(what, () => parseSubnet(cidr));
   for (const pod of podNetworks) {
     const mask = prefixMask(Math.min(pod.prefixLength, subnet.prefixLength));
     if (((pod.address ^ subnet.network) & mask) === 0) {
@@ -239,7 +243,7 @@ function derivePorts(iface: VmiInterface): PublishRule[] {
     }
     const protocol = (each.protocol ?? "tcp").toLowerCase();
     if (protocol !== "tcp" && protocol !== "udp") {
-      const name = brief(each.protocol ?? "");
+      const name = quoteTruncated(each.protocol ?? "");
       throw invalid(
         `iface ${quote(iface.name)}: invalid protocol ${name} of port "${port}": ` +
           'wanted "TCP" or "UDP"',
@@ -278,7 +282,7 @@ interface Dhcp {
 function deriveDhcp(vmi: Vmi, iface: VmiInterface, conf: ResolvConf): Dhcp {
   const { dhcpOptions } = iface;
   const hostname = deriveHostname(vmi);
-  return naming(`iface ${quote(iface.name)}`, () => {
+  return withContext(`iface ${quote(iface.name)}`, () => {
     const own = dhcpOptionsOf({
       hostName: hostname,
       ntpServers: dhcpOptions.ntpServers,

@@ -1,0 +1,12 @@
+/** Types of `test-plan.mjs` for tests that go by the plan. */
+
+export interface Job {
+  readonly runtime: "node" | "bun" | "deno";
+  readonly file: string;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+export function testPlan(options: { readonly only?: string; readonly endToEnd?: boolean }): {
+  readonly parallel: number;
+  readonly jobs: readonly Job[];
+}[];

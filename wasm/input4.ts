@@ -1,0 +1,130 @@
+/**
+ * IPv4 from the guest: judged, put together, and handed to who it is for. The twin of `input6`.
+ *
+ * Order: header, TTL, what is for the DHCP server, who may send and where to, fragments, transport.
+ * Nothing else that was sent to a group is ever answered.
+ *
+ * Source: RFC 791, RFC 1122 §3.2, RFC 1812 §5.3.1.
+ */
+import * as abi from "./abi";
+import { SIX } from "./flow/addresses";
+import { isOwnAddress } from "./flow/emit";
+import { fragmentInput } from "./flow/fragments";
+import { icmpErrorReply } from "./flow/icmp-error";
+import { natIsGuest } from "./flow/nat";
+import { neighborLearn } from "./flow/neighbor";
+import { offloadsClear, packet, packetSize } from "./flow/packet";
+import { udpInput } from "./flow/udp";
+import { icmpInput } from "./icmp4";
+import { dhcpInput } from "./local/dhcpv4";
+import { config } from "./memory";
+import { count, drop } from "./stats";
+import { tcpInput } from "./tcp/input";
+import { ETHERNET_HEADER_SIZE } from "./wire/ethernet";
+import { ICMP_TIME_EXCEEDED, ICMP_UNREACHABLE } from "./wire/icmpv4";
+import {
+  Ipv4View,
+  ipv4Check,
+  PROTOCOL_ICMP,
+  PROTOCOL_TCP,
+  PROTOCOL_UDP,
+  WIRE_OK,
+} from "./wire/ipv4";
+import { UDP_HEADER_SIZE, UdpView } from "./wire/udp";
+import { GSO_NONE, GSO_TCPV4, GSO_UDP_L4 } from "./wire/vnet";
+
+const DHCP_SERVER_PORT: u32 = 67;
+const PROTOCOL_UNREACHABLE: u32 = 2;
+
+/** Writes into the record what the header at `ip` says. */
+function read(ip: usize): void {
+  const header = Ipv4View.at(ip);
+  const offset = header.headerLength;
+  packet.ip = ip;
+  packet.data = ip + offset;
+  packet.length = header.totalLength - offset;
+  packet.source = header.source;
+  packet.destination = header.destination;
+  packet.protocol = header.protocol;
+  packet.ttl = header.ttl;
+  packet.tos = header.tos;
+  packet.isIpv6 = false;
+}
+
+/** Sends an ICMP error about the packet, from the gateway. */
+function sendIcmpError(type: u32, code: u32, now: i64): void {
+  const gateway = config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET);
+  icmpErrorReply(packet.ip, packetSize(), type, code, 0, gateway, packet.mac, now);
+}
+
+/** Whether the packet is for the DHCP server, at its address or for everybody. */
+function isForDhcp(): bool {
+  if (packet.protocol != PROTOCOL_UDP || packet.length < UDP_HEADER_SIZE) return false;
+  const header = Ipv4View.at(packet.ip);
+  if (header.fragmentOffset != 0 || header.moreFragments) return false;
+  const gateway = config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET);
+  if (!packet.isGroup && packet.destination != gateway) return false;
+  return UdpView.at(packet.data).destinationPort == DHCP_SERVER_PORT;
+}
+
+/** Takes the packet at `ip`, in `available` octets. */
+export function ipv4Input(ip: usize, available: u32, now: i64): void {
+  const code = ipv4Check(ip, available);
+  if (code != WIRE_OK) {
+    drop(abi.DROP_IP_TRUNCATED + code - 1);
+    return;
+  }
+  read(ip);
+  if (packet.ttl == 0) drop(abi.DROP_IP_TTL);
+  else if (isForDhcp()) dhcpInput(ip - ETHERNET_HEADER_SIZE, ip, packet.data, packet.length, now);
+  else if (packet.source >= SIX || !natIsGuest(packet.source)) drop(abi.DROP_IP_SOURCE);
+  else if (packet.isGroup || packet.destination >= SIX) {
+    drop(abi.DROP_IP_DESTINATION); // nothing that was sent to everybody is ever answered
+  } else route(now);
+}
+
+/** A packet from one host to another. */
+function route(now: i64): void {
+  neighborLearn(packet.source, packet.mac, now);
+  if (packet.ttl == 1 && !isOwnAddress(packet.destination)) {
+    drop(abi.DROP_IP_TTL);
+    sendIcmpError(ICMP_TIME_EXCEEDED, 0, now);
+    return;
+  }
+  const header = Ipv4View.at(packet.ip);
+  if (header.moreFragments || header.fragmentOffset != 0) {
+    count(abi.STAT_FRAGMENTS_RECEIVED);
+    const whole = fragmentInput(packet.ip, now);
+    if (whole == 0) return;
+    offloadsClear();
+    read(whole);
+  }
+  transport(now);
+}
+
+function transport(now: i64): void {
+  const protocol = packet.protocol;
+  const gso = <u32>packet.gso;
+  if (protocol == PROTOCOL_TCP) {
+    if (gso != GSO_NONE && gso != GSO_TCPV4) drop(abi.DROP_VNET_HEADER);
+    else tcpInput(packet.ip, packet.data, packet.length, packet.mac, packet.isChecksumTrusted, now);
+  } else if (protocol == PROTOCOL_UDP) {
+    if (gso != GSO_NONE && gso != GSO_UDP_L4) drop(abi.DROP_VNET_HEADER);
+    else {
+      udpInput(
+        packet.ip,
+        packet.data,
+        packet.length,
+        packet.mac,
+        packet.isChecksumTrusted,
+        packet.segmentSize,
+        now,
+      );
+    }
+  } else if (protocol == PROTOCOL_ICMP) {
+    icmpInput(packet.ip, packet.data, packet.length, packet.mac, now);
+  } else {
+    drop(abi.DROP_IP_PROTOCOL);
+    sendIcmpError(ICMP_UNREACHABLE, PROTOCOL_UNREACHABLE, now);
+  }
+}
