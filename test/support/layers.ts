@@ -113,7 +113,7 @@ export function mayImport(from: string, to: string, kind: ImportKind = "value"):
     return to.startsWith("wasm/") && allowed(WASM, inWasm(from), inWasm(to));
   }
   if (!from.startsWith("src/")) return true;
-  if (to === "package.json") return from === "src/main.ts" || from.startsWith("src/cli/");
+  if (to === "package.json") return /^src\/(main\.ts|cli\/.*|config\/manifests\.ts)$/.test(from);
   const source = from.slice("src/".length);
   if (to.startsWith("wasm/")) return (to === ABI || to === ERRNO) && allowed(SRC, source, to);
   if (!to.startsWith("src/")) return false;

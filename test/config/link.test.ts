@@ -1,8 +1,8 @@
-/** The command line: which link, by argument and by variable. */
+/** `readLink`: which link, by argument and by variable. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { Environment } from "../../src/cli/options.ts";
-import { describeOf, errorOf, parse, variable } from "./support.ts";
+import type { Environment } from "../../src/config/option.ts";
+import { describeOf, errorOf, parse, variable } from "../cli/support.ts";
 
 describe("links", () => {
   const linkOf = (argv: readonly string[], env: Environment = {}): unknown => {
@@ -10,8 +10,12 @@ describe("links", () => {
     assert.ok(command.kind === "attach", describeOf(command));
     return command.options.link;
   };
-  const unix = { kind: "stream", endpoint: { kind: "unix", path: "/run/vm.sock" } };
-  const tcp = { kind: "stream", endpoint: { kind: "tcp", address: 0x7f000001, port: 4711 } };
+  const unix = { kind: "stream", peerUids: [], endpoint: { kind: "unix", path: "/run/vm.sock" } };
+  const tcp = {
+    kind: "stream",
+    peerUids: [],
+    endpoint: { kind: "tcp", address: 0x7f000001, port: 4711 },
+  };
 
   test("--listen and --connect take a stream socket", () => {
     for (const role of ["listen", "connect"] as const) {

@@ -1,7 +1,7 @@
 /** Where the options of `run` end and its command begins. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { splitRunLine } from "../../src/cli/run-rows.ts";
+import { splitRunLine } from "../../src/cli/run-line.ts";
 import { errorOf, parse } from "./support.ts";
 
 function commandOf(...argv: string[]): readonly string[] {
