@@ -39,7 +39,7 @@ import {
 } from "./dispatch";
 import { addressFromHost, addressInit } from "./flow/addresses";
 import { awaitingInit, awaitingTurn, scratchReset } from "./flow/datagram-receive";
-import { dnsNext, dnsTurn } from "./flow/dns";
+import { dnsNext, dnsTurn } from "./flow/dns-turn";
 import { emitInit } from "./flow/emit";
 import { errorLimitInit } from "./flow/error-limit";
 import { closeFlush, evictInit } from "./flow/evict";
@@ -62,7 +62,8 @@ import {
   readyTake,
   tableInit,
 } from "./flow/table";
-import { udpInboundOpen, udpInit } from "./flow/udp";
+import { udpInit } from "./flow/udp";
+import { udpInboundOpen } from "./flow/udp-published";
 import { whereInit, whereNext, whereTimeout } from "./flow/whereabouts";
 import { frameInput } from "./frame";
 import { guestInit, guestNext, guestTurn } from "./guest";

@@ -21,6 +21,8 @@ const FLOW_SHARED = [
   "presence",
   "emit",
   "icmp-error",
+  "icmp-notice",
+  "outgoing",
   "resolvers",
   "addresses",
   "packet",

@@ -42,11 +42,12 @@ import {
   NEXT_FRAGMENT,
   PROBLEM_FIELD,
 } from "../wire/ipv6";
-import { addressMark, GATEWAY6, isSix } from "./addresses";
+import { addressMark, isSix } from "./addresses";
 import { icmpErrorReply } from "./icmp-error";
-import { icmp6ErrorReply } from "./icmp6-error";
+import { noticeBegin } from "./icmp-notice";
+import { sendIcmp6Error } from "./icmp6-error";
 import { neighborFind } from "./neighbor";
-import { packetDestination, packetSource } from "./packet";
+import { packet } from "./packet";
 import { gatewayFor } from "./send";
 
 const LIFETIME: i64 = 60_000_000;
@@ -232,10 +233,10 @@ function contextOf(source: u32, destination: u32, protocol: u32, ident: u32, now
 }
 
 /** Why a fragment is wrong all by itself; DROP_NONE if it is not. */
-function judge(packet: Ipv4View, offset: u32, length: u32, isLast: bool): i32 {
+function faultOf(header: Ipv4View, offset: u32, length: u32, isLast: bool): i32 {
   if (length == 0 || (!isLast && (length & 7) != 0)) return abi.DROP_FRAGMENT_MALFORMED;
-  if (packet.headerLength + offset + length > PACKET_SIZE_MAX) return abi.DROP_FRAGMENT_OVERSIZED;
-  if (packet.protocol == PROTOCOL_TCP) {
+  if (header.headerLength + offset + length > PACKET_SIZE_MAX) return abi.DROP_FRAGMENT_OVERSIZED;
+  if (header.protocol == PROTOCOL_TCP) {
     const isTiny = offset == 0 ? length < TCP_FIRST_SIZE_MIN : offset == 8;
     if (isTiny) return abi.DROP_FRAGMENT_MALFORMED;
   }
@@ -291,10 +292,10 @@ function complete(context: Context): usize {
     return 0;
   }
   const ip = payloadOf(context) - headerLength;
-  const packet = Ipv4View.at(ip);
-  packet.totalLength = headerLength + context.total;
-  packet.fragmentField = 0;
-  packet.checksum = 0;
+  const header = Ipv4View.at(ip);
+  header.totalLength = headerLength + context.total;
+  header.fragmentField = 0;
+  header.checksum = 0;
   sumStore(ip + IP_CHECKSUM_OFFSET, sumBytes(ip, headerLength));
   return handOut(context, ip);
 }
@@ -304,63 +305,50 @@ function complete(context: Context): usize {
  * missing, else 0: it is held, was a duplicate, or was dropped and counted.
  */
 export function fragmentInput(ip: usize, now: i64): usize {
-  const packet = Ipv4View.at(ip);
-  const headerLength = packet.headerLength;
-  const offset = packet.fragmentOffset;
-  const isLast = !packet.moreFragments;
+  const header = Ipv4View.at(ip);
+  const headerLength = header.headerLength;
+  const offset = header.fragmentOffset;
+  const isLast = !header.moreFragments;
   if (isLast && offset == 0) return ip; // not a fragment
-  const length = packet.totalLength - headerLength;
-  const fault = judge(packet, offset, length, isLast);
+  const length = header.totalLength - headerLength;
+  const fault = faultOf(header, offset, length, isLast);
   if (fault != abi.DROP_NONE) {
     drop(fault);
     return 0;
   }
-  const context = contextOf(packet.source, packet.destination, packet.protocol, packet.ident, now);
+  const context = contextOf(header.source, header.destination, header.protocol, header.ident, now);
   return collect(context, ip, headerLength, ip + headerLength, offset, length, isLast);
 }
 
-/** A "parameter problem" about the packet at `ip`; the fragment has been counted. */
-function complain(ip: usize, pointer: u32, mac: u64, now: i64): void {
-  icmp6ErrorReply(
-    ip,
-    IPV6_HEADER_SIZE + Ipv6View.at(ip).payloadLength,
-    ICMPV6_PARAMETER_PROBLEM,
-    PROBLEM_FIELD,
-    pointer,
-    GATEWAY6,
-    mac,
-    now,
-  );
+/** A "parameter problem" about the packet under way; the fragment has been counted. */
+function complain(pointer: u32, now: i64): void {
+  sendIcmp6Error(ICMPV6_PARAMETER_PROBLEM, PROBLEM_FIELD, pointer, now);
 }
 
 /** The first 40 octets of a fragment and its fragment header, one behind the other. */
 const HEADERS6: usize = memory.data(48, 8);
 
-/** The same for the IPv6 packet at `ip` with a fragment header at `header`. */
-export function fragment6Input(ip: usize, header: usize, mac: u64, now: i64): usize {
-  const packet = Ipv6View.at(ip);
+/** The same for the packet under way, of IPv6, which ends at its fragment header. */
+export function fragment6Input(now: i64): usize {
+  const ip = packet.ip;
+  const header = packet.data;
   const fragment = FragmentView.at(header);
   const data = header + IPV6_FRAGMENT_SIZE;
-  const length = packet.payloadLength - <u32>(data - ip - IPV6_HEADER_SIZE);
+  const length = packet.length - IPV6_FRAGMENT_SIZE;
   const offset = fragment.offset;
   const isLast = !fragment.moreFragments;
   if (length == 0 || (!isLast && (length & 7) != 0)) {
     drop(abi.DROP_FRAGMENT_MALFORMED);
-    if (length != 0) complain(ip, 4, mac, now); // the payload length field
+    if (length != 0) complain(4, now); // the payload length field
     return 0;
   }
   if (offset + length > PACKET_SIZE_MAX) {
     drop(abi.DROP_FRAGMENT_OVERSIZED);
-    complain(ip, <u32>(header - ip) + 2, mac, now);
+    complain(<u32>(header - ip) + 2, now);
     return 0;
   }
-  const context = contextOf(
-    packetSource(ip),
-    packetDestination(ip),
-    0,
-    fragment.identification,
-    now,
-  );
+  const ident = fragment.identification;
+  const context = contextOf(packet.source, packet.destination, 0, ident, now);
   memory.copy(HEADERS6, ip, IPV6_HEADER_SIZE);
   memory.copy(HEADERS6 + IPV6_HEADER_SIZE, header, IPV6_FRAGMENT_SIZE);
   Ipv6View.at(HEADERS6).nextHeader = NEXT_FRAGMENT;
@@ -462,16 +450,10 @@ export function fragmentExpire(now: i64): void {
     if (context.state == STATE_FREE || context.deadline > now) continue;
     if (context.state == STATE_COLLECTING && context.headerLength != 0) {
       const ip = payloadOf(context) - context.headerLength;
-      icmpErrorReply(
-        ip,
-        heldLength(context, ip),
-        ICMP_TIME_EXCEEDED,
-        CODE_REASSEMBLY,
-        0,
-        gatewayFor(context.source),
-        neighborFind(context.source),
-        now,
-      );
+      const source = context.source;
+      const mac = neighborFind(source);
+      noticeBegin(ICMP_TIME_EXCEEDED, CODE_REASSEMBLY, 0, gatewayFor(source), mac);
+      icmpErrorReply(ip, heldLength(context, ip), now);
     }
     discard(context, abi.DROP_FRAGMENT_TIMEOUT);
   }

@@ -27,11 +27,11 @@
  * Source: RFC 9915 (RFC 8415) §11.4, 16, 18.3, 21; RFC 3646, RFC 4704, RFC 5908, RFC 5970.
  */
 import * as abi from "../abi";
-import { DNS6, GATEWAY6, GUEST6, octetsOf, ROUTER6 } from "../flow/addresses";
+import { addressOfSource, DNS6, GATEWAY6, GUEST6, octetsOf, ROUTER6 } from "../flow/addresses";
 import { frameCommit, gatewayMac } from "../flow/emit";
 import { natIsGuest } from "../flow/nat";
 import { neighborLearn } from "../flow/neighbor";
-import { packetSource } from "../flow/packet";
+import { packet } from "../flow/packet";
 import { presenceDoubt } from "../flow/presence";
 import { dns6Named } from "../flow/resolvers";
 import { CONFIG, config } from "../memory";
@@ -134,13 +134,13 @@ function begin(type: u32, transaction: u32): usize {
 }
 
 /** Adds the headers in front and sends to whoever asked. */
-function finish(ethernet: usize, ip: usize, mac: u64): void {
+function finish(ethernet: usize): void {
   const size = <u32>(cursor - reply) + UDP_HEADER_SIZE;
   const source = octetsOf(ROUTER6);
-  const destination = Ipv6View.at(ip).source;
+  const destination = Ipv6View.at(packet.ip).source;
   const header = ethernet + ETHERNET_HEADER_SIZE;
   const udp = header + IPV6_HEADER_SIZE;
-  ethernetEmit(ethernet, mac, gatewayMac(), ETHERTYPE_IPV6);
+  ethernetEmit(ethernet, packet.mac, gatewayMac(), ETHERTYPE_IPV6);
   ipv6Emit(header, source, destination, PROTOCOL_UDP, size, HOP_LIMIT, 0);
   udpEmit(udp, wire.DHCP6_SERVER_PORT, wire.DHCP6_CLIENT_PORT, size);
   const pseudo = sumPseudo6(source, destination, PROTOCOL_UDP, size);
@@ -346,7 +346,7 @@ function putOptions(isInformation: bool): void {
 // ---------------------------------------------------------------- messages
 
 /** SOLICIT, REQUEST, RENEW, REBIND. */
-function takeAsking(type: u32, transaction: u32, ip: usize, mac: u64, now: i64): void {
+function takeAsking(type: u32, transaction: u32, now: i64): void {
   if (type == wire.DHCP6_SOLICIT) presenceDoubt();
   const rapid =
     type == wire.DHCP6_SOLICIT &&
@@ -360,14 +360,14 @@ function takeAsking(type: u32, transaction: u32, ip: usize, mac: u64, now: i64):
     const preference = room(wire.OPTION6_PREFERENCE, 1);
     if (preference != 0) store8(preference, 255); // there is no other server to wait for
   }
-  if (putAssociations(type, now) && !offers) neighborLearn(GUEST6, mac, now);
+  if (putAssociations(type, now) && !offers) neighborLearn(GUEST6, packet.mac, now);
   putOptions(false);
-  finish(ethernet, ip, mac);
+  finish(ethernet);
   count(offers ? abi.STAT_DHCP6_ADVERTISED : abi.STAT_DHCP6_REPLIES);
 }
 
 /** CONFIRM: are the client's addresses of this link? */
-function takeConfirm(transaction: u32, ip: usize, mac: u64): void {
+function takeConfirm(transaction: u32): void {
   let named = false;
   let foreign = false;
   let n: u32 = 0;
@@ -382,12 +382,12 @@ function takeConfirm(transaction: u32, ip: usize, mac: u64): void {
   const ethernet = begin(wire.DHCP6_REPLY, transaction);
   if (ethernet == 0) return;
   putStatus(foreign ? wire.STATUS6_NOT_ON_LINK : wire.STATUS6_SUCCESS);
-  finish(ethernet, ip, mac);
+  finish(ethernet);
   count(abi.STAT_DHCP6_REPLIES);
 }
 
 /** RELEASE and DECLINE. */
-function takeReturn(type: u32, transaction: u32, ip: usize, mac: u64, now: i64): void {
+function takeReturn(type: u32, transaction: u32, now: i64): void {
   const ethernet = begin(wire.DHCP6_REPLY, transaction);
   if (ethernet == 0) return;
   putStatus(wire.STATUS6_SUCCESS);
@@ -397,15 +397,15 @@ function takeReturn(type: u32, transaction: u32, ip: usize, mac: u64, now: i64):
     if (isOurs && type == wire.DHCP6_DECLINE) declinedUntil = now + DECLINE_HOLD;
     if (!isOurs) refuseIa(ia, wire.OPTION6_IA_NA, wire.STATUS6_NO_BINDING);
   }
-  finish(ethernet, ip, mac);
+  finish(ethernet);
   count(abi.STAT_DHCP6_REPLIES);
 }
 
-function takeInformation(transaction: u32, ip: usize, mac: u64): void {
+function takeInformation(transaction: u32): void {
   const ethernet = begin(wire.DHCP6_REPLY, transaction);
   if (ethernet == 0) return;
   putOptions(true);
-  finish(ethernet, ip, mac);
+  finish(ethernet);
   count(abi.STAT_DHCP6_REPLIES);
 }
 
@@ -453,57 +453,54 @@ function identifiersOk(type: u32): bool {
   return isToAny ? server == 0 : isOurs;
 }
 
-function dispatch(message: usize, ip: usize, mac: u64, now: i64): void {
+function dispatch(message: usize, now: i64): void {
   const type = Dhcp6View.at(message).type;
   const transaction = Dhcp6View.at(message).transaction;
   if (!identifiersOk(type)) {
     drop(abi.DROP_DHCP_IGNORED);
     return;
   }
-  neighborLearn(packetSource(ip), mac, now);
-  if (type == wire.DHCP6_CONFIRM) takeConfirm(transaction, ip, mac);
-  else if (type == wire.DHCP6_INFORMATION) takeInformation(transaction, ip, mac);
+  neighborLearn(packet.source, packet.mac, now);
+  if (type == wire.DHCP6_CONFIRM) takeConfirm(transaction);
+  else if (type == wire.DHCP6_INFORMATION) takeInformation(transaction);
   else if (type == wire.DHCP6_RELEASE || type == wire.DHCP6_DECLINE) {
-    takeReturn(type, transaction, ip, mac, now);
+    takeReturn(type, transaction, now);
   } else if (
     type == wire.DHCP6_SOLICIT ||
     type == wire.DHCP6_REQUEST ||
     type == wire.DHCP6_RENEW ||
     type == wire.DHCP6_REBIND
   )
-    takeAsking(type, transaction, ip, mac, now);
+    takeAsking(type, transaction, now);
   else drop(abi.DROP_DHCP_IGNORED);
 }
 
-/**
- * Takes a UDP datagram to port 547, its header at `udp` in an IP payload of `length` octets, in the
- * packet at `ip` from `mac`. `trusted` = the link vouches for the checksum.
- */
-export function dhcp6Input(
-  ip: usize,
-  udp: usize,
-  length: u32,
-  mac: u64,
-  trusted: bool,
-  now: i64,
-): void {
-  const packet = Ipv6View.at(ip);
+/** Enters the sender's address into the record of the packet; false = it is not the guest's. */
+function isFromGuest(): bool {
+  packet.source = addressOfSource(Ipv6View.at(packet.ip).source);
+  return natIsGuest(packet.source);
+}
+
+/** Takes the packet under way, a UDP datagram to port 547. */
+export function dhcp6Input(now: i64): void {
+  const header = Ipv6View.at(packet.ip);
   const isServed = (config(abi.CONFIG_FLAGS_OFFSET) & abi.CONFIG_FLAG_DHCP) != 0;
   // No unicast (RFC 9915 §16), and only from the link itself.
-  const isToServers = address6Equal(packet.destination, ALL_DHCP_SERVERS);
-  if (!isServed || !isToServers || !address6IsLinkLocal(packet.source)) {
+  const isToServers = address6Equal(header.destination, ALL_DHCP_SERVERS);
+  if (!isServed || !isToServers || !address6IsLinkLocal(header.source)) {
     drop(abi.DROP_DHCP_IGNORED);
     return;
   }
-  const code = udpCheck(udp, length);
+  const udp = packet.data;
+  const code = udpCheck(udp, packet.length);
   if (code != WIRE_OK) {
     drop(code == UDP_TRUNCATED ? abi.DROP_UDP_TRUNCATED : abi.DROP_UDP_LENGTH);
     return;
   }
   const size = UdpView.at(udp).length;
-  const pseudo = sumPseudo6(packet.source, packet.destination, PROTOCOL_UDP, size);
+  const pseudo = sumPseudo6(header.source, header.destination, PROTOCOL_UDP, size);
   const isSound = UdpView.at(udp).checksum != 0 && sumOk(sumAdd(pseudo, sumBytes(udp, size)));
-  if (!trusted && !isSound) {
+  if (!packet.isChecksumTrusted && !isSound) {
     drop(abi.DROP_UDP_CHECKSUM);
     return;
   }
@@ -513,7 +510,7 @@ export function dhcp6Input(
   optionsEnd = message + octets;
   if (
     octets < wire.DHCP6_HEADER_SIZE ||
-    !natIsGuest(packetSource(ip)) ||
+    !isFromGuest() ||
     !wire.dhcp6OptionsOk(options, octets - wire.DHCP6_HEADER_SIZE) ||
     !associationsOk(wire.OPTION6_IA_NA) ||
     !associationsOk(wire.OPTION6_IA_PD)
@@ -521,5 +518,5 @@ export function dhcp6Input(
     drop(abi.DROP_DHCP_MALFORMED);
     return;
   }
-  dispatch(message, ip, mac, now);
+  dispatch(message, now);
 }
