@@ -6,7 +6,7 @@ import { prngInit } from "../../../wasm/prng";
 import { memoryDescribe, memoryInit } from "../../../wasm/memory";
 import { OPS, OPS_SIZE, ringInit } from "../../../wasm/ring";
 import { emitInit } from "../../../wasm/flow/emit";
-import { fragmentInit } from "../../../wasm/flow/fragments";
+import { fragmentInit } from "../../../wasm/flow/fragment-context";
 import { errorLimitInit } from "../../../wasm/flow/error-limit";
 import { neighborInit } from "../../../wasm/flow/neighbor";
 import * as dhcpv4 from "../../../wasm/local/dhcpv4";
@@ -32,12 +32,8 @@ export {
   neighborLearn,
   neighborRequest,
 } from "../../../wasm/flow/neighbor";
-export {
-  fragmentBatchReset,
-  fragmentExpire,
-  fragmentInput,
-  fragmentNext,
-} from "../../../wasm/flow/fragments";
+export { fragmentBatchReset, fragmentNext } from "../../../wasm/flow/fragment-context";
+export { fragmentExpire, fragmentInput } from "../../../wasm/flow/fragments";
 export { arpInput } from "../../../wasm/local/arp";
 export {
   dhcpCheck,
