@@ -27,13 +27,13 @@ describe("binding/shortages", () => {
     }
     assert.deepEqual(
       lines.map(([message, { counter }]) => [message, counter]),
-      [[SHORTAGES.udpEvicted, "udpEvicted"]],
+      [[SHORTAGES.udpEvicted, "udp_evicted"]],
     );
     world.advance(61 * SECOND);
     watch.poll(world.engine, world.now);
     watch.poll(world.engine, world.now + SECOND);
     const [, last] = lines;
     assert.equal(lines.length, 2);
-    assert.deepEqual(last?.[1], { counter: "udpEvicted", count: world.stats.udpEvicted });
+    assert.deepEqual(last?.[1], { counter: "udp_evicted", count: world.stats.udpEvicted });
   });
 });
