@@ -106,6 +106,10 @@ describe("sockets: their buffers", () => {
       rig.sockets.tighten();
       assert.ok((sizes(sockets[1]?.fd ?? -1)[0] ?? 0) < 100_000, "one that was idle");
       assert.deepEqual(sizes(last), large, "one that was busy");
+      for (let handle = 2; handle <= 6; handle += 1) rig.perform(abi.OP_CLOSE, handle);
+      for (let handle = 2; handle <= 5; handle += 1) rig.perform(abi.OP_UDP_OPEN, handle);
+      for (const { fd } of sockets.slice(0, 4))
+        assert.deepEqual(sizes(fd), large, "places are free");
       for (const { peer } of sockets) rig.sys.close(peer);
     },
     {},
