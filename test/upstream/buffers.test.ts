@@ -165,7 +165,7 @@ describe("SocketBuffers", () => {
     assert.deepEqual(stage.buffers.counts, { small: 0, large: 0, free: 1 });
   });
 
-  test("the first socket may have all of the share of small ones, up to what is large enough", () => {
+  test("the first socket has all of the share of small ones, up to a bound", () => {
     assert.equal(new Stage(262_144).buffers.smallSize, 32_768);
     assert.equal(new Stage(1024).buffers.smallSize, 4096);
     assert.equal(new Stage(TIGHT).buffers.smallSize, 65_536);

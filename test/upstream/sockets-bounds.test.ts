@@ -1,4 +1,4 @@
-/** What bounds sockets, where they lead, and the sockets of published ports that flows take and leave. */
+/** What bounds sockets, where they lead, and those of published ports that flows take and leave. */
 import assert from "node:assert/strict";
 import { describe } from "node:test";
 import { mappedOctetsOf } from "../../src/lib/addr6.ts";
