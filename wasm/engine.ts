@@ -28,6 +28,7 @@
  *  Every frame ends in exactly one place: handed on, consumed here, or dropped with a reason.
  */
 import * as abi from "./abi";
+import { auditInit, auditTurn } from "./audit";
 import { configOk } from "./config-check";
 import {
   dispatchInit,
@@ -105,7 +106,7 @@ import { timersInit } from "./tcp/timers";
 import { poolSpent, poolTurn, receiveAsked, receiveTurn } from "./tcp/upstream";
 import { windowInit } from "./tcp/window";
 import { earlier, timerInit, timerNext, timerPop, timerTurn } from "./timer";
-import { check } from "./trap";
+import { CHECKED, check } from "./trap";
 import { ETHERNET_HEADER_SIZE } from "./wire/ethernet";
 
 export { ownTake as hostAddress } from "./flow/own";
@@ -135,6 +136,7 @@ export function init(): i32 {
   windowInit();
   evictInit();
   dispatchInit();
+  if (CHECKED) auditInit();
   pressureInit();
   neighborInit();
   guestInit();
@@ -262,6 +264,7 @@ function receives(now: i64): void {
 /** One turn: what time brought, what is due, what may be received. */
 export function step(now: i64): void {
   timerTurn(now);
+  if (CHECKED) auditTurn();
   // Receives that led to no frame (errors, nothing there) took slots too, and the host has no
   // reason to call `txDone` then. No operation is under way here.
   if (txCount == 0) scratchReset();

@@ -32,6 +32,7 @@ import {
   canBe,
   closeInherited,
   dropPrivileges,
+  keepDescriptors,
   mayHandOverReading,
   maySwitch,
   narrowToReading,
@@ -87,7 +88,7 @@ export async function confine(options: RightsOptions, needs: Needs, log: Logger)
   }
   const sys = await loadLibc();
   wipeEnvironment(sys);
-  const { user, gid, reason, lacksPing } = giveUp(sys, options, needs, log);
+  const { user, gid, reason, lacksPing } = await giveUp(sys, options, needs);
   const calls = options.seccomp ? filter(sys, log) : undefined;
   log.info(
     {
@@ -111,12 +112,12 @@ interface Outcome {
   readonly lacksPing: boolean;
 }
 
-function giveUp(sys: Libc, options: RightsOptions, needs: Needs, log: Logger): Outcome {
+async function giveUp(sys: Libc, options: RightsOptions, needs: Needs): Promise<Outcome> {
   try {
     const now = readRights();
     const { user, reason } = chooseUser(options.user, now, needs);
     const [uid = -1, gid = -1] = [user?.uid ?? now.uids[0], user?.gid ?? now.gids[0]];
-    startReader(sys, now, needs, log);
+    await startReader(sys, now, needs);
     dropPrivileges(sys, user, now);
     return { user: `${uid}:${gid}`, gid, reason, lacksPing: !mayPing(sys) };
   } catch (error) {
@@ -125,14 +126,12 @@ function giveUp(sys: Libc, options: RightsOptions, needs: Needs, log: Logger): O
 }
 
 /** Nothing depends on it: what it is to read may be everybody's. */
-function startReader(sys: Libc, now: Rights, { reader }: Needs, log: Logger): void {
-  if (reader === undefined || !mayHandOverReading(now)) return;
-  try {
-    narrowToReading(sys, now); // of this thread, which starts it
-    reader.start();
-  } catch (error) {
-    log.debug({ problem: messageOf(error) }, "no process reads resolv.conf");
-  }
+async function startReader(sys: Libc, now: Rights, { reader }: Needs): Promise<void> {
+  if (!mayHandOverReading(now)) return;
+  await reader?.start(() => {
+    keepDescriptors(sys);
+    narrowToReading(sys, now);
+  });
 }
 
 /** Tells whoever waits on a descriptor that all is ready. */

@@ -23,7 +23,7 @@ import { readPlanContext } from "./hook-context.ts";
 /** Runs until the end of the virtual machine; resolves to the exit code. */
 export async function serve(asked: ServeOptions): Promise<number> {
   await shedInheritance(asked.readyFd);
-  const log = await openLogger({ level: asked.logLevel, format: asked.logFormat });
+  const log = await openLogger(asked.log);
   try {
     const options = { ...asked, ...foldersOf(asked) };
     const reader = new ResolvReader(RESOLV_CONF_PATH, log);
@@ -74,7 +74,7 @@ async function serveUntil(
   const server = await startHookServer({ ...sockets, hooks, onCall, log, clock });
   process.on("SIGUSR1", () => log.info(server.counters, "hook counters"));
   try {
-    await confine(options, needs, log);
+    await confine(options.rights, needs, log);
     if (options.readyFd !== undefined) await announce(options.readyFd);
     const reason = await ending.over;
     log.info({ reason }, "ending");
@@ -84,7 +84,8 @@ async function serveUntil(
 }
 
 /** Where sockets and captures come and go as long as it runs. */
-function needsOf({ hooksDir, pluginDir, pcap, record }: ServeOptions): Needs {
+function needsOf({ hooksDir, pluginDir, capture }: ServeOptions): Needs {
+  const { pcap, record } = capture;
   const files = [pcap, record].flatMap((file) => (file === undefined ? [] : [dirname(file)]));
   const sockets = [hooksDir, pluginDir].filter((folder) => folder !== undefined);
   return { folders: [...sockets, ...files] };

@@ -239,7 +239,7 @@ describe("serve: the end", { skip: cannotServe() }, () => {
     assert.deepEqual(readdirSync(killed.folder), [SOCKET_NAME]);
     const running = launch({ folder: killed.folder });
     await until(() => /listening/.test(running.stderr()) || running.ended(), "the second start");
-    assert.match(running.stderr(), /^warn {2}stale socket removed /m);
+    assert.match(running.stderr(), /^warn {2}removed stale socket /m);
     await call(killed.path, INFO);
     running.signal("SIGINT");
     assert.equal((await running.outcome(15_000)).code, 0);
@@ -292,13 +292,13 @@ describe("serve: starts that cannot succeed", { skip: cannotServe() }, () => {
   test("each says what to do in one line and ends with code 1", LIMIT, async () => {
     const folder = temporaryFolder();
     const absent = join(folder, "absent");
-    assert.equal(await complaint({ folder: absent }), `error create the folder "${absent}"\n`);
+    assert.equal(await complaint({ folder: absent }), `error "${absent}" is not a folder\n`);
     const path = join(folder, SOCKET_NAME);
     mkdirSync(path);
-    assert.equal(await complaint({ folder }), `error remove "${path}", which is no socket\n`);
+    assert.equal(await complaint({ folder }), `error "${path}" exists and is not a socket\n`);
     rmSync(path, { recursive: true });
     const noPlugins = { folder, args: ["--plugin-dir", absent] };
-    assert.equal(await complaint(noPlugins), `error create the folder "${absent}"\n`);
+    assert.equal(await complaint(noPlugins), `error "${absent}" is not a folder\n`);
     assert.deepEqual(readdirSync(folder), []);
     rmSync(folder, { recursive: true });
   });
@@ -346,10 +346,7 @@ describe("serve: without privileges", {
     const folder = temporaryFolder();
     chmodSync(folder, 0o755);
     const path = join(folder, SOCKET_NAME);
-    assert.equal(
-      await complaint({ folder, prefix }),
-      `error make it possible to listen on "${path}": EACCES\n`,
-    );
+    assert.equal(await complaint({ folder, prefix }), `error cannot listen on "${path}": EACCES\n`);
     rmSync(folder, { recursive: true });
   });
 });

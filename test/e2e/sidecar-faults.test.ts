@@ -134,7 +134,7 @@ describe("sidecar: faults inside", { skip: cannotRun() }, () => {
       const guest = await pod.onlineGuest();
       for (let at = 0; at < CUT_CALLS; at += 1)
         await cutOff(pod.serve.path, at % 2 === 0 ? 0.5 : 1);
-      if (!isDeno) await pod.logged(`call broken off path=${ON_DEFINE}`);
+      if (!isDeno) await pod.logged(`call aborted path=${ON_DEFINE}`);
       await pod.define(STREAM);
       await guest.echo(pod.target, "untouched");
       assert.equal(pod.count("guest connected"), 1);
@@ -192,7 +192,7 @@ describe("sidecar: the hooks folder", { skip: cannotRun("mount") }, () => {
       must(["mount", "-o", "remount,ro", folder]);
       const outcome = await launch({ folder }).outcome(20_000);
       assert.equal(outcome.code, 1);
-      assert.match(outcome.stderr, /^error make it possible to listen on ".*": EROFS\n$/);
+      assert.match(outcome.stderr, /^error cannot listen on ".*": EROFS\n$/);
     } finally {
       undo();
     }
@@ -234,7 +234,7 @@ describe("sidecar: the hooks folder", { skip: cannotRun("mount") }, () => {
         writeFileSync(join(folder, "full"), "");
         const next = await launch({ folder }).outcome(20_000);
         assert.equal(next.code, 1);
-        assert.match(next.stderr, /^error make it possible to listen on ".*": ENOSPC\n$/);
+        assert.match(next.stderr, /^error cannot listen on ".*": ENOSPC\n$/);
       });
     } finally {
       undo();

@@ -4,8 +4,8 @@
  */
 import { Engine } from "../../src/engine/engine.ts";
 import { instantiateEngine } from "../../src/engine/module.ts";
+import { createMemoryLink, type MemoryGuest } from "../../src/lab/sim/memory-link.ts";
 import type { Link, LinkMemory } from "../../src/link/link.ts";
-import { createMemoryLink, type MemoryGuest } from "../../src/link/memory.ts";
 import { Loop } from "../../src/loop/loop.ts";
 import * as abi from "../../wasm/abi.ts";
 import { engineModule } from "../support/engine-binary.ts";

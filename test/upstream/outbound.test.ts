@@ -23,8 +23,8 @@ import { LOOPBACK, listen, nameOf } from "./rig.ts";
 const HERE = 0x7f000009;
 const NOWHERE = 0xc0000263; // 192.0.2.99
 const NONE = { ipv4: undefined, ipv6: undefined, device: undefined };
-const SIX_HERE = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
-const SIX_NOWHERE = [0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x99];
+const SIX_HERE = [0, 0, 0, 0, 0, 0, 0, 1];
+const SIX_NOWHERE = [0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x99];
 
 describe("outbound", () => {
   systemTest("TCP, UDP and ping leave from the address", [], (sys) => {

@@ -20,7 +20,7 @@ import { busOf } from "./slots.ts";
 export type ArgumentPair = readonly [option: string, value: string];
 
 /** What of the domain a card without an element of libvirt's has to know. */
-export interface Board {
+export interface MachineContext {
   /** The domain's machine type; empty when it names none. */
   readonly machine: string;
   /** Slot of the first bus to take where the VMI asks for none; undefined leaves it to QEMU. */
@@ -34,7 +34,7 @@ const SAME_ADDRESSES_MIN = 24;
 const SAME_ADDRESSES_MAX = 27;
 
 /** The pairs a plan needs; none for links that libvirt knows. */
-export function argumentsOf(plan: BindingPlan, board: Board): readonly ArgumentPair[] {
+export function argumentsOf(plan: BindingPlan, board: MachineContext): readonly ArgumentPair[] {
   const { attachment } = plan;
   switch (attachment.kind) {
     case "client":
@@ -78,7 +78,11 @@ function idOf(interfaceName: string): string {
   return `slirp-${interfaceName}`;
 }
 
-function pairs(plan: BindingPlan, board: Board, netdev: readonly string[]): ArgumentPair[] {
+function pairs(
+  plan: BindingPlan,
+  board: MachineContext,
+  netdev: readonly string[],
+): ArgumentPair[] {
   return [
     ["-netdev", netdev.join(",")],
     ["-device", JSON.stringify(deviceOf(plan, board))],
@@ -125,7 +129,7 @@ function escapeComma(value: string): string {
   return value.replaceAll(",", ",,");
 }
 
-function deviceOf({ interfaceName, device }: BindingPlan, board: Board): object {
+function deviceOf({ interfaceName, device }: BindingPlan, board: MachineContext): object {
   const id = idOf(interfaceName);
   const { bootOrder, acpiIndex } = device;
   const { slot, machine } = board;

@@ -6,22 +6,29 @@
  * looked up, not compared with every interface.
  */
 import { quote } from "../../config/errors.ts";
-import { type ArgumentPair, argumentsOf, type Board, idsOf, pairId } from "./arguments.ts";
+import { type ArgumentPair, argumentsOf, idsOf, type MachineContext, pairId } from "./arguments.ts";
 import { formatPci } from "./device.ts";
 import { aliasOf, type Domain, findIn, isConfidential } from "./document.ts";
 import type { Edit } from "./edits.ts";
 import { unsupported } from "./errors.ts";
 import { readFields } from "./fields.ts";
-import { append, insertAfter, insertBefore, type NewElement, remove } from "./layout.ts";
+import {
+  append,
+  attributesEnd,
+  insertAfter,
+  insertBefore,
+  type NewElement,
+  remove,
+} from "./layout.ts";
 import type { BindingPlan } from "./plan.ts";
 import {
-  addressFault,
+  addressConflict,
   busesOf,
   chooseSlot,
   deviceAddresses,
-  type Occupants,
+  type OccupiedSlot,
   optionAddress,
-  type Taken,
+  type PciOccupancy,
 } from "./slots.ts";
 import { attributeOf, childrenOf, type XmlElement } from "./xml.ts";
 
@@ -42,7 +49,7 @@ interface CommandLine {
 }
 
 /** An address, and the interface that gives it up when it is planned. */
-interface Held extends Taken {
+interface OwnedSlot extends OccupiedSlot {
   readonly owner: string | undefined;
 }
 
@@ -53,7 +60,7 @@ export function editArguments(domain: Domain, plans: readonly BindingPlan[]): Ed
   const missing = planArguments(domain, plans, held);
   const first = commandLines[0]?.element;
   const edits: Edit[] = [];
-  const stale = commandLines.map(({ own }) => own.filter((each) => !takeOut(missing, each)));
+  const stale = commandLines.map(({ own }) => own.filter((each) => !removePresent(missing, each)));
   const added = [...missing.values()].flat();
   for (const [index, { element }] of commandLines.entries()) {
     const elements = (stale[index] ?? []).flatMap((each) => each.elements);
@@ -66,7 +73,7 @@ export function editArguments(domain: Domain, plans: readonly BindingPlan[]): Ed
   }
   if (added.length === 0) return edits;
   if (first !== undefined) return [...edits, ...addArguments(text, first, added)];
-  const { prefix, edit } = declare(root);
+  const { prefix, edit } = declare(text, root);
   const children = argumentElements(added, prefix);
   const commandLine = { name: `${prefix}commandline`, children };
   return [...edits, ...edit, insertAfter(text, root, devices, commandLine)];
@@ -76,9 +83,9 @@ export function editArguments(domain: Domain, plans: readonly BindingPlan[]): Ed
 function readArguments(
   { root, devices }: Domain,
   plans: readonly BindingPlan[],
-): { readonly commandLines: readonly CommandLine[]; readonly held: readonly Held[] } {
+): { readonly commandLines: readonly CommandLine[]; readonly held: readonly OwnedSlot[] } {
   const aliases = new Map(plans.map(({ alias, interfaceName }) => [alias, interfaceName]));
-  const held: Held[] = devices.children.flatMap((device) => {
+  const held: OwnedSlot[] = devices.children.flatMap((device) => {
     const addresses = deviceAddresses(device);
     if (addresses.length === 0) return [];
     const owner = aliases.get(aliasOf(device) ?? "");
@@ -105,7 +112,7 @@ function readArguments(
   return { commandLines, held };
 }
 
-function addressIn(value: string): Taken | undefined {
+function addressIn(value: string): OccupiedSlot | undefined {
   return value.includes("addr") ? optionAddress(readFields(value)) : undefined;
 }
 
@@ -122,7 +129,7 @@ function ownersOf(plans: readonly BindingPlan[]): ReadonlyMap<string, string> {
 function planArguments(
   domain: Domain,
   plans: readonly BindingPlan[],
-  before: readonly Held[],
+  before: readonly OwnedSlot[],
 ): Map<string, ArgumentPair[]> {
   const buses = busesOf(domain.devices.children);
   const machine = attributeOf(findIn(domain.root, "os", "type"), "machine") ?? "";
@@ -133,7 +140,7 @@ function planArguments(
     const { interfaceName: owner, attachment } = plan;
     if (attachment.kind !== "user" && attachment.kind !== "stream") continue;
     const others = held.filter((each) => each.owner !== owner);
-    const board = boardOf(plan, { taken: others, buses, machine }, isEncrypted);
+    const board = machineContextOf(plan, { taken: others, buses, machine }, isEncrypted);
     const pairs = [...argumentsOf(plan, board)];
     needed.set(owner, pairs);
     const places = pairs.flatMap(([, value]) => addressIn(value) ?? []);
@@ -142,20 +149,24 @@ function planArguments(
   return needed;
 }
 
-function boardOf(plan: BindingPlan, occupants: Occupants, isEncrypted: boolean): Board {
-  checkAddress(plan, occupants);
+function machineContextOf(
+  plan: BindingPlan,
+  occupancy: PciOccupancy,
+  isEncrypted: boolean,
+): MachineContext {
+  checkAddress(plan, occupancy);
   const { pci, hasRom } = plan.device;
   return {
-    machine: occupants.machine,
-    slot: pci === undefined && hasRom ? chooseSlot(occupants) : undefined,
+    machine: occupancy.machine,
+    slot: pci === undefined && hasRom ? chooseSlot(occupancy) : undefined,
     isConfidential: isEncrypted,
   };
 }
 
 /** libvirt refuses such an address where it knows of the card; QEMU would only fail to start. */
-function checkAddress(plan: BindingPlan, occupants: Occupants): void {
+function checkAddress(plan: BindingPlan, occupancy: PciOccupancy): void {
   const { pci } = plan.device;
-  const fault = pci === undefined ? undefined : addressFault(pci, occupants);
+  const fault = pci === undefined ? undefined : addressConflict(pci, occupancy);
   if (pci === undefined || fault === undefined) return;
   throw unsupported(
     `iface ${quote(plan.interfaceName)}: link ${quote(plan.attachment.kind)}: ` +
@@ -164,7 +175,10 @@ function checkAddress(plan: BindingPlan, occupants: Occupants): void {
 }
 
 /** Takes a pair that is there already out of what is missing; false when nobody needs it. */
-function takeOut(missing: ReadonlyMap<string, ArgumentPair[]>, { owner, pair }: OwnPair): boolean {
+function removePresent(
+  missing: ReadonlyMap<string, ArgumentPair[]>,
+  { owner, pair }: OwnPair,
+): boolean {
   const wanted = missing.get(owner) ?? [];
   const at = wanted.findIndex(([option, value]) => option === pair[0] && value === pair[1]);
   if (at >= 0) wanted.splice(at, 1);
@@ -206,7 +220,7 @@ function argumentElements(pairs: readonly ArgumentPair[], prefix: string): NewEl
 }
 
 /** The prefix of QEMU's namespace, colon included, and the edit that declares it if need be. */
-function declare(root: XmlElement): { prefix: string; edit: Edit[] } {
+function declare(text: string, root: XmlElement): { prefix: string; edit: Edit[] } {
   const declared = root.attributes.filter(({ name }) => name.startsWith("xmlns:"));
   const known = declared.find(({ value }) => value === QEMU_NAMESPACE);
   if (known !== undefined) return { prefix: `${known.local}:`, edit: [] };
@@ -214,7 +228,7 @@ function declare(root: XmlElement): { prefix: string; edit: Edit[] } {
   for (let suffix = 1; declared.some(({ local }) => local === prefix); suffix += 1) {
     prefix = `${QEMU_PREFIX}${suffix}`;
   }
-  const at = root.attributes.at(-1)?.end ?? root.start + 1 + root.name.length;
+  const at = attributesEnd(text, root);
   const added = ` xmlns:${prefix}="${QEMU_NAMESPACE}"`;
   return { prefix: `${prefix}:`, edit: [{ start: at, end: at, text: added }] };
 }

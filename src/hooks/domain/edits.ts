@@ -13,7 +13,7 @@ export interface Edit {
  * Edits in the order of their places, checked not to overlap. Several at one place keep the order
  * given, what is only inserted there before what gives way.
  */
-function inOrder(edits: readonly Edit[]): readonly Edit[] {
+function sortEdits(edits: readonly Edit[]): readonly Edit[] {
   const sorted = [...edits].sort((a, b) => a.start - b.start || a.end - b.end);
   let at = 0;
   for (const { start, end } of sorted) {
@@ -27,7 +27,7 @@ function inOrder(edits: readonly Edit[]): readonly Edit[] {
 export function applyEdits(text: string, edits: readonly Edit[]): string {
   const parts: string[] = [];
   let at = 0;
-  for (const edit of inOrder(edits)) {
+  for (const edit of sortEdits(edits)) {
     parts.push(text.slice(at, edit.start), edit.text);
     at = edit.end;
   }
@@ -47,7 +47,7 @@ export function applyEditsToUtf8(
   const isAscii = bytes.length === text.length;
   const sizeOf = (start: number, end: number): number =>
     isAscii ? end - start : Buffer.byteLength(text.slice(start, end));
-  const sorted = inOrder(edits);
+  const sorted = sortEdits(edits);
   let size = bytes.length;
   for (const { start, end, text: added } of sorted) {
     size += Buffer.byteLength(added) - sizeOf(start, end);

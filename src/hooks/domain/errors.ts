@@ -30,7 +30,7 @@ export function unsupported(message: string): HookError {
 }
 
 /** Runs `read`; what the configuration readers refuse becomes a refusal that begins with `what`. */
-export function naming<T>(what: string, read: () => T): T {
+export function withContext<T>(what: string, read: () => T): T {
   try {
     return read();
   } catch (error) {
@@ -42,6 +42,6 @@ export function naming<T>(what: string, read: () => T): T {
 const QUOTED_SIZE_MAX = 80;
 
 /** Quotes a value nobody has bounded yet. */
-export function brief(value: string): string {
+export function quoteTruncated(value: string): string {
   return quote(value.length > QUOTED_SIZE_MAX ? `${value.slice(0, QUOTED_SIZE_MAX)}…` : value);
 }

@@ -27,10 +27,11 @@ export function append(
   elements: readonly NewElement[],
 ): readonly Edit[] {
   if (elements.length === 0) return [];
-  const outer = breakBefore(text, parent.start);
+  const outer = lineBreakBefore(text, parent.start);
   const last = parent.children.at(-1);
-  const lead = last === undefined ? deeper(text, parent) : breakBefore(text, last.start);
-  const unit = unitOf(text, parent);
+  const lead =
+    last === undefined ? lineBreakInside(text, parent) : lineBreakBefore(text, last.start);
+  const unit = indentUnitOf(text, parent);
   const added = elements.map((element) => lead + render(element, lead, unit)).join("");
   if (parent.isEmptyTag) {
     const close = lead === "" ? "" : outer;
@@ -50,8 +51,8 @@ export function insertBefore(
   next: XmlElement,
   element: NewElement,
 ): Edit {
-  const lead = breakBefore(text, next.start);
-  const added = render(element, lead, unitOf(text, parent)) + lead;
+  const lead = lineBreakBefore(text, next.start);
+  const added = render(element, lead, indentUnitOf(text, parent)) + lead;
   return { start: next.start, end: next.start, text: added };
 }
 
@@ -62,8 +63,8 @@ export function insertAfter(
   previous: XmlElement,
   element: NewElement,
 ): Edit {
-  const lead = breakBefore(text, previous.start);
-  const added = lead + render(element, lead, unitOf(text, parent));
+  const lead = lineBreakBefore(text, previous.start);
+  const added = lead + render(element, lead, indentUnitOf(text, parent));
   return { start: previous.end, end: previous.end, text: added };
 }
 
@@ -74,13 +75,17 @@ export function replace(
   old: XmlElement,
   element: NewElement,
 ): Edit {
-  const lead = breakBefore(text, old.start);
-  return { start: old.start, end: old.end, text: render(element, lead, unitOf(text, parent)) };
+  const lead = lineBreakBefore(text, old.start);
+  return {
+    start: old.start,
+    end: old.end,
+    text: render(element, lead, indentUnitOf(text, parent)),
+  };
 }
 
 /** Takes an element away, and with it the line it stood on. */
 export function remove(text: string, old: XmlElement): Edit {
-  return { start: old.start - breakBefore(text, old.start).length, end: old.end, text: "" };
+  return { start: old.start - lineBreakBefore(text, old.start).length, end: old.end, text: "" };
 }
 
 /** Text of an element that stands behind `lead`; with an empty one it is on one line. */
@@ -101,7 +106,7 @@ function render(element: NewElement, lead: string, unit: string): string {
  * The line break and indentation right before `at`; empty where something else stands there, or
  * more of it than anybody indents.
  */
-function breakBefore(text: string, at: number): string {
+function lineBreakBefore(text: string, at: number): string {
   const least = Math.max(at - INDENT_SIZE_MAX, 0);
   let start = at;
   while (start > least && (text[start - 1] === " " || text[start - 1] === "\t")) start -= 1;
@@ -110,24 +115,35 @@ function breakBefore(text: string, at: number): string {
   return text.slice(start, at);
 }
 
+/** Where the last attribute of a start tag ends, or the element's name when it has none. */
+export function attributesEnd(text: string, element: XmlElement): number {
+  const end = element.openEnd - (element.isEmptyTag ? "/>" : ">").length;
+  return blankStart(text, element.start, end);
+}
+
 /** Where the white space before the end tag begins. */
 function contentEnd(text: string, parent: XmlElement): number {
-  let at = parent.closeStart;
-  while (at > parent.openEnd && isBlank(text.charCodeAt(at - 1))) at -= 1;
+  return blankStart(text, parent.openEnd, parent.closeStart);
+}
+
+/** Where the white space right before `end` begins, not before `start`. */
+function blankStart(text: string, start: number, end: number): number {
+  let at = end;
+  while (at > start && isBlank(text.charCodeAt(at - 1))) at -= 1;
   return at;
 }
 
 /** What one level adds to the indentation, as the first child of `parent` shows it. */
-function unitOf(text: string, parent: XmlElement): string {
+function indentUnitOf(text: string, parent: XmlElement): string {
   const [first] = parent.children;
   if (first === undefined) return UNIT_DEFAULT;
-  const outer = breakBefore(text, parent.start).replace(/^\r?\n/, "");
-  const inner = breakBefore(text, first.start).replace(/^\r?\n/, "");
+  const outer = lineBreakBefore(text, parent.start).replace(/^\r?\n/, "");
+  const inner = lineBreakBefore(text, first.start).replace(/^\r?\n/, "");
   return inner.startsWith(outer) && inner !== outer ? inner.slice(outer.length) : UNIT_DEFAULT;
 }
 
 /** Line break and indentation for the first child of `parent`. */
-function deeper(text: string, parent: XmlElement): string {
-  const outer = breakBefore(text, parent.start);
+function lineBreakInside(text: string, parent: XmlElement): string {
+  const outer = lineBreakBefore(text, parent.start);
   return outer === "" ? "" : outer + UNIT_DEFAULT;
 }

@@ -15,7 +15,7 @@ import { formatIpv4, prefixMask } from "../../lib/addr.ts";
 import { formatIpv6, readIpv6 } from "../../lib/addr6.ts";
 
 /** A value, and what is to be said about how it was understood. */
-export interface Meant<T> {
+export interface Normalized<T> {
   readonly value: T;
   readonly warnings: readonly string[];
 }
@@ -24,7 +24,7 @@ const BITS_IPV4 = 32;
 const BITS_IPV6 = 128;
 
 /** `A.B.C.D/N` or its IPv6 form without host bits; what is no network comes back as it is. */
-export function meantNetwork(what: string, text: string): Meant<string> {
+export function normalizeNetwork(what: string, text: string): Normalized<string> {
   const meant = clearHostBits(text);
   if (meant === text) return { value: text, warnings: [] };
   return { value: meant, warnings: [`${what}: network ${quote(text)} means ${quote(meant)}`] };
@@ -45,7 +45,10 @@ function clearHostBits(text: string): string {
 }
 
 /** The same ports, each once. */
-export function meantPorts(what: string, ports: readonly PublishRule[]): Meant<PublishRule[]> {
+export function removeDuplicatePorts(
+  what: string,
+  ports: readonly PublishRule[],
+): Normalized<PublishRule[]> {
   const seen = new Set<string>();
   const twice = new Set<string>();
   const value = ports.filter(({ protocol, hostPort }) => {

@@ -13,7 +13,7 @@ import { quote } from "../../config/errors.ts";
 import { editArguments } from "./command-line.ts";
 import { aliasOf, type Domain, findIn, isConfidential, readDomain } from "./document.ts";
 import { applyEdits, type Edit } from "./edits.ts";
-import { brief, unsupported } from "./errors.ts";
+import { quoteTruncated, unsupported } from "./errors.ts";
 import { append, insertAfter, insertBefore, type NewElement, remove, replace } from "./layout.ts";
 import type { Attachment, BindingPlan } from "./plan.ts";
 import type { Vmi } from "./vmi.ts";
@@ -68,8 +68,8 @@ export function editDomain(xml: string, vmi: Vmi, plans: readonly BindingPlan[])
 /** The guest numbers its cards in the order of the elements, so the VMI's order is kept. */
 function editInterfaces(domain: Domain, vmi: Vmi, plans: readonly BindingPlan[]): Edit[] {
   const { text, root, devices } = domain;
-  const { present, staying, edits } = sortOut(domain, vmi, plans);
-  const last = staying.at(-1)?.element;
+  const { present, kept, edits } = classifyInterfaces(domain, vmi, plans);
+  const last = kept.at(-1)?.element;
   const missing: NewElement[] = [];
   let at = 0;
   for (const plan of plans) {
@@ -83,8 +83,8 @@ function editInterfaces(domain: Domain, vmi: Vmi, plans: readonly BindingPlan[])
     const attributes = { type: source.type, ...declarationsOf(first) };
     const wanted: NewElement = { name: "interface", attributes, children };
     // Plans come in the VMI's order, so none goes before what an earlier one has passed.
-    while (at < staying.length && (staying[at]?.rank ?? 0) <= plan.index) at += 1;
-    const next = staying[at]?.element;
+    while (at < kept.length && (kept[at]?.rank ?? 0) <= plan.index) at += 1;
+    const next = kept[at]?.element;
     if (first !== undefined) edits.push(replace(text, devices, first, wanted));
     else if (next !== undefined) edits.push(insertBefore(text, devices, next, wanted));
     else if (last !== undefined) edits.push(insertAfter(text, devices, last, wanted));
@@ -93,26 +93,26 @@ function editInterfaces(domain: Domain, vmi: Vmi, plans: readonly BindingPlan[])
   return [...edits, ...append(text, devices, missing)];
 }
 
-interface Staying {
+interface KeptInterface {
   readonly element: XmlElement;
   /** Place in the VMI's list; infinite behind all of them, -1 for whoever is not in it. */
   readonly rank: number;
 }
 
 /** Tells what we have in the domain from what stays, and removes what is surplus. */
-function sortOut(
+function classifyInterfaces(
   { text, devices }: Domain,
   vmi: Vmi,
   plans: readonly BindingPlan[],
 ): {
   readonly present: ReadonlyMap<string, XmlElement>;
-  readonly staying: readonly Staying[];
+  readonly kept: readonly KeptInterface[];
   readonly edits: Edit[];
 } {
   const byAlias = new Map(plans.map((plan) => [plan.alias, plan]));
   const indices = new Map(vmi.interfaces.map(({ name, index }) => [`ua-${name}`, index]));
   const present = new Map<string, XmlElement>();
-  const staying: Staying[] = [];
+  const kept: KeptInterface[] = [];
   const edits: Edit[] = [];
   for (const element of childrenOf(devices, "interface")) {
     const alias = aliasOf(element) ?? "";
@@ -124,9 +124,9 @@ function sortOut(
       continue;
     }
     if (plan !== undefined) present.set(alias, element);
-    staying.push({ element, rank: rankOf(element, alias, indices) });
+    kept.push({ element, rank: rankOf(element, alias, indices) });
   }
-  return { present, staying, edits };
+  return { present, kept, edits };
 }
 
 function rankOf(element: XmlElement, alias: string, indices: ReadonlyMap<string, number>): number {
@@ -227,7 +227,9 @@ function editMemory({ text, root, devices }: Domain, plan: BindingPlan): Edit[] 
   for (const cell of cells === undefined ? [] : childrenOf(cells, "cell")) {
     const access = attributeOf(cell, "memAccess") ?? "shared";
     if (access === "shared") continue;
-    throw unsupported(`${what}: memory access ${brief(access)} of a NUMA cell: wanted "shared"`);
+    throw unsupported(
+      `${what}: memory access ${quoteTruncated(access)} of a NUMA cell: wanted "shared"`,
+    );
   }
   const shared: NewElement = { name: "access", attributes: { mode: "shared" } };
   const memfd: NewElement = { name: "source", attributes: { type: "memfd" } };
@@ -240,7 +242,7 @@ function editMemory({ text, root, devices }: Domain, plan: BindingPlan): Edit[] 
   }
   const mode = attributeOf(childOf(backing, "access"), "mode");
   if (mode !== undefined && mode !== "shared") {
-    throw unsupported(`${what}: memory access ${brief(mode)}: wanted "shared"`);
+    throw unsupported(`${what}: memory access ${quoteTruncated(mode)}: wanted "shared"`);
   }
   const source = attributeOf(childOf(backing, "source"), "type");
   if (source === "anonymous") {

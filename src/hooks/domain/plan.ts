@@ -7,22 +7,27 @@
  * except the path of a socket (`stream`, `vhost-user`), so that the domain can migrate.
  */
 
-import { DEFAULTS, LIMITS } from "../../config/config.ts";
-import type { DhcpOptionsInput } from "../../config/dhcp-options.ts";
-import { buildDhcpOptions, fitSearchList } from "../../config/dhcp-options.ts";
+import {
+  type DhcpOption,
+  dhcpOptionsOf,
+  fitSearchList,
+  searchOptions,
+} from "../../config/dhcp-options.ts";
 import { quote } from "../../config/errors.ts";
 import type { PublishRule } from "../../config/forward.ts";
 import type { HookSettings, LinkKind } from "../../config/hook-settings.ts";
 import { LINK_CHOICES } from "../../config/hook-settings.ts";
+import { MTU_BOUNDS, MTU_DEFAULT } from "../../config/network.ts";
 import { parseResolvConf, type ResolvConf } from "../../config/resolv.ts";
 import { integerBetween, oneOf } from "../../config/settings.ts";
 import { defaultGatewayMac, parseSubnet, type Subnet } from "../../config/subnet.ts";
 import { parseSubnet6, SUBNET6_DEFAULT, type Subnet6 } from "../../config/subnet6.ts";
 import { formatCidr4, type Ipv4Network, prefixMask } from "../../lib/addr.ts";
 import { toHex } from "../../lib/bytes.ts";
+import { deepFreeze } from "../../lib/deep-freeze.ts";
 import { type Device, deriveDevice } from "./device.ts";
-import { brief, invalid, naming, unsupported } from "./errors.ts";
-import { meantNetwork, meantPorts } from "./leniency.ts";
+import { invalid, quoteTruncated, unsupported, withContext } from "./errors.ts";
+import { normalizeNetwork, removeDuplicatePorts } from "./leniency.ts";
 import { type Selected, selectInterfaces } from "./select.ts";
 import { ANNOTATION_PREFIX, type Vmi, type VmiInterface } from "./vmi.ts";
 
@@ -70,8 +75,8 @@ export interface BindingPlan {
   readonly search: readonly string[];
   /** The pod's resolvers of either family, at most three. */
   readonly resolvers: readonly string[];
-  /** DHCP options as octets on the wire; those the engine knows itself are not among them. */
-  readonly dhcpOptions: readonly number[];
+  /** DHCP options; those the engine knows itself are not among them. */
+  readonly dhcpOptions: readonly DhcpOption[];
   /** Options 66 and 67 once more, for a DHCP server that is told by name. */
   readonly tftpServerName: string | undefined;
   readonly bootFileName: string | undefined;
@@ -117,13 +122,13 @@ function derivePlan(
   const attachment = attach(iface, link, context.settings);
   checkAttachment(iface, device, attachment);
   const what = `iface ${quote(iface.name)}`;
-  const cidr = meantNetwork(what, network.cidr ?? context.settings.cidr);
+  const cidr = normalizeNetwork(what, network.cidr ?? context.settings.cidr);
   const subnet = deriveSubnet(iface, cidr.value, context.podNetworks);
   if (device.mac === toHex(Uint8Array.from(defaultGatewayMac(subnet.gateway)), ":")) {
     throw invalid(`${what}: MAC address ${quote(device.mac)} is the gateway's`);
   }
-  const cidr6 = meantNetwork(what, network.cidr6 ?? SUBNET6_DEFAULT);
-  const ports = meantPorts(what, derivePorts(iface));
+  const cidr6 = normalizeNetwork(what, network.cidr6 ?? SUBNET6_DEFAULT);
+  const ports = removeDuplicatePorts(what, derivePorts(iface));
   const { search, hostname, options } = deriveDhcp(vmi, iface, conf);
   return {
     interfaceName: iface.name,
@@ -132,7 +137,7 @@ function derivePlan(
     device,
     attachment,
     subnet,
-    subnet6: naming(`${what}: invalid network CIDR ${brief(cidr6.value)}`, () =>
+    subnet6: withContext(`${what}: invalid network CIDR ${quoteTruncated(cidr6.value)}`, () =>
       parseSubnet6(cidr6.value),
     ),
     isSubnet6Given: network.cidr6 !== undefined,
@@ -141,7 +146,7 @@ function derivePlan(
     hostname,
     search,
     resolvers: [...conf.nameservers],
-    dhcpOptions: [...options],
+    dhcpOptions: options,
     tftpServerName: iface.dhcpOptions.tftpServerName,
     bootFileName: iface.dhcpOptions.bootFileName,
     warnings: [...cidr.warnings, ...cidr6.warnings, ...ports.warnings],
@@ -153,7 +158,9 @@ function chooseLink(vmi: Vmi, { settings, autoLink }: PlanContext): LinkKind {
   const choice =
     asked === undefined
       ? settings.link
-      : naming(`annotation "${LINK_ANNOTATION}" ${brief(asked)}`, () => oneOf(LINK_CHOICES)(asked));
+      : withContext(`annotation "${LINK_ANNOTATION}" ${quoteTruncated(asked)}`, () =>
+          oneOf(LINK_CHOICES)(asked),
+        );
   return choice === "auto" ? autoLink : choice;
 }
 
@@ -161,11 +168,13 @@ function chooseLink(vmi: Vmi, { settings, autoLink }: PlanContext): LinkKind {
 function chooseMtu(vmi: Vmi, device: Device, link: LinkKind, settings: HookSettings): number {
   const asked = annotation(vmi, MTU_ANNOTATION, settings);
   if (asked !== undefined) {
-    const read = integerBetween(...LIMITS.mtu);
-    return naming(`annotation "${MTU_ANNOTATION}" ${brief(asked)}`, () => read(asked));
+    const read = integerBetween(...MTU_BOUNDS);
+    return withContext(`annotation "${MTU_ANNOTATION}" ${quoteTruncated(asked)}`, () =>
+      read(asked),
+    );
   }
   if (settings.mtu !== undefined) return settings.mtu;
-  return device.isVirtio && link !== "user" ? DEFAULTS.mtu : MTU_ETHERNET;
+  return device.isVirtio && link !== "user" ? MTU_DEFAULT : MTU_ETHERNET;
 }
 
 function annotation(vmi: Vmi, key: string, settings: HookSettings): string | undefined {
@@ -215,8 +224,8 @@ function deriveSubnet(
   cidr: string,
   podNetworks: readonly Ipv4Network[],
 ): Subnet {
-  const what = `iface ${quote(iface.name)}: invalid network CIDR ${brief(cidr)}`;
-  const subnet = naming(what, () => parseSubnet(cidr));
+  const what = `iface ${quote(iface.name)}: invalid network CIDR ${quoteTruncated(cidr)}`;
+  const subnet = withContext(what, () => parseSubnet(cidr));
   for (const pod of podNetworks) {
     const mask = prefixMask(Math.min(pod.prefixLength, subnet.prefixLength));
     if (((pod.address ^ subnet.network) & mask) === 0) {
@@ -234,7 +243,7 @@ function derivePorts(iface: VmiInterface): PublishRule[] {
     }
     const protocol = (each.protocol ?? "tcp").toLowerCase();
     if (protocol !== "tcp" && protocol !== "udp") {
-      const name = brief(each.protocol ?? "");
+      const name = quoteTruncated(each.protocol ?? "");
       throw invalid(
         `iface ${quote(iface.name)}: invalid protocol ${name} of port "${port}": ` +
           'wanted "TCP" or "UDP"',
@@ -267,23 +276,22 @@ function checkPortsTogether(plans: readonly BindingPlan[]): void {
 interface Dhcp {
   readonly search: readonly string[];
   readonly hostname: string;
-  readonly options: Uint8Array;
+  readonly options: readonly DhcpOption[];
 }
 
 function deriveDhcp(vmi: Vmi, iface: VmiInterface, conf: ResolvConf): Dhcp {
   const { dhcpOptions } = iface;
   const hostname = deriveHostname(vmi);
-  const input: DhcpOptionsInput = {
-    hostName: hostname,
-    ntpServers: dhcpOptions.ntpServers,
-    tftpServerName: dhcpOptions.tftpServerName,
-    bootFileName: dhcpOptions.bootFileName,
-    privateOptions: dhcpOptions.privateOptions,
-  };
-  return naming(`iface ${quote(iface.name)}`, () => {
-    buildDhcpOptions(input);
-    const search = fitSearchList(input, searchList(vmi, conf));
-    return { search, hostname, options: buildDhcpOptions({ ...input, search }) };
+  return withContext(`iface ${quote(iface.name)}`, () => {
+    const own = dhcpOptionsOf({
+      hostName: hostname,
+      ntpServers: dhcpOptions.ntpServers,
+      tftpServerName: dhcpOptions.tftpServerName,
+      bootFileName: dhcpOptions.bootFileName,
+      privateOptions: dhcpOptions.privateOptions,
+    });
+    const search = fitSearchList(own, searchList(vmi, conf));
+    return { search, hostname, options: [...own, ...searchOptions(search)] };
   });
 }
 
@@ -306,13 +314,4 @@ function searchList(vmi: Vmi, conf: ResolvConf): string[] {
   if (longest === undefined) return domains;
   const own = `${vmi.subdomain}.${longest}`.toLowerCase();
   return domains.includes(own) ? domains : [own, ...domains];
-}
-
-/** Freezes a value of plain objects and arrays all the way down. */
-function deepFreeze<T>(value: T): T {
-  if (typeof value === "object" && value !== null && !Object.isFrozen(value)) {
-    Object.freeze(value);
-    for (const part of Object.values(value)) deepFreeze(part);
-  }
-  return value;
 }

@@ -25,15 +25,15 @@ export function busOf(bus: number, machine: string): string {
 }
 
 /** An address on a bus of the guest's. */
-export interface Taken {
+export interface OccupiedSlot {
   readonly bus: number;
   readonly slot: number;
   readonly fn: number;
 }
 
 /** What there is on the buses of a domain. */
-export interface Occupants {
-  readonly taken: readonly Taken[];
+export interface PciOccupancy {
+  readonly taken: readonly OccupiedSlot[];
   /** Buses that the domain has a controller for. */
   readonly buses: ReadonlySet<number>;
   readonly machine: string;
@@ -43,14 +43,17 @@ export interface Occupants {
  * A slot of the first bus that neither a device nor an argument has; undefined for machines without
  * such a bus, or when there is none.
  */
-export function chooseSlot({ taken, machine }: Occupants): number | undefined {
+export function chooseSlot({ taken, machine }: PciOccupancy): number | undefined {
   if (!CONVENTIONAL.test(machine) && !EXPRESS.test(machine)) return undefined;
   const used = new Set(taken.map(({ bus, slot }) => (bus === 0 ? slot : -1)));
   return SLOTS.find((slot) => !used.has(slot));
 }
 
 /** Why a card that libvirt does not know of cannot be at an address; undefined if it can. */
-export function addressFault(pci: PciAddress, { taken, buses }: Occupants): string | undefined {
+export function addressConflict(
+  pci: PciAddress,
+  { taken, buses }: PciOccupancy,
+): string | undefined {
   const isTaken = taken.some(
     (each) =>
       each.bus === pci.bus && each.slot === pci.slot && (each.fn === pci.function || each.fn === 0),
@@ -61,7 +64,7 @@ export function addressFault(pci: PciAddress, { taken, buses }: Occupants): stri
 }
 
 /** Addresses of a device in the domain. */
-export function deviceAddresses(device: XmlElement): readonly Taken[] {
+export function deviceAddresses(device: XmlElement): readonly OccupiedSlot[] {
   return childrenOf(device, "address")
     .filter((address) => attributeOf(address, "type") === "pci")
     .map((address) => ({
@@ -72,7 +75,7 @@ export function deviceAddresses(device: XmlElement): readonly Taken[] {
 }
 
 /** The address that a device in QEMU's arguments asks for. */
-export function optionAddress(fields: ReadonlyMap<string, string>): Taken | undefined {
+export function optionAddress(fields: ReadonlyMap<string, string>): OccupiedSlot | undefined {
   const [slot, fn = "0"] = fields.get("addr")?.split(".") ?? [];
   const bus = BUS.exec(fields.get("bus") ?? "pci.0")?.[1];
   if (slot === undefined || bus === undefined) return undefined;

@@ -1,12 +1,17 @@
 /** QEMU's arguments: what they say, and that only our own are taken for ours. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { argumentsOf, type Board, idsOf, pairId } from "../../../src/hooks/domain/arguments.ts";
+import {
+  argumentsOf,
+  idsOf,
+  type MachineContext,
+  pairId,
+} from "../../../src/hooks/domain/arguments.ts";
 import { type BindingPlan, derivePlans } from "../../../src/hooks/domain/plan.ts";
 import { readVmi } from "../../../src/hooks/domain/vmi.ts";
 import { contextOf } from "../../support/hook-fixtures.ts";
 
-const Q35: Board = { machine: "q35", slot: undefined, isConfidential: false };
+const Q35: MachineContext = { machine: "q35", slot: undefined, isConfidential: false };
 
 function plan(link: string, iface: object = {}, pod: object = {}, spec: object = {}): BindingPlan {
   const interfaces = [{ name: "net", binding: { name: "slirp" }, ...iface }];
@@ -26,7 +31,7 @@ function netdev(...parts: Parameters<typeof plan>): string {
   return value;
 }
 
-function card(made: BindingPlan, board: Board = Q35): Record<string, unknown> {
+function card(made: BindingPlan, board: MachineContext = Q35): Record<string, unknown> {
   const [, [option, value] = ["", ""]] = argumentsOf(made, board);
   assert.equal(option, "-device");
   return JSON.parse(value);

@@ -373,7 +373,7 @@ describe("documents", () => {
       ["<vm/>", 'parse domain XML: root "vm": wanted "domain"'],
       ['<domain xmlns="urn:x"/>', 'parse domain XML: root "domain": wanted "domain"'],
       ["<domain/>", 'parse domain XML: no element "devices"'],
-      ["", "parse domain XML: no element in it"],
+      ["", "parse domain XML: no root element"],
     ] as const;
     for (const [xml, message] of messages) {
       assert.equal(

@@ -6,7 +6,7 @@
  * `from` is a piece of a file that occurs there once; the bug is to have `to` in its place. Who
  * rewrites such a line rewrites it here, too. Those of SHARES are looked for in competitions.
  */
-import type { Family } from "../../../src/sim/family.ts";
+import type { Family } from "../../../src/lab/sim/family.ts";
 
 export interface Mutant {
   readonly name: string;
