@@ -17,7 +17,6 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "wasm/tcp/connecting.ts": "test/wasm/tcp/open.test.ts and upstream.test.ts",
   "wasm/flow/presence.ts": "test/wasm/guest.test.ts, by what it has `guest` do",
   "src/binding/recording.ts": "test/e2e/attach-replay.runtime.test.ts",
-  "src/binding/room.ts": "test/e2e/limits.test.ts, in a control group and with few descriptors",
   "src/binding/worker.ts": "test/binding/binding.test.ts starts it and ends it in every way",
   "src/cli/counters.ts": "test/e2e/attach.runtime.test.ts, SIGUSR1",
   "src/cli/data-plane.ts": "test/e2e/sidecar.runtime.test.ts and sidecar-faults.test.ts",
