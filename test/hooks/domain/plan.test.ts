@@ -153,7 +153,7 @@ describe("ports", () => {
       },
       networks: ["a", "b"].map((name) => ({ name, pod: {} })),
     };
-    assert.equal(error({ spec }), 'iface "b": port "80/TCP" is taken by iface "a"');
+    assert.equal(error({ spec }), 'iface "b": port "80/TCP" is already used by iface "a"');
   });
 });
 
