@@ -1,6 +1,6 @@
 /**
- * Reads the fields of a QEMU option that matter here, from `type,key=value,…` or a JSON object. The
- * value may be of any size, so only the keys below are read.
+ * Reads the fields of a QEMU option that matter here, from `type,key=value,…` or a JSON object.
+ * The value may be of any size, so only the keys below are read.
  */
 
 const KEYS = ["addr", "bus", "id", "netdev"];
