@@ -22,6 +22,8 @@ const FLOW_SHARED = [
   "presence",
   "emit",
   "icmp-error",
+  "icmp-notice",
+  "outgoing",
   "resolvers",
   "addresses",
   "packet",
