@@ -94,13 +94,14 @@ function judge(ip: usize, icmp: usize, length: u32): i32 {
 }
 
 /** The flow of this identifier, a new one if there is none; address 0 = the table is full. */
-function flowFor(guest: u32, identifier: u32): UdpFlow {
+function flowFor(guest: u32, identifier: u32, now: i64): UdpFlow {
   const ports = identifier << 16;
   let flow = changetype<UdpFlow>(flowFind(abi.KIND_PING, guest, 0, ports));
   if (!isNone(flow)) return flow;
   if (!admit(SHARE_DATAGRAM, 0)) return changetype<UdpFlow>(0);
   flow = changetype<UdpFlow>(flowAllocate(abi.KIND_PING, guest, 0, ports));
   datagramStart(flow);
+  datagramTouch(flow, now); // whatever becomes of the request, the flow ends some day
   return flow;
 }
 
@@ -127,7 +128,7 @@ export function pingInput(ip: usize, icmp: usize, length: u32, mac: u64, now: i6
     icmpErrorReply(ip, available, ICMP_UNREACHABLE, code, 0, gateway, mac, now);
     return;
   }
-  const flow = flowFor(packetSource(ip), Icmpv4View.at(icmp).identifier);
+  const flow = flowFor(packetSource(ip), Icmpv4View.at(icmp).identifier, now);
   if (isNone(flow)) {
     drop(abi.DROP_PING_TABLE_FULL);
     return;
