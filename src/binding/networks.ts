@@ -106,7 +106,7 @@ export class Networks {
       const present = this.#running.get(network.name);
       if (present?.key === key) continue;
       if (present !== undefined) {
-        this.#parts.log.warn({ iface: network.name }, "settings have changed, starting anew");
+        this.#parts.log.warn({ iface: network.name }, "settings have changed, restarting");
         await this.#end(network.name);
       }
       await this.#begin(network, key);
@@ -227,7 +227,7 @@ export class Networks {
     }
     this.#follow(running);
     if (running.isStopping) running.binding.stop();
-    else log.info({ iface }, "guest network started again");
+    else log.info({ iface }, "guest network restarted");
   }
 
   readonly #end = async (name: string): Promise<void> => {

@@ -196,7 +196,7 @@ function controller(
     }
     if (command === COMMAND_STOP) return false;
     const reason = endOf(sys, start.lifelines);
-    if (reason !== undefined) log.info({ reason }, "ending");
+    if (reason !== undefined) log.info({ reason }, "shutting down");
     return reason === undefined;
   };
 }
@@ -205,7 +205,7 @@ function controller(
 function logLeftOut(log: Logger, error: SystemError): void {
   const isLow = error.errno === EACCES;
   const remedy = isLow ? { remedy: "lower net.ipv4.ip_unprivileged_port_start in the pod" } : {};
-  log.warn({ problem: error.message, ...remedy }, "port left out");
+  log.warn({ problem: error.message, ...remedy }, "port not published");
 }
 
 function versionsOf({ network }: BindingOptions): { ipv4: boolean; ipv6: boolean } {
@@ -237,8 +237,11 @@ function restReporter(log: Logger): RestReport {
     told = now;
     const source = kind === EVENT_OF_LISTENER ? `published port, number ${token + 1}` : "link";
     if (errno === 0)
-      log.warn({ source, kind, token }, "left a source alone that has nothing to give");
-    else log.warn({ source, reason: errnoName(errno) }, "cannot accept connections, trying again");
+      log.warn(
+        { source, kind, token },
+        "event source ready without data, no longer watched for a while",
+      );
+    else log.warn({ source, reason: errnoName(errno) }, "cannot accept connections, retrying");
   };
 }
 

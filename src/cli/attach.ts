@@ -57,7 +57,7 @@ export async function attach(options: AttachOptions): Promise<number> {
       log.error({}, messageOf(error));
       return 1;
     }
-    log.info({ reason: messageOf(error) }, "ending");
+    log.info({ reason: messageOf(error) }, "shutting down");
   }
   log.debug(countersOf(binding), "stopped");
   return 0;

@@ -26,8 +26,9 @@ Examples:
     slirp4netns --configure --mtu=65520 --disable-host-loopback --ready-fd=3 PID tap0
     slirp-binding attach --tap tap0 --netns PID --configure --ready-fd 3
       (the host's loopback is out of reach unless --host-loopback, its other addresses
-      are in reach unless --host-address refuse, --cidr is the same, and add_hostfwd of
-      the API socket is --publish)
+      are in reach unless --host-address refuse, --cidr is the same but the namespace has
+      its address + 15, not + 100, IPv6 is fd10:0:2::/64, not fd00::/64, and add_hostfwd
+      of the API socket is --publish)
 
   Coming from pasta:
     pasta --config-net --tcp-ports 8080:80 --udp-ports 5353:53 --netns /run/netns/blue

@@ -237,7 +237,7 @@ describe("networks", () => {
     await stage.clock.pass(99);
     assert.equal(stage.started.length, 2);
     await stage.clock.pass(1);
-    assert.deepEqual(stage.told(), ["info iface=a: guest network started again"]);
+    assert.deepEqual(stage.told(), ["info iface=a: guest network restarted"]);
     assert.equal(stage.get(2).options, stage.get(0).options);
     assert.deepEqual(
       stage.networks.bindings.map(([name, binding]) => [
@@ -318,7 +318,7 @@ describe("networks", () => {
     assert.deepEqual(stage.told(), [
       "error iface=a problem=port taken restart_ms=200: guest network cannot start",
       "error iface=a problem=port still taken restart_ms=400: guest network cannot start",
-      "info iface=a: guest network started again",
+      "info iface=a: guest network restarted",
     ]);
     await stage.networks.close();
     assert.equal(stage.get(1).stops, 1);
@@ -412,7 +412,7 @@ describe("networks", () => {
     assert.deepEqual(stage.told(), [
       "info iface=a: guest network ready",
       "info iface=b link=tcp:127.0.0.1:4000: guest network ready",
-      "warn iface=a: settings have changed, starting anew",
+      "warn iface=a: settings have changed, restarting",
       "info iface=a link=tcp:127.0.0.1:4000: guest network ready",
     ]);
     await stage.networks.close();

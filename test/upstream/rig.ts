@@ -45,7 +45,7 @@ export class Rig {
   readonly sockets: HostSockets;
   readonly #base: number;
 
-  /** @param limits ports of the loopback that the guest may not reach, bounds, where sockets lead */
+  /** @param limits ports of the loopback that are hidden, bounds of sockets, and where they lead */
   constructor(sys: Libc, options: WorldOptions = {}, limits: RigLimits = {}) {
     const { hidden, bounds, ways } = limits;
     this.sys = sys;

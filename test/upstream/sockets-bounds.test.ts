@@ -1,4 +1,4 @@
-/** What bounds sockets, where they lead, and the sockets of published ports that flows take and leave. */
+/** What bounds sockets, where they lead, and those of published ports that flows take and leave. */
 import assert from "node:assert/strict";
 import { describe } from "node:test";
 import { mappedOctetsOf } from "../../src/lib/addr6.ts";
@@ -106,6 +106,10 @@ describe("sockets: their buffers", () => {
       rig.sockets.tighten();
       assert.ok((sizes(sockets[1]?.fd ?? -1)[0] ?? 0) < 100_000, "one that was idle");
       assert.deepEqual(sizes(last), large, "one that was busy");
+      for (let handle = 2; handle <= 6; handle += 1) rig.perform(abi.OP_CLOSE, handle);
+      for (let handle = 2; handle <= 5; handle += 1) rig.perform(abi.OP_UDP_OPEN, handle);
+      for (const { fd } of sockets.slice(0, 4))
+        assert.deepEqual(sizes(fd), large, "places are free");
       for (const { peer } of sockets) rig.sys.close(peer);
     },
     {},

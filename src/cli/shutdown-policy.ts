@@ -19,7 +19,7 @@
  */
 import type { Logger } from "../lib/log.ts";
 
-export interface EndingOptions {
+export interface ShutdownPolicyOptions {
   readonly graceSeconds: number;
   /** 0 = never left alone. */
   readonly abandonSeconds: number;
@@ -32,71 +32,71 @@ export interface EndingOptions {
   readonly log: Logger;
 }
 
-export class Ending {
+export class ShutdownPolicy {
   /** Resolves to the reason, the first there was. */
-  readonly over: Promise<string>;
-  readonly #options: EndingOptions;
-  #finish: (reason: string) => void = () => {};
+  readonly decided: Promise<string>;
+  readonly #options: ShutdownPolicyOptions;
+  #decide: (reason: string) => void = () => {};
   #timer: NodeJS.Timeout | undefined;
   #alone: NodeJS.Timeout | undefined;
   #isTerminating = false;
-  #isOver = false;
+  #isDecided = false;
   #shutdownCount = 0;
 
-  constructor(options: EndingOptions) {
+  constructor(options: ShutdownPolicyOptions) {
     this.#options = options;
-    this.over = new Promise((resolve) => {
-      this.#finish = (reason) => {
+    this.decided = new Promise((resolve) => {
+      this.#decide = (reason) => {
         clearTimeout(this.#timer);
         clearTimeout(this.#alone);
-        this.#isOver = true;
+        this.#isDecided = true;
         resolve(reason);
       };
     });
   }
 
   /** A hook has been called: the launcher is there. */
-  called(): void {
+  onCall(): void {
     this.#waitAlone();
   }
 
   /** The virtual machine is gone, says the caller. */
-  shutdown(): void {
+  onShutdown(): void {
     this.#shutdownCount += 1;
     const { idle, log } = this.#options;
     const guests = this.#options.attached();
     const count = this.#shutdownCount;
     // A power of two: a flood of calls is a few lines.
     if (guests.length > 0 && Number.isInteger(Math.log2(count))) {
-      log.warn({ guests, count }, "Shutdown while a guest is attached, which is served on");
+      log.warn({ guests, count }, "Shutdown called while a guest is attached, still serving it");
     }
     if (count > 1) return;
     this.#startGrace("Shutdown, grace time over");
-    idle().then(() => this.#finish("Shutdown"));
+    idle().then(() => this.#decide("Shutdown"));
   }
 
   /** SIGINT. */
-  interrupt(): void {
-    this.#finish("SIGINT");
+  onInterrupt(): void {
+    this.#decide("SIGINT");
   }
 
   /** SIGTERM. */
-  terminate(): void {
+  onTerminate(): void {
     if (this.#isTerminating) {
-      this.#finish("second SIGTERM");
+      this.#decide("second SIGTERM");
       return;
     }
     this.#isTerminating = true;
     const { graceSeconds, idle, log } = this.#options;
     log.info({ grace_s: graceSeconds }, "SIGTERM received");
     this.#startGrace("SIGTERM, grace time over");
-    idle().then(() => this.#finish("SIGTERM, no guest attached"));
+    idle().then(() => this.#decide("SIGTERM, no guest attached"));
   }
 
   #waitAlone(): void {
     const { abandonSeconds } = this.#options;
     clearTimeout(this.#alone);
-    if (abandonSeconds === 0 || this.#isOver) return;
+    if (abandonSeconds === 0 || this.#isDecided) return;
     this.#alone = setTimeout(() => this.#leftAlone(), abandonSeconds * 1000);
   }
 
@@ -104,12 +104,12 @@ export class Ending {
     const { abandonSeconds, seesGuests, attached, idle } = this.#options;
     if (!seesGuests()) return; // the next call may change that
     if (attached().length > 0) idle().then(() => this.#waitAlone());
-    else this.#finish(`no hook call and no guest for ${abandonSeconds} s`);
+    else this.#decide(`no hook call and no guest for ${abandonSeconds} s`);
   }
 
   /** The time begins with the first reason to end, and is not prolonged by another. */
   #startGrace(reason: string): void {
-    const late = (): void => this.#finish(reason);
+    const late = (): void => this.#decide(reason);
     this.#timer ??= setTimeout(late, this.#options.graceSeconds * 1000);
   }
 }
