@@ -172,7 +172,7 @@ describe("sizes", () => {
     assertNone(found, "Give these a record");
   });
 
-  test(`no function is longer than ${FUNCTION_LINES_MAX} lines, of the engine ${ENGINE_FUNCTION_LINES_MAX}`, () => {
+  test(`no function is longer than ${FUNCTION_LINES_MAX} lines, the engine's a few less`, () => {
     const found = [...SOURCES].flatMap(([file, { text }]) =>
       functions(text)
         .filter(
