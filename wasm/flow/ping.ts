@@ -45,13 +45,8 @@ import {
   UdpFlow,
 } from "./datagram";
 import { datagramError, datagramReceived } from "./datagram-receive";
-import {
-  datagramAppend,
-  datagramPath,
-  datagramRefuse,
-  datagramSent,
-  unreachableCode,
-} from "./datagram-send";
+import { unreachableCode } from "./datagram-refusal";
+import { datagramAppend, datagramPath, datagramRefuse, datagramSent } from "./datagram-send";
 import { closeRoom, datagramEnd } from "./evict";
 import { sendIcmpError } from "./icmp-error";
 import { idleLimit, SHARE_DATAGRAM } from "./kinds";
