@@ -18,8 +18,8 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/sys/poll.ts": "test/link/stream-door.test.ts and test/binding/attachment.test.ts",
   "wasm/tcp/connecting.ts": "test/wasm/tcp/open.test.ts and upstream.test.ts",
   "wasm/flow/presence.ts": "test/wasm/guest.test.ts, by what it has `guest` do",
-  "src/binding/recording.ts": "test/e2e/attach-replay.runtime.test.ts",
-  "src/binding/worker.ts": "test/binding/binding.test.ts starts it and ends it in every way",
+  "src/binding/recording.ts":
+    "test/binding/worker.test.ts, and test/e2e/attach-replay.runtime.test.ts",
   "src/cli/counters.ts": "test/e2e/attach.runtime.test.ts, SIGUSR1",
   "src/cli/data-plane.ts": "test/e2e/sidecar.runtime.test.ts and sidecar-faults.test.ts",
   "src/cli/attach.ts": "test/e2e/attach.runtime.test.ts runs it as a program",
