@@ -20,7 +20,7 @@
  * The main thread owns it, as networks of `serve` come and go; `upstream/resolv-answers.ts` is how
  * workers hear of answers.
  */
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import type { Logger } from "../lib/log.ts";
 import { messageOf } from "../lib/message.ts";
 import { ANSWER_SIZE_MAX, ResolvAnswers } from "../upstream/resolv-answers.ts";
@@ -29,6 +29,9 @@ const SHELL = "/bin/sh";
 
 /** Of the file, octets; whoever changes it looks at ANSWER_SIZE_MAX too. */
 const FILE_SIZE_MAX = 65536;
+
+/** How dd(1) opens the file: without waiting for the other end of a pipe. */
+export const OPEN_FLAGS = "nonblock,noctty";
 
 /**
  * The status of dd comes as a last line of its own, behind a line end the file may lack: three
@@ -41,7 +44,7 @@ while IFS= read -r _; do
   if [ ! -e "$1" ]; then printf 'gone'
   elif [ ! -f "$1" ]; then printf 'kind'
   else
-    { dd if="$1" bs=${FILE_SIZE_MAX + 1} count=1 iflag=nonblock,noctty; printf '\\n%s\\n' $?; } | {
+    { dd if="$1" bs=${FILE_SIZE_MAX + 1} count=1 iflag=${OPEN_FLAGS}; printf '\\n%s\\n' $?; } | {
       size=-3
       while IFS= read -r line; do
         size=$((size + \${#line} + 1)) last=$line
@@ -83,11 +86,15 @@ export class ResolvReader {
   }
 
   /**
-   * Starts it with what rights this thread leaves its children, and asks for the first time. Where
-   * it cannot be started, the log says so and nobody will ask.
+   * Starts it and asks for the first time. Where it cannot be started, the log says so and nobody
+   * will ask.
+   * @param narrow called right before, in the same thread, whose rights go over to the process
    */
-  start(): void {
+  async start(narrow: () => void): Promise<void> {
     try {
+      // Not before it is needed: whoever is not root does without.
+      const { spawn } = await import("node:child_process");
+      narrow();
       const child = spawn(SHELL, ["-c", SCRIPT, "sh", this.#path], {
         stdio: ["pipe", "pipe", "ignore"],
         env: {},
@@ -96,9 +103,10 @@ export class ResolvReader {
       });
       this.#child = child;
       child.once("error", (error) => this.#lose(error.message));
-      child.once("exit", () => this.#lose("it has ended"));
       child.stdin?.on("error", () => this.#lose("it takes no questions"));
       child.stdout?.on("error", () => this.#lose("it gives no answers"));
+      // Its end is not seen where the filter keeps a runtime from waiting for children.
+      child.stdout?.once("end", () => this.#lose("it has ended"));
       child.stdout?.on("data", (octets: Buffer) => this.#take(octets));
       if (child.pid === undefined) return; // the event will tell
       this.#answers.isThere = true;
@@ -116,7 +124,7 @@ export class ResolvReader {
     this.#child?.stdin?.write("\n");
   }
 
-  /** Calls back after every answer, and when there will be none any more; returns what ends that. */
+  /** Calls back after every answer, and when there will be none; returns what ends that. */
   subscribe(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);

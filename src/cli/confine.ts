@@ -32,6 +32,7 @@ import {
   canBe,
   closeInherited,
   dropPrivileges,
+  keepDescriptors,
   mayHandOverReading,
   maySwitch,
   narrowToReading,
@@ -82,12 +83,12 @@ export async function shedInheritance(...given: (number | undefined)[]): Promise
  */
 export async function confine(options: RightsOptions, needs: Needs, log: Logger): Promise<void> {
   if (!hasSystemCalls()) {
-    log.warn({}, "rights are kept: this runtime cannot give them up");
+    log.warn({}, "privileges kept: this runtime cannot drop them");
     return;
   }
   const sys = await loadLibc();
   wipeEnvironment(sys);
-  const { user, gid, reason, lacksPing } = giveUp(sys, options, needs, log);
+  const { user, gid, reason, lacksPing } = await giveUp(sys, options, needs);
   const calls = options.seccomp ? filter(sys, log) : undefined;
   log.info(
     {
@@ -95,7 +96,7 @@ export async function confine(options: RightsOptions, needs: Needs, log: Logger)
       ...(reason === undefined ? {} : { reason }),
       ...(calls === undefined ? {} : { system_calls: calls }),
     },
-    calls === undefined ? "rights given up" : "rights given up, seccomp filter loaded",
+    calls === undefined ? "privileges dropped" : "privileges dropped, seccomp filter loaded",
   );
   if (lacksPing) {
     const remedy = `let group ${gid} into it: sysctl net.ipv4.ping_group_range="${gid} ${gid}"`;
@@ -111,28 +112,26 @@ interface Outcome {
   readonly lacksPing: boolean;
 }
 
-function giveUp(sys: Libc, options: RightsOptions, needs: Needs, log: Logger): Outcome {
+async function giveUp(sys: Libc, options: RightsOptions, needs: Needs): Promise<Outcome> {
   try {
     const now = readRights();
     const { user, reason } = chooseUser(options.user, now, needs);
     const [uid = -1, gid = -1] = [user?.uid ?? now.uids[0], user?.gid ?? now.gids[0]];
-    startReader(sys, now, needs, log);
+    await startReader(sys, now, needs);
     dropPrivileges(sys, user, now);
     return { user: `${uid}:${gid}`, gid, reason, lacksPing: !mayPing(sys) };
   } catch (error) {
-    throw new Error(`Give up rights: ${messageOf(error)}`, { cause: error });
+    throw new Error(`Drop privileges: ${messageOf(error)}`, { cause: error });
   }
 }
 
 /** Nothing depends on it: what it is to read may be everybody's. */
-function startReader(sys: Libc, now: Rights, { reader }: Needs, log: Logger): void {
-  if (reader === undefined || !mayHandOverReading(now)) return;
-  try {
-    narrowToReading(sys, now); // of this thread, which starts it
-    reader.start();
-  } catch (error) {
-    log.debug({ problem: messageOf(error) }, "no process reads resolv.conf");
-  }
+async function startReader(sys: Libc, now: Rights, { reader }: Needs): Promise<void> {
+  if (!mayHandOverReading(now)) return;
+  await reader?.start(() => {
+    keepDescriptors(sys);
+    narrowToReading(sys, now);
+  });
 }
 
 /** Tells whoever waits on a descriptor that all is ready. */

@@ -276,7 +276,6 @@ const STANDARD_COUNT = 3;
  *
  * A descriptor that came through execve has no close-on-exec. Bun sets that on all of them as it
  * starts, but has nothing open of its own at that time but event descriptors; Deno leaves it.
- * Those that are kept are ours alone: no child gets them.
  * Called before this program opens anything itself. Does nothing where /proc does not tell.
  * @param keep those that were given on purpose
  * @returns what was closed, as /proc names it
@@ -284,11 +283,7 @@ const STANDARD_COUNT = 3;
 export function closeInherited(sys: Libc, keep: readonly number[]): string[] {
   const closed: string[] = [];
   for (const fd of openDescriptors()) {
-    if (fd < STANDARD_COUNT) continue;
-    if (keep.includes(fd)) {
-      sys.fcntl(fd, F_SETFD, FD_CLOEXEC);
-      continue;
-    }
+    if (fd < STANDARD_COUNT || keep.includes(fd)) continue;
     const marks = sys.fcntl(fd, F_GETFD, 0);
     if (marks < 0) continue; // that of the list itself
     const target = targetOf(fd);
@@ -298,6 +293,11 @@ export function closeInherited(sys: Libc, keep: readonly number[]): string[] {
     closed.push(target);
   }
   return closed;
+}
+
+/** Lets no program that is started from now on have our descriptors; not all runtimes see to it. */
+export function keepDescriptors(sys: Libc): void {
+  for (const fd of openDescriptors()) if (fd >= STANDARD_COUNT) sys.fcntl(fd, F_SETFD, FD_CLOEXEC);
 }
 
 function openDescriptors(): number[] {

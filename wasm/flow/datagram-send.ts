@@ -97,12 +97,13 @@ import {
   UdpFlow,
 } from "./datagram";
 import { icmpErrorReply } from "./icmp-error";
+import { noticeBegin } from "./icmp-notice";
 import { sendDropReason } from "./kinds";
 import { isShortage } from "./limits";
-import { packetIsAtomic, packetIsSix, packetSource } from "./packet";
+import { headerIsAtomic, headerIsIpv6 } from "./packet";
 import { PATH_REFUSED, PATH_UNKNOWN, pathJudge, pathMtuStore } from "./path-mtu";
 import { DNS_PORT } from "./resolvers";
-import { gatewayFor } from "./send";
+import { gatewayOf } from "./send";
 import { admit } from "./shares";
 import { flowAllocate, handleOf, markDirty, shareMove } from "./table";
 
@@ -412,34 +413,29 @@ export function unreachableCode(error: i32): i32 {
 }
 
 /** Tells the guest why its datagram went no further, if there is something to tell. */
-function tell(flow: UdpFlow, entry: Entry, error: i32, now: i64): void {
+function sendIcmpErrorAbout(flow: UdpFlow, entry: Entry, error: i32, now: i64): void {
   const ip = <usize>entry.quote;
   if (ip == 0) return;
   const available = entry.pointer + entry.length - entry.quote;
+  const isIpv6 = headerIsIpv6(ip);
   let code = unreachableCode(error);
   let rest: u32 = 0;
   if (error == -EMSGSIZE) {
-    if (!packetIsAtomic(ip)) return;
+    if (!headerIsAtomic(ip)) return;
     code = FRAGMENTATION_NEEDED;
     // The error queue will name the exact size; until then a likely one below the datagram's.
-    rest = available > 1500 ? 1500 : available > 1492 ? 1492 : packetIsSix(ip) ? 1280 : 576;
+    rest = available > 1500 ? 1500 : available > 1492 ? 1492 : isIpv6 ? 1280 : 576;
   }
   if (code < 0) return;
-  icmpErrorReply(
-    ip,
-    available,
-    ICMP_UNREACHABLE,
-    code,
-    rest,
-    gatewayFor(packetSource(ip)),
-    flow.guestMac,
-    now,
-  );
+  noticeBegin(ICMP_UNREACHABLE, code, rest, gatewayOf(isIpv6), flow.guestMac);
+  icmpErrorReply(ip, available, now);
 }
 
 /** No socket could be had for the batch, which is lost; the guest is told why. */
 export function datagramRefuse(flow: UdpFlow, error: i32, now: i64): void {
-  for (let i = flow.batchHead; i >= 0; i = entryAt(i).next) tell(flow, entryAt(i), error, now);
+  for (let i = flow.batchHead; i >= 0; i = entryAt(i).next) {
+    sendIcmpErrorAbout(flow, entryAt(i), error, now);
+  }
   datagramDiscard(flow);
 }
 
@@ -469,7 +465,7 @@ function refused(flow: UdpFlow, error: i32, now: i64): void {
   }
   const isQuery = flow.kind == <u8>abi.KIND_DNS && flow.peerPort == DNS_PORT;
   if (isQuery && error != -EMSGSIZE) flow.flags |= F_REFUSED;
-  else tell(flow, first, error, now);
+  else sendIcmpErrorAbout(flow, first, error, now);
   const own = ownOf(flow);
   if (own > 0) dropMany(abi.DROP_DNS_RETRY, own);
   dropMany(sendDropReason(flow.kind), partCount - own);

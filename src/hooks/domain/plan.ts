@@ -7,19 +7,24 @@
  * a socket (`stream`, `vhost-user`), so that the domain can migrate.
  */
 
-import { DEFAULTS, LIMITS } from "../../config/config.ts";
-import type { DhcpOptionsInput } from "../../config/dhcp-options.ts";
-import { buildDhcpOptions, fitSearchList } from "../../config/dhcp-options.ts";
+import {
+  type DhcpOption,
+  dhcpOptionsOf,
+  fitSearchList,
+  searchOptions,
+} from "../../config/dhcp-options.ts";
 import { quote } from "../../config/errors.ts";
 import type { PublishRule } from "../../config/forward.ts";
 import type { HookSettings, LinkKind } from "../../config/hook-settings.ts";
 import { LINK_CHOICES } from "../../config/hook-settings.ts";
+import { MTU_BOUNDS, MTU_DEFAULT } from "../../config/network.ts";
 import { parseResolvConf, type ResolvConf } from "../../config/resolv.ts";
 import { integerBetween, oneOf } from "../../config/settings.ts";
 import { defaultGatewayMac, parseSubnet, type Subnet } from "../../config/subnet.ts";
 import { parseSubnet6, SUBNET6_DEFAULT, type Subnet6 } from "../../config/subnet6.ts";
 import { formatCidr4, type Ipv4Network, prefixMask } from "../../lib/addr.ts";
 import { toHex } from "../../lib/bytes.ts";
+import { deepFreeze } from "../../lib/deep-freeze.ts";
 import { type Device, deriveDevice } from "./device.ts";
 import { invalid, quoteTruncated, unsupported, withContext } from "./errors.ts";
 import { normalizeNetwork, removeDuplicatePorts } from "./leniency.ts";
@@ -70,8 +75,8 @@ export interface BindingPlan {
   readonly search: readonly string[];
   /** The pod's resolvers of either family, at most three. */
   readonly resolvers: readonly string[];
-  /** DHCP options as octets on the wire; those the engine knows itself are not among them. */
-  readonly dhcpOptions: readonly number[];
+  /** DHCP options; those the engine knows itself are not among them. */
+  readonly dhcpOptions: readonly DhcpOption[];
   /** Options 66 and 67 once more, for a DHCP server that is told by name. */
   readonly tftpServerName: string | undefined;
   readonly bootFileName: string | undefined;
@@ -141,7 +146,7 @@ function derivePlan(
     hostname,
     search,
     resolvers: [...conf.nameservers],
-    dhcpOptions: [...options],
+    dhcpOptions: options,
     tftpServerName: iface.dhcpOptions.tftpServerName,
     bootFileName: iface.dhcpOptions.bootFileName,
     warnings: [...cidr.warnings, ...cidr6.warnings, ...ports.warnings],
@@ -163,13 +168,13 @@ function chooseLink(vmi: Vmi, { settings, autoLink }: PlanContext): LinkKind {
 function chooseMtu(vmi: Vmi, device: Device, link: LinkKind, settings: HookSettings): number {
   const asked = annotation(vmi, MTU_ANNOTATION, settings);
   if (asked !== undefined) {
-    const read = integerBetween(...LIMITS.mtu);
+    const read = integerBetween(...MTU_BOUNDS);
     return withContext(`annotation "${MTU_ANNOTATION}" ${quoteTruncated(asked)}`, () =>
       read(asked),
     );
   }
   if (settings.mtu !== undefined) return settings.mtu;
-  return device.isVirtio && link !== "user" ? DEFAULTS.mtu : MTU_ETHERNET;
+  return device.isVirtio && link !== "user" ? MTU_DEFAULT : MTU_ETHERNET;
 }
 
 function annotation(vmi: Vmi, key: string, settings: HookSettings): string | undefined {
@@ -271,23 +276,22 @@ function checkPortsTogether(plans: readonly BindingPlan[]): void {
 interface Dhcp {
   readonly search: readonly string[];
   readonly hostname: string;
-  readonly options: Uint8Array;
+  readonly options: readonly DhcpOption[];
 }
 
 function deriveDhcp(vmi: Vmi, iface: VmiInterface, conf: ResolvConf): Dhcp {
   const { dhcpOptions } = iface;
   const hostname = deriveHostname(vmi);
-  const input: DhcpOptionsInput = {
-    hostName: hostname,
-    ntpServers: dhcpOptions.ntpServers,
-    tftpServerName: dhcpOptions.tftpServerName,
-    bootFileName: dhcpOptions.bootFileName,
-    privateOptions: dhcpOptions.privateOptions,
-  };
   return withContext(`iface ${quote(iface.name)}`, () => {
-    buildDhcpOptions(input);
-    const search = fitSearchList(input, searchList(vmi, conf));
-    return { search, hostname, options: buildDhcpOptions({ ...input, search }) };
+    const own = dhcpOptionsOf({
+      hostName: hostname,
+      ntpServers: dhcpOptions.ntpServers,
+      tftpServerName: dhcpOptions.tftpServerName,
+      bootFileName: dhcpOptions.bootFileName,
+      privateOptions: dhcpOptions.privateOptions,
+    });
+    const search = fitSearchList(own, searchList(vmi, conf));
+    return { search, hostname, options: [...own, ...searchOptions(search)] };
   });
 }
 
@@ -310,13 +314,4 @@ function searchList(vmi: Vmi, conf: ResolvConf): string[] {
   if (longest === undefined) return domains;
   const own = `${vmi.subdomain}.${longest}`.toLowerCase();
   return domains.includes(own) ? domains : [own, ...domains];
-}
-
-/** Freezes a value of plain objects and arrays all the way down. */
-function deepFreeze<T>(value: T): T {
-  if (typeof value === "object" && value !== null && !Object.isFrozen(value)) {
-    Object.freeze(value);
-    for (const part of Object.values(value)) deepFreeze(part);
-  }
-  return value;
 }
