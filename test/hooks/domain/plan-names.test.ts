@@ -6,11 +6,8 @@ import { error, plan } from "../../support/hook-plan.ts";
 
 /** Value of a DHCP option as text. */
 function option({ dhcpOptions }: BindingPlan, code: number): string | undefined {
-  for (let at = 0; at < dhcpOptions.length; at += 2 + (dhcpOptions[at + 1] ?? 0)) {
-    const value = dhcpOptions.slice(at + 2, at + 2 + (dhcpOptions[at + 1] ?? 0));
-    if (dhcpOptions[at] === code) return String.fromCharCode(...value);
-  }
-  return undefined;
+  const found = dhcpOptions.find((each) => each.code === code);
+  return found && String.fromCharCode(...found.value);
 }
 
 describe("names", () => {

@@ -15,15 +15,6 @@ function assertFrozen(value: unknown): void {
   for (const part of Object.values(value)) assertFrozen(part);
 }
 
-<<<<<<< HEAD
-=======
-/** Value of a DHCP option as text. */
-function option({ dhcpOptions }: BindingPlan, code: number): string | undefined {
-  const found = dhcpOptions.find((each) => each.code === code);
-  return found && String.fromCharCode(...found.value);
-}
-
->>>>>>> main
 describe("addresses", () => {
   test("QEMU's numbers by default, the environment's network, the VMI's above all", () => {
     const numbers = ({ subnet }: BindingPlan): string[] =>
