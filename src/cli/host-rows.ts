@@ -5,7 +5,7 @@ import {
   UDP_FILTER_CHOICES,
   UDP_PORT_CHOICES,
 } from "../config/host-side.ts";
-import type { OptionRow } from "./options-table.ts";
+import type { OptionRow } from "./option-row.ts";
 
 /** Heading they stand under in the help. */
 export const HOST = "Host side:";

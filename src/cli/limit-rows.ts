@@ -1,6 +1,6 @@
 /** Rows of the options that bound what a guest network may take. */
 import { DEFAULTS, LIMITS } from "../config/config.ts";
-import type { OptionRow } from "./options-table.ts";
+import type { OptionRow } from "./option-row.ts";
 
 const LIMIT = "Limits:";
 

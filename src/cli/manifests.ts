@@ -15,7 +15,7 @@ import {
   type ManifestKind,
   type ManifestOptions,
 } from "../config/manifests.ts";
-import type { OptionRow } from "./options-table.ts";
+import type { OptionRow } from "./option-row.ts";
 
 /** A host that cannot exist (RFC 2606 §2): the project has no registry; the admin names one. */
 export const IMAGE_DEFAULT = `registry.example/slirp-binding:${packageJson.version}`;

@@ -26,24 +26,7 @@ import { LOG_FORMATS, LOG_LEVELS } from "../lib/log.ts";
 import { BOOT_ROWS, dns6Row } from "./boot-rows.ts";
 import { HOST, reachRows } from "./host-rows.ts";
 import { LIMIT_ROWS, ROOM_ROWS, range } from "./limit-rows.ts";
-
-/** How one option looks to the person who gives it. */
-export interface OptionRow {
-  /** Long name without dashes. A name that begins with `no-` is an ordinary flag here. */
-  readonly name: string;
-  /** What follows the name, as the help shows it; a flag has none. */
-  readonly argument?: string;
-  /** May be given several times; in the environment its values are separated by commas. */
-  readonly repeatable?: true;
-  readonly description: string;
-  /** Heading it stands under in the help. */
-  readonly group: string;
-}
-
-/** Name of the environment variable that stands in for an option. */
-export function environmentName(row: OptionRow): string {
-  return `SLIRP_${row.name.toUpperCase().replaceAll("-", "_")}`;
-}
+import type { OptionRow } from "./option-row.ts";
 
 const HOOKS = "Hook sockets:";
 const LINK = "Link, one of --tap, --listen and --connect:";

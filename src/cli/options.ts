@@ -16,13 +16,12 @@ import { invalid, readOne, type Setting, type Settings } from "../config/setting
 import { readSimulateOptions, type SimulateOptions } from "../config/simulate.ts";
 import { escapeControls } from "../lib/log.ts";
 import { MANIFESTS_EPILOGUE, MANIFESTS_ROWS } from "./manifests.ts";
+import { environmentName, type OptionRow } from "./option-row.ts";
 import {
   ATTACH_EPILOGUE,
   ATTACH_ROWS,
   DEMO_EPILOGUE,
   DEMO_ROWS,
-  environmentName,
-  type OptionRow,
   REPLAY_EPILOGUE,
   SERVE_EPILOGUE,
   SERVE_ROWS,

@@ -1,5 +1,6 @@
 /** The command line of `run`: the options of `attach` that make sense, and where they end. */
-import { ATTACH_ROWS, type OptionRow } from "./options-table.ts";
+import type { OptionRow } from "./option-row.ts";
+import { ATTACH_ROWS } from "./options-table.ts";
 
 const INSIDE = "Inside:";
 

@@ -1,6 +1,6 @@
 /** How the options of `simulate` look. They are read in `src/config/simulate.ts`. */
 import { MINUTES_DEFAULT } from "../config/simulate.ts";
-import type { OptionRow } from "./options-table.ts";
+import type { OptionRow } from "./option-row.ts";
 
 const ONE = "One run:";
 const SWARM = "Many runs:";

@@ -6,14 +6,9 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { FILTER_ADDRESSES } from "../../src/cli/host-rows.ts";
 import { MANIFESTS_ROWS } from "../../src/cli/manifests.ts";
+import { environmentName, type OptionRow } from "../../src/cli/option-row.ts";
 import { type Environment, parseCommandLine } from "../../src/cli/options.ts";
-import {
-  ATTACH_ROWS,
-  DEMO_ROWS,
-  environmentName,
-  type OptionRow,
-  SERVE_ROWS,
-} from "../../src/cli/options-table.ts";
+import { ATTACH_ROWS, DEMO_ROWS, SERVE_ROWS } from "../../src/cli/options-table.ts";
 import { SIMULATE_ROWS } from "../../src/cli/simulate-rows.ts";
 import type { AttachOptions } from "../../src/config/config.ts";
 import type { RightsOptions } from "../../src/config/rights.ts";
