@@ -9,6 +9,7 @@ import { dirname, join, relative, resolve } from "node:path";
 import process from "node:process";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { circlesOf } from "./support/circles.ts";
 import { mayImport } from "./support/layers.ts";
 import { blank, declarations, functions, imports } from "./support/source.ts";
 import { UNMIRRORED } from "./support/unmirrored.ts";
@@ -96,6 +97,19 @@ describe("imports", () => {
         .map(({ to }) => `${file} imports ${to}`),
     );
     assertNone(found, "Remove these imports or move the code");
+  });
+
+  test("no modules import each other in a circle, types included", () => {
+    const graph = new Map(
+      [...SOURCES].map(([file, { text }]) => [
+        file,
+        imports(text)
+          .filter(({ specifier }) => specifier.startsWith("."))
+          .map(({ specifier }) => target(file, specifier)),
+      ]),
+    );
+    const found = circlesOf(graph).map((circle) => circle.join(" "));
+    assertNone(found, "Move what they share into a module of its own");
   });
 
   test("the engine imports nothing but itself", () => {
@@ -337,6 +351,20 @@ describe("the checks themselves", () => {
     assert.equal(mayImport("src/cli/attach.ts", "src/lab/demo/demo.ts", "lazy"), false);
     assert.equal(mayImport("src/main.ts", "src/lab/demo/demo.ts"), false);
     assert.equal(mayImport("src/main.ts", "src/lab/demo/demo.ts", "lazy"), true);
+  });
+
+  test("a circle is found, a diamond and a way into a circle are none", () => {
+    const graph = new Map([
+      ["a", ["b", "c"]],
+      ["b", ["d"]],
+      ["c", ["d"]],
+      ["d", []],
+      ["e", ["f", "a"]],
+      ["f", ["g"]],
+      ["g", ["f", "h"]],
+      ["h", ["h"]],
+    ]);
+    assert.deepEqual(circlesOf(graph), [["f", "g"], ["h"]]);
   });
 
   test("comments, strings, templates and regular expressions are blanked", () => {

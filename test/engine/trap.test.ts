@@ -5,7 +5,8 @@ import { compileEngine } from "../../src/engine/module.ts";
 import { isChecked } from "../../src/engine/trap.ts";
 import * as abi from "../../wasm/abi.ts";
 import { checkedEngine, readEngine } from "../support/engine-binary.ts";
-import { EngineWorld, PEER } from "../support/engine-harness.ts";
+import { EngineWorld } from "../support/engine-harness.ts";
+import { PEER } from "../support/engine-settings.ts";
 
 /** A flow of UDP, and a way to spoil a field of its record. */
 function world(): { spoil: (offset: number, value: number) => void; turn: () => void } {

@@ -80,6 +80,7 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/lab/sim/guest/tcp-options.ts": TYPES,
   "src/lab/sim/guest/tcp-dialect.ts": "test/sim/guest/tcp-connection.test.ts",
   "src/lab/sim/guest/udp.ts": GUEST,
+  "src/lab/sim/guest/tcp-timers.ts": "test/sim/guest/tcp-connection.test.ts",
   "src/lab/sim/guest/tcp-writer.ts": "test/sim/guest/tcp-connection.test.ts",
   "src/lab/sim/host/datagram.ts": RUN,
   "src/lab/sim/host/host.ts": RUN,

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import * as abi from "../../../wasm/abi.ts";
 import { DatagramWorld } from "../../support/datagram-world.ts";
-import { PEER, PEER6 } from "../../support/engine-harness.ts";
+import { PEER, PEER6 } from "../../support/engine-settings.ts";
 import { pattern } from "../../support/packet.ts";
 import { World6 } from "../../support/world6.ts";
 
