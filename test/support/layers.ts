@@ -52,10 +52,14 @@ const WASM: readonly (readonly [string, readonly string[]])[] = [
   ["config-check", [...BASE, "wire/"]],
   ["icmp4", [...BASE, "wire/", "flow/", "tcp/", "local/"]],
   ["dispatch", [...BASE, "wire/", "flow/", "tcp/"]],
+  ["audit", [...BASE, "wire/", "flow/", "tcp/"]],
   ["guest", [...BASE, "wire/", "flow/", "tcp/", "local/", "dispatch"]],
   [
     "engine",
-    [...BASE, "wire/", "flow/", "tcp/", "local/", "config-check", "dispatch", "frame", "guest"],
+    [
+      ...[...BASE, "wire/", "flow/", "tcp/", "local/"],
+      ...["audit", "config-check", "dispatch", "frame", "guest"],
+    ],
   ],
 ];
 

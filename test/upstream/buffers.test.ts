@@ -176,4 +176,19 @@ describe("SocketBuffers", () => {
       assert.equal(stage.buffers.smallSize, 32_768);
     }
   });
+
+  test("what small ones are made for shrinks only where three in four have gone", () => {
+    const stage = new Stage(4 * MIB);
+    const sizes: number[] = [];
+    const look = () => sizes.push(stage.buffers.smallSize);
+    for (let slot = 0; slot < 64; slot += 1) stage.open(slot);
+    look();
+    stage.close(63);
+    look();
+    for (let slot = 16; slot < 63; slot += 1) stage.close(slot);
+    look();
+    stage.close(15);
+    look();
+    assert.deepEqual(sizes, [8192, 8192, 8192, 17_476]);
+  });
 });

@@ -7,10 +7,13 @@ import {
   check,
   EACCES,
   EADDRINUSE,
+  EAGAIN,
   ECONNREFUSED,
+  ECONNRESET,
   EMFILE,
   ENOMEM,
   ENOSPC,
+  EPERM,
   type SystemError,
 } from "../../src/sys/errno.ts";
 import type { Libc } from "../../src/sys/libc.ts";
@@ -22,7 +25,7 @@ import { EVENT_OF_PORT } from "../../src/upstream/upstream.ts";
 import * as abi from "../../wasm/abi.ts";
 import { START } from "../support/engine-harness.ts";
 import { connect, opened, rule } from "./listener-rig.ts";
-import { freePort, LOOPBACK, nameOf, type Rig, rigTest, send, udpSocket } from "./rig.ts";
+import { freePort, LOOPBACK, nameOf, type Rig, receive, rigTest, send, udpSocket } from "./rig.ts";
 
 const BOTH = { ipv4: true, ipv6: true };
 const ALL6 = new Array<number>(16).fill(0);
@@ -292,7 +295,47 @@ describe("listener rules: what comes in", () => {
       rig.sys.close(client);
     }
     assert.deepEqual(calls, [["addressSix", GUEST6_OCTETS]]);
+    const guests = rig.engine.flows().map((flow) => rig.engine.addressText(flow.guestAddress));
+    assert.deepEqual(guests, ["fd10:0:2::2", "10.0.2.15"]);
     assert.equal(rig.engine.flows().at(-1)?.guestAddress, GUEST4);
+    listeners.close();
+  });
+
+  rigTest("one that there is no room for is reset, not ended", (rig) => {
+    const port = freePort(rig.sys, "tcp");
+    const other = freePort(rig.sys, "tcp");
+    const listeners = opened(rig, rule(port, 80), { ...rule(other, 80), guestAddress: GUEST6 });
+    Object.defineProperty(rig.engine, "inboundTcp", { value: () => 0 });
+    Object.defineProperty(rig.engine, "addressSix", { value: () => 0 });
+    for (const [i, to] of [port, other].entries()) {
+      const client = check(connect(rig, to), "Connect");
+      assert.equal(listeners.accept(i, START), 1);
+      assert.equal(receive(rig.sys, client), -ECONNRESET);
+      rig.sys.close(client);
+    }
+    assert.equal(rig.sockets.openCount, 0);
+    listeners.close();
+  });
+
+  rigTest("where a connection can be neither taken nor refused it is the first errno", (rig) => {
+    const results = [-EMFILE, -EPERM, -EAGAIN];
+    const sys: Libc = Object.create(rig.sys, {
+      accept4: { value: () => results.shift() ?? -EAGAIN },
+    });
+    const listeners = new Listeners(sys, rig.engine, rig.sockets);
+    listeners.open([rule(0, 80)], rig.epoll);
+    listeners.answer(true);
+    assert.equal(listeners.accept(0, START), -EMFILE);
+    assert.equal(listeners.refusedCount, 0);
+    listeners.close();
+  });
+
+  rigTest("one that cannot stop listening says so", (rig) => {
+    const sys: Libc = Object.create(rig.sys, { shutdown: { value: () => -ENOMEM } });
+    const listeners = new Listeners(sys, rig.engine, rig.sockets);
+    listeners.open([rule(0, 80)], rig.epoll);
+    listeners.answer(true);
+    assert.throws(() => listeners.answer(false), /Stop listening at a published port/);
     listeners.close();
   });
 

@@ -153,6 +153,7 @@ describe("upstream/tftp-transfer", () => {
     ["windowsize", "1", "OACK windowsize 1"],
     ["windowsize", "65535", "OACK windowsize 64"],
     ["tsize", "0", "OACK tsize 70000"],
+    ["tsize", "x", "DATA"],
     ["multicast", "", "DATA"],
   ];
   for (const [name, value, answer] of options) {
@@ -283,6 +284,11 @@ describe("upstream/tftp-transfer", () => {
     broken.ask("a");
     broken.readErrno = EIO;
     assert.deepEqual(broken.ack(1), ["ERROR 0 the file cannot be read"]);
+    assert.equal(broken.sent[0]?.at(-1), 0, "the text has its end");
+    const forbidden = new Desk({ a: pattern(3000) });
+    forbidden.ask("a");
+    forbidden.readErrno = EPERM;
+    assert.deepEqual(forbidden.ack(1), ["ERROR 0 the file cannot be read"]);
     const gone = new Desk({ a: pattern(3000) });
     gone.isGone = true;
     gone.ask("a");
@@ -296,6 +302,26 @@ describe("upstream/tftp-transfer", () => {
     const desk = new Desk({});
     assert.deepEqual(desk.wait(SECOND), []);
     assert.ok(desk.transfer.isOver);
+  });
+
+  test("a pair of netascii is cut between two blocks, of either kind", () => {
+    for (const [end, second] of [
+      ["\n", "\n"],
+      ["\r", "\0"],
+    ] as const) {
+      const desk = new Desk({ a: concat(`${"x".repeat(511)}${end}y`) });
+      assert.deepEqual(desk.ask("a", "netascii"), ["DATA 1 512"]);
+      assert.equal(desk.sent[0]?.at(-1), 13);
+      assert.deepEqual(desk.ack(1), ["DATA 2 2"]);
+      assert.equal(new TextDecoder().decode(desk.sent[0]?.subarray(4)), `${second}y`);
+      assert.deepEqual([...desk.ack(2), desk.transfer.isOver], [true]);
+    }
+  });
+
+  test("text that cannot be read is an error like any other", () => {
+    const desk = new Desk({ a: pattern(3000) });
+    desk.readErrno = EIO;
+    assert.deepEqual(desk.ask("a", "netascii"), ["ERROR 0 the file cannot be read"]);
   });
 
   test("its time runs from the start, and anew with each answer and each progress", () => {

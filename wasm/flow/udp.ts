@@ -236,12 +236,14 @@ function relay(guestPort: u32, port: u32, now: i64): void {
 function opened(op: Op, flow: UdpFlow, now: i64): void {
   if (openAgain(flow, op.result)) return;
   if (op.result >= 0) {
-    enterSocket(flow, SOCKET_OPEN);
     if ((op.result & abi.OPENED_PUBLISHED) != 0) {
       publish(flow, op.result & 0xffff);
       datagramTouch(flow, now);
-    } else if (flow.kind == <u8>abi.KIND_UDP) {
-      flow.hostPort = op.result > 0 ? <u16>op.result : <u16>op.a;
+    } else {
+      enterSocket(flow, SOCKET_OPEN);
+      if (flow.kind == <u8>abi.KIND_UDP) {
+        flow.hostPort = op.result > 0 ? <u16>op.result : <u16>op.a;
+      }
     }
     if (flow.batchHead >= 0) markDirty(flow);
     return;

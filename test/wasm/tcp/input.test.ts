@@ -1,7 +1,8 @@
 /** Segments from the guest once the connection stands: order, trimming, acknowledging, urgent. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { type EngineWorld, GUEST, PEER } from "../../support/engine-harness.ts";
+import type { EngineWorld } from "../../support/engine-harness.ts";
+import { GUEST, PEER } from "../../support/engine-settings.ts";
 import { PROTOCOL_TCP, pattern, tcp } from "../../support/packet.ts";
 import { established, reach, type SegmentFields, TcpGuest } from "../../support/tcp-guest.ts";
 import { conversationBeforeWrap, segments } from "../../support/tcp-transfer.ts";
