@@ -1,6 +1,6 @@
 /**
- * The built engines, each compiled once per program. All have to behave alike; what a test drives is
- * the checked one in place of the one with SIMD, so that an engine which finds itself broken says
+ * The built engines, each compiled once per program. All have to behave alike; what a test drives
+ * is the checked one in place of the one with SIMD, so that an engine which finds itself broken says
  * so at once.
  */
 import { readFileSync } from "node:fs";
