@@ -6,7 +6,7 @@
  * referred to by iovecs. When the link leaves no room (`txFree`), what is due stays due.
  */
 import * as abi from "../abi";
-import { isSix } from "../flow/addresses";
+import { isIpv6 } from "../flow/addresses";
 import { enterState } from "../flow/kinds";
 import { outgoingBegin } from "../flow/outgoing";
 import { headerSize, pseudoSum } from "../flow/packet";
@@ -79,7 +79,7 @@ function linkFlags(): u32 {
 export function frameMax(flow: Tcp): u32 {
   // virtio 1.2 §5.1.3.1: no segmentation offload without checksum offload.
   const guest = flow.guestAddress;
-  const offload = (isSix(guest) ? abi.LINK_TSO6 : abi.LINK_TSO4) | abi.LINK_CSUM;
+  const offload = (isIpv6(guest) ? abi.LINK_TSO6 : abi.LINK_TSO4) | abi.LINK_CSUM;
   if ((linkFlags() & offload) != <u32>offload || vnetSize == 0) return flow.mss;
   if ((flow.urgent & URGENT_OUT) != 0 && seqGt(flow.sndUrgent, flow.sndUna)) return flow.mss;
   return max((OFFLOAD_MAX - headerSize(guest)) / flow.mss, 1) * flow.mss;
@@ -252,7 +252,7 @@ function sendData(flow: Tcp, sequence: u32, length: u32, now: i64): u32 {
   if (partial) {
     sumStorePartial(tcp + 16, pseudo);
     const gso = n > flow.mss;
-    const type = isSix(flow.guestAddress) ? GSO_TCPV6 : GSO_TCPV4;
+    const type = isIpv6(flow.guestAddress) ? GSO_TCPV6 : GSO_TCPV4;
     txOffload(eth, gso ? type : 0, gso ? start + header : 0, gso ? flow.mss : 0, start, 16);
   } else {
     sumStore(tcp + 16, sumAdd(sumAdd(pseudo, sumBytes(tcp, header)), pieceSum));
