@@ -63,7 +63,7 @@ const WASM: readonly (readonly [string, readonly string[]])[] = [
   ],
 ];
 
-/** `config`, `engine` and layers above share the ABI's constants; code is `src/engine`'s alone. */
+/** `config`, `engine` and all above share the ABI's constants; code is `src/engine`'s alone. */
 const ABI = "wasm/abi.ts";
 /** Numbers of errors, one table for engine and host; `sys` has it for all that may import `sys`. */
 const ERRNO = "wasm/errno.ts";

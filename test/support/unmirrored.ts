@@ -20,7 +20,6 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "wasm/flow/presence.ts": "test/wasm/guest.test.ts, by what it has `guest` do",
   "src/binding/recording.ts":
     "test/binding/worker.test.ts, and test/e2e/attach-replay.runtime.test.ts",
-  "src/cli/counters.ts": "test/e2e/attach.runtime.test.ts, SIGUSR1",
   "src/cli/data-plane.ts": "test/e2e/sidecar.runtime.test.ts and sidecar-faults.test.ts",
   "src/cli/attach.ts": "test/e2e/attach.runtime.test.ts runs it as a program",
   "src/cli/run-inside.ts": "test/cli/run.test.ts, and test/e2e/run.runtime.test.ts whole",
