@@ -1,6 +1,7 @@
 /**
  * One guest network as a program, so that its log can be read: started by worker.test.ts with the
- * options of `attach` as JSON, several values of one divided by commas. Says "ready" on standard output, and ends with its standard input.
+ * options of `attach` as JSON, where commas divide several values of one. Says "ready" on standard
+ * output, and ends with its standard input.
  */
 import process from "node:process";
 import { startBinding } from "../../src/binding/binding.ts";
