@@ -20,6 +20,8 @@ const PACKAGES = {
   "isc-dhcp-client": "/usr/sbin/dhclient",
   iproute2: "/usr/sbin/ip",
   "iputils-ping": "/usr/bin/ping",
+  // The lwIP of Debian, which is a guest.
+  "liblwip-dev": "/usr/include/lwip/lwip/init.h",
   // The daemon alone: libvirt-daemon-system would also start one for the whole machine.
   "libvirt-clients": "/usr/bin/virsh",
   "libvirt-daemon": "/usr/sbin/libvirtd",
