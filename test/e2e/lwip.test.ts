@@ -1,6 +1,6 @@
 /**
- * lwIP itself as a guest (`test/support/lwip/guest.c`), as boot firmware and small machines have it:
- * addresses, ping, and whole octets both ways, over a link that loses frames in both directions.
+ * lwIP itself as a guest (`test/support/lwip/guest.c`), as small machines have it: addresses, ping,
+ * and whole octets both ways, over a link that loses frames in both directions.
  * Its TCP has no SACK, and sends again by duplicate acknowledgments or its timer of seconds.
  */
 import assert from "node:assert/strict";

@@ -420,7 +420,9 @@ static void connect_link(const char *path) {
     struct sockaddr_un at = {.sun_family = AF_UNIX};
     strncpy(at.sun_path, path, sizeof at.sun_path - 1);
     link_fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    if (link_fd < 0 || connect(link_fd, (struct sockaddr *)&at, sizeof at) < 0) fail("cannot connect to the link");
+    if (link_fd < 0 || connect(link_fd, (struct sockaddr *)&at, sizeof at) < 0) {
+        fail("cannot connect to the link");
+    }
 }
 
 int main(int count, char **words) {
