@@ -42,9 +42,10 @@ async function install() {
 }
 
 /** What the work at hand needs; each part does nothing when it is already there. */
-export async function bootstrap({ build: wantBuild = true, system = false, tests = false } = {}) {
+export async function bootstrap(wanted = {}) {
+  const { build: wantBuild = true, system = false, tests = false, checked = false } = wanted;
   await install();
-  if (wantBuild) await build({ tests });
+  if (wantBuild) await build({ tests, checked });
   if (system) await systemPackages();
 }
 

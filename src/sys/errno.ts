@@ -56,7 +56,7 @@ const TEXTS: Readonly<Record<keyof typeof numbers, string>> = {
   ESOCKTNOSUPPORT: "socket type is not supported",
   EOPNOTSUPP: "operation is not supported",
   EAFNOSUPPORT: "address family is not supported",
-  EADDRINUSE: "address is in use",
+  EADDRINUSE: "address in use",
   EADDRNOTAVAIL: "address is not one of this host",
   ENETDOWN: "network is down",
   ENETUNREACH: "network is unreachable",

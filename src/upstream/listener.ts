@@ -24,11 +24,14 @@ import {
   EADDRINUSE,
   EAGAIN,
   ECONNABORTED,
+  EHOSTDOWN,
   EHOSTUNREACH,
   EINTR,
   EMFILE,
+  ENETDOWN,
   ENETUNREACH,
   ENFILE,
+  ENOPROTOOPT,
   ENOSPC,
   EOPNOTSUPP,
   EPERM,
@@ -65,11 +68,11 @@ const PASSING: ReadonlySet<number> = new Set([
   EPERM, // a firewall's
   EPROTO,
   64, // ENONET
-  92, // ENOPROTOOPT
+  ENOPROTOOPT,
   EOPNOTSUPP,
-  100, // ENETDOWN
+  ENETDOWN,
   ENETUNREACH,
-  112, // EHOSTDOWN
+  EHOSTDOWN,
   EHOSTUNREACH,
 ]);
 const NONE = -1;
@@ -156,7 +159,7 @@ export class Listeners {
           rule.protocol === "tcp"
             ? this.#reserveAll(ports, spots)
             : this.#bindAll(ports, spots, watch);
-        if (result >= 0) continue;
+        if (result === 0) continue;
         const action = `Publish port "${formatHost(rule)}:${ports.hostPort}/${rule.protocol}"`;
         if (onFault === undefined) throw new SystemError(action, -result, remedyOf(result));
         onFault(new SystemError(action, -result));

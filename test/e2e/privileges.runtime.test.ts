@@ -97,7 +97,7 @@ describe("serve, once it runs", { skip: cannotRun() || oursOnly() || false }, ()
     chmodSync(folder, 0o777);
     const running: Running = start([...ourCommand(), "serve", "--hooks-dir", folder]);
     try {
-      await until(() => /rights given up/.test(running.stderr()) || running.ended(), "its log");
+      await until(() => /privileges dropped/.test(running.stderr()) || running.ended(), "its log");
       hasNothing(running.pid, 65534);
       running.signal("SIGTERM");
       const { code, stderr } = await running.outcome(15_000);

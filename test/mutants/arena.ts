@@ -25,7 +25,14 @@ import process from "node:process";
 const SHARED = ["node_modules", "dist", "build"];
 const LIMITS = ["prlimit", `--data=${4 * 2 ** 30}`, `--fsize=${2 ** 30}`];
 const ALONE = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "--net"];
-const WITH_LOOPBACK = ["sh", "-c", 'ip link set lo up && exec "$@"', "sh"];
+/** With a loopback, and without the named namespaces that a run before has left. */
+const SET_UP = "ip link set lo up && mkdir -p /run/netns && mount -t tmpfs tmpfs /run/netns";
+const FRESH = ["sh", "-c", `${SET_UP} && exec "$@"`, "sh"];
+/** Says that all is ready for the command; what fails before is no verdict on a mutant. */
+const READY = "ready\n";
+const THEN = ["sh", "-c", 'echo ready && exec "$@"', "sh"];
+/** Exit codes of a shell that cannot run the command. */
+const NOT_RUN = [126, 127];
 
 export interface Outcome {
   readonly state: "passed" | "failed" | "late";
@@ -48,8 +55,8 @@ function files(root: string): string[] {
 
 /** What to put before a command so that it can do no harm; found out once. */
 function containment(): readonly string[] {
-  const { status } = spawnSync("unshare", [...ALONE.slice(1), ...WITH_LOOPBACK, "true"]);
-  if (status === 0) return [...LIMITS, ...ALONE, ...WITH_LOOPBACK];
+  const { status } = spawnSync("unshare", [...ALONE.slice(1), ...FRESH, "true"]);
+  if (status === 0) return [...LIMITS, ...ALONE, ...FRESH];
   process.stderr.write("mutants: no right to make namespaces, mutants run among everything else\n");
   return LIMITS;
 }
@@ -58,7 +65,8 @@ let contained: readonly string[] | undefined;
 
 export class Arena {
   readonly folder: string;
-  readonly #root: string;
+  /** Of files that are changed, what they were; the project may have moved on meanwhile. */
+  readonly #originals = new Map<string, string | undefined>();
   readonly #temporary: string;
   #child: ChildProcess | undefined;
 
@@ -67,7 +75,6 @@ export class Arena {
    * @param parent where the copy is made; short, for sockets are made below it
    */
   constructor(root: string, parent: string) {
-    this.#root = root;
     const place = mkdtempSync(join(parent, "mutants-"));
     chmodSync(place, 0o755); // some tests are other users'
     this.folder = join(place, "p");
@@ -83,24 +90,32 @@ export class Arena {
 
   /** Puts a text in a file's place, or in a place where no file is. */
   write(file: string, text: string): void {
-    writeFileSync(join(this.folder, file), text);
+    const path = join(this.folder, file);
+    if (!this.#originals.has(file)) {
+      this.#originals.set(file, existsSync(path) ? readFileSync(path, "utf8") : undefined);
+    }
+    writeFileSync(path, text);
   }
 
-  /** The file as it is in the project; gone where the project has none. */
+  /** The file as it was before it was written; gone where there was none. */
   restore(file: string): void {
-    const original = join(this.#root, file);
-    if (existsSync(original)) this.write(file, readFileSync(original, "utf8"));
-    else rmSync(join(this.folder, file), { force: true });
+    const [path, original] = [join(this.folder, file), this.#originals.get(file)];
+    if (original !== undefined) writeFileSync(path, original);
+    else if (this.#originals.has(file)) rmSync(path);
+    this.#originals.delete(file);
   }
 
-  /** Runs a command in the copy, and ends it and its descendants when its time is over. */
+  /**
+   * Runs a command in the copy, and ends it and its descendants when its time is over.
+   * @throws {Error} where it could not be run
+   */
   async run({ command, env, limit_ms }: Command): Promise<Outcome> {
     contained ??= containment();
     rmSync(this.#temporary, { recursive: true, force: true });
     mkdirSync(this.#temporary);
     chmodSync(this.#temporary, 0o1777);
     const began_ms = performance.now();
-    const [program = "", ...args] = [...contained, ...command];
+    const [program = "", ...args] = [...contained, ...THEN, ...command];
     const child = spawn(program, args, {
       cwd: this.folder,
       env: { ...process.env, ...env, TMPDIR: this.#temporary, NO_COLOR: "1" },
@@ -124,12 +139,13 @@ export class Arena {
     clearTimeout(timer);
     this.#kill();
     this.#child = undefined;
+    const said = Buffer.concat(chunks).toString();
+    if (!said.startsWith(READY) || (!late && NOT_RUN.includes(code ?? 0))) {
+      throw new Error(`cannot run "${command.join(" ")}": ${said}`);
+    }
+    const output = said.slice(READY.length);
     const state = late ? "late" : code === 0 ? "passed" : "failed";
-    return {
-      state,
-      spent_ms: performance.now() - began_ms,
-      output: Buffer.concat(chunks).toString(),
-    };
+    return { state, spent_ms: performance.now() - began_ms, output };
   }
 
   #kill(): void {

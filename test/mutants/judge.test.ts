@@ -95,6 +95,19 @@ describe("mutants/arena", () => {
       [],
     );
   });
+
+  test("what cannot be run is no verdict", async () => {
+    const arena = new Arena(project, project);
+    try {
+      const command = ["node_modules/.bin/no-such-program"];
+      await assert.rejects(
+        arena.run({ command, env: {}, limit_ms: LIMIT_MS }),
+        /cannot run "node_/,
+      );
+    } finally {
+      arena.close();
+    }
+  });
 });
 
 describe("mutants/choose-tests", () => {
@@ -133,7 +146,7 @@ describe("mutants/choose-tests", () => {
 
   test("a file runs under Bun where the plan has it so", () => {
     const file = "test/a/one.test.ts";
-    const node = { runtime: "node", file, env: {} } as const;
+    const node = { runtime: "node", file, limit_s: 1, env: {} } as const;
     assert.deepEqual(commandOf([node]), ["node", "--import", "tsx", file]);
     const [program] = commandOf([node, { ...node, runtime: "bun" }]);
     assert.equal(program, "node_modules/.bin/bun");

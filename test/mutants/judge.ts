@@ -5,8 +5,8 @@ import { commandOf, type Judge, type Nearness } from "./choose-tests.ts";
 import type { Mutant } from "./sample.ts";
 
 /** A test that takes this much longer than without a mutant hangs; the machine may be busy. */
-const LATE_FACTOR = 4;
-const LATE_MS = 10_000;
+const LATE_FACTOR = 8;
+const LATE_MS = 20_000;
 /** For a test whose time is not known yet. */
 const FIRST_LIMIT_MS = 5 * 60_000;
 

@@ -143,11 +143,15 @@ async function judge(mutants: readonly Mutant[], arenas: readonly Arena[]): Prom
   const failed = await court.prepare(wanted);
   if (failed.length > 0) throw new Error(`these fail without a mutant:\n${failed.join("\n")}`);
   let done = 0;
-  return court.judge(trials, ({ mutant, by, test }) => {
+  const verdicts = await court.judge(trials, ({ mutant, by, test }) => {
     done += 1;
     const verdict = by === "nobody" ? "SURVIVES" : `${by}: ${test}`;
     process.stderr.write(`${done}/${trials.length} ${place(mutant)}: ${verdict}\n`);
   });
+  const seers = new Set(verdicts.map(({ test }) => test).filter((test) => test !== ""));
+  const broken = await court.prepare([...seers]);
+  if (broken.length > 0) throw new Error(`these fail by now without one:\n${broken.join("\n")}`);
+  return verdicts;
 }
 
 /** Tests load the engine from there. */

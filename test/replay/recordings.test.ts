@@ -15,8 +15,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { gunzipSync } from "node:zlib";
 import { engineBytes } from "../../src/assets.ts";
-import { describeResult } from "../../src/cli/replay.ts";
 import { loadEngine } from "../../src/engine/module.ts";
+import { describeResult } from "../../src/lab/commands/replay.ts";
 import { hashOctets } from "../../src/lib/hash64.ts";
 import { replayRecording } from "../../src/replay/replayer.ts";
 

@@ -127,7 +127,45 @@ export function functions(text: string): Measured[] {
   return found;
 }
 
-export type Import = { readonly specifier: string; readonly typeOnly: boolean };
+export type Declared = { readonly line: number; readonly name: string; readonly count: number };
+
+/** Parameters of a list without its parentheses; one that is taken apart counts once. */
+function countParameters(list: string): number {
+  let depth = 0;
+  let count = 0;
+  let hasText = false;
+  for (const c of list.replaceAll("=>", "  ")) {
+    if (c === "," && depth === 0) {
+      if (hasText) count++;
+      hasText = false;
+      continue;
+    }
+    if ("([{<".includes(c)) depth++;
+    else if (")]}>".includes(c)) depth--;
+    if (c.trim() !== "") hasText = true;
+  }
+  return hasText ? count + 1 : count;
+}
+
+/** Every function that is declared by that word, with the number of its parameters. */
+export function declarations(text: string): Declared[] {
+  const code = blank(text);
+  return [...code.matchAll(/\bfunction\s*\*?\s*(\w+)\s*(?:<[^(]*>)?\s*\(/g)].map((match) => {
+    const start = match.index + match[0].length;
+    let end = start;
+    for (let depth = 1; end < code.length; end++) {
+      if (code[end] === "(") depth++;
+      else if (code[end] === ")" && --depth === 0) break;
+    }
+    const line = code.slice(0, match.index).split("\n").length;
+    return { line, name: match[1] ?? "", count: countParameters(code.slice(start, end)) };
+  });
+}
+
+/** Types vanish when the program runs; "lazy" is `import()`. */
+export type ImportKind = "value" | "type" | "lazy";
+
+export type Import = { readonly specifier: string; readonly kind: ImportKind };
 
 /** What a module imports or re-exports, statically or by `import()`. */
 export function imports(text: string): Import[] {
@@ -136,11 +174,11 @@ export function imports(text: string): Import[] {
   const pattern = /\b(import|export)\b(\s+type\b)?[^;"'()]*?\bfrom\s*(["'])([^"'\n]+)\3/g;
   for (const match of text.matchAll(pattern)) {
     if (code[match.index] === " ") continue; // in a comment
-    found.push({ specifier: match[4] ?? "", typeOnly: match[2] !== undefined });
+    found.push({ specifier: match[4] ?? "", kind: match[2] === undefined ? "value" : "type" });
   }
-  for (const match of text.matchAll(/\bimport\s*\(?\s*(["'])([^"'\n]+)\1/g)) {
+  for (const match of text.matchAll(/\bimport\s*(\()?\s*(["'])([^"'\n]+)\2/g)) {
     if (code[match.index] === " ") continue;
-    found.push({ specifier: match[2] ?? "", typeOnly: false });
+    found.push({ specifier: match[3] ?? "", kind: match[1] === undefined ? "value" : "lazy" });
   }
   return found;
 }

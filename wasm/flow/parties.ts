@@ -24,7 +24,7 @@
 import * as abi from "../abi";
 import { Flow, STAKE_TICK, stakeOf } from "../layout";
 import { hashTuple } from "../prng";
-import { check } from "../trap";
+import { CHECKED, check } from "../trap";
 import { isSix, octetsOf, SIX } from "./addresses";
 import { LIST_PARTY, SHARE_OUTSIDE } from "./kinds";
 import { flowAt, slotOf } from "./table";
@@ -240,6 +240,10 @@ export function partyJoin(flow: Flow): void {
 export function partyLeave(flow: Flow): void {
   if (flow.list != LIST_PARTY) return;
   const party = stakeOf(flow).party;
+  if (CHECKED) {
+    assert(party >= 0 && party < fresh && partyAt(party).count > 0, "its party has the flow");
+    assert(partyAt(party).share == <u32>flow.share, "a party is of one share");
+  }
   unlink(partyAt(party), flow);
   stakeOf(flow).party = -1;
   resize(party, -1);
@@ -280,4 +284,20 @@ export function partyIdle(share: u8, now: i64): Flow {
   const party = partyLargest(share);
   if (party < 0) return changetype<Flow>(0);
   return idle(party, share == SHARE_OUTSIDE ? IDLE_STRANGER : IDLE_MIN, now);
+}
+
+/** Each party has as many members as it says; `members` flows are in one (checked build only). */
+export function partiesAudit(members: i32): void {
+  let all = 0;
+  for (let party = 0; party < fresh; party++) {
+    const p = partyAt(party);
+    let size = 0;
+    for (let slot = p.head; slot >= 0; slot = flowAt(slot).lruNext) {
+      assert(stakeOf(flowAt(slot)).party == party, "a flow knows which party it is in");
+      size++;
+    }
+    assert(size == p.count, "a party is as large as it is said to be");
+    all += size;
+  }
+  assert(all == members, "each established connection is in one party");
 }
