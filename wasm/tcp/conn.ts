@@ -186,6 +186,8 @@ export class Tcp extends Flow {
   urgent: u8;
   /** Of a connection from outside that is opening: what it has tried (`arrival`). */
   arrival: u8;
+  /** Without SACK: segments that came out of order, each to be told of by an acknowledgment. */
+  gapAcks: u8;
   // repair (`tcp/recovery`)
   /** Octets that arrived and that were sent since the recovery began, and what was out then. */
   prrDelivered: u32;

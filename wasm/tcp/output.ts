@@ -403,7 +403,21 @@ export function tcpOutput(flow: Tcp, now: i64): bool {
   if (has(flow, P_ACK)) {
     if (txFree() <= 0) return false;
     flow.flags &= ~P_ACK;
-    sendAck(flow, now);
+    reportGap(flow, now);
   }
   return true;
+}
+
+/**
+ * Acknowledges, once for each segment behind a gap that is still there (RFC 5681 §4.2): many come
+ * at once, and a guest without SACK sends what is missing only after three duplicates.
+ */
+function reportGap(flow: Tcp, now: i64): void {
+  const duplicates = flow.heldHead >= 0 ? <i32>flow.gapAcks : 0;
+  flow.gapAcks = 0;
+  for (let i = flow.rcvAck == flow.lastAckSent ? 1 : 0; i < duplicates; i++) {
+    if (txFree() <= 1) break;
+    sendAck(flow, now);
+  }
+  sendAck(flow, now);
 }
