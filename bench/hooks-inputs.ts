@@ -44,7 +44,7 @@ function domainOf(start: string, part: string, end: string, devices = ""): strin
 function namespaced(): string {
   const attributes = Array.from({ length: 250 }, (_, index) => `n:a${index}=''`).join(" ");
   const uri = "u".repeat(INPUT_BYTES - MIB);
-  return domainWith(`<a xmlns:n='${uri}'>${`<b ${attributes}/>`.repeat(150)}</a>`);
+  return domainWith(`<a xmlns:n='${uri}'>${`<b ${attributes}/>`.repeat(115)}</a>`);
 }
 
 function commandLine(): string {
@@ -70,8 +70,8 @@ function manyInterfaces(): string {
 const INPUTS: Readonly<Record<string, () => { domain: string; vmi: string }>> = {
   "one comment": () => ({ domain: domainOf("<!--", "x", "-->"), vmi: VMI }),
   "a letter beyond Latin": () => ({ domain: domainOf("<!--\u{1f600}", "x", "-->"), vmi: VMI }),
-  "a namespace of 9 MiB, 37,500 uses": () => ({ domain: namespaced(), vmi: VMI }),
-  "49,000 devices": () => ({ domain: domainOf("", " ", "", "<a/>".repeat(49_000)), vmi: VMI }),
+  "a namespace of 9 MiB, 28,750 uses": () => ({ domain: namespaced(), vmi: VMI }),
+  "29,000 devices": () => ({ domain: domainOf("", " ", "", "<a/>".repeat(29_000)), vmi: VMI }),
   "elements only": () => ({ domain: domainOf("", "<a/>", ""), vmi: VMI }),
   "references only": () => ({ domain: domainOf("", "&#65;", ""), vmi: VMI }),
   "an attribute of references": () => ({ domain: domainOf("<a b='", "&amp;", "'/>"), vmi: VMI }),

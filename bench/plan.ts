@@ -134,6 +134,7 @@ export const USAGE = `usage: npm run bench -- [options]
   --only TEXT        configurations and metrics with this text, several by comma:
                      "ours,direct" or "up1,rr" or "1500,dn1"
   --no-footprint     leave out start-up time, memory and idle flows
+  --engine           the engine alone, without sockets and kernel, instead
   --hooks            how fast the hooks answer instead (with --strict only)
   --qemu             a guest under QEMU against QEMU's own user network instead
   --shares           what others get beside a crowd that gives nothing back instead

@@ -1,18 +1,18 @@
 /**
  * `npm run bench`: installs and builds what is missing, then runs bench/main.ts under Bun, or
- * bench/NAME.ts with `--NAME`: floods, hooks, qemu, shares, storm, writers.
+ * bench/NAME.ts with `--NAME`: engine, floods, hooks, qemu, shares, storm, writers.
  */
 import process from "node:process";
 import { bootstrap } from "./bootstrap.mjs";
 import { inRoot, main, run, tool } from "./shell.mjs";
 
 /** Arguments that stand for a program of their own, of the same name. */
-const SPECIAL = ["floods", "hooks", "qemu", "shares", "storm", "writers"];
+const SPECIAL = ["engine", "floods", "hooks", "qemu", "shares", "storm", "writers"];
 
 main(async () => {
-  await bootstrap({ build: true, system: true });
   const args = process.argv.slice(2);
   const special = SPECIAL.find((name) => args.includes(`--${name}`)) ?? "main";
+  await bootstrap({ build: true, system: special !== "engine" });
   const rest = args.filter((each) => !SPECIAL.some((name) => each === `--${name}`));
   const { code } = await run(tool("bun"), [inRoot(`bench/${special}.ts`), ...rest]);
   return code;

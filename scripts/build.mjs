@@ -4,7 +4,7 @@
  *     node scripts/build.mjs [--tests] [--force]
  *
  *     dist/engine.wasm, dist/engine-scalar.wasm   wasm/index.ts
- *     dist/report.js.txt, report.css.txt          src/sim/report/browser and uPlot
+ *     dist/report.js.txt, report.css.txt          src/lab/sim/report/browser and uPlot
  *     dist/slirp-binding                          src/main.ts, worker and all of these in one file
  *     build/test/engine-checked.wasm              wasm/index.ts with assertions, with --tests
  *     build/test/NAME.wasm, NAME-scalar.wasm      test/wasm/exports/NAME.ts, with --tests
@@ -23,7 +23,7 @@ const ASC = "node_modules/assemblyscript/bin/asc.js";
 const ENGINES = ["dist/engine.wasm", "dist/engine-scalar.wasm"];
 const CHECKED = "build/test/engine-checked.wasm";
 const WORKER = "src/binding/worker.ts";
-const PAGE = "src/sim/report/browser";
+const PAGE = "src/lab/sim/report/browser";
 const PLOTS = "node_modules/uplot/dist";
 /** Not .js and .css: Bun would take those for code of the program. */
 const REPORT = ["dist/report.js.txt", "dist/report.css.txt"];
@@ -70,7 +70,7 @@ function reportPart(output, entry, library, own) {
     fs.writeFileSync(inRoot(temporary), texts.map((text) => `${text.trim()}\n`).join(""));
   };
   const sources = [...filesBelow(PAGE, ".ts"), ...filesBelow(PAGE, ".css"), "package-lock.json"];
-  const inputs = [...sources, "src/sim/report/units.ts", "scripts/build.mjs"];
+  const inputs = [...sources, "src/lab/sim/report/units.ts", "scripts/build.mjs"];
   return { output, entry, inputs, make };
 }
 

@@ -15,7 +15,7 @@ const STEPS = [
   ["unused code", tool("knip"), []],
   ["generated code", process.execPath, [inRoot("scripts/generate.mjs"), "--check"]],
   ["types", tool("tsc"), ["--project", "."]],
-  ["types of the report page", tool("tsc"), ["--project", "src/sim/report/browser"]],
+  ["types of the report page", tool("tsc"), ["--project", "src/lab/sim/report/browser"]],
   ["release build", process.execPath, [inRoot("scripts/build.mjs"), "--force"]],
   ["tests", process.execPath, [inRoot("scripts/test.mjs")]],
 ];

@@ -83,6 +83,9 @@ const DENO = [
   ...["pselect6", "sched_setaffinity", "set_mempolicy", "umask", "utimensat"],
 ];
 
+/** The end of the process that reads resolv.conf; a container under the profile starts none. */
+const READER = ["wait4", "waitid"];
+
 /** Calls that no runtime makes on its own once it runs: whoever does has got in. */
 const FATAL = [
   ...["execve", "execveat", "fork", "vfork", "ptrace", "process_vm_readv", "process_vm_writev"],
@@ -167,7 +170,7 @@ export function tableText(made) {
       .sort()
       .map((name) => `  ${name}: [${x64(name)}, ${arm64(name)}],\n`)
       .join("");
-  const own = [...made.syscalls.flatMap(({ names }) => names), ...DENO];
+  const own = [...made.syscalls.flatMap(({ names }) => names), ...DENO, ...READER];
   return `/**
  * System calls of the program's own filter, and their numbers. Made by "npm run seccomp".
  *

@@ -25,7 +25,7 @@ async function main(): Promise<number> {
     return (await import("./cli/run-inside.ts")).runInside(argv.slice(1), process.env);
   }
   if (argv[0] === SWARM_COMMAND) {
-    return (await import("./cli/simulate-share.ts")).runShare(argv.slice(1));
+    return (await import("./lab/commands/simulate-share.ts")).runShare(argv.slice(1));
   }
   const isAlias = HOOK_PROGRAM.test(process.argv0);
   const called = isAlias ? process.argv0 : (argv[0] ?? "");
@@ -49,11 +49,11 @@ async function main(): Promise<number> {
       return 0;
     }
     case "demo":
-      return (await import("./cli/demo/demo.ts")).demo(command.options);
+      return (await import("./lab/demo/demo.ts")).demo(command.options);
     case "replay":
-      return (await import("./cli/replay.ts")).replay(command.file);
+      return (await import("./lab/commands/replay.ts")).replay(command.file);
     case "simulate":
-      return (await import("./cli/simulate.ts")).simulate(command.options);
+      return (await import("./lab/commands/simulate.ts")).simulate(command.options);
     case "help":
       process.stdout.write(`${command.text.trimEnd()}\n`);
       return 0;

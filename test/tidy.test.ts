@@ -73,6 +73,8 @@ function target(file: string, specifier: string): string {
 }
 
 const PRODUCT = within("src", "wasm");
+/** Of the laboratory, what is no simulation. */
+const LAB_PROGRAMS = ["src/lab/commands", "src/lab/demo"];
 const OUTSIDE_SRC = (file: string): boolean => !file.startsWith("src/");
 
 describe("imports", () => {
@@ -80,8 +82,8 @@ describe("imports", () => {
     const found = [...SOURCES].flatMap(([file, { text }]) =>
       imports(text)
         .filter(({ specifier }) => specifier.startsWith("."))
-        .map(({ specifier, typeOnly }) => ({ to: target(file, specifier), typeOnly }))
-        .filter(({ to, typeOnly }) => !mayImport(file, to, typeOnly))
+        .map(({ specifier, kind }) => ({ to: target(file, specifier), kind }))
+        .filter(({ to, kind }) => !mayImport(file, to, kind))
         .map(({ to }) => `${file} imports ${to}`),
     );
     assertNone(found, "Remove these imports or move the code");
@@ -98,11 +100,12 @@ describe("imports", () => {
     assertNone(found, "Remove these imports");
   });
 
-  test("Connect and protobuf stay in hooks and admin", () => {
+  test("Connect and protobuf stay in hooks and in what imitates their caller", () => {
+    const allowed = within("src/hooks", "src/lab/demo/launcher.ts");
     const found = [...SOURCES].flatMap(([file, { text }]) =>
       imports(text)
         .filter(({ specifier }) => /^@(?:connectrpc|bufbuild)\//.test(specifier))
-        .filter(() => PRODUCT(file) && !within("src/hooks", "src/admin")(file))
+        .filter(() => PRODUCT(file) && !allowed(file))
         .map(({ specifier }) => `${file} imports "${specifier}"`),
     );
     assertNone(found, "Move these imports");
@@ -119,17 +122,17 @@ describe("exclusive rights", () => {
     assertNone([...found, ...open], "Move the system calls to src/sys");
   });
 
-  test("process, arguments and environment are read by main, cli and config only", () => {
+  test("process, arguments and environment are read by main, cli, config and lab only", () => {
     const pattern = /(?<![.\w])process\s*[.[]|\b(?:Bun|Deno)\.(?:env|argv|args|exit)\b/;
-    const allowed = within("src/main.ts", "src/cli", "src/config");
+    const allowed = within("src/main.ts", "src/cli", "src/config", ...LAB_PROGRAMS);
     const found = offenders(pattern, (file) => OUTSIDE_SRC(file) || allowed(file));
-    assertNone(found, "Pass the value in from main, cli or config");
+    assertNone(found, "Pass the value in from main, cli, config or lab");
   });
 
-  test("wall clock and randomness are used by loop/clock and cli only", () => {
+  test("wall clock and randomness are used by loop/clock, cli and lab only", () => {
     const clock = /\bDate\.now\b|\bnew Date\(\)|\bperformance\.(?:now|timeOrigin)\b|\bhrtime\b/;
     const random = /\bMath\.random\b|\b(?:getRandomValues|randomBytes|randomInt|randomUUID)\b/;
-    const allowed = within("src/loop/clock.ts", "src/cli");
+    const allowed = within("src/loop/clock.ts", "src/cli", ...LAB_PROGRAMS);
     for (const pattern of [clock, random]) {
       const found = offenders(pattern, (file) => OUTSIDE_SRC(file) || allowed(file));
       assertNone(found, "Pass time or seed in as an argument");
@@ -210,9 +213,12 @@ describe("constructs", () => {
 describe("completeness", () => {
   const tests = FILES.filter((file) => file.endsWith(".test.ts"));
 
-  /** `src/a/b.ts` is mirrored by `test/a/b.test.ts` or `test/a/b-more.test.ts`. */
+  /**
+   * `src/a/b.ts` is mirrored by `test/a/b.test.ts` or `test/a/b-more.test.ts`, and so is
+   * `src/lab/a/b.ts`.
+   */
   function isMirrored(file: string): boolean {
-    const stem = `test/${file.replace(/^src\//, "").replace(/(?:\.d)?\.ts$/, "")}`;
+    const stem = `test/${file.replace(/^src\/(?:lab\/)?/, "").replace(/(?:\.d)?\.ts$/, "")}`;
     return tests.some((each) => each.startsWith(`${stem}.`) || each.startsWith(`${stem}-`));
   }
 
@@ -299,9 +305,13 @@ describe("the checks themselves", () => {
     assert.equal(mayImport("wasm/tcp/input.ts", "wasm/flow/table.ts"), true);
     assert.equal(mayImport("src/sys/fd.ts", "src/engine/engine.ts"), false);
     assert.equal(mayImport("src/loop/loop.ts", "src/binding/worker.ts"), false);
-    assert.equal(mayImport("src/sim/world.ts", "src/sys/fd.ts"), false);
+    assert.equal(mayImport("src/lab/sim/world.ts", "src/sys/fd.ts"), false);
     assert.equal(mayImport("src/hooks/server.ts", "src/binding/binding.ts"), false);
-    assert.equal(mayImport("src/hooks/server.ts", "src/binding/binding.ts", true), true);
+    assert.equal(mayImport("src/hooks/server.ts", "src/binding/binding.ts", "type"), true);
+    assert.equal(mayImport("src/cli/attach.ts", "src/lab/sim/guest/octets.ts"), false);
+    assert.equal(mayImport("src/cli/attach.ts", "src/lab/demo/demo.ts", "lazy"), false);
+    assert.equal(mayImport("src/main.ts", "src/lab/demo/demo.ts"), false);
+    assert.equal(mayImport("src/main.ts", "src/lab/demo/demo.ts", "lazy"), true);
   });
 
   test("comments, strings, templates and regular expressions are blanked", () => {
@@ -350,6 +360,7 @@ describe("the checks themselves", () => {
       "./e.ts",
       "./f.ts",
     ]);
-    assert.equal(found.find(({ specifier }) => specifier === "./b.ts")?.typeOnly, true);
+    assert.equal(found.find(({ specifier }) => specifier === "./b.ts")?.kind, "type");
+    assert.equal(found.find(({ specifier }) => specifier === "./e.ts")?.kind, "lazy");
   });
 });

@@ -40,11 +40,12 @@ import {
 } from "./dispatch";
 import { addressFromHost, addressInit } from "./flow/addresses";
 import { awaitingInit, awaitingTurn, scratchReset } from "./flow/datagram-receive";
-import { dnsNext, dnsTurn } from "./flow/dns";
+import { dnsNext, dnsTurn } from "./flow/dns-turn";
 import { emitInit } from "./flow/emit";
 import { errorLimitInit } from "./flow/error-limit";
 import { closeFlush, evictInit } from "./flow/evict";
-import { fragmentBatchReset, fragmentExpire, fragmentInit, fragmentNext } from "./flow/fragments";
+import { fragmentBatchReset, fragmentInit, fragmentNext } from "./flow/fragment-context";
+import { fragmentExpire } from "./flow/fragments";
 import { limitsApply } from "./flow/limits";
 import { neighborExpire, neighborInit, neighborNext } from "./flow/neighbor";
 import { ownInit } from "./flow/own";
@@ -63,7 +64,8 @@ import {
   readyTake,
   tableInit,
 } from "./flow/table";
-import { udpInboundOpen, udpInit } from "./flow/udp";
+import { udpInit } from "./flow/udp";
+import { udpInboundOpen } from "./flow/udp-published";
 import { whereInit, whereNext, whereTimeout } from "./flow/whereabouts";
 import { frameInput } from "./frame";
 import { guestInit, guestNext, guestTurn } from "./guest";

@@ -2,7 +2,7 @@
  * Who is at the other end of a link, for `presence`: the peer of a stream, or the interface that a
  * tap is.
  */
-import type { PeerCounters } from "../link/stream.ts";
+import type { PeerCounters } from "../link/stream-peer.ts";
 import type { Libc } from "../sys/libc.ts";
 import { isWritable } from "../sys/poll.ts";
 import type { Attachment } from "../upstream/presence.ts";

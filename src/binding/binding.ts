@@ -9,14 +9,16 @@
  */
 
 import { workerUrl } from "../assets.ts";
-import type { AttachOptions, TapLinkSettings } from "../config/config.ts";
+import type { BindingOptions } from "../config/attach.ts";
 import type { StreamEndpoint } from "../config/endpoint.ts";
+import type { TapLinkSettings } from "../config/link.ts";
+import type { NetworkOptions } from "../config/network.ts";
 import type { Subnet6 } from "../config/subnet6.ts";
 import { octetsOfIpv6 } from "../lib/addr6.ts";
 import { deferred } from "../lib/deferred.ts";
 import type { Logger } from "../lib/log.ts";
-import type { PeerCounters } from "../link/stream.ts";
 import { openStreamListener } from "../link/stream-listener.ts";
+import type { PeerCounters } from "../link/stream-peer.ts";
 import type { MemoryGroup } from "../sys/cgroup.ts";
 import { EventFd } from "../sys/fd.ts";
 import { type Libc, loadLibc } from "../sys/libc.ts";
@@ -29,6 +31,7 @@ import { OFFLOADS_ALL } from "../sys/tun.ts";
 import { HiddenPorts } from "../upstream/hidden-ports.ts";
 import { COMMAND_STATS, COMMAND_STOP, MAILBOX_SIZE, Mailbox } from "./mailbox.ts";
 import { Outputs } from "./outputs.ts";
+import type { ResolvReader } from "./resolv-reader.ts";
 import type { WorkerLink, WorkerMessage, WorkerStart } from "./worker.ts";
 
 /** The link has been taken away, as a tap that somebody deletes. */
@@ -49,7 +52,7 @@ export interface Binding {
 }
 
 /** What a binding needs of the program it is in. */
-export interface Surroundings {
+export interface BindingDependencies {
   /** 32 octets nobody can guess: sequence numbers, hash keys and identifiers come from it. */
   readonly seed: readonly number[];
   /** Path of the running executable. */
@@ -60,6 +63,8 @@ export interface Surroundings {
   readonly networks?: number;
   /** Of `holdMemoryGroup`, from before rights were given up; undefined = memory has no limit. */
   readonly memoryGroup: MemoryGroup | undefined;
+  /** Reads resolv.conf once we may not. */
+  readonly resolvReader?: ResolvReader;
   /** User whose program this is, so whose QEMU may be a stream link's peer. */
   readonly uid: number;
   /**
@@ -75,25 +80,25 @@ export interface Surroundings {
 const hiddenPorts = new HiddenPorts();
 
 /** How a tap is made and configured. */
-export function tapRequestOf(options: AttachOptions, link: TapLinkSettings): TapRequest {
+export function tapRequestOf(network: NetworkOptions, link: TapLinkSettings): TapRequest {
   const { name, vnet } = link;
   const tap = { name, vnetHeader: vnet, offloads: vnet ? OFFLOADS_ALL : 0 };
-  return { tap, setup: setupOf(options, link) };
+  return { tap, setup: setupOf(network, link) };
 }
 
-function setupOf(options: AttachOptions, tap: TapLinkSettings): InterfaceSetup {
+function setupOf(network: NetworkOptions, tap: TapLinkSettings): InterfaceSetup {
   if (!tap.configure) return {};
-  const { subnet, subnet6 } = options;
-  const ipv4 = {
+  const { mtu, subnet, subnet6, ipv4 } = network;
+  const setup4 = {
     address: subnet.guest,
     prefixLength: subnet.prefixLength,
     gateway: subnet.gateway,
   };
   return {
-    mtu: options.mtu,
+    mtu,
     up: true,
     loopback: true,
-    ...(options.ipv4 ? ipv4 : {}),
+    ...(ipv4 ? setup4 : {}),
     ...(subnet6 === undefined ? {} : { ipv6: ipv6Setup(subnet6) }),
   };
 }
@@ -117,7 +122,7 @@ interface OuterEnd {
 
 async function openLink(
   sys: Libc,
-  options: AttachOptions,
+  options: BindingOptions,
   helper: readonly string[],
 ): Promise<OuterEnd> {
   const { link } = options;
@@ -133,14 +138,14 @@ async function openLink(
   }
   const device = await openTapInNamespace(sys, {
     ...(link.netns === undefined ? {} : { namespace: link.netns }),
-    ...tapRequestOf(options, link),
+    ...tapRequestOf(options.network, link),
     helper,
   });
   return { link: { kind: "tap", device }, endpoint: undefined, close: () => {} };
 }
 
 /** What tells that whom it serves, or who wants it, is there no longer. */
-function openLifelines(sys: Libc, { link, exitFd }: AttachOptions): Lifeline[] {
+function openLifelines(sys: Libc, { link, exitFd }: BindingOptions): Lifeline[] {
   const asked = exitFd === undefined ? [] : [watchOtherEnd(exitFd)];
   if (link.kind !== "tap" || link.netns === undefined) return asked;
   return [...asked, ...watchNamespace(sys, link.netns)];
@@ -164,8 +169,8 @@ function hiding(outer: OuterEnd): OuterEnd {
  * @throws SystemError when the tap or the socket cannot be had
  */
 export async function startBinding(
-  options: AttachOptions,
-  surroundings: Surroundings,
+  options: BindingOptions,
+  dependencies: BindingDependencies,
 ): Promise<Binding> {
   const worker = new Worker(workerUrl(), { type: "module" });
   let control: EventFd | undefined;
@@ -174,10 +179,10 @@ export async function startBinding(
   const sys = await loadLibc();
   try {
     control = new EventFd(sys);
-    outputs = new Outputs(options, surroundings.log);
+    outputs = new Outputs(options.capture, dependencies.log);
     lifelines = openLifelines(sys, options);
-    const outer = await openLink(sys, options, surroundings.helper);
-    return bind({ sys, worker, control, outputs, outer, lifelines, options, surroundings });
+    const outer = await openLink(sys, options, dependencies.helper);
+    return bind({ sys, worker, control, outputs, outer, lifelines, options, dependencies });
   } catch (error) {
     worker.terminate();
     control?.close();
@@ -194,12 +199,16 @@ interface Parts {
   readonly outputs: Outputs;
   readonly outer: OuterEnd;
   readonly lifelines: readonly Lifeline[];
-  readonly options: AttachOptions;
-  readonly surroundings: Surroundings;
+  readonly options: BindingOptions;
+  readonly dependencies: BindingDependencies;
 }
 
 /** What is done when the peers of a stream link have changed. */
-function peerLook(sys: Libc, counters: Mailbox, { onPeers, program }: Surroundings): () => void {
+function peerLook(
+  sys: Libc,
+  counters: Mailbox,
+  { onPeers, program }: BindingDependencies,
+): () => void {
   let crowds = 0;
   return () => {
     const peers = counters.heed();
@@ -212,8 +221,29 @@ function peerLook(sys: Libc, counters: Mailbox, { onPeers, program }: Surroundin
   };
 }
 
+/** What the worker is told to start with. */
+function startOf(parts: Parts, mailbox: SharedArrayBuffer): WorkerStart {
+  const { control, outputs, outer, lifelines, options, dependencies } = parts;
+  const { seed, uid, networks = 1, memoryGroup, resolvReader } = dependencies;
+  return {
+    options,
+    link: outer.link,
+    endpoint: outer.endpoint,
+    seed,
+    uid,
+    mailbox,
+    hiddenPorts: hiddenPorts.memory,
+    controlFd: control.number,
+    outputs: outputs.shared,
+    room: { networks, memoryGroup },
+    resolv: resolvReader?.memory,
+    lifelines,
+  };
+}
+
 function bind(parts: Parts): Binding {
-  const { sys, worker, control, outputs, outer, lifelines, options, surroundings } = parts;
+  const { sys, worker, control, outputs, outer, lifelines, dependencies } = parts;
+  const { program, resolvReader } = dependencies;
   const mailbox = new SharedArrayBuffer(MAILBOX_SIZE);
   const counters = new Mailbox(mailbox);
   const command = (number: number): void => {
@@ -223,12 +253,16 @@ function bind(parts: Parts): Binding {
   };
   const ready = deferred();
   const ended = deferred();
+  const forget = resolvReader?.subscribe(() => {
+    if (control.isOpen) control.signal();
+  });
   let isOver = false;
   /** The worker has said its last word, so it no longer looks at the control descriptor. */
   const over = async (): Promise<void> => {
     if (isOver) return;
     isOver = true;
     worker.terminate();
+    forget?.();
     control.close();
     outer.close();
     closeLifelines(sys, lifelines);
@@ -240,21 +274,24 @@ function bind(parts: Parts): Binding {
     ended.reject(error);
   };
   ready.promise.catch(() => {}); // whoever waits for `ended` hears of it there
-  const lookAtPeers = peerLook(sys, counters, surroundings);
+  const lookAtPeers = peerLook(sys, counters, dependencies);
   worker.onmessage = (event: MessageEvent<WorkerMessage>) => {
     if (isOver) return;
     const message = event.data;
     switch (message.kind) {
       case "ready":
         ready.resolve();
-        releaseProgramPages(sys, surroundings.program);
-        releaseProgramPagesLater(sys, surroundings.program); // rights are still to be given up
+        releaseProgramPages(sys, program);
+        releaseProgramPagesLater(sys, program); // rights are still to be given up
         return;
       case "peers":
         lookAtPeers();
         return;
       case "output":
         outputs.kick();
+        return;
+      case "resolv":
+        resolvReader?.ask();
         return;
       case "stopped":
         over().then(() => ended.resolve());
@@ -264,14 +301,9 @@ function bind(parts: Parts): Binding {
     }
   };
   worker.onerror = (event: ErrorEvent) => fail(new Error(`The worker failed: ${event.message}`));
-  const { link, endpoint } = outer;
-  const { seed, uid, networks = 1, memoryGroup } = surroundings;
-  const room = { networks, memoryGroup };
-  const own = { mailbox, hiddenPorts: hiddenPorts.memory, controlFd: control.number, room };
-  const shared = { outputs: outputs.shared, lifelines, ...own };
-  worker.postMessage({ options, link, endpoint, seed, uid, ...shared } satisfies WorkerStart);
+  worker.postMessage(startOf(parts, mailbox));
   return {
-    endpoint,
+    endpoint: outer.endpoint,
     ready: ready.promise,
     ended: ended.promise,
     counters,

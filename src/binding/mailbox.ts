@@ -12,7 +12,7 @@
 import { DROP_COUNT, DROP_LINK, STAT_COUNT } from "../../wasm/abi.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Link } from "../link/link.ts";
-import type { PeerCounters } from "../link/stream.ts";
+import type { PeerCounters } from "../link/stream-peer.ts";
 
 const COMMAND_NONE = 0;
 export const COMMAND_STOP = 1;

@@ -21,12 +21,12 @@
  *   A guest is attached while a peer holds its link; `idle` waits until no link has one.
  */
 
-import type { AttachOptions } from "../config/config.ts";
+import type { BindingOptions } from "../config/attach.ts";
 import { formatEndpoint } from "../config/endpoint.ts";
 import { type Deferred, deferred } from "../lib/deferred.ts";
 import type { Logger } from "../lib/log.ts";
 import { messageOf } from "../lib/message.ts";
-import type { PeerCounters } from "../link/stream.ts";
+import type { PeerCounters } from "../link/stream-peer.ts";
 import type { Binding } from "./binding.ts";
 
 const RESTART_MIN_ms = 100;
@@ -36,12 +36,12 @@ const RESTART_MAX_ms = 10_000;
 export interface Network {
   /** Name of the interface; unique. */
   readonly name: string;
-  readonly options: AttachOptions;
+  readonly options: BindingOptions;
 }
 
 /** Starts a network; `onPeers` hears how its link's peers are after a change. */
 export type StartNetwork = (
-  options: AttachOptions,
+  options: BindingOptions,
   onPeers: (peers: Pick<PeerCounters, "hasPeer">) => void,
 ) => Promise<Binding>;
 
@@ -51,6 +51,8 @@ export interface NetworksParts {
   readonly log: Logger;
   /** Milliseconds from any point in time. */
   readonly clock: () => number;
+  /** Calls `run` once after so many milliseconds, until the answer is called. */
+  readonly after: (pause_ms: number, run: () => void) => () => void;
 }
 
 /** One network, from the first start to the end of the last. */
@@ -63,7 +65,8 @@ interface Running {
   isStopping: boolean;
   pause_ms: number;
   began_ms: number;
-  timer: ReturnType<typeof setTimeout> | undefined;
+  /** Gives up a restart that is to come; undefined while there is none. */
+  cancel: (() => void) | undefined;
   /** Settles when it has ended for good. */
   readonly over: Deferred<void>;
 }
@@ -103,7 +106,7 @@ export class Networks {
       const present = this.#running.get(network.name);
       if (present?.key === key) continue;
       if (present !== undefined) {
-        this.#parts.log.warn({ iface: network.name }, "settings have changed, starting anew");
+        this.#parts.log.warn({ iface: network.name }, "settings have changed, restarting");
         await this.#end(network.name);
       }
       await this.#begin(network, key);
@@ -161,7 +164,7 @@ export class Networks {
       isStopping: false,
       pause_ms: RESTART_MIN_ms,
       began_ms: this.#parts.clock(),
-      timer: undefined,
+      cancel: undefined,
       over: deferred(),
     });
     this.#running.set(network.name, whole);
@@ -204,14 +207,15 @@ export class Networks {
   }
 
   #restartLater(running: Running): void {
-    running.timer = setTimeout(() => this.#restart(running), running.pause_ms);
-    running.pause_ms = Math.min(2 * running.pause_ms, RESTART_MAX_ms);
+    const pause_ms = running.pause_ms;
+    running.cancel = this.#parts.after(pause_ms, () => this.#restart(running));
+    running.pause_ms = Math.min(2 * pause_ms, RESTART_MAX_ms);
   }
 
   async #restart(running: Running): Promise<void> {
     const { log } = this.#parts;
     const iface = running.network.name;
-    running.timer = undefined;
+    running.cancel = undefined;
     try {
       running.began_ms = this.#parts.clock();
       running.binding = await this.#start(running.network, running);
@@ -223,16 +227,16 @@ export class Networks {
     }
     this.#follow(running);
     if (running.isStopping) running.binding.stop();
-    else log.info({ iface }, "guest network started again");
+    else log.info({ iface }, "guest network restarted");
   }
 
   readonly #end = async (name: string): Promise<void> => {
     const running = this.#running.get(name);
     if (running === undefined) return;
     running.isStopping = true;
-    if (running.timer === undefined) running.binding.stop();
+    if (running.cancel === undefined) running.binding.stop();
     else {
-      clearTimeout(running.timer);
+      running.cancel();
       running.over.resolve();
     }
     await running.over.promise;
@@ -249,9 +253,11 @@ export class Networks {
 }
 
 /** What of the options decides who is reached where: all but what the guest is merely told. */
-function firmPart(options: AttachOptions): string {
-  const { search, hostname, dhcpOptions, boot, ipv4, subnet6, ...firm } = options;
-  return JSON.stringify(firm);
+function firmPart(options: BindingOptions): string {
+  const { dhcp, boot, dns, network, ...firm } = options;
+  const { search, ...resolvers } = dns;
+  const { ipv4, subnet6, ...addresses } = network;
+  return JSON.stringify({ ...firm, resolvers, addresses });
 }
 
 function named(name: string, error: unknown): Error {

@@ -8,9 +8,11 @@
  *
  * 1. At the start, before a file is opened: descriptors that were left open are closed, and no
  *    child gets the environment.
- * 2. The environment is wiped; all capabilities of all threads go, new ones cannot come
+ * 2. Where root gives up its rights, a process is started that reads resolv.conf on
+ *    (`binding/resolv-reader.ts`).
+ * 3. The environment is wiped; all capabilities of all threads go, new ones cannot come
  *    (no_new_privs), and root becomes nobody. A right that cannot be given up ends the start.
- * 3. The system call filter is loaded. Where a kernel has none that is a warning: the rights are
+ * 4. The system call filter is loaded. Where a kernel has none that is a warning: the rights are
  *    gone all the same.
  *
  * Root stays root, without any capability, where it is asked for (`--user root`), where nobody
@@ -19,6 +21,7 @@
  */
 import { statSync, writeSync } from "node:fs";
 import { dirname, resolve } from "node:path";
+import type { ResolvReader } from "../binding/resolv-reader.ts";
 import { quote } from "../config/errors.ts";
 import { NOBODY_ID, type RightsOptions, ROOT_ID, type UserChoice } from "../config/rights.ts";
 import type { Logger } from "../lib/log.ts";
@@ -29,7 +32,10 @@ import {
   canBe,
   closeInherited,
   dropPrivileges,
+  keepDescriptors,
+  mayHandOverReading,
   maySwitch,
+  narrowToReading,
   type Rights,
   readRights,
   wipeEnvironment,
@@ -43,6 +49,8 @@ export interface Needs {
   readonly folders: readonly string[];
   /** Why root has to stay, if it does. */
   readonly root?: string;
+  /** Reads on for us what only root may read; started if that was ours to do until now. */
+  readonly reader?: Pick<ResolvReader, "start">;
 }
 
 /** Who to be, and why it is still root; undefined = as before. */
@@ -75,12 +83,12 @@ export async function shedInheritance(...given: (number | undefined)[]): Promise
  */
 export async function confine(options: RightsOptions, needs: Needs, log: Logger): Promise<void> {
   if (!hasSystemCalls()) {
-    log.warn({}, "rights are kept: this runtime cannot give them up");
+    log.warn({}, "privileges kept: this runtime cannot drop them");
     return;
   }
   const sys = await loadLibc();
   wipeEnvironment(sys);
-  const { user, gid, reason, lacksPing } = giveUp(sys, options, needs);
+  const { user, gid, reason, lacksPing } = await giveUp(sys, options, needs);
   const calls = options.seccomp ? filter(sys, log) : undefined;
   log.info(
     {
@@ -88,7 +96,7 @@ export async function confine(options: RightsOptions, needs: Needs, log: Logger)
       ...(reason === undefined ? {} : { reason }),
       ...(calls === undefined ? {} : { system_calls: calls }),
     },
-    calls === undefined ? "rights given up" : "rights given up, seccomp filter loaded",
+    calls === undefined ? "privileges dropped" : "privileges dropped, seccomp filter loaded",
   );
   if (lacksPing) {
     const remedy = `let group ${gid} into it: sysctl net.ipv4.ping_group_range="${gid} ${gid}"`;
@@ -104,16 +112,26 @@ interface Outcome {
   readonly lacksPing: boolean;
 }
 
-function giveUp(sys: Libc, options: RightsOptions, needs: Needs): Outcome {
+async function giveUp(sys: Libc, options: RightsOptions, needs: Needs): Promise<Outcome> {
   try {
     const now = readRights();
     const { user, reason } = chooseUser(options.user, now, needs);
     const [uid = -1, gid = -1] = [user?.uid ?? now.uids[0], user?.gid ?? now.gids[0]];
-    dropPrivileges(sys, user);
+    await startReader(sys, now, needs);
+    dropPrivileges(sys, user, now);
     return { user: `${uid}:${gid}`, gid, reason, lacksPing: !mayPing(sys) };
   } catch (error) {
-    throw new Error(`Give up rights: ${messageOf(error)}`, { cause: error });
+    throw new Error(`Drop privileges: ${messageOf(error)}`, { cause: error });
   }
+}
+
+/** Nothing depends on it: what it is to read may be everybody's. */
+async function startReader(sys: Libc, now: Rights, { reader }: Needs): Promise<void> {
+  if (!mayHandOverReading(now)) return;
+  await reader?.start(() => {
+    keepDescriptors(sys);
+    narrowToReading(sys, now);
+  });
 }
 
 /** Tells whoever waits on a descriptor that all is ready. */

@@ -1,5 +1,6 @@
 /** Counters of a guest network for the log. */
 import type { Binding } from "../binding/binding.ts";
+import { counterLabel } from "../engine/counter-names.ts";
 import { DROP_NAMES, STAT_NAMES } from "../engine/stats.ts";
 import type { Logger } from "../lib/log.ts";
 
@@ -9,7 +10,7 @@ const COUNTERS_WAIT_ms = 20;
 /** Counters that are not zero, by name. */
 export function countersOf(binding: Binding): Record<string, number> {
   const { counters } = binding;
-  const names = [...STAT_NAMES, ...DROP_NAMES.map((name) => `drop_${name}`)];
+  const names = [...STAT_NAMES, ...DROP_NAMES].map(counterLabel);
   const found: Record<string, number> = { flows: counters.flows, chunks: counters.chunks };
   names.forEach((name, index) => {
     const value = counters.counter(index);

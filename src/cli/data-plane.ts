@@ -12,11 +12,13 @@ import { chmodSync, mkdirSync, rmdirSync, statSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import type { Network, Networks } from "../binding/networks.ts";
+import type { ResolvReader } from "../binding/resolv-reader.ts";
+import type { BindingOptions } from "../config/attach.ts";
 import { bootOfDhcp } from "../config/boot.ts";
-import { type AttachOptions, DEFAULTS, IPV6_MTU_MIN } from "../config/config.ts";
 import type { StreamEndpoint } from "../config/endpoint.ts";
 import { quote } from "../config/errors.ts";
-import { hostSideOf } from "../config/host-side.ts";
+import { TIMEOUTS_DEFAULT } from "../config/limit-options.ts";
+import { IPV6_MTU_MIN } from "../config/network.ts";
 import type { ServeOptions } from "../config/serve.ts";
 import { defaultGatewayMac } from "../config/subnet.ts";
 import { type DataPlane, linkUnavailable, startQemuDataPlane } from "../hooks/data-plane.ts";
@@ -45,11 +47,15 @@ export interface ServeDataPlane extends DataPlane {
 }
 
 /** What a runtime can do: one without system calls leaves the frames to QEMU. */
-export function startDataPlane(options: ServeOptions, log: Logger): ServeDataPlane {
+export function startDataPlane(
+  options: ServeOptions,
+  log: Logger,
+  resolvReader: ResolvReader,
+): ServeDataPlane {
   if (!("Bun" in globalThis || "Deno" in globalThis)) {
     return { ...startQemuDataPlane(), attached: [], seesGuests: false, logCounters: () => {} };
   }
-  return new WorkerDataPlane(options, log);
+  return new WorkerDataPlane(options, log, resolvReader);
 }
 
 class WorkerDataPlane implements ServeDataPlane {
@@ -57,6 +63,7 @@ class WorkerDataPlane implements ServeDataPlane {
   seesGuests = true;
   readonly #options: ServeOptions;
   readonly #log: Logger;
+  readonly #resolvReader: ResolvReader;
   #networks: Networks | undefined;
   readonly #uid = ownUid();
   readonly #memoryGroup = holdMemoryGroup();
@@ -67,9 +74,10 @@ class WorkerDataPlane implements ServeDataPlane {
   /** In use, so ours to remove at the end, if nobody else has put something there. */
   #folder: string | undefined;
 
-  constructor(options: ServeOptions, log: Logger) {
+  constructor(options: ServeOptions, log: Logger, resolvReader: ResolvReader) {
     this.#options = options;
     this.#log = log;
+    this.#resolvReader = resolvReader;
   }
 
   async prepare(plans: readonly BindingPlan[]): Promise<void> {
@@ -127,12 +135,17 @@ class WorkerDataPlane implements ServeDataPlane {
     return new Networks({
       log: this.#log,
       clock: () => performance.now(),
+      after: (pause_ms, run) => {
+        const timer = setTimeout(run, pause_ms);
+        return () => clearTimeout(timer);
+      },
       start: (options, onPeers) =>
         startBinding(options, {
           seed: drawSeed(),
           program: process.execPath,
           uid: this.#uid,
           memoryGroup: this.#memoryGroup,
+          resolvReader: this.#resolvReader,
           helper: [],
           networks: this.#count,
           onPeers,
@@ -183,42 +196,33 @@ function networkOptions(
   versions: IpVersions,
   endpoint: StreamEndpoint,
   asked: ServeOptions,
-): AttachOptions {
-  const { pcap, pcapSnap, pcapLimitMib, record } = asked;
-  const { logLevel, logFormat, dns, dnsPort } = asked;
-  return {
-    link: { kind: "stream", role: "listen", endpoint },
-    peerUids: asked.peerUids,
+): BindingOptions {
+  const { pcap, record } = asked.capture;
+  const network = {
     subnet: plan.subnet,
     ipv4: versions.ipv4,
     subnet6: versions.ipv6 && plan.mtu >= IPV6_MTU_MIN ? plan.subnet6 : undefined,
     mtu: plan.mtu,
-    publish: plan.publish,
-    // The domain is defined by then: better a machine without one port than none.
-    needsEveryPort: false,
-    ...hostSideOf(asked),
-    dns6: "auto",
-    boot: bootOfDhcp(plan.tftpServerName, plan.bootFileName),
-    dns, // none: the pod's resolv.conf, followed live
-    dnsPort,
-    search: plan.search,
-    hostname: plan.hostname,
-    dhcpOptions: plan.dhcpOptions,
-    pcap: pcap === undefined || plan.index === 0 ? pcap : `${pcap}.${plan.index}`,
-    pcapSnap,
-    pcapLimitMib,
-    record: record === undefined ? undefined : `${record}.${plan.interfaceName}`,
-    recordLimitMib: asked.recordLimitMib,
-    readyFd: undefined,
-    exitFd: undefined,
-    logLevel,
-    logFormat,
-    flowsMax: asked.flowsMax,
-    bufferMib: asked.bufferMib,
-    tcpIdleSeconds: asked.tcpIdleSeconds,
-    udpTimeoutSeconds: DEFAULTS.udpTimeoutSeconds,
-    keepaliveSeconds: DEFAULTS.keepaliveSeconds,
-    seed: undefined,
     gatewayMac: defaultGatewayMac(plan.subnet.gateway),
+  };
+  return {
+    link: { kind: "stream", role: "listen", endpoint, peerUids: asked.peerUids },
+    network,
+    // No servers: those of the pod's resolv.conf, followed live.
+    dns: { ...asked.resolvers, announceIpv6: "auto", search: plan.search },
+    dhcp: plan.dhcpOptions,
+    boot: bootOfDhcp(plan.tftpServerName, plan.bootFileName, network),
+    // The domain is defined by then: better a machine without one port than none.
+    publish: { rules: plan.publish, needsEveryPort: false },
+    hostSide: asked.hostSide,
+    capture: {
+      ...asked.capture,
+      pcap: pcap === undefined || plan.index === 0 ? pcap : `${pcap}.${plan.index}`,
+      record: record === undefined ? undefined : `${record}.${plan.interfaceName}`,
+    },
+    log: asked.log,
+    limits: { ...asked.limits, ...TIMEOUTS_DEFAULT },
+    exitFd: undefined,
+    seed: undefined,
   };
 }

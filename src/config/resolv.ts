@@ -103,6 +103,27 @@ export function readIfChanged(path: string, last?: ResolvSnapshot): ResolvSnapsh
   return Object.freeze({ conf: parseResolvConf(text), stamp, isForbidden: false });
 }
 
+/**
+ * What the answer of a process that reads the file for us says (`binding/resolv-reader.ts`): lines
+ * of the file, then what came of it as a line of its own.
+ * @returns undefined where it cannot read the file either
+ */
+export function confOfAnswer(path: string, answer: string): ResolvConf | undefined {
+  const at = answer.lastIndexOf("\n") + 1;
+  switch (answer.slice(at)) {
+    case "ok":
+      return parseResolvConf(answer.slice(0, at));
+    case "gone":
+      return unread(path, "", "ENOENT").conf;
+    case "kind":
+      return unread(path, "", "not a regular file").conf;
+    case "large":
+      return unread(path, "", "larger than 64 KiB").conf;
+    default:
+      return undefined;
+  }
+}
+
 /** Index of the interface a zone names, by number or name; undefined = the host has none such. */
 export function scopeOfZone(zone: string): number | undefined {
   if (/^[1-9][0-9]{0,8}$/.test(zone)) return Number(zone);

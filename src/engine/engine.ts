@@ -33,6 +33,7 @@ import {
   type ResolverAddress,
 } from "./config.ts";
 import { EngineError } from "./errors.ts";
+import { type FlowInfo, readFlow } from "./flows.ts";
 import type { EngineFunctions, EngineModule } from "./module.ts";
 
 /** Addresses of the first octet of each region. */
@@ -51,51 +52,11 @@ export interface EngineBases {
   readonly addresses: number;
 }
 
-export type FlowKind = "tcp" | "udp" | "ping" | "dns";
-
-export type TcpStateName = (typeof TCP_STATE_NAMES)[number];
-
-/** States of RFC 9293 §3.3.2 by `STATE_*`; CONNECTING is ours, before SYN-RECEIVED. */
-export const TCP_STATE_NAMES = [
-  "CLOSED",
-  "CONNECTING",
-  "SYN_SENT",
-  "SYN_RECEIVED",
-  "ESTABLISHED",
-  "FIN_WAIT_1",
-  "FIN_WAIT_2",
-  "CLOSE_WAIT",
-  "CLOSING",
-  "LAST_ACK",
-  "TIME_WAIT",
-] as const;
-
-/** What is public of a flow, at the time of the call. */
-export interface FlowInfo {
-  readonly handle: number;
-  readonly kind: FlowKind;
-  /** Of TCP flows only. */
-  readonly state: TcpStateName | undefined;
-  readonly guestAddress: number;
-  readonly guestPort: number;
-  /** The far side as the guest sees it. */
-  readonly peerAddress: number;
-  readonly peerPort: number;
-  /** Where the host socket goes. */
-  readonly hostAddress: number;
-  readonly hostPort: number;
-  /** Octets of payload. */
-  readonly bytesToHost: number;
-  readonly bytesToGuest: number;
-}
-
 /** What flows and payload may take. */
 export type EngineLimits = Pick<EngineConfigValues, "flowsMax" | "chunksMax">;
 
 /** Below it the engine cannot work. */
 const LIMIT_MIN = 16;
-
-const KIND_NAMES: readonly (FlowKind | undefined)[] = [undefined, "tcp", "udp", "ping", "dns"];
 
 const PROTOCOL_TCP = 6;
 const PROTOCOL_UDP = 17;
@@ -380,30 +341,10 @@ export class Engine {
     const found: FlowInfo[] = [];
     const { flowsMax } = this.config;
     for (let slot = 0; slot < flowsMax && found.length < this.flowCount; slot += 1) {
-      const kind = KIND_NAMES[this.octets[this.bases.flows + slot * abi.FLOW_SIZE] ?? 0];
-      if (kind !== undefined) found.push(this.#flow(slot, kind));
+      const flow = readFlow(this.view, this.bases.flows + slot * abi.FLOW_SIZE, slot);
+      if (flow !== undefined) found.push(flow);
     }
     return found;
-  }
-
-  #flow(slot: number, kind: FlowKind): FlowInfo {
-    const { view } = this;
-    const base = this.bases.flows + slot * abi.FLOW_SIZE;
-    const generation = view.getUint16(base + abi.FLOW_GENERATION_OFFSET, true);
-    return {
-      handle: generation * 2 ** abi.HANDLE_SLOT_BITS + slot,
-      kind,
-      state:
-        kind === "tcp" ? TCP_STATE_NAMES[view.getUint8(base + abi.FLOW_STATE_OFFSET)] : undefined,
-      guestAddress: view.getUint32(base + abi.FLOW_GUEST_ADDRESS_OFFSET, true),
-      guestPort: view.getUint16(base + abi.FLOW_GUEST_PORT_OFFSET, true),
-      peerAddress: view.getUint32(base + abi.FLOW_PEER_ADDRESS_OFFSET, true),
-      peerPort: view.getUint16(base + abi.FLOW_PEER_PORT_OFFSET, true),
-      hostAddress: view.getUint32(base + abi.FLOW_HOST_ADDRESS_OFFSET, true),
-      hostPort: view.getUint16(base + abi.FLOW_HOST_PORT_OFFSET, true),
-      bytesToHost: Number(view.getBigUint64(base + abi.FLOW_BYTES_TO_HOST_OFFSET, true)),
-      bytesToGuest: Number(view.getBigUint64(base + abi.FLOW_BYTES_TO_GUEST_OFFSET, true)),
-    };
   }
 }
 

@@ -5,7 +5,8 @@
  * A slot's `tcpHandle` finds connections; `readTcpFlow` follows one until its slot is reused.
  */
 import * as abi from "../../wasm/abi.ts";
-import { type Engine, TCP_STATE_NAMES, type TcpStateName } from "./engine.ts";
+import type { Engine } from "./engine.ts";
+import { TCP_STATE_NAMES, type TcpStateName } from "./flows.ts";
 
 /** The record's value for "no loss yet". */
 const SSTHRESH_NONE = 0x7fffffff;

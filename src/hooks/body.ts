@@ -1,7 +1,7 @@
 /**
- * The body of a request, gathered into one buffer of the size that its message says: a message in
- * pieces of one octet takes no more room than another, and one that is too long is refused as soon
- * as it says so.
+ * Reads the body of a request into one buffer that grows up to the announced length of its message:
+ * a message in pieces of one octet takes no more memory than another, and one that is too long is
+ * refused once its length is known.
  * Source: gRPC over HTTP/2, Length-Prefixed-Message.
  */
 import type { Http2ServerRequest } from "node:http2";
@@ -10,19 +10,19 @@ import type { Call } from "./calls.ts";
 
 /** A flag and the length of the message. */
 const PREFIX_BYTES = 5;
-/** Room taken at first for a message that says it is large. */
+/** Size of the first buffer for a message that announces more. */
 const FIRST_BYTES = 64 * 1024;
 
-/** The whole body; rejects with what to answer the call with. */
+/** Reads the whole body; rejects with the error to answer the call with. */
 export function readBody(request: Http2ServerRequest, call: Call): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
     const body = new Body(call);
-    const leave = (): void => {
-      request.off("data", take).off("end", finish).off("close", breakOff).off("error", breakOff);
+    const removeListeners = (): void => {
+      request.off("data", take).off("end", finish).off("close", abort).off("error", abort);
     };
     const fail = (error: unknown): void => {
-      leave();
-      // A peer that goes on sending is not kept waiting; what it sends is dropped.
+      removeListeners();
+      // The peer may go on sending: its octets are read and dropped.
       request.on("error", () => {});
       request.resume();
       reject(error);
@@ -35,14 +35,14 @@ export function readBody(request: Http2ServerRequest, call: Call): Promise<Uint8
       }
     };
     const finish = (): void => {
-      leave();
+      removeListeners();
       call.complete();
       resolve(body.octets);
     };
-    const breakOff = (): void => fail(new ConnectError("request broken off", Code.Canceled));
+    const abort = (): void => fail(new ConnectError("request aborted", Code.Canceled));
     call.whenEnded(fail);
     if (call.state !== "reading") return;
-    request.on("data", take).once("end", finish).once("close", breakOff).once("error", breakOff);
+    request.on("data", take).once("end", finish).once("close", abort).once("error", abort);
   });
 }
 
@@ -50,8 +50,8 @@ class Body {
   readonly #call: Call;
   #buffer = Buffer.alloc(PREFIX_BYTES);
   #size = 0;
-  /** Octets of message and prefix, once they are known. */
-  #whole: number | undefined;
+  /** Octets of prefix and message, once the prefix is here. */
+  #expectedSize: number | undefined;
 
   constructor(call: Call) {
     this.#call = call;
@@ -64,26 +64,26 @@ class Body {
   take(chunk: Uint8Array): void {
     this.#call.take(chunk.length);
     let rest = chunk;
-    if (this.#whole === undefined) {
+    if (this.#expectedSize === undefined) {
       const head = rest.subarray(0, PREFIX_BYTES - this.#size);
       this.#append(head);
       rest = rest.subarray(head.length);
       if (this.#size < PREFIX_BYTES) return;
       const length = this.#buffer.readUInt32BE(1);
       this.#call.checkSize(length);
-      this.#whole = PREFIX_BYTES + length;
+      this.#expectedSize = PREFIX_BYTES + length;
     }
-    if (this.#size + rest.length > this.#whole) {
+    if (this.#size + rest.length > this.#expectedSize) {
       throw new ConnectError("more than one message", Code.InvalidArgument);
     }
-    this.#makeRoom(this.#size + rest.length, this.#whole);
+    this.#grow(this.#size + rest.length, this.#expectedSize);
     this.#append(rest);
   }
 
-  #makeRoom(size: number, whole: number): void {
+  #grow(size: number, sizeMax: number): void {
     if (size <= this.#buffer.length) return;
     const doubled = Math.max(2 * this.#buffer.length, FIRST_BYTES, size);
-    const larger = Buffer.allocUnsafeSlow(Math.min(doubled, whole));
+    const larger = Buffer.allocUnsafeSlow(Math.min(doubled, sizeMax));
     this.#buffer.copy(larger, 0, 0, this.#size);
     this.#buffer = larger;
   }

@@ -1,32 +1,33 @@
 /**
- * Who may hold how much of the hook server: the shares of its calls.
+ * Admission control of the hook server: how many calls, how much memory and time each may have.
  *
  * Theory of operation
  *   Goal: whatever others do with the sockets, virt-launcher is answered. Its calls are small (a
- *   domain and a VMI have some 20 KiB together), come over a connection each, and are complete at
- *   once. So whoever is complete goes before whoever is not, and whoever goes on before who stands.
+ *   domain and a VMI have some 20 KiB together), use a connection each, and arrive complete. So
+ *   complete requests go before incomplete ones, and requests that make progress before stalled
+ *   ones.
  *
  *   A call is of a class, by its method:
  *     control  Info, Shutdown, health checks, methods that do not exist; messages of 4 KiB
  *     watch    health watches, which last; messages of 4 KiB
  *     domain   the hooks that bring a domain; messages of 8 MiB
- *   Each class has places of its own (64, 16, 64), so that no flood of one takes those of another.
- *   When there is no place for a new call, the oldest whose request is not complete gives way with
- *   RESOURCE_EXHAUSTED; when all are complete, and among watches, the new one is refused.
+ *   Each class has a limit of its own (64, 16, 64), so that no flood of one starves another. At the
+ *   limit a new call evicts the oldest whose request is incomplete, with RESOURCE_EXHAUSTED; when
+ *   all are complete, and among watches, the new call is refused.
  *
- *   Octets: a call holds what has come of its request from its arrival until the answer has gone
- *   and nobody works on it any more. 64 KiB are each call's own, so no small call ever waits for
- *   memory; what is beyond that comes out of one pool of 12 MiB for all calls of all sockets. When
- *   the pool is short, a call that has stood still for `STALL_ms` gives way; if there is none, the
- *   call that asks is refused. So the calls hold 12 MiB + 64 * 64 KiB + 80 * 4 KiB = 16.3 MiB.
+ *   Memory: a call holds the octets of its request from their arrival until the answer is sent and
+ *   the work has ended. Each call has 64 KiB of its own, so no small call ever waits for memory;
+ *   more comes from one pool of 12 MiB that all calls of all sockets share. When the pool is
+ *   exhausted, a call that made no progress for `STALL_ms` is evicted; without one, the call that
+ *   asks is refused. So calls hold at most 12 MiB + 64 * 64 KiB + 80 * 4 KiB = 16.3 MiB.
  *
- *   Time: a request has to be complete `REQUEST_ms` after it began, else it is ended with
- *   DEADLINE_EXCEEDED. An answer has to be taken `ANSWER_ms` after it was given, else its whole
- *   connection is cut, as the answer's octets are queued there. Work in between has no limit but
- *   the caller's: when the caller goes, a call that waits is dropped (`define.ts`).
+ *   Time: a request must be complete within `REQUEST_ms` of its start, else the call ends with
+ *   DEADLINE_EXCEEDED. The peer must read an answer within `ANSWER_ms`, else its connection is
+ *   closed, as the answer is queued there. Work in between has no limit but the caller's deadline:
+ *   when the caller goes, a call in the queue is dropped (`define.ts`).
  *
- *   States: reading (the request comes) → working (it is complete) → answering (it has its answer,
- *   or was refused) → closed. A call in any state may be closed by its peer.
+ *   States: reading (the request arrives) → working (it is complete) → answering (it has its
+ *   answer, or was refused) → closed. The peer may close a call in any state.
  */
 import { Code, ConnectError, createContextKey } from "@connectrpc/connect";
 import type { Logger } from "../lib/log.ts";
@@ -42,7 +43,7 @@ export const MESSAGE_BYTES_MAX = 8 * 1024 * 1024;
 /** Longest message of methods that need none. */
 export const CONTROL_BYTES_MAX = 4096;
 
-const PLACES: Readonly<Record<CallClass, number>> = { control: 64, watch: 16, domain: 64 };
+const CALL_COUNT_MAX: Readonly<Record<CallClass, number>> = { control: 64, watch: 16, domain: 64 };
 const OWN_BYTES = 64 * 1024;
 const POOL_BYTES = 12 * 1024 * 1024;
 const STALL_ms = 2000;
@@ -57,10 +58,10 @@ export class Call {
   /** The connection it came over. */
   readonly connection: object;
   state: State = "reading";
-  /** When the state began, or when octets came last while reading. */
-  moved_ms: number;
+  /** Time of the last change of state or, while reading, of the last octets. */
+  progress_ms: number;
   readonly began_ms: number;
-  isWorkedOn = false;
+  isAtWork = false;
   octets = 0;
   readonly #calls: Calls;
   #onEnd: (error: ConnectError) => void = () => {};
@@ -71,7 +72,7 @@ export class Call {
     this.method = asked.method;
     this.connection = asked.connection;
     this.began_ms = now_ms;
-    this.moved_ms = now_ms;
+    this.progress_ms = now_ms;
     this.#calls = calls;
   }
 
@@ -79,12 +80,12 @@ export class Call {
     return this.kind === "domain" ? MESSAGE_BYTES_MAX : CONTROL_BYTES_MAX;
   }
 
-  /** Octets of the request have come. Throws the refusal when there is no room for them. */
+  /** Accounts for octets that arrived. Throws the refusal when there is no memory for them. */
   take(octets: number): void {
     this.#calls.take(this, octets);
   }
 
-  /** Throws the refusal of a message that says it has this many octets, if that is too many. */
+  /** Throws the refusal when a message announces more octets than its class may have. */
   checkSize(octets: number): void {
     if (octets <= this.sizeMax) return;
     this.#calls.pressure.note("messages_refused", { method: this.method, octets });
@@ -92,39 +93,39 @@ export class Call {
     throw new ConnectError(problem, Code.ResourceExhausted);
   }
 
-  /** The request is here, whole. */
+  /** The request is complete. */
   complete(): void {
     if (this.state === "reading") this.#move("working");
   }
 
-  /** There is an answer, good or bad, for the peer to take. */
+  /** There is an answer or a refusal for the peer to read. */
   answered(): void {
     if (this.state !== "closed") this.#move("answering");
   }
 
-  /** The peer has the answer, or has gone. */
+  /** The peer has read the answer, or has gone. */
   close(): void {
     this.#move("closed");
     this.#calls.release(this);
   }
 
-  /** Whether there may be one more line about this call in the log. */
+  /** Whether the log limit admits another line about this call. */
   mayLog(): boolean {
     return this.#calls.pressure.mayLog();
   }
 
-  /** Runs the work behind the call; until it ends, what the call holds is held. */
+  /** Runs the work of the call, whose memory stays accounted for until the work ends. */
   async work<T>(work: () => Promise<T>): Promise<T> {
-    this.isWorkedOn = true;
+    this.isAtWork = true;
     try {
       return await work();
     } finally {
-      this.isWorkedOn = false;
+      this.isAtWork = false;
       this.#calls.release(this);
     }
   }
 
-  /** Ends a call that is being read: whoever waits for its request gets this error. */
+  /** Ends a call while its request is read; the reader gets this error. */
   end(error: ConnectError): void {
     if (this.state !== "reading") return;
     this.#move("answering");
@@ -132,7 +133,7 @@ export class Call {
     this.#onEnd(error);
   }
 
-  /** Calls back when the call is ended, which may have happened already. */
+  /** Calls back when the call is ended; at once when it has been already. */
   whenEnded(onEnd: (error: ConnectError) => void): void {
     this.#onEnd = onEnd;
     if (this.#ended !== undefined) onEnd(this.#ended);
@@ -140,7 +141,7 @@ export class Call {
 
   #move(state: State): void {
     this.state = state;
-    this.moved_ms = this.#calls.now();
+    this.progress_ms = this.#calls.now();
   }
 }
 
@@ -173,17 +174,17 @@ export class Calls {
   readonly #open = new Set<Call>();
   /** Octets of the pool in use. */
   #pooled = 0;
-  /** What ends a connection, by the connection. */
-  readonly #cuts = new WeakMap<object, () => void>();
+  /** How to close each connection. */
+  readonly #closers = new WeakMap<object, () => void>();
 
   constructor(pressure: Pressure, now: () => number) {
     this.pressure = pressure;
     this.now = now;
   }
 
-  /** Tells how a connection is ended when an answer is not taken. */
-  addConnection(connection: object, cut: () => void): void {
-    this.#cuts.set(connection, cut);
+  /** Registers how to close a connection whose peer does not read its answer. */
+  addConnection(connection: object, close: () => void): void {
+    this.#closers.set(connection, close);
   }
 
   /** Octets that all calls hold. */
@@ -193,88 +194,92 @@ export class Calls {
     return sum;
   }
 
-  /** A new call; one without a place is ended already. */
+  /** Admits a new call; a refused one is returned ended. */
   open(asked: CallRequest): Call {
     const call = new Call(this, asked, this.now());
     const others = [...this.#open].filter(({ kind }) => kind === call.kind);
     this.#open.add(call);
-    // Refused ones wait for their peer to take the refusal; they hold nothing.
-    const placed = others.filter(({ state, isWorkedOn }) => state !== "answering" || isWorkedOn);
-    if (placed.length < PLACES[call.kind]) return call;
+    // Refused calls hold nothing while their peer has yet to read the refusal.
+    const placed = others.filter(({ state, isAtWork }) => state !== "answering" || isAtWork);
+    if (placed.length < CALL_COUNT_MAX[call.kind]) return call;
     const oldest =
       call.kind === "watch" ? undefined : placed.find(({ state }) => state === "reading");
     this.#end(
       oldest ?? call,
-      oldest === undefined ? "calls_refused" : "calls_given_way",
+      oldest === undefined ? "calls_refused" : "calls_evicted",
       "too many calls at once",
     );
     return call;
   }
 
-  /** Whether a connection has a call that is worked on, or has just got its answer. */
+  /** Whether a call of this connection is at work, or was answered within `STALL_ms`. */
   isServing(connection: object): boolean {
     for (const call of this.#open) {
       if (call.connection !== connection) continue;
-      const isNew = this.now() - call.moved_ms < STALL_ms;
+      const isNew = this.now() - call.progress_ms < STALL_ms;
       if (call.state === "working" || (call.state === "answering" && isNew)) return true;
     }
     return false;
   }
 
   take(call: Call, octets: number): void {
-    if (call.state !== "reading") throw new ConnectError("call is over", Code.Aborted);
+    if (call.state !== "reading") throw new ConnectError("call has ended", Code.Aborted);
     const shared = (total: number): number => Math.max(total - OWN_BYTES, 0);
     const more = shared(call.octets + octets) - shared(call.octets);
     while (this.#pooled + more > POOL_BYTES) {
-      const standing = this.#standing(call);
-      if (standing === undefined) {
-        this.pressure.note("octets_refused", { method: call.method });
-        const problem = `no room for more than ${call.octets} octets: too many calls at once`;
+      const stalled = this.#findStalled(call);
+      if (stalled === undefined) {
+        this.pressure.note("memory_refused", { method: call.method });
+        const problem = `no memory for more than ${call.octets} octets: too many calls at once`;
         throw new ConnectError(problem, Code.ResourceExhausted);
       }
-      this.#end(standing, "calls_given_way", "stands still while others need the room");
+      this.#end(stalled, "calls_evicted", "call is stalled while others need the memory");
     }
     this.#pooled += more;
     call.octets += octets;
-    call.moved_ms = this.now();
+    call.progress_ms = this.now();
   }
 
-  /** Gives back what a call holds, once nobody needs it any more. */
+  /** Frees the memory of a call that is closed and no longer at work. */
   release(call: Call): void {
-    if (call.state !== "closed" || call.isWorkedOn) return;
+    if (call.state !== "closed" || call.isAtWork) return;
     if (this.#open.delete(call)) this.#giveBack(call);
   }
 
-  /** Ends what takes too long. To be called every second or so. */
+  /** Enforces the time limits. To be called about every second. */
   sweep(): void {
     const now_ms = this.now();
     for (const call of [...this.#open]) {
       const { method, state } = call;
       if (state === "reading" && now_ms - call.began_ms >= REQUEST_ms) {
-        this.#end(call, "requests_late", `request is not complete after ${REQUEST_ms / 1000} s`);
-      } else if (state === "answering" && now_ms - call.moved_ms >= ANSWER_ms) {
-        this.pressure.note("answers_late", { method });
-        this.#cuts.get(call.connection)?.();
+        this.#end(
+          call,
+          "requests_timed_out",
+          `request is not complete after ${REQUEST_ms / 1000} s`,
+        );
+      } else if (state === "answering" && now_ms - call.progress_ms >= ANSWER_ms) {
+        this.pressure.note("answers_timed_out", { method });
+        this.#closers.get(call.connection)?.();
       }
     }
   }
 
-  /** A call that holds some of the pool and has not moved for a while. */
-  #standing(asking: Call): Call | undefined {
+  /** Another call that holds memory of the pool and made no progress for `STALL_ms`. */
+  #findStalled(asking: Call): Call | undefined {
     const now_ms = this.now();
     return [...this.#open].find(
       (each) =>
         each !== asking &&
         each.state === "reading" &&
         each.octets > OWN_BYTES &&
-        now_ms - each.moved_ms >= STALL_ms,
+        now_ms - each.progress_ms >= STALL_ms,
     );
   }
 
   #end(call: Call, shortage: Shortage, problem: string): void {
     const { method, octets } = call;
     this.pressure.note(shortage, { method, octets });
-    const code = shortage === "requests_late" ? Code.DeadlineExceeded : Code.ResourceExhausted;
+    const code = shortage === "requests_timed_out" ? Code.DeadlineExceeded : Code.ResourceExhausted;
     call.end(new ConnectError(problem, code));
     this.#giveBack(call);
   }

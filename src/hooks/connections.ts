@@ -1,15 +1,15 @@
 /**
- * Who may be connected to a hook socket. Connections are made for one call each, so one without a
- * call is about to have one or is of no use: when there are too many, the one that has been without
- * a call longest gives way, then the oldest whose calls are all incomplete. Only when every
- * connection is being served is a new one refused.
+ * Limits of the connections to a hook socket. Clients use a connection for one call each, so one
+ * without a call is new or useless: at the limit the connection that has been idle longest is
+ * evicted, else the oldest whose calls are all incomplete. A new connection is refused only when
+ * every other one is being served.
  */
 import type { ServerHttp2Session, ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
 import type { Shares } from "./calls.ts";
 
 export const CONNECTION_COUNT_MAX = 128;
-/** Time without a call after which a connection is ended. */
+/** Time without a call after which a connection is closed. */
 export const IDLE_ms = 60_000;
 
 interface Connection {
@@ -33,27 +33,27 @@ export class Connections {
     return this.#open.keys();
   }
 
-  /** Takes a connection in; another one may have to go, or this one. */
+  /** Admits a connection; at the limit another one is evicted, or this one refused. */
   add(session: ServerHttp2Session, socket: Socket): void {
     const connection = { session, socket, streamCount: 0, idle_ms: this.#shares.now() };
-    if (this.#open.size >= CONNECTION_COUNT_MAX && !this.#makeRoom()) {
+    if (this.#open.size >= CONNECTION_COUNT_MAX && !this.#evict()) {
       this.#shares.pressure.note("connections_refused");
-      this.#cut(connection);
+      this.#close(connection);
       return;
     }
     this.#open.set(session, connection);
-    this.#shares.calls.addConnection(session, () => this.#cut(connection));
+    this.#shares.calls.addConnection(session, () => this.#close(connection));
     session.once("close", () => this.#open.delete(session));
     session.on("stream", (stream: ServerHttp2Stream) => this.#count(connection, stream));
   }
 
-  /** Ends connections that have been idle for long. */
+  /** Closes connections that have been idle for `IDLE_ms`. */
   sweep(): void {
     const latest_ms = this.#shares.now() - IDLE_ms;
     for (const connection of [...this.#open.values()]) {
       if (connection.streamCount > 0 || connection.idle_ms > latest_ms) continue;
-      this.#shares.pressure.note("connections_idle");
-      this.#cut(connection);
+      this.#shares.pressure.note("connections_timed_out");
+      this.#close(connection);
     }
   }
 
@@ -65,18 +65,18 @@ export class Connections {
     });
   }
 
-  #makeRoom(): boolean {
+  #evict(): boolean {
     const all = [...this.#open.values()];
     const idle = all.filter(({ streamCount }) => streamCount === 0);
     const [longest] = idle.sort((a, b) => a.idle_ms - b.idle_ms);
-    const leaving = longest ?? all.find(({ session }) => !this.#shares.calls.isServing(session));
-    if (leaving === undefined) return false;
-    this.#shares.pressure.note("connections_given_way");
-    this.#cut(leaving);
+    const evicted = longest ?? all.find(({ session }) => !this.#shares.calls.isServing(session));
+    if (evicted === undefined) return false;
+    this.#shares.pressure.note("connections_evicted");
+    this.#close(evicted);
     return true;
   }
 
-  #cut({ session, socket }: Connection): void {
+  #close({ session, socket }: Connection): void {
     this.#open.delete(session);
     session.destroy();
     // A session alone would wait for its peer, in Bun at least.

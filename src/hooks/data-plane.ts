@@ -1,9 +1,9 @@
 /**
- * What carries the guests' frames, as the hooks see it: told what a domain is about to contain,
- * before the answer that contains it goes out. An RPC never touches a packet; this interface is all
- * that the two sides know of each other.
+ * The data plane as the hooks see it: it prepares for the plans of a domain before the answer with
+ * that domain goes out. An RPC never touches a packet; this interface is all that hooks and data
+ * plane know of each other.
  *
- * `startQemuDataPlane` is the one for the link `user`, where QEMU carries the frames itself.
+ * `startQemuDataPlane` is for the link `user`, where QEMU carries the frames itself.
  */
 
 import { quote } from "../config/errors.ts";
@@ -15,26 +15,26 @@ export interface DataPlane {
   /** What the link `auto` stands for here. */
   readonly autoLink: LinkKind;
   /**
-   * Gets everything ready that QEMU will look for when it starts a domain with these plans: when
-   * this resolves, whatever listens does so. Called for every domain that is defined, several times
-   * for one start, with equal plans as a rule; never twice at the same time. A plan that was there
-   * before and is gone has lost its guest. Throws `HookError` when a plan cannot be carried here.
+   * Prepares what QEMU connects to when it starts a domain with these plans: all sockets listen
+   * once it resolves. Called for every domain that is defined, several times for one start, usually
+   * with equal plans; never twice at a time. A plan that is missing now has lost its guest. Throws
+   * `HookError` when this data plane does not offer the link of a plan.
    */
   prepare(plans: readonly BindingPlan[]): Promise<void>;
-  /** Resolves as soon as no guest is attached to a link of ours, which may be at once. */
+  /** Resolves when no guest is attached to any link; at once when there is none. */
   idle(): Promise<void>;
-  /** Ends all links and removes what they left in the file system. May be called again. */
+  /** Closes all links and removes their files. May be called again. */
   close(): Promise<void>;
 }
 
-/** What to throw for a plan whose link nothing here carries. */
+/** The error for a plan whose link this data plane does not offer. */
 export function linkUnavailable(interfaceName: string, link: LinkKind): HookError {
   return unsupported(
     `iface ${quote(interfaceName)}: link ${quote(link)} is not available here, choose "auto"`,
   );
 }
 
-/** QEMU's own user networking: nothing runs on our side, and no other link is possible. */
+/** For QEMU's own user networking: nothing runs on our side, and no other link is offered. */
 export function startQemuDataPlane(): DataPlane {
   return Object.freeze({
     autoLink: "user" as const,

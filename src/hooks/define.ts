@@ -1,11 +1,11 @@
 /**
- * The hooks' work: octets of a domain and of a VMI in, octets of the changed domain out, with the
- * data plane told in between.
+ * The work of the hooks: octets of a domain and of a VMI in, octets of the changed domain out; the
+ * data plane prepares in between.
  *
- * Calls that arrive together are worked on one after the other, since they may be about the same
- * interfaces: the data plane is never asked twice at the same time. None waits for long, as nothing
- * in a call waits for the guest or for the network. Between two of them everything else of this
- * thread has its turn, Info and Shutdown first of all; a call whose caller has gone is dropped.
+ * Calls run one after the other, since they may concern the same interfaces: `prepare` never runs
+ * twice at a time. None waits for long, as nothing in a call waits for the guest or the network.
+ * The event loop runs between two of them, so Info and Shutdown are answered; a call whose caller
+ * has gone is dropped.
  */
 import type { DataPlane } from "./data-plane.ts";
 import { applyEditsToUtf8 } from "./domain/edits.ts";
@@ -17,24 +17,24 @@ import type { DomainHooks } from "./domain-hooks.ts";
 
 export interface DefineOptions {
   readonly dataPlane: DataPlane;
-  /** What the pod tells about itself at this moment. */
+  /** The pod's own configuration, read for each call. */
   readonly context: () => PlanContext;
   /** Called for each Shutdown, before it is answered. */
   readonly onShutdown: () => void;
-  /** Hears what of a machine was understood otherwise than written; once for each text. */
+  /** Called once for each warning about a VMI whose values were corrected. */
   readonly onWarning?: (text: string) => void;
-  /** Called after a call of LARGE octets or more: what it has left in memory is large, too. */
+  /** Called after a call of `LARGE` octets or more, which leaves much garbage. */
   readonly onLarge?: () => void;
 }
 
 const LARGE = 1 << 20;
-/** Warnings that are remembered as told. */
-const TOLD_MAX = 256;
+/** Warnings that are remembered, so that they are not repeated. */
+const WARNING_COUNT_MAX = 256;
 
 export function createDomainHooks(options: DefineOptions): DomainHooks {
   const { dataPlane, context, onShutdown } = options;
-  const inTurn = oneAtATime();
-  const warn = once(options.onWarning ?? (() => {}));
+  const runInTurn = createSerialQueue();
+  const warn = withoutRepeats(options.onWarning ?? (() => {}));
   const define = async (domain: Uint8Array, vmi: Uint8Array): Promise<Uint8Array> => {
     const xml = decode(domain, "domain XML");
     const machine = readVmi(decode(vmi, "VMI"));
@@ -47,7 +47,7 @@ export function createDomainHooks(options: DefineOptions): DomainHooks {
   };
   return {
     onDefineDomain: (domain, vmi, signal) =>
-      inTurn(async () => {
+      runInTurn(async () => {
         try {
           return await define(domain, vmi);
         } finally {
@@ -58,25 +58,25 @@ export function createDomainHooks(options: DefineOptions): DomainHooks {
   };
 }
 
-/** Hands on what it has not handed on before; one start of a machine defines it several times. */
-function once(tell: (text: string) => void): (texts: readonly string[]) => void {
-  const told = new Set<string>();
+/** Passes each text on once; a single start of a VM defines it several times. */
+function withoutRepeats(warn: (text: string) => void): (texts: readonly string[]) => void {
+  const seen = new Set<string>();
   return (texts) => {
     for (const text of texts) {
-      if (told.has(text) || told.size >= TOLD_MAX) continue;
-      told.add(text);
-      tell(text);
+      if (seen.has(text) || seen.size >= WARNING_COUNT_MAX) continue;
+      seen.add(text);
+      warn(text);
     }
   };
 }
 
-/** Runs what it is given, each when the one before has ended well or not. */
-function oneAtATime(): <T>(work: () => Promise<T>, signal?: AbortSignal) => Promise<T> {
+/** A queue: each work runs when the one before has resolved or rejected. */
+function createSerialQueue(): <T>(work: () => Promise<T>, signal?: AbortSignal) => Promise<T> {
   let last: Promise<unknown> = Promise.resolve();
   return (work, signal) => {
     const result = last.then(async () => {
       if (signal?.aborted !== true) await new Promise((resolve) => setImmediate(resolve));
-      if (signal?.aborted === true) throw unsupported("nobody waits for the answer any more");
+      if (signal?.aborted === true) throw unsupported("caller has gone");
       return work();
     });
     last = result.catch(() => {});

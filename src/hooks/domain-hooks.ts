@@ -1,9 +1,9 @@
 /**
  * What the hook services call: the work behind the protocol, injected by the command that serves.
  *
- * An implementation tells a caller's mistake by throwing `HookError`; its text is shown to users as
- * an event of the virtual machine. Whatever else it throws is our fault: the caller learns only
- * that, and the log has the rest.
+ * An implementation throws `HookError` for a caller's mistake; KubeVirt shows its text in an event
+ * of the virtual machine. Any other error is a fault of this program: the caller gets INTERNAL, and
+ * the details are in the log.
  */
 import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
 import { escapeControls, type Logger } from "../lib/log.ts";
@@ -14,7 +14,7 @@ export interface DomainHooks {
   /**
    * Returns the domain to define. `domain` is XML, `vmi` JSON of the VirtualMachineInstance, both
    * as they came. Called several times for one start, each time with another domain; throws
-   * `HookError` when the request cannot be met. Nobody waits for it once the signal is aborted.
+   * `HookError` when the request cannot be met. The signal aborts when the caller has gone.
    */
   onDefineDomain(
     domain: Uint8Array,
@@ -33,7 +33,7 @@ const CODES: Readonly<Record<HookErrorCode, Code>> = Object.freeze({
 /** Longest error text sent; it travels in a header, whose size clients limit. */
 export const ERROR_TEXT_LENGTH_MAX = 1024;
 
-/** Does the work of one call, so that only errors of the protocol leave it. */
+/** Runs the work of one call; what it throws is turned into a `ConnectError`. */
 export async function answer<T>(
   log: Logger,
   method: string,
@@ -47,8 +47,8 @@ export async function answer<T>(
     return result;
   } catch (error) {
     if (error instanceof HookError) {
-      const isNews = call?.mayLog() !== false;
-      if (isNews) log.warn({ method, code: error.code, err: error }, "hook refused");
+      if (call?.mayLog() !== false)
+        log.warn({ method, code: error.code, err: error }, "hook refused");
       throw new ConnectError(errorText(error.message), CODES[error.code]);
     }
     if (call?.mayLog() !== false) log.error({ method, err: error }, "hook failed");
@@ -56,10 +56,10 @@ export async function answer<T>(
   }
 }
 
-/** One line of limited length that every header can carry and no terminal obeys. */
+/** One line of limited length, without control characters, that fits in a header. */
 function errorText(message: string): string {
   const line = escapeControls(message.replace(/\s+/g, " ").trim()).toWellFormed();
   if (line.length <= ERROR_TEXT_LENGTH_MAX) return line;
-  // The cut may go through a pair of surrogates.
+  // The cut may split a surrogate pair.
   return `${line.slice(0, ERROR_TEXT_LENGTH_MAX - 1).replace(/[\ud800-\udbff]$/, "")}…`;
 }

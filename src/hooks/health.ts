@@ -13,15 +13,15 @@ import {
 /** The state that all sockets of a server report. */
 export class Health {
   #isServing = true;
-  #isOver = false;
+  #hasEnded = false;
   #watchers = new Set<() => void>();
 
   get isServing(): boolean {
     return this.#isServing;
   }
 
-  get isOver(): boolean {
-    return this.#isOver;
+  get hasEnded(): boolean {
+    return this.#hasEnded;
   }
 
   setServing(isServing: boolean): void {
@@ -30,10 +30,10 @@ export class Health {
     this.#wake();
   }
 
-  /** Ends what watches, since a call in progress would keep its connection open. */
+  /** Ends all watches, since a call in progress would keep its connection open. */
   end(): void {
     this.#isServing = false;
-    this.#isOver = true;
+    this.#hasEnded = true;
     this.#wake();
   }
 
@@ -45,7 +45,7 @@ export class Health {
         signal.removeEventListener("abort", done);
         resolve();
       };
-      if (signal.aborted || this.#isOver) return resolve();
+      if (signal.aborted || this.#hasEnded) return resolve();
       this.#watchers.add(done);
       signal.addEventListener("abort", done);
     });
@@ -71,7 +71,7 @@ export function addHealth(
       const current = known.has(service) ? status() : Status.SERVICE_UNKNOWN;
       if (current !== reported) yield { status: current };
       reported = current;
-      if (health.isOver) return;
+      if (health.hasEnded) return;
       await health.changed(signal);
     }
   }

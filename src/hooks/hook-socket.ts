@@ -2,9 +2,8 @@
  * One listening socket of the hook server: HTTP/2 without TLS on a path in the file system.
  *
  * The server's SETTINGS go out as soon as a connection is accepted, which is what grpc-go waits for
- * before it calls a connection one. A connection that breaks any rule is cut off alone. What
- * connections and calls may take is in `connections.ts` and `calls.ts`; the numbers here bound one
- * connection.
+ * before it considers itself connected. A protocol error closes its connection alone. Limits of all
+ * connections and calls are in `connections.ts` and `calls.ts`; those here are for one connection.
  * Source: RFC 9113 section 3.3 (prior knowledge); unix(7).
  */
 
@@ -27,58 +26,49 @@ import type { RequestListener } from "./routes.ts";
 
 export interface HookSocket {
   readonly path: string;
-  /** Ends connections that have been idle for long. */
+  /** Closes idle connections. */
   sweep(): void;
-  /** Removes the socket, lets calls in progress end for `CLOSE_GRACE_ms`, then cuts them off. */
+  /** Removes the socket, waits up to `CLOSE_GRACE_ms` for calls in progress, then closes them. */
   close(): Promise<void>;
 }
 
-/** Longest time that a call in progress holds up the end. */
+/** Longest time that close waits for calls in progress. */
 const CLOSE_GRACE_ms = 2000;
-/**
- * Time that peers have to leave by themselves once they have their answers, and again to end in
- * good order once they are asked to.
- */
-const FAREWELL_ms = 300;
-/** Time between the two knocks at a socket that seems dead: it may be about to listen. */
-const KNOCK_PAUSE_ms = 50;
+/** Time for peers to close by themselves once answered, and again after a GOAWAY. */
+const DRAIN_ms = 300;
+/** Time between two probes of a socket that seems stale: its server may be about to listen. */
+const PROBE_PAUSE_ms = 50;
 /** `sun_path` without its final zero (unix(7)). */
 const SOCKET_PATH_BYTES_MAX = 107;
-/** The group has to connect too: all containers of a pod share group 107, not always the user. */
+/** The group may connect: all containers of a pod share group 107, not always the user. */
 const SOCKET_MODE = 0o660;
-/** Calls at once over one connection; KubeVirt's makes one, other clients wait for each other. */
+/** Concurrent calls of one connection; KubeVirt makes one, other clients queue. */
 const STREAM_COUNT_MAX = 32;
-/**
- * Octets on the way of one connection. Larger than the default of 64 KiB, so that a large domain
- * takes few turns.
- */
+/** Flow-control window of a connection; above the default of 64 KiB for large domains. */
 const WINDOW_BYTES = 256 * 1024;
 /** Header fields of a request with their overhead; gRPC's own have some 300 octets. */
 const HEADER_BYTES_MAX = 16 * 1024;
 const HEADER_COUNT_MAX = 64;
 
-export interface ListenParts {
+export interface ListenOptions {
   readonly listener: RequestListener;
   readonly log: Logger;
   readonly shares: Shares;
 }
 
-/**
- * Listens on `path`; undefined when somebody else does. Throws an `Error` whose message says what
- * to do when that is impossible, and then leaves nothing behind.
- */
+/** Listens on `path`; undefined when another process does. Throws an `Error`, and cleans up. */
 export async function listenOn(
   path: string,
-  { listener, log, shares }: ListenParts,
+  { listener, log, shares }: ListenOptions,
 ): Promise<HookSocket | undefined> {
   const folder = dirname(path);
   if (Buffer.byteLength(path) > SOCKET_PATH_BYTES_MAX) {
-    throw new Error(`shorten the path "${path}" to ${SOCKET_PATH_BYTES_MAX} bytes`);
+    throw new Error(`socket path "${path}" is longer than ${SOCKET_PATH_BYTES_MAX} bytes`);
   }
   if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) {
-    throw new Error(`create the folder "${folder}"`);
+    throw new Error(`"${folder}" is not a folder`);
   }
-  if (!(await makeFree(path, log))) return undefined;
+  if (!(await removeStaleSocket(path, log))) return undefined;
   const server = createServer(
     {
       settings: {
@@ -96,9 +86,9 @@ export async function listenOn(
   try {
     await bind(server, path);
   } catch (error) {
-    // Another sidecar was faster.
+    // Another sidecar has bound it in the meantime.
     if (codeOf(error) === "EADDRINUSE") return undefined;
-    throw new Error(`make it possible to listen on "${path}": ${reasonOf(error)}`);
+    throw new Error(`cannot listen on "${path}": ${reasonOf(error)}`);
   }
   server.on("error", (error) => log.error({ path, err: error }, "hook socket failed"));
   const close = (): Promise<void> => closeServer(path, server, traffic, log);
@@ -106,26 +96,26 @@ export async function listenOn(
     chmodSync(path, SOCKET_MODE);
   } catch (error) {
     await close();
-    throw new Error(`make it possible to set the mode of "${path}": ${reasonOf(error)}`);
+    throw new Error(`cannot set the mode of "${path}": ${reasonOf(error)}`);
   }
   return { path, sweep: () => connections.sweep(), close };
 }
 
-/** Removes a dead socket; false when somebody listens there. */
-async function makeFree(path: string, log: Logger): Promise<boolean> {
+/** Removes a socket that nobody listens on; false when somebody does. */
+async function removeStaleSocket(path: string, log: Logger): Promise<boolean> {
   const present = lstatSync(path, { throwIfNoEntry: false });
   if (present === undefined) return true;
-  if (!present.isSocket()) throw new Error(`remove "${path}", which is no socket`);
-  if (await isAnswered(path)) return false;
-  await new Promise((resolve) => setTimeout(resolve, KNOCK_PAUSE_ms));
-  if (await isAnswered(path)) return false;
+  if (!present.isSocket()) throw new Error(`"${path}" exists and is not a socket`);
+  if (await isListening(path)) return false;
+  await new Promise((resolve) => setTimeout(resolve, PROBE_PAUSE_ms));
+  if (await isListening(path)) return false;
   rmSync(path, { force: true });
-  log.warn({ path }, "stale socket removed");
+  log.warn({ path }, "removed stale socket");
   return true;
 }
 
 /** Whether somebody listens on the socket at `path`. */
-export function isAnswered(path: string): Promise<boolean> {
+export function isListening(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(path);
     const finish = (answered: boolean): void => {
@@ -147,7 +137,7 @@ function bind(server: Http2Server, path: string): Promise<void> {
   });
 }
 
-/** What is open at a server; none of it may end the server. */
+/** What is open at a server. */
 interface Traffic {
   readonly sockets: ReadonlySet<Socket>;
   readonly connections: Connections;
@@ -162,10 +152,10 @@ function watchTraffic(
 ): Traffic {
   const sockets = new Set<Socket>();
   const calls = new Set<ServerHttp2Stream>();
-  // grpc-go hangs up as soon as it has its answer, in a way that a session takes for a fault.
+  // grpc-go closes as soon as it has its answer, in a way that a session reports as an error.
   const open = new Map<Http2Session, number>();
   const isUsual = (session: Http2Session): boolean => open.get(session) === 0;
-  // The runtimes tell of a session first and then of its connection, in one go.
+  // The runtimes emit `session` right before the `connection` it belongs to.
   let latest: ServerHttp2Session | undefined;
   server.on("connection", (socket: Socket) => {
     keep(sockets, socket);
@@ -177,7 +167,7 @@ function watchTraffic(
     latest = session;
     session.once("close", () => open.delete(session));
     session.on("error", ({ message: reason }) => {
-      if (!isUsual(session)) log.debug({ path, reason }, "connection broken off");
+      if (!isUsual(session)) log.debug({ path, reason }, "connection aborted");
     });
     session.setLocalWindowSize(WINDOW_BYTES);
     closeInNextTurn(session);
@@ -220,19 +210,19 @@ async function closeServer(
   try {
     rmSync(path, { force: true });
   } catch (error) {
-    // A folder that has become read-only: the end goes on, and the next start knows a dead socket.
-    log.warn({ path, problem: reasonOf(error) }, "socket stays behind");
+    // The folder may be read-only now; the next start removes a stale socket.
+    log.warn({ path, problem: reasonOf(error) }, "cannot remove socket");
   }
   await within(CLOSE_GRACE_ms, allClosed(calls));
-  // That a call is closed does not say that its answer has left: the runtimes differ in when they
-  // write the last frames, and in what becomes of them when a session is closed meanwhile. A peer
-  // that closes its connection has the answer. So nothing is closed here before peers had the time
-  // to do so; the socket's file is gone, so no more come.
-  await within(FAREWELL_ms, allClosed(sockets));
+  // A closed call does not imply that its answer was written: the runtimes differ in when they
+  // write the last frames, and in what happens to them when the session closes. A peer that closes
+  // its connection has the answer, so peers get the time to do so; the path is gone, so no more
+  // come.
+  await within(DRAIN_ms, allClosed(sockets));
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   for (const session of connections.sessions) session.close();
-  // A peer that does not read does not learn that it is over, either.
-  await within(FAREWELL_ms, closed);
+  // A peer that does not read gets no GOAWAY either.
+  await within(DRAIN_ms, closed);
   for (const socket of sockets) socket.destroy();
   await closed;
 }
@@ -242,7 +232,7 @@ async function allClosed(open: ReadonlySet<EventEmitter>): Promise<void> {
   await Promise.all([...open].map((each) => new Promise((resolve) => each.once("close", resolve))));
 }
 
-/** Waits for `work`, but no longer than that. */
+/** Waits for `work`, at most `limit_ms`. */
 async function within(limit_ms: number, work: Promise<unknown>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise((resolve) => {
@@ -256,7 +246,7 @@ function codeOf(error: unknown): unknown {
   return error instanceof Error && "code" in error ? error.code : undefined;
 }
 
-/** The runtimes word it differently, so only the code is taken. */
+/** The code alone: the runtimes differ in their messages. */
 function reasonOf(error: unknown): string {
   return String(codeOf(error) ?? messageOf(error));
 }

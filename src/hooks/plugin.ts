@@ -6,7 +6,7 @@
  */
 import type { ConnectRouter } from "@connectrpc/connect";
 import type { Logger } from "../lib/log.ts";
-import { brief, invalid } from "./domain/errors.ts";
+import { invalid, quoteTruncated } from "./domain/errors.ts";
 import { answer, type DomainHooks } from "./domain-hooks.ts";
 import { DomainHookService } from "./gen/kubevirt/hooks/plugins/v1alpha1/domain_hook_pb.js";
 
@@ -17,7 +17,7 @@ export function addPlugin(router: ConnectRouter, hooks: DomainHooks, log: Logger
     mutateDomain: ({ domainType, domain, vmi }, context) =>
       answer(log, "MutateDomain", context, async () => {
         if (domainType !== DOMAIN_TYPE) {
-          throw invalid(`use the domain type "${DOMAIN_TYPE}", not ${brief(domainType)}`);
+          throw invalid(`domain type ${quoteTruncated(domainType)}: wanted "${DOMAIN_TYPE}"`);
         }
         return { domain: await hooks.onDefineDomain(domain, vmi, context.signal) };
       }),

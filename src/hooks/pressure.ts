@@ -1,57 +1,57 @@
 /**
- * Counters of what the hooks refuse, and a log that says so once: whoever can make an event happen
- * can make it happen a million times. The first event of a pressure is logged, and then none until
- * there has been a quiet time; each line says how many events there have been.
+ * Counters of what the hook server refuses, and a rate-limited log of it: whoever can cause an
+ * event can cause a million. The first event of a kind is logged, and the next one only after
+ * `QUIET_ms` without any; each line has the number of events so far.
  */
 import type { LogFields, Logger } from "../lib/log.ts";
 
-/** Time without an event after which the next one is news again. */
+/** Time without an event of a kind after which the next one is logged again. */
 export const QUIET_ms = 10_000;
 
-/** What can be short, by the name of its counter, with the line that says so. */
+/** Log message of each counter. */
 const MESSAGES = Object.freeze({
-  connections_given_way: "too many hook connections, the longest idle gives way",
-  connections_refused: "too many hook connections with calls in progress, a new one is refused",
-  connections_idle: "idle hook connection ended",
-  calls_given_way: "hook call that does not go on gives way to others",
-  calls_refused: "too many hook calls at once, a new one is refused",
-  octets_refused: "hook calls take too much memory at once, one is refused",
+  connections_evicted: "too many hook connections, closed one",
+  connections_refused: "too many hook connections with calls in progress, refused a new one",
+  connections_timed_out: "closed idle hook connection",
+  calls_evicted: "ended an incomplete hook call to make room",
+  calls_refused: "too many hook calls at once, refused a new one",
+  memory_refused: "hook calls hold too much memory, refused one",
   messages_refused: "hook message is too long",
-  requests_late: "hook call is not complete in time, it is ended",
-  answers_late: "answer to a hook call is not taken in time, its connection is ended",
-  lines_left_out: "too many lines about hook calls, more are left out",
+  requests_timed_out: "hook request timed out",
+  answers_timed_out: "hook answer was not read in time, closed its connection",
+  log_lines_dropped: "too many log lines about hook calls, dropping more",
 });
 
 export type Shortage = keyof typeof MESSAGES;
 
-/** Lines about calls that are written in `QUIET_ms`. */
+/** Lines about single calls that are logged in `QUIET_ms`. */
 const LINE_COUNT_MAX = 50;
 
-export interface PressureParts {
+export interface PressureOptions {
   readonly log: Logger;
   /** Milliseconds from any point in time. */
   readonly now: () => number;
 }
 
 export class Pressure {
-  readonly #parts: PressureParts;
+  readonly #parts: PressureOptions;
   readonly #counts = new Map<Shortage, number>();
   readonly #last_ms = new Map<Shortage, number>();
   #lines = 0;
   #linesBegan_ms = Number.NEGATIVE_INFINITY;
 
-  constructor(parts: PressureParts) {
+  constructor(parts: PressureOptions) {
     this.#parts = parts;
   }
 
-  /** How often each has happened; those that never did are 0. */
+  /** Number of events of each kind. */
   get counters(): Readonly<Record<Shortage, number>> {
     const names = Object.keys(MESSAGES) as Shortage[];
     const counts = names.map((name) => [name, this.#counts.get(name) ?? 0]);
     return Object.fromEntries(counts) as Record<Shortage, number>;
   }
 
-  /** Counts one, and logs it if it is news. */
+  /** Counts an event, and logs it after `QUIET_ms` without another. */
   note(shortage: Shortage, fields: LogFields = {}): void {
     const count = (this.#counts.get(shortage) ?? 0) + 1;
     this.#counts.set(shortage, count);
@@ -62,7 +62,7 @@ export class Pressure {
       this.#parts.log.warn({ ...fields, count }, MESSAGES[shortage]);
   }
 
-  /** Whether there may be one more line about a single call. */
+  /** Whether one more line about a single call may be logged: `LINE_COUNT_MAX` in `QUIET_ms`. */
   mayLog(): boolean {
     const now_ms = this.#parts.now();
     if (now_ms - this.#linesBegan_ms >= QUIET_ms) {
@@ -71,7 +71,7 @@ export class Pressure {
     }
     this.#lines += 1;
     if (this.#lines <= LINE_COUNT_MAX) return true;
-    this.note("lines_left_out");
+    this.note("log_lines_dropped");
     return false;
   }
 }

@@ -1,9 +1,9 @@
 /**
  * From an HTTP/2 request to a service: gRPC only, each call within its share (`calls.ts`).
  *
- * A path that no service has is answered with the gRPC status UNIMPLEMENTED, as clients expect; a
- * bare 404 would reach them as a fault of some proxy. Compressed messages are refused: nobody sends
- * them over a local socket but to make a small message large.
+ * A path of no service is answered with the gRPC status UNIMPLEMENTED, as clients expect; they take
+ * a bare 404 for a proxy's error. Compressed messages are refused: on a local socket their only use
+ * is to make a small message large.
  */
 
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
@@ -39,7 +39,7 @@ export interface Services {
   readonly health: Health;
   readonly log: Logger;
   readonly calls: Calls;
-  /** Hears of each call of the launcher's; health checks are somebody else's. */
+  /** Called for each call to a KubeVirt service, not for health checks. */
   readonly onCall: () => void;
 }
 
@@ -81,9 +81,9 @@ function route(
       if (handler === undefined) refuse(request, response);
       else await serve(handler, request, response, call);
     } catch (error) {
-      // The client went away, or broke the protocol: of no consequence.
+      // The client has gone, or violated the protocol.
       const reason = messageOf(error);
-      log.debug({ path: request.url, reason }, "call cannot be answered");
+      log.debug({ path: request.url, reason }, "cannot answer call");
       if (!response.stream?.destroyed) response.stream?.close();
     } finally {
       call.answered();
@@ -97,9 +97,9 @@ function route(
     const kind = classOf(handlers.get(url));
     const call = calls.open({ kind, method: url, connection: session });
     stream.once("close", () => call.close());
-    // Usual for a launcher that ends, but else worth knowing. Deno does not tell.
+    // Usual when a launcher ends, else worth a line. Deno does not emit it.
     request.once("aborted", () => {
-      if (call.mayLog()) log.info({ path: url }, "call broken off");
+      if (call.mayLog()) log.info({ path: url }, "call aborted");
     });
     void answer(request, response, call);
   };
@@ -123,7 +123,7 @@ async function serve(
   const contextValues = createContextValues().set(CALL, call);
   const universal = universalRequestFromNodeRequest(request, response, undefined, contextValues);
   const answer = await handler({ ...universal, body: bodyOf(request, call) });
-  const body = answer.body && mendingStatus(answer.body, answer.trailer, call);
+  const body = answer.body && reencodeStatus(answer.body, answer.trailer, call);
   await universalResponseToNodeResponse({ ...answer, ...(body && { body }) }, response);
 }
 
@@ -136,7 +136,7 @@ async function* bodyOf(request: Http2ServerRequest, call: Call): AsyncGenerator<
  * Connect encodes far more characters than gRPC asks for, and some clients (grpc-js) leave those
  * encoded that have a meaning in a URL.
  */
-async function* mendingStatus(
+async function* reencodeStatus(
   body: AsyncIterable<Uint8Array>,
   trailer: Headers | undefined,
   call: Call,

@@ -4,17 +4,16 @@
  * virt-launcher dials whatever appears in the hooks folder and gives up for good when Info fails
  * there, so a socket appears only when it can answer, and nothing else is ever put beside it. It
  * remembers sockets by their base name, so that name has to differ between sidecars. Connections
- * are made for one call each; ones without a call, and ones cut off, are normal.
+ * are made for one call each; ones without a call, and aborted ones, are normal.
  *
- * A socket that was left by an earlier run under our name is removed; one that somebody still
- * answers on is not.
+ * A stale socket of an earlier run under our name is removed; one that a process listens on is not.
  */
 import { join } from "node:path";
 import type { Logger } from "../lib/log.ts";
 import { createShares } from "./calls.ts";
 import type { DomainHooks } from "./domain-hooks.ts";
 import { Health } from "./health.ts";
-import { type HookSocket, type ListenParts, listenOn } from "./hook-socket.ts";
+import { type HookSocket, type ListenOptions, listenOn } from "./hook-socket.ts";
 import { hookListener, pluginListener } from "./routes.ts";
 
 export interface HookServerOptions {
@@ -25,7 +24,7 @@ export interface HookServerOptions {
   /** `CONTAINER_NAME` as KubeVirt sets it since v1.6. */
   readonly containerName: string | undefined;
   readonly hooks: DomainHooks;
-  /** Hears of each call of the launcher's. */
+  /** Called for each call to a KubeVirt service. */
   readonly onCall?: () => void;
   readonly log: Logger;
   /** Milliseconds from any point in time. */
@@ -35,24 +34,24 @@ export interface HookServerOptions {
 export interface HookServer {
   /** Paths of the sockets, that of the hooks folder first. */
   readonly paths: readonly string[];
-  /** How often something was short, by what. */
+  /** Number of events by counter name (`pressure.ts`). */
   readonly counters: Readonly<Record<string, number>>;
   /** What the health service reports; true from the start. */
   setServing(isServing: boolean): void;
-  /** Removes the sockets, lets calls in progress end for `CLOSE_GRACE_ms`, then cuts them off. */
+  /** Removes the sockets, waits up to `CLOSE_GRACE_ms` for calls in progress, then closes them. */
   close(): Promise<void>;
 }
 
 /** Name of the socket in the plugin folder, which a Plugin resource has to give. */
 const PLUGIN_SOCKET_NAME = "slirp.sock";
 
-/** Time between two looks for what takes too long. */
+/** Interval of the checks for time limits. */
 const SWEEP_ms = 1000;
 
 /** Sidecars of one pod that can share a folder without having names. */
 const NAMELESS_COUNT_MAX = 16;
 
-/** Listens on all sockets, or throws an `Error` and leaves nothing behind. */
+/** Listens on all sockets, or throws an `Error` and cleans up. */
 export async function startHookServer(options: HookServerOptions): Promise<HookServer> {
   const { hooksDir, pluginDir, containerName, hooks, log, onCall = () => {} } = options;
   const health = new Health();
@@ -71,7 +70,7 @@ export async function startHookServer(options: HookServerOptions): Promise<HookS
     await Promise.all(open.splice(0).map((each) => each.close()));
   };
   try {
-    // The hooks folder comes last: a launcher may call as soon as that socket is there.
+    // The hooks folder comes last: a launcher may call as soon as that socket exists.
     if (pluginDir !== undefined) {
       const listener = pluginListener(services);
       const names = [PLUGIN_SOCKET_NAME];
@@ -111,11 +110,11 @@ export function socketNames(containerName: string | undefined): readonly string[
 async function listenFirst(
   folder: string,
   names: readonly string[],
-  parts: ListenParts,
+  parts: ListenOptions,
 ): Promise<HookSocket> {
   for (const name of names) {
     const socket = await listenOn(join(folder, name), parts);
     if (socket !== undefined) return socket;
   }
-  throw new Error(`end the server that listens on "${join(folder, names[0] ?? "")}"`);
+  throw new Error(`another server listens on "${join(folder, names[0] ?? "")}"`);
 }

@@ -44,7 +44,7 @@ import { hasHungUp, isReadable } from "../sys/poll.ts";
 import type { Ipv4Endpoint } from "../sys/sockaddr.ts";
 import { accept, setLinger } from "../sys/socket.ts";
 import type { LinkWatcher } from "./link.ts";
-import type { PeerEvent } from "./stream.ts";
+import type { PeerEvent } from "./stream-peer.ts";
 import type { Users } from "./stream-users.ts";
 
 /** Connections taken at one look: as many as the kernel's queue holds, or little beside a guest. */

@@ -11,7 +11,6 @@ import {
   HASH_SIZE,
   MAGIC,
   RECORD_HEADER_SIZE,
-  RECORD_SIZE_MAX,
   RecordingError,
 } from "./format.ts";
 
@@ -96,7 +95,8 @@ export class RecordReader {
     const first = this.#words[0] ?? 0;
     const check = this.#words[1] ?? 0;
     const length = first >>> 8;
-    if (length > RECORD_SIZE_MAX || length % 4 !== 0) throw this.#damaged();
+    // At most RECORD_SIZE_MAX: what the 24 bits of a length hold in whole words.
+    if (length % 4 !== 0) throw this.#damaged();
     const body = this.#fill(RECORD_HEADER_SIZE, length);
     if (body < length) throw this.#short(this.#offset + RECORD_HEADER_SIZE + body);
     this.#at = RECORD_HEADER_SIZE;

@@ -118,8 +118,9 @@ export class RecordWriter {
   commit(): void {
     if (this.#stopped !== "") return;
     const length = this.#used - this.#start - RECORD_HEADER_SIZE;
-    const total = this.#flushed + this.#used;
-    if (length > RECORD_SIZE_MAX || total + END_SIZE > this.#limit) {
+    const spare = this.#kind === KIND.end ? 0 : END_SIZE;
+    const total = this.#flushed + this.#used + spare;
+    if (length > RECORD_SIZE_MAX || total > this.#limit) {
       this.#end("limit");
       return;
     }

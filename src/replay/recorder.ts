@@ -60,14 +60,11 @@ export class Recorder {
   }
 
   #wrap(): EngineFunctions {
-    return { ...this.#packetCalls(), ...this.#otherCalls() };
+    return { ...this.#inputCalls(), ...this.#outputCalls(), ...this.#otherCalls() };
   }
 
   /** Calls that a turn of the loop makes: written out, so that none makes an object for itself. */
-  #packetCalls(): Pick<
-    EngineFunctions,
-    "guest_rx" | "upstream_event" | "step" | "complete" | "tx_done" | "next_deadline"
-  > {
+  #inputCalls(): Pick<EngineFunctions, "guest_rx" | "upstream_event" | "step" | "complete"> {
     const functions = this.#functions;
     return {
       guest_rx: (count, now) => {
@@ -110,6 +107,13 @@ export class Recorder {
           throw this.#trapped(error);
         }
       },
+    };
+  }
+
+  /** Calls about what the engine gives out: as frequent, and written out for the same reason. */
+  #outputCalls(): Pick<EngineFunctions, "tx_done" | "next_deadline"> {
+    const functions = this.#functions;
+    return {
       tx_done: () => {
         this.#begin(KIND.txDone);
         this.#outputs.writeFrames(this.#writer);
@@ -173,7 +177,11 @@ export class Recorder {
       guest_gone: (now) => {
         this.#begin(KIND.guestGone, now);
         this.#commit();
-        functions.guest_gone(now);
+        try {
+          functions.guest_gone(now);
+        } catch (error) {
+          throw this.#trapped(error);
+        }
       },
       farewell: () => {
         this.#begin(KIND.farewell);

@@ -2,65 +2,25 @@
  * Replays a recording on another instance of the engine and compares what comes out, call by call.
  * It stops at the first difference: what comes after one follows from it. See `format.ts`.
  */
-
 import * as abi from "../../wasm/abi.ts";
 import type { EngineModule } from "../engine/module.ts";
 import { messageOf } from "../lib/message.ts";
 import { rxSlot, writeRxDescriptor } from "../link/frames.ts";
+import {
+  copyOf,
+  type Difference,
+  Differs,
+  functionName,
+  type Output,
+  type ReplayResult,
+  type ValueMark,
+  value,
+} from "./difference.ts";
 import { ENDINGS, KIND, LIVE_PARTS, type RecordingEnding, RecordingError } from "./format.ts";
 import { EngineMemory, OP_WORDS } from "./memory.ts";
-import {
-  type FrameMark,
-  isSameFrame,
-  isSameOperation,
-  type OperationMark,
-  Outputs,
-  readFrame,
-  readOperation,
-} from "./outputs.ts";
+import { isSameFrame, isSameOperation, Outputs, readFrame, readOperation } from "./outputs.ts";
 import { restore } from "./receives.ts";
 import { type RecordingSource, RecordReader } from "./record-reader.ts";
-
-/** What an engine gives out, as far as it is compared; undefined = nothing. */
-export type Output = FrameMark | OperationMark | ValueMark | undefined;
-
-/** Anything else: the result of a call, a number of frames, a trap. */
-export interface ValueMark {
-  readonly kind: "value";
-  readonly text: string;
-}
-
-/** Where a replay first gives out something else than what was recorded. */
-export interface Difference {
-  /** Of the call that gave it out or after which it was looked at, the first is 1. */
-  readonly call: number;
-  /** Function of the engine. */
-  readonly name: string;
-  /** Microseconds since the first call with a time. */
-  readonly time: number;
-  /** What it is about: `frame 2 of 5`. */
-  readonly what: string;
-  readonly expected: Output;
-  readonly came: Output;
-}
-
-export interface ReplayResult {
-  readonly calls: number;
-  readonly turns: number;
-  /** That came from the guest, and that went to it. */
-  readonly framesIn: number;
-  readonly framesOut: number;
-  readonly operations: number;
-  /** Microseconds from the first to the last call with a time. */
-  readonly elapsed: number;
-  /** Octets in front of each frame that are not Ethernet. */
-  readonly vnetSize: number;
-  /** Why the recording ends. */
-  readonly ending: RecordingEnding | "trap";
-  /** The engine that was recorded has other octets than this one. */
-  readonly isOtherBuild: boolean;
-  readonly difference: Difference | undefined;
-}
 
 /** An engine to replay on. */
 export interface ReplayEngine {
@@ -71,16 +31,6 @@ export interface ReplayEngine {
 
 /** An address of 16 octets and its scope. */
 const ADDRESS_WORDS = 5;
-
-/** Ends the replay. */
-class Differs extends Error {
-  readonly difference: Difference;
-
-  constructor(difference: Difference) {
-    super("the replay differs");
-    this.difference = difference;
-  }
-}
 
 /**
  * Replays a whole recording.
@@ -96,22 +46,6 @@ export function replayRecording(
   const engine = engineFor(reader.build);
   return new Replayer(reader, engine.module).run(engine.build !== reader.build);
 }
-
-const NAMES = new Map<number, string>([
-  [KIND.start, "init"],
-  [KIND.guestRx, "guest_rx"],
-  [KIND.event, "upstream_event"],
-  [KIND.step, "step"],
-  [KIND.complete, "complete"],
-  [KIND.txDone, "tx_done"],
-  [KIND.inboundTcp, "inbound_tcp"],
-  [KIND.inboundUdp, "inbound_udp"],
-  [KIND.addressSix, "address_six"],
-  [KIND.hostAddress, "host_address"],
-  [KIND.guestGone, "guest_gone"],
-  [KIND.farewell, "farewell"],
-  [KIND.deadline, "next_deadline"],
-]);
 
 class Replayer {
   readonly #reader: RecordReader;
@@ -289,13 +223,13 @@ class Replayer {
 
   #answer(call: () => number): void {
     const wanted = this.#reader.word();
-    let came = 0;
+    let actual = 0;
     this.#call(() => {
-      came = call() >>> 0;
+      actual = call() >>> 0;
     });
     // After a trap there is no result; the next record says whether it was meant to be.
-    if (came === wanted || this.#trap !== undefined) return;
-    this.#differ("result", value(String(wanted)), value(String(came)));
+    if (actual === wanted || this.#trap !== undefined) return;
+    this.#differ("result", value(String(wanted)), value(String(actual)));
   }
 
   #start(): void {
@@ -357,9 +291,9 @@ class Replayer {
     for (let i = 0; i < Math.max(count, operationCount); i += 1) {
       const at = operations + i * OP_WORDS;
       const wanted = i < count ? readOperation(this.#reader) : undefined;
-      const came = i < operationCount ? this.#outputs.operation(at) : undefined;
-      if (wanted === undefined || came === undefined || !isSameOperation(wanted, came)) {
-        this.#differ(`operation ${i + 1} of ${count}`, wanted, came);
+      const actual = i < operationCount ? this.#outputs.operation(at) : undefined;
+      if (wanted === undefined || actual === undefined || !isSameOperation(wanted, actual)) {
+        this.#differ(`operation ${i + 1} of ${count}`, wanted, actual);
       }
       restore(memory, this.#reader, at);
     }
@@ -373,9 +307,9 @@ class Replayer {
     const waiting = this.#memory.frameCount;
     for (let i = 0; i < Math.max(count, waiting); i += 1) {
       const wanted = i < count ? readFrame(this.#reader) : undefined;
-      const came = i < waiting ? this.#outputs.frame(i) : undefined;
-      if (wanted !== undefined && came !== undefined && isSameFrame(wanted, came)) continue;
-      this.#differ(`frame ${i + 1} of ${count}`, copyOf(wanted), copyOf(came));
+      const actual = i < waiting ? this.#outputs.frame(i) : undefined;
+      if (wanted !== undefined && actual !== undefined && isSameFrame(wanted, actual)) continue;
+      this.#differ(`frame ${i + 1} of ${count}`, copyOf(wanted), copyOf(actual));
     }
     this.#framesOut += count;
   }
@@ -397,23 +331,14 @@ class Replayer {
     this.#ending = this.#ending === "trap" ? "trap" : reason;
   }
 
-  #differ(what: string, expected: Output, came: Output): never {
+  #differ(what: string, expected: Output, actual: Output): never {
     throw new Differs({
       call: this.#calls,
-      name: NAMES.get(this.#kind) ?? "",
+      name: functionName(this.#kind),
       time: this.#elapsed,
       what,
       expected,
-      came,
+      actual,
     });
   }
-}
-
-function value(text: string): ValueMark {
-  return { kind: "value", text };
-}
-
-/** Marks lie in buffers that are used again. */
-function copyOf(mark: FrameMark | undefined): FrameMark | undefined {
-  return mark && { ...mark, head: mark.head.slice() };
 }

@@ -2,132 +2,101 @@
  * errno of Linux: number to name and text, and the one error that set-up code throws.
  *
  * Hot calls return the negative number; set-up code turns it into a `SystemError` with `check`.
- * Numbers are those of asm-generic/errno.h, shared by x86_64 and arm64.
+ * The numbers are in `wasm/errno.ts`.
  */
+import * as numbers from "../../wasm/errno.ts";
 
-export const EPERM = 1;
-export const ENOENT = 2;
-export const ESRCH = 3;
-export const EINTR = 4;
-export const EIO = 5;
-export const ENOEXEC = 8;
-export const EBADF = 9;
-export const EAGAIN = 11;
-export const ENOMEM = 12;
-export const EACCES = 13;
-export const EFAULT = 14;
-export const EBUSY = 16;
-export const EEXIST = 17;
-export const EXDEV = 18;
-export const ENODEV = 19;
-export const ENOTDIR = 20;
-export const EISDIR = 21;
-export const EINVAL = 22;
-export const EMFILE = 24;
-export const EPIPE = 32;
-export const ENAMETOOLONG = 36;
-export const ENOSYS = 38;
-export const ELOOP = 40;
-export const EPROTO = 71;
-export const EBADFD = 77;
-export const EMSGSIZE = 90;
-export const EOPNOTSUPP = 95;
-export const EADDRINUSE = 98;
-export const EADDRNOTAVAIL = 99;
-export const ENETUNREACH = 101;
-export const ECONNABORTED = 103;
-export const ECONNRESET = 104;
-export const ENOBUFS = 105;
-export const ENOTCONN = 107;
-export const ETIMEDOUT = 110;
-export const ECONNREFUSED = 111;
-export const EHOSTUNREACH = 113;
-export const EINPROGRESS = 115;
+export * from "../../wasm/errno.ts";
 
-/** Name and, where a user may meet it, what it says to them. */
-const TABLE: Readonly<Record<number, readonly [name: string, text: string]>> = {
-  1: ["EPERM", "not permitted"],
-  2: ["ENOENT", "no such file or directory"],
-  3: ["ESRCH", "no such process"],
-  4: ["EINTR", "interrupted by a signal"],
-  5: ["EIO", "input or output failed"],
-  6: ["ENXIO", "no such device or address"],
-  7: ["E2BIG", "argument list is too long"],
-  8: ["ENOEXEC", "no program"],
-  9: ["EBADF", "not an open descriptor"],
-  10: ["ECHILD", "no child process"],
-  11: ["EAGAIN", "not ready, try again"],
-  12: ["ENOMEM", "out of memory"],
-  13: ["EACCES", "permission denied"],
-  14: ["EFAULT", "bad address"],
-  16: ["EBUSY", "device or resource is busy"],
-  17: ["EEXIST", "exists already"],
-  18: ["EXDEV", "crosses a file system border"],
-  19: ["ENODEV", "no such device"],
-  20: ["ENOTDIR", "not a directory"],
-  21: ["EISDIR", "is a directory"],
-  22: ["EINVAL", "invalid argument"],
-  23: ["ENFILE", "the system has too many open files"],
-  24: ["EMFILE", "this process has too many open files"],
-  25: ["ENOTTY", "the device does not know this request"],
-  27: ["EFBIG", "file is too large"],
-  28: ["ENOSPC", "no space left on the device"],
-  29: ["ESPIPE", "cannot seek"],
-  30: ["EROFS", "file system is read-only"],
-  32: ["EPIPE", "the other side has closed"],
-  34: ["ERANGE", "result is out of range"],
-  36: ["ENAMETOOLONG", "name is too long"],
-  38: ["ENOSYS", "this kernel does not have the call"],
-  40: ["ELOOP", "too many symbolic links"],
-  42: ["ENOMSG", "no message of that type"],
-  71: ["EPROTO", "protocol error"],
-  75: ["EOVERFLOW", "value is too large"],
-  77: ["EBADFD", "descriptor is in a bad state"],
-  88: ["ENOTSOCK", "not a socket"],
-  89: ["EDESTADDRREQ", "destination address is missing"],
-  90: ["EMSGSIZE", "message is too long"],
-  91: ["EPROTOTYPE", "wrong protocol for this socket"],
-  92: ["ENOPROTOOPT", "protocol option is not available"],
-  93: ["EPROTONOSUPPORT", "protocol is not supported"],
-  94: ["ESOCKTNOSUPPORT", "socket type is not supported"],
-  95: ["EOPNOTSUPP", "operation is not supported"],
-  97: ["EAFNOSUPPORT", "address family is not supported"],
-  98: ["EADDRINUSE", "address is in use"],
-  99: ["EADDRNOTAVAIL", "address is not one of this host"],
-  100: ["ENETDOWN", "network is down"],
-  101: ["ENETUNREACH", "network is unreachable"],
-  102: ["ENETRESET", "network dropped the connection"],
-  103: ["ECONNABORTED", "connection was aborted"],
-  104: ["ECONNRESET", "connection was reset by the peer"],
-  105: ["ENOBUFS", "no buffer space left"],
-  106: ["EISCONN", "socket is connected already"],
-  107: ["ENOTCONN", "socket is not connected"],
-  108: ["ESHUTDOWN", "socket was shut down"],
-  110: ["ETIMEDOUT", "timed out"],
-  111: ["ECONNREFUSED", "connection refused"],
-  112: ["EHOSTDOWN", "host is down"],
-  113: ["EHOSTUNREACH", "host is unreachable"],
-  114: ["EALREADY", "operation is under way already"],
-  115: ["EINPROGRESS", "operation has begun"],
-  116: ["ESTALE", "file handle is stale"],
-  122: ["EDQUOT", "disk quota is used up"],
-  125: ["ECANCELED", "operation was cancelled"],
+/** What the number says to a user, by its name. */
+const TEXTS: Readonly<Record<keyof typeof numbers, string>> = {
+  EPERM: "not permitted",
+  ENOENT: "no such file or directory",
+  ESRCH: "no such process",
+  EINTR: "interrupted by a signal",
+  EIO: "input or output failed",
+  ENXIO: "no such device or address",
+  E2BIG: "argument list is too long",
+  ENOEXEC: "no program",
+  EBADF: "not an open descriptor",
+  ECHILD: "no child process",
+  EAGAIN: "not ready, try again",
+  ENOMEM: "out of memory",
+  EACCES: "permission denied",
+  EFAULT: "bad address",
+  EBUSY: "device or resource is busy",
+  EEXIST: "exists already",
+  EXDEV: "crosses a file system border",
+  ENODEV: "no such device",
+  ENOTDIR: "not a directory",
+  EISDIR: "is a directory",
+  EINVAL: "invalid argument",
+  ENFILE: "the system has too many open files",
+  EMFILE: "this process has too many open files",
+  ENOTTY: "the device does not know this request",
+  EFBIG: "file is too large",
+  ENOSPC: "no space left on the device",
+  ESPIPE: "cannot seek",
+  EROFS: "file system is read-only",
+  EPIPE: "the other side has closed",
+  ERANGE: "result is out of range",
+  ENAMETOOLONG: "name is too long",
+  ENOSYS: "this kernel does not have the call",
+  ELOOP: "too many symbolic links",
+  ENOMSG: "no message of that type",
+  EPROTO: "protocol error",
+  EOVERFLOW: "value is too large",
+  EBADFD: "descriptor is in a bad state",
+  ENOTSOCK: "not a socket",
+  EDESTADDRREQ: "destination address is missing",
+  EMSGSIZE: "message is too long",
+  EPROTOTYPE: "wrong protocol for this socket",
+  ENOPROTOOPT: "protocol option is not available",
+  EPROTONOSUPPORT: "protocol is not supported",
+  ESOCKTNOSUPPORT: "socket type is not supported",
+  EOPNOTSUPP: "operation is not supported",
+  EAFNOSUPPORT: "address family is not supported",
+  EADDRINUSE: "address in use",
+  EADDRNOTAVAIL: "address is not one of this host",
+  ENETDOWN: "network is down",
+  ENETUNREACH: "network is unreachable",
+  ENETRESET: "network dropped the connection",
+  ECONNABORTED: "connection was aborted",
+  ECONNRESET: "connection was reset by the peer",
+  ENOBUFS: "no buffer space left",
+  EISCONN: "socket is connected already",
+  ENOTCONN: "socket is not connected",
+  ESHUTDOWN: "socket was shut down",
+  ETIMEDOUT: "timed out",
+  ECONNREFUSED: "connection refused",
+  EHOSTDOWN: "host is down",
+  EHOSTUNREACH: "host is unreachable",
+  EALREADY: "operation is under way already",
+  EINPROGRESS: "operation has begun",
+  ESTALE: "file handle is stale",
+  EDQUOT: "disk quota is used up",
+  ECANCELED: "operation was cancelled",
 };
+
+const NAMES: ReadonlyMap<number, keyof typeof numbers> = new Map(
+  (Object.entries(numbers) as [keyof typeof numbers, number][]).map(([name, n]) => [n, name]),
+);
 
 /** `ECONNREFUSED` for 111; takes the number with either sign. */
 export function errnoName(errno: number): string {
-  return TABLE[Math.abs(errno)]?.[0] ?? `E${Math.abs(errno)}`;
+  return NAMES.get(Math.abs(errno)) ?? `E${Math.abs(errno)}`;
 }
 
 /** What to tell a user; takes the number with either sign. */
 export function errnoText(errno: number): string {
-  return TABLE[Math.abs(errno)]?.[1] ?? `system error ${Math.abs(errno)}`;
+  const name = NAMES.get(Math.abs(errno));
+  return name === undefined ? `system error ${Math.abs(errno)}` : TEXTS[name];
 }
 
 /** The call failed only for now: the same call may work later without anything else changing. */
 export function isRetryable(errno: number): boolean {
   const number = Math.abs(errno);
-  return number === EAGAIN || number === EINTR;
+  return number === numbers.EAGAIN || number === numbers.EINTR;
 }
 
 /** A failed system call of set-up code. */

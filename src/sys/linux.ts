@@ -26,6 +26,7 @@ export const STATX_SIZE = 0x200;
 export const S_IFMT = 0xf000;
 export const S_IFREG = 0x8000;
 export const F_GETFD = 1;
+export const F_SETFD = 2;
 export const FD_CLOEXEC = 1;
 
 // ---------------------------------------------------------------- epoll, eventfd, poll

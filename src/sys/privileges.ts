@@ -18,7 +18,7 @@ import { callInAllThreads, type RawCall, threadIds } from "./all-threads.ts";
 import { Block } from "./block.ts";
 import { check } from "./errno.ts";
 import type { Libc } from "./libc.ts";
-import { F_GETFD, FD_CLOEXEC } from "./linux.ts";
+import { F_GETFD, F_SETFD, FD_CLOEXEC } from "./linux.ts";
 
 /** A user and a group, by number. */
 export interface Identity {
@@ -41,6 +41,7 @@ export interface Rights {
   readonly noNewPrivs: boolean;
 }
 
+const CAP_DAC_READ_SEARCH = 2n;
 const CAP_SETGID = 6n;
 const CAP_SETUID = 7n;
 const CAP_SETPCAP = 8n;
@@ -53,10 +54,13 @@ const PR_SET_NO_NEW_PRIVS = 38;
 const PR_CAP_AMBIENT = 47;
 const PR_CAP_AMBIENT_CLEAR_ALL = 4;
 const CAPABILITY_VERSION_3 = 0x20080522;
+const ROOT = 0;
 /** struct __user_cap_header_struct, and two of __user_cap_data_struct. */
 const CAPSET_HEADER_SIZE = 8;
 const CAPSET_DATA_SIZE = 24;
 const CAPABILITY_COUNT_MAX = 64;
+
+const HALF = 0xffff_ffffn;
 
 interface Numbers {
   readonly capset: number;
@@ -140,6 +144,49 @@ function isIdentity({ uids, gids, groups }: Rights, { uid, gid }: Identity): boo
   return uids.every((id) => id === uid) && gids.every((id) => id === gid) && others.length === 0;
 }
 
+function numbers(): Numbers {
+  const found = NUMBERS[arch()];
+  if (found === undefined) throw new Error(`Give rights up: not on "${arch()}"`);
+  return found;
+}
+
+function capsetHeader(sys: Libc): Block {
+  const header = new Block(sys, CAPSET_HEADER_SIZE);
+  header.view.setUint32(0, CAPABILITY_VERSION_3, true);
+  return header;
+}
+
+/** Root that may hand the right to read any file, and that alone, to a program it starts. */
+export function mayHandOverReading({ uids, effective, bounding }: Rights): boolean {
+  const wanted = [CAP_SETPCAP, CAP_DAC_READ_SEARCH].every((each) => has(effective, each));
+  return uids.every((id) => id === ROOT) && wanted && has(bounding, CAP_DAC_READ_SEARCH);
+}
+
+/**
+ * Leaves programs that this thread starts from now on the right to read any file, if root has it,
+ * and no other: bounding set, inheritable and ambient set and no_new_privs are the thread's and go
+ * over to its children. What the thread itself may do stays until `dropPrivileges`.
+ * @param now what `readRights` says of the calling thread
+ * @throws SystemError; the thread may have less by then than before
+ */
+export function narrowToReading(sys: Libc, now: Rights): void {
+  for (let capability = 0; capability < CAPABILITY_COUNT_MAX; capability += 1) {
+    if (BigInt(capability) === CAP_DAC_READ_SEARCH || !has(now.bounding, BigInt(capability)))
+      continue;
+    check(sys.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0), `Give up capability ${capability}`);
+  }
+  const [header, data] = [capsetHeader(sys), new Block(sys, CAPSET_DATA_SIZE)];
+  for (const half of [0, 1]) {
+    const shift = BigInt(half) * 32n;
+    const at = (half * CAPSET_DATA_SIZE) / 2; // effective, permitted, inheritable
+    data.view.setUint32(at, Number((now.effective >> shift) & HALF), true);
+    data.view.setUint32(at + 4, Number((now.permitted >> shift) & HALF), true);
+  }
+  const result = sys.syscall(numbers().capset, header.address, data.address, 0, 0, 0);
+  check(result, "Give up inheritable capabilities");
+  check(sys.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "Give up new privileges");
+}
+
 /** What remains to be done by each thread, and how it shows that it is done. */
 interface Task {
   readonly calls: readonly RawCall[];
@@ -149,11 +196,8 @@ interface Task {
 }
 
 function taskOf(sys: Libc, now: Rights, identity: Identity | undefined): Task {
-  const numbers = NUMBERS[arch()];
-  if (numbers === undefined) throw new Error(`Give rights up: not on "${arch()}"`);
-  const { capset, prctl, setgroups, setresgid, setresuid } = numbers;
-  const header = new Block(sys, CAPSET_HEADER_SIZE);
-  header.view.setUint32(0, CAPABILITY_VERSION_3, true);
+  const { capset, prctl, setgroups, setresgid, setresuid } = numbers();
+  const header = capsetHeader(sys);
   const none = new Block(sys, CAPSET_DATA_SIZE);
   const calls: RawCall[] = [];
   // In this order: each step needs a capability that a later one takes away.
@@ -182,10 +226,15 @@ function taskOf(sys: Libc, now: Rights, identity: Identity | undefined): Task {
 /**
  * Gives up all capabilities and the way to new ones, in all threads, for good.
  * @param identity who to be from now on, without further groups; undefined: as before
+ * @param now what the threads have: of all the same, or what the one with most has
  * @throws Error, SystemError where something is left; some threads may have given up more by then
  */
-export function dropPrivileges(sys: Libc, identity: Identity | undefined): void {
-  const task = taskOf(sys, readRights(), identity);
+export function dropPrivileges(
+  sys: Libc,
+  identity: Identity | undefined,
+  now: Rights = readRights(),
+): void {
+  const task = taskOf(sys, now, identity);
   const isDone = (thread: number): boolean => {
     let rights: Rights;
     try {
@@ -244,6 +293,11 @@ export function closeInherited(sys: Libc, keep: readonly number[]): string[] {
     closed.push(target);
   }
   return closed;
+}
+
+/** Lets no program that is started from now on have our descriptors; not all runtimes see to it. */
+export function keepDescriptors(sys: Libc): void {
+  for (const fd of openDescriptors()) if (fd >= STANDARD_COUNT) sys.fcntl(fd, F_SETFD, FD_CLOEXEC);
 }
 
 function openDescriptors(): number[] {

@@ -19,7 +19,7 @@ const MADV_DONTNEED = 4;
  * How long after the last call: behind the runtime's first look at its heap, and once more when it
  * looks only twice a minute because nothing changes.
  */
-export const QUIET_ms: readonly number[] = [2500, 35_000];
+const QUIET_ms: readonly number[] = [2500, 35_000];
 const SMAPS_PATH = "/proc/self/smaps";
 const HEAD = /^([0-9a-f]+)-([0-9a-f]+) (\S{4}) \S+ \S+ \S+\s*(.*)$/;
 const CHANGED = /^(?:Private_Dirty|Anonymous|Swap|Locked):\s+(\d+) kB$/;

@@ -145,6 +145,8 @@ export const ALLOWED_CALLS: Readonly<Record<string, CallNumbers>> = {
   unlink: [87, -1],
   unlinkat: [263, 35],
   utimensat: [280, 88],
+  wait4: [61, 260],
+  waitid: [247, 95],
   write: [1, 64],
   writev: [20, 66],
 };

@@ -22,13 +22,18 @@ import {
   check,
   EACCES,
   EADDRINUSE,
-  EADDRNOTAVAIL,
   EAGAIN,
   ECONNABORTED,
+  EHOSTDOWN,
   EHOSTUNREACH,
   EINTR,
   EMFILE,
+  ENETDOWN,
   ENETUNREACH,
+  ENFILE,
+  ENOPROTOOPT,
+  ENOSPC,
+  EOPNOTSUPP,
   EPERM,
   EPROTO,
   SystemError,
@@ -50,81 +55,32 @@ import {
   stopListening,
 } from "../sys/socket.ts";
 import { DATAGRAM, type HostSockets } from "./sockets.ts";
+import { isLeftOut, isLoopback, type Spot, spotsOf, type Versions } from "./spots.ts";
 import { type Family, openUdpPort } from "./udp.ts";
 import { EVENT_OF_LISTENER, EVENT_OF_PORT } from "./upstream.ts";
 
 /** Connections taken from one listener in one turn, so that a flood leaves time for the others. */
 const ACCEPT_BATCH = 16;
-const ENFILE = 23;
-/** Errors of one connection that was on its way in (accept(2)); the next one may be fine. */
+/** Errors of one connection alone (accept(2)); the next one may be fine. */
 const PASSING: ReadonlySet<number> = new Set([
   EINTR,
   ECONNABORTED,
   EPERM, // a firewall's
   EPROTO,
   64, // ENONET
-  92, // ENOPROTOOPT
-  95, // EOPNOTSUPP
-  100, // ENETDOWN
+  ENOPROTOOPT,
+  EOPNOTSUPP,
+  ENETDOWN,
   ENETUNREACH,
-  112, // EHOSTDOWN
+  EHOSTDOWN,
   EHOSTUNREACH,
 ]);
-const EAFNOSUPPORT = 97;
-const ENOSPC = 28;
 const NONE = -1;
-/** 127.0.0.1: whom the guest sees as the gateway. */
+/** Upper four bits of 240.0.0.0/4, whose numbers stand for IPv6 addresses in the engine. */
 const CLASS_E = 0xf;
-const UNSPECIFIED6 = new Array<number>(8).fill(0);
-
-/** One socket of a rule: its version of IP and address. */
-interface Spot {
-  readonly family: 4 | 6;
-  readonly address: number;
-  /** 16 octets, of IPv4 ::ffff:A.B.C.D. */
-  readonly octets: readonly number[];
-}
 
 /** The two ports of one port of a rule, and the guest's address where it names one. */
 type Ports = Pick<PublishRule, "hostPort" | "guestPort" | "guestAddress">;
-
-function isLoopback({ family, address, octets }: Spot): boolean {
-  if (family === 4) return address >>> 24 === LOOPBACK >>> 24;
-  return octets.every((octet, i) => octet === (i === 15 ? 1 : 0));
-}
-
-/** Versions of IP the guest is served. */
-export interface Versions {
-  readonly ipv4: boolean;
-  readonly ipv6: boolean;
-}
-
-/** The sockets a rule wants. */
-function spotsOf(rule: PublishRule, versions: Versions): Spot[] {
-  const { hostAddress, guestAddress } = rule;
-  const six = (groups: readonly number[]): Spot => ({
-    family: 6,
-    address: 0,
-    octets: octetsOfIpv6(groups),
-  });
-  if (typeof hostAddress !== "number") return [six(hostAddress)];
-  const isBoth = hostAddress === 0 && rule.ipv4Only !== true;
-  if (rule.protocol === "udp" && isBoth && guestAddress !== undefined) {
-    const isFour = typeof guestAddress === "number"; // datagrams stay within their version
-    versions = { ipv4: isFour && versions.ipv4, ipv6: !isFour && versions.ipv6 };
-  }
-  const four: Spot = { family: 4, address: hostAddress, octets: mappedOctetsOf(hostAddress) };
-  return [
-    ...(versions.ipv4 ? [four] : []),
-    ...(isBoth && versions.ipv6 ? [six(UNSPECIFIED6)] : []),
-  ];
-}
-
-/** Whether this version of a port on all addresses is one that the host does not have. */
-function isLeftOut(result: number, spot: Spot, spots: readonly Spot[]): boolean {
-  const isAbsent = result === -EAFNOSUPPORT || result === -EADDRNOTAVAIL;
-  return isAbsent && spot.family === 6 && spots.length > 1;
-}
 
 /** Where listeners are watched: the loop's sources. */
 export interface ListenerWatch {
@@ -191,7 +147,6 @@ export class Listeners {
   open(
     rules: readonly PublishRule[],
     watch: ListenerWatch,
-    _now: number,
     versions: Versions = { ipv4: true, ipv6: false },
     onFault?: (error: SystemError) => void,
   ): void {
@@ -225,10 +180,10 @@ export class Listeners {
 
   /** The same for UDP: one socket of both versions, where that is possible. */
   #bindAll(ports: Ports, spots: readonly Spot[], watch: ListenerWatch): number {
-    const six = spots[1];
-    if (six !== undefined && this.#sockets.ports.isFree(ports.guestPort)) {
-      const result = this.#bind(ports, six, watch, "both");
-      if (!isLeftOut(result, six, spots)) return result;
+    const ipv6 = spots[1];
+    if (ipv6 !== undefined && this.#sockets.ports.isFree(ports.guestPort)) {
+      const result = this.#bind(ports, ipv6, watch, "both");
+      if (!isLeftOut(result, ipv6, spots)) return result;
     }
     let fault = 0;
     for (const spot of spots) {
@@ -239,13 +194,13 @@ export class Listeners {
   }
 
   #reserveTcp(rule: Ports, spot: Spot): number {
-    const isSix = spot.family === 6;
+    const isIpv6 = spot.family === 6;
     const sys = this.#sys;
-    const fd = isSix ? openTcp6(sys) : openTcp(sys);
+    const fd = isIpv6 ? openTcp6(sys) : openTcp(sys);
     if (fd < 0) return fd;
     setOobInline(sys, fd);
     const result = reservePort(sys, fd, () =>
-      isSix
+      isIpv6
         ? bindIpv6(sys, fd, spot.octets, rule.hostPort)
         : bindIpv4(sys, fd, spot.address, rule.hostPort),
     );
@@ -340,9 +295,9 @@ export class Listeners {
     const fd = this.#fds[index];
     const rule = this.#rules[index];
     if (fd === undefined || rule === undefined || index >= this.#answering) return 0;
-    const isSix = this.#families[index] === 6;
+    const isIpv6 = this.#families[index] === 6;
     for (let i = 0; i < ACCEPT_BATCH; i += 1) {
-      const accepted = isSix
+      const accepted = isIpv6
         ? accept(this.#sys, fd, undefined, this.#peer6)
         : accept(this.#sys, fd, this.#peer);
       if (accepted === -EAGAIN) return i;
@@ -353,7 +308,7 @@ export class Listeners {
         return i > 0 ? i : accepted;
       }
       setNoDelay(this.#sys, accepted, true);
-      const handle = isSix ? this.#inbound6(rule, now) : this.#inbound(rule, now);
+      const handle = isIpv6 ? this.#inbound6(rule, now) : this.#inbound(rule, now);
       if (handle === 0) this.#reset(accepted);
       else this.#sockets.adopt(handle | 0, accepted);
     }

@@ -81,7 +81,7 @@ export class AddressWatch {
     const list = source.read();
     if (typeof list === "number") {
       if (!this.#isFailing) {
-        this.#log.warn({ problem: errnoName(list) }, "cannot read own addresses, trying on");
+        this.#log.warn({ problem: errnoName(list) }, "cannot read own addresses, retrying");
       }
       this.#isFailing = true;
       this.#isDue = true;

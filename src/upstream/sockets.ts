@@ -2,14 +2,14 @@
  * The upstream made of host sockets: one descriptor per flow, found by the slot of its handle.
  *
  * Every socket is registered with epoll once, edge-triggered; the engine remembers what the edges
- * said. The table holds the whole handle beside the descriptor, so an operation for
- * a flow that is gone finds nothing. Hot operations are one system call on records that the engine
- * has laid out; nothing is allocated or copied here.
+ * said. The table holds the whole handle beside the descriptor, so an operation for a flow that is
+ * gone finds nothing. Hot operations are one system call on records that the engine has laid out;
+ * nothing is allocated or copied here.
  *
- * A list of operations that moved much ends with sched_yield: receivers on the same machine then
- * run before their buffers overflow (a default one takes about 90 datagrams) or the socket is full.
- * On few cores this carries 10 % more than going on at once; where no one waits for the core it
- * costs the call.
+ * A list of operations that moved much yields the CPU at its end (sched_yield): receivers on this
+ * machine then run before their buffers overflow (a default one takes about 90 datagrams) or the
+ * socket is full. With few cores this carries 10 % more than going on at once; where nobody waits
+ * for the core it costs the system call.
  *
  * Sockets of published ports are there before and after the flows that use them (`published.ts`):
  * they are adopted and parked, and not counted with the others.
@@ -21,7 +21,7 @@
 import * as abi from "../../wasm/abi.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Epoll } from "../sys/epoll.ts";
-import { EMFILE } from "../sys/errno.ts";
+import { EBADF, ECONNREFUSED, EMFILE, ENOSYS } from "../sys/errno.ts";
 import type { Libc } from "../sys/libc.ts";
 import {
   EPOLLET,
@@ -37,10 +37,13 @@ import {
 import { halfClose, isAtMark, setKeepalive, setLinger, setTos, takeError } from "../sys/socket.ts";
 import { SocketBuffers } from "./buffers.ts";
 import { HiddenPorts } from "./hidden-ports.ts";
+import { Operation } from "./operation.ts";
 import { ANY_WAY, type Outbound } from "./outbound.ts";
 import { PathProbe } from "./path-mtu.ts";
 import { openPingFlow } from "./ping.ts";
 import { PublishedPorts } from "./published.ts";
+import { QuietFlows } from "./quiet.ts";
+import { isLocal4, isLocal6, isLoopback4, isLoopback6, portOf } from "./socket-name.ts";
 import { type Connecting, type ConnectManner, connectTcp, connectTcp6 } from "./tcp.ts";
 import { openUdpFlow, openUdpFlow6 } from "./udp.ts";
 import { EVENT_OF_FLOW, EVENT_OF_PORT, type Upstream } from "./upstream.ts";
@@ -53,41 +56,15 @@ const STREAM = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET;
  */
 export const DATAGRAM = EPOLLIN | EPOLLET;
 const SLOT_MASK = (1 << abi.HANDLE_SLOT_BITS) - 1;
-const EBADF = 9;
-const ENOSYS = 38;
-const ECONNREFUSED = 111;
-const SOCKADDR_IN6_ADDRESS_OFFSET = 8;
-/** Third word of ::ffff:a.b.c.d, as memory has it. */
-const MAPPED = -0x10000;
 const NONE = -1;
-/** First octet of 127.0.0.0/8. */
-const LOOPBACK_NET = 127;
-/** Numbers of full links are used again after so many. */
-const HEARD_MAX = 0x3fffffff;
-/** What a list of operations moves before others get the core, octets. */
+/** What a list of operations moves before the CPU is yielded, octets. */
 const YIELD_OCTETS = 131_072;
 /** What a datagram counts for: 8 of them are such a burst. */
 const DATAGRAM_OCTETS = YIELD_OCTETS / 8;
 /** What one is taken for where it is about buffers, octets. */
 const DATAGRAM_USUAL = 1024;
 
-const RESULT = abi.OP_RESULT_OFFSET >> 2;
-const HANDLE = abi.OP_HANDLE_OFFSET >> 2;
-const A = abi.OP_A_OFFSET >> 2;
-const B = abi.OP_B_OFFSET >> 2;
-const C = abi.OP_C_OFFSET >> 2;
-const POINTER = abi.OP_POINTER_OFFSET >> 2;
-const COUNT = abi.OP_COUNT_OFFSET >> 2;
-const OP_WORDS = abi.OP_SIZE >> 2;
-
-/** Whether an IPv4 address with this first octet is this machine's: 127.0.0.0/8, or 0.0.0.0. */
-function isLocal4(first: number): boolean {
-  return first === 127 || first === 0;
-}
-
-function sendFlags(urgent = 0): number {
-  return MSG_DONTWAIT | MSG_NOSIGNAL | (urgent === 1 ? MSG_OOB : 0);
-}
+const SEND = MSG_DONTWAIT | MSG_NOSIGNAL;
 
 /** What all sockets together may take. */
 export interface SocketBounds {
@@ -120,6 +97,7 @@ export class HostSockets implements Upstream {
   readonly #sys: Libc;
   readonly #epoll: Epoll;
   readonly #memory: Int32Array;
+  readonly #operation: Operation;
   readonly #base: number;
   readonly #fds = new Int32Array(abi.FLOW_CAPACITY_COUNT).fill(NONE);
   readonly #handles = new Int32Array(abi.FLOW_CAPACITY_COUNT);
@@ -131,13 +109,9 @@ export class HostSockets implements Upstream {
   readonly #pingName = { port: 0 };
   /** What each socket is watched for. */
   readonly #interests = new Int32Array(abi.FLOW_CAPACITY_COUNT);
-  /** Number of the full link in which the flow had news first; negative: it is quiet since. */
-  readonly #heard = new Int32Array(abi.FLOW_CAPACITY_COUNT);
+  readonly #quiet = new QuietFlows(abi.FLOW_CAPACITY_COUNT);
   /** By slot: token of the published port whose socket it has, plus 1. */
   readonly #portOf = new Int32Array(abi.FLOW_CAPACITY_COUNT);
-  /** Of this full link, or the next one. */
-  #full = 1;
-  readonly #quiet: number[] = [];
   readonly #openService: OpenService | undefined;
   readonly ports: PublishedPorts;
   readonly #path: PathProbe;
@@ -172,6 +146,7 @@ export class HostSockets implements Upstream {
     this.#sys = sys;
     this.#epoll = epoll;
     this.#memory = engine.integers;
+    this.#operation = new Operation(engine.integers);
     this.#base = base;
   }
 
@@ -191,37 +166,46 @@ export class HostSockets implements Upstream {
   }
 
   execute(base: number, count: number): void {
-    const memory = this.#memory;
+    const operation = this.#operation;
     this.#moved = 0;
-    for (let i = 0, at = base >> 2; i < count; i += 1, at += OP_WORDS) {
-      memory[at + RESULT] = this.#perform(memory[at] ?? 0, at);
+    for (let i = 0; i < count; i += 1) {
+      operation.moveTo(base + i * abi.OP_SIZE);
+      operation.result = this.#perform(operation);
     }
     if (this.#moved >= YIELD_OCTETS) this.#sys.sched_yield();
   }
 
-  #perform(kind: number, at: number): number {
-    const memory = this.#memory;
-    const sys = this.#sys;
-    const handle = memory[at + HANDLE] ?? 0;
+  #perform(operation: Operation): number {
+    const { kind, handle } = operation;
     if (kind === abi.OP_TCP_CONNECT || kind === abi.OP_UDP_OPEN || kind === abi.OP_PING_OPEN) {
-      const port = kind === abi.OP_UDP_OPEN ? this.#parked(at) : NONE;
+      const port = kind === abi.OP_UDP_OPEN ? this.#parked(operation) : NONE;
       if (port !== NONE) return this.adoptPort(handle, port);
-      return this.#open < this.#socketsMax ? this.#openFor(kind, handle, at) : -EMFILE;
+      return this.#open < this.#socketsMax ? this.#openFor(operation) : -EMFILE;
     }
     const fd = this.#find(handle);
-    if (fd < 0) return -EBADF;
-    const pointer = this.#base + ((memory[at + POINTER] ?? 0) >>> 0);
-    switch (kind) {
-      case abi.OP_TCP_SEND:
-        return this.#count(handle, sys.sendmsg(fd, pointer, sendFlags(memory[at + C])));
+    return fd < 0 ? -EBADF : this.#performOn(fd, operation);
+  }
+
+  /** What is done with a socket that is open. */
+  #performOn(fd: number, operation: Operation): number {
+    const sys = this.#sys;
+    const { handle } = operation;
+    const pointer = this.#base + operation.pointer;
+    switch (operation.kind) {
+      case abi.OP_TCP_SEND: {
+        const flags = operation.isUrgent ? SEND | MSG_OOB : SEND;
+        return this.#count(handle, sys.sendmsg(fd, pointer, flags));
+      }
       case abi.OP_TCP_RECV:
         return this.#count(handle, sys.recvmsg(fd, pointer, MSG_DONTWAIT));
-      case abi.OP_UDP_SEND:
-        this.#moved += (memory[at + A] ?? 0) * DATAGRAM_OCTETS;
-        this.#datagrams(handle, memory[at + A] ?? 0);
-        return sys.sendmmsg(fd, pointer, memory[at + COUNT] ?? 0, MSG_DONTWAIT | MSG_NOSIGNAL);
+      case abi.OP_UDP_SEND: {
+        const { datagramCount } = operation;
+        this.#moved += datagramCount * DATAGRAM_OCTETS;
+        this.#datagrams(handle, datagramCount);
+        return sys.sendmmsg(fd, pointer, operation.messageCount, SEND);
+      }
       case abi.OP_UDP_RECV: {
-        const count = sys.recvmmsg(fd, pointer, memory[at + COUNT] ?? 0, MSG_DONTWAIT);
+        const count = sys.recvmmsg(fd, pointer, operation.messageCount, MSG_DONTWAIT);
         this.#datagrams(handle, count);
         return count;
       }
@@ -232,18 +216,18 @@ export class HostSockets implements Upstream {
       case abi.OP_TCP_ERROR:
         return takeError(sys, fd);
       case abi.OP_TCP_KEEPALIVE:
-        return setKeepalive(sys, fd, memory[at + A] ?? 0);
+        return setKeepalive(sys, fd, operation.keepalive);
       case abi.OP_TCP_TOS:
-        return setTos(sys, fd, this.#family(at), memory[at + A] ?? 0);
+        return setTos(sys, fd, operation.family, operation.tos);
       case abi.OP_TCP_AT_MARK:
         return isAtMark(sys, fd);
       case abi.OP_PATH_MTU:
-        if (memory[at + COUNT] === abi.FAMILY_SIX) return this.#path.ask6(pointer);
-        return this.#path.ask((memory[at + B] ?? 0) >>> 0);
+        if (operation.family === 6) return this.#path.ask6(pointer);
+        return this.#path.ask(operation.pathAddress);
       case abi.OP_CLOSE:
-        return this.#drop(handle, fd, memory[at + A] === 1);
+        return this.#drop(handle, fd, operation.isAbort);
       default:
-        throw new RangeError(`Unknown operation "${kind}"`);
+        throw new RangeError(`Unknown operation "${operation.kind}"`);
     }
   }
 
@@ -259,86 +243,53 @@ export class HostSockets implements Upstream {
     if (count > 0) this.#buffers.moved(this.#fds, handle & SLOT_MASK, count * DATAGRAM_USUAL);
   }
 
-  #openFor(kind: number, handle: number, at: number): number {
-    if (kind === abi.OP_TCP_CONNECT) return this.#connect(handle, at);
-    if (kind === abi.OP_UDP_OPEN) return this.adopt(handle, this.#openUdp(at), DATAGRAM);
-    const fd = openPingFlow(this.#sys, this.#pingName, this.#family(at), this.#outbound);
+  #openFor(operation: Operation): number {
+    const { kind, handle } = operation;
+    if (kind === abi.OP_TCP_CONNECT) return this.#connect(operation);
+    if (kind === abi.OP_UDP_OPEN) return this.adopt(handle, this.#openUdp(operation), DATAGRAM);
+    const fd = openPingFlow(this.#sys, this.#pingName, operation.family, this.#outbound);
     const result = this.adopt(handle, fd, DATAGRAM);
     return result < 0 ? result : this.#pingName.port;
   }
 
-  /** Version of IP that an operation is about. */
-  #family(at: number): 4 | 6 {
-    return this.#memory[at + COUNT] === abi.FAMILY_SIX ? 6 : 4;
-  }
-
   /** The parked socket that an operation which opens one may take; -1 = none. */
-  #parked(at: number): number {
+  #parked({ family, pointer, peerAddress, guestPort, spot }: Operation): number {
     if (this.ports.count === 0) return NONE;
-    const memory = this.#memory;
-    const family = this.#family(at);
-    if ((memory[at + (family === 6 ? POINTER : B)] ?? 0) !== 0) return NONE; // to be connected
-    const code = memory[at + C] ?? 0;
-    return this.ports.find(code & 0xffff, code >>> 16, family);
+    const isConnected = (family === 6 ? pointer : peerAddress) !== 0;
+    return isConnected ? NONE : this.ports.find(guestPort, spot, family);
   }
 
-  #openUdp(at: number): number {
-    const memory = this.#memory;
-    const port = memory[at + A] ?? 0;
-    if (memory[at + COUNT] === abi.FAMILY_LOCAL) return this.#openService?.() ?? -ENOSYS;
-    if (this.#family(at) === 6) {
-      const name = (memory[at + POINTER] ?? 0) >>> 0;
-      if (name === 0) return openUdpFlow6(this.#sys, port, 0, this.#outbound);
-      const outbound = this.#isLoopback6(name) ? ANY_WAY : this.#outbound;
-      return openUdpFlow6(this.#sys, port, this.#base + name, outbound);
+  #openUdp(operation: Operation): number {
+    const { family, sourcePort } = operation;
+    if (operation.isLocal) return this.#openService?.() ?? -ENOSYS;
+    if (family === 4) {
+      const { peerAddress, peerPort } = operation;
+      return openUdpFlow(this.#sys, sourcePort, peerAddress, peerPort, this.#outbound);
     }
-    const peer = (memory[at + B] ?? 0) >>> 0;
-    return openUdpFlow(this.#sys, port, peer, memory[at + C] ?? 0, this.#outbound);
+    const name = operation.pointer;
+    if (name === 0) return openUdpFlow6(this.#sys, sourcePort, 0, this.#outbound);
+    const outbound = isLoopback6(this.#memory, name) ? ANY_WAY : this.#outbound;
+    return openUdpFlow6(this.#sys, sourcePort, this.#base + name, outbound);
   }
 
-  /** Whether a struct sockaddr_in6 of engine memory names ::1. */
-  #isLoopback6(name: number): boolean {
-    const memory = this.#memory;
-    const word = (name + SOCKADDR_IN6_ADDRESS_OFFSET) >> 2;
-    const isZero = memory[word] === 0 && memory[word + 1] === 0 && memory[word + 2] === 0;
-    return isZero && memory[word + 3] === 0x01000000;
-  }
-
-  /** Whether it names this machine's loopback in any form, ::127.0.0.1 and ::ffff:0.0.0.0 too. */
-  #isLocal6(name: number): boolean {
-    const memory = this.#memory;
-    const word = (name + SOCKADDR_IN6_ADDRESS_OFFSET) >> 2;
-    if (memory[word] !== 0 || memory[word + 1] !== 0) return false;
-    const middle = memory[word + 2] ?? 0;
-    if (middle !== 0 && middle !== MAPPED) return false;
-    return isLocal4((memory[word + 3] ?? 0) & 0xff);
-  }
-
-  /** Whether a guest's connection is to a port that is hidden from it. */
-  #isHidden6(name: number): boolean {
-    const word = this.#memory[name >> 2] ?? 0; // family, then the port in network order
-    const port = ((word >>> 8) & 0xff00) | (word >>> 24);
-    return this.#isLocal6(name) && this.#hidden.has(port);
-  }
-
-  #connect(handle: number, at: number): number {
+  #connect(operation: Operation): number {
     const memory = this.#memory;
     const connecting = this.#connecting;
     const manner = this.#manner;
-    manner.tos = memory[at + C] ?? 0;
-    if (this.#family(at) === 6) {
-      const name = (memory[at + POINTER] ?? 0) >>> 0;
-      if (this.#isHidden6(name)) return -ECONNREFUSED;
-      manner.isLoopback = this.#isLoopback6(name);
+    manner.tos = operation.connectTos;
+    if (operation.family === 6) {
+      const name = operation.pointer;
+      const isHidden = isLocal6(memory, name) && this.#hidden.has(portOf(memory, name));
+      if (isHidden) return -ECONNREFUSED;
+      manner.isLoopback = isLoopback6(memory, name);
       connectTcp6(this.#sys, this.#base + name, manner, connecting);
     } else {
-      const address = (memory[at + A] ?? 0) >>> 0;
-      const port = memory[at + B] ?? 0;
-      if (isLocal4(address >>> 24) && this.#hidden.has(port)) return -ECONNREFUSED;
-      manner.isLoopback = address >>> 24 === LOOPBACK_NET;
+      const { connectAddress: address, connectPort: port } = operation;
+      if (isLocal4(address) && this.#hidden.has(port)) return -ECONNREFUSED;
+      manner.isLoopback = isLoopback4(address);
       connectTcp(this.#sys, address, port, manner, connecting);
     }
-    const result = this.adopt(handle, connecting.fd);
+    const result = this.adopt(operation.handle, connecting.fd);
     return result < 0 || !connecting.connected ? result : 1;
   }
 
@@ -362,7 +313,7 @@ export class HostSockets implements Upstream {
     this.#fds[slot] = fd;
     this.#handles[slot] = handle;
     this.#interests[slot] = interest;
-    this.#heard[slot] = 0;
+    this.#quiet.forget(slot);
     this.#open += 1;
     this.#opened += 1;
     this.#buffers.opened(this.#fds, slot, fd, interest === DATAGRAM);
@@ -383,7 +334,7 @@ export class HostSockets implements Upstream {
     this.#fds[slot] = fd;
     this.#handles[slot] = handle;
     this.#interests[slot] = DATAGRAM;
-    this.#heard[slot] = 0;
+    this.#quiet.forget(slot);
     this.#portOf[slot] = index + 1;
     this.#buffers.opened(this.#fds, slot, fd, true);
     return abi.OPENED_PUBLISHED | this.ports.hostPortOf(index);
@@ -391,23 +342,13 @@ export class HostSockets implements Upstream {
 
   quieten(handle: number): void {
     const fd = this.#find(handle);
-    if (fd < 0) return;
     const slot = handle & SLOT_MASK;
-    const heard = this.#heard[slot] ?? 0;
-    if (heard === -this.#full) return;
-    if (heard !== this.#full) {
-      this.#heard[slot] = this.#full;
-      return;
-    }
-    this.#heard[slot] = -this.#full;
-    const interest = (this.#interests[slot] ?? 0) & ~EPOLLIN;
-    this.#epoll.modify(fd, interest, handle, EVENT_OF_FLOW);
-    this.#quiet.push(handle);
+    if (fd < 0 || !this.#quiet.hears(slot, handle)) return;
+    this.#epoll.modify(fd, (this.#interests[slot] ?? 0) & ~EPOLLIN, handle, EVENT_OF_FLOW);
   }
 
   heed(): void {
-    this.#full = (this.#full % HEARD_MAX) + 1;
-    for (const handle of this.#quiet.splice(0)) {
+    for (const handle of this.#quiet.end()) {
       const fd = this.#find(handle);
       if (fd < 0) continue;
       // What is there already counts as news: epoll looks at the socket when it is modified.

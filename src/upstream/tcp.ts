@@ -2,13 +2,11 @@
  * Host sockets of outbound TCP connections.
  * Source: connect(2), tcp(7).
  */
-import { EINPROGRESS } from "../sys/errno.ts";
+import { EALREADY, EINPROGRESS } from "../sys/errno.ts";
 import type { Libc } from "../sys/libc.ts";
 import { SOCKADDR_IN6_SIZE } from "../sys/linux.ts";
 import { connectIpv4, openTcp, openTcp6, setNoDelay, setOobInline, setTos } from "../sys/socket.ts";
 import type { Outbound } from "./outbound.ts";
-
-const EALREADY = 114;
 
 /** A connecting socket: `fd` (or the negative errno) and whether it is connected already. */
 export interface Connecting {

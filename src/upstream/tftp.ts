@@ -21,7 +21,7 @@
 import type { Logger } from "../lib/log.ts";
 import { Block } from "../sys/block.ts";
 import type { Epoll } from "../sys/epoll.ts";
-import { EBUSY } from "../sys/errno.ts";
+import { EAGAIN, EBUSY } from "../sys/errno.ts";
 import { Folder, type FolderFile } from "../sys/folder.ts";
 import type { Libc } from "../sys/libc.ts";
 import { EPOLLET, EPOLLIN, MSG_DONTWAIT, MSG_NOSIGNAL } from "../sys/linux.ts";
@@ -33,7 +33,6 @@ export const TRANSFERS_MAX = 64;
 const IDLE_US = 2_000_000;
 const RECEIVES_MAX = 64;
 const RECEIVE_SIZE = 1024;
-const EAGAIN = 11;
 const NAME_SHOWN_MAX = 200;
 
 interface Session {

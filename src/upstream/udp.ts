@@ -19,6 +19,7 @@ import {
   setUdpGro,
 } from "../sys/socket.ts";
 import { ANY_WAY, type Outbound } from "./outbound.ts";
+import { isLoopback4 } from "./socket-name.ts";
 
 /** Ports below need a privilege we do not have and a guest must not borrow. */
 const PORT_UNPRIVILEGED = 1024;
@@ -44,7 +45,7 @@ export function openUdpFlow(
   if (fd < 0) return fd;
   prepare(sys, fd);
   if (peer === 0) return bindFlow(sys, fd, 4, port, outbound);
-  let result = peer >>> 24 === 127 ? 0 : outbound.bind(sys, fd, 4);
+  let result = isLoopback4(peer) ? 0 : outbound.bind(sys, fd, 4);
   if (result >= 0) result = connectIpv4(sys, fd, peer, peerPort);
   if (result >= 0) return fd;
   sys.close(fd);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { attachmentOfStream, attachmentOfTap } from "../../src/binding/attachment.ts";
-import type { PeerCounters } from "../../src/link/stream.ts";
+import type { PeerCounters } from "../../src/link/stream-peer.ts";
 import { check } from "../../src/sys/errno.ts";
 import { openUnixPair } from "../../src/sys/socket.ts";
 import { systemTest } from "../sys/support.ts";

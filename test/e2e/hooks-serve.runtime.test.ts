@@ -108,11 +108,13 @@ describe("serve: calls", { skip: cannotServe() }, () => {
       assert.equal(stdout, "");
       const lines = stderr.trimEnd().split("\n");
       assert.deepEqual(
-        lines.filter((line) => !/ guest (?:dis)?connected | rights given up| limits /.test(line)),
+        lines.filter(
+          (line) => !/ guest (?:dis)?connected | privileges dropped| limits /.test(line),
+        ),
         [
           `info  listening for hooks path=${serve.path}`,
           `info  guest network ready iface=slirpnet link=tcp:127.0.0.1:${port}`,
-          "info  ending reason=Shutdown",
+          "info  shutting down reason=Shutdown",
         ],
       );
       await assert.rejects(connected(port));
@@ -210,9 +212,9 @@ describe("serve: the end", { skip: cannotServe() }, () => {
   const ends: readonly (readonly [NodeJS.Signals, RegExp])[] = [
     [
       "SIGTERM",
-      /^info {2}SIGTERM received .*\ninfo {2}ending reason="SIGTERM, no guest attached"$/m,
+      /^info {2}SIGTERM received .*\ninfo {2}shutting down reason="SIGTERM, no guest attached"$/m,
     ],
-    ["SIGINT", /^info {2}ending reason=SIGINT$/m],
+    ["SIGINT", /^info {2}shutting down reason=SIGINT$/m],
   ];
   for (const [signal, wanted] of ends) {
     test(`${signal} ends it with code 0 and no socket`, LIMIT, async () => {
@@ -239,7 +241,7 @@ describe("serve: the end", { skip: cannotServe() }, () => {
     assert.deepEqual(readdirSync(killed.folder), [SOCKET_NAME]);
     const running = launch({ folder: killed.folder });
     await until(() => /listening/.test(running.stderr()) || running.ended(), "the second start");
-    assert.match(running.stderr(), /^warn {2}stale socket removed /m);
+    assert.match(running.stderr(), /^warn {2}removed stale socket /m);
     await call(killed.path, INFO);
     running.signal("SIGINT");
     assert.equal((await running.outcome(15_000)).code, 0);
@@ -292,13 +294,13 @@ describe("serve: starts that cannot succeed", { skip: cannotServe() }, () => {
   test("each says what to do in one line and ends with code 1", LIMIT, async () => {
     const folder = temporaryFolder();
     const absent = join(folder, "absent");
-    assert.equal(await complaint({ folder: absent }), `error create the folder "${absent}"\n`);
+    assert.equal(await complaint({ folder: absent }), `error "${absent}" is not a folder\n`);
     const path = join(folder, SOCKET_NAME);
     mkdirSync(path);
-    assert.equal(await complaint({ folder }), `error remove "${path}", which is no socket\n`);
+    assert.equal(await complaint({ folder }), `error "${path}" exists and is not a socket\n`);
     rmSync(path, { recursive: true });
     const noPlugins = { folder, args: ["--plugin-dir", absent] };
-    assert.equal(await complaint(noPlugins), `error create the folder "${absent}"\n`);
+    assert.equal(await complaint(noPlugins), `error "${absent}" is not a folder\n`);
     assert.deepEqual(readdirSync(folder), []);
     rmSync(folder, { recursive: true });
   });
@@ -346,10 +348,7 @@ describe("serve: without privileges", {
     const folder = temporaryFolder();
     chmodSync(folder, 0o755);
     const path = join(folder, SOCKET_NAME);
-    assert.equal(
-      await complaint({ folder, prefix }),
-      `error make it possible to listen on "${path}": EACCES\n`,
-    );
+    assert.equal(await complaint({ folder, prefix }), `error cannot listen on "${path}": EACCES\n`);
     rmSync(folder, { recursive: true });
   });
 });

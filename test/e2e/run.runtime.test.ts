@@ -126,7 +126,7 @@ describe("run", { skip: cannotRun("unshare", "setpriv", "curl") || oursOnly() },
         ["--publish", `${HOST_ADDRESS}:${server.port}:80`, "true"],
         [],
         125,
-        /^slirp-binding: Publish port .*address is in use.*choose another host port\n$/,
+        /^slirp-binding: Publish port .*address in use.*choose another host port\n$/,
       ],
       [
         ["true"],

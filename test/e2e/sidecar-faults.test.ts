@@ -90,7 +90,7 @@ describe("sidecar: faults inside", { skip: cannotRun() }, () => {
         await assert.rejects(guest.echo(pod.target, "into the void"), /has ended/);
         await pod.logged("guest network failed iface=slirpnet ", times);
         await other.echo(pod.target, "not concerned");
-        await pod.logged("guest network started again iface=slirpnet", times);
+        await pod.logged("guest network restarted iface=slirpnet", times);
       }
       await pod.define({ ...STREAM, interfaces: [{}, {}], cidrs });
       await pod.onlineGuest(0);
@@ -134,7 +134,7 @@ describe("sidecar: faults inside", { skip: cannotRun() }, () => {
       const guest = await pod.onlineGuest();
       for (let at = 0; at < CUT_CALLS; at += 1)
         await cutOff(pod.serve.path, at % 2 === 0 ? 0.5 : 1);
-      if (!isDeno) await pod.logged(`call broken off path=${ON_DEFINE}`);
+      if (!isDeno) await pod.logged(`call aborted path=${ON_DEFINE}`);
       await pod.define(STREAM);
       await guest.echo(pod.target, "untouched");
       assert.equal(pod.count("guest connected"), 1);
@@ -159,7 +159,7 @@ describe("sidecar: without privileges", { skip: cannotRun("setpriv") }, () => {
       assert.equal(report.ok, 1, JSON.stringify(report));
       for (const port of ["80", "53"]) {
         const line = new RegExp(
-          `^warn +port left out problem=".*:${port}\\b.*" remedy="lower `,
+          `^warn +port not published problem=".*:${port}\\b.*" remedy="lower `,
           "m",
         );
         assert.match(pod.log(), line);
@@ -175,8 +175,8 @@ describe("sidecar: without privileges", { skip: cannotRun("setpriv") }, () => {
       const taken = { port, protocol: "UDP" };
       await pod.define({ ...STREAM, interfaces: [{ ports: [taken, { port: 8080 }] }] });
       await pod.onlineGuest();
-      assert.match(pod.log(), new RegExp(`^warn +port left out problem=".*:${port}\\b`, "m"));
-      assert.equal(pod.count("port left out"), 1);
+      assert.match(pod.log(), new RegExp(`^warn +port not published problem=".*:${port}\\b`, "m"));
+      assert.equal(pod.count("port not published"), 1);
       await pod.shutdown();
       await pod.ended();
     }),
@@ -192,7 +192,7 @@ describe("sidecar: the hooks folder", { skip: cannotRun("mount") }, () => {
       must(["mount", "-o", "remount,ro", folder]);
       const outcome = await launch({ folder }).outcome(20_000);
       assert.equal(outcome.code, 1);
-      assert.match(outcome.stderr, /^error make it possible to listen on ".*": EROFS\n$/);
+      assert.match(outcome.stderr, /^error cannot listen on ".*": EROFS\n$/);
     } finally {
       undo();
     }
@@ -234,7 +234,7 @@ describe("sidecar: the hooks folder", { skip: cannotRun("mount") }, () => {
         writeFileSync(join(folder, "full"), "");
         const next = await launch({ folder }).outcome(20_000);
         assert.equal(next.code, 1);
-        assert.match(next.stderr, /^error make it possible to listen on ".*": ENOSPC\n$/);
+        assert.match(next.stderr, /^error cannot listen on ".*": ENOSPC\n$/);
       });
     } finally {
       undo();

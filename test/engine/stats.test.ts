@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
-import { TCP_STATE_NAMES } from "../../src/engine/engine.ts";
+import { TCP_STATE_NAMES } from "../../src/engine/flows.ts";
 import { DROP_NAMES, readStat, readStats, STAT_NAMES } from "../../src/engine/stats.ts";
 import * as abi from "../../wasm/abi.ts";
 import { EngineWorld } from "../support/engine-harness.ts";

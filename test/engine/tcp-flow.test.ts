@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { readTcpFlow, type TcpFlow, tcpHandle } from "../../src/engine/tcp-flow.ts";
-import { planFromSeed } from "../../src/sim/scenario.ts";
-import { simulatedEngine } from "../../src/sim/simulate.ts";
-import { World } from "../../src/sim/world.ts";
+import { planFromSeed } from "../../src/lab/sim/scenario.ts";
+import { simulatedEngine } from "../../src/lab/sim/simulate.ts";
+import { World } from "../../src/lab/sim/world.ts";
 
 /** One connection, data both ways. */
 const SEED = 82;

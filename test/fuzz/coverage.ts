@@ -1,7 +1,7 @@
 /**
  * How far the fuzzer has got: sums over epochs by name, which is what a report and a floor need.
  */
-import { TCP_STATE_NAMES } from "../../src/engine/engine.ts";
+import { TCP_STATE_NAMES } from "../../src/engine/flows.ts";
 import { DROP_NAMES, STAT_NAMES } from "../../src/engine/stats.ts";
 import * as abi from "../../wasm/abi.ts";
 import type { EpochResult } from "./fuzzer.ts";

@@ -49,7 +49,7 @@ describe("too many connections", () => {
     const late = connect();
     assert.deepEqual([first.isOpen, second.isOpen, late.isOpen], [true, false, true]);
     for (let count = 0; count < 1000; count += 1) connect();
-    assert.equal(pressure.counters.connections_given_way, 1001);
+    assert.equal(pressure.counters.connections_evicted, 1001);
     assert.equal(lines.length, 1);
   });
 
@@ -86,6 +86,6 @@ test("an idle connection is ended after a time, one with a call is not", () => {
   call.emit("close");
   connections.sweep();
   assert.deepEqual([idle.isOpen, calling.isOpen, over.isOpen], [false, true, true]);
-  assert.equal(pressure.counters.connections_idle, 1);
+  assert.equal(pressure.counters.connections_timed_out, 1);
   assert.equal([...connections.sessions].length, 2);
 });

@@ -35,7 +35,7 @@ describe("onDefineDomain", () => {
     );
     assert.equal(
       messageOf(() => onDefineDomain(VMI, "", context, false)),
-      "parse domain XML: no element in it",
+      "parse domain XML: no root element",
     );
   });
 });

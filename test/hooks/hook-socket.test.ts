@@ -8,7 +8,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
 import { createShares } from "../../src/hooks/calls.ts";
-import { type ListenParts, listenOn } from "../../src/hooks/hook-socket.ts";
+import { type ListenOptions, listenOn } from "../../src/hooks/hook-socket.ts";
 import {
   CLIENT_PREFACE,
   call,
@@ -177,7 +177,7 @@ describe("connections", () => {
   }
 
   test("they leave lines of debugging, and a word for calls that were cut off", () => {
-    const usual = /^debug |^info {2}call broken off path=\S+OnDefineDomain$/;
+    const usual = /^debug |^info {2}call aborted path=\S+OnDefineDomain$/;
     assert.deepEqual(
       own.lines.filter((line) => !usual.test(line)),
       [`info  listening for hooks path=${own.path}`],
@@ -186,7 +186,7 @@ describe("connections", () => {
 });
 
 describe("the file", () => {
-  const parts = (log = keepingLog().log): ListenParts => ({
+  const parts = (log = keepingLog().log): ListenOptions => ({
     listener: () => {},
     log,
     shares: createShares(log, () => 0),
@@ -210,7 +210,7 @@ describe("the file", () => {
     await leaveSocket(path);
     const { log, lines } = keepingLog();
     const socket = await listenOn(path, parts(log));
-    assert.deepEqual(lines, [`warn  stale socket removed path=${path}`]);
+    assert.deepEqual(lines, [`warn  removed stale socket path=${path}`]);
     (await connectRaw(path)).destroy();
     await socket?.close();
     rmSync(folder, { recursive: true });
@@ -233,7 +233,7 @@ describe("the file", () => {
     const path = join(folder, "a.sock");
     await leaveSocket(join(folder, "other"));
     symlinkSync("other", path);
-    await assert.rejects(listenOn(path, parts()), /which is no socket/);
+    await assert.rejects(listenOn(path, parts()), /is not a socket/);
     assert.ok(lstatSync(join(folder, "other")).isSocket());
     rmSync(folder, { recursive: true });
   });

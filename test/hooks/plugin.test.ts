@@ -32,7 +32,7 @@ describe("domain hook of a Plugin", () => {
     const asked = message([1, "xen\n"], [2, "<domain/>"], [3, "{}"]);
     assert.deepEqual(await refusal(path, MUTATE_DOMAIN, asked), {
       code: "INVALID_ARGUMENT",
-      text: 'use the domain type "libvirt", not "xen\\n"',
+      text: 'domain type "xen\\n": wanted "libvirt"',
     });
   });
 

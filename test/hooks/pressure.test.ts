@@ -21,18 +21,18 @@ describe("pressure", () => {
       wait(QUIET_ms - 1);
     }
     assert.equal(pressure.counters.calls_refused, 1000);
-    assert.equal(pressure.counters.octets_refused, 0);
+    assert.equal(pressure.counters.memory_refused, 0);
     assert.deepEqual(lines, [
-      "warn  too many hook calls at once, a new one is refused method=m count=1",
+      "warn  too many hook calls at once, refused a new one method=m count=1",
     ]);
   });
 
   test("is news again after a quiet time, with what there was before", () => {
     const { pressure, lines, wait } = pressureWithClock();
-    for (let count = 0; count < 5; count += 1) pressure.note("requests_late");
-    pressure.note("answers_late");
+    for (let count = 0; count < 5; count += 1) pressure.note("requests_timed_out");
+    pressure.note("answers_timed_out");
     wait(QUIET_ms);
-    pressure.note("requests_late");
+    pressure.note("requests_timed_out");
     assert.deepEqual(
       lines.map((line) => line.replace(/^.*(count=)/, "$1")),
       ["count=1", "count=1", "count=6"],
@@ -47,6 +47,6 @@ describe("pressure", () => {
     assert.equal(lines.length, 1);
     wait(QUIET_ms);
     assert.equal(allowed(), 50);
-    assert.equal(pressure.counters.lines_left_out, 300);
+    assert.equal(pressure.counters.log_lines_dropped, 300);
   });
 });

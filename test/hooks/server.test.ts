@@ -85,14 +85,14 @@ describe("the hooks folder", () => {
   });
 
   const impossible: readonly (readonly [string, (folder: string) => string, RegExp])[] = [
-    ["that is missing", (folder) => join(folder, "no"), /^create the folder ".*\/no"$/],
+    ["that is missing", (folder) => join(folder, "no"), /^".*\/no" is not a folder$/],
     [
       "that is a file",
       (folder) => {
         writeFileSync(join(folder, "file"), "");
         return join(folder, "file");
       },
-      /^create the folder ".*\/file"$/,
+      /^".*\/file" is not a folder$/,
     ],
     [
       "with a file in the socket's place",
@@ -100,7 +100,7 @@ describe("the hooks folder", () => {
         writeFileSync(join(folder, "slirp-me.sock"), "precious");
         return folder;
       },
-      /^remove ".*\/slirp-me\.sock", which is no socket$/,
+      /^".*\/slirp-me\.sock" exists and is not a socket$/,
     ],
     [
       "with a folder in the socket's place",
@@ -108,7 +108,7 @@ describe("the hooks folder", () => {
         mkdirSync(join(folder, "slirp-me.sock"));
         return folder;
       },
-      /^remove ".*\/slirp-me\.sock", which is no socket$/,
+      /^".*\/slirp-me\.sock" exists and is not a socket$/,
     ],
     [
       "whose path is too long",
@@ -117,10 +117,10 @@ describe("the hooks folder", () => {
         mkdirSync(long);
         return long;
       },
-      /^shorten the path "\/.*\/slirp-me\.sock" to 107 bytes$/,
+      /^socket path "\/.*\/slirp-me\.sock" is longer than 107 bytes$/,
     ],
     // Where nobody may make a file, root included.
-    ["that takes no socket", () => "/sys", /^make it possible to listen on "\/sys\/.*": E[A-Z]+$/],
+    ["that takes no socket", () => "/sys", /^cannot listen on "\/sys\/.*": E[A-Z]+$/],
   ];
   for (const [name, prepare, wanted] of impossible) {
     test(`one ${name} is refused, and nothing is left behind`, async () => {
@@ -146,7 +146,7 @@ describe("the hooks folder", () => {
     const { log } = keepingLog();
     const options = { hooksDir: own.folder, pluginDir: undefined, containerName: "me", log };
     await assert.rejects(startHookServer({ ...options, hooks: HOOKS, clock }), (error: Error) => {
-      assert.equal(error.message, `end the server that listens on "${own.path}"`);
+      assert.equal(error.message, `another server listens on "${own.path}"`);
       return true;
     });
     assert.ok((await call(own.path, INFO)).length > 0);
@@ -336,7 +336,7 @@ describe("while somebody floods it, the server", () => {
     const small = message([1, "x".repeat(30_000)]);
     assert.ok((await call(own.path, ON_DEFINE, small)).length > small.length);
     assert.deepEqual(await call(own.path, callback("v1alpha3", "Shutdown")), EMPTY);
-    assert.ok((own.server.counters["octets_refused"] ?? 0) > 0);
+    assert.ok((own.server.counters["memory_refused"] ?? 0) > 0);
     const short = own.lines.filter((line) => line.startsWith("warn"));
     assert.ok(short.length <= 3, short.join("\n"));
     for (const flood of floods) flood.end();

@@ -1,8 +1,8 @@
 /** The memory link with the test on the guest's side. */
 
+import { createMemoryLink, type MemoryLinkOptions } from "../../src/lab/sim/memory-link.ts";
 import { concat } from "../../src/lib/bytes.ts";
 import type { Link } from "../../src/link/link.ts";
-import { createMemoryLink, type MemoryLinkOptions } from "../../src/link/memory.ts";
 import type { LinkHarness } from "./suite.ts";
 import { TestMemory } from "./test-memory.ts";
 

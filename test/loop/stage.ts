@@ -4,8 +4,8 @@
  */
 import { Engine } from "../../src/engine/engine.ts";
 import { instantiateEngine } from "../../src/engine/module.ts";
+import { createMemoryLink, type MemoryGuest } from "../../src/lab/sim/memory-link.ts";
 import type { Link, LinkMemory } from "../../src/link/link.ts";
-import { createMemoryLink, type MemoryGuest } from "../../src/link/memory.ts";
 import { Loop } from "../../src/loop/loop.ts";
 import * as abi from "../../wasm/abi.ts";
 import { engineModule } from "../support/engine-binary.ts";
@@ -133,6 +133,7 @@ export class Stage {
           notes.push(`accept ${index} ${now - START}`);
           return this.accepted;
         },
+        arrived: (index, now) => notes.push(`arrived ${index} ${now - START}`),
       },
       sources: {
         pause: (token, kind) => {
@@ -150,7 +151,11 @@ export class Stage {
         notes.push("control");
         return this.goesOn;
       },
-      housekeeping: { wait: () => this.chore, poll: () => notes.push("poll") },
+      housekeeping: {
+        wait: () => this.chore,
+        poll: () => notes.push("poll"),
+        notice: (kind) => notes.push(`notice ${kind}`),
+      },
       clock: () => this.now,
     });
   }

@@ -1,13 +1,13 @@
 /** The cable: a guest that falls silent, and one whose writes block. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { Cable } from "../../src/lab/sim/cable.ts";
+import { VirtualClock } from "../../src/lab/sim/clock.ts";
+import { planOfCompetition } from "../../src/lab/sim/competition.ts";
+import { simulatedEngine } from "../../src/lab/sim/simulate.ts";
+import { NO_FAULTS } from "../../src/lab/sim/wire.ts";
+import { World } from "../../src/lab/sim/world.ts";
 import { linkMemoryOf } from "../../src/loop/loop.ts";
-import { Cable } from "../../src/sim/cable.ts";
-import { VirtualClock } from "../../src/sim/clock.ts";
-import { planOfCompetition } from "../../src/sim/competition.ts";
-import { simulatedEngine } from "../../src/sim/simulate.ts";
-import { NO_FAULTS } from "../../src/sim/wire.ts";
-import { World } from "../../src/sim/world.ts";
 
 const FRAME = new Uint8Array(60).fill(2);
 const WIRE = { faults: NO_FAULTS, delay: 10, jitter: 0, rate: 0, queueFrames: 1000 };

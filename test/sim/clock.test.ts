@@ -1,10 +1,10 @@
 /** Virtual time, chance, and the hash of what happened: the same everywhere. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { START, VirtualClock } from "../../src/sim/clock.ts";
-import { fillPattern, findMismatch } from "../../src/sim/pattern.ts";
-import { Random } from "../../src/sim/random.ts";
-import { Trace } from "../../src/sim/trace.ts";
+import { START, VirtualClock } from "../../src/lab/sim/clock.ts";
+import { fillPattern, findMismatch } from "../../src/lab/sim/pattern.ts";
+import { Random } from "../../src/lab/sim/random.ts";
+import { Trace } from "../../src/lab/sim/trace.ts";
 
 describe("sim/clock", () => {
   test("events happen at their time, in their order, and may ask for more", () => {

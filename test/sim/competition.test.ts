@@ -5,10 +5,10 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
-import { planOfCompetition } from "../../src/sim/competition.ts";
-import type { Plan } from "../../src/sim/plan.ts";
-import { simulatedEngine, simulateSeed } from "../../src/sim/simulate.ts";
-import { World } from "../../src/sim/world.ts";
+import { planOfCompetition } from "../../src/lab/sim/competition.ts";
+import type { Plan } from "../../src/lab/sim/plan.ts";
+import { simulatedEngine, simulateSeed } from "../../src/lab/sim/simulate.ts";
+import { World } from "../../src/lab/sim/world.ts";
 import { checkedEngine } from "../support/engine-binary.ts";
 import { COMPETITION_SEEDS, HASHED_COMPETITIONS } from "./pinned.ts";
 

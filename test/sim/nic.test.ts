@@ -9,8 +9,8 @@ import {
   get32,
   set16,
   set32,
-} from "../../src/sim/guest/octets.ts";
-import { Nic, VNET_SIZE } from "../../src/sim/nic.ts";
+} from "../../src/lab/sim/guest/octets.ts";
+import { Nic, VNET_SIZE } from "../../src/lab/sim/nic.ts";
 
 const MTU = 1500;
 const START = 34;

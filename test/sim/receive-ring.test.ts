@@ -1,8 +1,8 @@
 /** A card's ring: what fits waits for the driver, the rest of a burst is lost. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { VirtualClock } from "../../src/sim/clock.ts";
-import { ReceiveRing } from "../../src/sim/receive-ring.ts";
+import { VirtualClock } from "../../src/lab/sim/clock.ts";
+import { ReceiveRing } from "../../src/lab/sim/receive-ring.ts";
 
 test("sim/receive-ring: five full frames fit 8 KiB until the driver looks", () => {
   const clock = new VirtualClock();

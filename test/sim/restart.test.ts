@@ -5,11 +5,11 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { type EngineModule, instantiateEngine } from "../../src/engine/module.ts";
-import type { Plan } from "../../src/sim/plan.ts";
-import { planFromSeed } from "../../src/sim/scenario.ts";
-import { simulatedEngine } from "../../src/sim/simulate.ts";
-import { Trace } from "../../src/sim/trace.ts";
-import { World, type WorldResult } from "../../src/sim/world.ts";
+import type { Plan } from "../../src/lab/sim/plan.ts";
+import { planFromSeed } from "../../src/lab/sim/scenario.ts";
+import { simulatedEngine } from "../../src/lab/sim/simulate.ts";
+import { Trace } from "../../src/lab/sim/trace.ts";
+import { World, type WorldResult } from "../../src/lab/sim/world.ts";
 
 /** Seeds whose plans have restarts, and nothing else that breaks connections. */
 const SEEDS = Array.from({ length: 400 }, (_, seed) => seed)

@@ -4,11 +4,11 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { Sampler } from "../../src/sim/sampler.ts";
-import { planFromSeed } from "../../src/sim/scenario.ts";
-import { simulatedEngine, simulateSeed } from "../../src/sim/simulate.ts";
-import { Trace } from "../../src/sim/trace.ts";
-import { World, type WorldResult } from "../../src/sim/world.ts";
+import { Sampler } from "../../src/lab/sim/sampler.ts";
+import { planFromSeed } from "../../src/lab/sim/scenario.ts";
+import { simulatedEngine, simulateSeed } from "../../src/lab/sim/simulate.ts";
+import { Trace } from "../../src/lab/sim/trace.ts";
+import { World, type WorldResult } from "../../src/lab/sim/world.ts";
 
 interface Sampled {
   readonly world: World;

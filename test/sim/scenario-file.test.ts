@@ -6,9 +6,9 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { readScenario, ScenarioError } from "../../src/sim/scenario-file.ts";
-import { planOfScenario } from "../../src/sim/scenario-plan.ts";
-import { ScenarioSchema } from "../../src/sim/scenario-schema.ts";
+import { readScenario, ScenarioError } from "../../src/lab/sim/scenario-file.ts";
+import { planOfScenario } from "../../src/lab/sim/scenario-plan.ts";
+import { ScenarioSchema } from "../../src/lab/sim/scenario-schema.ts";
 
 const SMALL = `
 title: small

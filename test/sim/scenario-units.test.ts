@@ -11,7 +11,7 @@ import {
   size,
   text,
   word,
-} from "../../src/sim/scenario-units.ts";
+} from "../../src/lab/sim/scenario-units.ts";
 
 const TIME = duration(0, 60_000_000);
 const SIZE = size(0, 64_000_000);

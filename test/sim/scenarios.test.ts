@@ -6,9 +6,9 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, test } from "node:test";
-import { type CheckedRun, runScenario } from "../../src/sim/run.ts";
-import { readScenario } from "../../src/sim/scenario-file.ts";
-import { textReport } from "../../src/sim/text-report.ts";
+import { type CheckedRun, runScenario } from "../../src/lab/sim/run.ts";
+import { readScenario } from "../../src/lab/sim/scenario-file.ts";
+import { textReport } from "../../src/lab/sim/text-report.ts";
 
 const FOLDER = new URL("./scenarios/", import.meta.url);
 const isNode = !("bun" in process.versions || "deno" in process.versions);

@@ -5,9 +5,9 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
-import { planFromSeed } from "../../src/sim/scenario.ts";
-import { simulatedEngine, simulateSeed } from "../../src/sim/simulate.ts";
-import { World } from "../../src/sim/world.ts";
+import { planFromSeed } from "../../src/lab/sim/scenario.ts";
+import { simulatedEngine, simulateSeed } from "../../src/lab/sim/simulate.ts";
+import { World } from "../../src/lab/sim/world.ts";
 import { checkedEngine } from "../support/engine-binary.ts";
 import { HASHED_SEEDS, PINNED_SEEDS } from "./pinned.ts";
 

@@ -5,7 +5,7 @@
  */
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { reproduceCommand, runSeeds, type SwarmOptions, Tally } from "../../src/sim/swarm.ts";
+import { reproduceCommand, runSeeds, type SwarmOptions, Tally } from "../../src/lab/sim/swarm.ts";
 import { checkedEngine } from "../support/engine-binary.ts";
 
 const PROGRESS_MS = 1000;

@@ -1,8 +1,8 @@
 /** Seeds in a row: which are run, when it ends, and what they come to. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { simulateSeed } from "../../src/sim/simulate.ts";
-import { reproduceCommand, runSeeds, Tally } from "../../src/sim/swarm.ts";
+import { simulateSeed } from "../../src/lab/sim/simulate.ts";
+import { reproduceCommand, runSeeds, Tally } from "../../src/lab/sim/swarm.ts";
 
 describe("sim/swarm", () => {
   test("seeds come in order; steps share them without gap", () => {

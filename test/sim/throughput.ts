@@ -8,10 +8,10 @@
  * the host's peer is near and never waits. The numbers say how the engine behaves with the modelled
  * guest, not what a machine reaches: with no loss and a short way they would be without end.
  */
-import { FAULTLESS_HOST, type Plan, type TcpPlan } from "../../src/sim/plan.ts";
-import { simulatedEngine } from "../../src/sim/simulate.ts";
-import { NO_FAULTS, type WireOptions } from "../../src/sim/wire.ts";
-import { World } from "../../src/sim/world.ts";
+import { FAULTLESS_HOST, type Plan, type TcpPlan } from "../../src/lab/sim/plan.ts";
+import { simulatedEngine } from "../../src/lab/sim/simulate.ts";
+import { NO_FAULTS, type WireOptions } from "../../src/lab/sim/wire.ts";
+import { World } from "../../src/lab/sim/world.ts";
 
 const VOLUME = 1_500_000;
 /** One with which some frames are lost in each cell where any may be. */

@@ -1,8 +1,8 @@
 /** Order of what is to be done, against sorting. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { Random } from "../../src/sim/random.ts";
-import { TimeHeap } from "../../src/sim/time-heap.ts";
+import { Random } from "../../src/lab/sim/random.ts";
+import { TimeHeap } from "../../src/lab/sim/time-heap.ts";
 
 describe("sim/time-heap", () => {
   test("the earliest first; of the same time, the first that was put in", () => {

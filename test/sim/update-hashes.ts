@@ -5,8 +5,8 @@
  *     node --import tsx test/sim/update-hashes.ts
  */
 import { writeFileSync } from "node:fs";
-import type { Family } from "../../src/sim/family.ts";
-import { simulateSeed } from "../../src/sim/simulate.ts";
+import type { Family } from "../../src/lab/sim/family.ts";
+import { simulateSeed } from "../../src/lab/sim/simulate.ts";
 import { HASHED_COMPETITIONS, HASHED_SEEDS } from "./pinned.ts";
 
 function write(file: string, family: Family, seeds: readonly number[]): void {

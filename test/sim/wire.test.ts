@@ -1,9 +1,9 @@
 /** Links with faults: what comes out of what went in. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { START, VirtualClock } from "../../src/sim/clock.ts";
-import { Random } from "../../src/sim/random.ts";
-import { NO_FAULTS, Wire, type WireFaults, type WireOptions } from "../../src/sim/wire.ts";
+import { START, VirtualClock } from "../../src/lab/sim/clock.ts";
+import { Random } from "../../src/lab/sim/random.ts";
+import { NO_FAULTS, Wire, type WireFaults, type WireOptions } from "../../src/lab/sim/wire.ts";
 
 const FRAMES = 2000;
 

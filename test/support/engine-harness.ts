@@ -11,14 +11,14 @@
  * What happens at the host's sockets takes effect with the next call that looks at frames, sends
  * some, or moves the clock; `run` does it explicitly.
  */
-
 import assert from "node:assert/strict";
 import type { EngineConfigValues, EngineIpv6Values } from "../../src/engine/config.ts";
-import { Engine, type FlowInfo } from "../../src/engine/engine.ts";
+import { Engine } from "../../src/engine/engine.ts";
+import type { FlowInfo } from "../../src/engine/flows.ts";
 import { instantiateEngine } from "../../src/engine/module.ts";
 import { DROP_NAMES, type EngineStats, readStats } from "../../src/engine/stats.ts";
+import { OTHER_DROPS } from "../../src/lab/sim/check/balance.ts";
 import { messageOf } from "../../src/lib/message.ts";
-import { OTHER_DROPS } from "../../src/sim/check/balance.ts";
 import * as abi from "../../wasm/abi.ts";
 import { engineModule } from "./engine-binary.ts";
 import { FakeHost, FakeSocket } from "./fake-host.ts";

@@ -107,17 +107,31 @@ export function strip(xml: string, keepsArguments = false): string {
     edits.push({ start: start - blank, end, text: "" });
   };
   if (!keepsArguments) {
-    for (const attribute of root.attributes) if (attribute.local === "qemu") drop(attribute);
+    dropAttributes(text, root, (name) => name !== "xmlns:qemu", drop);
     for (const child of root.children) if (child.local === "commandline") drop(child);
   }
   const devices = root.children.find(({ local }) => local === "devices");
   for (const device of devices?.children ?? []) {
-    if (device.local === "interface") stripInterface(device, drop);
+    if (device.local === "interface") stripInterface(text, device, drop);
   }
   return applyEdits(text, edits);
 }
 
+/** Drops the attributes of a start tag that are not kept. */
+function dropAttributes(
+  text: string,
+  { start, openEnd }: XmlElement,
+  isKept: (name: string) => boolean,
+  drop: (part: { start: number; end: number }) => void,
+): void {
+  for (const match of text.slice(start, openEnd).matchAll(/([^\s=]+)\s*=\s*(?:"[^"]*"|'[^']*')/g)) {
+    const at = start + match.index;
+    if (!isKept(match[1] ?? "")) drop({ start: at, end: at + match[0].length });
+  }
+}
+
 function stripInterface(
+  text: string,
   element: XmlElement,
   drop: (part: { start: number; end: number }) => void,
 ): void {
@@ -127,7 +141,7 @@ function stripInterface(
       drop(child);
       continue;
     }
-    for (const attribute of child.attributes) if (!kept.includes(attribute.name)) drop(attribute);
+    dropAttributes(text, child, (name) => kept.includes(name), drop);
     for (const inner of child.children) if (child.local !== "portForward") drop(inner);
   }
 }

@@ -19,7 +19,7 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import process from "node:process";
-import { packagedProgram } from "../../src/cli/demo/guest-image.ts";
+import { packagedProgram } from "../../src/lab/demo/guest-image.ts";
 import { ROOT } from "./e2e/program.ts";
 import { onEnd } from "./e2e/shell.ts";
 import { CACHE } from "./qemu.ts";

@@ -3,8 +3,9 @@
  *
  * `mayImport` takes paths from the root of the project, as `src/loop/loop.ts`.
  */
+import type { ImportKind } from "./source.ts";
 
-const BASE = ["abi", "layout", "memory", "ring", "stats", "timer", "prng", "trap"];
+const BASE = ["abi", "errno", "layout", "memory", "ring", "stats", "timer", "prng", "trap"];
 
 /** Modules of `flow` without a protocol of their own, which the protocols build on. */
 const FLOW_SHARED = [
@@ -21,6 +22,8 @@ const FLOW_SHARED = [
   "presence",
   "emit",
   "icmp-error",
+  "icmp-notice",
+  "outgoing",
   "resolvers",
   "addresses",
   "packet",
@@ -30,6 +33,7 @@ const FLOW_SHARED = [
 /** Each group of engine modules and what it may import besides itself; `dir/` is a whole folder. */
 const WASM: readonly (readonly [string, readonly string[]])[] = [
   ["abi", []],
+  ["errno", []],
   ["trap", []],
   ["layout", ["abi"]],
   ["memory", ["abi", "layout", "trap"]],
@@ -61,25 +65,33 @@ const WASM: readonly (readonly [string, readonly string[]])[] = [
 
 /** `engine` and the layers above it share the ABI's constants; code is `src/engine`'s alone. */
 const ABI = "wasm/abi.ts";
+/** Numbers of errors, one table for engine and host; `sys` has it for all that may import `sys`. */
+const ERRNO = "wasm/errno.ts";
 const LOW = ["lib/", "sys/", "config/"];
-const HALVES = ["engine/", "link/", "upstream/", "admin/"];
+const HALVES = ["engine/", "link/", "upstream/"];
 
 const SRC: readonly (readonly [string, readonly string[]])[] = [
   ["assets.ts", []],
   ["lib/", []],
-  ["sys/", ["lib/"]],
+  ["sys/", ["lib/", ERRNO]],
   ["config/", ["lib/"]],
   ["engine/", [...LOW, ABI]],
   ["link/", [...LOW, ABI]],
   ["upstream/", [...LOW, ABI, "engine/"]],
-  ["admin/", LOW],
   ["replay/", ["lib/", "engine/", "link/", ABI]],
   ["loop/", [...LOW, ...HALVES, ABI]],
-  ["sim/", ["lib/", "engine/", "link/", "upstream/", "loop/", "assets.ts", ABI]],
   ["binding/", [...LOW, ...HALVES, "replay/", "loop/", "assets.ts", ABI]],
   ["hooks/", ["lib/", "config/"]],
-  ["cli/", [...LOW, ...HALVES, "replay/", "loop/", "binding/", "hooks/", "sim/", "assets.ts"]],
+  ["cli/", [...LOW, ...HALVES, "replay/", "loop/", "binding/", "hooks/", "assets.ts"]],
   ["main.ts", [...LOW, ...HALVES, "loop/", "binding/", "hooks/", "cli/", "assets.ts"]],
+  // The laboratory: the product never imports it, but for `main`, which loads its commands.
+  ["lab/sim/", ["lib/", "engine/", "link/", "upstream/", "loop/", "assets.ts", ABI, ERRNO]],
+  ["lab/demo/", [...LOW, "hooks/", "cli/", "lab/sim/"]],
+  ["lab/commands/", [...LOW, "engine/", "link/", "replay/", "cli/", "lab/sim/", "assets.ts"]],
+];
+/** Who may load what only when it is needed, by `import()`. */
+const LAZY: readonly (readonly [string, readonly string[]])[] = [
+  ["main.ts", ["sys/", "cli/", "lab/demo/", "lab/commands/"]],
 ];
 
 function matches(path: string, name: string): boolean {
@@ -101,17 +113,18 @@ function inWasm(path: string): string {
   return path.slice("wasm/".length).replace(/\.ts$/, "");
 }
 
-/** True when `from` may import `to`. `typeOnly` imports vanish when the program runs. */
-export function mayImport(from: string, to: string, typeOnly = false): boolean {
+/** True when `from` may import `to`. */
+export function mayImport(from: string, to: string, kind: ImportKind = "value"): boolean {
   if (from.startsWith("wasm/")) {
     return to.startsWith("wasm/") && allowed(WASM, inWasm(from), inWasm(to));
   }
   if (!from.startsWith("src/")) return true;
-  if (to === "package.json") return from === "src/main.ts" || from.startsWith("src/cli/");
+  if (to === "package.json") return /^src\/(main\.ts|cli\/.*|config\/manifests\.ts)$/.test(from);
   const source = from.slice("src/".length);
-  if (to.startsWith("wasm/")) return to === ABI && allowed(SRC, source, ABI);
+  if (to.startsWith("wasm/")) return (to === ABI || to === ERRNO) && allowed(SRC, source, to);
   if (!to.startsWith("src/")) return false;
   const target = to.slice("src/".length);
-  if (typeOnly && source.startsWith("hooks/") && target.startsWith("binding/")) return true;
+  if (kind === "type" && source.startsWith("hooks/") && target.startsWith("binding/")) return true;
+  if (kind === "lazy" && allowed(LAZY, source, target)) return true;
   return allowed(SRC, source, target);
 }

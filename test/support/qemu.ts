@@ -1,6 +1,6 @@
 /**
  * A real Linux guest under QEMU (TCG, no KVM needed), and a shell on the serial console that the
- * test types into. Boots in a few seconds. What it boots from: `src/cli/demo/guest-image.ts`.
+ * test types into. Boots in a few seconds. What it boots from: `src/lab/demo/guest-image.ts`.
  *
  * Kernel and busybox stay in `build/qemu` for the next run.
  */
@@ -11,12 +11,12 @@ import {
   guestMissing,
   qemuCommand,
   readAnswer,
-} from "../../src/cli/demo/guest-image.ts";
+} from "../../src/lab/demo/guest-image.ts";
 import { ROOT } from "./e2e/program.ts";
 import { type Running, start, until, which } from "./e2e/shell.ts";
 
-export type { CardModel } from "../../src/cli/demo/guest-image.ts";
-export { DHCP_COMMAND, guestImage, KERNEL_ARGUMENTS } from "../../src/cli/demo/guest-image.ts";
+export type { CardModel } from "../../src/lab/demo/guest-image.ts";
+export { DHCP_COMMAND, guestImage, KERNEL_ARGUMENTS } from "../../src/lab/demo/guest-image.ts";
 
 export interface GuestOptions {
   readonly model?: CardModel;

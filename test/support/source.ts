@@ -127,7 +127,10 @@ export function functions(text: string): Measured[] {
   return found;
 }
 
-export type Import = { readonly specifier: string; readonly typeOnly: boolean };
+/** Types vanish when the program runs; "lazy" is `import()`. */
+export type ImportKind = "value" | "type" | "lazy";
+
+export type Import = { readonly specifier: string; readonly kind: ImportKind };
 
 /** What a module imports or re-exports, statically or by `import()`. */
 export function imports(text: string): Import[] {
@@ -136,11 +139,11 @@ export function imports(text: string): Import[] {
   const pattern = /\b(import|export)\b(\s+type\b)?[^;"'()]*?\bfrom\s*(["'])([^"'\n]+)\3/g;
   for (const match of text.matchAll(pattern)) {
     if (code[match.index] === " ") continue; // in a comment
-    found.push({ specifier: match[4] ?? "", typeOnly: match[2] !== undefined });
+    found.push({ specifier: match[4] ?? "", kind: match[2] === undefined ? "value" : "type" });
   }
-  for (const match of text.matchAll(/\bimport\s*\(?\s*(["'])([^"'\n]+)\1/g)) {
+  for (const match of text.matchAll(/\bimport\s*(\()?\s*(["'])([^"'\n]+)\2/g)) {
     if (code[match.index] === " ") continue;
-    found.push({ specifier: match[2] ?? "", typeOnly: false });
+    found.push({ specifier: match[3] ?? "", kind: match[1] === undefined ? "value" : "lazy" });
   }
   return found;
 }

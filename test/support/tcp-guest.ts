@@ -10,7 +10,7 @@
  *     socket.push("world");
  *     guest.expect({ flags: "PA", seq: 1, payload: "world" });
  */
-import type { FlowInfo, TcpStateName } from "../../src/engine/engine.ts";
+import type { FlowInfo, TcpStateName } from "../../src/engine/flows.ts";
 import { EngineWorld, PEER, type WorldOptions } from "./engine-harness.ts";
 import type { FakeSocket } from "./fake-host.ts";
 import { concat, type Octets, octetsOf, type TcpFields, type TcpOptions } from "./packet.ts";

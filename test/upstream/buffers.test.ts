@@ -164,4 +164,16 @@ describe("SocketBuffers", () => {
     stage.open(4);
     assert.deepEqual(stage.buffers.counts, { small: 0, large: 0, free: 1 });
   });
+
+  test("the first socket has all of the share of small ones, up to a bound", () => {
+    assert.equal(new Stage(262_144).buffers.smallSize, 32_768);
+    assert.equal(new Stage(1024).buffers.smallSize, 4096);
+    assert.equal(new Stage(TIGHT).buffers.smallSize, 65_536);
+    const stage = new Stage(262_144);
+    for (let i = 0; i < 3; i += 1) {
+      stage.open(1);
+      stage.close(1);
+      assert.equal(stage.buffers.smallSize, 32_768);
+    }
+  });
 });

@@ -59,7 +59,7 @@ describe("upstream over IPv6", () => {
     const port = freePort(sys, "tcp");
     const rule: PublishRule = { protocol: "tcp", hostAddress: 0, hostPort: port, guestPort: 80 };
     const listeners = new Listeners(sys, engine, rig.sockets);
-    listeners.open([rule], rig.epoll, START, { ipv4: true, ipv6: true });
+    listeners.open([rule], rig.epoll, { ipv4: true, ipv6: true });
     listeners.answer(true);
     const client = check(openTcp6(sys), "Open");
     const result = sys.connect(client, name6(sys, port), SOCKADDR_IN6_SIZE);
@@ -87,7 +87,7 @@ describe("upstream over IPv6", () => {
       guestPort: 80,
     };
     const listeners = new Listeners(sys, rig.engine, rig.sockets);
-    listeners.open([rule], rig.epoll, START, { ipv4: true, ipv6: true });
+    listeners.open([rule], rig.epoll, { ipv4: true, ipv6: true });
     listeners.answer(true);
     connectTcp6(sys, name6(sys, port), { tos: 0, isLoopback: true, outbound: ANY_WAY }, out);
     assert.ok(out.fd >= 0 && out.connected);

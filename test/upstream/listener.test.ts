@@ -1,59 +1,18 @@
 /** Published ports: opened, accepted in bounded batches, refused by a full table, closed. */
 import assert from "node:assert/strict";
 import { describe } from "node:test";
-import type { PublishRule } from "../../src/config/forward.ts";
-import {
-  check,
-  EADDRINUSE,
-  EAGAIN,
-  ECONNABORTED,
-  ECONNREFUSED,
-  ECONNRESET,
-  EINTR,
-  EMFILE,
-  ENOBUFS,
-  ENOMEM,
-  EPERM,
-  EPROTO,
-  SystemError,
-} from "../../src/sys/errno.ts";
+import { check, EADDRINUSE, ECONNREFUSED, ECONNRESET, SystemError } from "../../src/sys/errno.ts";
 import type { Libc } from "../../src/sys/libc.ts";
 import { SO_REUSEADDR, SOL_SOCKET } from "../../src/sys/linux.ts";
 import { bindIpv4, connectIpv4, openTcp, setOption } from "../../src/sys/socket.ts";
 import { Listeners } from "../../src/upstream/listener.ts";
-import { ANY_WAY } from "../../src/upstream/outbound.ts";
-import { type Connecting, connectTcp } from "../../src/upstream/tcp.ts";
 import { EVENT_OF_FLOW, EVENT_OF_LISTENER, EVENT_OF_PORT } from "../../src/upstream/upstream.ts";
 import * as abi from "../../wasm/abi.ts";
 import { START } from "../support/engine-harness.ts";
-import { freePort, LOOPBACK, listen, nameOf, type Rig, rigTest, send, udpSocket } from "./rig.ts";
+import { alive, connect, opened, rule } from "./listener-rig.ts";
+import { freePort, LOOPBACK, listen, nameOf, rigTest, send, udpSocket } from "./rig.ts";
 
 const BATCH = 16;
-const ENFILE = 23;
-
-function rule(hostPort: number, guestPort: number, protocol: "tcp" | "udp" = "tcp"): PublishRule {
-  return { protocol, hostAddress: LOOPBACK, hostPort, guestPort };
-}
-
-function opened(rig: Rig, ...rules: readonly PublishRule[]): Listeners {
-  const listeners = new Listeners(rig.sys, rig.engine, rig.sockets);
-  listeners.open(rules, rig.epoll, START);
-  listeners.answer(true);
-  return listeners;
-}
-
-/** Connects to a port of this machine, or gives the negative errno. */
-function connect(rig: Rig, port: number): number {
-  const out: Connecting = { fd: -1, connected: false };
-  connectTcp(rig.sys, LOOPBACK, port, { tos: 0, isLoopback: true, outbound: ANY_WAY }, out);
-  return out.fd;
-}
-
-/** Connections that are still open from the client's side. */
-function alive(rig: Rig, clients: readonly number[]): number {
-  const { sys } = rig;
-  return clients.filter((fd) => sys.recv(fd, sys.scratch.address, 1, 0) === -EAGAIN).length;
-}
 
 describe("listener: TCP", () => {
   rigTest("a connection becomes a flow to the guest's port, from the client's port", (rig) => {
@@ -128,7 +87,7 @@ describe("listener: TCP", () => {
     const faults: SystemError[] = [];
     const rules = [rule(port, 80), rule(free, 81)];
     const versions = { ipv4: true, ipv6: false };
-    listeners.open(rules, rig.epoll, START, versions, (error) => faults.push(error));
+    listeners.open(rules, rig.epoll, versions, (error) => faults.push(error));
     listeners.answer(true);
     assert.deepEqual(
       faults.map(({ errno }) => errno),
@@ -155,135 +114,6 @@ describe("listener: TCP", () => {
   });
 });
 
-/** System calls that run out of descriptors: `left` more can be had, closing gives one back. */
-class Scarce {
-  left = Number.POSITIVE_INFINITY;
-  readonly sys: Libc;
-
-  constructor(real: Libc, errno: number) {
-    const take = (call: () => number): number => {
-      if (this.left < 1) return -errno;
-      const fd = call();
-      if (fd >= 0) this.left -= 1;
-      return fd;
-    };
-    this.sys = {
-      ...real,
-      accept4: (fd, name, length, flags) => take(() => real.accept4(fd, name, length, flags)),
-      eventfd: (value, flags) => take(() => real.eventfd(value, flags)),
-      close: (fd) => {
-        this.left += 1;
-        return real.close(fd);
-      },
-    };
-  }
-}
-
-describe("listener: no descriptor left", () => {
-  for (const [name, errno] of [
-    ["EMFILE", EMFILE],
-    ["ENFILE", ENFILE],
-  ] as const) {
-    rigTest(`${name}: connections are closed instead of left waiting, and counted`, (rig) => {
-      const scarce = new Scarce(rig.sys, errno);
-      const listeners = new Listeners(scarce.sys, rig.engine, rig.sockets);
-      const port = freePort(rig.sys, "tcp");
-      listeners.open([rule(port, 80)], rig.epoll, START);
-      listeners.answer(true);
-      const clients = Array.from({ length: BATCH + 4 }, () => check(connect(rig, port), "Connect"));
-      scarce.left = 0;
-      listeners.accept(0, START);
-      assert.equal(listeners.refusedCount, BATCH, "a turn is bounded");
-      assert.equal(alive(rig, clients), 4);
-      listeners.accept(0, START);
-      assert.equal(listeners.refusedCount, BATCH + 4);
-      assert.equal(alive(rig, clients), 0);
-      assert.equal(check(rig.epoll.wait(64, 0), "Wait"), 0, "the listener is quiet");
-      assert.equal(rig.engine.flowCount, 0);
-
-      scarce.left = 1;
-      const late = check(connect(rig, port), "Connect");
-      listeners.accept(0, START);
-      assert.deepEqual([rig.engine.flowCount, rig.sockets.openCount], [1, 1]);
-      assert.equal(listeners.refusedCount, BATCH + 4);
-      assert.equal(alive(rig, [late]), 1);
-      listeners.close();
-      for (const fd of [...clients, late]) rig.sys.close(fd);
-    });
-  }
-
-  rigTest("without a spare descriptor nothing can be done, until there is one", (rig) => {
-    const scarce = new Scarce(rig.sys, EMFILE);
-    const listeners = new Listeners(scarce.sys, rig.engine, rig.sockets);
-    const port = freePort(rig.sys, "tcp");
-    scarce.left = 0;
-    listeners.open([rule(port, 80)], rig.epoll, START);
-    listeners.answer(true);
-    const client = check(connect(rig, port), "Connect");
-    assert.equal(listeners.accept(0, START), -EMFILE, "so that the loop leaves it alone");
-    assert.deepEqual([listeners.refusedCount, alive(rig, [client])], [0, 1]);
-    scarce.left = 1;
-    assert.equal(listeners.accept(0, START), 1);
-    assert.deepEqual([listeners.refusedCount, rig.engine.flowCount], [0, 1]);
-    listeners.close();
-    rig.sys.close(client);
-  });
-
-  rigTest("where the kernel has no memory it is told, after what could be taken", (rig) => {
-    for (const errno of [ENOMEM, ENOBUFS]) {
-      const scarce = new Scarce(rig.sys, errno);
-      const listeners = new Listeners(scarce.sys, rig.engine, rig.sockets);
-      const port = freePort(rig.sys, "tcp");
-      listeners.open([rule(port, 80)], rig.epoll, START);
-      listeners.answer(true);
-      const clients = [connect(rig, port), connect(rig, port)];
-      scarce.left = 1;
-      assert.deepEqual(
-        [1, 2].map(() => listeners.accept(0, START)),
-        [1, -errno],
-      );
-      assert.equal(listeners.refusedCount, 0);
-      scarce.left = 1;
-      assert.equal(listeners.accept(0, START), 1);
-      listeners.close();
-      for (const fd of clients) rig.sys.close(fd);
-    }
-  });
-
-  rigTest("errors of one connection are no reason to leave the others", (rig) => {
-    const errnos = [ECONNABORTED, EINTR, EPROTO, EPERM];
-    const sys: Libc = {
-      ...rig.sys,
-      accept4: (fd, name, length, flags) => {
-        const errno = errnos.shift();
-        return errno === undefined ? rig.sys.accept4(fd, name, length, flags) : -errno;
-      },
-    };
-    const listeners = new Listeners(sys, rig.engine, rig.sockets);
-    const port = freePort(rig.sys, "tcp");
-    listeners.open([rule(port, 80)], rig.epoll, START);
-    listeners.answer(true);
-    const client = check(connect(rig, port), "Connect");
-    assert.equal(listeners.accept(0, START), 5);
-    assert.equal(rig.sockets.openCount, 1);
-    listeners.close();
-    rig.sys.close(client);
-  });
-
-  rigTest("closing gives the spare descriptor back", (rig) => {
-    const scarce = new Scarce(rig.sys, EMFILE);
-    const listeners = new Listeners(scarce.sys, rig.engine, rig.sockets);
-    scarce.left = 1;
-    listeners.open([rule(freePort(rig.sys, "tcp"), 80)], rig.epoll, START);
-    listeners.answer(true);
-    assert.equal(scarce.left, 0);
-    listeners.close();
-    assert.equal(scarce.left, 2, "the spare one and the listener");
-    listeners.close();
-    assert.equal(scarce.left, 2);
-  });
-});
-
 describe("listener: ports that do not answer yet", () => {
   /** Binds and listens as any other program would; zero, or the negative errno. */
   function take(sys: Libc, port: number, reuse: boolean): number {
@@ -299,7 +129,7 @@ describe("listener: ports that do not answer yet", () => {
     const { sys } = rig;
     const port = freePort(sys, "tcp");
     const listeners = new Listeners(sys, rig.engine, rig.sockets);
-    listeners.open([rule(port, 80)], rig.epoll, START);
+    listeners.open([rule(port, 80)], rig.epoll);
     for (let round = 0; round < 2; round += 1) {
       assert.equal(connect(rig, port), -ECONNREFUSED);
       for (const reuse of [false, true]) assert.equal(take(sys, port, reuse), -EADDRINUSE);
@@ -333,7 +163,7 @@ describe("listener: ports that do not answer yet", () => {
     rig.sockets.close(); // ours closes first, so it is ours that waits
     sys.close(client);
     const again = new Listeners(sys, rig.engine, rig.sockets);
-    again.open([rule(port, 80)], rig.epoll, START);
+    again.open([rule(port, 80)], rig.epoll);
     assert.equal(connect(rig, port), -ECONNREFUSED);
     assert.equal(take(sys, port, true), -EADDRINUSE);
     again.answer(true);
@@ -347,7 +177,6 @@ describe("listener: ports that do not answer yet", () => {
     listeners.open(
       ports.map((port) => rule(port, 80)),
       rig.epoll,
-      START,
     );
     const answering = (): number =>
       ports.filter((port) => {
@@ -442,10 +271,10 @@ describe("listener: UDP", () => {
     const both = { ipv4: true, ipv6: true };
     const hostPort = freePort(rig.sys, "udp");
     const range = { protocol: "udp", hostAddress: 0, hostPort, guestPort: 53 } as const;
-    listeners.open([range], rig.epoll, START, both);
+    listeners.open([range], rig.epoll, both);
     assert.equal(rig.sockets.ports.count, 1);
     const again = { ...range, hostPort: freePort(rig.sys, "udp") };
-    listeners.open([again], rig.epoll, START, both);
+    listeners.open([again], rig.epoll, both);
     assert.equal(rig.sockets.ports.count, 3, "the guest port has a first socket already");
     listeners.close();
   });

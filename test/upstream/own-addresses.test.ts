@@ -83,7 +83,7 @@ describe("upstream/own-addresses", () => {
     assert.equal(told.length, 1);
     assert.deepEqual(
       lines.filter((line) => line.startsWith("warn")),
-      ["warn cannot read own addresses, trying on EPERM"],
+      ["warn cannot read own addresses, retrying EPERM"],
     );
     assert.equal(watch.wait(4_000_000), 1_000_000);
   });

@@ -48,19 +48,27 @@ describe("resolver", () => {
   });
 
   testUnless(missing(["root"]), "a change of the file reaches the engine", () => {
-    const folder = mkdtempSync(join(tmpdir(), "slirp-resolv-"));
-    try {
-      const file = join(folder, "resolv.conf");
-      const marker = `# ${folder}`;
-      writeFileSync(file, `${marker}\nnameserver 192.0.2.1\n`);
-      const script = fileURLToPath(new URL("./resolver-follow.ts", import.meta.url));
-      // In a mount namespace of its own: the machine's file stays as it is.
-      const mount = `mount --bind "$1" ${RESOLV_CONF_PATH} && shift && exec "$@"`;
-      const follow = [...runtime(), script, marker];
-      const command = ["unshare", "-m", "--", "sh", "-c", mount, "sh", file, ...follow];
-      execFileSync("env", command, { stdio: ["ignore", "ignore", "pipe"] });
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
+    follow(new URL("./resolver-follow.ts", import.meta.url), []);
+  });
+
+  testUnless(missing(["root"]), "where only a reader may read it, its answers do", () => {
+    const none = ["--bounding-set=-all", "--inh-caps=-all"];
+    follow(new URL("./resolver-forbidden.ts", import.meta.url), ["setpriv", ...none]);
   });
 });
+
+/** Runs a program where the file is its own: in a mount namespace, so the machine's stays. */
+function follow(program: URL, prefix: readonly string[]): void {
+  const folder = mkdtempSync(join(tmpdir(), "slirp-resolv-"));
+  try {
+    const file = join(folder, "resolv.conf");
+    const marker = `# ${folder}`;
+    writeFileSync(file, `${marker}\nnameserver 192.0.2.1\n`);
+    const mount = `mount --bind "$1" ${RESOLV_CONF_PATH} && shift && exec "$@"`;
+    const command = ["unshare", "-m", "--", "sh", "-c", mount, "sh", file];
+    const argv = [...command, ...prefix, ...runtime(), fileURLToPath(program), marker];
+    execFileSync("env", argv, { stdio: ["ignore", "ignore", "pipe"] });
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}

@@ -3,6 +3,18 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import {
+  EACCES,
+  EEXIST,
+  EIO,
+  EISDIR,
+  ELOOP,
+  EMFILE,
+  ENOENT,
+  ENOTDIR,
+  EPERM,
+  EXDEV,
+} from "../../src/sys/errno.ts";
+import {
   DATAGRAM_SIZE_MAX,
   Transfer,
   type TransferFile,
@@ -11,8 +23,6 @@ import { concat, pattern, u16 } from "../support/packet.ts";
 
 const SECOND = 1_000_000;
 const SEED = 20261129;
-const EACCES = 13;
-const EIO = 5;
 
 class Desk {
   readonly sent: Uint8Array[] = [];
@@ -43,7 +53,7 @@ class Desk {
 
   #open(name: string): TransferFile | number {
     const content = this.#files[name];
-    if (content === undefined) return name === "secret" ? -EACCES : -2;
+    if (content === undefined) return name === "secret" ? -EACCES : -(Number(name) || ENOENT);
     this.open += 1;
     return {
       size: content.length,
@@ -93,7 +103,7 @@ function show(octets: Uint8Array): string {
   const opcode = view.getUint16(0);
   if (opcode === 3) return `DATA ${view.getUint16(2)} ${octets.length - 4}`;
   if (opcode === 5) return `ERROR ${view.getUint16(2)} ${text(4)}`;
-  return `OACK ${text(2).replaceAll("\0", " ")}`;
+  return opcode === 6 ? `OACK ${text(2).replaceAll("\0", " ")}` : `opcode ${opcode}`;
 }
 
 describe("upstream/tftp-transfer", () => {
@@ -133,9 +143,14 @@ describe("upstream/tftp-transfer", () => {
     ["blksize", "99999", "OACK blksize 65464"],
     ["blksize", "x", "DATA"],
     ["blksize", "-1", "DATA"],
+    ["blksize", "9999999999", "OACK blksize 65464"],
+    ["blksize", "99999999999", "DATA"],
     ["timeout", "0", "DATA"],
+    ["timeout", "1", "OACK timeout 1"],
+    ["timeout", "255", "OACK timeout 255"],
     ["timeout", "256", "DATA"],
     ["windowsize", "0", "DATA"],
+    ["windowsize", "1", "OACK windowsize 1"],
     ["windowsize", "65535", "OACK windowsize 64"],
     ["tsize", "0", "OACK tsize 70000"],
     ["multicast", "", "DATA"],
@@ -230,6 +245,8 @@ describe("upstream/tftp-transfer", () => {
     ["no name", request(1, "", "octet"), "ERROR 4 wanted a name and mode octet or netascii"],
     ["no mode", request(1, "a"), "ERROR 4 wanted a name and mode octet or netascii"],
     ["no end", concat(u16(1), "a\0octet"), "ERROR 4 malformed request"],
+    ["512 octets", request(1, "a".repeat(503), "octet"), "ERROR 1 file not found"],
+    ["an ACK cut short", concat(u16(4), "x"), "ERROR 4 illegal TFTP operation"],
     ["513 octets", request(1, "a".repeat(504), "octet"), "ERROR 4 malformed request"],
     ["an unknown opcode", concat(u16(9), "x"), "ERROR 4 illegal TFTP operation"],
     ["an octet", Uint8Array.of(0), "ERROR 4 illegal TFTP operation"],
@@ -241,6 +258,20 @@ describe("upstream/tftp-transfer", () => {
       assert.deepEqual(desk.say(octets), [answer]);
       assert.ok(desk.transfer.isOver);
       assert.equal(desk.open, 0);
+    });
+  }
+
+  for (const [errno, answer] of [
+    ...[ENOENT, ENOTDIR].map((errno) => [errno, "ERROR 1 file not found"] as const),
+    ...[EACCES, EPERM, EXDEV, ELOOP, EISDIR].map(
+      (errno) => [errno, "ERROR 2 access violation"] as const,
+    ),
+    ...[EMFILE, EEXIST].map((errno) => [errno, "ERROR 0 the file cannot be opened"] as const),
+  ]) {
+    test(`a file that cannot be opened for errno ${errno}`, () => {
+      const desk = new Desk({});
+      assert.deepEqual(desk.ask(`${errno}`), [answer]);
+      assert.deepEqual(desk.told, [`${errno}: ${answer.slice(8)}`]);
     });
   }
 
@@ -265,6 +296,86 @@ describe("upstream/tftp-transfer", () => {
     const desk = new Desk({});
     assert.deepEqual(desk.wait(SECOND), []);
     assert.ok(desk.transfer.isOver);
+  });
+
+  test("its time runs from the start, and anew with each answer and each progress", () => {
+    const desk = new Desk({ a: pattern(3000) });
+    assert.equal(desk.transfer.deadline, SECOND);
+    desk.now = 400;
+    desk.ask("a", "octet", "timeout", "3");
+    assert.equal(desk.transfer.deadline, 400 + 3 * SECOND);
+    desk.now = 900;
+    desk.ack(0);
+    assert.equal(desk.transfer.deadline, 900 + 3 * SECOND);
+    desk.ack(7); // of a block that was never sent
+    desk.now = 2000;
+    assert.equal(desk.transfer.deadline, 900 + 3 * SECOND);
+    desk.wait(3 * SECOND);
+    assert.equal(desk.transfer.deadline, desk.now + 3 * SECOND);
+  });
+
+  test("what a file of before has left does not count for the next", () => {
+    const desk = new Desk({ a: pattern(3000), b: pattern(9) });
+    desk.ask("b");
+    for (let i = 0; i < 4; i += 1) desk.wait(SECOND);
+    assert.deepEqual(desk.ask("a"), ["DATA 1 512"]);
+    for (let i = 0; i < 5; i += 1) assert.deepEqual(desk.wait(SECOND), ["DATA 1 512"]);
+    assert.deepEqual(desk.ack(1), ["DATA 2 512"], "it does not end where the other one did");
+    desk.ask("a", "octet", "windowsize", "2");
+    for (const again of [2, 2, 0]) assert.equal(desk.ack(0).length, again);
+    desk.ask("a", "octet", "windowsize", "3");
+    for (const again of [3, 3, 0]) assert.equal(desk.ack(0).length, again);
+  });
+
+  test("a request that comes again behind an ACK begins anew", () => {
+    const desk = new Desk({ a: pattern(3000) });
+    desk.ask("a");
+    desk.ack(1);
+    assert.deepEqual(desk.ask("a"), ["DATA 1 512"]);
+    assert.deepEqual([desk.told.length, desk.open], [2, 1]);
+  });
+
+  test("progress gives it all its tries again", () => {
+    const desk = new Desk({ a: pattern(3000) });
+    desk.ask("a");
+    for (let i = 0; i < 5; i += 1) desk.wait(SECOND);
+    desk.ack(1);
+    for (let i = 0; i < 5; i += 1) assert.deepEqual(desk.wait(SECOND), ["DATA 2 512"]);
+    assert.deepEqual(desk.wait(SECOND), []);
+    assert.ok(desk.transfer.isOver);
+  });
+
+  test("before ACK 0 no other one counts", () => {
+    const desk = new Desk({ a: pattern(3000) });
+    desk.ask("a", "octet", "blksize", "600");
+    assert.deepEqual(desk.ack(1), []);
+    assert.deepEqual(desk.ack(0), ["DATA 1 600"]);
+  });
+
+  test("of an option that is there twice the first counts, one without a value does not", () => {
+    const desk = new Desk({ a: pattern(3000) });
+    assert.deepEqual(desk.ask("a", "octet", "blksize", "600", "BLKSIZE", "700", "tsize"), [
+      "OACK blksize 600",
+    ]);
+  });
+
+  test("the size of text, and of nothing, is not told", () => {
+    const desk = new Desk({ a: pattern(600), empty: new Uint8Array(0) });
+    assert.deepEqual(desk.ask("a", "netascii", "tsize", "0"), ["DATA 1 512"]);
+    assert.deepEqual(desk.ask("empty", "octet", "tsize", "0"), ["DATA 1 0"]);
+  });
+
+  test("a guest that is gone is sent nothing more of a window, nor an answer twice", () => {
+    const desk = new Desk({ a: pattern(3000) });
+    desk.ask("a", "octet", "windowsize", "4");
+    desk.isGone = true;
+    assert.deepEqual(desk.ack(0), ["DATA 1 512"]);
+    assert.ok(desk.transfer.isOver);
+    const other = new Desk({ a: pattern(3000) });
+    other.isGone = true;
+    assert.equal(other.ask("a", "octet", "blksize", "600").length, 1);
+    assert.deepEqual([other.transfer.isOver, other.open], [true, 0]);
+    assert.deepEqual([...other.ack(0), ...other.wait(9 * SECOND)], []);
   });
 
   test("any octets: no file stays open, a window at most is sent for each", () => {

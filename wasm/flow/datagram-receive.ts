@@ -27,6 +27,7 @@
  * Source: recvmmsg(2), udp(7), ip(7), epoll(7).
  */
 import * as abi from "../abi";
+import { EAGAIN } from "../errno";
 import { Iov, Msg, Op } from "../layout";
 import { absolute, SCRATCH } from "../memory";
 import {
@@ -77,7 +78,7 @@ import {
   SOCKET_OPEN,
   UdpFlow,
 } from "./datagram";
-import { deliverHow, deliverPing, deliverUdp, framesFor } from "./datagram-deliver";
+import { deliverPing, deliverUdp, framesFor, received } from "./datagram-deliver";
 import { ERROR_HEADROOM, ERROR_PAYLOAD_MAX, errorReport } from "./errors";
 import { closeFlush, closeRoom, datagramEnd } from "./evict";
 import { neighborAwait, neighborFind, neighborKnown, neighborNews } from "./neighbor";
@@ -86,8 +87,9 @@ import { guestAddress, guestRequest } from "./whereabouts";
 
 /** Frames that all receives of a turn together may lead to. */
 const FRAMES_MAX: u32 = abi.TX_CAPACITY_COUNT / 2;
-const EAGAIN: i32 = -11;
 /** 224.0.0.0: no unicast address from here on. */
+/** What a message goes on with whose TTL is not known. */
+const TTL_UNKNOWN: u32 = 64;
 const MULTICAST_FIRST: u32 = 0xe0000000;
 
 /** The other set of slots. */
@@ -286,20 +288,24 @@ function take(flow: UdpFlow, msg: usize, p: usize, now: i64): u32 {
   const level = six ? SOL_IPV6 : SOL_IP;
   const ttl = controlFind(msg, level, six ? IPV6_HOPLIMIT : IP_TTL, 4);
   const tos = controlFind(msg, level, six ? IPV6_TCLASS : IP_TOS, 1);
-  deliverHow(
-    ttl == 0 ? 0 : load<u32>(ttl) & 0xff,
-    tos == 0 ? 0 : load<u8>(tos),
-    guest,
-    has(flow, F_PUBLISHED) ? askedOf(msg) : 0,
-  );
-  if (flow.kind == <u8>abi.KIND_PING) {
-    deliverPing(flow, mac, p, length, address, now);
-    return framesFor(0, length);
+  received.mac = mac;
+  received.p = p;
+  received.length = length;
+  received.segment = 0;
+  received.address = address;
+  received.port = load16(name + 2);
+  received.guest = guest;
+  received.asked = has(flow, F_PUBLISHED) ? askedOf(msg) : 0;
+  const hops = ttl == 0 ? 0 : load<u32>(ttl) & 0xff;
+  received.ttl = hops == 0 ? TTL_UNKNOWN : max(hops - 1, 1);
+  received.tos = tos == 0 ? 0 : load<u8>(tos);
+  if (flow.kind == <u8>abi.KIND_PING) deliverPing(flow, now);
+  else {
+    const gro = controlFind(msg, SOL_UDP, UDP_GRO, 4);
+    if (gro != 0) received.segment = load<u32>(gro) & 0xffff;
+    deliverUdp(flow, now);
   }
-  const gro = controlFind(msg, SOL_UDP, UDP_GRO, 4);
-  const segment = gro == 0 ? 0 : load<u32>(gro) & 0xffff;
-  deliverUdp(flow, mac, p, length, segment, address, load16(name + 2), now);
-  return framesFor(segment, length);
+  return framesFor();
 }
 
 /** Address of the message's only buffer. */
@@ -328,7 +334,7 @@ export function datagramReceived(op: Op, flow: UdpFlow, now: i64): void {
   const result = min(op.result, asked);
   if (result < 0) {
     // One retry: an ICMP error is reported once in place of data.
-    const again = result != EAGAIN && !has(flow, F_RECEIVE_RETRIED);
+    const again = result != -EAGAIN && !has(flow, F_RECEIVE_RETRIED);
     if (again) flow.flags |= F_RECEIVE_RETRIED;
     else flow.flags &= ~F_RECEIVE_RETRIED;
     settle(flow, abi.EVENT_READABLE, !again);

@@ -19,6 +19,15 @@
  * hosts on the link of its sender and is not passed on.
  */
 import * as abi from "../abi";
+import {
+  EACCES,
+  ECONNREFUSED,
+  EHOSTDOWN,
+  EHOSTUNREACH,
+  EMSGSIZE,
+  ENETUNREACH,
+  EPERM,
+} from "../errno";
 import { msgName } from "../ring";
 import { addressIsMulticast, addressIsReserved } from "../wire/addr";
 import { address6IsMapped, address6IsMulticast } from "../wire/addr6";
@@ -59,6 +68,7 @@ import { F_DUAL, guestOf, has, UdpFlow } from "./datagram";
 import { dnsUnreachable } from "./dns";
 import { dnsAddressFor } from "./dns-relay";
 import { icmpErrorQuote } from "./icmp-error";
+import { noticeBegin } from "./icmp-notice";
 import { icmp6ErrorQuote } from "./icmp6-error";
 import { natToGuest } from "./nat";
 import { pathMtuTold } from "./path-mtu";
@@ -76,14 +86,6 @@ const EXTENDED_ERROR_SIZE: u32 = 16;
 const OFFENDER_SIZE: u32 = 16;
 const OFFENDER6_SIZE: u32 = 28;
 const MTU_MIN_IPV6: u32 = 1280;
-
-const EPERM: u32 = 1;
-const EACCES: u32 = 13;
-const EMSGSIZE: u32 = 90;
-const ENETUNREACH: u32 = 101;
-const ECONNREFUSED: u32 = 111;
-const EHOSTDOWN: u32 = 112;
-const EHOSTUNREACH: u32 = 113;
 
 const FRAGMENTATION_NEEDED: u32 = 4;
 
@@ -194,18 +196,13 @@ function meaningOf(error: usize, six: bool): u32 {
   return origin == ORIGIN_LOCAL ? fromErrno(load<u32>(error)) : 0;
 }
 
-/** Rebuilds the layer 4 header in front of the payload; returns where the quote begins. */
-function requote(flow: UdpFlow, p: usize, length: u32, port: u32): usize {
-  if (flow.kind == <u8>abi.KIND_PING) {
-    quoteSize = restorePing(flow, p, length);
-    return p;
-  }
-  quoteSize = length + UDP_HEADER_SIZE;
-  udpEmit(p - UDP_HEADER_SIZE, flow.guestPort, port, quoteSize);
-  return p - UDP_HEADER_SIZE;
+/** Rebuilds the layer 4 header, of UDP in front of the payload; returns the octets of the quote. */
+function requote(flow: UdpFlow, p: usize, length: u32, port: u32): u32 {
+  if (flow.kind == <u8>abi.KIND_PING) return restorePing(flow, p, length);
+  const size = length + UDP_HEADER_SIZE;
+  udpEmit(p - UDP_HEADER_SIZE, flow.guestPort, port, size);
+  return size;
 }
-
-let quoteSize: u32 = 0;
 
 /** The datagram's destination; 0 = not known. */
 function destinationOf(name: usize): u32 {
@@ -249,41 +246,19 @@ export function errorReport(
   let source = gatewayFor(guest);
   if (dns && offender == flow.hostAddress) source = peer;
   else if (offender != 0 && isSix(offender) == isSix(guest)) source = natToGuest(offender);
-  const quote = requote(flow, p, length, dns ? flow.peerPort : load16(name + 2));
+  const size = requote(flow, p, length, dns ? flow.peerPort : load16(name + 2));
   const info = load<u32>(error, 8);
   const isSize = isTooBig || (six && what == ICMPV6_PACKET_TOO_BIG << 8);
   if (isSize && info > 0 && !dns) pathMtuTold(to, info, now);
-  const isLocal = <u32>load<u8>(error, 4) == ORIGIN_LOCAL;
-  if (six && !isLocal) {
-    icmp6ErrorQuote(
-      what >>> 8,
-      what & 0xff,
-      restOf6(what, info),
-      source,
-      guest,
-      peer,
-      flow.kind == <u8>abi.KIND_PING ? PROTOCOL_ICMPV6 : PROTOCOL_UDP,
-      quote,
-      quoteSize,
-      quoteSize,
-      mac,
-      now,
-    );
-    return;
+  const isPing = flow.kind == <u8>abi.KIND_PING;
+  const echo = isSix(guest) ? PROTOCOL_ICMPV6 : PROTOCOL_ICMP;
+  const protocol = isPing ? echo : PROTOCOL_UDP;
+  const quote = isPing ? p : p - UDP_HEADER_SIZE;
+  if (six && <u32>load<u8>(error, 4) != ORIGIN_LOCAL) {
+    noticeBegin(what >>> 8, what & 0xff, restOf6(what, info), source, mac);
+    icmp6ErrorQuote(guest, peer, protocol, quote, size, size, now);
+  } else {
+    noticeBegin(what >>> 8, what & 0xff, restOf(what, info), source, mac);
+    icmpErrorQuote(guest, peer, protocol, quote, size, size, now);
   }
-  const ping = isSix(guest) ? PROTOCOL_ICMPV6 : PROTOCOL_ICMP;
-  icmpErrorQuote(
-    what >>> 8,
-    what & 0xff,
-    restOf(what, info),
-    source,
-    guest,
-    peer,
-    flow.kind == <u8>abi.KIND_PING ? ping : PROTOCOL_UDP,
-    quote,
-    quoteSize,
-    quoteSize,
-    mac,
-    now,
-  );
 }

@@ -12,6 +12,7 @@
  * short of something that flows hold. `socketRoomFor` ends flows until one had a socket; its close
  * comes before whatever is asked for next, so that the same operation, once more, finds a place.
  */
+import { EMFILE, ENFILE, ENOBUFS, ENOMEM } from "../errno";
 import { Flow } from "../layout";
 import { memoryLimit } from "../memory";
 import { enterSocket, F_OPEN_RETRIED, has, SOCKET_NONE, UdpFlow } from "./datagram";
@@ -22,11 +23,6 @@ import { flowsMax, flowsUsed, listRemove, listTouch, markDirty, tableLimit } fro
 
 const SHRINK_COUNT: i32 = 64;
 const TRIES: i32 = 16;
-
-const ENOMEM: i32 = -12;
-const ENFILE: i32 = -23;
-const EMFILE: i32 = -24;
-const ENOBUFS: i32 = -105;
 
 /** Takes over the limits in CONFIG. */
 export function limitsApply(): void {
@@ -39,7 +35,7 @@ export function limitsApply(): void {
 
 /** Whether a socket could not be opened for want of what another flow may give up. */
 export function isShortage(result: i32): bool {
-  return result == EMFILE || result == ENFILE || result == ENOBUFS || result == ENOMEM;
+  return result == -EMFILE || result == -ENFILE || result == -ENOBUFS || result == -ENOMEM;
 }
 
 /** Ends flows, but not this one, until one had a socket; false = there is none. */

@@ -23,8 +23,9 @@ import { config, RX_BUFFERS } from "../memory";
 import { ICMP_UNREACHABLE } from "../wire/icmpv4";
 import { wordOf } from "./addresses";
 import { icmpErrorReply } from "./icmp-error";
-import { packetIsAtomic, packetIsSix, packetSource } from "./packet";
-import { gatewayFor } from "./send";
+import { noticeBegin } from "./icmp-notice";
+import { headerIsAtomic, headerIsIpv6 } from "./packet";
+import { gatewayOf } from "./send";
 
 const ENTRY_COUNT: u32 = 1024;
 const ENTRY_SIZE: usize = 16;
@@ -103,16 +104,17 @@ function isWhole(ip: usize): bool {
  * go to the host's `address`; tells the guest at `mac` if it is to be told.
  */
 export function pathJudge(ip: usize, size: u32, address: u32, mac: u64, now: i64): u32 {
-  if (size <= MTU_SURE || !isWhole(ip) || !packetIsAtomic(ip)) return PATH_FITS;
-  if (size <= MTU_SURE6 && packetIsSix(ip)) return PATH_FITS;
+  if (size <= MTU_SURE || !isWhole(ip) || !headerIsAtomic(ip)) return PATH_FITS;
+  if (size <= MTU_SURE6 && headerIsIpv6(ip)) return PATH_FITS;
   const mtu = pathMtuOf(address, now);
   if (mtu == 0) return PATH_UNKNOWN;
   if (size <= mtu) return PATH_FITS;
   const isStrict = (config(abi.CONFIG_FLAGS_OFFSET) & abi.CONFIG_FLAG_STRICT_DF) != 0;
   if (tellOnce(address) || isStrict) {
-    const rest = packetIsSix(ip) ? max(mtu, MTU_SURE6) : mtu;
-    const gateway = gatewayFor(packetSource(ip));
-    icmpErrorReply(ip, size, ICMP_UNREACHABLE, FRAGMENTATION_NEEDED, rest, gateway, mac, now);
+    const isIpv6 = headerIsIpv6(ip);
+    const rest = isIpv6 ? max(mtu, MTU_SURE6) : mtu;
+    noticeBegin(ICMP_UNREACHABLE, FRAGMENTATION_NEEDED, rest, gatewayOf(isIpv6), mac);
+    icmpErrorReply(ip, size, now);
   }
   return isStrict ? PATH_REFUSED : PATH_FITS;
 }

@@ -111,8 +111,6 @@ export const ACK_DELAY_INTERACTIVE: i64 = 40000;
 export const ACK_TRUST: u8 = 4;
 const ISS_STEP: u32 = 65537; // more than a window without scaling, and then some
 export const CWND_MAX: u32 = 4194304;
-/** Of TOS or traffic class: ECN is between the two ends of each connection (RFC 3168 §6.1). */
-export const TOS_DSCP: u8 = 0xfc;
 
 // repair
 export const REPAIR_TIMEOUT: u8 = 1; // since a timeout, until `recover` is acknowledged

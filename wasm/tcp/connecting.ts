@@ -3,15 +3,26 @@
  * The guest's SYN is held meanwhile (`conn`).
  */
 import * as abi from "../abi";
+import {
+  EACCES,
+  EADDRNOTAVAIL,
+  EHOSTDOWN,
+  EHOSTUNREACH,
+  ENETUNREACH,
+  EPERM,
+  ETIMEDOUT,
+} from "../errno";
 import { isSix, octetsOf, scopeOf } from "../flow/addresses";
 import { icmpErrorQuote } from "../flow/icmp-error";
+import { noticeBegin } from "../flow/icmp-notice";
 import { enterState, LIST_HALF_OPEN } from "../flow/kinds";
 import { socketRoomFor } from "../flow/limits";
 import { gatewayFor } from "../flow/send";
 import { handleOf, listTouch, markDirty } from "../flow/table";
 import { msgAlloc, msgName, opAlloc, sockaddr6 } from "../ring";
+import { ICMP_UNREACHABLE } from "../wire/icmpv4";
 import { PROTOCOL_TCP } from "../wire/ipv4";
-import { TCP_SYN, tcpEmit } from "../wire/tcp";
+import { TCP_HEADER_SIZE, TCP_SYN, tcpEmit } from "../wire/tcp";
 import {
   F_CONNECT_RETRIED,
   F_SOCKET,
@@ -25,15 +36,6 @@ import {
 } from "./conn";
 import { keepaliveStart } from "./deadline";
 import { sendReset } from "./output";
-
-const EPERM: i32 = 1;
-const EACCES: i32 = 13;
-/** The address to go out from is no longer there. */
-const EADDRNOTAVAIL: i32 = 99;
-const ENETUNREACH: i32 = 101;
-const ETIMEDOUT: i32 = 110;
-const EHOSTDOWN: i32 = 112;
-const EHOSTUNREACH: i32 = 113;
 
 /** Emits the connect. */
 export function connectHost(flow: Tcp): void {
@@ -54,26 +56,18 @@ const QUOTE: usize = memory.data(32, 8);
 /** Tells the guest why there is no connection (RFC 9293 §3.9.2.2, RFC 5382 REQ-9). */
 export function refused(flow: Tcp, errno: i32, now: i64): void {
   let code = -1;
+  // EADDRNOTAVAIL: the address to go out from is no longer there.
   if (errno == ENETUNREACH || errno == EADDRNOTAVAIL) code = 0;
   else if (errno == EHOSTUNREACH || errno == ETIMEDOUT || errno == EHOSTDOWN) code = 1;
   else if (errno == EPERM || errno == EACCES) code = 13;
   if (code < 0) sendReset(flow, now);
   else {
-    tcpEmit(QUOTE, flow.guestPort, flow.peerPort, flow.irs, 0, 20, TCP_SYN, 65535);
-    icmpErrorQuote(
-      3,
-      code,
-      0,
-      gatewayFor(flow.guestAddress),
-      flow.guestAddress,
-      flow.peerAddress,
-      PROTOCOL_TCP,
-      QUOTE,
-      20,
-      20,
-      flow.guestMac,
-      now,
-    );
+    const guest = flow.guestAddress;
+    const ports = ((<u32>flow.guestPort) << 16) | <u32>flow.peerPort;
+    const size = TCP_HEADER_SIZE;
+    tcpEmit(QUOTE, ports, flow.irs, 0, size, TCP_SYN, 65535);
+    noticeBegin(ICMP_UNREACHABLE, code, 0, gatewayFor(guest), flow.guestMac);
+    icmpErrorQuote(guest, flow.peerAddress, PROTOCOL_TCP, QUOTE, size, size, now);
   }
   tcpEnd(flow, false);
 }

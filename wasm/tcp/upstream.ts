@@ -12,6 +12,7 @@
  * data stays in the kernel, whose own window then closes towards the peer.
  */
 import * as abi from "../abi";
+import { EAGAIN, EINTR } from "../errno";
 import { isSix } from "../flow/addresses";
 import { HOLDS, holderMove, holderRevive } from "../flow/holders";
 import { enterState } from "../flow/kinds";
@@ -85,8 +86,6 @@ import { advance, consume, heldPieces, heldSum, hold } from "./reassembly";
 import { askMark, atMark, sendAround } from "./urgent";
 import { windowWorthTelling } from "./window";
 
-const EAGAIN: i32 = -11;
-const EINTR: i32 = -4;
 const IOVS_PER_SEND: i32 = 128;
 /**
  * Octets of one receive. Large, because each receive makes the kernel tell the peer about the room
@@ -169,7 +168,7 @@ function sendHost(flow: Tcp): bool {
 function sent(op: Op, flow: Tcp, now: i64): void {
   const result = op.result;
   flow.flags &= ~F_SENDING;
-  if (result < 0 && result != EAGAIN && result != EINTR) {
+  if (result < 0 && result != -EAGAIN && result != -EINTR) {
     clearBatch(flow);
     hostFailed(flow, now);
     return;
@@ -183,7 +182,7 @@ function sent(op: Op, flow: Tcp, now: i64): void {
   if (taken > 0) sendProgress(flow, now);
   if (taken > fromEntries) consume(flow, taken - fromEntries);
   if (taken < op.a) {
-    if (result != EINTR) {
+    if (result != -EINTR) {
       if (!has(flow, F_BLOCKED)) flow.blockedAt = now;
       flow.flags |= F_BLOCKED;
     }
@@ -330,10 +329,10 @@ function received(op: Op, flow: Tcp, now: i64): void {
   if (result <= 0) {
     chunksRelease(chunk);
     if (result == 0) endOfStream(flow, now);
-    else if (result == EAGAIN) {
+    else if (result == -EAGAIN) {
       flow.events &= ~abi.EVENT_READABLE;
       flow.urgent &= ~URGENT_MARK; // it was passed before its event came
-    } else if (result == EINTR) markReady(flow);
+    } else if (result == -EINTR) markReady(flow);
     else hostFailed(flow, now);
     return;
   }

@@ -1,27 +1,34 @@
 /**
- * The arguments of all planned interfaces in a domain's `qemu:commandline`: what is there already
- * stays, what is stale goes, what is missing is put behind the last argument.
+ * The arguments of all planned interfaces in a domain's `qemu:commandline`: present ones stay,
+ * stale ones are removed, missing ones are added behind the last argument.
  *
- * The list is read once for all interfaces. An argument is an interface's by its id, so each is
- * looked up, not compared with every interface.
+ * The list is read once for all interfaces. The id of an argument names its interface, which is
+ * looked up in a map.
  */
 import { quote } from "../../config/errors.ts";
-import { type ArgumentPair, argumentsOf, type Board, idsOf, pairId } from "./arguments.ts";
+import { type ArgumentPair, argumentsOf, idsOf, type MachineContext, pairId } from "./arguments.ts";
 import { formatPci } from "./device.ts";
 import { aliasOf, type Domain, findIn, isConfidential } from "./document.ts";
 import type { Edit } from "./edits.ts";
 import { unsupported } from "./errors.ts";
 import { readFields } from "./fields.ts";
-import { append, insertAfter, insertBefore, type NewElement, remove } from "./layout.ts";
+import {
+  append,
+  attributesEnd,
+  insertAfter,
+  insertBefore,
+  type NewElement,
+  remove,
+} from "./layout.ts";
 import type { BindingPlan } from "./plan.ts";
 import {
-  addressFault,
+  addressConflict,
   busesOf,
   chooseSlot,
   deviceAddresses,
-  type Occupants,
+  type OccupiedSlot,
   optionAddress,
-  type Taken,
+  type PciOccupancy,
 } from "./slots.ts";
 import { attributeOf, childrenOf, type XmlElement } from "./xml.ts";
 
@@ -41,8 +48,8 @@ interface CommandLine {
   readonly own: readonly OwnPair[];
 }
 
-/** An address, and the interface that gives it up when it is planned. */
-interface Held extends Taken {
+/** An occupied slot; its owner is the interface of ours that occupies it. */
+interface OwnedSlot extends OccupiedSlot {
   readonly owner: string | undefined;
 }
 
@@ -53,12 +60,12 @@ export function editArguments(domain: Domain, plans: readonly BindingPlan[]): Ed
   const missing = planArguments(domain, plans, held);
   const first = commandLines[0]?.element;
   const edits: Edit[] = [];
-  const stale = commandLines.map(({ own }) => own.filter((each) => !takeOut(missing, each)));
+  const stale = commandLines.map(({ own }) => own.filter((each) => !removePresent(missing, each)));
   const added = [...missing.values()].flat();
   for (const [index, { element }] of commandLines.entries()) {
     const elements = (stale[index] ?? []).flatMap((each) => each.elements);
     const becomesEmpty = added.length === 0 || element !== first;
-    if (elements.length > 0 && becomesEmpty && isAll(text, element, elements)) {
+    if (elements.length > 0 && becomesEmpty && containsOnly(text, element, elements)) {
       edits.push(remove(text, element));
     } else {
       for (const each of elements) edits.push(remove(text, each));
@@ -66,19 +73,19 @@ export function editArguments(domain: Domain, plans: readonly BindingPlan[]): Ed
   }
   if (added.length === 0) return edits;
   if (first !== undefined) return [...edits, ...addArguments(text, first, added)];
-  const { prefix, edit } = declare(root);
+  const { prefix, edit } = declare(text, root);
   const children = argumentElements(added, prefix);
   const commandLine = { name: `${prefix}commandline`, children };
   return [...edits, ...edit, insertAfter(text, root, devices, commandLine)];
 }
 
-/** Ours of what is there, and the addresses that somebody has. */
+/** Our arguments in the domain, and all occupied PCI slots. */
 function readArguments(
   { root, devices }: Domain,
   plans: readonly BindingPlan[],
-): { readonly commandLines: readonly CommandLine[]; readonly held: readonly Held[] } {
+): { readonly commandLines: readonly CommandLine[]; readonly held: readonly OwnedSlot[] } {
   const aliases = new Map(plans.map(({ alias, interfaceName }) => [alias, interfaceName]));
-  const held: Held[] = devices.children.flatMap((device) => {
+  const held: OwnedSlot[] = devices.children.flatMap((device) => {
     const addresses = deviceAddresses(device);
     if (addresses.length === 0) return [];
     const owner = aliases.get(aliasOf(device) ?? "");
@@ -105,11 +112,11 @@ function readArguments(
   return { commandLines, held };
 }
 
-function addressIn(value: string): Taken | undefined {
+function addressIn(value: string): OccupiedSlot | undefined {
   return value.includes("addr") ? optionAddress(readFields(value)) : undefined;
 }
 
-/** Interfaces by the ids of their arguments. Today's id wins over one of the predecessor's. */
+/** Interfaces by the ids of their arguments. Our own ids go before those of the predecessor. */
 function ownersOf(plans: readonly BindingPlan[]): ReadonlyMap<string, string> {
   const ids = plans.map(({ interfaceName }) => ({ interfaceName, ids: idsOf(interfaceName) }));
   return new Map([
@@ -118,23 +125,23 @@ function ownersOf(plans: readonly BindingPlan[]): ReadonlyMap<string, string> {
   ]);
 }
 
-/** What each interface needs, by its name. Each leaves its old place and takes its new one. */
+/** The arguments of each interface, by its name. Each frees its old slot and occupies its new. */
 function planArguments(
   domain: Domain,
   plans: readonly BindingPlan[],
-  before: readonly Held[],
+  occupied: readonly OwnedSlot[],
 ): Map<string, ArgumentPair[]> {
   const buses = busesOf(domain.devices.children);
   const machine = attributeOf(findIn(domain.root, "os", "type"), "machine") ?? "";
   const isEncrypted = isConfidential(domain.root);
   const needed = new Map<string, ArgumentPair[]>();
-  let held = before;
+  let held = occupied;
   for (const plan of plans) {
     const { interfaceName: owner, attachment } = plan;
     if (attachment.kind !== "user" && attachment.kind !== "stream") continue;
     const others = held.filter((each) => each.owner !== owner);
-    const board = boardOf(plan, { taken: others, buses, machine }, isEncrypted);
-    const pairs = [...argumentsOf(plan, board)];
+    const machineContext = machineContextOf(plan, { taken: others, buses, machine }, isEncrypted);
+    const pairs = [...argumentsOf(plan, machineContext)];
     needed.set(owner, pairs);
     const places = pairs.flatMap(([, value]) => addressIn(value) ?? []);
     held = [...others, ...places.map((place) => ({ ...place, owner }))];
@@ -142,20 +149,24 @@ function planArguments(
   return needed;
 }
 
-function boardOf(plan: BindingPlan, occupants: Occupants, isEncrypted: boolean): Board {
-  checkAddress(plan, occupants);
+function machineContextOf(
+  plan: BindingPlan,
+  occupancy: PciOccupancy,
+  isEncrypted: boolean,
+): MachineContext {
+  checkAddress(plan, occupancy);
   const { pci, hasRom } = plan.device;
   return {
-    machine: occupants.machine,
-    slot: pci === undefined && hasRom ? chooseSlot(occupants) : undefined,
+    type: occupancy.machine,
+    slot: pci === undefined && hasRom ? chooseSlot(occupancy) : undefined,
     isConfidential: isEncrypted,
   };
 }
 
-/** libvirt refuses such an address where it knows of the card; QEMU would only fail to start. */
-function checkAddress(plan: BindingPlan, occupants: Occupants): void {
+/** QEMU would only fail to start; libvirt checks no card that it does not know of. */
+function checkAddress(plan: BindingPlan, occupancy: PciOccupancy): void {
   const { pci } = plan.device;
-  const fault = pci === undefined ? undefined : addressFault(pci, occupants);
+  const fault = pci === undefined ? undefined : addressConflict(pci, occupancy);
   if (pci === undefined || fault === undefined) return;
   throw unsupported(
     `iface ${quote(plan.interfaceName)}: link ${quote(plan.attachment.kind)}: ` +
@@ -163,15 +174,18 @@ function checkAddress(plan: BindingPlan, occupants: Occupants): void {
   );
 }
 
-/** Takes a pair that is there already out of what is missing; false when nobody needs it. */
-function takeOut(missing: ReadonlyMap<string, ArgumentPair[]>, { owner, pair }: OwnPair): boolean {
+/** Removes a pair of the domain from the missing ones; false when no interface needs it. */
+function removePresent(
+  missing: ReadonlyMap<string, ArgumentPair[]>,
+  { owner, pair }: OwnPair,
+): boolean {
   const wanted = missing.get(owner) ?? [];
   const at = wanted.findIndex(([option, value]) => option === pair[0] && value === pair[1]);
   if (at >= 0) wanted.splice(at, 1);
   return at >= 0;
 }
 
-/** Behind the last argument: libvirt's schema wants all of them before the environment. */
+/** Adds behind the last argument: libvirt's schema wants arguments before variables. */
 function addArguments(
   text: string,
   commandLine: XmlElement,
@@ -188,8 +202,8 @@ function addArguments(
   return elements.map((each) => insertBefore(text, commandLine, next, each));
 }
 
-/** Whether nothing but these is in `parent`. */
-function isAll(text: string, parent: XmlElement, elements: readonly XmlElement[]): boolean {
+/** Whether `parent` contains these elements alone, apart from white space. */
+function containsOnly(text: string, parent: XmlElement, elements: readonly XmlElement[]): boolean {
   if (elements.length !== parent.children.length) return false;
   const rest: string[] = [];
   let at = parent.openEnd;
@@ -205,8 +219,8 @@ function argumentElements(pairs: readonly ArgumentPair[], prefix: string): NewEl
   return pairs.flat().map((value) => ({ name: `${prefix}arg`, attributes: { value } }));
 }
 
-/** The prefix of QEMU's namespace, colon included, and the edit that declares it if need be. */
-function declare(root: XmlElement): { prefix: string; edit: Edit[] } {
+/** The prefix of QEMU's namespace with its colon, and the edit that declares it where needed. */
+function declare(text: string, root: XmlElement): { prefix: string; edit: Edit[] } {
   const declared = root.attributes.filter(({ name }) => name.startsWith("xmlns:"));
   const known = declared.find(({ value }) => value === QEMU_NAMESPACE);
   if (known !== undefined) return { prefix: `${known.local}:`, edit: [] };
@@ -214,7 +228,7 @@ function declare(root: XmlElement): { prefix: string; edit: Edit[] } {
   for (let suffix = 1; declared.some(({ local }) => local === prefix); suffix += 1) {
     prefix = `${QEMU_PREFIX}${suffix}`;
   }
-  const at = root.attributes.at(-1)?.end ?? root.start + 1 + root.name.length;
+  const at = attributesEnd(text, root);
   const added = ` xmlns:${prefix}="${QEMU_NAMESPACE}"`;
   return { prefix: `${prefix}:`, edit: [{ start: at, end: at, text: added }] };
 }

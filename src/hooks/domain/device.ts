@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import { type MacOctets, readMac } from "../../config/address.ts";
 import { quote } from "../../config/errors.ts";
 import { toHex } from "../../lib/bytes.ts";
-import { brief, invalid, unsupported } from "./errors.ts";
+import { invalid, quoteTruncated, unsupported } from "./errors.ts";
 import type { Vmi, VmiInterface } from "./vmi.ts";
 
 /** PCI address of the card in the guest. QEMU has no domain but 0. */
@@ -74,7 +74,9 @@ function chooseModel(
   }
   if (EMULATED.includes(asked)) return { model: asked, driver: asked, isVirtio: false };
   const known = [VIRTIO, ...EMULATED].join(", ");
-  throw invalid(`iface ${quote(iface.name)}: model ${brief(asked)}: wanted one of ${known}`);
+  throw invalid(
+    `iface ${quote(iface.name)}: model ${quoteTruncated(asked)}: wanted one of ${known}`,
+  );
 }
 
 /** The same for a VM wherever and however often it starts: only its names go in. */
@@ -91,7 +93,7 @@ function readGivenMac(iface: VmiInterface): string {
   const text = iface.macAddress ?? "";
   const isUniform = !(text.includes(":") && text.includes("-"));
   const mac: MacOctets | undefined = isUniform ? readMac(text.replaceAll("-", ":")) : undefined;
-  const what = `iface ${quote(iface.name)}: MAC address ${brief(text)}`;
+  const what = `iface ${quote(iface.name)}: MAC address ${quoteTruncated(text)}`;
   if (mac === undefined) throw invalid(`${what}: wanted six octets such as "02:00:00:12:34:56"`);
   if ((mac[0] & 1) === 1 || mac.every((octet) => octet === 0)) {
     throw invalid(`${what}: wanted a unicast address`);
@@ -111,9 +113,12 @@ function readPci(what: string, text: string): PciAddress {
     .map((digits) => Number.parseInt(digits, 16));
   const [domain = 0, bus = 0, slot = 0, fn = 0] = numbers ?? [];
   if (numbers === undefined || slot > SLOT_MAX || fn > FUNCTION_MAX) {
-    throw invalid(`${what}: PCI address ${brief(text)}: wanted one such as "0000:81:01.0"`);
+    throw invalid(
+      `${what}: PCI address ${quoteTruncated(text)}: wanted one such as "0000:81:01.0"`,
+    );
   }
-  if (domain !== 0) throw unsupported(`${what}: PCI address ${brief(text)}: wanted domain "0000"`);
+  if (domain !== 0)
+    throw unsupported(`${what}: PCI address ${quoteTruncated(text)}: wanted domain "0000"`);
   return { domain, bus, slot, function: fn };
 }
 
@@ -124,5 +129,5 @@ function readBounded(what: string, value: number | undefined, max: number): numb
 
 function readState(what: string, state: string | undefined): "up" | "down" | undefined {
   if (state === undefined || state === "up" || state === "down") return state;
-  throw invalid(`${what}: state ${brief(state)}: wanted "up" or "down"`);
+  throw invalid(`${what}: state ${quoteTruncated(state)}: wanted "up" or "down"`);
 }

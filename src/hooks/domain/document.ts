@@ -1,5 +1,5 @@
-/** The places of a domain that are looked at: its root, its devices, what names an interface. */
-import { brief, invalid } from "./errors.ts";
+/** The parts of a domain that are read: its root, its devices, their aliases. */
+import { invalid, quoteTruncated } from "./errors.ts";
 import { attributeOf, childOf, parseXml, type XmlElement } from "./xml.ts";
 
 /** A domain as text and tree. */
@@ -13,7 +13,7 @@ export interface Domain {
 export function readDomain(text: string): Domain {
   const root = parseXml(text);
   if (root.name !== "domain" || root.namespace !== "") {
-    throw invalid(`parse domain XML: root ${brief(root.name)}: wanted "domain"`);
+    throw invalid(`parse domain XML: root ${quoteTruncated(root.name)}: wanted "domain"`);
   }
   const devices = childOf(root, "devices");
   if (devices === undefined) throw invalid('parse domain XML: no element "devices"');

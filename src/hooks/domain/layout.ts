@@ -1,7 +1,7 @@
 /**
- * Where a new element goes and how it is indented, so that what is added looks like what is there:
- * on a line of its own in an indented document, without any blank in a compact one. All answers are
- * edits of the text that the tree was read from.
+ * Edits that insert, replace and remove elements. New elements follow the style of the document: on
+ * lines of their own with its indentation, or without white space in a compact one. Offsets are
+ * those of the text that the tree was read from.
  */
 import { type Edit, escapeAttribute } from "./edits.ts";
 import { isBlank } from "./names.ts";
@@ -17,20 +17,21 @@ export interface NewElement {
 }
 
 const UNIT_DEFAULT = "\t";
-/** Longest indentation that is taken for one: every new line repeats it. */
+/** Longest indentation that is copied: every new line repeats it. */
 const INDENT_SIZE_MAX = 256;
 
-/** Adds children behind all there is in `parent`. */
+/** Adds children at the end of `parent`. */
 export function append(
   text: string,
   parent: XmlElement,
   elements: readonly NewElement[],
 ): readonly Edit[] {
   if (elements.length === 0) return [];
-  const outer = breakBefore(text, parent.start);
+  const outer = lineBreakBefore(text, parent.start);
   const last = parent.children.at(-1);
-  const lead = last === undefined ? deeper(text, parent) : breakBefore(text, last.start);
-  const unit = unitOf(text, parent);
+  const lead =
+    last === undefined ? lineBreakInside(text, parent) : lineBreakBefore(text, last.start);
+  const unit = indentUnitOf(text, parent);
   const added = elements.map((element) => lead + render(element, lead, unit)).join("");
   if (parent.isEmptyTag) {
     const close = lead === "" ? "" : outer;
@@ -38,7 +39,7 @@ export function append(
     return [{ start, end: parent.end, text: `>${added}${close}</${parent.name}>` }];
   }
   const at = contentEnd(text, parent);
-  // What stands before the end tag stays there; `<a></a>` has nothing.
+  // White space before the end tag stays there; `<a></a>` has none.
   const close = lead !== "" && at === parent.closeStart ? outer : "";
   return [{ start: at, end: at, text: added + close }];
 }
@@ -50,8 +51,8 @@ export function insertBefore(
   next: XmlElement,
   element: NewElement,
 ): Edit {
-  const lead = breakBefore(text, next.start);
-  const added = render(element, lead, unitOf(text, parent)) + lead;
+  const lead = lineBreakBefore(text, next.start);
+  const added = render(element, lead, indentUnitOf(text, parent)) + lead;
   return { start: next.start, end: next.start, text: added };
 }
 
@@ -62,28 +63,32 @@ export function insertAfter(
   previous: XmlElement,
   element: NewElement,
 ): Edit {
-  const lead = breakBefore(text, previous.start);
-  const added = lead + render(element, lead, unitOf(text, parent));
+  const lead = lineBreakBefore(text, previous.start);
+  const added = lead + render(element, lead, indentUnitOf(text, parent));
   return { start: previous.end, end: previous.end, text: added };
 }
 
-/** Puts an element in the place of a child of `parent`. */
+/** Replaces a child of `parent`. */
 export function replace(
   text: string,
   parent: XmlElement,
   old: XmlElement,
   element: NewElement,
 ): Edit {
-  const lead = breakBefore(text, old.start);
-  return { start: old.start, end: old.end, text: render(element, lead, unitOf(text, parent)) };
+  const lead = lineBreakBefore(text, old.start);
+  return {
+    start: old.start,
+    end: old.end,
+    text: render(element, lead, indentUnitOf(text, parent)),
+  };
 }
 
-/** Takes an element away, and with it the line it stood on. */
+/** Removes an element and the line break and indentation before it. */
 export function remove(text: string, old: XmlElement): Edit {
-  return { start: old.start - breakBefore(text, old.start).length, end: old.end, text: "" };
+  return { start: old.start - lineBreakBefore(text, old.start).length, end: old.end, text: "" };
 }
 
-/** Text of an element that stands behind `lead`; with an empty one it is on one line. */
+/** Text of an element that follows `lead`; on one line where `lead` is empty. */
 function render(element: NewElement, lead: string, unit: string): string {
   const attributes = Object.entries(element.attributes ?? {})
     .map(([name, value]) => (value === undefined ? "" : ` ${name}="${escapeAttribute(value)}"`))
@@ -98,10 +103,10 @@ function render(element: NewElement, lead: string, unit: string): string {
 }
 
 /**
- * The line break and indentation right before `at`; empty where something else stands there, or
- * more of it than anybody indents.
+ * The line break and indentation right before `at`; empty where there is none, or indentation of
+ * more than `INDENT_SIZE_MAX`.
  */
-function breakBefore(text: string, at: number): string {
+function lineBreakBefore(text: string, at: number): string {
   const least = Math.max(at - INDENT_SIZE_MAX, 0);
   let start = at;
   while (start > least && (text[start - 1] === " " || text[start - 1] === "\t")) start -= 1;
@@ -110,24 +115,35 @@ function breakBefore(text: string, at: number): string {
   return text.slice(start, at);
 }
 
+/** Where the last attribute of a start tag ends, or the element's name when it has none. */
+export function attributesEnd(text: string, element: XmlElement): number {
+  const end = element.openEnd - (element.isEmptyTag ? "/>" : ">").length;
+  return blankStart(text, element.start, end);
+}
+
 /** Where the white space before the end tag begins. */
 function contentEnd(text: string, parent: XmlElement): number {
-  let at = parent.closeStart;
-  while (at > parent.openEnd && isBlank(text.charCodeAt(at - 1))) at -= 1;
+  return blankStart(text, parent.openEnd, parent.closeStart);
+}
+
+/** Where the white space right before `end` begins, not before `start`. */
+function blankStart(text: string, start: number, end: number): number {
+  let at = end;
+  while (at > start && isBlank(text.charCodeAt(at - 1))) at -= 1;
   return at;
 }
 
-/** What one level adds to the indentation, as the first child of `parent` shows it. */
-function unitOf(text: string, parent: XmlElement): string {
+/** The indentation of one level, taken from the first child of `parent`. */
+function indentUnitOf(text: string, parent: XmlElement): string {
   const [first] = parent.children;
   if (first === undefined) return UNIT_DEFAULT;
-  const outer = breakBefore(text, parent.start).replace(/^\r?\n/, "");
-  const inner = breakBefore(text, first.start).replace(/^\r?\n/, "");
+  const outer = lineBreakBefore(text, parent.start).replace(/^\r?\n/, "");
+  const inner = lineBreakBefore(text, first.start).replace(/^\r?\n/, "");
   return inner.startsWith(outer) && inner !== outer ? inner.slice(outer.length) : UNIT_DEFAULT;
 }
 
 /** Line break and indentation for the first child of `parent`. */
-function deeper(text: string, parent: XmlElement): string {
-  const outer = breakBefore(text, parent.start);
+function lineBreakInside(text: string, parent: XmlElement): string {
+  const outer = lineBreakBefore(text, parent.start);
   return outer === "" ? "" : outer + UNIT_DEFAULT;
 }

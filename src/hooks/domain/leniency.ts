@@ -1,11 +1,11 @@
 /**
- * What KubeVirt's admission accepts although it is not quite right, and what is meant by it. The
- * plugin that KubeVirt had ran such machines, so they run here too; each gets a warning.
+ * Values that KubeVirt's admission accepts although they are not quite valid. KubeVirt's own slirp
+ * plugin ran VMs with them, so they are corrected here, with a warning.
  *
  *     a port listed twice           one forward: both lead to the same port of the guest
- *     a network with host bits      the network they lie in
+ *     a network with host bits      the network with its host bits cleared
  *
- * What could mean two things (SCTP, port 70000, one port of two interfaces) is refused elsewhere.
+ * Ambiguous values (SCTP, port 70000, one port of two interfaces) are refused elsewhere.
  */
 import { readIpv4 } from "../../config/address.ts";
 import { quote } from "../../config/errors.ts";
@@ -14,8 +14,8 @@ import { hostMask } from "../../config/subnet6.ts";
 import { formatIpv4, prefixMask } from "../../lib/addr.ts";
 import { formatIpv6, readIpv6 } from "../../lib/addr6.ts";
 
-/** A value, and what is to be said about how it was understood. */
-export interface Meant<T> {
+/** A corrected value, and the warnings about its correction. */
+export interface Normalized<T> {
   readonly value: T;
   readonly warnings: readonly string[];
 }
@@ -23,8 +23,8 @@ export interface Meant<T> {
 const BITS_IPV4 = 32;
 const BITS_IPV6 = 128;
 
-/** `A.B.C.D/N` or its IPv6 form without host bits; what is no network comes back as it is. */
-export function meantNetwork(what: string, text: string): Meant<string> {
+/** `A.B.C.D/N` or its IPv6 form without host bits; other text is returned unchanged. */
+export function normalizeNetwork(what: string, text: string): Normalized<string> {
   const meant = clearHostBits(text);
   if (meant === text) return { value: text, warnings: [] };
   return { value: meant, warnings: [`${what}: network ${quote(text)} means ${quote(meant)}`] };
@@ -45,7 +45,10 @@ function clearHostBits(text: string): string {
 }
 
 /** The same ports, each once. */
-export function meantPorts(what: string, ports: readonly PublishRule[]): Meant<PublishRule[]> {
+export function removeDuplicatePorts(
+  what: string,
+  ports: readonly PublishRule[],
+): Normalized<PublishRule[]> {
   const seen = new Set<string>();
   const twice = new Set<string>();
   const value = ports.filter(({ protocol, hostPort }) => {

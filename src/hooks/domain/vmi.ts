@@ -2,13 +2,13 @@
  * The parts of a VirtualMachineInstance that a network binding looks at, read from KubeVirt's JSON
  * into a small value of its own.
  *
- * Contract: nobody has checked this text. Types are checked and sizes bounded here; whether a value
- * makes sense (an address, a port, a model) is for `plan.ts` to say. Unknown fields are ignored, as
- * newer releases of KubeVirt add some. Throws `HookError` with the path of the field at fault.
+ * Contract: the text is untrusted. Types and sizes are checked here, values (an address, a port, a
+ * model) in `plan.ts`. Unknown fields are ignored, as newer releases of KubeVirt add some. Throws
+ * `HookError` with the path of the invalid field.
  * Source: KubeVirt API v1, VirtualMachineInstanceSpec.
  */
-import { brief, invalid } from "./errors.ts";
-import { TEXT_SIZE_MAX } from "./xml.ts";
+import { invalid, quoteTruncated } from "./errors.ts";
+import { TEXT_SIZE_MAX } from "./markup.ts";
 
 /** A port as written; neither number nor protocol is validated yet. */
 export interface VmiPort {
@@ -116,7 +116,7 @@ function readInterfaces(devices: JsonNode): VmiInterface[] {
   const interfaces = devices.list("interfaces", INTERFACE_COUNT_MAX).map(readInterface);
   const names = new Set<string>();
   for (const { name } of interfaces) {
-    if (names.has(name)) throw invalid(`parse VMI: iface ${brief(name)} is listed twice`);
+    if (names.has(name)) throw invalid(`parse VMI: iface ${quoteTruncated(name)} is listed twice`);
     names.add(name);
   }
   return interfaces;
@@ -125,7 +125,9 @@ function readInterfaces(devices: JsonNode): VmiInterface[] {
 function readInterface(node: JsonNode, index: number): VmiInterface {
   const name = node.text("name") ?? "";
   if (!INTERFACE_NAME.test(name)) {
-    throw invalid(`parse VMI: iface name ${brief(name)}: wanted letters, digits, "-" and "_"`);
+    throw invalid(
+      `parse VMI: iface name ${quoteTruncated(name)}: wanted letters, digits, "-" and "_"`,
+    );
   }
   return {
     name,
@@ -285,7 +287,7 @@ class JsonNode {
   }
 
   #wanted(what: string): Error {
-    return invalid(`parse VMI: field ${brief(this.#path)}: wanted ${what}`);
+    return invalid(`parse VMI: field ${quoteTruncated(this.#path)}: wanted ${what}`);
   }
 }
 

@@ -3,11 +3,11 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { ConfigError } from "../../../src/config/errors.ts";
 import {
-  brief,
   HookError,
   invalid,
-  naming,
+  quoteTruncated,
   unsupported,
+  withContext,
 } from "../../../src/hooks/domain/errors.ts";
 
 describe("refusals", () => {
@@ -17,23 +17,23 @@ describe("refusals", () => {
     assert.ok(invalid("a") instanceof HookError);
   });
 
-  test("naming says what was read, and lets faults through", () => {
+  test("withContext says what was read, and lets faults through", () => {
     assert.equal(
-      naming("port", () => 7),
+      withContext("port", () => 7),
       7,
     );
     const refuse = (): never => {
       throw new ConfigError("wanted less");
     };
-    assert.throws(() => naming("port", refuse), {
+    assert.throws(() => withContext("port", refuse), {
       name: "HookError",
       message: "port: wanted less",
     });
-    assert.throws(() => naming("port", () => assert.fail("fault")), { message: "fault" });
+    assert.throws(() => withContext("port", () => assert.fail("fault")), { message: "fault" });
   });
 
-  test("brief quotes, escapes and shortens", () => {
-    assert.equal(brief('a"\n'), '"a\\"\\n"');
-    assert.equal(brief("x".repeat(81)), `"${"x".repeat(80)}…"`);
+  test("quoteTruncated quotes, escapes and shortens", () => {
+    assert.equal(quoteTruncated('a"\n'), '"a\\"\\n"');
+    assert.equal(quoteTruncated("x".repeat(81)), `"${"x".repeat(80)}…"`);
   });
 });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { PublishRule } from "../../../src/config/forward.ts";
-import { meantNetwork, meantPorts } from "../../../src/hooks/domain/leniency.ts";
+import { normalizeNetwork, removeDuplicatePorts } from "../../../src/hooks/domain/leniency.ts";
 
 describe("leniency", () => {
   for (const [text, meant] of [
@@ -22,7 +22,7 @@ describe("leniency", () => {
     ["nonsense/8", "nonsense/8"],
   ] as const) {
     test(`network "${text}" means "${meant}"`, () => {
-      const { value, warnings } = meantNetwork("iface", text);
+      const { value, warnings } = normalizeNetwork("iface", text);
       assert.equal(value, meant);
       const warning = `iface: network "${text}" means "${meant}"`;
       assert.deepEqual(warnings, text === meant ? [] : [warning]);
@@ -35,9 +35,9 @@ describe("leniency", () => {
     };
     const tcp = rule("tcp", 80);
     const udp = rule("udp", 80);
-    const { value, warnings } = meantPorts("iface", [tcp, udp, { ...tcp }, { ...tcp }]);
+    const { value, warnings } = removeDuplicatePorts("iface", [tcp, udp, { ...tcp }, { ...tcp }]);
     assert.deepEqual(value, [tcp, udp]);
     assert.deepEqual(warnings, ['iface: port "80/TCP" is listed twice']);
-    assert.deepEqual(meantPorts("iface", []), { value: [], warnings: [] });
+    assert.deepEqual(removeDuplicatePorts("iface", []), { value: [], warnings: [] });
   });
 });

@@ -2,19 +2,19 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import {
-  addressFault,
+  addressConflict,
   busesOf,
   busOf,
   chooseSlot,
   deviceAddresses,
-  type Occupants,
   optionAddress,
+  type PciOccupancy,
 } from "../../../src/hooks/domain/slots.ts";
 import { parseXml } from "../../../src/hooks/domain/xml.ts";
 
 type Options = Readonly<Record<string, string>>;
 
-function occupants(devices: string, others: readonly Options[], machine: string): Occupants {
+function occupancy(devices: string, others: readonly Options[], machine: string): PciOccupancy {
   const { children } = parseXml(`<devices>${devices}</devices>`);
   const asked = others.flatMap((each) => optionAddress(new Map(Object.entries(each))) ?? []);
   return {
@@ -32,9 +32,9 @@ describe("slots", () => {
   test("machines with a bus that is known get one, others none", () => {
     const known = ["q35", "pc-q35-rhel9.2.0", "virt", "virt-8.0", "pc", "pc-i440fx-7.2", "pseries"];
     for (const machine of known)
-      assert.equal(chooseSlot(occupants("", [], machine)), 0x1c, machine);
+      assert.equal(chooseSlot(occupancy("", [], machine)), 0x1c, machine);
     for (const machine of ["", "s390-ccw-virtio", "microvm"]) {
-      assert.equal(chooseSlot(occupants("", [], machine)), undefined, machine);
+      assert.equal(chooseSlot(occupancy("", [], machine)), undefined, machine);
     }
   });
 
@@ -43,28 +43,28 @@ describe("slots", () => {
       `${at(0x1c)}<d><address type="pci" bus="0x01" slot="0x19"/></d>` +
       '<d><address type="drive" bus="0" slot="0x19"/></d>' +
       '<d><source><address type="pci" bus="0" slot="0x19"/></source></d>';
-    assert.equal(chooseSlot(occupants(devices, [], "q35")), 0x19);
+    assert.equal(chooseSlot(occupancy(devices, [], "q35")), 0x19);
     const others = [
       { addr: "0x19.0x0", bus: "pcie.0" },
       { addr: "18" },
       { addr: "0x17", bus: "pci.3" },
       { driver: "x" },
     ];
-    assert.equal(chooseSlot(occupants(devices, others, "q35")), 0x17);
+    assert.equal(chooseSlot(occupancy(devices, others, "q35")), 0x17);
   });
 
   test("a full bus leaves the choice to QEMU", () => {
     const all = Array.from({ length: 32 }, (_, slot) => slot);
-    assert.equal(chooseSlot(occupants(at(...all), [], "q35")), undefined);
+    assert.equal(chooseSlot(occupancy(at(...all), [], "q35")), undefined);
   });
 
   test("an address that is taken, or on a bus that is not there, is a fault", () => {
     const devices =
       '<d><address type="pci" bus="0x02" slot="0x03" function="0x1"/></d>' +
       '<controller type="pci" index="2"/><controller type="usb" index="3"/>';
-    const on = occupants(devices, [{ addr: "0x5", bus: "pcie.0" }], "q35");
+    const on = occupancy(devices, [{ addr: "0x5", bus: "pcie.0" }], "q35");
     const fault = (bus: number, slot: number, fn = 0) =>
-      addressFault({ domain: 0, bus, slot, function: fn }, on);
+      addressConflict({ domain: 0, bus, slot, function: fn }, on);
     assert.match(fault(2, 3, 1) ?? "", /taken/);
     assert.match(fault(0, 5) ?? "", /taken/);
     assert.match(fault(0, 5, 2) ?? "", /taken/, "behind a device of one function");

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { HookError } from "../../../src/hooks/domain/errors.ts";
+import { TEXT_SIZE_MAX } from "../../../src/hooks/domain/markup.ts";
 import { readVmi, VALUE_COUNT_MAX } from "../../../src/hooks/domain/vmi.ts";
-import { TEXT_SIZE_MAX } from "../../../src/hooks/domain/xml.ts";
 import { CASES, fixture, messageOf } from "../../support/hook-fixtures.ts";
 
 const SEED = 20260831;

@@ -1,8 +1,8 @@
 /** Who is promised what, and when it is said that the promise was broken; applications by hand. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { ProgressWatch, type WatchedSocket } from "../../../src/sim/check/progress-watch.ts";
-import { PROMISES, planOfCompetition } from "../../../src/sim/competition.ts";
+import { ProgressWatch, type WatchedSocket } from "../../../src/lab/sim/check/progress-watch.ts";
+import { PROMISES, planOfCompetition } from "../../../src/lab/sim/competition.ts";
 
 const SECOND = 1_000_000;
 const [PLAN] = planOfCompetition(1).plan.tcp;

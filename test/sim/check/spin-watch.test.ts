@@ -1,7 +1,7 @@
 /** Turns without effect: a few are allowed, more are told once a second, very many end the run. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { type Effects, IDLE_TURNS_MAX, SpinWatch } from "../../../src/sim/check/spin-watch.ts";
+import { type Effects, IDLE_TURNS_MAX, SpinWatch } from "../../../src/lab/sim/check/spin-watch.ts";
 
 const SECOND = 1_000_000;
 const STILL: Effects = {

@@ -1,9 +1,9 @@
 /** Each rule about segments: broken once, and seen. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { Ranges } from "../../../src/sim/check/ranges.ts";
-import { TcpWatch } from "../../../src/sim/check/tcp-watch.ts";
-import { set16, set32 } from "../../../src/sim/guest/octets.ts";
+import { Ranges } from "../../../src/lab/sim/check/ranges.ts";
+import { TcpWatch } from "../../../src/lab/sim/check/tcp-watch.ts";
+import { set16, set32 } from "../../../src/lab/sim/guest/octets.ts";
 import {
   ACK,
   emptyHeader,
@@ -11,10 +11,10 @@ import {
   type Header,
   SYN,
   writeHeader,
-} from "../../../src/sim/guest/tcp-segment.ts";
-import type { StreamSocket } from "../../../src/sim/host/stream.ts";
-import { fillPattern } from "../../../src/sim/pattern.ts";
-import { planFromSeed } from "../../../src/sim/scenario.ts";
+} from "../../../src/lab/sim/guest/tcp-segment.ts";
+import type { StreamSocket } from "../../../src/lab/sim/host/stream.ts";
+import { fillPattern } from "../../../src/lab/sim/pattern.ts";
+import { planFromSeed } from "../../../src/lab/sim/scenario.ts";
 
 const PEER = 0xcb007101;
 const GUEST_ISS = 1000;

@@ -1,8 +1,8 @@
 /** The DHCP client alone: what it sends when, and what it makes of answers. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { DhcpClient, type DhcpLease } from "../../../src/sim/guest/dhcp.ts";
-import { get32, set32 } from "../../../src/sim/guest/octets.ts";
+import { DhcpClient, type DhcpLease } from "../../../src/lab/sim/guest/dhcp.ts";
+import { get32, set32 } from "../../../src/lab/sim/guest/octets.ts";
 
 const MAC = Uint8Array.of(0x52, 0x54, 0, 0, 0, 1);
 const SECOND = 1_000_000;

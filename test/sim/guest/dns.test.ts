@@ -1,8 +1,8 @@
 /** Questions of the guest and the modelled resolver's answers. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { readDnsAnswer, writeDnsQuestion } from "../../../src/sim/guest/dns.ts";
-import { answerQuestion } from "../../../src/sim/host/resolver.ts";
+import { readDnsAnswer, writeDnsQuestion } from "../../../src/lab/sim/guest/dns.ts";
+import { answerQuestion } from "../../../src/lab/sim/host/resolver.ts";
 import { Pair, RIGHT } from "./pair.ts";
 
 describe("sim/guest/dns", () => {

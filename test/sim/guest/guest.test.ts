@@ -1,11 +1,11 @@
 /** The whole guest against another one: neighbours, ping, UDP, fragments, errors, and faults. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { Guest } from "../../../src/sim/guest/guest.ts";
-import type { EchoReply } from "../../../src/sim/guest/icmp.ts";
-import type { ErrorReport } from "../../../src/sim/guest/network.ts";
-import { get16, set16 } from "../../../src/sim/guest/octets.ts";
-import type { UdpDatagram } from "../../../src/sim/guest/udp.ts";
+import { Guest } from "../../../src/lab/sim/guest/guest.ts";
+import type { EchoReply } from "../../../src/lab/sim/guest/icmp.ts";
+import type { ErrorReport } from "../../../src/lab/sim/guest/network.ts";
+import { get16, set16 } from "../../../src/lab/sim/guest/octets.ts";
+import type { UdpDatagram } from "../../../src/lab/sim/guest/udp.ts";
 import { LEFT, Pair, pattern, RIGHT } from "./pair.ts";
 
 const SECOND = 1_000_000;

@@ -1,8 +1,8 @@
 /** A ring that grows, against all that was ever put into it. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { OctetRing } from "../../../src/sim/guest/octet-ring.ts";
-import { Random } from "../../../src/sim/random.ts";
+import { OctetRing } from "../../../src/lab/sim/guest/octet-ring.ts";
+import { Random } from "../../../src/lab/sim/random.ts";
 import { pattern } from "./pair.ts";
 
 const START = 0xffff_f000; // wraps soon

@@ -11,8 +11,8 @@ import {
   seqDiff,
   set16,
   set32,
-} from "../../../src/sim/guest/octets.ts";
-import { Random } from "../../../src/sim/random.ts";
+} from "../../../src/lab/sim/guest/octets.ts";
+import { Random } from "../../../src/lab/sim/random.ts";
 
 function slowSum(octets: Uint8Array): number {
   let sum = 0;

@@ -2,10 +2,10 @@
  * Two modelled guests at the two ends of a link with faults, in virtual time: what tests of the
  * guest's protocols stand on.
  */
-import { VirtualClock } from "../../../src/sim/clock.ts";
-import { Guest, type GuestOptions } from "../../../src/sim/guest/guest.ts";
-import { Random } from "../../../src/sim/random.ts";
-import { NO_FAULTS, Wire, type WireFaults, type WireOptions } from "../../../src/sim/wire.ts";
+import { VirtualClock } from "../../../src/lab/sim/clock.ts";
+import { Guest, type GuestOptions } from "../../../src/lab/sim/guest/guest.ts";
+import { Random } from "../../../src/lab/sim/random.ts";
+import { NO_FAULTS, Wire, type WireFaults, type WireOptions } from "../../../src/lab/sim/wire.ts";
 
 export const LEFT = "192.0.2.1";
 export const RIGHT = "192.0.2.2";

@@ -1,7 +1,7 @@
 /** Ranges of sequence numbers: what meets becomes one, what does not stays apart and in order. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { insertRange } from "../../../src/sim/guest/ranges.ts";
+import { insertRange } from "../../../src/lab/sim/guest/ranges.ts";
 
 function inserted(...edges: (readonly [number, number])[]): number[] {
   const ranges: number[] = [];

@@ -1,9 +1,9 @@
 /** Connections of two guests over links of every quality, and every way for them to end. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { TcpConnection } from "../../../src/sim/guest/tcp-connection.ts";
-import type { CloseReason, TcpSettings } from "../../../src/sim/guest/tcp-options.ts";
-import type { WireFaults } from "../../../src/sim/wire.ts";
+import type { TcpConnection } from "../../../src/lab/sim/guest/tcp-connection.ts";
+import type { CloseReason, TcpSettings } from "../../../src/lab/sim/guest/tcp-options.ts";
+import type { WireFaults } from "../../../src/lab/sim/wire.ts";
 import { LEFT, Pair, type PairOptions, pattern, RIGHT } from "./pair.ts";
 
 const SECOND = 1_000_000;

@@ -1,8 +1,8 @@
 /** The receiving half: order, windows that never shrink, SACK blocks; against a simple model. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { ReceiveSide } from "../../../src/sim/guest/tcp-receive.ts";
-import { Random } from "../../../src/sim/random.ts";
+import { ReceiveSide } from "../../../src/lab/sim/guest/tcp-receive.ts";
+import { Random } from "../../../src/lab/sim/random.ts";
 import { pattern } from "./pair.ts";
 
 const LIMIT = 1 << 30;

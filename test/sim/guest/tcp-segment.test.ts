@@ -8,7 +8,7 @@ import {
   Segment,
   SYN,
   writeHeader,
-} from "../../../src/sim/guest/tcp-segment.ts";
+} from "../../../src/lab/sim/guest/tcp-segment.ts";
 
 describe("sim/guest/tcp-segment", () => {
   test("what is written is read", () => {

@@ -1,8 +1,8 @@
 /** The sending half: what goes out next after acknowledgments, reports and timeouts. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { ACK, Segment } from "../../../src/sim/guest/tcp-segment.ts";
-import { SendSide } from "../../../src/sim/guest/tcp-send.ts";
+import { ACK, Segment } from "../../../src/lab/sim/guest/tcp-segment.ts";
+import { SendSide } from "../../../src/lab/sim/guest/tcp-send.ts";
 import { pattern } from "./pair.ts";
 
 const MSS = 1000;

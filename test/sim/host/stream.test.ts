@@ -1,23 +1,24 @@
 /** Modelled host sockets: edges, full buffers, ends and failures as the kernel has them. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { VirtualClock } from "../../../src/sim/clock.ts";
-import { EAGAIN, ECONNREFUSED, ECONNRESET, type HostSocket } from "../../../src/sim/host/socket.ts";
-import { StreamSocket } from "../../../src/sim/host/stream.ts";
-import { fillPattern, findMismatch } from "../../../src/sim/pattern.ts";
+import { VirtualClock } from "../../../src/lab/sim/clock.ts";
+import type { HostSocket } from "../../../src/lab/sim/host/socket.ts";
+import { StreamSocket } from "../../../src/lab/sim/host/stream.ts";
+import { fillPattern, findMismatch } from "../../../src/lab/sim/pattern.ts";
 import {
   FAULTLESS_HOST,
   type HostFaults,
   type PeerPlan,
   type TcpPlan,
-} from "../../../src/sim/plan.ts";
-import { Random } from "../../../src/sim/random.ts";
+} from "../../../src/lab/sim/plan.ts";
+import { Random } from "../../../src/lab/sim/random.ts";
 import {
   EVENT_ERROR,
   EVENT_READ_HANGUP,
   EVENT_READABLE,
   EVENT_WRITABLE,
 } from "../../../wasm/abi.ts";
+import { EAGAIN, ECONNREFUSED, ECONNRESET } from "../../../wasm/errno.ts";
 
 const PEER: PeerPlan = {
   connect: { kind: "ok", delay: 0 },

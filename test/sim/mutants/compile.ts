@@ -12,8 +12,8 @@ import { dirname, join, resolve } from "node:path";
 import process from "node:process";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { main as asc } from "assemblyscript/asc";
+import type { SimulateOptions } from "../../../src/lab/sim/simulate.ts";
 import type { Loop } from "../../../src/loop/loop.ts";
-import type { SimulateOptions } from "../../../src/sim/simulate.ts";
 import { isAsserted, type Mutant } from "./list.ts";
 
 const ROOT = fileURLToPath(new URL("../../..", import.meta.url));

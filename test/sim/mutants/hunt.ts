@@ -1,6 +1,6 @@
 /** Looks for the first seed that finds a deliberate bug. */
-import type { SimulateOptions } from "../../../src/sim/simulate.ts";
-import { runSeeds } from "../../../src/sim/swarm.ts";
+import type { SimulateOptions } from "../../../src/lab/sim/simulate.ts";
+import { runSeeds } from "../../../src/lab/sim/swarm.ts";
 import { familyOf, type Mutant } from "./list.ts";
 
 export interface Found {

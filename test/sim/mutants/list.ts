@@ -6,7 +6,7 @@
  * `from` is a piece of a file that occurs there once; the bug is to have `to` in its place. Who
  * rewrites such a line rewrites it here, too. Those of SHARES are looked for in competitions.
  */
-import type { Family } from "../../../src/sim/family.ts";
+import type { Family } from "../../../src/lab/sim/family.ts";
 
 export interface Mutant {
   readonly name: string;
@@ -227,17 +227,17 @@ const DATAGRAMS: readonly Mutant[] = [
   },
   {
     name: "checksum not verified",
-    file: "tcp/input.ts",
-    from: "if (!trusted && !transportChecksumOk(",
-    to: "if (false && !transportChecksumOk(",
+    file: "tcp/segment.ts",
+    from: "!packet.isChecksumTrusted &&",
+    to: "false &&",
     why: "damaged octets reach the peer",
     seed: 55,
   },
   {
     name: "UDP reply to the wrong flow",
     file: "flow/udp.ts",
-    from: "const ports = (view.sourcePort << 16) | spot;",
-    to: "const ports = ((view.sourcePort & 0xfffe) << 16) | spot;",
+    from: "const ports = (guestPort << 16) | spot;",
+    to: "const ports = ((guestPort & 0xfffe) << 16) | spot;",
     why: "two programs in the guest get each other's answers",
     seed: 3,
   },

@@ -8,7 +8,7 @@
  */
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { simulateSeed } from "../../../src/sim/simulate.ts";
+import { simulateSeed } from "../../../src/lab/sim/simulate.ts";
 import { compileMutant, plant } from "./compile.ts";
 import { hunt } from "./hunt.ts";
 import { MUTANTS } from "./list.ts";

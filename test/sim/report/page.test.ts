@@ -5,14 +5,14 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { describe, test } from "node:test";
-import type { RunReport } from "../../../src/sim/report/model.ts";
-import { escapeHtml, renderReport } from "../../../src/sim/report/page.ts";
-import { reportOf } from "../../../src/sim/report/report-of.ts";
-import { Sampler } from "../../../src/sim/sampler.ts";
-import { planFromSeed } from "../../../src/sim/scenario.ts";
-import { simulatedEngine } from "../../../src/sim/simulate.ts";
-import { Trace } from "../../../src/sim/trace.ts";
-import { World } from "../../../src/sim/world.ts";
+import type { RunReport } from "../../../src/lab/sim/report/model.ts";
+import { escapeHtml, renderReport } from "../../../src/lab/sim/report/page.ts";
+import { reportOf } from "../../../src/lab/sim/report/report-of.ts";
+import { Sampler } from "../../../src/lab/sim/sampler.ts";
+import { planFromSeed } from "../../../src/lab/sim/scenario.ts";
+import { simulatedEngine } from "../../../src/lab/sim/simulate.ts";
+import { Trace } from "../../../src/lab/sim/trace.ts";
+import { World } from "../../../src/lab/sim/world.ts";
 
 const HOSTILE = `</script><script>alert(1)</script>"'<img src=x onerror=alert(2)>&\u2028`;
 

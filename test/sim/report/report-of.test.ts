@@ -2,15 +2,15 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { DROP_NAMES, readStats } from "../../../src/engine/stats.ts";
-import type { Plan } from "../../../src/sim/plan.ts";
-import type { RunReport } from "../../../src/sim/report/model.ts";
-import { reasonName } from "../../../src/sim/report/names.ts";
-import { reportOf } from "../../../src/sim/report/report-of.ts";
-import { Sampler } from "../../../src/sim/sampler.ts";
-import { planFromSeed } from "../../../src/sim/scenario.ts";
-import { simulatedEngine } from "../../../src/sim/simulate.ts";
-import { Trace } from "../../../src/sim/trace.ts";
-import { World } from "../../../src/sim/world.ts";
+import type { Plan } from "../../../src/lab/sim/plan.ts";
+import type { RunReport } from "../../../src/lab/sim/report/model.ts";
+import { reasonName } from "../../../src/lab/sim/report/names.ts";
+import { reportOf } from "../../../src/lab/sim/report/report-of.ts";
+import { Sampler } from "../../../src/lab/sim/sampler.ts";
+import { planFromSeed } from "../../../src/lab/sim/scenario.ts";
+import { simulatedEngine } from "../../../src/lab/sim/simulate.ts";
+import { Trace } from "../../../src/lab/sim/trace.ts";
+import { World } from "../../../src/lab/sim/world.ts";
 
 function runPlan(plan: Plan): { report: RunReport; world: World } {
   const sampler = new Sampler();

@@ -1,0 +1,66 @@
+/** Flows as the engine has them in its memory, for counters, logs and tests. */
+import * as abi from "../../wasm/abi.ts";
+
+export type FlowKind = "tcp" | "udp" | "ping" | "dns";
+
+export type TcpStateName = (typeof TCP_STATE_NAMES)[number];
+
+/** States of RFC 9293 §3.3.2 by `STATE_*`; CONNECTING is ours, before SYN-RECEIVED. */
+export const TCP_STATE_NAMES = [
+  "CLOSED",
+  "CONNECTING",
+  "SYN_SENT",
+  "SYN_RECEIVED",
+  "ESTABLISHED",
+  "FIN_WAIT_1",
+  "FIN_WAIT_2",
+  "CLOSE_WAIT",
+  "CLOSING",
+  "LAST_ACK",
+  "TIME_WAIT",
+] as const;
+
+/** What is public of a flow, at the time of the call. */
+export interface FlowInfo {
+  readonly handle: number;
+  readonly kind: FlowKind;
+  /** Of TCP flows only. */
+  readonly state: TcpStateName | undefined;
+  readonly guestAddress: number;
+  readonly guestPort: number;
+  /** The far side as the guest sees it. */
+  readonly peerAddress: number;
+  readonly peerPort: number;
+  /** Where the host socket goes. */
+  readonly hostAddress: number;
+  readonly hostPort: number;
+  /** Octets of payload. */
+  readonly bytesToHost: number;
+  readonly bytesToGuest: number;
+}
+
+const KIND_NAMES: readonly (FlowKind | undefined)[] = [undefined, "tcp", "udp", "ping", "dns"];
+
+/**
+ * The flow whose record begins at octet `base`; undefined: the slot is free.
+ * @param slot number of the record, part of the flow's handle
+ */
+export function readFlow(view: DataView, base: number, slot: number): FlowInfo | undefined {
+  const kind = KIND_NAMES[view.getUint8(base + abi.FLOW_KIND_OFFSET)];
+  if (kind === undefined) return undefined;
+  const state = TCP_STATE_NAMES[view.getUint8(base + abi.FLOW_STATE_OFFSET)];
+  const generation = view.getUint16(base + abi.FLOW_GENERATION_OFFSET, true);
+  return {
+    handle: generation * 2 ** abi.HANDLE_SLOT_BITS + slot,
+    kind,
+    state: kind === "tcp" ? state : undefined,
+    guestAddress: view.getUint32(base + abi.FLOW_GUEST_ADDRESS_OFFSET, true),
+    guestPort: view.getUint16(base + abi.FLOW_GUEST_PORT_OFFSET, true),
+    peerAddress: view.getUint32(base + abi.FLOW_PEER_ADDRESS_OFFSET, true),
+    peerPort: view.getUint16(base + abi.FLOW_PEER_PORT_OFFSET, true),
+    hostAddress: view.getUint32(base + abi.FLOW_HOST_ADDRESS_OFFSET, true),
+    hostPort: view.getUint16(base + abi.FLOW_HOST_PORT_OFFSET, true),
+    bytesToHost: Number(view.getBigUint64(base + abi.FLOW_BYTES_TO_HOST_OFFSET, true)),
+    bytesToGuest: Number(view.getBigUint64(base + abi.FLOW_BYTES_TO_GUEST_OFFSET, true)),
+  };
+}

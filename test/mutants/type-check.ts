@@ -1,0 +1,46 @@
+/**
+ * Leaves out the mutants that the type checker refuses: nobody could make such a change without
+ * being told. All are checked in one run, each as a file of its own beside the one it changes.
+ */
+import type { Arena } from "./arena.ts";
+import type { Mutant } from "./sample.ts";
+
+const CONFIG = "tsconfig.mutants.json";
+const LIMIT_MS = 10 * 60_000;
+/** What is no mistake in itself, but follows from one. */
+const LENIENT = {
+  noUnusedLocals: false,
+  noUnusedParameters: false,
+  allowUnreachableCode: true,
+  allowUnusedLabels: true,
+};
+
+function besides(file: string, index: number): string {
+  return file.replace(/\.ts$/, `.mutant-${index}.ts`);
+}
+
+/** The files that the type checker's messages are about. */
+export function filesNamed(output: string): Set<string> {
+  return new Set(
+    [...output.matchAll(/^(\S+\.ts)\(\d+,\d+\): error /gm)].map(([, file]) => file ?? ""),
+  );
+}
+
+/** Those of the mutants that have types without an error. @throws {Error} where none can be told */
+export async function typed(mutants: readonly Mutant[], arena: Arena): Promise<Mutant[]> {
+  const files = mutants.map(({ file }, index) => besides(file, index));
+  const settings = { extends: "./tsconfig.json", compilerOptions: LENIENT, include: [], files };
+  arena.write(CONFIG, JSON.stringify(settings));
+  for (const [index, { text }] of mutants.entries()) arena.write(files[index] ?? "", text);
+  try {
+    const command = ["node_modules/.bin/tsc", "--project", CONFIG, "--pretty", "false"];
+    const { state, output } = await arena.run({ command, env: {}, limit_ms: LIMIT_MS });
+    const refused = filesNamed(output);
+    if (state === "late" || (state === "failed" && refused.size === 0)) {
+      throw new Error(`the type checker says nothing of use:\n${output}`);
+    }
+    return mutants.filter((_, index) => !refused.has(files[index] ?? ""));
+  } finally {
+    for (const file of [...files, CONFIG]) arena.restore(file);
+  }
+}

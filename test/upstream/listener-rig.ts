@@ -1,0 +1,35 @@
+/** Published ports in tests: rules, listeners and clients on this machine's loopback. */
+import type { PublishRule } from "../../src/config/forward.ts";
+import { EAGAIN } from "../../src/sys/errno.ts";
+import { Listeners } from "../../src/upstream/listener.ts";
+import { ANY_WAY } from "../../src/upstream/outbound.ts";
+import { type Connecting, connectTcp } from "../../src/upstream/tcp.ts";
+import { LOOPBACK, type Rig } from "./rig.ts";
+
+export function rule(
+  hostPort: number,
+  guestPort: number,
+  protocol: "tcp" | "udp" = "tcp",
+): PublishRule {
+  return { protocol, hostAddress: LOOPBACK, hostPort, guestPort };
+}
+
+export function opened(rig: Rig, ...rules: readonly PublishRule[]): Listeners {
+  const listeners = new Listeners(rig.sys, rig.engine, rig.sockets);
+  listeners.open(rules, rig.epoll);
+  listeners.answer(true);
+  return listeners;
+}
+
+/** Connects to a port of this machine, or gives the negative errno. */
+export function connect(rig: Rig, port: number): number {
+  const out: Connecting = { fd: -1, connected: false };
+  connectTcp(rig.sys, LOOPBACK, port, { tos: 0, isLoopback: true, outbound: ANY_WAY }, out);
+  return out.fd;
+}
+
+/** Connections that are still open from the client's side. */
+export function alive(rig: Rig, clients: readonly number[]): number {
+  const { sys } = rig;
+  return clients.filter((fd) => sys.recv(fd, sys.scratch.address, 1, 0) === -EAGAIN).length;
+}
