@@ -1,4 +1,4 @@
-/** What the worker of a guest network tells in its log, read from a program that is nothing else. */
+/** What the worker of a guest network has in its log, read from a program that is nothing else. */
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { chmodSync, mkdtempSync, rmSync } from "node:fs";

@@ -12,7 +12,7 @@ import {
   msgSetName6,
   msgSetNameMapped,
 } from "../ring";
-import { isSix, octetsOf, scopeOf } from "./addresses";
+import { isIpv6, octetsOf, scopeOf } from "./addresses";
 import {
   controlAppend,
   controlSource,
@@ -116,7 +116,7 @@ export function fillMessage(flow: UdpFlow, msg: usize, iov: usize, index: i32, o
   msgSetIov(msg, iov, part.iovs);
   // The socket of a DNS flow is connected, that to a service has one other end.
   const address = first.address;
-  const six = isSix(address);
+  const six = isIpv6(address);
   if (flow.kind != <u8>abi.KIND_DNS && !has(flow, F_LOCAL)) {
     if (six) msgSetName6(msg, octetsOf(address), scopeOf(address), first.port);
     else if (has(flow, F_DUAL)) msgSetNameMapped(msg, address, first.port);

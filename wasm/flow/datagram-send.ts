@@ -44,7 +44,7 @@ import {
   sockaddr6,
 } from "../ring";
 import { count, countMany, drop, dropMany } from "../stats";
-import { isSix, octetsOf, scopeOf } from "./addresses";
+import { isIpv6, octetsOf, scopeOf } from "./addresses";
 import {
   batchLost,
   datagramStart,
@@ -121,7 +121,7 @@ function emitOpen(flow: UdpFlow): bool {
   if (flow.kind == <u8>abi.KIND_DNS) {
     // The source port is left to the host: unpredictable (RFC 5452 §9.2).
     const address = flow.hostAddress;
-    if (isSix(address)) {
+    if (isIpv6(address)) {
       op.pointer = <u32>msgName(msgAlloc(1));
       sockaddr6(op.pointer, octetsOf(address), scopeOf(address), flow.hostPort);
       op.count = abi.FAMILY_SIX;
@@ -130,7 +130,7 @@ function emitOpen(flow: UdpFlow): bool {
   } else if (has(flow, F_LOCAL)) {
     op.count = abi.FAMILY_LOCAL;
     op.c = flow.hostPort;
-  } else if (isSix(flow.guestAddress)) op.count = abi.FAMILY_SIX;
+  } else if (isIpv6(flow.guestAddress)) op.count = abi.FAMILY_SIX;
   if (flow.kind == <u8>abi.KIND_UDP && !has(flow, F_LOCAL)) {
     op.c = ((<u32>flow.peerPort) << 16) | <u32>flow.guestPort;
   }
@@ -166,7 +166,7 @@ function emitAsk(flow: UdpFlow): bool {
   const entry = entryAt(index);
   const address = entry.address;
   const op = opAlloc(abi.OP_PATH_MTU, handleOf(flow));
-  if (isSix(address)) {
+  if (isIpv6(address)) {
     op.pointer = <u32>msgName(msgAlloc(1));
     sockaddr6(op.pointer, octetsOf(address), scopeOf(address), max<u32>(entry.port, 1));
     op.count = abi.FAMILY_SIX;
@@ -267,7 +267,7 @@ function refused(flow: UdpFlow, error: i32, now: i64): void {
   const retried = has(flow, F_SEND_RETRIED);
   const segmentation = error == -EINVAL || error == -EIO || (error == -EMSGSIZE && retried);
   if (part.segment != 0 && segmentation) {
-    const usual = isSix(first.address) ? SEGMENT_USUAL6 : SEGMENT_USUAL;
+    const usual = isIpv6(first.address) ? SEGMENT_USUAL6 : SEGMENT_USUAL;
     flow.segmentMax = part.segment > usual && error != -EIO ? usual : 0;
     flow.flags &= ~F_SEND_RETRIED;
     return;

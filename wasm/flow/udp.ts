@@ -37,7 +37,7 @@ import { timerSet } from "../timer";
 import { ICMP_TIME_EXCEEDED, ICMP_UNREACHABLE } from "../wire/icmpv4";
 import { PROTOCOL_UDP, WIRE_OK } from "../wire/ipv4";
 import { UDP_TRUNCATED, UdpView, udpCheck } from "../wire/udp";
-import { isSix } from "./addresses";
+import { isIpv6 } from "./addresses";
 import {
   datagramTouch,
   enterSocket,
@@ -132,7 +132,7 @@ function target(peer: Peer, address: u32, port: u32): u32 {
 /** The guest's address that the flow of spot 0 of its port is under. */
 function ownerOf(guest: u32, port: u32): u32 {
   if (!ownIsDual(port)) return guest;
-  const six = isSix(guest);
+  const six = isIpv6(guest);
   const isUsual = guest == guestConfigured(six) || guest == guestAddress(six);
   return isUsual ? guestConfigured(false) : guest;
 }
@@ -151,7 +151,7 @@ function spokenTo(guest: u32, shown: u32, ports: u32, now: i64): Peer {
  * that nobody has been heard from is taken for the same machine's.
  */
 function usualOf(guest: u32): u32 {
-  const six = isSix(guest);
+  const six = isIpv6(guest);
   const configured = guestConfigured(six);
   const usual = guest == configured ? guestAddress(six) : configured;
   if (usual == 0 || usual == guest) return 0;

@@ -63,9 +63,10 @@ export function editArguments(domain: Domain, plans: readonly BindingPlan[]): Ed
   const stale = commandLines.map(({ own }) => own.filter((each) => !removePresent(missing, each)));
   const added = [...missing.values()].flat();
   for (const [index, { element }] of commandLines.entries()) {
-    const elements = (stale[index] ?? []).flatMap((each) => each.elements);
+    const pairs = stale[index] ?? [];
+    const elements = pairs.flatMap((each) => each.elements);
     const becomesEmpty = added.length === 0 || element !== first;
-    if (elements.length > 0 && becomesEmpty && containsOnly(text, element, elements)) {
+    if (pairs.length > 0 && becomesEmpty && containsOnly(text, element, elements)) {
       edits.push(remove(text, element));
     } else {
       for (const each of elements) edits.push(remove(text, each));

@@ -25,9 +25,12 @@ const BITS_IPV6 = 128;
 
 /** `A.B.C.D/N` or its IPv6 form without host bits; other text is returned unchanged. */
 export function normalizeNetwork(what: string, text: string): Normalized<string> {
-  const meant = clearHostBits(text);
-  if (meant === text) return { value: text, warnings: [] };
-  return { value: meant, warnings: [`${what}: network ${quote(text)} means ${quote(meant)}`] };
+  const value = clearHostBits(text);
+  if (value === text) return { value, warnings: [] };
+  return {
+    value,
+    warnings: [`${what}: network ${quote(text)} has host bits, using ${quote(value)}`],
+  };
 }
 
 function clearHostBits(text: string): string {

@@ -70,8 +70,8 @@ describe("addresses", () => {
     assert.equal(subnet.network, parseIpv4("10.7.2.0"));
     assert.deepEqual(subnet6.network, [0xfd00, 0, 0, 0, 0, 0, 0, 0]);
     assert.deepEqual(warnings, [
-      'iface "net": network "10.7.2.1/24" means "10.7.2.0/24"',
-      'iface "net": network "fd00::1/64" means "fd00::/64"',
+      'iface "net": network "10.7.2.1/24" has host bits, using "10.7.2.0/24"',
+      'iface "net": network "fd00::1/64" has host bits, using "fd00::/64"',
     ]);
     assert.deepEqual(plan().warnings, []);
   });

@@ -297,8 +297,8 @@ const SHARES: readonly Mutant[] = [
   {
     name: "all strangers are one",
     file: "flow/parties.ts",
-    from: "if (!isSix(address)) return address;",
-    to: "if (!isSix(address)) return 0;",
+    from: "if (!isIpv6(address)) return address;",
+    to: "if (!isIpv6(address)) return 0;",
     why: "a crowd from one address keeps everybody else out",
     seed: 29,
   },
