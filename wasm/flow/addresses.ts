@@ -5,8 +5,8 @@
  * Theory of operation
  *   An IPv6 address that anything here has to remember is entered into one table, and its place in
  *   it, or-ed with ADDRESS_SIX, stands for it from then on. Those numbers are the 240.0.0.0/4 of
- *   IPv4, which no packet may carry (`input4` drops it, `isIpv6` would mistake it). Flow table, NAT,
- *   TCP and UDP compare and pass on numbers; only who reads a packet (`packet`), writes one
+ *   IPv4, which no packet may carry (`input4` drops it, `isIpv6` would mistake it). Flow table,
+ *   NAT, TCP and UDP compare and pass on numbers; only who reads a packet (`packet`), writes one
  *   (`send`), judges what an address means (`nat`), asks for its MAC (`neighbor`) or hands it to
  *   the host (`msgSetName6`) looks at the 16 octets behind.
  *
