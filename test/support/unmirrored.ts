@@ -105,7 +105,6 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/sys/seccomp-table.ts": "made by scripts/seccomp.mjs; test/sys/seccomp.test.ts checks it",
   "src/sys/tap-device.ts": NAMESPACE,
   "src/sys/tap-helper.ts": NAMESPACE,
-  "src/upstream/upstream.ts": TYPES,
   "wasm/abi.ts": "constants; test/engine/module.test.ts checks the contract",
   "wasm/errno.ts": "numbers; test/sys/errno.test.ts compares them with the runtime's",
   "wasm/engine.ts": ENGINE,
