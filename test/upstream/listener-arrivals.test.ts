@@ -1,4 +1,4 @@
-/** What comes in at published ports: connections and datagrams, whose they are, who is turned away. */
+/** What comes in at published ports: connections, datagrams, whose they are, who is turned away. */
 import assert from "node:assert/strict";
 import { describe } from "node:test";
 import { check, EAGAIN, ECONNRESET, EMFILE, ENOMEM, EPERM } from "../../src/sys/errno.ts";

@@ -4,7 +4,7 @@ import { describe, test } from "node:test";
 import { Presence } from "../../src/upstream/presence.ts";
 import * as abi from "../../wasm/abi.ts";
 import { speak, strangers } from "../support/arrivals.ts";
-import { GUEST, GUEST6, LINK6 } from "../support/engine-harness.ts";
+import { GUEST, GUEST6, LINK6 } from "../support/engine-settings.ts";
 
 const SECOND = 1_000_000;
 
