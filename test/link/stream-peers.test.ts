@@ -236,4 +236,21 @@ describe("stream link: connecting", () => {
       `200 ${SOL_TCP} ${TCP_NODELAY}`,
     ]);
   });
+
+  test("how long a peer was there says whether it only came and went", () => {
+    const stage = new Stage();
+    const lose = (): void => {
+      stage.socket.ended = true;
+      stage.receive();
+      stage.socket.ended = false;
+    };
+    stage.connect(200);
+    stage.now_us += 9_999_999;
+    lose();
+    assert.equal(stage.link.peersFleeting, 1);
+    stage.connect(201);
+    stage.now_us += 10_000_000;
+    lose();
+    assert.equal(stage.link.peersFleeting, 1);
+  });
 });
