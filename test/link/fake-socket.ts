@@ -54,6 +54,10 @@ export class FakeSocket {
   readonly memory: TestMemory;
   readonly #regions: Region[] = [];
   #nextFd = 100;
+  /** What opening a socket fails with; 0 = it does not. */
+  openErrno = 0;
+  /** Options that were set: descriptor, level, name. */
+  readonly options: string[] = [];
 
   constructor() {
     const calls = {
@@ -74,6 +78,7 @@ export class FakeSocket {
       },
       setsockopt: (fd: number, level: number, name: number) => {
         if (level === SOL_SOCKET && name === SO_LINGER) this.calls.push(`linger ${fd}`);
+        else this.options.push(`${fd} ${level} ${name}`);
         return 0;
       },
       timerfd_create: () => 50,
@@ -130,6 +135,7 @@ export class FakeSocket {
   }
 
   #socket(): number {
+    if (this.openErrno < 0) return this.openErrno;
     this.#nextFd += 1;
     this.calls.push(`socket ${this.#nextFd}`);
     return this.#nextFd;

@@ -106,7 +106,6 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/sys/tap-device.ts":
     "test/sys/netns.test.ts and test/sys/netconfig.test.ts make taps with it",
   "src/sys/tap-helper.ts": NAMESPACE,
-  "src/upstream/upstream.ts": TYPES,
   "wasm/abi.ts": "constants; test/engine/module.test.ts checks the contract",
   "wasm/errno.ts": "numbers; test/sys/errno.test.ts compares them with the runtime's",
   "wasm/audit.ts": CHECKS,

@@ -57,19 +57,23 @@ describe("descriptor 0", () => {
   });
 
   systemTest("is closed where something does not, and the errno told", [], (sys) => {
-    const { fake, closed } = zero(sys, { bind: -9, connect: -9 });
+    const { fake, closed } = zero(sys, { bind: -1, connect: -1 });
     const tcp: Connecting = { fd: -1, connected: false };
     connectTcp(fake, LOOPBACK, 80, manner, tcp);
     connectTcp6(fake, 1, manner, tcp);
-    assert.deepEqual(tcp, { fd: -9, connected: false });
+    assert.deepEqual(tcp, { fd: -1, connected: false });
     const found = [
       ...[openUdpFlow(fake, 0, 0, 0), openUdpFlow(fake, 5000, 0, 0)],
       ...[openUdpFlow(fake, 0, LOOPBACK, 9), openUdpFlow6(fake, 0, 0), openUdpFlow6(fake, 0, 1)],
       ...[openUdpPort(fake, 4, mappedOctetsOf(0), 9), openUdpPort(fake, 6, LOOPBACK6, 9)],
       ...[openPingFlow(fake, { port: 0 }, 4), openPingFlow(fake, { port: 0 }, 6)],
     ];
-    assert.deepEqual(found, new Array(found.length).fill(-9));
+    assert.deepEqual(found, new Array(found.length).fill(-1));
     assert.deepEqual(closed, new Array(found.length + 2).fill(0));
+    const none = { ipv4: undefined, ipv6: undefined, device: undefined };
+    for (const choice of [{ ipv4: LOOPBACK }, { ipv6: [...LOOPBACK6] }]) {
+      assert.throws(() => new Outbound({ ...none, ...choice }).check(fake), /EPERM/);
+    }
   });
 
   systemTest("no socket is the errno, and nothing is closed", [], (sys) => {

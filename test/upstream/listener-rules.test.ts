@@ -7,6 +7,8 @@ import {
   check,
   EACCES,
   EADDRINUSE,
+  EADDRNOTAVAIL,
+  EAFNOSUPPORT,
   ECONNREFUSED,
   EMFILE,
   ENOMEM,
@@ -14,6 +16,7 @@ import {
   type SystemError,
 } from "../../src/sys/errno.ts";
 import type { Libc } from "../../src/sys/libc.ts";
+import { AF_INET6 } from "../../src/sys/linux.ts";
 import { bindIpv4, openTcp, openUdp } from "../../src/sys/socket.ts";
 import { Listeners } from "../../src/upstream/listener.ts";
 import { START } from "../support/engine-harness.ts";
@@ -22,7 +25,8 @@ import { freePort, LOOPBACK, type Rig, rigTest, udpSocket } from "./rig.ts";
 
 const BOTH = { ipv4: true, ipv6: true };
 const ALL6 = new Array<number>(16).fill(0);
-/** 10.0.2.15. */
+/** fd10:0:2::2 and 10.0.2.15. */
+const GUEST6 = [0xfd10, 0, 2, 0, 0, 0, 0, 2];
 const GUEST4 = 0x0a00020f;
 
 /** The first of `count` ports in a row that nobody has. */
@@ -116,6 +120,26 @@ describe("listener rules: what is opened", () => {
       listeners.close();
     },
   );
+
+  rigTest("a host without IPv6 has rules for all addresses in IPv4 alone", (rig) => {
+    for (const result of [-EAFNOSUPPORT, -EADDRNOTAVAIL]) {
+      const sys: Libc = Object.create(rig.sys, {
+        socket: {
+          value: (family: number, type: number, protocol: number) =>
+            family === AF_INET6 ? result : rig.sys.socket(family, type, protocol),
+        },
+      });
+      const listeners = new Listeners(sys, rig.engine, rig.sockets);
+      const before = rig.sockets.ports.count;
+      const all = { hostAddress: 0, hostPort: 0, guestPort: 53 } as const;
+      const rules = [{ ...all, protocol: "tcp" } as const, { ...all, protocol: "udp" } as const];
+      listeners.open(rules, rig.epoll, BOTH);
+      assert.deepEqual([listeners.count, rig.sockets.ports.count - before], [1, 1]);
+      assert.equal(rig.sockets.ports.familyOf(before), 4);
+      const six = { ...all, protocol: "udp", hostAddress: GUEST6 } as const;
+      assert.throws(() => listeners.open([six], rig.epoll, BOTH), { errno: -result });
+    }
+  });
 });
 
 describe("listener rules: what cannot be had", () => {
