@@ -16,7 +16,8 @@ export const SIMULATE_ROWS: readonly OptionRow[] = [
     name: "family",
     argument: "NAME",
     description:
-      "what seeds stand for: random (default), or competition: parties that want too much",
+      "what seeds stand for: random (default), windows: shut ones of which nobody hears, or " +
+      "competition: parties that want too much",
     group: ONE,
   },
   {

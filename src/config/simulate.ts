@@ -15,7 +15,7 @@ const JOBS_LIMITS: readonly [number, number] = [1, 256];
 export const FIRST_SEED_MAX = 1_000_000_000;
 
 /** What seeds stand for; `src/lab/sim/family.ts` has the plans. */
-const FAMILIES = ["random", "competition"] as const;
+const FAMILIES = ["random", "windows", "competition"] as const;
 
 type Family = (typeof FAMILIES)[number];
 

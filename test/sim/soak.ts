@@ -5,6 +5,7 @@
  */
 import process from "node:process";
 import { parseArgs } from "node:util";
+import { FAMILIES } from "../../src/lab/sim/family.ts";
 import { reproduceCommand, runSeeds, type SwarmOptions, Tally } from "../../src/lab/sim/swarm.ts";
 
 const PROGRESS_MS = 1000;
@@ -23,7 +24,7 @@ function main(): number {
   };
   for (const each of positionals) {
     const [name, count] = each.split(":");
-    const family = name === "competition" ? "competition" : "random";
+    const family = FAMILIES.find((each) => each === name) ?? "random";
     if (!run({ family, from, step, count: Number(count) }, tally, report)) return 1;
   }
   report();
