@@ -24,7 +24,7 @@ const MINUTES_DEFAULT = 1;
 export const FIRST_SEED_MAX = 1_000_000_000;
 
 /** What seeds stand for; `src/lab/sim/family.ts` has the plans. */
-const FAMILIES = ["random", "competition"] as const;
+const FAMILIES = ["random", "windows", "competition"] as const;
 
 type Family = (typeof FAMILIES)[number];
 
@@ -47,7 +47,8 @@ const SEED_OPTIONS = {
     argument: "NAME",
     choices: FAMILIES,
     description:
-      "what seeds stand for: random (default), or competition: parties that want too much",
+      "what seeds stand for: random (default), windows: shut ones of which nobody hears, or " +
+      "competition: parties that want too much",
     heading: ONE,
     fallback: "random",
     conflicts: { scenario: "a scenario belongs to none" },

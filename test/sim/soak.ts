@@ -5,6 +5,7 @@
  */
 import process from "node:process";
 import { parseArgs } from "node:util";
+import { FAMILIES } from "../../src/lab/sim/family.ts";
 import { reproduceCommand, runSeeds, type SwarmOptions, Tally } from "../../src/lab/sim/swarm.ts";
 import { checkedEngine } from "../support/engine-binary.ts";
 
@@ -25,7 +26,7 @@ function main(): number {
   const module = checkedEngine();
   for (const each of positionals) {
     const [name, count] = each.split(":");
-    const family = name === "competition" ? "competition" : "random";
+    const family = FAMILIES.find((each) => each === name) ?? "random";
     if (!run({ family, from, step, count: Number(count), run: { module } }, tally, report))
       return 1;
   }

@@ -4,6 +4,7 @@
  *
  *     internal-swarm FAMILY FROM COUNT STEP MILLISECONDS      "-" = without end
  */
+import { FAMILIES } from "../sim/family.ts";
 import { runSeeds, Tally } from "../sim/swarm.ts";
 import { StandardOutput } from "./standard-output.ts";
 
@@ -24,7 +25,7 @@ export interface ShareReport {
 export function runShare(argv: readonly string[]): number {
   // Ctrl-C reaches the whole group; the process that asked decides what it means.
   process.on("SIGINT", () => {});
-  const family = argv[0] === "competition" ? "competition" : "random";
+  const family = FAMILIES.find((each) => each === argv[0]) ?? "random";
   const [from = 0, count = Number.NaN, step = 1, time = Number.NaN] = argv.slice(1).map(Number);
   const began = performance.now();
   const output = new StandardOutput();

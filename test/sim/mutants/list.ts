@@ -4,7 +4,8 @@
  * about them as they are would mean nothing.
  *
  * `from` is a piece of a file that occurs there once; the bug is to have `to` in its place. Who
- * rewrites such a line rewrites it here, too. Those of SHARES are looked for in competitions.
+ * rewrites such a line rewrites it here, too. Those of SHARES are looked for in competitions,
+ * those of WINDOWS in runs of that family.
  */
 import type { Family } from "../../../src/lab/sim/family.ts";
 
@@ -162,6 +163,26 @@ const RECOVERY: readonly Mutant[] = [
     to: "flow.rtoAt = now + <i64>flow.rto;",
     why: "a connection whose first answer was lost takes until the guest asks again",
     seed: 131,
+  },
+];
+
+/** Looked for in runs of the family "windows". */
+const WINDOWS: readonly Mutant[] = [
+  {
+    name: "no zero-window probe",
+    file: "tcp/timers.ts",
+    from: "} else flow.flags |= P_PROBE;",
+    to: "}",
+    why: "a lost window update is the end of a download",
+    seed: 2,
+  },
+  {
+    name: "held octets in the wrong place",
+    file: "tcp/reassembly.ts",
+    from: "if (at >= 0) n = min(n, chunkSequence(at) - sequence);",
+    to: "",
+    why: "octets out of order run over each other",
+    seed: 9,
   },
 ];
 
@@ -403,6 +424,7 @@ export function isAsserted(mutant: Mutant): boolean {
 
 /** The kind of runs that a mutant is looked for in. */
 export function familyOf(mutant: Mutant): Family {
+  if (WINDOWS.includes(mutant)) return "windows";
   return SHARES.includes(mutant) ? "competition" : "random";
 }
 
@@ -411,6 +433,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...DATAGRAMS,
   ...RECOVERY,
   ...STREAMS,
+  ...WINDOWS,
   ...SHARES,
   ...ASSERTED,
 ];

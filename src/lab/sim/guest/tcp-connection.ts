@@ -165,8 +165,15 @@ export class TcpConnection {
     const shut = seqDiff(this.receive.edge, this.receive.next) < this.ownMss;
     const worth = Math.min(2 * this.ownMss, this.settings.receiveBuffer >> 1);
     if (growth >= (shut ? Math.min(this.ownMss, worth) : Math.max(worth, 1))) {
-      if (growth >= this.settings.receiveBuffer >> 2 || shut) this.#ackSoon();
+      if (growth >= this.settings.receiveBuffer >> 2 || shut) this.#updateWindow();
     }
+  }
+
+  #updateWindow(): void {
+    const { windowUpdates } = this.settings;
+    if (windowUpdates === "told") this.#ackSoon();
+    // The edge has moved, though nobody will hear of it.
+    if (windowUpdates === "lost") this.receive.advertise(this.ownMss, this.#dialect.windowMax);
   }
 
   #mark(): void {

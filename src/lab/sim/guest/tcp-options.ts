@@ -32,6 +32,12 @@ export interface EventsOf<Connection> {
   closed?(reason: CloseReason, connection: Connection): void;
 }
 
+/**
+ * What becomes of the news that there is room again: sent; sent and lost; or never sent, so that
+ * only the answer to a segment says so.
+ */
+export type WindowUpdates = "told" | "lost" | "withheld";
+
 export interface TcpSettings {
   /** Largest MSS to announce; the MTU may make it less. */
   readonly mss: number;
@@ -42,6 +48,7 @@ export interface TcpSettings {
   /** Octets; a tiny receive buffer makes for tiny windows. */
   readonly sendBuffer: number;
   readonly receiveBuffer: number;
+  readonly windowUpdates: WindowUpdates;
   /** Microseconds an acknowledgment may wait; 0 = every segment is acknowledged at once. */
   readonly delayedAck: number;
   /** Microseconds. */
@@ -64,6 +71,7 @@ export const TCP_SETTINGS: TcpSettings = {
   timestamps: true,
   sendBuffer: 1 << 20,
   receiveBuffer: 1 << 20,
+  windowUpdates: "told",
   delayedAck: 40_000,
   rtoMin: 200_000,
   initialSegments: 10,
