@@ -190,7 +190,7 @@ describe("memoryGroup: what is looked at", () => {
         "proc/self/cgroup": "0::/g\n",
         "proc/self/mountinfo": "",
         "proc/self/stat": "30 (a) S 101 30 30 0\n",
-        [`proc/${100 + count}/root/sys/fs/cgroup/g/memory.max`]: "9\n",
+        [join(`proc/${100 + count}`, "root", "sys/fs/cgroup/g/memory.max")]: "9\n",
       };
       for (let i = 1; i <= count; i += 1) {
         files[`proc/${100 + i}/mountinfo`] = i === count ? V2 : "";
