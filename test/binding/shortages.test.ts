@@ -4,7 +4,8 @@ import { describe, test } from "node:test";
 import { SHORTAGES, ShortageWatch } from "../../src/binding/shortages.ts";
 import { DROP_NAMES, STAT_NAMES } from "../../src/engine/stats.ts";
 import type { LogFields } from "../../src/lib/log.ts";
-import { EngineWorld, PEER } from "../support/engine-harness.ts";
+import { EngineWorld } from "../support/engine-harness.ts";
+import { PEER } from "../support/engine-settings.ts";
 
 const SECOND = 1_000_000;
 
@@ -88,13 +89,13 @@ describe("binding/shortages", () => {
     }
     assert.deepEqual(
       lines.map(([message, { counter }]) => [message, counter]),
-      [[SHORTAGES.udpEvicted, "udpEvicted"]],
+      [[SHORTAGES.udpEvicted, "udp_evicted"]],
     );
     world.advance(61 * SECOND);
     watch.poll(world.engine, world.now);
     watch.poll(world.engine, world.now + SECOND);
     const [, last] = lines;
     assert.equal(lines.length, 2);
-    assert.deepEqual(last?.[1], { counter: "udpEvicted", count: world.stats.udpEvicted });
+    assert.deepEqual(last?.[1], { counter: "udp_evicted", count: world.stats.udpEvicted });
   });
 });

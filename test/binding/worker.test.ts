@@ -1,4 +1,4 @@
-/** What the worker of a guest network tells in its log, read from a program of nothing else. */
+/** What the worker of a guest network has in its log, read from a program that is nothing else. */
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { chmodSync, mkdtempSync, rmSync } from "node:fs";
@@ -9,7 +9,7 @@ import process from "node:process";
 import { describe } from "node:test";
 import { fileURLToPath } from "node:url";
 import { framed, unframed } from "../link/fake-socket.ts";
-import { GATEWAY, GUEST, GUEST_MAC } from "../support/engine-harness.ts";
+import { GATEWAY, GUEST, GUEST_MAC } from "../support/engine-settings.ts";
 import { arp, ETHERTYPE_ARP, ethernet, MAC_BROADCAST } from "../support/packet.ts";
 import { systemTest } from "../sys/support.ts";
 import { listen } from "../upstream/rig.ts";

@@ -9,6 +9,7 @@ import type { Link, LinkMemory } from "../../src/link/link.ts";
 import { Loop } from "../../src/loop/loop.ts";
 import * as abi from "../../wasm/abi.ts";
 import { engineModule } from "../support/engine-binary.ts";
+import { START } from "../support/engine-harness.ts";
 import {
   DNS,
   GATEWAY,
@@ -16,9 +17,8 @@ import {
   GUEST,
   GUEST_MAC,
   PEER,
-  START,
   worldConfig,
-} from "../support/engine-harness.ts";
+} from "../support/engine-settings.ts";
 import { FakeHost } from "../support/fake-host.ts";
 import {
   arp,
@@ -133,6 +133,7 @@ export class Stage {
           notes.push(`accept ${index} ${now - START}`);
           return this.accepted;
         },
+        arrived: (index, now) => notes.push(`arrived ${index} ${now - START}`),
       },
       sources: {
         pause: (token, kind) => {
@@ -150,7 +151,11 @@ export class Stage {
         notes.push("control");
         return this.goesOn;
       },
-      housekeeping: { wait: () => this.chore, poll: () => notes.push("poll") },
+      housekeeping: {
+        wait: () => this.chore,
+        poll: () => notes.push("poll"),
+        notice: (kind) => notes.push(`notice ${kind}`),
+      },
       clock: () => this.now,
     });
   }

@@ -6,6 +6,7 @@
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { reproduceCommand, runSeeds, type SwarmOptions, Tally } from "../../src/lab/sim/swarm.ts";
+import { checkedEngine } from "../support/engine-binary.ts";
 
 const PROGRESS_MS = 1000;
 
@@ -21,10 +22,12 @@ function main(): number {
     const { seeds, frames, elapsed } = tally;
     process.stdout.write(`${JSON.stringify({ done: seeds, frames, elapsed })}\n`);
   };
+  const module = checkedEngine();
   for (const each of positionals) {
     const [name, count] = each.split(":");
     const family = name === "competition" ? "competition" : "random";
-    if (!run({ family, from, step, count: Number(count) }, tally, report)) return 1;
+    if (!run({ family, from, step, count: Number(count), run: { module } }, tally, report))
+      return 1;
   }
   report();
   return 0;

@@ -1,16 +1,9 @@
-/**
- * The difference of two texts, as short as `diff -U`: changed lines with a little of what is around
- * them, nothing of the rest.
- */
+/** The difference of two texts, as the demonstration shows it. */
+import { structuredPatch } from "diff";
 
 /** Lines around a change that are shown too. */
 const CONTEXT = 1;
-
-/** One line of a comparison. */
-interface Line {
-  readonly mark: " " | "-" | "+";
-  readonly text: string;
-}
+const GAP = "…";
 
 /** A difference; `lines` begin with their mark, a gap is "…". */
 export interface Difference {
@@ -21,63 +14,20 @@ export interface Difference {
 
 /** What has to change in `before` to make it `after`, by lines. */
 export function differenceOf(before: string, after: string): Difference {
-  const lines = compare(before.split("\n"), after.split("\n"));
-  const count = (mark: Line["mark"]): number => lines.filter((line) => line.mark === mark).length;
-  return { added: count("+"), removed: count("-"), lines: shorten(lines) };
-}
-
-/** Lines of both, in order, by the longest sequence that they have in common. */
-function compare(before: readonly string[], after: readonly string[]): Line[] {
-  const lengths = commonLengths(before, after);
-  const lines: Line[] = [];
-  let i = 0;
-  let j = 0;
-  while (i < before.length || j < after.length) {
-    const left = before[i];
-    const right = after[j];
-    if (left !== undefined && left === right) {
-      lines.push({ mark: " ", text: left });
-      i += 1;
-      j += 1;
-      continue;
-    }
-    const withoutLeft = lengths[i + 1]?.[j] ?? -1;
-    const withoutRight = lengths[i]?.[j + 1] ?? -1;
-    if (right === undefined || (left !== undefined && withoutLeft >= withoutRight)) {
-      lines.push({ mark: "-", text: left ?? "" });
-      i += 1;
-    } else {
-      lines.push({ mark: "+", text: right });
-      j += 1;
-    }
+  // A last line without an end would be another line than the same one with it.
+  const [old, changed] = [before, after].map((text) => `${text}\n`);
+  const { hunks } = structuredPatch("", "", old ?? "", changed ?? "", "", "", { context: CONTEXT });
+  const count = (mark: string): number =>
+    hunks.flatMap(({ lines }) => lines).filter((line) => line.startsWith(mark)).length;
+  const size = before.split("\n").length;
+  const lines: string[] = [];
+  let shown = 0;
+  for (const { oldStart, oldLines, lines: changes } of hunks) {
+    if (oldStart - 1 > shown) lines.push(GAP);
+    const marked = changes.map((line) => `${line.slice(0, 1)} ${line.slice(1)}`);
+    lines.push(...marked.map((line) => line.replaceAll("\t", "  ")));
+    shown = oldStart - 1 + oldLines;
   }
-  return lines;
-}
-
-/** `[i][j]`: how many lines the rests from i and j on have in common. */
-function commonLengths(before: readonly string[], after: readonly string[]): number[][] {
-  const lengths = Array.from({ length: before.length + 1 }, () =>
-    new Array<number>(after.length + 1).fill(0),
-  );
-  for (let i = before.length - 1; i >= 0; i -= 1) {
-    for (let j = after.length - 1; j >= 0; j -= 1) {
-      const skipped = Math.max(lengths[i + 1]?.[j] ?? 0, lengths[i]?.[j + 1] ?? 0);
-      const length = before[i] === after[j] ? (lengths[i + 1]?.[j + 1] ?? 0) + 1 : skipped;
-      const row = lengths[i];
-      if (row !== undefined) row[j] = length;
-    }
-  }
-  return lengths;
-}
-
-function shorten(lines: readonly Line[]): string[] {
-  const near = (index: number): boolean =>
-    lines.slice(Math.max(0, index - CONTEXT), index + CONTEXT + 1).some(({ mark }) => mark !== " ");
-  const shown: string[] = [];
-  lines.forEach(({ mark, text }, index) => {
-    if (near(index)) shown.push(`${mark} ${text.replaceAll("\t", "  ")}`);
-    else if (shown.at(-1) !== "…") shown.push("…");
-  });
-  const isNothing = shown.every((line) => line === "…");
-  return isNothing ? [] : shown;
+  if (hunks.length > 0 && shown < size) lines.push(GAP);
+  return { added: count("+"), removed: count("-"), lines };
 }
