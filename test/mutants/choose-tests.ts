@@ -89,10 +89,18 @@ export function judgesOf(
   ];
 }
 
-/** How a test file is run for a verdict: under Bun where the plan has it so, which is quickest. */
-export function commandOf(jobs: readonly Job[]): readonly string[] {
-  const job = jobs.find(({ runtime }) => runtime === "bun") ?? jobs[0];
+/**
+ * How a test file is run for a verdict: under Bun where the plan has it so, which is quickest.
+ * @param file the mutant's; Deno's own code is judged under Deno
+ */
+export function commandOf(jobs: readonly Job[], file = ""): readonly string[] {
+  const own = jobs.find(({ runtime }) => runtime === "deno" && /\bdeno\.ts$/.test(file));
+  const job = own ?? jobs.find(({ runtime }) => runtime === "bun") ?? jobs[0];
   if (job === undefined) throw new Error("the plan has no such test file");
+  if (job.runtime === "deno") {
+    const flags = ["-A", "--no-check", "--no-lock", "--quiet"];
+    return ["node_modules/.bin/deno", "test", ...flags, job.file];
+  }
   return job.runtime === "bun"
     ? ["node_modules/.bin/bun", "test", "--timeout=600000", `./${job.file}`]
     : ["node", "--import", "tsx", job.file];

@@ -150,6 +150,9 @@ describe("mutants/choose-tests", () => {
     assert.deepEqual(commandOf([node]), ["node", "--import", "tsx", file]);
     const [program] = commandOf([node, { ...node, runtime: "bun" }]);
     assert.equal(program, "node_modules/.bin/bun");
+    const jobs = [node, { ...node, runtime: "bun" }, { ...node, runtime: "deno" }] as const;
+    assert.equal(commandOf(jobs, "src/sys/deno.ts")[0], "node_modules/.bin/deno");
+    assert.equal(commandOf(jobs, "src/sys/bun.ts")[0], "node_modules/.bin/bun");
     assert.throws(() => commandOf([]), /no such/);
   });
 });

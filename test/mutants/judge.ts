@@ -1,5 +1,5 @@
 /** Tries mutants one after the other in copies of the project, and says which test saw each. */
-import { testPlan } from "../../scripts/test-plan.mjs";
+import { type Job, testPlan } from "../../scripts/test-plan.mjs";
 import type { Arena } from "./arena.ts";
 import { commandOf, type Judge, type Nearness } from "./choose-tests.ts";
 import type { Mutant } from "./sample.ts";
@@ -26,17 +26,25 @@ export interface Trial {
 export class Court {
   readonly #arenas: readonly Arena[];
   readonly #limits_ms = new Map<string, number>();
-  readonly #commands = new Map<string, readonly string[]>();
+  readonly #jobs = new Map<string, readonly Job[]>();
 
   /** @param arenas as many trials are held at once */
   constructor(arenas: readonly Arena[]) {
     this.#arenas = arenas;
   }
 
-  #run(arena: Arena, test: string) {
+  #run(arena: Arena, test: string, file = "") {
     const limit_ms = this.#limits_ms.get(test) ?? FIRST_LIMIT_MS;
-    const command = this.#commands.get(test) ?? commandOf(testPlan({ only: test })[0]?.jobs ?? []);
+    const command = commandOf(this.#jobsOf(test), file);
     return arena.run({ command, env: {}, limit_ms });
+  }
+
+  #jobsOf(test: string): readonly Job[] {
+    const known = this.#jobs.get(test);
+    if (known !== undefined) return known;
+    const jobs = testPlan({ only: test }).flatMap((stage) => stage.jobs);
+    this.#jobs.set(test, jobs);
+    return jobs;
   }
 
   /** Does work on each item, in as many copies as there are at once. */
@@ -61,8 +69,6 @@ export class Court {
   async prepare(tests: readonly string[]): Promise<string[]> {
     const failed: string[] = [];
     await this.#each(tests, async (arena, test) => {
-      const jobs = testPlan({ only: test }).flatMap((stage) => stage.jobs);
-      this.#commands.set(test, commandOf(jobs));
       let outcome = await this.#run(arena, test);
       if (outcome.state !== "passed") outcome = await this.#run(arena, test);
       this.#limits_ms.set(test, LATE_MS + LATE_FACTOR * outcome.spent_ms);
@@ -90,7 +96,7 @@ export class Court {
 
   async #try(arena: Arena, { mutant, judges }: Trial): Promise<Verdict> {
     for (const { test, nearness } of judges) {
-      const { state } = await this.#run(arena, test);
+      const { state } = await this.#run(arena, test, mutant.file);
       if (state === "late") return { mutant, by: "late", test };
       if (state === "failed") return { mutant, by: nearness, test };
     }

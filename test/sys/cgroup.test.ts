@@ -1,6 +1,6 @@
 /** Limits of control groups, from trees of files as version 1, version 2 and containers have. */
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { describe, test } from "node:test";
@@ -172,7 +172,139 @@ describe("memoryGroup", () => {
   });
 });
 
+describe("memoryGroup: what is looked at", () => {
+  test("sixty-four groups deep, and sixteen ancestors far", () => {
+    const deep = (depth: number): string =>
+      Array.from({ length: depth }, (_, i) => `g${i}`).join("/");
+    for (const [depth, limit] of [
+      [64, 7],
+      [65, undefined],
+    ] as const) {
+      const path = deep(depth);
+      withTree(second(`/${path}`, { [`${path}/memory.max`]: "7\n" }), (root) => {
+        assert.equal(memoryGroup(root)?.limit, limit, `${depth} deep`);
+      });
+    }
+    const ancestors = (count: number): Record<string, string> => {
+      const files: Record<string, string> = {
+        "proc/self/cgroup": "0::/g\n",
+        "proc/self/mountinfo": "",
+        "proc/self/stat": "30 (a) S 101 30 30 0\n",
+        [join(`proc/${100 + count}`, "root", "sys/fs/cgroup/g/memory.max")]: "9\n",
+      };
+      for (let i = 1; i <= count; i += 1) {
+        files[`proc/${100 + i}/mountinfo`] = i === count ? V2 : "";
+        files[`proc/${100 + i}/stat`] = `${100 + i} (b) S ${101 + i} 1 1 0\n`;
+      }
+      return files;
+    };
+    for (const [count, limit] of [
+      [16, 9],
+      [17, undefined],
+    ] as const) {
+      withTree(ancestors(count), (root) => {
+        assert.equal(memoryGroup(root)?.limit, limit, `${count} ancestors`);
+      });
+    }
+  });
+
+  test("numbers up to the largest that is one", () => {
+    for (const [text, limit] of [
+      ["4611686018427387903\n", undefined], // rounds up to 2 ** 62
+      ["4611686018427387000\n", 4611686018427387000],
+      ["0\n", 0],
+      ["12", 12],
+      ["1e3\n", undefined],
+      [" 12\n", undefined],
+      ["", undefined],
+      ["123456789012345678901\n", undefined],
+    ] as const) {
+      withTree(second("/a", { "a/memory.max": text }), (root) => {
+        assert.equal(memoryGroup(root)?.limit, limit, text);
+      });
+    }
+  });
+
+  test("the first of several mounts, one with memory in it, and paths with escapes", () => {
+    const mounts = [
+      "1 1 0:1 / /other rw - cgroup cgroup rw,memoryless",
+      "2 1 0:2 / /a\\134b rw - cgroup cgroup rw,cpu,memory",
+      "3 1 0:2 / /c rw - cgroup cgroup rw,memory",
+      "",
+    ].join("\n");
+    const files = {
+      "proc/self/cgroup": "no line\n4:cpu,memory:/g\n5:memory:/h\n",
+      "proc/self/mountinfo": mounts,
+      "a\\b/g/memory.limit_in_bytes": "5\n",
+      "a\\b/h/memory.limit_in_bytes": "3\n",
+      "c/g/memory.limit_in_bytes": "4\n",
+      "other/g/memory.limit_in_bytes": "2\n",
+    };
+    withTree(files, (root) => {
+      const group = memoryGroup(root);
+      assert.deepEqual([group?.limit, group?.version], [5, 1]);
+      assert.equal(group?.folder, join(root, "a\\b/g"));
+    });
+  });
+
+  test("a group beside the mount's root is not below it", () => {
+    const files = {
+      "proc/self/cgroup": "4:memory:/pods/ab\n",
+      "proc/self/mountinfo": V1.replace("0:32 / ", "0:32 /pods/a "),
+      "sys/fs/cgroup/memory/memory.limit_in_bytes": "8\n",
+      "sys/fs/cgroup/memory/b/memory.limit_in_bytes": "7\n",
+    };
+    withTree(files, (root) => assert.equal(memoryGroup(root)?.limit, 8));
+  });
+
+  test("of equal limits the lowest group's, which is held", () => {
+    const files = second("/a/b", { "a/b/memory.max": "7\n", "a/memory.max": "7\n" });
+    withTree(files, (root) => {
+      const group = memoryGroup(root);
+      assert.equal(group?.source, join(root, "sys/fs/cgroup/a/b/memory.max"));
+      assert.deepEqual([group.version, group.folder], [2, join(root, "sys/fs/cgroup/a/b")]);
+    });
+  });
+});
+
 describe("MemoryGauge", () => {
+  test("finds each field by its whole name, wherever it stands", () => {
+    for (const [stat, used] of [
+      [`file ${8 * MIB}\nshmem 0\n`, 92],
+      [`anon 1\nfile ${8 * MIB}\nshmem ${2 * MIB}\n`, 94],
+      [`shmem ${2 * MIB}\nfile ${8 * MIB}`, 94],
+      [`active_file ${9 * MIB}\nshmem ${2 * MIB}\n`, 100],
+      [`file_mapped ${9 * MIB}\n`, 100],
+      ["file nothing\nshmem 0\n", 100],
+      [`file ${2 * MIB}\nshmem ${8 * MIB}\n`, 100],
+      ["", 100],
+    ] as const) {
+      const files = second("/g", {
+        "g/memory.max": String(200 * MIB),
+        "g/memory.current": `${100 * MIB}\n`,
+        "g/memory.stat": stat,
+      });
+      withTree(files, (root) => {
+        const group = memoryGroup(root);
+        assert.ok(group !== undefined);
+        const gauge = new MemoryGauge(group, 0);
+        assert.equal(gauge.used(), used * MIB, stat);
+        gauge.close();
+      });
+    }
+  });
+
+  test("without its first file it is an error, and nothing stays open", () => {
+    const files = second("/g", { "g/memory.max": "7\n", "g/memory.stat": "" });
+    withTree(files, (root) => {
+      const group = memoryGroup(root);
+      assert.ok(group !== undefined);
+      const before = readdirSync("/proc/self/fd").length;
+      assert.throws(() => new MemoryGauge(group, 0));
+      assert.equal(readdirSync("/proc/self/fd").length, before);
+    });
+  });
+
   test("counts what cannot be taken back, again and again", () => {
     const stat = (file: number): string => `anon 1\nfile ${file * MIB}\nshmem ${2 * MIB}\n`;
     const files = second("/g", {

@@ -6,7 +6,16 @@ import { Worker } from "node:worker_threads";
 import { Block } from "../../src/sys/block.ts";
 import { EBADF, EFAULT, EINVAL } from "../../src/sys/errno.ts";
 import { loadLibc } from "../../src/sys/libc.ts";
-import { MAP_ANONYMOUS, MAP_PRIVATE, O_CLOEXEC, PROT_READ } from "../../src/sys/linux.ts";
+import { openFile } from "../../src/sys/fd.ts";
+import {
+  MAP_ANONYMOUS,
+  MAP_PRIVATE,
+  MSG_DONTWAIT,
+  O_CLOEXEC,
+  O_RDWR,
+  PROT_READ,
+} from "../../src/sys/linux.ts";
+import { openUnixPair } from "../../src/sys/socket.ts";
 import { missing, systemTest } from "./support.ts";
 
 describe("libc", () => {
@@ -21,6 +30,81 @@ describe("libc", () => {
     assert.equal(sys.epoll_create1(-1), -EINVAL);
     assert.equal(sys.pipe2(8, O_CLOEXEC), -EFAULT);
     assert.equal(sys.mmap(0, 0, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), -EINVAL);
+  });
+
+  systemTest("tells a wrong descriptor by its number, whatever is called with it", [], (sys) => {
+    const { scratch } = sys;
+    const at = scratch.address;
+    const calls: Readonly<Record<string, () => number>> = {
+      read: () => sys.read(-1, at, 1),
+      write: () => sys.write(-1, at, 1),
+      readv: () => sys.readv(-1, at, 1),
+      writev: () => sys.writev(-1, at, 1),
+      recv: () => sys.recv(-1, at, 1, 0),
+      send: () => sys.send(-1, at, 1, 0),
+      sendmsg: () => sys.sendmsg(-1, at, 0),
+      recvmsg: () => sys.recvmsg(-1, at, 0),
+      sendmmsg: () => sys.sendmmsg(-1, at, 1, 0),
+      recvmmsg: () => sys.recvmmsg(-1, at, 1, 0),
+      epoll_ctl: () => sys.epoll_ctl(-1, 1, 0, at),
+      epoll_wait: () => sys.epoll_wait(-1, at, 1, 0),
+      epoll_pwait2: () => sys.epoll_pwait2(-1, at, 1, 0),
+      close: () => sys.close(-1),
+      connect: () => sys.connect(-1, at, 16),
+      shutdown: () => sys.shutdown(-1, 0),
+      accept4: () => sys.accept4(-1, at, at + 64, 0),
+      setsockopt: () => sys.setsockopt(-1, 1, 2, at, 4),
+      getsockopt: () => sys.getsockopt(-1, 1, 2, at, at + 8),
+      bind: () => sys.bind(-1, at, 16),
+      listen: () => sys.listen(-1, 1),
+      getsockname: () => sys.getsockname(-1, at, at + 64),
+      getpeername: () => sys.getpeername(-1, at, at + 64),
+      ioctl: () => sys.ioctl(-1, 0x5421, at),
+      fcntl: () => sys.fcntl(-1, 1, 0),
+      ftruncate: () => sys.ftruncate(-1, 0),
+      pread: () => sys.pread(-1, at, 1, 0),
+      setns: () => sys.setns(-1, 0),
+    };
+    scratch.bytes.fill(0);
+    for (const [name, call] of Object.entries(calls)) assert.equal(call(), -EBADF, name);
+  });
+
+  systemTest("takes nothing for nothing, and no error of before for one of now", [], (sys) => {
+    const { scratch } = sys;
+    const at = scratch.address;
+    const pair = { a: -1, b: -1 };
+    assert.equal(openUnixPair(sys, pair), 0);
+    const epoll = sys.epoll_create1(0);
+    const file = openFile(sys, "/dev/null", O_RDWR);
+    const fresh = (call: () => number): number => {
+      assert.equal(sys.close(-1), -EBADF); // errno says so from now on
+      return call();
+    };
+    scratch.bytes.fill(0);
+    const calls: Readonly<Record<string, () => number>> = {
+      read: () => sys.read(file.number, at, 1),
+      write: () => sys.write(file.number, at, 0),
+      readv: () => sys.readv(file.number, at, 1),
+      writev: () => sys.writev(file.number, at, 1),
+      send: () => sys.send(pair.a, at, 0, 0),
+      sendmsg: () => sys.sendmsg(pair.a, at, 0),
+      sendmmsg: () => sys.sendmmsg(pair.a, at, 0, 0),
+      recvmmsg: () => sys.recvmmsg(pair.b, at, 0, MSG_DONTWAIT),
+      epoll_ctl: () => sys.epoll_ctl(epoll, 1, pair.a, at),
+      epoll_wait: () => sys.epoll_wait(epoll, at, 1, 0),
+      epoll_pwait2: () => sys.epoll_pwait2(epoll, at, 1, at + 64),
+      setsockopt: () => sys.setsockopt(pair.a, 1, 9, at, 4),
+      shutdown: () => sys.shutdown(pair.a, 1),
+      recv: () => sys.recv(pair.b, at, 1, MSG_DONTWAIT),
+      recvmsg: () => sys.recvmsg(pair.b, at, MSG_DONTWAIT),
+      fcntl: () => sys.fcntl(epoll, 1, 0),
+      sched_yield: () => sys.sched_yield(),
+      memcpy: () => sys.memcpy(at, at + 8, 8),
+      close: () => sys.close(epoll),
+    };
+    for (const [name, call] of Object.entries(calls)) assert.equal(fresh(call), 0, name);
+    file.close();
+    for (const fd of [pair.a, pair.b]) sys.close(fd);
   });
 
   systemTest("reads and writes at the address of a view inside a buffer", [], (sys) => {

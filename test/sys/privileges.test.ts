@@ -7,14 +7,19 @@ import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import process from "node:process";
 import { describe, test } from "node:test";
+import type { Libc } from "../../src/sys/libc.ts";
 import {
+  canBe,
   isMapped,
+  mayHandOverReading,
   mayMakeNamespaces,
   maySwitch,
+  narrowToReading,
   parseRights,
   readIgnoredSignals,
+  readRights,
 } from "../../src/sys/privileges.ts";
-import { missing, testUnless } from "./support.ts";
+import { missing, systemTest, testUnless } from "./support.ts";
 
 const STATUS = `Name:\tbun
 Uid:\t0\t1\t2\t3
@@ -89,6 +94,110 @@ function shed(user: string, keep = "", redirections = ""): Found {
 const NONE = ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"]
   .map((name) => `${name}: ${"0".repeat(16)}`)
   .join("\n");
+
+describe("rights by their names", () => {
+  test("each is read from its own line, and none is a part of another's", () => {
+    const status = `${STATUS}Seccomp:\t0\n`;
+    const rights = parseRights(
+      status
+        .replace(/CapInh:.*/, "CapInh:\t0000000000000002")
+        .replace(/NoNewPrivs.*/, "NoNewPrivs:\t0"),
+    );
+    assert.deepEqual(
+      [rights.inheritable, rights.effective, rights.bounding, rights.noNewPrivs],
+      [2n, 0xc0n, 0x1ff_ffff_ffffn, false],
+    );
+    for (const name of [
+      "Uid",
+      "Gid",
+      "Groups",
+      "CapInh",
+      "CapPrm",
+      "CapEff",
+      "CapAmb",
+      "NoNewPrivs",
+    ]) {
+      const without = STATUS.replace(new RegExp(`^${name}:.*\n`, "m"), "");
+      const message = `/proc does not tell "${name}" of this thread`;
+      assert.throws(() => parseRights(without), { message });
+    }
+  });
+
+  test("to hand over reading takes root, and the right to leave it in the bounding set", () => {
+    const both = (1n << 8n) | (1n << 2n);
+    const root = {
+      ...parseRights(STATUS),
+      uids: [0, 0, 0, 0],
+      effective: both,
+      bounding: 1n << 2n,
+    };
+    assert.equal(mayHandOverReading(root), true);
+    assert.equal(mayHandOverReading({ ...root, uids: [0, 0, 0, 1] }), false);
+    assert.equal(mayHandOverReading({ ...root, effective: 1n << 8n }), false);
+    assert.equal(mayHandOverReading({ ...root, effective: 1n << 2n }), false);
+    assert.equal(mayHandOverReading({ ...root, bounding: 1n << 8n }), false);
+  });
+
+  test("ignored signals are all of their set", () => {
+    assert.deepEqual([...readIgnoredSignals("SigIgn:\t8000000000000001\n")], [1, 64]);
+    assert.deepEqual([...readIgnoredSignals("SigCgt:\t0000000000000001\n")], []);
+  });
+
+  systemTest("of this thread and of others are read from /proc", [], () => {
+    const [own] = readRights().uids;
+    assert.equal(own, process.getuid?.());
+    assert.deepEqual(readRights(process.pid).uids, readRights().uids);
+    assert.throws(() => readRights(0), /ENOENT|no such/i);
+  });
+
+  systemTest("somebody of this user namespace can be", ["root"], () => {
+    assert.equal(canBe({ uid: 0, gid: 0 }), true);
+    assert.equal(canBe({ uid: 2 ** 32 - 1, gid: 0 }), false);
+    assert.equal(canBe({ uid: 0, gid: 2 ** 32 - 1 }), false);
+  });
+
+  systemTest("what is left to reading is given up step by step", [], (sys) => {
+    const calls: number[][] = [];
+    const written: number[][] = [];
+    const told: Libc = {
+      ...sys,
+      prctl: (...args) => {
+        calls.push(args);
+        return 0;
+      },
+      syscall: (number, header, data) => {
+        calls.push([number]);
+        written.push([...new Uint32Array(sys.view(header, 8).slice(0))]);
+        written.push([...new Uint32Array(sys.view(data, 24).slice(0))]);
+        return 0;
+      },
+    };
+    const now = {
+      ...parseRights(STATUS),
+      bounding: 0b1111n | (1n << 40n),
+      effective: 0x12_0000_0034n,
+      permitted: 0x56_0000_0078n,
+    };
+    narrowToReading(told, now);
+    const drops = [0, 1, 3, 40].map((capability) => [24, capability, 0, 0, 0]);
+    const capset = process.arch === "x64" ? 126 : 91;
+    assert.deepEqual(calls, [...drops, [capset], [38, 1, 0, 0, 0]]);
+    assert.deepEqual(written, [
+      [0x20080522, 0],
+      [0x34, 0x78, 0, 0x12, 0x56, 0],
+    ]);
+    for (const [more, message] of [
+      [{ prctl: () => -1 }, "Give up capability 0: not permitted (EPERM)"],
+      [{ syscall: () => -1 }, "Give up inheritable capabilities: not permitted (EPERM)"],
+      [
+        { prctl: (option: number) => (option === 38 ? -1 : 0) },
+        "Give up new privileges: not permitted (EPERM)",
+      ],
+    ] as const) {
+      assert.throws(() => narrowToReading({ ...told, ...more }, now), { message });
+    }
+  });
+});
 
 describe("what a process may and ignores", () => {
   test("namespaces take two capabilities", () => {

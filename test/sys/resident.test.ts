@@ -1,7 +1,15 @@
 /** Which mappings of the program file may be let go: only those that nothing has changed. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { fsyncSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  fsyncSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -86,9 +94,11 @@ describe("sys/resident", () => {
     const folder = mkdtempSync(join(tmpdir(), "slirp-resident-"));
     const path = join(folder, "program");
     const size = 64 * 4096;
-    writeFileSync(path, new Uint8Array(size).fill(7));
+    const writer = openSync(path, "w");
+    writeSync(writer, new Uint8Array(size).fill(7));
+    fsyncSync(writer); // pages that are to be written yet count as changed
+    closeSync(writer);
     const file = openFile(sys, path, O_RDONLY);
-    fsyncSync(file.number); // pages that are to be written yet count as changed
     const address = check(sys.mmap(0, size, PROT_READ, MAP_PRIVATE, file.number, 0), "Map");
     const octets = new Uint8Array(sys.view(address, size));
     const resident = (): number => {

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { describe } from "node:test";
+import { Block } from "../../src/sys/block.ts";
 import { EAGAIN, SystemError } from "../../src/sys/errno.ts";
 import type { Libc } from "../../src/sys/libc.ts";
 import { TUN_F_CSUM, TUN_F_TSO4, TUN_F_TSO6 } from "../../src/sys/linux.ts";
@@ -71,6 +72,77 @@ describe("tun", () => {
       sys.close(tap.fd);
       const tunPath = "/nonexistent/tun";
       assert.throws(() => openTap(sys, { name: "tap0", vnetHeader: true, tunPath }), SystemError);
+    }),
+  );
+
+  systemTest("says what helps where the kernel refuses", ["tun"], (sys) => {
+    const attempt = (more: Partial<Libc>) => () =>
+      openTap({ ...sys, ...more }, { name: "tap0", vnetHeader: true, tunPath: "/dev/net/tun" });
+    for (const [errno, message] of [
+      [
+        1,
+        'Create tap "tap0": not permitted (EPERM); it takes CAP_NET_ADMIN in that network ' +
+          "namespace: start as root or as its owner",
+      ],
+      [
+        22,
+        'Create tap "tap0": invalid argument (EINVAL); an interface of that name is there, and ' +
+          "is another kind: choose another name",
+      ],
+      [12, 'Create tap "tap0": out of memory (ENOMEM)'],
+    ] as const) {
+      assert.throws(attempt({ ioctl: () => -errno }), { message });
+    }
+    for (const [errno, message] of [
+      [
+        13,
+        'Open "/dev/net/tun": permission denied (EACCES); let this user read and write ' +
+          '"/dev/net/tun" (chmod 666, or a group), or start as root',
+      ],
+      [
+        1,
+        'Open "/dev/net/tun": not permitted (EPERM); let this container use the device ' +
+          "(--device /dev/net/tun)",
+      ],
+      [
+        2,
+        'Load the kernel module "tun" or mount "/dev/net/tun": no such file or directory ' +
+          "(ENOENT); in a container: --device /dev/net/tun",
+      ],
+      [
+        19,
+        'Load the kernel module "tun" or mount "/dev/net/tun": no such device (ENODEV); ' +
+          "in a container: --device /dev/net/tun",
+      ],
+    ] as const) {
+      assert.throws(attempt({ open: () => -errno }), { message });
+    }
+    let calls = 0;
+    const second = () => (++calls === 1 ? 0 : -22);
+    assert.throws(attempt({ ioctl: second }), {
+      message: 'Set the header size of tap "tap0" to 10: invalid argument (EINVAL)',
+    });
+  });
+
+  systemTest("what the kernel is asked for is what it says it has", ["root", "tun"], (sys) =>
+    inside(sys, () => {
+      const [GETIFF, GETSIZE] = [0x800454d2, 0x800454d7];
+      for (const [options, flags, size] of [
+        [{ vnetHeader: true }, 0x5002, 10],
+        [{ vnetHeader: false }, 0x1002, undefined],
+        [{ vnetHeader: true, multiQueue: true }, 0x5102, 10],
+      ] as const) {
+        const tap = openTap(sys, { name: "tap0", ...options });
+        const request = new Block(sys, 40);
+        assert.equal(sys.ioctl(tap.fd, GETIFF, request.address), 0);
+        assert.equal(new TextDecoder().decode(request.bytes.subarray(0, 5)), "tap0\0");
+        assert.equal(request.view.getUint16(16, true) & 0x5fff, flags);
+        if (size !== undefined) {
+          assert.equal(sys.ioctl(tap.fd, GETSIZE, request.address), 0);
+          assert.equal(request.getI32(0), size);
+        }
+        sys.close(tap.fd);
+      }
     }),
   );
 
