@@ -3,6 +3,7 @@
  */
 import { connect, type Socket } from "node:net";
 import { until } from "../test/support/e2e/shell.ts";
+import type { Frame } from "../test/support/frame.ts";
 import {
   arp,
   concat,
@@ -16,7 +17,7 @@ import {
   u32,
   udp,
 } from "../test/support/packet.ts";
-import { decodeFrame, type Frame } from "../test/support/packet-decode.ts";
+import { decodeFrame } from "../test/support/packet-decode.ts";
 
 const MAC = "02:00:00:00:00:0f";
 const ADDRESS = "10.0.2.15";

@@ -16,6 +16,7 @@ import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 import process from "node:process";
+import { install } from "./install.mjs";
 import { inRoot, isMain, main, must, ROOT, tool } from "./shell.mjs";
 
 const PARALLEL = 2;
@@ -202,8 +203,8 @@ function variants(entry, folder, name) {
 }
 
 /**
- * Builds what is stale, with `checked` the engine that soak runs use, too; throws one error that names
- * everything that failed.
+ * Builds what is stale, with `checked` the engine that soak runs use, too; throws one error that
+ * names everything that failed.
  */
 export async function build({ tests = false, checked = false, force = false } = {}) {
   const entries = tests ? filesBelow(EXPORTS, ".ts") : [];
@@ -222,9 +223,7 @@ export async function build({ tests = false, checked = false, force = false } = 
 
 if (isMain(import.meta.filename)) {
   main(async () => {
-    // Imported here because bootstrap imports this module.
-    const { bootstrap } = await import("./bootstrap.mjs");
-    await bootstrap({ build: false });
+    await install();
     await build({
       tests: process.argv.includes("--tests"),
       force: process.argv.includes("--force"),

@@ -22,6 +22,8 @@ const PACKAGES = {
   "libc6-dev": "/usr/include/stdio.h",
   iproute2: "/usr/sbin/ip",
   "iputils-ping": "/usr/bin/ping",
+  // The lwIP of Debian, which is a guest.
+  "liblwip-dev": "/usr/include/lwip/lwip/init.h",
   // The daemon alone: libvirt-daemon-system would also start one for the whole machine.
   "libvirt-clients": "/usr/bin/virsh",
   "libvirt-daemon": "/usr/sbin/libvirtd",

@@ -68,7 +68,7 @@ export class WorkerOutputs {
       snapLength: pcapSnap,
       ...(pcapLimitMib === undefined ? {} : { maxBytes: pcapLimitMib * OCTETS_PER_MIB }),
       ...(native === undefined ? {} : { native }),
-      tell: (event) => tellOf(log, file, event),
+      tell: (event) => logCaptureEvent(log, file, event),
     });
     this.#capture = capturing.capture;
     return capturing;
@@ -88,10 +88,10 @@ export class WorkerOutputs {
   }
 }
 
-function tellOf(log: Logger, file: string, event: CaptureEvent): void {
+function logCaptureEvent(log: Logger, file: string, event: CaptureEvent): void {
   switch (event.kind) {
     case "losing":
-      log.warn({ file }, "capture loses frames: they are not taken as fast as they come");
+      log.warn({ file }, "capture is losing frames: they come faster than they are written");
       return;
     case "lost":
       log.warn({ file, frames: event.frames }, "capture has lost frames");

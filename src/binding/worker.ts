@@ -230,11 +230,11 @@ function watcherOf(sources: Sources): LinkWatcher {
 
 /** Tells of sources that rest: the first in a minute, as many ports fall short at the same time. */
 function restReporter(log: Logger): RestReport {
-  let told = Number.NEGATIVE_INFINITY;
+  let reportedAt = Number.NEGATIVE_INFINITY;
   return (token, kind, errno) => {
     const now = monotonic();
-    if (now - told < REST_REPORT_US) return;
-    told = now;
+    if (now - reportedAt < REST_REPORT_US) return;
+    reportedAt = now;
     const source = kind === EVENT_OF_LISTENER ? `published port, number ${token + 1}` : "link";
     if (errno === 0)
       log.warn(

@@ -104,7 +104,7 @@ export async function confine(options: RightsOptions, needs: Needs, log: Logger)
   }
 }
 
-/** What is to be told of it. */
+/** What the log says of it. */
 interface Outcome {
   readonly user: string;
   readonly gid: number;

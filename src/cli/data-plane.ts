@@ -13,14 +13,9 @@ import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import type { Network, Networks } from "../binding/networks.ts";
 import type { ResolvReader } from "../binding/resolv-reader.ts";
-import type { BindingOptions } from "../config/attach.ts";
-import { bootOfDhcp } from "../config/boot.ts";
 import type { StreamEndpoint } from "../config/endpoint.ts";
 import { quote } from "../config/errors.ts";
-import { TIMEOUTS_DEFAULT } from "../config/limit-options.ts";
-import { IPV6_MTU_MIN } from "../config/network.ts";
 import type { ServeOptions } from "../config/serve.ts";
-import { defaultGatewayMac } from "../config/subnet.ts";
 import { type DataPlane, linkUnavailable, startQemuDataPlane } from "../hooks/data-plane.ts";
 import { HookError } from "../hooks/domain/errors.ts";
 import type { BindingPlan } from "../hooks/domain/plan.ts";
@@ -30,6 +25,7 @@ import { messageOf } from "../lib/message.ts";
 import { holdMemoryGroup } from "../sys/cgroup.ts";
 import { logCounters } from "./counters.ts";
 import { type IpVersions, podVersionsOf } from "./hook-context.ts";
+import { networkOptions } from "./network-options.ts";
 import { drawSeed, ownUid } from "./program.ts";
 
 /** Beneath the hooks folder. */
@@ -188,41 +184,4 @@ class WorkerDataPlane implements ServeDataPlane {
     this.#folder = folder;
     return folder;
   }
-}
-
-/** What a guest network is started with. */
-function networkOptions(
-  plan: BindingPlan,
-  versions: IpVersions,
-  endpoint: StreamEndpoint,
-  asked: ServeOptions,
-): BindingOptions {
-  const { pcap, record } = asked.capture;
-  const network = {
-    subnet: plan.subnet,
-    ipv4: versions.ipv4,
-    subnet6: versions.ipv6 && plan.mtu >= IPV6_MTU_MIN ? plan.subnet6 : undefined,
-    mtu: plan.mtu,
-    gatewayMac: defaultGatewayMac(plan.subnet.gateway),
-  };
-  return {
-    link: { kind: "stream", role: "listen", endpoint, peerUids: asked.peerUids },
-    network,
-    // No servers: those of the pod's resolv.conf, followed live.
-    dns: { ...asked.resolvers, announceIpv6: "auto", search: plan.search },
-    dhcp: plan.dhcpOptions,
-    boot: bootOfDhcp(plan.tftpServerName, plan.bootFileName, network),
-    // The domain is defined by then: better a machine without one port than none.
-    publish: { rules: plan.publish, needsEveryPort: false },
-    hostSide: asked.hostSide,
-    capture: {
-      ...asked.capture,
-      pcap: pcap === undefined || plan.index === 0 ? pcap : `${pcap}.${plan.index}`,
-      record: record === undefined ? undefined : `${record}.${plan.interfaceName}`,
-    },
-    log: asked.log,
-    limits: { ...asked.limits, ...TIMEOUTS_DEFAULT },
-    exitFd: undefined,
-    seed: undefined,
-  };
 }

@@ -48,7 +48,7 @@ function patchCommand(
 #     --type ${type} --patch-file ${file}.yaml`;
 }
 
-function target({ kubevirt, namespace }: ManifestOptions): string {
+function kubevirtHeader({ kubevirt, namespace }: ManifestOptions): string {
   return `apiVersion: kubevirt.io/v1
 kind: KubeVirt
 metadata:
@@ -68,7 +68,7 @@ function writeKubevirt(options: ManifestOptions): string {
 # KubeVirt 1.1 to 1.4 need the feature gate of gate.yaml as well. Where the HyperConverged operator
 # manages the KubeVirt resource, make the change in the HyperConverged resource: patches are undone.
 # Pods that run already keep what they have.
-${target(options)}
+${kubevirtHeader(options)}
 spec:
   configuration:
     network:
@@ -103,7 +103,7 @@ function writeResources(options: ManifestOptions): string {
 #     --output jsonpath='{.spec.configuration.supportContainerResources}'
 # and add them here before
 #   ${patchCommand(options, "merge", "resources")}
-${target(options)}
+${kubevirtHeader(options)}
 spec:
   configuration:
     supportContainerResources:

@@ -12,6 +12,7 @@
  *
  * Source: RFC 2132 §9.4 and 9.5, RFC 4578 §2.1, RFC 5970; IANA, "Processor Architecture Types".
  */
+import { BOOT_ANY, BOOT_HTTP, BOOT_IPXE, BOOT_SIZE } from "../../wasm/abi.ts";
 import { formatIpv6, type IpAddress, type Ipv6Groups, readIpv6 } from "../lib/addr6.ts";
 import { readIpv4 } from "./address.ts";
 import { ConfigError } from "./errors.ts";
@@ -22,13 +23,6 @@ import type { Subnet6 } from "./subnet6.ts";
 
 const BOOT = "Network boot:";
 
-/** Octets of a list that the engine has room for. */
-export const BOOT_SIZE_MAX = 1024;
-/** Selectors that are no architecture, as the engine knows them; a test compares them. */
-export const BOOT_ANY = 0xffff;
-export const BOOT_IPXE = 0xfffe;
-export const BOOT_HTTP = 0xfffd;
-
 /** A file, and the selectors of the clients it is for: architectures, or `BOOT_*`. */
 interface BootFile {
   readonly selectors: readonly number[];
@@ -38,7 +32,7 @@ interface BootFile {
 
 /** What a guest that boots over the network is told. */
 export interface BootOptions {
-  /** The engine's list for IPv4, octets, at most `BOOT_SIZE_MAX`. */
+  /** The engine's list for IPv4, octets, at most `BOOT_SIZE`. */
   readonly list: readonly number[];
   /** The same for IPv6; empty where it is not served. */
   readonly list6: readonly number[];
@@ -246,9 +240,9 @@ function encode(files: readonly BootFile[], url: string | undefined): readonly n
       out.push(selector >> 8, selector & 255, octets.length >> 8, octets.length & 255, ...octets);
     }
   }
-  if (out.length > BOOT_SIZE_MAX) {
+  if (out.length > BOOT_SIZE) {
     const size = `${out.length} octets`;
-    throw new ConfigError(`shorten boot files and URLs: ${size} do not fit ${BOOT_SIZE_MAX}`);
+    throw new ConfigError(`shorten boot files and URLs: ${size} do not fit ${BOOT_SIZE}`);
   }
   return out;
 }

@@ -10,6 +10,7 @@
  * compression of RFC 1035 §4.1.4: pointers count from the first octet of the joined list and only
  * ever point back.
  */
+import { DHCP_OPTIONS_SIZE } from "../../wasm/abi.ts";
 import { readDomain, readHostName, readIpv4 } from "./address.ts";
 import { ConfigError, quote } from "./errors.ts";
 
@@ -34,9 +35,6 @@ export interface DhcpOptionsInput {
   readonly bootFileName?: string | undefined;
   readonly privateOptions?: readonly PrivateDhcpOption[] | undefined;
 }
-
-/** Octets the engine has room for. */
-export const DHCP_OPTIONS_SIZE_MAX = 1024;
 
 const CODE_HOST_NAME = 12;
 const CODE_DOMAIN_NAME = 15;
@@ -87,10 +85,8 @@ export function dhcpOptionsOf(input: DhcpOptionsInput): readonly DhcpOption[] {
   options.push(...searchOptions(input.search ?? []));
   options.push(...encodePrivate(input.privateOptions ?? []));
   const size = sizeOf(options);
-  if (size > DHCP_OPTIONS_SIZE_MAX) {
-    throw new ConfigError(
-      `shorten DHCP options: ${size} octets do not fit ${DHCP_OPTIONS_SIZE_MAX}`,
-    );
+  if (size > DHCP_OPTIONS_SIZE) {
+    throw new ConfigError(`shorten DHCP options: ${size} octets do not fit ${DHCP_OPTIONS_SIZE}`);
   }
   return options;
 }
@@ -139,7 +135,7 @@ export function fitSearchList(
   domains: readonly string[],
 ): readonly string[] {
   const search = domains.flatMap((text) => readDomain(text) ?? []);
-  const room = DHCP_OPTIONS_SIZE_MAX - sizeOf(others) - pieceSize(search[0]?.length ?? 0);
+  const room = DHCP_OPTIONS_SIZE - sizeOf(others) - pieceSize(search[0]?.length ?? 0);
   const sizes = searchListSizes(search);
   const count = sizes.findLastIndex((size) => pieceSize(size) <= room) + 1;
   return search.slice(0, count);
@@ -195,7 +191,7 @@ function encodePrivate(options: readonly PrivateDhcpOption[]): DhcpOption[] {
 }
 
 function encodeText(what: string, text: string): number[] {
-  if (text.length > DHCP_OPTIONS_SIZE_MAX) {
+  if (text.length > DHCP_OPTIONS_SIZE) {
     throw new ConfigError(`encode ${what}: ${text.length} characters are too long`);
   }
   checkDhcpText(what, text);

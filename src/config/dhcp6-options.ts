@@ -3,11 +3,9 @@
  * each, value, one after the other. The engine's server copies from this list whatever the guest
  * asks for; DNS it knows itself. The search list is also what router advertisements say.
  */
+import { DHCP_OPTIONS_SIZE } from "../../wasm/abi.ts";
 import { readDomain } from "./address.ts";
 import { ConfigError, quote } from "./errors.ts";
-
-/** Octets the engine has room for. */
-const DHCP6_OPTIONS_SIZE_MAX = 1024;
 
 const CODE_SEARCH = 24;
 /** Code and length of an option. */
@@ -23,16 +21,14 @@ export function encodeDhcp6Options(search: readonly string[]): Uint8Array {
 /** Throws `ConfigError` when a search list of DNS names is too long. */
 export function checkSearchList6(search: readonly string[]): void {
   const size = sizeOf(search);
-  if (size <= DHCP6_OPTIONS_SIZE_MAX) return;
-  throw new ConfigError(
-    `shorten DHCPv6 options: ${size} octets do not fit ${DHCP6_OPTIONS_SIZE_MAX}`,
-  );
+  if (size <= DHCP_OPTIONS_SIZE) return;
+  throw new ConfigError(`shorten DHCPv6 options: ${size} octets do not fit ${DHCP_OPTIONS_SIZE}`);
 }
 
 /** As much of a search list as can be sent, from its beginning; what is no DNS name is left out. */
 export function fitSearchList6(domains: readonly string[]): readonly string[] {
   const search = domains.flatMap((text) => readDomain(text) ?? []);
-  while (sizeOf(search) > DHCP6_OPTIONS_SIZE_MAX) search.pop();
+  while (sizeOf(search) > DHCP_OPTIONS_SIZE) search.pop();
   return search;
 }
 

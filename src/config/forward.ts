@@ -9,6 +9,7 @@
  * port leads to the guest, at whichever address it uses. A TCP connection of the one version of IP
  * may lead to a guest address of the other; datagrams stay within theirs.
  */
+import { HOST_SPOT_COUNT } from "../../wasm/abi.ts";
 import { formatIpv4 } from "../lib/addr.ts";
 import { formatIpv6, type IpAddress, readIpv6 } from "../lib/addr6.ts";
 import { readIpv4 } from "./address.ts";
@@ -44,8 +45,8 @@ export interface PublishOptions {
 
 /** Bound on rules in all. */
 const PUBLISH_COUNT_MAX = 4096;
-/** Bound on different addresses of the host in them, HOST_SPOT_COUNT of the engine less two. */
-const HOST_ADDRESS_COUNT_MAX = 126;
+/** Bound on different addresses of the host in them: two spots are for all of a version. */
+const HOST_ADDRESS_COUNT_MAX = HOST_SPOT_COUNT - 2;
 
 /** How one `--publish` value is written. */
 const PUBLISH_FORM = "[HOSTIP:]PORT[-PORT]:[GUESTIP:]GUESTPORT[/tcp|/udp]";

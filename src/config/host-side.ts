@@ -7,6 +7,7 @@
  * different people: a virtual machine's owner is not to reach what runs in the pod or on the node's
  * link-local addresses, and strangers are not to reach a guest that has not spoken to them.
  */
+import { FILTER_COUNT } from "../../wasm/abi.ts";
 import { ConfigError } from "./errors.ts";
 import { HOST } from "./headings.ts";
 import { choice, flag, isGiven, readGroup } from "./option.ts";
@@ -64,9 +65,6 @@ export const SERVE_HOST_SIDE = {
   udpFilter: "address-dependent",
 } as const satisfies HostSideDefaults;
 
-/** FILTER_COUNT of `wasm/abi.ts`; a test compares them. */
-export const FILTER_ADDRESSES = 48;
-
 /** Options of a command with these defaults. */
 export function hostSideOptions(defaults: HostSideDefaults) {
   return {
@@ -108,7 +106,7 @@ export function hostSideOptions(defaults: HostSideDefaults) {
       choices: UDP_FILTER_CHOICES,
       description:
         "take UDP for ports that are not published from everybody, or only from the last " +
-        `${FILTER_ADDRESSES} addresses that the guest's port has sent to (default {default})`,
+        `${FILTER_COUNT} addresses that the guest's port has sent to (default {default})`,
       heading: HOST,
       fallback: defaults.udpFilter,
     }),

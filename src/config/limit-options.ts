@@ -1,12 +1,14 @@
 /** Bounds of what a guest network may take, and of how long what it has taken stays. */
+import { CHUNK_CAPACITY_COUNT, CHUNK_SIZE, FLOW_CAPACITY_COUNT } from "../../wasm/abi.ts";
 import { BUFFER_MIB_DEFAULT, FLOWS_MAX_DEFAULT } from "./limits.ts";
 import { type Bounds, integer, readGroup, type Values, value } from "./option.ts";
 import { integerBetween } from "./settings.ts";
 
 const LIMITS = "Limits:";
+const MIB = 1 << 20;
 
-export const FLOWS_MAX_BOUNDS: Bounds = [256, 65536];
-export const BUFFER_MIB_BOUNDS: Bounds = [4, 64];
+const FLOWS_MAX_BOUNDS: Bounds = [256, FLOW_CAPACITY_COUNT];
+const BUFFER_MIB_BOUNDS: Bounds = [4, (CHUNK_CAPACITY_COUNT * CHUNK_SIZE) / MIB];
 const KEEPALIVE_BOUNDS: Bounds = [30, 32767];
 
 /** What flows and payload may take at most, and how long silence may last. */

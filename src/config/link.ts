@@ -10,7 +10,7 @@ import {
 } from "./endpoint.ts";
 import { ConfigError } from "./errors.ts";
 import { LINK } from "./headings.ts";
-import { flag, isGiven, negatedFlag, readGroup, value } from "./option.ts";
+import { flag, negatedFlag, readGroup, value } from "./option.ts";
 import { parsePath } from "./path.ts";
 import { ATTACH_PEERS } from "./peers.ts";
 import type { Settings } from "./settings.ts";
@@ -101,25 +101,30 @@ export const LINK_OPTIONS = {
 
 /** Reads the link, of which there is one. Throws `ConfigError`. */
 export function readLink(settings: Settings): LinkSettings {
-  const given = readGroup(LINK_OPTIONS, settings);
-  const { tap, listen, connect, netns, configure, vnet, peerUids } = given;
-  if (tap !== undefined && listen === undefined && connect === undefined) {
-    if (configure && netns === undefined) {
-      // It would change the very routes that our own sockets use.
-      throw new ConfigError('add "--netns" to "--configure": our own namespace is left as it is');
-    }
-    return { kind: "tap", name: tap, netns, configure, vnet };
+  const { tap, listen, connect, peerUids, ...more } = readGroup(LINK_OPTIONS, settings);
+  const stream = (
+    role: StreamLinkSettings["role"],
+    endpoint: StreamEndpoint | undefined,
+  ): LinkSettings[] =>
+    endpoint === undefined ? [] : [{ kind: "stream", role, endpoint, peerUids }];
+  const [link, ...others] = [
+    ...(tap === undefined ? [] : [{ kind: "tap" as const, name: tap, ...more }]),
+    ...stream("listen", listen),
+    ...stream("connect", connect),
+  ];
+  if (link === undefined || others.length > 0) throw chooseOne(settings);
+  if (link.kind === "tap" && link.configure && link.netns === undefined) {
+    // It would change the very routes that our own sockets use.
+    throw new ConfigError('add "--netns" to "--configure": our own namespace is left as it is');
   }
-  if (tap === undefined && listen !== undefined && connect === undefined) {
-    return { kind: "stream", role: "listen", endpoint: listen, peerUids };
-  }
-  if (tap === undefined && listen === undefined && connect !== undefined) {
-    return { kind: "stream", role: "connect", endpoint: connect, peerUids };
-  }
-  const names = ["tap", "listen", "connect"].filter((name) => isGiven(settings, name));
+  return link;
+}
+
+function chooseOne(settings: Settings): ConfigError {
+  const names = ["tap", "listen", "connect"].filter((name) => settings.has(name));
   const origins = names.map((name) => settings.get(name)?.origin).join(" and ");
   const found = names.length === 0 ? "none" : origins;
-  throw new ConfigError(`choose one of "--tap", "--listen" and "--connect": ${found} given`);
+  return new ConfigError(`choose one of "--tap", "--listen" and "--connect": ${found} given`);
 }
 
 /** The kernel's rules (no slash, colon or space; not a dot entry), less `%`, a pattern to it. */

@@ -12,6 +12,6 @@ export function counterLabel(name: StatName | DropName): string {
 }
 
 /** "dhcp6Replies" is "dhcp6_replies". */
-function snakeCase(name: string): string {
+export function snakeCase(name: string): string {
   return name.replace(/[A-Z]/g, (letter, at) => `${at > 0 ? "_" : ""}${letter.toLowerCase()}`);
 }

@@ -2,8 +2,6 @@
  * What a checked engine says when one of its assertions fails: which file, which line, and why
  * (`wasm/trap.ts`). A trap by itself says no more than "unreachable".
  */
-import type { EngineFunctions } from "./module.ts";
-
 type EngineExports = WebAssembly.Instance["exports"];
 
 /** Octets before a string of AssemblyScript that hold its length in octets. */
@@ -30,11 +28,11 @@ export function isChecked(exports: EngineExports): boolean {
  * The functions of a checked engine, which throw a `WebAssembly.RuntimeError` that says which
  * assertion has failed; the trap itself is its cause.
  */
-export function explained(
-  functions: EngineFunctions,
+export function explained<Functions extends object>(
+  functions: Functions,
   exports: EngineExports,
   memory: WebAssembly.Memory,
-): EngineFunctions {
+): Functions {
   const explain = (trap: unknown): unknown => {
     const line = globalOf(exports, "trapLine");
     const file = stringAt(memory, globalOf(exports, "trapFile"));
@@ -56,5 +54,5 @@ export function explained(
     return [name, checked] as const;
   });
   // The same names, arguments and results as before.
-  return Object.fromEntries(wrapped) as unknown as EngineFunctions;
+  return Object.fromEntries(wrapped) as Functions;
 }

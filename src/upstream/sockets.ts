@@ -367,7 +367,6 @@ export class HostSockets implements Upstream {
     if (abort && port === NONE) setLinger(this.#sys, fd, true, 0);
     this.#buffers.closed(slot);
     this.#fds[slot] = NONE;
-    this.#handles[slot] = 0;
     if (port !== NONE) {
       this.#portOf[slot] = 0;
       this.ports.park(port);

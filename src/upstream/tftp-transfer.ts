@@ -350,19 +350,20 @@ function agreeOn(options: readonly string[], size: number, isText: boolean): Agr
   const accept = (name: string, value: number): void => {
     agreed.answer.push(name, String(value));
   };
-  const blockSize = values.get("blksize") ?? -1;
+  const numberFor = (name: string): number => values.get(name) ?? -1;
+  const blockSize = numberFor("blksize");
   if (blockSize >= BLOCK_SIZE_MIN) {
     agreed.blockSize = Math.min(blockSize, BLOCK_SIZE_MAX);
     accept("blksize", agreed.blockSize);
   }
-  const timeout = values.get("timeout") ?? -1;
+  const timeout = numberFor("timeout");
   if (timeout >= 1 && timeout <= TIMEOUT_SECONDS_MAX) {
     agreed.timeout_us = timeout * 1_000_000;
     accept("timeout", timeout);
   }
   // Of an empty file it says nothing: curl takes a size of 0 for an error.
-  if ((values.get("tsize") ?? -1) >= 0 && !isText && size > 0) accept("tsize", size);
-  const window = values.get("windowsize") ?? -1;
+  if (numberFor("tsize") >= 0 && !isText && size > 0) accept("tsize", size);
+  const window = numberFor("windowsize");
   if (window >= 1) {
     const most = Math.max(1, Math.floor(WINDOW_OCTETS_MAX / agreed.blockSize));
     agreed.window = Math.min(window, WINDOW_MAX, most);

@@ -17,7 +17,7 @@ import { EADDRINUSE, errnoName, SystemError } from "../../src/sys/errno.ts";
 import { EventFd } from "../../src/sys/fd.ts";
 import * as abi from "../../wasm/abi.ts";
 import { framed, unframed } from "../link/fake-socket.ts";
-import { GATEWAY, GUEST, GUEST_MAC } from "../support/engine-harness.ts";
+import { GATEWAY, GUEST, GUEST_MAC } from "../support/engine-settings.ts";
 import { arp, ETHERTYPE_ARP, ethernet, MAC_BROADCAST } from "../support/packet.ts";
 import { inNetns, netnsPath, systemTest, withNetns } from "../sys/support.ts";
 import { listen } from "../upstream/rig.ts";

@@ -246,7 +246,7 @@ describe("Pressure", () => {
     }
   });
 
-  test("without descriptors places come back by a sixteenth a second, from a second later on", () => {
+  test("without descriptors places come back by a sixteenth a second, a second later on", () => {
     const stage = new Stage();
     assert.equal(stage.pressure.shortOfSockets(stage.now), true);
     const flows: number[] = [];

@@ -5,7 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe } from "node:test";
 import { findRoom, type RoomKnown } from "../../src/binding/room.ts";
+import type { PublishOptions } from "../../src/config/forward.ts";
+import type { LimitOptions } from "../../src/config/limit-options.ts";
 import { deriveLimits } from "../../src/config/limits.ts";
+import type { NetworkOptions } from "../../src/config/network.ts";
 import type { LogFields } from "../../src/lib/log.ts";
 import { memoryTotal } from "../../src/sys/cgroup.ts";
 import type { Libc } from "../../src/sys/libc.ts";
@@ -13,24 +16,31 @@ import { descriptorsInUse, raiseDescriptors } from "../../src/sys/rlimit.ts";
 import { systemTest } from "../sys/support.ts";
 
 const MIB = 1 << 20;
-const PLAIN = {
-  flowsMax: undefined,
-  bufferMib: undefined,
-  publish: [],
-  ipv4: true,
-  subnet6: undefined,
-  needsEveryPort: true,
-};
+const NO_LIMITS = { flowsMax: undefined, bufferMib: undefined };
+
+/** What is asked of it; a part that says nothing is as small as can be. */
+interface Asked {
+  readonly rules?: PublishOptions["rules"];
+  readonly needsEveryPort?: boolean;
+  readonly ipv4?: boolean;
+  readonly subnet6?: NetworkOptions["subnet6"];
+}
+
+function options({ rules = [], needsEveryPort = true, ipv4 = true, subnet6 }: Asked) {
+  const network = { ipv4, subnet6 } as NetworkOptions; // nothing else of it counts
+  return { limits: NO_LIMITS as LimitOptions, publish: { rules, needsEveryPort }, network };
+}
+
 const ALONE: RoomKnown = { networks: 1, memoryGroup: undefined };
 
 /** Looks, and keeps what is logged. */
-function look(sys: Libc, asked: Partial<Parameters<typeof findRoom>[1]> = {}, known = ALONE) {
+function look(sys: Libc, asked: Asked = {}, known = ALONE) {
   const lines: [string, string, LogFields][] = [];
   const log = {
     info: (fields: LogFields, message: string) => void lines.push(["info", message, fields]),
     warn: (fields: LogFields, message: string) => void lines.push(["warn", message, fields]),
   };
-  const found = findRoom(sys, { ...PLAIN, ...asked }, known, log);
+  const found = findRoom(sys, options(asked), known, log);
   return { found, lines };
 }
 
@@ -65,7 +75,7 @@ describe("room", () => {
       descriptors,
     });
     const room = { memory: total, machine: total, descriptors, networks: 1, published: 0 };
-    const derived = deriveLimits({ ...room, descriptorsInUse: descriptorsInUse() }, PLAIN);
+    const derived = deriveLimits({ ...room, descriptorsInUse: descriptorsInUse() }, NO_LIMITS);
     assert.deepEqual(found.limits, derived);
   });
 
@@ -137,16 +147,16 @@ describe("room", () => {
     const published = rules.length * count;
     const [, needed = ""] =
       /to (\d+)/.exec(
-        String(look(sys, { publish: rules, needsEveryPort: false }).lines[0]?.[2]["remedy"]),
+        String(look(sys, { rules, needsEveryPort: false }).lines[0]?.[2]["remedy"]),
       ) ?? [];
     assert.ok(Number(needed) > published);
     const remedy =
       `raise "ulimit -n" (LimitNOFILE) from ${limit} to ${needed}, or publish fewer; ` +
       "TCP on all addresses counts twice, on 0.0.0.0 once";
     const problem = `${published} sockets of published ports are more than descriptors allow`;
-    const { lines } = look(sys, { publish: rules, needsEveryPort: false });
+    const { lines } = look(sys, { rules, needsEveryPort: false });
     assert.deepEqual(lines[0], ["warn", "ports will be left out", { problem, remedy }]);
-    assert.throws(() => look(sys, { publish: rules }), { message: `${problem}: ${remedy}` });
+    assert.throws(() => look(sys, { rules }), { message: `${problem}: ${remedy}` });
   });
 
   systemTest("TCP on all addresses takes a socket of each version there is", [], (sys) => {
@@ -158,10 +168,10 @@ describe("room", () => {
       count: 60_000,
     } as const;
     const subnet6 = { prefix: [], prefixLength: 64 } as never; // only whether there is one counts
-    const told = (asked: Parameters<typeof look>[1]) => {
+    const told = (asked: Asked) => {
       const limit = raiseDescriptors(sys);
       const rules = Array.from({ length: Math.ceil(limit / 60_000) + 1 }, () => tcp);
-      const { lines } = look(sys, { publish: rules, needsEveryPort: false, ...asked });
+      const { lines } = look(sys, { rules, needsEveryPort: false, ...asked });
       return Number(/^\d+/.exec(String(lines[0]?.[2]["problem"]))?.[0]) / (rules.length * 60_000);
     };
     assert.equal(told({ ipv4: true, subnet6 }), 2);

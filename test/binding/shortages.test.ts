@@ -4,7 +4,8 @@ import { describe, test } from "node:test";
 import { SHORTAGES, ShortageWatch } from "../../src/binding/shortages.ts";
 import { DROP_NAMES, STAT_NAMES } from "../../src/engine/stats.ts";
 import type { LogFields } from "../../src/lib/log.ts";
-import { EngineWorld, PEER } from "../support/engine-harness.ts";
+import { EngineWorld } from "../support/engine-harness.ts";
+import { PEER } from "../support/engine-settings.ts";
 
 const SECOND = 1_000_000;
 

@@ -8,7 +8,8 @@ import { describe, test } from "node:test";
 import { corpus } from "../fuzz/corpus.ts";
 import { fixChecksums, mutate } from "../fuzz/mutate.ts";
 import { Random } from "../fuzz/random.ts";
-import { EngineWorld, type WorldOptions } from "../support/engine-harness.ts";
+import { EngineWorld } from "../support/engine-harness.ts";
+import type { WorldOptions } from "../support/engine-settings.ts";
 import { toHex } from "../support/hex.ts";
 import { PROTOCOL_TCP } from "../support/packet.ts";
 

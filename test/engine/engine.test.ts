@@ -7,17 +7,16 @@ import { Engine } from "../../src/engine/engine.ts";
 import { instantiateEngine } from "../../src/engine/module.ts";
 import * as abi from "../../wasm/abi.ts";
 import { engineModule } from "../support/engine-binary.ts";
+import { EngineWorld, START } from "../support/engine-harness.ts";
 import {
   DNS,
-  EngineWorld,
   GATEWAY,
   GATEWAY_MAC,
   GUEST,
   PEER,
   RESOLVER,
-  START,
   worldConfig,
-} from "../support/engine-harness.ts";
+} from "../support/engine-settings.ts";
 import { ECONNREFUSED } from "../support/fake-host.ts";
 import { ip, pattern } from "../support/packet.ts";
 import { established, reach } from "../support/tcp-guest.ts";

@@ -5,9 +5,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { EngineStats } from "../../src/engine/stats.ts";
+import { EngineWorld } from "../support/engine-harness.ts";
 import {
   DNS,
-  EngineWorld,
   GATEWAY,
   GATEWAY_MAC,
   GUEST,
@@ -15,7 +15,7 @@ import {
   IPV6,
   PEER,
   PEER6,
-} from "../support/engine-harness.ts";
+} from "../support/engine-settings.ts";
 import {
   concat,
   ethernet,

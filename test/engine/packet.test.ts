@@ -1,7 +1,8 @@
 /** The tests' own packet tools: what is built is decoded, and what is damaged is refused. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { GATEWAY, GATEWAY_MAC, GUEST, GUEST_MAC, PEER } from "../support/engine-harness.ts";
+import { GATEWAY, GATEWAY_MAC, GUEST, GUEST_MAC, PEER } from "../support/engine-settings.ts";
+import type { FragmentFrame } from "../support/frame.ts";
 import {
   arp,
   checksum,
@@ -17,7 +18,7 @@ import {
   tcp,
   udp,
 } from "../support/packet.ts";
-import { decodeFrame, type FragmentFrame, reassemble } from "../support/packet-decode.ts";
+import { decodeFrame, reassemble } from "../support/packet-decode.ts";
 
 const OPTIONS = { vnetSize: 0, mtu: 1500 };
 const LINK = { destination: GUEST_MAC, source: GATEWAY_MAC };

@@ -15,7 +15,7 @@ import {
   PEER,
   PEER6,
   ROUTER6,
-} from "../support/engine-harness.ts";
+} from "../support/engine-settings.ts";
 import {
   arp,
   concat,

@@ -15,14 +15,8 @@ import { mappedOctetsOf } from "../../src/lib/addr6.ts";
 import { messageOf } from "../../src/lib/message.ts";
 import * as abi from "../../wasm/abi.ts";
 import { engineModule } from "../support/engine-binary.ts";
-import {
-  gatherFrame,
-  groups,
-  IPV6,
-  START,
-  type WorldOptions,
-  worldConfig,
-} from "../support/engine-harness.ts";
+import { gatherFrame, START } from "../support/engine-harness.ts";
+import { groups, IPV6, type WorldOptions, worldConfig } from "../support/engine-settings.ts";
 import { ip } from "../support/packet.ts";
 import { decodeFrame } from "../support/packet-decode.ts";
 import { ChaoticHost } from "./chaotic-host.ts";

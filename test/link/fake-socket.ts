@@ -14,6 +14,8 @@ import {
   EPOLLHUP,
   MSGHDR_IOV_COUNT_OFFSET,
   MSGHDR_IOV_OFFSET,
+  SO_LINGER,
+  SOL_SOCKET,
 } from "../../src/sys/linux.ts";
 import { IOV_LENGTH_OFFSET, IOV_SIZE } from "../../wasm/abi.ts";
 import { TestMemory } from "./test-memory.ts";
@@ -52,6 +54,10 @@ export class FakeSocket {
   readonly memory: TestMemory;
   readonly #regions: Region[] = [];
   #nextFd = 100;
+  /** What opening a socket fails with; 0 = it does not. */
+  openErrno = 0;
+  /** Options that were set: descriptor, level, name. */
+  readonly options: string[] = [];
 
   constructor() {
     const calls = {
@@ -70,7 +76,11 @@ export class FakeSocket {
         );
         return 0;
       },
-      setsockopt: () => 0,
+      setsockopt: (fd: number, level: number, name: number) => {
+        if (level === SOL_SOCKET && name === SO_LINGER) this.calls.push(`linger ${fd}`);
+        else this.options.push(`${fd} ${level} ${name}`);
+        return 0;
+      },
       timerfd_create: () => 50,
       timerfd_settime: (_fd: number, _flags: number, spec: number) => {
         const view = new DataView(this.#find(spec, 32).buffer);
@@ -125,6 +135,7 @@ export class FakeSocket {
   }
 
   #socket(): number {
+    if (this.openErrno < 0) return this.openErrno;
     this.#nextFd += 1;
     this.calls.push(`socket ${this.#nextFd}`);
     return this.#nextFd;

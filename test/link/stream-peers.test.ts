@@ -4,8 +4,18 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { ECONNREFUSED, EINPROGRESS } from "../../src/sys/errno.ts";
-import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from "../../src/sys/linux.ts";
+import { ECONNREFUSED, EINPROGRESS, EMFILE } from "../../src/sys/errno.ts";
+import {
+  EPOLLERR,
+  EPOLLHUP,
+  EPOLLIN,
+  EPOLLOUT,
+  EPOLLRDHUP,
+  SO_SNDBUF,
+  SOL_SOCKET,
+  SOL_TCP,
+  TCP_NODELAY,
+} from "../../src/sys/linux.ts";
 import { framed } from "./fake-socket.ts";
 import { STRANGER, Stage, TCP, TIMER, UNIX, US } from "./stream-stage.ts";
 import { testFrame } from "./suite.ts";
@@ -179,5 +189,68 @@ describe("stream link: connecting", () => {
     const stage = new Stage(UNIX);
     stage.link.event(TIMER, EPOLLIN);
     assert.equal(stage.link.connections, 1);
+  });
+
+  test("without a descriptor it tries again, and says why", () => {
+    const stage = new Stage(TCP);
+    stage.socket.ended = true;
+    stage.receive();
+    stage.socket.ended = false;
+    assert.equal(stage.news.length, 2);
+    stage.socket.openErrno = -EMFILE;
+    stage.timers.length = 0;
+    stage.link.event(TIMER, EPOLLIN);
+    assert.match(stage.news.join(), /^unreachable: .*\(EMFILE\)$/);
+    assert.equal(stage.timers.length, 1);
+    assert.deepEqual(stage.socket.calls, [], "there is nothing to close");
+    stage.socket.openErrno = 0;
+    stage.link.event(TIMER, EPOLLIN);
+    assert.deepEqual(stage.news, ["connected"]);
+  });
+
+  test("a listener of another user's is counted each time, and told of once", () => {
+    const stage = new Stage(TCP, -EINPROGRESS);
+    stage.uid = STRANGER;
+    stage.link.event(stage.token, EPOLLOUT);
+    assert.equal(stage.link.peersForeign, 1);
+    for (let i = 0; i < 3; i += 1) stage.link.event(TIMER, EPOLLIN);
+    assert.equal(stage.link.peersForeign, 4);
+    assert.equal(stage.timers.length, 4);
+    assert.deepEqual(stage.news, ["foreign"]);
+  });
+
+  test("one that listens sets no timer for the next one", () => {
+    const stage = new Stage();
+    stage.connect(200);
+    stage.socket.ended = true;
+    stage.receive();
+    assert.equal(stage.news.length, 2);
+    assert.deepEqual(stage.timers, []);
+  });
+
+  test("the buffer towards QEMU is bounded, and Nagle is off", () => {
+    const stage = new Stage();
+    stage.connect(200);
+    assert.deepEqual(stage.socket.options, [
+      `200 ${SOL_SOCKET} ${SO_SNDBUF}`,
+      `200 ${SOL_TCP} ${TCP_NODELAY}`,
+    ]);
+  });
+
+  test("how long a peer was there says whether it only came and went", () => {
+    const stage = new Stage();
+    const lose = (): void => {
+      stage.socket.ended = true;
+      stage.receive();
+      stage.socket.ended = false;
+    };
+    stage.connect(200);
+    stage.now_us += 9_999_999;
+    lose();
+    assert.equal(stage.link.peersFleeting, 1);
+    stage.connect(201);
+    stage.now_us += 10_000_000;
+    lose();
+    assert.equal(stage.link.peersFleeting, 1);
   });
 });

@@ -16,8 +16,10 @@ import { createMemoryLink, type MemoryGuest } from "../../src/lab/sim/memory-lin
 import { Loop, linkMemoryOf } from "../../src/loop/loop.ts";
 import * as abi from "../../wasm/abi.ts";
 import { engineModule } from "../support/engine-binary.ts";
-import { GATEWAY, GUEST, GUEST_MAC, PEER, START, worldConfig } from "../support/engine-harness.ts";
-import { FakeHost, type FakeSocket } from "../support/fake-host.ts";
+import { START } from "../support/engine-harness.ts";
+import { GATEWAY, GUEST, GUEST_MAC, PEER, worldConfig } from "../support/engine-settings.ts";
+import { FakeHost } from "../support/fake-host.ts";
+import type { FakeSocket } from "../support/fake-socket.ts";
 import { OF_FLOW, OF_LINK } from "./stage.ts";
 
 const MTU = 1500;

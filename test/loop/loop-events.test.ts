@@ -35,14 +35,6 @@ describe("loop: events", () => {
     assert.deepEqual(stage.turn({ bits: 1, lo: 5, hi: EVENT_OF_CONTROL }), ["wait 256", "control"]);
   });
 
-  test("each kind has a number of its own", () => {
-    const kinds = [
-      ...[EVENT_OF_FLOW, EVENT_OF_LINK, EVENT_OF_CONTROL, EVENT_OF_LISTENER],
-      ...[EVENT_OF_ALARM, EVENT_OF_ADDRESSES, EVENT_OF_SERVICE, EVENT_OF_PORT],
-    ];
-    assert.deepEqual(kinds, [0, 1, 2, 3, 4, 5, 6, 7]);
-  });
-
   test("an alarm that goes off again and again breaks no rule, a stranger does", () => {
     const stage = new Stage();
     for (let i = 0; i < 200; i += 1) done(stage, EVENT_OF_ALARM);

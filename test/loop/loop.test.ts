@@ -5,7 +5,8 @@ import { readStat } from "../../src/engine/stats.ts";
 import { BATCHES_MAX, EVENT_BATCH, FULL_PAUSE_US, GUEST_BATCH } from "../../src/loop/budget.ts";
 import { EBADF } from "../../src/sys/errno.ts";
 import * as abi from "../../wasm/abi.ts";
-import { PEER, START } from "../support/engine-harness.ts";
+import { START } from "../support/engine-harness.ts";
+import { PEER } from "../support/engine-settings.ts";
 import {
   CONTROL,
   LINK_READABLE,

@@ -9,6 +9,7 @@ import type { Link, LinkMemory } from "../../src/link/link.ts";
 import { Loop } from "../../src/loop/loop.ts";
 import * as abi from "../../wasm/abi.ts";
 import { engineModule } from "../support/engine-binary.ts";
+import { START } from "../support/engine-harness.ts";
 import {
   DNS,
   GATEWAY,
@@ -16,9 +17,8 @@ import {
   GUEST,
   GUEST_MAC,
   PEER,
-  START,
   worldConfig,
-} from "../support/engine-harness.ts";
+} from "../support/engine-settings.ts";
 import { FakeHost } from "../support/fake-host.ts";
 import {
   arp,

@@ -20,7 +20,7 @@ import {
   IPV6,
   PEER,
   worldConfig,
-} from "../support/engine-harness.ts";
+} from "../support/engine-settings.ts";
 import { ethernet, ip, ipv4, PROTOCOL_UDP, udp } from "../support/packet.ts";
 import { BUILD, MemorySink, type RecordedRun, recordSeed, replay, resealed } from "./support.ts";
 

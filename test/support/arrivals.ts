@@ -1,6 +1,8 @@
 /** Connections from outside to a published port of a test's guest. */
-import { type EngineWorld, GATEWAY, GUEST_MAC, ROUTER6 } from "./engine-harness.ts";
-import type { FakeSocket } from "./fake-host.ts";
+
+import type { EngineWorld } from "./engine-harness.ts";
+import { GATEWAY, GUEST_MAC, ROUTER6 } from "./engine-settings.ts";
+import type { FakeSocket } from "./fake-socket.ts";
 import { linkOption, neighborAdvertisement } from "./packet6.ts";
 import { TcpGuest } from "./tcp-guest.ts";
 import { World6, type World6Options } from "./world6.ts";

@@ -16,7 +16,14 @@ import { type EngineStats, readStats } from "../../src/engine/stats.ts";
 import * as abi from "../../wasm/abi.ts";
 import { DatagramHost, HOST_BASE, HostSocket } from "./datagram-host.ts";
 import { engineModule } from "./engine-binary.ts";
-import { GATEWAY_MAC, GUEST, GUEST_MAC, type WorldOptions, worldConfig } from "./engine-harness.ts";
+import {
+  GATEWAY_MAC,
+  GUEST,
+  GUEST_MAC,
+  type WorldOptions,
+  worldConfig,
+} from "./engine-settings.ts";
+import type { Frame, IcmpFrame, UdpFrame } from "./frame.ts";
 import {
   concat,
   ethernet,
@@ -29,7 +36,7 @@ import {
   type UdpFields,
   udp,
 } from "./packet.ts";
-import { decodeFrame, type Frame, type IcmpFrame, type UdpFrame } from "./packet-decode.ts";
+import { decodeFrame } from "./packet-decode.ts";
 
 const ROUNDS_MAX = 1000;
 const SECOND = 1_000_000;

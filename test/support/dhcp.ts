@@ -1,5 +1,6 @@
 /** A DHCP client for the tests of the server: messages in, decoded replies out. */
 import assert from "node:assert/strict";
+import type { Frame, UdpFrame } from "./frame.ts";
 import { patched } from "./hex.ts";
 import { GATEWAY, GUEST_MAC, type Local, NOW } from "./local.ts";
 import {
@@ -14,7 +15,7 @@ import {
   u32,
   udp,
 } from "./packet.ts";
-import { type DhcpReply, decodeDhcp, type Frame, type UdpFrame } from "./packet-decode.ts";
+import { type DhcpReply, decodeDhcp } from "./packet-decode.ts";
 
 export type Option = readonly [number, Uint8Array];
 

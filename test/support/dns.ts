@@ -1,7 +1,7 @@
 /** DNS messages and resolvers for tests of the engine. */
 import { ECONNREFUSED, type HostSocket } from "./datagram-host.ts";
 import type { DatagramWorld } from "./datagram-world.ts";
-import { RESOLVER } from "./engine-harness.ts";
+import { RESOLVER } from "./engine-settings.ts";
 import { hex } from "./hex.ts";
 import { concat, ip, pattern, u16 } from "./packet.ts";
 

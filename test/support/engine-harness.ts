@@ -12,7 +12,7 @@
  * some, or moves the clock; `run` does it explicitly.
  */
 import assert from "node:assert/strict";
-import type { EngineConfigValues, EngineIpv6Values } from "../../src/engine/config.ts";
+import type { EngineConfigValues } from "../../src/engine/config.ts";
 import { Engine } from "../../src/engine/engine.ts";
 import type { FlowInfo } from "../../src/engine/flows.ts";
 import { instantiateEngine } from "../../src/engine/module.ts";
@@ -21,7 +21,18 @@ import { OTHER_DROPS } from "../../src/lab/sim/check/balance.ts";
 import { messageOf } from "../../src/lib/message.ts";
 import * as abi from "../../wasm/abi.ts";
 import { engineModule } from "./engine-binary.ts";
-import { FakeHost, FakeSocket } from "./fake-host.ts";
+import {
+  GATEWAY_MAC,
+  GUEST,
+  GUEST_MAC,
+  GUEST6,
+  PEER,
+  type WorldOptions,
+  worldConfig,
+} from "./engine-settings.ts";
+import { FakeHost } from "./fake-host.ts";
+import { FakeSocket } from "./fake-socket.ts";
+import type { Frame } from "./frame.ts";
 import {
   type ArpFields,
   arp,
@@ -36,7 +47,6 @@ import {
   ip6,
   ipv4,
   MAC_BROADCAST,
-  macOctets,
   type Octets,
   PROTOCOL_ICMP,
   PROTOCOL_TCP,
@@ -45,87 +55,15 @@ import {
   tcp,
   udp,
 } from "./packet.ts";
-import { decodeFrame, type Frame } from "./packet-decode.ts";
+import { decodeFrame } from "./packet-decode.ts";
 import { ETHERTYPE_IPV6, echo6, ipv6, PROTOCOL_ICMPV6 } from "./packet6.ts";
-import type { Variant } from "./wasm.ts";
-
-export const GUEST_MAC = "52:54:00:12:34:56";
-export const GATEWAY_MAC = "52:55:0a:00:02:02";
-export const GUEST = "10.0.2.15";
-export const GATEWAY = "10.0.2.2";
-export const DNS = "10.0.2.3";
-export const RESOLVER = "198.18.0.53";
-export const PEER = "198.51.100.80";
-export const GUEST6 = "fd10:0:2::2";
-export const GATEWAY6 = "fd10:0:2::1";
-export const DNS6 = "fd10:0:2::3";
-/** Link-local addresses of gateway and guest. */
-export const ROUTER6 = "fe80::5055:aff:fe00:202";
-export const LINK6 = "fe80::5054:ff:fe12:3456";
-export const PEER6 = "2001:db8::80";
 
 /** Virtual time starts here, microseconds. */
 export const START = 1_000_000_000;
 const TURNS_MAX = 10_000;
 const TRACE_SHOWN = 30;
 
-export interface WorldOptions extends Partial<Omit<EngineConfigValues, "seed">> {
-  readonly variant?: Variant;
-  /** Any number; it is spread over the engine's 32 octets. */
-  readonly seed?: number;
-}
-
 export type FrameOf<Kind extends Frame["kind"]> = Extract<Frame, { kind: Kind }>;
-
-const DEFAULTS: Omit<EngineConfigValues, "seed"> = {
-  guestAddress: ip(GUEST),
-  gatewayAddress: ip(GATEWAY),
-  dnsAddress: ip(DNS),
-  prefixLength: 24,
-  mtu: 1500,
-  hostLoopback: false,
-  dhcp: true,
-  dns: true,
-  strictFilter: false,
-  flowsMax: 256,
-  chunksMax: 256,
-  vnetSize: 0,
-  linkFlags: 0,
-  linkQueue: 500,
-  gatewayMac: macOctets(GATEWAY_MAC),
-  guestMac: macOctets(GUEST_MAC),
-  leaseSeconds: 86400,
-  udpTimeoutSeconds: 300,
-  tcpIdleSeconds: 7440,
-  keepaliveSeconds: 0,
-  resolvers: [ip(RESOLVER)],
-  dhcpOptions: new Uint8Array(0),
-  dhcpServerAddress: 0,
-};
-
-/** An IPv6 address as the engine's configuration has it. */
-export function groups(address: string): number[] {
-  const octets = ip6(address);
-  const word = (i: number): number => ((octets[2 * i] ?? 0) << 8) | (octets[2 * i + 1] ?? 0);
-  return Array.from({ length: 8 }, (_, i) => word(i));
-}
-
-/** What lets the engine serve IPv6. */
-export const IPV6: EngineIpv6Values = {
-  guest: groups(GUEST6),
-  gateway: groups(GATEWAY6),
-  dns: groups(DNS6),
-  router: groups(ROUTER6),
-  prefixLength: 120,
-  dhcpOptions: new Uint8Array(0),
-};
-
-/** The engine's configuration for these options. */
-export function worldConfig(options: WorldOptions = {}): EngineConfigValues {
-  const { variant: _, seed = 1, ...given } = options;
-  const spread = Uint8Array.from({ length: 32 }, (_octet, i) => (seed * (i + 7) + i * i) & 0xff);
-  return { ...DEFAULTS, ...given, seed: spread };
-}
 
 type MaybeSocket = FakeSocket | undefined;
 

@@ -7,8 +7,9 @@
 
 import type { Engine } from "../../src/engine/engine.ts";
 import * as abi from "../../wasm/abi.ts";
+import { FakeSocket, type SocketKind } from "./fake-socket.ts";
 import { fillPieces, receiveStream, sendStream, takeErrno } from "./fake-stream.ts";
-import { concat, ipText, type Octets, octetsOf } from "./packet.ts";
+import { concat, ipText, octetsOf } from "./packet.ts";
 import { type Endpoint, readName, writeName } from "./sockaddr.ts";
 
 const EAGAIN = 11;
@@ -19,165 +20,13 @@ export const ETIMEDOUT = 110;
 export const ECONNREFUSED = 111;
 export const EHOSTUNREACH = 113;
 
-const {
-  EVENT_READABLE,
-  EVENT_URGENT,
-  EVENT_WRITABLE,
-  EVENT_ERROR,
-  EVENT_HANGUP,
-  EVENT_READ_HANGUP,
-} = abi;
-
 /** How connect() ends: at once, later (`connected`, `fail`), or at once with an errno. */
 export type ConnectOutcome = "ok" | "pending" | { readonly errno: number };
-
-export interface Datagram {
-  readonly address: string;
-  readonly port: number;
-  readonly payload: Uint8Array;
-}
-
-export interface Sent extends Datagram {
-  /** Size of each datagram when the kernel is to cut a run (UDP_SEGMENT), else 0. */
-  readonly segment: number;
-}
-
-/** What the error queue says about a datagram or segment (struct sock_extended_err). */
-export interface QueuedError {
-  readonly errno: number;
-  readonly type: number;
-  readonly code: number;
-  /** MTU of a "fragmentation needed". */
-  readonly info?: number;
-  /** Who sent the ICMP error. */
-  readonly offender: string;
-  /** Where the offending datagram went. */
-  readonly address: string;
-  readonly port: number;
-  readonly payload?: Octets;
-}
-
-export type SocketKind = "tcp" | "udp" | "ping";
 
 const SO_EE_ORIGIN_ICMP = 2;
 const SO_EE_ORIGIN_ICMP6 = 3;
 const SOL_UDP = 17;
 const UDP_SEGMENT = 103;
-
-export class FakeSocket {
-  readonly handle: number;
-  readonly kind: SocketKind;
-  /** Where it connects to; "0.0.0.0" and 0 when it does not. */
-  readonly address: string;
-  readonly port: number;
-  /** Source port or identifier the engine asked for. */
-  readonly preferred: number;
-  /** Octets further sends may take; `room(n)` also tells the engine. */
-  sendRoom = Number.POSITIVE_INFINITY;
-  /** errno every send fails with; 0 = none. Unlike `fail` it stays. */
-  sendErrno = 0;
-  /** What the guest's side wrote, in order. */
-  readonly streamParts: Uint8Array[] = [];
-  readonly datagrams: Sent[] = [];
-  /** SHUT_WR was carried out. */
-  shutDown = false;
-  closed: "no" | "orderly" | "abort" = "no";
-  keepalive = 0;
-  /** TOS that it was told to send with. */
-  tos = 0;
-  /** What the guest's side wrote as urgent, octet by octet. */
-  readonly urgent: number[] = [];
-  /** Octets that may be received before the urgent one; negative: there is none. */
-  mark = -1;
-  /** How many operations of each `OP_*` kind it has seen. */
-  readonly ops = new Map<number, number>();
-  isConnected = false;
-  readonly incoming: Uint8Array[] = [];
-  readonly incomingDatagrams: Datagram[] = [];
-  readonly errorQueue: QueuedError[] = [];
-  hasEnded = false;
-  pendingErrno = 0;
-  /** Opening failed: nothing but a close may follow. */
-  isBroken = false;
-  /** `EVENT_*` bits to be delivered in the next turn. */
-  events = 0;
-
-  constructor(
-    handle: number,
-    kind: SocketKind,
-    target: { readonly address: string; readonly port: number; readonly preferred: number },
-  ) {
-    this.handle = handle;
-    this.kind = kind;
-    this.address = target.address;
-    this.port = target.port;
-    this.preferred = target.preferred;
-  }
-
-  /** Everything the guest's side wrote. */
-  get stream(): Uint8Array {
-    return concat(...this.streamParts);
-  }
-
-  get text(): string {
-    return new TextDecoder().decode(this.stream);
-  }
-
-  // -------------------------------------------------------------- what the far side does
-
-  /** A pending connect succeeds. */
-  connected(): void {
-    this.isConnected = true;
-    this.events |= EVENT_WRITABLE;
-  }
-
-  /** The socket breaks: refused, reset, timed out, by the next operation's errno. */
-  fail(errno: number): void {
-    this.pendingErrno = errno;
-    this.hasEnded = true;
-    this.events |= EVENT_READABLE | EVENT_WRITABLE | EVENT_ERROR | EVENT_HANGUP | EVENT_READ_HANGUP;
-  }
-
-  /** The far side sends octets of a stream. */
-  push(data: Octets): void {
-    this.incoming.push(octetsOf(data));
-    this.events |= EVENT_READABLE;
-  }
-
-  /** The far side sends octets, the last of them marked as urgent. */
-  pushUrgent(data: Octets): void {
-    const before = this.incoming.reduce((sum, part) => sum + part.length, 0);
-    this.push(data);
-    this.mark = before + octetsOf(data).length - 1;
-    this.events |= EVENT_URGENT;
-  }
-
-  /** The far side sends its FIN. */
-  end(): void {
-    this.hasEnded = true;
-    this.events |= EVENT_READABLE | EVENT_READ_HANGUP;
-    if (this.shutDown) this.events |= EVENT_HANGUP;
-  }
-
-  /** A datagram (an ICMP message for ping sockets) arrives, from the connected peer by default. */
-  receive(payload: Octets, from: { address?: string; port?: number } = {}): void {
-    const { address = this.address, port = this.port } = from;
-    this.incomingDatagrams.push({ address, port, payload: octetsOf(payload) });
-    this.events |= EVENT_READABLE;
-  }
-
-  /** An ICMP error comes in for something this socket sent. */
-  queueError(error: QueuedError): void {
-    this.errorQueue.push(error);
-    this.events |= EVENT_ERROR;
-  }
-
-  /** Lets sends take `octets` from now on. */
-  room(octets: number): void {
-    this.sendRoom = octets;
-    if (octets > 0) this.events |= EVENT_WRITABLE;
-  }
-}
 
 /** All sockets of an engine, and the policies for new ones. */
 export class FakeHost {
@@ -235,7 +84,7 @@ export class FakeHost {
       if (socket.events === 0 || socket.isBroken) continue;
       // epoll reports all that holds, whichever edge woke it.
       if (socket.kind !== "tcp" || (socket.isConnected && socket.sendRoom > 0)) {
-        socket.events |= EVENT_WRITABLE;
+        socket.events |= abi.EVENT_WRITABLE;
       }
       found.push([socket.handle, socket.events]);
       socket.events = 0;
@@ -254,10 +103,9 @@ export class FakeHost {
     }
   }
 
-  #execute(op: number, kind: number): number {
+  /** Carries out an operation that opens a socket; undefined = it is of another kind. */
+  #opened(op: number, kind: number, handle: number): number | undefined {
     const { view } = this.#engine;
-    this.log.push(kind);
-    const handle = view.getUint32(op + abi.OP_HANDLE_OFFSET, true);
     const a = view.getUint32(op + abi.OP_A_OFFSET, true);
     const b = view.getUint32(op + abi.OP_B_OFFSET, true);
     const c = view.getUint32(op + abi.OP_C_OFFSET, true);
@@ -279,6 +127,17 @@ export class FakeHost {
         return this.#open(handle, "ping", { address, port: 0, preferred: a });
       }
     }
+    return undefined;
+  }
+
+  #execute(op: number, kind: number): number {
+    const { view } = this.#engine;
+    this.log.push(kind);
+    const handle = view.getUint32(op + abi.OP_HANDLE_OFFSET, true);
+    const opened = this.#opened(op, kind, handle);
+    if (opened !== undefined) return opened;
+    const a = view.getUint32(op + abi.OP_A_OFFSET, true);
+    const c = view.getUint32(op + abi.OP_C_OFFSET, true);
     const socket = this.#live.get(handle);
     if (socket === undefined) throw new Error(`operation ${kind} on unknown handle "${handle}"`);
     if (socket.isBroken && kind !== abi.OP_CLOSE) {

@@ -1,5 +1,5 @@
 /** What a fake socket does with a stream: send, receive, break, urgent octets in their place. */
-import type { FakeSocket } from "./fake-host.ts";
+import type { FakeSocket } from "./fake-socket.ts";
 import { concat } from "./packet.ts";
 
 const EAGAIN = 11;

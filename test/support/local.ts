@@ -5,8 +5,9 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import * as abi from "../../wasm/abi.ts";
+import type { Frame } from "./frame.ts";
 import { ip, macOctets } from "./packet.ts";
-import { decodeFrame, type Frame } from "./packet-decode.ts";
+import { decodeFrame } from "./packet-decode.ts";
 import { loadTestModule, type TestModule, VARIANTS, type Variant } from "./wasm.ts";
 
 export const GUEST = "10.0.2.15";

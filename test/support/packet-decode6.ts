@@ -2,16 +2,9 @@
  * Decodes IPv6 frames that come out of the engine, as strictly as `packet-decode.ts` does IPv4's.
  * Sources: RFC 8200, RFC 4443, RFC 4861 §4 and 6.1, virtio 1.2 §5.1.6.
  */
-import { ip6Text, pseudoSum, sum16 } from "./packet.ts";
-import type { FragmentFrame, Frame, FrameBase, IpFrame } from "./packet-decode.ts";
 
-export interface Icmp6Frame extends IpFrame {
-  readonly kind: "icmp6";
-  readonly type: number;
-  readonly code: number;
-  /** The four octets behind the checksum. */
-  readonly rest: number;
-}
+import type { FragmentFrame, Frame, FrameBase, Icmp6Frame, IpFrame } from "./frame.ts";
+import { ip6Text, pseudoSum, sum16 } from "./packet.ts";
 
 export type IpCommon = Omit<IpFrame, "payload">;
 

@@ -6,6 +6,7 @@
 import assert from "node:assert/strict";
 import { connect, type Socket } from "node:net";
 import { until } from "./e2e/shell.ts";
+import type { Frame } from "./frame.ts";
 import {
   arp,
   concat,
@@ -21,7 +22,7 @@ import {
   u32,
   udp,
 } from "./packet.ts";
-import { type DhcpReply, decodeDhcp, decodeFrame, type Frame } from "./packet-decode.ts";
+import { type DhcpReply, decodeDhcp, decodeFrame } from "./packet-decode.ts";
 
 const LENGTH_SIZE = 4;
 const MTU_MAX = 65520;

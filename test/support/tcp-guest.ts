@@ -11,10 +11,11 @@
  *     guest.expect({ flags: "PA", seq: 1, payload: "world" });
  */
 import type { FlowInfo, TcpStateName } from "../../src/engine/flows.ts";
-import { EngineWorld, PEER, type WorldOptions } from "./engine-harness.ts";
-import type { FakeSocket } from "./fake-host.ts";
+import { EngineWorld } from "./engine-harness.ts";
+import { PEER, type WorldOptions } from "./engine-settings.ts";
+import type { FakeSocket } from "./fake-socket.ts";
+import type { DecodedTcpOptions, TcpFrame } from "./frame.ts";
 import { concat, type Octets, octetsOf, type TcpFields, type TcpOptions } from "./packet.ts";
-import type { DecodedTcpOptions, TcpFrame } from "./packet-decode.ts";
 
 export interface TcpGuestOptions {
   /** Guest's port. */

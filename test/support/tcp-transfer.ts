@@ -5,10 +5,11 @@
  */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { EngineWorld, START, type WorldOptions } from "./engine-harness.ts";
-import type { FakeSocket } from "./fake-host.ts";
+import { EngineWorld, START } from "./engine-harness.ts";
+import type { WorldOptions } from "./engine-settings.ts";
+import type { FakeSocket } from "./fake-socket.ts";
+import type { TcpFrame } from "./frame.ts";
 import { pattern } from "./packet.ts";
-import type { TcpFrame } from "./packet-decode.ts";
 import { type Conversation, established, TcpGuest } from "./tcp-guest.ts";
 
 /** Of every property here; fast-check prints it, and the path, when a property fails. */

@@ -2,6 +2,8 @@
 
 const TYPES = "declares types and nothing else";
 const ENGINE = "test/engine/engine.test.ts drives it from outside";
+const CHECKS =
+  "every test of the engine runs it; test/engine/trap.test.ts, test/sim/mutants/list.ts";
 const LOADER = "test/sys/libc.test.ts, under the runtime it is for";
 const GUEST = "test/sim/guest/guest.test.ts, as part of the whole guest";
 const SCENARIOS = "test/sim/scenarios.test.ts";
@@ -16,13 +18,11 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/sys/poll.ts": "test/link/stream-door.test.ts and test/binding/attachment.test.ts",
   "wasm/tcp/connecting.ts": "test/wasm/tcp/open.test.ts and upstream.test.ts",
   "wasm/flow/presence.ts": "test/wasm/guest.test.ts, by what it has `guest` do",
-  "src/binding/recording.ts": "test/e2e/attach-replay.runtime.test.ts",
-  "src/binding/worker.ts": "test/binding/binding.test.ts starts it and ends it in every way",
-  "src/cli/counters.ts": "test/e2e/attach.runtime.test.ts, SIGUSR1",
+  "src/binding/recording.ts":
+    "test/binding/worker.test.ts, and test/e2e/attach-replay.runtime.test.ts",
   "src/cli/data-plane.ts": "test/e2e/sidecar.runtime.test.ts and sidecar-faults.test.ts",
   "src/cli/attach.ts": "test/e2e/attach.runtime.test.ts runs it as a program",
   "src/cli/run-inside.ts": "test/cli/run.test.ts, and test/e2e/run.runtime.test.ts whole",
-  "src/sys/exec.ts": "test/e2e/run.runtime.test.ts: what a command is started with",
   "src/lab/demo/demo.ts": DEMO,
   "src/lab/demo/play.ts": DEMO,
   "src/lab/demo/qemu-guest.ts": "test/e2e/demo-qemu.test.ts",
@@ -78,6 +78,7 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/lab/sim/guest/tcp-options.ts": TYPES,
   "src/lab/sim/guest/tcp-dialect.ts": "test/sim/guest/tcp-connection.test.ts",
   "src/lab/sim/guest/udp.ts": GUEST,
+  "src/lab/sim/guest/tcp-timers.ts": "test/sim/guest/tcp-connection.test.ts",
   "src/lab/sim/guest/tcp-writer.ts": "test/sim/guest/tcp-connection.test.ts",
   "src/lab/sim/host/datagram.ts": RUN,
   "src/lab/sim/host/host.ts": RUN,
@@ -100,19 +101,27 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/sys/deno.ts": LOADER,
   "src/sys/mmap.ts": "test/sys/fd.test.ts",
   "src/sys/native.ts": TYPES,
-  "src/sys/netconfig.ts": NAMESPACE,
-  "src/sys/netlink.ts": NAMESPACE,
+  "src/sys/netlink.ts": "test/sys/netconfig.test.ts makes requests with it",
   "src/sys/seccomp-table.ts": "made by scripts/seccomp.mjs; test/sys/seccomp.test.ts checks it",
-  "src/sys/tap-device.ts": NAMESPACE,
+  "src/sys/tap-device.ts":
+    "test/sys/netns.test.ts and test/sys/netconfig.test.ts make taps with it",
   "src/sys/tap-helper.ts": NAMESPACE,
-  "src/upstream/upstream.ts": TYPES,
   "wasm/abi.ts": "constants; test/engine/module.test.ts checks the contract",
   "wasm/errno.ts": "numbers; test/sys/errno.test.ts compares them with the runtime's",
+  "wasm/audit.ts": CHECKS,
+  "wasm/flow/invariants.ts": CHECKS,
+  "wasm/tcp/invariants.ts": CHECKS,
   "wasm/engine.ts": ENGINE,
   "wasm/dispatch.ts": "test/wasm/guest.test.ts and the tests of each kind",
   "wasm/flow/emit6.ts": SIX,
   "wasm/flow/error-limit.ts": "test/wasm/flow/icmp-error.test.ts and test/wasm/flow/ipv6.test.ts",
   "wasm/flow/icmp6-error.ts": SIX,
+  "wasm/flow/bitmap.ts": "test/wasm/flow/fragments.test.ts",
+  "wasm/flow/fragment-context.ts": "test/wasm/flow/fragments.test.ts",
+  "wasm/flow/datagram-message.ts": "test/wasm/flow/datagram-send.test.ts",
+  "wasm/flow/datagram-refusal.ts": "test/wasm/flow/errors.test.ts and test/wasm/flow/ping.test.ts",
+  "wasm/local/dhcpv6-associations.ts": "test/wasm/local/dhcpv6.test.ts",
+  "wasm/local/dhcpv6-options.ts": "test/wasm/local/dhcpv6.test.ts",
   "wasm/flow/icmp-notice.ts": "test/wasm/flow/icmp-error.test.ts",
   "wasm/flow/outgoing.ts": "test/wasm/flow/emit.test.ts",
   "wasm/flow/udp-queue.ts": "test/wasm/flow/udp.test.ts and test/wasm/flow/datagram-send.test.ts",

@@ -5,15 +5,15 @@
 
 import type { EngineIpv6Values } from "../../src/engine/config.ts";
 import { TX_CAPACITY_COUNT, TX_SLOT_SIZE } from "../../wasm/abi.ts";
+import { EngineWorld } from "./engine-harness.ts";
 import {
-  EngineWorld,
   GATEWAY_MAC,
   GUEST_MAC,
   GUEST6,
   IPV6,
   LINK6,
   type WorldOptions,
-} from "./engine-harness.ts";
+} from "./engine-settings.ts";
 import { ethernet, type Octets, PROTOCOL_UDP, udp } from "./packet.ts";
 import {
   ALL_DHCP_SERVERS,

@@ -176,4 +176,40 @@ describe("SocketBuffers", () => {
       assert.equal(stage.buffers.smallSize, 32_768);
     }
   });
+
+  test("what small ones are made for shrinks only where three in four have gone", () => {
+    const stage = new Stage(4 * MIB);
+    const sizes: number[] = [];
+    const look = () => sizes.push(stage.buffers.smallSize);
+    for (let slot = 0; slot < 64; slot += 1) stage.open(slot);
+    look();
+    stage.close(63);
+    look();
+    for (let slot = 16; slot < 63; slot += 1) stage.close(slot);
+    look();
+    stage.close(15);
+    look();
+    assert.deepEqual(sizes, [8192, 8192, 8192, 17_476]);
+  });
+
+  test("half of the budget is for free ones of 2 MiB, a quarter for large ones of 1 MiB", () => {
+    for (const [budget, free, large] of [
+      [64 * MIB, 16, 16],
+      [63 * MIB, 15, 15],
+      [12 * MIB, 3, 4],
+      [MIB, 1, 4],
+    ] as const) {
+      const stage = new Stage(budget);
+      for (let slot = 0; slot < 40; slot += 1) stage.open(slot);
+      assert.deepEqual(stage.buffers.counts, { free, large, small: 40 - free - large });
+    }
+  });
+
+  test("all that are idle become small, the first and the last of them too", () => {
+    const stage = new Stage(64 * MIB);
+    const slots = [0, 1, 500, FLOW_CAPACITY_COUNT - 1];
+    for (const slot of slots) stage.open(slot);
+    stage.buffers.tighten(stage.fds);
+    assert.deepEqual(stage.buffers.counts, { free: 0, large: 0, small: slots.length });
+  });
 });

@@ -154,4 +154,25 @@ describe("outbound", () => {
     assert.equal(outbound.bindPort(sys, fd, 4, 0), -ENODEV);
     sys.close(fd);
   });
+
+  systemTest("by an interface and an address it is bound to both, or to neither", [], (sys) => {
+    const outbound = new Outbound({ ...NONE, ipv4: HERE, device: "lo" });
+    const fd = check(openUdp(sys), "Open");
+    assert.equal(outbound.bindPort(sys, fd, 4, 0), 0);
+    assert.equal(nameOf(sys, fd).address, HERE);
+    sys.close(fd);
+    let bound = 0;
+    const refusing: Libc = Object.create(sys, {
+      setsockopt: { value: () => -EPERM },
+      bind: {
+        value: () => {
+          bound += 1;
+          return 0;
+        },
+      },
+    });
+    assert.equal(outbound.bindPort(refusing, 5, 4, 0), -EPERM);
+    assert.equal(outbound.bind(refusing, 5, 4), -EPERM);
+    assert.equal(bound, 0);
+  });
 });

@@ -4,7 +4,7 @@ import { describe, test } from "node:test";
 import { Presence } from "../../src/upstream/presence.ts";
 import * as abi from "../../wasm/abi.ts";
 import { speak, strangers } from "../support/arrivals.ts";
-import { GUEST, GUEST6, LINK6 } from "../support/engine-harness.ts";
+import { GUEST, GUEST6, LINK6 } from "../support/engine-settings.ts";
 
 const SECOND = 1_000_000;
 
@@ -135,5 +135,14 @@ describe("presence", () => {
     without.peer = 1;
     without.turn();
     assert.deepEqual([without.settled, without.isAsking], [1, false]);
+  });
+
+  test("one that is to be asked again is, and never earlier than now", () => {
+    const stage = new Stage({ interval: 5000 });
+    stage.turn();
+    const { now } = stage.world;
+    assert.equal(stage.presence.wait(now), 5000);
+    assert.equal(stage.presence.wait(now + 4999), 1);
+    assert.equal(stage.presence.wait(now + 9000), 0);
   });
 });

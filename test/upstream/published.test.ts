@@ -30,6 +30,9 @@ describe("published", () => {
     assert.equal(ports.number(54, "both", true), 0);
     assert.deepEqual([ports.isFree(53), ports.isFree(54), ports.isFree(55)], [false, false, true]);
     assert.equal(ports.number(54, 4, true), 1);
+    ports.number(56, 4, true);
+    ports.number(57, 6, true);
+    assert.deepEqual([ports.isFree(56), ports.isFree(57)], [false, false], "taken in one version");
   });
 
   systemTest("a guest port has a bounded number of sockets", [], (sys) => {

@@ -15,7 +15,7 @@ import type { HiddenPorts } from "../../src/upstream/hidden-ports.ts";
 import { HostSockets, type SocketBounds, type SocketWays } from "../../src/upstream/sockets.ts";
 import * as abi from "../../wasm/abi.ts";
 import { engineModule } from "../support/engine-binary.ts";
-import { type WorldOptions, worldConfig } from "../support/engine-harness.ts";
+import { type WorldOptions, worldConfig } from "../support/engine-settings.ts";
 import { systemTest, waitFor } from "../sys/support.ts";
 
 export const LOOPBACK = 0x7f000001;

@@ -1,4 +1,4 @@
-/** Operations on sockets of IPv6, as sockets.test.ts has them of IPv4; options as the kernel says. */
+/** Operations on sockets of IPv6, as sockets.test.ts has of IPv4; options as the kernel says. */
 import assert from "node:assert/strict";
 import { describe } from "node:test";
 import { EAGAIN, ECONNREFUSED, EMSGSIZE, ENETUNREACH } from "../../src/sys/errno.ts";

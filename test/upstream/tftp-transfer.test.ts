@@ -1,110 +1,11 @@
-/** One TFTP transfer: requests, options, windows, losses, silence, and what is malformed. */
+/** One TFTP transfer: blocks, windows, losses, silence, text, and how it ends. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import {
-  EACCES,
-  EEXIST,
-  EIO,
-  EISDIR,
-  ELOOP,
-  EMFILE,
-  ENOENT,
-  ENOTDIR,
-  EPERM,
-  EXDEV,
-} from "../../src/sys/errno.ts";
-import {
-  DATAGRAM_SIZE_MAX,
-  Transfer,
-  type TransferFile,
-} from "../../src/upstream/tftp-transfer.ts";
+import { EIO, EPERM } from "../../src/sys/errno.ts";
 import { concat, pattern, u16 } from "../support/packet.ts";
 
-const SECOND = 1_000_000;
-const SEED = 20261129;
-
-class Desk {
-  readonly sent: Uint8Array[] = [];
-  readonly told: string[] = [];
-  readonly transfer: Transfer;
-  readonly #files: Readonly<Record<string, Uint8Array>>;
-  open = 0;
-  now = 0;
-  isGone = false;
-  readErrno = 0;
-
-  constructor(files: Readonly<Record<string, Uint8Array>>) {
-    this.#files = files;
-    const datagram = new Uint8Array(DATAGRAM_SIZE_MAX);
-    this.transfer = new Transfer(
-      {
-        datagram,
-        open: (name) => this.#open(name),
-        send: (length) => {
-          this.sent.push(datagram.slice(0, length));
-          return !this.isGone;
-        },
-        told: (name, problem) => this.told.push(`${name}: ${problem}`),
-      },
-      0,
-    );
-  }
-
-  #open(name: string): TransferFile | number {
-    const content = this.#files[name];
-    if (content === undefined) return name === "secret" ? -EACCES : -(Number(name) || ENOENT);
-    this.open += 1;
-    return {
-      size: content.length,
-      read: (into, offset) => {
-        if (this.readErrno > 0) return -this.readErrno;
-        const part = content.subarray(offset, offset + into.length);
-        into.set(part);
-        return part.length;
-      },
-      close: () => {
-        this.open -= 1;
-      },
-    };
-  }
-
-  /** Hands over a datagram; what was sent in return. */
-  say(octets: Uint8Array): string[] {
-    this.sent.length = 0;
-    this.transfer.input(octets, this.now);
-    return this.sent.map(show);
-  }
-
-  ask(name: string, mode = "octet", ...options: string[]): string[] {
-    return this.say(request(1, name, mode, ...options));
-  }
-
-  ack(block: number): string[] {
-    return this.say(concat(u16(4), u16(block & 0xffff)));
-  }
-
-  wait(microseconds: number): string[] {
-    this.sent.length = 0;
-    this.now += microseconds;
-    this.transfer.timeout(this.now);
-    return this.sent.map(show);
-  }
-}
-
-function request(opcode: number, ...texts: string[]): Uint8Array {
-  return concat(u16(opcode), ...texts.map((text) => `${text}\0`));
-}
-
-/** "DATA 1 512", "OACK blksize=1400", "ERROR 1 file not found". */
-function show(octets: Uint8Array): string {
-  const view = new DataView(octets.buffer);
-  const text = (from: number): string => new TextDecoder().decode(octets.subarray(from, -1));
-  const opcode = view.getUint16(0);
-  if (opcode === 3) return `DATA ${view.getUint16(2)} ${octets.length - 4}`;
-  if (opcode === 5) return `ERROR ${view.getUint16(2)} ${text(4)}`;
-  return opcode === 6 ? `OACK ${text(2).replaceAll("\0", " ")}` : `opcode ${opcode}`;
-}
+import { Desk, request, SECOND, SEED, show } from "./tftp-desk.ts";
 
 describe("upstream/tftp-transfer", () => {
   test("without options: blocks of 512, one at a time, a short one is the last", () => {
@@ -136,31 +37,6 @@ describe("upstream/tftp-transfer", () => {
     desk.ack(4);
     assert.ok(desk.transfer.isOver);
   });
-
-  const options: readonly (readonly [string, string, string])[] = [
-    ["blksize", "7", "DATA"],
-    ["blksize", "8", "OACK blksize 8"],
-    ["blksize", "99999", "OACK blksize 65464"],
-    ["blksize", "x", "DATA"],
-    ["blksize", "-1", "DATA"],
-    ["blksize", "9999999999", "OACK blksize 65464"],
-    ["blksize", "99999999999", "DATA"],
-    ["timeout", "0", "DATA"],
-    ["timeout", "1", "OACK timeout 1"],
-    ["timeout", "255", "OACK timeout 255"],
-    ["timeout", "256", "DATA"],
-    ["windowsize", "0", "DATA"],
-    ["windowsize", "1", "OACK windowsize 1"],
-    ["windowsize", "65535", "OACK windowsize 64"],
-    ["tsize", "0", "OACK tsize 70000"],
-    ["multicast", "", "DATA"],
-  ];
-  for (const [name, value, answer] of options) {
-    test(`option ${name} "${value}"`, () => {
-      const [said = ""] = new Desk({ a: pattern(70000) }).ask("a", "octet", name, value);
-      assert.equal(said.startsWith("DATA") ? "DATA" : said, answer);
-    });
-  }
 
   test("a window has 64 KiB at most", () => {
     const desk = new Desk({ a: pattern(70000) });
@@ -237,44 +113,6 @@ describe("upstream/tftp-transfer", () => {
     assert.equal(new TextDecoder().decode(whole), wanted);
   });
 
-  const refused: readonly (readonly [string, Uint8Array, string])[] = [
-    ["a file that is not there", request(1, "b", "octet"), "ERROR 1 file not found"],
-    ["a file that is forbidden", request(1, "secret", "octet"), "ERROR 2 access violation"],
-    ["writing", request(2, "a", "octet"), "ERROR 2 this server is read-only"],
-    ["mode mail", request(1, "a", "mail"), "ERROR 4 wanted a name and mode octet or netascii"],
-    ["no name", request(1, "", "octet"), "ERROR 4 wanted a name and mode octet or netascii"],
-    ["no mode", request(1, "a"), "ERROR 4 wanted a name and mode octet or netascii"],
-    ["no end", concat(u16(1), "a\0octet"), "ERROR 4 malformed request"],
-    ["512 octets", request(1, "a".repeat(503), "octet"), "ERROR 1 file not found"],
-    ["an ACK cut short", concat(u16(4), "x"), "ERROR 4 illegal TFTP operation"],
-    ["513 octets", request(1, "a".repeat(504), "octet"), "ERROR 4 malformed request"],
-    ["an unknown opcode", concat(u16(9), "x"), "ERROR 4 illegal TFTP operation"],
-    ["an octet", Uint8Array.of(0), "ERROR 4 illegal TFTP operation"],
-    ["an ACK before all", concat(u16(4), u16(1)), "ERROR 4 illegal TFTP operation"],
-  ];
-  for (const [what, octets, answer] of refused) {
-    test(`refuses ${what}`, () => {
-      const desk = new Desk({ a: pattern(10) });
-      assert.deepEqual(desk.say(octets), [answer]);
-      assert.ok(desk.transfer.isOver);
-      assert.equal(desk.open, 0);
-    });
-  }
-
-  for (const [errno, answer] of [
-    ...[ENOENT, ENOTDIR].map((errno) => [errno, "ERROR 1 file not found"] as const),
-    ...[EACCES, EPERM, EXDEV, ELOOP, EISDIR].map(
-      (errno) => [errno, "ERROR 2 access violation"] as const,
-    ),
-    ...[EMFILE, EEXIST].map((errno) => [errno, "ERROR 0 the file cannot be opened"] as const),
-  ]) {
-    test(`a file that cannot be opened for errno ${errno}`, () => {
-      const desk = new Desk({});
-      assert.deepEqual(desk.ask(`${errno}`), [answer]);
-      assert.deepEqual(desk.told, [`${errno}: ${answer.slice(8)}`]);
-    });
-  }
-
   test("an error of the guest's, a file that breaks, a guest that is gone end it", () => {
     const desk = new Desk({ a: pattern(3000) });
     desk.ask("a");
@@ -283,6 +121,11 @@ describe("upstream/tftp-transfer", () => {
     broken.ask("a");
     broken.readErrno = EIO;
     assert.deepEqual(broken.ack(1), ["ERROR 0 the file cannot be read"]);
+    assert.equal(broken.sent[0]?.at(-1), 0, "the text has its end");
+    const forbidden = new Desk({ a: pattern(3000) });
+    forbidden.ask("a");
+    forbidden.readErrno = EPERM;
+    assert.deepEqual(forbidden.ack(1), ["ERROR 0 the file cannot be read"]);
     const gone = new Desk({ a: pattern(3000) });
     gone.isGone = true;
     gone.ask("a");
@@ -296,6 +139,26 @@ describe("upstream/tftp-transfer", () => {
     const desk = new Desk({});
     assert.deepEqual(desk.wait(SECOND), []);
     assert.ok(desk.transfer.isOver);
+  });
+
+  test("a pair of netascii is cut between two blocks, of either kind", () => {
+    for (const [end, second] of [
+      ["\n", "\n"],
+      ["\r", "\0"],
+    ] as const) {
+      const desk = new Desk({ a: concat(`${"x".repeat(511)}${end}y`) });
+      assert.deepEqual(desk.ask("a", "netascii"), ["DATA 1 512"]);
+      assert.equal(desk.sent[0]?.at(-1), 13);
+      assert.deepEqual(desk.ack(1), ["DATA 2 2"]);
+      assert.equal(new TextDecoder().decode(desk.sent[0]?.subarray(4)), `${second}y`);
+      assert.deepEqual([...desk.ack(2), desk.transfer.isOver], [true]);
+    }
+  });
+
+  test("text that cannot be read is an error like any other", () => {
+    const desk = new Desk({ a: pattern(3000) });
+    desk.readErrno = EIO;
+    assert.deepEqual(desk.ask("a", "netascii"), ["ERROR 0 the file cannot be read"]);
   });
 
   test("its time runs from the start, and anew with each answer and each progress", () => {

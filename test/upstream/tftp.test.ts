@@ -216,7 +216,9 @@ deskTest("closing ends transfers, files and sockets", (desk, sys) => {
   const fd = desk.service.open();
   desk.say(fd, request("a"));
   desk.work();
+  desk.hear(fd);
   desk.service.close();
+  assert.deepEqual(desk.hear(fd), new Uint8Array(0), "the end");
   sys.close(fd);
   assert.ok(nextDescriptor(sys) <= before);
 });
@@ -231,4 +233,20 @@ systemTest("where the socket cannot be watched both its ends are closed", [], (s
   assert.equal(service.wait(1), undefined);
   service.close();
   rmSync(folder, { recursive: true, force: true });
+});
+
+deskTest("who was heard last is not the one that gives way", (desk, sys) => {
+  const fds = Array.from({ length: TRANSFERS_MAX }, () => desk.service.open());
+  const [first = -1, second = -1] = fds;
+  desk.now += 900_000;
+  desk.say(first, request("a"));
+  desk.service.notice(EVENT_OF_SERVICE);
+  desk.service.poll(undefined, desk.now);
+  assert.equal((desk.hear(first) as Uint8Array).length, 516);
+  desk.now += 1_100_000;
+  const next = desk.service.open();
+  assert.ok(next >= 0);
+  assert.equal(desk.hear(first), -EAGAIN);
+  assert.deepEqual(desk.hear(second), new Uint8Array(0));
+  for (const fd of [...fds, next]) sys.close(fd);
 });

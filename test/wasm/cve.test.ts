@@ -4,14 +4,8 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import {
-  EngineWorld,
-  GATEWAY,
-  GATEWAY_MAC,
-  GUEST,
-  GUEST_MAC,
-  PEER,
-} from "../support/engine-harness.ts";
+import { EngineWorld } from "../support/engine-harness.ts";
+import { GATEWAY, GATEWAY_MAC, GUEST, GUEST_MAC, PEER } from "../support/engine-settings.ts";
 import { ethernet, PROTOCOL_UDP, pattern, udp } from "../support/packet.ts";
 import { established, TcpGuest } from "../support/tcp-guest.ts";
 

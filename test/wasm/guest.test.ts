@@ -4,17 +4,17 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { EngineWorld } from "../support/engine-harness.ts";
 import {
   DNS,
-  EngineWorld,
   GATEWAY,
   GUEST,
   IPV6,
   PEER,
   PEER6,
   type WorldOptions,
-} from "../support/engine-harness.ts";
-import type { FakeSocket } from "../support/fake-host.ts";
+} from "../support/engine-settings.ts";
+import type { FakeSocket } from "../support/fake-socket.ts";
 import { ethernet, ipv4, PROTOCOL_UDP, pattern, udp } from "../support/packet.ts";
 import { TcpGuest } from "../support/tcp-guest.ts";
 

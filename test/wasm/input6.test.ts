@@ -2,15 +2,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import {
-  EngineWorld,
-  GATEWAY6,
-  GUEST6,
-  LINK6,
-  PEER,
-  PEER6,
-  ROUTER6,
-} from "../support/engine-harness.ts";
+import { EngineWorld } from "../support/engine-harness.ts";
+import { GATEWAY6, GUEST6, LINK6, PEER, PEER6, ROUTER6 } from "../support/engine-settings.ts";
 import {
   concat,
   ip6Text,

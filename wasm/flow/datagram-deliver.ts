@@ -32,7 +32,7 @@ import { ICMPV6_ECHO_REPLY, icmpv6ChecksumFill, PROTOCOL_ICMPV6 } from "../wire/
 import { PROTOCOL_ICMP, PROTOCOL_UDP } from "../wire/ipv4";
 import { UDP_HEADER_SIZE, udpEmit } from "../wire/udp";
 import { GSO_UDP_L4 } from "../wire/vnet";
-import { isSix, octetsOf } from "./addresses";
+import { isIpv6, octetsOf } from "./addresses";
 import {
   datagramTouch,
   F_LOCAL,
@@ -99,7 +99,7 @@ function packetHeaderSize(): u32 {
 /** Whether a run of datagrams of `segment` octets, `length` in all, can be one frame. */
 function runFits(segment: u32, length: u32): bool {
   const header = packetHeaderSize();
-  const uso = isSix(received.guest) ? abi.LINK_USO6 : abi.LINK_USO;
+  const uso = isIpv6(received.guest) ? abi.LINK_USO6 : abi.LINK_USO;
   return (
     linkHas(uso | abi.LINK_CSUM) &&
     header + segment <= linkMtu() &&
@@ -182,7 +182,7 @@ function admitted(flow: UdpFlow, address: u32): bool {
     }
   }
   // Nobody can be answered there (RFC 1122 §4.1.3.6).
-  const isNobody = isSix(address)
+  const isNobody = isIpv6(address)
     ? address6IsMulticast(octetsOf(address))
     : addressIsMulticast(address) || addressIsReserved(address);
   if (isNobody) {
@@ -264,7 +264,7 @@ export function deliverPing(flow: UdpFlow, now: i64): void {
     return;
   }
   const guest = flow.guestAddress;
-  const six = isSix(guest);
+  const six = isIpv6(guest);
   const message = Icmpv4View.at(p); // an echo looks the same in ICMPv6
   if (message.type != (six ? ICMPV6_ECHO_REPLY : ICMP_ECHO_REPLY) || message.code != 0) {
     drop(abi.DROP_ICMP_TYPE);

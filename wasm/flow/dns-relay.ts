@@ -13,7 +13,7 @@ import { DNS_SERVFAIL, dnsFailureEmit } from "../wire/dns";
 import { ICMP_UNREACHABLE } from "../wire/icmpv4";
 import { PROTOCOL_UDP } from "../wire/ipv4";
 import { UDP_HEADER_SIZE, udpEmit } from "../wire/udp";
-import { DNS6, isSix } from "./addresses";
+import { DNS6, isIpv6 } from "./addresses";
 import { datagramTouch, UdpFlow } from "./datagram";
 import { datagramAppend, datagramOpen } from "./datagram-send";
 import { icmpErrorReply } from "./icmp-error";
@@ -82,7 +82,7 @@ export function messageIsPlain(): bool {
 
 /** The DNS address as this guest address knows it. */
 export function dnsAddressFor(address: u32): u32 {
-  return isSix(address) ? DNS6 : config(abi.CONFIG_DNS_ADDRESS_OFFSET);
+  return isIpv6(address) ? DNS6 : config(abi.CONFIG_DNS_ADDRESS_OFFSET);
 }
 
 // ---------------------------------------------------------------- flows
@@ -124,7 +124,7 @@ export function isRelaying(flow: UdpFlow, now: i64): bool {
 // ---------------------------------------------------------------- to the guest
 
 /** Sends the guest a message from its DNS address; false = no room, which is counted. */
-export function reply(address: u32, port: u32, mac: u64, p: usize, size: u32): bool {
+export function sendDnsReply(address: u32, port: u32, mac: u64, p: usize, size: u32): bool {
   const source = dnsAddressFor(address);
   const total = UDP_HEADER_SIZE + size;
   udpEmit(UDP_HEADER, DNS_PORT, port, total);
@@ -149,7 +149,7 @@ export function refuse(now: i64): void {
   const guest = message.guest;
   const size = messageIsPlain() ? dnsFailureEmit(p, length, DNS_SERVFAIL) : 0;
   if (size > 0) {
-    if (reply(guest, messagePort(), message.mac, p, size)) count(abi.STAT_SERVFAIL_SENT);
+    if (sendDnsReply(guest, messagePort(), message.mac, p, size)) count(abi.STAT_SERVFAIL_SENT);
     count(abi.STAT_CONSUMED_LOCAL);
     return;
   }

@@ -8,7 +8,7 @@ import { count } from "../stats";
 import { dnsFailureEmit } from "../wire/dns";
 import { UdpFlow } from "./datagram";
 import { ask, codeOf, nextFor, RETRY_WAIT } from "./dns-query";
-import { reply } from "./dns-relay";
+import { sendDnsReply } from "./dns-relay";
 import { neighborFind } from "./neighbor";
 import {
   isNoQuery,
@@ -69,7 +69,7 @@ function conclude(query: Query, now: i64): void {
   }
   const known = neighborFind(query.guestAddress);
   const mac = known == 0 ? query.guestMac : known;
-  if (reply(query.guestAddress, query.guestPort, mac, p, size)) {
+  if (sendDnsReply(query.guestAddress, query.guestPort, mac, p, size)) {
     count(isOwn ? abi.STAT_SERVFAIL_SENT : abi.STAT_UDP_TO_GUEST);
   }
   queryRelease(query);

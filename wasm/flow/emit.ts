@@ -23,7 +23,7 @@ import { count, drop } from "../stats";
 import { loadMac } from "../wire/bytes";
 import { ETHERNET_HEADER_SIZE, ETHERTYPE_IPV4, ethernetEmit } from "../wire/ethernet";
 import { IPV4_DF, IPV4_HEADER_SIZE, IPV4_MF, ipv4Emit } from "../wire/ipv4";
-import { DNS6, GATEWAY6, isSix, ROUTER6 } from "./addresses";
+import { DNS6, GATEWAY6, isIpv6, ROUTER6 } from "./addresses";
 import { outgoing } from "./outgoing";
 
 /** Smallest Ethernet frame, without its check sequence. */
@@ -51,7 +51,7 @@ export function gatewayMac(): u64 {
 /** Whether the engine itself owns this address: the gateway's or the DNS server's. */
 export function isOwnAddress(address: u32): bool {
   if (address == 0) return false;
-  if (isSix(address)) return address == GATEWAY6 || address == DNS6 || address == ROUTER6;
+  if (isIpv6(address)) return address == GATEWAY6 || address == DNS6 || address == ROUTER6;
   return (
     address == config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET) ||
     address == config(abi.CONFIG_DNS_ADDRESS_OFFSET)

@@ -54,7 +54,7 @@ import {
 } from "../wire/icmpv6";
 import { PROTOCOL_ICMP, PROTOCOL_UDP } from "../wire/ipv4";
 import { UDP_HEADER_SIZE, udpEmit } from "../wire/udp";
-import { addressIntern, isSix } from "./addresses";
+import { addressIntern, isIpv6 } from "./addresses";
 import {
   AF_INET,
   AF_INET6,
@@ -173,7 +173,7 @@ function offenderOf(msg: usize): u32 {
 function restorePing(flow: UdpFlow, p: usize, length: u32): u32 {
   const message = Icmpv4View.at(p); // an echo looks the same in ICMPv6
   if (length < ICMP_HEADER_SIZE) {
-    const type = isSix(flow.guestAddress) ? ICMPV6_ECHO_REQUEST : ICMP_ECHO_REQUEST;
+    const type = isIpv6(flow.guestAddress) ? ICMPV6_ECHO_REQUEST : ICMP_ECHO_REQUEST;
     icmpv4Emit(p, type, 0, (<u32>flow.guestPort) << 16);
     return ICMP_HEADER_SIZE;
   }
@@ -234,7 +234,7 @@ export function errorReport(
   const to = dns ? flow.hostAddress : destinationOf(name);
   const guest = dns ? flow.guestAddress : guestOf(flow, to);
   // The words of ICMPv6 need a socket of IPv6; a resolver's may be of the other version.
-  const six = isSix(guest) && !dns;
+  const six = isIpv6(guest) && !dns;
   const what = meaningOf(error, six);
   if (what == 0) return;
   const isTooBig = what == ((ICMP_UNREACHABLE << 8) | FRAGMENTATION_NEEDED);
@@ -245,13 +245,13 @@ export function errorReport(
   if (addressIsMulticast(offender)) return;
   let source = gatewayFor(guest);
   if (dns && offender == flow.hostAddress) source = peer;
-  else if (offender != 0 && isSix(offender) == isSix(guest)) source = natToGuest(offender);
+  else if (offender != 0 && isIpv6(offender) == isIpv6(guest)) source = natToGuest(offender);
   const size = requote(flow, p, length, dns ? flow.peerPort : load16(name + 2));
   const info = load<u32>(error, 8);
   const isSize = isTooBig || (six && what == ICMPV6_PACKET_TOO_BIG << 8);
   if (isSize && info > 0 && !dns) pathMtuTold(to, info, now);
   const isPing = flow.kind == <u8>abi.KIND_PING;
-  const echo = isSix(guest) ? PROTOCOL_ICMPV6 : PROTOCOL_ICMP;
+  const echo = isIpv6(guest) ? PROTOCOL_ICMPV6 : PROTOCOL_ICMP;
   const protocol = isPing ? echo : PROTOCOL_UDP;
   const quote = isPing ? p : p - UDP_HEADER_SIZE;
   if (six && <u32>load<u8>(error, 4) != ORIGIN_LOCAL) {

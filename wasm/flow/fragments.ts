@@ -42,7 +42,7 @@ import {
   NEXT_FRAGMENT,
   PROBLEM_FIELD,
 } from "../wire/ipv6";
-import { isSix } from "./addresses";
+import { isIpv6 } from "./addresses";
 import { bitGet, bitsCount, bitsSet } from "./bitmap";
 import {
   BITMAP_SIZE,
@@ -115,7 +115,7 @@ function complete6(context: Context): usize {
 
 /** Hands out the datagram: its header made that of a whole packet. 0 if it is too long with it. */
 function complete(context: Context): usize {
-  if (isSix(context.source)) return complete6(context);
+  if (isIpv6(context.source)) return complete6(context);
   const headerLength = context.headerLength;
   if (headerLength + context.total > PACKET_SIZE_MAX) {
     discard(context, abi.DROP_FRAGMENT_OVERSIZED);
@@ -242,7 +242,7 @@ function collect(
 
 /** Octets of the first fragment. */
 function heldLength(context: Context, ip: usize): u32 {
-  if (!isSix(context.source)) return Ipv4View.at(ip).totalLength;
+  if (!isIpv6(context.source)) return Ipv4View.at(ip).totalLength;
   return IPV6_HEADER_SIZE + Ipv6View.at(ip).payloadLength;
 }
 

@@ -29,7 +29,7 @@ import { load8 } from "../wire/bytes";
 import { ETHERNET_HEADER_SIZE, ETHERTYPE_IPV4, ethernetEmit } from "../wire/ethernet";
 import { ICMP_HEADER_SIZE, icmpv4ChecksumFill, icmpv4Emit } from "../wire/icmpv4";
 import { IPV4_HEADER_SIZE, Ipv4View, ipv4Emit, PROTOCOL_ICMP } from "../wire/ipv4";
-import { GATEWAY6, isSix } from "./addresses";
+import { GATEWAY6, isIpv6 } from "./addresses";
 import { frameCommit, gatewayMac, isOwnAddress, networkBroadcast, networkMask } from "./emit";
 import { errorBegin } from "./error-limit";
 import { notice, noticeBegin } from "./icmp-notice";
@@ -97,7 +97,7 @@ function translate(): void {
   const what = icmp6FromIcmp4(notice.type, notice.code);
   notice.type = what >>> 8;
   notice.code = what & 0xff;
-  if (!isSix(notice.source)) notice.source = GATEWAY6;
+  if (!isIpv6(notice.source)) notice.source = GATEWAY6;
 }
 
 /**
@@ -143,7 +143,7 @@ export function icmpErrorQuote(
   l4Total: u32,
   now: i64,
 ): void {
-  if (isSix(guest)) {
+  if (isIpv6(guest)) {
     translate();
     icmp6ErrorQuote(guest, peer, protocol, l4Header, l4Length, l4Total, now);
     return;

@@ -23,7 +23,7 @@ import {
 import { IPV4_HEADER_SIZE, Ipv4View } from "../wire/ipv4";
 import { IPV6_HEADER_SIZE, Ipv6View } from "../wire/ipv6";
 import { GSO_NONE } from "../wire/vnet";
-import { isSix, sumOf } from "./addresses";
+import { isIpv6, sumOf } from "./addresses";
 
 @unmanaged
 export class Packet {
@@ -95,12 +95,12 @@ export function headerIsAtomic(ip: usize): bool {
 
 /** Octets of an IP header without options towards this address. */
 export function headerSize(address: u32): u32 {
-  return isSix(address) ? IPV6_HEADER_SIZE : IPV4_HEADER_SIZE;
+  return isIpv6(address) ? IPV6_HEADER_SIZE : IPV4_HEADER_SIZE;
 }
 
 /** Sum of the pseudo-header of a transport's `length` octets; both addresses of one version. */
 export function pseudoSum(source: u32, destination: u32, protocol: u32, length: u32): u32 {
-  if (!isSix(destination)) return sumPseudo4(source, destination, protocol, length);
+  if (!isIpv6(destination)) return sumPseudo4(source, destination, protocol, length);
   return sumAdd(sumAdd(sumOf(source), sumOf(destination)), sumUpper(protocol, length));
 }
 

@@ -25,7 +25,7 @@ import * as abi from "../abi";
 import { Flow, STAKE_TICK, stakeOf } from "../layout";
 import { hashTuple } from "../prng";
 import { CHECKED, check } from "../trap";
-import { isSix, octetsOf, SIX } from "./addresses";
+import { isIpv6, octetsOf, SIX } from "./addresses";
 import { LIST_PARTY, SHARE_OUTSIDE } from "./kinds";
 import { flowAt, slotOf } from "./table";
 
@@ -102,7 +102,7 @@ function start(party: i32, key: u32, share: u8, hash: u32): void {
 
 /** What stands for the far end: an IPv4 address, or a word of 240.0.0.0/4 for a /64 of IPv6. */
 function keyOf(address: u32): u32 {
-  if (!isSix(address)) return address;
+  if (!isIpv6(address)) return address;
   const octets = octetsOf(address);
   return hashTuple(WORD_MARK, load<u32>(octets), load<u32>(octets, 4), 0) | SIX;
 }

@@ -21,7 +21,7 @@
 import * as abi from "../abi";
 import { config, RX_BUFFERS } from "../memory";
 import { ICMP_UNREACHABLE } from "../wire/icmpv4";
-import { wordOf } from "./addresses";
+import { stableHashOf } from "./addresses";
 import { icmpErrorReply } from "./icmp-error";
 import { noticeBegin } from "./icmp-notice";
 import { headerIsAtomic, headerIsIpv6 } from "./packet";
@@ -45,7 +45,7 @@ export const PATH_REFUSED: u32 = 2;
 
 @unmanaged
 class PathMtu {
-  /** `wordOf` the address. */
+  /** `stableHashOf` the address. */
   word: u32;
   /** Octets of a packet, and TOLD; 0 = the entry is free. */
   mtu: u32;
@@ -59,14 +59,14 @@ export function pathMtuInit(): void {
 }
 
 function entryOf(address: u32): PathMtu {
-  const place = (wordOf(address) * 0x9e3779b1) >>> 22;
+  const place = (stableHashOf(address) * 0x9e3779b1) >>> 22;
   return changetype<PathMtu>(ENTRIES + <usize>place * ENTRY_SIZE);
 }
 
 /** Octets a packet to this address may have; 0 = not known. */
 function pathMtuOf(address: u32, now: i64): u32 {
   const entry = entryOf(address);
-  if (entry.word != wordOf(address) || now > entry.until) return 0;
+  if (entry.word != stableHashOf(address) || now > entry.until) return 0;
   return entry.mtu & ~TOLD;
 }
 
@@ -74,16 +74,16 @@ function pathMtuOf(address: u32, now: i64): u32 {
 export function pathMtuStore(address: u32, result: i32, now: i64): void {
   const mtu = result <= 0 ? MTU_MAX : min(<u32>result, MTU_MAX);
   const entry = entryOf(address);
-  const isSame = entry.word == wordOf(address) && mtu == (entry.mtu & ~TOLD);
+  const isSame = entry.word == stableHashOf(address) && mtu == (entry.mtu & ~TOLD);
   if (!isSame || now > entry.until) entry.mtu = mtu;
-  entry.word = wordOf(address);
+  entry.word = stableHashOf(address);
   entry.until = now + EXPIRY;
 }
 
 /** Whether the guest is still to be told of it: true once. */
 function tellOnce(address: u32): bool {
   const entry = entryOf(address);
-  if (entry.word != wordOf(address) || (entry.mtu & TOLD) != 0) return false;
+  if (entry.word != stableHashOf(address) || (entry.mtu & TOLD) != 0) return false;
   entry.mtu |= TOLD;
   return true;
 }

@@ -45,13 +45,8 @@ import {
   UdpFlow,
 } from "./datagram";
 import { datagramError, datagramReceived } from "./datagram-receive";
-import {
-  datagramAppend,
-  datagramPath,
-  datagramRefuse,
-  datagramSent,
-  unreachableCode,
-} from "./datagram-send";
+import { unreachableCode } from "./datagram-refusal";
+import { datagramAppend, datagramPath, datagramRefuse, datagramSent } from "./datagram-send";
 import { closeRoom, datagramEnd } from "./evict";
 import { sendIcmpError } from "./icmp-error";
 import { idleLimit, SHARE_DATAGRAM } from "./kinds";
@@ -87,13 +82,14 @@ function validateRequest(): i32 {
 }
 
 /** The flow of this identifier, a new one if there is none; address 0 = the table is full. */
-function flowFor(guest: u32, identifier: u32): UdpFlow {
+function flowFor(guest: u32, identifier: u32, now: i64): UdpFlow {
   const ports = identifier << 16;
   let flow = changetype<UdpFlow>(flowFind(abi.KIND_PING, guest, 0, ports));
   if (!isNone(flow)) return flow;
   if (!admit(SHARE_DATAGRAM, 0)) return changetype<UdpFlow>(0);
   flow = changetype<UdpFlow>(flowAllocate(abi.KIND_PING, guest, 0, ports));
   datagramStart(flow);
+  datagramTouch(flow, now); // whatever becomes of the request, the flow ends some day
   return flow;
 }
 
@@ -118,7 +114,7 @@ export function pingInput(now: i64): void {
     sendIcmpError(ICMP_UNREACHABLE, code, gateway, now);
     return;
   }
-  const flow = flowFor(packet.source, Icmpv4View.at(packet.data).identifier);
+  const flow = flowFor(packet.source, Icmpv4View.at(packet.data).identifier, now);
   if (isNone(flow)) {
     drop(abi.DROP_PING_TABLE_FULL);
     return;

@@ -12,20 +12,20 @@ import {
 } from "../wire/ethernet";
 import { ipv4Emit } from "../wire/ipv4";
 import { ipv6Emit } from "../wire/ipv6";
-import { GATEWAY6, isSix, octetsOf } from "./addresses";
+import { GATEWAY6, isIpv6, octetsOf } from "./addresses";
 import { gatewayMac, ipv4Send } from "./emit";
 import { ipv6Send } from "./emit6";
 import { outgoing } from "./outgoing";
 import { headerSize } from "./packet";
 
 /** The gateway's address of that version. */
-export function gatewayOf(isIpv6: bool): u32 {
-  return isIpv6 ? GATEWAY6 : config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET);
+export function gatewayOf(six: bool): u32 {
+  return six ? GATEWAY6 : config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET);
 }
 
 /** The gateway as seen by the owner of this address. */
 export function gatewayFor(address: u32): u32 {
-  return gatewayOf(isSix(address));
+  return gatewayOf(isIpv6(address));
 }
 
 /** Octets of Ethernet and IP header towards this address. */
@@ -41,7 +41,7 @@ export function packetSend(
   payloadLength: u32,
   handle: u32,
 ): bool {
-  return isSix(outgoing.destination)
+  return isIpv6(outgoing.destination)
     ? ipv6Send(header, headerLength, payload, payloadLength, handle)
     : ipv4Send(header, headerLength, payload, payloadLength, handle);
 }
@@ -49,7 +49,7 @@ export function packetSend(
 /** Writes Ethernet and IP header of a frame of `outgoing` that carries `length` octets. */
 export function headersEmit(ethernet: usize, length: u32): void {
   const ip = ethernet + ETHERNET_HEADER_SIZE;
-  if (isSix(outgoing.destination)) {
+  if (isIpv6(outgoing.destination)) {
     const source = octetsOf(outgoing.source);
     const destination = octetsOf(outgoing.destination);
     ethernetEmit(ethernet, outgoing.mac, gatewayMac(), ETHERTYPE_IPV6);

@@ -3,7 +3,7 @@
  * `datagram`.
  */
 import * as abi from "../abi";
-import { isSix } from "./addresses";
+import { isIpv6 } from "./addresses";
 import {
   datagramTouch,
   enterSocket,
@@ -40,7 +40,7 @@ export function udpInboundOpen(
   const spot = code >>> abi.INBOUND_SPOT_SHIFT;
   const six = (code & 0xff) == <u32>abi.FAMILY_SIX;
   if (guestPort == 0 || guestPort > 0xffff || spot >= <u32>abi.SPOT_COUNT) return 0;
-  if (fixed != 0 && isSix(fixed) != six) return 0;
+  if (fixed != 0 && isIpv6(fixed) != six) return 0;
   const guest = fixed != 0 ? fixed : inboundOwner(guestPort, spot, six);
   if (guest == 0) return 0;
   const ports = (guestPort << 16) | spot;
@@ -70,7 +70,7 @@ function inboundOwner(guestPort: u32, spot: u32, six: bool): u32 {
 export function publish(flow: UdpFlow, hostPort: u32): void {
   if (flow.share != SHARE_PUBLISHED) shareMove(flow, SHARE_PUBLISHED);
   flow.flags |= F_PUBLISHED;
-  if (flow.peerPort == 0 && ownIsDual(flow.guestPort) && !isSix(flow.guestAddress)) {
+  if (flow.peerPort == 0 && ownIsDual(flow.guestPort) && !isIpv6(flow.guestAddress)) {
     flow.flags |= F_DUAL;
   }
   enterSocket(flow, SOCKET_OPEN);

@@ -37,7 +37,7 @@ import { timerSet } from "../timer";
 import { ICMP_TIME_EXCEEDED, ICMP_UNREACHABLE } from "../wire/icmpv4";
 import { PROTOCOL_UDP, WIRE_OK } from "../wire/ipv4";
 import { UDP_TRUNCATED, UdpView, udpCheck } from "../wire/udp";
-import { isSix } from "./addresses";
+import { isIpv6 } from "./addresses";
 import {
   datagramTouch,
   enterSocket,
@@ -132,7 +132,7 @@ function target(peer: Peer, address: u32, port: u32): u32 {
 /** The guest's address that the flow of spot 0 of its port is under. */
 function ownerOf(guest: u32, port: u32): u32 {
   if (!ownIsDual(port)) return guest;
-  const six = isSix(guest);
+  const six = isIpv6(guest);
   const isUsual = guest == guestConfigured(six) || guest == guestAddress(six);
   return isUsual ? guestConfigured(false) : guest;
 }
@@ -151,7 +151,7 @@ function spokenTo(guest: u32, shown: u32, ports: u32, now: i64): Peer {
  * that nobody has been heard from is taken for the same machine's.
  */
 function usualOf(guest: u32): u32 {
-  const six = isSix(guest);
+  const six = isIpv6(guest);
   const configured = guestConfigured(six);
   const usual = guest == configured ? guestAddress(six) : configured;
   if (usual == 0 || usual == guest) return 0;
@@ -236,12 +236,14 @@ function relay(guestPort: u32, port: u32, now: i64): void {
 function opened(op: Op, flow: UdpFlow, now: i64): void {
   if (openAgain(flow, op.result)) return;
   if (op.result >= 0) {
-    enterSocket(flow, SOCKET_OPEN);
     if ((op.result & abi.OPENED_PUBLISHED) != 0) {
       publish(flow, op.result & 0xffff);
       datagramTouch(flow, now);
-    } else if (flow.kind == <u8>abi.KIND_UDP) {
-      flow.hostPort = op.result > 0 ? <u16>op.result : <u16>op.a;
+    } else {
+      enterSocket(flow, SOCKET_OPEN);
+      if (flow.kind == <u8>abi.KIND_UDP) {
+        flow.hostPort = op.result > 0 ? <u16>op.result : <u16>op.a;
+      }
     }
     if (flow.batchHead >= 0) markDirty(flow);
     return;

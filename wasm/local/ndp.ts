@@ -27,7 +27,7 @@
  * Source: RFC 4861 §4, 6.1, 6.2, 7.1, 7.2, RFC 4862, RFC 8106 §5.
  */
 import * as abi from "../abi";
-import { addressIntern, DNS6, GATEWAY6, isSix, octetsOf, ROUTER6 } from "../flow/addresses";
+import { addressIntern, DNS6, GATEWAY6, isIpv6, octetsOf, ROUTER6 } from "../flow/addresses";
 import { frameCommit, gatewayMac, isOwnAddress } from "../flow/emit";
 import { natIsGuest } from "../flow/nat";
 import { neighborLearn } from "../flow/neighbor";
@@ -312,7 +312,7 @@ function neighborSolicited(now: i64): void {
     return;
   }
   const address = addressIntern(target, 0);
-  const isOurs = isSix(address) && isOwnAddress(address);
+  const isOurs = isIpv6(address) && isOwnAddress(address);
   if ((!isProbe() && !learn(packet.source, said, now)) || !isOurs) {
     drop(abi.DROP_NDP_IGNORED);
     return;

@@ -12,7 +12,7 @@ import {
   EPERM,
   ETIMEDOUT,
 } from "../errno";
-import { isSix, octetsOf, scopeOf } from "../flow/addresses";
+import { isIpv6, octetsOf, scopeOf } from "../flow/addresses";
 import { icmpErrorQuote } from "../flow/icmp-error";
 import { noticeBegin } from "../flow/icmp-notice";
 import { enterState, LIST_HALF_OPEN } from "../flow/kinds";
@@ -43,7 +43,7 @@ export function connectHost(flow: Tcp): void {
   const address = flow.hostAddress;
   op.b = flow.hostPort;
   op.c = flow.tos;
-  if (isSix(address)) {
+  if (isIpv6(address)) {
     op.pointer = <u32>msgName(msgAlloc(1));
     sockaddr6(op.pointer, octetsOf(address), scopeOf(address), flow.hostPort);
     op.count = abi.FAMILY_SIX;

@@ -8,7 +8,7 @@
  * Source quench is ignored.
  */
 import * as abi from "../abi";
-import { addressIntern, isSix } from "../flow/addresses";
+import { addressIntern, isIpv6 } from "../flow/addresses";
 import { headerSize, packet } from "../flow/packet";
 import { flowFind, isNone, markDirty } from "../flow/table";
 import { count, drop } from "../stats";
@@ -56,7 +56,7 @@ export function tcpIcmp(quote: usize, length: u32, now: i64): void {
   const offset = header.headerLength;
   const guest = header.destination;
   const peer = header.source;
-  if (header.protocol != PROTOCOL_TCP || length < offset + 8 || isSix(guest) || isSix(peer)) {
+  if (header.protocol != PROTOCOL_TCP || length < offset + 8 || isIpv6(guest) || isIpv6(peer)) {
     drop(abi.DROP_ICMP_QUOTE);
     return;
   }
@@ -84,7 +84,7 @@ export function tcpIcmp6(quote: usize, length: u32, now: i64): void {
 
 function lowerMss(flow: Tcp, mtu: u32): void {
   const guest = flow.guestAddress;
-  const floor = isSix(guest) ? IPV6_MTU_MIN : PATH_MTU_FLOOR;
+  const floor = isIpv6(guest) ? IPV6_MTU_MIN : PATH_MTU_FLOOR;
   const options: u32 = has(flow, F_TIMESTAMPS) ? 12 : 0;
   const mss = max(mtu, floor) - headerSize(guest) - TCP_HEADER_SIZE - options;
   if (mss >= flow.mss) return;

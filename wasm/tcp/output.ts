@@ -6,7 +6,7 @@
  * referred to by iovecs. When the link leaves no room (`txFree`), what is due stays due.
  */
 import * as abi from "../abi";
-import { isSix } from "../flow/addresses";
+import { isIpv6 } from "../flow/addresses";
 import { enterState } from "../flow/kinds";
 import { outgoingBegin } from "../flow/outgoing";
 import { headerSize, pseudoSum } from "../flow/packet";
@@ -79,7 +79,7 @@ function linkFlags(): u32 {
 export function frameMax(flow: Tcp): u32 {
   // virtio 1.2 §5.1.3.1: no segmentation offload without checksum offload.
   const guest = flow.guestAddress;
-  const offload = (isSix(guest) ? abi.LINK_TSO6 : abi.LINK_TSO4) | abi.LINK_CSUM;
+  const offload = (isIpv6(guest) ? abi.LINK_TSO6 : abi.LINK_TSO4) | abi.LINK_CSUM;
   if ((linkFlags() & offload) != <u32>offload || vnetSize == 0) return flow.mss;
   if ((flow.urgent & URGENT_OUT) != 0 && seqGt(flow.sndUrgent, flow.sndUna)) return flow.mss;
   return max((OFFLOAD_MAX - headerSize(guest)) / flow.mss, 1) * flow.mss;
@@ -252,7 +252,7 @@ function sendData(flow: Tcp, sequence: u32, length: u32, now: i64): u32 {
   if (partial) {
     sumStorePartial(tcp + 16, pseudo);
     const gso = n > flow.mss;
-    const type = isSix(flow.guestAddress) ? GSO_TCPV6 : GSO_TCPV4;
+    const type = isIpv6(flow.guestAddress) ? GSO_TCPV6 : GSO_TCPV4;
     txOffload(eth, gso ? type : 0, gso ? start + header : 0, gso ? flow.mss : 0, start, 16);
   } else {
     sumStore(tcp + 16, sumAdd(sumAdd(pseudo, sumBytes(tcp, header)), pieceSum));
@@ -403,7 +403,21 @@ export function tcpOutput(flow: Tcp, now: i64): bool {
   if (has(flow, P_ACK)) {
     if (txFree() <= 0) return false;
     flow.flags &= ~P_ACK;
-    sendAck(flow, now);
+    reportGap(flow, now);
   }
   return true;
+}
+
+/**
+ * Acknowledges, once for each segment behind a gap that is still there (RFC 5681 §4.2): many come
+ * at once, and a guest without SACK sends what is missing only after three duplicates.
+ */
+function reportGap(flow: Tcp, now: i64): void {
+  const duplicates = flow.heldHead >= 0 ? <i32>flow.gapAcks : 0;
+  flow.gapAcks = 0;
+  for (let i = flow.rcvAck == flow.lastAckSent ? 1 : 0; i < duplicates; i++) {
+    if (txFree() <= 1) break;
+    sendAck(flow, now);
+  }
+  sendAck(flow, now);
 }

@@ -4,8 +4,8 @@
  */
 import { createHash } from "node:crypto";
 import type { Guest } from "../sim/guest/guest.ts";
-import type { TcpConnection } from "../sim/guest/tcp-connection.ts";
-import type { CloseReason, TcpEvents } from "../sim/guest/tcp-options.ts";
+import type { TcpConnection, TcpEvents } from "../sim/guest/tcp-connection.ts";
+import type { CloseReason } from "../sim/guest/tcp-options.ts";
 import type { Content } from "./content.ts";
 
 const SCRATCH_SIZE = 262_144;

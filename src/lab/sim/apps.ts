@@ -4,8 +4,8 @@
 import { formatIpv4 } from "../../lib/addr.ts";
 import type { VirtualClock } from "./clock.ts";
 import type { Guest } from "./guest/guest.ts";
-import type { TcpConnection } from "./guest/tcp-connection.ts";
-import type { CloseReason, TcpEvents } from "./guest/tcp-options.ts";
+import type { TcpConnection, TcpEvents } from "./guest/tcp-connection.ts";
+import type { CloseReason } from "./guest/tcp-options.ts";
 import type { UdpSocket } from "./guest/udp.ts";
 import { checkDatagram, datagramStream, NUMBER_SIZE } from "./host/host.ts";
 import { fillPattern, findMismatch } from "./pattern.ts";

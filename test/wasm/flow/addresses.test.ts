@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { GUEST6, PEER6 } from "../../support/engine-harness.ts";
+import { GUEST6, PEER6 } from "../../support/engine-settings.ts";
 import { concat, ip6, pattern } from "../../support/packet.ts";
 import { TcpGuest } from "../../support/tcp-guest.ts";
 import { World6 } from "../../support/world6.ts";

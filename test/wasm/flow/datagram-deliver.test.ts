@@ -3,14 +3,10 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import * as abi from "../../../wasm/abi.ts";
 import { DatagramWorld } from "../../support/datagram-world.ts";
-import { GUEST, PEER } from "../../support/engine-harness.ts";
+import { GUEST, PEER } from "../../support/engine-settings.ts";
+import type { FragmentFrame, Frame, UdpFrame } from "../../support/frame.ts";
 import { pattern, u16 } from "../../support/packet.ts";
-import {
-  type FragmentFrame,
-  type Frame,
-  reassemble,
-  type UdpFrame,
-} from "../../support/packet-decode.ts";
+import { reassemble } from "../../support/packet-decode.ts";
 
 const OFFLOAD = { vnetSize: 12, linkFlags: abi.LINK_CSUM | abi.LINK_USO } as const;
 

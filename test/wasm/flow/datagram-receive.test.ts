@@ -4,7 +4,7 @@ import { describe, test } from "node:test";
 import * as abi from "../../../wasm/abi.ts";
 import { ECONNREFUSED } from "../../support/datagram-host.ts";
 import { DatagramWorld } from "../../support/datagram-world.ts";
-import { PEER } from "../../support/engine-harness.ts";
+import { PEER } from "../../support/engine-settings.ts";
 import { pattern } from "../../support/packet.ts";
 
 describe("UDP from the host in bulk", () => {

@@ -14,7 +14,7 @@ import {
   type Message,
 } from "../../support/datagram-host.ts";
 import { DatagramWorld } from "../../support/datagram-world.ts";
-import { PEER } from "../../support/engine-harness.ts";
+import { PEER } from "../../support/engine-settings.ts";
 import { concat, pattern } from "../../support/packet.ts";
 
 const SEED = 20250117;

@@ -4,7 +4,7 @@ import { describe, test } from "node:test";
 import { mappedOctetsOf } from "../../../src/lib/addr6.ts";
 import * as abi from "../../../wasm/abi.ts";
 import { DatagramWorld } from "../../support/datagram-world.ts";
-import { PEER } from "../../support/engine-harness.ts";
+import { PEER } from "../../support/engine-settings.ts";
 
 const OTHER = "203.0.113.9";
 

@@ -17,7 +17,8 @@ import {
   THIRD_RESOLVER,
   unreachable,
 } from "../../support/dns.ts";
-import { DNS, EngineWorld, RESOLVER } from "../../support/engine-harness.ts";
+import { EngineWorld } from "../../support/engine-harness.ts";
+import { DNS, RESOLVER } from "../../support/engine-settings.ts";
 import { ETIMEDOUT } from "../../support/fake-host.ts";
 import { hex } from "../../support/hex.ts";
 import { concat, ip, u16 } from "../../support/packet.ts";

@@ -14,7 +14,8 @@ import {
   THIRD_RESOLVER,
   unreachable,
 } from "../../support/dns.ts";
-import { DNS, EngineWorld, GUEST, PEER, RESOLVER } from "../../support/engine-harness.ts";
+import { EngineWorld } from "../../support/engine-harness.ts";
+import { DNS, GUEST, PEER, RESOLVER } from "../../support/engine-settings.ts";
 import { hex } from "../../support/hex.ts";
 import { concat, ip, pattern, u16 } from "../../support/packet.ts";
 import { TcpGuest } from "../../support/tcp-guest.ts";

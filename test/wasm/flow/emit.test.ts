@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import * as abi from "../../../wasm/abi.ts";
+import type { FragmentFrame, Frame } from "../../support/frame.ts";
 import {
   checkProperty,
   GATEWAY_MAC,
@@ -14,7 +15,7 @@ import {
   PEER,
 } from "../../support/local.ts";
 import { concat, ip, pattern, udp } from "../../support/packet.ts";
-import { type FragmentFrame, type Frame, reassemble } from "../../support/packet-decode.ts";
+import { reassemble } from "../../support/packet-decode.ts";
 
 const PORTS = { source: PEER, destination: GUEST, sourcePort: 53, destinationPort: 4000 };
 

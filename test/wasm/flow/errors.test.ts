@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { EACCES, ECONNREFUSED, EHOSTUNREACH, EMSGSIZE } from "../../support/datagram-host.ts";
 import { DatagramWorld } from "../../support/datagram-world.ts";
-import { GATEWAY, GUEST, PEER } from "../../support/engine-harness.ts";
+import { GATEWAY, GUEST, PEER } from "../../support/engine-settings.ts";
+import type { IcmpFrame } from "../../support/frame.ts";
 import { ipText } from "../../support/packet.ts";
-import type { IcmpFrame } from "../../support/packet-decode.ts";
 
 /** Addresses and ports of the datagram an ICMP error quotes. */
 function quoted({ payload }: IcmpFrame): string {

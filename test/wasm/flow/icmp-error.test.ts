@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import * as abi from "../../../wasm/abi.ts";
+import type { IcmpFrame } from "../../support/frame.ts";
 import {
   checkProperty,
   GATEWAY,
@@ -17,7 +18,6 @@ import {
   SECOND,
 } from "../../support/local.ts";
 import { type Ipv4Fields, icmp, icmpEcho, ip, ipv4, pattern, udp } from "../../support/packet.ts";
-import type { IcmpFrame } from "../../support/packet-decode.ts";
 
 const UNREACHABLE = 3;
 const PORT = 3;

@@ -11,7 +11,8 @@ import {
   groups,
   PEER6,
   RESOLVER,
-} from "../../support/engine-harness.ts";
+} from "../../support/engine-settings.ts";
+import type { FragmentFrame } from "../../support/frame.ts";
 import {
   concat,
   ip,
@@ -22,7 +23,7 @@ import {
   u32,
   udp,
 } from "../../support/packet.ts";
-import { type FragmentFrame, reassemble } from "../../support/packet-decode.ts";
+import { reassemble } from "../../support/packet-decode.ts";
 import { World6 } from "../../support/world6.ts";
 
 const RESOLVER6 = "2001:db8::53";

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { DatagramWorld } from "../../support/datagram-world.ts";
-import { EngineWorld, PEER } from "../../support/engine-harness.ts";
+import { EngineWorld } from "../../support/engine-harness.ts";
+import { PEER } from "../../support/engine-settings.ts";
 import { TcpGuest } from "../../support/tcp-guest.ts";
 
 /** What flows of others hold: descriptors of the process, of the machine, memory. */

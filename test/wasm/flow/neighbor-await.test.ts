@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { mappedOctetsOf } from "../../../src/lib/addr6.ts";
+import { EngineWorld } from "../../support/engine-harness.ts";
 import {
-  EngineWorld,
   GATEWAY,
   GATEWAY_MAC,
   GUEST,
@@ -11,8 +11,8 @@ import {
   GUEST6,
   PEER,
   PEER6,
-} from "../../support/engine-harness.ts";
-import type { FakeSocket } from "../../support/fake-host.ts";
+} from "../../support/engine-settings.ts";
+import type { FakeSocket } from "../../support/fake-socket.ts";
 import { arp, ETHERTYPE_ARP, ethernet } from "../../support/packet.ts";
 import { World6 } from "../../support/world6.ts";
 

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { type Arrival, arrive, crowd } from "../../support/arrivals.ts";
-import { EngineWorld, IPV6 } from "../../support/engine-harness.ts";
+import { EngineWorld } from "../../support/engine-harness.ts";
+import { IPV6 } from "../../support/engine-settings.ts";
 
 const FLOWS = 64;
 const MOST = FLOWS / 2;

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import * as abi from "../../../wasm/abi.ts";
 import { DatagramWorld } from "../../support/datagram-world.ts";
-import { PEER, PEER6 } from "../../support/engine-harness.ts";
+import { PEER, PEER6 } from "../../support/engine-settings.ts";
 import { pattern } from "../../support/packet.ts";
 import { World6 } from "../../support/world6.ts";
 
@@ -73,6 +73,16 @@ describe("wasm/flow/path-mtu", () => {
     for (let i = 0; i < 3; i += 1) world.guest(world.ping(PEER, 1, i, LARGE, DF));
     assert.equal(world.icmp().rest, MTU);
     assert.equal(world.socket().sent.length, 3);
+  });
+
+  test("a ping that is refused leaves nothing behind", () => {
+    const world = worldOf(true);
+    world.guest(world.ping(PEER, 1, 1, LARGE, DF));
+    for (let id = 2; id < 6; id += 1) world.guest(world.ping(PEER, id, 1, LARGE, DF));
+    assert.equal(world.stats.dropPathMtu, 5);
+    assert.equal(world.engine.flowCount, 5);
+    world.advance(61);
+    assert.equal(world.engine.flowCount, 0);
   });
 
   test("in IPv6 it is packet too big, never below 1,280, and only for who did not fragment", () => {

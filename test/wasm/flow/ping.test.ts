@@ -3,10 +3,11 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { EACCES, EHOSTUNREACH } from "../../support/datagram-host.ts";
 import { DatagramWorld } from "../../support/datagram-world.ts";
-import { DNS, GATEWAY, GUEST, PEER } from "../../support/engine-harness.ts";
+import { DNS, GATEWAY, GUEST, PEER } from "../../support/engine-settings.ts";
+import type { FragmentFrame } from "../../support/frame.ts";
 import { hex } from "../../support/hex.ts";
 import { checksum, icmp, icmpEcho, pattern, u16 } from "../../support/packet.ts";
-import { type FragmentFrame, reassemble } from "../../support/packet-decode.ts";
+import { reassemble } from "../../support/packet-decode.ts";
 
 const OTHER = "203.0.113.9";
 /** The identifier the host's kernel uses instead of the guest's. */

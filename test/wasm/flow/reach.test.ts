@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { mappedOctetsOf } from "../../../src/lib/addr6.ts";
-import { DNS, DNS6, GATEWAY, GATEWAY6, GUEST, PEER, PEER6 } from "../../support/engine-harness.ts";
+import { DNS, DNS6, GATEWAY, GATEWAY6, GUEST, PEER, PEER6 } from "../../support/engine-settings.ts";
 import { ip, ip6 } from "../../support/packet.ts";
 import { TcpGuest } from "../../support/tcp-guest.ts";
 import { World6, type World6Options } from "../../support/world6.ts";

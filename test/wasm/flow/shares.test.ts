@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { arrive, crowd } from "../../support/arrivals.ts";
-import { DNS, EngineWorld, PEER } from "../../support/engine-harness.ts";
+import { EngineWorld } from "../../support/engine-harness.ts";
+import { DNS, PEER } from "../../support/engine-settings.ts";
 import { TcpGuest } from "../../support/tcp-guest.ts";
 
 /** Kept: 16 for the guest's connections, 4 from outside, 8 for UDP and ping, 4 for DNS. */

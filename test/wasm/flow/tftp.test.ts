@@ -1,15 +1,8 @@
 /** Datagrams for the host's TFTP service: which flow, which ports, how it ends. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import {
-  EngineWorld,
-  GATEWAY,
-  GATEWAY6,
-  GUEST,
-  GUEST6,
-  IPV6,
-  PEER,
-} from "../../support/engine-harness.ts";
+import { EngineWorld } from "../../support/engine-harness.ts";
+import { GATEWAY, GATEWAY6, GUEST, GUEST6, IPV6, PEER } from "../../support/engine-settings.ts";
 import { pattern } from "../../support/packet.ts";
 
 const SECOND = 1_000_000;

@@ -4,10 +4,10 @@ import { describe, test } from "node:test";
 import { FILTER_COUNT, OPENED_PUBLISHED } from "../../../wasm/abi.ts";
 import { EINVAL } from "../../support/datagram-host.ts";
 import { DatagramWorld } from "../../support/datagram-world.ts";
-import { DNS, GATEWAY, GUEST, PEER } from "../../support/engine-harness.ts";
+import { DNS, GATEWAY, GUEST, PEER } from "../../support/engine-settings.ts";
+import type { IcmpFrame } from "../../support/frame.ts";
 import { hex } from "../../support/hex.ts";
 import { ipText, pattern } from "../../support/packet.ts";
-import type { IcmpFrame } from "../../support/packet-decode.ts";
 
 const OTHER = "203.0.113.9";
 

@@ -7,7 +7,8 @@ import { describe, test } from "node:test";
 import { readCounter } from "../../../src/engine/stats.ts";
 import * as abi from "../../../wasm/abi.ts";
 import { speak, strangers, syns } from "../../support/arrivals.ts";
-import { type EngineWorld, GUEST, GUEST6, PEER } from "../../support/engine-harness.ts";
+import type { EngineWorld } from "../../support/engine-harness.ts";
+import { GUEST, GUEST6, PEER } from "../../support/engine-settings.ts";
 import { PROTOCOL_UDP, udp } from "../../support/packet.ts";
 
 const MS = 1000;

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { readBoot } from "../../../src/config/boot.ts";
-import { GATEWAY, GATEWAY6, groups } from "../../support/engine-harness.ts";
+import { GATEWAY, GATEWAY6, groups } from "../../support/engine-settings.ts";
 import { concat, ip, pattern, u16, u32 } from "../../support/packet.ts";
 import { decodeDhcp } from "../../support/packet-decode.ts";
 import { ia, type Option6 } from "../../support/packet6.ts";

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { encodeDhcp6Options } from "../../../src/config/dhcp6-options.ts";
-import { DNS6, GUEST6, LINK6, ROUTER6 } from "../../support/engine-harness.ts";
+import { DNS6, GUEST6, LINK6, ROUTER6 } from "../../support/engine-settings.ts";
 import { concat, ip6, ip6Text, pattern, u16, u32 } from "../../support/packet.ts";
 import {
   ALL_DHCP_SERVERS,

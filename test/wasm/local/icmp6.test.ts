@@ -1,9 +1,10 @@
 /** Echo over ICMPv6 for the engine's own addresses. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { DNS6, GATEWAY6, GUEST6, LINK6, ROUTER6 } from "../../support/engine-harness.ts";
+import { DNS6, GATEWAY6, GUEST6, LINK6, ROUTER6 } from "../../support/engine-settings.ts";
+import type { FragmentFrame } from "../../support/frame.ts";
 import { concat, pattern } from "../../support/packet.ts";
-import { type FragmentFrame, reassemble } from "../../support/packet-decode.ts";
+import { reassemble } from "../../support/packet-decode.ts";
 import { echo6, fragments6, PROTOCOL_ICMPV6 } from "../../support/packet6.ts";
 import { World6 } from "../../support/world6.ts";
 

@@ -12,9 +12,9 @@ import {
   groups,
   LINK6,
   ROUTER6,
-} from "../../support/engine-harness.ts";
+} from "../../support/engine-settings.ts";
+import type { Icmp6Frame } from "../../support/frame.ts";
 import { concat, ip6, ip6Text, macOctets, pattern, u16, u32 } from "../../support/packet.ts";
-import type { Icmp6Frame } from "../../support/packet-decode6.ts";
 import {
   ALL_NODES,
   ALL_ROUTERS,

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { encodeDhcpOptions, searchOptions } from "../../../src/config/dhcp-options.ts";
 import { encodeDhcp6Options } from "../../../src/config/dhcp6-options.ts";
-import { GATEWAY, GUEST } from "../../support/engine-harness.ts";
+import { GATEWAY, GUEST } from "../../support/engine-settings.ts";
 import { hex } from "../../support/hex.ts";
 import { concat, type Octets, octetsOf, u16, u32 } from "../../support/packet.ts";
 import { ALL_NODES } from "../../support/packet6.ts";

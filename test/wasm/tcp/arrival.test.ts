@@ -6,15 +6,9 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { readCounter } from "../../../src/engine/stats.ts";
 import { speak, strangers, syns } from "../../support/arrivals.ts";
-import {
-  EngineWorld,
-  GATEWAY,
-  GATEWAY6,
-  GUEST,
-  GUEST6,
-  PEER,
-} from "../../support/engine-harness.ts";
-import type { FakeSocket } from "../../support/fake-host.ts";
+import { EngineWorld } from "../../support/engine-harness.ts";
+import { GATEWAY, GATEWAY6, GUEST, GUEST6, PEER } from "../../support/engine-settings.ts";
+import type { FakeSocket } from "../../support/fake-socket.ts";
 import { icmp, PROTOCOL_ICMP, PROTOCOL_TCP, tcp } from "../../support/packet.ts";
 import { TcpGuest } from "../../support/tcp-guest.ts";
 import { World6 } from "../../support/world6.ts";

@@ -4,7 +4,8 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { EngineWorld, GUEST, PEER } from "../../support/engine-harness.ts";
+import { EngineWorld } from "../../support/engine-harness.ts";
+import { GUEST, PEER } from "../../support/engine-settings.ts";
 import { ECONNRESET, ETIMEDOUT } from "../../support/fake-host.ts";
 import { pattern, type TcpFields } from "../../support/packet.ts";
 import { established, reach, type SegmentFields, TcpGuest } from "../../support/tcp-guest.ts";

@@ -1,7 +1,7 @@
 /** ICMP errors of the guest about segments it was sent (RFC 5927). */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { GUEST } from "../../support/engine-harness.ts";
+import { GUEST } from "../../support/engine-settings.ts";
 import { icmp, ipv4, PROTOCOL_ICMP, PROTOCOL_TCP, pattern, tcp } from "../../support/packet.ts";
 import { type Conversation, established, reach, type TcpGuest } from "../../support/tcp-guest.ts";
 

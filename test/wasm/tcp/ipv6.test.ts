@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import * as abi from "../../../wasm/abi.ts";
-import { DNS6, GATEWAY6, GUEST6, groups, PEER, PEER6 } from "../../support/engine-harness.ts";
+import { DNS6, GATEWAY6, GUEST6, groups, PEER, PEER6 } from "../../support/engine-settings.ts";
 import { ECONNREFUSED, EHOSTUNREACH, ENETUNREACH } from "../../support/fake-host.ts";
 import { concat, ip6Text, PROTOCOL_TCP, pattern, u16 } from "../../support/packet.ts";
 import { icmp6, ipv6, PROTOCOL_ICMPV6 } from "../../support/packet6.ts";

@@ -4,7 +4,8 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { EngineWorld, GATEWAY, GUEST, GUEST_MAC, PEER } from "../../support/engine-harness.ts";
+import { EngineWorld } from "../../support/engine-harness.ts";
+import { GATEWAY, GUEST, GUEST_MAC, PEER } from "../../support/engine-settings.ts";
 import { ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, ETIMEDOUT } from "../../support/fake-host.ts";
 import { pattern } from "../../support/packet.ts";
 import { type ExpectedSegment, established, reach, TcpGuest } from "../../support/tcp-guest.ts";

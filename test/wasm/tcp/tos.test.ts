@@ -5,7 +5,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import * as abi from "../../../wasm/abi.ts";
-import { EngineWorld, PEER6 } from "../../support/engine-harness.ts";
+import { EngineWorld } from "../../support/engine-harness.ts";
+import { PEER6 } from "../../support/engine-settings.ts";
 import { internetSum } from "../../support/internet-sum.ts";
 import { type SegmentFields, TcpGuest } from "../../support/tcp-guest.ts";
 import { World6 } from "../../support/world6.ts";

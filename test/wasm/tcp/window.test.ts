@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { LINK_RX_TSO } from "../../../wasm/abi.ts";
+import type { TcpFrame } from "../../support/frame.ts";
 import { pattern } from "../../support/packet.ts";
-import type { TcpFrame } from "../../support/packet-decode.ts";
 import { established, TcpGuest } from "../../support/tcp-guest.ts";
 import { segments } from "../../support/tcp-transfer.ts";
 

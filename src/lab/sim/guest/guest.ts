@@ -23,8 +23,8 @@ import type { ErrorReport, Packet } from "./network.ts";
 import { PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP } from "./network.ts";
 import { get16 } from "./octets.ts";
 import { type Acceptor, type ListenSettings, Tcp } from "./tcp.ts";
-import type { TcpConnection } from "./tcp-connection.ts";
-import type { TcpEvents, TcpSettings } from "./tcp-options.ts";
+import type { TcpConnection, TcpEvents } from "./tcp-connection.ts";
+import type { TcpSettings } from "./tcp-options.ts";
 import { Udp, type UdpEvents, type UdpSocket } from "./udp.ts";
 
 const ETHERTYPE_IPV4 = 0x0800;

@@ -11,14 +11,15 @@
 import type { Address, Network } from "./network.ts";
 import { seqDiff } from "./octets.ts";
 import { Dialect } from "./tcp-dialect.ts";
-import type { CloseReason, TcpEvents, TcpHandlers, TcpSettings, TcpState } from "./tcp-options.ts";
+import type { CloseReason, EventsOf, HandlersOf, TcpSettings, TcpState } from "./tcp-options.ts";
 import { ReceiveSide } from "./tcp-receive.ts";
 import { ACK, FIN, PSH, RST, type Segment, SYN } from "./tcp-segment.ts";
 import { SendSide } from "./tcp-send.ts";
+import { NEVER, Timers } from "./tcp-timers.ts";
 import { SegmentWriter } from "./tcp-writer.ts";
 
-const NEVER = Number.POSITIVE_INFINITY;
-const PERSIST_MAX = 60_000_000;
+export type TcpEvents = EventsOf<TcpConnection>;
+export type TcpHandlers = HandlersOf<TcpConnection>;
 
 export class TcpConnection {
   readonly network: Network;
@@ -42,13 +43,7 @@ export class TcpConnection {
   #ackNow = false;
   #synDue = false;
   #writeBlocked = false;
-  #rtoAt = NEVER;
-  #ackAt = NEVER;
-  #persistAt = NEVER;
-  #persists = 0;
-  #waitUntil = NEVER;
-  /** When the oldest unanswered transmission was made. */
-  #troubleAt = NEVER;
+  readonly #timers = new Timers();
   /** What the owner's list of deadlines holds for this connection. */
   listedAt = NEVER;
   reason: CloseReason | undefined;
@@ -73,7 +68,9 @@ export class TcpConnection {
     this.events = events;
     this.iss = iss;
     this.#dialect = new Dialect(settings, iss);
-    this.#writer = new SegmentWriter(handlers, this, this.#dialect);
+    this.#writer = new SegmentWriter(handlers, this, this.#dialect, (header, sequence, length) =>
+      handlers.transmit(this, header, sequence, length),
+    );
     this.send = new SendSide({
       size: settings.sendBuffer,
       rtoMin: settings.rtoMin,
@@ -245,8 +242,7 @@ export class TcpConnection {
     this.#synDue = false;
     this.send.backoffs = 0;
     this.send.rto = 1_000_000;
-    this.#rtoAt = NEVER;
-    this.#troubleAt = NEVER;
+    this.#timers.answered();
     this.#arm(now);
     this.#mark();
     this.events.opened?.(this);
@@ -297,14 +293,8 @@ export class TcpConnection {
       now,
       this.#dialect.roundTrip(segment, now),
     );
-    if (count > 0) {
-      this.#rtoAt = NEVER;
-      this.#troubleAt = NEVER;
-    }
-    if (count > 0 || opened || before !== window) {
-      this.#persistAt = NEVER;
-      this.#persists = 0;
-    }
+    if (count > 0) this.#timers.answered();
+    if (count > 0 || opened || before !== window) this.#timers.windowTold();
     this.#mark();
     if (count > 0) this.#afterAck(now);
     return this.#state !== "closed";
@@ -348,7 +338,7 @@ export class TcpConnection {
     const { delayedAck } = this.settings;
     const full = length >= Math.min(this.send.mss, this.ownMss) / 2;
     if (delayedAck === 0 || (this.#unacked >= 2 && full)) this.#ackNow = true;
-    else if (this.#ackAt === NEVER) this.#ackAt = now + delayedAck;
+    else if (this.#timers.ackAt === NEVER) this.#timers.ackAt = now + delayedAck;
   }
 
   #takeFin(now: number): void {
@@ -361,18 +351,16 @@ export class TcpConnection {
 
   #timeWait(now: number): void {
     this.#state = "time-wait";
-    this.#rtoAt = NEVER;
-    this.#persistAt = NEVER;
-    this.#waitUntil = now + this.settings.timeWait;
+    this.#timers.stop();
+    this.#timers.waitUntil = now + this.settings.timeWait;
     this.#tellClosed("finished");
   }
 
   #finish(reason: CloseReason): void {
     this.#state = "closed";
-    this.#rtoAt = NEVER;
-    this.#ackAt = NEVER;
-    this.#persistAt = NEVER;
-    this.#waitUntil = NEVER;
+    this.#timers.stop();
+    this.#timers.ackAt = NEVER;
+    this.#timers.waitUntil = NEVER;
     this.#handlers.gone(this);
     this.#tellClosed(reason);
   }
@@ -404,7 +392,7 @@ export class TcpConnection {
       const flags = ACK | push | (send.pickFin ? FIN : 0);
       if (!this.#emit(flags, send.pickAt, send.pickLength)) return false;
       send.sent(now);
-      if (this.#troubleAt === NEVER) this.#troubleAt = now;
+      this.#timers.trouble(now);
       if (send.pickFin) this.#finSent();
     }
     // In SYN-RECEIVED too: SYNs that crossed are answered by plain acknowledgments.
@@ -423,8 +411,8 @@ export class TcpConnection {
     const first = this.#state === "syn-sent";
     if (first) this.receive.start(0);
     if (!this.#writer.syn(first ? undefined : this.#expected)) return false;
-    if (this.#troubleAt === NEVER) this.#troubleAt = now;
-    this.#rtoAt = now + this.send.rto;
+    this.#timers.trouble(now);
+    this.#timers.retransmitAt = now + this.send.rto;
     return true;
   }
 
@@ -432,48 +420,35 @@ export class TcpConnection {
     if (!this.#writer.segment(flags, sequence, length, this.#expected)) return false;
     this.#ackNow = false;
     this.#unacked = 0;
-    this.#ackAt = NEVER;
+    this.#timers.ackAt = NEVER;
     return true;
   }
 
   // -------------------------------------------------------------- timers
 
   #arm(now: number): void {
-    const { send } = this;
-    const opening = this.#state === "syn-sent" || this.#state === "syn-received";
-    if (!opening) {
-      if (send.flight > 0) {
-        if (this.#rtoAt === NEVER) this.#rtoAt = now + send.rto;
-        this.#persistAt = NEVER;
-      } else {
-        this.#rtoAt = NEVER;
-        const waits = send.unsent > 0 && this.#state !== "time-wait";
-        if (!waits) this.#persistAt = NEVER;
-        else if (this.#persistAt === NEVER) {
-          const wait = Math.min(send.rto * 2 ** Math.min(this.#persists, 10), PERSIST_MAX);
-          this.#persistAt = now + wait;
-        }
-      }
-    }
-    this.#handlers.deadline(this, this.nextDeadline());
+    const isOpening = this.#state === "syn-sent" || this.#state === "syn-received";
+    if (!isOpening) this.#timers.arm(this.send, this.#state !== "time-wait", now);
+    this.#handlers.deadline(this, this.#timers.next);
   }
 
   /** When `timers` is due. */
   nextDeadline(): number {
-    return Math.min(this.#rtoAt, this.#ackAt, this.#persistAt, this.#waitUntil);
+    return this.#timers.next;
   }
 
   /** Does what is due by now. */
   timers(now: number): void {
-    if (this.#waitUntil <= now) return void this.#finish("finished");
-    if (this.#ackAt <= now) {
-      this.#ackAt = NEVER;
+    const timers = this.#timers;
+    if (timers.waitUntil <= now) return void this.#finish("finished");
+    if (timers.ackAt <= now) {
+      timers.ackAt = NEVER;
       this.#ackSoon();
     }
-    if (this.#persistAt <= now) this.#probe();
-    if (this.#rtoAt > now) return;
-    this.#rtoAt = NEVER;
-    if (now - this.#troubleAt >= this.settings.giveUpAfter) {
+    if (timers.persistAt <= now) this.#probe();
+    if (timers.retransmitAt > now) return;
+    timers.retransmitAt = NEVER;
+    if (now - timers.troubleAt >= this.settings.giveUpAfter) {
       if (this.#state !== "syn-sent") this.#emit(RST | ACK, this.send.max, 0);
       return void this.#finish("timeout");
     }
@@ -487,8 +462,7 @@ export class TcpConnection {
   /** The window has been too small for a while: asks, with an octet beyond it if it is shut. */
   #probe(): void {
     const { send } = this;
-    this.#persistAt = NEVER;
-    this.#persists += 1;
+    this.#timers.probed();
     this.#mark();
     if (send.window > 0) {
       send.override = true;

@@ -2,7 +2,6 @@
  * What can be set about the connections of the modelled guest, misbehaviour included, and what a
  * connection asks of its owner.
  */
-import type { TcpConnection } from "./tcp-connection.ts";
 import type { Header } from "./tcp-segment.ts";
 
 /** RFC 9293 §3.3.2; LISTEN is the owner's. */
@@ -22,15 +21,15 @@ export type TcpState =
 export type CloseReason = "finished" | "reset" | "refused" | "unreachable" | "timeout" | "aborted";
 
 /** Called in the middle of input and timers; every call into the connection is allowed. */
-export interface TcpEvents {
-  opened?(connection: TcpConnection): void;
-  readable?(connection: TcpConnection): void;
+export interface EventsOf<Connection> {
+  opened?(connection: Connection): void;
+  readable?(connection: Connection): void;
   /** Half of the buffer is free again, after a write that was not taken whole. */
-  writable?(connection: TcpConnection): void;
+  writable?(connection: Connection): void;
   /** The peer sends no more; what it sent may still wait to be read. */
-  ended?(connection: TcpConnection): void;
+  ended?(connection: Connection): void;
   /** Once; when both directions have ended, or when the connection broke. */
-  closed?(reason: CloseReason, connection: TcpConnection): void;
+  closed?(reason: CloseReason, connection: Connection): void;
 }
 
 export interface TcpSettings {
@@ -75,16 +74,16 @@ export const TCP_SETTINGS: TcpSettings = {
 };
 
 /** What a connection needs of the stack. */
-export interface TcpHandlers {
+export interface HandlersOf<Connection> {
   /** Microseconds. */
   readonly now: number;
   fault(text: string): void;
   /** Something may be due: `flush` is to be called. */
-  dirty(connection: TcpConnection): void;
+  dirty(connection: Connection): void;
   /** `timers` is to be called then; Infinity = no need. */
-  deadline(connection: TcpConnection, at: number): void;
+  deadline(connection: Connection, at: number): void;
   /** Forget the connection. */
-  gone(connection: TcpConnection): void;
+  gone(connection: Connection): void;
   /** Sends header and `length` octets of payload from `sequence` on; false = no room. */
-  transmit(connection: TcpConnection, header: Header, sequence: number, length: number): boolean;
+  transmit(connection: Connection, header: Header, sequence: number, length: number): boolean;
 }

@@ -1,30 +1,51 @@
 /**
  * The segments of one connection as they go out: header fields, options, window, SACK blocks.
  */
-import type { TcpConnection } from "./tcp-connection.ts";
 import type { Dialect } from "./tcp-dialect.ts";
-import type { TcpHandlers } from "./tcp-options.ts";
+import type { TcpSettings } from "./tcp-options.ts";
+import type { ReceiveSide } from "./tcp-receive.ts";
 import { ACK, emptyHeader, type Header, SYN } from "./tcp-segment.ts";
 
 const WINDOW_MAX = 65_535;
 
+/** What of its connection a segment is made from. */
+export interface Sender {
+  readonly settings: TcpSettings;
+  readonly receive: ReceiveSide;
+  readonly localPort: number;
+  readonly remotePort: number;
+  /** Largest payload it takes in a segment. */
+  readonly ownMss: number;
+  readonly iss: number;
+}
+
+/** Sends header and `length` octets of payload from `sequence` on; false = no room. */
+type Transmit = (header: Header, sequence: number, length: number) => boolean;
+
 export class SegmentWriter {
-  readonly #handlers: TcpHandlers;
-  readonly #connection: TcpConnection;
+  readonly #time: { readonly now: number };
+  readonly #sender: Sender;
   readonly #dialect: Dialect;
+  readonly #transmit: Transmit;
   readonly #header: Header = emptyHeader();
   /** The acknowledgment sent last (RFC 7323 §4.3). */
   lastAck = 0;
 
-  constructor(handlers: TcpHandlers, connection: TcpConnection, dialect: Dialect) {
-    this.#handlers = handlers;
-    this.#connection = connection;
+  constructor(
+    time: { readonly now: number },
+    sender: Sender,
+    dialect: Dialect,
+    transmit: Transmit,
+  ) {
+    this.#time = time;
+    this.#sender = sender;
     this.#dialect = dialect;
+    this.#transmit = transmit;
   }
 
   /** Sends SYN, or with `ack` SYN-ACK; false = no room. */
   syn(ack: number | undefined): boolean {
-    const { settings, receive, ownMss, iss } = this.#connection;
+    const { settings, receive, ownMss, iss } = this.#sender;
     const header = this.#header;
     const first = ack === undefined;
     // Each option is on where both SYNs offer it.
@@ -45,7 +66,7 @@ export class SegmentWriter {
 
   /** Sends any other segment; false = no room. */
   segment(flags: number, sequence: number, length: number, ack: number): boolean {
-    const { receive, ownMss } = this.#connection;
+    const { receive, ownMss } = this.#sender;
     const header = this.#header;
     const octets = receive.advertise(ownMss, this.#dialect.windowMax);
     header.window = this.#dialect.windowField(octets);
@@ -54,18 +75,18 @@ export class SegmentWriter {
   }
 
   #write(flags: number, sequence: number, length: number, ack: number): boolean {
-    const { localPort, remotePort, receive } = this.#connection;
+    const { localPort, remotePort, receive } = this.#sender;
     const header = this.#header;
     header.sourcePort = localPort;
     header.destinationPort = remotePort;
     header.seq = sequence;
     header.flags = flags;
     header.ack = ack;
-    header.timestamp = this.#dialect.clock(this.#handlers.now);
+    header.timestamp = this.#dialect.clock(this.#time.now);
     header.timestampEcho = this.#dialect.recent;
     const gaps = this.#dialect.sack && length === 0 && receive.hasGaps;
     header.sack = gaps ? receive.blocks(header.timestamps ? 3 : 4) : [];
     if ((flags & ACK) !== 0) this.lastAck = ack;
-    return this.#handlers.transmit(this.#connection, header, sequence, length);
+    return this.#transmit(header, sequence, length);
   }
 }

@@ -5,8 +5,8 @@ import { TimeHeap } from "../time-heap.ts";
 import type { Address, ErrorReport, Network, Packet } from "./network.ts";
 import { PROTOCOL_TCP } from "./network.ts";
 import { addSum, checksumOf, foldSum, sameOctets, set16 } from "./octets.ts";
-import { TcpConnection } from "./tcp-connection.ts";
-import { TCP_SETTINGS, type TcpEvents, type TcpHandlers, type TcpSettings } from "./tcp-options.ts";
+import { TcpConnection, type TcpEvents, type TcpHandlers } from "./tcp-connection.ts";
+import { TCP_SETTINGS, type TcpSettings } from "./tcp-options.ts";
 import { ACK, emptyHeader, type Header, RST, Segment, SYN, writeHeader } from "./tcp-segment.ts";
 
 const PORT_FIRST = 1024;
