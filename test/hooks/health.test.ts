@@ -5,10 +5,12 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import type { Client, ClientReadableStream, ServiceError } from "@grpc/grpc-js";
+import { Health } from "../../src/hooks/health.ts";
 import { call, HEALTH_CHECK, HEALTH_WATCH, openClient, refusal } from "../support/hook-client.ts";
 import { startTestServer, type TestServer } from "../support/hook-server.ts";
 import { fields, message } from "../support/protobuf.ts";
 
+const LIMIT = { timeout: 10_000 };
 const SERVING = 1;
 const NOT_SERVING = 2;
 const SERVICE_UNKNOWN = 3;
@@ -136,4 +138,11 @@ test("the end of the server ends a Watch, and is not held up by it", async () =>
   assert.equal(error, undefined);
   assert.equal(await watch.next(), NOT_SERVING);
   watch.close();
+});
+
+test("nothing waits for a change that cannot come or that nobody wants", LIMIT, async () => {
+  const health = new Health();
+  await health.changed(AbortSignal.abort());
+  health.end();
+  await health.changed(new AbortController().signal);
 });

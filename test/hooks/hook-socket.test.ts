@@ -90,6 +90,15 @@ describe("connections", () => {
     const first = await received(socket);
     assert.equal(first[3], SETTINGS_FRAME);
     assert.equal((first[4] ?? 0) & ACK, 0);
+    // No push, 32 streams, windows of 256 KiB, headers of 16 KiB (RFC 9113 section 6.5.2).
+    const settings = new Map<number, number>();
+    for (let at = 9; at < 9 + first.readUIntBE(0, 3); at += 6) {
+      settings.set(first.readUInt16BE(at), first.readUInt32BE(at + 2));
+    }
+    assert.deepEqual(
+      [2, 3, 4, 6].map((id) => settings.get(id)),
+      [0, 32, 256 * 1024, 16 * 1024],
+    );
     socket.destroy();
   });
 

@@ -70,6 +70,15 @@ describe("arguments of several interfaces", () => {
     });
   });
 
+  test("one that is there already keeps its slot from one that is new", () => {
+    const there = edited(domainWith([]), plansOf({ name: "b" }));
+    assert.deepEqual(slotsOf(there), { "slirp-b": "0x1c.0x0" });
+    assert.deepEqual(slotsOf(edited(there, plansOf({ name: "a" }, { name: "b" }))), {
+      "slirp-a": "0x19.0x0",
+      "slirp-b": "0x1c.0x0",
+    });
+  });
+
   test("two that ask for one slot are refused", () => {
     const pciAddress = "0000:00:05.0";
     const asked = plansOf({ name: "a", pciAddress }, { name: "b", pciAddress });

@@ -113,6 +113,19 @@ describe("documents", () => {
     assert.ok(asked.includes('bus="0x03"'));
   });
 
+  test("of our element, all that libvirt refuses for the link goes", () => {
+    const children = [
+      ...["acpi", "backend", "boot", "coalesce", "driver", "filterref", "guest", "ip", "link"],
+      ...["mtu", "portForward", "rom", "route", "target", "tune", "virtualport", "vlan"],
+    ];
+    const old = children.map((name) => `<${name} stale=''/>`).join("");
+    const own = `<interface><alias name="ua-net"/>${old}<bandwidth/></interface>`;
+    const xml = `<domain><devices>${own}</devices></domain>`;
+    const answer = mutate(xml, "client");
+    assert.ok(!answer.includes("stale"), answer);
+    assert.ok(answer.includes("<bandwidth/>"));
+  });
+
   test("the VMI's order of interfaces is kept", () => {
     const spec = {
       domain: {
