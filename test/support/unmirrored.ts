@@ -32,7 +32,8 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/lab/demo/sim-guest.ts": DEMO,
   "src/lab/demo/sim-link.ts": DEMO,
   "src/cli/internal.ts": "a name; test/e2e/attach.runtime.test.ts has it used",
-  "src/cli/commands.ts": "test/cli/options.test.ts and test/cli/options-commands.test.ts",
+  "src/cli/commands.ts":
+    "test/config/help.test.ts, test/cli/options.test.ts and test/cli/options-commands.test.ts",
   "src/cli/epilogues.ts": "texts; test/config/help.test.ts",
   "src/config/headings.ts": "texts; test/config/help.test.ts",
   "src/cli/program.ts": "test/e2e: the tap helper and the demonstration's sidecar start by it",
