@@ -202,8 +202,8 @@ function variants(entry, folder, name) {
 }
 
 /**
- * Builds what is stale, with `checked` the engine that soak runs use, too; throws one error that names
- * everything that failed.
+ * Builds what is stale, with `checked` the engine that soak runs use, too; throws one error that
+ * names everything that failed.
  */
 export async function build({ tests = false, checked = false, force = false } = {}) {
   const entries = tests ? filesBelow(EXPORTS, ".ts") : [];

@@ -1,7 +1,7 @@
 /**
- * The built engines, each compiled once per program. All have to behave alike; what a test drives is
- * the checked one in place of the one with SIMD, so that an engine which finds itself broken says
- * so at once.
+ * The built engines, each compiled once per program. All have to behave alike; what a test drives
+ * is the checked one in place of the one with SIMD, so that an engine which finds itself broken
+ * says so at once.
  */
 import { readFileSync } from "node:fs";
 import { compileEngine } from "../../src/engine/module.ts";
