@@ -18,10 +18,11 @@ import { Flow, Op } from "./layout";
 import { chunksRelease } from "./memory";
 import { dropMany } from "./stats";
 import { Tcp, tcpEnd } from "./tcp/conn";
+import { tcpReceive } from "./tcp/download";
 import { tcpIsArmed, tcpIsSound } from "./tcp/invariants";
 import { tcpGiveWay } from "./tcp/pressure";
 import { tcpTimeout } from "./tcp/timers";
-import { tcpEvent, tcpFlush, tcpReceive, tcpResult } from "./tcp/upstream";
+import { tcpEvent, tcpFlush, tcpResult } from "./tcp/upstream";
 import { CHECKED } from "./trap";
 
 /** Takes it on to end flows that give way. */

@@ -103,9 +103,9 @@ import {
 } from "./ring";
 import { count, countMany, drop } from "./stats";
 import { tcpInbound } from "./tcp/arrival";
+import { poolSpent, poolTurn, receiveAsked, receiveTurn } from "./tcp/download";
 import { pressureInit, pressureNext, pressureTurn } from "./tcp/pressure";
 import { timersInit } from "./tcp/timers";
-import { poolSpent, poolTurn, receiveAsked, receiveTurn } from "./tcp/upstream";
 import { windowInit } from "./tcp/window";
 import { earlier, timerInit, timerNext, timerPop, timerTurn } from "./timer";
 import { CHECKED, check } from "./trap";

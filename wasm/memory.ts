@@ -13,18 +13,25 @@
 import * as abi from "./abi";
 import { CHECKED } from "./trap";
 
-export const CONTROL: usize = memory.data(160, 16);
-export const CONFIG: usize = memory.data(4400, 16);
-export const STATS: usize = memory.data(2048, 16);
-export const RX_DESCRIPTORS: usize = memory.data(512, 16);
-export const RX_BUFFERS: usize = memory.data(4456448, 4096);
-export const TX_RECORDS: usize = memory.data(8192, 16);
-export const TX_BUFFERS: usize = memory.data(1048576, 4096);
-export const FLOWS: usize = memory.data(29360128, 4096);
-export const CHUNKS: usize = memory.data(67108864, 4096);
-export const SCRATCH: usize = memory.data(2097152, 4096);
-export const ADDRESSES: usize = memory.data(2097152, 4096);
-const CHUNK_RECORDS: usize = memory.data(65536, 16);
+const CHUNK_SHIFT: i32 = 14;
+const CHUNK_RECORD_SIZE: i32 = 16;
+const CHUNK_RECORD_SHIFT: i32 = 4;
+const CHUNK_SEQUENCE_OFFSET: usize = 4;
+const CHUNK_START_OFFSET: usize = 8;
+const CHUNK_LENGTH_OFFSET: usize = 12;
+
+export const CONTROL: usize = memory.data(abi.CONTROL_SIZE, 16);
+export const CONFIG: usize = memory.data(abi.CONFIG_SIZE, 16);
+export const STATS: usize = memory.data((abi.STAT_COUNT + abi.DROP_COUNT) << 3, 16);
+export const RX_DESCRIPTORS: usize = memory.data(abi.RX_SLOT_COUNT * abi.RX_DESCRIPTOR_SIZE, 16);
+export const RX_BUFFERS: usize = memory.data(abi.RX_SLOT_COUNT * abi.RX_SLOT_SIZE, 4096);
+export const TX_RECORDS: usize = memory.data(abi.TX_CAPACITY_COUNT * abi.TX_RECORD_SIZE, 16);
+export const TX_BUFFERS: usize = memory.data(abi.TX_CAPACITY_COUNT * abi.TX_SLOT_SIZE, 4096);
+export const FLOWS: usize = memory.data(abi.FLOW_CAPACITY_COUNT * abi.FLOW_SIZE, 4096);
+export const CHUNKS: usize = memory.data(abi.CHUNK_CAPACITY_COUNT * abi.CHUNK_SIZE, 4096);
+export const SCRATCH: usize = memory.data(abi.SCRATCH_SLOT_COUNT * abi.SCRATCH_SLOT_SIZE, 4096);
+export const ADDRESSES: usize = memory.data(abi.ADDRESS_CAPACITY_COUNT * abi.ADDRESS_SIZE, 4096);
+const CHUNK_RECORDS: usize = memory.data(abi.CHUNK_CAPACITY_COUNT * CHUNK_RECORD_SIZE, 16);
 
 /** Address of engine memory in the host process, added to every address a system call sees. */
 export let hostBase: u64 = 0;
@@ -90,7 +97,7 @@ export function memoryInit(): void {
 }
 
 /** What a chunk is, in the checked build: a byte each. */
-const CHUNK_STATES: usize = memory.data(4096, 16);
+const CHUNK_STATES: usize = memory.data(abi.CHUNK_CAPACITY_COUNT, 16);
 const CHUNK_FREE: u8 = 0;
 const CHUNK_USED: u8 = 1;
 const CHUNK_RESTS: u8 = 2;
@@ -129,7 +136,7 @@ export function chunksAudit(met: i32): void {
 
 export function chunkRecord(chunk: i32): usize {
   if (CHECKED) assert(chunk >= 0 && chunk < abi.CHUNK_CAPACITY_COUNT, "a chunk has a number");
-  return CHUNK_RECORDS + ((<usize>chunk) << 4);
+  return CHUNK_RECORDS + ((<usize>chunk) << CHUNK_RECORD_SHIFT);
 }
 export function chunkNext(chunk: i32): i32 {
   return load<i32>(chunkRecord(chunk));
@@ -138,32 +145,33 @@ export function chunkSetNext(chunk: i32, next: i32): void {
   store<i32>(chunkRecord(chunk), next);
 }
 export function chunkSequence(chunk: i32): u32 {
-  return load<u32>(chunkRecord(chunk), 4);
+  return load<u32>(chunkRecord(chunk), CHUNK_SEQUENCE_OFFSET);
 }
 export function chunkStart(chunk: i32): u32 {
-  return load<u32>(chunkRecord(chunk), 8);
+  return load<u32>(chunkRecord(chunk), CHUNK_START_OFFSET);
 }
 export function chunkLength(chunk: i32): u32 {
-  return load<u32>(chunkRecord(chunk), 12);
+  return load<u32>(chunkRecord(chunk), CHUNK_LENGTH_OFFSET);
 }
 export function chunkSetLength(chunk: i32, length: u32): void {
   if (CHECKED) {
     assert(load<u8>(CHUNK_STATES + <usize>chunk) == CHUNK_USED, "only chunks in use are filled");
     assert(chunkStart(chunk) + length <= <u32>abi.CHUNK_SIZE, "octets end in the chunk");
   }
-  store<u32>(chunkRecord(chunk), length, 12);
+  store<u32>(chunkRecord(chunk), length, CHUNK_LENGTH_OFFSET);
 }
 /** Where the octets of the chunk begin. */
 export function chunkData(chunk: i32): usize {
-  return CHUNKS + ((<usize>chunk) << 14) + chunkStart(chunk);
+  return CHUNKS + ((<usize>chunk) << CHUNK_SHIFT) + chunkStart(chunk);
 }
 /** Drops `count` octets from the front. */
 export function chunkTrim(chunk: i32, count: u32): void {
   const record = chunkRecord(chunk);
-  if (CHECKED) assert(count <= load<u32>(record, 12), "no more is dropped than there is");
-  store<u32>(record, load<u32>(record, 4) + count, 4);
-  store<u32>(record, load<u32>(record, 8) + count, 8);
-  store<u32>(record, load<u32>(record, 12) - count, 12);
+  if (CHECKED)
+    assert(count <= load<u32>(record, CHUNK_LENGTH_OFFSET), "no more is dropped than there is");
+  store<u32>(record, load<u32>(record, CHUNK_SEQUENCE_OFFSET) + count, CHUNK_SEQUENCE_OFFSET);
+  store<u32>(record, load<u32>(record, CHUNK_START_OFFSET) + count, CHUNK_START_OFFSET);
+  store<u32>(record, load<u32>(record, CHUNK_LENGTH_OFFSET) - count, CHUNK_LENGTH_OFFSET);
 }
 
 export function chunksFree(): i32 {
@@ -194,9 +202,9 @@ export function chunkAllocate(sequence: u32): i32 {
   if (CHECKED) chunkBecomes(chunk, CHUNK_FREE, CHUNK_USED);
   const record = chunkRecord(chunk);
   store<i32>(record, -1);
-  store<u32>(record, sequence, 4);
-  store<u32>(record, 0, 8);
-  store<u32>(record, 0, 12);
+  store<u32>(record, sequence, CHUNK_SEQUENCE_OFFSET);
+  store<u32>(record, 0, CHUNK_START_OFFSET);
+  store<u32>(record, 0, CHUNK_LENGTH_OFFSET);
   return chunk;
 }
 
@@ -235,21 +243,6 @@ export function chunkReclaim(): void {
   }
 }
 
-if (
-  abi.CONTROL_SIZE != 160 ||
-  abi.CONFIG_SIZE != 4400 ||
-  (abi.STAT_COUNT + abi.DROP_COUNT) * 8 > 2048 ||
-  abi.RX_SLOT_COUNT * abi.RX_DESCRIPTOR_SIZE != 512 ||
-  abi.RX_SLOT_COUNT * abi.RX_SLOT_SIZE != 4456448 ||
-  abi.TX_CAPACITY_COUNT * abi.TX_RECORD_SIZE != 8192 ||
-  abi.TX_CAPACITY_COUNT * abi.TX_SLOT_SIZE != 1048576 ||
-  abi.FLOW_CAPACITY_COUNT * abi.FLOW_SIZE != 29360128 ||
-  abi.CHUNK_CAPACITY_COUNT * abi.CHUNK_SIZE != 67108864 ||
-  abi.CHUNK_SIZE != 1 << 14 ||
-  abi.CHUNK_CAPACITY_COUNT * 16 != 65536 ||
-  abi.CHUNK_CAPACITY_COUNT != 4096 ||
-  abi.SCRATCH_SLOT_COUNT * abi.SCRATCH_SLOT_SIZE != 2097152 ||
-  abi.ADDRESS_CAPACITY_COUNT * abi.ADDRESS_SIZE != 2097152
-) {
+if (abi.CHUNK_SIZE != 1 << CHUNK_SHIFT || CHUNK_RECORD_SIZE != 1 << CHUNK_RECORD_SHIFT) {
   ERROR("memory.ts and abi.ts disagree");
 }

@@ -28,21 +28,33 @@ import { absolute, CONTROL, config, TX_BUFFERS, TX_RECORDS } from "./memory";
 import { count, countMany, drop } from "./stats";
 import { CHECKED } from "./trap";
 
-export const OPS: usize = memory.data(16384, 16); // 2 banks of 256 operations of 32 octets
-export const OPS_SIZE: u32 = 16384;
-const IOVS: usize = memory.data(262144, 16); // 2 banks of 8,192 iovecs
-const MSGS: usize = memory.data(65536, 16); // 2 banks of 512 mmsghdrs
-const NAMES: usize = memory.data(32768, 16);
-const CONTROLS: usize = memory.data(131072, 16);
+const OP_SHIFT: i32 = 5;
+const IOV_SHIFT: i32 = 4;
+const MSG_SHIFT: i32 = 6;
+const TX_RECORD_SHIFT: i32 = 4;
+const TX_SLOT_SHIFT: i32 = 11;
+const ENTRY_SHIFT: i32 = 5;
+/** Octets of one of the two banks. */
+const OP_BANK_SIZE: i32 = abi.OP_CAPACITY_COUNT * abi.OP_SIZE;
+const IOV_BANK_SIZE: i32 = abi.IOV_CAPACITY_COUNT * abi.IOV_SIZE;
+const MSG_BANK_SIZE: i32 = abi.MSG_CAPACITY_COUNT * abi.MSG_SIZE;
+export const OPS_SIZE: u32 = 2 * OP_BANK_SIZE;
+export const OPS: usize = memory.data(2 * OP_BANK_SIZE, 16);
+const IOVS: usize = memory.data(2 * IOV_BANK_SIZE, 16);
+const MSGS: usize = memory.data(2 * MSG_BANK_SIZE, 16);
+/** For each message 32 octets of address, and 128 of control buffer. */
+const NAMES: usize = memory.data(MSG_BANK_SIZE, 16);
+const CONTROLS: usize = memory.data(4 * MSG_BANK_SIZE, 16);
 /** Room for an address under way. */
 const MAPPED: usize = memory.data(16, 8);
-const TX_IOVS: usize = memory.data(98304, 16); // 6,144: a full list of frames of 12 pieces
-const TX_IOV_CAPACITY: i32 = 6144;
 const TX_PIECES_MAX: i32 = 12;
+/** A full list of frames of so many pieces. */
+const TX_IOV_CAPACITY: i32 = abi.TX_CAPACITY_COUNT * TX_PIECES_MAX;
+const TX_IOVS: usize = memory.data(TX_IOV_CAPACITY * abi.IOV_SIZE, 16);
 /** Octets in a TX slot before the Ethernet header. */
 const TX_HEADROOM: usize = 16;
-const ENTRIES: usize = memory.data(8192, 16);
 const ENTRY_CAPACITY: i32 = 256;
+const ENTRIES: usize = memory.data(ENTRY_CAPACITY << ENTRY_SHIFT, 16);
 
 let bank: i32 = 0;
 let opCount: i32 = 0;
@@ -76,10 +88,15 @@ export function ringInit(): void {
   ringPublish();
 }
 
+/** Where the bank that fills is, of a region of two. */
+function bankOf(region: usize, size: i32): usize {
+  return region + <usize>(bank * size);
+}
+
 /** Tells the host what is waiting. */
 export function ringPublish(): void {
   store<i32>(CONTROL + abi.CONTROL_OP_COUNT_OFFSET, opCount);
-  store<u32>(CONTROL + abi.CONTROL_OP_BASE_OFFSET, <u32>(OPS + ((<usize>bank) << 13)));
+  store<u32>(CONTROL + abi.CONTROL_OP_BASE_OFFSET, <u32>bankOf(OPS, OP_BANK_SIZE));
   store<i32>(CONTROL + abi.CONTROL_TX_COUNT_OFFSET, txCount);
 }
 
@@ -92,7 +109,7 @@ export function ringTurn(): void {
     );
     assert(msgCount <= abi.MSG_CAPACITY_COUNT && entryCount <= ENTRY_CAPACITY, "banks have ends");
   }
-  resultBase = OPS + ((<usize>bank) << 13);
+  resultBase = bankOf(OPS, OP_BANK_SIZE);
   resultCount = opCount;
   bank ^= 1;
   opCount = 0;
@@ -113,7 +130,7 @@ export function msgsFree(): i32 {
 /** A new operation, all fields zero but kind and handle; address 0 when the bank is full. */
 export function opAlloc(kind: i32, handle: u32): Op {
   if (opCount >= abi.OP_CAPACITY_COUNT) return changetype<Op>(0);
-  const p = OPS + ((<usize>bank) << 13) + ((<usize>opCount) << 5);
+  const p = bankOf(OPS, OP_BANK_SIZE) + ((<usize>opCount) << OP_SHIFT);
   opCount++;
   memory.fill(p, 0, abi.OP_SIZE);
   const op = changetype<Op>(p);
@@ -127,16 +144,16 @@ export function opAlloc(kind: i32, handle: u32): Op {
 export function iovAlloc(n: i32): usize {
   if (CHECKED) assert(n > 0, "nobody asks for no room");
   if (iovCount + n > abi.IOV_CAPACITY_COUNT) return 0;
-  const p = IOVS + ((<usize>bank) << 17) + ((<usize>iovCount) << 4);
+  const p = bankOf(IOVS, IOV_BANK_SIZE) + ((<usize>iovCount) << IOV_SHIFT);
   iovCount += n;
   return p;
 }
 
 export function iovSet(iov: usize, index: i32, p: usize, length: u32): void {
-  const v = changetype<Iov>(iov + ((<usize>index) << 4));
+  const v = changetype<Iov>(iov + ((<usize>index) << IOV_SHIFT));
   if (CHECKED) {
-    const first = IOVS + ((<usize>bank) << 17);
-    const end = first + ((<usize>iovCount) << 4);
+    const first = bankOf(IOVS, IOV_BANK_SIZE);
+    const end = first + ((<usize>iovCount) << IOV_SHIFT);
     assert(iov >= first && changetype<usize>(v) < end, "iovecs were asked for, in this bank");
   }
   v.base = absolute(p);
@@ -147,9 +164,9 @@ export function iovSet(iov: usize, index: i32, p: usize, length: u32): void {
 export function msgAlloc(n: i32): usize {
   if (CHECKED) assert(n > 0, "nobody asks for no room");
   if (msgCount + n > abi.MSG_CAPACITY_COUNT) return 0;
-  const p = MSGS + ((<usize>bank) << 15) + ((<usize>msgCount) << 6);
+  const p = bankOf(MSGS, MSG_BANK_SIZE) + ((<usize>msgCount) << MSG_SHIFT);
   msgCount += n;
-  memory.fill(p, 0, (<usize>n) << 6);
+  memory.fill(p, 0, (<usize>n) << MSG_SHIFT);
   return p;
 }
 
@@ -254,7 +271,7 @@ export function txBegin(): usize {
     drop(abi.DROP_TX_FULL);
     return 0;
   }
-  const slot = TX_BUFFERS + ((<usize>txCount) << 11);
+  const slot = TX_BUFFERS + ((<usize>txCount) << TX_SLOT_SHIFT);
   store<u64>(slot, 0);
   store<u64>(slot, 0, 8);
   return slot + TX_HEADROOM;
@@ -281,13 +298,13 @@ export function txOffload(
 /** Starts the list of pieces with the header: `length` octets from the Ethernet header on. */
 export function txHeader(ethernet: usize, length: u32): void {
   if (CHECKED) {
-    const slot = TX_BUFFERS + ((<usize>txCount) << 11);
+    const slot = TX_BUFFERS + ((<usize>txCount) << TX_SLOT_SHIFT);
     assert(ethernet == slot + TX_HEADROOM, "a frame is in the slot it was begun in");
     assert(length <= <u32>(<usize>abi.TX_SLOT_SIZE - TX_HEADROOM), "its header fits the slot");
   }
   txPieces = 1;
   txLength = length + vnetSize;
-  const v = changetype<Iov>(TX_IOVS + ((<usize>txIovCount) << 4));
+  const v = changetype<Iov>(TX_IOVS + ((<usize>txIovCount) << IOV_SHIFT));
   v.base = absolute(ethernet - vnetSize);
   v.length = txLength;
 }
@@ -295,7 +312,7 @@ export function txHeader(ethernet: usize, length: u32): void {
 /** Adds payload; at most 11 pieces. */
 export function txPiece(p: usize, length: u32): void {
   if (CHECKED) assert(txPieces > 0 && txPieces < TX_PIECES_MAX, "a frame has so many pieces");
-  const v = changetype<Iov>(TX_IOVS + ((<usize>(txIovCount + txPieces)) << 4));
+  const v = changetype<Iov>(TX_IOVS + ((<usize>(txIovCount + txPieces)) << IOV_SHIFT));
   v.base = absolute(p);
   v.length = length;
   txPieces++;
@@ -312,8 +329,8 @@ export function txEnd(handle: u32): void {
     );
     assert(txLength > vnetSize, "no frame is empty");
   }
-  const record = changetype<TxRecord>(TX_RECORDS + ((<usize>txCount) << 4));
-  record.iov = <u32>(TX_IOVS + ((<usize>txIovCount) << 4));
+  const record = changetype<TxRecord>(TX_RECORDS + ((<usize>txCount) << TX_RECORD_SHIFT));
+  record.iov = <u32>(TX_IOVS + ((<usize>txIovCount) << IOV_SHIFT));
   record.iovCount = txPieces;
   record.length = txLength;
   record.handle = handle;
@@ -381,7 +398,16 @@ export function entriesUsed(): i32 {
 }
 
 export function entryAt(index: i32): Entry {
-  return changetype<Entry>(ENTRIES + ((<usize>index) << 5));
+  return changetype<Entry>(ENTRIES + ((<usize>index) << ENTRY_SHIFT));
 }
 
-if (offsetof<Entry>() != 32) ERROR("an entry is 32 octets");
+if (
+  offsetof<Entry>() != 1 << ENTRY_SHIFT ||
+  abi.OP_SIZE != 1 << OP_SHIFT ||
+  abi.IOV_SIZE != 1 << IOV_SHIFT ||
+  abi.MSG_SIZE != 1 << MSG_SHIFT ||
+  abi.TX_RECORD_SIZE != 1 << TX_RECORD_SHIFT ||
+  abi.TX_SLOT_SIZE != 1 << TX_SLOT_SHIFT
+) {
+  ERROR("ring.ts and abi.ts disagree");
+}

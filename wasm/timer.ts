@@ -7,12 +7,14 @@
  * the entry at once. So re-arming is free in the common case, and `timerNext` may be early, never
  * late.
  */
-import { FLOW_SIZE } from "./abi";
+import { FLOW_CAPACITY_COUNT, FLOW_SIZE } from "./abi";
 import { Flow } from "./layout";
 import { FLOWS } from "./memory";
 import { CHECKED } from "./trap";
 
-const ENTRIES: usize = memory.data(1048576, 16); // 65,536 times {deadline i64, slot i32, pad}
+/** {deadline i64, slot i32, pad}, one for each flow. */
+const ENTRY_SHIFT: i32 = 4;
+const ENTRIES: usize = memory.data(FLOW_CAPACITY_COUNT << ENTRY_SHIFT, 16);
 let size: i32 = 0;
 
 /** Time of the turn under way, microseconds. */
@@ -24,17 +26,17 @@ export function timerTurn(now: i64): void {
 }
 
 function key(i: i32): i64 {
-  return load<i64>(ENTRIES + ((<usize>i) << 4));
+  return load<i64>(ENTRIES + ((<usize>i) << ENTRY_SHIFT));
 }
 function slot(i: i32): i32 {
-  return load<i32>(ENTRIES + ((<usize>i) << 4), 8);
+  return load<i32>(ENTRIES + ((<usize>i) << ENTRY_SHIFT), 8);
 }
 function flowAt(s: i32): Flow {
   return changetype<Flow>(FLOWS + <usize>s * FLOW_SIZE);
 }
 
 function put(i: i32, deadline: i64, s: i32): void {
-  const p = ENTRIES + ((<usize>i) << 4);
+  const p = ENTRIES + ((<usize>i) << ENTRY_SHIFT);
   store<i64>(p, deadline);
   store<i32>(p, s, 8);
   flowAt(s).heapIndex = i;

@@ -17,9 +17,9 @@ import { CHECKED } from "../trap";
 import { batchLost, SOCKET_OPEN, SOCKET_OPENING, UdpFlow } from "./datagram";
 import { flowRelease, flowsFresh, handleOf } from "./table";
 
-const QUEUE_COUNT: u32 = 65536;
-const HANDLES: usize = memory.data(262144, 16);
-const ABORTS: usize = memory.data(65536, 16);
+const QUEUE_COUNT: i32 = abi.FLOW_CAPACITY_COUNT;
+const HANDLES: usize = memory.data(QUEUE_COUNT << 2, 16);
+const ABORTS: usize = memory.data(QUEUE_COUNT, 16);
 
 let head: u32 = 0;
 let waiting: u32 = 0;
@@ -32,7 +32,7 @@ export function evictInit(): void {
 
 /** Handles that `closeLater` still takes. */
 export function closeRoom(): u32 {
-  return QUEUE_COUNT - waiting;
+  return <u32>QUEUE_COUNT - waiting;
 }
 
 /** Sockets that wait to be closed. */
@@ -42,7 +42,7 @@ export function closePending(): u32 {
 
 /** Has the socket of this handle closed, by reset if `abort`; false = the queue is full. */
 export function closeLater(handle: u32, abort: bool): bool {
-  if (waiting >= QUEUE_COUNT) return false;
+  if (waiting >= <u32>QUEUE_COUNT) return false;
   if (CHECKED) assert(handle != 0 && (handle & 0xffff) < <u32>flowsFresh(), "a flow had it");
   const i = <usize>((head + waiting) & (QUEUE_COUNT - 1));
   store<u32>(HANDLES + (i << 2), handle);

@@ -23,11 +23,12 @@ import { timerRemove } from "../timer";
 import { CHECKED, check } from "../trap";
 import { isKind, LIST_COUNT, LIST_NONE, LIST_PARTY, SHARE_COUNT, shareOf } from "./kinds";
 
-const INDEX: usize = memory.data(524288, 16); // 131,072 times slot + 1
-const LIST_HEADS: usize = memory.data(32, 16);
-const LIST_TAILS: usize = memory.data(32, 16);
-const LIST_SIZES: usize = memory.data(32, 16);
-const SHARES_USED: usize = memory.data(32, 16);
+/** Slot + 1; at least twice as many as there may be flows. */
+const INDEX: usize = memory.data((2 * abi.FLOW_CAPACITY_COUNT) << 2, 16);
+const LIST_HEADS: usize = memory.data(LIST_COUNT << 2, 16);
+const LIST_TAILS: usize = memory.data(LIST_COUNT << 2, 16);
+const LIST_SIZES: usize = memory.data(LIST_COUNT << 2, 16);
+const SHARES_USED: usize = memory.data(SHARE_COUNT << 2, 16);
 
 export let flowsMax: i32 = 0;
 export let flowsUsed: i32 = 0;

@@ -27,7 +27,7 @@ export interface Mutant {
 const STREAMS: readonly Mutant[] = [
   {
     name: "FIN before data",
-    file: "tcp/upstream.ts",
+    file: "tcp/download.ts",
     from: "if (result == 0) endOfStream(flow, now);",
     to: "if (result == 0 || result == EAGAIN) endOfStream(flow, now);",
     why: "the guest takes a pause of the peer for the end",
@@ -91,7 +91,7 @@ const STREAMS: readonly Mutant[] = [
   },
   {
     name: "reset not passed on",
-    file: "tcp/upstream.ts",
+    file: "tcp/download.ts",
     from: "function hostFailed(flow: Tcp, now: i64): void {\n  sendReset(flow, now);",
     to: "function hostFailed(flow: Tcp, now: i64): void {",
     why: "the guest waits for minutes on a connection that is gone",
@@ -99,7 +99,7 @@ const STREAMS: readonly Mutant[] = [
   },
   {
     name: "a readable socket forgotten",
-    file: "tcp/upstream.ts",
+    file: "tcp/download.ts",
     from: "if (total < op.a && !ends) {",
     to: "if (total <= op.a && !ends) {",
     why: "a download stops in the middle: the edge does not come again",
