@@ -36,6 +36,18 @@ describe("deriveLimits", () => {
     });
   }
 
+  test("nothing is published unless said", () => {
+    const tight = { descriptors: 300 };
+    for (const more of [{}, tight]) {
+      const without = deriveLimits(room(64, more), NOTHING);
+      assert.deepEqual(without, deriveLimits(room(64, { ...more, published: 0 }), NOTHING));
+      const one = deriveLimits(room(64, { ...more, published: 1 }), NOTHING);
+      assert.equal(one.flowsMax, without.flowsMax - 1);
+    }
+    const memory = deriveLimits(room(64), NOTHING);
+    assert.equal(deriveLimits(room(64, { networks: 0 }), NOTHING).flowsMax, memory.flowsMax);
+  });
+
   test("flows, the program and the reserve fit into what there is", () => {
     for (let memory = 48; memory <= 256; memory += 8) {
       const { flowsMax, reserve } = deriveLimits(room(memory), NOTHING);
