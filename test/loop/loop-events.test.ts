@@ -63,6 +63,42 @@ describe("loop: events", () => {
     const notes = done(stage, EVENT_OF_FLOW);
     assert.deepEqual(notes, ["upstreamEvent 5 1", "quieten 5", "transmit 0-1: 0"]);
   });
+
+  test("a link that moves one frame a turn, and no more, breaks no rule", () => {
+    const stage = new Stage();
+    stage.sendPing(0);
+    stage.room = 0;
+    stage.turn(LINK_READABLE);
+    for (let i = 1; i < 200; i += 1) {
+      stage.sendPing(i);
+      stage.turn(LINK_READABLE);
+    }
+    assert.equal(stage.loop.broken, 0);
+  });
+
+  test("what is wanted at once is not put off by a microsecond", () => {
+    const stage = new Stage();
+    stage.chore = 0;
+    assert.equal(stage.loop.sleep, 0);
+  });
+
+  test("any errno of the link ends it, EPERM too, and nothing is done after it", () => {
+    const stage = new Stage();
+    stage.sendArp();
+    stage.transmitErrno = -1;
+    stage.script.push([LINK_READABLE]);
+    assert.equal(stage.loop.run(), -1);
+    assert.equal(stage.notes.at(-1), "transmit 0-1: -1");
+  });
+
+  test("a listener is not asked to accept while the link is full", () => {
+    const stage = new Stage();
+    stage.sendPing(1);
+    stage.room = 0;
+    stage.turn(LINK_READABLE);
+    const notes = done(stage, EVENT_OF_LISTENER);
+    assert.deepEqual(notes, [`pause 5 ${EVENT_OF_LISTENER}`, "transmit 0-1: 0"]);
+  });
 });
 
 test("loop: links see the engine's regions, at its address or at none", () => {

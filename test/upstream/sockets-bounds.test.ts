@@ -309,6 +309,16 @@ describe("sockets: of published ports", () => {
     { bounds },
   );
 
+  rigTest("a connection whose slot it takes over is reset", (rig) => {
+    const { token } = publish(rig);
+    const { fd, port } = listen(rig.sys);
+    assert.equal(rig.perform(abi.OP_TCP_CONNECT, 0x00010007, { a: LOOPBACK, b: port }), 1);
+    const far = accept(rig.sys, fd);
+    assert.ok(rig.sockets.adoptPort(HANDLE, token) > 0);
+    assert.equal(receive(rig.sys, far), -104); // ECONNRESET
+    for (const each of [fd, far]) rig.sys.close(each);
+  });
+
   rigTest("one whose socket cannot be watched is parked again", (rig) => {
     const fd = check(openUdpPort(rig.sys, 4, mappedOctetsOf(LOOPBACK), 0), "Open");
     const token = rig.sockets.ports.add(fd, 4, 53, 5353, 0); // never added to epoll

@@ -250,3 +250,11 @@ deskTest("who was heard last is not the one that gives way", (desk, sys) => {
   assert.deepEqual(desk.hear(second), new Uint8Array(0));
   for (const fd of [...fds, next]) sys.close(fd);
 });
+
+deskTest("of a long name 200 characters are logged", (desk, sys) => {
+  const fd = desk.service.open();
+  desk.say(fd, request("n".repeat(220)));
+  desk.work();
+  assert.deepEqual(desk.lines, [`info file refused by TFTP ${"n".repeat(200)} file not found`]);
+  sys.close(fd);
+});
