@@ -5,8 +5,8 @@ import { describe, test } from "node:test";
 import { Worker } from "node:worker_threads";
 import { Block } from "../../src/sys/block.ts";
 import { EBADF, EFAULT, EINVAL } from "../../src/sys/errno.ts";
-import { loadLibc } from "../../src/sys/libc.ts";
 import { openFile } from "../../src/sys/fd.ts";
+import { loadLibc } from "../../src/sys/libc.ts";
 import {
   MAP_ANONYMOUS,
   MAP_PRIVATE,
