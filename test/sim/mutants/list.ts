@@ -366,7 +366,7 @@ const SHARES: readonly Mutant[] = [
   {
     name: "listeners are watched while the link is full",
     file: LOOP,
-    from: "this.#rest.untilRoom(token, OF_LISTENER);",
+    from: "this.#rest.untilRoom(token, EVENT_OF_LISTENER);",
     to: "",
     why: "one connection from outside while the guest does not read takes a whole core",
     seed: 34,
