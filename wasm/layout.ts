@@ -155,3 +155,20 @@ if (
 ) {
   ERROR("layout.ts and abi.ts disagree");
 }
+
+/** Strides of the records that lie side by side, as shifts. */
+export const OP_SHIFT: i32 = 5;
+export const IOV_SHIFT: i32 = 4;
+export const MSG_SHIFT: i32 = 6;
+export const TX_RECORD_SHIFT: i32 = 4;
+export const TX_SLOT_SHIFT: i32 = 11;
+
+if (
+  abi.OP_SIZE != 1 << OP_SHIFT ||
+  abi.IOV_SIZE != 1 << IOV_SHIFT ||
+  abi.MSG_SIZE != 1 << MSG_SHIFT ||
+  abi.TX_RECORD_SIZE != 1 << TX_RECORD_SHIFT ||
+  abi.TX_SLOT_SIZE != 1 << TX_SLOT_SHIFT
+) {
+  ERROR("strides of layout.ts and sizes of abi.ts disagree");
+}
