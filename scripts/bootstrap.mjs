@@ -8,9 +8,10 @@ import { isMain, main } from "./shell.mjs";
 import { systemPackages } from "./system-packages.mjs";
 
 /** What the work at hand needs; each part does nothing when it is already there. */
-export async function bootstrap({ build: wantBuild = true, system = false, tests = false } = {}) {
+export async function bootstrap(wanted = {}) {
+  const { build: wantBuild = true, system = false, tests = false, checked = false } = wanted;
   await install();
-  if (wantBuild) await build({ tests });
+  if (wantBuild) await build({ tests, checked });
   if (system) await systemPackages();
 }
 

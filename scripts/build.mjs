@@ -6,6 +6,7 @@
  *     dist/engine.wasm, dist/engine-scalar.wasm   wasm/index.ts
  *     dist/report.js.txt, report.css.txt          src/lab/sim/report/browser and uPlot
  *     dist/slirp-binding                          src/main.ts, worker and all of these in one file
+ *     build/test/engine-checked.wasm              wasm/index.ts with assertions, with --tests
  *     build/test/NAME.wasm, NAME-scalar.wasm      test/wasm/exports/NAME.ts, with --tests
  *
  * An output is stale when an input is younger. Outputs appear by rename, so nobody reads half of
@@ -21,6 +22,7 @@ import { inRoot, isMain, main, must, ROOT, tool } from "./shell.mjs";
 const PARALLEL = 2;
 const ASC = "node_modules/assemblyscript/bin/asc.js";
 const ENGINES = ["dist/engine.wasm", "dist/engine-scalar.wasm"];
+const CHECKED = "build/test/engine-checked.wasm";
 const WORKER = "src/binding/worker.ts";
 const PAGE = "src/lab/sim/report/browser";
 const PLOTS = "node_modules/uplot/dist";
@@ -200,12 +202,16 @@ function variants(entry, folder, name) {
   ];
 }
 
-/** Builds what is stale; throws one error that names everything that failed. */
-export async function build({ tests = false, force = false } = {}) {
+/**
+ * Builds what is stale, with `checked` the engine that soak runs use, too; throws one error that
+ * names everything that failed.
+ */
+export async function build({ tests = false, checked = false, force = false } = {}) {
   const entries = tests ? filesBelow(EXPORTS, ".ts") : [];
   const modules = entries.flatMap((entry) =>
     variants(entry, "build/test", path.basename(entry, ".ts")),
   );
+  if (tests || checked) modules.unshift(asc("wasm/index.ts", CHECKED, "checked"));
   const failures = [
     ...(await makeAll([...variants("wasm/index.ts", "dist", "engine"), ...modules], force)),
     ...(await makeAll(reportParts(), force)),

@@ -32,7 +32,7 @@ main(async () => {
   const seeds = whole("seeds", values.seeds, SEEDS);
   const from = whole("from", values.from, FROM);
   const jobs = whole("jobs", values.jobs, JOBS);
-  await bootstrap();
+  await bootstrap({ checked: true });
   const program = inRoot("test/sim/soak.ts");
   const counts = families.map((family) => {
     const isPart = family !== "random" && families.length > 1;

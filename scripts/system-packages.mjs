@@ -14,12 +14,16 @@ const PACKAGES = {
   "dnsmasq-base": "/usr/sbin/dnsmasq",
   e2fsprogs: "/usr/sbin/mkfs.ext4",
   ethtool: "/usr/sbin/ethtool",
+  gcc: "/usr/bin/cc",
   "golang-go": "/usr/bin/go",
   "golang-google-grpc-dev": "/usr/share/gocode/src/google.golang.org/grpc",
   iperf3: "/usr/bin/iperf3",
   "isc-dhcp-client": "/usr/sbin/dhclient",
+  "libc6-dev": "/usr/include/stdio.h",
   iproute2: "/usr/sbin/ip",
   "iputils-ping": "/usr/bin/ping",
+  // The lwIP of Debian, which is a guest.
+  "liblwip-dev": "/usr/include/lwip/lwip/init.h",
   // The daemon alone: libvirt-daemon-system would also start one for the whole machine.
   "libvirt-clients": "/usr/bin/virsh",
   "libvirt-daemon": "/usr/sbin/libvirtd",

@@ -28,15 +28,31 @@ export const CONFINED = [
   "test/e2e/sidecar-faults.test.ts",
 ];
 export const PROFILE = "deploy/seccomp.json";
+/** Seconds a file may take: several times what it needs on two cores beside others of its stage. */
+const LOCAL_LIMIT_S = 90;
+const END_TO_END_LIMIT_S = 240;
+/** Those that need more. */
+export const SLOW_S = {
+  "test/sim/mutants/mutants.test.ts": 180,
+  "test/e2e/attach-stream.test.ts": 360,
+  "test/e2e/attach-tcp.runtime.test.ts": 300,
+  "test/e2e/libvirt-define.test.ts": 360,
+  "test/e2e/libvirt-guest.test.ts": 600,
+  "test/e2e/sidecar-faults.test.ts": 300,
+};
 const FROM_SOURCE = "test/e2e/attach.runtime.test.ts";
 
 function below(file, folders) {
   return folders.some((folder) => file.startsWith(folder));
 }
 
+function limitOf(file) {
+  return SLOW_S[file] ?? (file.startsWith(END_TO_END) ? END_TO_END_LIMIT_S : LOCAL_LIMIT_S);
+}
+
 /**
  * Stages in order; the jobs of a stage may run side by side up to `parallel`.
- * A job is `{ runtime, file, env, label, skipsByDesign, captures }`.
+ * A job is `{ runtime, file, limit_s, env, label, skipsByDesign, captures }`.
  */
 export function testPlan({ only, endToEnd = true }) {
   const files = filesBelow("test", ".test.ts").filter((file) => !only || file.includes(only));
@@ -47,6 +63,7 @@ export function testPlan({ only, endToEnd = true }) {
   const job = (runtime, file, extra = {}) => ({
     runtime,
     file,
+    limit_s: limitOf(file),
     env: {},
     label: runtime,
     skipsByDesign: false,

@@ -3,10 +3,10 @@
  *
  *     npm test [-- [--only PATTERN] [--no-e2e]]
  *
- * Each file runs in a process of its own, so that a crash in one cannot hide the others. What the
- * programs of an end-to-end test send is read by tshark after it (`captures.mjs`). The last line
- * adds up all runtimes. The exit code is 1 after a failure, after no test at all, and, when
- * CI=true, after a skip.
+ * Each file runs in a process of its own, so that a crash in one cannot hide the others, and fails
+ * when it takes longer than the plan allows it. What the programs of an end-to-end test send is
+ * read by tshark after it (`captures.mjs`). The last line adds up all runtimes. The exit code is 1
+ * after a failure, after no test at all, and, when CI=true, after a skip.
  */
 import fs from "node:fs";
 import os from "node:os";
@@ -18,8 +18,8 @@ import { main, run, tool } from "./shell.mjs";
 import { testPlan } from "./test-plan.mjs";
 import { summarize } from "./test-report.mjs";
 
-/** A file that hangs is killed; the longest end-to-end file takes a few minutes. */
-const FILE_TIMEOUT_MS = 15 * 60_000;
+/** How much earlier than the whole file a test that hangs is given up, which names it. */
+const EARLIER_S = 5;
 
 function parseArguments(args) {
   const options = { only: undefined, endToEnd: true };
@@ -35,7 +35,7 @@ function parseArguments(args) {
   return options;
 }
 
-function commandLine({ runtime, file }, report) {
+function commandLine({ runtime, file, limit_s }, report) {
   switch (runtime) {
     case "node": {
       const junit = ["--test-reporter=junit", `--test-reporter-destination=${report}`];
@@ -45,7 +45,10 @@ function commandLine({ runtime, file }, report) {
     case "bun": {
       const junit = ["--reporter=junit", `--reporter-outfile=${report}`];
       // Bun alone limits a test to 5 s
-      return [tool("bun"), ["test", `--timeout=${FILE_TIMEOUT_MS}`, ...junit, `./${file}`]];
+      return [
+        tool("bun"),
+        ["test", `--timeout=${(limit_s - EARLIER_S) * 1000}`, ...junit, `./${file}`],
+      ];
     }
     default: {
       const flags = ["-A", "--no-check", "--no-lock", "--quiet", `--junit-path=${report}`];
@@ -82,7 +85,7 @@ function runFile(job, report, captures) {
   const [command, args] = commandLine(job, report);
   const env = { NO_COLOR: "1", FORCE_COLOR: "0", ...job.env };
   if (captures !== undefined) env.E2E_CAPTURES = captures;
-  return run(command, args, { env, quiet: true, timeout_ms: FILE_TIMEOUT_MS });
+  return run(command, args, { env, quiet: true, timeout_ms: job.limit_s * 1000 });
 }
 
 /** Adds to the result of a job what tshark says of its captures; returns its objections. */

@@ -9,9 +9,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { attachedRefusal } from "../src/binding/networks.ts";
 import { manifests } from "../src/cli/manifests.ts";
-import { environmentName } from "../src/cli/option-row.ts";
-import { SERVE_ROWS } from "../src/cli/options-table.ts";
 import { MANIFEST_KINDS, readManifestOptions } from "../src/config/manifests.ts";
+import { SERVE_ROWS } from "../src/config/serve.ts";
 import { startQemuDataPlane } from "../src/hooks/data-plane.ts";
 import { derivePlans } from "../src/hooks/domain/plan.ts";
 import { readVmi } from "../src/hooks/domain/vmi.ts";
@@ -88,11 +87,7 @@ describe("docs/kubevirt.md", () => {
   });
 
   test("names variables and annotations that are read", () => {
-    const known = new Set([
-      ...SERVE_ROWS.map(environmentName),
-      "SLIRP_ALLOW_ANNOTATIONS",
-      "SLIRP_LOOPBACK_PORT",
-    ]);
+    const known = new Set(SERVE_ROWS.map(({ variable }) => variable));
     for (const [name] of guide.matchAll(/\bSLIRP_[A-Z_]+/g)) assert.ok(known.has(name), name);
     for (const name of ["SLIRP_LINK", "SLIRP_GRACE"])
       assert.ok(section("Variables").includes(name));

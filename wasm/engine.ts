@@ -28,6 +28,7 @@
  *  Every frame ends in exactly one place: handed on, consumed here, or dropped with a reason.
  */
 import * as abi from "./abi";
+import { auditInit, auditTurn } from "./audit";
 import { configOk } from "./config-check";
 import {
   dispatchInit,
@@ -39,11 +40,12 @@ import {
 } from "./dispatch";
 import { addressFromHost, addressInit } from "./flow/addresses";
 import { awaitingInit, awaitingTurn, scratchReset } from "./flow/datagram-receive";
-import { dnsNext, dnsTurn } from "./flow/dns";
+import { dnsNext, dnsTurn } from "./flow/dns-turn";
 import { emitInit } from "./flow/emit";
 import { errorLimitInit } from "./flow/error-limit";
 import { closeFlush, evictInit } from "./flow/evict";
-import { fragmentBatchReset, fragmentExpire, fragmentInit, fragmentNext } from "./flow/fragments";
+import { fragmentBatchReset, fragmentInit, fragmentNext } from "./flow/fragment-context";
+import { fragmentExpire } from "./flow/fragments";
 import { limitsApply } from "./flow/limits";
 import { neighborExpire, neighborInit, neighborNext } from "./flow/neighbor";
 import { ownInit } from "./flow/own";
@@ -62,7 +64,8 @@ import {
   readyTake,
   tableInit,
 } from "./flow/table";
-import { udpInboundOpen, udpInit } from "./flow/udp";
+import { udpInit } from "./flow/udp";
+import { udpInboundOpen } from "./flow/udp-published";
 import { whereInit, whereNext, whereTimeout } from "./flow/whereabouts";
 import { frameInput } from "./frame";
 import { guestInit, guestNext, guestTurn } from "./guest";
@@ -105,7 +108,7 @@ import { timersInit } from "./tcp/timers";
 import { poolSpent, poolTurn, receiveAsked, receiveTurn } from "./tcp/upstream";
 import { windowInit } from "./tcp/window";
 import { earlier, timerInit, timerNext, timerPop, timerTurn } from "./timer";
-import { check } from "./trap";
+import { CHECKED, check } from "./trap";
 import { ETHERNET_HEADER_SIZE } from "./wire/ethernet";
 
 export { ownTake as hostAddress } from "./flow/own";
@@ -135,6 +138,7 @@ export function init(): i32 {
   windowInit();
   evictInit();
   dispatchInit();
+  if (CHECKED) auditInit();
   pressureInit();
   neighborInit();
   guestInit();
@@ -262,6 +266,7 @@ function receives(now: i64): void {
 /** One turn: what time brought, what is due, what may be received. */
 export function step(now: i64): void {
   timerTurn(now);
+  if (CHECKED) auditTurn();
   // Receives that led to no frame (errors, nothing there) took slots too, and the host has no
   // reason to call `txDone` then. No operation is under way here.
   if (txCount == 0) scratchReset();

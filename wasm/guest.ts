@@ -27,7 +27,7 @@
 import * as abi from "./abi";
 import { flowForget } from "./dispatch";
 import { closeRoom } from "./flow/evict";
-import { fragmentInit } from "./flow/fragments";
+import { fragmentInit } from "./flow/fragment-context";
 import { neighborInit, neighborKnows } from "./flow/neighbor";
 import { peersInit } from "./flow/peers";
 import { presenceDoubtTake } from "./flow/presence";

@@ -4,6 +4,7 @@
  */
 import * as abi from "./abi";
 import { isOwnAddress } from "./flow/emit";
+import { packet } from "./flow/packet";
 import { pingInput } from "./flow/ping";
 import { icmpEchoLocal } from "./local/icmp";
 import { drop } from "./stats";
@@ -20,33 +21,34 @@ import {
 } from "./wire/icmpv4";
 import { IPV4_HEADER_SIZE, Ipv4View } from "./wire/ipv4";
 
-/** The ICMP message of `length` octets at `icmp` that the packet at `ip` carries. */
-export function icmpInput(ip: usize, icmp: usize, length: u32, mac: u64, now: i64): void {
+/** Takes the packet under way, an ICMP message. */
+export function icmpInput(now: i64): void {
+  const length = packet.length;
   if (length < ICMP_HEADER_SIZE) {
     drop(abi.DROP_ICMP_TRUNCATED);
     return;
   }
-  if (!icmpv4ChecksumOk(icmp, length)) {
+  if (!icmpv4ChecksumOk(packet.data, length)) {
     drop(abi.DROP_ICMP_CHECKSUM);
     return;
   }
-  const type = Icmpv4View.at(icmp).type;
+  const type = Icmpv4View.at(packet.data).type;
   if (type == ICMP_ECHO_REQUEST) {
-    if (isOwnAddress(Ipv4View.at(ip).destination)) icmpEchoLocal(ip, icmp, length, mac);
-    else pingInput(ip, icmp, length, mac, now);
+    if (isOwnAddress(packet.destination)) icmpEchoLocal();
+    else pingInput(now);
     return;
   }
-  const quoted = length - ICMP_HEADER_SIZE;
   if (
     type == ICMP_UNREACHABLE ||
     type == ICMP_TIME_EXCEEDED ||
     type == ICMP_PARAMETER_PROBLEM ||
     type == ICMP_SOURCE_QUENCH
   ) {
-    const quote = icmp + ICMP_HEADER_SIZE;
+    const quoted = length - ICMP_HEADER_SIZE;
+    const quote = packet.data + ICMP_HEADER_SIZE;
     if (quoted < IPV4_HEADER_SIZE || Ipv4View.at(quote).headerLength < IPV4_HEADER_SIZE) {
       drop(abi.DROP_ICMP_QUOTE);
-    } else tcpIcmp(icmp, quote, quoted, now);
+    } else tcpIcmp(quote, quoted, now);
     return;
   }
   drop(abi.DROP_ICMP_TYPE);

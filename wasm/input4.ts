@@ -10,17 +10,16 @@ import * as abi from "./abi";
 import { SIX } from "./flow/addresses";
 import { isOwnAddress } from "./flow/emit";
 import { fragmentInput } from "./flow/fragments";
-import { icmpErrorReply } from "./flow/icmp-error";
+import { sendIcmpError } from "./flow/icmp-error";
 import { natIsGuest } from "./flow/nat";
 import { neighborLearn } from "./flow/neighbor";
-import { offloadsClear, packet, packetSize } from "./flow/packet";
+import { offloadsClear, packet } from "./flow/packet";
+import { gatewayOf } from "./flow/send";
 import { udpInput } from "./flow/udp";
 import { icmpInput } from "./icmp4";
 import { dhcpInput } from "./local/dhcpv4";
-import { config } from "./memory";
 import { count, drop } from "./stats";
 import { tcpInput } from "./tcp/input";
-import { ETHERNET_HEADER_SIZE } from "./wire/ethernet";
 import { ICMP_TIME_EXCEEDED, ICMP_UNREACHABLE } from "./wire/icmpv4";
 import {
   Ipv4View,
@@ -51,19 +50,12 @@ function read(ip: usize): void {
   packet.isIpv6 = false;
 }
 
-/** Sends an ICMP error about the packet, from the gateway. */
-function sendIcmpError(type: u32, code: u32, now: i64): void {
-  const gateway = config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET);
-  icmpErrorReply(packet.ip, packetSize(), type, code, 0, gateway, packet.mac, now);
-}
-
 /** Whether the packet is for the DHCP server, at its address or for everybody. */
 function isForDhcp(): bool {
   if (packet.protocol != PROTOCOL_UDP || packet.length < UDP_HEADER_SIZE) return false;
   const header = Ipv4View.at(packet.ip);
   if (header.fragmentOffset != 0 || header.moreFragments) return false;
-  const gateway = config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET);
-  if (!packet.isGroup && packet.destination != gateway) return false;
+  if (!packet.isGroup && packet.destination != gatewayOf(false)) return false;
   return UdpView.at(packet.data).destinationPort == DHCP_SERVER_PORT;
 }
 
@@ -76,7 +68,7 @@ export function ipv4Input(ip: usize, available: u32, now: i64): void {
   }
   read(ip);
   if (packet.ttl == 0) drop(abi.DROP_IP_TTL);
-  else if (isForDhcp()) dhcpInput(ip - ETHERNET_HEADER_SIZE, ip, packet.data, packet.length, now);
+  else if (isForDhcp()) dhcpInput(now);
   else if (packet.source >= SIX || !natIsGuest(packet.source)) drop(abi.DROP_IP_SOURCE);
   else if (packet.isGroup || packet.destination >= SIX) {
     drop(abi.DROP_IP_DESTINATION); // nothing that was sent to everybody is ever answered
@@ -88,7 +80,7 @@ function route(now: i64): void {
   neighborLearn(packet.source, packet.mac, now);
   if (packet.ttl == 1 && !isOwnAddress(packet.destination)) {
     drop(abi.DROP_IP_TTL);
-    sendIcmpError(ICMP_TIME_EXCEEDED, 0, now);
+    sendIcmpError(ICMP_TIME_EXCEEDED, 0, gatewayOf(false), now);
     return;
   }
   const header = Ipv4View.at(packet.ip);
@@ -106,25 +98,14 @@ function transport(now: i64): void {
   const protocol = packet.protocol;
   const gso = <u32>packet.gso;
   if (protocol == PROTOCOL_TCP) {
-    if (gso != GSO_NONE && gso != GSO_TCPV4) drop(abi.DROP_VNET_HEADER);
-    else tcpInput(packet.ip, packet.data, packet.length, packet.mac, packet.isChecksumTrusted, now);
+    if (gso == GSO_NONE || gso == GSO_TCPV4) tcpInput(now);
+    else drop(abi.DROP_VNET_HEADER);
   } else if (protocol == PROTOCOL_UDP) {
-    if (gso != GSO_NONE && gso != GSO_UDP_L4) drop(abi.DROP_VNET_HEADER);
-    else {
-      udpInput(
-        packet.ip,
-        packet.data,
-        packet.length,
-        packet.mac,
-        packet.isChecksumTrusted,
-        packet.segmentSize,
-        now,
-      );
-    }
-  } else if (protocol == PROTOCOL_ICMP) {
-    icmpInput(packet.ip, packet.data, packet.length, packet.mac, now);
-  } else {
+    if (gso == GSO_NONE || gso == GSO_UDP_L4) udpInput(now);
+    else drop(abi.DROP_VNET_HEADER);
+  } else if (protocol == PROTOCOL_ICMP) icmpInput(now);
+  else {
     drop(abi.DROP_IP_PROTOCOL);
-    sendIcmpError(ICMP_UNREACHABLE, PROTOCOL_UNREACHABLE, now);
+    sendIcmpError(ICMP_UNREACHABLE, PROTOCOL_UNREACHABLE, gatewayOf(false), now);
   }
 }

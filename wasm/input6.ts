@@ -22,10 +22,10 @@ import {
 } from "./flow/addresses";
 import { isOwnAddress } from "./flow/emit";
 import { fragment6Input } from "./flow/fragments";
-import { icmp6ErrorReply } from "./flow/icmp6-error";
+import { sendIcmp6Error } from "./flow/icmp6-error";
 import { natIsGuest } from "./flow/nat";
 import { neighborLearn } from "./flow/neighbor";
-import { offloadsClear, packet } from "./flow/packet";
+import { offloadsClear, packet, packetSize } from "./flow/packet";
 import { pingInput } from "./flow/ping";
 import { udpInput } from "./flow/udp";
 import { dhcp6Input } from "./local/dhcpv6";
@@ -63,35 +63,27 @@ import { PROTOCOL_TCP, PROTOCOL_UDP, WIRE_OK } from "./wire/ipv4";
 import {
   IPV6_HEADER_SIZE,
   Ipv6View,
+  Ipv6Walk,
   ipv6Check,
   ipv6Walk,
   NEXT_FRAGMENT,
   NEXT_NONE,
   PROBLEM_NEXT_HEADER,
-  problemCode,
-  problemPointer,
   WALK_DROP,
   WALK_PROBLEM,
-  walkField,
-  walkOffset,
-  walkProtocol,
 } from "./wire/ipv6";
 import { UDP_HEADER_SIZE, UdpView } from "./wire/udp";
 import { GSO_NONE, GSO_TCPV6, GSO_UDP_L4 } from "./wire/vnet";
 
-/** Sends an ICMPv6 error about the packet. */
-function sendIcmpError(type: u32, code: u32, rest: u32, now: i64): void {
-  icmp6ErrorReply(packet.ip, packetLength(), type, code, rest, GATEWAY6, packet.mac, now);
-}
-
-function packetLength(): u32 {
-  return IPV6_HEADER_SIZE + Ipv6View.at(packet.ip).payloadLength;
-}
+/** What the walk over the extension headers has found. */
+const walked: Ipv6Walk = changetype<Ipv6Walk>(memory.data(20, 4));
 
 /** Writes into the record what the header at `ip` says but the addresses, which need room. */
 function read(ip: usize): void {
   const header = Ipv6View.at(ip);
   packet.ip = ip;
+  packet.data = ip + IPV6_HEADER_SIZE;
+  packet.length = header.payloadLength;
   packet.ttl = header.hopLimit;
   packet.tos = header.trafficClass;
   packet.isIpv6 = true;
@@ -100,18 +92,19 @@ function read(ip: usize): void {
 /** Follows the extension headers; false = the packet ends here (counted). */
 function walk(whole: bool, now: i64): bool {
   const ip = packet.ip;
-  const verdict = ipv6Walk(ip, packetLength(), whole);
+  const size = packetSize();
+  const verdict = ipv6Walk(ip, size, whole, walked);
   if (verdict == WIRE_OK) {
-    packet.protocol = walkProtocol;
-    packet.data = ip + walkOffset;
-    packet.length = packetLength() - walkOffset;
+    packet.protocol = walked.protocol;
+    packet.data = ip + walked.offset;
+    packet.length = size - walked.offset;
     return true;
   }
   drop(abi.DROP_IP_EXTENSION);
   if (verdict == WALK_DROP) return false;
   // Of a multicast the sender is told only if the option wants it so (RFC 8200 §4.2).
   if (verdict == WALK_PROBLEM && address6IsMulticast(Ipv6View.at(ip).destination)) return false;
-  sendIcmpError(ICMPV6_PARAMETER_PROBLEM, problemCode, problemPointer, now);
+  sendIcmp6Error(ICMPV6_PARAMETER_PROBLEM, walked.problemCode, walked.problemPointer, now);
   return false;
 }
 
@@ -145,18 +138,18 @@ function route(now: i64): void {
   if (!isOwnAddress(packet.destination)) {
     if (packet.ttl == 1) {
       drop(abi.DROP_IP_TTL);
-      sendIcmpError(ICMPV6_TIME_EXCEEDED, 0, 0, now);
+      sendIcmp6Error(ICMPV6_TIME_EXCEEDED, 0, 0, now);
       return;
     }
     if (address6IsLinkLocal(octetsOf(packet.source))) {
       drop(abi.DROP_IP_SOURCE); // it has no meaning outside the link (RFC 4007 §9)
-      sendIcmpError(ICMPV6_UNREACHABLE, UNREACHABLE_SCOPE, 0, now);
+      sendIcmp6Error(ICMPV6_UNREACHABLE, UNREACHABLE_SCOPE, 0, now);
       return;
     }
   }
   if (packet.protocol == NEXT_FRAGMENT) {
     count(abi.STAT_FRAGMENTS_RECEIVED);
-    const whole = fragment6Input(packet.ip, packet.data, packet.mac, now);
+    const whole = fragment6Input(now);
     if (whole == 0) return;
     offloadsClear();
     read(whole);
@@ -169,26 +162,16 @@ function transport(now: i64): void {
   const protocol = packet.protocol;
   const gso = <u32>packet.gso;
   if (protocol == PROTOCOL_TCP) {
-    if (gso != GSO_NONE && gso != GSO_TCPV6) drop(abi.DROP_VNET_HEADER);
-    else tcpInput(packet.ip, packet.data, packet.length, packet.mac, packet.isChecksumTrusted, now);
+    if (gso == GSO_NONE || gso == GSO_TCPV6) tcpInput(now);
+    else drop(abi.DROP_VNET_HEADER);
   } else if (protocol == PROTOCOL_UDP) {
-    if (gso != GSO_NONE && gso != GSO_UDP_L4) drop(abi.DROP_VNET_HEADER);
-    else {
-      udpInput(
-        packet.ip,
-        packet.data,
-        packet.length,
-        packet.mac,
-        packet.isChecksumTrusted,
-        packet.segmentSize,
-        now,
-      );
-    }
+    if (gso == GSO_NONE || gso == GSO_UDP_L4) udpInput(now);
+    else drop(abi.DROP_VNET_HEADER);
   } else if (protocol == PROTOCOL_ICMPV6) icmpInput(now);
   else if (protocol == NEXT_NONE) count(abi.STAT_CONSUMED_LOCAL);
   else {
     drop(abi.DROP_IP_PROTOCOL);
-    sendIcmpError(ICMPV6_PARAMETER_PROBLEM, PROBLEM_NEXT_HEADER, walkField, now);
+    sendIcmp6Error(ICMPV6_PARAMETER_PROBLEM, PROBLEM_NEXT_HEADER, walked.field, now);
   }
 }
 
@@ -219,7 +202,7 @@ function linkInput(now: i64): bool {
     address6Equal(destination, octetsOf(ROUTER6)) ||
     address6Equal(destination, octetsOf(DNS6));
   if (!isUs && !address6IsMulticast(destination)) return false;
-  dhcp6Input(packet.ip, packet.data, packet.length, packet.mac, packet.isChecksumTrusted, now);
+  dhcp6Input(now);
   return true;
 }
 
@@ -232,7 +215,7 @@ function discoveryInput(now: i64): bool {
   if (!isNeighbor && !isListener) return false;
   if (!isIcmpSound()) return true;
   if (isListener) count(abi.STAT_CONSUMED_LOCAL);
-  else if (mayDiscover()) ndpInput(packet.ip, packet.data, packet.length, packet.mac, now);
+  else if (mayDiscover()) ndpInput(now);
   else drop(abi.DROP_IP_SOURCE);
   return true;
 }
@@ -240,7 +223,8 @@ function discoveryInput(now: i64): bool {
 /** Who may take part in neighbour discovery: a guest, or nobody yet. */
 function mayDiscover(): bool {
   const source = Ipv6View.at(packet.ip).source;
-  return address6IsUnspecified(source) || natIsGuest(addressOfSource(source));
+  packet.source = address6IsUnspecified(source) ? 0 : addressOfSource(source);
+  return address6IsUnspecified(source) || natIsGuest(packet.source);
 }
 
 // ---------------------------------------------------------------- ICMPv6
@@ -250,9 +234,8 @@ function icmpInput(now: i64): void {
   const message = packet.data;
   const type = Icmpv6View.at(message).type;
   if (type == ICMPV6_ECHO_REQUEST) {
-    if (isOwnAddress(packet.destination)) {
-      icmp6EchoLocal(packet.ip, message, packet.length, packet.mac);
-    } else pingInput(packet.ip, message, packet.length, packet.mac, now);
+    if (isOwnAddress(packet.destination)) icmp6EchoLocal();
+    else pingInput(now);
     return;
   }
   if (
@@ -261,7 +244,6 @@ function icmpInput(now: i64): void {
     type == ICMPV6_TIME_EXCEEDED ||
     type == ICMPV6_PARAMETER_PROBLEM
   ) {
-    const quoted = packet.length - ICMPV6_HEADER_SIZE;
-    tcpIcmp6(message, message + ICMPV6_HEADER_SIZE, quoted, now);
+    tcpIcmp6(message + ICMPV6_HEADER_SIZE, packet.length - ICMPV6_HEADER_SIZE, now);
   } else drop(abi.DROP_ICMP_TYPE);
 }

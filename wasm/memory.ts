@@ -11,6 +11,7 @@
  * refer to chunk memory wait for the link, freed chunks rest in a limbo list (`chunkReclaim`).
  */
 import * as abi from "./abi";
+import { CHECKED } from "./trap";
 
 export const CONTROL: usize = memory.data(160, 16);
 export const CONFIG: usize = memory.data(4400, 16);
@@ -81,13 +82,53 @@ export function memoryInit(): void {
     <u64>config(abi.CONFIG_HOST_BASE_LO_OFFSET) |
     ((<u64>config(abi.CONFIG_HOST_BASE_HI_OFFSET)) << 32);
   memoryLimit();
+  if (CHECKED) memory.fill(CHUNK_STATES, CHUNK_FREE, abi.CHUNK_CAPACITY_COUNT);
   chunksUsed = 0;
   chunkFresh = 0;
   chunkFree = -1;
   chunkLimbo = -1;
 }
 
+/** What a chunk is, in the checked build: a byte each. */
+const CHUNK_STATES: usize = memory.data(4096, 16);
+const CHUNK_FREE: u8 = 0;
+const CHUNK_USED: u8 = 1;
+const CHUNK_RESTS: u8 = 2;
+/** In use, and met by the audit that is under way. */
+const CHUNK_MET: u8 = 3;
+
+function chunkBecomes(chunk: i32, from: u8, to: u8): void {
+  assert(chunk >= 0 && chunk < chunkFresh, "there is such a chunk");
+  assert(load<u8>(CHUNK_STATES + <usize>chunk) == from, "a chunk is free, in use, or at rest");
+  store<u8>(CHUNK_STATES + <usize>chunk, to);
+}
+
+/** The audit meets a chunk in a queue: it is in use, and in no other one. */
+export function chunkMeet(chunk: i32): void {
+  chunkBecomes(chunk, CHUNK_USED, CHUNK_MET);
+  assert(chunkStart(chunk) + chunkLength(chunk) <= <u32>abi.CHUNK_SIZE, "octets end in the chunk");
+}
+
+/** All queues have been looked at: `met` chunks. What is in use is in one of them, or rests. */
+export function chunksAudit(met: i32): void {
+  let resting = 0;
+  for (let chunk = chunkLimbo; chunk >= 0; chunk = chunkNext(chunk)) resting++;
+  assert(met + resting == chunksUsed, "chunks in use are in a queue or at rest");
+  let free = 0;
+  for (let chunk = chunkFree; chunk >= 0; chunk = chunkNext(chunk)) {
+    assert(load<u8>(CHUNK_STATES + <usize>chunk) == CHUNK_FREE, "the free list has free chunks");
+    free++;
+  }
+  assert(free + chunksUsed == chunkFresh, "each chunk is free or in use");
+  for (let chunk = 0; chunk < chunkFresh; chunk++) {
+    const state = CHUNK_STATES + <usize>chunk;
+    if (load<u8>(state) == CHUNK_MET) store<u8>(state, CHUNK_USED);
+    else assert(load<u8>(state) != CHUNK_USED, "no chunk is in use that nobody has");
+  }
+}
+
 export function chunkRecord(chunk: i32): usize {
+  if (CHECKED) assert(chunk >= 0 && chunk < abi.CHUNK_CAPACITY_COUNT, "a chunk has a number");
   return CHUNK_RECORDS + ((<usize>chunk) << 4);
 }
 export function chunkNext(chunk: i32): i32 {
@@ -106,6 +147,10 @@ export function chunkLength(chunk: i32): u32 {
   return load<u32>(chunkRecord(chunk), 12);
 }
 export function chunkSetLength(chunk: i32, length: u32): void {
+  if (CHECKED) {
+    assert(load<u8>(CHUNK_STATES + <usize>chunk) == CHUNK_USED, "only chunks in use are filled");
+    assert(chunkStart(chunk) + length <= <u32>abi.CHUNK_SIZE, "octets end in the chunk");
+  }
   store<u32>(chunkRecord(chunk), length, 12);
 }
 /** Where the octets of the chunk begin. */
@@ -115,6 +160,7 @@ export function chunkData(chunk: i32): usize {
 /** Drops `count` octets from the front. */
 export function chunkTrim(chunk: i32, count: u32): void {
   const record = chunkRecord(chunk);
+  if (CHECKED) assert(count <= load<u32>(record, 12), "no more is dropped than there is");
   store<u32>(record, load<u32>(record, 4) + count, 4);
   store<u32>(record, load<u32>(record, 8) + count, 8);
   store<u32>(record, load<u32>(record, 12) - count, 12);
@@ -145,6 +191,7 @@ export function chunkAllocate(sequence: u32): i32 {
     chunk = chunkFresh++;
   }
   chunksUsed++;
+  if (CHECKED) chunkBecomes(chunk, CHUNK_FREE, CHUNK_USED);
   const record = chunkRecord(chunk);
   store<i32>(record, -1);
   store<u32>(record, sequence, 4);
@@ -155,6 +202,7 @@ export function chunkAllocate(sequence: u32): i32 {
 
 /** Gives a chunk back; `held` = frames that may refer to it still wait for the link. */
 export function chunkRelease(chunk: i32, held: bool): void {
+  if (CHECKED) chunkBecomes(chunk, CHUNK_USED, held ? CHUNK_RESTS : CHUNK_FREE);
   if (held) {
     chunkSetNext(chunk, chunkLimbo);
     chunkLimbo = chunk;
@@ -179,6 +227,7 @@ export function chunksRelease(first: i32): void {
 export function chunkReclaim(): void {
   while (chunkLimbo >= 0) {
     const next = chunkNext(chunkLimbo);
+    if (CHECKED) chunkBecomes(chunkLimbo, CHUNK_RESTS, CHUNK_FREE);
     chunkSetNext(chunkLimbo, chunkFree);
     chunkFree = chunkLimbo;
     chunksUsed--;
@@ -198,6 +247,7 @@ if (
   abi.CHUNK_CAPACITY_COUNT * abi.CHUNK_SIZE != 67108864 ||
   abi.CHUNK_SIZE != 1 << 14 ||
   abi.CHUNK_CAPACITY_COUNT * 16 != 65536 ||
+  abi.CHUNK_CAPACITY_COUNT != 4096 ||
   abi.SCRATCH_SLOT_COUNT * abi.SCRATCH_SLOT_SIZE != 2097152 ||
   abi.ADDRESS_CAPACITY_COUNT * abi.ADDRESS_SIZE != 2097152
 ) {

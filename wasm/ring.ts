@@ -26,6 +26,7 @@ import * as abi from "./abi";
 import { Iov, Msg, Op, TxRecord } from "./layout";
 import { absolute, CONTROL, config, TX_BUFFERS, TX_RECORDS } from "./memory";
 import { count, countMany, drop } from "./stats";
+import { CHECKED } from "./trap";
 
 export const OPS: usize = memory.data(16384, 16); // 2 banks of 256 operations of 32 octets
 export const OPS_SIZE: u32 = 16384;
@@ -84,6 +85,13 @@ export function ringPublish(): void {
 
 /** The host has carried out the operations: their results become readable, the other bank fills. */
 export function ringTurn(): void {
+  if (CHECKED) {
+    assert(
+      opCount <= abi.OP_CAPACITY_COUNT && iovCount <= abi.IOV_CAPACITY_COUNT,
+      "banks have ends",
+    );
+    assert(msgCount <= abi.MSG_CAPACITY_COUNT && entryCount <= ENTRY_CAPACITY, "banks have ends");
+  }
   resultBase = OPS + ((<usize>bank) << 13);
   resultCount = opCount;
   bank ^= 1;
@@ -109,6 +117,7 @@ export function opAlloc(kind: i32, handle: u32): Op {
   opCount++;
   memory.fill(p, 0, abi.OP_SIZE);
   const op = changetype<Op>(p);
+  if (CHECKED) assert(handle != 0, "an operation is a flow's");
   op.kind = kind;
   op.handle = handle;
   return op;
@@ -116,6 +125,7 @@ export function opAlloc(kind: i32, handle: u32): Op {
 
 /** `n` consecutive iovecs of this bank, or 0. */
 export function iovAlloc(n: i32): usize {
+  if (CHECKED) assert(n > 0, "nobody asks for no room");
   if (iovCount + n > abi.IOV_CAPACITY_COUNT) return 0;
   const p = IOVS + ((<usize>bank) << 17) + ((<usize>iovCount) << 4);
   iovCount += n;
@@ -124,12 +134,18 @@ export function iovAlloc(n: i32): usize {
 
 export function iovSet(iov: usize, index: i32, p: usize, length: u32): void {
   const v = changetype<Iov>(iov + ((<usize>index) << 4));
+  if (CHECKED) {
+    const first = IOVS + ((<usize>bank) << 17);
+    const end = first + ((<usize>iovCount) << 4);
+    assert(iov >= first && changetype<usize>(v) < end, "iovecs were asked for, in this bank");
+  }
   v.base = absolute(p);
   v.length = length;
 }
 
 /** `n` consecutive mmsghdrs of this bank, zeroed, or 0. */
 export function msgAlloc(n: i32): usize {
+  if (CHECKED) assert(n > 0, "nobody asks for no room");
   if (msgCount + n > abi.MSG_CAPACITY_COUNT) return 0;
   const p = MSGS + ((<usize>bank) << 15) + ((<usize>msgCount) << 6);
   msgCount += n;
@@ -264,6 +280,11 @@ export function txOffload(
 
 /** Starts the list of pieces with the header: `length` octets from the Ethernet header on. */
 export function txHeader(ethernet: usize, length: u32): void {
+  if (CHECKED) {
+    const slot = TX_BUFFERS + ((<usize>txCount) << 11);
+    assert(ethernet == slot + TX_HEADROOM, "a frame is in the slot it was begun in");
+    assert(length <= <u32>(<usize>abi.TX_SLOT_SIZE - TX_HEADROOM), "its header fits the slot");
+  }
   txPieces = 1;
   txLength = length + vnetSize;
   const v = changetype<Iov>(TX_IOVS + ((<usize>txIovCount) << 4));
@@ -273,6 +294,7 @@ export function txHeader(ethernet: usize, length: u32): void {
 
 /** Adds payload; at most 11 pieces. */
 export function txPiece(p: usize, length: u32): void {
+  if (CHECKED) assert(txPieces > 0 && txPieces < TX_PIECES_MAX, "a frame has so many pieces");
   const v = changetype<Iov>(TX_IOVS + ((<usize>(txIovCount + txPieces)) << 4));
   v.base = absolute(p);
   v.length = length;
@@ -282,6 +304,14 @@ export function txPiece(p: usize, length: u32): void {
 
 /** The frame is complete and will be sent. */
 export function txEnd(handle: u32): void {
+  if (CHECKED) {
+    assert(txCount < abi.TX_CAPACITY_COUNT, "there is room for the frame");
+    assert(
+      txPieces > 0 && txIovCount + txPieces <= TX_IOV_CAPACITY,
+      "there is room for its pieces",
+    );
+    assert(txLength > vnetSize, "no frame is empty");
+  }
   const record = changetype<TxRecord>(TX_RECORDS + ((<usize>txCount) << 4));
   record.iov = <u32>(TX_IOVS + ((<usize>txIovCount) << 4));
   record.iovCount = txPieces;

@@ -10,6 +10,7 @@
 import { FLOW_SIZE } from "./abi";
 import { Flow } from "./layout";
 import { FLOWS } from "./memory";
+import { CHECKED } from "./trap";
 
 const ENTRIES: usize = memory.data(1048576, 16); // 65,536 times {deadline i64, slot i32, pad}
 let size: i32 = 0;
@@ -18,6 +19,7 @@ let size: i32 = 0;
 export let turnNow: i64 = 0;
 
 export function timerTurn(now: i64): void {
+  if (CHECKED) assert(now >= turnNow, "time never goes back");
   turnNow = now;
 }
 
@@ -72,6 +74,10 @@ export function timerSet(flow: Flow, flowSlot: i32, deadline: i64): void {
   flow.deadline = deadline;
   if (deadline == 0) return;
   const i = flow.heapIndex;
+  if (CHECKED) {
+    assert(flowAt(flowSlot) == flow && flow.kind != 0, "deadlines are of flows, not of free slots");
+    assert(i < 0 || (i < size && slot(i) == flowSlot), "the heap has the flow where it says");
+  }
   if (i < 0) siftUp(size++, deadline, flowSlot);
   else if (deadline < key(i)) siftUp(i, deadline, flowSlot);
 }
@@ -80,6 +86,7 @@ export function timerSet(flow: Flow, flowSlot: i32, deadline: i64): void {
 export function timerRemove(flow: Flow): void {
   const i = flow.heapIndex;
   if (i < 0) return;
+  if (CHECKED) assert(i < size && flowAt(slot(i)) == flow, "the heap has the flow where it says");
   flow.heapIndex = -1;
   size--;
   if (i == size) return;
@@ -114,4 +121,14 @@ export function timerPop(now: i64): i32 {
 export function earlier(a: i64, b: i64): i64 {
   if (a == 0) return b;
   return b != 0 && b < a ? b : a;
+}
+
+/** The heap is a heap, of flows that know their places (checked build only). */
+export function timerAudit(): void {
+  for (let i = 0; i < size; i++) {
+    const flow = flowAt(slot(i));
+    assert(flow.kind != 0 && flow.heapIndex == i, "the heap has the flow where it says");
+    assert(flow.deadline == 0 || key(i) <= flow.deadline, "nobody is called too late");
+    if (i > 0) assert(key((i - 1) >> 1) <= key(i), "the heap is in order");
+  }
 }

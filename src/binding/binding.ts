@@ -9,8 +9,10 @@
  */
 
 import { workerUrl } from "../assets.ts";
-import type { AttachOptions, TapLinkSettings } from "../config/config.ts";
+import type { BindingOptions } from "../config/attach.ts";
 import type { StreamEndpoint } from "../config/endpoint.ts";
+import type { TapLinkSettings } from "../config/link.ts";
+import type { NetworkOptions } from "../config/network.ts";
 import type { Subnet6 } from "../config/subnet6.ts";
 import { octetsOfIpv6 } from "../lib/addr6.ts";
 import { deferred } from "../lib/deferred.ts";
@@ -50,7 +52,7 @@ export interface Binding {
 }
 
 /** What a binding needs of the program it is in. */
-export interface Surroundings {
+export interface BindingDependencies {
   /** 32 octets nobody can guess: sequence numbers, hash keys and identifiers come from it. */
   readonly seed: readonly number[];
   /** Path of the running executable. */
@@ -78,25 +80,25 @@ export interface Surroundings {
 const hiddenPorts = new HiddenPorts();
 
 /** How a tap is made and configured. */
-export function tapRequestOf(options: AttachOptions, link: TapLinkSettings): TapRequest {
+export function tapRequestOf(network: NetworkOptions, link: TapLinkSettings): TapRequest {
   const { name, vnet } = link;
   const tap = { name, vnetHeader: vnet, offloads: vnet ? OFFLOADS_ALL : 0 };
-  return { tap, setup: setupOf(options, link) };
+  return { tap, setup: setupOf(network, link) };
 }
 
-function setupOf(options: AttachOptions, tap: TapLinkSettings): InterfaceSetup {
+function setupOf(network: NetworkOptions, tap: TapLinkSettings): InterfaceSetup {
   if (!tap.configure) return {};
-  const { subnet, subnet6 } = options;
-  const ipv4 = {
+  const { mtu, subnet, subnet6, ipv4 } = network;
+  const setup4 = {
     address: subnet.guest,
     prefixLength: subnet.prefixLength,
     gateway: subnet.gateway,
   };
   return {
-    mtu: options.mtu,
+    mtu,
     up: true,
     loopback: true,
-    ...(options.ipv4 ? ipv4 : {}),
+    ...(ipv4 ? setup4 : {}),
     ...(subnet6 === undefined ? {} : { ipv6: ipv6Setup(subnet6) }),
   };
 }
@@ -120,7 +122,7 @@ interface OuterEnd {
 
 async function openLink(
   sys: Libc,
-  options: AttachOptions,
+  options: BindingOptions,
   helper: readonly string[],
 ): Promise<OuterEnd> {
   const { link } = options;
@@ -136,14 +138,14 @@ async function openLink(
   }
   const device = await openTapInNamespace(sys, {
     ...(link.netns === undefined ? {} : { namespace: link.netns }),
-    ...tapRequestOf(options, link),
+    ...tapRequestOf(options.network, link),
     helper,
   });
   return { link: { kind: "tap", device }, endpoint: undefined, close: () => {} };
 }
 
 /** What tells that whom it serves, or who wants it, is there no longer. */
-function openLifelines(sys: Libc, { link, exitFd }: AttachOptions): Lifeline[] {
+function openLifelines(sys: Libc, { link, exitFd }: BindingOptions): Lifeline[] {
   const asked = exitFd === undefined ? [] : [watchOtherEnd(exitFd)];
   if (link.kind !== "tap" || link.netns === undefined) return asked;
   return [...asked, ...watchNamespace(sys, link.netns)];
@@ -167,8 +169,8 @@ function hiding(outer: OuterEnd): OuterEnd {
  * @throws SystemError when the tap or the socket cannot be had
  */
 export async function startBinding(
-  options: AttachOptions,
-  surroundings: Surroundings,
+  options: BindingOptions,
+  dependencies: BindingDependencies,
 ): Promise<Binding> {
   const worker = new Worker(workerUrl(), { type: "module" });
   let control: EventFd | undefined;
@@ -177,10 +179,10 @@ export async function startBinding(
   const sys = await loadLibc();
   try {
     control = new EventFd(sys);
-    outputs = new Outputs(options, surroundings.log);
+    outputs = new Outputs(options.capture, dependencies.log);
     lifelines = openLifelines(sys, options);
-    const outer = await openLink(sys, options, surroundings.helper);
-    return bind({ sys, worker, control, outputs, outer, lifelines, options, surroundings });
+    const outer = await openLink(sys, options, dependencies.helper);
+    return bind({ sys, worker, control, outputs, outer, lifelines, options, dependencies });
   } catch (error) {
     worker.terminate();
     control?.close();
@@ -197,12 +199,16 @@ interface Parts {
   readonly outputs: Outputs;
   readonly outer: OuterEnd;
   readonly lifelines: readonly Lifeline[];
-  readonly options: AttachOptions;
-  readonly surroundings: Surroundings;
+  readonly options: BindingOptions;
+  readonly dependencies: BindingDependencies;
 }
 
 /** What is done when the peers of a stream link have changed. */
-function peerLook(sys: Libc, counters: Mailbox, { onPeers, program }: Surroundings): () => void {
+function peerLook(
+  sys: Libc,
+  counters: Mailbox,
+  { onPeers, program }: BindingDependencies,
+): () => void {
   let crowds = 0;
   return () => {
     const peers = counters.heed();
@@ -217,8 +223,8 @@ function peerLook(sys: Libc, counters: Mailbox, { onPeers, program }: Surroundin
 
 /** What the worker is told to start with. */
 function startOf(parts: Parts, mailbox: SharedArrayBuffer): WorkerStart {
-  const { control, outputs, outer, lifelines, options, surroundings } = parts;
-  const { seed, uid, networks = 1, memoryGroup, resolvReader } = surroundings;
+  const { control, outputs, outer, lifelines, options, dependencies } = parts;
+  const { seed, uid, networks = 1, memoryGroup, resolvReader } = dependencies;
   return {
     options,
     link: outer.link,
@@ -236,8 +242,8 @@ function startOf(parts: Parts, mailbox: SharedArrayBuffer): WorkerStart {
 }
 
 function bind(parts: Parts): Binding {
-  const { sys, worker, control, outputs, outer, lifelines, surroundings } = parts;
-  const { program, resolvReader } = surroundings;
+  const { sys, worker, control, outputs, outer, lifelines, dependencies } = parts;
+  const { program, resolvReader } = dependencies;
   const mailbox = new SharedArrayBuffer(MAILBOX_SIZE);
   const counters = new Mailbox(mailbox);
   const command = (number: number): void => {
@@ -268,7 +274,7 @@ function bind(parts: Parts): Binding {
     ended.reject(error);
   };
   ready.promise.catch(() => {}); // whoever waits for `ended` hears of it there
-  const lookAtPeers = peerLook(sys, counters, surroundings);
+  const lookAtPeers = peerLook(sys, counters, dependencies);
   worker.onmessage = (event: MessageEvent<WorkerMessage>) => {
     if (isOver) return;
     const message = event.data;

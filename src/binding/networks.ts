@@ -21,7 +21,7 @@
  *   A guest is attached while a peer holds its link; `idle` waits until no link has one.
  */
 
-import type { AttachOptions } from "../config/config.ts";
+import type { BindingOptions } from "../config/attach.ts";
 import { formatEndpoint } from "../config/endpoint.ts";
 import { type Deferred, deferred } from "../lib/deferred.ts";
 import type { Logger } from "../lib/log.ts";
@@ -36,12 +36,12 @@ const RESTART_MAX_ms = 10_000;
 export interface Network {
   /** Name of the interface; unique. */
   readonly name: string;
-  readonly options: AttachOptions;
+  readonly options: BindingOptions;
 }
 
 /** Starts a network; `onPeers` hears how its link's peers are after a change. */
 export type StartNetwork = (
-  options: AttachOptions,
+  options: BindingOptions,
   onPeers: (peers: Pick<PeerCounters, "hasPeer">) => void,
 ) => Promise<Binding>;
 
@@ -106,7 +106,7 @@ export class Networks {
       const present = this.#running.get(network.name);
       if (present?.key === key) continue;
       if (present !== undefined) {
-        this.#parts.log.warn({ iface: network.name }, "settings have changed, starting anew");
+        this.#parts.log.warn({ iface: network.name }, "settings have changed, restarting");
         await this.#end(network.name);
       }
       await this.#begin(network, key);
@@ -227,7 +227,7 @@ export class Networks {
     }
     this.#follow(running);
     if (running.isStopping) running.binding.stop();
-    else log.info({ iface }, "guest network started again");
+    else log.info({ iface }, "guest network restarted");
   }
 
   readonly #end = async (name: string): Promise<void> => {
@@ -253,9 +253,11 @@ export class Networks {
 }
 
 /** What of the options decides who is reached where: all but what the guest is merely told. */
-function firmPart(options: AttachOptions): string {
-  const { search, hostname, dhcpOptions, boot, ipv4, subnet6, ...firm } = options;
-  return JSON.stringify(firm);
+function firmPart(options: BindingOptions): string {
+  const { dhcp, boot, dns, network, ...firm } = options;
+  const { search, ...resolvers } = dns;
+  const { ipv4, subnet6, ...addresses } = network;
+  return JSON.stringify({ ...firm, resolvers, addresses });
 }
 
 function named(name: string, error: unknown): Error {

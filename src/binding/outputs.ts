@@ -16,7 +16,7 @@
  *                  reader gets a file header and whole records from then on
  *     the end      waits for files as long as something moves, not longer than CLOSE_MOST_ms
  */
-import type { AttachOptions } from "../config/config.ts";
+import type { CaptureOptions } from "../config/capture.ts";
 import { ByteRing } from "../lib/byte-ring.ts";
 import { concat } from "../lib/bytes.ts";
 import type { Logger } from "../lib/log.ts";
@@ -43,7 +43,7 @@ export interface SharedOutputs {
   readonly recording?: SharedArrayBuffer;
 }
 
-type OutputOptions = Pick<AttachOptions, "pcap" | "pcapSnap" | "record">;
+type OutputOptions = Pick<CaptureOptions, "pcap" | "pcapSnap" | "record">;
 
 export class Outputs {
   readonly shared: SharedOutputs;

@@ -2,7 +2,7 @@
  * The recording of a guest network, where one was asked for, and the log lines that tell of it. See
  * `src/replay/format.ts` for what is recorded, `outputs.ts` for who writes it.
  */
-import type { AttachOptions } from "../config/config.ts";
+import type { CaptureOptions } from "../config/capture.ts";
 import type { EngineModule } from "../engine/module.ts";
 import { hashOctets } from "../lib/hash64.ts";
 import type { Logger } from "../lib/log.ts";
@@ -28,7 +28,7 @@ export function recordEngine(
   module: EngineModule,
   octets: Uint8Array,
   sink: OutputSink | undefined,
-  options: Pick<AttachOptions, "record" | "recordLimitMib">,
+  options: Pick<CaptureOptions, "record" | "recordLimitMib">,
   { log, native }: { readonly log: Logger; readonly native: NativeCopy },
 ): RecordedEngine {
   const { record: file, recordLimitMib } = options;

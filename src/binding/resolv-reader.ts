@@ -147,7 +147,7 @@ export class ResolvReader {
       this.#size = 0;
       this.#isAsked = false;
       this.#answers.write(answer);
-      this.#tell();
+      this.#notify();
       rest = rest.subarray(end + 1);
     }
     this.#keep(rest);
@@ -167,10 +167,10 @@ export class ResolvReader {
     if (this.#isLost) return;
     this.close();
     this.#log.debug({ problem }, "no process reads resolv.conf");
-    this.#tell();
+    this.#notify();
   }
 
-  #tell(): void {
+  #notify(): void {
     for (const listener of this.#listeners) listener();
   }
 }

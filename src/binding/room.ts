@@ -5,13 +5,12 @@
  *
  * Source: `config/limits` divides; `sys/cgroup` and `sys/rlimit` look.
  */
-import type { AttachOptions } from "../config/config.ts";
+import type { BindingOptions } from "../config/attach.ts";
 import { publishedSockets } from "../config/forward.ts";
 import {
   deriveLimits,
   descriptorsMissing,
   type Limits,
-  type LimitsAsked,
   MEMORY_FIXED,
   PROGRAM_PAGES,
   type Room,
@@ -41,7 +40,7 @@ export interface RoomKnown {
 }
 
 /** What of the options says how many sockets published ports need. */
-export type PortsAsked = Pick<AttachOptions, "publish" | "ipv4" | "subnet6" | "needsEveryPort">;
+export type PortsAsked = Pick<BindingOptions, "publish" | "network">;
 
 /** Whether all published ports can have their sockets. Throws where they cannot and must. */
 function checkPorts(room: Room, asked: PortsAsked, log: Pick<Logger, "warn">): void {
@@ -51,17 +50,18 @@ function checkPorts(room: Room, asked: PortsAsked, log: Pick<Logger, "warn">): v
   const problem = `${published} sockets of published ports are more than descriptors allow`;
   const more = `raise "ulimit -n" (LimitNOFILE) from ${descriptors} to ${needed}`;
   const remedy = `${more}, or publish fewer; TCP on all addresses counts twice, on 0.0.0.0 once`;
-  if (asked.needsEveryPort) throw new Error(`${problem}: ${remedy}`);
+  if (asked.publish.needsEveryPort) throw new Error(`${problem}: ${remedy}`);
   log.warn({ problem, remedy }, "ports will be left out");
 }
 
 /** Looks and logs. Throws where there are fewer descriptors than published ports need. */
 export function findRoom(
   sys: Libc,
-  asked: LimitsAsked & PortsAsked,
+  asked: Pick<BindingOptions, "limits"> & PortsAsked,
   { networks, memoryGroup: group }: RoomKnown,
   log: Pick<Logger, "info" | "warn">,
 ): FoundRoom {
+  const { ipv4, subnet6 } = asked.network;
   const total = group === undefined ? memoryTotal() : group.limit;
   const descriptors = raiseDescriptors(sys);
   const room = {
@@ -70,10 +70,10 @@ export function findRoom(
     descriptors: descriptors < 0 ? undefined : descriptors,
     descriptorsInUse: descriptorsInUse(),
     networks,
-    published: publishedSockets(asked.publish, asked.ipv4 && asked.subnet6 !== undefined ? 2 : 1),
+    published: publishedSockets(asked.publish.rules, ipv4 && subnet6 !== undefined ? 2 : 1),
   };
   checkPorts(room, asked, log);
-  const limits = deriveLimits(room, asked);
+  const limits = deriveLimits(room, asked.limits);
   log.info(
     {
       flows_max: limits.flowsMax,

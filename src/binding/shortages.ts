@@ -5,6 +5,7 @@
  * The engine counts; this looks at the counters once a second, if the loop turns at all. A counter
  * that has grown means pressure; one that has stood still for a minute means that it is over.
  */
+import { counterLabel } from "../engine/counter-names.ts";
 import type { Engine } from "../engine/engine.ts";
 import { type DropName, readCounter, type StatName } from "../engine/stats.ts";
 import type { Logger } from "../lib/log.ts";
@@ -73,12 +74,15 @@ export class ShortageWatch {
     if (value > row.last) {
       if (row.first === undefined) {
         row.first = row.last;
-        this.#log.warn({ counter: row.name, count: value - row.last }, row.message);
+        this.#log.warn({ counter: counterLabel(row.name), count: value - row.last }, row.message);
       }
       row.last = value;
       row.grownAt = now;
     } else if (row.first !== undefined && now - row.grownAt >= QUIET) {
-      this.#log.info({ counter: row.name, count: value - row.first }, "no longer short");
+      this.#log.info(
+        { counter: counterLabel(row.name), count: value - row.first },
+        "no longer short",
+      );
       row.first = undefined;
     }
   }

@@ -2,7 +2,8 @@
  * The worker's side of what it writes: see `outputs.ts` for who writes it. Nothing here waits, but
  * for what `ring-sink.ts` states.
  */
-import type { AttachOptions } from "../config/config.ts";
+import type { CaptureOptions } from "../config/capture.ts";
+import type { LogOptions } from "../config/log-options.ts";
 import { ByteRing } from "../lib/byte-ring.ts";
 import { type Logger, openLogger } from "../lib/log.ts";
 import { type LimitedLogger, limitLogger } from "../lib/log-limit.ts";
@@ -34,14 +35,14 @@ export class WorkerOutputs {
   }
 
   /** The worker's log, limited: a peer, a guest or a stranger may cause its lines. */
-  async openLog(options: Pick<AttachOptions, "logLevel" | "logFormat">): Promise<LimitedLogger> {
+  async openLog(options: LogOptions): Promise<LimitedLogger> {
     const { ring, tell } = this.#ring(this.#shared.log);
     const encoder = new TextEncoder();
     const sink = (line: string): void => {
       if (!ring.put(encoder.encode(line))) ring.lose(1);
       tell();
     };
-    const log = await openLogger({ level: options.logLevel, format: options.logFormat, sink });
+    const log = await openLogger({ ...options, sink });
     return limitLogger(log, { clock: monotonic });
   }
 
@@ -54,7 +55,7 @@ export class WorkerOutputs {
   /** The link with a capture before it, if one was asked for. */
   captured(
     link: Link,
-    options: Pick<AttachOptions, "pcap" | "pcapSnap" | "pcapLimitMib">,
+    options: Pick<CaptureOptions, "pcap" | "pcapSnap" | "pcapLimitMib">,
     native: NativeCopy | undefined,
     log: Logger,
   ): Link {
@@ -67,7 +68,7 @@ export class WorkerOutputs {
       snapLength: pcapSnap,
       ...(pcapLimitMib === undefined ? {} : { maxBytes: pcapLimitMib * OCTETS_PER_MIB }),
       ...(native === undefined ? {} : { native }),
-      tell: (event) => tellOf(log, file, event),
+      tell: (event) => logCaptureEvent(log, file, event),
     });
     this.#capture = capturing.capture;
     return capturing;
@@ -87,10 +88,10 @@ export class WorkerOutputs {
   }
 }
 
-function tellOf(log: Logger, file: string, event: CaptureEvent): void {
+function logCaptureEvent(log: Logger, file: string, event: CaptureEvent): void {
   switch (event.kind) {
     case "losing":
-      log.warn({ file }, "capture loses frames: they are not taken as fast as they come");
+      log.warn({ file }, "capture is losing frames: they come faster than they are written");
       return;
     case "lost":
       log.warn({ file, frames: event.frames }, "capture has lost frames");

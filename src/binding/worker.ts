@@ -4,9 +4,9 @@
  * as messages, and while it loops, through the mailbox.
  */
 import { engineBytes } from "../assets.ts";
-import type { AttachOptions } from "../config/config.ts";
+import type { BindingOptions } from "../config/attach.ts";
 import { formatEndpoint, type StreamEndpoint } from "../config/endpoint.ts";
-import { engineConfigValues } from "../engine/config.ts";
+import { engineConfigValues } from "../engine/config-values.ts";
 import { Engine } from "../engine/engine.ts";
 import { detectSimd, loadEngine } from "../engine/module.ts";
 import type { Logger } from "../lib/log.ts";
@@ -67,7 +67,7 @@ const GUEST_GONE = "guest has gone, published ports refuse";
 
 /** What the main thread sends to start. */
 export interface WorkerStart {
-  readonly options: AttachOptions;
+  readonly options: BindingOptions;
   readonly link: WorkerLink;
   /** Of a stream link. */
   readonly endpoint: StreamEndpoint | undefined;
@@ -120,10 +120,11 @@ function openLink(
   log: Logger,
   guests: GuestWatch,
 ): OpenLink {
-  const captured = (link: Link): Link => outputs.captured(link, start.options, sys, log);
+  const captured = (link: Link): Link => outputs.captured(link, start.options.capture, sys, log);
   if (start.link.kind === "stream") {
     const { endpoint, options, uid } = start;
-    if (endpoint === undefined) throw new Error("wanted the endpoint of a stream link");
+    if (endpoint === undefined || options.link.kind !== "stream")
+      throw new Error("wanted the endpoint of a stream link");
     const name = formatEndpoint(endpoint);
     const mailbox = new Mailbox(start.mailbox);
     const onPeer = (event: PeerEvent): void => {
@@ -133,7 +134,7 @@ function openLink(
     };
     const stream = openStreamLink(sys, {
       at: start.link.at,
-      users: new NamedUsers(sys, endpoint.kind, [uid, ...options.peerUids]),
+      users: new NamedUsers(sys, endpoint.kind, [uid, ...options.link.peerUids]),
       clock: monotonic,
       onPeer,
     });
@@ -195,20 +196,20 @@ function controller(
     }
     if (command === COMMAND_STOP) return false;
     const reason = endOf(sys, start.lifelines);
-    if (reason !== undefined) log.info({ reason }, "ending");
+    if (reason !== undefined) log.info({ reason }, "shutting down");
     return reason === undefined;
   };
 }
 
 /** A published port is left out. */
-function tell(log: Logger, error: SystemError): void {
+function logLeftOut(log: Logger, error: SystemError): void {
   const isLow = error.errno === EACCES;
   const remedy = isLow ? { remedy: "lower net.ipv4.ip_unprivileged_port_start in the pod" } : {};
-  log.warn({ problem: error.message, ...remedy }, "port left out");
+  log.warn({ problem: error.message, ...remedy }, "port not published");
 }
 
-function versionsOf(options: AttachOptions): { ipv4: boolean; ipv6: boolean } {
-  return { ipv4: options.ipv4, ipv6: options.subnet6 !== undefined };
+function versionsOf({ network }: BindingOptions): { ipv4: boolean; ipv6: boolean } {
+  return { ipv4: network.ipv4, ipv6: network.subnet6 !== undefined };
 }
 
 /** Tells the guest that its router goes away, if the link is not full of other things. */
@@ -229,15 +230,18 @@ function watcherOf(sources: Sources): LinkWatcher {
 
 /** Tells of sources that rest: the first in a minute, as many ports fall short at the same time. */
 function restReporter(log: Logger): RestReport {
-  let told = Number.NEGATIVE_INFINITY;
+  let reportedAt = Number.NEGATIVE_INFINITY;
   return (token, kind, errno) => {
     const now = monotonic();
-    if (now - told < REST_REPORT_US) return;
-    told = now;
+    if (now - reportedAt < REST_REPORT_US) return;
+    reportedAt = now;
     const source = kind === EVENT_OF_LISTENER ? `published port, number ${token + 1}` : "link";
     if (errno === 0)
-      log.warn({ source, kind, token }, "left a source alone that has nothing to give");
-    else log.warn({ source, reason: errnoName(errno) }, "cannot accept connections, trying again");
+      log.warn(
+        { source, kind, token },
+        "event source ready without data, no longer watched for a while",
+      );
+    else log.warn({ source, reason: errnoName(errno) }, "cannot accept connections, retrying");
   };
 }
 
@@ -267,7 +271,7 @@ function watchControl(epoll: Epoll, start: WorkerStart, timer: TimerFd): void {
 function openTftp(
   sys: Libc,
   epoll: Epoll,
-  { boot }: AttachOptions,
+  { boot }: BindingOptions,
   log: Logger,
 ): TftpService | undefined {
   const folder = boot?.tftp;
@@ -285,12 +289,14 @@ class LinkGone extends Error {}
 async function run(start: WorkerStart): Promise<void> {
   const { options } = start;
   const outputs = new WorkerOutputs(start.outputs, () => say({ kind: "output" }));
-  const log = await outputs.openLog(options);
+  const log = await outputs.openLog(options.log);
   const sys = await loadLibc();
   const octets = engineBytes(detectSimd());
   const sink = outputs.openRecording();
-  const surroundings = { log, native: sys };
-  const recorded = recordEngine(loadEngine(octets), octets, sink, options, surroundings);
+  const recorded = recordEngine(loadEngine(octets), octets, sink, options.capture, {
+    log,
+    native: sys,
+  });
   const engine = new Engine(recorded.module);
   const base = sys.address(engine.octets.buffer);
   const guests = new GuestWatch();
@@ -310,18 +316,19 @@ async function run(start: WorkerStart): Promise<void> {
   const bounds = { ...limits, clock: monotonic };
   const tftp = openTftp(sys, epoll, options, log);
   const service = tftp && (() => tftp.open());
-  const outbound = new Outbound(options.outbound);
+  const outbound = new Outbound(options.hostSide.outbound);
   const ways = { outbound, service };
   const upstream = new HostSockets(sys, epoll, engine, base, hidden, bounds, ways);
   const pressure = new Pressure({ engine, sockets: upstream, memory, limits: engine.config, log });
   const listeners = new Listeners(sys, engine, upstream, (now) => pressure.shortOfSockets(now));
-  const isRefused = options.hostAddress === "refuse";
+  const isRefused = options.hostSide.hostAddress === "refuse";
   const addresses = new AddressWatch(() => new AddressSource(sys), log, isRefused);
   try {
     outbound.check(sys);
     addresses.start(engine, epoll, monotonic());
-    const onFault = options.needsEveryPort ? undefined : (error: SystemError) => tell(log, error);
-    listeners.open(options.publish, sources, versionsOf(options), onFault);
+    const { rules, needsEveryPort } = options.publish;
+    const onFault = needsEveryPort ? undefined : (error: SystemError) => logLeftOut(log, error);
+    listeners.open(rules, sources, versionsOf(options), onFault);
     watchControl(epoll, start, timer);
     check(link.watch(watcherOf(sources)), `Watch the ${opened.name}`);
     const presence = presenceOf(engine, listeners, opened, log);

@@ -9,11 +9,11 @@
 
 import { type Binding, LinkGoneError, startBinding } from "../binding/binding.ts";
 import { ResolvReader } from "../binding/resolv-reader.ts";
-import type { AttachOptions, LinkSettings } from "../config/config.ts";
+import type { AttachOptions } from "../config/attach.ts";
 import { formatEndpoint } from "../config/endpoint.ts";
 import { publishedCount } from "../config/forward.ts";
+import type { LinkSettings } from "../config/link.ts";
 import { RESOLV_CONF_PATH } from "../config/resolv.ts";
-import type { RightsOptions } from "../config/rights.ts";
 import { formatIpv4 } from "../lib/addr.ts";
 import { formatIpv6 } from "../lib/addr6.ts";
 import { type Logger, openLogger } from "../lib/log.ts";
@@ -30,11 +30,11 @@ import { drawSeed, ownCommand, ownUid } from "./program.ts";
  * Runs until SIGTERM, SIGINT, failure or the end of what it serves; resolves to the exit code.
  * @throws Error where it cannot start: that is told in plain words, before there is a log
  */
-export async function attach(options: AttachOptions & RightsOptions): Promise<number> {
+export async function attach(options: AttachOptions): Promise<number> {
   await shedInheritance(options.readyFd, options.exitFd);
   const uid = ownUid();
-  const log = await openLogger({ level: options.logLevel, format: options.logFormat });
-  const isFollowing = options.dns.length === 0 || options.search.length === 0;
+  const log = await openLogger(options.log);
+  const isFollowing = options.dns.servers.length === 0 || options.dns.search.length === 0;
   const reader = isFollowing ? new ResolvReader(RESOLV_CONF_PATH, log) : undefined;
   const binding = await startBinding(options, {
     seed: drawSeed(),
@@ -57,7 +57,7 @@ export async function attach(options: AttachOptions & RightsOptions): Promise<nu
       log.error({}, messageOf(error));
       return 1;
     }
-    log.info({ reason: messageOf(error) }, "ending");
+    log.info({ reason: messageOf(error) }, "shutting down");
   }
   log.debug(countersOf(binding), "stopped");
   return 0;
@@ -65,14 +65,14 @@ export async function attach(options: AttachOptions & RightsOptions): Promise<nu
 
 /** Resolves when frames flow and no right is left. Throws, and has stopped it then. */
 async function run(
-  options: AttachOptions & RightsOptions,
+  options: AttachOptions,
   binding: Binding,
   reader: ResolvReader | undefined,
   log: Logger,
 ): Promise<void> {
   try {
     await binding.ready;
-    await confine(options, { ...needsOf(options.link), ...(reader && { reader }) }, log);
+    await confine(options.rights, { ...needsOf(options.link), ...(reader && { reader }) }, log);
     if (options.readyFd !== undefined) await announce(options.readyFd);
   } catch (error) {
     binding.stop();
@@ -95,23 +95,23 @@ function needsOf(link: LinkSettings): Needs {
 }
 
 function describe(options: AttachOptions, binding: Binding): Record<string, string | number> {
-  const { subnet, subnet6 } = options;
-  const ipv4 = {
+  const { mtu, subnet, subnet6, ipv4 } = options.network;
+  const addresses4 = {
     guest: `${formatIpv4(subnet.guest)}/${subnet.prefixLength}`,
     gateway: formatIpv4(subnet.gateway),
     dns: formatIpv4(subnet.dns),
   };
-  const ipv6 = subnet6 && {
+  const addresses6 = subnet6 && {
     guest6: `${formatIpv6(subnet6.guest)}/${subnet6.prefixLength}`,
     gateway6: formatIpv6(subnet6.gateway),
     dns6: formatIpv6(subnet6.dns),
   };
   return {
     ...describeLink(options.link, binding),
-    ...(options.ipv4 ? ipv4 : {}),
-    ...ipv6,
-    mtu: options.mtu,
-    published: publishedCount(options.publish),
+    ...(ipv4 ? addresses4 : {}),
+    ...addresses6,
+    mtu,
+    published: publishedCount(options.publish.rules),
   };
 }
 

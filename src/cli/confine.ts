@@ -83,7 +83,7 @@ export async function shedInheritance(...given: (number | undefined)[]): Promise
  */
 export async function confine(options: RightsOptions, needs: Needs, log: Logger): Promise<void> {
   if (!hasSystemCalls()) {
-    log.warn({}, "rights are kept: this runtime cannot give them up");
+    log.warn({}, "privileges kept: this runtime cannot drop them");
     return;
   }
   const sys = await loadLibc();
@@ -96,7 +96,7 @@ export async function confine(options: RightsOptions, needs: Needs, log: Logger)
       ...(reason === undefined ? {} : { reason }),
       ...(calls === undefined ? {} : { system_calls: calls }),
     },
-    calls === undefined ? "rights given up" : "rights given up, seccomp filter loaded",
+    calls === undefined ? "privileges dropped" : "privileges dropped, seccomp filter loaded",
   );
   if (lacksPing) {
     const remedy = `let group ${gid} into it: sysctl net.ipv4.ping_group_range="${gid} ${gid}"`;
@@ -104,7 +104,7 @@ export async function confine(options: RightsOptions, needs: Needs, log: Logger)
   }
 }
 
-/** What is to be told of it. */
+/** What the log says of it. */
 interface Outcome {
   readonly user: string;
   readonly gid: number;
@@ -121,7 +121,7 @@ async function giveUp(sys: Libc, options: RightsOptions, needs: Needs): Promise<
     dropPrivileges(sys, user, now);
     return { user: `${uid}:${gid}`, gid, reason, lacksPing: !mayPing(sys) };
   } catch (error) {
-    throw new Error(`Give up rights: ${messageOf(error)}`, { cause: error });
+    throw new Error(`Drop privileges: ${messageOf(error)}`, { cause: error });
   }
 }
 

@@ -1,5 +1,6 @@
 /** Counters of a guest network for the log. */
 import type { Binding } from "../binding/binding.ts";
+import { counterLabel, snakeCase } from "../engine/counter-names.ts";
 import { DROP_NAMES, STAT_NAMES } from "../engine/stats.ts";
 import type { Logger } from "../lib/log.ts";
 
@@ -9,23 +10,14 @@ const COUNTERS_WAIT_ms = 20;
 /** Counters that are not zero, by name. */
 export function countersOf(binding: Binding): Record<string, number> {
   const { counters } = binding;
-  const names = [...STAT_NAMES, ...DROP_NAMES.map((name) => `drop_${name}`)];
+  const names = [...STAT_NAMES, ...DROP_NAMES].map(counterLabel);
   const found: Record<string, number> = { flows: counters.flows, chunks: counters.chunks };
   names.forEach((name, index) => {
     const value = counters.counter(index);
     if (value > 0) found[name] = value;
   });
-  const { connections, peersRefused, peersForeign, peersFleeting } = counters.peers;
-  const peers = {
-    connections,
-    peers_refused: peersRefused,
-    peers_foreign: peersForeign,
-    peers_fleeting: peersFleeting,
-    peer_crowds: counters.peers.peerCrowds,
-    silent_peers: counters.peers.silentPeers,
-    bad_peers: counters.peers.badPeers,
-  };
-  for (const [name, value] of Object.entries(peers)) if (value > 0) found[name] = value;
+  const { hasPeer, ...peers } = counters.peers;
+  for (const [name, value] of Object.entries(peers)) if (value > 0) found[snakeCase(name)] = value;
   return found;
 }
 

@@ -13,13 +13,9 @@ import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import type { Network, Networks } from "../binding/networks.ts";
 import type { ResolvReader } from "../binding/resolv-reader.ts";
-import { bootOfDhcp } from "../config/boot.ts";
-import { type AttachOptions, DEFAULTS, IPV6_MTU_MIN } from "../config/config.ts";
 import type { StreamEndpoint } from "../config/endpoint.ts";
 import { quote } from "../config/errors.ts";
-import { hostSideOf } from "../config/host-side.ts";
 import type { ServeOptions } from "../config/serve.ts";
-import { defaultGatewayMac } from "../config/subnet.ts";
 import { type DataPlane, linkUnavailable, startQemuDataPlane } from "../hooks/data-plane.ts";
 import { HookError } from "../hooks/domain/errors.ts";
 import type { BindingPlan } from "../hooks/domain/plan.ts";
@@ -29,6 +25,7 @@ import { messageOf } from "../lib/message.ts";
 import { holdMemoryGroup } from "../sys/cgroup.ts";
 import { logCounters } from "./counters.ts";
 import { type IpVersions, podVersionsOf } from "./hook-context.ts";
+import { networkOptions } from "./network-options.ts";
 import { drawSeed, ownUid } from "./program.ts";
 
 /** Beneath the hooks folder. */
@@ -187,50 +184,4 @@ class WorkerDataPlane implements ServeDataPlane {
     this.#folder = folder;
     return folder;
   }
-}
-
-/** What a guest network is started with. */
-function networkOptions(
-  plan: BindingPlan,
-  versions: IpVersions,
-  endpoint: StreamEndpoint,
-  asked: ServeOptions,
-): AttachOptions {
-  const { pcap, pcapSnap, pcapLimitMib, record } = asked;
-  const { logLevel, logFormat, dns, dnsPort } = asked;
-  return {
-    link: { kind: "stream", role: "listen", endpoint },
-    peerUids: asked.peerUids,
-    subnet: plan.subnet,
-    ipv4: versions.ipv4,
-    subnet6: versions.ipv6 && plan.mtu >= IPV6_MTU_MIN ? plan.subnet6 : undefined,
-    mtu: plan.mtu,
-    publish: plan.publish,
-    // The domain is defined by then: better a machine without one port than none.
-    needsEveryPort: false,
-    ...hostSideOf(asked),
-    dns6: "auto",
-    boot: bootOfDhcp(plan.tftpServerName, plan.bootFileName),
-    dns, // none: the pod's resolv.conf, followed live
-    dnsPort,
-    search: plan.search,
-    hostname: plan.hostname,
-    dhcpOptions: plan.dhcpOptions,
-    pcap: pcap === undefined || plan.index === 0 ? pcap : `${pcap}.${plan.index}`,
-    pcapSnap,
-    pcapLimitMib,
-    record: record === undefined ? undefined : `${record}.${plan.interfaceName}`,
-    recordLimitMib: asked.recordLimitMib,
-    readyFd: undefined,
-    exitFd: undefined,
-    logLevel,
-    logFormat,
-    flowsMax: asked.flowsMax,
-    bufferMib: asked.bufferMib,
-    tcpIdleSeconds: asked.tcpIdleSeconds,
-    udpTimeoutSeconds: DEFAULTS.udpTimeoutSeconds,
-    keepaliveSeconds: DEFAULTS.keepaliveSeconds,
-    seed: undefined,
-    gatewayMac: defaultGatewayMac(plan.subnet.gateway),
-  };
 }

@@ -8,73 +8,7 @@
  * Contract: pure. The output is YAML documents, each with its comment, and ends with a line end.
  * Source: KubeVirt API v1; KubeVirt's user guide, network binding plugins.
  */
-import packageJson from "../../package.json" with { type: "json" };
-import {
-  MANIFEST_DEFAULTS,
-  MANIFEST_KINDS,
-  type ManifestKind,
-  type ManifestOptions,
-} from "../config/manifests.ts";
-import type { OptionRow } from "./option-row.ts";
-
-/** A host that cannot exist (RFC 2606 §2): the project has no registry; the admin names one. */
-export const IMAGE_DEFAULT = `registry.example/slirp-binding:${packageJson.version}`;
-
-const WHAT = "Registration:";
-const OUTPUT = "Output:";
-
-export const MANIFESTS_ROWS: readonly OptionRow[] = [
-  {
-    name: "image",
-    argument: "IMAGE",
-    description: `image of the sidecar (default ${IMAGE_DEFAULT})`,
-    group: WHAT,
-  },
-  {
-    name: "name",
-    argument: "NAME",
-    description: `name of the binding, by which VMs ask for it (default ${MANIFEST_DEFAULTS.name})`,
-    group: WHAT,
-  },
-  {
-    name: "sysctls",
-    description: "have the pods' sysctls set: low ports and ping without privileges; needs Multus",
-    group: WHAT,
-  },
-  {
-    name: "kubevirt",
-    argument: "NAME",
-    description: `name of the KubeVirt resource (default ${MANIFEST_DEFAULTS.kubevirt})`,
-    group: WHAT,
-  },
-  {
-    name: "namespace",
-    argument: "NAMESPACE",
-    description: `namespace of the KubeVirt resource (default ${MANIFEST_DEFAULTS.namespace})`,
-    group: WHAT,
-  },
-  {
-    name: "only",
-    argument: MANIFEST_KINDS.join("|"),
-    repeatable: true,
-    description: "print this document alone (default: all)",
-    group: OUTPUT,
-  },
-];
-
-/** What stands below the options of `manifests`. */
-export const MANIFESTS_EPILOGUE = `
-Documents:
-  kubevirt    the registration, a merge patch of the KubeVirt resource
-  gate        the feature gate that KubeVirt 1.1 to 1.4 need, a JSON patch of the same
-  resources   CPU and memory of sidecars, a merge patch of the same
-  nad         the NetworkAttachmentDefinition that --sysctls names
-  vm          an example of a virtual machine
-
-Examples:
-  slirp-binding manifests --image registry.example/slirp-binding:1.0 --only kubevirt >slirp.yaml
-  kubectl patch kubevirt kubevirt --namespace kubevirt --type merge --patch-file slirp.yaml
-  slirp-binding manifests --only vm | kubectl apply --filename -`;
+import type { ManifestKind, ManifestOptions } from "../config/manifests.ts";
 
 /** In a namespace that all others may refer to, whatever Multus isolates. */
 const NAD = { namespace: "default", name: "slirp-sysctls" } as const;
@@ -114,7 +48,7 @@ function patchCommand(
 #     --type ${type} --patch-file ${file}.yaml`;
 }
 
-function target({ kubevirt, namespace }: ManifestOptions): string {
+function kubevirtHeader({ kubevirt, namespace }: ManifestOptions): string {
   return `apiVersion: kubevirt.io/v1
 kind: KubeVirt
 metadata:
@@ -134,13 +68,13 @@ function writeKubevirt(options: ManifestOptions): string {
 # KubeVirt 1.1 to 1.4 need the feature gate of gate.yaml as well. Where the HyperConverged operator
 # manages the KubeVirt resource, make the change in the HyperConverged resource: patches are undone.
 # Pods that run already keep what they have.
-${target(options)}
+${kubevirtHeader(options)}
 spec:
   configuration:
     network:
       binding:
         ${quoted(name)}:
-          sidecarImage: ${quotedImage(image ?? IMAGE_DEFAULT)}
+          sidecarImage: ${quotedImage(image)}
           # Present, even empty: VMs with this binding may be migrated while they run.
           migration: {}${nad}`;
 }
@@ -169,7 +103,7 @@ function writeResources(options: ManifestOptions): string {
 #     --output jsonpath='{.spec.configuration.supportContainerResources}'
 # and add them here before
 #   ${patchCommand(options, "merge", "resources")}
-${target(options)}
+${kubevirtHeader(options)}
 spec:
   configuration:
     supportContainerResources:

@@ -36,7 +36,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import { tapRequestOf } from "../binding/binding.ts";
-import type { AttachOptions } from "../config/config.ts";
+import type { BindingOptions } from "../config/attach.ts";
 import { parseResolvConf, RESOLV_CONF_PATH } from "../config/resolv.ts";
 import type { RunOptions } from "../config/run.ts";
 import { formatIpv4 } from "../lib/addr.ts";
@@ -140,7 +140,8 @@ function readSetting(path: string): string | undefined {
 }
 
 /** The DNS addresses of the network; search list and options are those outside. */
-export function resolvConfOf({ ipv4, subnet, subnet6, search }: AttachOptions): string {
+export function resolvConfOf({ network, dns }: Pick<BindingOptions, "network" | "dns">): string {
+  const { ipv4, subnet, subnet6 } = network;
   let outside = "";
   try {
     outside = readFileSync(RESOLV_CONF_PATH, "utf8");
@@ -148,7 +149,7 @@ export function resolvConfOf({ ipv4, subnet, subnet6, search }: AttachOptions): 
     // Then there is nothing to take over.
   }
   const conf = parseResolvConf(outside);
-  const domains = search.length > 0 ? search : conf.search;
+  const domains = dns.search.length > 0 ? dns.search : conf.search;
   const servers = [
     ...(ipv4 ? [formatIpv4(subnet.dns)] : []),
     ...(subnet6 === undefined ? [] : [formatIpv6(subnet6.dns)]),
@@ -172,7 +173,7 @@ async function runIn(
   if (attach.link.kind !== "tap") throw new Error("wanted a tap"); // no other is offered
   const gate = await listenAt(join(folder, GATE));
   const arrival = new Promise<Socket>((resolve) => gate.once("connection", resolve));
-  const tap = tapRequestOf(attach, attach.link);
+  const tap = tapRequestOf(attach.network, attach.link);
   const request: InsideRequest = { folder, command, tap };
   const inside = [...ownCommand(), RUN_COMMAND, JSON.stringify(request)];
   const child = spawn(UNSHARE, [...flags, "--", ...inside], { stdio: "inherit" });

@@ -2,7 +2,7 @@
  * `serve`: the sidecar. Hook sockets for virt-launcher in this thread, the data plane beside it,
  * until the virtual machine is gone. Composition root of the hooks.
  *
- * It ends with code 0 and without a socket left; `ending.ts` says when.
+ * It ends with code 0 and without a socket left; `shutdown-policy.ts` says when.
  */
 
 import { statSync } from "node:fs";
@@ -17,20 +17,20 @@ import { messageOf } from "../lib/message.ts";
 import { collectGarbage } from "../sys/resident.ts";
 import { announce, confine, type Needs, shedInheritance } from "./confine.ts";
 import { type ServeDataPlane, startDataPlane } from "./data-plane.ts";
-import { Ending } from "./ending.ts";
 import { readPlanContext } from "./hook-context.ts";
+import { ShutdownPolicy } from "./shutdown-policy.ts";
 
 /** Runs until the end of the virtual machine; resolves to the exit code. */
 export async function serve(asked: ServeOptions): Promise<number> {
   await shedInheritance(asked.readyFd);
-  const log = await openLogger({ level: asked.logLevel, format: asked.logFormat });
+  const log = await openLogger(asked.log);
   try {
     const options = { ...asked, ...foldersOf(asked) };
     const reader = new ResolvReader(RESOLV_CONF_PATH, log);
     const dataPlane = startDataPlane(options, log, reader);
     try {
       const { graceSeconds, abandonSeconds } = options;
-      const ending = new Ending({
+      const policy = new ShutdownPolicy({
         graceSeconds,
         abandonSeconds,
         seesGuests: () => dataPlane.seesGuests,
@@ -38,10 +38,10 @@ export async function serve(asked: ServeOptions): Promise<number> {
         attached: () => dataPlane.attached,
         log,
       });
-      process.on("SIGINT", () => ending.interrupt());
-      process.on("SIGTERM", () => ending.terminate());
+      process.on("SIGINT", () => policy.onInterrupt());
+      process.on("SIGTERM", () => policy.onTerminate());
       process.on("SIGUSR1", () => dataPlane.logCounters());
-      await serveUntil(ending, options, dataPlane, { ...needsOf(options), reader }, log);
+      await serveUntil(policy, options, dataPlane, { ...needsOf(options), reader }, log);
     } finally {
       await dataPlane.close();
     }
@@ -53,7 +53,7 @@ export async function serve(asked: ServeOptions): Promise<number> {
 }
 
 async function serveUntil(
-  ending: Ending,
+  policy: ShutdownPolicy,
   options: ServeOptions,
   dataPlane: ServeDataPlane,
   needs: Needs,
@@ -62,29 +62,30 @@ async function serveUntil(
   const hooks = createDomainHooks({
     dataPlane,
     context: () => readPlanContext(options.hooks, dataPlane.autoLink),
-    onShutdown: () => ending.shutdown(),
+    onShutdown: () => policy.onShutdown(),
     onWarning: (text) => log.warn({}, text),
     onLarge: collectGarbage,
   });
   const { hooksDir, pluginDir } = options;
   const { containerName } = options.hooks;
   const clock = () => performance.now();
-  const onCall = () => ending.called();
+  const onCall = () => policy.onCall();
   const sockets = { hooksDir, pluginDir, containerName };
   const server = await startHookServer({ ...sockets, hooks, onCall, log, clock });
   process.on("SIGUSR1", () => log.info(server.counters, "hook counters"));
   try {
-    await confine(options, needs, log);
+    await confine(options.rights, needs, log);
     if (options.readyFd !== undefined) await announce(options.readyFd);
-    const reason = await ending.over;
-    log.info({ reason }, "ending");
+    const reason = await policy.decided;
+    log.info({ reason }, "shutting down");
   } finally {
     await server.close();
   }
 }
 
 /** Where sockets and captures come and go as long as it runs. */
-function needsOf({ hooksDir, pluginDir, pcap, record }: ServeOptions): Needs {
+function needsOf({ hooksDir, pluginDir, capture }: ServeOptions): Needs {
+  const { pcap, record } = capture;
   const files = [pcap, record].flatMap((file) => (file === undefined ? [] : [dirname(file)]));
   const sockets = [hooksDir, pluginDir].filter((folder) => folder !== undefined);
   return { folders: [...sockets, ...files] };

@@ -12,39 +12,41 @@
  *
  * Source: RFC 2132 §9.4 and 9.5, RFC 4578 §2.1, RFC 5970; IANA, "Processor Architecture Types".
  */
-import { formatIpv6, type Ipv6Groups, readIpv6 } from "../lib/addr6.ts";
+import { BOOT_ANY, BOOT_HTTP, BOOT_IPXE, BOOT_SIZE } from "../../wasm/abi.ts";
+import { formatIpv6, type IpAddress, type Ipv6Groups, readIpv6 } from "../lib/addr6.ts";
 import { readIpv4 } from "./address.ts";
 import { ConfigError } from "./errors.ts";
-import { oneOf, readMany, readOne, type Settings } from "./settings.ts";
+import { list, readGroup, value } from "./option.ts";
+import type { Settings } from "./settings.ts";
+import type { Subnet } from "./subnet.ts";
+import type { Subnet6 } from "./subnet6.ts";
 
-/** Octets of a list that the engine has room for. */
-export const BOOT_SIZE_MAX = 1024;
-/** Selectors that are no architecture, as the engine knows them; a test compares them. */
-export const BOOT_ANY = 0xffff;
-export const BOOT_IPXE = 0xfffe;
-export const BOOT_HTTP = 0xfffd;
+const BOOT = "Network boot:";
 
 /** A file, and the selectors of the clients it is for: architectures, or `BOOT_*`. */
-export interface BootFile {
+interface BootFile {
   readonly selectors: readonly number[];
   /** Name for the server, or a whole URL. */
   readonly name: string;
 }
 
+/** What a guest that boots over the network is told. */
 export interface BootOptions {
-  readonly files: readonly BootFile[];
-  /** What clients of HTTP load; at most one with an IPv6 address and one with an IPv4 address. */
-  readonly urls: readonly string[];
-  /** Where files are, host order; undefined = the gateway. */
-  readonly nextServer: number | undefined;
-  readonly nextServer6: Ipv6Groups | undefined;
+  /** The engine's list for IPv4, octets, at most `BOOT_SIZE`. */
+  readonly list: readonly number[];
+  /** The same for IPv6; empty where it is not served. */
+  readonly list6: readonly number[];
+  /** Where files are, host order: the gateway if nobody says otherwise. */
+  readonly nextServer: number;
   /** Folder that the gateway serves by TFTP; undefined = none. */
   readonly tftp: string | undefined;
 }
 
-/** When the guest is told of the IPv6 DNS address; what "auto" is says `wasm/flow/resolvers`. */
-export const DNS6_CHOICES = Object.freeze(["auto", "always", "never"] as const);
-export type Dns6 = (typeof DNS6_CHOICES)[number];
+/** The gateway's addresses; undefined = IPv6 is not served. */
+export interface BootGateways {
+  readonly subnet: Pick<Subnet, "gateway">;
+  readonly subnet6: Pick<Subnet6, "gateway"> | undefined;
+}
 
 /** Names of clients, as architectures; what is not here can be given as a number. */
 const CLIENTS: ReadonlyMap<string, readonly number[]> = new Map([
@@ -56,17 +58,51 @@ const CLIENTS: ReadonlyMap<string, readonly number[]> = new Map([
   ["riscv64", [27]],
   ["ipxe", [BOOT_IPXE]],
 ]);
-export const BOOT_CLIENTS = [...CLIENTS.keys()].join("|");
+const BOOT_CLIENTS = [...CLIENTS.keys()].join("|");
 const NAME_SIZE_MAX = 255;
 const IPV4_HOST = /^https?:\/\/[0-9.]+(?:[:/]|$)/i;
 const IPV6_HOST = /^https?:\/\/\[/i;
 
+export const BOOT_OPTIONS = {
+  files: list({
+    name: "boot-file",
+    argument: "[CLIENT=]NAME",
+    description:
+      "file that a guest boots, for one kind of client or for all others: " +
+      `CLIENT is one of ${BOOT_CLIENTS} or the number of an architecture (option 93)`,
+    heading: BOOT,
+    parse: parseBootFiles,
+  }),
+  servers: list({
+    name: "next-server",
+    argument: "ADDR",
+    description:
+      "server that has the files, once for each version of IP (default: the gateway's address)",
+    heading: BOOT,
+    parse: parseNextServer,
+  }),
+  tftp: value({
+    name: "tftp",
+    argument: "DIR",
+    description: "serve the files below DIR by TFTP at the gateway's address, to be read only",
+    heading: BOOT,
+    parse: parseFolder,
+  }),
+  urls: list({
+    name: "boot-url",
+    argument: "URL",
+    description:
+      "URL for clients that boot by HTTP, and for iPXE where no file is for it; at most once for " +
+      "each version of IP",
+    heading: BOOT,
+    parse: parseBootUrl,
+  }),
+};
+
 /** Reads the options. Throws `ConfigError`; undefined where none is given. */
-export function readBoot(settings: Settings): BootOptions | undefined {
-  const files = readMany(settings, "boot-file", parseBootFiles).flat();
-  const urls = readMany(settings, "boot-url", parseBootUrl);
-  const servers = readMany(settings, "next-server", parseNextServer);
-  const tftp = readOne(settings, "tftp", undefined, parseFolder);
+export function readBoot(settings: Settings, gateways: BootGateways): BootOptions | undefined {
+  const { files: lists, urls, servers, tftp } = readGroup(BOOT_OPTIONS, settings);
+  const files = lists.flat();
   if (files.length + urls.length + servers.length === 0 && tftp === undefined) return undefined;
   checkOnce(files);
   const ofFour = servers.filter((server) => typeof server === "number");
@@ -77,16 +113,7 @@ export function readBoot(settings: Settings): BootOptions | undefined {
   if (urls.filter(isForIpv4).length > 1 && urls.filter(isForIpv6).length > 1) {
     throw new ConfigError('give "--boot-url" once, or once for each version of IP');
   }
-  const boot = { files, urls, nextServer: ofFour[0], nextServer6: ofSix[0], tftp };
-  // The gateway's addresses are not known here: the longest there can be.
-  encodeBoot(boot);
-  encodeBoot6(boot, [0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff]);
-  return boot;
-}
-
-/** Reads `--dns6`. Throws `ConfigError`. */
-export function readDns6(settings: Settings): Dns6 {
-  return readOne(settings, "dns6", "auto", oneOf(DNS6_CHOICES));
+  return bootOf({ files, urls, nextServer: ofFour[0], nextServer6: ofSix[0], tftp }, gateways);
 }
 
 function checkOnce(files: readonly BootFile[]): void {
@@ -100,7 +127,7 @@ function checkOnce(files: readonly BootFile[]): void {
 }
 
 /** One or more of `[CLIENT=]NAME`, with commas in between. */
-export function parseBootFiles(text: string): BootFile[] {
+function parseBootFiles(text: string): BootFile[] {
   return text.split(",").map((part) => {
     const [, client, name = ""] = /^(?:([^=]*)=)?(.*)$/s.exec(part) ?? [];
     const isText = /^[!-~]+$/.test(name) && name.length <= NAME_SIZE_MAX;
@@ -125,16 +152,17 @@ function selectorsOf(client: string): readonly number[] {
 
 /** A URL that firmware may load. */
 function parseBootUrl(text: string): string {
-  const isText = /^https?:\/\/[!-~]+$/i.test(text) && text.length <= NAME_SIZE_MAX;
-  if (!isText || !URL.canParse(text)) {
-    throw new ConfigError(
-      `wanted a URL of at most ${NAME_SIZE_MAX} characters such as "http://192.0.2.1/boot.efi"`,
-    );
-  }
-  return text;
+  if (isBootUrl(text)) return text;
+  throw new ConfigError(
+    `wanted a URL of at most ${NAME_SIZE_MAX} characters such as "http://192.0.2.1/boot.efi"`,
+  );
 }
 
-function parseNextServer(text: string): number | Ipv6Groups {
+function isBootUrl(text: string): boolean {
+  return /^https?:\/\/[!-~]+$/i.test(text) && text.length <= NAME_SIZE_MAX && URL.canParse(text);
+}
+
+function parseNextServer(text: string): IpAddress {
   const server = readIpv4(text) ?? readIpv6(text);
   if (server === undefined || !isUnicast(server)) {
     throw new ConfigError("wanted the address of a server");
@@ -143,7 +171,7 @@ function parseNextServer(text: string): number | Ipv6Groups {
 }
 
 /** Neither unspecified nor multicast, of any kind that a server can have. */
-function isUnicast(address: number | Ipv6Groups): boolean {
+function isUnicast(address: IpAddress): boolean {
   if (typeof address === "number") return address >>> 24 > 0 && address >>> 24 < 224;
   return address.some((group) => group !== 0) && (address[0] ?? 0) < 0xff00;
 }
@@ -170,27 +198,40 @@ function urlFor(
   return urls.find((url) => fits(url) && !alsoFits(url)) ?? urls.find(fits);
 }
 
-/** The engine's list for IPv4. Throws `ConfigError` when it is too long. */
-export function encodeBoot(boot: BootOptions): Uint8Array {
-  return encode(boot.files, urlFor(boot.urls, isForIpv4, isForIpv6));
+interface BootParts {
+  readonly files: readonly BootFile[];
+  /** What clients of HTTP load; at most one with an IPv6 address and one with an IPv4 address. */
+  readonly urls: readonly string[];
+  /** Where files are, host order; undefined = the gateway. */
+  readonly nextServer: number | undefined;
+  readonly nextServer6: Ipv6Groups | undefined;
+  readonly tftp: string | undefined;
 }
 
-/**
- * The engine's list for IPv6, whose gateway this is: URLs. Throws `ConfigError` when it is too
- * long.
- */
-export function encodeBoot6(boot: BootOptions, gateway: Ipv6Groups): Uint8Array {
-  const isAtGateway = boot.tftp !== undefined || boot.nextServer === undefined;
-  const server = boot.nextServer6 ?? (isAtGateway ? gateway : undefined);
-  const files = boot.files.flatMap(({ selectors, name }) => {
+/** Throws `ConfigError` when a list is too long. */
+function bootOf(parts: BootParts, { subnet, subnet6 }: BootGateways): BootOptions {
+  const { files, urls, nextServer = subnet.gateway, tftp } = parts;
+  return {
+    list: encode(files, urlFor(urls, isForIpv4, isForIpv6)),
+    list6: subnet6 === undefined ? [] : list6Of(parts, subnet6.gateway),
+    nextServer,
+    tftp,
+  };
+}
+
+/** URLs, as DHCPv6 knows nothing else. */
+function list6Of(parts: BootParts, gateway: Ipv6Groups): readonly number[] {
+  const isAtGateway = parts.tftp !== undefined || parts.nextServer === undefined;
+  const server = parts.nextServer6 ?? (isAtGateway ? gateway : undefined);
+  const files = parts.files.flatMap(({ selectors, name }) => {
     if (/^[a-z]+:\/\//i.test(name)) return { selectors, name };
     if (server === undefined) return [];
     return { selectors, name: `tftp://[${formatIpv6(server)}]/${name.replace(/^\/+/, "")}` };
   });
-  return encode(files, urlFor(boot.urls, isForIpv6, isForIpv4));
+  return encode(files, urlFor(parts.urls, isForIpv6, isForIpv4));
 }
 
-function encode(files: readonly BootFile[], url: string | undefined): Uint8Array {
+function encode(files: readonly BootFile[], url: string | undefined): readonly number[] {
   const all = url === undefined ? files : [...files, { selectors: [BOOT_HTTP], name: url }];
   const out: number[] = [];
   for (const { selectors, name } of all) {
@@ -199,11 +240,11 @@ function encode(files: readonly BootFile[], url: string | undefined): Uint8Array
       out.push(selector >> 8, selector & 255, octets.length >> 8, octets.length & 255, ...octets);
     }
   }
-  if (out.length > BOOT_SIZE_MAX) {
+  if (out.length > BOOT_SIZE) {
     const size = `${out.length} octets`;
-    throw new ConfigError(`shorten boot files and URLs: ${size} do not fit ${BOOT_SIZE_MAX}`);
+    throw new ConfigError(`shorten boot files and URLs: ${size} do not fit ${BOOT_SIZE}`);
   }
-  return Uint8Array.from(out);
+  return out;
 }
 
 /**
@@ -213,19 +254,10 @@ function encode(files: readonly BootFile[], url: string | undefined): Uint8Array
 export function bootOfDhcp(
   tftpServerName: string | undefined,
   bootFileName: string | undefined,
+  gateways: BootGateways,
 ): BootOptions | undefined {
   const nextServer = tftpServerName === undefined ? undefined : readIpv4(tftpServerName);
   const urls = bootFileName !== undefined && isBootUrl(bootFileName) ? [bootFileName] : [];
   if (nextServer === undefined && urls.length === 0) return undefined;
-  return { files: [], urls, nextServer, nextServer6: undefined, tftp: undefined };
-}
-
-function isBootUrl(text: string): boolean {
-  try {
-    parseBootUrl(text);
-    return true;
-  } catch (error) {
-    if (error instanceof ConfigError) return false;
-    throw error;
-  }
+  return bootOf({ files: [], urls, nextServer, nextServer6: undefined, tftp: undefined }, gateways);
 }

@@ -1,6 +1,7 @@
 /**
- * DHCP options as the octets that go on the wire: code, length, value (RFC 2132 §2), one after the
- * other in ascending order of code, without padding or end option. The engine's DHCP server copies
+ * DHCP options: what the guest is told beyond its addresses, each as the octets of its value, and
+ * all of them as they go on the wire: code, length, value (RFC 2132 §2), one after the other in
+ * ascending order of code, without padding or end option. The engine's DHCP server copies
  * from this list whatever the guest asks for and adds the options it knows itself (mask, router,
  * DNS, MTU, lease).
  *
@@ -9,6 +10,7 @@
  * compression of RFC 1035 §4.1.4: pointers count from the first octet of the joined list and only
  * ever point back.
  */
+import { DHCP_OPTIONS_SIZE } from "../../wasm/abi.ts";
 import { readDomain, readHostName, readIpv4 } from "./address.ts";
 import { ConfigError, quote } from "./errors.ts";
 
@@ -34,9 +36,6 @@ export interface DhcpOptionsInput {
   readonly privateOptions?: readonly PrivateDhcpOption[] | undefined;
 }
 
-/** Octets the engine has room for. */
-export const DHCP_OPTIONS_SIZE_MAX = 1024;
-
 const CODE_HOST_NAME = 12;
 const CODE_DOMAIN_NAME = 15;
 const CODE_NTP_SERVERS = 42;
@@ -54,87 +53,130 @@ const VALUE_SIZE_MAX = 255;
 const POINTER_TAG = 0xc0;
 const POINTER_MAX = 0x3fff;
 
-/**
- * Builds the list. Throws `ConfigError` when a name, address or code is malformed, a code is given
- * twice, or the whole is longer than 1024 octets.
- */
-export function buildDhcpOptions(input: DhcpOptionsInput): Uint8Array {
-  const out: number[] = [];
-  const search = (input.search ?? []).map(requireDomain);
-  if (input.hostName !== undefined) {
-    if (readHostName(input.hostName) === undefined) {
-      throw new ConfigError(`encode host name ${quote(input.hostName)}: wanted a DNS host name`);
-    }
-    append(out, CODE_HOST_NAME, encodeText("host name", input.hostName));
-  }
-  const [domain] = search;
-  if (domain !== undefined) append(out, CODE_DOMAIN_NAME, encodeText("domain", domain));
-  const ntpServers = input.ntpServers ?? [];
-  if (ntpServers.length > 0) append(out, CODE_NTP_SERVERS, ntpServers.flatMap(encodeAddress));
-  if (input.tftpServerName !== undefined) {
-    append(out, CODE_TFTP_SERVER_NAME, encodeText("TFTP server name", input.tftpServerName));
-  }
-  if (input.bootFileName !== undefined) {
-    append(out, CODE_BOOT_FILE_NAME, encodeText("boot file name", input.bootFileName));
-  }
-  if (search.length > 0) append(out, CODE_DOMAIN_SEARCH, encodeSearchList(search));
-  appendPrivate(out, input.privateOptions ?? []);
-  if (out.length > DHCP_OPTIONS_SIZE_MAX) {
-    const size = `${out.length} octets`;
-    throw new ConfigError(`shorten DHCP options: ${size} do not fit ${DHCP_OPTIONS_SIZE_MAX}`);
-  }
-  return Uint8Array.from(out);
+/** One option and the octets of its value, of any number. */
+export interface DhcpOption {
+  readonly code: number;
+  readonly value: readonly number[];
 }
 
 /**
- * As much of a search list nobody vouches for (the host's own) as can be sent along with `input`:
+ * The options that say this. Throws `ConfigError` when a name, address or code is malformed, a code
+ * is given twice, or all of them are longer than 1024 octets.
+ */
+export function dhcpOptionsOf(input: DhcpOptionsInput): readonly DhcpOption[] {
+  const { hostName, ntpServers = [], tftpServerName, bootFileName } = input;
+  const options: DhcpOption[] = [];
+  if (hostName !== undefined) {
+    if (readHostName(hostName) === undefined) {
+      throw new ConfigError(`encode host name ${quote(hostName)}: wanted a DNS host name`);
+    }
+    options.push({ code: CODE_HOST_NAME, value: encodeText("host name", hostName) });
+  }
+  if (ntpServers.length > 0) {
+    options.push({ code: CODE_NTP_SERVERS, value: ntpServers.flatMap(encodeAddress) });
+  }
+  if (tftpServerName !== undefined) {
+    const value = encodeText("TFTP server name", tftpServerName);
+    options.push({ code: CODE_TFTP_SERVER_NAME, value });
+  }
+  if (bootFileName !== undefined) {
+    options.push({ code: CODE_BOOT_FILE_NAME, value: encodeText("boot file name", bootFileName) });
+  }
+  options.push(...searchOptions(input.search ?? []));
+  options.push(...encodePrivate(input.privateOptions ?? []));
+  const size = sizeOf(options);
+  if (size > DHCP_OPTIONS_SIZE) {
+    throw new ConfigError(`shorten DHCP options: ${size} octets do not fit ${DHCP_OPTIONS_SIZE}`);
+  }
+  return options;
+}
+
+/** A search list as options: its first entry is also the domain name. Throws `ConfigError`. */
+export function searchOptions(search: readonly string[]): readonly DhcpOption[] {
+  const [domain] = search.map(requireDomain);
+  if (domain === undefined) return [];
+  return [
+    { code: CODE_DOMAIN_NAME, value: encodeText("domain", domain) },
+    { code: CODE_DOMAIN_SEARCH, value: encodeSearchList(search) },
+  ];
+}
+
+/** All of them as they go on the wire. */
+export function encodeDhcpOptions(options: readonly DhcpOption[]): Uint8Array {
+  const sorted = [...options].sort((a, b) => a.code - b.code);
+  return Uint8Array.from(sorted.flatMap(pieces));
+}
+
+/** One option in several pieces when it is longer than 255 octets (RFC 3396 §5). */
+function pieces({ code, value }: DhcpOption): number[] {
+  const out: number[] = [];
+  for (let at = 0; at < value.length; at += VALUE_SIZE_MAX) {
+    const piece = value.slice(at, at + VALUE_SIZE_MAX);
+    out.push(code, piece.length, ...piece);
+  }
+  return out;
+}
+
+function pieceSize(valueSize: number): number {
+  return valueSize + 2 * Math.ceil(valueSize / VALUE_SIZE_MAX);
+}
+
+/** Octets on the wire. */
+function sizeOf(options: readonly DhcpOption[]): number {
+  return options.reduce((sum, { value }) => sum + pieceSize(value.length), 0);
+}
+
+/**
+ * As much of a search list nobody vouches for (the host's own) as can be sent along with `others`:
  * malformed names are left out, then names at the end until the list fits.
  */
 export function fitSearchList(
-  input: DhcpOptionsInput,
+  others: readonly DhcpOption[],
   domains: readonly string[],
 ): readonly string[] {
   const search = domains.flatMap((text) => readDomain(text) ?? []);
-  while (search.length > 0 && !fits({ ...input, search })) search.pop();
-  return search;
-}
-
-function fits(input: DhcpOptionsInput): boolean {
-  try {
-    buildDhcpOptions(input);
-    return true;
-  } catch (error) {
-    if (error instanceof ConfigError) return false;
-    throw error;
-  }
+  const room = DHCP_OPTIONS_SIZE - sizeOf(others) - pieceSize(search[0]?.length ?? 0);
+  const sizes = searchListSizes(search);
+  const count = sizes.findLastIndex((size) => pieceSize(size) <= room) + 1;
+  return search.slice(0, count);
 }
 
 /** Value of the domain search option (RFC 3397 §2): names in wire form, one after the other. */
 export function encodeSearchList(domains: readonly string[]): number[] {
   const out: number[] = [];
   const offsetBySuffix = new Map<string, number>();
-  for (const domain of domains) {
-    const labels = requireDomain(domain).split(".");
-    let isPointer = false;
-    for (const [index, label] of labels.entries()) {
-      const suffix = labels.slice(index).join(".").toLowerCase();
-      const known = offsetBySuffix.get(suffix);
-      if (known !== undefined) {
-        out.push(POINTER_TAG | (known >> 8), known & 255);
-        isPointer = true;
-        break;
-      }
-      if (out.length <= POINTER_MAX) offsetBySuffix.set(suffix, out.length);
-      out.push(label.length, ...encodeAscii(label));
-    }
-    if (!isPointer) out.push(0);
-  }
+  for (const domain of domains) appendName(out, requireDomain(domain), offsetBySuffix);
   return out;
 }
 
-function appendPrivate(out: number[], options: readonly PrivateDhcpOption[]): void {
+/** Octets of the list up to and with each name: pointers lead back, so each beginning is one. */
+function searchListSizes(domains: readonly string[]): number[] {
+  const out: number[] = [];
+  const offsetBySuffix = new Map<string, number>();
+  return domains.map((domain) => {
+    appendName(out, domain, offsetBySuffix);
+    return out.length;
+  });
+}
+
+function appendName(out: number[], domain: string, offsetBySuffix: Map<string, number>): void {
+  const labels = domain.split(".");
+  for (const [index, label] of labels.entries()) {
+    const suffix = labels.slice(index).join(".").toLowerCase();
+    const known = offsetBySuffix.get(suffix);
+    if (known !== undefined) {
+      out.push(POINTER_TAG | (known >> 8), known & 255);
+      return;
+    }
+    if (out.length <= POINTER_MAX) offsetBySuffix.set(suffix, out.length);
+    out.push(label.length, ...encodeAscii(label));
+  }
+  out.push(0);
+}
+
+function encodePrivate(options: readonly PrivateDhcpOption[]): DhcpOption[] {
   const sorted = [...options].sort((a, b) => a.code - b.code);
-  for (const [index, { code, value }] of sorted.entries()) {
+  return sorted.map(({ code, value }, index) => {
     const isPrivate = code >= CODE_PRIVATE_MIN && code <= CODE_PRIVATE_MAX;
     if (!Number.isInteger(code) || !isPrivate) {
       const wanted = `from ${CODE_PRIVATE_MIN} to ${CODE_PRIVATE_MAX}`;
@@ -144,20 +186,12 @@ function appendPrivate(out: number[], options: readonly PrivateDhcpOption[]): vo
     if (sorted[index - 1]?.code === code) {
       throw new ConfigError(`encode DHCP option "${code}" once, not twice`);
     }
-    append(out, code, encodeText(`DHCP option "${code}"`, value));
-  }
-}
-
-/** Appends one option, in several pieces when it is longer than 255 octets (RFC 3396 §5). */
-function append(out: number[], code: number, value: readonly number[]): void {
-  for (let at = 0; at < value.length; at += VALUE_SIZE_MAX) {
-    const piece = value.slice(at, at + VALUE_SIZE_MAX);
-    out.push(code, piece.length, ...piece);
-  }
+    return { code, value: encodeText(`DHCP option "${code}"`, value) };
+  });
 }
 
 function encodeText(what: string, text: string): number[] {
-  if (text.length > DHCP_OPTIONS_SIZE_MAX) {
+  if (text.length > DHCP_OPTIONS_SIZE) {
     throw new ConfigError(`encode ${what}: ${text.length} characters are too long`);
   }
   checkDhcpText(what, text);
@@ -170,7 +204,7 @@ function encodeText(what: string, text: string): number[] {
  * nor what turns the direction of writing: clients write such text into scripts, logs and files
  * like resolv.conf, line by line. Half a surrogate pair has no octets at all. Throws `ConfigError`.
  */
-export function checkDhcpText(what: string, text: string): void {
+function checkDhcpText(what: string, text: string): void {
   if (text === "") throw new ConfigError(`encode ${what} "": wanted text, not nothing`);
   if (!UNSAFE.test(text) && text.isWellFormed()) return;
   const shown = text.length > QUOTED_SIZE_MAX ? `${text.slice(0, QUOTED_SIZE_MAX)}…` : text;

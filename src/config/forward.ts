@@ -9,10 +9,14 @@
  * port leads to the guest, at whichever address it uses. A TCP connection of the one version of IP
  * may lead to a guest address of the other; datagrams stay within theirs.
  */
+import { HOST_SPOT_COUNT } from "../../wasm/abi.ts";
 import { formatIpv4 } from "../lib/addr.ts";
-import { formatIpv6, type Ipv6Groups, readIpv6 } from "../lib/addr6.ts";
+import { formatIpv6, type IpAddress, readIpv6 } from "../lib/addr6.ts";
 import { readIpv4 } from "./address.ts";
 import { ConfigError, quote } from "./errors.ts";
+import { HOST } from "./headings.ts";
+import { list, readGroup } from "./option.ts";
+import type { Settings } from "./settings.ts";
 import { isGuestOf, type Subnet } from "./subnet.ts";
 import { isGuestOf6, type Subnet6 } from "./subnet6.ts";
 
@@ -20,21 +24,29 @@ import { isGuestOf6, type Subnet6 } from "./subnet6.ts";
 export interface PublishRule {
   readonly protocol: "tcp" | "udp";
   /** Address to listen on: IPv4 in host order, or IPv6; 0 = all of the host's. */
-  readonly hostAddress: number | Ipv6Groups;
+  readonly hostAddress: IpAddress;
   /** With `hostAddress` 0: all of IPv4's only. */
   readonly ipv4Only?: true;
   readonly hostPort: number;
   /** The one address of the guest it leads to; absent = the guest's, whichever it uses. */
-  readonly guestAddress?: number | Ipv6Groups;
+  readonly guestAddress?: IpAddress;
   readonly guestPort: number;
   /** Ports of a range, counted up on both sides; absent = 1. */
   readonly count?: number;
 }
 
+/** What is published, and whether all of it has to be. */
+export interface PublishOptions {
+  /** Ports and ranges, at most 4096, no two for the same socket. */
+  readonly rules: readonly PublishRule[];
+  /** A port that cannot be had ends the start; else it is told of and left out. */
+  readonly needsEveryPort: boolean;
+}
+
 /** Bound on rules in all. */
-export const PUBLISH_COUNT_MAX = 4096;
-/** Bound on different addresses of the host in them, HOST_SPOT_COUNT of the engine less two. */
-const HOST_ADDRESS_COUNT_MAX = 126;
+const PUBLISH_COUNT_MAX = 4096;
+/** Bound on different addresses of the host in them: two spots are for all of a version. */
+const HOST_ADDRESS_COUNT_MAX = HOST_SPOT_COUNT - 2;
 
 /** How one `--publish` value is written. */
 const PUBLISH_FORM = "[HOSTIP:]PORT[-PORT]:[GUESTIP:]GUESTPORT[/tcp|/udp]";
@@ -44,8 +56,32 @@ const ADDRESS = String.raw`(?:([0-9]+\.[0-9.]+|\[[0-9a-fA-F:.]+\]):)?`;
 const PORT = "([0-9]{1,5})";
 const SYNTAX = new RegExp(`^${ADDRESS}${PORT}(?:-${PORT})?:${ADDRESS}${PORT}(?:/(tcp|udp))?$`);
 
-/** Reads one `--publish` value into its rules, of which there is one. Throws `ConfigError`. */
-export function parsePublish(text: string): PublishRule[] {
+export const PUBLISH_OPTIONS = {
+  rules: list({
+    name: "publish",
+    argument: "RULE",
+    description:
+      "lead host ports to the guest: [HOSTIP:]PORT[-PORT]:[GUESTIP:]GUESTPORT, /tcp or /udp " +
+      "behind, IPv6 in brackets; a range goes to as many " +
+      "guest ports from GUESTPORT on; tcp, all host addresses and whichever address the guest " +
+      "uses unless said; it answers while a guest is there; " +
+      `at most ${PUBLISH_COUNT_MAX} ports and ranges (default: none)`,
+    heading: HOST,
+    parse: parsePublish,
+  }),
+};
+
+/** Reads the rules, and checks them against each other and the guest's network. */
+export function readPublish(settings: Settings, network: GuestNetworks): readonly PublishRule[] {
+  const { rules } = readGroup(PUBLISH_OPTIONS, settings);
+  checkPublishRules(rules);
+  checkPublishVersions(rules, network);
+  checkPublishGuests(rules, network);
+  return rules;
+}
+
+/** Reads one `--publish` value. Throws `ConfigError`. */
+export function parsePublish(text: string): PublishRule {
   const match = SYNTAX.exec(text);
   if (match === null) throw new ConfigError(`wanted ${PUBLISH_FORM}`);
   const [, hostText, firstText, lastText, addressText, guestText, protocol] = match;
@@ -60,16 +96,14 @@ export function parsePublish(text: string): PublishRule[] {
   if (guestPort + count - 1 > PORT_MAX) {
     throw new ConfigError(`guest ports would end at ${guestPort + count - 1}, past ${PORT_MAX}`);
   }
-  return [
-    {
-      protocol: protocol === "udp" ? "udp" : "tcp",
-      ...host,
-      hostPort: first,
-      ...guest,
-      guestPort,
-      ...(count > 1 ? { count } : {}),
-    },
-  ];
+  return {
+    protocol: protocol === "udp" ? "udp" : "tcp",
+    ...host,
+    hostPort: first,
+    ...guest,
+    guestPort,
+    ...(count > 1 ? { count } : {}),
+  };
 }
 
 /** Ports that rules publish in all. */
@@ -152,6 +186,18 @@ interface GuestNetworks {
   readonly ipv4: boolean;
   readonly subnet: Subnet;
   readonly subnet6: Subnet6 | undefined;
+}
+
+/** A port can only be published in a version of IP that is served. Throws `ConfigError`. */
+function checkPublishVersions(rules: readonly PublishRule[], networks: GuestNetworks): void {
+  for (const rule of rules) {
+    const isSix = typeof rule.hostAddress !== "number";
+    const isFour = rule.hostAddress !== 0 || rule.ipv4Only === true;
+    const missing = isSix ? networks.subnet6 === undefined : isFour && !networks.ipv4;
+    if (!missing) continue;
+    const spot = quote(`${formatHost(rule)}:${rule.hostPort}`);
+    throw new ConfigError(`publish ${spot} without IPv${isSix ? 6 : 4}: it is not served`);
+  }
 }
 
 /** Checks that rules lead to addresses a guest may have. Throws `ConfigError`. */

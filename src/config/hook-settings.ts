@@ -1,9 +1,24 @@
 /**
- * What the hooks are told by their environment: variables that KubeVirt sets in a sidecar, and
- * `SLIRP_…` variables of the image's owner, read into one frozen, validated value.
+ * What the hooks are told: options of `serve`, variables of the image's owner, and those that
+ * KubeVirt sets in a sidecar, read into one frozen, validated value.
  */
-import { LIMITS } from "./config.ts";
-import { integerBetween, invalid, oneOf, readOne, type Setting } from "./settings.ts";
+import { ConfigError } from "./errors.ts";
+import { NETWORK } from "./headings.ts";
+import { MTU_BOUNDS } from "./network.ts";
+import {
+  type Bounds,
+  choice,
+  type Environment,
+  integer,
+  parseSwitch,
+  readGroup,
+  readVariables,
+  rowsOf,
+  type Values,
+  value,
+  variableOnly,
+} from "./option.ts";
+import { integerBetween } from "./settings.ts";
 import { parseSubnet, SUBNET_DEFAULT } from "./subnet.ts";
 
 /** How QEMU and the data plane are joined; see `Attachment` in `src/hooks/domain/plan.ts`. */
@@ -11,23 +26,7 @@ export const LINK_KINDS = Object.freeze(["client", "stream", "vhost-user", "user
 export type LinkKind = (typeof LINK_KINDS)[number];
 /** `auto` leaves the choice to the program. */
 export const LINK_CHOICES = Object.freeze(["auto", ...LINK_KINDS] as const);
-export type LinkChoice = (typeof LINK_CHOICES)[number];
-
-export interface HookSettings {
-  /** Name the binding is registered under in the KubeVirt CR. */
-  readonly bindingName: string;
-  /** Name of this sidecar's container; undefined before KubeVirt 1.6. */
-  readonly containerName: string | undefined;
-  readonly link: LinkChoice;
-  /** VMs may choose link and MTU by annotation. */
-  readonly allowsAnnotations: boolean;
-  /** Loopback TCP port of the interface with index 0; the others follow it. */
-  readonly loopbackPort: number;
-  /** Guest network of a VM that names none, as text. */
-  readonly cidr: string;
-  /** Octets of an IP packet; undefined = as the network card's model allows. */
-  readonly mtu: number | undefined;
-}
+type LinkChoice = (typeof LINK_CHOICES)[number];
 
 /** The plugin's historical name. */
 const BINDING_NAME_DEFAULT = "slirp";
@@ -37,41 +36,71 @@ const BINDING_NAME_DEFAULT = "slirp";
  * migration (49152), Envoy (15000–15090), Linkerd (4140–4191).
  */
 const LOOPBACK_PORT_DEFAULT = 28500;
-const LOOPBACK_PORT_MIN = 1024;
 /** Leaves room for 256 interfaces above it. */
-const LOOPBACK_PORT_MAX = 65279;
+const LOOPBACK_PORT_BOUNDS: Bounds = [1024, 65279];
 
 const CONTAINER_NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 const BINDING_NAME = /^[\w.-]{1,253}$/;
 
-type Environment = Readonly<Record<string, string | undefined>>;
+/** Arguments of `serve` that the plans of the hooks follow. */
+export const PLAN_OPTIONS = {
+  link: choice<LinkChoice, LinkChoice>({
+    name: "link",
+    choices: LINK_CHOICES,
+    description: "how QEMU and the data plane are joined (default {default})",
+    heading: NETWORK,
+    fallback: "auto",
+  }),
+  /** Guest network of a VM that names none, as text. */
+  cidr: value({
+    name: "cidr",
+    argument: "A.B.C.D/N",
+    description: "network of a guest whose VM names none (default {default})",
+    heading: NETWORK,
+    parse: parseCidr,
+    fallback: SUBNET_DEFAULT,
+  }),
+  /** Octets of an IP packet; undefined = as the network card's model allows. */
+  mtu: integer({
+    name: "mtu",
+    argument: "N",
+    description: "octets of an IP packet, {bounds} (default: as the network card allows)",
+    heading: NETWORK,
+    bounds: MTU_BOUNDS,
+  }),
+};
 
-/** Reads the environment. Throws `ConfigError`. */
+/** What has variables alone. */
+export const HOOK_VARIABLES = {
+  /** Name the binding is registered under in the KubeVirt CR. */
+  bindingName: variableOnly(
+    "NETWORK_BINDING_PLUGIN_NAME",
+    nameOf(BINDING_NAME),
+    BINDING_NAME_DEFAULT,
+  ),
+  /** Name of this sidecar's container; undefined before KubeVirt 1.6. */
+  containerName: variableOnly("CONTAINER_NAME", nameOf(CONTAINER_NAME)),
+  /** VMs may choose link and MTU by annotation. */
+  allowsAnnotations: variableOnly("SLIRP_ALLOW_ANNOTATIONS", parseSwitch, true),
+  /** Loopback TCP port of the interface with index 0; the others follow it. */
+  loopbackPort: variableOnly(
+    "SLIRP_LOOPBACK_PORT",
+    integerBetween(...LOOPBACK_PORT_BOUNDS),
+    LOOPBACK_PORT_DEFAULT,
+  ),
+};
+
+const EXTERNAL_DATA_PLANE = {
+  hasDataPlane: variableOnly("SLIRP_EXTERNAL_DATA_PLANE", parseSwitch, false),
+};
+
+export const HOOK_OPTIONS = { ...PLAN_OPTIONS, ...HOOK_VARIABLES };
+
+export type HookSettings = Values<typeof HOOK_OPTIONS>;
+
+/** Reads them for a hook that is run as a program: it has variables alone. Throws `ConfigError`. */
 export function readHookSettings(env: Environment): HookSettings {
-  const settings = new Map<string, Setting>();
-  for (const name of NAMES) {
-    const text = env[name];
-    if (text !== undefined && text !== "") settings.set(name, { values: [text], origin: name });
-  }
-  const matching = (name: string, pattern: RegExp): string | undefined => {
-    const text = settings.get(name)?.values[0];
-    if (text === undefined || pattern.test(text)) return text;
-    throw invalid(name, text, "wanted a name of Kubernetes");
-  };
-  return Object.freeze({
-    bindingName: matching("NETWORK_BINDING_PLUGIN_NAME", BINDING_NAME) ?? BINDING_NAME_DEFAULT,
-    containerName: matching("CONTAINER_NAME", CONTAINER_NAME),
-    link: readOne(settings, "SLIRP_LINK", "auto" as const, oneOf(LINK_CHOICES)),
-    allowsAnnotations: readSwitch(settings, "SLIRP_ALLOW_ANNOTATIONS", true),
-    loopbackPort: readOne(
-      settings,
-      "SLIRP_LOOPBACK_PORT",
-      LOOPBACK_PORT_DEFAULT,
-      integerBetween(LOOPBACK_PORT_MIN, LOOPBACK_PORT_MAX),
-    ),
-    cidr: readOne(settings, "SLIRP_CIDR", SUBNET_DEFAULT, parseCidr),
-    mtu: readOne(settings, "SLIRP_MTU", undefined, integerBetween(...LIMITS.mtu)),
-  });
+  return Object.freeze(readGroup(HOOK_OPTIONS, readVariables(rowsOf(HOOK_OPTIONS), env)));
 }
 
 /**
@@ -79,37 +108,18 @@ export function readHookSettings(env: Environment): HookSettings {
  * that runs beside one (`SLIRP_EXTERNAL_DATA_PLANE`). Throws `ConfigError`.
  */
 export function readExternalDataPlane(env: Environment): boolean {
-  const name = "SLIRP_EXTERNAL_DATA_PLANE";
-  const text = env[name];
-  return text === undefined || text === "" ? false : parseSwitch(name, text);
+  const settings = readVariables(rowsOf(EXTERNAL_DATA_PLANE), env);
+  return readGroup(EXTERNAL_DATA_PLANE, settings).hasDataPlane;
 }
-
-const NAMES = [
-  "NETWORK_BINDING_PLUGIN_NAME",
-  "CONTAINER_NAME",
-  "SLIRP_LINK",
-  "SLIRP_ALLOW_ANNOTATIONS",
-  "SLIRP_LOOPBACK_PORT",
-  "SLIRP_CIDR",
-  "SLIRP_MTU",
-] as const;
 
 function parseCidr(text: string): string {
   parseSubnet(text);
   return text;
 }
 
-function readSwitch(
-  settings: Map<string, Setting>,
-  name: (typeof NAMES)[number],
-  fallback: boolean,
-): boolean {
-  const text = settings.get(name)?.values[0];
-  return text === undefined ? fallback : parseSwitch(name, text);
-}
-
-function parseSwitch(name: string, text: string): boolean {
-  if (/^(1|true|yes|on)$/i.test(text)) return true;
-  if (/^(0|false|no|off)$/i.test(text)) return false;
-  throw invalid(name, text, 'wanted "1" or "0"');
+function nameOf(pattern: RegExp): (text: string) => string {
+  return (text) => {
+    if (pattern.test(text)) return text;
+    throw new ConfigError("wanted a name of Kubernetes");
+  };
 }

@@ -26,6 +26,7 @@
  *
  *   What is asked for by an option is given, whatever was derived; the caller warns.
  */
+import { CHUNK_SIZE, CHUNKS_DEFAULT_COUNT, FLOWS_DEFAULT_COUNT } from "../../wasm/abi.ts";
 
 const MIB = 1 << 20;
 
@@ -53,8 +54,8 @@ const DESCRIPTORS_RESERVE_MIN = 40;
 const DESCRIPTORS_RESERVE_MAX = 256;
 
 /** Flows and payload where nothing is scarce. */
-export const FLOWS_MAX_DEFAULT = 16384;
-export const BUFFER_MIB_DEFAULT = 16;
+export const FLOWS_MAX_DEFAULT = FLOWS_DEFAULT_COUNT;
+export const BUFFER_MIB_DEFAULT = (CHUNKS_DEFAULT_COUNT * CHUNK_SIZE) / MIB;
 /** Fewer than this are of no use to a guest. */
 const FLOWS_MIN = 64;
 

@@ -2,8 +2,10 @@
  * What `manifests` was asked to print: settings read into one frozen, validated value. Every text
  * in it is safe to put into YAML, between double quotes, and into a shell command as it is.
  */
+import packageJson from "../../package.json" with { type: "json" };
 import { ConfigError } from "./errors.ts";
-import { oneOf, readFlag, readMany, readOne, type Settings } from "./settings.ts";
+import { flag, list, readGroup, rowsOf, type Values, value } from "./option.ts";
+import { oneOf, type Settings } from "./settings.ts";
 
 /** Documents in the order in which they are printed. */
 export const MANIFEST_KINDS = Object.freeze([
@@ -15,26 +17,11 @@ export const MANIFEST_KINDS = Object.freeze([
 ] as const);
 export type ManifestKind = (typeof MANIFEST_KINDS)[number];
 
-/** Options of `manifests`, frozen. */
-export interface ManifestOptions {
-  /** Reference of the sidecar's image; undefined stands for this release's. */
-  readonly image: string | undefined;
-  /** Name the binding is registered under. */
-  readonly name: string;
-  /** Name and namespace of the KubeVirt resource. */
-  readonly kubevirt: string;
-  readonly namespace: string;
-  /** The registration names the NetworkAttachmentDefinition. */
-  readonly sysctls: boolean;
-  /** Never empty. */
-  readonly only: readonly ManifestKind[];
-}
+const REGISTRATION = "Registration:";
+const OUTPUT = "Output:";
 
-export const MANIFEST_DEFAULTS = Object.freeze({
-  name: "slirp",
-  kubevirt: "kubevirt",
-  namespace: "kubevirt",
-} as const);
+/** A host that cannot exist (RFC 2606 §2): the project has no registry; the admin names one. */
+export const IMAGE_DEFAULT = `registry.example/slirp-binding:${packageJson.version}`;
 
 const IMAGE_SIZE_MAX = 512;
 const LABEL_SIZE_MAX = 63;
@@ -48,16 +35,67 @@ const IMAGE = new RegExp(`^(?:${HOST}/)?${PART}(?:/${PART})*(?::${TAG})?(?:@${DI
 
 const LABEL = /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/;
 
+const MANIFEST_OPTIONS = {
+  /** Reference of the sidecar's image, by default this release's. */
+  image: value({
+    name: "image",
+    argument: "IMAGE",
+    description: "image of the sidecar (default {default})",
+    heading: REGISTRATION,
+    parse: parseImage,
+    fallback: IMAGE_DEFAULT,
+  }),
+  /** Name the binding is registered under. */
+  name: value({
+    name: "name",
+    argument: "NAME",
+    description: "name of the binding, by which VMs ask for it (default {default})",
+    heading: REGISTRATION,
+    parse: parseLabel,
+    fallback: "slirp",
+  }),
+  /** The registration names the NetworkAttachmentDefinition. */
+  sysctls: flag({
+    name: "sysctls",
+    description: "have the pods' sysctls set: low ports and ping without privileges; needs Multus",
+    heading: REGISTRATION,
+  }),
+  /** Name and namespace of the KubeVirt resource. */
+  kubevirt: value({
+    name: "kubevirt",
+    argument: "NAME",
+    description: "name of the KubeVirt resource (default {default})",
+    heading: REGISTRATION,
+    parse: parseLabel,
+    fallback: "kubevirt",
+  }),
+  namespace: value({
+    name: "namespace",
+    argument: "NAMESPACE",
+    description: "namespace of the KubeVirt resource (default {default})",
+    heading: REGISTRATION,
+    parse: parseLabel,
+    fallback: "kubevirt",
+  }),
+  only: list({
+    name: "only",
+    argument: MANIFEST_KINDS.join("|"),
+    description: "print this document alone (default: all)",
+    heading: OUTPUT,
+    parse: oneOf(MANIFEST_KINDS),
+  }),
+};
+
+export const MANIFESTS_ROWS = rowsOf(MANIFEST_OPTIONS);
+
+/** Options of `manifests`, frozen. `only` is never empty, and in the order of `MANIFEST_KINDS`. */
+export type ManifestOptions = Values<typeof MANIFEST_OPTIONS>;
+
 /** Reads the settings of `manifests`. Throws `ConfigError`. */
 export function readManifestOptions(settings: Settings): ManifestOptions {
-  const { name, kubevirt, namespace } = MANIFEST_DEFAULTS;
-  const only = readMany(settings, "only", oneOf(MANIFEST_KINDS));
+  const { only, ...options } = readGroup(MANIFEST_OPTIONS, settings);
   return Object.freeze({
-    image: readOne(settings, "image", undefined, parseImage),
-    name: readOne(settings, "name", name, parseLabel),
-    kubevirt: readOne(settings, "kubevirt", kubevirt, parseLabel),
-    namespace: readOne(settings, "namespace", namespace, parseLabel),
-    sysctls: readFlag(settings, "sysctls"),
+    ...options,
     only: MANIFEST_KINDS.filter((kind) => only.length === 0 || only.includes(kind)),
   });
 }

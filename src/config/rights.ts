@@ -3,7 +3,8 @@
  * `serve` were asked for.
  */
 import { ConfigError } from "./errors.ts";
-import { readFlag, readOne, type Settings } from "./settings.ts";
+import { RUN } from "./headings.ts";
+import { negatedFlag, type Values, value } from "./option.ts";
 
 /** A user and a group, by number. */
 export interface UserChoice {
@@ -11,29 +12,35 @@ export interface UserChoice {
   readonly gid: number;
 }
 
-export interface RightsOptions {
-  /** Undefined = nobody where it was started as root, else as started. */
-  readonly user: UserChoice | undefined;
-  /** Load the filter. */
-  readonly seccomp: boolean;
-}
-
 /** Ids of the kernel are 32 bits wide, and the last one means none. */
 const ID_MAX = 0xffff_fffe;
 export const ROOT_ID = 0;
 /** The kernel's own number for those it knows nothing of (fs.overflowuid), in all distributions. */
 export const NOBODY_ID = 65534;
-export const USER_FORM = "UID[:GID]";
+const USER_FORM = "UID[:GID]";
 
 const NAMES: Readonly<Record<string, number>> = { root: ROOT_ID, nobody: NOBODY_ID };
 
-/** Reads who to be. Throws `ConfigError`. */
-export function readRights(settings: Settings): RightsOptions {
-  return {
-    user: readOne(settings, "user", undefined, parseUser),
-    seccomp: !readFlag(settings, "no-seccomp"),
-  };
-}
+export const RIGHTS_OPTIONS = {
+  /** Undefined = nobody where it was started as root, else as started. */
+  user: value({
+    name: "user",
+    argument: USER_FORM,
+    description:
+      "who to be once it runs, by numbers, root or nobody; without any capability in any case " +
+      "(default: nobody for root if that will do, else as started)",
+    heading: RUN,
+    parse: parseUser,
+  }),
+  /** Load the filter. */
+  seccomp: negatedFlag({
+    name: "no-seccomp",
+    description: "load no filter of system calls",
+    heading: RUN,
+  }),
+};
+
+export type RightsOptions = Values<typeof RIGHTS_OPTIONS>;
 
 function parseUser(text: string): UserChoice {
   const [user = "", group = user, ...rest] = text.split(":");

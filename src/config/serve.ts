@@ -2,57 +2,21 @@
  * What `serve` was asked to do: environment and arguments read into one frozen, validated value.
  * Whoever holds a `ServeOptions` need not check anything in it again.
  */
-import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from "../lib/log.ts";
-import {
-  type CaptureOptions,
-  DEFAULTS,
-  FD_MAX,
-  LIMITS,
-  parsePath,
-  readCapture,
-  readResolvers,
-  readRoom,
-} from "./config.ts";
-import { type HookSettings, LINK_CHOICES, readHookSettings } from "./hook-settings.ts";
-import { type HostSide, readHostSide, SERVE_HOST_SIDE } from "./host-side.ts";
-import { KUBEVIRT_QEMU_UID, readPeerUids } from "./peers.ts";
-import { type RightsOptions, readRights } from "./rights.ts";
-import { integerBetween, oneOf, readOne, type Settings } from "./settings.ts";
-import { parseSubnet } from "./subnet.ts";
+import { deepFreeze } from "../lib/deep-freeze.ts";
+import { type CaptureOptions, SERVE_CAPTURE_OPTIONS } from "./capture.ts";
+import { HOOK_OPTIONS, HOOK_VARIABLES, type HookSettings, PLAN_OPTIONS } from "./hook-settings.ts";
+import { type HostSide, hostSideOptions, readHostSide, SERVE_HOST_SIDE } from "./host-side.ts";
+import { ROOM_OPTIONS } from "./limit-options.ts";
+import { LOG_OPTIONS, type LogOptions, readLogOptions } from "./log-options.ts";
+import { RESOLVER_OPTIONS, type ResolverOptions } from "./names.ts";
+import { integer, readGroup, rowsOf, type Values, value } from "./option.ts";
+import { parsePath } from "./path.ts";
+import { SERVE_PEERS } from "./peers.ts";
+import { RIGHTS_OPTIONS, type RightsOptions } from "./rights.ts";
+import type { Settings } from "./settings.ts";
+import { READY_OPTIONS } from "./supervision.ts";
 
-/** Options of `serve`, frozen. */
-export interface ServeOptions extends CaptureOptions, HostSide, RightsOptions {
-  /** Of each interface: flows at once and MiB of payload; undefined = what there is room for. */
-  readonly flowsMax: number | undefined;
-  readonly bufferMib: number | undefined;
-  /** Silence after which both ends of a TCP connection are asked, seconds. */
-  readonly tcpIdleSeconds: number;
-  readonly hooks: HookSettings;
-  /** Folder of the hook socket; undefined = where KubeVirt mounts it. */
-  readonly hooksDir: string | undefined;
-  /** Folder of the socket of a Plugin resource; undefined = the usual one, if it is there. */
-  readonly pluginDir: string | undefined;
-  /** Seconds that guests still attached are served after SIGTERM. */
-  readonly graceSeconds: number;
-  /** Seconds without hook call and guest after which it ends; 0 = never. */
-  readonly abandonSeconds: number;
-  /** File the frames of the first interface are written to; others' names end with their index. */
-  readonly pcap: string | undefined;
-  /** Files that all inputs of the engines are recorded in; names end with the interface's. */
-  readonly record: string | undefined;
-  /** Resolvers in place of those of the pod's resolv.conf; empty = use that. */
-  readonly dns: readonly string[];
-  /** Port the resolvers take queries at. */
-  readonly dnsPort: number;
-  /** Users that may be at the other end of a link, besides the program's own; at most 16. */
-  readonly peerUids: readonly number[];
-  /** File descriptor that gets one byte when the sockets are there. */
-  readonly readyFd: number | undefined;
-  readonly logLevel: LogLevel;
-  readonly logFormat: LogFormat;
-}
-
-type Environment = Readonly<Record<string, string | undefined>>;
+const HOOKS = "Hook sockets:";
 
 /** Where KubeVirt mounts the folder of the hook sockets. */
 export const HOOKS_DIR_DEFAULT = "/var/run/kubevirt-hooks";
@@ -62,51 +26,100 @@ export const HOOKS_DIR_DEFAULT = "/var/run/kubevirt-hooks";
  */
 export const PLUGIN_DIR_DEFAULT = "/var/run/kubevirt-plugin";
 
-/**
- * As long as a guest may take to power off when nobody says otherwise; Kubernetes ends it all
- * earlier if the pod's own grace time is over.
- */
-export const GRACE_SECONDS_DEFAULT = 3600;
-export const GRACE_SECONDS_LIMITS: readonly [number, number] = [0, 86400];
+const LIFE_OPTIONS = {
+  /** Folder of the hook socket; undefined = where KubeVirt mounts it. */
+  hooksDir: value({
+    name: "hooks-dir",
+    argument: "DIR",
+    description:
+      "folder that virt-launcher watches for hook sockets " +
+      `(default ${HOOKS_DIR_DEFAULT} if it exists)`,
+    heading: HOOKS,
+    parse: parsePath,
+  }),
+  /** Folder of the socket of a Plugin resource; undefined = the usual one, if it is there. */
+  pluginDir: value({
+    name: "plugin-dir",
+    argument: "DIR",
+    description:
+      "folder for slirp.sock, the socket of a Plugin resource " +
+      `(default ${PLUGIN_DIR_DEFAULT} if it exists)`,
+    heading: HOOKS,
+    parse: parsePath,
+  }),
+  /**
+   * Seconds that guests still attached are served after SIGTERM: as long as a guest may take to
+   * power off when nobody says otherwise; Kubernetes ends it all earlier if the pod's own grace
+   * time is over.
+   */
+  graceSeconds: integer({
+    name: "grace",
+    argument: "SECONDS",
+    description:
+      "time that guests still attached are served after SIGTERM, {bounds} (default {default})",
+    heading: HOOKS,
+    bounds: [0, 86400],
+    fallback: 3600,
+  }),
+  /**
+   * Seconds without hook call and guest after which it ends, longer than a launcher that is there
+   * lets pass between a call and its QEMU; 0 = never.
+   */
+  abandonSeconds: integer({
+    name: "abandon",
+    argument: "SECONDS",
+    description:
+      "time without hook call and guest after which it ends by itself, 0 for never, {bounds} " +
+      "(default {default})",
+    heading: HOOKS,
+    bounds: [0, 86400],
+    fallback: 300,
+  }),
+};
 
-/** Longer than a launcher that is there lets pass between a call and its QEMU. */
-export const ABANDON_SECONDS_DEFAULT = 300;
-export const ABANDON_SECONDS_LIMITS: readonly [number, number] = [0, 86400];
-
-/** Reads the settings of `serve`, and what KubeVirt says in `env`. Throws `ConfigError`. */
-export function readServeOptions(
-  settings: Settings,
-  env: Environment,
-  isTerminal: boolean,
-): ServeOptions {
-  // Arguments win over their variables, and a wrong one is blamed itself: so they are read first.
-  const mtu = readOne(settings, "mtu", undefined, integerBetween(...LIMITS.mtu));
-  const asked = {
-    SLIRP_LINK: readOne(settings, "link", env["SLIRP_LINK"], oneOf(LINK_CHOICES)),
-    SLIRP_CIDR: readOne(settings, "cidr", env["SLIRP_CIDR"], parseCidr),
-    SLIRP_MTU: mtu === undefined ? env["SLIRP_MTU"] : String(mtu),
-  };
-  const grace = integerBetween(...GRACE_SECONDS_LIMITS);
-  const abandon = integerBetween(...ABANDON_SECONDS_LIMITS);
-  return Object.freeze({
-    hooks: readHookSettings({ ...env, ...asked }),
-    hooksDir: readOne(settings, "hooks-dir", undefined, parsePath),
-    pluginDir: readOne(settings, "plugin-dir", undefined, parsePath),
-    graceSeconds: readOne(settings, "grace", GRACE_SECONDS_DEFAULT, grace),
-    abandonSeconds: readOne(settings, "abandon", ABANDON_SECONDS_DEFAULT, abandon),
-    ...readCapture(settings),
-    ...readResolvers(settings),
-    ...readRoom(settings),
-    peerUids: readPeerUids(settings, [KUBEVIRT_QEMU_UID]),
-    ...readHostSide(settings, SERVE_HOST_SIDE),
-    ...readRights(settings),
-    readyFd: readOne(settings, "ready-fd", undefined, integerBetween(0, FD_MAX)),
-    logLevel: readOne(settings, "log-level", DEFAULTS.logLevel, oneOf(LOG_LEVELS)),
-    logFormat: readOne(settings, "log-format", isTerminal ? "pretty" : "json", oneOf(LOG_FORMATS)),
-  });
+/** Options of `serve`, frozen. Those of a guest network hold for each interface. */
+export interface ServeOptions extends Values<typeof LIFE_OPTIONS> {
+  readonly hooks: HookSettings;
+  readonly resolvers: ResolverOptions;
+  readonly hostSide: HostSide;
+  readonly limits: Values<typeof ROOM_OPTIONS>;
+  readonly capture: CaptureOptions;
+  readonly rights: RightsOptions;
+  readonly log: LogOptions;
+  /** Users that may be at the other end of a link, besides the program's own; at most 16. */
+  readonly peerUids: readonly number[];
+  /** File descriptor that gets one byte when the sockets are there. */
+  readonly readyFd: number | undefined;
 }
 
-function parseCidr(text: string): string {
-  parseSubnet(text);
-  return text;
+/** The pod's, where other containers may have their services. */
+const HOST_SIDE_OPTIONS = hostSideOptions(SERVE_HOST_SIDE);
+
+/** All its options, in the order of the help, and what only the environment says. */
+export const SERVE_ROWS = rowsOf(
+  LIFE_OPTIONS,
+  PLAN_OPTIONS,
+  SERVE_PEERS,
+  RESOLVER_OPTIONS,
+  HOST_SIDE_OPTIONS,
+  ROOM_OPTIONS,
+  READY_OPTIONS,
+  RIGHTS_OPTIONS,
+  SERVE_CAPTURE_OPTIONS,
+  LOG_OPTIONS,
+  HOOK_VARIABLES,
+);
+
+/** Reads the settings of `serve`. Throws `ConfigError`. */
+export function readServeOptions(settings: Settings, isTerminal: boolean): ServeOptions {
+  return deepFreeze({
+    hooks: readGroup(HOOK_OPTIONS, settings),
+    ...readGroup({ ...LIFE_OPTIONS, ...SERVE_PEERS, ...READY_OPTIONS }, settings),
+    resolvers: readGroup(RESOLVER_OPTIONS, settings),
+    hostSide: readHostSide(settings, HOST_SIDE_OPTIONS),
+    limits: readGroup(ROOM_OPTIONS, settings),
+    capture: readGroup(SERVE_CAPTURE_OPTIONS, settings),
+    rights: readGroup(RIGHTS_OPTIONS, settings),
+    log: readLogOptions(settings, isTerminal),
+  });
 }

@@ -2,15 +2,24 @@
  * What `simulate` was asked to do, read into one frozen, validated value: a swarm of seeds, one
  * seed, or a scenario file.
  */
-import { parsePath } from "./config.ts";
-import { ConfigError } from "./errors.ts";
-import { integerBetween, oneOf, readFlag, readOne, type Settings } from "./settings.ts";
+import { ConfigError, quote } from "./errors.ts";
+import {
+  checkConflicts,
+  choice,
+  flag,
+  type Group,
+  integer,
+  isGiven,
+  readGroup,
+  rowsOf,
+  type Values,
+  value,
+} from "./option.ts";
+import { parsePath } from "./path.ts";
+import { readOne, type Settings } from "./settings.ts";
 
 const SEED_MAX = Number.MAX_SAFE_INTEGER;
-export const MINUTES_DEFAULT = 1;
-const MINUTES_LIMITS: readonly [number, number] = [1, 10_080];
-const SEEDS_LIMITS: readonly [number, number] = [1, 100_000_000];
-const JOBS_LIMITS: readonly [number, number] = [1, 256];
+const MINUTES_DEFAULT = 1;
 /** First seeds of swarms that are drawn stay below, so that they are short to type. */
 export const FIRST_SEED_MAX = 1_000_000_000;
 
@@ -19,78 +28,125 @@ const FAMILIES = ["random", "windows", "competition"] as const;
 
 type Family = (typeof FAMILIES)[number];
 
-export interface SwarmOptions {
+const ONE = "One run:";
+const SWARM = "Many runs:";
+const NOT_WITH_SCENARIO = { scenario: "a scenario is one run" };
+
+const SEED_OPTIONS = {
+  /** Undefined = the scenario's own, or any. */
+  seed: integer({
+    name: "seed",
+    argument: "N",
+    description: "run the random scenario of this seed, or the scenario file with it",
+    heading: ONE,
+    bounds: [0, SEED_MAX],
+  }),
+  /** Of seeds; a scenario is of none. */
+  family: choice<Family, Family>({
+    name: "family",
+    argument: "NAME",
+    choices: FAMILIES,
+    description:
+      "what seeds stand for: random (default), windows: shut ones of which nobody hears, or " +
+      "competition: parties that want too much",
+    heading: ONE,
+    fallback: "random",
+    conflicts: { scenario: "a scenario belongs to none" },
+  }),
+};
+
+const SINGLE_OPTIONS = {
+  trace: flag({
+    name: "trace",
+    description: "print one line per event to standard output, the verdict to standard error",
+    heading: ONE,
+  }),
+  pcap: value({
+    name: "pcap",
+    argument: "FILE",
+    description: "write the frames between guest and engine, with virtual times",
+    heading: ONE,
+    parse: parsePath,
+  }),
+  report: value({
+    name: "report",
+    argument: "FILE",
+    description: "write a page of HTML with plots of the run",
+    heading: ONE,
+    parse: parsePath,
+  }),
+};
+
+const SWARM_OPTIONS = {
+  /** Undefined = the default, unless a number of seeds is given. */
+  minutes: integer({
+    name: "minutes",
+    argument: "N",
+    description: `run random seeds for so long (default ${MINUTES_DEFAULT})`,
+    heading: SWARM,
+    bounds: [1, 10_080],
+    conflicts: NOT_WITH_SCENARIO,
+  }),
+  /** How many seeds; undefined = as many as `minutes` allow. */
+  seeds: integer({
+    name: "seeds",
+    argument: "N",
+    description: "run so many seeds, from --seed on if that is given",
+    heading: SWARM,
+    bounds: [1, 100_000_000],
+    conflicts: NOT_WITH_SCENARIO,
+  }),
+  /** Processes side by side; undefined = one for each core. */
+  jobs: integer({
+    name: "jobs",
+    argument: "N",
+    description: "processes side by side (default: one for each core)",
+    heading: SWARM,
+    bounds: [1, 256],
+    conflicts: NOT_WITH_SCENARIO,
+  }),
+};
+
+/** All its options, in the order of the help. */
+export const SIMULATE_ROWS = rowsOf(SEED_OPTIONS, SINGLE_OPTIONS, SWARM_OPTIONS);
+
+export interface SwarmOptions extends Values<typeof SWARM_OPTIONS> {
   readonly kind: "swarm";
   readonly family: Family;
   /** The first seed; undefined = any. */
   readonly from: number | undefined;
-  /** How many seeds; undefined = as many as `minutes` allow. */
-  readonly seeds: number | undefined;
-  readonly minutes: number | undefined;
-  /** Processes side by side; undefined = one for each core. */
-  readonly jobs: number | undefined;
 }
 
-export interface SingleOptions {
+export interface SingleOptions extends Values<typeof SEED_OPTIONS & typeof SINGLE_OPTIONS> {
   readonly kind: "seed" | "scenario";
-  /** Of the seed; a scenario is of none. */
-  readonly family: Family;
-  /** Undefined = the scenario's own. */
-  readonly seed: number | undefined;
   /** Path of the scenario file. */
   readonly scenario: string | undefined;
-  readonly trace: boolean;
-  readonly pcap: string | undefined;
-  readonly report: string | undefined;
 }
 
 /** Options of `simulate`, frozen. */
 export type SimulateOptions = SwarmOptions | SingleOptions;
 
-const SWARM_ONLY = ["seeds", "minutes", "jobs"] as const;
-const SINGLE_ONLY = ["trace", "pcap", "report"] as const;
-
 /** Reads the settings of `simulate`. Throws `ConfigError`. */
 export function readSimulateOptions(settings: Settings): SimulateOptions {
+  checkConflicts(SIMULATE_ROWS, settings);
   const scenario = readOne(settings, "scenario", undefined, parsePath);
-  const seed = readOne(settings, "seed", undefined, integerBetween(0, SEED_MAX));
-  const trace = readFlag(settings, "trace");
-  const family = readOne(settings, "family", "random" as const, oneOf(FAMILIES));
-  const single = { family, seed, scenario, trace, ...readFiles(settings) };
-  if (scenario !== undefined) {
-    refuse(settings, SWARM_ONLY, "a scenario is one run");
-    refuse(settings, ["family"], "a scenario belongs to none");
-    return Object.freeze({ kind: "scenario", ...single });
-  }
+  const single = { scenario, ...readGroup({ ...SEED_OPTIONS, ...SINGLE_OPTIONS }, settings) };
+  const { seed, family } = single;
+  if (scenario !== undefined) return Object.freeze({ kind: "scenario", ...single });
   if (seed !== undefined && !settings.has("seeds")) {
-    refuse(settings, SWARM_ONLY, 'one seed is one run; add "--seeds" for more from there on');
+    refuse(settings, SWARM_OPTIONS, 'one seed is one run; add "--seeds" for more from there on');
     return Object.freeze({ kind: "seed", ...single });
   }
-  refuse(settings, SINGLE_ONLY, 'choose one run by "--seed N" or by a scenario file');
-  return Object.freeze({ kind: "swarm", family, from: seed, ...readSwarm(settings) });
+  refuse(settings, SINGLE_OPTIONS, 'choose one run by "--seed N" or by a scenario file');
+  const swarm = readGroup(SWARM_OPTIONS, settings);
+  const { minutes = swarm.seeds === undefined ? MINUTES_DEFAULT : undefined } = swarm;
+  return Object.freeze({ kind: "swarm", family, from: seed, ...swarm, minutes });
 }
 
-function readFiles(settings: Settings) {
-  return {
-    pcap: readOne(settings, "pcap", undefined, parsePath),
-    report: readOne(settings, "report", undefined, parsePath),
-  };
-}
-
-function readSwarm(settings: Settings) {
-  const seeds = readOne(settings, "seeds", undefined, integerBetween(...SEEDS_LIMITS));
-  const fallback = seeds === undefined ? MINUTES_DEFAULT : undefined;
-  return {
-    seeds,
-    minutes: readOne(settings, "minutes", fallback, integerBetween(...MINUTES_LIMITS)),
-    jobs: readOne(settings, "jobs", undefined, integerBetween(...JOBS_LIMITS)),
-  };
-}
-
-function refuse(settings: Settings, names: readonly string[], why: string): void {
-  for (const name of names) {
+function refuse(settings: Settings, group: Group, why: string): void {
+  for (const { name } of rowsOf(group)) {
     const setting = settings.get(name);
-    if (setting === undefined || setting.values[0] === "false") continue;
-    throw new ConfigError(`leave out ${setting.origin}: ${why}`);
+    if (setting === undefined || !isGiven(settings, name)) continue;
+    throw new ConfigError(`leave out ${quote(setting.origin)}: ${why}`);
   }
 }

@@ -9,6 +9,7 @@
 import * as abi from "../../wasm/abi.ts";
 import { messageOf } from "../lib/message.ts";
 import { EngineError } from "./errors.ts";
+import { explained, isChecked } from "./trap.ts";
 
 /**
  * The engine's functions, named and shaped as the module exports them; see `Engine` for meanings.
@@ -140,8 +141,11 @@ export function instantiateEngine(module: WebAssembly.Module): EngineModule {
   } catch (cause) {
     throw new EngineError("MODULE", `cannot start the engine: ${messageOf(cause)}`, { cause });
   }
-  const functions = checkFunctions(instance.exports);
   const memory = checkMemory(instance.exports);
+  const found = checkFunctions(instance.exports);
+  const functions = isChecked(instance.exports)
+    ? explained(found, instance.exports, memory)
+    : found;
   return { functions, memory, regions: checkControl(functions, memory) };
 }
 

@@ -8,6 +8,9 @@ import { isIpv4, parseIpv4 } from "./addr.ts";
 /** Eight groups of 16 bits. */
 export type Ipv6Groups = readonly number[];
 
+/** An address of either version of IP: IPv4 in host order, or IPv6. */
+export type IpAddress = number | Ipv6Groups;
+
 const GROUP_COUNT = 8;
 const OCTET_COUNT = 16;
 const GROUP = /^[0-9a-f]{1,4}$/i;

@@ -165,7 +165,7 @@ export class Door {
   tick(): void {
     const now = this.#parts.clock();
     this.#armed_us = NEVER;
-    if (now >= this.#patience_us) this.#expire(now);
+    if (now >= this.#patience_us) this.#expire();
     this.#settle(now);
   }
 
@@ -259,25 +259,25 @@ export class Door {
 
   /** Forgets those that have hung up. */
   #sweep(): void {
-    for (let i = this.#waiting.length - 1; i >= 0; i -= 1) {
-      const fd = this.#waiting[i] ?? -1;
-      if (!hasHungUp(this.#sys, fd)) continue;
-      this.#sys.close(fd);
-      this.#waiting.splice(i, 1);
-      this.fleeting += 1;
+    for (const fd of this.#waiting.splice(0)) {
+      if (hasHungUp(this.#sys, fd)) {
+        this.#sys.close(fd);
+        this.fleeting += 1;
+      } else this.#waiting.push(fd);
     }
     if (this.#waiting.length === 0) this.#patience_us = NEVER;
   }
 
   /** Those that wait have done so long enough. */
-  #expire(now: number): void {
+  #expire(): void {
     this.#patience_us = NEVER;
     this.#sweep();
     if (this.#waiting.length === 0) return;
-    this.#patience_us = now + SILENT_us;
-    const state = this.#parts.holder.state(); // one that has hung up makes room by this
+    // One that has hung up makes room by this, and the next one has its own time.
+    const state = this.#parts.holder.state();
+    if (this.#patience_us !== NEVER || this.#waiting.length === 0) return;
     if (state === "spoken") this.spoke();
-    else if (state === "silent" && this.#waiting.length > 0) {
+    else {
       this.silent += 1;
       const seconds = SILENT_us / 1e6;
       this.#parts.holder.vacate(`silent for ${seconds} s while another one waited`);

@@ -35,6 +35,16 @@ import * as abi from "../../wasm/abi.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Link, LinkMemory } from "../link/link.ts";
 import { check } from "../sys/errno.ts";
+import {
+  EVENT_OF_ADDRESSES,
+  EVENT_OF_ALARM,
+  EVENT_OF_CONTROL,
+  EVENT_OF_FLOW,
+  EVENT_OF_LINK,
+  EVENT_OF_LISTENER,
+  EVENT_OF_PORT,
+  EVENT_OF_SERVICE,
+} from "../upstream/upstream.ts";
 import { BATCHES_MAX, EVENT_BATCH, FULL_PAUSE_US, GUEST_BATCH } from "./budget.ts";
 import { sleepTime } from "./deadline.ts";
 import { RestingSources, type RestReport } from "./rest.ts";
@@ -92,17 +102,6 @@ export function linkMemoryOf({ bases, words, octets }: Engine, base = 0): LinkMe
   const { rxDescriptors, rxBuffers, txRecords } = bases;
   return { buffer: octets.buffer, base, u32: words, rxDescriptors, rxBuffers, txRecords };
 }
-
-/** What an event is about, `EVENT_OF_*` of the upstream. */
-const OF_FLOW = 0;
-const OF_LINK = 1;
-const OF_CONTROL = 2;
-const OF_LISTENER = 3;
-/** Only wakes the loop up. */
-const OF_ALARM = 4;
-const OF_NEWS = 5;
-const OF_SERVICE = 6;
-const OF_PORT = 7;
 
 export class Loop {
   readonly #parts: LoopParts;
@@ -181,39 +180,39 @@ export class Loop {
     const { engine, events, link, control, upstream } = this.#parts;
     const kind = events.dataHi(i);
     const token = events.dataLo(i);
-    if (kind === OF_FLOW) {
+    if (kind === EVENT_OF_FLOW) {
       engine.upstreamEvent(token, events.eventBits(i), now);
       if (this.#blockedAt >= 0) upstream.quieten(token);
-    } else if (kind === OF_LINK) {
+    } else if (kind === EVENT_OF_LINK) {
       if (link.event(token, events.eventBits(i))) this.#linkReadable = true;
       this.#linkTokens.push(token);
-    } else if (kind === OF_CONTROL) {
+    } else if (kind === EVENT_OF_CONTROL) {
       if (!control()) this.#running = false;
-    } else if (kind === OF_NEWS || kind === OF_SERVICE) {
+    } else if (kind === EVENT_OF_ADDRESSES || kind === EVENT_OF_SERVICE) {
       this.#parts.housekeeping.notice?.(kind);
-    } else if (kind === OF_PORT) {
+    } else if (kind === EVENT_OF_PORT) {
       this.#parts.listeners.arrived?.(token, now);
-    } else if (kind === OF_LISTENER) this.#accept(token, now);
-    else if (kind !== OF_ALARM) this.#rest.idle(token, kind, now);
+    } else if (kind === EVENT_OF_LISTENER) this.#accept(token, now);
+    else if (kind !== EVENT_OF_ALARM) this.#rest.idle(token, kind, now);
   }
 
   /** Between turns all operations are done: a new flow's slot is free of an older flow's socket. */
   #accept(token: number, now: number): void {
     if (this.#blockedAt >= 0) {
-      this.#rest.untilRoom(token, OF_LISTENER);
+      this.#rest.untilRoom(token, EVENT_OF_LISTENER);
       return;
     }
     const count = this.#parts.listeners.accept(token, now);
-    if (count > 0) this.#rest.served(token, OF_LISTENER);
-    else if (count === 0) this.#rest.idle(token, OF_LISTENER, now);
-    else this.#rest.later(token, OF_LISTENER, now, count);
+    if (count > 0) this.#rest.served(token, EVENT_OF_LISTENER);
+    else if (count === 0) this.#rest.idle(token, EVENT_OF_LISTENER, now);
+    else this.#rest.later(token, EVENT_OF_LISTENER, now, count);
   }
 
   /** Whether anything came of what the link told of. */
   #judgeLink(now: number): void {
     for (const token of this.#linkTokens) {
-      if (this.#moved > 0) this.#rest.served(token, OF_LINK);
-      else this.#rest.idle(token, OF_LINK, now);
+      if (this.#moved > 0) this.#rest.served(token, EVENT_OF_LINK);
+      else this.#rest.idle(token, EVENT_OF_LINK, now);
     }
     this.#linkTokens.length = 0;
   }

@@ -81,7 +81,7 @@ export class SocketBuffers {
   /** Sockets of each size. */
   readonly #counts = [0, 0, 0, 0];
   #open = 0;
-  /** Number of sockets that small ones have been made for. */
+  /** Number of sockets that small ones have been made for, at least one. */
   #madeFor = 1;
   #lookedAt = Number.NEGATIVE_INFINITY;
 
@@ -103,7 +103,7 @@ export class SocketBuffers {
 
   /** Octets a small socket may hold each way, as the kernel counts them. */
   get smallSize(): number {
-    const share = this.#budget / 4 / Math.max(1, this.#madeFor) / 2;
+    const share = this.#budget / 4 / this.#madeFor / 2;
     return Math.floor(Math.min(SMALL_MAX, Math.max(SMALL_MIN, share)));
   }
 

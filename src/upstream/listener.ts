@@ -159,7 +159,7 @@ export class Listeners {
           rule.protocol === "tcp"
             ? this.#reserveAll(ports, spots)
             : this.#bindAll(ports, spots, watch);
-        if (result >= 0) continue;
+        if (result === 0) continue;
         const action = `Publish port "${formatHost(rule)}:${ports.hostPort}/${rule.protocol}"`;
         if (onFault === undefined) throw new SystemError(action, -result, remedyOf(result));
         onFault(new SystemError(action, -result));

@@ -10,7 +10,7 @@
  */
 import type { OutboundChoice } from "../config/outbound.ts";
 import { formatIpv4 } from "../lib/addr.ts";
-import { formatIpv6, groupsOfOctets } from "../lib/addr6.ts";
+import { formatIpv6, octetsOfIpv6 } from "../lib/addr6.ts";
 import { EADDRNOTAVAIL, ENODEV, EPERM, errnoName, errnoText } from "../sys/errno.ts";
 import type { Libc } from "../sys/libc.ts";
 import { IP_BIND_ADDRESS_NO_PORT, SOL_IP } from "../sys/linux.ts";
@@ -47,8 +47,9 @@ export class Outbound {
   }
 
   #bindPort(sys: Libc, fd: number, family: 4 | 6, port: number): number {
-    const { ipv4 = 0, ipv6 = UNSPECIFIED6 } = this.#choice;
-    return family === 4 ? bindIpv4(sys, fd, ipv4, port) : bindIpv6(sys, fd, ipv6, port);
+    const { ipv4 = 0, ipv6 } = this.#choice;
+    if (family === 4) return bindIpv4(sys, fd, ipv4, port);
+    return bindIpv6(sys, fd, ipv6 ? octetsOfIpv6(ipv6) : UNSPECIFIED6, port);
   }
 
   /**
@@ -57,7 +58,6 @@ export class Outbound {
    */
   check(sys: Libc): void {
     const { ipv4, ipv6, device } = this.#choice;
-    const six = ipv6 && formatIpv6(groupsOfOctets(Uint8Array.from(ipv6)));
     if (device !== undefined) {
       this.#try(sys, openUdp(sys), `--outbound-interface "${device}"`, (fd) =>
         bindDevice(sys, fd, device),
@@ -69,8 +69,8 @@ export class Outbound {
       );
     }
     if (ipv6 !== undefined) {
-      this.#try(sys, openUdp6(sys), `--outbound-address "${six}"`, (fd) =>
-        bindIpv6(sys, fd, ipv6, 0),
+      this.#try(sys, openUdp6(sys), `--outbound-address "${formatIpv6(ipv6)}"`, (fd) =>
+        bindIpv6(sys, fd, octetsOfIpv6(ipv6), 0),
       );
     }
   }

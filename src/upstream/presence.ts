@@ -114,8 +114,7 @@ export class Presence {
 
   #settle(now: number): void {
     if (this.#settleBy === 0) this.#settleBy = now + READY_PATIENCE;
-    const { ports } = this.#parts;
-    const isAsItWillBe = ports.count === 0 || this.#peer === 0 || (this.#isThere && this.#isDone);
+    const isAsItWillBe = this.#peer === 0 || (this.#isThere && this.#isDone);
     if (!isAsItWillBe && now < this.#settleBy) return;
     this.#isSettled = true;
     this.#parts.onSettled();

@@ -9,7 +9,7 @@
  * nothing changes: what was read last counts on, and a warning says so. One that is gone is a state
  * like any other, without resolvers.
  */
-import type { AttachOptions } from "../config/config.ts";
+import type { BindingOptions } from "../config/attach.ts";
 import {
   confOfAnswer,
   RESOLV_CONF_PATH,
@@ -17,7 +17,7 @@ import {
   type ResolvSnapshot,
   readIfChanged,
 } from "../config/resolv.ts";
-import { dhcp6OptionsOf, dhcpOptionsOf, resolverAddresses } from "../engine/config.ts";
+import { dhcp6OptionOctets, dhcpOptionOctets, resolverAddresses } from "../engine/config-values.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Logger } from "../lib/log.ts";
 import type { ResolvAnswers } from "./resolv-answers.ts";
@@ -27,6 +27,8 @@ const INTERVAL = 1_000_000;
 /** Names of a search list in a line of the log. */
 const SEARCH_SHOWN = 6;
 
+/** What of the options says who answers, and what the guest is told. */
+type ResolverSources = Pick<BindingOptions, "dns" | "dhcp">;
 /** Who reads the file where we may not. */
 export interface ResolvReading {
   readonly answers: ResolvAnswers;
@@ -35,7 +37,7 @@ export interface ResolvReading {
 }
 
 export class ResolverWatch {
-  readonly #options: AttachOptions;
+  readonly #options: ResolverSources;
   readonly #log: Logger;
   readonly #reading: ResolvReading | undefined;
   /** Version of the answer that was heard last. */
@@ -47,7 +49,7 @@ export class ResolverWatch {
   #conf: ResolvConf;
   #due = 0;
 
-  constructor(options: AttachOptions, log: Logger, reading?: ResolvReading) {
+  constructor(options: ResolverSources, log: Logger, reading?: ResolvReading) {
     this.#options = options;
     this.#log = log;
     this.#reading = reading;
@@ -55,7 +57,7 @@ export class ResolverWatch {
     this.#conf = (this.#last.isForbidden ? this.#answer() : undefined) ?? this.#last.conf;
     // What is missing then is told below.
     this.#isLost = this.#last.isForbidden && this.#conf === this.#last.conf;
-    if (options.dns.length === 0) this.#warn();
+    if (options.dns.servers.length === 0) this.#warn();
   }
 
   /** What the file says now, or said when it could be read. */
@@ -64,7 +66,7 @@ export class ResolverWatch {
   }
 
   get #isFollowing(): boolean {
-    return this.#options.dns.length === 0 || this.#options.search.length === 0;
+    return this.#options.dns.servers.length === 0 || this.#options.dns.search.length === 0;
   }
 
   /** An answer has come that counts. */
@@ -125,21 +127,21 @@ export class ResolverWatch {
   #adopt(engine: Engine, conf: ResolvConf): void {
     const before = this.#conf;
     this.#conf = conf;
-    if (this.#options.dns.length === 0) this.#tellResolvers(engine);
-    if (this.#options.search.length === 0) this.#tellSearch(engine, before);
+    if (this.#options.dns.servers.length === 0) this.#tellResolvers(engine);
+    if (this.#options.dns.search.length === 0) this.#tellSearch(engine, before);
   }
 
   #tellResolvers(engine: Engine): void {
     this.#warn();
-    engine.setResolvers(resolverAddresses(this.#options, this.#conf));
+    engine.setResolvers(resolverAddresses(this.#options.dns.servers, this.#conf));
     this.#log.info({ resolvers: this.#conf.nameservers.join(" ") }, "resolvers changed");
   }
 
   #tellSearch(engine: Engine, before: ResolvConf): void {
     const { search } = this.#conf;
     if (search.join(" ") === before.search.join(" ")) return;
-    const dhcp = dhcpOptionsOf(this.#options, this.#conf);
-    engine.setDhcpOptions(dhcp, dhcp6OptionsOf(this.#options, this.#conf));
+    const dhcp = dhcpOptionOctets(this.#options, this.#conf);
+    engine.setDhcpOptions(dhcp, dhcp6OptionOctets(this.#options, this.#conf));
     this.#log.info({ search: search.slice(0, SEARCH_SHOWN).join(" ") }, "search list changed");
   }
 

@@ -197,7 +197,6 @@ export class Transfer {
     this.#agreed = agreeOn(options, file.size, isText);
     this.#isAsked = this.#agreed.answer.length > 0;
     this.#base = 0;
-    this.#next = 1;
     this.#last = Number.POSITIVE_INFINITY;
     this.#starts = [{ offset: 0, carry: -1 }];
     this.#repeated = -1;

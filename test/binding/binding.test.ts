@@ -10,7 +10,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { describe } from "node:test";
 import { type Binding, startBinding } from "../../src/binding/binding.ts";
-import { type AttachOptions, readAttachOptions } from "../../src/config/config.ts";
+import { type AttachOptions, readAttachOptions } from "../../src/config/attach.ts";
 import { formatEndpoint } from "../../src/config/endpoint.ts";
 import type { PeerCounters } from "../../src/link/stream-peer.ts";
 import { EADDRINUSE, errnoName, SystemError } from "../../src/sys/errno.ts";
@@ -23,7 +23,7 @@ import { inNetns, netnsPath, systemTest, withNetns } from "../sys/support.ts";
 import { listen } from "../upstream/rig.ts";
 
 const SEED = Array.from({ length: 32 }, (_, i) => i);
-const SURROUNDINGS = {
+const DEPENDENCIES = {
   seed: SEED,
   program: process.execPath,
   uid: process.getuid?.() ?? 0,
@@ -41,7 +41,7 @@ function optionsFor(netns: string, more: Readonly<Record<string, string>> = {}):
 }
 
 function startIn(netns: string, more: Readonly<Record<string, string>> = {}): Promise<Binding> {
-  return startBinding(optionsFor(netns, more), SURROUNDINGS);
+  return startBinding(optionsFor(netns, more), DEPENDENCIES);
 }
 
 /** Runs with a binding that is ready, and ends it in any case. */
@@ -203,7 +203,7 @@ describe("binding of a stream link", () => {
     const path = join(folder, "vm.sock");
     const told: PeerCounters[] = [];
     const binding = await startBinding(streamOptions("listen", `unix:${path}`), {
-      ...SURROUNDINGS,
+      ...DEPENDENCIES,
       onPeers: (peers) => told.push(peers),
     });
     try {
@@ -244,7 +244,7 @@ describe("binding of a stream link", () => {
     const path = join(folder, "vm.sock");
     const told: PeerCounters[] = [];
     const binding = await startBinding(streamOptions("listen", `unix:${path}`), {
-      ...SURROUNDINGS,
+      ...DEPENDENCIES,
       onPeers: (peers) => told.push(peers),
     });
     try {
@@ -271,7 +271,7 @@ describe("binding of a stream link", () => {
 
   systemTest("answers ARP of a peer on TCP, whose port it names", [], async () => {
     const options = streamOptions("listen", "tcp:127.0.0.1:0");
-    const binding = await startBinding(options, SURROUNDINGS);
+    const binding = await startBinding(options, DEPENDENCIES);
     try {
       const { endpoint } = binding;
       assert.ok(endpoint?.kind === "tcp" && endpoint.port > 0);
@@ -302,10 +302,10 @@ describe("binding of a stream link", () => {
   });
 
   systemTest("a place that is taken is an error before anything runs", [], async () => {
-    const first = await startBinding(streamOptions("listen", "tcp:127.0.0.1:0"), SURROUNDINGS);
+    const first = await startBinding(streamOptions("listen", "tcp:127.0.0.1:0"), DEPENDENCIES);
     assert.ok(first.endpoint !== undefined);
     const again = streamOptions("listen", formatEndpoint(first.endpoint));
-    await assert.rejects(startBinding(again, SURROUNDINGS), SystemError);
+    await assert.rejects(startBinding(again, DEPENDENCIES), SystemError);
     first.stop();
     await first.ended;
   });
@@ -313,7 +313,7 @@ describe("binding of a stream link", () => {
   systemTest("that connects is ready before anybody listens", [], async () => {
     const told: PeerCounters[] = [];
     const binding = await startBinding(streamOptions("connect", "unix:/nowhere/vm.sock"), {
-      ...SURROUNDINGS,
+      ...DEPENDENCIES,
       onPeers: (peers) => told.push(peers),
     });
     await binding.ready;

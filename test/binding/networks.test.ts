@@ -6,7 +6,7 @@ import { setImmediate } from "node:timers";
 import type { Binding } from "../../src/binding/binding.ts";
 import { MAILBOX_SIZE, Mailbox } from "../../src/binding/mailbox.ts";
 import { type Network, Networks } from "../../src/binding/networks.ts";
-import { type AttachOptions, readAttachOptions } from "../../src/config/config.ts";
+import { type BindingOptions, readAttachOptions } from "../../src/config/attach.ts";
 import type { StreamEndpoint } from "../../src/config/endpoint.ts";
 import { deferred } from "../../src/lib/deferred.ts";
 import type { Logger } from "../../src/lib/log.ts";
@@ -17,13 +17,13 @@ class FakeBinding implements Binding {
   readonly counters = new Mailbox(new SharedArrayBuffer(MAILBOX_SIZE));
   readonly #ready = deferred();
   readonly #ended = deferred();
-  readonly options: AttachOptions;
+  readonly options: BindingOptions;
   readonly tell: (peers: { hasPeer: boolean }) => void;
   stops = 0;
   failsAtStop = false;
 
   constructor(
-    options: AttachOptions,
+    options: BindingOptions,
     tell: FakeBinding["tell"],
     isReady: boolean,
     endpoint?: StreamEndpoint,
@@ -199,16 +199,22 @@ describe("networks", () => {
       [[a, network("b", 3)], /^Error: iface "b" cannot be changed/],
       [[a, b, network("c", 3)], /^Error: iface "c" cannot be changed/],
       [
-        [{ ...a, options: { ...a.options, publish: [rule] } }, b],
+        [{ ...a, options: { ...a.options, publish: { rules: [rule], needsEveryPort: true } } }, b],
         /^Error: iface "a" cannot be chan/,
       ],
-      [[{ ...a, options: { ...a.options, mtu: 1400 } }, b], /^Error: iface "a" cannot be changed/],
+      [
+        [{ ...a, options: { ...a.options, network: { ...a.options.network, mtu: 1400 } } }, b],
+        /^Error: iface "a" cannot be changed/,
+      ],
     ];
     for (const [wanted, message] of refused) {
       await assert.rejects(networks.prepare(wanted), message);
     }
     assert.deepEqual(stage.told(), []);
-    await networks.prepare([{ ...a, options: { ...a.options, search: ["x.example"] } }, b]);
+    await networks.prepare([
+      { ...a, options: { ...a.options, dns: { ...a.options.dns, search: ["x.example"] } } },
+      b,
+    ]);
     assert.deepEqual(stage.told(), [
       "warn iface=a: settings have changed, kept while a guest is attached",
     ]);
@@ -231,7 +237,7 @@ describe("networks", () => {
     await stage.clock.pass(99);
     assert.equal(stage.started.length, 2);
     await stage.clock.pass(1);
-    assert.deepEqual(stage.told(), ["info iface=a: guest network started again"]);
+    assert.deepEqual(stage.told(), ["info iface=a: guest network restarted"]);
     assert.equal(stage.get(2).options, stage.get(0).options);
     assert.deepEqual(
       stage.networks.bindings.map(([name, binding]) => [
@@ -312,7 +318,7 @@ describe("networks", () => {
     assert.deepEqual(stage.told(), [
       "error iface=a problem=port taken restart_ms=200: guest network cannot start",
       "error iface=a problem=port still taken restart_ms=400: guest network cannot start",
-      "info iface=a: guest network started again",
+      "info iface=a: guest network restarted",
     ]);
     await stage.networks.close();
     assert.equal(stage.get(1).stops, 1);
@@ -406,7 +412,7 @@ describe("networks", () => {
     assert.deepEqual(stage.told(), [
       "info iface=a: guest network ready",
       "info iface=b link=tcp:127.0.0.1:4000: guest network ready",
-      "warn iface=a: settings have changed, starting anew",
+      "warn iface=a: settings have changed, restarting",
       "info iface=a link=tcp:127.0.0.1:4000: guest network ready",
     ]);
     await stage.networks.close();

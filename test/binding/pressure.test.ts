@@ -17,6 +17,7 @@ class Stage {
   usedMib: number | undefined = 20;
   readonly asked: EngineLimits[] = [];
   readonly said: string[] = [];
+  readonly fields: unknown[] = [];
   tightened = 0;
   looks = 0;
   now = SECOND;
@@ -51,10 +52,15 @@ class Stage {
       memory: isBounded ? { group: { limit: 64 * MIB }, gauge, reserve: 4 * MIB } : undefined,
       limits: LIMITS,
       log: {
-        warn: (_, text) => void this.said.push(`warn ${text}`),
-        info: (_, text) => void this.said.push(`info ${text}`),
+        warn: (fields, text) => this.#take(fields, `warn ${text}`),
+        info: (fields, text) => this.#take(fields, `info ${text}`),
       },
     });
+  }
+
+  #take(fields: unknown, text: string): void {
+    this.fields.push(fields);
+    this.said.push(text);
   }
 
   get last(): EngineLimits {
@@ -157,5 +163,102 @@ describe("Pressure", () => {
     assert.deepEqual(stage.said.length, 1);
     stage.run(20);
     assert.deepEqual(stage.last, LIMITS);
+  });
+
+  test("the lines have figures and say what follows", () => {
+    const stage = new Stage();
+    stage.usedMib = 61.4;
+    stage.pressure.poll(stage.now);
+    stage.pressure.shortOfSockets(stage.now);
+    assert.deepEqual(stage.said, ["warn memory is short: idle flows end"]);
+    assert.deepEqual(stage.fields, [{ used_mib: 61, limit_mib: 64, flows: 1000 }]);
+    stage.usedMib = 20;
+    stage.run(30);
+    assert.deepEqual(stage.said.slice(1), ["info no longer short: limits are as they were"]);
+    stage.flowCount = 1000;
+    assert.equal(stage.pressure.shortOfSockets(stage.now), true);
+    assert.deepEqual(stage.said.slice(2), [
+      "warn descriptors are short: idle flows end for new ones",
+    ]);
+    assert.equal(stage.pressure.count, 2);
+  });
+
+  test("memory has three states, with bounds between them", () => {
+    for (const [usedMib, flowsMax, count] of [
+      [56, 4096, 0],
+      [56.001, 1000, 0],
+      [60, 1000, 0],
+      [60.001, 999, 1],
+    ] as const) {
+      const stage = new Stage();
+      stage.usedMib = usedMib;
+      stage.pressure.poll(stage.now);
+      assert.equal(stage.last.flowsMax, flowsMax, `${usedMib} MiB`);
+      assert.equal(stage.pressure.count, count, `${usedMib} MiB`);
+    }
+  });
+
+  test("looks are ten times as often while memory is not ample", () => {
+    const stage = new Stage();
+    stage.usedMib = 58;
+    for (const [now, looks] of [
+      [0, 1],
+      [99_999, 1],
+      [100_000, 2],
+      [199_999, 2],
+      [200_000, 3],
+    ] as const) {
+      stage.pressure.poll(stage.now + now);
+      assert.equal(stage.looks, looks, `after ${now} us`);
+    }
+    stage.usedMib = 20;
+    stage.pressure.poll(stage.now + 300_000);
+    stage.pressure.poll(stage.now + 1_299_999);
+    assert.equal(stage.looks, 4);
+    stage.pressure.poll(stage.now + 1_300_000);
+    assert.equal(stage.looks, 5);
+  });
+
+  test("under pressure it wants to be woken up a second after it has looked", () => {
+    const stage = new Stage();
+    stage.usedMib = 58;
+    stage.pressure.poll(stage.now);
+    assert.equal(stage.pressure.wait(stage.now), SECOND);
+    assert.equal(stage.pressure.wait(stage.now + 300_000), 700_000);
+    assert.equal(stage.pressure.wait(stage.now + 2 * SECOND), 0);
+  });
+
+  test("payload is halved at each look, and 64 chunks stay; a sixteenth comes back", () => {
+    const stage = new Stage();
+    stage.usedMib = 61;
+    stage.chunkCount = 1000;
+    const chunks = [500, 250, 125, 64, 64];
+    for (const wanted of chunks) {
+      stage.pressure.poll(stage.now);
+      assert.equal(stage.last.chunksMax, wanted);
+      stage.now += SECOND;
+    }
+    stage.usedMib = 20;
+    for (const wanted of [128, 192, 256]) {
+      stage.pressure.poll(stage.now);
+      assert.equal(stage.last.chunksMax, wanted);
+      stage.now += SECOND;
+    }
+  });
+
+  test("without descriptors places come back by a sixteenth a second, a second later on", () => {
+    const stage = new Stage();
+    assert.equal(stage.pressure.shortOfSockets(stage.now), true);
+    const flows: number[] = [];
+    for (let i = 0; i < 4; i += 1) {
+      stage.pressure.poll(stage.now);
+      flows.push(stage.last.flowsMax);
+      stage.now += SECOND;
+    }
+    assert.deepEqual(flows, [984, 984, 1240, 1496]);
+    stage.flowCount = 20;
+    assert.equal(stage.pressure.shortOfSockets(stage.now), true);
+    assert.equal(stage.last.flowsMax, 16, "sixteen are left in any case");
+    assert.equal(stage.pressure.shortOfSockets(stage.now + SECOND), true, "a second later");
   });
 });

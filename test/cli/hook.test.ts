@@ -64,7 +64,7 @@ describe("onDefineDomain", () => {
       ["--vmi", VMI, "--domain", "a\nb"],
       {},
       1,
-      "parse domain XML: line 1 column 1: text outside the root",
+      "parse domain XML: line 1 column 1: text outside the root element",
     ],
     [
       BOTH,

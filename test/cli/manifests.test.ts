@@ -9,14 +9,12 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import { parseAllDocuments } from "yaml";
 import packageJson from "../../package.json" with { type: "json" };
+import { MANIFESTS_EPILOGUE } from "../../src/cli/epilogues.ts";
+import { manifests } from "../../src/cli/manifests.ts";
 import {
   IMAGE_DEFAULT,
-  MANIFESTS_EPILOGUE,
-  MANIFESTS_ROWS,
-  manifests,
-} from "../../src/cli/manifests.ts";
-import {
   MANIFEST_KINDS,
+  MANIFESTS_ROWS,
   type ManifestKind,
   type ManifestOptions,
   readManifestOptions,

@@ -1,7 +1,9 @@
 /** The command lines of the commands besides `attach`; options.test.ts has that one's. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { type Command, type Environment, parseCommandLine } from "../../src/cli/options.ts";
+import type { Command } from "../../src/cli/commands.ts";
+import { parseCommandLine } from "../../src/cli/options.ts";
+import type { Environment } from "../../src/config/option.ts";
 
 function parse(argv: readonly string[], env: Environment = {}): Command {
   return parseCommandLine(argv, env, false);
@@ -21,11 +23,14 @@ describe("the other commands", () => {
     const { hooksDir, graceSeconds, hooks } = command.options;
     assert.deepEqual([hooksDir, graceSeconds, hooks.link], ["/a", 5, "user"]);
     assert.equal(hooks.containerName, "hook-sidecar-0");
-    assert.deepEqual([command.options.user, command.options.seccomp], [undefined, true]);
+    assert.deepEqual(
+      [command.options.rights.user, command.options.rights.seccomp],
+      [undefined, true],
+    );
     const told = parse(["serve", "--user", "107"], { SLIRP_NO_SECCOMP: "1" });
     assert.ok(told.kind === "serve");
-    assert.deepEqual(told.options.user, { uid: 107, gid: 107 });
-    assert.equal(told.options.seccomp, false);
+    assert.deepEqual(told.options.rights.user, { uid: 107, gid: 107 });
+    assert.equal(told.options.rights.seccomp, false);
   });
 
   test("serve refuses what it cannot use", () => {

@@ -1,6 +1,8 @@
 /** What the tests of the command line share. */
 import assert from "node:assert/strict";
-import { type Command, type Environment, parseCommandLine } from "../../src/cli/options.ts";
+import type { Command } from "../../src/cli/commands.ts";
+import { parseCommandLine } from "../../src/cli/options.ts";
+import type { Environment } from "../../src/config/option.ts";
 
 export function parse(argv: readonly string[], env: Environment = {}): Command {
   return parseCommandLine(argv, env, false);

@@ -117,7 +117,7 @@ describe("cli/simulate: what cannot be read or written", () => {
     ["a folder", [FOLDER], 2, /read scenario ".*": EISDIR: illegal operation on a directory$/],
     ["no YAML", [file("a.yaml", "a: [")], 2, /read scenario ".*a\.yaml": parse YAML: /],
     ["a field", [file("b.yaml", `${SCENARIO}\na: 1`)], 2, /remove field "a": no such field$/],
-    ["a flag too much", ["--trace"], 2, /leave out --trace: choose one run/],
+    ["a flag too much", ["--trace"], 2, /leave out "--trace": choose one run/],
     ["two scenarios", ["a", "b"], 2, /read arguments: too many arguments/],
     ["a capture", ["--seed", "1", "--pcap", nowhere], 1, /write --pcap ".*file": ENOENT: no such/],
     [

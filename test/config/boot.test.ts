@@ -1,31 +1,25 @@
 /** What to boot: options, who gets which file, the lists the engine gets, what is refused. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import {
-  BOOT_ANY,
-  BOOT_HTTP,
-  BOOT_IPXE,
-  BOOT_SIZE_MAX,
-  type BootOptions,
-  bootOfDhcp,
-  encodeBoot,
-  encodeBoot6,
-  readBoot,
-} from "../../src/config/boot.ts";
+import { type BootOptions, bootOfDhcp, readBoot } from "../../src/config/boot.ts";
 import { readIpv6 } from "../../src/lib/addr6.ts";
-import * as abi from "../../wasm/abi.ts";
+import { BOOT_ANY, BOOT_HTTP, BOOT_IPXE } from "../../wasm/abi.ts";
 
-const GATEWAY = readIpv6("fd10:0:2::1") ?? [];
+const GATEWAYS = {
+  subnet: { gateway: 0x0a000202 },
+  subnet6: { gateway: readIpv6("fd10:0:2::1") ?? [] },
+};
 
 function read(given: Readonly<Record<string, readonly string[]>>): BootOptions {
   const entries = Object.entries(given).map(
     ([name, values]) => [name, { values, origin: `--${name}` }] as const,
   );
-  return readBoot(new Map(entries)) ?? assert.fail("nothing was read");
+  return readBoot(new Map(entries), GATEWAYS) ?? assert.fail("nothing was read");
 }
 
 /** A list as selectors and texts. */
-function entries(list: Uint8Array): (readonly [number, string])[] {
+function entries(octets: readonly number[]): (readonly [number, string])[] {
+  const list = Uint8Array.from(octets);
   const view = new DataView(list.buffer);
   const found: (readonly [number, string])[] = [];
   for (let at = 0; at < list.length; ) {
@@ -38,20 +32,13 @@ function entries(list: Uint8Array): (readonly [number, string])[] {
 }
 
 describe("config/boot", () => {
-  test("selectors and sizes are the engine's", () => {
-    assert.deepEqual(
-      [BOOT_ANY, BOOT_IPXE, BOOT_HTTP, BOOT_SIZE_MAX],
-      [abi.BOOT_ANY, abi.BOOT_IPXE, abi.BOOT_HTTP, abi.BOOT_SIZE],
-    );
-  });
-
   test("nothing is read where nothing was given", () => {
-    assert.equal(readBoot(new Map()), undefined);
+    assert.equal(readBoot(new Map(), GATEWAYS), undefined);
   });
 
   test("files are for kinds of clients, by name or number, in one argument or several", () => {
     const boot = read({ "boot-file": ["bios=a.0,efi64=b.efi,ipxe=s.ipxe", "c", "12=d"] });
-    assert.deepEqual(entries(encodeBoot(boot)), [
+    assert.deepEqual(entries(boot.list), [
       [0, "a.0"],
       [7, "b.efi"],
       [9, "b.efi"],
@@ -63,28 +50,28 @@ describe("config/boot", () => {
 
   test("in IPv6 files are URLs at the gateway, or at the next server", () => {
     const boot = read({ "boot-file": ["/a", "ipxe=http://192.0.2.1/s"] });
-    assert.deepEqual(entries(encodeBoot6(boot, GATEWAY)), [
+    assert.deepEqual(entries(boot.list6), [
       [BOOT_ANY, "tftp://[fd10:0:2::1]/a"],
       [BOOT_IPXE, "http://192.0.2.1/s"],
     ]);
     const far = read({ "boot-file": ["a"], "next-server": ["192.0.2.1", "2001:db8::1"] });
-    assert.deepEqual(entries(encodeBoot6(far, GATEWAY)), [[BOOT_ANY, "tftp://[2001:db8::1]/a"]]);
+    assert.deepEqual(entries(far.list6), [[BOOT_ANY, "tftp://[2001:db8::1]/a"]]);
     assert.equal(far.nextServer, 0xc0000201);
   });
 
   test("in IPv6 nothing is said of files that are at an IPv4 address alone", () => {
     const boot = read({ "boot-file": ["a"], "next-server": ["192.0.2.1"] });
-    assert.deepEqual(entries(encodeBoot6(boot, GATEWAY)), []);
+    assert.deepEqual(entries(boot.list6), []);
   });
 
   test("a URL goes to the version of IP it has an address of, by name to both", () => {
     const both = read({ "boot-url": ["http://boot.example/a"] });
-    for (const list of [encodeBoot(both), encodeBoot6(both, GATEWAY)]) {
+    for (const list of [both.list, both.list6]) {
       assert.deepEqual(entries(list), [[BOOT_HTTP, "http://boot.example/a"]]);
     }
     const each = read({ "boot-url": ["http://192.0.2.1/a", "http://[2001:db8::1]/b"] });
-    assert.deepEqual(entries(encodeBoot(each)), [[BOOT_HTTP, "http://192.0.2.1/a"]]);
-    assert.deepEqual(entries(encodeBoot6(each, GATEWAY)), [[BOOT_HTTP, "http://[2001:db8::1]/b"]]);
+    assert.deepEqual(entries(each.list), [[BOOT_HTTP, "http://192.0.2.1/a"]]);
+    assert.deepEqual(entries(each.list6), [[BOOT_HTTP, "http://[2001:db8::1]/b"]]);
   });
 
   const wrong: readonly (readonly [Readonly<Record<string, readonly string[]>>, RegExp])[] = [
@@ -115,9 +102,21 @@ describe("config/boot", () => {
   }
 
   test("of a VM's DHCP options an address is the next server, a URL is for HTTP", () => {
-    assert.equal(bootOfDhcp(undefined, undefined), undefined);
-    assert.equal(bootOfDhcp("tftp.example", "pxelinux.0"), undefined);
-    assert.equal(bootOfDhcp("192.0.2.1", "pxelinux.0")?.nextServer, 0xc0000201);
-    assert.deepEqual(bootOfDhcp(undefined, "https://a/b")?.urls, ["https://a/b"]);
+    assert.equal(bootOfDhcp(undefined, undefined, GATEWAYS), undefined);
+    assert.equal(bootOfDhcp("tftp.example", "pxelinux.0", GATEWAYS), undefined);
+    const tftp = undefined;
+    const served = bootOfDhcp("192.0.2.1", "pxelinux.0", GATEWAYS);
+    assert.deepEqual(served, { list: [], list6: [], nextServer: 0xc0000201, tftp });
+    const url = bootOfDhcp(undefined, "https://a/b", GATEWAYS);
+    assert.deepEqual(entries(url?.list ?? []), [[BOOT_HTTP, "https://a/b"]]);
+    assert.deepEqual(url?.list6, url?.list);
+    assert.equal(url?.nextServer, 0x0a000202, "the gateway");
+  });
+
+  test("where IPv6 is not served there is no list for it", () => {
+    const settings = new Map([["boot-file", { values: ["a"], origin: "--boot-file" }]]);
+    const boot = readBoot(settings, { ...GATEWAYS, subnet6: undefined });
+    assert.deepEqual(boot?.list6, []);
+    assert.notDeepEqual(boot?.list, []);
   });
 });

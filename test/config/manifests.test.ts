@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { ConfigError } from "../../src/config/errors.ts";
-import { MANIFEST_KINDS, readManifestOptions } from "../../src/config/manifests.ts";
+import { IMAGE_DEFAULT, MANIFEST_KINDS, readManifestOptions } from "../../src/config/manifests.ts";
 import type { Setting } from "../../src/config/settings.ts";
 
 function settings(given: Readonly<Record<string, string | readonly string[]>>) {
@@ -23,7 +23,7 @@ function read(given: Readonly<Record<string, string | readonly string[]>>) {
 
 test("without settings all documents with the usual names are meant", () => {
   assert.deepEqual(read({}), {
-    image: undefined,
+    image: IMAGE_DEFAULT,
     name: "slirp",
     kubevirt: "kubevirt",
     namespace: "kubevirt",

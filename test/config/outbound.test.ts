@@ -1,14 +1,17 @@
 /** `--outbound-address` and `--outbound-interface` as people write them. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { readOutbound } from "../../src/config/outbound.ts";
+import { readGroup } from "../../src/config/option.ts";
+import { OUTBOUND_OPTIONS } from "../../src/config/outbound.ts";
 
 function read(options: Readonly<Record<string, readonly string[]>>) {
   const entries = Object.entries(options);
-  return readOutbound(new Map(entries.map(([name, values]) => [name, { origin: name, values }])));
+  const settings = new Map(entries.map(([name, values]) => [name, { origin: name, values }]));
+  const { addresses, device } = readGroup(OUTBOUND_OPTIONS, settings);
+  return { ...addresses, device };
 }
 
-const SIX = [0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+const SIX = [0x2001, 0xdb8, 0, 0, 0, 0, 0, 1];
 
 test("nothing said: the routes decide", () => {
   assert.deepEqual(read({}), { ipv4: undefined, ipv6: undefined, device: undefined });

@@ -1,14 +1,16 @@
 /** `--peer-uid`: which users it takes, from arguments and from its variable. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { type Environment, parseCommandLine } from "../../src/cli/options.ts";
+import { parseCommandLine } from "../../src/cli/options.ts";
+import type { Environment } from "../../src/config/option.ts";
 
 /** Users that are allowed with these arguments of `attach`, or the error's message. */
 function peersOf(argv: readonly string[], env: Environment = {}): readonly number[] | string {
   const command = parseCommandLine(["attach", ...argv], env, false);
   if (command.kind === "error") return command.message;
   assert.ok(command.kind === "attach");
-  return command.options.peerUids;
+  const { link } = command.options;
+  return link.kind === "stream" ? link.peerUids : [];
 }
 
 describe("--peer-uid", () => {

@@ -2,23 +2,25 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { ConfigError } from "../../src/config/errors.ts";
-import { readRights } from "../../src/config/rights.ts";
+import { readGroup } from "../../src/config/option.ts";
+import { RIGHTS_OPTIONS } from "../../src/config/rights.ts";
 import type { Settings } from "../../src/config/settings.ts";
 
-function settings(values: Readonly<Record<string, string>>): Settings {
-  return new Map(
+function read(values: Readonly<Record<string, string>>) {
+  const settings: Settings = new Map(
     Object.entries(values).map(([name, value]) => [name, { values: [value], origin: `--${name}` }]),
   );
+  return readGroup(RIGHTS_OPTIONS, settings);
 }
 
 describe("rights", () => {
   test("are given up as far as they can, unless something is asked for", () => {
-    assert.deepEqual(readRights(settings({})), { user: undefined, seccomp: true });
-    assert.equal(readRights(settings({ "no-seccomp": "true" })).seccomp, false);
+    assert.deepEqual(read({}), { user: undefined, seccomp: true });
+    assert.equal(read({ "no-seccomp": "true" }).seccomp, false);
   });
 
   test("a user is a number or one of two names, and so is its group", () => {
-    const user = (text: string) => readRights(settings({ user: text })).user;
+    const user = (text: string) => read({ user: text }).user;
     assert.deepEqual(user("107"), { uid: 107, gid: 107 });
     assert.deepEqual(user("107:36"), { uid: 107, gid: 36 });
     assert.deepEqual(user("root"), { uid: 0, gid: 0 });
@@ -40,7 +42,7 @@ describe("rights", () => {
   ]) {
     test(`"${text}" is no user`, () => {
       const problem = `parse --user "${text}": wanted UID[:GID] in numbers, "root" or "nobody"`;
-      assert.throws(() => readRights(settings({ user: text })), new ConfigError(problem));
+      assert.throws(() => read({ user: text }), new ConfigError(problem));
     });
   }
 });

@@ -4,18 +4,14 @@ import { describe, test } from "node:test";
 import { readRunOptions } from "../../src/config/run.ts";
 import type { Setting } from "../../src/config/settings.ts";
 
-const SURROUNDINGS = {
-  shell: "/bin/dash",
-  isTerminal: true,
-  flags: new Set(["no-ipv6", "configure", "host-loopback"]),
-};
+const CONTEXT = { shell: "/bin/dash", isTerminal: true };
 
 function read(given: Readonly<Record<string, readonly string[]>>, command: readonly string[] = []) {
   const settings = Object.entries(given).map(([name, values]): [string, Setting] => [
     name,
     { values, origin: `--${name}` },
   ]);
-  return readRunOptions(new Map(settings), command, SURROUNDINGS);
+  return readRunOptions(new Map(settings), command, CONTEXT);
 }
 
 describe("run", () => {
@@ -24,7 +20,7 @@ describe("run", () => {
     assert.deepEqual([command, mapRoot], [["/bin/dash"], false]);
     const link = { kind: "tap", name: "tap0", netns: 1, configure: true, vnet: true };
     assert.deepEqual(attach.link, link);
-    assert.equal(attach.logLevel, "error");
+    assert.equal(attach.log.level, "error");
     const expected = ["--tap=tap0", "--log-level=error", "--log-format=pretty"];
     assert.deepEqual(attachArguments, expected);
   });

@@ -2,17 +2,17 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { ConfigError } from "../../src/config/errors.ts";
-import { readServeOptions, type ServeOptions } from "../../src/config/serve.ts";
-import type { Setting } from "../../src/config/settings.ts";
+import { readVariables } from "../../src/config/option.ts";
+import { readServeOptions, SERVE_ROWS, type ServeOptions } from "../../src/config/serve.ts";
 
 type Given = Readonly<Record<string, string>>;
 
 function read(given: Given, env: Given = {}, isTerminal = false): ServeOptions {
-  const settings = new Map<string, Setting>();
+  const settings = readVariables(SERVE_ROWS, env);
   for (const [name, text] of Object.entries(given)) {
     settings.set(name, { values: [text], origin: `--${name}` });
   }
-  return readServeOptions(settings, env, isTerminal);
+  return readServeOptions(settings, isTerminal);
 }
 
 describe("options of serve", () => {
@@ -26,32 +26,31 @@ describe("options of serve", () => {
         pluginDir: undefined,
         graceSeconds: 3600,
         abandonSeconds: 300,
-        pcap: undefined,
-        pcapSnap: 262144,
-        pcapLimitMib: undefined,
-        record: undefined,
-        recordLimitMib: 1024,
-        dns: [],
-        dnsPort: 53,
+        capture: {
+          pcap: undefined,
+          pcapSnap: 262144,
+          pcapLimitMib: undefined,
+          record: undefined,
+          recordLimitMib: 1024,
+        },
+        resolvers: { servers: [], port: 53 },
         peerUids: [107],
-        flowsMax: undefined,
-        bufferMib: undefined,
-        tcpIdleSeconds: 7440,
-        hostLoopback: false,
-        hostAddress: "refuse",
-        metadataAddress: "refuse",
-        udpPorts: "ephemeral",
-        strictFilter: true,
-        outbound: { ipv4: undefined, ipv6: undefined, device: undefined },
-        strictDf: false,
-        user: undefined,
-        seccomp: true,
+        limits: { flowsMax: undefined, bufferMib: undefined, tcpIdleSeconds: 7440 },
+        hostSide: {
+          hostLoopback: false,
+          hostAddress: "refuse",
+          metadataAddress: "refuse",
+          udpPorts: "ephemeral",
+          strictFilter: true,
+          outbound: { ipv4: undefined, ipv6: undefined, device: undefined },
+          strictDf: false,
+        },
+        rights: { user: undefined, seccomp: true },
         readyFd: undefined,
-        logLevel: "info",
-        logFormat: "json",
+        log: { level: "info", format: "json" },
       },
     );
-    assert.equal(read({}, {}, true).logFormat, "pretty");
+    assert.equal(read({}, {}, true).log.format, "pretty");
     assert.ok(Object.isFrozen(options) && Object.isFrozen(options.hooks));
   });
 
@@ -76,15 +75,15 @@ describe("options of serve", () => {
     assert.equal(options.pluginDir, "plugins");
     assert.equal(options.graceSeconds, 0);
     assert.equal(options.readyFd, 3);
-    assert.deepEqual(options.dns, ["127.0.0.1"]);
-    assert.equal(options.dnsPort, 5353);
-    assert.equal(options.hostLoopback, true);
+    assert.deepEqual(options.resolvers.servers, ["127.0.0.1"]);
+    assert.equal(options.resolvers.port, 5353);
+    assert.equal(options.hostSide.hostLoopback, true);
     assert.deepEqual(options.peerUids, [0]);
-    assert.equal(options.pcapSnap, 256);
-    assert.equal(options.pcapLimitMib, 4);
-    assert.deepEqual([options.record, options.recordLimitMib], ["/run/vm.rec", 64]);
-    assert.equal(options.logLevel, "debug");
-    assert.equal(options.logFormat, "pretty");
+    assert.equal(options.capture.pcapSnap, 256);
+    assert.equal(options.capture.pcapLimitMib, 4);
+    assert.deepEqual([options.capture.record, options.capture.recordLimitMib], ["/run/vm.rec", 64]);
+    assert.equal(options.log.level, "debug");
+    assert.equal(options.log.format, "pretty");
   });
 
   test("of the hooks come from the environment too, where an argument wins", () => {

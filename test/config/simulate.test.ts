@@ -60,16 +60,16 @@ describe("config/simulate", () => {
     [{ seed: "-1" }, /^parse --seed "-1": wanted an integer from 0 to 9007199254740991$/],
     [{ seed: "x" }, /^parse --seed "x"/],
     [{ family: "x" }, /^parse --family "x": wanted one of "random", "windows", "competition"$/],
-    [{ scenario: "a", family: "random" }, /^leave out --family: a scenario belongs to none$/],
+    [{ scenario: "a", family: "random" }, /^leave out "--family": a scenario belongs to none$/],
     [{ minutes: "0" }, /^parse --minutes "0": wanted an integer from 1 to 10080$/],
     [{ seeds: "0" }, /^parse --seeds "0"/],
     [{ jobs: "257" }, /^parse --jobs "257"/],
     [{ scenario: "" }, /^parse SCENARIO "": wanted a path$/],
-    [{ trace: "true" }, /^leave out --trace: choose one run/],
-    [{ pcap: "a" }, /^leave out --pcap: choose one run/],
-    [{ seeds: "2", report: "a" }, /^leave out --report: choose one run/],
-    [{ seed: "1", minutes: "2" }, /^leave out --minutes: one seed is one run/],
-    [{ scenario: "a", seeds: "2" }, /^leave out --seeds: a scenario is one run$/],
+    [{ trace: "true" }, /^leave out "--trace": choose one run/],
+    [{ pcap: "a" }, /^leave out "--pcap": choose one run/],
+    [{ seeds: "2", report: "a" }, /^leave out "--report": choose one run/],
+    [{ seed: "1", minutes: "2" }, /^leave out "--minutes": one seed is one run/],
+    [{ scenario: "a", seeds: "2" }, /^leave out "--seeds": a scenario is one run$/],
   ];
   for (const [given, message] of refused) {
     test(`refused: ${JSON.stringify(given)}`, () => {

@@ -108,11 +108,13 @@ describe("serve: calls", { skip: cannotServe() }, () => {
       assert.equal(stdout, "");
       const lines = stderr.trimEnd().split("\n");
       assert.deepEqual(
-        lines.filter((line) => !/ guest (?:dis)?connected | rights given up| limits /.test(line)),
+        lines.filter(
+          (line) => !/ guest (?:dis)?connected | privileges dropped| limits /.test(line),
+        ),
         [
           `info  listening for hooks path=${serve.path}`,
           `info  guest network ready iface=slirpnet link=tcp:127.0.0.1:${port}`,
-          "info  ending reason=Shutdown",
+          "info  shutting down reason=Shutdown",
         ],
       );
       await assert.rejects(connected(port));
@@ -210,9 +212,9 @@ describe("serve: the end", { skip: cannotServe() }, () => {
   const ends: readonly (readonly [NodeJS.Signals, RegExp])[] = [
     [
       "SIGTERM",
-      /^info {2}SIGTERM received .*\ninfo {2}ending reason="SIGTERM, no guest attached"$/m,
+      /^info {2}SIGTERM received .*\ninfo {2}shutting down reason="SIGTERM, no guest attached"$/m,
     ],
-    ["SIGINT", /^info {2}ending reason=SIGINT$/m],
+    ["SIGINT", /^info {2}shutting down reason=SIGINT$/m],
   ];
   for (const [signal, wanted] of ends) {
     test(`${signal} ends it with code 0 and no socket`, LIMIT, async () => {

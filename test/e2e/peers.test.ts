@@ -100,7 +100,7 @@ describe("link: a machine that goes", { skip: cannotRun() || oursOnly() || false
       const next = await connectGuest(path, "02:00:00:00:00:10");
       assert.equal(await gatewayOf(next), address);
       program.running.signal("SIGUSR1");
-      await until(() => /"guestsGone":1,/.test(program.running.stderr()), "counters");
+      await until(() => /"guests_gone":1,/.test(program.running.stderr()), "counters");
       next.close();
       assert.equal((await program.stop()).code, 0);
     } finally {

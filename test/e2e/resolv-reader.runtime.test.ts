@@ -120,7 +120,7 @@ describe("resolv.conf that root alone may read", {
     chmodSync(folder, 0o777);
     const running: Running = start([...ourCommand(), "serve", "--hooks-dir", folder]);
     try {
-      await until(() => /rights given up/.test(running.stderr()) || running.ended(), "its log");
+      await until(() => /privileges dropped/.test(running.stderr()) || running.ended(), "its log");
       const reader = readerOf(running.pid);
       mayReadOnly(reader);
       running.signal("SIGTERM");

@@ -90,7 +90,7 @@ describe("sidecar: faults inside", { skip: cannotRun() }, () => {
         await assert.rejects(guest.echo(pod.target, "into the void"), /has ended/);
         await pod.logged("guest network failed iface=slirpnet ", times);
         await other.echo(pod.target, "not concerned");
-        await pod.logged("guest network started again iface=slirpnet", times);
+        await pod.logged("guest network restarted iface=slirpnet", times);
       }
       await pod.define({ ...STREAM, interfaces: [{}, {}], cidrs });
       await pod.onlineGuest(0);
@@ -159,7 +159,7 @@ describe("sidecar: without privileges", { skip: cannotRun("setpriv") }, () => {
       assert.equal(report.ok, 1, JSON.stringify(report));
       for (const port of ["80", "53"]) {
         const line = new RegExp(
-          `^warn +port left out problem=".*:${port}\\b.*" remedy="lower `,
+          `^warn +port not published problem=".*:${port}\\b.*" remedy="lower `,
           "m",
         );
         assert.match(pod.log(), line);
@@ -175,8 +175,8 @@ describe("sidecar: without privileges", { skip: cannotRun("setpriv") }, () => {
       const taken = { port, protocol: "UDP" };
       await pod.define({ ...STREAM, interfaces: [{ ports: [taken, { port: 8080 }] }] });
       await pod.onlineGuest();
-      assert.match(pod.log(), new RegExp(`^warn +port left out problem=".*:${port}\\b`, "m"));
-      assert.equal(pod.count("port left out"), 1);
+      assert.match(pod.log(), new RegExp(`^warn +port not published problem=".*:${port}\\b`, "m"));
+      assert.equal(pod.count("port not published"), 1);
       await pod.shutdown();
       await pod.ended();
     }),

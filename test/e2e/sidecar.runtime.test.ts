@@ -58,7 +58,7 @@ describe("sidecar: guests", { skip: cannotRun() }, () => {
         );
       }
       await call(pod.serve.path, callback("v1alpha3", "Shutdown"));
-      await pod.logged("Shutdown while a guest is attached");
+      await pod.logged("Shutdown called while a guest is attached");
       await first.echo(pod.target, "still here");
       await second.echo(pod.target, "here as well");
       assert.equal(pod.count("guest disconnected"), 0);
@@ -73,7 +73,7 @@ describe("sidecar: guests", { skip: cannotRun() }, () => {
       await pod.define({ link: "stream", interfaces: [{}, {}] });
       const ports = [{ port: 5003, protocol: "UDP" }];
       await pod.define({ link: "stream", interfaces: [{ ports }, {}] });
-      assert.equal(pod.count("settings have changed, starting anew"), 1);
+      assert.equal(pod.count("settings have changed, restarting"), 1);
       await pod.define({ link: "stream", interfaces: [{ ports }] });
       assert.equal(existsSync(pod.socket(1)), false);
       const guest = await pod.onlineGuest(0);
@@ -158,29 +158,29 @@ describe("sidecar: the end while a guest is attached", { skip: cannotRun() }, ()
         await call(pod.serve.path, callback("v1alpha3", "Shutdown"));
         close();
       });
-      assert.equal(pod.count("Shutdown while a guest is attached"), 1);
-      assert.equal(pod.count("ending reason="), 1);
+      assert.equal(pod.count("Shutdown called while a guest is attached"), 1);
+      assert.equal(pod.count("shutting down reason="), 1);
     }),
   );
 
   test("SIGTERM, and the guest goes", LIMIT, () =>
     withPod({}, async (pod) => {
       await terminated(pod, async (close) => close());
-      assert.equal(pod.count('ending reason="SIGTERM, no guest attached"'), 1);
+      assert.equal(pod.count('shutting down reason="SIGTERM, no guest attached"'), 1);
     }),
   );
 
   test("SIGTERM, and the grace time is over", LIMIT, () =>
     withPod({ args: ["--grace", "3"] }, async (pod) => {
       await terminated(pod, async () => {});
-      assert.equal(pod.count('ending reason="SIGTERM, grace time over"'), 1);
+      assert.equal(pod.count('shutting down reason="SIGTERM, grace time over"'), 1);
     }),
   );
 
   test("SIGTERM twice", LIMIT, () =>
     withPod({}, async (pod) => {
       await terminated(pod, async () => void pod.serve.running.signal("SIGTERM"));
-      assert.equal(pod.count('ending reason="second SIGTERM"'), 1);
+      assert.equal(pod.count('shutting down reason="second SIGTERM"'), 1);
     }),
   );
 

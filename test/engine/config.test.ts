@@ -5,19 +5,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import {
-  type AttachOptions,
-  DEFAULTS,
-  LIMITS,
-  readAttachOptions,
-} from "../../src/config/config.ts";
-import { DHCP_OPTIONS_SIZE_MAX } from "../../src/config/dhcp-options.ts";
-import { NAMESERVER_COUNT_MAX } from "../../src/config/resolv.ts";
-import type { Setting } from "../../src/config/settings.ts";
-import {
   type EngineConfigValues,
   encodeEngineConfig,
   encodeResolvers,
-  engineConfigValues,
 } from "../../src/engine/config.ts";
 import * as abi from "../../wasm/abi.ts";
 
@@ -56,23 +46,6 @@ const VALUES: EngineConfigValues = {
 function poisoned(): DataView {
   return new DataView(new Uint8Array(BASE + abi.CONFIG_SIZE + 64).fill(POISON).buffer);
 }
-
-function options(given: Readonly<Record<string, readonly string[]>> = {}): AttachOptions {
-  const settings = new Map<string, Setting>();
-  for (const [name, values] of Object.entries({ tap: ["t"], ...given })) {
-    settings.set(name, { values, origin: name });
-  }
-  return readAttachOptions(settings, false);
-}
-
-const SURROUNDINGS = {
-  seed: SEED,
-  resolvConf: { nameservers: ["9.9.9.9"], search: ["host.example", "not a name"] },
-  vnetSize: 0,
-  linkFlags: 0,
-  linkQueue: 256,
-  limits: { flowsMax: DEFAULTS.flowsMax, bufferMib: DEFAULTS.bufferMib },
-} as const;
 
 describe("encodeEngineConfig", () => {
   const view = poisoned();
@@ -161,68 +134,4 @@ test("encodeResolvers replaces all resolvers", () => {
   assert.equal(view.getUint32(BASE + abi.CONFIG_RESOLVERS_OFFSET, true), 7);
   assert.equal(view.getUint32(BASE + abi.CONFIG_RESOLVERS_OFFSET + 4, true), 0);
   assert.throws(() => encodeResolvers(view, BASE, [1, 2, 3, 4]), RangeError);
-});
-
-describe("engineConfigValues", () => {
-  test("takes what the options do not say from the surroundings", () => {
-    const values = engineConfigValues(options(), SURROUNDINGS);
-    assert.deepEqual(values.resolvers, [0x09090909]);
-    assert.deepEqual(values.seed, SEED);
-    assert.equal(values.linkQueue, 256);
-    assert.match(new TextDecoder().decode(values.dhcpOptions), /host\.example/);
-    encodeEngineConfig(poisoned(), BASE, values);
-  });
-
-  test("lets the options win", () => {
-    const given = options({
-      dns: ["1.1.1.1"],
-      search: ["own.example"],
-      hostname: ["vm"],
-      seed: ["ff".repeat(32)],
-      mac: ["02:00:00:00:00:09"],
-      cidr: ["10.9.0.0/29"],
-    });
-    const values = engineConfigValues(given, SURROUNDINGS);
-    assert.deepEqual(values.resolvers, [0x01010101]);
-    assert.deepEqual(values.seed, Array<number>(32).fill(255));
-    assert.deepEqual(values.gatewayMac, [2, 0, 0, 0, 0, 9]);
-    assert.equal(values.guestAddress, 0x0a090004);
-    const text = new TextDecoder().decode(values.dhcpOptions);
-    assert.match(text, /vm.*own\.example/s);
-    assert.doesNotMatch(text, /host\.example/);
-  });
-
-  test("says where and what to boot: siaddr always, names and URLs where there are any", () => {
-    const plain = engineConfigValues(options(), SURROUNDINGS);
-    assert.equal(plain.dhcpServerAddress, 0x0a000202, "the gateway, as libslirp has it");
-    assert.deepEqual([plain.boot, plain.ipv6?.boot, plain.tftp], [undefined, undefined, undefined]);
-    const given = options({ "boot-file": ["a"], "next-server": ["192.0.2.1"], tftp: ["/srv"] });
-    const values = engineConfigValues(given, SURROUNDINGS);
-    assert.deepEqual([values.dhcpServerAddress, values.tftp], [0xc0000201, true]);
-    assert.deepEqual([...(values.boot ?? [])], [255, 255, 0, 1, 97]);
-    const url = new TextDecoder().decode(values.ipv6?.boot?.subarray(4));
-    assert.equal(url, "tftp://[fd10:0:2::1]/a");
-    assert.match(new TextDecoder().decode(values.dhcpOptions), /\x42\x09192\.0\.2\.1/);
-    encodeEngineConfig(poisoned(), BASE, values);
-  });
-
-  test("takes DHCP options as they are given", () => {
-    const given = { ...options({ hostname: ["vm"] }), dhcpOptions: [224, 1, 7] };
-    const { dhcpOptions } = engineConfigValues(given, SURROUNDINGS);
-    assert.deepEqual([...dhcpOptions], [224, 1, 7]);
-  });
-
-  test("counts payload memory in chunks", () => {
-    const { chunksMax, flowsMax } = engineConfigValues(options(), SURROUNDINGS);
-    assert.equal(chunksMax, abi.CHUNKS_DEFAULT_COUNT);
-    assert.equal(flowsMax, abi.FLOWS_DEFAULT_COUNT);
-    assert.equal(DEFAULTS.flowsMax, abi.FLOWS_DEFAULT_COUNT);
-  });
-});
-
-test("the bounds of the options are the engine's", () => {
-  assert.equal(LIMITS.flowsMax[1], abi.FLOW_CAPACITY_COUNT);
-  assert.equal((LIMITS.bufferMib[1] << 20) / abi.CHUNK_SIZE, abi.CHUNK_CAPACITY_COUNT);
-  assert.equal(DHCP_OPTIONS_SIZE_MAX, abi.DHCP_OPTIONS_SIZE);
-  assert.equal(NAMESERVER_COUNT_MAX, abi.RESOLVER_COUNT);
 });

@@ -14,6 +14,8 @@ import {
   EPOLLHUP,
   MSGHDR_IOV_COUNT_OFFSET,
   MSGHDR_IOV_OFFSET,
+  SO_LINGER,
+  SOL_SOCKET,
 } from "../../src/sys/linux.ts";
 import { IOV_LENGTH_OFFSET, IOV_SIZE } from "../../wasm/abi.ts";
 import { TestMemory } from "./test-memory.ts";
@@ -70,7 +72,10 @@ export class FakeSocket {
         );
         return 0;
       },
-      setsockopt: () => 0,
+      setsockopt: (fd: number, level: number, name: number) => {
+        if (level === SOL_SOCKET && name === SO_LINGER) this.calls.push(`linger ${fd}`);
+        return 0;
+      },
       timerfd_create: () => 50,
       timerfd_settime: (_fd: number, _flags: number, spec: number) => {
         const view = new DataView(this.#find(spec, 32).buffer);

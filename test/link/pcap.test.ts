@@ -115,6 +115,22 @@ describe("pcap", () => {
     assert.equal(link.capture.bytes, sink.octets.length);
   });
 
+  test("records the frames that were received and no other of the slots", () => {
+    const sink = new Recorder();
+    const { link, memory, send } = capture({ sink });
+    for (const mark of [1, 2, 3]) send(testFrame(60, mark));
+    assert.equal(link.receive(memory, 8), 3);
+    send(testFrame(61, 4));
+    assert.equal(link.receive(memory, 8), 1);
+    assert.equal(link.receive(memory, 8), 0);
+    link.close();
+    const { packets } = readPcap(sink.octets);
+    assert.deepEqual(
+      packets.map(({ data }) => data),
+      [testFrame(60, 1), testFrame(60, 2), testFrame(60, 3), testFrame(61, 4)],
+    );
+  });
+
   test("keeps the snap length of each frame and its true length", () => {
     const sink = new Recorder();
     const { link, memory, send } = capture({ sink, snapLength: 64 });

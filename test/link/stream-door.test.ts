@@ -24,6 +24,8 @@ class Entrance {
   readonly uids = new Map<number, number>();
   holder = -1;
   hasSpoken = false;
+  /** Found out when somebody asks who has the place. */
+  holderHungUp = false;
   came_us = 0;
   isWatched = true;
   /** How often the loop has told the door of its listener. */
@@ -44,6 +46,10 @@ class Entrance {
       tell: ({ kind }) => this.said.push(kind),
       holder: {
         state: () => {
+          if (this.holderHungUp) {
+            this.holderHungUp = false;
+            this.leave();
+          }
           if (this.holder < 0) return "free";
           return this.hasSpoken ? "spoken" : "silent";
         },
@@ -302,5 +308,56 @@ describe("door: those that wait", () => {
     assert.deepEqual(entrance.closed.at(-1), 15);
     assert.deepEqual([entrance.door.refused, entrance.door.refusedHere], [5, 5]);
     assert.deepEqual(entrance.said, ["refused"]);
+  });
+
+  test("one that gets the place of one that has hung up has its own 10 s", () => {
+    const entrance = new Entrance();
+    entrance.knock(10, 11, 12);
+    entrance.pass(10 * SECOND - 1);
+    entrance.holderHungUp = true;
+    entrance.pass(1);
+    assert.equal(entrance.holder, 11);
+    entrance.pass(10 * SECOND - 1);
+    assert.equal(entrance.holder, 11);
+    assert.equal(entrance.door.silent, 0);
+    entrance.pass(1);
+    assert.equal(entrance.holder, 12);
+    assert.equal(entrance.door.silent, 1);
+  });
+
+  test("the last one that waits gets the place of one that has hung up, and keeps it", () => {
+    const entrance = new Entrance();
+    entrance.knock(10, 11);
+    entrance.pass(10 * SECOND - 1);
+    entrance.holderHungUp = true;
+    entrance.pass(100 * SECOND);
+    assert.equal(entrance.holder, 11);
+    assert.equal(entrance.door.silent, 0);
+  });
+
+  test("who is refused hears a reset, who has hung up is only closed", () => {
+    const entrance = new Entrance();
+    entrance.knock(10);
+    entrance.speak();
+    entrance.knock(11);
+    entrance.uids.set(12, STRANGER);
+    entrance.knock(12);
+    entrance.socket.polls.set(13, EPOLLRDHUP);
+    entrance.pass(SECOND);
+    entrance.knock(13);
+    const calls = entrance.socket.calls.filter((call) => /^(?:linger|close) /.test(call));
+    assert.deepEqual(calls, ["linger 11", "close 11", "linger 12", "close 12", "close 13"]);
+  });
+
+  test("the timer is set once for what is due", () => {
+    const entrance = new Entrance();
+    assert.equal(entrance.door.refusedHere, 0);
+    entrance.knock(10, 11);
+    entrance.pass(SECOND);
+    entrance.knock(12);
+    const timers = entrance.socket.calls.filter((call) => call.startsWith("timer"));
+    assert.deepEqual(timers, ["timer 10000000", "timer 9000000"], "at first, and after a tick");
+    entrance.knock(13);
+    assert.equal(entrance.socket.calls.filter((call) => call.startsWith("timer")).length, 2);
   });
 });

@@ -113,4 +113,51 @@ describe("stream listener", () => {
     assert.throws(() => openStreamListener(sys, bound), inUse);
     listener.close();
   });
+
+  systemTest("closing twice closes once: the number may be another's by then", [], (sys) =>
+    withPath((path) => {
+      const endpoints = [
+        { kind: "unix", path } as const,
+        { kind: "tcp", address: LOOPBACK, port: 0 } as const,
+      ];
+      for (const endpoint of endpoints) {
+        const listener = openStreamListener(sys, endpoint);
+        listener.close();
+        const other = check(openTcp(sys), "Open");
+        assert.equal(other, listener.fd);
+        listener.close();
+        assert.equal(sys.close(other), 0);
+      }
+    }),
+  );
+
+  systemTest("as many may wait as the door takes at one look", [], (sys) =>
+    withPath((path) => {
+      const backlogs: number[] = [];
+      const noting: Libc = Object.create(sys, {
+        listen: {
+          value: (fd: number, backlog: number) => {
+            backlogs.push(backlog);
+            return sys.listen(fd, backlog);
+          },
+        },
+      });
+      openStreamListener(noting, { kind: "unix", path }).close();
+      openStreamListener(noting, { kind: "tcp", address: LOOPBACK, port: 0 }).close();
+      assert.deepEqual(backlogs, [256, 256]);
+    }),
+  );
+
+  systemTest("whatever errno it is, nothing stays open", [], (sys) => {
+    for (const call of ["bind", "listen", "getsockname"]) {
+      const failing: Libc = Object.create(sys, { [call]: { value: () => -1 } });
+      const before = check(openTcp(sys), "Open");
+      sys.close(before);
+      const at = { kind: "tcp", address: LOOPBACK, port: 0 } as const;
+      assert.throws(() => openStreamListener(failing, at), SystemError);
+      const after = check(openTcp(sys), "Open");
+      assert.equal(after, before, call);
+      sys.close(after);
+    }
+  });
 });

@@ -1,7 +1,7 @@
 /** Sources that cannot be served are left alone: nothing keeps the loop awake for nothing. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { Sources } from "../../src/loop/sources.ts";
+import { RestingSources } from "../../src/loop/rest.ts";
 import { EMFILE, ENOMEM } from "../../src/sys/errno.ts";
 import * as abi from "../../wasm/abi.ts";
 import { START } from "../support/engine-harness.ts";
@@ -92,64 +92,142 @@ describe("loop: sources that cannot be served", () => {
   });
 });
 
-describe("sources", () => {
-  /** Registrations as the kernel has them, by descriptor. */
+describe("resting sources", () => {
+  /** Sources whose pauses, resumptions and reports are noted. */
   function setUp() {
-    const watched = new Map<number, string>();
-    const state = { errno: 0 };
-    const sources = new Sources({
-      add: (fd, events, lo, hi) => {
-        if (state.errno === 0) watched.set(fd, `${events} ${lo} ${hi}`);
-        return state.errno;
+    const notes: string[] = [];
+    const state = { canResume: true };
+    const sources = {
+      pause: (token: number, kind: number) => notes.push(`pause ${token} ${kind}`),
+      resume: (token: number, kind: number) => {
+        notes.push(`resume ${token} ${kind}`);
+        return state.canResume;
       },
-      modify: (fd, events, lo, hi) => {
-        watched.set(fd, `${events} ${lo} ${hi}`);
-        return 0;
-      },
-      remove: (fd) => {
-        watched.delete(fd);
-        return 0;
-      },
-    });
-    return { sources, watched, state };
+    };
+    const rest = new RestingSources(sources, (token, kind, errno) =>
+      notes.push(`report ${token} ${kind} ${errno}`),
+    );
+    return { rest, state, take: () => notes.splice(0) };
   }
 
-  test("a source that rests is not watched at all, and afterwards for what is wanted then", () => {
-    const { sources, watched } = setUp();
-    assert.equal(sources.add(7, 1, -2, 1), 0);
-    assert.equal(sources.add(8, 1, -2, 3), 0);
-    sources.pause(-2, 1);
-    sources.pause(-2, 1);
-    assert.deepEqual([...watched], [[8, "1 -2 3"]]);
-    assert.equal(sources.modify(7, 5, -2, 1), 0);
-    assert.deepEqual([...watched.keys()], [8]);
-    assert.equal(sources.resume(-2, 1), true);
-    assert.equal(watched.get(7), "5 -2 1");
-    assert.equal(sources.modify(7, 4, -2, 1), 0);
-    assert.equal(watched.get(7), "4 -2 1");
+  test("a rest is 0.1 s, twice as long each time, 1.6 s at most, and told of once", () => {
+    const { rest, take } = setUp();
+    let now = 1000;
+    for (const pause of [100_000, 200_000, 400_000, 800_000, 1_600_000, 1_600_000]) {
+      rest.later(5, 3, now, -EMFILE);
+      const reported = pause === 100_000 ? [`report 5 3 ${-EMFILE}`] : [];
+      assert.deepEqual(take(), [...reported, "pause 5 3"]);
+      assert.equal(rest.wait(now), pause);
+      assert.equal(rest.wait(now + 40), pause - 40);
+      rest.wake(now + pause - 1);
+      assert.deepEqual(take(), []);
+      now += pause;
+      assert.equal(rest.wait(now + 9), 0);
+      rest.wake(now);
+      assert.deepEqual(take(), ["resume 5 3"]);
+      assert.equal(rest.wait(now), undefined);
+    }
   });
 
-  test("one that cannot be watched again rests on; one never watched is no trouble", () => {
-    const { sources, watched, state } = setUp();
-    state.errno = -ENOMEM;
-    assert.equal(sources.add(7, 1, 0, 3), -ENOMEM);
-    assert.equal(sources.resume(0, 3), true);
-    state.errno = 0;
-    sources.add(7, 1, 0, 3);
-    sources.pause(0, 3);
-    state.errno = -ENOMEM;
-    assert.equal(sources.resume(0, 3), false);
-    state.errno = 0;
-    assert.equal(sources.resume(0, 3), true);
-    assert.deepEqual([...watched.keys()], [7]);
+  test("one that was served begins with short rests again, and is told of again", () => {
+    const { rest, take } = setUp();
+    rest.later(5, 3, 0, -1);
+    rest.served(5, 3); // of an event of before
+    rest.later(5, 3, 10, -1);
+    assert.equal(rest.wait(10), 200_000, "it rested still");
+    rest.wake(1e6);
+    rest.served(5, 3);
+    take();
+    rest.later(5, 3, 2e6, -2);
+    assert.deepEqual(take(), ["report 5 3 -2", "pause 5 3"]);
+    assert.equal(rest.wait(2e6), 100_000);
   });
 
-  test("one whose descriptor is closed is forgotten: its number may be another's", () => {
-    const { sources, watched } = setUp();
-    sources.add(7, 1, 5, 1);
-    sources.pause(5, 1);
-    sources.forget(5, 1);
-    assert.equal(sources.resume(5, 1), true);
-    assert.equal(watched.size, 0);
+  test("of several the first to wake counts, and each wakes by itself", () => {
+    const { rest, take } = setUp();
+    rest.later(1, 3, 0, -1);
+    rest.later(2, 3, 30_000, -1);
+    rest.later(2, 1, 60_000, -1);
+    assert.equal(rest.wait(60_000), 40_000);
+    take();
+    rest.wake(130_000);
+    assert.deepEqual(take(), ["resume 1 3", "resume 2 3"]);
+    assert.equal(rest.wait(130_000), 30_000);
+    rest.wake(160_000);
+    assert.deepEqual(take(), ["resume 2 1"]);
+  });
+
+  test("one that cannot be watched again rests on, as long as it would next", () => {
+    const { rest, state, take } = setUp();
+    rest.later(5, 3, 0, -1);
+    take();
+    state.canResume = false;
+    rest.wake(100_000);
+    assert.deepEqual(take(), ["resume 5 3"]);
+    assert.equal(rest.wait(100_000), 200_000);
+    state.canResume = true;
+    rest.wake(300_000);
+    assert.equal(rest.wait(300_000), undefined);
+  });
+
+  test("the hundredth report for nothing within a second breaks the rule", () => {
+    const { rest, take } = setUp();
+    for (let i = 0; i < 99; i += 1) rest.idle(5, 1, 1000);
+    assert.deepEqual([rest.broken, take()], [0, []]);
+    rest.idle(5, 1, 1_001_000);
+    assert.deepEqual([rest.broken, take()], [1, ["report 5 1 0", "pause 5 1"]]);
+    rest.wake(2e6);
+    take();
+    rest.idle(5, 1, 2e6);
+    assert.deepEqual([rest.broken, take()], [2, ["pause 5 1"]], "found out at once afterwards");
+  });
+
+  test("reports that are apart, or that something came of, break nothing", () => {
+    const { rest } = setUp();
+    for (let i = 0; i < 99; i += 1) rest.idle(5, 1, 0);
+    for (let i = 0; i < 99; i += 1) rest.idle(5, 1, 1_000_001);
+    rest.served(5, 1);
+    for (let i = 0; i < 99; i += 1) rest.idle(5, 1, 1_000_001);
+    for (let i = 0; i < 99; i += 1) rest.idle(6, 1, 1_000_001);
+    assert.equal(rest.broken, 0);
+  });
+
+  test("of 64 that are remembered those that were quiet for a second are forgotten", () => {
+    const { rest } = setUp();
+    for (let i = 0; i < 98; i += 1) rest.idle(0, 1, 0);
+    rest.later(1, 1, 0, -1);
+    for (let token = 2; token < 64; token += 1) rest.idle(token, 1, 500_000);
+    rest.idle(64, 1, 1_000_001);
+    rest.idle(0, 1, 1_000_001);
+    rest.idle(0, 1, 1_000_001);
+    assert.equal(rest.broken, 0, "what was counted of the first one is forgotten");
+    assert.equal(rest.wait(0), 100_000, "one that rests is not");
+    for (let i = 0; i < 98; i += 1) rest.idle(2, 1, 1_000_001);
+    assert.equal(rest.broken, 0);
+    rest.idle(2, 1, 1_000_001);
+    assert.equal(rest.broken, 1, "nor is one that was heard of lately");
+  });
+
+  test("those that wait for room are watched again with it, or rest if they cannot be", () => {
+    const { rest, state, take } = setUp();
+    rest.untilRoom(1, 3);
+    rest.untilRoom(2, 3);
+    assert.deepEqual(take(), ["pause 1 3", "pause 2 3"]);
+    assert.equal(rest.wait(0), undefined);
+    rest.room(0);
+    assert.deepEqual(take(), ["resume 1 3", "resume 2 3"]);
+    rest.room(0);
+    assert.deepEqual(take(), []);
+    rest.untilRoom(1, 3);
+    state.canResume = false;
+    rest.room(7);
+    assert.deepEqual(take().slice(1), ["resume 1 3", "report 1 3 0", "pause 1 3"]);
+    assert.equal(rest.wait(7), 100_000);
+  });
+
+  test("without anybody to tell it does the same", () => {
+    const rest = new RestingSources({ pause: () => {}, resume: () => true });
+    rest.later(1, 1, 0, -1);
+    assert.equal(rest.wait(0), 100_000);
   });
 });

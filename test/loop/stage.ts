@@ -133,6 +133,7 @@ export class Stage {
           notes.push(`accept ${index} ${now - START}`);
           return this.accepted;
         },
+        arrived: (index, now) => notes.push(`arrived ${index} ${now - START}`),
       },
       sources: {
         pause: (token, kind) => {
@@ -150,7 +151,11 @@ export class Stage {
         notes.push("control");
         return this.goesOn;
       },
-      housekeeping: { wait: () => this.chore, poll: () => notes.push("poll") },
+      housekeeping: {
+        wait: () => this.chore,
+        poll: () => notes.push("poll"),
+        notice: (kind) => notes.push(`notice ${kind}`),
+      },
       clock: () => this.now,
     });
   }

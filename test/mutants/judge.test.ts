@@ -146,7 +146,7 @@ describe("mutants/choose-tests", () => {
 
   test("a file runs under Bun where the plan has it so", () => {
     const file = "test/a/one.test.ts";
-    const node = { runtime: "node", file, env: {} } as const;
+    const node = { runtime: "node", file, limit_s: 1, env: {} } as const;
     assert.deepEqual(commandOf([node]), ["node", "--import", "tsx", file]);
     const [program] = commandOf([node, { ...node, runtime: "bun" }]);
     assert.equal(program, "node_modules/.bin/bun");

@@ -4,8 +4,8 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { buildDhcpOptions } from "../../src/config/dhcp-options.ts";
-import { buildDhcp6Options } from "../../src/config/dhcp6-options.ts";
+import { dhcpOptionsOf, encodeDhcpOptions } from "../../src/config/dhcp-options.ts";
+import { encodeDhcp6Options } from "../../src/config/dhcp6-options.ts";
 import { Engine } from "../../src/engine/engine.ts";
 import { instantiateEngine } from "../../src/engine/module.ts";
 import { simulatedEngine, simulateSeed } from "../../src/lab/sim/simulate.ts";
@@ -151,7 +151,7 @@ describe("replay: DHCP options that change", () => {
     };
     assert.equal(said(1_000_000), 1);
     const search = ["new.test"];
-    engine.setDhcpOptions(buildDhcpOptions({ search }), buildDhcp6Options({ search }));
+    engine.setDhcpOptions(encodeDhcpOptions(dhcpOptionsOf({ search })), encodeDhcp6Options(search));
     assert.equal(said(5_000_000), 1);
     engine.setDhcpOptions(new Uint8Array(0), new Uint8Array(0));
     assert.equal(said(9_000_000), 2, "withdrawn, and told anew");

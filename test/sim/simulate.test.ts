@@ -8,6 +8,7 @@ import { describe, test } from "node:test";
 import { planFromSeed } from "../../src/lab/sim/scenario.ts";
 import { simulatedEngine, simulateSeed } from "../../src/lab/sim/simulate.ts";
 import { World } from "../../src/lab/sim/world.ts";
+import { checkedEngine } from "../support/engine-binary.ts";
 import { HASHED_SEEDS, PINNED_SEEDS } from "./pinned.ts";
 
 describe("sim: pinned seeds", () => {
@@ -17,7 +18,7 @@ describe("sim: pinned seeds", () => {
   for (const group of groups) {
     test(`${group[0]} to ${group.at(-1)}: no violation`, () => {
       for (const seed of group) {
-        const { violations } = simulateSeed(seed);
+        const { violations } = simulateSeed(seed, { module: checkedEngine() });
         assert.deepEqual(violations, [], `seed ${seed}`);
       }
     });
@@ -30,6 +31,13 @@ describe("sim: determinism", () => {
     const wanted: unknown = JSON.parse(text);
     const found = Object.fromEntries(HASHED_SEEDS.map((seed) => [seed, simulateSeed(seed).hash]));
     assert.deepEqual(found, wanted, "if it was meant: node --import tsx test/sim/update-hashes.ts");
+  });
+
+  test("assertions change nothing", () => {
+    for (const seed of HASHED_SEEDS.slice(0, 10)) {
+      const { hash } = simulateSeed(seed, { module: checkedEngine() });
+      assert.equal(hash, simulateSeed(seed).hash, `seed ${seed}`);
+    }
   });
 
   test("a second run in the same program has the same trace, with or without a reader", () => {

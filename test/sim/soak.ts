@@ -7,6 +7,7 @@ import process from "node:process";
 import { parseArgs } from "node:util";
 import { FAMILIES } from "../../src/lab/sim/family.ts";
 import { reproduceCommand, runSeeds, type SwarmOptions, Tally } from "../../src/lab/sim/swarm.ts";
+import { checkedEngine } from "../support/engine-binary.ts";
 
 const PROGRESS_MS = 1000;
 
@@ -22,10 +23,12 @@ function main(): number {
     const { seeds, frames, elapsed } = tally;
     process.stdout.write(`${JSON.stringify({ done: seeds, frames, elapsed })}\n`);
   };
+  const module = checkedEngine();
   for (const each of positionals) {
     const [name, count] = each.split(":");
-    const family = FAMILIES.find((each) => each === name) ?? "random";
-    if (!run({ family, from, step, count: Number(count) }, tally, report)) return 1;
+    const family = FAMILIES.find((known) => known === name) ?? "random";
+    const options = { family, from, step, count: Number(count), run: { module } };
+    if (!run(options, tally, report)) return 1;
   }
   report();
   return 0;

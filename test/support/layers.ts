@@ -22,6 +22,8 @@ const FLOW_SHARED = [
   "presence",
   "emit",
   "icmp-error",
+  "icmp-notice",
+  "outgoing",
   "resolvers",
   "addresses",
   "packet",
@@ -50,14 +52,18 @@ const WASM: readonly (readonly [string, readonly string[]])[] = [
   ["config-check", [...BASE, "wire/"]],
   ["icmp4", [...BASE, "wire/", "flow/", "tcp/", "local/"]],
   ["dispatch", [...BASE, "wire/", "flow/", "tcp/"]],
+  ["audit", [...BASE, "wire/", "flow/", "tcp/"]],
   ["guest", [...BASE, "wire/", "flow/", "tcp/", "local/", "dispatch"]],
   [
     "engine",
-    [...BASE, "wire/", "flow/", "tcp/", "local/", "config-check", "dispatch", "frame", "guest"],
+    [
+      ...[...BASE, "wire/", "flow/", "tcp/", "local/"],
+      ...["audit", "config-check", "dispatch", "frame", "guest"],
+    ],
   ],
 ];
 
-/** `engine` and the layers above it share the ABI's constants; code is `src/engine`'s alone. */
+/** `config`, `engine` and all above share the ABI's constants; code is `src/engine`'s alone. */
 const ABI = "wasm/abi.ts";
 /** Numbers of errors, one table for engine and host; `sys` has it for all that may import `sys`. */
 const ERRNO = "wasm/errno.ts";
@@ -68,7 +74,7 @@ const SRC: readonly (readonly [string, readonly string[]])[] = [
   ["assets.ts", []],
   ["lib/", []],
   ["sys/", ["lib/", ERRNO]],
-  ["config/", ["lib/"]],
+  ["config/", ["lib/", ABI]],
   ["engine/", [...LOW, ABI]],
   ["link/", [...LOW, ABI]],
   ["upstream/", [...LOW, ABI, "engine/"]],
@@ -113,7 +119,7 @@ export function mayImport(from: string, to: string, kind: ImportKind = "value"):
     return to.startsWith("wasm/") && allowed(WASM, inWasm(from), inWasm(to));
   }
   if (!from.startsWith("src/")) return true;
-  if (to === "package.json") return from === "src/main.ts" || from.startsWith("src/cli/");
+  if (to === "package.json") return /^src\/(main\.ts|cli\/.*|config\/manifests\.ts)$/.test(from);
   const source = from.slice("src/".length);
   if (to.startsWith("wasm/")) return (to === ABI || to === ERRNO) && allowed(SRC, source, to);
   if (!to.startsWith("src/")) return false;

@@ -127,6 +127,41 @@ export function functions(text: string): Measured[] {
   return found;
 }
 
+export type Declared = { readonly line: number; readonly name: string; readonly count: number };
+
+/** Parameters of a list without its parentheses; one that is taken apart counts once. */
+function countParameters(list: string): number {
+  let depth = 0;
+  let count = 0;
+  let hasText = false;
+  for (const c of list.replaceAll("=>", "  ")) {
+    if (c === "," && depth === 0) {
+      if (hasText) count++;
+      hasText = false;
+      continue;
+    }
+    if ("([{<".includes(c)) depth++;
+    else if (")]}>".includes(c)) depth--;
+    if (c.trim() !== "") hasText = true;
+  }
+  return hasText ? count + 1 : count;
+}
+
+/** Every function that is declared by that word, with the number of its parameters. */
+export function declarations(text: string): Declared[] {
+  const code = blank(text);
+  return [...code.matchAll(/\bfunction\s*\*?\s*(\w+)\s*(?:<[^(]*>)?\s*\(/g)].map((match) => {
+    const start = match.index + match[0].length;
+    let end = start;
+    for (let depth = 1; end < code.length; end++) {
+      if (code[end] === "(") depth++;
+      else if (code[end] === ")" && --depth === 0) break;
+    }
+    const line = code.slice(0, match.index).split("\n").length;
+    return { line, name: match[1] ?? "", count: countParameters(code.slice(start, end)) };
+  });
+}
+
 /** Types vanish when the program runs; "lazy" is `import()`. */
 export type ImportKind = "value" | "type" | "lazy";
 

@@ -24,6 +24,74 @@ function openIn(sys: Libc, name: string): AddressSource {
   return withNamespace(sys, network, () => new AddressSource(sys));
 }
 
+/** struct nlmsghdr and what is behind it. */
+function message(
+  type: number,
+  sequence: number,
+  port: number,
+  rest: readonly number[],
+  flags = 2,
+): number[] {
+  const word = (value: number): number[] => [value & 255, (value >> 8) & 255, 0, 0];
+  const size = 16 + rest.length;
+  return [...word(size), type, 0, flags, 0, ...word(sequence), ...word(port), ...rest];
+}
+
+/** struct ifaddrmsg of a family, and its attributes, each padded to four octets. */
+function addressOf(
+  family: number,
+  attributes: readonly (readonly [number, readonly number[]])[],
+): number[] {
+  const padded = attributes.flatMap(([type, value]) => {
+    const all = [4 + value.length, 0, type, 0, ...value];
+    return [...all, ...Array.from({ length: -all.length & 3 }, () => 0)];
+  });
+  return [family, 24, 0, 0, 1, 0, 0, 0, ...padded];
+}
+
+/** A source whose kernel gives these octets one after the other, or these numbers. */
+function play(
+  sys: Libc,
+  answers: readonly (readonly number[] | number)[],
+  more: Partial<Libc> = {},
+) {
+  const pending = [...answers];
+  const questions: number[][] = [];
+  const closed: number[] = [];
+  const stage = { always: -11 as readonly number[] | number };
+  const source = new AddressSource({
+    ...sys,
+    socket: (domain, type, protocol) => {
+      assert.deepEqual([domain, type, protocol], [16, 3 | 0x80800, 0]);
+      return 77;
+    },
+    bind: (_fd, address, length) => {
+      const name = [16, 0, 0, 0, 0, 0, 0, 0, 0x10, 1, 0, 0];
+      assert.deepEqual([...new Uint8Array(sys.view(address, length))], name);
+      return 0;
+    },
+    getsockname: (_fd, address, lengthAddress) => {
+      assert.deepEqual([...new Uint8Array(sys.view(lengthAddress, 4))], [12, 0, 0, 0]);
+      new DataView(sys.view(address, 12)).setUint32(4, 7, true);
+      return 0;
+    },
+    send: (_fd, address, length) => {
+      questions.push([...new Uint8Array(sys.view(address, length))]);
+      return length;
+    },
+    recv: (_fd, address, length, flags) => {
+      assert.equal(flags, 0x60);
+      const next = pending.shift() ?? stage.always;
+      if (typeof next === "number") return next;
+      new Uint8Array(sys.view(address, length)).set(next);
+      return next.length;
+    },
+    close: (fd) => closed.push(fd),
+    ...more,
+  });
+  return Object.assign(stage, { source, questions, closed });
+}
+
 describe("sys/addresses", () => {
   systemTest("addresses of all interfaces, and word of each change", ["root"], (sys) =>
     withNetns(async (name) => {
@@ -70,6 +138,104 @@ describe("sys/addresses", () => {
     assert.throws(() => new AddressSource(refusing), /Subscribe to address changes/);
     assert.equal(closed.length, 1);
     sys.close(closed[0] ?? -1);
+  });
+
+  systemTest("asks for all addresses, and takes what answers that question", [], (sys) => {
+    const { source, questions, closed } = play(sys, [
+      message(20, 2, 7, addressOf(2, [[2, [192, 0, 2, 1]]])), // news
+      -11, // nothing more to be taken away
+      [
+        ...message(
+          20,
+          1,
+          7,
+          addressOf(2, [
+            [1, [192, 0, 2, 9]],
+            [2, [192, 0, 2, 2]],
+          ]),
+        ),
+        ...message(
+          20,
+          1,
+          7,
+          addressOf(2, [
+            [2, [192, 0, 2, 3]],
+            [1, [192, 0, 2, 9]],
+          ]),
+        ),
+      ],
+      message(
+        20,
+        1,
+        7,
+        addressOf(2, [
+          [3, [1, 1, 1]],
+          [1, [192, 0, 2, 4]],
+        ]),
+      ),
+      message(20, 1, 7, addressOf(10, [[1, Array.from({ length: 16 }, (_, i) => i + 1)]])),
+      message(20, 1, 7, addressOf(2, [[2, [192, 0, 2, 4]]])), // once more
+      message(20, 1, 7, addressOf(17, [[2, [192, 0, 2, 5]]])), // of no family we know
+      message(20, 1, 7, addressOf(2, [[2, [192, 0, 2]]])), // too short to be one
+      message(16, 1, 7, addressOf(2, [[2, [192, 0, 2, 6]]])), // about something else
+      message(3, 1, 7, [0, 0, 0, 0]),
+    ]);
+    const list = source.read();
+    assert.ok(typeof list !== "number");
+    const texts = list.addresses.map((octets) => formatIpv6(groupsOfOctets(octets)));
+    const mapped = ["::ffff:c000:202", "::ffff:c000:203", "::ffff:c000:204"];
+    assert.deepEqual(texts, [...mapped, "102:304:506:708:90a:b0c:d0e:f10"]);
+    assert.equal(list.isStale, false);
+    assert.deepEqual(questions, [
+      [24, 0, 0, 0, 22, 0, 1, 3, 1, 0, 0, 0, ...Array.from({ length: 12 }, () => 0)],
+    ]);
+    source.close();
+    source.close();
+    assert.equal(closed.length, 1);
+  });
+
+  systemTest("what changes meanwhile makes the list stale", [], (sys) => {
+    const end = message(3, 1, 7, [0, 0, 0, 0]);
+    for (const [what, answers] of [
+      ["news", [message(20, 0, 0, addressOf(2, [])), end]],
+      ["an answer to another's question", [message(20, 1, 8, addressOf(2, [])), end]],
+      ["a listing that was interrupted", [message(20, 1, 7, addressOf(2, []), 0x10), end]],
+      ["news that were lost", [-105, end]],
+    ] as const) {
+      const { source } = play(sys, [-11, ...answers]);
+      const list = source.read();
+      assert.ok(typeof list !== "number" && list.isStale, what);
+    }
+  });
+
+  systemTest("what is no whole answer is an error", [], (sys) => {
+    for (const [what, answers, wanted] of [
+      ["an error of the kernel", [message(2, 1, 7, [0xff, 0xff, 0xff, 0xff])], -1],
+      ["an error without a number", [message(2, 1, 7, [])], -EPROTO],
+      ["a message longer than what came", [[40, ...message(3, 1, 7, []).slice(1)]], -EPROTO],
+      ["a message shorter than its header", [[15, ...message(3, 1, 7, []).slice(1)]], -EPROTO],
+      ["nothing", [-11], -11],
+      ["more than fits", [32769], -90],
+    ] as const) {
+      const { source } = play(sys, [-11, ...answers]);
+      assert.equal(source.read(), wanted, what);
+    }
+    const { source } = play(sys, [-11], { send: () => -EPERM });
+    assert.equal(source.read(), -EPERM);
+    const endless = play(sys, [-11]);
+    endless.always = message(20, 1, 7, addressOf(2, []));
+    assert.equal(endless.source.read(), -EPROTO);
+  });
+
+  systemTest("attributes that lead out of their message end it", [], (sys) => {
+    const end = message(3, 1, 7, [0, 0, 0, 0]);
+    const whole = addressOf(2, [[2, [192, 0, 2, 1]]]);
+    for (const size of [0, 3, 9]) {
+      const broken = [...whole];
+      broken[8] = size; // of the attribute
+      const { source } = play(sys, [-11, message(20, 1, 7, broken), end]);
+      assert.deepEqual(source.read(), { addresses: [], isStale: false }, `${size}`);
+    }
   });
 
   systemTest("messages that make no sense are refused, not believed", [], (sys) => {

@@ -19,11 +19,21 @@ loadFilter(sys, architecture);
 
 /** What all threads say of this, each answer once. */
 function said(name: string): string[] {
-  const answers = readdirSync("/proc/self/task").map((thread) => {
-    const status = readFileSync(`/proc/self/task/${thread}/status`, "utf8");
-    return new RegExp(`^${name}:\\s*(.*)$`, "m").exec(status)?.[1] ?? "";
+  const answers = readdirSync("/proc/self/task").flatMap((thread) => {
+    const status = statusOf(thread);
+    if (status === undefined) return [];
+    return [new RegExp(`^${name}:\\s*(.*)$`, "m").exec(status)?.[1] ?? ""];
   });
   return [...new Set(answers)];
+}
+
+/** What the kernel tells of a thread; undefined where it has ended since. */
+function statusOf(thread: string): string | undefined {
+  try {
+    return readFileSync(`/proc/self/task/${thread}/status`, "utf8");
+  } catch {
+    return undefined;
+  }
 }
 
 async function live(): Promise<unknown> {

@@ -18,6 +18,17 @@ describe("errno", () => {
     }
   });
 
+  test("has a text of its own for every number, in lower case", () => {
+    const texts = new Set<string>();
+    for (let number = 1; number <= 133; number += 1) {
+      const text = errnoText(number);
+      if (errnoName(number) === `E${number}`) assert.equal(text, `system error ${number}`);
+      else assert.match(text, /^[a-z][a-z A-Z-]{6,}/, errnoName(number));
+      assert.equal(texts.has(text), false, `"${text}" is two errors'`);
+      texts.add(text);
+    }
+  });
+
   test("takes either sign and numbers it does not know", () => {
     assert.equal(errnoName(-111), "ECONNREFUSED");
     assert.equal(errnoText(-111), "connection refused");

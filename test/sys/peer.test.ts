@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import process from "node:process";
 import { describe, test } from "node:test";
-import { check, EINPROGRESS, ENOENT, EPROTO } from "../../src/sys/errno.ts";
+import { check, EAGAIN, EINPROGRESS, ENOENT, EPROTO } from "../../src/sys/errno.ts";
 import type { Libc } from "../../src/sys/libc.ts";
 import { EPOLLIN, EPOLLOUT } from "../../src/sys/linux.ts";
 import { ownerInTable, TcpOwners, unixPeerUid } from "../../src/sys/peer.ts";
@@ -128,6 +128,165 @@ describe("peer: TCP where nothing tells", () => {
     const here = { address: LOOPBACK, port: 1 };
     assert.equal(owners.peer(here, here), -EPROTO);
     assert.equal(owners.listener(here), -EPROTO);
+  });
+});
+
+describe("peer: sock_diag", () => {
+  const ours = { address: 0x7f000001, port: 0x1f90 };
+  const theirs = { address: 0x7f000002, port: 0xc350 };
+  /** What the kernel answers to each question; a number is an error number. */
+  type Answer = number | ((question: DataView) => Uint8Array | number);
+
+  /** Owners of a kernel that the test plays; the tables of /proc have nothing. */
+  function play(sys: Libc, answers: readonly Answer[]) {
+    const questions: Uint8Array[] = [];
+    const closed: number[] = [];
+    const pending: Answer[] = [...answers];
+    const told: Libc = {
+      ...sys,
+      socket: (domain, type, protocol) => {
+        assert.deepEqual([domain, type, protocol], [16, 3 | 0x80000, 4]);
+        return 77;
+      },
+      send: (fd, address, length, flags) => {
+        assert.deepEqual([fd, flags], [77, 0x40]);
+        questions.push(new Uint8Array(sys.view(address, length)).slice());
+        return length;
+      },
+      recv: (_fd, address, length) => {
+        const next = pending.shift() ?? -EAGAIN;
+        const view = new DataView(sys.view(address, length));
+        const said = typeof next === "number" ? next : next(view);
+        if (typeof said === "number") return said;
+        new Uint8Array(sys.view(address, length)).set(said);
+        return said.length;
+      },
+      close: (fd) => closed.push(fd),
+    };
+    const owners = new TcpOwners(told, () => "");
+    return { owners, questions, closed };
+  }
+
+  /** An answer with a socket's state, ports, user and inode, to question `sequence`. */
+  function socketAnswer(
+    sequence: number,
+    { state = 1, source = theirs.port, target = ours.port, user = 1000, inode = 5, size = 88 } = {},
+  ): Uint8Array {
+    const bytes = new Uint8Array(size);
+    const view = new DataView(new ArrayBuffer(128));
+    view.setUint16(4, 20, true);
+    view.setUint32(8, sequence, true);
+    view.setUint8(17, state);
+    view.setUint16(20, source, false);
+    view.setUint16(22, target, false);
+    view.setUint32(80, user, true);
+    view.setUint32(84, inode, true);
+    bytes.set(new Uint8Array(view.buffer, 0, size));
+    return bytes;
+  }
+
+  function errorAnswer(sequence: number, errno: number): Uint8Array {
+    const bytes = new Uint8Array(36);
+    const view = new DataView(bytes.buffer);
+    view.setUint16(4, 2, true);
+    view.setUint32(8, sequence, true);
+    view.setInt32(16, errno, true);
+    return bytes;
+  }
+
+  systemTest(
+    "asks for one socket by its four numbers, whatever its cookie and state",
+    [],
+    (sys) => {
+      const { owners, questions, closed } = play(sys, [
+        () => socketAnswer(1),
+        () => socketAnswer(2, { user: 0xffff_fffe }),
+      ]);
+      assert.equal(owners.peer(theirs, ours), 1000);
+      assert.equal(owners.peer(theirs, ours), 0xffff_fffe);
+      const question = (sequence: number): number[] => [
+        ...[72, 0, 0, 0, 20, 0, 1, 0, sequence, 0, 0, 0, 0, 0, 0, 0],
+        ...[2, 6, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xc3, 0x50, 0x1f, 0x90],
+        ...[0x7f, 0, 0, 2, ...Array.from({ length: 12 }, () => 0)],
+        ...[0x7f, 0, 0, 1, ...Array.from({ length: 12 }, () => 0)],
+        ...[0, 0, 0, 0, ...Array.from({ length: 8 }, () => 0xff)],
+      ];
+      assert.deepEqual(
+        questions.map((each) => [...each]),
+        [question(1), question(2)],
+      );
+      owners.close();
+      owners.close();
+      assert.deepEqual(closed, [77]);
+    },
+  );
+
+  for (const [what, answer, wanted] of [
+    ["a socket that waits for its close", socketAnswer(1, { state: 8 }), 1000],
+    ["a listener", socketAnswer(1, { state: 10 }), -ENOENT],
+    ["a socket that is closing", socketAnswer(1, { state: 4 }), -ENOENT],
+    ["a socket of another port", socketAnswer(1, { source: 1 }), -ENOENT],
+    ["a socket connected to another port", socketAnswer(1, { target: 1 }), -ENOENT],
+    ["a socket without an inode, which is nobody's", socketAnswer(1, { inode: 0 }), -ENOENT],
+    ["root's socket", socketAnswer(1, { user: 0 }), 0],
+  ] as const) {
+    systemTest(`takes ${what} for ${wanted}`, [], (sys) => {
+      const { owners, questions } = play(sys, [() => answer]);
+      assert.equal(owners.peer(theirs, ours), wanted);
+      assert.equal(questions.length, 1);
+    });
+  }
+
+  systemTest("asks for its own socket to know whether the kernel can tell at all", [], (sys) => {
+    const proven = play(sys, [
+      () => errorAnswer(1, -ENOENT),
+      () => socketAnswer(2, { source: ours.port, target: theirs.port }),
+    ]);
+    assert.equal(proven.owners.peer(theirs, ours), -ENOENT);
+    assert.deepEqual(
+      proven.questions.map((question) => [question[24], question[25]]),
+      [
+        [0xc3, 0x50],
+        [0x1f, 0x90],
+      ],
+    );
+    assert.equal(proven.owners.peer(theirs, ours), -EAGAIN, "and does not ask for it again");
+    assert.equal(proven.questions.length, 3);
+  });
+
+  for (const [what, answers] of [
+    ["no answer", []],
+    ["an error number that is none", [() => errorAnswer(1, 0)]],
+    ["an answer that is cut short", [() => socketAnswer(1, { size: 87 })]],
+    ["octets that are no message", [() => new Uint8Array(19)]],
+    ["an answer of another kind", [() => socketAnswer(1).fill(99, 4, 5)]],
+    ["old answers alone", Array.from({ length: 9 }, () => () => socketAnswer(0))],
+  ] as const) {
+    systemTest(`goes by the tables after ${what}`, [], (sys) => {
+      const { owners } = play(sys, answers);
+      assert.equal(owners.peer(theirs, ours), -ENOENT); // the tables are there, and empty
+    });
+  }
+
+  systemTest("passes over answers to questions of before", [], (sys) => {
+    const stale = Array.from({ length: 7 }, () => () => socketAnswer(0, { user: 4 }));
+    const { owners } = play(sys, [...stale, () => socketAnswer(1)]);
+    assert.equal(owners.peer(theirs, ours), 1000);
+  });
+
+  systemTest("finds a listener at its address, or at any", [], (sys) => {
+    const listening = (sequence: number, target: number) =>
+      socketAnswer(sequence, { state: 10, source: ours.port, target });
+    const { owners, questions } = play(sys, [() => listening(1, 0), () => listening(2, 9)]);
+    assert.equal(owners.listener(ours), 1000);
+    assert.deepEqual([...(questions[0] ?? [])].slice(24, 28), [0x1f, 0x90, 0, 0]);
+    assert.equal(owners.listener(ours), -ENOENT);
+    const row = (place: string) =>
+      `   0: ${place}:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000   7  0 3 1\n`;
+    for (const place of ["0100007F", "00000000"]) {
+      const tables = new TcpOwners(withoutDiag(sys), () => row(place));
+      assert.equal(tables.listener(ours), 7, place);
+    }
   });
 });
 

@@ -1,8 +1,23 @@
 /** Which mappings of the program file may be let go: only those that nothing has changed. */
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { fsyncSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
 import { describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { check } from "../../src/sys/errno.ts";
+import { openFile } from "../../src/sys/fd.ts";
 import type { Libc } from "../../src/sys/libc.ts";
-import { cleanMappings, releaseProgramPagesLater } from "../../src/sys/resident.ts";
+import { MAP_PRIVATE, O_RDONLY, PROT_READ } from "../../src/sys/linux.ts";
+import {
+  cleanMappings,
+  collectGarbage,
+  releaseProgramPages,
+  releaseProgramPagesLater,
+} from "../../src/sys/resident.ts";
+import { systemTest } from "./support.ts";
 
 const PROGRAM = "/opt/slirp-binding";
 
@@ -55,5 +70,65 @@ describe("sys/resident", () => {
     await done;
     clearInterval(alive);
     assert.deepEqual(released, ["999", "999"]);
+  });
+
+  test("each line that tells of a change keeps the mapping, and no other does", () => {
+    const lines = (more: string): string =>
+      `${mapping("00400000-00500000", "r--p", PROGRAM, "0")}\n${more}\n`;
+    for (const name of ["Private_Dirty", "Anonymous", "Swap", "Locked"]) {
+      assert.deepEqual(cleanMappings(lines(`${name}:   4 kB`), PROGRAM), [], name);
+      assert.equal(cleanMappings(lines(`${name}:   0 kB`), PROGRAM).length, 1, name);
+    }
+    assert.equal(cleanMappings(lines("Referenced:   4 kB"), PROGRAM).length, 1);
+  });
+
+  systemTest("clean pages of the file are let go, the changed ones of others stay", [], (sys) => {
+    const folder = mkdtempSync(join(tmpdir(), "slirp-resident-"));
+    const path = join(folder, "program");
+    const size = 64 * 4096;
+    writeFileSync(path, new Uint8Array(size).fill(7));
+    const file = openFile(sys, path, O_RDONLY);
+    fsyncSync(file.number); // pages that are to be written yet count as changed
+    const address = check(sys.mmap(0, size, PROT_READ, MAP_PRIVATE, file.number, 0), "Map");
+    const octets = new Uint8Array(sys.view(address, size));
+    const resident = (): number => {
+      const smaps = readFileSync("/proc/self/smaps", "latin1");
+      const own = smaps.slice(smaps.indexOf(path));
+      return Number(/^Rss: +(\d+) kB$/m.exec(own)?.[1]);
+    };
+    const sum = (): number => octets.reduce((total, octet) => total + octet, 0);
+    assert.equal(sum(), 7 * size);
+    assert.equal(resident(), size / 1024);
+    releaseProgramPages(sys, "/another/program");
+    assert.equal(resident(), size / 1024);
+    releaseProgramPages(sys, path);
+    assert.equal(resident(), 0);
+    assert.equal(sum(), 7 * size, "they come back when they are needed");
+    sys.munmap(address, size);
+    file.close();
+    rmSync(folder, { recursive: true });
+  });
+
+  systemTest("waiting for quiet keeps no process alive", [], () => {
+    const module = fileURLToPath(new URL("../../src/sys/resident.ts", import.meta.url));
+    const script =
+      `import { releaseProgramPagesLater } from ${JSON.stringify(module)};` +
+      'releaseProgramPagesLater({}, "", () => {}, [3_600_000]); console.log("done");';
+    const command = "Deno" in globalThis ? ["eval", script] : ["-e", script];
+    const { status, stdout } = spawnSync(process.execPath, command, {
+      encoding: "utf8",
+      timeout: 30_000,
+    });
+    assert.deepEqual([status, stdout], [0, "done\n"]);
+  });
+
+  systemTest("garbage is collected at once where the runtime can be asked to", [], async (sys) => {
+    if (sys.runtime !== "bun") return collectGarbage(); // and does no harm
+    const refs = Array.from({ length: 1000 }, () => new WeakRef({ octets: new Uint8Array(64) }));
+    await new Promise((resolve) => setImmediate(resolve));
+    collectGarbage();
+    await new Promise((resolve) => setImmediate(resolve));
+    const alive = refs.filter((ref) => ref.deref() !== undefined).length;
+    assert.ok(alive < 500, `${alive} of 1000 are left`);
   });
 });

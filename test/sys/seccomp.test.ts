@@ -18,6 +18,14 @@ const NUMBER_MAX = 600;
 const KERNEL_LIMIT = 4096;
 /** Their arguments decide. */
 const CONDITIONAL = new Set("clone ioctl kill prctl prlimit64 socket socketpair tgkill".split(" "));
+/** TCGETS to TCSETSF, TIOCGWINSZ, FIONBIO, FIONCLEX, FIOCLEX, FIONREAD, TIOCOUTQ; SIOC… */
+const CONTROLS = new Set([
+  ...[0x5401, 0x5402, 0x5403, 0x5404, 0x5413, 0x5421, 0x5450, 0x5451, 0x541b, 0x5411],
+  // ATMARK, GIFNAME, GIFCONF, GIFFLAGS, GIFADDR, GIFNETMASK, GIFMTU, GIFHWADDR, GIFINDEX, TXQLEN
+  ...[0x8905, 0x8910, 0x8912, 0x8913, 0x8915, 0x891b, 0x8921, 0x8927, 0x8933, 0x8942],
+]);
+/** Dumpable?, name, name?, capability in the bounding set?, no_new_privs and ?, child reaper? */
+const THREAD_OPTIONS = new Set([3, 15, 16, 23, 38, 39, 42]);
 const SIGSYS_STATUS = 128 + 31;
 
 for (const [arch, column, audit] of [
@@ -48,7 +56,9 @@ for (const [arch, column, audit] of [
 
     test("ends processes that call as another architecture would", () => {
       assert.equal(answerOf(filter, 0, [], audit === X86_64 ? AARCH64 : X86_64), KILL);
-      if (arch === "x64") assert.equal(answer(0x4000_0000), KILL);
+      if (arch !== "x64") return;
+      assert.equal(answer(0x4000_0000), KILL);
+      assert.equal(answer(0x3fff_ffff), ENOSYS);
     });
 
     test("makes threads and nothing else", () => {
@@ -115,6 +125,50 @@ for (const [arch, column, audit] of [
       for (const option of [name, vma]) assert.equal(call("prctl", option), ALLOW);
       for (const option of [dumpable, keepCaps, seccomp]) {
         assert.equal(call("prctl", option), EPERM);
+      }
+    });
+
+    test("allows these controls and no others, each by its name in the kernel", () => {
+      for (let request = 0; request <= 0xffff; request += 1) {
+        const wanted = CONTROLS.has(request) ? ALLOW : EPERM;
+        assert.equal(call("ioctl", 0n, BigInt(request)), wanted, request.toString(16));
+      }
+      for (let option = 0; option <= 100; option += 1) {
+        const wanted = THREAD_OPTIONS.has(option) ? ALLOW : EPERM;
+        assert.equal(call("prctl", BigInt(option)), wanted, `option ${option}`);
+      }
+      assert.equal(call("prctl", 0x53564d40n), EPERM);
+      assert.equal(call("prctl", 0x53564d42n), EPERM);
+    });
+
+    test("knows every family, kind and protocol of sockets it does not allow", () => {
+      for (let family = 0n; family < 48n; family += 1n) {
+        for (let type = 0n; type < 16n; type += 1n) {
+          for (let protocol = 0n; protocol < 64n; protocol += 1n) {
+            const isInet = family === 2n || family === 10n;
+            const wanted =
+              family === 1n ||
+              (family === 16n && [0n, 4n].includes(protocol)) ||
+              (isInet && type === 1n && [0n, 6n].includes(protocol)) ||
+              (isInet && type === 2n && [0n, 1n, 17n, 58n].includes(protocol));
+            const said = call("socket", family, type, protocol);
+            assert.equal(said, wanted ? ALLOW : EPERM, `${family} ${type} ${protocol}`);
+          }
+        }
+        assert.equal(call("socketpair", family), family === 1n ? ALLOW : EPERM, `pair ${family}`);
+      }
+    });
+
+    test("looks at each flag of a new thread", () => {
+      const flags = 0x3d_0f00n;
+      const needed = [0x100n, 0x800n, 0x10000n];
+      const namespaces = [17n, 25n, 26n, 27n, 28n, 29n, 30n].map((bit) => 1n << bit);
+      for (const flag of needed) assert.equal(call("clone", flags & ~flag), EPERM, `no ${flag}`);
+      for (const flag of [...namespaces, 0x0080_0000n, 0x4000n]) {
+        assert.equal(call("clone", flags | flag), EPERM, `with ${flag}`);
+      }
+      for (const harmless of [0x0100_0000n, 0x8000n]) {
+        assert.equal(call("clone", flags | harmless), ALLOW, `with ${harmless}`);
       }
     });
 

@@ -164,4 +164,31 @@ describe("SocketBuffers", () => {
     stage.open(4);
     assert.deepEqual(stage.buffers.counts, { small: 0, large: 0, free: 1 });
   });
+
+  test("the first socket has all of the share of small ones, up to a bound", () => {
+    assert.equal(new Stage(262_144).buffers.smallSize, 32_768);
+    assert.equal(new Stage(1024).buffers.smallSize, 4096);
+    assert.equal(new Stage(TIGHT).buffers.smallSize, 65_536);
+    const stage = new Stage(262_144);
+    for (let i = 0; i < 3; i += 1) {
+      stage.open(1);
+      stage.close(1);
+      assert.equal(stage.buffers.smallSize, 32_768);
+    }
+  });
+
+  test("what small ones are made for shrinks only where three in four have gone", () => {
+    const stage = new Stage(4 * MIB);
+    const sizes: number[] = [];
+    const look = () => sizes.push(stage.buffers.smallSize);
+    for (let slot = 0; slot < 64; slot += 1) stage.open(slot);
+    look();
+    stage.close(63);
+    look();
+    for (let slot = 16; slot < 63; slot += 1) stage.close(slot);
+    look();
+    stage.close(15);
+    look();
+    assert.deepEqual(sizes, [8192, 8192, 8192, 17_476]);
+  });
 });

@@ -4,7 +4,8 @@ import { EAGAIN } from "../../src/sys/errno.ts";
 import { Listeners } from "../../src/upstream/listener.ts";
 import { ANY_WAY } from "../../src/upstream/outbound.ts";
 import { type Connecting, connectTcp } from "../../src/upstream/tcp.ts";
-import { LOOPBACK, type Rig } from "./rig.ts";
+import type { Rig } from "./rig.ts";
+import { LOOPBACK } from "./rig.ts";
 
 export function rule(
   hostPort: number,
@@ -32,4 +33,21 @@ export function connect(rig: Rig, port: number): number {
 export function alive(rig: Rig, clients: readonly number[]): number {
   const { sys } = rig;
   return clients.filter((fd) => sys.recv(fd, sys.scratch.address, 1, 0) === -EAGAIN).length;
+}
+
+/** Calls of these methods of the engine, which are made all the same. */
+export function noted(rig: Rig, ...methods: readonly ("addHostPort" | "setDual" | "addressSix")[]) {
+  const calls: unknown[][] = [];
+  for (const method of methods) {
+    const real = rig.engine[method].bind(rig.engine) as (...args: unknown[]) => unknown;
+    const value = (...args: readonly unknown[]): unknown => {
+      calls.push([
+        method,
+        ...args.map((arg) => (typeof arg === "object" ? [...(arg as [])] : arg)),
+      ]);
+      return real(...args);
+    };
+    Object.defineProperty(rig.engine, method, { value });
+  }
+  return calls;
 }

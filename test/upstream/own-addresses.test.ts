@@ -3,8 +3,10 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { mappedOctetsOf } from "../../src/lib/addr6.ts";
 import type { AddressList } from "../../src/sys/addresses.ts";
-import { SystemError } from "../../src/sys/errno.ts";
+import { ENOMEM, SystemError } from "../../src/sys/errno.ts";
+import { EPOLLET, EPOLLIN } from "../../src/sys/linux.ts";
 import { AddressWatch } from "../../src/upstream/own-addresses.ts";
+import { EVENT_OF_ADDRESSES } from "../../src/upstream/upstream.ts";
 import { HOST_ADDRESS_COUNT } from "../../wasm/abi.ts";
 import { EngineWorld } from "../support/engine-harness.ts";
 import { logTo } from "./resolver-support.ts";
@@ -125,5 +127,27 @@ describe("upstream/own-addresses", () => {
     source.next = { addresses, isStale: false };
     watch.start(engine, epoll, 0);
     assert.ok(lines.includes("warn too many own addresses, some left out 2 2048"), lines.join());
+  });
+
+  test("the same addresses in another order are no change", () => {
+    const { told, source, engine, watch, epoll } = stage();
+    source.next = { addresses: [ONE, TWO], isStale: false };
+    watch.start(engine, epoll, 1_000_000);
+    source.next = { addresses: [TWO, ONE], isStale: false };
+    watch.notice();
+    watch.poll(engine, 2_000_000);
+    assert.equal(told.length, 1);
+  });
+
+  test("it is watched for edges, by a kind of its own; what cannot be watched is told", () => {
+    const { engine, watch } = stage();
+    const calls: number[][] = [];
+    watch.start(engine, { add: (...args) => calls.push(args) }, 1_000_000);
+    assert.deepEqual(calls, [[7, EPOLLIN | EPOLLET, 0, EVENT_OF_ADDRESSES]]);
+    const failing = { add: () => -ENOMEM };
+    assert.throws(
+      () => stage().watch.start(engine, failing, 1),
+      /^SystemError: Watch own addresses/,
+    );
   });
 });

@@ -1,7 +1,9 @@
 /** The size of the way to an address, from the kernel. */
 import assert from "node:assert/strict";
 import { describe } from "node:test";
-import { SOCKADDR_IN6_SIZE } from "../../src/sys/linux.ts";
+import { EMFILE, ENETUNREACH } from "../../src/sys/errno.ts";
+import type { Libc } from "../../src/sys/libc.ts";
+import { AF_INET, AF_INET6, SOCKADDR_IN6_SIZE } from "../../src/sys/linux.ts";
 import { writeIpv6 } from "../../src/sys/sockaddr.ts";
 import { PathProbe } from "../../src/upstream/path-mtu.ts";
 import { systemTest } from "../sys/support.ts";
@@ -34,5 +36,45 @@ describe("path-mtu", () => {
     const next = udpSocket(sys);
     assert.equal(next.fd, free.fd);
     sys.close(next.fd);
+  });
+
+  systemTest("one socket for each version is made, once, whatever its number", [], (sys) => {
+    const calls: string[] = [];
+    let next = 0;
+    const note =
+      (name: string, result: (...args: number[]) => number) =>
+      (...args: number[]): number => {
+        calls.push(`${name} ${args[0]}`);
+        return result(...args);
+      };
+    const fake: Libc = Object.create(sys, {
+      socket: { value: note("socket", () => next++) },
+      connect: { value: note("connect", () => 0) },
+      setsockopt: { value: () => 0 },
+      getsockopt: { value: () => 0 },
+      close: { value: note("close", () => 0) },
+    });
+    const probe = new PathProbe(fake);
+    for (let i = 0; i < 2; i += 1) probe.ask(LOOPBACK);
+    for (let i = 0; i < 2; i += 1) probe.ask6(1);
+    probe.close();
+    probe.close();
+    const [four, six] = [`socket ${AF_INET}`, `socket ${AF_INET6}`];
+    const wanted = [four, "connect 0", "connect 0", six, "connect 1", "connect 1"];
+    assert.deepEqual(calls.splice(0), [...wanted, "close 0", "close 1"]);
+    next = 0;
+    for (let i = 0; i < 2; i += 1) probe.ask6(1);
+    probe.close();
+    assert.deepEqual(calls, [six, "connect 0", "connect 0", "close 0"]);
+  });
+
+  systemTest("where no socket can be had, or none connected, it is the errno", [], (sys) => {
+    const full: Libc = Object.create(sys, { socket: { value: () => -EMFILE } });
+    const probe = new PathProbe(full);
+    assert.deepEqual([probe.ask(LOOPBACK), probe.ask6(1)], [-EMFILE, -EMFILE]);
+    const lost: Libc = Object.create(sys, { connect: { value: () => -ENETUNREACH } });
+    const other = new PathProbe(lost);
+    assert.deepEqual([other.ask(LOOPBACK), other.ask6(1)], [-ENETUNREACH, -ENETUNREACH]);
+    other.close();
   });
 });

@@ -136,4 +136,13 @@ describe("presence", () => {
     without.turn();
     assert.deepEqual([without.settled, without.isAsking], [1, false]);
   });
+
+  test("one that is to be asked again is, and never earlier than now", () => {
+    const stage = new Stage({ interval: 5000 });
+    stage.turn();
+    const { now } = stage.world;
+    assert.equal(stage.presence.wait(now), 5000);
+    assert.equal(stage.presence.wait(now + 4999), 1);
+    assert.equal(stage.presence.wait(now + 9000), 0);
+  });
 });

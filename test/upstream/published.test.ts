@@ -57,9 +57,21 @@ describe("published", () => {
     ports.park(four);
     assert.equal(ports.find(53, 0, 4), four);
     assert.equal(ports.hostPortOf(second), 5301);
+    assert.deepEqual([ports.spotOf(four), ports.spotOf(second)], [0, 1]);
+    assert.deepEqual([ports.guestPortOf(four), ports.guestPortOf(both)], [53, 54]);
+    const six = ports.add(13, 6, 55, 5303, 0, 0x0a000232);
+    assert.deepEqual(
+      [four, both, six].map((index) => ports.familyOf(index)),
+      [4, 4, 6],
+    );
+    assert.deepEqual(
+      [ports.guestAddressOf(six), ports.guestAddressOf(four)],
+      [0x0a000232, undefined],
+    );
+    assert.equal(ports.count, 4);
     ports.close();
     ports.close();
-    assert.deepEqual(closed, [10, 11, 12]);
+    assert.deepEqual(closed, [10, 11, 12, 13]);
     assert.equal(ports.isParked(four), false);
   });
 });

@@ -1,5 +1,5 @@
 /** What the tests of the resolver watch share. */
-import { type AttachOptions, readAttachOptions } from "../../src/config/config.ts";
+import { type AttachOptions, readAttachOptions } from "../../src/config/attach.ts";
 import type { Logger } from "../../src/lib/log.ts";
 
 export function attachOptions(

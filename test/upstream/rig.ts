@@ -8,11 +8,11 @@ import { instantiateEngine } from "../../src/engine/module.ts";
 import { Epoll } from "../../src/sys/epoll.ts";
 import { check } from "../../src/sys/errno.ts";
 import type { Libc } from "../../src/sys/libc.ts";
-import { EPOLLIN, MSG_NOSIGNAL } from "../../src/sys/linux.ts";
+import { AF_INET6, EPOLLIN, MSG_NOSIGNAL, SOCKADDR_IN6_SIZE } from "../../src/sys/linux.ts";
 import type { Ipv4Endpoint } from "../../src/sys/sockaddr.ts";
 import * as socket from "../../src/sys/socket.ts";
 import type { HiddenPorts } from "../../src/upstream/hidden-ports.ts";
-import { HostSockets } from "../../src/upstream/sockets.ts";
+import { HostSockets, type SocketBounds, type SocketWays } from "../../src/upstream/sockets.ts";
 import * as abi from "../../wasm/abi.ts";
 import { engineModule } from "../support/engine-binary.ts";
 import { type WorldOptions, worldConfig } from "../support/engine-settings.ts";
@@ -32,6 +32,12 @@ interface OpFields {
   readonly count?: number;
 }
 
+interface RigLimits {
+  readonly hidden?: HiddenPorts;
+  readonly bounds?: SocketBounds;
+  readonly ways?: SocketWays;
+}
+
 export class Rig {
   readonly sys: Libc;
   readonly engine = new Engine(instantiateEngine(engineModule("simd")));
@@ -39,20 +45,42 @@ export class Rig {
   readonly sockets: HostSockets;
   readonly #base: number;
 
-  /** @param hidden ports of the loopback that the guest may not reach */
-  constructor(sys: Libc, options: WorldOptions = {}, hidden?: HiddenPorts) {
+  /** @param limits ports of the loopback that are hidden, bounds of sockets, and where they lead */
+  constructor(sys: Libc, options: WorldOptions = {}, limits: RigLimits = {}) {
+    const { hidden, bounds, ways } = limits;
     this.sys = sys;
     this.#base = sys.address(this.engine.octets.buffer);
     this.engine.setHostBase(BigInt(this.#base));
     this.engine.start(worldConfig(options));
     this.epoll = new Epoll(sys);
-    this.sockets = new HostSockets(sys, this.epoll, this.engine, this.#base, hidden);
+    this.sockets = new HostSockets(
+      ...([sys, this.epoll, this.engine, this.#base] as const),
+      ...([hidden, bounds, ways] as const),
+    );
   }
 
   /** Carries out one operation and returns its result. */
   perform(kind: number, handle: number, fields: OpFields = {}): number {
+    this.#list(0, kind, handle, fields);
+    this.sockets.execute(this.engine.bases.ops, 1);
+    return this.#result(0);
+  }
+
+  /** Carries out two operations of a flow as one list. */
+  performBoth(
+    handle: number,
+    one: readonly [kind: number, OpFields],
+    two: readonly [kind: number, OpFields],
+  ): readonly number[] {
+    this.#list(0, one[0], handle, one[1]);
+    this.#list(1, two[0], handle, two[1]);
+    this.sockets.execute(this.engine.bases.ops, 2);
+    return [this.#result(0), this.#result(1)];
+  }
+
+  #list(i: number, kind: number, handle: number, fields: OpFields): void {
     const { view, bases } = this.engine;
-    const at = bases.ops;
+    const at = bases.ops + i * abi.OP_SIZE;
     const { a = 0, b = 0, c = 0, pointer = 0, count = 0 } = fields;
     view.setInt32(at + abi.OP_KIND_OFFSET, kind, true);
     view.setInt32(at + abi.OP_HANDLE_OFFSET, handle, true);
@@ -62,8 +90,11 @@ export class Rig {
     view.setUint32(at + abi.OP_C_OFFSET, c, true);
     view.setUint32(at + abi.OP_POINTER_OFFSET, pointer, true);
     view.setUint32(at + abi.OP_COUNT_OFFSET, count, true);
-    this.sockets.execute(at, 1);
-    return view.getInt32(at + abi.OP_RESULT_OFFSET, true);
+  }
+
+  #result(i: number): number {
+    const at = this.engine.bases.ops + i * abi.OP_SIZE + abi.OP_RESULT_OFFSET;
+    return this.engine.view.getInt32(at, true);
   }
 
   /** Lays out message `i` with one buffer, in which `text` stands; returns its engine address. */
@@ -90,6 +121,25 @@ export class Rig {
       u64(at + abi.MSG_CONTROL_LENGTH_OFFSET, abi.MSG_CONTROL_SIZE);
     }
     return at;
+  }
+
+  /** Writes a struct sockaddr_in6 apart from the messages; returns its engine address. */
+  name6(octets: ArrayLike<number>, port: number): number {
+    const { octets: memory, view, bases } = this.engine;
+    const at = bases.scratch + 0x8000;
+    memory.fill(0, at, at + SOCKADDR_IN6_SIZE);
+    view.setUint16(at, AF_INET6, true);
+    view.setUint16(at + 2, port, false);
+    memory.set(octets, at + 8);
+    return at;
+  }
+
+  /** Has message `i` use the receive slots, which are large, for so many octets. */
+  useSlots(i: number, octets: number): void {
+    const { view, bases } = this.engine;
+    const iov = bases.scratch + 0x1000 + i * (BUFFER_SIZE + 0x400);
+    view.setBigUint64(iov + abi.IOV_BASE_OFFSET, BigInt(this.#base + bases.rxBuffers), true);
+    view.setBigUint64(iov + abi.IOV_LENGTH_OFFSET, BigInt(octets), true);
   }
 
   /** Octets of message `i` of which `length` were received. */
@@ -137,9 +187,14 @@ export class Rig {
 }
 
 /** A test with a rig that is taken down in any case. */
-export function rigTest(name: string, run: (rig: Rig) => void, options: WorldOptions = {}): void {
+export function rigTest(
+  name: string,
+  run: (rig: Rig) => void,
+  options: WorldOptions = {},
+  limits: RigLimits = {},
+): void {
   systemTest(name, [], (sys) => {
-    const rig = new Rig(sys, options);
+    const rig = new Rig(sys, options, limits);
     try {
       run(rig);
     } finally {
@@ -164,6 +219,26 @@ export function nameOf(sys: Libc, fd: number): Ipv4Endpoint {
   const name = { address: 0, port: 0 };
   check(socket.localEndpoint(sys, fd, name), "Name");
   return name;
+}
+
+/** ::1. */
+export const LOOPBACK6 = Uint8Array.of(...new Array<number>(15).fill(0), 1);
+/** ::, also this machine, but not by the address that `connectTcp6` knows to answer at once. */
+export const ANY6 = new Uint8Array(16);
+
+/** A listening TCP socket of IPv6 at ::1. */
+export function listen6(sys: Libc): { fd: number; port: number } {
+  const fd = check(socket.openTcp6(sys), "Open");
+  check(socket.bindIpv6(sys, fd, LOOPBACK6, 0), "Bind");
+  check(sys.listen(fd, 16), "Listen");
+  return { fd, port: socket.localPort(sys, fd) };
+}
+
+/** A bound UDP socket of IPv6 at ::1. */
+export function udpSocket6(sys: Libc): { fd: number; port: number } {
+  const fd = check(socket.openUdp6(sys), "Open");
+  check(socket.bindIpv6(sys, fd, LOOPBACK6, 0), "Bind");
+  return { fd, port: socket.localPort(sys, fd) };
 }
 
 /** A bound UDP socket. */

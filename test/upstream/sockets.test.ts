@@ -91,7 +91,7 @@ describe("sockets: TCP", () => {
     (sys) => {
       const { fd, port } = listen(sys);
       const hidden = new HiddenPorts();
-      const rig = new Rig(sys, {}, hidden);
+      const rig = new Rig(sys, {}, { hidden });
       const to = (a: number, b: number): number =>
         rig.perform(abi.OP_TCP_CONNECT, HANDLE, { a, b });
       new HiddenPorts(hidden.memory).add(port); // another network's, after this one has started

@@ -1,100 +1,11 @@
-/** One TFTP transfer: requests, options, windows, losses, silence, and what is malformed. */
+/** One TFTP transfer: blocks, windows, losses, silence, text, and how it ends. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import {
-  DATAGRAM_SIZE_MAX,
-  Transfer,
-  type TransferFile,
-} from "../../src/upstream/tftp-transfer.ts";
+import { EIO, EPERM } from "../../src/sys/errno.ts";
 import { concat, pattern, u16 } from "../support/packet.ts";
 
-const SECOND = 1_000_000;
-const SEED = 20261129;
-const EACCES = 13;
-const EIO = 5;
-
-class Desk {
-  readonly sent: Uint8Array[] = [];
-  readonly told: string[] = [];
-  readonly transfer: Transfer;
-  readonly #files: Readonly<Record<string, Uint8Array>>;
-  open = 0;
-  now = 0;
-  isGone = false;
-  readErrno = 0;
-
-  constructor(files: Readonly<Record<string, Uint8Array>>) {
-    this.#files = files;
-    const datagram = new Uint8Array(DATAGRAM_SIZE_MAX);
-    this.transfer = new Transfer(
-      {
-        datagram,
-        open: (name) => this.#open(name),
-        send: (length) => {
-          this.sent.push(datagram.slice(0, length));
-          return !this.isGone;
-        },
-        told: (name, problem) => this.told.push(`${name}: ${problem}`),
-      },
-      0,
-    );
-  }
-
-  #open(name: string): TransferFile | number {
-    const content = this.#files[name];
-    if (content === undefined) return name === "secret" ? -EACCES : -2;
-    this.open += 1;
-    return {
-      size: content.length,
-      read: (into, offset) => {
-        if (this.readErrno > 0) return -this.readErrno;
-        const part = content.subarray(offset, offset + into.length);
-        into.set(part);
-        return part.length;
-      },
-      close: () => {
-        this.open -= 1;
-      },
-    };
-  }
-
-  /** Hands over a datagram; what was sent in return. */
-  say(octets: Uint8Array): string[] {
-    this.sent.length = 0;
-    this.transfer.input(octets, this.now);
-    return this.sent.map(show);
-  }
-
-  ask(name: string, mode = "octet", ...options: string[]): string[] {
-    return this.say(request(1, name, mode, ...options));
-  }
-
-  ack(block: number): string[] {
-    return this.say(concat(u16(4), u16(block & 0xffff)));
-  }
-
-  wait(microseconds: number): string[] {
-    this.sent.length = 0;
-    this.now += microseconds;
-    this.transfer.timeout(this.now);
-    return this.sent.map(show);
-  }
-}
-
-function request(opcode: number, ...texts: string[]): Uint8Array {
-  return concat(u16(opcode), ...texts.map((text) => `${text}\0`));
-}
-
-/** "DATA 1 512", "OACK blksize=1400", "ERROR 1 file not found". */
-function show(octets: Uint8Array): string {
-  const view = new DataView(octets.buffer);
-  const text = (from: number): string => new TextDecoder().decode(octets.subarray(from, -1));
-  const opcode = view.getUint16(0);
-  if (opcode === 3) return `DATA ${view.getUint16(2)} ${octets.length - 4}`;
-  if (opcode === 5) return `ERROR ${view.getUint16(2)} ${text(4)}`;
-  return `OACK ${text(2).replaceAll("\0", " ")}`;
-}
+import { Desk, request, SECOND, SEED, show } from "./tftp-desk.ts";
 
 describe("upstream/tftp-transfer", () => {
   test("without options: blocks of 512, one at a time, a short one is the last", () => {
@@ -126,26 +37,6 @@ describe("upstream/tftp-transfer", () => {
     desk.ack(4);
     assert.ok(desk.transfer.isOver);
   });
-
-  const options: readonly (readonly [string, string, string])[] = [
-    ["blksize", "7", "DATA"],
-    ["blksize", "8", "OACK blksize 8"],
-    ["blksize", "99999", "OACK blksize 65464"],
-    ["blksize", "x", "DATA"],
-    ["blksize", "-1", "DATA"],
-    ["timeout", "0", "DATA"],
-    ["timeout", "256", "DATA"],
-    ["windowsize", "0", "DATA"],
-    ["windowsize", "65535", "OACK windowsize 64"],
-    ["tsize", "0", "OACK tsize 70000"],
-    ["multicast", "", "DATA"],
-  ];
-  for (const [name, value, answer] of options) {
-    test(`option ${name} "${value}"`, () => {
-      const [said = ""] = new Desk({ a: pattern(70000) }).ask("a", "octet", name, value);
-      assert.equal(said.startsWith("DATA") ? "DATA" : said, answer);
-    });
-  }
 
   test("a window has 64 KiB at most", () => {
     const desk = new Desk({ a: pattern(70000) });
@@ -222,28 +113,6 @@ describe("upstream/tftp-transfer", () => {
     assert.equal(new TextDecoder().decode(whole), wanted);
   });
 
-  const refused: readonly (readonly [string, Uint8Array, string])[] = [
-    ["a file that is not there", request(1, "b", "octet"), "ERROR 1 file not found"],
-    ["a file that is forbidden", request(1, "secret", "octet"), "ERROR 2 access violation"],
-    ["writing", request(2, "a", "octet"), "ERROR 2 this server is read-only"],
-    ["mode mail", request(1, "a", "mail"), "ERROR 4 wanted a name and mode octet or netascii"],
-    ["no name", request(1, "", "octet"), "ERROR 4 wanted a name and mode octet or netascii"],
-    ["no mode", request(1, "a"), "ERROR 4 wanted a name and mode octet or netascii"],
-    ["no end", concat(u16(1), "a\0octet"), "ERROR 4 malformed request"],
-    ["513 octets", request(1, "a".repeat(504), "octet"), "ERROR 4 malformed request"],
-    ["an unknown opcode", concat(u16(9), "x"), "ERROR 4 illegal TFTP operation"],
-    ["an octet", Uint8Array.of(0), "ERROR 4 illegal TFTP operation"],
-    ["an ACK before all", concat(u16(4), u16(1)), "ERROR 4 illegal TFTP operation"],
-  ];
-  for (const [what, octets, answer] of refused) {
-    test(`refuses ${what}`, () => {
-      const desk = new Desk({ a: pattern(10) });
-      assert.deepEqual(desk.say(octets), [answer]);
-      assert.ok(desk.transfer.isOver);
-      assert.equal(desk.open, 0);
-    });
-  }
-
   test("an error of the guest's, a file that breaks, a guest that is gone end it", () => {
     const desk = new Desk({ a: pattern(3000) });
     desk.ask("a");
@@ -252,6 +121,11 @@ describe("upstream/tftp-transfer", () => {
     broken.ask("a");
     broken.readErrno = EIO;
     assert.deepEqual(broken.ack(1), ["ERROR 0 the file cannot be read"]);
+    assert.equal(broken.sent[0]?.at(-1), 0, "the text has its end");
+    const forbidden = new Desk({ a: pattern(3000) });
+    forbidden.ask("a");
+    forbidden.readErrno = EPERM;
+    assert.deepEqual(forbidden.ack(1), ["ERROR 0 the file cannot be read"]);
     const gone = new Desk({ a: pattern(3000) });
     gone.isGone = true;
     gone.ask("a");
@@ -265,6 +139,106 @@ describe("upstream/tftp-transfer", () => {
     const desk = new Desk({});
     assert.deepEqual(desk.wait(SECOND), []);
     assert.ok(desk.transfer.isOver);
+  });
+
+  test("a pair of netascii is cut between two blocks, of either kind", () => {
+    for (const [end, second] of [
+      ["\n", "\n"],
+      ["\r", "\0"],
+    ] as const) {
+      const desk = new Desk({ a: concat(`${"x".repeat(511)}${end}y`) });
+      assert.deepEqual(desk.ask("a", "netascii"), ["DATA 1 512"]);
+      assert.equal(desk.sent[0]?.at(-1), 13);
+      assert.deepEqual(desk.ack(1), ["DATA 2 2"]);
+      assert.equal(new TextDecoder().decode(desk.sent[0]?.subarray(4)), `${second}y`);
+      assert.deepEqual([...desk.ack(2), desk.transfer.isOver], [true]);
+    }
+  });
+
+  test("text that cannot be read is an error like any other", () => {
+    const desk = new Desk({ a: pattern(3000) });
+    desk.readErrno = EIO;
+    assert.deepEqual(desk.ask("a", "netascii"), ["ERROR 0 the file cannot be read"]);
+  });
+
+  test("its time runs from the start, and anew with each answer and each progress", () => {
+    const desk = new Desk({ a: pattern(3000) });
+    assert.equal(desk.transfer.deadline, SECOND);
+    desk.now = 400;
+    desk.ask("a", "octet", "timeout", "3");
+    assert.equal(desk.transfer.deadline, 400 + 3 * SECOND);
+    desk.now = 900;
+    desk.ack(0);
+    assert.equal(desk.transfer.deadline, 900 + 3 * SECOND);
+    desk.ack(7); // of a block that was never sent
+    desk.now = 2000;
+    assert.equal(desk.transfer.deadline, 900 + 3 * SECOND);
+    desk.wait(3 * SECOND);
+    assert.equal(desk.transfer.deadline, desk.now + 3 * SECOND);
+  });
+
+  test("what a file of before has left does not count for the next", () => {
+    const desk = new Desk({ a: pattern(3000), b: pattern(9) });
+    desk.ask("b");
+    for (let i = 0; i < 4; i += 1) desk.wait(SECOND);
+    assert.deepEqual(desk.ask("a"), ["DATA 1 512"]);
+    for (let i = 0; i < 5; i += 1) assert.deepEqual(desk.wait(SECOND), ["DATA 1 512"]);
+    assert.deepEqual(desk.ack(1), ["DATA 2 512"], "it does not end where the other one did");
+    desk.ask("a", "octet", "windowsize", "2");
+    for (const again of [2, 2, 0]) assert.equal(desk.ack(0).length, again);
+    desk.ask("a", "octet", "windowsize", "3");
+    for (const again of [3, 3, 0]) assert.equal(desk.ack(0).length, again);
+  });
+
+  test("a request that comes again behind an ACK begins anew", () => {
+    const desk = new Desk({ a: pattern(3000) });
+    desk.ask("a");
+    desk.ack(1);
+    assert.deepEqual(desk.ask("a"), ["DATA 1 512"]);
+    assert.deepEqual([desk.told.length, desk.open], [2, 1]);
+  });
+
+  test("progress gives it all its tries again", () => {
+    const desk = new Desk({ a: pattern(3000) });
+    desk.ask("a");
+    for (let i = 0; i < 5; i += 1) desk.wait(SECOND);
+    desk.ack(1);
+    for (let i = 0; i < 5; i += 1) assert.deepEqual(desk.wait(SECOND), ["DATA 2 512"]);
+    assert.deepEqual(desk.wait(SECOND), []);
+    assert.ok(desk.transfer.isOver);
+  });
+
+  test("before ACK 0 no other one counts", () => {
+    const desk = new Desk({ a: pattern(3000) });
+    desk.ask("a", "octet", "blksize", "600");
+    assert.deepEqual(desk.ack(1), []);
+    assert.deepEqual(desk.ack(0), ["DATA 1 600"]);
+  });
+
+  test("of an option that is there twice the first counts, one without a value does not", () => {
+    const desk = new Desk({ a: pattern(3000) });
+    assert.deepEqual(desk.ask("a", "octet", "blksize", "600", "BLKSIZE", "700", "tsize"), [
+      "OACK blksize 600",
+    ]);
+  });
+
+  test("the size of text, and of nothing, is not told", () => {
+    const desk = new Desk({ a: pattern(600), empty: new Uint8Array(0) });
+    assert.deepEqual(desk.ask("a", "netascii", "tsize", "0"), ["DATA 1 512"]);
+    assert.deepEqual(desk.ask("empty", "octet", "tsize", "0"), ["DATA 1 0"]);
+  });
+
+  test("a guest that is gone is sent nothing more of a window, nor an answer twice", () => {
+    const desk = new Desk({ a: pattern(3000) });
+    desk.ask("a", "octet", "windowsize", "4");
+    desk.isGone = true;
+    assert.deepEqual(desk.ack(0), ["DATA 1 512"]);
+    assert.ok(desk.transfer.isOver);
+    const other = new Desk({ a: pattern(3000) });
+    other.isGone = true;
+    assert.equal(other.ask("a", "octet", "blksize", "600").length, 1);
+    assert.deepEqual([other.transfer.isOver, other.open], [true, 0]);
+    assert.deepEqual([...other.ack(0), ...other.wait(9 * SECOND)], []);
   });
 
   test("any octets: no file stays open, a window at most is sent for each", () => {

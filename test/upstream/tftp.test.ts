@@ -5,9 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Block } from "../../src/sys/block.ts";
 import { Epoll } from "../../src/sys/epoll.ts";
-import { EAGAIN, EBUSY } from "../../src/sys/errno.ts";
+import { check, EAGAIN, EBUSY, ENOMEM } from "../../src/sys/errno.ts";
 import type { Libc } from "../../src/sys/libc.ts";
 import { MSG_DONTWAIT, MSG_NOSIGNAL } from "../../src/sys/linux.ts";
+import { openUdp } from "../../src/sys/socket.ts";
 import { TftpService, TRANSFERS_MAX } from "../../src/upstream/tftp.ts";
 import { EVENT_OF_SERVICE } from "../../src/upstream/upstream.ts";
 import { concat, pattern, u16 } from "../support/packet.ts";
@@ -22,11 +23,13 @@ class Desk {
   readonly epoll: Epoll;
   readonly lines: string[] = [];
   now = 1_000_000;
+  readonly folder: string;
   readonly #sys: Libc;
   readonly #block: Block;
 
   constructor(sys: Libc, folder: string) {
     this.#sys = sys;
+    this.folder = folder;
     this.#block = new Block(sys, 2048);
     this.epoll = new Epoll(sys);
     this.service = new TftpService(sys, this.epoll, folder, logTo(this.lines), () => this.now);
@@ -49,6 +52,13 @@ class Desk {
     const size = this.#sys.recv(fd, this.#block.address, 2048, MSG_DONTWAIT);
     return size < 0 ? size : this.#block.bytes.slice(0, size);
   }
+}
+
+/** The descriptor that the next socket gets. */
+function nextDescriptor(sys: Libc): number {
+  const fd = check(openUdp(sys), "Open");
+  sys.close(fd);
+  return fd;
 }
 
 function deskTest(name: string, run: (desk: Desk, sys: Libc) => void): void {
@@ -135,5 +145,108 @@ deskTest("when all are in use, one that was silent gives way, else the newcomer"
   assert.ok(next >= 0);
   assert.deepEqual(desk.hear(first), new Uint8Array(0));
   assert.equal(desk.hear(next), -EAGAIN);
+  for (const fd of [...fds, next]) sys.close(fd);
+});
+
+deskTest(
+  "a newcomer is left out while nobody was silent for two seconds, which is told",
+  (desk, sys) => {
+    const fds = Array.from({ length: TRANSFERS_MAX }, () => desk.service.open());
+    const before = nextDescriptor(sys);
+    desk.now += 1_999_999;
+    assert.equal(desk.service.open(), -EBUSY);
+    assert.equal(nextDescriptor(sys), before);
+    assert.deepEqual(desk.lines, ["warn too many TFTP transfers, a new one is left out 64"]);
+    desk.now += 1;
+    const next = desk.service.open();
+    assert.ok(next >= 0);
+    for (const fd of [...fds, next]) sys.close(fd);
+  },
+);
+
+deskTest("a turn takes 64 datagrams of a transfer, the rest with the next one", (desk, sys) => {
+  for (const [count, isLeft] of [
+    [63, false],
+    [64, true],
+  ] as const) {
+    const fd = desk.service.open();
+    desk.say(fd, request("a"));
+    for (let i = 1; i < count; i += 1) desk.say(fd, ack(9));
+    desk.service.notice(EVENT_OF_SERVICE);
+    desk.service.poll(undefined, desk.now);
+    assert.equal(desk.service.wait(desk.now) === 0, isLeft, `${count}`);
+    sys.close(fd);
+    desk.service.notice(EVENT_OF_SERVICE);
+    desk.service.poll(undefined, desk.now);
+  }
+});
+
+deskTest("other news than its own is none, and without any nothing is read", (desk, sys) => {
+  const fd = desk.service.open();
+  desk.say(fd, request("a"));
+  desk.service.notice(EVENT_OF_SERVICE + 1);
+  assert.ok((desk.service.wait(desk.now) ?? 0) > 0);
+  desk.service.poll(undefined, desk.now);
+  assert.equal(desk.hear(fd), -EAGAIN);
+  sys.close(fd);
+});
+
+deskTest("what finds the guest's end full is lost, and sent again", (desk, sys) => {
+  writeFileSync(join(desk.folder, "long"), pattern(200_000));
+  const fd = desk.service.open();
+  const options = "blksize\u00008192\u0000windowsize\u00008\u0000";
+  desk.say(fd, concat(u16(1), `long\u0000octet\u0000${options}`));
+  desk.work();
+  desk.say(fd, ack(0));
+  desk.work();
+  for (let i = 0; i < 4; i += 1) {
+    desk.now += 1_000_000;
+    desk.service.poll(undefined, desk.now); // 64 KiB each, more than the socket takes
+  }
+  assert.ok(desk.service.wait(desk.now) !== undefined, "the transfer goes on");
+  for (let heard = desk.hear(fd); typeof heard !== "number"; heard = desk.hear(fd));
+  desk.say(fd, ack(8));
+  desk.work();
+  assert.deepEqual((desk.hear(fd) as Uint8Array).subarray(0, 4), concat(u16(3), u16(9)));
+  sys.close(fd);
+});
+
+deskTest("closing ends transfers, files and sockets", (desk, sys) => {
+  const before = nextDescriptor(sys);
+  const fd = desk.service.open();
+  desk.say(fd, request("a"));
+  desk.work();
+  desk.hear(fd);
+  desk.service.close();
+  assert.deepEqual(desk.hear(fd), new Uint8Array(0), "the end");
+  sys.close(fd);
+  assert.ok(nextDescriptor(sys) <= before);
+});
+
+systemTest("where the socket cannot be watched both its ends are closed", [], (sys) => {
+  const folder = mkdtempSync(join(tmpdir(), "slirp-tftp-"));
+  const epoll = { add: () => -ENOMEM };
+  const service = new TftpService(sys, epoll, folder, logTo([]), () => 1);
+  const before = nextDescriptor(sys);
+  assert.equal(service.open(), -ENOMEM);
+  assert.equal(nextDescriptor(sys), before);
+  assert.equal(service.wait(1), undefined);
+  service.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+deskTest("who was heard last is not the one that gives way", (desk, sys) => {
+  const fds = Array.from({ length: TRANSFERS_MAX }, () => desk.service.open());
+  const [first = -1, second = -1] = fds;
+  desk.now += 900_000;
+  desk.say(first, request("a"));
+  desk.service.notice(EVENT_OF_SERVICE);
+  desk.service.poll(undefined, desk.now);
+  assert.equal((desk.hear(first) as Uint8Array).length, 516);
+  desk.now += 1_100_000;
+  const next = desk.service.open();
+  assert.ok(next >= 0);
+  assert.equal(desk.hear(first), -EAGAIN);
+  assert.deepEqual(desk.hear(second), new Uint8Array(0));
   for (const fd of [...fds, next]) sys.close(fd);
 });

@@ -5,8 +5,8 @@
  * Theory of operation
  *   An IPv6 address that anything here has to remember is entered into one table, and its place in
  *   it, or-ed with ADDRESS_SIX, stands for it from then on. Those numbers are the 240.0.0.0/4 of
- *   IPv4, which no packet may carry (`engine` drops it, `isSix` would mistake it). Flow table, NAT,
- *   TCP and UDP compare and pass on numbers; only who reads a packet (`packet`), writes one
+ *   IPv4, which no packet may carry (`input4` drops it, `isIpv6` would mistake it). Flow table,
+ *   NAT, TCP and UDP compare and pass on numbers; only who reads a packet (`packet`), writes one
  *   (`send`), judges what an address means (`nat`), asks for its MAC (`neighbor`) or hands it to
  *   the host (`msgSetName6`) looks at the 16 octets behind.
  *
@@ -85,7 +85,7 @@ export function addressHeldBy(mark: () => void): void {
   markHeld = mark;
 }
 
-export function isSix(address: u32): bool {
+export function isIpv6(address: u32): bool {
   return address >= SIX;
 }
 
@@ -108,8 +108,8 @@ export function sumOf(address: u32): u32 {
 }
 
 /** A word that belongs to the address for good, while its number may change. */
-export function wordOf(address: u32): u32 {
-  return isSix(address) ? entryAt(address & ~SIX).hash : address;
+export function stableHashOf(address: u32): u32 {
+  return isIpv6(address) ? entryAt(address & ~SIX).hash : address;
 }
 
 /** Addresses in the table. */
@@ -229,7 +229,7 @@ export function addressFromHost(): u32 {
 
 /** Somebody holds this number; those of IPv4 addresses are passed over. */
 export function addressMark(address: u32): void {
-  if (isSix(address)) store<u8>(MARKS + <usize>(address & ~SIX), 1);
+  if (isIpv6(address)) store<u8>(MARKS + <usize>(address & ~SIX), 1);
 }
 
 /** Frees all entries nobody holds. */

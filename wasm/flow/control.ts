@@ -14,7 +14,7 @@ import { Msg } from "../layout";
 import { absolute } from "../memory";
 import { msgControl } from "../ring";
 import { address6Copy } from "../wire/addr6";
-import { isSix, octetsOf, scopeOf } from "./addresses";
+import { isIpv6, octetsOf, scopeOf } from "./addresses";
 
 export const SOL_IP: u32 = 0;
 export const SOL_UDP: u32 = 17;
@@ -60,7 +60,7 @@ export function controlSource(msg: usize, address: u32): void {
   const m = changetype<Msg>(msg);
   const base = msgControl(msg);
   const p = base + <usize>m.controlLength;
-  const six = isSix(address);
+  const six = isIpv6(address);
   store<u64>(p, HEADER_SIZE + (six ? PKTINFO6_SIZE : PKTINFO_SIZE));
   store<u32>(p, six ? SOL_IPV6 : SOL_IP, 8);
   store<u32>(p, six ? IPV6_PKTINFO : IP_PKTINFO, 12);

@@ -22,7 +22,6 @@
  */
 import * as abi from "../abi";
 import { config } from "../memory";
-import { next } from "../prng";
 import { txBegin, txEnd, txHeader, txOffload, txPiece, vnetSize } from "../ring";
 import { count, countMany, drop } from "../stats";
 import { addressIsMulticast, addressIsReserved } from "../wire/addr";
@@ -30,10 +29,10 @@ import { address6IsMulticast } from "../wire/addr6";
 import { sumAdd, sumBytes, sumStorePartial, sumStoreUdp } from "../wire/checksum";
 import { ICMP_ECHO_REPLY, ICMP_HEADER_SIZE, Icmpv4View, icmpv4ChecksumFill } from "../wire/icmpv4";
 import { ICMPV6_ECHO_REPLY, icmpv6ChecksumFill, PROTOCOL_ICMPV6 } from "../wire/icmpv6";
-import { IPV4_DF, PROTOCOL_ICMP, PROTOCOL_UDP } from "../wire/ipv4";
+import { PROTOCOL_ICMP, PROTOCOL_UDP } from "../wire/ipv4";
 import { UDP_HEADER_SIZE, udpEmit } from "../wire/udp";
 import { GSO_UDP_L4 } from "../wire/vnet";
-import { isSix, octetsOf } from "./addresses";
+import { isIpv6, octetsOf } from "./addresses";
 import {
   datagramTouch,
   F_LOCAL,
@@ -45,8 +44,9 @@ import {
 } from "./datagram";
 import { dnsAnswered } from "./dns";
 import { dnsAddressFor } from "./dns-relay";
-import { linkMtu, nextIdent } from "./emit";
+import { identify, linkMtu } from "./emit";
 import { natToGuest } from "./nat";
+import { outgoingBegin } from "./outgoing";
 import { headerSize, pseudoSum } from "./packet";
 import { peerRemember } from "./peers";
 import { reachIsLocal, reachRefusal } from "./reach";
@@ -55,20 +55,37 @@ import { handleOf } from "./table";
 
 const UDP_CHECKSUM_OFFSET: u32 = 6;
 const PACKET_SIZE_MAX: u32 = 65535;
-const ATOMIC_SIZE_MAX: u32 = 1500;
 /** Below, summing costs less than a frame in pieces. */
 const OFFLOAD_SIZE_MIN: u32 = 64;
 
 const HEADER: usize = memory.data(8, 8);
 
-/** Where a message comes from, whom it is for and how it travelled, for the delivery under way. */
-let source: u32 = 0;
-let sourcePort: u32 = 0;
-let guest: u32 = 0;
-/** Address of the host that it was sent to; 0 = it does not matter. */
-let asked: u32 = 0;
-let ttl: u32 = 0;
-let tos: u32 = 0;
+/** A message from a host socket, read once by `datagram-receive`, and what it is to the guest. */
+@unmanaged
+export class Received {
+  /** MAC address where frames for the guest go. */
+  mac: u64;
+  p: usize;
+  length: u32;
+  /** Octets of each datagram of the run it is; 0 = it is one datagram. */
+  segment: u32;
+  /** Who has sent it, on the host's side. */
+  address: u32;
+  port: u32;
+  /** Address of the guest that it is for. */
+  guest: u32;
+  /** Address of the host that it was sent to; 0 = it does not matter. */
+  asked: u32;
+  /** What it goes on with; a hop less is left (RFC 1812 §5.3.1). */
+  ttl: u32;
+  tos: u32;
+  /** Whom the guest sees as its sender. */
+  source: u32;
+  sourcePort: u32;
+}
+
+/** The one under way. */
+export const received: Received = changetype<Received>(memory.data(52, 8));
 
 function linkHas(bits: u32): bool {
   return vnetSize > 0 && (config(abi.CONFIG_LINK_FLAGS_OFFSET) & bits) == bits;
@@ -76,13 +93,13 @@ function linkHas(bits: u32): bool {
 
 /** Octets of IP and UDP header towards the guest. */
 function packetHeaderSize(): u32 {
-  return headerSize(guest) + UDP_HEADER_SIZE;
+  return headerSize(received.guest) + UDP_HEADER_SIZE;
 }
 
 /** Whether a run of datagrams of `segment` octets, `length` in all, can be one frame. */
 function runFits(segment: u32, length: u32): bool {
   const header = packetHeaderSize();
-  const uso = isSix(guest) ? abi.LINK_USO6 : abi.LINK_USO;
+  const uso = isIpv6(received.guest) ? abi.LINK_USO6 : abi.LINK_USO;
   return (
     linkHas(uso | abi.LINK_CSUM) &&
     header + segment <= linkMtu() &&
@@ -90,37 +107,42 @@ function runFits(segment: u32, length: u32): bool {
   );
 }
 
-/** Frames a received message of `length` octets becomes; `deliverHow` has been called. */
-export function framesFor(segment: u32, length: u32): u32 {
-  if (segment != 0 && length > segment) {
-    return runFits(segment, length) ? 1 : (length + segment - 1) / segment;
-  }
-  return length / linkMtu() + 1;
+/** Whether the message is a run of more datagrams than one. */
+function isRun(): bool {
+  return received.segment != 0 && received.length > received.segment;
+}
+
+/** Datagrams that the run has. */
+function runCount(): u32 {
+  return (received.length + received.segment - 1) / received.segment;
+}
+
+/** Frames that the message under way becomes. */
+export function framesFor(): u32 {
+  if (!isRun()) return received.length / linkMtu() + 1;
+  return runFits(received.segment, received.length) ? 1 : runCount();
+}
+
+/** Begins a packet to the guest from whom it sees. */
+function begin(protocol: u32): void {
+  const source = received.source;
+  outgoingBegin(source, received.guest, received.mac, protocol, received.ttl, received.tos);
 }
 
 /** One frame whose UDP checksum the link completes; `segment` = size of the datagrams of a run. */
-function sendOffloaded(flow: UdpFlow, mac: u64, p: usize, length: u32, segment: u32): bool {
+function sendOffloaded(flow: UdpFlow, p: usize, length: u32, segment: u32): bool {
   const ethernet = txBegin();
   if (ethernet == 0) return false;
+  const guest = received.guest;
   const start = startOf(guest);
   const udp = ethernet + start;
   const size = UDP_HEADER_SIZE + length;
-  const datagram = packetHeaderSize() + (segment == 0 ? length : segment);
-  const atomic = datagram <= ATOMIC_SIZE_MAX;
-  headersEmit(
-    ethernet,
-    source,
-    guest,
-    mac,
-    PROTOCOL_UDP,
-    size,
-    ttl,
-    tos,
-    atomic ? next() & 0xffff : nextIdent(),
-    atomic ? IPV4_DF : 0,
-  );
-  udpEmit(udp, sourcePort, flow.guestPort, size);
-  sumStorePartial(udp + UDP_CHECKSUM_OFFSET, pseudoSum(source, guest, PROTOCOL_UDP, size));
+  begin(PROTOCOL_UDP);
+  identify(packetHeaderSize() + (segment == 0 ? length : segment));
+  headersEmit(ethernet, size);
+  udpEmit(udp, received.sourcePort, flow.guestPort, size);
+  const pseudo = pseudoSum(received.source, guest, PROTOCOL_UDP, size);
+  sumStorePartial(udp + UDP_CHECKSUM_OFFSET, pseudo);
   txOffload(
     ethernet,
     segment == 0 ? 0 : GSO_UDP_L4,
@@ -136,40 +158,18 @@ function sendOffloaded(flow: UdpFlow, mac: u64, p: usize, length: u32, segment: 
 }
 
 /** One datagram, in as many frames as the MTU asks for. */
-function sendDatagram(flow: UdpFlow, mac: u64, p: usize, length: u32): bool {
+function sendDatagram(flow: UdpFlow, p: usize, length: u32): bool {
   const offload = linkHas(abi.LINK_CSUM) && length >= OFFLOAD_SIZE_MIN;
   if (offload && packetHeaderSize() + length <= linkMtu()) {
-    return sendOffloaded(flow, mac, p, length, 0);
+    return sendOffloaded(flow, p, length, 0);
   }
   const size = UDP_HEADER_SIZE + length;
-  udpEmit(HEADER, sourcePort, flow.guestPort, size);
-  const pseudo = pseudoSum(source, guest, PROTOCOL_UDP, size);
+  udpEmit(HEADER, received.sourcePort, flow.guestPort, size);
+  const pseudo = pseudoSum(received.source, received.guest, PROTOCOL_UDP, size);
   const sum = sumAdd(pseudo, sumAdd(sumBytes(HEADER, UDP_HEADER_SIZE), sumBytes(p, length)));
   sumStoreUdp(HEADER + UDP_CHECKSUM_OFFSET, sum);
-  return packetSend(
-    source,
-    guest,
-    mac,
-    PROTOCOL_UDP,
-    ttl,
-    tos,
-    HEADER,
-    UDP_HEADER_SIZE,
-    p,
-    length,
-    handleOf(flow),
-  );
-}
-
-/**
- * Remembers how the message travelled: a hop less is left (RFC 1812 §5.3.1), 0 = unknown; which of
- * the guest's addresses it is for, and which of the host's it was sent to.
- */
-export function deliverHow(receivedTtl: u32, receivedTos: u32, to: u32, hostAddress: u32): void {
-  guest = to;
-  asked = hostAddress;
-  ttl = receivedTtl == 0 ? 64 : max(receivedTtl - 1, 1);
-  tos = receivedTos & 0xff;
+  begin(PROTOCOL_UDP);
+  return packetSend(HEADER, UDP_HEADER_SIZE, p, length, handleOf(flow));
 }
 
 /** Whether the flow takes messages from this host address; counts the drop if not. */
@@ -182,7 +182,7 @@ function admitted(flow: UdpFlow, address: u32): bool {
     }
   }
   // Nobody can be answered there (RFC 1122 §4.1.3.6).
-  const isNobody = isSix(address)
+  const isNobody = isIpv6(address)
     ? address6IsMulticast(octetsOf(address))
     : addressIsMulticast(address) || addressIsReserved(address);
   if (isNobody) {
@@ -193,19 +193,24 @@ function admitted(flow: UdpFlow, address: u32): bool {
 }
 
 /** Sets the source the guest sees; false = dropped and counted. */
-function resolve(flow: UdpFlow, address: u32, port: u32, now: i64): bool {
+function resolve(flow: UdpFlow, now: i64): bool {
   if (flow.kind == <u8>abi.KIND_DNS || has(flow, F_LOCAL)) {
-    source = has(flow, F_LOCAL) ? flow.peerAddress : dnsAddressFor(flow.guestAddress);
-    sourcePort = flow.peerPort;
+    const isLocal = has(flow, F_LOCAL);
+    received.source = isLocal ? flow.peerAddress : dnsAddressFor(flow.guestAddress);
+    received.sourcePort = flow.peerPort;
     return true;
   }
+  const address = received.address;
+  const port = received.port;
   if (port == 0) {
     drop(abi.DROP_UDP_PORT);
     return false;
   }
   if (!admitted(flow, address)) return false;
-  source = natToGuest(address);
-  sourcePort = port;
+  const source = natToGuest(address);
+  const asked = received.asked;
+  received.source = source;
+  received.sourcePort = port;
   // Those the guest could not answer otherwise, or not as they asked.
   if (
     asked != 0 ||
@@ -213,7 +218,8 @@ function resolve(flow: UdpFlow, address: u32, port: u32, now: i64): bool {
     source != address ||
     reachRefusal(address, PROTOCOL_UDP, port) != abi.DROP_NONE
   ) {
-    const peer = peerRemember(guest, source, ((<u32>flow.guestPort) << 16) | port, now);
+    const ports = ((<u32>flow.guestPort) << 16) | port;
+    const peer = peerRemember(received.guest, source, ports, now);
     peer.address = address;
     peer.asked = asked;
     peer.spot = flow.peerPort;
@@ -222,26 +228,17 @@ function resolve(flow: UdpFlow, address: u32, port: u32, now: i64): bool {
   return true;
 }
 
-/**
- * Delivers `length` octets at `p` that came from `address:port`: one datagram, or if `segment` is
- * not 0 a run of them. `deliverHow` has been called.
- */
-export function deliverUdp(
-  flow: UdpFlow,
-  mac: u64,
-  p: usize,
-  length: u32,
-  segment: u32,
-  address: u32,
-  port: u32,
-  now: i64,
-): void {
-  if (!resolve(flow, address, port, now)) return;
+/** Delivers the message under way, a datagram or a run of them. */
+export function deliverUdp(flow: UdpFlow, now: i64): void {
+  if (!resolve(flow, now)) return;
   datagramTouch(flow, now);
+  const p = received.p;
+  const length = received.length;
+  const segment = received.segment;
   const dns = flow.kind == <u8>abi.KIND_DNS; // of a run, each answer is looked at
-  if (!dns && segment != 0 && length > segment && runFits(segment, length)) {
-    if (!sendOffloaded(flow, mac, p, length, segment)) return;
-    countMany(abi.STAT_UDP_TO_GUEST, (length + segment - 1) / segment);
+  if (!dns && isRun() && runFits(segment, length)) {
+    if (!sendOffloaded(flow, p, length, segment)) return;
+    countMany(abi.STAT_UDP_TO_GUEST, runCount());
     flow.bytesToGuest += length;
     return;
   }
@@ -250,7 +247,7 @@ export function deliverUdp(
   do {
     const size = min(step, length - offset);
     const wanted = !dns || dnsAnswered(flow, p + offset, size, now);
-    if (wanted && sendDatagram(flow, mac, p + offset, size)) {
+    if (wanted && sendDatagram(flow, p + offset, size)) {
       count(abi.STAT_UDP_TO_GUEST);
       flow.bytesToGuest += size;
     }
@@ -258,46 +255,33 @@ export function deliverUdp(
   } while (offset < length);
 }
 
-/** Delivers the ICMP message of `length` octets at `p` that a ping socket got from `address`. */
-export function deliverPing(
-  flow: UdpFlow,
-  mac: u64,
-  p: usize,
-  length: u32,
-  address: u32,
-  now: i64,
-): void {
+/** Delivers the message under way, of ICMP, that a ping socket has got. */
+export function deliverPing(flow: UdpFlow, now: i64): void {
+  const p = received.p;
+  const length = received.length;
   if (length < ICMP_HEADER_SIZE) {
     drop(abi.DROP_ICMP_TRUNCATED);
     return;
   }
-  const six = isSix(flow.guestAddress);
+  const guest = flow.guestAddress;
+  const six = isIpv6(guest);
   const message = Icmpv4View.at(p); // an echo looks the same in ICMPv6
   if (message.type != (six ? ICMPV6_ECHO_REPLY : ICMP_ECHO_REPLY) || message.code != 0) {
     drop(abi.DROP_ICMP_TYPE);
     return;
   }
-  if (!admitted(flow, address)) return;
+  if (!admitted(flow, received.address)) return;
   datagramTouch(flow, now);
   message.identifier = flow.guestPort;
-  const from = natToGuest(address);
-  const protocol = six ? PROTOCOL_ICMPV6 : PROTOCOL_ICMP;
-  if (six) icmpv6ChecksumFill(p, length, pseudoSum(from, flow.guestAddress, protocol, length));
+  const source = natToGuest(received.address);
+  if (six) icmpv6ChecksumFill(p, length, pseudoSum(source, guest, PROTOCOL_ICMPV6, length));
   else icmpv4ChecksumFill(p, length);
-  const sent = packetSend(
-    from,
-    flow.guestAddress,
-    mac,
-    protocol,
-    ttl,
-    tos,
-    p,
-    ICMP_HEADER_SIZE,
-    p + ICMP_HEADER_SIZE,
-    length - ICMP_HEADER_SIZE,
-    handleOf(flow),
-  );
-  if (!sent) return;
+  received.source = source;
+  begin(six ? PROTOCOL_ICMPV6 : PROTOCOL_ICMP);
+  const data = p + ICMP_HEADER_SIZE;
+  if (!packetSend(p, ICMP_HEADER_SIZE, data, length - ICMP_HEADER_SIZE, handleOf(flow))) return;
   count(abi.STAT_PING_TO_GUEST);
   flow.bytesToGuest += length;
 }
+
+if (offsetof<Received>() != 52) ERROR("datagram-deliver.ts reserves the wrong size");

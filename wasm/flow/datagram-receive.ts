@@ -45,7 +45,7 @@ import { drop } from "../stats";
 import { timerSet, turnNow } from "../timer";
 import { address6IsLinkLocal, address6IsMapped, address6IsMulticast } from "../wire/addr6";
 import { load16, load32 } from "../wire/bytes";
-import { addressIntern, isSix } from "./addresses";
+import { addressIntern, isIpv6 } from "./addresses";
 import {
   AF_INET6,
   controlFind,
@@ -78,7 +78,7 @@ import {
   SOCKET_OPEN,
   UdpFlow,
 } from "./datagram";
-import { deliverHow, deliverPing, deliverUdp, framesFor } from "./datagram-deliver";
+import { deliverPing, deliverUdp, framesFor, received } from "./datagram-deliver";
 import { ERROR_HEADROOM, ERROR_PAYLOAD_MAX, errorReport } from "./errors";
 import { closeFlush, closeRoom, datagramEnd } from "./evict";
 import { neighborAwait, neighborFind, neighborKnown, neighborNews } from "./neighbor";
@@ -88,6 +88,8 @@ import { guestAddress, guestRequest } from "./whereabouts";
 /** Frames that all receives of a turn together may lead to. */
 const FRAMES_MAX: u32 = abi.TX_CAPACITY_COUNT / 2;
 /** 224.0.0.0: no unicast address from here on. */
+/** What a message goes on with whose TTL is not known. */
+const TTL_UNKNOWN: u32 = 64;
 const MULTICAST_FIRST: u32 = 0xe0000000;
 
 /** The other set of slots. */
@@ -176,7 +178,8 @@ export function datagramEvent(flow: UdpFlow, events: i32): void {
 function hasMoved(flow: UdpFlow): bool {
   if (!has(flow, F_PUBLISHED) || has(flow, F_DUAL | F_FIXED)) return false;
   const guest = flow.guestAddress;
-  if (guestAddress(isSix(guest)) == guest || neighborKnown(guest) || closeRoom() == 0) return false;
+  if (guestAddress(isIpv6(guest)) == guest || neighborKnown(guest) || closeRoom() == 0)
+    return false;
   datagramEnd(flow);
   closeFlush(); // now, as what waits is told of once the socket is free
   return true;
@@ -191,7 +194,7 @@ function mustWait(flow: UdpFlow): bool {
   if (!neighborAwait(guest, turnNow)) {
     if (!isDual || !neighborAwait(guestAddress(true), turnNow)) return false;
   } else if (isDual) neighborAwait(guestAddress(true), turnNow);
-  if (!has(flow, F_FIXED)) guestRequest(isSix(guest), turnNow);
+  if (!has(flow, F_FIXED)) guestRequest(isIpv6(guest), turnNow);
   if (!has(flow, F_AWAITING)) awaiting++;
   flow.flags |= F_AWAITING;
   return true;
@@ -231,8 +234,8 @@ function senderOf(flow: UdpFlow, name: usize): u32 {
   const six = load<u16>(name) == AF_INET6 && !isMapped;
   const address4 = load32(name + (isMapped ? 20 : 4));
   // 240.0.0.0/4: nobody can be answered there. A socket has the versions it has, whoever says what.
-  const isForeign = six != isSix(flow.guestAddress) && !has(flow, F_DUAL);
-  if (isForeign || (!six && isSix(address4))) {
+  const isForeign = six != isIpv6(flow.guestAddress) && !has(flow, F_DUAL);
+  if (isForeign || (!six && isIpv6(address4))) {
     drop(abi.DROP_UDP_FILTERED);
     return 0;
   }
@@ -248,7 +251,7 @@ function askedOf(msg: usize): u32 {
   if (four != 0) {
     // What the kernel would answer from is right for broadcasts, too; 0 = it did not work it out.
     const local = load32(four + 4);
-    return isSix(local) ? 0 : local != 0 ? local : unicast4(load32(four + 8));
+    return isIpv6(local) ? 0 : local != 0 ? local : unicast4(load32(four + 8));
   }
   const six = controlFind(msg, SOL_IPV6, IPV6_PKTINFO, PKTINFO6_SIZE);
   if (six == 0 || address6IsMulticast(six)) return 0;
@@ -282,24 +285,28 @@ function take(flow: UdpFlow, msg: usize, p: usize, now: i64): u32 {
     drop(abi.DROP_NEIGHBOR);
     return 0;
   }
-  const six = isSix(address);
+  const six = isIpv6(address);
   const level = six ? SOL_IPV6 : SOL_IP;
   const ttl = controlFind(msg, level, six ? IPV6_HOPLIMIT : IP_TTL, 4);
   const tos = controlFind(msg, level, six ? IPV6_TCLASS : IP_TOS, 1);
-  deliverHow(
-    ttl == 0 ? 0 : load<u32>(ttl) & 0xff,
-    tos == 0 ? 0 : load<u8>(tos),
-    guest,
-    has(flow, F_PUBLISHED) ? askedOf(msg) : 0,
-  );
-  if (flow.kind == <u8>abi.KIND_PING) {
-    deliverPing(flow, mac, p, length, address, now);
-    return framesFor(0, length);
+  received.mac = mac;
+  received.p = p;
+  received.length = length;
+  received.segment = 0;
+  received.address = address;
+  received.port = load16(name + 2);
+  received.guest = guest;
+  received.asked = has(flow, F_PUBLISHED) ? askedOf(msg) : 0;
+  const hops = ttl == 0 ? 0 : load<u32>(ttl) & 0xff;
+  received.ttl = hops == 0 ? TTL_UNKNOWN : max(hops - 1, 1);
+  received.tos = tos == 0 ? 0 : load<u8>(tos);
+  if (flow.kind == <u8>abi.KIND_PING) deliverPing(flow, now);
+  else {
+    const gro = controlFind(msg, SOL_UDP, UDP_GRO, 4);
+    if (gro != 0) received.segment = load<u32>(gro) & 0xffff;
+    deliverUdp(flow, now);
   }
-  const gro = controlFind(msg, SOL_UDP, UDP_GRO, 4);
-  const segment = gro == 0 ? 0 : load<u32>(gro) & 0xffff;
-  deliverUdp(flow, mac, p, length, segment, address, load16(name + 2), now);
-  return framesFor(segment, length);
+  return framesFor();
 }
 
 /** Address of the message's only buffer. */
@@ -312,7 +319,7 @@ function bufferOf(msg: usize): usize {
 function macOf(flow: UdpFlow, guest: u32): u64 {
   const mac = neighborFind(guest);
   if (mac != 0 || flow.guestMac != 0 || !has(flow, F_DUAL)) return mac == 0 ? flow.guestMac : mac;
-  return neighborFind(guestAddress(!isSix(guest)));
+  return neighborFind(guestAddress(!isIpv6(guest)));
 }
 
 /** Stays ready or not after a receive; `done` = the socket had no more. */

@@ -27,24 +27,7 @@
  * Source: sendmmsg(2), udp(7), RFC 1191 §4 and 7.1, RFC 1812 §5.2.7.
  */
 import * as abi from "../abi";
-import {
-  EACCES,
-  EADDRNOTAVAIL,
-  EAFNOSUPPORT,
-  EAGAIN,
-  EBADF,
-  ECONNREFUSED,
-  EINVAL,
-  EIO,
-  EMSGSIZE,
-  ENETDOWN,
-  ENETUNREACH,
-  ENOBUFS,
-  ENODEV,
-  ENOMEM,
-  EPERM,
-  EPROTONOSUPPORT,
-} from "../errno";
+import { EADDRNOTAVAIL, EAGAIN, EINVAL, EIO, EMSGSIZE, ENOBUFS, ENOMEM } from "../errno";
 import { Op } from "../layout";
 import { config } from "../memory";
 import {
@@ -52,40 +35,21 @@ import {
   entryAlloc,
   entryAt,
   iovAlloc,
-  iovSet,
   iovsFree,
   msgAlloc,
   msgName,
-  msgSetIov,
-  msgSetName4,
-  msgSetName6,
-  msgSetNameMapped,
   msgsFree,
   opAlloc,
   opsFree,
   sockaddr6,
 } from "../ring";
 import { count, countMany, drop, dropMany } from "../stats";
-import { ICMP_UNREACHABLE } from "../wire/icmpv4";
-import { isSix, octetsOf, scopeOf } from "./addresses";
-import {
-  controlAppend,
-  controlSource,
-  IP_TOS,
-  IP_TTL,
-  IPV6_HOPLIMIT,
-  IPV6_TCLASS,
-  SOL_IP,
-  SOL_IPV6,
-  SOL_UDP,
-  UDP_SEGMENT,
-} from "./control";
+import { isIpv6, octetsOf, scopeOf } from "./addresses";
 import {
   batchLost,
   datagramStart,
   enterSocket,
   F_ASKING,
-  F_DUAL,
   F_LOCAL,
   F_REFUSED,
   F_SEND_RETRIED,
@@ -96,19 +60,14 @@ import {
   SOCKET_OPENING,
   UdpFlow,
 } from "./datagram";
-import { icmpErrorReply } from "./icmp-error";
+import { fillMessage, measure, ownOf, part } from "./datagram-message";
+import { sendIcmpErrorAbout } from "./datagram-refusal";
 import { sendDropReason } from "./kinds";
-import { isShortage } from "./limits";
-import { packetIsAtomic, packetIsSix, packetSource } from "./packet";
 import { PATH_REFUSED, PATH_UNKNOWN, pathJudge, pathMtuStore } from "./path-mtu";
 import { DNS_PORT } from "./resolvers";
-import { gatewayFor } from "./send";
 import { admit } from "./shares";
 import { flowAllocate, handleOf, markDirty, shareMove } from "./table";
 
-/** UDP_MAX_SEGMENTS of kernels before 6.8. */
-const SEGMENTS_MAX: u32 = 64;
-const PAYLOAD_MAX: u32 = 65507;
 /** Messages in one sendmmsg, so that one flow does not take them all. */
 const MESSAGES_MAX: i32 = 128;
 /** What fits into the Ethernet frames of nearly every path, behind IP and UDP header. */
@@ -116,103 +75,6 @@ const SEGMENT_USUAL: u16 = 1472;
 const SEGMENT_USUAL6: u16 = 1452;
 /** Ports below are not asked for: they need a privilege. */
 const PORT_UNPRIVILEGED: u32 = 1024;
-
-const NET_UNREACHABLE: i32 = 0;
-const HOST_UNREACHABLE: i32 = 1;
-const FRAGMENTATION_NEEDED: i32 = 4;
-/** By an administrator (RFC 1812 §5.2.7.1). */
-const PROHIBITED: i32 = 13;
-
-// The message found by `measure`.
-let partIovs: i32 = 0;
-let partOctets: u32 = 0;
-/** Datagrams it carries. */
-let partCount: u32 = 0;
-/** Value for UDP_SEGMENT; 0 = it is one datagram. */
-let partSegment: u32 = 0;
-let nextIndex: i32 = -1;
-let nextOffset: u32 = 0;
-
-/** The whole of the entry, or what is left of it, as one message. */
-function measureRun(entry: Entry, offset: u32, segmentMax: u32): void {
-  const left = entry.length - offset;
-  const segment = <u32>entry.segment;
-  const whole = segment <= segmentMax || left <= segment;
-  partIovs = 1;
-  partOctets = whole ? left : segment;
-  partCount = whole ? (left + segment - 1) / segment : 1;
-  partSegment = whole && left > segment ? segment : 0;
-  nextIndex = whole ? entry.next : nextIndex;
-  nextOffset = whole ? 0 : offset + segment;
-}
-
-/** Finds the message that starts at octet `offset` of entry `index`. */
-function measure(flow: UdpFlow, index: i32, offset: u32): void {
-  const first = entryAt(index);
-  const segmentMax = <u32>flow.segmentMax;
-  if (first.segment != 0) {
-    nextIndex = index;
-    measureRun(first, offset, segmentMax);
-    return;
-  }
-  const size = first.length;
-  partIovs = 1;
-  partOctets = size;
-  partCount = 1;
-  partSegment = 0;
-  nextIndex = first.next;
-  nextOffset = 0;
-  if (size == 0 || size > segmentMax) return;
-  let last = size;
-  while (nextIndex >= 0 && partCount < SEGMENTS_MAX && last == size) {
-    const entry = entryAt(nextIndex);
-    last = entry.length;
-    if (
-      last == 0 ||
-      last > size ||
-      partOctets + last > PAYLOAD_MAX ||
-      entry.segment != 0 ||
-      entry.address != first.address ||
-      entry.port != first.port ||
-      entry.ttl != first.ttl ||
-      entry.tos != first.tos ||
-      entry.from != first.from
-    )
-      break;
-    partSegment = size;
-    partIovs++;
-    partCount++;
-    partOctets += last;
-    nextIndex = entry.next;
-  }
-}
-
-/** Fills in the message just measured, which starts at octet `offset` of entry `index`. */
-function fill(flow: UdpFlow, msg: usize, iov: usize, index: i32, offset: u32): void {
-  const first = entryAt(index);
-  let entry = first;
-  if (first.segment != 0) iovSet(iov, 0, <usize>(first.pointer + offset), partOctets);
-  else {
-    for (let i = 0; i < partIovs; i++) {
-      iovSet(iov, i, <usize>entry.pointer, entry.length);
-      entry = entryAt(entry.next);
-    }
-  }
-  msgSetIov(msg, iov, partIovs);
-  // The socket of a DNS flow is connected, that to a service has one other end.
-  const address = first.address;
-  const six = isSix(address);
-  if (flow.kind != <u8>abi.KIND_DNS && !has(flow, F_LOCAL)) {
-    if (six) msgSetName6(msg, octetsOf(address), scopeOf(address), first.port);
-    else if (has(flow, F_DUAL)) msgSetNameMapped(msg, address, first.port);
-    else msgSetName4(msg, address, first.port);
-  }
-  const level = six ? SOL_IPV6 : SOL_IP;
-  if (partSegment != 0) controlAppend(msg, SOL_UDP, UDP_SEGMENT, partSegment, 2);
-  if (first.ttl != 0) controlAppend(msg, level, six ? IPV6_HOPLIMIT : IP_TTL, first.ttl, 4);
-  if (first.tos != 0) controlAppend(msg, level, six ? IPV6_TCLASS : IP_TOS, first.tos, 4);
-  if (first.from != 0) controlSource(msg, first.from);
-}
 
 /** Emits one sendmmsg for as much of the batch as there is room for; false = for nothing. */
 function emitSend(flow: UdpFlow): bool {
@@ -225,11 +87,11 @@ function emitSend(flow: UdpFlow): bool {
   let offset = flow.sendOffset;
   while (index >= 0 && messages < room) {
     measure(flow, index, offset);
-    if (iovs + partIovs > iovRoom) break;
-    iovs += partIovs;
+    if (iovs + part.iovs > iovRoom) break;
+    iovs += part.iovs;
     messages++;
-    index = nextIndex;
-    offset = nextOffset;
+    index = part.nextIndex;
+    offset = part.nextOffset;
   }
   if (messages == 0) return false;
   const msgs = msgAlloc(messages);
@@ -238,10 +100,10 @@ function emitSend(flow: UdpFlow): bool {
   offset = flow.sendOffset;
   for (let i = 0; i < messages; i++) {
     measure(flow, index, offset);
-    fill(flow, msgs + ((<usize>i) << 6), iov, index, offset);
-    iov += (<usize>partIovs) << 4;
-    index = nextIndex;
-    offset = nextOffset;
+    fillMessage(flow, msgs + ((<usize>i) << 6), iov, index, offset);
+    iov += (<usize>part.iovs) << 4;
+    index = part.nextIndex;
+    offset = part.nextOffset;
   }
   const op = opAlloc(abi.OP_UDP_SEND, handleOf(flow));
   op.pointer = <u32>msgs;
@@ -259,7 +121,7 @@ function emitOpen(flow: UdpFlow): bool {
   if (flow.kind == <u8>abi.KIND_DNS) {
     // The source port is left to the host: unpredictable (RFC 5452 §9.2).
     const address = flow.hostAddress;
-    if (isSix(address)) {
+    if (isIpv6(address)) {
       op.pointer = <u32>msgName(msgAlloc(1));
       sockaddr6(op.pointer, octetsOf(address), scopeOf(address), flow.hostPort);
       op.count = abi.FAMILY_SIX;
@@ -268,7 +130,7 @@ function emitOpen(flow: UdpFlow): bool {
   } else if (has(flow, F_LOCAL)) {
     op.count = abi.FAMILY_LOCAL;
     op.c = flow.hostPort;
-  } else if (isSix(flow.guestAddress)) op.count = abi.FAMILY_SIX;
+  } else if (isIpv6(flow.guestAddress)) op.count = abi.FAMILY_SIX;
   if (flow.kind == <u8>abi.KIND_UDP && !has(flow, F_LOCAL)) {
     op.c = ((<u32>flow.peerPort) << 16) | <u32>flow.guestPort;
   }
@@ -304,7 +166,7 @@ function emitAsk(flow: UdpFlow): bool {
   const entry = entryAt(index);
   const address = entry.address;
   const op = opAlloc(abi.OP_PATH_MTU, handleOf(flow));
-  if (isSix(address)) {
+  if (isIpv6(address)) {
     op.pointer = <u32>msgName(msgAlloc(1));
     sockaddr6(op.pointer, octetsOf(address), scopeOf(address), max<u32>(entry.port, 1));
     op.count = abi.FAMILY_SIX;
@@ -374,72 +236,19 @@ export function datagramDiscard(flow: UdpFlow): void {
 
 /** Moves past the message just measured. */
 function advance(flow: UdpFlow): void {
-  while (flow.batchHead != nextIndex) {
+  while (flow.batchHead != part.nextIndex) {
     flow.batchHead = entryAt(flow.batchHead).next;
     flow.batchCount--;
   }
-  flow.sendOffset = nextOffset;
+  flow.sendOffset = part.nextOffset;
   if (flow.batchHead < 0) flow.batchTail = -1;
-}
-
-/** How many of the message just measured the engine sends of its own accord. */
-function ownOf(flow: UdpFlow): u32 {
-  if (flow.kind != <u8>abi.KIND_DNS) return 0;
-  let own: u32 = 0;
-  let index = flow.batchHead;
-  for (let i = 0; i < partIovs; i++) {
-    const entry = entryAt(index);
-    own += entry.isOwn;
-    index = entry.next;
-  }
-  return own;
-}
-
-/** Code of "unreachable" that says what an errno means; -1 = none, it says nothing of the way. */
-export function unreachableCode(error: i32): i32 {
-  if (error == -EACCES || error == -EPERM) return PROHIBITED;
-  if (
-    error == -ENETUNREACH ||
-    error == -ENETDOWN ||
-    error == -EADDRNOTAVAIL ||
-    error == -EAFNOSUPPORT ||
-    error == -ENODEV ||
-    error == -EPROTONOSUPPORT
-  )
-    return NET_UNREACHABLE;
-  if (isShortage(error) || error == -EAGAIN || error == -EBADF || error == -ECONNREFUSED) return -1;
-  return HOST_UNREACHABLE;
-}
-
-/** Tells the guest why its datagram went no further, if there is something to tell. */
-function tell(flow: UdpFlow, entry: Entry, error: i32, now: i64): void {
-  const ip = <usize>entry.quote;
-  if (ip == 0) return;
-  const available = entry.pointer + entry.length - entry.quote;
-  let code = unreachableCode(error);
-  let rest: u32 = 0;
-  if (error == -EMSGSIZE) {
-    if (!packetIsAtomic(ip)) return;
-    code = FRAGMENTATION_NEEDED;
-    // The error queue will name the exact size; until then a likely one below the datagram's.
-    rest = available > 1500 ? 1500 : available > 1492 ? 1492 : packetIsSix(ip) ? 1280 : 576;
-  }
-  if (code < 0) return;
-  icmpErrorReply(
-    ip,
-    available,
-    ICMP_UNREACHABLE,
-    code,
-    rest,
-    gatewayFor(packetSource(ip)),
-    flow.guestMac,
-    now,
-  );
 }
 
 /** No socket could be had for the batch, which is lost; the guest is told why. */
 export function datagramRefuse(flow: UdpFlow, error: i32, now: i64): void {
-  for (let i = flow.batchHead; i >= 0; i = entryAt(i).next) tell(flow, entryAt(i), error, now);
+  for (let i = flow.batchHead; i >= 0; i = entryAt(i).next) {
+    sendIcmpErrorAbout(flow, entryAt(i), error, now);
+  }
   datagramDiscard(flow);
 }
 
@@ -457,9 +266,9 @@ function refused(flow: UdpFlow, error: i32, now: i64): void {
   }
   const retried = has(flow, F_SEND_RETRIED);
   const segmentation = error == -EINVAL || error == -EIO || (error == -EMSGSIZE && retried);
-  if (partSegment != 0 && segmentation) {
-    const usual = isSix(first.address) ? SEGMENT_USUAL6 : SEGMENT_USUAL;
-    flow.segmentMax = partSegment > usual && error != -EIO ? usual : 0;
+  if (part.segment != 0 && segmentation) {
+    const usual = isIpv6(first.address) ? SEGMENT_USUAL6 : SEGMENT_USUAL;
+    flow.segmentMax = part.segment > usual && error != -EIO ? usual : 0;
     flow.flags &= ~F_SEND_RETRIED;
     return;
   }
@@ -469,10 +278,10 @@ function refused(flow: UdpFlow, error: i32, now: i64): void {
   }
   const isQuery = flow.kind == <u8>abi.KIND_DNS && flow.peerPort == DNS_PORT;
   if (isQuery && error != -EMSGSIZE) flow.flags |= F_REFUSED;
-  else tell(flow, first, error, now);
+  else sendIcmpErrorAbout(flow, first, error, now);
   const own = ownOf(flow);
   if (own > 0) dropMany(abi.DROP_DNS_RETRY, own);
-  dropMany(sendDropReason(flow.kind), partCount - own);
+  dropMany(sendDropReason(flow.kind), part.datagrams - own);
   flow.flags &= ~F_SEND_RETRIED;
   advance(flow);
 }
@@ -484,8 +293,8 @@ export function datagramSent(op: Op, flow: UdpFlow, now: i64): void {
   const stat = flow.kind == <u8>abi.KIND_PING ? abi.STAT_PING_TO_HOST : abi.STAT_UDP_TO_HOST;
   for (let i = 0; i < taken && flow.batchHead >= 0; i++) {
     measure(flow, flow.batchHead, flow.sendOffset);
-    countMany(stat, partCount - ownOf(flow));
-    flow.bytesToHost += partOctets;
+    countMany(stat, part.datagrams - ownOf(flow));
+    flow.bytesToHost += part.octets;
     advance(flow);
   }
   if (taken > 0) flow.flags &= ~F_SEND_RETRIED;

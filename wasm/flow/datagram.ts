@@ -36,7 +36,7 @@ import { entryAt } from "../ring";
 import { drop } from "../stats";
 import { timerSet } from "../timer";
 import { CHECKED } from "../trap";
-import { addressMark, isSix } from "./addresses";
+import { addressMark, isIpv6 } from "./addresses";
 import { idleLimit, LIST_PUBLISHED, listOf, SHARE_PUBLISHED, sendDropReason } from "./kinds";
 import { reachIsLocal } from "./reach";
 import { listTouch, slotOf } from "./table";
@@ -142,7 +142,7 @@ export function datagramTouch(flow: UdpFlow, now: i64): void {
 
 /** The guest's address that what comes from, or goes to, `address` by this flow is about. */
 export function guestOf(flow: UdpFlow, address: u32): u32 {
-  return has(flow, F_DUAL) ? guestAddress(isSix(address)) : flow.guestAddress;
+  return has(flow, F_DUAL) ? guestAddress(isIpv6(address)) : flow.guestAddress;
 }
 
 function filterAt(flow: UdpFlow, index: u32): usize {

@@ -2,7 +2,7 @@
  * Flows to resolvers, messages that are passed on without a record, and messages to the guest from
  * its DNS address. Which message takes which way, and why, is told in `dns`.
  *
- * What passes here is bounded by the flows (`shares`) and the batch; `senderIs` comes first.
+ * What passes here is bounded by the flows (`shares`) and the batch.
  */
 import * as abi from "../abi";
 import { config } from "../memory";
@@ -13,12 +13,14 @@ import { DNS_SERVFAIL, dnsFailureEmit } from "../wire/dns";
 import { ICMP_UNREACHABLE } from "../wire/icmpv4";
 import { PROTOCOL_UDP } from "../wire/ipv4";
 import { UDP_HEADER_SIZE, udpEmit } from "../wire/udp";
-import { DNS6, isSix } from "./addresses";
+import { DNS6, isIpv6 } from "./addresses";
 import { datagramTouch, UdpFlow } from "./datagram";
 import { datagramAppend, datagramOpen } from "./datagram-send";
 import { icmpErrorReply } from "./icmp-error";
+import { noticeBegin } from "./icmp-notice";
 import { SHARE_DNS } from "./kinds";
-import { packetTos, pseudoSum } from "./packet";
+import { outgoingBegin } from "./outgoing";
+import { headerTos, pseudoSum } from "./packet";
 import {
   DNS_PORT,
   resolverAt,
@@ -33,24 +35,54 @@ import { flowFind, isNone } from "./table";
 /** How long answers to relayed messages pass, microseconds. */
 export const RELAY_WAIT: i64 = 10_000_000;
 const PORT_UNREACHABLE: u32 = 3;
+const TTL: u32 = 64;
 
 const UDP_HEADER: usize = memory.data(8, 8);
 
-/** Who has sent the message under way, and from which port to which. */
-export let guest: u32 = 0;
-export let guestMac: u64 = 0;
-export let ports: u32 = 0;
+/** A message for a resolver: the guest's of the moment, or one whose flow has come to nothing. */
+@unmanaged
+export class DnsMessage {
+  /** MAC and address of the guest that has sent it. */
+  mac: u64;
+  guest: u32;
+  /** Its port << 16 | 53 or 853. */
+  ports: u32;
+  p: usize;
+  length: u32;
+  /** Location of its IP header. */
+  quote: usize;
+}
 
-/** Sets the sender of the message under way; `bothPorts` = its port << 16 | 53 or 853. */
-export function senderIs(address: u32, mac: u64, bothPorts: u32): void {
-  guest = address;
-  guestMac = mac;
-  ports = bothPorts;
+/** The one under way. */
+export const message: DnsMessage = changetype<DnsMessage>(memory.data(28, 8));
+
+/** Sets whom the message under way is from. */
+export function messageFrom(guest: u32, mac: u64, ports: u32): void {
+  message.guest = guest;
+  message.mac = mac;
+  message.ports = ports;
+}
+
+/** Sets what the message under way is. */
+export function messageIs(p: usize, length: u32, quote: usize): void {
+  message.p = p;
+  message.length = length;
+  message.quote = quote;
+}
+
+/** The guest's port that the message under way is from. */
+export function messagePort(): u32 {
+  return message.ports >>> 16;
+}
+
+/** Whether the message under way is for port 53. */
+export function messageIsPlain(): bool {
+  return (message.ports & 0xffff) == DNS_PORT;
 }
 
 /** The DNS address as this guest address knows it. */
 export function dnsAddressFor(address: u32): u32 {
-  return isSix(address) ? DNS6 : config(abi.CONFIG_DNS_ADDRESS_OFFSET);
+  return isIpv6(address) ? DNS6 : config(abi.CONFIG_DNS_ADDRESS_OFFSET);
 }
 
 // ---------------------------------------------------------------- flows
@@ -77,7 +109,7 @@ export function sendBy(flow: UdpFlow, p: usize, length: u32, quote: usize, now: 
   entry.address = flow.hostAddress;
   entry.port = flow.hostPort;
   entry.ttl = 0;
-  entry.tos = quote == 0 ? 0 : <u8>packetTos(quote);
+  entry.tos = quote == 0 ? 0 : <u8>headerTos(quote);
   entry.quote = <u32>quote;
   entry.isOwn = quote == 0 ? 1 : 0;
   datagramTouch(flow, now);
@@ -92,7 +124,7 @@ export function isRelaying(flow: UdpFlow, now: i64): bool {
 // ---------------------------------------------------------------- to the guest
 
 /** Sends the guest a message from its DNS address; false = no room, which is counted. */
-export function reply(address: u32, port: u32, mac: u64, p: usize, size: u32): bool {
+export function sendDnsReply(address: u32, port: u32, mac: u64, p: usize, size: u32): bool {
   const source = dnsAddressFor(address);
   const total = UDP_HEADER_SIZE + size;
   udpEmit(UDP_HEADER, DNS_PORT, port, total);
@@ -104,74 +136,61 @@ export function reply(address: u32, port: u32, mac: u64, p: usize, size: u32): b
     drop(abi.DROP_TX_FULL);
     return false;
   }
-  return packetSend(
-    source,
-    address,
-    mac,
-    PROTOCOL_UDP,
-    64,
-    0,
-    UDP_HEADER,
-    UDP_HEADER_SIZE,
-    kept,
-    size,
-    0,
-  );
+  outgoingBegin(source, address, mac, PROTOCOL_UDP, TTL, 0);
+  return packetSend(UDP_HEADER, UDP_HEADER_SIZE, kept, size, 0);
 }
 
 // ---------------------------------------------------------------- relayed messages
 
 /** Tells the guest that there is nobody to ask. */
-export function refuse(p: usize, length: u32, quote: usize, now: i64): void {
-  const size = (ports & 0xffff) == DNS_PORT ? dnsFailureEmit(p, length, DNS_SERVFAIL) : 0;
+export function refuse(now: i64): void {
+  const p = message.p;
+  const length = message.length;
+  const guest = message.guest;
+  const size = messageIsPlain() ? dnsFailureEmit(p, length, DNS_SERVFAIL) : 0;
   if (size > 0) {
-    if (reply(guest, ports >>> 16, guestMac, p, size)) count(abi.STAT_SERVFAIL_SENT);
+    if (sendDnsReply(guest, messagePort(), message.mac, p, size)) count(abi.STAT_SERVFAIL_SENT);
     count(abi.STAT_CONSUMED_LOCAL);
     return;
   }
   drop(abi.DROP_NO_RESOLVER);
+  const quote = message.quote;
   if (quote == 0) return;
-  const available = <u32>(p + length - quote);
-  icmpErrorReply(
-    quote,
-    available,
-    ICMP_UNREACHABLE,
-    PORT_UNREACHABLE,
-    0,
-    dnsAddressFor(guest),
-    guestMac,
-    now,
-  );
+  noticeBegin(ICMP_UNREACHABLE, PORT_UNREACHABLE, 0, dnsAddressFor(guest), message.mac);
+  icmpErrorReply(quote, <u32>(p + length - quote), now);
 }
 
 /** Where a message goes that is relayed: to whom its flow has, as far as that is for a session. */
 function target(now: i64): i32 {
-  if ((ports & 0xffff) == DNS_PORT) return resolverNow(0, now);
+  if (messageIsPlain()) return resolverNow(0, now);
   const total = resolverCount();
   for (let index: u32 = 0; index < total; index++) {
     const address = resolverAt(index);
-    if (address != 0 && !isNone(flowFind(abi.KIND_DNS, guest, address, ports))) return index;
+    if (address == 0) continue;
+    if (!isNone(flowFind(abi.KIND_DNS, message.guest, address, message.ports))) return index;
   }
   return resolverNow(0, now);
 }
 
-/** The same to resolver number `index`; -1 = there is none. */
-export function relayTo(index: i32, p: usize, length: u32, quote: usize, now: i64): void {
+/** Passes the message under way on to resolver number `index`; -1 = there is none. */
+export function relayTo(index: i32, now: i64): void {
   if (index < 0) {
-    refuse(p, length, quote, now);
+    refuse(now);
     return;
   }
-  const flow = flowTo(guest, ports, index);
+  const flow = flowTo(message.guest, message.ports, index);
   if (isNone(flow)) {
     drop(abi.DROP_UDP_TABLE_FULL);
     return;
   }
-  flow.guestMac = guestMac;
+  flow.guestMac = message.mac;
   flow.relayUntil = now + RELAY_WAIT;
-  if (!sendBy(flow, p, length, quote, now)) drop(abi.DROP_OP_LIMIT);
+  if (!sendBy(flow, message.p, message.length, message.quote, now)) drop(abi.DROP_OP_LIMIT);
 }
 
 /** Passes the message under way on to the resolver that is right for it. */
-export function relay(p: usize, length: u32, quote: usize, now: i64): void {
-  relayTo(target(now), p, length, quote, now);
+export function relay(now: i64): void {
+  relayTo(target(now), now);
 }
+
+if (offsetof<DnsMessage>() != 28) ERROR("dns-relay.ts reserves the wrong size");

@@ -35,19 +35,14 @@
  *   that is right, 853 to the one its flow has already, and for 10 s after such a message what this
  *   resolver says on the flow passes unseen.
  *
- * Contract: what follows from a failure is done in `dnsTurn`, after all results and timers of the
- * turn, so that no flow ends under the hands of who reports about it.
+ * Contract: what follows from a failure is done in `dnsTurn` (`dns-turn`), after all results and
+ * timers of the turn, so that no flow ends under the hands of who reports about it.
  * Source: RFC 1035 §4.1, RFC 5625 §4.1 and 6, RFC 5452 §9, RFC 8767 §5 (the next one, soon).
  */
 import * as abi from "../abi";
-import { Entry, entriesFree, entryAt } from "../ring";
+import { Entry, entryAt } from "../ring";
 import { count, drop } from "../stats";
 import {
-  DNS_FORMERR,
-  DNS_NOTIMP,
-  DNS_REFUSED,
-  DNS_SERVFAIL,
-  dnsFailureEmit,
   dnsIdentifier,
   dnsIsAnswer,
   dnsIsQuery,
@@ -55,25 +50,24 @@ import {
   dnsQuestions,
   dnsRcode,
 } from "../wire/dns";
+import { UDP_HEADER_SIZE } from "../wire/udp";
 import { UdpFlow } from "./datagram";
+import { ask, nextFor, RETRY_WAIT, rankOf } from "./dns-query";
 import {
-  flowTo,
-  guest,
-  guestMac,
   isRelaying,
-  ports,
+  message,
+  messageFrom,
+  messageIs,
+  messageIsPlain,
+  messagePort,
   RELAY_WAIT,
   refuse,
   relay,
   relayTo,
-  reply,
-  sendBy,
-  senderIs,
 } from "./dns-relay";
 import { datagramEnd } from "./evict";
 import { isShortage } from "./limits";
-import { neighborFind } from "./neighbor";
-import { packetSource } from "./packet";
+import { packet } from "./packet";
 import {
   FAILURE_SIZE_MAX,
   isNoQuery,
@@ -81,12 +75,8 @@ import {
   QUERY_LAST,
   QUERY_RETRY,
   QUERY_SIZE_MAX,
-  QUERY_VERDICT,
   Query,
-  queriesInit,
   queryAfter,
-  queryAsked,
-  queryDue,
   queryFailed,
   queryFailure,
   queryFind,
@@ -110,34 +100,9 @@ import {
   resolverHeard,
   resolverIsUp,
   resolverProbe,
-  resolverSilent,
-  resolversInit,
   resolversRefresh,
 } from "./resolvers";
 import { flowOf, handleOf, isNone } from "./table";
-
-/** How long a resolver may take before the next one is asked, microseconds. */
-const RETRY_WAIT: i64 = 1_000_000;
-/** How long all of them may take before the guest is told what is known. */
-const VERDICT_WAIT: i64 = 2_000_000;
-/** How long an answer is still taken when nobody has said anything. */
-const LAST_WAIT: i64 = 7_000_000;
-/** Queries looked at in one turn. */
-const TURN_COUNT: i32 = 64;
-
-/** How long queries wait while the payload list is full, as it is behind a link that is. */
-const PAUSE: i64 = 10_000;
-
-/** No query is looked at before. */
-let pausedUntil: i64 = 0;
-/** IP header of the guest's message under way. */
-let packet: usize = 0;
-
-export function dnsInit(): void {
-  pausedUntil = 0;
-  resolversInit();
-  queriesInit();
-}
 
 /** Whether the guest's datagrams to this endpoint are for a resolver. */
 export function dnsWanted(address: u32, port: u32): bool {
@@ -145,25 +110,6 @@ export function dnsWanted(address: u32, port: u32): bool {
 }
 
 // ---------------------------------------------------------------- queries
-
-/** Asks resolver number `index`; false = it could not be done, which is counted. */
-function ask(query: Query, index: u32, p: usize, quote: usize, now: i64): bool {
-  query.asked |= <u8>((<u32>1) << (<u32>index));
-  const flow = flowTo(query.guestAddress, ((<u32>query.guestPort) << 16) | DNS_PORT, index);
-  if (isNone(flow)) {
-    drop(quote == 0 ? abi.DROP_DNS_RETRY : abi.DROP_UDP_TABLE_FULL);
-    return false;
-  }
-  flow.guestMac = query.guestMac;
-  if (!sendBy(flow, p, query.length, quote, now)) {
-    drop(quote == 0 ? abi.DROP_DNS_RETRY : abi.DROP_OP_LIMIT);
-    return false;
-  }
-  if (quote == 0) count(abi.STAT_DNS_RETRIED);
-  queryAsked(query, handleOf(flow));
-  query.sentAt = now;
-  return true;
-}
 
 /** Makes room for one more query: who gives way has its answer passed on unseen. */
 function giveWay(now: i64): void {
@@ -178,10 +124,13 @@ function giveWay(now: i64): void {
 }
 
 /** The record of the query under way, a new one if need be; address 0 = there is none. */
-function record(p: usize, length: u32, now: i64): Query {
+function record(now: i64): Query {
+  const p = message.p;
+  const length = message.length;
+  const guest = message.guest;
+  const port = messagePort();
   const identifier = dnsIdentifier(p);
   const question = dnsQuestionHash(p, length);
-  const port = ports >>> 16;
   let query = queryFind(guest, port, identifier, question, false);
   if (isNoQuery(query)) {
     query = queryTake(guest, port, identifier, question);
@@ -193,22 +142,13 @@ function record(p: usize, length: u32, now: i64): Query {
   }
   memory.copy(queryOctets(query), p, length);
   query.length = <u16>length;
-  query.guestMac = guestMac;
+  query.guestMac = message.mac;
   return query;
 }
 
-/** The best resolver that the query has not been to; or -1. */
-function nextFor(query: Query): i32 {
-  if (query.epoch != resolverEpoch) {
-    query.epoch = resolverEpoch;
-    query.asked = 0;
-  }
-  return resolverChoose(query.asked);
-}
-
 /** A query from the guest, for the first time or again; false = there is no record for it. */
-function queryInput(p: usize, length: u32, now: i64): bool {
-  const query = record(p, length, now);
+function queryInput(now: i64): bool {
+  const query = record(now);
   if (isNoQuery(query)) return false;
   let index = nextFor(query);
   if (index < 0 && query.asked != 0) {
@@ -217,11 +157,11 @@ function queryInput(p: usize, length: u32, now: i64): bool {
   }
   if (index < 0) {
     queryRelease(query);
-    refuse(p, length, packet, now);
+    refuse(now);
     return true;
   }
   const isFirst = query.asked == 0;
-  const asked = ask(query, index, p, packet, now);
+  const asked = ask(query, index, message.p, message.quote, now);
   queryMove(query, asked ? QUERY_RETRY : QUERY_DUE, now + RETRY_WAIT);
   if (!isFirst) return true;
   const probe = resolverProbe(index, query.asked, now);
@@ -232,40 +172,18 @@ function queryInput(p: usize, length: u32, now: i64): bool {
   return true;
 }
 
-/** A message of the guest for the DNS address, `length` octets at `p` of the packet at `ip`. */
-export function dnsInput(
-  ip: usize,
-  p: usize,
-  length: u32,
-  bothPorts: u32,
-  mac: u64,
-  now: i64,
-): void {
+/** Takes the packet under way, for the DNS address; `ports` = the guest's << 16 | 53 or 853. */
+export function dnsInput(ports: u32, now: i64): void {
   resolversRefresh();
-  packet = ip;
-  senderIs(packetSource(ip), mac, bothPorts);
-  const isQuery = (ports & 0xffff) == DNS_PORT && length <= QUERY_SIZE_MAX && dnsIsQuery(p, length);
-  if (!isQuery || !queryInput(p, length, now)) {
-    relay(p, length, packet, now);
-  }
+  const p = packet.data + UDP_HEADER_SIZE;
+  const length = packet.length - UDP_HEADER_SIZE;
+  messageFrom(packet.source, packet.mac, ports);
+  messageIs(p, length, packet.ip);
+  const isQuery = messageIsPlain() && length <= QUERY_SIZE_MAX && dnsIsQuery(p, length);
+  if (!isQuery || !queryInput(now)) relay(now);
 }
 
 // ---------------------------------------------------------------- answers
-
-/** How good a failure is to have, 0 = it is an answer. */
-function rankOf(code: u32): u8 {
-  if (code == DNS_SERVFAIL) return 4;
-  if (code == DNS_FORMERR) return 3;
-  if (code == DNS_NOTIMP) return 2;
-  return code == DNS_REFUSED ? 1 : 0;
-}
-
-/** The code that a rank stands for. */
-function codeOf(rank: u8): u32 {
-  if (rank == 3) return DNS_FORMERR;
-  if (rank == 2) return DNS_NOTIMP;
-  return rank == 1 ? DNS_REFUSED : DNS_SERVFAIL;
-}
 
 /** The query that the message answers, or address 0. */
 function answeredBy(flow: UdpFlow, p: usize, length: u32): Query {
@@ -349,7 +267,8 @@ export function dnsOpenFailed(flow: UdpFlow, result: i32, now: i64): void {
   const isFault = !isShortage(result);
   if (isFault && flow.resolverEpoch == resolverEpoch) resolverFailed(flow.resolver, now);
   if (flow.peerPort == DNS_PORT) failAll(flow, now);
-  senderIs(flow.guestAddress, flow.guestMac, ((<u32>flow.guestPort) << 16) | <u32>flow.peerPort);
+  const ports = ((<u32>flow.guestPort) << 16) | <u32>flow.peerPort;
+  messageFrom(flow.guestAddress, flow.guestMac, ports);
   let index = flow.batchHead;
   flow.batchHead = -1;
   flow.batchTail = -1;
@@ -362,101 +281,26 @@ export function dnsOpenFailed(flow: UdpFlow, result: i32, now: i64): void {
   }
 }
 
+/** Whether the message under way is a query that there is a record of. */
+function isRecorded(): bool {
+  const p = message.p;
+  const length = message.length;
+  if (!messageIsPlain() || !dnsIsQuery(p, length)) return false;
+  const question = dnsQuestionHash(p, length);
+  return !isNoQuery(queryFind(message.guest, messagePort(), dnsIdentifier(p), question, false));
+}
+
 /** A message whose flow has come to nothing: queries have their record, others look for a flow. */
 function orphaned(entry: Entry, isFault: bool, now: i64): void {
-  const p = <usize>entry.pointer;
-  const length = entry.length;
   if (entry.isOwn != 0) {
     drop(abi.DROP_DNS_RETRY);
     return;
   }
-  const isKept =
-    (ports & 0xffff) == DNS_PORT &&
-    dnsIsQuery(p, length) &&
-    !isNoQuery(queryFind(guest, ports >>> 16, dnsIdentifier(p), dnsQuestionHash(p, length), false));
-  if (isKept) {
+  messageIs(<usize>entry.pointer, entry.length, <usize>entry.quote);
+  if (isRecorded()) {
     count(abi.STAT_CONSUMED_LOCAL);
     return;
   }
   const next = isFault ? resolverChoose(0) : -1;
-  relayTo(next >= 0 && resolverIsUp(next) ? next : -1, p, length, entry.quote, now);
-}
-
-// ---------------------------------------------------------------- what follows
-
-/** Whether anybody may still answer. */
-function isPending(query: Query): bool {
-  for (let i: u32 = 0; i < 4; i++) if (!isNone(flowOf(queryTry(query, i)))) return true;
-  return false;
-}
-
-/** All have been asked, and none has answered well: the guest hears the best there is. */
-function conclude(query: Query, now: i64): void {
-  let p = queryFailure(query);
-  let size = <u32>query.failureLength;
-  const isOwn = size == 0;
-  if (isOwn && query.failureRank == 0 && query.isUnreachable == 0) {
-    queryMove(query, QUERY_LAST, now + LAST_WAIT);
-    return;
-  }
-  if (isOwn) {
-    p = queryOctets(query);
-    size = dnsFailureEmit(p, query.length, codeOf(query.failureRank));
-  }
-  const known = neighborFind(query.guestAddress);
-  const mac = known == 0 ? query.guestMac : known;
-  if (reply(query.guestAddress, query.guestPort, mac, p, size)) {
-    count(isOwn ? abi.STAT_SERVFAIL_SENT : abi.STAT_UDP_TO_GUEST);
-  }
-  queryRelease(query);
-}
-
-/** Asks the next resolver, or waits for those that were asked, or tells the guest. */
-function proceed(query: Query, now: i64): void {
-  for (let index = nextFor(query); index >= 0; index = nextFor(query)) {
-    if (ask(query, index, queryOctets(query), 0, now)) {
-      queryMove(query, QUERY_RETRY, now + RETRY_WAIT);
-      return;
-    }
-  }
-  if (isPending(query)) queryMove(query, QUERY_VERDICT, now + VERDICT_WAIT);
-  else conclude(query, now);
-}
-
-/** The time of the query has come. */
-function expire(query: Query, now: i64): void {
-  const list = query.list;
-  const flow = changetype<UdpFlow>(flowOf(query.latest));
-  if (list != QUERY_LAST && !isNone(flow) && flow.resolverEpoch == resolverEpoch) {
-    resolverSilent(flow.resolver, query.sentAt, now);
-  }
-  if (list == QUERY_RETRY) proceed(query, now);
-  else if (list == QUERY_VERDICT) conclude(query, now);
-  else queryRelease(query);
-}
-
-/** When there is something to do, absolute microseconds; 0 = never. */
-export function dnsNext(): i64 {
-  const due = queryDue();
-  return due == 0 ? 0 : max(due, pausedUntil);
-}
-
-/** Does what is due for queries, as far as there is room; `dnsNext` says when there is more. */
-export function dnsTurn(now: i64): void {
-  if (now < pausedUntil) return;
-  let left = TURN_COUNT;
-  for (let list = QUERY_DUE; list > 0; list--) {
-    let query = queryFirst(list);
-    while (!isNoQuery(query) && (list == QUERY_DUE || query.dueAt <= now)) {
-      if (left-- == 0) return;
-      if (entriesFree() == 0) {
-        pausedUntil = now + PAUSE;
-        return;
-      }
-      resolversRefresh();
-      if (list == QUERY_DUE) proceed(query, now);
-      else expire(query, now);
-      query = queryFirst(list);
-    }
-  }
+  relayTo(next >= 0 && resolverIsUp(next) ? next : -1, now);
 }

@@ -23,7 +23,8 @@ import { count, drop } from "../stats";
 import { loadMac } from "../wire/bytes";
 import { ETHERNET_HEADER_SIZE, ETHERTYPE_IPV4, ethernetEmit } from "../wire/ethernet";
 import { IPV4_DF, IPV4_HEADER_SIZE, IPV4_MF, ipv4Emit } from "../wire/ipv4";
-import { DNS6, GATEWAY6, isSix, ROUTER6 } from "./addresses";
+import { DNS6, GATEWAY6, isIpv6, ROUTER6 } from "./addresses";
+import { outgoing } from "./outgoing";
 
 /** Smallest Ethernet frame, without its check sequence. */
 const FRAME_SIZE_MIN: u32 = 60;
@@ -50,7 +51,7 @@ export function gatewayMac(): u64 {
 /** Whether the engine itself owns this address: the gateway's or the DNS server's. */
 export function isOwnAddress(address: u32): bool {
   if (address == 0) return false;
-  if (isSix(address)) return address == GATEWAY6 || address == DNS6 || address == ROUTER6;
+  if (isIpv6(address)) return address == GATEWAY6 || address == DNS6 || address == ROUTER6;
   return (
     address == config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET) ||
     address == config(abi.CONFIG_DNS_ADDRESS_OFFSET)
@@ -91,6 +92,13 @@ export function nextIdent(): u32 {
   return (left << 8) | right;
 }
 
+/** Identifies the packet of `outgoing`, of `size` octets with its header, as one that is whole. */
+export function identify(size: u32): void {
+  const isAtomic = size <= ATOMIC_SIZE_MAX;
+  outgoing.ident = isAtomic ? next() & 0xffff : nextIdent();
+  outgoing.fragmentField = isAtomic ? IPV4_DF : 0;
+}
+
 /** Commits a frame that lies in its slot as a whole, padded with zeros to 60 octets. */
 export function frameCommit(ethernet: usize, length: u32, handle: u32): void {
   if (length < FRAME_SIZE_MIN) {
@@ -102,19 +110,10 @@ export function frameCommit(ethernet: usize, length: u32, handle: u32): void {
 }
 
 /**
- * Sends a packet as one frame. `header` and what is left of the payload in the frame are
- * `headerLength` and `length` octets; `fragmentField` as on the wire. The caller has made sure that
- * a frame is free.
+ * Sends the packet of `outgoing` as one frame. `header` and what is left of the payload in the
+ * frame are `headerLength` and `length` octets. The caller has made sure that a frame is free.
  */
 function sendFrame(
-  source: u32,
-  destination: u32,
-  mac: u64,
-  protocol: u32,
-  ttl: u32,
-  tos: u32,
-  ident: u32,
-  fragmentField: u32,
   header: usize,
   headerLength: u32,
   payload: usize,
@@ -124,33 +123,43 @@ function sendFrame(
   const ethernet = txBegin();
   if (ethernet == 0) return;
   const ip = ethernet + ETHERNET_HEADER_SIZE;
-  const slotLength = ETHERNET_HEADER_SIZE + IPV4_HEADER_SIZE + headerLength;
-  const size = headerLength + length;
-  ethernetEmit(ethernet, mac, gatewayMac(), ETHERTYPE_IPV4);
-  ipv4Emit(ip, source, destination, protocol, size, ttl, ident, fragmentField, tos);
-  memory.copy(ip + IPV4_HEADER_SIZE, header, headerLength);
-  if (slotLength + length <= FRAME_SIZE_MIN) {
-    memory.copy(ethernet + slotLength, payload, length);
-    frameCommit(ethernet, slotLength + length, handle);
+  ethernetEmit(ethernet, outgoing.mac, gatewayMac(), ETHERTYPE_IPV4);
+  ipv4Emit(ip, outgoing, headerLength + length);
+  const start = ETHERNET_HEADER_SIZE + IPV4_HEADER_SIZE;
+  frameFinish(ethernet, start, header, headerLength, payload, length, handle);
+}
+
+/**
+ * Ends a frame of which `start` octets are written, with `headerLength` octets to copy behind them
+ * and `length` to point at.
+ */
+export function frameFinish(
+  ethernet: usize,
+  start: u32,
+  header: usize,
+  headerLength: u32,
+  payload: usize,
+  length: u32,
+  handle: u32,
+): void {
+  memory.copy(ethernet + start, header, headerLength);
+  const inSlot = start + headerLength;
+  if (inSlot + length <= FRAME_SIZE_MIN) {
+    memory.copy(ethernet + inSlot, payload, length);
+    frameCommit(ethernet, inSlot + length, handle);
     return;
   }
-  txHeader(ethernet, slotLength);
+  txHeader(ethernet, inSlot);
   if (length > 0) txPiece(payload, length);
   txEnd(handle);
 }
 
 /**
- * Sends `headerLength` octets (at most 64) at `header`, checksum included, and `payloadLength`
- * octets at `payload` from `source` to `destination` at `mac`. False: nothing was sent and the
- * reason is counted (DROP_TX_FULL, DROP_DATAGRAM_TOO_BIG).
+ * Sends the packet of `outgoing`, with `headerLength` octets (at most 64) at `header`, checksum
+ * included, and `payloadLength` octets at `payload`. False: nothing was sent and the reason is
+ * counted (DROP_TX_FULL, DROP_DATAGRAM_TOO_BIG).
  */
 export function ipv4Send(
-  source: u32,
-  destination: u32,
-  mac: u64,
-  protocol: u32,
-  ttl: u32,
-  tos: u32,
   header: usize,
   headerLength: u32,
   payload: usize,
@@ -168,22 +177,8 @@ export function ipv4Send(
       drop(abi.DROP_TX_FULL);
       return false;
     }
-    const atomic = IPV4_HEADER_SIZE + size <= ATOMIC_SIZE_MAX;
-    sendFrame(
-      source,
-      destination,
-      mac,
-      protocol,
-      ttl,
-      tos,
-      atomic ? next() & 0xffff : nextIdent(),
-      atomic ? IPV4_DF : 0,
-      header,
-      headerLength,
-      payload,
-      payloadLength,
-      handle,
-    );
+    identify(IPV4_HEADER_SIZE + size);
+    sendFrame(header, headerLength, payload, payloadLength, handle);
     return true;
   }
   const room = (mtu - IPV4_HEADER_SIZE) & ~7;
@@ -191,28 +186,14 @@ export function ipv4Send(
     drop(abi.DROP_TX_FULL);
     return false;
   }
-  const ident = nextIdent();
+  outgoing.ident = nextIdent();
   let offset: u32 = 0;
   let copied = headerLength; // the layer 4 header travels in the first fragment only
   while (offset < size) {
     const taken = min(room, size - offset);
     const from = offset + copied - headerLength; // octets of payload already sent
-    const field = (offset >>> 3) | (offset + taken < size ? IPV4_MF : 0);
-    sendFrame(
-      source,
-      destination,
-      mac,
-      protocol,
-      ttl,
-      tos,
-      ident,
-      field,
-      header,
-      copied,
-      payload + from,
-      taken - copied,
-      handle,
-    );
+    outgoing.fragmentField = (offset >>> 3) | (offset + taken < size ? IPV4_MF : 0);
+    sendFrame(header, copied, payload + from, taken - copied, handle);
     count(abi.STAT_FRAGMENTS_SENT);
     offset += taken;
     copied = 0;

@@ -9,7 +9,7 @@
  */
 import * as abi from "../abi";
 import { next } from "../prng";
-import { txBegin, txEnd, txFree, txHeader, txPiece } from "../ring";
+import { txBegin, txFree } from "../ring";
 import { count, drop } from "../stats";
 import { ETHERNET_HEADER_SIZE, ETHERTYPE_IPV6, ethernetEmit } from "../wire/ethernet";
 import {
@@ -20,54 +20,31 @@ import {
   NEXT_FRAGMENT,
 } from "../wire/ipv6";
 import { octetsOf } from "./addresses";
-import { frameCommit, gatewayMac, linkMtu } from "./emit";
+import { frameFinish, gatewayMac, linkMtu } from "./emit";
+import { outgoing } from "./outgoing";
 
-const FRAME_SIZE_MIN: u32 = 60;
+const HEADERS_SIZE: u32 = ETHERNET_HEADER_SIZE + IPV6_HEADER_SIZE;
 const PAYLOAD_SIZE_MAX: u32 = 65535;
 
-/** Headers of a packet under way. */
-let source: u32 = 0;
-let destination: u32 = 0;
-let mac: u64 = 0;
-let hopLimit: u32 = 0;
-let trafficClass: u32 = 0;
-
-/** Begins a frame with Ethernet and IPv6 header; returns the location behind them, or 0. */
+/** Begins a frame of `outgoing` with Ethernet and IPv6 header; returns its location, or 0. */
 function begin(nextHeader: u32, size: u32): usize {
   const ethernet = txBegin();
   if (ethernet == 0) return 0;
-  const ip = ethernet + ETHERNET_HEADER_SIZE;
-  ethernetEmit(ethernet, mac, gatewayMac(), ETHERTYPE_IPV6);
-  ipv6Emit(ip, octetsOf(source), octetsOf(destination), nextHeader, size, hopLimit, trafficClass);
-  return ip + IPV6_HEADER_SIZE;
-}
-
-/** Ends it with `headerLength` octets to copy behind `p` and `length` to point at. */
-function finish(
-  p: usize,
-  header: usize,
-  headerLength: u32,
-  payload: usize,
-  length: u32,
-  before: u32,
-  handle: u32,
-): void {
-  const ethernet = p - before;
-  memory.copy(p, header, headerLength);
-  const inSlot = before + headerLength;
-  if (inSlot + length <= FRAME_SIZE_MIN) {
-    memory.copy(ethernet + inSlot, payload, length);
-    frameCommit(ethernet, inSlot + length, handle);
-    return;
-  }
-  txHeader(ethernet, inSlot);
-  if (length > 0) txPiece(payload, length);
-  txEnd(handle);
+  ethernetEmit(ethernet, outgoing.mac, gatewayMac(), ETHERTYPE_IPV6);
+  ipv6Emit(
+    ethernet + ETHERNET_HEADER_SIZE,
+    octetsOf(outgoing.source),
+    octetsOf(outgoing.destination),
+    nextHeader,
+    size,
+    outgoing.ttl,
+    outgoing.tos,
+  );
+  return ethernet;
 }
 
 /** Sends in fragments; the caller has seen that there is room for all of them. */
 function sendFragments(
-  protocol: u32,
   room: u32,
   header: usize,
   headerLength: u32,
@@ -80,18 +57,13 @@ function sendFragments(
   let copied = headerLength; // the layer 4 header travels in the first fragment only
   while (offset < size) {
     const taken = min(room, size - offset);
-    const p = begin(NEXT_FRAGMENT, IPV6_FRAGMENT_SIZE + taken);
-    if (p == 0) return;
-    ipv6FragmentEmit(p, protocol, offset, offset + taken < size, ident);
-    finish(
-      p + IPV6_FRAGMENT_SIZE,
-      header,
-      copied,
-      payload + offset + copied - headerLength,
-      taken - copied,
-      ETHERNET_HEADER_SIZE + IPV6_HEADER_SIZE + IPV6_FRAGMENT_SIZE,
-      handle,
-    );
+    const ethernet = begin(NEXT_FRAGMENT, IPV6_FRAGMENT_SIZE + taken);
+    if (ethernet == 0) return;
+    const hasMore = offset + taken < size;
+    ipv6FragmentEmit(ethernet + HEADERS_SIZE, outgoing.protocol, offset, hasMore, ident);
+    const from = payload + offset + copied - headerLength;
+    const start = HEADERS_SIZE + IPV6_FRAGMENT_SIZE;
+    frameFinish(ethernet, start, header, copied, from, taken - copied, handle);
     count(abi.STAT_FRAGMENTS_SENT);
     offset += taken;
     copied = 0;
@@ -99,16 +71,11 @@ function sendFragments(
 }
 
 /**
- * Sends `headerLength` octets (at most 64) at `header`, checksum included, and `payloadLength`
- * octets at `payload`. False: nothing was sent and the reason is counted.
+ * Sends the packet of `outgoing`, with `headerLength` octets (at most 64) at `header`, checksum
+ * included, and `payloadLength` octets at `payload`. False: nothing was sent and the reason is
+ * counted.
  */
 export function ipv6Send(
-  from: u32,
-  to: u32,
-  toMac: u64,
-  protocol: u32,
-  ttl: u32,
-  tos: u32,
   header: usize,
   headerLength: u32,
   payload: usize,
@@ -128,25 +95,12 @@ export function ipv6Send(
     drop(abi.DROP_TX_FULL);
     return false;
   }
-  source = from;
-  destination = to;
-  mac = toMac;
-  hopLimit = ttl;
-  trafficClass = tos;
   if (!whole) {
-    sendFragments(protocol, room, header, headerLength, payload, size, handle);
+    sendFragments(room, header, headerLength, payload, size, handle);
     return true;
   }
-  const p = begin(protocol, size);
-  if (p == 0) return false;
-  finish(
-    p,
-    header,
-    headerLength,
-    payload,
-    payloadLength,
-    ETHERNET_HEADER_SIZE + IPV6_HEADER_SIZE,
-    handle,
-  );
+  const ethernet = begin(outgoing.protocol, size);
+  if (ethernet == 0) return false;
+  frameFinish(ethernet, HEADERS_SIZE, header, headerLength, payload, payloadLength, handle);
   return true;
 }

@@ -54,7 +54,7 @@ import {
 } from "../wire/icmpv6";
 import { PROTOCOL_ICMP, PROTOCOL_UDP } from "../wire/ipv4";
 import { UDP_HEADER_SIZE, udpEmit } from "../wire/udp";
-import { addressIntern, isSix } from "./addresses";
+import { addressIntern, isIpv6 } from "./addresses";
 import {
   AF_INET,
   AF_INET6,
@@ -68,6 +68,7 @@ import { F_DUAL, guestOf, has, UdpFlow } from "./datagram";
 import { dnsUnreachable } from "./dns";
 import { dnsAddressFor } from "./dns-relay";
 import { icmpErrorQuote } from "./icmp-error";
+import { noticeBegin } from "./icmp-notice";
 import { icmp6ErrorQuote } from "./icmp6-error";
 import { natToGuest } from "./nat";
 import { pathMtuTold } from "./path-mtu";
@@ -172,7 +173,7 @@ function offenderOf(msg: usize): u32 {
 function restorePing(flow: UdpFlow, p: usize, length: u32): u32 {
   const message = Icmpv4View.at(p); // an echo looks the same in ICMPv6
   if (length < ICMP_HEADER_SIZE) {
-    const type = isSix(flow.guestAddress) ? ICMPV6_ECHO_REQUEST : ICMP_ECHO_REQUEST;
+    const type = isIpv6(flow.guestAddress) ? ICMPV6_ECHO_REQUEST : ICMP_ECHO_REQUEST;
     icmpv4Emit(p, type, 0, (<u32>flow.guestPort) << 16);
     return ICMP_HEADER_SIZE;
   }
@@ -195,18 +196,13 @@ function meaningOf(error: usize, six: bool): u32 {
   return origin == ORIGIN_LOCAL ? fromErrno(load<u32>(error)) : 0;
 }
 
-/** Rebuilds the layer 4 header in front of the payload; returns where the quote begins. */
-function requote(flow: UdpFlow, p: usize, length: u32, port: u32): usize {
-  if (flow.kind == <u8>abi.KIND_PING) {
-    quoteSize = restorePing(flow, p, length);
-    return p;
-  }
-  quoteSize = length + UDP_HEADER_SIZE;
-  udpEmit(p - UDP_HEADER_SIZE, flow.guestPort, port, quoteSize);
-  return p - UDP_HEADER_SIZE;
+/** Rebuilds the layer 4 header, of UDP in front of the payload; returns the octets of the quote. */
+function requote(flow: UdpFlow, p: usize, length: u32, port: u32): u32 {
+  if (flow.kind == <u8>abi.KIND_PING) return restorePing(flow, p, length);
+  const size = length + UDP_HEADER_SIZE;
+  udpEmit(p - UDP_HEADER_SIZE, flow.guestPort, port, size);
+  return size;
 }
-
-let quoteSize: u32 = 0;
 
 /** The datagram's destination; 0 = not known. */
 function destinationOf(name: usize): u32 {
@@ -238,7 +234,7 @@ export function errorReport(
   const to = dns ? flow.hostAddress : destinationOf(name);
   const guest = dns ? flow.guestAddress : guestOf(flow, to);
   // The words of ICMPv6 need a socket of IPv6; a resolver's may be of the other version.
-  const six = isSix(guest) && !dns;
+  const six = isIpv6(guest) && !dns;
   const what = meaningOf(error, six);
   if (what == 0) return;
   const isTooBig = what == ((ICMP_UNREACHABLE << 8) | FRAGMENTATION_NEEDED);
@@ -249,42 +245,20 @@ export function errorReport(
   if (addressIsMulticast(offender)) return;
   let source = gatewayFor(guest);
   if (dns && offender == flow.hostAddress) source = peer;
-  else if (offender != 0 && isSix(offender) == isSix(guest)) source = natToGuest(offender);
-  const quote = requote(flow, p, length, dns ? flow.peerPort : load16(name + 2));
+  else if (offender != 0 && isIpv6(offender) == isIpv6(guest)) source = natToGuest(offender);
+  const size = requote(flow, p, length, dns ? flow.peerPort : load16(name + 2));
   const info = load<u32>(error, 8);
   const isSize = isTooBig || (six && what == ICMPV6_PACKET_TOO_BIG << 8);
   if (isSize && info > 0 && !dns) pathMtuTold(to, info, now);
-  const isLocal = <u32>load<u8>(error, 4) == ORIGIN_LOCAL;
-  if (six && !isLocal) {
-    icmp6ErrorQuote(
-      what >>> 8,
-      what & 0xff,
-      restOf6(what, info),
-      source,
-      guest,
-      peer,
-      flow.kind == <u8>abi.KIND_PING ? PROTOCOL_ICMPV6 : PROTOCOL_UDP,
-      quote,
-      quoteSize,
-      quoteSize,
-      mac,
-      now,
-    );
-    return;
+  const isPing = flow.kind == <u8>abi.KIND_PING;
+  const echo = isIpv6(guest) ? PROTOCOL_ICMPV6 : PROTOCOL_ICMP;
+  const protocol = isPing ? echo : PROTOCOL_UDP;
+  const quote = isPing ? p : p - UDP_HEADER_SIZE;
+  if (six && <u32>load<u8>(error, 4) != ORIGIN_LOCAL) {
+    noticeBegin(what >>> 8, what & 0xff, restOf6(what, info), source, mac);
+    icmp6ErrorQuote(guest, peer, protocol, quote, size, size, now);
+  } else {
+    noticeBegin(what >>> 8, what & 0xff, restOf(what, info), source, mac);
+    icmpErrorQuote(guest, peer, protocol, quote, size, size, now);
   }
-  const ping = isSix(guest) ? PROTOCOL_ICMPV6 : PROTOCOL_ICMP;
-  icmpErrorQuote(
-    what >>> 8,
-    what & 0xff,
-    restOf(what, info),
-    source,
-    guest,
-    peer,
-    flow.kind == <u8>abi.KIND_PING ? ping : PROTOCOL_UDP,
-    quote,
-    quoteSize,
-    quoteSize,
-    mac,
-    now,
-  );
 }

@@ -13,8 +13,9 @@ import * as abi from "../abi";
 import { Flow } from "../layout";
 import { opAlloc, opsFree } from "../ring";
 import { count } from "../stats";
+import { CHECKED } from "../trap";
 import { batchLost, SOCKET_OPEN, SOCKET_OPENING, UdpFlow } from "./datagram";
-import { flowRelease, handleOf } from "./table";
+import { flowRelease, flowsFresh, handleOf } from "./table";
 
 const QUEUE_COUNT: u32 = 65536;
 const HANDLES: usize = memory.data(262144, 16);
@@ -42,6 +43,7 @@ export function closePending(): u32 {
 /** Has the socket of this handle closed, by reset if `abort`; false = the queue is full. */
 export function closeLater(handle: u32, abort: bool): bool {
   if (waiting >= QUEUE_COUNT) return false;
+  if (CHECKED) assert(handle != 0 && (handle & 0xffff) < <u32>flowsFresh(), "a flow had it");
   const i = <usize>((head + waiting) & (QUEUE_COUNT - 1));
   store<u32>(HANDLES + (i << 2), handle);
   store<u8>(ABORTS + i, abort ? 1 : 0);

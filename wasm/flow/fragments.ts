@@ -29,7 +29,7 @@
  * 3128 §2, RFC 8200 §4.5, RFC 7112.
  */
 import * as abi from "../abi";
-import { count, drop, dropMany } from "../stats";
+import { drop } from "../stats";
 import { sumBytes, sumStore } from "../wire/checksum";
 import { ICMP_TIME_EXCEEDED } from "../wire/icmpv4";
 import { ICMPV6_PARAMETER_PROBLEM } from "../wire/icmpv6";
@@ -42,200 +42,41 @@ import {
   NEXT_FRAGMENT,
   PROBLEM_FIELD,
 } from "../wire/ipv6";
-import { addressMark, GATEWAY6, isSix } from "./addresses";
+import { isIpv6 } from "./addresses";
+import { bitGet, bitsCount, bitsSet } from "./bitmap";
+import {
+  BITMAP_SIZE,
+  Context,
+  condemn,
+  contextAt,
+  contextOf,
+  contextsUsed,
+  discard,
+  handOut,
+  payloadOf,
+  receivedOf,
+  STATE_COLLECTING,
+  STATE_CONDEMNED,
+  STATE_FREE,
+} from "./fragment-context";
 import { icmpErrorReply } from "./icmp-error";
-import { icmp6ErrorReply } from "./icmp6-error";
+import { noticeBegin } from "./icmp-notice";
+import { sendIcmp6Error } from "./icmp6-error";
 import { neighborFind } from "./neighbor";
-import { packetDestination, packetSource } from "./packet";
+import { packet } from "./packet";
 import { gatewayFor } from "./send";
 
-const LIFETIME: i64 = 60_000_000;
 const PACKET_SIZE_MAX: u32 = 65535;
 /** RFC 1858 §3.2.1: a first fragment shorter than this hides the flags of its TCP header. */
 const TCP_FIRST_SIZE_MIN: u32 = 16;
 const IP_CHECKSUM_OFFSET: usize = 10;
 const CODE_REASSEMBLY: u32 = 1;
 
-/** Room for the longest header, then the payload. */
-const HEADROOM: usize = 64;
-const BUFFER_SIZE: usize = 65600;
-const BUFFER_COUNT: i32 = 44;
-const BUFFERS: usize = memory.data(2886400, 64);
-/** Numbers of the buffers: the free ones, and those handed out in this batch. */
-const FREE: usize = memory.data(44, 4);
-const HANDED: usize = memory.data(44, 4);
-
-/** Two bitmaps per context, 8,192 bits each: units received, units that begin a fragment. */
-const BITMAP_SIZE: usize = 1024;
-const BITMAPS: usize = memory.data(16384, 16);
-
-const STATE_FREE: u8 = 0;
-const STATE_COLLECTING: u8 = 1;
-/** Overlapped: whatever still comes is dropped. */
-const STATE_CONDEMNED: u8 = 2;
-
-@unmanaged
-class Context {
-  state: u8;
-  protocol: u8;
-  spare: u16;
-  ident: u32;
-  source: u32;
-  destination: u32;
-  buffer: i32;
-  /** Octets of the first fragment's header; 0 = it has not come yet. */
-  headerLength: u32;
-  /** Octets of payload in all; 0 = the last fragment has not come yet. */
-  total: u32;
-  /** End of the farthest fragment, octets. */
-  end: u32;
-  /** Units of 8 octets received. */
-  units: u32;
-  /** Fragments that will be dropped if this is never completed. */
-  frames: u32;
-  deadline: i64;
-}
-
-const CONTEXTS: usize = memory.data(448, 16);
-const CONTEXT_SIZE: usize = 56;
-
-let freeCount: i32 = 0;
-let handedCount: i32 = 0;
-/** Contexts in use, so that nothing is looked at when there are none. */
-let used: i32 = 0;
-
-function contextAt(index: i32): Context {
-  return changetype<Context>(CONTEXTS + <usize>index * CONTEXT_SIZE);
-}
-function payloadOf(context: Context): usize {
-  return BUFFERS + <usize>context.buffer * BUFFER_SIZE + HEADROOM;
-}
-function receivedOf(context: Context): usize {
-  return BITMAPS + ((changetype<usize>(context) - CONTEXTS) / CONTEXT_SIZE) * 2 * BITMAP_SIZE;
-}
-
-/** Forgets everything. */
-export function fragmentInit(): void {
-  memory.fill(CONTEXTS, 0, <usize>abi.FRAGMENT_CONTEXT_COUNT * CONTEXT_SIZE);
-  for (let i = 0; i < BUFFER_COUNT; i++) store<u8>(FREE + i, <u8>i);
-  freeCount = BUFFER_COUNT;
-  handedCount = 0;
-  used = 0;
-}
-
-/** A new batch: datagrams handed out in the one before are gone. */
-export function fragmentBatchReset(): void {
-  while (handedCount > 0) {
-    handedCount--;
-    store<u8>(FREE + freeCount, load<u8>(HANDED + handedCount));
-    freeCount++;
-  }
-}
-
-// ---------------------------------------------------------------- bitmaps
-
-/** Bits `from` to 63 of a word. */
-function bitsFrom(from: u32): u64 {
-  return (<u64>-1) << (<u64>from);
-}
-
-/** How many of the bits `from` (included) to `to` (excluded) are set; `from` < `to` <= 8192. */
-function bitsCount(map: usize, from: u32, to: u32): u32 {
-  let word = from >>> 6;
-  const last = (to - 1) >>> 6;
-  let mask = bitsFrom(from & 63);
-  let sum: u64 = 0;
-  while (word < last) {
-    sum += popcnt<u64>(load<u64>(map + ((<usize>word) << 3)) & mask);
-    mask = <u64>-1;
-    word++;
-  }
-  mask &= <u64>-1 >> <u64>(63 - ((to - 1) & 63));
-  return <u32>(sum + popcnt<u64>(load<u64>(map + ((<usize>word) << 3)) & mask));
-}
-
-/** Sets the bits `from` (included) to `to` (excluded). */
-function bitsSet(map: usize, from: u32, to: u32): void {
-  let word = from >>> 6;
-  const last = (to - 1) >>> 6;
-  let mask = bitsFrom(from & 63);
-  while (word < last) {
-    const p = map + ((<usize>word) << 3);
-    store<u64>(p, load<u64>(p) | mask);
-    mask = <u64>-1;
-    word++;
-  }
-  mask &= <u64>-1 >> <u64>(63 - ((to - 1) & 63));
-  const p = map + ((<usize>word) << 3);
-  store<u64>(p, load<u64>(p) | mask);
-}
-
-function bitGet(map: usize, bit: u32): bool {
-  return ((load<u8>(map + (bit >>> 3)) >>> (bit & 7)) & 1) != 0;
-}
-
-// ---------------------------------------------------------------- contexts
-
-function give(context: Context): void {
-  if (context.buffer < 0) return;
-  store<u8>(FREE + freeCount, <u8>context.buffer);
-  freeCount++;
-  context.buffer = -1;
-}
-
-/** Drops what a context holds, if anything, and frees it. */
-function discard(context: Context, reason: i32): void {
-  dropMany(reason, context.frames);
-  give(context);
-  context.state = STATE_FREE;
-  used--;
-}
-
-/** An overlap came, itself not counted yet. The context stays, to catch the rest. */
-function condemn(context: Context): void {
-  dropMany(abi.DROP_FRAGMENT_OVERLAP, context.frames + 1);
-  context.frames = 0;
-  give(context);
-  context.state = STATE_CONDEMNED;
-}
-
-/** The context of a fragment's datagram, a new one if need be; address 0 when no buffer is left. */
-function contextOf(source: u32, destination: u32, protocol: u32, ident: u32, now: i64): Context {
-  let chosen = contextAt(0);
-  for (let i = 0; i < abi.FRAGMENT_CONTEXT_COUNT; i++) {
-    const context = contextAt(i);
-    if (
-      context.state != STATE_FREE &&
-      context.ident == ident &&
-      context.source == source &&
-      context.destination == destination &&
-      <u32>context.protocol == protocol
-    )
-      return context;
-    if (chosen.state == STATE_FREE) continue;
-    if (context.state == STATE_FREE || context.deadline < chosen.deadline) chosen = context;
-  }
-  if (chosen.state != STATE_FREE) discard(chosen, abi.DROP_FRAGMENT_LIMIT);
-  if (freeCount == 0) return changetype<Context>(0);
-  memory.fill(changetype<usize>(chosen), 0, CONTEXT_SIZE);
-  memory.fill(receivedOf(chosen), 0, 2 * BITMAP_SIZE);
-  freeCount--;
-  chosen.buffer = load<u8>(FREE + freeCount);
-  chosen.state = STATE_COLLECTING;
-  chosen.protocol = <u8>protocol;
-  chosen.ident = ident;
-  chosen.source = source;
-  chosen.destination = destination;
-  chosen.deadline = now + LIFETIME;
-  used++;
-  return chosen;
-}
-
 /** Why a fragment is wrong all by itself; DROP_NONE if it is not. */
-function judge(packet: Ipv4View, offset: u32, length: u32, isLast: bool): i32 {
+function faultOf(header: Ipv4View, offset: u32, length: u32, isLast: bool): i32 {
   if (length == 0 || (!isLast && (length & 7) != 0)) return abi.DROP_FRAGMENT_MALFORMED;
-  if (packet.headerLength + offset + length > PACKET_SIZE_MAX) return abi.DROP_FRAGMENT_OVERSIZED;
-  if (packet.protocol == PROTOCOL_TCP) {
+  if (header.headerLength + offset + length > PACKET_SIZE_MAX) return abi.DROP_FRAGMENT_OVERSIZED;
+  if (header.protocol == PROTOCOL_TCP) {
     const isTiny = offset == 0 ? length < TCP_FIRST_SIZE_MIN : offset == 8;
     if (isTiny) return abi.DROP_FRAGMENT_MALFORMED;
   }
@@ -272,29 +113,19 @@ function complete6(context: Context): usize {
   return handOut(context, ip);
 }
 
-/** The context is free, its buffer is the caller's until the next batch. */
-function handOut(context: Context, ip: usize): usize {
-  store<u8>(HANDED + handedCount, <u8>context.buffer);
-  handedCount++;
-  context.state = STATE_FREE;
-  used--;
-  count(abi.STAT_DATAGRAMS_REASSEMBLED);
-  return ip;
-}
-
 /** Hands out the datagram: its header made that of a whole packet. 0 if it is too long with it. */
 function complete(context: Context): usize {
-  if (isSix(context.source)) return complete6(context);
+  if (isIpv6(context.source)) return complete6(context);
   const headerLength = context.headerLength;
   if (headerLength + context.total > PACKET_SIZE_MAX) {
     discard(context, abi.DROP_FRAGMENT_OVERSIZED);
     return 0;
   }
   const ip = payloadOf(context) - headerLength;
-  const packet = Ipv4View.at(ip);
-  packet.totalLength = headerLength + context.total;
-  packet.fragmentField = 0;
-  packet.checksum = 0;
+  const header = Ipv4View.at(ip);
+  header.totalLength = headerLength + context.total;
+  header.fragmentField = 0;
+  header.checksum = 0;
   sumStore(ip + IP_CHECKSUM_OFFSET, sumBytes(ip, headerLength));
   return handOut(context, ip);
 }
@@ -304,63 +135,50 @@ function complete(context: Context): usize {
  * missing, else 0: it is held, was a duplicate, or was dropped and counted.
  */
 export function fragmentInput(ip: usize, now: i64): usize {
-  const packet = Ipv4View.at(ip);
-  const headerLength = packet.headerLength;
-  const offset = packet.fragmentOffset;
-  const isLast = !packet.moreFragments;
+  const header = Ipv4View.at(ip);
+  const headerLength = header.headerLength;
+  const offset = header.fragmentOffset;
+  const isLast = !header.moreFragments;
   if (isLast && offset == 0) return ip; // not a fragment
-  const length = packet.totalLength - headerLength;
-  const fault = judge(packet, offset, length, isLast);
+  const length = header.totalLength - headerLength;
+  const fault = faultOf(header, offset, length, isLast);
   if (fault != abi.DROP_NONE) {
     drop(fault);
     return 0;
   }
-  const context = contextOf(packet.source, packet.destination, packet.protocol, packet.ident, now);
+  const context = contextOf(header.source, header.destination, header.protocol, header.ident, now);
   return collect(context, ip, headerLength, ip + headerLength, offset, length, isLast);
 }
 
-/** A "parameter problem" about the packet at `ip`; the fragment has been counted. */
-function complain(ip: usize, pointer: u32, mac: u64, now: i64): void {
-  icmp6ErrorReply(
-    ip,
-    IPV6_HEADER_SIZE + Ipv6View.at(ip).payloadLength,
-    ICMPV6_PARAMETER_PROBLEM,
-    PROBLEM_FIELD,
-    pointer,
-    GATEWAY6,
-    mac,
-    now,
-  );
+/** A "parameter problem" about the packet under way; the fragment has been counted. */
+function complain(pointer: u32, now: i64): void {
+  sendIcmp6Error(ICMPV6_PARAMETER_PROBLEM, PROBLEM_FIELD, pointer, now);
 }
 
 /** The first 40 octets of a fragment and its fragment header, one behind the other. */
 const HEADERS6: usize = memory.data(48, 8);
 
-/** The same for the IPv6 packet at `ip` with a fragment header at `header`. */
-export function fragment6Input(ip: usize, header: usize, mac: u64, now: i64): usize {
-  const packet = Ipv6View.at(ip);
+/** The same for the packet under way, of IPv6, which ends at its fragment header. */
+export function fragment6Input(now: i64): usize {
+  const ip = packet.ip;
+  const header = packet.data;
   const fragment = FragmentView.at(header);
   const data = header + IPV6_FRAGMENT_SIZE;
-  const length = packet.payloadLength - <u32>(data - ip - IPV6_HEADER_SIZE);
+  const length = packet.length - IPV6_FRAGMENT_SIZE;
   const offset = fragment.offset;
   const isLast = !fragment.moreFragments;
   if (length == 0 || (!isLast && (length & 7) != 0)) {
     drop(abi.DROP_FRAGMENT_MALFORMED);
-    if (length != 0) complain(ip, 4, mac, now); // the payload length field
+    if (length != 0) complain(4, now); // the payload length field
     return 0;
   }
   if (offset + length > PACKET_SIZE_MAX) {
     drop(abi.DROP_FRAGMENT_OVERSIZED);
-    complain(ip, <u32>(header - ip) + 2, mac, now);
+    complain(<u32>(header - ip) + 2, now);
     return 0;
   }
-  const context = contextOf(
-    packetSource(ip),
-    packetDestination(ip),
-    0,
-    fragment.identification,
-    now,
-  );
+  const ident = fragment.identification;
+  const context = contextOf(packet.source, packet.destination, 0, ident, now);
   memory.copy(HEADERS6, ip, IPV6_HEADER_SIZE);
   memory.copy(HEADERS6 + IPV6_HEADER_SIZE, header, IPV6_FRAGMENT_SIZE);
   Ipv6View.at(HEADERS6).nextHeader = NEXT_FRAGMENT;
@@ -422,32 +240,9 @@ function collect(
   return complete(context);
 }
 
-/** When the oldest datagram has to be given up, absolute microseconds; 0 = none is held. */
-export function fragmentNext(): i64 {
-  if (used == 0) return 0;
-  let earliest: i64 = 0;
-  for (let i = 0; i < abi.FRAGMENT_CONTEXT_COUNT; i++) {
-    const context = contextAt(i);
-    if (context.state == STATE_FREE) continue;
-    if (earliest == 0 || context.deadline < earliest) earliest = context.deadline;
-  }
-  return earliest;
-}
-
-/** Marks the addresses of all datagrams, see `addresses`. */
-export function fragmentMark(): void {
-  if (used == 0) return;
-  for (let i = 0; i < abi.FRAGMENT_CONTEXT_COUNT; i++) {
-    const context = contextAt(i);
-    if (context.state == STATE_FREE) continue;
-    addressMark(context.source);
-    addressMark(context.destination);
-  }
-}
-
 /** Octets of the first fragment. */
 function heldLength(context: Context, ip: usize): u32 {
-  if (!isSix(context.source)) return Ipv4View.at(ip).totalLength;
+  if (!isIpv6(context.source)) return Ipv4View.at(ip).totalLength;
   return IPV6_HEADER_SIZE + Ipv6View.at(ip).payloadLength;
 }
 
@@ -456,34 +251,17 @@ function heldLength(context: Context, ip: usize): u32 {
  * fragment is there to quote (RFC 1122 §3.3.2).
  */
 export function fragmentExpire(now: i64): void {
-  if (used == 0) return;
+  if (!contextsUsed()) return;
   for (let i = 0; i < abi.FRAGMENT_CONTEXT_COUNT; i++) {
     const context = contextAt(i);
     if (context.state == STATE_FREE || context.deadline > now) continue;
     if (context.state == STATE_COLLECTING && context.headerLength != 0) {
       const ip = payloadOf(context) - context.headerLength;
-      icmpErrorReply(
-        ip,
-        heldLength(context, ip),
-        ICMP_TIME_EXCEEDED,
-        CODE_REASSEMBLY,
-        0,
-        gatewayFor(context.source),
-        neighborFind(context.source),
-        now,
-      );
+      const source = context.source;
+      const mac = neighborFind(source);
+      noticeBegin(ICMP_TIME_EXCEEDED, CODE_REASSEMBLY, 0, gatewayFor(source), mac);
+      icmpErrorReply(ip, heldLength(context, ip), now);
     }
     discard(context, abi.DROP_FRAGMENT_TIMEOUT);
   }
-}
-
-if (
-  offsetof<Context>() > CONTEXT_SIZE ||
-  CONTEXT_SIZE * 8 != 448 ||
-  abi.FRAGMENT_CONTEXT_COUNT != 8 ||
-  BITMAP_SIZE * 2 * 8 != 16384 ||
-  BUFFER_SIZE * BUFFER_COUNT != 2886400 ||
-  abi.FRAGMENT_CONTEXT_COUNT + 8 + ((abi.RX_SLOT_COUNT - 8) >> 1) != BUFFER_COUNT
-) {
-  ERROR("fragments.ts and abi.ts disagree");
 }

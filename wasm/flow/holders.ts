@@ -15,9 +15,9 @@
 import { Flow, STAKE_TICK, stakeOf } from "../layout";
 import { chunksFree, chunksKept, chunksMax, chunksSpare } from "../memory";
 import { turnNow } from "../timer";
-import { check } from "../trap";
-import { SHARE_OUTSIDE } from "./kinds";
-import { flowAt, slotOf } from "./table";
+import { CHECKED, check } from "../trap";
+import { LIST_PARTY, SHARE_OUTSIDE } from "./kinds";
+import { flowAt, isNone, slotOf } from "./table";
 
 export const HOLDS_NOTHING: u32 = 0;
 export const HOLDS: u32 = 1;
@@ -49,6 +49,11 @@ function unlink(flow: Flow): void {
   if (stake.holds != HOLDS && stake.holds != HOLDS_LAST) return;
   const before = stake.holderPrevious;
   const after = stake.holderNext;
+  if (CHECKED) {
+    const slot = slotOf(flow);
+    assert(before < 0 ? load<i32>(HEADS + list) == slot : holderNextOf(before) == slot);
+    assert(after >= 0 || load<i32>(TAILS + list) == slot, "the last one is the tail");
+  }
   if (before < 0) store<i32>(HEADS + list, after);
   else stakeOf(flowAt(before)).holderNext = after;
   if (after < 0) store<i32>(TAILS + list, before);
@@ -59,6 +64,7 @@ function unlink(flow: Flow): void {
 export function holderMove(flow: Flow, to: u32): void {
   unlink(flow);
   const stake = stakeOf(flow);
+  if (CHECKED) assert(to <= HOLDS_GONE && flow.list == LIST_PARTY, "who holds is established");
   stake.holds = to;
   if (to != HOLDS && to != HOLDS_LAST) return;
   const tailAt = TAILS + ((<usize>to) << 2);
@@ -91,6 +97,23 @@ export function holderRevive(flow: Flow, holdsChunks: bool): void {
 export function holderAfter(flow: Flow): Flow {
   const slot = stakeOf(flow).holderNext;
   return slot < 0 ? changetype<Flow>(0) : flowAt(slot);
+}
+
+function holderNextOf(slot: i32): i32 {
+  return stakeOf(flowAt(slot)).holderNext;
+}
+
+/** `held` chunks are held by connections from outside, as an audit has counted. */
+export function holdersAudit(held: i32): void {
+  assert(held == outside, "what connections from outside hold is counted");
+  for (let list = HOLDS; list <= HOLDS_LAST; list++) {
+    let before = -1;
+    for (let flow = holderOldest(list); !isNone(flow); flow = holderAfter(flow)) {
+      assert(stakeOf(flow).holds == list, "a flow knows which list it is in");
+      assert(stakeOf(flow).holderPrevious == before, "lists lead back as they lead on");
+      before = slotOf(flow);
+    }
+  }
 }
 
 /** Notes that the flow holds `by` chunks more. */

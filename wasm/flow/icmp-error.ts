@@ -28,12 +28,14 @@ import {
 import { load8 } from "../wire/bytes";
 import { ETHERNET_HEADER_SIZE, ETHERTYPE_IPV4, ethernetEmit } from "../wire/ethernet";
 import { ICMP_HEADER_SIZE, icmpv4ChecksumFill, icmpv4Emit } from "../wire/icmpv4";
-import { IPV4_DF, IPV4_HEADER_SIZE, Ipv4View, ipv4Emit, PROTOCOL_ICMP } from "../wire/ipv4";
-import { GATEWAY6, isSix } from "./addresses";
+import { IPV4_HEADER_SIZE, Ipv4View, ipv4Emit, PROTOCOL_ICMP } from "../wire/ipv4";
+import { GATEWAY6, isIpv6 } from "./addresses";
 import { frameCommit, gatewayMac, isOwnAddress, networkBroadcast, networkMask } from "./emit";
 import { errorBegin } from "./error-limit";
+import { notice, noticeBegin } from "./icmp-notice";
 import { icmp6ErrorQuote, icmp6ErrorReply, icmp6FromIcmp4 } from "./icmp6-error";
-import { packetIsSix } from "./packet";
+import { outgoing, outgoingBegin } from "./outgoing";
+import { headerIsIpv6, packet, packetSize } from "./packet";
 
 /** 576 octets less the headers of the error itself. */
 const QUOTE_SIZE_MAX: u32 = 548;
@@ -70,32 +72,16 @@ function isEligible(
 }
 
 /** Puts the three headers in front of a quote of `quoteLength` octets that is in place. */
-function finish(
-  ethernet: usize,
-  type: u32,
-  code: u32,
-  rest: u32,
-  source: u32,
-  destination: u32,
-  mac: u64,
-  quoteLength: u32,
-): void {
+function finish(ethernet: usize, destination: u32, quoteLength: u32): void {
   const ip = ethernet + ETHERNET_HEADER_SIZE;
   const icmp = ip + IPV4_HEADER_SIZE;
   const size = ICMP_HEADER_SIZE + quoteLength;
-  ethernetEmit(ethernet, mac, gatewayMac(), ETHERTYPE_IPV4);
-  ipv4Emit(
-    ip,
-    source,
-    destination,
-    PROTOCOL_ICMP,
-    size,
-    TTL,
-    next() & 0xffff,
-    IPV4_DF,
-    TOS_INTERNETWORK_CONTROL,
-  );
-  icmpv4Emit(icmp, type, code, rest);
+  const tos = TOS_INTERNETWORK_CONTROL;
+  outgoingBegin(notice.source, destination, notice.mac, PROTOCOL_ICMP, TTL, tos);
+  outgoing.ident = next() & 0xffff;
+  ethernetEmit(ethernet, outgoing.mac, gatewayMac(), ETHERTYPE_IPV4);
+  ipv4Emit(ip, outgoing, size);
+  icmpv4Emit(icmp, notice.type, notice.code, notice.rest);
   icmpv4ChecksumFill(icmp, size);
   frameCommit(ethernet, ETHERNET_HEADER_SIZE + IPV4_HEADER_SIZE + size, 0);
   count(abi.STAT_ICMP_ERRORS_TO_GUEST);
@@ -106,83 +92,70 @@ function quoteAt(ethernet: usize): usize {
   return ethernet + ETHERNET_HEADER_SIZE + IPV4_HEADER_SIZE + ICMP_HEADER_SIZE;
 }
 
-/**
- * Sends an error about the packet at `ip`, whose header is sound and of which `available` octets
- * are there. `rest` is the second word of the ICMP header (next-hop MTU, pointer, or 0), `mac` the
- * guest's. `now` in microseconds.
- */
-export function icmpErrorReply(
-  ip: usize,
-  available: u32,
-  type: u32,
-  code: u32,
-  rest: u32,
-  source: u32,
-  mac: u64,
-  now: i64,
-): void {
-  if (packetIsSix(ip)) {
-    const what = icmp6FromIcmp4(type, code);
-    const from = isSix(source) ? source : GATEWAY6;
-    icmp6ErrorReply(ip, available, what >>> 8, what & 0xff, rest, from, mac, now);
-    return;
-  }
-  const packet = Ipv4View.at(ip);
-  const headerLength = packet.headerLength;
-  const length = min(packet.totalLength, available);
-  if (length < headerLength || packet.fragmentOffset != 0) return;
-  const to = packet.source;
-  const l4Length = length - headerLength;
-  if (!isEligible(to, packet.destination, packet.protocol, ip + headerLength, l4Length)) return;
-  const ethernet = errorBegin(mac, now);
-  if (ethernet == 0) return;
-  const quoteLength = min(length, QUOTE_SIZE_MAX);
-  memory.copy(quoteAt(ethernet), ip, quoteLength);
-  finish(ethernet, type, code, rest, source, to, mac, quoteLength);
+/** Says in ICMPv6 what the notice says in the words of ICMPv4. */
+function translate(): void {
+  const what = icmp6FromIcmp4(notice.type, notice.code);
+  notice.type = what >>> 8;
+  notice.code = what & 0xff;
+  if (!isIpv6(notice.source)) notice.source = GATEWAY6;
 }
 
 /**
- * Sends an error about a packet from the guest to `peerAddress` that is gone. Its IP header is made
- * up; of its `l4Total` octets of layer 4, at most 65515, `l4Length` are at `l4Header`.
+ * Sends the notice about the packet at `ip`, whose header is sound and of which `available` octets
+ * are there. `now` in microseconds.
+ */
+export function icmpErrorReply(ip: usize, available: u32, now: i64): void {
+  if (headerIsIpv6(ip)) {
+    translate();
+    icmp6ErrorReply(ip, available, now);
+    return;
+  }
+  const header = Ipv4View.at(ip);
+  const headerLength = header.headerLength;
+  const length = min(header.totalLength, available);
+  if (length < headerLength || header.fragmentOffset != 0) return;
+  const to = header.source;
+  const l4Length = length - headerLength;
+  if (!isEligible(to, header.destination, header.protocol, ip + headerLength, l4Length)) return;
+  const ethernet = errorBegin(notice.mac, now);
+  if (ethernet == 0) return;
+  const quoteLength = min(length, QUOTE_SIZE_MAX);
+  memory.copy(quoteAt(ethernet), ip, quoteLength);
+  finish(ethernet, to, quoteLength);
+}
+
+/** Sends an error about the packet under way, from the address `source`. */
+export function sendIcmpError(type: u32, code: u32, source: u32, now: i64): void {
+  noticeBegin(type, code, 0, source, packet.mac);
+  icmpErrorReply(packet.ip, packetSize(), now);
+}
+
+/**
+ * Sends the notice about a packet from the guest to `peer` that is gone. Its IP header is made up;
+ * of its `l4Total` octets of layer 4, at most 65515, `l4Length` are at `l4Header`.
  */
 export function icmpErrorQuote(
-  type: u32,
-  code: u32,
-  rest: u32,
-  source: u32,
-  guestAddress: u32,
-  peerAddress: u32,
+  guest: u32,
+  peer: u32,
   protocol: u32,
   l4Header: usize,
   l4Length: u32,
   l4Total: u32,
-  mac: u64,
   now: i64,
 ): void {
-  if (isSix(guestAddress)) {
-    const what = icmp6FromIcmp4(type, code);
-    icmp6ErrorQuote(
-      what >>> 8,
-      what & 0xff,
-      rest,
-      isSix(source) ? source : GATEWAY6,
-      guestAddress,
-      peerAddress,
-      protocol,
-      l4Header,
-      l4Length,
-      l4Total,
-      mac,
-      now,
-    );
+  if (isIpv6(guest)) {
+    translate();
+    icmp6ErrorQuote(guest, peer, protocol, l4Header, l4Length, l4Total, now);
     return;
   }
-  if (!isEligible(guestAddress, peerAddress, protocol, l4Header, l4Length)) return;
-  const ethernet = errorBegin(mac, now);
+  if (!isEligible(guest, peer, protocol, l4Header, l4Length)) return;
+  const ethernet = errorBegin(notice.mac, now);
   if (ethernet == 0) return;
   const quote = quoteAt(ethernet);
   const quoted = min(min(l4Length, l4Total), QUOTE_SIZE_MAX - IPV4_HEADER_SIZE);
-  ipv4Emit(quote, guestAddress, peerAddress, protocol, l4Total, TTL, next() & 0xffff, IPV4_DF, 0);
+  outgoingBegin(guest, peer, 0, protocol, TTL, 0);
+  outgoing.ident = next() & 0xffff;
+  ipv4Emit(quote, outgoing, l4Total);
   memory.copy(quote + IPV4_HEADER_SIZE, l4Header, quoted);
-  finish(ethernet, type, code, rest, source, guestAddress, mac, IPV4_HEADER_SIZE + quoted);
+  finish(ethernet, guest, IPV4_HEADER_SIZE + quoted);
 }

@@ -51,9 +51,11 @@ import {
   NEXT_ROUTING,
   PROBLEM_OPTION,
 } from "../wire/ipv6";
-import { addressOfSource, octetsOf } from "./addresses";
+import { addressOfSource, GATEWAY6, octetsOf } from "./addresses";
 import { frameCommit, gatewayMac, isOwnAddress } from "./emit";
 import { errorBegin } from "./error-limit";
+import { notice, noticeBegin } from "./icmp-notice";
+import { packet, packetSize } from "./packet";
 
 const QUOTE_SIZE_MAX: u32 = IPV6_MTU_MIN - IPV6_HEADER_SIZE - ICMPV6_HEADER_SIZE;
 const HOP_LIMIT: u32 = 64;
@@ -101,23 +103,14 @@ function carriesSubject(ip: usize, length: u32): bool {
 }
 
 /** Puts the three headers in front of a quote of `quoteLength` octets that is in place. */
-function finish(
-  ethernet: usize,
-  type: u32,
-  code: u32,
-  rest: u32,
-  source: u32,
-  to: usize,
-  mac: u64,
-  quoteLength: u32,
-): void {
+function finish(ethernet: usize, to: usize, quoteLength: u32): void {
   const ip = ethernet + ETHERNET_HEADER_SIZE;
   const icmp = ip + IPV6_HEADER_SIZE;
   const size = ICMPV6_HEADER_SIZE + quoteLength;
-  const from = octetsOf(source);
-  ethernetEmit(ethernet, mac, gatewayMac(), ETHERTYPE_IPV6);
+  const from = octetsOf(notice.source);
+  ethernetEmit(ethernet, notice.mac, gatewayMac(), ETHERTYPE_IPV6);
   ipv6Emit(ip, from, to, PROTOCOL_ICMPV6, size, HOP_LIMIT, 0);
-  icmpv6Emit(icmp, type, code, rest);
+  icmpv6Emit(icmp, notice.type, notice.code, notice.rest);
   icmpv6ChecksumFill(icmp, size, sumPseudo6(from, to, PROTOCOL_ICMPV6, size));
   frameCommit(ethernet, ETHERNET_HEADER_SIZE + IPV6_HEADER_SIZE + size, 0);
   count(abi.STAT_ICMP_ERRORS_TO_GUEST);
@@ -127,66 +120,56 @@ function quoteAt(ethernet: usize): usize {
   return ethernet + ETHERNET_HEADER_SIZE + IPV6_HEADER_SIZE + ICMPV6_HEADER_SIZE;
 }
 
-/** Whether an error of this type and code may be about a packet to such an address. */
-function mayConcern(type: u32, code: u32, destination: usize): bool {
+/** Whether the notice may be about a packet to such an address. */
+function mayConcern(destination: usize): bool {
   if (!address6IsMulticast(destination)) return true;
-  return (
-    type == ICMPV6_PACKET_TOO_BIG || (type == ICMPV6_PARAMETER_PROBLEM && code == PROBLEM_OPTION)
-  );
+  if (notice.type == ICMPV6_PACKET_TOO_BIG) return true;
+  return notice.type == ICMPV6_PARAMETER_PROBLEM && notice.code == PROBLEM_OPTION;
 }
 
 /**
- * Sends an error about the packet at `ip`, whose header is sound and of which `available` octets
- * are there, in ICMPv6's own types and codes. `rest` is the second word of the ICMPv6 header,
- * `source` a number of an IPv6 address, `mac` the guest's. `now` in microseconds.
+ * Sends the notice, in ICMPv6's own types and codes and from an IPv6 address, about the packet at
+ * `ip`, whose header is sound and of which `available` octets are there. `now` in microseconds.
  */
-export function icmp6ErrorReply(
-  ip: usize,
-  available: u32,
-  type: u32,
-  code: u32,
-  rest: u32,
-  source: u32,
-  mac: u64,
-  now: i64,
-): void {
-  const packet = Ipv6View.at(ip);
-  const length = min(IPV6_HEADER_SIZE + packet.payloadLength, available);
-  if (length < IPV6_HEADER_SIZE || address6IsUnusable(packet.source)) return;
-  if (!mayConcern(type, code, packet.destination) || !carriesSubject(ip, length)) return;
-  const from = addressOfSource(packet.source);
+export function icmp6ErrorReply(ip: usize, available: u32, now: i64): void {
+  const header = Ipv6View.at(ip);
+  const length = min(IPV6_HEADER_SIZE + header.payloadLength, available);
+  if (length < IPV6_HEADER_SIZE || address6IsUnusable(header.source)) return;
+  if (!mayConcern(header.destination) || !carriesSubject(ip, length)) return;
+  const from = addressOfSource(header.source);
   if (from == 0 || isOwnAddress(from)) return;
-  const ethernet = errorBegin(mac, now);
+  const ethernet = errorBegin(notice.mac, now);
   if (ethernet == 0) return;
   const quoteLength = min(length, QUOTE_SIZE_MAX);
   memory.copy(quoteAt(ethernet), ip, quoteLength);
-  finish(ethernet, type, code, rest, source, packet.source, mac, quoteLength);
+  finish(ethernet, header.source, quoteLength);
+}
+
+/** Sends an error about the packet under way, from the gateway. */
+export function sendIcmp6Error(type: u32, code: u32, rest: u32, now: i64): void {
+  noticeBegin(type, code, rest, GATEWAY6, packet.mac);
+  icmp6ErrorReply(packet.ip, packetSize(), now);
 }
 
 /**
- * Sends an error about a packet from the guest to `peer` that is gone. Its IPv6 header is made up;
- * of its `l4Total` octets of layer 4, at most 65535, `l4Length` are at `l4Header`.
+ * Sends the notice about a packet from the guest to `peer` that is gone. Its IPv6 header is made
+ * up; of its `l4Total` octets of layer 4, at most 65535, `l4Length` are at `l4Header`.
  */
 export function icmp6ErrorQuote(
-  type: u32,
-  code: u32,
-  rest: u32,
-  source: u32,
   guest: u32,
   peer: u32,
   protocol: u32,
   l4Header: usize,
   l4Length: u32,
   l4Total: u32,
-  mac: u64,
   now: i64,
 ): void {
   if (protocol == PROTOCOL_ICMPV6 && (l4Length == 0 || !isSubject(load8(l4Header)))) return;
-  const ethernet = errorBegin(mac, now);
+  const ethernet = errorBegin(notice.mac, now);
   if (ethernet == 0) return;
   const quote = quoteAt(ethernet);
   const quoted = min(min(l4Length, l4Total), QUOTE_SIZE_MAX - IPV6_HEADER_SIZE);
   ipv6Emit(quote, octetsOf(guest), octetsOf(peer), protocol, l4Total, HOP_LIMIT, 0);
   memory.copy(quote + IPV6_HEADER_SIZE, l4Header, quoted);
-  finish(ethernet, type, code, rest, source, octetsOf(guest), mac, IPV6_HEADER_SIZE + quoted);
+  finish(ethernet, octetsOf(guest), IPV6_HEADER_SIZE + quoted);
 }

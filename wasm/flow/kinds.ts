@@ -22,8 +22,8 @@
  *       CLOSED       ▶ CONNECTING   the guest has sent SYN          tcp/open
  *       CLOSED       ▶ SYN-SENT     the host has accepted           tcp/arrival
  *       CONNECTING   ▶ SYN-RECEIVED the host is connected           tcp/connecting
- *       SYN-SENT     ▶ SYN-RECEIVED both have sent SYN              tcp/input
- *       SYN-SENT, SYN-RECEIVED ▶ ESTABLISHED                        tcp/input
+ *       SYN-SENT     ▶ SYN-RECEIVED both have sent SYN              tcp/handshake
+ *       SYN-SENT, SYN-RECEIVED ▶ ESTABLISHED                        tcp/handshake
  *       ESTABLISHED  ▶ FIN-WAIT-1, CLOSE-WAIT ▶ LAST-ACK our FIN    tcp/output
  *       ESTABLISHED  ▶ CLOSE-WAIT, FIN-WAIT-1 ▶ CLOSING             tcp/upstream, the guest's FIN
  *       FIN-WAIT-1   ▶ FIN-WAIT-2                                   tcp/input, ours acknowledged

@@ -33,7 +33,7 @@ import {
   address6IsLinkLocal,
   address6IsUnusable,
 } from "../wire/addr6";
-import { GATEWAY6, HOST_LOOPBACK6, isSix, octetsOf } from "./addresses";
+import { GATEWAY6, HOST_LOOPBACK6, isIpv6, octetsOf } from "./addresses";
 import { isOwnAddress, networkBroadcast, networkMask } from "./emit";
 import { reachRefusal } from "./reach";
 
@@ -50,14 +50,14 @@ function isInside6(address: u32): bool {
 
 /** Whether the address lies in the guest network, the engine's own addresses included. */
 export function natInside(address: u32): bool {
-  if (isSix(address)) return isInside6(address);
+  if (isIpv6(address)) return isInside6(address);
   return ((address ^ config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET)) & networkMask()) == 0;
 }
 
 /** Whether a guest may use the address: inside, not the engine's, not the network as a whole. */
 export function natIsGuest(address: u32): bool {
   if (!natInside(address) || isOwnAddress(address) || address == 0) return false;
-  if (isSix(address)) {
+  if (isIpv6(address)) {
     const p = octetsOf(address);
     return (
       address6IsLinkLocal(p) || !address6IsHostZero(p, config(abi.CONFIG_PREFIX6_LENGTH_OFFSET))
@@ -70,7 +70,7 @@ export function natIsGuest(address: u32): bool {
 /** Destinations that lead nowhere and are dropped silently. */
 export function natUnusable(address: u32): bool {
   if (isOwnAddress(address)) return false;
-  if (isSix(address)) return address6IsUnusable(octetsOf(address)) || isInside6(address);
+  if (isIpv6(address)) return address6IsUnusable(octetsOf(address)) || isInside6(address);
   return addressIsUnusableDestination(address) || natInside(address);
 }
 
@@ -79,7 +79,7 @@ export function natToHost(address: u32, protocol: u32, port: u32): u32 {
   if (address == config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET) || address == GATEWAY6) {
     const open = (config(abi.CONFIG_FLAGS_OFFSET) & abi.CONFIG_FLAG_HOST_LOOPBACK) != 0;
     if (!open) return 0;
-    return isSix(address) ? HOST_LOOPBACK6 : LOOPBACK_ADDRESS;
+    return isIpv6(address) ? HOST_LOOPBACK6 : LOOPBACK_ADDRESS;
   }
   if (isOwnAddress(address) || natUnusable(address)) return 0;
   return reachRefusal(address, protocol, port) == abi.DROP_NONE ? address : 0;
@@ -92,7 +92,7 @@ export function natRefusal(address: u32, protocol: u32, port: u32): i32 {
 
 /** Address under which the guest sees a host's. */
 export function natToGuest(address: u32): u32 {
-  if (isSix(address)) {
+  if (isIpv6(address)) {
     return address6IsUnusable(octetsOf(address)) || isInside6(address) ? GATEWAY6 : address;
   }
   if (addressIsLoopback(address) || addressIsThisNetwork(address) || natInside(address)) {

@@ -27,7 +27,7 @@
  *   open.
  *
  * Contract: addresses as in `addresses`, MAC addresses in the low 48 bits, `now` in microseconds.
- * What is learnt has been judged by the caller (`local/arp`, `local/ndp`, `engine`).
+ * What is learnt has been judged by the caller (`local/arp`, `local/ndp`, `input4`, `input6`).
  * Source: RFC 826, RFC 1122 §2.3.2, RFC 4861 §7.2.2 and 7.3.
  */
 import * as abi from "../abi";
@@ -58,7 +58,7 @@ import {
   NDP_NEIGHBOR_SIZE,
   ndpSolicitationEmit,
 } from "../wire/ndp";
-import { addressMark, GUEST6, isSix, octetsOf, ROUTER6 } from "./addresses";
+import { addressMark, GUEST6, isIpv6, octetsOf, ROUTER6 } from "./addresses";
 import { frameCommit, gatewayMac } from "./emit";
 
 const ENTRY_COUNT: i32 = 16;
@@ -146,7 +146,7 @@ export function neighborLastOther(six: bool): u32 {
  * beside the configured one is remembered. Link-local ones are nothing to connect to.
  */
 function note(address: u32): void {
-  if (!isSix(address)) {
+  if (!isIpv6(address)) {
     if (address != config(abi.CONFIG_GUEST_ADDRESS_OFFSET)) lastOther4 = address;
   } else if (address != GUEST6) {
     if (address6IsLinkLocal(octetsOf(address))) return;
@@ -232,7 +232,7 @@ export function neighborLatest(six: bool): u32 {
   for (let i = 0; i < ENTRY_COUNT; i++) {
     const entry = entryAt(i);
     const address = entry.address;
-    if (address == 0 || entry.mac == 0 || entry.doubted || isSix(address) != six) continue;
+    if (address == 0 || entry.mac == 0 || entry.doubted || isIpv6(address) != six) continue;
     if (entry.confirmed <= latest || (six && address6IsLinkLocal(octetsOf(address)))) continue;
     latest = entry.confirmed;
     found = address;
@@ -290,7 +290,7 @@ function ask6(address: u32, destination: u64): bool {
 
 /** Sends "who has `address`, tell the gateway"; false when there is no room for it. */
 function ask(address: u32, destination: u64): bool {
-  if (isSix(address)) return ask6(address, destination);
+  if (isIpv6(address)) return ask6(address, destination);
   const ethernet = txBegin();
   if (ethernet == 0) return false;
   ethernetEmit(ethernet, destination, gatewayMac(), ETHERTYPE_ARP);

@@ -21,7 +21,7 @@ import * as abi from "../abi";
 import { CONTROL } from "../memory";
 import { check } from "../trap";
 import { PROTOCOL_TCP, PROTOCOL_UDP } from "../wire/ipv4";
-import { isSix, octetsOf } from "./addresses";
+import { isIpv6, octetsOf } from "./addresses";
 
 const OWN_SLOTS: u32 = 4096;
 const OWN_SIZE: usize = 16;
@@ -147,11 +147,11 @@ export function ownTake(kind: u32): bool {
 }
 
 function highOf(address: u32): u64 {
-  return isSix(address) ? load<u64>(octetsOf(address)) : 0;
+  return isIpv6(address) ? load<u64>(octetsOf(address)) : 0;
 }
 
 function lowOf(address: u32): u64 {
-  if (isSix(address)) return load<u64>(octetsOf(address), 8);
+  if (isIpv6(address)) return load<u64>(octetsOf(address), 8);
   return MAPPED | ((<u64>bswap<u32>(address)) << 32);
 }
 
@@ -167,7 +167,7 @@ export function ownPublished(address: u32, protocol: u32, port: u32): bool {
   if (spotCount == 0 || port == 0) return false;
   const spot = spotFind(highOf(address), lowOf(address));
   if (spot >= 0 && bitHas(bitsOf(spot, protocol), port)) return true;
-  const all = spotFind(0, isSix(address) ? 0 : MAPPED);
+  const all = spotFind(0, isIpv6(address) ? 0 : MAPPED);
   return all >= 0 && bitHas(bitsOf(all, protocol), port);
 }
 

@@ -23,7 +23,7 @@ import {
 import { IPV4_HEADER_SIZE, Ipv4View } from "../wire/ipv4";
 import { IPV6_HEADER_SIZE, Ipv6View } from "../wire/ipv6";
 import { GSO_NONE } from "../wire/vnet";
-import { addressOfDestination, addressOfSource, isSix, sumOf } from "./addresses";
+import { isIpv6, sumOf } from "./addresses";
 
 @unmanaged
 export class Packet {
@@ -68,7 +68,7 @@ export function packetSize(): u32 {
 
 // ---------------------------------------------------------------- headers
 
-export function packetIsSix(ip: usize): bool {
+export function headerIsIpv6(ip: usize): bool {
   return load<u8>(ip) >>> 4 == 6;
 }
 
@@ -83,39 +83,24 @@ export function packetOctets(frame: usize): u32 {
   return type == ETHERTYPE_IPV6 ? IPV6_HEADER_SIZE + Ipv6View.at(ip).payloadLength : 0;
 }
 
-export function packetSource(ip: usize): u32 {
-  return packetIsSix(ip) ? addressOfSource(Ipv6View.at(ip).source) : Ipv4View.at(ip).source;
-}
-
-export function packetDestination(ip: usize): u32 {
-  return packetIsSix(ip)
-    ? addressOfDestination(Ipv6View.at(ip).destination)
-    : Ipv4View.at(ip).destination;
-}
-
-/** TTL or hop limit. */
-export function packetTtl(ip: usize): u32 {
-  return packetIsSix(ip) ? Ipv6View.at(ip).hopLimit : Ipv4View.at(ip).ttl;
-}
-
 /** TOS or traffic class. */
-export function packetTos(ip: usize): u32 {
-  return packetIsSix(ip) ? Ipv6View.at(ip).trafficClass : Ipv4View.at(ip).tos;
+export function headerTos(ip: usize): u32 {
+  return headerIsIpv6(ip) ? Ipv6View.at(ip).trafficClass : Ipv4View.at(ip).tos;
 }
 
 /** Whether a router has to say "too big" instead of fragmenting it. */
-export function packetIsAtomic(ip: usize): bool {
-  return packetIsSix(ip) || Ipv4View.at(ip).dontFragment;
+export function headerIsAtomic(ip: usize): bool {
+  return headerIsIpv6(ip) || Ipv4View.at(ip).dontFragment;
 }
 
 /** Octets of an IP header without options towards this address. */
 export function headerSize(address: u32): u32 {
-  return isSix(address) ? IPV6_HEADER_SIZE : IPV4_HEADER_SIZE;
+  return isIpv6(address) ? IPV6_HEADER_SIZE : IPV4_HEADER_SIZE;
 }
 
 /** Sum of the pseudo-header of a transport's `length` octets; both addresses of one version. */
 export function pseudoSum(source: u32, destination: u32, protocol: u32, length: u32): u32 {
-  if (!isSix(destination)) return sumPseudo4(source, destination, protocol, length);
+  if (!isIpv6(destination)) return sumPseudo4(source, destination, protocol, length);
   return sumAdd(sumAdd(sumOf(source), sumOf(destination)), sumUpper(protocol, length));
 }
 

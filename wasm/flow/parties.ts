@@ -24,8 +24,8 @@
 import * as abi from "../abi";
 import { Flow, STAKE_TICK, stakeOf } from "../layout";
 import { hashTuple } from "../prng";
-import { check } from "../trap";
-import { isSix, octetsOf, SIX } from "./addresses";
+import { CHECKED, check } from "../trap";
+import { isIpv6, octetsOf, SIX } from "./addresses";
 import { LIST_PARTY, SHARE_OUTSIDE } from "./kinds";
 import { flowAt, slotOf } from "./table";
 
@@ -102,7 +102,7 @@ function start(party: i32, key: u32, share: u8, hash: u32): void {
 
 /** What stands for the far end: an IPv4 address, or a word of 240.0.0.0/4 for a /64 of IPv6. */
 function keyOf(address: u32): u32 {
-  if (!isSix(address)) return address;
+  if (!isIpv6(address)) return address;
   const octets = octetsOf(address);
   return hashTuple(WORD_MARK, load<u32>(octets), load<u32>(octets, 4), 0) | SIX;
 }
@@ -240,6 +240,10 @@ export function partyJoin(flow: Flow): void {
 export function partyLeave(flow: Flow): void {
   if (flow.list != LIST_PARTY) return;
   const party = stakeOf(flow).party;
+  if (CHECKED) {
+    assert(party >= 0 && party < fresh && partyAt(party).count > 0, "its party has the flow");
+    assert(partyAt(party).share == <u32>flow.share, "a party is of one share");
+  }
   unlink(partyAt(party), flow);
   stakeOf(flow).party = -1;
   resize(party, -1);
@@ -280,4 +284,20 @@ export function partyIdle(share: u8, now: i64): Flow {
   const party = partyLargest(share);
   if (party < 0) return changetype<Flow>(0);
   return idle(party, share == SHARE_OUTSIDE ? IDLE_STRANGER : IDLE_MIN, now);
+}
+
+/** Each party has as many members as it says; `members` flows are in one (checked build only). */
+export function partiesAudit(members: i32): void {
+  let all = 0;
+  for (let party = 0; party < fresh; party++) {
+    const p = partyAt(party);
+    let size = 0;
+    for (let slot = p.head; slot >= 0; slot = flowAt(slot).lruNext) {
+      assert(stakeOf(flowAt(slot)).party == party, "a flow knows which party it is in");
+      size++;
+    }
+    assert(size == p.count, "a party is as large as it is said to be");
+    all += size;
+  }
+  assert(all == members, "each established connection is in one party");
 }

@@ -21,10 +21,11 @@
 import * as abi from "../abi";
 import { config, RX_BUFFERS } from "../memory";
 import { ICMP_UNREACHABLE } from "../wire/icmpv4";
-import { wordOf } from "./addresses";
+import { stableHashOf } from "./addresses";
 import { icmpErrorReply } from "./icmp-error";
-import { packetIsAtomic, packetIsSix, packetSource } from "./packet";
-import { gatewayFor } from "./send";
+import { noticeBegin } from "./icmp-notice";
+import { headerIsAtomic, headerIsIpv6 } from "./packet";
+import { gatewayOf } from "./send";
 
 const ENTRY_COUNT: u32 = 1024;
 const ENTRY_SIZE: usize = 16;
@@ -44,7 +45,7 @@ export const PATH_REFUSED: u32 = 2;
 
 @unmanaged
 class PathMtu {
-  /** `wordOf` the address. */
+  /** `stableHashOf` the address. */
   word: u32;
   /** Octets of a packet, and TOLD; 0 = the entry is free. */
   mtu: u32;
@@ -58,14 +59,14 @@ export function pathMtuInit(): void {
 }
 
 function entryOf(address: u32): PathMtu {
-  const place = (wordOf(address) * 0x9e3779b1) >>> 22;
+  const place = (stableHashOf(address) * 0x9e3779b1) >>> 22;
   return changetype<PathMtu>(ENTRIES + <usize>place * ENTRY_SIZE);
 }
 
 /** Octets a packet to this address may have; 0 = not known. */
 function pathMtuOf(address: u32, now: i64): u32 {
   const entry = entryOf(address);
-  if (entry.word != wordOf(address) || now > entry.until) return 0;
+  if (entry.word != stableHashOf(address) || now > entry.until) return 0;
   return entry.mtu & ~TOLD;
 }
 
@@ -73,16 +74,16 @@ function pathMtuOf(address: u32, now: i64): u32 {
 export function pathMtuStore(address: u32, result: i32, now: i64): void {
   const mtu = result <= 0 ? MTU_MAX : min(<u32>result, MTU_MAX);
   const entry = entryOf(address);
-  const isSame = entry.word == wordOf(address) && mtu == (entry.mtu & ~TOLD);
+  const isSame = entry.word == stableHashOf(address) && mtu == (entry.mtu & ~TOLD);
   if (!isSame || now > entry.until) entry.mtu = mtu;
-  entry.word = wordOf(address);
+  entry.word = stableHashOf(address);
   entry.until = now + EXPIRY;
 }
 
 /** Whether the guest is still to be told of it: true once. */
 function tellOnce(address: u32): bool {
   const entry = entryOf(address);
-  if (entry.word != wordOf(address) || (entry.mtu & TOLD) != 0) return false;
+  if (entry.word != stableHashOf(address) || (entry.mtu & TOLD) != 0) return false;
   entry.mtu |= TOLD;
   return true;
 }
@@ -103,16 +104,17 @@ function isWhole(ip: usize): bool {
  * go to the host's `address`; tells the guest at `mac` if it is to be told.
  */
 export function pathJudge(ip: usize, size: u32, address: u32, mac: u64, now: i64): u32 {
-  if (size <= MTU_SURE || !isWhole(ip) || !packetIsAtomic(ip)) return PATH_FITS;
-  if (size <= MTU_SURE6 && packetIsSix(ip)) return PATH_FITS;
+  if (size <= MTU_SURE || !isWhole(ip) || !headerIsAtomic(ip)) return PATH_FITS;
+  if (size <= MTU_SURE6 && headerIsIpv6(ip)) return PATH_FITS;
   const mtu = pathMtuOf(address, now);
   if (mtu == 0) return PATH_UNKNOWN;
   if (size <= mtu) return PATH_FITS;
   const isStrict = (config(abi.CONFIG_FLAGS_OFFSET) & abi.CONFIG_FLAG_STRICT_DF) != 0;
   if (tellOnce(address) || isStrict) {
-    const rest = packetIsSix(ip) ? max(mtu, MTU_SURE6) : mtu;
-    const gateway = gatewayFor(packetSource(ip));
-    icmpErrorReply(ip, size, ICMP_UNREACHABLE, FRAGMENTATION_NEEDED, rest, gateway, mac, now);
+    const isIpv6 = headerIsIpv6(ip);
+    const rest = isIpv6 ? max(mtu, MTU_SURE6) : mtu;
+    noticeBegin(ICMP_UNREACHABLE, FRAGMENTATION_NEEDED, rest, gatewayOf(isIpv6), mac);
+    icmpErrorReply(ip, size, now);
   }
   return isStrict ? PATH_REFUSED : PATH_FITS;
 }

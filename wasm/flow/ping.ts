@@ -45,28 +45,16 @@ import {
   UdpFlow,
 } from "./datagram";
 import { datagramError, datagramReceived } from "./datagram-receive";
-import {
-  datagramAppend,
-  datagramPath,
-  datagramRefuse,
-  datagramSent,
-  unreachableCode,
-} from "./datagram-send";
+import { unreachableCode } from "./datagram-refusal";
+import { datagramAppend, datagramPath, datagramRefuse, datagramSent } from "./datagram-send";
 import { closeRoom, datagramEnd } from "./evict";
-import { icmpErrorReply } from "./icmp-error";
+import { sendIcmpError } from "./icmp-error";
 import { idleLimit, SHARE_DATAGRAM } from "./kinds";
 import { isShortage, openAgain } from "./limits";
 import { natIsGuest, natRefusal, natToHost, natUnusable } from "./nat";
-import {
-  packetDestination,
-  packetIsSix,
-  packetSource,
-  packetTos,
-  packetTtl,
-  transportChecksumOk,
-} from "./packet";
+import { packet, packetSize, transportChecksumOk } from "./packet";
 import { PATH_REFUSED, PATH_UNKNOWN, pathJudge } from "./path-mtu";
-import { gatewayFor } from "./send";
+import { gatewayOf } from "./send";
 import { admit } from "./shares";
 import { flowAllocate, flowFind, isNone, markDirty, slotOf } from "./table";
 
@@ -77,57 +65,56 @@ const PROHIBITED: u32 = 13;
 const RETRY_LATER: i64 = 1_000_000;
 
 /** Why the request is malformed or has no business here; DROP_NONE = it has. */
-function judge(ip: usize, icmp: usize, length: u32): i32 {
+function validateRequest(): i32 {
+  const p = packet.data;
+  const length = packet.length;
   if (length < ICMP_HEADER_SIZE) return abi.DROP_ICMP_TRUNCATED;
-  const six = packetIsSix(ip);
-  const source = packetSource(ip);
-  const destination = packetDestination(ip);
-  const sound = six
-    ? transportChecksumOk(icmp, length, source, destination, PROTOCOL_ICMPV6)
-    : icmpv4ChecksumOk(icmp, length);
-  if (!sound) return abi.DROP_ICMP_CHECKSUM;
-  const message = Icmpv4View.at(icmp); // an echo looks the same in ICMPv6
-  const request = six ? ICMPV6_ECHO_REQUEST : ICMP_ECHO_REQUEST;
+  const isIpv6 = packet.isIpv6;
+  const isSound = isIpv6
+    ? transportChecksumOk(p, length, packet.source, packet.destination, PROTOCOL_ICMPV6)
+    : icmpv4ChecksumOk(p, length);
+  if (!isSound) return abi.DROP_ICMP_CHECKSUM;
+  const message = Icmpv4View.at(p); // an echo looks the same in ICMPv6
+  const request = isIpv6 ? ICMPV6_ECHO_REQUEST : ICMP_ECHO_REQUEST;
   if (message.type != request || message.code != 0) return abi.DROP_ICMP_TYPE;
-  if (!natIsGuest(source)) return abi.DROP_IP_SOURCE;
-  return natUnusable(destination) ? abi.DROP_IP_DESTINATION : abi.DROP_NONE;
+  if (!natIsGuest(packet.source)) return abi.DROP_IP_SOURCE;
+  return natUnusable(packet.destination) ? abi.DROP_IP_DESTINATION : abi.DROP_NONE;
 }
 
 /** The flow of this identifier, a new one if there is none; address 0 = the table is full. */
-function flowFor(guest: u32, identifier: u32): UdpFlow {
+function flowFor(guest: u32, identifier: u32, now: i64): UdpFlow {
   const ports = identifier << 16;
   let flow = changetype<UdpFlow>(flowFind(abi.KIND_PING, guest, 0, ports));
   if (!isNone(flow)) return flow;
   if (!admit(SHARE_DATAGRAM, 0)) return changetype<UdpFlow>(0);
   flow = changetype<UdpFlow>(flowAllocate(abi.KIND_PING, guest, 0, ports));
   datagramStart(flow);
+  datagramTouch(flow, now); // whatever becomes of the request, the flow ends some day
   return flow;
 }
 
-/** An echo request of `length` octets, ICMP header included, for somebody else than us. */
-export function pingInput(ip: usize, icmp: usize, length: u32, mac: u64, now: i64): void {
-  const verdict = judge(ip, icmp, length);
+/** Takes the packet under way, an echo request for somebody else than us. */
+export function pingInput(now: i64): void {
+  const verdict = validateRequest();
   if (verdict != abi.DROP_NONE) {
     drop(verdict);
     return;
   }
-  const available = <u32>(icmp + length - ip);
-  const gateway = gatewayFor(packetSource(ip));
-  const ttl = packetTtl(ip);
-  if (ttl <= 1) {
+  const gateway = gatewayOf(packet.isIpv6);
+  if (packet.ttl <= 1) {
     drop(abi.DROP_IP_TTL);
-    icmpErrorReply(ip, available, ICMP_TIME_EXCEEDED, 0, 0, gateway, mac, now);
+    sendIcmpError(ICMP_TIME_EXCEEDED, 0, gateway, now);
     return;
   }
-  const address = natToHost(packetDestination(ip), PROTOCOL_ICMP, 0);
+  const address = natToHost(packet.destination, PROTOCOL_ICMP, 0);
   if (address == 0) {
-    const reason = natRefusal(packetDestination(ip), PROTOCOL_ICMP, 0);
+    const reason = natRefusal(packet.destination, PROTOCOL_ICMP, 0);
     drop(reason);
     const code = reason == abi.DROP_LOOPBACK ? HOST_UNREACHABLE : PROHIBITED;
-    icmpErrorReply(ip, available, ICMP_UNREACHABLE, code, 0, gateway, mac, now);
+    sendIcmpError(ICMP_UNREACHABLE, code, gateway, now);
     return;
   }
-  const flow = flowFor(packetSource(ip), Icmpv4View.at(icmp).identifier);
+  const flow = flowFor(packet.source, Icmpv4View.at(packet.data).identifier, now);
   if (isNone(flow)) {
     drop(abi.DROP_PING_TABLE_FULL);
     return;
@@ -136,28 +123,33 @@ export function pingInput(ip: usize, icmp: usize, length: u32, mac: u64, now: i6
     // Not touched: after its limit the flow ends and the host is asked once more.
     drop(abi.DROP_PING_SEND);
     const code = unreachableCode(-(<i32>flow.openFailures));
-    icmpErrorReply(ip, available, ICMP_UNREACHABLE, max(code, 0), 0, gateway, mac, now);
+    sendIcmpError(ICMP_UNREACHABLE, max(code, 0), gateway, now);
     return;
   }
-  const path = pathJudge(ip, available, address, mac, now);
+  queue(flow, address, now);
+}
+
+/** Queues the request for the host's `address`. */
+function queue(flow: UdpFlow, address: u32, now: i64): void {
+  const path = pathJudge(packet.ip, packetSize(), address, packet.mac, now);
   if (path == PATH_REFUSED) {
     drop(abi.DROP_PATH_MTU);
     return;
   }
   datagramTouch(flow, now);
-  flow.guestMac = mac;
+  flow.guestMac = packet.mac;
   flow.hostAddress = address;
   filterAdd(flow, address);
-  const entry = datagramAppend(flow, icmp, length);
+  const entry = datagramAppend(flow, packet.data, packet.length);
   if (changetype<usize>(entry) == 0) {
     drop(abi.DROP_OP_LIMIT);
     return;
   }
   entry.address = address;
   entry.port = 0;
-  entry.ttl = <u8>(ttl == TTL_USUAL ? 0 : ttl - 1);
-  entry.tos = <u8>packetTos(ip);
-  entry.quote = <u32>ip;
+  entry.ttl = <u8>(packet.ttl == TTL_USUAL ? 0 : packet.ttl - 1);
+  entry.tos = <u8>packet.tos;
+  entry.quote = <u32>packet.ip;
   if (path != PATH_UNKNOWN) return;
   entry.asks = 1;
   flow.flags |= F_ASKING;

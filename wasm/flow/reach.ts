@@ -31,7 +31,7 @@ import {
 } from "../wire/addr";
 import { address6Equal, address6IsLoopback, address6IsSiteLocal } from "../wire/addr6";
 import { EMBEDDED_FORMS, EMBEDDED_NONE, embeddedAt, embeddedIn } from "../wire/embedded";
-import { isSix, octetsOf } from "./addresses";
+import { isIpv6, octetsOf } from "./addresses";
 import { networkMask } from "./emit";
 import { ownHas, ownPublished } from "./own";
 
@@ -87,13 +87,13 @@ function refusal6(address: u32, protocol: u32, port: u32): i32 {
  * DROP_NONE = it may. `port` is 0 for protocols without ports.
  */
 export function reachRefusal(address: u32, protocol: u32, port: u32): i32 {
-  if (isSix(address)) return refusal6(address, protocol, port);
+  if (isIpv6(address)) return refusal6(address, protocol, port);
   if (address == METADATA) return metadata();
   return host(address, addressIsLinkLocal(address), protocol, port);
 }
 
 /** Whether what comes from the address comes from this very host. */
 export function reachIsLocal(address: u32): bool {
-  if (isSix(address)) return address6IsLoopback(octetsOf(address)) || ownHas(address);
+  if (isIpv6(address)) return address6IsLoopback(octetsOf(address)) || ownHas(address);
   return addressIsLoopback(address) || addressIsThisNetwork(address) || ownHas(address);
 }

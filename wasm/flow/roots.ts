@@ -7,7 +7,7 @@ import * as abi from "../abi";
 import { entriesUsed, entryAt } from "../ring";
 import { addressHeldBy, addressMark } from "./addresses";
 import { filterMark, UdpFlow } from "./datagram";
-import { fragmentMark } from "./fragments";
+import { fragmentMark } from "./fragment-context";
 import { neighborMark } from "./neighbor";
 import { peersMark } from "./peers";
 import { queriesMark } from "./queries";

@@ -54,6 +54,7 @@
 import { Flow } from "../layout";
 import { count } from "../stats";
 import { turnNow } from "../timer";
+import { CHECKED } from "../trap";
 import { closeRoom, evictFlow } from "./evict";
 import {
   evictedStat,
@@ -139,7 +140,9 @@ function victimOf(share: u8, asking: u8, address: u32): Flow {
 function evict(victim: Flow): bool {
   if (isNone(victim)) return false;
   count(evictedStat(victim));
+  const before = flowsUsed;
   evictFlow(victim, turnNow);
+  if (CHECKED) assert(flowsUsed == before - 1, "who gives way is gone");
   return true;
 }
 

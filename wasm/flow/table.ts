@@ -20,8 +20,8 @@ import { Flow } from "../layout";
 import { config, FLOWS } from "../memory";
 import { hashTuple } from "../prng";
 import { timerRemove } from "../timer";
-import { check } from "../trap";
-import { LIST_COUNT, LIST_NONE, LIST_PARTY, SHARE_COUNT, shareOf } from "./kinds";
+import { CHECKED, check } from "../trap";
+import { isKind, LIST_COUNT, LIST_NONE, LIST_PARTY, SHARE_COUNT, shareOf } from "./kinds";
 
 const INDEX: usize = memory.data(524288, 16); // 131,072 times slot + 1
 const LIST_HEADS: usize = memory.data(32, 16);
@@ -77,6 +77,7 @@ export function flowsFresh(): i32 {
 }
 
 export function flowAt(slot: i32): Flow {
+  if (CHECKED) assert(slot >= 0 && slot < abi.FLOW_CAPACITY_COUNT, "a slot has a number");
   return changetype<Flow>(FLOWS + <usize>slot * abi.FLOW_SIZE);
 }
 export function slotOf(flow: Flow): i32 {
@@ -132,6 +133,7 @@ export function shareUsed(share: u8): i32 {
 
 /** Counts the flow against another share from now on. */
 export function shareMove(flow: Flow, share: u8): void {
+  if (CHECKED) assert(shareUsed(flow.share) > 0, "the flow counts against its share");
   store<i32>(shareAt(flow.share), shareUsed(flow.share) - 1);
   flow.share = share;
   store<i32>(shareAt(share), shareUsed(share) + 1);
@@ -145,6 +147,11 @@ export function flowAllocate(kind: u32, guest: u32, peer: u32, ports: u32): Flow
   else slot = fresh++;
   flowsUsed++;
   const flow = flowAt(slot);
+  if (CHECKED) {
+    assert(isKind(kind), "a flow is of a kind");
+    assert(flow.kind == <u8>abi.KIND_FREE, "only free slots are given away");
+    assert(isNone(flowFind(kind, guest, peer, ports)), "no two flows have the same tuple");
+  }
   let generation = (<u32>flow.generation + 1) & 0xffff;
   if (generation == 0) generation = 1;
   memory.fill(changetype<usize>(flow), 0, abi.FLOW_SIZE);
@@ -178,6 +185,9 @@ function index(flow: Flow, slot: i32): void {
 /** Gives the flow another tuple, which no other flow has; its handle stays. */
 export function flowRename(flow: Flow, guest: u32, peer: u32, ports: u32): void {
   const slot = slotOf(flow);
+  if (CHECKED) {
+    assert(isNone(flowFind(flow.kind, guest, peer, ports)), "no two flows have the same tuple");
+  }
   unindex(flow, slot);
   flow.guestAddress = guest;
   flow.peerAddress = peer;
@@ -208,6 +218,7 @@ function unindex(flow: Flow, slot: i32): void {
 /** Ends a flow. It must be in neither the dirty nor the ready list's middle: both are unlinked. */
 export function flowRelease(flow: Flow): void {
   const slot = slotOf(flow);
+  if (CHECKED) assert(flow.kind != <u8>abi.KIND_FREE, "a flow ends once");
   unindex(flow, slot);
   timerRemove(flow);
   listRemove(flow);
@@ -239,6 +250,11 @@ export function listRemove(flow: Flow): void {
   check(flow.list != LIST_PARTY); // who is in a party leaves it first
   const before = flow.lruPrevious;
   const after = flow.lruNext;
+  if (CHECKED) {
+    const slot = slotOf(flow);
+    assert(before < 0 ? load<i32>(LIST_HEADS + list) == slot : flowAt(before).lruNext == slot);
+    assert(after < 0 ? load<i32>(LIST_TAILS + list) == slot : flowAt(after).lruPrevious == slot);
+  }
   if (before < 0) store<i32>(LIST_HEADS + list, after);
   else flowAt(before).lruNext = after;
   if (after < 0) store<i32>(LIST_TAILS + list, before);
@@ -254,6 +270,10 @@ export function listTouch(flow: Flow, list: u8): void {
   const slot = slotOf(flow);
   const tailAt = LIST_TAILS + ((<usize>list) << 2);
   if (flow.list == list && load<i32>(tailAt) == slot) return;
+  if (CHECKED) {
+    assert(list > LIST_NONE && <i32>list < LIST_COUNT, "there is such a list");
+    assert(flow.kind != <u8>abi.KIND_FREE, "lists have flows, not free slots");
+  }
   listRemove(flow);
   const tail = load<i32>(tailAt);
   flow.list = list;
@@ -270,6 +290,7 @@ export function listTouch(flow: Flow, list: u8): void {
 /** Something about this flow has to be sent or asked before the turn ends. */
 export function markDirty(flow: Flow): void {
   if (flow.dirtyNext != -2) return;
+  if (CHECKED) assert(flow.kind != <u8>abi.KIND_FREE, "a free slot has nothing to send");
   const slot = slotOf(flow);
   flow.dirtyNext = -1;
   if (dirtyTail < 0) dirtyHead = slot;
@@ -284,6 +305,7 @@ export function dirtyFirst(): i32 {
 /** Takes the first dirty flow off the list; the list must not be empty. */
 export function dirtyTake(): Flow {
   const flow = flowAt(dirtyHead);
+  if (CHECKED) assert(flow.kind != <u8>abi.KIND_FREE, "no free slot is listed as dirty");
   dirtyHead = flow.dirtyNext;
   if (dirtyHead < 0) dirtyTail = -1;
   flow.dirtyNext = -2;
@@ -308,6 +330,7 @@ function dirtyUnlink(slot: i32): void {
 /** The flow's socket has something to read and the flow is able to take it. */
 export function markReady(flow: Flow): void {
   if (flow.readyNext != -2) return;
+  if (CHECKED) assert(flow.kind != <u8>abi.KIND_FREE, "a free slot has no socket");
   const slot = slotOf(flow);
   flow.readyNext = -1;
   if (readyTail < 0) readyHead = slot;
@@ -321,6 +344,7 @@ export function readyFirst(): i32 {
 
 export function readyTake(): Flow {
   const flow = flowAt(readyHead);
+  if (CHECKED) assert(flow.kind != <u8>abi.KIND_FREE, "no free slot is listed as ready");
   readyHead = flow.readyNext;
   if (readyHead < 0) readyTail = -1;
   flow.readyNext = -2;

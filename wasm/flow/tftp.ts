@@ -21,9 +21,18 @@
 import * as abi from "../abi";
 import { config } from "../memory";
 import { next } from "../prng";
+import { drop } from "../stats";
 import { GATEWAY6 } from "./addresses";
+import { datagramTouch, F_LOCAL, F_OVER, has, UdpFlow } from "./datagram";
+import { datagramOpen } from "./datagram-send";
+import { closeRoom, datagramEnd } from "./evict";
+import { SHARE_DATAGRAM } from "./kinds";
+import { LOOPBACK_ADDRESS } from "./nat";
+import { packet } from "./packet";
+import { flowFind, isNone } from "./table";
+import { udpQueue } from "./udp-queue";
 
-export const TFTP_PORT: u32 = 69;
+const TFTP_PORT: u32 = 69;
 
 const PORTS_FIRST: u32 = 49152;
 const PORTS_BITS: u32 = 14;
@@ -46,8 +55,45 @@ export function tftpAddressed(address: u32): bool {
 }
 
 /** Port that the service has for the transfer of a guest's port. */
-export function tftpPort(guestPort: u32): u32 {
+function tftpPort(guestPort: u32): u32 {
   let hash = (guestPort ^ secret) * 0x9e3779b1;
   hash = (hash ^ (hash >>> 15)) * 0x85ebca6b;
   return PORTS_FIRST + (hash >>> (32 - PORTS_BITS));
+}
+
+/**
+ * Takes the packet under way, a datagram for `port` of the gateway; false = it has nothing to do
+ * with the TFTP service.
+ */
+export function tftpInput(guestPort: u32, port: u32, now: i64): bool {
+  const own = tftpPort(guestPort);
+  if (port != TFTP_PORT && port != own) return false;
+  const guest = packet.source;
+  const gateway = packet.destination;
+  const ports = (guestPort << 16) | own;
+  let flow = changetype<UdpFlow>(flowFind(abi.KIND_UDP, guest, gateway, ports));
+  if (isNone(flow) && port != TFTP_PORT) return false;
+  if (!isNone(flow) && has(flow, F_OVER)) {
+    if (port != TFTP_PORT || closeRoom() == 0) {
+      drop(abi.DROP_UDP_SEND);
+      return true;
+    }
+    datagramEnd(flow);
+    flow = changetype<UdpFlow>(0);
+  }
+  if (isNone(flow)) {
+    flow = datagramOpen(abi.KIND_UDP, SHARE_DATAGRAM, guest, gateway, ports);
+    if (isNone(flow)) {
+      drop(abi.DROP_UDP_TABLE_FULL);
+      return true;
+    }
+    flow.flags |= F_LOCAL;
+    flow.hostAddress = LOOPBACK_ADDRESS;
+    flow.hostPort = <u16>TFTP_PORT;
+    flow.segmentMax = 0; // a message of the pair's is one datagram
+  }
+  flow.guestMac = packet.mac;
+  datagramTouch(flow, now);
+  udpQueue(flow, LOOPBACK_ADDRESS, TFTP_PORT, 0, 0);
+  return true;
 }

@@ -26,25 +26,21 @@
  *   TTL and TOS are carried: a TTL of 1 ends here with time exceeded, others leave one lower,
  *   except that the usual 64 leaves as the host's default and needs no control message.
  *
- * Contract: `udpInput` gets a packet whose IP header is sound; the DHCP server has had its look.
- * All functions take the flow of their own kinds only (KIND_UDP, KIND_DNS).
+ * Contract: the packet under way has a sound IP header; the DHCP server has had its look. All
+ * functions take the flow of their own kinds only (KIND_UDP, KIND_DNS).
  * Source: RFC 768, RFC 1122 §4.1, RFC 4787, RFC 5452, RFC 5625.
  */
 import * as abi from "../abi";
 import { Flow, Op } from "../layout";
-import { Entry } from "../ring";
 import { drop } from "../stats";
-import { timerSet, turnNow } from "../timer";
+import { timerSet } from "../timer";
 import { ICMP_TIME_EXCEEDED, ICMP_UNREACHABLE } from "../wire/icmpv4";
 import { PROTOCOL_UDP, WIRE_OK } from "../wire/ipv4";
-import { UDP_HEADER_SIZE, UDP_TRUNCATED, UdpView, udpCheck } from "../wire/udp";
-import { isSix } from "./addresses";
+import { UDP_TRUNCATED, UdpView, udpCheck } from "../wire/udp";
+import { isIpv6 } from "./addresses";
 import {
   datagramTouch,
   enterSocket,
-  F_ASKING,
-  F_DUAL,
-  F_FIXED,
   F_LOCAL,
   F_OVER,
   F_PUBLISHED,
@@ -57,51 +53,36 @@ import {
 } from "./datagram";
 import { datagramError, datagramReceived, scratchReset } from "./datagram-receive";
 import {
-  datagramAppend,
   datagramDiscard,
   datagramOpen,
   datagramPath,
   datagramRefuse,
   datagramSent,
 } from "./datagram-send";
-import { dnsInit, dnsInput, dnsOpenFailed, dnsUnreachable, dnsWanted } from "./dns";
+import { dnsInput, dnsOpenFailed, dnsUnreachable, dnsWanted } from "./dns";
+import { dnsInit } from "./dns-turn";
 import { isOwnAddress } from "./emit";
 import { closeRoom, datagramEnd } from "./evict";
-import { icmpErrorReply } from "./icmp-error";
-import { idleLimit, SHARE_DATAGRAM, SHARE_PUBLISHED } from "./kinds";
+import { sendIcmpError } from "./icmp-error";
+import { idleLimit, SHARE_DATAGRAM } from "./kinds";
 import { openAgain } from "./limits";
-import { LOOPBACK_ADDRESS, natIsGuest, natRefusal, natToHost, natUnusable } from "./nat";
+import { natIsGuest, natRefusal, natToHost, natUnusable } from "./nat";
 import { guestConfigured, neighborFind } from "./neighbor";
 import { ownIsDual } from "./own";
-import {
-  packetDestination,
-  packetSource,
-  packetTos,
-  packetTtl,
-  transportChecksumOk,
-} from "./packet";
-import { PATH_FITS, PATH_REFUSED, PATH_UNKNOWN, pathJudge } from "./path-mtu";
+import { packet, transportChecksumOk } from "./packet";
 import { Peer, peerFind, peersHave, peersInit } from "./peers";
 import { gatewayFor } from "./send";
-import { flowFind, handleOf, isNone, markDirty, shareMove, slotOf } from "./table";
-import { TFTP_PORT, tftpAddressed, tftpInit, tftpPort } from "./tftp";
+import { flowFind, isNone, markDirty, slotOf } from "./table";
+import { tftpAddressed, tftpInit, tftpInput } from "./tftp";
+import { publish } from "./udp-published";
+import { udpQueue } from "./udp-queue";
 import { guestAddress } from "./whereabouts";
 
 const PORT_UNREACHABLE: u32 = 3;
 /** By an administrator (RFC 1812 §5.2.7.1). */
 const PROHIBITED: u32 = 13;
-const TTL_USUAL: u32 = 64;
-/** Datagrams and octets one entry of a run may hold: what one UDP_SEGMENT message can carry. */
-const RUN_COUNT_MAX: u32 = 64;
-const RUN_SIZE_MAX: u32 = 65507;
+const TTL_USUAL: i32 = 64;
 const RETRY_LATER: i64 = 1_000_000;
-
-// The datagram under way.
-let packet: usize = 0;
-let payload: usize = 0;
-let payloadLength: u32 = 0;
-let segment: u32 = 0;
-let guestMac: u64 = 0;
 
 /** Forgets what is remembered beside the flow table: peers, DNS, scratch slots. */
 export function udpInit(): void {
@@ -112,107 +93,30 @@ export function udpInit(): void {
 }
 
 /** Sends an ICMP error about the datagram under way. */
-function reply(type: u32, code: u32, now: i64): void {
-  const available = <u32>(payload + payloadLength - packet);
-  const to = packetDestination(packet);
+function sendIcmpErrorFor(type: u32, code: u32, now: i64): void {
+  const to = packet.destination;
   // Unreachable ports are the business of the address they belong to, the rest is the router's.
   const source = code == PORT_UNREACHABLE && isOwnAddress(to) ? to : gatewayFor(to);
-  icmpErrorReply(packet, available, type, code, 0, source, guestMac, now);
+  sendIcmpError(type, code, source, now);
 }
 
 /** Zero is "no checksum" in IPv4 (RFC 768) and wrong in IPv6 (RFC 8200 §8.1). */
-function checksumOk(udp: usize, length: u32, source: u32, destination: u32): bool {
-  if (UdpView.at(udp).checksum == 0) return !isSix(source);
-  return transportChecksumOk(udp, length, source, destination, PROTOCOL_UDP);
+function isChecksumOk(length: u32): bool {
+  if (UdpView.at(packet.data).checksum == 0) return !packet.isIpv6;
+  const source = packet.source;
+  return transportChecksumOk(packet.data, length, source, packet.destination, PROTOCOL_UDP);
 }
 
 /** Why the datagram is malformed or has no business here; DROP_NONE = it has. */
-function judge(ip: usize, udp: usize, length: u32, trusted: bool): i32 {
-  const verdict = udpCheck(udp, length);
+function validateDatagram(): i32 {
+  const verdict = udpCheck(packet.data, packet.length);
   if (verdict == UDP_TRUNCATED) return abi.DROP_UDP_TRUNCATED;
   if (verdict != WIRE_OK) return abi.DROP_UDP_LENGTH;
-  const source = packetSource(ip);
-  const destination = packetDestination(ip);
-  const view = UdpView.at(udp);
-  if (!natIsGuest(source)) return abi.DROP_IP_SOURCE;
-  if (!trusted && !checksumOk(udp, view.length, source, destination)) {
-    return abi.DROP_UDP_CHECKSUM;
-  }
+  const view = UdpView.at(packet.data);
+  if (!natIsGuest(packet.source)) return abi.DROP_IP_SOURCE;
+  if (!packet.isChecksumTrusted && !isChecksumOk(view.length)) return abi.DROP_UDP_CHECKSUM;
   if (view.sourcePort == 0 || view.destinationPort == 0) return abi.DROP_UDP_PORT;
-  return natUnusable(destination) ? abi.DROP_IP_DESTINATION : abi.DROP_NONE;
-}
-
-/** Fills in what all entries share. */
-function complete(entry: Entry, address: u32, port: u32, ttl: u32, tos: u32): void {
-  entry.address = address;
-  entry.port = <u16>port;
-  entry.ttl = <u8>ttl;
-  entry.tos = <u8>tos;
-  entry.quote = <u32>packet;
-}
-
-/** Queues the datagram under way, a run as entries that one message can carry each. */
-function queue(flow: UdpFlow, address: u32, port: u32, ttl: u32, from: u32): void {
-  const tos = packetTos(packet);
-  const run = segment != 0 && segment < payloadLength;
-  const step = run ? segment * min(RUN_COUNT_MAX, RUN_SIZE_MAX / segment) : payloadLength;
-  const size = <u32>(payload - packet) + (run ? segment : payloadLength);
-  const verdict = has(flow, F_LOCAL)
-    ? PATH_FITS
-    : pathJudge(packet, size, address, guestMac, turnNow);
-  if (verdict == PATH_REFUSED) {
-    drop(abi.DROP_PATH_MTU);
-    return;
-  }
-  if (verdict == PATH_UNKNOWN) flow.flags |= F_ASKING;
-  let offset: u32 = 0;
-  do {
-    const part = min(step, payloadLength - offset);
-    const entry = datagramAppend(flow, payload + offset, part);
-    if (changetype<usize>(entry) == 0) {
-      drop(abi.DROP_OP_LIMIT);
-      return;
-    }
-    complete(entry, address, port, ttl, tos);
-    entry.from = from;
-    if (verdict == PATH_UNKNOWN) entry.asks = 1;
-    if (run) entry.segment = <u16>segment;
-    offset += part;
-  } while (offset < payloadLength);
-}
-
-// ---------------------------------------------------------------- TFTP
-
-/** A datagram for `port` of the gateway; false = it has nothing to do with the TFTP service. */
-function tftpInput(guest: u32, gateway: u32, guestPort: u32, port: u32, now: i64): bool {
-  const own = tftpPort(guestPort);
-  if (port != TFTP_PORT && port != own) return false;
-  const ports = (guestPort << 16) | own;
-  let flow = changetype<UdpFlow>(flowFind(abi.KIND_UDP, guest, gateway, ports));
-  if (isNone(flow) && port != TFTP_PORT) return false;
-  if (!isNone(flow) && has(flow, F_OVER)) {
-    if (port != TFTP_PORT || closeRoom() == 0) {
-      drop(abi.DROP_UDP_SEND);
-      return true;
-    }
-    datagramEnd(flow);
-    flow = changetype<UdpFlow>(0);
-  }
-  if (isNone(flow)) {
-    flow = datagramOpen(abi.KIND_UDP, SHARE_DATAGRAM, guest, gateway, ports);
-    if (isNone(flow)) {
-      drop(abi.DROP_UDP_TABLE_FULL);
-      return true;
-    }
-    flow.flags |= F_LOCAL;
-    flow.hostAddress = LOOPBACK_ADDRESS;
-    flow.hostPort = <u16>TFTP_PORT;
-    flow.segmentMax = 0; // a message of the pair's is one datagram
-  }
-  flow.guestMac = guestMac;
-  datagramTouch(flow, now);
-  queue(flow, LOOPBACK_ADDRESS, TFTP_PORT, 0, 0);
-  return true;
+  return natUnusable(packet.destination) ? abi.DROP_IP_DESTINATION : abi.DROP_NONE;
 }
 
 // ---------------------------------------------------------------- input
@@ -228,7 +132,7 @@ function target(peer: Peer, address: u32, port: u32): u32 {
 /** The guest's address that the flow of spot 0 of its port is under. */
 function ownerOf(guest: u32, port: u32): u32 {
   if (!ownIsDual(port)) return guest;
-  const six = isSix(guest);
+  const six = isIpv6(guest);
   const isUsual = guest == guestConfigured(six) || guest == guestAddress(six);
   return isUsual ? guestConfigured(false) : guest;
 }
@@ -247,12 +151,12 @@ function spokenTo(guest: u32, shown: u32, ports: u32, now: i64): Peer {
  * that nobody has been heard from is taken for the same machine's.
  */
 function usualOf(guest: u32): u32 {
-  const six = isSix(guest);
+  const six = isIpv6(guest);
   const configured = guestConfigured(six);
   const usual = guest == configured ? guestAddress(six) : configured;
   if (usual == 0 || usual == guest) return 0;
   const mac = neighborFind(usual);
-  return mac == guestMac || mac == 0 ? usual : 0;
+  return mac == packet.mac || mac == 0 ? usual : 0;
 }
 
 /** The flow of a published port that the same machine has at its usual address; or none. */
@@ -263,61 +167,53 @@ function publishedFlow(guest: u32, ports: u32): UdpFlow {
   return !isNone(flow) && has(flow, F_PUBLISHED) ? flow : changetype<UdpFlow>(0);
 }
 
-/**
- * A UDP datagram from the guest, over IPv4 or IPv6. `length` = octets of the IP payload;
- * `checksumTrusted` = the link vouches for the checksum; `gsoSize` = size of the datagrams the
- * payload is a run of, 0 = it is one.
- */
-export function udpInput(
-  ip: usize,
-  udp: usize,
-  length: u32,
-  mac: u64,
-  checksumTrusted: bool,
-  gsoSize: u32,
-  now: i64,
-): void {
-  const verdict = judge(ip, udp, length, checksumTrusted);
+/** Takes the packet under way, a UDP datagram. */
+export function udpInput(now: i64): void {
+  const verdict = validateDatagram();
   if (verdict != abi.DROP_NONE) {
     drop(verdict);
     return;
   }
-  const view = UdpView.at(udp);
-  const guest = packetSource(ip);
-  const peer = packetDestination(ip);
+  const view = UdpView.at(packet.data);
+  packet.length = view.length; // what lies behind is no part of the datagram
   const port = view.destinationPort;
-  packet = ip;
-  payload = udp + UDP_HEADER_SIZE;
-  payloadLength = view.length - UDP_HEADER_SIZE;
-  segment = gsoSize <= 0xffff ? gsoSize : 0;
-  guestMac = mac;
-  if (dnsWanted(peer, port)) {
-    dnsInput(ip, payload, payloadLength, (view.sourcePort << 16) | port, mac, now);
+  if (dnsWanted(packet.destination, port)) {
+    dnsInput((view.sourcePort << 16) | port, now);
     return;
   }
-  if (tftpAddressed(peer) && tftpInput(guest, peer, view.sourcePort, port, now)) return;
-  let ttl: u32 = 0;
-  if (!isOwnAddress(peer)) {
-    ttl = packetTtl(ip);
-    if (ttl <= 1) {
-      drop(abi.DROP_IP_TTL);
-      reply(ICMP_TIME_EXCEEDED, 0, now);
-      return;
-    }
-    ttl = ttl == TTL_USUAL ? 0 : ttl - 1;
-  }
-  const known = spokenTo(guest, peer, (view.sourcePort << 16) | port, now);
+  if (tftpAddressed(packet.destination) && tftpInput(view.sourcePort, port, now)) return;
+  relay(view.sourcePort, port, now);
+}
+
+/** The TTL that the datagram leaves with, 0 = the host's usual; -1 = it ends here (told). */
+function outgoingTtl(now: i64): i32 {
+  if (isOwnAddress(packet.destination)) return 0;
+  const ttl = <i32>packet.ttl;
+  if (ttl > 1) return ttl == TTL_USUAL ? 0 : ttl - 1;
+  drop(abi.DROP_IP_TTL);
+  sendIcmpErrorFor(ICMP_TIME_EXCEEDED, 0, now);
+  return -1;
+}
+
+/** The datagram goes to `port` of whom its address stands for. */
+function relay(guestPort: u32, port: u32, now: i64): void {
+  const guest = packet.source;
+  const peer = packet.destination;
+  const ttl = outgoingTtl(now);
+  if (ttl < 0) return;
+  const known = spokenTo(guest, peer, (guestPort << 16) | port, now);
   const isKnown = changetype<usize>(known) != 0;
   const address = target(known, peer, port);
   if (address == 0) {
     const reason = natRefusal(peer, PROTOCOL_UDP, port);
     drop(reason);
-    reply(ICMP_UNREACHABLE, reason == abi.DROP_LOOPBACK ? PORT_UNREACHABLE : PROHIBITED, now);
+    const code = reason == abi.DROP_LOOPBACK ? PORT_UNREACHABLE : PROHIBITED;
+    sendIcmpErrorFor(ICMP_UNREACHABLE, code, now);
     return;
   }
   const spot = isKnown ? known.spot : 0;
-  const owner = isKnown ? known.owner : ownerOf(guest, view.sourcePort);
-  const ports = (view.sourcePort << 16) | spot;
+  const owner = isKnown ? known.owner : ownerOf(guest, guestPort);
+  const ports = (guestPort << 16) | spot;
   let flow = changetype<UdpFlow>(flowFind(abi.KIND_UDP, owner, 0, ports));
   if (isNone(flow)) flow = publishedFlow(guest, ports);
   if (isNone(flow)) {
@@ -327,65 +223,11 @@ export function udpInput(
       return;
     }
   }
-  flow.guestMac = mac;
+  flow.guestMac = packet.mac;
   flow.hostAddress = address;
   filterAdd(flow, address);
   datagramTouch(flow, now);
-  queue(flow, address, port, ttl, isKnown ? known.asked : 0);
-}
-
-/**
- * Something has come in at a published UDP port: the flow of spot `code >> INBOUND_SPOT_SHIFT` of
- * `guestPort`, for a socket the host has bound to `hostPort`, of IPv6 if the rest of `code` is
- * FAMILY_SIX (`ownIsDual` says which are of both). `fixed` = the one address of the guest it leads
- * to, 0 = whichever the guest uses. Returns its handle; 0 = there is no slot for it, or it has its
- * socket already.
- */
-export function udpInboundOpen(
-  guestPort: u32,
-  hostPort: u32,
-  code: u32,
-  fixed: u32,
-  now: i64,
-): u32 {
-  const spot = code >>> abi.INBOUND_SPOT_SHIFT;
-  const six = (code & 0xff) == <u32>abi.FAMILY_SIX;
-  if (guestPort == 0 || guestPort > 0xffff || spot >= <u32>abi.SPOT_COUNT) return 0;
-  if (fixed != 0 && isSix(fixed) != six) return 0;
-  const guest = fixed != 0 ? fixed : inboundOwner(guestPort, spot, six);
-  if (guest == 0) return 0;
-  const ports = (guestPort << 16) | spot;
-  let flow = changetype<UdpFlow>(flowFind(abi.KIND_UDP, guest, 0, ports));
-  if (!isNone(flow) && flow.socket != SOCKET_NONE) {
-    if (has(flow, F_PUBLISHED) || closeRoom() == 0) return 0;
-    datagramEnd(flow);
-    flow = changetype<UdpFlow>(0);
-  }
-  if (isNone(flow)) {
-    flow = datagramOpen(abi.KIND_UDP, SHARE_PUBLISHED, guest, 0, ports);
-    if (isNone(flow)) return 0;
-  }
-  publish(flow, hostPort);
-  if (fixed != 0) flow.flags |= F_FIXED;
-  datagramTouch(flow, now);
-  if (flow.batchHead >= 0) markDirty(flow);
-  return handleOf(flow);
-}
-
-/** Under which address of the guest the flow of a spot is, no rule naming one. */
-function inboundOwner(guestPort: u32, spot: u32, six: bool): u32 {
-  return spot == 0 && ownIsDual(guestPort) ? guestConfigured(false) : guestAddress(six);
-}
-
-/** The flow has the socket of a published port, which stays when the flow ends. */
-function publish(flow: UdpFlow, hostPort: u32): void {
-  if (flow.share != SHARE_PUBLISHED) shareMove(flow, SHARE_PUBLISHED);
-  flow.flags |= F_PUBLISHED;
-  if (flow.peerPort == 0 && ownIsDual(flow.guestPort) && !isSix(flow.guestAddress)) {
-    flow.flags |= F_DUAL;
-  }
-  enterSocket(flow, SOCKET_OPEN);
-  flow.hostPort = <u16>hostPort;
+  udpQueue(flow, address, port, ttl, isKnown ? known.asked : 0);
 }
 
 // ---------------------------------------------------------------- operations and time
@@ -394,12 +236,14 @@ function publish(flow: UdpFlow, hostPort: u32): void {
 function opened(op: Op, flow: UdpFlow, now: i64): void {
   if (openAgain(flow, op.result)) return;
   if (op.result >= 0) {
-    enterSocket(flow, SOCKET_OPEN);
     if ((op.result & abi.OPENED_PUBLISHED) != 0) {
       publish(flow, op.result & 0xffff);
       datagramTouch(flow, now);
-    } else if (flow.kind == <u8>abi.KIND_UDP) {
-      flow.hostPort = op.result > 0 ? <u16>op.result : <u16>op.a;
+    } else {
+      enterSocket(flow, SOCKET_OPEN);
+      if (flow.kind == <u8>abi.KIND_UDP) {
+        flow.hostPort = op.result > 0 ? <u16>op.result : <u16>op.a;
+      }
     }
     if (flow.batchHead >= 0) markDirty(flow);
     return;

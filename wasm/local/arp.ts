@@ -12,7 +12,7 @@
  * Source: RFC 826, RFC 5227 §2.1.1, RFC 1122 §2.3.2.
  */
 import * as abi from "../abi";
-import { isSix } from "../flow/addresses";
+import { isIpv6 } from "../flow/addresses";
 import { frameCommit, gatewayMac, isOwnAddress, networkBroadcast, networkMask } from "../flow/emit";
 import { neighborLearn } from "../flow/neighbor";
 import { config } from "../memory";
@@ -74,7 +74,7 @@ export function arpInput(frame: usize, length: u32, now: i64): void {
   }
   const isLearnt = isNeighborAddress(sender);
   if (isLearnt) neighborLearn(sender, mac, now);
-  if (operation == ARP_REQUEST && !isSix(target) && isOwnAddress(target)) {
+  if (operation == ARP_REQUEST && !isIpv6(target) && isOwnAddress(target)) {
     answer(arp);
     return;
   }

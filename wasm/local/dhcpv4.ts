@@ -35,18 +35,20 @@
 import * as abi from "../abi";
 import { frameCommit, gatewayMac, isOwnAddress, linkMtu, networkBroadcast } from "../flow/emit";
 import { neighborLearn } from "../flow/neighbor";
+import { outgoing, outgoingBegin } from "../flow/outgoing";
+import { packet } from "../flow/packet";
 import { presenceDoubt } from "../flow/presence";
 import { config } from "../memory";
 import { next } from "../prng";
-import { txBegin, vnetSize } from "../ring";
+import { txBegin } from "../ring";
 import { count, drop } from "../stats";
 import { addressInPrefix, MAC_BROADCAST, macIsGroup } from "../wire/addr";
 import { load8, load16, load32 } from "../wire/bytes";
 import { sumAdd, sumBytes, sumPseudo4, sumStoreUdp } from "../wire/checksum";
 import * as wire from "../wire/dhcpv4";
 import { DhcpView } from "../wire/dhcpv4";
-import { ETHERNET_HEADER_SIZE, ETHERTYPE_IPV4, EthernetView, ethernetEmit } from "../wire/ethernet";
-import { IPV4_DF, IPV4_HEADER_SIZE, Ipv4View, ipv4Emit, PROTOCOL_UDP, WIRE_OK } from "../wire/ipv4";
+import { ETHERNET_HEADER_SIZE, ETHERTYPE_IPV4, ethernetEmit } from "../wire/ethernet";
+import { IPV4_HEADER_SIZE, ipv4Emit, PROTOCOL_UDP, WIRE_OK } from "../wire/ipv4";
 import {
   UDP_HEADER_SIZE,
   UDP_TRUNCATED,
@@ -78,8 +80,6 @@ const UDP_CHECKSUM_OFFSET: usize = 6;
 const TTL: u32 = 64;
 const ADDRESS_ANY_BROADCAST: u32 = 0xffffffff;
 const DECLINE_HOLD: i64 = 10_000_000;
-/** NEEDS_CSUM and DATA_VALID in the flags of a virtio_net_hdr. */
-const VNET_CHECKSUM_FLAGS: u32 = 3;
 
 /** "address not available" */
 const NAK_TEXT: usize = memory.data<u8>([
@@ -137,7 +137,9 @@ function finish(ethernet: usize, destination: u32, mac: u64, port: u32): void {
   const ip = ethernet + ETHERNET_HEADER_SIZE;
   const udp = ip + IPV4_HEADER_SIZE;
   ethernetEmit(ethernet, mac, gatewayMac(), ETHERTYPE_IPV4);
-  ipv4Emit(ip, source, destination, PROTOCOL_UDP, size, TTL, next() & 0xffff, IPV4_DF, 0);
+  outgoingBegin(source, destination, mac, PROTOCOL_UDP, TTL, 0);
+  outgoing.ident = next() & 0xffff;
+  ipv4Emit(ip, outgoing, size);
   udpEmit(udp, wire.DHCP_SERVER_PORT, port, size);
   const sum = sumAdd(sumPseudo4(source, destination, PROTOCOL_UDP, size), sumBytes(udp, size));
   sumStoreUdp(udp + UDP_CHECKSUM_OFFSET, sum);
@@ -146,10 +148,10 @@ function finish(ethernet: usize, destination: u32, mac: u64, port: u32): void {
 }
 
 /** Sends it where RFC 2131 §4.1 says: relay, else `address`, else broadcast or `yiaddr`. */
-function send(ethernet: usize, frame: usize, address: u32, yiaddr: u32): void {
+function send(ethernet: usize, address: u32, yiaddr: u32): void {
   const relay = request.giaddr;
   if (relay != 0) {
-    finish(ethernet, relay, EthernetView.at(frame).source, wire.DHCP_SERVER_PORT);
+    finish(ethernet, relay, packet.mac, wire.DHCP_SERVER_PORT);
   } else if (address != 0) {
     finish(ethernet, address, request.clientMac, wire.DHCP_CLIENT_PORT);
   } else if (yiaddr == 0 || (request.flags & wire.DHCP_BROADCAST) != 0) {
@@ -171,7 +173,7 @@ function fill(): void {
 }
 
 /** Gives the address: OFFER, or ACK. */
-function grant(frame: usize, type: u32, isRapid: bool, now: i64): void {
+function grant(type: u32, isRapid: bool, now: i64): void {
   const ethernet = begin(type);
   if (ethernet == 0) return;
   const guest = config(abi.CONFIG_GUEST_ADDRESS_OFFSET);
@@ -181,7 +183,7 @@ function grant(frame: usize, type: u32, isRapid: bool, now: i64): void {
   putLease();
   if (isRapid) put(wire.OPTION_RAPID_COMMIT, reply, 0);
   fill();
-  send(ethernet, frame, ciaddr, guest);
+  send(ethernet, ciaddr, guest);
   if (type == wire.DHCP_OFFER) {
     count(abi.STAT_DHCP_OFFERS);
   } else {
@@ -191,14 +193,14 @@ function grant(frame: usize, type: u32, isRapid: bool, now: i64): void {
 }
 
 /** Refuses: everything but type, server, text and client identifier stays empty. */
-function refuse(frame: usize): void {
+function refuse(): void {
   const ethernet = begin(wire.DHCP_NAK);
   if (ethernet == 0) return;
   // The relay has to broadcast, as the client's address is wrong (RFC 2131 §4.3.2).
   if (request.giaddr != 0) DhcpView.at(reply).flags = request.flags | wire.DHCP_BROADCAST;
   put(wire.OPTION_MESSAGE, NAK_TEXT, NAK_TEXT_SIZE);
   putEcho(wire.OPTION_CLIENT);
-  send(ethernet, frame, 0, 0);
+  send(ethernet, 0, 0);
   count(abi.STAT_DHCP_NAKS);
 }
 
@@ -213,18 +215,18 @@ function isForUs(): bool {
   return addressOption(wire.OPTION_SERVER) == config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET);
 }
 
-function takeDiscover(frame: usize, now: i64): void {
+function takeDiscover(now: i64): void {
   presenceDoubt();
   if (now < declinedUntil) {
     drop(abi.DROP_DHCP_IGNORED);
     return;
   }
   const isRapid = wire.dhcpOptionLength(wire.OPTION_RAPID_COMMIT) == 0;
-  grant(frame, isRapid ? wire.DHCP_ACK : wire.DHCP_OFFER, isRapid, now);
+  grant(isRapid ? wire.DHCP_ACK : wire.DHCP_OFFER, isRapid, now);
 }
 
 /** BOOTP: the address is the client's for good. */
-function takeBootp(frame: usize, now: i64): void {
+function takeBootp(now: i64): void {
   if (now < declinedUntil) {
     drop(abi.DROP_DHCP_IGNORED);
     return;
@@ -236,13 +238,13 @@ function takeBootp(frame: usize, now: i64): void {
   DhcpView.at(reply).ciaddr = ciaddr;
   DhcpView.at(reply).yiaddr = guest;
   fill();
-  send(ethernet, frame, ciaddr == guest ? ciaddr : 0, guest);
+  send(ethernet, ciaddr == guest ? ciaddr : 0, guest);
   count(abi.STAT_DHCP_ACKS);
   if (request.giaddr == 0) neighborLearn(guest, request.clientMac, now);
 }
 
 /** SELECTING, INIT-REBOOT, RENEWING and REBINDING all name an address; ours is the right one. */
-function takeRequest(frame: usize, now: i64): void {
+function takeRequest(now: i64): void {
   const isSelecting = wire.dhcpOptionLength(wire.OPTION_SERVER) >= 0;
   const requested = addressOption(wire.OPTION_REQUESTED_ADDRESS);
   const wanted = requested != 0 ? requested : request.ciaddr;
@@ -253,8 +255,8 @@ function takeRequest(frame: usize, now: i64): void {
   const ciaddr = request.ciaddr;
   const guest = config(abi.CONFIG_GUEST_ADDRESS_OFFSET);
   const isRight = wanted == guest && (ciaddr == 0 || ciaddr == guest);
-  if (isRight && now >= declinedUntil) grant(frame, wire.DHCP_ACK, false, now);
-  else refuse(frame);
+  if (isRight && now >= declinedUntil) grant(wire.DHCP_ACK, false, now);
+  else refuse();
 }
 
 function takeDecline(now: i64): void {
@@ -268,9 +270,9 @@ function takeDecline(now: i64): void {
 }
 
 /** A client with an address of its own wants the rest: ACK without address and lease. */
-function takeInform(frame: usize, ip: usize): void {
+function takeInform(): void {
   const ciaddr = request.ciaddr;
-  const client = ciaddr != 0 ? ciaddr : Ipv4View.at(ip).source;
+  const client = ciaddr != 0 ? ciaddr : packet.source;
   const gateway = config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET);
   const prefixLength = config(abi.CONFIG_PREFIX_LENGTH_OFFSET);
   const isInside = addressInPrefix(client, gateway, prefixLength);
@@ -282,7 +284,7 @@ function takeInform(frame: usize, ip: usize): void {
   if (ethernet == 0) return;
   DhcpView.at(reply).ciaddr = ciaddr;
   fill();
-  send(ethernet, frame, client, 0);
+  send(ethernet, client, 0);
   count(abi.STAT_DHCP_ACKS);
 }
 
@@ -315,28 +317,22 @@ function isAcceptable(message: usize, length: u32): bool {
   return true;
 }
 
-/** Whether the link vouches for the checksum, which may be a partial one then (virtio §5.1.6). */
-function isChecksumTrusted(frame: usize): bool {
-  return vnetSize != 0 && (load8(frame - vnetSize) & VNET_CHECKSUM_FLAGS) != 0;
-}
-
-/**
- * Takes a UDP datagram to port 67, its header at `udp` in an IP payload of `length` octets, in the
- * packet at `ip` of the frame whose Ethernet header is at `frame`. `now` in microseconds.
- */
-export function dhcpInput(frame: usize, ip: usize, udp: usize, length: u32, now: i64): void {
+/** Takes the packet under way, a UDP datagram to port 67. `now` in microseconds. */
+export function dhcpInput(now: i64): void {
   if ((config(abi.CONFIG_FLAGS_OFFSET) & abi.CONFIG_FLAG_DHCP) == 0) {
     drop(abi.DROP_DHCP_IGNORED);
     return;
   }
-  const code = udpCheck(udp, length);
+  const udp = packet.data;
+  const code = udpCheck(udp, packet.length);
   if (code != WIRE_OK) {
     drop(code == UDP_TRUNCATED ? abi.DROP_UDP_TRUNCATED : abi.DROP_UDP_LENGTH);
     return;
   }
   const size = UdpView.at(udp).length;
-  const packet = Ipv4View.at(ip);
-  if (!isChecksumTrusted(frame) && !udpChecksumOk(udp, size, packet.source, packet.destination)) {
+  const isSound =
+    packet.isChecksumTrusted || udpChecksumOk(udp, size, packet.source, packet.destination);
+  if (!isSound) {
     drop(abi.DROP_UDP_CHECKSUM);
     return;
   }
@@ -344,14 +340,14 @@ export function dhcpInput(frame: usize, ip: usize, udp: usize, length: u32, now:
   request = DhcpView.at(message);
   if (!isAcceptable(message, size - UDP_HEADER_SIZE)) return;
   if (wire.dhcpOptionLength(wire.OPTION_TYPE) < 0) {
-    takeBootp(frame, now);
+    takeBootp(now);
     return;
   }
   const type = load8(wire.dhcpOptionValue(wire.OPTION_TYPE));
-  if (type == wire.DHCP_DISCOVER) takeDiscover(frame, now);
-  else if (type == wire.DHCP_REQUEST) takeRequest(frame, now);
+  if (type == wire.DHCP_DISCOVER) takeDiscover(now);
+  else if (type == wire.DHCP_REQUEST) takeRequest(now);
   else if (type == wire.DHCP_DECLINE) takeDecline(now);
-  else if (type == wire.DHCP_INFORM) takeInform(frame, ip);
+  else if (type == wire.DHCP_INFORM) takeInform();
   else if (type == wire.DHCP_RELEASE && isForUs()) count(abi.STAT_CONSUMED_LOCAL);
   else drop(abi.DROP_DHCP_IGNORED);
 }

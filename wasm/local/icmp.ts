@@ -11,6 +11,8 @@
  */
 import * as abi from "../abi";
 import { ipv4Send, isOwnAddress } from "../flow/emit";
+import { outgoingBegin } from "../flow/outgoing";
+import { packet } from "../flow/packet";
 import { txKeep } from "../ring";
 import { count, drop } from "../stats";
 import { addressIsUnusableSource } from "../wire/addr";
@@ -22,7 +24,7 @@ import {
   Icmpv4View,
   icmpv4Emit,
 } from "../wire/icmpv4";
-import { Ipv4View, PROTOCOL_ICMP } from "../wire/ipv4";
+import { PROTOCOL_ICMP } from "../wire/ipv4";
 
 const TTL: u32 = 64;
 const ICMP_CHECKSUM_OFFSET: usize = 2;
@@ -30,32 +32,27 @@ const ICMP_CHECKSUM_OFFSET: usize = 2;
 /** Header of the reply while it is made; `ipv4Send` copies it. */
 const HEADER: usize = memory.data(8, 8);
 
-/**
- * Answers the echo request at `icmp`, a message of `length` octets with a right checksum inside the
- * packet at `ip`, to the guest at `mac`.
- */
-export function icmpEchoLocal(ip: usize, icmp: usize, length: u32, mac: u64): void {
+/** Answers the packet under way, an echo request with a right checksum. */
+export function icmpEchoLocal(): void {
+  const length = packet.length;
   if (length < ICMP_HEADER_SIZE) {
     drop(abi.DROP_ICMP_TRUNCATED);
     return;
   }
-  const packet = Ipv4View.at(ip);
-  const source = packet.source;
-  const destination = packet.destination;
-  const request = Icmpv4View.at(icmp);
+  const request = Icmpv4View.at(packet.data);
   if (request.type != ICMP_ECHO_REQUEST) {
     drop(abi.DROP_ICMP_TYPE);
     return;
   }
-  if (!isOwnAddress(destination)) {
+  if (!isOwnAddress(packet.destination)) {
     drop(abi.DROP_IP_DESTINATION);
     return;
   }
-  if (addressIsUnusableSource(source) || isOwnAddress(source)) {
+  if (addressIsUnusableSource(packet.source) || isOwnAddress(packet.source)) {
     drop(abi.DROP_IP_SOURCE);
     return;
   }
-  const data = icmp + ICMP_HEADER_SIZE;
+  const data = packet.data + ICMP_HEADER_SIZE;
   const dataLength = length - ICMP_HEADER_SIZE;
   icmpv4Emit(HEADER, ICMP_ECHO_REPLY, request.code, request.rest);
   const sum = sumAdd(sumBytes(HEADER, ICMP_HEADER_SIZE), sumBytes(data, dataLength));
@@ -65,20 +62,8 @@ export function icmpEchoLocal(ip: usize, icmp: usize, length: u32, mac: u64): vo
     drop(abi.DROP_TX_FULL);
     return;
   }
-  const isSent = ipv4Send(
-    destination,
-    source,
-    mac,
-    PROTOCOL_ICMP,
-    TTL,
-    packet.tos,
-    HEADER,
-    ICMP_HEADER_SIZE,
-    kept,
-    dataLength,
-    0,
-  );
-  if (!isSent) return;
+  outgoingBegin(packet.destination, packet.source, packet.mac, PROTOCOL_ICMP, TTL, packet.tos);
+  if (!ipv4Send(HEADER, ICMP_HEADER_SIZE, kept, dataLength, 0)) return;
   count(abi.STAT_PING_LOCAL);
   count(abi.STAT_CONSUMED_LOCAL);
 }

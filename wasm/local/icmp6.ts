@@ -6,7 +6,8 @@
  */
 import * as abi from "../abi";
 import { isOwnAddress } from "../flow/emit";
-import { packetDestination, packetSource, packetTos, pseudoSum } from "../flow/packet";
+import { outgoingBegin } from "../flow/outgoing";
+import { packet, pseudoSum } from "../flow/packet";
 import { packetSend } from "../flow/send";
 import { txKeep } from "../ring";
 import { count, drop } from "../stats";
@@ -25,23 +26,21 @@ const CHECKSUM_OFFSET: usize = 2;
 /** Header of the reply while it is made; `packetSend` copies it. */
 const HEADER: usize = memory.data(8, 8);
 
-/**
- * Answers the echo request at `icmp`, a message of `length` octets with a right checksum inside the
- * packet at `ip`, to the guest at `mac`.
- */
-export function icmp6EchoLocal(ip: usize, icmp: usize, length: u32, mac: u64): void {
+/** Answers the packet under way, an echo request with a right checksum. */
+export function icmp6EchoLocal(): void {
+  const length = packet.length;
   if (length < ICMPV6_HEADER_SIZE) {
     drop(abi.DROP_ICMP_TRUNCATED);
     return;
   }
-  const source = packetSource(ip);
-  const destination = packetDestination(ip);
+  const source = packet.source;
+  const destination = packet.destination;
   if (!isOwnAddress(destination) || isOwnAddress(source)) {
     drop(abi.DROP_IP_DESTINATION);
     return;
   }
-  const request = Icmpv6View.at(icmp);
-  const data = icmp + ICMPV6_HEADER_SIZE;
+  const request = Icmpv6View.at(packet.data);
+  const data = packet.data + ICMPV6_HEADER_SIZE;
   const dataLength = length - ICMPV6_HEADER_SIZE;
   icmpv6Emit(HEADER, ICMPV6_ECHO_REPLY, request.code, request.rest);
   const sum = sumAdd(sumBytes(HEADER, ICMPV6_HEADER_SIZE), sumBytes(data, dataLength));
@@ -52,20 +51,8 @@ export function icmp6EchoLocal(ip: usize, icmp: usize, length: u32, mac: u64): v
     drop(abi.DROP_TX_FULL);
     return;
   }
-  const isSent = packetSend(
-    destination,
-    source,
-    mac,
-    PROTOCOL_ICMPV6,
-    HOP_LIMIT,
-    packetTos(ip),
-    HEADER,
-    ICMPV6_HEADER_SIZE,
-    kept,
-    dataLength,
-    0,
-  );
-  if (!isSent) return;
+  outgoingBegin(destination, source, packet.mac, PROTOCOL_ICMPV6, HOP_LIMIT, packet.tos);
+  if (!packetSend(HEADER, ICMPV6_HEADER_SIZE, kept, dataLength, 0)) return;
   count(abi.STAT_PING_LOCAL);
   count(abi.STAT_CONSUMED_LOCAL);
 }

@@ -27,22 +27,17 @@
  * Source: RFC 4861 §4, 6.1, 6.2, 7.1, 7.2, RFC 4862, RFC 8106 §5.
  */
 import * as abi from "../abi";
-import { addressIntern, DNS6, GATEWAY6, isSix, octetsOf, ROUTER6 } from "../flow/addresses";
+import { addressIntern, DNS6, GATEWAY6, isIpv6, octetsOf, ROUTER6 } from "../flow/addresses";
 import { frameCommit, gatewayMac, isOwnAddress } from "../flow/emit";
 import { natIsGuest } from "../flow/nat";
 import { neighborLearn } from "../flow/neighbor";
-import { packetSource } from "../flow/packet";
+import { packet } from "../flow/packet";
 import { dns6Named } from "../flow/resolvers";
 import { CONFIG, config } from "../memory";
 import { next } from "../prng";
 import { txBegin } from "../ring";
 import { count, drop } from "../stats";
-import {
-  ALL_NODES,
-  address6GroupMac,
-  address6IsMulticast,
-  address6IsUnspecified,
-} from "../wire/addr6";
+import { ALL_NODES, address6GroupMac, address6IsMulticast } from "../wire/addr6";
 import { load8, loadMac } from "../wire/bytes";
 import { sumPseudo6 } from "../wire/checksum";
 import { dhcp6Find, OPTION6_SEARCH, Option6View } from "../wire/dhcpv6";
@@ -262,16 +257,22 @@ function linkAddress(options: usize, length: u32, type: u32): u64 {
   return option == 0 ? 0 : loadMac(option + 2);
 }
 
-/** Learns the sender; false = its MAC is somebody else's. */
-function learn(source: u32, said: u64, mac: u64, now: i64): bool {
-  if (said != 0 && said != mac) return false;
-  if (natIsGuest(source)) neighborLearn(source, mac, now);
+/** Whether the packet under way is from nobody yet: duplicate address detection. */
+function isProbe(): bool {
+  return packet.source == 0;
+}
+
+/** Learns that the sender has the address; false = its MAC is somebody else's. */
+function learn(address: u32, said: u64, now: i64): bool {
+  if (said != 0 && said != packet.mac) return false;
+  if (natIsGuest(address)) neighborLearn(address, packet.mac, now);
   return true;
 }
 
-function routerSolicited(source: u32, isProbe: bool, mac: u64, now: i64): void {
-  if (!isProbe) {
-    if (advertise(octetsOf(source), mac, LIFETIME, false)) count(abi.STAT_CONSUMED_LOCAL);
+function routerSolicited(now: i64): void {
+  if (!isProbe()) {
+    if (advertise(octetsOf(packet.source), packet.mac, LIFETIME, false))
+      count(abi.STAT_CONSUMED_LOCAL);
     return;
   }
   count(abi.STAT_CONSUMED_LOCAL);
@@ -280,19 +281,16 @@ function routerSolicited(source: u32, isProbe: bool, mac: u64, now: i64): void {
 }
 
 /** Says that the address at `target`, one of ours, is at our MAC. */
-function answer(target: usize, source: u32, isProbe: bool, mac: u64): void {
+function answer(target: usize): void {
   const ethernet = txBegin();
   if (ethernet == 0) return; // counted as DROP_TX_FULL
-  const flags = wire.NDP_ROUTER | wire.NDP_OVERRIDE | (isProbe ? 0 : wire.NDP_SOLICITED);
+  const solicited: u32 = isProbe() ? 0 : wire.NDP_SOLICITED;
+  const flags = wire.NDP_ROUTER | wire.NDP_OVERRIDE | solicited;
   const message = ethernet + ETHERNET_HEADER_SIZE + IPV6_HEADER_SIZE;
   wire.ndpAdvertisementEmit(message, target, gatewayMac(), flags);
-  send(
-    ethernet,
-    ADVERTISEMENT_SIZE,
-    target,
-    isProbe ? ALL_NODES : octetsOf(source),
-    isProbe ? address6GroupMac(ALL_NODES) : mac,
-  );
+  const to = isProbe() ? ALL_NODES : octetsOf(packet.source);
+  const mac = isProbe() ? address6GroupMac(ALL_NODES) : packet.mac;
+  send(ethernet, ADVERTISEMENT_SIZE, target, to, mac);
   count(abi.STAT_NDP_REPLIES);
   count(abi.STAT_CONSUMED_LOCAL);
 }
@@ -302,51 +300,48 @@ function isSolicitedNode(p: usize): bool {
   return load<u64>(p) == 0x02ff && load<u32>(p, 8) == 0x01000000 && load<u8>(p, 12) == 0xff;
 }
 
-function neighborSolicited(
-  ip: usize,
-  message: usize,
-  options: u32,
-  isProbe: bool,
-  mac: u64,
-  now: i64,
-): void {
+function neighborSolicited(now: i64): void {
+  const message = packet.data;
+  const options = packet.length - wire.NDP_NEIGHBOR_SIZE;
   const target = message + wire.NDP_TARGET_OFFSET;
   const said = linkAddress(message + wire.NDP_NEIGHBOR_SIZE, options, wire.NDP_OPTION_SOURCE);
-  const isWrong = isProbe && (said != 0 || !isSolicitedNode(Ipv6View.at(ip).destination));
+  const destination = Ipv6View.at(packet.ip).destination;
+  const isWrong = isProbe() && (said != 0 || !isSolicitedNode(destination));
   if (isWrong || address6IsMulticast(target)) {
     drop(abi.DROP_NDP_MALFORMED);
     return;
   }
-  const source = isProbe ? 0 : packetSource(ip);
   const address = addressIntern(target, 0);
-  const isOurs = isSix(address) && isOwnAddress(address);
-  if ((!isProbe && !learn(source, said, mac, now)) || !isOurs) {
+  const isOurs = isIpv6(address) && isOwnAddress(address);
+  if ((!isProbe() && !learn(packet.source, said, now)) || !isOurs) {
     drop(abi.DROP_NDP_IGNORED);
     return;
   }
-  answer(octetsOf(address), source, isProbe, mac);
+  answer(octetsOf(address));
 }
 
-function neighborAdvertised(ip: usize, message: usize, options: u32, mac: u64, now: i64): void {
+function neighborAdvertised(now: i64): void {
+  const message = packet.data;
+  const options = packet.length - wire.NDP_NEIGHBOR_SIZE;
   const target = message + wire.NDP_TARGET_OFFSET;
   const isSolicited = (Icmpv6View.at(message).rest & wire.NDP_SOLICITED) != 0;
-  const isToAll = address6IsMulticast(Ipv6View.at(ip).destination);
+  const isToAll = address6IsMulticast(Ipv6View.at(packet.ip).destination);
   if (address6IsMulticast(target) || (isSolicited && isToAll)) {
     drop(abi.DROP_NDP_MALFORMED);
     return;
   }
   const said = linkAddress(message + wire.NDP_NEIGHBOR_SIZE, options, wire.NDP_OPTION_TARGET);
   const address = addressIntern(target, 0);
-  if (address == 0 || !natIsGuest(address) || !learn(address, said, mac, now)) {
+  if (address == 0 || !natIsGuest(address) || !learn(address, said, now)) {
     drop(abi.DROP_NDP_IGNORED);
     return;
   }
   count(abi.STAT_CONSUMED_LOCAL);
 }
 
-/** Takes the neighbour discovery message of `length` octets at `message`, from `mac`. */
-export function ndpInput(ip: usize, message: usize, length: u32, mac: u64, now: i64): void {
-  const packet = Ipv6View.at(ip);
+/** Takes the packet under way, whose checksum is right; its source is 0 where that is ::. */
+export function ndpInput(now: i64): void {
+  const message = packet.data;
   const type = Icmpv6View.at(message).type;
   const isRouter = type == ICMPV6_ROUTER_SOLICITATION;
   const fixed = isRouter ? wire.NDP_ROUTER_SOLICITATION_SIZE : wire.NDP_NEIGHBOR_SIZE;
@@ -357,24 +352,20 @@ export function ndpInput(ip: usize, message: usize, length: u32, mac: u64, now: 
     return;
   }
   if (
-    packet.hopLimit != wire.NDP_HOP_LIMIT ||
-    length < fixed ||
+    packet.ttl != wire.NDP_HOP_LIMIT ||
+    packet.length < fixed ||
     Icmpv6View.at(message).code != 0 ||
-    !wire.ndpOptionsOk(message + fixed, length - fixed)
+    !wire.ndpOptionsOk(message + fixed, packet.length - fixed)
   ) {
     drop(abi.DROP_NDP_MALFORMED);
     return;
   }
-  const options = length - fixed;
-  const isProbe = address6IsUnspecified(packet.source);
   if (isRouter) {
-    const said = linkAddress(message + fixed, options, wire.NDP_OPTION_SOURCE);
-    const source = isProbe ? 0 : packetSource(ip);
-    if (isProbe && said != 0) drop(abi.DROP_NDP_MALFORMED);
-    else if (!isProbe && !learn(source, said, mac, now)) drop(abi.DROP_NDP_IGNORED);
-    else routerSolicited(source, isProbe, mac, now);
-  } else if (type == ICMPV6_NEIGHBOR_SOLICITATION) {
-    neighborSolicited(ip, message, options, isProbe, mac, now);
-  } else if (isProbe) drop(abi.DROP_NDP_MALFORMED);
-  else neighborAdvertised(ip, message, options, mac, now);
+    const said = linkAddress(message + fixed, packet.length - fixed, wire.NDP_OPTION_SOURCE);
+    if (isProbe() && said != 0) drop(abi.DROP_NDP_MALFORMED);
+    else if (!isProbe() && !learn(packet.source, said, now)) drop(abi.DROP_NDP_IGNORED);
+    else routerSolicited(now);
+  } else if (type == ICMPV6_NEIGHBOR_SOLICITATION) neighborSolicited(now);
+  else if (isProbe()) drop(abi.DROP_NDP_MALFORMED);
+  else neighborAdvertised(now);
 }

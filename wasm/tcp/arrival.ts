@@ -28,7 +28,7 @@
  *   an open connection, and would wait all that time for nothing.
  */
 import * as abi from "../abi";
-import { isSix } from "../flow/addresses";
+import { isIpv6 } from "../flow/addresses";
 import { isOwnAddress } from "../flow/emit";
 import { enterState, SHARE_OUTSIDE } from "../flow/kinds";
 import { natToGuest } from "../flow/nat";
@@ -79,7 +79,7 @@ function refusalOf(six: bool): u8 {
 
 /** Whom the owner of `guest` sees in place of the client. */
 function shownTo(guest: u32, client: u32): u32 {
-  return isSix(guest) == isSix(client) ? natToGuest(client) : gatewayFor(guest);
+  return isIpv6(guest) == isIpv6(client) ? natToGuest(client) : gatewayFor(guest);
 }
 
 /** A port of the client's that no other connection of this look has; 0 = none is to be had. */
@@ -100,7 +100,7 @@ function candidate(flow: Tcp, six: bool): u32 {
 
 /** Which address to try while the present one is not known. */
 function choose(flow: Tcp, now: i64): u32 {
-  const six = isSix(flow.hostAddress);
+  const six = isIpv6(flow.hostAddress);
   const own = candidate(flow, six);
   const other = candidate(flow, !six);
   if (own == 0) return other == 0 ? flow.guestAddress : other;
@@ -134,7 +134,7 @@ export function tcpInbound(
   guest: u32,
   now: i64,
 ): u32 {
-  const six = isSix(client);
+  const six = isIpv6(client);
   const isFixed = guest != 0;
   if (!isFixed) guest = guestAddress(guestServed(six) ? six : !six);
   const peer = shownTo(guest, client);
@@ -181,7 +181,7 @@ function askOthers(flow: Tcp, now: i64): void {
     if (flow.guestMac == 0) neighborRequest(flow.guestAddress, now);
     return;
   }
-  const six = isSix(flow.hostAddress);
+  const six = isIpv6(flow.hostAddress);
   const own = candidate(flow, six);
   if (own == 0 || neighborFind(own) != 0) {
     if (flow.guestMac == 0) guestRequest(!six, now);
@@ -200,7 +200,7 @@ function end(flow: Tcp, now: i64): void {
 
 /** The guest will not have the connection at this address. */
 export function arrivalRefused(flow: Tcp, now: i64): void {
-  const six = isSix(flow.guestAddress);
+  const six = isIpv6(flow.guestAddress);
   flow.arrival |= refusalOf(six);
   const other = candidate(flow, !six);
   const isSilent =
@@ -229,7 +229,7 @@ function unresolved(flow: Tcp, now: i64): void {
 
 /** Where the SYN goes next, the last one not being answered; `isDoubted`: nor is anything else. */
 function turn(flow: Tcp, isDoubted: bool): u32 {
-  const six = isSix(flow.guestAddress);
+  const six = isIpv6(flow.guestAddress);
   const other = candidate(flow, !six);
   const isHidden = isDoubted || isOwnAddress(flow.peerAddress);
   if (isHidden && other != 0 && neighborKnown(other)) return other;

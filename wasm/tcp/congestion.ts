@@ -6,7 +6,6 @@
 import { chunkLength, chunkNext, chunkRelease, chunkSequence, chunkTrim } from "../memory";
 import { txCount } from "../ring";
 import { seqGe, seqGt, seqLe, seqLt } from "../wire/seqnum";
-import { optionSackCount, optionSackLeft, optionSackRight } from "../wire/tcp-options";
 import {
   boardClose,
   boardFirst,
@@ -47,6 +46,7 @@ import {
   watch,
 } from "./recovery";
 import { sampleEcho, sampleTimed } from "./round-trip";
+import { segment } from "./segment";
 
 /** Frees queued octets below `ack`. */
 function trimQueue(flow: Tcp, ack: u32): void {
@@ -82,16 +82,16 @@ function reachAll(flow: Tcp, left: u32, right: u32, cumulative: bool, now: i64):
 }
 
 /**
- * Takes the acknowledgment's SACK blocks, of the segment just parsed; true when they said something
+ * Takes the acknowledgment's SACK blocks, of the segment under way; true when they said something
  * new. Must be called before `ackAdvance` and `ackDuplicate`, for every acknowledgment.
  */
 export function sackInput(flow: Tcp, ack: u32, now: i64): bool {
   newsBegin(flow);
   if (!has(flow, F_SACK)) return false;
   let news = false;
-  for (let i = 0; i < optionSackCount; i++) {
-    const left = optionSackLeft(i);
-    const right = optionSackRight(i);
+  for (let i = 0; i < segment.sackCount; i++) {
+    const left = segment.sackLeft(i);
+    const right = segment.sackRight(i);
     // D-SACK: it had these octets already (RFC 2883 §4).
     if (i == 0 && seqLe(right, ack) && seqLt(left, flow.probeEnd)) probeNeedless(flow);
     // A block outside what is in flight, or one below the acknowledgment, tells nothing here.

@@ -43,7 +43,7 @@
  * Reading: RFC 9293, 7323, 2018, 5681, 6298, 6582, 6675, 6937, 8985, 5961, 6528.
  */
 import * as abi from "../abi";
-import { isSix, wordOf } from "../flow/addresses";
+import { isIpv6, stableHashOf } from "../flow/addresses";
 import { closeLater } from "../flow/evict";
 import { heldCount, holderLeave } from "../flow/holders";
 import { enterState, LIST_TIME_WAIT, SHARE_REST } from "../flow/kinds";
@@ -111,8 +111,6 @@ export const ACK_DELAY_INTERACTIVE: i64 = 40000;
 export const ACK_TRUST: u8 = 4;
 const ISS_STEP: u32 = 65537; // more than a window without scaling, and then some
 export const CWND_MAX: u32 = 4194304;
-/** Of TOS or traffic class: ECN is between the two ends of each connection (RFC 3168 §6.1). */
-export const TOS_DSCP: u8 = 0xfc;
 
 // repair
 export const REPAIR_TIMEOUT: u8 = 1; // since a timeout, until `recover` is acknowledged
@@ -188,6 +186,8 @@ export class Tcp extends Flow {
   urgent: u8;
   /** Of a connection from outside that is opening: what it has tried (`arrival`). */
   arrival: u8;
+  /** Without SACK: segments that came out of order, each to be told of by an acknowledgment. */
+  gapAcks: u8;
   // repair (`tcp/recovery`)
   /** Octets that arrived and that were sent since the recovery began, and what was out then. */
   prrDelivered: u32;
@@ -259,7 +259,10 @@ export function mssMax(flow: Tcp): u32 {
 /** Initial sequence number: RFC 6528 §3, a 4 microsecond clock plus a keyed hash of the tuple. */
 export function initialSequence(flow: Flow, now: i64): u32 {
   const ports = ((<u32>flow.guestPort) << 16) | <u32>flow.peerPort;
-  return <u32>(now >> 2) + hashIsn(wordOf(flow.guestAddress), wordOf(flow.peerAddress), ports);
+  return (
+    <u32>(now >> 2) +
+    hashIsn(stableHashOf(flow.guestAddress), stableHashOf(flow.peerAddress), ports)
+  );
 }
 
 function startAt(flow: Tcp, iss: u32): void {
@@ -278,8 +281,8 @@ export function startAbove(flow: Tcp, last: u32): void {
 export function tcpRestart(flow: Tcp, now: i64): void {
   startAt(flow, initialSequence(flow, now));
   flow.tsOffset = hashIsn(
-    wordOf(flow.peerAddress),
-    wordOf(flow.guestAddress),
+    stableHashOf(flow.peerAddress),
+    stableHashOf(flow.guestAddress),
     0x54530000 | <u32>flow.guestPort,
   );
   flow.rto = RTO_INITIAL;
@@ -306,7 +309,7 @@ export function initialWindow(mss: u32): u32 {
 
 /** Sets segment size and first congestion window from the peer's MSS (RFC 9293 §3.7.1, 6928). */
 export function tcpSetMss(flow: Tcp, peerMss: i32): void {
-  const fallback = isSix(flow.guestAddress) ? MSS_DEFAULT6 : MSS_DEFAULT;
+  const fallback = isIpv6(flow.guestAddress) ? MSS_DEFAULT6 : MSS_DEFAULT;
   let mss = peerMss < 0 ? fallback : <u32>peerMss;
   mss = min(max(mss, MSS_FLOOR), mssMax(flow));
   if (has(flow, F_TIMESTAMPS)) mss -= 12;

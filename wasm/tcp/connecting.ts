@@ -12,15 +12,17 @@ import {
   EPERM,
   ETIMEDOUT,
 } from "../errno";
-import { isSix, octetsOf, scopeOf } from "../flow/addresses";
+import { isIpv6, octetsOf, scopeOf } from "../flow/addresses";
 import { icmpErrorQuote } from "../flow/icmp-error";
+import { noticeBegin } from "../flow/icmp-notice";
 import { enterState, LIST_HALF_OPEN } from "../flow/kinds";
 import { socketRoomFor } from "../flow/limits";
 import { gatewayFor } from "../flow/send";
 import { handleOf, listTouch, markDirty } from "../flow/table";
 import { msgAlloc, msgName, opAlloc, sockaddr6 } from "../ring";
+import { ICMP_UNREACHABLE } from "../wire/icmpv4";
 import { PROTOCOL_TCP } from "../wire/ipv4";
-import { TCP_SYN, tcpEmit } from "../wire/tcp";
+import { TCP_HEADER_SIZE, TCP_SYN, tcpEmit } from "../wire/tcp";
 import {
   F_CONNECT_RETRIED,
   F_SOCKET,
@@ -41,7 +43,7 @@ export function connectHost(flow: Tcp): void {
   const address = flow.hostAddress;
   op.b = flow.hostPort;
   op.c = flow.tos;
-  if (isSix(address)) {
+  if (isIpv6(address)) {
     op.pointer = <u32>msgName(msgAlloc(1));
     sockaddr6(op.pointer, octetsOf(address), scopeOf(address), flow.hostPort);
     op.count = abi.FAMILY_SIX;
@@ -60,21 +62,12 @@ export function refused(flow: Tcp, errno: i32, now: i64): void {
   else if (errno == EPERM || errno == EACCES) code = 13;
   if (code < 0) sendReset(flow, now);
   else {
-    tcpEmit(QUOTE, flow.guestPort, flow.peerPort, flow.irs, 0, 20, TCP_SYN, 65535);
-    icmpErrorQuote(
-      3,
-      code,
-      0,
-      gatewayFor(flow.guestAddress),
-      flow.guestAddress,
-      flow.peerAddress,
-      PROTOCOL_TCP,
-      QUOTE,
-      20,
-      20,
-      flow.guestMac,
-      now,
-    );
+    const guest = flow.guestAddress;
+    const ports = ((<u32>flow.guestPort) << 16) | <u32>flow.peerPort;
+    const size = TCP_HEADER_SIZE;
+    tcpEmit(QUOTE, ports, flow.irs, 0, size, TCP_SYN, 65535);
+    noticeBegin(ICMP_UNREACHABLE, code, 0, gatewayFor(guest), flow.guestMac);
+    icmpErrorQuote(guest, flow.peerAddress, PROTOCOL_TCP, QUOTE, size, size, now);
   }
   tcpEnd(flow, false);
 }

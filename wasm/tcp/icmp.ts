@@ -8,8 +8,8 @@
  * Source quench is ignored.
  */
 import * as abi from "../abi";
-import { addressIntern, isSix } from "../flow/addresses";
-import { headerSize } from "../flow/packet";
+import { addressIntern, isIpv6 } from "../flow/addresses";
+import { headerSize, packet } from "../flow/packet";
 import { flowFind, isNone, markDirty } from "../flow/table";
 import { count, drop } from "../stats";
 import { ICMP_UNREACHABLE, Icmpv4View } from "../wire/icmpv4";
@@ -50,25 +50,25 @@ function refused(flow: Tcp, now: i64): void {
   if (flow.state == <u8>abi.STATE_SYN_SENT) arrivalRefused(flow, now);
 }
 
-/** Handles an error whose quoted packet starts at `quote` with `length` octets. */
-export function tcpIcmp(icmp: usize, quote: usize, length: u32, now: i64): void {
+/** Takes the packet under way, an error; what it quotes is `length` octets at `quote`. */
+export function tcpIcmp(quote: usize, length: u32, now: i64): void {
   const header = Ipv4View.at(quote);
   const offset = header.headerLength;
   const guest = header.destination;
   const peer = header.source;
-  if (header.protocol != PROTOCOL_TCP || length < offset + 8 || isSix(guest) || isSix(peer)) {
+  if (header.protocol != PROTOCOL_TCP || length < offset + 8 || isIpv6(guest) || isIpv6(peer)) {
     drop(abi.DROP_ICMP_QUOTE);
     return;
   }
   const flow = quoted(guest, peer, quote + offset);
-  const error = Icmpv4View.at(icmp);
+  const error = Icmpv4View.at(packet.data);
   if (isNone(flow) || error.type != ICMP_UNREACHABLE) return;
   if (error.code == 4) lowerMss(flow, error.mtu);
   else if (error.code == 2 || error.code == 3) refused(flow, now);
 }
 
 /** The same for ICMPv6; our packets have no extension headers, so quotes have none either. */
-export function tcpIcmp6(icmp: usize, quote: usize, length: u32, now: i64): void {
+export function tcpIcmp6(quote: usize, length: u32, now: i64): void {
   const header = Ipv6View.at(quote);
   if (length < IPV6_HEADER_SIZE + 8 || header.version != 6 || header.nextHeader != PROTOCOL_TCP) {
     drop(abi.DROP_ICMP_QUOTE);
@@ -77,14 +77,14 @@ export function tcpIcmp6(icmp: usize, quote: usize, length: u32, now: i64): void
   const guest = addressIntern(header.destination, 0);
   const flow = quoted(guest, addressIntern(header.source, 0), quote + IPV6_HEADER_SIZE);
   if (isNone(flow)) return;
-  const error = Icmpv6View.at(icmp);
+  const error = Icmpv6View.at(packet.data);
   if (error.type == ICMPV6_PACKET_TOO_BIG) lowerMss(flow, error.rest);
   else if (error.type == ICMPV6_UNREACHABLE && error.code == UNREACHABLE_PORT) refused(flow, now);
 }
 
 function lowerMss(flow: Tcp, mtu: u32): void {
   const guest = flow.guestAddress;
-  const floor = isSix(guest) ? IPV6_MTU_MIN : PATH_MTU_FLOOR;
+  const floor = isIpv6(guest) ? IPV6_MTU_MIN : PATH_MTU_FLOOR;
   const options: u32 = has(flow, F_TIMESTAMPS) ? 12 : 0;
   const mss = max(mtu, floor) - headerSize(guest) - TCP_HEADER_SIZE - options;
   if (mss >= flow.mss) return;

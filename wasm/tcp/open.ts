@@ -19,7 +19,7 @@ import {
   SHARE_OUTSIDE,
 } from "../flow/kinds";
 import { natRefusal, natToHost } from "../flow/nat";
-import { packetDestination, packetSource, packetTos } from "../flow/packet";
+import { packet } from "../flow/packet";
 import {
   dnsAddressed,
   dnsPort,
@@ -40,14 +40,7 @@ import {
 } from "../flow/table";
 import { count, drop } from "../stats";
 import { PROTOCOL_TCP } from "../wire/ipv4";
-import { TCP_ACK, TCP_RST, TcpView } from "../wire/tcp";
-import {
-  optionMss,
-  optionSackPermitted,
-  optionTimestamps,
-  optionTsValue,
-  optionWindowScale,
-} from "../wire/tcp-options";
+import { TCP_ACK, TCP_RST } from "../wire/tcp";
 import {
   F_SACK,
   F_SCALED,
@@ -55,14 +48,14 @@ import {
   GIVE_UP_SYN,
   P_CONNECT,
   Tcp,
-  TOS_DSCP,
   tcpArm,
   tcpCloseHost,
   tcpEnd,
   tcpReset,
   tcpSetMss,
 } from "./conn";
-import { sendResetFor } from "./output";
+import { resetSegment } from "./reset";
+import { segment } from "./segment";
 
 /** How long a resolver may take to connect while there is another one, microseconds. */
 const RESOLVER_WAIT: i64 = 1000000;
@@ -115,64 +108,51 @@ export function resolverNext(flow: Tcp, now: i64): bool {
   return true;
 }
 
-/** Takes the options of the guest's SYN or SYN-ACK, those of the segment just parsed. */
+/** Takes the options of the guest's SYN or SYN-ACK, the segment under way. */
 export function takeSynOptions(flow: Tcp, now: i64): void {
-  if (optionWindowScale >= 0) {
+  if (segment.windowScale >= 0) {
     flow.flags |= F_SCALED;
-    flow.sndScale = <u8>min(optionWindowScale, 14); // RFC 7323 §2.3
+    flow.sndScale = <u8>min(segment.windowScale, 14); // RFC 7323 §2.3
   } else flow.rcvScale = 0;
-  if (optionSackPermitted) flow.flags |= F_SACK;
-  if (optionTimestamps) {
+  if (segment.isSackPermitted) flow.flags |= F_SACK;
+  if (segment.hasTimestamps) {
     flow.flags |= F_TIMESTAMPS;
-    flow.tsRecent = optionTsValue;
+    flow.tsRecent = segment.tsValue;
     flow.tsRecentAt = now;
   }
-  tcpSetMss(flow, optionMss);
+  tcpSetMss(flow, segment.mss);
 }
 
-/** The guest's SYN: asks the host to connect, or refuses at once. */
-export function tcpOpen(ip: usize, segment: usize, mac: u64, now: i64): void {
-  const view = TcpView.at(segment);
-  const guest = packetSource(ip);
-  const peer = packetDestination(ip);
-  const host = target(peer, view.destinationPort, now);
-  const flow =
-    host == 0
-      ? changetype<Tcp>(0)
-      : allocate(SHARE_GUEST, host, guest, peer, (view.sourcePort << 16) | view.destinationPort);
+/** The guest's SYN, the segment under way: asks the host to connect, or refuses at once. */
+export function tcpOpen(now: i64): void {
+  const guest = packet.source;
+  const peer = packet.destination;
+  const ports = segment.ports;
+  const port = ports & 0xffff;
+  const host = target(peer, port, now);
+  const flow = host == 0 ? changetype<Tcp>(0) : allocate(SHARE_GUEST, host, guest, peer, ports);
   if (isNone(flow)) {
-    const refusal = natRefusal(peer, PROTOCOL_TCP, view.destinationPort);
-    drop(host == 0 ? refusal : abi.DROP_TCP_TABLE_FULL);
-    count(abi.STAT_TCP_RESET_SENT);
-    sendResetFor(
-      mac,
-      peer,
-      guest,
-      view.destinationPort,
-      view.sourcePort,
-      0,
-      view.sequence + 1,
-      TCP_RST | TCP_ACK,
-    );
+    drop(host == 0 ? natRefusal(peer, PROTOCOL_TCP, port) : abi.DROP_TCP_TABLE_FULL);
+    resetSegment(0, segment.sequence + 1, TCP_RST | TCP_ACK);
     return;
   }
   tcpReset(flow, now);
   enterState(flow, abi.STATE_CONNECTING);
-  flow.guestMac = mac;
+  flow.guestMac = packet.mac;
   flow.hostAddress = host;
-  flow.hostPort = <u16>view.destinationPort;
+  flow.hostPort = <u16>port;
   flow.rtoAt = now + GIVE_UP_SYN;
   if (dnsAddressed(peer)) {
-    flow.hostPort = <u16>resolverPort(flow.hostPort);
+    flow.hostPort = <u16>resolverPort(port);
     chooseResolver(flow, now);
   }
-  flow.tos = <u8>packetTos(ip) & TOS_DSCP;
-  flow.irs = view.sequence;
+  flow.tos = segment.tos;
+  flow.irs = segment.sequence;
   flow.rcvAck = flow.irs + 1;
   flow.rcvNext = flow.rcvAck;
   flow.rcvEdge = flow.rcvAck + 65535;
   takeSynOptions(flow, now);
-  flow.sndWindow = view.window; // never scaled in a SYN (RFC 7323 §2.2)
+  flow.sndWindow = segment.window; // never scaled in a SYN (RFC 7323 §2.2)
   flow.sndWindowMax = flow.sndWindow;
   flow.flags |= P_CONNECT;
   tcpArm(flow);

@@ -6,8 +6,9 @@
  * referred to by iovecs. When the link leaves no room (`txFree`), what is due stays due.
  */
 import * as abi from "../abi";
-import { isSix } from "../flow/addresses";
+import { isIpv6 } from "../flow/addresses";
 import { enterState } from "../flow/kinds";
+import { outgoingBegin } from "../flow/outgoing";
 import { headerSize, pseudoSum } from "../flow/packet";
 import { headersEmit, startOf } from "../flow/send";
 import { handleOf } from "../flow/table";
@@ -16,7 +17,7 @@ import { txBegin, txCommit, txEnd, txFree, txHeader, txOffload, txPiece, vnetSiz
 import { count, countMany } from "../stats";
 import { check } from "../trap";
 import { sumAdd, sumBytes, sumConcat, sumStore, sumStorePartial } from "../wire/checksum";
-import { IPV4_DF, PROTOCOL_TCP } from "../wire/ipv4";
+import { PROTOCOL_TCP } from "../wire/ipv4";
 import { seqGe, seqGt, seqLe, seqLt, seqMin } from "../wire/seqnum";
 import { TCP_ACK, TCP_FIN, TCP_HEADER_SIZE, TCP_PSH, TCP_RST, TCP_SYN, tcpEmit } from "../wire/tcp";
 import {
@@ -62,13 +63,13 @@ import {
 } from "./conn";
 import { hurryProbe, startPersist, startRetransmit } from "./deadline";
 import { blockLeft, blockRight, blocks } from "./reassembly";
+import { sendResetFor, TTL } from "./reset";
 import { urgentMark } from "./urgent";
 import { windowField } from "./window";
 
 /** Octets of IP header and TCP payload in the largest offload frame, by the longest TCP header. */
 const OFFLOAD_MAX: u32 = 65535 - 60;
 const PIECES_MAX: i32 = 11;
-const TTL: u32 = 64;
 
 function linkFlags(): u32 {
   return config(abi.CONFIG_LINK_FLAGS_OFFSET);
@@ -78,7 +79,7 @@ function linkFlags(): u32 {
 export function frameMax(flow: Tcp): u32 {
   // virtio 1.2 §5.1.3.1: no segmentation offload without checksum offload.
   const guest = flow.guestAddress;
-  const offload = (isSix(guest) ? abi.LINK_TSO6 : abi.LINK_TSO4) | abi.LINK_CSUM;
+  const offload = (isIpv6(guest) ? abi.LINK_TSO6 : abi.LINK_TSO4) | abi.LINK_CSUM;
   if ((linkFlags() & offload) != <u32>offload || vnetSize == 0) return flow.mss;
   if ((flow.urgent & URGENT_OUT) != 0 && seqGt(flow.sndUrgent, flow.sndUna)) return flow.mss;
   return max((OFFLOAD_MAX - headerSize(guest)) / flow.mss, 1) * flow.mss;
@@ -90,18 +91,13 @@ export function frameMax(flow: Tcp): u32 {
  * a Linux guest would merge none of them on receipt (GRO).
  */
 function emitBelow(flow: Tcp, eth: usize, length: u32): void {
-  headersEmit(
-    eth,
-    flow.peerAddress,
-    flow.guestAddress,
-    flow.guestMac,
-    PROTOCOL_TCP,
-    length,
-    TTL,
-    0,
-    0,
-    IPV4_DF,
-  );
+  outgoingBegin(flow.peerAddress, flow.guestAddress, flow.guestMac, PROTOCOL_TCP, TTL, 0);
+  headersEmit(eth, length);
+}
+
+/** The ports of a segment towards the guest. */
+function portsOf(flow: Tcp): u32 {
+  return ((<u32>flow.peerPort) << 16) | <u32>flow.guestPort;
 }
 
 /** Where the TCP header goes in a frame of the flow. */
@@ -142,8 +138,7 @@ export function sendSyn(flow: Tcp, now: i64): void {
   if (seqLe(flow.rcvEdge, flow.rcvAck)) flow.rcvEdge = flow.rcvAck + 65535;
   tcpEmit(
     tcp,
-    flow.peerPort,
-    flow.guestPort,
+    portsOf(flow),
     flow.iss,
     first ? 0 : flow.rcvAck,
     length,
@@ -174,7 +169,7 @@ function emitHeader(flow: Tcp, tcp: usize, sequence: u32, flags: u32, sacks: boo
     }
   }
   const window = windowField(flow, now);
-  tcpEmit(tcp, flow.peerPort, flow.guestPort, sequence, flow.rcvAck, length, flags, window);
+  tcpEmit(tcp, portsOf(flow), sequence, flow.rcvAck, length, flags, window);
   flow.lastAckSent = flow.rcvAck;
   flow.ackPending = 0;
   if (flow.ackAt != 0 && !sacks && flow.replies < ACK_TRUST) flow.replies++;
@@ -202,46 +197,11 @@ export function sendAck(flow: Tcp, now: i64): void {
 export function sendReset(flow: Tcp, now: i64): void {
   count(abi.STAT_TCP_RESET_SENT);
   if (flow.state == <u8>abi.STATE_CONNECTING) {
-    sendResetFor(
-      flow.guestMac,
-      flow.peerAddress,
-      flow.guestAddress,
-      flow.peerPort,
-      flow.guestPort,
-      0,
-      flow.irs + 1,
-      TCP_RST | TCP_ACK,
-    );
+    outgoingBegin(flow.peerAddress, flow.guestAddress, flow.guestMac, PROTOCOL_TCP, TTL, 0);
+    sendResetFor(portsOf(flow), 0, flow.irs + 1, TCP_RST | TCP_ACK);
     return;
   }
   sendBare(flow, flow.sndMax, TCP_RST | TCP_ACK, now);
-}
-
-/** A reset that belongs to no flow (RFC 9293 §3.10.7.1). */
-export function sendResetFor(
-  mac: u64,
-  source: u32,
-  destination: u32,
-  sourcePort: u32,
-  destinationPort: u32,
-  sequence: u32,
-  acknowledgment: u32,
-  flags: u32,
-): void {
-  const eth = txBegin();
-  if (eth == 0) return;
-  const start = startOf(destination);
-  const tcp = eth + start;
-  headersEmit(eth, source, destination, mac, PROTOCOL_TCP, TCP_HEADER_SIZE, TTL, 0, 0, IPV4_DF);
-  tcpEmit(tcp, sourcePort, destinationPort, sequence, acknowledgment, TCP_HEADER_SIZE, flags, 0);
-  sumStore(
-    tcp + 16,
-    sumAdd(
-      pseudoSum(source, destination, PROTOCOL_TCP, TCP_HEADER_SIZE),
-      sumBytes(tcp, TCP_HEADER_SIZE),
-    ),
-  );
-  txCommit(eth, start + TCP_HEADER_SIZE, 0);
 }
 
 /** The chunk that holds `sequence`; the queue must hold it. */
@@ -292,7 +252,7 @@ function sendData(flow: Tcp, sequence: u32, length: u32, now: i64): u32 {
   if (partial) {
     sumStorePartial(tcp + 16, pseudo);
     const gso = n > flow.mss;
-    const type = isSix(flow.guestAddress) ? GSO_TCPV6 : GSO_TCPV4;
+    const type = isIpv6(flow.guestAddress) ? GSO_TCPV6 : GSO_TCPV4;
     txOffload(eth, gso ? type : 0, gso ? start + header : 0, gso ? flow.mss : 0, start, 16);
   } else {
     sumStore(tcp + 16, sumAdd(sumAdd(pseudo, sumBytes(tcp, header)), pieceSum));
@@ -443,7 +403,21 @@ export function tcpOutput(flow: Tcp, now: i64): bool {
   if (has(flow, P_ACK)) {
     if (txFree() <= 0) return false;
     flow.flags &= ~P_ACK;
-    sendAck(flow, now);
+    reportGap(flow, now);
   }
   return true;
+}
+
+/**
+ * Acknowledges, once for each segment behind a gap that is still there (RFC 5681 §4.2): many come
+ * at once, and a guest without SACK sends what is missing only after three duplicates.
+ */
+function reportGap(flow: Tcp, now: i64): void {
+  const duplicates = flow.heldHead >= 0 ? <i32>flow.gapAcks : 0;
+  flow.gapAcks = 0;
+  for (let i = flow.rcvAck == flow.lastAckSent ? 1 : 0; i < duplicates; i++) {
+    if (txFree() <= 1) break;
+    sendAck(flow, now);
+  }
+  sendAck(flow, now);
 }

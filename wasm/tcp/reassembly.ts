@@ -32,7 +32,7 @@ import {
 import { entryAlloc, entryAt } from "../ring";
 import { count, drop } from "../stats";
 import { seqGe, seqGt, seqLe, seqLt } from "../wire/seqnum";
-import { F_BLOCKED, F_GUEST_FIN, has, P_ACK, Tcp } from "./conn";
+import { F_BLOCKED, F_GUEST_FIN, F_SACK, has, P_ACK, Tcp } from "./conn";
 
 const HELD_MAX: i32 = 256;
 
@@ -264,6 +264,7 @@ export function takeText(flow: Tcp, sequence: u32, payload: usize, length: u32):
   if (sequence != flow.rcvNext) {
     count(abi.STAT_TCP_OUT_OF_ORDER);
     flow.recentSack = sequence;
+    if (!has(flow, F_SACK) && flow.gapAcks < 255) flow.gapAcks++;
     flow.flags |= P_ACK;
   }
   hold(flow, sequence, payload, length);

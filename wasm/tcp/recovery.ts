@@ -22,7 +22,6 @@
 import * as abi from "../abi";
 import { count } from "../stats";
 import { seqGe, seqLe, seqLt } from "../wire/seqnum";
-import { optionTsEcho } from "../wire/tcp-options";
 import {
   AGAIN,
   boardAllLost,
@@ -64,6 +63,7 @@ import {
 } from "./conn";
 import { armRetransmit } from "./deadline";
 import { echoAge } from "./round-trip";
+import { segment } from "./segment";
 
 const DUPLICATES: u32 = 3;
 /** What a loop may be late by before order is doubted. */
@@ -258,7 +258,7 @@ export function proportion(flow: Tcp): void {
 export function undo(flow: Tcp, now: i64): void {
   if ((flow.repair & REPAIR_UNDO) == 0) return;
   flow.repair &= ~REPAIR_UNDO;
-  if (echoAge(flow, now) < 0 || <i32>(optionTsEcho - flow.repairEcho) >= 0) return;
+  if (echoAge(flow, now) < 0 || <i32>(segment.tsEcho - flow.repairEcho) >= 0) return;
   boardNoneLost(flow);
   flow.cwnd = max(flow.cwnd, flow.undoCwnd);
   flow.ssthresh = flow.undoSsthresh;

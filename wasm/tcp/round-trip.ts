@@ -8,8 +8,8 @@
  *  more. Without timestamps what was sent twice is not timed (Karn), and a timeout that was backed
  *  off stays so until there is a sample.
  */
-import { optionTimestamps, optionTsEcho } from "../wire/tcp-options";
 import { F_RTT, F_TIMESTAMPS, has, RTO_MAX, RTO_MIN, Tcp, timestamp } from "./conn";
+import { segment } from "./segment";
 
 const SAMPLE_MAX: i64 = 60000000;
 
@@ -39,8 +39,8 @@ export function sampleTimed(flow: Tcp, now: i64): void {
 
 /** Milliseconds since what the segment just parsed echoes was sent; -1 = it does not tell. */
 export function echoAge(flow: Tcp, now: i64): i32 {
-  if (!has(flow, F_TIMESTAMPS) || !optionTimestamps || optionTsEcho == 0) return -1;
-  return max<i32>(<i32>(timestamp(flow, now) - optionTsEcho), -1);
+  if (!has(flow, F_TIMESTAMPS) || !segment.hasTimestamps || segment.tsEcho == 0) return -1;
+  return max<i32>(<i32>(timestamp(flow, now) - segment.tsEcho), -1);
 }
 
 /** A sample by the echo of the segment just parsed; true when there was one. */

@@ -221,7 +221,7 @@ function silentHalf(flow: Tcp, now: i64): void {
   }
 }
 
-function silence(flow: Tcp, now: i64): void {
+function onKeepaliveTimer(flow: Tcp, now: i64): void {
   if (flow.state < <u8>abi.STATE_ESTABLISHED || flow.state == <u8>abi.STATE_TIME_WAIT) {
     keepaliveStart(flow, now); // these states end by timers of their own
   } else if (flow.lastActive < doubtAt) doubted(flow, now);
@@ -266,7 +266,7 @@ export function tcpTimeout(flow: Tcp, now: i64): void {
     if (flow.kind == 0 || flow.generation != generation) return;
   }
   if (flow.keepaliveAt != 0 && flow.keepaliveAt <= now) {
-    silence(flow, now);
+    onKeepaliveTimer(flow, now);
     if (flow.kind == 0 || flow.generation != generation) return;
   }
   tcpArm(flow);

@@ -13,7 +13,7 @@
  */
 import * as abi from "../abi";
 import { EAGAIN, EINTR } from "../errno";
-import { isSix } from "../flow/addresses";
+import { isIpv6 } from "../flow/addresses";
 import { HOLDS, holderMove, holderRevive } from "../flow/holders";
 import { enterState } from "../flow/kinds";
 import { isShortage } from "../flow/limits";
@@ -402,7 +402,7 @@ export function tcpFlush(flow: Tcp, now: i64): bool {
     if (has(flow, P_TOS) && has(flow, F_SOCKET)) {
       const op = opAlloc(abi.OP_TCP_TOS, handleOf(flow));
       op.a = flow.tos;
-      op.count = isSix(flow.hostAddress) ? abi.FAMILY_SIX : 0;
+      op.count = isIpv6(flow.hostAddress) ? abi.FAMILY_SIX : 0;
     }
     flow.flags &= ~(P_CONNECT | P_ERROR | P_ASK_HOST | P_TOS);
   }

@@ -205,24 +205,26 @@ export function ipv4Check(p: usize, length: u32): i32 {
   return optionsAcceptable(p + IPV4_HEADER_SIZE, p + headerLength) ? WIRE_OK : IPV4_OPTIONS;
 }
 
-/**
- * Writes a header of 20 octets, checksum included. `payloadLength` is in octets, at most 65515;
- * `fragmentField` as on the wire: IPV4_DF, IPV4_MF and the offset divided by 8.
- */
-export function ipv4Emit(
-  p: usize,
-  source: u32,
-  destination: u32,
-  protocol: u32,
-  payloadLength: u32,
-  ttl: u32,
-  ident: u32,
-  fragmentField: u32,
-  tos: u32,
-): void {
-  const first = 0x45000000 | (tos << 16) | (IPV4_HEADER_SIZE + payloadLength);
-  const second = (ident << 16) | fragmentField;
-  const third = (ttl << 8) | protocol;
+/** What a header of IPv4 without options says, but for its length. */
+@unmanaged
+export class Ipv4Fields {
+  source: u32;
+  destination: u32;
+  protocol: u32;
+  ttl: u32;
+  tos: u32;
+  ident: u32;
+  /** As on the wire: IPV4_DF, IPV4_MF and the offset divided by 8. */
+  fragmentField: u32;
+}
+
+/** Writes a header of 20 octets, checksum included, for at most 65515 octets of payload. */
+export function ipv4Emit(p: usize, fields: Ipv4Fields, payloadLength: u32): void {
+  const source = fields.source;
+  const destination = fields.destination;
+  const first = 0x45000000 | (fields.tos << 16) | (IPV4_HEADER_SIZE + payloadLength);
+  const second = (fields.ident << 16) | fields.fragmentField;
+  const third = (fields.ttl << 8) | fields.protocol;
   // Summed from the values: reading back what was just stored would stall.
   let sum = (first >>> 16) + (first & 0xffff) + (second >>> 16) + (second & 0xffff) + third;
   sum += (source >>> 16) + (source & 0xffff) + (destination >>> 16) + (destination & 0xffff);

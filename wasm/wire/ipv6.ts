@@ -186,24 +186,40 @@ export function ipv6FragmentEmit(
 
 // ---------------------------------------------------------------- extension headers
 
-/** What lies behind the extension headers, or NEXT_FRAGMENT. */
-export let walkProtocol: u32 = 0;
-/** Offset of that from the IPv6 header on. */
-export let walkOffset: u32 = 0;
-/** Offset of the field that says so: what a "parameter problem" about it points at. */
-export let walkField: u32 = 0;
-/** Of a WALK_PROBLEM: code and pointer. */
-export let problemCode: u32 = 0;
-export let problemPointer: u32 = 0;
+/** What `ipv6Walk` has found. */
+@unmanaged
+export class Ipv6Walk {
+  /** What lies behind the extension headers, or NEXT_FRAGMENT. */
+  protocol: u32;
+  /** Offset of that from the IPv6 header on. */
+  offset: u32;
+  /** Offset of the field that says so: what a "parameter problem" about it points at. */
+  field: u32;
+  /** Of a WALK_PROBLEM: code and pointer. */
+  problemCode: u32;
+  problemPointer: u32;
 
-function problem(verdict: i32, code: u32, pointer: u32): i32 {
-  problemCode = code;
-  problemPointer = pointer;
-  return verdict;
+  find(protocol: u32, offset: u32, field: u32): i32 {
+    this.protocol = protocol;
+    this.offset = offset;
+    this.field = field;
+    return WIRE_OK;
+  }
+
+  problem(verdict: i32, code: u32, pointer: u32): i32 {
+    this.problemCode = code;
+    this.problemPointer = pointer;
+    return verdict;
+  }
+
+  /** The chain reaches past the packet; of a first fragment its sender is told. */
+  cut(fragment: u32): i32 {
+    return fragment == 0 ? WALK_DROP : this.problem(WALK_PROBLEM, PROBLEM_FIRST_FRAGMENT, 0);
+  }
 }
 
 /** Options from `offset` to `end`, by the two top bits of those that are not known. */
-function optionsVerdict(p: usize, offset: u32, end: u32): i32 {
+function optionsVerdict(p: usize, offset: u32, end: u32, into: Ipv6Walk): i32 {
   while (offset < end) {
     const kind = load8(p + offset);
     if (kind == 0) {
@@ -215,17 +231,17 @@ function optionsVerdict(p: usize, offset: u32, end: u32): i32 {
     if (size > end - offset - 2) return WALK_DROP;
     const action = kind >>> 6;
     if (action == 1) return WALK_DROP;
-    if (action == 2) return problem(WALK_PROBLEM_ALWAYS, PROBLEM_OPTION, offset);
-    if (action == 3) return problem(WALK_PROBLEM, PROBLEM_OPTION, offset);
+    if (action == 2) return into.problem(WALK_PROBLEM_ALWAYS, PROBLEM_OPTION, offset);
+    if (action == 3) return into.problem(WALK_PROBLEM, PROBLEM_OPTION, offset);
     offset += 2 + size;
   }
   return WIRE_OK;
 }
 
 /** A routing header: every type that has segments left asks for what is not done (RFC 5095). */
-function routingVerdict(p: usize, offset: u32): i32 {
+function routingVerdict(p: usize, offset: u32, into: Ipv6Walk): i32 {
   const segmentsLeft = load8(p + offset + 3);
-  return segmentsLeft == 0 ? WIRE_OK : problem(WALK_PROBLEM, PROBLEM_FIELD, offset + 2);
+  return segmentsLeft == 0 ? WIRE_OK : into.problem(WALK_PROBLEM, PROBLEM_FIELD, offset + 2);
 }
 
 /** Octets of the transport header that a first fragment has to hold (RFC 7112 §5). */
@@ -239,9 +255,10 @@ function headerSizeMin(protocol: u32): u32 {
  * Walks the extension headers of the packet of `length` octets at `p`. Stops at a fragment header,
  * whose fragment, if it is the first, is checked to hold the rest of the chain; one that says
  * "neither before nor after me" is stepped over (RFC 6946). `whole` = the packet has been put
- * together from fragments: there must be no other fragment header.
+ * together from fragments: there must be no other fragment header. What is found goes `into` a
+ * record.
  */
-export function ipv6Walk(p: usize, length: u32, whole: bool): i32 {
+export function ipv6Walk(p: usize, length: u32, whole: bool, into: Ipv6Walk): i32 {
   let next = Ipv6View.at(p).nextHeader;
   let field: u32 = 6;
   let offset: u32 = IPV6_HEADER_SIZE;
@@ -252,21 +269,21 @@ export function ipv6Walk(p: usize, length: u32, whole: bool): i32 {
     if (!isOptions && next != NEXT_ROUTING && next != NEXT_FRAGMENT) {
       if (fragment != 0) {
         if (length - offset < headerSizeMin(next)) {
-          return problem(WALK_PROBLEM, PROBLEM_FIRST_FRAGMENT, 0);
+          return into.problem(WALK_PROBLEM, PROBLEM_FIRST_FRAGMENT, 0);
         }
-        return found(NEXT_FRAGMENT, fragment, fragmentField);
+        return into.find(NEXT_FRAGMENT, fragment, fragmentField);
       }
-      return found(next, offset, field);
+      return into.find(next, offset, field);
     }
     if (count == HEADERS_MAX) return WALK_DROP;
     if (next == NEXT_HOP_BY_HOP && count != 0) {
-      return problem(WALK_PROBLEM, PROBLEM_NEXT_HEADER, field);
+      return into.problem(WALK_PROBLEM, PROBLEM_NEXT_HEADER, field);
     }
-    if (length - offset < 8) return cut(fragment);
+    if (length - offset < 8) return into.cut(fragment);
     if (next == NEXT_FRAGMENT) {
       if (fragment != 0 || whole) return WALK_DROP;
       const header = FragmentView.at(p + offset);
-      if (header.offset != 0) return found(NEXT_FRAGMENT, offset, field);
+      if (header.offset != 0) return into.find(NEXT_FRAGMENT, offset, field);
       if (header.moreFragments) {
         fragment = offset;
         fragmentField = field;
@@ -277,26 +294,14 @@ export function ipv6Walk(p: usize, length: u32, whole: bool): i32 {
       continue;
     }
     const size = (load8(p + offset + 1) + 1) << 3;
-    if (size > length - offset) return cut(fragment);
+    if (size > length - offset) return into.cut(fragment);
     const verdict = isOptions
-      ? optionsVerdict(p, offset + 2, offset + size)
-      : routingVerdict(p, offset);
+      ? optionsVerdict(p, offset + 2, offset + size, into)
+      : routingVerdict(p, offset, into);
     if (verdict != WIRE_OK) return verdict;
     field = offset;
     next = load8(p + offset);
     offset += size;
   }
   return WALK_DROP;
-}
-
-function found(protocol: u32, offset: u32, field: u32): i32 {
-  walkProtocol = protocol;
-  walkOffset = offset;
-  walkField = field;
-  return WIRE_OK;
-}
-
-/** The chain reaches past the packet; of a first fragment its sender is told. */
-function cut(fragment: u32): i32 {
-  return fragment == 0 ? WALK_DROP : problem(WALK_PROBLEM, PROBLEM_FIRST_FRAGMENT, 0);
 }

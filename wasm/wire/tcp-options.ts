@@ -2,8 +2,8 @@
  * TCP options: MSS, window scale, SACK permitted, SACK, timestamps.
  * Source: RFC 9293 §3.1-3.2, RFC 7323 §2.2 and §3.2, RFC 2018 §2-3.
  *
- * Contract: `tcpOptionsParse` leaves its findings in the `option…` globals, valid until the next
- * call; SACK blocks are read from the segment itself, which must still be there. Of an option that
+ * Contract: `tcpOptionsParse` leaves its findings in the record it is given; SACK blocks are read
+ * from the segment itself, which must still be there. Of an option that
  * comes twice the last counts; one whose length is not that of its kind is skipped like an unknown
  * one. Which segment may carry which option is not judged. The shift count is given as it came; the
  * limit of 14 is the caller's (RFC 7323 §2.3). Everything emitted is a multiple of 4 octets.
@@ -29,67 +29,71 @@ const SACK_COUNT_MAX: u32 = 4;
 const TIMESTAMPS_WORD: u32 = 0x0101080a;
 const TIMESTAMPS_EMITTED_SIZE: u32 = 12;
 
-/** Octets, or -1 if the option was absent. */
-export let optionMss: i32 = -1;
-/** Shift count, or -1 if the option was absent. */
-export let optionWindowScale: i32 = -1;
-export let optionSackPermitted: bool = false;
-/** Whether the two values are valid. */
-export let optionTimestamps: bool = false;
-export let optionTsValue: u32 = 0;
-export let optionTsEcho: u32 = 0;
-/** SACK blocks, 0 to 4. */
-export let optionSackCount: i32 = 0;
-let sackBlocks: usize = 0;
+@unmanaged
+export class TcpOptions {
+  /** Octets, or -1 if the option was absent. */
+  mss: i32;
+  /** Shift count, or -1 if the option was absent. */
+  windowScale: i32;
+  tsValue: u32;
+  tsEcho: u32;
+  /** SACK blocks, 0 to 4, and where they are. */
+  sackCount: i32;
+  sackBlocks: usize;
+  /** Whether the two values above are of this segment. */
+  hasTimestamps: bool;
+  isSackPermitted: bool;
 
-/** Left edge of block `i`, which is below `optionSackCount`. */
-export function optionSackLeft(i: i32): u32 {
-  return load32(sackBlocks + ((<usize>i) << 3));
-}
+  /** Left edge of block `i`, which is below `sackCount`. */
+  sackLeft(i: i32): u32 {
+    return load32(this.sackBlocks + ((<usize>i) << 3));
+  }
 
-/** Right edge of block `i`: the first sequence number behind it. */
-export function optionSackRight(i: i32): u32 {
-  return load32(sackBlocks + ((<usize>i) << 3) + 4);
-}
+  /** Right edge of block `i`: the first sequence number behind it. */
+  sackRight(i: i32): u32 {
+    return load32(this.sackBlocks + ((<usize>i) << 3) + 4);
+  }
 
-function reset(): void {
-  optionMss = -1;
-  optionWindowScale = -1;
-  optionSackPermitted = false;
-  optionTimestamps = false;
-  optionSackCount = 0;
-}
+  clear(): void {
+    this.mss = -1;
+    this.windowScale = -1;
+    this.isSackPermitted = false;
+    this.hasTimestamps = false;
+    this.sackCount = 0;
+  }
 
-function take(p: usize, kind: u32, size: u32): void {
-  if (kind == KIND_TIMESTAMPS && size == SIZE_TIMESTAMPS) {
-    optionTimestamps = true;
-    optionTsValue = load32(p + 2);
-    optionTsEcho = load32(p + 6);
-  } else if (kind == KIND_SACK) {
-    const blocks = (size - 2) / SIZE_SACK_BLOCK;
-    if (blocks == 0 || blocks > SACK_COUNT_MAX || size != 2 + blocks * SIZE_SACK_BLOCK) return;
-    optionSackCount = <i32>blocks;
-    sackBlocks = p + 2;
-  } else if (kind == KIND_MSS && size == SIZE_MSS) {
-    optionMss = <i32>load16(p + 2);
-  } else if (kind == KIND_WINDOW_SCALE && size == SIZE_WINDOW_SCALE) {
-    optionWindowScale = <i32>load8(p + 2);
-  } else if (kind == KIND_SACK_PERMITTED && size == SIZE_SACK_PERMITTED) {
-    optionSackPermitted = true;
+  /** Takes the option of that kind, `size` octets at `p`. */
+  take(p: usize, kind: u32, size: u32): void {
+    if (kind == KIND_TIMESTAMPS && size == SIZE_TIMESTAMPS) {
+      this.hasTimestamps = true;
+      this.tsValue = load32(p + 2);
+      this.tsEcho = load32(p + 6);
+    } else if (kind == KIND_SACK) {
+      const blocks = (size - 2) / SIZE_SACK_BLOCK;
+      if (blocks == 0 || blocks > SACK_COUNT_MAX || size != 2 + blocks * SIZE_SACK_BLOCK) return;
+      this.sackCount = <i32>blocks;
+      this.sackBlocks = p + 2;
+    } else if (kind == KIND_MSS && size == SIZE_MSS) {
+      this.mss = <i32>load16(p + 2);
+    } else if (kind == KIND_WINDOW_SCALE && size == SIZE_WINDOW_SCALE) {
+      this.windowScale = <i32>load8(p + 2);
+    } else if (kind == KIND_SACK_PERMITTED && size == SIZE_SACK_PERMITTED) {
+      this.isSackPermitted = true;
+    }
   }
 }
 
 /**
- * Reads the `length` octets of options at `p`. False if an option has length 0 or 1 or reaches past
- * the end; what stood before it is kept.
+ * Reads the `length` octets of options at `p` into `options`. False if an option has length 0 or 1
+ * or reaches past the end; what stood before it is kept.
  */
-export function tcpOptionsParse(p: usize, length: u32): bool {
-  reset();
+export function tcpOptionsParse(p: usize, length: u32, options: TcpOptions): bool {
+  options.clear();
   // Nearly every segment of a connection in progress.
   if (length == TIMESTAMPS_EMITTED_SIZE && load32(p) == TIMESTAMPS_WORD) {
-    optionTimestamps = true;
-    optionTsValue = load32(p + 4);
-    optionTsEcho = load32(p + 8);
+    options.hasTimestamps = true;
+    options.tsValue = load32(p + 4);
+    options.tsEcho = load32(p + 8);
     return true;
   }
   const end = p + length;
@@ -103,7 +107,7 @@ export function tcpOptionsParse(p: usize, length: u32): bool {
     if (end - p < 2) return false;
     const size = load8(p + 1);
     if (size < 2 || size > <u32>(end - p)) return false;
-    take(p, kind, size);
+    options.take(p, kind, size);
     p += size;
   }
   return true;

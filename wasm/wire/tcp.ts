@@ -36,7 +36,7 @@ const ACKNOWLEDGMENT_OFFSET: usize = 8;
 const DATA_OFFSET_OFFSET: usize = 12;
 const FLAGS_OFFSET: usize = 13;
 const WINDOW_OFFSET: usize = 14;
-const CHECKSUM_OFFSET: usize = 16;
+export const TCP_CHECKSUM_OFFSET: u32 = 16;
 const URGENT_OFFSET: usize = 18;
 
 @unmanaged
@@ -104,11 +104,11 @@ export class TcpView {
   }
 
   get checksum(): u32 {
-    return load16(changetype<usize>(this) + CHECKSUM_OFFSET);
+    return load16(changetype<usize>(this) + TCP_CHECKSUM_OFFSET);
   }
 
   set checksum(v: u32) {
-    store16(changetype<usize>(this) + CHECKSUM_OFFSET, v);
+    store16(changetype<usize>(this) + TCP_CHECKSUM_OFFSET, v);
   }
 
   get urgent(): u32 {
@@ -133,22 +133,21 @@ export function tcpChecksumOk(p: usize, length: u32, source: u32, destination: u
 }
 
 /**
- * Writes the first 20 octets of the header; checksum and urgent pointer are zero. `headerLength`
- * is in octets and counts the options the caller appends.
+ * Writes the first 20 octets of the header; checksum and urgent pointer are zero. `ports` = source
+ * << 16 | destination; `headerLength` is in octets and counts the options the caller appends.
  */
 export function tcpEmit(
   p: usize,
-  sourcePort: u32,
-  destinationPort: u32,
+  ports: u32,
   sequence: u32,
   acknowledgment: u32,
   headerLength: u32,
   flags: u32,
   window: u32,
 ): void {
-  store32(p + SOURCE_PORT_OFFSET, (sourcePort << 16) | destinationPort);
+  store32(p + SOURCE_PORT_OFFSET, ports);
   store32(p + SEQUENCE_OFFSET, sequence);
   store32(p + ACKNOWLEDGMENT_OFFSET, acknowledgment);
   store32(p + DATA_OFFSET_OFFSET, (headerLength << 26) | (flags << 16) | window);
-  store32(p + CHECKSUM_OFFSET, 0);
+  store32(p + TCP_CHECKSUM_OFFSET, 0);
 }

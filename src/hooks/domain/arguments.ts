@@ -1,6 +1,6 @@
 /**
  * QEMU arguments of the attachments that libvirt has no element for: one `-netdev` and one
- * `-device` each, and how such pairs are recognised, so that they are never given twice.
+ * `-device` each, and how such pairs are recognised, so that none is added twice.
  *
  * Values are in QEMU's own syntax where a key can come twice, else in JSON; in the former a comma
  * is written twice. Search domains are DNS names already: nothing in them can end an option.
@@ -19,10 +19,10 @@ import { busOf } from "./slots.ts";
 /** An option of QEMU and its value. */
 export type ArgumentPair = readonly [option: string, value: string];
 
-/** What of the domain a card without an element of libvirt's has to know. */
+/** What the arguments of a card depend on in the domain. */
 export interface MachineContext {
   /** The domain's machine type; empty when it names none. */
-  readonly machine: string;
+  readonly type: string;
   /** Slot of the first bus to take where the VMI asks for none; undefined leaves it to QEMU. */
   readonly slot: number | undefined;
   /** The guest's memory is encrypted, so virtio has to go through its IOMMU interface. */
@@ -33,15 +33,15 @@ export interface MachineContext {
 const SAME_ADDRESSES_MIN = 24;
 const SAME_ADDRESSES_MAX = 27;
 
-/** The pairs a plan needs; none for links that libvirt knows. */
-export function argumentsOf(plan: BindingPlan, board: MachineContext): readonly ArgumentPair[] {
+/** The pairs that a plan needs; none for links that libvirt has elements for. */
+export function argumentsOf(plan: BindingPlan, machine: MachineContext): readonly ArgumentPair[] {
   const { attachment } = plan;
   switch (attachment.kind) {
     case "client":
     case "vhost-user":
       return [];
     case "stream":
-      return pairs(plan, board, [
+      return pairs(plan, machine, [
         "stream",
         `id=${idOf(plan.interfaceName)}`,
         "server=off",
@@ -49,16 +49,16 @@ export function argumentsOf(plan: BindingPlan, board: MachineContext): readonly 
         `addr.path=${escapeComma(attachment.path)}`,
       ]);
     case "user":
-      return pairs(plan, board, userNetdev(plan));
+      return pairs(plan, machine, userNetdev(plan));
   }
 }
 
-/** The ids by which arguments are an interface's: today's, and the historical sidecar's. */
+/** The ids of an interface's arguments: ours, and the historical sidecar's. */
 export function idsOf(interfaceName: string): readonly [own: string, former: string] {
   return [idOf(interfaceName), interfaceName];
 }
 
-/** The id in a pair of the kinds that this program and its predecessor make, if it is one. */
+/** The id in a pair, if this program or its predecessor makes such pairs. */
 export function pairId(option: string, value: string): string | undefined {
   switch (option) {
     case "-netdev":
@@ -80,12 +80,12 @@ function idOf(interfaceName: string): string {
 
 function pairs(
   plan: BindingPlan,
-  board: MachineContext,
+  machine: MachineContext,
   netdev: readonly string[],
 ): ArgumentPair[] {
   return [
     ["-netdev", netdev.join(",")],
-    ["-device", JSON.stringify(deviceOf(plan, board))],
+    ["-device", JSON.stringify(deviceOf(plan, machine))],
   ];
 }
 
@@ -105,7 +105,7 @@ function userNetdev(plan: BindingPlan): string[] {
     `id=${idOf(plan.interfaceName)}`,
     `net=${formatCidr4({ address: subnet.network, prefixLength })}`,
     ...(isAsOurs ? [] : addresses),
-    // QEMU's own fec0::/64 does as well as our default.
+    // Where the VMI names none, QEMU's own fec0::/64 is left in place.
     ...(plan.isSubnet6Given ? user6(subnet6) : []),
     ...given("hostname", plan.hostname),
     ...given("tftp-server-name", tftpServerName),
@@ -129,10 +129,10 @@ function escapeComma(value: string): string {
   return value.replaceAll(",", ",,");
 }
 
-function deviceOf({ interfaceName, device }: BindingPlan, board: MachineContext): object {
+function deviceOf({ interfaceName, device }: BindingPlan, machine: MachineContext): object {
   const id = idOf(interfaceName);
   const { bootOrder, acpiIndex } = device;
-  const { slot, machine } = board;
+  const { slot } = machine;
   const pci = device.pci ?? (slot === undefined ? undefined : { bus: 0, slot, function: 0 });
   return {
     driver: device.driver,
@@ -141,12 +141,12 @@ function deviceOf({ interfaceName, device }: BindingPlan, board: MachineContext)
     mac: device.mac,
     ...(pci === undefined
       ? {}
-      : { bus: busOf(pci.bus, machine), addr: `0x${hex(pci.slot)}.0x${hex(pci.function)}` }),
+      : { bus: busOf(pci.bus, machine.type), addr: `0x${hex(pci.slot)}.0x${hex(pci.function)}` }),
     ...(bootOrder === undefined ? {} : { bootindex: bootOrder }),
     ...(acpiIndex === undefined ? {} : { "acpi-index": acpiIndex }),
-    // As in an interface of libvirt's: no network boot unless a place in the boot order is given.
+    // As in an interface element: network boot needs a place in the boot order.
     ...(bootOrder === undefined && device.hasRom ? { romfile: "" } : {}),
-    ...(board.isConfidential && device.isVirtio ? { iommu_platform: true } : {}),
+    ...(machine.isConfidential && device.isVirtio ? { iommu_platform: true } : {}),
   };
 }
 

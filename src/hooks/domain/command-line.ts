@@ -1,9 +1,9 @@
 /**
- * The arguments of all planned interfaces in a domain's `qemu:commandline`: what is there already
- * stays, what is stale goes, what is missing is put behind the last argument.
+ * The arguments of all planned interfaces in a domain's `qemu:commandline`: present ones stay,
+ * stale ones are removed, missing ones are added behind the last argument.
  *
- * The list is read once for all interfaces. An argument is an interface's by its id, so each is
- * looked up, not compared with every interface.
+ * The list is read once for all interfaces. The id of an argument names its interface, which is
+ * looked up in a map.
  */
 import { quote } from "../../config/errors.ts";
 import { type ArgumentPair, argumentsOf, idsOf, type MachineContext, pairId } from "./arguments.ts";
@@ -48,7 +48,7 @@ interface CommandLine {
   readonly own: readonly OwnPair[];
 }
 
-/** An address, and the interface that gives it up when it is planned. */
+/** An occupied slot; its owner is the interface of ours that occupies it. */
 interface OwnedSlot extends OccupiedSlot {
   readonly owner: string | undefined;
 }
@@ -63,9 +63,10 @@ export function editArguments(domain: Domain, plans: readonly BindingPlan[]): Ed
   const stale = commandLines.map(({ own }) => own.filter((each) => !removePresent(missing, each)));
   const added = [...missing.values()].flat();
   for (const [index, { element }] of commandLines.entries()) {
-    const elements = (stale[index] ?? []).flatMap((each) => each.elements);
+    const pairs = stale[index] ?? [];
+    const elements = pairs.flatMap((each) => each.elements);
     const becomesEmpty = added.length === 0 || element !== first;
-    if (elements.length > 0 && becomesEmpty && isAll(text, element, elements)) {
+    if (pairs.length > 0 && becomesEmpty && containsOnly(text, element, elements)) {
       edits.push(remove(text, element));
     } else {
       for (const each of elements) edits.push(remove(text, each));
@@ -79,7 +80,7 @@ export function editArguments(domain: Domain, plans: readonly BindingPlan[]): Ed
   return [...edits, ...edit, insertAfter(text, root, devices, commandLine)];
 }
 
-/** Ours of what is there, and the addresses that somebody has. */
+/** Our arguments in the domain, and all occupied PCI slots. */
 function readArguments(
   { root, devices }: Domain,
   plans: readonly BindingPlan[],
@@ -116,7 +117,7 @@ function addressIn(value: string): OccupiedSlot | undefined {
   return value.includes("addr") ? optionAddress(readFields(value)) : undefined;
 }
 
-/** Interfaces by the ids of their arguments. Today's id wins over one of the predecessor's. */
+/** Interfaces by the ids of their arguments. Our own ids go before those of the predecessor. */
 function ownersOf(plans: readonly BindingPlan[]): ReadonlyMap<string, string> {
   const ids = plans.map(({ interfaceName }) => ({ interfaceName, ids: idsOf(interfaceName) }));
   return new Map([
@@ -125,23 +126,23 @@ function ownersOf(plans: readonly BindingPlan[]): ReadonlyMap<string, string> {
   ]);
 }
 
-/** What each interface needs, by its name. Each leaves its old place and takes its new one. */
+/** The arguments of each interface, by its name. Each frees its old slot and occupies its new. */
 function planArguments(
   domain: Domain,
   plans: readonly BindingPlan[],
-  before: readonly OwnedSlot[],
+  occupied: readonly OwnedSlot[],
 ): Map<string, ArgumentPair[]> {
   const buses = busesOf(domain.devices.children);
   const machine = attributeOf(findIn(domain.root, "os", "type"), "machine") ?? "";
   const isEncrypted = isConfidential(domain.root);
   const needed = new Map<string, ArgumentPair[]>();
-  let held = before;
+  let held = occupied;
   for (const plan of plans) {
     const { interfaceName: owner, attachment } = plan;
     if (attachment.kind !== "user" && attachment.kind !== "stream") continue;
     const others = held.filter((each) => each.owner !== owner);
-    const board = machineContextOf(plan, { taken: others, buses, machine }, isEncrypted);
-    const pairs = [...argumentsOf(plan, board)];
+    const machineContext = machineContextOf(plan, { taken: others, buses, machine }, isEncrypted);
+    const pairs = [...argumentsOf(plan, machineContext)];
     needed.set(owner, pairs);
     const places = pairs.flatMap(([, value]) => addressIn(value) ?? []);
     held = [...others, ...places.map((place) => ({ ...place, owner }))];
@@ -157,13 +158,13 @@ function machineContextOf(
   checkAddress(plan, occupancy);
   const { pci, hasRom } = plan.device;
   return {
-    machine: occupancy.machine,
+    type: occupancy.machine,
     slot: pci === undefined && hasRom ? chooseSlot(occupancy) : undefined,
     isConfidential: isEncrypted,
   };
 }
 
-/** libvirt refuses such an address where it knows of the card; QEMU would only fail to start. */
+/** QEMU would only fail to start; libvirt checks no card that it does not know of. */
 function checkAddress(plan: BindingPlan, occupancy: PciOccupancy): void {
   const { pci } = plan.device;
   const fault = pci === undefined ? undefined : addressConflict(pci, occupancy);
@@ -174,7 +175,7 @@ function checkAddress(plan: BindingPlan, occupancy: PciOccupancy): void {
   );
 }
 
-/** Takes a pair that is there already out of what is missing; false when nobody needs it. */
+/** Removes a pair of the domain from the missing ones; false when no interface needs it. */
 function removePresent(
   missing: ReadonlyMap<string, ArgumentPair[]>,
   { owner, pair }: OwnPair,
@@ -185,7 +186,7 @@ function removePresent(
   return at >= 0;
 }
 
-/** Behind the last argument: libvirt's schema wants all of them before the environment. */
+/** Adds behind the last argument: libvirt's schema wants arguments before variables. */
 function addArguments(
   text: string,
   commandLine: XmlElement,
@@ -202,8 +203,8 @@ function addArguments(
   return elements.map((each) => insertBefore(text, commandLine, next, each));
 }
 
-/** Whether nothing but these is in `parent`. */
-function isAll(text: string, parent: XmlElement, elements: readonly XmlElement[]): boolean {
+/** Whether `parent` contains these elements alone, apart from white space. */
+function containsOnly(text: string, parent: XmlElement, elements: readonly XmlElement[]): boolean {
   if (elements.length !== parent.children.length) return false;
   const rest: string[] = [];
   let at = parent.openEnd;
@@ -219,7 +220,7 @@ function argumentElements(pairs: readonly ArgumentPair[], prefix: string): NewEl
   return pairs.flat().map((value) => ({ name: `${prefix}arg`, attributes: { value } }));
 }
 
-/** The prefix of QEMU's namespace, colon included, and the edit that declares it if need be. */
+/** The prefix of QEMU's namespace with its colon, and the edit that declares it where needed. */
 function declare(text: string, root: XmlElement): { prefix: string; edit: Edit[] } {
   const declared = root.attributes.filter(({ name }) => name.startsWith("xmlns:"));
   const known = declared.find(({ value }) => value === QEMU_NAMESPACE);

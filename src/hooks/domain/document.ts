@@ -1,4 +1,4 @@
-/** The places of a domain that are looked at: its root, its devices, what names an interface. */
+/** The parts of a domain that are read: its root, its devices, their aliases. */
 import { invalid, quoteTruncated } from "./errors.ts";
 import { attributeOf, childOf, parseXml, type XmlElement } from "./xml.ts";
 

@@ -1,8 +1,6 @@
-/**
- * Splices: how a text is changed so that everything else stays as it came, byte for byte.
- */
+/** Splices of a text, which leave everything else byte for byte. */
 
-/** What stands from `start` to `end` gives way to `text`. Offsets count UTF-16 units. */
+/** Replaces the text from `start` to `end`. Offsets count UTF-16 units. */
 export interface Edit {
   readonly start: number;
   readonly end: number;
@@ -10,8 +8,8 @@ export interface Edit {
 }
 
 /**
- * Edits in the order of their places, checked not to overlap. Several at one place keep the order
- * given, what is only inserted there before what gives way.
+ * Edits in the order of their places, checked not to overlap. Several at one place keep their
+ * order, insertions before replacements.
  */
 function sortEdits(edits: readonly Edit[]): readonly Edit[] {
   const sorted = [...edits].sort((a, b) => a.start - b.start || a.end - b.end);
@@ -23,7 +21,7 @@ function sortEdits(edits: readonly Edit[]): readonly Edit[] {
   return sorted;
 }
 
-/** Carries out edits that do not overlap. */
+/** Applies edits that do not overlap. */
 export function applyEdits(text: string, edits: readonly Edit[]): string {
   const parts: string[] = [];
   let at = 0;
@@ -36,8 +34,8 @@ export function applyEdits(text: string, edits: readonly Edit[]): string {
 }
 
 /**
- * The same on the octets that `text` was decoded from: what stays is copied once, and the changed
- * text never exists as a string beside them.
+ * Applies edits to the UTF-8 octets that `text` was decoded from: unchanged octets are copied once,
+ * and the changed text never exists as a string.
  */
 export function applyEditsToUtf8(
   bytes: Uint8Array,

@@ -1,14 +1,14 @@
 /**
- * Why a hook call is refused. Contract: the message is one short line that names the interface and
- * the offending value in quotes, without a trailing period; KubeVirt shows it to the VM's owner as
- * a `SyncFailed` event. The code says which gRPC status it travels with.
+ * Errors that refuse a hook call. Contract: the message is one short line with the interface and
+ * the invalid value in quotes, without a trailing period; KubeVirt shows it to the VM's owner in a
+ * `SyncFailed` event. The code says which gRPC status it is sent with.
  */
 import { ConfigError, quote } from "../../config/errors.ts";
 
 /** `invalid-argument`: the input itself is wrong. `failed-precondition`: it cannot be done here. */
 export type HookErrorCode = "invalid-argument" | "failed-precondition";
 
-/** Input that cannot be served. Everything else that is thrown is a fault of this program. */
+/** Input that cannot be served. Any other error is a fault of this program. */
 export class HookError extends Error {
   override readonly name: string = "HookError";
   readonly code: HookErrorCode;
@@ -29,7 +29,7 @@ export function unsupported(message: string): HookError {
   return new HookError("failed-precondition", message);
 }
 
-/** Runs `read`; what the configuration readers refuse becomes a refusal that begins with `what`. */
+/** Runs `read`; a `ConfigError` becomes a `HookError` whose message begins with `what`. */
 export function withContext<T>(what: string, read: () => T): T {
   try {
     return read();
@@ -41,7 +41,7 @@ export function withContext<T>(what: string, read: () => T): T {
 
 const QUOTED_SIZE_MAX = 80;
 
-/** Quotes a value nobody has bounded yet. */
+/** Quotes a value of any size, truncated to `QUOTED_SIZE_MAX` characters. */
 export function quoteTruncated(value: string): string {
   return quote(value.length > QUOTED_SIZE_MAX ? `${value.slice(0, QUOTED_SIZE_MAX)}…` : value);
 }

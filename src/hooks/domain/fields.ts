@@ -1,6 +1,6 @@
 /**
- * What the value of a QEMU option says, as far as it matters here: `type,key=value,…` or the JSON
- * of an object. Nobody has bounded such a value, so nothing is taken out of it but the keys below.
+ * Reads the fields of a QEMU option that matter here, from `type,key=value,…` or a JSON object.
+ * The value may be of any size, so only the keys below are read.
  */
 
 const KEYS = ["addr", "bus", "id", "netdev"];

@@ -1,7 +1,7 @@
 /**
- * Where a new element goes and how it is indented, so that what is added looks like what is there:
- * on a line of its own in an indented document, without any blank in a compact one. All answers are
- * edits of the text that the tree was read from.
+ * Edits that insert, replace and remove elements. New elements follow the style of the document: on
+ * lines of their own with its indentation, or without white space in a compact one. Offsets are
+ * those of the text that the tree was read from.
  */
 import { type Edit, escapeAttribute } from "./edits.ts";
 import { isBlank } from "./names.ts";
@@ -17,10 +17,10 @@ export interface NewElement {
 }
 
 const UNIT_DEFAULT = "\t";
-/** Longest indentation that is taken for one: every new line repeats it. */
+/** Longest indentation that is copied: every new line repeats it. */
 const INDENT_SIZE_MAX = 256;
 
-/** Adds children behind all there is in `parent`. */
+/** Adds children at the end of `parent`. */
 export function append(
   text: string,
   parent: XmlElement,
@@ -39,7 +39,7 @@ export function append(
     return [{ start, end: parent.end, text: `>${added}${close}</${parent.name}>` }];
   }
   const at = contentEnd(text, parent);
-  // What stands before the end tag stays there; `<a></a>` has nothing.
+  // White space before the end tag stays there; `<a></a>` has none.
   const close = lead !== "" && at === parent.closeStart ? outer : "";
   return [{ start: at, end: at, text: added + close }];
 }
@@ -68,7 +68,7 @@ export function insertAfter(
   return { start: previous.end, end: previous.end, text: added };
 }
 
-/** Puts an element in the place of a child of `parent`. */
+/** Replaces a child of `parent`. */
 export function replace(
   text: string,
   parent: XmlElement,
@@ -83,12 +83,12 @@ export function replace(
   };
 }
 
-/** Takes an element away, and with it the line it stood on. */
+/** Removes an element and the line break and indentation before it. */
 export function remove(text: string, old: XmlElement): Edit {
   return { start: old.start - lineBreakBefore(text, old.start).length, end: old.end, text: "" };
 }
 
-/** Text of an element that stands behind `lead`; with an empty one it is on one line. */
+/** Text of an element that follows `lead`; on one line where `lead` is empty. */
 function render(element: NewElement, lead: string, unit: string): string {
   const attributes = Object.entries(element.attributes ?? {})
     .map(([name, value]) => (value === undefined ? "" : ` ${name}="${escapeAttribute(value)}"`))
@@ -103,8 +103,8 @@ function render(element: NewElement, lead: string, unit: string): string {
 }
 
 /**
- * The line break and indentation right before `at`; empty where something else stands there, or
- * more of it than anybody indents.
+ * The line break and indentation right before `at`; empty where there is none, or indentation of
+ * more than `INDENT_SIZE_MAX`.
  */
 function lineBreakBefore(text: string, at: number): string {
   const least = Math.max(at - INDENT_SIZE_MAX, 0);
@@ -133,7 +133,7 @@ function blankStart(text: string, start: number, end: number): number {
   return at;
 }
 
-/** What one level adds to the indentation, as the first child of `parent` shows it. */
+/** The indentation of one level, taken from the first child of `parent`. */
 function indentUnitOf(text: string, parent: XmlElement): string {
   const [first] = parent.children;
   if (first === undefined) return UNIT_DEFAULT;

@@ -1,11 +1,11 @@
 /**
- * What KubeVirt's admission accepts although it is not quite right, and what is meant by it. The
- * plugin that KubeVirt had ran such machines, so they run here too; each gets a warning.
+ * Values that KubeVirt's admission accepts although they are not quite valid. KubeVirt's own slirp
+ * plugin ran VMs with them, so they are corrected here, with a warning.
  *
  *     a port listed twice           one forward: both lead to the same port of the guest
- *     a network with host bits      the network they lie in
+ *     a network with host bits      the network with its host bits cleared
  *
- * What could mean two things (SCTP, port 70000, one port of two interfaces) is refused elsewhere.
+ * Ambiguous values (SCTP, port 70000, one port of two interfaces) are refused elsewhere.
  */
 import { readIpv4 } from "../../config/address.ts";
 import { quote } from "../../config/errors.ts";
@@ -14,7 +14,7 @@ import { hostMask } from "../../config/subnet6.ts";
 import { formatIpv4, prefixMask } from "../../lib/addr.ts";
 import { formatIpv6, readIpv6 } from "../../lib/addr6.ts";
 
-/** A value, and what is to be said about how it was understood. */
+/** A corrected value, and the warnings about its correction. */
 export interface Normalized<T> {
   readonly value: T;
   readonly warnings: readonly string[];
@@ -23,11 +23,14 @@ export interface Normalized<T> {
 const BITS_IPV4 = 32;
 const BITS_IPV6 = 128;
 
-/** `A.B.C.D/N` or its IPv6 form without host bits; what is no network comes back as it is. */
+/** `A.B.C.D/N` or its IPv6 form without host bits; other text is returned unchanged. */
 export function normalizeNetwork(what: string, text: string): Normalized<string> {
-  const meant = clearHostBits(text);
-  if (meant === text) return { value: text, warnings: [] };
-  return { value: meant, warnings: [`${what}: network ${quote(text)} means ${quote(meant)}`] };
+  const value = clearHostBits(text);
+  if (value === text) return { value, warnings: [] };
+  return {
+    value,
+    warnings: [`${what}: network ${quote(text)} has host bits, using ${quote(value)}`],
+  };
 }
 
 function clearHostBits(text: string): string {

@@ -1,12 +1,12 @@
 /**
- * The domain that KubeVirt hands over, changed so that each planned interface is attached.
+ * Changes the domain that KubeVirt passes so that each planned interface is attached.
  *
  * Contract: a pure function. Everything that is not ours stays byte for byte. Applied to its own
  * answer, also when KubeVirt's schema has stripped that answer, it gives one interface and one set
- * of arguments again. Ours are: `<interface>` elements with the alias of a planned interface,
- * whoever made them, the QEMU arguments of `arguments.ts`, and shared memory where needed.
- * The domain is read once for all interfaces, and each element looked at once: time and memory are
- * linear in the domain and in the plans.
+ * of arguments again. Ours are `<interface>` elements with the alias of a planned interface,
+ * whoever made them, the QEMU arguments of `arguments.ts`, and shared memory where needed. The
+ * domain is parsed once for all interfaces; time and memory are linear in the domain and in the
+ * plans.
  * Source: libvirt's domain format; KubeVirt's DomainSpec for what a stripped answer looks like.
  */
 import { quote } from "../../config/errors.ts";
@@ -23,7 +23,7 @@ const PLACEHOLDER = "placeholder-";
 
 /**
  * Children of an interface that are written anew, or that libvirt refuses for our kinds of link.
- * Others (a bandwidth another sidecar has set) are kept as they are.
+ * Others (such as a bandwidth that another sidecar has set) are kept.
  */
 const REPLACED_CHILDREN = new Set([
   "acpi",
@@ -54,7 +54,7 @@ export function mutateDomain(xml: string, vmi: Vmi, plans: readonly BindingPlan[
   return applyEdits(xml, editDomain(xml, vmi, plans));
 }
 
-/** The edits that do so: one reading of the domain, however many interfaces there are. */
+/** The edits that do so, all from one parse of the domain. */
 export function editDomain(xml: string, vmi: Vmi, plans: readonly BindingPlan[]): readonly Edit[] {
   const domain = readDomain(xml);
   const sharing = plans.find(({ attachment }) => attachment.kind === "vhost-user");
@@ -65,7 +65,7 @@ export function editDomain(xml: string, vmi: Vmi, plans: readonly BindingPlan[])
   ];
 }
 
-/** The guest numbers its cards in the order of the elements, so the VMI's order is kept. */
+/** Keeps the VMI's order, as the guest numbers its cards in the order of the elements. */
 function editInterfaces(domain: Domain, vmi: Vmi, plans: readonly BindingPlan[]): Edit[] {
   const { text, root, devices } = domain;
   const { present, kept, edits } = classifyInterfaces(domain, vmi, plans);
@@ -82,7 +82,7 @@ function editInterfaces(domain: Domain, vmi: Vmi, plans: readonly BindingPlan[])
     ];
     const attributes = { type: source.type, ...declarationsOf(first) };
     const wanted: NewElement = { name: "interface", attributes, children };
-    // Plans come in the VMI's order, so none goes before what an earlier one has passed.
+    // Plans come in the VMI's order, so `at` never moves back.
     while (at < kept.length && (kept[at]?.rank ?? 0) <= plan.index) at += 1;
     const next = kept[at]?.element;
     if (first !== undefined) edits.push(replace(text, devices, first, wanted));
@@ -95,11 +95,11 @@ function editInterfaces(domain: Domain, vmi: Vmi, plans: readonly BindingPlan[])
 
 interface KeptInterface {
   readonly element: XmlElement;
-  /** Place in the VMI's list; infinite behind all of them, -1 for whoever is not in it. */
+  /** Index in the VMI's list; -1 for others, infinite for placeholders, which stay last. */
   readonly rank: number;
 }
 
-/** Tells what we have in the domain from what stays, and removes what is surplus. */
+/** Finds our interfaces and those that stay, and removes surplus ones of ours. */
 function classifyInterfaces(
   { text, devices }: Domain,
   vmi: Vmi,
@@ -140,7 +140,7 @@ interface Source {
   readonly element: NewElement;
 }
 
-/** Type and source of the interface; undefined where libvirt has none for the link. */
+/** Type and source of the interface; undefined for links that libvirt has no element for. */
 function sourceOf(attachment: Attachment): Source | undefined {
   switch (attachment.kind) {
     case "client":
@@ -196,7 +196,7 @@ function ownChildren(
   return children;
 }
 
-/** Children of an element that gives way to ours which are left as they are. */
+/** Children of a replaced element that are kept as they are. */
 function keptChildren(
   text: string,
   { device }: BindingPlan,
@@ -211,15 +211,15 @@ function keptChildren(
   return kept.map((child) => text.slice(child.start, child.end));
 }
 
-/** What declares the prefixes of kept children. */
+/** The namespace declarations that kept children need. */
 function declarationsOf(old: XmlElement | undefined): Record<string, string> {
   const declared = (old?.attributes ?? []).filter(({ name }) => name.startsWith("xmlns:"));
   return Object.fromEntries(declared.map(({ name, value }) => [name, value]));
 }
 
 /**
- * vhost-user hands the guest's memory to another process, so that memory must be shared and have a
- * file descriptor. What is there already is completed, never overruled.
+ * vhost-user gives another process access to the guest's memory, which must be shared and have a
+ * file descriptor. Settings of the domain are completed, never overridden.
  */
 function editMemory({ text, root, devices }: Domain, plan: BindingPlan): Edit[] {
   const what = `iface ${quote(plan.interfaceName)}: link "vhost-user"`;

@@ -1,32 +1,37 @@
 /**
- * What is done for each bound interface, worked out before anything is touched: the card, the way
- * to it, and what the guest is given on it. One frozen, validated value per interface; the domain's
- * XML is made from it here, the data plane is started from it elsewhere.
+ * The plan for each bound interface: its card, its link, and the guest's network configuration. One
+ * frozen, validated value per interface, from which `mutate.ts` makes the domain's XML and the data
+ * plane starts the network.
  *
- * Contract: pure. Nothing that differs between two pods of one VM goes into what the XML shows,
- * except the path of a socket (`stream`, `vhost-user`), so that the domain can migrate.
+ * Contract: pure. The XML made from a plan is the same in every pod of a VM, except for the path of
+ * a socket (`stream`, `vhost-user`), so that the domain can migrate.
  */
 
-import { DEFAULTS, LIMITS } from "../../config/config.ts";
-import type { DhcpOptionsInput } from "../../config/dhcp-options.ts";
-import { buildDhcpOptions, fitSearchList } from "../../config/dhcp-options.ts";
+import {
+  type DhcpOption,
+  dhcpOptionsOf,
+  fitSearchList,
+  searchOptions,
+} from "../../config/dhcp-options.ts";
 import { quote } from "../../config/errors.ts";
 import type { PublishRule } from "../../config/forward.ts";
 import type { HookSettings, LinkKind } from "../../config/hook-settings.ts";
 import { LINK_CHOICES } from "../../config/hook-settings.ts";
+import { MTU_BOUNDS, MTU_DEFAULT } from "../../config/network.ts";
 import { parseResolvConf, type ResolvConf } from "../../config/resolv.ts";
 import { integerBetween, oneOf } from "../../config/settings.ts";
 import { defaultGatewayMac, parseSubnet, type Subnet } from "../../config/subnet.ts";
 import { parseSubnet6, SUBNET6_DEFAULT, type Subnet6 } from "../../config/subnet6.ts";
 import { formatCidr4, type Ipv4Network, prefixMask } from "../../lib/addr.ts";
 import { toHex } from "../../lib/bytes.ts";
+import { deepFreeze } from "../../lib/deep-freeze.ts";
 import { type Device, deriveDevice } from "./device.ts";
 import { invalid, quoteTruncated, unsupported, withContext } from "./errors.ts";
 import { normalizeNetwork, removeDuplicatePorts } from "./leniency.ts";
 import { type Selected, selectInterfaces } from "./select.ts";
 import { ANNOTATION_PREFIX, type Vmi, type VmiInterface } from "./vmi.ts";
 
-/** What the environment knows and the VMI does not. */
+/** Inputs of a plan besides the VMI. */
 export interface PlanContext {
   readonly settings: HookSettings;
   /** Text of the pod's resolv.conf. */
@@ -37,7 +42,7 @@ export interface PlanContext {
   readonly autoLink: LinkKind;
 }
 
-/** How QEMU reaches whoever answers its frames. Paths of the compute container's file system. */
+/** How QEMU reaches its network backend. Paths are those of the compute container. */
 export type Attachment =
   /** QEMU connects to a loopback TCP port. */
   | { readonly kind: "client"; readonly port: number }
@@ -53,7 +58,7 @@ export interface BindingPlan {
   readonly interfaceName: string;
   /** Place in the VMI's list of interfaces. */
   readonly index: number;
-  /** By which KubeVirt finds the interface again in the domain. */
+  /** Alias by which KubeVirt finds the interface in the domain. */
   readonly alias: string;
   readonly device: Device;
   readonly attachment: Attachment;
@@ -70,12 +75,12 @@ export interface BindingPlan {
   readonly search: readonly string[];
   /** The pod's resolvers of either family, at most three. */
   readonly resolvers: readonly string[];
-  /** DHCP options as octets on the wire; those the engine knows itself are not among them. */
-  readonly dhcpOptions: readonly number[];
+  /** DHCP options; those the engine knows itself are not among them. */
+  readonly dhcpOptions: readonly DhcpOption[];
   /** Options 66 and 67 once more, for a DHCP server that is told by name. */
   readonly tftpServerName: string | undefined;
   readonly bootFileName: string | undefined;
-  /** What was understood otherwise than written, a line each. */
+  /** Corrections of the VMI's values, a line each. */
   readonly warnings: readonly string[];
 }
 
@@ -84,7 +89,7 @@ const MTU_ANNOTATION = `${ANNOTATION_PREFIX}mtu`;
 
 /** Folder of the hook sockets, as the compute container sees it. */
 const HOOKS_FOLDER = "/var/run/kubevirt-hooks";
-/** The only place in it where files are not taken for hook sockets. */
+/** The only folder in it whose files virt-launcher does not take for hook sockets. */
 const USER_FOLDER = "userdata";
 
 /** Octets of the path of a unix socket, its final zero left out (unix(7)). */
@@ -114,7 +119,7 @@ function derivePlan(
   context: PlanContext,
 ): BindingPlan {
   const device = deriveDevice(vmi, iface);
-  const attachment = attach(iface, link, context.settings);
+  const attachment = deriveAttachment(iface, link, context.settings);
   checkAttachment(iface, device, attachment);
   const what = `iface ${quote(iface.name)}`;
   const cidr = normalizeNetwork(what, network.cidr ?? context.settings.cidr);
@@ -141,7 +146,7 @@ function derivePlan(
     hostname,
     search,
     resolvers: [...conf.nameservers],
-    dhcpOptions: [...options],
+    dhcpOptions: options,
     tftpServerName: iface.dhcpOptions.tftpServerName,
     bootFileName: iface.dhcpOptions.bootFileName,
     warnings: [...cidr.warnings, ...cidr6.warnings, ...ports.warnings],
@@ -159,17 +164,17 @@ function chooseLink(vmi: Vmi, { settings, autoLink }: PlanContext): LinkKind {
   return choice === "auto" ? autoLink : choice;
 }
 
-/** Virtio cards take large packets, as TCP ends here and the pod's MTU bounds only datagrams. */
+/** Virtio cards get a large MTU: TCP ends here, and the pod's MTU limits only datagrams. */
 function chooseMtu(vmi: Vmi, device: Device, link: LinkKind, settings: HookSettings): number {
   const asked = annotation(vmi, MTU_ANNOTATION, settings);
   if (asked !== undefined) {
-    const read = integerBetween(...LIMITS.mtu);
+    const read = integerBetween(...MTU_BOUNDS);
     return withContext(`annotation "${MTU_ANNOTATION}" ${quoteTruncated(asked)}`, () =>
       read(asked),
     );
   }
   if (settings.mtu !== undefined) return settings.mtu;
-  return device.isVirtio && link !== "user" ? DEFAULTS.mtu : MTU_ETHERNET;
+  return device.isVirtio && link !== "user" ? MTU_DEFAULT : MTU_ETHERNET;
 }
 
 function annotation(vmi: Vmi, key: string, settings: HookSettings): string | undefined {
@@ -178,8 +183,8 @@ function annotation(vmi: Vmi, key: string, settings: HookSettings): string | und
   throw unsupported(`annotation ${quote(key)} is not allowed here`);
 }
 
-/** File names depend on the place in the VMI, never on the interface's name: paths are short. */
-function attach(iface: VmiInterface, kind: LinkKind, settings: HookSettings): Attachment {
+/** File names have the interface's index, not its name, so that paths are short. */
+function deriveAttachment(iface: VmiInterface, kind: LinkKind, settings: HookSettings): Attachment {
   if (kind === "user") return { kind };
   if (kind === "client") return { kind, port: settings.loopbackPort + iface.index };
   const folder = [HOOKS_FOLDER, settings.containerName, USER_FOLDER]
@@ -204,7 +209,7 @@ function checkAttachment(iface: VmiInterface, device: Device, { kind }: Attachme
   }
   if (kind !== "user") return;
   const { ntpServers, privateOptions } = iface.dhcpOptions;
-  // QEMU's DHCP server has no way to be told these; a guest that waits for them is worse off.
+  // QEMU's DHCP server does not support these.
   const missing = [
     ...(ntpServers.length > 0 ? ["ntpServers"] : []),
     ...(privateOptions.length > 0 ? ["privateOptions"] : []),
@@ -248,7 +253,7 @@ function derivePorts(iface: VmiInterface): PublishRule[] {
   });
 }
 
-/** Two sockets cannot share a port, whichever interface asks for it, and one may be our own. */
+/** A port can be published once in all interfaces, and must not be that of a link. */
 function checkPortsTogether(plans: readonly BindingPlan[]): void {
   const links = new Set(
     plans.flatMap(({ attachment }) => (attachment.kind === "client" ? [attachment.port] : [])),
@@ -262,7 +267,7 @@ function checkPortsTogether(plans: readonly BindingPlan[]): void {
         throw unsupported(`${what} is used by the binding itself`);
       }
       const other = takenBy.get(port);
-      if (other !== undefined) throw invalid(`${what} is taken by iface ${quote(other)}`);
+      if (other !== undefined) throw invalid(`${what} is already used by iface ${quote(other)}`);
       takenBy.set(port, interfaceName);
     }
   }
@@ -271,23 +276,22 @@ function checkPortsTogether(plans: readonly BindingPlan[]): void {
 interface Dhcp {
   readonly search: readonly string[];
   readonly hostname: string;
-  readonly options: Uint8Array;
+  readonly options: readonly DhcpOption[];
 }
 
 function deriveDhcp(vmi: Vmi, iface: VmiInterface, conf: ResolvConf): Dhcp {
   const { dhcpOptions } = iface;
   const hostname = deriveHostname(vmi);
-  const input: DhcpOptionsInput = {
-    hostName: hostname,
-    ntpServers: dhcpOptions.ntpServers,
-    tftpServerName: dhcpOptions.tftpServerName,
-    bootFileName: dhcpOptions.bootFileName,
-    privateOptions: dhcpOptions.privateOptions,
-  };
   return withContext(`iface ${quote(iface.name)}`, () => {
-    buildDhcpOptions(input);
-    const search = fitSearchList(input, searchList(vmi, conf));
-    return { search, hostname, options: buildDhcpOptions({ ...input, search }) };
+    const own = dhcpOptionsOf({
+      hostName: hostname,
+      ntpServers: dhcpOptions.ntpServers,
+      tftpServerName: dhcpOptions.tftpServerName,
+      bootFileName: dhcpOptions.bootFileName,
+      privateOptions: dhcpOptions.privateOptions,
+    });
+    const search = fitSearchList(own, searchList(vmi, conf));
+    return { search, hostname, options: [...own, ...searchOptions(search)] };
   });
 }
 
@@ -297,9 +301,9 @@ function deriveHostname(vmi: Vmi): string {
   return name.slice(0, HOSTNAME_SIZE_MAX).replace(/-+$/, "");
 }
 
-/** The pod's list; a VM with a subdomain looks for its siblings first. */
+/** The pod's search list; a VM with a subdomain gets the domain of its siblings first. */
 function searchList(vmi: Vmi, conf: ResolvConf): string[] {
-  // A remark behind the list is no domain, though resolvers that know no better look there too.
+  // A comment behind the list is no domain.
   const remarkAt = conf.search.findIndex((word) => /^[#;]/.test(word));
   const written = remarkAt < 0 ? conf.search : conf.search.slice(0, remarkAt);
   const given = written.length === 0 ? [CLUSTER_DOMAIN] : written;
@@ -310,13 +314,4 @@ function searchList(vmi: Vmi, conf: ResolvConf): string[] {
   if (longest === undefined) return domains;
   const own = `${vmi.subdomain}.${longest}`.toLowerCase();
   return domains.includes(own) ? domains : [own, ...domains];
-}
-
-/** Freezes a value of plain objects and arrays all the way down. */
-function deepFreeze<T>(value: T): T {
-  if (typeof value === "object" && value !== null && !Object.isFrozen(value)) {
-    Object.freeze(value);
-    for (const part of Object.values(value)) deepFreeze(part);
-  }
-  return value;
 }

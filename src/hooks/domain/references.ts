@@ -1,6 +1,6 @@
 /**
  * References in XML text: the five predefined entities and character references, the only ones that
- * need no DTD. Read by hand, unit by unit: a text may consist of nothing else.
+ * need no DTD. Read unit by unit, in linear time: a text may consist of references alone.
  * Source: Extensible Markup Language 1.0 (fifth edition), sections 2.2, 3.3.3, 4.1 and 4.6.
  */
 

@@ -1,7 +1,7 @@
 /**
- * Which interfaces of a VMI are ours: those whose network binding plugin has our registered name,
- * and those that ask for the old `slirp: {}`. All must be on the pod network, the only one whose
- * sockets this pod has. Words of the errors follow the historical sidecar.
+ * Selects our interfaces of a VMI: those whose network binding plugin has our registered name, and
+ * those with the old `slirp: {}`. All must be on the pod network, the only one that the sidecar's
+ * sockets reach. The error texts are those of the historical sidecar.
  */
 import { quote } from "../../config/errors.ts";
 import { unsupported } from "./errors.ts";

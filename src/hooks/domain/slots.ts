@@ -1,8 +1,8 @@
 /**
  * PCI slots for cards that libvirt does not know of. QEMU would choose the first free slot, and the
- * guest's name for the card would change with every device that is added before it; where devices
- * are plugged straight into the first bus (i440fx, pseries), libvirt would later choose that slot
- * as well. So a high one is named that libvirt comes to last, unless something has it already.
+ * guest's name for the card would change with every device added before it; where devices sit on
+ * the first bus itself (i440fx, pseries), libvirt would later assign that slot as well. So the card
+ * gets a free high slot, which libvirt assigns last.
  *
  * Source: libvirt's PCI addressing (pci-addresses); QEMU's q35, virt, i440fx and pseries machines.
  */
@@ -24,14 +24,14 @@ export function busOf(bus: number, machine: string): string {
   return bus === 0 && EXPRESS.test(machine) ? "pcie.0" : `pci.${bus}`;
 }
 
-/** An address on a bus of the guest's. */
+/** An address on a PCI bus of the guest. */
 export interface OccupiedSlot {
   readonly bus: number;
   readonly slot: number;
   readonly fn: number;
 }
 
-/** What there is on the buses of a domain. */
+/** What occupies the PCI buses of a domain. */
 export interface PciOccupancy {
   readonly taken: readonly OccupiedSlot[];
   /** Buses that the domain has a controller for. */
@@ -40,8 +40,7 @@ export interface PciOccupancy {
 }
 
 /**
- * A slot of the first bus that neither a device nor an argument has; undefined for machines without
- * such a bus, or when there is none.
+ * A free slot of the first bus; undefined for machines without PCI, or when none is free.
  */
 export function chooseSlot({ taken, machine }: PciOccupancy): number | undefined {
   if (!CONVENTIONAL.test(machine) && !EXPRESS.test(machine)) return undefined;
@@ -49,7 +48,7 @@ export function chooseSlot({ taken, machine }: PciOccupancy): number | undefined
   return SLOTS.find((slot) => !used.has(slot));
 }
 
-/** Why a card that libvirt does not know of cannot be at an address; undefined if it can. */
+/** What prevents a card that libvirt does not know of from an address; undefined for nothing. */
 export function addressConflict(
   pci: PciAddress,
   { taken, buses }: PciOccupancy,
@@ -63,7 +62,7 @@ export function addressConflict(
   return "is on a bus that the domain has no controller for";
 }
 
-/** Addresses of a device in the domain. */
+/** PCI addresses of a device of the domain. */
 export function deviceAddresses(device: XmlElement): readonly OccupiedSlot[] {
   return childrenOf(device, "address")
     .filter((address) => attributeOf(address, "type") === "pci")
@@ -74,7 +73,7 @@ export function deviceAddresses(device: XmlElement): readonly OccupiedSlot[] {
     }));
 }
 
-/** The address that a device in QEMU's arguments asks for. */
+/** The PCI address in the fields of a `-device` argument. */
 export function optionAddress(fields: ReadonlyMap<string, string>): OccupiedSlot | undefined {
   const [slot, fn = "0"] = fields.get("addr")?.split(".") ?? [];
   const bus = BUS.exec(fields.get("bus") ?? "pci.0")?.[1];
@@ -82,7 +81,7 @@ export function optionAddress(fields: ReadonlyMap<string, string>): OccupiedSlot
   return { bus: Number(bus), slot: Number.parseInt(slot, 16), fn: Number.parseInt(fn, 16) };
 }
 
-/** Numbers of the buses that devices of a domain are controllers of. */
+/** Numbers of the PCI buses that a domain has controllers for. */
 export function busesOf(devices: readonly XmlElement[]): ReadonlySet<number> {
   const controllers = devices.filter(
     (each) => each.name === "controller" && attributeOf(each, "type") === "pci",

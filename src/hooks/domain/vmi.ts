@@ -2,9 +2,9 @@
  * The parts of a VirtualMachineInstance that a network binding looks at, read from KubeVirt's JSON
  * into a small value of its own.
  *
- * Contract: nobody has checked this text. Types are checked and sizes bounded here; whether a value
- * makes sense (an address, a port, a model) is for `plan.ts` to say. Unknown fields are ignored, as
- * newer releases of KubeVirt add some. Throws `HookError` with the path of the field at fault.
+ * Contract: the text is untrusted. Types and sizes are checked here, values (an address, a port, a
+ * model) in `plan.ts`. Unknown fields are ignored, as newer releases of KubeVirt add some. Throws
+ * `HookError` with the path of the invalid field.
  * Source: KubeVirt API v1, VirtualMachineInstanceSpec.
  */
 import { invalid, quoteTruncated } from "./errors.ts";

@@ -11,7 +11,7 @@ import { type BindingPlan, derivePlans } from "../../../src/hooks/domain/plan.ts
 import { readVmi } from "../../../src/hooks/domain/vmi.ts";
 import { contextOf } from "../../support/hook-fixtures.ts";
 
-const Q35: MachineContext = { machine: "q35", slot: undefined, isConfidential: false };
+const Q35: MachineContext = { type: "q35", slot: undefined, isConfidential: false };
 
 function plan(link: string, iface: object = {}, pod: object = {}, spec: object = {}): BindingPlan {
   const interfaces = [{ name: "net", binding: { name: "slirp" }, ...iface }];
@@ -31,8 +31,8 @@ function netdev(...parts: Parameters<typeof plan>): string {
   return value;
 }
 
-function card(made: BindingPlan, board: MachineContext = Q35): Record<string, unknown> {
-  const [, [option, value] = ["", ""]] = argumentsOf(made, board);
+function card(made: BindingPlan, machine: MachineContext = Q35): Record<string, unknown> {
+  const [, [option, value] = ["", ""]] = argumentsOf(made, machine);
   assert.equal(option, "-device");
   return JSON.parse(value);
 }
@@ -114,13 +114,13 @@ describe("device", () => {
   });
 
   test("takes the slot that was found free, unless the VMI asks for one", () => {
-    const board = { ...Q35, slot: 0x1c };
+    const machine = { ...Q35, slot: 0x1c };
     const place = ({ bus, addr }: Record<string, unknown>): unknown[] => [bus, addr];
-    assert.deepEqual(place(card(plan("user"), board)), ["pcie.0", "0x1c.0x0"]);
-    const i440fx = { ...board, machine: "pc-i440fx-7.2" };
+    assert.deepEqual(place(card(plan("user"), machine)), ["pcie.0", "0x1c.0x0"]);
+    const i440fx = { ...machine, type: "pc-i440fx-7.2" };
     assert.deepEqual(place(card(plan("user"), i440fx)), ["pci.0", "0x1c.0x0"]);
     const asked = plan("user", { pciAddress: "0000:00:05.0" });
-    assert.deepEqual(place(card(asked, board)), ["pcie.0", "0x5.0x0"]);
+    assert.deepEqual(place(card(asked, machine)), ["pcie.0", "0x5.0x0"]);
   });
 
   test("has no ROM to leave out on s390x", () => {
@@ -130,9 +130,9 @@ describe("device", () => {
   });
 
   test("asks virtio for the IOMMU interface in a confidential guest", () => {
-    const board = { ...Q35, isConfidential: true };
-    assert.equal(card(plan("user"), board)["iommu_platform"], true);
-    assert.equal(card(plan("user", { model: "e1000" }), board)["iommu_platform"], undefined);
+    const machine = { ...Q35, isConfidential: true };
+    assert.equal(card(plan("user"), machine)["iommu_platform"], true);
+    assert.equal(card(plan("user", { model: "e1000" }), machine)["iommu_platform"], undefined);
   });
 });
 

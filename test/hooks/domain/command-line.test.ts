@@ -93,6 +93,10 @@ describe("arguments of several interfaces", () => {
     const elsewhere = [a, b].map((plan) => ({ ...plan, attachment: { kind: "client", port: 1 } }));
     const answer = edited(domainWith(stale), elsewhere as readonly BindingPlan[]);
     assert.ok(!answer.includes("commandline"));
+    const single = domainWith(stale.slice(0, 2));
+    assert.ok(!edited(single, elsewhere as readonly BindingPlan[]).includes("commandline"));
+    const empty = domainWith([]);
+    assert.equal(edited(empty, elsewhere as readonly BindingPlan[]), empty, "not ours");
     const kept = edited(domainWith([...stale, "-foreign"]), elsewhere as readonly BindingPlan[]);
     assert.deepEqual(valuesOf(kept), ["-foreign"]);
   });

@@ -1,4 +1,4 @@
-/** What is meant by what is not quite right: networks with host bits, ports listed twice. */
+/** Corrections of networks with host bits and of ports listed twice. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { PublishRule } from "../../../src/config/forward.ts";
@@ -24,7 +24,7 @@ describe("leniency", () => {
     test(`network "${text}" means "${meant}"`, () => {
       const { value, warnings } = normalizeNetwork("iface", text);
       assert.equal(value, meant);
-      const warning = `iface: network "${text}" means "${meant}"`;
+      const warning = `iface: network "${text}" has host bits, using "${meant}"`;
       assert.deepEqual(warnings, text === meant ? [] : [warning]);
     });
   }

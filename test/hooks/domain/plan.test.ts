@@ -3,49 +3,16 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { readHookSettings } from "../../../src/config/hook-settings.ts";
 import { HookError } from "../../../src/hooks/domain/errors.ts";
-import { type BindingPlan, derivePlans, type PlanContext } from "../../../src/hooks/domain/plan.ts";
+import { type BindingPlan, derivePlans } from "../../../src/hooks/domain/plan.ts";
 import { readVmi } from "../../../src/hooks/domain/vmi.ts";
 import { formatIpv4, parseIpv4 } from "../../../src/lib/addr.ts";
-import { contextOf, messageOf, plansOf } from "../../support/hook-fixtures.ts";
-
-interface Wish {
-  readonly iface?: object;
-  readonly pod?: object;
-  readonly spec?: object;
-  readonly metadata?: object;
-  readonly env?: Readonly<Record<string, string>>;
-  readonly resolvConf?: string;
-  readonly podNetworks?: PlanContext["podNetworks"];
-}
-
-function plan(wish: Wish = {}): BindingPlan {
-  const { iface, pod = {}, spec, metadata, env = {}, ...rest } = wish;
-  const interfaces = [{ name: "net", binding: { name: "slirp" }, ...iface }];
-  const networks = [{ name: "net", pod }];
-  const vmi = {
-    metadata: { name: "vm", namespace: "ns", ...metadata },
-    spec: { domain: { devices: { interfaces } }, networks, ...spec },
-  };
-  const [first] = derivePlans(readVmi(JSON.stringify(vmi)), contextOf("", env, rest));
-  assert.ok(first);
-  return first;
-}
-
-const error = (wish: Wish): string => messageOf(() => plan(wish));
+import { contextOf, plansOf } from "../../support/hook-fixtures.ts";
+import { error, plan, type Wish } from "../../support/hook-plan.ts";
 
 function assertFrozen(value: unknown): void {
   if (typeof value !== "object" || value === null) return;
   assert.ok(Object.isFrozen(value));
   for (const part of Object.values(value)) assertFrozen(part);
-}
-
-/** Value of a DHCP option as text. */
-function option({ dhcpOptions }: BindingPlan, code: number): string | undefined {
-  for (let at = 0; at < dhcpOptions.length; at += 2 + (dhcpOptions[at + 1] ?? 0)) {
-    const value = dhcpOptions.slice(at + 2, at + 2 + (dhcpOptions[at + 1] ?? 0));
-    if (dhcpOptions[at] === code) return String.fromCharCode(...value);
-  }
-  return undefined;
 }
 
 describe("addresses", () => {
@@ -103,8 +70,8 @@ describe("addresses", () => {
     assert.equal(subnet.network, parseIpv4("10.7.2.0"));
     assert.deepEqual(subnet6.network, [0xfd00, 0, 0, 0, 0, 0, 0, 0]);
     assert.deepEqual(warnings, [
-      'iface "net": network "10.7.2.1/24" means "10.7.2.0/24"',
-      'iface "net": network "fd00::1/64" means "fd00::/64"',
+      'iface "net": network "10.7.2.1/24" has host bits, using "10.7.2.0/24"',
+      'iface "net": network "fd00::1/64" has host bits, using "fd00::/64"',
     ]);
     assert.deepEqual(plan().warnings, []);
   });
@@ -186,7 +153,7 @@ describe("ports", () => {
       },
       networks: ["a", "b"].map((name) => ({ name, pod: {} })),
     };
-    assert.equal(error({ spec }), 'iface "b": port "80/TCP" is taken by iface "a"');
+    assert.equal(error({ spec }), 'iface "b": port "80/TCP" is already used by iface "a"');
   });
 });
 
@@ -280,96 +247,6 @@ describe("MTU", () => {
     assert.equal(
       error(annotated("1")),
       'annotation "slirp.network.kubevirt.io/mtu" "1": wanted an integer from 576 to 65520',
-    );
-  });
-});
-
-describe("names", () => {
-  test("the host name is the VMI's, or made of its name", () => {
-    assert.equal(plan({ spec: { hostname: "web" } }).hostname, "web");
-    assert.equal(plan({ metadata: { name: "vm.example" } }).hostname, "vm");
-    const long = `${"a".repeat(62)}-b`;
-    assert.equal(plan({ metadata: { name: long } }).hostname, "a".repeat(62));
-  });
-
-  const search = (resolvConf: string, spec: object = {}): readonly string[] =>
-    plan({ resolvConf, spec }).search;
-
-  test("the search list is the pod's, cleaned", () => {
-    assert.deepEqual(search("search Svc.Cluster.Local. cluster.local\n"), [
-      "svc.cluster.local",
-      "cluster.local",
-    ]);
-    assert.deepEqual(search(""), ["cluster.local"]);
-    assert.deepEqual(search("domain corp.example\n"), ["corp.example"]);
-    assert.deepEqual(search("search a.example\nsearch c.example d.example.\n"), [
-      "c.example",
-      "d.example",
-    ]);
-    assert.deepEqual(search("search ."), []);
-    assert.deepEqual(search("search a.example x,y ok.example # not this\n"), [
-      "a.example",
-      "ok.example",
-    ]);
-    assert.deepEqual(search("search # nothing\n"), ["cluster.local"]);
-  });
-
-  test("a subdomain's siblings come first, once", () => {
-    const conf = "search ns.svc.cluster.local svc.cluster.local cluster.local";
-    const first = "db.ns.svc.cluster.local";
-    const [found, ...rest] = search(conf, { subdomain: "db" });
-    assert.equal(found, first);
-    assert.equal(rest.length, 3);
-    assert.equal(search(`search ${first} cluster.local`, { subdomain: "db" }).length, 3);
-    assert.deepEqual(search("search corp.example", { subdomain: "db" }), ["corp.example"]);
-  });
-
-  test("resolvers are the pod's", () => {
-    const resolvConf = "nameserver 10.96.0.10\nnameserver fd00::a\nnameserver 10.96.0.11\n";
-    assert.deepEqual(plan({ resolvConf }).resolvers, ["10.96.0.10", "fd00::a", "10.96.0.11"]);
-  });
-});
-
-describe("DHCP", () => {
-  test("carries names and what the VMI lists", () => {
-    const dhcpOptions = {
-      bootFileName: "boot,1",
-      tftpServerName: "tftp",
-      ntpServers: ["10.0.0.1"],
-      privateOptions: [{ option: 230, value: "p" }],
-    };
-    const made = plan({ iface: { dhcpOptions } });
-    assert.equal(option(made, 12), "vm");
-    assert.equal(option(made, 15), "default.svc.cluster.local");
-    assert.equal(option(made, 42), "\n\0\0\x01");
-    assert.equal(option(made, 66), "tftp");
-    assert.equal(option(made, 67), "boot,1");
-    assert.equal(option(made, 230), "p");
-    assert.deepEqual([made.tftpServerName, made.bootFileName], ["tftp", "boot,1"]);
-  });
-
-  const refused: readonly (readonly [object, string])[] = [
-    [
-      { ntpServers: ["pool.ntp.org"] },
-      'iface "net": encode NTP server "pool.ntp.org": wanted an IPv4 address',
-    ],
-    [
-      { privateOptions: [{ option: 12, value: "x" }] },
-      'iface "net": encode DHCP option "12": wanted a code from 224 to 254',
-    ],
-    [
-      { privateOptions: [1, 2].map(() => ({ option: 224, value: "x" })) },
-      'iface "net": encode DHCP option "224" once, not twice',
-    ],
-  ];
-  for (const [dhcpOptions, message] of refused) {
-    test(message, () => assert.equal(error({ iface: { dhcpOptions } }), message));
-  }
-
-  test("a host name that is none is refused", () => {
-    assert.equal(
-      error({ spec: { hostname: "a_b" } }),
-      'iface "net": encode host name "a_b": wanted a DNS host name',
     );
   });
 });

@@ -14,14 +14,14 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { main as asc } from "assemblyscript/asc";
 import type { SimulateOptions } from "../../../src/lab/sim/simulate.ts";
 import type { Loop } from "../../../src/loop/loop.ts";
-import type { Mutant } from "./list.ts";
+import { isAsserted, type Mutant } from "./list.ts";
 
 const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
 const LOOP = "src/loop/loop.ts";
 const CONFIG = "asconfig.json";
 const OUTPUT = "engine.wasm";
 const ARGUMENTS = [
-  ...["wasm/index.ts", "wasm/trap.ts", "--config", CONFIG, "--target", "simd"],
+  ...["wasm/index.ts", "wasm/trap.ts", "--config", CONFIG],
   ...["--optimizeLevel", "1", "--outFile", OUTPUT],
 ];
 
@@ -80,9 +80,10 @@ function read(path: string): string | null {
 
 /** Compiles the engine, as it is where no mutant is given. @throws {Error} where that fails */
 export async function compileMutant(mutant?: Mutant): Promise<WebAssembly.Module> {
+  const target = mutant !== undefined && isAsserted(mutant) ? "checked" : "simd";
   let made: Uint8Array<ArrayBuffer> | undefined;
   const changed = mutant === undefined ? "" : resolve(ROOT, fileOf(mutant));
-  const { error } = await asc(ARGUMENTS, {
+  const { error } = await asc([...ARGUMENTS, "--target", target], {
     stderr: process.stderr,
     listFiles: () => [],
     readFile: (name, base) => {

@@ -248,17 +248,17 @@ const DATAGRAMS: readonly Mutant[] = [
   },
   {
     name: "checksum not verified",
-    file: "tcp/input.ts",
-    from: "if (!trusted && !transportChecksumOk(",
-    to: "if (false && !transportChecksumOk(",
+    file: "tcp/segment.ts",
+    from: "!packet.isChecksumTrusted &&",
+    to: "false &&",
     why: "damaged octets reach the peer",
     seed: 55,
   },
   {
     name: "UDP reply to the wrong flow",
     file: "flow/udp.ts",
-    from: "const ports = (view.sourcePort << 16) | spot;",
-    to: "const ports = ((view.sourcePort & 0xfffe) << 16) | spot;",
+    from: "const ports = (guestPort << 16) | spot;",
+    to: "const ports = ((guestPort & 0xfffe) << 16) | spot;",
     why: "two programs in the guest get each other's answers",
     seed: 3,
   },
@@ -318,8 +318,8 @@ const SHARES: readonly Mutant[] = [
   {
     name: "all strangers are one",
     file: "flow/parties.ts",
-    from: "if (!isSix(address)) return address;",
-    to: "if (!isSix(address)) return 0;",
+    from: "if (!isIpv6(address)) return address;",
+    to: "if (!isIpv6(address)) return 0;",
     why: "a crowd from one address keeps everybody else out",
     seed: 29,
   },
@@ -389,6 +389,39 @@ const SHARES: readonly Mutant[] = [
   },
 ];
 
+/** Books that go wrong long before a guest would notice: assertions see it (`wasm/trap.ts`). */
+const ASSERTED: readonly Mutant[] = [
+  {
+    name: "slots counted against a share they have left",
+    file: "flow/table.ts",
+    from: "store<i32>(shareAt(flow.share), shareUsed(flow.share) - 1);\n  flow.share = share;",
+    to: "flow.share = share;",
+    why: "after some thousand connections the share of all is spent, and nobody gets a slot",
+    seed: 1,
+  },
+  {
+    name: "timer heap out of order",
+    file: "timer.ts",
+    from: "if (i > 0 && key((i - 1) >> 1) > deadline) siftUp(i, deadline, s);\n  else siftDown",
+    to: "siftDown",
+    why: "once in a while a timer goes off late, by as much as another flow is idle",
+    seed: 1,
+  },
+  {
+    name: "the queue's cursor stays on a chunk that is gone",
+    file: "tcp/congestion.ts",
+    from: "if (flow.sendCursor == chunk) flow.sendCursor = -1;",
+    to: "",
+    why: "once in a while a guest gets octets of another connection",
+    seed: 1,
+  },
+];
+
+/** Whether the bug is looked for by the engine's assertions: in its checked build. */
+export function isAsserted(mutant: Mutant): boolean {
+  return ASSERTED.includes(mutant);
+}
+
 /** The kind of runs that a mutant is looked for in. */
 export function familyOf(mutant: Mutant): Family {
   if (WINDOWS.includes(mutant)) return "windows";
@@ -402,4 +435,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...STREAMS,
   ...WINDOWS,
   ...SHARES,
+  ...ASSERTED,
 ];

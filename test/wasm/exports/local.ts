@@ -6,10 +6,18 @@ import { prngInit } from "../../../wasm/prng";
 import { memoryDescribe, memoryInit } from "../../../wasm/memory";
 import { OPS, OPS_SIZE, ringInit } from "../../../wasm/ring";
 import { emitInit } from "../../../wasm/flow/emit";
-import { fragmentInit } from "../../../wasm/flow/fragments";
+import { fragmentInit } from "../../../wasm/flow/fragment-context";
 import { errorLimitInit } from "../../../wasm/flow/error-limit";
 import { neighborInit } from "../../../wasm/flow/neighbor";
-import { dhcpInit } from "../../../wasm/local/dhcpv4";
+import * as dhcpv4 from "../../../wasm/local/dhcpv4";
+import * as icmp from "../../../wasm/local/icmp";
+import * as icmpError from "../../../wasm/flow/icmp-error";
+import { noticeBegin } from "../../../wasm/flow/icmp-notice";
+import { outgoingBegin } from "../../../wasm/flow/outgoing";
+import { packet } from "../../../wasm/flow/packet";
+import { load8 } from "../../../wasm/wire/bytes";
+import { EthernetView } from "../../../wasm/wire/ethernet";
+import { Ipv4View } from "../../../wasm/wire/ipv4";
 import * as memory_ from "../../../wasm/memory";
 import * as ring from "../../../wasm/ring";
 import * as emit from "../../../wasm/flow/emit";
@@ -17,23 +25,16 @@ import { DhcpView } from "../../../wasm/wire/dhcpv4";
 
 export { txReset } from "../../../wasm/ring";
 export { ipv4Check } from "../../../wasm/wire/ipv4";
-export { ipv4Send, isOwnAddress, nextIdent } from "../../../wasm/flow/emit";
+export { isOwnAddress, nextIdent } from "../../../wasm/flow/emit";
 export {
   neighborExpire,
   neighborFind,
   neighborLearn,
   neighborRequest,
 } from "../../../wasm/flow/neighbor";
-export {
-  fragmentBatchReset,
-  fragmentExpire,
-  fragmentInput,
-  fragmentNext,
-} from "../../../wasm/flow/fragments";
-export { icmpErrorQuote, icmpErrorReply } from "../../../wasm/flow/icmp-error";
+export { fragmentBatchReset, fragmentNext } from "../../../wasm/flow/fragment-context";
+export { fragmentExpire, fragmentInput } from "../../../wasm/flow/fragments";
 export { arpInput } from "../../../wasm/local/arp";
-export { icmpEchoLocal } from "../../../wasm/local/icmp";
-export { dhcpInput } from "../../../wasm/local/dhcpv4";
 export {
   dhcpCheck,
   dhcpEmit,
@@ -52,7 +53,7 @@ export function init(): void {
   neighborInit();
   fragmentInit();
   errorLimitInit();
-  dhcpInit();
+  dhcpv4.dhcpInit();
 }
 
 export function configBase(): usize {
@@ -86,6 +87,60 @@ export function networkMask(): u32 {
 
 export function networkBroadcast(): u32 {
   return emit.networkBroadcast();
+}
+
+// ---------------------------------------------------------------- the packet under way
+
+function readPacket(ip: usize, data: usize, length: u32): void {
+  const header = Ipv4View.at(ip);
+  packet.ip = ip;
+  packet.data = data;
+  packet.length = length;
+  packet.source = header.source;
+  packet.destination = header.destination;
+  packet.protocol = header.protocol;
+  packet.ttl = header.ttl;
+  packet.tos = header.tos;
+  packet.isIpv6 = false;
+}
+
+export function icmpEchoLocal(ip: usize, message: usize, length: u32, mac: u64): void {
+  readPacket(ip, message, length);
+  packet.mac = mac;
+  icmp.icmpEchoLocal();
+}
+
+/** What the link vouches for is in the virtio_net_hdr in front of the frame. */
+export function dhcpInput(frame: usize, ip: usize, udp: usize, length: u32, now: i64): void {
+  readPacket(ip, udp, length);
+  packet.mac = EthernetView.at(frame).source;
+  packet.isChecksumTrusted = ring.vnetSize != 0 && (load8(frame - ring.vnetSize) & 3) != 0;
+  dhcpv4.dhcpInput(now);
+}
+
+// ---------------------------------------------------------------- to the guest
+
+export function ipv4Send(
+  source: u32, destination: u32, mac: u64, protocol: u32, ttl: u32, tos: u32,
+  header: usize, headerLength: u32, payload: usize, payloadLength: u32, handle: u32,
+): bool {
+  outgoingBegin(source, destination, mac, protocol, ttl, tos);
+  return emit.ipv4Send(header, headerLength, payload, payloadLength, handle);
+}
+
+export function icmpErrorReply(
+  ip: usize, available: u32, type: u32, code: u32, rest: u32, source: u32, mac: u64, now: i64,
+): void {
+  noticeBegin(type, code, rest, source, mac);
+  icmpError.icmpErrorReply(ip, available, now);
+}
+
+export function icmpErrorQuote(
+  type: u32, code: u32, rest: u32, source: u32, guest: u32, peer: u32, protocol: u32,
+  l4Header: usize, l4Length: u32, l4Total: u32, mac: u64, now: i64,
+): void {
+  noticeBegin(type, code, rest, source, mac);
+  icmpError.icmpErrorQuote(guest, peer, protocol, l4Header, l4Length, l4Total, now);
 }
 
 function put(out: usize, index: usize, value: u64): void {

@@ -12,7 +12,9 @@ import * as seqnum from "../../../wasm/wire/seqnum";
 import { ArpView } from "../../../wasm/wire/arp";
 import { EthernetView } from "../../../wasm/wire/ethernet";
 import { Icmpv4View } from "../../../wasm/wire/icmpv4";
-import { Ipv4View } from "../../../wasm/wire/ipv4";
+import * as ipv4 from "../../../wasm/wire/ipv4";
+import { Ipv4Fields, Ipv4View } from "../../../wasm/wire/ipv4";
+import * as tcp from "../../../wasm/wire/tcp";
 import { TcpView } from "../../../wasm/wire/tcp";
 import { UdpView } from "../../../wasm/wire/udp";
 import * as options from "../../../wasm/wire/tcp-options";
@@ -20,7 +22,7 @@ import * as options from "../../../wasm/wire/tcp-options";
 export { sumBytes, sumPseudo4 } from "../../../wasm/wire/checksum";
 export { ethernetEmit } from "../../../wasm/wire/ethernet";
 export { arpCheck, arpEmit } from "../../../wasm/wire/arp";
-export { ipv4Check, ipv4Emit } from "../../../wasm/wire/ipv4";
+export { ipv4Check } from "../../../wasm/wire/ipv4";
 export {
   dnsFailureEmit,
   dnsIsAnswer,
@@ -29,16 +31,13 @@ export {
   dnsQuestionHash,
 } from "../../../wasm/wire/dns";
 export { udpCheck, udpChecksumOk, udpEmit } from "../../../wasm/wire/udp";
-export { tcpCheck, tcpChecksumOk, tcpEmit } from "../../../wasm/wire/tcp";
+export { tcpCheck, tcpChecksumOk } from "../../../wasm/wire/tcp";
 export { icmpv4ChecksumFill, icmpv4ChecksumOk, icmpv4Emit } from "../../../wasm/wire/icmpv4";
 export {
-  optionSackLeft,
-  optionSackRight,
   tcpOptionsEmitSackBlock,
   tcpOptionsEmitSackHeader,
   tcpOptionsEmitSyn,
   tcpOptionsEmitTimestamps,
-  tcpOptionsParse,
 } from "../../../wasm/wire/tcp-options";
 
 const SCRATCH_SIZE: i32 = 3 * 1024 * 1024;
@@ -203,32 +202,46 @@ export function sumOk(a: u32): bool {
 
 // ---------------------------------------------------------------- tcp options
 
+const parsed: options.TcpOptions = changetype<options.TcpOptions>(memory.data(28, 4));
+
+export function tcpOptionsParse(p: usize, length: u32): bool {
+  return options.tcpOptionsParse(p, length, parsed);
+}
+
+export function optionSackLeft(i: i32): u32 {
+  return parsed.sackLeft(i);
+}
+
+export function optionSackRight(i: i32): u32 {
+  return parsed.sackRight(i);
+}
+
 export function optionMss(): i32 {
-  return options.optionMss;
+  return parsed.mss;
 }
 
 export function optionWindowScale(): i32 {
-  return options.optionWindowScale;
+  return parsed.windowScale;
 }
 
 export function optionSackPermitted(): bool {
-  return options.optionSackPermitted;
+  return parsed.isSackPermitted;
 }
 
 export function optionTimestamps(): bool {
-  return options.optionTimestamps;
+  return parsed.hasTimestamps;
 }
 
 export function optionTsValue(): u32 {
-  return options.optionTsValue;
+  return parsed.tsValue;
 }
 
 export function optionTsEcho(): u32 {
-  return options.optionTsEcho;
+  return parsed.tsEcho;
 }
 
 export function optionSackCount(): i32 {
-  return options.optionSackCount;
+  return parsed.sackCount;
 }
 
 // ---------------------------------------------------------------- views
@@ -382,4 +395,30 @@ export function icmpv4Construct(p: usize, values: usize): void {
   view.checksum = get(values, 2);
   view.identifier = get(values, 3);
   view.sequence = get(values, 4);
+}
+
+// ---------------------------------------------------------------- headers
+
+const fields: Ipv4Fields = changetype<Ipv4Fields>(memory.data(28, 4));
+
+export function ipv4Emit(
+  p: usize, source: u32, destination: u32, protocol: u32, payloadLength: u32, ttl: u32, ident: u32,
+  fragmentField: u32, tos: u32,
+): void {
+  fields.source = source;
+  fields.destination = destination;
+  fields.protocol = protocol;
+  fields.ttl = ttl;
+  fields.tos = tos;
+  fields.ident = ident;
+  fields.fragmentField = fragmentField;
+  ipv4.ipv4Emit(p, fields, payloadLength);
+}
+
+export function tcpEmit(
+  p: usize, sourcePort: u32, destinationPort: u32, sequence: u32, acknowledgment: u32,
+  headerLength: u32, flags: u32, window: u32,
+): void {
+  const ports = (sourcePort << 16) | destinationPort;
+  tcp.tcpEmit(p, ports, sequence, acknowledgment, headerLength, flags, window);
 }

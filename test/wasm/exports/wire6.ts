@@ -25,7 +25,7 @@ export { sumPseudo6 } from "../../../wasm/wire/checksum";
 export { dhcp6Emit, dhcp6Find, dhcp6OptionEmit, dhcp6OptionsOk }
   from "../../../wasm/wire/dhcpv6";
 export { icmpv6ChecksumFill, icmpv6ChecksumOk, icmpv6Emit } from "../../../wasm/wire/icmpv6";
-export { ipv6Check, ipv6Emit, ipv6FragmentEmit, ipv6Walk } from "../../../wasm/wire/ipv6";
+export { ipv6Check, ipv6Emit, ipv6FragmentEmit } from "../../../wasm/wire/ipv6";
 export {
   ndpAdvertisementEmit,
   ndpDnsEmit,
@@ -61,24 +61,30 @@ export function address6IsLinkLocal(p: usize): bool {
   return addr6.address6IsLinkLocal(p);
 }
 
+const walk: ipv6.Ipv6Walk = changetype<ipv6.Ipv6Walk>(memory.data(20, 4));
+
+export function ipv6Walk(p: usize, length: u32, whole: bool): i32 {
+  return ipv6.ipv6Walk(p, length, whole, walk);
+}
+
 export function walkProtocol(): u32 {
-  return ipv6.walkProtocol;
+  return walk.protocol;
 }
 
 export function walkOffset(): u32 {
-  return ipv6.walkOffset;
+  return walk.offset;
 }
 
 export function walkField(): u32 {
-  return ipv6.walkField;
+  return walk.field;
 }
 
 export function problemCode(): u32 {
-  return ipv6.problemCode;
+  return walk.problemCode;
 }
 
 export function problemPointer(): u32 {
-  return ipv6.problemPointer;
+  return walk.problemPointer;
 }
 
 export function dhcp6After(p: usize): usize {

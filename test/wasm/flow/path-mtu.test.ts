@@ -75,6 +75,16 @@ describe("wasm/flow/path-mtu", () => {
     assert.equal(world.socket().sent.length, 3);
   });
 
+  test("a ping that is refused leaves nothing behind", () => {
+    const world = worldOf(true);
+    world.guest(world.ping(PEER, 1, 1, LARGE, DF));
+    for (let id = 2; id < 6; id += 1) world.guest(world.ping(PEER, id, 1, LARGE, DF));
+    assert.equal(world.stats.dropPathMtu, 5);
+    assert.equal(world.engine.flowCount, 5);
+    world.advance(61);
+    assert.equal(world.engine.flowCount, 0);
+  });
+
   test("in IPv6 it is packet too big, never below 1,280, and only for who did not fragment", () => {
     const world = new World6({ mtu: 9000 });
     world.host.pathMtu = MTU;

@@ -1,7 +1,7 @@
 /** What guests that boot over the network are told, by who they are and by version of IP. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { encodeBoot, encodeBoot6, parseBootFiles } from "../../../src/config/boot.ts";
+import { readBoot } from "../../../src/config/boot.ts";
 import { GATEWAY, GATEWAY6, groups } from "../../support/engine-settings.ts";
 import { concat, ip, pattern, u16, u32 } from "../../support/packet.ts";
 import { decodeDhcp } from "../../support/packet-decode.ts";
@@ -20,14 +20,11 @@ interface Client {
 }
 
 function world(files: string, urls: readonly string[] = []): World6 {
-  const none = { nextServer: undefined, nextServer6: undefined, tftp: undefined };
-  const boot = { files: files === "" ? [] : parseBootFiles(files), urls, ...none };
-  const six = encodeBoot6(boot, groups(GATEWAY6));
-  return new World6({
-    boot: encodeBoot(boot),
-    dhcpServerAddress: ip(GATEWAY),
-    ipv6: { boot: six },
-  });
+  const settings = new Map([["boot-url", { values: urls, origin: "test" }]]);
+  if (files !== "") settings.set("boot-file", { values: [files], origin: "test" });
+  const gateways = { subnet: { gateway: ip(GATEWAY) }, subnet6: { gateway: groups(GATEWAY6) } };
+  const { list = [], list6 = [] } = readBoot(settings, gateways) ?? {};
+  return new World6({ boot: list, dhcpServerAddress: ip(GATEWAY), ipv6: { boot: list6 } });
 }
 
 const text = (octets: Uint8Array | undefined): string | undefined =>

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { buildDhcp6Options } from "../../../src/config/dhcp6-options.ts";
+import { encodeDhcp6Options } from "../../../src/config/dhcp6-options.ts";
 import { DNS6, GUEST6, LINK6, ROUTER6 } from "../../support/engine-settings.ts";
 import { concat, ip6, ip6Text, pattern, u16, u32 } from "../../support/packet.ts";
 import {
@@ -22,11 +22,14 @@ const [SOLICIT, ADVERTISE, REQUEST, CONFIRM, RENEW, REBIND, REPLY, RELEASE, DECL
   1, 2, 3, 4, 5, 6, 7, 8, 9,
 ];
 const INFORMATION = 11;
-const DHCP_OPTIONS = buildDhcp6Options({
-  search: ["one.test", "two.test"],
-  ntpServers: ["fd10:0:2::1"],
-  bootFileUrl: "tftp://[fd10:0:2::1]/boot",
-});
+const BOOT_URL = "tftp://[fd10:0:2::1]/boot";
+const SERVER6 = Uint8Array.of(0xfd, 0x10, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1);
+/** Search list, NTP server fd10:0:2::1 (RFC 5908 §4.1), boot file URL. */
+const DHCP_OPTIONS = concat(
+  encodeDhcp6Options(["one.test", "two.test"]),
+  concat(u16(56), u16(20), u16(1), u16(16), SERVER6),
+  concat(u16(59), u16(BOOT_URL.length), new TextEncoder().encode(BOOT_URL)),
+);
 
 function world(): World6 {
   return new World6({ ipv6: { dhcpOptions: DHCP_OPTIONS } });
@@ -268,7 +271,7 @@ describe("wasm/local/dhcpv6", () => {
 
   test("an answer fits 1280 octets whatever is asked for", () => {
     const long = new Array<string>(15).fill(`${"x".repeat(60)}.test`);
-    const dhcpOptions = buildDhcp6Options({ search: long });
+    const dhcpOptions = encodeDhcp6Options(long);
     const w = new World6({ ipv6: { dhcpOptions } });
     const options = [CLIENT, SERVER, ...Array.from({ length: 20 }, (_, i) => ia(i))];
     w.guest(w.dhcp6({ type: REQUEST, options }));

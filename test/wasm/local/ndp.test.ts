@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { buildDhcp6Options } from "../../../src/config/dhcp6-options.ts";
+import { encodeDhcp6Options } from "../../../src/config/dhcp6-options.ts";
 import {
   DNS6,
   GATEWAY_MAC,
@@ -342,7 +342,7 @@ describe("wasm/local/ndp: router", () => {
   });
 
   test("V15 DNS address and search list, with lifetimes, padded to 8 octets", () => {
-    const dhcpOptions = buildDhcp6Options({ search: ["a.test", "bc.test"] });
+    const dhcpOptions = encodeDhcp6Options(["a.test", "bc.test"]);
     const options = advertised(new World6({ ipv6: { dhcpOptions } }));
     assert.deepEqual(options.get(25), concat(u16(0), u32(1800), ip6(DNS6)));
     const names = concat("\x01a\x04test\0", "\x02bc\x04test\0");
@@ -364,7 +364,7 @@ describe("wasm/local/ndp: router", () => {
 
   test("CVE-2019-9824 class: no octet of an answer is left from what the slot held before", () => {
     const [empty, full] = [0x00, 0xff].map((filling) => {
-      const dhcpOptions = buildDhcp6Options({ search: ["one.test"] });
+      const dhcpOptions = encodeDhcp6Options(["one.test"]);
       const w = new World6({ mtu: 9000, ipv6: { dhcpOptions } });
       const ends = { source: LINK6, destination: ALL_ROUTERS };
       return w.sentOver(filling, () => {

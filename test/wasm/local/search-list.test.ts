@@ -1,8 +1,8 @@
 /** A search list that changes: what the guest hears of it, by DHCP, DHCPv6 and advertisements. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { buildDhcpOptions } from "../../../src/config/dhcp-options.ts";
-import { buildDhcp6Options } from "../../../src/config/dhcp6-options.ts";
+import { encodeDhcpOptions, searchOptions } from "../../../src/config/dhcp-options.ts";
+import { encodeDhcp6Options } from "../../../src/config/dhcp6-options.ts";
 import { GATEWAY, GUEST } from "../../support/engine-settings.ts";
 import { hex } from "../../support/hex.ts";
 import { concat, type Octets, octetsOf, u16, u32 } from "../../support/packet.ts";
@@ -18,12 +18,12 @@ const ONE = "\x03one\x04test\0";
 const TWO = "\x03two\x04test\0";
 
 function tell(w: World6, ...search: readonly string[]): void {
-  w.engine.setDhcpOptions(buildDhcpOptions({ search }), buildDhcp6Options({ search }));
+  w.engine.setDhcpOptions(encodeDhcpOptions(searchOptions(search)), encodeDhcp6Options(search));
 }
 
 function world(...search: readonly string[]): World6 {
-  const dhcpOptions = buildDhcpOptions({ search });
-  return new World6({ dhcpOptions, ipv6: { dhcpOptions: buildDhcp6Options({ search }) } });
+  const dhcpOptions = encodeDhcpOptions(searchOptions(search));
+  return new World6({ dhcpOptions, ipv6: { dhcpOptions: encodeDhcp6Options(search) } });
 }
 
 /** Options of that type in the advertisements to all since the last time, one list for each. */

@@ -143,6 +143,26 @@ describe("wasm/tcp/input: acknowledging", () => {
     guest.expect({ flags: "A", ack: 102, sack: [] });
   });
 
+  test("T48: without SACK each of many behind a gap, though they come at once", () => {
+    const { guest } = established({ guest: { options: { mss: MSS, windowScale: 7 } } });
+    const behind = [0, 2, 3, 4, 5].map((at) => ({ seq: 1 + at * MSS, payload: pattern(MSS) }));
+    guest.sendBatch(behind);
+    for (let i = 0; i < 5; i += 1) guest.expect({ flags: "A", ack: 1 + MSS });
+    guest.expectNothing();
+    guest.send({ seq: 1 + 6 * MSS, payload: pattern(MSS) });
+    guest.expect({ flags: "A", ack: 1 + MSS });
+    guest.send({ seq: 1 + MSS, payload: pattern(MSS) });
+    guest.expect({ flags: "A", ack: 1 + 7 * MSS });
+    guest.expectNothing();
+  });
+
+  test("T48: with SACK one report tells of all that came at once", () => {
+    const { guest } = established();
+    guest.sendBatch([2, 3, 4].map((at) => ({ seq: 1 + at * MSS, payload: pattern(MSS) })));
+    guest.expect({ flags: "A", ack: 1, sack: [[1 + 2 * MSS, 1 + 5 * MSS]] });
+    guest.expectNothing();
+  });
+
   test("T48: what came before is acknowledged again at once", () => {
     const { guest, socket, world } = established();
     guest.send({ payload: "hello" });

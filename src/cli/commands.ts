@@ -1,0 +1,147 @@
+/** The commands there are: what each is for, its options, and how they are read. */
+import { ATTACH_ROWS, type AttachOptions, readAttachOptions } from "../config/attach.ts";
+import { DEMO_ROWS, type DemoOptions, readDemoOptions } from "../config/demo.ts";
+import { MANIFESTS_ROWS, type ManifestOptions, readManifestOptions } from "../config/manifests.ts";
+import type { Environment, OptionRow } from "../config/option.ts";
+import { parsePath } from "../config/path.ts";
+import { RUN_ROWS, type RunOptions, readRunOptions } from "../config/run.ts";
+import { readServeOptions, SERVE_ROWS, type ServeOptions } from "../config/serve.ts";
+import { readOne, type Settings } from "../config/settings.ts";
+import { readSimulateOptions, SIMULATE_ROWS, type SimulateOptions } from "../config/simulate.ts";
+import {
+  ATTACH_EPILOGUE,
+  DEMO_EPILOGUE,
+  MANIFESTS_EPILOGUE,
+  REPLAY_EPILOGUE,
+  RUN_EPILOGUE,
+  SERVE_EPILOGUE,
+  SIMULATE_EPILOGUE,
+} from "./epilogues.ts";
+
+/** What to do. `text` ends with a line end; `message` is one line without. */
+export type Command =
+  | { readonly kind: "attach"; readonly options: AttachOptions }
+  | { readonly kind: "run"; readonly options: RunOptions }
+  | { readonly kind: "serve"; readonly options: ServeOptions }
+  | { readonly kind: "demo"; readonly options: DemoOptions }
+  | { readonly kind: "manifests"; readonly options: ManifestOptions }
+  | { readonly kind: "replay"; readonly file: string }
+  | { readonly kind: "simulate"; readonly options: SimulateOptions }
+  | { readonly kind: "help"; readonly text: string }
+  | { readonly kind: "version" }
+  | { readonly kind: "error"; readonly message: string };
+
+export interface Operand {
+  readonly name: string;
+  readonly description: string;
+  readonly isRequired?: true;
+}
+
+export interface CommandEntry {
+  readonly name: string;
+  readonly summary: string;
+  readonly description: string;
+  readonly rows: readonly OptionRow[];
+  /** What may follow without a name, in lower case; it is read as a setting of that name. */
+  readonly operand?: Operand;
+  /** Another program's command line follows; it is read as the setting `COMMAND`. */
+  readonly takesCommand?: true;
+  readonly epilogue: string;
+  /** Throws `ConfigError`. */
+  readonly read: (settings: Settings, isTerminal: boolean, env: Environment) => Command;
+}
+
+/** Setting of the command that `run` starts; no option has a name in capitals. */
+export const COMMAND = "COMMAND";
+
+export const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: "attach",
+    summary: "give a network namespace or a virtual machine user-space network connectivity",
+    description:
+      "Gives a network namespace (by a tap) or a virtual machine (by a stream socket of QEMU) " +
+      "user-space network connectivity: every frame the guest sends is answered here or carried " +
+      "on by ordinary sockets of this process, without privileges on the host. Runs until " +
+      "SIGTERM or SIGINT.",
+    rows: ATTACH_ROWS,
+    epilogue: ATTACH_EPILOGUE,
+    read: (settings, isTerminal) => ({
+      kind: "attach",
+      options: readAttachOptions(settings, isTerminal),
+    }),
+  },
+  {
+    name: "run",
+    summary: "run a command in a network of its own, without privileges",
+    description:
+      "Runs a command in a network namespace of its own that reaches the network as attach has " +
+      "it, and takes all of it away when the command ends.",
+    rows: RUN_ROWS,
+    takesCommand: true,
+    epilogue: RUN_EPILOGUE,
+    read: (settings, isTerminal, env) => {
+      const { SHELL: shell = "/bin/sh" } = env;
+      const command = settings.get(COMMAND)?.values ?? [];
+      const own = new Map([...settings].filter(([name]) => name !== COMMAND));
+      return { kind: "run", options: readRunOptions(own, command, { shell, isTerminal }) };
+    },
+  },
+  {
+    name: "serve",
+    summary: "be the sidecar of a virtual machine that KubeVirt runs",
+    description:
+      "Serves KubeVirt's hooks: answers virt-launcher on a socket in the hooks folder and puts " +
+      "the bound interfaces into the virtual machine's domain. Runs until the machine is gone.",
+    rows: SERVE_ROWS,
+    epilogue: SERVE_EPILOGUE,
+    read: (settings, isTerminal) => ({
+      kind: "serve",
+      options: readServeOptions(settings, isTerminal),
+    }),
+  },
+  {
+    name: "manifests",
+    summary: "print what the admin of a cluster applies",
+    description:
+      "Prints the YAML documents by which KubeVirt comes to know this binding, and an example of " +
+      "a virtual machine that uses it.",
+    rows: MANIFESTS_ROWS,
+    epilogue: MANIFESTS_EPILOGUE,
+    read: (settings) => ({ kind: "manifests", options: readManifestOptions(settings) }),
+  },
+  {
+    name: "demo",
+    summary: "show all of it on this machine, without a cluster",
+    description:
+      "Starts the sidecar, makes virt-launcher's calls with the virtual machine of KubeVirt's " +
+      "user guide, and has a guest use the network it is given. Needs no privileges, and leaves " +
+      "nothing behind but a capture.",
+    rows: DEMO_ROWS,
+    epilogue: DEMO_EPILOGUE,
+    read: (settings) => ({ kind: "demo", options: readDemoOptions(settings) }),
+  },
+  {
+    name: "replay",
+    summary: "do again what a recorded engine did, and compare",
+    description:
+      "Gives another engine all that went into the recorded one, and compares what comes out, " +
+      "bit for bit: frames for the guest, operations on host sockets, deadlines.",
+    rows: [],
+    operand: { name: "file", description: "the recording", isRequired: true },
+    epilogue: REPLAY_EPILOGUE,
+    read: (settings) => ({ kind: "replay", file: readOne(settings, "file", "", parsePath) }),
+  },
+  {
+    name: "simulate",
+    summary: "run engine, guest and upstream in virtual time, and check every run",
+    description:
+      "Runs the engine and the loop between a modelled guest and a modelled host, with faults, " +
+      "in virtual time: the same seed is the same run. Every run is checked: streams exact, " +
+      "nothing acknowledged too early, nothing outside the window, every flow ends, counters " +
+      "balance.",
+    rows: SIMULATE_ROWS,
+    operand: { name: "scenario", description: "file of what happens; without it, the seed" },
+    epilogue: SIMULATE_EPILOGUE,
+    read: (settings) => ({ kind: "simulate", options: readSimulateOptions(settings) }),
+  },
+];

@@ -1,0 +1,48 @@
+/** Counters of a guest network as they are logged. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Binding } from "../../src/binding/binding.ts";
+import { countersOf } from "../../src/cli/counters.ts";
+import { STAT_NAMES } from "../../src/engine/stats.ts";
+import { DROP_TCP_CHECKSUM, STAT_COUNT, STAT_TCP_RETRANSMITS } from "../../wasm/abi.ts";
+
+const NO_PEERS = {
+  hasPeer: true,
+  connections: 0,
+  peersRefused: 0,
+  peersForeign: 0,
+  peersFleeting: 0,
+  peerCrowds: 0,
+  silentPeers: 0,
+  badPeers: 0,
+};
+
+function bindingOf(counts: ReadonlyMap<number, number>, peers = NO_PEERS): Binding {
+  const counters = {
+    flows: 3,
+    chunks: 0,
+    counter: (index: number) => counts.get(index) ?? 0,
+    peers,
+  };
+  return { counters } as unknown as Binding;
+}
+
+test("flows and chunks always, everything else where it is not zero", () => {
+  assert.deepEqual(countersOf(bindingOf(new Map())), { flows: 3, chunks: 0 });
+  const counts = new Map([
+    [STAT_TCP_RETRANSMITS, 7],
+    [STAT_COUNT + DROP_TCP_CHECKSUM, 1],
+  ]);
+  const peers = { ...NO_PEERS, connections: 2, peersRefused: 1, silentPeers: 4, peerCrowds: 5 };
+  assert.deepEqual(countersOf(bindingOf(counts, peers)), {
+    flows: 3,
+    chunks: 0,
+    tcp_retransmits: 7,
+    'drop{reason="tcp_checksum"}': 1,
+    connections: 2,
+    peers_refused: 1,
+    silent_peers: 4,
+    peer_crowds: 5,
+  });
+  assert.equal(STAT_NAMES.length, STAT_COUNT, "drops come after what happened");
+});

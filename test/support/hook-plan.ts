@@ -1,0 +1,32 @@
+/** Plans of VMIs with one interface of ours, changed as a test asks. */
+import assert from "node:assert/strict";
+import { type BindingPlan, derivePlans, type PlanContext } from "../../src/hooks/domain/plan.ts";
+import { readVmi } from "../../src/hooks/domain/vmi.ts";
+import { contextOf, messageOf } from "./hook-fixtures.ts";
+
+export interface Wish {
+  readonly iface?: object;
+  readonly pod?: object;
+  readonly spec?: object;
+  readonly metadata?: object;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly resolvConf?: string;
+  readonly podNetworks?: PlanContext["podNetworks"];
+}
+
+/** The plan of such a VMI in such surroundings. */
+export function plan(wish: Wish = {}): BindingPlan {
+  const { iface, pod = {}, spec, metadata, env = {}, ...rest } = wish;
+  const interfaces = [{ name: "net", binding: { name: "slirp" }, ...iface }];
+  const networks = [{ name: "net", pod }];
+  const vmi = {
+    metadata: { name: "vm", namespace: "ns", ...metadata },
+    spec: { domain: { devices: { interfaces } }, networks, ...spec },
+  };
+  const [first] = derivePlans(readVmi(JSON.stringify(vmi)), contextOf("", env, rest));
+  assert.ok(first);
+  return first;
+}
+
+/** Message of the refusal; empty where there is none. */
+export const error = (wish: Wish): string => messageOf(() => plan(wish));

@@ -1,0 +1,156 @@
+/**
+ * Options of DHCPv6: those of the message being answered, and those of the reply, which are written
+ * one behind the other as far as there is room. Which are sent, and why, is told in `dhcpv6`.
+ */
+import * as abi from "../abi";
+import { DNS6, octetsOf } from "../flow/addresses";
+import { dns6Named } from "../flow/resolvers";
+import { CONFIG, config } from "../memory";
+import { load8, load16, store8, store16, store32 } from "../wire/bytes";
+import * as wire from "../wire/dhcpv6";
+import { Option6View } from "../wire/dhcpv6";
+import {
+  BOOT6,
+  bootFind,
+  bootFound,
+  bootIsHttp,
+  bootIsIpxe,
+  bootLength,
+  bootValue,
+  HTTP_CLASS,
+  HTTP_CLASS_SIZE,
+} from "./boot";
+
+const REFRESH_SECONDS: u32 = 86_400;
+/** Flags of the FQDN option (RFC 4704 §4.1). */
+const FQDN_SERVER: u32 = 1;
+const FQDN_OVERRIDE: u32 = 2;
+const FQDN_NO_UPDATE: u32 = 4;
+
+/** Where the options of the message being answered begin and end. */
+let options: usize = 0;
+let optionsEnd: usize = 0;
+/** Where the next option of the reply goes, and where the last has to end. */
+export let cursor: usize = 0;
+let limit: usize = 0;
+
+/** Sets the options that are answered: `length` octets at `p`. */
+export function optionsTake(p: usize, length: u32): void {
+  options = p;
+  optionsEnd = p + length;
+}
+
+/** Begins the options of the reply at `p`; they end at `end` at the latest. */
+export function optionsBegin(p: usize, end: usize): void {
+  cursor = p;
+  limit = end;
+}
+
+/** Location of the first option of this code in the message being answered; 0 = none. */
+export function asked(code: u32): usize {
+  return wire.dhcp6Find(options, optionsEnd, code);
+}
+
+/** Location of the next one behind `option`; 0 = none. */
+export function askedAfter(option: usize, code: u32): usize {
+  return wire.dhcp6Find(wire.dhcp6After(option), optionsEnd, code);
+}
+
+/** Begins an option of `length` octets; returns where its value goes, 0 = it does not fit. */
+export function room(code: u32, length: u32): usize {
+  if (cursor + wire.OPTION6_HEADER_SIZE + length > limit) return 0;
+  wire.dhcp6OptionEmit(cursor, code, length);
+  const value = cursor + wire.OPTION6_HEADER_SIZE;
+  cursor = value + length;
+  return value;
+}
+
+export function put(code: u32, from: usize, length: u32): void {
+  const value = room(code, length);
+  if (value != 0) memory.copy(value, from, length);
+}
+
+export function putStatus(status: u32): void {
+  const value = room(wire.OPTION6_STATUS, 2);
+  if (value != 0) store16(value, status);
+}
+
+function putConfigured(code: u32): void {
+  const start = CONFIG + abi.CONFIG_DHCP6_OPTIONS_OFFSET;
+  const end = start + config(abi.CONFIG_DHCP6_OPTIONS_LENGTH_OFFSET);
+  const option = wire.dhcp6Find(start, end, code);
+  if (option != 0) put(code, option + 4, Option6View.at(option).length);
+}
+
+/** We update no DNS, so N is set; O says that a wish for S was overruled. The name comes back. */
+function putFqdn(): void {
+  const option = asked(wire.OPTION6_FQDN);
+  if (option == 0) return;
+  const view = Option6View.at(option);
+  const length = view.length;
+  if (length < 1) return;
+  const value = room(wire.OPTION6_FQDN, length);
+  if (value == 0) return;
+  memory.copy(value, view.value, length);
+  const overruled = (load8(value) & FQDN_SERVER) != 0 ? FQDN_OVERRIDE : 0;
+  store8(value, FQDN_NO_UPDATE | overruled);
+}
+
+function putWanted(code: u32, isInformation: bool): void {
+  if (code == wire.OPTION6_DNS) {
+    if (dns6Named()) put(code, octetsOf(DNS6), 16);
+  } else if (code == wire.OPTION6_REFRESH) {
+    const value = isInformation ? room(code, 4) : 0;
+    if (value != 0) store32(value, REFRESH_SECONDS);
+  } else if (code == wire.OPTION6_FQDN) putFqdn();
+  else if (code == wire.OPTION6_BOOT_URL && bootFound) put(code, bootValue, bootLength);
+  else if (code > wire.OPTION6_RAPID_COMMIT) putConfigured(code);
+}
+
+/** Whether the client's list names a code before place `end` of it. */
+function wantedBefore(list: usize, end: u32, code: u32): bool {
+  for (let i: u32 = 0; i < end; i++) {
+    if (load16(list + ((<usize>i) << 1)) == code) return true;
+  }
+  return false;
+}
+
+/** Finds out what the client would load, and tells one that loads by HTTP that it is understood. */
+function putBoot(): void {
+  const user = asked(wire.OPTION6_USER_CLASS);
+  const vendor = asked(wire.OPTION6_VENDOR_CLASS);
+  const types = asked(wire.OPTION6_ARCHITECTURE);
+  // Behind the enterprise number and the length of the first class.
+  const isHttp = vendor != 0 && bootIsHttp(vendor + 10, Option6View.at(vendor).length - 6);
+  bootFind(
+    BOOT6,
+    config(abi.CONFIG_BOOT6_LENGTH_OFFSET),
+    types + 4,
+    types == 0 ? 0 : Option6View.at(types).length,
+    isHttp,
+    user != 0 && bootIsIpxe(user + 4, Option6View.at(user).length),
+  );
+  if (!isHttp || !bootFound) return;
+  const value = room(wire.OPTION6_VENDOR_CLASS, 6 + HTTP_CLASS_SIZE);
+  if (value == 0) return;
+  memory.copy(value, vendor + 4, 4); // in the client's own terms
+  store16(value + 4, HTTP_CLASS_SIZE);
+  memory.copy(value + 6, HTTP_CLASS, HTTP_CLASS_SIZE);
+}
+
+/** What the client asks for, each once. */
+export function putOptions(isInformation: bool): void {
+  putBoot();
+  const option = asked(wire.OPTION6_REQUESTED);
+  if (option == 0) {
+    putWanted(wire.OPTION6_DNS, isInformation);
+    putWanted(wire.OPTION6_SEARCH, isInformation);
+    return;
+  }
+  const list = option + 4;
+  const listed = min<u32>(Option6View.at(option).length >>> 1, 64);
+  for (let i: u32 = 0; i < listed; i++) {
+    const code = load16(list + ((<usize>i) << 1));
+    if (!wantedBefore(list, i, code)) putWanted(code, isInformation);
+  }
+}
