@@ -26,9 +26,9 @@ function main(): number {
   const module = checkedEngine();
   for (const each of positionals) {
     const [name, count] = each.split(":");
-    const family = FAMILIES.find((each) => each === name) ?? "random";
-    if (!run({ family, from, step, count: Number(count), run: { module } }, tally, report))
-      return 1;
+    const family = FAMILIES.find((known) => known === name) ?? "random";
+    const options = { family, from, step, count: Number(count), run: { module } };
+    if (!run(options, tally, report)) return 1;
   }
   report();
   return 0;
