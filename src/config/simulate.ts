@@ -47,8 +47,8 @@ const SEED_OPTIONS = {
     argument: "NAME",
     choices: FAMILIES,
     description:
-      "what seeds stand for: random (default), windows: shut ones of which nobody hears, or " +
-      "competition: parties that want too much",
+      "what seeds stand for: random (default), windows: receive windows that close and whose " +
+      "reopening is lost or not sent, competition: parties that want too much",
     heading: ONE,
     fallback: "random",
     conflicts: { scenario: "a scenario belongs to none" },
