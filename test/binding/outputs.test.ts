@@ -148,7 +148,7 @@ describe("outputs", () => {
     const { outputs, lines, pass, settle, link } = stage({ pcap });
     const fd = openSync(pcap, constants.O_RDONLY | constants.O_NONBLOCK);
     await until(() => lines.length === 1);
-    for (let mark = 0; !lines[1]?.includes("loses frames"); mark += 1) pass(mark & 0xff);
+    for (let mark = 0; !lines[1]?.includes("losing frames"); mark += 1) pass(mark & 0xff);
     settle();
     link.close();
     await outputs.close();

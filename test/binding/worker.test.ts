@@ -209,7 +209,7 @@ describe("worker", () => {
     sys.close(free.fd);
     const publish = [taken, free].map(({ port }) => `127.0.0.1:${port}:80`).join(",");
     await withProgram({ publish }, async (program, path) => {
-      const { level, fields } = await program.line("port left out");
+      const { level, fields } = await program.line("port not published");
       const port = `127.0.0.1:${taken.port}/tcp`;
       assert.equal(level, "warn");
       assert.match(String(fields["problem"]), new RegExp(`^Publish port "${port}"`));
