@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { SHORTAGES, ShortageWatch } from "../../src/binding/shortages.ts";
+import { counterLabel } from "../../src/engine/counter-names.ts";
 import { DROP_NAMES, STAT_NAMES } from "../../src/engine/stats.ts";
 import type { LogFields } from "../../src/lib/log.ts";
 import { EngineWorld } from "../support/engine-harness.ts";
@@ -33,13 +34,14 @@ describe("binding/shortages", () => {
     assert.equal(new Set(Object.values(SHORTAGES)).size, rows.length);
     assert.equal(watch.wait(0), undefined);
     let now = 0;
-    for (const [counter, message] of rows) {
+    for (const [name, message] of rows) {
+      const counter = counterLabel(name);
       assert.match(message, /^[a-z ]{3,}/i, counter);
-      set(counter, 5);
+      set(name, 5);
       watch.poll(engine, now);
       assert.deepEqual(lines.splice(0), [["warn", message, { counter, count: 5 }]]);
       now += SECOND;
-      set(counter, 9);
+      set(name, 9);
       watch.poll(engine, now);
       watch.poll(engine, now + 60 * SECOND - 1);
       assert.deepEqual(lines, [], "it goes on");
