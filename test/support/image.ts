@@ -4,14 +4,16 @@
  *
  * The stand-in for the build's base has Node, a shell, and an `npm` whose "run build" hands out the
  * binary that is in `dist` already: the build itself has tests of its own. All else is the real
- * thing: the very Containerfile, with other names for its bases.
+ * thing: the very Containerfile, with other names for its bases, and npm where it lists packages.
  */
 import { spawnSync } from "node:child_process";
 import {
   chmodSync,
   copyFileSync,
+  cpSync,
   mkdirSync,
   mkdtempSync,
+  realpathSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -26,6 +28,7 @@ import { CACHE } from "./qemu.ts";
 
 const LIMIT_ms = 300_000;
 const NPM = `#!/bin/sh
+[ "$1" = sbom ] && exec node /npm/bin/npm-cli.js "$@"
 [ "$*" = "run build" ] && mkdir -p dist && cp /built/* dist/
 `;
 /** What the binary loads, where Debian's package has it. */
@@ -35,6 +38,12 @@ const GLIBC = [
     (name) => `lib/x86_64-linux-gnu/${name}`,
   ),
 ];
+
+/** Where this machine's npm is, whose program is in the folder "bin" of it. */
+function npmFolder(): string {
+  const { stdout } = spawnSync("sh", ["-c", "command -v npm"], { encoding: "utf8" });
+  return dirname(dirname(realpathSync(stdout.trim())));
+}
 
 export interface BuiltImage {
   /** Copy of the root file system. */
@@ -61,6 +70,7 @@ export class ImageStore {
     const { stdout } = spawnSync("ldd", [process.execPath], { encoding: "utf8" });
     for (const file of stdout.match(/\/\S+\.so\S*/g) ?? []) install(file, join(folder, file));
     writeFileSync(join(folder, "bin/npm"), NPM, { mode: 0o755 });
+    cpSync(npmFolder(), join(folder, "npm"), { recursive: true, dereference: true });
     install(join(ROOT, "dist/slirp-binding"), join(folder, "built/slirp-binding"));
     mkdirSync(join(folder, "tmp"));
     return this.#commit(folder, "localhost/build-base");
