@@ -27,12 +27,13 @@ describe("attachment", () => {
     const pair = { a: -1, b: -1 };
     check(openUnixPair(sys, pair), "Open");
     const { peer } = attachmentOfTap(sys, pair.a);
+    const { address, bytes } = sys.scratch;
     assert.equal(peer(SECOND), 1);
-    while (sys.write(pair.a, sys.scratch.address, 1024) > 0); // until it is full
+    while (sys.write(pair.a, address, bytes.length) > 0); // until it is full
     assert.equal(peer(2 * SECOND), 1, "not looked at yet");
     assert.equal(peer(7 * SECOND), 1, "full for a moment");
     assert.equal(peer(13 * SECOND), 0);
-    while (sys.read(pair.b, sys.scratch.address, 1024) > 0);
+    while (sys.read(pair.b, address, bytes.length) > 0);
     assert.equal(peer(19 * SECOND), 1);
     for (const fd of [pair.a, pair.b]) sys.close(fd);
   });
