@@ -20,7 +20,7 @@ import { type Logger, openLogger } from "../lib/log.ts";
 import { messageOf } from "../lib/message.ts";
 import { holdMemoryGroup } from "../sys/cgroup.ts";
 import { loadLibc } from "../sys/libc.ts";
-import { collectGarbage, releaseProgramPages, releaseProgramPagesLater } from "../sys/resident.ts";
+import { collectGarbage, releaseProgramPages } from "../sys/resident.ts";
 import { announce, confine, type Needs, shedInheritance } from "./confine.ts";
 import { countersOf, logCounters } from "./counters.ts";
 import { TAP_HELPER_COMMAND } from "./internal.ts";
@@ -80,11 +80,9 @@ async function run(
     throw error;
   }
   log.info(describe(options, binding), "ready");
-  // Giving up rights has brought back pages that the binding let go.
-  const sys = await loadLibc();
+  // Giving up rights has brought back pages that the binding let go; it does so later, too.
   collectGarbage();
-  releaseProgramPages(sys, process.execPath);
-  releaseProgramPagesLater(sys, process.execPath);
+  releaseProgramPages(await loadLibc(), process.execPath);
 }
 
 /** Files and ports are open by then; only what is still to be connected to asks for a user. */

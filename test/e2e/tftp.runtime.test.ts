@@ -15,17 +15,15 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { GATEWAY, GATEWAY6 } from "../support/e2e/program.ts";
 import { cannotRun, createWorld, oursOnly, type World } from "../support/e2e/setup.ts";
 import { which } from "../support/e2e/shell.ts";
+import { GUEST, GUEST6 } from "../support/engine-settings.ts";
 import { pattern } from "../support/packet.ts";
 
 const LIMIT = { timeout: 120_000 };
 const SIZE = 1_000_000;
 const SKIP = cannotRun() || oursOnly();
-const GATEWAY = "10.0.2.2";
-const GATEWAY6 = "[fd10:0:2::1]";
-const GUEST = "10.0.2.15";
-const GUEST6 = "fd10:0:2::2";
 
 describe("attach --tftp", { skip: SKIP }, () => {
   let world: World;
@@ -62,7 +60,7 @@ describe("attach --tftp", { skip: SKIP }, () => {
   // SLAAC has given it one, in the middle of a transfer.
   const ends = [
     [GATEWAY, GUEST],
-    [GATEWAY6, GUEST6],
+    [`[${GATEWAY6}]`, GUEST6],
   ] as const;
   for (const [host, guest] of ends) {
     test(`curl from ${host}, in blocks of several sizes`, LIMIT, async () => {
