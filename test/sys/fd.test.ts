@@ -1,4 +1,4 @@
-/** Owned descriptors, event descriptors, shared memory. */
+/** Owned descriptors, event descriptors, timers. */
 
 import assert from "node:assert/strict";
 import { describe } from "node:test";
@@ -6,7 +6,6 @@ import { Epoll } from "../../src/sys/epoll.ts";
 import { EBADF, SystemError } from "../../src/sys/errno.ts";
 import { EventFd, Fd, openFile, signalEventFd, TimerFd } from "../../src/sys/fd.ts";
 import { EPOLLET, EPOLLIN, F_GETFD, FD_CLOEXEC, O_RDONLY } from "../../src/sys/linux.ts";
-import { createMemoryFile, Mapping } from "../../src/sys/mmap.ts";
 import { systemTest } from "./support.ts";
 
 describe("fd", () => {
@@ -68,16 +67,5 @@ describe("fd", () => {
       assert.equal(epoll.dataLo(0), 9);
       assert.equal(epoll.wait(8, 0), 0);
     }
-  });
-
-  systemTest("shares memory between two mappings of a memory file", [], (sys) => {
-    using file = createMemoryFile(sys, "slirp-test", 8192);
-    using a = new Mapping(sys, file.number, 8192);
-    using b = new Mapping(sys, file.number, 4096, 4096);
-    a.bytes[4100] = 42;
-    assert.equal(b.bytes[4], 42);
-    b.bytes[5] = 43;
-    assert.equal(a.bytes[4101], 43);
-    assert.throws(() => new Mapping(sys, file.number, 4096, 1), SystemError);
   });
 });
