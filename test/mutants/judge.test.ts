@@ -96,6 +96,20 @@ describe("mutants/arena", () => {
     );
   });
 
+  test("where it runs apart, /dev/null is a mount, which nothing can replace", async () => {
+    const arena = new Arena(project, project);
+    try {
+      const script = `
+        import { readFileSync } from "node:fs";
+        const isApart = process.pid === 1;
+        const isMount = readFileSync("/proc/self/mountinfo", "utf8").includes(" /dev/null rw");
+        process.exit(isMount === isApart ? 0 : 1);`;
+      assert.equal((await run(arena, script)).state, "passed");
+    } finally {
+      arena.close();
+    }
+  });
+
   test("what cannot be run is no verdict", async () => {
     const arena = new Arena(project, project);
     try {

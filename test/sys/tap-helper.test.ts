@@ -1,7 +1,7 @@
 /**
- * The helper that makes a tap elsewhere: how it is started, what it passes back, what is told of one
- * that fails. `nsenter` is a script here that runs what is to be run without entering anything;
- * that the real one leads into a user namespace is shown by netns.test.ts.
+ * The helper that makes a tap elsewhere: how it is started, what it passes back, and what is told
+ * of one that fails. `nsenter` is a script here that runs what is to be run without entering
+ * anything; that the real one leads into a user namespace is shown by netns.test.ts.
  */
 import assert from "node:assert/strict";
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
