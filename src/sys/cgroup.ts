@@ -43,22 +43,22 @@ interface Version {
   readonly limits: readonly string[];
   readonly usage: readonly string[];
   /** Fields of memory.stat: all page cache, and what of it is in no file. */
-  readonly cache: string;
-  readonly shared: string;
+  readonly cache: RegExp;
+  readonly shared: RegExp;
 }
 
 const VERSION_1: Version = {
   limits: ["memory.limit_in_bytes"],
   usage: ["memory.usage_in_bytes", "memory.kmem.tcp.usage_in_bytes"],
-  cache: "total_cache",
-  shared: "total_shmem",
+  cache: /^total_cache (\d+)$/m,
+  shared: /^total_shmem (\d+)$/m,
 };
 
 const VERSION_2: Version = {
   limits: ["memory.max", "memory.high"],
   usage: ["memory.current"],
-  cache: "file",
-  shared: "shmem",
+  cache: /^file (\d+)$/m,
+  shared: /^shmem (\d+)$/m,
 };
 
 /** A control group whose memory is limited. */
@@ -251,8 +251,7 @@ export class MemoryGauge {
   }
 }
 
-function field(stat: string, name: string): number {
-  const start = stat.startsWith(`${name} `) ? 0 : stat.indexOf(`\n${name} `) + 1;
-  if (start === 0 && !stat.startsWith(`${name} `)) return 0;
-  return Number.parseInt(stat.slice(start + name.length + 1), 10) || 0;
+/** What a pattern finds of a number; 0 = nothing. */
+function field(stat: string, pattern: RegExp): number {
+  return Number(pattern.exec(stat)?.[1] ?? 0);
 }

@@ -1,5 +1,6 @@
 /** How far a control group is looked for, and how much of its files is read. */
 import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { MemoryGauge, memoryGroup, memoryTotal } from "../../src/sys/cgroup.ts";
@@ -66,6 +67,28 @@ describe("MemoryGauge: octets that are read", () => {
     const line = "\nfile 12345";
     const list = "x".repeat(8192 - line.length) + line;
     assert.equal(used("1000000\n", `${list}6789`), 1_000_000 - 12_345);
+  });
+
+  test("are of files that are open once each, and closed in the end", () => {
+    const folder = "sys/fs/cgroup/memory/g";
+    const files = {
+      "proc/self/cgroup": "4:memory:/g\n",
+      "proc/self/mountinfo": V1,
+      [`${folder}/memory.limit_in_bytes`]: "9",
+      [`${folder}/memory.usage_in_bytes`]: "7",
+      [`${folder}/memory.kmem.tcp.usage_in_bytes`]: "1",
+      [`${folder}/memory.stat`]: "",
+    };
+    withTree(files, (root) => {
+      const group = memoryGroup(root);
+      assert.ok(group !== undefined);
+      const before = readdirSync("/proc/self/fd").length;
+      const gauge = new MemoryGauge(group, 0);
+      assert.equal(gauge.used(), 8);
+      assert.equal(readdirSync("/proc/self/fd").length, before + 3);
+      gauge.close();
+      assert.equal(readdirSync("/proc/self/fd").length, before);
+    });
   });
 
   test("of version 1 shared memory is no cache either", () => {
