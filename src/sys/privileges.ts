@@ -227,18 +227,20 @@ function taskOf(sys: Libc, now: Rights, identity: Identity | undefined): Task {
  * Gives up all capabilities and the way to new ones, in all threads, for good.
  * @param identity who to be from now on, without further groups; undefined: as before
  * @param now what the threads have: of all the same, or what the one with most has
+ * @param read what a thread has by now, or an error where it is gone; for tests
  * @throws Error, SystemError where something is left; some threads may have given up more by then
  */
 export function dropPrivileges(
   sys: Libc,
   identity: Identity | undefined,
   now: Rights = readRights(),
+  read: (thread: number) => Rights = readRights,
 ): void {
   const task = taskOf(sys, now, identity);
   const isDone = (thread: number): boolean => {
     let rights: Rights;
     try {
-      rights = readRights(thread);
+      rights = read(thread);
     } catch (error) {
       if (!threadIds().includes(thread)) return true;
       throw error;
