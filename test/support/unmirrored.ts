@@ -100,7 +100,6 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/sys/bun.ts": LOADER,
   "src/sys/deno.ts": LOADER,
   "src/sys/native.ts": TYPES,
-  "src/sys/netlink.ts": "test/sys/netconfig.test.ts makes requests with it",
   "src/sys/seccomp-table.ts": "made by scripts/seccomp.mjs; test/sys/seccomp.test.ts checks it",
   "wasm/abi.ts": "constants; test/engine/module.test.ts checks the contract",
   "wasm/errno.ts": "numbers; test/sys/errno.test.ts compares them with the runtime's",

@@ -225,7 +225,7 @@ describe("peer: sock_diag", () => {
     [],
     (sys) => {
       const { owners, questions, closed } = play(sys, [
-        () => socketAnswer(1).fill(0xee, 24, 72), // addresses, which the next question has others of
+        () => socketAnswer(1).fill(0xee, 24, 72), // addresses, which the next question has not
         () => socketAnswer(2, { user: 0xffff_fffe }),
       ]);
       assert.equal(owners.peer(theirs, ours), 1000);
