@@ -24,7 +24,7 @@
  *
  * Limits: GRACE 2 s; flows end as far as `flow/evict` has room, the rest with the next step.
  */
-import * as abi from "./abi";
+import * as abi from "./abi/index";
 import { flowForget } from "./dispatch";
 import { closeRoom } from "./flow/evict";
 import { fragmentInit } from "./flow/fragment-context";

@@ -11,7 +11,7 @@
  *
  * Source: RFC 8200, RFC 4443, RFC 4861, RFC 4007 §9, RFC 5095, RFC 7112.
  */
-import * as abi from "./abi";
+import * as abi from "./abi/index";
 import {
   addressOfDestination,
   addressOfSource,

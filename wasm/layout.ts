@@ -5,7 +5,7 @@
  * Views are `@unmanaged` classes laid over engine memory: `changetype<Flow>(address)` costs
  * nothing.
  */
-import * as abi from "./abi";
+import * as abi from "./abi/index";
 
 /**
  * One conversation between the guest and a host socket.

@@ -10,7 +10,7 @@
  * Chunks are handed out last-freed-first, so a light load keeps to few pages. While frames that
  * refer to chunk memory wait for the link, freed chunks rest in a limbo list (`chunkReclaim`).
  */
-import * as abi from "./abi";
+import * as abi from "./abi/index";
 import { CHECKED } from "./trap";
 
 const CHUNK_SHIFT: i32 = 14;

@@ -7,7 +7,7 @@
  * operations, resistant to chosen-input flooding of the flow table. Their values are therefore not
  * those of the published function. `next` is xoshiro128** (Blackman, Vigna).
  */
-import { CONFIG_SEED_OFFSET } from "./abi";
+import { CONFIG_SEED_OFFSET } from "./abi/index";
 import { config } from "./memory";
 
 let key0: u32 = 0;

@@ -22,7 +22,7 @@
  * At the bounds: `opAlloc` and `iovAlloc` return 0 and the caller leaves its flow in the dirty list
  * for the next turn; `txBegin` returns 0 and counts DROP_TX_FULL.
  */
-import * as abi from "./abi";
+import * as abi from "./abi/index";
 import {
   IOV_SHIFT,
   Iov,

@@ -2,7 +2,7 @@
  * Counters: 64-bit, in memory, one per event and one per drop reason. Nobody counts anywhere else,
  * so frames in = frames handled + frames dropped by reason can be checked from outside.
  */
-import { STAT_COUNT } from "./abi";
+import { STAT_COUNT } from "./abi/index";
 import { STATS } from "./memory";
 
 export function count(index: i32): void {

@@ -7,7 +7,7 @@
  * the entry at once. So re-arming is free in the common case, and `timerNext` may be early, never
  * late.
  */
-import { FLOW_CAPACITY_COUNT, FLOW_SIZE } from "./abi";
+import { FLOW_CAPACITY_COUNT, FLOW_SIZE } from "./abi/index";
 import { Flow } from "./layout";
 import { FLOWS } from "./memory";
 import { CHECKED } from "./trap";

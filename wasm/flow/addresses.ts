@@ -25,7 +25,7 @@
  *
  * Source: RFC 4291, RFC 4007 §11 (scopes).
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { ADDRESSES, CONFIG, CONTROL, config } from "../memory";
 import { hashAddress } from "../prng";
 import { count } from "../stats";

@@ -20,7 +20,7 @@
  *
  * Source: RFC 768, RFC 1122 §4.1.3, RFC 5508 REQ-1, virtio 1.2 §5.1.6.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { config } from "../memory";
 import { txBegin, txEnd, txHeader, txOffload, txPiece, vnetSize } from "../ring";
 import { count, countMany, drop } from "../stats";

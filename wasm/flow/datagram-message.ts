@@ -2,7 +2,7 @@
  * The messages that a flow's batch makes for one sendmmsg: where each begins and ends, and its
  * headers for the kernel. Which a batch makes is told in `datagram-send`.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import {
   Entry,
   entryAt,

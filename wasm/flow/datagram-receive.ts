@@ -26,7 +26,7 @@
  *
  * Source: recvmmsg(2), udp(7), ip(7), epoll(7).
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { EAGAIN } from "../errno";
 import { Iov, Msg, Op } from "../layout";
 import { absolute, SCRATCH } from "../memory";

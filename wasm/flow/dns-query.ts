@@ -2,7 +2,7 @@
  * One query (`dns` tells how they are led): asking a resolver, who comes next, how good a failure
  * is to have.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { count, drop } from "../stats";
 import { DNS_FORMERR, DNS_NOTIMP, DNS_REFUSED, DNS_SERVFAIL } from "../wire/dns";
 import { flowTo, sendBy } from "./dns-relay";

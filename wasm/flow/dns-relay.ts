@@ -4,7 +4,7 @@
  *
  * What passes here is bounded by the flows (`shares`) and the batch.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { config } from "../memory";
 import { txKeep } from "../ring";
 import { count, drop } from "../stats";

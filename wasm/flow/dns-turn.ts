@@ -2,7 +2,7 @@
  * What time brings for queries: the next resolver is asked, or the guest hears the best there is
  * (`dns` tells why).
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { entriesFree } from "../ring";
 import { count } from "../stats";
 import { dnsFailureEmit } from "../wire/dns";

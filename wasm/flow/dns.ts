@@ -39,7 +39,7 @@
  * timers of the turn, so that no flow ends under the hands of who reports about it.
  * Source: RFC 1035 §4.1, RFC 5625 §4.1 and 6, RFC 5452 §9, RFC 8767 §5 (the next one, soon).
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { Entry, entryAt } from "../ring";
 import { count, drop } from "../stats";
 import {

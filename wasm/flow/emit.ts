@@ -15,7 +15,7 @@
  *
  * Source: RFC 791 §3.2, RFC 6864 §4, RFC 894 (frames of at least 60 octets).
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { CONFIG, config } from "../memory";
 import { next } from "../prng";
 import { txBegin, txCommit, txEnd, txFree, txHeader, txPiece } from "../ring";

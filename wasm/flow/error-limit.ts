@@ -3,7 +3,7 @@
  * second in the long run (RFC 1812 §4.3.2.8, RFC 4443 §2.4 (f): a token bucket).
  */
 
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { txBegin } from "../ring";
 import { drop } from "../stats";
 

@@ -2,7 +2,7 @@
  * The datagrams that are being put together (`fragments` tells how): what is known of each, its
  * buffer, its bitmaps, and which buffers are free or handed out.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { count, dropMany } from "../stats";
 import { addressMark } from "./addresses";
 

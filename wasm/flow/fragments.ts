@@ -28,7 +28,7 @@
  * Source: RFC 791 §3.2, RFC 815, RFC 1122 §3.3.2, RFC 5722 §4, RFC 1858 §3, RFC
  * 3128 §2, RFC 8200 §4.5, RFC 7112.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { drop } from "../stats";
 import { sumBytes, sumStore } from "../wire/checksum";
 import { ICMP_TIME_EXCEEDED } from "../wire/icmpv4";

@@ -37,7 +37,7 @@
  *   Any state may end. `enterState` and `enterSocket` are the only ones to write these fields, and
  *   in the checked build (`trap`) they refuse every other step.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { Flow } from "../layout";
 import { config } from "../memory";
 import { CHECKED } from "../trap";

@@ -30,7 +30,7 @@
  * What is learnt has been judged by the caller (`local/arp`, `local/ndp`, `input4`, `input6`).
  * Source: RFC 826, RFC 1122 §2.3.2, RFC 4861 §7.2.2 and 7.3.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { CONFIG, CONTROL, config } from "../memory";
 import { txBegin } from "../ring";
 import { count } from "../stats";

@@ -17,7 +17,7 @@
  *
  *   Beside that, which guest ports have a socket of both versions of IP (HOST_DUAL, `datagram`).
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { CONTROL } from "../memory";
 import { check } from "../trap";
 import { PROTOCOL_TCP, PROTOCOL_UDP } from "../wire/ipv4";

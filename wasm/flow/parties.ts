@@ -21,7 +21,7 @@
  *   Bounds: 4,096 parties. Who comes beyond shares one party of all the rest, one for each share,
  *   which is large then and gives way first.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { Flow, STAKE_TICK, stakeOf } from "../layout";
 import { hashTuple } from "../prng";
 import { CHECKED, check } from "../trap";

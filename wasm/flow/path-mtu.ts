@@ -18,7 +18,7 @@
  * Limits: ENTRY_COUNT destinations, by hash; one that comes to a place takes it, and the other is
  * asked for again. Times in microseconds. Source: RFC 1191 §3 and 6.3, RFC 8201 §4, ip(7) IP_MTU.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { config, RX_BUFFERS } from "../memory";
 import { ICMP_UNREACHABLE } from "../wire/icmpv4";
 import { stableHashOf } from "./addresses";

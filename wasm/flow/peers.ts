@@ -25,7 +25,7 @@
  * Contract: `ports` = guest port << 16 | peer port; times in microseconds.
  * Source: RFC 1122 §4.1.3.5 (answers leave from the address asked), ip(7) IP_PKTINFO, RFC 3542 §6.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { config } from "../memory";
 import { hashTuple } from "../prng";
 import { turnNow } from "../timer";

@@ -18,7 +18,7 @@
  * the checksum, as the kernel would replace a wrong one by a right one. All functions take flows of
  * KIND_PING only. Source: RFC 792, RFC 4443 §4, RFC 5508 §3, icmp(7).
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { Flow, Op } from "../layout";
 import { drop } from "../stats";
 import { timerSet } from "../timer";

@@ -12,7 +12,7 @@
  *
  * Health is of the resolver, not of a guest's port: what one query finds out counts for all.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { CONFIG, config } from "../memory";
 import { addressIntern, DNS6, SIX } from "./addresses";
 

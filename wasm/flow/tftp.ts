@@ -18,7 +18,7 @@
  *
  * Source: RFC 1350, RFC 6335 §6.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { config } from "../memory";
 import { next } from "../prng";
 import { drop } from "../stats";

@@ -30,7 +30,7 @@
  * functions take the flow of their own kinds only (KIND_UDP, KIND_DNS).
  * Source: RFC 768, RFC 1122 §4.1, RFC 4787, RFC 5452, RFC 5625.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { Flow, Op } from "../layout";
 import { drop } from "../stats";
 import { timerSet } from "../timer";

@@ -26,7 +26,7 @@
  *
  * Contract: addresses as in `addresses`, `now` in microseconds.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { config } from "../memory";
 import { addressMark } from "./addresses";
 import { natIsGuest } from "./nat";

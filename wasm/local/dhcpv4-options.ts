@@ -8,7 +8,7 @@
  *
  * Source: RFC 2131 §4.3.1, RFC 2132, RFC 3396 §5, RFC 4702 §4.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { networkBroadcast, networkMask } from "../flow/emit";
 import { CONFIG, config } from "../memory";
 import { load8, store8, store16, store32 } from "../wire/bytes";

@@ -32,7 +32,7 @@
  * Source: RFC 951, RFC 1534, RFC 2131, RFC 2132, RFC 3396 §5, RFC 4039 §3, RFC 4702 §4,
  * RFC 6842 §3.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { frameCommit, gatewayMac, isOwnAddress, linkMtu, networkBroadcast } from "../flow/emit";
 import { neighborLearn } from "../flow/neighbor";
 import { outgoing, outgoingBegin } from "../flow/outgoing";

@@ -26,7 +26,7 @@
  *
  * Source: RFC 9915 (RFC 8415) §11.4, 16, 18.3, 21; RFC 3646, RFC 4704, RFC 5908, RFC 5970.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { addressOfSource, GUEST6, octetsOf, ROUTER6 } from "../flow/addresses";
 import { frameCommit, gatewayMac } from "../flow/emit";
 import { natIsGuest } from "../flow/nat";

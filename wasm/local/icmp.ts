@@ -9,7 +9,7 @@
  * The data of the reply is a copy (`txKeep`), because the next batch may come in before the link
  * has taken the frames.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { ipv4Send, isOwnAddress } from "../flow/emit";
 import { outgoingBegin } from "../flow/outgoing";
 import { packet } from "../flow/packet";

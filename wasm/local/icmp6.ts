@@ -4,7 +4,7 @@
  * of the request, comes from the address that was asked (RFC 4443 §4.2), and is fragmented when the
  * MTU is too small for it. Nothing is answered on behalf of others, nor to multicast.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { isOwnAddress } from "../flow/emit";
 import { outgoingBegin } from "../flow/outgoing";
 import { packet, pseudoSum } from "../flow/packet";

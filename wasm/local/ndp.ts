@@ -26,7 +26,7 @@
  * Contract: messages have a right checksum; `now` in microseconds.
  * Source: RFC 4861 §4, 6.1, 6.2, 7.1, 7.2, RFC 4862, RFC 8106 §5.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { addressIntern, DNS6, GATEWAY6, isIpv6, octetsOf, ROUTER6 } from "../flow/addresses";
 import { frameCommit, gatewayMac, isOwnAddress } from "../flow/emit";
 import { natIsGuest } from "../flow/nat";

@@ -2,12 +2,13 @@
  * Whether a segment is one the connection has to do with: PAWS, the window, resets (RFC 9293
  * §3.10.7.4, RFC 7323 §5, RFC 5961), and what is answered where it is not.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { markDirty } from "../flow/table";
 import { count, drop } from "../stats";
 import { seqGe, seqInWindow, seqLt } from "../wire/seqnum";
 import { TCP_SYN } from "../wire/tcp";
-import { F_TIMESTAMPS, has, P_ACK, Tcp, tcpEnd } from "./conn";
+import { F_TIMESTAMPS, has, P_ACK, Tcp } from "./conn";
+import { tcpEnd } from "./ending";
 import { segment, segmentHas } from "./segment";
 
 const CHALLENGES_PER_SECOND: u32 = 10;

@@ -27,7 +27,7 @@
  *   GIVE_UP_ARRIVAL departs from RFC 9293 MUST-23 (three minutes for a SYN): the client behind has
  *   an open connection, and would wait all that time for nothing.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { isIpv6 } from "../flow/addresses";
 import { isOwnAddress } from "../flow/emit";
 import { enterState, SHARE_OUTSIDE } from "../flow/kinds";
@@ -43,20 +43,11 @@ import { gatewayFor } from "../flow/send";
 import { flowFind, flowRename, handleOf, isNone, markDirty } from "../flow/table";
 import { guestAddress, guestRequest, guestServed } from "../flow/whereabouts";
 import { count, drop } from "../stats";
-import {
-  F_SOCKET,
-  P_SYN,
-  RTO_MAX,
-  Tcp,
-  tcpArm,
-  tcpEnd,
-  tcpReset,
-  tcpRestart,
-  tcpSetMss,
-} from "./conn";
+import { F_SOCKET, P_SYN, RTO_MAX, Tcp, tcpArm, tcpReset, tcpRestart, tcpSetMss } from "./conn";
 import { keepaliveStart } from "./deadline";
+import { sendReset } from "./emit";
+import { tcpEnd } from "./ending";
 import { allocate } from "./open";
-import { sendReset } from "./output";
 
 /** Bits of `arrival`. */
 const ARRIVAL_FIXED: u8 = 1;

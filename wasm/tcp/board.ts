@@ -22,7 +22,7 @@
  *
  * Source: RFC 2018, RFC 6675 §3-4, RFC 8985 §5-6.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { slotOf } from "../flow/table";
 import { seqGe, seqGt, seqLe, seqLt } from "../wire/seqnum";
 import { Tcp } from "./conn";

@@ -1,5 +1,5 @@
 /**
- * The guest-facing TCP connection: record, states, opening and ending.
+ * The guest-facing TCP connection: record, states, beginning; how one ends is in `ending`.
  *
  * Theory of operation
  *  Every guest connection ends here and is carried on by a host socket. The guest's bytes are
@@ -42,18 +42,15 @@
  *
  * Reading: RFC 9293, 7323, 2018, 5681, 6298, 6582, 6675, 6937, 8985, 5961, 6528.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { isIpv6, stableHashOf } from "../flow/addresses";
-import { closeLater } from "../flow/evict";
-import { heldCount, holderLeave } from "../flow/holders";
-import { enterState, LIST_TIME_WAIT, SHARE_REST } from "../flow/kinds";
+import { enterState } from "../flow/kinds";
 import { headerSize } from "../flow/packet";
-import { partyJoin, partyLeave } from "../flow/parties";
-import { flowRelease, handleOf, listRemove, listTouch, shareMove, slotOf } from "../flow/table";
+import { partyJoin } from "../flow/parties";
+import { listRemove, slotOf } from "../flow/table";
 import { Flow, STAKE_SIZE, STAKE_TICK, stakeOf } from "../layout";
-import { chunkNext, chunkRelease, config } from "../memory";
+import { config } from "../memory";
 import { hashIsn } from "../prng";
-import { txCount } from "../ring";
 import { count } from "../stats";
 import { timerSet } from "../timer";
 import { seqGt } from "../wire/seqnum";
@@ -333,68 +330,6 @@ export function tcpEstablished(flow: Tcp, now: i64): void {
   tcpProgress(flow, now);
   listRemove(flow);
   partyJoin(flow);
-}
-
-function freeList(head: i32): void {
-  const held = txCount > 0;
-  let chunk = head;
-  while (chunk >= 0) {
-    const next = chunkNext(chunk);
-    chunkRelease(chunk, held);
-    chunk = next;
-  }
-}
-
-/** Frees all payload of the connection. */
-export function tcpFreeChunks(flow: Tcp): void {
-  holderLeave(flow);
-  heldCount(flow, -flow.heldCount);
-  freeList(flow.heldHead);
-  freeList(flow.sendHead);
-  flow.heldHead = -1;
-  flow.heldTail = -1;
-  flow.heldCount = 0;
-  flow.sendHead = -1;
-  flow.sendTail = -1;
-  flow.sendCount = 0;
-  flow.sendCursor = -1;
-}
-
-/** Closes the host socket if there is one; `abort` makes the host send RST. */
-export function tcpCloseHost(flow: Tcp, abort: bool): void {
-  if (!has(flow, F_SOCKET)) return;
-  flow.flags &= ~(F_SOCKET | P_ERROR); // nobody to ask any more
-  closeLater(handleOf(flow), abort);
-}
-
-/** Ends the flow: socket, payload, slot. */
-export function tcpEnd(flow: Tcp, abort: bool): void {
-  tcpCloseHost(flow, abort);
-  tcpFreeChunks(flow);
-  count(abi.STAT_TCP_CLOSED);
-  partyLeave(flow);
-  flowRelease(flow);
-}
-
-/** Enters TIME-WAIT: nothing left but the memory that this tuple was used. */
-export function tcpTimeWait(flow: Tcp, now: i64): void {
-  tcpCloseHost(flow, false);
-  tcpFreeChunks(flow);
-  enterState(flow, abi.STATE_TIME_WAIT);
-  flow.ackAt = 0;
-  flow.flags &= ~(P_OUTPUT | F_PERSIST);
-  flow.rtoAt = now + TIME_WAIT;
-  partyLeave(flow);
-  shareMove(flow, SHARE_REST);
-  listTouch(flow, LIST_TIME_WAIT);
-  tcpArm(flow);
-}
-
-/** One direction has ended: from now on the connection may be silent for less time. */
-export function tcpHalfClosed(flow: Tcp, now: i64): void {
-  tcpProgress(flow, now);
-  const at = now + HALF_CLOSED_ASK;
-  if (flow.keepaliveAt == 0 || flow.keepaliveAt > at) flow.keepaliveAt = at;
 }
 
 /** Hands the earliest of the flow's timers to the heap. */

@@ -2,7 +2,7 @@
  * The host's connection on its way: asked for, up, or refused, and what the guest hears of that.
  * The guest's SYN is held meanwhile (`conn`).
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import {
   EACCES,
   EADDRNOTAVAIL,
@@ -32,10 +32,10 @@ import {
   RTO_INITIAL,
   Tcp,
   tcpArm,
-  tcpEnd,
 } from "./conn";
 import { keepaliveStart } from "./deadline";
-import { sendReset } from "./output";
+import { sendReset } from "./emit";
+import { tcpEnd } from "./ending";
 
 /** Emits the connect. */
 export function connectHost(flow: Tcp): void {

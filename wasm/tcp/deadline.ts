@@ -16,7 +16,7 @@
  *
  * Limits: 3 probes of a segment each for every timeout.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { config } from "../memory";
 import { AGAIN, boardFirst, pipeOf } from "./board";
 import { F_PERSIST, has, Tcp, TIMER_PROBE, TIMER_RETRANSMIT } from "./conn";

@@ -2,14 +2,15 @@
  * Segments for a connection that is not established yet (RFC 9293 §3.10.7.3 and 3.10.7.4): the
  * guest waits for the host's answer, answers our SYN, or acknowledges our SYN-ACK.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { enterState } from "../flow/kinds";
 import { markDirty, markReady } from "../flow/table";
 import { count, drop } from "../stats";
 import { TCP_ACK, TCP_RST, TCP_SYN } from "../wire/tcp";
 import { wantAck } from "./acceptance";
 import { arrivalRefused } from "./arrival";
-import { P_OUTPUT, P_SYN, RTO_AFTER_SYN_LOSS, Tcp, tcpEnd, tcpEstablished } from "./conn";
+import { P_OUTPUT, P_SYN, RTO_AFTER_SYN_LOSS, Tcp, tcpEstablished } from "./conn";
+import { tcpEnd } from "./ending";
 import { takeSynOptions } from "./open";
 import { resetSegment } from "./reset";
 import { sampleTimed } from "./round-trip";

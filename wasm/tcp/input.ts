@@ -4,7 +4,7 @@
  * FIN. Nothing is sent from here but resets that belong to no flow; what a segment calls for is
  * noted in the flow (P_*), and the flow is marked dirty.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { enterState } from "../flow/kinds";
 import { packet } from "../flow/packet";
 import { flowFind, isNone, markDirty, markReady } from "../flow/table";
@@ -25,9 +25,8 @@ import {
   startAbove,
   Tcp,
   tcpArm,
-  tcpEnd,
-  tcpTimeWait,
 } from "./conn";
+import { tcpEnd, tcpTimeWait } from "./ending";
 import { established, inputConnecting, inputSynReceived, inputSynSent } from "./handshake";
 import { tcpOpen } from "./open";
 import { takeText, truncate } from "./reassembly";

@@ -4,7 +4,7 @@
  *
  * Source: RFC 9293 §3.3.1 (SND.UNA =< SND.NXT and the like), and the heads of the files named.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { HOLDS_NOTHING } from "../flow/holders";
 import {
   LIST_ARRIVING,

@@ -10,7 +10,7 @@
  * the oldest one makes room (RFC 4987 §3), so a guest that scans 100,000 ports harms nobody's
  * established flows. Who else finds a slot is for `flow/shares` to say.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import {
   enterState,
   LIST_ARRIVING,
@@ -49,11 +49,10 @@ import {
   P_CONNECT,
   Tcp,
   tcpArm,
-  tcpCloseHost,
-  tcpEnd,
   tcpReset,
   tcpSetMss,
 } from "./conn";
+import { tcpCloseHost, tcpEnd } from "./ending";
 import { resetSegment } from "./reset";
 import { segment } from "./segment";
 

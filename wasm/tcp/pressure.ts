@@ -19,7 +19,7 @@
  *
  *   A flow whose send is under way is passed over: the host is reading what it holds.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import {
   HOLDS,
   HOLDS_GONE,
@@ -37,8 +37,9 @@ import { Flow, STAKE_TICK, stakeOf } from "../layout";
 import { chunksFree, chunksKept } from "../memory";
 import { count, countMany } from "../stats";
 import { turnNow } from "../timer";
-import { F_BLOCKED, F_SENDING, has, Tcp, tcpEnd } from "./conn";
-import { sendReset } from "./output";
+import { F_BLOCKED, F_SENDING, has, Tcp } from "./conn";
+import { sendReset } from "./emit";
+import { tcpEnd } from "./ending";
 import { advance, releaseFrom } from "./reassembly";
 
 const STALE: u32 = <u32>(1000000 >> STAKE_TICK);

@@ -9,7 +9,7 @@
  * again, as it was never acknowledged (RFC 2018 §8). What is held may be taken away when memory is
  * short (`pressure`); a blocked flow then holds nothing new until the host takes something.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { HOLDS, heldCount, heldSpare, holderJoin, holderLeave } from "../flow/holders";
 import { SHARE_OUTSIDE } from "../flow/kinds";
 

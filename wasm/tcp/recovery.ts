@@ -19,7 +19,7 @@
  *  in bursts do not end in a burst). An acknowledgment that echoes a timestamp from before the
  *  repair says that it was not needed, and takes it back (Eifel, RFC 3522, 4015).
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { count } from "../stats";
 import { seqGe, seqLe, seqLt } from "../wire/seqnum";
 import {

@@ -2,7 +2,7 @@
  * The segment under way: the packet of `flow/packet`, read as TCP. Like that record it is filled
  * once, and holds until the next segment.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { natUnusable } from "../flow/nat";
 import { packet, transportChecksumOk } from "../flow/packet";
 import { drop } from "../stats";

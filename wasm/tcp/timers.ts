@@ -18,7 +18,7 @@
  * While data are on their way to the guest the retransmission timer alone decides, so a machine
  * that is paused for GIVE_UP_DATA finds its connections as they were.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { flowAt, flowsFresh, markDirty, markReady } from "../flow/table";
 import { STAKE_TICK, stakeOf } from "../layout";
 import { linkFull } from "../ring";
@@ -46,11 +46,11 @@ import {
   TIMER_REORDER,
   TIMER_RETRANSMIT,
   tcpArm,
-  tcpEnd,
 } from "./conn";
 import { armRetransmit, askAfter, keepaliveStart, startPersist } from "./deadline";
+import { sendReset } from "./emit";
+import { tcpEnd } from "./ending";
 import { resolverNext } from "./open";
-import { sendReset } from "./output";
 import { probe, reorderOver, timeoutRetransmit } from "./recovery";
 
 const KEEPALIVE_INTERVAL: i64 = 75000000;

@@ -8,7 +8,7 @@
  * decided only after the results of sends (a shutdown queued beside a short send would lose the
  * rest).
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { EAGAIN, EINTR } from "../errno";
 import { isIpv6 } from "../flow/addresses";
 import { HOLDS, holderMove, holderRevive } from "../flow/holders";
@@ -48,16 +48,14 @@ import {
   P_TOS,
   Tcp,
   tcpArm,
-  tcpCloseHost,
-  tcpHalfClosed,
   tcpProgress,
-  tcpTimeWait,
   URGENT_IN,
   URGENT_MARK,
 } from "./conn";
 import { connectAgain, connected, connectHost, refused } from "./connecting";
 import { askSeconds } from "./deadline";
 import { hostFailed, received } from "./download";
+import { tcpCloseHost, tcpHalfClosed, tcpTimeWait } from "./ending";
 import { resolverNext } from "./open";
 import { tcpOutput } from "./output";
 import { advance, consume, heldPieces, heldSum, hold } from "./reassembly";

@@ -13,7 +13,7 @@
  * zero once the host has been full for a second, so that the guest probes instead of giving up;
  * octets up to the old edge are still taken.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { chunksSpare, config } from "../memory";
 import { seqGt } from "../wire/seqnum";
 import { F_BLOCKED, F_SCALED, has, Tcp } from "./conn";
