@@ -10,6 +10,9 @@
 import { CONFIG_SEED_OFFSET } from "./abi/index";
 import { config } from "./memory";
 
+/** 2^32 by the golden ratio, made odd: a product with it spreads what differs in a few bits. */
+export const GOLDEN_RATIO: u32 = 0x9e3779b1;
+
 let key0: u32 = 0;
 let key1: u32 = 0;
 let isnKey0: u32 = 0;

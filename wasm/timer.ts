@@ -17,6 +17,9 @@ const ENTRY_SHIFT: i32 = 4;
 const ENTRIES: usize = memory.data(FLOW_CAPACITY_COUNT << ENTRY_SHIFT, 16);
 let size: i32 = 0;
 
+export const MILLISECOND_US: i64 = 1000;
+export const SECOND_US: i64 = 1_000_000;
+
 /** Time of the turn under way, microseconds. */
 export let turnNow: i64 = 0;
 

@@ -28,6 +28,7 @@
  */
 import * as abi from "../abi/index";
 import { config } from "../memory";
+import { MILLISECOND_US, SECOND_US } from "../timer";
 import { addressMark } from "./addresses";
 import { natIsGuest } from "./nat";
 import {
@@ -39,9 +40,8 @@ import {
   neighborRequest,
 } from "./neighbor";
 
-const SECOND: i64 = 1_000_000;
 const ASKS_QUICK: i32 = 10;
-const ASK_LATER: i64 = 5 * SECOND;
+const ASK_LATER_US: i64 = 5 * SECOND_US;
 
 /** The address beside the configured one that was chosen last; 0 = none. */
 let chosen4: u32 = 0;
@@ -49,7 +49,7 @@ let chosen6: u32 = 0;
 
 const SWEEP_SIZE: u32 = 256;
 const SWEEP_STEP: u32 = 32;
-const SWEEP_PAUSE: i64 = 100_000;
+const SWEEP_PAUSE_US: i64 = 100 * MILLISECOND_US;
 /** Questions before each sweep. */
 const SWEEP_EVERY: i32 = 2;
 
@@ -128,7 +128,7 @@ export function whereTimeout(now: i64): void {
   if (now < askAt) return;
   if (sweepAt < SWEEP_SIZE) {
     sweep();
-    askAt = now + (sweepAt < SWEEP_SIZE ? SWEEP_PAUSE : pause());
+    askAt = now + (sweepAt < SWEEP_SIZE ? SWEEP_PAUSE_US : pause());
     return;
   }
   if (guestServed(false)) guestRequest(false, now);
@@ -137,12 +137,12 @@ export function whereTimeout(now: i64): void {
   askAt = now + pause();
   if (!guestServed(false) || asks % SWEEP_EVERY != 0) return;
   sweepAt = 0;
-  askAt = now + SWEEP_PAUSE;
+  askAt = now + SWEEP_PAUSE_US;
 }
 
 /** From one question to the next. */
 function pause(): i64 {
-  return asks < ASKS_QUICK ? SECOND : ASK_LATER;
+  return asks < ASKS_QUICK ? SECOND_US : ASK_LATER_US;
 }
 
 /** Asks for the next addresses around the configured one. */

@@ -18,6 +18,7 @@ import { count, drop } from "../stats";
 import { addressIsUnusableSource } from "../wire/addr";
 import { sumAdd, sumBytes, sumStore } from "../wire/checksum";
 import {
+  ICMP_CHECKSUM_OFFSET,
   ICMP_ECHO_REPLY,
   ICMP_ECHO_REQUEST,
   ICMP_HEADER_SIZE,
@@ -27,10 +28,9 @@ import {
 import { PROTOCOL_ICMP } from "../wire/ipv4";
 
 const TTL: u32 = 64;
-const ICMP_CHECKSUM_OFFSET: usize = 2;
 
 /** Header of the reply while it is made; `ipv4Send` copies it. */
-const HEADER: usize = memory.data(8, 8);
+const HEADER: usize = memory.data(ICMP_HEADER_SIZE, 8);
 
 /** Answers the packet under way, an echo request with a right checksum. */
 export function icmpEchoLocal(): void {

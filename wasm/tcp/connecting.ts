@@ -29,7 +29,7 @@ import {
   has,
   P_CONNECT,
   P_SYN,
-  RTO_INITIAL,
+  RTO_INITIAL_US,
   Tcp,
   tcpArm,
 } from "./conn";
@@ -51,7 +51,7 @@ export function connectHost(flow: Tcp): void {
   flow.flags |= F_SOCKET;
 }
 
-const QUOTE: usize = memory.data(32, 8);
+const QUOTE: usize = memory.data(TCP_HEADER_SIZE, 8);
 
 /** Tells the guest why there is no connection (RFC 9293 §3.9.2.2, RFC 5382 REQ-9). */
 export function refused(flow: Tcp, errno: i32, now: i64): void {
@@ -85,7 +85,7 @@ export function connected(flow: Tcp, now: i64): void {
   enterState(flow, abi.STATE_SYN_RECEIVED);
   flow.flags |= P_SYN;
   flow.troubleAt = now;
-  flow.rtoAt = now + RTO_INITIAL;
+  flow.rtoAt = now + RTO_INITIAL_US;
   keepaliveStart(flow, now);
   listTouch(flow, LIST_HALF_OPEN);
   tcpArm(flow);

@@ -14,12 +14,12 @@ import { count } from "../stats";
 import {
   F_PERSIST,
   F_SOCKET,
-  HALF_CLOSED_ASK,
+  HALF_CLOSED_ASK_US,
   has,
   P_ERROR,
   P_OUTPUT,
   Tcp,
-  TIME_WAIT,
+  TIME_WAIT_US,
   tcpArm,
   tcpProgress,
 } from "./conn";
@@ -72,7 +72,7 @@ export function tcpTimeWait(flow: Tcp, now: i64): void {
   enterState(flow, abi.STATE_TIME_WAIT);
   flow.ackAt = 0;
   flow.flags &= ~(P_OUTPUT | F_PERSIST);
-  flow.rtoAt = now + TIME_WAIT;
+  flow.rtoAt = now + TIME_WAIT_US;
   partyLeave(flow);
   shareMove(flow, SHARE_REST);
   listTouch(flow, LIST_TIME_WAIT);
@@ -82,6 +82,6 @@ export function tcpTimeWait(flow: Tcp, now: i64): void {
 /** One direction has ended: from now on the connection may be silent for less time. */
 export function tcpHalfClosed(flow: Tcp, now: i64): void {
   tcpProgress(flow, now);
-  const at = now + HALF_CLOSED_ASK;
+  const at = now + HALF_CLOSED_ASK_US;
   if (flow.keepaliveAt == 0 || flow.keepaliveAt > at) flow.keepaliveAt = at;
 }

@@ -24,6 +24,7 @@ import {
   P_TOS,
   startAbove,
   Tcp,
+  TIME_WAIT_US,
   tcpArm,
 } from "./conn";
 import { tcpEnd, tcpTimeWait } from "./ending";
@@ -141,7 +142,7 @@ function handleOutOfWindow(flow: Tcp, now: i64): void {
   }
   flow.lastActive = now;
   if (flow.state == <u8>abi.STATE_TIME_WAIT && segmentHas(TCP_FIN)) {
-    flow.rtoAt = now + 60000000;
+    flow.rtoAt = now + TIME_WAIT_US;
     tcpArm(flow);
   }
   const probe = sequence == flow.rcvEdge; // the window is used up, the guest asks for more
