@@ -133,6 +133,20 @@ export class Msg {
   received: u64;
 }
 
+/** struct virtio_net_hdr, as far as it is written (virtio 1.2 §5.1.6). */
+@unmanaged
+export class VirtioNetHeader {
+  flags: u8;
+  gsoType: u8;
+  headerLength: u16;
+  gsoSize: u16;
+  checksumStart: u16;
+  checksumOffset: u16;
+}
+
+/** Of its flags: the checksum is a partial one. */
+export const VIRTIO_NET_NEEDS_CSUM: u8 = 1;
+
 if (
   offsetof<Flow>("state") != <usize>abi.FLOW_STATE_OFFSET ||
   offsetof<Flow>("generation") != <usize>abi.FLOW_GENERATION_OFFSET ||

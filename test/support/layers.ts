@@ -5,7 +5,10 @@
  */
 import type { ImportKind } from "./source.ts";
 
-const BASE = ["abi/index", "errno", "layout", "memory", "ring", "stats", "timer", "prng", "trap"];
+const BASE = [
+  ...["abi/index", "errno", "sockaddr", "layout", "memory", "ring", "stats", "timer", "prng"],
+  "trap",
+];
 
 /** Modules of `flow` without a protocol of their own, which the protocols build on. */
 const FLOW_SHARED = [
@@ -35,11 +38,12 @@ const WASM: readonly (readonly [string, readonly string[]])[] = [
   ["abi", ["abi/"]],
   ["abi/", []],
   ["errno", []],
+  ["sockaddr", []],
   ["trap", []],
   ["layout", ["abi/index"]],
   ["memory", ["abi/index", "layout", "trap"]],
   ["stats", ["abi/index", "layout", "memory", "trap"]],
-  ["ring", ["abi/index", "layout", "memory", "stats", "trap"]],
+  ["ring", ["abi/index", "sockaddr", "layout", "memory", "stats", "trap"]],
   ["timer", ["abi/index", "layout", "memory", "ring", "stats", "trap"]],
   ["prng", ["abi/index", "layout", "memory", "ring", "stats", "trap"]],
   ["wire/", []],

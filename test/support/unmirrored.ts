@@ -119,6 +119,7 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "wasm/abi/memory.ts": CONTRACT,
   "wasm/abi/operations.ts": CONTRACT,
   "wasm/errno.ts": "numbers; test/sys/errno.test.ts compares them with the runtime's",
+  "wasm/sockaddr.ts": "test/wasm/ring.test.ts and test/wasm/flow/datagram-send.test.ts",
   "wasm/audit.ts": CHECKS,
   "wasm/flow/invariants.ts": CHECKS,
   "wasm/tcp/invariants.ts": CHECKS,

@@ -50,6 +50,7 @@ const MARKS: usize = memory.data(abi.ADDRESS_CAPACITY_COUNT, 16);
 const ENTRY_SHIFT: i32 = 5;
 /** Far above what the fixed entries and the recent ones take. */
 const LIMIT_MIN: i32 = 64;
+const INDEX_COUNT_MIN: u32 = 32;
 
 @unmanaged
 class Address {
@@ -64,6 +65,11 @@ class Address {
 }
 
 const USED: i32 = -2;
+
+/** Words of an address. */
+const SECOND_WORD: usize = 4;
+const THIRD_WORD: usize = 8;
+const LAST_WORD: usize = 12;
 
 let limit: i32 = 0;
 let indexMask: u32 = 0;
@@ -120,9 +126,10 @@ export function addressCount(): i32 {
 
 /** Empties the table but for the fixed entries, which it takes from the configuration. */
 export function addressInit(): void {
-  const flows = min(max(<i32>config(abi.CONFIG_FLOWS_MAX_OFFSET), 16), abi.FLOW_CAPACITY_COUNT);
+  const asked = max(<i32>config(abi.CONFIG_FLOWS_MAX_OFFSET), abi.FLOWS_MIN_COUNT);
+  const flows = min(asked, abi.FLOW_CAPACITY_COUNT);
   limit = min(max(flows * 2, LIMIT_MIN), abi.ADDRESS_CAPACITY_COUNT);
-  let size: u32 = 32;
+  let size = INDEX_COUNT_MIN;
   while (size < <u32>limit * 2) size <<= 1;
   indexMask = size - 1;
   memory.fill(INDEX, 0, (<usize>size) << 2);
@@ -149,7 +156,13 @@ function fix(p: usize): void {
 }
 
 function hashOf(p: usize, scope: u32): u32 {
-  return hashAddress(load<u32>(p), load<u32>(p, 4), load<u32>(p, 8), load<u32>(p, 12), scope);
+  return hashAddress(
+    load<u32>(p),
+    load<u32>(p, SECOND_WORD),
+    load<u32>(p, THIRD_WORD),
+    load<u32>(p, LAST_WORD),
+    scope,
+  );
 }
 
 function bucket(i: u32): usize {

@@ -123,9 +123,11 @@ export function fillMessage(flow: UdpFlow, msg: usize, iov: usize, index: i32, o
     else msgSetName4(msg, address, first.port);
   }
   const level = six ? SOL_IPV6 : SOL_IP;
-  if (part.segment != 0) controlAppend(msg, SOL_UDP, UDP_SEGMENT, part.segment, 2);
-  if (first.ttl != 0) controlAppend(msg, level, six ? IPV6_HOPLIMIT : IP_TTL, first.ttl, 4);
-  if (first.tos != 0) controlAppend(msg, level, six ? IPV6_TCLASS : IP_TOS, first.tos, 4);
+  if (part.segment != 0) controlAppend(msg, SOL_UDP, UDP_SEGMENT, part.segment, sizeof<u16>());
+  if (first.ttl != 0)
+    controlAppend(msg, level, six ? IPV6_HOPLIMIT : IP_TTL, first.ttl, sizeof<u32>());
+  if (first.tos != 0)
+    controlAppend(msg, level, six ? IPV6_TCLASS : IP_TOS, first.tos, sizeof<u32>());
   if (first.from != 0) controlSource(msg, first.from);
 }
 

@@ -28,7 +28,7 @@
  */
 import * as abi from "../abi/index";
 import { EAGAIN } from "../errno";
-import { Iov, Msg, Op } from "../layout";
+import { IOV_SHIFT, Iov, MSG_SHIFT, Msg, Op } from "../layout";
 import { absolute, SCRATCH } from "../memory";
 import {
   iovAlloc,
@@ -41,13 +41,24 @@ import {
   opAlloc,
   opsFree,
 } from "../ring";
+import {
+  AF_INET6,
+  SOCKADDR_ADDRESS_OFFSET,
+  SOCKADDR_PORT_OFFSET,
+  SOCKADDR6_ADDRESS_OFFSET,
+  SOCKADDR6_SCOPE_OFFSET,
+} from "../sockaddr";
 import { drop } from "../stats";
 import { timerSet, turnNow } from "../timer";
-import { address6IsLinkLocal, address6IsMapped, address6IsMulticast } from "../wire/addr6";
+import {
+  ADDRESS6_IPV4_OFFSET,
+  address6IsLinkLocal,
+  address6IsMapped,
+  address6IsMulticast,
+} from "../wire/addr6";
 import { load16, load32 } from "../wire/bytes";
 import { addressIntern, isIpv6 } from "./addresses";
 import {
-  AF_INET6,
   controlFind,
   controlReceive,
   IP_PKTINFO,
@@ -57,7 +68,10 @@ import {
   IPV6_PKTINFO,
   IPV6_TCLASS,
   MSG_TRUNC,
+  PKTINFO_HEADER_OFFSET,
+  PKTINFO_LOCAL_OFFSET,
   PKTINFO_SIZE,
+  PKTINFO6_SCOPE_OFFSET,
   PKTINFO6_SIZE,
   SOL_IP,
   SOL_IPV6,
@@ -85,6 +99,8 @@ import { neighborAwait, neighborFind, neighborKnown, neighborNews } from "./neig
 import { flowAt, flowsFresh, handleOf, markReady, slotOf } from "./table";
 import { guestAddress, guestRequest } from "./whereabouts";
 
+/** What one message is expected to make at most. */
+const FRAMES_REMEMBERED_MAX: u32 = 64;
 /** Frames that all receives of a turn together may lead to. */
 const FRAMES_MAX: u32 = abi.TX_CAPACITY_COUNT / 2;
 /** 224.0.0.0: no unicast address from here on. */
@@ -142,7 +158,12 @@ function emitReceive(flow: UdpFlow): bool {
   const msgs = msgAlloc(messages);
   const iovs = iovAlloc(messages);
   for (let i = 0; i < messages; i++) {
-    prepare(msgs + ((<usize>i) << 6), iovs + ((<usize>i) << 4), slotTake(), abi.SCRATCH_SLOT_SIZE);
+    prepare(
+      msgs + ((<usize>i) << MSG_SHIFT),
+      iovs + ((<usize>i) << IOV_SHIFT),
+      slotTake(),
+      abi.SCRATCH_SLOT_SIZE,
+    );
   }
   framesExpected += <u32>messages * each;
   const op = opAlloc(abi.OP_UDP_RECV, handleOf(flow));
@@ -230,9 +251,10 @@ export function datagramReceive(flow: UdpFlow): bool {
 function senderOf(flow: UdpFlow, name: usize): u32 {
   // Connected: there is no other.
   if (flow.kind == <u8>abi.KIND_DNS || has(flow, F_LOCAL)) return flow.hostAddress;
-  const isMapped = load<u16>(name) == AF_INET6 && address6IsMapped(name + 8);
+  const p = name + SOCKADDR6_ADDRESS_OFFSET;
+  const isMapped = load<u16>(name) == AF_INET6 && address6IsMapped(p);
   const six = load<u16>(name) == AF_INET6 && !isMapped;
-  const address4 = load32(name + (isMapped ? 20 : 4));
+  const address4 = load32(isMapped ? p + ADDRESS6_IPV4_OFFSET : name + SOCKADDR_ADDRESS_OFFSET);
   // 240.0.0.0/4: nobody can be answered there. A socket has the versions it has, whoever says what.
   const isForeign = six != isIpv6(flow.guestAddress) && !has(flow, F_DUAL);
   if (isForeign || (!six && isIpv6(address4))) {
@@ -240,7 +262,7 @@ function senderOf(flow: UdpFlow, name: usize): u32 {
     return 0;
   }
   if (!six) return address4;
-  const address = addressIntern(name + 8, load<u32>(name, 24));
+  const address = addressIntern(p, load<u32>(name, SOCKADDR6_SCOPE_OFFSET));
   if (address == 0) drop(abi.DROP_ADDRESS_TABLE_FULL);
   return address;
 }
@@ -250,13 +272,13 @@ function askedOf(msg: usize): u32 {
   const four = controlFind(msg, SOL_IP, IP_PKTINFO, PKTINFO_SIZE);
   if (four != 0) {
     // What the kernel would answer from is right for broadcasts, too; 0 = it did not work it out.
-    const local = load32(four + 4);
-    return isIpv6(local) ? 0 : local != 0 ? local : unicast4(load32(four + 8));
+    const local = load32(four + PKTINFO_LOCAL_OFFSET);
+    return isIpv6(local) ? 0 : local != 0 ? local : unicast4(load32(four + PKTINFO_HEADER_OFFSET));
   }
   const six = controlFind(msg, SOL_IPV6, IPV6_PKTINFO, PKTINFO6_SIZE);
   if (six == 0 || address6IsMulticast(six)) return 0;
-  if (address6IsMapped(six)) return unicast4(load32(six + 12));
-  return addressIntern(six, address6IsLinkLocal(six) ? load<u32>(six, 16) : 0);
+  if (address6IsMapped(six)) return unicast4(load32(six + ADDRESS6_IPV4_OFFSET));
+  return addressIntern(six, address6IsLinkLocal(six) ? load<u32>(six, PKTINFO6_SCOPE_OFFSET) : 0);
 }
 
 function unicast4(address: u32): u32 {
@@ -287,14 +309,14 @@ function take(flow: UdpFlow, msg: usize, p: usize, now: i64): u32 {
   }
   const six = isIpv6(address);
   const level = six ? SOL_IPV6 : SOL_IP;
-  const ttl = controlFind(msg, level, six ? IPV6_HOPLIMIT : IP_TTL, 4);
+  const ttl = controlFind(msg, level, six ? IPV6_HOPLIMIT : IP_TTL, sizeof<u32>());
   const tos = controlFind(msg, level, six ? IPV6_TCLASS : IP_TOS, 1);
   received.mac = mac;
   received.p = p;
   received.length = length;
   received.segment = 0;
   received.address = address;
-  received.port = load16(name + 2);
+  received.port = load16(name + SOCKADDR_PORT_OFFSET);
   received.guest = guest;
   received.asked = has(flow, F_PUBLISHED) ? askedOf(msg) : 0;
   const hops = ttl == 0 ? 0 : load<u32>(ttl) & 0xff;
@@ -302,7 +324,7 @@ function take(flow: UdpFlow, msg: usize, p: usize, now: i64): u32 {
   received.tos = tos == 0 ? 0 : load<u8>(tos);
   if (flow.kind == <u8>abi.KIND_PING) deliverPing(flow, now);
   else {
-    const gro = controlFind(msg, SOL_UDP, UDP_GRO, 4);
+    const gro = controlFind(msg, SOL_UDP, UDP_GRO, sizeof<u32>());
     if (gro != 0) received.segment = load<u32>(gro) & 0xffff;
     deliverUdp(flow, now);
   }
@@ -344,10 +366,10 @@ export function datagramReceived(op: Op, flow: UdpFlow, now: i64): void {
   flow.flags &= ~F_RECEIVE_RETRIED;
   let most: u32 = 1;
   for (let i = 0; i < result; i++) {
-    const msg = <usize>op.pointer + ((<usize>i) << 6);
+    const msg = <usize>op.pointer + ((<usize>i) << MSG_SHIFT);
     most = max(most, take(flow, msg, bufferOf(msg), now));
   }
-  flow.receiveFrames = <u8>min<u32>(most, 64);
+  flow.receiveFrames = <u8>min<u32>(most, FRAMES_REMEMBERED_MAX);
   const full = result == asked;
   if (full) {
     const more = max<i32>(asked * 2, flow.receiveSlots);

@@ -11,7 +11,7 @@ import { count, drop } from "../stats";
 import { SECOND_US } from "../timer";
 import { sumAdd, sumBytes, sumStoreUdp } from "../wire/checksum";
 import { DNS_SERVFAIL, dnsFailureEmit } from "../wire/dns";
-import { ICMP_UNREACHABLE } from "../wire/icmpv4";
+import { ICMP_PORT, ICMP_UNREACHABLE } from "../wire/icmpv4";
 import { PROTOCOL_UDP } from "../wire/ipv4";
 import { UDP_CHECKSUM_OFFSET, UDP_HEADER_SIZE, udpEmit } from "../wire/udp";
 import { DNS6, isIpv6 } from "./addresses";
@@ -35,7 +35,6 @@ import { flowFind, isNone } from "./table";
 
 /** How long answers to relayed messages pass, microseconds. */
 export const RELAY_WAIT_US: i64 = 10 * SECOND_US;
-const PORT_UNREACHABLE: u32 = 3;
 const TTL: u32 = 64;
 
 const UDP_HEADER: usize = memory.data(UDP_HEADER_SIZE, 8);
@@ -159,7 +158,7 @@ export function refuse(now: i64): void {
   drop(abi.DROP_NO_RESOLVER);
   const quote = message.quote;
   if (quote == 0) return;
-  noticeBegin(ICMP_UNREACHABLE, PORT_UNREACHABLE, 0, dnsAddressFor(guest), message.mac);
+  noticeBegin(ICMP_UNREACHABLE, ICMP_PORT, 0, dnsAddressFor(guest), message.mac);
   icmpErrorReply(quote, <u32>(p + length - quote), now);
 }
 

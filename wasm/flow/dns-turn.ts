@@ -26,6 +26,7 @@ import {
   queryOctets,
   queryRelease,
   queryTry,
+  TRY_COUNT,
 } from "./queries";
 import { resolverEpoch, resolverSilent, resolversInit, resolversRefresh } from "./resolvers";
 import { flowOf, isNone } from "./table";
@@ -51,7 +52,7 @@ export function dnsInit(): void {
 
 /** Whether anybody may still answer. */
 function isPending(query: Query): bool {
-  for (let i: u32 = 0; i < 4; i++) if (!isNone(flowOf(queryTry(query, i)))) return true;
+  for (let i: u32 = 0; i < TRY_COUNT; i++) if (!isNone(flowOf(queryTry(query, i)))) return true;
   return false;
 }
 

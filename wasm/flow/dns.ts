@@ -88,6 +88,7 @@ import {
   queryRelease,
   queryTake,
   queryTry,
+  TRY_COUNT,
 } from "./queries";
 import {
   DNS_PORT,
@@ -115,7 +116,7 @@ export function dnsWanted(address: u32, port: u32): bool {
 function giveWay(now: i64): void {
   const oldest = queryOldest();
   if (isNoQuery(oldest)) return;
-  for (let i: u32 = 0; i < 4; i++) {
+  for (let i: u32 = 0; i < TRY_COUNT; i++) {
     const flow = changetype<UdpFlow>(flowOf(queryTry(oldest, i)));
     if (!isNone(flow)) flow.relayUntil = now + RELAY_WAIT_US;
   }

@@ -26,6 +26,7 @@ import {
   addressIsLoopback,
   addressIsThisNetwork,
   addressIsUnusableDestination,
+  PREFIX_LENGTH_BARE,
 } from "../wire/addr";
 import {
   address6InPrefix,
@@ -63,7 +64,7 @@ export function natIsGuest(address: u32): bool {
       address6IsLinkLocal(p) || !address6IsHostZero(p, config(abi.CONFIG_PREFIX6_LENGTH_OFFSET))
     );
   }
-  if (config(abi.CONFIG_PREFIX_LENGTH_OFFSET) >= 31) return true;
+  if (config(abi.CONFIG_PREFIX_LENGTH_OFFSET) >= PREFIX_LENGTH_BARE) return true;
   return address != networkBroadcast() && (address & ~networkMask()) != 0;
 }
 

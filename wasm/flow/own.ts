@@ -32,6 +32,8 @@ const OWN: usize = memory.data(<i32>(<usize>OWN_SLOTS * KEY_SIZE), 16);
 const SPOTS: usize = memory.data(<i32>(<usize>abi.HOST_SPOT_COUNT * KEY_SIZE), 16);
 /** A bit for each port. */
 const BITS_SIZE: usize = 8192;
+const OCTET_SHIFT: u32 = 3;
+const OCTET_BITS: u32 = 7;
 /** For each of them the ports of TCP, then those of UDP. */
 const PORTS: usize = memory.data(<i32>(<usize>abi.HOST_SPOT_COUNT * 2 * BITS_SIZE), 4096);
 /** Guest ports whose first socket is of both versions. */
@@ -84,12 +86,12 @@ function ownSlot(high: u64, low: u64): usize {
 }
 
 function bitHas(bits: usize, port: u32): bool {
-  return ((<u32>load<u8>(bits + <usize>(port >>> 3)) >>> (port & 7)) & 1) != 0;
+  return ((<u32>load<u8>(bits + <usize>(port >>> OCTET_SHIFT)) >>> (port & OCTET_BITS)) & 1) != 0;
 }
 
 function bitSet(bits: usize, port: u32): void {
-  const byte = bits + <usize>(port >>> 3);
-  store<u8>(byte, load<u8>(byte) | <u8>((<u32>1) << (port & 7)));
+  const byte = bits + <usize>(port >>> OCTET_SHIFT);
+  store<u8>(byte, load<u8>(byte) | <u8>((<u32>1) << (port & OCTET_BITS)));
 }
 
 /** Which of the addresses with published ports this is; -1 = none. */

@@ -105,7 +105,7 @@ function start(party: i32, key: u32, share: u8, hash: u32): void {
 function keyOf(address: u32): u32 {
   if (!isIpv6(address)) return address;
   const octets = octetsOf(address);
-  return hashTuple(WORD_MARK, load<u32>(octets), load<u32>(octets, 4), 0) | SIX;
+  return hashTuple(WORD_MARK, load<u32>(octets), load<u32>(octets, sizeof<u32>()), 0) | SIX;
 }
 
 /** The party of connections of `share` with `address`, -1 = it has none. */

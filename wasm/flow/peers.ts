@@ -43,7 +43,11 @@ const LOCAL: usize = memory.data(TABLE_SIZE, 16);
 const OUTSIDE: usize = memory.data(TABLE_SIZE, 16);
 /** Guest ports that somebody is remembered for or was: a bit each. */
 const PORTS_SIZE: i32 = 8192;
+const OCTET_SHIFT: u32 = 3;
+const OCTET_BITS: u32 = 7;
 const PORTS: usize = memory.data(PORTS_SIZE, 8);
+/** Flows allowed for each set of those outside, as a shift. */
+const OUTSIDE_SHIFT: u32 = 5;
 /** Units of `used`: 65.5 ms, which do not wrap for 8 years. */
 const TICK: u8 = 16;
 /** Hashed beside the tuple, so that no flow's bucket can be told from a peer's set. */
@@ -81,7 +85,7 @@ export function peersInit(): void {
   }
   isUsed = false;
   setsOutside = 1;
-  while (setsOutside < SET_COUNT && setsOutside << 5 < <u32>flowsMax) setsOutside <<= 1;
+  while (setsOutside < SET_COUNT && setsOutside << OUTSIDE_SHIFT < <u32>flowsMax) setsOutside <<= 1;
   last = OUTSIDE;
 }
 
@@ -137,8 +141,8 @@ export function peerRemember(guest: u32, shown: u32, ports: u32, now: i64): Peer
       fresh.guest = guest;
       fresh.shown = shown;
       fresh.ports = ports;
-      const byte = PORTS + <usize>(ports >>> 19);
-      store<u8>(byte, load<u8>(byte) | <u8>((<u32>1) << ((ports >>> 16) & 7)));
+      const byte = PORTS + <usize>(ports >>> (16 + OCTET_SHIFT));
+      store<u8>(byte, load<u8>(byte) | <u8>((<u32>1) << ((ports >>> 16) & OCTET_BITS)));
     }
     last = p;
   }
@@ -149,8 +153,8 @@ export function peerRemember(guest: u32, shown: u32, ports: u32, now: i64): Peer
 
 /** Whether anybody is or was remembered for this guest port: one look, as every datagram asks. */
 export function peersHave(ports: u32): bool {
-  const bits = <u32>load<u8>(PORTS + <usize>(ports >>> 19));
-  return ((bits >>> ((ports >>> 16) & 7)) & 1) != 0;
+  const bits = <u32>load<u8>(PORTS + <usize>(ports >>> (16 + OCTET_SHIFT)));
+  return ((bits >>> ((ports >>> 16) & OCTET_BITS)) & 1) != 0;
 }
 
 /** Whom the guest answers, or null: nobody of whom something is remembered. */

@@ -25,6 +25,8 @@ import { SECOND_US, timerSet } from "../timer";
 import {
   ICMP_ECHO_REQUEST,
   ICMP_HEADER_SIZE,
+  ICMP_HOST,
+  ICMP_PROHIBITED,
   ICMP_TIME_EXCEEDED,
   ICMP_UNREACHABLE,
   Icmpv4View,
@@ -59,9 +61,6 @@ import { admit } from "./shares";
 import { flowAllocate, flowFind, isNone, markDirty, slotOf } from "./table";
 
 const TTL_USUAL: u32 = 64;
-const HOST_UNREACHABLE: u32 = 1;
-/** By an administrator (RFC 1812 §5.2.7.1). */
-const PROHIBITED: u32 = 13;
 const RETRY_LATER_US: i64 = SECOND_US;
 
 /** Why the request is malformed or has no business here; DROP_NONE = it has. */
@@ -110,7 +109,7 @@ export function pingInput(now: i64): void {
   if (address == 0) {
     const reason = natRefusal(packet.destination, PROTOCOL_ICMP, 0);
     drop(reason);
-    const code = reason == abi.DROP_LOOPBACK ? HOST_UNREACHABLE : PROHIBITED;
+    const code = reason == abi.DROP_LOOPBACK ? ICMP_HOST : ICMP_PROHIBITED;
     sendIcmpError(ICMP_UNREACHABLE, code, gateway, now);
     return;
   }

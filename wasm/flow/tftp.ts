@@ -36,6 +36,7 @@ const TFTP_PORT: u32 = 69;
 
 const PORTS_FIRST: u32 = 49152;
 const PORTS_BITS: u32 = 14;
+const HASH_BITS: u32 = 32;
 /** An odd word that spreads what the first product has left in few bits. */
 const MIX: u32 = 0x85ebca6b;
 
@@ -60,7 +61,7 @@ export function tftpAddressed(address: u32): bool {
 function tftpPort(guestPort: u32): u32 {
   let hash = (guestPort ^ secret) * GOLDEN_RATIO;
   hash = (hash ^ (hash >>> 15)) * MIX;
-  return PORTS_FIRST + (hash >>> (32 - PORTS_BITS));
+  return PORTS_FIRST + (hash >>> (HASH_BITS - PORTS_BITS));
 }
 
 /**

@@ -78,6 +78,7 @@ const HEADERS_SIZE: u32 = IPV4_HEADER_SIZE + UDP_HEADER_SIZE;
 /** What every client takes, IP header included (RFC 2131 §2). */
 const PACKET_SIZE_DEFAULT: u32 = 576;
 const PACKET_SIZE_MAX: u32 = 1500;
+const ADDRESS_SIZE: i32 = 4;
 const TTL: u32 = 64;
 const ADDRESS_ANY_BROADCAST: u32 = 0xffffffff;
 const DECLINE_HOLD_US: i64 = 10 * SECOND_US;
@@ -209,7 +210,7 @@ function refuse(): void {
 
 /** Value of an option that is one address; 0 = absent. */
 function addressOption(code: u32): u32 {
-  return wire.dhcpOptionLength(code) == 4 ? load32(wire.dhcpOptionValue(code)) : 0;
+  return wire.dhcpOptionLength(code) == ADDRESS_SIZE ? load32(wire.dhcpOptionValue(code)) : 0;
 }
 
 function isForUs(): bool {
@@ -289,6 +290,11 @@ function takeInform(): void {
   count(abi.STAT_DHCP_ACKS);
 }
 
+/** Whether an option of this length is absent, or of `size` octets. */
+function isAbsentOr(length: i32, size: i32): bool {
+  return length == -1 || length == size;
+}
+
 /** Whether the message is a request of an Ethernet client; counts it if not. */
 function isAcceptable(message: usize, length: u32): bool {
   if (wire.dhcpIsBare(message, length)) wire.dhcpOptionsNone();
@@ -297,12 +303,12 @@ function isAcceptable(message: usize, length: u32): bool {
     return false;
   }
   const client = request.clientMac;
-  const isEthernet = request.hardwareType == 1 && request.hardwareLength == 6;
+  const isEthernet = request.isEthernet;
   const server = wire.dhcpOptionLength(wire.OPTION_SERVER);
   const requested = wire.dhcpOptionLength(wire.OPTION_REQUESTED_ADDRESS);
   const type = wire.dhcpOptionLength(wire.OPTION_TYPE);
-  const hasAddresses = (server == -1 || server == 4) && (requested == -1 || requested == 4);
-  const isSized = hasAddresses && (type == -1 || type == 1);
+  const hasAddresses = isAbsentOr(server, ADDRESS_SIZE) && isAbsentOr(requested, ADDRESS_SIZE);
+  const isSized = hasAddresses && isAbsentOr(type, 1);
   if (!isEthernet || !isSized || client == 0 || macIsGroup(client)) {
     drop(abi.DROP_DHCP_MALFORMED);
     return false;

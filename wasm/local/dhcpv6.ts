@@ -78,7 +78,12 @@ import {
 const HEADERS_SIZE: u32 = IPV6_HEADER_SIZE + UDP_HEADER_SIZE;
 const HOP_LIMIT: u32 = 64;
 const DECLINE_HOLD_US: i64 = 10 * SECOND_US;
+/** There is no other server to wait for (RFC 9915 §18.2.1). */
+const PREFERENCE_MAX: u32 = 255;
+/** DUID-LL: type, hardware type, MAC (RFC 9915 §11.4). */
 const DUID_SIZE: u32 = 10;
+const DUID_HARDWARE_OFFSET: usize = 2;
+const DUID_MAC_OFFSET: usize = 4;
 const DUID_LINK_LAYER: u32 = 3;
 const HARDWARE_ETHERNET: u32 = 1;
 
@@ -89,8 +94,8 @@ const DUID: usize = memory.data(DUID_SIZE, 8);
 export function dhcp6Init(): void {
   declinedUntil = 0;
   store16(DUID, DUID_LINK_LAYER);
-  store16(DUID + 2, HARDWARE_ETHERNET);
-  storeMac(DUID + 4, gatewayMac());
+  store16(DUID + DUID_HARDWARE_OFFSET, HARDWARE_ETHERNET);
+  storeMac(DUID + DUID_MAC_OFFSET, gatewayMac());
 }
 
 /** Begins a reply: header, server and client identifier. Returns the frame; 0 = no room. */
@@ -103,7 +108,9 @@ function begin(type: u32, transaction: u32): usize {
   optionsBegin(reply + wire.DHCP6_HEADER_SIZE, ip + IPV6_MTU_MIN);
   put(wire.OPTION6_SERVER, DUID, DUID_SIZE);
   const client = asked(wire.OPTION6_CLIENT);
-  if (client != 0) put(wire.OPTION6_CLIENT, client + 4, Option6View.at(client).length);
+  if (client != 0) {
+    put(wire.OPTION6_CLIENT, Option6View.at(client).value, Option6View.at(client).length);
+  }
   return ethernet;
 }
 
@@ -134,7 +141,7 @@ function takeAsking(type: u32, transaction: u32, now: i64): void {
   if (rapid) room(wire.OPTION6_RAPID_COMMIT, 0);
   if (offers) {
     const preference = room(wire.OPTION6_PREFERENCE, 1);
-    if (preference != 0) store8(preference, 255); // there is no other server to wait for
+    if (preference != 0) store8(preference, PREFERENCE_MAX);
   }
   if (putAssociations(type, now >= declinedUntil) && !offers)
     neighborLearn(GUEST6, packet.mac, now);
@@ -192,7 +199,7 @@ function identifiersOk(type: u32): bool {
   const server = asked(wire.OPTION6_SERVER);
   let isOurs = false;
   if (server != 0 && Option6View.at(server).length == DUID_SIZE) {
-    isOurs = memory.compare(server + 4, DUID, DUID_SIZE) == 0;
+    isOurs = memory.compare(Option6View.at(server).value, DUID, DUID_SIZE) == 0;
   }
   if (client != 0) {
     const size = Option6View.at(client).length;

@@ -38,7 +38,13 @@ import { next } from "../prng";
 import { txBegin } from "../ring";
 import { count, drop } from "../stats";
 import { SECOND_US } from "../timer";
-import { ALL_NODES, address6GroupMac, address6IsMulticast } from "../wire/addr6";
+import {
+  ADDRESS6_IPV4_OFFSET,
+  ADDRESS6_LOW_OFFSET,
+  ALL_NODES,
+  address6GroupMac,
+  address6IsMulticast,
+} from "../wire/addr6";
 import { load8, loadMac } from "../wire/bytes";
 import { sumPseudo6 } from "../wire/checksum";
 import { dhcp6Find, OPTION6_SEARCH, Option6View } from "../wire/dhcpv6";
@@ -67,6 +73,10 @@ const SLAAC_PREFIX_LENGTH: u32 = 64;
 const CUR_HOP_LIMIT: u32 = 64;
 /** What fits into the smallest MTU beside all other options. */
 const SEARCH_SIZE_MAX: u32 = 1024;
+/** ff02::1:ff00:0/104 as it is loaded: two words, then an octet. */
+const SOLICITED_HIGH: u64 = 0x02ff;
+const SOLICITED_MIDDLE: u32 = 0x01000000;
+const SOLICITED_OCTET: u8 = 0xff;
 const ADVERTISEMENT_SIZE: u32 = wire.NDP_NEIGHBOR_SIZE + wire.NDP_LINK_ADDRESS_SIZE;
 
 /** When the router advertises itself next. */
@@ -181,7 +191,7 @@ function routerMessage(message: usize, lifetime: u32, isWithdrawal: bool): u32 {
   p += wire.NDP_PREFIX_SIZE;
   if (dns6Named()) {
     wire.ndpDnsEmit(p, lifetime, octetsOf(DNS6));
-    p += 24;
+    p += wire.NDP_DNS_SIZE;
   }
   if (lifetime != 0) p = putSearch(p, isWithdrawal);
   return <u32>(p - message);
@@ -299,7 +309,11 @@ function answer(target: usize): void {
 
 /** Whether `p` is a solicited-node multicast address. */
 function isSolicitedNode(p: usize): bool {
-  return load<u64>(p) == 0x02ff && load<u32>(p, 8) == 0x01000000 && load<u8>(p, 12) == 0xff;
+  return (
+    load<u64>(p) == SOLICITED_HIGH &&
+    load<u32>(p, ADDRESS6_LOW_OFFSET) == SOLICITED_MIDDLE &&
+    load<u8>(p, ADDRESS6_IPV4_OFFSET) == SOLICITED_OCTET
+  );
 }
 
 function neighborSolicited(now: i64): void {

@@ -64,6 +64,8 @@ const ANSWER_MAX_US: i64 = 2900 * MILLISECOND_US;
 const GIVE_UP_ARRIVAL_US: i64 = 31 * SECOND_US;
 /** Ports looked at for a client that looks like another one to the guest. */
 const PORT_TRIES: i32 = 64;
+const PORT_MAX: u32 = 65535;
+const PORT_UNPRIVILEGED: u32 = 1024;
 
 function refusalOf(six: bool): u8 {
   return six ? REFUSED_SIX : REFUSED_FOUR;
@@ -76,10 +78,10 @@ function shownTo(guest: u32, client: u32): u32 {
 
 /** A port of the client's that no other connection of this look has; 0 = none is to be had. */
 function portFor(guest: u32, guestPort: u32, peer: u32, clientPort: u32): u32 {
-  let port = clientPort;
+  let port = clientPort; // two loopback clients may look alike to the guest
   for (let tries = 0; tries < PORT_TRIES; tries++) {
     if (isNone(flowFind(abi.KIND_TCP, guest, peer, (guestPort << 16) | port))) return port;
-    port = port >= 65535 ? 1024 : port + 1; // two loopback clients may look alike to the guest
+    port = port >= PORT_MAX ? PORT_UNPRIVILEGED : port + 1;
   }
   return 0;
 }
@@ -242,7 +244,7 @@ export function arrivalTimeout(flow: Tcp, now: i64): void {
     unresolved(flow, now);
     return;
   }
-  if (flow.retransmits < 255) flow.retransmits++;
+  if (flow.retransmits < u8.MAX_VALUE) flow.retransmits++;
   const rto = min(flow.rto << 1, RTO_MAX_US);
   const before = flow.guestAddress;
   if (!aim(flow, turn(flow, isDoubted), now)) {

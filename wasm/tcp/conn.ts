@@ -55,6 +55,7 @@ import { count } from "../stats";
 import { MILLISECOND_US, SECOND_US, timerSet } from "../timer";
 import { seqGt } from "../wire/seqnum";
 import { TCP_HEADER_SIZE } from "../wire/tcp";
+import { TCP_TIMESTAMPS_SIZE } from "../wire/tcp-options";
 
 // flags: facts
 export const F_SOCKET: u32 = 1; // the host has (or is about to have) a socket
@@ -108,7 +109,16 @@ export const ACK_DELAY_US: i64 = 500;
 export const ACK_DELAY_INTERACTIVE_US: i64 = 40 * MILLISECOND_US;
 export const ACK_TRUST: u8 = 4;
 const ISS_STEP: u32 = 65537; // more than a window without scaling, and then some
-export const CWND_MAX: u32 = 4194304;
+export const CWND_MAX: u32 = 4_194_304;
+const INITIAL_SEGMENTS: u32 = 10;
+const INITIAL_WINDOW_MAX: u32 = 65535;
+/** No loss has set a threshold yet. */
+const SSTHRESH_NONE: u32 = 0x7fffffff;
+/** The shift of the windows we offer: 8 MiB at most. */
+const RCV_SCALE: u8 = 7;
+/** In place of a peer's port, so that no hash for a timestamp is one for a sequence number. */
+const TIMESTAMP_MARK: u32 = 0x54530000;
+const ISN_TICK_SHIFT: i64 = 2;
 
 // repair
 export const REPAIR_TIMEOUT: u8 = 1; // since a timeout, until `recover` is acknowledged
@@ -258,7 +268,7 @@ export function mssMax(flow: Tcp): u32 {
 export function initialSequence(flow: Flow, now: i64): u32 {
   const ports = ((<u32>flow.guestPort) << 16) | <u32>flow.peerPort;
   return (
-    <u32>(now >> 2) +
+    <u32>(now >> ISN_TICK_SHIFT) +
     hashIsn(stableHashOf(flow.guestAddress), stableHashOf(flow.peerAddress), ports)
   );
 }
@@ -281,7 +291,7 @@ export function tcpRestart(flow: Tcp, now: i64): void {
   flow.tsOffset = hashIsn(
     stableHashOf(flow.peerAddress),
     stableHashOf(flow.guestAddress),
-    0x54530000 | <u32>flow.guestPort,
+    TIMESTAMP_MARK | <u32>flow.guestPort,
   );
   flow.rto = RTO_INITIAL_US;
 }
@@ -293,8 +303,8 @@ export function tcpReset(flow: Tcp, now: i64): void {
   flow.sendHead = -1;
   flow.sendTail = -1;
   flow.sendCursor = -1;
-  flow.ssthresh = 0x7fffffff;
-  flow.rcvScale = 7;
+  flow.ssthresh = SSTHRESH_NONE;
+  flow.rcvScale = RCV_SCALE;
   tcpRestart(flow, now);
   flow.lastActive = now;
   count(abi.STAT_TCP_OPENED);
@@ -302,7 +312,7 @@ export function tcpReset(flow: Tcp, now: i64): void {
 
 /** First congestion window: RFC 6928 with 64 KiB for its 14,600 octets, the path being one link. */
 export function initialWindow(mss: u32): u32 {
-  return min(10 * mss, max<u32>(2 * mss, 65535));
+  return min(INITIAL_SEGMENTS * mss, max<u32>(2 * mss, INITIAL_WINDOW_MAX));
 }
 
 /** Sets segment size and first congestion window from the peer's MSS (RFC 9293 §3.7.1, 6928). */
@@ -310,7 +320,7 @@ export function tcpSetMss(flow: Tcp, peerMss: i32): void {
   const fallback = isIpv6(flow.guestAddress) ? MSS_DEFAULT6 : MSS_DEFAULT;
   let mss = peerMss < 0 ? fallback : <u32>peerMss;
   mss = min(max(mss, MSS_FLOOR), mssMax(flow));
-  if (has(flow, F_TIMESTAMPS)) mss -= 12;
+  if (has(flow, F_TIMESTAMPS)) mss -= TCP_TIMESTAMPS_SIZE;
   flow.mss = mss;
   flow.cwnd = initialWindow(mss);
 }

@@ -19,10 +19,11 @@ import { enterState, LIST_HALF_OPEN } from "../flow/kinds";
 import { socketRoomFor } from "../flow/limits";
 import { gatewayFor } from "../flow/send";
 import { handleOf, listTouch, markDirty } from "../flow/table";
-import { msgAlloc, msgName, opAlloc, sockaddr6 } from "../ring";
-import { ICMP_UNREACHABLE } from "../wire/icmpv4";
+import { msgAlloc, msgName, opAlloc } from "../ring";
+import { sockaddr6 } from "../sockaddr";
+import { ICMP_HOST, ICMP_NET, ICMP_PROHIBITED, ICMP_UNREACHABLE } from "../wire/icmpv4";
 import { PROTOCOL_TCP } from "../wire/ipv4";
-import { TCP_HEADER_SIZE, TCP_SYN, tcpEmit } from "../wire/tcp";
+import { TCP_HEADER_SIZE, TCP_SYN, TCP_WINDOW_MAX, tcpEmit } from "../wire/tcp";
 import {
   F_CONNECT_RETRIED,
   F_SOCKET,
@@ -57,15 +58,15 @@ const QUOTE: usize = memory.data(TCP_HEADER_SIZE, 8);
 export function refused(flow: Tcp, errno: i32, now: i64): void {
   let code = -1;
   // EADDRNOTAVAIL: the address to go out from is no longer there.
-  if (errno == ENETUNREACH || errno == EADDRNOTAVAIL) code = 0;
-  else if (errno == EHOSTUNREACH || errno == ETIMEDOUT || errno == EHOSTDOWN) code = 1;
-  else if (errno == EPERM || errno == EACCES) code = 13;
+  if (errno == ENETUNREACH || errno == EADDRNOTAVAIL) code = ICMP_NET;
+  else if (errno == EHOSTUNREACH || errno == ETIMEDOUT || errno == EHOSTDOWN) code = ICMP_HOST;
+  else if (errno == EPERM || errno == EACCES) code = ICMP_PROHIBITED;
   if (code < 0) sendReset(flow, now);
   else {
     const guest = flow.guestAddress;
     const ports = ((<u32>flow.guestPort) << 16) | <u32>flow.peerPort;
     const size = TCP_HEADER_SIZE;
-    tcpEmit(QUOTE, ports, flow.irs, 0, size, TCP_SYN, 65535);
+    tcpEmit(QUOTE, ports, flow.irs, 0, size, TCP_SYN, TCP_WINDOW_MAX);
     noticeBegin(ICMP_UNREACHABLE, code, 0, gatewayFor(guest), flow.guestMac);
     icmpErrorQuote(guest, flow.peerAddress, PROTOCOL_TCP, QUOTE, size, size, now);
   }

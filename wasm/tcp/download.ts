@@ -63,6 +63,8 @@ const RECEIVE_MAX: u32 = 524288;
 /** Its chunks, a partly filled one at either end, and one to spare. */
 const RECEIVE_PIECES: i32 = 36;
 const FRAMES_PER_RECEIVE: u32 = 256;
+/** Frames that are left for what else a turn has to say. */
+const TX_RESERVE: i32 = 8;
 
 /** Octets asked of host sockets in this turn. */
 export let receiveAsked: u32 = 0;
@@ -91,7 +93,7 @@ export function tcpReceive(flow: Tcp, now: i64): bool {
   // What comes has to fit the link: a tiny segment size makes for small receives.
   const most = min(RECEIVE_MAX, FRAMES_PER_RECEIVE * frame);
   const frames = <i32>(most / frame) + 1;
-  if (txFree() < frames + 8 || opsFree() < 2 || msgsFree() < 1) return false;
+  if (txFree() < frames + TX_RESERVE || opsFree() < 2 || msgsFree() < 1) return false;
   if (iovsFree() < RECEIVE_PIECES) return false;
   let want = min(usable, most);
   if (want > frame) want -= want % frame;

@@ -20,9 +20,12 @@ import {
   TCP_HEADER_SIZE,
   TCP_RST,
   TCP_SYN,
+  TCP_WINDOW_MAX,
   tcpEmit,
 } from "../wire/tcp";
 import {
+  TCP_SACK_COUNT_MAX,
+  TCP_SACK_COUNT_TIMED,
   tcpOptionsEmitSackBlock,
   tcpOptionsEmitSackHeader,
   tcpOptionsEmitSyn,
@@ -94,7 +97,7 @@ export function sendSyn(flow: Tcp, now: i64): void {
   );
   const length = TCP_HEADER_SIZE + optionLength;
   emitBelow(flow, eth, length);
-  if (seqLe(flow.rcvEdge, flow.rcvAck)) flow.rcvEdge = flow.rcvAck + 65535;
+  if (seqLe(flow.rcvEdge, flow.rcvAck)) flow.rcvEdge = flow.rcvAck + TCP_WINDOW_MAX;
   tcpEmit(
     tcp,
     portsOf(flow),
@@ -102,7 +105,7 @@ export function sendSyn(flow: Tcp, now: i64): void {
     first ? 0 : flow.rcvAck,
     length,
     first ? TCP_SYN : TCP_SYN | TCP_ACK,
-    65535,
+    TCP_WINDOW_MAX,
   );
   flow.lastAckSent = flow.rcvAck;
   flow.sndMax = flow.iss + 1;
@@ -127,7 +130,10 @@ export function emitHeader(
     length += tcpOptionsEmitTimestamps(tcp + length, timestamp(flow, now), flow.tsRecent);
   }
   if (sacks && has(flow, F_SACK) && flow.heldHead >= 0) {
-    const n = blocks(flow, has(flow, F_TIMESTAMPS) ? 3 : 4);
+    const n = blocks(
+      flow,
+      has(flow, F_TIMESTAMPS) ? TCP_SACK_COUNT_TIMED : <i32>TCP_SACK_COUNT_MAX,
+    );
     if (n > 0) {
       const at = tcp + length;
       length += tcpOptionsEmitSackHeader(at, n);

@@ -6,7 +6,7 @@ import * as abi from "../abi/index";
 import { enterState } from "../flow/kinds";
 import { markDirty, markReady } from "../flow/table";
 import { count, drop } from "../stats";
-import { TCP_ACK, TCP_RST, TCP_SYN } from "../wire/tcp";
+import { TCP_ACK, TCP_RST, TCP_SYN, TCP_WINDOW_MAX } from "../wire/tcp";
 import { wantAck } from "./acceptance";
 import { arrivalRefused } from "./arrival";
 import { P_OUTPUT, P_SYN, RTO_AFTER_SYN_LOSS_US, Tcp, tcpEstablished } from "./conn";
@@ -65,7 +65,7 @@ export function inputSynSent(flow: Tcp, now: i64): void {
   flow.irs = segment.sequence;
   flow.rcvAck = segment.sequence + 1;
   flow.rcvNext = flow.rcvAck;
-  flow.rcvEdge = flow.rcvAck + 65535;
+  flow.rcvEdge = flow.rcvAck + TCP_WINDOW_MAX;
   takeSynOptions(flow, now);
   flow.sndWindow = segment.window;
   flow.sndWindowMax = flow.sndWindow;

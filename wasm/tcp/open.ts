@@ -41,7 +41,8 @@ import {
 import { count, drop } from "../stats";
 import { SECOND_US } from "../timer";
 import { PROTOCOL_TCP } from "../wire/ipv4";
-import { TCP_ACK, TCP_RST } from "../wire/tcp";
+import { TCP_ACK, TCP_RST, TCP_WINDOW_MAX } from "../wire/tcp";
+import { TCP_WINDOW_SCALE_MAX } from "../wire/tcp-options";
 import {
   F_SACK,
   F_SCALED,
@@ -112,7 +113,7 @@ export function resolverNext(flow: Tcp, now: i64): bool {
 export function takeSynOptions(flow: Tcp, now: i64): void {
   if (segment.windowScale >= 0) {
     flow.flags |= F_SCALED;
-    flow.sndScale = <u8>min(segment.windowScale, 14); // RFC 7323 §2.3
+    flow.sndScale = <u8>min(segment.windowScale, TCP_WINDOW_SCALE_MAX);
   } else flow.rcvScale = 0;
   if (segment.isSackPermitted) flow.flags |= F_SACK;
   if (segment.hasTimestamps) {
@@ -150,7 +151,7 @@ export function tcpOpen(now: i64): void {
   flow.irs = segment.sequence;
   flow.rcvAck = flow.irs + 1;
   flow.rcvNext = flow.rcvAck;
-  flow.rcvEdge = flow.rcvAck + 65535;
+  flow.rcvEdge = flow.rcvAck + TCP_WINDOW_MAX;
   takeSynOptions(flow, now);
   flow.sndWindow = segment.window; // never scaled in a SYN (RFC 7323 §2.2)
   flow.sndWindowMax = flow.sndWindow;

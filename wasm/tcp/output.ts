@@ -54,6 +54,7 @@ import { urgentMark } from "./urgent";
 
 /** Octets of IP header and TCP payload in the largest offload frame, by the longest TCP header. */
 const OFFLOAD_MAX: u32 = 65535 - 60;
+/** Behind the header (`txPiece`). */
 const PIECES_MAX: i32 = 11;
 
 function linkFlags(): u32 {

@@ -263,7 +263,7 @@ export function takeText(flow: Tcp, sequence: u32, payload: usize, length: u32):
   if (sequence != flow.rcvNext) {
     count(abi.STAT_TCP_OUT_OF_ORDER);
     flow.recentSack = sequence;
-    if (!has(flow, F_SACK) && flow.gapAcks < 255) flow.gapAcks++;
+    if (!has(flow, F_SACK) && flow.gapAcks < u8.MAX_VALUE) flow.gapAcks++;
     flow.flags |= P_ACK;
   }
   hold(flow, sequence, payload, length);

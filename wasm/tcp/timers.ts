@@ -59,6 +59,11 @@ const KEEPALIVE_PROBES: u32 = 9;
 const HALF_CLOSED_INTERVAL_US: i64 = 15 * SECOND_US;
 const DOUBT_INTERVAL_US: i64 = 2 * SECOND_US;
 const DOUBT_PROBES: u32 = 5;
+const PERSIST_SHIFT_MAX: i32 = 8;
+/** Probes of a shut window without an answer that tell of a guest that is gone. */
+const GONE_PROBES: u8 = 5;
+/** Retransmissions before time alone ends a connection (R1 of RFC 9293 §3.8.3). */
+const GIVE_UP_RETRANSMITS: u8 = 3;
 /** Until a retransmission is looked at again that the full link has no room for. */
 const LINK_WAIT_US: i64 = 100 * MILLISECOND_US;
 
@@ -76,7 +81,7 @@ function retransmitSyn(flow: Tcp, now: i64): void {
     abandon(flow, now);
     return;
   }
-  if (flow.retransmits < 255) flow.retransmits++;
+  if (flow.retransmits < u8.MAX_VALUE) flow.retransmits++;
   flow.rto = min(flow.rto << 1, RTO_MAX_US);
   flow.rtoAt = now + <i64>flow.rto;
   flow.flags |= P_SYN;
@@ -92,16 +97,16 @@ function persist(flow: Tcp, now: i64): void {
     flow.flags &= ~(F_PERSIST | F_OVERRIDE);
     return;
   }
-  if (flow.probes < 255) flow.probes++;
-  if (flow.persists < 255) flow.persists++;
+  if (flow.probes < u8.MAX_VALUE) flow.probes++;
+  if (flow.persists < u8.MAX_VALUE) flow.persists++;
   if (flow.sndWindow > 0) {
     flow.flags |= F_OVERRIDE | P_OUTPUT;
     markReady(flow);
   } else flow.flags |= P_PROBE;
-  const shift = min<i32>(flow.persists, 8);
+  const shift = min<i32>(flow.persists, PERSIST_SHIFT_MAX);
   flow.rtoAt = now + min<i64>((<i64>flow.rto) << shift, RTO_MAX_US);
   // As long as it answers the connection lives (MUST-36); a guest that is gone does not answer.
-  if (now - flow.lastActive >= GIVE_UP_DATA_US && flow.probes > 5) {
+  if (now - flow.lastActive >= GIVE_UP_DATA_US && flow.probes > GONE_PROBES) {
     abandon(flow, now);
     return;
   }
@@ -156,7 +161,11 @@ function retransmission(flow: Tcp, now: i64): void {
     return;
   }
   const shrunk = flow.sndWindow == 0 && flow.sndUna != flow.sndEnd;
-  if (!shrunk && flow.retransmits >= 3 && now - flow.troubleAt >= GIVE_UP_DATA_US) {
+  if (
+    !shrunk &&
+    flow.retransmits >= GIVE_UP_RETRANSMITS &&
+    now - flow.troubleAt >= GIVE_UP_DATA_US
+  ) {
     abandon(flow, now);
     return;
   }

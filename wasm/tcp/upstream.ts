@@ -63,6 +63,10 @@ import { atMark, sendAround } from "./urgent";
 import { windowWorthTelling } from "./window";
 
 const IOVS_PER_SEND: i32 = 128;
+/** What of these the batch may have, the rest is what is held. */
+const ENTRIES_PER_SEND: i32 = 64;
+/** Operations of one flush that are no send. */
+const OPS_PER_FLUSH: i32 = 4;
 /** MAX_TCP_KEEPIDLE of Linux, seconds. */
 const KEEPIDLE_MAX_SECONDS: u32 = 32767;
 
@@ -107,7 +111,11 @@ function sendHost(flow: Tcp): bool {
     if ((flow.urgent & URGENT_IN) != 0) return false;
   }
   const entries = flow.batchCount;
-  const held = heldPieces(flow, flow.rcvAck + flow.batchBytes, IOVS_PER_SEND - min(entries, 64));
+  const held = heldPieces(
+    flow,
+    flow.rcvAck + flow.batchBytes,
+    IOVS_PER_SEND - min(entries, ENTRIES_PER_SEND),
+  );
   if (entries + held == 0) return true;
   if (opsFree() < 2 || msgsFree() < 1 || iovsFree() < entries + held) return false;
   const op = opAlloc(abi.OP_TCP_SEND, handleOf(flow));
@@ -209,7 +217,7 @@ function shut(flow: Tcp, now: i64): void {
 /** Emits what the flow needs done before the turn ends; false = not all of it found room. */
 export function tcpFlush(flow: Tcp, now: i64): bool {
   if (has(flow, P_CONNECT | P_ERROR | P_ASK_HOST | P_TOS)) {
-    if (opsFree() < 4 || msgsFree() < 1) return false;
+    if (opsFree() < OPS_PER_FLUSH || msgsFree() < 1) return false;
     if (has(flow, P_CONNECT)) connectHost(flow);
     else if (has(flow, P_ERROR)) opAlloc(abi.OP_TCP_ERROR, handleOf(flow));
     if (has(flow, P_ASK_HOST) && has(flow, F_SOCKET)) {

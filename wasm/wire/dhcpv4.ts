@@ -127,6 +127,11 @@ export class DhcpView {
     store8(changetype<usize>(this) + HARDWARE_LENGTH_OFFSET, v);
   }
 
+  /** Whether the client has a MAC address of Ethernet. */
+  get isEthernet(): bool {
+    return this.hardwareType == HARDWARE_ETHERNET && this.hardwareLength == MAC_SIZE;
+  }
+
   get xid(): u32 {
     return load32(changetype<usize>(this) + XID_OFFSET);
   }

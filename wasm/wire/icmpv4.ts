@@ -21,6 +21,20 @@ export const ICMP_ECHO_REQUEST: u32 = 8;
 export const ICMP_TIME_EXCEEDED: u32 = 11;
 export const ICMP_PARAMETER_PROBLEM: u32 = 12;
 
+/** Codes of ICMP_UNREACHABLE (RFC 792, RFC 1122 §3.2.2.1, RFC 1812 §5.2.7.1). */
+export const ICMP_NET: u32 = 0;
+export const ICMP_HOST: u32 = 1;
+export const ICMP_PROTOCOL: u32 = 2;
+export const ICMP_PORT: u32 = 3;
+export const ICMP_FRAGMENTATION_NEEDED: u32 = 4;
+/** By an administrator. */
+export const ICMP_PROHIBITED: u32 = 13;
+/** Code of ICMP_TIME_EXCEEDED: in reassembly. */
+export const ICMP_REASSEMBLY: u32 = 1;
+/** The highest codes of errors that are in use. */
+export const ICMP_UNREACHABLE_LAST: u32 = 15;
+export const ICMP_PARAMETER_LAST: u32 = 2;
+
 const TYPE_OFFSET: usize = 0;
 const CODE_OFFSET: usize = 1;
 export const ICMP_CHECKSUM_OFFSET: usize = 2;

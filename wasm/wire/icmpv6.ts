@@ -39,6 +39,8 @@ export const UNREACHABLE_PORT: u32 = 4;
 
 export const ICMPV6_CHECKSUM_OFFSET: usize = 2;
 const REST_OFFSET: usize = 4;
+/** Type, code and checksum. */
+const SUMMED_SIZE_MIN: u32 = 4;
 const SEQUENCE_OFFSET: usize = 6;
 
 @unmanaged
@@ -99,7 +101,7 @@ export class Icmpv6View {
 
 /** Verifies a message of `length` octets; one shorter than 4 octets is wrong. */
 export function icmpv6ChecksumOk(p: usize, length: u32, pseudo: u32): bool {
-  return length >= 4 && sumOk(sumAdd(pseudo, sumBytes(p, length)));
+  return length >= SUMMED_SIZE_MIN && sumOk(sumAdd(pseudo, sumBytes(p, length)));
 }
 
 /** Writes the 8 octets of the header with checksum zero; `rest` is the second word. */

@@ -25,6 +25,16 @@ export const PROTOCOL_UDP: u32 = 17;
 export const IPV4_DF: u32 = 0x4000;
 export const IPV4_MF: u32 = 0x2000;
 
+/** Offsets of fragments are in units of 8 octets. */
+export const FRAGMENT_UNIT_SHIFT: u32 = 3;
+export const FRAGMENT_UNIT_MASK: u32 = 7;
+const FRAGMENT_OFFSET_BITS: u32 = 0x1fff;
+/** The first octet: version and header length in words. */
+const LOW_NIBBLE: u32 = 0xf;
+const HIGH_NIBBLE: u32 = 0xf0;
+/** First word of a header without options, TOS and length zero. */
+const FIRST_WORD: u32 = (IPV4_VERSION << 28) | ((IPV4_HEADER_SIZE >>> 2) << 24);
+
 /** Answers of `ipv4Check`; WIRE_OK is every protocol's. */
 export const WIRE_OK: i32 = 0;
 export const IPV4_TRUNCATED: i32 = 1;
@@ -61,23 +71,23 @@ export class Ipv4View {
   }
 
   set version(v: u32) {
-    const low = load8(changetype<usize>(this) + VERSION_OFFSET) & 0xf;
+    const low = load8(changetype<usize>(this) + VERSION_OFFSET) & LOW_NIBBLE;
     store8(changetype<usize>(this) + VERSION_OFFSET, (v << 4) | low);
   }
 
   /** Octets, options included: a multiple of 4 up to 60. */
   get headerLength(): u32 {
-    return (load8(changetype<usize>(this) + VERSION_OFFSET) & 0xf) << 2;
+    return (load8(changetype<usize>(this) + VERSION_OFFSET) & LOW_NIBBLE) << 2;
   }
 
   set headerLength(octets: u32) {
-    const high = load8(changetype<usize>(this) + VERSION_OFFSET) & 0xf0;
-    store8(changetype<usize>(this) + VERSION_OFFSET, high | ((octets >>> 2) & 0xf));
+    const high = load8(changetype<usize>(this) + VERSION_OFFSET) & HIGH_NIBBLE;
+    store8(changetype<usize>(this) + VERSION_OFFSET, high | ((octets >>> 2) & LOW_NIBBLE));
   }
 
   /** Octets. */
   get fragmentOffset(): u32 {
-    return (this.fragmentField & 0x1fff) << 3;
+    return (this.fragmentField & FRAGMENT_OFFSET_BITS) << FRAGMENT_UNIT_SHIFT;
   }
 
   get moreFragments(): bool {
@@ -165,10 +175,10 @@ export class Ipv4View {
 function sumPlainHeader(p: usize): u32 {
   const wide =
     <u64>load<u32>(p) +
-    <u64>load<u32>(p, 4) +
-    <u64>load<u32>(p, 8) +
-    <u64>load<u32>(p, 12) +
-    <u64>load<u32>(p, 16);
+    <u64>load<u32>(p, IDENT_OFFSET) +
+    <u64>load<u32>(p, TTL_OFFSET) +
+    <u64>load<u32>(p, SOURCE_OFFSET) +
+    <u64>load<u32>(p, DESTINATION_OFFSET);
   // Below 5 * 2^32: one fold leaves less than 2^32 + 5, and `sumOk` folds the rest.
   const once = (wide & 0xffffffff) + (wide >> 32);
   return <u32>((once & 0xffff) + ((once >> 16) & 0xffff) + (once >> 32));
@@ -223,7 +233,7 @@ export class Ipv4Fields {
 export function ipv4Emit(p: usize, fields: Ipv4Fields, payloadLength: u32): void {
   const source = fields.source;
   const destination = fields.destination;
-  const first = 0x45000000 | (fields.tos << 16) | (IPV4_HEADER_SIZE + payloadLength);
+  const first = FIRST_WORD | (fields.tos << 16) | (IPV4_HEADER_SIZE + payloadLength);
   const second = (fields.ident << 16) | fields.fragmentField;
   const third = (fields.ttl << 8) | fields.protocol;
   // Summed from the values: reading back what was just stored would stall.

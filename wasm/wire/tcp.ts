@@ -16,6 +16,9 @@ import { PROTOCOL_TCP, WIRE_OK } from "./ipv4";
 
 export const TCP_HEADER_SIZE: u32 = 20;
 
+/** The largest window that is not scaled. */
+export const TCP_WINDOW_MAX: u32 = 65535;
+
 export const TCP_FIN: u32 = 1;
 export const TCP_SYN: u32 = 2;
 export const TCP_RST: u32 = 4;
@@ -34,6 +37,7 @@ const DESTINATION_PORT_OFFSET: usize = 2;
 const SEQUENCE_OFFSET: usize = 4;
 const ACKNOWLEDGMENT_OFFSET: usize = 8;
 const DATA_OFFSET_OFFSET: usize = 12;
+const DATA_OFFSET_SHIFT: u32 = 4;
 export const TCP_FLAGS_OFFSET: usize = 13;
 const WINDOW_OFFSET: usize = 14;
 export const TCP_CHECKSUM_OFFSET: u32 = 16;
@@ -47,12 +51,12 @@ export class TcpView {
 
   /** Octets, options included: a multiple of 4 up to 60. */
   get dataOffset(): u32 {
-    return (load8(changetype<usize>(this) + DATA_OFFSET_OFFSET) >>> 4) << 2;
+    return (load8(changetype<usize>(this) + DATA_OFFSET_OFFSET) >>> DATA_OFFSET_SHIFT) << 2;
   }
 
   /** The reserved bits beside it become zero. */
   set dataOffset(octets: u32) {
-    store8(changetype<usize>(this) + DATA_OFFSET_OFFSET, (octets >>> 2) << 4);
+    store8(changetype<usize>(this) + DATA_OFFSET_OFFSET, (octets >>> 2) << DATA_OFFSET_SHIFT);
   }
 
   get sourcePort(): u32 {
