@@ -24,7 +24,8 @@
  *   An owner that leaves something unanswered is doubted (`neighborDoubt`) and asked, once a
  *   second, until it is heard of again. Which of its addresses a guest gets connections at is for
  *   `whereabouts` to say, which asks here who is known, who spoke last and how long a question is
- *   open.
+ *   open. A question that was given up or forgotten leaves a mark on its version of IP, until
+ *   somebody speaks from an address of that version.
  *
  * Contract: addresses as in `addresses`, MAC addresses in the low 48 bits, `now` in microseconds.
  * What is learnt has been judged by the caller (`local/arp`, `local/ndp`, `input4`, `input6`).
@@ -103,6 +104,10 @@ const SOLICITATION_SIZE: u32 = NDP_NEIGHBOR_SIZE + NDP_LINK_ADDRESS_SIZE;
 let lastOther4: u32 = 0;
 let lastOther6: u32 = 0;
 
+/** A question of the version was never answered, and nobody has spoken from one since. */
+let isUnanswered4: bool = false;
+let isUnanswered6: bool = false;
+
 /** Time of the last call that brought one; staleness needs no better. */
 let clock: i64 = 0;
 let nextCheck: i64 = 0;
@@ -123,6 +128,8 @@ export function neighborInit(): void {
   isNews = false;
   lastOther4 = 0;
   lastOther6 = 0;
+  isUnanswered4 = false;
+  isUnanswered6 = false;
 }
 
 /** Marks the addresses of all entries, see `addresses`. */
@@ -147,10 +154,14 @@ export function neighborLastOther(six: bool): u32 {
  */
 function note(address: u32): void {
   if (!isIpv6(address)) {
+    isUnanswered4 = false;
     if (address != config(abi.CONFIG_GUEST_ADDRESS_OFFSET)) lastOther4 = address;
-  } else if (address != GUEST6) {
-    if (address6IsLinkLocal(octetsOf(address))) return;
-    lastOther6 = address;
+  } else {
+    if (address != GUEST6) {
+      if (address6IsLinkLocal(octetsOf(address))) return;
+      lastOther6 = address;
+    }
+    isUnanswered6 = false;
   }
   store<u32>(CONTROL + abi.CONTROL_HEARD_OFFSET, load<u32>(CONTROL + abi.CONTROL_HEARD_OFFSET) + 1);
 }
@@ -225,6 +236,12 @@ export function neighborKnown(address: u32): bool {
   return neighborFind(address) != 0; // the configured MAC
 }
 
+/** Whether the address's owner has been heard of: a configured MAC says nothing of that. */
+export function neighborHeard(address: u32): bool {
+  const entry = lookup(address);
+  return changetype<usize>(entry) != 0 && entry.mac != 0;
+}
+
 /** The address of a version, not link-local, whose known owner spoke last; 0 = there is none. */
 export function neighborLatest(six: bool): u32 {
   let found: u32 = 0;
@@ -238,6 +255,17 @@ export function neighborLatest(six: bool): u32 {
     found = address;
   }
   return found;
+}
+
+/** Nobody has answered for the address, nor spoken from one of its version. */
+function giveUp(address: u32): void {
+  if (isIpv6(address)) isUnanswered6 = true;
+  else isUnanswered4 = true;
+}
+
+/** Whether a question of the version was never answered, and nobody has spoken from one since. */
+export function neighborUnanswered(six: bool): bool {
+  return six ? isUnanswered6 : isUnanswered4;
 }
 
 /** How long nobody has answered for the address, microseconds; 0 = it was not asked for. */
@@ -344,6 +372,7 @@ function askAwaited(entry: Neighbor, now: i64): void {
   if (entry.polls >= ASKS_MAX) {
     entry.awaited = false;
     isNews = true;
+    giveUp(entry.address);
     return;
   }
   if (!ask(entry.address, MAC_BROADCAST)) return;
@@ -368,6 +397,7 @@ function expire(entry: Neighbor, now: i64): void {
   const silent = now - entry.confirmed;
   if (silent <= STALE_AFTER) return;
   const unanswered = entry.polls >= POLLS_MAX && now - entry.requested >= SECOND;
+  if (entry.mac == 0) giveUp(entry.address);
   if (entry.mac == 0 || unanswered || (!entry.used && silent > UNUSED_MAX)) {
     entry.address = 0;
     return;

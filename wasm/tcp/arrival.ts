@@ -9,7 +9,7 @@
  *     the guest refuses (RST,       its address of the other version of IP is tried, unless that
  *       port unreachable)           has refused, too: a client that says "localhost" comes by ::1,
  *                                   and most services listen on IPv4 only
- *     nobody has the address        after ASK_PATIENCE the other version if its address is known;
+ *     nobody has the address        once it is silent (`guestIsSilent`) the other version if its address is known;
  *                                   the question stays open, so the next connection goes there at
  *                                   once; after ANSWER_MAX without either a reset
  *     a SYN is not answered         sent again after 1, 3, 7, 15 s. An owner not heard of since the
@@ -31,7 +31,6 @@ import * as abi from "../abi";
 import { isIpv6 } from "../flow/addresses";
 import { isOwnAddress } from "../flow/emit";
 import { enterState, SHARE_OUTSIDE } from "../flow/kinds";
-import { natToGuest } from "../flow/nat";
 import {
   neighborDoubt,
   neighborFind,
@@ -39,9 +38,15 @@ import {
   neighborRequest,
   neighborWaited,
 } from "../flow/neighbor";
-import { gatewayFor } from "../flow/send";
+import { shownTo } from "../flow/send";
 import { flowFind, flowRename, handleOf, isNone, markDirty } from "../flow/table";
-import { guestAddress, guestRequest, guestServed } from "../flow/whereabouts";
+import {
+  ASK_PATIENCE,
+  guestAddress,
+  guestIsSilent,
+  guestRequest,
+  guestServed,
+} from "../flow/whereabouts";
 import { count, drop } from "../stats";
 import {
   F_SOCKET,
@@ -65,8 +70,6 @@ const REFUSED_SIX: u8 = 4;
 
 /** While nobody is known to have the guest's address, it is looked at again this soon. */
 const NEIGHBOR_RETRY: i64 = 100_000;
-/** So long is waited for an address of the client's version before the other is tried. */
-const ASK_PATIENCE: i64 = 250_000;
 /** Silence of the guest as a whole for so long is the end: within three seconds. */
 const ANSWER_MAX: i64 = 2_900_000;
 const GIVE_UP_ARRIVAL: i64 = 31_000_000;
@@ -75,11 +78,6 @@ const PORT_TRIES: i32 = 64;
 
 function refusalOf(six: bool): u8 {
   return six ? REFUSED_SIX : REFUSED_FOUR;
-}
-
-/** Whom the owner of `guest` sees in place of the client. */
-function shownTo(guest: u32, client: u32): u32 {
-  return isIpv6(guest) == isIpv6(client) ? natToGuest(client) : gatewayFor(guest);
 }
 
 /** A port of the client's that no other connection of this look has; 0 = none is to be had. */
@@ -105,7 +103,7 @@ function choose(flow: Tcp, now: i64): u32 {
   const other = candidate(flow, !six);
   if (own == 0) return other == 0 ? flow.guestAddress : other;
   if (other == 0 || neighborKnown(own) || !neighborKnown(other)) return own;
-  return neighborFind(own) != 0 || neighborWaited(own, now) >= ASK_PATIENCE ? other : own;
+  return neighborFind(own) != 0 || guestIsSilent(own, now) ? other : own;
 }
 
 /** Lets the connection go to `address`; false = the guest could not tell it from another one. */
