@@ -127,7 +127,7 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "wasm/flow/icmp-notice.ts": "test/wasm/flow/icmp-error.test.ts",
   "wasm/flow/outgoing.ts": "test/wasm/flow/emit.test.ts",
   "wasm/flow/udp-queue.ts": "test/wasm/flow/udp.test.ts and test/wasm/flow/datagram-send.test.ts",
-  "wasm/flow/udp-published.ts": "test/wasm/flow/udp.test.ts",
+  "wasm/flow/solicit.ts": "test/wasm/flow/neighbor.test.ts",
   "wasm/flow/dns-query.ts": "test/wasm/flow/dns-failover.test.ts",
   "wasm/flow/dns-turn.ts": "test/wasm/flow/dns-failover.test.ts",
   "wasm/tcp/acceptance.ts": "test/wasm/tcp/input.test.ts",

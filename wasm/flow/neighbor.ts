@@ -33,34 +33,11 @@
  */
 import * as abi from "../abi";
 import { CONFIG, CONTROL, config } from "../memory";
-import { txBegin } from "../ring";
-import { count } from "../stats";
 import { MAC_BROADCAST } from "../wire/addr";
-import {
-  address6Copy,
-  address6GroupMac,
-  address6IsLinkLocal,
-  address6Solicited,
-} from "../wire/addr6";
-import { ARP_REQUEST, ARP_SIZE, arpEmit } from "../wire/arp";
+import { address6IsLinkLocal } from "../wire/addr6";
 import { loadMac } from "../wire/bytes";
-import { sumPseudo6 } from "../wire/checksum";
-import {
-  ETHERNET_HEADER_SIZE,
-  ETHERTYPE_ARP,
-  ETHERTYPE_IPV6,
-  ethernetEmit,
-} from "../wire/ethernet";
-import { icmpv6ChecksumFill, PROTOCOL_ICMPV6 } from "../wire/icmpv6";
-import { IPV6_HEADER_SIZE, ipv6Emit } from "../wire/ipv6";
-import {
-  NDP_HOP_LIMIT,
-  NDP_LINK_ADDRESS_SIZE,
-  NDP_NEIGHBOR_SIZE,
-  ndpSolicitationEmit,
-} from "../wire/ndp";
-import { addressMark, GUEST6, isIpv6, octetsOf, ROUTER6 } from "./addresses";
-import { frameCommit, gatewayMac } from "./emit";
+import { addressMark, GUEST6, isIpv6, octetsOf } from "./addresses";
+import { solicit } from "./solicit";
 
 const ENTRY_COUNT: i32 = 16;
 const SECOND: i64 = 1_000_000;
@@ -95,10 +72,6 @@ class Neighbor {
 
 const ENTRIES: usize = memory.data(768, 16);
 const ENTRY_SIZE: usize = 48;
-
-/** Destination of a solicitation under way. */
-const GROUP: usize = memory.data(16, 8);
-const SOLICITATION_SIZE: u32 = NDP_NEIGHBOR_SIZE + NDP_LINK_ADDRESS_SIZE;
 
 /** The last address of each version, not link-local, that was heard of beside the configured. */
 let lastOther4: u32 = 0;
@@ -283,55 +256,13 @@ export function neighborDoubt(address: u32, since: i64, now: i64): bool {
   if (changetype<usize>(entry) == 0 || entry.confirmed > since) return false;
   entry.doubted = true;
   if (entry.requested != 0 && now - entry.requested < SECOND) return true;
-  if (ask(address, MAC_BROADCAST)) entry.requested = now;
-  return true;
-}
-
-/** The same question in IPv6; `destination` is the broadcast address for the multicast one. */
-function ask6(address: u32, destination: u64): bool {
-  const ethernet = txBegin();
-  if (ethernet == 0) return false;
-  const target = octetsOf(address);
-  const isGroup = destination == MAC_BROADCAST;
-  if (isGroup) address6Solicited(GROUP, target);
-  else address6Copy(GROUP, target);
-  const ip = ethernet + ETHERNET_HEADER_SIZE;
-  const message = ip + IPV6_HEADER_SIZE;
-  const source = octetsOf(ROUTER6);
-  ethernetEmit(
-    ethernet,
-    isGroup ? address6GroupMac(GROUP) : destination,
-    gatewayMac(),
-    ETHERTYPE_IPV6,
-  );
-  ipv6Emit(ip, source, GROUP, PROTOCOL_ICMPV6, SOLICITATION_SIZE, NDP_HOP_LIMIT, 0);
-  ndpSolicitationEmit(message, target, gatewayMac());
-  icmpv6ChecksumFill(
-    message,
-    SOLICITATION_SIZE,
-    sumPseudo6(source, GROUP, PROTOCOL_ICMPV6, SOLICITATION_SIZE),
-  );
-  frameCommit(ethernet, ETHERNET_HEADER_SIZE + IPV6_HEADER_SIZE + SOLICITATION_SIZE, 0);
-  count(abi.STAT_NDP_REQUESTS);
-  return true;
-}
-
-/** Sends "who has `address`, tell the gateway"; false when there is no room for it. */
-function ask(address: u32, destination: u64): bool {
-  if (isIpv6(address)) return ask6(address, destination);
-  const ethernet = txBegin();
-  if (ethernet == 0) return false;
-  ethernetEmit(ethernet, destination, gatewayMac(), ETHERTYPE_ARP);
-  const gateway = config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET);
-  arpEmit(ethernet + ETHERNET_HEADER_SIZE, ARP_REQUEST, gatewayMac(), gateway, 0, address);
-  frameCommit(ethernet, ETHERNET_HEADER_SIZE + ARP_SIZE, 0);
-  count(abi.STAT_ARP_REQUESTS);
+  if (solicit(address, MAC_BROADCAST)) entry.requested = now;
   return true;
 }
 
 /** Asks for an address by broadcast, without remembering it. */
 export function neighborAsk(address: u32): void {
-  ask(address, MAC_BROADCAST);
+  solicit(address, MAC_BROADCAST);
 }
 
 /** Asks for an address by broadcast, unless that was done less than a second ago. */
@@ -341,7 +272,7 @@ export function neighborRequest(address: u32, now: i64): void {
   let entry = lookup(address);
   if (changetype<usize>(entry) == 0) entry = claim(address, now);
   if (entry.requested != 0 && now - entry.requested < SECOND) return;
-  if (ask(address, MAC_BROADCAST)) entry.requested = now;
+  if (solicit(address, MAC_BROADCAST)) entry.requested = now;
 }
 
 /**
@@ -375,7 +306,7 @@ function askAwaited(entry: Neighbor, now: i64): void {
     giveUp(entry.address);
     return;
   }
-  if (!ask(entry.address, MAC_BROADCAST)) return;
+  if (!solicit(entry.address, MAC_BROADCAST)) return;
   entry.requested = now;
   entry.polls++;
 }
@@ -403,7 +334,7 @@ function expire(entry: Neighbor, now: i64): void {
     return;
   }
   if (!entry.used || (entry.requested != 0 && now - entry.requested < SECOND)) return;
-  if (ask(entry.address, entry.mac)) {
+  if (solicit(entry.address, entry.mac)) {
     entry.requested = now;
     entry.polls++;
   }

@@ -17,8 +17,8 @@
  *   has left a SYN unanswered for a second (`neighborDoubt`). Who claims addresses can mislead his
  *   own connections only: all owners are on the guest's side of the link.
  *
- *   What comes in over one version of IP goes to the guest's address of the other where nobody has
- *   answered for its own for ASK_PATIENCE, and the other one's owner has spoken (`guestReached`).
+ *   What comes in over one version of IP goes to the guest's address of the other one where nobody
+ *   has answered for its own for ASK_PATIENCE, and the other's owner has spoken (`guestReached`).
  *
  *   While the host says that it has not heard of a guest (CONFIG_FLAG_ASK_GUEST), its addresses are
  *   asked for at once, then every second, after ASKS_QUICK of these every five. A guest that never
@@ -118,7 +118,8 @@ export function guestIsSilent(address: u32, now: i64): bool {
 
 /**
  * Who gets what comes in for `address`, an address of the guest: its own of the other version of IP
- * where `address` is silent or of a version that is not served, and the other's owner has been heard of.
+ * where `address` is silent or of a version that is not served, and the other's owner has been
+ * heard of.
  */
 export function guestReached(address: u32, now: i64): u32 {
   const six = isIpv6(address);

@@ -9,9 +9,10 @@
  *     the guest refuses (RST,       its address of the other version of IP is tried, unless that
  *       port unreachable)           has refused, too: a client that says "localhost" comes by ::1,
  *                                   and most services listen on IPv4 only
- *     nobody has the address        once it is silent (`guestIsSilent`) the other version if its address is known;
- *                                   the question stays open, so the next connection goes there at
- *                                   once; after ANSWER_MAX without either a reset
+ *     nobody has the address        once it is silent (`guestIsSilent`) the other version if its
+ *                                   address is known; the question stays open, so the next
+ *                                   connection goes there at once; after ANSWER_MAX without either
+ *                                   a reset
  *     a SYN is not answered         sent again after 1, 3, 7, 15 s. An owner not heard of since the
  *                                   connection came is doubted and asked by ARP or NDP: silent
  *                                   still, the other version or another address is tried, and
