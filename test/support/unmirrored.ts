@@ -11,11 +11,9 @@ const RUN = "test/sim/simulate.test.ts, in every run";
 const PAGE = "runs in a browser; test/sim/report/page.test.ts checks what it is given";
 const SIX = "test/wasm/flow/ipv6.test.ts, test/wasm/tcp/ipv6.test.ts and test/wasm/input6.test.ts";
 const DEMO = "test/e2e/demo.test.ts plays it";
-const NAMESPACE = "test/sys/netns.test.ts makes real interfaces with it";
 
 export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/assets.ts": "test/build.test.ts",
-  "src/sys/poll.ts": "test/link/stream-door.test.ts and test/binding/attachment.test.ts",
   "wasm/tcp/download.ts": "test/wasm/tcp/upstream.test.ts",
   "wasm/tcp/connecting.ts": "test/wasm/tcp/open.test.ts and upstream.test.ts",
   "wasm/flow/presence.ts": "test/wasm/guest.test.ts, by what it has `guest` do",
@@ -101,13 +99,9 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/sys/block.ts": "test/sys/libc.test.ts",
   "src/sys/bun.ts": LOADER,
   "src/sys/deno.ts": LOADER,
-  "src/sys/mmap.ts": "test/sys/fd.test.ts",
   "src/sys/native.ts": TYPES,
   "src/sys/netlink.ts": "test/sys/netconfig.test.ts makes requests with it",
   "src/sys/seccomp-table.ts": "made by scripts/seccomp.mjs; test/sys/seccomp.test.ts checks it",
-  "src/sys/tap-device.ts":
-    "test/sys/netns.test.ts and test/sys/netconfig.test.ts make taps with it",
-  "src/sys/tap-helper.ts": NAMESPACE,
   "wasm/abi.ts": "constants; test/engine/module.test.ts checks the contract",
   "wasm/errno.ts": "numbers; test/sys/errno.test.ts compares them with the runtime's",
   "wasm/audit.ts": CHECKS,
