@@ -15,6 +15,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import process from "node:process";
 import { after, before, describe, test } from "node:test";
 import { Arena } from "./arena.ts";
 import { commandOf, judgesOf, References } from "./choose-tests.ts";
@@ -94,6 +95,21 @@ describe("mutants/arena", () => {
       readdirSync(project).filter((name) => name.startsWith("mutants-")),
       [],
     );
+  });
+
+  const skip = process.getuid?.() !== 0 && "needs root to mount";
+  test("a mutant cannot replace the machine's /dev/null", { skip }, async () => {
+    const arena = new Arena(project, project);
+    try {
+      // Looked up and not tried: the machine would be harmed by the attempt.
+      const script = `
+        import { readFileSync } from "node:fs";
+        const mounts = readFileSync("/proc/self/mountinfo", "utf8").split("\\n");
+        process.exit(mounts.some((line) => line.split(" ")[4] === "/dev/null") ? 0 : 1);`;
+      assert.equal((await run(arena, script)).state, "passed");
+    } finally {
+      arena.close();
+    }
   });
 
   test("what cannot be run is no verdict", async () => {
