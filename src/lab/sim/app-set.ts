@@ -2,11 +2,14 @@
  * All applications of a run: makes them of the plan, starts them, hands them what comes for them,
  * and asks them in the end.
  */
-import { type App, type AppOutcome, type AppOwner, PingApp, TcpApp, UdpApp } from "./apps.ts";
+import type { App, AppOutcome, AppOwner } from "./app.ts";
 import { DnsApp } from "./dns-app.ts";
 import type { EchoReply } from "./guest/icmp.ts";
 import { endpointKey } from "./host/host.ts";
+import { PingApp } from "./ping-app.ts";
 import type { Plan, TcpPlan } from "./plan.ts";
+import { TcpApp } from "./tcp-app.ts";
+import { UdpApp } from "./udp-app.ts";
 
 /** The guest's port that connections from outside come to. */
 export const PUBLISHED_PORT = 8080;

@@ -1,6 +1,6 @@
 /** An application in the modelled guest that asks for one name. */
 import { formatIpv4 } from "../../lib/addr.ts";
-import { type App, type AppOutcome, type AppOwner, NOTHING } from "./apps.ts";
+import { type App, type AppOutcome, type AppOwner, NOTHING } from "./app.ts";
 import { nameAddress } from "./host/resolver.ts";
 import type { DnsPlan } from "./plan.ts";
 
