@@ -95,7 +95,7 @@ export class AppSet {
       PUBLISHED_PORT,
       (connection) => {
         const app = find(connection.remote, connection.remotePort);
-        if (app === undefined) this.#owner.fault("a connection that nobody opened");
+        if (app === undefined) this.#owner.violation("a connection that nobody opened");
         return app?.accepted(connection);
       },
       (remote, port) => find(remote, port)?.plan.app.settings ?? {},
@@ -105,7 +105,7 @@ export class AppSet {
   /** A reply to an echo request has come. */
   replied({ identifier, from, sequence, payload }: EchoReply): void {
     const app = this.#pings.get(identifier);
-    if (app === undefined) this.#owner.fault(`ping ${identifier}: nobody asked`);
+    if (app === undefined) this.#owner.violation(`ping ${identifier}: nobody asked`);
     app?.replied(from, sequence, payload);
   }
 

@@ -8,7 +8,7 @@ export interface AppOwner {
   readonly clock: VirtualClock;
   readonly guest: Guest;
   /** Something wrong that the far side of the engine must have done. */
-  fault(text: string): void;
+  violation(text: string): void;
   /** Lets the stack send what the application has just asked for. */
   serve(): void;
 }

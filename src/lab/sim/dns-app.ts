@@ -43,7 +43,7 @@ export class DnsApp implements App {
       const octets = labels.flatMap((label) => [label.length, ...new TextEncoder().encode(label)]);
       const wanted = formatIpv4(nameAddress(Uint8Array.of(...octets, 0)));
       if (answer.addresses.length !== 1 || answer.addresses[0] !== wanted) {
-        this.#owner.fault(`DNS ${name}: ${answer.addresses.join(" ")}, not ${wanted}`);
+        this.#owner.violation(`DNS ${name}: ${answer.addresses.join(" ")}, not ${wanted}`);
       }
     });
   }

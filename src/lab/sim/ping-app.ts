@@ -55,7 +55,7 @@ export class PingApp implements App {
     const wanted = this.#payload(sequence);
     const same = payload.length === wanted.length && payload.every((each, i) => each === wanted[i]);
     if (from !== formatIpv4(address) || sequence >= count || !same) {
-      this.#owner.fault(`ping ${id}: reply ${sequence} from ${from} is wrong`);
+      this.#owner.violation(`ping ${id}: reply ${sequence} from ${from} is wrong`);
     }
     const { now } = this.#owner.clock;
     if (!this.#answered.has(sequence)) this.#roundTrips.push(now - (this.#sentAt[sequence] ?? now));

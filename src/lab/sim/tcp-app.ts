@@ -168,7 +168,7 @@ export class TcpApp implements App {
       const part = scratch.subarray(0, Math.min(app.readSize || CHUNK, CHUNK));
       const count = connection.read(part);
       const wrong = findMismatch(id * 2 + 1, this.#read, part.subarray(0, count));
-      if (wrong >= 0) this.#owner.fault(`TCP ${id}: octet ${this.#read + wrong} down is wrong`);
+      if (wrong >= 0) this.#owner.violation(`TCP ${id}: octet ${this.#read + wrong} down is wrong`);
       this.#read += count;
       if (this.#maybeReset()) return;
       if (app.readPause > 0 && connection.available > 0) {

@@ -63,11 +63,11 @@ export class UdpApp implements App {
   #received(from: string, port: number, payload: Uint8Array): void {
     const plan = this.#plan;
     if (from !== formatIpv4(plan.address) || port !== plan.port) {
-      this.#owner.fault(`UDP ${plan.id}: datagram from ${from}:${port}`);
+      this.#owner.violation(`UDP ${plan.id}: datagram from ${from}:${port}`);
     }
-    if (plan.service !== "echo") this.#owner.fault(`UDP ${plan.id}: an answer nobody gave`);
+    if (plan.service !== "echo") this.#owner.violation(`UDP ${plan.id}: an answer nobody gave`);
     const wrong = checkDatagram(plan, payload);
-    if (wrong !== undefined) this.#owner.fault(wrong);
+    if (wrong !== undefined) this.#owner.violation(wrong);
     const { now } = this.#owner.clock;
     this.#lastAt = now;
     if (payload.length < NUMBER_SIZE) {
