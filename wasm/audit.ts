@@ -3,7 +3,7 @@
  * the beginning of a turn, when no operation is under way: in each of the first turns, where tests
  * are, later once in AUDIT_TURNS, as it walks over everything.
  */
-import * as abi from "./abi";
+import * as abi from "./abi/index";
 import { UdpFlow } from "./flow/datagram";
 import { holdersAudit } from "./flow/holders";
 import { datagramIsSound } from "./flow/invariants";

@@ -1,5 +1,5 @@
 /** Whether the host's configuration makes sense, before anything is built on it. */
-import * as abi from "./abi";
+import * as abi from "./abi/index";
 import { CONFIG, config } from "./memory";
 import { load16 } from "./wire/bytes";
 import { dhcp6OptionsOk } from "./wire/dhcpv6";

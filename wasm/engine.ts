@@ -27,7 +27,7 @@
  *
  *  Every frame ends in exactly one place: handed on, consumed here, or dropped with a reason.
  */
-import * as abi from "./abi";
+import * as abi from "./abi/index";
 import { auditInit, auditTurn } from "./audit";
 import { configOk } from "./config-check";
 import {

@@ -3,7 +3,7 @@
  * link says of it goes into the record of the packet under way (`flow/packet`), which `input4` and
  * `input6` fill.
  */
-import * as abi from "./abi";
+import * as abi from "./abi/index";
 import { offloadsClear, packet, packetOctets } from "./flow/packet";
 import { guestAway, guestBack } from "./guest";
 import { ipv4Input } from "./input4";

@@ -6,7 +6,7 @@
  *
  * Source: RFC 791, RFC 1122 §3.2, RFC 1812 §5.3.1.
  */
-import * as abi from "./abi";
+import * as abi from "./abi/index";
 import { SIX } from "./flow/addresses";
 import { isOwnAddress } from "./flow/emit";
 import { fragmentInput } from "./flow/fragments";

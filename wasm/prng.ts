@@ -7,8 +7,11 @@
  * operations, resistant to chosen-input flooding of the flow table. Their values are therefore not
  * those of the published function. `next` is xoshiro128** (Blackman, Vigna).
  */
-import { CONFIG_SEED_OFFSET } from "./abi";
+import { CONFIG_SEED_OFFSET } from "./abi/index";
 import { config } from "./memory";
+
+/** 2^32 by the golden ratio, made odd: a product with it spreads what differs in a few bits. */
+export const GOLDEN_RATIO: u32 = 0x9e3779b1;
 
 let key0: u32 = 0;
 let key1: u32 = 0;

@@ -22,7 +22,7 @@
  * At the bounds: `opAlloc` and `iovAlloc` return 0 and the caller leaves its flow in the dirty list
  * for the next turn; `txBegin` returns 0 and counts DROP_TX_FULL.
  */
-import * as abi from "./abi";
+import * as abi from "./abi/index";
 import {
   IOV_SHIFT,
   Iov,
@@ -51,7 +51,8 @@ const MSGS: usize = memory.data(2 * MSG_BANK_SIZE, 16);
 const NAMES: usize = memory.data(MSG_BANK_SIZE, 16);
 const CONTROLS: usize = memory.data(4 * MSG_BANK_SIZE, 16);
 /** Room for an address under way. */
-const MAPPED: usize = memory.data(16, 8);
+const MAPPED_SIZE: i32 = 16;
+const MAPPED: usize = memory.data(MAPPED_SIZE, 8);
 const TX_PIECES_MAX: i32 = 12;
 /** A full list of frames of so many pieces. */
 const TX_IOV_CAPACITY: i32 = abi.TX_CAPACITY_COUNT * TX_PIECES_MAX;
@@ -68,8 +69,8 @@ let msgCount: i32 = 0;
 let txIovCount: i32 = 0;
 let entryCount: i32 = 0;
 /** Payload of answers that lay in a batch, 32 of the largest. */
-const KEPT: usize = memory.data(2097152, 16);
-const KEPT_SIZE: usize = 2097152;
+const KEPT_SIZE: i32 = 32 * 65536;
+const KEPT: usize = memory.data(KEPT_SIZE, 16);
 let keptUsed: usize = 0;
 let isPublished: bool = false;
 /** The link has not taken the frames of an earlier turn. */
@@ -247,7 +248,7 @@ export function txPublish(): void {
 export function txKeep(p: usize, length: u32): usize {
   const size = (<usize>length + 15) & ~15;
   if (txCount == 0) keptUsed = 0; // what was kept for a frame that came to nothing
-  if (keptUsed + size > KEPT_SIZE) return 0;
+  if (keptUsed + size > <usize>KEPT_SIZE) return 0;
   const kept = KEPT + keptUsed;
   keptUsed += size;
   memory.copy(kept, p, length);

@@ -7,7 +7,7 @@
  * the entry at once. So re-arming is free in the common case, and `timerNext` may be early, never
  * late.
  */
-import { FLOW_CAPACITY_COUNT, FLOW_SIZE } from "./abi";
+import { FLOW_CAPACITY_COUNT, FLOW_SIZE } from "./abi/index";
 import { Flow } from "./layout";
 import { FLOWS } from "./memory";
 import { CHECKED } from "./trap";
@@ -16,6 +16,9 @@ import { CHECKED } from "./trap";
 const ENTRY_SHIFT: i32 = 4;
 const ENTRIES: usize = memory.data(FLOW_CAPACITY_COUNT << ENTRY_SHIFT, 16);
 let size: i32 = 0;
+
+export const MILLISECOND_US: i64 = 1000;
+export const SECOND_US: i64 = 1_000_000;
 
 /** Time of the turn under way, microseconds. */
 export let turnNow: i64 = 0;

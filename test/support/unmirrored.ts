@@ -2,6 +2,7 @@
 
 const TYPES = "declares types and nothing else";
 const ENGINE = "test/engine/engine.test.ts drives it from outside";
+const CONTRACT = "constants; test/engine/module.test.ts checks the contract";
 const CHECKS =
   "every test of the engine runs it; test/engine/trap.test.ts, test/sim/mutants/list.ts";
 const LOADER = "test/sys/libc.test.ts, under the runtime it is for";
@@ -15,6 +16,8 @@ const DEMO = "test/e2e/demo.test.ts plays it";
 export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/assets.ts": "test/build.test.ts",
   "wasm/tcp/download.ts": "test/wasm/tcp/upstream.test.ts",
+  "wasm/tcp/emit.ts": "test/wasm/tcp/output.test.ts and test/wasm/tcp/options.test.ts",
+  "wasm/tcp/ending.ts": "test/wasm/tcp/close.test.ts and test/wasm/tcp/conn.test.ts",
   "wasm/tcp/connecting.ts": "test/wasm/tcp/open.test.ts and upstream.test.ts",
   "wasm/flow/presence.ts": "test/wasm/guest.test.ts, by what it has `guest` do",
   "src/binding/recording.ts":
@@ -110,7 +113,13 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/sys/native.ts": TYPES,
   "src/sys/netlink.ts": "test/sys/netconfig.test.ts makes requests with it",
   "src/sys/seccomp-table.ts": "made by scripts/seccomp.mjs; test/sys/seccomp.test.ts checks it",
-  "wasm/abi.ts": "constants; test/engine/module.test.ts checks the contract",
+  "wasm/abi.ts": CONTRACT,
+  "wasm/abi/config.ts": "constants; test/engine/config.test.ts writes the record",
+  "wasm/abi/counters.ts": "constants; test/engine/stats.test.ts compares the names",
+  "wasm/abi/flows.ts": CONTRACT,
+  "wasm/abi/index.ts": "a list; test/tidy.test.ts",
+  "wasm/abi/memory.ts": CONTRACT,
+  "wasm/abi/operations.ts": CONTRACT,
   "wasm/errno.ts": "numbers; test/sys/errno.test.ts compares them with the runtime's",
   "wasm/audit.ts": CHECKS,
   "wasm/flow/invariants.ts": CHECKS,

@@ -25,7 +25,7 @@
  *
  * Source: RFC 4291, RFC 4007 §11 (scopes).
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { ADDRESSES, CONFIG, CONTROL, config } from "../memory";
 import { hashAddress } from "../prng";
 import { count } from "../stats";
@@ -43,10 +43,11 @@ export const UNSPECIFIED6: u32 = SIX | 5;
 const FIXED_COUNT: i32 = 6;
 
 const RECENT_COUNT: i32 = 8;
-const RECENT: usize = memory.data(32, 4);
-const INDEX: usize = memory.data(524288, 16); // 131,072 times place + 1
-const MARKS: usize = memory.data(65536, 16);
-const ENTRY_SHIFT: usize = 5;
+const RECENT: usize = memory.data(RECENT_COUNT << 2, 4);
+/** Place + 1, with room for twice the addresses. */
+const INDEX: usize = memory.data((2 * abi.ADDRESS_CAPACITY_COUNT) << 2, 16);
+const MARKS: usize = memory.data(abi.ADDRESS_CAPACITY_COUNT, 16);
+const ENTRY_SHIFT: i32 = 5;
 /** Far above what the fixed entries and the recent ones take. */
 const LIMIT_MIN: i32 = 64;
 
@@ -259,10 +260,8 @@ function sweep(): void {
 
 if (
   offsetof<Address>() != <usize>abi.ADDRESS_SIZE ||
-  abi.ADDRESS_SIZE != 1 << 5 ||
-  offsetof<Address>("scope") != <usize>abi.ADDRESS_SCOPE_OFFSET ||
-  abi.ADDRESS_CAPACITY_COUNT * 8 != 524288 ||
-  abi.ADDRESS_CAPACITY_COUNT != 65536
+  abi.ADDRESS_SIZE != 1 << ENTRY_SHIFT ||
+  offsetof<Address>("scope") != <usize>abi.ADDRESS_SCOPE_OFFSET
 ) {
   ERROR("addresses.ts and abi.ts disagree");
 }

@@ -9,7 +9,7 @@
  * searched within the size it reported. Source: cmsg(3), ip(7), ipv6(7), udp(7),
  * <linux/errqueue.h>.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { Msg } from "../layout";
 import { absolute } from "../memory";
 import { msgControl } from "../ring";

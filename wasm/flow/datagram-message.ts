@@ -2,7 +2,7 @@
  * The messages that a flow's batch makes for one sendmmsg: where each begins and ends, and its
  * headers for the kernel. Which a batch makes is told in `datagram-send`.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import {
   Entry,
   entryAt,
@@ -46,7 +46,7 @@ export class Part {
 }
 
 /** The one found by `measure`. */
-export const part: Part = changetype<Part>(memory.data(24, 4));
+export const part: Part = changetype<Part>(memory.data(<i32>offsetof<Part>(), 4));
 
 /** The whole of the entry, or what is left of it, as one message. */
 function measureRun(entry: Entry, offset: u32, segmentMax: u32): void {
@@ -141,5 +141,3 @@ export function ownOf(flow: UdpFlow): u32 {
   }
   return own;
 }
-
-if (offsetof<Part>() != 24) ERROR("datagram-message.ts reserves the wrong size");

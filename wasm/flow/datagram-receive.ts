@@ -27,7 +27,7 @@
  *
  * Source: recvmmsg(2), udp(7), ip(7), epoll(7).
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { EAGAIN } from "../errno";
 import { Iov, Msg, Op } from "../layout";
 import { absolute, SCRATCH } from "../memory";
@@ -89,12 +89,12 @@ import { guestAddress, guestReached, guestRequest } from "./whereabouts";
 /** Frames that all receives of a turn together may lead to. */
 const FRAMES_MAX: u32 = abi.TX_CAPACITY_COUNT / 2;
 /** 224.0.0.0: no unicast address from here on. */
+const MULTICAST_FIRST: u32 = 0xe0000000;
 /** What a message goes on with whose TTL is not known. */
 const TTL_UNKNOWN: u32 = 64;
-const MULTICAST_FIRST: u32 = 0xe0000000;
 
 /** The other set of slots. */
-const SCRATCH_OTHER: usize = memory.data(2097152, 4096);
+const SCRATCH_OTHER: usize = memory.data(abi.SCRATCH_SLOT_COUNT * abi.SCRATCH_SLOT_SIZE, 4096);
 let slots: usize = SCRATCH;
 let slotsUsed: i32 = 0;
 let framesExpected: u32 = 0;

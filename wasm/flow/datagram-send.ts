@@ -26,7 +26,7 @@
  *
  * Source: sendmmsg(2), udp(7), RFC 1191 §4 and 7.1, RFC 1812 §5.2.7.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { EADDRNOTAVAIL, EAGAIN, EINVAL, EIO, EMSGSIZE, ENOBUFS, ENOMEM } from "../errno";
 import { Op } from "../layout";
 import { config } from "../memory";

@@ -29,7 +29,7 @@
  *   The socket of spot 0 may be of both versions of IP (F_DUAL, `ownIsDual`); its flow is that of
  *   the guest's IPv4 address, and every message says by its own address which version it is of.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { Flow } from "../layout";
 import { config } from "../memory";
 import { entryAt } from "../ring";

@@ -2,8 +2,9 @@
  * One query (`dns` tells how they are led): asking a resolver, who comes next, how good a failure
  * is to have.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { count, drop } from "../stats";
+import { SECOND_US } from "../timer";
 import { DNS_FORMERR, DNS_NOTIMP, DNS_REFUSED, DNS_SERVFAIL } from "../wire/dns";
 import { flowTo, sendBy } from "./dns-relay";
 import { Query, queryAsked } from "./queries";
@@ -11,7 +12,7 @@ import { DNS_PORT, resolverChoose, resolverEpoch } from "./resolvers";
 import { handleOf, isNone } from "./table";
 
 /** How long a resolver may take before the next one is asked, microseconds. */
-export const RETRY_WAIT: i64 = 1_000_000;
+export const RETRY_WAIT_US: i64 = SECOND_US;
 
 /** Asks resolver number `index`; false = it could not be done, which is counted. */
 export function ask(query: Query, index: u32, p: usize, quote: usize, now: i64): bool {

@@ -15,9 +15,9 @@
  *
  * Source: RFC 791 §3.2, RFC 6864 §4, RFC 894 (frames of at least 60 octets).
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { CONFIG, config } from "../memory";
-import { next } from "../prng";
+import { GOLDEN_RATIO, next } from "../prng";
 import { txBegin, txCommit, txEnd, txFree, txHeader, txPiece } from "../ring";
 import { count, drop } from "../stats";
 import { loadMac } from "../wire/bytes";
@@ -75,7 +75,7 @@ export function linkMtu(): u32 {
 
 /** One round of the permutation: eight of the key's bits and a mix of the half. */
 function identRound(half: u32, key: u32): u32 {
-  const x = (half ^ (key & 0xff)) * 0x9e3779b1;
+  const x = (half ^ (key & 0xff)) * GOLDEN_RATIO;
   return (x >>> 24) ^ ((x >>> 16) & 0xff);
 }
 

@@ -7,7 +7,7 @@
  *
  * Source: RFC 8200 §3, 4.5, 5.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { next } from "../prng";
 import { txBegin, txFree } from "../ring";
 import { count, drop } from "../stats";

@@ -18,7 +18,7 @@
  * §4.1.3.3, RFC 5508 REQ-4 and 5, RFC 6633 (no source quench), RFC 1191 §4. ICMP_REDIRECT is for
  * hosts on the link of its sender and is not passed on.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import {
   EACCES,
   ECONNREFUSED,

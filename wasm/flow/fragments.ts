@@ -28,12 +28,12 @@
  * Source: RFC 791 §3.2, RFC 815, RFC 1122 §3.3.2, RFC 5722 §4, RFC 1858 §3, RFC
  * 3128 §2, RFC 8200 §4.5, RFC 7112.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { drop } from "../stats";
 import { sumBytes, sumStore } from "../wire/checksum";
 import { ICMP_TIME_EXCEEDED } from "../wire/icmpv4";
 import { ICMPV6_PARAMETER_PROBLEM } from "../wire/icmpv6";
-import { Ipv4View, PROTOCOL_TCP } from "../wire/ipv4";
+import { IPV4_CHECKSUM_OFFSET, Ipv4View, PROTOCOL_TCP } from "../wire/ipv4";
 import {
   FragmentView,
   IPV6_FRAGMENT_SIZE,
@@ -69,7 +69,6 @@ import { gatewayFor } from "./send";
 const PACKET_SIZE_MAX: u32 = 65535;
 /** RFC 1858 §3.2.1: a first fragment shorter than this hides the flags of its TCP header. */
 const TCP_FIRST_SIZE_MIN: u32 = 16;
-const IP_CHECKSUM_OFFSET: usize = 10;
 const CODE_REASSEMBLY: u32 = 1;
 
 /** Why a fragment is wrong all by itself; DROP_NONE if it is not. */
@@ -126,7 +125,7 @@ function complete(context: Context): usize {
   header.totalLength = headerLength + context.total;
   header.fragmentField = 0;
   header.checksum = 0;
-  sumStore(ip + IP_CHECKSUM_OFFSET, sumBytes(ip, headerLength));
+  sumStore(ip + IPV4_CHECKSUM_OFFSET, sumBytes(ip, headerLength));
   return handOut(context, ip);
 }
 
@@ -156,7 +155,7 @@ function complain(pointer: u32, now: i64): void {
 }
 
 /** The first 40 octets of a fragment and its fragment header, one behind the other. */
-const HEADERS6: usize = memory.data(48, 8);
+const HEADERS6: usize = memory.data(IPV6_HEADER_SIZE + IPV6_FRAGMENT_SIZE, 8);
 
 /** The same for the packet under way, of IPv6, which ends at its fragment header. */
 export function fragment6Input(now: i64): usize {

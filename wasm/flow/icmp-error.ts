@@ -16,7 +16,7 @@
  * Callers speak of errors in the words of ICMPv4 whichever version the packet has; about one of
  * IPv6 `icmp6-error` says the same.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { config } from "../memory";
 import { next } from "../prng";
 import { count } from "../stats";

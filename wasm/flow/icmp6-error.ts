@@ -15,7 +15,7 @@
  *
  * Source: RFC 4443 §2.4 and 3, RFC 7915 §4.2 (in spirit).
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { count } from "../stats";
 import { address6IsMulticast, address6IsUnusable } from "../wire/addr6";
 import { load8 } from "../wire/bytes";

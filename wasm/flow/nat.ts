@@ -20,7 +20,7 @@
  * word, `natRefusal` why the others are.
  * Source: RFC 1122 §3.2.1.3, RFC 6890 §2.2.2, RFC 4787 §4, RFC 4291.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { config } from "../memory";
 import {
   addressIsLoopback,

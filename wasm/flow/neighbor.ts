@@ -31,8 +31,9 @@
  * What is learnt has been judged by the caller (`local/arp`, `local/ndp`, `input4`, `input6`).
  * Source: RFC 826, RFC 1122 §2.3.2, RFC 4861 §7.2.2 and 7.3.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { CONFIG, CONTROL, config } from "../memory";
+import { SECOND_US } from "../timer";
 import { MAC_BROADCAST } from "../wire/addr";
 import { address6IsLinkLocal } from "../wire/addr6";
 import { loadMac } from "../wire/bytes";
@@ -40,9 +41,8 @@ import { addressMark, GUEST6, isIpv6, octetsOf } from "./addresses";
 import { solicit } from "./solicit";
 
 const ENTRY_COUNT: i32 = 16;
-const SECOND: i64 = 1_000_000;
-const STALE_AFTER: i64 = 60 * SECOND;
-const UNUSED_MAX: i64 = 1200 * SECOND;
+const STALE_AFTER_US: i64 = 60 * SECOND_US;
+const UNUSED_MAX_US: i64 = 1200 * SECOND_US;
 const POLLS_MAX: u32 = 3;
 /** RFC 4861 §10, MAX_MULTICAST_SOLICIT; of ARP as well. */
 const ASKS_MAX: u32 = 3;
@@ -70,8 +70,8 @@ class Neighbor {
   awaited: bool;
 }
 
-const ENTRIES: usize = memory.data(768, 16);
 const ENTRY_SIZE: usize = 48;
+const ENTRIES: usize = memory.data(<i32>(<usize>ENTRY_COUNT * ENTRY_SIZE), 16);
 
 /** The last address of each version, not link-local, that was heard of beside the configured. */
 let lastOther4: u32 = 0;
@@ -195,7 +195,7 @@ export function neighborFind(address: u32): u64 {
   if (address == 0) return 0;
   const entry = lookup(address);
   if (changetype<usize>(entry) != 0 && entry.mac != 0) {
-    if (clock - entry.confirmed > STALE_AFTER) entry.used = true;
+    if (clock - entry.confirmed > STALE_AFTER_US) entry.used = true;
     return entry.mac;
   }
   if (address != config(abi.CONFIG_GUEST_ADDRESS_OFFSET) && address != GUEST6) return 0;
@@ -255,7 +255,7 @@ export function neighborDoubt(address: u32, since: i64, now: i64): bool {
   const entry = lookup(address);
   if (changetype<usize>(entry) == 0 || entry.confirmed > since) return false;
   entry.doubted = true;
-  if (entry.requested != 0 && now - entry.requested < SECOND) return true;
+  if (entry.requested != 0 && now - entry.requested < SECOND_US) return true;
   if (solicit(address, MAC_BROADCAST)) entry.requested = now;
   return true;
 }
@@ -271,7 +271,7 @@ export function neighborRequest(address: u32, now: i64): void {
   clock = now;
   let entry = lookup(address);
   if (changetype<usize>(entry) == 0) entry = claim(address, now);
-  if (entry.requested != 0 && now - entry.requested < SECOND) return;
+  if (entry.requested != 0 && now - entry.requested < SECOND_US) return;
   if (solicit(address, MAC_BROADCAST)) entry.requested = now;
 }
 
@@ -285,21 +285,21 @@ export function neighborAwait(address: u32, now: i64): bool {
   let entry = lookup(address);
   if (changetype<usize>(entry) == 0) entry = claim(address, now);
   if (entry.polls >= ASKS_MAX && !entry.awaited) {
-    if (now - entry.requested < 2 * SECOND) return false;
+    if (now - entry.requested < 2 * SECOND_US) return false;
     entry.polls = 0;
   }
   if (entry.awaited) return true;
   entry.awaited = true;
   entry.confirmed = now;
   awaitedCount++;
-  if (nextCheck > now + SECOND || nextCheck <= now) nextCheck = now + SECOND;
+  if (nextCheck > now + SECOND_US || nextCheck <= now) nextCheck = now + SECOND_US;
   askAwaited(entry, now);
   return true;
 }
 
 /** Asks once more for an address that is waited for, or gives up. */
 function askAwaited(entry: Neighbor, now: i64): void {
-  if (entry.requested != 0 && now - entry.requested < SECOND) return;
+  if (entry.requested != 0 && now - entry.requested < SECOND_US) return;
   if (entry.polls >= ASKS_MAX) {
     entry.awaited = false;
     isNews = true;
@@ -326,14 +326,14 @@ export function neighborNext(): i64 {
 /** Looks after one stale entry. */
 function expire(entry: Neighbor, now: i64): void {
   const silent = now - entry.confirmed;
-  if (silent <= STALE_AFTER) return;
-  const unanswered = entry.polls >= POLLS_MAX && now - entry.requested >= SECOND;
+  if (silent <= STALE_AFTER_US) return;
+  const unanswered = entry.polls >= POLLS_MAX && now - entry.requested >= SECOND_US;
   if (entry.mac == 0) giveUp(entry.address);
-  if (entry.mac == 0 || unanswered || (!entry.used && silent > UNUSED_MAX)) {
+  if (entry.mac == 0 || unanswered || (!entry.used && silent > UNUSED_MAX_US)) {
     entry.address = 0;
     return;
   }
-  if (!entry.used || (entry.requested != 0 && now - entry.requested < SECOND)) return;
+  if (!entry.used || (entry.requested != 0 && now - entry.requested < SECOND_US)) return;
   if (solicit(entry.address, entry.mac)) {
     entry.requested = now;
     entry.polls++;
@@ -344,7 +344,7 @@ function expire(entry: Neighbor, now: i64): void {
 export function neighborExpire(now: i64): void {
   clock = now;
   if (now < nextCheck) return;
-  nextCheck = now + SECOND;
+  nextCheck = now + SECOND_US;
   awaitedCount = 0;
   for (let i = 0; i < ENTRY_COUNT; i++) {
     const entry = entryAt(i);
@@ -354,4 +354,4 @@ export function neighborExpire(now: i64): void {
   }
 }
 
-if (offsetof<Neighbor>() > 48) ERROR("a neighbour is at most 48 octets");
+if (offsetof<Neighbor>() > ENTRY_SIZE) ERROR("a neighbour does not fit its entry");

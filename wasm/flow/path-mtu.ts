@@ -9,7 +9,8 @@
  *   be too large has the host asked for the size (OP_PATH_MTU), before it is sent:
  *
  *     size known, packet fits          it goes out
- *     packet is larger                 it goes out, in fragments; the guest is told once in EXPIRY
+ *     packet is larger                 it goes out, in fragments; the guest is told of it once in
+ *                                      EXPIRY_US
  *     the same, CONFIG_FLAG_STRICT_DF  it is dropped, the guest is told each time (`error-limit`)
  *
  *   Packets of MTU_SURE octets and less, those a guest has fragmented itself, and IPv4 without DF
@@ -18,8 +19,10 @@
  * Limits: ENTRY_COUNT destinations, by hash; one that comes to a place takes it, and the other is
  * asked for again. Times in microseconds. Source: RFC 1191 §3 and 6.3, RFC 8201 §4, ip(7) IP_MTU.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { config, RX_BUFFERS } from "../memory";
+import { GOLDEN_RATIO } from "../prng";
+import { SECOND_US } from "../timer";
 import { ICMP_UNREACHABLE } from "../wire/icmpv4";
 import { stableHashOf } from "./addresses";
 import { icmpErrorReply } from "./icmp-error";
@@ -27,11 +30,12 @@ import { noticeBegin } from "./icmp-notice";
 import { headerIsAtomic, headerIsIpv6 } from "./packet";
 import { gatewayOf } from "./send";
 
-const ENTRY_COUNT: u32 = 1024;
+const ENTRY_BITS: u32 = 10;
+const ENTRY_COUNT: u32 = 1 << ENTRY_BITS;
 const ENTRY_SIZE: usize = 16;
-const ENTRIES: usize = memory.data(16384, 8);
+const ENTRIES: usize = memory.data(<i32>(<usize>ENTRY_COUNT * ENTRY_SIZE), 8);
 /** RFC 8201 §4 wants 10 minutes before a larger size is tried. */
-const EXPIRY: i64 = 600_000_000;
+const EXPIRY_US: i64 = 600 * SECOND_US;
 /** All ways carry this: IPv4's usual least, and IPv6's. */
 const MTU_SURE: u32 = 576;
 const MTU_SURE6: u32 = 1280;
@@ -59,7 +63,7 @@ export function pathMtuInit(): void {
 }
 
 function entryOf(address: u32): PathMtu {
-  const place = (stableHashOf(address) * 0x9e3779b1) >>> 22;
+  const place = (stableHashOf(address) * GOLDEN_RATIO) >>> (32 - ENTRY_BITS);
   return changetype<PathMtu>(ENTRIES + <usize>place * ENTRY_SIZE);
 }
 
@@ -77,7 +81,7 @@ export function pathMtuStore(address: u32, result: i32, now: i64): void {
   const isSame = entry.word == stableHashOf(address) && mtu == (entry.mtu & ~TOLD);
   if (!isSame || now > entry.until) entry.mtu = mtu;
   entry.word = stableHashOf(address);
-  entry.until = now + EXPIRY;
+  entry.until = now + EXPIRY_US;
 }
 
 /** Whether the guest is still to be told of it: true once. */
@@ -119,6 +123,4 @@ export function pathJudge(ip: usize, size: u32, address: u32, mac: u64, now: i64
   return isStrict ? PATH_REFUSED : PATH_FITS;
 }
 
-if (offsetof<PathMtu>() != ENTRY_SIZE || ENTRY_COUNT * <u32>ENTRY_SIZE != 16384) {
-  ERROR("path-mtu.ts reserves the wrong size");
-}
+if (offsetof<PathMtu>() != ENTRY_SIZE) ERROR("an entry has another size");

@@ -25,10 +25,10 @@
  * Contract: `ports` = guest port << 16 | peer port; times in microseconds.
  * Source: RFC 1122 §4.1.3.5 (answers leave from the address asked), ip(7) IP_PKTINFO, RFC 3542 §6.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { config } from "../memory";
 import { hashTuple } from "../prng";
-import { turnNow } from "../timer";
+import { SECOND_US, turnNow } from "../timer";
 import { addressMark, GATEWAY6 } from "./addresses";
 import { UDP_IDLE_DEFAULT_US } from "./kinds";
 import { reachIsLocal } from "./reach";
@@ -37,12 +37,13 @@ import { flowsMax } from "./table";
 const SET_COUNT: u32 = 512;
 const WAY_COUNT: u32 = 16;
 const PEER_SIZE: usize = 32;
-const TABLE_SIZE: usize = 262144;
+const TABLE_SIZE: i32 = <i32>(SET_COUNT * WAY_COUNT * <u32>PEER_SIZE);
 /** Of this host, then all others. */
-const LOCAL: usize = memory.data(262144, 16);
-const OUTSIDE: usize = memory.data(262144, 16);
+const LOCAL: usize = memory.data(TABLE_SIZE, 16);
+const OUTSIDE: usize = memory.data(TABLE_SIZE, 16);
 /** Guest ports that somebody is remembered for or was: a bit each. */
-const PORTS: usize = memory.data(8192, 8);
+const PORTS_SIZE: i32 = 8192;
+const PORTS: usize = memory.data(PORTS_SIZE, 8);
 /** Units of `used`: 65.5 ms, which do not wrap for 8 years. */
 const TICK: u8 = 16;
 /** Hashed beside the tuple, so that no flow's bucket can be told from a peer's set. */
@@ -76,7 +77,7 @@ export function peersInit(): void {
   if (isUsed) {
     memory.fill(LOCAL, 0, TABLE_SIZE);
     memory.fill(OUTSIDE, 0, TABLE_SIZE);
-    memory.fill(PORTS, 0, 8192);
+    memory.fill(PORTS, 0, PORTS_SIZE);
   }
   isUsed = false;
   setsOutside = 1;
@@ -119,7 +120,7 @@ function place(set: usize): usize {
 
 function isStale(peer: Peer, now: i64): bool {
   const seconds = config(abi.CONFIG_UDP_TIMEOUT_SECONDS_OFFSET);
-  const idle = seconds == 0 ? UDP_IDLE_DEFAULT_US : <i64>seconds * 1_000_000;
+  const idle = seconds == 0 ? UDP_IDLE_DEFAULT_US : <i64>seconds * SECOND_US;
   return tick(now) - peer.used > <u32>(idle >> TICK);
 }
 
@@ -190,6 +191,4 @@ function mark(peer: Peer): void {
   addressMark(peer.owner);
 }
 
-if (offsetof<Peer>() != PEER_SIZE || SET_COUNT * WAY_COUNT * <u32>PEER_SIZE != <u32>TABLE_SIZE) {
-  ERROR("peers.ts reserves the wrong sizes");
-}
+if (offsetof<Peer>() != PEER_SIZE) ERROR("a peer has another size");

@@ -18,10 +18,10 @@
  * the checksum, as the kernel would replace a wrong one by a right one. All functions take flows of
  * KIND_PING only. Source: RFC 792, RFC 4443 §4, RFC 5508 §3, icmp(7).
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { Flow, Op } from "../layout";
 import { drop } from "../stats";
-import { timerSet } from "../timer";
+import { SECOND_US, timerSet } from "../timer";
 import {
   ICMP_ECHO_REQUEST,
   ICMP_HEADER_SIZE,
@@ -62,7 +62,7 @@ const TTL_USUAL: u32 = 64;
 const HOST_UNREACHABLE: u32 = 1;
 /** By an administrator (RFC 1812 §5.2.7.1). */
 const PROHIBITED: u32 = 13;
-const RETRY_LATER: i64 = 1_000_000;
+const RETRY_LATER_US: i64 = SECOND_US;
 
 /** Why the request is malformed or has no business here; DROP_NONE = it has. */
 function validateRequest(): i32 {
@@ -186,7 +186,7 @@ export function pingResult(op: Op, flow: Flow, now: i64): void {
 export function pingTimeout(flow: Flow, now: i64): void {
   const due = flow.lastActive + idleLimit(flow.kind);
   if (now < due || closeRoom() == 0) {
-    timerSet(flow, slotOf(flow), max(due, now + RETRY_LATER));
+    timerSet(flow, slotOf(flow), max(due, now + RETRY_LATER_US));
     return;
   }
   datagramEnd(changetype<UdpFlow>(flow));

@@ -2,7 +2,7 @@
  * Packets towards the guest of whichever IP version the addresses are: the choice between `emit`
  * and `emit6`, and the headers of frames that are built in place (TCP, offloaded UDP).
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { config } from "../memory";
 import {
   ETHERNET_HEADER_SIZE,

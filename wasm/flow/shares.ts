@@ -53,7 +53,7 @@
  */
 import { Flow } from "../layout";
 import { count } from "../stats";
-import { turnNow } from "../timer";
+import { SECOND_US, turnNow } from "../timer";
 import { CHECKED } from "../trap";
 import { closeRoom, evictFlow } from "./evict";
 import {
@@ -80,7 +80,7 @@ import { flowsMax, flowsUsed, isNone, listOldest, listSize, shareUsed } from "./
 /** Shares that something is kept for: all but the last. */
 const KEEPING: u8 = 5;
 /** A connection that has been opening for so long, microseconds, may give way. */
-const OPENING_SLOW: i64 = 1000000;
+const OPENING_SLOW_US: i64 = SECOND_US;
 /** Connections in TIME-WAIT that one newcomer may cost. */
 const EVICTIONS_MAX: i32 = 1024;
 
@@ -132,7 +132,7 @@ function victimOf(share: u8, asking: u8, address: u32): Flow {
   const opening = listOldest(list);
   if (listSize(list) >= flowsMax >> (share == asking ? 4 : 3)) return opening;
   const flow = share == asking ? partyVictim(share, address, turnNow) : partyIdle(share, turnNow);
-  const slow = !isNone(opening) && turnNow - opening.lastActive >= OPENING_SLOW;
+  const slow = !isNone(opening) && turnNow - opening.lastActive >= OPENING_SLOW_US;
   return isNone(flow) && slow ? opening : flow;
 }
 

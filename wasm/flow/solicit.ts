@@ -4,12 +4,12 @@
  *
  * Source: RFC 826, RFC 4861 §7.2.2.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { config } from "../memory";
 import { txBegin } from "../ring";
 import { count } from "../stats";
 import { MAC_BROADCAST } from "../wire/addr";
-import { address6Copy, address6GroupMac, address6Solicited } from "../wire/addr6";
+import { ADDRESS6_SIZE, address6Copy, address6GroupMac, address6Solicited } from "../wire/addr6";
 import { ARP_REQUEST, ARP_SIZE, arpEmit } from "../wire/arp";
 import { sumPseudo6 } from "../wire/checksum";
 import {
@@ -30,7 +30,7 @@ import { isIpv6, octetsOf, ROUTER6 } from "./addresses";
 import { frameCommit, gatewayMac } from "./emit";
 
 /** Destination of a solicitation under way. */
-const GROUP: usize = memory.data(16, 8);
+const GROUP: usize = memory.data(ADDRESS6_SIZE, 8);
 const SOLICITATION_SIZE: u32 = NDP_NEIGHBOR_SIZE + NDP_LINK_ADDRESS_SIZE;
 
 /** The same question in IPv6; `destination` is the broadcast address for the multicast one. */

@@ -15,7 +15,7 @@
  *   Limits: `flowsMax` slots (CONFIG_FLOWS_MAX). Who may have how many of them, and who is evicted
  *   when they are short, is `shares`' business.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { Flow } from "../layout";
 import { config, FLOWS } from "../memory";
 import { hashTuple } from "../prng";

@@ -2,7 +2,7 @@
  * Published UDP ports: a socket that the host keeps bound becomes a flow while it is used, see
  * `datagram`.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { isIpv6 } from "./addresses";
 import {
   datagramTouch,

@@ -18,7 +18,8 @@
  *   own connections only: all owners are on the guest's side of the link.
  *
  *   What comes in over one version of IP goes to the guest's address of the other one where nobody
- *   has answered for its own for ASK_PATIENCE, and the other's owner has spoken (`guestReached`).
+ *   has answered for its own for ASK_PATIENCE_US, and the other's owner has spoken
+ *   (`guestReached`).
  *
  *   While the host says that it has not heard of a guest (CONFIG_FLAG_ASK_GUEST), its addresses are
  *   asked for at once, then every second, after ASKS_QUICK of these every five. A guest that never
@@ -29,8 +30,9 @@
  *
  * Contract: addresses as in `addresses`, `now` in microseconds.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { config } from "../memory";
+import { MILLISECOND_US, SECOND_US } from "../timer";
 import { addressMark, isIpv6 } from "./addresses";
 import { natIsGuest } from "./nat";
 import {
@@ -45,12 +47,11 @@ import {
   neighborWaited,
 } from "./neighbor";
 
-const SECOND: i64 = 1_000_000;
 const ASKS_QUICK: i32 = 10;
-const ASK_LATER: i64 = 5 * SECOND;
+const ASK_LATER_US: i64 = 5 * SECOND_US;
 
 /** So long is waited for an address of the client's version before the other is tried. */
-export const ASK_PATIENCE: i64 = 250_000;
+export const ASK_PATIENCE_US: i64 = 250 * MILLISECOND_US;
 
 /** The address beside the configured one that was chosen last; 0 = none. */
 let chosen4: u32 = 0;
@@ -58,7 +59,7 @@ let chosen6: u32 = 0;
 
 const SWEEP_SIZE: u32 = 256;
 const SWEEP_STEP: u32 = 32;
-const SWEEP_PAUSE: i64 = 100_000;
+const SWEEP_PAUSE_US: i64 = 100 * MILLISECOND_US;
 /** Questions before each sweep. */
 const SWEEP_EVERY: i32 = 2;
 
@@ -113,7 +114,7 @@ export function guestAddress(six: bool): u32 {
 
 /** Whether nobody has answered for the address for so long that the other version is tried. */
 export function guestIsSilent(address: u32, now: i64): bool {
-  return neighborUnanswered(isIpv6(address)) || neighborWaited(address, now) >= ASK_PATIENCE;
+  return neighborUnanswered(isIpv6(address)) || neighborWaited(address, now) >= ASK_PATIENCE_US;
 }
 
 /**
@@ -157,7 +158,7 @@ export function whereTimeout(now: i64): void {
   if (now < askAt) return;
   if (sweepAt < SWEEP_SIZE) {
     sweep();
-    askAt = now + (sweepAt < SWEEP_SIZE ? SWEEP_PAUSE : pause());
+    askAt = now + (sweepAt < SWEEP_SIZE ? SWEEP_PAUSE_US : pause());
     return;
   }
   if (guestServed(false)) guestRequest(false, now);
@@ -166,12 +167,12 @@ export function whereTimeout(now: i64): void {
   askAt = now + pause();
   if (!guestServed(false) || asks % SWEEP_EVERY != 0) return;
   sweepAt = 0;
-  askAt = now + SWEEP_PAUSE;
+  askAt = now + SWEEP_PAUSE_US;
 }
 
 /** From one question to the next. */
 function pause(): i64 {
-  return asks < ASKS_QUICK ? SECOND : ASK_LATER;
+  return asks < ASKS_QUICK ? SECOND_US : ASK_LATER_US;
 }
 
 /** Asks for the next addresses around the configured one. */

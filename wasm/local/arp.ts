@@ -11,7 +11,7 @@
  *
  * Source: RFC 826, RFC 5227 §2.1.1, RFC 1122 §2.3.2.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { isIpv6 } from "../flow/addresses";
 import { frameCommit, gatewayMac, isOwnAddress, networkBroadcast, networkMask } from "../flow/emit";
 import { neighborLearn } from "../flow/neighbor";

@@ -8,7 +8,7 @@
  *
  * Source: RFC 2131 §4.3.1, RFC 2132, RFC 3396 §5, RFC 4702 §4.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { networkBroadcast, networkMask } from "../flow/emit";
 import { CONFIG, config } from "../memory";
 import { load8, store8, store16, store32 } from "../wire/bytes";
@@ -38,9 +38,10 @@ const FQDN_NO_UPDATE: u32 = 8;
 const FQDN_RCODE: u32 = 0xffff;
 
 /** One octet per option code: already in the reply, or not to be sent in it. */
-const DONE: usize = memory.data(256, 8);
+const CODE_COUNT: i32 = 256;
+const DONE: usize = memory.data(CODE_COUNT, 8);
 /** An option value while it is made. */
-const VALUE: usize = memory.data(8, 8);
+const VALUE: usize = memory.data(<i32>sizeof<u32>(), 8);
 
 /** Where the next option goes. */
 export let cursor: usize = 0;
@@ -48,7 +49,7 @@ let limit: usize = 0;
 
 /** Starts the options at `start`; they, the end option and the relay's have to end at `end`. */
 export function optionsBegin(start: usize, end: usize): void {
-  memory.fill(DONE, 0, 256);
+  memory.fill(DONE, 0, CODE_COUNT);
   cursor = start;
   limit = end - relaySize();
 }

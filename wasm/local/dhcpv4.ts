@@ -32,7 +32,7 @@
  * Source: RFC 951, RFC 1534, RFC 2131, RFC 2132, RFC 3396 §5, RFC 4039 §3, RFC 4702 §4,
  * RFC 6842 §3.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { frameCommit, gatewayMac, isOwnAddress, linkMtu, networkBroadcast } from "../flow/emit";
 import { neighborLearn } from "../flow/neighbor";
 import { outgoing, outgoingBegin } from "../flow/outgoing";
@@ -42,6 +42,7 @@ import { config } from "../memory";
 import { next } from "../prng";
 import { txBegin } from "../ring";
 import { count, drop } from "../stats";
+import { SECOND_US } from "../timer";
 import { addressInPrefix, MAC_BROADCAST, macIsGroup } from "../wire/addr";
 import { load8, load16, load32 } from "../wire/bytes";
 import { sumAdd, sumBytes, sumPseudo4, sumStoreUdp } from "../wire/checksum";
@@ -50,6 +51,7 @@ import { DhcpView } from "../wire/dhcpv4";
 import { ETHERNET_HEADER_SIZE, ETHERTYPE_IPV4, ethernetEmit } from "../wire/ethernet";
 import { IPV4_HEADER_SIZE, ipv4Emit, PROTOCOL_UDP, WIRE_OK } from "../wire/ipv4";
 import {
+  UDP_CHECKSUM_OFFSET,
   UDP_HEADER_SIZE,
   UDP_TRUNCATED,
   UdpView,
@@ -76,10 +78,9 @@ const HEADERS_SIZE: u32 = IPV4_HEADER_SIZE + UDP_HEADER_SIZE;
 /** What every client takes, IP header included (RFC 2131 §2). */
 const PACKET_SIZE_DEFAULT: u32 = 576;
 const PACKET_SIZE_MAX: u32 = 1500;
-const UDP_CHECKSUM_OFFSET: usize = 6;
 const TTL: u32 = 64;
 const ADDRESS_ANY_BROADCAST: u32 = 0xffffffff;
-const DECLINE_HOLD: i64 = 10_000_000;
+const DECLINE_HOLD_US: i64 = 10 * SECOND_US;
 
 /** "address not available" */
 const NAK_TEXT: usize = memory.data<u8>([
@@ -265,7 +266,7 @@ function takeDecline(now: i64): void {
     drop(abi.DROP_DHCP_IGNORED);
     return;
   }
-  declinedUntil = now + DECLINE_HOLD;
+  declinedUntil = now + DECLINE_HOLD_US;
   count(abi.STAT_CONSUMED_LOCAL);
 }
 

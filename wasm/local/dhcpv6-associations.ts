@@ -1,7 +1,7 @@
 /**
  * Identity associations of DHCPv6: which of them gets the address, and what the others are told.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { GATEWAY6, GUEST6, octetsOf } from "../flow/addresses";
 import { config } from "../memory";
 import { address6Copy, address6Equal, address6InPrefix } from "../wire/addr6";

@@ -2,7 +2,7 @@
  * Options of DHCPv6: those of the message being answered, and those of the reply, which are written
  * one behind the other as far as there is room. Which are sent, and why, is told in `dhcpv6`.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { DNS6, octetsOf } from "../flow/addresses";
 import { dns6Named } from "../flow/resolvers";
 import { CONFIG, config } from "../memory";

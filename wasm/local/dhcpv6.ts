@@ -26,7 +26,7 @@
  *
  * Source: RFC 9915 (RFC 8415) §11.4, 16, 18.3, 21; RFC 3646, RFC 4704, RFC 5908, RFC 5970.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { addressOfSource, GUEST6, octetsOf, ROUTER6 } from "../flow/addresses";
 import { frameCommit, gatewayMac } from "../flow/emit";
 import { natIsGuest } from "../flow/nat";
@@ -36,6 +36,7 @@ import { presenceDoubt } from "../flow/presence";
 import { config } from "../memory";
 import { txBegin } from "../ring";
 import { count, drop } from "../stats";
+import { SECOND_US } from "../timer";
 import { ALL_DHCP_SERVERS, address6Equal, address6IsLinkLocal } from "../wire/addr6";
 import { store8, store16, storeMac } from "../wire/bytes";
 import { sumAdd, sumBytes, sumOk, sumPseudo6, sumStoreUdp } from "../wire/checksum";
@@ -44,7 +45,14 @@ import { Dhcp6View, Option6View } from "../wire/dhcpv6";
 import { ETHERNET_HEADER_SIZE, ETHERTYPE_IPV6, ethernetEmit } from "../wire/ethernet";
 import { PROTOCOL_UDP, WIRE_OK } from "../wire/ipv4";
 import { IPV6_HEADER_SIZE, IPV6_MTU_MIN, Ipv6View, ipv6Emit } from "../wire/ipv6";
-import { UDP_HEADER_SIZE, UDP_TRUNCATED, UdpView, udpCheck, udpEmit } from "../wire/udp";
+import {
+  UDP_CHECKSUM_OFFSET,
+  UDP_HEADER_SIZE,
+  UDP_TRUNCATED,
+  UdpView,
+  udpCheck,
+  udpEmit,
+} from "../wire/udp";
 import {
   associationsOk,
   firstAddress,
@@ -69,14 +77,14 @@ import {
 
 const HEADERS_SIZE: u32 = IPV6_HEADER_SIZE + UDP_HEADER_SIZE;
 const HOP_LIMIT: u32 = 64;
-const DECLINE_HOLD: i64 = 10_000_000;
+const DECLINE_HOLD_US: i64 = 10 * SECOND_US;
 const DUID_SIZE: u32 = 10;
 const DUID_LINK_LAYER: u32 = 3;
 const HARDWARE_ETHERNET: u32 = 1;
 
 let declinedUntil: i64 = 0;
 
-const DUID: usize = memory.data(16, 8);
+const DUID: usize = memory.data(DUID_SIZE, 8);
 
 export function dhcp6Init(): void {
   declinedUntil = 0;
@@ -110,7 +118,7 @@ function finish(ethernet: usize): void {
   ipv6Emit(header, source, destination, PROTOCOL_UDP, size, HOP_LIMIT, 0);
   udpEmit(udp, wire.DHCP6_SERVER_PORT, wire.DHCP6_CLIENT_PORT, size);
   const pseudo = sumPseudo6(source, destination, PROTOCOL_UDP, size);
-  sumStoreUdp(udp + 6, sumAdd(pseudo, sumBytes(udp, size)));
+  sumStoreUdp(udp + UDP_CHECKSUM_OFFSET, sumAdd(pseudo, sumBytes(udp, size)));
   frameCommit(ethernet, ETHERNET_HEADER_SIZE + IPV6_HEADER_SIZE + size, 0);
   count(abi.STAT_CONSUMED_LOCAL);
 }
@@ -163,7 +171,7 @@ function takeReturn(type: u32, transaction: u32, now: i64): void {
   let n: u32 = 0;
   for (let ia = firstIa(); ia != 0 && n < IA_COUNT_MAX; ia = nextIa(ia), n++) {
     const isOurs = namesGuest(ia);
-    if (isOurs && type == wire.DHCP6_DECLINE) declinedUntil = now + DECLINE_HOLD;
+    if (isOurs && type == wire.DHCP6_DECLINE) declinedUntil = now + DECLINE_HOLD_US;
     if (!isOurs) refuseIa(ia, wire.OPTION6_IA_NA, wire.STATUS6_NO_BINDING);
   }
   finish(ethernet);

@@ -2,7 +2,7 @@
  * The host's connection on its way: asked for, up, or refused, and what the guest hears of that.
  * The guest's SYN is held meanwhile (`conn`).
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import {
   EACCES,
   EADDRNOTAVAIL,
@@ -29,13 +29,13 @@ import {
   has,
   P_CONNECT,
   P_SYN,
-  RTO_INITIAL,
+  RTO_INITIAL_US,
   Tcp,
   tcpArm,
-  tcpEnd,
 } from "./conn";
 import { keepaliveStart } from "./deadline";
-import { sendReset } from "./output";
+import { sendReset } from "./emit";
+import { tcpEnd } from "./ending";
 
 /** Emits the connect. */
 export function connectHost(flow: Tcp): void {
@@ -51,7 +51,7 @@ export function connectHost(flow: Tcp): void {
   flow.flags |= F_SOCKET;
 }
 
-const QUOTE: usize = memory.data(32, 8);
+const QUOTE: usize = memory.data(TCP_HEADER_SIZE, 8);
 
 /** Tells the guest why there is no connection (RFC 9293 §3.9.2.2, RFC 5382 REQ-9). */
 export function refused(flow: Tcp, errno: i32, now: i64): void {
@@ -85,7 +85,7 @@ export function connected(flow: Tcp, now: i64): void {
   enterState(flow, abi.STATE_SYN_RECEIVED);
   flow.flags |= P_SYN;
   flow.troubleAt = now;
-  flow.rtoAt = now + RTO_INITIAL;
+  flow.rtoAt = now + RTO_INITIAL_US;
   keepaliveStart(flow, now);
   listTouch(flow, LIST_HALF_OPEN);
   tcpArm(flow);

@@ -5,7 +5,7 @@
  * socket into chunks, and from the result handler straight out as frames. No chunk, no window: the
  * data stays in the kernel, whose own window then closes towards the peer.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { EAGAIN, EINTR } from "../errno";
 import { handleOf, markDirty, markReady } from "../flow/table";
 import { Op } from "../layout";
@@ -45,13 +45,13 @@ import {
   P_OUTPUT,
   Tcp,
   tcpArm,
-  tcpCloseHost,
-  tcpEnd,
   tcpProgress,
   URGENT_MARK,
 } from "./conn";
 import { startPersist } from "./deadline";
-import { frameMax, sendReset, tcpOutput, usableWindow } from "./output";
+import { sendReset } from "./emit";
+import { tcpCloseHost, tcpEnd } from "./ending";
+import { frameMax, tcpOutput, usableWindow } from "./output";
 import { giveBack } from "./pressure";
 import { askMark } from "./urgent";
 

@@ -7,7 +7,7 @@
  * unreachable end a connection that is still opening; everything else is soft and changes nothing.
  * Source quench is ignored.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { addressIntern, isIpv6 } from "../flow/addresses";
 import { headerSize, packet } from "../flow/packet";
 import { flowFind, isNone, markDirty } from "../flow/table";

@@ -4,7 +4,7 @@
  *
  * Source: RFC 9293 §3.3.1 (SND.UNA =< SND.NXT and the like), and the heads of the files named.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { HOLDS_NOTHING } from "../flow/holders";
 import {
   LIST_ARRIVING,
@@ -33,7 +33,7 @@ import {
   MSS_FLOOR,
   mssMax,
   P_CONNECT,
-  RTO_MAX,
+  RTO_MAX_US,
   Tcp,
 } from "./conn";
 
@@ -96,7 +96,7 @@ function sendSideIsSound(flow: Tcp): void {
 }
 
 function controlIsSound(flow: Tcp): void {
-  assert(flow.rto > 0 && flow.rto <= RTO_MAX, "RFC 6298 §2.5: a bound of 60 s or more");
+  assert(flow.rto > 0 && flow.rto <= RTO_MAX_US, "RFC 6298 §2.5: a bound of 60 s or more");
   assert(flow.mss >= MSS_FLOOR - TIMESTAMPS_SIZE && flow.mss <= mssMax(flow), "segments fit");
   assert(flow.cwnd > 0 && flow.cwnd <= CWND_MAX + flow.mss, "the congestion window has bounds");
   if (has(flow, F_BLOCKED)) assert(flow.blockedAt != 0, "since when it is blocked is known");

@@ -10,7 +10,7 @@
  * the oldest one makes room (RFC 4987 §3), so a guest that scans 100,000 ports harms nobody's
  * established flows. Who else finds a slot is for `flow/shares` to say.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import {
   enterState,
   LIST_ARRIVING,
@@ -39,26 +39,26 @@ import {
   shareMove,
 } from "../flow/table";
 import { count, drop } from "../stats";
+import { SECOND_US } from "../timer";
 import { PROTOCOL_TCP } from "../wire/ipv4";
 import { TCP_ACK, TCP_RST } from "../wire/tcp";
 import {
   F_SACK,
   F_SCALED,
   F_TIMESTAMPS,
-  GIVE_UP_SYN,
+  GIVE_UP_SYN_US,
   P_CONNECT,
   Tcp,
   tcpArm,
-  tcpCloseHost,
-  tcpEnd,
   tcpReset,
   tcpSetMss,
 } from "./conn";
+import { tcpCloseHost, tcpEnd } from "./ending";
 import { resetSegment } from "./reset";
 import { segment } from "./segment";
 
 /** How long a resolver may take to connect while there is another one, microseconds. */
-const RESOLVER_WAIT: i64 = 1000000;
+const RESOLVER_WAIT_US: i64 = SECOND_US;
 
 /** A half-open flow of `share` whose far end is `host`; address 0 when there is no slot for it. */
 export function allocate(share: u8, host: u32, guest: u32, peer: u32, ports: u32): Tcp {
@@ -89,7 +89,7 @@ function chooseResolver(flow: Tcp, now: i64): bool {
   flow.resolversAsked |= <u8>((<u32>1) << (<u32>index));
   flow.hostAddress = resolverAt(index);
   const isLast = resolverNow(flow.resolversAsked, now) < 0;
-  flow.rtoAt = now + (isLast ? GIVE_UP_SYN : RESOLVER_WAIT);
+  flow.rtoAt = now + (isLast ? GIVE_UP_SYN_US : RESOLVER_WAIT_US);
   return true;
 }
 
@@ -141,7 +141,7 @@ export function tcpOpen(now: i64): void {
   flow.guestMac = packet.mac;
   flow.hostAddress = host;
   flow.hostPort = <u16>port;
-  flow.rtoAt = now + GIVE_UP_SYN;
+  flow.rtoAt = now + GIVE_UP_SYN_US;
   if (dnsAddressed(peer)) {
     flow.hostPort = <u16>resolverPort(port);
     chooseResolver(flow, now);

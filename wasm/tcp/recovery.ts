@@ -19,7 +19,7 @@
  *  in bursts do not end in a burst). An acknowledgment that echoes a timestamp from before the
  *  repair says that it was not needed, and takes it back (Eifel, RFC 3522, 4015).
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { count } from "../stats";
 import { seqGe, seqLe, seqLt } from "../wire/seqnum";
 import {
@@ -55,7 +55,7 @@ import {
   REPAIR_REORDERED,
   REPAIR_TIMEOUT,
   REPAIR_UNDO,
-  RTO_MAX,
+  RTO_MAX_US,
   Tcp,
   TIMER_REORDER,
   TIMER_RETRANSMIT,
@@ -67,7 +67,7 @@ import { segment } from "./segment";
 
 const DUPLICATES: u32 = 3;
 /** What a loop may be late by before order is doubted. */
-const REORDER_SLACK: u32 = 2000;
+const REORDER_SLACK_US: u32 = 2000;
 const PARTIALS_MAX: u8 = 3;
 
 /** Octets that have arrived by the segment being handled. */
@@ -122,7 +122,7 @@ function reorderWindow(flow: Tcp): u32 {
     if (!has(flow, F_SACK) || <u32>flow.dupAcks >= DUPLICATES) return 0;
     if (boardOctets(flow, SACKED) >= DUPLICATES * flow.mss) return 0;
   }
-  return (flow.rttMin >> 2) + REORDER_SLACK;
+  return (flow.rttMin >> 2) + REORDER_SLACK_US;
 }
 
 function isOvertaken(flow: Tcp, i: i32): bool {
@@ -334,7 +334,7 @@ export function timeoutRetransmit(flow: Tcp, now: i64): void {
   flow.partials = 0;
   flow.repair = (flow.repair | REPAIR_TIMEOUT) & ~(REPAIR_FORCE | REPAIR_PROBED);
   flow.flags = (flow.flags | P_OUTPUT) & ~(F_RTT | F_RECOVERY);
-  flow.rto = min(flow.rto << 1, RTO_MAX);
+  flow.rto = min(flow.rto << 1, RTO_MAX_US);
   flow.rtoAt = now + <i64>flow.rto;
   flow.timer = TIMER_RETRANSMIT;
 }

@@ -13,16 +13,17 @@
  * zero once the host has been full for a second, so that the guest probes instead of giving up;
  * octets up to the old edge are still taken.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { chunksSpare, config } from "../memory";
+import { MILLISECOND_US, SECOND_US } from "../timer";
 import { seqGt } from "../wire/seqnum";
 import { F_BLOCKED, F_SCALED, has, Tcp } from "./conn";
 
 const WINDOW_MAX: u32 = 4194304;
 const WINDOW_FLOOR: u32 = 65536;
 /** A host socket that has been full for this long shows as a zero window. */
-const STALL: i64 = 1000000;
-const EPOCH: i64 = 100000;
+const STALL_US: i64 = SECOND_US;
+const EPOCH_US: i64 = 100 * MILLISECOND_US;
 
 let epoch: u32 = 0;
 let epochEnd: i64 = 0;
@@ -46,7 +47,7 @@ export function windowActive(flow: Tcp, now: i64): void {
   if (!sharing) return;
   if (now >= epochEnd) {
     epoch++;
-    epochEnd = now + EPOCH;
+    epochEnd = now + EPOCH_US;
     activeBefore = activeNow;
     activeNow = 0;
   }
@@ -69,7 +70,7 @@ function ceiling(flow: Tcp): u32 {
 /** Moves the right edge as far as allowed and returns the window to advertise, in octets. */
 export function windowAdvertise(flow: Tcp, now: i64): u32 {
   if (has(flow, F_BLOCKED)) {
-    if (now - flow.blockedAt >= STALL) return 0;
+    if (now - flow.blockedAt >= STALL_US) return 0;
   } else {
     const limit = ceiling(flow);
     const edge = flow.rcvAck + limit;

@@ -23,7 +23,7 @@ export const ICMP_PARAMETER_PROBLEM: u32 = 12;
 
 const TYPE_OFFSET: usize = 0;
 const CODE_OFFSET: usize = 1;
-const CHECKSUM_OFFSET: usize = 2;
+export const ICMP_CHECKSUM_OFFSET: usize = 2;
 const REST_OFFSET: usize = 4;
 const IDENTIFIER_OFFSET: usize = 4;
 const SEQUENCE_OFFSET: usize = 6;
@@ -52,11 +52,11 @@ export class Icmpv4View {
   }
 
   get checksum(): u32 {
-    return load16(changetype<usize>(this) + CHECKSUM_OFFSET);
+    return load16(changetype<usize>(this) + ICMP_CHECKSUM_OFFSET);
   }
 
   set checksum(v: u32) {
-    store16(changetype<usize>(this) + CHECKSUM_OFFSET, v);
+    store16(changetype<usize>(this) + ICMP_CHECKSUM_OFFSET, v);
   }
 
   get identifier(): u32 {
@@ -105,6 +105,6 @@ export function icmpv4Emit(p: usize, type: u32, code: u32, rest: u32): void {
 
 /** Sums the message of `length` octets, whatever its checksum field held, and fills that in. */
 export function icmpv4ChecksumFill(p: usize, length: u32): void {
-  store<u16>(p, 0, CHECKSUM_OFFSET);
-  sumStore(p + CHECKSUM_OFFSET, sumBytes(p, length));
+  store<u16>(p, 0, ICMP_CHECKSUM_OFFSET);
+  sumStore(p + ICMP_CHECKSUM_OFFSET, sumBytes(p, length));
 }

@@ -15,6 +15,7 @@ import { load8, load16, load32, store8, store16, store32 } from "./bytes";
 import { sumBytes, sumOk } from "./checksum";
 
 export const IPV4_HEADER_SIZE: u32 = 20;
+export const IPV4_VERSION: u32 = 4;
 
 export const PROTOCOL_ICMP: u32 = 1;
 export const PROTOCOL_TCP: u32 = 6;
@@ -27,7 +28,7 @@ export const IPV4_MF: u32 = 0x2000;
 /** Answers of `ipv4Check`; WIRE_OK is every protocol's. */
 export const WIRE_OK: i32 = 0;
 export const IPV4_TRUNCATED: i32 = 1;
-export const IPV4_VERSION: i32 = 2;
+export const IPV4_WRONG_VERSION: i32 = 2;
 export const IPV4_HEADER_LENGTH: i32 = 3;
 export const IPV4_TOTAL_LENGTH: i32 = 4;
 export const IPV4_CHECKSUM: i32 = 5;
@@ -45,7 +46,7 @@ const IDENT_OFFSET: usize = 4;
 const FRAGMENT_OFFSET: usize = 6;
 const TTL_OFFSET: usize = 8;
 const PROTOCOL_OFFSET: usize = 9;
-const CHECKSUM_OFFSET: usize = 10;
+export const IPV4_CHECKSUM_OFFSET: usize = 10;
 const SOURCE_OFFSET: usize = 12;
 const DESTINATION_OFFSET: usize = 16;
 
@@ -136,11 +137,11 @@ export class Ipv4View {
   }
 
   get checksum(): u32 {
-    return load16(changetype<usize>(this) + CHECKSUM_OFFSET);
+    return load16(changetype<usize>(this) + IPV4_CHECKSUM_OFFSET);
   }
 
   set checksum(v: u32) {
-    store16(changetype<usize>(this) + CHECKSUM_OFFSET, v);
+    store16(changetype<usize>(this) + IPV4_CHECKSUM_OFFSET, v);
   }
 
   get source(): u32 {
@@ -195,7 +196,7 @@ function optionsAcceptable(p: usize, end: usize): bool {
 export function ipv4Check(p: usize, length: u32): i32 {
   if (length < IPV4_HEADER_SIZE) return IPV4_TRUNCATED;
   const ip = Ipv4View.at(p);
-  if (ip.version != 4) return IPV4_VERSION;
+  if (ip.version != IPV4_VERSION) return IPV4_WRONG_VERSION;
   const headerLength = ip.headerLength;
   if (headerLength < IPV4_HEADER_SIZE || headerLength > length) return IPV4_HEADER_LENGTH;
   const totalLength = ip.totalLength;

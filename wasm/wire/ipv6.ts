@@ -19,6 +19,7 @@ import { ICMPV6_HEADER_SIZE, PROTOCOL_ICMPV6 } from "./icmpv6";
 import { PROTOCOL_TCP, PROTOCOL_UDP, WIRE_OK } from "./ipv4";
 
 export const IPV6_HEADER_SIZE: u32 = 40;
+export const IPV6_VERSION: u32 = 6;
 export const IPV6_FRAGMENT_SIZE: u32 = 8;
 /** Smallest MTU of a link (RFC 8200 §5). */
 export const IPV6_MTU_MIN: u32 = 1280;
@@ -31,7 +32,7 @@ export const NEXT_DESTINATION: u32 = 60;
 
 /** Answers of `ipv6Check` besides WIRE_OK; the same numbers as those of `ipv4Check`. */
 export const IPV6_TRUNCATED: i32 = 1;
-export const IPV6_VERSION: i32 = 2;
+export const IPV6_WRONG_VERSION: i32 = 2;
 export const IPV6_LENGTH: i32 = 4;
 
 /** Answers of `ipv6Walk` besides WIRE_OK: nobody is told; the sender is; even of a multicast. */
@@ -149,7 +150,7 @@ export class FragmentView {
 export function ipv6Check(p: usize, length: u32): i32 {
   if (length < IPV6_HEADER_SIZE) return IPV6_TRUNCATED;
   const ip = Ipv6View.at(p);
-  if (ip.version != 6) return IPV6_VERSION;
+  if (ip.version != IPV6_VERSION) return IPV6_WRONG_VERSION;
   return ip.payloadLength > length - IPV6_HEADER_SIZE ? IPV6_LENGTH : WIRE_OK;
 }
 

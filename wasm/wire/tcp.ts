@@ -34,10 +34,10 @@ const DESTINATION_PORT_OFFSET: usize = 2;
 const SEQUENCE_OFFSET: usize = 4;
 const ACKNOWLEDGMENT_OFFSET: usize = 8;
 const DATA_OFFSET_OFFSET: usize = 12;
-const FLAGS_OFFSET: usize = 13;
+export const TCP_FLAGS_OFFSET: usize = 13;
 const WINDOW_OFFSET: usize = 14;
 export const TCP_CHECKSUM_OFFSET: u32 = 16;
-const URGENT_OFFSET: usize = 18;
+export const TCP_URGENT_OFFSET: usize = 18;
 
 @unmanaged
 export class TcpView {
@@ -88,11 +88,11 @@ export class TcpView {
   }
 
   get flags(): u32 {
-    return load8(changetype<usize>(this) + FLAGS_OFFSET);
+    return load8(changetype<usize>(this) + TCP_FLAGS_OFFSET);
   }
 
   set flags(v: u32) {
-    store8(changetype<usize>(this) + FLAGS_OFFSET, v);
+    store8(changetype<usize>(this) + TCP_FLAGS_OFFSET, v);
   }
 
   get window(): u32 {
@@ -112,11 +112,11 @@ export class TcpView {
   }
 
   get urgent(): u32 {
-    return load16(changetype<usize>(this) + URGENT_OFFSET);
+    return load16(changetype<usize>(this) + TCP_URGENT_OFFSET);
   }
 
   set urgent(v: u32) {
-    store16(changetype<usize>(this) + URGENT_OFFSET, v);
+    store16(changetype<usize>(this) + TCP_URGENT_OFFSET, v);
   }
 }
 
