@@ -2,7 +2,13 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { TCP_STATE_NAMES } from "../../src/engine/flows.ts";
-import { DROP_NAMES, readStat, readStats, STAT_NAMES } from "../../src/engine/stats.ts";
+import {
+  DROP_NAMES,
+  readCounter,
+  readStat,
+  readStats,
+  STAT_NAMES,
+} from "../../src/engine/stats.ts";
 import * as abi from "../../wasm/abi.ts";
 import { EngineWorld } from "../support/engine-harness.ts";
 
@@ -44,7 +50,21 @@ describe("engine/stats", () => {
     const stats = readStats(engine);
     assert.equal(stats.guestRxBytes, 2 ** 40 + 5);
     assert.equal(stats.dropRunt, 3);
+    assert.equal(readCounter(engine, "guestRxBytes"), 2 ** 40 + 5);
+    assert.equal(readCounter(engine, "dropRunt"), 3);
     assert.equal(Object.keys(stats).length, abi.STAT_COUNT + abi.DROP_COUNT);
     assert.ok(Object.values(stats).every(Number.isSafeInteger));
+  });
+
+  test("each name reads the counter at its place", () => {
+    const { engine } = new EngineWorld();
+    const names = [...STAT_NAMES, ...DROP_NAMES];
+    for (const index of names.keys()) {
+      engine.view.setBigUint64(engine.bases.stats + 8 * index, BigInt(1000 + index), true);
+    }
+    const stats = readStats(engine);
+    for (const [index, name] of names.entries()) {
+      assert.deepEqual([readCounter(engine, name), stats[name]], [1000 + index, 1000 + index]);
+    }
   });
 });

@@ -17,7 +17,7 @@ import {
   localEndpoint,
   openTcp,
 } from "../../src/sys/socket.ts";
-import { becomesReady, systemTest, waitFor } from "./support.ts";
+import { becomesReady, play as playKernel, systemTest, waitFor } from "./support.ts";
 
 const LOOPBACK = 0x7f000001;
 const STRANGER = 4711;
@@ -61,6 +61,24 @@ describe("peer: unix", () => {
     assert.equal(unixPeerUid(sys, client), uid());
     for (const fd of [listener, client, server]) sys.close(fd);
     assert.ok(unixPeerUid(sys, server) < 0, "a closed descriptor is nobody's");
+  });
+});
+
+describe("peer: SO_PEERCRED", () => {
+  systemTest("is a process, a user and a group, of which the user counts", [], (sys) => {
+    let result = 0;
+    const { told, calls } = playKernel(sys, {
+      getsockopt: (_fd, _level, _name, value, length) => {
+        assert.equal(new DataView(sys.view(length, 4)).getInt32(0, true), 12);
+        assert.equal(length, value + 12, "behind what is asked for");
+        new Uint32Array(sys.view(value, 12)).set([1, 0xffff_fffe, 3]);
+        return result;
+      },
+    });
+    assert.equal(unixPeerUid(told, 9), 0xffff_fffe);
+    assert.deepEqual(calls, [["getsockopt", 9, 1, 17, "@", "@"]]);
+    result = -1;
+    assert.equal(unixPeerUid(told, 9), -1);
   });
 });
 

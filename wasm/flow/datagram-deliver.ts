@@ -8,7 +8,7 @@
  *   fragmented by `ipv4Send`. Where the link computes checksums (LINK_CSUM) the pseudo-header's sum
  *   is left in the field.
  *
- *   The source the guest sees is the peer's address, by `natToGuest`; DNS answers come from the DNS
+ *   The source the guest sees is the peer's address, by `shownTo`; DNS answers come from the DNS
  *   address, a service's from its transfer's port. Filtering is endpoint-independent (RFC 4787
  *   REQ-8), or address-dependent with CONFIG_FLAG_STRICT_FILTER; published ports are open to all.
  *   What this very host sends, from loopback or an own address, gets to other flows only if the
@@ -50,7 +50,7 @@ import { outgoingBegin } from "./outgoing";
 import { headerSize, pseudoSum } from "./packet";
 import { peerRemember } from "./peers";
 import { reachIsLocal, reachRefusal } from "./reach";
-import { headersEmit, packetSend, startOf } from "./send";
+import { headersEmit, packetSend, shownTo, startOf } from "./send";
 import { handleOf } from "./table";
 
 const PACKET_SIZE_MAX: u32 = 65535;
@@ -206,7 +206,7 @@ function resolve(flow: UdpFlow, now: i64): bool {
     return false;
   }
   if (!admitted(flow, address)) return false;
-  const source = natToGuest(address);
+  const source = shownTo(received.guest, address);
   const asked = received.asked;
   received.source = source;
   received.sourcePort = port;

@@ -18,7 +18,8 @@
  *   kernel's buffer of the socket, whose size bounds it, while `neighbor` asks for the guest's MAC;
  *   the flow is woken by what comes of that (`awaitingTurn`), and if nobody answers its datagrams
  *   are read and dropped. An address of the other version at which the guest is known will do: the
- *   link has one guest.
+ *   link has one guest. One that never answers in the sender's version gets what comes at its
+ *   address of the other, from the gateway (`guestReached`): who says "localhost" means ::1 first.
  *
  *   Sockets are watched edge-triggered: a flow stays READABLE until the socket had less to give
  *   than asked for. Errors come first, as they also clear what the next call would report
@@ -97,7 +98,7 @@ import { ERROR_HEADROOM, ERROR_PAYLOAD_MAX, errorReport } from "./errors";
 import { closeFlush, closeRoom, datagramEnd } from "./evict";
 import { neighborAwait, neighborFind, neighborKnown, neighborNews } from "./neighbor";
 import { flowAt, flowsFresh, handleOf, markReady, slotOf } from "./table";
-import { guestAddress, guestRequest } from "./whereabouts";
+import { guestAddress, guestReached, guestRequest } from "./whereabouts";
 
 /** What one message is expected to make at most. */
 const FRAMES_REMEMBERED_MAX: u32 = 64;
@@ -206,12 +207,24 @@ function hasMoved(flow: UdpFlow): bool {
   return true;
 }
 
+/** Whether the flow leads to its own address of the guest and no other. */
+function isTied(flow: UdpFlow): bool {
+  return !has(flow, F_PUBLISHED) || has(flow, F_FIXED);
+}
+
+/** The address of the guest that gets what `sender` has sent. */
+function recipientOf(flow: UdpFlow, sender: u32, now: i64): u32 {
+  const guest = guestOf(flow, sender);
+  return isTied(flow) ? guest : guestReached(guest, now);
+}
+
 /** Whether the guest's MAC has to be known first, which is asked for. */
 function mustWait(flow: UdpFlow): bool {
   if (!has(flow, F_PUBLISHED)) return false;
   const isDual = has(flow, F_DUAL);
   const guest = isDual ? guestAddress(false) : flow.guestAddress;
   if (macOf(flow, guest) != 0) return false;
+  if (!isTied(flow) && guestReached(guest, turnNow) != guest) return false;
   if (!neighborAwait(guest, turnNow)) {
     if (!isDual || !neighborAwait(guestAddress(true), turnNow)) return false;
   } else if (isDual) neighborAwait(guestAddress(true), turnNow);
@@ -301,7 +314,7 @@ function take(flow: UdpFlow, msg: usize, p: usize, now: i64): u32 {
   const name = msgName(msg);
   const address = senderOf(flow, name);
   if (address == 0) return 0;
-  const guest = isBound ? flow.guestAddress : guestOf(flow, address);
+  const guest = isBound ? flow.guestAddress : recipientOf(flow, address, now);
   const mac = macOf(flow, guest);
   if (mac == 0) {
     drop(abi.DROP_NEIGHBOR);

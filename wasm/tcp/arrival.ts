@@ -9,9 +9,10 @@
  *     the guest refuses (RST,       its address of the other version of IP is tried, unless that
  *       port unreachable)           has refused, too: a client that says "localhost" comes by ::1,
  *                                   and most services listen on IPv4 only
- *     nobody has the address        after ASK_PATIENCE_US the other version if its address is
- *                                   known; the question stays open, so the next connection goes
- *                                   there at once; after ANSWER_MAX_US without either a reset
+ *     nobody has the address        once it is silent (`guestIsSilent`) the other version if its
+ *                                   address is known; the question stays open, so the next
+ *                                   connection goes there at once; after ANSWER_MAX_US without
+ *                                   either a reset
  *     a SYN is not answered         sent again after 1, 3, 7, 15 s. An owner not heard of since the
  *                                   connection came is doubted and asked by ARP or NDP: silent
  *                                   still, the other version or another address is tried, and
@@ -31,7 +32,6 @@ import * as abi from "../abi/index";
 import { isIpv6 } from "../flow/addresses";
 import { isOwnAddress } from "../flow/emit";
 import { enterState, SHARE_OUTSIDE } from "../flow/kinds";
-import { natToGuest } from "../flow/nat";
 import {
   neighborDoubt,
   neighborFind,
@@ -39,9 +39,15 @@ import {
   neighborRequest,
   neighborWaited,
 } from "../flow/neighbor";
-import { gatewayFor } from "../flow/send";
+import { shownTo } from "../flow/send";
 import { flowFind, flowRename, handleOf, isNone, markDirty } from "../flow/table";
-import { guestAddress, guestRequest, guestServed } from "../flow/whereabouts";
+import {
+  ASK_PATIENCE_US,
+  guestAddress,
+  guestIsSilent,
+  guestRequest,
+  guestServed,
+} from "../flow/whereabouts";
 import { count, drop } from "../stats";
 import { MILLISECOND_US, SECOND_US } from "../timer";
 import { F_SOCKET, P_SYN, RTO_MAX_US, Tcp, tcpArm, tcpReset, tcpRestart, tcpSetMss } from "./conn";
@@ -57,8 +63,6 @@ const REFUSED_SIX: u8 = 4;
 
 /** While nobody is known to have the guest's address, it is looked at again this soon. */
 const NEIGHBOR_RETRY_US: i64 = 100 * MILLISECOND_US;
-/** So long is waited for an address of the client's version before the other is tried. */
-const ASK_PATIENCE_US: i64 = 250 * MILLISECOND_US;
 /** Silence of the guest as a whole for so long is the end: within three seconds. */
 const ANSWER_MAX_US: i64 = 2900 * MILLISECOND_US;
 const GIVE_UP_ARRIVAL_US: i64 = 31 * SECOND_US;
@@ -69,11 +73,6 @@ const PORT_UNPRIVILEGED: u32 = 1024;
 
 function refusalOf(six: bool): u8 {
   return six ? REFUSED_SIX : REFUSED_FOUR;
-}
-
-/** Whom the owner of `guest` sees in place of the client. */
-function shownTo(guest: u32, client: u32): u32 {
-  return isIpv6(guest) == isIpv6(client) ? natToGuest(client) : gatewayFor(guest);
 }
 
 /** A port of the client's that no other connection of this look has; 0 = none is to be had. */
@@ -99,7 +98,7 @@ function choose(flow: Tcp, now: i64): u32 {
   const other = candidate(flow, !six);
   if (own == 0) return other == 0 ? flow.guestAddress : other;
   if (other == 0 || neighborKnown(own) || !neighborKnown(other)) return own;
-  return neighborFind(own) != 0 || neighborWaited(own, now) >= ASK_PATIENCE_US ? other : own;
+  return neighborFind(own) != 0 || guestIsSilent(own, now) ? other : own;
 }
 
 /** Lets the connection go to `address`; false = the guest could not tell it from another one. */
