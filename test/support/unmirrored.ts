@@ -132,6 +132,7 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "wasm/flow/icmp6-error.ts": SIX,
   "wasm/flow/bitmap.ts": "test/wasm/flow/fragments.test.ts",
   "wasm/flow/fragment-context.ts": "test/wasm/flow/fragments.test.ts",
+  "wasm/flow/datagram-origin.ts": "test/wasm/flow/datagram-receive.test.ts",
   "wasm/flow/datagram-message.ts": "test/wasm/flow/datagram-send.test.ts",
   "wasm/flow/datagram-refusal.ts": "test/wasm/flow/errors.test.ts and test/wasm/flow/ping.test.ts",
   "wasm/local/dhcpv6-associations.ts": "test/wasm/local/dhcpv6.test.ts",

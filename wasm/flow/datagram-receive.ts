@@ -42,38 +42,19 @@ import {
   opAlloc,
   opsFree,
 } from "../ring";
-import {
-  AF_INET6,
-  SOCKADDR_ADDRESS_OFFSET,
-  SOCKADDR_PORT_OFFSET,
-  SOCKADDR6_ADDRESS_OFFSET,
-  SOCKADDR6_SCOPE_OFFSET,
-} from "../sockaddr";
+import { SOCKADDR_PORT_OFFSET } from "../sockaddr";
 import { drop } from "../stats";
 import { timerSet, turnNow } from "../timer";
-import {
-  ADDRESS6_IPV4_OFFSET,
-  address6IsLinkLocal,
-  address6IsMapped,
-  address6IsMulticast,
-} from "../wire/addr6";
-import { load16, load32 } from "../wire/bytes";
-import { addressIntern, isIpv6 } from "./addresses";
+import { load16 } from "../wire/bytes";
+import { isIpv6 } from "./addresses";
 import {
   controlFind,
   controlReceive,
-  IP_PKTINFO,
   IP_TOS,
   IP_TTL,
   IPV6_HOPLIMIT,
-  IPV6_PKTINFO,
   IPV6_TCLASS,
   MSG_TRUNC,
-  PKTINFO_HEADER_OFFSET,
-  PKTINFO_LOCAL_OFFSET,
-  PKTINFO_SIZE,
-  PKTINFO6_SCOPE_OFFSET,
-  PKTINFO6_SIZE,
   SOL_IP,
   SOL_IPV6,
   SOL_UDP,
@@ -94,6 +75,7 @@ import {
   UdpFlow,
 } from "./datagram";
 import { deliverPing, deliverUdp, framesFor, received } from "./datagram-deliver";
+import { askedOf, senderOf } from "./datagram-origin";
 import { ERROR_HEADROOM, ERROR_PAYLOAD_MAX, errorReport } from "./errors";
 import { closeFlush, closeRoom, datagramEnd } from "./evict";
 import { neighborAwait, neighborFind, neighborKnown, neighborNews } from "./neighbor";
@@ -104,8 +86,6 @@ import { guestAddress, guestReached, guestRequest } from "./whereabouts";
 const FRAMES_REMEMBERED_MAX: u32 = 64;
 /** Frames that all receives of a turn together may lead to. */
 const FRAMES_MAX: u32 = abi.TX_CAPACITY_COUNT / 2;
-/** 224.0.0.0: no unicast address from here on. */
-const MULTICAST_FIRST: u32 = 0xe0000000;
 /** What a message goes on with whose TTL is not known. */
 const TTL_UNKNOWN: u32 = 64;
 
@@ -258,44 +238,6 @@ export function datagramReceive(flow: UdpFlow): bool {
   if ((flow.events & abi.EVENT_ERROR) != 0) return emitError(flow);
   if ((flow.events & abi.EVENT_READABLE) == 0 || hasMoved(flow) || mustWait(flow)) return true;
   return emitReceive(flow);
-}
-
-/** Address of a message's sender; 0 = it cannot be used (counted). */
-function senderOf(flow: UdpFlow, name: usize): u32 {
-  // Connected: there is no other.
-  if (flow.kind == <u8>abi.KIND_DNS || has(flow, F_LOCAL)) return flow.hostAddress;
-  const p = name + SOCKADDR6_ADDRESS_OFFSET;
-  const isMapped = load<u16>(name) == AF_INET6 && address6IsMapped(p);
-  const six = load<u16>(name) == AF_INET6 && !isMapped;
-  const address4 = load32(isMapped ? p + ADDRESS6_IPV4_OFFSET : name + SOCKADDR_ADDRESS_OFFSET);
-  // 240.0.0.0/4: nobody can be answered there. A socket has the versions it has, whoever says what.
-  const isForeign = six != isIpv6(flow.guestAddress) && !has(flow, F_DUAL);
-  if (isForeign || (!six && isIpv6(address4))) {
-    drop(abi.DROP_UDP_FILTERED);
-    return 0;
-  }
-  if (!six) return address4;
-  const address = addressIntern(p, load<u32>(name, SOCKADDR6_SCOPE_OFFSET));
-  if (address == 0) drop(abi.DROP_ADDRESS_TABLE_FULL);
-  return address;
-}
-
-/** Address of the host that the message was sent to; 0 = the socket has but one, or not known. */
-function askedOf(msg: usize): u32 {
-  const four = controlFind(msg, SOL_IP, IP_PKTINFO, PKTINFO_SIZE);
-  if (four != 0) {
-    // What the kernel would answer from is right for broadcasts, too; 0 = it did not work it out.
-    const local = load32(four + PKTINFO_LOCAL_OFFSET);
-    return isIpv6(local) ? 0 : local != 0 ? local : unicast4(load32(four + PKTINFO_HEADER_OFFSET));
-  }
-  const six = controlFind(msg, SOL_IPV6, IPV6_PKTINFO, PKTINFO6_SIZE);
-  if (six == 0 || address6IsMulticast(six)) return 0;
-  if (address6IsMapped(six)) return unicast4(load32(six + ADDRESS6_IPV4_OFFSET));
-  return addressIntern(six, address6IsLinkLocal(six) ? load<u32>(six, PKTINFO6_SCOPE_OFFSET) : 0);
-}
-
-function unicast4(address: u32): u32 {
-  return address >= MULTICAST_FIRST ? 0 : address;
 }
 
 /** Takes in one received message; returns the frames it took. */
