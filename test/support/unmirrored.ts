@@ -111,7 +111,6 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/sys/bun.ts": LOADER,
   "src/sys/deno.ts": LOADER,
   "src/sys/native.ts": TYPES,
-  "src/sys/netlink.ts": "test/sys/netconfig.test.ts makes requests with it",
   "src/sys/seccomp-table.ts": "made by scripts/seccomp.mjs; test/sys/seccomp.test.ts checks it",
   "wasm/abi.ts": CONTRACT,
   "wasm/abi/config.ts": "constants; test/engine/config.test.ts writes the record",
