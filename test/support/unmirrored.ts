@@ -22,9 +22,6 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "wasm/flow/presence.ts": "test/wasm/guest.test.ts, by what it has `guest` do",
   "src/binding/recording.ts":
     "test/binding/worker.test.ts, and test/e2e/attach-replay.runtime.test.ts",
-  "src/cli/data-plane.ts": "test/e2e/sidecar.runtime.test.ts and sidecar-faults.test.ts",
-  "src/cli/attach.ts": "test/e2e/attach.runtime.test.ts runs it as a program",
-  "src/cli/run-inside.ts": "test/cli/run.test.ts, and test/e2e/run.runtime.test.ts whole",
   "src/lab/demo/demo.ts": DEMO,
   "src/lab/demo/play.ts": DEMO,
   "src/lab/demo/qemu-guest.ts": "test/e2e/demo-qemu.test.ts",
@@ -38,8 +35,6 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
     "test/config/help.test.ts, test/cli/options.test.ts and test/cli/options-commands.test.ts",
   "src/cli/epilogues.ts": "texts; test/config/help.test.ts",
   "src/config/headings.ts": "texts; test/config/help.test.ts",
-  "src/cli/program.ts": "test/e2e: the tap helper and the demonstration's sidecar start by it",
-  "src/cli/serve.ts": "test/e2e/hooks-serve.runtime.test.ts runs it as a program",
   "src/lab/commands/simulate-share.ts": "test/commands/simulate-swarm.test.ts runs two of them",
   "src/lab/commands/standard-output.ts":
     "test/commands/simulate.test.ts, with a reader that leaves",
