@@ -15,7 +15,7 @@ const NAMESPACE = "test/sys/netns.test.ts makes real interfaces with it";
 
 export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/assets.ts": "test/build.test.ts",
-  "src/sys/poll.ts": "test/link/stream-door.test.ts and test/binding/attachment.test.ts",
+  "src/sys/poll.ts": "test/link/stream-door-waiting.test.ts and test/binding/attachment.test.ts",
   "wasm/tcp/download.ts": "test/wasm/tcp/upstream.test.ts",
   "wasm/tcp/connecting.ts": "test/wasm/tcp/open.test.ts and upstream.test.ts",
   "wasm/flow/presence.ts": "test/wasm/guest.test.ts, by what it has `guest` do",
