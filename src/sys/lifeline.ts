@@ -17,6 +17,7 @@ import { check, ENOSYS, EPERM } from "./errno.ts";
 import { Fd, openFile } from "./fd.ts";
 import type { Libc } from "./libc.ts";
 import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLPRI, EPOLLRDHUP, O_RDONLY } from "./linux.ts";
+import { parseMounts } from "./mountinfo.ts";
 
 /** What tells of an end. Plain data: descriptors are the process', and other threads use them. */
 export interface Lifeline {
@@ -84,11 +85,7 @@ function watchMount(sys: Libc, path: string): Lifeline[] {
 /** Whether the namespace's file is there still; true where nobody can tell. */
 export function isMounted(mount: NamespaceMount, text = readMounts()): boolean {
   if (text === undefined) return true;
-  return text.split("\n").some((line) => {
-    // id, parent, device, root, mount point, …; blanks are written as \040.
-    const [, , , root, point = ""] = line.split(" ");
-    return root === mount.root && plainOf(point) === mount.point;
-  });
+  return parseMounts(text).some(({ root, point }) => root === mount.root && point === mount.point);
 }
 
 function readMounts(): string | undefined {
@@ -97,12 +94,6 @@ function readMounts(): string | undefined {
   } catch {
     return undefined;
   }
-}
-
-function plainOf(text: string): string {
-  return text.replace(/\\([0-7]{3})/g, (_, digits: string) =>
-    String.fromCharCode(Number.parseInt(digits, 8)),
-  );
 }
 
 /**

@@ -209,6 +209,9 @@ function hexOf({ address, port }: Endpoint): string {
   return `${octets.map((octet) => hex(octet, 2)).join("")}:${hex(port, 4)}`;
 }
 
+/** What follows a socket's ends: state, queues, timer, retransmits, user, timeout, inode. */
+const FIELDS = /^(\S+) \S+ \S+ \S+ +(\d+) +\d+ (\d+)/;
+
 /**
  * Looks for a socket in a table of /proc/net.
  * @param ends its two ends, `ADDRESS:PORT ADDRESS:PORT`, of IPv4; the IPv6 table writes them longer
@@ -226,12 +229,10 @@ export function ownerInTable(table: string, ends: string, states: readonly numbe
   for (const form of forms) {
     const at = table.indexOf(form);
     if (at < 0) continue;
-    const end = table.indexOf("\n", at);
-    const rest = table.slice(at + form.length, end < 0 ? undefined : end).trim();
-    // State, queues, timer, retransmits, user, timeout, inode.
-    const [state = "", , , , uid = "", , inode = "0"] = rest.split(/\s+/);
-    if (!states.includes(Number.parseInt(state, 16)) || Number(inode) === 0) continue;
-    if (/^\d+$/.test(uid)) return Number(uid);
+    const found = FIELDS.exec(table.slice(at + form.length));
+    if (found === null) continue;
+    const [state, uid, inode] = found.slice(1) as [state: string, uid: string, inode: string];
+    if (states.includes(Number(`0x${state}`)) && Number(inode) !== 0) return Number(uid);
   }
   return -ENOENT;
 }

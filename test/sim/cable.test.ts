@@ -47,7 +47,7 @@ describe("sim/cable: towards the engine", () => {
     const { cable, pass } = cableOf(undefined);
     for (let i = 0; i < 20; i += 1) assert.equal(cable.transmit(FRAME), true);
     pass();
-    assert.equal(cable.overflowed, 12);
+    assert.equal(cable.lost, 12);
   });
 
   test("a guest that waits keeps its frames, and its writes block when it has too many", () => {
@@ -55,7 +55,7 @@ describe("sim/cable: towards the engine", () => {
     const taken = Array.from({ length: 20 }, () => cable.transmit(FRAME));
     assert.equal(taken.filter((each) => each).length, 8 + 5);
     pass();
-    assert.equal(cable.overflowed, 0);
+    assert.equal(cable.lost, 0);
     const memory = linkMemoryOf(new World(simulatedEngine(), planOfCompetition(1).plan).engine);
     assert.equal(cable.link.receive(memory, 8), 8);
     for (let i = 0; i < 8; i += 1) assert.equal(cable.taken(), true);

@@ -2,6 +2,7 @@
 
 const TYPES = "declares types and nothing else";
 const ENGINE = "test/engine/engine.test.ts drives it from outside";
+const CONTRACT = "constants; test/engine/module.test.ts checks the contract";
 const CHECKS =
   "every test of the engine runs it; test/engine/trap.test.ts, test/sim/mutants/list.ts";
 const LOADER = "test/sys/libc.test.ts, under the runtime it is for";
@@ -11,12 +12,12 @@ const RUN = "test/sim/simulate.test.ts, in every run";
 const PAGE = "runs in a browser; test/sim/report/page.test.ts checks what it is given";
 const SIX = "test/wasm/flow/ipv6.test.ts, test/wasm/tcp/ipv6.test.ts and test/wasm/input6.test.ts";
 const DEMO = "test/e2e/demo.test.ts plays it";
-const NAMESPACE = "test/sys/netns.test.ts makes real interfaces with it";
 
 export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/assets.ts": "test/build.test.ts",
-  "src/sys/poll.ts": "test/link/stream-door.test.ts and test/binding/attachment.test.ts",
   "wasm/tcp/download.ts": "test/wasm/tcp/upstream.test.ts",
+  "wasm/tcp/emit.ts": "test/wasm/tcp/output.test.ts and test/wasm/tcp/options.test.ts",
+  "wasm/tcp/ending.ts": "test/wasm/tcp/close.test.ts and test/wasm/tcp/conn.test.ts",
   "wasm/tcp/connecting.ts": "test/wasm/tcp/open.test.ts and upstream.test.ts",
   "wasm/flow/presence.ts": "test/wasm/guest.test.ts, by what it has `guest` do",
   "src/binding/recording.ts":
@@ -41,16 +42,18 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/engine/as-types.d.ts": TYPES,
   "src/engine/errors.ts": "test/engine/module.test.ts",
   "src/lab/demo/launcher.ts": DEMO,
-  "src/lib/assert.ts": "two functions without a case of their own",
-  "src/lib/message.ts": "one line",
-  "src/lib/hash64.ts": "test/sim/simulate.test.ts pins hashes; test/replay/replay.test.ts",
+  "src/lib/assert.ts": "test/lib/bytes.test.ts",
   "src/link/link.ts": TYPES,
   "src/link/stream-peer.ts": TYPES,
   "src/main.ts": "test/e2e/attach.runtime.test.ts",
   "src/lab/sim/app-set.ts": RUN,
-  "src/lab/sim/apps.ts": RUN,
+  "src/lab/sim/app.ts": TYPES,
   "src/lab/sim/check/balance.ts": RUN,
   "src/lab/sim/check/leftovers.ts": RUN,
+  "src/lab/sim/check/room-watch.ts": RUN,
+  "src/lab/sim/guest-turns.ts": RUN,
+  "src/lab/sim/inbound.ts": RUN,
+  "src/lab/sim/observer.ts": RUN,
   "src/lab/sim/check/referee.ts": "test/sim/competition.test.ts",
   "src/lab/sim/check/share-watch.ts": "test/sim/competition.test.ts, and test/sim/mutants/list.ts",
   "src/lab/sim/expect.ts": SCENARIOS,
@@ -64,7 +67,12 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/lab/sim/text.ts": SCENARIOS,
   "src/lab/sim/check/ranges.ts": "test/sim/check/tcp-watch.test.ts",
   "src/lab/sim/engine-config.ts": RUN,
+  "src/lab/sim/competition-flows.ts": "test/sim/competition.test.ts",
+  "src/lab/sim/competition-parties.ts": "test/sim/competition.test.ts",
   "src/lab/sim/dns-app.ts": RUN,
+  "src/lab/sim/ping-app.ts": RUN,
+  "src/lab/sim/tcp-app.ts": RUN,
+  "src/lab/sim/udp-app.ts": RUN,
   "src/lab/sim/describe.ts": "test/sim/simulate.test.ts reads a trace",
   "src/lab/sim/guest/arp.ts": GUEST,
   "src/lab/sim/guest/ethernet.ts": GUEST,
@@ -73,6 +81,7 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/lab/sim/guest/ipv4.ts": GUEST,
   "src/lab/sim/guest/network.ts": TYPES,
   "src/lab/sim/guest/tcp-options.ts": TYPES,
+  "src/lab/sim/guest/tcp-output.ts": "test/sim/guest/tcp-connection.test.ts",
   "src/lab/sim/guest/tcp-dialect.ts": "test/sim/guest/tcp-connection.test.ts",
   "src/lab/sim/guest/udp.ts": GUEST,
   "src/lab/sim/guest/tcp-timers.ts": "test/sim/guest/tcp-connection.test.ts",
@@ -84,7 +93,7 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/lab/sim/host/socket.ts": "test/sim/host/stream.test.ts",
   "src/lab/sim/kernel.ts": RUN,
   "src/lab/sim/pattern.ts": "test/sim/clock.test.ts",
-  "src/lab/sim/plan.ts": TYPES,
+  "src/lab/sim/plan.ts": RUN,
   "src/lab/sim/random.ts": "test/sim/clock.test.ts",
   "src/lab/sim/report/browser/main.ts": PAGE,
   "src/lab/sim/report/browser/plot.ts": PAGE,
@@ -96,15 +105,17 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/sys/block.ts": "test/sys/libc.test.ts",
   "src/sys/bun.ts": LOADER,
   "src/sys/deno.ts": LOADER,
-  "src/sys/mmap.ts": "test/sys/fd.test.ts",
   "src/sys/native.ts": TYPES,
-  "src/sys/netlink.ts": "test/sys/netconfig.test.ts makes requests with it",
   "src/sys/seccomp-table.ts": "made by scripts/seccomp.mjs; test/sys/seccomp.test.ts checks it",
-  "src/sys/tap-device.ts":
-    "test/sys/netns.test.ts and test/sys/netconfig.test.ts make taps with it",
-  "src/sys/tap-helper.ts": NAMESPACE,
-  "wasm/abi.ts": "constants; test/engine/module.test.ts checks the contract",
+  "wasm/abi.ts": CONTRACT,
+  "wasm/abi/config.ts": "constants; test/engine/config.test.ts writes the record",
+  "wasm/abi/counters.ts": "constants; test/engine/stats.test.ts compares the names",
+  "wasm/abi/flows.ts": CONTRACT,
+  "wasm/abi/index.ts": "a list; test/tidy.test.ts",
+  "wasm/abi/memory.ts": CONTRACT,
+  "wasm/abi/operations.ts": CONTRACT,
   "wasm/errno.ts": "numbers; test/sys/errno.test.ts compares them with the runtime's",
+  "wasm/sockaddr.ts": "test/wasm/ring.test.ts and test/wasm/flow/datagram-send.test.ts",
   "wasm/audit.ts": CHECKS,
   "wasm/flow/invariants.ts": CHECKS,
   "wasm/tcp/invariants.ts": CHECKS,
@@ -115,6 +126,7 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "wasm/flow/icmp6-error.ts": SIX,
   "wasm/flow/bitmap.ts": "test/wasm/flow/fragments.test.ts",
   "wasm/flow/fragment-context.ts": "test/wasm/flow/fragments.test.ts",
+  "wasm/flow/datagram-origin.ts": "test/wasm/flow/datagram-receive.test.ts",
   "wasm/flow/datagram-message.ts": "test/wasm/flow/datagram-send.test.ts",
   "wasm/flow/datagram-refusal.ts": "test/wasm/flow/errors.test.ts and test/wasm/flow/ping.test.ts",
   "wasm/local/dhcpv6-associations.ts": "test/wasm/local/dhcpv6.test.ts",
@@ -122,7 +134,7 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "wasm/flow/icmp-notice.ts": "test/wasm/flow/icmp-error.test.ts",
   "wasm/flow/outgoing.ts": "test/wasm/flow/emit.test.ts",
   "wasm/flow/udp-queue.ts": "test/wasm/flow/udp.test.ts and test/wasm/flow/datagram-send.test.ts",
-  "wasm/flow/udp-published.ts": "test/wasm/flow/udp.test.ts",
+  "wasm/flow/solicit.ts": "test/wasm/flow/neighbor.test.ts",
   "wasm/flow/dns-query.ts": "test/wasm/flow/dns-failover.test.ts",
   "wasm/flow/dns-turn.ts": "test/wasm/flow/dns-failover.test.ts",
   "wasm/tcp/acceptance.ts": "test/wasm/tcp/input.test.ts",
