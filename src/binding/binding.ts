@@ -259,7 +259,6 @@ function bind(parts: Parts): Binding {
   let isOver = false;
   /** The worker has said its last word, so it no longer looks at the control descriptor. */
   const over = async (): Promise<void> => {
-    if (isOver) return;
     isOver = true;
     worker.terminate();
     forget?.();
@@ -269,6 +268,7 @@ function bind(parts: Parts): Binding {
     return outputs.close();
   };
   const fail = async (error: Error): Promise<void> => {
+    if (isOver) return;
     await over();
     ready.reject(error);
     ended.reject(error);
