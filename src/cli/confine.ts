@@ -36,10 +36,10 @@ import {
   mayHandOverReading,
   maySwitch,
   narrowToReading,
-  type Rights,
   readRights,
   wipeEnvironment,
 } from "../sys/privileges.ts";
+import type { Rights } from "../sys/rights.ts";
 import { filterArch, loadFilter } from "../sys/seccomp.ts";
 import { openPing } from "../sys/socket.ts";
 

@@ -33,24 +33,8 @@ describe("IPv4 addresses", () => {
 });
 
 describe("IPv4 networks", () => {
-  test("reads and writes", () => {
-    assert.deepEqual(addr.parseCidr4("10.0.2.0/24"), { address: 0x0a000200, prefixLength: 24 });
-    assert.deepEqual(addr.parseCidr4("0.0.0.0/0"), { address: 0, prefixLength: 0 });
-    assert.deepEqual(addr.parseCidr4("1.2.3.4/32"), { address: 0x01020304, prefixLength: 32 });
+  test("writes", () => {
     assert.equal(addr.formatCidr4({ address: 0x0a000200, prefixLength: 24 }), "10.0.2.0/24");
-  });
-
-  test("names the network where host bits are set", () => {
-    assert.throws(() => addr.parseCidr4("10.0.2.15/24"), {
-      message: 'Clear the host bits of network "10.0.2.15/24": "10.0.2.0/24" has none',
-    });
-  });
-
-  test("refuses other forms", () => {
-    const wrong = ["10.0.2.0", "10.0.2.0/", "10.0.2.0/33", "10.0.2.0/024", "10.0.2/24", "/24"];
-    for (const text of [...wrong, "10.0.2.0/24/1", "10.0.2.0/-1", "10.0.2.0/2 4"]) {
-      assert.throws(() => addr.parseCidr4(text), RangeError, text);
-    }
   });
 
   test(`a network contains what shares its prefix, and nothing else (seed ${SEED})`, () => {

@@ -6,8 +6,8 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { test } from "node:test";
+import { LineOutput } from "../../src/lib/line-output.ts";
 import type { Outlet, Written } from "../../src/lib/pump.ts";
-import { LineOutput } from "../../src/lib/standard-error.ts";
 
 function stage(size = 256) {
   const state = { text: "", error: undefined as string | undefined };

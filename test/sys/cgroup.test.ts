@@ -4,7 +4,8 @@ import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync 
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { describe, test } from "node:test";
-import { holdMemoryGroup, MemoryGauge, memoryGroup, memoryTotal } from "../../src/sys/cgroup.ts";
+import { holdMemoryGroup, MemoryGauge, memoryTotal } from "../../src/sys/cgroup.ts";
+import { memoryGroup } from "../../src/sys/memory-group.ts";
 
 const MIB = 1 << 20;
 const V2 = "30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";

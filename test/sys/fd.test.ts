@@ -4,9 +4,8 @@ import assert from "node:assert/strict";
 import { describe } from "node:test";
 import { Epoll } from "../../src/sys/epoll.ts";
 import { EBADF, SystemError } from "../../src/sys/errno.ts";
-import { EventFd, Fd, openFile, signalEventFd, TimerFd } from "../../src/sys/fd.ts";
+import { EventFd, Fd, openFile, TimerFd } from "../../src/sys/fd.ts";
 import { EPOLLET, EPOLLIN, F_GETFD, FD_CLOEXEC, O_RDONLY } from "../../src/sys/linux.ts";
-import { createMemoryFile, Mapping } from "../../src/sys/mmap.ts";
 import { systemTest } from "./support.ts";
 
 describe("fd", () => {
@@ -48,10 +47,11 @@ describe("fd", () => {
     using event = new EventFd(sys);
     assert.equal(event.drain(), 0);
     assert.equal(event.signal(), 0);
-    assert.equal(signalEventFd(sys, event.number), 0);
+    assert.equal(event.signal(), 0);
     assert.equal(event.drain(), 2);
     assert.equal(event.drain(), 0);
-    assert.equal(signalEventFd(sys, -1), -EBADF);
+    event.close();
+    assert.equal(event.signal(), -EBADF);
   });
 
   systemTest("a timer goes off once, and what is set later takes its place", [], (sys) => {
@@ -68,16 +68,5 @@ describe("fd", () => {
       assert.equal(epoll.dataLo(0), 9);
       assert.equal(epoll.wait(8, 0), 0);
     }
-  });
-
-  systemTest("shares memory between two mappings of a memory file", [], (sys) => {
-    using file = createMemoryFile(sys, "slirp-test", 8192);
-    using a = new Mapping(sys, file.number, 8192);
-    using b = new Mapping(sys, file.number, 4096, 4096);
-    a.bytes[4100] = 42;
-    assert.equal(b.bytes[4], 42);
-    b.bytes[5] = 43;
-    assert.equal(a.bytes[4101], 43);
-    assert.throws(() => new Mapping(sys, file.number, 4096, 1), SystemError);
   });
 });

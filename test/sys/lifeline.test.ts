@@ -2,14 +2,9 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { describe, test } from "node:test";
-import {
-  closeLifelines,
-  endOf,
-  isMounted,
-  watchNamespace,
-  watchOtherEnd,
-} from "../../src/sys/lifeline.ts";
+import { closeLifelines, endOf, watchNamespace, watchOtherEnd } from "../../src/sys/lifeline.ts";
 import { SOCK_CLOEXEC } from "../../src/sys/linux.ts";
+import { isMounted } from "../../src/sys/mounts.ts";
 import { systemTest, withNetns } from "./support.ts";
 
 describe("a namespace's mount", () => {

@@ -8,7 +8,8 @@ import { join } from "node:path";
 import { describe } from "node:test";
 import { fileURLToPath } from "node:url";
 import { EPERM, SystemError } from "../../src/sys/errno.ts";
-import { openNamespace, openTapInNamespace, withNamespace } from "../../src/sys/netns.ts";
+import { openNamespace, withNamespace } from "../../src/sys/namespace.ts";
+import { openTapInNamespace } from "../../src/sys/netns.ts";
 import { runTapHelper } from "../../src/sys/tap-helper.ts";
 import { inNetns, netnsPath, systemTest, withNetns } from "./support.ts";
 

@@ -4,7 +4,7 @@ import { describe } from "node:test";
 import { check, EACCES, EADDRINUSE } from "../../src/sys/errno.ts";
 import type { Libc } from "../../src/sys/libc.ts";
 import { EPOLLIN } from "../../src/sys/linux.ts";
-import { openNamespace, withNamespace } from "../../src/sys/netns.ts";
+import { openNamespace, withNamespace } from "../../src/sys/namespace.ts";
 import { bindIpv4, connectIpv4, openPing } from "../../src/sys/socket.ts";
 import { openPingFlow } from "../../src/upstream/ping.ts";
 import * as abi from "../../wasm/abi.ts";
