@@ -16,10 +16,15 @@ import process from "node:process";
 import { filesBelow } from "./build.mjs";
 import { inRoot } from "./shell.mjs";
 
-const EVERYWHERE = ["test/wasm/", "test/engine/", "test/hooks/", "test/sim/"];
-/** Deno runs WebAssembly on V8, as Node does. */
-const NOT_ON_DENO = ["test/wasm/"];
-const SYSTEM_CALLS = ["test/sys/", "test/link/", "test/upstream/", "test/loop/", "test/binding/"];
+const EVERYWHERE = ["test/wasm/", "test/engine/", "test/hooks/", "test/sim/", "test/cli/"];
+/** Deno runs WebAssembly on V8, as Node does; what is the cli's alone is run by test/e2e there. */
+const NOT_ON_DENO = ["test/wasm/", "test/cli/"];
+const SYSTEM_CALLS = [
+  ...["test/sys/", "test/link/", "test/upstream/", "test/loop/", "test/binding/"],
+  ...["attach", "confine-program", "data-plane", "run-inside", "serve"].map(
+    (name) => `test/cli/${name}.test.ts`,
+  ),
+];
 const END_TO_END = "test/e2e/";
 /** What the profile is for; also what `scripts/seccomp.mjs` makes it from. */
 export const CONFINED = [

@@ -1,6 +1,4 @@
-/**
- * Octets: hexadecimal, concatenation. For tools; the packet path works in engine memory instead.
- */
+/** Octets: hexadecimal, concatenation. The packet path works in engine memory instead. */
 
 /** Two digits per octet, lower case, with `separator` between octets. */
 export function toHex(bytes: Uint8Array, separator = ""): string {

@@ -61,7 +61,7 @@ export function holdMemoryGroup(root = ""): MemoryGroup | undefined {
 
 /** Memory of the whole machine in octets; undefined where /proc does not tell. */
 export function memoryTotal(root = ""): number | undefined {
-  const text = read(join(root, "/proc/meminfo")) ?? "";
+  const text = read(join(root, "/proc/meminfo"));
   const kib = /^MemTotal:\s+(\d+) kB$/m.exec(text)?.[1];
   return kib === undefined ? undefined : Number(kib) * 1024;
 }
@@ -102,7 +102,7 @@ export class MemoryGauge {
       if (octets >= UNLIMITED) return undefined;
       usage += octets;
     }
-    const stat = this.#read(this.#stat, STAT_SIZE) ?? "";
+    const stat = this.#read(this.#stat, STAT_SIZE);
     const cache = field(stat, this.#version.cache) - field(stat, this.#version.shared);
     return usage - Math.max(0, cache - this.#cacheNeeded);
   }
@@ -112,18 +112,17 @@ export class MemoryGauge {
     closeSync(this.#stat);
   }
 
-  #read(fd: number, size: number): string | undefined {
+  #read(fd: number, size: number): string {
     try {
       const length = readSync(fd, this.#buffer, 0, size, 0);
       return String.fromCharCode(...this.#buffer.subarray(0, length));
     } catch {
-      return undefined; // the group is gone, or there is no memory for the answer
+      return ""; // the group is gone, or there is no memory for the answer
     }
   }
 }
 
-function field(stat: string, name: string): number {
-  const start = stat.startsWith(`${name} `) ? 0 : stat.indexOf(`\n${name} `) + 1;
-  if (start === 0 && !stat.startsWith(`${name} `)) return 0;
-  return Number.parseInt(stat.slice(start + name.length + 1), 10) || 0;
+/** What a pattern finds of a number; 0 = nothing. */
+function field(stat: string, pattern: RegExp): number {
+  return Number(pattern.exec(stat)?.[1] ?? 0);
 }

@@ -17,7 +17,7 @@ import { check, ENOSYS, EPERM } from "./errno.ts";
 import { Fd, openFile } from "./fd.ts";
 import type { Libc } from "./libc.ts";
 import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLPRI, EPOLLRDHUP, O_RDONLY } from "./linux.ts";
-import { isMounted, MOUNTINFO, type NamespaceMount } from "./mounts.ts";
+import { isMounted, MOUNTINFO, type NamespaceMount } from "./namespace-mount.ts";
 
 /** What tells of an end. Plain data: descriptors are the process', and other threads use them. */
 export interface Lifeline {

@@ -23,6 +23,12 @@ export const RESOLVE_NO_MAGICLINKS = 0x02;
 export const RESOLVE_BENEATH = 0x08;
 export const STATX_TYPE = 0x1;
 export const STATX_SIZE = 0x200;
+/** struct statx: its mode (u16) and size (u64). */
+export const STATX_BUFFER_SIZE = 256;
+export const STATX_MODE_OFFSET = 28;
+export const STATX_SIZE_OFFSET = 40;
+/** struct open_how: u64 flags, mode, how to resolve. */
+export const OPEN_HOW_SIZE = 24;
 export const S_IFMT = 0xf000;
 export const S_IFREG = 0x8000;
 export const F_GETFD = 1;

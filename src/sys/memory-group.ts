@@ -2,6 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { type MountPoint, parseMounts } from "./mountinfo.ts";
 
 /** A limit of version 1 that is none: the largest number of pages. */
 export const UNLIMITED = 2 ** 62;
@@ -12,22 +13,22 @@ export interface Version {
   readonly limits: readonly string[];
   readonly usage: readonly string[];
   /** Fields of memory.stat: all page cache, and what of it is in no file. */
-  readonly cache: string;
-  readonly shared: string;
+  readonly cache: RegExp;
+  readonly shared: RegExp;
 }
 
 export const VERSION_1: Version = {
   limits: ["memory.limit_in_bytes"],
   usage: ["memory.usage_in_bytes", "memory.kmem.tcp.usage_in_bytes"],
-  cache: "total_cache",
-  shared: "total_shmem",
+  cache: /^total_cache (\d+)$/m,
+  shared: /^total_shmem (\d+)$/m,
 };
 
 export const VERSION_2: Version = {
   limits: ["memory.max", "memory.high"],
   usage: ["memory.current"],
-  cache: "file",
-  shared: "shmem",
+  cache: /^file (\d+)$/m,
+  shared: /^shmem (\d+)$/m,
 };
 
 /** A control group whose memory is limited. */
@@ -41,36 +42,31 @@ export interface MemoryGroup {
   readonly folder: string;
 }
 
-interface Mount {
-  readonly root: string;
-  readonly point: string;
-}
-
 /** The tightest limit that holds for this process; `root` stands before every path, for tests. */
 export function memoryGroup(root = ""): MemoryGroup | undefined {
   const proc = join(root, "/proc");
-  const groups = read(join(proc, "self/cgroup")) ?? "";
+  const groups = read(join(proc, "self/cgroup"));
   const own = read(join(proc, "self/mountinfo"));
-  const found = tightest(groups, own ?? "", root);
+  const found = tightest(groups, own, root);
   if (found !== undefined || hasHierarchy(own)) return found;
   let pid = parentOf(join(proc, "self"));
   for (let depth = 0; pid > 0 && depth < ANCESTORS_MAX; depth += 1) {
     const folder = join(proc, String(pid));
     const mounts = read(join(folder, "mountinfo"));
-    if (hasHierarchy(mounts)) return tightest(groups, mounts ?? "", join(folder, "root"));
+    if (hasHierarchy(mounts)) return tightest(groups, mounts, join(folder, "root"));
     pid = parentOf(folder);
   }
   return undefined;
 }
 
 /** Whether any hierarchy with memory in it can be seen. */
-function hasHierarchy(mounts = ""): boolean {
+function hasHierarchy(mounts: string): boolean {
   return mountOf(mounts, "cgroup") !== undefined || mountOf(mounts, "cgroup2") !== undefined;
 }
 
 /** Parent of the process with this folder; 0 = none. Its name may hold anything but a newline. */
 function parentOf(folder: string): number {
-  return Number(/^\d+ \(.*\) \S (\d+) /s.exec(read(join(folder, "stat")) ?? "")?.[1] ?? 0);
+  return Number(/^\d+ \(.*\) \S (\d+) /s.exec(read(join(folder, "stat")))?.[1] ?? 0);
 }
 
 /** As the hierarchies are mounted below `root`. */
@@ -97,29 +93,17 @@ function pathOf(text: string, wanted: (controller: string) => boolean): string |
 }
 
 /** Where a hierarchy is mounted: of version 1 the one with memory in it. */
-function mountOf(text: string, type: "cgroup" | "cgroup2"): Mount | undefined {
-  for (const line of text.split("\n")) {
-    const [head = "", tail = ""] = line.split(" - ");
-    const [kind, , options = ""] = tail.split(" ");
-    if (kind !== type) continue;
-    if (type === "cgroup" && !options.split(",").includes("memory")) continue;
-    const [, , , root = "/", point = ""] = head.split(" ");
-    return { root: unescaped(root), point: unescaped(point) };
-  }
-  return undefined;
-}
-
-/** Octal escapes of space, tab, newline and backslash. */
-function unescaped(text: string): string {
-  return text.replace(/\\([0-7]{3})/g, (_, digits: string) =>
-    String.fromCharCode(Number.parseInt(digits, 8)),
+function mountOf(text: string, type: "cgroup" | "cgroup2"): MountPoint | undefined {
+  return parseMounts(text).find(
+    (mount) =>
+      mount.type === type && (type === "cgroup2" || mount.options.split(",").includes("memory")),
   );
 }
 
 function limitsOf(
   root: string,
   path: string | undefined,
-  mount: Mount | undefined,
+  mount: MountPoint | undefined,
   version: 1 | 2,
 ): MemoryGroup[] {
   if (path === undefined || mount === undefined) return [];
@@ -147,14 +131,15 @@ function below(path: string, mountRoot: string): string[] {
 }
 
 /** A number of octets; "max", nothing and nonsense are no limit. */
-export function octetsOf(text: string | undefined): number {
-  return text !== undefined && /^\d{1,20}\s*$/.test(text) ? Number(text) : UNLIMITED;
+export function octetsOf(text: string): number {
+  return /^\d{1,20}\s*$/.test(text) ? Number(text) : UNLIMITED;
 }
 
-export function read(path: string): string | undefined {
+/** A file's text; none where it cannot be read. */
+export function read(path: string): string {
   try {
     return readFileSync(path, "latin1");
   } catch {
-    return undefined;
+    return "";
   }
 }

@@ -13,9 +13,9 @@
  */
 
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
-import { arch } from "node:os";
 import { callInAllThreads, type RawCall, threadIds } from "./all-threads.ts";
 import { Block } from "./block.ts";
+import { callNumber } from "./call-numbers.ts";
 import { check } from "./errno.ts";
 import type { Libc } from "./libc.ts";
 import { F_GETFD, F_SETFD, FD_CLOEXEC } from "./linux.ts";
@@ -47,19 +47,6 @@ const CAPSET_DATA_SIZE = 24;
 const CAPABILITY_COUNT_MAX = 64;
 
 const HALF = 0xffff_ffffn;
-
-interface Numbers {
-  readonly capset: number;
-  readonly prctl: number;
-  readonly setgroups: number;
-  readonly setresgid: number;
-  readonly setresuid: number;
-}
-
-const NUMBERS: Readonly<Record<string, Numbers>> = {
-  x64: { capset: 126, prctl: 157, setgroups: 116, setresgid: 119, setresuid: 117 },
-  arm64: { capset: 91, prctl: 167, setgroups: 159, setresgid: 149, setresuid: 147 },
-};
 
 /** What a thread of this process may do; the calling one's without a number. */
 export function readRights(thread?: number): Rights {
@@ -108,12 +95,6 @@ function isIdentity({ uids, gids, groups }: Rights, { uid, gid }: Identity): boo
   return uids.every((id) => id === uid) && gids.every((id) => id === gid) && others.length === 0;
 }
 
-function numbers(): Numbers {
-  const found = NUMBERS[arch()];
-  if (found === undefined) throw new Error(`Give rights up: not on "${arch()}"`);
-  return found;
-}
-
 function capsetHeader(sys: Libc): Block {
   const header = new Block(sys, CAPSET_HEADER_SIZE);
   header.view.setUint32(0, CAPABILITY_VERSION_3, true);
@@ -146,7 +127,7 @@ export function narrowToReading(sys: Libc, now: Rights): void {
     data.view.setUint32(at, Number((now.effective >> shift) & HALF), true);
     data.view.setUint32(at + 4, Number((now.permitted >> shift) & HALF), true);
   }
-  const result = sys.syscall(numbers().capset, header.address, data.address, 0, 0, 0);
+  const result = sys.syscall(callNumber("capset"), header.address, data.address, 0, 0, 0);
   check(result, "Give up inheritable capabilities");
   check(sys.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "Give up new privileges");
 }
@@ -160,7 +141,7 @@ interface Task {
 }
 
 function taskOf(sys: Libc, now: Rights, identity: Identity | undefined): Task {
-  const { capset, prctl, setgroups, setresgid, setresuid } = numbers();
+  const prctl = callNumber("prctl");
   const header = capsetHeader(sys);
   const none = new Block(sys, CAPSET_DATA_SIZE);
   const calls: RawCall[] = [];
@@ -175,9 +156,13 @@ function taskOf(sys: Libc, now: Rights, identity: Identity | undefined): Task {
   if (now.ambient !== 0n) calls.push([prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0]);
   if (identity !== undefined) {
     const { uid, gid } = identity;
-    calls.push([setgroups, 0, 0], [setresgid, gid, gid, gid], [setresuid, uid, uid, uid]);
+    calls.push(
+      [callNumber("setgroups"), 0, 0],
+      [callNumber("setresgid"), gid, gid, gid],
+      [callNumber("setresuid"), uid, uid, uid],
+    );
   }
-  if (!capabilitiesGone(now)) calls.push([capset, header.address, none.address]);
+  if (!capabilitiesGone(now)) calls.push([callNumber("capset"), header.address, none.address]);
   calls.push([prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0]);
   const isDone = (rights: Rights): boolean =>
     capabilitiesGone(rights) &&
@@ -191,18 +176,20 @@ function taskOf(sys: Libc, now: Rights, identity: Identity | undefined): Task {
  * Gives up all capabilities and the way to new ones, in all threads, for good.
  * @param identity who to be from now on, without further groups; undefined: as before
  * @param now what the threads have: of all the same, or what the one with most has
+ * @param read what a thread has by now, or an error where it is gone; for tests
  * @throws Error, SystemError where something is left; some threads may have given up more by then
  */
 export function dropPrivileges(
   sys: Libc,
   identity: Identity | undefined,
   now: Rights = readRights(),
+  read: (thread: number) => Rights = readRights,
 ): void {
   const task = taskOf(sys, now, identity);
   const isDone = (thread: number): boolean => {
     let rights: Rights;
     try {
-      rights = readRights(thread);
+      rights = read(thread);
     } catch (error) {
       if (!threadIds().includes(thread)) return true;
       throw error;

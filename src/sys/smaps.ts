@@ -17,7 +17,7 @@ export function cleanMappings(smaps: string, path: string): CleanMapping[] {
     const head = HEAD.exec(line);
     if (head !== null) {
       if (current !== undefined) found.push(current);
-      const [, start = "", end = "", access = "", name] = head;
+      const [start, end, access, name] = head.slice(1) as [string, string, string, string];
       const readOnly = access[1] === "-" && access[3] === "p";
       current =
         readOnly && name === path

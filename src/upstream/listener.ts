@@ -161,8 +161,8 @@ export class Listeners {
             : this.#bindAll(ports, spots, watch);
         if (result === 0) continue;
         const action = `Publish port "${formatHost(rule)}:${ports.hostPort}/${rule.protocol}"`;
-        if (onFault === undefined) throw new SystemError(action, -result, remedyOf(result));
-        onFault(new SystemError(action, -result));
+        if (onFault === undefined) throw new SystemError(action, result, remedyOf(result));
+        onFault(new SystemError(action, result));
         if (lacksDescriptor(result)) break; // so will the rest of the range
       }
     }

@@ -27,7 +27,8 @@ describe("IPv4 addresses", () => {
     const wrong = ["", "1.2.3", "1.2.3.4.5", "256.1.1.1", "01.2.3.4", "1.2.3.4 ", " 1.2.3.4"];
     for (const text of [...wrong, "0x1.2.3.4", "1..2.3", "::1", "1.2.3.-4", "1.2.3.4\n"]) {
       assert.equal(addr.isIpv4(text), false, text);
-      assert.throws(() => addr.parseIpv4(text), RangeError);
+      const message = `Write an IPv4 address as "10.0.2.2": "${text}"`;
+      assert.throws(() => addr.parseIpv4(text), { name: "RangeError", message });
     }
   });
 });
@@ -69,8 +70,10 @@ describe("MAC addresses", () => {
       "52-54-00-12-34-56",
       "g2:54:00:12:34:56",
     ]) {
-      assert.throws(() => addr.parseMac(text), RangeError);
+      const message = `Write a MAC address as "52:54:00:12:34:56": "${text}"`;
+      assert.throws(() => addr.parseMac(text), { name: "RangeError", message });
     }
-    assert.throws(() => addr.formatMac(mac.subarray(1)), RangeError);
+    const message = "Give a MAC address 6 octets: 5";
+    assert.throws(() => addr.formatMac(mac.subarray(1)), { name: "RangeError", message });
   });
 });

@@ -1,4 +1,4 @@
-/** Octets and assertions. */
+/** Octets as text and joined, and assertions. */
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";

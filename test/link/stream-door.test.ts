@@ -230,7 +230,8 @@ describe("door: pace", () => {
     const entrance = new Entrance();
     entrance.knock(-ECONNABORTED, -EAGAIN);
     assert.equal(entrance.isWatched, true);
-    entrance.knock(-EMFILE);
+    entrance.knock(-EMFILE, 10);
+    assert.deepEqual(entrance.socket.accepts.splice(0), [10]);
     assert.equal(entrance.isWatched, false);
     entrance.pass(SECOND - 1);
     assert.equal(entrance.isWatched, false);
@@ -285,6 +286,31 @@ describe("door: those that wait", () => {
     entrance.pass(100 * SECOND);
     assert.equal(entrance.holder, 12, "nobody waits any more");
     assert.equal(entrance.door.silent, 1);
+  });
+
+  test("one that has hung up does not get the place of the holder that goes", () => {
+    const entrance = new Entrance();
+    entrance.knock(10, 11, 12);
+    entrance.socket.polls.set(11, EPOLLRDHUP);
+    entrance.leave();
+    assert.equal(entrance.holder, 12);
+    assert.deepEqual(entrance.closed, [11]);
+    assert.equal(entrance.door.fleeting, 2);
+  });
+
+  test("once nobody waits any more there is nothing to wait for", () => {
+    const entrance = new Entrance();
+    entrance.knock(10, 11);
+    entrance.socket.polls.set(11, EPOLLRDHUP);
+    entrance.socket.polls.set(12, EPOLLRDHUP);
+    entrance.pass(SECOND);
+    entrance.socket.calls.length = 0;
+    entrance.knock(12);
+    entrance.pass(SECOND);
+    assert.deepEqual(
+      entrance.socket.calls.filter((call) => call.startsWith("timer")),
+      [],
+    );
   });
 
   test("one waits for 10 s from when it came, however long the holder is there", () => {

@@ -35,6 +35,12 @@ function withPath(run: (path: string) => void): void {
   }
 }
 
+function nextDescriptor(sys: Libc): number {
+  const fd = check(openTcp(sys), "Open");
+  sys.close(fd);
+  return fd;
+}
+
 /** Connects, and takes the connection. */
 function meet(sys: Libc, listener: number, client: number): void {
   using _client = new Fd(sys, check(client, "Connect"));
@@ -66,12 +72,21 @@ describe("stream listener", () => {
   systemTest("takes nobody else's place", [], (sys) =>
     withPath((path) => {
       const first = openStreamListener(sys, { kind: "unix", path });
+      const free = nextDescriptor(sys);
       assert.throws(() => openStreamListener(sys, { kind: "unix", path }), inUse);
+      assert.equal(nextDescriptor(sys), free);
       meet(sys, first.fd, connectUnix(sys, path));
       first.close();
       writeFileSync(path, "mine");
       assert.throws(() => openStreamListener(sys, { kind: "unix", path }), inUse);
       assert.equal(readFileSync(path, "utf8"), "mine");
+    }),
+  );
+
+  systemTest("a place that is taken and found empty is still taken", [], (sys) =>
+    withPath((path) => {
+      const taken: Libc = Object.create(sys, { bind: { value: () => -EADDRINUSE } });
+      assert.throws(() => openStreamListener(taken, { kind: "unix", path }), inUse);
     }),
   );
 

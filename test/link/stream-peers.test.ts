@@ -232,8 +232,8 @@ describe("stream link: connecting", () => {
     const stage = new Stage();
     stage.connect(200);
     assert.deepEqual(stage.socket.options, [
-      `200 ${SOL_SOCKET} ${SO_SNDBUF}`,
-      `200 ${SOL_TCP} ${TCP_NODELAY}`,
+      `200 ${SOL_SOCKET} ${SO_SNDBUF} 262144`,
+      `200 ${SOL_TCP} ${TCP_NODELAY} 1`,
     ]);
   });
 

@@ -183,7 +183,7 @@ export function imports(text: string): Import[] {
   return found;
 }
 
-/** Names that a module exports as values, each with its line; types cost nothing and do not count. */
+/** Names that a module exports as values, with their lines; types cost nothing and do not count. */
 export function exportedValues(text: string): { readonly name: string; readonly line: number }[] {
   const code = blank(text);
   const pattern =
@@ -196,7 +196,7 @@ export function exportedValues(text: string): { readonly name: string; readonly 
 
 export type Use = { readonly specifier: string; readonly name: string };
 
-const LOADED = /(?:(\{[^}]*\})\s*=\s*)?\(?await\s+import\("([^"]+)"\)(?:\)\.(\w+))?/g;
+const LOADED = /(?:(\{[^{}]*\})\s*=\s*)?\(?await\s+import\("([^"]+)"\)(?:\)\.(\w+))?/g;
 
 /** Names that a module takes from others, re-exports and members of a whole module included. */
 export function usedNames(text: string): Use[] {

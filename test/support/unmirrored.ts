@@ -2,6 +2,7 @@
 
 const TYPES = "declares types and nothing else";
 const ENGINE = "test/engine/engine.test.ts drives it from outside";
+const CONTRACT = "constants; test/engine/module.test.ts checks the contract";
 const CHECKS =
   "every test of the engine runs it; test/engine/trap.test.ts, test/sim/mutants/list.ts";
 const LOADER = "test/sys/libc.test.ts, under the runtime it is for";
@@ -11,19 +12,16 @@ const RUN = "test/sim/simulate.test.ts, in every run";
 const PAGE = "runs in a browser; test/sim/report/page.test.ts checks what it is given";
 const SIX = "test/wasm/flow/ipv6.test.ts, test/wasm/tcp/ipv6.test.ts and test/wasm/input6.test.ts";
 const DEMO = "test/e2e/demo.test.ts plays it";
-const NAMESPACE = "test/sys/netns.test.ts makes real interfaces with it";
 
 export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/assets.ts": "test/build.test.ts",
-  "src/sys/poll.ts": "test/link/stream-door.test.ts and test/binding/attachment.test.ts",
   "wasm/tcp/download.ts": "test/wasm/tcp/upstream.test.ts",
+  "wasm/tcp/emit.ts": "test/wasm/tcp/output.test.ts and test/wasm/tcp/options.test.ts",
+  "wasm/tcp/ending.ts": "test/wasm/tcp/close.test.ts and test/wasm/tcp/conn.test.ts",
   "wasm/tcp/connecting.ts": "test/wasm/tcp/open.test.ts and upstream.test.ts",
   "wasm/flow/presence.ts": "test/wasm/guest.test.ts, by what it has `guest` do",
   "src/binding/recording.ts":
     "test/binding/worker.test.ts, and test/e2e/attach-replay.runtime.test.ts",
-  "src/cli/data-plane.ts": "test/e2e/sidecar.runtime.test.ts and sidecar-faults.test.ts",
-  "src/cli/attach.ts": "test/e2e/attach.runtime.test.ts runs it as a program",
-  "src/cli/run-inside.ts": "test/cli/run.test.ts, and test/e2e/run.runtime.test.ts whole",
   "src/lab/demo/demo.ts": DEMO,
   "src/lab/demo/play.ts": DEMO,
   "src/lab/demo/qemu-guest.ts": "test/e2e/demo-qemu.test.ts",
@@ -38,8 +36,6 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
     "test/config/help.test.ts, test/cli/options.test.ts and test/cli/options-commands.test.ts",
   "src/cli/epilogues.ts": "texts; test/config/help.test.ts",
   "src/config/headings.ts": "texts; test/config/help.test.ts",
-  "src/cli/program.ts": "test/e2e: the tap helper and the demonstration's sidecar start by it",
-  "src/cli/serve.ts": "test/e2e/hooks-serve.runtime.test.ts runs it as a program",
   "src/lab/commands/simulate-share.ts": "test/commands/simulate-swarm.test.ts runs two of them",
   "src/lab/commands/standard-output.ts":
     "test/commands/simulate.test.ts, with a reader that leaves",
@@ -47,9 +43,7 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/engine/as-types.d.ts": TYPES,
   "src/engine/errors.ts": "test/engine/module.test.ts",
   "src/lab/demo/launcher.ts": DEMO,
-  "src/lib/assert.ts": "two functions without a case of their own",
-  "src/lib/message.ts": "one line",
-  "src/lib/hash64.ts": "test/sim/simulate.test.ts pins hashes; test/replay/replay.test.ts",
+  "src/lib/assert.ts": "test/lib/bytes.test.ts",
   "src/link/link.ts": TYPES,
   "src/link/stream-peer.ts": TYPES,
   "src/main.ts": "test/e2e/attach.runtime.test.ts",
@@ -113,13 +107,16 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/sys/bun.ts": LOADER,
   "src/sys/deno.ts": LOADER,
   "src/sys/native.ts": TYPES,
-  "src/sys/netlink.ts": "test/sys/netconfig.test.ts makes requests with it",
   "src/sys/seccomp-table.ts": "made by scripts/seccomp.mjs; test/sys/seccomp.test.ts checks it",
-  "src/sys/tap-device.ts":
-    "test/sys/netns.test.ts and test/sys/netconfig.test.ts make taps with it",
-  "src/sys/tap-helper.ts": NAMESPACE,
-  "wasm/abi.ts": "constants; test/engine/module.test.ts checks the contract",
+  "wasm/abi.ts": CONTRACT,
+  "wasm/abi/config.ts": "constants; test/engine/config.test.ts writes the record",
+  "wasm/abi/counters.ts": "constants; test/engine/stats.test.ts compares the names",
+  "wasm/abi/flows.ts": CONTRACT,
+  "wasm/abi/index.ts": "a list; test/tidy.test.ts",
+  "wasm/abi/memory.ts": CONTRACT,
+  "wasm/abi/operations.ts": CONTRACT,
   "wasm/errno.ts": "numbers; test/sys/errno.test.ts compares them with the runtime's",
+  "wasm/sockaddr.ts": "test/wasm/ring.test.ts and test/wasm/flow/datagram-send.test.ts",
   "wasm/audit.ts": CHECKS,
   "wasm/flow/invariants.ts": CHECKS,
   "wasm/tcp/invariants.ts": CHECKS,
@@ -130,6 +127,7 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "wasm/flow/icmp6-error.ts": SIX,
   "wasm/flow/bitmap.ts": "test/wasm/flow/fragments.test.ts",
   "wasm/flow/fragment-context.ts": "test/wasm/flow/fragments.test.ts",
+  "wasm/flow/datagram-origin.ts": "test/wasm/flow/datagram-receive.test.ts",
   "wasm/flow/datagram-message.ts": "test/wasm/flow/datagram-send.test.ts",
   "wasm/flow/datagram-refusal.ts": "test/wasm/flow/errors.test.ts and test/wasm/flow/ping.test.ts",
   "wasm/local/dhcpv6-associations.ts": "test/wasm/local/dhcpv6.test.ts",
@@ -137,7 +135,7 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "wasm/flow/icmp-notice.ts": "test/wasm/flow/icmp-error.test.ts",
   "wasm/flow/outgoing.ts": "test/wasm/flow/emit.test.ts",
   "wasm/flow/udp-queue.ts": "test/wasm/flow/udp.test.ts and test/wasm/flow/datagram-send.test.ts",
-  "wasm/flow/udp-published.ts": "test/wasm/flow/udp.test.ts",
+  "wasm/flow/solicit.ts": "test/wasm/flow/neighbor.test.ts",
   "wasm/flow/dns-query.ts": "test/wasm/flow/dns-failover.test.ts",
   "wasm/flow/dns-turn.ts": "test/wasm/flow/dns-failover.test.ts",
   "wasm/tcp/acceptance.ts": "test/wasm/tcp/input.test.ts",
@@ -176,7 +174,7 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/lab/sim/simulated-engine.ts": RUN,
   "src/lab/sim/check/other-drops.ts": RUN,
   "src/lib/line-output.ts": "test/lib/standard-error.test.ts",
-  "src/sys/mounts.ts": "test/sys/lifeline.test.ts",
+  "src/sys/namespace-mount.ts": "test/sys/lifeline.test.ts",
   "src/sys/rights.ts": "test/sys/privileges.test.ts",
   "src/sys/smaps.ts": "test/sys/resident.test.ts",
   "src/sys/offloads.ts": "test/sys/tun.test.ts",
@@ -184,4 +182,9 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/sys/memory-group.ts": "test/sys/cgroup.test.ts",
   "src/sys/fd-messages.ts": "test/sys/fd-passing.test.ts",
   "src/binding/shortage-messages.ts": "test/binding/shortages.test.ts",
+  "src/sys/seccomp-load.ts": "test/sys/seccomp.test.ts",
+  "src/sys/bpf.ts": "test/sys/seccomp.test.ts, run by test/support/bpf.ts",
+  "src/sys/tcp-table.ts": "test/sys/peer.test.ts",
+  "src/cli/choose-user.ts": "test/cli/confine.test.ts",
+  "src/cli/run-resolv-conf.ts": "test/cli/run.test.ts",
 };

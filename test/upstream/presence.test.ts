@@ -51,6 +51,7 @@ class Stage {
     do {
       this.presence.poll(this.world.engine, this.world.now);
       turns += 1;
+      assert.ok(turns < 1000, "it comes to rest");
     } while (this.presence.wait(this.world.now) === 0);
     return turns;
   }

@@ -22,7 +22,7 @@ const STREAMS: readonly Mutant[] = [
   },
   {
     name: "acknowledged too early",
-    file: "tcp/output.ts",
+    file: "tcp/emit.ts",
     from: "sequence, flow.rcvAck, length, flags, window);",
     to: "sequence, flow.rcvNext, length, flags, window);",
     why: "octets the host never took are lost when the connection breaks",
@@ -184,7 +184,7 @@ const BOOKS: readonly Mutant[] = [
   },
   {
     name: "chunk leaked at reset",
-    file: "tcp/conn.ts",
+    file: "tcp/ending.ts",
     from: "tcpCloseHost(flow, abort);\n  tcpFreeChunks(flow);\n  count(abi.STAT_TCP_CLOSED);",
     to: "tcpCloseHost(flow, abort);\n  count(abi.STAT_TCP_CLOSED);",
     why: "the pool runs dry after some thousand resets",
@@ -192,7 +192,7 @@ const BOOKS: readonly Mutant[] = [
   },
   {
     name: "socket leaked",
-    file: "tcp/conn.ts",
+    file: "tcp/ending.ts",
     from: "tcpCloseHost(flow, abort);\n  tcpFreeChunks(flow);",
     to: "tcpFreeChunks(flow);",
     why: "file descriptors run out",

@@ -23,8 +23,8 @@ export const SHARES: readonly Mutant[] = [
   {
     name: "a stuck connection lives on while memory is short",
     file: "tcp/pressure.ts",
-    from: "nextRound = turnNow + ROUND;\n  endStuck();",
-    to: "nextRound = turnNow + ROUND;",
+    from: "nextRound = turnNow + ROUND_US;\n  endStuck();",
+    to: "nextRound = turnNow + ROUND_US;",
     why: "memory is short for as long as those who hold it like",
     seed: 333,
   },

@@ -1,6 +1,7 @@
-/** What is mounted in this mount namespace, from /proc/self/mountinfo. */
+/** Where a namespace is mounted, as `ip netns` does it. */
 
 import { readFileSync } from "node:fs";
+import { parseMounts } from "./mountinfo.ts";
 
 /** A namespace's file, as /proc/self/mountinfo has it. */
 export interface NamespaceMount {
@@ -14,11 +15,7 @@ export const MOUNTINFO = "/proc/self/mountinfo";
 /** Whether the namespace's file is there still; true where nobody can tell. */
 export function isMounted(mount: NamespaceMount, text = readMounts()): boolean {
   if (text === undefined) return true;
-  return text.split("\n").some((line) => {
-    // id, parent, device, root, mount point, …; blanks are written as \040.
-    const [, , , root, point = ""] = line.split(" ");
-    return root === mount.root && plainOf(point) === mount.point;
-  });
+  return parseMounts(text).some(({ root, point }) => root === mount.root && point === mount.point);
 }
 
 function readMounts(): string | undefined {
@@ -27,10 +24,4 @@ function readMounts(): string | undefined {
   } catch {
     return undefined;
   }
-}
-
-function plainOf(text: string): string {
-  return text.replace(/\\([0-7]{3})/g, (_, digits: string) =>
-    String.fromCharCode(Number.parseInt(digits, 8)),
-  );
 }
