@@ -31,7 +31,7 @@ const SHELL = "/bin/sh";
 const FILE_SIZE_MAX = 65536;
 
 /** How dd(1) opens the file: without waiting for the other end of a pipe. */
-export const OPEN_FLAGS = "nonblock,noctty";
+const OPEN_FLAGS = "nonblock,noctty";
 
 /**
  * The status of dd comes as a last line of its own, behind a line end the file may lack: three

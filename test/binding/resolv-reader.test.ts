@@ -19,10 +19,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { after, describe, test } from "node:test";
-import { OPEN_FLAGS, ResolvReader } from "../../src/binding/resolv-reader.ts";
+import { ResolvReader } from "../../src/binding/resolv-reader.ts";
 import type { Logger } from "../../src/lib/log.ts";
 import { ResolvAnswers } from "../../src/upstream/resolv-answers.ts";
 import { until } from "../support/e2e/shell.ts";
+
+/** What the program promises. */
+const OPEN_FLAGS = "nonblock,noctty";
 
 const LIMIT = { timeout: 30_000 };
 const SIZE_MAX = 65536;

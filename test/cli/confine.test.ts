@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { after, describe, test } from "node:test";
-import { chooseUser } from "../../src/cli/confine.ts";
-import type { Rights } from "../../src/sys/privileges.ts";
+import { chooseUser } from "../../src/cli/choose-user.ts";
+import type { Rights } from "../../src/sys/rights.ts";
 
 const ALL = 0x1ff_ffff_ffffn;
 const NOBODY = { uid: 65534, gid: 65534 };

@@ -13,14 +13,14 @@ import packageJson from "../../package.json" with { type: "json" };
 import { MANIFESTS_EPILOGUE } from "../../src/cli/epilogues.ts";
 import { manifests } from "../../src/cli/manifests.ts";
 import {
-  IMAGE_DEFAULT,
-  MANIFEST_KINDS,
   MANIFESTS_ROWS,
   type ManifestKind,
   type ManifestOptions,
   readManifestOptions,
 } from "../../src/config/manifests.ts";
+import { MANIFEST_KINDS } from "../support/manifest-kinds.ts";
 
+const IMAGE_DEFAULT = `registry.example/slirp-binding:${packageJson.version}`;
 const DEFAULTS = readManifestOptions(new Map());
 const SEED = 20260729;
 const YAML_VERSIONS = ["1.1", "1.2"] as const;
@@ -111,7 +111,7 @@ describe("the registration", () => {
         },
       },
     });
-    assert.equal(IMAGE_DEFAULT, `registry.example/slirp-binding:${packageJson.version}`);
+    assert.equal(DEFAULTS.image, IMAGE_DEFAULT);
   });
 
   test("takes the names asked for, in the command as well", () => {

@@ -25,8 +25,9 @@ import { describe, test } from "node:test";
 import { setImmediate } from "node:timers";
 import { tapRequestOf } from "../../src/binding/binding.ts";
 import { namespaceFlags } from "../../src/cli/namespaces.ts";
-import { resolvConfOf, run } from "../../src/cli/run.ts";
+import { run } from "../../src/cli/run.ts";
 import type { InsideRequest } from "../../src/cli/run-inside.ts";
+import { resolvConfOf } from "../../src/cli/run-resolv-conf.ts";
 import type { RunOptions } from "../../src/config/run.ts";
 import { parse } from "./support.ts";
 
