@@ -23,8 +23,7 @@ describe("mutants/wasm/court", () => {
   test("own tests first, then the folder's, the simulator, and the rest", () => {
     assert.deepEqual(steps("wasm/flow/table.ts"), [
       ["mirror", ["test/wasm/flow/table.test.ts"]],
-      ["folder", FLOW.slice(0, 6)],
-      ["folder", FLOW.slice(6)],
+      ["folder", FLOW],
       ["simulator", ["test/mutants/wasm/seeds.ts"]],
       [
         "others",

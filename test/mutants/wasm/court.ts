@@ -25,16 +25,9 @@ export interface Step {
   readonly tests: readonly string[];
 }
 
-function together(nearness: Nearness, tests: readonly string[]): Step[] {
-  return Array.from({ length: Math.ceil(tests.length / TOGETHER_MAX) }, (_, index) => {
-    const from = index * TOGETHER_MAX;
-    return { nearness, tests: tests.slice(from, from + TOGETHER_MAX) };
-  });
-}
-
 /** The judges of a file's mutants, the nearest first; none is asked twice. */
 export function stepsOf(file: string, tests: readonly string[], references: References): Step[] {
-  const all = [...tests.filter((test) => test.startsWith("test/wasm/")), FROM_OUTSIDE];
+  const all = judgesOfAll(tests).filter((test) => test !== SIMULATOR);
   const mirror = judgesOf(file, tests, references)
     .filter(({ test, nearness }) => nearness === "mirror" && all.includes(test))
     .map(({ test }) => test);
@@ -43,11 +36,16 @@ export function stepsOf(file: string, tests: readonly string[], references: Refe
   });
   const others = all.filter((test) => !mirror.includes(test) && !folder.includes(test));
   return [
-    ...together("mirror", mirror),
-    ...together("folder", folder),
-    ...together("simulator", [SIMULATOR]),
-    ...together("others", others),
+    { nearness: "mirror", tests: mirror },
+    { nearness: "folder", tests: folder },
+    { nearness: "simulator", tests: [SIMULATOR] },
+    { nearness: "others", tests: others },
   ];
+}
+
+/** All that judge any file. */
+export function judgesOfAll(tests: readonly string[]): string[] {
+  return [...tests.filter((test) => test.startsWith("test/wasm/")), FROM_OUTSIDE, SIMULATOR];
 }
 
 export function commandOf({ nearness, tests }: Step): readonly string[] {
@@ -62,8 +60,8 @@ export function fileNamed(output: string): string {
 
 export class WasmCourt {
   readonly #arenas: readonly Arena[];
-  /** How long a process that runs a test file may say nothing. */
-  readonly #silences_ms = new Map<string, number>();
+  /** Of each test file how long it took without a mutant, and how long it said nothing. */
+  readonly #known = new Map<string, Pick<Outcome, "spent_ms" | "silence_ms">>();
 
   /** @param arenas as many trials are held at once */
   constructor(arenas: readonly Arena[]) {
@@ -71,24 +69,42 @@ export class WasmCourt {
   }
 
   #run(arena: Arena, step: Step): Promise<Outcome> {
-    const known = step.tests.map((test) => this.#silences_ms.get(test) ?? LIMIT_MS);
-    const silence_ms = Math.max(...known);
+    const silences_ms = step.tests.map((test) => {
+      const known = this.#known.get(test);
+      return known === undefined ? LIMIT_MS : SILENCE_MS + SILENCE_FACTOR * known.silence_ms;
+    });
+    const silence_ms = Math.max(...silences_ms);
     return arena.run({ command: commandOf(step), env: {}, limit_ms: LIMIT_MS, silence_ms });
   }
 
+  /** A step in parts that run in one process each, the quickest tests first. */
+  #parts({ nearness, tests }: Step): Step[] {
+    const spent_ms = (test: string): number => this.#known.get(test)?.spent_ms ?? 0;
+    const sorted = tests.toSorted((a, b) => spent_ms(a) - spent_ms(b));
+    return Array.from({ length: Math.ceil(tests.length / TOGETHER_MAX) }, (_, index) => {
+      const from = index * TOGETHER_MAX;
+      return { nearness, tests: sorted.slice(from, from + TOGETHER_MAX) };
+    });
+  }
+
   /**
-   * Runs all tests on the engine as it is.
+   * Runs tests on the engine as it is.
    * @throws {Error} where one fails
    */
-  async prepare(unchanged: ReadonlyMap<string, Uint8Array>, steps: readonly Step[]): Promise<void> {
-    const queue = [...steps];
+  async prepare(
+    unchanged: ReadonlyMap<string, Uint8Array>,
+    tests: readonly string[],
+  ): Promise<void> {
+    const queue = [...tests];
     const worker = async (arena: Arena): Promise<void> => {
       put(arena, unchanged);
-      for (let step = queue.shift(); step !== undefined; step = queue.shift()) {
-        const { state, output, silence_ms } = await this.#run(arena, step);
-        if (state !== "passed") throw new Error(`${state} without a mutant:\n${output}`);
-        const limit_ms = SILENCE_MS + SILENCE_FACTOR * silence_ms;
-        for (const test of step.tests) this.#silences_ms.set(test, limit_ms);
+      for (let test = queue.shift(); test !== undefined; test = queue.shift()) {
+        const nearness = test === SIMULATOR ? "simulator" : "others";
+        const outcome = await this.#run(arena, { nearness, tests: [test] });
+        if (outcome.state !== "passed") {
+          throw new Error(`${test}, without a mutant, ${outcome.state}:\n${outcome.output}`);
+        }
+        this.#known.set(test, outcome);
       }
     };
     await Promise.all(this.#arenas.map(worker));
@@ -116,7 +132,7 @@ export class WasmCourt {
   }
 
   async #try(arena: Arena, mutant: WasmMutant, steps: readonly Step[]): Promise<Verdict> {
-    for (const step of steps) {
+    for (const step of steps.flatMap((each) => this.#parts(each))) {
       const { state, output } = await this.#run(arena, step);
       if (state === "passed") continue;
       const by = state === "late" ? "late" : step.nearness;

@@ -23,7 +23,7 @@ import {
 import type { Verdict } from "../judge.ts";
 import { change, place, score, survivors, table } from "../report.ts";
 import { isEquivalent, shuffled } from "../sample.ts";
-import { stepsOf, WasmCourt } from "./court.ts";
+import { judgesOfAll, stepsOf, WasmCourt } from "./court.ts";
 import { PlainEngine, type WasmMutant } from "./engine.ts";
 
 const BAR = 85;
@@ -80,9 +80,8 @@ async function judge(
   const tests = filesBelow("test", ".test.ts");
   const references = new References(ROOT);
   const court = new WasmCourt(arenas);
-  const whole = stepsOf("", tests, references);
   process.stderr.write("all tests without a mutant\n");
-  await court.prepare(engine.unchanged(), whole);
+  await court.prepare(engine.unchanged(), judgesOfAll(tests));
   let done = 0;
   const verdicts = await court.judge(
     mutants,
@@ -93,7 +92,8 @@ async function judge(
       process.stderr.write(`${done}/${mutants.length} ${place(mutant)}: ${verdict}\n`);
     },
   );
-  await court.prepare(engine.unchanged(), whole);
+  const seers = new Set(verdicts.map(({ test }) => test).filter((test) => test !== ""));
+  await court.prepare(engine.unchanged(), [...seers]);
   return verdicts;
 }
 
