@@ -215,7 +215,7 @@ describe("mutants/type-check", () => {
             .map(([file]) => `${file}(1,1): error ${code}: no.\n`)
             .join("");
         const output = about("syntax error", "TS1005") || about("type error", "TS2322");
-        return { state: output === "" ? "passed" : "failed", output, spent_ms: 1 };
+        return { state: output === "" ? "passed" : "failed", output, spent_ms: 1, silence_ms: 0 };
       },
     };
     const left = await typed(mutants, checker);

@@ -1,6 +1,6 @@
 /**
  * A configuration that makes no sense is refused by the engine itself, whoever wrote it; each bound
- * is met from both sides. Changes are made to the octets, past the checks of `src/engine/config.ts`.
+ * is met from both sides. The octets are changed, past the checks of `src/engine/config.ts`.
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";

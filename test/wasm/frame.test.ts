@@ -1,6 +1,6 @@
 /**
- * What a frame of the guest must be to be looked into: the virtio_net_hdr in front of it, its length,
- * its addresses on the link and its type. Source: virtio 1.2 §5.1.6.
+ * What a frame of the guest must be to be looked into: the virtio_net_hdr in front of it, its
+ * length, its addresses on the link and its type. Source: virtio 1.2 §5.1.6.
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
