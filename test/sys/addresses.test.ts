@@ -7,7 +7,7 @@ import { formatIpv6, groupsOfOctets } from "../../src/lib/addr6.ts";
 import { AddressSource } from "../../src/sys/addresses.ts";
 import { EPERM, EPROTO } from "../../src/sys/errno.ts";
 import type { Libc } from "../../src/sys/libc.ts";
-import { openNamespace, withNamespace } from "../../src/sys/netns.ts";
+import { openNamespace, withNamespace } from "../../src/sys/namespace.ts";
 import { becomesReady, inNetns, netnsPath, systemTest, withNetns } from "./support.ts";
 
 const POLLIN = 1;

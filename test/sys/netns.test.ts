@@ -10,7 +10,8 @@ import { fileURLToPath } from "node:url";
 import { EACCES, EINVAL, ENOENT, ENOTTY, EPERM, SystemError } from "../../src/sys/errno.ts";
 import { Fd } from "../../src/sys/fd.ts";
 import type { Libc } from "../../src/sys/libc.ts";
-import { openNamespace, openTapInNamespace, withNamespace } from "../../src/sys/netns.ts";
+import { openNamespace, withNamespace } from "../../src/sys/namespace.ts";
+import { openTapInNamespace } from "../../src/sys/netns.ts";
 import { runTapHelper } from "../../src/sys/tap-helper.ts";
 import { inNetns, netnsPath, play, systemTest, watchDescriptors, withNetns } from "./support.ts";
 

@@ -13,8 +13,8 @@ import { fileURLToPath } from "node:url";
 import { openFile } from "../../src/sys/fd.ts";
 import type { Libc } from "../../src/sys/libc.ts";
 import { F_GETFD, FD_CLOEXEC, O_RDONLY } from "../../src/sys/linux.ts";
+import { openNamespace, withNamespace } from "../../src/sys/namespace.ts";
 import { NetConfig } from "../../src/sys/netconfig.ts";
-import { openNamespace, withNamespace } from "../../src/sys/netns.ts";
 import { openTapByHelper, type TapRequest } from "../../src/sys/tap-helper.ts";
 import { netnsPath, systemTest, watchDescriptors, withNetns } from "./support.ts";
 
