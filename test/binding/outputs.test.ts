@@ -18,7 +18,9 @@ import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { Outputs } from "../../src/binding/outputs.ts";
 import { WorkerOutputs } from "../../src/binding/worker-outputs.ts";
+import { ByteRing } from "../../src/lib/byte-ring.ts";
 import { prettyLogger } from "../../src/lib/log.ts";
+import { standardError } from "../../src/lib/standard-error.ts";
 import type { Link, LinkMemory } from "../../src/link/link.ts";
 import { pcapHeader } from "../../src/link/pcap.ts";
 import { memoryHarness } from "../link/harness.ts";
@@ -64,6 +66,25 @@ async function until(condition: () => boolean): Promise<void> {
 }
 
 describe("outputs", () => {
+  test("lines that were lost are told of by their number, once", async () => {
+    const { outputs } = stage({});
+    const ring = new ByteRing(outputs.shared.log);
+    const told: number[] = [];
+    const { onLost } = standardError();
+    standardError().onLost = (count) => void told.push(count);
+    try {
+      for (const count of [3, 2]) {
+        ring.lose(count);
+        outputs.kick();
+        outputs.kick();
+      }
+      assert.deepEqual(told, [3, 2]);
+    } finally {
+      standardError().onLost = onLost;
+      await outputs.close();
+    }
+  });
+
   test("a capture can be read while it is made, and is whole at the end", async () => {
     const pcap = join(FOLDER, "a.pcap");
     const { outputs, pass, settle, link } = stage({ pcap });

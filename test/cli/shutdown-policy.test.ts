@@ -155,7 +155,7 @@ describe("the end", () => {
     assert.equal(await policy.decided, "SIGTERM, grace time over");
   });
 
-  test("comes with the grace time of the first reason, which another does not prolong", async (t) => {
+  test("comes with the grace time of the first reason, whatever comes then", async (t) => {
     t.mock.timers.enable({ apis: ["setTimeout"] });
     const { policy, state } = withGuest(10);
     policy.onTerminate();
