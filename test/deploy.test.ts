@@ -7,8 +7,6 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, test } from "node:test";
-import { manifests } from "../src/cli/manifests.ts";
-import { readManifestOptions } from "../src/config/manifests.ts";
 import { SERVE_ROWS } from "../src/config/serve.ts";
 import { startQemuDataPlane } from "../src/hooks/data-plane.ts";
 import { derivePlans } from "../src/hooks/domain/plan.ts";
@@ -19,13 +17,6 @@ import { MANIFEST_KINDS } from "./support/manifest-kinds.ts";
 import { network, Stage } from "./support/networks-stage.ts";
 
 const FOLDER = new URL("../deploy/", import.meta.url);
-
-for (const kind of MANIFEST_KINDS) {
-  test(`deploy/${kind}.yaml is up to date`, () => {
-    const options = { ...readManifestOptions(new Map()), only: [kind] };
-    assert.equal(readFileSync(new URL(`${kind}.yaml`, FOLDER), "utf8"), manifests(options));
-  });
-}
 
 test("deploy has no manifest that is not printed", () => {
   const files = readdirSync(FOLDER).filter((file) => file.endsWith(".yaml"));

@@ -323,6 +323,7 @@ class WorkerBinding implements Binding {
   }
 
   async #fail(error: Error): Promise<void> {
+    if (this.#isOver) return;
     await this.#close();
     this.#ready.reject(error);
     this.#ended.reject(error);
@@ -330,7 +331,6 @@ class WorkerBinding implements Binding {
 
   /** The worker has said its last word, so it no longer looks at the control descriptor. */
   async #close(): Promise<void> {
-    if (this.#isOver) return;
     this.#isOver = true;
     const { sys, worker, control, outer, lifelines, outputs } = this.#parts;
     worker.terminate();

@@ -274,6 +274,6 @@ export function wipeEnvironment(sys: Libc): void {
     return; // whoever could read it needs /proc too
   }
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  const [start = 0, end = 0] = fields.slice(ENVIRONMENT_START_FIELD).map(Number);
+  const [start, end] = fields.slice(ENVIRONMENT_START_FIELD).map(Number) as [number, number];
   if (start > 0 && end > start) new Uint8Array(sys.view(start, end - start)).fill(0);
 }

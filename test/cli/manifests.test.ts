@@ -5,6 +5,7 @@
  * in it.
  */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { parseAllDocuments } from "yaml";
@@ -59,6 +60,13 @@ function merge(target: unknown, patch: unknown): unknown {
 }
 
 describe("all documents", () => {
+  test("are those of deploy/, with nothing asked for", () => {
+    for (const kind of MANIFEST_KINDS) {
+      const file = new URL(`../../deploy/${kind}.yaml`, import.meta.url);
+      assert.equal(readFileSync(file, "utf8"), print(kind), kind);
+    }
+  });
+
   test("come in order, separated, and end with one line end", () => {
     const text = manifests(DEFAULTS);
     const kinds = parse(text).map((document) => document["kind"] ?? document[0]?.["op"]);

@@ -77,12 +77,14 @@ export class FakeSocket {
         return 0;
       },
       setsockopt: (fd: number, level: number, name: number, value: number) => {
+        const view = new DataView(this.#find(value, 8).buffer);
+        const number = view.getInt32(this.#at(value), true);
         if (level === SOL_SOCKET && name === SO_LINGER) {
+          const seconds = view.getInt32(this.#at(value) + 4, true);
+          assert.deepEqual([number, seconds], [1, 0], "closed with a reset");
           this.calls.push(`linger ${fd}`);
           return 0;
         }
-        const view = new DataView(this.#find(value, 4).buffer);
-        const number = view.getInt32(this.#at(value), true);
         this.options.push(`${fd} ${level} ${name} ${number}`);
         return 0;
       },

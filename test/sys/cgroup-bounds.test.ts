@@ -36,6 +36,14 @@ describe("memoryGroup: ancestors", () => {
     withTree(nameless, (root) => assert.equal(memoryGroup(root), undefined));
   });
 
+  test("a path that leads above what is mounted is not followed", () => {
+    const files = {
+      ...second("/../other", { "memory.max": "9\n", "other/memory.max": "2\n" }),
+      "sys/fs/other/memory.max": "1\n",
+    };
+    withTree(files, (root) => assert.equal(memoryGroup(root)?.limit, 9));
+  });
+
   test("the system's own files are read where no other root is told", () => {
     assert.deepEqual(memoryGroup(), memoryGroup("/"));
     assert.equal(memoryTotal(), memoryTotal("/"));
