@@ -238,6 +238,16 @@ systemTest("where the socket cannot be watched both its ends are closed", [], (s
   rmSync(folder, { recursive: true, force: true });
 });
 
+systemTest("closing gives the folder back", [], (sys) => {
+  const folder = mkdtempSync(join(tmpdir(), "slirp-tftp-"));
+  const before = nextDescriptor(sys);
+  const service = new TftpService(sys, { add: () => 0 }, folder, logTo([]), () => 1);
+  assert.notEqual(nextDescriptor(sys), before);
+  service.close();
+  assert.equal(nextDescriptor(sys), before);
+  rmSync(folder, { recursive: true, force: true });
+});
+
 deskTest("who was heard last is not the one that gives way", (desk, sys) => {
   const fds = Array.from({ length: TRANSFERS_MAX }, () => desk.service.open());
   const [first = -1, second = -1] = fds;
