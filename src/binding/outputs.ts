@@ -180,7 +180,7 @@ class FifoReaders {
   gone(error: Error): void {
     const { ring, file, log } = this.#parts;
     ring.isPaused = true;
-    log?.info({ file, err: error }, "capture ends: the reader of its FIFO has gone");
+    log?.info({ file, err: error }, "capture stopped: the reader of its FIFO has gone");
     this.#lookLater();
   }
 

@@ -136,7 +136,7 @@ describe("outputs", () => {
       pass(3);
       settle();
       await until(() => lines.length === reader * 2);
-      assert.match(lines.at(-1) ?? "", /capture ends: the reader of its FIFO has gone/);
+      assert.match(lines.at(-1) ?? "", /capture stopped: the reader of its FIFO has gone/);
     }
     link.close();
     await outputs.close();
