@@ -17,12 +17,12 @@ export function logPeer(log: Logger, link: string, event: PeerEvent): void {
     case "disconnected": {
       const refused = event.refused > 0 ? { refused: event.refused } : {};
       const fields = { link, reason: event.reason, ...refused };
-      if (event.fault) log.warn(fields, "guest disconnected for a broken stream");
+      if (event.fault) log.warn(fields, "guest disconnected: malformed stream");
       else log.info(fields, "guest disconnected");
       return;
     }
     case "refused":
-      log.warn({ link }, "refused a second connection while the first one lives");
+      log.warn({ link }, "second connection refused: a guest is connected");
       return;
     case "foreign": {
       const { uid } = event;
@@ -30,11 +30,11 @@ export function logPeer(log: Logger, link: string, event: PeerEvent): void {
         uid < 0
           ? { link, reason: `${errnoText(uid)} (${errnoName(uid)})` }
           : { link, uid, remedy: `allow it with "--peer-uid ${uid}" if it is QEMU's` };
-      log.warn(fields, "refused a connection of a user that is not allowed");
+      log.warn(fields, "connection refused: user not allowed");
       return;
     }
     case "hurried":
-      log.warn({ link }, "peers come and go quickly, looking at them more slowly");
+      log.warn({ link }, "peers connect and disconnect quickly, accepting them more slowly");
       return;
     case "unreachable":
       log.warn({ link, reason: event.problem }, "peer unreachable, retrying");

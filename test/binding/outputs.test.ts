@@ -109,7 +109,7 @@ describe("outputs", () => {
     link.close();
     await outputs.close();
     assert.equal(lines.length, 1);
-    assert.match(lines[0] ?? "", /^warn {2}capture ends: its file cannot be written file=.* err=/);
+    assert.match(lines[0] ?? "", /^warn {2}capture stopped: cannot write its file file=.* err=/);
   });
 
   test("a recording that cannot be written ends with one line", async () => {
@@ -120,7 +120,7 @@ describe("outputs", () => {
     assert.throws(() => sink?.write(new Uint8Array(1000)), /OutputClosed/);
     await outputs.close();
     assert.equal(lines.length, 1);
-    assert.match(lines[0] ?? "", /^warn {2}recording ends: its file cannot be written /);
+    assert.match(lines[0] ?? "", /^warn {2}recording stopped: cannot write its file /);
   });
 
   test("an older recording is kept, a FIFO refused", async () => {
@@ -157,7 +157,7 @@ describe("outputs", () => {
       pass(3);
       settle();
       await until(() => lines.length === reader * 2);
-      assert.match(lines.at(-1) ?? "", /capture ends: the reader of its FIFO has gone/);
+      assert.match(lines.at(-1) ?? "", /capture stopped: the reader of its FIFO has gone/);
     }
     link.close();
     await outputs.close();
@@ -223,7 +223,7 @@ describe("outputs", () => {
     await outputs.close();
     const { length } = readFileSync(pcap);
     assert.ok(length <= 1 << 20 && length > (1 << 20) - RECORD_SIZE);
-    assert.deepEqual(lines, [`info  capture ends at its limit file=${pcap} octets=${length}`]);
+    assert.deepEqual(lines, [`info  capture stopped: limit reached file=${pcap} octets=${length}`]);
   });
 
   test("what cannot be opened is an error, and nothing stays open", () => {

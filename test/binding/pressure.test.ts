@@ -181,7 +181,7 @@ describe("Pressure", () => {
     stage.run(20);
     assert.deepEqual(stage.last, LIMITS);
     assert.equal(stage.said.length, 2);
-    assert.match(stage.said[1] ?? "", /^info no longer short/);
+    assert.match(stage.said[1] ?? "", /^info shortage over/);
     assert.equal(stage.pressure.wait(stage.now), undefined);
   });
 
@@ -215,7 +215,7 @@ describe("Pressure", () => {
     assert.deepEqual(stage.fields, [{ used_mib: 61, limit_mib: 64, flows: 1000 }]);
     stage.usedMib = 20;
     stage.run(30);
-    assert.deepEqual(stage.said.slice(1), ["info no longer short: limits are as they were"]);
+    assert.deepEqual(stage.said.slice(1), ["info shortage over, limits restored"]);
     stage.flowCount = 1000;
     assert.equal(stage.pressure.shortOfSockets(stage.now), true);
     assert.deepEqual(stage.said.slice(2), [

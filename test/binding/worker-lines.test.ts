@@ -31,7 +31,7 @@ class Lines {
 
 describe("a link's peers", () => {
   const link = "unix:/run/vm.sock";
-  const foreign = "refused a connection of a user that is not allowed";
+  const foreign = "connection refused: user not allowed";
   const cases: readonly (readonly [PeerEvent, string, string, object])[] = [
     [{ kind: "connected" }, "info", "guest connected", {}],
     [
@@ -43,10 +43,10 @@ describe("a link's peers", () => {
     [
       { kind: "disconnected", reason: "short", fault: true, refused: 1 },
       "warn",
-      "guest disconnected for a broken stream",
+      "guest disconnected: malformed stream",
       { reason: "short", refused: 1 },
     ],
-    [{ kind: "refused" }, "warn", "refused a second connection while the first one lives", {}],
+    [{ kind: "refused" }, "warn", "second connection refused: a guest is connected", {}],
     [
       { kind: "foreign", uid: 0 },
       "warn",
@@ -54,7 +54,7 @@ describe("a link's peers", () => {
       { uid: 0, remedy: `allow it with "--peer-uid 0" if it is QEMU's` },
     ],
     [{ kind: "foreign", uid: -EACCES }, "warn", foreign, { reason: "permission denied (EACCES)" }],
-    [{ kind: "hurried" }, "warn", "peers come and go quickly, looking at them more slowly", {}],
+    [{ kind: "hurried" }, "warn", "peers connect and disconnect quickly, accepting them more slowly", {}],
     [
       { kind: "unreachable", problem: "ENOENT" },
       "warn",

@@ -14,7 +14,7 @@ import { attachOptions, logTo } from "./resolver-support.ts";
 
 const INTERVAL = 1_000_000;
 const MAY = 0o644;
-const LOST = "resolv.conf may not be read any more";
+const LOST = "resolv.conf is no longer readable";
 
 // Nothing is written unless this really is the test's file.
 const [marker = ""] = process.argv.slice(2);
