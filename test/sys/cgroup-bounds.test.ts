@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { MemoryGauge, memoryGroup, memoryTotal } from "../../src/sys/cgroup.ts";
+import { MemoryGauge, memoryTotal } from "../../src/sys/cgroup.ts";
+import { memoryGroup } from "../../src/sys/memory-group.ts";
 import { MIB, second, V1, V2, withTree } from "./cgroup-tree.ts";
 
 describe("memoryGroup: ancestors", () => {
@@ -33,6 +34,14 @@ describe("memoryGroup: ancestors", () => {
     withTree(withParent({}, 0), (root) => assert.equal(memoryGroup(root), undefined));
     const nameless = withParent({ "proc/self/stat": "" }, -1);
     withTree(nameless, (root) => assert.equal(memoryGroup(root), undefined));
+  });
+
+  test("a path that leads above what is mounted is not followed", () => {
+    const files = {
+      ...second("/../other", { "memory.max": "9\n", "other/memory.max": "2\n" }),
+      "sys/fs/other/memory.max": "1\n",
+    };
+    withTree(files, (root) => assert.equal(memoryGroup(root)?.limit, 9));
   });
 
   test("the system's own files are read where no other root is told", () => {
