@@ -71,7 +71,8 @@ const DUPLICATES: u32 = 3;
 const REORDER_SLACK_US: u32 = 2000;
 const PARTIALS_MAX: u8 = 3;
 /** What of the window is left after a loss, as in CUBIC (RFC 9438 §4.6). */
-const BETA_TENTHS: u64 = 7;
+const BETA_PERCENT: u64 = 70;
+const PERCENT: u64 = 100;
 
 /** What the acknowledgment under way tells. */
 @unmanaged
@@ -228,7 +229,7 @@ function remember(flow: Tcp, now: i64): void {
 /** The threshold after a loss: what a local link loses says less than congestion does. */
 function reduced(flow: Tcp): u32 {
   const out = max(min(flow.sndMax - flow.sndUna, flow.cwnd), flow.mss);
-  return max(<u32>((<u64>out * BETA_TENTHS) / 10), 2 * flow.mss);
+  return max(<u32>((<u64>out * BETA_PERCENT) / PERCENT), 2 * flow.mss);
 }
 
 /** Fast recovery begins (RFC 6675 §5, RFC 6937 §3), unless a repair is under way. */
