@@ -5,6 +5,8 @@
  * - The engine is pure WebAssembly; the hook server, and the runs of the simulator, are to be the
  *   same everywhere: their tests run under Bun and Deno too, but for those of the engine's parts
  *   under Deno, which has the same V8 as Node.
+ * - The command line's parts run under Bun too, which is what ships; those of its tests that start
+ *   the program or a network are among those with system calls.
  * - System calls need Bun or Deno. Under Node those files run for what they say there (a clear
  *   error) and their other tests skip themselves, which is by design and not counted.
  * - End-to-end tests drive the single binary, which is Bun; those named `*.runtime.test.ts` drive

@@ -11,7 +11,14 @@ import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { circlesOf } from "./support/circles.ts";
 import { mayImport } from "./support/layers.ts";
-import { blank, declarations, functions, imports } from "./support/source.ts";
+import {
+  blank,
+  declarations,
+  exportedValues,
+  functions,
+  imports,
+  usedNames,
+} from "./support/source.ts";
 import { UNMIRRORED } from "./support/unmirrored.ts";
 
 const ROOT = resolve(fileURLToPath(new URL("..", import.meta.url)));
@@ -163,6 +170,29 @@ describe("exclusive rights", () => {
       const found = offenders(pattern, (file) => OUTSIDE_SRC(file) || allowed(file));
       assertNone(found, "Pass time or seed in as an argument");
     }
+  });
+});
+
+describe("exports", () => {
+  test("what a module exports is used by another one, and not by tests alone", () => {
+    const users = new Map<string, string[]>();
+    for (const [file, { text }] of SOURCES) {
+      for (const { specifier, name } of usedNames(text)) {
+        const key = `${target(file, specifier)} ${name}`;
+        users.set(key, [...(users.get(key) ?? []), file]);
+      }
+    }
+    const found = [...SOURCES].flatMap(([file, { text }]) =>
+      file.startsWith("src/")
+        ? exportedValues(text)
+            .filter(({ name }) => {
+              const by = [`${file} ${name}`, `${file} *`].flatMap((key) => users.get(key) ?? []);
+              return by.every((user) => user.startsWith("test/"));
+            })
+            .map(({ name, line }) => `${file}:${line}: ${name}`)
+        : [],
+    );
+    assertNone(found, "Move these to a file that the product uses, or test what it does use");
   });
 });
 

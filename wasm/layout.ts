@@ -7,6 +7,9 @@
  */
 import * as abi from "./abi/index";
 
+/** The table of flows is never smaller. */
+export const FLOWS_MIN_COUNT: i32 = 16;
+
 /**
  * One conversation between the guest and a host socket.
  *

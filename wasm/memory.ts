@@ -22,7 +22,9 @@ const CHUNK_LENGTH_OFFSET: usize = 12;
 /** A region of the control block: {base u32, size u32}. */
 const REGION_SHIFT: usize = 3;
 const REGION_SIZE_OFFSET: usize = 4;
-const COUNTERS_SIZE: i32 = (abi.STAT_COUNT + abi.DROP_COUNT) << abi.COUNTER_SHIFT;
+/** Counters have 64 bits. */
+export const COUNTER_SHIFT: i32 = 3;
+const COUNTERS_SIZE: i32 = (abi.STAT_COUNT + abi.DROP_COUNT) << COUNTER_SHIFT;
 const PAGE_SIZE: i32 = 4096;
 /** The pool is never smaller. */
 const CHUNKS_MIN: u32 = 16;

@@ -2,8 +2,8 @@
  * Counters: 64-bit, in memory, one per event and one per drop reason. Nobody counts anywhere else,
  * so frames in = frames handled + frames dropped by reason can be checked from outside.
  */
-import { COUNTER_SHIFT, STAT_COUNT } from "./abi/index";
-import { STATS } from "./memory";
+import { STAT_COUNT } from "./abi/index";
+import { COUNTER_SHIFT, STATS } from "./memory";
 
 export function count(index: i32): void {
   const p = STATS + ((<usize>index) << COUNTER_SHIFT);

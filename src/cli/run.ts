@@ -30,17 +30,14 @@
  *   has END_LIMIT_ms to end, then it is killed. Where this process is killed, the network ends and
  *   the command goes on without it; the folder has gone as soon as the command was inside.
  */
+
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import { tapRequestOf } from "../binding/binding.ts";
-import type { BindingOptions } from "../config/attach.ts";
-import { parseResolvConf, RESOLV_CONF_PATH } from "../config/resolv.ts";
 import type { RunOptions } from "../config/run.ts";
-import { formatIpv4 } from "../lib/addr.ts";
-import { formatIpv6 } from "../lib/addr6.ts";
 import { standardError } from "../lib/standard-error.ts";
 import { forwardSignals } from "./forward-signals.ts";
 import { RUN_COMMAND } from "./internal.ts";
@@ -55,6 +52,7 @@ import {
   type InsideRequest,
   problemOf,
 } from "./run-inside.ts";
+import { resolvConfOf } from "./run-resolv-conf.ts";
 
 const END_LIMIT_ms = 5000;
 const SIGNAL_BASE = 128;
@@ -104,38 +102,6 @@ export async function run(
 function complain({ err }: RunParts, problem: string, code: number): number {
   err(`slirp-binding: ${problem}\n`);
   return code;
-}
-
-/** Text of a resolv.conf; empty where there is none: then there is nothing to take over. */
-function readText(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return "";
-  }
-}
-
-/**
- * The DNS addresses of the network; search list and options are those outside.
- * @param outside text of the resolv.conf there
- */
-export function resolvConfOf(
-  { network, dns }: Pick<BindingOptions, "network" | "dns">,
-  outside: string = readText(RESOLV_CONF_PATH),
-): string {
-  const { ipv4, subnet, subnet6 } = network;
-  const conf = parseResolvConf(outside);
-  const domains = dns.search.length > 0 ? dns.search : conf.search;
-  const servers = [
-    ...(ipv4 ? [formatIpv4(subnet.dns)] : []),
-    ...(subnet6 === undefined ? [] : [formatIpv6(subnet6.dns)]),
-  ];
-  const lines = [
-    ...servers.map((address) => `nameserver ${address}`),
-    ...(domains.length > 0 ? [`search ${domains.join(" ")}`] : []),
-    ...(conf.options.length > 0 ? [`options ${conf.options.join(" ")}`] : []),
-  ];
-  return `${lines.join("\n")}\n`;
 }
 
 /** How a process ended. */

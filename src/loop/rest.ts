@@ -108,7 +108,7 @@ export class RestingSources {
       if (this.#sources.resume(trouble.token, trouble.kind)) {
         trouble.until = 0;
         // One that goes on as before is found out at once.
-        trouble.idle = IDLE_MAX - 1;
+        trouble.idle = IDLE_MAX;
         trouble.since = now;
         this.#resting -= 1;
       } else trouble.until = now + trouble.pause;

@@ -92,7 +92,6 @@ export interface Libc {
   readonly mprotect: Call3;
   readonly sigaction: Call3;
   readonly madvise: Call3;
-  readonly memfd_create: Call2;
   readonly ftruncate: Call2;
   readonly unlink: Call1;
   /** Any call, by its number on this architecture; what it returns has to fit 32 bits. */
@@ -119,6 +118,7 @@ function createLibc(native: Native): Libc {
     address: (buffer) => native.address(buffer),
     view: (address, length) => native.view(address, length),
     ...dataCalls(native),
+    ...epollCalls(native),
     ...socketCalls(native),
     ...controlCalls(native),
   };
@@ -131,7 +131,7 @@ function createLibc(native: Native): Libc {
 function dataCalls(native: Native) {
   const errno = native.errno;
   const { read, write, readv, writev, recv, send, sendmsg, recvmsg } = native.symbols;
-  const { sendmmsg, recvmmsg, memcpy, epoll_ctl, epoll_wait, syscall } = native.symbols;
+  const { sendmmsg, recvmmsg, memcpy } = native.symbols;
   return {
     read(fd: number, address: number, length: number): number {
       const n = read(fd, address, length);
@@ -177,6 +177,14 @@ function dataCalls(native: Native) {
       memcpy(to, from, length); // its result is `to`, cut to 32 bits
       return 0;
     },
+  };
+}
+
+/** Calls of the loop, written out for the same reason. */
+function epollCalls(native: Native) {
+  const errno = native.errno;
+  const { epoll_ctl, epoll_wait, syscall } = native.symbols;
+  return {
     epoll_ctl(epoll: number, operation: number, fd: number, event: number): number {
       const n = epoll_ctl(epoll, operation, fd, event);
       return n < 0 ? -errno() : n;
@@ -264,7 +272,6 @@ function controlCalls(native: Native) {
     mprotect: checked(raw.mprotect),
     sigaction: checked(raw.sigaction),
     madvise: checked(raw.madvise),
-    memfd_create: checked(raw.memfd_create),
     ftruncate: checked(raw.ftruncate),
     unlink: checked(raw.unlink),
     syscall: syscallOf(checked(raw.syscall)),

@@ -56,17 +56,14 @@ export const TIMESPEC_SIZE = 16;
 export const ITIMERSPEC_SIZE = 32;
 export const TFD_NONBLOCK = O_NONBLOCK;
 export const TFD_CLOEXEC = O_CLOEXEC;
-export const CLOCK_REALTIME = 0;
 export const CLOCK_MONOTONIC = 1;
 
 // ---------------------------------------------------------------- memory
 export const PROT_READ = 1;
 export const PROT_WRITE = 2;
 export const PROT_EXEC = 4;
-export const MAP_SHARED = 1;
 export const MAP_PRIVATE = 2;
 export const MAP_ANONYMOUS = 0x20;
-export const MFD_CLOEXEC = 1;
 
 // ---------------------------------------------------------------- namespaces
 export const CLONE_NEWNET = 0x40000000;
@@ -83,11 +80,10 @@ export const SOCK_NONBLOCK = O_NONBLOCK;
 export const SOCK_CLOEXEC = O_CLOEXEC;
 export const IPPROTO_ICMP = 1;
 export const IPPROTO_TCP = 6;
-export const IPPROTO_UDP = 17;
+const IPPROTO_UDP = 17;
 export const IPPROTO_ICMPV6 = 58;
 export const SHUT_RD = 0;
 export const SHUT_WR = 1;
-export const SHUT_RDWR = 2;
 
 export const SOL_SOCKET = 1;
 export const SO_REUSEADDR = 2;
@@ -107,18 +103,11 @@ export const UCRED_UID_OFFSET = 4;
 
 export const SOL_IP = 0;
 export const IP_TOS = 1;
-export const IP_TTL = 2;
 export const IP_PKTINFO = 8;
-export const IP_MTU_DISCOVER = 10;
 export const IP_RECVERR = 11;
-export const IP_RECVTTL = 12;
 export const IP_MTU = 14;
 /** The port is chosen when the socket is connected, so that it need not be free for all peers. */
 export const IP_BIND_ADDRESS_NO_PORT = 24;
-export const IP_PMTUDISC_DONT = 0;
-export const IP_PMTUDISC_WANT = 1;
-export const IP_PMTUDISC_DO = 2;
-export const IP_PMTUDISC_PROBE = 3;
 
 export const SOL_IPV6 = 41;
 export const IPV6_MTU = 24;
@@ -135,7 +124,6 @@ export const TCP_KEEPCNT = 6;
 export const TCP_WINDOW_CLAMP = 10;
 
 export const SOL_UDP = IPPROTO_UDP;
-export const UDP_SEGMENT = 103;
 export const UDP_GRO = 104;
 
 export const MSG_OOB = 0x1;

@@ -19,26 +19,12 @@ import { callNumber } from "./call-numbers.ts";
 import { check } from "./errno.ts";
 import type { Libc } from "./libc.ts";
 import { F_GETFD, F_SETFD, FD_CLOEXEC } from "./linux.ts";
+import { isMapped, parseRights, type Rights } from "./rights.ts";
 
 /** A user and a group, by number. */
 export interface Identity {
   readonly uid: number;
   readonly gid: number;
-}
-
-/** What a thread may do. */
-export interface Rights {
-  /** Real, effective, saved and file system user. */
-  readonly uids: readonly number[];
-  readonly gids: readonly number[];
-  readonly groups: readonly number[];
-  /** Bit sets by capability number. */
-  readonly inheritable: bigint;
-  readonly permitted: bigint;
-  readonly effective: bigint;
-  readonly bounding: bigint;
-  readonly ambient: bigint;
-  readonly noNewPrivs: boolean;
 }
 
 const CAP_DAC_READ_SEARCH = 2n;
@@ -61,28 +47,6 @@ const CAPSET_DATA_SIZE = 24;
 const CAPABILITY_COUNT_MAX = 64;
 
 const HALF = 0xffff_ffffn;
-
-/** Reads what /proc tells of a thread. Throws where that is not all there. */
-export function parseRights(status: string): Rights {
-  const text = (name: string): string => {
-    const found = new RegExp(`^${name}:[ \\t]*(.*)$`, "m").exec(status)?.[1];
-    if (found === undefined) throw new Error(`/proc does not tell "${name}" of this thread`);
-    return found;
-  };
-  const numbers = (name: string): number[] => text(name).split(/\s+/).filter(Boolean).map(Number);
-  const set = (name: string): bigint => BigInt(`0x${text(name)}`);
-  return {
-    uids: numbers("Uid"),
-    gids: numbers("Gid"),
-    groups: numbers("Groups"),
-    inheritable: set("CapInh"),
-    permitted: set("CapPrm"),
-    effective: set("CapEff"),
-    bounding: set("CapBnd"),
-    ambient: set("CapAmb"),
-    noNewPrivs: text("NoNewPrivs") === "1",
-  };
-}
 
 /** What a thread of this process may do; the calling one's without a number. */
 export function readRights(thread?: number): Rights {
@@ -236,14 +200,6 @@ export function dropPrivileges(
   check(sys.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0), "Keep others from looking in");
 }
 
-/** Where a number of this user namespace leads in the one it came from; false = nowhere. */
-export function isMapped(map: string, id: number): boolean {
-  return map.split("\n").some((line) => {
-    const [inside = -1, , count = 0] = line.trim().split(/\s+/).map(Number);
-    return line !== "" && id >= inside && id < inside + count;
-  });
-}
-
 /** Whether this process can be that user and group at all. */
 export function canBe({ uid, gid }: Identity): boolean {
   const map = (name: string): string => readFileSync(`/proc/self/${name}`, "utf8");
@@ -318,6 +274,6 @@ export function wipeEnvironment(sys: Libc): void {
     return; // whoever could read it needs /proc too
   }
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  const [start = 0, end = 0] = fields.slice(ENVIRONMENT_START_FIELD).map(Number);
+  const [start, end] = fields.slice(ENVIRONMENT_START_FIELD).map(Number) as [number, number];
   if (start > 0 && end > start) new Uint8Array(sys.view(start, end - start)).fill(0);
 }

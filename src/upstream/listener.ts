@@ -14,7 +14,7 @@
  * `accept` says so and the loop leaves the listener alone for a while, as it would stay readable.
  */
 
-import { formatHost, type PublishRule } from "../config/forward.ts";
+import { formatHost, type PublishRule } from "../config/publish-rule.ts";
 import type { Engine } from "../engine/engine.ts";
 import { LOOPBACK } from "../lib/addr.ts";
 import { mappedOctetsOf, octetsOfIpv6 } from "../lib/addr6.ts";

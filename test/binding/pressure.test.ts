@@ -117,6 +117,47 @@ describe("Pressure", () => {
     assert.equal(stage.pressure.count, 1);
   });
 
+  test("is over when the last of the limits is as it was, whichever that is", () => {
+    const shortages: readonly ((stage: Stage) => void)[] = [
+      (stage) => {
+        stage.usedMib = 200;
+        stage.flowCount = 80;
+        stage.chunkCount = 1900;
+        stage.pressure.poll(stage.now);
+      },
+      (stage) => {
+        stage.usedMib = 61;
+        stage.flowCount = 4096;
+        stage.chunkCount = 130;
+        stage.pressure.poll(stage.now);
+      },
+      (stage) => {
+        stage.flowCount = 100;
+        stage.pressure.shortOfSockets(stage.now);
+      },
+    ];
+    for (const shorten of shortages) {
+      const stage = new Stage();
+      shorten(stage);
+      stage.usedMib = 20;
+      for (let looks = 0; stage.said.length < 2; looks += 1) {
+        assert.ok(looks < 30, "it is never over");
+        assert.notDeepEqual(stage.last, LIMITS);
+        stage.now += SECOND + 1;
+        stage.pressure.poll(stage.now);
+      }
+      assert.deepEqual(stage.last, LIMITS);
+    }
+  });
+
+  test("of an odd number of chunks the smaller half stays", () => {
+    const stage = new Stage();
+    stage.usedMib = 61;
+    stage.chunkCount = 301;
+    stage.pressure.poll(stage.now);
+    assert.equal(stage.last.chunksMax, 150);
+  });
+
   test("at most a quarter of the flows end in one look, and 64 stay", () => {
     const stage = new Stage();
     stage.usedMib = 200;

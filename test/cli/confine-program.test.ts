@@ -1,13 +1,19 @@
 /** What a program has left that gives up its rights, and what it says of that. */
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import process from "node:process";
 import { describe } from "node:test";
 import { fileURLToPath } from "node:url";
 import { ownCommand } from "../../src/cli/program.ts";
+import { SYSTEM_CALLS } from "../support/system-calls.ts";
 import { systemTest } from "../sys/support.ts";
 import { withProgram } from "./support.ts";
 
 const CHILD = fileURLToPath(new URL("confine-child.ts", import.meta.url));
+const BUN = fileURLToPath(new URL("../../node_modules/.bin/bun", import.meta.url));
+const CONTAIN = fileURLToPath(new URL("../support/contain.ts", import.meta.url));
 const DEFAULTS = { user: undefined, seccomp: true };
 const READ_ALL = "0000000000000004"; // CAP_DAC_READ_SEARCH
 const NONE = "0000000000000000";
@@ -123,6 +129,24 @@ describe("a program that gives up its rights", () => {
     assert.equal(narrowed("CapBnd"), READ_ALL);
     assert.match(marks, /^flags:\s*\d*[2367]\d{6}$/m, "closed when a program is started");
     assert.equal(narrowed("Uid"), "0\t0\t0\t0");
+  });
+
+  systemTest("goes on without a filter where there can be none", ["root"], async () => {
+    if (process.arch !== "x64") return; // the container's filter is made for no other
+    const names = Object.keys(SYSTEM_CALLS).filter((name) => name !== "seccomp");
+    const profile = {
+      ...{ defaultAction: "SCMP_ACT_ERRNO", defaultErrnoRet: 1, architectures: [] },
+      syscalls: [{ names, action: "SCMP_ACT_ALLOW" }],
+    };
+    const file = join(mkdtempSync(join(tmpdir(), "slirp-cli-")), "profile.json");
+    writeFileSync(file, JSON.stringify(profile));
+    const contain = [BUN, CONTAIN, "--bare", "--seccomp", file, "--"].join(" ");
+    const { lines, status, problem } = await leftOf({}, `exec ${contain} "$@"`);
+    rmSync(dirname(file), { recursive: true });
+    assert.equal(problem, "");
+    assert.match(lines[0] ?? "", /^warn {2}no seccomp filter problem=".+"$/);
+    assert.equal(lines[1], "info  privileges dropped user=0:0");
+    assert.equal(status("CapEff"), NONE);
   });
 
   systemTest("says that a host forbids pings, and to whom", ["root"], async () => {

@@ -25,8 +25,9 @@ import { describe, test } from "node:test";
 import { setImmediate } from "node:timers";
 import { tapRequestOf } from "../../src/binding/binding.ts";
 import { namespaceFlags } from "../../src/cli/namespaces.ts";
-import { resolvConfOf, run } from "../../src/cli/run.ts";
+import { run } from "../../src/cli/run.ts";
 import type { InsideRequest } from "../../src/cli/run-inside.ts";
+import { resolvConfOf } from "../../src/cli/run-resolv-conf.ts";
 import type { RunOptions } from "../../src/config/run.ts";
 import { parse } from "./support.ts";
 
@@ -64,7 +65,7 @@ mv "$stage/told.new" "$stage/told"
 . "$stage/network.sh"
 echo ended >"$stage/ended"
 `;
-const READY = "printf 1; cat >/dev/null";
+const READY = 'printf 1; : >"$stage/ready"; cat >/dev/null';
 const SILENT = "cat >/dev/null";
 const FAILS = "exit 1";
 const STUBBORN = 'printf 1; mkfifo "$stage/never"; read -r _ <"$stage/never"';
@@ -258,6 +259,20 @@ describe("run", () => {
       assert.equal(await word, "");
       assert.equal(await running, 125);
       assert.equal(stage.read("ended"), "ended\n");
+    }));
+
+  test("a process inside that no longer listens is waited for all the same", () =>
+    withStage(new Stage(), async (stage) => {
+      const running = stage.run(optionsOf("tool"));
+      const { folder } = (await stage.inside()).request;
+      const socket = connect(join(folder, "gate"));
+      await new Promise<void>((resolve) => socket.once("connect", resolve));
+      socket.destroy();
+      await until(() => stage.read("ready") !== undefined, "the network");
+      // Time to be told of it, and to find that nobody is to be told.
+      for (let turn = 0; turn < 20; turn += 1) await new Promise((next) => setImmediate(next));
+      stage.end("5");
+      assert.ok([5, 125].includes(await running));
     }));
 
   test("a process inside that ends before it is there says why itself", () =>

@@ -5,7 +5,7 @@ import { Engine } from "../../src/engine/engine.ts";
 import { loadEngine } from "../../src/engine/module.ts";
 import { readTcpFlow, type TcpFlow, tcpHandle } from "../../src/engine/tcp-flow.ts";
 import { planFromSeed } from "../../src/lab/sim/scenario.ts";
-import { simulatedEngine } from "../../src/lab/sim/simulate.ts";
+import { simulatedEngine } from "../../src/lab/sim/simulated-engine.ts";
 import { World } from "../../src/lab/sim/world.ts";
 import * as abi from "../../wasm/abi.ts";
 import { tinyEngine } from "../support/tiny-wasm.ts";

@@ -7,8 +7,8 @@ import { describe, test } from "node:test";
 import {
   escapeControls,
   flushLog,
-  formatPretty,
   LOG_LEVELS,
+  type LogFields,
   type LogFormat,
   type LogLevel,
   openLogger,
@@ -58,7 +58,17 @@ test("json lines carry level, time, fields, error and message", async () => {
   assert.ok(!("pid" in event) && !("hostname" in event));
 });
 
-describe("formatPretty", () => {
+/** The line of one event without its end. */
+function formatPretty(level: LogLevel, fields: LogFields, message: string): string {
+  let text = "";
+  prettyLogger("debug", (line) => {
+    text += line;
+  })[level](fields, message);
+  assert.ok(text.endsWith("\n"));
+  return text.slice(0, -1);
+}
+
+describe("lines for people", () => {
   test("puts level, message and fields on one line", () => {
     const fields = { port: 80, path: "/run/a.sock", name: "a b", gone: undefined, on: true };
     assert.equal(

@@ -9,8 +9,8 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } fro
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { LineOutput } from "../../src/lib/line-output.ts";
 import type { Outlet, Written } from "../../src/lib/pump.ts";
-import { LineOutput } from "../../src/lib/standard-error.ts";
 
 const LOG_MODULE = new URL("../../src/lib/log.ts", import.meta.url).href;
 

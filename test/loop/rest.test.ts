@@ -219,6 +219,22 @@ describe("resting sources", () => {
     assert.equal(rest.wait(10e6), 200_000);
   });
 
+  test("from 64 on those that were quiet for more than a second are forgotten", () => {
+    for (const [others, now, pause] of [
+      [62, 1_100_001, 200_000],
+      [63, 1_100_000, 200_000],
+      [63, 1_100_001, 100_000],
+    ] as const) {
+      const { rest } = setUp();
+      rest.later(0, 1, 0, -1);
+      rest.wake(100_000);
+      for (let token = 1; token <= others; token += 1) rest.idle(token, 1, 500_000);
+      rest.idle(99, 1, now);
+      rest.later(0, 1, now, -1);
+      assert.equal(rest.wait(now), pause, `${others} ${now}`);
+    }
+  });
+
   test("of several rests the first to end counts", () => {
     const { rest } = setUp();
     rest.later(5, 1, 0, -1);

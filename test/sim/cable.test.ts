@@ -4,7 +4,7 @@ import { describe, test } from "node:test";
 import { Cable } from "../../src/lab/sim/cable.ts";
 import { VirtualClock } from "../../src/lab/sim/clock.ts";
 import { planOfCompetition } from "../../src/lab/sim/competition.ts";
-import { simulatedEngine } from "../../src/lab/sim/simulate.ts";
+import { simulatedEngine } from "../../src/lab/sim/simulated-engine.ts";
 import { NO_FAULTS } from "../../src/lab/sim/wire.ts";
 import { World } from "../../src/lab/sim/world.ts";
 import { linkMemoryOf } from "../../src/loop/loop.ts";

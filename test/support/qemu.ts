@@ -6,12 +6,8 @@
  */
 
 import { join } from "node:path";
-import {
-  type CardModel,
-  guestMissing,
-  qemuCommand,
-  readAnswer,
-} from "../../src/lab/demo/guest-image.ts";
+import { type CardModel, readAnswer } from "../../src/lab/demo/guest-image.ts";
+import { guestMissing, qemuCommand } from "../../src/lab/demo/guest-machine.ts";
 import { ROOT } from "./e2e/program.ts";
 import { type Running, start, until, which } from "./e2e/shell.ts";
 

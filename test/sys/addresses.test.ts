@@ -7,7 +7,7 @@ import { formatIpv6, groupsOfOctets } from "../../src/lib/addr6.ts";
 import { AddressSource } from "../../src/sys/addresses.ts";
 import { EPERM, EPROTO } from "../../src/sys/errno.ts";
 import type { Libc } from "../../src/sys/libc.ts";
-import { openNamespace, withNamespace } from "../../src/sys/netns.ts";
+import { openNamespace, withNamespace } from "../../src/sys/namespace.ts";
 import { becomesReady, inNetns, netnsPath, systemTest, withNetns } from "./support.ts";
 
 const POLLIN = 1;
@@ -232,6 +232,7 @@ describe("sys/addresses", () => {
       ["an error of the kernel", [message(2, 1, 7, [0xff, 0xff, 0xff, 0xff])], -1],
       ["another error", [message(2, 1, 7, [0xf3, 0xff, 0xff, 0xff])], -13],
       ["an error without a number", [message(2, 1, 7, [])], -EPROTO],
+      ["an error with a part of one", [message(2, 1, 7, [1, 2, 3])], -EPROTO],
       ["a message longer than what came", [[40, ...message(3, 1, 7, []).slice(1)]], -EPROTO],
       ["a message shorter than its header", [[15, ...message(3, 1, 7, []).slice(1)]], -EPROTO],
       ["nothing", [-11], -11],

@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { readdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { holdMemoryGroup, MemoryGauge, memoryGroup, memoryTotal } from "../../src/sys/cgroup.ts";
+import { holdMemoryGroup, MemoryGauge, memoryTotal } from "../../src/sys/cgroup.ts";
+import { memoryGroup } from "../../src/sys/memory-group.ts";
 import { MIB, second, V1, V2, withTree } from "./cgroup-tree.ts";
 
 const CASES: readonly (readonly [

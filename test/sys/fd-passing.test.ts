@@ -4,16 +4,19 @@ import assert from "node:assert/strict";
 import { describe } from "node:test";
 import { check, EAGAIN, EBADF, EINVAL, EPROTO } from "../../src/sys/errno.ts";
 import { EventFd } from "../../src/sys/fd.ts";
-import { FDS_PER_MESSAGE, recvFd, recvFds, sendFd, sendFds } from "../../src/sys/fd-passing.ts";
+import { recvFds, sendFds } from "../../src/sys/fd-messages.ts";
+import { recvFd, sendFd } from "../../src/sys/fd-passing.ts";
 import type { Libc } from "../../src/sys/libc.ts";
 import { F_GETFD, FD_CLOEXEC } from "../../src/sys/linux.ts";
 import { descriptorsInUse } from "../../src/sys/rlimit.ts";
-import { openUnixPair } from "../../src/sys/socket.ts";
+import { openUnixPair } from "../support/unix-pair.ts";
 import { play, systemTest } from "./support.ts";
 
+/** Descriptors that one message may carry. */
+const FDS_PER_MESSAGE = 8;
+
 function withPair(sys: Libc, run: (a: number, b: number) => void): void {
-  const pair = { a: -1, b: -1 };
-  check(openUnixPair(sys, pair), "Open a pair");
+  const pair = openUnixPair(sys);
   try {
     run(pair.a, pair.b);
   } finally {
@@ -155,7 +158,6 @@ describe("fd passing", () => {
       { octets: [1, 2, 3], control: [] },
       { octets: [1, 2, 3], control: [24, 0, 1, 1, 71, 72] },
     ]);
-    assert.equal(FDS_PER_MESSAGE, 8);
   });
 
   systemTest("errors of the kernel are passed on", [], (sys) => {

@@ -194,8 +194,9 @@ describe("folder: what the kernel is asked", () => {
   }
 
   systemTest("a file may have descriptor 0, without openat2 too", [], (sys) => {
-    const { folder } = open(sys, { openat2: -ENOSYS, openat: 0, statx: 0 });
-    assert.ok(typeof folder.open("a") !== "number");
+    const { folder, calls } = open(sys, { openat2: -ENOSYS, openat: 0, statx: 0 });
+    assert.ok(typeof folder.open("a/b") !== "number");
+    assert.equal(calls.filter(([name]) => name === "openat").length, 2);
   });
 
   systemTest("each error is passed on, and nothing stays open", [], (sys) => {

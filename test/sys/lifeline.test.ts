@@ -6,15 +6,10 @@ import process from "node:process";
 import { describe, test } from "node:test";
 import { ENOSYS, EPERM, ESRCH } from "../../src/sys/errno.ts";
 import { openFile } from "../../src/sys/fd.ts";
-import {
-  closeLifelines,
-  endOf,
-  isMounted,
-  watchNamespace,
-  watchOtherEnd,
-} from "../../src/sys/lifeline.ts";
+import { closeLifelines, endOf, watchNamespace, watchOtherEnd } from "../../src/sys/lifeline.ts";
 import { O_RDONLY, SOCK_CLOEXEC } from "../../src/sys/linux.ts";
-import { openUnixPair } from "../../src/sys/socket.ts";
+import { isMounted } from "../../src/sys/namespace-mount.ts";
+import { openUnixPair } from "../support/unix-pair.ts";
 import { play, systemTest, withNetns } from "./support.ts";
 
 describe("a namespace's mount", () => {
@@ -157,8 +152,7 @@ describe("lifelines: what the kernel is asked", () => {
   );
 
   systemTest("sockets and terminals have another end, files have none", [], (sys) => {
-    const pair = { a: -1, b: -1 };
-    openUnixPair(sys, pair);
+    const pair = openUnixPair(sys);
     const reason = `the other end of descriptor ${pair.a} has been closed`;
     assert.deepEqual(watchOtherEnd(pair.a), { fd: pair.a, events: 0x2000, reason });
     for (const fd of [pair.a, pair.b]) sys.close(fd);

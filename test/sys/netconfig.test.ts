@@ -4,9 +4,9 @@ import { describe } from "node:test";
 import { EACCES, EEXIST, EOPNOTSUPP } from "../../src/sys/errno.ts";
 import type { Libc } from "../../src/sys/libc.ts";
 import * as linux from "../../src/sys/linux.ts";
+import { openNamespace, withNamespace } from "../../src/sys/namespace.ts";
 import { NetConfig } from "../../src/sys/netconfig.ts";
 import { setLinkWord } from "../../src/sys/netlink.ts";
-import { openNamespace, withNamespace } from "../../src/sys/netns.ts";
 import { leaveTapHere } from "../../src/sys/tap-device.ts";
 import { inNetns, netnsPath, play, systemTest, withNetns } from "./support.ts";
 

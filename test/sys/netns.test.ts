@@ -9,9 +9,11 @@ import { describe } from "node:test";
 import { fileURLToPath } from "node:url";
 import { EACCES, EINVAL, ENOENT, ENOTTY, EPERM, SystemError } from "../../src/sys/errno.ts";
 import { Fd } from "../../src/sys/fd.ts";
-import { openNamespace, openTapInNamespace, withNamespace } from "../../src/sys/netns.ts";
+import type { Libc } from "../../src/sys/libc.ts";
+import { openNamespace, withNamespace } from "../../src/sys/namespace.ts";
+import { openTapInNamespace } from "../../src/sys/netns.ts";
 import { runTapHelper } from "../../src/sys/tap-helper.ts";
-import { inNetns, netnsPath, play, systemTest, withNetns } from "./support.ts";
+import { inNetns, netnsPath, play, systemTest, watchDescriptors, withNetns } from "./support.ts";
 
 const NOBODY = ["--reuid=65534", "--regid=65534", "--clear-groups"];
 const ownNamespace = () => readlinkSync("/proc/thread-self/ns/net");
@@ -130,6 +132,43 @@ describe("netns", () => {
     ] as const) {
       assert.throws(open(-errno), { message });
     }
+  });
+
+  systemTest("the helper is for those who are refused, or could not come back", [], async (sys) => {
+    const [tap, setup] = [{ name: "tap0", vnetHeader: true }, {}];
+    const attempt = async (more: Partial<Libc>, helper?: readonly string[]): Promise<unknown> => {
+      const options = { namespace: process.pid, tap, setup };
+      const { told: watched, left } = watchDescriptors(sys);
+      const told = { ...watched, ...more };
+      try {
+        return await openTapInNamespace(
+          told,
+          helper === undefined ? options : { ...options, helper },
+        );
+      } finally {
+        assert.deepEqual([...left], [], "nothing stays open");
+      }
+    };
+    const [refused, wrong] = [/^Enter .* not permitted \(EPERM\)/, /^Enter .* \(EINVAL\)/];
+    const helped = /^Make the tap inside the user namespace: /;
+    for (const [more, helper, message] of [
+      [{ setns: () => -EPERM }, undefined, refused],
+      [{ setns: () => -EPERM }, ["false"], refused], // our own namespace has no other owner
+      [{ setns: () => -EINVAL }, ["false"], wrong],
+      [{ ioctl: () => -EPERM }, undefined, refused],
+      [{ ioctl: () => -EPERM }, ["false"], helped],
+    ] as const) {
+      await assert.rejects(attempt(more, helper), { message });
+    }
+  });
+
+  systemTest("without a namespace the tap is made where this thread is", [], async (sys) => {
+    const { told, calls } = play(sys, { open: 9, ioctl: 0, socket: 10, close: 0, setns: -EPERM });
+    const device = await openTapInNamespace(told, {
+      ...{ tap: { name: "tap0", vnetHeader: false }, setup: {} },
+    });
+    assert.deepEqual([device.fd, device.name], [9, "tap0"]);
+    assert.ok(!calls.some(([name]) => name === "setns"));
   });
 
   systemTest("does not run the helper by hand", [], async () => {

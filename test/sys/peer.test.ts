@@ -6,7 +6,7 @@ import { describe, test } from "node:test";
 import { check, EAGAIN, EINPROGRESS, ENOENT, EPROTO } from "../../src/sys/errno.ts";
 import type { Libc } from "../../src/sys/libc.ts";
 import { EPOLLIN, EPOLLOUT } from "../../src/sys/linux.ts";
-import { ownerInTable, TcpOwners, unixPeerUid } from "../../src/sys/peer.ts";
+import { TcpOwners, unixPeerUid } from "../../src/sys/peer.ts";
 import type { Ipv4Endpoint } from "../../src/sys/sockaddr.ts";
 import {
   accept,
@@ -17,6 +17,7 @@ import {
   localEndpoint,
   openTcp,
 } from "../../src/sys/socket.ts";
+import { ownerInTable } from "../../src/sys/tcp-table.ts";
 import { becomesReady, play as playKernel, systemTest, waitFor } from "./support.ts";
 
 const LOOPBACK = 0x7f000001;

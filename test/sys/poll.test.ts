@@ -3,15 +3,14 @@ import assert from "node:assert/strict";
 import { describe } from "node:test";
 import { SOCK_CLOEXEC } from "../../src/sys/linux.ts";
 import { hasHungUp, isReadable, isWritable } from "../../src/sys/poll.ts";
-import { openUnixPair } from "../../src/sys/socket.ts";
+import { openUnixPair } from "../support/unix-pair.ts";
 import { play, systemTest } from "./support.ts";
 
 const [IN, OUT, ERR, HUP, RDHUP] = [0x1, 0x4, 0x8, 0x10, 0x2000];
 
 describe("poll", () => {
   systemTest("a socket: octets to be read, room, and the end of its peer", [], (sys) => {
-    const pair = { a: -1, b: -1 };
-    openUnixPair(sys, pair);
+    const pair = openUnixPair(sys);
     const look = () => [hasHungUp, isReadable, isWritable].map((each) => each(sys, pair.a));
     assert.deepEqual(look(), [false, false, true]);
     sys.send(pair.b, sys.scratch.address, 1, 0);

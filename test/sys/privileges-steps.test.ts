@@ -12,11 +12,10 @@ import {
   closeInherited,
   dropPrivileges,
   type Identity,
-  isMapped,
   keepDescriptors,
-  type Rights,
   wipeEnvironment,
 } from "../../src/sys/privileges.ts";
+import { isMapped, type Rights } from "../../src/sys/rights.ts";
 import { play, systemTest } from "./support.ts";
 
 const PAGE = 65536;

@@ -20,11 +20,11 @@ import { openFile } from "../../src/sys/fd.ts";
 import type { Libc } from "../../src/sys/libc.ts";
 import { MAP_PRIVATE, O_RDONLY, PROT_READ } from "../../src/sys/linux.ts";
 import {
-  cleanMappings,
   collectGarbage,
   releaseProgramPages,
   releaseProgramPagesLater,
 } from "../../src/sys/resident.ts";
+import { cleanMappings } from "../../src/sys/smaps.ts";
 import { systemTest } from "./support.ts";
 
 const PROGRAM = "/opt/slirp-binding";

@@ -6,9 +6,10 @@ import { Block } from "../../src/sys/block.ts";
 import { EAGAIN, SystemError } from "../../src/sys/errno.ts";
 import type { Libc } from "../../src/sys/libc.ts";
 import { TUN_F_CSUM, TUN_F_TSO4, TUN_F_TSO6 } from "../../src/sys/linux.ts";
+import { openNamespace, withNamespace } from "../../src/sys/namespace.ts";
 import { NetConfig } from "../../src/sys/netconfig.ts";
-import { openNamespace, withNamespace } from "../../src/sys/netns.ts";
-import { interfaceRequest, OFFLOADS_ALL, openTap, setOffloads } from "../../src/sys/tun.ts";
+import { OFFLOADS_ALL, setOffloads } from "../../src/sys/offloads.ts";
+import { interfaceRequest, openTap } from "../../src/sys/tun.ts";
 import { inNetns, netnsPath, play, systemTest, withNetns } from "./support.ts";
 
 /** Runs `run` inside a fresh namespace. */

@@ -1,7 +1,7 @@
 /** What rules come to: sockets that are opened, what the engine is told, and what cannot be had. */
 import assert from "node:assert/strict";
 import { describe } from "node:test";
-import type { PublishRule } from "../../src/config/forward.ts";
+import type { PublishRule } from "../../src/config/publish-rule.ts";
 import { mappedOctetsOf } from "../../src/lib/addr6.ts";
 import {
   check,

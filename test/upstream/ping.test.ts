@@ -4,7 +4,7 @@ import { describe } from "node:test";
 import { check, EACCES, EADDRINUSE, ENOMEM, EPERM } from "../../src/sys/errno.ts";
 import type { Libc } from "../../src/sys/libc.ts";
 import { EPOLLIN, IP_RECVERR, IPV6_RECVERR, SOL_IP, SOL_IPV6 } from "../../src/sys/linux.ts";
-import { openNamespace, withNamespace } from "../../src/sys/netns.ts";
+import { openNamespace, withNamespace } from "../../src/sys/namespace.ts";
 import { bindIpv4, connectIpv4, getOption, localPort, openPing } from "../../src/sys/socket.ts";
 import { openPingFlow } from "../../src/upstream/ping.ts";
 import * as abi from "../../wasm/abi.ts";

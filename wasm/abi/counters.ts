@@ -3,8 +3,6 @@
  * then the drops by their reasons: index STAT_COUNT + reason.
  */
 
-export const COUNTER_SHIFT: i32 = 3;
-
 export const STAT_GUEST_RX_FRAMES: i32 = 0;
 export const STAT_GUEST_RX_BYTES: i32 = 1;
 export const STAT_GUEST_TX_FRAMES: i32 = 2;

@@ -12,8 +12,6 @@ export const ABI_MAGIC: i32 = 0x50524c53; // "SLRP"
 export const HANDLE_SLOT_BITS: i32 = 16;
 export const FLOW_CAPACITY_COUNT: i32 = 65536;
 export const FLOWS_DEFAULT_COUNT: i32 = 16384;
-/** The table is never smaller. */
-export const FLOWS_MIN_COUNT: i32 = 16;
 /** Payload memory is one pool of chunks shared by all flows. */
 export const CHUNK_SIZE: i32 = 16384;
 export const CHUNK_CAPACITY_COUNT: i32 = 4096;

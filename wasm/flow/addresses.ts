@@ -26,6 +26,7 @@
  * Source: RFC 4291, RFC 4007 §11 (scopes).
  */
 import * as abi from "../abi/index";
+import { FLOWS_MIN_COUNT } from "../layout";
 import { ADDRESSES, CONFIG, CONTROL, config } from "../memory";
 import { hashAddress } from "../prng";
 import { count } from "../stats";
@@ -126,7 +127,7 @@ export function addressCount(): i32 {
 
 /** Empties the table but for the fixed entries, which it takes from the configuration. */
 export function addressInit(): void {
-  const asked = max(<i32>config(abi.CONFIG_FLOWS_MAX_OFFSET), abi.FLOWS_MIN_COUNT);
+  const asked = max(<i32>config(abi.CONFIG_FLOWS_MAX_OFFSET), FLOWS_MIN_COUNT);
   const flows = min(asked, abi.FLOW_CAPACITY_COUNT);
   limit = min(max(flows * 2, LIMIT_MIN), abi.ADDRESS_CAPACITY_COUNT);
   let size = INDEX_COUNT_MIN;

@@ -16,7 +16,7 @@
  *   when they are short, is `shares`' business.
  */
 import * as abi from "../abi/index";
-import { Flow } from "../layout";
+import { FLOWS_MIN_COUNT, Flow } from "../layout";
 import { config, FLOWS } from "../memory";
 import { hashTuple } from "../prng";
 import { timerRemove } from "../timer";
@@ -74,7 +74,7 @@ export function tableInit(): void {
 /** Takes the limit from the configuration. */
 export function tableLimit(): void {
   const asked = config(abi.CONFIG_FLOWS_MAX_OFFSET);
-  flowsMax = <i32>min<u32>(max<u32>(asked, abi.FLOWS_MIN_COUNT), flowsCeiling);
+  flowsMax = <i32>min<u32>(max<u32>(asked, FLOWS_MIN_COUNT), flowsCeiling);
 }
 
 /** Slots that have ever been in use: all flows lie below. */

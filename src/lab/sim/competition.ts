@@ -42,7 +42,7 @@ const PATIENT = 0xcb007100;
 const STREAM = 6;
 
 /** What holds in every competition. */
-export const PROMISES: Promises = {
+const PROMISES: Promises = {
   connectWithin: 2 * SECOND,
   moveWithin: 5 * SECOND,
   answerWithin: 1500 * MS,
