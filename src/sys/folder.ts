@@ -28,16 +28,16 @@ import {
   RESOLVE_NO_MAGICLINKS,
   S_IFMT,
   S_IFREG,
+  STATX_BUFFER_SIZE,
+  STATX_MODE_OFFSET,
   STATX_SIZE,
+  STATX_SIZE_OFFSET,
   STATX_TYPE,
 } from "./linux.ts";
 
 /** The same number on every architecture. */
 const SYS_OPENAT2 = 437;
 const OPEN_HOW_SIZE = 24;
-const STATX_BUFFER_SIZE = 256;
-const STATX_MODE_OFFSET = 28;
-const STATX_SIZE_OFFSET = 40;
 const NAME_SIZE_MAX = 1024;
 const PARTS_MAX = 32;
 const FILE_FLAGS = O_CLOEXEC | O_NONBLOCK | O_NOCTTY;

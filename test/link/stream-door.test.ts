@@ -64,6 +64,7 @@ class Entrance {
         return 0;
       },
       forget: () => {},
+      remove: () => {},
     };
     this.door.watch(watcher, TOKEN);
   }

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import {
   type CardModel,
   guestMissing,
+  MEMORY_MIB,
   qemuCommand,
   readAnswer,
 } from "../../src/lab/demo/guest-image.ts";
@@ -29,6 +30,8 @@ export interface GuestOptions {
   readonly prefix?: readonly string[];
   /** Programs of this machine that the guest gets too, with their libraries, by name. */
   readonly programs?: readonly string[];
+  /** Further arguments of QEMU. */
+  readonly args?: readonly string[];
 }
 
 /** The serial console of a guest: what it prints, whole, and where to type. */
@@ -49,6 +52,29 @@ const RUN_LIMIT_MS = 60_000;
 /** Why there can be no such guest here, or undefined when there can. */
 export function qemuMissing(): string | undefined {
   return guestMissing((program) => which(program) !== undefined);
+}
+
+/**
+ * A guest whose card is served by vhost-user at a socket, which QEMU connects to, and does so again
+ * when the other end has gone. Without MSI-X: QEMU 7.2 dies of it where it emulates the processor
+ * and another process the card (a null pointer in virtio-pci).
+ * @param card further properties of the card
+ * @param memory further properties of the memory: `seal=off`
+ */
+export function vhostUserGuest(
+  path: string,
+  card: readonly string[] = [],
+  memory: readonly string[] = [],
+): Pick<GuestOptions, "netdev" | "properties" | "args"> {
+  const shared = ["memory-backend-memfd", "id=m", `size=${MEMORY_MIB}M`, "share=on", ...memory];
+  return {
+    netdev: "vhost-user,id=n,chardev=c",
+    properties: ["vectors=0", ...card].join(","),
+    args: [
+      ...["-object", shared.join(","), "-machine", "memory-backend=m"],
+      ...["-chardev", `socket,id=c,path=${path},reconnect=1`],
+    ],
+  };
 }
 
 /** Starts a guest and waits for its shell. */

@@ -15,6 +15,8 @@ const NAMESPACE = "test/sys/netns.test.ts makes real interfaces with it";
 
 export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/assets.ts": "test/build.test.ts",
+  "src/link/peer-socket.ts":
+    "test/link/stream.test.ts, stream-peers.test.ts and stream-socket.test.ts, by the stream link",
   "src/sys/poll.ts": "test/link/stream-door.test.ts and test/binding/attachment.test.ts",
   "wasm/tcp/download.ts": "test/wasm/tcp/upstream.test.ts",
   "wasm/tcp/connecting.ts": "test/wasm/tcp/open.test.ts and upstream.test.ts",

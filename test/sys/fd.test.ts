@@ -3,8 +3,16 @@
 import assert from "node:assert/strict";
 import { describe } from "node:test";
 import { Epoll } from "../../src/sys/epoll.ts";
-import { EBADF, SystemError } from "../../src/sys/errno.ts";
-import { EventFd, Fd, openFile, signalEventFd, TimerFd } from "../../src/sys/fd.ts";
+import { check, EAGAIN, EBADF, SystemError } from "../../src/sys/errno.ts";
+import {
+  EventFd,
+  Fd,
+  isEventFd,
+  openFile,
+  setNonBlocking,
+  signalEventFd,
+  TimerFd,
+} from "../../src/sys/fd.ts";
 import { EPOLLET, EPOLLIN, F_GETFD, FD_CLOEXEC, O_RDONLY } from "../../src/sys/linux.ts";
 import { createMemoryFile, Mapping } from "../../src/sys/mmap.ts";
 import { systemTest } from "./support.ts";
@@ -68,6 +76,23 @@ describe("fd", () => {
       assert.equal(epoll.dataLo(0), 9);
       assert.equal(epoll.wait(8, 0), 0);
     }
+  });
+
+  systemTest("tells event descriptors from others", [], (sys) => {
+    using event = new EventFd(sys);
+    using file = openFile(sys, "/dev/null", O_RDONLY);
+    using timer = new TimerFd(sys);
+    assert.equal(isEventFd(event.number), true);
+    assert.equal(isEventFd(file.number), false);
+    assert.equal(isEventFd(timer.number), false);
+    assert.equal(isEventFd(-1), false);
+  });
+
+  systemTest("has a descriptor never wait", [], (sys) => {
+    using event = new Fd(sys, check(sys.eventfd(0, 0), "Create"));
+    assert.equal(setNonBlocking(sys, event.number), 0);
+    assert.equal(sys.read(event.number, sys.scratch.address, 8), -EAGAIN);
+    assert.equal(setNonBlocking(sys, -1), -EBADF);
   });
 
   systemTest("shares memory between two mappings of a memory file", [], (sys) => {

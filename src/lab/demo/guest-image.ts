@@ -62,11 +62,13 @@ export interface GuestMachine {
   readonly properties?: string;
   /** Programs of this machine that the guest gets too, with their libraries, by name. */
   readonly programs?: readonly string[];
+  /** Further arguments of QEMU. */
+  readonly args?: readonly string[];
 }
 
 const QEMU = "qemu-system-x86_64";
 const COMMAND_LIMIT_MS = 300_000;
-const MEMORY_MIB = 320;
+export const MEMORY_MIB = 320;
 /** On a busy machine the kernel would find its timer missing ticks and give up. */
 export const KERNEL_ARGUMENTS =
   "console=ttyS0 quiet loglevel=1 panic=-1 mitigations=off no_timer_check tsc=nowatchdog";
@@ -84,7 +86,7 @@ export function guestMissing(has: (program: string) => boolean): string | undefi
 
 /** QEMU's command line for a guest; what it boots from is fetched and built if it is not there. */
 export function qemuCommand(machine: GuestMachine): string[] {
-  const { model = "virtio", netdev, mac, properties, programs = [] } = machine;
+  const { model = "virtio", netdev, mac, properties, programs = [], args = [] } = machine;
   const image = guestImage(resolve(machine.cache), model, programs);
   const more = properties === undefined ? "" : `,${properties}`;
   return [
@@ -94,6 +96,7 @@ export function qemuCommand(machine: GuestMachine): string[] {
     ...["-append", KERNEL_ARGUMENTS],
     ...["-netdev", netdev],
     ...["-device", `${CARDS[model].device},netdev=n,romfile=,mac=${mac}${more}`],
+    ...args,
   ];
 }
 
