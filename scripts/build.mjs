@@ -160,7 +160,8 @@ function binary() {
     ...filesBelow("src", ".ts"),
     ...filesBelow("src", ".js"),
     ...filesBelow("src", ".json"),
-    "wasm/abi.ts",
+    ...filesBelow("wasm/abi", ".ts"),
+    ...["wasm/abi.ts", "wasm/errno.ts"],
   ];
   const inputs = [...sources, ...ENGINES, ...REPORT, "package-lock.json", "scripts/build.mjs"];
   return { output: "dist/slirp-binding", entry, inputs, make };

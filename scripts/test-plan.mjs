@@ -5,6 +5,8 @@
  * - The engine is pure WebAssembly; the hook server, and the runs of the simulator, are to be the
  *   same everywhere: their tests run under Bun and Deno too, but for those of the engine's parts
  *   under Deno, which has the same V8 as Node.
+ * - The command line's parts run under Bun too, which is what ships; those of its tests that start
+ *   the program or a network are among those with system calls.
  * - System calls need Bun or Deno. Under Node those files run for what they say there (a clear
  *   error) and their other tests skip themselves, which is by design and not counted.
  * - End-to-end tests drive the single binary, which is Bun; those named `*.runtime.test.ts` drive
@@ -16,10 +18,15 @@ import process from "node:process";
 import { filesBelow } from "./build.mjs";
 import { inRoot } from "./shell.mjs";
 
-const EVERYWHERE = ["test/wasm/", "test/engine/", "test/hooks/", "test/sim/"];
-/** Deno runs WebAssembly on V8, as Node does. */
-const NOT_ON_DENO = ["test/wasm/"];
-const SYSTEM_CALLS = ["test/sys/", "test/link/", "test/upstream/", "test/loop/", "test/binding/"];
+const EVERYWHERE = ["test/wasm/", "test/engine/", "test/hooks/", "test/sim/", "test/cli/"];
+/** Deno runs WebAssembly on V8, as Node does; what is the cli's alone is run by test/e2e there. */
+const NOT_ON_DENO = ["test/wasm/", "test/cli/"];
+const SYSTEM_CALLS = [
+  ...["test/sys/", "test/link/", "test/upstream/", "test/loop/", "test/binding/"],
+  ...["attach", "confine-program", "data-plane", "run-inside", "serve"].map(
+    (name) => `test/cli/${name}.test.ts`,
+  ),
+];
 const END_TO_END = "test/e2e/";
 /** What the profile is for; also what `scripts/seccomp.mjs` makes it from. */
 export const CONFINED = [

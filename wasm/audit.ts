@@ -3,7 +3,7 @@
  * the beginning of a turn, when no operation is under way: in each of the first turns, where tests
  * are, later once in AUDIT_TURNS, as it walks over everything.
  */
-import * as abi from "./abi";
+import * as abi from "./abi/index";
 import { UdpFlow } from "./flow/datagram";
 import { holdersAudit } from "./flow/holders";
 import { datagramIsSound } from "./flow/invariants";
@@ -21,6 +21,7 @@ import {
   readyFirst,
   shareUsed,
   slotOf,
+  UNLISTED,
 } from "./flow/table";
 import { Flow } from "./layout";
 import { chunksAudit } from "./memory";
@@ -80,8 +81,8 @@ function flowsAudit(): void {
     if (flow.kind == <u8>abi.KIND_FREE) continue;
     flowAudit(flow, slot);
     flows++;
-    if (flow.dirtyNext != -2) dirty++;
-    if (flow.readyNext != -2) ready++;
+    if (flow.dirtyNext != UNLISTED) dirty++;
+    if (flow.readyNext != UNLISTED) ready++;
     if (flow.list == LIST_PARTY) members++;
   }
   assert(flows == flowsUsed, "flows in the table are counted");

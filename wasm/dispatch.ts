@@ -5,7 +5,7 @@
  * lives. Who is in the list of this file's callers needs no kind: `engine` visits flows, `guest`
  * ends them. `flow/shares`, which lies below, ends flows through `evictBy`.
  */
-import * as abi from "./abi";
+import * as abi from "./abi/index";
 import { UdpFlow } from "./flow/datagram";
 import { datagramEvent, datagramReceive } from "./flow/datagram-receive";
 import { datagramFlush } from "./flow/datagram-send";
@@ -17,8 +17,9 @@ import { udpResult, udpTimeout } from "./flow/udp";
 import { Flow, Op } from "./layout";
 import { chunksRelease } from "./memory";
 import { dropMany } from "./stats";
-import { Tcp, tcpEnd } from "./tcp/conn";
+import { Tcp } from "./tcp/conn";
 import { tcpReceive } from "./tcp/download";
+import { tcpEnd } from "./tcp/ending";
 import { tcpIsArmed, tcpIsSound } from "./tcp/invariants";
 import { tcpGiveWay } from "./tcp/pressure";
 import { tcpTimeout } from "./tcp/timers";

@@ -27,7 +27,7 @@
  *
  *  Every frame ends in exactly one place: handed on, consumed here, or dropped with a reason.
  */
-import * as abi from "./abi";
+import * as abi from "./abi/index";
 import { auditInit, auditTurn } from "./audit";
 import { configOk } from "./config-check";
 import {
@@ -69,7 +69,7 @@ import { udpInboundOpen } from "./flow/udp-published";
 import { whereInit, whereNext, whereTimeout } from "./flow/whereabouts";
 import { frameInput } from "./frame";
 import { guestInit, guestNext, guestTurn } from "./guest";
-import { Op } from "./layout";
+import { OP_SHIFT, Op } from "./layout";
 import { dhcpInit } from "./local/dhcpv4";
 import { dhcp6Init } from "./local/dhcpv6";
 import { ndpFarewell, ndpInit, ndpNext, ndpTimeout } from "./local/ndp";
@@ -117,7 +117,7 @@ export { guestGone } from "./guest";
 const TIMERS_PER_STEP: i32 = 256;
 const RECEIVES_PER_TURN: i32 = 32;
 /** Asked of host sockets in one turn: bounds how long a turn takes. */
-const RECEIVE_OCTETS_PER_TURN: u32 = 2097152;
+const RECEIVE_OCTETS_PER_TURN: u32 = 2_097_152;
 
 let receiveBudget: i32 = 0;
 /** Some ready flows were not asked, and not because there is no payload memory. */
@@ -180,7 +180,7 @@ export function guestRx(n: i32, now: i64): void {
   fragmentBatchReset();
   if (n > abi.RX_SLOT_COUNT) n = abi.RX_SLOT_COUNT;
   for (let i = 0; i < n; i++) {
-    const descriptor = RX_DESCRIPTORS + ((<usize>i) << 3);
+    const descriptor = RX_DESCRIPTORS + <usize>i * abi.RX_DESCRIPTOR_SIZE;
     const pointer = <usize>load<u32>(descriptor);
     const length = load<u32>(descriptor, abi.RX_DESCRIPTOR_LENGTH_OFFSET);
     count(abi.STAT_GUEST_RX_FRAMES);
@@ -298,7 +298,7 @@ export function complete(now: i64): void {
   txTurn();
   ringTurn();
   for (let i = 0; i < resultCount; i++) {
-    const op = changetype<Op>(resultBase + ((<usize>i) << 5));
+    const op = changetype<Op>(resultBase + ((<usize>i) << OP_SHIFT));
     if (op.kind != abi.OP_CLOSE) flowResult(op, now);
   }
   finish(now);

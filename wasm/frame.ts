@@ -3,7 +3,7 @@
  * link says of it goes into the record of the packet under way (`flow/packet`), which `input4` and
  * `input6` fill.
  */
-import * as abi from "./abi";
+import * as abi from "./abi/index";
 import { offloadsClear, packet, packetOctets } from "./flow/packet";
 import { guestAway, guestBack } from "./guest";
 import { ipv4Input } from "./input4";
@@ -21,6 +21,7 @@ import {
   ETHERTYPE_IPV6,
   EthernetView,
 } from "./wire/ethernet";
+import { IPV6_HEADER_SIZE } from "./wire/ipv6";
 import {
   GSO_ECN,
   GSO_NONE,
@@ -34,7 +35,7 @@ import {
 } from "./wire/vnet";
 
 /** Largest packet that the link may leave for us to cut, with the header IPv6 does not count. */
-const UNCUT_SIZE_MAX: u32 = 65535 + 40;
+const UNCUT_SIZE_MAX: u32 = 65535 + IPV6_HEADER_SIZE;
 
 /** Reads the virtio_net_hdr; false when it makes no sense. */
 function offloadsRead(p: usize): bool {

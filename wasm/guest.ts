@@ -5,12 +5,12 @@
  *   The host says when the link has lost its peer (`guestGone`). Whether that was the machine's end
  *   nobody can know yet: a QEMU that is told to connects again (`reconnect`), and one that takes a
  *   machine over on the same host (local migration) connects as soon as the old one lets go. So
- *   flows live on for GRACE, and the first frame of the next peer decides:
+ *   flows live on for GRACE_US, and the first frame of the next peer decides:
  *
  *     from a MAC address that was heard of lately   the machine is back: its flows stay, and each
  *                                                   connection is asked for (`tcpDoubt`), as the
  *                                                   next machine may have the same address
- *     from another one, or none within GRACE        the machine is gone: everything of it ends
+ *     from another one, or none within GRACE_US     the machine is gone: everything of it ends
  *
  *   A machine that is gone is forgotten at once: connections are reset towards the host's peers,
  *   sockets of UDP, DNS and ping are closed, payload is freed, neighbours and declined addresses
@@ -19,12 +19,12 @@
  *
  *   A machine can also begin anew without leaving the link: it is reset, or crashes and boots. Its
  *   first word is then a DISCOVER or SOLICIT (`presenceDoubt`), which makes its connections
- *   doubtful, too, once in DOUBT_PAUSE. A client that merely asks again loses nothing by that: its
- *   kernel answers.
+ *   doubtful, too, once in DOUBT_PAUSE_US. A client that merely asks again loses nothing by that:
+ *   its kernel answers.
  *
- * Limits: GRACE 2 s; flows end as far as `flow/evict` has room, the rest with the next step.
+ * Limits: GRACE_US 2 s; flows end as far as `flow/evict` has room, the rest with the next step.
  */
-import * as abi from "./abi";
+import * as abi from "./abi/index";
 import { flowForget } from "./dispatch";
 import { closeRoom } from "./flow/evict";
 import { fragmentInit } from "./flow/fragment-context";
@@ -38,11 +38,11 @@ import { dhcpInit } from "./local/dhcpv4";
 import { dhcp6Init } from "./local/dhcpv6";
 import { count } from "./stats";
 import { tcpDoubt } from "./tcp/timers";
-import { earlier } from "./timer";
+import { earlier, SECOND_US } from "./timer";
 
 /** How long flows wait for their machine to come back, microseconds. */
-const GRACE: i64 = 2_000_000;
-const DOUBT_PAUSE: i64 = 10_000_000;
+const GRACE_US: i64 = 2 * SECOND_US;
+const DOUBT_PAUSE_US: i64 = 10 * SECOND_US;
 
 /** When the machine that has left is given up; 0 = none has left. */
 let leavesAt: i64 = 0;
@@ -57,7 +57,7 @@ export function guestInit(): void {
 
 /** The link has no peer any more. Allowed between any two calls. */
 export function guestGone(now: i64): void {
-  if (leavesAt == 0) leavesAt = now + GRACE;
+  if (leavesAt == 0) leavesAt = now + GRACE_US;
 }
 
 /** Whether the next frame is to be shown to `guestBack`. */
@@ -102,7 +102,7 @@ function forget(): void {
 export function guestTurn(now: i64): void {
   if (leavesAt != 0 && now >= leavesAt) forget();
   if (presenceDoubtTake() && now >= doubtNext) {
-    doubtNext = now + DOUBT_PAUSE;
+    doubtNext = now + DOUBT_PAUSE_US;
     tcpDoubt(now);
   }
 }

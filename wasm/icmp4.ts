@@ -2,7 +2,7 @@
  * ICMP messages from the guest: pings, and errors about what the engine has sent it.
  * Source: RFC 792, RFC 1122 §3.2.2.
  */
-import * as abi from "./abi";
+import * as abi from "./abi/index";
 import { isOwnAddress } from "./flow/emit";
 import { packet } from "./flow/packet";
 import { pingInput } from "./flow/ping";

@@ -6,7 +6,7 @@
  *
  * Source: RFC 791, RFC 1122 §3.2, RFC 1812 §5.3.1.
  */
-import * as abi from "./abi";
+import * as abi from "./abi/index";
 import { SIX } from "./flow/addresses";
 import { isOwnAddress } from "./flow/emit";
 import { fragmentInput } from "./flow/fragments";
@@ -20,7 +20,8 @@ import { icmpInput } from "./icmp4";
 import { dhcpInput } from "./local/dhcpv4";
 import { count, drop } from "./stats";
 import { tcpInput } from "./tcp/input";
-import { ICMP_TIME_EXCEEDED, ICMP_UNREACHABLE } from "./wire/icmpv4";
+import { DHCP_SERVER_PORT } from "./wire/dhcpv4";
+import { ICMP_PROTOCOL, ICMP_TIME_EXCEEDED, ICMP_UNREACHABLE } from "./wire/icmpv4";
 import {
   Ipv4View,
   ipv4Check,
@@ -31,9 +32,6 @@ import {
 } from "./wire/ipv4";
 import { UDP_HEADER_SIZE, UdpView } from "./wire/udp";
 import { GSO_NONE, GSO_TCPV4, GSO_UDP_L4 } from "./wire/vnet";
-
-const DHCP_SERVER_PORT: u32 = 67;
-const PROTOCOL_UNREACHABLE: u32 = 2;
 
 /** Writes into the record what the header at `ip` says. */
 function read(ip: usize): void {
@@ -106,6 +104,6 @@ function transport(now: i64): void {
   } else if (protocol == PROTOCOL_ICMP) icmpInput(now);
   else {
     drop(abi.DROP_IP_PROTOCOL);
-    sendIcmpError(ICMP_UNREACHABLE, PROTOCOL_UNREACHABLE, gatewayOf(false), now);
+    sendIcmpError(ICMP_UNREACHABLE, ICMP_PROTOCOL, gatewayOf(false), now);
   }
 }

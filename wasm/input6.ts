@@ -11,7 +11,7 @@
  *
  * Source: RFC 8200, RFC 4443, RFC 4861, RFC 4007 §9, RFC 5095, RFC 7112.
  */
-import * as abi from "./abi";
+import * as abi from "./abi/index";
 import {
   addressOfDestination,
   addressOfSource,
@@ -76,7 +76,7 @@ import { UDP_HEADER_SIZE, UdpView } from "./wire/udp";
 import { GSO_NONE, GSO_TCPV6, GSO_UDP_L4 } from "./wire/vnet";
 
 /** What the walk over the extension headers has found. */
-const walked: Ipv6Walk = changetype<Ipv6Walk>(memory.data(20, 4));
+const walked: Ipv6Walk = changetype<Ipv6Walk>(memory.data(<i32>offsetof<Ipv6Walk>(), 4));
 
 /** Writes into the record what the header at `ip` says but the addresses, which need room. */
 function read(ip: usize): void {

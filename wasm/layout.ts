@@ -5,7 +5,10 @@
  * Views are `@unmanaged` classes laid over engine memory: `changetype<Flow>(address)` costs
  * nothing.
  */
-import * as abi from "./abi";
+import * as abi from "./abi/index";
+
+/** The table of flows is never smaller. */
+export const FLOWS_MIN_COUNT: i32 = 16;
 
 /**
  * One conversation between the guest and a host socket.
@@ -15,9 +18,9 @@ import * as abi from "./abi";
  *    48   lists, timer, times            (every kind)
  *    96   receive side, send side        (TCP)
  *
- * Life of a slot: FREE -> allocated by `table.allocate` (generation advanced, record zeroed) -> in
- * the index while it can be looked up -> released by `table.release` (out of index, heap, lists and
- * chunks) -> FREE. A handle with an older generation matches nothing from then on.
+ * Life of a slot: FREE -> allocated by `flowAllocate` (generation advanced, record zeroed) -> in
+ * the index while it can be looked up -> released by `flowRelease` (out of index, heap and lists)
+ * -> FREE. A handle with an older generation matches nothing from then on.
  */
 @unmanaged
 export class Flow {
@@ -59,7 +62,8 @@ export class Flow {
   /** Bits EVENT_*: what the host socket last said. */
   events: u32;
   /**
-   * Everything from here on belongs to the kind; TCP's is named in `tcp/conn`, UDP's in `flow/udp`.
+   * Everything from here on belongs to the kind; TCP's is named in `tcp/conn`, that of
+   * datagram flows in `flow/datagram`.
    */
   kindBytes: u64;
 }
@@ -76,7 +80,7 @@ export class Stake {
   progress: u32;
   /** What `progress` was when the flow was put where it is in its party's list. */
   listed: u32;
-  /** Neighbours in the list of flows that hold what the host does not take (`tcp/holders`). */
+  /** Neighbours in the list of flows that hold what the host does not take (`flow/holders`). */
   holderPrevious: i32;
   holderNext: i32;
   /** 1 = it is in that list. */
@@ -131,6 +135,20 @@ export class Msg {
   flags: u64;
   received: u64;
 }
+
+/** struct virtio_net_hdr, as far as it is written (virtio 1.2 §5.1.6). */
+@unmanaged
+export class VirtioNetHeader {
+  flags: u8;
+  gsoType: u8;
+  headerLength: u16;
+  gsoSize: u16;
+  checksumStart: u16;
+  checksumOffset: u16;
+}
+
+/** Of its flags: the checksum is a partial one. */
+export const VIRTIO_NET_NEEDS_CSUM: u8 = 1;
 
 if (
   offsetof<Flow>("state") != <usize>abi.FLOW_STATE_OFFSET ||

@@ -10,7 +10,7 @@
  * Chunks are handed out last-freed-first, so a light load keeps to few pages. While frames that
  * refer to chunk memory wait for the link, freed chunks rest in a limbo list (`chunkReclaim`).
  */
-import * as abi from "./abi";
+import * as abi from "./abi/index";
 import { CHECKED } from "./trap";
 
 const CHUNK_SHIFT: i32 = 14;
@@ -19,18 +19,33 @@ const CHUNK_RECORD_SHIFT: i32 = 4;
 const CHUNK_SEQUENCE_OFFSET: usize = 4;
 const CHUNK_START_OFFSET: usize = 8;
 const CHUNK_LENGTH_OFFSET: usize = 12;
+/** A region of the control block: {base u32, size u32}. */
+const REGION_SHIFT: usize = 3;
+const REGION_SIZE_OFFSET: usize = 4;
+/** Counters have 64 bits. */
+export const COUNTER_SHIFT: i32 = 3;
+const COUNTERS_SIZE: i32 = (abi.STAT_COUNT + abi.DROP_COUNT) << COUNTER_SHIFT;
+const PAGE_SIZE: i32 = 4096;
+/** The pool is never smaller. */
+const CHUNKS_MIN: u32 = 16;
 
 export const CONTROL: usize = memory.data(abi.CONTROL_SIZE, 16);
 export const CONFIG: usize = memory.data(abi.CONFIG_SIZE, 16);
-export const STATS: usize = memory.data((abi.STAT_COUNT + abi.DROP_COUNT) << 3, 16);
+export const STATS: usize = memory.data(COUNTERS_SIZE, 16);
 export const RX_DESCRIPTORS: usize = memory.data(abi.RX_SLOT_COUNT * abi.RX_DESCRIPTOR_SIZE, 16);
-export const RX_BUFFERS: usize = memory.data(abi.RX_SLOT_COUNT * abi.RX_SLOT_SIZE, 4096);
+export const RX_BUFFERS: usize = memory.data(abi.RX_SLOT_COUNT * abi.RX_SLOT_SIZE, PAGE_SIZE);
 export const TX_RECORDS: usize = memory.data(abi.TX_CAPACITY_COUNT * abi.TX_RECORD_SIZE, 16);
-export const TX_BUFFERS: usize = memory.data(abi.TX_CAPACITY_COUNT * abi.TX_SLOT_SIZE, 4096);
-export const FLOWS: usize = memory.data(abi.FLOW_CAPACITY_COUNT * abi.FLOW_SIZE, 4096);
-export const CHUNKS: usize = memory.data(abi.CHUNK_CAPACITY_COUNT * abi.CHUNK_SIZE, 4096);
-export const SCRATCH: usize = memory.data(abi.SCRATCH_SLOT_COUNT * abi.SCRATCH_SLOT_SIZE, 4096);
-export const ADDRESSES: usize = memory.data(abi.ADDRESS_CAPACITY_COUNT * abi.ADDRESS_SIZE, 4096);
+export const TX_BUFFERS: usize = memory.data(abi.TX_CAPACITY_COUNT * abi.TX_SLOT_SIZE, PAGE_SIZE);
+export const FLOWS: usize = memory.data(abi.FLOW_CAPACITY_COUNT * abi.FLOW_SIZE, PAGE_SIZE);
+export const CHUNKS: usize = memory.data(abi.CHUNK_CAPACITY_COUNT * abi.CHUNK_SIZE, PAGE_SIZE);
+export const SCRATCH: usize = memory.data(
+  abi.SCRATCH_SLOT_COUNT * abi.SCRATCH_SLOT_SIZE,
+  PAGE_SIZE,
+);
+export const ADDRESSES: usize = memory.data(
+  abi.ADDRESS_CAPACITY_COUNT * abi.ADDRESS_SIZE,
+  PAGE_SIZE,
+);
 const CHUNK_RECORDS: usize = memory.data(abi.CHUNK_CAPACITY_COUNT * CHUNK_RECORD_SIZE, 16);
 
 /** Address of engine memory in the host process, added to every address a system call sees. */
@@ -54,9 +69,9 @@ export function config(offset: i32): u32 {
 }
 
 function region(index: i32, base: usize, size: u32): void {
-  const entry = CONTROL + abi.CONTROL_REGIONS_OFFSET + ((<usize>index) << 3);
+  const entry = CONTROL + abi.CONTROL_REGIONS_OFFSET + ((<usize>index) << REGION_SHIFT);
   store<u32>(entry, <u32>base);
-  store<u32>(entry + 4, size);
+  store<u32>(entry, size, REGION_SIZE_OFFSET);
 }
 
 /** Fills the control block so that the host can find everything. */
@@ -65,7 +80,7 @@ export function memoryDescribe(ops: usize, opsSize: u32): void {
   store<u32>(CONTROL + abi.CONTROL_VERSION_OFFSET, abi.ABI_VERSION);
   region(abi.REGION_CONTROL, CONTROL, abi.CONTROL_SIZE);
   region(abi.REGION_CONFIG, CONFIG, abi.CONFIG_SIZE);
-  region(abi.REGION_STATS, STATS, (abi.STAT_COUNT + abi.DROP_COUNT) << 3);
+  region(abi.REGION_STATS, STATS, COUNTERS_SIZE);
   region(abi.REGION_RX_DESCRIPTORS, RX_DESCRIPTORS, abi.RX_SLOT_COUNT * abi.RX_DESCRIPTOR_SIZE);
   region(abi.REGION_RX_BUFFERS, RX_BUFFERS, abi.RX_SLOT_COUNT * abi.RX_SLOT_SIZE);
   region(abi.REGION_TX_RECORDS, TX_RECORDS, abi.TX_CAPACITY_COUNT * abi.TX_RECORD_SIZE);
@@ -80,7 +95,7 @@ export function memoryDescribe(ops: usize, opsSize: u32): void {
 /** Takes the pool's limit from the configuration; it may be below what is in use. */
 export function memoryLimit(): void {
   const asked = config(abi.CONFIG_CHUNKS_MAX_OFFSET);
-  chunksMax = <i32>min<u32>(max<u32>(asked, 16), abi.CHUNK_CAPACITY_COUNT);
+  chunksMax = <i32>min<u32>(max<u32>(asked, CHUNKS_MIN), abi.CHUNK_CAPACITY_COUNT);
 }
 
 /** Empties the pool and takes its limit from the configuration. */

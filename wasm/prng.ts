@@ -7,8 +7,11 @@
  * operations, resistant to chosen-input flooding of the flow table. Their values are therefore not
  * those of the published function. `next` is xoshiro128** (Blackman, Vigna).
  */
-import { CONFIG_SEED_OFFSET } from "./abi";
+import { CONFIG_SEED_OFFSET } from "./abi/index";
 import { config } from "./memory";
+
+/** 2^32 by the golden ratio, made odd: a product with it spreads what differs in a few bits. */
+export const GOLDEN_RATIO: u32 = 0x9e3779b1;
 
 let key0: u32 = 0;
 let key1: u32 = 0;
@@ -19,15 +22,20 @@ let s1: u32 = 2;
 let s2: u32 = 3;
 let s3: u32 = 4;
 
+/** Word `i` of the eight of the seed. */
+function seedWord(i: i32): u32 {
+  return config(CONFIG_SEED_OFFSET + (i << 2));
+}
+
 export function prngInit(): void {
-  key0 = config(CONFIG_SEED_OFFSET);
-  key1 = config(CONFIG_SEED_OFFSET + 4);
-  isnKey0 = config(CONFIG_SEED_OFFSET + 8);
-  isnKey1 = config(CONFIG_SEED_OFFSET + 12);
-  s0 = config(CONFIG_SEED_OFFSET + 16) | 1; // an all-zero state would stay zero
-  s1 = config(CONFIG_SEED_OFFSET + 20);
-  s2 = config(CONFIG_SEED_OFFSET + 24);
-  s3 = config(CONFIG_SEED_OFFSET + 28);
+  key0 = seedWord(0);
+  key1 = seedWord(1);
+  isnKey0 = seedWord(2);
+  isnKey1 = seedWord(3);
+  s0 = seedWord(4) | 1; // an all-zero state would stay zero
+  s1 = seedWord(5);
+  s2 = seedWord(6);
+  s3 = seedWord(7);
 }
 
 /** Next 32 random bits. */
@@ -42,6 +50,14 @@ export function next(): u32 {
   s3 = rotl<u32>(s3, 11);
   return result;
 }
+
+/** Constants of HalfSipHash. */
+const SIP_V2: u32 = 0x6c796765;
+const SIP_V3: u32 = 0x74656462;
+const SIP_END: u32 = 0xff;
+/** In place of a kind or in a key, so that no two uses have a hash in common. */
+const ISN_MARK: u32 = 0x49534e;
+const ADDRESS_MARK: u32 = 0x36766970;
 
 let v0: u32 = 0;
 let v1: u32 = 0;
@@ -70,13 +86,13 @@ function sipWord(word: u32): void {
 function halfSip(k0: u32, k1: u32, a: u32, b: u32, c: u32, d: u32): u32 {
   v0 = k0;
   v1 = k1;
-  v2 = 0x6c796765 ^ k0;
-  v3 = 0x74656462 ^ k1;
+  v2 = SIP_V2 ^ k0;
+  v3 = SIP_V3 ^ k1;
   sipWord(a);
   sipWord(b);
   sipWord(c);
   sipWord(d);
-  v2 ^= 0xff;
+  v2 ^= SIP_END;
   sipRound();
   sipRound();
   sipRound();
@@ -90,10 +106,10 @@ export function hashTuple(kind: u32, guest: u32, peer: u32, ports: u32): u32 {
 
 /** F(tuple, secret) of RFC 6528 §3, the part of an initial sequence number that hides the clock. */
 export function hashIsn(guest: u32, peer: u32, ports: u32): u32 {
-  return halfSip(isnKey0, isnKey1, guest, peer, ports, 0x49534e);
+  return halfSip(isnKey0, isnKey1, guest, peer, ports, ISN_MARK);
 }
 
 /** Hash of an IPv6 address as its four words and its scope, for the table of addresses. */
 export function hashAddress(a: u32, b: u32, c: u32, d: u32, scope: u32): u32 {
-  return halfSip(key0 ^ scope, key1 ^ 0x36766970, a, b, c, d);
+  return halfSip(key0 ^ scope, key1 ^ ADDRESS_MARK, a, b, c, d);
 }

@@ -22,7 +22,7 @@
  * At the bounds: `opAlloc` and `iovAlloc` return 0 and the caller leaves its flow in the dirty list
  * for the next turn; `txBegin` returns 0 and counts DROP_TX_FULL.
  */
-import * as abi from "./abi";
+import * as abi from "./abi/index";
 import {
   IOV_SHIFT,
   Iov,
@@ -33,8 +33,11 @@ import {
   TX_RECORD_SHIFT,
   TX_SLOT_SHIFT,
   TxRecord,
+  VIRTIO_NET_NEEDS_CSUM,
+  VirtioNetHeader,
 } from "./layout";
 import { absolute, CONTROL, config, TX_BUFFERS, TX_RECORDS } from "./memory";
+import { mappedOf, SOCKADDR_SIZE, SOCKADDR6_SIZE, sockaddr4, sockaddr6 } from "./sockaddr";
 import { count, countMany, drop } from "./stats";
 import { CHECKED } from "./trap";
 
@@ -50,8 +53,6 @@ const MSGS: usize = memory.data(2 * MSG_BANK_SIZE, 16);
 /** For each message 32 octets of address, and 128 of control buffer. */
 const NAMES: usize = memory.data(MSG_BANK_SIZE, 16);
 const CONTROLS: usize = memory.data(4 * MSG_BANK_SIZE, 16);
-/** Room for an address under way. */
-const MAPPED: usize = memory.data(16, 8);
 const TX_PIECES_MAX: i32 = 12;
 /** A full list of frames of so many pieces. */
 const TX_IOV_CAPACITY: i32 = abi.TX_CAPACITY_COUNT * TX_PIECES_MAX;
@@ -68,8 +69,10 @@ let msgCount: i32 = 0;
 let txIovCount: i32 = 0;
 let entryCount: i32 = 0;
 /** Payload of answers that lay in a batch, 32 of the largest. */
-const KEPT: usize = memory.data(2097152, 16);
-const KEPT_SIZE: usize = 2097152;
+/** What is kept begins at multiples of 16. */
+const KEPT_ALIGN: usize = 15;
+const KEPT_SIZE: i32 = 32 * 65536;
+const KEPT: usize = memory.data(KEPT_SIZE, 16);
 let keptUsed: usize = 0;
 let isPublished: bool = false;
 /** The link has not taken the frames of an earlier turn. */
@@ -184,23 +187,10 @@ export function msgSetIov(msg: usize, iov: usize, n: i32): void {
 /** Lets the message carry a struct sockaddr_in. */
 export function msgSetName4(msg: usize, address: u32, port: u32): void {
   const name = msgName(msg);
-  store<u16>(name, 2); // AF_INET
-  store<u16>(name, <u16>((port >> 8) | (port << 8)), 2);
-  store<u32>(name, bswap<u32>(address), 4);
-  store<u64>(name, 0, 8);
+  sockaddr4(name, address, port);
   const m = changetype<Msg>(msg);
   m.name = absolute(name);
-  m.nameLength = 16;
-}
-
-/** Writes a struct sockaddr_in6 of 28 octets. */
-export function sockaddr6(name: usize, address: usize, scope: u32, port: u32): void {
-  store<u16>(name, 10); // AF_INET6
-  store<u16>(name, <u16>((port >> 8) | (port << 8)), 2);
-  store<u32>(name, 0, 4);
-  store<u64>(name, load<u64>(address), 8);
-  store<u64>(name, load<u64>(address, 8), 16);
-  store<u32>(name, scope, 24);
+  m.nameLength = SOCKADDR_SIZE;
 }
 
 /** Lets the message carry a struct sockaddr_in6 of the address at a location. */
@@ -209,15 +199,12 @@ export function msgSetName6(msg: usize, address: usize, scope: u32, port: u32): 
   sockaddr6(name, address, scope, port);
   const m = changetype<Msg>(msg);
   m.name = absolute(name);
-  m.nameLength = 28;
+  m.nameLength = SOCKADDR6_SIZE;
 }
 
 /** The same of ::ffff:A.B.C.D, for a socket of both versions. */
 export function msgSetNameMapped(msg: usize, address: u32, port: u32): void {
-  store<u64>(MAPPED, 0);
-  store<u32>(MAPPED, 0xffff0000, 8);
-  store<u32>(MAPPED, bswap<u32>(address), 12);
-  msgSetName6(msg, MAPPED, 0, port);
+  msgSetName6(msg, mappedOf(address), 0, port);
 }
 
 // ---------------------------------------------------------------- frames for the guest
@@ -245,9 +232,9 @@ export function txPublish(): void {
  * link has taken the frame. Address 0 when there is no room (the caller counts the drop).
  */
 export function txKeep(p: usize, length: u32): usize {
-  const size = (<usize>length + 15) & ~15;
+  const size = (<usize>length + KEPT_ALIGN) & ~KEPT_ALIGN;
   if (txCount == 0) keptUsed = 0; // what was kept for a frame that came to nothing
-  if (keptUsed + size > KEPT_SIZE) return 0;
+  if (keptUsed + size > <usize>KEPT_SIZE) return 0;
   const kept = KEPT + keptUsed;
   keptUsed += size;
   memory.copy(kept, p, length);
@@ -269,7 +256,7 @@ export function txBegin(): usize {
   }
   const slot = TX_BUFFERS + ((<usize>txCount) << TX_SLOT_SHIFT);
   store<u64>(slot, 0);
-  store<u64>(slot, 0, 8);
+  store<u64>(slot, 0, sizeof<u64>());
   return slot + TX_HEADROOM;
 }
 
@@ -282,13 +269,13 @@ export function txOffload(
   start: u32,
   offset: u32,
 ): void {
-  const p = ethernet - vnetSize;
-  store<u8>(p, 1); // VIRTIO_NET_HDR_F_NEEDS_CSUM
-  store<u8>(p, <u8>gsoType, 1);
-  store<u16>(p, <u16>headerLength, 2);
-  store<u16>(p, <u16>gsoSize, 4);
-  store<u16>(p, <u16>start, 6);
-  store<u16>(p, <u16>offset, 8);
+  const header = changetype<VirtioNetHeader>(ethernet - vnetSize);
+  header.flags = VIRTIO_NET_NEEDS_CSUM;
+  header.gsoType = <u8>gsoType;
+  header.headerLength = <u16>headerLength;
+  header.gsoSize = <u16>gsoSize;
+  header.checksumStart = <u16>start;
+  header.checksumOffset = <u16>offset;
 }
 
 /** Starts the list of pieces with the header: `length` octets from the Ethernet header on. */

@@ -2,16 +2,16 @@
  * Counters: 64-bit, in memory, one per event and one per drop reason. Nobody counts anywhere else,
  * so frames in = frames handled + frames dropped by reason can be checked from outside.
  */
-import { STAT_COUNT } from "./abi";
-import { STATS } from "./memory";
+import { STAT_COUNT } from "./abi/index";
+import { COUNTER_SHIFT, STATS } from "./memory";
 
 export function count(index: i32): void {
-  const p = STATS + ((<usize>index) << 3);
+  const p = STATS + ((<usize>index) << COUNTER_SHIFT);
   store<u64>(p, load<u64>(p) + 1);
 }
 
 export function countMany(index: i32, n: u64): void {
-  const p = STATS + ((<usize>index) << 3);
+  const p = STATS + ((<usize>index) << COUNTER_SHIFT);
   store<u64>(p, load<u64>(p) + n);
 }
 

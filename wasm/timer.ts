@@ -7,15 +7,19 @@
  * the entry at once. So re-arming is free in the common case, and `timerNext` may be early, never
  * late.
  */
-import { FLOW_CAPACITY_COUNT, FLOW_SIZE } from "./abi";
+import { FLOW_CAPACITY_COUNT, FLOW_SIZE } from "./abi/index";
 import { Flow } from "./layout";
 import { FLOWS } from "./memory";
 import { CHECKED } from "./trap";
 
 /** {deadline i64, slot i32, pad}, one for each flow. */
 const ENTRY_SHIFT: i32 = 4;
+const ENTRY_SLOT_OFFSET: usize = 8;
 const ENTRIES: usize = memory.data(FLOW_CAPACITY_COUNT << ENTRY_SHIFT, 16);
 let size: i32 = 0;
+
+export const MILLISECOND_US: i64 = 1000;
+export const SECOND_US: i64 = 1_000_000;
 
 /** Time of the turn under way, microseconds. */
 export let turnNow: i64 = 0;
@@ -29,7 +33,7 @@ function key(i: i32): i64 {
   return load<i64>(ENTRIES + ((<usize>i) << ENTRY_SHIFT));
 }
 function slot(i: i32): i32 {
-  return load<i32>(ENTRIES + ((<usize>i) << ENTRY_SHIFT), 8);
+  return load<i32>(ENTRIES + ((<usize>i) << ENTRY_SHIFT), ENTRY_SLOT_OFFSET);
 }
 function flowAt(s: i32): Flow {
   return changetype<Flow>(FLOWS + <usize>s * FLOW_SIZE);
@@ -38,7 +42,7 @@ function flowAt(s: i32): Flow {
 function put(i: i32, deadline: i64, s: i32): void {
   const p = ENTRIES + ((<usize>i) << ENTRY_SHIFT);
   store<i64>(p, deadline);
-  store<i32>(p, s, 8);
+  store<i32>(p, s, ENTRY_SLOT_OFFSET);
   flowAt(s).heapIndex = i;
 }
 

@@ -19,15 +19,15 @@ import { deferred } from "../lib/deferred.ts";
 import type { Logger } from "../lib/log.ts";
 import { openStreamListener } from "../link/stream-listener.ts";
 import type { PeerCounters } from "../link/stream-peer.ts";
-import type { MemoryGroup } from "../sys/cgroup.ts";
 import { EventFd } from "../sys/fd.ts";
 import { type Libc, loadLibc } from "../sys/libc.ts";
 import { closeLifelines, type Lifeline, watchNamespace, watchOtherEnd } from "../sys/lifeline.ts";
+import type { MemoryGroup } from "../sys/memory-group.ts";
 import type { InterfaceSetup } from "../sys/netconfig.ts";
 import { openTapInNamespace } from "../sys/netns.ts";
+import { OFFLOADS_ALL } from "../sys/offloads.ts";
 import { releaseProgramPages, releaseProgramPagesLater } from "../sys/resident.ts";
 import type { TapRequest } from "../sys/tap-helper.ts";
-import { OFFLOADS_ALL } from "../sys/tun.ts";
 import { HiddenPorts } from "../upstream/hidden-ports.ts";
 import { COMMAND_STATS, COMMAND_STOP, MAILBOX_SIZE, Mailbox } from "./mailbox.ts";
 import { Outputs } from "./outputs.ts";
@@ -187,7 +187,8 @@ export async function startBinding(
     outputs = new Outputs(options.capture, dependencies.log);
     lifelines = openLifelines(sys, options);
     const outer = await openLink(sys, options, dependencies.helper);
-    return bind({ sys, worker, control, outputs, outer, lifelines, options, dependencies });
+    const parts = { sys, worker, control, outputs, outer, lifelines, options, dependencies };
+    return new WorkerBinding(parts);
   } catch (error) {
     worker.terminate();
     control?.close();
@@ -246,51 +247,71 @@ function startOf(parts: Parts, mailbox: SharedArrayBuffer): WorkerStart {
   };
 }
 
-function bind(parts: Parts): Binding {
-  const { sys, worker, control, outputs, outer, lifelines, dependencies } = parts;
-  const { program, resolvReader } = dependencies;
-  const mailbox = new SharedArrayBuffer(MAILBOX_SIZE);
-  const counters = new Mailbox(mailbox);
-  const command = (number: number): void => {
+/** A guest network and its worker, until that has said its last word. */
+class WorkerBinding implements Binding {
+  readonly endpoint: StreamEndpoint | undefined;
+  readonly counters: Mailbox;
+  readonly #parts: Parts;
+  readonly #ready = deferred();
+  readonly #ended = deferred();
+  readonly #lookAtPeers: () => void;
+  /** Forgets what the reader of resolv.conf tells. */
+  readonly #unsubscribe: (() => void) | undefined;
+  #isOver = false;
+
+  constructor(parts: Parts) {
+    const { sys, worker, control, outer, dependencies } = parts;
+    this.#parts = parts;
+    this.endpoint = outer.endpoint;
+    const mailbox = new SharedArrayBuffer(MAILBOX_SIZE);
+    this.counters = new Mailbox(mailbox);
+    this.#lookAtPeers = peerLook(sys, this.counters, dependencies);
+    this.#unsubscribe = dependencies.resolvReader?.subscribe(() => {
+      if (control.isOpen) control.signal();
+    });
+    this.#ready.promise.catch(() => {}); // whoever waits for `ended` hears of it there
+    worker.onmessage = (event: MessageEvent<WorkerMessage>) => {
+      if (!this.#isOver) this.#take(event.data);
+    };
+    worker.onerror = (event: ErrorEvent) =>
+      this.#fail(new Error(`The worker failed: ${event.message}`));
+    worker.postMessage(startOf(parts, mailbox));
+  }
+
+  get ready(): Promise<void> {
+    return this.#ready.promise;
+  }
+
+  get ended(): Promise<void> {
+    return this.#ended.promise;
+  }
+
+  refresh(): void {
+    this.#command(COMMAND_STATS);
+  }
+
+  stop(): void {
+    this.#command(COMMAND_STOP);
+  }
+
+  #command(number: number): void {
+    const { control } = this.#parts;
     if (!control.isOpen) return; // its number may be somebody else's by now
-    counters.put(number);
+    this.counters.put(number);
     control.signal();
-  };
-  const ready = deferred();
-  const ended = deferred();
-  const forget = resolvReader?.subscribe(() => {
-    if (control.isOpen) control.signal();
-  });
-  let isOver = false;
-  /** The worker has said its last word, so it no longer looks at the control descriptor. */
-  const over = async (): Promise<void> => {
-    if (isOver) return;
-    isOver = true;
-    worker.terminate();
-    forget?.();
-    control.close();
-    outer.close();
-    closeLifelines(sys, lifelines);
-    return outputs.close();
-  };
-  const fail = async (error: Error): Promise<void> => {
-    await over();
-    ready.reject(error);
-    ended.reject(error);
-  };
-  ready.promise.catch(() => {}); // whoever waits for `ended` hears of it there
-  const lookAtPeers = peerLook(sys, counters, dependencies);
-  worker.onmessage = (event: MessageEvent<WorkerMessage>) => {
-    if (isOver) return;
-    const message = event.data;
+  }
+
+  #take(message: WorkerMessage): void {
+    const { sys, outputs, dependencies } = this.#parts;
+    const { program, resolvReader } = dependencies;
     switch (message.kind) {
       case "ready":
-        ready.resolve();
+        this.#ready.resolve();
         releaseProgramPages(sys, program);
         releaseProgramPagesLater(sys, program); // rights are still to be given up
         return;
       case "peers":
-        lookAtPeers();
+        this.#lookAtPeers();
         return;
       case "output":
         outputs.kick();
@@ -299,20 +320,29 @@ function bind(parts: Parts): Binding {
         resolvReader?.ask();
         return;
       case "stopped":
-        over().then(() => ended.resolve());
+        this.#close().then(() => this.#ended.resolve());
         return;
       case "failed":
-        fail(new (message.isLinkGone ? LinkGoneError : Error)(message.message));
+        this.#fail(new (message.isLinkGone ? LinkGoneError : Error)(message.message));
     }
-  };
-  worker.onerror = (event: ErrorEvent) => fail(new Error(`The worker failed: ${event.message}`));
-  worker.postMessage(startOf(parts, mailbox));
-  return {
-    endpoint: outer.endpoint,
-    ready: ready.promise,
-    ended: ended.promise,
-    counters,
-    refresh: () => command(COMMAND_STATS),
-    stop: () => command(COMMAND_STOP),
-  };
+  }
+
+  async #fail(error: Error): Promise<void> {
+    if (this.#isOver) return;
+    await this.#close();
+    this.#ready.reject(error);
+    this.#ended.reject(error);
+  }
+
+  /** The worker has said its last word, so it no longer looks at the control descriptor. */
+  async #close(): Promise<void> {
+    this.#isOver = true;
+    const { sys, worker, control, outer, lifelines, outputs } = this.#parts;
+    worker.terminate();
+    this.#unsubscribe?.();
+    control.close();
+    outer.close();
+    closeLifelines(sys, lifelines);
+    return outputs.close();
+  }
 }

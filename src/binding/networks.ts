@@ -72,7 +72,7 @@ interface Running {
 }
 
 /** Why a call is refused that would change or take away what a guest is attached to. */
-export function attachedRefusal(iface: string, what: string, attached: readonly string[]): string {
+function attachedRefusal(iface: string, what: string, attached: readonly string[]): string {
   const guests = attached.map((name) => `"${name}"`).join(", ");
   return `iface "${iface}" cannot be ${what} while a guest is attached to ${guests}`;
 }

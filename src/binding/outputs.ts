@@ -51,7 +51,8 @@ export class Outputs {
   readonly #lines: ByteRing;
   #linesLost = 0;
   readonly #pumps: Pump[] = [];
-  readonly #fifos: FifoReaders[] = [];
+  /** Of a capture into a FIFO. */
+  #readers: FifoReaders | undefined;
 
   /**
    * Opens the files.
@@ -94,14 +95,14 @@ export class Outputs {
   /** The worker has ended: takes what is left, as long as it can be written. */
   async close(): Promise<void> {
     this.#takeLines();
-    for (const fifo of this.#fifos) fifo.stop();
+    this.#readers?.stop();
     await Promise.all(this.#pumps.map((pump) => pump.drain(CLOSE_STILL_ms, CLOSE_MOST_ms)));
     this.abandon();
   }
 
   /** Ends it without waiting. */
   abandon(): void {
-    for (const fifo of this.#fifos) fifo.stop();
+    this.#readers?.stop();
     for (const pump of this.#pumps) pump.close();
   }
 
@@ -132,19 +133,14 @@ export class Outputs {
     const pump = new Pump({ ring, outlet: output.outlet, onError });
     const readers = new FifoReaders({ ring, output, pump, file, head, log: this.#log });
     this.#pumps.push(pump);
-    this.#fifos.push(readers);
+    this.#readers = readers;
     readers.look();
   }
 
   #takeLines(): void {
     const ring = this.#lines;
-    for (;;) {
-      let piece = ring.next();
-      if (piece.length === 0) {
-        ring.ask();
-        piece = ring.next();
-        if (piece.length === 0) break;
-      }
+    ring.ask(); // first: a line that comes from here on is told of, or taken now
+    for (let piece = ring.next(); piece.length > 0; piece = ring.next()) {
       let line: Uint8Array = piece.slice();
       ring.take(piece.length);
       if (!ring.isBetween) {

@@ -28,7 +28,7 @@
 import { FLOW_COST } from "../config/limits.ts";
 import type { Engine, EngineLimits } from "../engine/engine.ts";
 import type { Logger } from "../lib/log.ts";
-import type { MemoryGroup } from "../sys/cgroup.ts";
+import type { MemoryGroup } from "../sys/memory-group.ts";
 
 const LOOK_us = 1_000_000;
 const LOOK_TIGHT_us = 100_000;

@@ -31,7 +31,7 @@ const SHELL = "/bin/sh";
 const FILE_SIZE_MAX = 65536;
 
 /** How dd(1) opens the file: without waiting for the other end of a pipe. */
-export const OPEN_FLAGS = "nonblock,noctty";
+const OPEN_FLAGS = "nonblock,noctty";
 
 /**
  * The status of dd comes as a last line of its own, behind a line end the file may lack: three
@@ -103,10 +103,12 @@ export class ResolvReader {
       });
       this.#child = child;
       child.once("error", (error) => this.#lose(error.message));
-      child.stdin?.on("error", () => this.#lose("it takes no questions"));
-      child.stdout?.on("error", () => this.#lose("it gives no answers"));
-      // Its end is not seen where the filter keeps a runtime from waiting for children.
-      child.stdout?.once("end", () => this.#lose("it has ended"));
+      // Its end is not seen where the filter keeps a runtime from waiting for children; that of
+      // its pipes is.
+      const ended = (): void => this.#lose("it has ended");
+      child.stdin?.on("error", ended);
+      child.stdout?.on("error", ended);
+      child.stdout?.once("end", ended);
       child.stdout?.on("data", (octets: Buffer) => this.#take(octets));
       if (child.pid === undefined) return; // the event will tell
       this.#answers.isThere = true;

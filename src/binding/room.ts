@@ -17,8 +17,9 @@ import {
 } from "../config/limits.ts";
 import type { Logger } from "../lib/log.ts";
 import { messageOf } from "../lib/message.ts";
-import { MemoryGauge, type MemoryGroup, memoryTotal } from "../sys/cgroup.ts";
+import { MemoryGauge, memoryTotal } from "../sys/cgroup.ts";
 import type { Libc } from "../sys/libc.ts";
+import type { MemoryGroup } from "../sys/memory-group.ts";
 import { descriptorsInUse, raiseDescriptors } from "../sys/rlimit.ts";
 import type { MemoryBound } from "./pressure.ts";
 

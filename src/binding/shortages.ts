@@ -5,33 +5,16 @@
  * The engine counts; this looks at the counters once a second, if the loop turns at all. A counter
  * that has grown means pressure; one that has stood still for a minute means that it is over.
  */
+
 import { counterLabel } from "../engine/counter-names.ts";
 import type { Engine } from "../engine/engine.ts";
 import { type DropName, readCounter, type StatName } from "../engine/stats.ts";
 import type { Logger } from "../lib/log.ts";
+import { SHORTAGES } from "./shortage-messages.ts";
 
 /** Microseconds. */
 const INTERVAL = 1_000_000;
 const QUIET = 60_000_000;
-
-/** What each counter means to whoever reads the log. */
-export const SHORTAGES: Readonly<Partial<Record<StatName | DropName, string>>> = {
-  tcpGaveWay: "flow slots are short, idle connections end for new ones",
-  outsideRefused: "flow slots are short, connections to published ports are refused",
-  dropTcpTableFull: "flow slots are short, connections of the guest are refused",
-  halfOpenEvicted: "too many half-open connections, the oldest end",
-  udpEvicted: "flow slots are short, idle UDP and ping flows end",
-  dnsEvicted: "too many DNS queries at once, the oldest are forgotten",
-  dropUdpTableFull: "flow slots are short, UDP of the guest is dropped",
-  dropPingTableFull: "flow slots are short, pings of the guest are dropped",
-  heldLetGo: "payload memory is short, uploads that no host takes give it back",
-  dropTcpPool: "payload memory is short, segments of the guest are dropped",
-  tcpStuck: "payload memory is short, connections without progress end",
-  dropFragmentLimit: "too many fragments, the oldest datagrams are dropped",
-  dropReplyFlood: "too many ICMP errors, some are not sent",
-  dropAddressTableFull: "too many IPv6 addresses in use",
-  dropOpLimit: "more datagrams in a turn than it can carry",
-};
 
 interface Row {
   readonly name: StatName | DropName;

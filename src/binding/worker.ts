@@ -23,22 +23,17 @@ import { monotonic } from "../loop/clock.ts";
 import { Loop, linkMemoryOf } from "../loop/loop.ts";
 import type { RestReport } from "../loop/rest.ts";
 import { Sources } from "../loop/sources.ts";
-import { AddressSource } from "../sys/addresses.ts";
 import { Epoll } from "../sys/epoll.ts";
-import { check, EACCES, errnoName, errnoText, type SystemError } from "../sys/errno.ts";
+import { check, errnoName, errnoText } from "../sys/errno.ts";
 import { TimerFd } from "../sys/fd.ts";
 import { type Libc, loadLibc } from "../sys/libc.ts";
 import { endOf, type Lifeline } from "../sys/lifeline.ts";
 import { EPOLLET, EPOLLIN } from "../sys/linux.ts";
 import { HiddenPorts } from "../upstream/hidden-ports.ts";
-import { Listeners } from "../upstream/listener.ts";
-import { Outbound } from "../upstream/outbound.ts";
-import { AddressWatch } from "../upstream/own-addresses.ts";
+import type { Listeners } from "../upstream/listener.ts";
 import { type Attachment, Presence } from "../upstream/presence.ts";
 import { ResolvAnswers } from "../upstream/resolv-answers.ts";
 import { ResolverWatch, type ResolvReading } from "../upstream/resolver.ts";
-import { HostSockets } from "../upstream/sockets.ts";
-import { TftpService } from "../upstream/tftp.ts";
 import {
   EVENT_OF_ALARM,
   EVENT_OF_CONTROL,
@@ -47,10 +42,10 @@ import {
 } from "../upstream/upstream.ts";
 import { attachmentOfStream, attachmentOfTap } from "./attachment.ts";
 import { GuestWatch } from "./guest-watch.ts";
+import { HostSide } from "./host-side.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { COMMAND_STATS, COMMAND_STOP, Mailbox } from "./mailbox.ts";
 import type { SharedOutputs } from "./outputs.ts";
-import { Pressure } from "./pressure.ts";
 import { recordEngine } from "./recording.ts";
 import { findRoom, type RoomKnown } from "./room.ts";
 import { ShortageWatch } from "./shortages.ts";
@@ -221,17 +216,6 @@ function controller(
   };
 }
 
-/** A published port is left out. */
-function logLeftOut(log: Logger, error: SystemError): void {
-  const isLow = error.errno === EACCES;
-  const remedy = isLow ? { remedy: "lower net.ipv4.ip_unprivileged_port_start in the pod" } : {};
-  log.warn({ problem: error.message, ...remedy }, "port not published");
-}
-
-function versionsOf({ network }: BindingOptions): { ipv4: boolean; ipv6: boolean } {
-  return { ipv4: network.ipv4, ipv6: network.subnet6 !== undefined };
-}
-
 /** Tells the guest that its router goes away, if the link is not full of other things. */
 function sayFarewell(engine: Engine, link: Link, memory: LinkMemory): void {
   if (engine.txCount > 0) return;
@@ -292,16 +276,6 @@ function watchControl(epoll: Epoll, start: WorkerStart, timer: TimerFd): void {
   watch(timer.number, EPOLLIN | EPOLLET, EVENT_OF_ALARM, "the timer");
 }
 
-function openTftp(
-  sys: Libc,
-  epoll: Epoll,
-  { boot }: BindingOptions,
-  log: Logger,
-): TftpService | undefined {
-  const folder = boot?.tftp;
-  return folder === undefined ? undefined : new TftpService(sys, epoll, folder, log, monotonic);
-}
-
 function readingOf({ resolv }: WorkerStart): ResolvReading | undefined {
   if (resolv === undefined) return undefined;
   return { answers: new ResolvAnswers(resolv), ask: () => say({ kind: "resolv" }) };
@@ -327,32 +301,21 @@ async function run(start: WorkerStart): Promise<void> {
   const opened = openLink(sys, start, outputs, log, guests, engine);
   const { link } = opened;
   const resolver = new ResolverWatch(options, log, readingOf(start));
-  const { limits, memory } = findRoom(sys, options, start.room, log);
+  const room = findRoom(sys, options, start.room, log);
   engine.setHostBase(BigInt(base));
   const { vnetSize, flags: linkFlags, queueFrames: linkQueue } = link;
   const wire = { vnetSize, linkFlags, linkQueue };
   const { seed } = start;
+  const { limits } = room;
   engine.start(engineConfigValues(options, { seed, resolvConf: resolver.conf, limits, ...wire }));
   const epoll = new Epoll(sys);
   const sources = new Sources(epoll);
   const timer = new TimerFd(sys);
   const hidden = new HiddenPorts(start.hiddenPorts);
-  const bounds = { ...limits, clock: monotonic };
-  const tftp = openTftp(sys, epoll, options, log);
-  const service = tftp && (() => tftp.open());
-  const outbound = new Outbound(options.hostSide.outbound);
-  const ways = { outbound, service };
-  const upstream = new HostSockets(sys, epoll, engine, base, hidden, bounds, ways);
-  const pressure = new Pressure({ engine, sockets: upstream, memory, limits: engine.config, log });
-  const listeners = new Listeners(sys, engine, upstream, (now) => pressure.shortOfSockets(now));
-  const isRefused = options.hostSide.hostAddress === "refuse";
-  const addresses = new AddressWatch(() => new AddressSource(sys), log, isRefused);
+  const host = new HostSide({ sys, epoll, engine, base, options, hidden, room, log });
+  const { upstream, listeners } = host;
   try {
-    outbound.check(sys);
-    addresses.start(engine, epoll, monotonic());
-    const { rules, needsEveryPort } = options.publish;
-    const onFault = needsEveryPort ? undefined : (error: SystemError) => logLeftOut(log, error);
-    listeners.open(rules, sources, versionsOf(options), onFault);
+    host.open(sources);
     watchControl(epoll, start, timer);
     check(link.watch(watcherOf(sources)), `Watch the ${opened.name}`);
     const presence = presenceOf(engine, listeners, opened, log);
@@ -367,8 +330,8 @@ async function run(start: WorkerStart): Promise<void> {
       onRest: restReporter(log),
       control: controller(sys, start, engine, opened, log),
       housekeeping: new Housekeeping(
-        [guests, resolver, addresses, presence, new ShortageWatch(log), ...(tftp ? [tftp] : [])],
-        [pressure, log, ...outputs.chores],
+        [guests, resolver, ...host.watches, presence, new ShortageWatch(log)],
+        [host.pressure, log, ...outputs.chores],
       ),
       clock: monotonic,
     });
@@ -376,8 +339,7 @@ async function run(start: WorkerStart): Promise<void> {
     if (errno === 0) sayFarewell(engine, link, linkMemoryOf(engine, base));
     if (errno < 0) throw new LinkGone(`The ${opened.name} is gone (${errnoName(errno)})`);
   } finally {
-    const packets = [recorded, log, addresses, listeners, upstream, tftp, link];
-    for (const part of [...packets, timer, epoll, memory?.gauge]) part?.close();
+    for (const part of [recorded, log, host, link, timer, epoll, room.memory?.gauge]) part?.close();
   }
 }
 

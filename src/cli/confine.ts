@@ -19,48 +19,33 @@
  * could not go on, and says so: the folder of the hook sockets or of captures is root's alone, a
  * unix socket to connect to may be root's, the user namespace has no nobody.
  */
-import { statSync, writeSync } from "node:fs";
-import { dirname, resolve } from "node:path";
+
+import { writeSync } from "node:fs";
 import type { ResolvReader } from "../binding/resolv-reader.ts";
-import { quote } from "../config/errors.ts";
-import { NOBODY_ID, type RightsOptions, ROOT_ID, type UserChoice } from "../config/rights.ts";
+import type { RightsOptions } from "../config/rights.ts";
 import type { Logger } from "../lib/log.ts";
 import { messageOf } from "../lib/message.ts";
 import { check, EACCES, EPERM } from "../sys/errno.ts";
 import { type Libc, loadLibc } from "../sys/libc.ts";
 import {
-  canBe,
   closeInherited,
   dropPrivileges,
   keepDescriptors,
   mayHandOverReading,
-  maySwitch,
   narrowToReading,
-  type Rights,
   readRights,
   wipeEnvironment,
 } from "../sys/privileges.ts";
-import { filterArch, loadFilter } from "../sys/seccomp.ts";
+import type { Rights } from "../sys/rights.ts";
+import { filterArch, loadFilter } from "../sys/seccomp-load.ts";
 import { openPing } from "../sys/socket.ts";
+import { chooseUser, type UserNeeds } from "./choose-user.ts";
 
-/** What the rest of the run needs of the user it is to be. */
-export interface Needs {
-  /** Folders in which files are made and removed later. */
-  readonly folders: readonly string[];
-  /** Why root has to stay, if it does. */
-  readonly root?: string;
+/** What the rest of the run needs. */
+export interface Needs extends UserNeeds {
   /** Reads on for us what only root may read; started if that was ours to do until now. */
   readonly reader?: Pick<ResolvReader, "start">;
 }
-
-/** Who to be, and why it is still root; undefined = as before. */
-interface Choice {
-  readonly user: UserChoice | undefined;
-  readonly reason?: string;
-}
-
-const NOBODY: UserChoice = Object.freeze({ uid: NOBODY_ID, gid: NOBODY_ID });
-const STICKY = 0o1000;
 
 /** True where this runtime makes system calls; Node, which does not, is for development. */
 function hasSystemCalls(): boolean {
@@ -136,11 +121,11 @@ async function startReader(sys: Libc, now: Rights, { reader }: Needs): Promise<v
 
 /** Tells whoever waits on a descriptor that all is ready. */
 export async function announce(fd: number): Promise<void> {
-  if (!("Deno" in globalThis)) {
+  if (!hasSystemCalls()) {
     writeSync(fd, "1");
     return;
   }
-  // Deno numbers descriptors in a way of its own.
+  // Not by the runtime: Deno numbers descriptors in a way of its own.
   const sys = await loadLibc();
   sys.scratch.bytes[0] = "1".charCodeAt(0);
   check(sys.write(fd, sys.scratch.address, 1), `Write to descriptor "${fd}" that is to hear of it`);
@@ -155,60 +140,6 @@ function filter(sys: Libc, log: Logger): number | undefined {
     log.warn({ problem: messageOf(error) }, "no seccomp filter");
   }
   return undefined;
-}
-
-/** Who to be from now on. Throws where that cannot be what was asked for. */
-export function chooseUser(asked: UserChoice | undefined, now: Rights, needs: Needs): Choice {
-  if (asked !== undefined) {
-    if (isUser(now, asked)) return { user: undefined };
-    const name = `${asked.uid}:${asked.gid}`;
-    if (!maySwitch(now)) throw new Error(`start as root to become user ${name}`);
-    if (!canBe(asked)) throw new Error(`this user namespace has no user ${name}`);
-    const folder = needs.folders.find((each) => !mayChange(each, asked));
-    if (folder !== undefined) throw new Error(`let user ${name} write to folder ${quote(folder)}`);
-    return { user: asked };
-  }
-  if (now.uids[0] !== ROOT_ID || !maySwitch(now)) return { user: undefined };
-  if (needs.root !== undefined) return { user: undefined, reason: needs.root };
-  if (!canBe(NOBODY)) return { user: undefined, reason: "user namespace without nobody" };
-  const candidates = [NOBODY, ...needs.folders.flatMap(nobodyInGroupOf)];
-  const user = candidates.find((each) => needs.folders.every((folder) => mayChange(folder, each)));
-  if (user !== undefined) return { user };
-  const folder = needs.folders.find((each) => !mayChange(each, NOBODY));
-  return { user: undefined, reason: `folder ${quote(folder ?? "")} is not for nobody` };
-}
-
-function isUser({ uids, gids, groups }: Rights, { uid, gid }: UserChoice): boolean {
-  const others = uid === ROOT_ID ? [] : groups.filter((group) => group !== gid);
-  return uids.every((id) => id === uid) && gids.every((id) => id === gid) && !others.length;
-}
-
-/** The kubelet gives folders to the group of the pod. */
-function nobodyInGroupOf(folder: string): UserChoice[] {
-  const gid = statSync(folder, { throwIfNoEntry: false })?.gid ?? ROOT_ID;
-  return gid === ROOT_ID ? [] : [{ uid: NOBODY_ID, gid }];
-}
-
-/** Whether a user may make files in a folder, and remove there what is root's. */
-function mayChange(folder: string, user: UserChoice): boolean {
-  const place = resolve(folder);
-  const stat = statSync(place, { throwIfNoEntry: false });
-  if (stat === undefined || !stat.isDirectory() || (stat.mode & STICKY) !== 0) return false;
-  if (!grants(stat, user, 0o3)) return false;
-  for (let above = dirname(place); ; above = dirname(above)) {
-    if (!grants(statSync(above), user, 0o1)) return false;
-    if (above === dirname(above)) return true;
-  }
-}
-
-/** Whether the mode gives these bits, of 4 for reading, 2 for writing, 1 for passing through. */
-function grants(
-  { mode, uid, gid }: { mode: number; uid: number; gid: number },
-  user: UserChoice,
-  bits: number,
-): boolean {
-  const shift = uid === user.uid ? 6 : gid === user.gid ? 3 : 0;
-  return ((mode >> shift) & bits) === bits;
 }
 
 /** Whether the kernel lets a group have ping sockets (icmp(7)). */

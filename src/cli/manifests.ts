@@ -3,7 +3,8 @@
  * an example of a virtual machine that uses it.
  *
  * The texts are templates, not data run through a writer of YAML: their comments are half of their
- * worth. `deploy/` holds the same with all defaults; `test/deploy.test.ts` keeps both equal.
+ * worth. `deploy/` holds the same with all defaults; `test/cli/manifests.test.ts` keeps both
+ * equal.
  *
  * Contract: pure. The output is YAML documents, each with its comment, and ends with a line end.
  * Source: KubeVirt API v1; KubeVirt's user guide, network binding plugins.

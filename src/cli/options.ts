@@ -83,9 +83,6 @@ function createProgram(writeOut: (text: string) => void): Parser {
     writeOut,
     writeErr: () => {},
     getOutHelpWidth: () => HELP_WIDTH,
-    getErrHelpWidth: () => HELP_WIDTH,
-    getOutHasColors: () => false,
-    getErrHasColors: () => false,
   });
   return program
     .description("User-space networking for virtual machines and network namespaces.")

@@ -35,8 +35,8 @@ import type { TapRequest } from "../sys/tap-helper.ts";
 
 /** Codes of shells and of env(1), timeout(1) and their like. */
 export const EXIT_NO_NETWORK = 125;
-export const EXIT_CANNOT_START = 126;
-export const EXIT_NO_COMMAND = 127;
+const EXIT_CANNOT_START = 126;
+const EXIT_NO_COMMAND = 127;
 
 /** What it is told, as JSON. */
 export interface InsideRequest {

@@ -10,9 +10,11 @@
  * compression of RFC 1035 §4.1.4: pointers count from the first octet of the joined list and only
  * ever point back.
  */
+
 import { DHCP_OPTIONS_SIZE } from "../../wasm/abi.ts";
 import { readDomain, readHostName, readIpv4 } from "./address.ts";
 import { ConfigError, quote } from "./errors.ts";
+import { encodeSearchList, requireDomain, searchListSizes } from "./search-list.ts";
 
 /** An option of the site's own (RFC 2132 §2, codes 224 to 254). */
 export interface PrivateDhcpOption {
@@ -50,9 +52,6 @@ const UNSAFE = /[\0-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufffe\uffff]/;
 /** Characters of a refused value in its error. */
 const QUOTED_SIZE_MAX = 80;
 const VALUE_SIZE_MAX = 255;
-const POINTER_TAG = 0xc0;
-const POINTER_MAX = 0x3fff;
-
 /** One option and the octets of its value, of any number. */
 export interface DhcpOption {
   readonly code: number;
@@ -141,39 +140,6 @@ export function fitSearchList(
   return search.slice(0, count);
 }
 
-/** Value of the domain search option (RFC 3397 §2): names in wire form, one after the other. */
-export function encodeSearchList(domains: readonly string[]): number[] {
-  const out: number[] = [];
-  const offsetBySuffix = new Map<string, number>();
-  for (const domain of domains) appendName(out, requireDomain(domain), offsetBySuffix);
-  return out;
-}
-
-/** Octets of the list up to and with each name: pointers lead back, so each beginning is one. */
-function searchListSizes(domains: readonly string[]): number[] {
-  const out: number[] = [];
-  const offsetBySuffix = new Map<string, number>();
-  return domains.map((domain) => {
-    appendName(out, domain, offsetBySuffix);
-    return out.length;
-  });
-}
-
-function appendName(out: number[], domain: string, offsetBySuffix: Map<string, number>): void {
-  const labels = domain.split(".");
-  for (const [index, label] of labels.entries()) {
-    const suffix = labels.slice(index).join(".").toLowerCase();
-    const known = offsetBySuffix.get(suffix);
-    if (known !== undefined) {
-      out.push(POINTER_TAG | (known >> 8), known & 255);
-      return;
-    }
-    if (out.length <= POINTER_MAX) offsetBySuffix.set(suffix, out.length);
-    out.push(label.length, ...encodeAscii(label));
-  }
-  out.push(0);
-}
-
 function encodePrivate(options: readonly PrivateDhcpOption[]): DhcpOption[] {
   const sorted = [...options].sort((a, b) => a.code - b.code);
   return sorted.map(({ code, value }, index) => {
@@ -211,22 +177,10 @@ function checkDhcpText(what: string, text: string): void {
   throw new ConfigError(`encode ${what} ${quote(shown)}: wanted text without control characters`);
 }
 
-function encodeAscii(text: string): number[] {
-  return Array.from(text, (character) => character.charCodeAt(0));
-}
-
 function encodeAddress(text: string): number[] {
   const address = readIpv4(text);
   if (address === undefined) {
     throw new ConfigError(`encode NTP server ${quote(text)}: wanted an IPv4 address`);
   }
   return [24, 16, 8, 0].map((shift) => (address >>> shift) & 255);
-}
-
-function requireDomain(text: string): string {
-  const domain = readDomain(text);
-  if (domain === undefined) {
-    throw new ConfigError(`encode search domain ${quote(text)}: wanted a DNS name`);
-  }
-  return domain;
 }

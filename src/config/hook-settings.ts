@@ -22,7 +22,7 @@ import { integerBetween } from "./settings.ts";
 import { parseSubnet, SUBNET_DEFAULT } from "./subnet.ts";
 
 /** How QEMU and the data plane are joined; see `Attachment` in `src/hooks/domain/plan.ts`. */
-export const LINK_KINDS = Object.freeze(["client", "stream", "vhost-user", "user"] as const);
+const LINK_KINDS = Object.freeze(["client", "stream", "vhost-user", "user"] as const);
 export type LinkKind = (typeof LINK_KINDS)[number];
 /** `auto` leaves the choice to the program. */
 export const LINK_CHOICES = Object.freeze(["auto", ...LINK_KINDS] as const);

@@ -8,20 +8,14 @@ import { flag, list, readGroup, rowsOf, type Values, value } from "./option.ts";
 import { oneOf, type Settings } from "./settings.ts";
 
 /** Documents in the order in which they are printed. */
-export const MANIFEST_KINDS = Object.freeze([
-  "kubevirt",
-  "gate",
-  "resources",
-  "nad",
-  "vm",
-] as const);
+const MANIFEST_KINDS = Object.freeze(["kubevirt", "gate", "resources", "nad", "vm"] as const);
 export type ManifestKind = (typeof MANIFEST_KINDS)[number];
 
 const REGISTRATION = "Registration:";
 const OUTPUT = "Output:";
 
 /** A host that cannot exist (RFC 2606 §2): the project has no registry; the admin names one. */
-export const IMAGE_DEFAULT = `registry.example/slirp-binding:${packageJson.version}`;
+const IMAGE_DEFAULT = `registry.example/slirp-binding:${packageJson.version}`;
 
 const IMAGE_SIZE_MAX = 512;
 const LABEL_SIZE_MAX = 63;

@@ -41,14 +41,14 @@ export type CallClass = "control" | "watch" | "domain";
  */
 export const MESSAGE_BYTES_MAX = 8 * 1024 * 1024;
 /** Longest message of methods that need none. */
-export const CONTROL_BYTES_MAX = 4096;
+const CONTROL_BYTES_MAX = 4096;
 
 const CALL_COUNT_MAX: Readonly<Record<CallClass, number>> = { control: 64, watch: 16, domain: 64 };
 const OWN_BYTES = 64 * 1024;
 const POOL_BYTES = 12 * 1024 * 1024;
 const STALL_ms = 2000;
-export const REQUEST_ms = 20_000;
-export const ANSWER_ms = 20_000;
+const REQUEST_ms = 20_000;
+const ANSWER_ms = 20_000;
 
 type State = "reading" | "working" | "answering" | "closed";
 

@@ -8,9 +8,9 @@ import type { ServerHttp2Session, ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
 import type { Shares } from "./calls.ts";
 
-export const CONNECTION_COUNT_MAX = 128;
+const CONNECTION_COUNT_MAX = 128;
 /** Time without a call after which a connection is closed. */
-export const IDLE_ms = 60_000;
+const IDLE_ms = 60_000;
 
 interface Connection {
   readonly session: ServerHttp2Session;

@@ -31,7 +31,7 @@ const CODES: Readonly<Record<HookErrorCode, Code>> = Object.freeze({
 });
 
 /** Longest error text sent; it travels in a header, whose size clients limit. */
-export const ERROR_TEXT_LENGTH_MAX = 1024;
+const ERROR_TEXT_LENGTH_MAX = 1024;
 
 /** Runs the work of one call; what it throws is turned into a `ConnectError`. */
 export async function answer<T>(

@@ -6,7 +6,7 @@
 import type { LogFields, Logger } from "../lib/log.ts";
 
 /** Time without an event of a kind after which the next one is logged again. */
-export const QUIET_ms = 10_000;
+const QUIET_ms = 10_000;
 
 /** Log message of each counter. */
 const MESSAGES = Object.freeze({

@@ -27,6 +27,7 @@ import type { DomainHooks } from "./domain-hooks.ts";
 import { addHealth, type Health } from "./health.ts";
 import { addInfo } from "./info.ts";
 import { addPlugin } from "./plugin.ts";
+import { encodeStatusText } from "./status-text.ts";
 
 const GRPC_CONTENT_TYPE = "application/grpc";
 const GRPC_MESSAGE = "grpc-message";
@@ -147,11 +148,6 @@ async function* reencodeStatus(
   }
   const text = trailer?.get(GRPC_MESSAGE);
   if (text) trailer?.set(GRPC_MESSAGE, encodeStatusText(decodeURIComponent(text)));
-}
-
-/** Percent-encoding as gRPC has it: printable ASCII but "%" stays. */
-export function encodeStatusText(text: string): string {
-  return text.replace(/[^ -$&-~]+/g, encodeURIComponent);
 }
 
 function refuse(request: Http2ServerRequest, response: Http2ServerResponse): void {

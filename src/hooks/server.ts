@@ -8,6 +8,7 @@
  *
  * A stale socket of an earlier run under our name is removed; one that a process listens on is not.
  */
+
 import { join } from "node:path";
 import type { Logger } from "../lib/log.ts";
 import { createShares } from "./calls.ts";
@@ -15,6 +16,7 @@ import type { DomainHooks } from "./domain-hooks.ts";
 import { Health } from "./health.ts";
 import { type HookSocket, type ListenOptions, listenOn } from "./hook-socket.ts";
 import { hookListener, pluginListener } from "./routes.ts";
+import { socketNames } from "./socket-names.ts";
 
 export interface HookServerOptions {
   /** Folder that virt-launcher watches; must exist. Undefined = no such socket. */
@@ -47,9 +49,6 @@ const PLUGIN_SOCKET_NAME = "slirp.sock";
 
 /** Interval of the checks for time limits. */
 const SWEEP_ms = 1000;
-
-/** Sidecars of one pod that can share a folder without having names. */
-const NAMELESS_COUNT_MAX = 16;
 
 /** Listens on all sockets, or throws an `Error` and cleans up. */
 export async function startHookServer(options: HookServerOptions): Promise<HookServer> {
@@ -95,16 +94,6 @@ export async function startHookServer(options: HookServerOptions): Promise<HookS
     setServing: (isServing) => health.setServing(isServing),
     close,
   };
-}
-
-/**
- * Names to try in turn for the socket in the hooks folder. A container's name is unique in its pod.
- * Launchers before v1.6 give none, and there all sidecars share a folder: the first free is taken.
- */
-export function socketNames(containerName: string | undefined): readonly string[] {
-  if (containerName !== undefined && containerName !== "") return [`slirp-${containerName}.sock`];
-  const more = Array.from({ length: NAMELESS_COUNT_MAX - 1 }, (_, at) => `slirp-${at + 1}.sock`);
-  return ["slirp.sock", ...more];
 }
 
 async function listenFirst(

@@ -7,7 +7,6 @@
  */
 
 const ADDRESS = /^(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})$/;
-const CIDR = /^([^/]+)\/(0|[1-9]\d?)$/;
 const MAC = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i;
 const MAC_SIZE = 6;
 
@@ -34,26 +33,6 @@ export function isIpv4(text: string): boolean {
 export function formatIpv4(address: number): string {
   const octets = [address >>> 24, address >>> 16, address >>> 8, address];
   return octets.map((octet) => octet & 0xff).join(".");
-}
-
-/**
- * Reads "10.0.2.0/24".
- * @throws RangeError for another form, and where bits beyond the prefix are set: the user may have
- *   meant an address
- */
-export function parseCidr4(text: string): Ipv4Network {
-  const [, start = "", length = ""] = CIDR.exec(text) ?? [];
-  const address = readIpv4(start);
-  const prefixLength = Number(length);
-  if (address === undefined || length === "" || prefixLength > 32) {
-    throw new RangeError(`Write an IPv4 network as "10.0.2.0/24": "${text}"`);
-  }
-  const network = (address & prefixMask(prefixLength)) >>> 0;
-  if (network !== address) {
-    const right = formatCidr4({ address: network, prefixLength });
-    throw new RangeError(`Clear the host bits of network "${text}": "${right}" has none`);
-  }
-  return { address, prefixLength };
 }
 
 export function formatCidr4(network: Ipv4Network): string {

@@ -7,8 +7,3 @@
 export function assert(condition: boolean, message: string): asserts condition {
   if (!condition) throw new Error(`Internal error: ${message}`);
 }
-
-/** For the branch that the types say cannot be taken. */
-export function unreachable(value: never): never {
-  throw new Error(`Internal error: unexpected "${String(value)}"`);
-}

@@ -117,7 +117,7 @@ export class ByteRing {
     let filled = this.used;
     let start = tail;
     if (this.#left === 0) {
-      if (filled < LENGTH_SIZE) return this.#octets.subarray(0, 0);
+      if (filled < LENGTH_SIZE) return this.#octets.subarray(this.size);
       this.#left = this.#readLength(tail);
       start = (tail + LENGTH_SIZE) | 0;
       filled -= LENGTH_SIZE;

@@ -92,7 +92,7 @@ export function prettyLogger(level: LogLevel, sink: LogSink = writeStandardError
 }
 
 /** One event as one line without its end: `info   listening port=80 name="a b"`. */
-export function formatPretty(level: LogLevel, fields: LogFields, message: string): string {
+function formatPretty(level: LogLevel, fields: LogFields, message: string): string {
   let line = `${level.padEnd(5)} ${escapeControls(message)}`;
   for (const [key, value] of Object.entries(fields)) {
     if (value !== undefined) line += ` ${key}=${formatValue(value)}`;
@@ -121,6 +121,6 @@ function describe(value: unknown): string {
 export function escapeControls(text: string): string {
   return text.replace(
     /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
-    (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`,
+    (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`,
   );
 }

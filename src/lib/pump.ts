@@ -93,7 +93,6 @@ export class Pump {
 
   /** Ends it: half a batch is cut off, the outlet closed, as soon as no write is under way. */
   close(): void {
-    clearTimeout(this.#retry);
     this.#mustClose = true;
     if (!this.#isWriting) this.#end();
   }

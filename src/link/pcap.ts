@@ -171,7 +171,7 @@ export class PcapWriter {
   close(): void {
     if (this.#isClosed) return;
     this.flush();
-    if (this.#used > 0) this.#lost += this.#dropBuffer();
+    this.#lost += this.#dropBuffer();
     this.#isClosed = true;
     this.#tellLost();
     try {
@@ -270,7 +270,7 @@ class CapturingLink implements PcapLink {
 
   receive(memory: LinkMemory, max: number): number {
     const n = this.inner.receive(memory, max);
-    if (n > 0 && this.capture.isOn) {
+    if (this.capture.isOn) {
       for (let i = 0; i < n; i += 1) this.capture.received(memory, i, this.vnetSize);
     }
     return n;
@@ -278,7 +278,7 @@ class CapturingLink implements PcapLink {
 
   transmit(memory: LinkMemory, first: number, count: number): number {
     const n = this.inner.transmit(memory, first, count);
-    if (n > 0 && this.capture.isOn) {
+    if (this.capture.isOn) {
       for (let i = first; i < first + n; i += 1) {
         this.capture.transmitted(memory, i, this.vnetSize);
       }

@@ -171,7 +171,6 @@ export class Door {
 
   /** The holder has sent something for the first time. */
   spoke(): void {
-    if (this.#waiting.length === 0) return;
     this.#patience_us = NEVER;
     for (const fd of this.#waiting.splice(0)) this.#refuse(fd);
     this.#settle(this.#parts.clock());
@@ -333,7 +332,7 @@ export class Door {
     const due = Math.min(isPausing ? this.#resumes_us : NEVER, this.#patience_us);
     if (due === NEVER || due === this.#armed_us) return;
     this.#armed_us = due;
-    this.#parts.timer.set(Math.max(1, due - now));
+    this.#parts.timer.set(due - now);
   }
 }
 

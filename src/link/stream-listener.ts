@@ -66,16 +66,13 @@ function listenOnPath(sys: Libc, path: string, mode: number): StreamListener {
   if (fd === -EADDRINUSE && removeStale(sys, path)) fd = bindUnix(sys, path);
   check(fd, action);
   const isFile = !path.startsWith("@");
-  let own = "";
+  const own = identityOf(path);
   const close = once(() => {
     sys.close(fd);
     if (isFile && identityOf(path) === own) unlinkQuietly(path);
   });
   try {
-    if (isFile) {
-      own = identityOf(path);
-      chmodSync(path, mode); // before it listens: until then nobody gets in
-    }
+    if (isFile) chmodSync(path, mode); // before it listens: until then nobody gets in
     check(sys.listen(fd, BACKLOG), action);
   } catch (error) {
     close();

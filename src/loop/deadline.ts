@@ -10,7 +10,6 @@ const SLEEP_MAX = 60_000_000;
  * @returns microseconds, never negative
  */
 export function sleepTime(now: number, deadline: number, wait: number | undefined): number {
-  let sleep = deadline === 0 ? SLEEP_MAX : deadline - now;
-  if (wait !== undefined && wait < sleep) sleep = wait;
-  return sleep < 0 ? 0 : Math.min(sleep, SLEEP_MAX);
+  const sleep = deadline === 0 ? SLEEP_MAX : deadline - now;
+  return Math.max(0, Math.min(sleep, wait ?? SLEEP_MAX, SLEEP_MAX));
 }

@@ -142,8 +142,8 @@ export class Loop {
     if (this.#linkReadable || (!isFull && this.#ready() !== 0)) return 0;
     const now = clock();
     const sleep = sleepTime(now, engine.nextDeadline(), housekeeping.wait(now));
-    const rest = this.#rest.wait(now) ?? sleep;
-    return Math.max(Math.min(sleep, rest), isFull ? FULL_PAUSE_US : 0);
+    const soonest = Math.min(sleep, this.#rest.wait(now) ?? sleep);
+    return isFull ? Math.max(soonest, FULL_PAUSE_US) : soonest;
   }
 
   /**
@@ -169,7 +169,7 @@ export class Loop {
       this.#drain(now);
       batches += 1;
     } while (this.#owed > 0 && this.#linkReadable && this.#running && batches < BATCHES_MAX);
-    if (this.#linkTokens.length > 0) this.#judgeLink(now);
+    this.#judgeLink(now);
   }
 
   #ready(): number {

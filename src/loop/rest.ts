@@ -72,7 +72,6 @@ export class RestingSources {
 
   /** Something came of it. */
   served(token: number, kind: number): void {
-    if (this.#troubles.size === 0) return;
     const key = sourceKey(token, kind);
     if (this.#troubles.get(key)?.until === 0) this.#troubles.delete(key);
   }
@@ -109,7 +108,7 @@ export class RestingSources {
       if (this.#sources.resume(trouble.token, trouble.kind)) {
         trouble.until = 0;
         // One that goes on as before is found out at once.
-        trouble.idle = IDLE_MAX - 1;
+        trouble.idle = IDLE_MAX;
         trouble.since = now;
         this.#resting -= 1;
       } else trouble.until = now + trouble.pause;
@@ -121,7 +120,7 @@ export class RestingSources {
     if (this.#resting === 0) return undefined;
     let first = Number.POSITIVE_INFINITY;
     for (const { until } of this.#troubles.values()) {
-      if (until !== 0 && until < first) first = until;
+      if (until !== 0) first = Math.min(first, until);
     }
     return Math.max(0, first - now);
   }

@@ -20,19 +20,6 @@ export interface RecordingSource {
   read(target: Uint8Array): number;
 }
 
-/** A recording in memory. */
-export function recordingOf(octets: Uint8Array): RecordingSource {
-  let at = 0;
-  return {
-    read(target) {
-      const part = octets.subarray(at, at + target.length);
-      target.set(part);
-      at += part.length;
-      return part.length;
-    },
-  };
-}
-
 const SIZE_START = 65_536;
 
 /** One record at a time: `next` reads it, the other methods take its content in order. */

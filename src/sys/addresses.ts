@@ -177,7 +177,6 @@ export class AddressSource {
     const { bytes, view } = this.#buffer;
     const attributes = at + NLMSG_HEADER_SIZE + IFADDRMSG_SIZE;
     const end = at + length;
-    if (attributes > end) return;
     const family = bytes[at + NLMSG_HEADER_SIZE];
     if (family !== AF_INET && family !== AF_INET6) return;
     const wanted = family === AF_INET ? IPV4_SIZE : IPV6_SIZE;

@@ -114,15 +114,17 @@ export function threadIds(): number[] {
 /**
  * Makes these calls in every thread, in this order.
  * @param isDone whether a thread, by its id, shows that it has made them; true for one that is gone
+ * @param architecture of this machine, as Node names it
  * @throws SystemError; Error where a thread does not come to it, or the machine is a strange one
  */
 export function callInAllThreads(
   sys: Libc,
   calls: readonly RawCall[],
   isDone: (thread: number) => boolean,
+  architecture: string = arch(),
 ): void {
-  const machine = MACHINES[arch()];
-  if (machine === undefined) throw new Error(`Change all threads: not on "${arch()}"`);
+  const machine = MACHINES[architecture];
+  if (machine === undefined) throw new Error(`Change all threads: not on "${architecture}"`);
   const routine = new Routine(sys, machine, calls);
   try {
     for (let round = 0; round < ROUND_COUNT_MAX; round += 1) {

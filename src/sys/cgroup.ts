@@ -27,71 +27,23 @@
  * Source: Linux, Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/memory.rst, cgroups(7),
  * cgroup_namespaces(7), proc_pid_mountinfo(5).
  */
-import { closeSync, openSync, readFileSync, readSync } from "node:fs";
-import { join } from "node:path";
 
-/** A limit of version 1 that is none: the largest number of pages. */
-const UNLIMITED = 2 ** 62;
-const DEPTH_MAX = 64;
-const ANCESTORS_MAX = 16;
+import { closeSync, openSync, readSync } from "node:fs";
+import { join } from "node:path";
+import {
+  type MemoryGroup,
+  memoryGroup,
+  octetsOf,
+  read,
+  UNLIMITED,
+  VERSION_1,
+  VERSION_2,
+  type Version,
+} from "./memory-group.ts";
+
 /** Octets of `memory.stat` that are looked at; it has some 60 short lines. */
 const STAT_SIZE = 8192;
 const NUMBER_SIZE = 64;
-
-interface Version {
-  readonly limits: readonly string[];
-  readonly usage: readonly string[];
-  /** Fields of memory.stat: all page cache, and what of it is in no file. */
-  readonly cache: string;
-  readonly shared: string;
-}
-
-const VERSION_1: Version = {
-  limits: ["memory.limit_in_bytes"],
-  usage: ["memory.usage_in_bytes", "memory.kmem.tcp.usage_in_bytes"],
-  cache: "total_cache",
-  shared: "total_shmem",
-};
-
-const VERSION_2: Version = {
-  limits: ["memory.max", "memory.high"],
-  usage: ["memory.current"],
-  cache: "file",
-  shared: "shmem",
-};
-
-/** A control group whose memory is limited. */
-export interface MemoryGroup {
-  /** Octets. */
-  readonly limit: number;
-  /** The file that says so. */
-  readonly source: string;
-  readonly version: 1 | 2;
-  /** The group's folder. */
-  readonly folder: string;
-}
-
-interface Mount {
-  readonly root: string;
-  readonly point: string;
-}
-
-/** The tightest limit that holds for this process; `root` stands before every path, for tests. */
-export function memoryGroup(root = ""): MemoryGroup | undefined {
-  const proc = join(root, "/proc");
-  const groups = read(join(proc, "self/cgroup")) ?? "";
-  const own = read(join(proc, "self/mountinfo"));
-  const found = tightest(groups, own ?? "", root);
-  if (found !== undefined || hasHierarchy(own)) return found;
-  let pid = parentOf(join(proc, "self"));
-  for (let depth = 0; pid > 0 && depth < ANCESTORS_MAX; depth += 1) {
-    const folder = join(proc, String(pid));
-    const mounts = read(join(folder, "mountinfo"));
-    if (hasHierarchy(mounts)) return tightest(groups, mounts ?? "", join(folder, "root"));
-    pid = parentOf(folder);
-  }
-  return undefined;
-}
 
 /**
  * The same group, reached from now on through a descriptor that stays open: by every thread,
@@ -107,105 +59,9 @@ export function holdMemoryGroup(root = ""): MemoryGroup | undefined {
   }
 }
 
-/** Whether any hierarchy with memory in it can be seen. */
-function hasHierarchy(mounts = ""): boolean {
-  return mountOf(mounts, "cgroup") !== undefined || mountOf(mounts, "cgroup2") !== undefined;
-}
-
-/** Parent of the process with this folder; 0 = none. Its name may hold anything but a newline. */
-function parentOf(folder: string): number {
-  return Number(/^\d+ \(.*\) \S (\d+) /s.exec(read(join(folder, "stat")) ?? "")?.[1] ?? 0);
-}
-
-/** As the hierarchies are mounted below `root`. */
-function tightest(groups: string, mounts: string, root: string): MemoryGroup | undefined {
-  const first = pathOf(groups, (name) => name === "memory");
-  const second = pathOf(groups, (name) => name === "");
-  const found = [
-    ...limitsOf(root, first, mountOf(mounts, "cgroup"), 1),
-    ...limitsOf(root, second, mountOf(mounts, "cgroup2"), 2),
-  ];
-  return found.reduce<MemoryGroup | undefined>(
-    (least, each) => (least === undefined || each.limit < least.limit ? each : least),
-    undefined,
-  );
-}
-
-/** Path of the group in the hierarchy with such a controller. */
-function pathOf(text: string, wanted: (controller: string) => boolean): string | undefined {
-  for (const line of text.split("\n")) {
-    const [, controllers, path] = /^\d+:([^:]*):(\/.*)$/.exec(line) ?? [];
-    if (controllers?.split(",").some(wanted)) return path;
-  }
-  return undefined;
-}
-
-/** Where a hierarchy is mounted: of version 1 the one with memory in it. */
-function mountOf(text: string, type: "cgroup" | "cgroup2"): Mount | undefined {
-  for (const line of text.split("\n")) {
-    const [head = "", tail = ""] = line.split(" - ");
-    const [kind, , options = ""] = tail.split(" ");
-    if (kind !== type) continue;
-    if (type === "cgroup" && !options.split(",").includes("memory")) continue;
-    const [, , , root = "/", point = ""] = head.split(" ");
-    return { root: unescaped(root), point: unescaped(point) };
-  }
-  return undefined;
-}
-
-/** Octal escapes of space, tab, newline and backslash. */
-function unescaped(text: string): string {
-  return text.replace(/\\([0-7]{3})/g, (_, digits: string) =>
-    String.fromCharCode(Number.parseInt(digits, 8)),
-  );
-}
-
-function limitsOf(
-  root: string,
-  path: string | undefined,
-  mount: Mount | undefined,
-  version: 1 | 2,
-): MemoryGroup[] {
-  if (path === undefined || mount === undefined) return [];
-  const { limits } = version === 1 ? VERSION_1 : VERSION_2;
-  const found: MemoryGroup[] = [];
-  const parts = below(path, mount.root);
-  for (let depth = Math.min(parts.length, DEPTH_MAX); depth >= 0; depth -= 1) {
-    const folder = join(root, mount.point, ...parts.slice(0, depth));
-    for (const file of limits) {
-      const source = join(folder, file);
-      const limit = octetsOf(read(source));
-      if (limit < UNLIMITED) found.push({ limit, source, version, folder });
-    }
-  }
-  return found;
-}
-
-/** Names of the folders from the mount's root to the group. */
-function below(path: string, mountRoot: string): string[] {
-  const base = mountRoot === "/" ? "" : mountRoot;
-  const isInside = path === base || path.startsWith(`${base}/`);
-  const parts = isInside ? path.slice(base.length).split("/") : [];
-  const names = parts.filter((part) => part !== "");
-  return names.includes("..") ? [] : names;
-}
-
-/** A number of octets; "max", nothing and nonsense are no limit. */
-function octetsOf(text: string | undefined): number {
-  return text !== undefined && /^\d{1,20}\s*$/.test(text) ? Number(text) : UNLIMITED;
-}
-
-function read(path: string): string | undefined {
-  try {
-    return readFileSync(path, "latin1");
-  } catch {
-    return undefined;
-  }
-}
-
 /** Memory of the whole machine in octets; undefined where /proc does not tell. */
 export function memoryTotal(root = ""): number | undefined {
-  const text = read(join(root, "/proc/meminfo")) ?? "";
+  const text = read(join(root, "/proc/meminfo"));
   const kib = /^MemTotal:\s+(\d+) kB$/m.exec(text)?.[1];
   return kib === undefined ? undefined : Number(kib) * 1024;
 }
@@ -246,7 +102,7 @@ export class MemoryGauge {
       if (octets >= UNLIMITED) return undefined;
       usage += octets;
     }
-    const stat = this.#read(this.#stat, STAT_SIZE) ?? "";
+    const stat = this.#read(this.#stat, STAT_SIZE);
     const cache = field(stat, this.#version.cache) - field(stat, this.#version.shared);
     return usage - Math.max(0, cache - this.#cacheNeeded);
   }
@@ -256,18 +112,17 @@ export class MemoryGauge {
     closeSync(this.#stat);
   }
 
-  #read(fd: number, size: number): string | undefined {
+  #read(fd: number, size: number): string {
     try {
       const length = readSync(fd, this.#buffer, 0, size, 0);
       return String.fromCharCode(...this.#buffer.subarray(0, length));
     } catch {
-      return undefined; // the group is gone, or there is no memory for the answer
+      return ""; // the group is gone, or there is no memory for the answer
     }
   }
 }
 
-function field(stat: string, name: string): number {
-  const start = stat.startsWith(`${name} `) ? 0 : stat.indexOf(`\n${name} `) + 1;
-  if (start === 0 && !stat.startsWith(`${name} `)) return 0;
-  return Number.parseInt(stat.slice(start + name.length + 1), 10) || 0;
+/** What a pattern finds of a number; 0 = nothing. */
+function field(stat: string, pattern: RegExp): number {
+  return Number(pattern.exec(stat)?.[1] ?? 0);
 }

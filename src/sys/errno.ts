@@ -93,12 +93,6 @@ export function errnoText(errno: number): string {
   return name === undefined ? `system error ${Math.abs(errno)}` : TEXTS[name];
 }
 
-/** The call failed only for now: the same call may work later without anything else changing. */
-export function isRetryable(errno: number): boolean {
-  const number = Math.abs(errno);
-  return number === numbers.EAGAIN || number === numbers.EINTR;
-}
-
 /** A failed system call of set-up code. */
 export class SystemError extends Error {
   override readonly name = "SystemError";

@@ -7,21 +7,10 @@
  * Source: execve(2), signal(7), mount(2), capabilities(7), environ(7).
  */
 
-import { arch } from "node:os";
 import { Block } from "./block.ts";
+import { callNumber } from "./call-numbers.ts";
 import { check } from "./errno.ts";
 import type { Libc } from "./libc.ts";
-
-interface Numbers {
-  readonly execve: number;
-  readonly mount: number;
-  readonly sigprocmask: number;
-}
-
-const NUMBERS: Readonly<Record<string, Numbers>> = {
-  x64: { execve: 59, mount: 165, sigprocmask: 14 },
-  arm64: { execve: 221, mount: 40, sigprocmask: 135 },
-};
 
 const MS_RDONLY = 0x1;
 const MS_BIND = 0x1000;
@@ -34,12 +23,6 @@ const SIGACTION_SIZE = 152;
 const PR_CAP_AMBIENT = 47;
 const PR_CAP_AMBIENT_CLEAR_ALL = 4;
 const POINTER_SIZE = 8;
-
-function numbers(): Numbers {
-  const found = NUMBERS[arch()];
-  if (found === undefined) throw new Error(`Start a command: not on "${arch()}"`);
-  return found;
-}
 
 /**
  * Shows a file in the place of another one, for this mount namespace.
@@ -73,9 +56,11 @@ function mount(
   flags: number,
   options: string,
 ): void {
-  const texts = [source, target, kind, options].map((text) => Block.text(sys, text));
-  const [a = 0, b = 0, c = 0, d = 0] = texts.map(({ address }) => address);
-  check(sys.syscall(numbers().mount, a, b, c, flags, d), `Mount "${source}" on "${target}"`);
+  const block = (text: string): Block => Block.text(sys, text);
+  const [from, to, type, data] = [block(source), block(target), block(kind), block(options)];
+  const number = callNumber("mount");
+  const result = sys.syscall(number, from.address, to.address, type.address, flags, data.address);
+  check(result, `Mount "${source}" on "${target}"`);
 }
 
 /**
@@ -89,17 +74,18 @@ export function becomeProgram(
   argv: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
 ): number {
-  const { execve, sigprocmask } = numbers();
   sys.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
   const plain = new Block(sys, SIGACTION_SIZE); // zero is the default
   for (const signal of IGNORED_SIGNALS) sys.sigaction(signal, plain.address, 0);
-  sys.syscall(sigprocmask, SIG_SETMASK, new Block(sys, SIGSET_SIZE).address, 0, SIGSET_SIZE, 0);
+  const none = new Block(sys, SIGSET_SIZE);
+  sys.syscall(callNumber("rt_sigprocmask"), SIG_SETMASK, none.address, 0, SIGSET_SIZE, 0);
   const variables = Object.entries(env).flatMap(([name, value]) =>
     value === undefined ? [] : [`${name}=${value}`],
   );
   const name = Block.text(sys, file);
   const [arguments_, environment] = [new Strings(sys, argv), new Strings(sys, variables)];
-  return sys.syscall(execve, name.address, arguments_.address, environment.address, 0, 0);
+  const number = callNumber("execve");
+  return sys.syscall(number, name.address, arguments_.address, environment.address, 0, 0);
 }
 
 /** An array of pointers to strings, with a zero at its end. */

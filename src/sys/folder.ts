@@ -24,6 +24,7 @@ import {
   O_NOFOLLOW,
   O_NONBLOCK,
   O_PATH,
+  OPEN_HOW_SIZE,
   RESOLVE_BENEATH,
   RESOLVE_NO_MAGICLINKS,
   S_IFMT,
@@ -37,7 +38,6 @@ import {
 
 /** The same number on every architecture. */
 const SYS_OPENAT2 = 437;
-const OPEN_HOW_SIZE = 24;
 const NAME_SIZE_MAX = 1024;
 const PARTS_MAX = 32;
 const FILE_FLAGS = O_CLOEXEC | O_NONBLOCK | O_NOCTTY;

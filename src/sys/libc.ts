@@ -98,7 +98,6 @@ export interface Libc {
   readonly mprotect: Call3;
   readonly sigaction: Call3;
   readonly madvise: Call3;
-  readonly memfd_create: Call2;
   readonly ftruncate: Call2;
   readonly unlink: Call1;
   /** Any call, by its number on this architecture; what it returns has to fit 32 bits. */
@@ -126,6 +125,7 @@ function createLibc(native: Native): Libc {
     view: (address, length) => native.view(address, length),
     ...dataCalls(native),
     ...memoryCalls(native),
+    ...epollCalls(native),
     ...socketCalls(native),
     ...controlCalls(native),
   };
@@ -138,7 +138,7 @@ function createLibc(native: Native): Libc {
 function dataCalls(native: Native) {
   const errno = native.errno;
   const { read, write, readv, writev, recv, send, sendmsg, recvmsg } = native.symbols;
-  const { sendmmsg, recvmmsg, epoll_ctl, epoll_wait, syscall } = native.symbols;
+  const { sendmmsg, recvmmsg } = native.symbols;
   return {
     read(fd: number, address: number, length: number): number {
       const n = read(fd, address, length);
@@ -180,6 +180,14 @@ function dataCalls(native: Native) {
       const n = recvmmsg(fd, messages, count, flags, 0);
       return n < 0 ? -errno() : n;
     },
+  };
+}
+
+/** Calls of the loop, written out for the same reason. */
+function epollCalls(native: Native) {
+  const errno = native.errno;
+  const { epoll_ctl, epoll_wait, syscall } = native.symbols;
+  return {
     epoll_ctl(epoll: number, operation: number, fd: number, event: number): number {
       const n = epoll_ctl(epoll, operation, fd, event);
       return n < 0 ? -errno() : n;
@@ -287,7 +295,6 @@ function controlCalls(native: Native) {
     mprotect: checked(raw.mprotect),
     sigaction: checked(raw.sigaction),
     madvise: checked(raw.madvise),
-    memfd_create: checked(raw.memfd_create),
     ftruncate: checked(raw.ftruncate),
     unlink: checked(raw.unlink),
     syscall: syscallOf(checked(raw.syscall)),

@@ -11,12 +11,13 @@
  * Source: pidfd_open(2), proc(5), namespaces(7), poll(2).
  */
 
-import { readFileSync, readlinkSync, realpathSync, statSync } from "node:fs";
+import { readlinkSync, realpathSync, statSync } from "node:fs";
 import { Block } from "./block.ts";
 import { check, ENOSYS, EPERM } from "./errno.ts";
 import { Fd, openFile } from "./fd.ts";
 import type { Libc } from "./libc.ts";
 import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLPRI, EPOLLRDHUP, O_RDONLY } from "./linux.ts";
+import { isMounted, MOUNTINFO, type NamespaceMount } from "./namespace-mount.ts";
 
 /** What tells of an end. Plain data: descriptors are the process', and other threads use them. */
 export interface Lifeline {
@@ -29,16 +30,8 @@ export interface Lifeline {
   readonly mount?: NamespaceMount;
 }
 
-/** A namespace's file, as /proc/self/mountinfo has it. */
-export interface NamespaceMount {
-  /** Such as `net:[4026532000]`. */
-  readonly root: string;
-  readonly point: string;
-}
-
 /** Since Linux 5.3; the same number on every architecture. */
 const SYS_PIDFD_OPEN = 434;
-const MOUNTINFO = "/proc/self/mountinfo";
 /** A path that leads nowhere once that process has ended. */
 const OF_PROCESS = /^\/proc\/([1-9][0-9]*)\//;
 /** struct pollfd: i32 descriptor, i16 events, i16 events that have happened. */
@@ -79,30 +72,6 @@ function watchMount(sys: Libc, path: string): Lifeline[] {
   const fd = openFile(sys, MOUNTINFO, O_RDONLY).release();
   const reason = `the namespace "${path}" has been deleted`;
   return [{ fd, events: EPOLLPRI | EPOLLERR, reason, mount }];
-}
-
-/** Whether the namespace's file is there still; true where nobody can tell. */
-export function isMounted(mount: NamespaceMount, text = readMounts()): boolean {
-  if (text === undefined) return true;
-  return text.split("\n").some((line) => {
-    // id, parent, device, root, mount point, …; blanks are written as \040.
-    const [, , , root, point = ""] = line.split(" ");
-    return root === mount.root && plainOf(point) === mount.point;
-  });
-}
-
-function readMounts(): string | undefined {
-  try {
-    return readFileSync(MOUNTINFO, "utf8");
-  } catch {
-    return undefined;
-  }
-}
-
-function plainOf(text: string): string {
-  return text.replace(/\\([0-7]{3})/g, (_, digits: string) =>
-    String.fromCharCode(Number.parseInt(digits, 8)),
-  );
 }
 
 /**

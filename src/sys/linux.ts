@@ -23,11 +23,13 @@ export const RESOLVE_NO_MAGICLINKS = 0x02;
 export const RESOLVE_BENEATH = 0x08;
 export const STATX_TYPE = 0x1;
 export const STATX_SIZE = 0x200;
-/** struct statx. */
+/** struct statx: block size (u32), mode (u16) and size (u64). */
 export const STATX_BUFFER_SIZE = 256;
 export const STATX_BLOCK_SIZE_OFFSET = 4;
 export const STATX_MODE_OFFSET = 28;
 export const STATX_SIZE_OFFSET = 40;
+/** struct open_how: u64 flags, mode, how to resolve. */
+export const OPEN_HOW_SIZE = 24;
 export const S_IFMT = 0xf000;
 export const S_IFREG = 0x8000;
 export const F_GETFD = 1;
@@ -57,20 +59,16 @@ export const TIMESPEC_SIZE = 16;
 export const ITIMERSPEC_SIZE = 32;
 export const TFD_NONBLOCK = O_NONBLOCK;
 export const TFD_CLOEXEC = O_CLOEXEC;
-export const CLOCK_REALTIME = 0;
 export const CLOCK_MONOTONIC = 1;
 
 // ---------------------------------------------------------------- memory
 export const PROT_READ = 1;
 export const PROT_WRITE = 2;
 export const PROT_EXEC = 4;
-export const MAP_SHARED = 1;
 export const MAP_PRIVATE = 2;
 export const MAP_ANONYMOUS = 0x20;
+export const MAP_SHARED = 1;
 export const MADV_DONTDUMP = 16;
-export const MFD_CLOEXEC = 1;
-export const MFD_ALLOW_SEALING = 2;
-export const F_ADD_SEALS = 1033;
 export const F_GET_SEALS = 1034;
 export const F_SEAL_SHRINK = 2;
 
@@ -89,11 +87,10 @@ export const SOCK_NONBLOCK = O_NONBLOCK;
 export const SOCK_CLOEXEC = O_CLOEXEC;
 export const IPPROTO_ICMP = 1;
 export const IPPROTO_TCP = 6;
-export const IPPROTO_UDP = 17;
+const IPPROTO_UDP = 17;
 export const IPPROTO_ICMPV6 = 58;
 export const SHUT_RD = 0;
 export const SHUT_WR = 1;
-export const SHUT_RDWR = 2;
 
 export const SOL_SOCKET = 1;
 export const SO_REUSEADDR = 2;
@@ -113,18 +110,11 @@ export const UCRED_UID_OFFSET = 4;
 
 export const SOL_IP = 0;
 export const IP_TOS = 1;
-export const IP_TTL = 2;
 export const IP_PKTINFO = 8;
-export const IP_MTU_DISCOVER = 10;
 export const IP_RECVERR = 11;
-export const IP_RECVTTL = 12;
 export const IP_MTU = 14;
 /** The port is chosen when the socket is connected, so that it need not be free for all peers. */
 export const IP_BIND_ADDRESS_NO_PORT = 24;
-export const IP_PMTUDISC_DONT = 0;
-export const IP_PMTUDISC_WANT = 1;
-export const IP_PMTUDISC_DO = 2;
-export const IP_PMTUDISC_PROBE = 3;
 
 export const SOL_IPV6 = 41;
 export const IPV6_MTU = 24;
@@ -141,7 +131,6 @@ export const TCP_KEEPCNT = 6;
 export const TCP_WINDOW_CLAMP = 10;
 
 export const SOL_UDP = IPPROTO_UDP;
-export const UDP_SEGMENT = 103;
 export const UDP_GRO = 104;
 
 export const MSG_OOB = 0x1;

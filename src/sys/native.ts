@@ -33,7 +33,6 @@ export const SYMBOLS = {
   listen: ["i32", FD, INT],
   madvise: ["i32", "address", "size", INT],
   memcpy: ["i32", "address", "address", "size"],
-  memfd_create: ["i32", "address", INT],
   mmap: ["i64", "address", "size", INT, INT, FD, "size"],
   mprotect: ["i32", "address", "size", INT],
   munmap: ["i32", "address", "size"],

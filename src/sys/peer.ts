@@ -16,6 +16,7 @@
  *
  * Source: unix(7), sock_diag(7), proc_net_tcp in the kernel's documentation.
  */
+
 import { readFileSync } from "node:fs";
 import { Block } from "./block.ts";
 import { EAGAIN, ENOENT, EPROTO } from "./errno.ts";
@@ -38,6 +39,7 @@ import {
   UCRED_UID_OFFSET,
 } from "./linux.ts";
 import type { Ipv4Endpoint } from "./sockaddr.ts";
+import { ownerInTable } from "./tcp-table.ts";
 
 /** User behind the other end of a connected unix socket, or the negative errno. */
 export function unixPeerUid(sys: Libc, fd: number): number {
@@ -207,31 +209,4 @@ function hexOf({ address, port }: Endpoint): string {
   const hex = (value: number, digits: number): string =>
     value.toString(16).toUpperCase().padStart(digits, "0");
   return `${octets.map((octet) => hex(octet, 2)).join("")}:${hex(port, 4)}`;
-}
-
-/**
- * Looks for a socket in a table of /proc/net.
- * @param ends its two ends, `ADDRESS:PORT ADDRESS:PORT`, of IPv4; the IPv6 table writes them longer
- * @returns its owner, or -ENOENT
- */
-export function ownerInTable(table: string, ends: string, states: readonly number[]): number {
-  const [local = "", remote = ""] = ends.split(" ");
-  const none = "0".repeat(24);
-  const mapped = `${none.slice(8)}FFFF0000`;
-  const forms = [
-    `: ${ends} `,
-    `: ${mapped}${local} ${mapped}${remote} `,
-    `: ${none}${local} ${none}${remote} `,
-  ];
-  for (const form of forms) {
-    const at = table.indexOf(form);
-    if (at < 0) continue;
-    const end = table.indexOf("\n", at);
-    const rest = table.slice(at + form.length, end < 0 ? undefined : end).trim();
-    // State, queues, timer, retransmits, user, timeout, inode.
-    const [state = "", , , , uid = "", , inode = "0"] = rest.split(/\s+/);
-    if (!states.includes(Number.parseInt(state, 16)) || Number(inode) === 0) continue;
-    if (/^\d+$/.test(uid)) return Number(uid);
-  }
-  return -ENOENT;
 }

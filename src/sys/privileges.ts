@@ -13,32 +13,18 @@
  */
 
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
-import { arch } from "node:os";
 import { callInAllThreads, type RawCall, threadIds } from "./all-threads.ts";
 import { Block } from "./block.ts";
+import { callNumber } from "./call-numbers.ts";
 import { check } from "./errno.ts";
 import type { Libc } from "./libc.ts";
 import { F_GETFD, F_SETFD, FD_CLOEXEC } from "./linux.ts";
+import { isMapped, parseRights, type Rights } from "./rights.ts";
 
 /** A user and a group, by number. */
 export interface Identity {
   readonly uid: number;
   readonly gid: number;
-}
-
-/** What a thread may do. */
-export interface Rights {
-  /** Real, effective, saved and file system user. */
-  readonly uids: readonly number[];
-  readonly gids: readonly number[];
-  readonly groups: readonly number[];
-  /** Bit sets by capability number. */
-  readonly inheritable: bigint;
-  readonly permitted: bigint;
-  readonly effective: bigint;
-  readonly bounding: bigint;
-  readonly ambient: bigint;
-  readonly noNewPrivs: boolean;
 }
 
 const CAP_DAC_READ_SEARCH = 2n;
@@ -61,41 +47,6 @@ const CAPSET_DATA_SIZE = 24;
 const CAPABILITY_COUNT_MAX = 64;
 
 const HALF = 0xffff_ffffn;
-
-interface Numbers {
-  readonly capset: number;
-  readonly prctl: number;
-  readonly setgroups: number;
-  readonly setresgid: number;
-  readonly setresuid: number;
-}
-
-const NUMBERS: Readonly<Record<string, Numbers>> = {
-  x64: { capset: 126, prctl: 157, setgroups: 116, setresgid: 119, setresuid: 117 },
-  arm64: { capset: 91, prctl: 167, setgroups: 159, setresgid: 149, setresuid: 147 },
-};
-
-/** Reads what /proc tells of a thread. Throws where that is not all there. */
-export function parseRights(status: string): Rights {
-  const text = (name: string): string => {
-    const found = new RegExp(`^${name}:[ \\t]*(.*)$`, "m").exec(status)?.[1];
-    if (found === undefined) throw new Error(`/proc does not tell "${name}" of this thread`);
-    return found;
-  };
-  const numbers = (name: string): number[] => text(name).split(/\s+/).filter(Boolean).map(Number);
-  const set = (name: string): bigint => BigInt(`0x${text(name)}`);
-  return {
-    uids: numbers("Uid"),
-    gids: numbers("Gid"),
-    groups: numbers("Groups"),
-    inheritable: set("CapInh"),
-    permitted: set("CapPrm"),
-    effective: set("CapEff"),
-    bounding: set("CapBnd"),
-    ambient: set("CapAmb"),
-    noNewPrivs: text("NoNewPrivs") === "1",
-  };
-}
 
 /** What a thread of this process may do; the calling one's without a number. */
 export function readRights(thread?: number): Rights {
@@ -144,12 +95,6 @@ function isIdentity({ uids, gids, groups }: Rights, { uid, gid }: Identity): boo
   return uids.every((id) => id === uid) && gids.every((id) => id === gid) && others.length === 0;
 }
 
-function numbers(): Numbers {
-  const found = NUMBERS[arch()];
-  if (found === undefined) throw new Error(`Give rights up: not on "${arch()}"`);
-  return found;
-}
-
 function capsetHeader(sys: Libc): Block {
   const header = new Block(sys, CAPSET_HEADER_SIZE);
   header.view.setUint32(0, CAPABILITY_VERSION_3, true);
@@ -182,7 +127,7 @@ export function narrowToReading(sys: Libc, now: Rights): void {
     data.view.setUint32(at, Number((now.effective >> shift) & HALF), true);
     data.view.setUint32(at + 4, Number((now.permitted >> shift) & HALF), true);
   }
-  const result = sys.syscall(numbers().capset, header.address, data.address, 0, 0, 0);
+  const result = sys.syscall(callNumber("capset"), header.address, data.address, 0, 0, 0);
   check(result, "Give up inheritable capabilities");
   check(sys.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "Give up new privileges");
 }
@@ -196,7 +141,7 @@ interface Task {
 }
 
 function taskOf(sys: Libc, now: Rights, identity: Identity | undefined): Task {
-  const { capset, prctl, setgroups, setresgid, setresuid } = numbers();
+  const prctl = callNumber("prctl");
   const header = capsetHeader(sys);
   const none = new Block(sys, CAPSET_DATA_SIZE);
   const calls: RawCall[] = [];
@@ -211,9 +156,13 @@ function taskOf(sys: Libc, now: Rights, identity: Identity | undefined): Task {
   if (now.ambient !== 0n) calls.push([prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0]);
   if (identity !== undefined) {
     const { uid, gid } = identity;
-    calls.push([setgroups, 0, 0], [setresgid, gid, gid, gid], [setresuid, uid, uid, uid]);
+    calls.push(
+      [callNumber("setgroups"), 0, 0],
+      [callNumber("setresgid"), gid, gid, gid],
+      [callNumber("setresuid"), uid, uid, uid],
+    );
   }
-  if (!capabilitiesGone(now)) calls.push([capset, header.address, none.address]);
+  if (!capabilitiesGone(now)) calls.push([callNumber("capset"), header.address, none.address]);
   calls.push([prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0]);
   const isDone = (rights: Rights): boolean =>
     capabilitiesGone(rights) &&
@@ -227,18 +176,20 @@ function taskOf(sys: Libc, now: Rights, identity: Identity | undefined): Task {
  * Gives up all capabilities and the way to new ones, in all threads, for good.
  * @param identity who to be from now on, without further groups; undefined: as before
  * @param now what the threads have: of all the same, or what the one with most has
+ * @param read what a thread has by now, or an error where it is gone; for tests
  * @throws Error, SystemError where something is left; some threads may have given up more by then
  */
 export function dropPrivileges(
   sys: Libc,
   identity: Identity | undefined,
   now: Rights = readRights(),
+  read: (thread: number) => Rights = readRights,
 ): void {
   const task = taskOf(sys, now, identity);
   const isDone = (thread: number): boolean => {
     let rights: Rights;
     try {
-      rights = readRights(thread);
+      rights = read(thread);
     } catch (error) {
       if (!threadIds().includes(thread)) return true;
       throw error;
@@ -247,14 +198,6 @@ export function dropPrivileges(
   };
   if (!threadIds().every(isDone)) callInAllThreads(sys, task.calls, isDone);
   check(sys.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0), "Keep others from looking in");
-}
-
-/** Where a number of this user namespace leads in the one it came from; false = nowhere. */
-export function isMapped(map: string, id: number): boolean {
-  return map.split("\n").some((line) => {
-    const [inside = -1, , count = 0] = line.trim().split(/\s+/).map(Number);
-    return line !== "" && id >= inside && id < inside + count;
-  });
 }
 
 /** Whether this process can be that user and group at all. */
@@ -331,6 +274,6 @@ export function wipeEnvironment(sys: Libc): void {
     return; // whoever could read it needs /proc too
   }
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  const [start = 0, end = 0] = fields.slice(ENVIRONMENT_START_FIELD).map(Number);
+  const [start, end] = fields.slice(ENVIRONMENT_START_FIELD).map(Number) as [number, number];
   if (start > 0 && end > start) new Uint8Array(sys.view(start, end - start)).fill(0);
 }

@@ -10,9 +10,11 @@
  * Finding them takes milliseconds, so nothing that others can make happen often does it at once:
  * `releaseProgramPagesLater` waits until nobody has called it for a while.
  */
+
 import { readFileSync } from "node:fs";
 import { clearTimeout, setTimeout } from "node:timers";
 import type { Libc } from "./libc.ts";
+import { cleanMappings } from "./smaps.ts";
 
 const MADV_DONTNEED = 4;
 /**
@@ -21,35 +23,6 @@ const MADV_DONTNEED = 4;
  */
 const QUIET_ms: readonly number[] = [2500, 35_000];
 const SMAPS_PATH = "/proc/self/smaps";
-const HEAD = /^([0-9a-f]+)-([0-9a-f]+) (\S{4}) \S+ \S+ \S+\s*(.*)$/;
-const CHANGED = /^(?:Private_Dirty|Anonymous|Swap|Locked):\s+(\d+) kB$/;
-
-/** A mapping of `[start, end)` in which nothing was changed. */
-export interface CleanMapping {
-  readonly start: number;
-  readonly end: number;
-}
-
-/** Read-only mappings of the file `path` that hold nothing but the file's own content. */
-export function cleanMappings(smaps: string, path: string): CleanMapping[] {
-  const found: CleanMapping[] = [];
-  let current: CleanMapping | undefined;
-  for (const line of smaps.split("\n")) {
-    const head = HEAD.exec(line);
-    if (head !== null) {
-      if (current !== undefined) found.push(current);
-      const [, start = "", end = "", access = "", name] = head;
-      const readOnly = access[1] === "-" && access[3] === "p";
-      current =
-        readOnly && name === path
-          ? { start: Number.parseInt(start, 16), end: Number.parseInt(end, 16) }
-          : undefined;
-    } else if (Number(CHANGED.exec(line)?.[1] ?? 0) > 0) current = undefined;
-  }
-  if (current !== undefined) found.push(current);
-  return found;
-}
-
 /** Lets the program file's pages go. Does nothing where /proc does not tell; never throws. */
 export function releaseProgramPages(sys: Libc, path: string): void {
   let smaps: string;

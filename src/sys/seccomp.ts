@@ -22,10 +22,21 @@
  * Source: seccomp(2), bpf(4); Linux include/uapi/linux/{seccomp,filter,audit}.h.
  */
 
-import { arch } from "node:os";
-import { Block } from "./block.ts";
-import { check } from "./errno.ts";
-import type { Libc } from "./libc.ts";
+import {
+  AND,
+  ARCHITECTURE_OFFSET,
+  ARGUMENT_SIZE,
+  ARGUMENTS_OFFSET,
+  encode,
+  type Instruction,
+  JUMP,
+  JUMP_ABOVE,
+  JUMP_EQUAL,
+  JUMP_MAX,
+  LOAD,
+  NUMBER_OFFSET,
+  RETURN,
+} from "./bpf.ts";
 import { ALLOWED_CALLS, FATAL_CALLS } from "./seccomp-table.ts";
 
 /** Architectures that filters are made for, as Node names them. */
@@ -41,28 +52,6 @@ interface Check {
 /** One way to be allowed: all of its checks hold. */
 type Way = readonly Check[];
 
-interface Instruction {
-  readonly code: number;
-  readonly k: number;
-  /** Instructions passed over when a comparison holds, and when it does not. */
-  readonly yes?: number;
-  readonly no?: number;
-}
-
-const LOAD = 0x20; // BPF_LD | BPF_W | BPF_ABS, from struct seccomp_data
-const AND = 0x54; // BPF_ALU | BPF_AND | BPF_K
-const JUMP = 0x05; // BPF_JMP | BPF_JA
-const JUMP_EQUAL = 0x15;
-const JUMP_ABOVE = 0x35; // or equal
-const RETURN = 0x06;
-const JUMP_MAX = 255;
-
-/** struct seccomp_data: i32 number, u32 architecture, u64 instruction pointer, u64 arguments[6]. */
-const NUMBER_OFFSET = 0;
-const ARCHITECTURE_OFFSET = 4;
-const ARGUMENTS_OFFSET = 16;
-const ARGUMENT_SIZE = 8;
-
 const AUDIT_ARCH: Readonly<Record<FilterArch, number>> = { x64: 0xc000003e, arm64: 0xc00000b7 };
 /** Place of an architecture's number in a row of the tables. */
 const COLUMN: Readonly<Record<FilterArch, 0 | 1>> = { x64: 0, arm64: 1 };
@@ -73,18 +62,6 @@ const RET_ALLOW = 0x7fff_0000;
 const RET_KILL_PROCESS = 0x8000_0000;
 const RET_EPERM = 0x0005_0001;
 const RET_ENOSYS = 0x0005_0026;
-
-const SECCOMP_SET_MODE_FILTER = 1;
-const FLAG_TSYNC = 1;
-/**
- * Without it, kernels before 5.16 switch a mitigation on that slows all compiled code of the
- * process down; it guards secrets of one sandbox in a process from another, and there is one here.
- */
-const FLAG_SPEC_ALLOW = 4;
-/** Other than the rest of `libc.ts`, by number: glibc has no wrapper. */
-const SYS_SECCOMP: Readonly<Record<FilterArch, number>> = { x64: 317, arm64: 277 };
-const INSTRUCTION_SIZE = 8;
-const PROGRAM_SIZE = 16;
 
 const CLONE_VM = 0x100;
 const CLONE_SIGHAND = 0x800;
@@ -236,48 +213,11 @@ export function filterProgram(architecture: FilterArch, pid: number): Uint8Array
     ...answer(RET_KILL_PROCESS),
     ...search(ranges(COLUMN[architecture], pid)),
   ];
-  const bytes = new Uint8Array(program.length * INSTRUCTION_SIZE);
-  const view = new DataView(bytes.buffer);
-  program.forEach(({ code, k, yes = 0, no = 0 }, index) => {
-    const at = index * INSTRUCTION_SIZE;
-    view.setUint16(at, code, true);
-    view.setUint8(at + 2, yes);
-    view.setUint8(at + 3, no);
-    view.setUint32(at + 4, k, true);
-  });
-  return bytes;
+  return encode(program);
 }
 
 /** System calls that a filter for this architecture allows, with some arguments at least. */
 export function allowedCount(architecture: FilterArch): number {
   const column = COLUMN[architecture];
   return Object.values(ALLOWED_CALLS).filter((numbers) => numbers[column] >= 0).length;
-}
-
-/** This machine's architecture, if filters are made for it. */
-export function filterArch(): FilterArch | undefined {
-  const name = arch();
-  return name === "x64" || name === "arm64" ? name : undefined;
-}
-
-/**
- * Loads the filter into all threads. There is no way back.
- * The calling thread has to have no_new_privs set; the other threads get it by this.
- * @returns how many system calls are left
- * @throws SystemError where the kernel, or a filter that is in force already, does not let us
- */
-export function loadFilter(sys: Libc, architecture: FilterArch): number {
-  const filter = filterProgram(architecture, sys.getpid());
-  const code = new Block(sys, filter.length);
-  code.bytes.set(filter);
-  // struct sock_fprog: a count of 16 bits, padding, the address
-  const program = new Block(sys, PROGRAM_SIZE);
-  program.view.setUint16(0, filter.length / INSTRUCTION_SIZE, true);
-  program.setU64(8, code.address);
-  const flags = FLAG_TSYNC | FLAG_SPEC_ALLOW;
-  const number = SYS_SECCOMP[architecture];
-  const result = sys.syscall(number, SECCOMP_SET_MODE_FILTER, flags, program.address, 0, 0);
-  check(result, "Load the system call filter");
-  if (result > 0) throw new Error(`Load the system call filter: thread ${result} cannot take it`);
-  return allowedCount(architecture);
 }

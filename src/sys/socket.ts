@@ -15,10 +15,8 @@ import {
   AF_INET6,
   AF_UNIX,
   IFNAMSIZ,
-  IP_MTU_DISCOVER,
   IP_PKTINFO,
   IP_RECVERR,
-  IP_RECVTTL,
   IP_TOS,
   IPPROTO_ICMP,
   IPPROTO_ICMPV6,
@@ -51,7 +49,6 @@ import {
   TCP_KEEPINTVL,
   TCP_NODELAY,
   UDP_GRO,
-  UDP_SEGMENT,
 } from "./linux.ts";
 import {
   type Ipv4Endpoint,
@@ -138,16 +135,10 @@ export function connectUnix(sys: Libc, path: string): number {
   return result < 0 ? failed(sys, fd, result) : fd;
 }
 
-/** Two connected unix stream sockets. Zero, or the negative errno. */
-export function openUnixPair(sys: Libc, pair: { a: number; b: number }): number {
-  const result = sys.socketpair(AF_UNIX, SOCK_STREAM | FLAGS, 0, sys.scratch.address);
-  if (result < 0) return result;
-  pair.a = sys.scratch.getI32(0);
-  pair.b = sys.scratch.getI32(4);
-  return 0;
-}
-
-/** The same of sockets that keep messages apart and say when the other end is closed. */
+/**
+ * Two connected unix sockets that keep messages apart and say when the other end is closed.
+ * Zero, or the negative errno.
+ */
 export function openMessagePair(sys: Libc, pair: { a: number; b: number }): number {
   const result = sys.socketpair(AF_UNIX, SOCK_SEQPACKET | FLAGS, 0, sys.scratch.address);
   if (result < 0) return result;
@@ -360,24 +351,9 @@ export function setReceiveAddress6(sys: Libc, fd: number, on: boolean): number {
   return setOption(sys, fd, SOL_IPV6, IPV6_RECVPKTINFO, on ? 1 : 0);
 }
 
-/** TTL of each datagram comes as control message IP_TTL. */
-export function setReceiveTtl(sys: Libc, fd: number, on: boolean): number {
-  return setOption(sys, fd, SOL_IP, IP_RECVTTL, on ? 1 : 0);
-}
-
-/** @param mode IP_PMTUDISC_…: whether datagrams carry DF */
-export function setMtuDiscovery(sys: Libc, fd: number, mode: number): number {
-  return setOption(sys, fd, SOL_IP, IP_MTU_DISCOVER, mode);
-}
-
 /** Received runs of equal-sized datagrams come as one, with control message UDP_GRO. */
 export function setUdpGro(sys: Libc, fd: number, on: boolean): number {
   return setOption(sys, fd, SOL_UDP, UDP_GRO, on ? 1 : 0);
-}
-
-/** Each send is cut into datagrams of `octets`; 0 switches it off. */
-export function setUdpSegment(sys: Libc, fd: number, octets: number): number {
-  return setOption(sys, fd, SOL_UDP, UDP_SEGMENT, octets);
 }
 
 function failed(sys: Libc, fd: number, result: number): number {

@@ -64,7 +64,7 @@ export async function openTapByHelper(
       listener.close();
     }
   } finally {
-    rmSync(directory, { recursive: true, force: true });
+    rmSync(directory, { recursive: true });
   }
 }
 
@@ -95,8 +95,7 @@ function receiveTap(sys: Libc, listener: Fd): TapDevice {
   try {
     const reply = new Uint8Array(REPLY_SIZE);
     const fd = check(recvFd(sys, socket.number, reply), "Receive the tap from the helper");
-    const end = reply.indexOf(0);
-    const text = new TextDecoder().decode(reply.subarray(0, end < 0 ? REPLY_SIZE : end));
+    const [text = ""] = new TextDecoder().decode(reply).split("\0");
     return { ...(JSON.parse(text) as Omit<TapDevice, "fd">), fd };
   } finally {
     socket.close();

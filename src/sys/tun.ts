@@ -21,34 +21,14 @@ import {
   IFREQ_UNION_OFFSET,
   O_NONBLOCK,
   O_RDWR,
-  TUN_F_CSUM,
-  TUN_F_TSO_ECN,
-  TUN_F_TSO4,
-  TUN_F_TSO6,
-  TUN_F_USO4,
-  TUN_F_USO6,
   TUNSETIFF,
-  TUNSETOFFLOAD,
   TUNSETVNETHDRSZ,
 } from "./linux.ts";
+import { OFFLOADS_ALL, setOffloads } from "./offloads.ts";
 
 /** struct virtio_net_hdr without the buffer count. */
 const TAP_VNET_SIZE = 10;
 const TUN_PATH = "/dev/net/tun";
-
-const TSO = TUN_F_TSO4 | TUN_F_TSO6;
-const USO = TUN_F_USO4 | TUN_F_USO6;
-
-/** All offloads this file knows how to ask for. */
-export const OFFLOADS_ALL = TUN_F_CSUM | TSO | TUN_F_TSO_ECN | USO;
-/** Richest first; USO came with Linux 6.2. */
-const OFFLOADS_LADDER = [
-  OFFLOADS_ALL,
-  TUN_F_CSUM | TSO | TUN_F_TSO_ECN,
-  TUN_F_CSUM | TSO,
-  TUN_F_CSUM,
-  0,
-];
 
 export interface TapOptions {
   /** 1 to 15 octets; "%d" in it lets the kernel choose a number. */
@@ -106,16 +86,6 @@ export function openTap(sys: Libc, options: TapOptions): Tap {
   } finally {
     fd.close(); // only where an error left it here
   }
-}
-
-/** Asks for `wanted`, then for less. Returns what the kernel took. */
-export function setOffloads(sys: Libc, fd: number, wanted: number): number {
-  for (const step of OFFLOADS_LADDER) {
-    const offloads = step & wanted;
-    // The argument is the value itself, not the address of one.
-    if (sys.ioctl(fd, TUNSETOFFLOAD, offloads) >= 0) return offloads;
-  }
-  return 0;
 }
 
 /**

@@ -185,8 +185,7 @@ export class SocketBuffers {
     this.#count(before & SIZE_BITS, -1);
     this.#count(size, 1);
     this.#sizes[slot] = (before & DATAGRAM) | size;
-    const fd = fds[slot] ?? -1;
-    if (fd >= 0) this.#apply(fd, size, (before & DATAGRAM) !== 0);
+    this.#apply(fds[slot] ?? -1, size, (before & DATAGRAM) !== 0);
   }
 
   /**

@@ -14,7 +14,7 @@
  * `accept` says so and the loop leaves the listener alone for a while, as it would stay readable.
  */
 
-import { formatHost, type PublishRule } from "../config/forward.ts";
+import { formatHost, type PublishRule } from "../config/publish-rule.ts";
 import type { Engine } from "../engine/engine.ts";
 import { LOOPBACK } from "../lib/addr.ts";
 import { mappedOctetsOf, octetsOfIpv6 } from "../lib/addr6.ts";
@@ -161,8 +161,8 @@ export class Listeners {
             : this.#bindAll(ports, spots, watch);
         if (result === 0) continue;
         const action = `Publish port "${formatHost(rule)}:${ports.hostPort}/${rule.protocol}"`;
-        if (onFault === undefined) throw new SystemError(action, -result, remedyOf(result));
-        onFault(new SystemError(action, -result));
+        if (onFault === undefined) throw new SystemError(action, result, remedyOf(result));
+        onFault(new SystemError(action, result));
         if (lacksDescriptor(result)) break; // so will the rest of the range
       }
     }

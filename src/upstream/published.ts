@@ -18,7 +18,7 @@
  * Limits: 256 spots to a guest port (SPOT_COUNT); sockets as the process may have descriptors.
  */
 import * as abi from "../../wasm/abi.ts";
-import type { PublishRule } from "../config/forward.ts";
+import type { PublishRule } from "../config/publish-rule.ts";
 import type { Libc } from "../sys/libc.ts";
 import { type Family, readyUdpPort } from "./udp.ts";
 

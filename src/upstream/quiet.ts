@@ -25,7 +25,7 @@ export class QuietFlows {
 
   /** The flow in this slot has news. True: it is to be quiet from now on. */
   hears(slot: number, handle: number): boolean {
-    const heard = this.#heard[slot] ?? 0;
+    const heard = this.#heard[slot];
     if (heard === -this.#number) return false;
     const isFirst = heard !== this.#number;
     this.#heard[slot] = isFirst ? this.#number : -this.#number;

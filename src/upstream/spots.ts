@@ -2,7 +2,7 @@
  * The sockets that a rule for published ports wants: a spot is one of them, a version of IP and an
  * address of the host.
  */
-import type { PublishRule } from "../config/forward.ts";
+import type { PublishRule } from "../config/publish-rule.ts";
 import { mappedOctetsOf, octetsOfIpv6 } from "../lib/addr6.ts";
 import { EADDRNOTAVAIL, EAFNOSUPPORT } from "../sys/errno.ts";
 import { isLoopback4 } from "./socket-name.ts";

@@ -29,7 +29,7 @@ import { openMessagePair } from "../sys/socket.ts";
 import { DATAGRAM_SIZE_MAX, Transfer, type TransferFile } from "./tftp-transfer.ts";
 import { EVENT_OF_SERVICE } from "./upstream.ts";
 
-export const TRANSFERS_MAX = 64;
+const TRANSFERS_MAX = 64;
 const IDLE_US = 2_000_000;
 const RECEIVES_MAX = 64;
 const RECEIVE_SIZE = 1024;

@@ -1,5 +1,5 @@
 /**
- * One guest network as a program, so that its log can be read: started by worker.test.ts with the
+ * One guest network as a program, so that its log can be read: started by program.ts with the
  * options of `attach` as JSON, several values of one divided by commas. Says "ready" on standard
  * output, and ends with its standard input.
  */

@@ -157,6 +157,20 @@ describe("outputs", () => {
     closeSync(fd);
   });
 
+  test("a file is waited for before frames are lost", async () => {
+    const pcap = join(FOLDER, "waited.pcap");
+    const { outputs, lines, pass, settle, link } = stage({ pcap });
+    const began = performance.now();
+    // No turn of the event loop in between, so nothing of it is written.
+    for (let mark = 0; !lines[0]?.includes("losing frames"); mark += 1) pass(mark & 0xff);
+    assert.ok(performance.now() - began >= 100, "ms without a move of the file");
+    await until(() => readFileSync(pcap).length > 24);
+    settle();
+    link.close();
+    await outputs.close();
+    assert.match(lines[1] ?? "", /^warn {2}capture has lost frames file=\S+ frames=\d+$/);
+  });
+
   test("the limit ends a capture with one line", async () => {
     const pcap = join(FOLDER, "limit.pcap");
     const { outputs, lines, pass, link } = stage({ pcap, pcapLimitMib: 1 });

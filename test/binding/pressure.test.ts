@@ -117,6 +117,14 @@ describe("Pressure", () => {
     assert.equal(stage.pressure.count, 1);
   });
 
+  test("of an odd number of chunks the smaller half stays", () => {
+    const stage = new Stage();
+    stage.usedMib = 61;
+    stage.chunkCount = 301;
+    stage.pressure.poll(stage.now);
+    assert.equal(stage.last.chunksMax, 150);
+  });
+
   test("at most a quarter of the flows end in one look, and 64 stay", () => {
     const stage = new Stage();
     stage.usedMib = 200;

@@ -19,10 +19,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { after, describe, test } from "node:test";
-import { OPEN_FLAGS, ResolvReader } from "../../src/binding/resolv-reader.ts";
+import { ResolvReader } from "../../src/binding/resolv-reader.ts";
 import type { Logger } from "../../src/lib/log.ts";
 import { ResolvAnswers } from "../../src/upstream/resolv-answers.ts";
 import { until } from "../support/e2e/shell.ts";
+
+/** What the program promises. */
+const OPEN_FLAGS = "nonblock,noctty";
 
 const LIMIT = { timeout: 30_000 };
 const SIZE_MAX = 65536;
@@ -39,9 +42,12 @@ interface Reading {
 }
 
 /** Started, and its first answer there. */
-async function startReader(): Promise<Reading> {
+async function startReader(lines: unknown[] = []): Promise<Reading> {
   const pids: number[] = [];
-  const debug: Logger["debug"] = ({ pid }) => void (typeof pid === "number" && pids.push(pid));
+  const debug: Logger["debug"] = (fields, message) => {
+    lines.push([message, fields]);
+    if (typeof fields["pid"] === "number") pids.push(fields["pid"]);
+  };
   const log: Logger = { debug, info: () => {}, warn: () => {}, error: () => {} };
   const reader = new ResolvReader(path, log);
   readers.push(reader);
@@ -162,7 +168,8 @@ describe("the reader of resolv.conf", () => {
   });
 
   test("is not there when it has been killed, and all hear of that", LIMIT, async () => {
-    const { reader, answers, pid } = await startReader();
+    const lines: unknown[] = [];
+    const { reader, answers, pid } = await startReader(lines);
     let told = 0;
     reader.subscribe(() => {
       told += 1;
@@ -170,6 +177,10 @@ describe("the reader of resolv.conf", () => {
     process.kill(pid, "SIGKILL");
     await until(() => !answers.isThere, "the news");
     assert.equal(told, 1);
+    assert.deepEqual(lines, [
+      ["resolv.conf is read by a process of its own", { pid }],
+      ["no process reads resolv.conf", { problem: "it has ended" }],
+    ]);
     reader.ask(); // of nobody
     assert.equal(answers.read()?.text, `${GOOD}ok`, "what it said last stays");
   });

@@ -1,7 +1,8 @@
 /** One line when something bounded is short, one when it is over. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { SHORTAGES, ShortageWatch } from "../../src/binding/shortages.ts";
+import { SHORTAGES } from "../../src/binding/shortage-messages.ts";
+import { ShortageWatch } from "../../src/binding/shortages.ts";
 import { counterLabel } from "../../src/engine/counter-names.ts";
 import { DROP_NAMES, STAT_NAMES } from "../../src/engine/stats.ts";
 import type { LogFields } from "../../src/lib/log.ts";

@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { after, describe, test } from "node:test";
-import { chooseUser } from "../../src/cli/confine.ts";
-import type { Rights } from "../../src/sys/privileges.ts";
+import { chooseUser } from "../../src/cli/choose-user.ts";
+import type { Rights } from "../../src/sys/rights.ts";
 
 const ALL = 0x1ff_ffff_ffffn;
 const NOBODY = { uid: 65534, gid: 65534 };
@@ -98,7 +98,18 @@ describe("asked for", () => {
     const own = { uid: 107, gid: 107 };
     assert.deepEqual(chooseUser(own, rights(107, 0n, [107]), { folders: [] }), { user: undefined });
     const root = { uid: 0, gid: 0 };
-    assert.deepEqual(chooseUser(root, ROOT, { folders: [] }), { user: undefined });
+    for (const groups of [[], [0], [0, 10]]) {
+      assert.deepEqual(chooseUser(root, rights(0, ALL, groups), { folders: [] }), {
+        user: undefined,
+      });
+    }
+    // Whoever has further groups is not yet the user that was asked for.
+    const grouped = { ...rights(107, ALL, [107, 10]) };
+    assert.deepEqual(chooseUser(own, grouped, { folders: [] }), { user: own });
+    for (const more of [{ uids: [107, 0, 107, 107] }, { gids: [107, 107, 0, 107] }]) {
+      const half = { ...rights(107, ALL, [107]), ...more };
+      assert.deepEqual(chooseUser(own, half, { folders: [] }), { user: own });
+    }
   });
 
   test("a user that cannot be had is an error", () => {

@@ -2,8 +2,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Binding } from "../../src/binding/binding.ts";
-import { countersOf } from "../../src/cli/counters.ts";
+import { countersOf, logCounters } from "../../src/cli/counters.ts";
 import { STAT_NAMES } from "../../src/engine/stats.ts";
+import { prettyLogger } from "../../src/lib/log.ts";
 import { DROP_TCP_CHECKSUM, STAT_COUNT, STAT_TCP_RETRANSMITS } from "../../wasm/abi.ts";
 
 const NO_PEERS = {
@@ -46,4 +47,23 @@ test("flows and chunks always, everything else where it is not zero", () => {
     peer_crowds: 5,
   });
   assert.equal(STAT_NAMES.length, STAT_COUNT, "drops come after what happened");
+});
+
+test("counters are asked for, and logged once there was time for an answer", async () => {
+  const counts = new Map<number, number>();
+  let asked = 0;
+  const binding: Binding = {
+    ...bindingOf(counts),
+    refresh: () => {
+      asked += 1;
+      // The worker's answer, which comes a moment later.
+      queueMicrotask(() => counts.set(STAT_TCP_RETRANSMITS, 7));
+    },
+  };
+  const line = (about?: Record<string, string>): Promise<string> =>
+    new Promise((resolve) => logCounters(prettyLogger("info", resolve), binding, about));
+  assert.equal(await line(), "info  counters flows=3 chunks=0 tcp_retransmits=7\n");
+  const about = { iface: "net" };
+  assert.equal(await line(about), "info  counters iface=net flows=3 chunks=0 tcp_retransmits=7\n");
+  assert.equal(asked, 2);
 });

@@ -1,7 +1,9 @@
 /** The hooks as programs: arguments, exit codes, one line of error. */
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { describe, test } from "node:test";
 import { hookName, runHook } from "../../src/cli/hook.ts";
+import { ownCommand } from "../../src/cli/program.ts";
 import type { HookName } from "../../src/hooks/exec.ts";
 import { fixture } from "../support/hook-fixtures.ts";
 
@@ -56,6 +58,36 @@ describe("onDefineDomain", () => {
   test("takes another data plane's word from the environment", async () => {
     const env = { SLIRP_EXTERNAL_DATA_PLANE: "1", SLIRP_CIDR: "10.253.9.0/24" };
     assert.match((await run("onDefineDomain", BOTH, env)).out, /<interface type="client">/);
+  });
+
+  test("warns of what it has understood otherwise than written", async () => {
+    const vmi = JSON.parse(VMI);
+    vmi.spec.domain.devices.interfaces[0].ports = [{ port: 80 }, { port: 80 }];
+    const argv = ["--vmi", JSON.stringify(vmi), "--domain", DOMAIN];
+    const { code, out, err } = await run("onDefineDomain", argv);
+    const { name } = vmi.spec.domain.devices.interfaces[0];
+    const warning = `warning: iface "${name}": port "80/TCP" is listed twice`;
+    assert.deepEqual([code, err], [0, `slirp-binding: onDefineDomain: ${warning}\n`]);
+    assert.match(out, /<\/domain>$/);
+  });
+
+  test("passes on what is no refusal", async () => {
+    const out = (): Promise<void> => Promise.reject(new Error("EPIPE"));
+    const err = async (): Promise<void> => {};
+    await assert.rejects(runHook("onDefineDomain", BOTH, {}, { out, err }), /^Error: EPIPE$/);
+  });
+
+  test("as a program writes to standard output, or to standard error", () => {
+    const [runtime = "", ...args] = ownCommand();
+    const start = (...argv: string[]) =>
+      spawnSync(runtime, [...args, "onDefineDomain", ...argv], { encoding: "utf8" });
+    const { status, stdout, stderr } = start(...BOTH);
+    assert.deepEqual([status, stderr], [0, ""]);
+    assert.match(stdout, /<\/domain>$/);
+    const failed = start();
+    assert.deepEqual([failed.status, failed.stdout], [2, ""]);
+    const told = 'slirp-binding: onDefineDomain: read arguments: give "--vmi" and its value\n';
+    assert.equal(failed.stderr, told);
   });
 
   const failures: readonly (readonly [string[], Record<string, string>, number, string])[] = [

@@ -5,6 +5,7 @@
  * in it.
  */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { parseAllDocuments } from "yaml";
@@ -12,14 +13,14 @@ import packageJson from "../../package.json" with { type: "json" };
 import { MANIFESTS_EPILOGUE } from "../../src/cli/epilogues.ts";
 import { manifests } from "../../src/cli/manifests.ts";
 import {
-  IMAGE_DEFAULT,
-  MANIFEST_KINDS,
   MANIFESTS_ROWS,
   type ManifestKind,
   type ManifestOptions,
   readManifestOptions,
 } from "../../src/config/manifests.ts";
+import { MANIFEST_KINDS } from "../support/manifest-kinds.ts";
 
+const IMAGE_DEFAULT = `registry.example/slirp-binding:${packageJson.version}`;
 const DEFAULTS = readManifestOptions(new Map());
 const SEED = 20260729;
 const YAML_VERSIONS = ["1.1", "1.2"] as const;
@@ -59,6 +60,13 @@ function merge(target: unknown, patch: unknown): unknown {
 }
 
 describe("all documents", () => {
+  test("are those of deploy/, with nothing asked for", () => {
+    for (const kind of MANIFEST_KINDS) {
+      const file = new URL(`../../deploy/${kind}.yaml`, import.meta.url);
+      assert.equal(readFileSync(file, "utf8"), print(kind), kind);
+    }
+  });
+
   test("come in order, separated, and end with one line end", () => {
     const text = manifests(DEFAULTS);
     const kinds = parse(text).map((document) => document["kind"] ?? document[0]?.["op"]);
@@ -103,7 +111,7 @@ describe("the registration", () => {
         },
       },
     });
-    assert.equal(IMAGE_DEFAULT, `registry.example/slirp-binding:${packageJson.version}`);
+    assert.equal(DEFAULTS.image, IMAGE_DEFAULT);
   });
 
   test("takes the names asked for, in the command as well", () => {

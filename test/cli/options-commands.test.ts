@@ -1,9 +1,11 @@
 /** The command lines of the commands besides `attach`; options.test.ts has that one's. */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import type { Command } from "../../src/cli/commands.ts";
 import { parseCommandLine } from "../../src/cli/options.ts";
 import type { Environment } from "../../src/config/option.ts";
+import { HELP_COMMANDS, helpFile, helpOf } from "../config/help-texts.ts";
 
 function parse(argv: readonly string[], env: Environment = {}): Command {
   return parseCommandLine(argv, env, false);
@@ -45,4 +47,10 @@ describe("the other commands", () => {
     assert.equal(command.options.name, "mine");
     assert.deepEqual(command.options.only, ["vm"]);
   });
+});
+
+test("the help of each command is the one that is kept", () => {
+  for (const command of ["", ...HELP_COMMANDS]) {
+    assert.equal(helpOf(command), readFileSync(helpFile(command), "utf8"), command);
+  }
 });

@@ -21,6 +21,20 @@ describe("run's command line", () => {
     assert.deepEqual(commandOf("--"), ["/bin/dash"]);
   });
 
+  test("the options before it are attach's, and nothing of the command is", () => {
+    const command = parse(["run", "--mtu=1500", "--map-root", "--no-ipv6", "--", "ls", "--mtu"]);
+    assert.ok(command.kind === "run");
+    const { mapRoot, attach, attachArguments } = command.options;
+    assert.deepEqual([mapRoot, attach.network.mtu], [true, 1500]);
+    assert.deepEqual([...attachArguments].sort(), [
+      "--log-format=json",
+      "--log-level=error",
+      "--mtu=1500",
+      "--no-ipv6",
+      "--tap=tap0",
+    ]);
+  });
+
   test("other commands are left as they are", () => {
     const argv = ["attach", "--", "x"];
     assert.deepEqual(splitRunLine(argv), { own: argv, command: [] });

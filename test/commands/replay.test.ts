@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseCommandLine } from "../../src/cli/options.ts";
-import { describeResult } from "../../src/lab/commands/replay.ts";
+import { describeResult } from "../../src/lab/commands/replay-report.ts";
 import type { Difference, ReplayResult } from "../../src/replay/difference.ts";
 import * as abi from "../../wasm/abi.ts";
 

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { type SwarmState, swarmVerdict } from "../../src/lab/commands/simulate-swarm.ts";
+import { type SwarmState, swarmVerdict } from "../../src/lab/commands/swarm-verdict.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 

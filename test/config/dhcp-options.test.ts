@@ -9,9 +9,9 @@ import {
   type DhcpOptionsInput,
   dhcpOptionsOf,
   encodeDhcpOptions,
-  encodeSearchList,
   fitSearchList,
 } from "../../src/config/dhcp-options.ts";
+import { encodeSearchList } from "../../src/config/search-list.ts";
 import { messageOf } from "../support/hook-fixtures.ts";
 
 const SEED = 3397;

@@ -3,15 +3,9 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { ConfigError } from "../../src/config/errors.ts";
-import {
-  checkPublishGuests,
-  checkPublishRules,
-  formatHost,
-  type PublishRule,
-  parsePublish,
-  publishedCount,
-  publishedSockets,
-} from "../../src/config/forward.ts";
+import { publishedCount, publishedSockets } from "../../src/config/forward.ts";
+import { checkPublishGuests, checkPublishRules } from "../../src/config/publish-checks.ts";
+import { formatHost, type PublishRule, parsePublish } from "../../src/config/publish-rule.ts";
 import { parseSubnet } from "../../src/config/subnet.ts";
 import { parseSubnet6 } from "../../src/config/subnet6.ts";
 

@@ -4,9 +4,11 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import packageJson from "../../package.json" with { type: "json" };
 import { ConfigError } from "../../src/config/errors.ts";
-import { IMAGE_DEFAULT, MANIFEST_KINDS, readManifestOptions } from "../../src/config/manifests.ts";
+import { readManifestOptions } from "../../src/config/manifests.ts";
 import type { Setting } from "../../src/config/settings.ts";
+import { MANIFEST_KINDS } from "../support/manifest-kinds.ts";
 
 function settings(given: Readonly<Record<string, string | readonly string[]>>) {
   return new Map<string, Setting>(
@@ -23,7 +25,7 @@ function read(given: Readonly<Record<string, string | readonly string[]>>) {
 
 test("without settings all documents with the usual names are meant", () => {
   assert.deepEqual(read({}), {
-    image: IMAGE_DEFAULT,
+    image: `registry.example/slirp-binding:${packageJson.version}`,
     name: "slirp",
     kubevirt: "kubevirt",
     namespace: "kubevirt",

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import process from "node:process";
 import { describe, test } from "node:test";
-import { guestMissing, readAnswer } from "../../src/lab/demo/guest-image.ts";
+import { readAnswer } from "../../src/lab/demo/guest-image.ts";
+import { guestMissing } from "../../src/lab/demo/guest-machine.ts";
 
 describe("what is missing for a guest under QEMU", () => {
   test("is said by name", { skip: process.arch !== "x64" && "for x86_64" }, () => {

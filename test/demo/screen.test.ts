@@ -1,7 +1,8 @@
 /** Lines of the demonstration: with a terminal and without, good steps and bad. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { bar, formatRate, Screen } from "../../src/lab/demo/screen.ts";
+import { bar, formatRate } from "../../src/lab/demo/progress.ts";
+import { Screen } from "../../src/lab/demo/screen.ts";
 
 function screenOf(isTerminal: boolean): { screen: Screen; text: () => string } {
   let text = "";

@@ -13,7 +13,7 @@ import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { LINK_KINDS, type LinkKind } from "../../src/config/hook-settings.ts";
+import type { LinkKind } from "../../src/config/hook-settings.ts";
 import { mutateDomain } from "../../src/hooks/domain/mutate.ts";
 import { type BindingPlan, derivePlans } from "../../src/hooks/domain/plan.ts";
 import { readVmi } from "../../src/hooks/domain/vmi.ts";
@@ -26,6 +26,7 @@ import {
   messageOf,
   strip,
 } from "../support/hook-fixtures.ts";
+import { LINK_KINDS } from "../support/hook-plan.ts";
 import { definable, type Libvirt, noLibvirt, startable, startLibvirt } from "../support/libvirt.ts";
 
 const LIMIT = { timeout: 300_000 };

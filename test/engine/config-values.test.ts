@@ -11,6 +11,7 @@ import { NAMESERVER_COUNT_MAX } from "../../src/config/resolv.ts";
 import type { Setting } from "../../src/config/settings.ts";
 import { encodeEngineConfig } from "../../src/engine/config.ts";
 import {
+  dhcp6OptionOctets,
   dhcpOptionOctets,
   engineConfigValues,
   resolverAddresses,
@@ -69,6 +70,112 @@ describe("engineConfigValues", () => {
     assert.doesNotMatch(text, /host\.example/);
   });
 
+  test("each value of the record, where nothing is given", () => {
+    assert.deepEqual(engineConfigValues(options(), CONTEXT), {
+      guestAddress: 0x0a00020f,
+      gatewayAddress: 0x0a000202,
+      dnsAddress: 0x0a000203,
+      prefixLength: 24,
+      mtu: 65_520,
+      hostLoopback: false,
+      dhcp: true,
+      dns: true,
+      strictFilter: false,
+      refusesHost: false,
+      refusesMetadata: false,
+      preservesUdpPorts: false,
+      strictDf: false,
+      flowsMax: FLOWS_MAX_DEFAULT,
+      chunksMax: abi.CHUNKS_DEFAULT_COUNT,
+      vnetSize: 0,
+      linkFlags: 0,
+      linkQueue: 256,
+      gatewayMac: [0x52, 0x55, 10, 0, 2, 2],
+      guestMac: new Uint8Array(6),
+      seed: SEED,
+      leaseSeconds: 86_400,
+      udpTimeoutSeconds: 300,
+      tcpIdleSeconds: 7440,
+      keepaliveSeconds: 0,
+      resolvers: [0x09090909],
+      dnsPort: 53,
+      dhcpOptions: dhcpOptionOctets(options(), CONTEXT.resolvConf),
+      dhcpServerAddress: 0x0a000202,
+      dns6: "auto",
+      ipv4: true,
+      ipv6: {
+        guest: [0xfd10, 0, 2, 0, 0, 0, 0, 2],
+        gateway: [0xfd10, 0, 2, 0, 0, 0, 0, 1],
+        dns: [0xfd10, 0, 2, 0, 0, 0, 0, 3],
+        router: [0xfe80, 0, 0, 0, 0x5055, 0x0aff, 0xfe00, 0x0202],
+        prefixLength: 64,
+        dhcpOptions: dhcp6OptionOctets(options(), CONTEXT.resolvConf),
+      },
+    });
+  });
+
+  test("each value of the record, where it is given", () => {
+    const given = options({
+      cidr: ["10.9.0.0/29"],
+      cidr6: ["fd20::/120"],
+      mtu: ["1400"],
+      "no-ipv4": ["true"],
+      dns6: ["never"],
+      "dns-port": ["5353"],
+      "host-loopback": ["true"],
+      "host-address": ["refuse"],
+      "metadata-address": ["refuse"],
+      "udp-ports": ["preserve"],
+      "strict-df": ["true"],
+      "strict-filter": ["true"],
+      "udp-timeout": ["177"],
+      "tcp-idle-timeout": ["8888"],
+      keepalive: ["99"],
+    });
+    const context = {
+      ...CONTEXT,
+      vnetSize: 12,
+      linkFlags: 5,
+      limits: { flowsMax: 33, bufferMib: 3 },
+    } as const;
+    const { dhcpOptions, ipv6, ...values } = engineConfigValues(given, context);
+    assert.deepEqual(values, {
+      guestAddress: 0x0a090004,
+      gatewayAddress: 0x0a090002,
+      dnsAddress: 0x0a090003,
+      prefixLength: 29,
+      mtu: 1400,
+      hostLoopback: true,
+      dhcp: true,
+      dns: true,
+      strictFilter: true,
+      refusesHost: true,
+      refusesMetadata: true,
+      preservesUdpPorts: true,
+      strictDf: true,
+      flowsMax: 33,
+      chunksMax: (3 * 2 ** 20) / abi.CHUNK_SIZE,
+      vnetSize: 12,
+      linkFlags: 5,
+      linkQueue: 256,
+      gatewayMac: [0x52, 0x55, 10, 9, 0, 2],
+      guestMac: new Uint8Array(6),
+      seed: SEED,
+      leaseSeconds: 86_400,
+      udpTimeoutSeconds: 177,
+      tcpIdleSeconds: 8888,
+      keepaliveSeconds: 99,
+      resolvers: [0x09090909],
+      dnsPort: 5353,
+      dhcpServerAddress: 0x0a090002,
+      dns6: "never",
+      ipv4: false,
+    });
+    assert.equal(ipv6?.prefixLength, 120);
+    assert.ok(dhcpOptions.length > 0);
+    assert.equal(engineConfigValues(options({ "no-ipv6": ["true"] }), CONTEXT).ipv6, undefined);
+  });
+
   test("says where and what to boot: siaddr always, names and URLs where there are any", () => {
     const plain = engineConfigValues(options(), CONTEXT);
     assert.equal(plain.dhcpServerAddress, 0x0a000202, "the gateway, as libslirp has it");
@@ -96,6 +203,15 @@ describe("engineConfigValues", () => {
     const hosts = dhcpOptionOctets(options({ hostname: ["vm"] }), long);
     assert.ok(hosts.length > 900 && hosts.length <= abi.DHCP_OPTIONS_SIZE);
     assert.deepEqual([...hosts.subarray(0, 4)], [12, 2, 0x76, 0x6d]);
+  });
+
+  test("sends a search list by DHCPv6: the user's, or as much of the host's as fits", () => {
+    const text = (given: Readonly<Record<string, readonly string[]>>): string =>
+      new TextDecoder().decode(dhcp6OptionOctets(options(given), CONTEXT.resolvConf));
+    assert.equal(text({}), "\0\x18\0\x0e\x04host\x07example\0");
+    assert.equal(text({ search: ["own.example"] }), "\0\x18\0\x0d\x03own\x07example\0");
+    const none = { search: [] };
+    assert.deepEqual([...dhcp6OptionOctets(options(), none)], []);
   });
 
   test("counts payload memory in chunks", () => {

@@ -13,17 +13,28 @@ import { TcpGuest } from "../support/tcp-guest.ts";
 import { type TinyOptions, tinyEngine } from "../support/tiny-wasm.ts";
 import { VARIANTS } from "../support/wasm.ts";
 
-function assertRefused(octets: Uint8Array, code: EngineErrorCode, message: RegExp): void {
+function assertRefused(
+  octets: Uint8Array,
+  code: EngineErrorCode,
+  message: RegExp | string,
+): EngineError {
+  const found: EngineError[] = [];
   assert.throws(
     () => loadEngine(octets),
     (error) => {
       assert.ok(error instanceof EngineError, String(error));
       assert.equal(error.code, code, error.message);
-      assert.match(error.message, message);
+      assert.equal(error.name, "EngineError");
+      if (typeof message === "string") assert.equal(error.message, message);
+      else assert.match(error.message, message);
       assert.doesNotMatch(error.message, /\n|\.$/);
+      found.push(error);
       return true;
     },
   );
+  const [error] = found;
+  assert.ok(error !== undefined);
+  return error;
 }
 
 describe("engine/module: what is refused", () => {
@@ -32,30 +43,81 @@ describe("engine/module: what is refused", () => {
     (regions) => {
       regions[index] = [base, size ?? regions[index]?.[1] ?? 0];
     };
-  const cases: readonly (readonly [string, TinyOptions, EngineErrorCode, RegExp])[] = [
-    ["imports", { imports: true }, "IMPORTS", /"env\.abort"/],
-    ["a missing function", { without: "step" }, "EXPORTS", /"step"/],
-    ["a function of another shape", { shorter: "guest_rx" }, "EXPORTS", /wanted 2 .* not 1/],
-    ["memory without a maximum", { maximum: undefined }, "MEMORY", /can grow/],
-    ["memory below its maximum", { maximum: 2000 }, "MEMORY", /can grow/],
-    ["another magic", { magic: 7 }, "ABI", /control block/],
-    ["an older ABI", { version: abi.ABI_VERSION - 1 }, "ABI", /wanted "2"/],
-    ["a newer ABI", { version: abi.ABI_VERSION + 1 }, "ABI", /version "3"/],
-    ["a control block outside of memory", { control: -64 }, "ABI", /cannot read/],
-    ["no control block", { control: 0 }, "ABI", /cannot read/],
-    ["a region of another size", { regions: move(7, 4096, 64) }, "REGIONS", /region 7/],
-    ["a region behind the memory", { regions: move(9, 0x7ffffff8) }, "REGIONS", /region 9/],
-    ["a region at 0", { regions: move(2, 0) }, "REGIONS", /region 2/],
-    ["a region off its alignment", { regions: move(2, 1028) }, "REGIONS", /region 2/],
-    ["overlapping regions", { regions: move(2, 1024) }, "REGIONS", /overlap/],
-    ["another control region", { regions: move(0, 2048) }, "REGIONS", /control block/],
+  const newer = abi.ABI_VERSION + 1;
+  const older = abi.ABI_VERSION - 1;
+  const version = (found: number): string =>
+    `refuse an engine of ABI version "${found}": wanted "${abi.ABI_VERSION}"`;
+  const shape = 'refuse the engine\'s function "guest_rx": wanted 2 arguments, not 1';
+  const grows = "refuse an engine whose memory can grow";
+  const stranger = "refuse a control block that is not its own region";
+  const size = `refuse region 7: wanted ${2 * abi.OP_CAPACITY_COUNT * abi.OP_SIZE}, not 64`;
+  const cases: readonly (readonly [string, TinyOptions, EngineErrorCode, string])[] = [
+    [
+      "imports",
+      { imports: true },
+      "IMPORTS",
+      'refuse an engine with imports: it wants "env.abort"',
+    ],
+    [
+      "a missing function",
+      { without: "step" },
+      "EXPORTS",
+      'cannot find the engine\'s function "step"',
+    ],
+    ["a function of another shape", { shorter: "guest_rx" }, "EXPORTS", shape],
+    ["no memory", { without: "memory" }, "EXPORTS", 'cannot find the engine\'s memory "memory"'],
+    ["memory without a maximum", { maximum: undefined }, "MEMORY", grows],
+    ["memory below its maximum", { maximum: 2000 }, "MEMORY", grows],
+    ["another magic", { magic: 7 }, "ABI", 'cannot find a control block at "1024"'],
+    ["an older ABI", { version: older }, "ABI", version(older)],
+    ["a newer ABI", { version: newer }, "ABI", version(newer)],
+    [
+      "a control block outside of memory",
+      { control: -64 },
+      "ABI",
+      'cannot read a control block at "4294967232"',
+    ],
+    ["no control block", { control: 0 }, "ABI", 'cannot read a control block at "0"'],
+    ["a region of another size", { regions: move(7, 4096, 64) }, "REGIONS", size],
+    [
+      "a region behind the memory",
+      { regions: move(9, 0x7ffffff8) },
+      "REGIONS",
+      'refuse region 9: bad base "2147483640"',
+    ],
+    ["a region at 0", { regions: move(2, 0) }, "REGIONS", 'refuse region 2: bad base "0"'],
+    [
+      "a region off its alignment",
+      { regions: move(2, 1028) },
+      "REGIONS",
+      'refuse region 2: bad base "1028"',
+    ],
+    [
+      "overlapping regions",
+      { regions: move(2, 1024) },
+      "REGIONS",
+      'refuse overlapping regions at "1024"',
+    ],
+    ["another control region", { regions: move(0, 2048) }, "REGIONS", stranger],
   ];
   for (const [name, options, code, message] of cases) {
-    test(name, () => assertRefused(tinyEngine(options), code, message));
+    test(name, () => {
+      assertRefused(tinyEngine(options), code, message);
+    });
   }
 
+  test("a control block that the memory's end cuts short", () => {
+    const end = loadEngine(tinyEngine()).memory.buffer.byteLength;
+    const whole = end - abi.CONTROL_SIZE;
+    const find = `cannot find a control block at "${whole}"`;
+    assertRefused(tinyEngine({ control: whole }), "ABI", find);
+    const read = `cannot read a control block at "${whole + 4}"`;
+    assertRefused(tinyEngine({ control: whole + 4 }), "ABI", read);
+  });
+
   test("what is no module, or only the beginning of one", () => {
-    assertRefused(new Uint8Array(0), "MODULE", /cannot compile/);
+    const { cause } = assertRefused(new Uint8Array(0), "MODULE", /^cannot compile the engine: \S/);
+    assert.ok(cause instanceof WebAssembly.CompileError);
     assertRefused(pattern(1000), "MODULE", /cannot compile/);
     const octets = readEngine("simd");
     for (const part of [0.1, 0.5, 0.99]) {
@@ -64,8 +126,42 @@ describe("engine/module: what is refused", () => {
     }
   });
 
+  test("what cannot be started: a module whose data is larger than its memory", () => {
+    const octets = Uint8Array.of(
+      ...[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00],
+      ...[0x05, 0x04, 0x01, 0x01, 0x00, 0x00], // memory of no page
+      ...[0x0b, 0x07, 0x01, 0x00, 0x41, 0x00, 0x0b, 0x01, 0x2a], // one octet at 0
+    );
+    const { cause } = assertRefused(octets, "MODULE", /^cannot start the engine: \S/);
+    assert.ok(cause instanceof WebAssembly.RuntimeError);
+  });
+
   test("nothing, when all is well", () => {
     assert.equal(loadEngine(tinyEngine()).regions.length, abi.REGION_COUNT);
+  });
+
+  test("nothing, in whichever order regions lie, and up to the end of the memory", () => {
+    const { memory, regions } = loadEngine(tinyEngine());
+    const end = memory.buffer.byteLength;
+    const last = regions[abi.REGION_ADDRESSES];
+    assert.ok(last !== undefined);
+    const atEnd = move(abi.REGION_ADDRESSES, end - last.size);
+    assert.equal(loadEngine(tinyEngine({ regions: atEnd })).regions[11]?.base, end - last.size);
+    assertRefused(
+      tinyEngine({ regions: move(abi.REGION_ADDRESSES, end - last.size + 8) }),
+      "REGIONS",
+      `refuse region 11: bad base "${end - last.size + 8}"`,
+    );
+    const swapped = tinyEngine({
+      regions: (table) => {
+        const [one, other] = [table[3], table[2]];
+        if (one === undefined || other === undefined) return;
+        table[3] = [other[0], one[1]];
+        table[2] = [other[0] + one[1], other[1]];
+      },
+    });
+    const loaded = loadEngine(swapped).regions;
+    assert.ok((loaded[3]?.base ?? 0) < (loaded[2]?.base ?? 0));
   });
 
   test("an engine that refuses its configuration", () => {

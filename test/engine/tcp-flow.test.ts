@@ -1,10 +1,14 @@
 /** A connection's windows and round trip, as a run's own checks and its guest know them. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { Engine } from "../../src/engine/engine.ts";
+import { loadEngine } from "../../src/engine/module.ts";
 import { readTcpFlow, type TcpFlow, tcpHandle } from "../../src/engine/tcp-flow.ts";
 import { planFromSeed } from "../../src/lab/sim/scenario.ts";
-import { simulatedEngine } from "../../src/lab/sim/simulate.ts";
+import { simulatedEngine } from "../../src/lab/sim/simulated-engine.ts";
 import { World } from "../../src/lab/sim/world.ts";
+import * as abi from "../../wasm/abi.ts";
+import { tinyEngine } from "../support/tiny-wasm.ts";
 
 /** One connection, data both ways. */
 const SEED = 82;
@@ -58,5 +62,71 @@ describe("TCP flow record", () => {
     assert.equal(engine.flowCount, 0);
     assert.equal(tcpHandle(engine, 0), undefined);
     assert.equal(readTcpFlow(engine, 1), undefined);
+  });
+});
+
+describe("TCP flow record, field by field", () => {
+  const SLOT = 5;
+  const HANDLE = 0xfedc * 2 ** abi.HANDLE_SLOT_BITS + SLOT;
+
+  /** A record of TCP in one slot of an engine that has not started. */
+  function record(kind: number = abi.KIND_TCP) {
+    const engine = new Engine(loadEngine(tinyEngine()));
+    const { view } = engine;
+    const base = engine.bases.flows + SLOT * abi.FLOW_SIZE;
+    const word = (offset: number, value: number) => view.setUint32(base + offset, value, true);
+    view.setUint8(base + abi.FLOW_KIND_OFFSET, kind);
+    view.setUint8(base + abi.FLOW_STATE_OFFSET, abi.STATE_CLOSE_WAIT);
+    view.setUint16(base + abi.FLOW_GENERATION_OFFSET, 0xfedc, true);
+    view.setUint16(base + abi.FLOW_GUEST_PORT_OFFSET, 0xf001, true);
+    word(abi.FLOW_PEER_ADDRESS_OFFSET, 0xf0000002);
+    view.setUint16(base + abi.FLOW_PEER_PORT_OFFSET, 0xf003, true);
+    view.setBigUint64(base + abi.FLOW_BYTES_TO_HOST_OFFSET, 2n ** 40n + 6n, true);
+    view.setBigUint64(base + abi.FLOW_BYTES_TO_GUEST_OFFSET, 2n ** 41n + 7n, true);
+    word(abi.FLOW_TCP_CWND_OFFSET, 14_480);
+    word(abi.FLOW_TCP_SSTHRESH_OFFSET, 7240);
+    word(abi.FLOW_TCP_SND_UNA_OFFSET, 0xfffffff0);
+    word(abi.FLOW_TCP_SND_MAX_OFFSET, 0x10);
+    word(abi.FLOW_TCP_SND_WINDOW_OFFSET, 65_535);
+    word(abi.FLOW_TCP_RCV_ACK_OFFSET, 0xffffff00);
+    word(abi.FLOW_TCP_RCV_EDGE_OFFSET, 0x200);
+    word(abi.FLOW_TCP_HELD_COUNT_OFFSET, 8);
+    word(abi.FLOW_TCP_SEND_COUNT_OFFSET, 9);
+    word(abi.FLOW_TCP_SRTT_OFFSET, 1234);
+    return { engine, word };
+  }
+
+  test("each has its place; spans go over the end of sequence numbers", () => {
+    const { engine, word } = record();
+    assert.equal(tcpHandle(engine, SLOT), HANDLE);
+    assert.deepEqual(readTcpFlow(engine, HANDLE), {
+      state: "CLOSE_WAIT",
+      guestPort: 0xf001,
+      peerAddress: 0xf0000002,
+      peerPort: 0xf003,
+      bytesToHost: 2 ** 40 + 6,
+      bytesToGuest: 2 ** 41 + 7,
+      cwnd: 14_480,
+      ssthresh: 7240,
+      inFlight: 0x20,
+      windowOfGuest: 65_535,
+      windowForGuest: 0x300,
+      held: 8,
+      sending: 9,
+      srtt: 1234,
+    });
+    word(abi.FLOW_TCP_SSTHRESH_OFFSET, 0x7fffffff);
+    assert.equal(readTcpFlow(engine, HANDLE)?.ssthresh, undefined);
+    word(abi.FLOW_TCP_SSTHRESH_OFFSET, 0x7ffffffe);
+    assert.equal(readTcpFlow(engine, HANDLE)?.ssthresh, 0x7ffffffe);
+  });
+
+  test("another generation, slot or kind is not that connection", () => {
+    const { engine } = record();
+    assert.equal(readTcpFlow(engine, HANDLE - 2 ** abi.HANDLE_SLOT_BITS), undefined);
+    assert.equal(readTcpFlow(engine, HANDLE + 1), undefined);
+    const udp = record(abi.KIND_UDP);
+    assert.equal(tcpHandle(udp.engine, SLOT), undefined);
+    assert.equal(readTcpFlow(udp.engine, HANDLE), undefined);
   });
 });

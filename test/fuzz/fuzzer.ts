@@ -16,43 +16,23 @@ import { messageOf } from "../../src/lib/message.ts";
 import * as abi from "../../wasm/abi.ts";
 import { engineModule } from "../support/engine-binary.ts";
 import { gatherFrame, START } from "../support/engine-harness.ts";
-import { groups, IPV6, type WorldOptions, worldConfig } from "../support/engine-settings.ts";
-import { ip } from "../support/packet.ts";
+import { type WorldOptions, worldConfig } from "../support/engine-settings.ts";
 import { decodeFrame } from "../support/packet-decode.ts";
 import { ChaoticHost } from "./chaotic-host.ts";
-import { corpus } from "./corpus.ts";
-import { broadcast, fixChecksums, fixIpChecksum, mutate, set16 } from "./mutate.ts";
+import { epochOptions } from "./epoch-options.ts";
+import { FrameSource } from "./frame-source.ts";
 import { Random } from "./random.ts";
 import { TcpCrowd } from "./tcp-crowd.ts";
 
 /** Frames of a whole epoch. */
 export const EPOCH_FRAMES = 25_000;
-/** Three, so that queries move on; one of IPv6. */
-const RESOLVERS = [
-  ip("198.18.0.53"),
-  { groups: groups("2001:db8::53"), scope: 0 },
-  ip("198.18.0.54"),
-];
 const BATCH_MAX = abi.RX_SLOT_COUNT;
-const ETHERNET_FRAME = 1514;
-const LARGE_FRAME = 65549;
 /** One of so many frames for the guest is decoded strictly. */
 const SAMPLE = 32;
 /** Flows, the first of the table, whose states are noted in each turn. */
 const LOOK_FLOWS = 128;
 const ROUNDS_MAX = 100_000;
 const HOUR = 3600e6;
-
-/** Segmentation offload comes with checksum offload only (virtio 1.2 §5.1.3.1). */
-const LINK_FLAGS = [
-  0,
-  abi.LINK_CSUM,
-  abi.LINK_RX_TSO,
-  abi.LINK_CSUM | abi.LINK_TSO4,
-  abi.LINK_CSUM | abi.LINK_USO | abi.LINK_RX_TSO,
-  abi.LINK_CSUM | abi.LINK_TSO4 | abi.LINK_USO | abi.LINK_RX_TSO,
-  abi.LINK_CSUM | abi.LINK_TSO6 | abi.LINK_USO6,
-] as const;
 
 /** What must stay as it is while frames to everybody come in. */
 const REPLY_COUNTERS = [
@@ -87,8 +67,6 @@ export interface EpochResult {
   readonly states: readonly number[];
 }
 
-const CORPUS = corpus();
-
 /** Runs one epoch. Throws `FuzzFailure`. */
 export function fuzzEpoch(seed: number, epoch: number, frames = EPOCH_FRAMES): EpochResult {
   const run = new Epoch(seed, epoch);
@@ -102,39 +80,6 @@ export function fuzzEpoch(seed: number, epoch: number, frames = EPOCH_FRAMES): E
   }
 }
 
-function epochOptions(random: Random, epoch: number): WorldOptions {
-  const options = ipv4Options(random, epoch);
-  const six = { ...IPV6, prefixLength: random.pick([120, 64, 8]) };
-  const { mtu = 1500 } = options;
-  // IPv6 wants an MTU of 1280; one epoch in four does without.
-  return mtu < 1280 || random.oneIn(4) ? options : { ...options, ipv6: six };
-}
-
-function ipv4Options(random: Random, epoch: number): WorldOptions {
-  const vnetSize = random.pick<0 | 10 | 12>([0, 0, 10, 10, 12]);
-  return {
-    variant: epoch % 2 === 0 ? "simd" : "scalar",
-    seed: random.u32(),
-    vnetSize,
-    linkFlags: vnetSize === 0 ? 0 : random.pick(LINK_FLAGS),
-    linkQueue: random.pick([0, 1, 64, 500]),
-    mtu: random.pick([576, 1500, 1500, 9000, 65520]),
-    flowsMax: random.pick([16, 64, 256, 4096]),
-    chunksMax: random.pick([16, 64, 512]),
-    strictFilter: random.oneIn(3),
-    strictDf: random.oneIn(2),
-    hostLoopback: random.oneIn(3),
-    dhcp: !random.oneIn(4),
-    dns: !random.oneIn(4),
-    keepaliveSeconds: random.pick([0, 0, 60]),
-    resolvers: random.oneIn(4) ? [] : RESOLVERS,
-    ...(random.oneIn(4) ? { guestMac: new Uint8Array(6) } : {}),
-    refusesHost: random.oneIn(2),
-    refusesMetadata: random.oneIn(2),
-    preservesUdpPorts: random.oneIn(2),
-  };
-}
-
 class Epoch {
   readonly description: string;
   readonly #options: WorldOptions;
@@ -142,6 +87,7 @@ class Epoch {
   readonly #engine: Engine;
   readonly #host: ChaoticHost;
   readonly #crowd: TcpCrowd;
+  readonly #frames: FrameSource;
   readonly #vnetSize: number;
   readonly #before = new Float64Array(REPLY_COUNTERS.length);
   #now = START;
@@ -164,6 +110,7 @@ class Epoch {
     this.#engine.start(worldConfig(this.#options));
     this.#host = new ChaoticHost(this.#engine, this.#random);
     this.#crowd = new TcpCrowd(this.#random);
+    this.#frames = new FrameSource(this.#engine, this.#random, this.#crowd, vnetSize);
   }
 
   result(): EpochResult {
@@ -294,74 +241,11 @@ class Epoch {
 
   #batch(count: number): void {
     const toAll = this.#random.oneIn(64);
-    for (let slot = 0; slot < count; slot += 1) this.#frame(slot, toAll);
+    for (let slot = 0; slot < count; slot += 1) this.#frames.write(slot, toAll);
     if (toAll) this.#remember();
     this.#engine.guestRx(count, this.#now);
     this.#fed += count;
     if (toAll) this.#checkNoReplies();
-  }
-
-  #frame(slot: number, toAll: boolean): void {
-    const random = this.#random;
-    const { octets, words, bases } = this.#engine;
-    const pointer = bases.rxBuffers + slot * abi.RX_SLOT_SIZE;
-    const base = pointer + this.#vnetSize;
-    const room = abi.RX_SLOT_SIZE - this.#vnetSize;
-    // As large as offload frames are, sometimes.
-    const large = this.#vnetSize > 0 && random.oneIn(32);
-    let length: number;
-    if (large || random.below(5) < 3) {
-      length = this.#crowd.write(octets, base, large ? LARGE_FRAME : ETHERNET_FRAME);
-      if (random.oneIn(8)) length = mutate(random, octets, base, length, room, this.#any());
-    } else {
-      const template = this.#any();
-      octets.set(template, base);
-      length = template.length;
-      if (!random.oneIn(6)) length = mutate(random, octets, base, length, room, this.#any());
-    }
-    if (toAll) broadcast(random, octets, base, length);
-    else if (!large && random.below(10) < 8) fixChecksums(octets, base, length);
-    if (toAll && isServed(octets, base)) length = 0;
-    if (this.#vnetSize > 0) this.#vnetHeader(octets, pointer, length, large);
-    const descriptor = (bases.rxDescriptors + slot * abi.RX_DESCRIPTOR_SIZE) >> 2;
-    words[descriptor] = pointer;
-    words[descriptor + 1] = this.#vnetSize + length;
-  }
-
-  #any(): Uint8Array {
-    return CORPUS[this.#random.below(CORPUS.length)] ?? new Uint8Array(0);
-  }
-
-  #vnetHeader(octets: Uint8Array, at: number, length: number, large: boolean): void {
-    const random = this.#random;
-    octets.fill(0, at, at + this.#vnetSize);
-    const kind = large ? 19 : random.below(20);
-    if (kind < 12) return;
-    if (kind === 12) {
-      for (let i = 0; i < this.#vnetSize; i += 1) octets[at + i] = random.below(256);
-      return;
-    }
-    const frame = at + this.#vnetSize;
-    const isSix = octets[frame + 12] === 0x86;
-    const isUdp = octets[frame + (isSix ? 20 : 23)] === 17;
-    octets[at] = 1;
-    octets[at + 6] = isSix ? 54 : 34;
-    octets[at + 8] = isUdp ? 6 : 16;
-    if (kind < 17) return;
-    octets[at + 1] = isUdp ? 5 : isSix ? 4 : 1;
-    octets[at + 2] = isSix ? 74 : 54;
-    const size = random.pick([1, 100, 536, 1400, 1460, 65535]);
-    octets[at + 4] = size;
-    octets[at + 5] = size >> 8;
-    // The IP header's checksum is the guest's business, whatever the link offloads.
-    if (length < 60) return;
-    const ip = frame + 14;
-    if (isSix) {
-      set16(octets, ip + 4, length - 54);
-      return;
-    }
-    set16(octets, ip + 2, length - 14);
-    fixIpChecksum(octets, ip);
   }
 
   #remember(): void {
@@ -414,13 +298,4 @@ class Epoch {
     if (flowCount > flowsMax) throw new Error(`${flowCount} flows, ${flowsMax} allowed`);
     if (chunkCount > chunksMax) throw new Error(`${chunkCount} chunks, ${chunksMax} allowed`);
   }
-}
-
-/** ARP, DHCP and what IPv6 has in their place are answered although sent to everybody. */
-function isServed(octets: Uint8Array, base: number): boolean {
-  if (octets[base + 12] === 0x86 && octets[base + 13] === 0xdd) return true;
-  if (octets[base + 12] === 8 && octets[base + 13] === 6) return true;
-  const words = (octets[base + 14] ?? 0) & 15;
-  const port = base + 14 + 4 * words + 2;
-  return octets[base + 23] === 17 && octets[port] === 0 && octets[port + 1] === 67;
 }

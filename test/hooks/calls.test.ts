@@ -3,15 +3,17 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Code, ConnectError } from "@connectrpc/connect";
 import {
-  ANSWER_ms,
   type Call,
   type CallClass,
-  CONTROL_BYTES_MAX,
   createShares,
   MESSAGE_BYTES_MAX,
-  REQUEST_ms,
 } from "../../src/hooks/calls.ts";
 import { keepingLog } from "../support/hook-server.ts";
+
+/** What the program promises. */
+const CONTROL_BYTES_MAX = 4096;
+const REQUEST_ms = 20_000;
+const ANSWER_ms = 20_000;
 
 const MIB = 1024 * 1024;
 /** What all calls together may hold. */

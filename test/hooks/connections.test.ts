@@ -5,8 +5,12 @@ import type { ServerHttp2Session } from "node:http2";
 import type { Socket } from "node:net";
 import { describe, test } from "node:test";
 import { createShares } from "../../src/hooks/calls.ts";
-import { CONNECTION_COUNT_MAX, Connections, IDLE_ms } from "../../src/hooks/connections.ts";
+import { Connections } from "../../src/hooks/connections.ts";
 import { keepingLog } from "../support/hook-server.ts";
+
+/** What the program promises. */
+const CONNECTION_COUNT_MAX = 128;
+const IDLE_ms = 60_000;
 
 class Session extends EventEmitter {
   isOpen = true;

@@ -1,10 +1,10 @@
 /** The data plane without a data plane: QEMU's own networking, and nothing else. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { LINK_KINDS } from "../../src/config/hook-settings.ts";
 import { startQemuDataPlane } from "../../src/hooks/data-plane.ts";
 import { HookError } from "../../src/hooks/domain/errors.ts";
 import { plansOf } from "../support/hook-fixtures.ts";
+import { LINK_KINDS } from "../support/hook-plan.ts";
 
 describe("QEMU's own networking", () => {
   const plane = startQemuDataPlane();

@@ -5,9 +5,11 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { HookError, type HookErrorCode } from "../../src/hooks/domain/errors.ts";
-import { ERROR_TEXT_LENGTH_MAX } from "../../src/hooks/domain-hooks.ts";
 import { call, callback, INFO, refusal } from "../support/hook-client.ts";
 import { startTestServer, type TestServer } from "../support/hook-server.ts";
+
+/** What the program promises. */
+const ERROR_TEXT_LENGTH_MAX = 1024;
 
 const METHOD = callback("v1alpha3", "OnDefineDomain");
 

@@ -11,7 +11,7 @@ import {
 import { connect } from "node:net";
 import { after, afterEach, before, describe, test } from "node:test";
 import { MESSAGE_BYTES_MAX } from "../../src/hooks/calls.ts";
-import { encodeStatusText } from "../../src/hooks/routes.ts";
+import { encodeStatusText } from "../../src/hooks/status-text.ts";
 import {
   call,
   callback,

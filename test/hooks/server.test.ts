@@ -8,7 +8,8 @@ import { connect as connectHttp2, type IncomingHttpHeaders } from "node:http2";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { socketNames, startHookServer } from "../../src/hooks/server.ts";
+import { startHookServer } from "../../src/hooks/server.ts";
+import { socketNames } from "../../src/hooks/socket-names.ts";
 import { call, callback, closed, connectRaw, EMPTY, INFO } from "../support/hook-client.ts";
 import {
   keepingLog,

@@ -27,30 +27,15 @@ describe("IPv4 addresses", () => {
     const wrong = ["", "1.2.3", "1.2.3.4.5", "256.1.1.1", "01.2.3.4", "1.2.3.4 ", " 1.2.3.4"];
     for (const text of [...wrong, "0x1.2.3.4", "1..2.3", "::1", "1.2.3.-4", "1.2.3.4\n"]) {
       assert.equal(addr.isIpv4(text), false, text);
-      assert.throws(() => addr.parseIpv4(text), RangeError);
+      const message = `Write an IPv4 address as "10.0.2.2": "${text}"`;
+      assert.throws(() => addr.parseIpv4(text), { name: "RangeError", message });
     }
   });
 });
 
 describe("IPv4 networks", () => {
-  test("reads and writes", () => {
-    assert.deepEqual(addr.parseCidr4("10.0.2.0/24"), { address: 0x0a000200, prefixLength: 24 });
-    assert.deepEqual(addr.parseCidr4("0.0.0.0/0"), { address: 0, prefixLength: 0 });
-    assert.deepEqual(addr.parseCidr4("1.2.3.4/32"), { address: 0x01020304, prefixLength: 32 });
+  test("writes", () => {
     assert.equal(addr.formatCidr4({ address: 0x0a000200, prefixLength: 24 }), "10.0.2.0/24");
-  });
-
-  test("names the network where host bits are set", () => {
-    assert.throws(() => addr.parseCidr4("10.0.2.15/24"), {
-      message: 'Clear the host bits of network "10.0.2.15/24": "10.0.2.0/24" has none',
-    });
-  });
-
-  test("refuses other forms", () => {
-    const wrong = ["10.0.2.0", "10.0.2.0/", "10.0.2.0/33", "10.0.2.0/024", "10.0.2/24", "/24"];
-    for (const text of [...wrong, "10.0.2.0/24/1", "10.0.2.0/-1", "10.0.2.0/2 4"]) {
-      assert.throws(() => addr.parseCidr4(text), RangeError, text);
-    }
   });
 
   test(`a network contains what shares its prefix, and nothing else (seed ${SEED})`, () => {
@@ -85,8 +70,10 @@ describe("MAC addresses", () => {
       "52-54-00-12-34-56",
       "g2:54:00:12:34:56",
     ]) {
-      assert.throws(() => addr.parseMac(text), RangeError);
+      const message = `Write a MAC address as "52:54:00:12:34:56": "${text}"`;
+      assert.throws(() => addr.parseMac(text), { name: "RangeError", message });
     }
-    assert.throws(() => addr.formatMac(mac.subarray(1)), RangeError);
+    const message = "Give a MAC address 6 octets: 5";
+    assert.throws(() => addr.formatMac(mac.subarray(1)), { name: "RangeError", message });
   });
 });

@@ -58,6 +58,43 @@ test("a window that is over is told before the next line, of whatever kind", () 
   assert.deepEqual(lines, ["info  a", "info  lines left out event=a lines=1", "error b"]);
 });
 
+test("by default ten lines of a kind are written in a minute", () => {
+  const lines: string[] = [];
+  const time = { now: 7 };
+  const inner = prettyLogger("info", (line) => lines.push(line));
+  const log = limitLogger(inner, { clock: () => time.now });
+  for (let i = 0; i < 11; i += 1) log.info({}, "a");
+  assert.equal(lines.length, 10);
+  time.now += 60 * SECOND_us - 1;
+  log.info({}, "a");
+  assert.equal(lines.length, 10);
+  assert.equal(log.wait(time.now), 1);
+  time.now += 1;
+  log.info({}, "a");
+  assert.deepEqual(lines.slice(10), ["info  lines left out event=a lines=2\n", "info  a\n"]);
+  assert.equal(log.wait(time.now), undefined);
+});
+
+test("windows end one after the other, each when its own time is over", () => {
+  const { lines, time, log } = limited(1);
+  log.info({}, "a");
+  log.info({}, "a");
+  time.now += 10 * SECOND_us;
+  log.info({}, "b");
+  log.info({}, "b");
+  log.info({}, "b");
+  assert.equal(log.wait(time.now), 50 * SECOND_us);
+  time.now += 50 * SECOND_us;
+  log.poll(time.now);
+  assert.deepEqual(lines.slice(2), ["info  lines left out event=a lines=1"]);
+  assert.equal(log.wait(time.now), 10 * SECOND_us);
+  time.now += 15 * SECOND_us;
+  assert.equal(log.wait(time.now), 0, "it is late already");
+  log.poll(time.now);
+  assert.deepEqual(lines.slice(3), ["info  lines left out event=b lines=2"]);
+  assert.equal(log.wait(time.now), undefined);
+});
+
 test("one kind does not take another's lines, and levels are kinds of their own", () => {
   const { lines, log } = limited(1);
   for (let i = 0; i < 5; i += 1) log.warn({}, "loud");
@@ -75,10 +112,11 @@ test("one kind does not take another's lines, and levels are kinds of their own"
 });
 
 test("messages that differ each time share one kind beyond a number", () => {
-  const { lines, log } = limited(1);
+  const { lines, time, log } = limited(1);
   for (let i = 0; i < 10_000; i += 1) log.warn({}, `message ${i}`);
   assert.equal(lines.length, 65);
   log.close();
   assert.equal(lines.length, 66);
+  assert.equal(log.wait(time.now), undefined);
   assert.equal(lines[65], 'warn  lines left out event="events of other kinds" lines=9935');
 });

@@ -6,13 +6,15 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import {
   escapeControls,
-  formatPretty,
+  flushLog,
   LOG_LEVELS,
+  type LogFields,
   type LogFormat,
   type LogLevel,
   openLogger,
   prettyLogger,
 } from "../../src/lib/log.ts";
+import { standardError } from "../../src/lib/standard-error.ts";
 
 async function logAll(format: LogFormat, level: LogLevel): Promise<string[]> {
   const lines: string[] = [];
@@ -56,7 +58,17 @@ test("json lines carry level, time, fields, error and message", async () => {
   assert.ok(!("pid" in event) && !("hostname" in event));
 });
 
-describe("formatPretty", () => {
+/** The line of one event without its end. */
+function formatPretty(level: LogLevel, fields: LogFields, message: string): string {
+  let text = "";
+  prettyLogger("debug", (line) => {
+    text += line;
+  })[level](fields, message);
+  assert.ok(text.endsWith("\n"));
+  return text.slice(0, -1);
+}
+
+describe("lines for people", () => {
   test("puts level, message and fields on one line", () => {
     const fields = { port: 80, path: "/run/a.sock", name: "a b", gone: undefined, on: true };
     assert.equal(
@@ -73,6 +85,14 @@ describe("formatPretty", () => {
     assert.equal(
       formatPretty("warn", fields, "m"),
       'warn  m err="no route" list="[1,\\"2\\"]" none=null empty="" loop="[unprintable]"',
+    );
+  });
+
+  test("shows what JSON has no text for, and what has a text of its own", () => {
+    const fields = { odd: { toJSON: () => undefined }, list: [1, "b"], many: 5n };
+    assert.equal(
+      formatPretty("warn", fields, "m"),
+      'warn  m odd="[object Object]" list="[1,\\"b\\"]" many=5',
     );
   });
 
@@ -95,4 +115,48 @@ test("prettyLogger needs no await", () => {
   const lines: string[] = [];
   prettyLogger("error", (line) => lines.push(line)).error({ code: 2 }, "stop");
   assert.deepEqual(lines, ["error stop code=2\n"]);
+});
+
+describe("standard error", () => {
+  /** What is done to it while `act` runs. */
+  async function record(act: () => Promise<void>): Promise<unknown[]> {
+    const output = standardError();
+    const done: unknown[] = [];
+    output.write = (line) => void done.push(line);
+    output.flush = async (...times) => void done.push(times);
+    try {
+      await act();
+    } finally {
+      Reflect.deleteProperty(output, "write");
+      Reflect.deleteProperty(output, "flush");
+    }
+    return done;
+  }
+
+  test("is where lines go that have no other place, and those that tell of lost ones", async () => {
+    for (const level of LOG_LEVELS) {
+      const done = await record(async () => {
+        const log = await openLogger({ level, format: "pretty" });
+        log.error({}, "gone");
+        standardError().onLost(3);
+        prettyLogger(level).error({}, "too early");
+      });
+      const told = level === "error" ? "error" : "warn ";
+      assert.deepEqual(done, ["error gone\n", `${told} 3 log lines lost\n`, "error too early\n"]);
+    }
+  });
+
+  test("is not told of a log that goes elsewhere", async () => {
+    const lines: string[] = [];
+    const done = await record(async () => {
+      await openLogger({ level: "info", format: "pretty" });
+      await openLogger({ level: "info", format: "pretty", sink: (line) => lines.push(line) });
+      standardError().onLost(1);
+    });
+    assert.deepEqual([done, lines], [["warn  1 log lines lost\n"], []]);
+  });
+
+  test("is waited for before the end: 0.4 s without a move, a second at most", async () => {
+    assert.deepEqual(await record(flushLog), [[400, 1000]]);
+  });
 });

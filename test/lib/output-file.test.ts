@@ -38,6 +38,27 @@ function path(): string {
   return join(FOLDER, `file-${count}`);
 }
 
+/** A device of our own: a mistake here must not replace the machine's. */
+function deviceOf(minor: number): string {
+  const device = path();
+  assert.equal(spawnSync("mknod", [device, "c", "1", `${minor}`]).status, 0);
+  return device;
+}
+
+/** How many of this process' descriptors lead there. */
+function openCount(file: string): number {
+  return readdirSync("/proc/self/fd").filter((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`) === file;
+    } catch {
+      return false; // the one that the folder was read by
+    }
+  }).length;
+}
+
+const isRoot = lstatSync("/proc/self").uid === 0;
+const skip = !isRoot && "needs root to make a device, or a file that is somebody else's";
+
 function write(outlet: Outlet, text: string): Promise<number | Error> {
   return new Promise((resolve) => outlet.write(new TextEncoder().encode(text), resolve));
 }
@@ -48,16 +69,22 @@ const WAYS: readonly (readonly [string, (file: string) => Promise<void>])[] = [
     "at once",
     async (file) => {
       const sink = openOutputFile(file);
-      sink.write(new TextEncoder().encode("new"));
-      sink.close();
+      try {
+        assert.equal(sink.write(new TextEncoder().encode("new")), true);
+      } finally {
+        sink.close();
+      }
     },
   ],
   [
     "by a pump",
     async (file) => {
-      const { outlet } = openOutput(file);
+      const { kind, outlet } = openOutput(file);
       try {
-        assert.equal(await write(outlet, "new"), 3);
+        assert.equal(kind, "file");
+        const result = await write(outlet, "new");
+        if (result instanceof Error) throw result;
+        assert.equal(result, 3);
       } finally {
         outlet.close();
       }
@@ -71,6 +98,7 @@ for (const [name, make] of WAYS) {
       const file = path();
       await make(file);
       assert.equal(readFileSync(file, "utf8"), "new");
+      assert.equal(openCount(file), 0);
       assert.equal(statSync(file).mode & 0o777, 0o600);
       writeFileSync(file, "old and longer");
       chmodSync(file, 0o666);
@@ -106,7 +134,8 @@ for (const [name, make] of WAYS) {
     test("a folder is refused, and a name in a folder that is not there", async () => {
       const file = path();
       mkdirSync(file);
-      await assert.rejects(() => make(file), /there is something that is no file/);
+      const message = `Refuse to write to "${file}": there is something that is no file`;
+      await assert.rejects(() => make(file), { message });
       await assert.rejects(() => make(join(FOLDER, "none", "file")), /ENOENT/);
     });
 
@@ -118,12 +147,27 @@ for (const [name, make] of WAYS) {
       assert.equal(lstatSync(target, { throwIfNoEntry: false }), undefined);
     });
 
-    test("a device is written to as it is", async () => {
-      await make("/dev/null");
-      assert.ok(statSync("/dev/null").isCharacterDevice());
+    test("a device is written to as it is", { skip }, async () => {
+      const [nothing, full] = [deviceOf(3), deviceOf(7)];
+      await make(nothing);
+      await assert.rejects(() => make(full), { code: "ENOSPC" });
+      for (const device of [nothing, full]) {
+        assert.ok(statSync(device).isCharacterDevice());
+        assert.equal(openCount(device), 0);
+      }
     });
 
-    const skip = lstatSync("/proc/self").uid !== 0 && "needs root to make a foreign file";
+    test("a hundred names are tried for a new file", async () => {
+      const file = path();
+      const names = Array.from({ length: 100 }, (_, index) => `${file}.new${index || ""}`);
+      for (const name of names) writeFileSync(name, "somebody's");
+      await assert.rejects(() => make(file), { code: "EEXIST" });
+      rmSync(`${file}.new99`);
+      await make(file);
+      assert.equal(readFileSync(file, "utf8"), "new");
+      for (const name of names.slice(0, -1)) rmSync(name);
+    });
+
     test("somebody else's file or link is refused and stays", { skip }, async () => {
       const [file, link] = [path(), path()];
       writeFileSync(file, "theirs");
@@ -150,16 +194,33 @@ describe("an older recording", () => {
     keepOlder(link);
     assert.equal(readlinkSync(`${link}.old`), file);
   });
+
+  test("is none where a device is", { skip }, () => {
+    const device = deviceOf(3);
+    keepOlder(device);
+    assert.ok(statSync(device).isCharacterDevice());
+    assert.equal(lstatSync(`${device}.old`, { throwIfNoEntry: false }), undefined);
+  });
 });
 
 describe("what is cut off", () => {
   test("is no longer in the file", async () => {
     const file = path();
     const { outlet } = openOutput(file);
+    await write(outlet, "whole ");
+    await write(outlet, "ha");
+    outlet.cut(2);
+    assert.equal(readFileSync(file, "utf8"), "whole ");
+    outlet.cut(1);
+    outlet.close();
+    assert.equal(readFileSync(file, "utf8"), "whole");
+  });
+
+  test("stays where nothing can be cut off", { skip }, async () => {
+    const { outlet } = openOutput(deviceOf(3));
     await write(outlet, "whole ha");
     outlet.cut(2);
     outlet.close();
-    assert.equal(readFileSync(file, "utf8"), "whole ");
   });
 });
 
@@ -181,9 +242,22 @@ describe("a FIFO", () => {
     const large = "x".repeat(1 << 20);
     let result: number | Error = 0;
     while (typeof result === "number") result = await write(outlet, large);
-    assert.match(String(result), /EAGAIN/);
+    assert.ok(result instanceof Error && "code" in result);
+    assert.equal(result.code, "EAGAIN");
     closeSync(stalled);
+    outlet.cut(1); // what is read cannot be taken back
+    assert.equal(openCount(file), 1);
     outlet.close();
+    assert.equal(openCount(file), 0);
+  });
+
+  test("of somebody else's is refused, and closed again", { skip }, () => {
+    const file = path();
+    spawnSync("mkfifo", [file]);
+    lchownSync(file, 65534, 65534);
+    const message = `Refuse to write to "${file}": it belongs to user 65534, and this is user 0`;
+    assert.throws(() => openOutput(file), { message });
+    assert.equal(openCount(file), 0);
   });
 
   test("is refused where somebody waits for what is written", () => {

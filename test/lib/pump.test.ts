@@ -49,6 +49,47 @@ function full(code: string): Error {
   return Object.assign(new Error(code), { code });
 }
 
+/** Runs `act` with timers that only the test moves on. */
+async function withTimers(act: (timers: Timers) => Promise<void> | void): Promise<void> {
+  const { setTimeout, setInterval, clearTimeout, clearInterval } = globalThis;
+  const timers = new Timers();
+  const start = (fire: () => void, ms: number): number => timers.add(fire, ms);
+  const stop = (id: number | undefined): void => timers.remove(id);
+  try {
+    Object.assign(globalThis, {
+      ...{ setTimeout: start, setInterval: start },
+      ...{ clearTimeout: stop, clearInterval: stop },
+    });
+    await act(timers);
+  } finally {
+    Object.assign(globalThis, { setTimeout, setInterval, clearTimeout, clearInterval });
+  }
+}
+
+class Timers {
+  readonly #running = new Map<number, { readonly fire: () => void; readonly ms: number }>();
+  #last = 0;
+
+  add(fire: () => void, ms: number): number {
+    this.#last += 1;
+    this.#running.set(this.#last, { fire, ms });
+    return this.#last;
+  }
+
+  remove(id: number | undefined): void {
+    if (id !== undefined) this.#running.delete(id);
+  }
+
+  /** Times of those that run. */
+  get times_ms(): number[] {
+    return [...this.#running.values()].map(({ ms }) => ms);
+  }
+
+  fire(): void {
+    for (const { fire } of this.#running.values()) fire();
+  }
+}
+
 function stage(after: AfterError = "end") {
   const ring = ByteRing.create(256);
   const outlet = new TestOutlet();
@@ -57,10 +98,14 @@ function stage(after: AfterError = "end") {
     errors.push(error.message);
     return after;
   };
-  const pump = new Pump({ ring, outlet, onError });
+  const moves = { count: 0 };
+  const onWritten = (): void => {
+    moves.count += 1;
+  };
+  const pump = new Pump({ ring, outlet, onError, onWritten });
   const put = (text: string): boolean => ring.put(new TextEncoder().encode(text));
   const written = (): string => new TextDecoder().decode(outlet.octets);
-  return { ring, outlet, pump, put, written, errors };
+  return { ring, outlet, pump, put, written, errors, moves };
 }
 
 describe("pump", () => {
@@ -104,6 +149,37 @@ describe("pump", () => {
     assert.deepEqual(errors, []);
   });
 
+  for (const code of ["EAGAIN", "EINTR"]) {
+    test(`after ${code} it waits 20 ms, whatever comes meanwhile`, async () => {
+      await withTimers((timers) => {
+        const { outlet, pump, put, written, errors, moves } = stage();
+        outlet.room = 3;
+        outlet.error = full(code);
+        put("abcdef");
+        pump.kick();
+        assert.deepEqual([timers.times_ms, moves.count], [[20], 1]);
+        outlet.room = 100;
+        put("g");
+        pump.kick();
+        assert.equal(written(), "abc");
+        timers.fire();
+        assert.equal(written(), "abcdefg");
+        assert.deepEqual([errors, moves.count], [[], 3]);
+      });
+    });
+  }
+
+  test("nothing is tried again once it is closed", async () => {
+    await withTimers((timers) => {
+      const { outlet, pump, put } = stage();
+      outlet.room = 0;
+      put("a");
+      pump.kick();
+      pump.close();
+      assert.deepEqual([timers.times_ms, outlet.isClosed], [[], true]);
+    });
+  });
+
   test("an error ends it without half a batch, and whoever fills the ring learns of it", () => {
     const { ring, outlet, pump, put, written, errors } = stage();
     put("whole\n");
@@ -118,6 +194,7 @@ describe("pump", () => {
     pump.kick();
     pump.close();
     assert.deepEqual(errors, ["ENOSPC"]);
+    assert.equal(written(), "whole\n");
   });
 
   test("an error may cost a batch and nothing else", () => {
@@ -131,6 +208,24 @@ describe("pump", () => {
     put("ijkl");
     pump.kick();
     assert.equal(written(), "abijkl");
+    pump.close();
+    assert.equal(written(), "abijkl", "the batch that was thrown away is not cut off");
+  });
+
+  test("what is thrown away may lie across the end of the ring", () => {
+    const { ring, outlet, pump, put, written } = stage("go on");
+    put("x".repeat(240));
+    pump.kick();
+    outlet.room = 2;
+    outlet.error = full("EPIPE");
+    put("y".repeat(100));
+    put("z");
+    pump.kick();
+    assert.equal(ring.used, 0);
+    outlet.room = 100;
+    put("end");
+    pump.kick();
+    assert.equal(written(), `${"x".repeat(240)}yyend`);
   });
 
   test("a pause throws away what there is and begins with a whole batch", () => {
@@ -147,6 +242,18 @@ describe("pump", () => {
     assert.equal(written(), "ab", "paused");
     pump.resume();
     assert.equal(written(), "abijkl");
+    pump.close();
+    assert.equal(written(), "abijkl", "the batch that was thrown away is not cut off");
+  });
+
+  test("while it is paused there is nothing to wait for", async () => {
+    const { outlet, pump, put } = stage("pause");
+    outlet.room = 0;
+    outlet.error = full("EPIPE");
+    put("a");
+    pump.kick();
+    put("b");
+    assert.equal(await pump.drain(1e6, 1e6), true);
   });
 
   test("draining ends when nothing moves, closing waits for the write under way", async () => {
@@ -173,6 +280,62 @@ describe("pump", () => {
     const isEmpty = await pump.drain(1000, 60);
     clearInterval(moving);
     assert.equal(isEmpty, false);
+  });
+
+  test("draining looks every 5 ms, and counts anew when something moves", async () => {
+    await withTimers(async (timers) => {
+      const { outlet, pump, put } = stage();
+      outlet.isSlow = true;
+      put("first");
+      put("second");
+      let isEmpty: boolean | undefined;
+      const drained = pump.drain(15, 1000).then((value) => {
+        isEmpty = value;
+      });
+      assert.deepEqual(timers.times_ms, [5]);
+      timers.fire();
+      timers.fire();
+      outlet.answer(); // it moves after 10 of 15 ms
+      for (let look = 0; look < 3; look += 1) timers.fire();
+      assert.deepEqual(timers.times_ms, [5], "10 ms since then");
+      timers.fire();
+      assert.deepEqual(timers.times_ms, [], "15 ms since then");
+      await drained;
+      assert.equal(isEmpty, false);
+    });
+  });
+
+  test("draining ends at the look that finds it empty, or the last one", async () => {
+    await withTimers(async (timers) => {
+      const { outlet, pump, put } = stage();
+      outlet.isSlow = true;
+      put("first");
+      const drained = pump.drain(1000, 1000);
+      timers.fire();
+      outlet.answer();
+      timers.fire();
+      assert.deepEqual(timers.times_ms, []);
+      assert.equal(await drained, true);
+      put("second");
+      const given = pump.drain(1000, 15);
+      timers.fire();
+      timers.fire();
+      assert.deepEqual(timers.times_ms, [5]);
+      timers.fire();
+      assert.deepEqual(timers.times_ms, []);
+      assert.equal(await given, false);
+    });
+  });
+
+  test("there is nothing to wait for once it is over", async () => {
+    const { outlet, pump, put } = stage();
+    outlet.isSlow = true;
+    put("first");
+    pump.kick();
+    pump.close();
+    outlet.answer();
+    put("second");
+    assert.equal(await pump.drain(1e6, 1e6), true);
   });
 
   test("a batch whose rest never comes is cut off", () => {

@@ -25,12 +25,52 @@ describe("lossy sink", () => {
   test("takes what fits, tells, and refuses the rest at once", () => {
     const { ring, tell, told } = stage();
     const sink = new LossySink({ ring, tell });
-    assert.ok(sink.isReady(1000) && sink.write(batch));
+    assert.ok(sink.isReady(1020));
+    assert.equal(sink.isReady(1021), false, "there is a length before each batch");
     assert.equal(told(), 1);
+    assert.ok(sink.isReady(1000) && sink.write(batch));
+    assert.equal(told(), 2);
     const never = (): never => assert.fail("it must not wait");
     ring.waitForRoom = never;
     assert.equal(sink.isReady(1000), false);
+    assert.equal(told(), 3);
     assert.equal(sink.write(batch), false);
+    assert.equal(told(), 3);
+    sink.close();
+    assert.equal(told(), 4);
+    assert.equal(ring.isClosed, false, "the consumer takes the rest first");
+  });
+
+  test("waits 100 ms for a move, and not again within two seconds", () => {
+    const { ring, tell } = stage();
+    let now = 50_000;
+    const waits: (readonly number[])[] = [];
+    ring.waitForRoom = (...wait) => {
+      waits.push(wait);
+      now += 100_000;
+      return false;
+    };
+    const sink = new LossySink({ ring, tell }, () => now);
+    sink.write(batch);
+    assert.equal(sink.isReady(1000), false);
+    now += 2_000_000 - 1;
+    assert.equal(sink.isReady(1000), false);
+    assert.deepEqual(waits, [[1004, 100]]);
+    now += 1;
+    assert.equal(sink.isReady(1000), false);
+    assert.equal(waits.length, 2);
+  });
+
+  test("is ready when the other side closes while it waits, to learn of it", () => {
+    const { ring, tell } = stage();
+    const sink = new LossySink({ ring, tell }, now_us);
+    sink.write(batch);
+    ring.waitForRoom = () => {
+      ring.close();
+      return true;
+    };
+    assert.ok(sink.isReady(1000));
+    assert.throws(() => sink.write(batch), { name: "OutputClosed" });
   });
 
   test("waits for a file that stalls now and then only", () => {
@@ -82,9 +122,16 @@ describe("lossy sink", () => {
   test("misses nothing while nobody reads, and throws once nothing is taken any more", () => {
     const { ring, tell } = stage();
     const sink = new LossySink({ ring, tell });
+    assert.equal(sink.isPaused, false);
     ring.isPaused = true;
+    assert.equal(sink.isPaused, true);
     for (let i = 0; i < 5; i += 1) assert.ok(sink.isReady(1000) && sink.write(batch));
     assert.equal(ring.used, 0);
+    ring.isPaused = false;
+    sink.write(batch);
+    ring.isPaused = true;
+    assert.ok(sink.isReady(1000), "there is no room, and none is needed");
+    ring.isPaused = false;
     ring.close();
     assert.ok(sink.isReady(1000));
     assert.throws(() => sink.write(batch), OutputClosed);
@@ -98,6 +145,50 @@ describe("patient sink", () => {
     ring.waitForRoom = () => false;
     assert.ok(sink.write(batch));
     assert.throws(() => sink.write(batch), /nothing was written for 400 ms/);
+  });
+
+  test("tells before it waits, 400 ms for a length and then for any octet", () => {
+    const { ring, tell, told } = stage();
+    const sink = new PatientSink({ ring, tell });
+    const waits: (readonly number[])[] = [];
+    const tolds: number[] = [];
+    ring.waitForRoom = (...wait) => {
+      waits.push(wait);
+      tolds.push(told());
+      ring.take(ring.next().length);
+      return true;
+    };
+    assert.ok(sink.write(new Uint8Array(1018)));
+    assert.deepEqual([waits, told()], [[], 1]);
+    assert.ok(sink.write(new Uint8Array(1020)));
+    assert.deepEqual([waits, tolds], [[[4, 400]], [2]]);
+    assert.equal(ring.room, 0);
+    ring.next();
+    ring.take(2);
+    assert.ok(sink.write(batch));
+    assert.deepEqual(waits.slice(1), [[1, 400]]);
+    assert.deepEqual(tolds.slice(1), [told() - 1]);
+    const before = told();
+    sink.close();
+    assert.equal(told(), before + 1);
+    assert.equal(ring.isClosed, false);
+  });
+
+  test("an empty batch is none", () => {
+    const { ring, tell, told } = stage();
+    assert.ok(new PatientSink({ ring, tell }).write(new Uint8Array(0)));
+    assert.deepEqual([ring.used, told()], [0, 0]);
+  });
+
+  test("learns while it waits that the file has failed", () => {
+    const { ring, tell } = stage();
+    const sink = new PatientSink({ ring, tell });
+    sink.write(batch);
+    ring.waitForRoom = () => {
+      ring.close();
+      return true;
+    };
+    assert.throws(() => sink.write(batch), { name: "OutputClosed" });
   });
 
   test("learns that the file has failed", () => {

@@ -5,9 +5,14 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
+import { LineOutput } from "../../src/lib/line-output.ts";
 import type { Outlet, Written } from "../../src/lib/pump.ts";
-import { LineOutput } from "../../src/lib/standard-error.ts";
+
+const LOG_MODULE = new URL("../../src/lib/log.ts", import.meta.url).href;
 
 function stage(size = 256) {
   const state = { text: "", error: undefined as string | undefined };
@@ -59,10 +64,58 @@ test("a reader that has gone costs lines until another one is there", () => {
   assert.equal(state.text, "here\n5 lost\n");
 });
 
+test("the queue holds 64 KiB, and the number is told when half of it is free", () => {
+  let done: Written = () => {};
+  let lost = 0;
+  const outlet: Outlet = {
+    write: (_octets, written) => {
+      done = written;
+    },
+    cut: () => {},
+    close: () => {},
+  };
+  const lines = new LineOutput(outlet);
+  lines.onLost = (count) => {
+    lost += count;
+  };
+  const line = new Uint8Array(1020); // with its length, 1 KiB
+  for (let i = 0; i < 64; i += 1) lines.writeOctets(line);
+  for (let i = 0; i < 3; i += 1) lines.writeOctets(line);
+  for (let taken = 1; taken <= 31; taken += 1) done(1020);
+  assert.equal(lost, 0);
+  done(1020);
+  assert.equal(lost, 3);
+  done(1020);
+  assert.equal(lost, 3, "once");
+});
+
 test("lines lost before they came here count", () => {
   const { state, lines } = stage();
   lines.lose(7);
   assert.equal(state.text, "7 lost\n");
+});
+
+test("a file that others write to keeps what they have written", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "slirp-stderr-"));
+  try {
+    const file = join(folder, "log");
+    const fd = openSync(file, "w");
+    writeSync(fd, "before\n");
+    const program = `
+      const { prettyLogger, flushLog } = await import(process.argv[1]);
+      prettyLogger("info").info({}, "a line");
+      await flushLog();
+    `;
+    const args = ["--import", "tsx", "--input-type=module", "-e", program, LOG_MODULE];
+    const child = spawn(process.execPath, args, { stdio: ["ignore", "ignore", fd] });
+    const [code] = await once(child, "close");
+    writeSync(fd, "after\n");
+    closeSync(fd);
+    assert.equal(code, 0);
+    assert.equal(readFileSync(file, "utf8"), "before\ninfo  a line\nafter\n");
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
 
 const PROGRAM = `
@@ -79,8 +132,7 @@ const PROGRAM = `
 `;
 
 test("a full pipe stops nobody; when it is read again the number of lost lines comes", async () => {
-  const module = new URL("../../src/lib/log.ts", import.meta.url).href;
-  const args = ["--import", "tsx", "--input-type=module", "-e", PROGRAM, module];
+  const args = ["--import", "tsx", "--input-type=module", "-e", PROGRAM, LOG_MODULE];
   const child = spawn(process.execPath, args, { stdio: ["pipe", "pipe", "pipe"] });
   child.stderr.pause();
   await once(child.stdout, "data"); // nobody has read a line yet

@@ -36,6 +36,10 @@ for (const [name, native] of [
       assert.ok(buffer.octets.subarray(0, 30).every((octet) => octet === 0));
       assert.equal(buffer.view.getUint16(30), 0x0a0b);
       buffer.copy(memory, 5000, 0, 5000); // nothing
+      buffer.copy(memory, 50, 50, 0); // all there is room for, up to the end
+      assert.deepEqual(buffer.octets, source.subarray(50));
+      buffer.copy(memory, 0, 1, 49);
+      assert.equal(buffer.octets[49], 0);
     });
 
     test("refuse what lies outside of either", () => {
@@ -46,7 +50,12 @@ for (const [name, native] of [
         [0, 10, 45],
         [0, 10, -1],
       ] as const) {
-        assert.throws(() => buffer.copy(memory, from, length, at), RangeError);
+        const message = `cannot copy ${length} octets from ${from} to ${at}`;
+        const wanted = native === undefined ? {} : { message };
+        assert.throws(() => buffer.copy(memory, from, length, at), {
+          name: "RangeError",
+          ...wanted,
+        });
       }
     });
   });

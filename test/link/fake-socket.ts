@@ -56,7 +56,7 @@ export class FakeSocket {
   #nextFd = 100;
   /** What opening a socket fails with; 0 = it does not. */
   openErrno = 0;
-  /** Options that were set: descriptor, level, name. */
+  /** Options that were set: descriptor, level, name, number. */
   readonly options: string[] = [];
 
   constructor() {
@@ -76,9 +76,16 @@ export class FakeSocket {
         );
         return 0;
       },
-      setsockopt: (fd: number, level: number, name: number) => {
-        if (level === SOL_SOCKET && name === SO_LINGER) this.calls.push(`linger ${fd}`);
-        else this.options.push(`${fd} ${level} ${name}`);
+      setsockopt: (fd: number, level: number, name: number, value: number) => {
+        const view = new DataView(this.#find(value, 8).buffer);
+        const number = view.getInt32(this.#at(value), true);
+        if (level === SOL_SOCKET && name === SO_LINGER) {
+          const seconds = view.getInt32(this.#at(value) + 4, true);
+          assert.deepEqual([number, seconds], [1, 0], "closed with a reset");
+          this.calls.push(`linger ${fd}`);
+          return 0;
+        }
+        this.options.push(`${fd} ${level} ${name} ${number}`);
         return 0;
       },
       timerfd_create: () => 50,

@@ -11,11 +11,19 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import process from "node:process";
 import { describe } from "node:test";
 import { formatEndpoint } from "../../src/config/endpoint.ts";
 import { openStreamListener } from "../../src/link/stream-listener.ts";
-import { check, EADDRINUSE, ECONNREFUSED, SystemError } from "../../src/sys/errno.ts";
+import {
+  check,
+  EADDRINUSE,
+  ECONNREFUSED,
+  ENOENT,
+  ENOMEM,
+  SystemError,
+} from "../../src/sys/errno.ts";
 import { Fd } from "../../src/sys/fd.ts";
 import type { Libc } from "../../src/sys/libc.ts";
 import { accept, bindUnix, connectIpv4, connectUnix, openTcp } from "../../src/sys/socket.ts";
@@ -33,6 +41,12 @@ function withPath(run: (path: string) => void): void {
   } finally {
     rmSync(folder, { recursive: true });
   }
+}
+
+function nextDescriptor(sys: Libc): number {
+  const fd = check(openTcp(sys), "Open");
+  sys.close(fd);
+  return fd;
 }
 
 /** Connects, and takes the connection. */
@@ -66,12 +80,105 @@ describe("stream listener", () => {
   systemTest("takes nobody else's place", [], (sys) =>
     withPath((path) => {
       const first = openStreamListener(sys, { kind: "unix", path });
+      const free = nextDescriptor(sys);
       assert.throws(() => openStreamListener(sys, { kind: "unix", path }), inUse);
+      assert.equal(nextDescriptor(sys), free);
       meet(sys, first.fd, connectUnix(sys, path));
       first.close();
       writeFileSync(path, "mine");
       assert.throws(() => openStreamListener(sys, { kind: "unix", path }), inUse);
       assert.equal(readFileSync(path, "utf8"), "mine");
+    }),
+  );
+
+  systemTest("a place that is taken and found empty is still taken", [], (sys) =>
+    withPath((path) => {
+      let binds = 0;
+      const bind = (): number => {
+        binds += 1;
+        return -EADDRINUSE;
+      };
+      const taken: Libc = Object.create(sys, { bind: { value: bind } });
+      assert.throws(() => openStreamListener(taken, { kind: "unix", path }), inUse);
+      assert.equal(binds, 1);
+    }),
+  );
+
+  systemTest("a place that is taken is asked for once", [], (sys) =>
+    withPath((path) => {
+      const first = openStreamListener(sys, { kind: "unix", path });
+      let binds = 0;
+      const counting: Libc = Object.create(sys, {
+        bind: {
+          value: (...args: Parameters<Libc["bind"]>) => {
+            binds += 1;
+            return sys.bind(...args);
+          },
+        },
+      });
+      assert.throws(() => openStreamListener(counting, { kind: "unix", path }), inUse);
+      assert.equal(binds, 1);
+      first.close();
+    }),
+  );
+
+  systemTest("what was left behind is touched only where it is in the way", [], (sys) =>
+    withPath((path) => {
+      sys.close(check(bindUnix(sys, path), "Bind"));
+      const failing: Libc = Object.create(sys, { bind: { value: () => -ENOMEM } });
+      const open = () => openStreamListener(failing, { kind: "unix", path });
+      assert.throws(open, { errno: ENOMEM });
+      assert.equal(existsSync(path), true);
+      const vanished: Libc = Object.create(sys, { connect: { value: () => -ENOENT } });
+      const listener = openStreamListener(vanished, { kind: "unix", path });
+      meet(sys, listener.fd, connectUnix(sys, path));
+      listener.close();
+    }),
+  );
+
+  systemTest("a file named like a name without a file is left alone", [], (sys) =>
+    withPath((path) => {
+      const name = `@slirp-test-${process.pid}-${performance.now()}`;
+      const folder = dirname(path);
+      const before = process.cwd();
+      sys.close(check(bindUnix(sys, join(folder, name)), "Bind"));
+      const first = openStreamListener(sys, { kind: "unix", path: name });
+      try {
+        process.chdir(folder);
+        assert.throws(() => openStreamListener(sys, { kind: "unix", path: name }), inUse);
+        assert.equal(existsSync(name), true);
+        first.close();
+        assert.equal(existsSync(name), true);
+      } finally {
+        process.chdir(before);
+        first.close();
+      }
+    }),
+  );
+
+  systemTest("one that cannot listen is closed, and its file gone", [], (sys) =>
+    withPath((path) => {
+      const free = nextDescriptor(sys);
+      const failing: Libc = Object.create(sys, { listen: { value: () => -ENOMEM } });
+      const open = () => openStreamListener(failing, { kind: "unix", path });
+      assert.throws(open, { errno: ENOMEM });
+      assert.deepEqual([existsSync(path), nextDescriptor(sys)], [false, free]);
+    }),
+  );
+
+  systemTest("a connection of number 0 that says who is there is closed", [], (sys) =>
+    withPath((path) => {
+      sys.close(check(bindUnix(sys, path), "Bind"));
+      const closed: number[] = [];
+      const zero: Libc = Object.create(sys, {
+        socket: { value: () => 0 },
+        bind: { value: () => -EADDRINUSE },
+        connect: { value: () => 0 },
+        close: { value: (fd: number) => closed.push(fd) && 0 },
+      });
+      assert.throws(() => openStreamListener(zero, { kind: "unix", path }), inUse);
+      assert.deepEqual(closed, [0, 0], "what was to listen, and what has connected");
+      assert.equal(existsSync(path), true);
     }),
   );
 
@@ -111,6 +218,10 @@ describe("stream listener", () => {
     connectIpv4(sys, client, LOOPBACK, bound.port);
     meet(sys, listener.fd, client);
     assert.throws(() => openStreamListener(sys, bound), inUse);
+    assert.throws(
+      () => openStreamListener(sys, bound),
+      /^SystemError: Listen on "tcp:127\.0\.0\.1:/,
+    );
     listener.close();
   });
 

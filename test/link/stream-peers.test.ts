@@ -138,6 +138,18 @@ describe("stream link: connecting", () => {
     assert.deepEqual(stage.receive(), [testFrame(60, 1)]);
   });
 
+  test("there is no door, and nobody comes to it", () => {
+    const stage = new Stage(UNIX);
+    const { peersRefused, peersForeign, peersFleeting, peerCrowds, silentPeers } = stage.link.peers;
+    const counters = [peersRefused, peersForeign, peersFleeting, peerCrowds, silentPeers];
+    assert.deepEqual(counters, [0, 0, 0, 0, 0]);
+    stage.socket.ended = true;
+    stage.receive();
+    const reason = "closed by the peer";
+    const event = { kind: "disconnected", reason, fault: false, refused: 0 };
+    assert.deepEqual(stage.said.at(-1), event);
+  });
+
   test("to TCP it hears later how it went", () => {
     assert.deepEqual(new Stage(TCP).news, ["connected"], "loopback may answer at once");
     const later = new Stage(TCP, -EINPROGRESS);
@@ -232,8 +244,8 @@ describe("stream link: connecting", () => {
     const stage = new Stage();
     stage.connect(200);
     assert.deepEqual(stage.socket.options, [
-      `200 ${SOL_SOCKET} ${SO_SNDBUF}`,
-      `200 ${SOL_TCP} ${TCP_NODELAY}`,
+      `200 ${SOL_SOCKET} ${SO_SNDBUF} 262144`,
+      `200 ${SOL_TCP} ${TCP_NODELAY} 1`,
     ]);
   });
 

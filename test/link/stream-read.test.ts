@@ -78,6 +78,61 @@ describe("stream: frames out of octets", () => {
     assert.deepEqual(got, frames);
   });
 
+  /** Where receives go, relative to the first slot, and how much they ask for. */
+  function asking(socket: FakeSocket): (readonly number[])[] {
+    const asked: (readonly number[])[] = [];
+    const { recv } = socket.sys;
+    Object.assign(socket.sys, {
+      recv: (...args: Parameters<typeof recv>) => {
+        asked.push([args[1] - socket.memory.base - socket.memory.rxBuffers, args[2]]);
+        return recv(...args);
+      },
+    });
+    return asked;
+  }
+
+  test("receives fill 512 KiB, and begin anew in front once all is taken", () => {
+    const socket = new FakeSocket();
+    const asked = asking(socket);
+    const reader = new FrameReader();
+    socket.feed(framed(testFrame(60, 1)), framed(testFrame(61, 2)).subarray(0, 30));
+    reader.fill(socket.sys, FD, socket.memory);
+    reader.next(socket.memory, 8);
+    reader.fill(socket.sys, FD, socket.memory);
+    socket.feed(framed(testFrame(61, 2)).subarray(30));
+    reader.fill(socket.sys, FD, socket.memory);
+    assert.equal(reader.next(socket.memory, 8), 1);
+    reader.fill(socket.sys, FD, socket.memory);
+    assert.deepEqual(asked, [
+      [0, 524_288],
+      [94, 524_288 - 94],
+      [94, 524_288 - 94],
+      [0, 524_288],
+    ]);
+  });
+
+  test("what is there of a frame moves to the front where less than 128 KiB are behind it", () => {
+    for (const [end, at] of [
+      [524_288 - 131_072, 524_288 - 131_072],
+      [524_288 - 131_071, 40],
+    ] as const) {
+      const socket = new FakeSocket();
+      const asked = asking(socket);
+      const reader = new FrameReader();
+      const last = framed(testFrame(60, 7));
+      const first = end - 40 - 6 * (4 + 60_000);
+      const sizes = [...Array.from({ length: 6 }, () => 60_000), first - 4];
+      socket.feed(...sizes.map((size) => framed(testFrame(size, 1))), last.subarray(0, 40));
+      reader.fill(socket.sys, FD, socket.memory);
+      assert.equal(reader.next(socket.memory, 64), sizes.length);
+      socket.feed(last.subarray(40));
+      reader.fill(socket.sys, FD, socket.memory);
+      assert.deepEqual(asked.at(-1), [at, 524_288 - at]);
+      assert.equal(reader.next(socket.memory, 64), 1);
+      assert.deepEqual(socket.memory.frame(0), testFrame(60, 7));
+    }
+  });
+
   test("a length that no frame has ends it, behind the frames before", () => {
     for (const length of [0, 1, 13, FRAME_SIZE_MAX + 1, 0x7fffffff, 0xffffffff]) {
       const socket = new FakeSocket();
@@ -98,8 +153,9 @@ describe("stream: frames out of octets", () => {
   test("a new peer's stream has nothing of the old one's", () => {
     const socket = new FakeSocket();
     const reader = new FrameReader();
-    socket.feed(framed(testFrame(60, 1)).subarray(0, 30));
-    assert.deepEqual(readAll(socket, reader), []);
+    assert.deepEqual([reader.badLength, reader.inFrame], [-1, false]);
+    socket.feed(framed(testFrame(62, 3)), framed(testFrame(60, 1)).subarray(0, 30));
+    assert.deepEqual(readAll(socket, reader), [testFrame(62, 3)]);
     assert.equal(reader.inFrame, true);
     reader.reset();
     socket.feed(framed(testFrame(61, 2)));

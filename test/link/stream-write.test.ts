@@ -133,6 +133,49 @@ describe("stream: frames into octets", () => {
     assert.equal(writer.write(FD, socket.memory, 1, 2), -EPIPE);
   });
 
+  test("a call takes 256 frames, or 1024 pieces with the lengths", () => {
+    for (const [parts, count, calls] of [
+      [1, 300, [256, 44]],
+      [3, 512, [256, 256]],
+      [4, 300, [204, 96]],
+    ] as const) {
+      const frame = Array.from({ length: parts }, (_, i) => testFrame(15, i));
+      const socket = new FakeSocket();
+      const writer = writerOf(
+        socket,
+        Array.from({ length: count }, () => frame),
+      );
+      assert.equal(writer.write(FD, socket.memory, 0, count), count);
+      const taken = socket.outbound.map((octets) => unframed(octets).frames.length);
+      assert.deepEqual(taken, calls);
+    }
+  });
+
+  test("a frame of 1023 parts goes out, one of more is refused", () => {
+    for (const [parts, refused] of [
+      [1023, 0],
+      [1024, 1],
+    ] as const) {
+      const frame = testFrame(parts, 1);
+      const socket = new FakeSocket();
+      const writer = writerOf(socket, [Array.from(frame, (octet) => Uint8Array.of(octet))]);
+      assert.equal(writer.write(FD, socket.memory, 0, 1), 1);
+      assert.deepEqual([writer.refused, socket.outbound.length], [refused, 1 - refused]);
+    }
+  });
+
+  test("an error of a later call tells how many frames went before it", () => {
+    const socket = new FakeSocket();
+    const writer = writerOf(
+      socket,
+      Array.from({ length: 300 }, (_, i) => [testFrame(15, i & 0xff)]),
+    );
+    socket.sends.push(100_000, -EPIPE, -EPIPE);
+    assert.equal(writer.write(FD, socket.memory, 1, 300), 256);
+    assert.equal(writer.write(FD, socket.memory, 257, 300), -EPIPE);
+    assert.equal(writer.write(FD, socket.memory, 257, 300), 43);
+  });
+
   test(`any frames in any cuts (seed ${SEED})`, () => {
     const sizes = fc.array(fc.integer({ min: 14, max: 20_000 }), { minLength: 1, maxLength: 40 });
     const steps = fc.array(

@@ -21,6 +21,11 @@ import { LISTENER, LISTENER_FD, Stage, TIMER } from "./stream-stage.ts";
 import { testFrame } from "./suite.ts";
 
 describe("stream link: nobody there", () => {
+  test("it is without offloads, and holds as much as QEMU may queue", () => {
+    const { vnetSize, flags, queueFrames, mtuMax } = new Stage().link;
+    assert.deepEqual([vnetSize, flags, queueFrames, mtuMax], [0, 0, 1024, 65_520]);
+  });
+
   test("frames to the guest are dropped and counted, none come, nothing is told", () => {
     const stage = new Stage();
     assert.equal(stage.transmit(testFrame(60, 1), testFrame(60, 2)), 2);

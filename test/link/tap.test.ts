@@ -9,7 +9,8 @@ import { Block } from "../../src/sys/block.ts";
 import { check, EAGAIN, EBADFD, EINTR, EIO } from "../../src/sys/errno.ts";
 import { type Libc, loadLibc } from "../../src/sys/libc.ts";
 import * as linux from "../../src/sys/linux.ts";
-import { openNamespace, openTapInNamespace, withNamespace } from "../../src/sys/netns.ts";
+import { openNamespace, withNamespace } from "../../src/sys/namespace.ts";
+import { openTapInNamespace } from "../../src/sys/netns.ts";
 import {
   LINK_CSUM,
   LINK_RX_TSO,

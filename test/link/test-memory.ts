@@ -9,7 +9,7 @@ import type { LinkMemory } from "../../src/link/link.ts";
 import * as abi from "../../wasm/abi.ts";
 
 const INVENTED_BASE = 0x7f12_ffff_f000;
-const TX_FRAMES = 64;
+const TX_FRAMES = abi.TX_CAPACITY_COUNT;
 const IOVECS_PER_FRAME = 4;
 const TX_BYTES = 1024 * 1024;
 

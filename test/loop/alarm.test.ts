@@ -41,6 +41,20 @@ describe("alarm", () => {
     assert.deepEqual(take(), ["wait -1", "wait -1"]);
   });
 
+  test("one that goes off just then is early enough", () => {
+    const { events, take } = setUp();
+    events.wait(8, 5000);
+    events.wait(8, 5000);
+    assert.deepEqual(take(), ["set 5000", "wait -1", "wait -1"]);
+  });
+
+  test("it is set by the first long wait, however early the clock is", () => {
+    const { events, state, take } = setUp();
+    state.now = 0;
+    events.wait(8, 5000);
+    assert.deepEqual(take(), ["set 5000", "wait -1"]);
+  });
+
   test("it is set again once it has gone off, and not a microsecond before", () => {
     const { events, state, take } = setUp();
     events.wait(8, 5000);

@@ -22,6 +22,23 @@ describe("clock", () => {
     assert.ok(Math.abs(now - before) < 24 * 3600 * 1000, `${now}, ${before}`);
   });
 
+  test("both count what the runtime's clock counts, in microseconds", () => {
+    const own = performance.now;
+    const at = (ms: number): [number, number] => {
+      performance.now = () => ms;
+      try {
+        return [monotonic(), wallClock()];
+      } finally {
+        performance.now = own;
+      }
+    };
+    const origin = performance.timeOrigin * 1000;
+    assert.deepEqual(at(0), [1_000_000, origin]);
+    const [monotone, wall] = at(4000.25);
+    assert.equal(monotone, 5_000_250);
+    assert.ok(Math.abs(wall - origin - 4_000_250) < 1);
+  });
+
   test("both run at the same pace", () => {
     /** Bounds of how far the clocks are apart, however long the thread is held up in between. */
     const apart = (): [low: number, high: number] => {

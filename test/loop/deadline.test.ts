@@ -25,6 +25,9 @@ describe("deadline", () => {
     assert.equal(sleepTime(1000, 1500, 70), 70);
     assert.equal(sleepTime(1000, 1500, 700), 500);
     assert.equal(sleepTime(1000, 1500, 0), 0);
+    assert.equal(sleepTime(1000, 0, 2 * SLEEP_MAX), SLEEP_MAX);
+    assert.equal(sleepTime(1000, 1000 + 2 * SLEEP_MAX, undefined), SLEEP_MAX);
+    assert.equal(sleepTime(1000, 1000 + 2 * SLEEP_MAX, 2 * SLEEP_MAX), SLEEP_MAX);
   });
 
   test("never negative, never long, never past a deadline", () => {

@@ -54,6 +54,14 @@ describe("loop: events", () => {
     assert.equal(stage.loop.broken, 1);
   });
 
+  test("a link's descriptors are judged in the order of their events", () => {
+    const stage = new Stage();
+    const events = [3, 5].map((lo) => ({ bits: abi.EVENT_READABLE, lo, hi: EVENT_OF_LINK }));
+    for (let i = 0; i < 99; i += 1) stage.turn(...events);
+    const rests = stage.turn(...events).filter((note) => note.startsWith("rests"));
+    assert.deepEqual(rests, [`rests 3 ${EVENT_OF_LINK} 0`, `rests 5 ${EVENT_OF_LINK} 0`]);
+  });
+
   test("events of sockets are made quiet while the link is full, and not otherwise", () => {
     const stage = new Stage();
     assert.deepEqual(done(stage, EVENT_OF_FLOW), ["upstreamEvent 5 1"]);
@@ -89,6 +97,22 @@ describe("loop: events", () => {
     stage.script.push([LINK_READABLE]);
     assert.equal(stage.loop.run(), -1);
     assert.equal(stage.notes.at(-1), "transmit 0-1: -1");
+  });
+
+  test("any errno of reading the link ends it, too", () => {
+    const stage = new Stage();
+    stage.receiveErrno = -1;
+    stage.script.push([LINK_READABLE]);
+    assert.equal(stage.loop.run(), -1);
+  });
+
+  test("a link that took nothing is offered all again when nothing is read from it", () => {
+    const stage = new Stage();
+    stage.sendPing(1);
+    stage.room = 0;
+    stage.turn(LINK_READABLE);
+    const offers = stage.turn(LINK_READABLE).filter((note) => note.startsWith("transmit"));
+    assert.deepEqual(offers, ["transmit 0-1: 0", "transmit 0-1: 0"]);
   });
 
   test("a listener is not asked to accept while the link is full", () => {

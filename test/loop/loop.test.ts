@@ -125,7 +125,11 @@ describe("loop: a turn", () => {
   test("waiting that fails is told, and is no reason to turn for ever", () => {
     const stage = new Stage();
     stage.waitErrno = -EBADF;
-    assert.throws(() => stage.loop.run(), { name: "SystemError", errno: EBADF });
+    assert.throws(() => stage.loop.run(), {
+      name: "SystemError",
+      errno: EBADF,
+      message: /^Wait for events: /,
+    });
   });
 });
 
@@ -183,6 +187,14 @@ describe("loop: a full link", () => {
     stage.sendDatagram(40_001);
     stage.turn(LINK_READABLE);
     assert.equal(stage.host.live[0]?.datagrams.length, 1, "what it sends to others gets there");
+  });
+
+  test("frames are taken although the engine has to flush, which it cannot", () => {
+    const stage = blocked();
+    stage.room = 0;
+    stage.sendPing(3);
+    stage.setReady(abi.READY_FLUSH);
+    assert.deepEqual(matching(stage.turn(LINK_READABLE), /^receive/), [`${RECEIVE}: 1`]);
   });
 
   test("frames go on where they stopped, each once, and the turn after that is whole", () => {
@@ -306,6 +318,7 @@ describe("loop: the end", () => {
     const stage = blocked();
     stage.script.push([CONTROL]);
     assert.equal(stage.loop.run(), 0);
+    assert.deepEqual(stage.notes, [WAIT, "control"], "and nothing is begun any more");
   });
 });
 

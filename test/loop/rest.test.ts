@@ -192,6 +192,59 @@ describe("resting sources", () => {
     assert.equal(rest.broken, 0);
   });
 
+  test("a window begins with the first report after the last one", () => {
+    const { rest } = setUp();
+    for (let i = 0; i < 99; i += 1) rest.idle(5, 1, 0);
+    for (let i = 0; i < 99; i += 1) rest.idle(5, 1, 1_000_001 + i);
+    assert.equal(rest.broken, 0);
+    rest.idle(5, 1, 1_000_200);
+    assert.equal(rest.broken, 1);
+  });
+
+  test("reports that come while it rests are counted anew", () => {
+    const { rest } = setUp();
+    for (let i = 0; i < 100; i += 1) rest.idle(5, 1, 0);
+    for (let i = 0; i < 99; i += 1) rest.idle(5, 1, 0);
+    assert.equal(rest.broken, 1);
+    rest.idle(5, 1, 0);
+    assert.equal(rest.broken, 2);
+  });
+
+  test("few that are remembered are not forgotten, however long they were quiet", () => {
+    const { rest } = setUp();
+    rest.later(5, 1, 0, -1);
+    rest.wake(100_000);
+    rest.idle(6, 1, 10e6);
+    rest.later(5, 1, 10e6, -1);
+    assert.equal(rest.wait(10e6), 200_000);
+  });
+
+  test("from 64 on those that were quiet for more than a second are forgotten", () => {
+    for (const [others, now, pause] of [
+      [62, 1_100_001, 200_000],
+      [63, 1_100_000, 200_000],
+      [63, 1_100_001, 100_000],
+    ] as const) {
+      const { rest } = setUp();
+      rest.later(0, 1, 0, -1);
+      rest.wake(100_000);
+      for (let token = 1; token <= others; token += 1) rest.idle(token, 1, 500_000);
+      rest.idle(99, 1, now);
+      rest.later(0, 1, now, -1);
+      assert.equal(rest.wait(now), pause, `${others} ${now}`);
+    }
+  });
+
+  test("of several rests the first to end counts", () => {
+    const { rest } = setUp();
+    rest.later(5, 1, 0, -1);
+    rest.later(6, 1, 50_000, -1);
+    rest.later(7, 1, 20_000, -1);
+    assert.equal(rest.wait(60_000), 40_000);
+    rest.wake(100_000);
+    assert.equal(rest.wait(100_000), 20_000);
+  });
+
   test("of 64 that are remembered those that were quiet for a second are forgotten", () => {
     const { rest } = setUp();
     for (let i = 0; i < 98; i += 1) rest.idle(0, 1, 0);

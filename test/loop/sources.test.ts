@@ -84,7 +84,8 @@ describe("sources", () => {
   test("tokens of any sign and kinds are told apart", () => {
     const keys = [
       ...[sourceKey(0, 0), sourceKey(-1, 0), sourceKey(-2, 0), sourceKey(1, 0)],
-      ...[sourceKey(0, 1), sourceKey(-1, 1), sourceKey(0, 7)],
+      ...[sourceKey(0, 1), sourceKey(-1, 1), sourceKey(0, 7), sourceKey(1, 7), sourceKey(2, 7)],
+      ...[sourceKey(0x7fffffff, 1), sourceKey(-1, 7), sourceKey(-2, 7)],
     ];
     assert.equal(new Set(keys).size, keys.length);
     assert.equal(sourceKey(-1, 2), sourceKey(0xffffffff, 2));

@@ -25,8 +25,16 @@ import process from "node:process";
 const SHARED = ["node_modules", "dist", "build"];
 const LIMITS = ["prlimit", `--data=${4 * 2 ** 30}`, `--fsize=${2 ** 30}`];
 const ALONE = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "--net"];
-/** With a loopback, and without the named namespaces that a run before has left. */
-const SET_UP = "ip link set lo up && mkdir -p /run/netns && mount -t tmpfs tmpfs /run/netns";
+/**
+ * With a loopback, without the named namespaces that a run before has left, and with a /dev/null
+ * that no file can replace, being a mount: a mutant of `lib/output-file.ts` did that once.
+ */
+const SET_UP = [
+  "ip link set lo up",
+  "mkdir -p /run/netns",
+  "mount -t tmpfs tmpfs /run/netns",
+  "mount --bind /dev/null /dev/null",
+].join(" && ");
 const FRESH = ["sh", "-c", `${SET_UP} && exec "$@"`, "sh"];
 /** Says that all is ready for the command; what fails before is no verdict on a mutant. */
 const READY = "ready\n";

@@ -16,11 +16,11 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { Arena } from "./arena.ts";
+import { Arena, type Outcome } from "./arena.ts";
 import { commandOf, judgesOf, References } from "./choose-tests.ts";
 import { change, place, score, survivors, table } from "./report.ts";
 import type { Mutant } from "./sample.ts";
-import { filesNamed } from "./type-check.ts";
+import { filesNamed, typed } from "./type-check.ts";
 
 const LIMIT_MS = 60_000;
 
@@ -96,6 +96,20 @@ describe("mutants/arena", () => {
     );
   });
 
+  test("where it runs apart, /dev/null is a mount, which nothing can replace", async () => {
+    const arena = new Arena(project, project);
+    try {
+      const script = `
+        import { readFileSync } from "node:fs";
+        const isApart = process.pid === 1;
+        const isMount = readFileSync("/proc/self/mountinfo", "utf8").includes(" /dev/null rw");
+        process.exit(isMount === isApart ? 0 : 1);`;
+      assert.equal((await run(arena, script)).state, "passed");
+    } finally {
+      arena.close();
+    }
+  });
+
   test("what cannot be run is no verdict", async () => {
     const arena = new Arena(project, project);
     try {
@@ -162,6 +176,31 @@ describe("mutants/type-check", () => {
     const output =
       "src/a.mutant-1.ts(2,3): error TS2322: no.\n  more in b.ts(1,1)\nFound 1 error.\n";
     assert.deepEqual([...filesNamed(output)], ["src/a.mutant-1.ts"]);
+  });
+
+  test("one that cannot be parsed does not let the others pass unchecked", async () => {
+    const texts = ["right", "type error", "syntax error", "right too"];
+    const mutants = texts.map((text) => ({ ...mutant("src/a/one.ts", "a"), text }));
+    const files = new Map<string, string>();
+    const checker = {
+      write: (file: string, text: string) => void files.set(file, text),
+      restore: (file: string) => void files.delete(file),
+      run: async (): Promise<Outcome> => {
+        const about = (what: string, code: string): string =>
+          [...files]
+            .filter(([, text]) => text === what)
+            .map(([file]) => `${file}(1,1): error ${code}: no.\n`)
+            .join("");
+        const output = about("syntax error", "TS1005") || about("type error", "TS2322");
+        return { state: output === "" ? "passed" : "failed", output, spent_ms: 1 };
+      },
+    };
+    const left = await typed(mutants, checker);
+    assert.deepEqual(
+      left.map(({ text }) => text),
+      ["right", "right too"],
+    );
+    assert.equal(files.size, 0);
   });
 });
 

@@ -7,6 +7,8 @@ import type { Mutant } from "./sample.ts";
 
 const CONFIG = "tsconfig.mutants.json";
 const LIMIT_MS = 10 * 60_000;
+/** Messages of the parser have numbers from 1000 on, those about types from 2000 on. */
+const SYNTAX_ERROR = /^\S+\.ts\(\d+,\d+\): error TS1\d{3}: /m;
 /** What is no mistake in itself, but follows from one. */
 const LENIENT = {
   noUnusedLocals: false,
@@ -14,6 +16,9 @@ const LENIENT = {
   allowUnreachableCode: true,
   allowUnusedLabels: true,
 };
+
+/** What a copy of the project is asked for here. */
+type Checker = Pick<Arena, "write" | "restore" | "run">;
 
 function besides(file: string, index: number): string {
   return file.replace(/\.ts$/, `.mutant-${index}.ts`);
@@ -27,7 +32,21 @@ export function filesNamed(output: string): Set<string> {
 }
 
 /** Those of the mutants that have types without an error. @throws {Error} where none can be told */
-export async function typed(mutants: readonly Mutant[], arena: Arena): Promise<Mutant[]> {
+export async function typed(mutants: readonly Mutant[], arena: Checker): Promise<Mutant[]> {
+  let left = [...mutants];
+  for (let hasSyntaxErrors = true; hasSyntaxErrors; ) {
+    const output = await messagesOf(left, arena);
+    const refused = filesNamed(output);
+    const before = left.length;
+    left = left.filter((_, index) => !refused.has(besides(left[index]?.file ?? "", index)));
+    // Where anything cannot be parsed, the checker does not look at types at all.
+    hasSyntaxErrors = left.length < before && SYNTAX_ERROR.test(output);
+  }
+  return left;
+}
+
+/** What the type checker says of these, each as a file of its own. */
+async function messagesOf(mutants: readonly Mutant[], arena: Checker): Promise<string> {
   const files = mutants.map(({ file }, index) => besides(file, index));
   const settings = { extends: "./tsconfig.json", compilerOptions: LENIENT, include: [], files };
   arena.write(CONFIG, JSON.stringify(settings));
@@ -35,11 +54,10 @@ export async function typed(mutants: readonly Mutant[], arena: Arena): Promise<M
   try {
     const command = ["node_modules/.bin/tsc", "--project", CONFIG, "--pretty", "false"];
     const { state, output } = await arena.run({ command, env: {}, limit_ms: LIMIT_MS });
-    const refused = filesNamed(output);
-    if (state === "late" || (state === "failed" && refused.size === 0)) {
+    if (state === "late" || (state === "failed" && filesNamed(output).size === 0)) {
       throw new Error(`the type checker says nothing of use:\n${output}`);
     }
-    return mutants.filter((_, index) => !refused.has(files[index] ?? ""));
+    return output;
   } finally {
     for (const file of [...files, CONFIG]) arena.restore(file);
   }

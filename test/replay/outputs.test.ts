@@ -13,10 +13,11 @@ import {
   readFrame,
   readOperation,
 } from "../../src/replay/outputs.ts";
-import { RecordReader, recordingOf } from "../../src/replay/record-reader.ts";
+import { RecordReader } from "../../src/replay/record-reader.ts";
 import { RecordWriter } from "../../src/replay/record-writer.ts";
 import * as abi from "../../wasm/abi.ts";
 import { FakeEngine, type OperationFields, pattern } from "./fake-engine.ts";
+import { recordingOf } from "./recording-of.ts";
 import { BUILD, MemorySink } from "./support.ts";
 
 const BASE = 7 * 2 ** 32;

@@ -3,10 +3,11 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { KIND, RecordingError } from "../../src/replay/format.ts";
 import { capture, restore } from "../../src/replay/receives.ts";
-import { RecordReader, recordingOf } from "../../src/replay/record-reader.ts";
+import { RecordReader } from "../../src/replay/record-reader.ts";
 import { RecordWriter } from "../../src/replay/record-writer.ts";
 import * as abi from "../../wasm/abi.ts";
 import { FakeEngine, type MessageFields, type OperationFields, pattern } from "./fake-engine.ts";
+import { recordingOf } from "./recording-of.ts";
 import { BUILD, MemorySink } from "./support.ts";
 
 /** Memories lie elsewhere in each process. */

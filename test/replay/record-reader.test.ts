@@ -3,10 +3,11 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { concat } from "../../src/lib/bytes.ts";
 import { KIND, RECORD_SIZE_MAX, RecordingError } from "../../src/replay/format.ts";
-import { type RecordingSource, RecordReader, recordingOf } from "../../src/replay/record-reader.ts";
+import { type RecordingSource, RecordReader } from "../../src/replay/record-reader.ts";
 import { RecordWriter } from "../../src/replay/record-writer.ts";
 import * as abi from "../../wasm/abi.ts";
 import { pattern } from "./fake-engine.ts";
+import { recordingOf } from "./recording-of.ts";
 import { BUILD, MemorySink } from "./support.ts";
 
 const HEADER_SIZE = 48;

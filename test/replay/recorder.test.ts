@@ -5,10 +5,11 @@ import type { EngineFunctions } from "../../src/engine/module.ts";
 import type { OutputSink } from "../../src/lib/output-file.ts";
 import { KIND, LIVE_PARTS } from "../../src/replay/format.ts";
 import { readFrame, readOperation } from "../../src/replay/outputs.ts";
-import { RecordReader, recordingOf } from "../../src/replay/record-reader.ts";
+import { RecordReader } from "../../src/replay/record-reader.ts";
 import { Recorder, type RecorderOptions } from "../../src/replay/recorder.ts";
 import * as abi from "../../wasm/abi.ts";
 import { FakeEngine, pattern } from "./fake-engine.ts";
+import { recordingOf } from "./recording-of.ts";
 import { BUILD, MemorySink } from "./support.ts";
 
 const BASE = 2 ** 33 + 4096;

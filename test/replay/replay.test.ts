@@ -8,7 +8,8 @@ import { dhcpOptionsOf, encodeDhcpOptions } from "../../src/config/dhcp-options.
 import { encodeDhcp6Options } from "../../src/config/dhcp6-options.ts";
 import { Engine } from "../../src/engine/engine.ts";
 import { instantiateEngine } from "../../src/engine/module.ts";
-import { simulatedEngine, simulateSeed } from "../../src/lab/sim/simulate.ts";
+import { simulateSeed } from "../../src/lab/sim/simulate.ts";
+import { simulatedEngine } from "../../src/lab/sim/simulated-engine.ts";
 import { mappedOctetsOf } from "../../src/lib/addr6.ts";
 import { KIND } from "../../src/replay/format.ts";
 import { Recorder } from "../../src/replay/recorder.ts";

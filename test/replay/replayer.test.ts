@@ -2,13 +2,13 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { instantiateEngine } from "../../src/engine/module.ts";
-import { simulatedEngine } from "../../src/lab/sim/simulate.ts";
+import { simulatedEngine } from "../../src/lab/sim/simulated-engine.ts";
 import { ENDINGS, KIND, LIVE_PARTS } from "../../src/replay/format.ts";
 import { Outputs } from "../../src/replay/outputs.ts";
-import { recordingOf } from "../../src/replay/record-reader.ts";
 import { replayRecording } from "../../src/replay/replayer.ts";
 import * as abi from "../../wasm/abi.ts";
 import { FakeEngine, pattern } from "./fake-engine.ts";
+import { recordingOf } from "./recording-of.ts";
 import { assertEqual, CONFIG, replayOn, Script } from "./script.ts";
 import { BUILD, replay } from "./support.ts";
 

@@ -2,11 +2,11 @@
 import assert from "node:assert/strict";
 import type { ReplayResult } from "../../src/replay/difference.ts";
 import { ENDINGS, KIND } from "../../src/replay/format.ts";
-import { recordingOf } from "../../src/replay/record-reader.ts";
 import { RecordWriter } from "../../src/replay/record-writer.ts";
 import { replayRecording } from "../../src/replay/replayer.ts";
 import * as abi from "../../wasm/abi.ts";
 import { type FakeEngine, pattern } from "./fake-engine.ts";
+import { recordingOf } from "./recording-of.ts";
 import { BUILD, MemorySink } from "./support.ts";
 
 /** The memory lies at 0, as that of `FakeEngine`. */

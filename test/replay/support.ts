@@ -1,7 +1,7 @@
 /** Recordings in memory: a simulated run that is recorded, and what is in a recording. */
 import { instantiateEngine } from "../../src/engine/module.ts";
 import { planFromSeed } from "../../src/lab/sim/scenario.ts";
-import { simulatedEngine } from "../../src/lab/sim/simulate.ts";
+import { simulatedEngine } from "../../src/lab/sim/simulated-engine.ts";
 import { Trace } from "../../src/lab/sim/trace.ts";
 import { World, type WorldResult } from "../../src/lab/sim/world.ts";
 import { concat } from "../../src/lib/bytes.ts";
@@ -9,9 +9,9 @@ import { Hash64 } from "../../src/lib/hash64.ts";
 import type { OutputSink } from "../../src/lib/output-file.ts";
 import type { ReplayResult } from "../../src/replay/difference.ts";
 import { FILE_HEADER_SIZE } from "../../src/replay/format.ts";
-import { recordingOf } from "../../src/replay/record-reader.ts";
 import { Recorder } from "../../src/replay/recorder.ts";
 import { replayRecording } from "../../src/replay/replayer.ts";
+import { recordingOf } from "./recording-of.ts";
 
 /** Stands for the hash of the engine that is recorded. */
 export const BUILD = "0123456789abcdef";

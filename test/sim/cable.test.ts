@@ -4,7 +4,7 @@ import { describe, test } from "node:test";
 import { Cable } from "../../src/lab/sim/cable.ts";
 import { VirtualClock } from "../../src/lab/sim/clock.ts";
 import { planOfCompetition } from "../../src/lab/sim/competition.ts";
-import { simulatedEngine } from "../../src/lab/sim/simulate.ts";
+import { simulatedEngine } from "../../src/lab/sim/simulated-engine.ts";
 import { NO_FAULTS } from "../../src/lab/sim/wire.ts";
 import { World } from "../../src/lab/sim/world.ts";
 import { linkMemoryOf } from "../../src/loop/loop.ts";
@@ -47,7 +47,7 @@ describe("sim/cable: towards the engine", () => {
     const { cable, pass } = cableOf(undefined);
     for (let i = 0; i < 20; i += 1) assert.equal(cable.transmit(FRAME), true);
     pass();
-    assert.equal(cable.overflowed, 12);
+    assert.equal(cable.lost, 12);
   });
 
   test("a guest that waits keeps its frames, and its writes block when it has too many", () => {
@@ -55,7 +55,7 @@ describe("sim/cable: towards the engine", () => {
     const taken = Array.from({ length: 20 }, () => cable.transmit(FRAME));
     assert.equal(taken.filter((each) => each).length, 8 + 5);
     pass();
-    assert.equal(cable.overflowed, 0);
+    assert.equal(cable.lost, 0);
     const memory = linkMemoryOf(new World(simulatedEngine(), planOfCompetition(1).plan).engine);
     assert.equal(cable.link.receive(memory, 8), 8);
     for (let i = 0; i < 8; i += 1) assert.equal(cable.taken(), true);

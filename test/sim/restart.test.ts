@@ -7,7 +7,7 @@ import { describe, test } from "node:test";
 import { type EngineModule, instantiateEngine } from "../../src/engine/module.ts";
 import type { Plan } from "../../src/lab/sim/plan.ts";
 import { planFromSeed } from "../../src/lab/sim/scenario.ts";
-import { simulatedEngine } from "../../src/lab/sim/simulate.ts";
+import { simulatedEngine } from "../../src/lab/sim/simulated-engine.ts";
 import { Trace } from "../../src/lab/sim/trace.ts";
 import { World, type WorldResult } from "../../src/lab/sim/world.ts";
 

@@ -6,7 +6,8 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Sampler } from "../../src/lab/sim/sampler.ts";
 import { planFromSeed } from "../../src/lab/sim/scenario.ts";
-import { simulatedEngine, simulateSeed } from "../../src/lab/sim/simulate.ts";
+import { simulateSeed } from "../../src/lab/sim/simulate.ts";
+import { simulatedEngine } from "../../src/lab/sim/simulated-engine.ts";
 import { Trace } from "../../src/lab/sim/trace.ts";
 import { World, type WorldResult } from "../../src/lab/sim/world.ts";
 

@@ -6,8 +6,9 @@
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { FAMILIES } from "../../src/lab/sim/family.ts";
-import { reproduceCommand, runSeeds, type SwarmOptions, Tally } from "../../src/lab/sim/swarm.ts";
+import { runSeeds, type SwarmOptions, Tally } from "../../src/lab/sim/swarm.ts";
 import { checkedEngine } from "../support/engine-binary.ts";
+import { reproduceCommand } from "./reproduce.ts";
 
 const PROGRESS_MS = 1000;
 

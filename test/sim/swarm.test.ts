@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { simulateSeed } from "../../src/lab/sim/simulate.ts";
-import { reproduceCommand, runSeeds, Tally } from "../../src/lab/sim/swarm.ts";
+import { runSeeds, Tally } from "../../src/lab/sim/swarm.ts";
+import { reproduceCommand } from "./reproduce.ts";
 
 describe("sim/swarm", () => {
   test("seeds come in order; steps share them without gap", () => {

@@ -9,7 +9,7 @@
  * guest, not what a machine reaches: with no loss and a short way they would be without end.
  */
 import { FAULTLESS_HOST, type Plan, type TcpPlan } from "../../src/lab/sim/plan.ts";
-import { simulatedEngine } from "../../src/lab/sim/simulate.ts";
+import { simulatedEngine } from "../../src/lab/sim/simulated-engine.ts";
 import { NO_FAULTS, type WireOptions } from "../../src/lab/sim/wire.ts";
 import { World } from "../../src/lab/sim/world.ts";
 

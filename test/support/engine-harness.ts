@@ -17,7 +17,7 @@ import { Engine } from "../../src/engine/engine.ts";
 import type { FlowInfo } from "../../src/engine/flows.ts";
 import { instantiateEngine } from "../../src/engine/module.ts";
 import { DROP_NAMES, type EngineStats, readStats } from "../../src/engine/stats.ts";
-import { OTHER_DROPS } from "../../src/lab/sim/check/balance.ts";
+import { OTHER_DROPS } from "../../src/lab/sim/check/other-drops.ts";
 import { messageOf } from "../../src/lib/message.ts";
 import * as abi from "../../wasm/abi.ts";
 import { engineModule } from "./engine-binary.ts";

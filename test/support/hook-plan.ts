@@ -1,8 +1,12 @@
 /** Plans of VMIs with one interface of ours, changed as a test asks. */
 import assert from "node:assert/strict";
+import { LINK_CHOICES } from "../../src/config/hook-settings.ts";
 import { type BindingPlan, derivePlans, type PlanContext } from "../../src/hooks/domain/plan.ts";
 import { readVmi } from "../../src/hooks/domain/vmi.ts";
 import { contextOf, messageOf } from "./hook-fixtures.ts";
+
+/** All links that a plan may have. */
+export const LINK_KINDS = LINK_CHOICES.filter((each) => each !== "auto");
 
 export interface Wish {
   readonly iface?: object;

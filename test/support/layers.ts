@@ -5,7 +5,10 @@
  */
 import type { ImportKind } from "./source.ts";
 
-const BASE = ["abi", "errno", "layout", "memory", "ring", "stats", "timer", "prng", "trap"];
+const BASE = [
+  ...["abi/index", "errno", "sockaddr", "layout", "memory", "ring", "stats", "timer", "prng"],
+  "trap",
+];
 
 /** Modules of `flow` without a protocol of their own, which the protocols build on. */
 const FLOW_SHARED = [
@@ -32,20 +35,22 @@ const FLOW_SHARED = [
 
 /** Each group of engine modules and what it may import besides itself; `dir/` is a whole folder. */
 const WASM: readonly (readonly [string, readonly string[]])[] = [
-  ["abi", []],
+  ["abi", ["abi/"]],
+  ["abi/", []],
   ["errno", []],
+  ["sockaddr", []],
   ["trap", []],
-  ["layout", ["abi"]],
-  ["memory", ["abi", "layout", "trap"]],
-  ["stats", ["abi", "layout", "memory", "trap"]],
-  ["ring", ["abi", "layout", "memory", "stats", "trap"]],
-  ["timer", ["abi", "layout", "memory", "ring", "stats", "trap"]],
-  ["prng", ["abi", "layout", "memory", "ring", "stats", "trap"]],
+  ["layout", ["abi/index"]],
+  ["memory", ["abi/index", "layout", "trap"]],
+  ["stats", ["abi/index", "layout", "memory", "trap"]],
+  ["ring", ["abi/index", "sockaddr", "layout", "memory", "stats", "trap"]],
+  ["timer", ["abi/index", "layout", "memory", "ring", "stats", "trap"]],
+  ["prng", ["abi/index", "layout", "memory", "ring", "stats", "trap"]],
   ["wire/", []],
   ["flow/", [...BASE, "wire/"]],
   ["tcp/", [...BASE, "wire/", ...FLOW_SHARED]],
   ["local/", [...BASE, "wire/", ...FLOW_SHARED]],
-  ["index", ["abi", "engine"]],
+  ["index", ["abi/index", "engine"]],
   ["input4", [...BASE, "wire/", "flow/", "tcp/", "local/", "icmp4"]],
   ["input6", [...BASE, "wire/", "flow/", "tcp/", "local/"]],
   ["frame", [...BASE, "wire/", "flow/", "local/", "guest", "input4", "input6"]],

@@ -6,13 +6,8 @@
  */
 
 import { join } from "node:path";
-import {
-  type CardModel,
-  guestMissing,
-  MEMORY_MIB,
-  qemuCommand,
-  readAnswer,
-} from "../../src/lab/demo/guest-image.ts";
+import { type CardModel, readAnswer } from "../../src/lab/demo/guest-image.ts";
+import { guestMissing, qemuCommand } from "../../src/lab/demo/guest-machine.ts";
 import { ROOT } from "./e2e/program.ts";
 import { type Running, start, until, which } from "./e2e/shell.ts";
 
@@ -48,6 +43,8 @@ export const GUEST_MAC = "52:54:00:12:34:56";
 export const CACHE = join(ROOT, "build/qemu");
 export const BOOT_LIMIT_MS = 180_000;
 const RUN_LIMIT_MS = 60_000;
+/** Of a guest that shares its memory. */
+const SHARED_MIB = 320;
 
 /** Why there can be no such guest here, or undefined when there can. */
 export function qemuMissing(): string | undefined {
@@ -66,11 +63,12 @@ export function vhostUserGuest(
   card: readonly string[] = [],
   memory: readonly string[] = [],
 ): Pick<GuestOptions, "netdev" | "properties" | "args"> {
-  const shared = ["memory-backend-memfd", "id=m", `size=${MEMORY_MIB}M`, "share=on", ...memory];
+  const shared = ["memory-backend-memfd", "id=m", `size=${SHARED_MIB}M`, "share=on", ...memory];
   return {
     netdev: "vhost-user,id=n,chardev=c",
     properties: ["vectors=0", ...card].join(","),
     args: [
+      ...["-m", String(SHARED_MIB)],
       ...["-object", shared.join(","), "-machine", "memory-backend=m"],
       ...["-chardev", `socket,id=c,path=${path},reconnect=1`],
     ],

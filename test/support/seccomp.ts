@@ -6,6 +6,19 @@
  * conditions of one rule all have to hold; one rule of several is enough.
  * Source: OCI runtime specification, config-linux, Seccomp; Linux seccomp(2), bpf(4).
  */
+import {
+  AND,
+  ARCHITECTURE_OFFSET,
+  ARGUMENT_SIZE,
+  ARGUMENTS_OFFSET,
+  encode,
+  type Instruction,
+  JUMP_ABOVE,
+  JUMP_EQUAL,
+  LOAD,
+  NUMBER_OFFSET,
+  RETURN,
+} from "../../src/sys/bpf.ts";
 import { SYSTEM_CALLS } from "./system-calls.ts";
 
 export interface SeccompCondition {
@@ -28,33 +41,12 @@ export interface SeccompProfile {
   readonly syscalls: readonly SeccompRule[];
 }
 
-interface Instruction {
-  readonly code: number;
-  readonly k: number;
-  /** Instructions passed over when a comparison holds, and when it does not. */
-  readonly yes?: number;
-  readonly no?: number;
-}
-
-const LOAD = 0x20; // BPF_LD | BPF_W | BPF_ABS, from struct seccomp_data
-const AND = 0x54;
-const JUMP_EQUAL = 0x15;
-const JUMP_ABOVE = 0x35; // or equal
-const RETURN = 0x06;
-
-const NUMBER_OFFSET = 0;
-const ARCHITECTURE_OFFSET = 4;
-const ARGUMENTS_OFFSET = 16;
-const ARGUMENT_SIZE = 8;
-
 const X86_64 = 0xc000_003e;
 /** Numbers from here on are the x32 calls of the same architecture. */
 const X32 = 0x4000_0000;
 const KILL = 0x8000_0000;
 const ALLOW = 0x7fff_0000;
 const ERRNO = 0x0005_0000;
-
-const INSTRUCTION_SIZE = 8;
 
 /** The filter's instructions, an array of struct sock_filter. Throws on what it cannot express. */
 export function seccompFilter(profile: SeccompProfile): Uint8Array {
@@ -111,17 +103,4 @@ function conditionChecks({ index, value, valueTwo = 0, op }: SeccompCondition): 
 function halfCheck(at: number, mask: number | undefined, wanted: number): Instruction[] {
   const masked = mask === undefined ? [] : [{ code: AND, k: mask }];
   return [{ code: LOAD, k: at }, ...masked, { code: JUMP_EQUAL, k: wanted }];
-}
-
-function encode(program: readonly Instruction[]): Uint8Array {
-  const bytes = new Uint8Array(program.length * INSTRUCTION_SIZE);
-  const view = new DataView(bytes.buffer);
-  program.forEach(({ code, k, yes = 0, no = 0 }, index) => {
-    const at = index * INSTRUCTION_SIZE;
-    view.setUint16(at, code, true);
-    view.setUint8(at + 2, yes);
-    view.setUint8(at + 3, no);
-    view.setUint32(at + 4, k, true);
-  });
-  return bytes;
 }

@@ -182,3 +182,43 @@ export function imports(text: string): Import[] {
   }
   return found;
 }
+
+/** Names that a module exports as values, with their lines; types cost nothing and do not count. */
+export function exportedValues(text: string): { readonly name: string; readonly line: number }[] {
+  const code = blank(text);
+  const pattern =
+    /^export\s+(?:async\s+)?(?:abstract\s+)?(?:function\*?|const|let|class)\s+(\w+)/gm;
+  return [...code.matchAll(pattern)].map((match) => ({
+    name: match[1] ?? "",
+    line: code.slice(0, match.index).split("\n").length,
+  }));
+}
+
+export type Use = { readonly specifier: string; readonly name: string };
+
+const LOADED = /(?:(\{[^{}]*\})\s*=\s*)?\(?await\s+import\("([^"]+)"\)(?:\)\.(\w+))?/g;
+
+/** Names that a module takes from others, re-exports and members of a whole module included. */
+export function usedNames(text: string): Use[] {
+  const code = blank(text);
+  const clause =
+    /\b(?:import|export)\b(?:\s+type\b)?\s*(\{[^}]*\}|\*(?:\s*as\s+(\w+))?)\s*from\s*"([^"]+)"/g;
+  const found: Use[] = [];
+  for (const [whole, names = "", space, specifier = ""] of text.matchAll(clause)) {
+    if (code[text.indexOf(whole)] === " ") continue; // in a comment
+    if (names.startsWith("{")) {
+      const listed = [...names.matchAll(/[{,]\s*(?:type\s+)?(\w+)/g)];
+      found.push(...listed.map(([, name = ""]) => ({ specifier, name })));
+    } else if (space === undefined) found.push({ specifier, name: "*" });
+    else {
+      const members = [...code.matchAll(new RegExp(`\\b${space}\\.(\\w+)`, "g"))];
+      found.push(...members.map(([, name = ""]) => ({ specifier, name })));
+    }
+  }
+  // What `import()` gives is taken from it at once: `const { a } = await …` or `(await …).a`.
+  for (const [, names = "", specifier = "", member = ""] of text.matchAll(LOADED)) {
+    const listed = [...`${names},${member}`.matchAll(/\w+/g)];
+    found.push(...listed.map(([name]) => ({ specifier, name })));
+  }
+  return found;
+}

@@ -9,7 +9,7 @@ import { concat } from "./packet.ts";
 export interface TinyOptions {
   /** Import "env.abort". */
   readonly imports?: boolean;
-  /** An exported function left out. */
+  /** An export left out: a function, or "memory". */
   readonly without?: string;
   /** A function that takes one argument less. */
   readonly shorter?: string;
@@ -155,6 +155,7 @@ export function tinyEngine(options: TinyOptions = {}): Uint8Array {
     .map(
       ([name], index) => [name, concat(text(name), Uint8Array.of(0), leb(first + index))] as const,
     )
+    .concat([["memory", concat(text("memory"), Uint8Array.of(2, 0))]])
     .filter(([name]) => name !== options.without)
     .map(([, entry]) => entry);
   const values: Record<string, number> = {
@@ -167,7 +168,7 @@ export function tinyEngine(options: TinyOptions = {}): Uint8Array {
     ...(first === 1 ? [section(2, vector([imported]))] : []),
     section(3, vector(functions.map((_, index) => leb(index)))),
     section(5, vector([memory])),
-    section(7, vector([...exported, concat(text("memory"), Uint8Array.of(2, 0))])),
+    section(7, vector(exported)),
     section(10, vector(functions.map(([name, , results]) => body(results, values[name] ?? 0)))),
     section(
       11,

@@ -5,9 +5,9 @@ import { execFileSync } from "node:child_process";
 import { describe } from "node:test";
 import { formatIpv6, groupsOfOctets } from "../../src/lib/addr6.ts";
 import { AddressSource } from "../../src/sys/addresses.ts";
-import { EPERM, EPROTO, SystemError } from "../../src/sys/errno.ts";
+import { EPERM, EPROTO } from "../../src/sys/errno.ts";
 import type { Libc } from "../../src/sys/libc.ts";
-import { openNamespace, withNamespace } from "../../src/sys/netns.ts";
+import { openNamespace, withNamespace } from "../../src/sys/namespace.ts";
 import { becomesReady, inNetns, netnsPath, systemTest, withNetns } from "./support.ts";
 
 const POLLIN = 1;
@@ -58,7 +58,7 @@ function play(
   const pending = [...answers];
   const questions: number[][] = [];
   const closed: number[] = [];
-  const stage = { always: -11 as readonly number[] | number };
+  const stage = { always: -11 as readonly number[] | number, receives: 0 };
   const source = new AddressSource({
     ...sys,
     socket: (domain, type, protocol) => {
@@ -80,7 +80,8 @@ function play(
       return length;
     },
     recv: (_fd, address, length, flags) => {
-      assert.equal(flags, 0x60);
+      assert.deepEqual([length, flags], [32768, 0x60]);
+      stage.receives += 1;
       const next = pending.shift() ?? stage.always;
       if (typeof next === "number") return next;
       new Uint8Array(sys.view(address, length)).set(next);
@@ -132,7 +133,17 @@ describe("sys/addresses", () => {
   );
 
   systemTest("what the kernel refuses is told", [], (sys) => {
-    assert.throws(() => new AddressSource({ ...sys, socket: () => -EPERM }), SystemError);
+    assert.throws(() => new AddressSource({ ...sys, socket: () => -EPERM }), {
+      name: "SystemError",
+      message: "Open a netlink socket: not permitted (EPERM)",
+    });
+    const nameless = { ...sys, socket: () => 77, bind: () => 0, getsockname: () => -EPERM };
+    const forgotten: number[] = [];
+    const noName = { ...nameless, close: (fd: number) => forgotten.push(fd) };
+    assert.throws(() => new AddressSource(noName), {
+      message: "Read the name of a netlink socket: not permitted (EPERM)",
+    });
+    assert.deepEqual(forgotten, [77]);
     const closed: number[] = [];
     const refusing = { ...sys, bind: () => -EPERM, close: (fd: number) => closed.push(fd) };
     assert.throws(() => new AddressSource(refusing), /Subscribe to address changes/);
@@ -208,10 +219,20 @@ describe("sys/addresses", () => {
     }
   });
 
+  systemTest("news of before the question is taken away, what was lost of it too", [], (sys) => {
+    const news = message(20, 2, 7, addressOf(2, [[2, [192, 0, 2, 1]]]));
+    for (const first of [news, -105, 32769, []]) {
+      const { source } = play(sys, [first, news, -11, message(3, 1, 7, [])]);
+      assert.deepEqual(source.read(), { addresses: [], isStale: false }, String(first));
+    }
+  });
+
   systemTest("what is no whole answer is an error", [], (sys) => {
     for (const [what, answers, wanted] of [
       ["an error of the kernel", [message(2, 1, 7, [0xff, 0xff, 0xff, 0xff])], -1],
+      ["another error", [message(2, 1, 7, [0xf3, 0xff, 0xff, 0xff])], -13],
       ["an error without a number", [message(2, 1, 7, [])], -EPROTO],
+      ["an error with a part of one", [message(2, 1, 7, [1, 2, 3])], -EPROTO],
       ["a message longer than what came", [[40, ...message(3, 1, 7, []).slice(1)]], -EPROTO],
       ["a message shorter than its header", [[15, ...message(3, 1, 7, []).slice(1)]], -EPROTO],
       ["nothing", [-11], -11],
@@ -225,6 +246,11 @@ describe("sys/addresses", () => {
     const endless = play(sys, [-11]);
     endless.always = message(20, 1, 7, addressOf(2, []));
     assert.equal(endless.source.read(), -EPROTO);
+    assert.equal(endless.receives, 1 + 4096);
+    const flood = play(sys, []);
+    flood.always = message(20, 0, 0, addressOf(2, []));
+    assert.equal(flood.source.read(), -EPROTO);
+    assert.equal(flood.receives, 2 * 4096, "news are taken away within bounds, too");
   });
 
   systemTest("attributes that lead out of their message end it", [], (sys) => {
@@ -237,6 +263,23 @@ describe("sys/addresses", () => {
       assert.deepEqual(source.read(), { addresses: [], isStale: false }, `${size}`);
     }
   });
+
+  systemTest(
+    "an address whose other attributes are broken is none, and messages are padded",
+    [],
+    (sys) => {
+      const end = message(3, 1, 7, []);
+      const broken = addressOf(2, [
+        [2, [192, 0, 2, 1]],
+        [3, [0, 0, 0, 0]],
+      ]);
+      broken[16] = 9; // size of the second attribute
+      const short = [message(20, 1, 7, broken), message(20, 1, 7, [2, 24]), message(20, 1, 7, [])];
+      const padded = [...message(16, 1, 7, [0]), 0, 0, 0, ...end];
+      const { source } = play(sys, [-11, ...short, padded]);
+      assert.deepEqual(source.read(), { addresses: [], isStale: false });
+    },
+  );
 
   systemTest("messages that make no sense are refused, not believed", [], (sys) => {
     const source = new AddressSource(sys);

@@ -7,7 +7,7 @@ import { arch } from "node:os";
 import process from "node:process";
 import { loadLibc } from "../../src/sys/libc.ts";
 import { dropPrivileges } from "../../src/sys/privileges.ts";
-import { filterArch, loadFilter } from "../../src/sys/seccomp.ts";
+import { filterArch, loadFilter } from "../../src/sys/seccomp-load.ts";
 import { FATAL_CALLS } from "../../src/sys/seccomp-table.ts";
 
 const sys = await loadLibc();

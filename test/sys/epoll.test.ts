@@ -3,10 +3,10 @@
 import assert from "node:assert/strict";
 import { describe } from "node:test";
 import { Epoll } from "../../src/sys/epoll.ts";
-import { EBADF, EEXIST, EINTR, ENOENT, ENOSYS } from "../../src/sys/errno.ts";
+import { EBADF, EEXIST, EINTR, EMFILE, ENOENT, ENOSYS } from "../../src/sys/errno.ts";
 import { EventFd } from "../../src/sys/fd.ts";
-import { EPOLLET, EPOLLIN, EPOLLOUT } from "../../src/sys/linux.ts";
-import { systemTest } from "./support.ts";
+import { EPOLLET, EPOLLIN, EPOLLOUT, O_CLOEXEC } from "../../src/sys/linux.ts";
+import { play, systemTest } from "./support.ts";
 
 const HANDLE = 0xfedc0042 | 0; // negative as a signed word, as handles of high generations are
 
@@ -23,6 +23,10 @@ describe("epoll", () => {
     assert.deepEqual([epoll.eventBits(0), epoll.dataLo(0), epoll.dataHi(0)], [EPOLLIN, HANDLE, 7]);
     b.signal();
     assert.equal(epoll.wait(4, 1000), 2);
+    assert.deepEqual(
+      [0, 1].map((i) => epoll.eventBits(i)),
+      [EPOLLIN, EPOLLIN],
+    );
     const seen = [0, 1].map((i) => [epoll.dataLo(i), epoll.dataHi(i)]);
     seen.sort((x, y) => Number(x[0]) - Number(y[0]));
     assert.deepEqual(seen, [
@@ -97,16 +101,43 @@ describe("epoll", () => {
       },
     };
     using epoll = new Epoll(spy);
-    for (const us of [0.25, 1.5, 2_000_001, 999_999.99999]) assert.equal(epoll.wait(8, us), 0);
+    for (const us of [0.25, 1.5, 2_000_001, 999_999.99999, 999_999.9985]) {
+      assert.equal(epoll.wait(8, us), 0);
+    }
     assert.deepEqual(asked, [
       [0, 250],
       [0, 1500],
       [2, 1000],
       [1, 0],
+      [0, 999_999_999],
     ]);
   });
 
-  systemTest("is closed once", [], (sys) => {
+  systemTest("is asked of the kernel for 256 events, and closed once", [], (sys) => {
+    const { told, calls } = play(sys, { epoll_create1: 9, epoll_ctl: 0, epoll_wait: 0, close: 0 });
+    {
+      using epoll = new Epoll(told);
+      assert.equal(epoll.capacity, 256);
+      epoll.wait(1000, 0);
+      epoll.remove(5);
+      epoll.close();
+    }
+    assert.deepEqual(calls.splice(0), [
+      ["epoll_create1", O_CLOEXEC],
+      ["epoll_wait", 9, "@", 256, 0],
+      ["epoll_ctl", 9, 2, 5, 0],
+      ["close", 9],
+    ]);
+    {
+      using _ = new Epoll(told);
+    }
+    assert.deepEqual(calls.at(-1), ["close", 9]);
+    assert.throws(() => new Epoll({ ...sys, epoll_create1: () => -EMFILE }), {
+      message: "Create an epoll descriptor: this process has too many open files (EMFILE)",
+    });
+  });
+
+  systemTest("is closed for good", [], (sys) => {
     const epoll = new Epoll(sys);
     epoll.close();
     epoll.close();

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { constants } from "node:os";
 import { describe, test } from "node:test";
-import { check, errnoName, errnoText, isRetryable, SystemError } from "../../src/sys/errno.ts";
+import { check, errnoName, errnoText, SystemError } from "../../src/sys/errno.ts";
 
 describe("errno", () => {
   test("agrees with the runtime about every number it names", () => {
@@ -34,17 +34,6 @@ describe("errno", () => {
     assert.equal(errnoText(-111), "connection refused");
     assert.equal(errnoName(4000), "E4000");
     assert.equal(errnoText(4000), "system error 4000");
-  });
-
-  test("retries only what passes by itself", () => {
-    assert.deepEqual([11, -11, 4, 115, 111, 105].map(isRetryable), [
-      true,
-      true,
-      true,
-      false,
-      false,
-      false,
-    ]);
   });
 
   test("check passes results through and throws for errors", () => {

@@ -4,16 +4,19 @@ import assert from "node:assert/strict";
 import { describe } from "node:test";
 import { check, EAGAIN, EBADF, EINVAL, EPROTO } from "../../src/sys/errno.ts";
 import { EventFd } from "../../src/sys/fd.ts";
-import { FDS_PER_MESSAGE, recvFd, recvFds, sendFd, sendFds } from "../../src/sys/fd-passing.ts";
+import { recvFds, sendFds } from "../../src/sys/fd-messages.ts";
+import { recvFd, sendFd } from "../../src/sys/fd-passing.ts";
 import type { Libc } from "../../src/sys/libc.ts";
 import { F_GETFD, FD_CLOEXEC } from "../../src/sys/linux.ts";
 import { descriptorsInUse } from "../../src/sys/rlimit.ts";
-import { openUnixPair } from "../../src/sys/socket.ts";
-import { systemTest } from "./support.ts";
+import { openUnixPair } from "../support/unix-pair.ts";
+import { play, systemTest } from "./support.ts";
+
+/** Descriptors that one message may carry. */
+const FDS_PER_MESSAGE = 8;
 
 function withPair(sys: Libc, run: (a: number, b: number) => void): void {
-  const pair = { a: -1, b: -1 };
-  check(openUnixPair(sys, pair), "Open a pair");
+  const pair = openUnixPair(sys);
   try {
     run(pair.a, pair.b);
   } finally {
@@ -82,6 +85,7 @@ describe("fd passing", () => {
     const say = (
       messages: readonly (readonly [number, number, number, readonly number[]])[],
       flags = 0,
+      received = 3,
     ): { result: number; fds: number[]; closed: number[] } => {
       const closed: number[] = [];
       const telling: Libc = {
@@ -104,7 +108,7 @@ describe("fd passing", () => {
           }
           header.setBigUint64(40, BigInt(at), true);
           header.setInt32(48, flags, true);
-          return 3;
+          return received;
         },
       };
       const fds: number[] = [];
@@ -125,11 +129,39 @@ describe("fd passing", () => {
     assert.deepEqual(say([[SOCKET, RIGHTS, 15, [71]]]).fds, [], "shorter than a header");
     assert.deepEqual(say([[SOCKET, RIGHTS, 48, [71]]]).fds, [], "longer than what there is");
     assert.deepEqual(say([[SOCKET, RIGHTS, 22, [71]]]).fds, [71], "half a descriptor is none");
+    assert.deepEqual(say([[SOCKET, RIGHTS, 23, [71, 72]]]).fds, [71], "nor are three quarters");
+    assert.deepEqual(say([[SOCKET, CREDENTIALS, 17, [9]], rights]).fds, [71]);
+    assert.deepEqual(say([rights], 0, 0), { result: 0, fds: [71], closed: [] });
     const cut = say([[SOCKET, RIGHTS, 24, [71, 72]]], 0x8);
     assert.deepEqual(cut, { result: -EPROTO, fds: [], closed: [71, 72] });
   });
 
+  systemTest("a message is octets, and control data only where descriptors go", [], (sys) => {
+    const seen: { octets: number[]; control: number[] }[] = [];
+    const { told, calls } = play(sys, {
+      sendmsg: (_fd, address) => {
+        const header = new BigUint64Array(sys.view(address, 56));
+        const [name, , vector, count, control, size] = [...header].map(Number);
+        assert.deepEqual([name, count], [0, 1]);
+        const [base, length] = [...new BigUint64Array(sys.view(vector ?? 0, 16))].map(Number);
+        const octets = [...new Uint8Array(sys.view(base ?? 0, length ?? 0))];
+        if (size === 0) assert.equal(control, 0);
+        assert.equal((control ?? 1) % 8, 0, "as the kernel wants it");
+        const words = size ? [...new Int32Array(sys.view(control ?? 0, size))] : [];
+        seen.push({ octets, control: words });
+        return 3;
+      },
+    });
+    for (const fds of [[], [71, 72]]) assert.equal(sendFds(told, 9, fds, payload), 3);
+    assert.deepEqual(calls[0], ["sendmsg", 9, "@", 0x4000]);
+    assert.deepEqual(seen, [
+      { octets: [1, 2, 3], control: [] },
+      { octets: [1, 2, 3], control: [24, 0, 1, 1, 71, 72] },
+    ]);
+  });
+
   systemTest("errors of the kernel are passed on", [], (sys) => {
+    assert.equal(recvFd({ ...sys, recvmsg: () => -1 }, 9, new Uint8Array(1)), -1);
     assert.equal(sendFd(sys, -1, 0, payload), -EBADF);
     assert.equal(recvFds(sys, -1, new Uint8Array(1), []), -EBADF);
     assert.equal(recvFd(sys, -1, new Uint8Array(1)), -EBADF);

@@ -1,21 +1,20 @@
-/** Owned descriptors, event descriptors, shared memory. */
+/** Owned descriptors, event descriptors, timers. */
 
 import assert from "node:assert/strict";
 import { describe } from "node:test";
 import { Epoll } from "../../src/sys/epoll.ts";
-import { check, EAGAIN, EBADF, SystemError } from "../../src/sys/errno.ts";
+import { check, EAGAIN, EBADF, EMFILE, SystemError } from "../../src/sys/errno.ts";
+import { EventFd, Fd, isEventFd, openFile, setNonBlocking, TimerFd } from "../../src/sys/fd.ts";
 import {
-  EventFd,
-  Fd,
-  isEventFd,
-  openFile,
-  setNonBlocking,
-  signalEventFd,
-  TimerFd,
-} from "../../src/sys/fd.ts";
-import { EPOLLET, EPOLLIN, F_GETFD, FD_CLOEXEC, O_RDONLY } from "../../src/sys/linux.ts";
-import { createMemoryFile, Mapping } from "../../src/sys/mmap.ts";
-import { systemTest } from "./support.ts";
+  EPOLLET,
+  EPOLLIN,
+  F_GETFD,
+  FD_CLOEXEC,
+  O_CLOEXEC,
+  O_NONBLOCK,
+  O_RDONLY,
+} from "../../src/sys/linux.ts";
+import { play, systemTest } from "./support.ts";
 
 describe("fd", () => {
   systemTest("closes once, so that a reused number is safe", [], (sys) => {
@@ -56,10 +55,11 @@ describe("fd", () => {
     using event = new EventFd(sys);
     assert.equal(event.drain(), 0);
     assert.equal(event.signal(), 0);
-    assert.equal(signalEventFd(sys, event.number), 0);
+    assert.equal(event.signal(), 0);
     assert.equal(event.drain(), 2);
     assert.equal(event.drain(), 0);
-    assert.equal(signalEventFd(sys, -1), -EBADF);
+    event.close();
+    assert.equal(event.signal(), -EBADF);
   });
 
   systemTest("a timer goes off once, and what is set later takes its place", [], (sys) => {
@@ -77,6 +77,57 @@ describe("fd", () => {
       assert.equal(epoll.wait(8, 0), 0);
     }
   });
+});
+
+describe("fd: what the kernel is asked", () => {
+  const BOTH = O_NONBLOCK | O_CLOEXEC;
+
+  systemTest("files are opened close-on-exec, to be read as they are", [], (sys) => {
+    const { told, calls } = play(sys, { open: 9 });
+    openFile(told, "/some/file", O_NONBLOCK);
+    assert.deepEqual(calls, [["open", "@", BOTH, 0]]);
+  });
+
+  systemTest("event descriptors start at 0, and are written and read whole", [], (sys) => {
+    const { told, calls } = play(sys, { eventfd: 9, write: 8, read: 7 });
+    const event = new EventFd(told);
+    assert.deepEqual([event.signal(), event.drain()], [0, 0], "less than a counter is none");
+    assert.deepEqual(calls, [
+      ["eventfd", 0, BOTH],
+      ["write", 9, "@", 8],
+      ["read", 9, "@", 8],
+    ]);
+    assert.throws(() => new EventFd({ ...sys, eventfd: () => -EMFILE }), {
+      message: "Create an event descriptor: this process has too many open files (EMFILE)",
+    });
+  });
+
+  systemTest("timers are of the clock that never goes back, in whole microseconds", [], (sys) => {
+    const specs: number[][] = [];
+    const { told, calls } = play(sys, {
+      timerfd_create: 9,
+      timerfd_settime: (_fd, _flags, spec) => {
+        specs.push([...new BigUint64Array(sys.view(spec, 32))].map(Number));
+        return -EBADF;
+      },
+    });
+    const timer = new TimerFd(told);
+    for (const us of [0, 0.25, 1, 1_500_000.5, 999_999.1]) assert.equal(timer.set(us), -EBADF);
+    assert.deepEqual(calls.slice(0, 2), [
+      ["timerfd_create", 1, BOTH],
+      ["timerfd_settime", 9, 0, "@", 0],
+    ]);
+    assert.deepEqual(specs, [
+      [0, 0, 0, 1000],
+      [0, 0, 0, 1000],
+      [0, 0, 0, 1000],
+      [0, 0, 1, 500_001_000],
+      [0, 0, 1, 0],
+    ]);
+    assert.throws(() => new TimerFd({ ...sys, timerfd_create: () => -EMFILE }), {
+      message: "Create a timer descriptor: this process has too many open files (EMFILE)",
+    });
+  });
 
   systemTest("tells event descriptors from others", [], (sys) => {
     using event = new EventFd(sys);
@@ -93,16 +144,5 @@ describe("fd", () => {
     assert.equal(setNonBlocking(sys, event.number), 0);
     assert.equal(sys.read(event.number, sys.scratch.address, 8), -EAGAIN);
     assert.equal(setNonBlocking(sys, -1), -EBADF);
-  });
-
-  systemTest("shares memory between two mappings of a memory file", [], (sys) => {
-    using file = createMemoryFile(sys, "slirp-test", 8192);
-    using a = new Mapping(sys, file.number, 8192);
-    using b = new Mapping(sys, file.number, 4096, 4096);
-    a.bytes[4100] = 42;
-    assert.equal(b.bytes[4], 42);
-    b.bytes[5] = 43;
-    assert.equal(a.bytes[4101], 43);
-    assert.throws(() => new Mapping(sys, file.number, 4096, 1), SystemError);
   });
 });

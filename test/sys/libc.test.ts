@@ -4,18 +4,21 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Worker } from "node:worker_threads";
 import { Block } from "../../src/sys/block.ts";
-import { EBADF, EFAULT, EINVAL } from "../../src/sys/errno.ts";
+import { EAFNOSUPPORT, EBADF, EFAULT, EINVAL } from "../../src/sys/errno.ts";
 import { openFile } from "../../src/sys/fd.ts";
 import { loadLibc } from "../../src/sys/libc.ts";
 import {
+  AF_INET,
   MAP_ANONYMOUS,
   MAP_PRIVATE,
   MSG_DONTWAIT,
   O_CLOEXEC,
   O_RDWR,
   PROT_READ,
+  SOCK_DGRAM,
 } from "../../src/sys/linux.ts";
-import { openUnixPair } from "../../src/sys/socket.ts";
+import { writeIpv4 } from "../../src/sys/sockaddr.ts";
+import { openUnixPair } from "../support/unix-pair.ts";
 import { missing, systemTest } from "./support.ts";
 
 describe("libc", () => {
@@ -72,8 +75,7 @@ describe("libc", () => {
   systemTest("takes nothing for nothing, and no error of before for one of now", [], (sys) => {
     const { scratch } = sys;
     const at = scratch.address;
-    const pair = { a: -1, b: -1 };
-    assert.equal(openUnixPair(sys, pair), 0);
+    const pair = openUnixPair(sys);
     const epoll = sys.epoll_create1(0);
     const file = openFile(sys, "/dev/null", O_RDWR);
     const fresh = (call: () => number): number => {
@@ -105,6 +107,27 @@ describe("libc", () => {
     for (const [name, call] of Object.entries(calls)) assert.equal(fresh(call), 0, name);
     file.close();
     for (const fd of [pair.a, pair.b]) sys.close(fd);
+  });
+
+  systemTest("makes sockets and connects them, or says why not", [], (sys) => {
+    const { scratch } = sys;
+    assert.equal(scratch.bytes.length, 512);
+    assert.equal(sys.socket(99, 1, 0), -EAFNOSUPPORT);
+    const fd = sys.socket(AF_INET, SOCK_DGRAM | O_CLOEXEC, 0);
+    assert.ok(fd > 2);
+    assert.equal(sys.close(-1), -EBADF);
+    assert.equal(sys.connect(fd, scratch.address, writeIpv4(scratch, 0, 0x7f000001, 9)), 0);
+    scratch.setI32(8, 4);
+    assert.equal(sys.getsockopt(fd, 1, 3, scratch.address, scratch.address + 8), 0);
+    assert.equal(scratch.getI32(0), SOCK_DGRAM);
+    assert.equal(sys.close(fd), 0);
+  });
+
+  systemTest("copies memory as far as it is told", [], (sys) => {
+    const [from, to] = [new Block(sys, 4), new Block(sys, 4)];
+    from.bytes.set([1, 2, 3, 4]);
+    assert.equal(sys.memcpy(to.address, from.address + 1, 2), 0);
+    assert.deepEqual([...to.bytes], [2, 3, 0, 0]);
   });
 
   systemTest("reads and writes at the address of a view inside a buffer", [], (sys) => {

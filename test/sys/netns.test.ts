@@ -7,10 +7,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe } from "node:test";
 import { fileURLToPath } from "node:url";
-import { EPERM, SystemError } from "../../src/sys/errno.ts";
-import { openNamespace, openTapInNamespace, withNamespace } from "../../src/sys/netns.ts";
+import { EACCES, EINVAL, ENOENT, ENOTTY, EPERM, SystemError } from "../../src/sys/errno.ts";
+import { Fd } from "../../src/sys/fd.ts";
+import type { Libc } from "../../src/sys/libc.ts";
+import { openNamespace, withNamespace } from "../../src/sys/namespace.ts";
+import { openTapInNamespace } from "../../src/sys/netns.ts";
+import { descriptorsInUse } from "../../src/sys/rlimit.ts";
 import { runTapHelper } from "../../src/sys/tap-helper.ts";
-import { inNetns, netnsPath, systemTest, withNetns } from "./support.ts";
+import { inNetns, netnsPath, play, systemTest, withNetns } from "./support.ts";
 
 const NOBODY = ["--reuid=65534", "--regid=65534", "--clear-groups"];
 const ownNamespace = () => readlinkSync("/proc/thread-self/ns/net");
@@ -64,6 +68,108 @@ describe("netns", () => {
       openTapInNamespace(refusing, { ...options, namespace: process.pid }),
       (error) => error instanceof SystemError && error.errno === EPERM,
     );
+  });
+
+  systemTest("each refusal of the way in and back is told, and nothing stays open", [], (sys) => {
+    const [network, home, owner] = [50, 51, 52];
+    const attempt = (entering: number, returning = 0, owned = owner) => {
+      const results = [entering, returning];
+      const { told, calls } = play(sys, {
+        ...{ open: home, ioctl: owned, close: 0 },
+        setns: () => results.shift() ?? 0,
+      });
+      const run = (): number => withNamespace(told, new Fd(told, network), () => 4711);
+      return { run, calls };
+    };
+    const whole = attempt(0);
+    assert.equal(whole.run(), 4711);
+    assert.deepEqual(whole.calls, [
+      ["open", "@", 0x80000, 0],
+      ["ioctl", home, 0xb701, 0],
+      ["close", owner],
+      ["setns", network, 0x40000000],
+      ["setns", home, 0x40000000],
+      ["close", home],
+    ]);
+    const zero = attempt(0, 0, 0);
+    zero.run();
+    assert.deepEqual(zero.calls[2], ["close", 0]);
+    const advice = "it takes CAP_SYS_ADMIN: start as root or as the user that made the namespace";
+    for (const [each, message] of [
+      [attempt(0, 0, -EPERM), `Enter the network namespace: not permitted (EPERM); ${advice}`],
+      [attempt(-EPERM), `Enter the network namespace: not permitted (EPERM); ${advice}`],
+      [
+        attempt(-EINVAL),
+        "Enter the network namespace: invalid argument (EINVAL); " +
+          "name the file of a network namespace",
+      ],
+      [attempt(0, -EPERM), "Return to the own network namespace: not permitted (EPERM)"],
+    ] as const) {
+      assert.throws(each.run, { message });
+      assert.deepEqual(each.calls.at(-1), ["close", home]);
+    }
+    const old = attempt(0, 0, -ENOTTY); // a kernel that does not tell owners
+    assert.equal(old.run(), 4711);
+    assert.deepEqual(
+      old.calls.filter(([name]) => name === "close"),
+      [["close", home]],
+    );
+  });
+
+  systemTest("a namespace is a process' or a file, and told what helps", [], (sys) => {
+    const open = (result: number) => () => openNamespace({ ...sys, open: () => result }, 4711);
+    assert.equal(open(9)().number, 9);
+    for (const [errno, message] of [
+      [
+        ENOENT,
+        'Open "/proc/4711/ns/net": no such file or directory (ENOENT); see "ip netns" for names, ' +
+          "or name a process",
+      ],
+      [
+        EACCES,
+        'Open "/proc/4711/ns/net": permission denied (EACCES); start as root or as the user that ' +
+          "made it",
+      ],
+    ] as const) {
+      assert.throws(open(-errno), { message });
+    }
+  });
+
+  systemTest("the helper is for those who are refused, or could not come back", [], async (sys) => {
+    const [tap, setup] = [{ name: "tap0", vnetHeader: true }, {}];
+    const attempt = async (more: Partial<Libc>, helper?: readonly string[]): Promise<unknown> => {
+      const open = descriptorsInUse();
+      const options = { namespace: process.pid, tap, setup };
+      const told = { ...sys, ...more };
+      try {
+        return await openTapInNamespace(
+          told,
+          helper === undefined ? options : { ...options, helper },
+        );
+      } finally {
+        assert.equal(descriptorsInUse(), open, "nothing stays open");
+      }
+    };
+    const [refused, wrong] = [/^Enter .* not permitted \(EPERM\)/, /^Enter .* \(EINVAL\)/];
+    const helped = /^Make the tap inside the user namespace: /;
+    for (const [more, helper, message] of [
+      [{ setns: () => -EPERM }, undefined, refused],
+      [{ setns: () => -EPERM }, ["false"], refused], // our own namespace has no other owner
+      [{ setns: () => -EINVAL }, ["false"], wrong],
+      [{ ioctl: () => -EPERM }, undefined, refused],
+      [{ ioctl: () => -EPERM }, ["false"], helped],
+    ] as const) {
+      await assert.rejects(attempt(more, helper), { message });
+    }
+  });
+
+  systemTest("without a namespace the tap is made where this thread is", [], async (sys) => {
+    const { told, calls } = play(sys, { open: 9, ioctl: 0, socket: 10, close: 0, setns: -EPERM });
+    const device = await openTapInNamespace(told, {
+      ...{ tap: { name: "tap0", vnetHeader: false }, setup: {} },
+    });
+    assert.deepEqual([device.fd, device.name], [9, "tap0"]);
+    assert.ok(!calls.some(([name]) => name === "setns"));
   });
 
   systemTest("does not run the helper by hand", [], async () => {

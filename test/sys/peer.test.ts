@@ -6,7 +6,7 @@ import { describe, test } from "node:test";
 import { check, EAGAIN, EINPROGRESS, ENOENT, EPROTO } from "../../src/sys/errno.ts";
 import type { Libc } from "../../src/sys/libc.ts";
 import { EPOLLIN, EPOLLOUT } from "../../src/sys/linux.ts";
-import { ownerInTable, TcpOwners, unixPeerUid } from "../../src/sys/peer.ts";
+import { TcpOwners, unixPeerUid } from "../../src/sys/peer.ts";
 import type { Ipv4Endpoint } from "../../src/sys/sockaddr.ts";
 import {
   accept,
@@ -17,7 +17,8 @@ import {
   localEndpoint,
   openTcp,
 } from "../../src/sys/socket.ts";
-import { becomesReady, systemTest, waitFor } from "./support.ts";
+import { ownerInTable } from "../../src/sys/tcp-table.ts";
+import { becomesReady, play as playKernel, systemTest, waitFor } from "./support.ts";
 
 const LOOPBACK = 0x7f000001;
 const STRANGER = 4711;
@@ -61,6 +62,24 @@ describe("peer: unix", () => {
     assert.equal(unixPeerUid(sys, client), uid());
     for (const fd of [listener, client, server]) sys.close(fd);
     assert.ok(unixPeerUid(sys, server) < 0, "a closed descriptor is nobody's");
+  });
+});
+
+describe("peer: SO_PEERCRED", () => {
+  systemTest("is a process, a user and a group, of which the user counts", [], (sys) => {
+    let result = 0;
+    const { told, calls } = playKernel(sys, {
+      getsockopt: (_fd, _level, _name, value, length) => {
+        assert.equal(new DataView(sys.view(length, 4)).getInt32(0, true), 12);
+        assert.equal(length, value + 12, "behind what is asked for");
+        new Uint32Array(sys.view(value, 12)).set([1, 0xffff_fffe, 3]);
+        return result;
+      },
+    });
+    assert.equal(unixPeerUid(told, 9), 0xffff_fffe);
+    assert.deepEqual(calls, [["getsockopt", 9, 1, 17, "@", "@"]]);
+    result = -1;
+    assert.equal(unixPeerUid(told, 9), -1);
   });
 });
 
@@ -128,6 +147,13 @@ describe("peer: TCP where nothing tells", () => {
     const here = { address: LOOPBACK, port: 1 };
     assert.equal(owners.peer(here, here), -EPROTO);
     assert.equal(owners.listener(here), -EPROTO);
+    const without = (name: string) =>
+      new TcpOwners(withoutDiag(sys), (path) => {
+        if (path.endsWith(name)) throw new Error(`no ${path}`);
+        return "";
+      });
+    assert.equal(without("/net/tcp").peer(here, here), -EPROTO);
+    assert.equal(without("/net/tcp6").peer(here, here), -ENOENT, "a kernel without IPv6");
   });
 });
 
@@ -138,7 +164,7 @@ describe("peer: sock_diag", () => {
   type Answer = number | ((question: DataView) => Uint8Array | number);
 
   /** Owners of a kernel that the test plays; the tables of /proc have nothing. */
-  function play(sys: Libc, answers: readonly Answer[]) {
+  function play(sys: Libc, answers: readonly Answer[], fd = 77, sent = 0) {
     const questions: Uint8Array[] = [];
     const closed: number[] = [];
     const pending: Answer[] = [...answers];
@@ -146,14 +172,15 @@ describe("peer: sock_diag", () => {
       ...sys,
       socket: (domain, type, protocol) => {
         assert.deepEqual([domain, type, protocol], [16, 3 | 0x80000, 4]);
-        return 77;
+        return fd;
       },
-      send: (fd, address, length, flags) => {
-        assert.deepEqual([fd, flags], [77, 0x40]);
+      send: (socket, address, length, flags) => {
+        assert.deepEqual([socket, flags], [fd, 0x40]);
         questions.push(new Uint8Array(sys.view(address, length)).slice());
-        return length;
+        return sent || length;
       },
-      recv: (_fd, address, length) => {
+      recv: (socket, address, length, flags) => {
+        assert.deepEqual([socket, length, flags], [fd, 1024, 0x40]);
         const next = pending.shift() ?? -EAGAIN;
         const view = new DataView(sys.view(address, length));
         const said = typeof next === "number" ? next : next(view);
@@ -161,7 +188,7 @@ describe("peer: sock_diag", () => {
         new Uint8Array(sys.view(address, length)).set(said);
         return said.length;
       },
-      close: (fd) => closed.push(fd),
+      close: (socket) => closed.push(socket),
     };
     const owners = new TcpOwners(told, () => "");
     return { owners, questions, closed };
@@ -199,7 +226,7 @@ describe("peer: sock_diag", () => {
     [],
     (sys) => {
       const { owners, questions, closed } = play(sys, [
-        () => socketAnswer(1),
+        () => socketAnswer(1).fill(0xee, 24, 72), // addresses, which the next question has not
         () => socketAnswer(2, { user: 0xffff_fffe }),
       ]);
       assert.equal(owners.peer(theirs, ours), 1000);
@@ -228,6 +255,7 @@ describe("peer: sock_diag", () => {
     ["a socket of another port", socketAnswer(1, { source: 1 }), -ENOENT],
     ["a socket connected to another port", socketAnswer(1, { target: 1 }), -ENOENT],
     ["a socket without an inode, which is nobody's", socketAnswer(1, { inode: 0 }), -ENOENT],
+    ["nobody's socket of a high user", socketAnswer(1, { inode: 0, user: 2 ** 31 }), -ENOENT],
     ["root's socket", socketAnswer(1, { user: 0 }), 0],
   ] as const) {
     systemTest(`takes ${what} for ${wanted}`, [], (sys) => {
@@ -272,6 +300,39 @@ describe("peer: sock_diag", () => {
     const stale = Array.from({ length: 7 }, () => () => socketAnswer(0, { user: 4 }));
     const { owners } = play(sys, [...stale, () => socketAnswer(1)]);
     assert.equal(owners.peer(theirs, ours), 1000);
+    const many = [...stale, ...stale.slice(0, 1), () => socketAnswer(1)];
+    assert.equal(play(sys, many).owners.peer(theirs, ours), -ENOENT, "but not over eight");
+  });
+
+  systemTest("tells what went wrong where the kernel has told before", [], (sys) => {
+    for (const [answer, wanted] of [
+      [-1, -1],
+      [() => new Uint8Array(19), -EPROTO],
+      [() => errorAnswer(2, -13).slice(0, 20), -13],
+      [() => errorAnswer(2, -13).slice(0, 16), -EPROTO],
+    ] as const) {
+      const { owners } = play(sys, [() => socketAnswer(1), answer]);
+      assert.equal(owners.peer(theirs, ours), 1000);
+      assert.equal(owners.peer(theirs, ours), wanted);
+    }
+  });
+
+  systemTest("takes no answer to a question that was not sent", [], (sys) => {
+    const { owners } = play(sys, [() => socketAnswer(1), () => socketAnswer(2)], 77, -1);
+    assert.equal(owners.peer(theirs, ours), -ENOENT);
+  });
+
+  systemTest("opens its socket once, whatever its number", [], (sys) => {
+    const { owners, questions, closed } = play(
+      sys,
+      [1, 2].map((n) => () => socketAnswer(n)),
+      0,
+    );
+    for (let i = 0; i < 2; i += 1) assert.equal(owners.peer(theirs, ours), 1000);
+    assert.equal(questions.length, 2);
+    owners.close();
+    owners.close();
+    assert.deepEqual(closed, [0]);
   });
 
   systemTest("finds a listener at its address, or at any", [], (sys) => {
@@ -283,6 +344,14 @@ describe("peer: sock_diag", () => {
     assert.equal(owners.listener(ours), -ENOENT);
     const row = (place: string) =>
       `   0: ${place}:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000   7  0 3 1\n`;
+    const root = play(sys, [
+      () => socketAnswer(1, { state: 10, source: ours.port, target: 0, user: 0 }),
+    ]);
+    assert.equal(root.owners.listener(ours), 0);
+    assert.equal(play(sys, [() => errorAnswer(1, -1)]).owners.listener(ours), -ENOENT);
+    const elsewhere = new TcpOwners(withoutDiag(sys), () => row("281E140A"));
+    assert.equal(elsewhere.listener({ address: 0x0a141e28, port: 0x1f90 }), 7);
+    assert.equal(elsewhere.listener({ address: 0x0a141e29, port: 0x1f90 }), -ENOENT);
     for (const place of ["0100007F", "00000000"]) {
       const tables = new TcpOwners(withoutDiag(sys), () => row(place));
       assert.equal(tables.listener(ours), 7, place);
@@ -301,6 +370,19 @@ describe("peer: a table of /proc/net", () => {
     assert.equal(ownerInTable(row(ends, "01", "1000", "43"), ends, [1]), 1000);
     const six = `${long}:1F90 ${long}:C350`;
     assert.equal(ownerInTable(row(six, "01", "0", "43"), ends, [1]), 0);
+    const compatible = "0000000000000000000000000100007F";
+    const old = `${compatible}:1F90 ${compatible}:C350`;
+    assert.equal(ownerInTable(row(old, "0A", "7", "43"), ends, [1, 10]), 7);
+    const bare = `: ${ends} 01 0:0 0:0 0 5 0 6`;
+    assert.equal(ownerInTable(bare, ends, [1]), 5, "without a head and an end");
+  });
+
+  test("is read at the socket's own row alone", () => {
+    const fields = "01 00000000:00000000 00:00000000 00000000  1000        0 43 1";
+    for (const start of [0, 29, 30, 90, 91]) {
+      assert.equal(ownerInTable(`${" ".repeat(start)}${fields}\n`, ends, [1]), -ENOENT);
+    }
+    assert.equal(ownerInTable(`: ${ends} 01 0:0\n0:0 0 5 0 6\n`, ends, [1]), -ENOENT);
   });
 
   for (const [what, table] of [

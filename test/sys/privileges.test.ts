@@ -10,15 +10,14 @@ import { describe, test } from "node:test";
 import type { Libc } from "../../src/sys/libc.ts";
 import {
   canBe,
-  isMapped,
   mayHandOverReading,
   mayMakeNamespaces,
   maySwitch,
   narrowToReading,
-  parseRights,
   readIgnoredSignals,
   readRights,
 } from "../../src/sys/privileges.ts";
+import { isMapped, parseRights } from "../../src/sys/rights.ts";
 import { missing, systemTest, testUnless } from "./support.ts";
 
 const STATUS = `Name:\tbun

@@ -46,11 +46,38 @@ describe("sockaddr", () => {
     assert.equal(readIpv6(memory, 8, endpoint), false);
   });
 
+  test("writes a unix path with a zero at its end, an abstract name with one before it", () => {
+    for (const [path, octets] of [
+      ["/a@", [1, 0, 0x2f, 0x61, 0x40, 0]],
+      ["@ab", [1, 0, 0, 0x61, 0x62]],
+      ["@", [1, 0, 0]],
+    ] as const) {
+      const memory = block();
+      memory.bytes.fill(0xff);
+      assert.equal(writeUnix(memory, 8, path), octets.length, path);
+      const around = [...memory.bytes.subarray(7, 8 + octets.length + 1)];
+      assert.deepEqual(around, [0xff, ...octets, 0xff], path);
+    }
+  });
+
+  test("leaves alone what is around an address, and has no scope unless told", () => {
+    const memory = block();
+    memory.bytes.fill(0xff);
+    writeIpv4(memory, 8, 0xc0a80102, 8080);
+    assert.deepEqual([memory.bytes[7], memory.bytes[24]], [0xff, 0xff]);
+    writeIpv6(memory, 40, new Uint8Array(16), 8080);
+    assert.equal(memory.view.getUint32(64, true), 0);
+    assert.deepEqual([memory.bytes[39], memory.bytes[68]], [0xff, 0xff]);
+  });
+
   test("takes unix paths up to the limit of the kernel, in octets", () => {
     const memory = block();
     assert.equal(writeUnix(memory, 0, "a".repeat(107)), 110);
     assert.equal(memory.bytes[109], 0);
-    assert.throws(() => writeUnix(memory, 0, "a".repeat(108)), RangeError);
+    assert.throws(() => writeUnix(memory, 0, "a".repeat(108)), {
+      name: "RangeError",
+      message: `Use a socket path of 1 to 107 octets: "${"a".repeat(108)}" has 108`,
+    });
     assert.throws(() => writeUnix(memory, 0, "é".repeat(54)), RangeError);
     assert.throws(() => writeUnix(memory, 0, ""), RangeError);
   });

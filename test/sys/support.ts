@@ -53,6 +53,32 @@ export function testUnless(reason: string, name: string, run: () => void | Promi
   }
 }
 
+type SystemCall = (...args: number[]) => number;
+
+/** What a system call was given: its name, and its arguments, addresses as "@". */
+export type NotedCall = readonly (string | number)[];
+
+const ADDRESS_MIN = 2 ** 32;
+
+/**
+ * A kernel that the test plays: each of these calls is noted and gives what the function gives, or
+ * that number. All others are the system's own, and not noted.
+ */
+export function play(
+  sys: Libc,
+  answers: Readonly<Partial<Record<keyof Libc, SystemCall | number>>>,
+): { readonly told: Libc; readonly calls: NotedCall[] } {
+  const calls: NotedCall[] = [];
+  const noted = Object.entries(answers).map(([name, answer]) => {
+    const call: SystemCall = (...args) => {
+      calls.push([name, ...args.map((value) => (value >= ADDRESS_MIN ? "@" : value))]);
+      return typeof answer === "number" ? answer : answer(...args);
+    };
+    return [name, call];
+  });
+  return { told: { ...sys, ...(Object.fromEntries(noted) as Partial<Libc>) }, calls };
+}
+
 let namespaces = 0;
 
 /** A fresh network namespace that is removed in any case. */

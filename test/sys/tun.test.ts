@@ -6,10 +6,11 @@ import { Block } from "../../src/sys/block.ts";
 import { EAGAIN, SystemError } from "../../src/sys/errno.ts";
 import type { Libc } from "../../src/sys/libc.ts";
 import { TUN_F_CSUM, TUN_F_TSO4, TUN_F_TSO6 } from "../../src/sys/linux.ts";
+import { openNamespace, withNamespace } from "../../src/sys/namespace.ts";
 import { NetConfig } from "../../src/sys/netconfig.ts";
-import { openNamespace, withNamespace } from "../../src/sys/netns.ts";
-import { OFFLOADS_ALL, openTap, setOffloads } from "../../src/sys/tun.ts";
-import { inNetns, netnsPath, systemTest, withNetns } from "./support.ts";
+import { OFFLOADS_ALL, setOffloads } from "../../src/sys/offloads.ts";
+import { interfaceRequest, openTap } from "../../src/sys/tun.ts";
+import { inNetns, netnsPath, play, systemTest, withNetns } from "./support.ts";
 
 /** Runs `run` inside a fresh namespace. */
 function inside(sys: Libc, run: (name: string) => void): Promise<void> {
@@ -145,6 +146,56 @@ describe("tun", () => {
       }
     }),
   );
+
+  systemTest("a tap is asked for by its name, and told by the kernel's", [], (sys) => {
+    const requests: (readonly [number, number[]])[] = [];
+    let [size, given, refused] = [0, "tap7\0\0\0\0\0\0\0\0\0\0\0\0", 0];
+    const { told, calls } = play(sys, {
+      open: 9,
+      close: 0,
+      ioctl: (_fd, request, argument) => {
+        if (request === 0x400454d0) return argument === 0x6f ? -1 : 0;
+        size = request === 0x400454ca ? 40 : 4;
+        const octets = new Uint8Array(sys.view(argument, size));
+        requests.push([request, [...octets]]);
+        if (size === 40) octets.set(new TextEncoder().encode(given));
+        return request === refused ? -1 : 0;
+      },
+    });
+    const options = { name: "tap%d", vnetHeader: true, multiQueue: true };
+    const tap = openTap(told, options);
+    assert.deepEqual(tap, { fd: 9, name: "tap7", vnetSize: 10, offloads: 0x0f });
+    const name = [..."tap%d"].map((letter) => letter.charCodeAt(0));
+    const zeros = (count: number): number[] => Array.from({ length: count }, () => 0);
+    assert.deepEqual(requests.splice(0), [
+      [0x400454ca, [...name, ...zeros(11), 0x02, 0x51, ...zeros(22)]],
+      [0x400454d8, [10, 0, 0, 0]],
+    ]);
+    assert.deepEqual(calls[0], ["open", "@", 0x80802, 0]);
+    assert.ok(!calls.some(([call]) => call === "close"));
+    given = "tap0123456789abc";
+    assert.equal(openTap(told, options).name, given, "as long as there is room");
+    assert.equal(openTap(told, { ...options, offloads: 3 }).offloads, 3);
+    const plain = openTap(told, { name: "a", vnetHeader: false });
+    assert.deepEqual([plain.vnetSize, plain.offloads], [0, 0]);
+    assert.deepEqual(requests.at(-1)?.[1].slice(16, 18), [0x02, 0x10]);
+    for (const request of [0x400454ca, 0x400454d8]) {
+      refused = request;
+      assert.throws(() => openTap(told, options), SystemError);
+      assert.deepEqual(calls.at(-1), ["close", 9]);
+    }
+    assert.equal(setOffloads({ ...sys, ioctl: () => -1 }, 9, OFFLOADS_ALL), 0);
+  });
+
+  systemTest("names have 1 to 15 octets", [], (sys) => {
+    assert.equal(interfaceRequest(sys, "0123456789abcde").bytes.length, 40);
+    for (const name of ["0123456789abcdef", "ééééééé\u00e9", ".", "a\tb"]) {
+      assert.throws(() => interfaceRequest(sys, name), {
+        name: "RangeError",
+        message: `Name the interface with 1 to 15 octets without "/", ":" or blanks: "${name}"`,
+      });
+    }
+  });
 
   systemTest("refuses names no interface can have", ["root", "tun"], (sys) => {
     for (const name of ["", "a/b", "a b", "..", "sixteen-octets-x", "a:1"]) {

@@ -112,7 +112,7 @@ describe("SocketBuffers", () => {
     for (let slot = 0; slot < 5; slot += 1) stage.move(slot, BUSY);
     stage.move(5, 1); // a word is no work
     stage.move(19, BUSY - 1);
-    assert.equal(stage.buffers.counts.small, 14);
+    assert.deepEqual(stage.last(19, 2), ["receive 32768", "send 32768"]);
     stage.move(19, 1);
     const wanted = [`receive ${MIB}`, `send ${MIB}`, `clamp ${MIB}`];
     assert.deepEqual(stage.last(19, 3), wanted);
@@ -132,6 +132,64 @@ describe("SocketBuffers", () => {
     for (let slot = 6; slot < 20; slot += 1) stage.move(slot, BUSY);
     assert.deepEqual(stage.buffers.counts, { small: 14, large: 4, free: 2 });
     assert.ok(stage.calls <= before + 40, "those that were still for a second gave way");
+  });
+
+  test("whoever found no place moves as much once more before it is looked for again", () => {
+    const stage = new Stage(TIGHT);
+    for (let slot = 0; slot < 7; slot += 1) stage.open(slot);
+    for (let slot = 0; slot < 6; slot += 1) stage.move(slot, BUSY);
+    const small = ["receive 32768", "send 32768"];
+    stage.move(6, BUSY); // the others were busy until this look
+    assert.deepEqual(stage.last(6, 2), small);
+    stage.now += SECOND;
+    stage.move(6, BUSY - 1);
+    assert.deepEqual(stage.last(6, 2), small);
+    stage.move(6, 1);
+    assert.deepEqual(stage.last(6, 2), [`clamp ${MIB}`, "lock 0"]);
+  });
+
+  test("a look is due a second after the last one, whatever that was for", () => {
+    for (const look of [
+      (stage: Stage) => stage.move(6, BUSY),
+      (stage: Stage) => stage.buffers.tighten(stage.fds),
+    ]) {
+      const stage = new Stage(TIGHT);
+      for (let slot = 0; slot < 7; slot += 1) stage.open(slot);
+      for (let slot = 0; slot < 6; slot += 1) stage.move(slot, BUSY);
+      look(stage);
+      assert.deepEqual(stage.buffers.counts, { small: 1, large: 4, free: 2 });
+      stage.now += SECOND - 1;
+      stage.move(6, BUSY);
+      assert.deepEqual(stage.buffers.counts, { small: 1, large: 4, free: 2 });
+      stage.now += 1;
+      stage.move(6, BUSY);
+      assert.deepEqual(stage.buffers.counts, { small: 6, large: 0, free: 1 });
+    }
+  });
+
+  test("one that got a place keeps it until the next look but one", () => {
+    const stage = new Stage(TIGHT);
+    for (let slot = 0; slot < 7; slot += 1) stage.open(slot);
+    stage.close(0);
+    stage.move(6, BUSY);
+    stage.buffers.tighten(stage.fds);
+    assert.deepEqual(stage.buffers.counts, { small: 5, large: 0, free: 1 });
+    stage.move(6, BUSY - 1);
+    stage.move(6, 1);
+    stage.buffers.tighten(stage.fds);
+    assert.equal(stage.buffers.counts.free, 1, "it was busy once more");
+    stage.buffers.tighten(stage.fds);
+    assert.equal(stage.buffers.counts.free, 0);
+  });
+
+  test("what a slot's socket before has moved counts for nothing", () => {
+    const stage = new Stage(TIGHT);
+    for (let slot = 0; slot < 7; slot += 1) stage.open(slot);
+    stage.move(6, BUSY - 1);
+    stage.close(6);
+    stage.open(6);
+    stage.move(6, 1);
+    assert.deepEqual(stage.last(6, 2), ["receive 32768", "send 32768"]);
   });
 
   test("a place that is given up goes to the next, with the kernel's own adjustment", () => {

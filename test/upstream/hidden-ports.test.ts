@@ -7,6 +7,7 @@ describe("hidden ports", () => {
   test("are seen at once by whoever has the memory", () => {
     const main = new HiddenPorts();
     const worker = new HiddenPorts(main.memory);
+    assert.equal(main.memory.byteLength, 65_536, "one octet for each port");
     for (const port of [1, 4711, 65535]) {
       assert.equal(worker.has(port), false);
       main.add(port);

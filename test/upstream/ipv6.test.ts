@@ -1,7 +1,7 @@
 /** Host sockets of IPv6: beside those of IPv4 on the same ports, peers told whole. */
 import assert from "node:assert/strict";
 import { describe } from "node:test";
-import type { PublishRule } from "../../src/config/forward.ts";
+import type { PublishRule } from "../../src/config/publish-rule.ts";
 import { check, EADDRINUSE, EINPROGRESS } from "../../src/sys/errno.ts";
 import type { Libc } from "../../src/sys/libc.ts";
 import { IPV6_RECVERR, IPV6_V6ONLY, SOCKADDR_IN6_SIZE, SOL_IPV6 } from "../../src/sys/linux.ts";

@@ -3,15 +3,16 @@ import assert from "node:assert/strict";
 import { describe } from "node:test";
 import { check, EAGAIN, ECONNRESET, EMFILE, ENOMEM, EPERM } from "../../src/sys/errno.ts";
 import type { Libc } from "../../src/sys/libc.ts";
-import { SO_OOBINLINE, SOL_SOCKET, SOL_TCP, TCP_NODELAY } from "../../src/sys/linux.ts";
-import { writeIpv4 } from "../../src/sys/sockaddr.ts";
-import { getOption, openTcp } from "../../src/sys/socket.ts";
+import { EPOLLOUT, SO_OOBINLINE, SOL_SOCKET, SOL_TCP, TCP_NODELAY } from "../../src/sys/linux.ts";
+import { writeIpv4, writeIpv6 } from "../../src/sys/sockaddr.ts";
+import { getOption, openTcp, openTcp6 } from "../../src/sys/socket.ts";
 import { Listeners } from "../../src/upstream/listener.ts";
 import { EVENT_OF_PORT } from "../../src/upstream/upstream.ts";
 import * as abi from "../../wasm/abi.ts";
 import { START } from "../support/engine-harness.ts";
+import { waitFor } from "../sys/support.ts";
 import { connect, noted, opened, rule } from "./listener-rig.ts";
-import { freePort, LOOPBACK, nameOf, receive, rigTest, send, udpSocket } from "./rig.ts";
+import { freePort, LOOPBACK, LOOPBACK6, nameOf, receive, rigTest, send, udpSocket } from "./rig.ts";
 
 /** 10.0.2.15. */
 const GUEST4 = 0x0a00020f;
@@ -111,6 +112,45 @@ describe("listener rules: what comes in", () => {
     listeners.close();
   });
 
+  rigTest("one that cannot listen says so", (rig) => {
+    const sys: Libc = Object.create(rig.sys, { listen: { value: () => -ENOMEM } });
+    const listeners = new Listeners(sys, rig.engine, rig.sockets);
+    listeners.open([rule(0, 80)], rig.epoll);
+    assert.throws(() => listeners.answer(true), /Listen at a published port/);
+    listeners.close();
+  });
+
+  rigTest("over IPv6 the peer and the rule's guest each need a number", (rig) => {
+    const port = freePort(rig.sys, "tcp");
+    const listeners = new Listeners(rig.sys, rig.engine, rig.sockets);
+    const at = { protocol: "tcp", hostAddress: 0, hostPort: port, guestPort: 80 } as const;
+    listeners.open([{ ...at, guestAddress: GUEST6 }], rig.epoll, { ipv4: true, ipv6: true });
+    listeners.answer(true);
+    let numbers: number[] = [];
+    Object.defineProperty(rig.engine, "addressSix", { value: () => numbers.shift() ?? 0 });
+    const seen: number[][] = [];
+    const value = (...args: number[]): number => {
+      seen.push(args);
+      return 0;
+    };
+    Object.defineProperty(rig.engine, "inboundTcp", { value });
+    for (const given of [[0xf0000001], [], [0, 0xf0000002], [0xf0000003, 0xf0000004]]) {
+      numbers = given;
+      const client = check(openTcp6(rig.sys), "Open");
+      const length = writeIpv6(rig.sys.scratch, 0, LOOPBACK6, port);
+      rig.sys.connect(client, rig.sys.scratch.address, length);
+      waitFor(rig.sys, client, EPOLLOUT);
+      assert.equal(listeners.accept(1, START), 1);
+      assert.equal(receive(rig.sys, client), -ECONNRESET);
+      rig.sys.close(client);
+    }
+    assert.deepEqual(
+      seen.map(([guestPort, peer, , , guest]) => [guestPort, peer, guest]),
+      [[80, 0xf0000003, 0xf0000004]],
+    );
+    listeners.close();
+  });
+
   rigTest("one that cannot stop listening says so", (rig) => {
     const sys: Libc = Object.create(rig.sys, { shutdown: { value: () => -ENOMEM } });
     const listeners = new Listeners(sys, rig.engine, rig.sockets);
@@ -135,6 +175,25 @@ describe("listener rules: what comes in", () => {
     const [flow] = rig.engine.flows();
     assert.deepEqual([flow?.kind, flow?.guestPort, flow?.guestAddress], ["udp", 53, GUEST4]);
     assert.equal(rig.sockets.ports.isParked(0), false);
+  });
+
+  rigTest("the flow of a datagram hears of it at once, unless it gets no socket", (rig) => {
+    const rules = [53, 54, 55].map((port) => rule(0, port, "udp"));
+    const listeners = opened(rig, ...rules);
+    const heard: number[][] = [];
+    const value = (...args: number[]): void => void heard.push(args);
+    Object.defineProperty(rig.engine, "upstreamEvent", { value });
+    listeners.arrived(0, START);
+    const [flow] = rig.engine.flows();
+    assert.deepEqual(heard, [[(flow?.handle ?? 0) | 0, abi.EVENT_READABLE, START]]);
+    let result = -ENOMEM;
+    Object.defineProperty(rig.sockets, "adoptPort", { value: () => result });
+    listeners.arrived(1, START);
+    assert.equal(heard.length, 1);
+    result = 0;
+    listeners.arrived(2, START);
+    assert.equal(heard.length, 2);
+    listeners.close();
   });
 
   rigTest("where no slot is free the datagram stays, and the socket is parked on", (rig) => {

@@ -1,5 +1,5 @@
 /** Published ports in tests: rules, listeners and clients on this machine's loopback. */
-import type { PublishRule } from "../../src/config/forward.ts";
+import type { PublishRule } from "../../src/config/publish-rule.ts";
 import { EAGAIN } from "../../src/sys/errno.ts";
 import { Listeners } from "../../src/upstream/listener.ts";
 import { ANY_WAY } from "../../src/upstream/outbound.ts";

@@ -1,7 +1,7 @@
 /** What rules come to: sockets that are opened, what the engine is told, and what cannot be had. */
 import assert from "node:assert/strict";
 import { describe } from "node:test";
-import type { PublishRule } from "../../src/config/forward.ts";
+import type { PublishRule } from "../../src/config/publish-rule.ts";
 import { mappedOctetsOf } from "../../src/lib/addr6.ts";
 import {
   check,
@@ -13,6 +13,7 @@ import {
   EMFILE,
   ENOMEM,
   ENOSPC,
+  EPERM,
   type SystemError,
 } from "../../src/sys/errno.ts";
 import type { Libc } from "../../src/sys/libc.ts";
@@ -186,11 +187,81 @@ describe("listener rules: what cannot be had", () => {
     listeners.open(rules, rig.epoll, BOTH, (error) => faults.push(error));
     // None of them can be the first, as nobody is reached from loopback.
     assert.equal(rig.sockets.ports.count, 255);
+    const free = udpSocket(rig.sys).fd;
+    rig.sys.close(free);
+    listeners.open([rule(0, 53, "udp")], rig.epoll, BOTH, (error) => faults.push(error));
+    const next = udpSocket(rig.sys).fd;
+    assert.equal(next, free, "what was opened for it is closed");
+    rig.sys.close(next);
     assert.deepEqual(
       faults.map(({ errno }) => errno),
-      [ENOSPC, ENOSPC],
+      [ENOSPC, ENOSPC, ENOSPC],
     );
     listeners.close();
+  });
+
+  rigTest("without versions it is IPv4 alone", (rig) => {
+    const listeners = new Listeners(rig.sys, rig.engine, rig.sockets);
+    const all = { hostAddress: 0, hostPort: 0, guestPort: 53 } as const;
+    listeners.open([{ ...all, protocol: "tcp" }], rig.epoll);
+    assert.equal(listeners.count, 1);
+    listeners.close();
+  });
+
+  rigTest("one port of a range that is taken leaves the others", (rig) => {
+    for (const protocol of ["tcp", "udp"] as const) {
+      const first = freeRow(rig.sys, protocol, 3);
+      const open = protocol === "tcp" ? openTcp : openUdp;
+      const taken = check(open(rig.sys), "Open");
+      check(bindIpv4(rig.sys, taken, LOOPBACK, first + 1), "Bind");
+      if (protocol === "tcp") check(rig.sys.listen(taken, 1), "Listen");
+      const listeners = new Listeners(rig.sys, rig.engine, rig.sockets);
+      const faults: SystemError[] = [];
+      const range = { ...rule(first, 8000, protocol), count: 3 };
+      const before = rig.sockets.ports.count;
+      listeners.open([range], rig.epoll, BOTH, (error) => faults.push(error));
+      const count = listeners.count + rig.sockets.ports.count - before;
+      assert.deepEqual([faults.length, count], [1, 2], protocol);
+      assert.match(faults[0]?.message ?? "", new RegExp(`:${first + 1}/${protocol}"`));
+      listeners.close();
+      rig.sys.close(taken);
+    }
+  });
+
+  rigTest("one that cannot be had is a fault, although a later one can", (rig) => {
+    const listeners = new Listeners(rig.sys, rig.engine, rig.sockets);
+    const all = { hostAddress: 0, hostPort: 0, guestPort: 53 } as const;
+    listeners.open([{ ...all, protocol: "udp" }], rig.epoll, BOTH); // the first of its port
+    const sys: Libc = Object.create(rig.sys, {
+      socket: {
+        value: (family: number, type: number, number: number) =>
+          family === AF_INET6 ? rig.sys.socket(family, type, number) : -EPERM,
+      },
+    });
+    const failing = new Listeners(sys, rig.engine, rig.sockets);
+    for (const protocol of ["tcp", "udp"] as const) {
+      assert.throws(() => failing.open([{ ...all, protocol }], rig.epoll, BOTH), { errno: EPERM });
+    }
+    assert.equal(failing.count, 1);
+    failing.close();
+    listeners.close();
+  });
+
+  rigTest("a socket of a version that cannot be had is a fault where it is not left out", (rig) => {
+    for (const protocol of ["tcp", "udp"] as const) {
+      const sys: Libc = Object.create(rig.sys, {
+        socket: {
+          value: (family: number, type: number, number: number) =>
+            family === AF_INET6 ? -ENOMEM : rig.sys.socket(family, type, number),
+        },
+      });
+      const listeners = new Listeners(sys, rig.engine, rig.sockets);
+      const all = { hostAddress: 0, hostPort: 0, guestPort: 53 } as const;
+      assert.throws(() => listeners.open([{ ...all, protocol }], rig.epoll, BOTH), {
+        errno: ENOMEM,
+      });
+      listeners.close();
+    }
   });
 
   rigTest("one that cannot be watched is a fault", (rig) => {

@@ -3,12 +3,19 @@ import assert from "node:assert/strict";
 import { describe } from "node:test";
 import {
   check,
+  EAGAIN,
   ECONNABORTED,
+  EHOSTDOWN,
+  EHOSTUNREACH,
   EINTR,
   EMFILE,
+  ENETDOWN,
+  ENETUNREACH,
   ENFILE,
   ENOBUFS,
   ENOMEM,
+  ENOPROTOOPT,
+  EOPNOTSUPP,
   EPERM,
   EPROTO,
 } from "../../src/sys/errno.ts";
@@ -19,6 +26,7 @@ import { alive, connect, rule } from "./listener-rig.ts";
 import { freePort, rigTest } from "./rig.ts";
 
 const BATCH = 16;
+const ENONET = 64;
 
 /** System calls that run out of descriptors: `left` more can be had, closing gives one back. */
 class Scarce {
@@ -116,7 +124,11 @@ describe("listener: no descriptor left", () => {
   });
 
   rigTest("errors of one connection are no reason to leave the others", (rig) => {
-    const errnos = [ECONNABORTED, EINTR, EPROTO, EPERM];
+    const errnos = [
+      ...[ECONNABORTED, EINTR, EPROTO, EPERM, ENONET, ENOPROTOOPT, EOPNOTSUPP],
+      ...[ENETDOWN, ENETUNREACH, EHOSTDOWN, EHOSTUNREACH],
+    ];
+    const { length } = errnos;
     const sys: Libc = {
       ...rig.sys,
       accept4: (fd, name, length, flags) => {
@@ -129,10 +141,75 @@ describe("listener: no descriptor left", () => {
     listeners.open([rule(port, 80)], rig.epoll);
     listeners.answer(true);
     const client = check(connect(rig, port), "Connect");
-    assert.equal(listeners.accept(0, START), 5);
+    assert.equal(listeners.accept(0, START), length + 1);
     assert.equal(rig.sockets.openCount, 1);
+    for (const errno of [ENONET - 1, ENONET + 1]) {
+      errnos.push(errno);
+      assert.equal(listeners.accept(0, START), -errno);
+    }
     listeners.close();
     rig.sys.close(client);
+  });
+
+  rigTest("room is asked for first, where a descriptor is what is missing", (rig) => {
+    const results: number[] = [];
+    const sys: Libc = Object.create(rig.sys, {
+      accept4: {
+        value: (fd: number, ...rest: [number, number, number]) => {
+          const result = results.shift() ?? -EAGAIN;
+          return result < 0 ? result : rig.sys.accept4(fd, ...rest);
+        },
+      },
+    });
+    const asked: number[] = [];
+    const onShort = (now: number): boolean => asked.push(now) > 0;
+    const listeners = new Listeners(sys, rig.engine, rig.sockets, onShort);
+    const port = freePort(rig.sys, "tcp");
+    listeners.open([rule(port, 80)], rig.epoll);
+    listeners.answer(true);
+    const clients = [connect(rig, port), connect(rig, port), connect(rig, port)];
+    results.push(-EMFILE);
+    assert.equal(listeners.accept(0, START), 1, "so that the loop comes again");
+    results.push(1, 1, -ENFILE);
+    assert.equal(listeners.accept(0, START + 1), 2);
+    assert.deepEqual(asked, [START, START + 1]);
+    results.push(-ENOMEM);
+    assert.equal(listeners.accept(0, START + 2), -ENOMEM);
+    assert.equal(asked.length, 2);
+    listeners.close();
+    for (const fd of clients) rig.sys.close(fd);
+  });
+
+  rigTest("a spare descriptor of number 0 is one like any other", (rig) => {
+    const closed: number[] = [];
+    const results = [-EMFILE, 0, -EAGAIN];
+    let spares = 0;
+    const sys: Libc = Object.create(rig.sys, {
+      eventfd: {
+        value: () => {
+          spares += 1;
+          return 0;
+        },
+      },
+      accept4: { value: () => results.shift() ?? -EAGAIN },
+      setsockopt: { value: () => 0 },
+      close: { value: (fd: number) => (fd > 0 ? rig.sys.close(fd) : closed.push(fd) && 0) },
+    });
+    const listeners = new Listeners(sys, rig.engine, rig.sockets);
+    const rules = [rule(freePort(rig.sys, "tcp"), 80), rule(freePort(rig.sys, "tcp"), 81)];
+    listeners.open(rules, rig.epoll);
+    assert.equal(spares, 1, "one for all");
+    listeners.answer(true);
+    assert.equal(listeners.accept(0, START), 1);
+    assert.deepEqual([closed, listeners.refusedCount, spares], [[0, 0], 1, 2]);
+    results.push(-EMFILE, -EAGAIN);
+    assert.equal(listeners.accept(0, START), -EMFILE);
+    assert.equal(listeners.refusedCount, 1);
+    closed.length = 0;
+    listeners.close();
+    assert.deepEqual(closed, [0]);
+    listeners.close();
+    assert.deepEqual(closed, [0]);
   });
 
   rigTest("closing gives the spare descriptor back", (rig) => {

@@ -4,7 +4,7 @@ import { describe } from "node:test";
 import { check, EADDRINUSE, ECONNREFUSED, ECONNRESET, SystemError } from "../../src/sys/errno.ts";
 import type { Libc } from "../../src/sys/libc.ts";
 import { SO_REUSEADDR, SOL_SOCKET } from "../../src/sys/linux.ts";
-import { bindIpv4, connectIpv4, openTcp, setOption } from "../../src/sys/socket.ts";
+import { bindIpv4, connectIpv4, openTcp, openUdp, setOption } from "../../src/sys/socket.ts";
 import { Listeners } from "../../src/upstream/listener.ts";
 import { EVENT_OF_FLOW, EVENT_OF_LISTENER, EVENT_OF_PORT } from "../../src/upstream/upstream.ts";
 import * as abi from "../../wasm/abi.ts";
@@ -100,6 +100,18 @@ describe("listener: TCP", () => {
     for (const fd of [client, taken]) rig.sys.close(fd);
   });
 
+  rigTest("closing ends all of them, of both protocols", (rig) => {
+    const [first, second] = [freePort(rig.sys, "tcp"), freePort(rig.sys, "tcp")];
+    const udp = freePort(rig.sys, "udp");
+    const listeners = opened(rig, rule(first, 80), rule(second, 81), rule(udp, 53, "udp"));
+    listeners.close();
+    for (const port of [first, second]) assert.equal(connect(rig, port), -ECONNREFUSED);
+    const { fd } = udpSocket(rig.sys);
+    const again = check(openUdp(rig.sys), "Open");
+    assert.equal(bindIpv4(rig.sys, again, LOOPBACK, udp), 0);
+    for (const each of [fd, again]) rig.sys.close(each);
+  });
+
   rigTest("closed, it listens no more; what was accepted stays", (rig) => {
     const port = freePort(rig.sys, "tcp");
     const listeners = opened(rig, rule(port, 80));
@@ -108,6 +120,7 @@ describe("listener: TCP", () => {
     listeners.close();
     listeners.close();
     assert.equal(connect(rig, port), -ECONNREFUSED);
+    assert.equal(listeners.answer(false), true, "there is nothing to stop any more");
     assert.equal(rig.sockets.openCount, 1);
     assert.equal(alive(rig, [client]), 1);
     rig.sys.close(client);

@@ -48,14 +48,14 @@ describe("operation", () => {
     const [operation] = operationOf({
       [abi.OP_A_OFFSET]: 0xf0000001,
       [abi.OP_B_OFFSET]: 0xf0000002,
-      [abi.OP_C_OFFSET]: 0x00ff1234,
+      [abi.OP_C_OFFSET]: 0x00ff1235,
     });
     assert.deepEqual(
       [operation.connectAddress, operation.datagramCount],
       [0xf0000001, 0xf0000001 | 0],
     );
     assert.deepEqual([operation.peerAddress, operation.pathAddress], [0xf0000002, 0xf0000002]);
-    assert.deepEqual([operation.guestPort, operation.spot], [0x1234, 0xff]);
+    assert.deepEqual([operation.guestPort, operation.spot], [0x1235, 0xff]);
     const [other] = operationOf({
       [abi.OP_A_OFFSET]: 11,
       [abi.OP_B_OFFSET]: 22,

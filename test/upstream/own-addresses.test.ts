@@ -44,9 +44,10 @@ function stage(isNeeded = true) {
 
 describe("upstream/own-addresses", () => {
   test("they are told at start, and again when they have changed", () => {
-    const { told, source, engine, watch, epoll } = stage();
+    const { lines, told, source, engine, watch, epoll } = stage();
     watch.start(engine, epoll, 1_000_000);
     assert.deepEqual(told, [String(ONE)]);
+    assert.deepEqual(lines, ["debug own addresses read 1"]);
     assert.equal(watch.wait(1_000_000), undefined, "nothing to do until something changes");
     watch.poll(engine, 9_000_000);
     assert.equal(source.reads, 1);
@@ -88,12 +89,30 @@ describe("upstream/own-addresses", () => {
       ["warn cannot read own addresses, retrying EPERM"],
     );
     assert.equal(watch.wait(4_000_000), 1_000_000);
+    source.next = { addresses: [TWO], isStale: false };
+    watch.poll(engine, 5_000_000);
+    assert.equal(told.at(-1), String(TWO));
+    assert.equal(watch.wait(5_000_000), undefined);
+    source.next = -EPERM;
+    watch.notice();
+    watch.poll(engine, 6_000_000);
+    assert.equal(lines.filter((line) => line.startsWith("warn")).length, 2, "it is told anew");
+  });
+
+  test("a host without addresses is told as such", () => {
+    const { told, source, engine, watch, epoll } = stage();
+    source.next = { addresses: [], isStale: false };
+    assert.equal(watch.wait(1), undefined, "it has not begun");
+    watch.notice(EVENT_OF_ADDRESSES + 1);
+    assert.equal(watch.wait(1), undefined, "that is another source's");
+    watch.start(engine, epoll, 1_000_000);
+    assert.deepEqual(told, [], "as the engine is without them");
   });
 
   test("where the guest may not reach them, a start without them fails", () => {
     const { source, engine, watch, epoll } = stage();
     source.next = -EPERM;
-    assert.throws(() => watch.start(engine, epoll, 0), SystemError);
+    assert.throws(() => watch.start(engine, epoll, 0), /^SystemError: Read own addresses: /);
     const refused = (): never => {
       throw new SystemError("Open a netlink socket", EPERM);
     };
@@ -104,6 +123,7 @@ describe("upstream/own-addresses", () => {
     const { lines, source, engine, watch, epoll } = stage(false);
     source.next = -EPERM;
     watch.start(engine, epoll, 0);
+    assert.equal(watch.wait(0), 1_000_000, "it tries again");
     const blind = new AddressWatch(
       () => {
         throw new SystemError("Open a netlink socket", EPERM);
@@ -116,7 +136,7 @@ describe("upstream/own-addresses", () => {
     blind.poll(engine, 1);
     assert.equal(blind.wait(1), undefined);
     blind.close();
-    assert.match(lines.join("\n"), /warn own addresses are not known/);
+    assert.match(lines.join("\n"), /warn own addresses are not known Open a netlink socket: .*/);
   });
 
   test("more than the engine has room for are told of", () => {

@@ -1,7 +1,7 @@
 /** The size of the way to an address, from the kernel. */
 import assert from "node:assert/strict";
 import { describe } from "node:test";
-import { EMFILE, ENETUNREACH } from "../../src/sys/errno.ts";
+import { EMFILE, ENETUNREACH, EPERM } from "../../src/sys/errno.ts";
 import type { Libc } from "../../src/sys/libc.ts";
 import { AF_INET, AF_INET6, SOCKADDR_IN6_SIZE } from "../../src/sys/linux.ts";
 import { writeIpv6 } from "../../src/sys/sockaddr.ts";
@@ -69,12 +69,19 @@ describe("path-mtu", () => {
   });
 
   systemTest("where no socket can be had, or none connected, it is the errno", [], (sys) => {
-    const full: Libc = Object.create(sys, { socket: { value: () => -EMFILE } });
-    const probe = new PathProbe(full);
-    assert.deepEqual([probe.ask(LOOPBACK), probe.ask6(1)], [-EMFILE, -EMFILE]);
-    const lost: Libc = Object.create(sys, { connect: { value: () => -ENETUNREACH } });
-    const other = new PathProbe(lost);
-    assert.deepEqual([other.ask(LOOPBACK), other.ask6(1)], [-ENETUNREACH, -ENETUNREACH]);
-    other.close();
+    for (const errno of [EMFILE, EPERM]) {
+      const full: Libc = Object.create(sys, {
+        socket: { value: () => -errno },
+        connect: { value: () => assert.fail("there is no socket") },
+      });
+      const probe = new PathProbe(full);
+      assert.deepEqual([probe.ask(LOOPBACK), probe.ask6(1)], [-errno, -errno]);
+    }
+    for (const errno of [ENETUNREACH, EPERM]) {
+      const lost: Libc = Object.create(sys, { connect: { value: () => -errno } });
+      const probe = new PathProbe(lost);
+      assert.deepEqual([probe.ask(LOOPBACK), probe.ask6(1)], [-errno, -errno]);
+      probe.close();
+    }
   });
 });

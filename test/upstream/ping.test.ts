@@ -1,15 +1,15 @@
 /** Unprivileged echo sockets: identifiers that nobody shares, and the kernel's refusal. */
 import assert from "node:assert/strict";
 import { describe } from "node:test";
-import { check, EACCES, EADDRINUSE } from "../../src/sys/errno.ts";
+import { check, EACCES, EADDRINUSE, ENOMEM, EPERM } from "../../src/sys/errno.ts";
 import type { Libc } from "../../src/sys/libc.ts";
-import { EPOLLIN } from "../../src/sys/linux.ts";
-import { openNamespace, withNamespace } from "../../src/sys/netns.ts";
-import { bindIpv4, connectIpv4, openPing } from "../../src/sys/socket.ts";
+import { EPOLLIN, IP_RECVERR, IPV6_RECVERR, SOL_IP, SOL_IPV6 } from "../../src/sys/linux.ts";
+import { openNamespace, withNamespace } from "../../src/sys/namespace.ts";
+import { bindIpv4, connectIpv4, getOption, localPort, openPing } from "../../src/sys/socket.ts";
 import { openPingFlow } from "../../src/upstream/ping.ts";
 import * as abi from "../../wasm/abi.ts";
 import { inNetns, netnsPath, systemTest, waitFor, withNetns } from "../sys/support.ts";
-import { LOOPBACK, nameOf, Rig } from "./rig.ts";
+import { LOOPBACK, nameOf, Rig, udpSocket } from "./rig.ts";
 
 const EVERYBODY = "0 4294967294";
 /** What both guests call their pings. */
@@ -110,6 +110,46 @@ describe("ping", () => {
         assert.equal(rig.sockets.openCount, 2);
       } finally {
         rig.close();
+      }
+    }),
+  );
+
+  systemTest("errors are queued, in both versions of IP", ["root"], (sys) =>
+    whereGroups(sys, EVERYBODY, (inside) => {
+      for (const [family, level, name] of [
+        [4, SOL_IP, IP_RECVERR],
+        [6, SOL_IPV6, IPV6_RECVERR],
+      ] as const) {
+        const identifier = { port: 0 };
+        const fd = check(
+          inside(() => openPingFlow(sys, identifier, family)),
+          "Open",
+        );
+        assert.equal(getOption(sys, fd, level, name), 1);
+        assert.equal(localPort(sys, fd), identifier.port);
+        sys.close(fd);
+      }
+    }),
+  );
+
+  systemTest("what fails is the errno, and nothing stays open", ["root"], (sys) =>
+    whereGroups(sys, EVERYBODY, (inside) => {
+      const probe = udpSocket(sys);
+      sys.close(probe.fd);
+      for (const call of ["socket", "setsockopt", "bind", "getsockname"]) {
+        for (const errno of [EPERM, ENOMEM]) {
+          const failing: Libc = Object.create(sys, { [call]: { value: () => -errno } });
+          const name = { port: 7 };
+          assert.equal(
+            inside(() => openPingFlow(failing, name)),
+            -errno,
+            call,
+          );
+          assert.equal(name.port, 7);
+          const next = udpSocket(sys);
+          assert.equal(next.fd, probe.fd, call);
+          sys.close(next.fd);
+        }
       }
     }),
   );

@@ -14,6 +14,8 @@ class Stage {
   readonly changes: boolean[] = [];
   /** Ports that listen. */
   answering = 0;
+  /** What was asked of the ports: to listen or not, and how many at most. */
+  readonly asked: (readonly [boolean, number | undefined])[] = [];
   settled = 0;
   peer = 0;
   readonly presence: Presence;
@@ -24,7 +26,9 @@ class Stage {
       engine: this.world.engine,
       ports: {
         count,
-        answer: (on, most = count) => {
+        answer: (on, limit) => {
+          this.asked.push([on, limit]);
+          const most = limit ?? count;
           const wanted = on ? count : 0;
           const step = Math.min(most, Math.abs(wanted - this.answering));
           this.answering += on ? step : -step;
@@ -51,6 +55,7 @@ class Stage {
     do {
       this.presence.poll(this.world.engine, this.world.now);
       turns += 1;
+      assert.ok(turns < 1000, "it comes to rest");
     } while (this.presence.wait(this.world.now) === 0);
     return turns;
   }
@@ -105,6 +110,47 @@ describe("presence", () => {
     stage.turn();
     assert.equal(stage.answering, 2);
     assert.deepEqual(stage.changes, [true, false, true, false, true]);
+  });
+
+  test("ports are asked for a change alone, 256 at a time", () => {
+    const stage = new Stage();
+    stage.turn();
+    stage.peer = 1;
+    stage.turn();
+    assert.deepEqual(stage.asked, []);
+    speak(stage.world, GUEST);
+    stage.turn();
+    speak(stage.world, GUEST6);
+    stage.turn();
+    assert.deepEqual(stage.asked, [[true, 256]]);
+    assert.deepEqual(stage.changes, [true], "at whichever address it is heard of");
+  });
+
+  test("somebody who is heard of while nobody is attached is nobody", () => {
+    const stage = new Stage();
+    stage.turn();
+    speak(stage.world, GUEST);
+    stage.turn();
+    assert.deepEqual([stage.changes, stage.answering], [[], 0]);
+  });
+
+  test("there is something to do at once until it has settled, and 200 ms for a guest", () => {
+    const without = new Stage({ count: 0 });
+    assert.equal(without.presence.wait(without.world.now), 0);
+    without.turn();
+    assert.equal(without.presence.wait(without.world.now), undefined);
+    const stage = new Stage();
+    const { now } = stage.world;
+    assert.equal(stage.presence.wait(now), 0);
+    stage.peer = 1;
+    stage.presence.poll(stage.world.engine, now);
+    assert.equal(stage.presence.wait(now), 200_000);
+    assert.equal(stage.presence.wait(now + 199_999), 1);
+    assert.equal(stage.presence.wait(now + 200_001), 0);
+    stage.presence.poll(stage.world.engine, now + 199_999);
+    assert.equal(stage.settled, 0);
+    stage.presence.poll(stage.world.engine, now + 200_000);
+    assert.equal(stage.settled, 1);
   });
 
   test("07: thousands of ports change over many turns", () => {

@@ -1,10 +1,16 @@
 /** Parked sockets of published UDP ports: who is numbered how, found, taken and closed. */
 import assert from "node:assert/strict";
 import { describe } from "node:test";
+import { mappedOctetsOf } from "../../src/lib/addr6.ts";
+import { check } from "../../src/sys/errno.ts";
 import type { Libc } from "../../src/sys/libc.ts";
+import { IP_RECVERR, SOL_IP } from "../../src/sys/linux.ts";
+import { getOption } from "../../src/sys/socket.ts";
 import { PublishedPorts } from "../../src/upstream/published.ts";
+import { openUdpPort } from "../../src/upstream/udp.ts";
 import { SPOT_COUNT } from "../../wasm/abi.ts";
 import { systemTest } from "../sys/support.ts";
+import { LOOPBACK } from "./rig.ts";
 
 /** Ports whose sockets need not be real. */
 function portsOf(sys: Libc, closed: number[] = []): PublishedPorts {
@@ -33,6 +39,17 @@ describe("published", () => {
     ports.number(56, 4, true);
     ports.number(57, 6, true);
     assert.deepEqual([ports.isFree(56), ports.isFree(57)], [false, false], "taken in one version");
+    assert.equal(ports.number(56, "both", true), 1, "as it is not free in both");
+  });
+
+  systemTest("one is made ready when a flow takes it", [], (sys) => {
+    const ports = new PublishedPorts(sys);
+    const fd = check(openUdpPort(sys, 4, mappedOctetsOf(LOOPBACK), 0), "Open");
+    const index = ports.add(fd, 4, 53, 5300, 0);
+    assert.equal(getOption(sys, fd, SOL_IP, IP_RECVERR), 0);
+    assert.equal(ports.take(index), fd);
+    assert.equal(getOption(sys, fd, SOL_IP, IP_RECVERR), 1);
+    ports.close();
   });
 
   systemTest("a guest port has a bounded number of sockets", [], (sys) => {
@@ -59,8 +76,27 @@ describe("published", () => {
     assert.equal(ports.find(53, 0, 4), -1, "a flow has it");
     ports.park(four);
     assert.equal(ports.find(53, 0, 4), four);
-    assert.equal(ports.hostPortOf(second), 5301);
-    assert.deepEqual([ports.spotOf(four), ports.spotOf(second)], [0, 1]);
+    const indices = [four, second, both];
+    assert.deepEqual(
+      indices.map((index) => ports.hostPortOf(index)),
+      [5300, 5301, 5302],
+    );
+    assert.deepEqual(
+      indices.map((index) => ports.spotOf(index)),
+      [0, 1, 0],
+    );
+    ports.take(second);
+    const third = ports.add(14, 4, 53, 5304, 2);
+    assert.deepEqual(
+      [...indices, third].map((index) => ports.isParked(index)),
+      [true, false, true, true],
+    );
+    assert.equal(ports.find(53, 0, 4), four, "behind two others of its port");
+    const none = 99;
+    assert.deepEqual(
+      [ports.hostPortOf(none), ports.spotOf(none), ports.guestPortOf(none)],
+      [0, 0, 0],
+    );
     assert.deepEqual([ports.guestPortOf(four), ports.guestPortOf(both)], [53, 54]);
     const six = ports.add(13, 6, 55, 5303, 0, 0x0a000232);
     assert.deepEqual(
@@ -71,10 +107,10 @@ describe("published", () => {
       [ports.guestAddressOf(six), ports.guestAddressOf(four)],
       [0x0a000232, undefined],
     );
-    assert.equal(ports.count, 4);
+    assert.equal(ports.count, 5);
     ports.close();
     ports.close();
-    assert.deepEqual(closed, [10, 11, 12, 13]);
+    assert.deepEqual(closed, [10, 11, 12, 14, 13]);
     assert.equal(ports.isParked(four), false);
   });
 });

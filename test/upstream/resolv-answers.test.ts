@@ -39,6 +39,25 @@ describe("answers about resolv.conf", () => {
     assert.equal(worker.read()?.text, "nameserver 192.0.2.1\nok");
   });
 
+  test("one that another one has overwritten meanwhile is not read", () => {
+    const answers = new ResolvAnswers();
+    answers.write(text.encode("ok"));
+    const versions = [2, 4];
+    Object.defineProperty(answers, "version", { get: () => versions.shift() });
+    assert.equal(answers.read(), undefined);
+  });
+
+  test("the memory is three words and 64 KiB of a file with what came of it", () => {
+    const answers = new ResolvAnswers();
+    assert.equal(answers.memory.byteLength, 3 * 4 + 65_536 + 16);
+    const words = new Int32Array(answers.memory, 0, 3);
+    answers.isThere = true;
+    answers.write(text.encode("gone"));
+    assert.deepEqual([...words], [1, 2, 4]);
+    answers.isThere = false;
+    assert.equal(words[0], 0);
+  });
+
   test("whether there is somebody to ask", () => {
     const main = new ResolvAnswers();
     const worker = new ResolvAnswers(main.memory);

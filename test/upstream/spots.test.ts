@@ -1,7 +1,7 @@
 /** Which sockets a rule wants, of which version of IP and address. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { PublishRule } from "../../src/config/forward.ts";
+import type { PublishRule } from "../../src/config/publish-rule.ts";
 import { EACCES, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT } from "../../src/sys/errno.ts";
 import { isLeftOut, isLoopback, spotsOf, type Versions } from "../../src/upstream/spots.ts";
 

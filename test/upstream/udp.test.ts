@@ -3,20 +3,23 @@ import assert from "node:assert/strict";
 import { describe } from "node:test";
 import { mappedOctetsOf } from "../../src/lib/addr6.ts";
 import { check, EADDRINUSE, EAGAIN, EINVAL } from "../../src/sys/errno.ts";
+import type { Libc } from "../../src/sys/libc.ts";
 import {
   IP_PKTINFO,
   IP_RECVERR,
   IPV6_RECVERR,
   IPV6_RECVPKTINFO,
+  SO_RCVBUF,
   SOL_IP,
   SOL_IPV6,
+  SOL_SOCKET,
   SOL_UDP,
   UDP_GRO,
 } from "../../src/sys/linux.ts";
 import { connectIpv4, getOption, localPort } from "../../src/sys/socket.ts";
-import { openUdpFlow, openUdpPort, readyUdpPort } from "../../src/upstream/udp.ts";
+import { openUdpFlow, openUdpFlow6, openUdpPort, readyUdpPort } from "../../src/upstream/udp.ts";
 import { systemTest } from "../sys/support.ts";
-import { freePort, LOOPBACK, nameOf, receive, send, udpSocket } from "./rig.ts";
+import { freePort, LOOPBACK, LOOPBACK6, nameOf, receive, send, udpSocket } from "./rig.ts";
 
 describe("udp", () => {
   systemTest("the guest's port is kept, and another given where it is taken", [], (sys) => {
@@ -85,6 +88,64 @@ describe("udp", () => {
       for (const fd of [all, one]) sys.close(fd);
     },
   );
+
+  systemTest("one of an address is that of any octet beside the prefix of IPv4", [], (sys) => {
+    for (const family of [4, 6] as const) {
+      const wanted = family === 4 ? [SOL_IP, IP_PKTINFO] : [SOL_IPV6, IPV6_RECVPKTINFO];
+      const hears = (octets: readonly number[]): boolean => {
+        const set: number[][] = [];
+        const noting: Libc = Object.create(sys, {
+          setsockopt: { value: (_fd: number, ...option: number[]) => set.push(option) && 0 },
+          bind: { value: () => 0 },
+        });
+        sys.close(check(openUdpPort(noting, family, octets, 0), "Open"));
+        return set.some(([level, name]) => level === wanted[0] && name === wanted[1]);
+      };
+      const found = Array.from({ length: 16 }, (_, at) =>
+        hears(Array.from({ length: 16 }, (_octet, i) => (i === at ? 1 : 0))),
+      );
+      assert.deepEqual(
+        found.flatMap((isAll, at) => (isAll ? [at] : [])),
+        [10, 11],
+      );
+      assert.equal(hears(new Array(16).fill(0)), true);
+    }
+  });
+
+  systemTest("a published one is small until it is used, in both versions", [], (sys) => {
+    for (const fd of [
+      openUdpPort(sys, 4, mappedOctetsOf(LOOPBACK), 0),
+      openUdpPort(sys, 6, LOOPBACK6, 0),
+      openUdpPort(sys, "both", new Uint8Array(16), 0),
+    ]) {
+      const size = getOption(sys, check(fd, "Open"), SOL_SOCKET, SO_RCVBUF);
+      assert.equal(size, 2 * 32_768, "as the kernel counts it");
+      sys.close(fd);
+    }
+  });
+
+  systemTest("port 1024 is the first that is asked for, in both versions", [], (sys) => {
+    const asked: number[] = [];
+    const noting: Libc = Object.create(sys, {
+      bind: {
+        value: (_fd: number, name: number) => {
+          asked.push(sys.scratch.view.getUint16(name - sys.scratch.address + 2, false));
+          return asked.length % 2 === 1 ? -EADDRINUSE : 0;
+        },
+      },
+    });
+    for (const open of [
+      (port: number) => openUdpFlow(noting, port, 0, 0),
+      (port: number) => openUdpFlow6(noting, port, 0),
+    ]) {
+      asked.length = 0;
+      sys.close(check(open(1024), "Open"));
+      assert.deepEqual(asked, [1024, 0]);
+      asked.length = 0;
+      assert.equal(open(1023), -EADDRINUSE);
+      assert.deepEqual(asked, [0], "and no other than the kernel's choice");
+    }
+  });
 
   systemTest("one of both versions takes the port in both", [], (sys) => {
     const both = check(openUdpPort(sys, "both", new Uint8Array(16), 0), "Open");

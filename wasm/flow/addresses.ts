@@ -25,7 +25,8 @@
  *
  * Source: RFC 4291, RFC 4007 §11 (scopes).
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
+import { FLOWS_MIN_COUNT } from "../layout";
 import { ADDRESSES, CONFIG, CONTROL, config } from "../memory";
 import { hashAddress } from "../prng";
 import { count } from "../stats";
@@ -43,12 +44,14 @@ export const UNSPECIFIED6: u32 = SIX | 5;
 const FIXED_COUNT: i32 = 6;
 
 const RECENT_COUNT: i32 = 8;
-const RECENT: usize = memory.data(32, 4);
-const INDEX: usize = memory.data(524288, 16); // 131,072 times place + 1
-const MARKS: usize = memory.data(65536, 16);
-const ENTRY_SHIFT: usize = 5;
+const RECENT: usize = memory.data(RECENT_COUNT << 2, 4);
+/** Place + 1, with room for twice the addresses. */
+const INDEX: usize = memory.data((2 * abi.ADDRESS_CAPACITY_COUNT) << 2, 16);
+const MARKS: usize = memory.data(abi.ADDRESS_CAPACITY_COUNT, 16);
+const ENTRY_SHIFT: i32 = 5;
 /** Far above what the fixed entries and the recent ones take. */
 const LIMIT_MIN: i32 = 64;
+const INDEX_COUNT_MIN: u32 = 32;
 
 @unmanaged
 class Address {
@@ -63,6 +66,11 @@ class Address {
 }
 
 const USED: i32 = -2;
+
+/** Words of an address. */
+const SECOND_WORD: usize = 4;
+const THIRD_WORD: usize = 8;
+const LAST_WORD: usize = 12;
 
 let limit: i32 = 0;
 let indexMask: u32 = 0;
@@ -119,9 +127,10 @@ export function addressCount(): i32 {
 
 /** Empties the table but for the fixed entries, which it takes from the configuration. */
 export function addressInit(): void {
-  const flows = min(max(<i32>config(abi.CONFIG_FLOWS_MAX_OFFSET), 16), abi.FLOW_CAPACITY_COUNT);
+  const asked = max(<i32>config(abi.CONFIG_FLOWS_MAX_OFFSET), FLOWS_MIN_COUNT);
+  const flows = min(asked, abi.FLOW_CAPACITY_COUNT);
   limit = min(max(flows * 2, LIMIT_MIN), abi.ADDRESS_CAPACITY_COUNT);
-  let size: u32 = 32;
+  let size = INDEX_COUNT_MIN;
   while (size < <u32>limit * 2) size <<= 1;
   indexMask = size - 1;
   memory.fill(INDEX, 0, (<usize>size) << 2);
@@ -148,7 +157,13 @@ function fix(p: usize): void {
 }
 
 function hashOf(p: usize, scope: u32): u32 {
-  return hashAddress(load<u32>(p), load<u32>(p, 4), load<u32>(p, 8), load<u32>(p, 12), scope);
+  return hashAddress(
+    load<u32>(p),
+    load<u32>(p, SECOND_WORD),
+    load<u32>(p, THIRD_WORD),
+    load<u32>(p, LAST_WORD),
+    scope,
+  );
 }
 
 function bucket(i: u32): usize {
@@ -259,10 +274,8 @@ function sweep(): void {
 
 if (
   offsetof<Address>() != <usize>abi.ADDRESS_SIZE ||
-  abi.ADDRESS_SIZE != 1 << 5 ||
-  offsetof<Address>("scope") != <usize>abi.ADDRESS_SCOPE_OFFSET ||
-  abi.ADDRESS_CAPACITY_COUNT * 8 != 524288 ||
-  abi.ADDRESS_CAPACITY_COUNT != 65536
+  abi.ADDRESS_SIZE != 1 << ENTRY_SHIFT ||
+  offsetof<Address>("scope") != <usize>abi.ADDRESS_SCOPE_OFFSET
 ) {
   ERROR("addresses.ts and abi.ts disagree");
 }

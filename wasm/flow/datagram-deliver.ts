@@ -8,7 +8,7 @@
  *   fragmented by `ipv4Send`. Where the link computes checksums (LINK_CSUM) the pseudo-header's sum
  *   is left in the field.
  *
- *   The source the guest sees is the peer's address, by `natToGuest`; DNS answers come from the DNS
+ *   The source the guest sees is the peer's address, by `shownTo`; DNS answers come from the DNS
  *   address, a service's from its transfer's port. Filtering is endpoint-independent (RFC 4787
  *   REQ-8), or address-dependent with CONFIG_FLAG_STRICT_FILTER; published ports are open to all.
  *   What this very host sends, from loopback or an own address, gets to other flows only if the
@@ -20,7 +20,7 @@
  *
  * Source: RFC 768, RFC 1122 §4.1.3, RFC 5508 REQ-1, virtio 1.2 §5.1.6.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { config } from "../memory";
 import { txBegin, txEnd, txHeader, txOffload, txPiece, vnetSize } from "../ring";
 import { count, countMany, drop } from "../stats";
@@ -30,7 +30,7 @@ import { sumAdd, sumBytes, sumStorePartial, sumStoreUdp } from "../wire/checksum
 import { ICMP_ECHO_REPLY, ICMP_HEADER_SIZE, Icmpv4View, icmpv4ChecksumFill } from "../wire/icmpv4";
 import { ICMPV6_ECHO_REPLY, icmpv6ChecksumFill, PROTOCOL_ICMPV6 } from "../wire/icmpv6";
 import { PROTOCOL_ICMP, PROTOCOL_UDP } from "../wire/ipv4";
-import { UDP_HEADER_SIZE, udpEmit } from "../wire/udp";
+import { UDP_CHECKSUM_OFFSET, UDP_HEADER_SIZE, udpEmit } from "../wire/udp";
 import { GSO_UDP_L4 } from "../wire/vnet";
 import { isIpv6, octetsOf } from "./addresses";
 import {
@@ -50,15 +50,14 @@ import { outgoingBegin } from "./outgoing";
 import { headerSize, pseudoSum } from "./packet";
 import { peerRemember } from "./peers";
 import { reachIsLocal, reachRefusal } from "./reach";
-import { headersEmit, packetSend, startOf } from "./send";
+import { headersEmit, packetSend, shownTo, startOf } from "./send";
 import { handleOf } from "./table";
 
-const UDP_CHECKSUM_OFFSET: u32 = 6;
 const PACKET_SIZE_MAX: u32 = 65535;
 /** Below, summing costs less than a frame in pieces. */
 const OFFLOAD_SIZE_MIN: u32 = 64;
 
-const HEADER: usize = memory.data(8, 8);
+const HEADER: usize = memory.data(UDP_HEADER_SIZE, 8);
 
 /** A message from a host socket, read once by `datagram-receive`, and what it is to the guest. */
 @unmanaged
@@ -85,7 +84,7 @@ export class Received {
 }
 
 /** The one under way. */
-export const received: Received = changetype<Received>(memory.data(52, 8));
+export const received: Received = changetype<Received>(memory.data(<i32>offsetof<Received>(), 8));
 
 function linkHas(bits: u32): bool {
   return vnetSize > 0 && (config(abi.CONFIG_LINK_FLAGS_OFFSET) & bits) == bits;
@@ -207,7 +206,7 @@ function resolve(flow: UdpFlow, now: i64): bool {
     return false;
   }
   if (!admitted(flow, address)) return false;
-  const source = natToGuest(address);
+  const source = shownTo(received.guest, address);
   const asked = received.asked;
   received.source = source;
   received.sourcePort = port;
@@ -283,5 +282,3 @@ export function deliverPing(flow: UdpFlow, now: i64): void {
   count(abi.STAT_PING_TO_GUEST);
   flow.bytesToGuest += length;
 }
-
-if (offsetof<Received>() != 52) ERROR("datagram-deliver.ts reserves the wrong size");

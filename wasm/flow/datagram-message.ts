@@ -2,7 +2,7 @@
  * The messages that a flow's batch makes for one sendmmsg: where each begins and ends, and its
  * headers for the kernel. Which a batch makes is told in `datagram-send`.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import {
   Entry,
   entryAt,
@@ -46,7 +46,7 @@ export class Part {
 }
 
 /** The one found by `measure`. */
-export const part: Part = changetype<Part>(memory.data(24, 4));
+export const part: Part = changetype<Part>(memory.data(<i32>offsetof<Part>(), 4));
 
 /** The whole of the entry, or what is left of it, as one message. */
 function measureRun(entry: Entry, offset: u32, segmentMax: u32): void {
@@ -123,9 +123,11 @@ export function fillMessage(flow: UdpFlow, msg: usize, iov: usize, index: i32, o
     else msgSetName4(msg, address, first.port);
   }
   const level = six ? SOL_IPV6 : SOL_IP;
-  if (part.segment != 0) controlAppend(msg, SOL_UDP, UDP_SEGMENT, part.segment, 2);
-  if (first.ttl != 0) controlAppend(msg, level, six ? IPV6_HOPLIMIT : IP_TTL, first.ttl, 4);
-  if (first.tos != 0) controlAppend(msg, level, six ? IPV6_TCLASS : IP_TOS, first.tos, 4);
+  if (part.segment != 0) controlAppend(msg, SOL_UDP, UDP_SEGMENT, part.segment, sizeof<u16>());
+  if (first.ttl != 0)
+    controlAppend(msg, level, six ? IPV6_HOPLIMIT : IP_TTL, first.ttl, sizeof<u32>());
+  if (first.tos != 0)
+    controlAppend(msg, level, six ? IPV6_TCLASS : IP_TOS, first.tos, sizeof<u32>());
   if (first.from != 0) controlSource(msg, first.from);
 }
 
@@ -141,5 +143,3 @@ export function ownOf(flow: UdpFlow): u32 {
   }
   return own;
 }
-
-if (offsetof<Part>() != 24) ERROR("datagram-message.ts reserves the wrong size");

@@ -18,7 +18,8 @@
  *   kernel's buffer of the socket, whose size bounds it, while `neighbor` asks for the guest's MAC;
  *   the flow is woken by what comes of that (`awaitingTurn`), and if nobody answers its datagrams
  *   are read and dropped. An address of the other version at which the guest is known will do: the
- *   link has one guest.
+ *   link has one guest. One that never answers in the sender's version gets what comes at its
+ *   address of the other, from the gateway (`guestReached`): who says "localhost" means ::1 first.
  *
  *   Sockets are watched edge-triggered: a flow stays READABLE until the socket had less to give
  *   than asked for. Errors come first, as they also clear what the next call would report
@@ -26,9 +27,9 @@
  *
  * Source: recvmmsg(2), udp(7), ip(7), epoll(7).
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { EAGAIN } from "../errno";
-import { Iov, Msg, Op } from "../layout";
+import { IOV_SHIFT, Iov, MSG_SHIFT, Msg, Op } from "../layout";
 import { absolute, SCRATCH } from "../memory";
 import {
   iovAlloc,
@@ -41,24 +42,19 @@ import {
   opAlloc,
   opsFree,
 } from "../ring";
+import { SOCKADDR_PORT_OFFSET } from "../sockaddr";
 import { drop } from "../stats";
 import { timerSet, turnNow } from "../timer";
-import { address6IsLinkLocal, address6IsMapped, address6IsMulticast } from "../wire/addr6";
-import { load16, load32 } from "../wire/bytes";
-import { addressIntern, isIpv6 } from "./addresses";
+import { load16 } from "../wire/bytes";
+import { isIpv6 } from "./addresses";
 import {
-  AF_INET6,
   controlFind,
   controlReceive,
-  IP_PKTINFO,
   IP_TOS,
   IP_TTL,
   IPV6_HOPLIMIT,
-  IPV6_PKTINFO,
   IPV6_TCLASS,
   MSG_TRUNC,
-  PKTINFO_SIZE,
-  PKTINFO6_SIZE,
   SOL_IP,
   SOL_IPV6,
   SOL_UDP,
@@ -79,21 +75,22 @@ import {
   UdpFlow,
 } from "./datagram";
 import { deliverPing, deliverUdp, framesFor, received } from "./datagram-deliver";
+import { askedOf, senderOf } from "./datagram-origin";
 import { ERROR_HEADROOM, ERROR_PAYLOAD_MAX, errorReport } from "./errors";
 import { closeFlush, closeRoom, datagramEnd } from "./evict";
 import { neighborAwait, neighborFind, neighborKnown, neighborNews } from "./neighbor";
 import { flowAt, flowsFresh, handleOf, markReady, slotOf } from "./table";
-import { guestAddress, guestRequest } from "./whereabouts";
+import { guestAddress, guestReached, guestRequest } from "./whereabouts";
 
+/** What one message is expected to make at most. */
+const FRAMES_REMEMBERED_MAX: u32 = 64;
 /** Frames that all receives of a turn together may lead to. */
 const FRAMES_MAX: u32 = abi.TX_CAPACITY_COUNT / 2;
-/** 224.0.0.0: no unicast address from here on. */
 /** What a message goes on with whose TTL is not known. */
 const TTL_UNKNOWN: u32 = 64;
-const MULTICAST_FIRST: u32 = 0xe0000000;
 
 /** The other set of slots. */
-const SCRATCH_OTHER: usize = memory.data(2097152, 4096);
+const SCRATCH_OTHER: usize = memory.data(abi.SCRATCH_SLOT_COUNT * abi.SCRATCH_SLOT_SIZE, 4096);
 let slots: usize = SCRATCH;
 let slotsUsed: i32 = 0;
 let framesExpected: u32 = 0;
@@ -142,7 +139,12 @@ function emitReceive(flow: UdpFlow): bool {
   const msgs = msgAlloc(messages);
   const iovs = iovAlloc(messages);
   for (let i = 0; i < messages; i++) {
-    prepare(msgs + ((<usize>i) << 6), iovs + ((<usize>i) << 4), slotTake(), abi.SCRATCH_SLOT_SIZE);
+    prepare(
+      msgs + ((<usize>i) << MSG_SHIFT),
+      iovs + ((<usize>i) << IOV_SHIFT),
+      slotTake(),
+      abi.SCRATCH_SLOT_SIZE,
+    );
   }
   framesExpected += <u32>messages * each;
   const op = opAlloc(abi.OP_UDP_RECV, handleOf(flow));
@@ -185,12 +187,24 @@ function hasMoved(flow: UdpFlow): bool {
   return true;
 }
 
+/** Whether the flow leads to its own address of the guest and no other. */
+function isTied(flow: UdpFlow): bool {
+  return !has(flow, F_PUBLISHED) || has(flow, F_FIXED);
+}
+
+/** The address of the guest that gets what `sender` has sent. */
+function recipientOf(flow: UdpFlow, sender: u32, now: i64): u32 {
+  const guest = guestOf(flow, sender);
+  return isTied(flow) ? guest : guestReached(guest, now);
+}
+
 /** Whether the guest's MAC has to be known first, which is asked for. */
 function mustWait(flow: UdpFlow): bool {
   if (!has(flow, F_PUBLISHED)) return false;
   const isDual = has(flow, F_DUAL);
   const guest = isDual ? guestAddress(false) : flow.guestAddress;
   if (macOf(flow, guest) != 0) return false;
+  if (!isTied(flow) && guestReached(guest, turnNow) != guest) return false;
   if (!neighborAwait(guest, turnNow)) {
     if (!isDual || !neighborAwait(guestAddress(true), turnNow)) return false;
   } else if (isDual) neighborAwait(guestAddress(true), turnNow);
@@ -226,43 +240,6 @@ export function datagramReceive(flow: UdpFlow): bool {
   return emitReceive(flow);
 }
 
-/** Address of a message's sender; 0 = it cannot be used (counted). */
-function senderOf(flow: UdpFlow, name: usize): u32 {
-  // Connected: there is no other.
-  if (flow.kind == <u8>abi.KIND_DNS || has(flow, F_LOCAL)) return flow.hostAddress;
-  const isMapped = load<u16>(name) == AF_INET6 && address6IsMapped(name + 8);
-  const six = load<u16>(name) == AF_INET6 && !isMapped;
-  const address4 = load32(name + (isMapped ? 20 : 4));
-  // 240.0.0.0/4: nobody can be answered there. A socket has the versions it has, whoever says what.
-  const isForeign = six != isIpv6(flow.guestAddress) && !has(flow, F_DUAL);
-  if (isForeign || (!six && isIpv6(address4))) {
-    drop(abi.DROP_UDP_FILTERED);
-    return 0;
-  }
-  if (!six) return address4;
-  const address = addressIntern(name + 8, load<u32>(name, 24));
-  if (address == 0) drop(abi.DROP_ADDRESS_TABLE_FULL);
-  return address;
-}
-
-/** Address of the host that the message was sent to; 0 = the socket has but one, or not known. */
-function askedOf(msg: usize): u32 {
-  const four = controlFind(msg, SOL_IP, IP_PKTINFO, PKTINFO_SIZE);
-  if (four != 0) {
-    // What the kernel would answer from is right for broadcasts, too; 0 = it did not work it out.
-    const local = load32(four + 4);
-    return isIpv6(local) ? 0 : local != 0 ? local : unicast4(load32(four + 8));
-  }
-  const six = controlFind(msg, SOL_IPV6, IPV6_PKTINFO, PKTINFO6_SIZE);
-  if (six == 0 || address6IsMulticast(six)) return 0;
-  if (address6IsMapped(six)) return unicast4(load32(six + 12));
-  return addressIntern(six, address6IsLinkLocal(six) ? load<u32>(six, 16) : 0);
-}
-
-function unicast4(address: u32): u32 {
-  return address >= MULTICAST_FIRST ? 0 : address;
-}
-
 /** Takes in one received message; returns the frames it took. */
 function take(flow: UdpFlow, msg: usize, p: usize, now: i64): u32 {
   const m = changetype<Msg>(msg);
@@ -279,7 +256,7 @@ function take(flow: UdpFlow, msg: usize, p: usize, now: i64): u32 {
   const name = msgName(msg);
   const address = senderOf(flow, name);
   if (address == 0) return 0;
-  const guest = isBound ? flow.guestAddress : guestOf(flow, address);
+  const guest = isBound ? flow.guestAddress : recipientOf(flow, address, now);
   const mac = macOf(flow, guest);
   if (mac == 0) {
     drop(abi.DROP_NEIGHBOR);
@@ -287,14 +264,14 @@ function take(flow: UdpFlow, msg: usize, p: usize, now: i64): u32 {
   }
   const six = isIpv6(address);
   const level = six ? SOL_IPV6 : SOL_IP;
-  const ttl = controlFind(msg, level, six ? IPV6_HOPLIMIT : IP_TTL, 4);
+  const ttl = controlFind(msg, level, six ? IPV6_HOPLIMIT : IP_TTL, sizeof<u32>());
   const tos = controlFind(msg, level, six ? IPV6_TCLASS : IP_TOS, 1);
   received.mac = mac;
   received.p = p;
   received.length = length;
   received.segment = 0;
   received.address = address;
-  received.port = load16(name + 2);
+  received.port = load16(name + SOCKADDR_PORT_OFFSET);
   received.guest = guest;
   received.asked = has(flow, F_PUBLISHED) ? askedOf(msg) : 0;
   const hops = ttl == 0 ? 0 : load<u32>(ttl) & 0xff;
@@ -302,7 +279,7 @@ function take(flow: UdpFlow, msg: usize, p: usize, now: i64): u32 {
   received.tos = tos == 0 ? 0 : load<u8>(tos);
   if (flow.kind == <u8>abi.KIND_PING) deliverPing(flow, now);
   else {
-    const gro = controlFind(msg, SOL_UDP, UDP_GRO, 4);
+    const gro = controlFind(msg, SOL_UDP, UDP_GRO, sizeof<u32>());
     if (gro != 0) received.segment = load<u32>(gro) & 0xffff;
     deliverUdp(flow, now);
   }
@@ -344,10 +321,10 @@ export function datagramReceived(op: Op, flow: UdpFlow, now: i64): void {
   flow.flags &= ~F_RECEIVE_RETRIED;
   let most: u32 = 1;
   for (let i = 0; i < result; i++) {
-    const msg = <usize>op.pointer + ((<usize>i) << 6);
+    const msg = <usize>op.pointer + ((<usize>i) << MSG_SHIFT);
     most = max(most, take(flow, msg, bufferOf(msg), now));
   }
-  flow.receiveFrames = <u8>min<u32>(most, 64);
+  flow.receiveFrames = <u8>min<u32>(most, FRAMES_REMEMBERED_MAX);
   const full = result == asked;
   if (full) {
     const more = max<i32>(asked * 2, flow.receiveSlots);

@@ -14,7 +14,14 @@ import {
   EPROTONOSUPPORT,
 } from "../errno";
 import { Entry } from "../ring";
-import { ICMP_UNREACHABLE } from "../wire/icmpv4";
+import {
+  ICMP_FRAGMENTATION_NEEDED,
+  ICMP_HOST,
+  ICMP_NET,
+  ICMP_PROHIBITED,
+  ICMP_UNREACHABLE,
+} from "../wire/icmpv4";
+import { IPV6_MTU_MIN } from "../wire/ipv6";
 import { UdpFlow } from "./datagram";
 import { icmpErrorReply } from "./icmp-error";
 import { noticeBegin } from "./icmp-notice";
@@ -22,15 +29,14 @@ import { isShortage } from "./limits";
 import { headerIsAtomic, headerIsIpv6 } from "./packet";
 import { gatewayOf } from "./send";
 
-const NET_UNREACHABLE: i32 = 0;
-const HOST_UNREACHABLE: i32 = 1;
-const FRAGMENTATION_NEEDED: i32 = 4;
-/** By an administrator (RFC 1812 §5.2.7.1). */
-const PROHIBITED: i32 = 13;
+/** Likely sizes of the way out: Ethernet, PPPoE (RFC 2516 §7), and what all IPv4 paths take. */
+const MTU_ETHERNET: u32 = 1500;
+const MTU_PPPOE: u32 = 1492;
+const MTU_SURE: u32 = 576;
 
 /** Code of "unreachable" that says what an errno means; -1 = none, it says nothing of the way. */
 export function unreachableCode(error: i32): i32 {
-  if (error == -EACCES || error == -EPERM) return PROHIBITED;
+  if (error == -EACCES || error == -EPERM) return ICMP_PROHIBITED;
   if (
     error == -ENETUNREACH ||
     error == -ENETDOWN ||
@@ -39,9 +45,16 @@ export function unreachableCode(error: i32): i32 {
     error == -ENODEV ||
     error == -EPROTONOSUPPORT
   )
-    return NET_UNREACHABLE;
+    return ICMP_NET;
   if (isShortage(error) || error == -EAGAIN || error == -EBADF || error == -ECONNREFUSED) return -1;
-  return HOST_UNREACHABLE;
+  return ICMP_HOST;
+}
+
+/** A size below that of a packet of `size` octets, for the guest to try next. */
+function likelyMtu(size: u32, isIpv6: bool): u32 {
+  if (size > MTU_ETHERNET) return MTU_ETHERNET;
+  if (size > MTU_PPPOE) return MTU_PPPOE;
+  return isIpv6 ? IPV6_MTU_MIN : MTU_SURE;
 }
 
 /** Tells the guest why its datagram went no further, if there is something to tell. */
@@ -54,9 +67,9 @@ export function sendIcmpErrorAbout(flow: UdpFlow, entry: Entry, error: i32, now:
   let rest: u32 = 0;
   if (error == -EMSGSIZE) {
     if (!headerIsAtomic(ip)) return;
-    code = FRAGMENTATION_NEEDED;
+    code = ICMP_FRAGMENTATION_NEEDED;
     // The error queue will name the exact size; until then a likely one below the datagram's.
-    rest = available > 1500 ? 1500 : available > 1492 ? 1492 : isIpv6 ? 1280 : 576;
+    rest = likelyMtu(available, isIpv6);
   }
   if (code < 0) return;
   noticeBegin(ICMP_UNREACHABLE, code, rest, gatewayOf(isIpv6), flow.guestMac);

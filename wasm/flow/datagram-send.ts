@@ -26,9 +26,9 @@
  *
  * Source: sendmmsg(2), udp(7), RFC 1191 §4 and 7.1, RFC 1812 §5.2.7.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { EADDRNOTAVAIL, EAGAIN, EINVAL, EIO, EMSGSIZE, ENOBUFS, ENOMEM } from "../errno";
-import { Op } from "../layout";
+import { IOV_SHIFT, MSG_SHIFT, Op } from "../layout";
 import { config } from "../memory";
 import {
   Entry,
@@ -41,8 +41,8 @@ import {
   msgsFree,
   opAlloc,
   opsFree,
-  sockaddr6,
 } from "../ring";
+import { sockaddr6 } from "../sockaddr";
 import { count, countMany, drop, dropMany } from "../stats";
 import { isIpv6, octetsOf, scopeOf } from "./addresses";
 import {
@@ -100,8 +100,8 @@ function emitSend(flow: UdpFlow): bool {
   offset = flow.sendOffset;
   for (let i = 0; i < messages; i++) {
     measure(flow, index, offset);
-    fillMessage(flow, msgs + ((<usize>i) << 6), iov, index, offset);
-    iov += (<usize>part.iovs) << 4;
+    fillMessage(flow, msgs + ((<usize>i) << MSG_SHIFT), iov, index, offset);
+    iov += (<usize>part.iovs) << IOV_SHIFT;
     index = part.nextIndex;
     offset = part.nextOffset;
   }

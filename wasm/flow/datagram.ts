@@ -29,7 +29,7 @@
  *   The socket of spot 0 may be of both versions of IP (F_DUAL, `ownIsDual`); its flow is that of
  *   the guest's IPv4 address, and every message says by its own address which version it is of.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { Flow } from "../layout";
 import { config } from "../memory";
 import { entryAt } from "../ring";
@@ -74,6 +74,8 @@ export const F_ASKING: u32 = 2048;
 export const F_FIXED: u32 = 4096;
 
 const FILTER_COUNT: u32 = abi.FILTER_COUNT;
+/** Messages that the first receive asks for. */
+const RECEIVE_SLOTS_FIRST: u8 = 4;
 
 @unmanaged
 export class UdpFlow extends Flow {
@@ -128,9 +130,9 @@ export function enterSocket(flow: UdpFlow, socket: u8): void {
 /** First values of a new flow; all others are zero. */
 export function datagramStart(flow: UdpFlow): void {
   flow.socket = SOCKET_NONE;
-  flow.receiveSlots = 4;
+  flow.receiveSlots = RECEIVE_SLOTS_FIRST;
   flow.receiveFrames = 1;
-  flow.segmentMax = flow.kind == <u8>abi.KIND_PING ? 0 : 0xffff;
+  flow.segmentMax = flow.kind == <u8>abi.KIND_PING ? 0 : u16.MAX_VALUE;
 }
 
 /** The flow is in use: it lives on for its idle limit and is last to be evicted. */

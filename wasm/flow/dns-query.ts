@@ -2,8 +2,9 @@
  * One query (`dns` tells how they are led): asking a resolver, who comes next, how good a failure
  * is to have.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { count, drop } from "../stats";
+import { SECOND_US } from "../timer";
 import { DNS_FORMERR, DNS_NOTIMP, DNS_REFUSED, DNS_SERVFAIL } from "../wire/dns";
 import { flowTo, sendBy } from "./dns-relay";
 import { Query, queryAsked } from "./queries";
@@ -11,7 +12,13 @@ import { DNS_PORT, resolverChoose, resolverEpoch } from "./resolvers";
 import { handleOf, isNone } from "./table";
 
 /** How long a resolver may take before the next one is asked, microseconds. */
-export const RETRY_WAIT: i64 = 1_000_000;
+export const RETRY_WAIT_US: i64 = SECOND_US;
+
+/** How good failures are to have, see `dns`. */
+const RANK_REFUSED: u8 = 1;
+const RANK_NOTIMP: u8 = 2;
+const RANK_FORMERR: u8 = 3;
+const RANK_SERVFAIL: u8 = 4;
 
 /** Asks resolver number `index`; false = it could not be done, which is counted. */
 export function ask(query: Query, index: u32, p: usize, quote: usize, now: i64): bool {
@@ -43,15 +50,15 @@ export function nextFor(query: Query): i32 {
 
 /** How good a failure is to have, 0 = it is an answer. */
 export function rankOf(code: u32): u8 {
-  if (code == DNS_SERVFAIL) return 4;
-  if (code == DNS_FORMERR) return 3;
-  if (code == DNS_NOTIMP) return 2;
-  return code == DNS_REFUSED ? 1 : 0;
+  if (code == DNS_SERVFAIL) return RANK_SERVFAIL;
+  if (code == DNS_FORMERR) return RANK_FORMERR;
+  if (code == DNS_NOTIMP) return RANK_NOTIMP;
+  return code == DNS_REFUSED ? RANK_REFUSED : 0;
 }
 
 /** The code that a rank stands for. */
 export function codeOf(rank: u8): u32 {
-  if (rank == 3) return DNS_FORMERR;
-  if (rank == 2) return DNS_NOTIMP;
-  return rank == 1 ? DNS_REFUSED : DNS_SERVFAIL;
+  if (rank == RANK_FORMERR) return DNS_FORMERR;
+  if (rank == RANK_NOTIMP) return DNS_NOTIMP;
+  return rank == RANK_REFUSED ? DNS_REFUSED : DNS_SERVFAIL;
 }

@@ -4,15 +4,16 @@
  *
  * What passes here is bounded by the flows (`shares`) and the batch.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { config } from "../memory";
 import { txKeep } from "../ring";
 import { count, drop } from "../stats";
+import { SECOND_US } from "../timer";
 import { sumAdd, sumBytes, sumStoreUdp } from "../wire/checksum";
 import { DNS_SERVFAIL, dnsFailureEmit } from "../wire/dns";
-import { ICMP_UNREACHABLE } from "../wire/icmpv4";
+import { ICMP_PORT, ICMP_UNREACHABLE } from "../wire/icmpv4";
 import { PROTOCOL_UDP } from "../wire/ipv4";
-import { UDP_HEADER_SIZE, udpEmit } from "../wire/udp";
+import { UDP_CHECKSUM_OFFSET, UDP_HEADER_SIZE, udpEmit } from "../wire/udp";
 import { DNS6, isIpv6 } from "./addresses";
 import { datagramTouch, UdpFlow } from "./datagram";
 import { datagramAppend, datagramOpen } from "./datagram-send";
@@ -33,11 +34,10 @@ import { packetSend } from "./send";
 import { flowFind, isNone } from "./table";
 
 /** How long answers to relayed messages pass, microseconds. */
-export const RELAY_WAIT: i64 = 10_000_000;
-const PORT_UNREACHABLE: u32 = 3;
+export const RELAY_WAIT_US: i64 = 10 * SECOND_US;
 const TTL: u32 = 64;
 
-const UDP_HEADER: usize = memory.data(8, 8);
+const UDP_HEADER: usize = memory.data(UDP_HEADER_SIZE, 8);
 
 /** A message for a resolver: the guest's of the moment, or one whose flow has come to nothing. */
 @unmanaged
@@ -54,7 +54,9 @@ export class DnsMessage {
 }
 
 /** The one under way. */
-export const message: DnsMessage = changetype<DnsMessage>(memory.data(28, 8));
+export const message: DnsMessage = changetype<DnsMessage>(
+  memory.data(<i32>offsetof<DnsMessage>(), 8),
+);
 
 /** Sets whom the message under way is from. */
 export function messageFrom(guest: u32, mac: u64, ports: u32): void {
@@ -130,7 +132,7 @@ export function sendDnsReply(address: u32, port: u32, mac: u64, p: usize, size: 
   udpEmit(UDP_HEADER, DNS_PORT, port, total);
   const pseudo = pseudoSum(source, address, PROTOCOL_UDP, total);
   const sum = sumAdd(sumBytes(UDP_HEADER, UDP_HEADER_SIZE), sumBytes(p, size));
-  sumStoreUdp(UDP_HEADER + 6, sumAdd(pseudo, sum));
+  sumStoreUdp(UDP_HEADER + UDP_CHECKSUM_OFFSET, sumAdd(pseudo, sum));
   const kept = txKeep(p, size);
   if (kept == 0) {
     drop(abi.DROP_TX_FULL);
@@ -156,7 +158,7 @@ export function refuse(now: i64): void {
   drop(abi.DROP_NO_RESOLVER);
   const quote = message.quote;
   if (quote == 0) return;
-  noticeBegin(ICMP_UNREACHABLE, PORT_UNREACHABLE, 0, dnsAddressFor(guest), message.mac);
+  noticeBegin(ICMP_UNREACHABLE, ICMP_PORT, 0, dnsAddressFor(guest), message.mac);
   icmpErrorReply(quote, <u32>(p + length - quote), now);
 }
 
@@ -184,7 +186,7 @@ export function relayTo(index: i32, now: i64): void {
     return;
   }
   flow.guestMac = message.mac;
-  flow.relayUntil = now + RELAY_WAIT;
+  flow.relayUntil = now + RELAY_WAIT_US;
   if (!sendBy(flow, message.p, message.length, message.quote, now)) drop(abi.DROP_OP_LIMIT);
 }
 
@@ -192,5 +194,3 @@ export function relayTo(index: i32, now: i64): void {
 export function relay(now: i64): void {
   relayTo(target(now), now);
 }
-
-if (offsetof<DnsMessage>() != 28) ERROR("dns-relay.ts reserves the wrong size");

@@ -2,12 +2,13 @@
  * What time brings for queries: the next resolver is asked, or the guest hears the best there is
  * (`dns` tells why).
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { entriesFree } from "../ring";
 import { count } from "../stats";
+import { MILLISECOND_US, SECOND_US } from "../timer";
 import { dnsFailureEmit } from "../wire/dns";
 import { UdpFlow } from "./datagram";
-import { ask, codeOf, nextFor, RETRY_WAIT } from "./dns-query";
+import { ask, codeOf, nextFor, RETRY_WAIT_US } from "./dns-query";
 import { sendDnsReply } from "./dns-relay";
 import { neighborFind } from "./neighbor";
 import {
@@ -25,19 +26,20 @@ import {
   queryOctets,
   queryRelease,
   queryTry,
+  TRY_COUNT,
 } from "./queries";
 import { resolverEpoch, resolverSilent, resolversInit, resolversRefresh } from "./resolvers";
 import { flowOf, isNone } from "./table";
 
 /** How long all of them may take before the guest is told what is known. */
-const VERDICT_WAIT: i64 = 2_000_000;
+const VERDICT_WAIT_US: i64 = 2 * SECOND_US;
 /** How long an answer is still taken when nobody has said anything. */
-const LAST_WAIT: i64 = 7_000_000;
+const LAST_WAIT_US: i64 = 7 * SECOND_US;
 /** Queries looked at in one turn. */
 const TURN_COUNT: i32 = 64;
 
 /** How long queries wait while the payload list is full, as it is behind a link that is. */
-const PAUSE: i64 = 10_000;
+const PAUSE_US: i64 = 10 * MILLISECOND_US;
 
 /** No query is looked at before. */
 let pausedUntil: i64 = 0;
@@ -50,7 +52,7 @@ export function dnsInit(): void {
 
 /** Whether anybody may still answer. */
 function isPending(query: Query): bool {
-  for (let i: u32 = 0; i < 4; i++) if (!isNone(flowOf(queryTry(query, i)))) return true;
+  for (let i: u32 = 0; i < TRY_COUNT; i++) if (!isNone(flowOf(queryTry(query, i)))) return true;
   return false;
 }
 
@@ -60,7 +62,7 @@ function conclude(query: Query, now: i64): void {
   let size = <u32>query.failureLength;
   const isOwn = size == 0;
   if (isOwn && query.failureRank == 0 && query.isUnreachable == 0) {
-    queryMove(query, QUERY_LAST, now + LAST_WAIT);
+    queryMove(query, QUERY_LAST, now + LAST_WAIT_US);
     return;
   }
   if (isOwn) {
@@ -79,11 +81,11 @@ function conclude(query: Query, now: i64): void {
 function proceed(query: Query, now: i64): void {
   for (let index = nextFor(query); index >= 0; index = nextFor(query)) {
     if (ask(query, index, queryOctets(query), 0, now)) {
-      queryMove(query, QUERY_RETRY, now + RETRY_WAIT);
+      queryMove(query, QUERY_RETRY, now + RETRY_WAIT_US);
       return;
     }
   }
-  if (isPending(query)) queryMove(query, QUERY_VERDICT, now + VERDICT_WAIT);
+  if (isPending(query)) queryMove(query, QUERY_VERDICT, now + VERDICT_WAIT_US);
   else conclude(query, now);
 }
 
@@ -114,7 +116,7 @@ export function dnsTurn(now: i64): void {
     while (!isNoQuery(query) && (list == QUERY_DUE || query.dueAt <= now)) {
       if (left-- == 0) return;
       if (entriesFree() == 0) {
-        pausedUntil = now + PAUSE;
+        pausedUntil = now + PAUSE_US;
         return;
       }
       resolversRefresh();

@@ -39,7 +39,7 @@
  * timers of the turn, so that no flow ends under the hands of who reports about it.
  * Source: RFC 1035 §4.1, RFC 5625 §4.1 and 6, RFC 5452 §9, RFC 8767 §5 (the next one, soon).
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { Entry, entryAt } from "../ring";
 import { count, drop } from "../stats";
 import {
@@ -52,7 +52,7 @@ import {
 } from "../wire/dns";
 import { UDP_HEADER_SIZE } from "../wire/udp";
 import { UdpFlow } from "./datagram";
-import { ask, nextFor, RETRY_WAIT, rankOf } from "./dns-query";
+import { ask, nextFor, RETRY_WAIT_US, rankOf } from "./dns-query";
 import {
   isRelaying,
   message,
@@ -60,7 +60,7 @@ import {
   messageIs,
   messageIsPlain,
   messagePort,
-  RELAY_WAIT,
+  RELAY_WAIT_US,
   refuse,
   relay,
   relayTo,
@@ -88,6 +88,7 @@ import {
   queryRelease,
   queryTake,
   queryTry,
+  TRY_COUNT,
 } from "./queries";
 import {
   DNS_PORT,
@@ -115,9 +116,9 @@ export function dnsWanted(address: u32, port: u32): bool {
 function giveWay(now: i64): void {
   const oldest = queryOldest();
   if (isNoQuery(oldest)) return;
-  for (let i: u32 = 0; i < 4; i++) {
+  for (let i: u32 = 0; i < TRY_COUNT; i++) {
     const flow = changetype<UdpFlow>(flowOf(queryTry(oldest, i)));
-    if (!isNone(flow)) flow.relayUntil = now + RELAY_WAIT;
+    if (!isNone(flow)) flow.relayUntil = now + RELAY_WAIT_US;
   }
   queryRelease(oldest);
   count(abi.STAT_DNS_EVICTED);
@@ -162,7 +163,7 @@ function queryInput(now: i64): bool {
   }
   const isFirst = query.asked == 0;
   const asked = ask(query, index, message.p, message.quote, now);
-  queryMove(query, asked ? QUERY_RETRY : QUERY_DUE, now + RETRY_WAIT);
+  queryMove(query, asked ? QUERY_RETRY : QUERY_DUE, now + RETRY_WAIT_US);
   if (!isFirst) return true;
   const probe = resolverProbe(index, query.asked, now);
   if (probe < 0) return true;

@@ -15,14 +15,21 @@
  *
  * Source: RFC 791 §3.2, RFC 6864 §4, RFC 894 (frames of at least 60 octets).
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { CONFIG, config } from "../memory";
-import { next } from "../prng";
+import { GOLDEN_RATIO, next } from "../prng";
 import { txBegin, txCommit, txEnd, txFree, txHeader, txPiece } from "../ring";
 import { count, drop } from "../stats";
 import { loadMac } from "../wire/bytes";
 import { ETHERNET_HEADER_SIZE, ETHERTYPE_IPV4, ethernetEmit } from "../wire/ethernet";
-import { IPV4_DF, IPV4_HEADER_SIZE, IPV4_MF, ipv4Emit } from "../wire/ipv4";
+import {
+  FRAGMENT_UNIT_MASK,
+  FRAGMENT_UNIT_SHIFT,
+  IPV4_DF,
+  IPV4_HEADER_SIZE,
+  IPV4_MF,
+  ipv4Emit,
+} from "../wire/ipv4";
 import { DNS6, GATEWAY6, isIpv6, ROUTER6 } from "./addresses";
 import { outgoing } from "./outgoing";
 
@@ -33,6 +40,8 @@ const PACKET_SIZE_MAX: u32 = 65535;
 const ATOMIC_SIZE_MAX: u32 = 1500;
 /** Keeps the arithmetic below sound whatever the configuration says: header + L4 header + 8. */
 const MTU_MIN: u32 = 128;
+const ADDRESS_BITS: u64 = 32;
+const IDENT_ROUNDS: u32 = 4;
 
 let identCounter: u32 = 0;
 let identKey: u32 = 0;
@@ -60,7 +69,9 @@ export function isOwnAddress(address: u32): bool {
 
 /** Netmask of the guest network; 64-bit because a 32-bit shift by 32 would be a shift by 0. */
 export function networkMask(): u32 {
-  return <u32>((<u64>0xffffffff) << (32 - <u64>config(abi.CONFIG_PREFIX_LENGTH_OFFSET)));
+  return <u32>(
+    ((<u64>u32.MAX_VALUE) << (ADDRESS_BITS - <u64>config(abi.CONFIG_PREFIX_LENGTH_OFFSET)))
+  );
 }
 
 /** Directed broadcast address of the guest network. */
@@ -75,7 +86,7 @@ export function linkMtu(): u32 {
 
 /** One round of the permutation: eight of the key's bits and a mix of the half. */
 function identRound(half: u32, key: u32): u32 {
-  const x = (half ^ (key & 0xff)) * 0x9e3779b1;
+  const x = (half ^ (key & 0xff)) * GOLDEN_RATIO;
   return (x >>> 24) ^ ((x >>> 16) & 0xff);
 }
 
@@ -84,7 +95,7 @@ export function nextIdent(): u32 {
   identCounter = (identCounter + 1) & 0xffff;
   let left = identCounter >>> 8;
   let right = identCounter & 0xff;
-  for (let round: u32 = 0; round < 4; round++) {
+  for (let round: u32 = 0; round < IDENT_ROUNDS; round++) {
     const swapped = left ^ identRound(right, identKey >>> (round << 3));
     left = right;
     right = swapped;
@@ -181,7 +192,7 @@ export function ipv4Send(
     sendFrame(header, headerLength, payload, payloadLength, handle);
     return true;
   }
-  const room = (mtu - IPV4_HEADER_SIZE) & ~7;
+  const room = (mtu - IPV4_HEADER_SIZE) & ~FRAGMENT_UNIT_MASK;
   if (<u32>txFree() < (size + room - 1) / room) {
     drop(abi.DROP_TX_FULL);
     return false;
@@ -192,7 +203,8 @@ export function ipv4Send(
   while (offset < size) {
     const taken = min(room, size - offset);
     const from = offset + copied - headerLength; // octets of payload already sent
-    outgoing.fragmentField = (offset >>> 3) | (offset + taken < size ? IPV4_MF : 0);
+    outgoing.fragmentField =
+      (offset >>> FRAGMENT_UNIT_SHIFT) | (offset + taken < size ? IPV4_MF : 0);
     sendFrame(header, copied, payload + from, taken - copied, handle);
     count(abi.STAT_FRAGMENTS_SENT);
     offset += taken;

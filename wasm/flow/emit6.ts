@@ -7,11 +7,12 @@
  *
  * Source: RFC 8200 §3, 4.5, 5.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { next } from "../prng";
 import { txBegin, txFree } from "../ring";
 import { count, drop } from "../stats";
 import { ETHERNET_HEADER_SIZE, ETHERTYPE_IPV6, ethernetEmit } from "../wire/ethernet";
+import { FRAGMENT_UNIT_MASK } from "../wire/ipv4";
 import {
   IPV6_FRAGMENT_SIZE,
   IPV6_HEADER_SIZE,
@@ -89,7 +90,7 @@ export function ipv6Send(
   }
   const mtu = linkMtu();
   const whole = IPV6_HEADER_SIZE + size <= mtu;
-  const room = (mtu - IPV6_HEADER_SIZE - IPV6_FRAGMENT_SIZE) & ~7;
+  const room = (mtu - IPV6_HEADER_SIZE - IPV6_FRAGMENT_SIZE) & ~FRAGMENT_UNIT_MASK;
   const frames: u32 = whole ? 1 : (size + room - 1) / room;
   if (<u32>txFree() < frames) {
     drop(abi.DROP_TX_FULL);

@@ -3,20 +3,21 @@
  * second in the long run (RFC 1812 §4.3.2.8, RFC 4443 §2.4 (f): a token bucket).
  */
 
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { txBegin } from "../ring";
 import { drop } from "../stats";
+import { MILLISECOND_US } from "../timer";
 
 /** Price of an error and the most that can be saved up, in microseconds of silence. */
-const PRICE: i64 = 10_000;
-const CREDIT_MAX: i64 = 50 * PRICE;
+const PRICE_US: i64 = 10 * MILLISECOND_US;
+const CREDIT_MAX_US: i64 = 50 * PRICE_US;
 
-let credit: i64 = CREDIT_MAX;
+let credit: i64 = CREDIT_MAX_US;
 let refilled: i64 = 0;
 
 /** Fills the bucket. */
 export function errorLimitInit(): void {
-  credit = CREDIT_MAX;
+  credit = CREDIT_MAX_US;
   refilled = 0;
 }
 
@@ -39,10 +40,10 @@ export function errorBegin(mac: u64, now: i64): usize {
 /** Takes one error out of the bucket; false when it is empty. */
 function errorAllowed(now: i64): bool {
   if (now > refilled) {
-    credit = min(CREDIT_MAX, credit + (now - refilled));
+    credit = min(CREDIT_MAX_US, credit + (now - refilled));
     refilled = now;
   }
-  if (credit < PRICE) return false;
-  credit -= PRICE;
+  if (credit < PRICE_US) return false;
+  credit -= PRICE_US;
   return true;
 }

@@ -18,7 +18,7 @@
  * §4.1.3.3, RFC 5508 REQ-4 and 5, RFC 6633 (no source quench), RFC 1191 §4. ICMP_REDIRECT is for
  * hosts on the link of its sender and is not passed on.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import {
   EACCES,
   ECONNREFUSED,
@@ -29,16 +29,33 @@ import {
   EPERM,
 } from "../errno";
 import { msgName } from "../ring";
+import {
+  AF_INET,
+  AF_INET6,
+  SOCKADDR_ADDRESS_OFFSET,
+  SOCKADDR_PORT_OFFSET,
+  SOCKADDR_SIZE,
+  SOCKADDR6_ADDRESS_OFFSET,
+  SOCKADDR6_SCOPE_OFFSET,
+  SOCKADDR6_SIZE,
+} from "../sockaddr";
 import { addressIsMulticast, addressIsReserved } from "../wire/addr";
-import { address6IsMapped, address6IsMulticast } from "../wire/addr6";
+import { ADDRESS6_IPV4_OFFSET, address6IsMapped, address6IsMulticast } from "../wire/addr6";
 import { load16, load32 } from "../wire/bytes";
 import { sumAdd, sumFinish } from "../wire/checksum";
 import {
   ICMP_ECHO_REQUEST,
+  ICMP_FRAGMENTATION_NEEDED,
   ICMP_HEADER_SIZE,
+  ICMP_HOST,
+  ICMP_PARAMETER_LAST,
   ICMP_PARAMETER_PROBLEM,
+  ICMP_PORT,
+  ICMP_PROHIBITED,
+  ICMP_REASSEMBLY,
   ICMP_TIME_EXCEEDED,
   ICMP_UNREACHABLE,
+  ICMP_UNREACHABLE_LAST,
   Icmpv4View,
   icmpv4Emit,
 } from "../wire/icmpv4";
@@ -53,17 +70,10 @@ import {
   UNREACHABLE_PROHIBITED,
 } from "../wire/icmpv6";
 import { PROTOCOL_ICMP, PROTOCOL_UDP } from "../wire/ipv4";
+import { IPV6_MTU_MIN } from "../wire/ipv6";
 import { UDP_HEADER_SIZE, udpEmit } from "../wire/udp";
 import { addressIntern, isIpv6 } from "./addresses";
-import {
-  AF_INET,
-  AF_INET6,
-  controlFind,
-  IP_RECVERR,
-  IPV6_RECVERR,
-  SOL_IP,
-  SOL_IPV6,
-} from "./control";
+import { controlFind, IP_RECVERR, IPV6_RECVERR, SOL_IP, SOL_IPV6 } from "./control";
 import { F_DUAL, guestOf, has, UdpFlow } from "./datagram";
 import { dnsUnreachable } from "./dns";
 import { dnsAddressFor } from "./dns-relay";
@@ -82,27 +92,30 @@ export const ERROR_PAYLOAD_MAX: u32 = 1024;
 const ORIGIN_LOCAL: u32 = 1;
 const ORIGIN_ICMP: u32 = 2;
 const ORIGIN_ICMP6: u32 = 3;
+/** struct sock_extended_err; the errno is first. */
 const EXTENDED_ERROR_SIZE: u32 = 16;
-const OFFENDER_SIZE: u32 = 16;
-const OFFENDER6_SIZE: u32 = 28;
-const MTU_MIN_IPV6: u32 = 1280;
-
-const FRAGMENTATION_NEEDED: u32 = 4;
+const ORIGIN_OFFSET: usize = 4;
+const TYPE_OFFSET: usize = 5;
+const CODE_OFFSET: usize = 6;
+const INFO_OFFSET: usize = 8;
+/** The highest codes of errors that are in use, as in `wire/icmpv4`. */
+const UNREACHABLE6_LAST: u32 = 7;
+const PARAMETER6_LAST: u32 = 3;
 
 /** The error to send: type << 8 | code; 0 = none. */
 function fromIcmp(type: u32, code: u32): u32 {
-  if (type == ICMP_UNREACHABLE && code <= 15) return (type << 8) | code;
-  if (type == ICMP_TIME_EXCEEDED && code <= 1) return (type << 8) | code;
-  if (type == ICMP_PARAMETER_PROBLEM && code <= 2) return (type << 8) | code;
+  if (type == ICMP_UNREACHABLE && code <= ICMP_UNREACHABLE_LAST) return (type << 8) | code;
+  if (type == ICMP_TIME_EXCEEDED && code <= ICMP_REASSEMBLY) return (type << 8) | code;
+  if (type == ICMP_PARAMETER_PROBLEM && code <= ICMP_PARAMETER_LAST) return (type << 8) | code;
   return 0;
 }
 
 /** An ICMPv6 error that is passed on as it is: type << 8 | code; 0 = none. */
 function fromIcmp6(type: u32, code: u32): u32 {
-  if (type == ICMPV6_UNREACHABLE && code <= 7) return (type << 8) | code;
+  if (type == ICMPV6_UNREACHABLE && code <= UNREACHABLE6_LAST) return (type << 8) | code;
   if (type == ICMPV6_PACKET_TOO_BIG) return type << 8;
-  if (type == ICMPV6_TIME_EXCEEDED && code <= 1) return (type << 8) | code;
-  if (type == ICMPV6_PARAMETER_PROBLEM && code <= 3) return (type << 8) | code;
+  if (type == ICMPV6_TIME_EXCEEDED && code <= ICMP_REASSEMBLY) return (type << 8) | code;
+  if (type == ICMPV6_PARAMETER_PROBLEM && code <= PARAMETER6_LAST) return (type << 8) | code;
   return 0;
 }
 
@@ -110,34 +123,35 @@ function fromIcmp6(type: u32, code: u32): u32 {
 function asIcmp4(what: u32): u32 {
   const type = what >>> 8;
   const code = what & 0xff;
-  if (type == ICMPV6_PACKET_TOO_BIG) return (ICMP_UNREACHABLE << 8) | FRAGMENTATION_NEEDED;
+  if (type == ICMPV6_PACKET_TOO_BIG) return (ICMP_UNREACHABLE << 8) | ICMP_FRAGMENTATION_NEEDED;
   if (type == ICMPV6_TIME_EXCEEDED) return (ICMP_TIME_EXCEEDED << 8) | code;
   if (type != ICMPV6_UNREACHABLE) return 0;
-  if (code == UNREACHABLE_PORT) return (ICMP_UNREACHABLE << 8) | 3;
-  return (ICMP_UNREACHABLE << 8) | (code == UNREACHABLE_PROHIBITED ? 13 : 1);
+  if (code == UNREACHABLE_PORT) return (ICMP_UNREACHABLE << 8) | ICMP_PORT;
+  return (ICMP_UNREACHABLE << 8) | (code == UNREACHABLE_PROHIBITED ? ICMP_PROHIBITED : ICMP_HOST);
 }
 
 /** The same for a failure inside the host. */
 function fromErrno(errno: u32): u32 {
   const unreachable = ICMP_UNREACHABLE << 8;
   if (errno == ENETUNREACH) return unreachable;
-  if (errno == EHOSTUNREACH || errno == EHOSTDOWN) return unreachable | 1;
-  if (errno == ECONNREFUSED) return unreachable | 3;
-  if (errno == EMSGSIZE) return unreachable | FRAGMENTATION_NEEDED;
-  if (errno == EACCES || errno == EPERM) return unreachable | 13;
+  if (errno == EHOSTUNREACH || errno == EHOSTDOWN) return unreachable | ICMP_HOST;
+  if (errno == ECONNREFUSED) return unreachable | ICMP_PORT;
+  if (errno == EMSGSIZE) return unreachable | ICMP_FRAGMENTATION_NEEDED;
+  if (errno == EACCES || errno == EPERM) return unreachable | ICMP_PROHIBITED;
   return 0;
 }
 
 /** Second word of the ICMPv6 header; the MTU of a link for IPv6 is at least 1280 (RFC 8201 §4). */
 function restOf6(what: u32, info: u32): u32 {
   const type = what >>> 8;
-  if (type == ICMPV6_PACKET_TOO_BIG) return max(info, MTU_MIN_IPV6);
+  if (type == ICMPV6_PACKET_TOO_BIG) return max(info, IPV6_MTU_MIN);
   return type == ICMPV6_PARAMETER_PROBLEM ? info : 0;
 }
 
 /** Second word of the ICMP header. */
 function restOf(what: u32, info: u32): u32 {
-  if (what == ((ICMP_UNREACHABLE << 8) | FRAGMENTATION_NEEDED)) return min(info, 0xffff);
+  if (what == ((ICMP_UNREACHABLE << 8) | ICMP_FRAGMENTATION_NEEDED))
+    return min<u32>(info, u16.MAX_VALUE);
   return what >>> 8 == ICMP_PARAMETER_PROBLEM ? info << 24 : 0;
 }
 
@@ -146,7 +160,7 @@ function restOf(what: u32, info: u32): u32 {
  * lead out of the table.
  */
 function address4At(p: usize): u32 {
-  return address4Of(load32(p + 4));
+  return address4Of(load32(p + SOCKADDR_ADDRESS_OFFSET));
 }
 
 function address4Of(address: u32): u32 {
@@ -155,13 +169,14 @@ function address4Of(address: u32): u32 {
 
 /** Address of who reported it; 0 = unknown. */
 function offenderOf(msg: usize): u32 {
-  const error6 = controlFind(msg, SOL_IPV6, IPV6_RECVERR, EXTENDED_ERROR_SIZE + OFFENDER6_SIZE);
+  const error6 = controlFind(msg, SOL_IPV6, IPV6_RECVERR, EXTENDED_ERROR_SIZE + SOCKADDR6_SIZE);
   if (error6 != 0 && load<u16>(error6 + EXTENDED_ERROR_SIZE) == AF_INET6) {
-    const p = error6 + EXTENDED_ERROR_SIZE;
-    if (address6IsMapped(p + 8)) return address4Of(load32(p + 20));
-    return address6IsMulticast(p + 8) ? 0 : addressIntern(p + 8, load<u32>(p, 24));
+    const name = error6 + EXTENDED_ERROR_SIZE;
+    const p = name + SOCKADDR6_ADDRESS_OFFSET;
+    if (address6IsMapped(p)) return address4Of(load32(p + ADDRESS6_IPV4_OFFSET));
+    return address6IsMulticast(p) ? 0 : addressIntern(p, load<u32>(name, SOCKADDR6_SCOPE_OFFSET));
   }
-  const error = controlFind(msg, SOL_IP, IP_RECVERR, EXTENDED_ERROR_SIZE + OFFENDER_SIZE);
+  const error = controlFind(msg, SOL_IP, IP_RECVERR, EXTENDED_ERROR_SIZE + SOCKADDR_SIZE);
   if (error == 0 || load<u16>(error + EXTENDED_ERROR_SIZE) != AF_INET) return 0;
   return address4At(error + EXTENDED_ERROR_SIZE);
 }
@@ -185,9 +200,9 @@ function restorePing(flow: UdpFlow, p: usize, length: u32): u32 {
 
 /** What the error says in the words of ICMPv6 or ICMPv4: type << 8 | code; 0 = nothing. */
 function meaningOf(error: usize, six: bool): u32 {
-  const origin = <u32>load<u8>(error, 4);
-  const type = <u32>load<u8>(error, 5);
-  const code = <u32>load<u8>(error, 6);
+  const origin = <u32>load<u8>(error, ORIGIN_OFFSET);
+  const type = <u32>load<u8>(error, TYPE_OFFSET);
+  const code = <u32>load<u8>(error, CODE_OFFSET);
   if (origin == ORIGIN_ICMP6) {
     const what = fromIcmp6(type, code);
     return six ? what : asIcmp4(what);
@@ -208,8 +223,9 @@ function requote(flow: UdpFlow, p: usize, length: u32, port: u32): u32 {
 function destinationOf(name: usize): u32 {
   const family = load<u16>(name);
   if (family == AF_INET6) {
-    if (address6IsMapped(name + 8)) return address4Of(load32(name + 20));
-    return addressIntern(name + 8, load<u32>(name, 24));
+    const p = name + SOCKADDR6_ADDRESS_OFFSET;
+    if (address6IsMapped(p)) return address4Of(load32(p + ADDRESS6_IPV4_OFFSET));
+    return addressIntern(p, load<u32>(name, SOCKADDR6_SCOPE_OFFSET));
   }
   return family == AF_INET ? address4At(name) : 0;
 }
@@ -237,7 +253,7 @@ export function errorReport(
   const six = isIpv6(guest) && !dns;
   const what = meaningOf(error, six);
   if (what == 0) return;
-  const isTooBig = what == ((ICMP_UNREACHABLE << 8) | FRAGMENTATION_NEEDED);
+  const isTooBig = what == ((ICMP_UNREACHABLE << 8) | ICMP_FRAGMENTATION_NEEDED);
   if (dns && !isTooBig && !dnsUnreachable(flow, now)) return; // another resolver is asked
   if (to == 0 || (guest != flow.guestAddress && !has(flow, F_DUAL))) return;
   const peer = dns ? dnsAddressFor(guest) : natToGuest(to);
@@ -246,15 +262,15 @@ export function errorReport(
   let source = gatewayFor(guest);
   if (dns && offender == flow.hostAddress) source = peer;
   else if (offender != 0 && isIpv6(offender) == isIpv6(guest)) source = natToGuest(offender);
-  const size = requote(flow, p, length, dns ? flow.peerPort : load16(name + 2));
-  const info = load<u32>(error, 8);
+  const size = requote(flow, p, length, dns ? flow.peerPort : load16(name + SOCKADDR_PORT_OFFSET));
+  const info = load<u32>(error, INFO_OFFSET);
   const isSize = isTooBig || (six && what == ICMPV6_PACKET_TOO_BIG << 8);
   if (isSize && info > 0 && !dns) pathMtuTold(to, info, now);
   const isPing = flow.kind == <u8>abi.KIND_PING;
   const echo = isIpv6(guest) ? PROTOCOL_ICMPV6 : PROTOCOL_ICMP;
   const protocol = isPing ? echo : PROTOCOL_UDP;
   const quote = isPing ? p : p - UDP_HEADER_SIZE;
-  if (six && <u32>load<u8>(error, 4) != ORIGIN_LOCAL) {
+  if (six && <u32>load<u8>(error, ORIGIN_OFFSET) != ORIGIN_LOCAL) {
     noticeBegin(what >>> 8, what & 0xff, restOf6(what, info), source, mac);
     icmp6ErrorQuote(guest, peer, protocol, quote, size, size, now);
   } else {

@@ -9,7 +9,7 @@
  * Contract: `closeFlush` runs before the flows' own flush functions, so that a socket is gone
  * before its port is asked for again. Who ends to make room for others: `shares`.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { Flow } from "../layout";
 import { opAlloc, opsFree } from "../ring";
 import { count } from "../stats";

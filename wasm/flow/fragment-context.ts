@@ -2,25 +2,29 @@
  * The datagrams that are being put together (`fragments` tells how): what is known of each, its
  * buffer, its bitmaps, and which buffers are free or handed out.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { count, dropMany } from "../stats";
+import { SECOND_US } from "../timer";
 import { addressMark } from "./addresses";
 
 /** How long a datagram is held, microseconds. */
-const LIFETIME: i64 = 60_000_000;
+const LIFETIME_US: i64 = 60 * SECOND_US;
 
 /** Room for the longest header, then the payload. */
 const HEADROOM: usize = 64;
 const BUFFER_SIZE: usize = 65600;
-const BUFFER_COUNT: i32 = 44;
-const BUFFERS: usize = memory.data(2886400, 64);
+/** What a batch can complete at most, beside those that are under way (`fragments`). */
+const COMPLETED_MAX: i32 =
+  abi.FRAGMENT_CONTEXT_COUNT + ((abi.RX_SLOT_COUNT - abi.FRAGMENT_CONTEXT_COUNT) >> 1);
+const BUFFER_COUNT: i32 = abi.FRAGMENT_CONTEXT_COUNT + COMPLETED_MAX;
+const BUFFERS: usize = memory.data(<i32>(<usize>BUFFER_COUNT * BUFFER_SIZE), 64);
 /** Numbers of the buffers: the free ones, and those handed out in this batch. */
-const FREE: usize = memory.data(44, 4);
-const HANDED: usize = memory.data(44, 4);
+const FREE: usize = memory.data(BUFFER_COUNT, 4);
+const HANDED: usize = memory.data(BUFFER_COUNT, 4);
 
 /** Two bitmaps per context, 8,192 bits each: units received, units that begin a fragment. */
 export const BITMAP_SIZE: usize = 1024;
-const BITMAPS: usize = memory.data(16384, 16);
+const BITMAPS: usize = memory.data(<i32>(<usize>abi.FRAGMENT_CONTEXT_COUNT * 2 * BITMAP_SIZE), 16);
 
 export const STATE_FREE: u8 = 0;
 export const STATE_COLLECTING: u8 = 1;
@@ -49,8 +53,8 @@ export class Context {
   deadline: i64;
 }
 
-const CONTEXTS: usize = memory.data(448, 16);
 const CONTEXT_SIZE: usize = 56;
+const CONTEXTS: usize = memory.data(<i32>(<usize>abi.FRAGMENT_CONTEXT_COUNT * CONTEXT_SIZE), 16);
 
 let freeCount: i32 = 0;
 let handedCount: i32 = 0;
@@ -143,7 +147,7 @@ export function contextOf(
   chosen.ident = ident;
   chosen.source = source;
   chosen.destination = destination;
-  chosen.deadline = now + LIFETIME;
+  chosen.deadline = now + LIFETIME_US;
   used++;
   return chosen;
 }
@@ -186,13 +190,4 @@ export function fragmentMark(): void {
   }
 }
 
-if (
-  offsetof<Context>() > CONTEXT_SIZE ||
-  CONTEXT_SIZE * 8 != 448 ||
-  abi.FRAGMENT_CONTEXT_COUNT != 8 ||
-  BITMAP_SIZE * 2 * 8 != 16384 ||
-  BUFFER_SIZE * BUFFER_COUNT != 2886400 ||
-  abi.FRAGMENT_CONTEXT_COUNT + 8 + ((abi.RX_SLOT_COUNT - 8) >> 1) != BUFFER_COUNT
-) {
-  ERROR("fragment-context.ts and abi.ts disagree");
-}
+if (offsetof<Context>() > CONTEXT_SIZE) ERROR("a context does not fit its size");

@@ -28,16 +28,24 @@
  * Source: RFC 791 §3.2, RFC 815, RFC 1122 §3.3.2, RFC 5722 §4, RFC 1858 §3, RFC
  * 3128 §2, RFC 8200 §4.5, RFC 7112.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { drop } from "../stats";
 import { sumBytes, sumStore } from "../wire/checksum";
-import { ICMP_TIME_EXCEEDED } from "../wire/icmpv4";
+import { ICMP_REASSEMBLY, ICMP_TIME_EXCEEDED } from "../wire/icmpv4";
 import { ICMPV6_PARAMETER_PROBLEM } from "../wire/icmpv6";
-import { Ipv4View, PROTOCOL_TCP } from "../wire/ipv4";
 import {
+  FRAGMENT_UNIT_MASK,
+  FRAGMENT_UNIT_SHIFT,
+  IPV4_CHECKSUM_OFFSET,
+  Ipv4View,
+  PROTOCOL_TCP,
+} from "../wire/ipv4";
+import {
+  FRAGMENT_FIELD_OFFSET,
   FragmentView,
   IPV6_FRAGMENT_SIZE,
   IPV6_HEADER_SIZE,
+  IPV6_PAYLOAD_LENGTH_OFFSET,
   Ipv6View,
   NEXT_FRAGMENT,
   PROBLEM_FIELD,
@@ -69,18 +77,22 @@ import { gatewayFor } from "./send";
 const PACKET_SIZE_MAX: u32 = 65535;
 /** RFC 1858 §3.2.1: a first fragment shorter than this hides the flags of its TCP header. */
 const TCP_FIRST_SIZE_MIN: u32 = 16;
-const IP_CHECKSUM_OFFSET: usize = 10;
-const CODE_REASSEMBLY: u32 = 1;
 
 /** Why a fragment is wrong all by itself; DROP_NONE if it is not. */
 function faultOf(header: Ipv4View, offset: u32, length: u32, isLast: bool): i32 {
-  if (length == 0 || (!isLast && (length & 7) != 0)) return abi.DROP_FRAGMENT_MALFORMED;
+  if (length == 0 || (!isLast && (length & FRAGMENT_UNIT_MASK) != 0))
+    return abi.DROP_FRAGMENT_MALFORMED;
   if (header.headerLength + offset + length > PACKET_SIZE_MAX) return abi.DROP_FRAGMENT_OVERSIZED;
   if (header.protocol == PROTOCOL_TCP) {
-    const isTiny = offset == 0 ? length < TCP_FIRST_SIZE_MIN : offset == 8;
+    const isTiny = offset == 0 ? length < TCP_FIRST_SIZE_MIN : offset == 1 << FRAGMENT_UNIT_SHIFT;
     if (isTiny) return abi.DROP_FRAGMENT_MALFORMED;
   }
   return abi.DROP_NONE;
+}
+
+/** Units of 8 octets that hold `octets`. */
+function unitsOf(octets: u32): u32 {
+  return (octets + FRAGMENT_UNIT_MASK) >>> FRAGMENT_UNIT_SHIFT;
 }
 
 /** Whether exactly this range came before as one fragment. */
@@ -126,7 +138,7 @@ function complete(context: Context): usize {
   header.totalLength = headerLength + context.total;
   header.fragmentField = 0;
   header.checksum = 0;
-  sumStore(ip + IP_CHECKSUM_OFFSET, sumBytes(ip, headerLength));
+  sumStore(ip + IPV4_CHECKSUM_OFFSET, sumBytes(ip, headerLength));
   return handOut(context, ip);
 }
 
@@ -156,7 +168,7 @@ function complain(pointer: u32, now: i64): void {
 }
 
 /** The first 40 octets of a fragment and its fragment header, one behind the other. */
-const HEADERS6: usize = memory.data(48, 8);
+const HEADERS6: usize = memory.data(IPV6_HEADER_SIZE + IPV6_FRAGMENT_SIZE, 8);
 
 /** The same for the packet under way, of IPv6, which ends at its fragment header. */
 export function fragment6Input(now: i64): usize {
@@ -167,14 +179,14 @@ export function fragment6Input(now: i64): usize {
   const length = packet.length - IPV6_FRAGMENT_SIZE;
   const offset = fragment.offset;
   const isLast = !fragment.moreFragments;
-  if (length == 0 || (!isLast && (length & 7) != 0)) {
+  if (length == 0 || (!isLast && (length & FRAGMENT_UNIT_MASK) != 0)) {
     drop(abi.DROP_FRAGMENT_MALFORMED);
-    if (length != 0) complain(4, now); // the payload length field
+    if (length != 0) complain(<u32>IPV6_PAYLOAD_LENGTH_OFFSET, now);
     return 0;
   }
   if (offset + length > PACKET_SIZE_MAX) {
     drop(abi.DROP_FRAGMENT_OVERSIZED);
-    complain(<u32>(header - ip) + 2, now);
+    complain(<u32>(header - ip + FRAGMENT_FIELD_OFFSET), now);
     return 0;
   }
   const ident = fragment.identification;
@@ -213,8 +225,8 @@ function collect(
     return 0;
   }
   const end = offset + length;
-  const from = offset >>> 3;
-  const to = (end + 7) >>> 3;
+  const from = offset >>> FRAGMENT_UNIT_SHIFT;
+  const to = unitsOf(end);
   if (isDuplicate(context, from, to, end, isLast)) {
     context.frames++;
     return 0;
@@ -236,7 +248,7 @@ function collect(
   context.units += to - from;
   if (end > context.end) context.end = end;
   if (isLast) context.total = end;
-  if (context.total == 0 || context.units != (context.total + 7) >>> 3) return 0;
+  if (context.total == 0 || context.units != unitsOf(context.total)) return 0;
   return complete(context);
 }
 
@@ -259,7 +271,7 @@ export function fragmentExpire(now: i64): void {
       const ip = payloadOf(context) - context.headerLength;
       const source = context.source;
       const mac = neighborFind(source);
-      noticeBegin(ICMP_TIME_EXCEEDED, CODE_REASSEMBLY, 0, gatewayFor(source), mac);
+      noticeBegin(ICMP_TIME_EXCEEDED, ICMP_REASSEMBLY, 0, gatewayFor(source), mac);
       icmpErrorReply(ip, heldLength(context, ip), now);
     }
     discard(context, abi.DROP_FRAGMENT_TIMEOUT);

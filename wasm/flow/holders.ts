@@ -24,13 +24,15 @@ export const HOLDS: u32 = 1;
 export const HOLDS_LAST: u32 = 2;
 export const HOLDS_GONE: u32 = 3;
 
-const HEADS: usize = memory.data(16, 16);
-const TAILS: usize = memory.data(16, 16);
+/** Of HOLDS_*, though only two of them are lists. */
+const LIST_COUNT: i32 = 4;
+const HEADS: usize = memory.data(LIST_COUNT << 2, 16);
+const TAILS: usize = memory.data(LIST_COUNT << 2, 16);
 /** Chunks that connections from outside hold. */
 let outside: i32 = 0;
 
 export function holderInit(): void {
-  for (let list: usize = 0; list < 4; list++) {
+  for (let list: usize = 0; list < <usize>LIST_COUNT; list++) {
     store<i32>(HEADS + (list << 2), -1);
     store<i32>(TAILS + (list << 2), -1);
   }

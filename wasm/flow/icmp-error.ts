@@ -16,7 +16,7 @@
  * Callers speak of errors in the words of ICMPv4 whichever version the packet has; about one of
  * IPv6 `icmp6-error` says the same.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { config } from "../memory";
 import { next } from "../prng";
 import { count } from "../stats";
@@ -24,6 +24,7 @@ import {
   addressInPrefix,
   addressIsUnusableDestination,
   addressIsUnusableSource,
+  PREFIX_LENGTH_BARE,
 } from "../wire/addr";
 import { load8 } from "../wire/bytes";
 import { ETHERNET_HEADER_SIZE, ETHERTYPE_IPV4, ethernetEmit } from "../wire/ethernet";
@@ -45,11 +46,12 @@ const TTL: u32 = 64;
 const TOS_INTERNETWORK_CONTROL: u32 = 0xc0;
 /** Types that are questions or answers, one bit each: 0, 8 to 10, 13 to 18. */
 const QUERY_TYPES: u32 = 0x7e701;
+const QUERY_TYPES_END: u32 = 32;
 
 /** Broadcast or network address of the guest network. */
 function isNetworkWide(address: u32): bool {
   const length = config(abi.CONFIG_PREFIX_LENGTH_OFFSET);
-  if (length >= 31) return false;
+  if (length >= PREFIX_LENGTH_BARE) return false;
   if (!addressInPrefix(address, config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET), length)) return false;
   return address == networkBroadcast() || (address & ~networkMask()) == 0;
 }
@@ -68,7 +70,7 @@ function isEligible(
   if (l4Length < QUOTE_L4_SIZE_MIN) return false;
   if (protocol != PROTOCOL_ICMP) return true;
   const type = load8(l4Header);
-  return type < 32 && ((QUERY_TYPES >>> type) & 1) != 0;
+  return type < QUERY_TYPES_END && ((QUERY_TYPES >>> type) & 1) != 0;
 }
 
 /** Puts the three headers in front of a quote of `quoteLength` octets that is in place. */

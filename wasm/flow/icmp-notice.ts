@@ -15,7 +15,9 @@ export class IcmpNotice {
   source: u32;
 }
 
-export const notice: IcmpNotice = changetype<IcmpNotice>(memory.data(24, 8));
+export const notice: IcmpNotice = changetype<IcmpNotice>(
+  memory.data(<i32>offsetof<IcmpNotice>(), 8),
+);
 
 export function noticeBegin(type: u32, code: u32, rest: u32, source: u32, mac: u64): void {
   notice.type = type;
@@ -24,5 +26,3 @@ export function noticeBegin(type: u32, code: u32, rest: u32, source: u32, mac: u
   notice.source = source;
   notice.mac = mac;
 }
-
-if (offsetof<IcmpNotice>() != 24) ERROR("icmp-notice.ts reserves the wrong size");

@@ -15,13 +15,20 @@
  *
  * Source: RFC 4443 §2.4 and 3, RFC 7915 §4.2 (in spirit).
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { count } from "../stats";
 import { address6IsMulticast, address6IsUnusable } from "../wire/addr6";
 import { load8 } from "../wire/bytes";
 import { sumPseudo6 } from "../wire/checksum";
 import { ETHERNET_HEADER_SIZE, ETHERTYPE_IPV6, ethernetEmit } from "../wire/ethernet";
-import { ICMP_TIME_EXCEEDED, ICMP_UNREACHABLE } from "../wire/icmpv4";
+import {
+  ICMP_FRAGMENTATION_NEEDED,
+  ICMP_NET,
+  ICMP_PORT,
+  ICMP_PROHIBITED,
+  ICMP_TIME_EXCEEDED,
+  ICMP_UNREACHABLE,
+} from "../wire/icmpv4";
 import {
   ICMPV6_ECHO_REQUEST,
   ICMPV6_HEADER_SIZE,
@@ -39,6 +46,8 @@ import {
   UNREACHABLE_PROHIBITED,
 } from "../wire/icmpv6";
 import {
+  EXTENSION_SHIFT,
+  EXTENSION_UNIT,
   FragmentView,
   IPV6_FRAGMENT_SIZE,
   IPV6_HEADER_SIZE,
@@ -65,11 +74,11 @@ const HEADERS_MAX: u32 = 10;
 export function icmp6FromIcmp4(type: u32, code: u32): u32 {
   if (type == ICMP_TIME_EXCEEDED) return (ICMPV6_TIME_EXCEEDED << 8) | code;
   if (type != ICMP_UNREACHABLE) return 0;
-  if (code == 4) return ICMPV6_PACKET_TOO_BIG << 8;
+  if (code == ICMP_FRAGMENTATION_NEEDED) return ICMPV6_PACKET_TOO_BIG << 8;
   let said = UNREACHABLE_ADDRESS;
-  if (code == 0) said = UNREACHABLE_NO_ROUTE;
-  else if (code == 3) said = UNREACHABLE_PORT;
-  else if (code == 13) said = UNREACHABLE_PROHIBITED;
+  if (code == ICMP_NET) said = UNREACHABLE_NO_ROUTE;
+  else if (code == ICMP_PORT) said = UNREACHABLE_PORT;
+  else if (code == ICMP_PROHIBITED) said = UNREACHABLE_PROHIBITED;
   return (ICMPV6_UNREACHABLE << 8) | said;
 }
 
@@ -89,12 +98,13 @@ function carriesSubject(ip: usize, length: u32): bool {
     if (next == PROTOCOL_ICMPV6) return offset < length && isSubject(load8(ip + offset));
     const isOptions = next == NEXT_HOP_BY_HOP || next == NEXT_DESTINATION;
     if (!isOptions && next != NEXT_ROUTING && next != NEXT_FRAGMENT) return true;
-    if (length - offset < 8) return true;
+    if (length - offset < EXTENSION_UNIT) return true;
     const fragment = FragmentView.at(ip + offset);
     if (next == NEXT_FRAGMENT && fragment.offset != 0) {
       return fragment.nextHeader != PROTOCOL_ICMPV6; // it might be of an error
     }
-    const size = next == NEXT_FRAGMENT ? IPV6_FRAGMENT_SIZE : (load8(ip + offset + 1) + 1) << 3;
+    const size =
+      next == NEXT_FRAGMENT ? IPV6_FRAGMENT_SIZE : (load8(ip + offset + 1) + 1) << EXTENSION_SHIFT;
     next = load8(ip + offset);
     if (size > length - offset) return true;
     offset += size;

@@ -2,7 +2,7 @@
  * What is always so of a UDP, DNS or ping flow between two calls of its own code. Only the checked
  * build (`trap`) asks, as for TCP (`tcp/invariants`).
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import {
   F_AWAITING,
   F_DUAL,

@@ -37,9 +37,10 @@
  *   Any state may end. `enterState` and `enterSocket` are the only ones to write these fields, and
  *   in the checked build (`trap`) they refuse every other step.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { Flow } from "../layout";
 import { config } from "../memory";
+import { SECOND_US } from "../timer";
 import { CHECKED } from "../trap";
 
 export const LIST_NONE: u8 = 0;
@@ -70,7 +71,6 @@ export const SHARE_PUBLISHED: u8 = 4;
 export const SHARE_REST: u8 = 5;
 export const SHARE_COUNT: i32 = 6;
 
-const SECOND_US: i64 = 1_000_000;
 const DNS_IDLE_US: i64 = 10 * SECOND_US;
 /** RFC 5508 REQ-2: at least 60 s. */
 const PING_IDLE_US: i64 = 60 * SECOND_US;

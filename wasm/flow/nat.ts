@@ -20,12 +20,13 @@
  * word, `natRefusal` why the others are.
  * Source: RFC 1122 §3.2.1.3, RFC 6890 §2.2.2, RFC 4787 §4, RFC 4291.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { config } from "../memory";
 import {
   addressIsLoopback,
   addressIsThisNetwork,
   addressIsUnusableDestination,
+  PREFIX_LENGTH_BARE,
 } from "../wire/addr";
 import {
   address6InPrefix,
@@ -63,7 +64,7 @@ export function natIsGuest(address: u32): bool {
       address6IsLinkLocal(p) || !address6IsHostZero(p, config(abi.CONFIG_PREFIX6_LENGTH_OFFSET))
     );
   }
-  if (config(abi.CONFIG_PREFIX_LENGTH_OFFSET) >= 31) return true;
+  if (config(abi.CONFIG_PREFIX_LENGTH_OFFSET) >= PREFIX_LENGTH_BARE) return true;
   return address != networkBroadcast() && (address & ~networkMask()) != 0;
 }
 

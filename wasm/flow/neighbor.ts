@@ -24,47 +24,25 @@
  *   An owner that leaves something unanswered is doubted (`neighborDoubt`) and asked, once a
  *   second, until it is heard of again. Which of its addresses a guest gets connections at is for
  *   `whereabouts` to say, which asks here who is known, who spoke last and how long a question is
- *   open.
+ *   open. A question that was given up or forgotten leaves a mark on its version of IP, until
+ *   somebody speaks from an address of that version.
  *
  * Contract: addresses as in `addresses`, MAC addresses in the low 48 bits, `now` in microseconds.
  * What is learnt has been judged by the caller (`local/arp`, `local/ndp`, `input4`, `input6`).
  * Source: RFC 826, RFC 1122 §2.3.2, RFC 4861 §7.2.2 and 7.3.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { CONFIG, CONTROL, config } from "../memory";
-import { txBegin } from "../ring";
-import { count } from "../stats";
+import { SECOND_US } from "../timer";
 import { MAC_BROADCAST } from "../wire/addr";
-import {
-  address6Copy,
-  address6GroupMac,
-  address6IsLinkLocal,
-  address6Solicited,
-} from "../wire/addr6";
-import { ARP_REQUEST, ARP_SIZE, arpEmit } from "../wire/arp";
+import { address6IsLinkLocal } from "../wire/addr6";
 import { loadMac } from "../wire/bytes";
-import { sumPseudo6 } from "../wire/checksum";
-import {
-  ETHERNET_HEADER_SIZE,
-  ETHERTYPE_ARP,
-  ETHERTYPE_IPV6,
-  ethernetEmit,
-} from "../wire/ethernet";
-import { icmpv6ChecksumFill, PROTOCOL_ICMPV6 } from "../wire/icmpv6";
-import { IPV6_HEADER_SIZE, ipv6Emit } from "../wire/ipv6";
-import {
-  NDP_HOP_LIMIT,
-  NDP_LINK_ADDRESS_SIZE,
-  NDP_NEIGHBOR_SIZE,
-  ndpSolicitationEmit,
-} from "../wire/ndp";
-import { addressMark, GUEST6, isIpv6, octetsOf, ROUTER6 } from "./addresses";
-import { frameCommit, gatewayMac } from "./emit";
+import { addressMark, GUEST6, isIpv6, octetsOf } from "./addresses";
+import { solicit } from "./solicit";
 
 const ENTRY_COUNT: i32 = 16;
-const SECOND: i64 = 1_000_000;
-const STALE_AFTER: i64 = 60 * SECOND;
-const UNUSED_MAX: i64 = 1200 * SECOND;
+const STALE_AFTER_US: i64 = 60 * SECOND_US;
+const UNUSED_MAX_US: i64 = 1200 * SECOND_US;
 const POLLS_MAX: u32 = 3;
 /** RFC 4861 §10, MAX_MULTICAST_SOLICIT; of ARP as well. */
 const ASKS_MAX: u32 = 3;
@@ -92,16 +70,16 @@ class Neighbor {
   awaited: bool;
 }
 
-const ENTRIES: usize = memory.data(768, 16);
 const ENTRY_SIZE: usize = 48;
-
-/** Destination of a solicitation under way. */
-const GROUP: usize = memory.data(16, 8);
-const SOLICITATION_SIZE: u32 = NDP_NEIGHBOR_SIZE + NDP_LINK_ADDRESS_SIZE;
+const ENTRIES: usize = memory.data(<i32>(<usize>ENTRY_COUNT * ENTRY_SIZE), 16);
 
 /** The last address of each version, not link-local, that was heard of beside the configured. */
 let lastOther4: u32 = 0;
 let lastOther6: u32 = 0;
+
+/** A question of the version was never answered, and nobody has spoken from one since. */
+let isUnanswered4: bool = false;
+let isUnanswered6: bool = false;
 
 /** Time of the last call that brought one; staleness needs no better. */
 let clock: i64 = 0;
@@ -123,6 +101,8 @@ export function neighborInit(): void {
   isNews = false;
   lastOther4 = 0;
   lastOther6 = 0;
+  isUnanswered4 = false;
+  isUnanswered6 = false;
 }
 
 /** Marks the addresses of all entries, see `addresses`. */
@@ -147,10 +127,14 @@ export function neighborLastOther(six: bool): u32 {
  */
 function note(address: u32): void {
   if (!isIpv6(address)) {
+    isUnanswered4 = false;
     if (address != config(abi.CONFIG_GUEST_ADDRESS_OFFSET)) lastOther4 = address;
-  } else if (address != GUEST6) {
-    if (address6IsLinkLocal(octetsOf(address))) return;
-    lastOther6 = address;
+  } else {
+    if (address != GUEST6) {
+      if (address6IsLinkLocal(octetsOf(address))) return;
+      lastOther6 = address;
+    }
+    isUnanswered6 = false;
   }
   store<u32>(CONTROL + abi.CONTROL_HEARD_OFFSET, load<u32>(CONTROL + abi.CONTROL_HEARD_OFFSET) + 1);
 }
@@ -211,7 +195,7 @@ export function neighborFind(address: u32): u64 {
   if (address == 0) return 0;
   const entry = lookup(address);
   if (changetype<usize>(entry) != 0 && entry.mac != 0) {
-    if (clock - entry.confirmed > STALE_AFTER) entry.used = true;
+    if (clock - entry.confirmed > STALE_AFTER_US) entry.used = true;
     return entry.mac;
   }
   if (address != config(abi.CONFIG_GUEST_ADDRESS_OFFSET) && address != GUEST6) return 0;
@@ -223,6 +207,12 @@ export function neighborKnown(address: u32): bool {
   const entry = lookup(address);
   if (changetype<usize>(entry) != 0 && entry.mac != 0) return !entry.doubted;
   return neighborFind(address) != 0; // the configured MAC
+}
+
+/** Whether the address's owner has been heard of: a configured MAC says nothing of that. */
+export function neighborHeard(address: u32): bool {
+  const entry = lookup(address);
+  return changetype<usize>(entry) != 0 && entry.mac != 0;
 }
 
 /** The address of a version, not link-local, whose known owner spoke last; 0 = there is none. */
@@ -240,6 +230,17 @@ export function neighborLatest(six: bool): u32 {
   return found;
 }
 
+/** Nobody has answered for the address, nor spoken from one of its version. */
+function giveUp(address: u32): void {
+  if (isIpv6(address)) isUnanswered6 = true;
+  else isUnanswered4 = true;
+}
+
+/** Whether a question of the version was never answered, and nobody has spoken from one since. */
+export function neighborUnanswered(six: bool): bool {
+  return six ? isUnanswered6 : isUnanswered4;
+}
+
 /** How long nobody has answered for the address, microseconds; 0 = it was not asked for. */
 export function neighborWaited(address: u32, now: i64): i64 {
   const entry = lookup(address);
@@ -254,56 +255,14 @@ export function neighborDoubt(address: u32, since: i64, now: i64): bool {
   const entry = lookup(address);
   if (changetype<usize>(entry) == 0 || entry.confirmed > since) return false;
   entry.doubted = true;
-  if (entry.requested != 0 && now - entry.requested < SECOND) return true;
-  if (ask(address, MAC_BROADCAST)) entry.requested = now;
-  return true;
-}
-
-/** The same question in IPv6; `destination` is the broadcast address for the multicast one. */
-function ask6(address: u32, destination: u64): bool {
-  const ethernet = txBegin();
-  if (ethernet == 0) return false;
-  const target = octetsOf(address);
-  const isGroup = destination == MAC_BROADCAST;
-  if (isGroup) address6Solicited(GROUP, target);
-  else address6Copy(GROUP, target);
-  const ip = ethernet + ETHERNET_HEADER_SIZE;
-  const message = ip + IPV6_HEADER_SIZE;
-  const source = octetsOf(ROUTER6);
-  ethernetEmit(
-    ethernet,
-    isGroup ? address6GroupMac(GROUP) : destination,
-    gatewayMac(),
-    ETHERTYPE_IPV6,
-  );
-  ipv6Emit(ip, source, GROUP, PROTOCOL_ICMPV6, SOLICITATION_SIZE, NDP_HOP_LIMIT, 0);
-  ndpSolicitationEmit(message, target, gatewayMac());
-  icmpv6ChecksumFill(
-    message,
-    SOLICITATION_SIZE,
-    sumPseudo6(source, GROUP, PROTOCOL_ICMPV6, SOLICITATION_SIZE),
-  );
-  frameCommit(ethernet, ETHERNET_HEADER_SIZE + IPV6_HEADER_SIZE + SOLICITATION_SIZE, 0);
-  count(abi.STAT_NDP_REQUESTS);
-  return true;
-}
-
-/** Sends "who has `address`, tell the gateway"; false when there is no room for it. */
-function ask(address: u32, destination: u64): bool {
-  if (isIpv6(address)) return ask6(address, destination);
-  const ethernet = txBegin();
-  if (ethernet == 0) return false;
-  ethernetEmit(ethernet, destination, gatewayMac(), ETHERTYPE_ARP);
-  const gateway = config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET);
-  arpEmit(ethernet + ETHERNET_HEADER_SIZE, ARP_REQUEST, gatewayMac(), gateway, 0, address);
-  frameCommit(ethernet, ETHERNET_HEADER_SIZE + ARP_SIZE, 0);
-  count(abi.STAT_ARP_REQUESTS);
+  if (entry.requested != 0 && now - entry.requested < SECOND_US) return true;
+  if (solicit(address, MAC_BROADCAST)) entry.requested = now;
   return true;
 }
 
 /** Asks for an address by broadcast, without remembering it. */
 export function neighborAsk(address: u32): void {
-  ask(address, MAC_BROADCAST);
+  solicit(address, MAC_BROADCAST);
 }
 
 /** Asks for an address by broadcast, unless that was done less than a second ago. */
@@ -312,8 +271,8 @@ export function neighborRequest(address: u32, now: i64): void {
   clock = now;
   let entry = lookup(address);
   if (changetype<usize>(entry) == 0) entry = claim(address, now);
-  if (entry.requested != 0 && now - entry.requested < SECOND) return;
-  if (ask(address, MAC_BROADCAST)) entry.requested = now;
+  if (entry.requested != 0 && now - entry.requested < SECOND_US) return;
+  if (solicit(address, MAC_BROADCAST)) entry.requested = now;
 }
 
 /**
@@ -326,27 +285,28 @@ export function neighborAwait(address: u32, now: i64): bool {
   let entry = lookup(address);
   if (changetype<usize>(entry) == 0) entry = claim(address, now);
   if (entry.polls >= ASKS_MAX && !entry.awaited) {
-    if (now - entry.requested < 2 * SECOND) return false;
+    if (now - entry.requested < 2 * SECOND_US) return false;
     entry.polls = 0;
   }
   if (entry.awaited) return true;
   entry.awaited = true;
   entry.confirmed = now;
   awaitedCount++;
-  if (nextCheck > now + SECOND || nextCheck <= now) nextCheck = now + SECOND;
+  if (nextCheck > now + SECOND_US || nextCheck <= now) nextCheck = now + SECOND_US;
   askAwaited(entry, now);
   return true;
 }
 
 /** Asks once more for an address that is waited for, or gives up. */
 function askAwaited(entry: Neighbor, now: i64): void {
-  if (entry.requested != 0 && now - entry.requested < SECOND) return;
+  if (entry.requested != 0 && now - entry.requested < SECOND_US) return;
   if (entry.polls >= ASKS_MAX) {
     entry.awaited = false;
     isNews = true;
+    giveUp(entry.address);
     return;
   }
-  if (!ask(entry.address, MAC_BROADCAST)) return;
+  if (!solicit(entry.address, MAC_BROADCAST)) return;
   entry.requested = now;
   entry.polls++;
 }
@@ -366,14 +326,15 @@ export function neighborNext(): i64 {
 /** Looks after one stale entry. */
 function expire(entry: Neighbor, now: i64): void {
   const silent = now - entry.confirmed;
-  if (silent <= STALE_AFTER) return;
-  const unanswered = entry.polls >= POLLS_MAX && now - entry.requested >= SECOND;
-  if (entry.mac == 0 || unanswered || (!entry.used && silent > UNUSED_MAX)) {
+  if (silent <= STALE_AFTER_US) return;
+  const unanswered = entry.polls >= POLLS_MAX && now - entry.requested >= SECOND_US;
+  if (entry.mac == 0) giveUp(entry.address);
+  if (entry.mac == 0 || unanswered || (!entry.used && silent > UNUSED_MAX_US)) {
     entry.address = 0;
     return;
   }
-  if (!entry.used || (entry.requested != 0 && now - entry.requested < SECOND)) return;
-  if (ask(entry.address, entry.mac)) {
+  if (!entry.used || (entry.requested != 0 && now - entry.requested < SECOND_US)) return;
+  if (solicit(entry.address, entry.mac)) {
     entry.requested = now;
     entry.polls++;
   }
@@ -383,7 +344,7 @@ function expire(entry: Neighbor, now: i64): void {
 export function neighborExpire(now: i64): void {
   clock = now;
   if (now < nextCheck) return;
-  nextCheck = now + SECOND;
+  nextCheck = now + SECOND_US;
   awaitedCount = 0;
   for (let i = 0; i < ENTRY_COUNT; i++) {
     const entry = entryAt(i);
@@ -393,4 +354,4 @@ export function neighborExpire(now: i64): void {
   }
 }
 
-if (offsetof<Neighbor>() > 48) ERROR("a neighbour is at most 48 octets");
+if (offsetof<Neighbor>() > ENTRY_SIZE) ERROR("a neighbour does not fit its entry");

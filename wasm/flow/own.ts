@@ -17,25 +17,33 @@
  *
  *   Beside that, which guest ports have a socket of both versions of IP (HOST_DUAL, `datagram`).
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { CONTROL } from "../memory";
 import { check } from "../trap";
 import { PROTOCOL_TCP, PROTOCOL_UDP } from "../wire/ipv4";
 import { isIpv6, octetsOf } from "./addresses";
 
-const OWN_SLOTS: u32 = 4096;
-const OWN_SIZE: usize = 16;
-const OWN: usize = memory.data(65536, 16);
+/** A key: 16 octets, as two words. */
+const KEY_SIZE: usize = 16;
+const KEY_LOW_OFFSET: usize = 8;
+const OWN_SLOTS: u32 = 2 * <u32>abi.HOST_ADDRESS_COUNT;
+const OWN: usize = memory.data(<i32>(<usize>OWN_SLOTS * KEY_SIZE), 16);
 /** Keys of the addresses that ports are published on. */
-const SPOTS: usize = memory.data(2048, 16);
-const SPOT_SIZE: usize = 16;
-/** For each of them the ports of TCP, then those of UDP. */
-const PORTS: usize = memory.data(2097152, 4096);
+const SPOTS: usize = memory.data(<i32>(<usize>abi.HOST_SPOT_COUNT * KEY_SIZE), 16);
+/** A bit for each port. */
 const BITS_SIZE: usize = 8192;
+const OCTET_SHIFT: u32 = 3;
+const OCTET_BITS: u32 = 7;
+/** For each of them the ports of TCP, then those of UDP. */
+const PORTS: usize = memory.data(<i32>(<usize>abi.HOST_SPOT_COUNT * 2 * BITS_SIZE), 4096);
 /** Guest ports whose first socket is of both versions. */
-const DUAL: usize = memory.data(8192, 8);
+const DUAL: usize = memory.data(<i32>BITS_SIZE, 8);
 /** First four octets of ::ffff:A.B.C.D behind eight zeros, as a little-endian word. */
 const MAPPED: u64 = 0xffff0000;
+
+/** Odd words that spread the bits of a key. */
+const MIX_FIRST: u64 = 0x9e3779b97f4a7c15;
+const MIX_SECOND: u64 = 0xd6e8feb86659fd93;
 
 let ownCount: i32 = 0;
 let spotCount: i32 = 0;
@@ -54,13 +62,13 @@ export function ownInit(): void {
 }
 
 function ownClear(): void {
-  if (ownCount > 0) memory.fill(OWN, 0, <usize>OWN_SLOTS * OWN_SIZE);
+  if (ownCount > 0) memory.fill(OWN, 0, <usize>OWN_SLOTS * KEY_SIZE);
   ownCount = 0;
 }
 
 function mix(high: u64, low: u64, what: u32): u32 {
-  let x = ((high ^ <u64>what) * 0x9e3779b97f4a7c15) ^ low;
-  x = (x ^ (x >> 32)) * 0xd6e8feb86659fd93;
+  let x = ((high ^ <u64>what) * MIX_FIRST) ^ low;
+  x = (x ^ (x >> 32)) * MIX_SECOND;
   return <u32>(x ^ (x >> 32));
 }
 
@@ -68,9 +76,9 @@ function mix(high: u64, low: u64, what: u32): u32 {
 function ownSlot(high: u64, low: u64): usize {
   const first = mix(high, low, 0);
   for (let i: u32 = 0; i < OWN_SLOTS; i++) {
-    const slot = OWN + <usize>((first + i) & (OWN_SLOTS - 1)) * OWN_SIZE;
+    const slot = OWN + <usize>((first + i) & (OWN_SLOTS - 1)) * KEY_SIZE;
     const h = load<u64>(slot);
-    const l = load<u64>(slot, 8);
+    const l = load<u64>(slot, KEY_LOW_OFFSET);
     if ((h == high && l == low) || (h | l) == 0) return slot;
   }
   check(false); // half of them are empty
@@ -78,19 +86,19 @@ function ownSlot(high: u64, low: u64): usize {
 }
 
 function bitHas(bits: usize, port: u32): bool {
-  return ((<u32>load<u8>(bits + <usize>(port >>> 3)) >>> (port & 7)) & 1) != 0;
+  return ((<u32>load<u8>(bits + <usize>(port >>> OCTET_SHIFT)) >>> (port & OCTET_BITS)) & 1) != 0;
 }
 
 function bitSet(bits: usize, port: u32): void {
-  const byte = bits + <usize>(port >>> 3);
-  store<u8>(byte, load<u8>(byte) | <u8>((<u32>1) << (port & 7)));
+  const byte = bits + <usize>(port >>> OCTET_SHIFT);
+  store<u8>(byte, load<u8>(byte) | <u8>((<u32>1) << (port & OCTET_BITS)));
 }
 
 /** Which of the addresses with published ports this is; -1 = none. */
 function spotFind(high: u64, low: u64): i32 {
   for (let i = 0; i < spotCount; i++) {
-    const key = SPOTS + <usize>i * SPOT_SIZE;
-    if (load<u64>(key) == high && load<u64>(key, 8) == low) return i;
+    const key = SPOTS + <usize>i * KEY_SIZE;
+    if (load<u64>(key) == high && load<u64>(key, KEY_LOW_OFFSET) == low) return i;
   }
   return -1;
 }
@@ -103,10 +111,10 @@ function bitsOf(spot: i32, protocol: u32): usize {
 function ownAdd(high: u64, low: u64): bool {
   if ((high | low) == 0) return false;
   const slot = ownSlot(high, low);
-  if ((load<u64>(slot) | load<u64>(slot, 8)) != 0) return true;
+  if ((load<u64>(slot) | load<u64>(slot, KEY_LOW_OFFSET)) != 0) return true;
   if (ownCount >= abi.HOST_ADDRESS_COUNT) return false;
   store<u64>(slot, high);
-  store<u64>(slot, low, 8);
+  store<u64>(slot, low, KEY_LOW_OFFSET);
   ownCount++;
   return true;
 }
@@ -124,9 +132,9 @@ function portAdd(high: u64, low: u64, what: u32): bool {
   if (spot < 0) {
     if (spotCount >= abi.HOST_SPOT_COUNT) return false;
     spot = spotCount++;
-    const key = SPOTS + <usize>spot * SPOT_SIZE;
+    const key = SPOTS + <usize>spot * KEY_SIZE;
     store<u64>(key, high);
-    store<u64>(key, low, 8);
+    store<u64>(key, low, KEY_LOW_OFFSET);
   }
   const bits = bitsOf(spot, protocol);
   if (bitHas(bits, port)) return true;
@@ -142,7 +150,7 @@ export function ownTake(kind: u32): bool {
     return true;
   }
   const high = load<u64>(CONTROL + abi.CONTROL_ADDRESS_OFFSET);
-  const low = load<u64>(CONTROL + abi.CONTROL_ADDRESS_OFFSET, 8);
+  const low = load<u64>(CONTROL + abi.CONTROL_ADDRESS_OFFSET, KEY_LOW_OFFSET);
   return kind == <u32>abi.HOST_OWN ? ownAdd(high, low) : portAdd(high, low, kind);
 }
 
@@ -151,7 +159,7 @@ function highOf(address: u32): u64 {
 }
 
 function lowOf(address: u32): u64 {
-  if (isIpv6(address)) return load<u64>(octetsOf(address), 8);
+  if (isIpv6(address)) return load<u64>(octetsOf(address), KEY_LOW_OFFSET);
   return MAPPED | ((<u64>bswap<u32>(address)) << 32);
 }
 
@@ -159,7 +167,7 @@ function lowOf(address: u32): u64 {
 export function ownHas(address: u32): bool {
   if (ownCount == 0) return false;
   const slot = ownSlot(highOf(address), lowOf(address));
-  return (load<u64>(slot) | load<u64>(slot, 8)) != 0;
+  return (load<u64>(slot) | load<u64>(slot, KEY_LOW_OFFSET)) != 0;
 }
 
 /** Whether the port is published on this address of the host, or on all of its version. */
@@ -174,13 +182,4 @@ export function ownPublished(address: u32, protocol: u32, port: u32): bool {
 /** Whether the first socket of this guest port is of both versions of IP. */
 export function ownIsDual(guestPort: u32): bool {
   return hasDual && bitHas(DUAL, guestPort);
-}
-
-if (
-  OWN_SLOTS != <u32>abi.HOST_ADDRESS_COUNT * 2 ||
-  OWN_SLOTS * <u32>OWN_SIZE != 65536 ||
-  abi.HOST_SPOT_COUNT * <i32>SPOT_SIZE != 2048 ||
-  <usize>abi.HOST_SPOT_COUNT * 2 * BITS_SIZE != 2097152
-) {
-  ERROR("own.ts reserves the wrong sizes");
 }

@@ -21,7 +21,7 @@ import {
   EthernetView,
 } from "../wire/ethernet";
 import { IPV4_HEADER_SIZE, Ipv4View } from "../wire/ipv4";
-import { IPV6_HEADER_SIZE, Ipv6View } from "../wire/ipv6";
+import { IPV6_HEADER_SIZE, IPV6_VERSION, Ipv6View } from "../wire/ipv6";
 import { GSO_NONE } from "../wire/vnet";
 import { isIpv6, sumOf } from "./addresses";
 
@@ -52,7 +52,7 @@ export class Packet {
   isChecksumTrusted: bool;
 }
 
-export const packet: Packet = changetype<Packet>(memory.data(48, 8));
+export const packet: Packet = changetype<Packet>(memory.data(<i32>offsetof<Packet>(), 8));
 
 /** The link says nothing of the packet, or of what its fragments were put together to. */
 export function offloadsClear(): void {
@@ -69,7 +69,7 @@ export function packetSize(): u32 {
 // ---------------------------------------------------------------- headers
 
 export function headerIsIpv6(ip: usize): bool {
-  return load<u8>(ip) >>> 4 == 6;
+  return load<u8>(ip) >>> 4 == IPV6_VERSION;
 }
 
 /**
@@ -114,5 +114,3 @@ export function transportChecksumOk(
 ): bool {
   return sumOk(sumAdd(pseudoSum(source, destination, protocol, length), sumBytes(p, length)));
 }
-
-if (offsetof<Packet>() != 48) ERROR("packet.ts reserves the wrong size");

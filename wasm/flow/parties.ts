@@ -11,9 +11,9 @@
  *   Who gives way (`partyVictim`): a newcomer takes the place of the longest idle member of the
  *   largest party, if that is a crowd beside it: eight or more, and twice what the newcomer's own
  *   will be. Otherwise - a crowd that comes from one address, few connections each, a newcomer of
- *   another share - somebody is let go only after ten seconds without progress (one second for a
- *   stranger who holds up the guest), else nobody. So a crowd competes with itself, and connections
- *   that carry something are never cut for one more of the same kind.
+ *   another share - somebody is let go only after ten seconds without progress (a quarter of a
+ *   second for a stranger who holds up the guest), else nobody. So a crowd competes with itself,
+ *   and connections that carry something are never cut for one more of the same kind.
  *
  *   The list is kept lazily: progress costs its flow one store (`Stake.progress`); whoever looks
  *   for a victim moves to the end whom it finds to have progressed, at most 16 in a row.
@@ -21,29 +21,30 @@
  *   Bounds: 4,096 parties. Who comes beyond shares one party of all the rest, one for each share,
  *   which is large then and gives way first.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { Flow, STAKE_TICK, stakeOf } from "../layout";
 import { hashTuple } from "../prng";
+import { MILLISECOND_US, SECOND_US } from "../timer";
 import { CHECKED, check } from "../trap";
 import { isIpv6, octetsOf, SIX } from "./addresses";
 import { LIST_PARTY, SHARE_OUTSIDE } from "./kinds";
 import { flowAt, slotOf } from "./table";
 
 const PARTY_CAPACITY: i32 = 4096;
-const PARTY_SHIFT: usize = 5;
-const PARTIES: usize = memory.data(131072, 16);
+const PARTY_SHIFT: i32 = 5;
+const PARTIES: usize = memory.data(PARTY_CAPACITY << PARTY_SHIFT, 16);
 const INDEX_COUNT: u32 = 8192;
-const INDEX: usize = memory.data(32768, 16); // party + 1
-/** Parties of a share by their size: first party + 1; 65,537 sizes for each of two shares. */
-const BUCKETS: usize = memory.data(524296, 16);
-const BUCKETS_SIZE: usize = 262148;
+const INDEX: usize = memory.data(INDEX_COUNT << 2, 16); // party + 1
+/** Parties of a share by their size: first party + 1; for each of two shares every size. */
+const BUCKETS_SIZE: i32 = (abi.FLOW_CAPACITY_COUNT + 1) << 2;
+const BUCKETS: usize = memory.data(2 * BUCKETS_SIZE, 16);
 /** The first parties are those of all the rest. */
 const REST_COUNT: i32 = 2;
 const LOOK_MAX: i32 = 16;
 /** Ticks without progress after which a connection may be ended for one of its own party: 10 s. */
-const IDLE_MIN: u32 = <u32>(10000000 >> STAKE_TICK);
+const IDLE_MIN_TICKS: u32 = <u32>((10 * SECOND_US) >> STAKE_TICK);
 /** The same for one from outside and a flow of another share: a quarter of a second. */
-const IDLE_STRANGER: u32 = <u32>(250000 >> STAKE_TICK);
+const IDLE_STRANGER_TICKS: u32 = <u32>((250 * MILLISECOND_US) >> STAKE_TICK);
 /** Members that make a party a crowd. */
 const CROWD: i32 = 8;
 const WORD_MARK: u32 = 0x50415254;
@@ -73,7 +74,7 @@ function cell(i: u32): usize {
   return INDEX + ((<usize>i) << 2);
 }
 function bucket(share: u32, size: i32): usize {
-  return BUCKETS + <usize>share * BUCKETS_SIZE + ((<usize>size) << 2);
+  return BUCKETS + <usize>share * <usize>BUCKETS_SIZE + ((<usize>size) << 2);
 }
 
 /** Forgets all parties. */
@@ -104,7 +105,7 @@ function start(party: i32, key: u32, share: u8, hash: u32): void {
 function keyOf(address: u32): u32 {
   if (!isIpv6(address)) return address;
   const octets = octetsOf(address);
-  return hashTuple(WORD_MARK, load<u32>(octets), load<u32>(octets, 4), 0) | SIX;
+  return hashTuple(WORD_MARK, load<u32>(octets), load<u32>(octets, sizeof<u32>()), 0) | SIX;
 }
 
 /** The party of connections of `share` with `address`, -1 = it has none. */
@@ -276,14 +277,14 @@ export function partyVictim(share: u8, address: u32, now: i64): Flow {
   const own = partyFind(share, address);
   const size = partySize(party);
   if (party != own && size >= max(CROWD, 2 * (partySize(own) + 1))) return longest(party);
-  return idle(own >= 0 && partySize(own) > 0 ? own : party, IDLE_MIN, now);
+  return idle(own >= 0 && partySize(own) > 0 ? own : party, IDLE_MIN_TICKS, now);
 }
 
 /** Who of a share gives way to a flow of another one; address 0 = nobody. */
 export function partyIdle(share: u8, now: i64): Flow {
   const party = partyLargest(share);
   if (party < 0) return changetype<Flow>(0);
-  return idle(party, share == SHARE_OUTSIDE ? IDLE_STRANGER : IDLE_MIN, now);
+  return idle(party, share == SHARE_OUTSIDE ? IDLE_STRANGER_TICKS : IDLE_MIN_TICKS, now);
 }
 
 /** Each party has as many members as it says; `members` flows are in one (checked build only). */

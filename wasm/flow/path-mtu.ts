@@ -9,7 +9,8 @@
  *   be too large has the host asked for the size (OP_PATH_MTU), before it is sent:
  *
  *     size known, packet fits          it goes out
- *     packet is larger                 it goes out, in fragments; the guest is told once in EXPIRY
+ *     packet is larger                 it goes out, in fragments; the guest is told of it once in
+ *                                      EXPIRY_US
  *     the same, CONFIG_FLAG_STRICT_DF  it is dropped, the guest is told each time (`error-limit`)
  *
  *   Packets of MTU_SURE octets and less, those a guest has fragmented itself, and IPv4 without DF
@@ -18,25 +19,28 @@
  * Limits: ENTRY_COUNT destinations, by hash; one that comes to a place takes it, and the other is
  * asked for again. Times in microseconds. Source: RFC 1191 §3 and 6.3, RFC 8201 §4, ip(7) IP_MTU.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { config, RX_BUFFERS } from "../memory";
-import { ICMP_UNREACHABLE } from "../wire/icmpv4";
+import { GOLDEN_RATIO } from "../prng";
+import { SECOND_US } from "../timer";
+import { ICMP_FRAGMENTATION_NEEDED, ICMP_UNREACHABLE } from "../wire/icmpv4";
+import { IPV6_HEADER_SIZE, IPV6_MTU_MIN } from "../wire/ipv6";
 import { stableHashOf } from "./addresses";
 import { icmpErrorReply } from "./icmp-error";
 import { noticeBegin } from "./icmp-notice";
 import { headerIsAtomic, headerIsIpv6 } from "./packet";
 import { gatewayOf } from "./send";
 
-const ENTRY_COUNT: u32 = 1024;
+const HASH_BITS: u32 = 32;
+const ENTRY_BITS: u32 = 10;
+const ENTRY_COUNT: u32 = 1 << ENTRY_BITS;
 const ENTRY_SIZE: usize = 16;
-const ENTRIES: usize = memory.data(16384, 8);
+const ENTRIES: usize = memory.data(<i32>(<usize>ENTRY_COUNT * ENTRY_SIZE), 8);
 /** RFC 8201 §4 wants 10 minutes before a larger size is tried. */
-const EXPIRY: i64 = 600_000_000;
-/** All ways carry this: IPv4's usual least, and IPv6's. */
+const EXPIRY_US: i64 = 600 * SECOND_US;
+/** All ways carry this: IPv4's usual least; of IPv6 IPV6_MTU_MIN. */
 const MTU_SURE: u32 = 576;
-const MTU_SURE6: u32 = 1280;
-const MTU_MAX: u32 = 65535 + 40;
-const FRAGMENTATION_NEEDED: u32 = 4;
+const MTU_MAX: u32 = 65535 + IPV6_HEADER_SIZE;
 
 /** What `pathJudge` says of a packet. */
 export const PATH_FITS: u32 = 0;
@@ -59,7 +63,7 @@ export function pathMtuInit(): void {
 }
 
 function entryOf(address: u32): PathMtu {
-  const place = (stableHashOf(address) * 0x9e3779b1) >>> 22;
+  const place = (stableHashOf(address) * GOLDEN_RATIO) >>> (HASH_BITS - ENTRY_BITS);
   return changetype<PathMtu>(ENTRIES + <usize>place * ENTRY_SIZE);
 }
 
@@ -77,7 +81,7 @@ export function pathMtuStore(address: u32, result: i32, now: i64): void {
   const isSame = entry.word == stableHashOf(address) && mtu == (entry.mtu & ~TOLD);
   if (!isSame || now > entry.until) entry.mtu = mtu;
   entry.word = stableHashOf(address);
-  entry.until = now + EXPIRY;
+  entry.until = now + EXPIRY_US;
 }
 
 /** Whether the guest is still to be told of it: true once. */
@@ -105,20 +109,18 @@ function isWhole(ip: usize): bool {
  */
 export function pathJudge(ip: usize, size: u32, address: u32, mac: u64, now: i64): u32 {
   if (size <= MTU_SURE || !isWhole(ip) || !headerIsAtomic(ip)) return PATH_FITS;
-  if (size <= MTU_SURE6 && headerIsIpv6(ip)) return PATH_FITS;
+  if (size <= IPV6_MTU_MIN && headerIsIpv6(ip)) return PATH_FITS;
   const mtu = pathMtuOf(address, now);
   if (mtu == 0) return PATH_UNKNOWN;
   if (size <= mtu) return PATH_FITS;
   const isStrict = (config(abi.CONFIG_FLAGS_OFFSET) & abi.CONFIG_FLAG_STRICT_DF) != 0;
   if (tellOnce(address) || isStrict) {
     const isIpv6 = headerIsIpv6(ip);
-    const rest = isIpv6 ? max(mtu, MTU_SURE6) : mtu;
-    noticeBegin(ICMP_UNREACHABLE, FRAGMENTATION_NEEDED, rest, gatewayOf(isIpv6), mac);
+    const rest = isIpv6 ? max(mtu, IPV6_MTU_MIN) : mtu;
+    noticeBegin(ICMP_UNREACHABLE, ICMP_FRAGMENTATION_NEEDED, rest, gatewayOf(isIpv6), mac);
     icmpErrorReply(ip, size, now);
   }
   return isStrict ? PATH_REFUSED : PATH_FITS;
 }
 
-if (offsetof<PathMtu>() != ENTRY_SIZE || ENTRY_COUNT * <u32>ENTRY_SIZE != 16384) {
-  ERROR("path-mtu.ts reserves the wrong size");
-}
+if (offsetof<PathMtu>() != ENTRY_SIZE) ERROR("an entry has another size");

@@ -25,10 +25,10 @@
  * Contract: `ports` = guest port << 16 | peer port; times in microseconds.
  * Source: RFC 1122 §4.1.3.5 (answers leave from the address asked), ip(7) IP_PKTINFO, RFC 3542 §6.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { config } from "../memory";
 import { hashTuple } from "../prng";
-import { turnNow } from "../timer";
+import { SECOND_US, turnNow } from "../timer";
 import { addressMark, GATEWAY6 } from "./addresses";
 import { UDP_IDLE_DEFAULT_US } from "./kinds";
 import { reachIsLocal } from "./reach";
@@ -37,12 +37,17 @@ import { flowsMax } from "./table";
 const SET_COUNT: u32 = 512;
 const WAY_COUNT: u32 = 16;
 const PEER_SIZE: usize = 32;
-const TABLE_SIZE: usize = 262144;
+const TABLE_SIZE: i32 = <i32>(SET_COUNT * WAY_COUNT * <u32>PEER_SIZE);
 /** Of this host, then all others. */
-const LOCAL: usize = memory.data(262144, 16);
-const OUTSIDE: usize = memory.data(262144, 16);
+const LOCAL: usize = memory.data(TABLE_SIZE, 16);
+const OUTSIDE: usize = memory.data(TABLE_SIZE, 16);
 /** Guest ports that somebody is remembered for or was: a bit each. */
-const PORTS: usize = memory.data(8192, 8);
+const PORTS_SIZE: i32 = 8192;
+const OCTET_SHIFT: u32 = 3;
+const OCTET_BITS: u32 = 7;
+const PORTS: usize = memory.data(PORTS_SIZE, 8);
+/** Flows allowed for each set of those outside, as a shift. */
+const OUTSIDE_SHIFT: u32 = 5;
 /** Units of `used`: 65.5 ms, which do not wrap for 8 years. */
 const TICK: u8 = 16;
 /** Hashed beside the tuple, so that no flow's bucket can be told from a peer's set. */
@@ -76,11 +81,11 @@ export function peersInit(): void {
   if (isUsed) {
     memory.fill(LOCAL, 0, TABLE_SIZE);
     memory.fill(OUTSIDE, 0, TABLE_SIZE);
-    memory.fill(PORTS, 0, 8192);
+    memory.fill(PORTS, 0, PORTS_SIZE);
   }
   isUsed = false;
   setsOutside = 1;
-  while (setsOutside < SET_COUNT && setsOutside << 5 < <u32>flowsMax) setsOutside <<= 1;
+  while (setsOutside < SET_COUNT && setsOutside << OUTSIDE_SHIFT < <u32>flowsMax) setsOutside <<= 1;
   last = OUTSIDE;
 }
 
@@ -119,7 +124,7 @@ function place(set: usize): usize {
 
 function isStale(peer: Peer, now: i64): bool {
   const seconds = config(abi.CONFIG_UDP_TIMEOUT_SECONDS_OFFSET);
-  const idle = seconds == 0 ? UDP_IDLE_DEFAULT_US : <i64>seconds * 1_000_000;
+  const idle = seconds == 0 ? UDP_IDLE_DEFAULT_US : <i64>seconds * SECOND_US;
   return tick(now) - peer.used > <u32>(idle >> TICK);
 }
 
@@ -136,8 +141,8 @@ export function peerRemember(guest: u32, shown: u32, ports: u32, now: i64): Peer
       fresh.guest = guest;
       fresh.shown = shown;
       fresh.ports = ports;
-      const byte = PORTS + <usize>(ports >>> 19);
-      store<u8>(byte, load<u8>(byte) | <u8>((<u32>1) << ((ports >>> 16) & 7)));
+      const byte = PORTS + <usize>(ports >>> (16 + OCTET_SHIFT));
+      store<u8>(byte, load<u8>(byte) | <u8>((<u32>1) << ((ports >>> 16) & OCTET_BITS)));
     }
     last = p;
   }
@@ -148,8 +153,8 @@ export function peerRemember(guest: u32, shown: u32, ports: u32, now: i64): Peer
 
 /** Whether anybody is or was remembered for this guest port: one look, as every datagram asks. */
 export function peersHave(ports: u32): bool {
-  const bits = <u32>load<u8>(PORTS + <usize>(ports >>> 19));
-  return ((bits >>> ((ports >>> 16) & 7)) & 1) != 0;
+  const bits = <u32>load<u8>(PORTS + <usize>(ports >>> (16 + OCTET_SHIFT)));
+  return ((bits >>> ((ports >>> 16) & OCTET_BITS)) & 1) != 0;
 }
 
 /** Whom the guest answers, or null: nobody of whom something is remembered. */
@@ -190,6 +195,4 @@ function mark(peer: Peer): void {
   addressMark(peer.owner);
 }
 
-if (offsetof<Peer>() != PEER_SIZE || SET_COUNT * WAY_COUNT * <u32>PEER_SIZE != <u32>TABLE_SIZE) {
-  ERROR("peers.ts reserves the wrong sizes");
-}
+if (offsetof<Peer>() != PEER_SIZE) ERROR("a peer has another size");

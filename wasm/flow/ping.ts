@@ -18,13 +18,15 @@
  * the checksum, as the kernel would replace a wrong one by a right one. All functions take flows of
  * KIND_PING only. Source: RFC 792, RFC 4443 §4, RFC 5508 §3, icmp(7).
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { Flow, Op } from "../layout";
 import { drop } from "../stats";
-import { timerSet } from "../timer";
+import { SECOND_US, timerSet } from "../timer";
 import {
   ICMP_ECHO_REQUEST,
   ICMP_HEADER_SIZE,
+  ICMP_HOST,
+  ICMP_PROHIBITED,
   ICMP_TIME_EXCEEDED,
   ICMP_UNREACHABLE,
   Icmpv4View,
@@ -59,10 +61,7 @@ import { admit } from "./shares";
 import { flowAllocate, flowFind, isNone, markDirty, slotOf } from "./table";
 
 const TTL_USUAL: u32 = 64;
-const HOST_UNREACHABLE: u32 = 1;
-/** By an administrator (RFC 1812 §5.2.7.1). */
-const PROHIBITED: u32 = 13;
-const RETRY_LATER: i64 = 1_000_000;
+const RETRY_LATER_US: i64 = SECOND_US;
 
 /** Why the request is malformed or has no business here; DROP_NONE = it has. */
 function validateRequest(): i32 {
@@ -110,7 +109,7 @@ export function pingInput(now: i64): void {
   if (address == 0) {
     const reason = natRefusal(packet.destination, PROTOCOL_ICMP, 0);
     drop(reason);
-    const code = reason == abi.DROP_LOOPBACK ? HOST_UNREACHABLE : PROHIBITED;
+    const code = reason == abi.DROP_LOOPBACK ? ICMP_HOST : ICMP_PROHIBITED;
     sendIcmpError(ICMP_UNREACHABLE, code, gateway, now);
     return;
   }
@@ -186,7 +185,7 @@ export function pingResult(op: Op, flow: Flow, now: i64): void {
 export function pingTimeout(flow: Flow, now: i64): void {
   const due = flow.lastActive + idleLimit(flow.kind);
   if (now < due || closeRoom() == 0) {
-    timerSet(flow, slotOf(flow), max(due, now + RETRY_LATER));
+    timerSet(flow, slotOf(flow), max(due, now + RETRY_LATER_US));
     return;
   }
   datagramEnd(changetype<UdpFlow>(flow));

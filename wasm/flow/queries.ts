@@ -37,16 +37,16 @@ const LIST_COUNT: i32 = 5;
 
 const RECORD_SHIFT: i32 = 11;
 const HEAD_SIZE: usize = 96;
-const RECORDS: usize = memory.data(1048576, 16);
+const RECORDS: usize = memory.data(QUERY_COUNT << RECORD_SHIFT, 16);
 const BUCKET_COUNT: u32 = 1024;
-const BUCKETS: usize = memory.data(4096, 8); // number of the first query + 1
-const HEADS: usize = memory.data(24, 8); // of lists; the first is of the free ones
-const TAILS: usize = memory.data(24, 8);
+const BUCKETS: usize = memory.data(BUCKET_COUNT << 2, 8); // number of the first query + 1
+const HEADS: usize = memory.data(LIST_COUNT << 2, 8); // of lists; the first is of the free ones
+const TAILS: usize = memory.data(LIST_COUNT << 2, 8);
 
 /** Keeps hashes of queries apart from those of others. */
 const WORD_MARK: u32 = 0x51756572;
 /** Resolvers asked that are remembered. */
-const TRY_COUNT: u32 = 4;
+export const TRY_COUNT: u32 = 4;
 
 @unmanaged
 export class Query {
@@ -299,7 +299,7 @@ export function queryFailed(query: Query, handle: u32): bool {
   return false;
 }
 
-/** Flow number `i` of those who may still answer, 0 = none; there are four. */
+/** Flow number `i` of those who may still answer, 0 = none; there are TRY_COUNT. */
 export function queryTry(query: Query, i: u32): u32 {
   return i < TRY_COUNT ? load<u32>(tryAt(query, i)) : 0;
 }

@@ -21,7 +21,7 @@
  * Contract: pure functions of configuration and `own`; numbers of addresses as in `addresses`.
  * Source: RFC 3927, RFC 3879, RFC 6890, RFC 4787 REQ-9.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { config } from "../memory";
 import {
   addressIsLinkLocal,

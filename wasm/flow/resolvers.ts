@@ -12,29 +12,35 @@
  *
  * Health is of the resolver, not of a guest's port: what one query finds out counts for all.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { CONFIG, config } from "../memory";
+import { SECOND_US } from "../timer";
+import { ADDRESS6_SIZE } from "../wire/addr6";
 import { addressIntern, DNS6, SIX } from "./addresses";
 
 export const DNS_PORT: u32 = 53;
 export const DNS_TLS_PORT: u32 = 853;
 
 /** How long one that is down is left in peace, microseconds. */
-const HOLD: i64 = 10_000_000;
+const HOLD_US: i64 = 10 * SECOND_US;
 
 /** What the list was when it got its number: count and IPv4 addresses, then the IPv6 ones. */
-const SEEN: usize = memory.data(88, 8);
-const SEEN_SIZE4: usize = 16;
-const SEEN_SIZE6: usize = 72;
+const SEEN_SIZE4: i32 = (1 + abi.RESOLVER_COUNT) << 2;
+const SEEN_SIZE6: i32 = abi.RESOLVER_COUNT * abi.CONFIG_RESOLVER6_SIZE;
+const SEEN: usize = memory.data(SEEN_SIZE4 + SEEN_SIZE6, 8);
 /** RESOLVER_COUNT times {time it may be probed i64, 0 = it is up; last word i64}. */
-const HEALTH: usize = memory.data(48, 8);
-const HEALTH_SIZE: usize = 48;
+const HEALTH_SHIFT: i32 = 4;
+const HEALTH_HEARD_OFFSET: usize = 8;
+const HEALTH_SIZE: i32 = abi.RESOLVER_COUNT << HEALTH_SHIFT;
+const HEALTH: usize = memory.data(HEALTH_SIZE, 8);
+/** What no list is, octet for octet. */
+const NEVER_SEEN: u8 = 0xff;
 
 /** Number of the list. */
 export let resolverEpoch: u32 = 0;
 
 export function resolversInit(): void {
-  memory.fill(SEEN, 0xff, SEEN_SIZE4 + SEEN_SIZE6);
+  memory.fill(SEEN, NEVER_SEEN, SEEN_SIZE4 + SEEN_SIZE6);
   resolversRefresh();
 }
 
@@ -63,13 +69,13 @@ export function resolverAt(index: u32): u32 {
   const address = load<u32>(CONFIG + abi.CONFIG_RESOLVERS_OFFSET + ((<usize>index) << 2));
   if (address != SIX) return address;
   const p = CONFIG + abi.CONFIG_RESOLVERS6_OFFSET + <usize>index * abi.CONFIG_RESOLVER6_SIZE;
-  return addressIntern(p, load<u32>(p, 16));
+  return addressIntern(p, load<u32>(p, ADDRESS6_SIZE));
 }
 
 // ---------------------------------------------------------------- health
 
 function healthOf(index: u32): usize {
-  return HEALTH + ((<usize>index) << 4);
+  return HEALTH + ((<usize>index) << HEALTH_SHIFT);
 }
 
 /** Whether nothing speaks against it. */
@@ -80,12 +86,12 @@ export function resolverIsUp(index: u32): bool {
 /** It has said something, whatever it was. */
 export function resolverHeard(index: u32, now: i64): void {
   store<i64>(healthOf(index), 0);
-  store<i64>(healthOf(index), now, 8);
+  store<i64>(healthOf(index), now, HEALTH_HEARD_OFFSET);
 }
 
 /** It cannot be reached: others come first from now on. */
 export function resolverFailed(index: u32, now: i64): void {
-  store<i64>(healthOf(index), now + HOLD);
+  store<i64>(healthOf(index), now + HOLD_US);
 }
 
 /**
@@ -93,7 +99,7 @@ export function resolverFailed(index: u32, now: i64): void {
  * the question that is slow, or the datagram that was lost.
  */
 export function resolverSilent(index: u32, since: i64, now: i64): void {
-  if (load<i64>(healthOf(index), 8) < since) resolverFailed(index, now);
+  if (load<i64>(healthOf(index), HEALTH_HEARD_OFFSET) < since) resolverFailed(index, now);
 }
 
 // ---------------------------------------------------------------- choice
@@ -115,7 +121,7 @@ export function resolverProbe(chosen: u32, asked: u32, now: i64): i32 {
   for (let index: u32 = 0; index < chosen; index++) {
     const due = load<i64>(healthOf(index));
     if (due == 0 || due > now || (asked & (1 << index)) != 0 || resolverAt(index) == 0) continue;
-    store<i64>(healthOf(index), now + HOLD);
+    store<i64>(healthOf(index), now + HOLD_US);
     return index;
   }
   return -1;

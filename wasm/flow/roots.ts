@@ -3,7 +3,7 @@
  * fragments, queries, and the payload lists of this batch. See `addresses` for what this is for;
  * whoever learns to remember an address has to be marked here.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { entriesUsed, entryAt } from "../ring";
 import { addressHeldBy, addressMark } from "./addresses";
 import { filterMark, UdpFlow } from "./datagram";

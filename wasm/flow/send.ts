@@ -2,7 +2,7 @@
  * Packets towards the guest of whichever IP version the addresses are: the choice between `emit`
  * and `emit6`, and the headers of frames that are built in place (TCP, offloaded UDP).
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { config } from "../memory";
 import {
   ETHERNET_HEADER_SIZE,
@@ -15,6 +15,7 @@ import { ipv6Emit } from "../wire/ipv6";
 import { GATEWAY6, isIpv6, octetsOf } from "./addresses";
 import { gatewayMac, ipv4Send } from "./emit";
 import { ipv6Send } from "./emit6";
+import { natToGuest } from "./nat";
 import { outgoing } from "./outgoing";
 import { headerSize } from "./packet";
 
@@ -26,6 +27,11 @@ export function gatewayOf(six: bool): u32 {
 /** The gateway as seen by the owner of this address. */
 export function gatewayFor(address: u32): u32 {
   return gatewayOf(isIpv6(address));
+}
+
+/** Whom the owner of `guest` sees in place of `peer`, an address on the host's side. */
+export function shownTo(guest: u32, peer: u32): u32 {
+  return isIpv6(guest) == isIpv6(peer) ? natToGuest(peer) : gatewayFor(guest);
 }
 
 /** Octets of Ethernet and IP header towards this address. */

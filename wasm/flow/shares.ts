@@ -53,7 +53,7 @@
  */
 import { Flow } from "../layout";
 import { count } from "../stats";
-import { turnNow } from "../timer";
+import { SECOND_US, turnNow } from "../timer";
 import { CHECKED } from "../trap";
 import { closeRoom, evictFlow } from "./evict";
 import {
@@ -80,7 +80,12 @@ import { flowsMax, flowsUsed, isNone, listOldest, listSize, shareUsed } from "./
 /** Shares that something is kept for: all but the last. */
 const KEEPING: u8 = 5;
 /** A connection that has been opening for so long, microseconds, may give way. */
-const OPENING_SLOW: i64 = 1000000;
+const OPENING_SLOW_US: i64 = SECOND_US;
+/** Whatever the table's size. */
+const HALF_OPEN_MIN: i32 = 4;
+/** Parts of the table that may be opening before one of them gives way: 1/16, to others 1/8. */
+const OPENING_SHIFT_OWN: i32 = 4;
+const OPENING_SHIFT: i32 = 3;
 /** Connections in TIME-WAIT that one newcomer may cost. */
 const EVICTIONS_MAX: i32 = 1024;
 
@@ -100,7 +105,7 @@ export function shareMost(share: u8): i32 {
 
 /** Half-open connections of one direction at most. */
 export function halfOpenMost(): i32 {
-  return max(flowsMax >> 2, 4);
+  return max(flowsMax >> 2, HALF_OPEN_MIN);
 }
 
 /** Whether a slot is free that is not kept for another share. */
@@ -130,9 +135,10 @@ function victimOf(share: u8, asking: u8, address: u32): Flow {
   if (share > SHARE_OUTSIDE) return changetype<Flow>(0);
   const list = share == SHARE_OUTSIDE ? LIST_ARRIVING : LIST_HALF_OPEN;
   const opening = listOldest(list);
-  if (listSize(list) >= flowsMax >> (share == asking ? 4 : 3)) return opening;
+  if (listSize(list) >= flowsMax >> (share == asking ? OPENING_SHIFT_OWN : OPENING_SHIFT))
+    return opening;
   const flow = share == asking ? partyVictim(share, address, turnNow) : partyIdle(share, turnNow);
-  const slow = !isNone(opening) && turnNow - opening.lastActive >= OPENING_SLOW;
+  const slow = !isNone(opening) && turnNow - opening.lastActive >= OPENING_SLOW_US;
   return isNone(flow) && slow ? opening : flow;
 }
 

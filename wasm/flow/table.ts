@@ -15,14 +15,19 @@
  *   Limits: `flowsMax` slots (CONFIG_FLOWS_MAX). Who may have how many of them, and who is evicted
  *   when they are short, is `shares`' business.
  */
-import * as abi from "../abi";
-import { Flow } from "../layout";
+import * as abi from "../abi/index";
+import { FLOWS_MIN_COUNT, Flow } from "../layout";
 import { config, FLOWS } from "../memory";
 import { hashTuple } from "../prng";
 import { timerRemove } from "../timer";
 import { CHECKED, check } from "../trap";
 import { isKind, LIST_COUNT, LIST_NONE, LIST_PARTY, SHARE_COUNT, shareOf } from "./kinds";
 
+/** In place of the next one of a list: the flow is not in it (`Flow.dirtyNext`, `readyNext`). */
+export const UNLISTED: i32 = -2;
+
+const HANDLE_SLOT_MASK: u32 = (1 << abi.HANDLE_SLOT_BITS) - 1;
+const INDEX_COUNT_MIN: u32 = 32;
 /** Slot + 1; at least twice as many as there may be flows. */
 const INDEX: usize = memory.data((2 * abi.FLOW_CAPACITY_COUNT) << 2, 16);
 const LIST_HEADS: usize = memory.data(LIST_COUNT << 2, 16);
@@ -46,7 +51,7 @@ export function tableInit(): void {
   flowsCeiling = abi.FLOW_CAPACITY_COUNT;
   tableLimit();
   flowsCeiling = flowsMax;
-  let size: u32 = 32;
+  let size = INDEX_COUNT_MIN;
   while (size < <u32>flowsMax * 2) size <<= 1;
   indexMask = size - 1;
   memory.fill(INDEX, 0, (<usize>size) << 2);
@@ -69,7 +74,7 @@ export function tableInit(): void {
 /** Takes the limit from the configuration. */
 export function tableLimit(): void {
   const asked = config(abi.CONFIG_FLOWS_MAX_OFFSET);
-  flowsMax = <i32>min<u32>(max<u32>(asked, 16), flowsCeiling);
+  flowsMax = <i32>min<u32>(max<u32>(asked, FLOWS_MIN_COUNT), flowsCeiling);
 }
 
 /** Slots that have ever been in use: all flows lie below. */
@@ -93,7 +98,7 @@ export function isNone(flow: Flow): bool {
 
 /** The flow a handle means, or address 0 when it is stale. */
 export function flowOf(handle: u32): Flow {
-  const slot = <i32>(handle & 0xffff);
+  const slot = <i32>(handle & HANDLE_SLOT_MASK);
   const flow = flowAt(slot);
   if (slot >= fresh || flow.kind == <u8>abi.KIND_FREE) return changetype<Flow>(0);
   if (<u32>flow.generation != handle >> abi.HANDLE_SLOT_BITS) return changetype<Flow>(0);
@@ -165,8 +170,8 @@ export function flowAllocate(kind: u32, guest: u32, peer: u32, ports: u32): Flow
   flow.guestPort = <u16>(ports >> 16);
   flow.peerPort = <u16>ports;
   flow.heapIndex = -1;
-  flow.dirtyNext = -2;
-  flow.readyNext = -2;
+  flow.dirtyNext = UNLISTED;
+  flow.readyNext = UNLISTED;
   flow.lruNext = -1;
   flow.lruPrevious = -1;
   flow.batchHead = -1;
@@ -223,8 +228,8 @@ export function flowRelease(flow: Flow): void {
   unindex(flow, slot);
   timerRemove(flow);
   listRemove(flow);
-  if (flow.dirtyNext != -2) dirtyUnlink(slot);
-  if (flow.readyNext != -2) readyUnlink(slot);
+  if (flow.dirtyNext != UNLISTED) dirtyUnlink(slot);
+  if (flow.readyNext != UNLISTED) readyUnlink(slot);
   store<i32>(shareAt(flow.share), shareUsed(flow.share) - 1);
   flow.kind = <u8>abi.KIND_FREE;
   flow.state = 0;
@@ -290,7 +295,7 @@ export function listTouch(flow: Flow, list: u8): void {
 
 /** Something about this flow has to be sent or asked before the turn ends. */
 export function markDirty(flow: Flow): void {
-  if (flow.dirtyNext != -2) return;
+  if (flow.dirtyNext != UNLISTED) return;
   if (CHECKED) assert(flow.kind != <u8>abi.KIND_FREE, "a free slot has nothing to send");
   const slot = slotOf(flow);
   flow.dirtyNext = -1;
@@ -309,7 +314,7 @@ export function dirtyTake(): Flow {
   if (CHECKED) assert(flow.kind != <u8>abi.KIND_FREE, "no free slot is listed as dirty");
   dirtyHead = flow.dirtyNext;
   if (dirtyHead < 0) dirtyTail = -1;
-  flow.dirtyNext = -2;
+  flow.dirtyNext = UNLISTED;
   return flow;
 }
 
@@ -325,12 +330,12 @@ function dirtyUnlink(slot: i32): void {
   if (before < 0) dirtyHead = after;
   else flowAt(before).dirtyNext = after;
   if (after < 0) dirtyTail = before;
-  flowAt(slot).dirtyNext = -2;
+  flowAt(slot).dirtyNext = UNLISTED;
 }
 
 /** The flow's socket has something to read and the flow is able to take it. */
 export function markReady(flow: Flow): void {
-  if (flow.readyNext != -2) return;
+  if (flow.readyNext != UNLISTED) return;
   if (CHECKED) assert(flow.kind != <u8>abi.KIND_FREE, "a free slot has no socket");
   const slot = slotOf(flow);
   flow.readyNext = -1;
@@ -348,7 +353,7 @@ export function readyTake(): Flow {
   if (CHECKED) assert(flow.kind != <u8>abi.KIND_FREE, "no free slot is listed as ready");
   readyHead = flow.readyNext;
   if (readyHead < 0) readyTail = -1;
-  flow.readyNext = -2;
+  flow.readyNext = UNLISTED;
   return flow;
 }
 
@@ -364,5 +369,5 @@ function readyUnlink(slot: i32): void {
   if (before < 0) readyHead = after;
   else flowAt(before).readyNext = after;
   if (after < 0) readyTail = before;
-  flowAt(slot).readyNext = -2;
+  flowAt(slot).readyNext = UNLISTED;
 }

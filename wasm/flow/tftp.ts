@@ -18,9 +18,9 @@
  *
  * Source: RFC 1350, RFC 6335 §6.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { config } from "../memory";
-import { next } from "../prng";
+import { GOLDEN_RATIO, next } from "../prng";
 import { drop } from "../stats";
 import { GATEWAY6 } from "./addresses";
 import { datagramTouch, F_LOCAL, F_OVER, has, UdpFlow } from "./datagram";
@@ -36,6 +36,9 @@ const TFTP_PORT: u32 = 69;
 
 const PORTS_FIRST: u32 = 49152;
 const PORTS_BITS: u32 = 14;
+const HASH_BITS: u32 = 32;
+/** An odd word that spreads what the first product has left in few bits. */
+const MIX: u32 = 0x85ebca6b;
 
 let secret: u32 = 0;
 
@@ -56,9 +59,9 @@ export function tftpAddressed(address: u32): bool {
 
 /** Port that the service has for the transfer of a guest's port. */
 function tftpPort(guestPort: u32): u32 {
-  let hash = (guestPort ^ secret) * 0x9e3779b1;
-  hash = (hash ^ (hash >>> 15)) * 0x85ebca6b;
-  return PORTS_FIRST + (hash >>> (32 - PORTS_BITS));
+  let hash = (guestPort ^ secret) * GOLDEN_RATIO;
+  hash = (hash ^ (hash >>> 15)) * MIX;
+  return PORTS_FIRST + (hash >>> (HASH_BITS - PORTS_BITS));
 }
 
 /**

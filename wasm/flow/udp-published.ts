@@ -2,7 +2,7 @@
  * Published UDP ports: a socket that the host keeps bound becomes a flow while it is used, see
  * `datagram`.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { isIpv6 } from "./addresses";
 import {
   datagramTouch,
@@ -23,6 +23,8 @@ import { ownIsDual } from "./own";
 import { flowFind, handleOf, isNone, markDirty, shareMove } from "./table";
 import { guestAddress } from "./whereabouts";
 
+const FAMILY_MASK: u32 = (1 << abi.INBOUND_SPOT_SHIFT) - 1;
+
 /**
  * Something has come in at a published UDP port: the flow of spot `code >> INBOUND_SPOT_SHIFT` of
  * `guestPort`, for a socket the host has bound to `hostPort`, of IPv6 if the rest of `code` is
@@ -38,8 +40,8 @@ export function udpInboundOpen(
   now: i64,
 ): u32 {
   const spot = code >>> abi.INBOUND_SPOT_SHIFT;
-  const six = (code & 0xff) == <u32>abi.FAMILY_SIX;
-  if (guestPort == 0 || guestPort > 0xffff || spot >= <u32>abi.SPOT_COUNT) return 0;
+  const six = (code & FAMILY_MASK) == <u32>abi.FAMILY_SIX;
+  if (guestPort == 0 || guestPort > <u32>u16.MAX_VALUE || spot >= <u32>abi.SPOT_COUNT) return 0;
   if (fixed != 0 && isIpv6(fixed) != six) return 0;
   const guest = fixed != 0 ? fixed : inboundOwner(guestPort, spot, six);
   if (guest == 0) return 0;

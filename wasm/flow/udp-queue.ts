@@ -2,7 +2,7 @@
  * Guest datagrams into the batch of their flow, one entry each, or a few for a run that the link
  * has not cut.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { drop } from "../stats";
 import { turnNow } from "../timer";
 import { UDP_HEADER_SIZE } from "../wire/udp";

@@ -30,11 +30,11 @@
  * functions take the flow of their own kinds only (KIND_UDP, KIND_DNS).
  * Source: RFC 768, RFC 1122 §4.1, RFC 4787, RFC 5452, RFC 5625.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { Flow, Op } from "../layout";
 import { drop } from "../stats";
-import { timerSet } from "../timer";
-import { ICMP_TIME_EXCEEDED, ICMP_UNREACHABLE } from "../wire/icmpv4";
+import { SECOND_US, timerSet } from "../timer";
+import { ICMP_PORT, ICMP_PROHIBITED, ICMP_TIME_EXCEEDED, ICMP_UNREACHABLE } from "../wire/icmpv4";
 import { PROTOCOL_UDP, WIRE_OK } from "../wire/ipv4";
 import { UDP_TRUNCATED, UdpView, udpCheck } from "../wire/udp";
 import { isIpv6 } from "./addresses";
@@ -78,11 +78,8 @@ import { publish } from "./udp-published";
 import { udpQueue } from "./udp-queue";
 import { guestAddress } from "./whereabouts";
 
-const PORT_UNREACHABLE: u32 = 3;
-/** By an administrator (RFC 1812 §5.2.7.1). */
-const PROHIBITED: u32 = 13;
 const TTL_USUAL: i32 = 64;
-const RETRY_LATER: i64 = 1_000_000;
+const RETRY_LATER_US: i64 = SECOND_US;
 
 /** Forgets what is remembered beside the flow table: peers, DNS, scratch slots. */
 export function udpInit(): void {
@@ -96,7 +93,7 @@ export function udpInit(): void {
 function sendIcmpErrorFor(type: u32, code: u32, now: i64): void {
   const to = packet.destination;
   // Unreachable ports are the business of the address they belong to, the rest is the router's.
-  const source = code == PORT_UNREACHABLE && isOwnAddress(to) ? to : gatewayFor(to);
+  const source = code == ICMP_PORT && isOwnAddress(to) ? to : gatewayFor(to);
   sendIcmpError(type, code, source, now);
 }
 
@@ -207,7 +204,7 @@ function relay(guestPort: u32, port: u32, now: i64): void {
   if (address == 0) {
     const reason = natRefusal(peer, PROTOCOL_UDP, port);
     drop(reason);
-    const code = reason == abi.DROP_LOOPBACK ? PORT_UNREACHABLE : PROHIBITED;
+    const code = reason == abi.DROP_LOOPBACK ? ICMP_PORT : ICMP_PROHIBITED;
     sendIcmpErrorFor(ICMP_UNREACHABLE, code, now);
     return;
   }
@@ -279,7 +276,7 @@ export function udpTimeout(flow: Flow, now: i64): void {
   const datagram = changetype<UdpFlow>(flow);
   const due = has(datagram, F_OVER) ? now : flow.lastActive + idleLimit(flow.kind);
   if (now < due || closeRoom() == 0) {
-    timerSet(flow, slotOf(flow), max(due, now + RETRY_LATER));
+    timerSet(flow, slotOf(flow), max(due, now + RETRY_LATER_US));
     return;
   }
   datagramEnd(datagram);

@@ -17,6 +17,10 @@
  *   has left a SYN unanswered for a second (`neighborDoubt`). Who claims addresses can mislead his
  *   own connections only: all owners are on the guest's side of the link.
  *
+ *   What comes in over one version of IP goes to the guest's address of the other one where nobody
+ *   has answered for its own for ASK_PATIENCE_US, and the other's owner has spoken
+ *   (`guestReached`).
+ *
  *   While the host says that it has not heard of a guest (CONFIG_FLAG_ASK_GUEST), its addresses are
  *   asked for at once, then every second, after ASKS_QUICK of these every five. A guest that never
  *   speaks unasked, a namespace without IPv6, is found so; one that has no address yet is not
@@ -26,22 +30,28 @@
  *
  * Contract: addresses as in `addresses`, `now` in microseconds.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { config } from "../memory";
-import { addressMark } from "./addresses";
+import { MILLISECOND_US, SECOND_US } from "../timer";
+import { addressMark, isIpv6 } from "./addresses";
 import { natIsGuest } from "./nat";
 import {
   guestConfigured,
   neighborAsk,
+  neighborHeard,
   neighborKnown,
   neighborLastOther,
   neighborLatest,
   neighborRequest,
+  neighborUnanswered,
+  neighborWaited,
 } from "./neighbor";
 
-const SECOND: i64 = 1_000_000;
 const ASKS_QUICK: i32 = 10;
-const ASK_LATER: i64 = 5 * SECOND;
+const ASK_LATER_US: i64 = 5 * SECOND_US;
+
+/** So long is waited for an address of the client's version before the other is tried. */
+export const ASK_PATIENCE_US: i64 = 250 * MILLISECOND_US;
 
 /** The address beside the configured one that was chosen last; 0 = none. */
 let chosen4: u32 = 0;
@@ -49,7 +59,7 @@ let chosen6: u32 = 0;
 
 const SWEEP_SIZE: u32 = 256;
 const SWEEP_STEP: u32 = 32;
-const SWEEP_PAUSE: i64 = 100_000;
+const SWEEP_PAUSE_US: i64 = 100 * MILLISECOND_US;
 /** Questions before each sweep. */
 const SWEEP_EVERY: i32 = 2;
 
@@ -102,6 +112,26 @@ export function guestAddress(six: bool): u32 {
   return other != 0 ? other : configured;
 }
 
+/** Whether nobody has answered for the address for so long that the other version is tried. */
+export function guestIsSilent(address: u32, now: i64): bool {
+  return neighborUnanswered(isIpv6(address)) || neighborWaited(address, now) >= ASK_PATIENCE_US;
+}
+
+/**
+ * Who gets what comes in for `address`, an address of the guest: its own of the other version of IP
+ * where `address` is silent or of a version that is not served, and the other's owner has been
+ * heard of.
+ */
+export function guestReached(address: u32, now: i64): u32 {
+  const six = isIpv6(address);
+  if (neighborHeard(address) || !guestServed(!six)) return address;
+  const other = guestAddress(!six);
+  if (!neighborHeard(other)) return address;
+  if (!guestServed(six)) return other;
+  guestRequest(six, now); // its owner may be known by the next time
+  return guestIsSilent(address, now) ? other : address;
+}
+
 /** Asks for the addresses of a version that the guest may have, at most once a second each. */
 export function guestRequest(six: bool, now: i64): void {
   neighborRequest(guestConfigured(six), now);
@@ -128,7 +158,7 @@ export function whereTimeout(now: i64): void {
   if (now < askAt) return;
   if (sweepAt < SWEEP_SIZE) {
     sweep();
-    askAt = now + (sweepAt < SWEEP_SIZE ? SWEEP_PAUSE : pause());
+    askAt = now + (sweepAt < SWEEP_SIZE ? SWEEP_PAUSE_US : pause());
     return;
   }
   if (guestServed(false)) guestRequest(false, now);
@@ -137,12 +167,12 @@ export function whereTimeout(now: i64): void {
   askAt = now + pause();
   if (!guestServed(false) || asks % SWEEP_EVERY != 0) return;
   sweepAt = 0;
-  askAt = now + SWEEP_PAUSE;
+  askAt = now + SWEEP_PAUSE_US;
 }
 
 /** From one question to the next. */
 function pause(): i64 {
-  return asks < ASKS_QUICK ? SECOND : ASK_LATER;
+  return asks < ASKS_QUICK ? SECOND_US : ASK_LATER_US;
 }
 
 /** Asks for the next addresses around the configured one. */

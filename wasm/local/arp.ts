@@ -11,14 +11,19 @@
  *
  * Source: RFC 826, RFC 5227 §2.1.1, RFC 1122 §2.3.2.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { isIpv6 } from "../flow/addresses";
 import { frameCommit, gatewayMac, isOwnAddress, networkBroadcast, networkMask } from "../flow/emit";
 import { neighborLearn } from "../flow/neighbor";
 import { config } from "../memory";
 import { txBegin } from "../ring";
 import { count, drop } from "../stats";
-import { addressInPrefix, addressIsUnusableSource, macIsGroup } from "../wire/addr";
+import {
+  addressInPrefix,
+  addressIsUnusableSource,
+  macIsGroup,
+  PREFIX_LENGTH_BARE,
+} from "../wire/addr";
 import { ARP_REPLY, ARP_REQUEST, ARP_SIZE, ArpView, arpCheck, arpEmit } from "../wire/arp";
 import { ETHERNET_HEADER_SIZE, ETHERTYPE_ARP, EthernetView, ethernetEmit } from "../wire/ethernet";
 
@@ -27,8 +32,7 @@ function isNeighborAddress(address: u32): bool {
   const gateway = config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET);
   if (!addressInPrefix(address, gateway, config(abi.CONFIG_PREFIX_LENGTH_OFFSET))) return false;
   if (isOwnAddress(address) || addressIsUnusableSource(address)) return false;
-  // A network of two addresses or one has neither a network nor a broadcast address (RFC 3021).
-  if (config(abi.CONFIG_PREFIX_LENGTH_OFFSET) >= 31) return true;
+  if (config(abi.CONFIG_PREFIX_LENGTH_OFFSET) >= PREFIX_LENGTH_BARE) return true;
   return address != networkBroadcast() && (address & ~networkMask()) != 0;
 }
 

@@ -18,7 +18,7 @@
  * `bootFound`, `bootValue` and `bootLength` holds until it is called again.
  * Source: RFC 4578 §2.1, RFC 5970 §3.1 and 3.3, RFC 3004 §4, UEFI 2.10 §24.7.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { CONFIG } from "../memory";
 import { load8, load16 } from "../wire/bytes";
 

@@ -8,9 +8,10 @@
  *
  * Source: RFC 2131 §4.3.1, RFC 2132, RFC 3396 §5, RFC 4702 §4.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { networkBroadcast, networkMask } from "../flow/emit";
 import { CONFIG, config } from "../memory";
+import { PREFIX_LENGTH_BARE } from "../wire/addr";
 import { load8, store8, store16, store32 } from "../wire/bytes";
 import * as wire from "../wire/dhcpv4";
 import {
@@ -36,11 +37,14 @@ const FQDN_OVERRIDE: u32 = 2;
 const FQDN_ENCODED: u32 = 4;
 const FQDN_NO_UPDATE: u32 = 8;
 const FQDN_RCODE: u32 = 0xffff;
+/** Flags and two response codes, before the name. */
+const FQDN_HEADER_SIZE: i32 = 3;
 
 /** One octet per option code: already in the reply, or not to be sent in it. */
-const DONE: usize = memory.data(256, 8);
+const CODE_COUNT: i32 = 256;
+const DONE: usize = memory.data(CODE_COUNT, 8);
 /** An option value while it is made. */
-const VALUE: usize = memory.data(8, 8);
+const VALUE: usize = memory.data(<i32>sizeof<u32>(), 8);
 
 /** Where the next option goes. */
 export let cursor: usize = 0;
@@ -48,7 +52,7 @@ let limit: usize = 0;
 
 /** Starts the options at `start`; they, the end option and the relay's have to end at `end`. */
 export function optionsBegin(start: usize, end: usize): void {
-  memory.fill(DONE, 0, 256);
+  memory.fill(DONE, 0, CODE_COUNT);
   cursor = start;
   limit = end - relaySize();
 }
@@ -101,7 +105,7 @@ export function put8(code: u32, value: u32): void {
 
 export function put32(code: u32, value: u32): void {
   store32(VALUE, value);
-  put(code, VALUE, 4);
+  put(code, VALUE, sizeof<u32>());
 }
 
 /** Sends an option back as it came. */
@@ -160,9 +164,10 @@ function putParameter(code: u32): void {
   } else if (code == wire.OPTION_MTU) {
     const mtu = config(abi.CONFIG_MTU_OFFSET);
     store16(VALUE, mtu);
-    if (mtu >= MTU_OPTION_MIN && mtu <= 0xffff) put(code, VALUE, 2);
+    if (mtu >= MTU_OPTION_MIN && mtu <= u16.MAX_VALUE) put(code, VALUE, sizeof<u16>());
   } else if (code == wire.OPTION_BROADCAST) {
-    if (config(abi.CONFIG_PREFIX_LENGTH_OFFSET) < 31) put32(code, networkBroadcast());
+    if (config(abi.CONFIG_PREFIX_LENGTH_OFFSET) < PREFIX_LENGTH_BARE)
+      put32(code, networkBroadcast());
   } else if (code == wire.OPTION_BOOT_FILE && bootFound) {
     put(code, bootValue, bootLength);
   } else if (code != wire.OPTION_PAD && code != wire.OPTION_END) {
@@ -199,7 +204,7 @@ export function putParameters(): void {
  */
 export function putFqdn(): void {
   const length = wire.dhcpOptionLength(wire.OPTION_FQDN);
-  if (length < 3 || length > <i32>OPTION_PIECE_MAX) return;
+  if (length < FQDN_HEADER_SIZE || length > <i32>OPTION_PIECE_MAX) return;
   const value = wire.dhcpOptionValue(wire.OPTION_FQDN);
   const wanted = load8(value);
   const overruled = (wanted & FQDN_SERVER) != 0 ? FQDN_OVERRIDE : 0;

@@ -32,7 +32,7 @@
  * Source: RFC 951, RFC 1534, RFC 2131, RFC 2132, RFC 3396 §5, RFC 4039 §3, RFC 4702 §4,
  * RFC 6842 §3.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { frameCommit, gatewayMac, isOwnAddress, linkMtu, networkBroadcast } from "../flow/emit";
 import { neighborLearn } from "../flow/neighbor";
 import { outgoing, outgoingBegin } from "../flow/outgoing";
@@ -42,6 +42,7 @@ import { config } from "../memory";
 import { next } from "../prng";
 import { txBegin } from "../ring";
 import { count, drop } from "../stats";
+import { SECOND_US } from "../timer";
 import { addressInPrefix, MAC_BROADCAST, macIsGroup } from "../wire/addr";
 import { load8, load16, load32 } from "../wire/bytes";
 import { sumAdd, sumBytes, sumPseudo4, sumStoreUdp } from "../wire/checksum";
@@ -50,6 +51,7 @@ import { DhcpView } from "../wire/dhcpv4";
 import { ETHERNET_HEADER_SIZE, ETHERTYPE_IPV4, ethernetEmit } from "../wire/ethernet";
 import { IPV4_HEADER_SIZE, ipv4Emit, PROTOCOL_UDP, WIRE_OK } from "../wire/ipv4";
 import {
+  UDP_CHECKSUM_OFFSET,
   UDP_HEADER_SIZE,
   UDP_TRUNCATED,
   UdpView,
@@ -76,10 +78,10 @@ const HEADERS_SIZE: u32 = IPV4_HEADER_SIZE + UDP_HEADER_SIZE;
 /** What every client takes, IP header included (RFC 2131 §2). */
 const PACKET_SIZE_DEFAULT: u32 = 576;
 const PACKET_SIZE_MAX: u32 = 1500;
-const UDP_CHECKSUM_OFFSET: usize = 6;
+const ADDRESS_SIZE: i32 = 4;
 const TTL: u32 = 64;
 const ADDRESS_ANY_BROADCAST: u32 = 0xffffffff;
-const DECLINE_HOLD: i64 = 10_000_000;
+const DECLINE_HOLD_US: i64 = 10 * SECOND_US;
 
 /** "address not available" */
 const NAK_TEXT: usize = memory.data<u8>([
@@ -208,7 +210,7 @@ function refuse(): void {
 
 /** Value of an option that is one address; 0 = absent. */
 function addressOption(code: u32): u32 {
-  return wire.dhcpOptionLength(code) == 4 ? load32(wire.dhcpOptionValue(code)) : 0;
+  return wire.dhcpOptionLength(code) == ADDRESS_SIZE ? load32(wire.dhcpOptionValue(code)) : 0;
 }
 
 function isForUs(): bool {
@@ -265,7 +267,7 @@ function takeDecline(now: i64): void {
     drop(abi.DROP_DHCP_IGNORED);
     return;
   }
-  declinedUntil = now + DECLINE_HOLD;
+  declinedUntil = now + DECLINE_HOLD_US;
   count(abi.STAT_CONSUMED_LOCAL);
 }
 
@@ -288,6 +290,11 @@ function takeInform(): void {
   count(abi.STAT_DHCP_ACKS);
 }
 
+/** Whether an option of this length is absent, or of `size` octets. */
+function isAbsentOr(length: i32, size: i32): bool {
+  return length == -1 || length == size;
+}
+
 /** Whether the message is a request of an Ethernet client; counts it if not. */
 function isAcceptable(message: usize, length: u32): bool {
   if (wire.dhcpIsBare(message, length)) wire.dhcpOptionsNone();
@@ -296,12 +303,12 @@ function isAcceptable(message: usize, length: u32): bool {
     return false;
   }
   const client = request.clientMac;
-  const isEthernet = request.hardwareType == 1 && request.hardwareLength == 6;
+  const isEthernet = request.isEthernet;
   const server = wire.dhcpOptionLength(wire.OPTION_SERVER);
   const requested = wire.dhcpOptionLength(wire.OPTION_REQUESTED_ADDRESS);
   const type = wire.dhcpOptionLength(wire.OPTION_TYPE);
-  const hasAddresses = (server == -1 || server == 4) && (requested == -1 || requested == 4);
-  const isSized = hasAddresses && (type == -1 || type == 1);
+  const hasAddresses = isAbsentOr(server, ADDRESS_SIZE) && isAbsentOr(requested, ADDRESS_SIZE);
+  const isSized = hasAddresses && isAbsentOr(type, 1);
   if (!isEthernet || !isSized || client == 0 || macIsGroup(client)) {
     drop(abi.DROP_DHCP_MALFORMED);
     return false;

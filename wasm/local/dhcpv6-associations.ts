@@ -1,7 +1,7 @@
 /**
  * Identity associations of DHCPv6: which of them gets the address, and what the others are told.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { GATEWAY6, GUEST6, octetsOf } from "../flow/addresses";
 import { config } from "../memory";
 import { address6Copy, address6Equal, address6InPrefix } from "../wire/addr6";
@@ -11,6 +11,8 @@ import { Option6View } from "../wire/dhcpv6";
 import { asked, askedAfter, cursor, putStatus, room } from "./dhcpv6-options";
 
 const INFINITE: u32 = 0xffffffff;
+/** T2 is 0.8 of the lifetime (RFC 9915 §21.4). */
+const T2_FIFTHS: u64 = 4;
 /** Identity associations looked at in one message. */
 export const IA_COUNT_MAX: u32 = 8;
 
@@ -23,9 +25,9 @@ function lease(): u32 {
 function beginIa(ia: usize, code: u32, t1: u32, t2: u32): usize {
   const value = room(code, wire.IA_SIZE);
   if (value == 0) return 0;
-  memory.copy(value, ia + wire.OPTION6_HEADER_SIZE, 4); // its identifier
-  store32(value + 4, t1);
-  store32(value + 8, t2);
+  memory.copy(value, ia + wire.OPTION6_HEADER_SIZE, wire.IA_T1_OFFSET); // its identifier
+  store32(value + wire.IA_T1_OFFSET, t1);
+  store32(value + wire.IA_T2_OFFSET, t2);
   return value - wire.OPTION6_HEADER_SIZE;
 }
 
@@ -38,8 +40,8 @@ function putAddress(address: usize, lifetime: u32): void {
   const value = room(wire.OPTION6_ADDRESS, wire.IA_ADDRESS_SIZE);
   if (value == 0) return;
   address6Copy(value, address);
-  store32(value + 16, lifetime);
-  store32(value + 20, lifetime);
+  store32(value + wire.IA_PREFERRED_OFFSET, lifetime);
+  store32(value + wire.IA_VALID_OFFSET, lifetime);
 }
 
 /** An association with nothing but a status in it. */
@@ -54,20 +56,25 @@ export function refuseIa(ia: usize, code: u32, status: u32): void {
 function grantIa(ia: usize, withdraw: bool): void {
   const seconds = lease();
   const t1 = seconds == INFINITE ? INFINITE : seconds >>> 1;
-  const t2 = seconds == INFINITE ? INFINITE : <u32>((<u64>seconds * 4) / 5);
+  const t2 = seconds == INFINITE ? INFINITE : <u32>((<u64>seconds * T2_FIFTHS) / 5);
   const option = beginIa(ia, wire.OPTION6_IA_NA, t1, t2);
   if (option == 0) return;
   const guest = octetsOf(GUEST6);
   putAddress(guest, seconds);
   for (let p = firstAddress(ia); withdraw && p != 0; p = nextAddress(ia, p)) {
-    if (!address6Equal(p + 4, guest)) putAddress(p + 4, 0);
+    const address = Option6View.at(p).value;
+    if (!address6Equal(address, guest)) putAddress(address, 0);
   }
   endIa(option);
 }
 
 /** Location of the first address option in an association that was checked; 0 = none. */
 export function firstAddress(ia: usize): usize {
-  return wire.dhcp6Find(ia + 4 + wire.IA_SIZE, wire.dhcp6After(ia), wire.OPTION6_ADDRESS);
+  return wire.dhcp6Find(
+    ia + wire.OPTION6_HEADER_SIZE + wire.IA_SIZE,
+    wire.dhcp6After(ia),
+    wire.OPTION6_ADDRESS,
+  );
 }
 
 function nextAddress(ia: usize, p: usize): usize {
@@ -78,7 +85,7 @@ function nextAddress(ia: usize, p: usize): usize {
 export function namesForeign(ia: usize): bool {
   const prefix = config(abi.CONFIG_PREFIX6_LENGTH_OFFSET);
   for (let p = firstAddress(ia); p != 0; p = nextAddress(ia, p)) {
-    if (!address6InPrefix(p + 4, octetsOf(GATEWAY6), prefix)) return true;
+    if (!address6InPrefix(Option6View.at(p).value, octetsOf(GATEWAY6), prefix)) return true;
   }
   return false;
 }
@@ -86,7 +93,7 @@ export function namesForeign(ia: usize): bool {
 /** Whether the association names the guest's address. */
 export function namesGuest(ia: usize): bool {
   for (let p = firstAddress(ia); p != 0; p = nextAddress(ia, p)) {
-    if (address6Equal(p + 4, octetsOf(GUEST6))) return true;
+    if (address6Equal(Option6View.at(p).value, octetsOf(GUEST6))) return true;
   }
   return false;
 }

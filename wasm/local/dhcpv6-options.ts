@@ -2,10 +2,11 @@
  * Options of DHCPv6: those of the message being answered, and those of the reply, which are written
  * one behind the other as far as there is room. Which are sent, and why, is told in `dhcpv6`.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { DNS6, octetsOf } from "../flow/addresses";
 import { dns6Named } from "../flow/resolvers";
 import { CONFIG, config } from "../memory";
+import { ADDRESS6_SIZE } from "../wire/addr6";
 import { load8, load16, store8, store16, store32 } from "../wire/bytes";
 import * as wire from "../wire/dhcpv6";
 import { Option6View } from "../wire/dhcpv6";
@@ -26,6 +27,12 @@ const REFRESH_SECONDS: u32 = 86_400;
 const FQDN_SERVER: u32 = 1;
 const FQDN_OVERRIDE: u32 = 2;
 const FQDN_NO_UPDATE: u32 = 4;
+
+/** Codes of a client's list that are looked at. */
+const REQUESTED_MAX: u32 = 64;
+/** Of a vendor class: the enterprise, the length of the first class (RFC 9915 §21.16). */
+const ENTERPRISE_SIZE: u32 = 4;
+const CLASS_OFFSET: u32 = 6;
 
 /** Where the options of the message being answered begin and end. */
 let options: usize = 0;
@@ -71,7 +78,7 @@ export function put(code: u32, from: usize, length: u32): void {
 }
 
 export function putStatus(status: u32): void {
-  const value = room(wire.OPTION6_STATUS, 2);
+  const value = room(wire.OPTION6_STATUS, sizeof<u16>());
   if (value != 0) store16(value, status);
 }
 
@@ -79,7 +86,7 @@ function putConfigured(code: u32): void {
   const start = CONFIG + abi.CONFIG_DHCP6_OPTIONS_OFFSET;
   const end = start + config(abi.CONFIG_DHCP6_OPTIONS_LENGTH_OFFSET);
   const option = wire.dhcp6Find(start, end, code);
-  if (option != 0) put(code, option + 4, Option6View.at(option).length);
+  if (option != 0) put(code, Option6View.at(option).value, Option6View.at(option).length);
 }
 
 /** We update no DNS, so N is set; O says that a wish for S was overruled. The name comes back. */
@@ -98,9 +105,9 @@ function putFqdn(): void {
 
 function putWanted(code: u32, isInformation: bool): void {
   if (code == wire.OPTION6_DNS) {
-    if (dns6Named()) put(code, octetsOf(DNS6), 16);
+    if (dns6Named()) put(code, octetsOf(DNS6), ADDRESS6_SIZE);
   } else if (code == wire.OPTION6_REFRESH) {
-    const value = isInformation ? room(code, 4) : 0;
+    const value = isInformation ? room(code, sizeof<u32>()) : 0;
     if (value != 0) store32(value, REFRESH_SECONDS);
   } else if (code == wire.OPTION6_FQDN) putFqdn();
   else if (code == wire.OPTION6_BOOT_URL && bootFound) put(code, bootValue, bootLength);
@@ -120,22 +127,24 @@ function putBoot(): void {
   const user = asked(wire.OPTION6_USER_CLASS);
   const vendor = asked(wire.OPTION6_VENDOR_CLASS);
   const types = asked(wire.OPTION6_ARCHITECTURE);
-  // Behind the enterprise number and the length of the first class.
-  const isHttp = vendor != 0 && bootIsHttp(vendor + 10, Option6View.at(vendor).length - 6);
+  const vendorAt = Option6View.at(vendor).value;
+  const isHttp =
+    vendor != 0 &&
+    bootIsHttp(vendorAt + CLASS_OFFSET, Option6View.at(vendor).length - CLASS_OFFSET);
   bootFind(
     BOOT6,
     config(abi.CONFIG_BOOT6_LENGTH_OFFSET),
-    types + 4,
+    Option6View.at(types).value,
     types == 0 ? 0 : Option6View.at(types).length,
     isHttp,
-    user != 0 && bootIsIpxe(user + 4, Option6View.at(user).length),
+    user != 0 && bootIsIpxe(Option6View.at(user).value, Option6View.at(user).length),
   );
   if (!isHttp || !bootFound) return;
-  const value = room(wire.OPTION6_VENDOR_CLASS, 6 + HTTP_CLASS_SIZE);
+  const value = room(wire.OPTION6_VENDOR_CLASS, CLASS_OFFSET + HTTP_CLASS_SIZE);
   if (value == 0) return;
-  memory.copy(value, vendor + 4, 4); // in the client's own terms
-  store16(value + 4, HTTP_CLASS_SIZE);
-  memory.copy(value + 6, HTTP_CLASS, HTTP_CLASS_SIZE);
+  memory.copy(value, vendorAt, ENTERPRISE_SIZE); // in the client's own terms
+  store16(value + ENTERPRISE_SIZE, HTTP_CLASS_SIZE);
+  memory.copy(value + CLASS_OFFSET, HTTP_CLASS, HTTP_CLASS_SIZE);
 }
 
 /** What the client asks for, each once. */
@@ -147,8 +156,8 @@ export function putOptions(isInformation: bool): void {
     putWanted(wire.OPTION6_SEARCH, isInformation);
     return;
   }
-  const list = option + 4;
-  const listed = min<u32>(Option6View.at(option).length >>> 1, 64);
+  const list = Option6View.at(option).value;
+  const listed = min<u32>(Option6View.at(option).length >>> 1, REQUESTED_MAX);
   for (let i: u32 = 0; i < listed; i++) {
     const code = load16(list + ((<usize>i) << 1));
     if (!wantedBefore(list, i, code)) putWanted(code, isInformation);

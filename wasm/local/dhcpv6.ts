@@ -26,7 +26,7 @@
  *
  * Source: RFC 9915 (RFC 8415) §11.4, 16, 18.3, 21; RFC 3646, RFC 4704, RFC 5908, RFC 5970.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { addressOfSource, GUEST6, octetsOf, ROUTER6 } from "../flow/addresses";
 import { frameCommit, gatewayMac } from "../flow/emit";
 import { natIsGuest } from "../flow/nat";
@@ -36,6 +36,7 @@ import { presenceDoubt } from "../flow/presence";
 import { config } from "../memory";
 import { txBegin } from "../ring";
 import { count, drop } from "../stats";
+import { SECOND_US } from "../timer";
 import { ALL_DHCP_SERVERS, address6Equal, address6IsLinkLocal } from "../wire/addr6";
 import { store8, store16, storeMac } from "../wire/bytes";
 import { sumAdd, sumBytes, sumOk, sumPseudo6, sumStoreUdp } from "../wire/checksum";
@@ -44,7 +45,14 @@ import { Dhcp6View, Option6View } from "../wire/dhcpv6";
 import { ETHERNET_HEADER_SIZE, ETHERTYPE_IPV6, ethernetEmit } from "../wire/ethernet";
 import { PROTOCOL_UDP, WIRE_OK } from "../wire/ipv4";
 import { IPV6_HEADER_SIZE, IPV6_MTU_MIN, Ipv6View, ipv6Emit } from "../wire/ipv6";
-import { UDP_HEADER_SIZE, UDP_TRUNCATED, UdpView, udpCheck, udpEmit } from "../wire/udp";
+import {
+  UDP_CHECKSUM_OFFSET,
+  UDP_HEADER_SIZE,
+  UDP_TRUNCATED,
+  UdpView,
+  udpCheck,
+  udpEmit,
+} from "../wire/udp";
 import {
   associationsOk,
   firstAddress,
@@ -69,20 +77,25 @@ import {
 
 const HEADERS_SIZE: u32 = IPV6_HEADER_SIZE + UDP_HEADER_SIZE;
 const HOP_LIMIT: u32 = 64;
-const DECLINE_HOLD: i64 = 10_000_000;
+const DECLINE_HOLD_US: i64 = 10 * SECOND_US;
+/** There is no other server to wait for (RFC 9915 §18.2.1). */
+const PREFERENCE_MAX: u32 = 255;
+/** DUID-LL: type, hardware type, MAC (RFC 9915 §11.4). */
 const DUID_SIZE: u32 = 10;
+const DUID_HARDWARE_OFFSET: usize = 2;
+const DUID_MAC_OFFSET: usize = 4;
 const DUID_LINK_LAYER: u32 = 3;
 const HARDWARE_ETHERNET: u32 = 1;
 
 let declinedUntil: i64 = 0;
 
-const DUID: usize = memory.data(16, 8);
+const DUID: usize = memory.data(DUID_SIZE, 8);
 
 export function dhcp6Init(): void {
   declinedUntil = 0;
   store16(DUID, DUID_LINK_LAYER);
-  store16(DUID + 2, HARDWARE_ETHERNET);
-  storeMac(DUID + 4, gatewayMac());
+  store16(DUID + DUID_HARDWARE_OFFSET, HARDWARE_ETHERNET);
+  storeMac(DUID + DUID_MAC_OFFSET, gatewayMac());
 }
 
 /** Begins a reply: header, server and client identifier. Returns the frame; 0 = no room. */
@@ -95,7 +108,9 @@ function begin(type: u32, transaction: u32): usize {
   optionsBegin(reply + wire.DHCP6_HEADER_SIZE, ip + IPV6_MTU_MIN);
   put(wire.OPTION6_SERVER, DUID, DUID_SIZE);
   const client = asked(wire.OPTION6_CLIENT);
-  if (client != 0) put(wire.OPTION6_CLIENT, client + 4, Option6View.at(client).length);
+  if (client != 0) {
+    put(wire.OPTION6_CLIENT, Option6View.at(client).value, Option6View.at(client).length);
+  }
   return ethernet;
 }
 
@@ -110,7 +125,7 @@ function finish(ethernet: usize): void {
   ipv6Emit(header, source, destination, PROTOCOL_UDP, size, HOP_LIMIT, 0);
   udpEmit(udp, wire.DHCP6_SERVER_PORT, wire.DHCP6_CLIENT_PORT, size);
   const pseudo = sumPseudo6(source, destination, PROTOCOL_UDP, size);
-  sumStoreUdp(udp + 6, sumAdd(pseudo, sumBytes(udp, size)));
+  sumStoreUdp(udp + UDP_CHECKSUM_OFFSET, sumAdd(pseudo, sumBytes(udp, size)));
   frameCommit(ethernet, ETHERNET_HEADER_SIZE + IPV6_HEADER_SIZE + size, 0);
   count(abi.STAT_CONSUMED_LOCAL);
 }
@@ -126,7 +141,7 @@ function takeAsking(type: u32, transaction: u32, now: i64): void {
   if (rapid) room(wire.OPTION6_RAPID_COMMIT, 0);
   if (offers) {
     const preference = room(wire.OPTION6_PREFERENCE, 1);
-    if (preference != 0) store8(preference, 255); // there is no other server to wait for
+    if (preference != 0) store8(preference, PREFERENCE_MAX);
   }
   if (putAssociations(type, now >= declinedUntil) && !offers)
     neighborLearn(GUEST6, packet.mac, now);
@@ -163,7 +178,7 @@ function takeReturn(type: u32, transaction: u32, now: i64): void {
   let n: u32 = 0;
   for (let ia = firstIa(); ia != 0 && n < IA_COUNT_MAX; ia = nextIa(ia), n++) {
     const isOurs = namesGuest(ia);
-    if (isOurs && type == wire.DHCP6_DECLINE) declinedUntil = now + DECLINE_HOLD;
+    if (isOurs && type == wire.DHCP6_DECLINE) declinedUntil = now + DECLINE_HOLD_US;
     if (!isOurs) refuseIa(ia, wire.OPTION6_IA_NA, wire.STATUS6_NO_BINDING);
   }
   finish(ethernet);
@@ -184,7 +199,7 @@ function identifiersOk(type: u32): bool {
   const server = asked(wire.OPTION6_SERVER);
   let isOurs = false;
   if (server != 0 && Option6View.at(server).length == DUID_SIZE) {
-    isOurs = memory.compare(server + 4, DUID, DUID_SIZE) == 0;
+    isOurs = memory.compare(Option6View.at(server).value, DUID, DUID_SIZE) == 0;
   }
   if (client != 0) {
     const size = Option6View.at(client).length;

@@ -9,7 +9,7 @@
  * The data of the reply is a copy (`txKeep`), because the next batch may come in before the link
  * has taken the frames.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { ipv4Send, isOwnAddress } from "../flow/emit";
 import { outgoingBegin } from "../flow/outgoing";
 import { packet } from "../flow/packet";
@@ -18,6 +18,7 @@ import { count, drop } from "../stats";
 import { addressIsUnusableSource } from "../wire/addr";
 import { sumAdd, sumBytes, sumStore } from "../wire/checksum";
 import {
+  ICMP_CHECKSUM_OFFSET,
   ICMP_ECHO_REPLY,
   ICMP_ECHO_REQUEST,
   ICMP_HEADER_SIZE,
@@ -27,10 +28,9 @@ import {
 import { PROTOCOL_ICMP } from "../wire/ipv4";
 
 const TTL: u32 = 64;
-const ICMP_CHECKSUM_OFFSET: usize = 2;
 
 /** Header of the reply while it is made; `ipv4Send` copies it. */
-const HEADER: usize = memory.data(8, 8);
+const HEADER: usize = memory.data(ICMP_HEADER_SIZE, 8);
 
 /** Answers the packet under way, an echo request with a right checksum. */
 export function icmpEchoLocal(): void {

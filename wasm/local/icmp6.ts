@@ -4,7 +4,7 @@
  * of the request, comes from the address that was asked (RFC 4443 §4.2), and is fragmented when the
  * MTU is too small for it. Nothing is answered on behalf of others, nor to multicast.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { isOwnAddress } from "../flow/emit";
 import { outgoingBegin } from "../flow/outgoing";
 import { packet, pseudoSum } from "../flow/packet";
@@ -13,6 +13,7 @@ import { txKeep } from "../ring";
 import { count, drop } from "../stats";
 import { sumAdd, sumBytes, sumStore } from "../wire/checksum";
 import {
+  ICMPV6_CHECKSUM_OFFSET,
   ICMPV6_ECHO_REPLY,
   ICMPV6_HEADER_SIZE,
   Icmpv6View,
@@ -21,10 +22,9 @@ import {
 } from "../wire/icmpv6";
 
 const HOP_LIMIT: u32 = 64;
-const CHECKSUM_OFFSET: usize = 2;
 
 /** Header of the reply while it is made; `packetSend` copies it. */
-const HEADER: usize = memory.data(8, 8);
+const HEADER: usize = memory.data(ICMPV6_HEADER_SIZE, 8);
 
 /** Answers the packet under way, an echo request with a right checksum. */
 export function icmp6EchoLocal(): void {
@@ -45,7 +45,7 @@ export function icmp6EchoLocal(): void {
   icmpv6Emit(HEADER, ICMPV6_ECHO_REPLY, request.code, request.rest);
   const sum = sumAdd(sumBytes(HEADER, ICMPV6_HEADER_SIZE), sumBytes(data, dataLength));
   const pseudo = pseudoSum(destination, source, PROTOCOL_ICMPV6, length);
-  sumStore(HEADER + CHECKSUM_OFFSET, sumAdd(sum, pseudo));
+  sumStore(HEADER + ICMPV6_CHECKSUM_OFFSET, sumAdd(sum, pseudo));
   const kept = txKeep(data, dataLength);
   if (kept == 0) {
     drop(abi.DROP_TX_FULL);

@@ -26,7 +26,7 @@
  * Contract: messages have a right checksum; `now` in microseconds.
  * Source: RFC 4861 §4, 6.1, 6.2, 7.1, 7.2, RFC 4862, RFC 8106 §5.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { addressIntern, DNS6, GATEWAY6, isIpv6, octetsOf, ROUTER6 } from "../flow/addresses";
 import { frameCommit, gatewayMac, isOwnAddress } from "../flow/emit";
 import { natIsGuest } from "../flow/nat";
@@ -37,7 +37,14 @@ import { CONFIG, config } from "../memory";
 import { next } from "../prng";
 import { txBegin } from "../ring";
 import { count, drop } from "../stats";
-import { ALL_NODES, address6GroupMac, address6IsMulticast } from "../wire/addr6";
+import { SECOND_US } from "../timer";
+import {
+  ADDRESS6_IPV4_OFFSET,
+  ADDRESS6_LOW_OFFSET,
+  ALL_NODES,
+  address6GroupMac,
+  address6IsMulticast,
+} from "../wire/addr6";
 import { load8, loadMac } from "../wire/bytes";
 import { sumPseudo6 } from "../wire/checksum";
 import { dhcp6Find, OPTION6_SEARCH, Option6View } from "../wire/dhcpv6";
@@ -53,20 +60,23 @@ import {
 import { IPV6_HEADER_SIZE, Ipv6View, ipv6Emit } from "../wire/ipv6";
 import * as wire from "../wire/ndp";
 
-const SECOND: i64 = 1_000_000;
-const INTERVAL_MIN: u32 = 200;
-const INTERVAL_MAX: u32 = 600;
-const INTERVAL_INITIAL: i64 = 16 * SECOND;
+const INTERVAL_MIN_SECONDS: u32 = 200;
+const INTERVAL_MAX_SECONDS: u32 = 600;
+const INTERVAL_INITIAL_US: i64 = 16 * SECOND_US;
 const INITIAL_COUNT: i32 = 3;
 /** Least time between advertisements to all (MIN_DELAY_BETWEEN_RAS). */
-const BETWEEN: i64 = 3 * SECOND;
-const LIFETIME: u32 = 3 * INTERVAL_MAX;
-const PREFIX_VALID: u32 = 2_592_000; // 30 days, AdvValidLifetime
-const PREFIX_PREFERRED: u32 = 604_800; // 7 days, AdvPreferredLifetime
+const BETWEEN_US: i64 = 3 * SECOND_US;
+const LIFETIME_SECONDS: u32 = 3 * INTERVAL_MAX_SECONDS;
+const PREFIX_VALID_SECONDS: u32 = 2_592_000; // 30 days, AdvValidLifetime
+const PREFIX_PREFERRED_SECONDS: u32 = 604_800; // 7 days, AdvPreferredLifetime
 const SLAAC_PREFIX_LENGTH: u32 = 64;
 const CUR_HOP_LIMIT: u32 = 64;
 /** What fits into the smallest MTU beside all other options. */
 const SEARCH_SIZE_MAX: u32 = 1024;
+/** ff02::1:ff00:0/104 as it is loaded: two words, then an octet. */
+const SOLICITED_HIGH: u64 = 0x02ff;
+const SOLICITED_MIDDLE: u32 = 0x01000000;
+const SOLICITED_OCTET: u8 = 0xff;
 const ADVERTISEMENT_SIZE: u32 = wire.NDP_NEIGHBOR_SIZE + wire.NDP_LINK_ADDRESS_SIZE;
 
 /** When the router advertises itself next. */
@@ -77,8 +87,8 @@ let initialLeft: i32 = 0;
 /** Number of the option lists that are being told of. */
 let serial: u32 = 0;
 /** The search list that all have been told of last, and what of it is to be withdrawn. */
-const TOLD: usize = memory.data(1024, 8);
-const GONE: usize = memory.data(1024, 8);
+const TOLD: usize = memory.data(SEARCH_SIZE_MAX, 8);
+const GONE: usize = memory.data(SEARCH_SIZE_MAX, 8);
 let toldLength: u32 = 0;
 let goneLength: u32 = 0;
 let searchLength: u32 = 0;
@@ -115,7 +125,7 @@ function putSearch(p: usize, isWithdrawal: bool): usize {
     return goneLength == 0 ? p : p + wire.ndpSearchEmit(p, 0, GONE, goneLength);
   }
   const list = searchList();
-  return list == 0 ? p : p + wire.ndpSearchEmit(p, LIFETIME, list, searchLength);
+  return list == 0 ? p : p + wire.ndpSearchEmit(p, LIFETIME_SECONDS, list, searchLength);
 }
 
 /** Octets of the name at `p`, its last one included, in `length` octets of names. */
@@ -175,13 +185,13 @@ function routerMessage(message: usize, lifetime: u32, isWithdrawal: bool): u32 {
     octetsOf(GATEWAY6),
     prefixLength,
     wire.NDP_ON_LINK | slaac,
-    PREFIX_VALID,
-    PREFIX_PREFERRED,
+    PREFIX_VALID_SECONDS,
+    PREFIX_PREFERRED_SECONDS,
   );
   p += wire.NDP_PREFIX_SIZE;
   if (dns6Named()) {
     wire.ndpDnsEmit(p, lifetime, octetsOf(DNS6));
-    p += 24;
+    p += wire.NDP_DNS_SIZE;
   }
   if (lifetime != 0) p = putSearch(p, isWithdrawal);
   return <u32>(p - message);
@@ -212,16 +222,18 @@ function advertise(destination: usize, mac: u64, lifetime: u32, isWithdrawal: bo
 function advertiseAll(now: i64): void {
   const mac = address6GroupMac(ALL_NODES);
   findGone();
-  const isReady = goneLength == 0 || advertise(ALL_NODES, mac, LIFETIME, true);
-  if (!isReady || !advertise(ALL_NODES, mac, LIFETIME, false)) {
-    dueAt = now + SECOND;
+  const isReady = goneLength == 0 || advertise(ALL_NODES, mac, LIFETIME_SECONDS, true);
+  if (!isReady || !advertise(ALL_NODES, mac, LIFETIME_SECONDS, false)) {
+    dueAt = now + SECOND_US;
     return;
   }
   remember();
   lastAt = now;
-  const interval = <i64>(INTERVAL_MIN + (next() % (INTERVAL_MAX - INTERVAL_MIN + 1))) * SECOND;
+  const interval =
+    <i64>(INTERVAL_MIN_SECONDS + (next() % (INTERVAL_MAX_SECONDS - INTERVAL_MIN_SECONDS + 1))) *
+    SECOND_US;
   if (initialLeft > 0) initialLeft--;
-  dueAt = now + (initialLeft > 0 ? min(interval, INTERVAL_INITIAL) : interval);
+  dueAt = now + (initialLeft > 0 ? min(interval, INTERVAL_INITIAL_US) : interval);
 }
 
 /** When `ndpTimeout` wants to be called, absolute microseconds; 0 = never. */
@@ -234,7 +246,7 @@ export function ndpNext(): i64 {
 function renew(now: i64): void {
   serial = config(abi.CONFIG_OPTIONS_SERIAL_OFFSET);
   initialLeft = INITIAL_COUNT;
-  dueAt = lastAt == 0 ? now : max(now, lastAt + BETWEEN);
+  dueAt = lastAt == 0 ? now : max(now, lastAt + BETWEEN_US);
 }
 
 /** Advertises the router when it is time. */
@@ -271,13 +283,13 @@ function learn(address: u32, said: u64, now: i64): bool {
 
 function routerSolicited(now: i64): void {
   if (!isProbe()) {
-    if (advertise(octetsOf(packet.source), packet.mac, LIFETIME, false))
+    if (advertise(octetsOf(packet.source), packet.mac, LIFETIME_SECONDS, false))
       count(abi.STAT_CONSUMED_LOCAL);
     return;
   }
   count(abi.STAT_CONSUMED_LOCAL);
-  if (lastAt == 0 || now - lastAt >= BETWEEN) advertiseAll(now);
-  else dueAt = min(dueAt, lastAt + BETWEEN);
+  if (lastAt == 0 || now - lastAt >= BETWEEN_US) advertiseAll(now);
+  else dueAt = min(dueAt, lastAt + BETWEEN_US);
 }
 
 /** Says that the address at `target`, one of ours, is at our MAC. */
@@ -297,7 +309,11 @@ function answer(target: usize): void {
 
 /** Whether `p` is a solicited-node multicast address. */
 function isSolicitedNode(p: usize): bool {
-  return load<u64>(p) == 0x02ff && load<u32>(p, 8) == 0x01000000 && load<u8>(p, 12) == 0xff;
+  return (
+    load<u64>(p) == SOLICITED_HIGH &&
+    load<u32>(p, ADDRESS6_LOW_OFFSET) == SOLICITED_MIDDLE &&
+    load<u8>(p, ADDRESS6_IPV4_OFFSET) == SOLICITED_OCTET
+  );
 }
 
 function neighborSolicited(now: i64): void {

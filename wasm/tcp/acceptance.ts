@@ -2,17 +2,19 @@
  * Whether a segment is one the connection has to do with: PAWS, the window, resets (RFC 9293
  * §3.10.7.4, RFC 7323 §5, RFC 5961), and what is answered where it is not.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { markDirty } from "../flow/table";
 import { count, drop } from "../stats";
+import { SECOND_US } from "../timer";
 import { seqGe, seqInWindow, seqLt } from "../wire/seqnum";
 import { TCP_SYN } from "../wire/tcp";
-import { F_TIMESTAMPS, has, P_ACK, Tcp, tcpEnd } from "./conn";
+import { F_TIMESTAMPS, has, P_ACK, Tcp } from "./conn";
+import { tcpEnd } from "./ending";
 import { segment, segmentHas } from "./segment";
 
 const CHALLENGES_PER_SECOND: u32 = 10;
 /** RFC 7323 §5.5: after 24 days without a segment the timestamp tells nothing. */
-const PAWS_IDLE: i64 = 2073600000000;
+const PAWS_IDLE_US: i64 = 24 * 86_400 * SECOND_US;
 
 /** Asks the flush for an acknowledgment now. */
 export function wantAck(flow: Tcp): void {
@@ -22,7 +24,7 @@ export function wantAck(flow: Tcp): void {
 
 /** RFC 5961: answers a suspicious segment with an ACK, at most ten a second and flow. */
 export function challenge(flow: Tcp, now: i64): void {
-  const second = <u32>(now / 1000000);
+  const second = <u32>(now / SECOND_US);
   if (flow.challengeAt != second) {
     flow.challengeAt = second;
     flow.challenges = 0;
@@ -39,7 +41,7 @@ export function pawsFails(flow: Tcp, now: i64): bool {
   // One without the option is taken although it was agreed on (RFC 7323 §3.2 says SHOULD drop):
   // Linux 3.10 to 4.14 send such, and Linux takes them.
   if (!segment.hasTimestamps || !has(flow, F_TIMESTAMPS) || segmentHas(TCP_SYN)) return false;
-  if (<i32>(segment.tsValue - flow.tsRecent) >= 0 || now - flow.tsRecentAt > PAWS_IDLE)
+  if (<i32>(segment.tsValue - flow.tsRecent) >= 0 || now - flow.tsRecentAt > PAWS_IDLE_US)
     return false;
   drop(abi.DROP_TCP_PAWS);
   wantAck(flow);

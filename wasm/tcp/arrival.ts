@@ -9,14 +9,15 @@
  *     the guest refuses (RST,       its address of the other version of IP is tried, unless that
  *       port unreachable)           has refused, too: a client that says "localhost" comes by ::1,
  *                                   and most services listen on IPv4 only
- *     nobody has the address        after ASK_PATIENCE the other version if its address is known;
- *                                   the question stays open, so the next connection goes there at
- *                                   once; after ANSWER_MAX without either a reset
+ *     nobody has the address        once it is silent (`guestIsSilent`) the other version if its
+ *                                   address is known; the question stays open, so the next
+ *                                   connection goes there at once; after ANSWER_MAX_US without
+ *                                   either a reset
  *     a SYN is not answered         sent again after 1, 3, 7, 15 s. An owner not heard of since the
  *                                   connection came is doubted and asked by ARP or NDP: silent
  *                                   still, the other version or another address is tried, and
- *                                   after ANSWER_MAX the end is a reset. One that is there has
- *                                   until GIVE_UP_ARRIVAL
+ *                                   after ANSWER_MAX_US the end is a reset. One that is there has
+ *                                   until GIVE_UP_ARRIVAL_US
  *
  *   With the version changes who the guest sees: a client of the other version is the gateway, as
  *   those are that the guest could not answer otherwise. So a SYN that is merely lost does not lead
@@ -24,14 +25,13 @@
  *
  *   A rule with an address of its own (ARRIVAL_FIXED) leads to that one and nowhere else.
  *
- *   GIVE_UP_ARRIVAL departs from RFC 9293 MUST-23 (three minutes for a SYN): the client behind has
- *   an open connection, and would wait all that time for nothing.
+ *   GIVE_UP_ARRIVAL_US departs from RFC 9293 MUST-23 (three minutes for a SYN): the client behind
+ *   has an open connection, and would wait all that time for nothing.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { isIpv6 } from "../flow/addresses";
 import { isOwnAddress } from "../flow/emit";
 import { enterState, SHARE_OUTSIDE } from "../flow/kinds";
-import { natToGuest } from "../flow/nat";
 import {
   neighborDoubt,
   neighborFind,
@@ -39,24 +39,22 @@ import {
   neighborRequest,
   neighborWaited,
 } from "../flow/neighbor";
-import { gatewayFor } from "../flow/send";
+import { shownTo } from "../flow/send";
 import { flowFind, flowRename, handleOf, isNone, markDirty } from "../flow/table";
-import { guestAddress, guestRequest, guestServed } from "../flow/whereabouts";
-import { count, drop } from "../stats";
 import {
-  F_SOCKET,
-  P_SYN,
-  RTO_MAX,
-  Tcp,
-  tcpArm,
-  tcpEnd,
-  tcpReset,
-  tcpRestart,
-  tcpSetMss,
-} from "./conn";
+  ASK_PATIENCE_US,
+  guestAddress,
+  guestIsSilent,
+  guestRequest,
+  guestServed,
+} from "../flow/whereabouts";
+import { count, drop } from "../stats";
+import { MILLISECOND_US, SECOND_US } from "../timer";
+import { F_SOCKET, P_SYN, RTO_MAX_US, Tcp, tcpArm, tcpReset, tcpRestart, tcpSetMss } from "./conn";
 import { keepaliveStart } from "./deadline";
+import { sendReset } from "./emit";
+import { tcpEnd } from "./ending";
 import { allocate } from "./open";
-import { sendReset } from "./output";
 
 /** Bits of `arrival`. */
 const ARRIVAL_FIXED: u8 = 1;
@@ -64,30 +62,25 @@ const REFUSED_FOUR: u8 = 2;
 const REFUSED_SIX: u8 = 4;
 
 /** While nobody is known to have the guest's address, it is looked at again this soon. */
-const NEIGHBOR_RETRY: i64 = 100_000;
-/** So long is waited for an address of the client's version before the other is tried. */
-const ASK_PATIENCE: i64 = 250_000;
+const NEIGHBOR_RETRY_US: i64 = 100 * MILLISECOND_US;
 /** Silence of the guest as a whole for so long is the end: within three seconds. */
-const ANSWER_MAX: i64 = 2_900_000;
-const GIVE_UP_ARRIVAL: i64 = 31_000_000;
+const ANSWER_MAX_US: i64 = 2900 * MILLISECOND_US;
+const GIVE_UP_ARRIVAL_US: i64 = 31 * SECOND_US;
 /** Ports looked at for a client that looks like another one to the guest. */
 const PORT_TRIES: i32 = 64;
+const PORT_MAX: u32 = 65535;
+const PORT_UNPRIVILEGED: u32 = 1024;
 
 function refusalOf(six: bool): u8 {
   return six ? REFUSED_SIX : REFUSED_FOUR;
 }
 
-/** Whom the owner of `guest` sees in place of the client. */
-function shownTo(guest: u32, client: u32): u32 {
-  return isIpv6(guest) == isIpv6(client) ? natToGuest(client) : gatewayFor(guest);
-}
-
 /** A port of the client's that no other connection of this look has; 0 = none is to be had. */
 function portFor(guest: u32, guestPort: u32, peer: u32, clientPort: u32): u32 {
-  let port = clientPort;
+  let port = clientPort; // two loopback clients may look alike to the guest
   for (let tries = 0; tries < PORT_TRIES; tries++) {
     if (isNone(flowFind(abi.KIND_TCP, guest, peer, (guestPort << 16) | port))) return port;
-    port = port >= 65535 ? 1024 : port + 1; // two loopback clients may look alike to the guest
+    port = port >= PORT_MAX ? PORT_UNPRIVILEGED : port + 1;
   }
   return 0;
 }
@@ -105,7 +98,7 @@ function choose(flow: Tcp, now: i64): u32 {
   const other = candidate(flow, !six);
   if (own == 0) return other == 0 ? flow.guestAddress : other;
   if (other == 0 || neighborKnown(own) || !neighborKnown(other)) return own;
-  return neighborFind(own) != 0 || neighborWaited(own, now) >= ASK_PATIENCE ? other : own;
+  return neighborFind(own) != 0 || guestIsSilent(own, now) ? other : own;
 }
 
 /** Lets the connection go to `address`; false = the guest could not tell it from another one. */
@@ -171,7 +164,7 @@ function synSend(flow: Tcp, now: i64): void {
     flow.rtoAt = now + <i64>flow.rto;
     flow.flags |= P_SYN;
     markDirty(flow);
-  } else flow.rtoAt = now + NEIGHBOR_RETRY;
+  } else flow.rtoAt = now + NEIGHBOR_RETRY_US;
   askOthers(flow, now);
 }
 
@@ -204,7 +197,7 @@ export function arrivalRefused(flow: Tcp, now: i64): void {
   flow.arrival |= refusalOf(six);
   const other = candidate(flow, !six);
   const isSilent =
-    other != 0 && neighborFind(other) == 0 && neighborWaited(other, now) >= ASK_PATIENCE;
+    other != 0 && neighborFind(other) == 0 && neighborWaited(other, now) >= ASK_PATIENCE_US;
   if (other == 0 || isSilent || !aim(flow, other, now)) {
     tcpEnd(flow, true);
     return;
@@ -219,7 +212,8 @@ function unresolved(flow: Tcp, now: i64): void {
   const next = choose(flow, now);
   const refused = (flow.arrival & (REFUSED_FOUR | REFUSED_SIX)) != 0;
   const isLate =
-    now - flow.troubleAt >= ANSWER_MAX || (refused && neighborWaited(next, now) >= ASK_PATIENCE);
+    now - flow.troubleAt >= ANSWER_MAX_US ||
+    (refused && neighborWaited(next, now) >= ASK_PATIENCE_US);
   if (isLate || !aim(flow, next, now)) {
     end(flow, now);
     return;
@@ -241,7 +235,7 @@ function turn(flow: Tcp, isDoubted: bool): u32 {
 export function arrivalTimeout(flow: Tcp, now: i64): void {
   const waited = now - flow.troubleAt;
   const isDoubted = neighborDoubt(flow.guestAddress, flow.troubleAt, now);
-  if (waited >= GIVE_UP_ARRIVAL || (isDoubted && waited >= ANSWER_MAX)) {
+  if (waited >= GIVE_UP_ARRIVAL_US || (isDoubted && waited >= ANSWER_MAX_US)) {
     end(flow, now);
     return;
   }
@@ -249,8 +243,8 @@ export function arrivalTimeout(flow: Tcp, now: i64): void {
     unresolved(flow, now);
     return;
   }
-  if (flow.retransmits < 255) flow.retransmits++;
-  const rto = min(flow.rto << 1, RTO_MAX);
+  if (flow.retransmits < u8.MAX_VALUE) flow.retransmits++;
+  const rto = min(flow.rto << 1, RTO_MAX_US);
   const before = flow.guestAddress;
   if (!aim(flow, turn(flow, isDoubted), now)) {
     end(flow, now);
@@ -259,6 +253,6 @@ export function arrivalTimeout(flow: Tcp, now: i64): void {
   flow.rto = rto;
   synSend(flow, now);
   if (isDoubted && before == flow.guestAddress) {
-    flow.rtoAt = min(flow.rtoAt, flow.troubleAt + ANSWER_MAX);
+    flow.rtoAt = min(flow.rtoAt, flow.troubleAt + ANSWER_MAX_US);
   }
 }

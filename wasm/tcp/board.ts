@@ -14,7 +14,7 @@
  *  them: a link keeps the order, so sequence numbers tell the order of what was sent once.
  *
  *  Which of two was sent later (RFC 8985 §4: "xmit_ts") is told by time, then by sequence number.
- *  Times are microseconds modulo 2^29 (268 s each way; a flow gives up after 120 s).
+ *  Times are microseconds modulo 2^29 (268 s each way).
  *
  *  Bound: RUNS_MAX runs of 8 octets for each flow, in a region of its own whose pages cost nothing
  *  until a flow there loses something. When it is full, neighbours of one kind merge, then the
@@ -22,7 +22,7 @@
  *
  * Source: RFC 2018, RFC 6675 §3-4, RFC 8985 §5-6.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { slotOf } from "../flow/table";
 import { seqGe, seqGt, seqLe, seqLt } from "../wire/seqnum";
 import { Tcp } from "./conn";
@@ -30,18 +30,21 @@ import { Tcp } from "./conn";
 export const RUNS_MAX: i32 = 24;
 /** Runs that reports may fill; what is sent again must find room to be noted. */
 const RUNS_REPORTED: i32 = RUNS_MAX - 4;
-const BOARD_SIZE: usize = (<usize>RUNS_MAX) << 3;
-const BOARDS: usize = memory.data(12582912, 4096);
+/** A run: {right edge u32, stamp and bits u32}. */
+const RUN_SHIFT: usize = 3;
+const RUN_STAMP_OFFSET: usize = 4;
+const BOARD_SIZE: usize = (<usize>RUNS_MAX) << RUN_SHIFT;
+const BOARDS: usize = memory.data(<i32>(<usize>abi.FLOW_CAPACITY_COUNT * BOARD_SIZE), 4096);
 
 export const SACKED: u32 = 1;
 export const LOST: u32 = 2;
 export const AGAIN: u32 = 4;
-const BITS: u32 = 7;
-
-if (<usize>abi.FLOW_CAPACITY_COUNT * BOARD_SIZE != 12582912) ERROR("BOARDS has another size");
+/** Bits of state, below the 29 of time. */
+const STATE_BITS: u32 = 3;
+const BITS: u32 = (1 << STATE_BITS) - 1;
 
 function entry(flow: Tcp, i: i32): usize {
-  return BOARDS + <usize>slotOf(flow) * BOARD_SIZE + ((<usize>i) << 3);
+  return BOARDS + <usize>slotOf(flow) * BOARD_SIZE + ((<usize>i) << RUN_SHIFT);
 }
 /** Right edge of run `i`. */
 export function runEnd(flow: Tcp, i: i32): u32 {
@@ -52,24 +55,24 @@ export function runStart(flow: Tcp, i: i32): u32 {
   return i == 0 ? flow.sndUna : runEnd(flow, i - 1);
 }
 export function runBits(flow: Tcp, i: i32): u32 {
-  return load<u32>(entry(flow, i), 4) & BITS;
+  return load<u32>(entry(flow, i), RUN_STAMP_OFFSET) & BITS;
 }
 /** When run `i` was last sent, see `stampOf`. */
 export function runStamp(flow: Tcp, i: i32): u32 {
-  return load<u32>(entry(flow, i), 4) & ~BITS;
+  return load<u32>(entry(flow, i), RUN_STAMP_OFFSET) & ~BITS;
 }
 function runPut(flow: Tcp, i: i32, end: u32, stamp: u32, bits: u32): void {
   store<u32>(entry(flow, i), end);
-  store<u32>(entry(flow, i), stamp | bits, 4);
+  store<u32>(entry(flow, i), stamp | bits, RUN_STAMP_OFFSET);
 }
 
 /** A time as runs keep it: 29 bits of microseconds, above the three of state. */
 export function stampOf(now: i64): u32 {
-  return (<u32>now) << 3;
+  return (<u32>now) << STATE_BITS;
 }
 /** Microseconds from one stamp to the other; negative when `to` is earlier. */
 export function stampDiff(to: u32, from: u32): i32 {
-  return <i32>(to - from) >> 3;
+  return <i32>(to - from) >> STATE_BITS;
 }
 
 /** Writes down what is in flight as one run; `since` = when it was sent, at the latest. */
@@ -90,7 +93,7 @@ export function boardClose(flow: Tcp): void {
 
 function removeRuns(flow: Tcp, from: i32, number: i32): void {
   const n = <i32>flow.runCount - number;
-  memory.copy(entry(flow, from), entry(flow, from + number), (<usize>(n - from)) << 3);
+  memory.copy(entry(flow, from), entry(flow, from + number), (<usize>(n - from)) << RUN_SHIFT);
   flow.runCount = <u8>n;
 }
 
@@ -127,7 +130,7 @@ function cut(flow: Tcp, sequence: u32): i32 {
   while (seqLe(runEnd(flow, i), sequence)) i++;
   if (runStart(flow, i) == sequence) return i;
   const n = <i32>flow.runCount;
-  memory.copy(entry(flow, i + 1), entry(flow, i), (<usize>(n - i)) << 3);
+  memory.copy(entry(flow, i + 1), entry(flow, i), (<usize>(n - i)) << RUN_SHIFT);
   store<u32>(entry(flow, i), sequence);
   flow.runCount = <u8>(n + 1);
   return i + 1;

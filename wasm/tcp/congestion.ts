@@ -177,7 +177,7 @@ function followUp(flow: Tcp, now: i64): void {
 
 /** An acknowledgment of nothing new while data is out, or news from SACK (RFC 5681 §3.2). */
 export function ackDuplicate(flow: Tcp, news: bool, now: i64): void {
-  if (flow.dupAcks < 255) flow.dupAcks++;
+  if (flow.dupAcks < u8.MAX_VALUE) flow.dupAcks++;
   if (news) {
     flow.probesOut = 0;
     armRetransmit(flow, now);

@@ -1,5 +1,5 @@
 /**
- * The guest-facing TCP connection: record, states, opening and ending.
+ * The guest-facing TCP connection: record, states, beginning; how one ends is in `ending`.
  *
  * Theory of operation
  *  Every guest connection ends here and is carried on by a host socket. The guest's bytes are
@@ -38,26 +38,24 @@
  *  a timer so near costs a request more than all else here), keepalive and idle (`lastActive`),
  *  TIME-WAIT (60 s, but first to be evicted). Limits: data that nobody acknowledges 924.6 s, as
  *  Linux has it with its 15 retransmissions, so that a machine may be paused for a quarter of an
- *  hour; a SYN 180 s; and what `timers` says of silence.
+ *  hour; a SYN 190 s; and what `timers` says of silence.
  *
  * Reading: RFC 9293, 7323, 2018, 5681, 6298, 6582, 6675, 6937, 8985, 5961, 6528.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { isIpv6, stableHashOf } from "../flow/addresses";
-import { closeLater } from "../flow/evict";
-import { heldCount, holderLeave } from "../flow/holders";
-import { enterState, LIST_TIME_WAIT, SHARE_REST } from "../flow/kinds";
+import { enterState } from "../flow/kinds";
 import { headerSize } from "../flow/packet";
-import { partyJoin, partyLeave } from "../flow/parties";
-import { flowRelease, handleOf, listRemove, listTouch, shareMove, slotOf } from "../flow/table";
+import { partyJoin } from "../flow/parties";
+import { listRemove, slotOf } from "../flow/table";
 import { Flow, STAKE_SIZE, STAKE_TICK, stakeOf } from "../layout";
-import { chunkNext, chunkRelease, config } from "../memory";
+import { config } from "../memory";
 import { hashIsn } from "../prng";
-import { txCount } from "../ring";
 import { count } from "../stats";
-import { timerSet } from "../timer";
+import { MILLISECOND_US, SECOND_US, timerSet } from "../timer";
 import { seqGt } from "../wire/seqnum";
 import { TCP_HEADER_SIZE } from "../wire/tcp";
+import { TCP_TIMESTAMPS_SIZE } from "../wire/tcp-options";
 
 // flags: facts
 export const F_SOCKET: u32 = 1; // the host has (or is about to have) a socket
@@ -94,23 +92,33 @@ export const URGENT_OUT: u8 = 4; // the octet before sndUrgent, to the guest
 export const MSS_FLOOR: u32 = 64; // a smaller MSS is a weapon (CVE-2019-11479)
 export const MSS_DEFAULT: u32 = 536; // RFC 9293 §3.7.1
 export const MSS_DEFAULT6: u32 = 1220;
-export const RTO_INITIAL: u32 = 1000000; // RFC 6298 §2.1
-export const RTO_MIN: u32 = 200000; // departs from 1 s: the guest is on this machine
-export const RTO_MAX: u32 = 60000000;
-export const RTO_AFTER_SYN_LOSS: u32 = 3000000; // RFC 6298 §5.7
+export const RTO_INITIAL_US: u32 = 1_000_000; // RFC 6298 §2.1
+export const RTO_MIN_US: u32 = 200_000; // departs from 1 s: the guest is on this machine
+export const RTO_MAX_US: u32 = 60_000_000;
+export const RTO_AFTER_SYN_LOSS_US: u32 = 3_000_000; // RFC 6298 §5.7
 /** R2 of RFC 9293 §3.8.3, 100 s at least: what Linux makes of tcp_retries2 = 15 (tcp(7)). */
-export const GIVE_UP_DATA: i64 = 924600000;
-export const GIVE_UP_SYN: i64 = 190000000; // R2 >= 180 s for SYN
-export const TIME_WAIT: i64 = 60000000;
-export const HALF_CLOSED: i64 = 240000000; // RFC 5382 REQ-5: a closing connection, 4 minutes
+export const GIVE_UP_DATA_US: i64 = 924_600 * MILLISECOND_US;
+export const GIVE_UP_SYN_US: i64 = 190 * SECOND_US; // R2 >= 180 s for SYN
+export const TIME_WAIT_US: i64 = 60 * SECOND_US;
+/** RFC 5382 REQ-5: a closing connection, 4 minutes. */
+export const HALF_CLOSED_US: i64 = 240 * SECOND_US;
 /** Silence after which the guest is asked whether it still knows of a half-closed connection. */
-export const HALF_CLOSED_ASK: i64 = 60000000;
-export const ACK_DELAY: i64 = 500;
+export const HALF_CLOSED_ASK_US: i64 = 60 * SECOND_US;
+export const ACK_DELAY_US: i64 = 500;
 /** RFC 9293 MUST-58 allows 500 ms; this is what Linux waits in an interactive connection. */
-export const ACK_DELAY_INTERACTIVE: i64 = 40000;
+export const ACK_DELAY_INTERACTIVE_US: i64 = 40 * MILLISECOND_US;
 export const ACK_TRUST: u8 = 4;
 const ISS_STEP: u32 = 65537; // more than a window without scaling, and then some
-export const CWND_MAX: u32 = 4194304;
+export const CWND_MAX: u32 = 4_194_304;
+const INITIAL_SEGMENTS: u32 = 10;
+const INITIAL_WINDOW_MAX: u32 = 65535;
+/** No loss has set a threshold yet. */
+const SSTHRESH_NONE: u32 = 0x7fffffff;
+/** The shift of the windows we offer: 8 MiB at most. */
+const RCV_SCALE: u8 = 7;
+/** In place of a peer's port, so that no hash for a timestamp is one for a sequence number. */
+const TIMESTAMP_MARK: u32 = 0x54530000;
+const ISN_TICK_SHIFT: i64 = 2;
 
 // repair
 export const REPAIR_TIMEOUT: u8 = 1; // since a timeout, until `recover` is acknowledged
@@ -260,7 +268,7 @@ export function mssMax(flow: Tcp): u32 {
 export function initialSequence(flow: Flow, now: i64): u32 {
   const ports = ((<u32>flow.guestPort) << 16) | <u32>flow.peerPort;
   return (
-    <u32>(now >> 2) +
+    <u32>(now >> ISN_TICK_SHIFT) +
     hashIsn(stableHashOf(flow.guestAddress), stableHashOf(flow.peerAddress), ports)
   );
 }
@@ -283,9 +291,9 @@ export function tcpRestart(flow: Tcp, now: i64): void {
   flow.tsOffset = hashIsn(
     stableHashOf(flow.peerAddress),
     stableHashOf(flow.guestAddress),
-    0x54530000 | <u32>flow.guestPort,
+    TIMESTAMP_MARK | <u32>flow.guestPort,
   );
-  flow.rto = RTO_INITIAL;
+  flow.rto = RTO_INITIAL_US;
 }
 
 /** Puts a new record into its neutral state. */
@@ -295,8 +303,8 @@ export function tcpReset(flow: Tcp, now: i64): void {
   flow.sendHead = -1;
   flow.sendTail = -1;
   flow.sendCursor = -1;
-  flow.ssthresh = 0x7fffffff;
-  flow.rcvScale = 7;
+  flow.ssthresh = SSTHRESH_NONE;
+  flow.rcvScale = RCV_SCALE;
   tcpRestart(flow, now);
   flow.lastActive = now;
   count(abi.STAT_TCP_OPENED);
@@ -304,7 +312,7 @@ export function tcpReset(flow: Tcp, now: i64): void {
 
 /** First congestion window: RFC 6928 with 64 KiB for its 14,600 octets, the path being one link. */
 export function initialWindow(mss: u32): u32 {
-  return min(10 * mss, max<u32>(2 * mss, 65535));
+  return min(INITIAL_SEGMENTS * mss, max<u32>(2 * mss, INITIAL_WINDOW_MAX));
 }
 
 /** Sets segment size and first congestion window from the peer's MSS (RFC 9293 §3.7.1, 6928). */
@@ -312,14 +320,14 @@ export function tcpSetMss(flow: Tcp, peerMss: i32): void {
   const fallback = isIpv6(flow.guestAddress) ? MSS_DEFAULT6 : MSS_DEFAULT;
   let mss = peerMss < 0 ? fallback : <u32>peerMss;
   mss = min(max(mss, MSS_FLOOR), mssMax(flow));
-  if (has(flow, F_TIMESTAMPS)) mss -= 12;
+  if (has(flow, F_TIMESTAMPS)) mss -= TCP_TIMESTAMPS_SIZE;
   flow.mss = mss;
   flow.cwnd = initialWindow(mss);
 }
 
 /** Timestamp clock: milliseconds, offset per connection so that it tells nothing about uptime. */
 export function timestamp(flow: Tcp, now: i64): u32 {
-  return <u32>(now / 1000) + flow.tsOffset;
+  return <u32>(now / MILLISECOND_US) + flow.tsOffset;
 }
 
 /** Octets have moved on, or the first of them begin to wait. */
@@ -333,68 +341,6 @@ export function tcpEstablished(flow: Tcp, now: i64): void {
   tcpProgress(flow, now);
   listRemove(flow);
   partyJoin(flow);
-}
-
-function freeList(head: i32): void {
-  const held = txCount > 0;
-  let chunk = head;
-  while (chunk >= 0) {
-    const next = chunkNext(chunk);
-    chunkRelease(chunk, held);
-    chunk = next;
-  }
-}
-
-/** Frees all payload of the connection. */
-export function tcpFreeChunks(flow: Tcp): void {
-  holderLeave(flow);
-  heldCount(flow, -flow.heldCount);
-  freeList(flow.heldHead);
-  freeList(flow.sendHead);
-  flow.heldHead = -1;
-  flow.heldTail = -1;
-  flow.heldCount = 0;
-  flow.sendHead = -1;
-  flow.sendTail = -1;
-  flow.sendCount = 0;
-  flow.sendCursor = -1;
-}
-
-/** Closes the host socket if there is one; `abort` makes the host send RST. */
-export function tcpCloseHost(flow: Tcp, abort: bool): void {
-  if (!has(flow, F_SOCKET)) return;
-  flow.flags &= ~(F_SOCKET | P_ERROR); // nobody to ask any more
-  closeLater(handleOf(flow), abort);
-}
-
-/** Ends the flow: socket, payload, slot. */
-export function tcpEnd(flow: Tcp, abort: bool): void {
-  tcpCloseHost(flow, abort);
-  tcpFreeChunks(flow);
-  count(abi.STAT_TCP_CLOSED);
-  partyLeave(flow);
-  flowRelease(flow);
-}
-
-/** Enters TIME-WAIT: nothing left but the memory that this tuple was used. */
-export function tcpTimeWait(flow: Tcp, now: i64): void {
-  tcpCloseHost(flow, false);
-  tcpFreeChunks(flow);
-  enterState(flow, abi.STATE_TIME_WAIT);
-  flow.ackAt = 0;
-  flow.flags &= ~(P_OUTPUT | F_PERSIST);
-  flow.rtoAt = now + TIME_WAIT;
-  partyLeave(flow);
-  shareMove(flow, SHARE_REST);
-  listTouch(flow, LIST_TIME_WAIT);
-  tcpArm(flow);
-}
-
-/** One direction has ended: from now on the connection may be silent for less time. */
-export function tcpHalfClosed(flow: Tcp, now: i64): void {
-  tcpProgress(flow, now);
-  const at = now + HALF_CLOSED_ASK;
-  if (flow.keepaliveAt == 0 || flow.keepaliveAt > at) flow.keepaliveAt = at;
 }
 
 /** Hands the earliest of the flow's timers to the heap. */

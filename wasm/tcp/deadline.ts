@@ -3,7 +3,7 @@
  *
  * Theory of operation
  *  While octets are in flight the timer runs from the last acknowledgment of something new. At
- *  first it is for a probe (RFC 8985 §7): after two round trips and PROBE_SLACK one segment goes
+ *  first it is for a probe (RFC 8985 §7): after two round trips and PROBE_SLACK_US one segment goes
  *  out, so that the guest says what it has. A probe that is not answered is followed by another
  *  one after twice the time, up to PROBES_MAX in a row (as RFC 9002 §6.2 has it; RFC 8985 has
  *  one), and then by the timeout of RFC 6298, which takes everything for lost. Probes take the
@@ -16,14 +16,15 @@
  *
  * Limits: 3 probes of a segment each for every timeout.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { config } from "../memory";
+import { SECOND_US } from "../timer";
 import { AGAIN, boardFirst, pipeOf } from "./board";
 import { F_PERSIST, has, Tcp, TIMER_PROBE, TIMER_RETRANSMIT } from "./conn";
 
 const PROBES_MAX: u8 = 3;
 /** For what a guest does not do at once; long enough for the loop's alarm (`loop/alarm`). */
-const PROBE_SLACK: u32 = 3000;
+const PROBE_SLACK_US: u32 = 3000;
 
 /** Until a probe, microseconds; 0 = none is due, the timeout comes first. */
 function probeWait(flow: Tcp): u32 {
@@ -31,7 +32,7 @@ function probeWait(flow: Tcp): u32 {
   if (flow.state < <u8>abi.STATE_ESTABLISHED) return 0;
   // RFC 8985 §7.2: the acknowledgment of a single segment may be delayed, of one sent again not.
   if (pipeOf(flow) <= flow.mss && boardFirst(flow, AGAIN) < 0) return 0;
-  const wait = max(2 * flow.srtt, flow.srtt + 4 * flow.rttVariance) + PROBE_SLACK;
+  const wait = max(2 * flow.srtt, flow.srtt + 4 * flow.rttVariance) + PROBE_SLACK_US;
   const backedOff = (<u64>wait) << flow.probesOut;
   return backedOff < <u64>flow.rto ? <u32>backedOff : 0;
 }
@@ -78,7 +79,7 @@ export function askSeconds(): u32 {
 
 /** The same in microseconds. */
 export function askAfter(): i64 {
-  return <i64>askSeconds() * 1000000;
+  return <i64>askSeconds() * SECOND_US;
 }
 
 /** When the flow's silence is next worth a look. */

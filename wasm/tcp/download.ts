@@ -5,7 +5,7 @@
  * socket into chunks, and from the result handler straight out as frames. No chunk, no window: the
  * data stays in the kernel, whose own window then closes towards the peer.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { EAGAIN, EINTR } from "../errno";
 import { handleOf, markDirty, markReady } from "../flow/table";
 import { Op } from "../layout";
@@ -45,13 +45,13 @@ import {
   P_OUTPUT,
   Tcp,
   tcpArm,
-  tcpCloseHost,
-  tcpEnd,
   tcpProgress,
   URGENT_MARK,
 } from "./conn";
 import { startPersist } from "./deadline";
-import { frameMax, sendReset, tcpOutput, usableWindow } from "./output";
+import { sendReset } from "./emit";
+import { tcpCloseHost, tcpEnd } from "./ending";
+import { frameMax, tcpOutput, usableWindow } from "./output";
 import { giveBack } from "./pressure";
 import { askMark } from "./urgent";
 
@@ -63,6 +63,8 @@ const RECEIVE_MAX: u32 = 524288;
 /** Its chunks, a partly filled one at either end, and one to spare. */
 const RECEIVE_PIECES: i32 = 36;
 const FRAMES_PER_RECEIVE: u32 = 256;
+/** Frames that are left for what else a turn has to say. */
+const TX_RESERVE: i32 = 8;
 
 /** Octets asked of host sockets in this turn. */
 export let receiveAsked: u32 = 0;
@@ -91,7 +93,7 @@ export function tcpReceive(flow: Tcp, now: i64): bool {
   // What comes has to fit the link: a tiny segment size makes for small receives.
   const most = min(RECEIVE_MAX, FRAMES_PER_RECEIVE * frame);
   const frames = <i32>(most / frame) + 1;
-  if (txFree() < frames + 8 || opsFree() < 2 || msgsFree() < 1) return false;
+  if (txFree() < frames + TX_RESERVE || opsFree() < 2 || msgsFree() < 1) return false;
   if (iovsFree() < RECEIVE_PIECES) return false;
   let want = min(usable, most);
   if (want > frame) want -= want % frame;

@@ -2,14 +2,15 @@
  * Segments for a connection that is not established yet (RFC 9293 §3.10.7.3 and 3.10.7.4): the
  * guest waits for the host's answer, answers our SYN, or acknowledges our SYN-ACK.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { enterState } from "../flow/kinds";
 import { markDirty, markReady } from "../flow/table";
 import { count, drop } from "../stats";
-import { TCP_ACK, TCP_RST, TCP_SYN } from "../wire/tcp";
+import { TCP_ACK, TCP_RST, TCP_SYN, TCP_WINDOW_MAX } from "../wire/tcp";
 import { wantAck } from "./acceptance";
 import { arrivalRefused } from "./arrival";
-import { P_OUTPUT, P_SYN, RTO_AFTER_SYN_LOSS, Tcp, tcpEnd, tcpEstablished } from "./conn";
+import { P_OUTPUT, P_SYN, RTO_AFTER_SYN_LOSS_US, Tcp, tcpEstablished } from "./conn";
+import { tcpEnd } from "./ending";
 import { takeSynOptions } from "./open";
 import { resetSegment } from "./reset";
 import { sampleTimed } from "./round-trip";
@@ -21,7 +22,7 @@ export function established(flow: Tcp, now: i64): void {
   flow.sndMax = flow.sndUna;
   flow.recover = flow.sndUna;
   flow.rtoAt = 0;
-  if (flow.retransmits > 0) flow.rto = RTO_AFTER_SYN_LOSS;
+  if (flow.retransmits > 0) flow.rto = RTO_AFTER_SYN_LOSS_US;
   else sampleTimed(flow, now);
   flow.retransmits = 0;
   if ((flow.events & abi.EVENT_READABLE) != 0) markReady(flow);
@@ -64,7 +65,7 @@ export function inputSynSent(flow: Tcp, now: i64): void {
   flow.irs = segment.sequence;
   flow.rcvAck = segment.sequence + 1;
   flow.rcvNext = flow.rcvAck;
-  flow.rcvEdge = flow.rcvAck + 65535;
+  flow.rcvEdge = flow.rcvAck + TCP_WINDOW_MAX;
   takeSynOptions(flow, now);
   flow.sndWindow = segment.window;
   flow.sndWindowMax = flow.sndWindow;

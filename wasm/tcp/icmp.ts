@@ -7,12 +7,18 @@
  * unreachable end a connection that is still opening; everything else is soft and changes nothing.
  * Source quench is ignored.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { addressIntern, isIpv6 } from "../flow/addresses";
 import { headerSize, packet } from "../flow/packet";
 import { flowFind, isNone, markDirty } from "../flow/table";
 import { count, drop } from "../stats";
-import { ICMP_UNREACHABLE, Icmpv4View } from "../wire/icmpv4";
+import {
+  ICMP_FRAGMENTATION_NEEDED,
+  ICMP_PORT,
+  ICMP_PROTOCOL,
+  ICMP_UNREACHABLE,
+  Icmpv4View,
+} from "../wire/icmpv4";
 import {
   ICMPV6_PACKET_TOO_BIG,
   ICMPV6_UNREACHABLE,
@@ -20,15 +26,18 @@ import {
   UNREACHABLE_PORT,
 } from "../wire/icmpv6";
 import { Ipv4View, PROTOCOL_TCP } from "../wire/ipv4";
-import { IPV6_HEADER_SIZE, IPV6_MTU_MIN, Ipv6View } from "../wire/ipv6";
+import { IPV6_HEADER_SIZE, IPV6_MTU_MIN, IPV6_VERSION, Ipv6View } from "../wire/ipv6";
 import { seqGe, seqLt } from "../wire/seqnum";
 import { TCP_HEADER_SIZE, TcpView } from "../wire/tcp";
+import { TCP_TIMESTAMPS_SIZE } from "../wire/tcp-options";
 import { arrivalRefused } from "./arrival";
 import { F_TIMESTAMPS, has, Tcp } from "./conn";
 import { resendAll } from "./recovery";
 
 /** Smallest path MTU we believe (RFC 1191 §3 practice: 576 less is a weapon). */
 const PATH_MTU_FLOOR: u32 = 576;
+/** Of a segment that is quoted at least: ports and sequence number. */
+const QUOTE_SIZE_MIN: u32 = 8;
 
 /** The flow whose segment in flight is quoted, or none (counted). */
 function quoted(guest: u32, peer: u32, segment: usize): Tcp {
@@ -56,21 +65,30 @@ export function tcpIcmp(quote: usize, length: u32, now: i64): void {
   const offset = header.headerLength;
   const guest = header.destination;
   const peer = header.source;
-  if (header.protocol != PROTOCOL_TCP || length < offset + 8 || isIpv6(guest) || isIpv6(peer)) {
+  if (
+    header.protocol != PROTOCOL_TCP ||
+    length < offset + QUOTE_SIZE_MIN ||
+    isIpv6(guest) ||
+    isIpv6(peer)
+  ) {
     drop(abi.DROP_ICMP_QUOTE);
     return;
   }
   const flow = quoted(guest, peer, quote + offset);
   const error = Icmpv4View.at(packet.data);
   if (isNone(flow) || error.type != ICMP_UNREACHABLE) return;
-  if (error.code == 4) lowerMss(flow, error.mtu);
-  else if (error.code == 2 || error.code == 3) refused(flow, now);
+  if (error.code == ICMP_FRAGMENTATION_NEEDED) lowerMss(flow, error.mtu);
+  else if (error.code == ICMP_PROTOCOL || error.code == ICMP_PORT) refused(flow, now);
 }
 
 /** The same for ICMPv6; our packets have no extension headers, so quotes have none either. */
 export function tcpIcmp6(quote: usize, length: u32, now: i64): void {
   const header = Ipv6View.at(quote);
-  if (length < IPV6_HEADER_SIZE + 8 || header.version != 6 || header.nextHeader != PROTOCOL_TCP) {
+  if (
+    length < IPV6_HEADER_SIZE + QUOTE_SIZE_MIN ||
+    header.version != IPV6_VERSION ||
+    header.nextHeader != PROTOCOL_TCP
+  ) {
     drop(abi.DROP_ICMP_QUOTE);
     return;
   }
@@ -85,7 +103,7 @@ export function tcpIcmp6(quote: usize, length: u32, now: i64): void {
 function lowerMss(flow: Tcp, mtu: u32): void {
   const guest = flow.guestAddress;
   const floor = isIpv6(guest) ? IPV6_MTU_MIN : PATH_MTU_FLOOR;
-  const options: u32 = has(flow, F_TIMESTAMPS) ? 12 : 0;
+  const options: u32 = has(flow, F_TIMESTAMPS) ? TCP_TIMESTAMPS_SIZE : 0;
   const mss = max(mtu, floor) - headerSize(guest) - TCP_HEADER_SIZE - options;
   if (mss >= flow.mss) return;
   flow.mss = mss;

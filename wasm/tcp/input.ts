@@ -4,7 +4,7 @@
  * FIN. Nothing is sent from here but resets that belong to no flow; what a segment calls for is
  * noted in the flow (P_*), and the flow is marked dirty.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { enterState } from "../flow/kinds";
 import { packet } from "../flow/packet";
 import { flowFind, isNone, markDirty, markReady } from "../flow/table";
@@ -24,10 +24,10 @@ import {
   P_TOS,
   startAbove,
   Tcp,
+  TIME_WAIT_US,
   tcpArm,
-  tcpEnd,
-  tcpTimeWait,
 } from "./conn";
+import { tcpEnd, tcpTimeWait } from "./ending";
 import { established, inputConnecting, inputSynReceived, inputSynSent } from "./handshake";
 import { tcpOpen } from "./open";
 import { takeText, truncate } from "./reassembly";
@@ -142,7 +142,7 @@ function handleOutOfWindow(flow: Tcp, now: i64): void {
   }
   flow.lastActive = now;
   if (flow.state == <u8>abi.STATE_TIME_WAIT && segmentHas(TCP_FIN)) {
-    flow.rtoAt = now + 60000000;
+    flow.rtoAt = now + TIME_WAIT_US;
     tcpArm(flow);
   }
   const probe = sequence == flow.rcvEdge; // the window is used up, the guest asks for more

@@ -4,7 +4,7 @@
  *
  * Source: RFC 9293 §3.3.1 (SND.UNA =< SND.NXT and the like), and the heads of the files named.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { HOLDS_NOTHING } from "../flow/holders";
 import {
   LIST_ARRIVING,
@@ -18,6 +18,7 @@ import {
 import { stakeOf } from "../layout";
 import { chunkLength, chunkMeet, chunkNext, chunkSequence } from "../memory";
 import { seqGe, seqGt, seqLe } from "../wire/seqnum";
+import { TCP_TIMESTAMPS_SIZE } from "../wire/tcp-options";
 import { RUNS_MAX, runEnd, runStart } from "./board";
 import {
   CWND_MAX,
@@ -33,12 +34,9 @@ import {
   MSS_FLOOR,
   mssMax,
   P_CONNECT,
-  RTO_MAX,
+  RTO_MAX_US,
   Tcp,
 } from "./conn";
-
-/** Octets of timestamps in each segment (RFC 7323 §3.2), which a segment size allows for. */
-const TIMESTAMPS_SIZE: u32 = 12;
 
 function isHalfOpen(flow: Tcp): bool {
   return flow.state < <u8>abi.STATE_ESTABLISHED;
@@ -96,8 +94,8 @@ function sendSideIsSound(flow: Tcp): void {
 }
 
 function controlIsSound(flow: Tcp): void {
-  assert(flow.rto > 0 && flow.rto <= RTO_MAX, "RFC 6298 §2.5: a bound of 60 s or more");
-  assert(flow.mss >= MSS_FLOOR - TIMESTAMPS_SIZE && flow.mss <= mssMax(flow), "segments fit");
+  assert(flow.rto > 0 && flow.rto <= RTO_MAX_US, "RFC 6298 §2.5: a bound of 60 s or more");
+  assert(flow.mss >= MSS_FLOOR - TCP_TIMESTAMPS_SIZE && flow.mss <= mssMax(flow), "segments fit");
   assert(flow.cwnd > 0 && flow.cwnd <= CWND_MAX + flow.mss, "the congestion window has bounds");
   if (has(flow, F_BLOCKED)) assert(flow.blockedAt != 0, "since when it is blocked is known");
 }

@@ -10,7 +10,7 @@
  * the oldest one makes room (RFC 4987 §3), so a guest that scans 100,000 ports harms nobody's
  * established flows. Who else finds a slot is for `flow/shares` to say.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import {
   enterState,
   LIST_ARRIVING,
@@ -39,26 +39,27 @@ import {
   shareMove,
 } from "../flow/table";
 import { count, drop } from "../stats";
+import { SECOND_US } from "../timer";
 import { PROTOCOL_TCP } from "../wire/ipv4";
-import { TCP_ACK, TCP_RST } from "../wire/tcp";
+import { TCP_ACK, TCP_RST, TCP_WINDOW_MAX } from "../wire/tcp";
+import { TCP_WINDOW_SCALE_MAX } from "../wire/tcp-options";
 import {
   F_SACK,
   F_SCALED,
   F_TIMESTAMPS,
-  GIVE_UP_SYN,
+  GIVE_UP_SYN_US,
   P_CONNECT,
   Tcp,
   tcpArm,
-  tcpCloseHost,
-  tcpEnd,
   tcpReset,
   tcpSetMss,
 } from "./conn";
+import { tcpCloseHost, tcpEnd } from "./ending";
 import { resetSegment } from "./reset";
 import { segment } from "./segment";
 
 /** How long a resolver may take to connect while there is another one, microseconds. */
-const RESOLVER_WAIT: i64 = 1000000;
+const RESOLVER_WAIT_US: i64 = SECOND_US;
 
 /** A half-open flow of `share` whose far end is `host`; address 0 when there is no slot for it. */
 export function allocate(share: u8, host: u32, guest: u32, peer: u32, ports: u32): Tcp {
@@ -89,7 +90,7 @@ function chooseResolver(flow: Tcp, now: i64): bool {
   flow.resolversAsked |= <u8>((<u32>1) << (<u32>index));
   flow.hostAddress = resolverAt(index);
   const isLast = resolverNow(flow.resolversAsked, now) < 0;
-  flow.rtoAt = now + (isLast ? GIVE_UP_SYN : RESOLVER_WAIT);
+  flow.rtoAt = now + (isLast ? GIVE_UP_SYN_US : RESOLVER_WAIT_US);
   return true;
 }
 
@@ -112,7 +113,7 @@ export function resolverNext(flow: Tcp, now: i64): bool {
 export function takeSynOptions(flow: Tcp, now: i64): void {
   if (segment.windowScale >= 0) {
     flow.flags |= F_SCALED;
-    flow.sndScale = <u8>min(segment.windowScale, 14); // RFC 7323 §2.3
+    flow.sndScale = <u8>min(segment.windowScale, TCP_WINDOW_SCALE_MAX);
   } else flow.rcvScale = 0;
   if (segment.isSackPermitted) flow.flags |= F_SACK;
   if (segment.hasTimestamps) {
@@ -141,7 +142,7 @@ export function tcpOpen(now: i64): void {
   flow.guestMac = packet.mac;
   flow.hostAddress = host;
   flow.hostPort = <u16>port;
-  flow.rtoAt = now + GIVE_UP_SYN;
+  flow.rtoAt = now + GIVE_UP_SYN_US;
   if (dnsAddressed(peer)) {
     flow.hostPort = <u16>resolverPort(port);
     chooseResolver(flow, now);
@@ -150,7 +151,7 @@ export function tcpOpen(now: i64): void {
   flow.irs = segment.sequence;
   flow.rcvAck = flow.irs + 1;
   flow.rcvNext = flow.rcvAck;
-  flow.rcvEdge = flow.rcvAck + 65535;
+  flow.rcvEdge = flow.rcvAck + TCP_WINDOW_MAX;
   takeSynOptions(flow, now);
   flow.sndWindow = segment.window; // never scaled in a SYN (RFC 7323 §2.2)
   flow.sndWindowMax = flow.sndWindow;

@@ -1,31 +1,24 @@
 /**
- * What goes to the guest: SYN, data, FIN, ACK, RST, probes (RFC 9293 §3.10, RFC 7323, RFC 2018).
+ * What a flow has for the guest and when it goes: data, FIN, what is lost, probes, acknowledgments
+ * (RFC 9293 §3.8 and 3.10). The segments themselves are `emit`'s.
  *
  * Data leaves as one frame of up to 64 KiB with a virtio_net_hdr when the link takes TSO, otherwise
  * as one frame per segment. Headers are built in the TX slot; payload stays in its chunks and is
  * referred to by iovecs. When the link leaves no room (`txFree`), what is due stays due.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { isIpv6 } from "../flow/addresses";
 import { enterState } from "../flow/kinds";
-import { outgoingBegin } from "../flow/outgoing";
 import { headerSize, pseudoSum } from "../flow/packet";
-import { headersEmit, startOf } from "../flow/send";
 import { handleOf } from "../flow/table";
 import { chunkData, chunkLength, chunkNext, chunkSequence, config } from "../memory";
-import { txBegin, txCommit, txEnd, txFree, txHeader, txOffload, txPiece, vnetSize } from "../ring";
+import { txBegin, txEnd, txFree, txHeader, txOffload, txPiece, vnetSize } from "../ring";
 import { count, countMany } from "../stats";
 import { check } from "../trap";
 import { sumAdd, sumBytes, sumConcat, sumStore, sumStorePartial } from "../wire/checksum";
 import { PROTOCOL_TCP } from "../wire/ipv4";
 import { seqGe, seqGt, seqLe, seqLt, seqMin } from "../wire/seqnum";
-import { TCP_ACK, TCP_FIN, TCP_HEADER_SIZE, TCP_PSH, TCP_RST, TCP_SYN, tcpEmit } from "../wire/tcp";
-import {
-  tcpOptionsEmitSackBlock,
-  tcpOptionsEmitSackHeader,
-  tcpOptionsEmitSyn,
-  tcpOptionsEmitTimestamps,
-} from "../wire/tcp-options";
+import { TCP_ACK, TCP_CHECKSUM_OFFSET, TCP_FIN, TCP_FLAGS_OFFSET, TCP_PSH } from "../wire/tcp";
 import { GSO_TCPV4, GSO_TCPV6 } from "../wire/vnet";
 import {
   AGAIN,
@@ -39,17 +32,12 @@ import {
   stampOf,
 } from "./board";
 import {
-  ACK_TRUST,
   F_FIN_SENT,
   F_HOST_EOF,
   F_OVERRIDE,
   F_RECOVERY,
   F_RTT,
-  F_SACK,
-  F_SCALED,
-  F_TIMESTAMPS,
   has,
-  mssMax,
   P_ACK,
   P_KEEPALIVE,
   P_OUTPUT,
@@ -57,18 +45,16 @@ import {
   P_SYN,
   REPAIR_FORCE,
   Tcp,
-  tcpHalfClosed,
-  timestamp,
   URGENT_OUT,
 } from "./conn";
 import { hurryProbe, startPersist, startRetransmit } from "./deadline";
-import { blockLeft, blockRight, blocks } from "./reassembly";
-import { sendResetFor, TTL } from "./reset";
+import { emitBelow, emitHeader, sendAck, sendBare, sendSyn, tcpOffset } from "./emit";
+import { tcpHalfClosed } from "./ending";
 import { urgentMark } from "./urgent";
-import { windowField } from "./window";
 
 /** Octets of IP header and TCP payload in the largest offload frame, by the longest TCP header. */
 const OFFLOAD_MAX: u32 = 65535 - 60;
+/** Behind the header (`txPiece`). */
 const PIECES_MAX: i32 = 11;
 
 function linkFlags(): u32 {
@@ -83,125 +69,6 @@ export function frameMax(flow: Tcp): u32 {
   if ((linkFlags() & offload) != <u32>offload || vnetSize == 0) return flow.mss;
   if ((flow.urgent & URGENT_OUT) != 0 && seqGt(flow.sndUrgent, flow.sndUna)) return flow.mss;
   return max((OFFLOAD_MAX - headerSize(guest)) / flow.mss, 1) * flow.mss;
-}
-
-/**
- * Ethernet and IP headers of a frame whose TCP segment has `length` octets. The identification is
- * the same for all, which atomic datagrams may have (RFC 6864 §4.1): where each had one of its own,
- * a Linux guest would merge none of them on receipt (GRO).
- */
-function emitBelow(flow: Tcp, eth: usize, length: u32): void {
-  outgoingBegin(flow.peerAddress, flow.guestAddress, flow.guestMac, PROTOCOL_TCP, TTL, 0);
-  headersEmit(eth, length);
-}
-
-/** The ports of a segment towards the guest. */
-function portsOf(flow: Tcp): u32 {
-  return ((<u32>flow.peerPort) << 16) | <u32>flow.guestPort;
-}
-
-/** Where the TCP header goes in a frame of the flow. */
-function tcpOffset(flow: Tcp): u32 {
-  return startOf(flow.guestAddress);
-}
-
-/** Finishes a segment without payload: checksum and commit. */
-function commitBare(flow: Tcp, eth: usize, tcpLength: u32): void {
-  const tcp = eth + tcpOffset(flow);
-  sumStore(
-    tcp + 16,
-    sumAdd(
-      pseudoSum(flow.peerAddress, flow.guestAddress, PROTOCOL_TCP, tcpLength),
-      sumBytes(tcp, tcpLength),
-    ),
-  );
-  txCommit(eth, tcpOffset(flow) + tcpLength, handleOf(flow));
-}
-
-/** Sends SYN (inbound) or SYN-ACK. */
-export function sendSyn(flow: Tcp, now: i64): void {
-  const eth = txBegin();
-  if (eth == 0) return;
-  const tcp = eth + tcpOffset(flow);
-  const first = flow.state == <u8>abi.STATE_SYN_SENT;
-  const optionLength = tcpOptionsEmitSyn(
-    tcp + TCP_HEADER_SIZE,
-    mssMax(flow),
-    first || has(flow, F_SCALED) ? <i32>flow.rcvScale : -1,
-    first || has(flow, F_SACK),
-    first || has(flow, F_TIMESTAMPS),
-    timestamp(flow, now),
-    first ? 0 : flow.tsRecent,
-  );
-  const length = TCP_HEADER_SIZE + optionLength;
-  emitBelow(flow, eth, length);
-  if (seqLe(flow.rcvEdge, flow.rcvAck)) flow.rcvEdge = flow.rcvAck + 65535;
-  tcpEmit(
-    tcp,
-    portsOf(flow),
-    flow.iss,
-    first ? 0 : flow.rcvAck,
-    length,
-    first ? TCP_SYN : TCP_SYN | TCP_ACK,
-    65535,
-  );
-  flow.lastAckSent = flow.rcvAck;
-  flow.sndMax = flow.iss + 1;
-  // The first round trip is that of the handshake, if nothing of it had to be sent again.
-  if (flow.rttAt == 0) flow.flags |= F_RTT;
-  else flow.flags &= ~F_RTT;
-  flow.rttAt = now;
-  commitBare(flow, eth, length);
-}
-
-/** Writes header and usual options for a segment; returns the header length. */
-function emitHeader(flow: Tcp, tcp: usize, sequence: u32, flags: u32, sacks: bool, now: i64): u32 {
-  let length: u32 = TCP_HEADER_SIZE;
-  if (has(flow, F_TIMESTAMPS)) {
-    length += tcpOptionsEmitTimestamps(tcp + length, timestamp(flow, now), flow.tsRecent);
-  }
-  if (sacks && has(flow, F_SACK) && flow.heldHead >= 0) {
-    const n = blocks(flow, has(flow, F_TIMESTAMPS) ? 3 : 4);
-    if (n > 0) {
-      const at = tcp + length;
-      length += tcpOptionsEmitSackHeader(at, n);
-      for (let i = 0; i < n; i++) tcpOptionsEmitSackBlock(at, i, blockLeft(i), blockRight(i));
-    }
-  }
-  const window = windowField(flow, now);
-  tcpEmit(tcp, portsOf(flow), sequence, flow.rcvAck, length, flags, window);
-  flow.lastAckSent = flow.rcvAck;
-  flow.ackPending = 0;
-  if (flow.ackAt != 0 && !sacks && flow.replies < ACK_TRUST) flow.replies++;
-  flow.ackAt = 0;
-  // Data carry no SACK blocks, so they do not replace the acknowledgment that reports a gap.
-  if (sacks || flow.heldHead < 0) flow.flags &= ~P_ACK;
-  return length;
-}
-
-/** Sends a segment without payload at `sequence`. */
-export function sendBare(flow: Tcp, sequence: u32, flags: u32, now: i64): void {
-  const eth = txBegin();
-  if (eth == 0) return;
-  const length = emitHeader(flow, eth + tcpOffset(flow), sequence, flags, flags == TCP_ACK, now);
-  emitBelow(flow, eth, length);
-  commitBare(flow, eth, length);
-}
-
-/** Acknowledges, with SACK blocks and window. */
-export function sendAck(flow: Tcp, now: i64): void {
-  sendBare(flow, flow.sndMax, TCP_ACK, now);
-}
-
-/** Tells the guest that the connection is gone. */
-export function sendReset(flow: Tcp, now: i64): void {
-  count(abi.STAT_TCP_RESET_SENT);
-  if (flow.state == <u8>abi.STATE_CONNECTING) {
-    outgoingBegin(flow.peerAddress, flow.guestAddress, flow.guestMac, PROTOCOL_TCP, TTL, 0);
-    sendResetFor(portsOf(flow), 0, flow.irs + 1, TCP_RST | TCP_ACK);
-    return;
-  }
-  sendBare(flow, flow.sndMax, TCP_RST | TCP_ACK, now);
 }
 
 /** The chunk that holds `sequence`; the queue must hold it. */
@@ -245,17 +112,24 @@ function sendData(flow: Tcp, sequence: u32, length: u32, now: i64): u32 {
   txHeader(eth, start + header);
   const n = addPieces(flow, sequence, length, !partial);
   check(n > 0); // the queue holds every octet between sndUna and sndEnd
-  if (sequence + n == flow.sndEnd) store<u8>(tcp + 13, TCP_ACK | TCP_PSH);
+  if (sequence + n == flow.sndEnd) store<u8>(tcp, TCP_ACK | TCP_PSH, TCP_FLAGS_OFFSET);
   if (flow.urgent != 0) urgentMark(flow, tcp, sequence);
   emitBelow(flow, eth, header + n);
   const pseudo = pseudoSum(flow.peerAddress, flow.guestAddress, PROTOCOL_TCP, header + n);
   if (partial) {
-    sumStorePartial(tcp + 16, pseudo);
+    sumStorePartial(tcp + TCP_CHECKSUM_OFFSET, pseudo);
     const gso = n > flow.mss;
     const type = isIpv6(flow.guestAddress) ? GSO_TCPV6 : GSO_TCPV4;
-    txOffload(eth, gso ? type : 0, gso ? start + header : 0, gso ? flow.mss : 0, start, 16);
+    txOffload(
+      eth,
+      gso ? type : 0,
+      gso ? start + header : 0,
+      gso ? flow.mss : 0,
+      start,
+      TCP_CHECKSUM_OFFSET,
+    );
   } else {
-    sumStore(tcp + 16, sumAdd(sumAdd(pseudo, sumBytes(tcp, header)), pieceSum));
+    sumStore(tcp + TCP_CHECKSUM_OFFSET, sumAdd(sumAdd(pseudo, sumBytes(tcp, header)), pieceSum));
   }
   txEnd(handleOf(flow));
   if (has(flow, F_RECOVERY)) flow.prrOut += n;

@@ -19,7 +19,7 @@
  *
  *   A flow whose send is under way is passed over: the host is reading what it holds.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import {
   HOLDS,
   HOLDS_GONE,
@@ -36,15 +36,16 @@ import { flowAt, flowsFresh, isNone } from "../flow/table";
 import { Flow, STAKE_TICK, stakeOf } from "../layout";
 import { chunksFree, chunksKept } from "../memory";
 import { count, countMany } from "../stats";
-import { turnNow } from "../timer";
-import { F_BLOCKED, F_SENDING, has, Tcp, tcpEnd } from "./conn";
-import { sendReset } from "./output";
+import { MILLISECOND_US, SECOND_US, turnNow } from "../timer";
+import { F_BLOCKED, F_SENDING, has, Tcp } from "./conn";
+import { sendReset } from "./emit";
+import { tcpEnd } from "./ending";
 import { advance, releaseFrom } from "./reassembly";
 
-const STALE: u32 = <u32>(1000000 >> STAKE_TICK);
-const STALE_SHORT: u32 = <u32>(250000 >> STAKE_TICK);
-const STUCK: u32 = <u32>(20000000 >> STAKE_TICK);
-const ROUND: i64 = 250000;
+const STALE_TICKS: u32 = <u32>(SECOND_US >> STAKE_TICK);
+const STALE_SHORT_TICKS: u32 = <u32>((250 * MILLISECOND_US) >> STAKE_TICK);
+const STUCK_TICKS: u32 = <u32>((20 * SECOND_US) >> STAKE_TICK);
+const ROUND_US: i64 = 250 * MILLISECOND_US;
 /** Flows with a send under way that one call passes over. */
 const PASS_MAX: i32 = 16;
 
@@ -107,7 +108,7 @@ function trimStale(list: u32, limit: u32): void {
 /** Ends the connection that has had payload without progress for longest, if that is too long. */
 function endStuck(): void {
   let worst = changetype<Tcp>(0);
-  let longest: u32 = STUCK;
+  let longest: u32 = STUCK_TICKS;
   const slots = flowsFresh();
   for (let slot = 0; slot < slots; slot++) {
     const flow = changetype<Tcp>(flowAt(slot));
@@ -125,11 +126,11 @@ function endStuck(): void {
 /** Once a turn, before anything is sent. */
 export function pressureTurn(): void {
   if (!heldTooMuch()) return;
-  const limit = chunksFree() <= chunksKept() ? STALE_SHORT : STALE;
+  const limit = chunksFree() <= chunksKept() ? STALE_SHORT_TICKS : STALE_TICKS;
   trimStale(HOLDS, limit);
   trimStale(HOLDS_LAST, limit);
   if (chunksFree() > chunksKept() || turnNow < nextRound) return;
-  nextRound = turnNow + ROUND;
+  nextRound = turnNow + ROUND_US;
   endStuck();
 }
 

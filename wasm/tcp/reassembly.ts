@@ -9,10 +9,9 @@
  * again, as it was never acknowledged (RFC 2018 §8). What is held may be taken away when memory is
  * short (`pressure`); a blocked flow then holds nothing new until the host takes something.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { HOLDS, heldCount, heldSpare, holderJoin, holderLeave } from "../flow/holders";
 import { SHARE_OUTSIDE } from "../flow/kinds";
-
 import { stakeOf } from "../layout";
 import {
   CHUNKS_GUARANTEED,
@@ -264,7 +263,7 @@ export function takeText(flow: Tcp, sequence: u32, payload: usize, length: u32):
   if (sequence != flow.rcvNext) {
     count(abi.STAT_TCP_OUT_OF_ORDER);
     flow.recentSack = sequence;
-    if (!has(flow, F_SACK) && flow.gapAcks < 255) flow.gapAcks++;
+    if (!has(flow, F_SACK) && flow.gapAcks < u8.MAX_VALUE) flow.gapAcks++;
     flow.flags |= P_ACK;
   }
   hold(flow, sequence, payload, length);
@@ -272,13 +271,16 @@ export function takeText(flow: Tcp, sequence: u32, payload: usize, length: u32):
 }
 
 const BLOCKS_MAX: i32 = 8;
-const BLOCKS: usize = memory.data(64, 8);
+/** {left edge u32, right edge u32} */
+const BLOCK_SHIFT: i32 = 3;
+const BLOCK_RIGHT_OFFSET: usize = 4;
+const BLOCKS: usize = memory.data(BLOCKS_MAX << BLOCK_SHIFT, 8);
 
 export function blockLeft(i: i32): u32 {
-  return load<u32>(BLOCKS + ((<usize>i) << 3));
+  return load<u32>(BLOCKS + ((<usize>i) << BLOCK_SHIFT));
 }
 export function blockRight(i: i32): u32 {
-  return load<u32>(BLOCKS + ((<usize>i) << 3), 4);
+  return load<u32>(BLOCKS + ((<usize>i) << BLOCK_SHIFT), BLOCK_RIGHT_OFFSET);
 }
 
 /**
@@ -302,12 +304,12 @@ export function blocks(flow: Tcp, limit: i32): i32 {
     let at = n < BLOCKS_MAX ? n++ : n - 1;
     if (recent) {
       for (; at > 0; at--) {
-        const to = BLOCKS + ((<usize>at) << 3);
-        store<u64>(to, load<u64>(to - 8));
+        const to = BLOCKS + ((<usize>at) << BLOCK_SHIFT);
+        store<u64>(to, load<u64>(to - (1 << BLOCK_SHIFT)));
       }
     }
-    store<u32>(BLOCKS + ((<usize>at) << 3), left);
-    store<u32>(BLOCKS + ((<usize>at) << 3), right, 4);
+    store<u32>(BLOCKS + ((<usize>at) << BLOCK_SHIFT), left);
+    store<u32>(BLOCKS + ((<usize>at) << BLOCK_SHIFT), right, BLOCK_RIGHT_OFFSET);
   }
   return min(n, limit);
 }

@@ -19,8 +19,9 @@
  *  in bursts do not end in a burst). An acknowledgment that echoes a timestamp from before the
  *  repair says that it was not needed, and takes it back (Eifel, RFC 3522, 4015).
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { count } from "../stats";
+import { MILLISECOND_US } from "../timer";
 import { seqGe, seqLe, seqLt } from "../wire/seqnum";
 import {
   AGAIN,
@@ -55,7 +56,7 @@ import {
   REPAIR_REORDERED,
   REPAIR_TIMEOUT,
   REPAIR_UNDO,
-  RTO_MAX,
+  RTO_MAX_US,
   Tcp,
   TIMER_REORDER,
   TIMER_RETRANSMIT,
@@ -67,8 +68,10 @@ import { segment } from "./segment";
 
 const DUPLICATES: u32 = 3;
 /** What a loop may be late by before order is doubted. */
-const REORDER_SLACK: u32 = 2000;
+const REORDER_SLACK_US: u32 = 2000;
 const PARTIALS_MAX: u8 = 3;
+/** What of the window is left after a loss, as in CUBIC (RFC 9438 §4.6). */
+const BETA_TENTHS: u64 = 7;
 
 /** Octets that have arrived by the segment being handled. */
 let delivered: u32 = 0;
@@ -105,7 +108,7 @@ export function reach(flow: Tcp, i: i32, left: u32, right: u32, cumulative: bool
   if ((bits & AGAIN) != 0) {
     // Which of the two has arrived (RFC 8985 §6.2 step 2)?
     if (<u32>age < flow.rttMin) return;
-    if (cumulative && echoAge(flow, now) > age / 1000 + 1) return;
+    if (cumulative && echoAge(flow, now) > age / <i32>MILLISECOND_US + 1) return;
   } else if (has(flow, F_SACK) && (flow.repair & REPAIR_TIMEOUT) == 0 && seqLt(end, highest))
     flow.repair |= REPAIR_REORDERED;
   const later = stampDiff(stamp, flow.rackStamp);
@@ -122,7 +125,7 @@ function reorderWindow(flow: Tcp): u32 {
     if (!has(flow, F_SACK) || <u32>flow.dupAcks >= DUPLICATES) return 0;
     if (boardOctets(flow, SACKED) >= DUPLICATES * flow.mss) return 0;
   }
-  return (flow.rttMin >> 2) + REORDER_SLACK;
+  return (flow.rttMin >> 2) + REORDER_SLACK_US;
 }
 
 function isOvertaken(flow: Tcp, i: i32): bool {
@@ -219,7 +222,7 @@ function remember(flow: Tcp, now: i64): void {
 /** The threshold after a loss: what a local link loses says less than congestion does. */
 function reduced(flow: Tcp): u32 {
   const out = max(min(flow.sndMax - flow.sndUna, flow.cwnd), flow.mss);
-  return max(<u32>((<u64>out * 7) / 10), 2 * flow.mss);
+  return max(<u32>((<u64>out * BETA_TENTHS) / 10), 2 * flow.mss);
 }
 
 /** Fast recovery begins (RFC 6675 §5, RFC 6937 §3), unless a repair is under way. */
@@ -289,7 +292,7 @@ export function probeNeedless(flow: Tcp): void {
 export function probe(flow: Tcp, now: i64): void {
   count(abi.STAT_TCP_TAIL_PROBES);
   watch(flow, now);
-  if (flow.probesOut < 255) flow.probesOut++;
+  if (flow.probesOut < u8.MAX_VALUE) flow.probesOut++;
   armRetransmit(flow, now);
   flow.flags = (flow.flags | P_OUTPUT) & ~F_RTT;
   if (runBits(flow, 0) == SACKED) {
@@ -325,7 +328,7 @@ export function timeoutRetransmit(flow: Tcp, now: i64): void {
       flow.ssthresh = max(min(flow.sndMax - flow.sndUna, flow.cwnd) >> 1, 2 * flow.mss);
     }
   }
-  if (flow.retransmits < 255) flow.retransmits++;
+  if (flow.retransmits < u8.MAX_VALUE) flow.retransmits++;
   flow.cwnd = flow.mss;
   flow.recover = flow.sndMax;
   // RFC 6675 §5.1: reports stay, unless the guest shows that it has forgotten them.
@@ -334,7 +337,7 @@ export function timeoutRetransmit(flow: Tcp, now: i64): void {
   flow.partials = 0;
   flow.repair = (flow.repair | REPAIR_TIMEOUT) & ~(REPAIR_FORCE | REPAIR_PROBED);
   flow.flags = (flow.flags | P_OUTPUT) & ~(F_RTT | F_RECOVERY);
-  flow.rto = min(flow.rto << 1, RTO_MAX);
+  flow.rto = min(flow.rto << 1, RTO_MAX_US);
   flow.rtoAt = now + <i64>flow.rto;
   flow.timer = TIMER_RETRANSMIT;
 }

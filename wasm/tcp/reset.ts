@@ -2,7 +2,7 @@
  * Resets towards the guest that belong to no flow: in answer to a segment, or to a SYN that comes
  * to nothing (RFC 9293 §3.10.7.1).
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { outgoing, outgoingBegin } from "../flow/outgoing";
 import { packet, pseudoSum } from "../flow/packet";
 import { headersEmit, startOf } from "../flow/send";

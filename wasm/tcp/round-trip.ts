@@ -8,14 +8,20 @@
  *  more. Without timestamps what was sent twice is not timed (Karn), and a timeout that was backed
  *  off stays so until there is a sample.
  */
-import { F_RTT, F_TIMESTAMPS, has, RTO_MAX, RTO_MIN, Tcp, timestamp } from "./conn";
+
+import { MILLISECOND_US, SECOND_US } from "../timer";
+import { F_RTT, F_TIMESTAMPS, has, RTO_MAX_US, RTO_MIN_US, Tcp, timestamp } from "./conn";
 import { segment } from "./segment";
 
-const SAMPLE_MAX: i64 = 60000000;
+const SAMPLE_MAX_US: i64 = 60 * SECOND_US;
+/** G of RFC 6298 §2: how late a loop may be. */
+const CLOCK_US: u32 = 1000;
+/** What an echo of the same millisecond has taken on average. */
+const ECHO_MIN_US: i64 = 500;
 
 /** RFC 6298 §2.2, 2.3 with a clock of one microsecond. */
 function sampleRtt(flow: Tcp, sample: i64): void {
-  const rtt = <u32>max<i64>(min<i64>(sample, SAMPLE_MAX), 1);
+  const rtt = <u32>max<i64>(min<i64>(sample, SAMPLE_MAX_US), 1);
   if (flow.srtt == 0) {
     flow.srtt = rtt;
     flow.rttVariance = rtt >> 1;
@@ -27,7 +33,7 @@ function sampleRtt(flow: Tcp, sample: i64): void {
     // A way that has become longer is learned, too.
     flow.rttMin = rtt < flow.rttMin ? rtt : flow.rttMin + ((rtt - flow.rttMin) >> 6);
   }
-  flow.rto = min(max(flow.srtt + max<u32>(4 * flow.rttVariance, 1000), RTO_MIN), RTO_MAX);
+  flow.rto = min(max(flow.srtt + max<u32>(4 * flow.rttVariance, CLOCK_US), RTO_MIN_US), RTO_MAX_US);
 }
 
 /** The segment that is timed has arrived. */
@@ -46,7 +52,7 @@ export function echoAge(flow: Tcp, now: i64): i32 {
 /** A sample by the echo of the segment just parsed; true when there was one. */
 export function sampleEcho(flow: Tcp, now: i64): bool {
   const age = echoAge(flow, now);
-  if (age < 0 || <i64>age * 1000 > SAMPLE_MAX) return false;
-  sampleRtt(flow, max<i64>(<i64>age * 1000, 500)); // it has been half a millisecond on average
+  if (age < 0 || <i64>age * MILLISECOND_US > SAMPLE_MAX_US) return false;
+  sampleRtt(flow, max<i64>(<i64>age * MILLISECOND_US, ECHO_MIN_US));
   return true;
 }

@@ -2,7 +2,7 @@
  * The segment under way: the packet of `flow/packet`, read as TCP. Like that record it is filled
  * once, and holds until the next segment.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { natUnusable } from "../flow/nat";
 import { packet, transportChecksumOk } from "../flow/packet";
 import { drop } from "../stats";
@@ -39,7 +39,7 @@ export class Segment extends TcpOptions {
   tos: u8;
 }
 
-export const segment: Segment = changetype<Segment>(memory.data(64, 4));
+export const segment: Segment = changetype<Segment>(memory.data(<i32>offsetof<Segment>(), 4));
 
 /** Reads the packet; false = it is malformed or has no business here, which is counted. */
 export function segmentRead(): bool {
@@ -102,5 +102,3 @@ export function segmentIsSyn(): bool {
 export function segmentSpan(): u32 {
   return segment.payloadLength + (segmentHas(TCP_SYN | TCP_FIN) ? 1 : 0);
 }
-
-if (offsetof<Segment>() > 64) ERROR("segment.ts reserves the wrong size");

@@ -16,12 +16,13 @@
  *                   ends at the sixth question
  *
  * While data are on their way to the guest the retransmission timer alone decides, so a machine
- * that is paused for GIVE_UP_DATA finds its connections as they were.
+ * that is paused for GIVE_UP_DATA_US finds its connections as they were.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { flowAt, flowsFresh, markDirty, markReady } from "../flow/table";
 import { STAKE_TICK, stakeOf } from "../layout";
 import { linkFull } from "../ring";
+import { MILLISECOND_US, SECOND_US } from "../timer";
 import { seqGe } from "../wire/seqnum";
 import { arrivalTimeout } from "./arrival";
 import { boardFirst, LOST } from "./board";
@@ -29,10 +30,10 @@ import {
   F_BLOCKED,
   F_OVERRIDE,
   F_PERSIST,
-  GIVE_UP_DATA,
-  GIVE_UP_SYN,
-  HALF_CLOSED,
-  HALF_CLOSED_ASK,
+  GIVE_UP_DATA_US,
+  GIVE_UP_SYN_US,
+  HALF_CLOSED_ASK_US,
+  HALF_CLOSED_US,
   has,
   P_ACK,
   P_ASK_HOST,
@@ -40,26 +41,31 @@ import {
   P_OUTPUT,
   P_PROBE,
   P_SYN,
-  RTO_MAX,
+  RTO_MAX_US,
   Tcp,
   TIMER_PROBE,
   TIMER_REORDER,
   TIMER_RETRANSMIT,
   tcpArm,
-  tcpEnd,
 } from "./conn";
 import { armRetransmit, askAfter, keepaliveStart, startPersist } from "./deadline";
+import { sendReset } from "./emit";
+import { tcpEnd } from "./ending";
 import { resolverNext } from "./open";
-import { sendReset } from "./output";
 import { probe, reorderOver, timeoutRetransmit } from "./recovery";
 
-const KEEPALIVE_INTERVAL: i64 = 75000000;
+const KEEPALIVE_INTERVAL_US: i64 = 75 * SECOND_US;
 const KEEPALIVE_PROBES: u32 = 9;
-const HALF_CLOSED_INTERVAL: i64 = 15000000;
-const DOUBT_INTERVAL: i64 = 2000000;
+const HALF_CLOSED_INTERVAL_US: i64 = 15 * SECOND_US;
+const DOUBT_INTERVAL_US: i64 = 2 * SECOND_US;
 const DOUBT_PROBES: u32 = 5;
+const PERSIST_SHIFT_MAX: i32 = 8;
+/** Probes of a shut window without an answer that tell of a guest that is gone. */
+const GONE_PROBES: u8 = 5;
+/** Retransmissions before time alone ends a connection (R1 of RFC 9293 §3.8.3). */
+const GIVE_UP_RETRANSMITS: u8 = 3;
 /** Until a retransmission is looked at again that the full link has no room for. */
-const LINK_WAIT: i64 = 100000;
+const LINK_WAIT_US: i64 = 100 * MILLISECOND_US;
 
 /** What was last heard before this time may be another machine's (`tcpDoubt`); 0 = nothing may. */
 let doubtAt: i64 = 0;
@@ -71,12 +77,12 @@ function abandon(flow: Tcp, now: i64): void {
 }
 
 function retransmitSyn(flow: Tcp, now: i64): void {
-  if (now - flow.troubleAt >= GIVE_UP_SYN) {
+  if (now - flow.troubleAt >= GIVE_UP_SYN_US) {
     abandon(flow, now);
     return;
   }
-  if (flow.retransmits < 255) flow.retransmits++;
-  flow.rto = min(flow.rto << 1, RTO_MAX);
+  if (flow.retransmits < u8.MAX_VALUE) flow.retransmits++;
+  flow.rto = min(flow.rto << 1, RTO_MAX_US);
   flow.rtoAt = now + <i64>flow.rto;
   flow.flags |= P_SYN;
   markDirty(flow);
@@ -91,16 +97,16 @@ function persist(flow: Tcp, now: i64): void {
     flow.flags &= ~(F_PERSIST | F_OVERRIDE);
     return;
   }
-  if (flow.probes < 255) flow.probes++;
-  if (flow.persists < 255) flow.persists++;
+  if (flow.probes < u8.MAX_VALUE) flow.probes++;
+  if (flow.persists < u8.MAX_VALUE) flow.persists++;
   if (flow.sndWindow > 0) {
     flow.flags |= F_OVERRIDE | P_OUTPUT;
     markReady(flow);
   } else flow.flags |= P_PROBE;
-  const shift = min<i32>(flow.persists, 8);
-  flow.rtoAt = now + min<i64>((<i64>flow.rto) << shift, RTO_MAX);
+  const shift = min<i32>(flow.persists, PERSIST_SHIFT_MAX);
+  flow.rtoAt = now + min<i64>((<i64>flow.rto) << shift, RTO_MAX_US);
   // As long as it answers the connection lives (MUST-36); a guest that is gone does not answer.
-  if (now - flow.lastActive >= GIVE_UP_DATA && flow.probes > 5) {
+  if (now - flow.lastActive >= GIVE_UP_DATA_US && flow.probes > GONE_PROBES) {
     abandon(flow, now);
     return;
   }
@@ -137,7 +143,7 @@ function retransmission(flow: Tcp, now: i64): void {
   if (linkFull) {
     // Nothing is lost that is still here (RFC 6298 times what is in the network), and a machine
     // that is paused finds its connections as they were.
-    flow.rtoAt = now + LINK_WAIT;
+    flow.rtoAt = now + LINK_WAIT_US;
     flow.troubleAt = now;
     flow.probes = 0;
     return;
@@ -155,7 +161,11 @@ function retransmission(flow: Tcp, now: i64): void {
     return;
   }
   const shrunk = flow.sndWindow == 0 && flow.sndUna != flow.sndEnd;
-  if (!shrunk && flow.retransmits >= 3 && now - flow.troubleAt >= GIVE_UP_DATA) {
+  if (
+    !shrunk &&
+    flow.retransmits >= GIVE_UP_RETRANSMITS &&
+    now - flow.troubleAt >= GIVE_UP_DATA_US
+  ) {
     abandon(flow, now);
     return;
   }
@@ -182,19 +192,19 @@ function ask(flow: Tcp, now: i64, interval: i64): void {
 /** The guest may no longer be the machine that the connection belongs to (`tcpDoubt`). */
 function doubted(flow: Tcp, now: i64): void {
   if (<u32>flow.probes >= DOUBT_PROBES) abandon(flow, now);
-  else ask(flow, now, DOUBT_INTERVAL);
+  else ask(flow, now, DOUBT_INTERVAL_US);
 }
 
 /** Neither side has been heard of, as it seems: both are asked. */
 function silentOpen(flow: Tcp, now: i64): void {
   const due = flow.lastActive + askAfter();
   if (now < due || flow.sndUna != flow.sndMax) {
-    flow.keepaliveAt = now < due ? due : now + KEEPALIVE_INTERVAL;
+    flow.keepaliveAt = now < due ? due : now + KEEPALIVE_INTERVAL_US;
   } else if (linkFull) {
     flow.probes = 0; // the question would wait as long as everything else
-    flow.keepaliveAt = now + KEEPALIVE_INTERVAL;
+    flow.keepaliveAt = now + KEEPALIVE_INTERVAL_US;
   } else if (<u32>flow.probes >= KEEPALIVE_PROBES) abandon(flow, now);
-  else ask(flow, now, KEEPALIVE_INTERVAL);
+  else ask(flow, now, KEEPALIVE_INTERVAL_US);
 }
 
 /** When octets last moved, or a direction ended: late by a tick at most. */
@@ -203,21 +213,21 @@ function movedAt(flow: Tcp): i64 {
 }
 
 function silentHalf(flow: Tcp, now: i64): void {
-  const stuck = has(flow, F_BLOCKED) && now - flow.lastActive < HALF_CLOSED;
+  const stuck = has(flow, F_BLOCKED) && now - flow.lastActive < HALF_CLOSED_US;
   if (stuck || flow.rtoAt != 0) {
-    flow.keepaliveAt = now + HALF_CLOSED_ASK; // another timer runs, or the guest asks for room
+    flow.keepaliveAt = now + HALF_CLOSED_ASK_US; // another timer runs, or the guest asks for room
     return;
   }
   const quiet = now - movedAt(flow);
-  if (quiet >= HALF_CLOSED) {
+  if (quiet >= HALF_CLOSED_US) {
     abandon(flow, now);
     return;
   }
-  if (quiet < HALF_CLOSED_ASK) flow.keepaliveAt = now + HALF_CLOSED_ASK - quiet;
+  if (quiet < HALF_CLOSED_ASK_US) flow.keepaliveAt = now + HALF_CLOSED_ASK_US - quiet;
   else {
     flow.flags |= P_KEEPALIVE;
     markDirty(flow);
-    flow.keepaliveAt = now + min(HALF_CLOSED_INTERVAL, HALF_CLOSED - quiet);
+    flow.keepaliveAt = now + min(HALF_CLOSED_INTERVAL_US, HALF_CLOSED_US - quiet);
   }
 }
 

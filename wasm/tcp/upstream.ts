@@ -8,7 +8,7 @@
  * decided only after the results of sends (a shutdown queued beside a short send would lose the
  * rest).
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { EAGAIN, EINTR } from "../errno";
 import { isIpv6 } from "../flow/addresses";
 import { HOLDS, holderMove, holderRevive } from "../flow/holders";
@@ -30,8 +30,8 @@ import {
 } from "../ring";
 import { count, countMany } from "../stats";
 import {
-  ACK_DELAY,
-  ACK_DELAY_INTERACTIVE,
+  ACK_DELAY_INTERACTIVE_US,
+  ACK_DELAY_US,
   ACK_TRUST,
   F_BLOCKED,
   F_FIN_ACKED,
@@ -48,16 +48,14 @@ import {
   P_TOS,
   Tcp,
   tcpArm,
-  tcpCloseHost,
-  tcpHalfClosed,
   tcpProgress,
-  tcpTimeWait,
   URGENT_IN,
   URGENT_MARK,
 } from "./conn";
 import { connectAgain, connected, connectHost, refused } from "./connecting";
 import { askSeconds } from "./deadline";
 import { hostFailed, received } from "./download";
+import { tcpCloseHost, tcpHalfClosed, tcpTimeWait } from "./ending";
 import { resolverNext } from "./open";
 import { tcpOutput } from "./output";
 import { advance, consume, heldPieces, heldSum, hold } from "./reassembly";
@@ -65,8 +63,12 @@ import { atMark, sendAround } from "./urgent";
 import { windowWorthTelling } from "./window";
 
 const IOVS_PER_SEND: i32 = 128;
+/** What of these the batch may have, the rest is what is held. */
+const ENTRIES_PER_SEND: i32 = 64;
+/** Operations of one flush that are no send. */
+const OPS_PER_FLUSH: i32 = 4;
 /** MAX_TCP_KEEPIDLE of Linux, seconds. */
-const KEEPIDLE_MAX: u32 = 32767;
+const KEEPIDLE_MAX_SECONDS: u32 = 32767;
 
 // ---------------------------------------------------------------- guest -> host
 
@@ -109,7 +111,11 @@ function sendHost(flow: Tcp): bool {
     if ((flow.urgent & URGENT_IN) != 0) return false;
   }
   const entries = flow.batchCount;
-  const held = heldPieces(flow, flow.rcvAck + flow.batchBytes, IOVS_PER_SEND - min(entries, 64));
+  const held = heldPieces(
+    flow,
+    flow.rcvAck + flow.batchBytes,
+    IOVS_PER_SEND - min(entries, ENTRIES_PER_SEND),
+  );
   if (entries + held == 0) return true;
   if (opsFree() < 2 || msgsFree() < 1 || iovsFree() < entries + held) return false;
   const op = opAlloc(abi.OP_TCP_SEND, handleOf(flow));
@@ -181,7 +187,7 @@ function acknowledge(flow: Tcp, now: i64): void {
   if (flow.ackPending >= flow.mss || has(flow, F_GUEST_FIN) || windowWorthTelling(flow)) {
     flow.flags |= P_ACK;
   } else if (flow.ackAt == 0) {
-    flow.ackAt = now + (flow.replies < ACK_TRUST ? ACK_DELAY : ACK_DELAY_INTERACTIVE);
+    flow.ackAt = now + (flow.replies < ACK_TRUST ? ACK_DELAY_US : ACK_DELAY_INTERACTIVE_US);
     tcpArm(flow);
   }
 }
@@ -211,11 +217,11 @@ function shut(flow: Tcp, now: i64): void {
 /** Emits what the flow needs done before the turn ends; false = not all of it found room. */
 export function tcpFlush(flow: Tcp, now: i64): bool {
   if (has(flow, P_CONNECT | P_ERROR | P_ASK_HOST | P_TOS)) {
-    if (opsFree() < 4 || msgsFree() < 1) return false;
+    if (opsFree() < OPS_PER_FLUSH || msgsFree() < 1) return false;
     if (has(flow, P_CONNECT)) connectHost(flow);
     else if (has(flow, P_ERROR)) opAlloc(abi.OP_TCP_ERROR, handleOf(flow));
     if (has(flow, P_ASK_HOST) && has(flow, F_SOCKET)) {
-      opAlloc(abi.OP_TCP_KEEPALIVE, handleOf(flow)).a = min(askSeconds(), KEEPIDLE_MAX);
+      opAlloc(abi.OP_TCP_KEEPALIVE, handleOf(flow)).a = min(askSeconds(), KEEPIDLE_MAX_SECONDS);
     }
     if (has(flow, P_TOS) && has(flow, F_SOCKET)) {
       const op = opAlloc(abi.OP_TCP_TOS, handleOf(flow));

@@ -21,7 +21,7 @@
  *
  * Source: tcp(7), sockatmark(3), tcp_recvmsg_locked in net/ipv4/tcp.c.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { handleOf } from "../flow/table";
 import { Op } from "../layout";
 import { chunkData, chunkLength, chunkNext, chunkSequence } from "../memory";
@@ -37,13 +37,11 @@ import {
 } from "../ring";
 import { load8, store8, store16 } from "../wire/bytes";
 import { seqGe, seqGt, seqLe, seqLt } from "../wire/seqnum";
-import { TCP_URG } from "../wire/tcp";
+import { TCP_FLAGS_OFFSET, TCP_URG, TCP_URGENT_OFFSET } from "../wire/tcp";
 import { F_SENDING, Tcp, URGENT_IN, URGENT_MARK, URGENT_OUT } from "./conn";
 
 const PIECES_MAX: i32 = 64;
 const POINTER_MAX: u32 = 65535;
-const FLAGS_OFFSET: usize = 13;
-const POINTER_OFFSET: usize = 18;
 
 /** A segment that begins at `sequence` has come with URG and this pointer. */
 export function urgentInput(flow: Tcp, sequence: u32, pointer: u32): void {
@@ -110,6 +108,6 @@ export function urgentMark(flow: Tcp, tcp: usize, sequence: u32): void {
   }
   const pointer = flow.sndUrgent - sequence;
   if (seqLe(flow.sndUrgent, sequence) || pointer > POINTER_MAX) return;
-  store8(tcp + FLAGS_OFFSET, load8(tcp + FLAGS_OFFSET) | TCP_URG);
-  store16(tcp + POINTER_OFFSET, pointer);
+  store8(tcp + TCP_FLAGS_OFFSET, load8(tcp + TCP_FLAGS_OFFSET) | TCP_URG);
+  store16(tcp + TCP_URGENT_OFFSET, pointer);
 }

@@ -13,16 +13,23 @@
  * zero once the host has been full for a second, so that the guest probes instead of giving up;
  * octets up to the old edge are still taken.
  */
-import * as abi from "../abi";
+import * as abi from "../abi/index";
 import { chunksSpare, config } from "../memory";
+import { MILLISECOND_US, SECOND_US } from "../timer";
 import { seqGt } from "../wire/seqnum";
+import { TCP_WINDOW_MAX } from "../wire/tcp";
 import { F_BLOCKED, F_SCALED, has, Tcp } from "./conn";
 
-const WINDOW_MAX: u32 = 4194304;
+const WINDOW_MAX: u32 = 4_194_304;
 const WINDOW_FLOOR: u32 = 65536;
+/** What is believed of a link's queue, in packets. */
+const LINK_QUEUE_MIN: u32 = 8;
+const LINK_QUEUE_MAX: u32 = 65536;
+/** Half of a chunk's octets, as a shift. */
+const HALF_CHUNK_SHIFT: u32 = 13;
 /** A host socket that has been full for this long shows as a zero window. */
-const STALL: i64 = 1000000;
-const EPOCH: i64 = 100000;
+const STALL_US: i64 = SECOND_US;
+const EPOCH_US: i64 = 100 * MILLISECOND_US;
 
 let epoch: u32 = 0;
 let epochEnd: i64 = 0;
@@ -37,7 +44,8 @@ export function windowInit(): void {
   activeNow = 0;
   activeBefore = 0;
   sharing = (config(abi.CONFIG_LINK_FLAGS_OFFSET) & abi.LINK_RX_TSO) == 0;
-  const queue = min<u32>(max<u32>(config(abi.CONFIG_LINK_QUEUE_OFFSET), 8), 65536);
+  const asked = config(abi.CONFIG_LINK_QUEUE_OFFSET);
+  const queue = min(max(asked, LINK_QUEUE_MIN), LINK_QUEUE_MAX);
   linkBudget = queue - (queue >> 2);
 }
 
@@ -46,7 +54,7 @@ export function windowActive(flow: Tcp, now: i64): void {
   if (!sharing) return;
   if (now >= epochEnd) {
     epoch++;
-    epochEnd = now + EPOCH;
+    epochEnd = now + EPOCH_US;
     activeBefore = activeNow;
     activeNow = 0;
   }
@@ -56,20 +64,20 @@ export function windowActive(flow: Tcp, now: i64): void {
 }
 
 function ceiling(flow: Tcp): u32 {
-  const room = (<u32>chunksSpare()) << 13; // half of the octets nobody has a claim to
+  const room = (<u32>chunksSpare()) << HALF_CHUNK_SHIFT; // half of the octets nobody has a claim to
   let limit = min(max(room, WINDOW_FLOOR), WINDOW_MAX);
   if (sharing) {
     const active = max(max(activeNow, activeBefore), 1);
     limit = min(limit, max(linkBudget / active, 2) * flow.mss);
   }
-  if (!has(flow, F_SCALED)) limit = min(limit, 65535);
+  if (!has(flow, F_SCALED)) limit = min(limit, TCP_WINDOW_MAX);
   return limit;
 }
 
 /** Moves the right edge as far as allowed and returns the window to advertise, in octets. */
 export function windowAdvertise(flow: Tcp, now: i64): u32 {
   if (has(flow, F_BLOCKED)) {
-    if (now - flow.blockedAt >= STALL) return 0;
+    if (now - flow.blockedAt >= STALL_US) return 0;
   } else {
     const limit = ceiling(flow);
     const edge = flow.rcvAck + limit;
@@ -86,9 +94,9 @@ export function windowAdvertise(flow: Tcp, now: i64): u32 {
  */
 export function windowField(flow: Tcp, now: i64): u32 {
   const window = windowAdvertise(flow, now);
-  if (!has(flow, F_SCALED)) return min<u32>(window, 65535);
+  if (!has(flow, F_SCALED)) return min(window, TCP_WINDOW_MAX);
   const scale = <u32>flow.rcvScale;
-  const field = min<u32>((window + (1 << scale) - 1) >> scale, 65535);
+  const field = min((window + (1 << scale) - 1) >> scale, TCP_WINDOW_MAX);
   const edge = flow.rcvAck + (field << scale);
   if (seqGt(edge, flow.rcvEdge)) flow.rcvEdge = edge;
   return field;

@@ -8,6 +8,17 @@
 
 export const MAC_BROADCAST: u64 = 0xffffffffffff;
 
+/** A network of two addresses or one has neither a network nor a broadcast address (RFC 3021). */
+export const PREFIX_LENGTH_BARE: u32 = 31;
+
+const MULTICAST_NIBBLE: u32 = 0xe;
+const RESERVED_NIBBLE: u32 = 0xf;
+const LOOPBACK_OCTET: u32 = 127;
+const LINK_LOCAL_HALF: u32 = 0xa9fe;
+/** 224.0.0.0 */
+const MULTICAST_FIRST: u32 = 0xe0000000;
+const ADDRESS_BITS: u32 = 32;
+
 /** Multicast or broadcast: the I/G bit, lowest of the first octet. */
 export function macIsGroup(mac: u64): bool {
   return ((mac >> 40) & 1) != 0;
@@ -15,12 +26,12 @@ export function macIsGroup(mac: u64): bool {
 
 /** 224.0.0.0/4 */
 export function addressIsMulticast(a: u32): bool {
-  return a >>> 28 == 0xe;
+  return a >>> 28 == MULTICAST_NIBBLE;
 }
 
 /** 127.0.0.0/8 */
 export function addressIsLoopback(a: u32): bool {
-  return a >>> 24 == 127;
+  return a >>> 24 == LOOPBACK_OCTET;
 }
 
 /** 0.0.0.0/8 */
@@ -30,18 +41,18 @@ export function addressIsThisNetwork(a: u32): bool {
 
 /** 240.0.0.0/4, the limited broadcast address 255.255.255.255 included. */
 export function addressIsReserved(a: u32): bool {
-  return a >>> 28 == 0xf;
+  return a >>> 28 == RESERVED_NIBBLE;
 }
 
 /** 169.254.0.0/16 */
 export function addressIsLinkLocal(a: u32): bool {
-  return a >>> 16 == 0xa9fe;
+  return a >>> 16 == LINK_LOCAL_HALF;
 }
 
 /** Whether `a` lies in `network/prefixLength`, 0 to 32; host bits of `network` do not matter. */
 export function addressInPrefix(a: u32, network: u32, prefixLength: u32): bool {
   // In 64 bits because a 32-bit shift by 32 would be a shift by 0.
-  return <u64>(a ^ network) >> (32 - prefixLength) == 0;
+  return <u64>(a ^ network) >> (ADDRESS_BITS - prefixLength) == 0;
 }
 
 /**
@@ -49,10 +60,10 @@ export function addressInPrefix(a: u32, network: u32, prefixLength: u32): bool {
  * 0.0.0.0 is legal as the source of a DHCP request; the caller lets it through before asking.
  */
 export function addressIsUnusableSource(a: u32): bool {
-  return a >= 0xe0000000 || addressIsLoopback(a) || addressIsThisNetwork(a);
+  return a >= MULTICAST_FIRST || addressIsLoopback(a) || addressIsThisNetwork(a);
 }
 
 /** No unicast packet may go to such an address: multicast, reserved or broadcast, loopback, 0/8. */
 export function addressIsUnusableDestination(a: u32): bool {
-  return a >= 0xe0000000 || addressIsLoopback(a) || addressIsThisNetwork(a);
+  return a >= MULTICAST_FIRST || addressIsLoopback(a) || addressIsThisNetwork(a);
 }

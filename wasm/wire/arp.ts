@@ -16,6 +16,8 @@ export const ARP_REQUEST: u32 = 1;
 export const ARP_REPLY: u32 = 2;
 
 const HARDWARE_ETHERNET: u32 = 1;
+const MAC_SIZE: u32 = 6;
+const ADDRESS_SIZE: u32 = 4;
 
 const HARDWARE_TYPE_OFFSET: usize = 0;
 const PROTOCOL_TYPE_OFFSET: usize = 2;
@@ -113,8 +115,8 @@ export function arpCheck(p: usize, length: u32): bool {
   return (
     arp.hardwareType == HARDWARE_ETHERNET &&
     arp.protocolType == ETHERTYPE_IPV4 &&
-    arp.hardwareLength == 6 &&
-    arp.protocolLength == 4
+    arp.hardwareLength == MAC_SIZE &&
+    arp.protocolLength == ADDRESS_SIZE
   );
 }
 
@@ -130,8 +132,8 @@ export function arpEmit(
   const arp = ArpView.at(p);
   arp.hardwareType = HARDWARE_ETHERNET;
   arp.protocolType = ETHERTYPE_IPV4;
-  arp.hardwareLength = 6;
-  arp.protocolLength = 4;
+  arp.hardwareLength = MAC_SIZE;
+  arp.protocolLength = ADDRESS_SIZE;
   arp.operation = operation;
   arp.senderMac = senderMac;
   arp.senderAddress = senderAddress;

@@ -127,6 +127,11 @@ export class DhcpView {
     store8(changetype<usize>(this) + HARDWARE_LENGTH_OFFSET, v);
   }
 
+  /** Whether the client has a MAC address of Ethernet. */
+  get isEthernet(): bool {
+    return this.hardwareType == HARDWARE_ETHERNET && this.hardwareLength == MAC_SIZE;
+  }
+
   get xid(): u32 {
     return load32(changetype<usize>(this) + XID_OFFSET);
   }
@@ -217,9 +222,10 @@ export function dhcpEmit(p: usize, xid: u32, flags: u32, giaddr: u32, clientMac:
 // ---------------------------------------------------------------- options
 
 /** Per code: length + 1 of the joined value (0 = absent), and where it lies in VALUES. */
-const LENGTHS: usize = memory.data(512, 4);
-const STARTS: usize = memory.data(512, 4);
-const VALUES: usize = memory.data(4096, 4);
+const CODE_COUNT: i32 = 256;
+const LENGTHS: usize = memory.data(CODE_COUNT << 1, 4);
+const STARTS: usize = memory.data(CODE_COUNT << 1, 4);
+const VALUES: usize = memory.data(DHCP_MESSAGE_SIZE_MAX, 4);
 
 let overload: u32 = 0;
 
@@ -270,7 +276,7 @@ function collect(p: usize, end: usize): void {
 
 /** There are no options. */
 export function dhcpOptionsNone(): void {
-  memory.fill(LENGTHS, 0, 512);
+  memory.fill(LENGTHS, 0, CODE_COUNT << 1);
 }
 
 /**
@@ -278,7 +284,7 @@ export function dhcpOptionsNone(): void {
  * findings are meaningless then.
  */
 export function dhcpOptionsParse(p: usize, length: u32): bool {
-  memory.fill(LENGTHS, 0, 512);
+  memory.fill(LENGTHS, 0, CODE_COUNT << 1);
   overload = 0;
   const file = p + DHCP_FILE_OFFSET;
   const sname = p + DHCP_SNAME_OFFSET;

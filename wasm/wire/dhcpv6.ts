@@ -52,8 +52,14 @@ export const STATUS6_NO_PREFIX: u32 = 6;
 export const OPTION6_HEADER_SIZE: u32 = 4;
 /** An identity association before its options: identifier, T1, T2. */
 export const IA_SIZE: u32 = 12;
+export const IA_T1_OFFSET: u32 = 4;
+export const IA_T2_OFFSET: u32 = 8;
 /** An address before its options: address, preferred and valid lifetime. */
 export const IA_ADDRESS_SIZE: u32 = 24;
+export const IA_PREFERRED_OFFSET: u32 = 16;
+export const IA_VALID_OFFSET: u32 = 20;
+const TRANSACTION_BITS: u32 = 0xffffff;
+const LENGTH_OFFSET: usize = 2;
 /** Longest DUID, its type included (§11.1). */
 export const DUID_SIZE_MAX: u32 = 130;
 
@@ -72,11 +78,11 @@ export class Dhcp6View {
   }
 
   get transaction(): u32 {
-    return load32(changetype<usize>(this)) & 0xffffff;
+    return load32(changetype<usize>(this)) & TRANSACTION_BITS;
   }
 
   set transaction(v: u32) {
-    store32(changetype<usize>(this), (this.type << 24) | (v & 0xffffff));
+    store32(changetype<usize>(this), (this.type << 24) | (v & TRANSACTION_BITS));
   }
 }
 
@@ -97,11 +103,11 @@ export class Option6View {
 
   /** Octets of the value. */
   get length(): u32 {
-    return load16(changetype<usize>(this) + 2);
+    return load16(changetype<usize>(this) + LENGTH_OFFSET);
   }
 
   set length(v: u32) {
-    store16(changetype<usize>(this) + 2, v);
+    store16(changetype<usize>(this) + LENGTH_OFFSET, v);
   }
 
   /** Location of the value. */
@@ -139,7 +145,7 @@ export function dhcp6After(p: usize): usize {
 
 /** Writes the 4 octets of a message header. */
 export function dhcp6Emit(p: usize, type: u32, transaction: u32): void {
-  store32(p, (type << 24) | (transaction & 0xffffff));
+  store32(p, (type << 24) | (transaction & TRANSACTION_BITS));
 }
 
 /** Writes the 4 octets of an option's header. */

@@ -21,9 +21,23 @@ export const ICMP_ECHO_REQUEST: u32 = 8;
 export const ICMP_TIME_EXCEEDED: u32 = 11;
 export const ICMP_PARAMETER_PROBLEM: u32 = 12;
 
+/** Codes of ICMP_UNREACHABLE (RFC 792, RFC 1122 §3.2.2.1, RFC 1812 §5.2.7.1). */
+export const ICMP_NET: u32 = 0;
+export const ICMP_HOST: u32 = 1;
+export const ICMP_PROTOCOL: u32 = 2;
+export const ICMP_PORT: u32 = 3;
+export const ICMP_FRAGMENTATION_NEEDED: u32 = 4;
+/** By an administrator. */
+export const ICMP_PROHIBITED: u32 = 13;
+/** Code of ICMP_TIME_EXCEEDED: in reassembly. */
+export const ICMP_REASSEMBLY: u32 = 1;
+/** The highest codes of errors that are in use. */
+export const ICMP_UNREACHABLE_LAST: u32 = 15;
+export const ICMP_PARAMETER_LAST: u32 = 2;
+
 const TYPE_OFFSET: usize = 0;
 const CODE_OFFSET: usize = 1;
-const CHECKSUM_OFFSET: usize = 2;
+export const ICMP_CHECKSUM_OFFSET: usize = 2;
 const REST_OFFSET: usize = 4;
 const IDENTIFIER_OFFSET: usize = 4;
 const SEQUENCE_OFFSET: usize = 6;
@@ -52,11 +66,11 @@ export class Icmpv4View {
   }
 
   get checksum(): u32 {
-    return load16(changetype<usize>(this) + CHECKSUM_OFFSET);
+    return load16(changetype<usize>(this) + ICMP_CHECKSUM_OFFSET);
   }
 
   set checksum(v: u32) {
-    store16(changetype<usize>(this) + CHECKSUM_OFFSET, v);
+    store16(changetype<usize>(this) + ICMP_CHECKSUM_OFFSET, v);
   }
 
   get identifier(): u32 {
@@ -105,6 +119,6 @@ export function icmpv4Emit(p: usize, type: u32, code: u32, rest: u32): void {
 
 /** Sums the message of `length` octets, whatever its checksum field held, and fills that in. */
 export function icmpv4ChecksumFill(p: usize, length: u32): void {
-  store<u16>(p, 0, CHECKSUM_OFFSET);
-  sumStore(p + CHECKSUM_OFFSET, sumBytes(p, length));
+  store<u16>(p, 0, ICMP_CHECKSUM_OFFSET);
+  sumStore(p + ICMP_CHECKSUM_OFFSET, sumBytes(p, length));
 }

@@ -37,8 +37,10 @@ export const UNREACHABLE_SCOPE: u32 = 2;
 export const UNREACHABLE_ADDRESS: u32 = 3;
 export const UNREACHABLE_PORT: u32 = 4;
 
-const CHECKSUM_OFFSET: usize = 2;
+export const ICMPV6_CHECKSUM_OFFSET: usize = 2;
 const REST_OFFSET: usize = 4;
+/** Type, code and checksum. */
+const SUMMED_SIZE_MIN: u32 = 4;
 const SEQUENCE_OFFSET: usize = 6;
 
 @unmanaged
@@ -64,11 +66,11 @@ export class Icmpv6View {
   }
 
   get checksum(): u32 {
-    return load16(changetype<usize>(this) + CHECKSUM_OFFSET);
+    return load16(changetype<usize>(this) + ICMPV6_CHECKSUM_OFFSET);
   }
 
   set checksum(v: u32) {
-    store16(changetype<usize>(this) + CHECKSUM_OFFSET, v);
+    store16(changetype<usize>(this) + ICMPV6_CHECKSUM_OFFSET, v);
   }
 
   /** MTU of "packet too big", pointer of "parameter problem". */
@@ -99,7 +101,7 @@ export class Icmpv6View {
 
 /** Verifies a message of `length` octets; one shorter than 4 octets is wrong. */
 export function icmpv6ChecksumOk(p: usize, length: u32, pseudo: u32): bool {
-  return length >= 4 && sumOk(sumAdd(pseudo, sumBytes(p, length)));
+  return length >= SUMMED_SIZE_MIN && sumOk(sumAdd(pseudo, sumBytes(p, length)));
 }
 
 /** Writes the 8 octets of the header with checksum zero; `rest` is the second word. */
@@ -110,6 +112,6 @@ export function icmpv6Emit(p: usize, type: u32, code: u32, rest: u32): void {
 
 /** Sums the message of `length` octets, whatever its checksum field held, and fills that in. */
 export function icmpv6ChecksumFill(p: usize, length: u32, pseudo: u32): void {
-  store<u16>(p, 0, CHECKSUM_OFFSET);
-  sumStore(p + CHECKSUM_OFFSET, sumAdd(pseudo, sumBytes(p, length)));
+  store<u16>(p, 0, ICMPV6_CHECKSUM_OFFSET);
+  sumStore(p + ICMPV6_CHECKSUM_OFFSET, sumAdd(pseudo, sumBytes(p, length)));
 }

@@ -15,6 +15,7 @@ import { load8, load16, load32, store8, store16, store32 } from "./bytes";
 import { sumBytes, sumOk } from "./checksum";
 
 export const IPV4_HEADER_SIZE: u32 = 20;
+export const IPV4_VERSION: u32 = 4;
 
 export const PROTOCOL_ICMP: u32 = 1;
 export const PROTOCOL_TCP: u32 = 6;
@@ -24,10 +25,20 @@ export const PROTOCOL_UDP: u32 = 17;
 export const IPV4_DF: u32 = 0x4000;
 export const IPV4_MF: u32 = 0x2000;
 
+/** Offsets of fragments are in units of 8 octets. */
+export const FRAGMENT_UNIT_SHIFT: u32 = 3;
+export const FRAGMENT_UNIT_MASK: u32 = 7;
+const FRAGMENT_OFFSET_BITS: u32 = 0x1fff;
+/** The first octet: version and header length in words. */
+const LOW_NIBBLE: u32 = 0xf;
+const HIGH_NIBBLE: u32 = 0xf0;
+/** First word of a header without options, TOS and length zero. */
+const FIRST_WORD: u32 = (IPV4_VERSION << 28) | ((IPV4_HEADER_SIZE >>> 2) << 24);
+
 /** Answers of `ipv4Check`; WIRE_OK is every protocol's. */
 export const WIRE_OK: i32 = 0;
 export const IPV4_TRUNCATED: i32 = 1;
-export const IPV4_VERSION: i32 = 2;
+export const IPV4_WRONG_VERSION: i32 = 2;
 export const IPV4_HEADER_LENGTH: i32 = 3;
 export const IPV4_TOTAL_LENGTH: i32 = 4;
 export const IPV4_CHECKSUM: i32 = 5;
@@ -45,7 +56,7 @@ const IDENT_OFFSET: usize = 4;
 const FRAGMENT_OFFSET: usize = 6;
 const TTL_OFFSET: usize = 8;
 const PROTOCOL_OFFSET: usize = 9;
-const CHECKSUM_OFFSET: usize = 10;
+export const IPV4_CHECKSUM_OFFSET: usize = 10;
 const SOURCE_OFFSET: usize = 12;
 const DESTINATION_OFFSET: usize = 16;
 
@@ -60,23 +71,23 @@ export class Ipv4View {
   }
 
   set version(v: u32) {
-    const low = load8(changetype<usize>(this) + VERSION_OFFSET) & 0xf;
+    const low = load8(changetype<usize>(this) + VERSION_OFFSET) & LOW_NIBBLE;
     store8(changetype<usize>(this) + VERSION_OFFSET, (v << 4) | low);
   }
 
   /** Octets, options included: a multiple of 4 up to 60. */
   get headerLength(): u32 {
-    return (load8(changetype<usize>(this) + VERSION_OFFSET) & 0xf) << 2;
+    return (load8(changetype<usize>(this) + VERSION_OFFSET) & LOW_NIBBLE) << 2;
   }
 
   set headerLength(octets: u32) {
-    const high = load8(changetype<usize>(this) + VERSION_OFFSET) & 0xf0;
-    store8(changetype<usize>(this) + VERSION_OFFSET, high | ((octets >>> 2) & 0xf));
+    const high = load8(changetype<usize>(this) + VERSION_OFFSET) & HIGH_NIBBLE;
+    store8(changetype<usize>(this) + VERSION_OFFSET, high | ((octets >>> 2) & LOW_NIBBLE));
   }
 
   /** Octets. */
   get fragmentOffset(): u32 {
-    return (this.fragmentField & 0x1fff) << 3;
+    return (this.fragmentField & FRAGMENT_OFFSET_BITS) << FRAGMENT_UNIT_SHIFT;
   }
 
   get moreFragments(): bool {
@@ -136,11 +147,11 @@ export class Ipv4View {
   }
 
   get checksum(): u32 {
-    return load16(changetype<usize>(this) + CHECKSUM_OFFSET);
+    return load16(changetype<usize>(this) + IPV4_CHECKSUM_OFFSET);
   }
 
   set checksum(v: u32) {
-    store16(changetype<usize>(this) + CHECKSUM_OFFSET, v);
+    store16(changetype<usize>(this) + IPV4_CHECKSUM_OFFSET, v);
   }
 
   get source(): u32 {
@@ -164,10 +175,10 @@ export class Ipv4View {
 function sumPlainHeader(p: usize): u32 {
   const wide =
     <u64>load<u32>(p) +
-    <u64>load<u32>(p, 4) +
-    <u64>load<u32>(p, 8) +
-    <u64>load<u32>(p, 12) +
-    <u64>load<u32>(p, 16);
+    <u64>load<u32>(p, IDENT_OFFSET) +
+    <u64>load<u32>(p, TTL_OFFSET) +
+    <u64>load<u32>(p, SOURCE_OFFSET) +
+    <u64>load<u32>(p, DESTINATION_OFFSET);
   // Below 5 * 2^32: one fold leaves less than 2^32 + 5, and `sumOk` folds the rest.
   const once = (wide & 0xffffffff) + (wide >> 32);
   return <u32>((once & 0xffff) + ((once >> 16) & 0xffff) + (once >> 32));
@@ -195,7 +206,7 @@ function optionsAcceptable(p: usize, end: usize): bool {
 export function ipv4Check(p: usize, length: u32): i32 {
   if (length < IPV4_HEADER_SIZE) return IPV4_TRUNCATED;
   const ip = Ipv4View.at(p);
-  if (ip.version != 4) return IPV4_VERSION;
+  if (ip.version != IPV4_VERSION) return IPV4_WRONG_VERSION;
   const headerLength = ip.headerLength;
   if (headerLength < IPV4_HEADER_SIZE || headerLength > length) return IPV4_HEADER_LENGTH;
   const totalLength = ip.totalLength;
@@ -222,7 +233,7 @@ export class Ipv4Fields {
 export function ipv4Emit(p: usize, fields: Ipv4Fields, payloadLength: u32): void {
   const source = fields.source;
   const destination = fields.destination;
-  const first = 0x45000000 | (fields.tos << 16) | (IPV4_HEADER_SIZE + payloadLength);
+  const first = FIRST_WORD | (fields.tos << 16) | (IPV4_HEADER_SIZE + payloadLength);
   const second = (fields.ident << 16) | fields.fragmentField;
   const third = (fields.ttl << 8) | fields.protocol;
   // Summed from the values: reading back what was just stored would stall.

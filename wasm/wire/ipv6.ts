@@ -19,6 +19,7 @@ import { ICMPV6_HEADER_SIZE, PROTOCOL_ICMPV6 } from "./icmpv6";
 import { PROTOCOL_TCP, PROTOCOL_UDP, WIRE_OK } from "./ipv4";
 
 export const IPV6_HEADER_SIZE: u32 = 40;
+export const IPV6_VERSION: u32 = 6;
 export const IPV6_FRAGMENT_SIZE: u32 = 8;
 /** Smallest MTU of a link (RFC 8200 §5). */
 export const IPV6_MTU_MIN: u32 = 1280;
@@ -31,7 +32,7 @@ export const NEXT_DESTINATION: u32 = 60;
 
 /** Answers of `ipv6Check` besides WIRE_OK; the same numbers as those of `ipv4Check`. */
 export const IPV6_TRUNCATED: i32 = 1;
-export const IPV6_VERSION: i32 = 2;
+export const IPV6_WRONG_VERSION: i32 = 2;
 export const IPV6_LENGTH: i32 = 4;
 
 /** Answers of `ipv6Walk` besides WIRE_OK: nobody is told; the sender is; even of a multicast. */
@@ -45,11 +46,29 @@ export const PROBLEM_NEXT_HEADER: u32 = 1;
 export const PROBLEM_OPTION: u32 = 2;
 export const PROBLEM_FIRST_FRAGMENT: u32 = 3;
 
+/** Extension headers are as long as units of 8 octets. */
+export const EXTENSION_UNIT: u32 = 8;
+export const EXTENSION_SHIFT: u32 = 3;
+const SEGMENTS_LEFT_OFFSET: u32 = 3;
+export const FRAGMENT_FIELD_OFFSET: usize = 2;
+const FRAGMENT_IDENT_OFFSET: usize = 4;
+const FRAGMENT_OFFSET_BITS: u32 = 0xfff8;
+/** First word of the header: version 4 bits, traffic class 8, flow label 20. */
+const VERSION_SHIFT: u32 = 28;
+const CLASS_SHIFT: u32 = 20;
+const CLASS_BITS: u32 = 0xff << CLASS_SHIFT;
+const LABEL_BITS: u32 = 0xfffff;
+const LOW_NIBBLE: u32 = 0xf;
+/** What is done with an option that is not known, its two top bits: 0 = it is skipped. */
+const ACTION_DROP: u32 = 1;
+const ACTION_TELL: u32 = 2;
+const ACTION_TELL_UNLESS_MULTICAST: u32 = 3;
+
 const HEADERS_MAX: u32 = 8;
 const TCP_SIZE_MIN: u32 = 20;
 const UDP_SIZE_MIN: u32 = 8;
 
-const PAYLOAD_LENGTH_OFFSET: usize = 4;
+export const IPV6_PAYLOAD_LENGTH_OFFSET: usize = 4;
 const NEXT_HEADER_OFFSET: usize = 6;
 const HOP_LIMIT_OFFSET: usize = 7;
 export const IPV6_SOURCE_OFFSET: usize = 8;
@@ -66,33 +85,33 @@ export class Ipv6View {
   }
 
   set version(v: u32) {
-    store8(changetype<usize>(this), (v << 4) | (load8(changetype<usize>(this)) & 0xf));
+    store8(changetype<usize>(this), (v << 4) | (load8(changetype<usize>(this)) & LOW_NIBBLE));
   }
 
   get trafficClass(): u32 {
-    return (load32(changetype<usize>(this)) >>> 20) & 0xff;
+    return (load32(changetype<usize>(this)) >>> CLASS_SHIFT) & 0xff;
   }
 
   set trafficClass(v: u32) {
-    const rest = load32(changetype<usize>(this)) & 0xf00fffff;
-    store32(changetype<usize>(this), rest | ((v & 0xff) << 20));
+    const rest = load32(changetype<usize>(this)) & ~CLASS_BITS;
+    store32(changetype<usize>(this), rest | ((v & 0xff) << CLASS_SHIFT));
   }
 
   get flowLabel(): u32 {
-    return load32(changetype<usize>(this)) & 0xfffff;
+    return load32(changetype<usize>(this)) & LABEL_BITS;
   }
 
   set flowLabel(v: u32) {
-    const rest = load32(changetype<usize>(this)) & 0xfff00000;
-    store32(changetype<usize>(this), rest | (v & 0xfffff));
+    const rest = load32(changetype<usize>(this)) & ~LABEL_BITS;
+    store32(changetype<usize>(this), rest | (v & LABEL_BITS));
   }
 
   get payloadLength(): u32 {
-    return load16(changetype<usize>(this) + PAYLOAD_LENGTH_OFFSET);
+    return load16(changetype<usize>(this) + IPV6_PAYLOAD_LENGTH_OFFSET);
   }
 
   set payloadLength(v: u32) {
-    store16(changetype<usize>(this) + PAYLOAD_LENGTH_OFFSET, v);
+    store16(changetype<usize>(this) + IPV6_PAYLOAD_LENGTH_OFFSET, v);
   }
 
   get nextHeader(): u32 {
@@ -133,15 +152,15 @@ export class FragmentView {
 
   /** Octets. */
   get offset(): u32 {
-    return load16(changetype<usize>(this) + 2) & 0xfff8;
+    return load16(changetype<usize>(this) + FRAGMENT_FIELD_OFFSET) & FRAGMENT_OFFSET_BITS;
   }
 
   get moreFragments(): bool {
-    return (load16(changetype<usize>(this) + 2) & 1) != 0;
+    return (load16(changetype<usize>(this) + FRAGMENT_FIELD_OFFSET) & 1) != 0;
   }
 
   get identification(): u32 {
-    return load32(changetype<usize>(this) + 4);
+    return load32(changetype<usize>(this) + FRAGMENT_IDENT_OFFSET);
   }
 }
 
@@ -149,7 +168,7 @@ export class FragmentView {
 export function ipv6Check(p: usize, length: u32): i32 {
   if (length < IPV6_HEADER_SIZE) return IPV6_TRUNCATED;
   const ip = Ipv6View.at(p);
-  if (ip.version != 6) return IPV6_VERSION;
+  if (ip.version != IPV6_VERSION) return IPV6_WRONG_VERSION;
   return ip.payloadLength > length - IPV6_HEADER_SIZE ? IPV6_LENGTH : WIRE_OK;
 }
 
@@ -166,8 +185,8 @@ export function ipv6Emit(
   hopLimit: u32,
   trafficClass: u32,
 ): void {
-  store32(p, 0x60000000 | (trafficClass << 20));
-  store32(p + PAYLOAD_LENGTH_OFFSET, (payloadLength << 16) | (nextHeader << 8) | hopLimit);
+  store32(p, (IPV6_VERSION << VERSION_SHIFT) | (trafficClass << CLASS_SHIFT));
+  store32(p + IPV6_PAYLOAD_LENGTH_OFFSET, (payloadLength << 16) | (nextHeader << 8) | hopLimit);
   address6Copy(p + IPV6_SOURCE_OFFSET, source);
   address6Copy(p + IPV6_DESTINATION_OFFSET, destination);
 }
@@ -181,7 +200,7 @@ export function ipv6FragmentEmit(
   identification: u32,
 ): void {
   store32(p, (nextHeader << 24) | offset | (more ? 1 : 0));
-  store32(p + 4, identification);
+  store32(p + FRAGMENT_IDENT_OFFSET, identification);
 }
 
 // ---------------------------------------------------------------- extension headers
@@ -230,9 +249,10 @@ function optionsVerdict(p: usize, offset: u32, end: u32, into: Ipv6Walk): i32 {
     const size = load8(p + offset + 1);
     if (size > end - offset - 2) return WALK_DROP;
     const action = kind >>> 6;
-    if (action == 1) return WALK_DROP;
-    if (action == 2) return into.problem(WALK_PROBLEM_ALWAYS, PROBLEM_OPTION, offset);
-    if (action == 3) return into.problem(WALK_PROBLEM, PROBLEM_OPTION, offset);
+    if (action == ACTION_DROP) return WALK_DROP;
+    if (action == ACTION_TELL) return into.problem(WALK_PROBLEM_ALWAYS, PROBLEM_OPTION, offset);
+    if (action == ACTION_TELL_UNLESS_MULTICAST)
+      return into.problem(WALK_PROBLEM, PROBLEM_OPTION, offset);
     offset += 2 + size;
   }
   return WIRE_OK;
@@ -240,7 +260,7 @@ function optionsVerdict(p: usize, offset: u32, end: u32, into: Ipv6Walk): i32 {
 
 /** A routing header: every type that has segments left asks for what is not done (RFC 5095). */
 function routingVerdict(p: usize, offset: u32, into: Ipv6Walk): i32 {
-  const segmentsLeft = load8(p + offset + 3);
+  const segmentsLeft = load8(p + offset + SEGMENTS_LEFT_OFFSET);
   return segmentsLeft == 0 ? WIRE_OK : into.problem(WALK_PROBLEM, PROBLEM_FIELD, offset + 2);
 }
 
@@ -260,7 +280,7 @@ function headerSizeMin(protocol: u32): u32 {
  */
 export function ipv6Walk(p: usize, length: u32, whole: bool, into: Ipv6Walk): i32 {
   let next = Ipv6View.at(p).nextHeader;
-  let field: u32 = 6;
+  let field = <u32>NEXT_HEADER_OFFSET;
   let offset: u32 = IPV6_HEADER_SIZE;
   let fragment: u32 = 0;
   let fragmentField: u32 = 0;
@@ -279,7 +299,7 @@ export function ipv6Walk(p: usize, length: u32, whole: bool, into: Ipv6Walk): i3
     if (next == NEXT_HOP_BY_HOP && count != 0) {
       return into.problem(WALK_PROBLEM, PROBLEM_NEXT_HEADER, field);
     }
-    if (length - offset < 8) return into.cut(fragment);
+    if (length - offset < EXTENSION_UNIT) return into.cut(fragment);
     if (next == NEXT_FRAGMENT) {
       if (fragment != 0 || whole) return WALK_DROP;
       const header = FragmentView.at(p + offset);
@@ -293,7 +313,7 @@ export function ipv6Walk(p: usize, length: u32, whole: bool, into: Ipv6Walk): i3
       offset += IPV6_FRAGMENT_SIZE;
       continue;
     }
-    const size = (load8(p + offset + 1) + 1) << 3;
+    const size = (load8(p + offset + 1) + 1) << EXTENSION_SHIFT;
     if (size > length - offset) return into.cut(fragment);
     const verdict = isOptions
       ? optionsVerdict(p, offset + 2, offset + size, into)

@@ -9,7 +9,7 @@
  * Contract: `ndpOptionsOk` proves that the options fill `length` octets exactly and none has length
  * 0; `ndpOptionFind` may be used then. The emitters write whole messages or options, checksum zero.
  */
-import { address6Copy } from "./addr6";
+import { ADDRESS6_SIZE, address6Copy } from "./addr6";
 import { load8, store8, store16, store32, storeMac } from "./bytes";
 import {
   ICMPV6_NEIGHBOR_ADVERTISEMENT,
@@ -27,6 +27,16 @@ export const NDP_ROUTER_SIZE: u32 = 16;
 export const NDP_LINK_ADDRESS_SIZE: u32 = 8;
 export const NDP_PREFIX_SIZE: u32 = 32;
 export const NDP_MTU_SIZE: u32 = 8;
+/** A DNS option with one address. */
+export const NDP_DNS_SIZE: u32 = 24;
+const SEARCH_HEADER_SIZE: u32 = 8;
+const PREFIX_OFFSET: u32 = 16;
+/** Options are as long as units of 8 octets. */
+const UNIT: u32 = 8;
+const UNIT_SHIFT: u32 = 3;
+const OCTET_BITS: u32 = 8;
+/** The bits of a mask before those of an octet. */
+const HIGH_BITS: u32 = 0xff00;
 
 export const NDP_OPTION_SOURCE: u32 = 1;
 export const NDP_OPTION_TARGET: u32 = 2;
@@ -50,8 +60,8 @@ export const NDP_AUTONOMOUS: u32 = 0x40;
 export function ndpOptionsOk(p: usize, length: u32): bool {
   let offset: u32 = 0;
   while (offset < length) {
-    if (length - offset < 8) return false;
-    const size = load8(p + offset + 1) << 3;
+    if (length - offset < UNIT) return false;
+    const size = load8(p + offset + 1) << UNIT_SHIFT;
     if (size == 0 || size > length - offset) return false;
     offset += size;
   }
@@ -63,7 +73,7 @@ export function ndpOptionFind(p: usize, length: u32, type: u32): usize {
   let offset: u32 = 0;
   while (offset < length) {
     if (load8(p + offset) == type) return p + offset;
-    offset += load8(p + offset + 1) << 3;
+    offset += load8(p + offset + 1) << UNIT_SHIFT;
   }
   return 0;
 }
@@ -106,26 +116,26 @@ export function ndpPrefixEmit(
   preferred: u32,
 ): void {
   store8(p, OPTION_PREFIX);
-  store8(p + 1, 4);
+  store8(p + 1, NDP_PREFIX_SIZE >>> UNIT_SHIFT);
   store8(p + 2, length);
   store8(p + 3, flags);
   store32(p + 4, valid);
   store32(p + 8, preferred);
   store32(p + 12, 0);
-  for (let i: u32 = 0; i < 16; i++) {
-    const bits = length > i << 3 ? min<u32>(length - (i << 3), 8) : 0;
-    store8(p + 16 + i, load8(prefix + i) & (0xff00 >>> bits) & 0xff);
+  for (let i: u32 = 0; i < ADDRESS6_SIZE; i++) {
+    const bits = length > i << 3 ? min<u32>(length - (i << 3), OCTET_BITS) : 0;
+    store8(p + PREFIX_OFFSET + i, load8(prefix + i) & (HIGH_BITS >>> bits));
   }
 }
 
 export function ndpMtuEmit(p: usize, mtu: u32): void {
-  store32(p, (OPTION_MTU << 24) | 0x010000);
+  store32(p, (OPTION_MTU << 24) | ((NDP_MTU_SIZE >>> UNIT_SHIFT) << 16));
   store32(p + 4, mtu);
 }
 
 /** A recursive DNS server option with one address, 24 octets. */
 export function ndpDnsEmit(p: usize, lifetime: u32, address: usize): void {
-  store32(p, (OPTION_RDNSS << 24) | 0x030000);
+  store32(p, (OPTION_RDNSS << 24) | ((NDP_DNS_SIZE >>> UNIT_SHIFT) << 16));
   store32(p + 4, lifetime);
   address6Copy(p + 8, address);
 }
@@ -135,12 +145,12 @@ export function ndpDnsEmit(p: usize, lifetime: u32, address: usize): void {
  * multiple of 8. Returns the octets written.
  */
 export function ndpSearchEmit(p: usize, lifetime: u32, names: usize, length: u32): u32 {
-  const size = 8 + ((length + 7) & ~7);
+  const size = SEARCH_HEADER_SIZE + ((length + UNIT - 1) & ~(UNIT - 1));
   store8(p, OPTION_DNSSL);
-  store8(p + 1, size >>> 3);
+  store8(p + 1, size >>> UNIT_SHIFT);
   store16(p + 2, 0);
   store32(p + 4, lifetime);
-  memory.copy(p + 8, names, length);
-  memory.fill(p + 8 + length, 0, size - 8 - length);
+  memory.copy(p + SEARCH_HEADER_SIZE, names, length);
+  memory.fill(p + SEARCH_HEADER_SIZE + length, 0, size - SEARCH_HEADER_SIZE - length);
   return size;
 }

@@ -23,11 +23,22 @@ const SIZE_WINDOW_SCALE: u32 = 3;
 const SIZE_SACK_PERMITTED: u32 = 2;
 const SIZE_SACK_BLOCK: u32 = 8;
 const SIZE_TIMESTAMPS: u32 = 10;
-const SACK_COUNT_MAX: u32 = 4;
+/** Behind the header of an option, and behind NOP NOP and that header. */
+const VALUE_OFFSET: u32 = 2;
+const PADDED_VALUE_OFFSET: u32 = 4;
+const WORD_SIZE: u32 = 4;
+const BLOCK_RIGHT_OFFSET: u32 = 4;
+const TS_ECHO_OFFSET: u32 = 4;
+/** Blocks of one segment, and beside timestamps (RFC 2018 §3). */
+export const TCP_SACK_COUNT_MAX: u32 = 4;
+export const TCP_SACK_COUNT_TIMED: i32 = 3;
+/** RFC 7323 §2.3. */
+export const TCP_WINDOW_SCALE_MAX: i32 = 14;
 
 /** NOP NOP kind length, the layout of RFC 7323 appendix A. */
 const TIMESTAMPS_WORD: u32 = 0x0101080a;
-const TIMESTAMPS_EMITTED_SIZE: u32 = 12;
+export const TCP_TIMESTAMPS_SIZE: u32 = 12;
+const NOP_NOP: u32 = 0x0101;
 
 @unmanaged
 export class TcpOptions {
@@ -46,12 +57,12 @@ export class TcpOptions {
 
   /** Left edge of block `i`, which is below `sackCount`. */
   sackLeft(i: i32): u32 {
-    return load32(this.sackBlocks + ((<usize>i) << 3));
+    return load32(this.sackBlocks + <usize>i * SIZE_SACK_BLOCK);
   }
 
   /** Right edge of block `i`: the first sequence number behind it. */
   sackRight(i: i32): u32 {
-    return load32(this.sackBlocks + ((<usize>i) << 3) + 4);
+    return load32(this.sackBlocks + <usize>i * SIZE_SACK_BLOCK + BLOCK_RIGHT_OFFSET);
   }
 
   clear(): void {
@@ -66,17 +77,22 @@ export class TcpOptions {
   take(p: usize, kind: u32, size: u32): void {
     if (kind == KIND_TIMESTAMPS && size == SIZE_TIMESTAMPS) {
       this.hasTimestamps = true;
-      this.tsValue = load32(p + 2);
-      this.tsEcho = load32(p + 6);
+      this.tsValue = load32(p + VALUE_OFFSET);
+      this.tsEcho = load32(p + VALUE_OFFSET + TS_ECHO_OFFSET);
     } else if (kind == KIND_SACK) {
-      const blocks = (size - 2) / SIZE_SACK_BLOCK;
-      if (blocks == 0 || blocks > SACK_COUNT_MAX || size != 2 + blocks * SIZE_SACK_BLOCK) return;
+      const blocks = (size - VALUE_OFFSET) / SIZE_SACK_BLOCK;
+      if (
+        blocks == 0 ||
+        blocks > TCP_SACK_COUNT_MAX ||
+        size != VALUE_OFFSET + blocks * SIZE_SACK_BLOCK
+      )
+        return;
       this.sackCount = <i32>blocks;
-      this.sackBlocks = p + 2;
+      this.sackBlocks = p + VALUE_OFFSET;
     } else if (kind == KIND_MSS && size == SIZE_MSS) {
-      this.mss = <i32>load16(p + 2);
+      this.mss = <i32>load16(p + VALUE_OFFSET);
     } else if (kind == KIND_WINDOW_SCALE && size == SIZE_WINDOW_SCALE) {
-      this.windowScale = <i32>load8(p + 2);
+      this.windowScale = <i32>load8(p + VALUE_OFFSET);
     } else if (kind == KIND_SACK_PERMITTED && size == SIZE_SACK_PERMITTED) {
       this.isSackPermitted = true;
     }
@@ -90,10 +106,10 @@ export class TcpOptions {
 export function tcpOptionsParse(p: usize, length: u32, options: TcpOptions): bool {
   options.clear();
   // Nearly every segment of a connection in progress.
-  if (length == TIMESTAMPS_EMITTED_SIZE && load32(p) == TIMESTAMPS_WORD) {
+  if (length == TCP_TIMESTAMPS_SIZE && load32(p) == TIMESTAMPS_WORD) {
     options.hasTimestamps = true;
-    options.tsValue = load32(p + 4);
-    options.tsEcho = load32(p + 8);
+    options.tsValue = load32(p + PADDED_VALUE_OFFSET);
+    options.tsEcho = load32(p + PADDED_VALUE_OFFSET + TS_ECHO_OFFSET);
     return true;
   }
   const end = p + length;
@@ -128,22 +144,22 @@ export function tcpOptionsEmitSyn(
 ): u32 {
   const start = p;
   store32(p, (KIND_MSS << 24) | (SIZE_MSS << 16) | mss);
-  p += 4;
+  p += WORD_SIZE;
   if (timestamps) {
     // SACK permitted is as long as the two NOPs it stands in for.
-    store16(p, sackPermitted ? (KIND_SACK_PERMITTED << 8) | SIZE_SACK_PERMITTED : 0x0101);
+    store16(p, sackPermitted ? (KIND_SACK_PERMITTED << 8) | SIZE_SACK_PERMITTED : NOP_NOP);
     store16(p + 2, (KIND_TIMESTAMPS << 8) | SIZE_TIMESTAMPS);
-    store32(p + 4, tsValue);
-    store32(p + 8, tsEcho);
-    p += TIMESTAMPS_EMITTED_SIZE;
+    store32(p + PADDED_VALUE_OFFSET, tsValue);
+    store32(p + PADDED_VALUE_OFFSET + TS_ECHO_OFFSET, tsEcho);
+    p += TCP_TIMESTAMPS_SIZE;
   } else if (sackPermitted) {
-    store32(p, 0x01010000 | (KIND_SACK_PERMITTED << 8) | SIZE_SACK_PERMITTED);
-    p += 4;
+    store32(p, (NOP_NOP << 16) | (KIND_SACK_PERMITTED << 8) | SIZE_SACK_PERMITTED);
+    p += WORD_SIZE;
   }
   if (windowScale >= 0) {
     const option = (KIND_WINDOW_SCALE << 16) | (SIZE_WINDOW_SCALE << 8) | <u32>windowScale;
     store32(p, (KIND_NOP << 24) | option);
-    p += 4;
+    p += WORD_SIZE;
   }
   return <u32>(p - start);
 }
@@ -151,9 +167,9 @@ export function tcpOptionsEmitSyn(
 /** Writes NOP NOP timestamps and returns 12. */
 export function tcpOptionsEmitTimestamps(p: usize, tsValue: u32, tsEcho: u32): u32 {
   store32(p, TIMESTAMPS_WORD);
-  store32(p + 4, tsValue);
-  store32(p + 8, tsEcho);
-  return TIMESTAMPS_EMITTED_SIZE;
+  store32(p + PADDED_VALUE_OFFSET, tsValue);
+  store32(p + PADDED_VALUE_OFFSET + TS_ECHO_OFFSET, tsEcho);
+  return TCP_TIMESTAMPS_SIZE;
 }
 
 /**
@@ -162,13 +178,13 @@ export function tcpOptionsEmitTimestamps(p: usize, tsValue: u32, tsEcho: u32): u
  */
 export function tcpOptionsEmitSackHeader(p: usize, count: u32): u32 {
   const blocks = count * SIZE_SACK_BLOCK;
-  store32(p, 0x01010000 | (KIND_SACK << 8) | (2 + blocks));
-  return 4 + blocks;
+  store32(p, (NOP_NOP << 16) | (KIND_SACK << 8) | (VALUE_OFFSET + blocks));
+  return PADDED_VALUE_OFFSET + blocks;
 }
 
 /** Writes block `index` of the option whose `tcpOptionsEmitSackHeader` was written at `p`. */
 export function tcpOptionsEmitSackBlock(p: usize, index: u32, left: u32, right: u32): void {
-  const block = p + 4 + index * SIZE_SACK_BLOCK;
+  const block = p + PADDED_VALUE_OFFSET + index * SIZE_SACK_BLOCK;
   store32(block, left);
-  store32(block + 4, right);
+  store32(block + BLOCK_RIGHT_OFFSET, right);
 }

@@ -16,6 +16,9 @@ import { PROTOCOL_TCP, WIRE_OK } from "./ipv4";
 
 export const TCP_HEADER_SIZE: u32 = 20;
 
+/** The largest window that is not scaled. */
+export const TCP_WINDOW_MAX: u32 = 65535;
+
 export const TCP_FIN: u32 = 1;
 export const TCP_SYN: u32 = 2;
 export const TCP_RST: u32 = 4;
@@ -34,10 +37,11 @@ const DESTINATION_PORT_OFFSET: usize = 2;
 const SEQUENCE_OFFSET: usize = 4;
 const ACKNOWLEDGMENT_OFFSET: usize = 8;
 const DATA_OFFSET_OFFSET: usize = 12;
-const FLAGS_OFFSET: usize = 13;
+const DATA_OFFSET_SHIFT: u32 = 4;
+export const TCP_FLAGS_OFFSET: usize = 13;
 const WINDOW_OFFSET: usize = 14;
 export const TCP_CHECKSUM_OFFSET: u32 = 16;
-const URGENT_OFFSET: usize = 18;
+export const TCP_URGENT_OFFSET: usize = 18;
 
 @unmanaged
 export class TcpView {
@@ -47,12 +51,12 @@ export class TcpView {
 
   /** Octets, options included: a multiple of 4 up to 60. */
   get dataOffset(): u32 {
-    return (load8(changetype<usize>(this) + DATA_OFFSET_OFFSET) >>> 4) << 2;
+    return (load8(changetype<usize>(this) + DATA_OFFSET_OFFSET) >>> DATA_OFFSET_SHIFT) << 2;
   }
 
   /** The reserved bits beside it become zero. */
   set dataOffset(octets: u32) {
-    store8(changetype<usize>(this) + DATA_OFFSET_OFFSET, (octets >>> 2) << 4);
+    store8(changetype<usize>(this) + DATA_OFFSET_OFFSET, (octets >>> 2) << DATA_OFFSET_SHIFT);
   }
 
   get sourcePort(): u32 {
@@ -88,11 +92,11 @@ export class TcpView {
   }
 
   get flags(): u32 {
-    return load8(changetype<usize>(this) + FLAGS_OFFSET);
+    return load8(changetype<usize>(this) + TCP_FLAGS_OFFSET);
   }
 
   set flags(v: u32) {
-    store8(changetype<usize>(this) + FLAGS_OFFSET, v);
+    store8(changetype<usize>(this) + TCP_FLAGS_OFFSET, v);
   }
 
   get window(): u32 {
@@ -112,11 +116,11 @@ export class TcpView {
   }
 
   get urgent(): u32 {
-    return load16(changetype<usize>(this) + URGENT_OFFSET);
+    return load16(changetype<usize>(this) + TCP_URGENT_OFFSET);
   }
 
   set urgent(v: u32) {
-    store16(changetype<usize>(this) + URGENT_OFFSET, v);
+    store16(changetype<usize>(this) + TCP_URGENT_OFFSET, v);
   }
 }
 

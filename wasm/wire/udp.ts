@@ -21,7 +21,7 @@ export const UDP_LENGTH: i32 = 2;
 const SOURCE_PORT_OFFSET: usize = 0;
 const DESTINATION_PORT_OFFSET: usize = 2;
 const LENGTH_OFFSET: usize = 4;
-const CHECKSUM_OFFSET: usize = 6;
+export const UDP_CHECKSUM_OFFSET: u32 = 6;
 
 @unmanaged
 export class UdpView {
@@ -54,11 +54,11 @@ export class UdpView {
   }
 
   get checksum(): u32 {
-    return load16(changetype<usize>(this) + CHECKSUM_OFFSET);
+    return load16(changetype<usize>(this) + UDP_CHECKSUM_OFFSET);
   }
 
   set checksum(v: u32) {
-    store16(changetype<usize>(this) + CHECKSUM_OFFSET, v);
+    store16(changetype<usize>(this) + UDP_CHECKSUM_OFFSET, v);
   }
 }
 

@@ -9,6 +9,10 @@
  * Source: virtio 1.2 §5.1.6.
  */
 
+export const VNET_SIZE: u32 = 10;
+/** With the number of buffers, as a link has it that merges them. */
+export const VNET_MERGED_SIZE: u32 = 12;
+
 /** Bits of the flags: the checksum is a partial one, or has been found right. */
 export const VNET_NEEDS_CSUM: u32 = 1;
 export const VNET_DATA_VALID: u32 = 2;

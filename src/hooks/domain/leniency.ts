@@ -9,7 +9,7 @@
  */
 import { readIpv4 } from "../../config/address.ts";
 import { quote } from "../../config/errors.ts";
-import type { PublishRule } from "../../config/forward.ts";
+import type { PublishRule } from "../../config/publish-rule.ts";
 import { hostMask } from "../../config/subnet6.ts";
 import { formatIpv4, prefixMask } from "../../lib/addr.ts";
 import { formatIpv6, readIpv6 } from "../../lib/addr6.ts";

@@ -24,7 +24,7 @@ export const DEPTH_MAX = 128;
  * Elements, attributes, comments, CDATA sections and processing instructions. A domain with 256
  * network cards and as many disks has some 10,000.
  */
-export const MARKUP_COUNT_MAX = 30_000;
+const MARKUP_COUNT_MAX = 30_000;
 /** Attributes of one element. */
 const ATTRIBUTE_COUNT_MAX = 256;
 const DECLARATION_SIZE_MAX = 256;

@@ -14,10 +14,10 @@ import {
   searchOptions,
 } from "../../config/dhcp-options.ts";
 import { quote } from "../../config/errors.ts";
-import type { PublishRule } from "../../config/forward.ts";
 import type { HookSettings, LinkKind } from "../../config/hook-settings.ts";
 import { LINK_CHOICES } from "../../config/hook-settings.ts";
 import { MTU_BOUNDS, MTU_DEFAULT } from "../../config/network.ts";
+import type { PublishRule } from "../../config/publish-rule.ts";
 import { parseResolvConf, type ResolvConf } from "../../config/resolv.ts";
 import { integerBetween, oneOf } from "../../config/settings.ts";
 import { defaultGatewayMac, parseSubnet, type Subnet } from "../../config/subnet.ts";

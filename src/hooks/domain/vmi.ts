@@ -72,7 +72,7 @@ const DEPTH_MAX = 128;
  * Values, names of fields among them: a parser makes an object of each. KubeVirt's own documents
  * have some hundreds, one with 256 interfaces and all their ports some 10,000.
  */
-export const VALUE_COUNT_MAX = 100_000;
+const VALUE_COUNT_MAX = 100_000;
 const INTERFACE_COUNT_MAX = 256;
 const PORT_COUNT_MAX = 4096;
 const LIST_COUNT_MAX = 256;

@@ -9,12 +9,10 @@ import { quote } from "../../config/errors.ts";
 import { detectSimd, loadEngine } from "../../engine/module.ts";
 import { hashOctets } from "../../lib/hash64.ts";
 import { messageOf } from "../../lib/message.ts";
-import type { Difference, Output, ReplayResult } from "../../replay/difference.ts";
+import type { ReplayResult } from "../../replay/difference.ts";
 import type { RecordingSource } from "../../replay/record-reader.ts";
 import { type ReplayEngine, replayRecording } from "../../replay/replayer.ts";
-import { describeFrame, describeRequest } from "../sim/describe.ts";
-
-const ETHERNET_SIZE = 14;
+import { describeResult } from "./replay-report.ts";
 
 /** Prints a verdict; resolves to the exit code. */
 export async function replay(file: string): Promise<number> {
@@ -47,45 +45,4 @@ function engineFor(build: string): ReplayEngine {
   const octets = builds.find((each) => hashOctets(each) === build) ?? builds[0];
   if (octets === undefined) throw new Error("there is no engine");
   return { module: loadEngine(octets), build: hashOctets(octets) };
-}
-
-/** The verdict, in lines for people. */
-export function describeResult(result: ReplayResult): string[] {
-  const { calls, turns, framesIn, framesOut, operations, elapsed, ending, difference } = result;
-  const seconds = (elapsed / 1e6).toFixed(6);
-  const other = result.isOtherBuild ? ["note: another build of the engine was recorded"] : [];
-  if (difference !== undefined) return [...describeDifference(result, difference), ...other];
-  const ended = {
-    closed: "",
-    limit: "; the recording ended at its limit",
-    trap: "; the engine trapped as it did then",
-  }[ending];
-  return [
-    `equal: ${calls} calls in ${turns} turns of ${seconds} s${ended}`,
-    `  ${framesIn} frames from the guest, ${framesOut} to it, ${operations} operations`,
-    ...other,
-  ];
-}
-
-function describeDifference({ vnetSize }: ReplayResult, difference: Difference): string[] {
-  const { call, name, time, what, expected, actual } = difference;
-  const same = "  (the same in what is shown: it differs further on)";
-  const lines = [expected, actual].map((output) => describeOutput(output, vnetSize));
-  return [
-    `differs at call ${call} (${name}), ${(time / 1e6).toFixed(6)} s after the start: ${what}`,
-    `  recorded: ${lines[0]}`,
-    `  replayed: ${lines[1]}`,
-    ...(lines[0] === lines[1] ? [same] : []),
-  ];
-}
-
-function describeOutput(output: Output, vnetSize: number): string {
-  if (output === undefined) return "nothing";
-  if (output.kind === "value") return output.text;
-  if (output.kind === "frame") {
-    const frame = output.head.subarray(vnetSize);
-    const what = frame.length < ETHERNET_SIZE ? "runt" : describeFrame(frame);
-    return `${what}, ${output.length - vnetSize} octets`;
-  }
-  return describeRequest(output);
 }

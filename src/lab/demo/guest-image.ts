@@ -35,7 +35,7 @@ const VIRTIO_MODULES = [
   ...["virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci", "virtio_net"],
 ];
 
-const CARDS: Readonly<Record<CardModel, Card>> = {
+export const CARDS: Readonly<Record<CardModel, Card>> = {
   virtio: {
     device: "virtio-net-pci",
     kernel: "linux-image-cloud-amd64",
@@ -51,54 +51,11 @@ export interface GuestImage {
   readonly initrd: string;
 }
 
-export interface GuestMachine {
-  /** Folder where what is fetched and built is kept. */
-  readonly cache: string;
-  readonly model?: CardModel;
-  /** What follows `-netdev`, with the id `n`. */
-  readonly netdev: string;
-  readonly mac: string;
-  /** Further properties of the card: `host_mtu=9000`. */
-  readonly properties?: string;
-  /** Programs of this machine that the guest gets too, with their libraries, by name. */
-  readonly programs?: readonly string[];
-  /** Further arguments of QEMU. */
-  readonly args?: readonly string[];
-}
-
-const QEMU = "qemu-system-x86_64";
 const COMMAND_LIMIT_MS = 300_000;
-export const MEMORY_MIB = 320;
 /** On a busy machine the kernel would find its timer missing ticks and give up. */
 export const KERNEL_ARGUMENTS =
   "console=ttyS0 quiet loglevel=1 panic=-1 mitigations=off no_timer_check tsc=nowatchdog";
 const LIBRARY_FOLDERS = ["lib", "lib64", "lib/x86_64-linux-gnu"];
-
-/** Why there can be no such guest, or undefined when there can. */
-export function guestMissing(has: (program: string) => boolean): string | undefined {
-  if (process.arch !== "x64") return "the guest's kernel is for x86_64";
-  if (!has(QEMU)) return `needs ${QEMU} (Debian package qemu-system-x86)`;
-  if (!has("apt-get") || !has("dpkg-deb")) {
-    return "needs apt-get and dpkg-deb to fetch the guest's kernel";
-  }
-  return undefined;
-}
-
-/** QEMU's command line for a guest; what it boots from is fetched and built if it is not there. */
-export function qemuCommand(machine: GuestMachine): string[] {
-  const { model = "virtio", netdev, mac, properties, programs = [], args = [] } = machine;
-  const image = guestImage(resolve(machine.cache), model, programs);
-  const more = properties === undefined ? "" : `,${properties}`;
-  return [
-    ...[QEMU, "-nodefaults", "-no-user-config", "-no-reboot"],
-    ...["-display", "none", "-accel", "tcg", "-m", String(MEMORY_MIB), "-serial", "stdio"],
-    ...["-kernel", image.kernel, "-initrd", image.initrd],
-    ...["-append", KERNEL_ARGUMENTS],
-    ...["-netdev", netdev],
-    ...["-device", `${CARDS[model].device},netdev=n,romfile=,mac=${mac}${more}`],
-    ...args,
-  ];
-}
 
 /** Path of a program of a Debian package, which is fetched if it is not there. */
 export function packagedProgram(cache: string, name: string, path: string): string {

@@ -7,13 +7,8 @@ import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, join } from "node:path";
 import type { DemoGuest, Lease, Transfer } from "./guest.ts";
-import {
-  DHCP_COMMAND,
-  guestMissing,
-  packagedProgram,
-  qemuCommand,
-  readAnswer,
-} from "./guest-image.ts";
+import { DHCP_COMMAND, packagedProgram, readAnswer } from "./guest-image.ts";
+import { guestMissing, qemuCommand } from "./guest-machine.ts";
 import type { PluggedLink } from "./machine.ts";
 
 /** Debian's busybox has one without UDP, and slow. */

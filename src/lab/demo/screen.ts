@@ -3,7 +3,9 @@
  * terminal there are colours and, while something is on its way, a progress bar; elsewhere there is
  * nothing but lines.
  */
+
 import { messageOf } from "../../lib/message.ts";
+import { bar, formatRate } from "./progress.ts";
 
 /** A transfer's progress: octets so far. */
 export type Progress = () => number;
@@ -23,7 +25,6 @@ export interface StepResult {
 }
 
 const TITLE_WIDTH = 34;
-const BAR_WIDTH = 24;
 const REFRESH_MS = 80;
 const ESCAPE = "\u001b[";
 
@@ -101,17 +102,4 @@ export class Screen {
   #paint(code: number, text: string): string {
     return this.#output.isTerminal ? `${ESCAPE}${code}m${text}${ESCAPE}0m` : text;
   }
-}
-
-/** A progress bar; `share` is 0 to 1. */
-export function bar(share: number): string {
-  const whole = Math.min(Math.max(share, 0), 1);
-  const filled = Math.round(whole * BAR_WIDTH);
-  return `[${"#".repeat(filled)}${".".repeat(BAR_WIDTH - filled)}] ${Math.floor(whole * 100)} %`;
-}
-
-/** Bits per second in words. */
-export function formatRate(bits: number): string {
-  if (bits >= 1e9) return `${(bits / 1e9).toFixed(2)} Gbit/s`;
-  return `${(bits / 1e6).toFixed(bits >= 1e8 ? 0 : 1)} Mbit/s`;
 }

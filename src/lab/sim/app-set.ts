@@ -2,11 +2,14 @@
  * All applications of a run: makes them of the plan, starts them, hands them what comes for them,
  * and asks them in the end.
  */
-import { type App, type AppOutcome, type AppOwner, PingApp, TcpApp, UdpApp } from "./apps.ts";
+import type { App, AppOutcome, AppOwner } from "./app.ts";
 import { DnsApp } from "./dns-app.ts";
 import type { EchoReply } from "./guest/icmp.ts";
 import { endpointKey } from "./host/host.ts";
+import { PingApp } from "./ping-app.ts";
 import type { Plan, TcpPlan } from "./plan.ts";
+import { TcpApp } from "./tcp-app.ts";
+import { UdpApp } from "./udp-app.ts";
 
 /** The guest's port that connections from outside come to. */
 export const PUBLISHED_PORT = 8080;
@@ -92,7 +95,7 @@ export class AppSet {
       PUBLISHED_PORT,
       (connection) => {
         const app = find(connection.remote, connection.remotePort);
-        if (app === undefined) this.#owner.fault("a connection that nobody opened");
+        if (app === undefined) this.#owner.violation("a connection that nobody opened");
         return app?.accepted(connection);
       },
       (remote, port) => find(remote, port)?.plan.app.settings ?? {},
@@ -102,7 +105,7 @@ export class AppSet {
   /** A reply to an echo request has come. */
   replied({ identifier, from, sequence, payload }: EchoReply): void {
     const app = this.#pings.get(identifier);
-    if (app === undefined) this.#owner.fault(`ping ${identifier}: nobody asked`);
+    if (app === undefined) this.#owner.violation(`ping ${identifier}: nobody asked`);
     app?.replied(from, sequence, payload);
   }
 

@@ -49,7 +49,7 @@ export class Cable {
   readonly #backlog: Uint8Array[] = [];
   #isSilent = false;
   /** Frames that found the link's queue towards the engine full. */
-  overflowed = 0;
+  #overflowed = 0;
 
   constructor(clock: VirtualClock, plan: Plan, events: CableEvents) {
     this.#plan = plan;
@@ -70,6 +70,15 @@ export class Cable {
     }
     this.#toGuest = new Wire(clock, new Random(plan.seed, 3), plan.toGuest, (frame, isIntact) =>
       this.#deliver(frame, isIntact),
+    );
+  }
+
+  /** Frames that did not arrive as they were sent. */
+  get lost(): number {
+    const wires = [this.#toGuest.counts, this.#toEngine.counts];
+    return wires.reduce(
+      (sum, { overflowed, lost, corrupted }) => sum + overflowed + lost + corrupted,
+      this.#overflowed,
     );
   }
 
@@ -136,7 +145,7 @@ export class Cable {
     const whole = this.#plan.limits.offloads ? this.#nic.fromGuest(frame, isIntact) : frame;
     if (whole === undefined) return;
     if (this.#end.send(whole)) this.#intact.push(isIntact);
-    else this.overflowed += 1;
+    else this.#overflowed += 1;
   }
 
   /** The loop has read a frame: whether it is as it was sent. */

@@ -1,6 +1,6 @@
 /** An application in the modelled guest that asks for one name. */
 import { formatIpv4 } from "../../lib/addr.ts";
-import { type App, type AppOutcome, type AppOwner, NOTHING } from "./apps.ts";
+import { type App, type AppOutcome, type AppOwner, NOTHING } from "./app.ts";
 import { nameAddress } from "./host/resolver.ts";
 import type { DnsPlan } from "./plan.ts";
 
@@ -43,7 +43,7 @@ export class DnsApp implements App {
       const octets = labels.flatMap((label) => [label.length, ...new TextEncoder().encode(label)]);
       const wanted = formatIpv4(nameAddress(Uint8Array.of(...octets, 0)));
       if (answer.addresses.length !== 1 || answer.addresses[0] !== wanted) {
-        this.#owner.fault(`DNS ${name}: ${answer.addresses.join(" ")}, not ${wanted}`);
+        this.#owner.violation(`DNS ${name}: ${answer.addresses.join(" ")}, not ${wanted}`);
       }
     });
   }

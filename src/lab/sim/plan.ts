@@ -225,3 +225,13 @@ export const FAULTLESS_HOST: HostFaults = {
   staleNews: 0,
   coalesces: false,
 };
+
+/** Connections of this plan may break at any time although their own plans do not say so. */
+export function hasTrouble({ isCrowded, outage }: Plan): boolean {
+  return isCrowded || outage !== undefined;
+}
+
+/** Connections of this plan may break although their own plans do not say so. */
+export function mayBreak(plan: Plan): boolean {
+  return hasTrouble(plan) || plan.restarts !== undefined;
+}

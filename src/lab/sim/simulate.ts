@@ -1,10 +1,10 @@
 /**
  * One seed or one plan, one run, one verdict.
  */
-import { engineBytes } from "../../assets.ts";
-import { compileEngine, detectSimd } from "../../engine/module.ts";
+
 import { type Family, planOfFamily } from "./family.ts";
 import type { Plan } from "./plan.ts";
+import { simulatedEngine } from "./simulated-engine.ts";
 import { Trace } from "./trace.ts";
 import { World, type WorldOptions, type WorldResult } from "./world.ts";
 
@@ -26,14 +26,6 @@ export interface SimulateOptions {
 export interface FinishedRun {
   readonly world: World;
   readonly verdict: Verdict;
-}
-
-let compiled: WebAssembly.Module | undefined;
-
-/** The engine that was built, compiled once. @throws {Error} when it was not built */
-export function simulatedEngine(): WebAssembly.Module {
-  compiled ??= compileEngine(engineBytes(detectSimd()));
-  return compiled;
 }
 
 /** Runs the plan that belongs to a seed: the same seed, the same trace hash, everywhere. */

@@ -5,7 +5,7 @@
  * Times are virtual microseconds, rates octets per second of virtual time.
  */
 import { DROP_NAMES, readStats } from "../../engine/stats.ts";
-import type { AppOutcome } from "./apps.ts";
+import type { AppOutcome } from "./app.ts";
 import { START } from "./clock.ts";
 import type { FlowGroup } from "./scenario-plan.ts";
 import type { WireCounts } from "./wire.ts";

@@ -7,7 +7,7 @@
  *
  * Processes side by side share the seeds by `step`: each takes every `step`-th one.
  */
-import { type Family, familyOptions } from "./family.ts";
+import type { Family } from "./family.ts";
 import { type SimulateOptions, simulateSeed, type Verdict } from "./simulate.ts";
 
 export interface SwarmOptions {
@@ -46,9 +46,4 @@ export class Tally {
     this.elapsed += verdict.elapsed;
     if (!verdict.ok) this.failures.push(verdict);
   }
-}
-
-/** The one command that repeats a run. */
-export function reproduceCommand(seed: number, family: Family = "random"): string {
-  return `slirp-binding simulate --seed ${seed}${familyOptions(family)}`;
 }

@@ -21,26 +21,27 @@ import { type EngineModule, instantiateEngine } from "../../engine/module.ts";
 import { readStat } from "../../engine/stats.ts";
 import { messageOf } from "../../lib/message.ts";
 import type { OutputSink } from "../../lib/output-file.ts";
-import { rxLength, rxPointer } from "../../link/frames.ts";
-import type { Link, LinkMemory } from "../../link/link.ts";
+import type { Link } from "../../link/link.ts";
 import { createPcapLink, type PcapWriter } from "../../link/pcap.ts";
 import { AlarmedEvents } from "../../loop/alarm.ts";
 import { Loop, linkMemoryOf } from "../../loop/loop.ts";
-import { AppSet, PUBLISHED_PORT } from "./app-set.ts";
-import type { AppOutcome } from "./apps.ts";
+import type { AppOutcome } from "./app.ts";
+import { AppSet } from "./app-set.ts";
 import { Cable, type CableEvents } from "./cable.ts";
-import { Books, type Ledger } from "./check/balance.ts";
+import type { Ledger } from "./check/balance.ts";
 import { checkLeftovers } from "./check/leftovers.ts";
 import { Referee } from "./check/referee.ts";
+import { RoomWatch } from "./check/room-watch.ts";
 import { SpinWatch } from "./check/spin-watch.ts";
-import { TcpWatch } from "./check/tcp-watch.ts";
 import { START, VirtualClock } from "./clock.ts";
-import { describeFrame, describeOperation } from "./describe.ts";
 import { engineConfig } from "./engine-config.ts";
 import { Guest } from "./guest/guest.ts";
+import { GuestTurns } from "./guest-turns.ts";
 import { SimHost } from "./host/host.ts";
+import { Inbound } from "./inbound.ts";
 import { Kernel } from "./kernel.ts";
-import type { Plan, TcpPlan } from "./plan.ts";
+import { Observer } from "./observer.ts";
+import { hasTrouble, mayBreak, type Plan, type TcpPlan } from "./plan.ts";
 import { Random } from "./random.ts";
 import type { Sampler } from "./sampler.ts";
 import { scheduleEvents } from "./schedule.ts";
@@ -48,15 +49,8 @@ import { Trace } from "./trace.ts";
 import type { WireCounts } from "./wire.ts";
 
 const GUEST_MAC = "52:54:00:12:34:56";
-const ACCEPT_BATCH = 16;
 const VIOLATIONS_MAX = 8;
 const TURNS_MAX = 4_000_000;
-/** Kinds of notes in the trace. */
-const NOTE_TO_ENGINE = 1;
-const NOTE_TO_GUEST = 2;
-const NOTE_OPERATION = 3;
-const NOTE_END = 4;
-const NOTE_RESTART = 5;
 
 export interface WorldResult {
   /** What went wrong, the first things first; empty = nothing. */
@@ -90,9 +84,8 @@ export class World {
   readonly guest: Guest;
   readonly trace: Trace;
   readonly violations: string[] = [];
-  readonly #books = new Books();
-  readonly ledger: Ledger = this.#books.ledger;
-  readonly #watch: TcpWatch;
+  readonly #observer: Observer;
+  readonly ledger: Ledger;
   readonly #cable: Cable;
   #loop: Loop;
   readonly #link: Link;
@@ -102,18 +95,13 @@ export class World {
   #restartedAt: number | undefined;
   readonly #kernel: Kernel;
   readonly #spin = new SpinWatch((text) => this.violation(text));
-  #frames = 0; // the loop has read and written
-  #operations = 0;
-  #accepted = 0;
+  readonly #room: RoomWatch;
+  readonly #turns: GuestTurns;
   readonly #apps: AppSet;
-  readonly #inbound: TcpPlan[] = [];
+  readonly #inbound: Inbound;
   #isIntact = true;
   #isOver = false;
   #isCalm = false;
-  #wakeAt = Number.POSITIVE_INFINITY;
-  #isServing = false;
-  #flowsMax = 0;
-  #chunksMax = 0;
   readonly #referee: Referee | undefined;
   readonly #options: WorldOptions;
   readonly #capture: PcapWriter | undefined;
@@ -126,6 +114,10 @@ export class World {
   ) {
     this.plan = plan;
     this.trace = trace;
+    const fault = (text: string): void => this.violation(text);
+    this.#observer = new Observer(this.clock, trace, plan.tcp, fault);
+    this.ledger = this.#observer.books.ledger;
+    this.#room = new RoomWatch(plan.limits, fault);
     if (plan.promises !== undefined) this.#referee = new Referee(this, plan.promises);
     const { instantiate = instantiateEngine } = options;
     this.#options = options;
@@ -135,15 +127,15 @@ export class World {
       return engine;
     };
     this.engine = this.#makeEngine(0);
-    this.#watch = new TcpWatch(plan.tcp, (text) => this.violation(text));
     this.host = new SimHost(this.engine, this.clock, new Random(plan.seed, 1), plan, {
-      fault: (text) => this.violation(text),
+      fault,
       opened: (socket) => {
-        this.#watch.opened(socket);
+        this.#observer.tcp.opened(socket);
         this.#referee?.opened(socket);
       },
-      operated: (kind, handle, result) => this.#operated(kind, handle, result),
+      operated: (kind, handle, result) => this.#observer.operated(kind, handle, result),
     });
+    this.#inbound = new Inbound(this.host, (each) => this.#refused(each));
     this.#cable = new Cable(this.clock, plan, this.#cableEvents());
     this.guest = new Guest({
       mac: GUEST_MAC,
@@ -154,7 +146,8 @@ export class World {
         if (this.#isIntact) this.violation(`guest: ${text}`);
       },
     });
-    this.#apps = new AppSet(this, plan, (each) => this.#inbound.push(each));
+    this.#turns = new GuestTurns(this.clock, this.guest);
+    this.#apps = new AppSet(this, plan, (each) => this.#inbound.knock(each));
     this.#kernel = new Kernel(this.clock, this.#sources());
     const now = (): number => this.clock.now;
     const { link } = this.#cable;
@@ -164,15 +157,12 @@ export class World {
     this.#loop = this.#makeLoop(this.#link);
   }
 
+  /** Something that must not be. */
   violation(text: string): void {
     if (this.violations.length >= VIOLATIONS_MAX) return;
     const line = `${((this.clock.now - START) / 1e6).toFixed(6)} ${text}`;
     this.violations.push(line);
-    this.#tell(() => `VIOLATION ${text}`);
-  }
-
-  #tell(line: () => string): void {
-    this.trace.tell(this.clock.now - START, line);
+    this.#observer.tell(() => `VIOLATION ${text}`);
   }
 
   // -------------------------------------------------------------- the run
@@ -192,7 +182,7 @@ export class World {
       },
     });
     clock.at(START + plan.calmAt + (plan.patience * 3) / 4, () => {
-      this.#apps.giveUp(this.#mayBreak);
+      this.#apps.giveUp(mayBreak(plan));
       this.serve();
     });
     clock.at(START + plan.calmAt + plan.patience, () => this.#end("out of patience"));
@@ -224,15 +214,14 @@ export class World {
     this.#isFailing = false;
     this.#life += 1;
     this.#restartedAt = this.clock.now;
-    this.#tell(() => "the worker fails, and starts again");
-    this.trace.note(this.clock.now, NOTE_RESTART, this.#life);
+    this.#observer.restarted(this.#life);
     // Frames on the link are lost, in both directions.
     this.#cable.empty(linkMemoryOf(this.engine), abi.RX_SLOT_COUNT, (octets) =>
-      this.#books.sent(octets.length - this.#cable.vnetSize),
+      this.#observer.books.sent(octets.length - this.#cable.vnetSize),
     );
     // What the link has not taken is counted by the engine, and seen by nobody.
     if (this.engine.txCount === 0 && this.engine.opCount === 0) this.#checkBalance();
-    this.#books.turnPage();
+    this.#observer.books.turnPage();
     this.engine = this.#makeEngine(this.#life);
     this.host.restart(this.engine);
     this.#kernel.restart();
@@ -241,23 +230,23 @@ export class World {
   }
 
   #checkBalance(): void {
-    for (const wrong of this.#books.check(this.engine)) this.violation(wrong);
+    for (const wrong of this.#observer.books.check(this.engine)) this.violation(wrong);
   }
 
   #result(): WorldResult {
     this.#options.sampler?.finish();
     this.#capture?.close();
-    this.trace.note(this.clock.now, NOTE_END, this.violations.length);
+    const hash = this.#observer.end(this.violations.length);
     const { framesToEngine, framesToGuest } = this.ledger;
     return {
       violations: this.violations,
-      hash: this.trace.hash,
+      hash,
       elapsed: this.clock.now - START,
       turns: this.#kernel.waits,
       framesToEngine,
       framesToGuest,
-      flowsMax: this.#flowsMax,
-      chunksMax: this.#chunksMax,
+      flowsMax: this.#room.flowsMax,
+      chunksMax: this.#room.chunksMax,
     };
   }
 
@@ -267,25 +256,9 @@ export class World {
     this.host.calm();
   }
 
-  /** Something that must not be, found by an application. */
-  fault(text: string): void {
-    this.violation(text);
-  }
-
   /** Lets the guest send what is due, and wakes it when the next thing is. */
   serve(): void {
-    if (this.#isServing) return;
-    this.#isServing = true;
-    this.guest.poll(this.clock.now);
-    this.#isServing = false;
-    const next = this.guest.nextDeadline();
-    if (next >= this.#wakeAt || next === Number.POSITIVE_INFINITY) return;
-    const at = Math.max(next, this.clock.now + 1);
-    this.#wakeAt = at;
-    this.clock.at(at, () => {
-      if (this.#wakeAt === at) this.#wakeAt = Number.POSITIVE_INFINITY;
-      this.serve();
-    });
+    this.#turns.serve();
   }
 
   /** What came of each application, in the order in which they were planned. */
@@ -301,43 +274,20 @@ export class World {
   // -------------------------------------------------------------- frames
 
   #cableEvents(): CableEvents {
-    const { clock, trace } = this;
+    const observer = this.#observer;
     return {
       fault: (text) => this.violation(text),
-      left: (octets) => {
-        this.#books.sent(octets.length - this.#cable.vnetSize);
-        trace.note(clock.now, NOTE_TO_GUEST, octets.length);
-        trace.octets(octets);
-      },
-      sent: (frame) => {
-        this.#tell(() => `  < ${describeFrame(frame)}`);
-        this.#watch.sent(frame);
-      },
+      left: (octets) => observer.left(octets, this.#cable.vnetSize),
+      sent: (frame) => observer.sent(frame),
       arrived: (frame, isIntact) => {
-        if (this.#watch.isForDeaf(frame)) return;
+        if (observer.tcp.isForDeaf(frame)) return;
         this.#isIntact = isIntact;
-        this.guest.input(frame, clock.now);
+        this.guest.input(frame, this.clock.now);
         this.#isIntact = true;
         this.serve();
       },
       roomy: () => this.serve(),
     };
-  }
-
-  /** The engine takes frames from the link. */
-  #received(memory: LinkMemory, count: number): void {
-    const { clock, trace } = this;
-    for (let i = 0; i < count; i += 1) {
-      const pointer = rxPointer(memory, i) + this.#cable.vnetSize;
-      const length = rxLength(memory, i) - this.#cable.vnetSize;
-      const frame = this.engine.octets.subarray(pointer, pointer + length);
-      this.#books.received(frame);
-      trace.note(clock.now, NOTE_TO_ENGINE, length);
-      trace.octets(frame);
-      const isIntact = this.#cable.taken();
-      this.#tell(() => `  > ${describeFrame(frame)}${isIntact ? "" : " (damaged)"}`);
-      if (isIntact) this.#watch.arrived(frame);
-    }
   }
 
   // -------------------------------------------------------------- what the loop is made of
@@ -352,7 +302,7 @@ export class World {
         return world.#cable.isWritable;
       },
       get waitingListeners(): readonly number[] {
-        return world.#inbound.length > 0 ? [0] : [];
+        return world.#inbound.isWaiting ? [0] : [];
       },
       get isOver(): boolean {
         return world.#isOver || world.#isFailing;
@@ -363,34 +313,18 @@ export class World {
   }
 
   #makeLoop(link: Link): Loop {
-    const { vnetSize, flags, queueFrames, mtuMax } = link;
-    const counted: Link = {
-      ...{ vnetSize, flags, queueFrames, mtuMax, refused: 0 },
-      watch: () => 0,
-      event: (_token, events) => (events & abi.EVENT_READABLE) !== 0,
-      wantRoom: (on) => this.#kernel.wantRoom(on),
-      receive: (where, max) => {
-        const count = link.receive(where, max);
-        if (count > 0) this.#received(where, count);
-        this.#frames += Math.max(count, 0);
-        return count;
-      },
-      transmit: (where, first, count) => {
-        const taken = link.transmit(where, first, count);
-        this.#frames += Math.max(taken, 0);
-        return taken;
-      },
-      close: () => link.close(),
-    };
     const now = (): number => this.clock.now;
     const { loop = Loop } = this.#options;
     return new loop({
       engine: this.engine,
-      link: counted,
+      link: this.#observer.countFrames(link, {
+        taken: () => this.#cable.taken(),
+        wantRoom: (on) => this.#kernel.wantRoom(on),
+      }),
       memory: linkMemoryOf(this.engine),
       events: this.plan.alarmed ? new AlarmedEvents(this.#kernel, this.#kernel, now) : this.#kernel,
       upstream: this.host,
-      listeners: { accept: (_index, at) => this.#accept(at) },
+      listeners: { accept: (_index, at) => this.#inbound.accept(this.engine, at) },
       sources: this.#kernel,
       onRest: (token, kind) => this.violation(`source ${kind}/${token} keeps the loop awake`),
       control: () => !(this.#isOver || this.#isFailing),
@@ -399,30 +333,11 @@ export class World {
     });
   }
 
-  #accept(now: number): number {
-    const plans = this.#inbound.splice(0, ACCEPT_BATCH);
-    this.#accepted += plans.length;
-    for (const plan of plans) {
-      const handle = this.engine.inboundTcp(PUBLISHED_PORT, plan.address, plan.port, now);
-      if (handle !== 0) this.host.adopt(handle, plan);
-      else this.#refused(plan);
-    }
-    return plans.length;
-  }
-
   /** The engine has no room for a connection from outside. */
   #refused(plan: TcpPlan): void {
     this.#apps.turnAway(plan);
-    if (this.#mayBreak || plan.yields === true) return;
+    if (mayBreak(this.plan) || plan.yields === true) return;
     this.violation(`TCP ${plan.id}: no room for a connection`);
-  }
-
-  #operated(kind: number, handle: number, result: number): void {
-    this.#operations += 1;
-    this.#books.operated(kind, result);
-    this.#tell(() => `    ${describeOperation(kind, handle, result)}`);
-    this.trace.note(this.clock.now, NOTE_OPERATION, kind);
-    this.trace.note(handle, kind, result);
   }
 
   // -------------------------------------------------------------- checks
@@ -430,12 +345,8 @@ export class World {
   #beforeWait(): void {
     this.#cable.move();
     this.#options.sampler?.turned();
-    const { engine, plan } = this;
-    const { flowCount, chunkCount } = engine;
-    if (flowCount > this.#flowsMax) this.#flowsMax = flowCount;
-    if (chunkCount > this.#chunksMax) this.#chunksMax = chunkCount;
-    if (flowCount > plan.limits.flowsMax) this.violation(`${flowCount} flows`);
-    if (chunkCount > plan.limits.chunksMax) this.violation(`${chunkCount} chunks`);
+    const { flowCount, chunkCount } = this.engine;
+    this.#room.turned(this.engine);
     if (this.#spins(flowCount, chunkCount) || this.#kernel.waits > TURNS_MAX)
       this.#end("the loop does not come to rest");
     else if (this.#isDone) this.#end(undefined);
@@ -444,10 +355,10 @@ export class World {
 
   #spins(flows: number, chunks: number): boolean {
     return this.#spin.turned(this.clock.now, {
-      frames: this.#frames,
-      operations: this.#operations,
+      frames: this.#observer.frames,
+      operations: this.#observer.operations,
       news: this.#kernel.news,
-      accepted: this.#accepted,
+      accepted: this.#inbound.accepted,
       flows,
       chunks,
       deadline: this.engine.nextDeadline(),
@@ -459,24 +370,10 @@ export class World {
     return this.#apps.isDone && this.guest.tcp.count === 0;
   }
 
-  /** Connections may break at any time although their plans do not say so. */
-  get #hasTrouble(): boolean {
-    return this.plan.isCrowded || this.plan.outage !== undefined;
-  }
-
-  /** Connections may break although their plans do not say so. */
-  get #mayBreak(): boolean {
-    return this.#hasTrouble || this.plan.restarts !== undefined;
-  }
-
   /** True where nothing was lost, so that every question must have been answered. */
   get #isLossless(): boolean {
-    const { host, guest } = this;
-    const wires = [this.wires.toGuest, this.wires.toEngine];
-    const lost = wires.reduce((sum, counts) => sum + counts.overflowed + counts.lost, 0);
-    const damaged = wires.reduce((sum, { corrupted }) => sum + corrupted, 0);
-    const elsewhere = this.#cable.overflowed + host.datagramsLost + guest.packetsLost;
-    return lost + damaged + elsewhere === 0 && !this.#mayBreak;
+    const lost = this.#cable.lost + this.host.datagramsLost + this.guest.packetsLost;
+    return lost === 0 && !mayBreak(this.plan);
   }
 
   #end(reason: string | undefined): void {
@@ -485,7 +382,7 @@ export class World {
     const { engine, host } = this;
     if (reason !== undefined) this.violation(reason);
     if (!this.#apps.isStarted) this.violation("the guest got no address");
-    if (!this.#hasTrouble) {
+    if (!hasTrouble(this.plan)) {
       const wrong = this.#apps.verdicts(this.#isLossless, this.#restartedAt);
       for (const each of wrong) this.violation(each);
     }
@@ -493,7 +390,7 @@ export class World {
     for (const wrong of left) this.violation(wrong);
     // What a failed engine has told the guest is not known.
     const isWhole = this.#life === 0 && readStat(engine, abi.STAT_COUNT + abi.DROP_TX_FULL) === 0;
-    if (isWhole) this.#watch.finish();
+    if (isWhole) this.#observer.tcp.finish();
     this.#checkBalance();
   }
 }

@@ -6,7 +6,7 @@
  * Source: unix(7) of SCM_RIGHTS.
  */
 import { EAGAIN, EINTR } from "../../sys/errno.ts";
-import { FDS_PER_MESSAGE, recvFds, sendFds } from "../../sys/fd-passing.ts";
+import { FDS_PER_MESSAGE, recvFds, sendFds } from "../../sys/fd-messages.ts";
 import type { Libc } from "../../sys/libc.ts";
 import { HEADER_SIZE, type Header, type Message, ProtocolError, readHeader } from "./messages.ts";
 

@@ -1,7 +1,7 @@
 /** Corrections of networks with host bits and of ports listed twice. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { PublishRule } from "../../../src/config/forward.ts";
+import type { PublishRule } from "../../../src/config/publish-rule.ts";
 import { normalizeNetwork, removeDuplicatePorts } from "../../../src/hooks/domain/leniency.ts";
 
 describe("leniency", () => {

@@ -1,7 +1,7 @@
 /** Every fixture with every link: the right answer or the right error, and nothing else touched. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { LINK_KINDS, type LinkKind } from "../../../src/config/hook-settings.ts";
+import type { LinkKind } from "../../../src/config/hook-settings.ts";
 import { HookError } from "../../../src/hooks/domain/errors.ts";
 import { readVmi } from "../../../src/hooks/domain/vmi.ts";
 import { attributeOf, childOf, parseXml, type XmlElement } from "../../../src/hooks/domain/xml.ts";
@@ -13,6 +13,7 @@ import {
   messageOf,
   strip,
 } from "../../support/hook-fixtures.ts";
+import { LINK_KINDS } from "../../support/hook-plan.ts";
 
 const NOT_SET =
   'iface "slirpnet" is not set with slirp network binding plugin or slirp binding method';

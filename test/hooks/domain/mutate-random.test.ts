@@ -2,12 +2,12 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { LINK_KINDS } from "../../../src/config/hook-settings.ts";
 import { mutateDomain } from "../../../src/hooks/domain/mutate.ts";
 import { derivePlans } from "../../../src/hooks/domain/plan.ts";
 import { readVmi } from "../../../src/hooks/domain/vmi.ts";
 import { parseXml } from "../../../src/hooks/domain/xml.ts";
 import { contextOf, strip } from "../../support/hook-fixtures.ts";
+import { LINK_KINDS } from "../../support/hook-plan.ts";
 
 const SEED = 20260831;
 const QEMU = "http://libvirt.org/schemas/domain/qemu/1.0";

@@ -1,13 +1,14 @@
 /** Documents of all shapes: what is attached, what stays, what is refused. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { LINK_KINDS, type LinkKind } from "../../../src/config/hook-settings.ts";
+import type { LinkKind } from "../../../src/config/hook-settings.ts";
 import { readDomain } from "../../../src/hooks/domain/document.ts";
 import { mutateDomain } from "../../../src/hooks/domain/mutate.ts";
 import { derivePlans } from "../../../src/hooks/domain/plan.ts";
 import { readVmi, type Vmi } from "../../../src/hooks/domain/vmi.ts";
 import { attributeOf, childOf } from "../../../src/hooks/domain/xml.ts";
 import { contextOf, messageOf } from "../../support/hook-fixtures.ts";
+import { LINK_KINDS } from "../../support/hook-plan.ts";
 
 /** A VMI with one bound interface, changed as asked. */
 function vmiWith(iface: object = {}, spec: object = {}): Vmi {

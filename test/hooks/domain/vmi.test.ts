@@ -4,8 +4,11 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import { HookError } from "../../../src/hooks/domain/errors.ts";
 import { TEXT_SIZE_MAX } from "../../../src/hooks/domain/markup.ts";
-import { readVmi, VALUE_COUNT_MAX } from "../../../src/hooks/domain/vmi.ts";
+import { readVmi } from "../../../src/hooks/domain/vmi.ts";
 import { CASES, fixture, messageOf } from "../../support/hook-fixtures.ts";
+
+/** What the program promises. */
+const VALUE_COUNT_MAX = 100_000;
 
 const SEED = 20260831;
 

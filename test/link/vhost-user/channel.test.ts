@@ -5,16 +5,15 @@ import { Channel } from "../../../src/link/vhost-user/channel.ts";
 import { ProtocolError, replyTo } from "../../../src/link/vhost-user/messages.ts";
 import { check, EAGAIN, EPIPE } from "../../../src/sys/errno.ts";
 import { EventFd } from "../../../src/sys/fd.ts";
-import { sendFds } from "../../../src/sys/fd-passing.ts";
+import { sendFds } from "../../../src/sys/fd-messages.ts";
 import type { Libc } from "../../../src/sys/libc.ts";
 import { descriptorsInUse } from "../../../src/sys/rlimit.ts";
-import { openUnixPair } from "../../../src/sys/socket.ts";
+import { openUnixPair } from "../../support/unix-pair.ts";
 import { systemTest } from "../../sys/support.ts";
 import { message, u64 } from "./front-end.ts";
 
 function withChannel(sys: Libc, run: (channel: Channel, peer: number) => void): void {
-  const pair = { a: -1, b: -1 };
-  check(openUnixPair(sys, pair), "Open a pair");
+  const pair = openUnixPair(sys);
   const channel = new Channel(sys, pair.b);
   try {
     run(channel, pair.a);

@@ -12,6 +12,11 @@ const SPINS = 1000;
 const FIELD = [0, 256] as const;
 const ROUND = [512, 768] as const;
 
+/** Octets of memory that so many rounds take. */
+export function fenceSize(rounds: number): number {
+  return RESULTS + rounds * 8;
+}
+
 /** @param side 0 or 1 */
 export function meet(sys: Libc, memory: ArrayBuffer, side: 0 | 1, rounds: number): void {
   const fields = new Uint16Array(memory, 0, 512);

@@ -5,7 +5,7 @@ import { REQUEST } from "../../../src/link/vhost-user/messages.ts";
 import { Block } from "../../../src/sys/block.ts";
 import { check, EAGAIN } from "../../../src/sys/errno.ts";
 import { EventFd } from "../../../src/sys/fd.ts";
-import { sendFds } from "../../../src/sys/fd-passing.ts";
+import { sendFds } from "../../../src/sys/fd-messages.ts";
 import type { Libc } from "../../../src/sys/libc.ts";
 import { Driver, RING_SPAN } from "./driver.ts";
 import { GuestRam } from "./guest-ram.ts";

@@ -7,9 +7,8 @@ import {
   type RingMemory,
   ringSizes,
 } from "../../../src/link/vhost-user/ring-memory.ts";
-import { createMemoryFile, Mapping } from "../../../src/sys/mmap.ts";
 import { systemTest } from "../../sys/support.ts";
-import { meet, missed } from "./fence.ts";
+import { fenceSize, meet, missed } from "./fence.ts";
 import { GuestRam } from "./guest-ram.ts";
 
 const SIZE = 4;
@@ -74,15 +73,14 @@ describe("ring memory", () => {
     "a store is seen before what is loaded after it, by another thread too",
     [],
     async (sys) => {
-      using file = createMemoryFile(sys, "fence", ROUNDS * 8 + 4096);
-      using mapping = new Mapping(sys, file.number, ROUNDS * 8 + 4096);
+      using ram = new GuestRam(sys, true, fenceSize(ROUNDS));
       const worker = new Worker(new URL("./fence-worker.ts", import.meta.url), { type: "module" });
       const done = new Promise((resolve, reject) => {
         worker.onmessage = resolve;
         worker.onerror = reject;
       });
-      worker.postMessage({ fd: file.number, rounds: ROUNDS });
-      const memory = mapping.bytes.buffer as ArrayBuffer;
+      worker.postMessage({ fd: ram.fd, rounds: ROUNDS });
+      const memory = ram.bytes.buffer as ArrayBuffer;
       meet(sys, memory, 0, ROUNDS);
       await done;
       worker.terminate();

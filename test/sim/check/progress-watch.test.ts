@@ -2,9 +2,15 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { ProgressWatch, type WatchedSocket } from "../../../src/lab/sim/check/progress-watch.ts";
-import { PROMISES, planOfCompetition } from "../../../src/lab/sim/competition.ts";
+import { planOfCompetition } from "../../../src/lab/sim/competition.ts";
 
 const SECOND = 1_000_000;
+const PROMISES = {
+  connectWithin: 2 * SECOND,
+  moveWithin: 5 * SECOND,
+  answerWithin: 1.5 * SECOND,
+  halfClosedWithin: 300 * SECOND,
+};
 const [PLAN] = planOfCompetition(1).plan.tcp;
 
 function watched(yields = false) {

@@ -14,7 +14,8 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { main as asc } from "assemblyscript/asc";
 import type { SimulateOptions } from "../../../src/lab/sim/simulate.ts";
 import type { Loop } from "../../../src/loop/loop.ts";
-import { isAsserted, type Mutant } from "./list.ts";
+import { isAsserted } from "./list.ts";
+import type { Mutant } from "./mutant.ts";
 
 const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
 const LOOP = "src/loop/loop.ts";

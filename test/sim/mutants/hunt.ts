@@ -1,7 +1,8 @@
 /** Looks for the first seed that finds a deliberate bug. */
 import type { SimulateOptions } from "../../../src/lab/sim/simulate.ts";
 import { runSeeds } from "../../../src/lab/sim/swarm.ts";
-import { familyOf, type Mutant } from "./list.ts";
+import { familyOf } from "./list.ts";
+import type { Mutant } from "./mutant.ts";
 
 export interface Found {
   readonly seed: number;

@@ -8,21 +8,8 @@
  * those of WINDOWS in runs of that family.
  */
 import type { Family } from "../../../src/lab/sim/family.ts";
-
-export interface Mutant {
-  readonly name: string;
-  /** Below `wasm/`; or the loop, by its path. */
-  readonly file: string;
-  readonly from: string;
-  readonly to: string;
-  /** What a user would see. */
-  readonly why: string;
-  /**
-   * A seed that finds it, of those of SHARES not always the first: `npm run mutants` says which one
-   * is.
-   */
-  readonly seed: number;
-}
+import type { Mutant } from "./mutant.ts";
+import { SHARES } from "./shares.ts";
 
 const STREAMS: readonly Mutant[] = [
   {
@@ -35,7 +22,7 @@ const STREAMS: readonly Mutant[] = [
   },
   {
     name: "acknowledged too early",
-    file: "tcp/output.ts",
+    file: "tcp/emit.ts",
     from: "sequence, flow.rcvAck, length, flags, window);",
     to: "sequence, flow.rcvNext, length, flags, window);",
     why: "octets the host never took are lost when the connection breaks",
@@ -197,7 +184,7 @@ const BOOKS: readonly Mutant[] = [
   },
   {
     name: "chunk leaked at reset",
-    file: "tcp/conn.ts",
+    file: "tcp/ending.ts",
     from: "tcpCloseHost(flow, abort);\n  tcpFreeChunks(flow);\n  count(abi.STAT_TCP_CLOSED);",
     to: "tcpCloseHost(flow, abort);\n  count(abi.STAT_TCP_CLOSED);",
     why: "the pool runs dry after some thousand resets",
@@ -205,7 +192,7 @@ const BOOKS: readonly Mutant[] = [
   },
   {
     name: "socket leaked",
-    file: "tcp/conn.ts",
+    file: "tcp/ending.ts",
     from: "tcpCloseHost(flow, abort);\n  tcpFreeChunks(flow);",
     to: "tcpFreeChunks(flow);",
     why: "file descriptors run out",
@@ -285,107 +272,6 @@ const DATAGRAMS: readonly Mutant[] = [
     to: "return 0;",
     why: "names do not resolve although the second resolver lives",
     seed: 2,
-  },
-];
-
-const LOOP = "src/loop/loop.ts";
-
-const SHARES: readonly Mutant[] = [
-  {
-    name: "stuck readers hold the whole pool",
-    file: "flow/holders.ts",
-    from: "return flow.share == SHARE_OUTSIDE ? min(spare, outsideMost() - outside) : spare;",
-    to: "return spare;",
-    why: "forty connections from outside that read nothing stop all TCP",
-    seed: 168,
-  },
-  {
-    name: "uploads hold the whole pool",
-    file: "tcp/pressure.ts",
-    from: "trimStale(HOLDS, limit);\n  trimStale(HOLDS_LAST, limit);",
-    to: "",
-    why: "one guest program that uploads to hosts that do not read stops all TCP",
-    seed: 4,
-  },
-  {
-    name: "a stuck connection lives on while memory is short",
-    file: "tcp/pressure.ts",
-    from: "nextRound = turnNow + ROUND;\n  endStuck();",
-    to: "nextRound = turnNow + ROUND;",
-    why: "memory is short for as long as those who hold it like",
-    seed: 333,
-  },
-  {
-    name: "all strangers are one",
-    file: "flow/parties.ts",
-    from: "if (!isIpv6(address)) return address;",
-    to: "if (!isIpv6(address)) return 0;",
-    why: "a crowd from one address keeps everybody else out",
-    seed: 29,
-  },
-  {
-    name: "idle connections from outside stay",
-    file: "flow/shares.ts",
-    from: "return isNone(flow) && slow ? opening : flow;",
-    to: "return slow ? opening : changetype<Flow>(0);",
-    why: "16,000 of them fill the table for good",
-    seed: 29,
-  },
-  {
-    name: "strangers take the whole table",
-    file: "flow/shares.ts",
-    from: "if (share == SHARE_OUTSIDE || share == SHARE_PUBLISHED) return flowsMax >> 1;",
-    to: "if (share == SHARE_PUBLISHED) return flowsMax >> 1;",
-    why: "half of the table is the guest's whatever comes from outside",
-    seed: 29,
-  },
-  {
-    name: "nothing is kept for DNS",
-    file: "flow/shares.ts",
-    from: "return share == SHARE_OUTSIDE || share == SHARE_DNS ? flowsMax >> 4 : 0;",
-    to: "return share == SHARE_OUTSIDE ? flowsMax >> 4 : 0;",
-    why: "no name resolves while a guest program uses very many UDP ports",
-    seed: 6,
-  },
-  {
-    name: "half-closed connections stay",
-    file: "tcp/timers.ts",
-    from: "else silentHalf(flow, now);",
-    to: "else silentOpen(flow, now);",
-    why: "sockets in FIN-WAIT-2 for two hours",
-    seed: 32,
-  },
-  {
-    name: "a scan fills the table",
-    file: "tcp/open.ts",
-    from: "if (listSize(list) >= halfOpenMost()) {",
-    to: "if (false) {",
-    why: "connections that nobody answers take what others need",
-    seed: 4,
-  },
-  {
-    name: "listeners are watched while the link is full",
-    file: LOOP,
-    from: "this.#rest.untilRoom(token, EVENT_OF_LISTENER);",
-    to: "",
-    why: "one connection from outside while the guest does not read takes a whole core",
-    seed: 34,
-  },
-  {
-    name: "a full link stops reading from the guest",
-    file: LOOP,
-    from: "if (this.#linkReadable && !mustFlush) this.#receive(now);",
-    to: "if (this.#linkReadable && !mustFlush && this.#blockedAt < 0) this.#receive(now);",
-    why: "a guest that writes before it reads waits for us while we wait for it",
-    seed: 8,
-  },
-  {
-    name: "news missed while the link was full",
-    file: LOOP,
-    from: "upstream.heed();",
-    to: "",
-    why: "a download that went on meanwhile stops for ever",
-    seed: 8,
   },
 ];
 

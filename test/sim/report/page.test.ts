@@ -5,12 +5,13 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { describe, test } from "node:test";
+import { escapeHtml } from "../../../src/lab/sim/report/html.ts";
 import type { RunReport } from "../../../src/lab/sim/report/model.ts";
-import { escapeHtml, renderReport } from "../../../src/lab/sim/report/page.ts";
+import { renderReport } from "../../../src/lab/sim/report/page.ts";
 import { reportOf } from "../../../src/lab/sim/report/report-of.ts";
 import { Sampler } from "../../../src/lab/sim/sampler.ts";
 import { planFromSeed } from "../../../src/lab/sim/scenario.ts";
-import { simulatedEngine } from "../../../src/lab/sim/simulate.ts";
+import { simulatedEngine } from "../../../src/lab/sim/simulated-engine.ts";
 import { Trace } from "../../../src/lab/sim/trace.ts";
 import { World } from "../../../src/lab/sim/world.ts";
 

@@ -1,7 +1,7 @@
 /** Rates from counters that stand at uneven times. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { rateOf } from "../../../src/lab/sim/report/plots.ts";
+import { rateOf } from "../../../src/lab/sim/report/rates.ts";
 
 describe("rates", () => {
   test("an even slope is the same rate everywhere inside", () => {

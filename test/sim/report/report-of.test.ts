@@ -8,7 +8,7 @@ import { reasonName } from "../../../src/lab/sim/report/names.ts";
 import { reportOf } from "../../../src/lab/sim/report/report-of.ts";
 import { Sampler } from "../../../src/lab/sim/sampler.ts";
 import { planFromSeed } from "../../../src/lab/sim/scenario.ts";
-import { simulatedEngine } from "../../../src/lab/sim/simulate.ts";
+import { simulatedEngine } from "../../../src/lab/sim/simulated-engine.ts";
 import { Trace } from "../../../src/lab/sim/trace.ts";
 import { World } from "../../../src/lab/sim/world.ts";
 

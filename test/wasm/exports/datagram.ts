@@ -2,7 +2,7 @@
  * Test module of the parts of `wasm/flow` that a whole engine does not show plainly: what addresses
  * mean, control messages, the queue of sockets to close, peers of UDP ports.
  */
-import * as abi from "../../../wasm/abi";
+import * as abi from "../../../wasm/abi/index";
 import { controlAppend, controlFind, controlReceive } from "../../../wasm/flow/control";
 import { emitInit } from "../../../wasm/flow/emit";
 import * as evict from "../../../wasm/flow/evict";

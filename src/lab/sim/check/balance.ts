@@ -1,9 +1,11 @@
 /**
  * The engine's books: every frame, octet and flow that came is there, gone, or accounted for.
  */
+
 import * as abi from "../../../../wasm/abi.ts";
 import type { Engine } from "../../../engine/engine.ts";
-import { DROP_NAMES, type DropName, readStats } from "../../../engine/stats.ts";
+import { DROP_NAMES, readStats } from "../../../engine/stats.ts";
+import { OTHER_DROPS } from "./other-drops.ts";
 
 /** What the world counted itself. */
 export interface Ledger {
@@ -72,18 +74,6 @@ export class Books {
     this.#before = { ...this.ledger };
   }
 }
-
-/** Drops that are not of frames from the guest. */
-export const OTHER_DROPS: ReadonlySet<DropName> = new Set<DropName>([
-  "dropUdpFiltered",
-  "dropTxFull",
-  "dropLink",
-  "dropNeighbor",
-  "dropDatagramTooBig",
-  "dropReplyFlood",
-  "dropDnsAnswer",
-  "dropDnsRetry",
-]);
 
 /** Compares the engine's counters with what was seen from outside; the faults found. */
 function checkBalance(engine: Engine, ledger: Ledger): string[] {

@@ -10,10 +10,11 @@
  * It looks at what the applications and the host's sockets know, never into the engine. Times are
  * those in which the guest reads: while it does not, nobody can be served.
  */
-import type { TcpApp } from "../apps.ts";
+
 import type { DnsApp } from "../dns-app.ts";
 import type { StreamSocket } from "../host/stream.ts";
 import type { Promises } from "../plan.ts";
+import type { TcpApp } from "../tcp-app.ts";
 
 /** What is looked at of an application, a socket, a question. */
 export type WatchedApp = Pick<TcpApp, "plan" | "standing">;

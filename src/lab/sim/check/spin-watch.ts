@@ -9,7 +9,7 @@
  */
 
 /** Turns without effect that one second of virtual time may have. */
-export const IDLE_TURNS_MAX = 10;
+const IDLE_TURNS_MAX = 10;
 /** More in a row than this, and the run is ended: it would take for ever. */
 const HOPELESS = 2000;
 const SECOND = 1_000_000;

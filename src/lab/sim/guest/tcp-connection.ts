@@ -4,19 +4,19 @@
  *
  * Theory of operation
  *   Segments, timers and calls of the application change the connection and leave it dirty; `flush`
- *   sends what is due, for as long as the link has room. Events reach the application in the middle
- *   of `input` or `timers`; it may call anything from there.
+ *   sends what is due, for as long as the link has room (`tcp-output.ts`). Events reach the
+ *   application in the middle of `input` or `timers`; it may call anything from there.
  *   A fault is something that no correct peer sends, whatever was lost on the way.
  */
 import type { Address, Network } from "./network.ts";
 import { seqDiff } from "./octets.ts";
 import { Dialect } from "./tcp-dialect.ts";
 import type { CloseReason, EventsOf, HandlersOf, TcpSettings, TcpState } from "./tcp-options.ts";
+import { TcpOutput } from "./tcp-output.ts";
 import { ReceiveSide } from "./tcp-receive.ts";
-import { ACK, FIN, PSH, RST, type Segment, SYN } from "./tcp-segment.ts";
+import { ACK, FIN, RST, type Segment, SYN } from "./tcp-segment.ts";
 import { SendSide } from "./tcp-send.ts";
-import { NEVER, Timers } from "./tcp-timers.ts";
-import { SegmentWriter } from "./tcp-writer.ts";
+import { NEVER } from "./tcp-timers.ts";
 
 export type TcpEvents = EventsOf<TcpConnection>;
 export type TcpHandlers = HandlersOf<TcpConnection>;
@@ -30,20 +30,14 @@ export class TcpConnection {
   events: TcpEvents;
   readonly send: SendSide;
   readonly receive: ReceiveSide;
-  #state: TcpState = "closed";
   /** Initial sequence numbers: ours, and the peer's once known. */
   readonly iss: number;
   irs = 0;
   readonly #dialect: Dialect;
-  readonly #writer: SegmentWriter;
+  readonly #output: TcpOutput;
   #finSeq = -1;
   #ended = false;
-  /** Segments since the last acknowledgment. */
-  #unacked = 0;
-  #ackNow = false;
-  #synDue = false;
   #writeBlocked = false;
-  readonly #timers = new Timers();
   /** What the owner's list of deadlines holds for this connection. */
   listedAt = NEVER;
   reason: CloseReason | undefined;
@@ -68,9 +62,6 @@ export class TcpConnection {
     this.events = events;
     this.iss = iss;
     this.#dialect = new Dialect(settings, iss);
-    this.#writer = new SegmentWriter(handlers, this, this.#dialect, (header, sequence, length) =>
-      handlers.transmit(this, header, sequence, length),
-    );
     this.send = new SendSide({
       size: settings.sendBuffer,
       rtoMin: settings.rtoMin,
@@ -78,6 +69,13 @@ export class TcpConnection {
       offloadSegments: settings.offload ? this.#offloadSegments : 1,
     });
     this.receive = new ReceiveSide(settings.receiveBuffer);
+    this.#output = new TcpOutput(this, this.#dialect, {
+      time: handlers,
+      dirty: () => handlers.dirty(this),
+      deadline: (at) => handlers.deadline(this, at),
+      finish: (reason) => this.#finish(reason),
+      transmit: (header, sequence, length) => handlers.transmit(this, header, sequence, length),
+    });
     this.send.start(iss);
   }
 
@@ -88,7 +86,7 @@ export class TcpConnection {
   }
 
   get state(): TcpState {
-    return this.#state;
+    return this.#output.state;
   }
 
   /** Largest payload we take in a segment. */
@@ -100,17 +98,13 @@ export class TcpConnection {
 
   /** Begins to connect. */
   open(): void {
-    this.#state = "syn-sent";
-    this.#synDue = true;
-    this.#mark();
+    this.#output.sendSyn("syn-sent");
   }
 
   /** Answers the SYN of a peer. */
   openPassive(segment: Segment): void {
-    this.#state = "syn-received";
     this.#takeSyn(segment);
-    this.#synDue = true;
-    this.#mark();
+    this.#output.sendSyn("syn-received");
   }
 
   /** Takes what there is room for, and says how much; `writable` follows where it was less. */
@@ -119,7 +113,7 @@ export class TcpConnection {
     const taken = this.send.write(octets);
     this.octetsOut += taken;
     if (taken < octets.length) this.#writeBlocked = true;
-    if (taken > 0) this.#mark();
+    if (taken > 0) this.#output.mark();
     return taken;
   }
 
@@ -144,20 +138,20 @@ export class TcpConnection {
   close(): void {
     if (this.send.finQueued || this.#isOver) return;
     this.send.finQueued = true;
-    if (this.#state === "syn-sent") return void this.#finish("aborted");
-    this.#mark();
+    if (this.state === "syn-sent") return void this.#finish("aborted");
+    this.#output.mark();
   }
 
   /** Breaks the connection off. */
   reset(): void {
     if (this.#isOver) return;
-    const synchronized = this.#state !== "syn-sent" && this.#state !== "time-wait";
-    if (synchronized) this.#emit(RST | ACK, this.send.max, 0);
+    const synchronized = this.state !== "syn-sent" && this.state !== "time-wait";
+    if (synchronized) this.#output.emit(RST | ACK, this.send.max, 0);
     this.#finish("aborted");
   }
 
   get #isOver(): boolean {
-    return this.#state === "closed" || this.#state === "time-wait";
+    return this.state === "closed" || this.state === "time-wait";
   }
 
   #maybeUpdateWindow(): void {
@@ -171,39 +165,30 @@ export class TcpConnection {
 
   #updateWindow(): void {
     const { windowUpdates } = this.settings;
-    if (windowUpdates === "told") this.#ackSoon();
+    if (windowUpdates === "told") this.#output.ackSoon();
     // The edge has moved, though nobody will hear of it.
     if (windowUpdates === "lost") this.receive.advertise(this.ownMss, this.#dialect.windowMax);
-  }
-
-  #mark(): void {
-    this.#handlers.dirty(this);
-  }
-
-  #ackSoon(): void {
-    this.#ackNow = true;
-    this.#mark();
   }
 
   // -------------------------------------------------------------- segments
 
   /** Takes a segment whose checksum was right. `octets` holds its payload. */
   input(segment: Segment, octets: Uint8Array, now: number): void {
-    if (this.#state === "syn-sent") return void this.#inputSynSent(segment, now);
-    if (this.#state === "closed") return;
+    if (this.state === "syn-sent") return void this.#inputSynSent(segment, now);
+    if (this.state === "closed") return;
     if (segment.payloadLength > this.ownMss) {
       this.#handlers.fault(`segment of ${segment.payloadLength} octets, MSS is ${this.ownMss}`);
     }
     if (!this.#isAcceptable(segment)) {
-      if ((segment.flags & RST) === 0) this.#ackSoon();
+      if ((segment.flags & RST) === 0) this.#output.ackSoon();
       return;
     }
     if ((segment.flags & RST) !== 0) {
-      if (segment.seq === this.#expected) this.#finish("reset");
-      else this.#ackSoon();
+      if (segment.seq === this.expected) this.#finish("reset");
+      else this.#output.ackSoon();
       return;
     }
-    if ((segment.flags & SYN) !== 0) return void this.#ackSoon();
+    if ((segment.flags & SYN) !== 0) return void this.#output.ackSoon();
     if ((segment.flags & ACK) === 0) return;
     if (!this.#inputAck(segment, now)) return;
     this.#inputData(segment, octets, now);
@@ -214,7 +199,7 @@ export class TcpConnection {
     const acks = (flags & ACK) !== 0;
     if (acks && segment.ack !== this.send.next) {
       this.#handlers.fault(`SYN-SENT: acknowledges ${seqDiff(segment.ack, this.iss)}`);
-      if ((flags & RST) === 0) this.#emit(RST, segment.ack, 0);
+      if ((flags & RST) === 0) this.#output.emit(RST, segment.ack, 0);
       return;
     }
     if ((flags & RST) !== 0) {
@@ -224,12 +209,10 @@ export class TcpConnection {
     if ((flags & SYN) === 0) return;
     this.#takeSyn(segment);
     if (!acks) {
-      this.#state = "syn-received";
-      this.#synDue = true;
-      return void this.#mark();
+      return void this.#output.sendSyn("syn-received");
     }
     this.send.una = segment.ack;
-    this.#ackNow = true;
+    this.#output.isAckDue = true;
     this.#establish(now);
   }
 
@@ -237,7 +220,7 @@ export class TcpConnection {
   #takeSyn(segment: Segment): void {
     this.irs = segment.seq;
     this.receive.start((segment.seq + 1) >>> 0);
-    this.#writer.lastAck = this.receive.next;
+    this.#output.lastAck = this.receive.next;
     this.#dialect.takeSyn(segment);
     this.send.firstWindow(segment);
     const most = this.network.mtu - this.network.headerSize - 20;
@@ -245,24 +228,20 @@ export class TcpConnection {
   }
 
   #establish(now: number): void {
-    this.#state = "established";
-    this.#synDue = false;
     this.send.backoffs = 0;
     this.send.rto = 1_000_000;
-    this.#timers.answered();
-    this.#arm(now);
-    this.#mark();
+    this.#output.establish(now);
     this.events.opened?.(this);
   }
 
   /** What the peer sends next, FIN allowed for. */
-  get #expected(): number {
+  get expected(): number {
     return this.#ended ? (this.#finSeq + 1) >>> 0 : this.receive.next;
   }
 
   /** RFC 9293 §3.10.7.4, first step, and PAWS. */
   #isAcceptable(segment: Segment): boolean {
-    const next = this.#expected;
+    const next = this.expected;
     if (!this.receive.admits(next, segment.seq, segment.span)) return false;
     if (!this.#dialect.timestamps || (segment.flags & RST) !== 0) return true;
     if (!segment.hasTimestamps) {
@@ -270,7 +249,7 @@ export class TcpConnection {
       return false;
     }
     if (seqDiff(segment.timestamp, this.#dialect.recent) < 0) return false;
-    if (seqDiff(segment.seq, this.#writer.lastAck) <= 0) this.#dialect.recent = segment.timestamp;
+    if (seqDiff(segment.seq, this.#output.lastAck) <= 0) this.#dialect.recent = segment.timestamp;
     return true;
   }
 
@@ -280,10 +259,10 @@ export class TcpConnection {
       this.#handlers.fault(
         `acknowledges ${seqDiff(segment.ack, this.iss)}, sent ${seqDiff(send.max, this.iss)}`,
       );
-      this.#ackSoon();
+      this.#output.ackSoon();
       return false;
     }
-    if (this.#state === "syn-received") {
+    if (this.state === "syn-received") {
       if (seqDiff(segment.ack, this.send.una) <= 0) return false;
       send.una = segment.ack;
       send.takeWindow(segment, this.#dialect.windowOf(segment));
@@ -300,18 +279,18 @@ export class TcpConnection {
       now,
       this.#dialect.roundTrip(segment, now),
     );
-    if (count > 0) this.#timers.answered();
-    if (count > 0 || opened || before !== window) this.#timers.windowTold();
-    this.#mark();
+    if (count > 0) this.#output.timers.answered();
+    if (count > 0 || opened || before !== window) this.#output.timers.windowTold();
+    this.#output.mark();
     if (count > 0) this.#afterAck(now);
-    return this.#state !== "closed";
+    return this.state !== "closed";
   }
 
   #afterAck(now: number): void {
     if (this.send.finAcked) {
-      if (this.#state === "fin-wait-1") this.#state = "fin-wait-2";
-      else if (this.#state === "closing") this.#timeWait(now);
-      else if (this.#state === "last-ack") this.#finish("finished");
+      if (this.state === "fin-wait-1") this.#output.state = "fin-wait-2";
+      else if (this.state === "closing") this.#timeWait(now);
+      else if (this.state === "last-ack") this.#finish("finished");
     }
     if (this.#writeBlocked && this.send.room >= this.settings.sendBuffer >> 1) {
       this.#writeBlocked = false;
@@ -321,53 +300,44 @@ export class TcpConnection {
 
   #inputData(segment: Segment, octets: Uint8Array, now: number): void {
     const { receive } = this;
+    const output = this.#output;
     const { payloadLength, seq } = segment;
     if (payloadLength > 0 && !this.#ended) {
       const hadGaps = receive.hasGaps;
       const fresh = receive.accept(seq, octets, segment.payloadAt, payloadLength);
       this.octetsIn += fresh;
-      if (fresh < payloadLength || hadGaps || receive.hasGaps) this.#ackNow = true;
-      else this.#countAck(payloadLength, now);
-      this.#mark();
+      if (fresh < payloadLength || hadGaps || receive.hasGaps) output.isAckDue = true;
+      else output.delayAck(payloadLength, now);
+      this.#output.mark();
       if (fresh > 0) this.events.readable?.(this);
-    } else if (payloadLength > 0) this.#ackSoon();
+    } else if (payloadLength > 0) this.#output.ackSoon();
     if ((segment.flags & FIN) !== 0 && !this.#isOver) {
       const at = (seq + payloadLength) >>> 0;
       if (this.#finSeq >= 0 && this.#finSeq !== at) this.#handlers.fault("FIN moved");
       if (seqDiff(at, receive.edge) <= 0) this.#finSeq = at;
-      this.#ackSoon();
+      this.#output.ackSoon();
     }
     if (this.#finSeq === receive.next && !this.#ended && !this.#isOver) this.#takeFin(now);
   }
 
-  #countAck(length: number, now: number): void {
-    this.#unacked += 1;
-    const { delayedAck } = this.settings;
-    const full = length >= Math.min(this.send.mss, this.ownMss) / 2;
-    if (delayedAck === 0 || (this.#unacked >= 2 && full)) this.#ackNow = true;
-    else if (this.#timers.ackAt === NEVER) this.#timers.ackAt = now + delayedAck;
-  }
-
   #takeFin(now: number): void {
     this.#ended = true;
-    if (this.#state === "established") this.#state = "close-wait";
-    else if (this.#state === "fin-wait-1") this.#state = "closing";
-    else if (this.#state === "fin-wait-2") this.#timeWait(now);
+    if (this.state === "established") this.#output.state = "close-wait";
+    else if (this.state === "fin-wait-1") this.#output.state = "closing";
+    else if (this.state === "fin-wait-2") this.#timeWait(now);
     this.events.ended?.(this);
   }
 
   #timeWait(now: number): void {
-    this.#state = "time-wait";
-    this.#timers.stop();
-    this.#timers.waitUntil = now + this.settings.timeWait;
+    this.#output.state = "time-wait";
+    this.#output.timers.stop();
+    this.#output.timers.waitUntil = now + this.settings.timeWait;
     this.#tellClosed("finished");
   }
 
   #finish(reason: CloseReason): void {
-    this.#state = "closed";
-    this.#timers.stop();
-    this.#timers.ackAt = NEVER;
-    this.#timers.waitUntil = NEVER;
+    this.#output.state = "closed";
+    this.#output.timers.clear();
     this.#handlers.gone(this);
     this.#tellClosed(reason);
   }
@@ -380,102 +350,23 @@ export class TcpConnection {
 
   /** An ICMP error about this connection: only fatal while connecting (RFC 9293 §3.9.2.2). */
   unreachable(): void {
-    if (this.#state === "syn-sent") this.#finish("unreachable");
+    if (this.state === "syn-sent") this.#finish("unreachable");
   }
 
-  // -------------------------------------------------------------- sending
+  // -------------------------------------------------------------- what its owner drives
 
   /** Sends what is due; false = the link has no room and something stays due. */
   flush(now: number): boolean {
-    if (this.#state === "closed") return true;
-    if (this.#synDue) {
-      if (!this.#emitSyn(now)) return false;
-      this.#synDue = false;
-    }
-    const { send } = this;
-    const talks = this.#state !== "syn-sent" && this.#state !== "syn-received";
-    while (talks && this.#state !== "time-wait" && send.choose()) {
-      const push = send.pickLength > 0 && send.unsent <= send.pickLength ? PSH : 0;
-      const flags = ACK | push | (send.pickFin ? FIN : 0);
-      if (!this.#emit(flags, send.pickAt, send.pickLength)) return false;
-      send.sent(now);
-      this.#timers.trouble(now);
-      if (send.pickFin) this.#finSent();
-    }
-    // In SYN-RECEIVED too: SYNs that crossed are answered by plain acknowledgments.
-    const mayAck = this.#state !== "syn-sent";
-    if (this.#ackNow && mayAck && !this.#emit(ACK, send.max, 0)) return false;
-    this.#arm(now);
-    return true;
-  }
-
-  #finSent(): void {
-    if (this.#state === "established") this.#state = "fin-wait-1";
-    else if (this.#state === "close-wait") this.#state = "last-ack";
-  }
-
-  #emitSyn(now: number): boolean {
-    const first = this.#state === "syn-sent";
-    if (first) this.receive.start(0);
-    if (!this.#writer.syn(first ? undefined : this.#expected)) return false;
-    this.#timers.trouble(now);
-    this.#timers.retransmitAt = now + this.send.rto;
-    return true;
-  }
-
-  #emit(flags: number, sequence: number, length: number): boolean {
-    if (!this.#writer.segment(flags, sequence, length, this.#expected)) return false;
-    this.#ackNow = false;
-    this.#unacked = 0;
-    this.#timers.ackAt = NEVER;
-    return true;
-  }
-
-  // -------------------------------------------------------------- timers
-
-  #arm(now: number): void {
-    const isOpening = this.#state === "syn-sent" || this.#state === "syn-received";
-    if (!isOpening) this.#timers.arm(this.send, this.#state !== "time-wait", now);
-    this.#handlers.deadline(this, this.#timers.next);
+    return this.#output.flush(now);
   }
 
   /** When `timers` is due. */
   nextDeadline(): number {
-    return this.#timers.next;
+    return this.#output.timers.next;
   }
 
   /** Does what is due by now. */
   timers(now: number): void {
-    const timers = this.#timers;
-    if (timers.waitUntil <= now) return void this.#finish("finished");
-    if (timers.ackAt <= now) {
-      timers.ackAt = NEVER;
-      this.#ackSoon();
-    }
-    if (timers.persistAt <= now) this.#probe();
-    if (timers.retransmitAt > now) return;
-    timers.retransmitAt = NEVER;
-    if (now - timers.troubleAt >= this.settings.giveUpAfter) {
-      if (this.#state !== "syn-sent") this.#emit(RST | ACK, this.send.max, 0);
-      return void this.#finish("timeout");
-    }
-    if (this.#state === "syn-sent" || this.#state === "syn-received") {
-      this.send.backOff();
-      this.#synDue = true;
-    } else this.send.timeout();
-    this.#mark();
-  }
-
-  /** The window has been too small for a while: asks, with an octet beyond it if it is shut. */
-  #probe(): void {
-    const { send } = this;
-    this.#timers.probed();
-    this.#mark();
-    if (send.window > 0) {
-      send.override = true;
-      return;
-    }
-    if (send.probe()) this.#emit(ACK | (send.pickFin ? FIN : 0), send.pickAt, send.pickLength);
-    if (send.pickFin) this.#finSent();
+    this.#output.expire(now);
   }
 }

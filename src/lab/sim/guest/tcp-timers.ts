@@ -27,6 +27,13 @@ export class Timers {
     this.persistAt = NEVER;
   }
 
+  /** The connection is over. */
+  clear(): void {
+    this.stop();
+    this.ackAt = NEVER;
+    this.waitUntil = NEVER;
+  }
+
   /** What was sent has been answered. */
   answered(): void {
     this.retransmitAt = NEVER;

@@ -20,7 +20,7 @@ export interface Sender {
 }
 
 /** Sends header and `length` octets of payload from `sequence` on; false = no room. */
-type Transmit = (header: Header, sequence: number, length: number) => boolean;
+export type Transmit = (header: Header, sequence: number, length: number) => boolean;
 
 export class SegmentWriter {
   readonly #time: { readonly now: number };

@@ -10,8 +10,10 @@
  *   Titles, violations and commands come from scenario files and from the code under test: nothing
  *   of them reaches the page unescaped, in HTML or in JSON.
  */
+
 import { createHash } from "node:crypto";
 import { reportScript, reportStyle } from "../../../assets.ts";
+import { escapeHtml } from "./html.ts";
 import type { PageData, ReportFact, ReportTable, RunReport } from "./model.ts";
 import { formatUnit } from "./units.ts";
 
@@ -59,14 +61,6 @@ ${report.tables.map(table).join("\n")}
 
 function digest(text: string): string {
   return `sha256-${createHash("sha256").update(text).digest("base64")}`;
-}
-
-/** For text and for attributes in double or single quotes. */
-export function escapeHtml(text: string): string {
-  const entities: Record<string, string> = {
-    ...{ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" },
-  };
-  return text.replace(/[&<>"']/g, (letter) => entities[letter] ?? letter);
 }
 
 /** JSON that can end neither the script element nor a line of JavaScript. */

@@ -2,12 +2,14 @@
  * The plots of a report, from samples: counters become rates, what never was anything but nothing
  * is left out.
  */
+
 import { DROP_NAMES } from "../../../engine/stats.ts";
 import { formatIpv4 } from "../../../lib/addr.ts";
 import type { Plan } from "../plan.ts";
 import type { ColumnName, DirectionSamples, FollowedConnection, Sampler } from "../sampler.ts";
 import type { LineStyle, ReportPlot, ReportSeries } from "./model.ts";
 import { connectionName, reasonName } from "./names.ts";
+import { rateOf, type Values } from "./rates.ts";
 import { formatUnit, type Unit } from "./units.ts";
 
 /** A rate is a mean over this part of the time in which frames moved. */
@@ -19,8 +21,6 @@ const DETAILED_MAX = 4;
 const DIRECTION_MIN = 0.05;
 /** Octets a connection must have carried to be plotted at all. */
 const VOLUME_MIN = 10_000;
-
-type Values = readonly number[];
 
 /** @param activeUntil seconds until the last frame */
 export function plotsOf(sampler: Sampler, plan: Plan, activeUntil: number): ReportPlot[] {
@@ -56,31 +56,6 @@ function plot(
 ): ReportPlot {
   const full = series.filter(({ values }) => values.some((value) => value !== null && value !== 0));
   return { title, note, unit, series: full };
-}
-
-/**
- * Change per second, as a mean over `span` microseconds around each sample. A mean does not reach
- * over a longer time in which nothing moved: at both ends of that, and so in it, the rate is 0.
- */
-export function rateOf(times: Values, counts: Values, span: number, factor: number): number[] {
-  const rates = times.map(() => 0);
-  const last = times.length - 1;
-  const at = (i: number): number => times[i] ?? 0;
-  const isGap = (i: number): boolean => i < last && at(i + 1) - at(i) > span;
-  for (let begin = 0; begin <= last; ) {
-    let end = begin;
-    while (end < last && !isGap(end)) end += 1;
-    const isAfterGap = begin > 0;
-    for (let i = begin + (isAfterGap ? 1 : 0), low = begin, high = begin; i <= end; i += 1) {
-      if (isGap(i)) break;
-      while (at(low) < at(i) - span / 2) low += 1;
-      while (high < end && at(high) < at(i) + span / 2) high += 1;
-      const change = (counts[high] ?? 0) - (counts[low] ?? 0);
-      rates[i] = (change * factor * 1e6) / Math.max(at(high) - at(low), span);
-    }
-    begin = end + 1;
-  }
-  return rates;
 }
 
 /** Change per second of a column. */

@@ -1,0 +1,107 @@
+/**
+ * What of a guest network faces the host: its sockets, the ports it publishes, the host's own
+ * addresses, the TFTP service, and what becomes of flows when there is too little room for them.
+ */
+import type { BindingOptions } from "../config/attach.ts";
+import type { Engine } from "../engine/engine.ts";
+import type { Logger } from "../lib/log.ts";
+import { monotonic } from "../loop/clock.ts";
+import type { Sources } from "../loop/sources.ts";
+import { AddressSource } from "../sys/addresses.ts";
+import type { Epoll } from "../sys/epoll.ts";
+import { EACCES, type SystemError } from "../sys/errno.ts";
+import type { Libc } from "../sys/libc.ts";
+import type { HiddenPorts } from "../upstream/hidden-ports.ts";
+import { Listeners } from "../upstream/listener.ts";
+import { Outbound } from "../upstream/outbound.ts";
+import { AddressWatch } from "../upstream/own-addresses.ts";
+import { HostSockets } from "../upstream/sockets.ts";
+import { TftpService } from "../upstream/tftp.ts";
+import type { Watch } from "./housekeeping.ts";
+import { Pressure } from "./pressure.ts";
+import type { FoundRoom } from "./room.ts";
+
+export interface HostSideParts {
+  readonly sys: Libc;
+  readonly epoll: Epoll;
+  readonly engine: Engine;
+  /** Address of the engine's memory. */
+  readonly base: number;
+  readonly options: BindingOptions;
+  readonly hidden: HiddenPorts;
+  readonly room: FoundRoom;
+  readonly log: Logger;
+}
+
+export class HostSide {
+  readonly upstream: HostSockets;
+  readonly listeners: Listeners;
+  readonly pressure: Pressure;
+  readonly #outbound: Outbound;
+  readonly #addresses: AddressWatch;
+  readonly #tftp: TftpService | undefined;
+  readonly #parts: HostSideParts;
+
+  constructor(parts: HostSideParts) {
+    const { sys, epoll, engine, base, options, hidden, room, log } = parts;
+    this.#parts = parts;
+    const tftp = openTftp(parts);
+    this.#tftp = tftp;
+    this.#outbound = new Outbound(options.hostSide.outbound);
+    const { limits, memory } = room;
+    const bounds = { ...limits, clock: monotonic };
+    const ways = { outbound: this.#outbound, service: tftp && (() => tftp.open()) };
+    const upstream = new HostSockets(sys, epoll, engine, base, hidden, bounds, ways);
+    const pressure = new Pressure({
+      engine,
+      sockets: upstream,
+      memory,
+      limits: engine.config,
+      log,
+    });
+    this.upstream = upstream;
+    this.pressure = pressure;
+    this.listeners = new Listeners(sys, engine, upstream, (now) => pressure.shortOfSockets(now));
+    const isRefused = options.hostSide.hostAddress === "refuse";
+    this.#addresses = new AddressWatch(() => new AddressSource(sys), log, isRefused);
+  }
+
+  /**
+   * Looks for the host's addresses and publishes ports.
+   * @throws SystemError where an address to send from is not there, or a port that must be
+   * published cannot be had
+   */
+  open(sources: Sources): void {
+    const { sys, epoll, engine, options, log } = this.#parts;
+    this.#outbound.check(sys);
+    this.#addresses.start(engine, epoll, monotonic());
+    const { rules, needsEveryPort } = options.publish;
+    const onFault = needsEveryPort ? undefined : (error: SystemError) => logLeftOut(log, error);
+    this.listeners.open(rules, sources, versionsOf(options), onFault);
+  }
+
+  /** What is to be looked at between packets. */
+  get watches(): readonly Watch[] {
+    return this.#tftp === undefined ? [this.#addresses] : [this.#addresses, this.#tftp];
+  }
+
+  close(): void {
+    for (const part of [this.#addresses, this.listeners, this.upstream, this.#tftp]) part?.close();
+  }
+}
+
+function openTftp({ sys, epoll, options, log }: HostSideParts): TftpService | undefined {
+  const folder = options.boot?.tftp;
+  return folder === undefined ? undefined : new TftpService(sys, epoll, folder, log, monotonic);
+}
+
+/** A published port is left out. */
+function logLeftOut(log: Logger, error: SystemError): void {
+  const isLow = error.errno === EACCES;
+  const remedy = isLow ? { remedy: "lower net.ipv4.ip_unprivileged_port_start in the pod" } : {};
+  log.warn({ problem: error.message, ...remedy }, "port not published");
+}
+
+function versionsOf({ network }: BindingOptions): { ipv4: boolean; ipv6: boolean } {
+  return { ipv4: network.ipv4, ipv6: network.subnet6 !== undefined };
+}

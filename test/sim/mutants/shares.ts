@@ -1,0 +1,103 @@
+/** Deliberate bugs in who may have how much, looked for in competitions (`list.ts`). */
+import type { Mutant } from "./mutant.ts";
+
+const LOOP = "src/loop/loop.ts";
+
+export const SHARES: readonly Mutant[] = [
+  {
+    name: "stuck readers hold the whole pool",
+    file: "flow/holders.ts",
+    from: "return flow.share == SHARE_OUTSIDE ? min(spare, outsideMost() - outside) : spare;",
+    to: "return spare;",
+    why: "forty connections from outside that read nothing stop all TCP",
+    seed: 168,
+  },
+  {
+    name: "uploads hold the whole pool",
+    file: "tcp/pressure.ts",
+    from: "trimStale(HOLDS, limit);\n  trimStale(HOLDS_LAST, limit);",
+    to: "",
+    why: "one guest program that uploads to hosts that do not read stops all TCP",
+    seed: 4,
+  },
+  {
+    name: "a stuck connection lives on while memory is short",
+    file: "tcp/pressure.ts",
+    from: "nextRound = turnNow + ROUND_US;\n  endStuck();",
+    to: "nextRound = turnNow + ROUND_US;",
+    why: "memory is short for as long as those who hold it like",
+    seed: 333,
+  },
+  {
+    name: "all strangers are one",
+    file: "flow/parties.ts",
+    from: "if (!isIpv6(address)) return address;",
+    to: "if (!isIpv6(address)) return 0;",
+    why: "a crowd from one address keeps everybody else out",
+    seed: 29,
+  },
+  {
+    name: "idle connections from outside stay",
+    file: "flow/shares.ts",
+    from: "return isNone(flow) && slow ? opening : flow;",
+    to: "return slow ? opening : changetype<Flow>(0);",
+    why: "16,000 of them fill the table for good",
+    seed: 29,
+  },
+  {
+    name: "strangers take the whole table",
+    file: "flow/shares.ts",
+    from: "if (share == SHARE_OUTSIDE || share == SHARE_PUBLISHED) return flowsMax >> 1;",
+    to: "if (share == SHARE_PUBLISHED) return flowsMax >> 1;",
+    why: "half of the table is the guest's whatever comes from outside",
+    seed: 29,
+  },
+  {
+    name: "nothing is kept for DNS",
+    file: "flow/shares.ts",
+    from: "return share == SHARE_OUTSIDE || share == SHARE_DNS ? flowsMax >> 4 : 0;",
+    to: "return share == SHARE_OUTSIDE ? flowsMax >> 4 : 0;",
+    why: "no name resolves while a guest program uses very many UDP ports",
+    seed: 6,
+  },
+  {
+    name: "half-closed connections stay",
+    file: "tcp/timers.ts",
+    from: "else silentHalf(flow, now);",
+    to: "else silentOpen(flow, now);",
+    why: "sockets in FIN-WAIT-2 for two hours",
+    seed: 32,
+  },
+  {
+    name: "a scan fills the table",
+    file: "tcp/open.ts",
+    from: "if (listSize(list) >= halfOpenMost()) {",
+    to: "if (false) {",
+    why: "connections that nobody answers take what others need",
+    seed: 4,
+  },
+  {
+    name: "listeners are watched while the link is full",
+    file: LOOP,
+    from: "this.#rest.untilRoom(token, EVENT_OF_LISTENER);",
+    to: "",
+    why: "one connection from outside while the guest does not read takes a whole core",
+    seed: 34,
+  },
+  {
+    name: "a full link stops reading from the guest",
+    file: LOOP,
+    from: "if (this.#linkReadable && !mustFlush) this.#receive(now);",
+    to: "if (this.#linkReadable && !mustFlush && this.#blockedAt < 0) this.#receive(now);",
+    why: "a guest that writes before it reads waits for us while we wait for it",
+    seed: 8,
+  },
+  {
+    name: "news missed while the link was full",
+    file: LOOP,
+    from: "upstream.heed();",
+    to: "",
+    why: "a download that went on meanwhile stops for ever",
+    seed: 8,
+  },
+];

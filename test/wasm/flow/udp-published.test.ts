@@ -1,0 +1,134 @@
+/** A published UDP port whose guest is not there in the sender's version of IP. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { mappedOctetsOf } from "../../../src/lib/addr6.ts";
+import { GATEWAY, GATEWAY6, GUEST, GUEST6, PEER, PEER6 } from "../../support/engine-settings.ts";
+import type { FakeSocket } from "../../support/fake-socket.ts";
+import type { UdpFrame } from "../../support/frame.ts";
+import { World6 } from "../../support/world6.ts";
+
+const SECOND = 1_000_000;
+const LOOPBACK6 = "::1";
+const STRANGER = { guestMac: new Uint8Array(6) };
+/** Three questions, a second apart, and one second more. */
+const GIVEN_UP = 4 * SECOND;
+
+function published(world: World6, family: 4 | 6): FakeSocket {
+  const socket = world.inboundUdp(53, 5300, family);
+  assert.ok(socket !== undefined);
+  return socket;
+}
+
+/** The guest says something over IPv4, or over IPv6. */
+function speak(world: World6, family: 4 | 6): void {
+  const to = family === 4 ? PEER : PEER6;
+  world.guest(world.udp({ to, port: 9, from: 1 }, "the guest speaks"));
+  world.take();
+}
+
+/** The next datagram for the guest, behind any questions for its addresses. */
+function expectUdp(world: World6, wanted: Partial<UdpFrame>): void {
+  world.run();
+  while (world.frames[0]?.kind === "icmp6" || world.frames[0]?.kind === "arp") world.frames.shift();
+  world.expect("udp", wanted);
+}
+
+describe("wasm/flow/udp-published: a guest of one version of IP", () => {
+  test("::1 without IPv6: the first datagram waits for the question, the next does not", () => {
+    const world = new World6(STRANGER);
+    speak(world, 4);
+    const socket = published(world, 6);
+    socket.receive("first", { address: LOOPBACK6, port: 162 });
+    assert.deepEqual(
+      world.take().map(({ kind }) => kind),
+      ["icmp6"],
+    );
+    world.advance(GIVEN_UP);
+    const shown = { source: GATEWAY, sourcePort: 162, destination: GUEST };
+    expectUdp(world, shown);
+    socket.receive("second", { address: LOOPBACK6, port: 162 });
+    expectUdp(world, shown);
+    assert.equal(world.stats.dropNeighbor, 0);
+  });
+
+  test("the answer goes back to who has asked", () => {
+    const world = new World6(STRANGER);
+    speak(world, 4);
+    const socket = published(world, 6);
+    socket.receive("question", { address: LOOPBACK6, port: 162 });
+    world.advance(GIVEN_UP);
+    world.take();
+    world.guest(world.udp({ to: GATEWAY, port: 162, from: 53 }, "answer"));
+    assert.deepEqual(
+      socket.datagrams.map(({ address, port }) => `${address} ${port}`),
+      [`${LOOPBACK6} 162`],
+    );
+  });
+
+  test("a socket of both versions: the other one once nobody has answered", () => {
+    const world = new World6(STRANGER);
+    world.engine.addHostPort("udp", mappedOctetsOf(0), 5300);
+    world.engine.setDual(53);
+    speak(world, 4);
+    const socket = published(world, 6);
+    socket.receive("first", { address: PEER6, port: 162 });
+    expectUdp(world, { source: PEER6, destination: GUEST6 });
+    world.advance(SECOND);
+    world.take();
+    socket.receive("second", { address: PEER6, port: 162 });
+    expectUdp(world, { source: GATEWAY, destination: GUEST });
+    world.guest(world.udp({ to: GATEWAY, port: 162, from: 53 }, "answer"));
+    assert.deepEqual(
+      socket.datagrams.map(({ address }) => address),
+      [PEER6],
+    );
+  });
+
+  test("a guest without IPv4 is found over IPv6", () => {
+    const world = new World6(STRANGER);
+    speak(world, 6);
+    const socket = published(world, 4);
+    socket.receive("first", { address: PEER, port: 162 });
+    world.advance(GIVEN_UP);
+    expectUdp(world, { source: GATEWAY6, sourcePort: 162, destination: GUEST6 });
+    world.guest(world.udp({ to: GATEWAY6, port: 162, from: 53 }, "answer"));
+    assert.deepEqual(
+      socket.datagrams.map(({ address }) => address),
+      [PEER],
+    );
+  });
+
+  test("a configured MAC address does not speak for IPv6", () => {
+    const world = new World6();
+    speak(world, 4);
+    const socket = published(world, 6);
+    socket.receive("first", { address: LOOPBACK6, port: 162 });
+    expectUdp(world, { source: GATEWAY6, destination: GUEST6 });
+    world.advance(SECOND);
+    socket.receive("second", { address: LOOPBACK6, port: 162 });
+    expectUdp(world, { source: GATEWAY, destination: GUEST });
+  });
+
+  test("who speaks in the version at last is reached in it", () => {
+    const world = new World6(STRANGER);
+    speak(world, 4);
+    const socket = published(world, 6);
+    socket.receive("first", { address: PEER6, port: 162 });
+    world.advance(GIVEN_UP);
+    world.take();
+    speak(world, 6);
+    socket.receive("second", { address: PEER6, port: 162 });
+    world.expect("udp", { source: PEER6, destination: GUEST6 });
+  });
+
+  test("a rule that names the guest's address leads nowhere else", () => {
+    const world = new World6(STRANGER);
+    speak(world, 4);
+    const socket = world.inboundUdp(53, 5300, 6, GUEST6);
+    assert.ok(socket !== undefined);
+    socket.receive("first", { address: PEER6, port: 162 });
+    world.advance(GIVEN_UP);
+    assert.ok(world.take().every(({ kind }) => kind === "icmp6"));
+    assert.equal(world.stats.dropNeighbor, 1);
+  });
+});
