@@ -26,6 +26,8 @@ export const MODERN = F.version1 | F.mergeable | F.guestCsum | F.guestTso4 | F.p
 export const P_REPLY_ACK = 1n << 3n;
 
 const NEED_REPLY = 8;
+/** Place of the two rings in the memory; what is before them nobody uses. */
+export const RINGS_AT = 0x4000;
 const BUFFERS = 0x10000;
 export const BUFFER_SIZE = 0x12000;
 
@@ -94,7 +96,7 @@ export class FrontEnd {
     this.#fd = fd;
     this.ram = new GuestRam(sys, isSealed);
     const queue = (index: number): FrontQueue => ({
-      driver: new Driver(this.ram, index * RING_SPAN, index === 0),
+      driver: new Driver(this.ram, RINGS_AT + index * RING_SPAN, index === 0),
       kick: new EventFd(sys),
       call: new EventFd(sys),
       err: new EventFd(sys),

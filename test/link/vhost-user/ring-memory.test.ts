@@ -13,7 +13,7 @@ import { GuestRam } from "./guest-ram.ts";
 
 const SIZE = 4;
 const [DESCRIPTORS, AVAILABLE, USED] = [0x100, 0x200, 0x300];
-const ROUNDS = 100_000;
+const ROUNDS = 60_000;
 
 describe("ring memory", () => {
   systemTest("every field is where virtio has it, whether it is mapped or copied", [], (sys) => {
