@@ -220,7 +220,8 @@ describe("tap link", () => {
       calls.push(`${call} ${fd} ${events} ${token}`);
       return 0;
     };
-    assert.equal(link.watch({ add: note("add"), modify: note("modify"), forget: () => {} }), 0);
+    const [forget, remove] = [() => {}, () => {}];
+    assert.equal(link.watch({ add: note("add"), modify: note("modify"), forget, remove }), 0);
     link.wantRoom(true);
     link.wantRoom(false);
     const { EPOLLIN, EPOLLOUT, EPOLLHUP, EPOLLERR } = linux;
