@@ -17,8 +17,8 @@ const HARNESS = "bench/engine";
 export const BAR = 0.98;
 
 /**
- * Bun compiles where it stands, not in threads beside: their time counts, too, and on a busy machine
- * what they make would come at any time in the measurement.
+ * Bun compiles where it stands, not in threads beside: their time counts, too, and on a busy
+ * machine what they make would come at any time in the measurement.
  */
 const COMPILER = { BUN_JSC_useConcurrentJIT: "0" };
 
