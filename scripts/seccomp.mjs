@@ -86,10 +86,13 @@ const DENO = [
 /** The end of the process that reads resolv.conf; a container under the profile starts none. */
 const READER = ["wait4", "waitid"];
 
+/** Memory of a guest that can shrink, by `attach --vhost-user`: copies within this process only. */
+const GUEST_MEMORY = ["process_vm_readv", "process_vm_writev"];
+
 /** Calls that no runtime makes on its own once it runs: whoever does has got in. */
 const FATAL = [
-  ...["execve", "execveat", "fork", "vfork", "ptrace", "process_vm_readv", "process_vm_writev"],
-  ...["kcmp", "pidfd_getfd", "unshare", "setns", "mount", "umount2", "move_mount", "open_tree"],
+  ...["execve", "execveat", "fork", "vfork", "ptrace", "kcmp"],
+  ...["pidfd_getfd", "unshare", "setns", "mount", "umount2", "move_mount", "open_tree"],
   ...["fsopen", "fsmount", "pivot_root", "chroot", "open_by_handle_at", "bpf", "perf_event_open"],
   ...["init_module", "finit_module", "delete_module", "kexec_load", "kexec_file_load", "reboot"],
   ...["keyctl", "add_key", "request_key", "swapon", "swapoff", "acct", "quotactl"],
@@ -170,7 +173,7 @@ export function tableText(made) {
       .sort()
       .map((name) => `  ${name}: [${x64(name)}, ${arm64(name)}],\n`)
       .join("");
-  const own = [...made.syscalls.flatMap(({ names }) => names), ...DENO, ...READER];
+  const own = [...made.syscalls.flatMap(({ names }) => names), ...DENO, ...READER, ...GUEST_MEMORY];
   return `/**
  * System calls of the program's own filter, and their numbers. Made by "npm run seccomp".
  *

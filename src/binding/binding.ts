@@ -5,7 +5,7 @@
  * or the socket that QEMU is to connect to) and starts a worker that owns everything else. The
  * promise `ended` settles once: resolved after `stop` and when what is served has ended (see
  * `sys/lifeline.ts`), rejected when the worker fails or the link goes away (`LinkGoneError`). A
- * stream link does not go away: `onPeers` tells that QEMU has come or gone.
+ * link with a socket does not go away: `onPeers` tells that QEMU has come or gone.
  */
 
 import { workerUrl } from "../assets.ts";
@@ -38,7 +38,7 @@ import type { WorkerLink, WorkerMessage, WorkerStart } from "./worker.ts";
 export class LinkGoneError extends Error {}
 
 export interface Binding {
-  /** Where a stream link is, with the port that port 0 became; undefined for a tap. */
+  /** Where a link with a socket is, with the port that port 0 became; undefined for a tap. */
   readonly endpoint: StreamEndpoint | undefined;
   /** Settles when frames flow, or will as soon as there is a peer. */
   readonly ready: Promise<void>;
@@ -75,6 +75,9 @@ export interface BindingDependencies {
   /** Hears what becomes of capture and recording. */
   readonly log?: Logger;
 }
+
+/** Whoever gets in hands over memory and descriptors: the owner alone, root aside. */
+const VHOST_USER_MODE = 0o600;
 
 /** Of all links of this process. */
 const hiddenPorts = new HiddenPorts();
@@ -126,15 +129,17 @@ async function openLink(
   helper: readonly string[],
 ): Promise<OuterEnd> {
   const { link } = options;
-  if (link.kind === "stream") {
+  if (link.kind !== "tap") {
+    const { kind } = link;
     if (link.role === "connect") {
       const { endpoint } = link;
-      return hiding({ link: { kind: "stream", at: { endpoint } }, endpoint, close: () => {} });
+      return hiding({ link: { kind, at: { endpoint } }, endpoint, close: () => {} });
     }
-    const listener = openStreamListener(sys, link.endpoint);
+    const mode = kind === "vhost-user" ? VHOST_USER_MODE : undefined;
+    const listener = openStreamListener(sys, link.endpoint, mode);
     const { endpoint } = listener;
     const at = { listener: listener.fd };
-    return hiding({ link: { kind: "stream", at }, endpoint, close: () => listener.close() });
+    return hiding({ link: { kind, at }, endpoint, close: () => listener.close() });
   }
   const device = await openTapInNamespace(sys, {
     ...(link.netns === undefined ? {} : { namespace: link.netns }),

@@ -3,7 +3,7 @@
  * epoll watches. A worker that waits in the kernel gets no messages, so commands go this way.
  *
  *     0 command | 1 answered command number | 2 flows | 3 chunks
- *     4 notice | 5..12 the link's peers | 13.. counters, two words each
+ *     4 notice | 5..13 the link's peers | 14.. counters, two words each
  *
  * The way back is a level and not a queue: the worker writes how things are, and sends one message
  * that says no more than "look". Until the main thread has looked, no other is sent, so however
@@ -35,6 +35,7 @@ const PEER_COUNTERS = [
   "peerCrowds",
   "silentPeers",
   "badPeers",
+  "brokenQueues",
 ] as const;
 const COUNTERS = PEERS + PEER_COUNTERS.length;
 const DROPPED_BY_LINK = COUNTERS + (STAT_COUNT + DROP_LINK) * 2;
@@ -76,7 +77,7 @@ export class Mailbox {
     return this.peers;
   }
 
-  /** Worker: copies counters for whoever asked. A link that is no stream has no peers. */
+  /** Worker: copies counters for whoever asked. A tap has no peers. */
   publish(engine: Engine, link: Pick<Link, "refused">, peers?: PeerCounters): void {
     const from = engine.bases.stats >> 2;
     this.#words.set(engine.integers.subarray(from, from + COUNTER_WORDS), COUNTERS);
@@ -99,7 +100,7 @@ export class Mailbox {
     return ((this.#words[at] ?? 0) >>> 0) + ((this.#words[at + 1] ?? 0) >>> 0) * 2 ** 32;
   }
 
-  /** A stream link's peers, as last announced or published. */
+  /** The link's peers, as last announced or published. */
   get peers(): PeerCounters {
     const count = (name: (typeof PEER_COUNTERS)[number]): number =>
       Atomics.load(this.#words, PEERS + PEER_COUNTERS.indexOf(name)) >>> 0;
@@ -112,6 +113,7 @@ export class Mailbox {
       peerCrowds: count("peerCrowds"),
       silentPeers: count("silentPeers"),
       badPeers: count("badPeers"),
+      brokenQueues: count("brokenQueues"),
     };
   }
 

@@ -12,10 +12,12 @@ import { detectSimd, loadEngine } from "../engine/module.ts";
 import type { Logger } from "../lib/log.ts";
 import { messageOf } from "../lib/message.ts";
 import type { Link, LinkMemory, LinkWatcher } from "../link/link.ts";
-import { openStreamLink, type StreamLink, type StreamLinkOptions } from "../link/stream.ts";
-import type { PeerEvent } from "../link/stream-peer.ts";
+import type { PeerSocketOptions } from "../link/peer-socket.ts";
+import { openStreamLink } from "../link/stream.ts";
+import type { PeerCounters, PeerEvent } from "../link/stream-peer.ts";
 import { NamedUsers } from "../link/stream-users.ts";
 import { openTapLink, type TapLinkOptions } from "../link/tap.ts";
+import { openVhostUserLink } from "../link/vhost-user/back-end.ts";
 import { AlarmedEvents } from "../loop/alarm.ts";
 import { monotonic } from "../loop/clock.ts";
 import { Loop, linkMemoryOf } from "../loop/loop.ts";
@@ -47,7 +49,7 @@ import { WorkerOutputs } from "./worker-outputs.ts";
 /** The link's outer end, as the main thread has opened it. */
 export type WorkerLink =
   | { readonly kind: "tap"; readonly device: TapLinkOptions }
-  | { readonly kind: "stream"; readonly at: StreamLinkOptions["at"] };
+  | { readonly kind: "stream" | "vhost-user"; readonly at: PeerSocketOptions["at"] };
 
 const GUEST_THERE = "guest is there, published ports answer";
 const GUEST_GONE = "guest has gone, published ports refuse";
@@ -56,7 +58,7 @@ const GUEST_GONE = "guest has gone, published ports refuse";
 export interface WorkerStart {
   readonly options: BindingOptions;
   readonly link: WorkerLink;
-  /** Of a stream link. */
+  /** Of a link with a socket. */
   readonly endpoint: StreamEndpoint | undefined;
   readonly seed: readonly number[];
   /** User whose program this is. */
@@ -94,7 +96,8 @@ function say(message: WorkerMessage): void {
 /** The link as the loop has it, and what is beneath a capture. */
 interface OpenLink {
   readonly link: Link;
-  readonly stream: StreamLink | undefined;
+  /** Of a link that has any. */
+  readonly peers: PeerCounters | undefined;
   readonly attachment: Attachment;
   /** For messages. */
   readonly name: string;
@@ -106,32 +109,39 @@ function openLink(
   outputs: WorkerOutputs,
   log: Logger,
   guests: GuestWatch,
+  engine: Engine,
 ): OpenLink {
   const captured = (link: Link): Link => outputs.captured(link, start.options.capture, sys, log);
-  if (start.link.kind === "stream") {
+  if (start.link.kind !== "tap") {
     const { endpoint, options, uid } = start;
-    if (endpoint === undefined || options.link.kind !== "stream")
-      throw new Error("wanted the endpoint of a stream link");
+    if (endpoint === undefined || options.link.kind === "tap")
+      throw new Error("wanted the endpoint of a link with a socket");
     const name = formatEndpoint(endpoint);
     const mailbox = new Mailbox(start.mailbox);
     const onPeer = (event: PeerEvent): void => {
       logPeer(log, name, event);
       if (event.kind === "disconnected") guests.left();
-      if (mailbox.announce(stream)) say({ kind: "peers" });
+      if (mailbox.announce(opened.peers)) say({ kind: "peers" });
     };
-    const stream = openStreamLink(sys, {
+    const parts = {
       at: start.link.at,
       users: new NamedUsers(sys, endpoint.kind, [uid, ...options.link.peerUids]),
       clock: monotonic,
       onPeer,
-    });
-    const attachment = attachmentOfStream(stream);
-    return { link: captured(stream), stream, attachment, name: `link "${name}"` };
+    };
+    const onFlags = (flags: number): void => engine.setLinkFlags(flags);
+    const opened =
+      start.link.kind === "stream"
+        ? openStreamLink(sys, parts)
+        : openVhostUserLink(sys, { ...parts, onFlags });
+    const { peers } = opened;
+    const attachment = attachmentOfStream(peers);
+    return { link: captured(opened), peers, attachment, name: `link "${name}"` };
   }
   const link = captured(openTapLink(sys, start.link.device));
   const { link: settings } = start.options;
   const name = settings.kind === "tap" ? `tap "${settings.name}"` : "";
-  return { link, stream: undefined, attachment: attachmentOfTap(sys, start.link.device.fd), name };
+  return { link, peers: undefined, attachment: attachmentOfTap(sys, start.link.device.fd), name };
 }
 
 /** Takes commands, and sees whether what is served has ended; false = stop. */
@@ -139,7 +149,7 @@ function controller(
   sys: Libc,
   start: WorkerStart,
   engine: Engine,
-  { link, stream }: OpenLink,
+  { link, peers }: OpenLink,
   log: Logger,
 ): () => boolean {
   const mailbox = new Mailbox(start.mailbox);
@@ -147,7 +157,7 @@ function controller(
     sys.read(start.controlFd, sys.scratch.address, 8);
     const command = mailbox.take();
     if (command === COMMAND_STATS || command === COMMAND_STOP) {
-      mailbox.publish(engine, link, stream);
+      mailbox.publish(engine, link, peers);
     }
     if (command === COMMAND_STOP) return false;
     const reason = endOf(sys, start.lifelines);
@@ -169,6 +179,10 @@ function watcherOf(sources: Sources): LinkWatcher {
     add: (fd, bits, token) => sources.add(fd, bits, token, EVENT_OF_LINK),
     modify: (fd, bits, token) => sources.modify(fd, bits, token, EVENT_OF_LINK),
     forget: (token) => sources.forget(token, EVENT_OF_LINK),
+    remove: (token) => {
+      sources.pause(token, EVENT_OF_LINK);
+      sources.forget(token, EVENT_OF_LINK);
+    },
   };
 }
 
@@ -217,7 +231,7 @@ async function run(start: WorkerStart): Promise<void> {
   const engine = new Engine(recorded.module);
   const base = sys.address(engine.octets.buffer);
   const guests = new GuestWatch();
-  const opened = openLink(sys, start, outputs, log, guests);
+  const opened = openLink(sys, start, outputs, log, guests, engine);
   const { link } = opened;
   const resolver = new ResolverWatch(options, log, readingOf(start));
   const room = findRoom(sys, options, start.room, log);

@@ -87,7 +87,7 @@ async function run(
 
 /** Files and ports are open by then; only what is still to be connected to asks for a user. */
 function needsOf(link: LinkSettings): Needs {
-  const connects = link.kind === "stream" && link.role === "connect";
+  const connects = link.kind !== "tap" && link.role === "connect";
   const isFile = connects && link.endpoint.kind === "unix";
   return { folders: [], ...(isFile ? { root: "the socket to connect to may be root's" } : {}) };
 }
@@ -114,9 +114,10 @@ function describe(options: AttachOptions, binding: Binding): Record<string, stri
 }
 
 function describeLink(link: LinkSettings, binding: Binding): Record<string, string | number> {
-  if (link.kind === "stream") {
+  if (link.kind !== "tap") {
     const endpoint = formatEndpoint(binding.endpoint ?? link.endpoint);
-    return link.role === "listen" ? { listen: endpoint } : { connect: endpoint };
+    const more = link.kind === "vhost-user" ? { protocol: link.kind } : {};
+    return { [link.role]: endpoint, ...more };
   }
   return { tap: link.name, ...(link.netns === undefined ? {} : { netns: link.netns }) };
 }

@@ -10,12 +10,14 @@ import { formatIpv4 } from "../lib/addr.ts";
 import { readIpv4 } from "./address.ts";
 import { ConfigError } from "./errors.ts";
 
+export interface UnixEndpoint {
+  readonly kind: "unix";
+  /** Of a file; with `@` in front, a name without a file (Linux's abstract sockets). */
+  readonly path: string;
+}
+
 export type StreamEndpoint =
-  | {
-      readonly kind: "unix";
-      /** Of a file; with `@` in front, a name without a file (Linux's abstract sockets). */
-      readonly path: string;
-    }
+  | UnixEndpoint
   | {
       readonly kind: "tcp";
       /** 127.0.0.0/8, host order. */
@@ -70,6 +72,11 @@ function readPath(path: string): string {
     throw new ConfigError(`wanted a path of at most ${PATH_SIZE_MAX} octets, not ${size}`);
   }
   return path;
+}
+
+/** Reads the path of a unix socket, with or without `unix:` in front. Throws `ConfigError`. */
+export function parseUnixEndpoint(text: string): UnixEndpoint {
+  return { kind: "unix", path: readPath(text.replace(/^unix:/, "")) };
 }
 
 /** As it is written. */

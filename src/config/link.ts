@@ -1,12 +1,15 @@
 /**
- * Where the guest is: at a tap, or at the other end of a stream socket; and who may be there.
+ * Where the guest is: at a tap, or at the other end of a stream socket or of a vhost-user one; and
+ * who may be there.
  */
 
 import {
   ENDPOINT_FORM,
   parseConnectEndpoint,
   parseListenEndpoint,
+  parseUnixEndpoint,
   type StreamEndpoint,
+  type UnixEndpoint,
 } from "./endpoint.ts";
 import { ConfigError } from "./errors.ts";
 import { LINK } from "./headings.ts";
@@ -40,7 +43,16 @@ export interface StreamLinkSettings {
   readonly peerUids: readonly number[];
 }
 
-export type LinkSettings = TapLinkSettings | StreamLinkSettings;
+/** A vhost-user socket with a front end, as QEMU is one, at its other end. */
+export interface VhostUserLinkSettings {
+  readonly kind: "vhost-user";
+  readonly role: "listen" | "connect";
+  readonly endpoint: UnixEndpoint;
+  /** As above. */
+  readonly peerUids: readonly number[];
+}
+
+export type LinkSettings = TapLinkSettings | StreamLinkSettings | VhostUserLinkSettings;
 
 /** PID_MAX_LIMIT of a 64-bit kernel. */
 const PID_MAX = 4194304;
@@ -49,7 +61,14 @@ const NETNS_FOLDER = "/run/netns";
 const INTERFACE_NAME_SIZE_MAX = 15;
 
 const TAP_ONLY = "it is for a tap only";
-const NOT_WITH_STREAM = { listen: TAP_ONLY, connect: TAP_ONLY };
+const NOT_WITH_STREAM = {
+  listen: TAP_ONLY,
+  connect: TAP_ONLY,
+  "vhost-user": TAP_ONLY,
+  "vhost-user-connect": TAP_ONLY,
+};
+/** Of which one is chosen. */
+const LINK_NAMES = ["tap", "listen", "connect", "vhost-user", "vhost-user-connect"] as const;
 
 export const LINK_OPTIONS = {
   tap: value({
@@ -73,6 +92,22 @@ export const LINK_OPTIONS = {
     description: "stream socket that QEMU listens on; tried again until it does",
     heading: LINK,
     parse: parseConnectEndpoint,
+  }),
+  vhostUser: value({
+    name: "vhost-user",
+    argument: "PATH",
+    description:
+      "unix socket that a vhost-user front end (QEMU, libvirt, Cloud Hypervisor) connects to, " +
+      "for a virtio card whose frames are taken from the guest's memory",
+    heading: LINK,
+    parse: parseUnixEndpoint,
+  }),
+  vhostUserConnect: value({
+    name: "vhost-user-connect",
+    argument: "PATH",
+    description: "unix socket that a vhost-user front end listens on; tried again until it does",
+    heading: LINK,
+    parse: parseUnixEndpoint,
   }),
   netns: value({
     name: "netns",
@@ -101,16 +136,26 @@ export const LINK_OPTIONS = {
 
 /** Reads the link, of which there is one. Throws `ConfigError`. */
 export function readLink(settings: Settings): LinkSettings {
-  const { tap, listen, connect, peerUids, ...more } = readGroup(LINK_OPTIONS, settings);
+  const { tap, listen, connect, vhostUser, vhostUserConnect, peerUids, ...more } = readGroup(
+    LINK_OPTIONS,
+    settings,
+  );
   const stream = (
     role: StreamLinkSettings["role"],
     endpoint: StreamEndpoint | undefined,
   ): LinkSettings[] =>
     endpoint === undefined ? [] : [{ kind: "stream", role, endpoint, peerUids }];
+  const shared = (
+    role: VhostUserLinkSettings["role"],
+    endpoint: UnixEndpoint | undefined,
+  ): LinkSettings[] =>
+    endpoint === undefined ? [] : [{ kind: "vhost-user", role, endpoint, peerUids }];
   const [link, ...others] = [
     ...(tap === undefined ? [] : [{ kind: "tap" as const, name: tap, ...more }]),
     ...stream("listen", listen),
     ...stream("connect", connect),
+    ...shared("listen", vhostUser),
+    ...shared("connect", vhostUserConnect),
   ];
   if (link === undefined || others.length > 0) throw chooseOne(settings);
   if (link.kind === "tap" && link.configure && link.netns === undefined) {
@@ -121,10 +166,11 @@ export function readLink(settings: Settings): LinkSettings {
 }
 
 function chooseOne(settings: Settings): ConfigError {
-  const names = ["tap", "listen", "connect"].filter((name) => settings.has(name));
+  const names = LINK_NAMES.filter((name) => settings.has(name));
   const origins = names.map((name) => settings.get(name)?.origin).join(" and ");
   const found = names.length === 0 ? "none" : origins;
-  return new ConfigError(`choose one of "--tap", "--listen" and "--connect": ${found} given`);
+  const choice = '"--tap", "--listen", "--connect" and "--vhost-user"';
+  return new ConfigError(`choose one of ${choice}: ${found} given`);
 }
 
 /** The kernel's rules (no slash, colon or space; not a dot entry), less `%`, a pattern to it. */

@@ -1,5 +1,5 @@
 /**
- * Users that may be at the other end of a stream link, besides the program's own.
+ * Users that may be at the other end of a link, besides the program's own.
  */
 import { ConfigError, quote } from "./errors.ts";
 import { LINK, NETWORK } from "./headings.ts";
@@ -37,12 +37,12 @@ function peerUids(
 export const ATTACH_PEERS = {
   peerUids: {
     ...peerUids(
-      "user that may be at the other end of the stream socket, besides the program's own; root " +
-        "has to be named, too",
+      "user that may be at the other end of the socket, besides the program's own; root has to " +
+        "be named, too",
       LINK,
       [],
     ),
-    conflicts: { tap: "it is for a stream socket only" },
+    conflicts: { tap: "it is for a socket only" },
   },
 };
 

@@ -39,6 +39,8 @@ const OWN_OPTIONS = {
 const NOT_FOR_RUN = new Set([
   "listen",
   "connect",
+  "vhost-user",
+  "vhost-user-connect",
   "netns",
   "configure",
   "peer-uid",

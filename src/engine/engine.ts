@@ -281,6 +281,13 @@ export class Engine {
     this.words[at] = on ? flags | abi.CONFIG_FLAG_ASK_GUEST : flags;
   }
 
+  /** What frames the link may be given from now on, LINK_…; LINK_RX_TSO stays as it was. */
+  setLinkFlags(flags: number): void {
+    const at = (this.bases.config + abi.CONFIG_LINK_FLAGS_OFFSET) >> 2;
+    const kept = (this.words[at] ?? 0) & abi.LINK_RX_TSO;
+    this.words[at] = kept | (flags & ~abi.LINK_RX_TSO);
+  }
+
   /**
    * The link has lost its peer: unless the same machine is back within two seconds, all flows end
    * and whoever comes next begins anew (`wasm/guest.ts`).

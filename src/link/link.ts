@@ -20,12 +20,17 @@ export interface LinkWatcher {
   modify(fd: number, events: number, token: number): number;
   /** Before the descriptor is closed. */
   forget(token: number): void;
+  /** The same where others have the descriptor too, so that closing it does not take it off. */
+  remove(token: number): void;
 }
 
 export interface Link {
   /** Octets of virtio_net_hdr in front of every frame. */
   readonly vnetSize: 0 | 10 | 12;
-  /** LINK_… of wasm/abi.ts: what frames we may write, and whether offload frames arrive. */
+  /**
+   * LINK_… of wasm/abi.ts: what frames we may write, and whether offload frames arrive. A link
+   * whose peer says what it takes begins with none, and tells of changes (`onFlags`).
+   */
   readonly flags: number;
   /** Frames the guest's side queues towards us before it drops or waits. */
   readonly queueFrames: number;
@@ -45,9 +50,9 @@ export interface Link {
 
   /**
    * Something happened to a descriptor registered with `token`.
-   * @returns whether `receive` may have frames now
+   * @returns whether `receive` may have frames now; "served": no, but something came of it
    */
-  event(token: number, events: number): boolean;
+  event(token: number, events: number): boolean | "served";
 
   /**
    * While `on`, the loop is woken up when `transmit` may take more, too; otherwise only by frames.

@@ -260,7 +260,7 @@ class CapturingLink implements PcapLink {
     return this.inner.watch(watcher);
   }
 
-  event(token: number, events: number): boolean {
+  event(token: number, events: number): boolean | "served" {
     return this.inner.event(token, events);
   }
 

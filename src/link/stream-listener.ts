@@ -1,9 +1,9 @@
 /**
- * The socket a stream link listens on: made before the guest is started, taken away at the end.
+ * The socket a link listens on: made before the guest is started, taken away at the end.
  *
- * A unix socket is a file of mode 0660. What an earlier run left behind, a socket that nobody
- * answers at, is removed; anything else in its place is an error. At the end the file is removed
- * only while it is still ours.
+ * A unix socket is a file of mode 0660 unless it is to be another one. What an earlier run left
+ * behind, a socket that nobody answers at, is removed; anything else in its place is an error. At
+ * the end the file is removed only while it is still ours.
  */
 
 import { chmodSync, lstatSync, unlinkSync } from "node:fs";
@@ -31,10 +31,17 @@ const MODE = 0o660;
  */
 const BACKLOG = 256;
 
-/** @throws SystemError naming the endpoint */
-export function openStreamListener(sys: Libc, endpoint: StreamEndpoint): StreamListener {
+/**
+ * @param mode of a unix socket's file
+ * @throws SystemError naming the endpoint
+ */
+export function openStreamListener(
+  sys: Libc,
+  endpoint: StreamEndpoint,
+  mode = MODE,
+): StreamListener {
   return endpoint.kind === "unix"
-    ? listenOnPath(sys, endpoint.path)
+    ? listenOnPath(sys, endpoint.path, mode)
     : listenOnPort(sys, endpoint.address, endpoint.port);
 }
 
@@ -52,7 +59,7 @@ function listenOnPort(sys: Libc, address: number, port: number): StreamListener 
   return { fd, endpoint, close: once(() => sys.close(fd)) };
 }
 
-function listenOnPath(sys: Libc, path: string): StreamListener {
+function listenOnPath(sys: Libc, path: string, mode: number): StreamListener {
   const endpoint: StreamEndpoint = { kind: "unix", path };
   const action = `Listen on "${formatEndpoint(endpoint)}"`;
   let fd = bindUnix(sys, path);
@@ -65,7 +72,7 @@ function listenOnPath(sys: Libc, path: string): StreamListener {
     if (isFile && identityOf(path) === own) unlinkQuietly(path);
   });
   try {
-    if (isFile) chmodSync(path, MODE); // before it listens: until then nobody gets in
+    if (isFile) chmodSync(path, mode); // before it listens: until then nobody gets in
     check(sys.listen(fd, BACKLOG), action);
   } catch (error) {
     close();

@@ -1,4 +1,4 @@
-/** What a stream link tells of its peers: what happens, and how often it did. */
+/** What a link with peers tells of them: what happens, and how often it did. */
 
 /** What happened at the other end. `reason` and `problem` are for people. */
 export type PeerEvent =
@@ -17,9 +17,13 @@ export type PeerEvent =
   /** Peers come and go so quickly that they are looked at ever more slowly. Once for a row. */
   | { readonly kind: "hurried" }
   /** Told once for each row of attempts that fail. */
-  | { readonly kind: "unreachable"; readonly problem: string };
+  | { readonly kind: "unreachable"; readonly problem: string }
+  /** Of vhost-user: a queue was stopped for what the guest's driver did; told of once for each. */
+  | { readonly kind: "broken"; readonly queue: "receive" | "transmit"; readonly problem: string }
+  /** Of vhost-user: guest memory can be taken away, so system calls copy it; once for a peer. */
+  | { readonly kind: "shrinkable" };
 
-/** What a stream link knows of its peers, past and present. */
+/** What a link knows of its peers, past and present. */
 export interface PeerCounters {
   readonly hasPeer: boolean;
   /** Peers so far. */
@@ -34,6 +38,8 @@ export interface PeerCounters {
   readonly peerCrowds: number;
   /** Peers that were closed because they said nothing while another one waited. */
   readonly silentPeers: number;
-  /** Peers that were closed because of a length that no frame has. */
+  /** Peers that were closed because they broke the rules of the stream or of the protocol. */
   readonly badPeers: number;
+  /** Queues that were stopped for what the guest's driver did; of vhost-user. */
+  readonly brokenQueues: number;
 }

@@ -184,8 +184,12 @@ export class Loop {
       engine.upstreamEvent(token, events.eventBits(i), now);
       if (this.#blockedAt >= 0) upstream.quieten(token);
     } else if (kind === EVENT_OF_LINK) {
-      if (link.event(token, events.eventBits(i))) this.#linkReadable = true;
-      this.#linkTokens.push(token);
+      const news = link.event(token, events.eventBits(i));
+      if (news === "served") this.#rest.served(token, kind);
+      else {
+        if (news) this.#linkReadable = true;
+        this.#linkTokens.push(token);
+      }
     } else if (kind === EVENT_OF_CONTROL) {
       if (!control()) this.#running = false;
     } else if (kind === EVENT_OF_ADDRESSES || kind === EVENT_OF_SERVICE) {

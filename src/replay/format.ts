@@ -17,7 +17,7 @@
  *   In: the configuration; frames with the place they lay at; events; times; for each operation its
  *   result and, of a receive, what the system call wrote (payload, name, control data, flags);
  *   addresses of inbound flows; the host's own addresses and published ports; resolvers and
- *   limits, and whether a guest is asked for, whenever they have changed.
+ *   limits, whether a guest is asked for and what the link takes, whenever they have changed.
  *   Out: frames when the link has them all (`tx_done`), operations when they have been carried out
  *   (`complete`), results of calls, deadlines. Of a frame the length, a hash of 64 bits and the
  *   first HEAD_SIZE octets are kept, so that both sides of a difference can be read; of an
@@ -61,7 +61,7 @@ export const KIND = Object.freeze({
   addressSix: 9,
   farewell: 10,
   deadline: 11,
-  /** New resolvers, limits, flags or DHCP options in the configuration. */
+  /** New resolvers, limits, flags, DHCP options or flags of the link in the configuration. */
   live: 12,
   /** The call before it did not return. */
   trap: 13,
@@ -84,17 +84,21 @@ const OPTION_PARTS: readonly (readonly [offset: number, size: number])[] = [
   [abi.CONFIG_DHCP6_OPTIONS_OFFSET, abi.DHCP_OPTIONS_SIZE],
 ];
 
-/** The parts of CONFIG that may change while the engine runs: offset and octets. */
-export const LIVE_PARTS: readonly (readonly [offset: number, size: number])[] = [
+/** Those that are looked at before each call: a new number stands for new options. */
+const NUMBER_PARTS: readonly (readonly [offset: number, size: number])[] = [
   [abi.CONFIG_FLAGS_OFFSET, 12], // and CONFIG_FLOWS_MAX, CONFIG_CHUNKS_MAX
   [abi.CONFIG_RESOLVERS_COUNT_OFFSET, 4 + 4 * abi.RESOLVER_COUNT],
   [abi.CONFIG_RESOLVERS6_OFFSET, abi.RESOLVER_COUNT * abi.CONFIG_RESOLVER6_SIZE],
   [abi.CONFIG_OPTIONS_SERIAL_OFFSET, 4],
-  ...OPTION_PARTS,
 ];
 
-/** Those of them that are looked at before each call: a new number stands for new options. */
-export const WATCHED_PARTS: typeof LIVE_PARTS = LIVE_PARTS.slice(0, -OPTION_PARTS.length);
+/** The last one is absent from recordings that were made when the link's flags never changed. */
+const LINK_PART: readonly [offset: number, size: number] = [abi.CONFIG_LINK_FLAGS_OFFSET, 4];
+
+/** The parts of CONFIG that may change while the engine runs: offset and octets. */
+export const LIVE_PARTS: typeof NUMBER_PARTS = [...NUMBER_PARTS, ...OPTION_PARTS, LINK_PART];
+
+export const WATCHED_PARTS: typeof NUMBER_PARTS = [...NUMBER_PARTS, LINK_PART];
 
 /** A file that is no recording, or not one that can be replayed here. */
 export class RecordingError extends Error {

@@ -242,6 +242,7 @@ class Replayer {
 
   #live(): void {
     for (const [offset, size] of LIVE_PARTS) {
+      if (offset === abi.CONFIG_LINK_FLAGS_OFFSET && this.#reader.left === 0) return; // an old one
       const part = this.#reader.blob(size);
       if (part.length !== size) throw this.#reader.wrong("resolvers, limits or options cut short");
       this.#memory.config.set(part, offset);

@@ -21,7 +21,7 @@ import {
 } from "./linux.ts";
 
 /** Descriptors one message may carry; vhost-user sends at most eight. */
-const FDS_PER_MESSAGE = 8;
+export const FDS_PER_MESSAGE = 8;
 const IOVEC_OFFSET = MSGHDR_SIZE;
 const CONTROL_OFFSET = IOVEC_OFFSET + 16;
 const CONTROL_SIZE = CMSG_HEADER_SIZE + FDS_PER_MESSAGE * 4;

@@ -2,6 +2,7 @@
  * Owned descriptors: closed exactly once, by `close` or by `using`.
  */
 
+import { readlinkSync } from "node:fs";
 import { Block } from "./block.ts";
 import { check, type Remedies } from "./errno.ts";
 import type { Libc } from "./libc.ts";
@@ -9,8 +10,11 @@ import {
   CLOCK_MONOTONIC,
   EFD_CLOEXEC,
   EFD_NONBLOCK,
+  F_GETFL,
+  F_SETFL,
   ITIMERSPEC_SIZE,
   O_CLOEXEC,
+  O_NONBLOCK,
   TFD_CLOEXEC,
   TFD_NONBLOCK,
 } from "./linux.ts";
@@ -106,7 +110,22 @@ export class TimerFd extends Fd {
 }
 
 /** For a thread that knows only the number: adds one to the counter of event descriptor `fd`. */
-function signalEventFd(sys: Libc, fd: number, word: Block = sys.scratch): number {
+export function signalEventFd(sys: Libc, fd: number, word: Block = sys.scratch): number {
   word.setU64(0, 1);
   return Math.min(sys.write(fd, word.address, 8), 0);
+}
+
+/** Whether a descriptor that somebody has sent is an event descriptor, and no other kind. */
+export function isEventFd(fd: number): boolean {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`) === "anon_inode:[eventfd]";
+  } catch {
+    return false; // closed, or of another kind altogether
+  }
+}
+
+/** Has reads and writes of a descriptor never wait. Zero, or the negative errno. */
+export function setNonBlocking(sys: Libc, fd: number): number {
+  const flags = sys.fcntl(fd, F_GETFL, 0);
+  return flags < 0 ? flags : sys.fcntl(fd, F_SETFL, flags | O_NONBLOCK);
 }

@@ -77,6 +77,12 @@ export interface Libc {
   readonly getpid: () => number;
   readonly sched_yield: () => number;
   readonly getuid: () => number;
+  /**
+   * Copies between arrays of struct iovec, the own one (address, count) and the process' (address,
+   * count). Addresses behind which there is no memory give -EFAULT, and never a signal.
+   */
+  readonly process_vm_readv: Call5;
+  readonly process_vm_writev: Call5;
   /** Copies octets from the second address to the first; both and all between must be ours. */
   readonly memcpy: Call3;
   /** Address of the mapping, or the negative errno. */
@@ -118,6 +124,7 @@ function createLibc(native: Native): Libc {
     address: (buffer) => native.address(buffer),
     view: (address, length) => native.view(address, length),
     ...dataCalls(native),
+    ...memoryCalls(native),
     ...epollCalls(native),
     ...socketCalls(native),
     ...controlCalls(native),
@@ -131,7 +138,7 @@ function createLibc(native: Native): Libc {
 function dataCalls(native: Native) {
   const errno = native.errno;
   const { read, write, readv, writev, recv, send, sendmsg, recvmsg } = native.symbols;
-  const { sendmmsg, recvmmsg, memcpy } = native.symbols;
+  const { sendmmsg, recvmmsg } = native.symbols;
   return {
     read(fd: number, address: number, length: number): number {
       const n = read(fd, address, length);
@@ -173,10 +180,6 @@ function dataCalls(native: Native) {
       const n = recvmmsg(fd, messages, count, flags, 0);
       return n < 0 ? -errno() : n;
     },
-    memcpy(to: number, from: number, length: number): number {
-      memcpy(to, from, length); // its result is `to`, cut to 32 bits
-      return 0;
-    },
   };
 }
 
@@ -197,6 +200,26 @@ function epollCalls(native: Native) {
       // By number and not by name: glibc has the function only since 2.35.
       const n = syscall(SYS_EPOLL_PWAIT2, epoll, events, max, timespec, 0, 0);
       return n < 0 ? -errno() : n;
+    },
+  };
+}
+
+/** Copies of memory. */
+function memoryCalls(native: Native) {
+  const errno = native.errno;
+  const { memcpy, process_vm_readv, process_vm_writev } = native.symbols;
+  return {
+    process_vm_readv(pid: number, to: number, toCount: number, from: number, fromCount: number) {
+      const n = process_vm_readv(pid, to, toCount, from, fromCount, 0);
+      return n < 0 ? -errno() : n;
+    },
+    process_vm_writev(pid: number, from: number, fromCount: number, to: number, toCount: number) {
+      const n = process_vm_writev(pid, from, fromCount, to, toCount, 0);
+      return n < 0 ? -errno() : n;
+    },
+    memcpy(to: number, from: number, length: number): number {
+      memcpy(to, from, length); // its result is `to`, cut to 32 bits
+      return 0;
     },
   };
 }

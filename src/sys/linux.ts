@@ -23,8 +23,9 @@ export const RESOLVE_NO_MAGICLINKS = 0x02;
 export const RESOLVE_BENEATH = 0x08;
 export const STATX_TYPE = 0x1;
 export const STATX_SIZE = 0x200;
-/** struct statx: its mode (u16) and size (u64). */
+/** struct statx: block size (u32), mode (u16) and size (u64). */
 export const STATX_BUFFER_SIZE = 256;
+export const STATX_BLOCK_SIZE_OFFSET = 4;
 export const STATX_MODE_OFFSET = 28;
 export const STATX_SIZE_OFFSET = 40;
 /** struct open_how: u64 flags, mode, how to resolve. */
@@ -33,6 +34,8 @@ export const S_IFMT = 0xf000;
 export const S_IFREG = 0x8000;
 export const F_GETFD = 1;
 export const F_SETFD = 2;
+export const F_GETFL = 3;
+export const F_SETFL = 4;
 export const FD_CLOEXEC = 1;
 
 // ---------------------------------------------------------------- epoll, eventfd, poll
@@ -64,6 +67,10 @@ export const PROT_WRITE = 2;
 export const PROT_EXEC = 4;
 export const MAP_PRIVATE = 2;
 export const MAP_ANONYMOUS = 0x20;
+export const MAP_SHARED = 1;
+export const MADV_DONTDUMP = 16;
+export const F_GET_SEALS = 1034;
+export const F_SEAL_SHRINK = 2;
 
 // ---------------------------------------------------------------- namespaces
 export const CLONE_NEWNET = 0x40000000;

@@ -43,6 +43,8 @@ export const SYMBOLS = {
   pread: ["i32", FD, "address", "size", "size"],
   prctl: ["i32", INT, "size", "size", "size", "size"],
   prlimit: ["i32", INT, INT, "address", "address"],
+  process_vm_readv: ["i32", INT, "address", "size", "address", "size", "size"],
+  process_vm_writev: ["i32", INT, "address", "size", "address", "size", "size"],
   read: ["i32", FD, "address", "size"],
   readv: ["i32", FD, "address", INT],
   recv: ["i32", FD, "address", "size", INT],

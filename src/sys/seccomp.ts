@@ -104,7 +104,7 @@ function socketWays(families: readonly number[], type: number, protocols: readon
 
 /**
  * What arguments these calls may have; the others may have any.
- * @param pid this process: signals and limits are for nobody else
+ * @param pid this process: signals, limits and copies of memory are for nobody else
  */
 function waysOf(pid: number): Readonly<Record<string, readonly Way[]>> {
   const own = [[isValue(0, pid)]];
@@ -116,6 +116,8 @@ function waysOf(pid: number): Readonly<Record<string, readonly Way[]>> {
     kill: own,
     prctl: PRCTLS.map((option) => [isValue(0, option)]),
     prlimit64: [[isValue(0, 0)], ...own],
+    process_vm_readv: own,
+    process_vm_writev: own,
     socket: [
       [isValue(0, UNIX)],
       ...socketWays([INET, INET6], STREAM, STREAM_PROTOCOLS),

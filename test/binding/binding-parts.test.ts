@@ -41,6 +41,7 @@ const NO_PEERS: PeerCounters = {
   peerCrowds: 0,
   silentPeers: 0,
   badPeers: 0,
+  brokenQueues: 0,
 };
 
 /** In the place of the runtime's. */

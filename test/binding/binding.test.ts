@@ -214,7 +214,13 @@ describe("binding of a stream link", () => {
       peer.write(Uint8Array.of(0, 0, 0, 1, 0)); // no frame is that short
       await until(() => told.length === 2, "the fault to be told of");
       peer.destroy();
-      const none = { peersRefused: 0, peersForeign: 0, peerCrowds: 0, silentPeers: 0 };
+      const none = {
+        peersRefused: 0,
+        peersForeign: 0,
+        peerCrowds: 0,
+        silentPeers: 0,
+        brokenQueues: 0,
+      };
       const expected = { connections: 1, ...none };
       assert.deepEqual(told, [
         { ...expected, hasPeer: true, badPeers: 0, peersFleeting: 0 },

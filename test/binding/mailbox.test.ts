@@ -15,6 +15,7 @@ const NOBODY = {
   peerCrowds: 0,
   silentPeers: 0,
   badPeers: 0,
+  brokenQueues: 0,
 };
 const PEERS = {
   hasPeer: true,
@@ -25,6 +26,7 @@ const PEERS = {
   peerCrowds: 8,
   silentPeers: 3,
   badPeers: 2,
+  brokenQueues: 0,
 };
 
 /** Both ends of one mailbox. */

@@ -54,7 +54,12 @@ describe("a link's peers", () => {
       { uid: 0, remedy: `allow it with "--peer-uid 0" if it is QEMU's` },
     ],
     [{ kind: "foreign", uid: -EACCES }, "warn", foreign, { reason: "permission denied (EACCES)" }],
-    [{ kind: "hurried" }, "warn", hurried, {}],
+    [
+      { kind: "hurried" },
+      "warn",
+      "peers connect and disconnect quickly, accepting them more slowly",
+      {},
+    ],
     [
       { kind: "unreachable", problem: "ENOENT" },
       "warn",

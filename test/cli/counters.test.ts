@@ -16,6 +16,7 @@ const NO_PEERS = {
   peerCrowds: 0,
   silentPeers: 0,
   badPeers: 0,
+  brokenQueues: 0,
 };
 
 function bindingOf(counts: ReadonlyMap<number, number>, peers = NO_PEERS): Binding {

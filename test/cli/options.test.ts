@@ -127,7 +127,7 @@ describe("bad usage is one line", () => {
     [["help", "atach"], "read arguments: unknown command 'atach' (Did you mean attach?)"],
     [["attch"], "read arguments: unknown command 'attch' (Did you mean attach?)"],
     [["--nothing"], "read arguments: unknown option '--nothing'"],
-    [["attach"], 'choose one of "--tap", "--listen" and "--connect": none given'],
+    [["attach"], 'choose one of "--tap", "--listen", "--connect" and "--vhost-user": none given'],
     [["attach", "--tap"], "read arguments: option '--tap <NAME>' argument missing"],
     [["attach", "--tapp", "a"], "read arguments: unknown option '--tapp' (Did you mean --tap?)"],
     [["attach", "--vnet"], "read arguments: unknown option '--vnet' (Did you mean --no-vnet?)"],

@@ -139,7 +139,7 @@ test("an AttachOptions is frozen all the way down", () => {
 test("without a link nothing can be attached", () => {
   assert.throws(() => readAttachOptions(new Map(), false), {
     name: "ConfigError",
-    message: 'choose one of "--tap", "--listen" and "--connect": none given',
+    message: 'choose one of "--tap", "--listen", "--connect" and "--vhost-user": none given',
   });
 });
 

@@ -26,8 +26,27 @@ describe("links", () => {
     }
   });
 
+  test("--vhost-user and --vhost-user-connect take the path of a unix socket", () => {
+    const endpoint = { kind: "unix", path: "/run/vm.sock" };
+    for (const [name, role] of [
+      ["vhost-user", "listen"],
+      ["vhost-user-connect", "connect"],
+    ] as const) {
+      const wanted = { kind: "vhost-user", role, endpoint, peerUids: [7] };
+      const peers = ["--peer-uid", "7"];
+      assert.deepEqual(linkOf([`--${name}`, "/run/vm.sock", ...peers]), wanted);
+      assert.deepEqual(linkOf([`--${name}`, "unix:/run/vm.sock", ...peers]), wanted);
+      assert.deepEqual(linkOf(peers, { [variable(name)]: "/run/vm.sock" }), wanted);
+      assert.match(errorOf(["attach", `--${name}`, ""]), /wanted the path of a socket/);
+      const long = "a".repeat(108);
+      assert.match(errorOf(["attach", `--${name}`, long]), /of at most 107 octets, not 108/);
+      const tap = ["attach", `--${name}`, "/a", "--netns", "1"];
+      assert.equal(errorOf(tap), 'leave out "--netns": it is for a tap only');
+    }
+  });
+
   test("one of them has to be chosen", () => {
-    const line = 'choose one of "--tap", "--listen" and "--connect": ';
+    const line = 'choose one of "--tap", "--listen", "--connect" and "--vhost-user": ';
     assert.equal(errorOf(["attach"]), `${line}none given`);
     const both = ["attach", "--tap", "t", "--listen", "unix:/a"];
     assert.equal(errorOf(both), `${line}--tap and --listen given`);

@@ -182,6 +182,16 @@ for (const variant of VARIANTS) {
 }
 
 describe("engine/engine: what is told", () => {
+  test("what frames the link takes may change, but not what it sends", () => {
+    const { engine } = new EngineWorld();
+    const at = engine.bases.config + abi.CONFIG_LINK_FLAGS_OFFSET;
+    const kept = engine.view.getUint32(at, true) & abi.LINK_RX_TSO;
+    for (const flags of [abi.LINK_CSUM | abi.LINK_TSO4, abi.LINK_CSUM | abi.LINK_RX_TSO, 0]) {
+      engine.setLinkFlags(flags);
+      assert.equal(engine.view.getUint32(at, true), (flags & ~abi.LINK_RX_TSO) | kept);
+    }
+  });
+
   test("flows: addresses, ports, states, octets", () => {
     const { world, guest, socket } = established({ guest: { port: 1111, peerPort: 2222 } });
     guest.send({ payload: "12345" });

@@ -60,6 +60,7 @@ export class Entrance {
         return 0;
       },
       forget: () => {},
+      remove: () => {},
     };
     this.door.watch(watcher, TOKEN);
   }

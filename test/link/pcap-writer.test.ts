@@ -299,7 +299,8 @@ describe("pcap: the link behind it", () => {
     const { link, memory, calls } = wrapped([4, 5]);
     const { vnetSize, flags, queueFrames, mtuMax, refused } = link;
     assert.deepEqual([vnetSize, flags, queueFrames, mtuMax, refused], [12, 5, 77, 9000, 3]);
-    assert.equal(link.watch({ add: () => 0, modify: () => 0, forget: () => {} }), -7);
+    const watcher = { add: () => 0, modify: () => 0, forget: () => {}, remove: () => {} };
+    assert.equal(link.watch(watcher), -7);
     assert.deepEqual([link.event(9, 1), link.event(9, 2)], [true, false]);
     link.wantRoom(true);
     link.wantRoom(false);

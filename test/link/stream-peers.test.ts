@@ -28,7 +28,7 @@ describe("stream link: a second peer", () => {
     stage.socket.accepts.push(11, 12);
     stage.connect(13);
     assert.deepEqual(stage.news, ["connected", "refused"]);
-    assert.equal(stage.link.peersRefused, 3);
+    assert.equal(stage.link.peers.peersRefused, 3);
     for (const fd of [11, 12, 13]) assert.ok(stage.socket.calls.includes(`close ${fd}`));
     stage.socket.feed(framed(testFrame(60, 1)));
     assert.deepEqual(stage.receive(), [testFrame(60, 1)]);
@@ -52,8 +52,8 @@ describe("stream link: a second peer", () => {
     stage.socket.polls.set(10, EPOLLRDHUP);
     stage.connect(11);
     assert.deepEqual(stage.news, ["connected", "disconnected: closed by the peer", "connected"]);
-    assert.equal(stage.link.peersRefused, 0);
-    assert.equal(stage.link.hasPeer, true);
+    assert.equal(stage.link.peers.peersRefused, 0);
+    assert.equal(stage.link.peers.hasPeer, true);
   });
 });
 
@@ -66,7 +66,7 @@ describe("stream link: users", () => {
     assert.deepEqual(stage.news, ["foreign"]);
     assert.deepEqual(stage.receive(), []);
     assert.ok(stage.socket.calls.includes("close 10"));
-    assert.deepEqual([stage.link.peersForeign, stage.link.connections], [1, 0]);
+    assert.deepEqual([stage.link.peers.peersForeign, stage.link.peers.connections], [1, 0]);
   });
 
   test("nor is a listener taken that is another's; it is tried again, told of once", () => {
@@ -77,7 +77,7 @@ describe("stream link: users", () => {
     assert.deepEqual(stage.news, ["connected", "disconnected: closed by the peer"]);
     for (let i = 0; i < 3; i += 1) stage.link.event(TIMER, EPOLLIN);
     assert.deepEqual(stage.news, ["foreign"]);
-    assert.deepEqual([stage.link.hasPeer, stage.link.peersForeign], [false, 3]);
+    assert.deepEqual([stage.link.peers.hasPeer, stage.link.peers.peersForeign], [false, 3]);
     assert.deepEqual(stage.timers, [100_000, 200_000, 400_000, 800_000]);
     stage.uid = US;
     stage.link.event(TIMER, EPOLLIN);
@@ -100,7 +100,7 @@ describe("stream link: one that says nothing", () => {
     const reason = "silent for 10 s while another one waited";
     assert.deepEqual(stage.news, [`disconnected: ${reason}`, "connected"]);
     stage.speak();
-    assert.deepEqual([stage.link.silentPeers, stage.link.connections], [1, 2]);
+    assert.deepEqual([stage.link.peers.silentPeers, stage.link.peers.connections], [1, 2]);
   });
 
   test("keeps it if it speaks at last; who waited is refused", () => {
@@ -112,7 +112,7 @@ describe("stream link: one that says nothing", () => {
     assert.ok(stage.socket.calls.includes("close 11"));
     stage.now_us += 10e6;
     stage.link.event(TIMER, EPOLLIN);
-    assert.deepEqual([stage.link.hasPeer, stage.link.silentPeers], [true, 0]);
+    assert.deepEqual([stage.link.peers.hasPeer, stage.link.peers.silentPeers], [true, 0]);
   });
 
   test("leaves it at once to one that waits when it goes", () => {
@@ -140,7 +140,7 @@ describe("stream link: connecting", () => {
 
   test("there is no door, and nobody comes to it", () => {
     const stage = new Stage(UNIX);
-    const { peersRefused, peersForeign, peersFleeting, peerCrowds, silentPeers } = stage.link;
+    const { peersRefused, peersForeign, peersFleeting, peerCrowds, silentPeers } = stage.link.peers;
     const counters = [peersRefused, peersForeign, peersFleeting, peerCrowds, silentPeers];
     assert.deepEqual(counters, [0, 0, 0, 0, 0]);
     stage.socket.ended = true;
@@ -194,13 +194,13 @@ describe("stream link: connecting", () => {
     stage.socket.feed(framed(testFrame(60, 1)));
     stage.receive();
     assert.deepEqual(lose(), [100_000]);
-    assert.equal(stage.link.connections, 3);
+    assert.equal(stage.link.peers.connections, 3);
   });
 
   test("a timer that goes off while there is a peer changes nothing", () => {
     const stage = new Stage(UNIX);
     stage.link.event(TIMER, EPOLLIN);
-    assert.equal(stage.link.connections, 1);
+    assert.equal(stage.link.peers.connections, 1);
   });
 
   test("without a descriptor it tries again, and says why", () => {
@@ -224,9 +224,9 @@ describe("stream link: connecting", () => {
     const stage = new Stage(TCP, -EINPROGRESS);
     stage.uid = STRANGER;
     stage.link.event(stage.token, EPOLLOUT);
-    assert.equal(stage.link.peersForeign, 1);
+    assert.equal(stage.link.peers.peersForeign, 1);
     for (let i = 0; i < 3; i += 1) stage.link.event(TIMER, EPOLLIN);
-    assert.equal(stage.link.peersForeign, 4);
+    assert.equal(stage.link.peers.peersForeign, 4);
     assert.equal(stage.timers.length, 4);
     assert.deepEqual(stage.news, ["foreign"]);
   });
@@ -259,10 +259,10 @@ describe("stream link: connecting", () => {
     stage.connect(200);
     stage.now_us += 9_999_999;
     lose();
-    assert.equal(stage.link.peersFleeting, 1);
+    assert.equal(stage.link.peers.peersFleeting, 1);
     stage.connect(201);
     stage.now_us += 10_000_000;
     lose();
-    assert.equal(stage.link.peersFleeting, 1);
+    assert.equal(stage.link.peers.peersFleeting, 1);
   });
 });

@@ -39,6 +39,7 @@ class Pump {
       modify: (fd: number, events: number, token: number) =>
         this.#epoll.modify(fd, events, token, 0),
       forget: () => {},
+      remove: () => {},
     };
     check(link.watch(watcher), "Watch the link");
   }
@@ -171,7 +172,7 @@ for (const kind of ["unix", "tcp"] as const) {
           if (open) peer.close();
           open = false;
         };
-        pump.until(() => link.hasPeer);
+        pump.until(() => link.peers.hasPeer);
         run({
           link,
           memory,
@@ -193,12 +194,12 @@ for (const kind of ["unix", "tcp"] as const) {
       withLink(sys, kind, ({ listener, link, pump, memory }) => {
         for (const mark of [1, 2, 3]) {
           const peer = new Peer(sys, listener.endpoint);
-          pump.until(() => link.connections === mark && link.hasPeer);
+          pump.until(() => link.peers.connections === mark && link.peers.hasPeer);
           peer.send(framed(testFrame(60, 9)));
           pump.turn(WAIT_US);
           assert.equal(link.receive(memory, 8), 1);
           const second = new Peer(sys, listener.endpoint);
-          pump.until(() => link.peersRefused === mark);
+          pump.until(() => link.peers.peersRefused === mark);
           second.ends();
           second.close();
           peer.send(framed(testFrame(60, mark)));
@@ -208,7 +209,7 @@ for (const kind of ["unix", "tcp"] as const) {
           peer.close();
           pump.turn(WAIT_US);
           assert.equal(link.receive(memory, 8), 0);
-          assert.equal(link.hasPeer, false);
+          assert.equal(link.peers.hasPeer, false);
         }
       }),
     );
@@ -216,12 +217,12 @@ for (const kind of ["unix", "tcp"] as const) {
     systemTest("one killed and started anew gets in, whatever is left unread", [], (sys) =>
       withLink(sys, kind, ({ listener, link, pump, memory }) => {
         const old = new Peer(sys, listener.endpoint);
-        pump.until(() => link.hasPeer);
+        pump.until(() => link.peers.hasPeer);
         old.send(framed(testFrame(1000, 1)));
         old.close();
         const fresh = new Peer(sys, listener.endpoint);
-        pump.until(() => link.connections === 2);
-        assert.equal(link.peersRefused, 0);
+        pump.until(() => link.peers.connections === 2);
+        assert.equal(link.peers.peersRefused, 0);
         fresh.send(framed(testFrame(60, 2)));
         pump.turn(WAIT_US);
         assert.equal(link.receive(memory, 8), 1);
@@ -233,7 +234,7 @@ for (const kind of ["unix", "tcp"] as const) {
     systemTest("a bad length closes the peer's connection", [], (sys) =>
       withLink(sys, kind, ({ listener, link, pump, memory, said }) => {
         const peer = new Peer(sys, listener.endpoint);
-        pump.until(() => link.hasPeer);
+        pump.until(() => link.peers.hasPeer);
         peer.send(Uint8Array.of(0xff, 0xff, 0xff, 0xff));
         pump.turn(WAIT_US);
         assert.equal(link.receive(memory, 8), 0);
@@ -246,7 +247,7 @@ for (const kind of ["unix", "tcp"] as const) {
     systemTest("one that does not read fills the link; then all goes out in order", [], (sys) =>
       withLink(sys, kind, ({ listener, link, pump, memory }) => {
         const peer = new Peer(sys, listener.endpoint);
-        pump.until(() => link.hasPeer);
+        pump.until(() => link.peers.hasPeer);
         const frames = Array.from({ length: 10 }, (_, i) => testFrame(65_000 + i, i));
         memory.putFrames(frames.map((frame) => [frame.subarray(0, 54), frame.subarray(54)]));
         let sent = 0;
@@ -292,8 +293,8 @@ describe("stream link that connects", () => {
         const at = { listener: listener.fd };
         const qemu = openStreamLink(sys, { at, ...surroundings(sys, "unix") });
         const other = new Pump(sys, qemu);
-        pump.until(() => link.connections === count);
-        other.until(() => qemu.hasPeer);
+        pump.until(() => link.peers.connections === count);
+        other.until(() => qemu.peers.hasPeer);
         memory.putFrames([[testFrame(60, count)]]);
         assert.equal(link.transmit(memory, 0, 1), 1);
         other.turn(WAIT_US);
@@ -304,7 +305,7 @@ describe("stream link that connects", () => {
         listener.close();
         pump.turn(WAIT_US);
         assert.equal(link.receive(memory, 1), 0);
-        assert.equal(link.hasPeer, false);
+        assert.equal(link.peers.hasPeer, false);
       }
     } finally {
       link.close();

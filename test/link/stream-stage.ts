@@ -49,7 +49,8 @@ export class Stage {
       return token > 0 ? this.watchErrno : 0;
     };
     const forget = (token: number): unknown => this.watched.push(`forget ${token}`);
-    assert.equal(this.link.watch({ add: note("add"), modify: note("modify"), forget }), 0);
+    const remove = (token: number): unknown => this.watched.push(`remove ${token}`);
+    assert.equal(this.link.watch({ add: note("add"), modify: note("modify"), forget, remove }), 0);
   }
 
   /** A peer connects to the listener. */

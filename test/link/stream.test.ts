@@ -31,7 +31,7 @@ describe("stream link: nobody there", () => {
     assert.equal(stage.transmit(testFrame(60, 1), testFrame(60, 2)), 2);
     assert.equal(stage.link.refused, 2);
     assert.deepEqual(stage.receive(), []);
-    assert.equal(stage.link.hasPeer, false);
+    assert.equal(stage.link.peers.hasPeer, false);
     assert.deepEqual(stage.news, []);
   });
 
@@ -50,7 +50,7 @@ describe("stream link: a peer", () => {
     const stage = new Stage();
     stage.connect(10);
     assert.deepEqual(stage.news, ["connected"]);
-    assert.equal(stage.link.hasPeer, true);
+    assert.equal(stage.link.peers.hasPeer, true);
     assert.equal(stage.watched.at(-1), `add 10 ${EPOLLIN} ${stage.token}`);
     stage.socket.feed(framed(testFrame(60, 1)), framed(testFrame(65_550, 2)));
     assert.equal(stage.link.event(stage.token, EPOLLIN), true);
@@ -86,7 +86,7 @@ describe("stream link: a peer", () => {
       stage.connect(11);
       stage.socket.feed(framed(testFrame(61, 2)));
       assert.deepEqual(stage.receive(), [testFrame(61, 2)]);
-      assert.equal(stage.link.connections, 2);
+      assert.equal(stage.link.peers.connections, 2);
     }
   });
 
@@ -102,8 +102,8 @@ describe("stream link: a peer", () => {
         "connected",
         `disconnected: frame of ${length} octets announced, wanted 14 to 69632 (fault)`,
       ]);
-      assert.equal(stage.link.badPeers, 1);
-      assert.equal(stage.link.hasPeer, false);
+      assert.equal(stage.link.peers.badPeers, 1);
+      assert.equal(stage.link.peers.hasPeer, false);
       assert.ok(stage.socket.calls.includes("close 10"));
     }
   });
@@ -113,7 +113,7 @@ describe("stream link: a peer", () => {
     stage.connect(10);
     stage.socket.receives.push(-EINTR, -EAGAIN);
     assert.deepEqual(stage.receive(), []);
-    assert.equal(stage.link.hasPeer, true);
+    assert.equal(stage.link.peers.hasPeer, true);
     stage.socket.receives.push(-ECONNRESET);
     assert.deepEqual(stage.receive(), []);
     assert.match(stage.news.at(-1) ?? "", /^disconnected: .*\(ECONNRESET\)$/);
@@ -194,14 +194,14 @@ describe("stream link: a peer", () => {
     assert.notEqual(stage.token, token);
     stage.link.wantRoom(true);
     assert.equal(stage.link.event(token, EPOLLHUP), false);
-    assert.equal(stage.link.hasPeer, true);
+    assert.equal(stage.link.peers.hasPeer, true);
   });
 
   test("one that cannot be watched is given up", () => {
     const stage = new Stage();
     stage.watchErrno = -ENOENT;
     stage.connect(10);
-    assert.equal(stage.link.hasPeer, false);
+    assert.equal(stage.link.peers.hasPeer, false);
     assert.match(stage.news.at(-1) ?? "", /ENOENT/);
   });
 });
@@ -214,7 +214,7 @@ describe("stream link: listening", () => {
       stage.link.event(LISTENER, EPOLLIN);
       assert.deepEqual(stage.timers, []);
       stage.connect(10);
-      assert.equal(stage.link.hasPeer, true);
+      assert.equal(stage.link.peers.hasPeer, true);
     }
   });
 
@@ -227,6 +227,13 @@ describe("stream link: listening", () => {
     stage.now_us += 1e6;
     stage.link.event(TIMER, EPOLLIN);
     assert.equal(stage.watched.at(-1), `modify ${LISTENER_FD} ${EPOLLIN} ${LISTENER}`);
+  });
+
+  test("closing without a peer closes the timer alone", () => {
+    const stage = new Stage();
+    stage.link.close();
+    const closed = stage.socket.calls.filter((call) => call.startsWith("close"));
+    assert.deepEqual(closed, ["close 50"]);
   });
 
   test("closing closes the peer and leaves the listener to its owner", () => {

@@ -241,6 +241,7 @@ describe("recorder: what changes between calls", () => {
     for (const offset of [
       ...[abi.CONFIG_FLAGS_OFFSET, abi.CONFIG_FLOWS_MAX_OFFSET, abi.CONFIG_CHUNKS_MAX_OFFSET],
       ...[abi.CONFIG_RESOLVERS_COUNT_OFFSET, abi.CONFIG_OPTIONS_SERIAL_OFFSET],
+      abi.CONFIG_LINK_FLAGS_OFFSET,
       abi.CONFIG_RESOLVERS_COUNT_OFFSET + 4 * abi.RESOLVER_COUNT,
       abi.CONFIG_RESOLVERS6_OFFSET,
       abi.CONFIG_RESOLVERS6_OFFSET + abi.RESOLVER_COUNT * abi.CONFIG_RESOLVER6_SIZE - 4,

@@ -136,6 +136,24 @@ describe("replayer: calls", () => {
     assert.deepEqual(engine.memory.config, wanted);
   });
 
+  test("flags of the link are left as they are by a recording that has none", () => {
+    const engine = new FakeEngine();
+    const parts = LIVE_PARTS.slice(0, -1).map(([, size], i) => pattern(size, 100 + i));
+    const octets = new Script()
+      .start()
+      .record(KIND.live, (writer) => {
+        for (const part of parts) writer.blob(part);
+      })
+      .words(KIND.step, 7)
+      .end();
+    replayOn(engine, octets);
+    const wanted = CONFIG.slice();
+    parts.forEach((part, i) => {
+      wanted.set(part, LIVE_PARTS[i]?.[0] ?? 0);
+    });
+    assert.deepEqual(engine.memory.config, wanted);
+  });
+
   test("the results of operations are there when they are completed", () => {
     const engine = new FakeEngine();
     const results: number[] = [];

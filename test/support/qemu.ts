@@ -25,6 +25,8 @@ export interface GuestOptions {
   readonly prefix?: readonly string[];
   /** Programs of this machine that the guest gets too, with their libraries, by name. */
   readonly programs?: readonly string[];
+  /** Further arguments of QEMU. */
+  readonly args?: readonly string[];
 }
 
 /** The serial console of a guest: what it prints, whole, and where to type. */
@@ -41,10 +43,36 @@ export const GUEST_MAC = "52:54:00:12:34:56";
 export const CACHE = join(ROOT, "build/qemu");
 export const BOOT_LIMIT_MS = 180_000;
 const RUN_LIMIT_MS = 60_000;
+/** Of a guest that shares its memory. */
+const SHARED_MIB = 320;
 
 /** Why there can be no such guest here, or undefined when there can. */
 export function qemuMissing(): string | undefined {
   return guestMissing((program) => which(program) !== undefined);
+}
+
+/**
+ * A guest whose card is served by vhost-user at a socket, which QEMU connects to, and does so again
+ * when the other end has gone. Without MSI-X: QEMU 7.2 dies of it where it emulates the processor
+ * and another process the card (a null pointer in virtio-pci).
+ * @param card further properties of the card
+ * @param memory further properties of the memory: `seal=off`
+ */
+export function vhostUserGuest(
+  path: string,
+  card: readonly string[] = [],
+  memory: readonly string[] = [],
+): Pick<GuestOptions, "netdev" | "properties" | "args"> {
+  const shared = ["memory-backend-memfd", "id=m", `size=${SHARED_MIB}M`, "share=on", ...memory];
+  return {
+    netdev: "vhost-user,id=n,chardev=c",
+    properties: ["vectors=0", ...card].join(","),
+    args: [
+      ...["-m", String(SHARED_MIB)],
+      ...["-object", shared.join(","), "-machine", "memory-backend=m"],
+      ...["-chardev", `socket,id=c,path=${path},reconnect=1`],
+    ],
+  };
 }
 
 /** Starts a guest and waits for its shell. */

@@ -15,6 +15,8 @@ const DEMO = "test/e2e/demo.test.ts plays it";
 
 export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/assets.ts": "test/build.test.ts",
+  "src/link/peer-socket.ts":
+    "test/link/stream.test.ts, stream-peers.test.ts and stream-socket.test.ts, by the stream link",
   "wasm/tcp/download.ts": "test/wasm/tcp/upstream.test.ts",
   "wasm/tcp/emit.ts": "test/wasm/tcp/output.test.ts and test/wasm/tcp/options.test.ts",
   "wasm/tcp/ending.ts": "test/wasm/tcp/close.test.ts and test/wasm/tcp/conn.test.ts",

@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { describe } from "node:test";
 import { Epoll } from "../../src/sys/epoll.ts";
-import { EBADF, EMFILE, SystemError } from "../../src/sys/errno.ts";
-import { EventFd, Fd, openFile, TimerFd } from "../../src/sys/fd.ts";
+import { check, EAGAIN, EBADF, EMFILE, SystemError } from "../../src/sys/errno.ts";
+import { EventFd, Fd, isEventFd, openFile, setNonBlocking, TimerFd } from "../../src/sys/fd.ts";
 import {
   EPOLLET,
   EPOLLIN,
@@ -127,5 +127,22 @@ describe("fd: what the kernel is asked", () => {
     assert.throws(() => new TimerFd({ ...sys, timerfd_create: () => -EMFILE }), {
       message: "Create a timer descriptor: this process has too many open files (EMFILE)",
     });
+  });
+
+  systemTest("tells event descriptors from others", [], (sys) => {
+    using event = new EventFd(sys);
+    using file = openFile(sys, "/dev/null", O_RDONLY);
+    using timer = new TimerFd(sys);
+    assert.equal(isEventFd(event.number), true);
+    assert.equal(isEventFd(file.number), false);
+    assert.equal(isEventFd(timer.number), false);
+    assert.equal(isEventFd(-1), false);
+  });
+
+  systemTest("has a descriptor never wait", [], (sys) => {
+    using event = new Fd(sys, check(sys.eventfd(0, 0), "Create"));
+    assert.equal(setNonBlocking(sys, event.number), 0);
+    assert.equal(sys.read(event.number, sys.scratch.address, 8), -EAGAIN);
+    assert.equal(setNonBlocking(sys, -1), -EBADF);
   });
 });

@@ -18,7 +18,10 @@ const PID = 4242;
 const NUMBER_MAX = 600;
 const KERNEL_LIMIT = 4096;
 /** Their arguments decide. */
-const CONDITIONAL = new Set("clone ioctl kill prctl prlimit64 socket socketpair tgkill".split(" "));
+const CONDITIONAL = new Set([
+  ...["clone", "ioctl", "kill", "prctl", "prlimit64", "socket", "socketpair", "tgkill"],
+  ...["process_vm_readv", "process_vm_writev"],
+]);
 /** TCGETS to TCSETSF, TIOCGWINSZ, FIONBIO, FIONCLEX, FIOCLEX, FIONREAD, TIOCOUTQ; SIOC… */
 const CONTROLS = new Set([
   ...[0x5401, 0x5402, 0x5403, 0x5404, 0x5413, 0x5421, 0x5450, 0x5451, 0x541b, 0x5411],
@@ -102,8 +105,8 @@ for (const [arch, column, audit] of [
       }
     });
 
-    test("signals nobody else and sets nobody else's limits", () => {
-      for (const name of ["kill", "tgkill"]) {
+    test("signals nobody else, sets nobody else's limits, copies nobody else's memory", () => {
+      for (const name of ["kill", "tgkill", "process_vm_readv", "process_vm_writev"]) {
         assert.equal(call(name, BigInt(PID)), ALLOW);
         for (const pid of [1n, 0n, BigInt(PID + 1), 0xffff_ffff_ffff_ffffn]) {
           assert.equal(call(name, pid), EPERM);

@@ -15,7 +15,7 @@ export const CONFIG_FLOWS_MAX_OFFSET: i32 = 24;
 export const CONFIG_CHUNKS_MAX_OFFSET: i32 = 28;
 /** 0, 10 or 12: size of the virtio_net_hdr in front of every frame, both directions. */
 export const CONFIG_VNET_SIZE_OFFSET: i32 = 32;
-/** LINK_* bits: what frames towards the guest may leave to the link. */
+/** LINK_* bits: what frames the link takes; may change between calls, but for LINK_RX_TSO. */
 export const CONFIG_LINK_FLAGS_OFFSET: i32 = 36;
 /** Frames the link can queue from the guest towards us; bounds the sum of advertised windows. */
 export const CONFIG_LINK_QUEUE_OFFSET: i32 = 40;

@@ -14,6 +14,8 @@ export interface GuestMachine {
   readonly properties?: string;
   /** Programs of this machine that the guest gets too, with their libraries, by name. */
   readonly programs?: readonly string[];
+  /** Further arguments of QEMU. */
+  readonly args?: readonly string[];
 }
 
 const QEMU = "qemu-system-x86_64";
@@ -31,7 +33,7 @@ export function guestMissing(has: (program: string) => boolean): string | undefi
 
 /** QEMU's command line for a guest; what it boots from is fetched and built if it is not there. */
 export function qemuCommand(machine: GuestMachine): string[] {
-  const { model = "virtio", netdev, mac, properties, programs = [] } = machine;
+  const { model = "virtio", netdev, mac, properties, programs = [], args = [] } = machine;
   const image = guestImage(resolve(machine.cache), model, programs);
   const more = properties === undefined ? "" : `,${properties}`;
   return [
@@ -41,5 +43,6 @@ export function qemuCommand(machine: GuestMachine): string[] {
     ...["-append", KERNEL_ARGUMENTS],
     ...["-netdev", netdev],
     ...["-device", `${CARDS[model].device},netdev=n,romfile=,mac=${mac}${more}`],
+    ...args,
   ];
 }
