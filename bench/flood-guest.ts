@@ -4,9 +4,9 @@
 import { connect, type Socket } from "node:net";
 import { until } from "../test/support/e2e/shell.ts";
 import type { Frame } from "../test/support/frame.ts";
+import { onFrames, sendFrame } from "../test/support/framed.ts";
 import {
   arp,
-  concat,
   ETHERTYPE_ARP,
   ethernet,
   ipv4,
@@ -14,7 +14,6 @@ import {
   PROTOCOL_TCP,
   PROTOCOL_UDP,
   tcp,
-  u32,
   udp,
 } from "../test/support/packet.ts";
 import { decodeFrame } from "../test/support/packet-decode.ts";
@@ -23,7 +22,6 @@ const MAC = "02:00:00:00:00:0f";
 const ADDRESS = "10.0.2.15";
 const GATEWAY = "10.0.2.2";
 const MTU_MAX = 65520;
-const LENGTH_SIZE = 4;
 const FIRST_PORT = 1024;
 /** Frames written at a time. */
 const BATCH = 128;
@@ -51,14 +49,13 @@ export async function connectFloodGuest(path: string): Promise<FloodGuest> {
 
 export class FloodGuest {
   readonly #socket: Socket;
-  #rest: Buffer = Buffer.alloc(0);
   #gatewayMac: string | undefined;
   #established = 0;
   #ended = false;
 
   constructor(socket: Socket) {
     this.#socket = socket;
-    socket.on("data", (chunk: Buffer) => this.#take(chunk));
+    onFrames(socket, (octets) => this.#answer(decodeFrame(octets, { vnetSize: 0, mtu: MTU_MAX })));
     socket.on("error", () => {});
     socket.on("close", () => {
       this.#ended = true;
@@ -133,18 +130,7 @@ export class FloodGuest {
   }
 
   #send(frame: Uint8Array): void {
-    if (!this.#socket.destroyed) this.#socket.write(concat(u32(frame.length), frame));
-  }
-
-  #take(chunk: Buffer): void {
-    this.#rest = Buffer.concat([this.#rest, chunk]);
-    while (this.#rest.length >= LENGTH_SIZE) {
-      const end = LENGTH_SIZE + this.#rest.readUInt32BE(0);
-      if (this.#rest.length < end) return;
-      const octets = Uint8Array.from(this.#rest.subarray(LENGTH_SIZE, end));
-      this.#rest = this.#rest.subarray(end);
-      this.#answer(decodeFrame(octets, { vnetSize: 0, mtu: MTU_MAX }));
-    }
+    sendFrame(this.#socket, frame);
   }
 
   #answer(frame: Frame): void {

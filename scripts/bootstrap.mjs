@@ -9,9 +9,9 @@ import { systemPackages } from "./system-packages.mjs";
 
 /** What the work at hand needs; each part does nothing when it is already there. */
 export async function bootstrap(wanted = {}) {
-  const { build: wantBuild = true, system = false, tests = false, checked = false } = wanted;
+  const { build: wantBuild = true, system = false, ...built } = wanted;
   await install();
-  if (wantBuild) await build({ tests, checked });
+  if (wantBuild) await build(built);
   if (system) await systemPackages();
 }
 

@@ -1,13 +1,14 @@
 /**
  * Builds what is stale: the engine (SIMD and scalar), the AssemblyScript test modules, the binary.
  *
- *     node scripts/build.mjs [--tests] [--force]
+ *     node scripts/build.mjs [--tests] [--mutants] [--force]
  *
  *     dist/engine.wasm, dist/engine-scalar.wasm   wasm/index.ts
  *     dist/report.js.txt, report.css.txt          src/lab/sim/report/browser and uPlot
  *     dist/slirp-binding                          src/main.ts, worker and all of these in one file
  *     build/test/engine-checked.wasm              wasm/index.ts with assertions, with --tests
  *     build/test/NAME.wasm, NAME-scalar.wasm      test/wasm/exports/NAME.ts, with --tests
+ *     build/plain/engine.wasm, NAME.wasm          the same two, as they are written, with --mutants
  *
  * An output is stale when an input is younger. Outputs appear by rename, so nobody reads half of
  * one, and scripts that run at the same time do not harm each other.
@@ -29,6 +30,10 @@ const PLOTS = "node_modules/uplot/dist";
 /** Not .js and .css: Bun would take those for code of the program. */
 const REPORT = ["dist/report.js.txt", "dist/report.css.txt"];
 const EXPORTS = "test/wasm/exports";
+/** Not optimized and with source maps, which `test/mutants/wasm` reads and changes. */
+const PLAIN = "build/plain";
+/** What has code of its own without SIMD: checksums. */
+const SCALAR_CODE = "wire";
 
 /** All files below a folder of the project with that ending, as paths from the root. */
 export function filesBelow(folder, ending) {
@@ -59,6 +64,8 @@ function asc(entry, output, target) {
     const args = [ASC, ...entries, "--config", "asconfig.json", "--target", target];
     const said = await must(process.execPath, [...args, "-o", temporary], { quiet: true });
     if (said.trim() !== "") process.stderr.write(said);
+    const map = inRoot(`${temporary}.map`);
+    if (fs.existsSync(map)) fs.renameSync(map, inRoot(`${output}.map`));
   };
   const shared = [...filesBelow("wasm", ".ts"), "asconfig.json", "scripts/build.mjs"];
   return { output, entry, inputs: [entry, ...shared], make: compile };
@@ -203,16 +210,35 @@ function variants(entry, folder, name) {
   ];
 }
 
+/** What `npm run mutants -- --wasm` changes. */
+function plain() {
+  const modules = filesBelow(EXPORTS, ".ts").map((entry) => {
+    return asc(entry, `${PLAIN}/${path.basename(entry, ".ts")}.wasm`, "plain");
+  });
+  const scalar = `${PLAIN}/${SCALAR_CODE}-scalar.wasm`;
+  return [
+    asc("wasm/index.ts", `${PLAIN}/engine.wasm`, "plain-checked"),
+    asc(`${EXPORTS}/${SCALAR_CODE}.ts`, scalar, "plain-scalar"),
+    ...modules,
+  ];
+}
+
 /**
  * Builds what is stale, with `checked` the engine that soak runs use, too; throws one error that
  * names everything that failed.
  */
-export async function build({ tests = false, checked = false, force = false } = {}) {
+export async function build({
+  tests = false,
+  checked = false,
+  mutants = false,
+  force = false,
+} = {}) {
   const entries = tests ? filesBelow(EXPORTS, ".ts") : [];
   const modules = entries.flatMap((entry) =>
     variants(entry, "build/test", path.basename(entry, ".ts")),
   );
   if (tests || checked) modules.unshift(asc("wasm/index.ts", CHECKED, "checked"));
+  if (mutants) modules.push(...plain());
   const failures = [
     ...(await makeAll([...variants("wasm/index.ts", "dist", "engine"), ...modules], force)),
     ...(await makeAll(reportParts(), force)),
@@ -227,6 +253,7 @@ if (isMain(import.meta.filename)) {
     await install();
     await build({
       tests: process.argv.includes("--tests"),
+      mutants: process.argv.includes("--mutants"),
       force: process.argv.includes("--force"),
     });
   });

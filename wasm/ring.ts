@@ -245,8 +245,18 @@ export function txFree(): i32 {
   return min(abi.TX_CAPACITY_COUNT - txCount, (TX_IOV_CAPACITY - txIovCount) / TX_PIECES_MAX);
 }
 
-let txPieces: i32 = 0;
-let txLength: u32 = 0;
+/** The frame under way to the guest. */
+@unmanaged
+export class TxFrame {
+  /** Pieces of it, the header included; they begin at TX iovec `txIovCount`. */
+  pieces: i32;
+  /** Octets, virtio_net_hdr included. */
+  length: u32;
+  /** Sum of the payload, for whoever adds it and has to checksum it. */
+  payloadSum: u32;
+}
+
+export const txFrame: TxFrame = changetype<TxFrame>(memory.data(<i32>offsetof<TxFrame>(), 4));
 
 /** Address of the Ethernet header of a new frame, its virtio_net_hdr zeroed, or 0 (counted). */
 export function txBegin(): usize {
@@ -285,40 +295,41 @@ export function txHeader(ethernet: usize, length: u32): void {
     assert(ethernet == slot + TX_HEADROOM, "a frame is in the slot it was begun in");
     assert(length <= <u32>(<usize>abi.TX_SLOT_SIZE - TX_HEADROOM), "its header fits the slot");
   }
-  txPieces = 1;
-  txLength = length + vnetSize;
+  txFrame.pieces = 1;
+  txFrame.length = length + vnetSize;
   const v = changetype<Iov>(TX_IOVS + ((<usize>txIovCount) << IOV_SHIFT));
   v.base = absolute(ethernet - vnetSize);
-  v.length = txLength;
+  v.length = txFrame.length;
 }
 
 /** Adds payload; at most 11 pieces. */
 export function txPiece(p: usize, length: u32): void {
-  if (CHECKED) assert(txPieces > 0 && txPieces < TX_PIECES_MAX, "a frame has so many pieces");
-  const v = changetype<Iov>(TX_IOVS + ((<usize>(txIovCount + txPieces)) << IOV_SHIFT));
+  if (CHECKED)
+    assert(txFrame.pieces > 0 && txFrame.pieces < TX_PIECES_MAX, "a frame has so many pieces");
+  const v = changetype<Iov>(TX_IOVS + ((<usize>(txIovCount + txFrame.pieces)) << IOV_SHIFT));
   v.base = absolute(p);
   v.length = length;
-  txPieces++;
-  txLength += length;
+  txFrame.pieces++;
+  txFrame.length += length;
 }
 
 /** The frame is complete and will be sent. */
 export function txEnd(handle: u32): void {
   if (CHECKED) {
     assert(
-      txPieces > 0 && txIovCount + txPieces <= TX_IOV_CAPACITY,
+      txFrame.pieces > 0 && txIovCount + txFrame.pieces <= TX_IOV_CAPACITY,
       "there is room for its pieces",
     );
   }
   const record = changetype<TxRecord>(TX_RECORDS + ((<usize>txCount) << TX_RECORD_SHIFT));
   record.iov = <u32>(TX_IOVS + ((<usize>txIovCount) << IOV_SHIFT));
-  record.iovCount = txPieces;
-  record.length = txLength;
+  record.iovCount = txFrame.pieces;
+  record.length = txFrame.length;
   record.handle = handle;
-  txIovCount += txPieces;
+  txIovCount += txFrame.pieces;
   txCount++;
   count(abi.STAT_GUEST_TX_FRAMES);
-  countMany(abi.STAT_GUEST_TX_BYTES, txLength - vnetSize);
+  countMany(abi.STAT_GUEST_TX_BYTES, txFrame.length - vnetSize);
 }
 
 /** A frame that lies in its slot as a whole, checksums done. */

@@ -9,7 +9,7 @@ import { monotonic } from "../loop/clock.ts";
 import type { Sources } from "../loop/sources.ts";
 import { AddressSource } from "../sys/addresses.ts";
 import type { Epoll } from "../sys/epoll.ts";
-import { EACCES, type SystemError } from "../sys/errno.ts";
+import type { SystemError } from "../sys/errno.ts";
 import type { Libc } from "../sys/libc.ts";
 import type { HiddenPorts } from "../upstream/hidden-ports.ts";
 import { Listeners } from "../upstream/listener.ts";
@@ -20,6 +20,7 @@ import { TftpService } from "../upstream/tftp.ts";
 import type { Watch } from "./housekeeping.ts";
 import { Pressure } from "./pressure.ts";
 import type { FoundRoom } from "./room.ts";
+import { logLeftOut } from "./worker-lines.ts";
 
 export interface HostSideParts {
   readonly sys: Libc;
@@ -93,13 +94,6 @@ export class HostSide {
 function openTftp({ sys, epoll, options, log }: HostSideParts): TftpService | undefined {
   const folder = options.boot?.tftp;
   return folder === undefined ? undefined : new TftpService(sys, epoll, folder, log, monotonic);
-}
-
-/** A published port is left out. */
-function logLeftOut(log: Logger, error: SystemError): void {
-  const isLow = error.errno === EACCES;
-  const remedy = isLow ? { remedy: "lower net.ipv4.ip_unprivileged_port_start in the pod" } : {};
-  log.warn({ problem: error.message, ...remedy }, "port not published");
 }
 
 function versionsOf({ network }: BindingOptions): { ipv4: boolean; ipv6: boolean } {

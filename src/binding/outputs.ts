@@ -117,7 +117,7 @@ export class Outputs {
 
   #add(output: OpenOutput, ring: ByteRing, what: "capture" | "recording", file: string): void {
     const onError = (error: Error): AfterError => {
-      this.#log?.warn({ file, err: error }, `${what} ends: its file cannot be written`);
+      this.#log?.warn({ file, err: error }, `${what} stopped: cannot write its file`);
       return "end";
     };
     const pump = new Pump({ ring, outlet: output.outlet, onError });
@@ -180,7 +180,7 @@ class FifoReaders {
   gone(error: Error): void {
     const { ring, file, log } = this.#parts;
     ring.isPaused = true;
-    log?.info({ file, err: error }, "capture ends: the reader of its FIFO has gone");
+    log?.info({ file, err: error }, "capture stopped: the reader of its FIFO has gone");
     this.#lookLater();
   }
 

@@ -185,7 +185,7 @@ export class Pressure {
   }
 
   #end(): void {
-    if (this.#isTold) this.#parts.log.info({}, "no longer short: limits are as they were");
+    if (this.#isTold) this.#parts.log.info({}, "shortage over, limits restored");
     this.#isTold = false;
     this.#isPressed = false;
   }

@@ -40,10 +40,10 @@ export function recordEngine(
     limit: recordLimitMib * MIB,
     onStop: (reason, size) => {
       const fields = { file, octets: size };
-      if (reason === "limit") log.info(fields, "recording ends at its limit");
+      if (reason === "limit") log.info(fields, "recording stopped: limit reached");
       // Who writes the file has told why it cannot be written.
       else if (!(reason instanceof OutputClosed)) {
-        log.warn({ ...fields, err: reason }, "recording ends: its file is not written");
+        log.warn({ ...fields, err: reason }, "recording stopped: cannot write its file");
       }
     },
   });

@@ -93,7 +93,7 @@ export function findRoom(
     const gauge = new MemoryGauge(group, PROGRAM_PAGES);
     return { limits, memory: { group, gauge, reserve: limits.reserve } };
   } catch (error) {
-    log.warn({ problem: messageOf(error) }, "memory in use cannot be watched");
+    log.warn({ problem: messageOf(error) }, "cannot watch memory in use");
     return { limits, memory: undefined };
   }
 }

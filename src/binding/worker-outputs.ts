@@ -99,7 +99,7 @@ function logCaptureEvent(log: Logger, file: string, event: CaptureEvent): void {
     case "ended":
       // Who writes the file has told of an error.
       if (event.reason === "limit") {
-        log.info({ file, octets: event.octets }, "capture ends at its limit");
+        log.info({ file, octets: event.octets }, "capture stopped: limit reached");
       }
   }
 }

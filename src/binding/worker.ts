@@ -21,10 +21,9 @@ import { openVhostUserLink } from "../link/vhost-user/back-end.ts";
 import { AlarmedEvents } from "../loop/alarm.ts";
 import { monotonic } from "../loop/clock.ts";
 import { Loop, linkMemoryOf } from "../loop/loop.ts";
-import type { RestReport } from "../loop/rest.ts";
 import { Sources } from "../loop/sources.ts";
 import { Epoll } from "../sys/epoll.ts";
-import { check, errnoName, errnoText } from "../sys/errno.ts";
+import { check, errnoName } from "../sys/errno.ts";
 import { TimerFd } from "../sys/fd.ts";
 import { type Libc, loadLibc } from "../sys/libc.ts";
 import { endOf, type Lifeline } from "../sys/lifeline.ts";
@@ -34,12 +33,7 @@ import type { Listeners } from "../upstream/listener.ts";
 import { type Attachment, Presence } from "../upstream/presence.ts";
 import { ResolvAnswers } from "../upstream/resolv-answers.ts";
 import { ResolverWatch, type ResolvReading } from "../upstream/resolver.ts";
-import {
-  EVENT_OF_ALARM,
-  EVENT_OF_CONTROL,
-  EVENT_OF_LINK,
-  EVENT_OF_LISTENER,
-} from "../upstream/upstream.ts";
+import { EVENT_OF_ALARM, EVENT_OF_CONTROL, EVENT_OF_LINK } from "../upstream/upstream.ts";
 import { attachmentOfStream, attachmentOfTap } from "./attachment.ts";
 import { GuestWatch } from "./guest-watch.ts";
 import { HostSide } from "./host-side.ts";
@@ -49,10 +43,8 @@ import type { SharedOutputs } from "./outputs.ts";
 import { recordEngine } from "./recording.ts";
 import { findRoom, type RoomKnown } from "./room.ts";
 import { ShortageWatch } from "./shortages.ts";
+import { logPeer, restReporter } from "./worker-lines.ts";
 import { WorkerOutputs } from "./worker-outputs.ts";
-
-/** At most one line about sources that rest in this time, microseconds. */
-const REST_REPORT_US = 60_000_000;
 
 /** The link's outer end, as the main thread has opened it. */
 export type WorkerLink =
@@ -152,48 +144,6 @@ function openLink(
   return { link, peers: undefined, attachment: attachmentOfTap(sys, start.link.device.fd), name };
 }
 
-function logPeer(log: Logger, link: string, event: PeerEvent): void {
-  switch (event.kind) {
-    case "connected":
-      log.info({ link }, "guest connected");
-      return;
-    case "disconnected": {
-      const refused = event.refused > 0 ? { refused: event.refused } : {};
-      const fields = { link, reason: event.reason, ...refused };
-      if (event.fault) log.warn(fields, "guest disconnected for a broken stream");
-      else log.info(fields, "guest disconnected");
-      return;
-    }
-    case "refused":
-      log.warn({ link }, "refused a second connection while the first one lives");
-      return;
-    case "foreign": {
-      const { uid } = event;
-      const fields =
-        uid < 0
-          ? { link, reason: `${errnoText(uid)} (${errnoName(uid)})` }
-          : { link, uid, remedy: `allow it with "--peer-uid ${uid}" if it is QEMU's` };
-      log.warn(fields, "refused a connection of a user that is not allowed");
-      return;
-    }
-    case "hurried":
-      log.warn({ link }, "peers come and go quickly, looking at them more slowly");
-      return;
-    case "unreachable":
-      log.warn({ link, reason: event.problem }, "peer unreachable, retrying");
-      return;
-    case "broken": {
-      const { queue, problem: reason } = event;
-      log.warn({ link, queue, reason }, "queue stopped: its driver broke the rules");
-      return;
-    }
-    case "shrinkable": {
-      const remedy = "seal it: QEMU's memory-backend-memfd with seal=on";
-      log.warn({ link, remedy }, "guest memory may be shrunk, copying it by system calls");
-    }
-  }
-}
-
 /** Takes commands, and sees whether what is served has ended; false = stop. */
 function controller(
   sys: Libc,
@@ -233,23 +183,6 @@ function watcherOf(sources: Sources): LinkWatcher {
       sources.pause(token, EVENT_OF_LINK);
       sources.forget(token, EVENT_OF_LINK);
     },
-  };
-}
-
-/** Tells of sources that rest: the first in a minute, as many ports fall short at the same time. */
-function restReporter(log: Logger): RestReport {
-  let reportedAt = Number.NEGATIVE_INFINITY;
-  return (token, kind, errno) => {
-    const now = monotonic();
-    if (now - reportedAt < REST_REPORT_US) return;
-    reportedAt = now;
-    const source = kind === EVENT_OF_LISTENER ? `published port, number ${token + 1}` : "link";
-    if (errno === 0)
-      log.warn(
-        { source, kind, token },
-        "event source ready without data, no longer watched for a while",
-      );
-    else log.warn({ source, reason: errnoName(errno) }, "cannot accept connections, retrying");
   };
 }
 
@@ -327,7 +260,7 @@ async function run(start: WorkerStart): Promise<void> {
       upstream,
       listeners,
       sources,
-      onRest: restReporter(log),
+      onRest: restReporter(log, monotonic),
       control: controller(sys, start, engine, opened, log),
       housekeeping: new Housekeeping(
         [guests, resolver, ...host.watches, presence, new ShortageWatch(log)],

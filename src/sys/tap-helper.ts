@@ -125,7 +125,7 @@ function run(command: string, args: readonly string[]): Promise<void> {
     let words = "";
     child.stderr.setEncoding("utf8");
     child.stderr.on("data", (text: string) => {
-      if (words.length < STDERR_MAX) words += text;
+      words = (words + text).slice(0, STDERR_MAX);
     });
     child.on("error", (error) => {
       clearTimeout(timer);

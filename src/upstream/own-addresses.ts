@@ -48,7 +48,7 @@ export class AddressWatch {
       this.#source = open();
     } catch (error) {
       if (isNeeded) throw error;
-      log.warn({ problem: messageOf(error) }, "own addresses are not known");
+      log.warn({ problem: messageOf(error) }, "own addresses unknown");
     }
   }
 

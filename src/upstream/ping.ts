@@ -32,10 +32,10 @@ export function openPingFlow(
   family: 4 | 6 = 4,
   outbound: Outbound = ANY_WAY,
 ): number {
-  const isSix = family === 6;
-  const fd = isSix ? openPing6(sys) : openPing(sys);
+  const isIpv6 = family === 6;
+  const fd = isIpv6 ? openPing6(sys) : openPing(sys);
   if (fd < 0) return fd;
-  if (isSix) setReceiveErrors6(sys, fd, true);
+  if (isIpv6) setReceiveErrors6(sys, fd, true);
   else setReceiveErrors(sys, fd, true);
   let result = setOption(sys, fd, SOL_SOCKET, SO_REUSEADDR, 0);
   if (result >= 0) result = outbound.bindPort(sys, fd, family, 0);

@@ -121,7 +121,7 @@ export class ResolverWatch {
     if (this.#isLost) return;
     this.#isLost = true;
     const advice = "name them by --dns and --search, or start with --user root";
-    this.#log.warn({ path: RESOLV_CONF_PATH, advice }, "resolv.conf may not be read any more");
+    this.#log.warn({ path: RESOLV_CONF_PATH, advice }, "resolv.conf is no longer readable");
   }
 
   #adopt(engine: Engine, conf: ResolvConf): void {

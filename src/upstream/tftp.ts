@@ -74,7 +74,7 @@ export class TftpService {
   open(): number {
     const now = this.#clock();
     if (this.#sessions.size >= TRANSFERS_MAX && !this.#makeRoom(now)) {
-      this.#log.warn({ limit: TRANSFERS_MAX }, "too many TFTP transfers, a new one is left out");
+      this.#log.warn({ limit: TRANSFERS_MAX }, "too many TFTP transfers, new one refused");
       return -EBUSY;
     }
     const result = openMessagePair(this.#sys, this.#pair);
@@ -146,8 +146,8 @@ export class TftpService {
   /** Names come from the guest: of bounded length, and nothing that could change a terminal. */
   #tell(name: string, problem: string): void {
     const shown = name.slice(0, NAME_SHOWN_MAX).replaceAll(/[^ -~]/g, "?");
-    if (problem === "") this.#log.info({ file: shown }, "file asked for by TFTP");
-    else this.#log.info({ file: shown, problem }, "file refused by TFTP");
+    if (problem === "") this.#log.info({ file: shown }, "TFTP request");
+    else this.#log.info({ file: shown, problem }, "TFTP request refused");
   }
 
   #receive(session: Session, now: number): void {

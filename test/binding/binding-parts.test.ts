@@ -147,6 +147,13 @@ async function withStage(
 const LISTENS = (folder: string) => ({ listen: `unix:${folder}/vm.sock` });
 const LISTENS_ON_PORT = () => ({ listen: "tcp:127.0.0.1:0" });
 
+async function until(holds: () => boolean, what: string): Promise<void> {
+  for (const end = performance.now() + 20_000; !holds(); ) {
+    if (performance.now() > end) throw new Error(`waited in vain for ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
+
 /** What has settled of a promise by now. */
 async function stateOf(promise: Promise<unknown>): Promise<unknown> {
   let state: unknown = "pending";
@@ -243,10 +250,7 @@ describe("the worker", () => {
       assert.ok(start.outputs.recording);
       new ByteRing(start.outputs.recording).put(Uint8Array.of(1, 2, 3));
       worker.says({ kind: "output" });
-      for (const end = performance.now() + 10_000; performance.now() < end; ) {
-        if (readFileSync(join(folder, "a.rec")).length > 0) break;
-        await new Promise((resolve) => setImmediate(resolve));
-      }
+      await until(() => readFileSync(join(folder, "a.rec")).length > 0, "the file");
       assert.deepEqual([...readFileSync(join(folder, "a.rec"))], [1, 2, 3]);
     });
   });
@@ -324,7 +328,9 @@ describe("pages of the program", () => {
     };
     const more = { program: process.execPath };
     return withStage(sys, LISTENS, more, async ({ worker, mailbox }) => {
-      released();
+      worker.says({ kind: "peers" });
+      assert.equal(released(), 0);
+      await until(() => released() > 0, "some time without peers");
       worker.says({ kind: "ready" });
       assert.equal(released(), 1);
       for (const [peerCrowds, wanted] of [

@@ -117,6 +117,39 @@ describe("Pressure", () => {
     assert.equal(stage.pressure.count, 1);
   });
 
+  test("is over when the last of the limits is as it was, whichever that is", () => {
+    const shortages: readonly ((stage: Stage) => void)[] = [
+      (stage) => {
+        stage.usedMib = 200;
+        stage.flowCount = 80;
+        stage.chunkCount = 1900;
+        stage.pressure.poll(stage.now);
+      },
+      (stage) => {
+        stage.usedMib = 61;
+        stage.flowCount = 4096;
+        stage.chunkCount = 130;
+        stage.pressure.poll(stage.now);
+      },
+      (stage) => {
+        stage.flowCount = 100;
+        stage.pressure.shortOfSockets(stage.now);
+      },
+    ];
+    for (const shorten of shortages) {
+      const stage = new Stage();
+      shorten(stage);
+      stage.usedMib = 20;
+      for (let looks = 0; stage.said.length < 2; looks += 1) {
+        assert.ok(looks < 30, "it is never over");
+        assert.notDeepEqual(stage.last, LIMITS);
+        stage.now += SECOND + 1;
+        stage.pressure.poll(stage.now);
+      }
+      assert.deepEqual(stage.last, LIMITS);
+    }
+  });
+
   test("of an odd number of chunks the smaller half stays", () => {
     const stage = new Stage();
     stage.usedMib = 61;
@@ -148,7 +181,7 @@ describe("Pressure", () => {
     stage.run(20);
     assert.deepEqual(stage.last, LIMITS);
     assert.equal(stage.said.length, 2);
-    assert.match(stage.said[1] ?? "", /^info no longer short/);
+    assert.match(stage.said[1] ?? "", /^info shortage over/);
     assert.equal(stage.pressure.wait(stage.now), undefined);
   });
 
@@ -182,7 +215,7 @@ describe("Pressure", () => {
     assert.deepEqual(stage.fields, [{ used_mib: 61, limit_mib: 64, flows: 1000 }]);
     stage.usedMib = 20;
     stage.run(30);
-    assert.deepEqual(stage.said.slice(1), ["info no longer short: limits are as they were"]);
+    assert.deepEqual(stage.said.slice(1), ["info shortage over, limits restored"]);
     stage.flowCount = 1000;
     assert.equal(stage.pressure.shortOfSockets(stage.now), true);
     assert.deepEqual(stage.said.slice(2), [

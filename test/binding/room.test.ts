@@ -126,7 +126,7 @@ describe("room", () => {
         const away = look(sys, {}, { ...known, memoryGroup: { ...memoryGroup, folder } });
         assert.equal(away.found.memory, undefined);
         const [, [level, message, fields] = []] = away.lines;
-        assert.deepEqual([level, message], ["warn", "memory in use cannot be watched"]);
+        assert.deepEqual([level, message], ["warn", "cannot watch memory in use"]);
         assert.match(String(fields?.["problem"]), /ENOENT|no such file/i);
       });
     },

@@ -5,7 +5,11 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync }
 import { createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import process from "node:process";
 import { describe } from "node:test";
+import { startBinding } from "../../src/binding/binding.ts";
+import { readAttachOptions } from "../../src/config/attach.ts";
+import { settingsOf } from "../config/support.ts";
 import { framed, unframed } from "../link/fake-socket.ts";
 import { GATEWAY, GATEWAY_MAC, GUEST, GUEST_MAC } from "../support/engine-settings.ts";
 import { ETHERTYPE_IPV4, ethernet, ipv4, PROTOCOL_UDP, udp } from "../support/packet.ts";
@@ -42,8 +46,9 @@ describe("the worker of a network", () => {
   systemTest("dials again until somebody listens", [], async () => {
     const folder = mkdtempSync(join(tmpdir(), "slirp-worker-"));
     const path = join(folder, "vm.sock");
-    const program = new Program({ connect: `unix:${path}` });
+    const program = new Program({ connect: `unix:${path}`, "log-level": "debug" });
     await program.line("peer unreachable, retrying");
+    assert.ok(Number((await program.line("own addresses read")).fields["addresses"]) > 0);
     const server = createServer();
     const arrival = new Promise<Socket>((resolve) => server.once("connection", resolve));
     await new Promise<void>((resolve) => server.listen(path, resolve));
@@ -109,6 +114,17 @@ describe("the worker of a network", () => {
       guest.destroy();
     });
     rmSync(folder, { recursive: true });
+  });
+
+  systemTest("does not begin where what leaves is to leave by what is not there", [], async () => {
+    const wishes = { "outbound-interface": "none0", "log-level": "error" };
+    const asked = { listen: "tcp:127.0.0.1:0", ...wishes };
+    const binding = await startBinding(readAttachOptions(settingsOf(asked), false), {
+      ...{ seed: new Array<number>(32).fill(1), program: process.execPath, uid: 0, helper: [] },
+      memoryGroup: undefined,
+    });
+    await assert.rejects(binding.ended, /--outbound-interface "none0"/);
+    await assert.rejects(binding.ready, /--outbound-interface "none0"/);
   });
 
   systemTest("ends when whoever wants it has closed its descriptor", [], async () => {

@@ -25,7 +25,7 @@ describe("worker", () => {
       guest.write(QUESTION); // one that says nothing gives way after a while
       await new Promise((resolve) => guest.once("data", resolve));
       const second = peerAt(path);
-      const refusal = "refused a second connection while the first one lives";
+      const refusal = "second connection refused: a guest is connected";
       assert.deepEqual(await program.line(refusal), {
         level: "warn",
         message: refusal,
@@ -44,7 +44,7 @@ describe("worker", () => {
       const guest = peerAt(path);
       await program.line("guest connected");
       guest.write(Uint8Array.of(0, 0, 0, 1, 0));
-      const { level, fields } = await program.line("guest disconnected for a broken stream");
+      const { level, fields } = await program.line("guest disconnected: malformed stream");
       assert.deepEqual([level, fields["link"], "refused" in fields], ["warn", link, false]);
       assert.match(String(fields["reason"]), /\w/);
       guest.destroy();
@@ -53,7 +53,7 @@ describe("worker", () => {
 
   systemTest("tells of peers that come and go quickly", [], () =>
     withProgram({}, async (program, path, link) => {
-      const message = "peers come and go quickly, looking at them more slowly";
+      const message = "peers connect and disconnect quickly, accepting them more slowly";
       let isTold = false;
       const told = program.line(message).then((line) => {
         isTold = true;
@@ -70,7 +70,7 @@ describe("worker", () => {
 
   systemTest("tells of another user's connection, and what allows it", ["root"], () =>
     withProgram({}, async (program, path, link) => {
-      const [uid, message] = [4711, "refused a connection of a user that is not allowed"];
+      const [uid, message] = [4711, "connection refused: user not allowed"];
       chmodSync(join(path, ".."), 0o755);
       chmodSync(path, 0o777);
       const script = `require("net").connect(${JSON.stringify(path)}).on("close", () => {})`;
@@ -151,7 +151,7 @@ describe("worker", () => {
       ),
     );
     let isOver = false;
-    const over = program.line("recording ends at its limit").then((line) => {
+    const over = program.line("recording stopped: limit reached").then((line) => {
       isOver = true;
       return line;
     });

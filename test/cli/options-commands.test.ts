@@ -4,8 +4,11 @@ import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import type { Command } from "../../src/cli/commands.ts";
 import { parseCommandLine } from "../../src/cli/options.ts";
+import { readDemoOptions } from "../../src/config/demo.ts";
 import type { Environment } from "../../src/config/option.ts";
+import { readSimulateOptions } from "../../src/config/simulate.ts";
 import { HELP_COMMANDS, helpFile, helpOf } from "../config/help-texts.ts";
+import { settingsOf } from "../config/support.ts";
 
 function parse(argv: readonly string[], env: Environment = {}): Command {
   return parseCommandLine(argv, env, false);
@@ -39,6 +42,37 @@ describe("the other commands", () => {
     assert.match(errorOf(["serve", "--grace", "x"]), /^parse --grace "x": wanted an integer from/);
     assert.match(errorOf(["serve"], { CONTAINER_NAME: "a/b" }), /^parse CONTAINER_NAME "a\/b": /);
     assert.match(errorOf(["serve", "--tap", "t"]), /^read arguments: unknown option '--tap'/);
+  });
+
+  test("demo and simulate have theirs, and their defaults", () => {
+    const demo = parse(["demo"]);
+    assert.ok(demo.kind === "demo");
+    assert.deepEqual(demo.options, readDemoOptions(new Map()));
+    const simulate = parse(["simulate", "--seed", "7"]);
+    assert.ok(simulate.kind === "simulate");
+    assert.deepEqual(simulate.options, readSimulateOptions(settingsOf({ seed: "7" })));
+    const file = parse(["simulate", "a.yaml"]);
+    assert.ok(file.kind === "simulate");
+    assert.deepEqual(file.options, readSimulateOptions(settingsOf({ scenario: "a.yaml" })));
+    assert.match(errorOf(["simulate", ""]), /^parse SCENARIO "": /);
+  });
+
+  test("replay wants a file", () => {
+    assert.deepEqual(parse(["replay", "a.rec"]), { kind: "replay", file: "a.rec" });
+    assert.match(errorOf(["replay"]), /missing required argument 'file'/);
+    assert.match(errorOf(["replay", ""]), /^parse FILE "": wanted a path$/);
+    assert.match(errorOf(["replay", "a", "b"]), /too many arguments/);
+  });
+
+  test("run has the shell that there is where no command is given", () => {
+    for (const [env, command] of [
+      [{}, ["/bin/sh"]],
+      [{ SHELL: "/bin/dash" }, ["/bin/dash"]],
+    ] as const) {
+      const run = parse(["run"], env);
+      assert.ok(run.kind === "run");
+      assert.deepEqual(run.options.command, command);
+    }
   });
 
   test("manifests takes its options", () => {

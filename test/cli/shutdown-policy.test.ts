@@ -154,4 +154,45 @@ describe("the end", () => {
     policy.onTerminate();
     assert.equal(await policy.decided, "SIGTERM, grace time over");
   });
+
+  test("comes with the grace time of the first reason, whatever comes then", async (t) => {
+    t.mock.timers.enable({ apis: ["setTimeout"] });
+    const { policy, state } = withGuest(10);
+    policy.onTerminate();
+    t.mock.timers.tick(6000);
+    policy.onShutdown();
+    t.mock.timers.tick(3999);
+    assert.equal(await state(), "not yet");
+    t.mock.timers.tick(1);
+    assert.equal(await state(), "SIGTERM, grace time over");
+    t.mock.timers.reset();
+  });
+
+  test("leaves no timer behind, nor has a later call begin one", async () => {
+    const { setTimeout: set, clearTimeout: clear } = globalThis;
+    const running = new Set<unknown>();
+    Object.assign(globalThis, {
+      setTimeout: (): unknown => {
+        const timer = {};
+        running.add(timer);
+        return timer;
+      },
+      clearTimeout: (timer: unknown) => running.delete(timer),
+    });
+    try {
+      const { policy, state } = withGuest(10);
+      policy.onCall();
+      policy.onCall();
+      assert.equal(running.size, 1);
+      policy.onTerminate();
+      assert.equal(running.size, 2);
+      policy.onInterrupt();
+      assert.equal(running.size, 0);
+      policy.onCall();
+      assert.equal(running.size, 0);
+      assert.equal(await state(), "SIGINT");
+    } finally {
+      Object.assign(globalThis, { setTimeout: set, clearTimeout: clear });
+    }
+  });
 });

@@ -111,7 +111,7 @@ describe("attach: record and replay", { skip: cannotRun("ping", "dnsmasq") || ou
   test("at its limit a recording ends, and the file before it is kept", LIMIT, async () => {
     const before_size = statSync(file).size;
     const { stderr } = await recordRun(file, "--record-limit", "1");
-    assert.match(stderr, /recording ends at its limit/);
+    assert.match(stderr, /recording stopped: limit reached/);
     assert.equal(statSync(`${file}.old`).size, before_size);
     assert.ok(statSync(file).size <= MIB);
     const { code, stdout } = await replay(file);

@@ -138,7 +138,7 @@ describe("attach: writers that are stuck", { skip: cannotRun("ping") || oursOnly
     await inWorld({ pcap: "/dev/full", args: ["--record", "/dev/full"] }, async (world) => {
       await pings(world);
       const { running } = world.program;
-      const hasEnded = (): boolean => running.stderr().includes("capture ends: its file");
+      const hasEnded = (): boolean => running.stderr().includes("capture stopped: cannot write");
       await until(hasEnded, () => `the capture's end: ${running.stderr()}`);
       await pings(world);
     });

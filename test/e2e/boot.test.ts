@@ -70,7 +70,7 @@ class World {
   get asked(): string[] {
     const lines = (this.#program?.running.stderr() ?? "").split("\n");
     return lines.flatMap((line) =>
-      line.includes("by TFTP") ? String(JSON.parse(line)["file"]) : [],
+      line.includes("TFTP request") ? String(JSON.parse(line)["file"]) : [],
     );
   }
 

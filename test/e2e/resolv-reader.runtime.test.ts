@@ -84,7 +84,7 @@ describe("resolv.conf that root alone may read", {
       await answeredBy(world, 3);
       // Without it what was read last counts on, and the log says that it does.
       process.kill(reader, "SIGKILL");
-      const lost = "resolv.conf may not be read any more";
+      const lost = "resolv.conf is no longer readable";
       await until(() => running.stderr().includes(lost), "the log to say so", 10_000);
       writeResolvConf(world.host, "nameserver 127.0.0.1\n");
       await answeredBy(world, 3);

@@ -13,7 +13,7 @@ import {
   EVENT_OF_SERVICE,
 } from "../../src/upstream/upstream.ts";
 import * as abi from "../../wasm/abi.ts";
-import { LINK_READABLE, Stage } from "./stage.ts";
+import { LINK_READABLE, LINK_WRITABLE, Stage } from "./stage.ts";
 
 /** What a turn does with one event, less what every turn does. */
 function done(stage: Stage, hi: number, bits: number = abi.EVENT_READABLE, lo = 5): string[] {
@@ -81,6 +81,20 @@ describe("loop: events", () => {
       stage.sendPing(i);
       stage.turn(LINK_READABLE);
     }
+    assert.equal(stage.loop.broken, 0);
+  });
+
+  test("a link that takes one frame each time it has room breaks no rule", () => {
+    const stage = new Stage();
+    stage.room = 0;
+    for (let i = 0; i < 160; i += 1) stage.sendPing(i);
+    for (let i = 0; i < 5; i += 1) stage.turn(LINK_READABLE);
+    assert.equal(stage.engine.txCount, 160);
+    for (let i = 0; i < 120; i += 1) {
+      stage.room = 1;
+      stage.turn(LINK_WRITABLE);
+    }
+    assert.equal(stage.guest.pending, 120);
     assert.equal(stage.loop.broken, 0);
   });
 

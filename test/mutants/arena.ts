@@ -6,7 +6,13 @@
  * never end. Where this process may make namespaces, each run has process ids and a network of its
  * own, and ends with all its descendants; memory and the size of files are limited everywhere.
  */
-import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
+import {
+  type ChildProcess,
+  type ChildProcessByStdio,
+  execFileSync,
+  spawn,
+  spawnSync,
+} from "node:child_process";
 import {
   chmodSync,
   copyFileSync,
@@ -20,6 +26,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import process from "node:process";
+import type { Readable } from "node:stream";
 
 /** What is not copied: too big, and the same for every mutant. */
 const SHARED = ["node_modules", "dist", "build"];
@@ -46,12 +53,16 @@ export interface Outcome {
   readonly state: "passed" | "failed" | "late";
   readonly spent_ms: number;
   readonly output: string;
+  /** The longest time in which nothing was put out. */
+  readonly silence_ms: number;
 }
 
 export interface Command {
   readonly command: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly limit_ms: number;
+  /** For what puts something out all the time: how long it may put out nothing. */
+  readonly silence_ms?: number;
 }
 
 /** The project's files as they are now, those not yet added to the repository among them. */
@@ -69,6 +80,29 @@ function containment(): readonly string[] {
   return LIMITS;
 }
 
+/** What a program puts out, and how long it puts out nothing. */
+class Output {
+  readonly #chunks: Buffer[] = [];
+  #last_ms = performance.now();
+  silence_ms = 0;
+
+  constructor({ stdout, stderr }: ChildProcessByStdio<null, Readable, Readable>, told: () => void) {
+    const take = (chunk: Buffer): void => {
+      this.#chunks.push(chunk);
+      const now_ms = performance.now();
+      this.silence_ms = Math.max(this.silence_ms, now_ms - this.#last_ms);
+      this.#last_ms = now_ms;
+      told();
+    };
+    stdout.on("data", take);
+    stderr.on("data", take);
+  }
+
+  text(): string {
+    return Buffer.concat(this.#chunks).toString();
+  }
+}
+
 let contained: readonly string[] | undefined;
 
 export class Arena {
@@ -81,8 +115,9 @@ export class Arena {
   /**
    * @param root the project
    * @param parent where the copy is made; short, for sockets are made below it
+   * @param shared folders that are the project's own; those of them left out are not there
    */
-  constructor(root: string, parent: string) {
+  constructor(root: string, parent: string, shared: readonly string[] = SHARED) {
     const place = mkdtempSync(join(parent, "mutants-"));
     chmodSync(place, 0o755); // some tests are other users'
     this.folder = join(place, "p");
@@ -93,16 +128,17 @@ export class Arena {
       mkdirSync(join(this.folder, dirname(file)), { recursive: true });
       copyFileSync(join(root, file), join(this.folder, file));
     }
-    for (const name of SHARED) symlinkSync(join(root, name), join(this.folder, name));
+    for (const name of shared) symlinkSync(join(root, name), join(this.folder, name));
   }
 
-  /** Puts a text in a file's place, or in a place where no file is. */
-  write(file: string, text: string): void {
+  /** Puts content in a file's place, or in a place where no file is. */
+  write(file: string, content: string | Uint8Array): void {
     const path = join(this.folder, file);
     if (!this.#originals.has(file)) {
       this.#originals.set(file, existsSync(path) ? readFileSync(path, "utf8") : undefined);
     }
-    writeFileSync(path, text);
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, content);
   }
 
   /** The file as it was before it was written; gone where there was none. */
@@ -117,7 +153,7 @@ export class Arena {
    * Runs a command in the copy, and ends it and its descendants when its time is over.
    * @throws {Error} where it could not be run
    */
-  async run({ command, env, limit_ms }: Command): Promise<Outcome> {
+  async run({ command, env, limit_ms, silence_ms }: Command): Promise<Outcome> {
     contained ??= containment();
     rmSync(this.#temporary, { recursive: true, force: true });
     mkdirSync(this.#temporary);
@@ -131,29 +167,33 @@ export class Arena {
       detached: true,
     });
     this.#child = child;
-    const chunks: Buffer[] = [];
-    child.stdout.on("data", (chunk: Buffer) => chunks.push(chunk));
-    child.stderr.on("data", (chunk: Buffer) => chunks.push(chunk));
     let late = false;
-    const timer = setTimeout(() => {
+    const end = (): void => {
       late = true;
       this.#kill();
-    }, limit_ms);
+    };
+    const timer = setTimeout(end, limit_ms);
+    const watch = silence_ms === undefined ? undefined : setTimeout(end, silence_ms);
+    const output = new Output(child, () => watch?.refresh());
     const code = await new Promise<number | null>((resolve, reject) => {
       child.on("error", reject);
       // Not "close": a descendant that got away may keep the pipes open.
       child.on("exit", resolve);
     });
     clearTimeout(timer);
+    clearTimeout(watch);
     this.#kill();
     this.#child = undefined;
-    const said = Buffer.concat(chunks).toString();
+    const said = output.text();
     if (!said.startsWith(READY) || (!late && NOT_RUN.includes(code ?? 0))) {
       throw new Error(`cannot run "${command.join(" ")}": ${said}`);
     }
-    const output = said.slice(READY.length);
-    const state = late ? "late" : code === 0 ? "passed" : "failed";
-    return { state, spent_ms: performance.now() - began_ms, output };
+    return {
+      state: late ? "late" : code === 0 ? "passed" : "failed",
+      spent_ms: performance.now() - began_ms,
+      output: said.slice(READY.length),
+      silence_ms: output.silence_ms,
+    };
   }
 
   #kill(): void {

@@ -7,7 +7,8 @@ import { dirname, join } from "node:path";
 import type { Job } from "../../scripts/test-plan.mjs";
 import { UNMIRRORED } from "../support/unmirrored.ts";
 
-export type Nearness = "mirror" | "folder";
+/** Where a test stands that sees a mutant; the last two judge the engine alone. */
+export type Nearness = "mirror" | "folder" | "others" | "simulator";
 
 export interface Judge {
   readonly test: string;

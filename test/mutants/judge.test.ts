@@ -110,6 +110,29 @@ describe("mutants/arena", () => {
     }
   });
 
+  test("what says nothing for too long is ended, what goes on talking is not", async () => {
+    const arena = new Arena(project, project);
+    try {
+      const chatter = `
+        let said = 0;
+        const timer = setInterval(() => {
+          process.stdout.write("on\\n");
+          if (++said === 40) clearInterval(timer);
+        }, 100);`;
+      const talk = ["node", "--input-type=module", "-e", chatter];
+      const limits = { env: {}, limit_ms: LIMIT_MS };
+      const on = await arena.run({ command: talk, ...limits, silence_ms: 3500 });
+      assert.equal(on.state, "passed");
+      assert.ok(on.silence_ms < 3500);
+      const mute = ["node", "-e", "setInterval(() => {}, 1000)"];
+      const off = await arena.run({ command: mute, ...limits, silence_ms: 1000 });
+      assert.equal(off.state, "late");
+      assert.ok(off.spent_ms < LIMIT_MS / 2);
+    } finally {
+      arena.close();
+    }
+  });
+
   test("what cannot be run is no verdict", async () => {
     const arena = new Arena(project, project);
     try {
@@ -192,7 +215,7 @@ describe("mutants/type-check", () => {
             .map(([file]) => `${file}(1,1): error ${code}: no.\n`)
             .join("");
         const output = about("syntax error", "TS1005") || about("type error", "TS2322");
-        return { state: output === "" ? "passed" : "failed", output, spent_ms: 1 };
+        return { state: output === "" ? "passed" : "failed", output, spent_ms: 1, silence_ms: 0 };
       },
     };
     const left = await typed(mutants, checker);
@@ -230,6 +253,9 @@ describe("mutants/report", () => {
       ["all", "5", "2", "1", "1", "1", "80.0 %"],
     ]);
     assert.equal(table(verdicts.slice(4)).split("\n").length, 2);
+    const [head, line] = table(verdicts.slice(4), ["simulator"]).split("\n");
+    assert.match(head ?? "", /^folder +mutants +simulated +by time +survive +score$/);
+    assert.match(line ?? "", /^b +1 +0 +0 +0 +100\.0 %$/);
     assert.equal(score([]), 100);
   });
 });

@@ -2,7 +2,7 @@
 import { type Job, testPlan } from "../../scripts/test-plan.mjs";
 import type { Arena } from "./arena.ts";
 import { commandOf, type Judge, type Nearness } from "./choose-tests.ts";
-import type { Mutant } from "./sample.ts";
+import type { Change, Mutant } from "./sample.ts";
 
 /** A test that takes this much longer than without a mutant hangs; the machine may be busy. */
 const LATE_FACTOR = 8;
@@ -11,7 +11,7 @@ const LATE_MS = 20_000;
 const FIRST_LIMIT_MS = 5 * 60_000;
 
 export interface Verdict {
-  readonly mutant: Mutant;
+  readonly mutant: Change;
   /** How near the test is that saw the mutant; `late` where the test did not end. */
   readonly by: Nearness | "late" | "nobody";
   /** The test that saw it. */

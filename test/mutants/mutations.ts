@@ -19,7 +19,7 @@ export type Site = readonly Mutation[];
 type Maker = (node: SyntaxNode, parent: SyntaxNode | undefined, text: string) => Mutation[];
 
 /** What stands in an operator's place, the nearest mistake first. */
-const OPERATORS: Readonly<Record<string, readonly string[]>> = {
+export const OPERATORS: Readonly<Record<string, readonly string[]>> = {
   "<": ["<=", ">="],
   "<=": ["<", ">"],
   ">": [">=", "<="],

@@ -1,14 +1,15 @@
 /** What a run prints: each verdict as it falls, the survivors as changes, and a table by folder. */
+import type { Nearness } from "./choose-tests.ts";
 import type { Verdict } from "./judge.ts";
-import type { Mutant } from "./sample.ts";
+import type { Change } from "./sample.ts";
 
 /** Where and what, in one line. */
-export function place({ file, line, kind }: Mutant): string {
+export function place({ file, line, kind }: Change): string {
   return `${file}:${line}: ${kind}`;
 }
 
 /** The lines that change, as a diff has them. */
-export function change({ from, to }: Mutant): string {
+export function change({ from, to }: Change): string {
   const mark = (text: string, sign: string): string => text.replaceAll(/^/gm, `    ${sign} `);
   return `${mark(from, "-")}\n${mark(to, "+")}`;
 }
@@ -37,19 +38,30 @@ function row(cells: readonly (string | number)[]): string {
   return first.padEnd(10) + others.map((cell) => cell.padStart(10)).join("");
 }
 
-/** A line for each folder: how many were seen by what, and the score. */
-export function table(verdicts: readonly Verdict[]): string {
+const TITLES: Readonly<Record<Verdict["by"], string>> = {
+  mirror: "by mirror",
+  folder: "by folder",
+  others: "by others",
+  simulator: "simulated",
+  late: "by time",
+  nobody: "survive",
+};
+
+/**
+ * A line for each folder: how many were seen by what, and the score.
+ * @param near the judges there are
+ */
+export function table(
+  verdicts: readonly Verdict[],
+  near: readonly Nearness[] = ["mirror", "folder"],
+): string {
+  const columns: readonly Verdict["by"][] = [...near, "late", "nobody"];
   const folders = [...byFolder(verdicts)];
   const line = (name: string, of: readonly Verdict[]): string => {
-    const [mirror, folder, late, nobody] = (["mirror", "folder", "late", "nobody"] as const).map(
-      (by) => count(of, by),
-    );
-    return row(
-      [name, of.length, mirror ?? 0, folder ?? 0, late ?? 0, nobody ?? 0].concat(percent(of)),
-    );
+    return row([name, of.length, ...columns.map((by) => count(of, by)), percent(of)]);
   };
   return [
-    row(["folder", "mutants", "by mirror", "by folder", "by time", "survive", "score"]),
+    row(["folder", "mutants", ...columns.map((by) => TITLES[by]), "score"]),
     ...folders.map(([name, of]) => line(name, of)),
     ...(folders.length > 1 ? [line("all", verdicts)] : []),
   ].join("\n");

@@ -6,23 +6,30 @@
  *
  * The exit code is 1 where fewer than 88 of 100 mutants of a folder are seen.
  */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import { Arena } from "./arena.ts";
 import { judgesOf, References } from "./choose-tests.ts";
+import {
+  filesBelow,
+  JOBS_MAX,
+  jobsOf,
+  natural,
+  parse,
+  ROOT,
+  runCommand,
+  seedOf,
+  UsageError,
+} from "./command.ts";
 import { Court, type Trial, type Verdict } from "./judge.ts";
 import { byFolder, change, place, score, survivors, table } from "./report.ts";
 import { isEquivalent, type Mutant, type SourceFile, sample } from "./sample.ts";
 import { typed } from "./type-check.ts";
 
-const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const BAR = 88;
 const COUNT_DEFAULT = 60;
-const JOBS_MAX = 2;
 const FOLDERS = [
   ...["loop", "link", "hooks", "config", "upstream", "replay"],
   ...["sys", "binding", "engine", "lib", "cli"],
@@ -57,14 +64,6 @@ interface Options {
   readonly list: boolean;
 }
 
-class UsageError extends Error {}
-
-function natural(name: string, text: string | undefined, otherwise: number): number {
-  const value = text === undefined ? otherwise : Number(text);
-  if (Number.isSafeInteger(value) && value >= 1) return value;
-  throw new UsageError(`give --${name} a number from 1, not "${text}"`);
-}
-
 const ARGUMENTS = {
   typescript: { type: "boolean" },
   folder: { type: "string", multiple: true },
@@ -76,16 +75,8 @@ const ARGUMENTS = {
   help: { type: "boolean" },
 } as const;
 
-function parse(args: string[]) {
-  try {
-    return parseArgs({ args, options: ARGUMENTS }).values;
-  } catch (cause) {
-    throw new UsageError(cause instanceof Error ? cause.message : String(cause));
-  }
-}
-
-function readOptions(args: string[]): Options | "help" {
-  const values = parse(args);
+function readOptions(): Options | "help" {
+  const values = parse(ARGUMENTS);
   if (values.help) return "help";
   const folders = values.folder ?? FOLDERS;
   const stranger = folders.find((folder) => !FOLDERS.includes(folder));
@@ -96,17 +87,10 @@ function readOptions(args: string[]): Options | "help" {
     folders,
     file: values.file ?? "",
     count: natural("count", values.count, COUNT_DEFAULT),
-    seed: natural("seed", values.seed, (Date.now() % 999_999) + 1),
-    jobs: Math.min(JOBS_MAX, natural("jobs", values.jobs, JOBS_MAX)),
+    seed: seedOf(values.seed),
+    jobs: jobsOf(values.jobs),
     list: values.list ?? false,
   };
-}
-
-function filesBelow(folder: string, ending: string): string[] {
-  return readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" })
-    .map((name) => join(folder, name))
-    .filter((file) => file.endsWith(ending))
-    .sort();
 }
 
 function sourcesOf(folder: string, part: string): SourceFile[] {
@@ -178,31 +162,12 @@ async function work(options: Options, arenas: Arena[]): Promise<number> {
   return [...byFolder(verdicts).values()].some((of) => score(of) < BAR) ? 1 : 0;
 }
 
-async function main(): Promise<number> {
-  const options = readOptions(process.argv.slice(2));
+await runCommand(async (arenas) => {
+  const options = readOptions();
   if (options === "help") {
     process.stdout.write(HELP);
     return 0;
   }
   if (!options.list && !isBuilt()) throw new Error('build first: "npm run build"');
-  const arenas: Arena[] = [];
-  const close = (): void => {
-    for (const arena of arenas) arena.close();
-  };
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-    process.once(signal, () => {
-      close();
-      process.exit(130);
-    });
-  }
-  try {
-    return await work(options, arenas);
-  } finally {
-    close();
-  }
-}
-
-process.exitCode = await main().catch((error: Error) => {
-  process.stderr.write(`${error.message}\n`);
-  return error instanceof UsageError ? 2 : 1;
+  return work(options, arenas);
 });

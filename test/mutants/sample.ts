@@ -10,8 +10,8 @@ export interface SourceFile {
   readonly text: string;
 }
 
-/** One change of one file. */
-export interface Mutant {
+/** One change of one file, as it is reported. */
+export interface Change {
   readonly file: string;
   /** Folder below `src` or `wasm`. */
   readonly folder: string;
@@ -20,6 +20,10 @@ export interface Mutant {
   /** The lines that change, without indentation, before and after. */
   readonly from: string;
   readonly to: string;
+}
+
+/** A change that is put in a source's place. */
+export interface Mutant extends Change {
   /** The whole file with the change. */
   readonly text: string;
 }
@@ -36,7 +40,7 @@ function mutantOf({ file, text }: SourceFile, folder: string, mutation: Mutation
 }
 
 /** True where the list says that nothing can tell the mutant from what it was. */
-export function isEquivalent(mutant: Mutant, known: readonly Equivalent[] = EQUIVALENT): boolean {
+export function isEquivalent(mutant: Change, known: readonly Equivalent[] = EQUIVALENT): boolean {
   return known.some(
     ({ file, from, to }) => file === mutant.file && from === mutant.from && to === mutant.to,
   );
@@ -49,6 +53,18 @@ function streamOf(name: string): number {
     hash = Math.imul(hash ^ octet, 0x01000193);
   }
   return hash >>> 0;
+}
+
+/** The same items in an order that chance gives. */
+export function* shuffled<Item>(items: readonly Item[], random: Random): Generator<Item> {
+  const rest = [...items];
+  for (let left = rest.length; left > 0; left--) {
+    const index = random.below(left);
+    const [taken, last] = [rest[index], rest[left - 1]];
+    if (taken === undefined || last === undefined) return;
+    rest[index] = last;
+    yield taken;
+  }
 }
 
 /**
@@ -64,12 +80,8 @@ export function* sample(
   const sites = files.flatMap((source) =>
     sitesOf(source.file, source.text).map((site) => ({ source, site })),
   );
-  for (let left = sites.length; left > 0; left--) {
-    const index = random.below(left);
-    const [taken, last] = [sites[index], sites[left - 1]];
-    const mutation = taken?.site[random.below(taken.site.length)];
-    if (taken === undefined || last === undefined || mutation === undefined) return;
-    sites[index] = last;
-    yield mutantOf(taken.source, folder, mutation);
+  for (const { source, site } of shuffled(sites, random)) {
+    const mutation = site[random.below(site.length)];
+    if (mutation !== undefined) yield mutantOf(source, folder, mutation);
   }
 }

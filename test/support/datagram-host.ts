@@ -6,16 +6,19 @@
 import assert from "node:assert/strict";
 import type { Engine } from "../../src/engine/engine.ts";
 import * as abi from "../../wasm/abi.ts";
+import { EAGAIN } from "../../wasm/errno.ts";
 import { concat, ip, ipText, type Octets, octetsOf, u16 } from "./packet.ts";
 
-export const EINVAL = 22;
-export const EIO = 5;
-export const EACCES = 13;
-export const EAGAIN = 11;
-export const EMSGSIZE = 90;
-export const ENETUNREACH = 101;
-export const ECONNREFUSED = 111;
-export const EHOSTUNREACH = 113;
+export {
+  EACCES,
+  EAGAIN,
+  ECONNREFUSED,
+  EHOSTUNREACH,
+  EINVAL,
+  EIO,
+  EMSGSIZE,
+  ENETUNREACH,
+} from "../../wasm/errno.ts";
 
 /** Where the engine's memory is said to be. */
 export const HOST_BASE = 0x7f12_3456_0000n;

@@ -1,5 +1,6 @@
 /** Module `datagram` with a configuration: what the tests of small parts of `wasm/flow` share. */
 import * as abi from "../../wasm/abi.ts";
+import { GUEST } from "./engine-settings.ts";
 import { ip } from "./packet.ts";
 import type { TestModule } from "./wasm.ts";
 
@@ -17,7 +18,7 @@ export function configure(
   const set = (offset: number, value: number): void => {
     wasm.view.setUint32(base + offset, value, true);
   };
-  set(abi.CONFIG_GUEST_ADDRESS_OFFSET, ip("10.0.2.15"));
+  set(abi.CONFIG_GUEST_ADDRESS_OFFSET, ip(GUEST));
   set(abi.CONFIG_GATEWAY_ADDRESS_OFFSET, ip(GATEWAY));
   set(abi.CONFIG_DNS_ADDRESS_OFFSET, ip(DNS));
   set(abi.CONFIG_PREFIX_LENGTH_OFFSET, prefix);

@@ -7,18 +7,19 @@
 
 import type { Engine } from "../../src/engine/engine.ts";
 import * as abi from "../../wasm/abi.ts";
+import { EAGAIN, ENOTCONN } from "../../wasm/errno.ts";
 import { FakeSocket, type SocketKind } from "./fake-socket.ts";
 import { fillPieces, receiveStream, sendStream, takeErrno } from "./fake-stream.ts";
 import { concat, ipText, octetsOf } from "./packet.ts";
 import { type Endpoint, readName, writeName } from "./sockaddr.ts";
 
-const EAGAIN = 11;
-export const ENETUNREACH = 101;
-export const ECONNRESET = 104;
-const ENOTCONN = 107;
-export const ETIMEDOUT = 110;
-export const ECONNREFUSED = 111;
-export const EHOSTUNREACH = 113;
+export {
+  ECONNREFUSED,
+  ECONNRESET,
+  EHOSTUNREACH,
+  ENETUNREACH,
+  ETIMEDOUT,
+} from "../../wasm/errno.ts";
 
 /** How connect() ends: at once, later (`connected`, `fail`), or at once with an errno. */
 export type ConnectOutcome = "ok" | "pending" | { readonly errno: number };

@@ -5,17 +5,15 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import * as abi from "../../wasm/abi.ts";
+import { DNS, GATEWAY, GATEWAY_MAC, GUEST } from "./engine-settings.ts";
 import type { Frame } from "./frame.ts";
 import { ip, macOctets } from "./packet.ts";
 import { decodeFrame } from "./packet-decode.ts";
 import { loadTestModule, type TestModule, VARIANTS, type Variant } from "./wasm.ts";
 
-export const GUEST = "10.0.2.15";
-export const GATEWAY = "10.0.2.2";
-export const DNS = "10.0.2.3";
+export { DNS, GATEWAY, GATEWAY_MAC, GUEST, GUEST_MAC } from "./engine-settings.ts";
+
 export const PEER = "198.51.100.7";
-export const GUEST_MAC = "52:54:00:12:34:56";
-export const GATEWAY_MAC = "52:55:0a:00:02:02";
 
 /** Microseconds. */
 export const SECOND = 1_000_000n;

@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { connect, type Socket } from "node:net";
 import { until } from "./e2e/shell.ts";
 import type { Frame } from "./frame.ts";
+import { onFrames, sendFrame } from "./framed.ts";
 import {
   arp,
   concat,
@@ -24,7 +25,6 @@ import {
 } from "./packet.ts";
 import { type DhcpReply, decodeDhcp, decodeFrame } from "./packet-decode.ts";
 
-const LENGTH_SIZE = 4;
 const MTU_MAX = 65520;
 const ANSWER_LIMIT_ms = 20_000;
 /** Time after which a datagram is sent once more: the first ones may come before a way is known. */
@@ -59,7 +59,6 @@ export class StreamGuest {
   #address = NOBODY;
   #gatewayMac = MAC_BROADCAST;
   #port = ECHO_PORT;
-  #rest: Buffer = Buffer.alloc(0);
   #hasEnded = false;
   readonly #frames: Frame[] = [];
   readonly #services = new Set<number>();
@@ -68,7 +67,7 @@ export class StreamGuest {
   constructor(socket: Socket, mac: string) {
     this.#socket = socket;
     this.mac = mac;
-    socket.on("data", (chunk: Buffer) => this.#take(chunk));
+    onFrames(socket, (octets) => this.#answer(decodeFrame(octets, { vnetSize: 0, mtu: MTU_MAX })));
     socket.on("error", () => {}); // a cut connection is an end like any other
     socket.on("close", () => {
       this.#hasEnded = true;
@@ -217,21 +216,7 @@ export class StreamGuest {
   }
 
   #send(frame: Uint8Array): void {
-    if (!this.#socket.destroyed) this.#socket.write(concat(u32(frame.length), frame));
-  }
-
-  #take(chunk: Buffer): void {
-    this.#rest = Buffer.concat([this.#rest, chunk]);
-    while (this.#rest.length >= LENGTH_SIZE) {
-      const end = LENGTH_SIZE + this.#rest.readUInt32BE(0);
-      if (this.#rest.length < end) return;
-      const frame = decodeFrame(Uint8Array.from(this.#rest.subarray(LENGTH_SIZE, end)), {
-        vnetSize: 0,
-        mtu: MTU_MAX,
-      });
-      this.#rest = this.#rest.subarray(end);
-      this.#answer(frame);
-    }
+    sendFrame(this.#socket, frame);
   }
 
   #answer(frame: Frame): void {

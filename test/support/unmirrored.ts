@@ -155,8 +155,6 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "wasm/flow/resolvers.ts": "test/wasm/flow/dns.test.ts, datagrams and connections",
   "wasm/flow/queries.ts": "test/wasm/flow/dns-failover.test.ts",
   "wasm/flow/dns-relay.ts": "test/wasm/flow/dns.test.ts",
-  "wasm/config-check.ts": ENGINE,
-  "wasm/frame.ts": "test/engine/engine.test.ts, test/wasm/cve.test.ts and the fuzzer",
   "wasm/input4.ts": "test/engine/engine.test.ts, test/wasm/flow/fragments.test.ts and the fuzzer",
   "wasm/wire/vnet.ts": "constants; test/engine/engine.test.ts, test/wasm/tcp/output.test.ts",
   "wasm/icmp4.ts": "test/wasm/tcp/icmp.test.ts, test/wasm/flow/ping.test.ts and the fuzzer",

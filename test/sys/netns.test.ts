@@ -12,9 +12,8 @@ import { Fd } from "../../src/sys/fd.ts";
 import type { Libc } from "../../src/sys/libc.ts";
 import { openNamespace, withNamespace } from "../../src/sys/namespace.ts";
 import { openTapInNamespace } from "../../src/sys/netns.ts";
-import { descriptorsInUse } from "../../src/sys/rlimit.ts";
 import { runTapHelper } from "../../src/sys/tap-helper.ts";
-import { inNetns, netnsPath, play, systemTest, withNetns } from "./support.ts";
+import { inNetns, netnsPath, play, systemTest, watchDescriptors, withNetns } from "./support.ts";
 
 const NOBODY = ["--reuid=65534", "--regid=65534", "--clear-groups"];
 const ownNamespace = () => readlinkSync("/proc/thread-self/ns/net");
@@ -138,16 +137,16 @@ describe("netns", () => {
   systemTest("the helper is for those who are refused, or could not come back", [], async (sys) => {
     const [tap, setup] = [{ name: "tap0", vnetHeader: true }, {}];
     const attempt = async (more: Partial<Libc>, helper?: readonly string[]): Promise<unknown> => {
-      const open = descriptorsInUse();
       const options = { namespace: process.pid, tap, setup };
-      const told = { ...sys, ...more };
+      const { told: watched, left } = watchDescriptors(sys);
+      const told = { ...watched, ...more };
       try {
         return await openTapInNamespace(
           told,
           helper === undefined ? options : { ...options, helper },
         );
       } finally {
-        assert.equal(descriptorsInUse(), open, "nothing stays open");
+        assert.deepEqual([...left], [], "nothing stays open");
       }
     };
     const [refused, wrong] = [/^Enter .* not permitted \(EPERM\)/, /^Enter .* \(EINVAL\)/];

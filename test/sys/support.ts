@@ -79,6 +79,29 @@ export function play(
   return { told: { ...sys, ...(Object.fromEntries(noted) as Partial<Libc>) }, calls };
 }
 
+/**
+ * The system's calls, with the descriptors that were opened by them and not closed: those of this
+ * process say less, as runtimes open and close their own at any time.
+ */
+export function watchDescriptors(sys: Libc): { readonly told: Libc; readonly left: Set<number> } {
+  const left = new Set<number>();
+  const noted = (fd: number): number => {
+    if (fd >= 0) left.add(fd);
+    return fd;
+  };
+  const told: Libc = {
+    ...sys,
+    open: (...args) => noted(sys.open(...args)),
+    socket: (...args) => noted(sys.socket(...args)),
+    accept4: (...args) => noted(sys.accept4(...args)),
+    close: (fd) => {
+      left.delete(fd);
+      return sys.close(fd);
+    },
+  };
+  return { told, left };
+}
+
 let namespaces = 0;
 
 /** A fresh network namespace that is removed in any case. */

@@ -180,6 +180,22 @@ describe("listener: no descriptor left", () => {
     for (const fd of clients) rig.sys.close(fd);
   });
 
+  rigTest("a socket of number 0 is published like any other", (rig) => {
+    const sys: Libc = Object.create(rig.sys, {
+      ...Object.fromEntries(
+        ["socket", "setsockopt", "bind", "listen"].map((call) => [call, { value: () => 0 }]),
+      ),
+      close: { value: () => 0 },
+    });
+    const watched: number[] = [];
+    const watch = { add: (fd: number) => watched.push(fd) && 0, remove: () => {} };
+    const listeners = new Listeners(sys, rig.engine, rig.sockets);
+    listeners.open([rule(8080, 80), rule(5353, 53, "udp")], watch);
+    assert.deepEqual([listeners.count, rig.sockets.ports.count, watched], [1, 1, [0]]);
+    listeners.answer(true);
+    assert.deepEqual(watched, [0, 0]);
+  });
+
   rigTest("a spare descriptor of number 0 is one like any other", (rig) => {
     const closed: number[] = [];
     const results = [-EMFILE, 0, -EAGAIN];

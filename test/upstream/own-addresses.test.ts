@@ -136,7 +136,7 @@ describe("upstream/own-addresses", () => {
     blind.poll(engine, 1);
     assert.equal(blind.wait(1), undefined);
     blind.close();
-    assert.match(lines.join("\n"), /warn own addresses are not known Open a netlink socket: .*/);
+    assert.match(lines.join("\n"), /warn own addresses unknown Open a netlink socket: .*/);
   });
 
   test("more than the engine has room for are told of", () => {

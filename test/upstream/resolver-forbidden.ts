@@ -14,7 +14,7 @@ import { attachOptions, logTo } from "./resolver-support.ts";
 
 const INTERVAL = 1_000_000;
 const MAY = 0o644;
-const LOST = "resolv.conf may not be read any more";
+const LOST = "resolv.conf is no longer readable";
 
 // Nothing is written unless this really is the test's file.
 const [marker = ""] = process.argv.slice(2);
@@ -73,6 +73,29 @@ answer("nameserver 192.0.2.2\nsearch a.test\nok");
 watch.poll(engine, now);
 assert.deepEqual([asked, lines.length], [2, told]);
 
+// Nor are several of either, in the same order; in another one they are.
+const several = "nameserver 192.0.2.2\nnameserver 192.0.2.3\nsearch a.test b.test\nok";
+answer(several);
+watch.poll(engine, now);
+assert.deepEqual([resolvers.length, watch.conf.search], [2, ["a.test", "b.test"]]);
+const toldOfBoth = lines.length;
+answer(several);
+watch.poll(engine, now);
+assert.equal(lines.length, toldOfBoth);
+answer("nameserver 192.0.2.3\nnameserver 192.0.2.2\nsearch a.test b.test\nok");
+watch.poll(engine, now);
+assert.deepEqual(servers(), ["192.0.2.3", "192.0.2.2"]);
+assert.deepEqual(lines.slice(toldOfBoth), ["info resolvers changed 192.0.2.3 192.0.2.2"]);
+
+// While an answer is being written there is no reason to hurry.
+const [, version] = [0, 1].map((word) => new Int32Array(answers.memory, 4 * word, 1));
+assert.ok(version !== undefined);
+Atomics.add(version, 0, 1);
+assert.equal(watch.wait(now), INTERVAL);
+Atomics.add(version, 0, 1);
+assert.equal(watch.wait(now), 0);
+watch.poll(engine, now);
+
 // Gone: a state like any other. Not to be read by anybody: all stays, and is told once.
 answer("gone");
 watch.poll(engine, now);
@@ -91,6 +114,14 @@ assert.deepEqual(later.conf.nameservers, [], "of which nothing is known");
 answer("nameserver 192.0.2.4\nok");
 const latest = new ResolverWatch(attachOptions(), logTo([]), reading);
 assert.deepEqual(latest.conf.nameservers, ["192.0.2.4"]);
+
+// One that begins without a reader says what it cannot read, and no more.
+const alone: string[] = [];
+const blind = new ResolverWatch(attachOptions(), logTo(alone));
+blind.poll(engine, now);
+blind.poll(engine, now + INTERVAL);
+assert.deepEqual([alone.length, blind.conf.nameservers], [1, []]);
+assert.match(alone.join(), /^warn read .*: (?:EACCES|EPERM), DNS questions are answered SERVFAIL/);
 
 // It may be read again, and once more not, when the reader has gone.
 chmodSync(RESOLV_CONF_PATH, MAY);

@@ -249,17 +249,20 @@ describe("sockets: where they lead", () => {
 
 describe("sockets: of published ports", () => {
   /** Publishes a port of the loopback for guest port 53; its token. */
-  const publish = (rig: Rig, spot = 0): { token: number; port: number } => {
+  const publish = (rig: Rig, spot = 0): { token: number; port: number; fd: number } => {
     const fd = check(openUdpPort(rig.sys, 4, mappedOctetsOf(LOOPBACK), 0), "Open");
     const port = localPort(rig.sys, fd);
     const token = rig.sockets.ports.add(fd, 4, 53, port, spot);
     check(rig.epoll.add(fd, DATAGRAM, token, EVENT_OF_PORT), "Watch");
-    return { token, port };
+    return { token, port, fd };
   };
 
   rigTest("one is taken in place of a new socket, is not counted, and is parked again", (rig) => {
-    const { token, port } = publish(rig);
+    const { token, port, fd: published } = publish(rig);
+    const size = (): number => getOption(rig.sys, published, SOL_SOCKET, SO_RCVBUF);
+    assert.equal(size(), 65_536);
     const taken = rig.perform(abi.OP_UDP_OPEN, HANDLE, { c: 53 });
+    assert.ok(size() > 200_000, "it has room for a burst while it is used");
     assert.equal(taken, abi.OPENED_PUBLISHED | port);
     assert.deepEqual([rig.sockets.openCount, rig.sockets.ports.isParked(token)], [0, false]);
     const { fd } = udpSocket(rig.sys);

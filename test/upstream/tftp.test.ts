@@ -95,7 +95,7 @@ deskTest("a transfer from request to end, which closes the service's end", (desk
   desk.work();
   assert.deepEqual(desk.hear(fd), new Uint8Array(0), "the end");
   assert.equal(desk.service.wait(desk.now), undefined, "nothing to do any more");
-  assert.deepEqual(desk.lines, ["info file asked for by TFTP a"]);
+  assert.deepEqual(desk.lines, ["info TFTP request a"]);
   sys.close(fd);
 });
 
@@ -106,7 +106,7 @@ deskTest("a refusal is heard although it closes the service's end", (desk, sys) 
   desk.work();
   assert.deepEqual(desk.hear(fd), concat(u16(5), u16(1), "file not found\0"));
   assert.deepEqual(desk.hear(fd), new Uint8Array(0));
-  assert.deepEqual(desk.lines, ["info file refused by TFTP no?[31m file not found"]);
+  assert.deepEqual(desk.lines, ["info TFTP request refused no?[31m file not found"]);
   sys.close(fd);
 });
 
@@ -159,7 +159,7 @@ deskTest(
     desk.now += 1_999_999;
     assert.equal(desk.service.open(), -EBUSY);
     assert.equal(nextDescriptor(sys), before);
-    assert.deepEqual(desk.lines, ["warn too many TFTP transfers, a new one is left out 64"]);
+    assert.deepEqual(desk.lines, ["warn too many TFTP transfers, new one refused 64"]);
     desk.now += 1;
     const next = desk.service.open();
     assert.ok(next >= 0);
@@ -238,6 +238,16 @@ systemTest("where the socket cannot be watched both its ends are closed", [], (s
   rmSync(folder, { recursive: true, force: true });
 });
 
+systemTest("closing gives the folder back", [], (sys) => {
+  const folder = mkdtempSync(join(tmpdir(), "slirp-tftp-"));
+  const before = nextDescriptor(sys);
+  const service = new TftpService(sys, { add: () => 0 }, folder, logTo([]), () => 1);
+  assert.notEqual(nextDescriptor(sys), before);
+  service.close();
+  assert.equal(nextDescriptor(sys), before);
+  rmSync(folder, { recursive: true, force: true });
+});
+
 deskTest("who was heard last is not the one that gives way", (desk, sys) => {
   const fds = Array.from({ length: TRANSFERS_MAX }, () => desk.service.open());
   const [first = -1, second = -1] = fds;
@@ -258,6 +268,6 @@ deskTest("of a long name 200 characters are logged", (desk, sys) => {
   const fd = desk.service.open();
   desk.say(fd, request("n".repeat(220)));
   desk.work();
-  assert.deepEqual(desk.lines, [`info file refused by TFTP ${"n".repeat(200)} file not found`]);
+  assert.deepEqual(desk.lines, [`info TFTP request refused ${"n".repeat(200)} file not found`]);
   sys.close(fd);
 });

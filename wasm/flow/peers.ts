@@ -43,7 +43,8 @@ const LOCAL: usize = memory.data(TABLE_SIZE, 16);
 const OUTSIDE: usize = memory.data(TABLE_SIZE, 16);
 /** Guest ports that somebody is remembered for or was: a bit each. */
 const PORTS_SIZE: i32 = 8192;
-const OCTET_SHIFT: u32 = 3;
+/** From `ports` to the octet that has the guest port's bit. */
+const PORT_OCTET_SHIFT: u32 = 16 + 3;
 const OCTET_BITS: u32 = 7;
 const PORTS: usize = memory.data(PORTS_SIZE, 8);
 /** Flows allowed for each set of those outside, as a shift. */
@@ -141,7 +142,7 @@ export function peerRemember(guest: u32, shown: u32, ports: u32, now: i64): Peer
       fresh.guest = guest;
       fresh.shown = shown;
       fresh.ports = ports;
-      const byte = PORTS + <usize>(ports >>> (16 + OCTET_SHIFT));
+      const byte = PORTS + <usize>(ports >>> PORT_OCTET_SHIFT);
       store<u8>(byte, load<u8>(byte) | <u8>((<u32>1) << ((ports >>> 16) & OCTET_BITS)));
     }
     last = p;
@@ -153,7 +154,7 @@ export function peerRemember(guest: u32, shown: u32, ports: u32, now: i64): Peer
 
 /** Whether anybody is or was remembered for this guest port: one look, as every datagram asks. */
 export function peersHave(ports: u32): bool {
-  const bits = <u32>load<u8>(PORTS + <usize>(ports >>> (16 + OCTET_SHIFT)));
+  const bits = <u32>load<u8>(PORTS + <usize>(ports >>> PORT_OCTET_SHIFT));
   return ((bits >>> ((ports >>> 16) & OCTET_BITS)) & 1) != 0;
 }
 

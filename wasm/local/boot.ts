@@ -15,7 +15,7 @@
  *   script for iPXE; and a loader that is iPXE gets that script in place of itself.
  *
  * Contract: `config-check` has found that the lists are whole entries. What `bootFind` says in
- * `bootFound`, `bootValue` and `bootLength` holds until it is called again.
+ * `boot` holds until it is called again.
  * Source: RFC 4578 §2.1, RFC 5970 §3.1 and 3.3, RFC 3004 §4, UEFI 2.10 §24.7.
  */
 import * as abi from "../abi/index";
@@ -31,22 +31,31 @@ export const HTTP_CLASS_SIZE: u32 = 10;
 const IPXE_CLASS: usize = memory.data<u8>([105, 80, 88, 69]);
 const IPXE_CLASS_SIZE: u32 = 4;
 
+/** Selector and length. */
 const ENTRY_HEADER_SIZE: u32 = 4;
+const LENGTH_OFFSET: usize = 2;
 /** Architectures of one client that are looked at. */
 const ARCHITECTURES_MAX: u32 = 8;
 
-export let bootFound: bool = false;
-export let bootValue: usize = 0;
-export let bootLength: u32 = 0;
+/** What the client at hand is to load. */
+@unmanaged
+export class BootChoice {
+  /** Location and octets of a name or URL; they count only where there is one. */
+  value: usize;
+  length: u32;
+  isFound: bool;
+}
+
+export const boot: BootChoice = changetype<BootChoice>(memory.data(<i32>offsetof<BootChoice>(), 4));
 
 /** Finds the entry of that selector; false = there is none. */
 function select(list: usize, length: u32, selector: u32): bool {
   const end = list + length;
-  for (let p = list; p < end; p += ENTRY_HEADER_SIZE + load16(p + 2)) {
+  for (let p = list; p < end; p += ENTRY_HEADER_SIZE + load16(p + LENGTH_OFFSET)) {
     if (load16(p) != selector) continue;
-    bootFound = true;
-    bootValue = p + ENTRY_HEADER_SIZE;
-    bootLength = load16(p + 2);
+    boot.isFound = true;
+    boot.value = p + ENTRY_HEADER_SIZE;
+    boot.length = load16(p + LENGTH_OFFSET);
     return true;
   }
   return false;
@@ -78,7 +87,7 @@ export function bootFind(
   isHttp: bool,
   isIpxe: bool,
 ): void {
-  bootFound = false;
+  boot.isFound = false;
   if (isHttp) {
     select(list, length, abi.BOOT_HTTP);
     return;

@@ -1,8 +1,8 @@
 /**
  * Writes the options of a DHCP reply, from the configuration and from the message being answered.
  *
- * Contract: `optionsBegin` says where they go; every `put…` adds an option once, and only if it
- * fits as a whole with the end option behind it. `cursor` is where the next one goes. What is sent
+ * Contract: `replyBegin` says where they go; every `put…` adds an option once, and only if it
+ * fits as a whole with the end option behind it. What is sent
  * back is read from the options that `wire/dhcpv4` parsed last. The configured list
  * (CONFIG_DHCP_OPTIONS) is the host's, but its lengths are checked all the same.
  *
@@ -14,17 +14,7 @@ import { CONFIG, config } from "../memory";
 import { PREFIX_LENGTH_BARE } from "../wire/addr";
 import { load8, store8, store16, store32 } from "../wire/bytes";
 import * as wire from "../wire/dhcpv4";
-import {
-  BOOT,
-  bootFind,
-  bootFound,
-  bootIsHttp,
-  bootIsIpxe,
-  bootLength,
-  bootValue,
-  HTTP_CLASS,
-  HTTP_CLASS_SIZE,
-} from "./boot";
+import { BOOT, boot, bootFind, bootIsHttp, bootIsIpxe, HTTP_CLASS, HTTP_CLASS_SIZE } from "./boot";
 
 const LEASE_INFINITE: u32 = 0xffffffff;
 const OPTION_PIECE_MAX: u32 = 255;
@@ -46,15 +36,27 @@ const DONE: usize = memory.data(CODE_COUNT, 8);
 /** An option value while it is made. */
 const VALUE: usize = memory.data(<i32>sizeof<u32>(), 8);
 
-/** Where the next option goes. */
-export let cursor: usize = 0;
-let limit: usize = 0;
+/** The reply being written. */
+@unmanaged
+export class DhcpReply {
+  /** Location of the message. */
+  message: usize;
+  /** Where the next option goes, and where the last has to end. */
+  cursor: usize;
+  limit: usize;
+}
 
-/** Starts the options at `start`; they, the end option and the relay's have to end at `end`. */
-export function optionsBegin(start: usize, end: usize): void {
+export const reply: DhcpReply = changetype<DhcpReply>(memory.data(<i32>offsetof<DhcpReply>(), 4));
+
+/**
+ * Begins a reply of at most `size` octets at `message`; options follow the header, the end option
+ * and the relay's are the last.
+ */
+export function replyBegin(message: usize, size: u32): void {
   memory.fill(DONE, 0, CODE_COUNT);
-  cursor = start;
-  limit = end - relaySize();
+  reply.message = message;
+  reply.cursor = message + wire.DHCP_HEADER_SIZE;
+  reply.limit = message + size - relaySize();
 }
 
 /** Octets of the relay's option to send back, which is kept for the end. */
@@ -66,10 +68,10 @@ function relaySize(): u32 {
 /** Adds the relay's option and the end option (RFC 3046 §2.2: last). */
 export function optionsEnd(): void {
   const relay = relaySize();
-  limit += relay;
+  reply.limit += relay;
   if (relay != 0) putEcho(wire.OPTION_RELAY);
-  store8(cursor, wire.OPTION_END);
-  cursor += 1;
+  store8(reply.cursor, wire.OPTION_END);
+  reply.cursor += 1;
 }
 
 /** Keeps the protocol's own options from being asked for by a parameter list. */
@@ -85,14 +87,14 @@ export function put(code: u32, value: usize, length: u32): void {
   if (load<u8>(DONE + code) != 0) return;
   const pieces: u32 = length == 0 ? 1 : (length + OPTION_PIECE_MAX - 1) / OPTION_PIECE_MAX;
   // One octet stays free for the end option.
-  if (cursor + length + 2 * pieces + 1 > limit) return;
+  if (reply.cursor + length + 2 * pieces + 1 > reply.limit) return;
   store<u8>(DONE + code, 1);
   for (let i: u32 = 0; i < pieces; i++) {
     const size = min(length, OPTION_PIECE_MAX);
-    store8(cursor, code);
-    store8(cursor + 1, size);
-    memory.copy(cursor + 2, value, size);
-    cursor += 2 + size;
+    store8(reply.cursor, code);
+    store8(reply.cursor + 1, size);
+    memory.copy(reply.cursor + 2, value, size);
+    reply.cursor += 2 + size;
     value += size;
     length -= size;
   }
@@ -141,12 +143,12 @@ function putConfigured(code: u32): void {
   for (let p = start; p < end && blobHas(p, end); p = blobNext(p, end)) {
     if (load8(p) == code) size += 2 + load8(p + 1);
   }
-  if (size == 0 || cursor + size + 1 > limit) return;
+  if (size == 0 || reply.cursor + size + 1 > reply.limit) return;
   store<u8>(DONE + code, 1);
   for (let p = start; p < end && blobHas(p, end); p = blobNext(p, end)) {
     if (load8(p) != code) continue;
-    memory.copy(cursor, p, 2 + load8(p + 1));
-    cursor += 2 + load8(p + 1);
+    memory.copy(reply.cursor, p, 2 + load8(p + 1));
+    reply.cursor += 2 + load8(p + 1);
   }
 }
 
@@ -168,8 +170,8 @@ function putParameter(code: u32): void {
   } else if (code == wire.OPTION_BROADCAST) {
     if (config(abi.CONFIG_PREFIX_LENGTH_OFFSET) < PREFIX_LENGTH_BARE)
       put32(code, networkBroadcast());
-  } else if (code == wire.OPTION_BOOT_FILE && bootFound) {
-    put(code, bootValue, bootLength);
+  } else if (code == wire.OPTION_BOOT_FILE && boot.isFound) {
+    put(code, boot.value, boot.length);
   } else if (code != wire.OPTION_PAD && code != wire.OPTION_END) {
     putConfigured(code);
   }
@@ -255,7 +257,7 @@ export function fillBoot(field: usize, size: u32): void {
     isHttp,
     user > 0 && bootIsIpxe(wire.dhcpOptionValue(wire.OPTION_USER_CLASS), user),
   );
-  if (!bootFound) fillField(wire.OPTION_BOOT_FILE, field, size);
+  if (!boot.isFound) fillField(wire.OPTION_BOOT_FILE, field, size);
   else if (isHttp) put(wire.OPTION_VENDOR_CLASS, HTTP_CLASS, HTTP_CLASS_SIZE);
-  else if (bootLength < size) memory.copy(field, bootValue, bootLength);
+  else if (boot.length < size) memory.copy(field, boot.value, boot.length);
 }

@@ -60,10 +60,8 @@ import {
   udpEmit,
 } from "../wire/udp";
 import {
-  cursor,
   fillBoot,
   fillField,
-  optionsBegin,
   optionsEnd,
   put,
   put8,
@@ -72,6 +70,8 @@ import {
   putFqdn,
   putLease,
   putParameters,
+  reply,
+  replyBegin,
 } from "./dhcpv4-options";
 
 const HEADERS_SIZE: u32 = IPV4_HEADER_SIZE + UDP_HEADER_SIZE;
@@ -92,9 +92,10 @@ const NAK_TEXT_SIZE: u32 = 21;
 /** Until when the address counts as bad, microseconds. */
 let declinedUntil: i64 = 0;
 
-/** The message being answered, and the reply being written. */
-let request: DhcpView = changetype<DhcpView>(0);
-let reply: usize = 0;
+/** The message being answered: the packet under way. */
+function request(): DhcpView {
+  return DhcpView.at(packet.data + UDP_HEADER_SIZE);
+}
 
 export function dhcpInit(): void {
   declinedUntil = 0;
@@ -122,9 +123,10 @@ function begin(type: u32): usize {
   if (ethernet == 0) return 0;
   const size = type == 0 ? wire.BOOTP_SIZE_MIN : messageSizeMax();
   memory.fill(ethernet, 0, ETHERNET_HEADER_SIZE + HEADERS_SIZE + size);
-  reply = ethernet + ETHERNET_HEADER_SIZE + HEADERS_SIZE;
-  optionsBegin(reply + wire.DHCP_HEADER_SIZE, reply + size);
-  wire.dhcpEmit(reply, request.xid, request.flags, request.giaddr, request.clientMac);
+  const message = ethernet + ETHERNET_HEADER_SIZE + HEADERS_SIZE;
+  const asked = request();
+  replyBegin(message, size);
+  wire.dhcpEmit(message, asked.xid, asked.flags, asked.giaddr, asked.clientMac);
   if (type == 0) return ethernet;
   put8(wire.OPTION_TYPE, type);
   put32(wire.OPTION_SERVER, config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET));
@@ -134,7 +136,7 @@ function begin(type: u32): usize {
 /** Ends the options, adds the headers in front and sends. */
 function finish(ethernet: usize, destination: u32, mac: u64, port: u32): void {
   optionsEnd();
-  const size = max(<u32>(cursor - reply), wire.BOOTP_SIZE_MIN) + UDP_HEADER_SIZE;
+  const size = max(<u32>(reply.cursor - reply.message), wire.BOOTP_SIZE_MIN) + UDP_HEADER_SIZE;
   const source = config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET);
   const ip = ethernet + ETHERNET_HEADER_SIZE;
   const udp = ip + IPV4_HEADER_SIZE;
@@ -151,15 +153,15 @@ function finish(ethernet: usize, destination: u32, mac: u64, port: u32): void {
 
 /** Sends it where RFC 2131 §4.1 says: relay, else `address`, else broadcast or `yiaddr`. */
 function send(ethernet: usize, address: u32, yiaddr: u32): void {
-  const relay = request.giaddr;
+  const relay = request().giaddr;
   if (relay != 0) {
     finish(ethernet, relay, packet.mac, wire.DHCP_SERVER_PORT);
   } else if (address != 0) {
-    finish(ethernet, address, request.clientMac, wire.DHCP_CLIENT_PORT);
-  } else if (yiaddr == 0 || (request.flags & wire.DHCP_BROADCAST) != 0) {
+    finish(ethernet, address, request().clientMac, wire.DHCP_CLIENT_PORT);
+  } else if (yiaddr == 0 || (request().flags & wire.DHCP_BROADCAST) != 0) {
     finish(ethernet, ADDRESS_ANY_BROADCAST, MAC_BROADCAST, wire.DHCP_CLIENT_PORT);
   } else {
-    finish(ethernet, yiaddr, request.clientMac, wire.DHCP_CLIENT_PORT);
+    finish(ethernet, yiaddr, request().clientMac, wire.DHCP_CLIENT_PORT);
   }
 }
 
@@ -167,10 +169,10 @@ function send(ethernet: usize, address: u32, yiaddr: u32): void {
 function fill(): void {
   putEcho(wire.OPTION_CLIENT);
   putFqdn();
-  DhcpView.at(reply).siaddr = config(abi.CONFIG_DHCP_SIADDR_OFFSET);
-  const sname = reply + wire.DHCP_SNAME_OFFSET;
+  DhcpView.at(reply.message).siaddr = config(abi.CONFIG_DHCP_SIADDR_OFFSET);
+  const sname = reply.message + wire.DHCP_SNAME_OFFSET;
   fillField(wire.OPTION_TFTP_NAME, sname, wire.DHCP_SNAME_SIZE);
-  fillBoot(reply + wire.DHCP_FILE_OFFSET, wire.DHCP_FILE_SIZE);
+  fillBoot(reply.message + wire.DHCP_FILE_OFFSET, wire.DHCP_FILE_SIZE);
   putParameters();
 }
 
@@ -179,18 +181,18 @@ function grant(type: u32, isRapid: bool, now: i64): void {
   const ethernet = begin(type);
   if (ethernet == 0) return;
   const guest = config(abi.CONFIG_GUEST_ADDRESS_OFFSET);
-  const ciaddr = type == wire.DHCP_ACK && !isRapid ? request.ciaddr : 0;
-  DhcpView.at(reply).ciaddr = ciaddr;
-  DhcpView.at(reply).yiaddr = guest;
+  const ciaddr = type == wire.DHCP_ACK && !isRapid ? request().ciaddr : 0;
+  DhcpView.at(reply.message).ciaddr = ciaddr;
+  DhcpView.at(reply.message).yiaddr = guest;
   putLease();
-  if (isRapid) put(wire.OPTION_RAPID_COMMIT, reply, 0);
+  if (isRapid) put(wire.OPTION_RAPID_COMMIT, reply.message, 0);
   fill();
   send(ethernet, ciaddr, guest);
   if (type == wire.DHCP_OFFER) {
     count(abi.STAT_DHCP_OFFERS);
   } else {
     count(abi.STAT_DHCP_ACKS);
-    if (request.giaddr == 0) neighborLearn(guest, request.clientMac, now);
+    if (request().giaddr == 0) neighborLearn(guest, request().clientMac, now);
   }
 }
 
@@ -199,7 +201,8 @@ function refuse(): void {
   const ethernet = begin(wire.DHCP_NAK);
   if (ethernet == 0) return;
   // The relay has to broadcast, as the client's address is wrong (RFC 2131 §4.3.2).
-  if (request.giaddr != 0) DhcpView.at(reply).flags = request.flags | wire.DHCP_BROADCAST;
+  if (request().giaddr != 0)
+    DhcpView.at(reply.message).flags = request().flags | wire.DHCP_BROADCAST;
   put(wire.OPTION_MESSAGE, NAK_TEXT, NAK_TEXT_SIZE);
   putEcho(wire.OPTION_CLIENT);
   send(ethernet, 0, 0);
@@ -236,25 +239,25 @@ function takeBootp(now: i64): void {
   const ethernet = begin(0);
   if (ethernet == 0) return;
   const guest = config(abi.CONFIG_GUEST_ADDRESS_OFFSET);
-  const ciaddr = request.ciaddr;
-  DhcpView.at(reply).ciaddr = ciaddr;
-  DhcpView.at(reply).yiaddr = guest;
+  const ciaddr = request().ciaddr;
+  DhcpView.at(reply.message).ciaddr = ciaddr;
+  DhcpView.at(reply.message).yiaddr = guest;
   fill();
   send(ethernet, ciaddr == guest ? ciaddr : 0, guest);
   count(abi.STAT_DHCP_ACKS);
-  if (request.giaddr == 0) neighborLearn(guest, request.clientMac, now);
+  if (request().giaddr == 0) neighborLearn(guest, request().clientMac, now);
 }
 
 /** SELECTING, INIT-REBOOT, RENEWING and REBINDING all name an address; ours is the right one. */
 function takeRequest(now: i64): void {
   const isSelecting = wire.dhcpOptionLength(wire.OPTION_SERVER) >= 0;
   const requested = addressOption(wire.OPTION_REQUESTED_ADDRESS);
-  const wanted = requested != 0 ? requested : request.ciaddr;
+  const wanted = requested != 0 ? requested : request().ciaddr;
   if ((isSelecting && !isForUs()) || (!isSelecting && wanted == 0)) {
     drop(abi.DROP_DHCP_IGNORED);
     return;
   }
-  const ciaddr = request.ciaddr;
+  const ciaddr = request().ciaddr;
   const guest = config(abi.CONFIG_GUEST_ADDRESS_OFFSET);
   const isRight = wanted == guest && (ciaddr == 0 || ciaddr == guest);
   if (isRight && now >= declinedUntil) grant(wire.DHCP_ACK, false, now);
@@ -273,7 +276,7 @@ function takeDecline(now: i64): void {
 
 /** A client with an address of its own wants the rest: ACK without address and lease. */
 function takeInform(): void {
-  const ciaddr = request.ciaddr;
+  const ciaddr = request().ciaddr;
   const client = ciaddr != 0 ? ciaddr : packet.source;
   const gateway = config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET);
   const prefixLength = config(abi.CONFIG_PREFIX_LENGTH_OFFSET);
@@ -284,7 +287,7 @@ function takeInform(): void {
   }
   const ethernet = begin(wire.DHCP_ACK);
   if (ethernet == 0) return;
-  DhcpView.at(reply).ciaddr = ciaddr;
+  DhcpView.at(reply.message).ciaddr = ciaddr;
   fill();
   send(ethernet, client, 0);
   count(abi.STAT_DHCP_ACKS);
@@ -302,8 +305,8 @@ function isAcceptable(message: usize, length: u32): bool {
     drop(abi.DROP_DHCP_MALFORMED);
     return false;
   }
-  const client = request.clientMac;
-  const isEthernet = request.isEthernet;
+  const client = request().clientMac;
+  const isEthernet = request().isEthernet;
   const server = wire.dhcpOptionLength(wire.OPTION_SERVER);
   const requested = wire.dhcpOptionLength(wire.OPTION_REQUESTED_ADDRESS);
   const type = wire.dhcpOptionLength(wire.OPTION_TYPE);
@@ -313,11 +316,11 @@ function isAcceptable(message: usize, length: u32): bool {
     drop(abi.DROP_DHCP_MALFORMED);
     return false;
   }
-  const relay = request.giaddr;
+  const relay = request().giaddr;
   const gateway = config(abi.CONFIG_GATEWAY_ADDRESS_OFFSET);
   const isFar =
     relay != 0 && !addressInPrefix(relay, gateway, config(abi.CONFIG_PREFIX_LENGTH_OFFSET));
-  if (request.op != wire.BOOT_REQUEST || isFar || isOwnAddress(relay) || client == gatewayMac()) {
+  if (request().op != wire.BOOT_REQUEST || isFar || isOwnAddress(relay) || client == gatewayMac()) {
     drop(abi.DROP_DHCP_IGNORED);
     return false;
   }
@@ -344,7 +347,6 @@ export function dhcpInput(now: i64): void {
     return;
   }
   const message = udp + UDP_HEADER_SIZE;
-  request = DhcpView.at(message);
   if (!isAcceptable(message, size - UDP_HEADER_SIZE)) return;
   if (wire.dhcpOptionLength(wire.OPTION_TYPE) < 0) {
     takeBootp(now);

@@ -8,7 +8,7 @@ import { address6Copy, address6Equal, address6InPrefix } from "../wire/addr6";
 import { store32 } from "../wire/bytes";
 import * as wire from "../wire/dhcpv6";
 import { Option6View } from "../wire/dhcpv6";
-import { asked, askedAfter, cursor, putStatus, room } from "./dhcpv6-options";
+import { asked, askedAfter, exchange, putStatus, room } from "./dhcpv6-options";
 
 const INFINITE: u32 = 0xffffffff;
 /** T2 is 0.8 of the lifetime (RFC 9915 §21.4). */
@@ -33,7 +33,7 @@ function beginIa(ia: usize, code: u32, t1: u32, t2: u32): usize {
 
 /** Lets the association's length count what has been put into it. */
 function endIa(option: usize): void {
-  Option6View.at(option).length = <u32>(cursor - option) - wire.OPTION6_HEADER_SIZE;
+  Option6View.at(option).length = <u32>(exchange.cursor - option) - wire.OPTION6_HEADER_SIZE;
 }
 
 function putAddress(address: usize, lifetime: u32): void {

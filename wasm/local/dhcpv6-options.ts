@@ -10,17 +10,7 @@ import { ADDRESS6_SIZE } from "../wire/addr6";
 import { load8, load16, store8, store16, store32 } from "../wire/bytes";
 import * as wire from "../wire/dhcpv6";
 import { Option6View } from "../wire/dhcpv6";
-import {
-  BOOT6,
-  bootFind,
-  bootFound,
-  bootIsHttp,
-  bootIsIpxe,
-  bootLength,
-  bootValue,
-  HTTP_CLASS,
-  HTTP_CLASS_SIZE,
-} from "./boot";
+import { BOOT6, boot, bootFind, bootIsHttp, bootIsIpxe, HTTP_CLASS, HTTP_CLASS_SIZE } from "./boot";
 
 const REFRESH_SECONDS: u32 = 86_400;
 /** Flags of the FQDN option (RFC 4704 §4.1). */
@@ -34,41 +24,50 @@ const REQUESTED_MAX: u32 = 64;
 const ENTERPRISE_SIZE: u32 = 4;
 const CLASS_OFFSET: u32 = 6;
 
-/** Where the options of the message being answered begin and end. */
-let options: usize = 0;
-let optionsEnd: usize = 0;
-/** Where the next option of the reply goes, and where the last has to end. */
-export let cursor: usize = 0;
-let limit: usize = 0;
+/** A message being answered, and its reply. */
+@unmanaged
+export class Dhcp6Exchange {
+  /** Where the options of the message begin and end. */
+  options: usize;
+  optionsEnd: usize;
+  /** Where the next option of the reply goes, and where the last has to end. */
+  cursor: usize;
+  limit: usize;
+}
+
+export const exchange: Dhcp6Exchange = changetype<Dhcp6Exchange>(
+  memory.data(<i32>offsetof<Dhcp6Exchange>(), 4),
+);
 
 /** Sets the options that are answered: `length` octets at `p`. */
 export function optionsTake(p: usize, length: u32): void {
-  options = p;
-  optionsEnd = p + length;
+  exchange.options = p;
+  exchange.optionsEnd = p + length;
 }
 
 /** Begins the options of the reply at `p`; they end at `end` at the latest. */
 export function optionsBegin(p: usize, end: usize): void {
-  cursor = p;
-  limit = end;
+  exchange.cursor = p;
+  exchange.limit = end;
 }
 
 /** Location of the first option of this code in the message being answered; 0 = none. */
 export function asked(code: u32): usize {
-  return wire.dhcp6Find(options, optionsEnd, code);
+  return wire.dhcp6Find(exchange.options, exchange.optionsEnd, code);
 }
 
 /** Location of the next one behind `option`; 0 = none. */
 export function askedAfter(option: usize, code: u32): usize {
-  return wire.dhcp6Find(wire.dhcp6After(option), optionsEnd, code);
+  return wire.dhcp6Find(wire.dhcp6After(option), exchange.optionsEnd, code);
 }
 
 /** Begins an option of `length` octets; returns where its value goes, 0 = it does not fit. */
 export function room(code: u32, length: u32): usize {
-  if (cursor + wire.OPTION6_HEADER_SIZE + length > limit) return 0;
-  wire.dhcp6OptionEmit(cursor, code, length);
-  const value = cursor + wire.OPTION6_HEADER_SIZE;
-  cursor = value + length;
+  const option = exchange.cursor;
+  const value = option + wire.OPTION6_HEADER_SIZE;
+  if (value + length > exchange.limit) return 0;
+  wire.dhcp6OptionEmit(option, code, length);
+  exchange.cursor = value + length;
   return value;
 }
 
@@ -110,7 +109,7 @@ function putWanted(code: u32, isInformation: bool): void {
     const value = isInformation ? room(code, sizeof<u32>()) : 0;
     if (value != 0) store32(value, REFRESH_SECONDS);
   } else if (code == wire.OPTION6_FQDN) putFqdn();
-  else if (code == wire.OPTION6_BOOT_URL && bootFound) put(code, bootValue, bootLength);
+  else if (code == wire.OPTION6_BOOT_URL && boot.isFound) put(code, boot.value, boot.length);
   else if (code > wire.OPTION6_RAPID_COMMIT) putConfigured(code);
 }
 
@@ -139,7 +138,7 @@ function putBoot(): void {
     isHttp,
     user != 0 && bootIsIpxe(Option6View.at(user).value, Option6View.at(user).length),
   );
-  if (!isHttp || !bootFound) return;
+  if (!isHttp || !boot.isFound) return;
   const value = room(wire.OPTION6_VENDOR_CLASS, CLASS_OFFSET + HTTP_CLASS_SIZE);
   if (value == 0) return;
   memory.copy(value, vendorAt, ENTERPRISE_SIZE); // in the client's own terms

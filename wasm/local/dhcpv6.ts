@@ -66,7 +66,7 @@ import {
 } from "./dhcpv6-associations";
 import {
   asked,
-  cursor,
+  exchange,
   optionsBegin,
   optionsTake,
   put,
@@ -118,7 +118,7 @@ function begin(type: u32, transaction: u32): usize {
 function finish(ethernet: usize): void {
   const header = ethernet + ETHERNET_HEADER_SIZE;
   const udp = header + IPV6_HEADER_SIZE;
-  const size = <u32>(cursor - udp);
+  const size = <u32>(exchange.cursor - udp);
   const source = octetsOf(ROUTER6);
   const destination = Ipv6View.at(packet.ip).source;
   ethernetEmit(ethernet, packet.mac, gatewayMac(), ETHERTYPE_IPV6);

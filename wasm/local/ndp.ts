@@ -86,12 +86,10 @@ let lastAt: i64 = 0;
 let initialLeft: i32 = 0;
 /** Number of the option lists that are being told of. */
 let serial: u32 = 0;
-/** The search list that all have been told of last, and what of it is to be withdrawn. */
+/** The search list that all have been told of last, and room for what of it is withdrawn. */
 const TOLD: usize = memory.data(SEARCH_SIZE_MAX, 8);
 const GONE: usize = memory.data(SEARCH_SIZE_MAX, 8);
 let toldLength: u32 = 0;
-let goneLength: u32 = 0;
-let searchLength: u32 = 0;
 
 export function ndpInit(): void {
   dueAt = 1;
@@ -99,7 +97,6 @@ export function ndpInit(): void {
   initialLeft = INITIAL_COUNT;
   serial = config(abi.CONFIG_OPTIONS_SERIAL_OFFSET);
   toldLength = 0;
-  goneLength = 0;
 }
 
 function has(flag: i32): bool {
@@ -108,24 +105,26 @@ function has(flag: i32): bool {
 
 // ---------------------------------------------------------------- router advertisements
 
-/** The search list of the DHCPv6 server, names one after the other; 0 = there is none to tell. */
-function searchList(): usize {
+/** The search list of the DHCPv6 server, names one after the other; address 0 = none to tell. */
+function searchList(): Option6View {
   const start = CONFIG + abi.CONFIG_DHCP6_OPTIONS_OFFSET;
   const size = min<u32>(config(abi.CONFIG_DHCP6_OPTIONS_LENGTH_OFFSET), abi.DHCP_OPTIONS_SIZE);
   const option = dhcp6Find(start, start + size, OPTION6_SEARCH);
-  if (option == 0) return 0;
-  const view = Option6View.at(option);
-  searchLength = view.length;
-  return searchLength == 0 || searchLength > SEARCH_SIZE_MAX ? 0 : view.value;
+  const length: u32 = option == 0 ? 0 : Option6View.at(option).length;
+  return Option6View.at(length == 0 || length > SEARCH_SIZE_MAX ? 0 : option);
 }
 
-/** Adds the search list, or withdraws what is not in it any more; returns where to go on. */
-function putSearch(p: usize, isWithdrawal: bool): usize {
-  if (isWithdrawal) {
-    return goneLength == 0 ? p : p + wire.ndpSearchEmit(p, 0, GONE, goneLength);
-  }
+/** Octets of the search list; 0 = there is none to tell. */
+function searchSize(list: Option6View): u32 {
+  return changetype<usize>(list) == 0 ? 0 : list.length;
+}
+
+/** Adds the search list, or withdraws the `gone` octets in GONE; returns where to go on. */
+function putSearch(p: usize, gone: u32): usize {
+  if (gone > 0) return p + wire.ndpSearchEmit(p, 0, GONE, gone);
   const list = searchList();
-  return list == 0 ? p : p + wire.ndpSearchEmit(p, LIFETIME_SECONDS, list, searchLength);
+  const length = searchSize(list);
+  return length == 0 ? p : p + wire.ndpSearchEmit(p, LIFETIME_SECONDS, list.value, length);
 }
 
 /** Octets of the name at `p`, its last one included, in `length` octets of names. */
@@ -146,31 +145,32 @@ function isListed(p: usize, size: u32, list: usize, length: u32): bool {
   return false;
 }
 
-/** Gathers the names that all have been told and that are in the list no more. */
-function findGone(): void {
+/** Gathers the names that all have been told and that are in the list no more; their size. */
+function findGone(): u32 {
   const list = searchList();
-  const length: u32 = list == 0 ? 0 : searchLength;
-  goneLength = 0;
+  const length = searchSize(list);
+  let gone: u32 = 0;
   let at: u32 = 0;
   while (at < toldLength) {
     const size = nameSize(TOLD + at, toldLength - at);
-    if (!isListed(TOLD + at, size, list, length)) {
-      memory.copy(GONE + goneLength, TOLD + at, size);
-      goneLength += size;
+    if (!isListed(TOLD + at, size, list.value, length)) {
+      memory.copy(GONE + gone, TOLD + at, size);
+      gone += size;
     }
     at += size;
   }
+  return gone;
 }
 
 /** All have been told of the list as it is now. */
 function remember(): void {
   const list = searchList();
-  toldLength = list == 0 ? 0 : searchLength;
-  memory.copy(TOLD, list, toldLength);
+  toldLength = searchSize(list);
+  memory.copy(TOLD, list.value, toldLength);
 }
 
 /** Writes the message; returns its size. */
-function routerMessage(message: usize, lifetime: u32, isWithdrawal: bool): u32 {
+function routerMessage(message: usize, lifetime: u32, gone: u32): u32 {
   const flags: u32 = has(abi.CONFIG_FLAG_DHCP) ? wire.NDP_MANAGED | wire.NDP_OTHER : 0;
   const prefixLength = config(abi.CONFIG_PREFIX6_LENGTH_OFFSET);
   const slaac = prefixLength == SLAAC_PREFIX_LENGTH ? wire.NDP_AUTONOMOUS : 0;
@@ -193,7 +193,7 @@ function routerMessage(message: usize, lifetime: u32, isWithdrawal: bool): u32 {
     wire.ndpDnsEmit(p, lifetime, octetsOf(DNS6));
     p += wire.NDP_DNS_SIZE;
   }
-  if (lifetime != 0) p = putSearch(p, isWithdrawal);
+  if (lifetime != 0) p = putSearch(p, gone);
   return <u32>(p - message);
 }
 
@@ -207,12 +207,12 @@ function send(ethernet: usize, size: u32, source: usize, destination: usize, mac
   frameCommit(ethernet, ETHERNET_HEADER_SIZE + IPV6_HEADER_SIZE + size, 0);
 }
 
-/** Sends an advertisement; false = no room. */
-function advertise(destination: usize, mac: u64, lifetime: u32, isWithdrawal: bool): bool {
+/** Sends an advertisement, which withdraws `gone` octets of names if any; false = no room. */
+function advertise(destination: usize, mac: u64, lifetime: u32, gone: u32): bool {
   const ethernet = txBegin();
   if (ethernet == 0) return false;
   const message = ethernet + ETHERNET_HEADER_SIZE + IPV6_HEADER_SIZE;
-  const size = routerMessage(message, lifetime, isWithdrawal);
+  const size = routerMessage(message, lifetime, gone);
   send(ethernet, size, octetsOf(ROUTER6), destination, mac);
   count(abi.STAT_NDP_ROUTER);
   return true;
@@ -221,9 +221,9 @@ function advertise(destination: usize, mac: u64, lifetime: u32, isWithdrawal: bo
 /** Advertises to all and plans the next time. */
 function advertiseAll(now: i64): void {
   const mac = address6GroupMac(ALL_NODES);
-  findGone();
-  const isReady = goneLength == 0 || advertise(ALL_NODES, mac, LIFETIME_SECONDS, true);
-  if (!isReady || !advertise(ALL_NODES, mac, LIFETIME_SECONDS, false)) {
+  const gone = findGone();
+  const isReady = gone == 0 || advertise(ALL_NODES, mac, LIFETIME_SECONDS, gone);
+  if (!isReady || !advertise(ALL_NODES, mac, LIFETIME_SECONDS, 0)) {
     dueAt = now + SECOND_US;
     return;
   }
@@ -258,7 +258,7 @@ export function ndpTimeout(now: i64): void {
 
 /** Tells all that the router is none any more (RFC 4861 §6.2.5). */
 export function ndpFarewell(): void {
-  if (has(abi.CONFIG_FLAG_IPV6)) advertise(ALL_NODES, address6GroupMac(ALL_NODES), 0, false);
+  if (has(abi.CONFIG_FLAG_IPV6)) advertise(ALL_NODES, address6GroupMac(ALL_NODES), 0, 0);
 }
 
 // ---------------------------------------------------------------- what the guest says
@@ -283,7 +283,7 @@ function learn(address: u32, said: u64, now: i64): bool {
 
 function routerSolicited(now: i64): void {
   if (!isProbe()) {
-    if (advertise(octetsOf(packet.source), packet.mac, LIFETIME_SECONDS, false))
+    if (advertise(octetsOf(packet.source), packet.mac, LIFETIME_SECONDS, 0))
       count(abi.STAT_CONSUMED_LOCAL);
     return;
   }

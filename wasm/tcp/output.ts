@@ -12,7 +12,7 @@ import { enterState } from "../flow/kinds";
 import { headerSize, pseudoSum } from "../flow/packet";
 import { handleOf } from "../flow/table";
 import { chunkData, chunkLength, chunkNext, chunkSequence, config } from "../memory";
-import { txBegin, txEnd, txFree, txHeader, txOffload, txPiece, vnetSize } from "../ring";
+import { txBegin, txEnd, txFrame, txFree, txHeader, txOffload, txPiece, vnetSize } from "../ring";
 import { count, countMany } from "../stats";
 import { check } from "../trap";
 import { sumAdd, sumBytes, sumConcat, sumStore, sumStorePartial } from "../wire/checksum";
@@ -81,18 +81,24 @@ function chunkFor(flow: Tcp, sequence: u32): i32 {
   return chunk;
 }
 
-let pieceSum: u32 = 0;
-
-/** Adds the payload [sequence, +length) as pieces; sums it when asked. Returns octets added. */
+/**
+ * Adds the payload [sequence, +length) as pieces; sums it when asked (`txFrame.payloadSum`).
+ * Returns octets added.
+ */
 function addPieces(flow: Tcp, sequence: u32, length: u32, sum: bool): u32 {
   let chunk = chunkFor(flow, sequence);
   let done: u32 = 0;
-  pieceSum = 0;
+  txFrame.payloadSum = 0;
   for (let i = 0; i < PIECES_MAX && done < length && chunk >= 0; i++) {
     const skip = sequence + done - chunkSequence(chunk);
     const n = min(chunkLength(chunk) - skip, length - done);
     txPiece(chunkData(chunk) + skip, n);
-    if (sum) pieceSum = sumConcat(pieceSum, done, sumBytes(chunkData(chunk) + skip, n));
+    if (sum)
+      txFrame.payloadSum = sumConcat(
+        txFrame.payloadSum,
+        done,
+        sumBytes(chunkData(chunk) + skip, n),
+      );
     done += n;
     flow.sendCursor = chunk;
     chunk = chunkNext(chunk);
@@ -129,7 +135,10 @@ function sendData(flow: Tcp, sequence: u32, length: u32, now: i64): u32 {
       TCP_CHECKSUM_OFFSET,
     );
   } else {
-    sumStore(tcp + TCP_CHECKSUM_OFFSET, sumAdd(sumAdd(pseudo, sumBytes(tcp, header)), pieceSum));
+    sumStore(
+      tcp + TCP_CHECKSUM_OFFSET,
+      sumAdd(sumAdd(pseudo, sumBytes(tcp, header)), txFrame.payloadSum),
+    );
   }
   txEnd(handleOf(flow));
   if (has(flow, F_RECOVERY)) flow.prrOut += n;

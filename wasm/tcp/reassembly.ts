@@ -314,11 +314,8 @@ export function blocks(flow: Tcp, limit: i32): i32 {
   return min(n, limit);
 }
 
-/** Appends iovecs for held octets that are in order; returns how many, their sum in `heldSum`. */
-export let heldSum: u32 = 0;
-
+/** How many held chunks are in order from `from` on, at most `limit`. */
 export function heldPieces(flow: Tcp, from: u32, limit: i32): i32 {
-  heldSum = 0;
   let n = 0;
   let chunk = flow.heldHead;
   let expected = from;
@@ -327,6 +324,5 @@ export function heldPieces(flow: Tcp, from: u32, limit: i32): i32 {
     n++;
     chunk = chunkNext(chunk);
   }
-  heldSum = expected - from;
   return n;
 }

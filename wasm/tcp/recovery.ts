@@ -71,22 +71,29 @@ const DUPLICATES: u32 = 3;
 const REORDER_SLACK_US: u32 = 2000;
 const PARTIALS_MAX: u8 = 3;
 /** What of the window is left after a loss, as in CUBIC (RFC 9438 §4.6). */
-const BETA_TENTHS: u64 = 7;
+const BETA_PERCENT: u64 = 70;
+const PERCENT: u64 = 100;
 
-/** Octets that have arrived by the segment being handled. */
-let delivered: u32 = 0;
-/** Right edge of what the guest had reported before it. */
-let highest: u32 = 0;
+/** What the acknowledgment under way tells. */
+@unmanaged
+class News {
+  /** Octets that have arrived by it. */
+  delivered: u32;
+  /** Right edge of what the guest had reported before it. */
+  highest: u32;
+}
+
+const news: News = changetype<News>(memory.data(<i32>offsetof<News>(), 4));
 
 export function deliveredSet(octets: u32): void {
-  delivered = octets;
+  news.delivered = octets;
 }
 
 /** A segment with news begins. */
 export function newsBegin(flow: Tcp): void {
-  delivered = 0;
-  if (flow.runCount > 0) highest = boardHighest(flow);
-  else highest = flow.sndUna;
+  news.delivered = 0;
+  if (flow.runCount > 0) news.highest = boardHighest(flow);
+  else news.highest = flow.sndUna;
 }
 
 /** Octets in flight are written down from now on, sent a round trip ago. */
@@ -101,7 +108,7 @@ export function reach(flow: Tcp, i: i32, left: u32, right: u32, cumulative: bool
   const octets = runOverlap(flow, i, left, right);
   const bits = runBits(flow, i);
   if (octets == 0 || bits == SACKED) return;
-  delivered += octets;
+  news.delivered += octets;
   const stamp = runStamp(flow, i);
   const end = seqLt(right, runEnd(flow, i)) ? right : runEnd(flow, i);
   const age = max(stampDiff(stampOf(now), stamp), 1);
@@ -109,7 +116,7 @@ export function reach(flow: Tcp, i: i32, left: u32, right: u32, cumulative: bool
     // Which of the two has arrived (RFC 8985 §6.2 step 2)?
     if (<u32>age < flow.rttMin) return;
     if (cumulative && echoAge(flow, now) > age / <i32>MILLISECOND_US + 1) return;
-  } else if (has(flow, F_SACK) && (flow.repair & REPAIR_TIMEOUT) == 0 && seqLt(end, highest))
+  } else if (has(flow, F_SACK) && (flow.repair & REPAIR_TIMEOUT) == 0 && seqLt(end, news.highest))
     flow.repair |= REPAIR_REORDERED;
   const later = stampDiff(stamp, flow.rackStamp);
   if (flow.rackRtt != 0 && (later < 0 || (later == 0 && seqLe(end, flow.rackEnd)))) return;
@@ -204,7 +211,7 @@ export function detectLoss(flow: Tcp, now: i64): void {
 
 /** The timer for what may have been overtaken went off. */
 export function reorderOver(flow: Tcp, now: i64): void {
-  delivered = 0;
+  news.delivered = 0;
   detectLoss(flow, now);
   proportion(flow);
 }
@@ -222,7 +229,7 @@ function remember(flow: Tcp, now: i64): void {
 /** The threshold after a loss: what a local link loses says less than congestion does. */
 function reduced(flow: Tcp): u32 {
   const out = max(min(flow.sndMax - flow.sndUna, flow.cwnd), flow.mss);
-  return max(<u32>((<u64>out * BETA_TENTHS) / 10), 2 * flow.mss);
+  return max(<u32>((<u64>out * BETA_PERCENT) / PERCENT), 2 * flow.mss);
 }
 
 /** Fast recovery begins (RFC 6675 §5, RFC 6937 §3), unless a repair is under way. */
@@ -243,7 +250,7 @@ function enter(flow: Tcp, now: i64): void {
 /** How much may be out, after what has arrived (RFC 6937 §3). */
 export function proportion(flow: Tcp): void {
   if (!has(flow, F_RECOVERY)) return;
-  flow.prrDelivered += delivered;
+  flow.prrDelivered += news.delivered;
   const pipe = pipeOf(flow);
   let room: i32;
   if (pipe > flow.ssthresh) {
@@ -251,7 +258,7 @@ export function proportion(flow: Tcp): void {
       (<u64>flow.prrDelivered * flow.ssthresh + flow.recoverFlight - 1) / flow.recoverFlight;
     room = <i32>(<u32>due - flow.prrOut);
   } else {
-    const limit = max(<i32>(flow.prrDelivered - flow.prrOut), <i32>delivered) + <i32>flow.mss;
+    const limit = max(<i32>(flow.prrDelivered - flow.prrOut), <i32>news.delivered) + <i32>flow.mss;
     room = min(<i32>(flow.ssthresh - pipe), limit);
   }
   flow.cwnd = max(pipe + <u32>max(room, 0), flow.mss);

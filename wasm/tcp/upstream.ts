@@ -58,7 +58,7 @@ import { hostFailed, received } from "./download";
 import { tcpCloseHost, tcpHalfClosed, tcpTimeWait } from "./ending";
 import { resolverNext } from "./open";
 import { tcpOutput } from "./output";
-import { advance, consume, heldPieces, heldSum, hold } from "./reassembly";
+import { advance, consume, heldPieces, hold } from "./reassembly";
 import { atMark, sendAround } from "./urgent";
 import { windowWorthTelling } from "./window";
 
@@ -128,13 +128,16 @@ function sendHost(flow: Tcp): bool {
     index = entry.next;
   }
   let chunk = flow.heldHead;
+  let octets = flow.batchBytes;
   for (let i = 0; i < held; i++, n++) {
-    iovSet(iov, n, chunkData(chunk), chunkLength(chunk));
+    const length = chunkLength(chunk);
+    iovSet(iov, n, chunkData(chunk), length);
+    octets += length;
     chunk = chunkNext(chunk);
   }
   msgSetIov(msg, iov, n);
   op.pointer = <u32>msg;
-  op.a = flow.batchBytes + heldSum;
+  op.a = octets;
   op.b = flow.batchBytes;
   flow.flags |= F_SENDING;
   return true;

@@ -17,6 +17,14 @@ const MULTICAST_OCTET: u32 = 0xff;
 const TEN_BITS: u32 = 0xffc0;
 const LINK_LOCAL: u32 = 0xfe80;
 const SITE_LOCAL: u32 = 0xfec0;
+/** Modified EUI-64: three octets of the MAC, ff:fe, the other three; the U/L bit inverted. */
+const EUI_FIRST_OFFSET: usize = 8;
+const EUI_THIRD_OFFSET: usize = 10;
+const EUI_FILLER_OFFSET: usize = 11;
+const EUI_FOURTH_OFFSET: usize = 13;
+const EUI_LAST_OFFSET: usize = 14;
+const EUI_FILLER: u32 = 0xfffe;
+const EUI_LOCAL_BIT: u32 = 0x0200;
 const OCTET_BITS: u32 = 8;
 const ADDRESS6_BITS: u32 = 128;
 /** ff02::1:ff00:0/104 (RFC 4291 §2.7.1). */
@@ -128,11 +136,11 @@ export function address6GroupMac(p: usize): u64 {
 
 /** The link-local address of a MAC: modified EUI-64 (RFC 4291, Appendix A). */
 export function address6FromMac(to: usize, mac: u64): void {
-  store32(to, 0xfe800000);
-  store32(to + 4, 0);
-  store16(to + 8, <u32>(mac >> 32) ^ 0x0200);
-  store8(to + 10, <u32>(mac >> 24));
-  store16(to + 11, 0xfffe);
-  store8(to + 13, <u32>(mac >> 16));
-  store16(to + 14, <u32>mac);
+  store32(to, LINK_LOCAL << 16);
+  store32(to + SECOND_WORD, 0);
+  store16(to + EUI_FIRST_OFFSET, <u32>(mac >> 32) ^ EUI_LOCAL_BIT);
+  store8(to + EUI_THIRD_OFFSET, <u32>(mac >> 24));
+  store16(to + EUI_FILLER_OFFSET, EUI_FILLER);
+  store8(to + EUI_FOURTH_OFFSET, <u32>(mac >> 16));
+  store16(to + EUI_LAST_OFFSET, <u32>mac);
 }

@@ -227,8 +227,6 @@ const LENGTHS: usize = memory.data(CODE_COUNT << 1, 4);
 const STARTS: usize = memory.data(CODE_COUNT << 1, 4);
 const VALUES: usize = memory.data(DHCP_MESSAGE_SIZE_MAX, 4);
 
-let overload: u32 = 0;
-
 function lengthAt(code: u32): usize {
   return LENGTHS + ((<usize>code) << 1);
 }
@@ -237,24 +235,28 @@ function startAt(code: u32): usize {
   return STARTS + ((<usize>code) << 1);
 }
 
-/** First pass over a field: adds up the lengths. False if an option reaches past the end. */
-function measure(p: usize, end: usize): bool {
+/**
+ * First pass over a field: adds up the lengths. Returns the value of option 52, 0 without one; -1
+ * if an option reaches past the end.
+ */
+function measure(p: usize, end: usize): i32 {
+  let overload = 0;
   while (p < end) {
     const code = load8(p);
-    if (code == OPTION_END) return true;
+    if (code == OPTION_END) return overload;
     if (code == OPTION_PAD) {
       p += 1;
       continue;
     }
-    if (end - p < 2) return false;
+    if (end - p < 2) return -1;
     const size = load8(p + 1);
-    if (size > <u32>(end - p - 2)) return false;
-    if (code == OPTION_OVERLOAD && size == 1) overload = load8(p + 2);
+    if (size > <u32>(end - p - 2)) return -1;
+    if (code == OPTION_OVERLOAD && size == 1) overload = <i32>load8(p + 2);
     const known = <u32>load<u16>(lengthAt(code));
     store<u16>(lengthAt(code), <u16>(max<u32>(known, 1) + size));
     p += 2 + size;
   }
-  return true;
+  return overload;
 }
 
 /** Second pass: appends each value to what is there of its code. The field has been measured. */
@@ -285,13 +287,13 @@ export function dhcpOptionsNone(): void {
  */
 export function dhcpOptionsParse(p: usize, length: u32): bool {
   memory.fill(LENGTHS, 0, CODE_COUNT << 1);
-  overload = 0;
   const file = p + DHCP_FILE_OFFSET;
   const sname = p + DHCP_SNAME_OFFSET;
-  if (!measure(p + DHCP_HEADER_SIZE, p + length)) return false;
-  const fields = overload; // option 52 inside file or sname does not count
-  if ((fields & OVERLOAD_FILE) != 0 && !measure(file, file + DHCP_FILE_SIZE)) return false;
-  if ((fields & OVERLOAD_SNAME) != 0 && !measure(sname, sname + DHCP_SNAME_SIZE)) return false;
+  const found = measure(p + DHCP_HEADER_SIZE, p + length);
+  if (found < 0) return false;
+  const fields = <u32>found; // option 52 inside file or sname does not count
+  if ((fields & OVERLOAD_FILE) != 0 && measure(file, file + DHCP_FILE_SIZE) < 0) return false;
+  if ((fields & OVERLOAD_SNAME) != 0 && measure(sname, sname + DHCP_SNAME_SIZE) < 0) return false;
   let start: u32 = 0;
   for (let code: u32 = 1; code < OPTION_END; code++) {
     store<u16>(startAt(code), <u16>start);

@@ -30,6 +30,9 @@ export const NDP_MTU_SIZE: u32 = 8;
 /** A DNS option with one address. */
 export const NDP_DNS_SIZE: u32 = 24;
 const SEARCH_HEADER_SIZE: u32 = 8;
+const REACHABLE_OFFSET: usize = 8;
+const RETRANSMIT_OFFSET: usize = 12;
+const PREFIX_RESERVED_OFFSET: usize = 12;
 const PREFIX_OFFSET: u32 = 16;
 /** Options are as long as units of 8 octets. */
 const UNIT: u32 = 8;
@@ -102,8 +105,8 @@ export function ndpAdvertisementEmit(p: usize, target: usize, mac: u64, flags: u
 /** A router advertisement without options, 16 octets; `lifetime` in seconds. */
 export function ndpRouterEmit(p: usize, hopLimit: u32, flags: u32, lifetime: u32): void {
   icmpv6Emit(p, ICMPV6_ROUTER_ADVERTISEMENT, 0, (hopLimit << 24) | (flags << 16) | lifetime);
-  store32(p + 8, 0);
-  store32(p + 12, 0);
+  store32(p + REACHABLE_OFFSET, 0);
+  store32(p + RETRANSMIT_OFFSET, 0);
 }
 
 /** A prefix option, 32 octets; lifetimes in seconds. Only `length` bits of the prefix are sent. */
@@ -121,7 +124,7 @@ export function ndpPrefixEmit(
   store8(p + 3, flags);
   store32(p + 4, valid);
   store32(p + 8, preferred);
-  store32(p + 12, 0);
+  store32(p + PREFIX_RESERVED_OFFSET, 0);
   for (let i: u32 = 0; i < ADDRESS6_SIZE; i++) {
     const bits = length > i << 3 ? min<u32>(length - (i << 3), OCTET_BITS) : 0;
     store8(p + PREFIX_OFFSET + i, load8(prefix + i) & (HIGH_BITS >>> bits));

@@ -73,8 +73,6 @@ export interface BindingPlan {
   readonly hostname: string;
   /** Search list the guest gets, at most what fits in a DHCP answer. */
   readonly search: readonly string[];
-  /** The pod's resolvers of either family, at most three. */
-  readonly resolvers: readonly string[];
   /** DHCP options; those the engine knows itself are not among them. */
   readonly dhcpOptions: readonly DhcpOption[];
   /** Options 66 and 67 once more, for a DHCP server that is told by name. */
@@ -145,7 +143,6 @@ function derivePlan(
     publish: ports.value,
     hostname,
     search,
-    resolvers: [...conf.nameservers],
     dhcpOptions: options,
     tftpServerName: iface.dhcpOptions.tftpServerName,
     bootFileName: iface.dhcpOptions.bootFileName,

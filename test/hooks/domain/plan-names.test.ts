@@ -49,11 +49,6 @@ describe("names", () => {
     assert.equal(search(`search ${first} cluster.local`, { subdomain: "db" }).length, 3);
     assert.deepEqual(search("search corp.example", { subdomain: "db" }), ["corp.example"]);
   });
-
-  test("resolvers are the pod's", () => {
-    const resolvConf = "nameserver 10.96.0.10\nnameserver fd00::a\nnameserver 10.96.0.11\n";
-    assert.deepEqual(plan({ resolvConf }).resolvers, ["10.96.0.10", "fd00::a", "10.96.0.11"]);
-  });
 });
 
 describe("DHCP", () => {

@@ -1,14 +1,12 @@
 /**
  * Test module of `wasm/wire`: what a test cannot reach from outside, as plain exports.
  *
- * Inlined functions, constants and view classes leave no trace in a WebAssembly module. So every
- * function gets a wrapper of the same name, and every view a pair: `xDeconstruct(p, out)` writes
- * all fields as u64 in the order of the class, `xConstruct(p, values)` sets them with the setters.
+ * Functions are exported as they are. Constants and view classes leave no trace in a WebAssembly
+ * module, so every constant that a test reads has a function, and every view a pair:
+ * `xDeconstruct(p, out)` writes all fields as u64 in the order of the class, `xConstruct(p,
+ * values)` sets them with the setters.
  */
-import * as addr from "../../../wasm/wire/addr";
-import * as bytes from "../../../wasm/wire/bytes";
-import * as sum from "../../../wasm/wire/checksum";
-import * as seqnum from "../../../wasm/wire/seqnum";
+import { MAC_BROADCAST } from "../../../wasm/wire/addr";
 import { ArpView } from "../../../wasm/wire/arp";
 import { EthernetView } from "../../../wasm/wire/ethernet";
 import { Icmpv4View } from "../../../wasm/wire/icmpv4";
@@ -19,6 +17,47 @@ import { TcpView } from "../../../wasm/wire/tcp";
 import { UdpView } from "../../../wasm/wire/udp";
 import * as options from "../../../wasm/wire/tcp-options";
 
+export {
+  load16,
+  load32,
+  load8,
+  loadMac,
+  store16,
+  store32,
+  store8,
+  storeMac,
+} from "../../../wasm/wire/bytes";
+export {
+  addressInPrefix,
+  addressIsLinkLocal,
+  addressIsLoopback,
+  addressIsMulticast,
+  addressIsReserved,
+  addressIsThisNetwork,
+  addressIsUnusableDestination,
+  addressIsUnusableSource,
+  macIsGroup,
+} from "../../../wasm/wire/addr";
+export {
+  seqDiff,
+  seqGe,
+  seqGt,
+  seqInWindow,
+  seqLe,
+  seqLt,
+  seqMax,
+  seqMin,
+} from "../../../wasm/wire/seqnum";
+export {
+  sumAdd,
+  sumConcat,
+  sumFinish,
+  sumOk,
+  sumStore,
+  sumStorePartial,
+  sumStoreUdp,
+  sumSwap,
+} from "../../../wasm/wire/checksum";
 export { sumBytes, sumPseudo4 } from "../../../wasm/wire/checksum";
 export { ethernetEmit } from "../../../wasm/wire/ethernet";
 export { arpCheck, arpEmit } from "../../../wasm/wire/arp";
@@ -56,148 +95,8 @@ export function hasSimd(): bool {
   return ASC_FEATURE_SIMD;
 }
 
-// ---------------------------------------------------------------- bytes
-
-export function load8(p: usize): u32 {
-  return bytes.load8(p);
-}
-
-export function load16(p: usize): u32 {
-  return bytes.load16(p);
-}
-
-export function load32(p: usize): u32 {
-  return bytes.load32(p);
-}
-
-export function loadMac(p: usize): u64 {
-  return bytes.loadMac(p);
-}
-
-export function store8(p: usize, v: u32): void {
-  bytes.store8(p, v);
-}
-
-export function store16(p: usize, v: u32): void {
-  bytes.store16(p, v);
-}
-
-export function store32(p: usize, v: u32): void {
-  bytes.store32(p, v);
-}
-
-export function storeMac(p: usize, mac: u64): void {
-  bytes.storeMac(p, mac);
-}
-
-// ---------------------------------------------------------------- addr
-
 export function macBroadcast(): u64 {
-  return addr.MAC_BROADCAST;
-}
-
-export function macIsGroup(mac: u64): bool {
-  return addr.macIsGroup(mac);
-}
-
-export function addressIsMulticast(a: u32): bool {
-  return addr.addressIsMulticast(a);
-}
-
-export function addressIsLoopback(a: u32): bool {
-  return addr.addressIsLoopback(a);
-}
-
-export function addressIsThisNetwork(a: u32): bool {
-  return addr.addressIsThisNetwork(a);
-}
-
-export function addressIsReserved(a: u32): bool {
-  return addr.addressIsReserved(a);
-}
-
-export function addressIsLinkLocal(a: u32): bool {
-  return addr.addressIsLinkLocal(a);
-}
-
-export function addressInPrefix(a: u32, network: u32, prefixLength: u32): bool {
-  return addr.addressInPrefix(a, network, prefixLength);
-}
-
-export function addressIsUnusableSource(a: u32): bool {
-  return addr.addressIsUnusableSource(a);
-}
-
-export function addressIsUnusableDestination(a: u32): bool {
-  return addr.addressIsUnusableDestination(a);
-}
-
-// ---------------------------------------------------------------- seqnum
-
-export function seqDiff(a: u32, b: u32): i32 {
-  return seqnum.seqDiff(a, b);
-}
-
-export function seqLt(a: u32, b: u32): bool {
-  return seqnum.seqLt(a, b);
-}
-
-export function seqLe(a: u32, b: u32): bool {
-  return seqnum.seqLe(a, b);
-}
-
-export function seqGt(a: u32, b: u32): bool {
-  return seqnum.seqGt(a, b);
-}
-
-export function seqGe(a: u32, b: u32): bool {
-  return seqnum.seqGe(a, b);
-}
-
-export function seqInWindow(s: u32, start: u32, size: u32): bool {
-  return seqnum.seqInWindow(s, start, size);
-}
-
-export function seqMax(a: u32, b: u32): u32 {
-  return seqnum.seqMax(a, b);
-}
-
-export function seqMin(a: u32, b: u32): u32 {
-  return seqnum.seqMin(a, b);
-}
-
-// ---------------------------------------------------------------- checksum
-
-export function sumAdd(a: u32, b: u32): u32 {
-  return sum.sumAdd(a, b);
-}
-
-export function sumSwap(a: u32): u32 {
-  return sum.sumSwap(a);
-}
-
-export function sumConcat(a: u32, aLength: u32, b: u32): u32 {
-  return sum.sumConcat(a, aLength, b);
-}
-
-export function sumFinish(a: u32): u32 {
-  return sum.sumFinish(a);
-}
-
-export function sumStore(p: usize, a: u32): void {
-  sum.sumStore(p, a);
-}
-
-export function sumStoreUdp(p: usize, a: u32): void {
-  sum.sumStoreUdp(p, a);
-}
-
-export function sumStorePartial(p: usize, a: u32): void {
-  sum.sumStorePartial(p, a);
-}
-
-export function sumOk(a: u32): bool {
-  return sum.sumOk(a);
+  return MAC_BROADCAST;
 }
 
 // ---------------------------------------------------------------- tcp options

@@ -136,16 +136,23 @@ describe("UDP to the host in bulk", () => {
     assert.equal(world.stats.udpToHost, 5);
   });
 
-  test("a full socket drops the rest of the batch and counts it", () => {
-    const world = new DatagramWorld();
-    const results = [1, -EAGAIN];
-    world.host.onSend = () => results.shift();
-    world.guest(...batch(world, [10, 20, 30]));
-    assert.deepEqual(sizes(world.socket().sent), [[10]]);
-    assert.equal(world.stats.dropUdpSend, 2);
-    world.guest(...batch(world, [40]));
-    assert.deepEqual(sizes(world.socket().sent), [[10], [40]]);
-  });
+  for (const [name, errno] of [
+    ["EAGAIN", EAGAIN],
+    ["ENOBUFS", 105],
+    ["ENOMEM", 12],
+  ] as const) {
+    test(`a full socket, ${name}, drops the rest of the batch and counts it`, () => {
+      const world = new DatagramWorld();
+      const results = [1, -errno];
+      world.host.onSend = () => results.shift();
+      world.guest(...batch(world, [10, 20, 30]));
+      assert.deepEqual(sizes(world.socket().sent), [[10]]);
+      assert.equal(world.stats.dropUdpSend, 2);
+      assert.equal(world.take().length, 0);
+      world.guest(...batch(world, [40]));
+      assert.deepEqual(sizes(world.socket().sent), [[10], [40]]);
+    });
+  }
 
   test("an error that belongs to an earlier datagram costs nothing", () => {
     const world = new DatagramWorld();

@@ -1,0 +1,79 @@
+/** What the worker says in its log of a link's peers, of ports, and of sources that rest. */
+import type { Logger } from "../lib/log.ts";
+import type { PeerEvent } from "../link/stream-peer.ts";
+import type { RestReport } from "../loop/rest.ts";
+import { EACCES, errnoName, errnoText, type SystemError } from "../sys/errno.ts";
+import { EVENT_OF_LISTENER } from "../upstream/upstream.ts";
+
+/** At most one line about sources that rest in this time, microseconds. */
+const REST_REPORT_US = 60_000_000;
+
+/** @param link its name */
+export function logPeer(log: Logger, link: string, event: PeerEvent): void {
+  switch (event.kind) {
+    case "connected":
+      log.info({ link }, "guest connected");
+      return;
+    case "disconnected": {
+      const refused = event.refused > 0 ? { refused: event.refused } : {};
+      const fields = { link, reason: event.reason, ...refused };
+      if (event.fault) log.warn(fields, "guest disconnected: malformed stream");
+      else log.info(fields, "guest disconnected");
+      return;
+    }
+    case "refused":
+      log.warn({ link }, "second connection refused: a guest is connected");
+      return;
+    case "foreign": {
+      const { uid } = event;
+      const fields =
+        uid < 0
+          ? { link, reason: `${errnoText(uid)} (${errnoName(uid)})` }
+          : { link, uid, remedy: `allow it with "--peer-uid ${uid}" if it is QEMU's` };
+      log.warn(fields, "connection refused: user not allowed");
+      return;
+    }
+    case "hurried":
+      log.warn({ link }, "peers connect and disconnect quickly, accepting them more slowly");
+      return;
+    case "unreachable":
+      log.warn({ link, reason: event.problem }, "peer unreachable, retrying");
+      return;
+    case "broken": {
+      const { queue, problem: reason } = event;
+      log.warn({ link, queue, reason }, "queue stopped: its driver broke the rules");
+      return;
+    }
+    case "shrinkable": {
+      const remedy = "seal it: QEMU's memory-backend-memfd with seal=on";
+      log.warn({ link, remedy }, "guest memory may be shrunk, copying it by system calls");
+    }
+  }
+}
+
+/** A published port is left out. */
+export function logLeftOut(log: Logger, error: SystemError): void {
+  const isLow = error.errno === EACCES;
+  const remedy = isLow ? { remedy: "lower net.ipv4.ip_unprivileged_port_start in the pod" } : {};
+  log.warn({ problem: error.message, ...remedy }, "port not published");
+}
+
+/**
+ * Tells of sources that rest: the first in a minute, as many ports fall short at the same time.
+ * @param clock microseconds
+ */
+export function restReporter(log: Logger, clock: () => number): RestReport {
+  let reportedAt = Number.NEGATIVE_INFINITY;
+  return (token, kind, errno) => {
+    const now = clock();
+    if (now - reportedAt < REST_REPORT_US) return;
+    reportedAt = now;
+    const source = kind === EVENT_OF_LISTENER ? `published port, number ${token + 1}` : "link";
+    if (errno === 0)
+      log.warn(
+        { source, kind, token },
+        "event source ready without data, no longer watched for a while",
+      );
+    else log.warn({ source, reason: errnoName(errno) }, "cannot accept connections, retrying");
+  };
+}
