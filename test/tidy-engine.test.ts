@@ -46,7 +46,7 @@ describe("the engine's rules", () => {
   test("module variables are state that the engine keeps, each named in a list", () => {
     const found = SOURCES.flatMap(({ file, code }) => {
       const names = [...code.matchAll(/^(?:export )?let (\w+)/gm)].map(([, name]) => name);
-      return names.length === 0 ? [] : [[file, names.join(" ")]];
+      return names.length === 0 ? [] : [[file, names]];
     });
     assert.deepEqual(Object.fromEntries(found), ENGINE_STATE, "use a record, or name the state");
   });

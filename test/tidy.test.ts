@@ -26,9 +26,6 @@ const LINES_MAX = 400;
 const FUNCTION_LINES_MAX = 60;
 const COLUMNS_MAX = 100;
 const PARAMETERS_MAX = 7;
-/** Tests of the engine, and what they share, until they are split. */
-const UNSPLIT = /^test\/(?:wasm\/|support\/engine-harness\.ts)/;
-const UNSPLIT_LINES_MAX = 500;
 
 const CODE = /\.(?:ts|mts|mjs)$/;
 const SKIPPED = new Set(["node_modules", "dist", "build", ".git", "fixtures", "gen", "proto"]);
@@ -200,8 +197,7 @@ describe("sizes", () => {
   test(`no file is longer than ${LINES_MAX} lines`, () => {
     const found = [...SOURCES].flatMap(([file, { text }]) => {
       const lines = text.trimEnd().split("\n").length;
-      const most = UNSPLIT.test(file) ? UNSPLIT_LINES_MAX : LINES_MAX;
-      return lines > most ? [`${file}: ${lines} lines`] : [];
+      return lines > LINES_MAX ? [`${file}: ${lines} lines`] : [];
     });
     assertNone(found, "Split these files");
   });

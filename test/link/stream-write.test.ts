@@ -113,6 +113,17 @@ describe("stream: frames into octets", () => {
     }
   });
 
+  test("the shortest and the longest frame go out", () => {
+    const frames = [testFrame(14, 1), testFrame(FRAME_SIZE_MAX, 2)];
+    const socket = new FakeSocket();
+    const writer = writerOf(
+      socket,
+      frames.map((frame) => [frame]),
+    );
+    assert.equal(writer.write(FD, socket.memory, 0, 2), 2);
+    assert.deepEqual(unframed(socket.sent), { frames, rest: 0 });
+  });
+
   test("nothing but such frames makes no call", () => {
     const socket = new FakeSocket();
     const writer = writerOf(socket, [[new Uint8Array(3)], [new Uint8Array(5)]]);

@@ -229,6 +229,13 @@ describe("stream link: listening", () => {
     assert.equal(stage.watched.at(-1), `modify ${LISTENER_FD} ${EPOLLIN} ${LISTENER}`);
   });
 
+  test("closing without a peer closes the timer alone", () => {
+    const stage = new Stage();
+    stage.link.close();
+    const closed = stage.socket.calls.filter((call) => call.startsWith("close"));
+    assert.deepEqual(closed, ["close 50"]);
+  });
+
   test("closing closes the peer and leaves the listener to its owner", () => {
     const stage = new Stage();
     stage.connect(10);

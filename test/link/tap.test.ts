@@ -6,7 +6,7 @@ import { concat } from "../../src/lib/bytes.ts";
 import type { Link } from "../../src/link/link.ts";
 import { openTapLink } from "../../src/link/tap.ts";
 import { Block } from "../../src/sys/block.ts";
-import { check, EAGAIN, EBADFD, EINTR, EIO } from "../../src/sys/errno.ts";
+import { check, EAGAIN, EBADF, EBADFD, EINTR, EIO, ENODEV } from "../../src/sys/errno.ts";
 import { type Libc, loadLibc } from "../../src/sys/libc.ts";
 import * as linux from "../../src/sys/linux.ts";
 import { openNamespace, withNamespace } from "../../src/sys/namespace.ts";
@@ -208,6 +208,9 @@ describe("tap link", () => {
     assert.equal(gone.transmit(memory, 0, 4), 2);
     assert.equal(gone.refused, 1);
     assert.equal(gone.transmit(memory, 2, 4), -EBADFD);
+    for (const errno of [EBADF, ENODEV]) {
+      assert.equal(scripted([-errno]).transmit(memory, 0, 4), -errno);
+    }
   });
 
   test("is watched for frames always, and for room where the loop wants it", () => {

@@ -76,7 +76,7 @@ describe("alarm", () => {
 
   test("where it cannot be set, the wait has its own timeout", () => {
     const { events, state, take } = setUp();
-    state.answer = -22;
+    state.answer = -1;
     events.wait(8, 5000);
     events.wait(8, 6000);
     assert.deepEqual(take(), ["set 5000", "wait 5000", "set 6000", "wait 6000"]);

@@ -355,6 +355,31 @@ describe("loop: sleeping", () => {
     assert.equal(matching(stage.notes, /^receive/).length, 3);
   });
 
+  test("until the first rest is over, or what is wanted before that", () => {
+    const stage = new Stage();
+    stage.accepted = -EBADF;
+    stage.turn(LISTENER);
+    for (const [chore, sleep] of [
+      [5e6, 100_000],
+      [undefined, 100_000],
+      [50, 50],
+    ] as const) {
+      stage.chore = chore;
+      assert.equal(stage.loop.sleep, sleep);
+    }
+  });
+
+  test("while the link is full a tenth of a second at least, and longer if nothing is due", () => {
+    const stage = blocked();
+    for (const [chore, sleep] of [
+      [50, FULL_PAUSE_US],
+      [5e6, 5e6],
+    ] as const) {
+      stage.chore = chore;
+      assert.equal(stage.loop.sleep, sleep);
+    }
+  });
+
   test("an hour of idling is not one wait", () => {
     const stage = new Stage();
     stage.loop.run();
