@@ -38,6 +38,16 @@ export function logPeer(log: Logger, link: string, event: PeerEvent): void {
       return;
     case "unreachable":
       log.warn({ link, reason: event.problem }, "peer unreachable, retrying");
+      return;
+    case "broken": {
+      const { queue, problem: reason } = event;
+      log.warn({ link, queue, reason }, "queue stopped: its driver broke the rules");
+      return;
+    }
+    case "shrinkable": {
+      const remedy = "seal it: QEMU's memory-backend-memfd with seal=on";
+      log.warn({ link, remedy }, "guest memory may be shrunk, copying it by system calls");
+    }
   }
 }
 

@@ -61,6 +61,18 @@ describe("a link's peers", () => {
       {},
     ],
     [
+      { kind: "broken", queue: "transmit", problem: "a loop" },
+      "warn",
+      "queue stopped: its driver broke the rules",
+      { queue: "transmit", reason: "a loop" },
+    ],
+    [
+      { kind: "shrinkable" },
+      "warn",
+      "guest memory may be shrunk, copying it by system calls",
+      { remedy: "seal it: QEMU's memory-backend-memfd with seal=on" },
+    ],
+    [
       { kind: "unreachable", problem: "ENOENT" },
       "warn",
       "peer unreachable, retrying",
