@@ -16,6 +16,12 @@ const HARNESS = "bench/engine";
 /** Of the speed of the other checkout. */
 export const BAR = 0.98;
 
+/**
+ * Bun compiles where it stands, not in threads beside: their time counts, too, and on a busy
+ * machine what they make would come at any time in the measurement.
+ */
+const COMPILER = { BUN_JSC_useConcurrentJIT: "0" };
+
 /** How much is measured. */
 export interface Amount {
   readonly reps: number;
@@ -52,7 +58,8 @@ class Side {
     const argv = [...process.execArgv, join(folder, HARNESS, "child.ts")];
     // In this folder, so that a loader named on the command line is found.
     const stdio = ["pipe", "pipe", "inherit"] as const;
-    this.#child = spawn(process.execPath, argv, { cwd: ROOT, stdio: [...stdio] });
+    const env = { ...process.env, ...COMPILER };
+    this.#child = spawn(process.execPath, argv, { cwd: ROOT, env, stdio: [...stdio] });
     const { stdout } = this.#child;
     if (stdout === null) throw new Error("the measuring process has no output");
     this.#answers = createInterface({ input: stdout })[Symbol.asyncIterator]();

@@ -25,12 +25,12 @@ import {
 import { median, table } from "./report.ts";
 
 const USAGE = `usage: npm run bench -- --engine [options]
-  --reps N           repetitions, each in fresh processes (default 7)
+  --reps N           repetitions, each in fresh processes (default 15)
   --against DIR      another checkout, built: its engine is measured in turns with this one
   --only TEXT        loads with this text in their name
   --strict           exit with code 1 when a bar is missed`;
 
-const AMOUNT: Amount = { reps: 7, pairs: 40, cpu_us: 10_000, warm_us: 300_000 };
+const AMOUNT: Amount = { reps: 15, pairs: 30, cpu_us: 5_000, warm_us: 500_000 };
 
 interface Options {
   readonly reps: number;

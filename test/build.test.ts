@@ -14,6 +14,8 @@ import { engineBytes, workerUrl } from "../src/assets.ts";
 
 const PAGE_SIZE = 65536;
 const MEMORY_PAGES = 2048;
+/** Octets: more is a function with many callers that is inlined into all of them. */
+const ENGINE_SIZE_MAX = 125_000;
 
 for (const simd of [true, false]) {
   describe(`engine ${simd ? "with SIMD" : "without SIMD"}`, () => {
@@ -21,6 +23,11 @@ for (const simd of [true, false]) {
 
     test("imports nothing", () => {
       assert.deepEqual(WebAssembly.Module.imports(load()), []);
+    });
+
+    test("is small, and has no names of functions", () => {
+      assert.ok(engineBytes(simd).byteLength <= ENGINE_SIZE_MAX);
+      assert.deepEqual(WebAssembly.Module.customSections(load(), "name"), []);
     });
 
     test("exports a memory of fixed size", () => {

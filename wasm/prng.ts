@@ -13,6 +13,10 @@ import { config } from "./memory";
 /** 2^32 by the golden ratio, made odd: a product with it spreads what differs in a few bits. */
 export const GOLDEN_RATIO: u32 = 0x9e3779b1;
 
+/** Words of the input, a round for each; and those of the end. */
+const HASH_WORDS: i32 = 4;
+const HASH_ROUNDS: i32 = HASH_WORDS + 3;
+
 let key0: u32 = 0;
 let key1: u32 = 0;
 let isnKey0: u32 = 0;
@@ -59,43 +63,32 @@ const SIP_END: u32 = 0xff;
 const ISN_MARK: u32 = 0x49534e;
 const ADDRESS_MARK: u32 = 0x36766970;
 
-let v0: u32 = 0;
-let v1: u32 = 0;
-let v2: u32 = 0;
-let v3: u32 = 0;
-
-function sipRound(): void {
-  v0 += v1;
-  v1 = rotl<u32>(v1, 5) ^ v0;
-  v0 = rotl<u32>(v0, 16);
-  v2 += v3;
-  v3 = rotl<u32>(v3, 8) ^ v2;
-  v0 += v3;
-  v3 = rotl<u32>(v3, 7) ^ v0;
-  v2 += v1;
-  v1 = rotl<u32>(v1, 13) ^ v2;
-  v2 = rotl<u32>(v2, 16);
-}
-
-function sipWord(word: u32): void {
-  v3 ^= word;
-  sipRound();
-  v0 ^= word;
-}
-
+/** Four rounds that take a word each, and three that take none, over a state kept in locals. */
 function halfSip(k0: u32, k1: u32, a: u32, b: u32, c: u32, d: u32): u32 {
-  v0 = k0;
-  v1 = k1;
-  v2 = SIP_V2 ^ k0;
-  v3 = SIP_V3 ^ k1;
-  sipWord(a);
-  sipWord(b);
-  sipWord(c);
-  sipWord(d);
-  v2 ^= SIP_END;
-  sipRound();
-  sipRound();
-  sipRound();
+  let v0 = k0;
+  let v1 = k1;
+  let v2: u32 = SIP_V2 ^ k0;
+  let v3: u32 = SIP_V3 ^ k1;
+  for (let round = 0; round < HASH_ROUNDS; round++) {
+    const word = a;
+    a = b;
+    b = c;
+    c = d;
+    d = 0;
+    if (round == HASH_WORDS) v2 ^= SIP_END;
+    v3 ^= word;
+    v0 += v1;
+    v1 = rotl<u32>(v1, 5) ^ v0;
+    v0 = rotl<u32>(v0, 16);
+    v2 += v3;
+    v3 = rotl<u32>(v3, 8) ^ v2;
+    v0 += v3;
+    v3 = rotl<u32>(v3, 7) ^ v0;
+    v2 += v1;
+    v1 = rotl<u32>(v1, 13) ^ v2;
+    v2 = rotl<u32>(v2, 16);
+    v0 ^= word;
+  }
   return v1 ^ v3;
 }
 

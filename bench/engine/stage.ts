@@ -151,7 +151,7 @@ export class Stage {
     if (isSyn) this.#shift = view.getUint8(payload + SYN_SHIFT_OFFSET);
     const shift = isSyn ? 0 : this.#shift;
     this.wanted[port] = seq + length + (flags & (SYN | FIN) ? 1 : 0);
-    this.edge[port] = view.getUint32(payload + 8) + view.getUint16(payload + 14) * 2 ** shift;
+    this.edge[port] = view.getUint32(payload + 8) + view.getUint16(payload + 14) * (1 << shift);
     if (length > 0) this.brought[port] = (this.brought[port] ?? 0) + 1;
     this.#echo[port] = view.getUint32(payload + (isSyn ? SYN_STAMP_OFFSET : STAMP_OFFSET));
   }

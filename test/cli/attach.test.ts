@@ -7,9 +7,12 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readlinkSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { describe } from "node:test";
+import { fileURLToPath } from "node:url";
+import { ownCommand } from "../../src/cli/program.ts";
 import { netnsPath, systemTest, withNetns } from "../sys/support.ts";
 import { isRoot, type Program, READY_FD, withProgram } from "./support.ts";
 
+const CHILD = fileURLToPath(new URL("attach-child.ts", import.meta.url));
 const LOG = ["--log-format", "json", "--log-level", "debug"];
 const OPTIONS = [...LOG, "--ready-fd", READY_FD];
 const READS_ELSEWHERE = "resolv.conf is read by a process of its own";
@@ -128,6 +131,21 @@ describe("attach", () => {
         assert.equal(said(program, "stopped")["flows"], 0);
       }),
     ),
+  );
+
+  systemTest("ends with an error where its worker fails", [], () =>
+    withProgram(async (program) => {
+      const command = [...ownCommand().slice(0, -1), CHILD];
+      const link = ["--listen", `unix:${program.path("vm.sock")}`];
+      program.start([...link, ...OPTIONS], 'exec "$@"', command);
+      await program.ready();
+      await program.logs(/"msg":"ready"/);
+      program.signal("SIGUSR2");
+      assert.equal((await program.outcome()).code, 1);
+      assert.equal(program.fields("a trap")?.["level"], "error");
+      assert.equal(program.fields("stopped"), undefined);
+      assert.equal(program.fields("shutting down"), undefined);
+    }),
   );
 
   systemTest("leaves nothing where it cannot tell that it is ready", [], () =>

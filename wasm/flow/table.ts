@@ -35,6 +35,10 @@ const LIST_TAILS: usize = memory.data(LIST_COUNT << 2, 16);
 const LIST_SIZES: usize = memory.data(LIST_COUNT << 2, 16);
 const SHARES_USED: usize = memory.data(SHARE_COUNT << 2, 16);
 
+/** FLOW_SIZE is 7 << 6; and 7 times this is 1 modulo 2^32. */
+const FLOW_SHIFT: i32 = 6;
+const FLOW_FACTOR_INVERSE: u32 = 0xb6db6db7;
+
 export let flowsMax: i32 = 0;
 export let flowsUsed: i32 = 0;
 /** What the index was made for: `flowsMax` may go down and up again below it. */
@@ -86,8 +90,9 @@ export function flowAt(slot: i32): Flow {
   if (CHECKED) assert(slot >= 0 && slot < abi.FLOW_CAPACITY_COUNT, "a slot has a number");
   return changetype<Flow>(FLOWS + <usize>slot * abi.FLOW_SIZE);
 }
+/** Where a flow is, is a multiple of FLOW_SIZE from the first, so a product divides by it. */
 export function slotOf(flow: Flow): i32 {
-  return <i32>((changetype<usize>(flow) - FLOWS) / abi.FLOW_SIZE);
+  return <i32>((<u32>(changetype<usize>(flow) - FLOWS) >>> FLOW_SHIFT) * FLOW_FACTOR_INVERSE);
 }
 export function handleOf(flow: Flow): u32 {
   return ((<u32>flow.generation) << abi.HANDLE_SLOT_BITS) | <u32>slotOf(flow);
@@ -370,4 +375,8 @@ function readyUnlink(slot: i32): void {
   else flowAt(before).readyNext = after;
   if (after < 0) readyTail = before;
   flowAt(slot).readyNext = UNLISTED;
+}
+
+if (<u32>abi.FLOW_SIZE * FLOW_FACTOR_INVERSE != 1 << FLOW_SHIFT) {
+  ERROR("table.ts divides by the wrong size");
 }

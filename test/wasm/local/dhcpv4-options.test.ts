@@ -138,6 +138,17 @@ for (const [variant, local] of locals()) {
       assert.equal(reply.order.at(-1), 82);
     });
 
+    test("a full reply has room for option 82 all the same, whatever its length", () => {
+      const many = Array.from({ length: 12 }, (_, i) => tlv(224 + i, pattern(40)));
+      for (let length = 1; length <= 60; length += 1) {
+        const sent = [listing(...many.map((_, i) => 224 + i)), [82, pattern(length)]] as const;
+        const { reply } = offer(sent, { dhcpOptions: concat(...many) });
+        assert.deepEqual(reply.options.get(82), pattern(length), `${length} octets`);
+        assert.equal(reply.order.at(-1), 82);
+        assert.ok(!many.every((_, i) => reply.options.has(224 + i)), "it is full");
+      }
+    });
+
     test("D09: a reply has 300 to 576 octets, more only if option 57 allows it", () => {
       const big = concat(...[224, 225, 226, 227, 228].map((code) => tlv(code, pattern(200))));
       const sizes: [Option[], number][] = [

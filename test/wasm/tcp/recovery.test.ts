@@ -63,6 +63,20 @@ const KINDS: readonly (readonly [string, TcpGuestOptions])[] = [
 ];
 
 describe("wasm/tcp/recovery: what overtakes tells what is lost", () => {
+  for (const [missing, again] of [
+    [0, [at(0)]],
+    [1, []],
+  ] as const) {
+    test(`T64: a report of three segments less ${missing} octets is ${again.length} loss`, () => {
+      const conversation = sending(10, PLAIN);
+      const { guest, world } = conversation;
+      sentAt(conversation);
+      world.advance(RTT);
+      guest.send({ ack: at(0), sack: [[at(1), at(4) - missing]] });
+      assert.deepEqual(sentAt(conversation), again);
+    });
+  }
+
   for (const [name, options] of KINDS) {
     test(`T64: a lost retransmission goes again when what was sent later arrives, ${name}`, () => {
       const conversation = sending(10, options);
