@@ -37,9 +37,11 @@ interface World {
   readonly host: Namespace;
   readonly port: number;
   readonly path: string;
-  /** Starts the program. */
+  /** Starts the program; it listens unless it is told to connect. */
   attach(...args: readonly string[]): Promise<Attached>;
-  boot(card: readonly string[], memory?: readonly string[]): Promise<QemuGuest>;
+  boot(
+    ...machine: readonly [card: string[], memory?: string[], socket?: string]
+  ): Promise<QemuGuest>;
 }
 
 /** A host with its servers; all that was started is ended. */
@@ -58,14 +60,17 @@ async function withWorld(run: (world: World) => Promise<void>): Promise<void> {
       port,
       path,
       attach: async (...args) => {
+        const link = args.includes("--vhost-user-connect") ? [] : ["--vhost-user", path];
         const more = ["--publish", `${PUBLISHED}:80`, "--log-format", "json", ...args];
-        const program = await startAttach(host, ["--vhost-user", path, ...more]);
+        const program = await startAttach(host, [...link, ...more]);
         programs.push(program);
         return program;
       },
-      boot: async (card, memory = []) => {
-        const machine = vhostUserGuest(path, card, memory);
-        const guest = await startGuest({ ...machine, prefix: host.argv([]) });
+      boot: async (...machine) => {
+        const guest = await startGuest({
+          ...vhostUserGuest(path, ...machine),
+          prefix: host.argv([]),
+        });
         guests.push(guest);
         return guest;
       },
@@ -110,6 +115,17 @@ describe("attach --vhost-user: a virtio card in QEMU", {
     }),
   );
 
+  test("connects to a QEMU that listens", LIMIT, () =>
+    withWorld(async ({ port, path, attach, boot }) => {
+      const program = await attach("--vhost-user-connect", path);
+      const guest = await boot(["host_mtu=9000"], [], "server=on");
+      await getsAddress(guest, GUEST_MAC, 9000);
+      await transfers(guest, port, 4 * MIB);
+      assert.equal(logged(program, "peer unreachable, retrying"), 1);
+      assert.equal(logged(program, "guest connected"), 1);
+    }),
+  );
+
   for (const [name, mtu, card, memory] of [
     ["a legacy driver", 1500, ["disable-modern=on", "mrg_rxbuf=off", "event_idx=off"], []],
     ["no merging and no offloads", 1500, ["mrg_rxbuf=off", "csum=off", "guest_csum=off"], []],
@@ -118,7 +134,7 @@ describe("attach --vhost-user: a virtio card in QEMU", {
     test(`${name}: is online`, LIMIT, () =>
       withWorld(async ({ host, port, attach, boot }) => {
         const program = await attach("--mtu", String(mtu));
-        const guest = await boot(card, memory);
+        const guest = await boot([...card], [...memory]);
         await getsAddress(guest, GUEST_MAC, mtu);
         await resolvesNames(guest);
         await pings(guest);

@@ -57,11 +57,13 @@ export function qemuMissing(): string | undefined {
  * and another process the card (a null pointer in virtio-pci).
  * @param card further properties of the card
  * @param memory further properties of the memory: `seal=off`
+ * @param socket how QEMU gets to the socket: `server=on` listens
  */
 export function vhostUserGuest(
   path: string,
   card: readonly string[] = [],
   memory: readonly string[] = [],
+  socket = "reconnect=1",
 ): Pick<GuestOptions, "netdev" | "properties" | "args"> {
   const shared = ["memory-backend-memfd", "id=m", `size=${SHARED_MIB}M`, "share=on", ...memory];
   return {
@@ -70,7 +72,7 @@ export function vhostUserGuest(
     args: [
       ...["-m", String(SHARED_MIB)],
       ...["-object", shared.join(","), "-machine", "memory-backend=m"],
-      ...["-chardev", `socket,id=c,path=${path},reconnect=1`],
+      ...["-chardev", `socket,id=c,path=${path},${socket}`],
     ],
   };
 }
