@@ -23,7 +23,8 @@
  *
  *  Contract of the host: `guestRx` only when no operation is waiting, for frames lie in receive
  *  slots until their payload has been taken; no frame that waits for the guest refers to them.
- *  While the link is not full READY_FLUSH must be clear too.
+ *  While the link is not full READY_FLUSH must be clear too. `step` follows before the next
+ *  `guestRx`, which uses the entries of datagrams again.
  *
  *  Every frame ends in exactly one place: handed on, consumed here, or dropped with a reason.
  */

@@ -110,7 +110,8 @@ export function readBoot(settings: Settings, gateways: BootGateways): BootOption
   if (ofFour.length > 1 || ofSix.length > 1) {
     throw new ConfigError('give "--next-server" once for each version of IP');
   }
-  if (urls.filter(isForIpv4).length > 1 && urls.filter(isForIpv6).length > 1) {
+  const versions = new Set(urls.map((url) => `${isForIpv4(url)} ${isForIpv6(url)}`));
+  if (versions.size < urls.length || urls.length > 2) {
     throw new ConfigError('give "--boot-url" once, or once for each version of IP');
   }
   return bootOf({ files, urls, nextServer: ofFour[0], nextServer6: ofSix[0], tftp }, gateways);
