@@ -176,7 +176,8 @@ async function withStage(stage: Stage, play: (stage: Stage) => Promise<void>): P
   try {
     await play(stage);
     assert.deepEqual(readdirSync(stage.path("tmp")), []);
-    assert.ok(!readFileSync("/proc/net/unix", "utf8").includes(stage.folder), "the gate is shut");
+    const isShut = (): boolean => !readFileSync("/proc/net/unix", "utf8").includes(stage.folder);
+    await until(isShut, "the gate to be shut");
     assert.deepEqual(listeners(), before);
   } finally {
     stage.end("KILL");

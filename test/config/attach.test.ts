@@ -182,6 +182,7 @@ describe("defaults of attach", () => {
   test("every option of the table is tested here", () => {
     const tested = [...TAKEN.map(([name]) => name), ...FLAGS.map(([name]) => name)];
     tested.push("configure", "no-ipv6", "listen", "connect", "peer-uid");
+    tested.push("vhost-user", "vhost-user-connect"); // with the other links, in link.test.ts
     assert.deepEqual([...new Set(tested)].sort(), ATTACH_ROWS.map((row) => row.name).sort());
     for (const row of ATTACH_ROWS) assert.equal(row.variable, variable(row.name));
   });

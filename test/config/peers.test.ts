@@ -36,7 +36,7 @@ describe("--peer-uid", () => {
     const many = Array.from({ length: 17 }, (_, i) => i).join();
     const message = 'give "--peer-uid" at most 16 users, not 17';
     assert.equal(peersOf([...listen, "--peer-uid", many]), message);
-    const tap = 'leave out "--peer-uid": it is for a stream socket only';
+    const tap = 'leave out "--peer-uid": it is for a socket only';
     assert.equal(peersOf(["--tap", "t", "--peer-uid", "0"]), tap);
   });
 });

@@ -66,9 +66,10 @@ describe("format", () => {
   });
 
   test("all but the lists of options is looked at before each call", () => {
-    assert.deepEqual(WATCHED_PARTS, LIVE_PARTS.slice(0, 4));
-    assert.equal(LIVE_PARTS.length, 8);
-    assert.deepEqual(WATCHED_PARTS.at(-1), [abi.CONFIG_OPTIONS_SERIAL_OFFSET, 4]);
+    assert.equal(LIVE_PARTS.length, 9);
+    assert.deepEqual(WATCHED_PARTS, [...LIVE_PARTS.slice(0, 4), ...LIVE_PARTS.slice(-1)]);
+    assert.deepEqual(WATCHED_PARTS[3], [abi.CONFIG_OPTIONS_SERIAL_OFFSET, 4]);
+    assert.deepEqual(WATCHED_PARTS[4], [abi.CONFIG_LINK_FLAGS_OFFSET, 4]);
   });
 
   test("an error says what is wrong and where", () => {

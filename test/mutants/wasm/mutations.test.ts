@@ -57,7 +57,7 @@ const found = new Map<string, Found[]>();
 before(async () => {
   const files = new Map<string, string | Uint8Array>([[FILE, TEXT]]);
   const args = [FILE, "-O0", "--debug", "--sourceMap", "--runtime", "stub", "-o", "a.wasm"];
-  const use = ["--use", "abort=", "--runPasses", "memory-packing"];
+  const use = ["--use", "abort=", "--runPasses", "memory-packing", "--initialMemory", "1"];
   const { error } = await main([...args, ...use], {
     readFile: (name) => {
       const content = files.get(name);

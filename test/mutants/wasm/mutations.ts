@@ -355,8 +355,10 @@ export class Source {
       if (Number.isSafeInteger(literalOf(value))) this.constants.set(word(name, "name"), value);
     }
     if (MAKERS[node.type] === undefined) return;
-    const places = this.#places.get(node.start);
-    if (places === undefined) this.#places.set(node.start, [{ node, parent }]);
+    // A loop's own place has no instruction, its condition's has.
+    const { start } = MAKERS[node.type] === repetition ? (child(node, "test") ?? node) : node;
+    const places = this.#places.get(start);
+    if (places === undefined) this.#places.set(start, [{ node, parent }]);
     else places.push({ node, parent });
   }
 
