@@ -53,6 +53,7 @@ const EXPRESSIONS: Readonly<Record<string, string>> = {
   SOCKADDR_NL_SIZE: "sizeof(struct sockaddr_nl)",
   SOCKADDR_STORAGE_SIZE: "sizeof(struct sockaddr_storage)",
   SOCKADDR_UN_PATH_SIZE: "sizeof(((struct sockaddr_un *)0)->sun_path)",
+  STATX_BLOCK_SIZE_OFFSET: "offsetof(struct statx, stx_blksize)",
   STATX_BUFFER_SIZE: "sizeof(struct statx)",
   STATX_MODE_OFFSET: "offsetof(struct statx, stx_mode)",
   STATX_SIZE_OFFSET: "offsetof(struct statx, stx_size)",
