@@ -188,7 +188,7 @@ export async function startAttach(host: Namespace, args: readonly string[]): Pro
   let ready = false;
   const argv = host.argv([...ourCommand(), "attach", ...args, "--ready-fd", "3"]);
   const running = start(argv, {
-    env: captureSettings(args.includes("--tap")),
+    env: captureSettings(args.some((arg) => /^--(?:tap|vhost-user.*)$/.test(arg))),
     onReadyByte: () => {
       ready = true;
     },
