@@ -91,15 +91,16 @@ function refusalOf(text: RegExp | string): (error: unknown) => boolean {
   };
 }
 
-test("a runtime without system calls leaves the frames to QEMU", {
-  skip: missing([]) === "" ? "for Node alone" : false,
-}, async () => {
-  await withPlane({}, async ({ plane }) => {
-    assert.deepEqual([plane.autoLink, plane.attached, plane.seesGuests], ["user", [], false]);
-    plane.logCounters();
-    await plane.idle();
+const hasSystemCalls = missing([]) === "";
+if (!hasSystemCalls) {
+  test("a runtime without system calls leaves the frames to QEMU", async () => {
+    await withPlane({}, async ({ plane }) => {
+      assert.deepEqual([plane.autoLink, plane.attached, plane.seesGuests], ["user", [], false]);
+      plane.logCounters();
+      await plane.idle();
+    });
   });
-});
+}
 
 describe("the data plane", () => {
   systemTest("listens as planned, sees guests, tells counters, ends", [], () =>
