@@ -87,7 +87,7 @@ function asc(entry, output, target) {
 
 /**
  * An engine as it is shipped: asc only compiles it, wasm-opt optimizes. asc's own way to optimize
- * inlines so much that the module is a quarter larger and no faster (docs/dependencies.md).
+ * inlines so much that the module is larger and no faster (docs/dependencies.md).
  */
 function engine(output, target, features) {
   const plain = asc("wasm/index.ts", output, target);
