@@ -256,6 +256,7 @@ export function errorReport(
   const isTooBig = what == ((ICMP_UNREACHABLE << 8) | ICMP_FRAGMENTATION_NEEDED);
   if (dns && !isTooBig && !dnsUnreachable(flow, now)) return; // another resolver is asked
   if (to == 0 || (guest != flow.guestAddress && !has(flow, F_DUAL))) return;
+  if (!dns && isIpv6(to) != isIpv6(guest)) return; // a socket of one version said that
   const peer = dns ? dnsAddressFor(guest) : natToGuest(to);
   const offender = offenderOf(msg);
   if (addressIsMulticast(offender)) return;

@@ -24,6 +24,7 @@
  */
 import * as abi from "../abi/index";
 import { slotOf } from "../flow/table";
+import { CHECKED } from "../trap";
 import { seqGe, seqGt, seqLe, seqLt } from "../wire/seqnum";
 import { Tcp } from "./conn";
 
@@ -138,6 +139,11 @@ function cut(flow: Tcp, sequence: u32): i32 {
 
 /** Says of [left, right), which lies in [sndUna, sndMax), what is known of it from now on. */
 export function boardMark(flow: Tcp, left: u32, right: u32, stamp: u32, bits: u32): void {
+  if (CHECKED) {
+    const from = left - flow.sndUna;
+    const to = right - flow.sndUna;
+    assert(from < to && to <= flow.sndMax - flow.sndUna, "a mark is of what is in flight");
+  }
   while (<i32>flow.runCount > RUNS_MAX - 2) makeRoom(flow);
   let i = cut(flow, left);
   let last = i;

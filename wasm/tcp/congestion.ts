@@ -94,9 +94,11 @@ export function sackInput(flow: Tcp, ack: u32, now: i64): bool {
     const right = segment.sackRight(i);
     // D-SACK: it had these octets already (RFC 2883 §4).
     if (i == 0 && seqLe(right, ack) && seqLt(left, flow.probeEnd)) probeNeedless(flow);
-    // A block outside what is in flight, or one below the acknowledgment, tells nothing here.
-    if (!seqLt(left, right) || seqLe(left, ack) || seqGt(right, flow.sndMax)) continue;
-    if (seqLt(left, flow.sndUna)) continue; // an acknowledgment that was overtaken
+    // A block outside what is in flight, or one below the acknowledgment, tells nothing here. By
+    // distances, since what is half of all numbers away would be both before and behind.
+    const from = left - flow.sndUna;
+    const to = right - flow.sndUna;
+    if (from >= to || to > flow.sndMax - flow.sndUna || seqLe(left, ack)) continue;
     watch(flow, now);
     if (unreported(flow, left, right) == 0 || !boardTakesReports(flow)) continue;
     reachAll(flow, left, right, false, now);

@@ -9,6 +9,7 @@ import {
   GUEST_MAC,
   GUEST6,
   groups,
+  PEER,
   PEER6,
   RESOLVER,
 } from "../../support/engine-settings.ts";
@@ -150,6 +151,14 @@ describe("wasm/flow over IPv6: UDP", () => {
       assert.equal(w.engine.flowCount, 1, "N08 the mapping stays");
     });
   }
+
+  test("one about an address of IPv4, which such a socket cannot have, is no one's", () => {
+    const w = new World6();
+    w.guest(w.udp({ to: PEER6, port: 9 }, "x"));
+    const place = { offender: PEER6, address: PEER, port: 9, payload: "x" };
+    w.host.socket().queueError({ errno: 111, type: 1, code: 4, ...place });
+    w.expectNothing();
+  });
 
   test("P18 an MTU below 1280 is told as 1280 (RFC 8201 §4)", () => {
     const w = new World6();

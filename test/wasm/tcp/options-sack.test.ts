@@ -86,6 +86,18 @@ describe("selective acknowledgment, blocks", () => {
     guest.expect({ sack: [[11, 20]] });
   });
 
+  test("a block half the sequence space away, before and behind at once, tells nothing", () => {
+    const { world, guest, socket } = established();
+    socket.push(pattern(3 * 1460));
+    guest.takePayload();
+    const half = 2 ** 31;
+    guest.send({ ack: 1, sack: [[half - 4, half + 4381]] });
+    world.expectNothing();
+    guest.send({ ack: 1, sack: [[2921, 4381]] });
+    guest.send({ ack: 4381 });
+    assert.equal(world.engine.chunkCount, 0);
+  });
+
   test("T21: what was only selectively acknowledged is kept and sent again after a timeout", () => {
     const { world, guest, socket } = established();
     const data = pattern(3 * 1460);
