@@ -16,7 +16,7 @@ import type { Libc } from "../sys/libc.ts";
 import { EPOLLET, EPOLLIN, EPOLLOUT } from "../sys/linux.ts";
 import { hasHungUp, isReadable } from "../sys/poll.ts";
 import { connectIpv4, connectUnix, openTcp, takeError } from "../sys/socket.ts";
-import type { LinkWatcher } from "./link.ts";
+import type { Link, LinkWatcher } from "./link.ts";
 import { Door } from "./stream-door.ts";
 import type { PeerCounters, PeerEvent } from "./stream-peer.ts";
 import type { Users } from "./stream-users.ts";
@@ -48,6 +48,11 @@ const RETRY_MIN_US = 100_000;
 const RETRY_MAX_US = 5_000_000;
 
 type State = "waiting" | "connecting" | "open" | "closed";
+
+/** A link that counts its peers. */
+export interface PeerLink extends Link {
+  readonly peers: PeerCounters;
+}
 
 export class PeerSocket implements PeerCounters {
   connections = 0;

@@ -28,19 +28,14 @@ import {
   SOL_SOCKET,
 } from "../sys/linux.ts";
 import { setNoDelay, setOption } from "../sys/socket.ts";
-import type { Link, LinkMemory, LinkWatcher } from "./link.ts";
-import { PeerSocket, type PeerSocketOptions, type PeerUse } from "./peer-socket.ts";
+import type { LinkMemory, LinkWatcher } from "./link.ts";
+import { type PeerLink, PeerSocket, type PeerSocketOptions, type PeerUse } from "./peer-socket.ts";
 import type { PeerCounters } from "./stream-peer.ts";
 import { FRAME_SIZE_MAX, FRAME_SIZE_MIN, FrameReader } from "./stream-read.ts";
 import { FrameWriter } from "./stream-write.ts";
 
-/** A link that counts its peers. */
-export interface StreamLink extends Link {
-  readonly peers: PeerCounters;
-}
-
 /** A link that waits for peers, or looks for one. */
-export function openStreamLink(sys: Libc, options: PeerSocketOptions): StreamLink {
+export function openStreamLink(sys: Libc, options: PeerSocketOptions): PeerLink {
   return new SocketLink(sys, options);
 }
 
@@ -59,7 +54,7 @@ const SEND_BUFFER_SIZE = 262_144;
 
 const ENDED = EPOLLERR | EPOLLHUP | EPOLLRDHUP;
 
-class SocketLink implements StreamLink, PeerUse {
+class SocketLink implements PeerLink, PeerUse {
   readonly vnetSize = 0;
   readonly flags = 0;
   readonly queueFrames = QUEUE_FRAMES;

@@ -29,20 +29,10 @@ import type { Libc } from "../../src/sys/libc.ts";
 import { O_RDWR } from "../../src/sys/linux.ts";
 import { HiddenPorts } from "../../src/upstream/hidden-ports.ts";
 import { settingsOf } from "../config/support.ts";
+import { NO_PEERS } from "../support/no-peers.ts";
 import { systemTest } from "../sys/support.ts";
 
 const SEED = Array.from({ length: 32 }, (_, i) => i);
-const NO_PEERS: PeerCounters = {
-  hasPeer: false,
-  connections: 0,
-  peersRefused: 0,
-  peersForeign: 0,
-  peersFleeting: 0,
-  peerCrowds: 0,
-  silentPeers: 0,
-  badPeers: 0,
-  brokenQueues: 0,
-};
 
 /** In the place of the runtime's. */
 class FakeWorker {

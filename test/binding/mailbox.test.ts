@@ -4,19 +4,9 @@ import { describe, test } from "node:test";
 import { COMMAND_STATS, COMMAND_STOP, MAILBOX_SIZE, Mailbox } from "../../src/binding/mailbox.ts";
 import * as abi from "../../wasm/abi.ts";
 import { EngineWorld } from "../support/engine-harness.ts";
+import { NO_PEERS } from "../support/no-peers.ts";
 
 const NOTHING = 0;
-const NOBODY = {
-  hasPeer: false,
-  connections: 0,
-  peersRefused: 0,
-  peersForeign: 0,
-  peersFleeting: 0,
-  peerCrowds: 0,
-  silentPeers: 0,
-  badPeers: 0,
-  brokenQueues: 0,
-};
 const PEERS = {
   hasPeer: true,
   connections: 7,
@@ -103,26 +93,26 @@ describe("mailbox", () => {
     const { engine } = new EngineWorld();
     const { main, worker } = pair();
     worker.publish(engine, { refused: 0 });
-    assert.deepEqual(main.peers, NOBODY);
+    assert.deepEqual(main.peers, NO_PEERS);
     worker.publish(engine, { refused: 0 }, PEERS);
     assert.deepEqual(main.peers, PEERS);
   });
 
   test("of any number of changes one is announced; who looks sees the newest", () => {
     const { main, worker } = pair();
-    assert.equal(worker.announce(NOBODY), true);
+    assert.equal(worker.announce(NO_PEERS), true);
     for (let connections = 1; connections <= 1000; connections += 1) {
       const peers = { ...PEERS, hasPeer: connections % 2 === 0, connections };
       assert.equal(worker.announce(peers), false);
     }
     assert.deepEqual(main.heed(), { ...PEERS, connections: 1000 });
-    assert.equal(worker.announce(NOBODY), true, "what comes after is announced again");
-    assert.deepEqual(main.heed(), NOBODY);
+    assert.equal(worker.announce(NO_PEERS), true, "what comes after is announced again");
+    assert.deepEqual(main.heed(), NO_PEERS);
   });
 
   test("counters go round at 32 bits and are never negative", () => {
     const { main, worker } = pair();
-    worker.announce({ ...NOBODY, peersFleeting: 2 ** 31 });
+    worker.announce({ ...NO_PEERS, peersFleeting: 2 ** 31 });
     assert.equal(main.heed().peersFleeting, 2 ** 31);
   });
 });

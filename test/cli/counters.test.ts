@@ -5,21 +5,13 @@ import type { Binding } from "../../src/binding/binding.ts";
 import { countersOf, logCounters } from "../../src/cli/counters.ts";
 import { STAT_NAMES } from "../../src/engine/stats.ts";
 import { prettyLogger } from "../../src/lib/log.ts";
+import type { PeerCounters } from "../../src/link/stream-peer.ts";
 import { DROP_TCP_CHECKSUM, STAT_COUNT, STAT_TCP_RETRANSMITS } from "../../wasm/abi.ts";
+import { NO_PEERS } from "../support/no-peers.ts";
 
-const NO_PEERS = {
-  hasPeer: true,
-  connections: 0,
-  peersRefused: 0,
-  peersForeign: 0,
-  peersFleeting: 0,
-  peerCrowds: 0,
-  silentPeers: 0,
-  badPeers: 0,
-  brokenQueues: 0,
-};
+const ONE_PEER: PeerCounters = { ...NO_PEERS, hasPeer: true };
 
-function bindingOf(counts: ReadonlyMap<number, number>, peers = NO_PEERS): Binding {
+function bindingOf(counts: ReadonlyMap<number, number>, peers = ONE_PEER): Binding {
   const counters = {
     flows: 3,
     chunks: 0,
@@ -35,7 +27,7 @@ test("flows and chunks always, everything else where it is not zero", () => {
     [STAT_TCP_RETRANSMITS, 7],
     [STAT_COUNT + DROP_TCP_CHECKSUM, 1],
   ]);
-  const peers = { ...NO_PEERS, connections: 2, peersRefused: 1, silentPeers: 4, peerCrowds: 5 };
+  const peers = { ...ONE_PEER, connections: 2, peersRefused: 1, silentPeers: 4, peerCrowds: 5 };
   assert.deepEqual(countersOf(bindingOf(counts, peers)), {
     flows: 3,
     chunks: 0,

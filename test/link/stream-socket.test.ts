@@ -7,7 +7,8 @@ import { join } from "node:path";
 import process from "node:process";
 import { describe } from "node:test";
 import type { StreamEndpoint } from "../../src/config/endpoint.ts";
-import { openStreamLink, type StreamLink } from "../../src/link/stream.ts";
+import type { PeerLink } from "../../src/link/peer-socket.ts";
+import { openStreamLink } from "../../src/link/stream.ts";
 import { openStreamListener, type StreamListener } from "../../src/link/stream-listener.ts";
 import type { PeerEvent } from "../../src/link/stream-peer.ts";
 import { NamedUsers } from "../../src/link/stream-users.ts";
@@ -29,9 +30,9 @@ const BUFFER_SIZE = 300_000;
 /** The loop's part: hands events to the link until something holds. */
 class Pump {
   readonly #epoll: Epoll;
-  readonly #link: StreamLink;
+  readonly #link: PeerLink;
 
-  constructor(sys: Libc, link: StreamLink) {
+  constructor(sys: Libc, link: PeerLink) {
     this.#epoll = new Epoll(sys);
     this.#link = link;
     const watcher = {
@@ -130,7 +131,7 @@ function surroundings(sys: Libc, kind: StreamEndpoint["kind"]) {
 interface Setting {
   readonly sys: Libc;
   readonly listener: StreamListener;
-  readonly link: StreamLink;
+  readonly link: PeerLink;
   readonly pump: Pump;
   readonly memory: TestMemory;
   readonly said: PeerEvent[];

@@ -1,7 +1,8 @@
 /** A stream link on made-up system calls, with all that it says and asks for written down. */
 import assert from "node:assert/strict";
 import type { StreamEndpoint } from "../../src/config/endpoint.ts";
-import { openStreamLink, type StreamLink } from "../../src/link/stream.ts";
+import type { PeerLink } from "../../src/link/peer-socket.ts";
+import { openStreamLink } from "../../src/link/stream.ts";
 import type { PeerEvent } from "../../src/link/stream-peer.ts";
 import { EPOLLIN } from "../../src/sys/linux.ts";
 import { FakeSocket, framed } from "./fake-socket.ts";
@@ -20,7 +21,7 @@ export class Stage {
   readonly socket = new FakeSocket();
   readonly said: PeerEvent[] = [];
   readonly watched: string[] = [];
-  readonly link: StreamLink;
+  readonly link: PeerLink;
   /** Token of the newest connection. */
   token = 0;
   /** What registering a descriptor gives. */

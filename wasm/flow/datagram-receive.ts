@@ -178,7 +178,7 @@ export function datagramEvent(flow: UdpFlow, events: i32): void {
  * waits in its socket makes one of the address that the guest uses now.
  */
 function hasMoved(flow: UdpFlow): bool {
-  if (!has(flow, F_PUBLISHED) || has(flow, F_DUAL | F_FIXED)) return false;
+  if (isTied(flow) || has(flow, F_DUAL)) return false;
   const guest = flow.guestAddress;
   if (guestAddress(isIpv6(guest)) == guest || neighborKnown(guest) || closeRoom() == 0)
     return false;

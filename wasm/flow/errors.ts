@@ -74,7 +74,7 @@ import { IPV6_MTU_MIN } from "../wire/ipv6";
 import { UDP_HEADER_SIZE, udpEmit } from "../wire/udp";
 import { addressIntern, isIpv6 } from "./addresses";
 import { controlFind, IP_RECVERR, IPV6_RECVERR, SOL_IP, SOL_IPV6 } from "./control";
-import { F_DUAL, guestOf, has, UdpFlow } from "./datagram";
+import { guestOf, UdpFlow } from "./datagram";
 import { dnsUnreachable } from "./dns";
 import { dnsAddressFor } from "./dns-relay";
 import { icmpErrorQuote } from "./icmp-error";
@@ -255,8 +255,8 @@ export function errorReport(
   if (what == 0) return;
   const isTooBig = what == ((ICMP_UNREACHABLE << 8) | ICMP_FRAGMENTATION_NEEDED);
   if (dns && !isTooBig && !dnsUnreachable(flow, now)) return; // another resolver is asked
-  if (to == 0 || (guest != flow.guestAddress && !has(flow, F_DUAL))) return;
-  if (!dns && isIpv6(to) != isIpv6(guest)) return; // a socket of one version said that
+  // What a socket of one version says of the other is nothing that it can have sent.
+  if (to == 0 || (!dns && isIpv6(to) != isIpv6(guest))) return;
   const peer = dns ? dnsAddressFor(guest) : natToGuest(to);
   const offender = offenderOf(msg);
   if (addressIsMulticast(offender)) return;

@@ -34,8 +34,8 @@
 import { EAGAIN, EBADF, errnoName, errnoText } from "../../sys/errno.ts";
 import type { Libc } from "../../sys/libc.ts";
 import { EPOLLET, EPOLLIN } from "../../sys/linux.ts";
-import type { Link, LinkMemory, LinkWatcher } from "../link.ts";
-import { PeerSocket, type PeerSocketOptions, type PeerUse } from "../peer-socket.ts";
+import type { LinkMemory, LinkWatcher } from "../link.ts";
+import { type PeerLink, PeerSocket, type PeerSocketOptions, type PeerUse } from "../peer-socket.ts";
 import type { PeerCounters, PeerEvent } from "../stream-peer.ts";
 import { Channel } from "./channel.ts";
 import { LINK_FLAGS_NONE } from "./features.ts";
@@ -50,13 +50,8 @@ export interface VhostUserOptions extends PeerSocketOptions {
   readonly onFlags?: (flags: number) => void;
 }
 
-/** A link that counts its peers. */
-export interface VhostUserLink extends Link {
-  readonly peers: PeerCounters;
-}
-
 /** A link that waits for a front end, or looks for one. */
-export function openVhostUserLink(sys: Libc, options: VhostUserOptions): VhostUserLink {
+export function openVhostUserLink(sys: Libc, options: VhostUserOptions): PeerLink {
   return new BackEnd(sys, options);
 }
 
@@ -77,7 +72,7 @@ interface Connection {
   hasToldShrinkable: boolean;
 }
 
-class BackEnd implements VhostUserLink, PeerUse, SessionHost {
+class BackEnd implements PeerLink, PeerUse, SessionHost {
   readonly vnetSize = VNET_SIZE;
   readonly queueFrames = QUEUE_FRAMES;
   readonly mtuMax = MTU_MAX;

@@ -1,10 +1,11 @@
 /** A vhost-user link that listens, and a front end that has connected to it, in one process. */
 import assert from "node:assert/strict";
 import process from "node:process";
+import type { PeerLink } from "../../../src/link/peer-socket.ts";
 import { openStreamListener, type StreamListener } from "../../../src/link/stream-listener.ts";
 import type { PeerEvent } from "../../../src/link/stream-peer.ts";
 import { NamedUsers } from "../../../src/link/stream-users.ts";
-import { openVhostUserLink, type VhostUserLink } from "../../../src/link/vhost-user/back-end.ts";
+import { openVhostUserLink } from "../../../src/link/vhost-user/back-end.ts";
 import { Epoll } from "../../../src/sys/epoll.ts";
 import { check } from "../../../src/sys/errno.ts";
 import type { Libc } from "../../../src/sys/libc.ts";
@@ -19,7 +20,7 @@ const FROM_GUEST = 1;
 let stages = 0;
 
 export class Stage {
-  readonly link: VhostUserLink;
+  readonly link: PeerLink;
   readonly memory: TestMemory;
   readonly said: PeerEvent[] = [];
   readonly flags: number[] = [];
