@@ -48,6 +48,7 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/lib/assert.ts": "test/lib/bytes.test.ts",
   "src/link/link.ts": TYPES,
   "src/link/stream-peer.ts": TYPES,
+  "src/link/vhost-user/machine.ts": TYPES,
   "src/main.ts": "test/e2e/attach.runtime.test.ts",
   "src/lab/sim/app-set.ts": RUN,
   "src/lab/sim/app.ts": TYPES,
