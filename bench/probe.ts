@@ -1,6 +1,6 @@
 /**
  * What a running `attach` of ours tells of itself: counters by its log, and from /proc its memory
- * without the guest's and how often its threads woke up.
+ * without the guest's, its processor time, and how often its threads woke up.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { type Attached, startAttach } from "../test/support/e2e/program.ts";
@@ -37,28 +37,70 @@ export async function countersOf({ running }: Attached): Promise<Counted> {
   return { at_s: Date.parse(time) / 1000, counters };
 }
 
-/** Resident memory in MiB, all mappings but those of a guest's memory. */
-export function ownMib(pid: number): number {
+/** Resident memory in MiB, without a guest's. */
+export interface Memory {
+  readonly all: number;
+  /** Without pages of files, which are in the page cache for whoever runs the same program. */
+  readonly own: number;
+}
+
+export const NO_MEMORY: Memory = { all: 0, own: 0 };
+
+export function larger(a: Memory, b: Memory): Memory {
+  return { all: Math.max(a.all, b.all), own: Math.max(a.own, b.own) };
+}
+
+/** Memory of a process. */
+export function memoryOf(pid: number): Memory {
   return residentIn(readFileSync(`/proc/${pid}/smaps`, "utf8"));
 }
 
 /** The same, of the text of a /proc/PID/smaps. */
-export function residentIn(smaps: string): number {
-  let kib = 0;
+export function residentIn(smaps: string): Memory {
+  let [all, own] = [0, 0];
   let isGuest = false;
   for (const line of smaps.split("\n")) {
     if (/^[0-9a-f]+-[0-9a-f]+ /.test(line)) isGuest = GUEST_MEMORY.test(line);
-    else if (!isGuest && line.startsWith("Rss:")) kib += Number(line.match(/\d+/)?.[0] ?? 0);
+    const mib = Number(line.match(/^\w+:\s+(\d+) kB/)?.[1] ?? 0) / 1024;
+    if (isGuest) continue;
+    if (line.startsWith("Rss:")) all += mib;
+    if (line.startsWith("Anonymous:")) own += mib;
   }
-  return kib / 1024;
+  return { all, own };
 }
 
-/** How often the threads of a process have gone to sleep so far: each time something woke them. */
-export function wakeUps(pid: number): number {
-  let count = 0;
+/** Of all threads of a process, from its start on. */
+export interface Activity {
+  /** Processor time in milliseconds, to the nanosecond. */
+  readonly cpu_ms: number;
+  /** How often a thread went to sleep: each time something had woken it. */
+  readonly wakeUps: number;
+  /** The same of the thread that moves frames. */
+  readonly packetWakeUps: number;
+}
+
+export function activityOf(pid: number): Activity {
+  let [cpu_ms, wakeUps, packetWakeUps] = [0, 0, 0];
   for (const thread of readdirSync(`/proc/${pid}/task`)) {
-    const status = readFileSync(`/proc/${pid}/task/${thread}/status`, "utf8");
-    count += Number(status.match(/^voluntary_ctxt_switches:\s+(\d+)/m)?.[1] ?? 0);
+    const folder = `/proc/${pid}/task/${thread}`;
+    try {
+      cpu_ms += Number(readFileSync(`${folder}/schedstat`, "utf8").split(" ")[0]) / 1e6;
+      const status = readFileSync(`${folder}/status`, "utf8");
+      const count = Number(status.match(/^voluntary_ctxt_switches:\s+(\d+)/m)?.[1] ?? 0);
+      wakeUps += count;
+      if (/^Name:\s+Worker$/m.test(status)) packetWakeUps += count;
+    } catch {
+      // A thread of the runtime that has ended meanwhile.
+    }
   }
-  return count;
+  return { cpu_ms, wakeUps, packetWakeUps };
+}
+
+export function difference(after?: Activity, before?: Activity): Activity {
+  const less = (name: keyof Activity): number => (after?.[name] ?? 0) - (before?.[name] ?? 0);
+  return {
+    cpu_ms: less("cpu_ms"),
+    wakeUps: less("wakeUps"),
+    packetWakeUps: less("packetWakeUps"),
+  };
 }

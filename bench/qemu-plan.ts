@@ -61,9 +61,13 @@ export const BARS: readonly Bar[] = [
   ...bars("rr", ["vhost-user", ...SOCKETS], "user", 1, 1),
 ];
 
-/** Limits of a program whose guest is attached: of memory without the guest's, and at rest. */
+/** Limit of a program's memory without the guest's. */
 export const MEMORY_BAR_MIB = 64;
+/** The runtime collects garbage and ends threads for half a minute after work. */
+export const SETTLE_SECONDS = 30;
 export const IDLE_SECONDS = 10;
+/** Share of a core: a look at resolv.conf each second is all there is to do. */
+export const IDLE_BAR = 0.001;
 
 /** One measurement. */
 export interface Sample {
