@@ -9,13 +9,13 @@
  * Ratios are taken within a repetition. What is measured of the programs besides: processor time
  * for each Gbit and each exchange, memory without the guest's, and what they do at rest.
  */
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { setTimeout } from "node:timers/promises";
 import { messageOf } from "../src/lib/message.ts";
-import { type Attached, missing, ROOT } from "../test/support/e2e/program.ts";
+import { type Attached, missing } from "../test/support/e2e/program.ts";
 import { endAll, which } from "../test/support/e2e/shell.ts";
 import { qemuMissing } from "../test/support/qemu.ts";
 import { startEcho } from "./measure.ts";
@@ -48,7 +48,7 @@ import {
   USAGE,
   type Verdict,
 } from "./qemu-plan.ts";
-import { machine, median, table } from "./report.ts";
+import { machine, median, table, writeResults } from "./report.ts";
 import { createBenchHost, obstacle, prepareRr } from "./world.ts";
 
 /** A program of ours after all measurements, while nothing is asked of its guest. */
@@ -206,12 +206,6 @@ function restTable(rests: readonly Rest[], memories: Memories): { text: string; 
   return { text: `${wanted.join(", ")}\n${lines}`, met: rows.every(({ met }) => met) };
 }
 
-function write(file: string, whole: object): void {
-  mkdirSync(join(ROOT, "build/bench"), { recursive: true });
-  writeFileSync(file, `${JSON.stringify(whole, null, 2)}\n`);
-  console.log(`\nwritten: ${file}`);
-}
-
 async function main(): Promise<number> {
   const options = readOptions();
   const why = obstacle() ?? qemuMissing() ?? missing("ours");
@@ -242,7 +236,7 @@ async function main(): Promise<number> {
   console.log(rest.text);
   const all = { results: Object.fromEntries(results), memories: Object.fromEntries(memories) };
   const whole = { date, machine: about, options, bars: BARS, ...all, rests, verdicts };
-  write(join(ROOT, "build/bench", `qemu-${date.replaceAll(":", "-")}.json`), whole);
+  writeResults("qemu-", whole);
   for (const { guest, program } of machines) {
     await guest.kill();
     await program?.stop();
