@@ -50,9 +50,12 @@ function canInstall() {
   return process.getuid?.() === 0 && fs.existsSync("/usr/bin/apt-get");
 }
 
-/** Installs what is missing. A failure is reported, not thrown: the tests' skips tell the rest. */
-export async function systemPackages() {
-  const missing = Object.keys(PACKAGES).filter((name) => !present(PACKAGES[name]));
+/**
+ * Installs what is missing of `packages`, by default of what tests and benchmarks need. A failure
+ * is reported, not thrown: the tests' skips tell the rest.
+ */
+export async function systemPackages(packages = PACKAGES) {
+  const missing = Object.keys(packages).filter((name) => !present(packages[name]));
   if (missing.length === 0) return;
   if (!canInstall()) {
     process.stderr.write(`system packages: not installed: ${missing.join(" ")}\n`);
