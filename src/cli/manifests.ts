@@ -99,6 +99,10 @@ function writeResources(options: ManifestOptions): string {
 # are 200m CPU and 64M memory: hardly more than this program takes when idle. Elsewhere nothing said
 # means no limit.
 #
+# Under a memory limit that is below their own memory, VMs without huge pages have the link "client"
+# in place of "vhost-user", as their memory could count as the sidecar's (docs/kubevirt.md, "Guest
+# memory").
+#
 # A merge patch replaces a whole list: if yours has entries already, see
 #   kubectl get kubevirt ${options.kubevirt} --namespace ${options.namespace} \\
 #     --output jsonpath='{.spec.configuration.supportContainerResources}'
