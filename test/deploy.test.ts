@@ -18,7 +18,8 @@ import { network, Stage } from "./support/networks-stage.ts";
 const FOLDER = new URL("../deploy/", import.meta.url);
 
 test("deploy has no manifest that is not printed", () => {
-  const files = readdirSync(FOLDER).filter((file) => file.endsWith(".yaml"));
+  // What Prometheus' operator wants is no resource of KubeVirt's: test/metrics/deploy.test.ts.
+  const files = readdirSync(FOLDER).filter((file) => /^(?!podmonitor\b).*\.yaml$/.test(file));
   assert.deepEqual(files.sort(), MANIFEST_KINDS.map((kind) => `${kind}.yaml`).sort());
 });
 

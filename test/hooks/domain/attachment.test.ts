@@ -111,7 +111,7 @@ describe("auto", () => {
     ["memory is encrypted", { memory: { obstacle: "memory is encrypted" } }],
     ["several network bindings: the socket's path may differ in other pods", twoNames],
     [
-      "memory limit of 64 MiB: up to 1026 MiB of the guest's count as ours",
+      "memory limit of 64 MiB: some 130 MiB of the guest's may count as ours",
       { memoryLimit: 64 * MIB },
     ],
     ["no folder for the sockets of other links", { autoLink: "client" }],
@@ -160,9 +160,9 @@ describe("a memory limit", () => {
   const kindOf = (limit_mib: number, memory: Wish["memory"] = {}): string =>
     plan({ memoryLimit: limit_mib * MIB, memory: { size: 1024 * MIB, ...memory } }).attachment.kind;
 
-  test("has to hold the guest's memory, its page tables and our own need", () => {
-    assert.equal(kindOf(1024 + 2 + 64), "vhost-user");
-    assert.equal(kindOf(1024 + 2 + 63), "client");
+  test("has to hold an eighth of the guest's memory, page tables and our own need", () => {
+    assert.equal(kindOf(128 + 2 + 64), "vhost-user");
+    assert.equal(kindOf(128 + 2 + 63), "client");
   });
 
   test("only has to hold page tables where QEMU has touched all of it", () => {
@@ -180,7 +180,7 @@ describe("a memory limit", () => {
     assert.equal(attachment.kind, "vhost-user");
     assert.deepEqual(warnings, [
       'iface "net": link "vhost-user": memory limit of 64 MiB: ' +
-        "up to 1026 MiB of the guest's count as ours",
+        "some 130 MiB of the guest's may count as ours",
     ]);
     assert.deepEqual(plan({ env: { SLIRP_LINK: "client" }, memoryLimit: 64 * MIB }).warnings, []);
   });
