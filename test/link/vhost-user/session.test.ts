@@ -80,6 +80,7 @@ describe("vhost-user session: questions", () => {
         [REQUEST.netSetMtu, u64(68), 0n],
         [REQUEST.netSetMtu, u64(65535), 0n],
         [REQUEST.netSetMtu, u64(65536), 1n],
+        [REQUEST.sendRarp, u64(0x563412005452n), 0n],
         [REQUEST.remMemReg, new Uint8Array([...u64(0), ...regionOctets(front.ram.layout)]), 1n],
       ] as const) {
         front.ask(request, payload);
