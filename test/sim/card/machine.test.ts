@@ -24,7 +24,7 @@ function stage(isSealed: boolean) {
 
 describe("sim/card: machine", () => {
   for (const isSealed of [true, false]) {
-    test(`memory that is ${isSealed ? "sealed" : "not sealed"} is copied, and its owner sees it`, () => {
+    test(`what is copied, its owner sees (sealed: ${isSealed})`, () => {
       const { machine, seen, file, memory, own, address } = stage(isSealed);
       let moments = 0;
       machine.onCopy = () => {

@@ -1,7 +1,7 @@
 /**
- * Deliberate bugs of the engine, the loop and the vhost-user link, as data: what a change that was not meant might look
- * like. Each must be found by the simulator within 500 seeds (`npm run mutants`), or its silence
- * about them as they are would mean nothing.
+ * Deliberate bugs of the engine, the loop and the vhost-user link, as data: what a change that was
+ * not meant might look like. Each must be found by the simulator within 500 seeds (`npm run
+ * mutants`), or its silence about them as they are would mean nothing.
  *
  * `from` is a piece of a file that occurs there once; the bug is to have `to` in its place. Who
  * rewrites such a line rewrites it here, too. Those of SHARES are looked for in competitions,

@@ -14,7 +14,8 @@ export interface QueuePlan {
 
 /**
  * What comes between: the front end stops the queues and starts them where they were (`resume`),
- * does so with the memory sent anew (`remap`), or the driver begins anew with other rings (`reset`).
+ * does so with the memory sent anew (`remap`), or the driver begins anew with other rings
+ * (`reset`).
  */
 export interface CardBreak {
   readonly at: number;
