@@ -110,6 +110,7 @@ Examples:
   slirp-binding simulate
   slirp-binding simulate --seed 17 --trace
   slirp-binding simulate --family competition --seeds 100
+  slirp-binding simulate --family vhost-user --seed 17
   slirp-binding simulate test/sim/scenarios/wan.yaml --report wan.html
 
 Ends with code 0 when nothing was wrong, with 1 when something was, with 2 for a scenario that

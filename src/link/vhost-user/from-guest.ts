@@ -10,12 +10,14 @@ import { rxSlot, writeRxDescriptor } from "../frames.ts";
 import type { LinkMemory } from "../link.ts";
 import type { Queue } from "./queue.ts";
 import type { GuestMemory } from "./regions.ts";
-import { Parts } from "./ring.ts";
+import { Parts, type Ring } from "./ring.ts";
 
 /** What the engine reads in front of every frame. */
 export const VNET_SIZE = 12;
 /** Without an Ethernet header it is no frame. */
 export const FRAME_SIZE_MIN = 14;
+/** Frames that one call skips before the queue is broken. */
+const SKIPPED_MAX = 1024;
 
 export class FromGuest {
   /** Frames that were too short or too long. */
@@ -38,8 +40,8 @@ export class FromGuest {
     let frames = 0;
     let taken = 0;
     ring.ignore();
-    // What is skipped is bounded, too: a guest may make bad ones available all the time.
-    while (frames < count && taken < ring.size) {
+    // Fewer than asked only where the ring was found empty: else nobody asks for the next kick.
+    while (frames < count) {
       parts.clear();
       const head = ring.take(parts);
       if (head < 0) {
@@ -53,11 +55,19 @@ export class FromGuest {
           break;
         }
         frames += 1;
-      } else this.skipped += 1;
+      } else if (!this.#skip(ring, taken - frames)) break;
       ring.push(head, 0);
     }
     if (taken > 0) queue.publish();
     return frames;
+  }
+
+  /** What is skipped is bounded: a guest may make bad ones available all the time. */
+  #skip(ring: Ring, count: number): boolean {
+    this.skipped += 1;
+    if (count < SKIPPED_MAX) return true;
+    ring.fail(`${count} frames at once that are too short or too long`);
+    return false;
   }
 
   #isFrame(headerSize: number): boolean {

@@ -1,12 +1,45 @@
 /** Frames of the guest, whichever way they are cut, with the header that was agreed on. */
 import assert from "node:assert/strict";
-import { describe } from "node:test";
+import { describe, test } from "node:test";
+import { GuestRing } from "../../../src/lab/sim/card/guest-ring.ts";
+import { SimMachine } from "../../../src/lab/sim/card/machine.ts";
+import { Random } from "../../../src/lab/sim/random.ts";
 import { concat } from "../../../src/lib/bytes.ts";
+import { negotiated } from "../../../src/link/vhost-user/features.ts";
+import { FromGuest } from "../../../src/link/vhost-user/from-guest.ts";
+import { Queue } from "../../../src/link/vhost-user/queue.ts";
+import { GuestMemory } from "../../../src/link/vhost-user/regions.ts";
 import { RX_SLOT_SIZE } from "../../../wasm/abi.ts";
 import { systemTest } from "../../sys/support.ts";
 import { testFrame } from "../suite.ts";
+import { TestMemory } from "../test-memory.ts";
 import { F, MODERN } from "./front-end.ts";
 import { withStage } from "./stage.ts";
+
+/** A ring of any size, on a machine of the simulator's. */
+function simulated(size: number) {
+  const machine = new SimMachine();
+  const guest = new GuestMemory(machine);
+  const kind = { isWritable: false, hasEventIndex: false, isSealed: true };
+  const ring = new GuestRing({ size, start: 0 }, new Random(1), kind, assert.fail);
+  const { descriptors, available, used } = ring.files;
+  [descriptors, available, used].forEach((file, i) => {
+    const at = (i + 1) * 2 ** 20;
+    const layout = { guestAddress: at, userAddress: at, size: file.bytes.length, offset: 0 };
+    assert.equal(guest.add(layout, machine.openFile(file)), 0);
+  });
+  const queue = new Queue(machine, guest, false);
+  queue.setSize(size);
+  const places = { descriptors: 2 ** 20, available: 2 * 2 ** 20, used: 3 * 2 ** 20 };
+  queue.setPlaces({ ...places, index: 1, isLogged: false, log: 0 });
+  queue.setFd(
+    "kick",
+    machine.openEvent(() => {}),
+  );
+  assert.equal(queue.update({ ...negotiated(0n), hasProtocolFeatures: false }), "");
+  const memory = new TestMemory((buffer) => machine.address(buffer));
+  return { fromGuest: new FromGuest(guest), queue, ring, memory };
+}
 
 const HEADER = Uint8Array.from([1, 4, 54, 0, 0x78, 5, 34, 0, 16, 0, 0, 0]);
 
@@ -63,6 +96,35 @@ describe("vhost-user: frames of the guest", () => {
       assert.equal(stage.link.refused, 2);
       assert.equal(stage.front.queues[1].driver.used().length, 4);
     });
+  });
+
+  test("that are bad, a thousand at once, break the queue", () => {
+    const { fromGuest, queue, ring, memory } = simulated(2048);
+    for (let i = 0; i < 1023; i += 1) ring.fill([{ address: 0, length: 25 }]);
+    ring.publish();
+    assert.equal(fromGuest.receive(queue, 12, memory, 32), 0);
+    assert.equal(fromGuest.skipped, 1023);
+    assert.equal(queue.takeProblem(), "");
+    assert.equal(ring.unseenCount, 1023, "given back");
+    for (let i = 0; i < 1024; i += 1) ring.fill([{ address: 0, length: 25 }]);
+    ring.publish();
+    assert.equal(fromGuest.receive(queue, 12, memory, 32), 0);
+    assert.match(queue.takeProblem(), /^1024 frames at once that are too short or too long$/);
+  });
+
+  systemTest("fill a ring smaller than a batch: the next kick is asked for", [], (sys) => {
+    for (const features of [MODERN, MODERN | F.eventIndex]) {
+      withStage(sys, (stage) => {
+        stage.front.start(features);
+        stage.pump();
+        const { driver } = stage.front.queues[1];
+        for (let i = 0; i < driver.size; i += 1) stage.send(concat(HEADER, testFrame(60, i)));
+        assert.equal(stage.receive().length, driver.size);
+        assert.equal(driver.usedFlags, 0, "a kick is not unwanted");
+        const hasEventIndex = features !== MODERN;
+        if (hasEventIndex) assert.equal(driver.availableEvent, driver.size);
+      });
+    }
   });
 
   systemTest("outside its memory stop the queue, which is told and marked once", [], (sys) => {
