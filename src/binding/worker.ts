@@ -245,8 +245,8 @@ async function run(start: WorkerStart): Promise<void> {
   const sources = new Sources(epoll);
   const timer = new TimerFd(sys);
   const hidden = new HiddenPorts(start.hiddenPorts);
-  const host = new HostSide({ sys, epoll, engine, base, options, hidden, room, log });
-  const { upstream, listeners } = host;
+  const host = new HostSide({ sys, epoll, engine, base, options, hidden, room, sink, log });
+  const { upstream, listeners, lent } = host;
   try {
     host.open(sources);
     watchControl(epoll, start, timer);
@@ -255,9 +255,10 @@ async function run(start: WorkerStart): Promise<void> {
     const loop = new Loop({
       engine,
       link,
-      memory: linkMemoryOf(engine, base),
+      memory: linkMemoryOf(engine, base, lent),
       events: new AlarmedEvents(epoll, timer, monotonic),
       upstream,
+      lent,
       listeners,
       sources,
       onRest: restReporter(log, monotonic),

@@ -18,6 +18,9 @@
  *   next one, up to BATCHES_MAX; without that, the answers to many small frames (a flood of
  *   connections and their resets) push the guest's own packets out of that queue.
  *
+ *   Loans. A link whose guest shares its memory may leave payload there (`LinkLoans`). It gets it
+ *   back (`release`) when all operations of the batch have been carried out, within the turn.
+ *
  *   The rule. A level-triggered source is served, or no longer watched, within the turn that hears
  *   of it: listeners rest while the link is full and while nothing can be accepted, and whatever
  *   else is told of over and over without effect rests too, counted and told of (`rest.ts`).
@@ -33,8 +36,9 @@
  */
 import * as abi from "../../wasm/abi.ts";
 import type { Engine } from "../engine/engine.ts";
-import type { Link, LinkMemory } from "../link/link.ts";
+import type { Link, LinkLoans, LinkMemory } from "../link/link.ts";
 import { check } from "../sys/errno.ts";
+import type { LentFrames } from "../upstream/lent.ts";
 import {
   EVENT_OF_ADDRESSES,
   EVENT_OF_ALARM,
@@ -78,6 +82,8 @@ export interface LoopParts {
     /** Something has come in at a published UDP port that no flow has. */
     arrived?(index: number, now: number): void;
   };
+  /** What the link lends, where it does: the same as in `memory`. */
+  readonly lent?: Pick<LentFrames, "count" | "copy" | "settle"> | undefined;
   /** Leaves level-triggered sources alone. */
   readonly sources: SourceSwitch;
   /** Hears of those that rest, other than for a full link. */
@@ -97,10 +103,15 @@ export interface LoopParts {
 /**
  * Engine memory as links see it.
  * @param base its address in this process; 0 where the engine was told none
+ * @param loans takes what a link lends
  */
-export function linkMemoryOf({ bases, words, octets }: Engine, base = 0): LinkMemory {
+export function linkMemoryOf(
+  { bases, words, octets }: Engine,
+  base = 0,
+  loans?: LinkLoans,
+): LinkMemory {
   const { rxDescriptors, rxBuffers, txRecords } = bases;
-  return { buffer: octets.buffer, base, u32: words, rxDescriptors, rxBuffers, txRecords };
+  return { buffer: octets.buffer, base, u32: words, rxDescriptors, rxBuffers, txRecords, loans };
 }
 
 export class Loop {
@@ -166,7 +177,9 @@ export class Loop {
       const mustFlush = this.#blockedAt < 0 && (this.#ready() & abi.READY_FLUSH) !== 0;
       if (this.#linkReadable && !mustFlush) this.#receive(now);
       engine.step(now);
+      this.#parts.lent?.copy();
       this.#drain(now);
+      this.#release();
       batches += 1;
     } while (this.#owed > 0 && this.#linkReadable && this.#running && batches < BATCHES_MAX);
     this.#judgeLink(now);
@@ -229,6 +242,7 @@ export class Loop {
       this.#moved += n;
       this.#owed -= n;
       engine.guestRx(n, now);
+      this.#parts.lent?.copy();
     } else if (n < 0) this.#stop(n);
     else if (this.#blockedAt >= 0) this.#transmit(now); // with its peer gone the link takes all
   }
@@ -242,7 +256,16 @@ export class Loop {
       if (count === 0 || !this.#running) return;
       upstream.execute(engine.opBase, count);
       engine.complete(now);
+      this.#parts.lent?.copy();
     }
+  }
+
+  /** Gives back what the link has lent. Where lists were full the engine has not used it all. */
+  #release(): void {
+    const { link, memory, lent } = this.#parts;
+    if (lent === undefined || lent.count === 0) return;
+    if (this.#blockedAt < 0 && (this.#ready() & abi.READY_FLUSH) !== 0) lent.settle();
+    link.release?.(memory);
   }
 
   /** Offers the link what it has not taken yet. */

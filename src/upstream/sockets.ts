@@ -37,6 +37,7 @@ import {
 import { halfClose, isAtMark, setKeepalive, setLinger, setTos, takeError } from "../sys/socket.ts";
 import { SocketBuffers } from "./buffers.ts";
 import { HiddenPorts } from "./hidden-ports.ts";
+import type { LentFrames } from "./lent.ts";
 import { Operation } from "./operation.ts";
 import { ANY_WAY, type Outbound } from "./outbound.ts";
 import { PathProbe } from "./path-mtu.ts";
@@ -85,6 +86,8 @@ export interface SocketWays {
   readonly outbound: Outbound;
   /** To a service of the program's own, if there is one. */
   readonly service?: OpenService | undefined;
+  /** What the guest's link lends, if it does. */
+  readonly lent?: LentFrames | undefined;
 }
 
 const BOUNDLESS: SocketBounds = {
@@ -113,6 +116,7 @@ export class HostSockets implements Upstream {
   /** By slot: token of the published port whose socket it has, plus 1. */
   readonly #portOf = new Int32Array(abi.FLOW_CAPACITY_COUNT);
   readonly #openService: OpenService | undefined;
+  readonly #lent: LentFrames | undefined;
   readonly ports: PublishedPorts;
   readonly #path: PathProbe;
   readonly #buffers: SocketBuffers;
@@ -133,8 +137,9 @@ export class HostSockets implements Upstream {
     base: number,
     hidden = new HiddenPorts(),
     bounds: SocketBounds = BOUNDLESS,
-    { outbound, service }: SocketWays = { outbound: ANY_WAY },
+    { outbound, service, lent }: SocketWays = { outbound: ANY_WAY },
   ) {
+    this.#lent = lent;
     this.#outbound = outbound;
     this.#manner = { tos: 0, isLoopback: false, outbound };
     this.#openService = service;
@@ -194,7 +199,9 @@ export class HostSockets implements Upstream {
     switch (operation.kind) {
       case abi.OP_TCP_SEND: {
         const flags = operation.isUrgent ? SEND | MSG_OOB : SEND;
-        return this.#count(handle, sys.sendmsg(fd, pointer, flags));
+        const lent = this.#lent;
+        const result = lent?.send(fd, operation.pointer, flags) ?? sys.sendmsg(fd, pointer, flags);
+        return this.#count(handle, result);
       }
       case abi.OP_TCP_RECV:
         return this.#count(handle, sys.recvmsg(fd, pointer, MSG_DONTWAIT));

@@ -110,8 +110,11 @@ export class Stage {
   chore: number | undefined;
   /** What the control channel says. */
   goesOn = false;
+  /** Frames that the link has lent. */
+  lentCount = 0;
 
-  constructor() {
+  /** @param lends the link does, and what is done with it is noted */
+  constructor(lends = false) {
     const { link, guest } = createMemoryLink();
     this.guest = guest;
     const { notes } = this;
@@ -119,6 +122,7 @@ export class Stage {
       engine: this.engine,
       link: this.#link(link),
       memory: this.#memory(),
+      lent: lends ? this.#lent() : undefined,
       events: this.#events(),
       upstream: {
         execute: (_base, count) => {
@@ -160,6 +164,18 @@ export class Stage {
     });
   }
 
+  #lent() {
+    const { notes } = this;
+    const count = (): number => this.lentCount;
+    return {
+      get count(): number {
+        return count();
+      },
+      copy: () => notes.push("copy"),
+      settle: () => notes.push("settle"),
+    };
+  }
+
   #memory(): LinkMemory {
     const { rxDescriptors, rxBuffers, txRecords } = this.engine.bases;
     const { words, octets } = this.engine;
@@ -184,6 +200,10 @@ export class Stage {
         if (n > 0) this.room -= n;
         this.notes.push(`transmit ${first}-${count}: ${n}`);
         return n;
+      },
+      release: () => {
+        this.notes.push("release");
+        this.lentCount = 0;
       },
       close: () => real.close(),
     };
