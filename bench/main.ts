@@ -6,12 +6,9 @@
  * repetition. docs/benchmark.md says how to read the result.
  */
 
-import { mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import process from "node:process";
 import { messageOf } from "../src/lib/message.ts";
 import type { ProgramKind } from "../test/support/e2e/program.ts";
-import { ROOT } from "../test/support/e2e/program.ts";
 import { endAll } from "../test/support/e2e/shell.ts";
 import { CONGESTION_CONTROL, type Namespace } from "../test/support/e2e/world.ts";
 import { type Footprint, measureFootprint } from "./footprint.ts";
@@ -25,6 +22,7 @@ import {
   table,
   verdicts,
   verdictTable,
+  writeResults,
 } from "./report.ts";
 import { absence, createBenchHost, createPath, obstacle, prepareRr, removePath } from "./world.ts";
 
@@ -152,13 +150,9 @@ async function main(): Promise<void> {
   if (judged.length > 0) {
     console.log(`${verdictTable(judged)}\n`);
   }
-  const folder = join(ROOT, "build/bench");
-  mkdirSync(folder, { recursive: true });
-  const file = join(folder, `${date.replaceAll(":", "-")}.json`);
   const { reps, seconds } = options;
   const whole = { date, machine: about, reps, seconds, results, footprints, verdicts: judged };
-  writeFileSync(file, `${JSON.stringify(whole, null, 2)}\n`);
-  console.log(`written: ${file}`);
+  writeResults("", whole);
   endAll();
   process.exit(options.strict && judged.some(({ met }) => !met) ? 1 : 0);
 }

@@ -40,12 +40,18 @@ export function addressOf(config: Config): string {
   return config.ipv6 === true ? GATEWAY6 : GATEWAY;
 }
 
-/** Seconds of processor time that a process and all its threads have used. */
-export function cpuSeconds(pid: number): number {
+/** Processor time that a process and all its threads have used. */
+export function cpuTimes(pid: number): { readonly user_s: number; readonly system_s: number } {
   const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
   // The command name in parentheses may hold spaces: fields are counted from behind it.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return (Number(fields[11]) + Number(fields[12])) * TICK_S;
+  return { user_s: Number(fields[11]) * TICK_S, system_s: Number(fields[12]) * TICK_S };
+}
+
+/** The sum of both, in seconds. */
+export function cpuSeconds(pid: number): number {
+  const { user_s, system_s } = cpuTimes(pid);
+  return user_s + system_s;
 }
 
 /** Resident memory of a process in MiB. */

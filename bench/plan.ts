@@ -137,6 +137,7 @@ export const USAGE = `usage: npm run bench -- [options]
   --engine           the engine alone, without sockets and kernel, instead
   --hooks            how fast the hooks answer instead (with --strict only)
   --qemu             a guest under QEMU against QEMU's own user network instead
+  --testpmd          the vhost-user link driven by DPDK's testpmd instead
   --shares           what others get beside a crowd that gives nothing back instead
   --writers          traffic while log, capture or recording is stuck, and their memory instead
   --strict           exit with code 1 when a bar is missed`;

@@ -5,9 +5,11 @@
  * those is compared with the bar; medians of different repetitions are never divided.
  */
 
-import { readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus, release, totalmem } from "node:os";
+import { join } from "node:path";
 import process from "node:process";
+import { ROOT } from "../test/support/e2e/program.ts";
 import { attempt, must, which } from "../test/support/e2e/shell.ts";
 import type { Footprint } from "./footprint.ts";
 import type { Sample } from "./measure.ts";
@@ -232,4 +234,16 @@ export function machine(rr: readonly string[]): Record<string, string> {
     tool: rr.length === 1 ? "rr.c, compiled" : "rr.mjs: no C compiler here, latencies are Node's",
     runtime: process.version,
   };
+}
+
+/** Writes all figures of a run into a file below build/bench, and says where. */
+export function writeResults(
+  name: string,
+  whole: { readonly date: string } & Readonly<Record<string, unknown>>,
+): void {
+  const folder = join(ROOT, "build/bench");
+  mkdirSync(folder, { recursive: true });
+  const file = join(folder, `${name}${whole.date.replaceAll(":", "-")}.json`);
+  writeFileSync(file, `${JSON.stringify(whole, null, 2)}\n`);
+  console.log(`\nwritten: ${file}`);
 }

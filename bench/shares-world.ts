@@ -14,8 +14,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Program, type ProgramKind, ROOT, startProgram } from "../test/support/e2e/program.ts";
-import { must, type Running, until, which } from "../test/support/e2e/shell.ts";
+import { type Program, type ProgramKind, startProgram } from "../test/support/e2e/program.ts";
+import { type Running, until } from "../test/support/e2e/shell.ts";
 import {
   CONGESTION_CONTROL,
   createGuest,
@@ -24,6 +24,7 @@ import {
   setSysctls,
   writeResolvConf,
 } from "../test/support/e2e/world.ts";
+import { compileTool } from "./world.ts";
 
 export const OUTSIDE = "192.0.2.1";
 export const POD = "192.0.2.10";
@@ -58,22 +59,6 @@ export interface Inside {
   remove(): Promise<void>;
 }
 
-/** Why the tools cannot be made, or undefined. */
-export function toolsObstacle(): string | undefined {
-  return compiler() === undefined ? "needs a C compiler" : undefined;
-}
-
-const compiler = (): string | undefined =>
-  ["gcc", "cc", "clang"].find((name) => which(name) !== undefined);
-
-function compile(name: string): string {
-  const folder = join(ROOT, "build/bench");
-  mkdirSync(folder, { recursive: true });
-  const binary = join(folder, name);
-  must([compiler() ?? "cc", "-O2", "-o", binary, join(ROOT, `bench/${name}.c`)]);
-  return binary;
-}
-
 const SYSCTLS = {
   "net.ipv4.ip_local_port_range": "10000 65535",
   "net.ipv4.tcp_congestion_control": CONGESTION_CONTROL,
@@ -87,7 +72,7 @@ const REST_ms = 300_000;
 
 /** Makes outside and pod, which stay for the whole run. */
 export async function createOutside(): Promise<Outside> {
-  const tools = { crowd: compile("crowd"), beside: compile("beside") };
+  const tools = { crowd: compileTool("crowd"), beside: compileTool("beside") };
   const outside = createNamespace("outside");
   const pod = createNamespace("pod");
   mkdirSync(join("/etc/netns", pod.name), { recursive: true });

@@ -17,8 +17,8 @@ import { orderOf } from "./plan.ts";
 import { besideCrowd, measureShares, throughoutFlood } from "./shares-measure.ts";
 import { type Crowd, parseOptions, type SharesOptions, titleOf, USAGE } from "./shares-plan.ts";
 import { markdown, type Repetition, sharesTables, sharesVerdicts, TOLD } from "./shares-report.ts";
-import { createInside, createOutside, type Outside, toolsObstacle } from "./shares-world.ts";
-import { absence, obstacle } from "./world.ts";
+import { createInside, createOutside, type Outside } from "./shares-world.ts";
+import { absence, obstacle, toolsObstacle } from "./world.ts";
 
 function readOptions(): SharesOptions {
   try {

@@ -1,7 +1,8 @@
 /*
- * What bench/crowd.c and bench/beside.c have in common.
+ * What the benchmark's programs in C have in common: crowd.c, beside.c and datagrams.c.
  *
- * Their requests are a letter and 15 digits; see bench/crowd.c for what a server does with them.
+ * Requests of the first two are a letter and 15 digits; see bench/crowd.c for what a server does
+ * with them.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>

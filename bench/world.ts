@@ -7,7 +7,7 @@ import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { missing, type ProgramKind, ROOT, startProgram } from "../test/support/e2e/program.ts";
-import { attempt, which } from "../test/support/e2e/shell.ts";
+import { must, which } from "../test/support/e2e/shell.ts";
 import { createGuest, createHost, type Namespace, setSysctls } from "../test/support/e2e/world.ts";
 import { addressOf, type Path } from "./measure.ts";
 import type { Config } from "./plan.ts";
@@ -62,17 +62,30 @@ export async function removePath(path: Path): Promise<void> {
   }
 }
 
+const compiler = (): string | undefined =>
+  ["gcc", "cc", "clang"].find((name) => which(name) !== undefined);
+
+/** Why C programs cannot be made, or undefined. */
+export function toolsObstacle(): string | undefined {
+  return compiler() === undefined ? "needs a C compiler" : undefined;
+}
+
+/** Makes bench/NAME.c; the path of what came of it. Throws where that fails. */
+export function compileTool(name: string, args: readonly string[] = []): string {
+  const folder = join(ROOT, "build/bench");
+  mkdirSync(folder, { recursive: true });
+  const binary = join(folder, name);
+  must([compiler() ?? "cc", "-O2", ...args, "-o", binary, join(ROOT, `bench/${name}.c`)]);
+  return binary;
+}
+
 /** Command line of the rr tool: compiled when there is a compiler, else the JavaScript one. */
 export function prepareRr(): string[] {
-  const source = join(ROOT, "bench/rr.c");
-  const folder = join(ROOT, "build/bench");
-  const binary = join(folder, "rr");
-  mkdirSync(folder, { recursive: true });
-  const compiler = ["gcc", "cc", "clang"].find((name) => which(name) !== undefined);
-  if (compiler !== undefined && attempt([compiler, "-O2", "-o", binary, source])) {
-    return [binary];
+  try {
+    return [compileTool("rr")];
+  } catch {
+    return ["node", join(ROOT, "bench/rr.mjs")];
   }
-  return ["node", join(ROOT, "bench/rr.mjs")];
 }
 
 /** Why the benchmark cannot run at all, or undefined. */

@@ -5,14 +5,14 @@
 import { build } from "./build.mjs";
 import { install } from "./install.mjs";
 import { isMain, main } from "./shell.mjs";
-import { systemPackages } from "./system-packages.mjs";
+import { testPackages } from "./system-packages.mjs";
 
 /** What the work at hand needs; each part does nothing when it is already there. */
 export async function bootstrap(wanted = {}) {
   const { build: wantBuild = true, system = false, ...built } = wanted;
   await install();
   if (wantBuild) await build(built);
-  if (system) await systemPackages();
+  if (system) await testPackages();
 }
 
 if (isMain(import.meta.filename)) main(() => bootstrap({ system: true, tests: true }));

@@ -3,8 +3,10 @@
  * on a Debian system; elsewhere the tests that need them say so and are skipped.
  */
 import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
 import process from "node:process";
-import { isMain, main, run } from "./shell.mjs";
+import { inRoot, isMain, main, run } from "./shell.mjs";
 
 /** Package -> a file it installs. */
 const PACKAGES = {
@@ -42,6 +44,13 @@ const PACKAGES = {
   udhcpc: "/usr/sbin/udhcpc",
 };
 
+/**
+ * Package -> the one file of it that is used, taken out of the package and put into `build/tools`:
+ * to install the package would start a service.
+ */
+const SINGLE_FILES = { prometheus: "usr/bin/promtool" };
+const TOOLS = inRoot("build/tools");
+
 function present(file) {
   return [file, file.replace("/usr/", "/"), file.replace("/sbin/", "/bin/")].some(fs.existsSync);
 }
@@ -50,9 +59,49 @@ function canInstall() {
   return process.getuid?.() === 0 && fs.existsSync("/usr/bin/apt-get");
 }
 
-/** Installs what is missing. A failure is reported, not thrown: the tests' skips tell the rest. */
-export async function systemPackages() {
-  const missing = Object.keys(PACKAGES).filter((name) => !present(PACKAGES[name]));
+async function takeOut(name, file) {
+  const target = path.join(TOOLS, path.basename(file));
+  if (fs.existsSync(target)) return;
+  process.stderr.write(`system packages: taking ${file} out of ${name}\n`);
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "slirp-package-"));
+  try {
+    // What apt downloads as root it writes as a user of its own.
+    fs.chmodSync(folder, 0o777);
+    const fetch = ["-c", 'cd "$1" && apt-get -q download "$2"', "sh", folder, name];
+    const download = () => run("sh", fetch, { quiet: true });
+    let fetched = await download();
+    if (fetched.code !== 0) {
+      await run("apt-get", ["-q", "update"], { quiet: true }); // no lists, or old ones
+      fetched = await download();
+    }
+    const [archive] = fs.readdirSync(folder).filter((each) => each.endsWith(".deb"));
+    if (archive === undefined) throw new Error(fetched.output);
+    const unpack = ["-x", path.join(folder, archive), path.join(folder, "tree")];
+    const unpacked = await run("dpkg-deb", unpack, { quiet: true });
+    if (unpacked.code !== 0) throw new Error(unpacked.output);
+    fs.mkdirSync(TOOLS, { recursive: true });
+    fs.copyFileSync(path.join(folder, "tree", file), `${target}.new`);
+    fs.renameSync(`${target}.new`, target);
+  } catch (error) {
+    process.stderr.write(`system packages: ${name}: ${error.message}\n`);
+  } finally {
+    fs.rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Installs all that tests and benchmarks need, and takes out what is used alone. */
+export async function testPackages() {
+  await systemPackages();
+  if (!canInstall()) return;
+  for (const [name, file] of Object.entries(SINGLE_FILES)) await takeOut(name, file);
+}
+
+/**
+ * Installs what is missing of `packages`, by default of what tests and benchmarks need. A failure
+ * is reported, not thrown: the tests' skips tell the rest.
+ */
+export async function systemPackages(packages = PACKAGES) {
+  const missing = Object.keys(packages).filter((name) => !present(packages[name]));
   if (missing.length === 0) return;
   if (!canInstall()) {
     process.stderr.write(`system packages: not installed: ${missing.join(" ")}\n`);
@@ -67,4 +116,4 @@ export async function systemPackages() {
   }
 }
 
-if (isMain(import.meta.filename)) main(systemPackages);
+if (isMain(import.meta.filename)) main(testPackages);

@@ -29,7 +29,9 @@ import { OFFLOADS_ALL } from "../sys/offloads.ts";
 import { releaseProgramPages, releaseProgramPagesLater } from "../sys/resident.ts";
 import type { TapRequest } from "../sys/tap-helper.ts";
 import { HiddenPorts } from "../upstream/hidden-ports.ts";
+import { Answers } from "./answers.ts";
 import { COMMAND_STATS, COMMAND_STOP, MAILBOX_SIZE, Mailbox } from "./mailbox.ts";
+import { METERS_SIZE, Meters } from "./meters.ts";
 import { Outputs } from "./outputs.ts";
 import type { ResolvReader } from "./resolv-reader.ts";
 import type { WorkerLink, WorkerMessage, WorkerStart } from "./worker.ts";
@@ -46,7 +48,10 @@ export interface Binding {
   readonly ended: Promise<void>;
   /** Counters, as the worker last published them; `refresh` asks for newer ones. */
   readonly counters: Mailbox;
-  refresh(): void;
+  /** What the worker measures; undefined where nobody was to watch. */
+  readonly meters: Meters | undefined;
+  /** Resolves to whether there are new counters: false where the worker does not answer. */
+  refresh(): Promise<boolean>;
   /** Ends it: sockets closed, tap or socket file gone. Idempotent. */
   stop(): void;
 }
@@ -74,6 +79,8 @@ export interface BindingDependencies {
   readonly onPeers?: (peers: PeerCounters) => void;
   /** Hears what becomes of capture and recording. */
   readonly log?: Logger;
+  /** Somebody watches: the worker measures times and counts flows. */
+  readonly isWatched?: boolean;
 }
 
 /** Whoever gets in hands over memory and descriptors: the owner alone, root aside. */
@@ -156,14 +163,20 @@ function openLifelines(sys: Libc, { link, exitFd }: BindingOptions): Lifeline[] 
   return [...asked, ...watchNamespace(sys, link.netns)];
 }
 
+/** Keeps a loopback port from all guests of this process, until the answer is called. */
+export function hidePort(port: number): () => void {
+  hiddenPorts.add(port);
+  return () => hiddenPorts.remove(port);
+}
+
 /** Keeps the link's port from all guests of this process until it is closed. */
 function hiding(outer: OuterEnd): OuterEnd {
   const { endpoint } = outer;
   if (endpoint?.kind !== "tcp") return outer;
-  hiddenPorts.add(endpoint.port);
+  const unhide = hidePort(endpoint.port);
   const close = (): void => {
     outer.close();
-    hiddenPorts.remove(endpoint.port);
+    unhide();
   };
   return { ...outer, close };
 }
@@ -228,7 +241,11 @@ function peerLook(
 }
 
 /** What the worker is told to start with. */
-function startOf(parts: Parts, mailbox: SharedArrayBuffer): WorkerStart {
+function startOf(
+  parts: Parts,
+  mailbox: SharedArrayBuffer,
+  meters: SharedArrayBuffer | undefined,
+): WorkerStart {
   const { control, outputs, outer, lifelines, options, dependencies } = parts;
   const { seed, uid, networks = 1, memoryGroup, resolvReader } = dependencies;
   return {
@@ -238,6 +255,7 @@ function startOf(parts: Parts, mailbox: SharedArrayBuffer): WorkerStart {
     seed,
     uid,
     mailbox,
+    meters,
     hiddenPorts: hiddenPorts.memory,
     controlFd: control.number,
     outputs: outputs.shared,
@@ -251,7 +269,9 @@ function startOf(parts: Parts, mailbox: SharedArrayBuffer): WorkerStart {
 class WorkerBinding implements Binding {
   readonly endpoint: StreamEndpoint | undefined;
   readonly counters: Mailbox;
+  readonly meters: Meters | undefined;
   readonly #parts: Parts;
+  readonly #answers = new Answers();
   readonly #ready = deferred();
   readonly #ended = deferred();
   readonly #lookAtPeers: () => void;
@@ -265,6 +285,8 @@ class WorkerBinding implements Binding {
     this.endpoint = outer.endpoint;
     const mailbox = new SharedArrayBuffer(MAILBOX_SIZE);
     this.counters = new Mailbox(mailbox);
+    const meters = dependencies.isWatched ? new SharedArrayBuffer(METERS_SIZE) : undefined;
+    this.meters = meters && new Meters(meters);
     this.#lookAtPeers = peerLook(sys, this.counters, dependencies);
     this.#unsubscribe = dependencies.resolvReader?.subscribe(() => {
       if (control.isOpen) control.signal();
@@ -275,7 +297,7 @@ class WorkerBinding implements Binding {
     };
     worker.onerror = (event: ErrorEvent) =>
       this.#fail(new Error(`The worker failed: ${event.message}`));
-    worker.postMessage(startOf(parts, mailbox));
+    worker.postMessage(startOf(parts, mailbox, meters));
   }
 
   get ready(): Promise<void> {
@@ -286,8 +308,11 @@ class WorkerBinding implements Binding {
     return this.#ended.promise;
   }
 
-  refresh(): void {
+  refresh(): Promise<boolean> {
+    if (!this.#parts.control.isOpen) return Promise.resolve(false);
+    const answer = this.#answers.wait();
     this.#command(COMMAND_STATS);
+    return answer;
   }
 
   stop(): void {
@@ -312,6 +337,9 @@ class WorkerBinding implements Binding {
         return;
       case "peers":
         this.#lookAtPeers();
+        return;
+      case "counters":
+        this.#answers.came();
         return;
       case "output":
         outputs.kick();
@@ -339,6 +367,7 @@ class WorkerBinding implements Binding {
     this.#isOver = true;
     const { sys, worker, control, outer, lifelines, outputs } = this.#parts;
     worker.terminate();
+    this.#answers.end();
     this.#unsubscribe?.();
     control.close();
     outer.close();

@@ -12,6 +12,7 @@ import { AddressSource } from "../sys/addresses.ts";
 import type { Epoll } from "../sys/epoll.ts";
 import type { SystemError } from "../sys/errno.ts";
 import type { Libc } from "../sys/libc.ts";
+import { ConnectTimes } from "../upstream/connect-times.ts";
 import type { HiddenPorts } from "../upstream/hidden-ports.ts";
 import { LentFrames } from "../upstream/lent.ts";
 import { Listeners } from "../upstream/listener.ts";
@@ -20,6 +21,7 @@ import { AddressWatch } from "../upstream/own-addresses.ts";
 import { HostSockets } from "../upstream/sockets.ts";
 import { TftpService } from "../upstream/tftp.ts";
 import type { Watch } from "./housekeeping.ts";
+import type { Meters } from "./meters.ts";
 import { Pressure } from "./pressure.ts";
 import type { FoundRoom } from "./room.ts";
 import { logLeftOut } from "./worker-lines.ts";
@@ -36,6 +38,8 @@ export interface HostSideParts {
   /** Where the engine is recorded, if it is. */
   readonly sink: OutputSink | undefined;
   readonly log: Logger;
+  /** Absent: nobody watches. */
+  readonly meters: Meters | undefined;
 }
 
 export class HostSide {
@@ -60,7 +64,12 @@ export class HostSide {
     this.#outbound = new Outbound(options.hostSide.outbound);
     const { limits, memory } = room;
     const bounds = { ...limits, clock: monotonic };
-    const ways = { outbound: this.#outbound, service: tftp && (() => tftp.open()), lent };
+    const ways = {
+      outbound: this.#outbound,
+      service: tftp && (() => tftp.open()),
+      connectTimes: connectTimesOf(parts),
+      lent,
+    };
     const upstream = new HostSockets(sys, epoll, engine, base, hidden, bounds, ways);
     const pressure = new Pressure({
       engine,
@@ -103,6 +112,11 @@ export class HostSide {
 function openTftp({ sys, epoll, options, log }: HostSideParts): TftpService | undefined {
   const folder = options.boot?.tftp;
   return folder === undefined ? undefined : new TftpService(sys, epoll, folder, log, monotonic);
+}
+
+function connectTimesOf({ meters }: HostSideParts): ConnectTimes | undefined {
+  if (meters === undefined) return undefined;
+  return new ConnectTimes((seconds) => meters.histograms.connect.observe(seconds), monotonic);
 }
 
 function versionsOf({ network }: BindingOptions): { ipv4: boolean; ipv6: boolean } {

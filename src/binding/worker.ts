@@ -37,8 +37,9 @@ import { EVENT_OF_ALARM, EVENT_OF_CONTROL, EVENT_OF_LINK } from "../upstream/ups
 import { attachmentOfStream, attachmentOfTap } from "./attachment.ts";
 import { GuestWatch } from "./guest-watch.ts";
 import { HostSide } from "./host-side.ts";
-import { Housekeeping } from "./housekeeping.ts";
+import { Housekeeping, type Watch } from "./housekeeping.ts";
 import { COMMAND_STATS, COMMAND_STOP, Mailbox } from "./mailbox.ts";
+import { Meters, Sampler } from "./meters.ts";
 import type { SharedOutputs } from "./outputs.ts";
 import { recordEngine } from "./recording.ts";
 import { findRoom, type RoomKnown } from "./room.ts";
@@ -73,6 +74,8 @@ export interface WorkerStart {
   readonly room: RoomKnown;
   /** Of a `ResolvReader`, if there is one. */
   readonly resolv: SharedArrayBuffer | undefined;
+  /** Of `Meters`, where somebody watches. */
+  readonly meters: SharedArrayBuffer | undefined;
   /** What ends it besides a command, as the main thread has opened it. */
   readonly lifelines: readonly Lifeline[];
 }
@@ -86,6 +89,8 @@ export type WorkerMessage =
   | { readonly kind: "resolv" }
   /** Look into the mailbox how the peers are. */
   | { readonly kind: "peers" }
+  /** Counters have been published. */
+  | { readonly kind: "counters" }
   | { readonly kind: "stopped" }
   | { readonly kind: "failed"; readonly message: string; readonly isLinkGone: boolean };
 
@@ -151,13 +156,16 @@ function controller(
   engine: Engine,
   { link, peers }: OpenLink,
   log: Logger,
+  meters: Meters | undefined,
 ): () => boolean {
   const mailbox = new Mailbox(start.mailbox);
   return () => {
     sys.read(start.controlFd, sys.scratch.address, 8);
     const command = mailbox.take();
     if (command === COMMAND_STATS || command === COMMAND_STOP) {
+      meters?.look(engine);
       mailbox.publish(engine, link, peers);
+      say({ kind: "counters" });
     }
     if (command === COMMAND_STOP) return false;
     const reason = endOf(sys, start.lifelines);
@@ -214,6 +222,11 @@ function readingOf({ resolv }: WorkerStart): ResolvReading | undefined {
   return { answers: new ResolvAnswers(resolv), ask: () => say({ kind: "resolv" }) };
 }
 
+/** What looks at nothing but the engine; at connections, where somebody watches. */
+function watchesOf(log: Logger, meters: Meters | undefined): Watch[] {
+  return [new ShortageWatch(log), ...(meters === undefined ? [] : [new Sampler(meters)])];
+}
+
 /** The link has gone while it was served. */
 class LinkGone extends Error {}
 
@@ -237,15 +250,15 @@ async function run(start: WorkerStart): Promise<void> {
   const room = findRoom(sys, options, start.room, log);
   engine.setHostBase(BigInt(base));
   const { vnetSize, flags: linkFlags, queueFrames: linkQueue } = link;
-  const wire = { vnetSize, linkFlags, linkQueue };
-  const { seed } = start;
-  const { limits } = room;
-  engine.start(engineConfigValues(options, { seed, resolvConf: resolver.conf, limits, ...wire }));
+  const wire = { vnetSize, linkFlags, linkQueue, seed: start.seed, limits: room.limits };
+  engine.start(engineConfigValues(options, { resolvConf: resolver.conf, ...wire }));
   const epoll = new Epoll(sys);
   const sources = new Sources(epoll);
   const timer = new TimerFd(sys);
   const hidden = new HiddenPorts(start.hiddenPorts);
-  const host = new HostSide({ sys, epoll, engine, base, options, hidden, room, sink, log });
+  const meters = start.meters && new Meters(start.meters);
+  const given = { options, hidden, room, sink, log, meters };
+  const host = new HostSide({ sys, epoll, engine, base, ...given });
   const { upstream, listeners, lent } = host;
   try {
     host.open(sources);
@@ -262,9 +275,10 @@ async function run(start: WorkerStart): Promise<void> {
       listeners,
       sources,
       onRest: restReporter(log, monotonic),
-      control: controller(sys, start, engine, opened, log),
+      control: controller(sys, start, engine, opened, log, meters),
+      meters: meters?.histograms,
       housekeeping: new Housekeeping(
-        [guests, resolver, ...host.watches, presence, new ShortageWatch(log)],
+        [guests, resolver, ...host.watches, presence, ...watchesOf(log, meters)],
         [host.pressure, log, ...outputs.chores],
       ),
       clock: monotonic,

@@ -24,7 +24,10 @@ import { collectGarbage, releaseProgramPages } from "../sys/resident.ts";
 import { announce, confine, type Needs, shedInheritance } from "./confine.ts";
 import { countersOf, logCounters } from "./counters.ts";
 import { TAP_HELPER_COMMAND } from "./internal.ts";
+import { startMetrics } from "./metrics.ts";
 import { drawSeed, ownCommand, ownUid } from "./program.ts";
+
+type Metrics = Awaited<ReturnType<typeof startMetrics>>;
 
 /**
  * Runs until SIGTERM, SIGINT, failure or the end of what it serves; resolves to the exit code.
@@ -44,12 +47,13 @@ export async function attach(options: AttachOptions): Promise<number> {
     helper: [...ownCommand(), TAP_HELPER_COMMAND],
     ...(reader && { resolvReader: reader }),
     log,
+    isWatched: options.metrics !== undefined,
   });
   const stop = (): void => binding.stop();
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);
   process.on("SIGUSR1", () => logCounters(log, binding));
-  await run(options, binding, reader, log);
+  const metrics = await run(options, binding, reader, log);
   try {
     await binding.ended;
   } catch (error) {
@@ -58,23 +62,38 @@ export async function attach(options: AttachOptions): Promise<number> {
       return 1;
     }
     log.info({ reason: messageOf(error) }, "shutting down");
+  } finally {
+    await metrics?.close();
   }
   log.debug(countersOf(binding), "stopped");
   return 0;
 }
 
-/** Resolves when frames flow and no right is left. Throws, and has stopped it then. */
+/**
+ * Resolves when frames flow and no right is left, to what serves metrics. Throws, and has stopped
+ * it all then.
+ */
 async function run(
   options: AttachOptions,
   binding: Binding,
   reader: ResolvReader | undefined,
   log: Logger,
-): Promise<void> {
+): Promise<Metrics | undefined> {
+  let metrics: Metrics | undefined;
+  let isReady = false;
   try {
     await binding.ready;
+    const networks = [{ name: interfaceOf(options.link), binding }];
+    metrics = await startMetrics(
+      options.metrics,
+      { networks: () => networks, isReady: () => isReady },
+      log,
+    );
     await confine(options.rights, { ...needsOf(options.link), ...(reader && { reader }) }, log);
     if (options.readyFd !== undefined) await announce(options.readyFd);
+    isReady = true;
   } catch (error) {
+    await metrics?.close();
     binding.stop();
     await binding.ended;
     throw error;
@@ -83,6 +102,12 @@ async function run(
   // Giving up rights has brought back pages that the binding let go; it does so later, too.
   collectGarbage();
   releaseProgramPages(await loadLibc(), process.execPath);
+  return metrics;
+}
+
+/** What metrics call it: a guest behind a socket has no name. */
+function interfaceOf(link: LinkSettings): string {
+  return link.kind === "tap" ? link.name : "guest";
 }
 
 /** Files and ports are open by then; only what is still to be connected to asks for a user. */

@@ -4,9 +4,6 @@ import { counterLabel, snakeCase } from "../engine/counter-names.ts";
 import { DROP_NAMES, STAT_NAMES } from "../engine/stats.ts";
 import type { Logger } from "../lib/log.ts";
 
-/** The worker answers between two turns of its loop, a millisecond away at most. */
-const COUNTERS_WAIT_ms = 20;
-
 /** Counters that are not zero, by name. */
 export function countersOf(binding: Binding): Record<string, number> {
   const { counters } = binding;
@@ -21,12 +18,12 @@ export function countersOf(binding: Binding): Record<string, number> {
   return found;
 }
 
-/** Asks for new counters and logs them when they are there. */
-export function logCounters(
+/** Asks for new counters and logs them when they are there, or the old ones if none come. */
+export async function logCounters(
   log: Logger,
   binding: Binding,
   about: Record<string, string> = {},
-): void {
-  binding.refresh();
-  setTimeout(() => log.info({ ...about, ...countersOf(binding) }, "counters"), COUNTERS_WAIT_ms);
+): Promise<void> {
+  await binding.refresh();
+  log.info({ ...about, ...countersOf(binding) }, "counters");
 }

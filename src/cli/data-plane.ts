@@ -22,6 +22,7 @@ import type { BindingPlan } from "../hooks/domain/plan.ts";
 import { LOOPBACK } from "../lib/addr.ts";
 import type { Logger } from "../lib/log.ts";
 import { messageOf } from "../lib/message.ts";
+import type { NamedBinding } from "../metrics/server.ts";
 import { holdMemoryGroup } from "../sys/cgroup.ts";
 import { logCounters } from "./counters.ts";
 import { type IpVersions, podVersionsOf } from "./hook-context.ts";
@@ -38,6 +39,8 @@ export interface ServeDataPlane extends DataPlane {
   readonly attached: readonly string[];
   /** Whether a guest that is there shows in `attached`: not where QEMU has its frames itself. */
   readonly seesGuests: boolean;
+  /** The guest networks that there are, by the names of their interfaces. */
+  readonly networks: readonly NamedBinding[];
   /** Logs the counters of every network. */
   logCounters(): void;
 }
@@ -49,7 +52,8 @@ export function startDataPlane(
   resolvReader: ResolvReader,
 ): ServeDataPlane {
   if (!("Bun" in globalThis || "Deno" in globalThis)) {
-    return { ...startQemuDataPlane(), attached: [], seesGuests: false, logCounters: () => {} };
+    const none = { attached: [], networks: [], seesGuests: false, logCounters: () => {} };
+    return { ...startQemuDataPlane(), ...none };
   }
   return new WorkerDataPlane(options, log, resolvReader);
 }
@@ -93,6 +97,10 @@ class WorkerDataPlane implements ServeDataPlane {
 
   get attached(): readonly string[] {
     return this.#networks?.attached ?? [];
+  }
+
+  get networks(): readonly NamedBinding[] {
+    return (this.#networks?.bindings ?? []).map(([name, binding]) => ({ name, binding }));
   }
 
   async idle(): Promise<void> {
@@ -146,6 +154,7 @@ class WorkerDataPlane implements ServeDataPlane {
           networks: this.#count,
           onPeers,
           log: this.#log,
+          isWatched: this.#options.metrics !== undefined,
         }),
     });
   }

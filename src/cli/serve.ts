@@ -18,6 +18,7 @@ import { collectGarbage } from "../sys/resident.ts";
 import { announce, confine, type Needs, shedInheritance } from "./confine.ts";
 import { type ServeDataPlane, startDataPlane } from "./data-plane.ts";
 import { readPlanContext } from "./hook-context.ts";
+import { startMetrics } from "./metrics.ts";
 import { ShutdownPolicy } from "./shutdown-policy.ts";
 
 /** Runs until the end of the virtual machine; resolves to the exit code. */
@@ -71,15 +72,25 @@ async function serveUntil(
   const clock = () => performance.now();
   const onCall = () => policy.onCall();
   const sockets = { hooksDir, pluginDir, containerName };
-  const server = await startHookServer({ ...sockets, hooks, onCall, log, clock });
+  let isReady = false;
+  const networks = () => dataPlane.networks;
+  const metrics = await startMetrics(options.metrics, { networks, isReady: () => isReady }, log);
+  const server = await startHookServer({ ...sockets, hooks, onCall, log, clock }).catch(
+    async (error: unknown) => {
+      await metrics?.close();
+      throw error;
+    },
+  );
   process.on("SIGUSR1", () => log.info(server.counters, "hook counters"));
   try {
     await confine(options.rights, needs, log);
     if (options.readyFd !== undefined) await announce(options.readyFd);
+    isReady = true;
     const reason = await policy.decided;
     log.info({ reason }, "shutting down");
   } finally {
     await server.close();
+    await metrics?.close();
   }
 }
 

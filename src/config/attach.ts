@@ -22,6 +22,7 @@ import {
 import { type LimitOptions, ROOM_OPTIONS, TIMEOUT_OPTIONS } from "./limit-options.ts";
 import { LINK_OPTIONS, type LinkSettings, readLink } from "./link.ts";
 import { LOG_OPTIONS, type LogOptions, readLogOptions } from "./log-options.ts";
+import { METRICS_OPTIONS, type MetricsOptions } from "./metrics.ts";
 import { DNS_OPTIONS, type DnsOptions, HOSTNAME_OPTIONS, RESOLVER_OPTIONS } from "./names.ts";
 import { NETWORK_OPTIONS, type NetworkOptions, readNetwork } from "./network.ts";
 import { checkConflicts, readGroup, rowsOf, value } from "./option.ts";
@@ -49,7 +50,7 @@ export interface BindingOptions {
   readonly seed: readonly number[] | undefined;
 }
 
-export interface AttachOptions extends BindingOptions {
+export interface AttachOptions extends BindingOptions, MetricsOptions {
   readonly rights: RightsOptions;
   /** File descriptor that gets one byte when ready. */
   readonly readyFd: number | undefined;
@@ -84,6 +85,7 @@ export const ATTACH_ROWS = rowsOf(
   EXIT_OPTIONS,
   RIGHTS_OPTIONS,
   CAPTURE_OPTIONS,
+  METRICS_OPTIONS,
   LOG_OPTIONS,
   SEED_OPTIONS,
 );
@@ -119,7 +121,10 @@ export function readAttachOptions(settings: Settings, isTerminal: boolean): Atta
     log: readLogOptions(settings, isTerminal),
     limits: readGroup({ ...ROOM_OPTIONS, ...TIMEOUT_OPTIONS }, settings),
     rights: readGroup(RIGHTS_OPTIONS, settings),
-    ...readGroup({ ...READY_OPTIONS, ...EXIT_OPTIONS, ...SEED_OPTIONS }, settings),
+    ...readGroup(
+      { ...READY_OPTIONS, ...EXIT_OPTIONS, ...METRICS_OPTIONS, ...SEED_OPTIONS },
+      settings,
+    ),
   });
 }
 

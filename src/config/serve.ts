@@ -8,6 +8,7 @@ import { HOOK_OPTIONS, HOOK_VARIABLES, type HookSettings, PLAN_OPTIONS } from ".
 import { type HostSide, hostSideOptions, readHostSide, SERVE_HOST_SIDE } from "./host-side.ts";
 import { ROOM_OPTIONS } from "./limit-options.ts";
 import { LOG_OPTIONS, type LogOptions, readLogOptions } from "./log-options.ts";
+import { METRICS_OPTIONS, type MetricsOptions } from "./metrics.ts";
 import { RESOLVER_OPTIONS, type ResolverOptions } from "./names.ts";
 import { integer, readGroup, rowsOf, type Values, value } from "./option.ts";
 import { parsePath } from "./path.ts";
@@ -78,7 +79,7 @@ const LIFE_OPTIONS = {
 };
 
 /** Options of `serve`, frozen. Those of a guest network hold for each interface. */
-export interface ServeOptions extends Values<typeof LIFE_OPTIONS> {
+export interface ServeOptions extends Values<typeof LIFE_OPTIONS>, MetricsOptions {
   readonly hooks: HookSettings;
   readonly resolvers: ResolverOptions;
   readonly hostSide: HostSide;
@@ -106,6 +107,7 @@ export const SERVE_ROWS = rowsOf(
   READY_OPTIONS,
   RIGHTS_OPTIONS,
   SERVE_CAPTURE_OPTIONS,
+  METRICS_OPTIONS,
   LOG_OPTIONS,
   HOOK_VARIABLES,
 );
@@ -114,7 +116,10 @@ export const SERVE_ROWS = rowsOf(
 export function readServeOptions(settings: Settings, isTerminal: boolean): ServeOptions {
   return deepFreeze({
     hooks: readGroup(HOOK_OPTIONS, settings),
-    ...readGroup({ ...LIFE_OPTIONS, ...SERVE_PEERS, ...READY_OPTIONS }, settings),
+    ...readGroup(
+      { ...LIFE_OPTIONS, ...SERVE_PEERS, ...READY_OPTIONS, ...METRICS_OPTIONS },
+      settings,
+    ),
     resolvers: readGroup(RESOLVER_OPTIONS, settings),
     hostSide: readHostSide(settings, HOST_SIDE_OPTIONS),
     limits: readGroup(ROOM_OPTIONS, settings),

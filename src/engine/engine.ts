@@ -193,6 +193,15 @@ export class Engine {
     this.words[at + (abi.CONFIG_CHUNKS_MAX_OFFSET >> 2)] = within(chunksMax, config.chunksMax);
   }
 
+  /** What flows and payload memory may take now. */
+  get limits(): EngineLimits {
+    const at = this.bases.config >> 2;
+    return {
+      flowsMax: this.words[at + (abi.CONFIG_FLOWS_MAX_OFFSET >> 2)] ?? 0,
+      chunksMax: this.words[at + (abi.CONFIG_CHUNKS_MAX_OFFSET >> 2)] ?? 0,
+    };
+  }
+
   // -------------------------------------------------------------- input
 
   /** Takes the frames of the first `count` receive descriptors. */

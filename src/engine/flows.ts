@@ -39,7 +39,14 @@ export interface FlowInfo {
   readonly bytesToGuest: number;
 }
 
-const KIND_NAMES: readonly (FlowKind | undefined)[] = [undefined, "tcp", "udp", "ping", "dns"];
+/** Kinds of flow by `KIND_*`; 0 is a free slot. */
+export const KIND_NAMES: readonly (FlowKind | undefined)[] = [
+  undefined,
+  "tcp",
+  "udp",
+  "ping",
+  "dns",
+];
 
 /**
  * The flow whose record begins at octet `base`; undefined: the slot is free.

@@ -54,6 +54,8 @@ import { sleepTime } from "./deadline.ts";
 import { RestingSources, type RestReport } from "./rest.ts";
 import type { SourceSwitch } from "./sources.ts";
 
+const US_PER_SECOND = 1_000_000;
+
 /** Where events come from. The kernel's epoll in production. */
 export interface EventSource {
   /** Waits at most `microseconds`; returns the number of events, or the negative errno. */
@@ -61,6 +63,19 @@ export interface EventSource {
   eventBits(i: number): number;
   dataLo(i: number): number;
   dataHi(i: number): number;
+}
+
+/** Takes one measured value. */
+export interface Observer {
+  observe(seconds: number): void;
+}
+
+/** What of the loop's time is measured. */
+export interface LoopMeters {
+  /** From hearing of something to being ready for more. */
+  readonly turn: Observer;
+  /** How long the link had no room. */
+  readonly blocked: Observer;
 }
 
 /** What a loop is made of. */
@@ -90,6 +105,8 @@ export interface LoopParts {
   readonly onRest?: RestReport;
   /** Carries out a command of the control channel; false = stop. */
   readonly control: () => boolean;
+  /** Where times go, in seconds, for whoever watches; absent: nobody does. */
+  readonly meters?: LoopMeters | undefined;
   /** Work that has nothing to do with packets. */
   readonly housekeeping: {
     wait(now: number): number | undefined;
@@ -126,6 +143,9 @@ export class Loop {
   #owed = 0;
   /** Frames of the engine's list that the link has taken; -1 = the link is not full. */
   #blockedAt = -1;
+  /** Since when the link is full, and since when this turn runs; 0 = it does not. */
+  #blockedSince = 0;
+  #turnSince = 0;
   #running = true;
   #failure = 0;
 
@@ -152,6 +172,7 @@ export class Loop {
     const isFull = this.#blockedAt >= 0;
     if (this.#linkReadable || (!isFull && this.#ready() !== 0)) return 0;
     const now = clock();
+    this.#endTurn(now);
     const sleep = sleepTime(now, engine.nextDeadline(), housekeeping.wait(now));
     const soonest = Math.min(sleep, this.#rest.wait(now) ?? sleep);
     return isFull ? Math.max(soonest, FULL_PAUSE_US) : soonest;
@@ -165,6 +186,8 @@ export class Loop {
     const { engine, events, housekeeping, clock } = this.#parts;
     const n = check(events.wait(EVENT_BATCH, microseconds), "Wait for events");
     const now = clock();
+    this.#endTurn(now); // the one before, where it was followed at once
+    this.#turnSince = now;
     this.#moved = 0;
     this.#rest.wake(now);
     for (let i = 0; i < n; i += 1) this.#event(i, now);
@@ -183,6 +206,13 @@ export class Loop {
       batches += 1;
     } while (this.#owed > 0 && this.#linkReadable && this.#running && batches < BATCHES_MAX);
     this.#judgeLink(now);
+  }
+
+  /** Notes how long a turn has taken, with a time that is read anyway. */
+  #endTurn(now: number): void {
+    if (this.#turnSince > 0)
+      this.#parts.meters?.turn.observe((now - this.#turnSince) / US_PER_SECOND);
+    this.#turnSince = 0;
   }
 
   #ready(): number {
@@ -283,7 +313,10 @@ export class Loop {
     this.#moved += taken;
     this.#owed += taken;
     if (first + taken < count) {
-      if (!isFull) link.wantRoom(true);
+      if (!isFull) {
+        link.wantRoom(true);
+        this.#blockedSince = now;
+      }
       this.#blockedAt = first + taken;
       return;
     }
@@ -294,6 +327,7 @@ export class Loop {
   #roomAgain(now: number): void {
     const { link, upstream } = this.#parts;
     this.#blockedAt = -1;
+    this.#parts.meters?.blocked.observe((now - this.#blockedSince) / US_PER_SECOND);
     link.wantRoom(false);
     upstream.heed();
     this.#rest.room(now);

@@ -110,7 +110,7 @@ export class TimerFd extends Fd {
 }
 
 /** For a thread that knows only the number: adds one to the counter of event descriptor `fd`. */
-export function signalEventFd(sys: Libc, fd: number, word: Block = sys.scratch): number {
+export function signalEventFd(sys: Pick<Libc, "write">, fd: number, word: Block): number {
   word.setU64(0, 1);
   return Math.min(sys.write(fd, word.address, 8), 0);
 }

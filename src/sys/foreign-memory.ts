@@ -7,7 +7,7 @@
  * -EFAULT (`Libc.process_vm_readv`).
  * Source: memfd_create(2), fcntl(2) of F_GET_SEALS, mmap(2) on huge pages.
  */
-import { Block } from "./block.ts";
+import { type Addressing, Block } from "./block.ts";
 import { EINVAL } from "./errno.ts";
 import type { Libc } from "./libc.ts";
 import {
@@ -30,18 +30,22 @@ import {
 
 const PAGE_SIZE = 4096;
 
+/** What it needs of the kernel. */
+export type MappingCalls = Addressing &
+  Pick<Libc, "statx" | "mmap" | "munmap" | "madvise" | "fcntl">;
+
 export class ForeignMemory {
   /** Address of the first octet asked for. */
   readonly address: number;
   readonly length: number;
   readonly canShrink: boolean;
-  readonly #sys: Libc;
+  readonly #sys: MappingCalls;
   readonly #mapping: number;
   readonly #mappingSize: number;
   #isOpen = true;
 
   private constructor(
-    sys: Libc,
+    sys: MappingCalls,
     mapping: number,
     mappingSize: number,
     part: { readonly offset: number; readonly length: number },
@@ -59,7 +63,12 @@ export class ForeignMemory {
    * Maps `length` octets from `offset` of the file on; the descriptor is not needed afterwards.
    * @returns the memory, or the negative errno: -EINVAL where the file is none, or is too small
    */
-  static map(sys: Libc, fd: number, offset: number, length: number): ForeignMemory | number {
+  static map(
+    sys: MappingCalls,
+    fd: number,
+    offset: number,
+    length: number,
+  ): ForeignMemory | number {
     const end = offset + length;
     if (!(offset >= 0 && length > 0 && Number.isSafeInteger(end))) return -EINVAL;
     const stat = new Block(sys, STATX_BUFFER_SIZE);

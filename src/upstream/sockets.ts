@@ -8,11 +8,9 @@
  *
  * A list of operations that moved much yields the CPU at its end (sched_yield): receivers on this
  * machine then run before their buffers overflow (a default one takes about 90 datagrams) or the
- * socket is full. With few cores this carries 10 % more than going on at once; where nobody waits
- * for the core it costs the system call.
+ * socket is full. With few cores this carries 10 % more; where nobody waits it costs the call.
  *
- * Sockets of published ports are there before and after the flows that use them (`published.ts`):
- * they are adopted and parked, and not counted with the others.
+ * Sockets of published ports outlive their flows (`published.ts`): adopted, parked, not counted.
  *
  * Sockets are bounded in number: at the bound an operation that opens one fails with EMFILE, as it
  * does when the process has no descriptor left, so that some stay for hooks and control. What the
@@ -36,6 +34,7 @@ import {
 } from "../sys/linux.ts";
 import { halfClose, isAtMark, setKeepalive, setLinger, setTos, takeError } from "../sys/socket.ts";
 import { SocketBuffers } from "./buffers.ts";
+import type { ConnectTimes } from "./connect-times.ts";
 import { HiddenPorts } from "./hidden-ports.ts";
 import type { LentFrames } from "./lent.ts";
 import { Operation } from "./operation.ts";
@@ -88,6 +87,8 @@ export interface SocketWays {
   readonly service?: OpenService | undefined;
   /** What the guest's link lends, if it does. */
   readonly lent?: LentFrames | undefined;
+  /** Absent: nobody watches. */
+  readonly connectTimes?: ConnectTimes | undefined;
 }
 
 const BOUNDLESS: SocketBounds = {
@@ -106,7 +107,6 @@ export class HostSockets implements Upstream {
   readonly #handles = new Int32Array(abi.FLOW_CAPACITY_COUNT);
   readonly #hidden: HiddenPorts;
   readonly #connecting: Connecting = { fd: NONE, connected: false };
-  readonly #outbound: Outbound;
   /** Of the connection that is being made: one object for all. */
   readonly #manner: ConnectManner;
   readonly #pingName = { port: 0 };
@@ -115,8 +115,7 @@ export class HostSockets implements Upstream {
   readonly #quiet = new QuietFlows(abi.FLOW_CAPACITY_COUNT);
   /** By slot: token of the published port whose socket it has, plus 1. */
   readonly #portOf = new Int32Array(abi.FLOW_CAPACITY_COUNT);
-  readonly #openService: OpenService | undefined;
-  readonly #lent: LentFrames | undefined;
+  readonly #ways: SocketWays;
   readonly ports: PublishedPorts;
   readonly #path: PathProbe;
   readonly #buffers: SocketBuffers;
@@ -137,12 +136,10 @@ export class HostSockets implements Upstream {
     base: number,
     hidden = new HiddenPorts(),
     bounds: SocketBounds = BOUNDLESS,
-    { outbound, service, lent }: SocketWays = { outbound: ANY_WAY },
+    ways: SocketWays = { outbound: ANY_WAY },
   ) {
-    this.#lent = lent;
-    this.#outbound = outbound;
-    this.#manner = { tos: 0, isLoopback: false, outbound };
-    this.#openService = service;
+    this.#ways = ways;
+    this.#manner = { tos: 0, isLoopback: false, outbound: ways.outbound };
     this.#buffers = new SocketBuffers(sys, bounds.buffers, bounds.clock);
     this.ports = new PublishedPorts(sys);
     this.#path = new PathProbe(sys);
@@ -199,9 +196,8 @@ export class HostSockets implements Upstream {
     switch (operation.kind) {
       case abi.OP_TCP_SEND: {
         const flags = operation.isUrgent ? SEND | MSG_OOB : SEND;
-        const lent = this.#lent;
-        const result = lent?.send(fd, operation.pointer, flags) ?? sys.sendmsg(fd, pointer, flags);
-        return this.#count(handle, result);
+        const sent = this.#ways.lent?.send(fd, operation.pointer, flags);
+        return this.#count(handle, sent ?? sys.sendmsg(fd, pointer, flags));
       }
       case abi.OP_TCP_RECV:
         return this.#count(handle, sys.recvmsg(fd, pointer, MSG_DONTWAIT));
@@ -221,7 +217,7 @@ export class HostSockets implements Upstream {
       case abi.OP_TCP_SHUTDOWN:
         return halfClose(sys, fd);
       case abi.OP_TCP_ERROR:
-        return takeError(sys, fd);
+        return this.#takeError(handle, fd);
       case abi.OP_TCP_KEEPALIVE:
         return setKeepalive(sys, fd, operation.keepalive);
       case abi.OP_TCP_TOS:
@@ -236,6 +232,13 @@ export class HostSockets implements Upstream {
       default:
         throw new RangeError(`Unknown operation "${operation.kind}"`);
     }
+  }
+
+  /** Asked for when a connection has come up or failed, and later when it breaks. */
+  #takeError(handle: number, fd: number): number {
+    const errno = takeError(this.#sys, fd);
+    this.#ways.connectTimes?.end(handle & SLOT_MASK, errno);
+    return errno;
   }
 
   #count(handle: number, result: number): number {
@@ -254,7 +257,7 @@ export class HostSockets implements Upstream {
     const { kind, handle } = operation;
     if (kind === abi.OP_TCP_CONNECT) return this.#connect(operation);
     if (kind === abi.OP_UDP_OPEN) return this.adopt(handle, this.#openUdp(operation), DATAGRAM);
-    const fd = openPingFlow(this.#sys, this.#pingName, operation.family, this.#outbound);
+    const fd = openPingFlow(this.#sys, this.#pingName, operation.family, this.#ways.outbound);
     const result = this.adopt(handle, fd, DATAGRAM);
     return result < 0 ? result : this.#pingName.port;
   }
@@ -268,14 +271,14 @@ export class HostSockets implements Upstream {
 
   #openUdp(operation: Operation): number {
     const { family, sourcePort } = operation;
-    if (operation.isLocal) return this.#openService?.() ?? -ENOSYS;
+    if (operation.isLocal) return this.#ways.service?.() ?? -ENOSYS;
     if (family === 4) {
       const { peerAddress, peerPort } = operation;
-      return openUdpFlow(this.#sys, sourcePort, peerAddress, peerPort, this.#outbound);
+      return openUdpFlow(this.#sys, sourcePort, peerAddress, peerPort, this.#ways.outbound);
     }
     const name = operation.pointer;
-    if (name === 0) return openUdpFlow6(this.#sys, sourcePort, 0, this.#outbound);
-    const outbound = isLoopback6(this.#memory, name) ? ANY_WAY : this.#outbound;
+    if (name === 0) return openUdpFlow6(this.#sys, sourcePort, 0, this.#ways.outbound);
+    const outbound = isLoopback6(this.#memory, name) ? ANY_WAY : this.#ways.outbound;
     return openUdpFlow6(this.#sys, sourcePort, this.#base + name, outbound);
   }
 
@@ -283,7 +286,9 @@ export class HostSockets implements Upstream {
     const memory = this.#memory;
     const connecting = this.#connecting;
     const manner = this.#manner;
+    const slot = operation.handle & SLOT_MASK;
     manner.tos = operation.connectTos;
+    this.#ways.connectTimes?.begin(slot);
     if (operation.family === 6) {
       const name = operation.pointer;
       const isHidden = isLocal6(memory, name) && this.#hidden.has(portOf(memory, name));
@@ -297,7 +302,9 @@ export class HostSockets implements Upstream {
       connectTcp(this.#sys, address, port, manner, connecting);
     }
     const result = this.adopt(operation.handle, connecting.fd);
-    return result < 0 || !connecting.connected ? result : 1;
+    if (result >= 0 && !connecting.connected) return result;
+    this.#ways.connectTimes?.end(slot, result);
+    return result < 0 ? result : 1;
   }
 
   /**

@@ -19,6 +19,7 @@ import {
   tapRequestOf,
 } from "../../src/binding/binding.ts";
 import { COMMAND_STATS, COMMAND_STOP, Mailbox } from "../../src/binding/mailbox.ts";
+import { Meters } from "../../src/binding/meters.ts";
 import type { ResolvReader } from "../../src/binding/resolv-reader.ts";
 import type { WorkerMessage, WorkerStart } from "../../src/binding/worker.ts";
 import { type BindingOptions, readAttachOptions } from "../../src/config/attach.ts";
@@ -178,6 +179,7 @@ describe("the worker", () => {
         room: { networks: 1, memoryGroup: undefined },
         resolv: reader.memory,
         lifelines: [],
+        meters: undefined,
       });
     }),
   );
@@ -204,9 +206,13 @@ describe("the worker", () => {
   systemTest("hears commands by mailbox and descriptor, until it has ended", [], (sys) =>
     withStage(sys, LISTENS, {}, async ({ binding, worker, mailbox, wasSignalled, reader }) => {
       assert.equal(wasSignalled(), false);
-      binding.refresh();
+      const answered = binding.refresh();
       assert.ok(wasSignalled());
       assert.equal(mailbox.take(), COMMAND_STATS);
+      assert.equal(await stateOf(answered), "pending");
+      worker.says({ kind: "counters" });
+      assert.equal(await answered, true);
+      const unanswered = binding.refresh();
       binding.stop();
       assert.ok(wasSignalled());
       assert.equal(mailbox.take(), COMMAND_STOP);
@@ -215,9 +221,19 @@ describe("the worker", () => {
       const [listener] = reader.listeners;
       worker.says({ kind: "stopped" });
       await binding.ended;
+      assert.equal(await unanswered, false);
+      assert.equal(await binding.refresh(), false);
       binding.stop();
       listener?.();
       assert.equal(mailbox.take(), 0);
+    }),
+  );
+
+  systemTest("measures where somebody watches", [], (sys) =>
+    withStage(sys, LISTENS, { isWatched: true }, async ({ start, binding }) => {
+      assert.ok(start.meters !== undefined);
+      new Meters(start.meters).addWindowLimited(3);
+      assert.equal(binding.meters?.windowLimited, 3);
     }),
   );
 

@@ -46,10 +46,11 @@ test("counters are asked for, and logged once there was time for an answer", asy
   let asked = 0;
   const binding: Binding = {
     ...bindingOf(counts),
-    refresh: () => {
+    refresh: async () => {
       asked += 1;
-      // The worker's answer, which comes a moment later.
-      queueMicrotask(() => counts.set(STAT_TCP_RETRANSMITS, 7));
+      await Promise.resolve(); // the worker's answer comes a moment later
+      counts.set(STAT_TCP_RETRANSMITS, 7);
+      return true;
     },
   };
   const line = (about?: Record<string, string>): Promise<string> =>

@@ -11,11 +11,19 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { getsAddress, isReachable, transfers } from "../support/e2e/machine.ts";
+import {
+  getsAddress,
+  hasAddress,
+  isReachable,
+  leases6,
+  listAddresses,
+  pings6,
+  transfers,
+} from "../support/e2e/machine.ts";
 import { httpServer } from "../support/e2e/peers.ts";
 import { startAttach } from "../support/e2e/program.ts";
 import { cannotRun, oursOnly, startDns } from "../support/e2e/setup.ts";
-import { until, which } from "../support/e2e/shell.ts";
+import { which } from "../support/e2e/shell.ts";
 import { createHost, HOST_ADDRESS, HOST_ADDRESS6 } from "../support/e2e/world.ts";
 import { type Pod, withPod } from "../support/pod.ts";
 import {
@@ -30,46 +38,6 @@ const LIMIT = { timeout: 600_000 };
 const MIB = 1 << 20;
 const PUBLISHED = 8080;
 const DHCLIENT = which("dhclient") ?? "";
-
-const listAddresses = (guest: GuestShell): Promise<string> =>
-  guest.must("ip -6 addr show dev eth0");
-
-/** Waits for an address of the guest's card that matches and has passed DAD. */
-async function hasAddress(guest: GuestShell, pattern: RegExp): Promise<void> {
-  let listing = "";
-  await until(
-    async () => {
-      listing = await listAddresses(guest);
-      return listing.split("\n").some((line) => pattern.test(line) && !/tentative/.test(line));
-    },
-    () => `an address like ${pattern} in ${listing}`,
-    60_000,
-  );
-}
-
-/** Asks for an address by DHCPv6, puts it on the card, and gives what else was told. */
-async function leases6(guest: GuestShell, address: string): Promise<string> {
-  await hasAddress(guest, /scope link/i);
-  const lines = [
-    "#!/bin/sh",
-    '[ -n "$new_ip6_address" ] || exit 0',
-    'ip -6 addr add "$new_ip6_address/128" dev "$interface"',
-    'echo "$new_dhcp6_name_servers $new_dhcp6_domain_search" >/tmp/told',
-  ];
-  const hook = lines.map((line) => `'${line}'`).join(" ");
-  await guest.must(`printf '%s\\n' ${hook} >/tmp/hook && chmod +x /tmp/hook`);
-  const files = "-cf /dev/null -lf /tmp/leases -pf /tmp/pid";
-  await guest.must(`: >/tmp/leases; dhclient -6 -1 -q -sf /tmp/hook ${files} eth0`);
-  await hasAddress(guest, new RegExp(`inet6 ${address}/128 scope global`, "i"));
-  return (await guest.must("cat /tmp/told")).trim();
-}
-
-async function pings6(guest: GuestShell, addresses: readonly string[]): Promise<void> {
-  for (const address of addresses) {
-    const answer = await guest.must(`ping6 -c 3 -A -s 1000 -w 30 ${address}`);
-    assert.match(answer, /3 packets received, 0% packet loss/);
-  }
-}
 
 describe("dual stack: a Linux machine under QEMU", {
   skip: cannotRun("dnsmasq", "dhclient") || oursOnly() || qemuMissing() || false,

@@ -108,6 +108,11 @@ export class Stage {
   transmitErrno = 0;
   /** When the housekeeping wants to be called, microseconds from now. */
   chore: number | undefined;
+  /** Microseconds that a turn takes. */
+  turnTime = 0;
+  /** Times that the loop measured, seconds. */
+  readonly turns: number[] = [];
+  readonly blocks: number[] = [];
   /** What the control channel says. */
   goesOn = false;
   /** Frames that the link has lent. */
@@ -157,8 +162,15 @@ export class Stage {
       },
       housekeeping: {
         wait: () => this.chore,
-        poll: () => notes.push("poll"),
+        poll: () => {
+          notes.push("poll");
+          this.now += this.turnTime;
+        },
         notice: (kind) => notes.push(`notice ${kind}`),
+      },
+      meters: {
+        turn: { observe: (seconds) => this.turns.push(seconds) },
+        blocked: { observe: (seconds) => this.blocks.push(seconds) },
       },
       clock: () => this.now,
     });

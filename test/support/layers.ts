@@ -87,8 +87,9 @@ const SRC: readonly (readonly [string, readonly string[]])[] = [
   ["replay/", ["lib/", "engine/", "link/", ABI]],
   ["loop/", [...LOW, ...HALVES, ABI]],
   ["binding/", [...LOW, ...HALVES, "replay/", "loop/", "assets.ts", ABI]],
+  ["metrics/", ["lib/", "engine/", "link/", "binding/", ABI]],
   ["hooks/", ["lib/", "config/"]],
-  ["cli/", [...LOW, ...HALVES, "replay/", "loop/", "binding/", "hooks/", "assets.ts"]],
+  ["cli/", [...LOW, ...HALVES, "replay/", "loop/", "binding/", "metrics/", "hooks/", "assets.ts"]],
   ["main.ts", [...LOW, ...HALVES, "loop/", "binding/", "hooks/", "cli/", "assets.ts"]],
   // The laboratory: the product never imports it, but for `main`, which loads its commands.
   ["lab/sim/", ["lib/", "engine/", "link/", "upstream/", "loop/", "assets.ts", ABI, ERRNO]],

@@ -45,7 +45,11 @@ export class FakeBinding implements Binding {
     return this.#ended.promise;
   }
 
-  refresh(): void {}
+  readonly meters = undefined;
+
+  refresh(): Promise<boolean> {
+    return Promise.resolve(true);
+  }
 
   stop(): void {
     this.stops += 1;

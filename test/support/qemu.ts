@@ -64,28 +64,34 @@ export function vhostUserGuest(
   card: readonly string[] = [],
   memory: readonly string[] = [],
   socket = "reconnect=1",
+  size_mib = SHARED_MIB,
 ): Pick<GuestOptions, "netdev" | "properties" | "args"> {
-  const shared = ["memory-backend-memfd", "id=m", `size=${SHARED_MIB}M`, "share=on", ...memory];
+  const shared = ["memory-backend-memfd", "id=m", `size=${size_mib}M`, "share=on", ...memory];
   return {
     netdev: "vhost-user,id=n,chardev=c",
     properties: ["vectors=0", ...card].join(","),
     args: [
-      ...["-m", String(SHARED_MIB)],
+      ...["-m", String(size_mib)],
       ...["-object", shared.join(","), "-machine", "memory-backend=m"],
       ...["-chardev", `socket,id=c,path=${path},${socket}`],
     ],
   };
 }
 
+/** Starts a guest's QEMU; its shell may be a while, or come from another machine. */
+export function startMachine(options: GuestOptions): QemuGuest {
+  const { prefix = [], ...machine } = options;
+  const command = qemuCommand({ cache: CACHE, mac: GUEST_MAC, ...machine });
+  return new QemuGuest(start([...prefix, ...command]));
+}
+
 /** Starts a guest and waits for its shell. */
 export async function startGuest(options: GuestOptions): Promise<QemuGuest> {
-  const { prefix = [], ...machine } = options;
-  const running = start([...prefix, ...qemuCommand({ cache: CACHE, mac: GUEST_MAC, ...machine })]);
-  const guest = new QemuGuest(running);
+  const guest = startMachine(options);
   try {
     await guest.answer(BOOT_LIMIT_MS);
   } catch (error) {
-    running.signal("SIGKILL");
+    guest.running.signal("SIGKILL");
     throw error;
   }
   return guest;

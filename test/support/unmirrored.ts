@@ -33,6 +33,9 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/lab/demo/sidecar.ts": DEMO,
   "src/lab/demo/sim-guest.ts": DEMO,
   "src/lab/demo/sim-link.ts": DEMO,
+  "src/cli/metrics.ts": "test/e2e/metrics.runtime.test.ts",
+  "src/metrics/drop-reasons.ts": "texts; test/metrics/catalogue.test.ts",
+  "src/metrics/families.ts": "texts; test/metrics/catalogue.test.ts",
   "src/cli/internal.ts": "a name; test/e2e/attach.runtime.test.ts has it used",
   "src/cli/commands.ts":
     "test/config/help.test.ts, test/cli/options.test.ts and test/cli/options-commands.test.ts",
@@ -48,6 +51,7 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/lib/assert.ts": "test/lib/bytes.test.ts",
   "src/link/link.ts": TYPES,
   "src/link/stream-peer.ts": TYPES,
+  "src/link/vhost-user/machine.ts": TYPES,
   "src/main.ts": "test/e2e/attach.runtime.test.ts",
   "src/lab/sim/app-set.ts": RUN,
   "src/lab/sim/app.ts": TYPES,

@@ -7,7 +7,7 @@
  * Source: the vhost-user protocol, "Migration".
  */
 import type { ForeignMemory } from "../../sys/foreign-memory.ts";
-import type { Libc } from "../../sys/libc.ts";
+import type { Machine } from "./machine.ts";
 
 const PAGE_SIZE = 4096;
 
@@ -16,7 +16,7 @@ export class DirtyLog {
   readonly #bits: Uint8Array;
 
   /** @param memory that cannot shrink; the log closes it */
-  constructor(sys: Libc, memory: ForeignMemory) {
+  constructor(sys: Pick<Machine, "view">, memory: ForeignMemory) {
     this.#memory = memory;
     this.#bits = new Uint8Array(sys.view(memory.address, memory.length));
   }

@@ -12,8 +12,8 @@
 import type { Block } from "../../sys/block.ts";
 import { EINVAL } from "../../sys/errno.ts";
 import { signalEventFd } from "../../sys/fd.ts";
-import type { Libc } from "../../sys/libc.ts";
 import type { Negotiated } from "./features.ts";
+import type { Machine } from "./machine.ts";
 import type { VringAddress } from "./messages.ts";
 import type { GuestMemory } from "./regions.ts";
 import { Ring } from "./ring.ts";
@@ -28,7 +28,7 @@ export type EventName = "kick" | "call" | "err";
 export class Queue {
   /** Buffers of it are for us to write to: it takes frames to the guest. */
   readonly #isWritable: boolean;
-  readonly #sys: Libc;
+  readonly #sys: Machine;
   readonly #guest: GuestMemory;
   readonly #word: Block;
   readonly #fds: Record<EventName, number> = { kick: NONE, call: NONE, err: NONE };
@@ -41,7 +41,7 @@ export class Queue {
   #isBroken = false;
 
   /** @param word eight octets for event descriptors */
-  constructor(sys: Libc, guest: GuestMemory, word: Block, isWritable: boolean) {
+  constructor(sys: Machine, guest: GuestMemory, word: Block, isWritable: boolean) {
     this.#sys = sys;
     this.#guest = guest;
     this.#word = word;

@@ -12,9 +12,9 @@ import { IOV_SIZE } from "../../../wasm/abi.ts";
 import { Block } from "../../sys/block.ts";
 import { EEXIST, EINVAL, ENOENT, ENOSPC } from "../../sys/errno.ts";
 import { ForeignMemory } from "../../sys/foreign-memory.ts";
-import type { Libc } from "../../sys/libc.ts";
 import type { LinkLoans } from "../link.ts";
 import type { DirtyLog } from "./dirty-log.ts";
+import type { Machine } from "./machine.ts";
 import type { RegionLayout } from "./messages.ts";
 
 /** Regions at once, by table or one by one: memory that is plugged in takes one each time. */
@@ -32,7 +32,7 @@ export interface Place {
 }
 
 export class GuestMemory {
-  readonly #sys: Libc;
+  readonly #sys: Machine;
   readonly #pid: number;
   /** Two struct iovec: ours, and the one in guest memory. */
   readonly #iovecs: Block;
@@ -42,7 +42,7 @@ export class GuestMemory {
   #log: DirtyLog | undefined;
   #isLogging = false;
 
-  constructor(sys: Libc) {
+  constructor(sys: Machine) {
     this.#sys = sys;
     this.#pid = sys.getpid();
     this.#iovecs = new Block(sys, 2 * IOV_SIZE);

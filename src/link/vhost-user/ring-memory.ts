@@ -21,7 +21,7 @@
 
 import { IOV_SIZE } from "../../../wasm/abi.ts";
 import { Block } from "../../sys/block.ts";
-import type { Libc } from "../../sys/libc.ts";
+import type { Machine } from "./machine.ts";
 import type { Place } from "./regions.ts";
 
 export const DESCRIPTOR_SIZE = 16;
@@ -72,7 +72,7 @@ export function isAligned({ descriptors, available, used }: RingPlaces): boolean
 
 /** @param places aligned, each of the sizes of `ringSizes` */
 export function openRingMemory(
-  sys: Libc,
+  sys: Machine,
   places: RingPlaces,
   size: number,
   hasEventIndex: boolean,
@@ -94,7 +94,7 @@ class DirectRing implements RingMemory {
   readonly #usedEvent: number;
   readonly #availableEvent: number;
 
-  constructor(sys: Libc, places: RingPlaces, size: number, hasEventIndex: boolean) {
+  constructor(sys: Machine, places: RingPlaces, size: number, hasEventIndex: boolean) {
     const sizes = ringSizes(size, hasEventIndex);
     const { descriptors, available, used } = places;
     this.#descriptors = new Uint32Array(sys.view(descriptors.address, sizes.descriptors));
@@ -152,14 +152,14 @@ class DirectRing implements RingMemory {
 /** In memory that can shrink: every access is a system call that may fail. */
 class CopiedRing implements RingMemory {
   hasFailed = false;
-  readonly #sys: Libc;
+  readonly #sys: Machine;
   readonly #pid: number;
   readonly #places: RingPlaces;
   readonly #size: number;
   /** Two struct iovec, then what is copied. */
   readonly #block: Block;
 
-  constructor(sys: Libc, places: RingPlaces, size: number) {
+  constructor(sys: Machine, places: RingPlaces, size: number) {
     this.#sys = sys;
     this.#pid = sys.getpid();
     this.#places = places;

@@ -20,7 +20,7 @@
  * Source: virtio 1.2 §2.7.
  */
 import { Block } from "../../sys/block.ts";
-import type { Libc } from "../../sys/libc.ts";
+import type { Machine } from "./machine.ts";
 import type { GuestMemory } from "./regions.ts";
 import { DESCRIPTOR_SIZE, type RingMemory } from "./ring-memory.ts";
 
@@ -90,7 +90,7 @@ export class Ring {
   #mayHaveMissed = true;
   #isListening = true;
 
-  constructor(sys: Libc, guest: GuestMemory, memory: RingMemory, options: RingOptions) {
+  constructor(sys: Machine, guest: GuestMemory, memory: RingMemory, options: RingOptions) {
     this.size = options.size;
     this.#memory = memory;
     this.#guest = guest;

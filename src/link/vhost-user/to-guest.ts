@@ -16,11 +16,11 @@ import {
   LINK_USO6,
 } from "../../../wasm/abi.ts";
 import { Block } from "../../sys/block.ts";
-import type { Libc } from "../../sys/libc.ts";
 import { iovecBase, iovecLength, txIovecCount, txIovecs, txSize } from "../frames.ts";
 import type { LinkMemory } from "../link.ts";
 import type { Negotiated } from "./features.ts";
 import { FRAME_SIZE_MIN, VNET_SIZE } from "./from-guest.ts";
+import type { Machine } from "./machine.ts";
 import type { Queue } from "./queue.ts";
 import type { GuestMemory } from "./regions.ts";
 import { PARTS_MAX, Parts, type Ring } from "./ring.ts";
@@ -40,7 +40,7 @@ type Fit = "taken" | "full" | "never";
 export class ToGuest {
   /** Frames that the guest would not have, or that were not in engine memory. */
   skipped = 0;
-  readonly #sys: Libc;
+  readonly #sys: Machine;
   readonly #guest: GuestMemory;
   readonly #header: Block;
   readonly #parts = new Parts();
@@ -52,7 +52,7 @@ export class ToGuest {
   #part = 0;
   #offset = 0;
 
-  constructor(sys: Libc, guest: GuestMemory) {
+  constructor(sys: Machine, guest: GuestMemory) {
     this.#sys = sys;
     this.#guest = guest;
     this.#header = new Block(sys, VNET_SIZE);

@@ -7,6 +7,7 @@ import type { GuestShell } from "../qemu.ts";
 import { DHCP_COMMAND } from "../qemu.ts";
 import { DNS_ADDRESS, GATEWAY } from "./program.ts";
 import { sha256Of } from "./seeded.mjs";
+import { until } from "./shell.ts";
 import { HOST_ADDRESS, type Namespace } from "./world.ts";
 
 const TRANSFER_LIMIT_ms = 240_000;
@@ -31,6 +32,47 @@ export async function resolvesNames(guest: GuestShell): Promise<void> {
 export async function pings(guest: GuestShell): Promise<void> {
   for (const address of [GATEWAY, HOST_ADDRESS]) {
     const answer = await guest.must(`ping -c 3 -A -s 1000 -w 30 ${address}`);
+    assert.match(answer, /3 packets received, 0% packet loss/);
+  }
+}
+
+/** Addresses of IPv6, as `ip` prints them. */
+export const listAddresses = (guest: GuestShell): Promise<string> =>
+  guest.must("ip -6 addr show dev eth0");
+
+/** Waits for an address of the guest's card that matches and has passed DAD. */
+export async function hasAddress(guest: GuestShell, pattern: RegExp): Promise<void> {
+  let listing = "";
+  await until(
+    async () => {
+      listing = await listAddresses(guest);
+      return listing.split("\n").some((line) => pattern.test(line) && !/tentative/.test(line));
+    },
+    () => `an address like ${pattern} in ${listing}`,
+    60_000,
+  );
+}
+
+/** Asks for an address by DHCPv6, puts it on the card, and gives what else was told. */
+export async function leases6(guest: GuestShell, address: string): Promise<string> {
+  await hasAddress(guest, /scope link/i);
+  const lines = [
+    "#!/bin/sh",
+    '[ -n "$new_ip6_address" ] || exit 0',
+    'ip -6 addr add "$new_ip6_address/128" dev "$interface"',
+    'echo "$new_dhcp6_name_servers $new_dhcp6_domain_search" >/tmp/told',
+  ];
+  const hook = lines.map((line) => `'${line}'`).join(" ");
+  await guest.must(`printf '%s\\n' ${hook} >/tmp/hook && chmod +x /tmp/hook`);
+  const files = "-cf /dev/null -lf /tmp/leases -pf /tmp/pid";
+  await guest.must(`: >/tmp/leases; dhclient -6 -1 -q -sf /tmp/hook ${files} eth0`);
+  await hasAddress(guest, new RegExp(`inet6 ${address}/128 scope global`, "i"));
+  return (await guest.must("cat /tmp/told")).trim();
+}
+
+export async function pings6(guest: GuestShell, addresses: readonly string[]): Promise<void> {
+  for (const address of addresses) {
+    const answer = await guest.must(`ping6 -c 3 -A -s 1000 -w 30 ${address}`);
     assert.match(answer, /3 packets received, 0% packet loss/);
   }
 }

@@ -1,0 +1,42 @@
+/** The metrics of a command that serves guests, where they are asked for. */
+
+import packageJson from "../../package.json" with { type: "json" };
+import { hidePort } from "../binding/binding.ts";
+import type { MetricsAddress } from "../config/metrics.ts";
+import type { Logger } from "../lib/log.ts";
+import type { MetricsServer, NamedBinding } from "../metrics/server.ts";
+
+/** What there is to tell of. */
+export interface Watched {
+  readonly networks: () => readonly NamedBinding[];
+  readonly isReady: () => boolean;
+}
+
+/**
+ * Serves metrics from now on; undefined where nobody asked for them. The code is loaded only then.
+ * @throws Error where it cannot listen
+ */
+export async function startMetrics(
+  address: MetricsAddress | undefined,
+  { networks, isReady }: Watched,
+  log: Logger,
+): Promise<Pick<MetricsServer, "close"> | undefined> {
+  if (address === undefined) return undefined;
+  const { startMetricsServer } = await import("../metrics/server.ts");
+  const { processFigures } = await import("../metrics/process-figures.ts");
+  const startSeconds = Date.now() / 1000 - process.uptime();
+  const server = await startMetricsServer(address, {
+    networks,
+    isReady,
+    figures: () => processFigures(process, packageJson.version, startSeconds),
+  });
+  const unhide = hidePort(server.port);
+  const { host } = address;
+  log.info({ address: host, port: server.port }, "serving metrics");
+  return {
+    close: async () => {
+      await server.close();
+      unhide();
+    },
+  };
+}
