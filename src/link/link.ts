@@ -34,6 +34,8 @@ export interface Link {
   readonly flags: number;
   /** Frames the guest's side queues towards us before it drops or waits. */
   readonly queueFrames: number;
+  /** Frames that `receive` is best asked for next, up to RX_SLOT_COUNT; absent: any number. */
+  readonly batchFrames?: number | undefined;
   /** Largest MTU the link can carry, octets of IP packet. */
   readonly mtuMax: number;
   /** Frames that the other side would not have (malformed, no buffers, nobody there) and that were

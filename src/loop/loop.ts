@@ -4,9 +4,9 @@
  * Theory of operation
  *   One thread, one epoll set: the link, every host socket, the published ports, an eventfd for
  *   control. A turn is: wait; report socket events to the engine; take at most GUEST_BATCH frames
- *   from the link; let the engine step; then alternate between writing frames to the guest and
- *   carrying out operations until neither is left. All decisions are the engine's; the loop moves
- *   records between it and the kernel.
+ *   from the link, or as many as it says; let the engine step; then alternate between writing
+ *   frames to the guest and carrying out operations until neither is left. All decisions are the
+ *   engine's; the loop moves records between it and the kernel.
  *
  *   Bounds. A turn takes a bounded number of events and frames, and the engine bounds its own
  *   receives, so control is looked at again within about a millisecond whatever the load. The link
@@ -266,8 +266,9 @@ export class Loop {
 
   #receive(now: number): void {
     const { engine, link, memory } = this.#parts;
-    const n = link.receive(memory, GUEST_BATCH);
-    if (n < GUEST_BATCH) this.#linkReadable = false;
+    const batch = link.batchFrames ?? GUEST_BATCH;
+    const n = link.receive(memory, batch);
+    if (n < batch) this.#linkReadable = false;
     if (n > 0) {
       this.#moved += n;
       this.#owed -= n;

@@ -115,6 +115,8 @@ export class Stage {
   readonly blocks: number[] = [];
   /** What the control channel says. */
   goesOn = false;
+  /** Frames that the link is best asked for. */
+  batchFrames: number | undefined;
   /** Frames that the link has lent. */
   lentCount = 0;
 
@@ -196,7 +198,11 @@ export class Stage {
 
   #link(real: Link): Link {
     const { vnetSize, flags, queueFrames, mtuMax } = real;
+    const batch = (): number | undefined => this.batchFrames;
     return {
+      get batchFrames() {
+        return batch();
+      },
       ...{ vnetSize, flags, queueFrames, mtuMax, refused: 0 },
       watch: () => 0,
       event: (_token, bits) => (bits & ~abi.EVENT_WRITABLE) !== 0,

@@ -32,6 +32,7 @@
  * docs/vhost-user.md tells it at length: who maps what, the fences, limits, what is left out.
  * Source: the vhost-user protocol of QEMU's documentation; virtio 1.2 §2.7 and §5.1.
  */
+import { RX_SLOT_COUNT } from "../../../wasm/abi.ts";
 import { assert } from "../../lib/assert.ts";
 import { EAGAIN, EBADF, errnoName, errnoText } from "../../sys/errno.ts";
 import type { Libc } from "../../sys/libc.ts";
@@ -97,6 +98,10 @@ class BackEnd implements PeerLink, PeerUse, SessionHost {
 
   get peers(): PeerCounters {
     return this.#socket;
+  }
+
+  get batchFrames(): number {
+    return this.#connection?.fromGuest.batchFrames ?? RX_SLOT_COUNT;
   }
 
   get refused(): number {

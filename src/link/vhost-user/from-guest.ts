@@ -25,12 +25,19 @@ import { Parts } from "./ring.ts";
 export const VNET_SIZE = 12;
 /** Without an Ethernet header it is no frame. */
 export const FRAME_SIZE_MIN = 14;
+/**
+ * Octets of a batch beyond which the next one has half as many frames: small ones are sent on by
+ * fewer calls the more there are (64 datagrams go by one), of large ones a socket takes only some.
+ */
+const BATCH_SIZE_MAX = 131_072;
 /** From how many octets on a frame is lent: below, a copy costs less than what lending takes. */
 const LENT_SIZE_MIN = 4096;
 
 export class FromGuest {
   /** Frames that were too short or too long. */
   skipped = 0;
+  /** How many frames the next batch is best made of. */
+  batchFrames = RX_SLOT_COUNT;
   readonly #guest: GuestMemory;
   readonly #parts = new Parts();
   /** Of the chains that are to go back in `release`. */
@@ -57,6 +64,7 @@ export class FromGuest {
     const parts = this.#parts;
     let frames = 0;
     let taken = 0;
+    let octets = 0;
     ring.ignore();
     // What is skipped is bounded, too: a guest may make bad ones available all the time.
     while (frames < count && taken < ring.size) {
@@ -73,11 +81,13 @@ export class FromGuest {
           break;
         }
         frames += 1;
+        octets += parts.octets;
       } else this.skipped += 1;
       if (this.#isLending) this.#heads.push(head);
       else ring.push(head, 0);
     }
     if (taken > this.#heads.length) queue.publish();
+    this.batchFrames = octets > BATCH_SIZE_MAX ? RX_SLOT_COUNT / 2 : RX_SLOT_COUNT;
     return frames;
   }
 

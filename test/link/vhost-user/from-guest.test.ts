@@ -183,6 +183,24 @@ function withLoans(
   );
 }
 
+describe("vhost-user: batches", () => {
+  systemTest("are of 64 frames, and of 32 while frames are large", [], (sys) => {
+    withStage(sys, (stage) => {
+      stage.front.start();
+      stage.pump();
+      const batchAfter = (size: number): number | undefined => {
+        for (let i = 0; i < 3; i += 1) stage.send(concat(HEADER, testFrame(size, i)));
+        assert.equal(stage.receive().length, 3);
+        return stage.link.batchFrames;
+      };
+      assert.equal(stage.link.batchFrames, 64);
+      assert.equal(batchAfter(1514), 64);
+      assert.equal(batchAfter(60_000), 32);
+      assert.equal(batchAfter(43_600), 64);
+    });
+  });
+});
+
 describe("vhost-user: frames whose payload stays where it is", () => {
   systemTest(
     "have their headers copied, and their pieces told, however they are cut",
