@@ -91,15 +91,15 @@ export class EngineWorld {
     this.engine = new Engine(instantiateEngine(engineModule(options.variant ?? "simd")));
     this.engine.start(this.config);
     this.host = new FakeHost(this.engine);
-    this.lender = options.lends === true ? new Lender(this.engine, this.host) : undefined;
+    this.lender = options.lends ? new Lender(this.engine, this.host, options.lends) : undefined;
   }
 
   // -------------------------------------------------------------- time and turns
 
   /** Hands frames from the guest to the engine as one batch and lets it finish. */
   guest(...frames: readonly Uint8Array[]): void {
-    const header = this.lender?.header ?? new Uint8Array(this.config.vnetSize);
-    this.guestRaw(...frames.map((frame) => concat(header, frame)));
+    const header = (): Uint8Array => this.lender?.header() ?? new Uint8Array(this.config.vnetSize);
+    this.guestRaw(...frames.map((frame) => concat(header(), frame)));
   }
 
   /** The same for frames that bring their virtio_net_hdr. */

@@ -22,8 +22,8 @@ export interface WorldOptions extends Partial<Omit<EngineConfigValues, "seed">> 
   readonly variant?: Variant;
   /** Any number; it is spread over the engine's 32 octets. */
   readonly seed?: number;
-  /** The guest lends what it can be lent; wants a `vnetSize` of 12. */
-  readonly lends?: boolean;
+  /** The guest lends what can be lent, or two thirds of it; wants a `vnetSize` of 12. */
+  readonly lends?: boolean | "mixed";
 }
 
 const DEFAULTS: Omit<EngineConfigValues, "seed"> = {

@@ -4,7 +4,7 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import * as abi from "../../wasm/abi.ts";
 import type { WorldOptions } from "../support/engine-settings.ts";
-import { pattern } from "../support/packet.ts";
+import { concat, pattern } from "../support/packet.ts";
 import { established, TcpGuest } from "../support/tcp-guest.ts";
 import { checkProperty, upload } from "../support/tcp-transfer.ts";
 
@@ -40,13 +40,14 @@ describe("wasm/lent", () => {
     ["any order, any host", {}],
     ["hardly any memory", { chunksMax: 16 }],
     ["a short link queue", { linkQueue: 8 }],
+    ["some are copied", { chunksMax: 16, lends: "mixed" }],
   ];
   for (const [what, options] of worlds) {
     test(`does the same as with frames that were copied: ${what}`, () => {
       checkProperty(
         fc.property(cases, (transfer) => {
-          const copied = upload(transfer, { ...LARGE, ...options });
-          const lent = upload(transfer, { ...LARGE, ...options, lends: true });
+          const copied = upload(transfer, { ...LARGE, ...options, lends: false });
+          const lent = upload(transfer, { ...LARGE, lends: true, ...options });
           assert.ok((lent.lender?.lent ?? 0) > 0, "frames were lent");
           assert.equal(lent.trace.join("\n"), copied.trace.join("\n"));
         }),
@@ -104,6 +105,31 @@ describe("wasm/lent", () => {
     for (const { socket } of guests) socket.room(1000);
     world.guest(...all);
     for (const { socket } of guests) assert.deepEqual(socket.stream, content);
+  });
+
+  test("that was copied and has a chunk in a lent one's place stays there", () => {
+    const { world, guest, socket } = established({
+      world: { ...LENT, chunksMax: 28 },
+      guest: GUEST,
+    });
+    const content = pattern(80_000);
+    const frame = (from: number, to: number, isLent: boolean): Uint8Array => {
+      const header = Uint8Array.of(isLent ? 2 : 0, ...new Uint8Array(11));
+      return concat(header, guest.frame({ seq: 1 + from, payload: content.subarray(from, to) }));
+    };
+    world.guestRaw(frame(0, 1, true));
+    socket.sendRoom = 0;
+    world.guestRaw(frame(1, 16_385, true)); // finds the socket full, and fills a chunk
+    // What is scattered ahead takes all the chunks there are, and gives them up for what is missing.
+    const before = world.stats;
+    world.guestRaw(
+      ...Array.from({ length: 16 }, (_, i) => frame(40_001 + i * 2000, 40_501 + i * 2000, true)),
+      frame(16_385, 25_001, false),
+    );
+    assert.ok(world.stats.dropTcpPool > before.dropTcpPool);
+    socket.room(1 << 20);
+    world.run();
+    assert.deepEqual(socket.stream, content.subarray(0, 25_001));
   });
 
   test("a descriptor that makes no sense is a frame that is dropped", () => {
