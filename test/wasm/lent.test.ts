@@ -120,7 +120,7 @@ describe("wasm/lent", () => {
     world.guestRaw(frame(0, 1, true));
     socket.sendRoom = 0;
     world.guestRaw(frame(1, 16_385, true)); // finds the socket full, and fills a chunk
-    // What is scattered ahead takes all the chunks there are, and gives them up for what is missing.
+    // What is scattered ahead takes all the chunks there are; one is given up for what is missing.
     const before = world.stats;
     world.guestRaw(
       ...Array.from({ length: 16 }, (_, i) => frame(40_001 + i * 2000, 40_501 + i * 2000, true)),
