@@ -7,7 +7,7 @@ import type { ImportKind } from "./source.ts";
 
 const BASE = [
   ...["abi/index", "errno", "sockaddr", "layout", "memory", "ring", "stats", "timer", "prng"],
-  "trap",
+  ...["trap", "lent"],
 ];
 
 /** Modules of `flow` without a protocol of their own, which the protocols build on. */
@@ -43,6 +43,7 @@ const WASM: readonly (readonly [string, readonly string[]])[] = [
   ["layout", ["abi/index"]],
   ["memory", ["abi/index", "layout", "trap"]],
   ["stats", ["abi/index", "layout", "memory", "trap"]],
+  ["lent", ["abi/index", "memory"]],
   ["ring", ["abi/index", "sockaddr", "layout", "memory", "stats", "trap"]],
   ["timer", ["abi/index", "layout", "memory", "ring", "stats", "trap"]],
   ["prng", ["abi/index", "layout", "memory", "ring", "stats", "trap"]],
