@@ -8,6 +8,9 @@
  *
  * A link has no, one or many descriptors, and they may change while it lives: it registers them
  * itself, gets their events, and says what they mean. Registering costs nothing while frames flow.
+ *
+ * A link outlives the engine it works for (`handOver`): descriptors, and what its other end has
+ * been told, are its own.
  */
 
 /**
@@ -43,8 +46,8 @@ export interface Link {
   readonly refused: number;
 
   /**
-   * Called once, before frames flow: registers what there is to be watched. Links that the owner
-   * drives himself have nothing.
+   * Called once by each loop, before frames flow: registers what there is to be watched. Links that
+   * the owner drives himself have nothing.
    * @returns zero or the negative errno
    * @throws SystemError where a descriptor of its own cannot be had
    */
@@ -76,6 +79,14 @@ export interface Link {
    *   the link is gone.
    */
   transmit(memory: LinkMemory, first: number, count: number): number;
+
+  /**
+   * The engine has failed, and another one with another loop takes its place: forgets, while the
+   * memory is still there, what of it the link refers to. Frames that were handed on count as dealt
+   * with, whatever became of them; one that was transmitted in part is still sent as a whole.
+   * Absent: nothing is kept from one call to the next.
+   */
+  handOver?(): void;
 
   /**
    * All that the frames of the last `receive` led to has been done: what of them is lent goes back.

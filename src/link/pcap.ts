@@ -238,7 +238,6 @@ export class PcapWriter {
 class CapturingLink implements PcapLink {
   readonly capture: PcapWriter;
   readonly vnetSize: 0 | 10 | 12;
-  readonly flags: number;
   readonly queueFrames: number;
   readonly mtuMax: number;
   private readonly inner: Link;
@@ -247,13 +246,20 @@ class CapturingLink implements PcapLink {
     this.inner = inner;
     this.capture = capture;
     this.vnetSize = inner.vnetSize;
-    this.flags = inner.flags;
     this.queueFrames = inner.queueFrames;
     this.mtuMax = inner.mtuMax;
   }
 
+  get flags(): number {
+    return this.inner.flags;
+  }
+
   get refused(): number {
     return this.inner.refused;
+  }
+
+  handOver(): void {
+    this.inner.handOver?.();
   }
 
   watch(watcher: LinkWatcher): number {

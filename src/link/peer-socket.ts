@@ -124,17 +124,26 @@ export class PeerSocket implements PeerCounters {
   }
 
   watch(watcher: LinkWatcher): number {
+    const isFirst = this.#timer === undefined;
     this.#watcher = watcher;
-    this.#timer = new TimerFd(this.#sys);
-    // Edge-triggered, and never read: setting it anew is what makes it readable once more.
+    this.#timer ??= new TimerFd(this.#sys);
+    // Edge-triggered, and never read: setting it anew is what makes it readable once more. One that
+    // went off and was not heard of any more is told of when it is added, as all edges are.
     const result = watcher.add(this.#timer.number, EPOLLIN | EPOLLET, TIMER);
     if (result < 0) return result;
     if ("listener" in this.#at) {
-      this.#door = this.#openDoor(this.#at.listener, this.#timer);
-      return this.#door.watch(watcher, LISTENER);
-    }
-    this.#connect();
-    return 0;
+      this.#door ??= this.#openDoor(this.#at.listener, this.#timer);
+      const watched = this.#door.watch(watcher, LISTENER);
+      if (watched < 0) return watched;
+    } else if (isFirst) this.#connect();
+    return isFirst ? 0 : this.#watchAgain(watcher);
+  }
+
+  /** For another loop: the connection that there is, or that is being made. */
+  #watchAgain(watcher: LinkWatcher): number {
+    if (this.#fd < 0) return 0;
+    const bits = this.#state === "open" ? this.#use.interest() : EPOLLOUT;
+    return watcher.add(this.#fd, bits, this.#token);
   }
 
   /**

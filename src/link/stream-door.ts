@@ -128,11 +128,11 @@ export class Door {
     return this.#refusedHere;
   }
 
-  /** Zero, or the negative errno. */
+  /** For each loop anew. Zero, or the negative errno. */
   watch(watcher: LinkWatcher, token: number): number {
     this.#watcher = watcher;
     this.#token = token;
-    return watcher.add(this.#parts.listener, EPOLLIN, token);
+    return watcher.add(this.#parts.listener, this.#isWatched ? EPOLLIN : 0, token);
   }
 
   /** Somebody may have come. */

@@ -4,7 +4,9 @@
  * A batch is one sendmsg whose iovecs are a prefix and then the frame's own, frame after frame. The
  * socket may take any number of octets. A frame that it took in part counts as not taken: the
  * caller offers it again, unchanged and first of all, and the rest of it goes out before anything
- * else. So no octet is ever kept here.
+ * else. So no octet is ever kept here, but for one case: when the engine fails, the rest of such a
+ * frame is copied out of its memory, for the next engine has no such frame, and the stream must not
+ * end in the middle of one.
  */
 
 import { IOV_SIZE } from "../../wasm/abi.ts";
@@ -40,6 +42,11 @@ export class FrameWriter {
   /** Octets of the next frame, prefix included, that the socket has taken already. */
   #written = 0;
   #total = 0;
+  /** Of the batch that was laid out last: octets that the socket has taken. */
+  #taken = 0;
+  /** The rest of a frame of an engine that has failed, and what of it is still to be sent. */
+  #rest: Block | undefined;
+  #restLeft = 0;
 
   constructor(sys: Libc) {
     this.#sys = sys;
@@ -52,12 +59,21 @@ export class FrameWriter {
 
   /** Whether a frame is out in part. */
   get inFrame(): boolean {
-    return this.#written > 0;
+    return this.#written > 0 || this.#restLeft > 0;
   }
 
   /** Forgets the frame that is out in part: another peer follows. */
   reset(): void {
     this.#written = 0;
+    this.#restLeft = 0;
+  }
+
+  /** The engine has failed, and its memory goes: keeps the rest of a frame that is out in part. */
+  handOver(): void {
+    if (this.#written === 0) return;
+    this.#written = 0;
+    this.#rest ??= new Block(this.#sys, FRAME_SIZE_MAX + PREFIX_SIZE);
+    this.#restLeft = this.#copyRest(this.#rest);
   }
 
   /**
@@ -66,6 +82,10 @@ export class FrameWriter {
    *   nothing and failed otherwise than by being full
    */
   write(fd: number, memory: LinkMemory, first: number, count: number): number {
+    if (this.#restLeft > 0) {
+      const n = this.#sendRest(fd);
+      if (n < 0 || this.#restLeft > 0) return n;
+    }
     let next = first;
     while (next < count) {
       const frames = this.#lay(memory, next, count);
@@ -142,8 +162,46 @@ export class FrameWriter {
     }
   }
 
+  /** Zero, or the negative errno. */
+  #sendRest(fd: number): number {
+    const rest = this.#rest;
+    if (rest === undefined) return 0;
+    this.#iovecCount = 0;
+    this.#push(rest.address + rest.bytes.length - this.#restLeft, this.#restLeft);
+    const n = this.#send(fd);
+    if (n > 0) this.#restLeft -= n;
+    return Math.min(n, 0);
+  }
+
+  /** Copies what is left of the frame that is out in part to the block's end; how much it is. */
+  #copyRest(rest: Block): number {
+    let size = 0;
+    for (let i = 0, at = 0; i < this.#sizes.length; i += 1) {
+      at += this.#sizes[i] ?? 0;
+      if (at > this.#taken) {
+        size = at - this.#taken;
+        break;
+      }
+    }
+    let skip = this.#taken;
+    let to = rest.bytes.length - size;
+    for (let i = 0; i < this.#iovecCount && to < rest.bytes.length; i += 1) {
+      const word = (i * IOV_SIZE) >>> 2;
+      const length = this.#words[word + 2] ?? 0;
+      const skipped = Math.min(skip, length);
+      skip -= skipped;
+      const octets = Math.min(length - skipped, rest.bytes.length - to);
+      if (octets === 0) continue;
+      const from = (this.#words[word] ?? 0) + (this.#words[word + 1] ?? 0) * SIZE_32 + skipped;
+      this.#sys.memcpy(rest.address + to, from, octets);
+      to += octets;
+    }
+    return size;
+  }
+
   /** Spreads the octets that were taken over the batch; returns how many frames they finish. */
   #settle(frames: number, taken: number): number {
+    this.#taken = taken;
     let left = taken;
     for (let i = 0; i < frames; i += 1) {
       const size = this.#sizes[i] ?? 0;

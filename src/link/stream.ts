@@ -12,6 +12,10 @@
  *   part. A peer that does not read makes the link full; the loop then waits for room, and goes on
  *   reading: QEMU does not read while its own write waits.
  *
+ *   It outlives engines, too: the connection stays, and frames begin and end where they did. What
+ *   had come and was not handed to the engine that failed is left out (`stream-read`), a frame that
+ *   is out in part is finished before anything else (`stream-write`).
+ *
  * Source: net/stream.c and net/socket.c of QEMU are what it has to talk to; SOCK_STREAM framing is
  * described with -netdev in QEMU's manual.
  */
@@ -78,7 +82,7 @@ class SocketLink implements PeerLink, PeerUse {
   }
 
   get refused(): number {
-    return this.#writer.refused + this.#dropped;
+    return this.#writer.refused + this.#dropped + this.#reader.lost;
   }
 
   watch(watcher: LinkWatcher): number {
@@ -119,6 +123,12 @@ class SocketLink implements PeerLink, PeerUse {
     }
     this.#dropped += count - first;
     return count - first;
+  }
+
+  handOver(): void {
+    this.#wantsRoom = false;
+    this.#reader.handOver();
+    this.#writer.handOver();
   }
 
   close(): void {

@@ -64,6 +64,10 @@ export class FakeSocket {
       address: (buffer: ArrayBufferLike) => this.#place(buffer),
       recv: (_fd: number, address: number, length: number) => this.#recv(address, length),
       sendmsg: (_fd: number, message: number) => this.#sendmsg(message),
+      memcpy: (to: number, from: number, length: number) => {
+        const octets = this.#find(from, length).slice(this.#at(from), this.#at(from) + length);
+        this.#find(to, length).set(octets, this.#at(to));
+      },
       accept4: () => this.accepts.shift() ?? -EAGAIN,
       poll: (address: number) => this.#poll(address),
       socket: () => this.#socket(),

@@ -29,6 +29,10 @@
  *   The end. The front end may go and come back at any time (peer-socket). What was taken is given
  *   back within the same turn, so between turns the used ring says where to go on.
  *
+ *   An engine that fails takes nothing along: connection, features, regions and rings are all here.
+ *   What it had taken is given back unread, so a frame that has ended one engine never meets the
+ *   next one (`handOver`).
+ *
  * docs/vhost-user.md tells it at length: who maps what, the fences, limits, what is left out.
  * Source: the vhost-user protocol of QEMU's documentation; virtio 1.2 §2.7 and §5.1.
  */
@@ -111,7 +115,17 @@ class BackEnd implements PeerLink, PeerUse, SessionHost {
 
   watch(watcher: LinkWatcher): number {
     this.#watcher = watcher;
-    return this.#socket.watch(watcher);
+    const result = this.#socket.watch(watcher);
+    return result < 0 ? result : (this.#connection?.session.hearAgain() ?? 0);
+  }
+
+  handOver(): void {
+    const { session, fromGuest } = this.#connection ?? {};
+    fromGuest?.handOver();
+    session?.queues.forEach((queue, i) => {
+      this.#dropped += queue.release();
+      session.look(i);
+    });
   }
 
   event(token: number, _events: number): boolean | "served" {

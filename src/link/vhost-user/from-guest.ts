@@ -112,6 +112,12 @@ export class FromGuest {
     queue.publish();
   }
 
+  /** Nobody uses what was lent any more: the ring gives it back (`Queue.release`). */
+  handOver(): void {
+    this.#isLending = false;
+    this.#heads.length = 0;
+  }
+
   #isFrame(headerSize: number): boolean {
     const size = this.#parts.octets - headerSize;
     return size >= FRAME_SIZE_MIN && size <= RX_SLOT_SIZE - VNET_SIZE;

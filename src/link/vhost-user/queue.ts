@@ -147,6 +147,20 @@ export class Queue {
     signalEventFd(this.#sys, this.#fds.call, this.#word);
   }
 
+  /**
+   * Whoever took chains out of the ring is there no longer (`Ring.release`). The driver may take
+   * our silence since for inattention: it is asked for kicks, as if the ring had been found empty.
+   * @returns how many were given back unread
+   */
+  release(): number {
+    const ring = this.#ring;
+    if (ring === undefined) return 0;
+    const count = ring.release();
+    if (count > 0) this.publish();
+    ring.listen();
+    return count;
+  }
+
   /** Idempotent. */
   close(): void {
     this.#stop();

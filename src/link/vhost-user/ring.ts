@@ -82,6 +82,8 @@ export class Ring {
   /** A copy of an indirect table. */
   readonly #table: Block;
   #next: number;
+  /** Chains that were taken and not given back: the last ones before `next`. */
+  #held = 0;
   /** Available index as last read: what is before it need not be read again. */
   #available: number;
   #used: number;
@@ -124,12 +126,31 @@ export class Ring {
     const head = this.#memory.head(this.#next & this.#mask);
     if (!this.#gather(head, parts) || this.#hasFailed()) return -1;
     this.#next = (this.#next + 1) & INDEX_MASK;
+    this.#held += 1;
     return head;
   }
 
   /** Makes the last `count` chains available again, none of which has been given back. */
   untake(count: number): void {
     this.#next = (this.#next - count) & INDEX_MASK;
+    this.#held -= count;
+  }
+
+  /**
+   * Whoever took chains is there no longer. Buffers to write to are available again; those that
+   * were to be read are given back unread, for what is in them may be what has ended their reader.
+   * @returns how many were given back
+   */
+  release(): number {
+    const count = this.#held;
+    if (this.#options.isWritable) {
+      this.untake(count);
+      return 0;
+    }
+    for (let left = count; left > 0; left -= 1) {
+      this.push(this.#memory.head((this.#next - left) & this.#mask), 0);
+    }
+    return count;
   }
 
   /** Gives a chain back, in the order they were taken. The driver sees it after `publish`. */
@@ -138,6 +159,7 @@ export class Ring {
     this.#memory.setUsed(slot, head, written);
     this.#mark(4 + slot * 8, 8);
     this.#used = (this.#used + 1) & INDEX_MASK;
+    this.#held -= 1;
   }
 
   /** Somebody else has found what the driver did wrong. */

@@ -126,6 +126,15 @@ export class Session {
     if (problem !== "") this.#host.broken(queue, problem);
   }
 
+  /** Has the kicks heard once more, by another loop. Zero, or the negative errno. */
+  hearAgain(): number {
+    const results = this.queues.map((queue, i) => {
+      const kick = queue.fd("kick");
+      return kick < 0 ? 0 : this.#host.hear(i, kick);
+    });
+    return Math.min(...results);
+  }
+
   /** Idempotent. Closes descriptors and unmaps the guest's memory. */
   close(): void {
     this.queues.forEach((queue, i) => {

@@ -122,6 +122,48 @@ describe("vhost-user link: front ends", () => {
     });
   });
 
+  systemTest("another engine goes on with the same front end, rings and features", [], (sys) => {
+    withStage(sys, (stage) => {
+      const { front } = stage;
+      front.start();
+      stage.pump();
+      stage.offer(2000, 2000);
+      stage.send(concat(HEADER, testFrame(60, 1)));
+      assert.equal(stage.receive().length, 1);
+      const { flags } = stage.link;
+      stage.handOver();
+      stage.pump();
+      assert.equal(stage.link.flags, flags, "what the guest takes is known");
+      assert.deepEqual(stage.link.peers.connections, 1);
+      stage.send(concat(HEADER, testFrame(60, 2)));
+      front.queues[1].kick.signal();
+      assert.equal(stage.pump(), true, "kicks are heard");
+      assert.deepEqual(
+        stage.receive().map((frame) => frame.subarray(12)),
+        [testFrame(60, 2)],
+      );
+      assert.equal(stage.transmit([HEADER, testFrame(60, 3)]), 1);
+      assert.equal(stage.got().length, 1);
+      front.say(REQUEST.getVringBase, u32(1, 0));
+      stage.pump();
+      assert.deepEqual(front.reply()?.payload, u32(1, 2), "the socket is served");
+      assert.deepEqual(stage.news, ["connected"]);
+    });
+  });
+
+  systemTest("a message that had come in part is finished for the next engine", [], (sys) => {
+    withStage(sys, (stage) => {
+      const { front } = stage;
+      const whole = message(REQUEST.getFeatures, new Uint8Array(0));
+      front.send(whole.subarray(0, 5));
+      stage.pump();
+      stage.handOver();
+      front.send(whole.subarray(5));
+      stage.pump();
+      assert.equal(front.reply()?.payload.length, 8);
+    });
+  });
+
   systemTest("a broken queue begins anew with the front end", [], (sys) => {
     withStage(sys, (stage) => {
       const { front } = stage;

@@ -77,6 +77,37 @@ for (const isSealed of [true, false]) {
       });
     });
 
+    systemTest("what was taken is given back unread if its reader is gone", [], (sys) => {
+      withRing(sys, { isSealed }, ({ driver, ring, parts }) => {
+        for (let i = 0; i < 4; i += 1) driver.add([{ at: 0x10000 * (i + 1), size: 100 }]);
+        ring.push(ring.take(parts), 0);
+        const heads = [ring.take(parts), ring.take(parts)];
+        assert.equal(ring.release(), 2);
+        ring.publish();
+        assert.deepEqual(
+          driver.used().slice(1),
+          heads.map((head) => [head, 0]),
+        );
+        assert.equal(ring.release(), 0, "each once");
+        parts.clear();
+        assert.equal(ring.take(parts), 3, "the next one is another one");
+      });
+    });
+
+    systemTest("buffers to write to are available again then", [], (sys) => {
+      withRing(sys, { isSealed, isWritable: true }, ({ driver, ring, parts }) => {
+        for (let i = 0; i < 3; i += 1) driver.add([{ at: 0x10000 * (i + 1), size: 100 }]);
+        ring.push(ring.take(parts), 10);
+        ring.take(parts);
+        ring.take(parts);
+        assert.equal(ring.release(), 0);
+        assert.equal(ring.take(parts), 1);
+        ring.untake(1);
+        assert.equal(ring.release(), 0);
+        assert.equal(ring.take(parts), 1, "what was untaken does not count twice");
+      });
+    });
+
     systemTest("indexes go round at 65536", [], (sys) => {
       withRing(
         sys,

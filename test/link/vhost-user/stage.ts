@@ -29,7 +29,7 @@ export class Stage {
   /** Descriptors the link has registered, by token, as the loop has them. */
   readonly #watched = new Map<number, number>();
   readonly #sys: Libc;
-  readonly #epoll: Epoll;
+  #epoll: Epoll;
   readonly #listener: StreamListener;
   now_us = 1e9;
   /** Buffers used so far; a ring has half as many as there are. */
@@ -52,6 +52,20 @@ export class Stage {
       onPeer: (event) => this.said.push(event),
       onFlags: (flags) => this.flags.push(flags),
     });
+    this.#watch();
+    this.front = this.connect(isSealed);
+  }
+
+  /** Another engine and another loop take over. */
+  handOver(): void {
+    this.link.handOver?.();
+    this.#epoll.close();
+    this.#epoll = new Epoll(this.#sys);
+    this.#watched.clear();
+    this.#watch();
+  }
+
+  #watch(): void {
     const result = this.link.watch({
       add: (fd, events, token) => {
         this.#watched.set(token, fd);
@@ -66,7 +80,6 @@ export class Stage {
       },
     });
     check(result, "Watch the link");
-    this.front = this.connect(isSealed);
   }
 
   /** Another front end; the one before is its owner's to close. */
