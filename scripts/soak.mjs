@@ -3,10 +3,14 @@
  * seeds, several processes side by side. Ends with 1 at the first violation, and says how to see it
  * again. Without a family: so many seeds of random scenarios, and a tenth of that of each other
  * family, whose runs take longer.
+ *
+ * `npm run soak -- --traps N`: the program itself, whose engine is made to fail N times behind each
+ * kind of link (test/e2e/attach-takeover.test.ts).
  */
+import process from "node:process";
 import { parseArgs } from "node:util";
 import { bootstrap } from "./bootstrap.mjs";
-import { inRoot, main, tool } from "./shell.mjs";
+import { inRoot, main, run, tool } from "./shell.mjs";
 import { sideBySide } from "./side-by-side.mjs";
 
 const SEEDS = 10_000;
@@ -21,10 +25,19 @@ function whole(name, text, fallback) {
   throw new Error(`give --${name} a number from 1 on, not "${text}"`);
 }
 
+/** Fails engines of the program as it ships; the exit code. */
+async function traps(count) {
+  await bootstrap({ checked: true });
+  const args = ["--import", "tsx", "--test-reporter=spec", "test/e2e/attach-takeover.test.ts"];
+  const { code } = await run(process.execPath, args, { env: { SLIRP_TRAPS: String(count) } });
+  return code;
+}
+
 main(async () => {
   const text = { type: "string" };
-  const options = { family: text, seeds: text, from: text, jobs: text };
+  const options = { family: text, seeds: text, from: text, jobs: text, traps: text };
   const { values } = parseArgs({ options });
+  if (values.traps !== undefined) return traps(whole("traps", values.traps, 1));
   const families = values.family === undefined ? FAMILIES : [values.family];
   if (families.some((each) => !FAMILIES.includes(each))) {
     throw new Error(`give --family one of ${FAMILIES.join(", ")}, not "${values.family}"`);

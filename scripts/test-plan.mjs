@@ -42,6 +42,7 @@ const END_TO_END_LIMIT_S = 240;
 export const SLOW_S = {
   "test/sim/mutants/mutants.test.ts": 180,
   "test/e2e/attach-stream.test.ts": 360,
+  "test/e2e/attach-takeover.test.ts": 300,
   "test/e2e/attach-vhost-user.test.ts": 300,
   "test/e2e/attach-tcp.runtime.test.ts": 300,
   "test/e2e/guests.test.ts": 480,

@@ -5,7 +5,8 @@
  * or the socket that QEMU is to connect to) and starts a worker that owns everything else. The
  * promise `ended` settles once: resolved after `stop` and when what is served has ended (see
  * `sys/lifeline.ts`), rejected when the worker fails or the link goes away (`LinkGoneError`). A
- * link with a socket does not go away: `onPeers` tells that QEMU has come or gone.
+ * link with a socket does not go away: `onPeers` tells that QEMU has come or gone. An engine that
+ * fails is replaced by the worker, and only counted here (`Mailbox.failures`).
  */
 
 import { workerUrl } from "../assets.ts";
@@ -34,7 +35,7 @@ import { COMMAND_STATS, COMMAND_STOP, MAILBOX_SIZE, Mailbox } from "./mailbox.ts
 import { METERS_SIZE, Meters } from "./meters.ts";
 import { Outputs } from "./outputs.ts";
 import type { ResolvReader } from "./resolv-reader.ts";
-import type { WorkerLink, WorkerMessage, WorkerStart } from "./worker.ts";
+import type { WorkerLink, WorkerMessage, WorkerStart } from "./worker-messages.ts";
 
 /** The link has been taken away, as a tap that somebody deletes. */
 export class LinkGoneError extends Error {}

@@ -1,11 +1,14 @@
 /**
  * What of a guest network faces the host: its sockets, the ports it publishes, the host's own
  * addresses, the TFTP service, and what becomes of flows when there is too little room for them.
+ *
+ * Two lives. `HostGround` is there as long as the network is: sockets of ports that are published,
+ * the view of addresses, the TFTP folder, all of them opened while there were rights. `HostSide` is
+ * there as long as one engine, and has what belongs to its flows.
  */
 import type { BindingOptions } from "../config/attach.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Logger } from "../lib/log.ts";
-import type { OutputSink } from "../lib/output-file.ts";
 import { monotonic } from "../loop/clock.ts";
 import type { Sources } from "../loop/sources.ts";
 import { AddressSource } from "../sys/addresses.ts";
@@ -18,6 +21,7 @@ import { LentFrames } from "../upstream/lent.ts";
 import { Listeners } from "../upstream/listener.ts";
 import { Outbound } from "../upstream/outbound.ts";
 import { AddressWatch } from "../upstream/own-addresses.ts";
+import { PortSockets } from "../upstream/port-sockets.ts";
 import { HostSockets } from "../upstream/sockets.ts";
 import { TftpService } from "../upstream/tftp.ts";
 import type { Watch } from "./housekeeping.ts";
@@ -25,6 +29,46 @@ import type { Meters } from "./meters.ts";
 import { Pressure } from "./pressure.ts";
 import type { FoundRoom } from "./room.ts";
 import { logLeftOut } from "./worker-lines.ts";
+
+/** What of it outlives engines. */
+export class HostGround {
+  readonly ports: PortSockets;
+  readonly addresses: AddressWatch;
+  readonly outbound: Outbound;
+  /** An engine has had all of it. */
+  isOpen = false;
+  readonly #sys: Libc;
+  readonly #folder: string | undefined;
+  readonly #log: Logger;
+  #tftp: TftpService | undefined;
+
+  constructor(sys: Libc, options: BindingOptions, log: Logger) {
+    const { outbound, hostAddress } = options.hostSide;
+    this.#sys = sys;
+    this.#folder = options.boot?.tftp;
+    this.#log = log;
+    this.ports = new PortSockets(sys);
+    this.outbound = new Outbound(outbound);
+    const isRefused = hostAddress === "refuse";
+    this.addresses = new AddressWatch(() => new AddressSource(sys), log, isRefused);
+  }
+
+  /**
+   * The TFTP service, without transfers.
+   * @throws SystemError where its folder cannot be opened
+   */
+  tftp(epoll: Epoll): TftpService | undefined {
+    if (this.#folder === undefined) return undefined;
+    if (this.#tftp === undefined) {
+      this.#tftp = new TftpService(this.#sys, epoll, this.#folder, this.#log, monotonic);
+    } else this.#tftp.restart(epoll);
+    return this.#tftp;
+  }
+
+  close(): void {
+    for (const part of [this.addresses, this.ports, this.#tftp]) part?.close();
+  }
+}
 
 export interface HostSideParts {
   readonly sys: Libc;
@@ -35,8 +79,9 @@ export interface HostSideParts {
   readonly options: BindingOptions;
   readonly hidden: HiddenPorts;
   readonly room: FoundRoom;
-  /** Where the engine is recorded, if it is. */
-  readonly sink: OutputSink | undefined;
+  readonly ground: HostGround;
+  /** What the engine reads is recorded. */
+  readonly isRecorded: boolean;
   readonly log: Logger;
   /** Absent: nobody watches. */
   readonly meters: Meters | undefined;
@@ -48,24 +93,21 @@ export class HostSide {
   readonly pressure: Pressure;
   /** Takes what the link lends, if it may. */
   readonly lent: LentFrames | undefined;
-  readonly #outbound: Outbound;
-  readonly #addresses: AddressWatch;
   readonly #tftp: TftpService | undefined;
   readonly #parts: HostSideParts;
 
   constructor(parts: HostSideParts) {
-    const { sys, epoll, engine, base, options, hidden, room, sink, log } = parts;
+    const { sys, epoll, engine, base, hidden, room, ground, isRecorded, log } = parts;
     this.#parts = parts;
     // What is recorded has to be in engine memory.
-    const lent = sink === undefined ? new LentFrames(sys, engine, base) : undefined;
+    const lent = isRecorded ? undefined : new LentFrames(sys, engine, base);
     this.lent = lent;
-    const tftp = openTftp(parts);
+    const tftp = ground.tftp(epoll);
     this.#tftp = tftp;
-    this.#outbound = new Outbound(options.hostSide.outbound);
     const { limits, memory } = room;
     const bounds = { ...limits, clock: monotonic };
     const ways = {
-      outbound: this.#outbound,
+      outbound: ground.outbound,
       service: tftp && (() => tftp.open()),
       connectTimes: connectTimesOf(parts),
       lent,
@@ -80,9 +122,8 @@ export class HostSide {
     });
     this.upstream = upstream;
     this.pressure = pressure;
-    this.listeners = new Listeners(sys, engine, upstream, (now) => pressure.shortOfSockets(now));
-    const isRefused = options.hostSide.hostAddress === "refuse";
-    this.#addresses = new AddressWatch(() => new AddressSource(sys), log, isRefused);
+    const onShort = (now: number): boolean => pressure.shortOfSockets(now);
+    this.listeners = new Listeners(sys, engine, upstream, onShort, ground.ports);
   }
 
   /**
@@ -91,27 +132,30 @@ export class HostSide {
    * published cannot be had
    */
   open(sources: Sources): void {
-    const { sys, epoll, engine, options, log } = this.#parts;
-    this.#outbound.check(sys);
-    this.#addresses.start(engine, epoll, monotonic());
+    const { sys, epoll, engine, options, ground, log } = this.#parts;
     const { rules, needsEveryPort } = options.publish;
-    const onFault = needsEveryPort ? undefined : (error: SystemError) => logLeftOut(log, error);
+    const { isOpen } = ground;
+    if (!isOpen) ground.outbound.check(sys);
+    ground.addresses.start(engine, epoll, monotonic());
+    const tell = (error: SystemError): void => {
+      if (!isOpen) logLeftOut(log, error); // else it has been told
+    };
+    const onFault = needsEveryPort ? undefined : tell;
     this.listeners.open(rules, sources, versionsOf(options), onFault);
+    ground.isOpen = true;
   }
 
   /** What is to be looked at between packets. */
   get watches(): readonly Watch[] {
-    return this.#tftp === undefined ? [this.#addresses] : [this.#addresses, this.#tftp];
+    const { addresses } = this.#parts.ground;
+    return this.#tftp === undefined ? [addresses] : [addresses, this.#tftp];
   }
 
-  close(): void {
-    for (const part of [this.#addresses, this.listeners, this.upstream, this.#tftp]) part?.close();
+  /** Closes what belongs to flows; the rest stays for the next engine. */
+  leave(): void {
+    this.listeners.leave();
+    this.upstream.close();
   }
-}
-
-function openTftp({ sys, epoll, options, log }: HostSideParts): TftpService | undefined {
-  const folder = options.boot?.tftp;
-  return folder === undefined ? undefined : new TftpService(sys, epoll, folder, log, monotonic);
 }
 
 function connectTimesOf({ meters }: HostSideParts): ConnectTimes | undefined {

@@ -2,8 +2,8 @@
  * What the main thread and a worker share: a few words of memory and an eventfd that the worker's
  * epoll watches. A worker that waits in the kernel gets no messages, so commands go this way.
  *
- *     0 command | 1 answered command number | 2 flows | 3 chunks
- *     4 notice | 5..13 the link's peers | 14.. counters, two words each
+ *     0 command | 1 answered command number | 2 flows | 3 chunks | 4 failures of engines
+ *     5 notice | 6..14 the link's peers | 15.. counters, two words each
  *
  * The way back is a level and not a queue: the worker writes how things are, and sends one message
  * that says no more than "look". Until the main thread has looked, no other is sent, so however
@@ -22,11 +22,12 @@ const COMMAND = 0;
 const ANSWERED = 1;
 const FLOWS = 2;
 const CHUNKS = 3;
+const FAILURES = 4;
 /** 1 = the main thread was told to look and has not yet. */
-const NOTICE = 4;
-const HAS_PEER = 5;
+const NOTICE = 5;
+const HAS_PEER = 6;
 /** What is counted of peers, in the order of the words. */
-const PEERS = 6;
+const PEERS = 7;
 const PEER_COUNTERS = [
   "connections",
   "peersRefused",
@@ -63,6 +64,21 @@ export class Mailbox {
   /** Worker: takes the command. */
   take(): number {
     return Atomics.exchange(this.#words, COMMAND, COMMAND_NONE);
+  }
+
+  /** Worker: whether it is told to stop; the command stays. */
+  get mustStop(): boolean {
+    return Atomics.load(this.#words, COMMAND) === COMMAND_STOP;
+  }
+
+  /** Worker: an engine has failed. */
+  noteFailure(): void {
+    Atomics.add(this.#words, FAILURES, 1);
+  }
+
+  /** Engines that have failed. Counters begin anew with each, but for those of the link. */
+  get failures(): number {
+    return Atomics.load(this.#words, FAILURES);
   }
 
   /** Worker: how the peers are now. True = the main thread is to be told to look. */

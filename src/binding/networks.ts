@@ -13,10 +13,11 @@
  *   merely told (names, DHCP options, versions of IP) may differ, as the pod it comes from may have
  *   changed: then all stays as it is, and the log says so.
  *
- *   A network whose worker fails is started again, after a pause that doubles from RESTART_MIN_ms
- *   to RESTART_MAX_ms and is short again once one has run for RESTART_MAX_ms. Its flows are lost;
- *   the guest's TCP learns so by resets. QEMU comes back where its link reconnects. The others do
- *   not notice: each has a worker, memory and sockets of its own.
+ *   An engine that fails is the worker's to replace (`worker.ts`), and nobody hears of it here. A
+ *   network that ends by a failure, because the next engines failed as well or the thread did, is
+ *   started again as a whole, after a pause that doubles from RESTARTS.first_ms to RESTARTS.max_ms
+ *   and is short again once one has run for as long. QEMU comes back where its link reconnects.
+ *   The others do not notice: each has a worker, memory and sockets of its own.
  *
  *   A guest is attached while a peer holds its link; `idle` waits until no link has one.
  */
@@ -28,9 +29,9 @@ import type { Logger } from "../lib/log.ts";
 import { messageOf } from "../lib/message.ts";
 import type { PeerCounters } from "../link/stream-peer.ts";
 import type { Binding } from "./binding.ts";
+import { Restarts } from "./restarts.ts";
 
-const RESTART_MIN_ms = 100;
-const RESTART_MAX_ms = 10_000;
+const RESTARTS = { first_ms: 100, min_ms: 200, max_ms: 10_000 };
 
 /** One network that is wanted. */
 export interface Network {
@@ -63,7 +64,7 @@ interface Running {
   binding: Binding;
   hasPeer: boolean;
   isStopping: boolean;
-  pause_ms: number;
+  readonly restarts: Restarts;
   began_ms: number;
   /** Gives up a restart that is to come; undefined while there is none. */
   cancel: (() => void) | undefined;
@@ -162,7 +163,7 @@ export class Networks {
       network,
       binding,
       isStopping: false,
-      pause_ms: RESTART_MIN_ms,
+      restarts: new Restarts(RESTARTS),
       began_ms: this.#parts.clock(),
       cancel: undefined,
       over: deferred(),
@@ -198,18 +199,17 @@ export class Networks {
         this.#wake();
         if (running.isStopping) return running.over.resolve();
         const ran_ms = this.#parts.clock() - running.began_ms;
-        if (ran_ms > RESTART_MAX_ms) running.pause_ms = RESTART_MIN_ms;
-        const problem = messageOf(error);
-        log.error({ iface, problem, restart_ms: running.pause_ms }, "guest network failed");
-        this.#restartLater(running);
+        const restart_ms = this.#restartLater(running, ran_ms > RESTARTS.max_ms);
+        log.error({ iface, problem: messageOf(error), restart_ms }, "guest network failed");
       },
     );
   }
 
-  #restartLater(running: Running): void {
-    const pause_ms = running.pause_ms;
+  /** Returns after how many milliseconds. */
+  #restartLater(running: Running, wasOfUse: boolean): number {
+    const pause_ms = running.restarts.failed(wasOfUse) ?? RESTARTS.max_ms;
     running.cancel = this.#parts.after(pause_ms, () => this.#restart(running));
-    running.pause_ms = Math.min(2 * pause_ms, RESTART_MAX_ms);
+    return pause_ms;
   }
 
   async #restart(running: Running): Promise<void> {
@@ -221,9 +221,10 @@ export class Networks {
       running.binding = await this.#start(running.network, running);
     } catch (error) {
       if (running.isStopping) return running.over.resolve();
+      const restart_ms = this.#restartLater(running, false);
       const problem = messageOf(error);
-      log.error({ iface, problem, restart_ms: running.pause_ms }, "guest network cannot start");
-      return this.#restartLater(running);
+      log.error({ iface, problem, restart_ms }, "guest network cannot start");
+      return;
     }
     this.#follow(running);
     if (running.isStopping) running.binding.stop();

@@ -13,6 +13,7 @@ export function countersOf(binding: Binding): Record<string, number> {
     const value = counters.counter(index);
     if (value > 0) found[name] = value;
   });
+  if (counters.failures > 0) found["engine_failures"] = counters.failures;
   const { hasPeer, ...peers } = counters.peers;
   for (const [name, value] of Object.entries(peers)) if (value > 0) found[snakeCase(name)] = value;
   return found;

@@ -115,6 +115,8 @@ export interface LoopParts {
     notice?(kind: number): void;
   };
   readonly clock: () => number;
+  /** Another loop had the link before and may not have taken all that it heard of. */
+  readonly resumes?: boolean;
 }
 
 /**
@@ -148,9 +150,11 @@ export class Loop {
   #turnSince = 0;
   #running = true;
   #failure = 0;
+  #hasServed = false;
 
   constructor(parts: LoopParts) {
     this.#parts = parts;
+    this.#linkReadable = parts.resumes === true;
     this.#readyWord = (parts.engine.bases.control + abi.CONTROL_READY_OFFSET) >> 2;
     this.#rest = new RestingSources(parts.sources, parts.onRest);
   }
@@ -158,6 +162,11 @@ export class Loop {
   /** How often a source was told of over and over for nothing; 0 in the order of things. */
   get broken(): number {
     return this.#rest.broken;
+  }
+
+  /** Whether there was a turn that moved a frame, and came to its end. */
+  get hasServed(): boolean {
+    return this.#hasServed;
   }
 
   /** Turns until told to stop (0) or the link is gone (the negative errno). */
@@ -257,6 +266,7 @@ export class Loop {
 
   /** Whether anything came of what the link told of. */
   #judgeLink(now: number): void {
+    if (this.#moved > 0) this.#hasServed = true;
     for (const token of this.#linkTokens) {
       if (this.#moved > 0) this.#rest.served(token, EVENT_OF_LINK);
       else this.#rest.idle(token, EVENT_OF_LINK, now);

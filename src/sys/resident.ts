@@ -56,6 +56,15 @@ export function releaseProgramPagesLater(
 }
 
 /**
+ * Gives back the pages of memory whose content nobody needs any more; it reads as zeros from then
+ * on. The runtime would do so when its collector comes to it, which may be late.
+ * @param address of a page
+ */
+export function forgetPages(sys: Libc, address: number, length: number): void {
+  sys.madvise(address, length, MADV_DONTNEED);
+}
+
+/**
  * Gives back what a large piece of work has left, where the runtime can be asked to (Bun). Takes
  * some milliseconds.
  */

@@ -5,7 +5,8 @@
  * refused by the kernel (`presence` says when). What it accepts becomes an inbound flow, tied to
  * its socket before the next event is looked at. A UDP port is a parked socket (`published.ts`):
  * what comes in makes a flow that has the socket while it is used, so the guest's answers leave
- * from the published port.
+ * from the published port. The sockets outlive the engine (`port-sockets.ts`): who waits to be
+ * accepted when it fails is accepted by the next one.
  *
  * Where no descriptor is left, idle flows are asked to end and the connection waits for the next
  * turn (`#onShort`). If that frees none, a spare one is given up for a moment: its place takes the
@@ -41,19 +42,8 @@ import {
 import type { Libc } from "../sys/libc.ts";
 import { EFD_CLOEXEC, EPOLLIN } from "../sys/linux.ts";
 import type { Ipv4Endpoint, Ipv6Endpoint } from "../sys/sockaddr.ts";
-import {
-  accept,
-  bindIpv4,
-  bindIpv6,
-  openTcp,
-  openTcp6,
-  reservePort,
-  setLinger,
-  setNoDelay,
-  setOobInline,
-  startListening,
-  stopListening,
-} from "../sys/socket.ts";
+import { accept, setLinger, setNoDelay, startListening, stopListening } from "../sys/socket.ts";
+import { openTcpPort, PortSockets } from "./port-sockets.ts";
 import { DATAGRAM, type HostSockets } from "./sockets.ts";
 import { isLeftOut, isLoopback, type Spot, spotsOf, type Versions } from "./spots.ts";
 import { type Family, openUdpPort } from "./udp.ts";
@@ -110,19 +100,23 @@ export class Listeners {
   readonly #families: (4 | 6)[] = [];
   readonly #peer: Ipv4Endpoint = { address: 0, port: 0 };
   readonly #peer6: Ipv6Endpoint = { octets: new Uint8Array(16), scope: 0, port: 0 };
-  /** Ports that listen: the first of them all. */
-  #answering = 0;
+  readonly #opened: PortSockets;
   #watch: ListenerWatch | undefined;
   #spare = NONE;
   #refused = 0;
 
-  /** @param onShort asks for room when no descriptor is left; true = it comes with the next step */
+  /**
+   * @param onShort asks for room when no descriptor is left; true = it comes with the next step
+   * @param opened sockets that somebody has had before
+   */
   constructor(
     sys: Libc,
     engine: Engine,
     sockets: HostSockets,
     onShort: (now: number) => boolean = () => false,
+    opened = new PortSockets(sys),
   ) {
+    this.#opened = opened;
     this.#onShort = onShort;
     this.#sys = sys;
     this.#engine = engine;
@@ -166,6 +160,7 @@ export class Listeners {
         if (lacksDescriptor(result)) break; // so will the rest of the range
       }
     }
+    for (let index = 0; index < this.#opened.answering; index += 1) this.#hear(index);
   }
 
   /** Zero, or the negative errno of the last socket that cannot be had. */
@@ -194,20 +189,8 @@ export class Listeners {
   }
 
   #reserveTcp(rule: Ports, spot: Spot): number {
-    const isIpv6 = spot.family === 6;
-    const sys = this.#sys;
-    const fd = isIpv6 ? openTcp6(sys) : openTcp(sys);
+    const fd = this.#opened.next(() => openTcpPort(this.#sys, spot, rule.hostPort));
     if (fd < 0) return fd;
-    setOobInline(sys, fd);
-    const result = reservePort(sys, fd, () =>
-      isIpv6
-        ? bindIpv6(sys, fd, spot.octets, rule.hostPort)
-        : bindIpv4(sys, fd, spot.address, rule.hostPort),
-    );
-    if (result < 0) {
-      sys.close(fd);
-      return result;
-    }
     this.#reserve();
     this.#fds.push(fd);
     this.#rules.push(rule);
@@ -219,15 +202,12 @@ export class Listeners {
   #bind(ports: Ports, spot: Spot, watch: ListenerWatch, family: Family): number {
     const { hostPort, guestPort, guestAddress } = ports;
     const published = this.#sockets.ports;
-    const fd = openUdpPort(this.#sys, family, spot.octets, hostPort);
+    const fd = this.#opened.next(() => openUdpPort(this.#sys, family, spot.octets, hostPort));
     if (fd < 0) return fd;
     // What the guest begins leaves by spot 0, whichever address it uses: not by a rule of one.
     const mayBeFirst = guestAddress === undefined && !isLoopback(spot);
     const number = published.number(guestPort, family, mayBeFirst);
-    if (number < 0) {
-      this.#sys.close(fd);
-      return -ENOSPC;
-    }
+    if (number < 0) return this.#opened.refuse(-ENOSPC);
     const token = published.add(fd, family, guestPort, hostPort, number, guestAddress);
     const result = watch.add(fd, DATAGRAM, token, EVENT_OF_PORT);
     if (result < 0) return result;
@@ -264,26 +244,31 @@ export class Listeners {
    */
   answer(on: boolean, most = this.count): boolean {
     const wanted = on ? this.count : 0;
-    for (let left = most; left > 0 && this.#answering !== wanted; left -= 1) {
-      if (on) this.#start(this.#answering);
-      else this.#stop(this.#answering - 1);
+    for (let left = most; left > 0 && this.#opened.answering !== wanted; left -= 1) {
+      if (on) this.#start(this.#opened.answering);
+      else this.#stop(this.#opened.answering - 1);
     }
-    return this.#answering === wanted;
+    return this.#opened.answering === wanted;
   }
 
   #start(index: number): void {
     const fd = this.#fds[index] ?? NONE;
     check(startListening(this.#sys, fd), "Listen at a published port");
+    this.#hear(index);
+    this.#opened.answering = index + 1;
+  }
+
+  #hear(index: number): void {
+    const fd = this.#fds[index] ?? NONE;
     const watched = this.#watch?.add(fd, EPOLLIN, index, EVENT_OF_LISTENER) ?? 0;
     check(watched, "Watch a published port");
-    this.#answering = index + 1;
   }
 
   #stop(index: number): void {
     const fd = this.#fds[index] ?? NONE;
     this.#watch?.remove(fd, index, EVENT_OF_LISTENER);
     check(stopListening(this.#sys, fd), "Stop listening at a published port");
-    this.#answering = index;
+    this.#opened.answering = index;
   }
 
   /**
@@ -294,7 +279,7 @@ export class Listeners {
   accept(index: number, now: number): number {
     const fd = this.#fds[index];
     const rule = this.#rules[index];
-    if (fd === undefined || rule === undefined || index >= this.#answering) return 0;
+    if (fd === undefined || rule === undefined || index >= this.#opened.answering) return 0;
     const isIpv6 = this.#families[index] === 6;
     for (let i = 0; i < ACCEPT_BATCH; i += 1) {
       const accepted = isIpv6
@@ -308,11 +293,20 @@ export class Listeners {
         return i > 0 ? i : accepted;
       }
       setNoDelay(this.#sys, accepted, true);
-      const handle = isIpv6 ? this.#inbound6(rule, now) : this.#inbound(rule, now);
-      if (handle === 0) this.#reset(accepted);
-      else this.#sockets.adopt(handle | 0, accepted);
+      this.#admit(accepted, rule, isIpv6, now);
     }
     return ACCEPT_BATCH;
+  }
+
+  /** Makes a flow of a connection, and resets it where that is not possible. */
+  #admit(fd: number, rule: Ports, isIpv6: boolean, now: number): void {
+    let handle = 0;
+    try {
+      handle = isIpv6 ? this.#inbound6(rule, now) : this.#inbound(rule, now);
+    } finally {
+      if (handle === 0) this.#reset(fd); // an engine that fails here must not cost a descriptor
+    }
+    if (handle !== 0) this.#sockets.adopt(handle | 0, fd);
   }
 
   /** A connection cannot be accepted because of `errno`: whether something was done about it. */
@@ -368,11 +362,17 @@ export class Listeners {
     this.#sys.close(fd);
   }
 
-  close(): void {
+  /** Leaves the sockets to the next one who publishes the same ports. */
+  leave(): void {
     if (this.#spare >= 0) this.#sys.close(this.#spare);
     this.#spare = NONE;
-    this.#answering = 0;
-    for (const fd of this.#fds.splice(0)) this.#sys.close(fd);
-    this.#sockets.ports.close();
+    this.#fds.length = 0;
+    this.#sockets.ports.leave();
+    this.#opened.rewind();
+  }
+
+  close(): void {
+    this.leave();
+    this.#opened.close();
   }
 }

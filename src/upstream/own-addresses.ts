@@ -52,8 +52,12 @@ export class AddressWatch {
     }
   }
 
-  /** Waits for changes from now on, and reads. @throws SystemError where it fails and is needed */
+  /**
+   * Waits for changes from now on, and reads. Each engine is told anew.
+   * @throws SystemError where it fails and is needed
+   */
   start(engine: Engine, epoll: Pick<Epoll, "add">, now: number): void {
+    this.#known = ""; // to this engine, which need not be the first one
     if (this.#source === undefined) return;
     const added = epoll.add(this.#source.fd, EPOLLIN | EPOLLET, 0, EVENT_OF_ADDRESSES);
     check(added, "Watch own addresses");

@@ -20,6 +20,9 @@
  *   A turn of the loop changes PORTS_PER_TURN ports at most, so that packets do not wait for a
  *   range of thousands. A guest of a tap has READY_PATIENCE to answer before the program says that
  *   it is ready: whoever connects then finds the ports as they will be.
+ *
+ *   An engine that takes the place of one that failed has heard nothing yet. The guest counts as
+ *   there if it was and is still attached: who connects to it is not sent away meanwhile.
  */
 import type { Engine } from "../engine/engine.ts";
 
@@ -50,6 +53,17 @@ export interface PresenceParts {
   readonly onChange: (isThere: boolean) => void;
   /** Called once: the ports are as they will be, or the guest has had its time. */
   readonly onSettled: () => void;
+  /** How it was with the engine before; absent: there was none. */
+  readonly before?: PresenceState | undefined;
+}
+
+/** Who is there, for the next engine. */
+export interface PresenceState {
+  /** Number of the one that is attached; 0 = nobody. */
+  readonly peer: number;
+  readonly isThere: boolean;
+  /** `onSettled` has been called. */
+  readonly isSettled: boolean;
 }
 
 export class Presence {
@@ -66,6 +80,15 @@ export class Presence {
   constructor(parts: PresenceParts) {
     this.#parts = parts;
     this.#heardBefore = parts.engine.heard;
+    if (parts.before === undefined) return;
+    this.#peer = parts.before.peer;
+    this.#isThere = parts.before.isThere;
+    this.#isDone = false; // some ports may not have followed by then
+    this.#isSettled = parts.before.isSettled;
+  }
+
+  get state(): PresenceState {
+    return { peer: this.#peer, isThere: this.#isThere, isSettled: this.#isSettled };
   }
 
   /** Microseconds until there is something to do; undefined = nothing that events do not tell. */

@@ -85,7 +85,7 @@ export class PublishedPorts {
   }
 
   /**
-   * Takes over a bound socket; the token it is to be watched by.
+   * Takes up a bound socket; the token it is to be watched by.
    * @param guest the one address of the guest it leads to
    */
   add(
@@ -159,9 +159,9 @@ export class PublishedPorts {
     return this.#hostPorts[index] ?? 0;
   }
 
-  /** Closes all, those that flows have too. Idempotent. */
-  close(): void {
-    for (const fd of this.#fds.splice(0)) this.#sys.close(fd);
+  /** Forgets all, those that flows have too. They stay open, and their opener's to close. */
+  leave(): void {
+    this.#fds.length = 0;
     this.#isBusy.length = 0;
   }
 }

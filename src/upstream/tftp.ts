@@ -43,7 +43,7 @@ interface Session {
 
 export class TftpService {
   readonly #sys: Libc;
-  readonly #epoll: Pick<Epoll, "add">;
+  #epoll: Pick<Epoll, "add">;
   readonly #folder: Folder;
   readonly #log: Logger;
   readonly #clock: () => number;
@@ -68,6 +68,12 @@ export class TftpService {
     this.#folder = new Folder(sys, path);
     this.#datagram = new Block(sys, DATAGRAM_SIZE_MAX);
     this.#received = new Block(sys, RECEIVE_SIZE);
+  }
+
+  /** The engine has failed, and the flows of transfers with it; new ones are watched there. */
+  restart(epoll: Pick<Epoll, "add">): void {
+    for (const session of this.#sessions) this.#end(session);
+    this.#epoll = epoll;
   }
 
   /** The guest's end of a new transfer, for its flow to own; or the negative errno. */

@@ -21,7 +21,7 @@ import {
 import { COMMAND_STATS, COMMAND_STOP, Mailbox } from "../../src/binding/mailbox.ts";
 import { Meters } from "../../src/binding/meters.ts";
 import type { ResolvReader } from "../../src/binding/resolv-reader.ts";
-import type { WorkerMessage, WorkerStart } from "../../src/binding/worker.ts";
+import type { WorkerMessage, WorkerStart } from "../../src/binding/worker-messages.ts";
 import { type BindingOptions, readAttachOptions } from "../../src/config/attach.ts";
 import { ByteRing } from "../../src/lib/byte-ring.ts";
 import type { PeerCounters } from "../../src/link/stream-peer.ts";

@@ -50,6 +50,18 @@ describe("mailbox", () => {
     assert.equal(worker.take(), COMMAND_STOP);
   });
 
+  test("a stop that waits is seen without taking it, and failures add up", () => {
+    const { main, worker } = pair();
+    main.put(COMMAND_STATS);
+    assert.equal(worker.mustStop, false);
+    main.put(COMMAND_STOP);
+    assert.equal(worker.mustStop, true);
+    assert.equal(worker.take(), COMMAND_STOP);
+    worker.noteFailure();
+    worker.noteFailure();
+    assert.deepEqual([main.failures, main.peers.connections, main.chunks], [2, 0, 0]);
+  });
+
   test("counters are what the engine says when they are published, none lost", () => {
     const world = new EngineWorld();
     const { engine } = world;

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import process from "node:process";
-import type { WorkerMessage } from "../../src/binding/worker.ts";
+import type { WorkerMessage } from "../../src/binding/worker-messages.ts";
 import { attach } from "../../src/cli/attach.ts";
 import { flushLog } from "../../src/lib/log.ts";
 import { parse } from "./support.ts";

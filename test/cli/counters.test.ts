@@ -11,8 +11,9 @@ import { NO_PEERS } from "../support/no-peers.ts";
 
 const ONE_PEER: PeerCounters = { ...NO_PEERS, hasPeer: true };
 
-function bindingOf(counts: ReadonlyMap<number, number>, peers = ONE_PEER): Binding {
+function bindingOf(counts: ReadonlyMap<number, number>, peers = ONE_PEER, failures = 0): Binding {
   const counters = {
+    failures,
     flows: 3,
     chunks: 0,
     counter: (index: number) => counts.get(index) ?? 0,
@@ -28,9 +29,10 @@ test("flows and chunks always, everything else where it is not zero", () => {
     [STAT_COUNT + DROP_TCP_CHECKSUM, 1],
   ]);
   const peers = { ...ONE_PEER, connections: 2, peersRefused: 1, silentPeers: 4, peerCrowds: 5 };
-  assert.deepEqual(countersOf(bindingOf(counts, peers)), {
+  assert.deepEqual(countersOf(bindingOf(counts, peers, 2)), {
     flows: 3,
     chunks: 0,
+    engine_failures: 2,
     tcp_retransmits: 7,
     'drop{reason="tcp_checksum"}': 1,
     connections: 2,

@@ -1,21 +1,26 @@
 /**
  * Breaks the packet engine of a running sidecar from outside, as a fault of the machine's memory
- * would: its records are overwritten by way of `/proc/PID/mem`, so that it stops at the next frame.
- * Nothing in the program helps with that.
+ * would: its tables of flows are overwritten by way of `/proc/PID/mem`, so that it stops at the
+ * next segment or datagram. Nothing in the program helps with that.
  *
  * The engine is found by its CONFIG record (`wasm/abi.ts`), which names guest, gateway and DNS
  * server of its network, and the address in the process at which the engine's memory begins.
  */
 import assert from "node:assert/strict";
 import { closeSync, openSync, readFileSync, readSync, writeSync } from "node:fs";
+import { Engine } from "../../src/engine/engine.ts";
+import { compileEngine, instantiateEngine } from "../../src/engine/module.ts";
 import * as abi from "../../wasm/abi.ts";
-import { ip } from "./packet.ts";
+import { readEngine } from "./engine-binary.ts";
+import { GATEWAY_MAC, GUEST, GUEST_MAC, PEER, worldConfig } from "./engine-settings.ts";
+import { ETHERTYPE_IPV4, ethernet, ip, ipv4, PROTOCOL_UDP, udp } from "./packet.ts";
 
 interface Range {
   readonly start: number;
   readonly end: number;
 }
 
+const PAGE_SIZE = 4096;
 /** Octets read at once; a record may begin in one part and end in the next. */
 const PART_SIZE = 16 << 20;
 /** The record comes soon in the engine's memory, and nothing else of that content does. */
@@ -25,21 +30,79 @@ const MEMORY_SIZE = 128 << 20;
 /** Several engines may lie side by side; larger ranges are a runtime's own, and slow to read. */
 const RANGE_SIZE_MAX = 6 * MEMORY_SIZE;
 /** So large that every index made of it is out of bounds. */
-const BROKEN = Buffer.alloc(PART_SIZE, 0x7f);
+const BROKEN = 0x7f;
+/** What is broken, or left alone, as one. */
+const PART_OF_TABLE = 1 << 20;
+/** Flows that are tried: each looks at another place of a table. */
+const TRIES = 100;
+
+/** Engines of the program are those that it ships. */
+const shipped = compileEngine(readEngine("simd"));
+let known: readonly number[] | undefined;
+let shippedBases: Engine["bases"] | undefined;
+
+/**
+ * Offsets of what to break: the tables by which flows are found, so the next datagram or segment of
+ * the guest stops the engine, and nothing but that happens. Found by trying: where they are is the
+ * compiler's to say.
+ */
+function findTables(): readonly number[] {
+  const { bases, octets } = startedEngine();
+  shippedBases = bases;
+  const found: number[] = [];
+  const first = bases.addresses + abi.ADDRESS_CAPACITY_COUNT * abi.ADDRESS_SIZE;
+  for (let at = first; at + PART_OF_TABLE <= octets.length; at += PART_OF_TABLE) {
+    if (stopsWithout(at)) found.push(at);
+  }
+  assert.ok(found.length > 0, "nothing there that the engine stops for");
+  return found;
+}
+
+function startedEngine(): Engine {
+  const engine = new Engine(instantiateEngine(shipped));
+  engine.start(worldConfig({}));
+  return engine;
+}
+
+function stopsWithout(at: number): boolean {
+  const engine = startedEngine();
+  engine.octets.fill(BROKEN, at, at + PART_OF_TABLE);
+  try {
+    for (let i = 0; i < TRIES; i += 1) receive(engine, datagram(1000 + i), 1e6 + i);
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+function receive(engine: Engine, frame: Uint8Array, now: number): void {
+  engine.octets.set(frame, engine.bases.rxBuffers);
+  engine.words[engine.bases.rxDescriptors >> 2] = engine.bases.rxBuffers;
+  engine.words[(engine.bases.rxDescriptors >> 2) + 1] = frame.length;
+  engine.guestRx(1, now);
+  if (engine.opCount > 0) engine.complete(now);
+}
+
+function datagram(sourcePort: number): Uint8Array {
+  const ends = { source: GUEST, destination: PEER };
+  const fields = { ...ends, sourcePort, destinationPort: 9 };
+  const packet = ipv4({ ...ends, protocol: PROTOCOL_UDP }, udp(fields, "x"));
+  const macs = { destination: GATEWAY_MAC, source: GUEST_MAC };
+  return ethernet({ ...macs, type: ETHERTYPE_IPV4 }, packet);
+}
 
 /** @param network first three octets of the guest's network, a /24: "10.0.2" */
 export function breakEngine(pid: number, network: string): void {
+  known ??= findTables();
   const memory = openSync(`/proc/${pid}/mem`, "r+");
   try {
-    const found = rangesOf(pid)
-      .filter(({ start, end }) => end - start >= MEMORY_SIZE && end - start <= RANGE_SIZE_MAX)
-      .map((range) => findConfig(memory, range, network))
-      .find((each) => each !== undefined);
+    const ranges = rangesOf(pid).filter(
+      ({ start, end }) => end - start >= MEMORY_SIZE && end - start <= RANGE_SIZE_MAX,
+    );
+    const found = first(ranges, [lookAtStart, findConfig], memory, patternOf(network));
     assert.ok(found !== undefined, `no engine of ${network}.0/24 in the process`);
-    const end = found.base + MEMORY_SIZE;
-    for (let at = found.config + abi.CONFIG_SIZE; at < end; at += PART_SIZE) {
-      writeSync(memory, BROKEN, 0, Math.min(PART_SIZE, end - at), at);
-    }
+    const octets = Buffer.alloc(PART_OF_TABLE, BROKEN);
+    for (const at of known) writeSync(memory, octets, 0, octets.length, found.base + at);
   } finally {
     closeSync(memory);
   }
@@ -60,18 +123,54 @@ interface Place {
   readonly config: number;
 }
 
-function findConfig(memory: number, { start, end }: Range, network: string): Place | undefined {
-  const pattern = patternOf(network);
+type Search = (memory: number, range: Range, pattern: Buffer) => Place | undefined;
+
+/** The first that is found, by the first way that finds one. */
+function first(
+  ranges: readonly Range[],
+  ways: readonly Search[],
+  memory: number,
+  pattern: Buffer,
+): Place | undefined {
+  for (const way of ways) {
+    for (const range of ranges) {
+      const found = way(memory, range, pattern);
+      if (found !== undefined) return found;
+    }
+  }
+  return undefined;
+}
+
+/** As a rule a range is engines' memories side by side, and to look there takes no time. */
+function lookAtStart(memory: number, { start, end }: Range, pattern: Buffer): Place | undefined {
+  for (let at = start; at + MEMORY_SIZE <= end; at += MEMORY_SIZE) {
+    for (const base of [at, at + PAGE_SIZE]) {
+      const config = base + (shippedBases?.config ?? 0);
+      const record = readPart(memory, config, abi.CONFIG_SIZE);
+      const isThere = record.subarray(0, pattern.length).equals(pattern);
+      if (isThere && baseIn(record, 0) === base) return { base, config };
+    }
+  }
+  return undefined;
+}
+
+function findConfig(memory: number, { start, end }: Range, pattern: Buffer): Place | undefined {
   for (let at = start; at < end; at += PART_SIZE) {
     const part = readPart(memory, at, Math.min(PART_SIZE + abi.CONFIG_SIZE, end - at));
     for (let place = part.indexOf(pattern); place >= 0; place = part.indexOf(pattern, place + 1)) {
       if (place + abi.CONFIG_SIZE > part.length) break;
-      const base = Number(part.readBigUInt64LE(place + abi.CONFIG_HOST_BASE_LO_OFFSET));
+      const base = baseIn(part, place);
       const config = at + place;
       if (config > base && config < base + CONFIG_WITHIN) return { base, config };
     }
   }
   return undefined;
+}
+
+/** Where the engine's memory is, as the record at `place` has it; one in a test has it nowhere. */
+function baseIn(part: Buffer, place: number): number {
+  const at = place + abi.CONFIG_HOST_BASE_LO_OFFSET;
+  return at + 8 > part.length ? -1 : Number(part.readBigUInt64LE(at));
 }
 
 /** How the record begins: CONFIG_GUEST_ADDRESS_OFFSET to CONFIG_PREFIX_LENGTH_OFFSET. */

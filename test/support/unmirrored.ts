@@ -29,6 +29,8 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/lab/demo/play.ts": DEMO,
   "src/lab/demo/qemu-guest.ts": "test/e2e/demo-qemu.test.ts",
   "src/binding/host-side.ts": "test/binding/worker.test.ts runs it in its worker",
+  "src/binding/engine-life.ts": "test/binding/takeover.test.ts, and worker.test.ts in its worker",
+  "src/binding/worker-messages.ts": TYPES,
   "src/binding/worker-outputs.ts": "test/binding/outputs.test.ts has both sides",
   "src/lab/demo/servers.ts": DEMO,
   "src/lab/demo/sidecar.ts": DEMO,

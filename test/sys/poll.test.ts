@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe } from "node:test";
 import { SOCK_CLOEXEC } from "../../src/sys/linux.ts";
-import { hasHungUp, isReadable, isWritable } from "../../src/sys/poll.ts";
+import { becomesReadable, hasHungUp, isReadable, isWritable } from "../../src/sys/poll.ts";
 import { openUnixPair } from "../support/unix-pair.ts";
 import { play, systemTest } from "./support.ts";
 
@@ -20,6 +20,17 @@ describe("poll", () => {
     assert.deepEqual(look(), [true, true, true]);
     sys.close(pair.a);
     assert.deepEqual(look(), [true, false, false], "no descriptor at all is an end");
+  });
+
+  systemTest("what is to become readable is waited for, so long and no longer", [], (sys) => {
+    const pair = openUnixPair(sys);
+    const began = performance.now();
+    assert.equal(becomesReadable(sys, pair.a, 30), false);
+    assert.ok(performance.now() - began >= 29);
+    sys.send(pair.b, sys.scratch.address, 1, 0);
+    assert.equal(becomesReadable(sys, pair.a, 60_000), true);
+    sys.close(pair.a);
+    sys.close(pair.b);
   });
 
   systemTest("a pipe: an end without room is no writable one", [], (sys) => {

@@ -18,9 +18,16 @@ import { fileURLToPath } from "node:url";
 import { check } from "../../src/sys/errno.ts";
 import { openFile } from "../../src/sys/fd.ts";
 import type { Libc } from "../../src/sys/libc.ts";
-import { MAP_PRIVATE, O_RDONLY, PROT_READ } from "../../src/sys/linux.ts";
+import {
+  MAP_ANONYMOUS,
+  MAP_PRIVATE,
+  O_RDONLY,
+  PROT_READ,
+  PROT_WRITE,
+} from "../../src/sys/linux.ts";
 import {
   collectGarbage,
+  forgetPages,
   releaseProgramPages,
   releaseProgramPagesLater,
 } from "../../src/sys/resident.ts";
@@ -40,6 +47,17 @@ function mapping(range: string, access: string, path: string, changed: string): 
 }
 
 describe("sys/resident", () => {
+  systemTest("pages that are forgotten are zeros, and cost nothing", [], (sys) => {
+    const size = 1 << 20;
+    const flags = MAP_PRIVATE | MAP_ANONYMOUS;
+    const address = check(sys.mmap(0, size, PROT_READ | PROT_WRITE, flags, -1, 0), "Map");
+    const octets = new Uint8Array(sys.view(address, size));
+    octets.fill(1);
+    forgetPages(sys, address, size / 2);
+    assert.deepEqual([octets[0], octets[size / 2 - 1], octets[size / 2]], [0, 0, 1]);
+    sys.munmap(address, size);
+  });
+
   test("read-only mappings of the program are found with their bounds", () => {
     const smaps = [
       mapping("00400000-00500000", "r-xp", PROGRAM, "0"),

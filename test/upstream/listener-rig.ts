@@ -1,6 +1,8 @@
 /** Published ports in tests: rules, listeners and clients on this machine's loopback. */
 import type { PublishRule } from "../../src/config/publish-rule.ts";
-import { EAGAIN } from "../../src/sys/errno.ts";
+import { check, EAGAIN } from "../../src/sys/errno.ts";
+import type { Libc } from "../../src/sys/libc.ts";
+import { bindIpv4, openTcp, openUdp } from "../../src/sys/socket.ts";
 import { Listeners } from "../../src/upstream/listener.ts";
 import { ANY_WAY } from "../../src/upstream/outbound.ts";
 import { type Connecting, connectTcp } from "../../src/upstream/tcp.ts";
@@ -50,4 +52,16 @@ export function noted(rig: Rig, ...methods: readonly ("addHostPort" | "setDual" 
     Object.defineProperty(rig.engine, method, { value });
   }
   return calls;
+}
+
+/** The first of `count` ports in a row that nobody has. */
+export function freeRow(sys: Libc, kind: "tcp" | "udp", count: number): number {
+  for (let first = 21_000; ; first += count) {
+    const fds = Array.from({ length: count }, (_, i) => {
+      const fd = check(kind === "tcp" ? openTcp(sys) : openUdp(sys), "Open");
+      return bindIpv4(sys, fd, 0, first + i) < 0 ? -fd : fd;
+    });
+    for (const fd of fds) sys.close(Math.abs(fd));
+    if (fds.every((fd) => fd > 0)) return first;
+  }
 }

@@ -21,7 +21,7 @@ import { AF_INET6 } from "../../src/sys/linux.ts";
 import { bindIpv4, openTcp, openUdp } from "../../src/sys/socket.ts";
 import { Listeners } from "../../src/upstream/listener.ts";
 import { START } from "../support/engine-harness.ts";
-import { connect, noted, opened, rule } from "./listener-rig.ts";
+import { connect, freeRow, noted, opened, rule } from "./listener-rig.ts";
 import { freePort, LOOPBACK, type Rig, rigTest, udpSocket } from "./rig.ts";
 
 const BOTH = { ipv4: true, ipv6: true };
@@ -29,18 +29,6 @@ const ALL6 = new Array<number>(16).fill(0);
 /** fd10:0:2::2 and 10.0.2.15. */
 const GUEST6 = [0xfd10, 0, 2, 0, 0, 0, 0, 2];
 const GUEST4 = 0x0a00020f;
-
-/** The first of `count` ports in a row that nobody has. */
-function freeRow(sys: Libc, kind: "tcp" | "udp", count: number): number {
-  for (let first = 21_000; ; first += count) {
-    const fds = Array.from({ length: count }, (_, i) => {
-      const fd = check(kind === "tcp" ? openTcp(sys) : openUdp(sys), "Open");
-      return bindIpv4(sys, fd, 0, first + i) < 0 ? -fd : fd;
-    });
-    for (const fd of fds) sys.close(Math.abs(fd));
-    if (fds.every((fd) => fd > 0)) return first;
-  }
-}
 
 describe("listener rules: what is opened", () => {
   rigTest("a range of TCP leads port by port to the guest's", (rig) => {
@@ -59,7 +47,7 @@ describe("listener rules: what is opened", () => {
 
   rigTest("a range of UDP leads port by port to the guest's", (rig) => {
     const first = freeRow(rig.sys, "udp", 3);
-    opened(rig, { ...rule(first, 8000, "udp"), count: 3 });
+    const listeners = opened(rig, { ...rule(first, 8000, "udp"), count: 3 });
     const { ports } = rig.sockets;
     const found = [0, 1, 2].map((i) => [ports.hostPortOf(i), ports.guestPortOf(i)]);
     assert.deepEqual(found, [
@@ -67,7 +55,7 @@ describe("listener rules: what is opened", () => {
       [first + 1, 8001],
       [first + 2, 8002],
     ]);
-    ports.close();
+    listeners.close();
   });
 
   rigTest("the engine is told of each socket, for what reaches it by own addresses", (rig) => {

@@ -66,6 +66,13 @@ describe("upstream/own-addresses", () => {
     assert.equal(source.closed, 1);
   });
 
+  test("another engine is told of the same ones", () => {
+    const { told, engine, watch, epoll } = stage();
+    watch.start(engine, epoll, 1_000_000);
+    watch.start(engine, epoll, 2_000_000);
+    assert.deepEqual(told, [String(ONE), String(ONE)]);
+  });
+
   test("a list that changed while it was read is read again", () => {
     const { source, engine, watch, epoll } = stage();
     source.next = { addresses: [ONE], isStale: true };

@@ -1,7 +1,7 @@
 /** Presence of a guest: when published ports answer, when they no longer do, who is asked for. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { Presence } from "../../src/upstream/presence.ts";
+import { Presence, type PresenceState } from "../../src/upstream/presence.ts";
 import * as abi from "../../wasm/abi.ts";
 import { speak, strangers } from "../support/arrivals.ts";
 import { GUEST, GUEST6, LINK6 } from "../support/engine-settings.ts";
@@ -20,8 +20,8 @@ class Stage {
   peer = 0;
   readonly presence: Presence;
 
-  constructor(options: { count?: number; interval?: number } = {}) {
-    const { count = 2, interval } = options;
+  constructor(options: { count?: number; interval?: number; before?: PresenceState } = {}) {
+    const { count = 2, interval, before } = options;
     this.presence = new Presence({
       engine: this.world.engine,
       ports: {
@@ -40,6 +40,7 @@ class Stage {
       onSettled: () => {
         this.settled += 1;
       },
+      before,
     });
   }
 
@@ -190,5 +191,31 @@ describe("presence", () => {
     assert.equal(stage.presence.wait(now), 5000);
     assert.equal(stage.presence.wait(now + 4999), 1);
     assert.equal(stage.presence.wait(now + 9000), 0);
+  });
+
+  test("with the next engine a guest that is still attached is there, unheard", () => {
+    const stage = new Stage({ before: { peer: 3, isThere: true, isSettled: true } });
+    stage.peer = 3;
+    assert.equal(stage.presence.wait(stage.world.now), 0);
+    stage.turn();
+    assert.deepEqual([stage.answering, stage.isAsking, stage.settled], [2, false, 0]);
+    assert.deepEqual([stage.changes, stage.presence.state.isThere], [[], true]);
+    stage.peer = 4;
+    stage.turn();
+    assert.deepEqual([stage.answering, stage.changes], [0, [false]], "another one is not");
+  });
+
+  test("one that went while no engine ran is found gone, and who waited is sent away", () => {
+    const stage = new Stage({ before: { peer: 3, isThere: true, isSettled: true } });
+    stage.answering = 2;
+    stage.turn();
+    assert.deepEqual([stage.answering, stage.changes], [0, [false]]);
+    assert.deepEqual(stage.presence.state, { peer: 0, isThere: false, isSettled: true });
+  });
+
+  test("an engine that failed before anything was settled leaves that to the next one", () => {
+    const stage = new Stage({ before: { peer: 0, isThere: false, isSettled: false } });
+    stage.turn();
+    assert.equal(stage.settled, 1);
   });
 });
