@@ -24,6 +24,7 @@ import type { Logger } from "../lib/log.ts";
 import { messageOf } from "../lib/message.ts";
 import type { NamedBinding } from "../metrics/server.ts";
 import { holdMemoryGroup } from "../sys/cgroup.ts";
+import { hasSystemCalls } from "../sys/libc.ts";
 import { logCounters } from "./counters.ts";
 import { type IpVersions, podVersionsOf } from "./hook-context.ts";
 import { networkOptions, type ServeLink } from "./network-options.ts";
@@ -54,7 +55,7 @@ export function startDataPlane(
   log: Logger,
   resolvReader: ResolvReader,
 ): ServeDataPlane {
-  if (!("Bun" in globalThis || "Deno" in globalThis)) {
+  if (!hasSystemCalls()) {
     const none = { attached: [], networks: [], seesGuests: false, logCounters: () => {} };
     return { ...startQemuDataPlane(), ...none };
   }
