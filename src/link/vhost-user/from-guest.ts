@@ -38,8 +38,7 @@ export class FromGuest {
     let frames = 0;
     let taken = 0;
     ring.ignore();
-    // What is skipped is bounded, too: a guest may make bad ones available all the time.
-    while (frames < count && taken < ring.size) {
+    while (frames < count) {
       parts.clear();
       const head = ring.take(parts);
       if (head < 0) {
@@ -47,6 +46,11 @@ export class FromGuest {
         break;
       }
       taken += 1;
+      // None of them has gone back yet, so a sound driver has no more; a bad one may go on.
+      if (taken > ring.size) {
+        ring.fail("more chains made available than it has entries");
+        break;
+      }
       if (this.#isFrame(headerSize)) {
         if (!this.#copy(headerSize, memory, frames)) {
           ring.fail("a buffer outside guest memory");

@@ -2,9 +2,11 @@
 import assert from "node:assert/strict";
 import { describe } from "node:test";
 import { concat } from "../../../src/lib/bytes.ts";
+import type { Libc } from "../../../src/sys/libc.ts";
 import { RX_SLOT_SIZE } from "../../../wasm/abi.ts";
 import { systemTest } from "../../sys/support.ts";
 import { testFrame } from "../suite.ts";
+import { RING_SIZE } from "./driver.ts";
 import { F, MODERN } from "./front-end.ts";
 import { withStage } from "./stage.ts";
 
@@ -81,6 +83,45 @@ describe("vhost-user: frames of the guest", () => {
       ]);
       assert.equal(stage.link.peers.brokenQueues, 1);
       assert.equal(err.drain(), 1);
+    });
+  });
+
+  systemTest("that fill the ring are taken, and a kick is asked for at the next one", [], (sys) => {
+    withStage(sys, (stage) => {
+      stage.front.start();
+      stage.pump();
+      const { driver } = stage.front.queues[1];
+      const good = concat(HEADER, testFrame(60, 1));
+      for (const [octets, count] of [
+        [good, RING_SIZE],
+        [good.subarray(0, 25), 0],
+      ] as const) {
+        for (let i = 0; i < RING_SIZE; i += 1) stage.send(octets);
+        assert.equal(stage.receive().length, count);
+        assert.equal(driver.usedFlags, 0, "nobody would look at the ring again");
+        assert.equal(driver.used().length, RING_SIZE);
+      }
+      assert.deepEqual(stage.news, ["connected"]);
+    });
+  });
+
+  systemTest("that come without end while they are taken stop the queue", [], (sys) => {
+    let more = (): void => {};
+    const memcpy: Libc["memcpy"] = (...args) => {
+      more();
+      return sys.memcpy(...args);
+    };
+    withStage({ ...sys, memcpy }, (stage) => {
+      stage.front.start();
+      stage.pump();
+      const { driver } = stage.front.queues[1];
+      const head = stage.send(concat(HEADER, testFrame(60, 1)));
+      more = () => driver.offer(head);
+      assert.equal(stage.receive().length, RING_SIZE);
+      assert.deepEqual(stage.news, [
+        "connected",
+        "broken: transmit: more chains made available than it has entries",
+      ]);
     });
   });
 
