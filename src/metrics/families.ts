@@ -34,6 +34,7 @@ function ofProcess(type: "counter" | "gauge", help: string, ...labels: string[])
 export const FAMILIES = {
   slirp_build_info: ofProcess("gauge", "Always 1; which version this is", "version"),
   slirp_network_up: gauge("1 while the guest network runs and answers, else 0"),
+  slirp_engine_failures_total: counter("Packet engines that failed, each followed by another one"),
   slirp_guest_receive_packets_total: counter("Frames that came from the guest"),
   slirp_guest_receive_bytes_total: counter("Octets of frames that came from the guest"),
   slirp_guest_transmit_packets_total: counter("Frames that were made for the guest"),

@@ -78,6 +78,7 @@ class Builder {
       const { family, labels } = seriesOfDrop(name);
       this.#add(family, { ...of, ...labels }, counters.counter(STAT_COUNT + i));
     });
+    this.#add("slirp_engine_failures_total", of, counters.failures);
     const { peers } = counters;
     this.#add("slirp_link_peer", of, peers.hasPeer ? 1 : 0);
     for (const name of PEER_NAMES) {

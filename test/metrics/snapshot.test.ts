@@ -25,6 +25,7 @@ function network(name: string, isUp = true) {
     engine.view.setBigUint64(engine.bases.stats + 8 * i, BigInt(i + 1), true);
   }
   const counters = new Mailbox(new SharedArrayBuffer(MAILBOX_SIZE));
+  counters.noteFailure();
   counters.publish(engine, { refused: 77 }, { ...NO_PEERS, hasPeer: true, connections: 4 });
   const meters = new Meters(new SharedArrayBuffer(METERS_SIZE));
   meters.look(engine);
@@ -84,6 +85,7 @@ describe("snapshot", () => {
     assert.equal(value("slirp_drops_total", checksum), drops + 1);
     assert.equal(value("slirp_drops_total", { ...of, reason: "link" }), 77);
     assert.equal(value("slirp_link_peer", of), 1);
+    assert.equal(value("slirp_engine_failures_total", of), 1);
     assert.equal(value("slirp_link_connections_total", of), 4);
     assert.equal(value("slirp_network_up", of), 1);
     assert.equal(value("slirp_network_up", { interface: "red" }), 0);
