@@ -66,6 +66,15 @@ Environment:
 The program ends with code 0 at the Shutdown hook, at SIGINT, and at SIGTERM as soon as no guest
 is attached any more.`;
 
+/** What stands below the options of `doctor`. */
+export const DOCTOR_EPILOGUE = `
+Examples:
+  slirp-binding doctor
+  slirp-binding doctor --publish 80:80 --flows-max 4096
+  slirp-binding doctor --in-guest     # a script to paste into a shell of the guest
+
+Ends with code 0 where nothing is wrong, with 1 where something will not work.`;
+
 /** What stands below the options of `manifests`. */
 export const MANIFESTS_EPILOGUE = `
 Documents:

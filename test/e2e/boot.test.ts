@@ -49,11 +49,12 @@ class World {
   }
 
   /** Has the guest's network, with these arguments, and the machine. */
-  async boot(firmware: Firmware, args: readonly string[]): Promise<Running> {
+  async boot(firmware: Firmware, args: readonly string[], isShared = false): Promise<Running> {
     const socket = join(this.#socketFolder, "vm");
-    const link = ["--listen", `unix:${socket}`, "--mtu", "1500", "--log-format", "json"];
-    this.#program = await startAttach(this.host, [...link, ...args]);
-    const machine = startFirmware(firmware, socket, this.folder);
+    const link = isShared ? ["--vhost-user", socket] : ["--listen", `unix:${socket}`];
+    const more = ["--mtu", "1500", "--log-format", "json"];
+    this.#program = await startAttach(this.host, [...link, ...more, ...args]);
+    const machine = startFirmware(firmware, socket, this.folder, isShared);
     this.#running.push(machine);
     return machine;
   }
@@ -116,6 +117,21 @@ describe("network boot", () => {
     const machine = await world.boot("ipxe", ["--tftp", world.files, ...files]);
     await prints(machine, "ran boot.ipxe of 10.0.2.2.");
     assert.deepEqual(world.asked, ["boot.ipxe"]);
+  });
+
+  bootTest("iPXE behind vhost-user loads by TFTP, then by HTTP", "ipxe", async (world) => {
+    // Its driver has one buffer for a frame, without merging or event indexes, and polls.
+    const next = join(world.files, "next.ipxe");
+    writeFileSync(next, `#!ipxe\necho ran the next\n#${"x".repeat(1 << 20)}\n`);
+    const { port, server } = await world.serve(next);
+    const url = `http://${HOST_ADDRESS}:${port}/next.ipxe`;
+    writeFileSync(join(world.files, "boot.ipxe"), `#!ipxe\necho ran the first\nchain ${url}\n`);
+    const files = ["--boot-file", "pxelinux.0", "--boot-file", "ipxe=boot.ipxe"];
+    const machine = await world.boot("ipxe", ["--tftp", world.files, ...files], true);
+    await prints(machine, "ran the first");
+    await prints(machine, "ran the next");
+    assert.deepEqual(world.asked, ["boot.ipxe"]);
+    assert.match(server.stdout(), /GET /);
   });
 
   bootTest("old iPXE loads from a name with addresses of both versions", "ipxe", async (world) => {

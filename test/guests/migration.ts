@@ -58,8 +58,12 @@ const HOOK = "'#!/bin/sh' '/etc/udhcpc \"$@\"' 'echo done $1 $ip'";
 const LEASE =
   `printf '%s\\n' ${HOOK} >/tmp/hook && chmod +x /tmp/hook; ` +
   "udhcpc -f -t 10 -T 1 -i eth0 -O mtu -s /tmp/hook >>/tmp/lease 2>&1 & echo $! >/tmp/lease.pid";
-/** Octets each second and downtime, milliseconds: first what cannot be kept, then what can. */
-const SLOW = { "max-bandwidth": 128 * MIB, "downtime-limit": 1 };
+/**
+ * Octets each second and downtime, milliseconds: all memory once, then a crawl that cannot keep up
+ * with what is written, then what can.
+ */
+const ONCE = { "max-bandwidth": 512 * MIB, "downtime-limit": 1 };
+const CRAWL = { "max-bandwidth": 2 * MIB, "downtime-limit": 1 };
 const FAST = { "max-bandwidth": 4096 * MIB, "downtime-limit": 10_000 };
 const MOVE_LIMIT_MS = 180_000;
 const CONNECT_LIMIT_MS = 1000;
@@ -77,6 +81,8 @@ export interface MigrationOptions {
   readonly cancels?: boolean;
   /** How often it moves: from the first host to the second, and back again. */
   readonly moves?: number;
+  /** Its card cannot tell it to announce itself where it has moved to. */
+  readonly isSilent?: boolean;
   readonly tell?: (line: string) => void;
 }
 
@@ -109,8 +115,9 @@ class Migration {
   async start(place: Place, isIncoming: boolean): Promise<Machine> {
     this.#count += 1;
     const control = join(this.#folder, `q${this.#count}`);
-    const { card = [], mtu = 1500 } = this.#options;
-    const properties = [`host_mtu=${mtu}`, ...card];
+    const { card = [], mtu = 1500, isSilent = false } = this.#options;
+    const silence = isSilent ? ["guest_announce=off"] : [];
+    const properties = [`host_mtu=${mtu}`, ...card, ...silence];
     const parts = vhostUserGuest(place.site.socket, properties, [], "reconnect=1", SIZE_MIB);
     const incoming = isIncoming ? ["-incoming", "defer"] : [];
     const options = {
@@ -135,13 +142,14 @@ class Migration {
     this.#count += 1;
     const uri = `unix:${join(this.#folder, `m${this.#count}`)}`;
     await to.qmp.ask("migrate-incoming", { uri });
-    await from.qmp.ask("migrate-set-parameters", SLOW);
+    await from.qmp.ask("migrate-set-parameters", ONCE);
     await from.qmp.ask("migrate", { uri });
-    await this.passes(from, 2);
+    await this.#passes(from, 2);
+    await from.qmp.ask("migrate-set-parameters", CRAWL);
   }
 
   /** Waits until all memory has been looked through `count` times. */
-  async passes(from: Machine, count: number): Promise<void> {
+  async #passes(from: Machine, count: number): Promise<void> {
     await until(
       async () => {
         const { ram } = await this.#state(from);
@@ -162,7 +170,14 @@ class Migration {
     );
   }
 
-  async finish(from: Machine, to: Machine): Promise<void> {
+  /**
+   * The machine is stopped first: QEMU 7.2 without KVM loses what the processor has written between
+   * its last look for written pages and the switch, whatever serves the card (docs/vhost-user.md).
+   * @returns how long it did not run, milliseconds
+   */
+  async finish(from: Machine, to: Machine): Promise<number> {
+    const stopped_ms = performance.now();
+    await from.qmp.ask("stop");
     await from.qmp.ask("migrate-set-parameters", FAST);
     await until(
       async () => (await this.#state(from))["status"] === "completed",
@@ -170,13 +185,15 @@ class Migration {
       MOVE_LIMIT_MS,
     );
     await until(
+      async () => (await to.qmp.ask("query-status"))["status"] === "paused",
+      "the machine to be whole at its target",
+    );
+    await to.qmp.ask("cont");
+    await until(
       async () => (await to.qmp.ask("query-status"))["status"] === "running",
       "the machine to run at its target",
     );
-  }
-
-  async downtime(from: Machine): Promise<number> {
-    return Number((await this.#state(from))["downtime"]);
+    return performance.now() - stopped_ms;
   }
 
   async end(machine: Machine): Promise<void> {
@@ -298,7 +315,7 @@ async function move(
   from: Machine,
   place: Place,
   number: number,
-  { cancels = false, tell = () => {} }: MigrationOptions,
+  { cancels = false, isSilent = false, tell = () => {} }: MigrationOptions,
 ): Promise<Machine> {
   const { port } = from.place.servers.tcp;
   const [transferSeed, heldSeed] = [100 + number, 200 + number];
@@ -313,19 +330,18 @@ async function move(
   await migration.begin(from, to);
   await hold(from.guest, port, heldSeed);
   const before = announcementsIn(place.capture, GUEST_MAC);
-  await migration.finish(from, to);
+  const stopped_ms = await migration.finish(from, to);
   const connected = await guestConnects(to.guest, HOST_ADDRESS, port);
   assert.ok(connected.ok && connected.elapsed_ms < CONNECT_LIMIT_MS, JSON.stringify(connected));
-  const downtime_ms = await migration.downtime(from);
   await migration.end(from);
   const kept_ms = await forgets(from.place);
   await hasBrokenOff(to.guest);
   await isIntact(to.guest, heldSeed);
   await isOnline(to.guest, port);
-  await announces(place, before);
+  if (!isSilent) await announces(place, before);
   for (const { guest } of [from, to]) assert.equal(complaintsOf(guest, cancels), "");
   const times = `connected after ${connected.elapsed_ms.toFixed(1)} ms`;
-  tell(`downtime ${downtime_ms} ms, ${times}, flows kept ${Math.round(kept_ms)} ms`);
+  tell(`stopped ${Math.round(stopped_ms)} ms, ${times}, flows kept ${Math.round(kept_ms)} ms`);
   return to;
 }
 

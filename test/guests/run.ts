@@ -34,6 +34,7 @@ const MOVES: readonly (MigrationOptions & { readonly name: string })[] = [
   { name: "no merging", card: ["mrg_rxbuf=off"] },
   { name: "cancelled and begun again", cancels: true },
   { name: "there and back, MTU 65520", mtu: 65520, moves: 2 },
+  { name: "without announcement", isSilent: true },
   { name: "legacy driver, plain rings", card: ["disable-modern=on", "event_idx=off"] },
 ];
 

@@ -32,9 +32,12 @@ export class Site {
   readonly folder = mkdtempSync(join(tmpdir(), "slirp-site-"));
   /** Of `attach`, for a QEMU to connect to. */
   readonly socket: string;
+  readonly #prefix: readonly string[];
   readonly #programs: Attached[] = [];
 
-  constructor() {
+  /** @param prefix put before the program's command line: `setpriv …` */
+  constructor(prefix: readonly string[] = []) {
+    this.#prefix = prefix;
     chmodSync(this.folder, 0o755);
     const sockets = join(this.folder, "s");
     mkdirSync(sockets);
@@ -62,7 +65,7 @@ export class Site {
   async attach(...args: readonly string[]): Promise<Attached> {
     const link = args.includes("--vhost-user-connect") ? [] : ["--vhost-user", this.socket];
     const words = [...link, ...PUBLISH, "--log-format", "json", ...args];
-    const program = await startAttach(this.host, words);
+    const program = await startAttach(this.host, words, this.#prefix);
     this.#programs.push(program);
     return program;
   }

@@ -90,7 +90,7 @@ async function live(stage: Stage): Promise<void> {
   await streamsGo(stage);
   await halvesEnd(stage);
   await datagramsGo(stage);
-  await isReachable(stage);
+  await isReached(stage);
   if (row.size_mib * MIB > 4 * GIB) await isAboveTheHole(stage);
   const counters = await countersOf(program);
   assert.equal(counters["broken_queues"], undefined, program.running.stderr());
@@ -158,7 +158,7 @@ async function datagramsGo({ guest, servers, row }: Stage): Promise<void> {
 }
 
 /** Streams and datagrams from the host to servers of the guest's. */
-async function isReachable({ site, guest, row, bytes }: Stage): Promise<void> {
+async function isReached({ site, guest, row, bytes }: Stage): Promise<void> {
   const { host } = site;
   await startProbe(guest, "tcp-server", "tcp-serve 7000");
   await startProbe(guest, "udp-server", "udp-serve 7001");
@@ -171,7 +171,8 @@ async function isReachable({ site, guest, row, bytes }: Stage): Promise<void> {
   }));
   for (const each of seeds) {
     const reports = await streams(host, { ...task, ...each });
-    await guest.must(`until grep -q '"seed":${each.seed},' /tmp/tcp-server; do usleep 20000; done`);
+    const told = `$(grep -c '"mode":${each.mode},' /tmp/tcp-server)`;
+    await guest.must(`until [ "${told}" = ${task.streams} ]; do usleep 20000; done`);
     const heard = reportsIn<StreamReport>(await guest.must("cat /tmp/tcp-server"));
     areWhole(reports, heard, { ...task, ...each });
   }

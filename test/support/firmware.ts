@@ -8,6 +8,7 @@ import { copyFileSync, existsSync } from "node:fs";
 import { join } from "node:path";
 import { type Running, start } from "./e2e/shell.ts";
 import { concat, u32 } from "./packet.ts";
+import { vhostUserGuest } from "./qemu.ts";
 
 const OVMF_CODE = "/usr/share/OVMF/OVMF_CODE_4M.fd";
 const OVMF_VARS = "/usr/share/OVMF/OVMF_VARS_4M.fd";
@@ -30,11 +31,22 @@ export function firmwareMissing(firmware: Firmware): string | false {
   return existsSync(file) ? false : `needs ${name} (Debian package)`;
 }
 
-/** Starts a machine that boots from the network behind a unix stream socket. */
-export function startFirmware(firmware: Firmware, socket: string, folder: string): Running {
-  const netdev = `stream,id=n,server=off,addr.type=unix,addr.path=${socket}`;
+/**
+ * Starts a machine that boots from the network behind a unix socket, which is one of frames or, for
+ * a virtio card, one of vhost-user.
+ */
+export function startFirmware(
+  firmware: Firmware,
+  socket: string,
+  folder: string,
+  isShared = false,
+): Running {
   const argv = ["qemu-system-x86_64", "-accel", "tcg", "-m", "256", "-nographic", "-no-reboot"];
-  argv.push("-boot", "n", "-netdev", netdev);
+  argv.push("-boot", "n");
+  if (isShared) {
+    const { netdev, args = [] } = vhostUserGuest(socket, [], [], "reconnect=1", 256);
+    argv.push("-netdev", netdev, ...args, "-global", "virtio-net-pci.vectors=0");
+  } else argv.push("-netdev", `stream,id=n,server=off,addr.type=unix,addr.path=${socket}`);
   if (firmware === "ovmf") {
     const vars = join(folder, "vars.fd");
     copyFileSync(OVMF_VARS, vars);

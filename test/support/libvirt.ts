@@ -47,6 +47,10 @@ export interface Libvirt {
   end(name: string): void;
   /** Pulls or plugs the cable of a running domain's card, by UpdateDevice as virt-launcher does. */
   setLink(name: string, mac: string, state: "up" | "down"): void;
+  /** Plugs a device into a running domain. */
+  plug(name: string, device: string): Promise<void>;
+  /** Asks the guest of a running domain to let a device go; it has gone when the dump lacks it. */
+  unplug(name: string, device: string): void;
   /** A running domain as libvirt holds it. */
   dumpLive(name: string): string;
   /** A folder for files and sockets of domains; it belongs to the daemon's user. */
@@ -233,6 +237,16 @@ class Session implements Libvirt {
 
   setLink(name: string, mac: string, state: "up" | "down"): void {
     this.#call(["domif-setlink", name, mac, state]);
+  }
+
+  async plug(name: string, device: string): Promise<void> {
+    const file = this.#file(device, "device");
+    const { code, stderr } = await run([...this.#virsh, "attach-device", "--live", name, file]);
+    if (code !== 0) throw new Error(`virsh attach-device: ${stderr.trim()}`);
+  }
+
+  unplug(name: string, device: string): void {
+    this.#call(["detach-device", "--live", name, this.#file(device, "device")]);
   }
 
   end(name: string): void {

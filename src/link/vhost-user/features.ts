@@ -46,13 +46,15 @@ export const FEATURES = bits(
 );
 
 const PROTOCOL_LOG_SHMFD = 1;
+const PROTOCOL_RARP = 2;
 const PROTOCOL_REPLY_ACK = 3;
 const PROTOCOL_NET_MTU = 4;
 const PROTOCOL_CONFIGURE_MEM_SLOTS = 15;
 
 /** Several queues are refused by leaving MQ out, packed rings by leaving out their feature. */
 export const PROTOCOL_FEATURES = bits(
-  ...[PROTOCOL_LOG_SHMFD, PROTOCOL_REPLY_ACK, PROTOCOL_NET_MTU, PROTOCOL_CONFIGURE_MEM_SLOTS],
+  ...[PROTOCOL_LOG_SHMFD, PROTOCOL_RARP, PROTOCOL_REPLY_ACK, PROTOCOL_NET_MTU],
+  PROTOCOL_CONFIGURE_MEM_SLOTS,
 );
 
 /** What the guest and the front end have taken of it. */

@@ -40,6 +40,7 @@ export const REQUEST = {
   setProtocolFeatures: 16,
   getQueueNum: 17,
   setVringEnable: 18,
+  sendRarp: 19,
   netSetMtu: 20,
   getMaxMemSlots: 36,
   addMemReg: 37,

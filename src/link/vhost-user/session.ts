@@ -146,6 +146,7 @@ export class Session {
       [REQUEST.getQueueNum, (message) => answer(message, 1n)],
       [REQUEST.getMaxMemSlots, (message) => answer(message, BigInt(REGION_COUNT_MAX))],
       [REQUEST.netSetMtu, (message) => checkMtu(readU64(message))],
+      [REQUEST.sendRarp, (message) => learnsNothing(readU64(message))],
     ];
   }
 
@@ -324,6 +325,12 @@ function answer(message: Message, value: bigint): Uint8Array {
   readNothing(message);
   return replyTo(message.request, encodeU64(value));
 }
+
+/**
+ * A machine that cannot announce itself has moved here, and the switches are to be told of its MAC
+ * address. There is none: this end is the only other one of the link, and learns from any frame.
+ */
+function learnsNothing(_mac: bigint): undefined {}
 
 function checkMtu(mtu: bigint): undefined {
   if (mtu < MTU_MIN || mtu > MTU_MAX) throw new Refusal(`MTU ${mtu}`);

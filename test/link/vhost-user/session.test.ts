@@ -36,6 +36,12 @@ function ending(stage: Stage): string {
   return stage.news.find((news) => news.startsWith("disconnected"))?.slice(14) ?? "";
 }
 
+/** Whether the page of a guest's address is marked in a log. */
+function isDirty(log: GuestRam, address: number): boolean {
+  const page = Math.floor(address / 4096);
+  return (((log.bytes[Math.floor(page / 8)] ?? 0) >> (page % 8)) & 1) === 1;
+}
+
 describe("vhost-user session: questions", () => {
   systemTest("features, protocol features, queues and memory slots", [], (sys) => {
     withStage(sys, (stage) => {
@@ -80,6 +86,7 @@ describe("vhost-user session: questions", () => {
         [REQUEST.netSetMtu, u64(68), 0n],
         [REQUEST.netSetMtu, u64(65535), 0n],
         [REQUEST.netSetMtu, u64(65536), 1n],
+        [REQUEST.sendRarp, u64(0x563412005452n), 0n],
         [REQUEST.remMemReg, new Uint8Array([...u64(0), ...regionOctets(front.ram.layout)]), 1n],
       ] as const) {
         front.ask(request, payload);
@@ -167,18 +174,41 @@ describe("vhost-user session: memory", () => {
       stage.pump();
       const [at = 0] = stage.offer(100);
       assert.equal(stage.transmit([new Uint8Array(12), testFrame(60, 1)]), 1);
-      const isDirty = (address: number): boolean => {
-        const page = address / 4096;
-        return (((log.bytes[Math.floor(page / 8)] ?? 0) >> (Math.floor(page) % 8)) & 1) === 1;
-      };
-      assert.ok(isDirty(front.ram.guest(at)), "the buffer");
-      assert.ok(isDirty(used), "the used ring");
-      assert.ok(!isDirty(front.ram.guest(0x8000)), "what nobody has written");
+      assert.ok(isDirty(log, front.ram.guest(at)), "the buffer");
+      assert.ok(isDirty(log, used), "the used ring");
+      assert.ok(!isDirty(log, front.ram.guest(0x8000)), "what nobody has written");
     });
     withStage(sys, (stage) => {
       using log = new GuestRam(sys, false, 0x4000);
       stage.front.say(REQUEST.setLogBase, u64(0x4000, 0), [log.fd]);
       assert.equal(ending(stage), "the log's memory is not sealed against shrinking (fault)");
+    });
+  });
+
+  systemTest("a move that is given up ends the log, and the next one has its own", [], (sys) => {
+    withStage(sys, (stage) => {
+      const { front } = stage;
+      front.start(MODERN);
+      using first = new GuestRam(sys, true, 0x40000);
+      using second = new GuestRam(sys, true, 0x40000);
+      const { driver } = front.queues[0];
+      const written = (features: bigint, log: number): number => {
+        front.say(REQUEST.setFeatures, u64(features));
+        front.say(REQUEST.setVringAddr, addressOctets(driver.places(0, log)));
+        stage.pump();
+        first.bytes.fill(0);
+        const [at = 0] = stage.offer(100);
+        assert.equal(stage.transmit([new Uint8Array(12), testFrame(60, 1)]), 1);
+        return front.ram.guest(at);
+      };
+      front.say(REQUEST.setLogBase, u64(0x40000, 0), [first.fd]);
+      assert.ok(isDirty(first, written(MODERN | F.logAll, driver.usedAddress)));
+      written(MODERN, -1);
+      assert.ok(first.bytes.every((octet) => octet === 0));
+      front.say(REQUEST.setLogBase, u64(0x40000, 0), [second.fd]);
+      const buffer = written(MODERN | F.logAll, driver.usedAddress);
+      assert.ok(isDirty(second, buffer) && isDirty(second, driver.usedAddress));
+      assert.ok(first.bytes.every((octet) => octet === 0));
     });
   });
 });

@@ -183,10 +183,17 @@ export type Attached = {
   stop(): Promise<Outcome>;
 };
 
-/** Starts `attach` with these arguments inside the host namespace and waits until it is ready. */
-export async function startAttach(host: Namespace, args: readonly string[]): Promise<Attached> {
+/**
+ * Starts `attach` with these arguments inside the host namespace and waits until it is ready.
+ * @param prefix put before its command line there
+ */
+export async function startAttach(
+  host: Namespace,
+  args: readonly string[],
+  prefix: readonly string[] = [],
+): Promise<Attached> {
   let ready = false;
-  const argv = host.argv([...ourCommand(), "attach", ...args, "--ready-fd", "3"]);
+  const argv = host.argv([...prefix, ...ourCommand(), "attach", ...args, "--ready-fd", "3"]);
   const running = start(argv, {
     env: captureSettings(args.some((arg) => /^--(?:tap|vhost-user.*)$/.test(arg))),
     onReadyByte: () => {
