@@ -16,6 +16,9 @@ const COMPILED: readonly string[] = [
   "stale generation accepted",
   "half-closed connections stay",
   "a full link stops reading from the guest",
+  "kick lost in small rings",
+  "call lost",
+  "used before written",
   "slots counted against a share they have left",
 ];
 /** The compiler is slow, and makes the same engine whoever runs it: once is enough. */
