@@ -2,7 +2,7 @@
  * `npm run guests`: real guests behind vhost-user, more of them than `npm test` has time for.
  *
  *     npm run guests -- [--only TEXT] [--mib N] [--list]     the matrix
- *     npm run guests -- --migration [--runs N]               moves between two QEMUs
+ *     npm run guests -- --migration [--runs N] [--only TEXT] moves between two QEMUs
  *     npm run guests -- --migration --control                the same, with faults of the log
  *
  * A line for each guest or move; the exit code is 1 where one failed. With `--control` the program
@@ -94,10 +94,12 @@ async function runMatrix(only: string, bytes: number, isList: boolean): Promise<
   return failed;
 }
 
-async function runMoves(runs: number): Promise<number> {
+async function runMoves(only: string, runs: number): Promise<number> {
   let failed = 0;
+  const kinds = MOVES.filter(({ name }) => name.includes(only));
   for (let i = 0; i < runs; i += 1) {
-    const kind = MOVES[i % MOVES.length] ?? { name: "there" };
+    const kind = kinds[i % kinds.length];
+    if (kind === undefined) throw new Error(`no move is called "${only}"`);
     const tell = (line: string): void => say(`      ${line}`);
     const name = `${i + 1} of ${runs}: ${kind.name}`;
     if (!(await attempt(name, () => migrates({ ...kind, tell })))) failed += 1;
@@ -152,7 +154,7 @@ async function main(): Promise<number> {
   if (!values.migration) {
     return runMatrix(values.only, natural(values.mib, "mib") * MIB, values.list);
   }
-  return values.control ? runControl() : runMoves(natural(values.runs, "runs"));
+  return values.control ? runControl() : runMoves(values.only, natural(values.runs, "runs"));
 }
 
 main().then(

@@ -34,6 +34,12 @@ function eventFd(sys: Libc): number {
   return new EventFd(sys).release();
 }
 
+/** How often an event was signalled; it is at rest afterwards. */
+function calls(sys: Libc, fd: number): number {
+  const word = new Block(sys, 8);
+  return sys.read(fd, word.address, 8) === 8 ? word.getU64(0) : 0;
+}
+
 describe("vhost-user queue", () => {
   systemTest("runs once the last thing it needs is there, whichever that is", [], (sys) => {
     const steps: ((queue: Queue, driver: Driver) => void)[] = [
@@ -68,6 +74,26 @@ describe("vhost-user queue", () => {
       assert.equal(queue.end(), 7);
       queue.update(FEATURES);
       assert.equal(queue.ring, undefined);
+    });
+  });
+
+  systemTest("calls a driver that may wait for a call of somebody before", [], (sys) => {
+    withQueue(sys, (queue, driver) => {
+      const [first, second, third] = [eventFd(sys), eventFd(sys), eventFd(sys)];
+      queue.setSize(8);
+      queue.setPlaces(driver.places(0));
+      queue.setFd("call", first);
+      queue.setFd("kick", -1);
+      queue.update(FEATURES);
+      assert.equal(calls(sys, first), 0, "it is not enabled");
+      queue.setEnabled(true);
+      queue.update(FEATURES);
+      assert.equal(calls(sys, first), 1);
+      queue.setFd("call", second);
+      assert.equal(calls(sys, second), 1);
+      queue.end();
+      queue.setFd("call", third);
+      assert.equal(calls(sys, third), 0, "it does not run");
     });
   });
 
