@@ -7,7 +7,7 @@ import type { ProgramKind } from "../test/support/e2e/program.ts";
 import { start, until } from "../test/support/e2e/shell.ts";
 import type { Namespace } from "../test/support/e2e/world.ts";
 import { measure, type Path, residentMib, rrArgv } from "./measure.ts";
-import { ACTIVE_FLOW_COUNT, type Config, IDLE_FLOW_COUNT } from "./plan.ts";
+import { ACTIVE_FLOW_COUNT, type Config, IDLE_FLOW_COUNT, type RunOptions } from "./plan.ts";
 import { createPath, removePath } from "./world.ts";
 
 /** Figures of one program; a figure that could not be had is undefined and `errors` says why. */
@@ -18,9 +18,9 @@ export type Footprint = {
   readonly loaded_mib: number | undefined;
   /** The highest value seen while all flows were busy. */
   readonly active_mib: number | undefined;
-  /** Per repetition: throughput with idle flows over throughput without. */
-  readonly idleFlowsUp: readonly number[];
-  readonly idleFlowsDown: readonly number[];
+  /** Per repetition: throughput with idle flows over throughput without; undefined: not asked. */
+  readonly idleFlowsUp: readonly number[] | undefined;
+  readonly idleFlowsDown: readonly number[] | undefined;
   readonly errors: readonly string[];
 };
 
@@ -36,8 +36,7 @@ export async function measureFootprint(
   host: Namespace,
   kind: ProgramKind,
   rr: readonly string[],
-  reps: number,
-  seconds: number,
+  { reps, seconds, idleFlows: withIdleFlows }: RunOptions,
 ): Promise<Footprint> {
   const errors: string[] = [];
   const draft: Draft = {
@@ -46,8 +45,8 @@ export async function measureFootprint(
     idle_mib: undefined,
     loaded_mib: undefined,
     active_mib: undefined,
-    idleFlowsUp: [],
-    idleFlowsDown: [],
+    idleFlowsUp: undefined,
+    idleFlowsDown: undefined,
     errors,
   };
   const attemptPart = async (what: string, part: () => Promise<void>): Promise<void> => {
@@ -62,6 +61,9 @@ export async function measureFootprint(
     draft.ready_ms = await startTimes(host, config);
   });
   await attemptPart("memory", () => memory(host, config, rr, draft));
+  if (!withIdleFlows) return draft;
+  draft.idleFlowsUp = [];
+  draft.idleFlowsDown = [];
   await attemptPart("idle flows", async () => {
     const how = { reps, seconds, count: IDLE_FLOW_COUNT };
     const shares = await idleFlows(host, { ...config, mtu: 1500 }, rr, how);

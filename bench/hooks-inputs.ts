@@ -129,8 +129,9 @@ function status(key: string): number {
 /** Works on one input in this process. */
 async function work(name: string): Promise<InputFigure> {
   const settings = readHookSettings({});
-  const context = { settings, resolvConf: "", podNetworks: [], autoLink: "user" } as const;
   const dataPlane = startQemuDataPlane();
+  const { autoLink, memoryLimit } = dataPlane;
+  const context = { settings, resolvConf: "", podNetworks: [], autoLink, memoryLimit };
   const hooks = createDomainHooks({ dataPlane, context: () => context, onShutdown: () => {} });
   const encoder = new TextEncoder();
   const call = async (domain: Uint8Array, vmi: Uint8Array): Promise<string> => {

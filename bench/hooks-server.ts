@@ -19,6 +19,7 @@ async function serve(folder: string): Promise<void> {
       resolvConf: "",
       podNetworks: [],
       autoLink: dataPlane.autoLink,
+      memoryLimit: undefined,
     }),
     onShutdown: () => {},
   });

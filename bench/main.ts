@@ -88,8 +88,7 @@ async function footprintsOf(
   for (const kind of kinds) {
     if (kind !== "direct") {
       progress(`start-up, memory and idle flows: ${kind}`);
-      const { reps, seconds } = options;
-      footprints.push(await measureFootprint(host, kind, rr, reps, seconds));
+      footprints.push(await measureFootprint(host, kind, rr, options));
     }
   }
   return footprints;

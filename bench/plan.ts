@@ -123,6 +123,8 @@ export type RunOptions = {
   readonly configs: readonly Config[];
   readonly metrics: readonly Metric[];
   readonly footprint: boolean;
+  /** Throughput beside idle flows is a part of it. */
+  readonly idleFlows: boolean;
   /** Exit with code 1 when a bar is missed. */
   readonly strict: boolean;
 };
@@ -134,6 +136,8 @@ export const USAGE = `usage: npm run bench -- [options]
   --only TEXT        configurations and metrics with this text, several by comma:
                      "ours,direct" or "up1,rr" or "1500,dn1"
   --no-footprint     leave out start-up time, memory and idle flows
+  --no-idle-flows    leave out idle flows
+  --readme           all that README.md's tables are made of, and these tables, instead
   --engine           the engine alone, without sockets and kernel, instead
   --hooks            how fast the hooks answer instead (with --strict only)
   --qemu             a guest under QEMU against QEMU's own user network instead
@@ -152,6 +156,7 @@ export function parseOptions(args: readonly string[]): RunOptions {
       seconds: { type: "string" },
       only: { type: "string" },
       "no-footprint": { type: "boolean", default: false },
+      "no-idle-flows": { type: "boolean", default: false },
       strict: { type: "boolean", default: false },
     },
   });
@@ -172,6 +177,7 @@ export function parseOptions(args: readonly string[]): RunOptions {
     ),
     metrics: metrics.length === 0 ? METRICS : metrics,
     footprint: values["no-footprint"] !== true,
+    idleFlows: values["no-idle-flows"] !== true,
     strict: values.strict === true,
   };
 }

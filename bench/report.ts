@@ -104,19 +104,24 @@ function footprintVerdicts(own: Footprint): Verdict[] {
     got: value === undefined ? "–" : `${figure(value)} ${unit}`,
     met: value !== undefined && value <= limit,
   });
-  const share = (what: string, values: readonly number[]): Verdict => ({
-    what: `${what} beside ${IDLE_FLOW_COUNT} idle flows / without`,
-    wanted: `>= ${LIMITS.idleFlowsShare} x`,
-    got: spread(values),
-    met: median(values) >= LIMITS.idleFlowsShare,
-  });
+  const share = (what: string, values: readonly number[] | undefined): Verdict[] =>
+    values === undefined
+      ? []
+      : [
+          {
+            what: `${what} beside ${IDLE_FLOW_COUNT} idle flows / without`,
+            wanted: `>= ${LIMITS.idleFlowsShare} x`,
+            got: spread(values),
+            met: median(values) >= LIMITS.idleFlowsShare,
+          },
+        ];
   const ready = own.ready_ms.length === 0 ? undefined : median(own.ready_ms);
   return [
     most("exec to ready", ready, LIMITS.ready_ms, "ms"),
     most("memory idle", own.idle_mib, LIMITS.idle_mib, "MiB"),
     most(`memory with ${ACTIVE_FLOW_COUNT} active flows`, own.active_mib, LIMITS.active_mib, "MiB"),
-    share("up1", own.idleFlowsUp),
-    share("dn1", own.idleFlowsDown),
+    ...share("up1", own.idleFlowsUp),
+    ...share("dn1", own.idleFlowsDown),
   ];
 }
 
@@ -193,8 +198,8 @@ export function footprintTable(footprints: readonly Footprint[]): string {
       mib(one.idle_mib),
       mib(one.loaded_mib),
       mib(one.active_mib),
-      spread(one.idleFlowsUp),
-      spread(one.idleFlowsDown),
+      spread(one.idleFlowsUp ?? []),
+      spread(one.idleFlowsDown ?? []),
     ]),
   ];
   const errors = footprints.flatMap(({ kind, errors: all }) => all.map((one) => `${kind}: ${one}`));

@@ -1,6 +1,7 @@
 /**
  * `npm run bench`: installs and builds what is missing, then runs bench/main.ts under Bun, or
- * bench/NAME.ts with `--NAME`: engine, floods, hooks, qemu, shares, storm, testpmd, writers.
+ * bench/NAME.ts with `--NAME`: engine, floods, hooks, qemu, readme, shares, storm,
+ * testpmd, writers.
  */
 import process from "node:process";
 import { bootstrap } from "./bootstrap.mjs";
@@ -8,10 +9,11 @@ import { inRoot, main, run, tool } from "./shell.mjs";
 import { systemPackages } from "./system-packages.mjs";
 
 /** Arguments that stand for a program of their own, of the same name. */
-const SPECIAL = ["engine", "floods", "hooks", "qemu", "shares", "storm", "testpmd", "writers"];
+const SPECIAL = "engine floods hooks qemu readme shares storm testpmd writers".split(" ");
 
 /** What a program needs besides the packages that tests need, too. */
-const PACKAGES = { testpmd: { "dpdk-dev": "/usr/bin/dpdk-testpmd" } };
+const DPDK = { "dpdk-dev": "/usr/bin/dpdk-testpmd" };
+const PACKAGES = { readme: DPDK, testpmd: DPDK };
 
 main(async () => {
   const args = process.argv.slice(2);

@@ -1,11 +1,13 @@
 /**
  * `npm run fuzz -- [--frames N] [--minutes M] [--seed S] [--jobs J] [--epoch E] [--verbose]`: the
  * fuzzer under Bun, with everything it needs installed and built. Ends after N frames or M minutes,
- * whichever comes first, and says which drop reasons and states were reached and which never.
+ * whichever comes first, and says which drop reasons and states were reached and which never. With
+ * `--vhost` the vhost-user link instead of the engine (`fuzz-vhost.mjs`).
  */
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { bootstrap } from "./bootstrap.mjs";
+import { fuzzVhost, VHOST_OPTIONS } from "./fuzz-vhost.mjs";
 import { inRoot, main, tool } from "./shell.mjs";
 import { sideBySide } from "./side-by-side.mjs";
 
@@ -34,13 +36,20 @@ main(async () => {
   const { values } = parseArgs({
     options: {
       ...{ frames: text, minutes: text, seed: text, jobs: text, epoch: text },
+      ...{ states: text, sequences: text },
+      vhost: { type: "boolean", default: false },
       verbose: { type: "boolean", default: false },
     },
   });
+  const seed = read("seed", values.seed, Date.now() % 2 ** 32);
+  if (values.vhost) {
+    const states = read("states", values.states, VHOST_OPTIONS.states);
+    const sequences = read("sequences", values.sequences, VHOST_OPTIONS.sequences);
+    return fuzzVhost({ states, sequences, seed });
+  }
   const frames = read("frames", values.frames, FRAMES);
   const fallback = values.frames === undefined ? MINUTES : MINUTES_MAX;
   const minutes = read("minutes", values.minutes, fallback);
-  const seed = read("seed", values.seed, Date.now() % 2 ** 32);
   const jobs = Math.max(1, Math.floor(read("jobs", values.jobs, 1)));
   const epoch = read("epoch", values.epoch, 0);
   await bootstrap({ tests: true });

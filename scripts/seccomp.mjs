@@ -86,9 +86,6 @@ const DENO = [
 /** The end of the process that reads resolv.conf; a container under the profile starts none. */
 const READER = ["wait4", "waitid"];
 
-/** Memory of a guest that can shrink, by `attach --vhost-user`: copies within this process only. */
-const GUEST_MEMORY = ["process_vm_readv", "process_vm_writev"];
-
 /** Calls that no runtime makes on its own once it runs: whoever does has got in. */
 const FATAL = [
   ...["execve", "execveat", "fork", "vfork", "ptrace", "kcmp"],
@@ -103,8 +100,12 @@ const FATAL = [
  * it is left out: glibc falls back on `clone`, which may make threads but no namespaces.
  */
 const NAMESPACES = 0x7e02_0000;
+/** Copy guest memory that can shrink (vhost-user): only of the container's first process, ours. */
+const GUEST_MEMORY = ["process_vm_readv", "process_vm_writev"];
+const FIRST = { index: 0, value: 1 };
 const FAMILIES = { AF_UNIX: 1, AF_INET: 2, AF_INET6: 10, AF_NETLINK: 16 };
 const CONDITIONAL = {
+  ...Object.fromEntries(GUEST_MEMORY.map((name) => [name, [[{ ...FIRST, op: "SCMP_CMP_EQ" }]]])),
   clone: [[{ index: 0, value: NAMESPACES, valueTwo: 0, op: "SCMP_CMP_MASKED_EQ" }]],
   socket: Object.values(FAMILIES).map((value) => [{ index: 0, value, op: "SCMP_CMP_EQ" }]),
 };
@@ -173,7 +174,7 @@ export function tableText(made) {
       .sort()
       .map((name) => `  ${name}: [${x64(name)}, ${arm64(name)}],\n`)
       .join("");
-  const own = [...made.syscalls.flatMap(({ names }) => names), ...DENO, ...READER, ...GUEST_MEMORY];
+  const own = [...made.syscalls.flatMap(({ names }) => names), ...DENO, ...READER];
   return `/**
  * System calls of the program's own filter, and their numbers. Made by "npm run seccomp".
  *

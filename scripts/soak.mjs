@@ -11,7 +11,7 @@ import { sideBySide } from "./side-by-side.mjs";
 
 const SEEDS = 10_000;
 const FROM = 1;
-const FAMILIES = ["random", "windows", "competition"];
+const FAMILIES = ["random", "windows", "vhost-user", "competition"];
 const PART_OF = 10;
 const JOBS = 2;
 

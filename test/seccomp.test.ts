@@ -28,6 +28,8 @@ function numberOf(name: string): number {
   return number;
 }
 
+const CONDITIONAL = ["clone", "process_vm_readv", "process_vm_writev", "socket"];
+
 describe("deploy/seccomp.json", () => {
   test("names each call once, in order, and knows it", () => {
     const [plain, ...conditional] = PROFILE.syscalls;
@@ -35,14 +37,14 @@ describe("deploy/seccomp.json", () => {
     assert.deepEqual(plain.names, [...new Set(plain.names)].sort());
     for (const name of plain.names) assert.notEqual(SYSTEM_CALLS[name], undefined, name);
     const others = conditional.flatMap(({ names }) => names);
-    assert.deepEqual([...new Set(others)].sort(), ["clone", "socket"]);
+    assert.deepEqual([...new Set(others)].sort(), CONDITIONAL);
     assert.ok(!others.some((name) => plain.names.includes(name)));
   });
 
   test("allows what it lists, and nothing besides", () => {
     const listed = new Set(PROFILE.syscalls[0]?.names);
     for (const [name, number] of Object.entries(SYSTEM_CALLS)) {
-      if (number === undefined || name === "clone" || name === "socket") continue;
+      if (number === undefined || CONDITIONAL.includes(name)) continue;
       assert.equal(answer(number), listed.has(name) ? ALLOW : ENOSYS, name);
     }
   });
@@ -90,6 +92,15 @@ describe("deploy/seccomp.json", () => {
     const vsock = 40n;
     for (const family of [17n, alg, vsock, (1n << 32n) + 2n]) {
       assert.equal(answer(socket, [family]), ENOSYS);
+    }
+  });
+
+  test("allows copies within the container's first process alone", () => {
+    for (const name of ["process_vm_readv", "process_vm_writev"]) {
+      assert.equal(answer(numberOf(name), [1n]), ALLOW);
+      for (const pid of [0n, 2n, (1n << 32n) + 1n]) {
+        assert.equal(answer(numberOf(name), [pid]), ENOSYS);
+      }
     }
   });
 

@@ -26,6 +26,9 @@
  *  While the link is not full READY_FLUSH must be clear too. `step` follows before the next
  *  `guestRx`, which uses the entries of datagrams again.
  *
+ *  Of a frame that is lent the payload is not in its slot (`lent`): what of it is to be kept the
+ *  host copies after `guestRx`, `step` and `complete`, before it carries out operations.
+ *
  *  Every frame ends in exactly one place: handed on, consumed here, or dropped with a reason.
  */
 import * as abi from "./abi/index";
@@ -71,6 +74,7 @@ import { whereInit, whereNext, whereTimeout } from "./flow/whereabouts";
 import { frameInput } from "./frame";
 import { guestInit, guestNext, guestTurn } from "./guest";
 import { OP_SHIFT, Op } from "./layout";
+import { lentFrom, lentPublish, lentReset } from "./lent";
 import { dhcpInit } from "./local/dhcpv4";
 import { dhcp6Init } from "./local/dhcpv6";
 import { ndpFarewell, ndpInit, ndpNext, ndpTimeout } from "./local/ndp";
@@ -134,6 +138,7 @@ export function init(): i32 {
   emitInit();
   ownInit();
   ringInit();
+  lentReset();
   timerInit();
   tableInit();
   windowInit();
@@ -164,6 +169,7 @@ export function control(): usize {
 
 function publish(): void {
   ringPublish();
+  lentPublish();
   let ready = dirtyFirst() >= 0 ? abi.READY_FLUSH : 0;
   if (readyFirst() >= 0 && (!poolSpent || unasked)) ready |= abi.READY_RECEIVE;
   store<i32>(CONTROL + abi.CONTROL_READY_OFFSET, ready);
@@ -177,20 +183,25 @@ function publish(): void {
 export function guestRx(n: i32, now: i64): void {
   check(opsFree() == abi.OP_CAPACITY_COUNT); // they may refer to what the next frames overwrite
   timerTurn(now);
+  lentReset();
   batchReset();
   fragmentBatchReset();
   if (n > abi.RX_SLOT_COUNT) n = abi.RX_SLOT_COUNT;
   for (let i = 0; i < n; i++) {
     const descriptor = RX_DESCRIPTORS + <usize>i * abi.RX_DESCRIPTOR_SIZE;
     const pointer = <usize>load<u32>(descriptor);
-    const length = load<u32>(descriptor, abi.RX_DESCRIPTOR_LENGTH_OFFSET);
+    const length =
+      load<u32>(descriptor, abi.RX_DESCRIPTOR_LENGTH_OFFSET) & <u32>abi.LENT_LENGTH_MASK;
+    const lent = lentFrom(i);
+    const isSlot = pointer == RX_BUFFERS + <usize>i * abi.RX_SLOT_SIZE;
     count(abi.STAT_GUEST_RX_FRAMES);
     const end = RX_BUFFERS + <usize>abi.RX_SLOT_COUNT * abi.RX_SLOT_SIZE;
     if (
       length < vnetSize + ETHERNET_HEADER_SIZE ||
       length > <u32>abi.RX_SLOT_SIZE ||
       pointer < RX_BUFFERS ||
-      pointer + length > end
+      pointer + length > end ||
+      (lent != 0 && (!isSlot || lent > length))
     ) {
       drop(abi.DROP_RUNT);
       continue;
@@ -198,6 +209,7 @@ export function guestRx(n: i32, now: i64): void {
     countMany(abi.STAT_GUEST_RX_BYTES, length - vnetSize);
     frameInput(pointer, length, now);
   }
+  lentPublish();
 }
 
 // ---------------------------------------------------------------- events, time, results
@@ -267,6 +279,7 @@ function receives(now: i64): void {
 /** One turn: what time brought, what is due, what may be received. */
 export function step(now: i64): void {
   timerTurn(now);
+  lentReset();
   if (CHECKED) auditTurn();
   // Receives that led to no frame (errors, nothing there) took slots too, and the host has no
   // reason to call `txDone` then. No operation is under way here.
@@ -296,6 +309,7 @@ function finish(now: i64): void {
 /** All operations have been carried out. */
 export function complete(now: i64): void {
   timerTurn(now);
+  lentReset();
   txTurn();
   ringTurn();
   for (let i = 0; i < resultCount; i++) {

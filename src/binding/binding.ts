@@ -83,7 +83,10 @@ export interface BindingDependencies {
   readonly isWatched?: boolean;
 }
 
-/** Whoever gets in hands over memory and descriptors: the owner alone, root aside. */
+/**
+ * Whoever gets in hands over memory and descriptors: the owner alone, root aside, unless another
+ * user was named, who gets in by the group and is asked who it is.
+ */
 const VHOST_USER_MODE = 0o600;
 
 /** Of all links of this process. */
@@ -133,7 +136,7 @@ interface OuterEnd {
 async function openLink(
   sys: Libc,
   options: BindingOptions,
-  helper: readonly string[],
+  { helper, uid }: BindingDependencies,
 ): Promise<OuterEnd> {
   const { link } = options;
   if (link.kind !== "tap") {
@@ -142,7 +145,8 @@ async function openLink(
       const { endpoint } = link;
       return hiding({ link: { kind, at: { endpoint } }, endpoint, close: () => {} });
     }
-    const mode = kind === "vhost-user" ? VHOST_USER_MODE : undefined;
+    const isOwn = link.peerUids.every((each) => each === uid);
+    const mode = kind === "vhost-user" && isOwn ? VHOST_USER_MODE : undefined;
     const listener = openStreamListener(sys, link.endpoint, mode);
     const { endpoint } = listener;
     const at = { listener: listener.fd };
@@ -199,7 +203,7 @@ export async function startBinding(
     control = new EventFd(sys);
     outputs = new Outputs(options.capture, dependencies.log);
     lifelines = openLifelines(sys, options);
-    const outer = await openLink(sys, options, dependencies.helper);
+    const outer = await openLink(sys, options, dependencies);
     const parts = { sys, worker, control, outputs, outer, lifelines, options, dependencies };
     return new WorkerBinding(parts);
   } catch (error) {

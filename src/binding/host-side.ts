@@ -5,6 +5,7 @@
 import type { BindingOptions } from "../config/attach.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Logger } from "../lib/log.ts";
+import type { OutputSink } from "../lib/output-file.ts";
 import { monotonic } from "../loop/clock.ts";
 import type { Sources } from "../loop/sources.ts";
 import { AddressSource } from "../sys/addresses.ts";
@@ -13,6 +14,7 @@ import type { SystemError } from "../sys/errno.ts";
 import type { Libc } from "../sys/libc.ts";
 import { ConnectTimes } from "../upstream/connect-times.ts";
 import type { HiddenPorts } from "../upstream/hidden-ports.ts";
+import { LentFrames } from "../upstream/lent.ts";
 import { Listeners } from "../upstream/listener.ts";
 import { Outbound } from "../upstream/outbound.ts";
 import { AddressWatch } from "../upstream/own-addresses.ts";
@@ -33,6 +35,8 @@ export interface HostSideParts {
   readonly options: BindingOptions;
   readonly hidden: HiddenPorts;
   readonly room: FoundRoom;
+  /** Where the engine is recorded, if it is. */
+  readonly sink: OutputSink | undefined;
   readonly log: Logger;
   /** Absent: nobody watches. */
   readonly meters: Meters | undefined;
@@ -42,14 +46,19 @@ export class HostSide {
   readonly upstream: HostSockets;
   readonly listeners: Listeners;
   readonly pressure: Pressure;
+  /** Takes what the link lends, if it may. */
+  readonly lent: LentFrames | undefined;
   readonly #outbound: Outbound;
   readonly #addresses: AddressWatch;
   readonly #tftp: TftpService | undefined;
   readonly #parts: HostSideParts;
 
   constructor(parts: HostSideParts) {
-    const { sys, epoll, engine, base, options, hidden, room, log } = parts;
+    const { sys, epoll, engine, base, options, hidden, room, sink, log } = parts;
     this.#parts = parts;
+    // What is recorded has to be in engine memory.
+    const lent = sink === undefined ? new LentFrames(sys, engine, base) : undefined;
+    this.lent = lent;
     const tftp = openTftp(parts);
     this.#tftp = tftp;
     this.#outbound = new Outbound(options.hostSide.outbound);
@@ -59,6 +68,7 @@ export class HostSide {
       outbound: this.#outbound,
       service: tftp && (() => tftp.open()),
       connectTimes: connectTimesOf(parts),
+      lent,
     };
     const upstream = new HostSockets(sys, epoll, engine, base, hidden, bounds, ways);
     const pressure = new Pressure({

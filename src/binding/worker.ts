@@ -250,17 +250,16 @@ async function run(start: WorkerStart): Promise<void> {
   const room = findRoom(sys, options, start.room, log);
   engine.setHostBase(BigInt(base));
   const { vnetSize, flags: linkFlags, queueFrames: linkQueue } = link;
-  const wire = { vnetSize, linkFlags, linkQueue };
-  const { seed } = start;
-  const { limits } = room;
-  engine.start(engineConfigValues(options, { seed, resolvConf: resolver.conf, limits, ...wire }));
+  const wire = { vnetSize, linkFlags, linkQueue, seed: start.seed, limits: room.limits };
+  engine.start(engineConfigValues(options, { resolvConf: resolver.conf, ...wire }));
   const epoll = new Epoll(sys);
   const sources = new Sources(epoll);
   const timer = new TimerFd(sys);
   const hidden = new HiddenPorts(start.hiddenPorts);
   const meters = start.meters && new Meters(start.meters);
-  const host = new HostSide({ sys, epoll, engine, base, options, hidden, room, log, meters });
-  const { upstream, listeners } = host;
+  const given = { options, hidden, room, sink, log, meters };
+  const host = new HostSide({ sys, epoll, engine, base, ...given });
+  const { upstream, listeners, lent } = host;
   try {
     host.open(sources);
     watchControl(epoll, start, timer);
@@ -269,9 +268,10 @@ async function run(start: WorkerStart): Promise<void> {
     const loop = new Loop({
       engine,
       link,
-      memory: linkMemoryOf(engine, base),
+      memory: linkMemoryOf(engine, base, lent),
       events: new AlarmedEvents(epoll, timer, monotonic),
       upstream,
+      lent,
       listeners,
       sources,
       onRest: restReporter(log, monotonic),

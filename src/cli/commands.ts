@@ -1,6 +1,7 @@
 /** The commands there are: what each is for, its options, and how they are read. */
 import { ATTACH_ROWS, type AttachOptions, readAttachOptions } from "../config/attach.ts";
 import { DEMO_ROWS, type DemoOptions, readDemoOptions } from "../config/demo.ts";
+import { DOCTOR_ROWS, type DoctorOptions, readDoctorOptions } from "../config/doctor.ts";
 import { MANIFESTS_ROWS, type ManifestOptions, readManifestOptions } from "../config/manifests.ts";
 import type { Environment, OptionRow } from "../config/option.ts";
 import { parsePath } from "../config/path.ts";
@@ -11,6 +12,7 @@ import { readSimulateOptions, SIMULATE_ROWS, type SimulateOptions } from "../con
 import {
   ATTACH_EPILOGUE,
   DEMO_EPILOGUE,
+  DOCTOR_EPILOGUE,
   MANIFESTS_EPILOGUE,
   REPLAY_EPILOGUE,
   RUN_EPILOGUE,
@@ -24,6 +26,7 @@ export type Command =
   | { readonly kind: "run"; readonly options: RunOptions }
   | { readonly kind: "serve"; readonly options: ServeOptions }
   | { readonly kind: "demo"; readonly options: DemoOptions }
+  | { readonly kind: "doctor"; readonly options: DoctorOptions }
   | { readonly kind: "manifests"; readonly options: ManifestOptions }
   | { readonly kind: "replay"; readonly file: string }
   | { readonly kind: "simulate"; readonly options: SimulateOptions }
@@ -98,6 +101,17 @@ export const COMMANDS: readonly CommandEntry[] = [
       kind: "serve",
       options: readServeOptions(settings, isTerminal),
     }),
+  },
+  {
+    name: "doctor",
+    summary: "look at what this machine allows, and say what mends the rest",
+    description:
+      "Looks at the kernel, its settings, resolvers, limits and folders that guests' networks " +
+      "depend on. For what will not work it says why that matters and the one command that mends " +
+      "it. Start it as the user, and in the namespaces or the container, of the program itself.",
+    rows: DOCTOR_ROWS,
+    epilogue: DOCTOR_EPILOGUE,
+    read: (settings) => ({ kind: "doctor", options: readDoctorOptions(settings) }),
   },
   {
     name: "manifests",

@@ -25,8 +25,8 @@ import type { ResolvReader } from "../binding/resolv-reader.ts";
 import type { RightsOptions } from "../config/rights.ts";
 import type { Logger } from "../lib/log.ts";
 import { messageOf } from "../lib/message.ts";
-import { check, EACCES, EPERM } from "../sys/errno.ts";
-import { type Libc, loadLibc } from "../sys/libc.ts";
+import { check } from "../sys/errno.ts";
+import { hasSystemCalls, type Libc, loadLibc } from "../sys/libc.ts";
 import {
   closeInherited,
   dropPrivileges,
@@ -38,18 +38,13 @@ import {
 } from "../sys/privileges.ts";
 import type { Rights } from "../sys/rights.ts";
 import { filterArch, loadFilter } from "../sys/seccomp-load.ts";
-import { openPing } from "../sys/socket.ts";
+import { mayPing } from "../sys/socket.ts";
 import { chooseUser, type UserNeeds } from "./choose-user.ts";
 
 /** What the rest of the run needs. */
 export interface Needs extends UserNeeds {
   /** Reads on for us what only root may read; started if that was ours to do until now. */
   readonly reader?: Pick<ResolvReader, "start">;
-}
-
-/** True where this runtime makes system calls; Node, which does not, is for development. */
-function hasSystemCalls(): boolean {
-  return "Bun" in globalThis || "Deno" in globalThis;
 }
 
 /** To be called first: closes what was left open, and hands the environment to no child. */
@@ -140,11 +135,4 @@ function filter(sys: Libc, log: Logger): number | undefined {
     log.warn({ problem: messageOf(error) }, "no seccomp filter");
   }
   return undefined;
-}
-
-/** Whether the kernel lets a group have ping sockets (icmp(7)). */
-function mayPing(sys: Libc): boolean {
-  const fd = openPing(sys);
-  if (fd >= 0) sys.close(fd);
-  return fd !== -EACCES && fd !== -EPERM;
 }

@@ -1,9 +1,9 @@
 /**
  * The data plane of `serve`: from the plans of the hooks to guest networks that run.
  *
- * One network for each interface whose link ends here (`client`: a loopback port, `stream`: a
- * socket in `userdata/` of the hooks folder, the only place where virt-launcher takes no file for a
- * hook socket). Interfaces with the link `user` are QEMU's own affair.
+ * One network for each interface whose link ends here (`client`: a loopback port, `stream` and
+ * `vhost-user`: a socket in `userdata/` of the hooks folder, the only place where virt-launcher
+ * takes no file for a hook socket). Interfaces with the link `user` are QEMU's own affair.
  *
  * The code behind it is loaded with the first plan, so that the hook socket is there sooner.
  */
@@ -13,10 +13,10 @@ import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import type { Network, Networks } from "../binding/networks.ts";
 import type { ResolvReader } from "../binding/resolv-reader.ts";
-import type { StreamEndpoint } from "../config/endpoint.ts";
 import { quote } from "../config/errors.ts";
 import type { ServeOptions } from "../config/serve.ts";
-import { type DataPlane, linkUnavailable, startQemuDataPlane } from "../hooks/data-plane.ts";
+import { type DataPlane, startQemuDataPlane } from "../hooks/data-plane.ts";
+import type { Attachment } from "../hooks/domain/attachment.ts";
 import { HookError } from "../hooks/domain/errors.ts";
 import type { BindingPlan } from "../hooks/domain/plan.ts";
 import { LOOPBACK } from "../lib/addr.ts";
@@ -24,14 +24,18 @@ import type { Logger } from "../lib/log.ts";
 import { messageOf } from "../lib/message.ts";
 import type { NamedBinding } from "../metrics/server.ts";
 import { holdMemoryGroup } from "../sys/cgroup.ts";
+import { hasSystemCalls } from "../sys/libc.ts";
 import { logCounters } from "./counters.ts";
 import { type IpVersions, podVersionsOf } from "./hook-context.ts";
-import { networkOptions } from "./network-options.ts";
+import { networkOptions, type ServeLink } from "./network-options.ts";
 import { drawSeed, ownUid } from "./program.ts";
 
 /** Beneath the hooks folder. */
 const USER_FOLDER = "userdata";
 const USER_FOLDER_MODE = 0o770;
+
+/** Those whose other end is here. */
+type DataPlaneAttachment = Exclude<Attachment, { readonly kind: "user" }>;
 
 /** A data plane that can be asked how it is. */
 export interface ServeDataPlane extends DataPlane {
@@ -51,7 +55,7 @@ export function startDataPlane(
   log: Logger,
   resolvReader: ResolvReader,
 ): ServeDataPlane {
-  if (!("Bun" in globalThis || "Deno" in globalThis)) {
+  if (!hasSystemCalls()) {
     const none = { attached: [], networks: [], seesGuests: false, logCounters: () => {} };
     return { ...startQemuDataPlane(), ...none };
   }
@@ -59,7 +63,7 @@ export function startDataPlane(
 }
 
 class WorkerDataPlane implements ServeDataPlane {
-  readonly autoLink = "client";
+  readonly autoLink: "vhost-user" | "client";
   seesGuests = true;
   readonly #options: ServeOptions;
   readonly #log: Logger;
@@ -76,6 +80,7 @@ class WorkerDataPlane implements ServeDataPlane {
 
   constructor(options: ServeOptions, log: Logger, resolvReader: ResolvReader) {
     this.#options = options;
+    this.autoLink = options.hooksDir === undefined ? "client" : "vhost-user";
     this.#log = log;
     this.#resolvReader = resolvReader;
   }
@@ -93,6 +98,10 @@ class WorkerDataPlane implements ServeDataPlane {
     } catch (error) {
       throw new HookError("failed-precondition", messageOf(error));
     }
+  }
+
+  get memoryLimit(): number | undefined {
+    return this.#memoryGroup?.limit;
   }
 
   get attached(): readonly string[] {
@@ -162,23 +171,26 @@ class WorkerDataPlane implements ServeDataPlane {
   #networkOf(plan: BindingPlan, versions: IpVersions): Network[] {
     const { interfaceName: name, attachment } = plan;
     if (attachment.kind === "user") return [];
-    const endpoint = this.#endpointOf(plan);
-    return [{ name, options: networkOptions(plan, versions, endpoint, this.#options) }];
+    const link = this.#linkOf(name, attachment);
+    return [{ name, options: networkOptions(plan, versions, link, this.#options) }];
   }
 
-  #endpointOf({ interfaceName, attachment }: BindingPlan): StreamEndpoint {
-    const iface = `iface ${quote(interfaceName)}`;
+  #linkOf(interfaceName: string, attachment: DataPlaneAttachment): ServeLink {
+    const common = { role: "listen", peerUids: this.#options.peerUids } as const;
     if (attachment.kind === "client") {
-      return { kind: "tcp", address: LOOPBACK, port: attachment.port };
+      const endpoint = { kind: "tcp", address: LOOPBACK, port: attachment.port } as const;
+      return { kind: "stream", endpoint, ...common };
     }
-    if (attachment.kind !== "stream") throw linkUnavailable(interfaceName, attachment.kind);
-    return { kind: "unix", path: join(this.#userFolder(iface), attachment.file) };
+    const { kind, file } = attachment;
+    const folder = this.#userFolder(`iface ${quote(interfaceName)}`, kind);
+    return { kind, endpoint: { kind: "unix", path: join(folder, file) }, ...common };
   }
 
-  #userFolder(iface: string): string {
+  #userFolder(iface: string, kind: string): string {
     const { hooksDir } = this.#options;
     if (hooksDir === undefined) {
-      throw new HookError("failed-precondition", `${iface}: link "stream" needs a hooks folder`);
+      const problem = `${iface}: link ${quote(kind)} needs a hooks folder`;
+      throw new HookError("failed-precondition", problem);
     }
     const folder = join(hooksDir, USER_FOLDER);
     try {

@@ -66,6 +66,15 @@ Environment:
 The program ends with code 0 at the Shutdown hook, at SIGINT, and at SIGTERM as soon as no guest
 is attached any more.`;
 
+/** What stands below the options of `doctor`. */
+export const DOCTOR_EPILOGUE = `
+Examples:
+  slirp-binding doctor
+  slirp-binding doctor --publish 80:80 --flows-max 4096
+  slirp-binding doctor --in-guest     # a script to paste into a shell of the guest
+
+Ends with code 0 where nothing is wrong, with 1 where something will not work.`;
+
 /** What stands below the options of `manifests`. */
 export const MANIFESTS_EPILOGUE = `
 Documents:
@@ -101,6 +110,7 @@ Examples:
   slirp-binding simulate
   slirp-binding simulate --seed 17 --trace
   slirp-binding simulate --family competition --seeds 100
+  slirp-binding simulate --family vhost-user --seed 17
   slirp-binding simulate test/sim/scenarios/wan.yaml --report wan.html
 
 Ends with code 0 when nothing was wrong, with 1 when something was, with 2 for a scenario that

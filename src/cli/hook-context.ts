@@ -4,8 +4,9 @@
  */
 import { readFileSync } from "node:fs";
 import { type NetworkInterfaceInfo, networkInterfaces } from "node:os";
-import type { HookSettings, LinkKind } from "../config/hook-settings.ts";
+import type { HookSettings } from "../config/hook-settings.ts";
 import { RESOLV_CONF_PATH } from "../config/resolv.ts";
+import type { DataPlane } from "../hooks/data-plane.ts";
 import type { PlanContext } from "../hooks/domain/plan.ts";
 import { type Ipv4Network, isIpv4, parseIpv4, prefixMask } from "../lib/addr.ts";
 
@@ -13,15 +14,17 @@ const LINK_LOCAL = /^fe[89ab]/i;
 
 type Interfaces = Readonly<Record<string, readonly NetworkInterfaceInfo[] | undefined>>;
 
-/**
- * @param autoLink what link `auto` stands for: `client` where a data plane runs, else `user`
- */
-export function readPlanContext(settings: HookSettings, autoLink: LinkKind): PlanContext {
+/** @param dataPlane whoever carries the frames */
+export function readPlanContext(
+  settings: HookSettings,
+  { autoLink, memoryLimit }: Pick<DataPlane, "autoLink" | "memoryLimit">,
+): PlanContext {
   return Object.freeze({
     settings,
     resolvConf: readText(RESOLV_CONF_PATH),
     podNetworks: podNetworksOf(networkInterfaces()),
     autoLink,
+    memoryLimit,
   });
 }
 

@@ -92,7 +92,9 @@ function answer(
   const text = (option: string): string => given.get(option) ?? "";
   if (name === "preCloudInitIso") return preCloudInitIso(text("cloud-init"));
   const hasDataPlane = readExternalDataPlane(env);
-  const context = readPlanContext(readHookSettings(env), hasDataPlane ? "client" : "user");
+  // What the other container can do is not known here; `client` every QEMU can.
+  const autoLink = hasDataPlane ? "client" : "user";
+  const context = readPlanContext(readHookSettings(env), { autoLink, memoryLimit: undefined });
   const warn = (warning: string): number => warnings.push(warning);
   return onDefineDomain(text("vmi"), text("domain"), context, hasDataPlane, warn);
 }

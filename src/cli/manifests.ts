@@ -99,6 +99,10 @@ function writeResources(options: ManifestOptions): string {
 # are 200m CPU and 64M memory: hardly more than this program takes when idle. Elsewhere nothing said
 # means no limit.
 #
+# With a memory limit of 256 MiB, VMs of more than 1.4 GiB without huge pages have the link "client"
+# in place of "vhost-user", as some of their memory may count as the sidecar's: an eighth of it has
+# to be within the limit as well (docs/kubevirt.md, "Guest memory").
+#
 # A merge patch replaces a whole list: if yours has entries already, see
 #   kubectl get kubevirt ${options.kubevirt} --namespace ${options.namespace} \\
 #     --output jsonpath='{.spec.configuration.supportContainerResources}'

@@ -4,19 +4,22 @@
  */
 import type { BindingOptions } from "../config/attach.ts";
 import { bootOfDhcp } from "../config/boot.ts";
-import type { StreamEndpoint } from "../config/endpoint.ts";
 import { TIMEOUTS_DEFAULT } from "../config/limit-options.ts";
+import type { StreamLinkSettings, VhostUserLinkSettings } from "../config/link.ts";
 import { IPV6_MTU_MIN } from "../config/network.ts";
 import type { ServeOptions } from "../config/serve.ts";
 import { defaultGatewayMac } from "../config/subnet.ts";
 import type { BindingPlan } from "../hooks/domain/plan.ts";
 import type { IpVersions } from "./hook-context.ts";
 
-/** @param endpoint where the link is, @param versions those that the pod has */
+/** Links that a sidecar has. */
+export type ServeLink = StreamLinkSettings | VhostUserLinkSettings;
+
+/** @param link where QEMU is, @param versions those that the pod has */
 export function networkOptions(
   plan: BindingPlan,
   versions: IpVersions,
-  endpoint: StreamEndpoint,
+  link: ServeLink,
   asked: ServeOptions,
 ): BindingOptions {
   const { pcap, record } = asked.capture;
@@ -28,7 +31,7 @@ export function networkOptions(
     gatewayMac: defaultGatewayMac(plan.subnet.gateway),
   };
   return {
-    link: { kind: "stream", role: "listen", endpoint, peerUids: asked.peerUids },
+    link,
     network,
     // No servers: those of the pod's resolv.conf, followed live.
     dns: { ...asked.resolvers, announceIpv6: "auto", search: plan.search },

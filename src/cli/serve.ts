@@ -62,9 +62,11 @@ async function serveUntil(
 ): Promise<void> {
   const hooks = createDomainHooks({
     dataPlane,
-    context: () => readPlanContext(options.hooks, dataPlane.autoLink),
+    context: () => readPlanContext(options.hooks, dataPlane),
     onShutdown: () => policy.onShutdown(),
     onWarning: (text) => log.warn({}, text),
+    onLink: ({ interfaceName, attachment, linkReason }) =>
+      log.info({ iface: interfaceName, link: attachment.kind, reason: linkReason }, "link chosen"),
     onLarge: collectGarbage,
   });
   const { hooksDir, pluginDir } = options;

@@ -26,7 +26,7 @@ const LINK_KINDS = Object.freeze(["client", "stream", "vhost-user", "user"] as c
 export type LinkKind = (typeof LINK_KINDS)[number];
 /** `auto` leaves the choice to the program. */
 export const LINK_CHOICES = Object.freeze(["auto", ...LINK_KINDS] as const);
-type LinkChoice = (typeof LINK_CHOICES)[number];
+export type LinkChoice = (typeof LINK_CHOICES)[number];
 
 /** The plugin's historical name. */
 const BINDING_NAME_DEFAULT = "slirp";

@@ -24,7 +24,7 @@ const MINUTES_DEFAULT = 1;
 export const FIRST_SEED_MAX = 1_000_000_000;
 
 /** What seeds stand for; `src/lab/sim/family.ts` has the plans. */
-const FAMILIES = ["random", "windows", "competition"] as const;
+const FAMILIES = ["random", "windows", "vhost-user", "competition"] as const;
 
 type Family = (typeof FAMILIES)[number];
 
@@ -48,7 +48,8 @@ const SEED_OPTIONS = {
     choices: FAMILIES,
     description:
       "what seeds stand for: random (default), windows: receive windows that close and whose " +
-      "reopening is lost or not sent, competition: parties that want too much",
+      "reopening is lost or not sent, vhost-user: a guest with such a card, competition: parties " +
+      "that want too much",
     heading: ONE,
     fallback: "random",
     conflicts: { scenario: "a scenario belongs to none" },

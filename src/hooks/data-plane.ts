@@ -8,12 +8,15 @@
 
 import { quote } from "../config/errors.ts";
 import type { LinkKind } from "../config/hook-settings.ts";
+import type { AutoLink } from "./domain/attachment.ts";
 import { type HookError, unsupported } from "./domain/errors.ts";
 import type { BindingPlan } from "./domain/plan.ts";
 
 export interface DataPlane {
-  /** What the link `auto` stands for here. */
-  readonly autoLink: LinkKind;
+  /** The best that the link `auto` may stand for here. */
+  readonly autoLink: AutoLink;
+  /** Octets of memory this process may have; undefined = no limit. */
+  readonly memoryLimit: number | undefined;
   /**
    * Prepares what QEMU connects to when it starts a domain with these plans: all sockets listen
    * once it resolves. Called for every domain that is defined, several times for one start, usually
@@ -28,7 +31,7 @@ export interface DataPlane {
 }
 
 /** The error for a plan whose link this data plane does not offer. */
-export function linkUnavailable(interfaceName: string, link: LinkKind): HookError {
+function linkUnavailable(interfaceName: string, link: LinkKind): HookError {
   return unsupported(
     `iface ${quote(interfaceName)}: link ${quote(link)} is not available here, choose "auto"`,
   );
@@ -38,6 +41,7 @@ export function linkUnavailable(interfaceName: string, link: LinkKind): HookErro
 export function startQemuDataPlane(): DataPlane {
   return Object.freeze({
     autoLink: "user" as const,
+    memoryLimit: undefined,
     prepare: async (plans: readonly BindingPlan[]) => {
       for (const { interfaceName, attachment } of plans) {
         if (attachment.kind === "user") continue;

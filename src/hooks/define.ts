@@ -8,11 +8,13 @@
  * has gone is dropped.
  */
 import type { DataPlane } from "./data-plane.ts";
-import { applyEditsToUtf8 } from "./domain/edits.ts";
+import { readDomain } from "./domain/document.ts";
+import { applyEditsToUtf8, type Edit } from "./domain/edits.ts";
 import { invalid, unsupported } from "./domain/errors.ts";
+import { readMemory } from "./domain/memory.ts";
 import { editDomain } from "./domain/mutate.ts";
-import { derivePlans, type PlanContext } from "./domain/plan.ts";
-import { readVmi } from "./domain/vmi.ts";
+import { type BindingPlan, derivePlans, type PlanContext } from "./domain/plan.ts";
+import { readVmi, type Vmi } from "./domain/vmi.ts";
 import type { DomainHooks } from "./domain-hooks.ts";
 
 export interface DefineOptions {
@@ -23,26 +25,31 @@ export interface DefineOptions {
   readonly onShutdown: () => void;
   /** Called once for each warning about a VMI whose values were corrected. */
   readonly onWarning?: (text: string) => void;
+  /** Called once for each interface and the link it has. */
+  readonly onLink?: (plan: BindingPlan) => void;
   /** Called after a call of `LARGE` octets or more, which leaves much garbage. */
   readonly onLarge?: () => void;
 }
 
 const LARGE = 1 << 20;
-/** Warnings that are remembered, so that they are not repeated. */
-const WARNING_COUNT_MAX = 256;
+/** Warnings and links that are remembered, so that they are not repeated. */
+const TOLD_COUNT_MAX = 512;
 
 export function createDomainHooks(options: DefineOptions): DomainHooks {
   const { dataPlane, context, onShutdown } = options;
   const runInTurn = createSerialQueue();
-  const warn = withoutRepeats(options.onWarning ?? (() => {}));
+  const isNew = withoutRepeats();
   const define = async (domain: Uint8Array, vmi: Uint8Array): Promise<Uint8Array> => {
     const xml = decode(domain, "domain XML");
     const machine = readVmi(decode(vmi, "VMI"));
-    const plans = derivePlans(machine, context());
     // A domain that cannot be changed leaves the data plane as it was.
-    const edits = editDomain(xml, machine, plans);
+    const { plans, edits } = attach(xml, machine, context());
     await dataPlane.prepare(plans);
-    warn(plans.flatMap(({ warnings }) => warnings));
+    for (const plan of plans) {
+      for (const text of plan.warnings) if (isNew(text)) options.onWarning?.(text);
+      const { interfaceName, attachment, linkReason } = plan;
+      if (isNew([interfaceName, attachment.kind, linkReason].join())) options.onLink?.(plan);
+    }
     return applyEditsToUtf8(domain, xml, edits);
   };
   return {
@@ -58,15 +65,24 @@ export function createDomainHooks(options: DefineOptions): DomainHooks {
   };
 }
 
-/** Passes each text on once; a single start of a VM defines it several times. */
-function withoutRepeats(warn: (text: string) => void): (texts: readonly string[]) => void {
+/** A function of its own, so that the domain's tree is garbage before anybody waits. */
+function attach(
+  xml: string,
+  vmi: Vmi,
+  context: PlanContext,
+): { readonly plans: readonly BindingPlan[]; readonly edits: readonly Edit[] } {
+  const domain = readDomain(xml);
+  const plans = derivePlans(vmi, readMemory(domain), context);
+  return { plans, edits: editDomain(domain, vmi, plans) };
+}
+
+/** Whether a text comes for the first time; a single start of a VM defines it several times. */
+function withoutRepeats(): (text: string) => boolean {
   const seen = new Set<string>();
-  return (texts) => {
-    for (const text of texts) {
-      if (seen.has(text) || seen.size >= WARNING_COUNT_MAX) continue;
-      seen.add(text);
-      warn(text);
-    }
+  return (text) => {
+    if (seen.has(text) || seen.size >= TOLD_COUNT_MAX) return false;
+    seen.add(text);
+    return true;
   };
 }
 

@@ -6,8 +6,11 @@
  * user networking works, unless a data plane runs elsewhere in the pod.
  */
 import { quote } from "../config/errors.ts";
+import { readDomain } from "./domain/document.ts";
+import { applyEdits } from "./domain/edits.ts";
 import { unsupported } from "./domain/errors.ts";
-import { mutateDomain } from "./domain/mutate.ts";
+import { readMemory } from "./domain/memory.ts";
+import { editDomain } from "./domain/mutate.ts";
 import { derivePlans, type PlanContext } from "./domain/plan.ts";
 import { readVmi } from "./domain/vmi.ts";
 
@@ -28,7 +31,8 @@ export function onDefineDomain(
   onWarning: (text: string) => void = () => {},
 ): string {
   const machine = readVmi(vmi);
-  const plans = derivePlans(machine, context);
+  const parsed = readDomain(domain);
+  const plans = derivePlans(machine, readMemory(parsed), context);
   for (const { interfaceName, attachment } of hasDataPlane ? [] : plans) {
     if (attachment.kind === "user") continue;
     throw unsupported(
@@ -36,7 +40,7 @@ export function onDefineDomain(
         'a hook program does not have: wanted "user" or "auto"',
     );
   }
-  const changed = mutateDomain(domain, machine, plans);
+  const changed = applyEdits(domain, editDomain(parsed, machine, plans));
   for (const { warnings } of plans) warnings.forEach(onWarning);
   return changed;
 }

@@ -6,6 +6,8 @@ import {
   IOV_BASE_OFFSET,
   IOV_LENGTH_OFFSET,
   IOV_SIZE,
+  LENT_LENGTH_MASK,
+  LENT_SHIFT,
   RX_DESCRIPTOR_LENGTH_OFFSET,
   RX_DESCRIPTOR_POINTER_OFFSET,
   RX_DESCRIPTOR_SIZE,
@@ -23,16 +25,20 @@ export function rxSlot(memory: LinkMemory, i: number): number {
   return memory.rxBuffers + i * RX_SLOT_SIZE;
 }
 
-/** Says that frame `i` lies at `pointer`. */
+/**
+ * Says that frame `i` lies at `pointer`.
+ * @param lent octets after which the rest of it is lent; 0 = none is
+ */
 export function writeRxDescriptor(
   memory: LinkMemory,
   i: number,
   pointer: number,
   length: number,
+  lent = 0,
 ): void {
   const at = memory.rxDescriptors + i * RX_DESCRIPTOR_SIZE;
   memory.u32[(at + RX_DESCRIPTOR_POINTER_OFFSET) >>> 2] = pointer;
-  memory.u32[(at + RX_DESCRIPTOR_LENGTH_OFFSET) >>> 2] = length;
+  memory.u32[(at + RX_DESCRIPTOR_LENGTH_OFFSET) >>> 2] = length + (lent << LENT_SHIFT);
 }
 
 export function rxPointer(memory: LinkMemory, i: number): number {
@@ -42,7 +48,7 @@ export function rxPointer(memory: LinkMemory, i: number): number {
 
 export function rxLength(memory: LinkMemory, i: number): number {
   const at = memory.rxDescriptors + i * RX_DESCRIPTOR_SIZE + RX_DESCRIPTOR_LENGTH_OFFSET;
-  return memory.u32[at >>> 2] ?? 0;
+  return (memory.u32[at >>> 2] ?? 0) & LENT_LENGTH_MASK;
 }
 
 /** Engine offset of the iovec array of TX record `i`. */

@@ -34,6 +34,8 @@ export interface Link {
   readonly flags: number;
   /** Frames the guest's side queues towards us before it drops or waits. */
   readonly queueFrames: number;
+  /** Frames that `receive` is best asked for next, up to RX_SLOT_COUNT; absent: any number. */
+  readonly batchFrames?: number | undefined;
   /** Largest MTU the link can carry, octets of IP packet. */
   readonly mtuMax: number;
   /** Frames that the other side would not have (malformed, no buffers, nobody there) and that were
@@ -75,8 +77,32 @@ export interface Link {
    */
   transmit(memory: LinkMemory, first: number, count: number): number;
 
+  /**
+   * All that the frames of the last `receive` led to has been done: what of them is lent goes back.
+   * Links that lend have it. It is called between two calls of `receive`, and before any `event`.
+   */
+  release?(memory: LinkMemory): void;
+
   /** Idempotent. Closes the descriptors. */
   close(): void;
+}
+
+/**
+ * Takes the places of payload that stays where the guest has it until `release`, in place of the
+ * octets in a receive slot: frame i is in slot i, and its descriptor says from which octet on it is
+ * lent (`writeRxDescriptor`).
+ */
+export interface LinkLoans {
+  /** Frame `i` is lent from octet `from` on; its pieces follow, in order. */
+  begin(i: number, from: number): void;
+  /** @returns false where there is no room for more: the frame has to be copied */
+  add(i: number, address: number, length: number): boolean;
+  /** Frame `i`, begun last, is not lent after all. */
+  cancel(i: number): void;
+  /** Nothing is lent any more. */
+  clear(): void;
+  /** A system call has found that memory was not there. */
+  readonly hasFaulted: boolean;
 }
 
 /** Where in engine memory a link works. Offsets are octets from the start of `buffer`. */
@@ -89,4 +115,6 @@ export interface LinkMemory {
   readonly rxDescriptors: number;
   readonly rxBuffers: number;
   readonly txRecords: number;
+  /** Where there is none every frame is copied as a whole. */
+  readonly loans?: LinkLoans | undefined;
 }

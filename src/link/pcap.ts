@@ -269,8 +269,9 @@ class CapturingLink implements PcapLink {
   }
 
   receive(memory: LinkMemory, max: number): number {
-    const n = this.inner.receive(memory, max);
-    if (this.capture.isOn) {
+    const { isOn } = this.capture;
+    const n = this.inner.receive(isOn ? withoutLoans(memory) : memory, max);
+    if (isOn) {
       for (let i = 0; i < n; i += 1) this.capture.received(memory, i, this.vnetSize);
     }
     return n;
@@ -286,8 +287,17 @@ class CapturingLink implements PcapLink {
     return n;
   }
 
+  release(memory: LinkMemory): void {
+    this.inner.release?.(memory);
+  }
+
   close(): void {
     this.inner.close();
     this.capture.close();
   }
+}
+
+/** A frame that is captured has to be in its slot as a whole. */
+function withoutLoans(memory: LinkMemory): LinkMemory {
+  return { ...memory, loans: undefined };
 }

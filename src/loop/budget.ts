@@ -3,7 +3,10 @@
  * nor one flow for another.
  */
 
-/** Frames taken from the guest in a turn: what is taken is worked off before anything else is. */
+/**
+ * Frames taken from the guest in a turn, unless the link says another number: what is taken is
+ * worked off before anything else is.
+ */
 export const GUEST_BATCH = 32;
 /** Such batches in a turn at most, where the guest was given more than was taken from it. */
 export const BATCHES_MAX = 8;

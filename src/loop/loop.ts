@@ -4,9 +4,9 @@
  * Theory of operation
  *   One thread, one epoll set: the link, every host socket, the published ports, an eventfd for
  *   control. A turn is: wait; report socket events to the engine; take at most GUEST_BATCH frames
- *   from the link; let the engine step; then alternate between writing frames to the guest and
- *   carrying out operations until neither is left. All decisions are the engine's; the loop moves
- *   records between it and the kernel.
+ *   from the link, or as many as it says; let the engine step; then alternate between writing
+ *   frames to the guest and carrying out operations until neither is left. All decisions are the
+ *   engine's; the loop moves records between it and the kernel.
  *
  *   Bounds. A turn takes a bounded number of events and frames, and the engine bounds its own
  *   receives, so control is looked at again within about a millisecond whatever the load. The link
@@ -17,6 +17,9 @@
  *   A turn that gave it more than it took takes more, a batch at a time, each worked off before the
  *   next one, up to BATCHES_MAX; without that, the answers to many small frames (a flood of
  *   connections and their resets) push the guest's own packets out of that queue.
+ *
+ *   Loans. A link whose guest shares its memory may leave payload there (`LinkLoans`). It gets it
+ *   back (`release`) when all operations of the batch have been carried out, within the turn.
  *
  *   The rule. A level-triggered source is served, or no longer watched, within the turn that hears
  *   of it: listeners rest while the link is full and while nothing can be accepted, and whatever
@@ -33,8 +36,9 @@
  */
 import * as abi from "../../wasm/abi.ts";
 import type { Engine } from "../engine/engine.ts";
-import type { Link, LinkMemory } from "../link/link.ts";
+import type { Link, LinkLoans, LinkMemory } from "../link/link.ts";
 import { check } from "../sys/errno.ts";
+import type { LentFrames } from "../upstream/lent.ts";
 import {
   EVENT_OF_ADDRESSES,
   EVENT_OF_ALARM,
@@ -93,6 +97,8 @@ export interface LoopParts {
     /** Something has come in at a published UDP port that no flow has. */
     arrived?(index: number, now: number): void;
   };
+  /** What the link lends, where it does: the same as in `memory`. */
+  readonly lent?: Pick<LentFrames, "count" | "copy" | "settle"> | undefined;
   /** Leaves level-triggered sources alone. */
   readonly sources: SourceSwitch;
   /** Hears of those that rest, other than for a full link. */
@@ -114,10 +120,15 @@ export interface LoopParts {
 /**
  * Engine memory as links see it.
  * @param base its address in this process; 0 where the engine was told none
+ * @param loans takes what a link lends
  */
-export function linkMemoryOf({ bases, words, octets }: Engine, base = 0): LinkMemory {
+export function linkMemoryOf(
+  { bases, words, octets }: Engine,
+  base = 0,
+  loans?: LinkLoans,
+): LinkMemory {
   const { rxDescriptors, rxBuffers, txRecords } = bases;
-  return { buffer: octets.buffer, base, u32: words, rxDescriptors, rxBuffers, txRecords };
+  return { buffer: octets.buffer, base, u32: words, rxDescriptors, rxBuffers, txRecords, loans };
 }
 
 export class Loop {
@@ -189,7 +200,9 @@ export class Loop {
       const mustFlush = this.#blockedAt < 0 && (this.#ready() & abi.READY_FLUSH) !== 0;
       if (this.#linkReadable && !mustFlush) this.#receive(now);
       engine.step(now);
+      this.#parts.lent?.copy();
       this.#drain(now);
+      this.#release();
       batches += 1;
     } while (this.#owed > 0 && this.#linkReadable && this.#running && batches < BATCHES_MAX);
     this.#judgeLink(now);
@@ -253,12 +266,14 @@ export class Loop {
 
   #receive(now: number): void {
     const { engine, link, memory } = this.#parts;
-    const n = link.receive(memory, GUEST_BATCH);
-    if (n < GUEST_BATCH) this.#linkReadable = false;
+    const batch = link.batchFrames ?? GUEST_BATCH;
+    const n = link.receive(memory, batch);
+    if (n < batch) this.#linkReadable = false;
     if (n > 0) {
       this.#moved += n;
       this.#owed -= n;
       engine.guestRx(n, now);
+      this.#parts.lent?.copy();
     } else if (n < 0) this.#stop(n);
     else if (this.#blockedAt >= 0) this.#transmit(now); // with its peer gone the link takes all
   }
@@ -272,7 +287,16 @@ export class Loop {
       if (count === 0 || !this.#running) return;
       upstream.execute(engine.opBase, count);
       engine.complete(now);
+      this.#parts.lent?.copy();
     }
+  }
+
+  /** Gives back what the link has lent. Where lists were full the engine has not used it all. */
+  #release(): void {
+    const { link, memory, lent } = this.#parts;
+    if (lent === undefined || lent.count === 0) return;
+    if (this.#blockedAt < 0 && (this.#ready() & abi.READY_FLUSH) !== 0) lent.settle();
+    link.release?.(memory);
   }
 
   /** Offers the link what it has not taken yet. */

@@ -112,10 +112,14 @@ export class RecordingError extends Error {
   }
 }
 
-/** Hash of every constant of the ABI: equal where engine and host mean the same by each word. */
+/**
+ * Hash of every constant of the ABI: equal where engine and host mean the same by each word. Those
+ * of lent frames are left out: an engine that is recorded is lent none.
+ */
 export function abiHash(): string {
   const hash = new Hash64();
   for (const [name, value] of Object.entries(abi).sort(([a], [b]) => (a < b ? -1 : 1))) {
+    if (name.startsWith("LENT_")) continue;
     for (const letter of name) hash.mix(letter.charCodeAt(0));
     hash.mix(Number(value));
   }

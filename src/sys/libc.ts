@@ -317,6 +317,11 @@ export function loadLibc(): Promise<Libc> {
   return loaded;
 }
 
+/** True where this runtime makes system calls; Node, which does not, is for development. */
+export function hasSystemCalls(): boolean {
+  return "Bun" in globalThis || "Deno" in globalThis;
+}
+
 async function loadNative(): Promise<Native> {
   // Each loader is imported only where it can work, so the others never see a foreign module name.
   if ("Bun" in globalThis) return (await import("./bun.ts")).loadBun();

@@ -8,7 +8,7 @@
  * Source: socket(7), ip(7), ipv6(7), tcp(7), udp(7), icmp(7), unix(7).
  */
 
-import { EADDRINUSE } from "./errno.ts";
+import { EACCES, EADDRINUSE, EPERM } from "./errno.ts";
 import type { Libc } from "./libc.ts";
 import {
   AF_INET,
@@ -104,6 +104,13 @@ export function openUdpDual(sys: Libc): number {
 /** An echo socket of ICMPv6; the same range rules it. */
 export function openPing6(sys: Libc): number {
   return openIpv6(sys, SOCK_DGRAM, IPPROTO_ICMPV6);
+}
+
+/** Whether the kernel lets our group have ping sockets (icmp(7)). */
+export function mayPing(sys: Libc): boolean {
+  const fd = openPing(sys);
+  if (fd >= 0) sys.close(fd);
+  return fd !== -EACCES && fd !== -EPERM;
 }
 
 /**

@@ -8,11 +8,9 @@
  *
  * A list of operations that moved much yields the CPU at its end (sched_yield): receivers on this
  * machine then run before their buffers overflow (a default one takes about 90 datagrams) or the
- * socket is full. With few cores this carries 10 % more than going on at once; where nobody waits
- * for the core it costs the system call.
+ * socket is full. With few cores this carries 10 % more; where nobody waits it costs the call.
  *
- * Sockets of published ports are there before and after the flows that use them (`published.ts`):
- * they are adopted and parked, and not counted with the others.
+ * Sockets of published ports outlive their flows (`published.ts`): adopted, parked, not counted.
  *
  * Sockets are bounded in number: at the bound an operation that opens one fails with EMFILE, as it
  * does when the process has no descriptor left, so that some stay for hooks and control. What the
@@ -38,6 +36,7 @@ import { halfClose, isAtMark, setKeepalive, setLinger, setTos, takeError } from 
 import { SocketBuffers } from "./buffers.ts";
 import type { ConnectTimes } from "./connect-times.ts";
 import { HiddenPorts } from "./hidden-ports.ts";
+import type { LentFrames } from "./lent.ts";
 import { Operation } from "./operation.ts";
 import { ANY_WAY, type Outbound } from "./outbound.ts";
 import { PathProbe } from "./path-mtu.ts";
@@ -86,6 +85,8 @@ export interface SocketWays {
   readonly outbound: Outbound;
   /** To a service of the program's own, if there is one. */
   readonly service?: OpenService | undefined;
+  /** What the guest's link lends, if it does. */
+  readonly lent?: LentFrames | undefined;
   /** Absent: nobody watches. */
   readonly connectTimes?: ConnectTimes | undefined;
 }
@@ -195,7 +196,8 @@ export class HostSockets implements Upstream {
     switch (operation.kind) {
       case abi.OP_TCP_SEND: {
         const flags = operation.isUrgent ? SEND | MSG_OOB : SEND;
-        return this.#count(handle, sys.sendmsg(fd, pointer, flags));
+        const sent = this.#ways.lent?.send(fd, operation.pointer, flags);
+        return this.#count(handle, sent ?? sys.sendmsg(fd, pointer, flags));
       }
       case abi.OP_TCP_RECV:
         return this.#count(handle, sys.recvmsg(fd, pointer, MSG_DONTWAIT));

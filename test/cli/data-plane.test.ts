@@ -64,12 +64,13 @@ interface Stage {
 }
 
 async function withPlane(
-  { hasFolder = true },
+  { hasFolder = true, uids = "" },
   work: (stage: Stage) => Promise<void>,
 ): Promise<void> {
   const folder = temporaryFolder();
   const { log, lines } = keepingLog();
-  const asked = readServeOptions(settingsOf({ "log-level": "error" }), false);
+  const peers = uids === "" ? {} : { "peer-uid": uids };
+  const asked = readServeOptions(settingsOf({ "log-level": "error", ...peers }), false);
   const hooksDir = hasFolder ? folder : undefined;
   const reader = new ResolvReader("/etc/resolv.conf", log);
   const plane = startDataPlane({ ...asked, hooksDir }, log, reader);
@@ -105,7 +106,8 @@ if (!hasSystemCalls) {
 describe("the data plane", () => {
   systemTest("listens as planned, sees guests, tells counters, ends", [], () =>
     withPlane({}, async ({ plane, lines, folder }) => {
-      assert.deepEqual([plane.autoLink, plane.attached, plane.seesGuests], ["client", [], true]);
+      const state = [plane.autoLink, plane.attached, plane.seesGuests];
+      assert.deepEqual(state, ["vhost-user", [], true]);
       await plane.idle();
       const port = await freePort();
       const plan = planOf("client", port);
@@ -171,6 +173,35 @@ describe("the data plane", () => {
     }),
   );
 
+  systemTest(
+    "has a vhost-user socket for the users that may be there, and sees its guest",
+    [],
+    async () => {
+      const own = `${process.getuid?.()}`;
+      for (const [uids, mode] of [
+        [own, 0o600],
+        [`${own},107`, 0o660],
+      ] as const) {
+        await withPlane({ uids }, async ({ plane, folder }) => {
+          await plane.prepare([planOf("vhost-user")]);
+          const path = join(folder, "userdata", "vhost-user-0.sock");
+          assert.equal(statSync(path).mode & 0o777, mode);
+          const guest = await connected(path);
+          await until(() => plane.attached.length > 0, "the guest to be seen");
+          await plane.prepare([planOf("vhost-user")]);
+          await assert.rejects(
+            plane.prepare([planOf("stream")]),
+            refusalOf('iface "slirpnet" cannot be changed while a guest is attached to "slirpnet"'),
+          );
+          guest.destroy();
+          await plane.idle();
+          await plane.close();
+          assert.deepEqual(readdirSync(folder), []);
+        });
+      }
+    },
+  );
+
   systemTest("keeps bits of the file system, and a folder that was there as it is", [], () =>
     withPlane({}, async ({ plane, folder }) => {
       const own = join(folder, "userdata");
@@ -189,13 +220,13 @@ describe("the data plane", () => {
 
   systemTest("refuses what it cannot have", [], async () => {
     await withPlane({ hasFolder: false }, async ({ plane }) => {
-      const text = 'iface "slirpnet": link "stream" needs a hooks folder';
-      await assert.rejects(plane.prepare([planOf("stream")]), refusalOf(text));
+      assert.equal(plane.autoLink, "client");
+      for (const link of ["stream", "vhost-user"] as const) {
+        const text = `iface "slirpnet": link "${link}" needs a hooks folder`;
+        await assert.rejects(plane.prepare([planOf(link)]), refusalOf(text));
+      }
     });
     await withPlane({}, async ({ plane, folder }) => {
-      const unavailable =
-        'iface "slirpnet": link "vhost-user" is not available here, choose "auto"';
-      await assert.rejects(plane.prepare([planOf("vhost-user")]), refusalOf(unavailable));
       writeFileSync(join(folder, "userdata"), "");
       const text = new RegExp(`^iface "slirpnet": make folder "${folder}/userdata": .*EEXIST`);
       await assert.rejects(plane.prepare([planOf("stream")]), refusalOf(text));

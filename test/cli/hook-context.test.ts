@@ -37,10 +37,10 @@ describe("the pod", () => {
 
   test("is read into a frozen value with what was given", () => {
     const settings = readHookSettings({});
-    const context = readPlanContext(settings, "user");
+    const context = readPlanContext(settings, { autoLink: "user", memoryLimit: 7 });
     assert.ok(Object.isFrozen(context));
     assert.equal(context.settings, settings);
-    assert.equal(context.autoLink, "user");
+    assert.deepEqual([context.autoLink, context.memoryLimit], ["user", 7]);
     assert.equal(typeof context.resolvConf, "string");
   });
 });

@@ -7,7 +7,12 @@ import type { BindingPlan } from "../../src/hooks/domain/plan.ts";
 import { settingsOf } from "../config/support.ts";
 import { plansOf } from "../support/hook-fixtures.ts";
 
-const ENDPOINT = { kind: "unix", path: "/run/vm.sock" } as const;
+const LINK = {
+  kind: "vhost-user",
+  role: "listen",
+  endpoint: { kind: "unix", path: "/run/vm.sock" },
+  peerUids: [5],
+} as const;
 const BOTH = { ipv4: true, ipv6: true };
 const ASKED = readServeOptions(
   settingsOf({ pcap: "/c", record: "/r", "flows-max": "300", dns: "9.9.9.9", "peer-uid": "5" }),
@@ -23,7 +28,7 @@ function plan(more: Partial<BindingPlan> = {}): BindingPlan {
 describe("networkOptions", () => {
   test("takes addresses, ports and names from the plan", () => {
     const given = plan();
-    const { network, publish, dhcp, dns, boot } = networkOptions(given, BOTH, ENDPOINT, ASKED);
+    const { network, publish, dhcp, dns, boot } = networkOptions(given, BOTH, LINK, ASKED);
     assert.equal(network.subnet, given.subnet);
     assert.equal(network.subnet6, given.subnet6);
     assert.equal(network.mtu, given.mtu);
@@ -38,10 +43,10 @@ describe("networkOptions", () => {
     const { link, dns, hostSide, log, limits, seed, exitFd } = networkOptions(
       plan(),
       BOTH,
-      ENDPOINT,
+      LINK,
       ASKED,
     );
-    assert.deepEqual(link, { kind: "stream", role: "listen", endpoint: ENDPOINT, peerUids: [5] });
+    assert.equal(link, LINK);
     assert.deepEqual([dns.servers, dns.port, dns.announceIpv6], [["9.9.9.9"], 53, "auto"]);
     assert.equal(hostSide, ASKED.hostSide);
     assert.equal(log, ASKED.log);
@@ -57,7 +62,7 @@ describe("networkOptions", () => {
 
   test("serves the versions of IP that the pod has, IPv6 from its smallest MTU on", () => {
     const six = (versions: typeof BOTH, mtu: number) =>
-      networkOptions(plan({ mtu }), versions, ENDPOINT, ASKED).network;
+      networkOptions(plan({ mtu }), versions, LINK, ASKED).network;
     assert.equal(six({ ipv4: true, ipv6: false }, 1500).subnet6, undefined);
     assert.equal(six(BOTH, 1279).subnet6, undefined);
     assert.notEqual(six(BOTH, 1280).subnet6, undefined);
@@ -66,7 +71,7 @@ describe("networkOptions", () => {
 
   test("gives each interface files of its own", () => {
     const files = (index: number, asked = ASKED) => {
-      const { capture } = networkOptions(plan({ index }), BOTH, ENDPOINT, asked);
+      const { capture } = networkOptions(plan({ index }), BOTH, LINK, asked);
       return [capture.pcap, capture.record];
     };
     const { interfaceName } = plan();
@@ -76,7 +81,7 @@ describe("networkOptions", () => {
   });
 
   test("has what boots from the VM's DHCP options", () => {
-    const { boot } = networkOptions(plan({ tftpServerName: "192.0.2.1" }), BOTH, ENDPOINT, ASKED);
+    const { boot } = networkOptions(plan({ tftpServerName: "192.0.2.1" }), BOTH, LINK, ASKED);
     assert.equal(boot?.nextServer, 0xc0000201);
   });
 });

@@ -5,6 +5,7 @@ export const HELP_COMMANDS = [
   "attach",
   "run",
   "serve",
+  "doctor",
   "manifests",
   "demo",
   "replay",

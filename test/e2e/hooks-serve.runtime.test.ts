@@ -91,7 +91,7 @@ describe("serve: calls", { skip: cannotServe() }, () => {
     "the calls of a start give one card, once, on a port that listens, until Shutdown",
     LIMIT,
     async () => {
-      const serve = await startServe();
+      const serve = await startServe({ args: ["--link", "client"] });
       const { port } = serve;
       await call(serve.path, INFO, EMPTY, { deadline_ms: 5000 });
       for (const domain of domainsOf(CASE)) {
@@ -114,6 +114,7 @@ describe("serve: calls", { skip: cannotServe() }, () => {
         [
           `info  listening for hooks path=${serve.path}`,
           `info  guest network ready iface=slirpnet link=tcp:127.0.0.1:${port}`,
+          'info  link chosen iface=slirpnet link=client reason="asked for"',
           "info  shutting down reason=Shutdown",
         ],
       );
@@ -166,21 +167,49 @@ describe("serve: calls", { skip: cannotServe() }, () => {
     assert.doesNotMatch(stderr, /guest network/);
   });
 
-  test("link vhost-user is refused until it is there", LIMIT, async () => {
+  test("link vhost-user: shared memory, a socket that listens, until Shutdown", LIMIT, async () => {
     const serve = await startServe({ args: ["--link", "vhost-user"] });
-    const asked = message([1, fixture(`${CASE}.domain.xml`)], [2, VMI]);
-    assert.deepEqual(await refusal(serve.path, ON_DEFINE, asked), {
-      code: "FAILED_PRECONDITION",
-      text: 'iface "slirpnet": link "vhost-user" is not available here, choose "auto"',
-    });
-    await serve.end();
+    const file = "userdata/vhost-user-0.sock";
+    for (const domain of domainsOf(CASE)) {
+      const answer = await define(serve.path, domain);
+      (await connectRaw(join(serve.folder, file))).destroy();
+      const source = `<source type="unix" path="/var/run/kubevirt-hooks/hook-sidecar-0/${file}"`;
+      assert.equal(count(answer, '<interface type="vhostuser">'), 1, answer);
+      assert.equal(count(answer, source), 1, answer);
+      assert.equal(count(answer, '<access mode="shared"/>'), 1, answer);
+      assert.equal(await define(serve.path, answer), answer);
+    }
+    assert.deepEqual(await call(serve.path, SHUTDOWN), EMPTY);
+    const { code, stderr } = await serve.running.outcome(15_000);
+    assert.equal(code, 0, stderr);
+    assert.match(
+      stderr,
+      /^info {2}guest network ready iface=slirpnet link=unix:.*vhost-user-0\.sock$/m,
+    );
+    assert.deepEqual(readdirSync(serve.folder), []);
+    rmSync(serve.folder, { recursive: true });
+  });
+
+  test("link auto: the kind that suits memory and card, and why, in one line", LIMIT, async () => {
+    const serve = await startServe();
+    const domain = fixture(`${CASE}.domain.xml`);
+    const backing = '<memoryBacking><access mode="private"/></memoryBacking>';
+    await define(serve.path, domain.replace("<os>", `${backing}<os>`));
+    (await connected(serve.port)).destroy();
+    await define(serve.path, domain.replace("<os>", `${backing}<os>`));
+    const { stderr } = await serve.end();
+    const reason = String.raw`"memory access \"private\": wanted \"shared\""`;
+    assert.deepEqual(stderr.match(/^.* link chosen .*$/gm), [
+      `info  link chosen iface=slirpnet link=client reason=${reason}`,
+    ]);
   });
 
   test("a loopback port that somebody else has is a refusal that names it", LIMIT, async () => {
     const taken = createServer();
     await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
     const { port } = taken.address() as AddressInfo;
-    const serve = await startServe({ env: { SLIRP_LOOPBACK_PORT: String(port) } });
+    const env = { SLIRP_LINK: "client", SLIRP_LOOPBACK_PORT: String(port) };
+    const serve = await startServe({ env });
     const asked = message([1, fixture(`${CASE}.domain.xml`)], [2, VMI]);
     const { code, text } = await refusal(serve.path, ON_DEFINE, asked);
     assert.equal(code, "FAILED_PRECONDITION");
@@ -334,12 +363,15 @@ describe("serve: without privileges", {
     const folder = temporaryFolder();
     chownSync(folder, 0, Number(USER));
     chmodSync(folder, 0o2770);
-    const serve = await startServe({ folder, prefix });
+    const serve = await startServe({ folder, prefix, args: ["--link", "vhost-user"] });
     const { uid, gid } = statSync(serve.path);
     assert.deepEqual([uid, gid], [Number(USER), Number(USER)]);
     // It may be there a moment before its group may use it.
     await until(() => (statSync(serve.path).mode & 0o777) === 0o660, "mode 660 of the socket");
     await define(serve.path, fixture(`${CASE}.domain.xml`));
+    assert.deepEqual(readdirSync(join(folder, "userdata")), ["vhost-user-0.sock"]);
+    const link = statSync(join(folder, "userdata", "vhost-user-0.sock"));
+    assert.deepEqual([link.uid, link.mode & 0o777], [Number(USER), 0o600]);
     await serve.end();
     rmSync(folder, { recursive: true });
   });

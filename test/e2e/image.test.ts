@@ -228,6 +228,7 @@ async function startSidecar(image: BuiltImage): Promise<Sidecar> {
       env: {
         CONTAINER_NAME: "hook-sidecar-0",
         NETWORK_BINDING_PLUGIN_NAME: "slirp",
+        SLIRP_LINK: "client", // which every card of QEMU can have
         SLIRP_PEER_UID: `${process.getuid?.()}`, // QEMU's here
         SLIRP_HOST_ADDRESS: "allow", // where the test has its servers
       },

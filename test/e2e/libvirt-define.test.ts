@@ -13,17 +13,18 @@ import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import type { LinkKind } from "../../src/config/hook-settings.ts";
-import { mutateDomain } from "../../src/hooks/domain/mutate.ts";
-import { type BindingPlan, derivePlans } from "../../src/hooks/domain/plan.ts";
+import type { LinkChoice, LinkKind } from "../../src/config/hook-settings.ts";
+import type { BindingPlan } from "../../src/hooks/domain/plan.ts";
 import { readVmi } from "../../src/hooks/domain/vmi.ts";
 import { until } from "../support/e2e/shell.ts";
 import {
+  answerTo,
   CASES,
   contextOf,
   domainsOf,
   fixture,
   messageOf,
+  plansFor,
   strip,
 } from "../support/hook-fixtures.ts";
 import { LINK_KINDS } from "../support/hook-plan.ts";
@@ -31,6 +32,40 @@ import { definable, type Libvirt, noLibvirt, startable, startLibvirt } from "../
 
 const LIMIT = { timeout: 300_000 };
 const MODELS = ["virtio", "e1000", "rtl8139"] as const;
+/** What the memory of a domain may say, with the links that `auto` has then. */
+const NUMA = (access: string): string =>
+  `<numa><cell id="0" cpus="0" memory="1000000" unit="KiB"${access}/></numa>`;
+type Memory = readonly [what: string, backing: string, numa: string, link: LinkKind];
+const MEMORIES: readonly Memory[] = [
+  ["nothing", "", "", "vhost-user"],
+  ["an empty element", "<memoryBacking/>", "", "vhost-user"],
+  ["memfd", '<memoryBacking><source type="memfd"/></memoryBacking>', "", "vhost-user"],
+  [
+    "a file",
+    '<memoryBacking><source type="file"/><access mode="shared"/></memoryBacking>',
+    "",
+    "vhost-user",
+  ],
+  ["a NUMA cell", "", NUMA(""), "vhost-user"],
+  ["a shared NUMA cell", "", NUMA(' memAccess="shared"'), "vhost-user"],
+  [
+    "a shared NUMA cell of private memory",
+    '<memoryBacking><source type="memfd"/><access mode="private"/></memoryBacking>',
+    NUMA(' memAccess="shared"'),
+    "vhost-user",
+  ],
+  [
+    "huge pages of a memfd",
+    '<memoryBacking><hugepages><page size="2048" unit="KiB" nodeset="0"/></hugepages>' +
+      '<source type="memfd"/></memoryBacking>',
+    NUMA(""),
+    "vhost-user",
+  ],
+  ["a private NUMA cell", "", NUMA(' memAccess="private"'), "client"],
+  ["private", '<memoryBacking><access mode="private"/></memoryBacking>', "", "client"],
+  ["anonymous", '<memoryBacking><source type="anonymous"/></memoryBacking>', "", "client"],
+];
+
 /** Cases with faults of the VM, and those that ask for another network or binding. */
 const REFUSED = /^(?:x-(?!ports-duplicate)|f-)/;
 const ANSWERED = CASES.filter((name) => !REFUSED.test(name));
@@ -48,13 +83,17 @@ interface Answer {
 /** A case whose VM has `fields` in each of the interfaces that are ours. */
 function answer(
   name: string,
-  link: LinkKind,
+  link: LinkChoice,
   fields: Fields,
   env: Readonly<Record<string, string>> = {},
 ): Answer {
   const vmi = readVmi(withFields(fixture(`${name}.vmi.json`), fields));
-  const plans = derivePlans(vmi, contextOf(name, { SLIRP_LINK: link, ...env }));
-  return { plans, define: (domain) => mutateDomain(domain, vmi, plans) };
+  const context = contextOf(name, { SLIRP_LINK: link, ...env });
+  const [first = ""] = domainsOf(name);
+  return {
+    plans: plansFor(first, vmi, context),
+    define: (domain) => answerTo(domain, vmi, context),
+  };
 }
 
 function withFields(vmi: string, fields: Fields): string {
@@ -143,7 +182,8 @@ function checkNetdev(
       const memory = valuesOf(argv, "-object").filter(({ size }) => size !== undefined);
       assert.ok(memory.length > 0);
       for (const { share, "qom-type": type } of memory) {
-        assert.deepEqual([share, type], [true, "memory-backend-memfd"]);
+        assert.equal(share, true);
+        assert.match(String(type), /^memory-backend-(?:memfd|file)$/);
       }
       break;
     }
@@ -230,6 +270,34 @@ describe("libvirt", { skip: noLibvirt() }, () => {
           const xml = define(domainsOf(USUAL)[1] ?? "");
           checkCards(await libvirt.argv(startable(xml)), plans);
         }),
+      );
+    });
+  }
+
+  for (const [what, backing, numa, link] of MEMORIES) {
+    test(`takes what auto makes of memory that says: ${what}`, LIMIT, async () => {
+      const [, second = ""] = domainsOf(USUAL);
+      const domain = startable(second)
+        .replace("<os>", `${backing}<os>`)
+        .replace(/<cpu\b[\s\S]*<\/cpu>/, `<cpu>${numa}</cpu>`);
+      const vmi = readVmi(fixture(`${USUAL}.vmi.json`));
+      const context = contextOf(USUAL);
+      const plans = plansFor(domain, vmi, context);
+      assert.deepEqual(
+        plans.map(({ attachment }) => attachment.kind),
+        [link],
+      );
+      const answer = answerTo(domain, vmi, context);
+      assert.equal(answerTo(answer, vmi, context), answer);
+      accepts([answer]);
+      const argv = await libvirt.argv(answer);
+      checkCards(argv, plans);
+      const shared = valuesOf(argv, "-object").filter(({ share }) => share === true);
+      const type = `memory-backend-${what === "a file" ? "file" : "memfd"}`;
+      assert.deepEqual(
+        shared.map((each) => each["qom-type"]),
+        link === "vhost-user" ? [type] : [],
+        argv.join(" "),
       );
     });
   }

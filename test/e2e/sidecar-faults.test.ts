@@ -206,7 +206,7 @@ describe("sidecar: the hooks folder", { skip: cannotRun("mount") }, () => {
         const { code, text } = await pod.refuses(STREAM);
         assert.equal(code, "FAILED_PRECONDITION");
         assert.match(text, /^iface "slirpnet": make folder ".*\/userdata": .*EROFS/);
-        await pod.define({});
+        await pod.define({ link: "client" });
         const guest = await pod.clientGuest();
         await guest.lease();
         await guest.echo(pod.target, "hello");
@@ -226,7 +226,7 @@ describe("sidecar: the hooks folder", { skip: cannotRun("mount") }, () => {
         const { code, text } = await pod.refuses(STREAM);
         assert.equal(code, "FAILED_PRECONDITION");
         assert.match(text, /^iface "slirpnet": make folder ".*\/userdata": .*ENOSPC/);
-        await pod.define({});
+        await pod.define({ link: "client" });
         const guest = await pod.clientGuest();
         await guest.lease();
         await pod.shutdown();

@@ -120,7 +120,7 @@ describe("sidecar: guests", { skip: cannotRun() }, () => {
 
   test("link client: a loopback port that only QEMU reaches", LIMIT, () =>
     withPod({}, async (pod) => {
-      const answer = await pod.define({});
+      const answer = await pod.define({ link: "client" });
       assert.match(answer, new RegExp(`<source address="127.0.0.1" port="${LOOPBACK_PORT}"/>`));
       const listening = await pod.host.run(["ss", "-Hltn", `sport = :${LOOPBACK_PORT}`]);
       assert.match(listening.stdout, / 127\.0\.0\.1:28500 /);

@@ -27,7 +27,8 @@ function hooksWith(
   const told: (readonly BindingPlan[])[] = [];
   let shutdowns = 0;
   const dataPlane: DataPlane = {
-    autoLink: "client",
+    autoLink: "vhost-user",
+    memoryLimit: undefined,
     prepare: (plans) => {
       told.push(plans);
       return prepare();
@@ -65,7 +66,7 @@ describe("a domain is defined", () => {
     });
     const answer = await hooks.onDefineDomain(DOMAIN, VMI);
     assert.ok(isReady);
-    assert.equal(Buffer.from(answer).toString(), define(CASE, "client", DOMAIN.toString()));
+    assert.equal(Buffer.from(answer).toString(), define(CASE, "auto", DOMAIN.toString()));
     assert.deepEqual(
       told.map((plans) => plans.map(({ interfaceName }) => interfaceName)),
       [["slirpnet"]],
@@ -85,6 +86,23 @@ describe("a domain is defined", () => {
     assert.deepEqual(warnings, [
       'iface "slirpnet": port "80/TCP" is listed twice',
       'iface "slirpnet": port "80/UDP" is listed twice',
+    ]);
+  });
+
+  test("which link each interface has is told once, with the reason", async () => {
+    const told: string[] = [];
+    const { hooks } = hooksWith(async () => {}, {
+      onLink: ({ interfaceName, attachment, linkReason }) =>
+        void told.push(`${interfaceName} ${attachment.kind}: ${linkReason}`),
+    });
+    await hooks.onDefineDomain(DOMAIN, VMI);
+    await hooks.onDefineDomain(DOMAIN, VMI);
+    const backing = '<memoryBacking><access mode="private"/></memoryBacking>';
+    const closed = DOMAIN.toString().replace("<devices>", `${backing}<devices>`);
+    await hooks.onDefineDomain(Buffer.from(closed), VMI);
+    assert.deepEqual(told, [
+      "slirpnet vhost-user: virtio card, memory can be shared",
+      'slirpnet client: memory access "private": wanted "shared"',
     ]);
   });
 

@@ -261,6 +261,8 @@ describe("pcap: the link behind it", () => {
   /** A link that notes what it is asked; `results` are of receive and transmit. */
   function wrapped(results: number[]) {
     const calls: string[] = [];
+    /** Of each receive, whether the link might have lent. */
+    const lends: boolean[] = [];
     const memory = new TestMemory();
     const note = (name: string, ...args: readonly unknown[]): void => {
       calls.push([name, ...args].join(" "));
@@ -280,10 +282,12 @@ describe("pcap: the link behind it", () => {
         return events === 1;
       },
       wantRoom: (on) => note("wantRoom", on),
-      receive: (_memory, max) => {
+      receive: ({ loans }, max) => {
         note("receive", max);
+        lends.push(loans !== undefined);
         return results.shift() ?? 0;
       },
+      release: () => note("release"),
       transmit: (_memory, first, count) => {
         note("transmit", first, count);
         return results.shift() ?? 0;
@@ -292,8 +296,18 @@ describe("pcap: the link behind it", () => {
     };
     const sink = { write: () => true, close: () => note("close sink") };
     const link = createPcapLink(inner, { sink, now: () => 0 });
-    return { link, memory, calls };
+    return { link, memory, calls, lends };
   }
+
+  test("lends nothing while it is recorded", () => {
+    const { link, memory, lends } = wrapped([0, 0]);
+    const no = (): boolean => false;
+    memory.loans = { begin: no, add: no, cancel: no, clear: no, hasFaulted: false };
+    link.receive(memory, 8);
+    link.capture.close();
+    link.receive(memory, 8);
+    assert.deepEqual(lends, [false, true]);
+  });
 
   test("hears all, and answers", () => {
     const { link, memory, calls } = wrapped([4, 5]);
@@ -306,10 +320,11 @@ describe("pcap: the link behind it", () => {
     link.wantRoom(false);
     assert.equal(link.receive(memory, 8), 4);
     assert.equal(link.transmit(memory, 2, 7), 5);
+    link.release?.(memory);
     link.close();
     assert.deepEqual(calls, [
       ...["watch", "event 9 1", "event 9 2", "wantRoom true", "wantRoom false", "receive 8"],
-      ...["transmit 2 7", "close", "close sink"],
+      ...["transmit 2 7", "release", "close", "close sink"],
     ]);
   });
 

@@ -5,7 +5,7 @@
  * that 64-bit arithmetic that loses the carry is found out.
  */
 
-import type { LinkMemory } from "../../src/link/link.ts";
+import type { LinkLoans, LinkMemory } from "../../src/link/link.ts";
 import * as abi from "../../wasm/abi.ts";
 
 const INVENTED_BASE = 0x7f12_ffff_f000;
@@ -26,6 +26,7 @@ export class TestMemory implements LinkMemory {
   readonly rxDescriptors = RX_DESCRIPTORS;
   readonly rxBuffers = RX_BUFFERS;
   readonly txRecords = TX_RECORDS;
+  loans: LinkLoans | undefined;
   private readonly bytes = new Uint8Array(this.buffer);
   private readonly view = new DataView(this.buffer);
 
@@ -63,7 +64,8 @@ export class TestMemory implements LinkMemory {
   frame(i: number): Uint8Array {
     const at = RX_DESCRIPTORS + i * abi.RX_DESCRIPTOR_SIZE;
     const pointer = this.view.getUint32(at + abi.RX_DESCRIPTOR_POINTER_OFFSET, true);
-    const length = this.view.getUint32(at + abi.RX_DESCRIPTOR_LENGTH_OFFSET, true);
+    const word = this.view.getUint32(at + abi.RX_DESCRIPTOR_LENGTH_OFFSET, true);
+    const length = word & abi.LENT_LENGTH_MASK;
     return this.bytes.slice(pointer, pointer + length);
   }
 

@@ -94,6 +94,18 @@ describe("loop: a turn", () => {
     assert.equal(stage.guest.pending, 2 * GUEST_BATCH + 5);
   });
 
+  test("takes as many frames as the link says it is best asked for", () => {
+    const stage = new Stage();
+    for (let i = 0; i < 69; i += 1) stage.sendPing(i);
+    const receives = (notes: readonly string[]): string[] => matching(notes, /^receive/);
+    stage.batchFrames = 64;
+    assert.deepEqual(receives(stage.turn(LINK_READABLE)), ["receive 64: 64"]);
+    stage.batchFrames = 4;
+    assert.deepEqual(receives(stage.turn()), ["receive 4: 4"]);
+    assert.deepEqual(receives(stage.turn()), ["receive 4: 1"]);
+    assert.deepEqual(receives(stage.turn()), []);
+  });
+
   test("a guest that is given more than was taken from it is heard out, within bounds", () => {
     const { stage, handle } = withSocket();
     for (let i = 0; i < (BATCHES_MAX + 2) * GUEST_BATCH; i += 1) stage.sendPing(i);

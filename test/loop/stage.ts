@@ -115,8 +115,13 @@ export class Stage {
   readonly blocks: number[] = [];
   /** What the control channel says. */
   goesOn = false;
+  /** Frames that the link is best asked for. */
+  batchFrames: number | undefined;
+  /** Frames that the link has lent. */
+  lentCount = 0;
 
-  constructor() {
+  /** @param lends the link does, and what is done with it is noted */
+  constructor(lends = false) {
     const { link, guest } = createMemoryLink();
     this.guest = guest;
     const { notes } = this;
@@ -124,6 +129,7 @@ export class Stage {
       engine: this.engine,
       link: this.#link(link),
       memory: this.#memory(),
+      lent: lends ? this.#lent() : undefined,
       events: this.#events(),
       upstream: {
         execute: (_base, count) => {
@@ -172,6 +178,18 @@ export class Stage {
     });
   }
 
+  #lent() {
+    const { notes } = this;
+    const count = (): number => this.lentCount;
+    return {
+      get count(): number {
+        return count();
+      },
+      copy: () => notes.push("copy"),
+      settle: () => notes.push("settle"),
+    };
+  }
+
   #memory(): LinkMemory {
     const { rxDescriptors, rxBuffers, txRecords } = this.engine.bases;
     const { words, octets } = this.engine;
@@ -180,7 +198,11 @@ export class Stage {
 
   #link(real: Link): Link {
     const { vnetSize, flags, queueFrames, mtuMax } = real;
+    const batch = (): number | undefined => this.batchFrames;
     return {
+      get batchFrames() {
+        return batch();
+      },
       ...{ vnetSize, flags, queueFrames, mtuMax, refused: 0 },
       watch: () => 0,
       event: (_token, bits) => (bits & ~abi.EVENT_WRITABLE) !== 0,
@@ -196,6 +218,10 @@ export class Stage {
         if (n > 0) this.room -= n;
         this.notes.push(`transmit ${first}-${count}: ${n}`);
         return n;
+      },
+      release: () => {
+        this.notes.push("release");
+        this.lentCount = 0;
       },
       close: () => real.close(),
     };

@@ -8,6 +8,7 @@ import { simulatedEngine } from "../../src/lab/sim/simulated-engine.ts";
 import { NO_FAULTS } from "../../src/lab/sim/wire.ts";
 import { World } from "../../src/lab/sim/world.ts";
 import { linkMemoryOf } from "../../src/loop/loop.ts";
+import { EVENT_READABLE } from "../../wasm/abi.ts";
 
 const FRAME = new Uint8Array(60).fill(2);
 const WIRE = { faults: NO_FAULTS, delay: 10, jitter: 0, rate: 0, queueFrames: 1000 };
@@ -62,6 +63,6 @@ describe("sim/cable: towards the engine", () => {
     cable.move();
     assert.equal(told.roomy, 1);
     pass();
-    assert.equal(cable.isReadable, true);
+    assert.equal(cable.takeNews(EVENT_READABLE), EVENT_READABLE);
   });
 });

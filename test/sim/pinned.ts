@@ -18,7 +18,11 @@ export const COMPETITION_SEEDS: readonly number[] = [1, 4, 6, 8, 9, 12, 16, 19, 
 /** Shut windows: updates told, lost and withheld, and writers, are in one of them at least. */
 export const WINDOW_SEEDS: readonly number[] = Array.from({ length: 25 }, (_, i) => 1 + i);
 
+/** Guests with a vhost-user card: each habit of a driver is in one of them at least. */
+export const CARD_SEEDS: readonly number[] = Array.from({ length: 30 }, (_, i) => 1 + i);
+
 /** Those whose trace hash is pinned too, in `hashes.json`. */
 export const HASHED_SEEDS: readonly number[] = [1, 2, 3, 5, 8, 13, 21, 34, 35, 55, 89, 144];
 export const HASHED_WINDOWS: readonly number[] = [1, 6, 13, 19];
+export const HASHED_CARDS: readonly number[] = [1, 3, 5, 24];
 export const HASHED_COMPETITIONS: readonly number[] = [1, 8, 9, 34];

@@ -7,7 +7,7 @@
 import { writeFileSync } from "node:fs";
 import type { Family } from "../../src/lab/sim/family.ts";
 import { simulateSeed } from "../../src/lab/sim/simulate.ts";
-import { HASHED_COMPETITIONS, HASHED_SEEDS, HASHED_WINDOWS } from "./pinned.ts";
+import { HASHED_CARDS, HASHED_COMPETITIONS, HASHED_SEEDS, HASHED_WINDOWS } from "./pinned.ts";
 
 function write(file: string, family: Family, seeds: readonly number[]): void {
   const hashes = Object.fromEntries(
@@ -18,4 +18,5 @@ function write(file: string, family: Family, seeds: readonly number[]): void {
 
 write("./hashes.json", "random", HASHED_SEEDS);
 write("./window-hashes.json", "windows", HASHED_WINDOWS);
+write("./vhost-user-hashes.json", "vhost-user", HASHED_CARDS);
 write("./competition-hashes.json", "competition", HASHED_COMPETITIONS);

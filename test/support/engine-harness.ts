@@ -34,6 +34,7 @@ import {
 import { FakeHost } from "./fake-host.ts";
 import { FakeSocket } from "./fake-socket.ts";
 import type { Frame } from "./frame.ts";
+import { Lender } from "./lender.ts";
 import {
   type ArpFields,
   arp,
@@ -72,6 +73,7 @@ export class EngineWorld {
   readonly engine: Engine;
   readonly host: FakeHost;
   readonly config: EngineConfigValues;
+  readonly lender: Lender | undefined;
   /** Virtual time, microseconds. */
   now = START;
   /**
@@ -89,14 +91,15 @@ export class EngineWorld {
     this.engine = new Engine(instantiateEngine(engineModule(options.variant ?? "simd")));
     this.engine.start(this.config);
     this.host = new FakeHost(this.engine);
+    this.lender = options.lends ? new Lender(this.engine, this.host, options.lends) : undefined;
   }
 
   // -------------------------------------------------------------- time and turns
 
   /** Hands frames from the guest to the engine as one batch and lets it finish. */
   guest(...frames: readonly Uint8Array[]): void {
-    const header = new Uint8Array(this.config.vnetSize);
-    this.guestRaw(...frames.map((frame) => concat(header, frame)));
+    const header = (): Uint8Array => this.lender?.header() ?? new Uint8Array(this.config.vnetSize);
+    this.guestRaw(...frames.map((frame) => concat(header(), frame)));
   }
 
   /** The same for frames that bring their virtio_net_hdr. */
@@ -148,13 +151,13 @@ export class EngineWorld {
       engine.upstreamEvent(handle, events, now);
     }
     if (frames.length > 0) {
-      frames.forEach((frame, slot) => {
-        this.#place(slot, frame);
-      });
+      for (const [slot, frame] of frames.entries()) this.#place(slot, frame);
       this.framesIn += frames.length;
       engine.guestRx(frames.length, now);
+      this.lender?.frames.copy();
     }
     engine.step(now);
+    this.lender?.frames.copy();
     for (let rounds = 0; ; rounds += 1) {
       if (rounds > TURNS_MAX) this.#fail("the engine never stops asking for operations");
       this.#transmit();
@@ -163,10 +166,13 @@ export class EngineWorld {
       host.execute();
       this.#log(`operations ${host.log.slice(before).join(" ")}`);
       engine.complete(now);
+      this.lender?.frames.copy();
     }
+    this.lender?.release();
   }
 
   #place(slot: number, frame: Uint8Array): void {
+    if (this.lender?.place(slot, frame) === true) return;
     const { octets, view, bases } = this.engine;
     const pointer = bases.rxBuffers + slot * abi.RX_SLOT_SIZE;
     const descriptor = bases.rxDescriptors + slot * abi.RX_DESCRIPTOR_SIZE;

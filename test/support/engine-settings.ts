@@ -22,6 +22,8 @@ export interface WorldOptions extends Partial<Omit<EngineConfigValues, "seed">> 
   readonly variant?: Variant;
   /** Any number; it is spread over the engine's 32 octets. */
   readonly seed?: number;
+  /** The guest lends what can be lent, or two thirds of it; wants a `vnetSize` of 12. */
+  readonly lends?: boolean | "mixed";
 }
 
 const DEFAULTS: Omit<EngineConfigValues, "seed"> = {
@@ -69,7 +71,7 @@ export const IPV6: EngineIpv6Values = {
 
 /** The engine's configuration for these options. */
 export function worldConfig(options: WorldOptions = {}): EngineConfigValues {
-  const { variant: _, seed = 1, ...given } = options;
+  const { variant: _, lends: _lends, seed = 1, ...given } = options;
   const spread = Uint8Array.from({ length: 32 }, (_octet, i) => (seed * (i + 7) + i * i) & 0xff);
   return { ...DEFAULTS, ...given, seed: spread };
 }

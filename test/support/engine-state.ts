@@ -55,6 +55,7 @@ export const ENGINE_STATE: Readonly<Record<string, readonly string[]>> = {
   "wasm/flow/tftp.ts": ["secret"],
   "wasm/flow/whereabouts.ts": ["chosen4", "chosen6", "askAt", "asks", "sweepAt"],
   "wasm/guest.ts": ["leavesAt", "doubtNext"],
+  "wasm/lent.ts": ["copyCount"],
   "wasm/local/dhcpv4.ts": ["declinedUntil"],
   "wasm/local/dhcpv6.ts": ["declinedUntil"],
   "wasm/local/ndp.ts": ["dueAt", "lastAt", "initialLeft", "serial", "toldLength"],

@@ -36,6 +36,8 @@ export class FakeHost {
   connect: (address: string, port: number) => ConnectOutcome = () => "ok";
   /** Result of opening a datagram socket: 0, or a negative errno. */
   openResult = 0;
+  /** Carries out OP_TCP_SEND of a msghdr in place of reading it here. */
+  sendMessage: ((socket: FakeSocket, message: number, isUrgent: boolean) => number) | undefined;
   /** Ping sockets answer echo requests by themselves. */
   answersPing = true;
   /** Every socket ever opened, in order. */
@@ -149,6 +151,7 @@ export class FakeHost {
     const count = view.getUint32(op + abi.OP_COUNT_OFFSET, true);
     switch (kind) {
       case abi.OP_TCP_SEND:
+        if (this.sendMessage !== undefined) return this.sendMessage(socket, pointer, c === 1);
         return sendStream(socket, concat(...this.#pieces(pointer)), a, c === 1);
       case abi.OP_TCP_RECV:
         return receiveStream(socket, this.#pieces(pointer), a);

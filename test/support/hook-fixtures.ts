@@ -6,11 +6,13 @@
  */
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { type LinkKind, readHookSettings } from "../../src/config/hook-settings.ts";
+import { type LinkChoice, readHookSettings } from "../../src/config/hook-settings.ts";
+import { readDomain } from "../../src/hooks/domain/document.ts";
 import { applyEdits, type Edit } from "../../src/hooks/domain/edits.ts";
-import { mutateDomain } from "../../src/hooks/domain/mutate.ts";
+import { type GuestMemory, readMemory } from "../../src/hooks/domain/memory.ts";
+import { editDomain } from "../../src/hooks/domain/mutate.ts";
 import { type BindingPlan, derivePlans, type PlanContext } from "../../src/hooks/domain/plan.ts";
-import { readVmi } from "../../src/hooks/domain/vmi.ts";
+import { readVmi, type Vmi } from "../../src/hooks/domain/vmi.ts";
 import { parseXml, type XmlElement } from "../../src/hooks/domain/xml.ts";
 
 const FOLDER = new URL("../fixtures/hooks/", import.meta.url);
@@ -46,20 +48,45 @@ export function contextOf(
     settings: readHookSettings({ CONTAINER_NAME: "hook-sidecar-0", ...env }),
     resolvConf: fixture(hasFixture(own) ? own : "resolv.conf"),
     podNetworks: [{ address: 0x0af4_0100, prefixLength: 24 }],
-    autoLink: "client",
+    autoLink: "vhost-user",
+    memoryLimit: undefined,
     ...rest,
   };
 }
 
-export function plansOf(name: string, link: LinkKind): readonly BindingPlan[] {
+/** Memory that nothing stands against to share. */
+export const MEMORY: GuestMemory = Object.freeze({
+  obstacle: undefined,
+  size: 1 << 30,
+  isHuge: false,
+  isPreallocated: false,
+});
+
+/** The plans for a domain. */
+export function plansFor(xml: string, vmi: Vmi, context: PlanContext): readonly BindingPlan[] {
+  return derivePlans(vmi, readMemory(readDomain(xml)), context);
+}
+
+/** What the hook makes of a domain. */
+export function mutateDomain(xml: string, vmi: Vmi, plans: readonly BindingPlan[]): string {
+  return applyEdits(xml, editDomain(readDomain(xml), vmi, plans));
+}
+
+/** The same from the beginning. */
+export function answerTo(xml: string, vmi: Vmi, context: PlanContext): string {
+  return mutateDomain(xml, vmi, plansFor(xml, vmi, context));
+}
+
+export function plansOf(name: string, link: LinkChoice): readonly BindingPlan[] {
   const vmi = readVmi(fixture(`${name}.vmi.json`));
-  return derivePlans(vmi, contextOf(name, { SLIRP_LINK: link }));
+  const [domain = ""] = domainsOf(name);
+  return plansFor(domain, vmi, contextOf(name, { SLIRP_LINK: link }));
 }
 
 /** One call of OnDefineDomain for a case with this domain. */
-export function define(name: string, link: LinkKind, domain: string): string {
+export function define(name: string, link: LinkChoice, domain: string): string {
   const vmi = readVmi(fixture(`${name}.vmi.json`));
-  return mutateDomain(domain, vmi, derivePlans(vmi, contextOf(name, { SLIRP_LINK: link })));
+  return answerTo(domain, vmi, contextOf(name, { SLIRP_LINK: link }));
 }
 
 /** Message of what `work` throws; empty when it throws nothing. */

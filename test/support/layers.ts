@@ -7,7 +7,7 @@ import type { ImportKind } from "./source.ts";
 
 const BASE = [
   ...["abi/index", "errno", "sockaddr", "layout", "memory", "ring", "stats", "timer", "prng"],
-  "trap",
+  ...["trap", "lent"],
 ];
 
 /** Modules of `flow` without a protocol of their own, which the protocols build on. */
@@ -43,6 +43,7 @@ const WASM: readonly (readonly [string, readonly string[]])[] = [
   ["layout", ["abi/index"]],
   ["memory", ["abi/index", "layout", "trap"]],
   ["stats", ["abi/index", "layout", "memory", "trap"]],
+  ["lent", ["abi/index", "memory"]],
   ["ring", ["abi/index", "sockaddr", "layout", "memory", "stats", "trap"]],
   ["timer", ["abi/index", "layout", "memory", "ring", "stats", "trap"]],
   ["prng", ["abi/index", "layout", "memory", "ring", "stats", "trap"]],
@@ -87,8 +88,22 @@ const SRC: readonly (readonly [string, readonly string[]])[] = [
   ["loop/", [...LOW, ...HALVES, ABI]],
   ["binding/", [...LOW, ...HALVES, "replay/", "loop/", "assets.ts", ABI]],
   ["metrics/", ["lib/", "engine/", "link/", "binding/", ABI]],
+  ["doctor/", LOW],
   ["hooks/", ["lib/", "config/"]],
-  ["cli/", [...LOW, ...HALVES, "replay/", "loop/", "binding/", "metrics/", "hooks/", "assets.ts"]],
+  [
+    "cli/",
+    [
+      ...LOW,
+      ...HALVES,
+      "replay/",
+      "loop/",
+      "binding/",
+      "metrics/",
+      "doctor/",
+      "hooks/",
+      "assets.ts",
+    ],
+  ],
   ["main.ts", [...LOW, ...HALVES, "loop/", "binding/", "hooks/", "cli/", "assets.ts"]],
   // The laboratory: the product never imports it, but for `main`, which loads its commands.
   ["lab/sim/", ["lib/", "engine/", "link/", "upstream/", "loop/", "assets.ts", ABI, ERRNO]],

@@ -105,8 +105,11 @@ class UploadWatch {
   }
 }
 
-/** Sends a stream in any segmentation and order to a host that takes as it likes. */
-export function upload(options: UploadCase, world: WorldOptions = {}): void {
+/**
+ * Sends a stream in any segmentation and order to a host that takes as it likes; the world it was
+ * in.
+ */
+export function upload(options: UploadCase, world: WorldOptions = {}): EngineWorld {
   const { seed, length, iss, writeMax, segmentMax, timestamps } = options;
   const pick = decisions(seed);
   const conversation = established({ world, guest: { iss, timestamps } });
@@ -133,6 +136,7 @@ export function upload(options: UploadCase, world: WorldOptions = {}): void {
   assert.deepEqual(socket.stream, content);
   assert.equal(conversation.world.engine.chunkCount, 0, "chunks in use");
   conversation.world.checkBalance();
+  return conversation.world;
 }
 
 // ---------------------------------------------------------------- host -> guest

@@ -9,6 +9,7 @@ const LOADER = "test/sys/libc.test.ts, under the runtime it is for";
 const GUEST = "test/sim/guest/guest.test.ts, as part of the whole guest";
 const SCENARIOS = "test/sim/scenarios.test.ts";
 const RUN = "test/sim/simulate.test.ts, in every run";
+const CARD = "test/sim/card/card.test.ts, in every run, and test/sim/mutants/rings.ts";
 const PAGE = "runs in a browser; test/sim/report/page.test.ts checks what it is given";
 const SIX = "test/wasm/flow/ipv6.test.ts, test/wasm/tcp/ipv6.test.ts and test/wasm/input6.test.ts";
 const DEMO = "test/e2e/demo.test.ts plays it";
@@ -34,6 +35,9 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/lab/demo/sim-guest.ts": DEMO,
   "src/lab/demo/sim-link.ts": DEMO,
   "src/cli/metrics.ts": "test/e2e/metrics.runtime.test.ts",
+  "src/cli/doctor.ts": "test/e2e/doctor.runtime.test.ts",
+  "src/doctor/facts.ts": TYPES,
+  "src/doctor/finding.ts": TYPES,
   "src/metrics/drop-reasons.ts": "texts; test/metrics/catalogue.test.ts",
   "src/metrics/families.ts": "texts; test/metrics/catalogue.test.ts",
   "src/cli/internal.ts": "a name; test/e2e/attach.runtime.test.ts has it used",
@@ -55,6 +59,12 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/main.ts": "test/e2e/attach.runtime.test.ts",
   "src/lab/sim/app-set.ts": RUN,
   "src/lab/sim/app.ts": TYPES,
+  "src/lab/sim/card/card-family.ts": CARD,
+  "src/lab/sim/card/card-plan.ts": CARD,
+  "src/lab/sim/card/driver-queue.ts": CARD,
+  "src/lab/sim/card/guest-ring.ts": CARD,
+  "src/lab/sim/card/receiver.ts": CARD,
+  "src/lab/sim/card/sender.ts": CARD,
   "src/lab/sim/check/balance.ts": RUN,
   "src/lab/sim/check/leftovers.ts": RUN,
   "src/lab/sim/check/room-watch.ts": RUN,

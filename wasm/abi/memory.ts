@@ -69,6 +69,9 @@ export const CONTROL_ADDRESS_OFFSET: i32 = 128;
 export const CONTROL_SCOPE_OFFSET: i32 = 144;
 /** Times the guest was heard of at an address that is not link-local; wraps. */
 export const CONTROL_HEARD_OFFSET: i32 = 148;
+/** Copies for the host to make (LENT_COPY_…): how many, and the address of the first. */
+export const LENT_CONTROL_COUNT_OFFSET: i32 = 152;
+export const LENT_CONTROL_BASE_OFFSET: i32 = 156;
 export const CONTROL_SIZE: i32 = 160;
 
 /** Number of the first entry in ADDRESSES; all above stand for IPv6 addresses too. */

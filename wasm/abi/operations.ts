@@ -9,6 +9,22 @@
 export const RX_DESCRIPTOR_POINTER_OFFSET: i32 = 0;
 export const RX_DESCRIPTOR_LENGTH_OFFSET: i32 = 4;
 export const RX_DESCRIPTOR_SIZE: i32 = 8;
+/**
+ * In the word of the length, above the length itself: octets of the frame that are in its slot,
+ * where the rest is lent (`lent.ts`); 0 = all are. A frame that is lent begins where slot i does.
+ */
+export const LENT_SHIFT: i32 = 17;
+export const LENT_LENGTH_MASK: i32 = 0x1ffff;
+
+/**
+ * An octet range that the host copies after the call that has listed it, before anything else, in
+ * the order of the list: TO and FROM are engine addresses, FROM in a slot that may be lent.
+ */
+export const LENT_COPY_TO_OFFSET: i32 = 0;
+export const LENT_COPY_FROM_OFFSET: i32 = 4;
+export const LENT_COPY_LENGTH_OFFSET: i32 = 8;
+export const LENT_COPY_SIZE: i32 = 16;
+export const LENT_COPY_CAPACITY_COUNT: i32 = 1024;
 
 // ---------------------------------------------------------------- engine -> guest frames
 

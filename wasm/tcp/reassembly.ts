@@ -13,6 +13,7 @@ import * as abi from "../abi/index";
 import { HOLDS, heldCount, heldSpare, holderJoin, holderLeave } from "../flow/holders";
 import { SHARE_OUTSIDE } from "../flow/kinds";
 import { stakeOf } from "../layout";
+import { lentCopy, lentRoom } from "../lent";
 import {
   CHUNKS_GUARANTEED,
   chunkAllocate,
@@ -112,13 +113,17 @@ export function hold(flow: Tcp, sequence: u32, from: usize, length: u32): bool {
       n = min(n, chunkEnd(at) - sequence); // held already
     } else {
       if (at >= 0) n = min(n, chunkSequence(at) - sequence);
+      if (!lentRoom(from)) {
+        drop(abi.DROP_TCP_POOL);
+        return false;
+      }
       let chunk = before;
       if (before < 0 || chunkEnd(before) != sequence || chunkRoom(before) == 0) {
         chunk = chunkInsert(flow, before, sequence);
         if (chunk < 0) return false;
       }
       n = min(n, chunkRoom(chunk));
-      memory.copy(chunkData(chunk) + chunkLength(chunk), from, n);
+      lentCopy(chunkData(chunk) + chunkLength(chunk), from, n);
       chunkSetLength(chunk, chunkLength(chunk) + n);
       before = chunk;
       at = chunkNext(chunk);

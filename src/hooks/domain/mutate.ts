@@ -4,18 +4,21 @@
  * Contract: a pure function. Everything that is not ours stays byte for byte. Applied to its own
  * answer, also when KubeVirt's schema has stripped that answer, it gives one interface and one set
  * of arguments again. Ours are `<interface>` elements with the alias of a planned interface,
- * whoever made them, the QEMU arguments of `arguments.ts`, and shared memory where needed. The
- * domain is parsed once for all interfaces; time and memory are linear in the domain and in the
- * plans.
+ * whoever made them, the QEMU arguments of `arguments.ts`, and shared memory where needed. Time and
+ * memory are linear in the domain and in the plans.
+ *
+ * A vhost-user interface has no `<mtu>`: libvirt 9.0 would set it on a device of the host as well,
+ * which there is none of, and the start would fail. The guest hears of its MTU by DHCP and router
+ * advertisements, as on the other links.
  * Source: libvirt's domain format; KubeVirt's DomainSpec for what a stripped answer looks like.
  */
-import { quote } from "../../config/errors.ts";
+import type { Attachment } from "./attachment.ts";
 import { editArguments } from "./command-line.ts";
-import { aliasOf, type Domain, findIn, isConfidential, readDomain } from "./document.ts";
-import { applyEdits, type Edit } from "./edits.ts";
-import { quoteTruncated, unsupported } from "./errors.ts";
+import { aliasOf, type Domain, isConfidential } from "./document.ts";
+import type { Edit } from "./edits.ts";
 import { append, insertAfter, insertBefore, type NewElement, remove, replace } from "./layout.ts";
-import type { Attachment, BindingPlan } from "./plan.ts";
+import { shareMemory } from "./memory.ts";
+import type { BindingPlan } from "./plan.ts";
 import type { Vmi } from "./vmi.ts";
 import { attributeOf, childOf, childrenOf, type XmlElement } from "./xml.ts";
 
@@ -49,19 +52,17 @@ const REPLACED_CHILDREN = new Set([
   "vlan",
 ]);
 
-/** Attaches every planned interface. Throws `HookError`. */
-export function mutateDomain(xml: string, vmi: Vmi, plans: readonly BindingPlan[]): string {
-  return applyEdits(xml, editDomain(xml, vmi, plans));
-}
-
-/** The edits that do so, all from one parse of the domain. */
-export function editDomain(xml: string, vmi: Vmi, plans: readonly BindingPlan[]): readonly Edit[] {
-  const domain = readDomain(xml);
-  const sharing = plans.find(({ attachment }) => attachment.kind === "vhost-user");
+/** The edits that attach every planned interface. Throws `HookError`. */
+export function editDomain(
+  domain: Domain,
+  vmi: Vmi,
+  plans: readonly BindingPlan[],
+): readonly Edit[] {
+  const isShared = plans.some(({ attachment }) => attachment.kind === "vhost-user");
   return [
     ...editInterfaces(domain, vmi, plans),
     ...editArguments(domain, plans),
-    ...(sharing === undefined ? [] : editMemory(domain, sharing)),
+    ...(isShared ? shareMemory(domain) : []),
   ];
 }
 
@@ -215,40 +216,4 @@ function keptChildren(
 function declarationsOf(old: XmlElement | undefined): Record<string, string> {
   const declared = (old?.attributes ?? []).filter(({ name }) => name.startsWith("xmlns:"));
   return Object.fromEntries(declared.map(({ name, value }) => [name, value]));
-}
-
-/**
- * vhost-user gives another process access to the guest's memory, which must be shared and have a
- * file descriptor. Settings of the domain are completed, never overridden.
- */
-function editMemory({ text, root, devices }: Domain, plan: BindingPlan): Edit[] {
-  const what = `iface ${quote(plan.interfaceName)}: link "vhost-user"`;
-  const cells = findIn(root, "cpu", "numa");
-  for (const cell of cells === undefined ? [] : childrenOf(cells, "cell")) {
-    const access = attributeOf(cell, "memAccess") ?? "shared";
-    if (access === "shared") continue;
-    throw unsupported(
-      `${what}: memory access ${quoteTruncated(access)} of a NUMA cell: wanted "shared"`,
-    );
-  }
-  const shared: NewElement = { name: "access", attributes: { mode: "shared" } };
-  const memfd: NewElement = { name: "source", attributes: { type: "memfd" } };
-  const backing = childOf(root, "memoryBacking");
-  if (backing === undefined) {
-    const element = { name: "memoryBacking", children: [memfd, shared] };
-    const memory = childOf(root, "memory");
-    if (memory !== undefined) return [insertAfter(text, root, memory, element)];
-    return [insertBefore(text, root, devices, element)];
-  }
-  const mode = attributeOf(childOf(backing, "access"), "mode");
-  if (mode !== undefined && mode !== "shared") {
-    throw unsupported(`${what}: memory access ${quoteTruncated(mode)}: wanted "shared"`);
-  }
-  const source = attributeOf(childOf(backing, "source"), "type");
-  if (source === "anonymous") {
-    throw unsupported(`${what}: memory source "anonymous": wanted "memfd" or "file"`);
-  }
-  const needsSource = source === undefined && childOf(backing, "hugepages") === undefined;
-  const missing = [...(needsSource ? [memfd] : []), ...(mode === undefined ? [shared] : [])];
-  return [...append(text, backing, missing)];
 }

@@ -15,43 +15,44 @@ import {
 } from "../../config/dhcp-options.ts";
 import { quote } from "../../config/errors.ts";
 import type { HookSettings, LinkKind } from "../../config/hook-settings.ts";
-import { LINK_CHOICES } from "../../config/hook-settings.ts";
 import { MTU_BOUNDS, MTU_DEFAULT } from "../../config/network.ts";
 import type { PublishRule } from "../../config/publish-rule.ts";
 import { parseResolvConf, type ResolvConf } from "../../config/resolv.ts";
-import { integerBetween, oneOf } from "../../config/settings.ts";
+import { integerBetween } from "../../config/settings.ts";
 import { defaultGatewayMac, parseSubnet, type Subnet } from "../../config/subnet.ts";
 import { parseSubnet6, SUBNET6_DEFAULT, type Subnet6 } from "../../config/subnet6.ts";
 import { formatCidr4, type Ipv4Network, prefixMask } from "../../lib/addr.ts";
 import { toHex } from "../../lib/bytes.ts";
 import { deepFreeze } from "../../lib/deep-freeze.ts";
+import {
+  type Attachment,
+  type Card,
+  chooseLink,
+  deriveAttachment,
+  type LinkChoice,
+  type LinkContext,
+  readWish,
+} from "./attachment.ts";
 import { type Device, deriveDevice } from "./device.ts";
 import { invalid, quoteTruncated, unsupported, withContext } from "./errors.ts";
 import { normalizeNetwork, removeDuplicatePorts } from "./leniency.ts";
-import { type Selected, selectInterfaces } from "./select.ts";
-import { ANNOTATION_PREFIX, type Vmi, type VmiInterface } from "./vmi.ts";
+import type { GuestMemory } from "./memory.ts";
+import { selectInterfaces } from "./select.ts";
+import {
+  ANNOTATION_PREFIX,
+  readAnnotation,
+  type Vmi,
+  type VmiInterface,
+  type VmiNetwork,
+} from "./vmi.ts";
 
-/** Inputs of a plan besides the VMI. */
-export interface PlanContext {
-  readonly settings: HookSettings;
+/** Inputs of a plan besides VMI and domain. */
+export interface PlanContext extends LinkContext {
   /** Text of the pod's resolv.conf. */
   readonly resolvConf: string;
   /** IPv4 networks of the pod's own interfaces, loopback left out. */
   readonly podNetworks: readonly Ipv4Network[];
-  /** What `auto` stands for: `client` where a data plane runs, `user` where none does. */
-  readonly autoLink: LinkKind;
 }
-
-/** How QEMU reaches its network backend. Paths are those of the compute container. */
-export type Attachment =
-  /** QEMU connects to a loopback TCP port. */
-  | { readonly kind: "client"; readonly port: number }
-  /** QEMU connects to a unix socket. */
-  | { readonly kind: "stream"; readonly path: string; readonly file: string }
-  /** QEMU connects to a unix socket and shares its memory. */
-  | { readonly kind: "vhost-user"; readonly path: string; readonly file: string }
-  /** QEMU's own user networking: no data plane of ours. */
-  | { readonly kind: "user" };
 
 /** The plan for one interface, deep-frozen. Addresses are numbers in host order. */
 export interface BindingPlan {
@@ -62,6 +63,8 @@ export interface BindingPlan {
   readonly alias: string;
   readonly device: Device;
   readonly attachment: Attachment;
+  /** Why it is this one, for the log. */
+  readonly linkReason: string;
   readonly subnet: Subnet;
   readonly subnet6: Subnet6;
   /** The VMI names the IPv6 network; otherwise it is the default. */
@@ -82,16 +85,7 @@ export interface BindingPlan {
   readonly warnings: readonly string[];
 }
 
-const LINK_ANNOTATION = `${ANNOTATION_PREFIX}link`;
 const MTU_ANNOTATION = `${ANNOTATION_PREFIX}mtu`;
-
-/** Folder of the hook sockets, as the compute container sees it. */
-const HOOKS_FOLDER = "/var/run/kubevirt-hooks";
-/** The only folder in it whose files virt-launcher does not take for hook sockets. */
-const USER_FOLDER = "userdata";
-
-/** Octets of the path of a unix socket, its final zero left out (unix(7)). */
-const SOCKET_PATH_SIZE_MAX = 107;
 
 /** The MTU of emulated cards, whose drivers know no larger one, and of QEMU's user networking. */
 const MTU_ETHERNET = 1500;
@@ -99,26 +93,35 @@ const PORT_MAX = 65535;
 const HOSTNAME_SIZE_MAX = 63;
 const CLUSTER_DOMAIN = "cluster.local";
 
-/** One plan for each of our interfaces, in the VMI's order. Throws `HookError`. */
-export function derivePlans(vmi: Vmi, context: PlanContext): readonly BindingPlan[] {
+/**
+ * One plan for each of our interfaces, in the VMI's order. Throws `HookError`.
+ * @param memory as the domain has it
+ */
+export function derivePlans(
+  vmi: Vmi,
+  memory: GuestMemory,
+  context: PlanContext,
+): readonly BindingPlan[] {
   const conf = parseResolvConf(context.resolvConf);
-  const link = chooseLink(vmi, context);
+  const asked = readWish(vmi, context.settings);
   const selected = selectInterfaces(vmi, context.settings.bindingName);
-  const plans = selected.map((each) => derivePlan(vmi, each, link, conf, context));
+  const plans = selected.map(({ iface, network }) => {
+    const card = { vmi, iface, device: deriveDevice(vmi, iface), memory };
+    return derivePlan(card, network, chooseLink(asked, card, context), conf, context);
+  });
   checkPortsTogether(plans);
   return deepFreeze(plans);
 }
 
 function derivePlan(
-  vmi: Vmi,
-  { iface, network }: Selected,
-  link: LinkKind,
+  card: Card,
+  network: VmiNetwork,
+  link: LinkChoice,
   conf: ResolvConf,
   context: PlanContext,
 ): BindingPlan {
-  const device = deriveDevice(vmi, iface);
-  const attachment = deriveAttachment(iface, link, context.settings);
-  checkAttachment(iface, device, attachment);
+  const { vmi, iface, device } = card;
+  const attachment = deriveAttachment(card, link.kind, context.settings);
   const what = `iface ${quote(iface.name)}`;
   const cidr = normalizeNetwork(what, network.cidr ?? context.settings.cidr);
   const subnet = deriveSubnet(iface, cidr.value, context.podNetworks);
@@ -134,36 +137,31 @@ function derivePlan(
     alias: `ua-${iface.name}`,
     device,
     attachment,
+    linkReason: link.reason,
     subnet,
     subnet6: withContext(`${what}: invalid network CIDR ${quoteTruncated(cidr6.value)}`, () =>
       parseSubnet6(cidr6.value),
     ),
     isSubnet6Given: network.cidr6 !== undefined,
-    mtu: chooseMtu(vmi, device, link, context.settings),
+    mtu: chooseMtu(vmi, device, link.kind, context.settings),
     publish: ports.value,
     hostname,
     search,
     dhcpOptions: options,
     tftpServerName: iface.dhcpOptions.tftpServerName,
     bootFileName: iface.dhcpOptions.bootFileName,
-    warnings: [...cidr.warnings, ...cidr6.warnings, ...ports.warnings],
+    warnings: [
+      ...link.warnings.map((text) => `${what}: ${text}`),
+      ...cidr.warnings,
+      ...cidr6.warnings,
+      ...ports.warnings,
+    ],
   };
-}
-
-function chooseLink(vmi: Vmi, { settings, autoLink }: PlanContext): LinkKind {
-  const asked = annotation(vmi, LINK_ANNOTATION, settings);
-  const choice =
-    asked === undefined
-      ? settings.link
-      : withContext(`annotation "${LINK_ANNOTATION}" ${quoteTruncated(asked)}`, () =>
-          oneOf(LINK_CHOICES)(asked),
-        );
-  return choice === "auto" ? autoLink : choice;
 }
 
 /** Virtio cards get a large MTU: TCP ends here, and the pod's MTU limits only datagrams. */
 function chooseMtu(vmi: Vmi, device: Device, link: LinkKind, settings: HookSettings): number {
-  const asked = annotation(vmi, MTU_ANNOTATION, settings);
+  const asked = readAnnotation(vmi, MTU_ANNOTATION, settings.allowsAnnotations);
   if (asked !== undefined) {
     const read = integerBetween(...MTU_BOUNDS);
     return withContext(`annotation "${MTU_ANNOTATION}" ${quoteTruncated(asked)}`, () =>
@@ -172,48 +170,6 @@ function chooseMtu(vmi: Vmi, device: Device, link: LinkKind, settings: HookSetti
   }
   if (settings.mtu !== undefined) return settings.mtu;
   return device.isVirtio && link !== "user" ? MTU_DEFAULT : MTU_ETHERNET;
-}
-
-function annotation(vmi: Vmi, key: string, settings: HookSettings): string | undefined {
-  const value = vmi.annotations.get(key);
-  if (value === undefined || value === "" || settings.allowsAnnotations) return value || undefined;
-  throw unsupported(`annotation ${quote(key)} is not allowed here`);
-}
-
-/** File names have the interface's index, not its name, so that paths are short. */
-function deriveAttachment(iface: VmiInterface, kind: LinkKind, settings: HookSettings): Attachment {
-  if (kind === "user") return { kind };
-  if (kind === "client") return { kind, port: settings.loopbackPort + iface.index };
-  const folder = [HOOKS_FOLDER, settings.containerName, USER_FOLDER]
-    .filter((part) => part !== undefined)
-    .join("/");
-  const file = `${kind}-${iface.index}.sock`;
-  const path = `${folder}/${file}`;
-  if (path.length > SOCKET_PATH_SIZE_MAX) {
-    const what = `iface ${quote(iface.name)}: link ${quote(kind)}: socket path ${quote(path)}`;
-    throw unsupported(`${what} is longer than ${SOCKET_PATH_SIZE_MAX} octets`);
-  }
-  return { kind, path, file };
-}
-
-function checkAttachment(iface: VmiInterface, device: Device, { kind }: Attachment): void {
-  const what = `iface ${quote(iface.name)}`;
-  if (kind === "vhost-user" && !device.isVirtio) {
-    throw unsupported(`${what}: model ${quote(device.model)}: link "vhost-user" needs "virtio"`);
-  }
-  if ((kind === "stream" || kind === "user") && device.linkState === "down") {
-    throw unsupported(`${what}: state "down" is not possible with link ${quote(kind)}`);
-  }
-  if (kind !== "user") return;
-  const { ntpServers, privateOptions } = iface.dhcpOptions;
-  // QEMU's DHCP server does not support these.
-  const missing = [
-    ...(ntpServers.length > 0 ? ["ntpServers"] : []),
-    ...(privateOptions.length > 0 ? ["privateOptions"] : []),
-  ];
-  for (const name of missing) {
-    throw unsupported(`${what}: dhcpOptions ${quote(name)} are not possible with link "user"`);
-  }
 }
 
 function deriveSubnet(

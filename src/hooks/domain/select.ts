@@ -7,7 +7,7 @@ import { quote } from "../../config/errors.ts";
 import { unsupported } from "./errors.ts";
 import type { Vmi, VmiInterface, VmiNetwork } from "./vmi.ts";
 
-export interface Selected {
+interface Selected {
   readonly iface: VmiInterface;
   readonly network: VmiNetwork;
 }

@@ -7,7 +7,8 @@
  * `HookError` with the path of the invalid field.
  * Source: KubeVirt API v1, VirtualMachineInstanceSpec.
  */
-import { invalid, quoteTruncated } from "./errors.ts";
+import { quote } from "../../config/errors.ts";
+import { invalid, quoteTruncated, unsupported } from "./errors.ts";
 import { TEXT_SIZE_MAX } from "./markup.ts";
 
 /** A port as written; neither number nor protocol is validated yet. */
@@ -110,6 +111,16 @@ export function readVmi(text: string): Vmi {
     interfaces: readInterfaces(devices),
     networks: spec.list("networks", INTERFACE_COUNT_MAX).map(readNetwork),
   };
+}
+
+/**
+ * An annotation of ours; undefined for none, and an empty one is none.
+ * @param isAllowed whether VMs may have any. Throws `HookError` where one has and may not
+ */
+export function readAnnotation(vmi: Vmi, key: string, isAllowed: boolean): string | undefined {
+  const value = vmi.annotations.get(key) || undefined;
+  if (value === undefined || isAllowed) return value;
+  throw unsupported(`annotation ${quote(key)} is not allowed here`);
 }
 
 function readInterfaces(devices: JsonNode): VmiInterface[] {

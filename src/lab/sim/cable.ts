@@ -1,6 +1,7 @@
 /**
  * The cable between guest and engine: a wire with faults each way, the guest's network card, and
- * the link that the engine's loop reads and writes.
+ * the link that the engine's loop reads and writes: rings in memory, or a vhost-user card, whose
+ * driver then stands between wire and link (`card/card.ts`).
  *
  *     guest - backlog - wire - [card] - link - LOOP
  *     guest ----------- wire - [card] - link - LOOP
@@ -10,9 +11,11 @@
  * block when the engine does not read, and while one does it reads nothing either. What such a
  * guest sends waits instead of being lost.
  */
+import { EVENT_READABLE, EVENT_WRITABLE } from "../../../wasm/abi.ts";
 import type { Link, LinkMemory } from "../../link/link.ts";
+import { Card, type CardCode, type LinkEnd } from "./card/card.ts";
 import type { VirtualClock } from "./clock.ts";
-import { createMemoryLink, type MemoryGuest } from "./memory-link.ts";
+import { createMemoryLink } from "./memory-link.ts";
 import { Nic, VNET_SIZE } from "./nic.ts";
 import type { Plan } from "./plan.ts";
 import { Random } from "./random.ts";
@@ -35,12 +38,13 @@ export class Cable {
   /** The end that the loop has. */
   readonly link: Link;
   /** Octets of virtio_net_hdr in front of each frame of the link. */
-  readonly vnetSize: number;
+  readonly vnetSize: 0 | 12;
   readonly #plan: Plan;
   readonly #events: CableEvents;
   readonly #toGuest: Wire;
   readonly #toEngine: Wire;
-  readonly #end: MemoryGuest;
+  readonly #end: LinkEnd;
+  readonly #card: Card | undefined;
   readonly #nic: Nic;
   readonly #ring: ReceiveRing<boolean> | undefined;
   /** Frames queued on the link towards the engine: whether each is as it was sent. */
@@ -51,15 +55,22 @@ export class Cable {
   /** Frames that found the link's queue towards the engine full. */
   #overflowed = 0;
 
-  constructor(clock: VirtualClock, plan: Plan, events: CableEvents) {
+  /** @param code what a vhost-user card runs, in place of the product's */
+  constructor(clock: VirtualClock, plan: Plan, events: CableEvents, code?: CardCode) {
     this.#plan = plan;
     this.#events = events;
     this.#nic = new Nic(plan.limits.mtu, (text) => events.fault(text));
     this.vnetSize = plan.limits.offloads ? VNET_SIZE : 0;
-    const vnetSize = plan.limits.offloads ? VNET_SIZE : 0;
-    const { link, guest } = createMemoryLink({ vnetSize, queueFrames: plan.limits.queueFrames });
-    this.link = link;
-    this.#end = guest;
+    const { queueFrames } = plan.limits;
+    if (plan.card === undefined) {
+      const { link, guest } = createMemoryLink({ vnetSize: this.vnetSize, queueFrames });
+      this.link = link;
+      this.#end = guest;
+    } else {
+      this.#card = new Card(clock, plan.card, queueFrames, this.#cardEvents(), code);
+      this.link = this.#card;
+      this.#end = this.#card.guest;
+    }
     this.#toEngine = new Wire(clock, new Random(plan.seed, 2), plan.toEngine, (frame, isIntact) =>
       this.#enqueue(frame, isIntact),
     );
@@ -103,17 +114,37 @@ export class Cable {
     this.#toEngine.calm();
   }
 
-  /** Frames that wait on the link for the guest. */
+  /** Frames that wait on the link for the guest, and on a card for either side. */
   get pending(): number {
-    return this.#end.pending;
+    return this.#card?.held ?? this.#end.pending;
   }
 
-  get isReadable(): boolean {
-    return this.#intact.length > 0;
+  /** Nothing is on a card; what is on a link in memory is asked for at the end. */
+  get isSettled(): boolean {
+    return (this.#card?.held ?? 0) === 0;
   }
 
-  get isWritable(): boolean {
-    return this.#end.pending < this.#plan.limits.queueFrames;
+  /**
+   * What the loop hears of the link, EVENT_… bits, where it is watched for `interest`. Kicks of a
+   * card are edges: they are heard once, whatever it is watched for.
+   */
+  takeNews(interest: number): number {
+    if (this.#card !== undefined) return this.#card.takeKicks();
+    const readable = this.#intact.length > 0 ? EVENT_READABLE : 0;
+    const writable = this.#end.pending < this.#plan.limits.queueFrames ? EVENT_WRITABLE : 0;
+    return (readable | writable) & interest;
+  }
+
+  /** Kicks of a card that were heard so far, each of which is a turn of its own. */
+  get kicks(): number {
+    return this.#card?.kicks ?? 0;
+  }
+
+  #cardEvents() {
+    return {
+      fault: (text: string) => this.#events.fault(text),
+      onFrames: () => this.#drain(),
+    };
   }
 
   // -------------------------------------------------------------- guest -> engine
@@ -194,8 +225,10 @@ export class Cable {
 
   /** What is on the link is lost, in both directions; `lost` gets what was for the guest. */
   empty(memory: LinkMemory, most: number, lost: (octets: Uint8Array) => void): void {
-    for (let frame = this.#end.receive(); frame; frame = this.#end.receive()) lost(frame);
-    while (this.link.receive(memory, most) > 0);
+    do {
+      this.#card?.settle();
+      for (let frame = this.#end.receive(); frame; frame = this.#end.receive()) lost(frame);
+    } while (this.link.receive(memory, most) > 0);
     this.#intact.length = 0;
   }
 }

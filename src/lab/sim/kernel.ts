@@ -24,8 +24,8 @@ const TURN_COST = 2;
 
 /** What can be ready. */
 export interface EventSources {
-  readonly linkReadable: boolean;
-  readonly linkWritable: boolean;
+  /** What there is to be heard of the link, EVENT_… bits; an edge is heard once. */
+  takeLinkNews(interest: number): number;
   /** Listeners with connections that wait to be accepted: how many there are in all, and which. */
   readonly waitingListeners: readonly number[];
   takeEdge(): HostSocket | undefined;
@@ -79,10 +79,10 @@ export class Kernel implements EventSource, AlarmClock, SourceSwitch {
     this.#lows = [];
     this.#highs = [];
     if (sources.isOver) this.#add(abi.EVENT_READABLE, 0, EVENT_OF_CONTROL);
-    const wantsRead = (this.#linkInterest & abi.EVENT_READABLE) !== 0;
-    const wantsWrite = (this.#linkInterest & abi.EVENT_WRITABLE) !== 0;
-    if (wantsRead && sources.linkReadable) this.#add(abi.EVENT_READABLE, 0, EVENT_OF_LINK);
-    if (wantsWrite && sources.linkWritable) this.#add(abi.EVENT_WRITABLE, 0, EVENT_OF_LINK);
+    const news = sources.takeLinkNews(this.#linkInterest);
+    for (const bit of [abi.EVENT_READABLE, abi.EVENT_WRITABLE]) {
+      if ((news & bit) !== 0) this.#add(bit, 0, EVENT_OF_LINK);
+    }
     if (this.#alarmRings) {
       this.#alarmRings = false;
       this.#add(abi.EVENT_READABLE, 0, EVENT_OF_ALARM);

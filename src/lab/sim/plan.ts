@@ -4,6 +4,7 @@
  *
  * Times are microseconds, rates octets per second (0 = no limit), chances in a million.
  */
+import type { CardPlan } from "./card/card-plan.ts";
 import type { TcpSettings } from "./guest/tcp-options.ts";
 import type { RingPlan } from "./receive-ring.ts";
 import type { WireOptions } from "./wire.ts";
@@ -215,6 +216,8 @@ export interface Plan {
   readonly guestBacklog?: number;
   /** The guest's card has a ring that bursts overflow. Absent = it takes whatever comes. */
   readonly guestRing?: RingPlan;
+  /** The link is a vhost-user card, which has offloads. Absent = it is memory. */
+  readonly card?: CardPlan;
 }
 
 export const FAULTLESS_HOST: HostFaults = {

@@ -6,6 +6,7 @@
  * port of their own, by which host and checkers know them.
  */
 import { ECONNREFUSED, EHOSTUNREACH, ETIMEDOUT } from "../../../wasm/errno.ts";
+import { drawCard } from "./card/card-plan.ts";
 import type { TcpSettings } from "./guest/tcp-options.ts";
 import type {
   AppPlan,
@@ -48,7 +49,9 @@ export interface ScenarioPlan {
 
 export function planOfScenario(document: ScenarioDocument, seed: number): ScenarioPlan {
   const { engine, guest, host, link } = document;
-  const flows = new FlowWriter(seed, guest.offloads);
+  const hasCard = guest.link === "vhost-user";
+  const hasOffloads = guest.offloads || hasCard;
+  const flows = new FlowWriter(seed, hasOffloads);
   const groups = document.flows.map((fields, index) => {
     const isMany = fields.kind === "tcp" && fields.sources > 1;
     return flows.add(fields, isMany ? MANY_PEERS + index * MANY : PEERS + 1 + index);
@@ -65,7 +68,7 @@ export function planOfScenario(document: ScenarioDocument, seed: number): Scenar
       tcpIdleSeconds: Math.ceil(engine["tcp-idle"] / SECOND),
       keepaliveSeconds: Math.ceil(engine.keepalive / SECOND),
       strictFilter: engine["strict-filter"],
-      offloads: guest.offloads,
+      offloads: hasOffloads,
     },
     alarmed: true,
     toGuest: wireOf(link, link["to-guest"]),
@@ -96,6 +99,7 @@ export function planOfScenario(document: ScenarioDocument, seed: number): Scenar
     ...(guest.ring !== undefined && {
       guestRing: { size: guest.ring, delay: guest["ring-delay"] },
     }),
+    ...(hasCard && { card: drawCard(seed, document.duration) }),
     ...(document.promises && { promises: promisesOf(document.promises) }),
   };
   return { plan, groups };

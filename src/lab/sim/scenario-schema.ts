@@ -60,6 +60,7 @@ const LinkSchema = v.strictObject({
 const GuestSchema = v.strictObject({
   mtu: v.optional(count(576, 65_520), 1500),
   offloads: v.optional(flag(), false),
+  link: v.optional(word("memory", "vhost-user"), "memory"),
   backlog: v.optional(count(1, 4096)),
   ring: v.optional(size(2048, 16 * MB)),
   "ring-delay": v.optional(duration(1, SECOND), "50 us"),

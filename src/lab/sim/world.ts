@@ -3,6 +3,7 @@
  * virtual time.
  *
  *     apps - guest - wire with faults - memory link - LOOP + ENGINE - modelled host - peers
+ *                                       or a vhost-user card (`card/card.ts`)
  *
  * Theory of operation
  *   `Loop.run` drives everything: it waits, and in the modelled kernel waiting is what lets the
@@ -28,6 +29,7 @@ import { Loop, linkMemoryOf } from "../../loop/loop.ts";
 import type { AppOutcome } from "./app.ts";
 import { AppSet } from "./app-set.ts";
 import { Cable, type CableEvents } from "./cable.ts";
+import type { CardCode } from "./card/card.ts";
 import type { Ledger } from "./check/balance.ts";
 import { checkLeftovers } from "./check/leftovers.ts";
 import { Referee } from "./check/referee.ts";
@@ -74,6 +76,8 @@ export interface WorldOptions {
   readonly sampler?: Sampler;
   /** Another loop than ours, for tests of the simulator itself. */
   readonly loop?: typeof Loop;
+  /** Other code of the vhost-user link than ours, for the same. */
+  readonly card?: CardCode;
 }
 
 export class World {
@@ -136,7 +140,7 @@ export class World {
       operated: (kind, handle, result) => this.#observer.operated(kind, handle, result),
     });
     this.#inbound = new Inbound(this.host, (each) => this.#refused(each));
-    this.#cable = new Cable(this.clock, plan, this.#cableEvents());
+    this.#cable = new Cable(this.clock, plan, this.#cableEvents(), options.card);
     this.guest = new Guest({
       mac: GUEST_MAC,
       mtu: plan.limits.mtu,
@@ -295,12 +299,7 @@ export class World {
   #sources() {
     const world = this;
     return {
-      get linkReadable(): boolean {
-        return world.#cable.isReadable;
-      },
-      get linkWritable(): boolean {
-        return world.#cable.isWritable;
-      },
+      takeLinkNews: (interest: number) => this.#cable.takeNews(interest),
       get waitingListeners(): readonly number[] {
         return world.#inbound.isWaiting ? [0] : [];
       },
@@ -357,7 +356,7 @@ export class World {
     return this.#spin.turned(this.clock.now, {
       frames: this.#observer.frames,
       operations: this.#observer.operations,
-      news: this.#kernel.news,
+      news: this.#kernel.news + this.#cable.kicks,
       accepted: this.#inbound.accepted,
       flows,
       chunks,
@@ -367,6 +366,7 @@ export class World {
 
   get #isDone(): boolean {
     if (!this.#isCalm || !this.#apps.isStarted || this.engine.flowCount > 0) return false;
+    if (!this.#cable.isSettled) return false;
     return this.#apps.isDone && this.guest.tcp.count === 0;
   }
 

@@ -10,6 +10,7 @@
  *
  *        socket ──messages──▶ channel ──▶ session ──▶ features, regions, queues
  *        kick ──▶ ring ──▶ from-guest ──copy──▶ receive slots of the engine
+ *                                   └─places of large payload──▶ sockets (`LinkLoans`)
  *        records of the engine ──copy──▶ to-guest ──▶ ring ──▶ call
  *
  *   Trust. The front end and the guest are strangers. Messages are checked in `messages` and
@@ -26,11 +27,13 @@
  *   and counted, as by a tap that is down.
  *
  *   The end. The front end may go and come back at any time (peer-socket). What was taken is given
- *   back within the same call, so at any moment the used ring says where to go on.
+ *   back within the same turn, so between turns the used ring says where to go on.
  *
  * docs/vhost-user.md tells it at length: who maps what, the fences, limits, what is left out.
  * Source: the vhost-user protocol of QEMU's documentation; virtio 1.2 §2.7 and §5.1.
  */
+import { RX_SLOT_COUNT } from "../../../wasm/abi.ts";
+import { assert } from "../../lib/assert.ts";
 import { EAGAIN, EBADF, errnoName, errnoText } from "../../sys/errno.ts";
 import type { Libc } from "../../sys/libc.ts";
 import { EPOLLET, EPOLLIN } from "../../sys/linux.ts";
@@ -97,6 +100,10 @@ class BackEnd implements PeerLink, PeerUse, SessionHost {
     return this.#socket;
   }
 
+  get batchFrames(): number {
+    return this.#connection?.fromGuest.batchFrames ?? RX_SLOT_COUNT;
+  }
+
   get refused(): number {
     const { fromGuest, toGuest } = this.#connection ?? {};
     return this.#dropped + (fromGuest?.skipped ?? 0) + (toGuest?.skipped ?? 0);
@@ -108,6 +115,7 @@ class BackEnd implements PeerLink, PeerUse, SessionHost {
   }
 
   event(token: number, _events: number): boolean | "served" {
+    assert(this.#connection?.fromGuest.isHolding !== true, "nothing is lent between turns");
     if (KICK_TOKENS.includes(token)) return token === KICK_TOKENS[QUEUE_FROM_GUEST];
     if (!this.#socket.event(token)) return false;
     const before = this.#ringOf(QUEUE_FROM_GUEST);
@@ -127,8 +135,16 @@ class BackEnd implements PeerLink, PeerUse, SessionHost {
     const queue = session.queues[QUEUE_FROM_GUEST];
     if (queue === undefined) return 0;
     const n = fromGuest.receive(queue, session.features.headerSize, memory, max);
-    session.look(QUEUE_FROM_GUEST);
+    if (!fromGuest.isHolding) session.look(QUEUE_FROM_GUEST);
     return n;
+  }
+
+  release(memory: LinkMemory): void {
+    const { session, fromGuest } = this.#connection ?? {};
+    const queue = session?.queues[QUEUE_FROM_GUEST];
+    if (fromGuest?.isHolding !== true || queue === undefined) return;
+    fromGuest.release(queue, memory);
+    session?.look(QUEUE_FROM_GUEST);
   }
 
   transmit(memory: LinkMemory, first: number, count: number): number {

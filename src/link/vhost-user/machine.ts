@@ -1,7 +1,7 @@
 /**
  * What guest memory, rings and queues need of the machine they run on: the kernel's calls in
  * production (`Libc` has them all), and those of a machine in memory in the simulator
- * (`src/lab/sim`), so that the same code is run there.
+ * (`src/lab/sim/card/machine.ts`), so that the same code is run there.
  */
 import type { MappingCalls } from "../../sys/foreign-memory.ts";
 import type { Libc } from "../../sys/libc.ts";

@@ -14,7 +14,7 @@
  * moved from) may have given buffers back and not called, and a driver that waits for that call
  * makes nothing available by which it would get another one.
  */
-import type { Block } from "../../sys/block.ts";
+import { Block } from "../../sys/block.ts";
 import { EINVAL } from "../../sys/errno.ts";
 import { signalEventFd } from "../../sys/fd.ts";
 import type { Negotiated } from "./features.ts";
@@ -27,6 +27,8 @@ import { isAligned, openRingMemory, ringSizes } from "./ring-memory.ts";
 /** Of virtio 1.2 §2.7. */
 const SIZE_MAX = 32768;
 const NONE = -1;
+/** Octets of an event descriptor's counter. */
+const EVENT_SIZE = 8;
 
 export type EventName = "kick" | "call" | "err";
 
@@ -35,6 +37,7 @@ export class Queue {
   readonly #isWritable: boolean;
   readonly #sys: Machine;
   readonly #guest: GuestMemory;
+  /** What is written to event descriptors. */
   readonly #word: Block;
   readonly #fds: Record<EventName, number> = { kick: NONE, call: NONE, err: NONE };
   #hasKick = false;
@@ -45,11 +48,10 @@ export class Queue {
   #ring: Ring | undefined;
   #isBroken = false;
 
-  /** @param word eight octets for event descriptors */
-  constructor(sys: Machine, guest: GuestMemory, word: Block, isWritable: boolean) {
+  constructor(sys: Machine, guest: GuestMemory, isWritable: boolean) {
     this.#sys = sys;
     this.#guest = guest;
-    this.#word = word;
+    this.#word = new Block(sys, EVENT_SIZE);
     this.#isWritable = isWritable;
   }
 

@@ -12,6 +12,7 @@ import { IOV_SIZE } from "../../../wasm/abi.ts";
 import { Block } from "../../sys/block.ts";
 import { EEXIST, EINVAL, ENOENT, ENOSPC } from "../../sys/errno.ts";
 import { ForeignMemory } from "../../sys/foreign-memory.ts";
+import type { LinkLoans } from "../link.ts";
 import type { DirtyLog } from "./dirty-log.ts";
 import type { Machine } from "./machine.ts";
 import type { RegionLayout } from "./messages.ts";
@@ -131,6 +132,24 @@ export class GuestMemory {
   write(guestAddress: number, length: number, from: number): boolean {
     if (!this.#copy(guestAddress, length, from, true)) return false;
     if (this.#isLogging) this.#log?.mark(guestAddress, length);
+    return true;
+  }
+
+  /**
+   * Says where a range is in this process, for frame `i`.
+   * @returns false where that is not possible: part of it is not there or can shrink, or there is
+   *   no room to note it
+   */
+  lend(guestAddress: number, length: number, loans: LinkLoans, i: number): boolean {
+    let at = guestAddress;
+    const end = guestAddress + length;
+    while (at < end) {
+      const region = this.#find(at);
+      if (region === undefined || region.memory.canShrink) return false;
+      const part = Math.min(end, region.end) - at;
+      if (!loans.add(i, region.memory.address + (at - region.guestAddress), part)) return false;
+      at += part;
+    }
     return true;
   }
 

@@ -9,7 +9,6 @@
  *
  * Source: the vhost-user protocol of QEMU's documentation (interop/vhost-user).
  */
-import { Block } from "../../sys/block.ts";
 import { errnoName, errnoText } from "../../sys/errno.ts";
 import { isEventFd, setNonBlocking } from "../../sys/fd.ts";
 import { ForeignMemory } from "../../sys/foreign-memory.ts";
@@ -75,7 +74,6 @@ export class Session {
   readonly queues: readonly Queue[];
   readonly #sys: Libc;
   readonly #host: SessionHost;
-  readonly #word: Block;
   readonly #handlers: ReadonlyMap<number, Handler>;
   #features = negotiated(0n);
   #hasReplies = false;
@@ -84,10 +82,9 @@ export class Session {
     this.#sys = sys;
     this.#host = host;
     this.memory = new GuestMemory(sys);
-    this.#word = new Block(sys, 8);
     this.queues = Array.from(
       { length: QUEUE_COUNT },
-      (_, i) => new Queue(sys, this.memory, this.#word, i === QUEUE_TO_GUEST),
+      (_, i) => new Queue(sys, this.memory, i === QUEUE_TO_GUEST),
     );
     this.#handlers = new Map([
       ...this.#agreements(),

@@ -9,7 +9,7 @@ import {
 } from "../../../src/hooks/domain/arguments.ts";
 import { type BindingPlan, derivePlans } from "../../../src/hooks/domain/plan.ts";
 import { readVmi } from "../../../src/hooks/domain/vmi.ts";
-import { contextOf } from "../../support/hook-fixtures.ts";
+import { contextOf, MEMORY } from "../../support/hook-fixtures.ts";
 
 const Q35: MachineContext = { type: "q35", slot: undefined, isConfidential: false };
 
@@ -20,7 +20,7 @@ function plan(link: string, iface: object = {}, pod: object = {}, spec: object =
     spec: { domain: { devices: { interfaces } }, networks: [{ name: "net", pod }], ...spec },
   };
   const context = contextOf("", { SLIRP_LINK: link }, { resolvConf: "search a.example" });
-  const [first] = derivePlans(readVmi(JSON.stringify(vmi)), context);
+  const [first] = derivePlans(readVmi(JSON.stringify(vmi)), MEMORY, context);
   assert.ok(first);
   return first;
 }

@@ -7,7 +7,7 @@ import { applyEdits } from "../../../src/hooks/domain/edits.ts";
 import { type BindingPlan, derivePlans } from "../../../src/hooks/domain/plan.ts";
 import { readVmi } from "../../../src/hooks/domain/vmi.ts";
 import { attributeOf, parseXml } from "../../../src/hooks/domain/xml.ts";
-import { contextOf, messageOf } from "../../support/hook-fixtures.ts";
+import { contextOf, MEMORY, messageOf } from "../../support/hook-fixtures.ts";
 
 const QEMU = "http://libvirt.org/schemas/domain/qemu/1.0";
 
@@ -21,7 +21,7 @@ function plansOf(...ifaces: readonly Iface[]): readonly BindingPlan[] {
   const networks = ifaces.map(({ name }) => ({ name, pod: {} }));
   const spec = { domain: { devices: { interfaces } }, networks };
   const vmi = readVmi(JSON.stringify({ metadata: { name: "vm" }, spec }));
-  return derivePlans(vmi, contextOf("", { SLIRP_LINK: "stream" }));
+  return derivePlans(vmi, MEMORY, contextOf("", { SLIRP_LINK: "stream" }));
 }
 
 function domainWith(values: readonly string[], devices = ""): string {

@@ -180,8 +180,25 @@ describe("fixtures", () => {
     }
   });
 
+  test("auto: vhost-user for virtio cards, huge pages and NUMA cells too; else client", () => {
+    for (const name of served("client")) {
+      const link = expectedError(name, "vhost-user") === "" ? "vhost-user" : "client";
+      for (const [index, domain] of domainsOf(name).entries()) {
+        const what = `${name} ${link} call ${index + 1}`;
+        const answer = define(name, "auto", domain);
+        assert.equal(answer, define(name, link, domain), what);
+        assert.equal(define(name, "auto", strip(answer, true)), answer, what);
+      }
+    }
+    for (const name of ["a-user-guide", "h-hugepages-memfd", "h-numa-hugepages"]) {
+      assert.equal(expectedError(name, "vhost-user"), "", name);
+    }
+  });
+
   for (const file of [
     "a-user-guide.client",
+    "a-user-guide.vhost-user",
+    "h-hugepages-memfd.vhost-user",
     "a-user-guide.third.stream",
     "e-two-interfaces.user",
     "h-numa-hugepages.vhost-user",

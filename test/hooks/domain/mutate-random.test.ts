@@ -2,11 +2,10 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { mutateDomain } from "../../../src/hooks/domain/mutate.ts";
 import { derivePlans } from "../../../src/hooks/domain/plan.ts";
 import { readVmi } from "../../../src/hooks/domain/vmi.ts";
 import { parseXml } from "../../../src/hooks/domain/xml.ts";
-import { contextOf, strip } from "../../support/hook-fixtures.ts";
+import { contextOf, MEMORY, mutateDomain, strip } from "../../support/hook-fixtures.ts";
 import { LINK_KINDS } from "../../support/hook-plan.ts";
 
 const SEED = 20260831;
@@ -68,7 +67,7 @@ function count(text: string, pattern: RegExp): number {
 
 describe("random domains", () => {
   for (const link of LINK_KINDS) {
-    const plans = derivePlans(VMI, contextOf("", { SLIRP_LINK: link }));
+    const plans = derivePlans(VMI, MEMORY, contextOf("", { SLIRP_LINK: link }));
     const isElement = link === "client" || link === "vhost-user";
 
     test(`${link}: two cards, twice is once, and all that is foreign stays in order`, () => {

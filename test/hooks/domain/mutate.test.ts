@@ -1,13 +1,18 @@
 /** Documents of all shapes: what is attached, what stays, what is refused. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { LinkKind } from "../../../src/config/hook-settings.ts";
+import type { LinkChoice } from "../../../src/config/hook-settings.ts";
 import { readDomain } from "../../../src/hooks/domain/document.ts";
-import { mutateDomain } from "../../../src/hooks/domain/mutate.ts";
 import { derivePlans } from "../../../src/hooks/domain/plan.ts";
 import { readVmi, type Vmi } from "../../../src/hooks/domain/vmi.ts";
 import { attributeOf, childOf } from "../../../src/hooks/domain/xml.ts";
-import { contextOf, messageOf } from "../../support/hook-fixtures.ts";
+import {
+  answerTo,
+  contextOf,
+  MEMORY,
+  messageOf,
+  mutateDomain,
+} from "../../support/hook-fixtures.ts";
 import { LINK_KINDS } from "../../support/hook-plan.ts";
 
 /** A VMI with one bound interface, changed as asked. */
@@ -26,8 +31,8 @@ function vmiWith(iface: object = {}, spec: object = {}): Vmi {
   );
 }
 
-function mutate(xml: string, link: LinkKind, vmi: Vmi = vmiWith()): string {
-  return mutateDomain(xml, vmi, derivePlans(vmi, contextOf("", { SLIRP_LINK: link })));
+function mutate(xml: string, link: LinkChoice, vmi: Vmi = vmiWith()): string {
+  return answerTo(xml, vmi, contextOf("", { SLIRP_LINK: link }));
 }
 
 const QEMU = 'xmlns:qemu="http://libvirt.org/schemas/domain/qemu/1.0"';
@@ -190,6 +195,7 @@ describe("documents", () => {
     assert.ok(mutate(xml, "client").includes('<driver iommu="on"/>'));
     assert.ok(mutate(xml, "stream").includes("&#34;iommu_platform&#34;:true"));
     assert.ok(!mutate(xml, "client", vmiWith({ model: "e1000" })).includes("iommu"));
+    assert.ok(mutate(xml, "auto").includes('<interface type="client">'));
   });
 
   test("a wrong root, no devices and no XML are refused", () => {
@@ -205,41 +211,6 @@ describe("documents", () => {
         message,
       );
     }
-  });
-});
-
-describe("shared memory", () => {
-  const wrap = (inner: string): string => `<domain><memory/>${inner}<devices/></domain>`;
-  const memory = (inner: string): string =>
-    /<memory\/>(.*)<devices>/.exec(mutate(wrap(inner), "vhost-user"))?.[1] ?? "";
-  const error = (inner: string): string => messageOf(() => mutate(wrap(inner), "vhost-user"));
-
-  test("is added where there is none, and completed where there is some", () => {
-    const both = '<source type="memfd"/><access mode="shared"/>';
-    assert.equal(memory(""), `<memoryBacking>${both}</memoryBacking>`);
-    assert.equal(memory("<memoryBacking/>"), `<memoryBacking>${both}</memoryBacking>`);
-    assert.equal(
-      memory("<memoryBacking><hugepages/></memoryBacking>"),
-      '<memoryBacking><hugepages/><access mode="shared"/></memoryBacking>',
-    );
-    const file = '<memoryBacking><source type="file"/><access mode="shared"/></memoryBacking>';
-    assert.equal(memory(file), file);
-  });
-
-  test("is refused where the domain says otherwise", () => {
-    const what = 'iface "net": link "vhost-user": memory';
-    assert.equal(
-      error('<memoryBacking><access mode="private"/></memoryBacking>'),
-      `${what} access "private": wanted "shared"`,
-    );
-    assert.equal(
-      error('<memoryBacking><source type="anonymous"/></memoryBacking>'),
-      `${what} source "anonymous": wanted "memfd" or "file"`,
-    );
-    assert.equal(
-      error('<cpu><numa><cell memAccess="private"/></numa></cpu>'),
-      `${what} access "private" of a NUMA cell: wanted "shared"`,
-    );
   });
 });
 
@@ -277,6 +248,36 @@ describe("several interfaces", () => {
   });
 });
 
+describe("cards of several models", () => {
+  const cards = [
+    { name: "a", binding: { name: "slirp" }, model: "e1000" },
+    { name: "b", binding: { name: "slirp" } },
+  ];
+  const networks = cards.map(({ name }) => ({ name, pod: {} }));
+  const vmi = vmiWith({}, { domain: { devices: { interfaces: cards } }, networks });
+
+  test("have different links by auto, and memory is shared once", () => {
+    const answer = mutate("<domain><memory/><devices/></domain>", "auto", vmi);
+    assert.match(
+      answer,
+      /^<domain><memory\/><memoryBacking>.*<interface type="client">.*ua-a.*"vhostuser">.*ua-b/,
+    );
+    assert.match(
+      answer,
+      /vhost-user-1\.sock" mode="client"><reconnect enabled="yes" timeout="1"\/>/,
+    );
+    assert.doesNotMatch(answer, /<mtu/);
+    assert.equal(mutate(answer, "auto", vmi), answer);
+  });
+
+  test("none has vhost-user where memory cannot be shared, which stays as it is", () => {
+    const private_ = '<memoryBacking><access mode="private"/></memoryBacking>';
+    const answer = mutate(`<domain><memory/>${private_}<devices/></domain>`, "auto", vmi);
+    assert.ok(answer.startsWith(`<domain><memory/>${private_}<devices><interface type="client">`));
+    assert.doesNotMatch(answer, /vhostuser/);
+  });
+});
+
 describe("many interfaces", () => {
   const vmiOf = (count: number): Vmi => {
     const names = Array.from({ length: count }, (_, index) => `n${index}`);
@@ -290,7 +291,7 @@ describe("many interfaces", () => {
       const domain = "<domain><devices><disk/></devices></domain>";
       const lookups = (count: number): number => {
         const vmi = vmiOf(count);
-        const plans = derivePlans(vmi, contextOf("", { SLIRP_LINK: link }));
+        const plans = derivePlans(vmi, MEMORY, contextOf("", { SLIRP_LINK: link }));
         return countCalls(RegExp.prototype, "exec", () => mutateDomain(domain, vmi, plans));
       };
       assert.ok(lookups(240) < 2.5 * lookups(120), "twice as many take twice the work");

@@ -6,8 +6,10 @@ import { HookError } from "../../../src/hooks/domain/errors.ts";
 import { type BindingPlan, derivePlans } from "../../../src/hooks/domain/plan.ts";
 import { readVmi } from "../../../src/hooks/domain/vmi.ts";
 import { formatIpv4, parseIpv4 } from "../../../src/lib/addr.ts";
-import { contextOf, plansOf } from "../../support/hook-fixtures.ts";
+import { contextOf, MEMORY, plansOf } from "../../support/hook-fixtures.ts";
 import { error, plan, type Wish } from "../../support/hook-plan.ts";
+
+const CLIENT = { SLIRP_LINK: "client" };
 
 function assertFrozen(value: unknown): void {
   if (typeof value !== "object" || value === null) return;
@@ -119,7 +121,10 @@ describe("ports", () => {
       ports({ port: 80, protocol: "SCTP" }),
       'iface "net": invalid protocol "SCTP" of port "80": wanted "TCP" or "UDP"',
     ],
-    [ports({ port: 28500 }), 'iface "net": port "28500/TCP" is used by the binding itself'],
+    [
+      { ...ports({ port: 28500 }), env: CLIENT },
+      'iface "net": port "28500/TCP" is used by the binding itself',
+    ],
   ];
   for (const [wish, message] of refused) {
     test(message, () => assert.equal(error(wish), message));
@@ -139,9 +144,10 @@ describe("ports", () => {
   });
 
   test("the link's port is free for UDP, and where the link has none", () => {
-    assert.equal(error(ports({ port: 28500, protocol: "UDP" })), "");
+    assert.equal(error({ ...ports({ port: 28500, protocol: "UDP" }), env: CLIENT }), "");
     assert.equal(error({ ...ports({ port: 28500 }), env: { SLIRP_LINK: "stream" } }), "");
-    assert.equal(error({ ...ports({ port: 28500 }), env: { SLIRP_LOOPBACK_PORT: "4000" } }), "");
+    const elsewhere = { ...CLIENT, SLIRP_LOOPBACK_PORT: "4000" };
+    assert.equal(error({ ...ports({ port: 28500 }), env: elsewhere }), "");
   });
 
   test("two interfaces cannot have one port", () => {
@@ -155,81 +161,6 @@ describe("ports", () => {
     };
     assert.equal(error({ spec }), 'iface "b": port "80/TCP" is already used by iface "a"');
   });
-});
-
-describe("link", () => {
-  const link = (wish: Wish): unknown => plan(wish).attachment;
-  const annotated = (value: string): Wish => ({
-    metadata: { annotations: { "slirp.network.kubevirt.io/link": value } },
-  });
-
-  test("auto is what there is; environment and annotation choose", () => {
-    assert.deepEqual(link({}), { kind: "client", port: 28500 });
-    assert.deepEqual(link({ env: { SLIRP_LINK: "auto" } }), { kind: "client", port: 28500 });
-    assert.deepEqual(link({ env: { SLIRP_LINK: "user" } }), { kind: "user" });
-    assert.deepEqual(link({ ...annotated("user"), env: { SLIRP_LINK: "stream" } }), {
-      kind: "user",
-    });
-    assert.deepEqual(link({ ...annotated("auto"), env: { SLIRP_LINK: "user" } }), {
-      kind: "client",
-      port: 28500,
-    });
-  });
-
-  test("a wrong annotation is refused, and every one where none is allowed", () => {
-    assert.equal(
-      error(annotated("tap")),
-      'annotation "slirp.network.kubevirt.io/link" "tap": ' +
-        'wanted one of "auto", "client", "stream", "vhost-user", "user"',
-    );
-    assert.equal(
-      error({ ...annotated("user"), env: { SLIRP_ALLOW_ANNOTATIONS: "0" } }),
-      'annotation "slirp.network.kubevirt.io/link" is not allowed here',
-    );
-  });
-
-  test("paths are the compute container's, of either release, and never too long", () => {
-    const env = { SLIRP_LINK: "stream" };
-    const file = "stream-0.sock";
-    assert.deepEqual(link({ env }), {
-      kind: "stream",
-      path: `/var/run/kubevirt-hooks/hook-sidecar-0/userdata/${file}`,
-      file,
-    });
-    assert.deepEqual(link({ env: { ...env, CONTAINER_NAME: "" } }), {
-      kind: "stream",
-      path: `/var/run/kubevirt-hooks/userdata/${file}`,
-      file,
-    });
-    const name = "n".repeat(63);
-    assert.match(
-      error({ env: { SLIRP_LINK: "vhost-user", CONTAINER_NAME: name } }),
-      /^iface "net": link "vhost-user": socket path ".*\.sock" is longer than 107 octets$/,
-    );
-  });
-
-  const refused: readonly (readonly [string, object, string])[] = [
-    [
-      "vhost-user",
-      { model: "e1000" },
-      'iface "net": model "e1000": link "vhost-user" needs "virtio"',
-    ],
-    ["stream", { state: "down" }, 'iface "net": state "down" is not possible with link "stream"'],
-    ["user", { state: "down" }, 'iface "net": state "down" is not possible with link "user"'],
-    [
-      "user",
-      { dhcpOptions: { ntpServers: ["1.2.3.4"] } },
-      'iface "net": dhcpOptions "ntpServers" are not possible with link "user"',
-    ],
-    [
-      "user",
-      { dhcpOptions: { privateOptions: [{ option: 224, value: "x" }] } },
-      'iface "net": dhcpOptions "privateOptions" are not possible with link "user"',
-    ],
-  ];
-  for (const [kind, iface, message] of refused) {
-    test(message, () => assert.equal(error({ iface, env: { SLIRP_LINK: kind } }), message));
-  }
 });
 
 describe("MTU", () => {
@@ -266,9 +197,11 @@ describe("a plan", () => {
       '{"metadata":{"name":"vm"},"spec":{"networks":[{"name":"a","pod":{}}],' +
         '"domain":{"devices":{"interfaces":[{"name":"a","slirp":{}}]}}}}',
     );
-    const here = derivePlans(vmi, contextOf("", { CONTAINER_NAME: "hook-sidecar-0" }));
-    const there = derivePlans(vmi, contextOf("", { CONTAINER_NAME: "hook-sidecar-7" }));
-    assert.deepEqual(there, here);
+    const plansIn = (CONTAINER_NAME: string) => {
+      const context = contextOf("", { CONTAINER_NAME });
+      return derivePlans(vmi, MEMORY, context).map(({ attachment, ...rest }) => rest);
+    };
+    assert.deepEqual(plansIn("hook-sidecar-7"), plansIn("hook-sidecar-0"));
   });
 
   test("refusals say whose fault it is", () => {
@@ -281,7 +214,8 @@ describe("a plan", () => {
       return "";
     };
     assert.equal(thrown({ iface: { ports: [{ port: 0 }] } }), "invalid-argument");
-    assert.equal(thrown({ iface: { ports: [{ port: 28500 }] } }), "failed-precondition");
+    const taken = { iface: { ports: [{ port: 28500 }] }, env: CLIENT };
+    assert.equal(thrown(taken), "failed-precondition");
     assert.equal(thrown({ pod: { vmNetworkCIDR: "x" } }), "invalid-argument");
     assert.equal(readHookSettings({}).bindingName, "slirp");
   });

@@ -24,6 +24,7 @@ export class GuestRam {
   readonly bytes: Uint8Array;
   readonly view: DataView;
   readonly layout: RegionLayout;
+  readonly canShrink: boolean;
   readonly #sys: Libc;
   readonly #mapping: ForeignMemory;
 
@@ -37,6 +38,7 @@ export class GuestRam {
     const mapping = ForeignMemory.map(sys, this.fd, 0, size);
     if (typeof mapping === "number") throw new SystemError("Map it", mapping);
     this.#mapping = mapping;
+    this.canShrink = mapping.canShrink;
     this.bytes = new Uint8Array(sys.view(mapping.address, size));
     this.view = new DataView(this.bytes.buffer);
     this.layout = {

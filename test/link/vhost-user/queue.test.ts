@@ -4,7 +4,6 @@ import { describe } from "node:test";
 import { negotiated } from "../../../src/link/vhost-user/features.ts";
 import { Queue } from "../../../src/link/vhost-user/queue.ts";
 import { GuestMemory } from "../../../src/link/vhost-user/regions.ts";
-import { Block } from "../../../src/sys/block.ts";
 import { EINVAL } from "../../../src/sys/errno.ts";
 import { EventFd } from "../../../src/sys/fd.ts";
 import type { Libc } from "../../../src/sys/libc.ts";
@@ -20,7 +19,7 @@ function withQueue(sys: Libc, run: (queue: Queue, driver: Driver) => void): void
   using ram = new GuestRam(sys);
   const guest = new GuestMemory(sys);
   assert.equal(guest.add(ram.layout, ram.fd), 0);
-  const queue = new Queue(sys, guest, new Block(sys, 8), false);
+  const queue = new Queue(sys, guest, false);
   try {
     run(queue, new Driver(ram, 0, false));
   } finally {

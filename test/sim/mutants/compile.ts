@@ -1,17 +1,18 @@
 /**
- * The engine or the loop with one deliberate bug: one text of the sources replaced while the
- * compiler reads them, or in a copy of the loop's module.
+ * The engine, the loop or the vhost-user link with one deliberate bug: one text of the sources
+ * replaced while the compiler reads them, or in a copy of the loop's module or the link's folder.
  *
  * Compiled with the settings of `asconfig.json` but less optimization: it is the same engine, step
  * by step, in a tenth of the time. The compiler runs in this process, as starting it takes longer
  * than what it does; that wants Node, under which it is fastest by far.
  */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import process from "node:process";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { main as asc } from "assemblyscript/asc";
+import type { CardCode } from "../../../src/lab/sim/card/card.ts";
 import type { SimulateOptions } from "../../../src/lab/sim/simulate.ts";
 import type { Loop } from "../../../src/loop/loop.ts";
 import { isAsserted } from "./list.ts";
@@ -19,6 +20,7 @@ import type { Mutant } from "./mutant.ts";
 
 const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
 const LOOP = "src/loop/loop.ts";
+const CARD = "src/link/vhost-user";
 const CONFIG = "asconfig.json";
 const OUTPUT = "engine.wasm";
 const ARGUMENTS = [
@@ -38,7 +40,7 @@ export function mutate(mutant: Mutant, text: string): string {
 
 /** Path of the file that a mutant changes, from the root of the project. */
 function fileOf({ file }: Mutant): string {
-  return file === LOOP ? file : `wasm/${file}`;
+  return file.startsWith("src/") ? file : `wasm/${file}`;
 }
 
 /** What is in that file. */
@@ -48,27 +50,59 @@ export function sourceOf(mutant: Mutant): string {
 
 /** What to run so that the bug is there. @throws {Error} where it cannot be made */
 export async function plant(mutant: Mutant): Promise<SimulateOptions> {
-  if (mutant.file !== LOOP) return { module: await compileMutant(mutant) };
-  return { observers: { loop: await loadLoop(mutant) } };
+  if (mutant.file === LOOP) return { observers: { loop: await loadLoop(mutant) } };
+  if (mutant.file.startsWith(`${CARD}/`)) return { observers: { card: await loadCard(mutant) } };
+  return { module: await compileMutant(mutant) };
 }
 
 /** The loop's module from a file elsewhere; what it imports is where it was. */
 async function loadLoop(mutant: Mutant): Promise<typeof Loop> {
-  const folder = dirname(resolve(ROOT, LOOP));
-  const text = mutate(mutant, sourceOf(mutant)).replace(
-    /(from ")(\.[^"]+)(";)/g,
-    (_, before: string, path: string, after: string) =>
-      `${before}${pathToFileURL(resolve(folder, path)).href}${after}`,
+  const module = await load<{ readonly Loop: typeof Loop }>(mutant, [LOOP]);
+  return module.Loop;
+}
+
+/** The same for all that the card runs: the files import each other. */
+async function loadCard(mutant: Mutant): Promise<CardCode> {
+  const folder = resolve(ROOT, CARD);
+  const files = readdirSync(folder).map((name) => join(CARD, name));
+  const parts = ["features", "from-guest", "queue", "regions", "to-guest"];
+  return load<CardCode>(
+    mutant,
+    files,
+    parts.map((name) => `export * from "./${name}.mts";`).join(""),
   );
+}
+
+/** Imports copies of files of one folder; @param text of the module, where it is none of them */
+async function load<T>(mutant: Mutant, files: readonly string[], text?: string): Promise<T> {
   const place = mkdtempSync(join(tmpdir(), "mutant-"));
+  const copy = (file: string): string => join(place, basename(file).replace(/ts$/, "mts"));
   try {
-    const file = join(place, "loop.mts");
-    writeFileSync(file, text);
-    const module: { readonly Loop: typeof Loop } = await import(pathToFileURL(file).href);
-    return module.Loop;
+    for (const file of files) {
+      const source = readFileSync(resolve(ROOT, file), "utf8");
+      const made = file === mutant.file ? mutate(mutant, source) : source;
+      writeFileSync(copy(file), redirect(made, file, files.length > 1));
+    }
+    const main = text === undefined ? copy(mutant.file) : join(place, "main.mts");
+    if (text !== undefined) writeFileSync(main, text);
+    const module: T = await import(pathToFileURL(main).href);
+    return module;
   } finally {
     rmSync(place, { recursive: true });
   }
+}
+
+/** Has imports lead where they led; @param hasNeighbours those of its folder are copied as well */
+function redirect(text: string, file: string, hasNeighbours: boolean): string {
+  const folder = dirname(resolve(ROOT, file));
+  return text.replace(
+    /(from ")(\.[^"]+)(";)/g,
+    (_, before: string, path: string, after: string) => {
+      const isNear = hasNeighbours && path.startsWith("./");
+      const place = isNear ? path.replace(/ts$/, "mts") : pathToFileURL(resolve(folder, path)).href;
+      return `${before}${place}${after}`;
+    },
+  );
 }
 
 function read(path: string): string | null {

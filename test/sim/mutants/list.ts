@@ -1,14 +1,15 @@
 /**
- * Deliberate bugs of the engine and the loop, as data: what a change that was not meant might look
- * like. Each must be found by the simulator within 500 seeds (`npm run mutants`), or its silence
- * about them as they are would mean nothing.
+ * Deliberate bugs of the engine, the loop and the vhost-user link, as data: what a change that was
+ * not meant might look like. Each must be found by the simulator within 500 seeds (`npm run
+ * mutants`), or its silence about them as they are would mean nothing.
  *
  * `from` is a piece of a file that occurs there once; the bug is to have `to` in its place. Who
  * rewrites such a line rewrites it here, too. Those of SHARES are looked for in competitions,
- * those of WINDOWS in runs of that family.
+ * those of WINDOWS and RINGS in runs of such families.
  */
 import type { Family } from "../../../src/lab/sim/family.ts";
 import type { Mutant } from "./mutant.ts";
+import { RINGS } from "./rings.ts";
 import { SHARES } from "./shares.ts";
 
 const STREAMS: readonly Mutant[] = [
@@ -311,6 +312,7 @@ export function isAsserted(mutant: Mutant): boolean {
 /** The kind of runs that a mutant is looked for in. */
 export function familyOf(mutant: Mutant): Family {
   if (WINDOWS.includes(mutant)) return "windows";
+  if (RINGS.includes(mutant)) return "vhost-user";
   return SHARES.includes(mutant) ? "competition" : "random";
 }
 
@@ -321,5 +323,6 @@ export const MUTANTS: readonly Mutant[] = [
   ...STREAMS,
   ...WINDOWS,
   ...SHARES,
+  ...RINGS,
   ...ASSERTED,
 ];

@@ -1,8 +1,8 @@
-/** A deliberate bug of the engine or the loop (`list.ts`). */
+/** A deliberate bug of the engine, the loop or the vhost-user link (`list.ts`). */
 
 export interface Mutant {
   readonly name: string;
-  /** Below `wasm/`; or the loop, by its path. */
+  /** Below `wasm/`; or by its path below `src/`. */
   readonly file: string;
   readonly from: string;
   readonly to: string;
