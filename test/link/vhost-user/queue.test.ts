@@ -4,6 +4,7 @@ import { describe } from "node:test";
 import { negotiated } from "../../../src/link/vhost-user/features.ts";
 import { Queue } from "../../../src/link/vhost-user/queue.ts";
 import { GuestMemory } from "../../../src/link/vhost-user/regions.ts";
+import { Block } from "../../../src/sys/block.ts";
 import { EINVAL } from "../../../src/sys/errno.ts";
 import { EventFd } from "../../../src/sys/fd.ts";
 import type { Libc } from "../../../src/sys/libc.ts";
