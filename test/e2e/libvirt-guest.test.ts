@@ -1,7 +1,8 @@
 /**
  * The main job with real parts: what virt-launcher hands over goes to the sidecar over gRPC,
  * libvirt defines and starts the domain that comes back, a Linux machine boots in it and is online;
- * the machine is destroyed, Shutdown is called, and the sidecar ends.
+ * the machine is destroyed, and the sidecar ends: Shutdown is called, or, with vhost-user, SIGTERM
+ * has come while the machine ran.
  *
  * Method: sidecar, libvirt and QEMU share a namespace as the containers of a pod do, and a user
  * without privileges. Changed of the domain is only what a plain machine needs: no KVM, no disks
@@ -147,6 +148,13 @@ async function cablePulled(libvirt: Libvirt, guest: GuestShell): Promise<void> {
   await pings(guest);
 }
 
+/** The pod is deleted: all its containers hear so, and the machine has minutes to power off. */
+async function isServedOn(pod: Pod, guest: GuestShell, port: number): Promise<void> {
+  pod.serve.running.signal("SIGTERM");
+  await pod.logged("SIGTERM received");
+  await transfers(guest, port, MIB);
+}
+
 /** From virt-launcher's first call to the end of the pod. */
 async function live(pod: Pod, libvirt: Libvirt, link: Link, model: CardModel): Promise<void> {
   const card = { model, macAddress: MAC, ports: [{ name: "http", port: PORT }] };
@@ -172,10 +180,12 @@ async function live(pod: Pod, libvirt: Libvirt, link: Link, model: CardModel): P
   if (link === "client") await cablePulled(libvirt, guest); // libvirt 9.0 cannot with vhost-user
   assert.equal(pod.count("guest connected"), link === "user" ? 0 : 1, pod.log());
   checkMemory(pod, `${link}, ${model}`);
+  const isDeleted = link === "vhost-user";
+  if (isDeleted) await isServedOn(pod, guest, web.port);
   libvirt.end(NAME);
   libvirt.undefine(NAME);
   if (link !== "user") await pod.logged("guest disconnected");
-  await pod.shutdown();
+  if (!isDeleted) await pod.shutdown();
   await pod.ended();
   assert.doesNotMatch(pod.log(), /^(?:warn|error)/m);
 }
