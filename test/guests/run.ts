@@ -3,10 +3,10 @@
  *
  *     npm run guests -- [--only TEXT] [--mib N] [--list]     the matrix
  *     npm run guests -- --migration [--runs N] [--only TEXT] moves between two QEMUs
- *     npm run guests -- --migration --control                the same, with faults of the log
+ *     npm run guests -- --migration --control                the same, with a fault of the log
  *
  * A line for each guest or move; the exit code is 1 where one failed. With `--control` the program
- * under test is a copy that does not mark some of the pages it writes, and each has to be found.
+ * under test is a copy that does not mark the buffers it writes, which has to be found.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -38,7 +38,10 @@ const MOVES: readonly (MigrationOptions & { readonly name: string })[] = [
   { name: "legacy driver, plain rings", card: ["disable-modern=on", "event_idx=off"] },
 ];
 
-/** Faults of the log: in which move they are to be found, and in which file what is left out. */
+/**
+ * Faults of the log: the move where they are to be found, and in which file what is left out. Marks
+ * of rings are not among them: QEMU takes a whole used ring as written when it stops the queue.
+ */
 const FAULTS = [
   {
     name: "buffers are not marked",
@@ -46,13 +49,6 @@ const FAULTS = [
     file: "src/link/vhost-user/regions.ts",
     text: "true)) return false;\n    if (this.#isLogging) this.#log?.mark(guestAddress, length);\n",
     without: "true)) return false;\n",
-  },
-  {
-    name: "rings are not marked",
-    move: "legacy", // a modern driver's used ring shares pages with what the driver writes
-    file: "src/link/vhost-user/regions.ts",
-    text: "): void {\n    if (this.#isLogging) this.#log?.mark(guestAddress, length);\n",
-    without: "): void {\n    void [guestAddress, length];\n",
   },
 ] as const;
 
