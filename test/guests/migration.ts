@@ -42,7 +42,7 @@ import {
   startMachine,
   vhostUserGuest,
 } from "../support/qemu.ts";
-import { Qmp, qmpArguments } from "../support/qmp.ts";
+import { Qmp, qmpArguments, ringsOf } from "../support/qmp.ts";
 import { type Announcements, announcementsIn } from "./announcement.ts";
 import { endsWell, logged, type Servers, Site } from "./site.ts";
 
@@ -208,7 +208,8 @@ class Migration {
       const { status } = await qmp.ask("query-status");
       const [place] = /RIP=\w+/.exec(await qmp.monitor("info registers")) ?? [];
       const printed = `${guest.running.stderr()}${guest.running.stdout().slice(-PRINTED_SIZE)}`;
-      return `machine ${i} is ${status}, ${place}; it printed: ${printed}`;
+      const rings = status === "running" ? `\n${await ringsOf(qmp)}` : "";
+      return `machine ${i} is ${status}, ${place}${rings}; it printed: ${printed}`;
     });
     return (await Promise.all(states)).join("\n");
   }
@@ -325,6 +326,8 @@ async function move(
     await migration.begin(from, never);
     await migration.cancel(from);
     await migration.end(never);
+    const broken = await from.guest.must("cat /tmp/transfer");
+    assert.equal(broken, "", "the transfer goes on where the machine has stayed");
   }
   const to = await migration.start(place, true);
   await migration.begin(from, to);

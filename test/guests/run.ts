@@ -2,11 +2,11 @@
  * `npm run guests`: real guests behind vhost-user, more of them than `npm test` has time for.
  *
  *     npm run guests -- [--only TEXT] [--mib N] [--list]     the matrix
- *     npm run guests -- --migration [--runs N]               moves between two QEMUs
- *     npm run guests -- --migration --control                the same, with faults of the log
+ *     npm run guests -- --migration [--runs N] [--only TEXT] moves between two QEMUs
+ *     npm run guests -- --migration --control                the same, with a fault of the log
  *
  * A line for each guest or move; the exit code is 1 where one failed. With `--control` the program
- * under test is a copy that does not mark some of the pages it writes, and each has to be found.
+ * under test is a copy that does not mark the buffers it writes, which has to be found.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -38,19 +38,17 @@ const MOVES: readonly (MigrationOptions & { readonly name: string })[] = [
   { name: "legacy driver, plain rings", card: ["disable-modern=on", "event_idx=off"] },
 ];
 
-/** Faults of the log: in which file what is left out. */
+/**
+ * Faults of the log: the move where they are to be found, and in which file what is left out. Marks
+ * of rings are not among them: QEMU takes a whole used ring as written when it stops the queue.
+ */
 const FAULTS = [
   {
     name: "buffers are not marked",
+    move: "there",
     file: "src/link/vhost-user/regions.ts",
     text: "true)) return false;\n    if (this.#isLogging) this.#log?.mark(guestAddress, length);\n",
     without: "true)) return false;\n",
-  },
-  {
-    name: "rings are not marked",
-    file: "src/link/vhost-user/regions.ts",
-    text: "): void {\n    if (this.#isLogging) this.#log?.mark(guestAddress, length);\n",
-    without: "): void {\n    void [guestAddress, length];\n",
   },
 ] as const;
 
@@ -94,10 +92,12 @@ async function runMatrix(only: string, bytes: number, isList: boolean): Promise<
   return failed;
 }
 
-async function runMoves(runs: number): Promise<number> {
+async function runMoves(only: string, runs: number): Promise<number> {
   let failed = 0;
+  const kinds = MOVES.filter(({ name }) => name.includes(only));
   for (let i = 0; i < runs; i += 1) {
-    const kind = MOVES[i % MOVES.length] ?? { name: "there" };
+    const kind = kinds[i % kinds.length];
+    if (kind === undefined) throw new Error(`no move is called "${only}"`);
     const tell = (line: string): void => say(`      ${line}`);
     const name = `${i + 1} of ${runs}: ${kind.name}`;
     if (!(await attempt(name, () => migrates({ ...kind, tell })))) failed += 1;
@@ -108,14 +108,14 @@ async function runMoves(runs: number): Promise<number> {
 /** Each fault has to be found: how many were not. */
 async function runControl(): Promise<number> {
   let missed = 0;
-  for (const { name, file, text, without } of FAULTS) {
+  for (const { name, move, file, text, without } of FAULTS) {
     const arena = new Arena(ROOT, tmpdir(), ["node_modules", "build", "dist"]);
     try {
       const source = readFileSync(join(ROOT, file), "utf8");
       if (source.split(text).length !== 2) throw new Error(`"${text}" is not in ${file}`);
       arena.write(file, source.replace(text, without));
       const command = [process.execPath, "--import", "tsx", "test/guests/run.ts"];
-      const words = [...command, "--migration", "--runs", "1"];
+      const words = [...command, "--migration", "--runs", "1", "--only", move];
       const where = { cwd: arena.folder, env: { SLIRP_RUNTIME: "bun" } };
       const { code, stdout, stderr } = await run(words, CONTROL_LIMIT_MS, where);
       const isFound = code === 1 && stdout.startsWith("FAIL");
@@ -152,7 +152,7 @@ async function main(): Promise<number> {
   if (!values.migration) {
     return runMatrix(values.only, natural(values.mib, "mib") * MIB, values.list);
   }
-  return values.control ? runControl() : runMoves(natural(values.runs, "runs"));
+  return values.control ? runControl() : runMoves(values.only, natural(values.runs, "runs"));
 }
 
 main().then(

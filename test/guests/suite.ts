@@ -25,7 +25,7 @@ import { until, which } from "../support/e2e/shell.ts";
 import { HOST_ADDRESS, HOST_ADDRESS6 } from "../support/e2e/world.ts";
 import { guestEcho, guestStreams, probe, reportsIn, startProbe } from "../support/guest-probe.ts";
 import { GUEST_MAC, type QemuGuest, startGuest, vhostUserGuest } from "../support/qemu.ts";
-import { Qmp, qmpArguments } from "../support/qmp.ts";
+import { CARD, Qmp, qmpArguments } from "../support/qmp.ts";
 import type { GuestRow } from "./matrix.ts";
 import { countersOf, endsWell, logged, PUBLISHED, type Servers, Site } from "./site.ts";
 
@@ -37,7 +37,6 @@ const HALF_BYTES = 300_001;
 /** Headers in front of a datagram's payload, of both versions of IP. */
 const HEADERS = { 4: 28, 6: 48 } as const;
 const DATAGRAM_MAX = 65_507;
-const CARD = "/machine/peripheral-anon/device[0]/virtio-backend";
 
 interface Stage {
   readonly site: Site;

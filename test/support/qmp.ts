@@ -10,6 +10,8 @@ import { until } from "./e2e/shell.ts";
 type Answer = Readonly<Record<string, unknown>>;
 
 const ANSWER_LIMIT_MS = 60_000;
+/** Where QEMU has the first card that was given on its command line. */
+export const CARD = "/machine/peripheral-anon/device[0]/virtio-backend";
 
 /** Arguments of QEMU that has it listen at `path`. */
 export function qmpArguments(path: string): string[] {
@@ -83,4 +85,17 @@ function dial(path: string): Promise<Socket | undefined> {
     socket.once("connect", () => resolve(socket));
     socket.once("error", () => resolve(undefined));
   });
+}
+
+/** Flags and index of the rings of a card that vhost-user serves, out of guest memory. */
+export async function ringsOf(qmp: Qmp): Promise<string> {
+  const lines: string[] = [];
+  for (const queue of [0, 1]) {
+    const ring = await qmp.ask("x-query-virtio-vhost-queue-status", { path: CARD, queue });
+    for (const part of ["avail", "used"]) {
+      const words = await qmp.monitor(`xp /2hx ${ring[`${part}-phys`]}`);
+      lines.push(`queue ${queue}, ${part}: ${words.trim()}`);
+    }
+  }
+  return lines.join("\n");
 }

@@ -8,6 +8,11 @@
  *
  * It stays broken until the front end stops it. Whatever changes of it while it runs, memory
  * included, it goes on with a new view of the ring at the entry where it was.
+ *
+ * A driver is called when its queue begins to run, and when it is to be called by another
+ * descriptor: whoever served the queue before (a program that has died, the host that a guest has
+ * moved from) may have given buffers back and not called, and a driver that waits for that call
+ * makes nothing available by which it would get another one.
  */
 import { Block } from "../../sys/block.ts";
 import { EINVAL } from "../../sys/errno.ts";
@@ -65,6 +70,7 @@ export class Queue {
     if (this.#fds[name] >= 0) this.#sys.close(this.#fds[name]);
     this.#fds[name] = fd;
     if (name === "kick") this.#hasKick = true;
+    if (name === "call" && this.#ring !== undefined) this.#call();
   }
 
   /** Zero, or -EINVAL for what is no size of a ring. */
@@ -128,6 +134,7 @@ export class Queue {
       hasIndirect,
       log: places.isLogged ? places.log : NONE,
     });
+    this.#call();
     return "";
   }
 
@@ -143,8 +150,7 @@ export class Queue {
 
   /** Shows the driver what was given back, and calls it if it wants that. */
   publish(): void {
-    if (this.#ring?.publish() !== true || this.#fds.call < 0) return;
-    signalEventFd(this.#sys, this.#fds.call, this.#word);
+    if (this.#ring?.publish() === true) this.#call();
   }
 
   /**
@@ -165,6 +171,10 @@ export class Queue {
   close(): void {
     this.#stop();
     for (const name of ["kick", "call", "err"] as const) this.setFd(name, NONE);
+  }
+
+  #call(): void {
+    if (this.#fds.call >= 0) signalEventFd(this.#sys, this.#fds.call, this.#word);
   }
 
   #stop(): void {

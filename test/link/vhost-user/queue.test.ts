@@ -4,6 +4,7 @@ import { describe } from "node:test";
 import { negotiated } from "../../../src/link/vhost-user/features.ts";
 import { Queue } from "../../../src/link/vhost-user/queue.ts";
 import { GuestMemory } from "../../../src/link/vhost-user/regions.ts";
+import { Block } from "../../../src/sys/block.ts";
 import { EINVAL } from "../../../src/sys/errno.ts";
 import { EventFd } from "../../../src/sys/fd.ts";
 import type { Libc } from "../../../src/sys/libc.ts";
@@ -31,6 +32,12 @@ function withQueue(sys: Libc, run: (queue: Queue, driver: Driver) => void): void
 /** A descriptor that the queue closes. */
 function eventFd(sys: Libc): number {
   return new EventFd(sys).release();
+}
+
+/** How often an event was signalled; it is at rest afterwards. */
+function calls(sys: Libc, fd: number): number {
+  const word = new Block(sys, 8);
+  return sys.read(fd, word.address, 8) === 8 ? word.getU64(0) : 0;
 }
 
 describe("vhost-user queue", () => {
@@ -67,6 +74,26 @@ describe("vhost-user queue", () => {
       assert.equal(queue.end(), 7);
       queue.update(FEATURES);
       assert.equal(queue.ring, undefined);
+    });
+  });
+
+  systemTest("calls a driver that may wait for a call of somebody before", [], (sys) => {
+    withQueue(sys, (queue, driver) => {
+      const [first, second, third] = [eventFd(sys), eventFd(sys), eventFd(sys)];
+      queue.setSize(8);
+      queue.setPlaces(driver.places(0));
+      queue.setFd("call", first);
+      queue.setFd("kick", -1);
+      queue.update(FEATURES);
+      assert.equal(calls(sys, first), 0, "it is not enabled");
+      queue.setEnabled(true);
+      queue.update(FEATURES);
+      assert.equal(calls(sys, first), 1);
+      queue.setFd("call", second);
+      assert.equal(calls(sys, second), 1);
+      queue.end();
+      queue.setFd("call", third);
+      assert.equal(calls(sys, third), 0, "it does not run");
     });
   });
 
