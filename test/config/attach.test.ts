@@ -106,6 +106,7 @@ const TAKEN: readonly (readonly [string, string, string, unknown])[] = [
   ["pcap-limit", "1", "capture.pcapLimitMib", 1],
   ["record", "/tmp/a.rec", "capture.record", "/tmp/a.rec"],
   ["record-limit", "1", "capture.recordLimitMib", 1],
+  ["metrics", "[::1]:9100", "metrics", { host: "::1", port: 9100 }],
   ["log-level", "debug", "log.level", "debug"],
   ["log-format", "pretty", "log.format", "pretty"],
   ["seed", SEED, "seed", Array.from({ length: 32 }, (_, index) => (index % 2) * 255)],
@@ -175,6 +176,7 @@ describe("defaults of attach", () => {
       publish: { rules: [], needsEveryPort: true },
       readyFd: undefined,
       exitFd: undefined,
+      metrics: undefined,
       seed: undefined,
     });
   });

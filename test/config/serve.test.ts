@@ -47,6 +47,7 @@ describe("options of serve", () => {
         },
         rights: { user: undefined, seccomp: true },
         readyFd: undefined,
+        metrics: undefined,
         log: { level: "info", format: "json" },
       },
     );

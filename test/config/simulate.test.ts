@@ -59,7 +59,10 @@ describe("config/simulate", () => {
   const refused: readonly (readonly [Readonly<Record<string, string>>, RegExp])[] = [
     [{ seed: "-1" }, /^parse --seed "-1": wanted an integer from 0 to 9007199254740991$/],
     [{ seed: "x" }, /^parse --seed "x"/],
-    [{ family: "x" }, /^parse --family "x": wanted one of "random", "windows", "competition"$/],
+    [
+      { family: "x" },
+      /^parse --family "x": wanted one of "random", "windows", "vhost-user", "competition"$/,
+    ],
     [{ scenario: "a", family: "random" }, /^leave out "--family": a scenario belongs to none$/],
     [{ minutes: "0" }, /^parse --minutes "0": wanted an integer from 1 to 10080$/],
     [{ seeds: "0" }, /^parse --seeds "0"/],
