@@ -53,7 +53,10 @@ export interface Binding {
   readonly meters: Meters | undefined;
   /** Resolves to whether there are new counters: false where the worker does not answer. */
   refresh(): Promise<boolean>;
-  /** Ends it: sockets closed, tap or socket file gone. Idempotent. */
+  /**
+   * Ends it: sockets closed, tap or socket file gone. Idempotent. A worker that does not end within
+   * END_LIMIT_ms is left behind, and `ended` rejects.
+   */
   stop(): void;
 }
 
@@ -89,6 +92,12 @@ export interface BindingDependencies {
  * user was named, who gets in by the group and is asked who it is.
  */
 const VHOST_USER_MODE = 0o600;
+
+/**
+ * How long a worker may take to end. It could be stuck for good: a front end of vhost-user can make
+ * the write to its own event descriptor wait, and a disk that a recording goes to can stall.
+ */
+const END_LIMIT_ms = 10_000;
 
 /** Of all links of this process. */
 const hiddenPorts = new HiddenPorts();
@@ -282,6 +291,7 @@ class WorkerBinding implements Binding {
   readonly #lookAtPeers: () => void;
   /** Forgets what the reader of resolv.conf tells. */
   readonly #unsubscribe: (() => void) | undefined;
+  #endLimit: ReturnType<typeof setTimeout> | undefined;
   #isOver = false;
 
   constructor(parts: Parts) {
@@ -322,6 +332,9 @@ class WorkerBinding implements Binding {
 
   stop(): void {
     this.#command(COMMAND_STOP);
+    if (this.#isOver) return;
+    const error = new Error("The packet thread does not end");
+    this.#endLimit ??= setTimeout(() => this.#fail(error), END_LIMIT_ms);
   }
 
   #command(number: number): void {
@@ -370,6 +383,7 @@ class WorkerBinding implements Binding {
   /** The worker has said its last word, so it no longer looks at the control descriptor. */
   async #close(): Promise<void> {
     this.#isOver = true;
+    clearTimeout(this.#endLimit);
     const { sys, worker, control, outer, lifelines, outputs } = this.#parts;
     worker.terminate();
     this.#answers.end();

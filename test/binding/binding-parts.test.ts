@@ -263,6 +263,26 @@ describe("the worker", () => {
 });
 
 describe("the end of a worker", () => {
+  systemTest("that does not come is not waited for longer than ten seconds", [], (sys) =>
+    withStage(sys, LISTENS, {}, async ({ binding, worker }) => {
+      const { setTimeout: real } = globalThis;
+      const limits: { run: () => void; pause_ms: number }[] = [];
+      const note = (run: () => void, pause_ms: number) => limits.push({ run, pause_ms });
+      Object.assign(globalThis, { setTimeout: note });
+      binding.stop();
+      binding.stop();
+      Object.assign(globalThis, { setTimeout: real });
+      assert.deepEqual(
+        limits.map(({ pause_ms }) => pause_ms),
+        [10_000],
+      );
+      assert.equal(worker.terminations, 0);
+      limits[0]?.run();
+      await assert.rejects(binding.ended, /^Error: The packet thread does not end$/);
+      assert.equal(worker.terminations, 1);
+    }),
+  );
+
   systemTest("that was to stop is one, and all is closed", [], (sys) =>
     withStage(sys, LISTENS_ON_PORT, {}, async ({ binding, worker, start, reader }) => {
       const { endpoint, controlFd, hiddenPorts, link } = start;
