@@ -27,7 +27,7 @@ const PART_SIZE = 16 << 20;
 const CONFIG_WITHIN = 1 << 20;
 /** The engine's memory, which never grows (`asconfig.json`). */
 const MEMORY_SIZE = 128 << 20;
-/** Several engines may lie side by side; larger ranges are a runtime's own, and slow to read. */
+/** Several engines may lie side by side; larger ranges are slow to read, so they come last. */
 const RANGE_SIZE_MAX = 6 * MEMORY_SIZE;
 /** So large that every index made of it is out of bounds. */
 const BROKEN = 0x7f;
@@ -96,10 +96,13 @@ export function breakEngine(pid: number, network: string): void {
   known ??= findTables();
   const memory = openSync(`/proc/${pid}/mem`, "r+");
   try {
-    const ranges = rangesOf(pid).filter(
-      ({ start, end }) => end - start >= MEMORY_SIZE && end - start <= RANGE_SIZE_MAX,
-    );
-    const found = first(ranges, [lookAtStart, findConfig], memory, patternOf(network));
+    const ranges = rangesOf(pid).filter(({ start, end }) => end - start >= MEMORY_SIZE);
+    const pattern = patternOf(network);
+    const small = ranges.filter(({ start, end }) => end - start <= RANGE_SIZE_MAX);
+    const found =
+      first(ranges, lookAtStart, memory, pattern) ??
+      first(small, findConfig, memory, pattern) ??
+      first(ranges, findConfig, memory, pattern);
     assert.ok(found !== undefined, `no engine of ${network}.0/24 in the process`);
     const octets = Buffer.alloc(PART_OF_TABLE, BROKEN);
     for (const at of known) writeSync(memory, octets, 0, octets.length, found.base + at);
@@ -125,18 +128,15 @@ interface Place {
 
 type Search = (memory: number, range: Range, pattern: Buffer) => Place | undefined;
 
-/** The first that is found, by the first way that finds one. */
 function first(
   ranges: readonly Range[],
-  ways: readonly Search[],
+  way: Search,
   memory: number,
   pattern: Buffer,
 ): Place | undefined {
-  for (const way of ways) {
-    for (const range of ranges) {
-      const found = way(memory, range, pattern);
-      if (found !== undefined) return found;
-    }
+  for (const range of ranges) {
+    const found = way(memory, range, pattern);
+    if (found !== undefined) return found;
   }
   return undefined;
 }

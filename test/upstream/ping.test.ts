@@ -134,10 +134,10 @@ describe("ping", () => {
 
   systemTest("what fails is the errno, and nothing stays open", ["root"], (sys) =>
     whereGroups(sys, EVERYBODY, (inside) => {
-      const probe = udpSocket(sys);
-      sys.close(probe.fd);
       for (const call of ["socket", "setsockopt", "bind", "getsockname"]) {
         for (const errno of [EPERM, ENOMEM]) {
+          const probe = udpSocket(sys);
+          sys.close(probe.fd);
           const failing: Libc = Object.create(sys, { [call]: { value: () => -errno } });
           const name = { port: 7 };
           assert.equal(
@@ -147,7 +147,7 @@ describe("ping", () => {
           );
           assert.equal(name.port, 7);
           const next = udpSocket(sys);
-          assert.equal(next.fd, probe.fd, call);
+          assert.ok(next.fd <= probe.fd, call); // the runtime may have closed one of its own
           sys.close(next.fd);
         }
       }
