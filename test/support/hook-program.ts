@@ -62,7 +62,11 @@ export function cannotServe(...tools: readonly string[]): string | false {
 export function launch(options: ServeOptions & { readonly folder: string }): Running {
   const { prefix = [], args = [], env = {}, folder } = options;
   const argv = [...prefix, ...ourCommand(), "serve", "--hooks-dir", folder, ...args];
-  return start(argv, { env: { ...ENVIRONMENT, ...captureSettings(false), ...env } });
+  const at = args.indexOf("--link");
+  const link = at < 0 ? env["SLIRP_LINK"] : args[at + 1];
+  // `auto` may be vhost-user, whose guests leave checksums to others.
+  const hasOffloads = link !== "client" && link !== "stream";
+  return start(argv, { env: { ...ENVIRONMENT, ...captureSettings(hasOffloads), ...env } });
 }
 
 function knocked(socket: Socket): boolean {
