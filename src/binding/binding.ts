@@ -27,7 +27,7 @@ import type { MemoryGroup } from "../sys/memory-group.ts";
 import type { InterfaceSetup } from "../sys/netconfig.ts";
 import { openTapInNamespace } from "../sys/netns.ts";
 import { OFFLOADS_ALL } from "../sys/offloads.ts";
-import { releaseProgramPages, releaseProgramPagesLater } from "../sys/resident.ts";
+import { collectGarbage, releaseProgramPages, releaseProgramPagesLater } from "../sys/resident.ts";
 import type { TapRequest } from "../sys/tap-helper.ts";
 import { HiddenPorts } from "../upstream/hidden-ports.ts";
 import { Answers } from "./answers.ts";
@@ -350,12 +350,13 @@ class WorkerBinding implements Binding {
     switch (message.kind) {
       case "ready":
         this.#ready.resolve();
-        releaseProgramPages(sys, program);
-        releaseProgramPagesLater(sys, program); // rights are still to be given up
-        return;
+        break;
       case "peers":
         this.#lookAtPeers();
         return;
+      case "rest":
+        collectGarbage();
+        break;
       case "counters":
         this.#answers.came();
         return;
@@ -370,7 +371,10 @@ class WorkerBinding implements Binding {
         return;
       case "failed":
         this.#fail(new (message.isLinkGone ? LinkGoneError : Error)(message.message));
+        return;
     }
+    releaseProgramPages(sys, program);
+    releaseProgramPagesLater(sys, program); // what follows, too: rights are still to be given up
   }
 
   async #fail(error: Error): Promise<void> {

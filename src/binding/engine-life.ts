@@ -50,6 +50,7 @@ import { Housekeeping, type Watch } from "./housekeeping.ts";
 import { COMMAND_STATS, COMMAND_STOP, type Mailbox } from "./mailbox.ts";
 import { type Meters, Sampler } from "./meters.ts";
 import { type RecordedEngine, recordEngine } from "./recording.ts";
+import { RestWatch } from "./rest-watch.ts";
 import type { FoundRoom } from "./room.ts";
 import { ShortageWatch } from "./shortages.ts";
 import { restReporter } from "./worker-lines.ts";
@@ -89,6 +90,8 @@ export interface Ground {
   readonly meters: Meters | undefined;
   /** Counters have been published. */
   readonly onCounters: () => void;
+  /** The guest has worked and rests now. */
+  readonly onRest: () => void;
   /** The network is as it will be, and ports answer if somebody is there. */
   readonly onSettled: () => void;
   /** Who was attached when the last engine failed. */
@@ -215,7 +218,7 @@ function loopOf(ground: Ground, parts: LifeParts): Loop {
     control: controller(ground, engine),
     meters: meters?.histograms,
     housekeeping: new Housekeeping(
-      [guests, resolver, ...watches, presence, ...watchesOf(log, meters)],
+      [guests, resolver, ...watches, presence, ...watchesOf(ground)],
       [pressure, log, ...chores],
     ),
     clock: monotonic,
@@ -224,8 +227,9 @@ function loopOf(ground: Ground, parts: LifeParts): Loop {
 }
 
 /** What looks at nothing but the engine; at connections, where somebody watches. */
-function watchesOf(log: LimitedLogger, meters: Meters | undefined): Watch[] {
-  return [new ShortageWatch(log), ...(meters === undefined ? [] : [new Sampler(meters)])];
+function watchesOf({ log, meters, onRest }: Ground): Watch[] {
+  const samplers = meters === undefined ? [] : [new Sampler(meters)];
+  return [new ShortageWatch(log), new RestWatch(onRest), ...samplers];
 }
 
 /** Takes commands, and sees whether what is served has ended; false = stop. */

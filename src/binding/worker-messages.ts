@@ -46,6 +46,8 @@ export type WorkerMessage =
   | { readonly kind: "resolv" }
   /** Look into the mailbox how the peers are. */
   | { readonly kind: "peers" }
+  /** The guest has worked and rests now. */
+  | { readonly kind: "rest" }
   /** Counters have been published. */
   | { readonly kind: "counters" }
   | { readonly kind: "stopped" }

@@ -124,6 +124,10 @@ async function openGround(start: WorkerStart): Promise<Ground> {
     chores: outputs.chores,
     meters: start.meters && new Meters(start.meters),
     onSettled: () => say({ kind: "ready" }),
+    onRest: () => {
+      collectGarbage();
+      say({ kind: "rest" });
+    },
     onCounters: () => say({ kind: "counters" }),
     presence: undefined,
     engine: undefined,

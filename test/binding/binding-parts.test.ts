@@ -337,40 +337,46 @@ describe("the end of a worker", () => {
 });
 
 describe("pages of the program", () => {
-  systemTest("are let go when a network is ready, and when a crowd is at the door", [], (sys) => {
-    const { madvise } = sys;
-    let calls = 0;
-    Object.assign(sys, {
-      madvise: () => {
-        calls += 1;
-        return 0;
-      },
-    });
-    /** How often since the last time. */
-    const released = (): number => {
-      const count = calls;
-      calls = 0;
-      return Math.min(count, 1);
-    };
-    const more = { program: process.execPath };
-    return withStage(sys, LISTENS, more, async ({ worker, mailbox }) => {
-      worker.says({ kind: "peers" });
-      assert.equal(released(), 0);
-      await until(() => released() > 0, "some time without peers");
-      worker.says({ kind: "ready" });
-      assert.equal(released(), 1);
-      for (const [peerCrowds, wanted] of [
-        [0, 0],
-        [1, 1],
-        [1, 0],
-        [2, 1],
-      ] as const) {
-        mailbox.announce({ ...NO_PEERS, peerCrowds });
+  systemTest(
+    "are let go when a network is ready, its guest at rest, or a crowd at the door",
+    [],
+    (sys) => {
+      const { madvise } = sys;
+      let calls = 0;
+      Object.assign(sys, {
+        madvise: () => {
+          calls += 1;
+          return 0;
+        },
+      });
+      /** How often since the last time. */
+      const released = (): number => {
+        const count = calls;
+        calls = 0;
+        return Math.min(count, 1);
+      };
+      const more = { program: process.execPath };
+      return withStage(sys, LISTENS, more, async ({ worker, mailbox }) => {
         worker.says({ kind: "peers" });
-        assert.equal(released(), wanted, `${peerCrowds} crowds`);
-      }
-    }).finally(() => Object.assign(sys, { madvise }));
-  });
+        assert.equal(released(), 0);
+        await until(() => released() > 0, "some time without peers");
+        worker.says({ kind: "ready" });
+        assert.equal(released(), 1);
+        worker.says({ kind: "rest" });
+        assert.equal(released(), 1);
+        for (const [peerCrowds, wanted] of [
+          [0, 0],
+          [1, 1],
+          [1, 0],
+          [2, 1],
+        ] as const) {
+          mailbox.announce({ ...NO_PEERS, peerCrowds });
+          worker.says({ kind: "peers" });
+          assert.equal(released(), wanted, `${peerCrowds} crowds`);
+        }
+      }).finally(() => Object.assign(sys, { madvise }));
+    },
+  );
 });
 
 describe("what is asked for a tap", () => {
