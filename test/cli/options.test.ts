@@ -119,7 +119,8 @@ describe("help and version", () => {
 
 describe("bad usage is one line", () => {
   const choose =
-    'choose a command: "attach", "run", "serve", "doctor", "manifests", "demo", "replay", "simulate", ' +
+    'choose a command: "attach", "run", "serve", "doctor", "manifests", "demo", "replay", ' +
+    '"simulate", ' +
     'or see "slirp-binding --help"';
   const cases: readonly (readonly [readonly string[], string])[] = [
     [[], choose],

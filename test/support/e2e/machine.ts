@@ -103,11 +103,13 @@ export async function isReachable(
   published: number,
   addresses: readonly string[] = [HOST_ADDRESS],
 ): Promise<void> {
-  await guest.must("mkdir -p /tmp/www && echo from the guest >/tmp/www/page && httpd -h /tmp/www");
+  const page = "mkdir -p /tmp/www && echo from the guest >/tmp/www/page";
+  // It is there already where the guest is looked at for the second time.
+  await guest.must(`${page} && { pidof httpd >/dev/null || httpd -h /tmp/www; }`);
   for (const address of addresses) {
     const url = `http://${inUrl(address)}:${published}/page`;
-    const page = await host.run(["curl", "-sS", "--max-time", "30", url]);
-    assert.equal(page.stdout, "from the guest\n", page.stderr);
+    const answer = await host.run(["curl", "-sS", "--max-time", "30", url]);
+    assert.equal(answer.stdout, "from the guest\n", answer.stderr);
   }
 }
 
