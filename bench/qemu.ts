@@ -48,7 +48,7 @@ import {
   USAGE,
   type Verdict,
 } from "./qemu-plan.ts";
-import { machine, median, table, writeResults } from "./report.ts";
+import { machine, median, progress, table, writeResults } from "./report.ts";
 import { createBenchHost, obstacle, prepareRr } from "./world.ts";
 
 /** A program of ours after all measurements, while nothing is asked of its guest. */
@@ -71,10 +71,6 @@ function readOptions(): Options {
     console.error(`bench: ${messageOf(error)}\n${USAGE}`);
     process.exit(2);
   }
-}
-
-function progress(text: string): void {
-  process.stderr.write(process.stderr.isTTY ? `\r\x1b[2K${text}` : `${text}\n`);
 }
 
 const nameOf = ({ kind, mtu }: Machine): string => `${kind} ${mtu}`;

@@ -241,6 +241,11 @@ export function machine(rr: readonly string[]): Record<string, string> {
   };
 }
 
+/** What is being done: one line on a terminal, which the next one replaces, else a line each. */
+export function progress(text: string): void {
+  process.stderr.write(process.stderr.isTTY ? `\r\x1b[2K${text}` : `${text}\n`);
+}
+
 /** Writes all figures of a run into a file below build/bench, and says where. */
 export function writeResults(
   name: string,

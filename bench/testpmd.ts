@@ -23,7 +23,7 @@ import type { Namespace } from "../test/support/e2e/world.ts";
 import { cpuTimes } from "./measure.ts";
 import { orderOf } from "./plan.ts";
 import { countersOf, startCounting } from "./probe.ts";
-import { machine, median, table, writeResults } from "./report.ts";
+import { machine, median, progress, table, writeResults } from "./report.ts";
 import { GUEST_PORT, type Mode, Testpmd, testpmdMissing } from "./testpmd-guest.ts";
 import {
   BAR,
@@ -92,10 +92,6 @@ function readOptions(): Options {
     console.error(`bench: ${messageOf(error)}\n${USAGE}`);
     process.exit(2);
   }
-}
-
-function progress(text: string): void {
-  process.stderr.write(process.stderr.isTTY ? `\r\x1b[2K${text}` : `${text}\n`);
 }
 
 /** All that a sample is made of, at a moment. */

@@ -34,7 +34,7 @@ import {
 } from "../test/support/packet.ts";
 import { measure, type Path, residentMib } from "./measure.ts";
 import { type Metric, orderOf } from "./plan.ts";
-import { median, table } from "./report.ts";
+import { median, progress, table } from "./report.ts";
 import { createBenchHost, obstacle, prepareRr } from "./world.ts";
 
 const KINDS = ["free", "stderr stuck", "FIFO unread", "FIFO stalled", "files"] as const;
@@ -91,10 +91,6 @@ function readOptions(): Options {
     console.error(`bench: ${messageOf(error)}\n${USAGE}`);
     process.exit(2);
   }
-}
-
-function progress(text: string): void {
-  process.stderr.write(process.stderr.isTTY ? `\r\x1b[2K${text}` : `${text}\n`);
 }
 
 /** A FIFO; `fill` leaves no room in it. Whoever calls closes the descriptor. */
