@@ -122,6 +122,9 @@ describe("resolv.conf that root alone may read", {
     try {
       await until(() => /privileges dropped/.test(running.stderr()) || running.ended(), "its log");
       const reader = readerOf(running.pid);
+      // A process that has not become the reader's program yet has what it was forked with.
+      const programOf = (pid: number): string => readlinkSync(`/proc/${pid}/exe`);
+      await until(() => programOf(reader) !== programOf(running.pid), "the reader's program");
       mayReadOnly(reader);
       running.signal("SIGTERM");
       const { code, stderr } = await running.outcome(15_000);
