@@ -73,17 +73,13 @@ export class Meters {
     cells[FLOWS_LIMIT] = flowsMax;
     cells[CHUNKS_LIMIT] = chunksMax;
     const { octets, bases } = engine;
-    let left = engine.flowCount;
-    for (let slot = 0; left > 0 && slot < abi.FLOW_CAPACITY_COUNT; slot += 1) {
-      const at = bases.flows + slot * abi.FLOW_SIZE;
-      const kind = octets[at + abi.FLOW_KIND_OFFSET] ?? 0;
-      if (kind === 0) continue;
-      left -= 1;
+    eachFlow(engine, (slot, kind) => {
       cells[kind] = (cells[kind] ?? 0) + 1;
-      if (kind !== abi.KIND_TCP) continue;
-      const state = KIND_NAMES.length + (octets[at + abi.FLOW_STATE_OFFSET] ?? 0);
+      if (kind !== abi.KIND_TCP) return;
+      const at = bases.flows + slot * abi.FLOW_SIZE + abi.FLOW_STATE_OFFSET;
+      const state = KIND_NAMES.length + (octets[at] ?? 0);
       cells[state] = (cells[state] ?? 0) + 1;
-    }
+    });
   }
 
   /** Flows there may be. */
@@ -138,17 +134,12 @@ export class Sampler implements Watch {
   poll(engine: Engine, now: number): void {
     if (now < this.#last + SAMPLE_US) return;
     // A longer pause is one in which nothing was under way.
-    const interval = Math.min(now - this.#last, 2 * SAMPLE_US);
+    const interval = seconds(Math.min(now - this.#last, 2 * SAMPLE_US));
     this.#last = now;
     this.#isBusy = false;
-    let left = engine.flowCount;
-    for (let slot = 0; left > 0 && slot < abi.FLOW_CAPACITY_COUNT; slot += 1) {
-      const at = engine.bases.flows + slot * abi.FLOW_SIZE;
-      const kind = engine.octets[at + abi.FLOW_KIND_OFFSET];
-      if (kind === abi.KIND_FREE) continue;
-      left -= 1;
-      if (kind === abi.KIND_TCP) this.#look(engine, slot, seconds(interval));
-    }
+    eachFlow(engine, (slot, kind) => {
+      if (kind === abi.KIND_TCP) this.#look(engine, slot, interval);
+    });
   }
 
   #look(engine: Engine, slot: number, interval: number): void {
@@ -158,6 +149,18 @@ export class Sampler implements Watch {
     this.#isBusy = true;
     if (flow.srtt > 0) this.#meters.histograms.guestRtt.observe(seconds(flow.srtt));
     if (flow.inFlight >= flow.windowOfGuest) this.#meters.addWindowLimited(interval);
+  }
+}
+
+/** Calls `visit` with the slot and the kind (KIND_…) of each flow; stops behind the last one. */
+function eachFlow(engine: Engine, visit: (slot: number, kind: number) => void): void {
+  let left = engine.flowCount;
+  for (let slot = 0; left > 0 && slot < abi.FLOW_CAPACITY_COUNT; slot += 1) {
+    const at = engine.bases.flows + slot * abi.FLOW_SIZE + abi.FLOW_KIND_OFFSET;
+    const kind = engine.octets[at] ?? abi.KIND_FREE;
+    if (kind === abi.KIND_FREE) continue;
+    left -= 1;
+    visit(slot, kind);
   }
 }
 
