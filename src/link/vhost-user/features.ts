@@ -57,6 +57,9 @@ export const PROTOCOL_FEATURES = bits(
   PROTOCOL_CONFIGURE_MEM_SLOTS,
 );
 
+/** Octets of the virtio_net_hdr that the engine reads in front of every frame. */
+export const VNET_SIZE = 12;
+
 /** What the guest and the front end have taken of it. */
 export interface Negotiated {
   /** Octets of the header in front of each frame. */

@@ -16,13 +16,12 @@ import { RX_SLOT_COUNT, RX_SLOT_SIZE } from "../../../wasm/abi.ts";
 import { assert } from "../../lib/assert.ts";
 import { rxSlot, writeRxDescriptor } from "../frames.ts";
 import type { LinkLoans, LinkMemory } from "../link.ts";
+import { VNET_SIZE } from "./features.ts";
 import { HEADERS_SIZE, payloadStart } from "./payload-start.ts";
 import type { Queue } from "./queue.ts";
 import type { GuestMemory } from "./regions.ts";
 import { Parts, type Ring } from "./ring.ts";
 
-/** What the engine reads in front of every frame. */
-export const VNET_SIZE = 12;
 /** Without an Ethernet header it is no frame. */
 export const FRAME_SIZE_MIN = 14;
 /** Frames that one call skips before the queue is broken. */

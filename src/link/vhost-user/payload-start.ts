@@ -9,11 +9,11 @@
  *
  * Source: virtio 1.2 §5.1.6; RFC 791 §3.1, RFC 8200 §3, RFC 9293 §3.1.
  */
+import { VNET_SIZE } from "./features.ts";
 
 /** Octets that hold virtio_net_hdr, Ethernet, IPv4 and TCP header with all options. */
-export const HEADERS_SIZE = 12 + 14 + 60 + 60;
+export const HEADERS_SIZE = VNET_SIZE + 14 + 60 + 60;
 
-const VNET_SIZE = 12;
 const CHECKSUM_FLAGS = 3; // NEEDS_CSUM, DATA_VALID
 const [GSO_NONE, GSO_TCPV4, GSO_TCPV6] = [0, 1, 4];
 const GSO_ECN = 0x80;

@@ -18,8 +18,8 @@ import {
 import { Block } from "../../sys/block.ts";
 import { iovecBase, iovecLength, txIovecCount, txIovecs, txSize } from "../frames.ts";
 import type { LinkMemory } from "../link.ts";
-import type { Negotiated } from "./features.ts";
-import { FRAME_SIZE_MIN, VNET_SIZE } from "./from-guest.ts";
+import { type Negotiated, VNET_SIZE } from "./features.ts";
+import { FRAME_SIZE_MIN } from "./from-guest.ts";
 import type { Machine } from "./machine.ts";
 import type { Queue } from "./queue.ts";
 import type { GuestMemory } from "./regions.ts";

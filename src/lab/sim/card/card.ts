@@ -24,7 +24,7 @@
 import { EVENT_READABLE, EVENT_WRITABLE } from "../../../../wasm/abi.ts";
 import { type CopyTarget, gatherTx, rxLength, rxPointer, txSize } from "../../../link/frames.ts";
 import type { Link, LinkMemory } from "../../../link/link.ts";
-import { type Negotiated, negotiated } from "../../../link/vhost-user/features.ts";
+import { type Negotiated, negotiated, VNET_SIZE } from "../../../link/vhost-user/features.ts";
 import { FromGuest } from "../../../link/vhost-user/from-guest.ts";
 import { Queue } from "../../../link/vhost-user/queue.ts";
 import { GuestMemory } from "../../../link/vhost-user/regions.ts";
@@ -64,7 +64,6 @@ interface CardEvents {
   onFrames(): void;
 }
 
-const VNET_SIZE = 12;
 const MTU_MAX = 65520;
 const STREAM = 10;
 const TO_GUEST = 0;
