@@ -130,8 +130,8 @@ describe("imports", () => {
     assertNone(found, "Remove these imports");
   });
 
-  test("Connect and protobuf stay in hooks and in what imitates their caller", () => {
-    const allowed = within("src/hooks", "src/lab/demo/launcher.ts");
+  test("Connect and protobuf stay in hooks, in admin and in what imitates a caller", () => {
+    const allowed = within("src/hooks", "src/admin", "src/lab/demo/launcher.ts");
     const found = [...SOURCES].flatMap(([file, { text }]) =>
       imports(text)
         .filter(({ specifier }) => /^@(?:connectrpc|bufbuild)\//.test(specifier))

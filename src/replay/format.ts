@@ -114,12 +114,13 @@ export class RecordingError extends Error {
 
 /**
  * Hash of every constant of the ABI: equal where engine and host mean the same by each word. Those
- * of lent frames are left out: an engine that is recorded is lent none.
+ * of lent frames are left out, as an engine that is recorded is lent none, and what the engine only
+ * notes for whoever looks at it (`TRACE_`), as nothing depends on that.
  */
 export function abiHash(): string {
   const hash = new Hash64();
   for (const [name, value] of Object.entries(abi).sort(([a], [b]) => (a < b ? -1 : 1))) {
-    if (name.startsWith("LENT_")) continue;
+    if (/^(?:LENT|TRACE)_/.test(name)) continue;
     for (const letter of name) hash.mix(letter.charCodeAt(0));
     hash.mix(Number(value));
   }

@@ -88,6 +88,8 @@ const SRC: readonly (readonly [string, readonly string[]])[] = [
   ["loop/", [...LOW, ...HALVES, ABI]],
   ["binding/", [...LOW, ...HALVES, "replay/", "loop/", "assets.ts", ABI]],
   ["metrics/", ["lib/", "engine/", "link/", "binding/", ABI]],
+  ["admin/", ["lib/", "sys/", "config/", "engine/", "link/", "binding/", "metrics/", ABI]],
+  ["ui/", ["lib/", "config/", "admin/"]],
   ["doctor/", LOW],
   ["hooks/", ["lib/", "config/"]],
   [
@@ -99,6 +101,8 @@ const SRC: readonly (readonly [string, readonly string[]])[] = [
       "loop/",
       "binding/",
       "metrics/",
+      "admin/",
+      "ui/",
       "doctor/",
       "hooks/",
       "assets.ts",
