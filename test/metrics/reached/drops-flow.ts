@@ -1,4 +1,4 @@
-/** Drops of datagrams, UDP, DNS and ping, and of what is out of reach: a scenario for each reason. */
+/** Drops of datagrams (UDP, DNS, ping) and of what is out of reach: a scenario for each reason. */
 import type { DropName } from "../../../src/engine/stats.ts";
 import { mappedOctetsOf } from "../../../src/lib/addr6.ts";
 import * as abi from "../../../wasm/abi.ts";

@@ -1,4 +1,4 @@
-/** Drops of frames, of what is in their IP headers, and of fragments: a scenario for each reason. */
+/** Drops of frames, for what their IP headers say, and of fragments: a scenario for each reason. */
 import type { DropName } from "../../../src/engine/stats.ts";
 import { EngineWorld } from "../../support/engine-harness.ts";
 import { GATEWAY, GUEST, GUEST6, PEER, PEER6 } from "../../support/engine-settings.ts";
@@ -55,9 +55,7 @@ export const PACKET_DROPS = {
   dropIpTotalLength: sends((w) => packet(w, { totalLength: 1000 })),
   dropIpChecksum: sends((w) => packet(w, { checksum: 0x1234 })),
   // A loose source route.
-  dropIpOptions: sends((w) =>
-    packet(w, { options: Uint8Array.of(131, 7, 4, 198, 51, 100, 1, 0) }),
-  ),
+  dropIpOptions: sends((w) => packet(w, { options: Uint8Array.of(131, 7, 4, 198, 51, 100, 1, 0) })),
   dropIpSource: sends((w) => packet(w, { source: "192.0.2.1" })),
   dropIpDestination: sends((w) => packet(w, { destination: "224.0.0.251" })),
   dropIpTtl: sends((w) => packet(w, { ttl: 1 })),

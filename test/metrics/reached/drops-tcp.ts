@@ -1,6 +1,6 @@
 /** Drops of TCP segments: a scenario for each reason. */
 import type { DropName } from "../../../src/engine/stats.ts";
-import { EngineWorld } from "../../support/engine-harness.ts";
+import type { EngineWorld } from "../../support/engine-harness.ts";
 import { PEER } from "../../support/engine-settings.ts";
 import { PROTOCOL_TCP, pattern, type TcpFields } from "../../support/packet.ts";
 import { established, reach, TcpGuest } from "../../support/tcp-guest.ts";

@@ -2,6 +2,7 @@
  * Rows of the catalogue as a scrape has them, of one network. A histogram is one row; its value is
  * how many were observed.
  */
+import packageJson from "../../../package.json" with { type: "json" };
 import { MAILBOX_SIZE, Mailbox } from "../../../src/binding/mailbox.ts";
 import { METERS_SIZE, Meters } from "../../../src/binding/meters.ts";
 import type { Engine } from "../../../src/engine/engine.ts";
@@ -16,7 +17,7 @@ export type Rows = ReadonlyMap<string, number>;
 
 /** A process of which nothing is known. */
 const NOTHING: ProcessFigures = {
-  version: "1",
+  version: packageJson.version,
   residentBytes: 0,
   cpuSeconds: 0,
   descriptors: 0,
@@ -24,11 +25,6 @@ const NOTHING: ProcessFigures = {
 };
 const FAMILY_OF = new Map<string, Family>(Object.entries(FAMILIES));
 const SAMPLE = /^([a-z_]+)(?:\{(.*)\})? ([^ ]+)$/;
-
-/** Whether the row `name` is of a histogram. */
-export function isHistogram(name: string): boolean {
-  return FAMILY_OF.get(name)?.type === "histogram";
-}
 
 /** The family of a row. */
 export function familyOf(row: string): string {

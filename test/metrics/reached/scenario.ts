@@ -4,11 +4,15 @@ import { EngineWorld } from "../../support/engine-harness.ts";
 import type { WorldOptions } from "../../support/engine-settings.ts";
 import { World6, type World6Options } from "../../support/world6.ts";
 
+/** Other rows of the same family that cannot but move, and what they say then. */
+export type Beside = Readonly<Record<string, number>>;
+
 /** An engine whose whole life was the scenario. */
 export interface Outcome {
   readonly engine: Engine;
   /** What the row says then. */
   readonly value: number;
+  readonly beside: Beside;
 }
 
 export type Scenario = () => Outcome;
@@ -18,13 +22,13 @@ interface World {
 }
 
 /** A row that counts once. */
-export function once<Played extends World>(play: () => Played): Scenario {
-  return times(1, play);
+export function once(play: () => World, beside: Beside = {}): Scenario {
+  return times(1, play, beside);
 }
 
 /** A row that says `value` in the end. */
-export function times<Played extends World>(value: number, play: () => Played): Scenario {
-  return () => ({ engine: play().engine, value });
+export function times(value: number, play: () => World, beside: Beside = {}): Scenario {
+  return () => ({ engine: play().engine, value, beside });
 }
 
 type Frames<Sender> = (world: Sender) => Uint8Array | readonly Uint8Array[];
@@ -35,11 +39,15 @@ export function sends(frames: Frames<EngineWorld>, options: WorldOptions = {}): 
 }
 
 /** The same where both versions of IP are served. */
-export function sends6(frames: Frames<World6>, options: World6Options = {}): Scenario {
-  return once(() => sent(new World6(options), frames));
+export function sends6(
+  frames: Frames<World6>,
+  options: World6Options = {},
+  beside: Beside = {},
+): Scenario {
+  return once(() => sent(new World6(options), frames), beside);
 }
 
-function sent<Sender extends EngineWorld>(world: Sender, frames: Frames<Sender>): Sender {
+export function sent<Sender extends EngineWorld>(world: Sender, frames: Frames<Sender>): Sender {
   for (const frame of [frames(world)].flat()) world.guest(frame);
   return world;
 }
