@@ -12,7 +12,8 @@ import { AF_INET6, EPOLLIN, MSG_NOSIGNAL, SOCKADDR_IN6_SIZE } from "../../src/sy
 import type { Ipv4Endpoint } from "../../src/sys/sockaddr.ts";
 import * as socket from "../../src/sys/socket.ts";
 import type { HiddenPorts } from "../../src/upstream/hidden-ports.ts";
-import { HostSockets, type SocketBounds, type SocketWays } from "../../src/upstream/sockets.ts";
+import type { SocketBounds, SocketWays } from "../../src/upstream/socket-ways.ts";
+import { HostSockets } from "../../src/upstream/sockets.ts";
 import * as abi from "../../wasm/abi.ts";
 import { engineModule } from "../support/engine-binary.ts";
 import { type WorldOptions, worldConfig } from "../support/engine-settings.ts";
