@@ -79,10 +79,16 @@ export function findPortOwner(
   return { at: `${addressText(octets)}:${port}`, uid, process: processOf(inode, sources) };
 }
 
+/** It is this program. */
+export function isOwn(owner: PortOwner): boolean {
+  return owner.process?.pid === process.pid;
+}
+
 /** One clause for a message. */
-export function ownerText({ at, uid, process: owner }: PortOwner): string {
+export function ownerText(found: PortOwner): string {
+  const { at, uid, process: owner } = found;
   if (owner === undefined) return `a process of user ${uid} has ${at}`;
-  if (owner.pid === process.pid) return `this program itself has ${at}`;
+  if (isOwn(found)) return `this program itself has ${at}`;
   return `"${owner.name}" (pid ${owner.pid}) has ${at}`;
 }
 

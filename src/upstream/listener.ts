@@ -16,7 +16,7 @@
  *   that the kernel told of before carry tokens that nobody has any more (`tokens.ts`).
  */
 
-import type { PublishRule } from "../config/publish-rule.ts";
+import { type PublishRule, runOf } from "../config/publish-rule.ts";
 import type { Engine } from "../engine/engine.ts";
 import { mappedOctetsOf } from "../lib/addr6.ts";
 import { check, ENOSPC } from "../sys/errno.ts";
@@ -31,7 +31,6 @@ import {
   type Ports,
   type Publication,
   portsOf,
-  runOf,
 } from "./port-sockets.ts";
 import { DATAGRAM, type HostSockets } from "./sockets.ts";
 import { type Spot, spotsOf, type Versions } from "./spots.ts";
@@ -128,7 +127,12 @@ export class Listeners {
       sockets.push(...found);
       if (result === 0) continue;
       if (onFault === undefined || lacksDescriptor(result)) keep(i + 1);
-      const error = new PortError(rule, ports, result, onFault === undefined);
+      const error = new PortError(
+        rule,
+        ports,
+        result,
+        onFault === undefined ? "start" : "left-out",
+      );
       if (onFault === undefined) throw error;
       onFault(error);
       if (lacksDescriptor(result)) return; // so will the rest of the range
@@ -164,7 +168,7 @@ export class Listeners {
     const sockets: PortSocket[] = [];
     const refuse = (offset: number, result: number): never => {
       for (const socket of sockets) this.#discard(socket);
-      throw new PortError(rule, portsOf(rule, offset), result, true);
+      throw new PortError(rule, portsOf(rule, offset), result, "later");
     };
     for (let i = 0; i < (rule.count ?? 1); i += 1) {
       const result = this.#openPort(portsOf(rule, i), spots, sockets);

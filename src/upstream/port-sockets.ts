@@ -68,13 +68,6 @@ export function portsOf(rule: PublishRule, offset: number): Ports {
   return { protocol, hostPort: hostPort + offset, guestPort: guestPort + offset, ...to };
 }
 
-/** So many ports of a rule in a row, from the one that is `first` after its first. */
-export function runOf(rule: PublishRule, first: number, count: number): PublishRule {
-  const { count: _, ...one } = rule;
-  const { hostPort, guestPort } = portsOf(rule, first);
-  return { ...one, hostPort, guestPort, ...(count > 1 ? { count } : {}) };
-}
-
 export class PortSockets {
   /** Sockets beyond those there were at the start; below 0 where some of these have gone. */
   extra = 0;

@@ -204,10 +204,10 @@ export function rigTest(
   });
 }
 
-/** A listening TCP socket on a port of the kernel's choice. */
-export function listen(sys: Libc): { fd: number; port: number } {
+/** A listening TCP socket, on a port of the kernel's choice unless one is given. */
+export function listen(sys: Libc, wanted = 0): { fd: number; port: number } {
   const fd = check(socket.openTcp(sys), "Open");
-  check(socket.listenIpv4(sys, fd, LOOPBACK, 0), "Listen");
+  check(socket.listenIpv4(sys, fd, LOOPBACK, wanted), "Listen");
   return { fd, port: nameOf(sys, fd).port };
 }
 
