@@ -9,6 +9,7 @@ import { listFlows, watchFlows } from "./flows.ts";
 import { AdminService } from "./gen/slirp_binding/admin/v1/admin_pb.js";
 import { getInstance } from "./instance.ts";
 import type { AdminProgram } from "./program.ts";
+import { addPublished, listPublished, removePublished } from "./published.ts";
 import { refusalOf } from "./refusals.ts";
 import { getStats, watchStats } from "./stats.ts";
 
@@ -24,6 +25,9 @@ export function addAdminService(router: ConnectRouter, program: AdminProgram): v
     getStats: (request) => answered(getStats(program, request)),
     watchStats: (request, { signal }) => watchers.admit(watchStats(program, request, signal)),
     listEvents: (request) => listEvents(program.events, request),
+    listPublished: (request) => answered(listPublished(program, request)),
+    addPublished: (request) => answered(addPublished(program, request)),
+    removePublished: (request) => answered(removePublished(program, request)),
     watchEvents: (request, { signal }: HandlerContext) =>
       watchers.admit(watchEvents(program.events, request, signal)),
   });

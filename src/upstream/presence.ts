@@ -21,6 +21,9 @@
  *   range of thousands. A guest of a tap has READY_PATIENCE to answer before the program says that
  *   it is ready: whoever connects then finds the ports as they will be.
  *
+ *   Where no port is published nobody is looked for. The first one that is published while the
+ *   program runs begins that: the guest is asked, and heard of once it answers.
+ *
  *   An engine that takes the place of one that failed has heard nothing yet. The guest counts as
  *   there if it was and is still attached: who connects to it is not sent away meanwhile.
  */
@@ -89,6 +92,14 @@ export class Presence {
 
   get state(): PresenceState {
     return { peer: this.#peer, isThere: this.#isThere, isSettled: this.#isSettled };
+  }
+
+  /** There are other ports than before: they follow as far as they can at once. */
+  portsChanged(now: number): void {
+    const { engine, ports } = this.#parts;
+    this.#isDone = false;
+    if (ports.count === 0) engine.askForGuest(false);
+    this.poll(engine, now);
   }
 
   /** Microseconds until there is something to do; undefined = nothing that events do not tell. */

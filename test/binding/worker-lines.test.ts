@@ -90,15 +90,24 @@ describe("a link's peers", () => {
 
 test("a port that is left out has a remedy where it is too low", () => {
   const lines = new Lines();
+  const event = "port_left_out";
   const low = new SystemError("Publish port 80", EACCES);
   logLeftOut(lines.log, low);
   const remedy = "lower net.ipv4.ip_unprivileged_port_start in the pod";
   assert.deepEqual(lines.told(), [
-    ["warn", "port not published", { problem: low.message, remedy }],
+    ["warn", "port not published", { event, problem: low.message, remedy }],
   ]);
   const taken = new SystemError("Publish port 80", EADDRINUSE);
   logLeftOut(lines.log, taken);
-  assert.deepEqual(lines.told(), [["warn", "port not published", { problem: taken.message }]]);
+  logLeftOut(lines.log, taken, '"nginx" (pid 7) has it');
+  assert.deepEqual(lines.told(), [
+    ["warn", "port not published", { event, problem: taken.message }],
+    [
+      "warn",
+      "port not published",
+      { event, problem: taken.message, owner: '"nginx" (pid 7) has it' },
+    ],
+  ]);
 });
 
 describe("sources that rest", () => {
