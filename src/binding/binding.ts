@@ -17,7 +17,7 @@ import type { NetworkOptions } from "../config/network.ts";
 import type { Subnet6 } from "../config/subnet6.ts";
 import { octetsOfIpv6 } from "../lib/addr6.ts";
 import { deferred } from "../lib/deferred.ts";
-import type { Logger } from "../lib/log.ts";
+import type { LevelledLogger } from "../lib/log.ts";
 import { openStreamListener } from "../link/stream-listener.ts";
 import type { PeerCounters } from "../link/stream-peer.ts";
 import { EventFd } from "../sys/fd.ts";
@@ -81,8 +81,8 @@ export interface BindingDependencies {
    * was. The worker logs them itself.
    */
   readonly onPeers?: (peers: PeerCounters) => void;
-  /** Hears what becomes of capture and recording. */
-  readonly log?: Logger;
+  /** Hears what becomes of capture and recording; its level holds for the worker's lines. */
+  readonly log?: LevelledLogger;
   /** Somebody watches: the worker measures times and counts flows. */
   readonly isWatched?: boolean;
 }
@@ -211,7 +211,7 @@ export async function startBinding(
   const sys = await loadLibc();
   try {
     control = new EventFd(sys);
-    outputs = new Outputs(options.capture, dependencies.log);
+    outputs = new Outputs(options.capture, options.log, dependencies.log);
     lifelines = openLifelines(sys, options);
     const outer = await openLink(sys, options, dependencies);
     const parts = { sys, worker, control, outputs, outer, lifelines, options, dependencies };

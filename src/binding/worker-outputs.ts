@@ -3,15 +3,14 @@
  * for what `ring-sink.ts` states.
  */
 import type { CaptureOptions } from "../config/capture.ts";
-import type { LogOptions } from "../config/log-options.ts";
 import { ByteRing } from "../lib/byte-ring.ts";
-import { type Logger, openLogger } from "../lib/log.ts";
+import { type LogFormat, type Logger, LogThreshold, openLogger } from "../lib/log.ts";
 import { type LimitedLogger, limitLogger } from "../lib/log-limit.ts";
 import { LossySink, PatientSink, type RingSinkOptions } from "../lib/ring-sink.ts";
 import type { NativeCopy } from "../link/copy-buffer.ts";
 import type { Link } from "../link/link.ts";
 import { type CaptureEvent, createPcapLink, type PcapWriter } from "../link/pcap.ts";
-import { monotonic, wallClock } from "../loop/clock.ts";
+import { monotonic, systemClock, wallClock } from "../loop/clock.ts";
 import type { SharedOutputs } from "./outputs.ts";
 
 const OCTETS_PER_MIB = 1 << 20;
@@ -35,14 +34,15 @@ export class WorkerOutputs {
   }
 
   /** The worker's log, limited: a peer, a guest or a stranger may cause its lines. */
-  async openLog(options: LogOptions): Promise<LimitedLogger> {
+  async openLog(format: LogFormat): Promise<LimitedLogger> {
     const { ring, tell } = this.#ring(this.#shared.log);
     const encoder = new TextEncoder();
     const sink = (line: string): void => {
       if (!ring.put(encoder.encode(line))) ring.lose(1);
       tell();
     };
-    const log = await openLogger({ ...options, sink });
+    const level = new LogThreshold(this.#shared.logThreshold);
+    const log = await openLogger({ format, level, now: systemClock, pos: "worker", sink });
     return limitLogger(log, { clock: monotonic });
   }
 

@@ -102,7 +102,7 @@ class LinkGone extends Error {}
 async function openGround(start: WorkerStart): Promise<Ground> {
   const { options } = start;
   const outputs = new WorkerOutputs(start.outputs, () => say({ kind: "output" }));
-  const log = await outputs.openLog(options.log);
+  const log = await outputs.openLog(options.log.format);
   const sys = await loadLibc();
   const octets = engineBytes(detectSimd());
   const guests = new GuestWatch();

@@ -18,6 +18,7 @@ import { formatIpv4 } from "../lib/addr.ts";
 import { formatIpv6 } from "../lib/addr6.ts";
 import { type Logger, openLogger } from "../lib/log.ts";
 import { messageOf } from "../lib/message.ts";
+import { systemClock } from "../loop/clock.ts";
 import { holdMemoryGroup } from "../sys/cgroup.ts";
 import { loadLibc } from "../sys/libc.ts";
 import { collectGarbage, releaseProgramPages } from "../sys/resident.ts";
@@ -36,7 +37,7 @@ type Metrics = Awaited<ReturnType<typeof startMetrics>>;
 export async function attach(options: AttachOptions): Promise<number> {
   await shedInheritance(options.readyFd, options.exitFd);
   const uid = ownUid();
-  const log = await openLogger(options.log);
+  const log = await openLogger({ ...options.log, now: systemClock });
   const isFollowing = options.dns.servers.length === 0 || options.dns.search.length === 0;
   const reader = isFollowing ? new ResolvReader(RESOLV_CONF_PATH, log) : undefined;
   const binding = await startBinding(options, {

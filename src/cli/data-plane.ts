@@ -20,7 +20,7 @@ import type { Attachment } from "../hooks/domain/attachment.ts";
 import { HookError } from "../hooks/domain/errors.ts";
 import type { BindingPlan } from "../hooks/domain/plan.ts";
 import { LOOPBACK } from "../lib/addr.ts";
-import type { Logger } from "../lib/log.ts";
+import type { LevelledLogger } from "../lib/log.ts";
 import { messageOf } from "../lib/message.ts";
 import type { NamedBinding } from "../metrics/server.ts";
 import { holdMemoryGroup } from "../sys/cgroup.ts";
@@ -52,7 +52,7 @@ export interface ServeDataPlane extends DataPlane {
 /** What a runtime can do: one without system calls leaves the frames to QEMU. */
 export function startDataPlane(
   options: ServeOptions,
-  log: Logger,
+  log: LevelledLogger,
   resolvReader: ResolvReader,
 ): ServeDataPlane {
   if (!hasSystemCalls()) {
@@ -66,7 +66,7 @@ class WorkerDataPlane implements ServeDataPlane {
   readonly autoLink: "vhost-user" | "client";
   seesGuests = true;
   readonly #options: ServeOptions;
-  readonly #log: Logger;
+  readonly #log: LevelledLogger;
   readonly #resolvReader: ResolvReader;
   #networks: Networks | undefined;
   readonly #uid = ownUid();
@@ -78,7 +78,7 @@ class WorkerDataPlane implements ServeDataPlane {
   /** In use, so ours to remove at the end, if nobody else has put something there. */
   #folder: string | undefined;
 
-  constructor(options: ServeOptions, log: Logger, resolvReader: ResolvReader) {
+  constructor(options: ServeOptions, log: LevelledLogger, resolvReader: ResolvReader) {
     this.#options = options;
     this.autoLink = options.hooksDir === undefined ? "client" : "vhost-user";
     this.#log = log;

@@ -14,6 +14,7 @@ import { createDomainHooks } from "../hooks/define.ts";
 import { startHookServer } from "../hooks/server.ts";
 import { type Logger, openLogger } from "../lib/log.ts";
 import { messageOf } from "../lib/message.ts";
+import { systemClock } from "../loop/clock.ts";
 import { collectGarbage } from "../sys/resident.ts";
 import { announce, confine, type Needs, shedInheritance } from "./confine.ts";
 import { type ServeDataPlane, startDataPlane } from "./data-plane.ts";
@@ -21,10 +22,14 @@ import { readPlanContext } from "./hook-context.ts";
 import { startMetrics } from "./metrics.ts";
 import { ShutdownPolicy } from "./shutdown-policy.ts";
 
-/** Runs until the end of the virtual machine; resolves to the exit code. */
+/**
+ * Runs until the end of the virtual machine; resolves to the exit code.
+ * @throws Error where it cannot start: that is told in plain words, whatever form the log has
+ */
 export async function serve(asked: ServeOptions): Promise<number> {
   await shedInheritance(asked.readyFd);
-  const log = await openLogger(asked.log);
+  const life = { isReady: false };
+  const log = await openLogger({ ...asked.log, now: systemClock });
   try {
     const options = { ...asked, ...foldersOf(asked) };
     const reader = new ResolvReader(RESOLV_CONF_PATH, log);
@@ -42,22 +47,30 @@ export async function serve(asked: ServeOptions): Promise<number> {
       process.on("SIGINT", () => policy.onInterrupt());
       process.on("SIGTERM", () => policy.onTerminate());
       process.on("SIGUSR1", () => dataPlane.logCounters());
-      await serveUntil(policy, options, dataPlane, { ...needsOf(options), reader }, log);
+      const needs = { ...needsOf(options), reader };
+      await serveUntil(policy, options, { dataPlane, needs, life }, log);
     } finally {
       await dataPlane.close();
     }
     return 0;
   } catch (error) {
+    if (!life.isReady) throw error;
     log.error({}, messageOf(error));
     return 1;
   }
 }
 
+interface ServeParts {
+  readonly dataPlane: ServeDataPlane;
+  readonly needs: Needs;
+  /** Whether it has started. */
+  readonly life: { isReady: boolean };
+}
+
 async function serveUntil(
   policy: ShutdownPolicy,
   options: ServeOptions,
-  dataPlane: ServeDataPlane,
-  needs: Needs,
+  { dataPlane, needs, life }: ServeParts,
   log: Logger,
 ): Promise<void> {
   const hooks = createDomainHooks({
@@ -74,9 +87,9 @@ async function serveUntil(
   const clock = () => performance.now();
   const onCall = () => policy.onCall();
   const sockets = { hooksDir, pluginDir, containerName };
-  let isReady = false;
   const networks = () => dataPlane.networks;
-  const metrics = await startMetrics(options.metrics, { networks, isReady: () => isReady }, log);
+  const isReady = () => life.isReady;
+  const metrics = await startMetrics(options.metrics, { networks, isReady }, log);
   const server = await startHookServer({ ...sockets, hooks, onCall, log, clock }).catch(
     async (error: unknown) => {
       await metrics?.close();
@@ -87,7 +100,7 @@ async function serveUntil(
   try {
     await confine(options.rights, needs, log);
     if (options.readyFd !== undefined) await announce(options.readyFd);
-    isReady = true;
+    life.isReady = true;
     const reason = await policy.decided;
     log.info({ reason }, "shutting down");
   } finally {

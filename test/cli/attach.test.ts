@@ -26,9 +26,9 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-/** Fields of a line of the log that is not its time and level. */
+/** Fields of a line of the log that not every line has. */
 function said(program: Program, message: string): Readonly<Record<string, unknown>> {
-  const { level, time, pid, msg, ...fields } = program.fields(message) ?? {};
+  const { level, timestamp, component, pos, msg, ...fields } = program.fields(message) ?? {};
   return fields;
 }
 
