@@ -184,7 +184,8 @@ function attempt(ground: Ground, restarts: Restarts): number | Promise<void> {
     if (pause_ms === undefined) {
       throw new Error(`${problem}: failed ${inVain} times in a row without a frame`);
     }
-    log.error({ link, problem, failures, restart_ms: pause_ms }, "packet engine failed, restarted");
+    const fields = { event: "engine_replaced", link, problem, failures, restart_ms: pause_ms };
+    log.error(fields, "packet engine failed, restarted");
     return pause(ground, pause_ms);
   }
 }

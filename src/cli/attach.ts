@@ -50,7 +50,12 @@ export async function attach(options: AttachOptions): Promise<number> {
     log,
     isWatched: options.metrics !== undefined,
   });
-  const stop = (): void => binding.stop();
+  let isStopping = false;
+  const stop = (reason: NodeJS.Signals): void => {
+    if (!isStopping) log.info({ event: "network_ended", reason }, "shutting down");
+    isStopping = true;
+    binding.stop();
+  };
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);
   process.on("SIGUSR1", () => logCounters(log, binding));
@@ -62,7 +67,7 @@ export async function attach(options: AttachOptions): Promise<number> {
       log.error({}, messageOf(error));
       return 1;
     }
-    log.info({ reason: messageOf(error) }, "shutting down");
+    log.info({ event: "network_ended", reason: messageOf(error) }, "shutting down");
   } finally {
     await metrics?.close();
   }
@@ -99,7 +104,7 @@ async function run(
     await binding.ended;
     throw error;
   }
-  log.info(describe(options, binding), "ready");
+  log.info({ event: "network_started", ...describe(options, binding) }, "ready");
   // Giving up rights has brought back pages that the binding let go; it does so later, too.
   collectGarbage();
   releaseProgramPages(await loadLibc(), process.execPath);

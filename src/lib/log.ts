@@ -5,9 +5,9 @@
  * the sidecar's lines are read like virt-launcher's beside them: `component`, `level`, `msg`, `pos`
  * (here the thread, as a bundled program has no lines to point at) and `timestamp`, then what the
  * event is about. `pretty` is for a person at a terminal: `level message key=value …`, without
- * time, in which nothing a guest sends can move the cursor or begin a new line. pino takes longer
- * to load than the rest of start-up may take, so it is loaded only for `json`; its worker
- * transports are not used, as a single binary cannot start them.
+ * time and kind of event, in which nothing a guest sends can move the cursor or begin a new line.
+ * pino takes longer to load than the rest of start-up may take, so it is loaded only for `json`;
+ * its worker transports are not used, as a single binary cannot start them.
  *
  * The level may be set while the program runs: it is a number in memory that all threads share
  * (`LogThreshold`), and whoever logs compares with it.
@@ -26,7 +26,10 @@ export const LOG_FORMATS = Object.freeze(["json", "pretty"] as const);
 export type LogLevel = (typeof LOG_LEVELS)[number];
 export type LogFormat = (typeof LOG_FORMATS)[number];
 
-/** What an event is about: `{ port: 80, err: error }`. The key `err` is for the error behind it. */
+/**
+ * What an event is about: `{ port: 80, err: error }`. The key `err` is for the error behind it, the
+ * key `event` for what kind of event of the network's life it is, for programs that wait for it.
+ */
 export type LogFields = Readonly<Record<string, unknown>>;
 
 /** Takes events at or above its level; the others cost a comparison. */
@@ -192,7 +195,7 @@ function prettyWriter(sink: LogSink): LineWriter {
 function formatPretty(level: LogLevel, fields: LogFields, message: string): string {
   let line = `${level.padEnd(5)} ${escapeControls(message)}`;
   for (const [key, value] of Object.entries(fields)) {
-    if (value !== undefined) line += ` ${key}=${formatValue(value)}`;
+    if (value !== undefined && key !== "event") line += ` ${key}=${formatValue(value)}`;
   }
   return line;
 }
