@@ -109,7 +109,8 @@ class Limited implements LimitedLogger {
   }
 
   #event(level: LogLevel, fields: LogFields, message: string): void {
-    if (!this.#log.threshold.admits(level)) return;
+    // An event may be kept by whoever stands behind, whatever the level.
+    if (!this.#log.threshold.admits(level) && fields["event"] === undefined) return;
     const now = this.#clock();
     this.poll(now);
     const kind = this.#kindOf(level, message);

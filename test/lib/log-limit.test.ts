@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { prettyLogger } from "../../src/lib/log.ts";
+import { LogThreshold, prettyLogger } from "../../src/lib/log.ts";
 import { limitLogger } from "../../src/lib/log-limit.ts";
 
 const SECOND_us = 1e6;
@@ -119,4 +119,20 @@ test("messages that differ each time share one kind beyond a number", () => {
   assert.equal(lines.length, 66);
   assert.equal(log.wait(time.now), undefined);
   assert.equal(lines[65], 'warn  lines left out of="events of other kinds" lines=9935');
+});
+
+test("below the level nothing is counted or handed on, but for events", () => {
+  const handed: string[] = [];
+  const take = (_fields: object, message: string): void => void handed.push(message);
+  const inner = { debug: take, info: take, warn: take, error: take };
+  const threshold = LogThreshold.at("warn");
+  const log = limitLogger({ ...inner, threshold }, { clock: () => 0, burst: 2 });
+  for (let i = 0; i < 5; i += 1) {
+    log.info({}, "usual");
+    log.info({ event: "guest_attached" }, "event");
+  }
+  assert.deepEqual(handed, ["event", "event"]);
+  threshold.level = "info";
+  log.info({}, "usual");
+  assert.deepEqual(handed.slice(2), ["usual"]);
 });

@@ -16,6 +16,8 @@ const DEMO = "test/e2e/demo.test.ts plays it";
 
 export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/assets.ts": "test/build.test.ts",
+  "src/config/filter-values.ts": "test/config/filter.test.ts",
+  "src/config/frame-headers.ts": "test/config/filter.test.ts",
   "src/link/peer-socket.ts":
     "test/link/stream.test.ts, stream-peers.test.ts and stream-socket.test.ts, by the stream link",
   "wasm/tcp/download.ts": "test/wasm/tcp/upstream.test.ts",
@@ -31,6 +33,9 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/binding/host-side.ts": "test/binding/worker.test.ts runs it in its worker",
   "src/binding/engine-life.ts": "test/binding/takeover.test.ts, and worker.test.ts in its worker",
   "src/binding/worker-messages.ts": TYPES,
+  "src/binding/desk.ts": "test/binding/requests.test.ts has both sides",
+  "src/binding/clerks.ts": "test/e2e/admin.runtime.test.ts",
+  "src/binding/outer-end.ts": "test/binding/binding-tap.test.ts and binding.test.ts",
   "src/binding/worker-outputs.ts": "test/binding/outputs.test.ts has both sides",
   "src/lab/demo/servers.ts": DEMO,
   "src/lab/demo/sidecar.ts": DEMO,
