@@ -38,6 +38,19 @@ test("lines are out before the call returns, in order", () => {
   assert.match(state.text, /^line 0\nline 1\n.*line 99\nü\n$/s);
 });
 
+test("whoever follows them hears of each, lost ones too", async () => {
+  const { state, lines } = stage();
+  const heard: string[] = [];
+  lines.onLine = (line) => void heard.push(new TextDecoder().decode(line));
+  lines.write("a\n");
+  state.error = "EAGAIN";
+  for (let i = 0; i < 100; i += 1) lines.write(`line ${i}\n`);
+  assert.equal(heard.length, 101);
+  assert.deepEqual([heard[0], heard[100]], ["a\n", "line 99\n"]);
+  state.error = undefined;
+  await lines.flush(1000, 1000);
+});
+
 test("a reader that stalls costs what the queue cannot hold, and learns how much", async () => {
   const { state, lines } = stage();
   lines.write("before\n");
