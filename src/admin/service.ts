@@ -8,6 +8,7 @@ import { listEvents, watchEvents } from "./event-view.ts";
 import { listFlows, watchFlows } from "./flows.ts";
 import { AdminService } from "./gen/slirp_binding/admin/v1/admin_pb.js";
 import { getInstance } from "./instance.ts";
+import { getLogLevel, setLogLevel, watchLog } from "./log-calls.ts";
 import type { AdminProgram } from "./program.ts";
 import { addPublished, listPublished, removePublished } from "./published.ts";
 import { refusalOf } from "./refusals.ts";
@@ -30,6 +31,9 @@ export function addAdminService(router: ConnectRouter, program: AdminProgram): v
     removePublished: (request) => answered(removePublished(program, request)),
     watchEvents: (request, { signal }: HandlerContext) =>
       watchers.admit(watchEvents(program.events, request, signal)),
+    watchLog: (request, { signal }) => watchers.admit(watchLog(program.logTail, request, signal)),
+    getLogLevel: () => getLogLevel(program),
+    setLogLevel: (request) => setLogLevel(program, request),
   });
 }
 
