@@ -16,6 +16,8 @@ const DEMO = "test/e2e/demo.test.ts plays it";
 
 export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/assets.ts": "test/build.test.ts",
+  "src/config/filter-values.ts": "test/config/filter.test.ts",
+  "src/config/frame-headers.ts": "test/config/filter.test.ts",
   "src/link/peer-socket.ts":
     "test/link/stream.test.ts, stream-peers.test.ts and stream-socket.test.ts, by the stream link",
   "wasm/tcp/download.ts": "test/wasm/tcp/upstream.test.ts",
