@@ -61,6 +61,8 @@ export class Flow {
   lastActive: i64;
   /** Bits EVENT_*: what the host socket last said. */
   events: u32;
+  /** When it was allocated (TRACE_FLOW_BEGAN_OFFSET). */
+  began: u32;
   /**
    * Everything from here on belongs to the kind; TCP's is named in `tcp/conn`, that of
    * datagram flows in `flow/datagram`.
@@ -85,7 +87,9 @@ export class Stake {
   holderNext: i32;
   /** 1 = it is in that list. */
   holds: u32;
-  reserved: u64;
+  /** Segments that were sent again. */
+  resent: u32;
+  reserved: u32;
 }
 
 export const STAKE_TICK: u8 = 16;
@@ -162,6 +166,9 @@ if (
   offsetof<Flow>("hostPort") != <usize>abi.FLOW_HOST_PORT_OFFSET ||
   offsetof<Flow>("bytesToHost") != <usize>abi.FLOW_BYTES_TO_HOST_OFFSET ||
   offsetof<Flow>("bytesToGuest") != <usize>abi.FLOW_BYTES_TO_GUEST_OFFSET ||
+  offsetof<Flow>("lastActive") != <usize>abi.TRACE_FLOW_LAST_ACTIVE_OFFSET ||
+  offsetof<Flow>("share") != <usize>abi.TRACE_FLOW_SHARE_OFFSET ||
+  offsetof<Flow>("began") != <usize>abi.TRACE_FLOW_BEGAN_OFFSET ||
   offsetof<Op>() != <usize>abi.OP_SIZE ||
   offsetof<Op>("result") != <usize>abi.OP_RESULT_OFFSET ||
   offsetof<Op>("pointer") != <usize>abi.OP_POINTER_OFFSET ||

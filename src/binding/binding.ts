@@ -12,30 +12,24 @@
 import { workerUrl } from "../assets.ts";
 import type { BindingOptions } from "../config/attach.ts";
 import type { StreamEndpoint } from "../config/endpoint.ts";
-import type { TapLinkSettings } from "../config/link.ts";
-import type { NetworkOptions } from "../config/network.ts";
-import type { Subnet6 } from "../config/subnet6.ts";
-import { octetsOfIpv6 } from "../lib/addr6.ts";
+import { ByteRing } from "../lib/byte-ring.ts";
 import { deferred } from "../lib/deferred.ts";
 import type { Logger } from "../lib/log.ts";
-import { openStreamListener } from "../link/stream-listener.ts";
 import type { PeerCounters } from "../link/stream-peer.ts";
 import { EventFd } from "../sys/fd.ts";
 import { type Libc, loadLibc } from "../sys/libc.ts";
 import { closeLifelines, type Lifeline, watchNamespace, watchOtherEnd } from "../sys/lifeline.ts";
 import type { MemoryGroup } from "../sys/memory-group.ts";
-import type { InterfaceSetup } from "../sys/netconfig.ts";
-import { openTapInNamespace } from "../sys/netns.ts";
-import { OFFLOADS_ALL } from "../sys/offloads.ts";
 import { collectGarbage, releaseProgramPages, releaseProgramPagesLater } from "../sys/resident.ts";
-import type { TapRequest } from "../sys/tap-helper.ts";
-import { HiddenPorts } from "../upstream/hidden-ports.ts";
 import { Answers } from "./answers.ts";
+import type { NetworkEvent } from "./events.ts";
 import { COMMAND_STATS, COMMAND_STOP, MAILBOX_SIZE, Mailbox } from "./mailbox.ts";
 import { METERS_SIZE, Meters } from "./meters.ts";
+import { hiddenPorts, type OuterEnd, openOuterEnd } from "./outer-end.ts";
 import { Outputs } from "./outputs.ts";
+import { Asking, REQUESTS_SIZE, type RequestKind, type Requests } from "./requests.ts";
 import type { ResolvReader } from "./resolv-reader.ts";
-import type { WorkerLink, WorkerMessage, WorkerStart } from "./worker-messages.ts";
+import type { WorkerMessage, WorkerStart } from "./worker-messages.ts";
 
 /** The link has been taken away, as a tap that somebody deletes. */
 export class LinkGoneError extends Error {}
@@ -53,6 +47,8 @@ export interface Binding {
   readonly meters: Meters | undefined;
   /** Resolves to whether there are new counters: false where the worker does not answer. */
   refresh(): Promise<boolean>;
+  /** Asks the worker for something. Rejects with a `RequestError`. */
+  ask<K extends RequestKind>(kind: K, asks: Requests[K]["asks"]): Promise<Requests[K]["gives"]>;
   /**
    * Ends it: sockets closed, tap or socket file gone. Idempotent. A worker that does not end within
    * END_LIMIT_ms is left behind, and `ended` rejects.
@@ -83,15 +79,11 @@ export interface BindingDependencies {
   readonly onPeers?: (peers: PeerCounters) => void;
   /** Hears what becomes of capture and recording. */
   readonly log?: Logger;
+  /** Hears what happens to the network. */
+  readonly onEvent?: (event: NetworkEvent) => void;
   /** Somebody watches: the worker measures times and counts flows. */
   readonly isWatched?: boolean;
 }
-
-/**
- * Whoever gets in hands over memory and descriptors: the owner alone, root aside, unless another
- * user was named, who gets in by the group and is asked who it is.
- */
-const VHOST_USER_MODE = 0o600;
 
 /**
  * How long a worker may take to end. It could be stuck for good: a front end of vhost-user can make
@@ -99,100 +91,11 @@ const VHOST_USER_MODE = 0o600;
  */
 const END_LIMIT_ms = 10_000;
 
-/** Of all links of this process. */
-const hiddenPorts = new HiddenPorts();
-
-/** How a tap is made and configured. */
-export function tapRequestOf(network: NetworkOptions, link: TapLinkSettings): TapRequest {
-  const { name, vnet } = link;
-  const tap = { name, vnetHeader: vnet, offloads: vnet ? OFFLOADS_ALL : 0 };
-  return { tap, setup: setupOf(network, link) };
-}
-
-function setupOf(network: NetworkOptions, tap: TapLinkSettings): InterfaceSetup {
-  if (!tap.configure) return {};
-  const { mtu, subnet, subnet6, ipv4 } = network;
-  const setup4 = {
-    address: subnet.guest,
-    prefixLength: subnet.prefixLength,
-    gateway: subnet.gateway,
-  };
-  return {
-    mtu,
-    up: true,
-    loopback: true,
-    ...(ipv4 ? setup4 : {}),
-    ...(subnet6 === undefined ? {} : { ipv6: ipv6Setup(subnet6) }),
-  };
-}
-
-/** Set by hand as well as advertised, so that all works as soon as the tap is there. */
-function ipv6Setup(subnet: Subnet6): NonNullable<InterfaceSetup["ipv6"]> {
-  return {
-    address: octetsOfIpv6(subnet.guest),
-    prefixLength: subnet.prefixLength,
-    gateway: octetsOfIpv6(subnet.gateway),
-  };
-}
-
-/** The outer end of a link. */
-interface OuterEnd {
-  readonly link: WorkerLink;
-  readonly endpoint: StreamEndpoint | undefined;
-  /** Takes away what stays with the main thread, once the worker has ended. To be called once. */
-  close(): void;
-}
-
-async function openLink(
-  sys: Libc,
-  options: BindingOptions,
-  { helper, uid }: BindingDependencies,
-): Promise<OuterEnd> {
-  const { link } = options;
-  if (link.kind !== "tap") {
-    const { kind } = link;
-    if (link.role === "connect") {
-      const { endpoint } = link;
-      return hiding({ link: { kind, at: { endpoint } }, endpoint, close: () => {} });
-    }
-    const isOwn = link.peerUids.every((each) => each === uid);
-    const mode = kind === "vhost-user" && isOwn ? VHOST_USER_MODE : undefined;
-    const listener = openStreamListener(sys, link.endpoint, mode);
-    const { endpoint } = listener;
-    const at = { listener: listener.fd };
-    return hiding({ link: { kind, at }, endpoint, close: () => listener.close() });
-  }
-  const device = await openTapInNamespace(sys, {
-    ...(link.netns === undefined ? {} : { namespace: link.netns }),
-    ...tapRequestOf(options.network, link),
-    helper,
-  });
-  return { link: { kind: "tap", device }, endpoint: undefined, close: () => {} };
-}
-
 /** What tells that whom it serves, or who wants it, is there no longer. */
 function openLifelines(sys: Libc, { link, exitFd }: BindingOptions): Lifeline[] {
   const asked = exitFd === undefined ? [] : [watchOtherEnd(exitFd)];
   if (link.kind !== "tap" || link.netns === undefined) return asked;
   return [...asked, ...watchNamespace(sys, link.netns)];
-}
-
-/** Keeps a loopback port from all guests of this process, until the answer is called. */
-export function hidePort(port: number): () => void {
-  hiddenPorts.add(port);
-  return () => hiddenPorts.remove(port);
-}
-
-/** Keeps the link's port from all guests of this process until it is closed. */
-function hiding(outer: OuterEnd): OuterEnd {
-  const { endpoint } = outer;
-  if (endpoint?.kind !== "tcp") return outer;
-  const unhide = hidePort(endpoint.port);
-  const close = (): void => {
-    outer.close();
-    unhide();
-  };
-  return { ...outer, close };
 }
 
 /**
@@ -213,7 +116,7 @@ export async function startBinding(
     control = new EventFd(sys);
     outputs = new Outputs(options.capture, dependencies.log);
     lifelines = openLifelines(sys, options);
-    const outer = await openLink(sys, options, dependencies);
+    const outer = await openOuterEnd(sys, options, dependencies);
     const parts = { sys, worker, control, outputs, outer, lifelines, options, dependencies };
     return new WorkerBinding(parts);
   } catch (error) {
@@ -257,8 +160,7 @@ function peerLook(
 /** What the worker is told to start with. */
 function startOf(
   parts: Parts,
-  mailbox: SharedArrayBuffer,
-  meters: SharedArrayBuffer | undefined,
+  shared: Pick<WorkerStart, "mailbox" | "meters" | "requests">,
 ): WorkerStart {
   const { control, outputs, outer, lifelines, options, dependencies } = parts;
   const { seed, uid, networks = 1, memoryGroup, resolvReader } = dependencies;
@@ -268,8 +170,7 @@ function startOf(
     endpoint: outer.endpoint,
     seed,
     uid,
-    mailbox,
-    meters,
+    ...shared,
     hiddenPorts: hiddenPorts.memory,
     controlFd: control.number,
     outputs: outputs.shared,
@@ -286,6 +187,7 @@ class WorkerBinding implements Binding {
   readonly meters: Meters | undefined;
   readonly #parts: Parts;
   readonly #answers = new Answers();
+  readonly #asking: Asking;
   readonly #ready = deferred();
   readonly #ended = deferred();
   readonly #lookAtPeers: () => void;
@@ -312,7 +214,9 @@ class WorkerBinding implements Binding {
     };
     worker.onerror = (event: ErrorEvent) =>
       this.#fail(new Error(`The worker failed: ${event.message}`));
-    worker.postMessage(startOf(parts, mailbox, meters));
+    const requests = ByteRing.create(REQUESTS_SIZE);
+    this.#asking = new Asking(requests, () => control.signal());
+    worker.postMessage(startOf(parts, { mailbox, meters, requests: requests.buffer }));
   }
 
   get ready(): Promise<void> {
@@ -328,6 +232,10 @@ class WorkerBinding implements Binding {
     const answer = this.#answers.wait();
     this.#command(COMMAND_STATS);
     return answer;
+  }
+
+  ask<K extends RequestKind>(kind: K, asks: Requests[K]["asks"]): Promise<Requests[K]["gives"]> {
+    return this.#asking.ask(kind, asks);
   }
 
   stop(): void {
@@ -360,6 +268,12 @@ class WorkerBinding implements Binding {
       case "counters":
         this.#answers.came();
         return;
+      case "reply":
+        this.#asking.take(message.reply);
+        return;
+      case "event":
+        dependencies.onEvent?.(message.event);
+        return;
       case "output":
         outputs.kick();
         return;
@@ -391,6 +305,7 @@ class WorkerBinding implements Binding {
     const { sys, worker, control, outer, lifelines, outputs } = this.#parts;
     worker.terminate();
     this.#answers.end();
+    this.#asking.end();
     this.#unsubscribe?.();
     control.close();
     outer.close();

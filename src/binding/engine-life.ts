@@ -43,7 +43,10 @@ import { forgetPages } from "../sys/resident.ts";
 import { HiddenPorts } from "../upstream/hidden-ports.ts";
 import { type Attachment, Presence, type PresenceState } from "../upstream/presence.ts";
 import type { ResolverWatch } from "../upstream/resolver.ts";
+import type { HostSockets } from "../upstream/sockets.ts";
 import { EVENT_OF_ALARM, EVENT_OF_CONTROL, EVENT_OF_LINK } from "../upstream/upstream.ts";
+import { createClerks } from "./clerks.ts";
+import type { Desk } from "./desk.ts";
 import type { GuestWatch } from "./guest-watch.ts";
 import { type HostGround, HostSide } from "./host-side.ts";
 import { Housekeeping, type Watch } from "./housekeeping.ts";
@@ -88,6 +91,8 @@ export interface Ground {
   readonly recording: OutputSink | undefined;
   /** Absent: nobody watches. */
   readonly meters: Meters | undefined;
+  /** Takes requests of the main thread. */
+  readonly desk: Desk;
   /** Counters have been published. */
   readonly onCounters: () => void;
   /** The guest has worked and rests now. */
@@ -215,7 +220,7 @@ function loopOf(ground: Ground, parts: LifeParts): Loop {
     listeners,
     sources,
     onRest: restReporter(log, monotonic),
-    control: controller(ground, engine),
+    control: controller(ground, engine, upstream),
     meters: meters?.histograms,
     housekeeping: new Housekeeping(
       [guests, resolver, ...watches, presence, ...watchesOf(ground)],
@@ -233,8 +238,9 @@ function watchesOf({ log, meters, onRest }: Ground): Watch[] {
 }
 
 /** Takes commands, and sees whether what is served has ended; false = stop. */
-function controller(ground: Ground, engine: Engine): () => boolean {
-  const { sys, start, mailbox, opened, log, meters, onCounters } = ground;
+function controller(ground: Ground, engine: Engine, sockets: HostSockets): () => boolean {
+  const { sys, start, mailbox, opened, log, meters, desk, onCounters } = ground;
+  const clerks = createClerks({ sys, engine, sockets, clock: monotonic });
   return () => {
     sys.read(start.controlFd, sys.scratch.address, 8);
     const command = mailbox.take();
@@ -244,6 +250,7 @@ function controller(ground: Ground, engine: Engine): () => boolean {
       mailbox.publish(engine, opened.link, opened.peers);
       onCounters();
     }
+    desk.serve(clerks);
     const reason = endOf(sys, start.lifelines);
     if (reason !== undefined && !ground.isStopping) {
       ground.isStopping = true;

@@ -40,9 +40,14 @@ export interface Network {
   readonly options: BindingOptions;
 }
 
+/** One that runs. */
+export interface RunningNetwork extends Network {
+  readonly binding: Binding;
+}
+
 /** Starts a network; `onPeers` hears how its link's peers are after a change. */
 export type StartNetwork = (
-  options: BindingOptions,
+  network: Network,
   onPeers: (peers: Pick<PeerCounters, "hasPeer">) => void,
 ) => Promise<Binding>;
 
@@ -143,9 +148,9 @@ export class Networks {
     }
   }
 
-  /** Those that run, by the names of their interfaces. */
-  get bindings(): readonly (readonly [name: string, binding: Binding])[] {
-    return [...this.#running.values()].map(({ network, binding }) => [network.name, binding]);
+  /** Those that run. */
+  get all(): readonly RunningNetwork[] {
+    return [...this.#running.values()].map(({ network, binding }) => ({ ...network, binding }));
   }
 
   /** Ends all of them. May be called again. */
@@ -182,7 +187,7 @@ export class Networks {
   }
 
   async #start(network: Network, running: Pick<Running, "hasPeer">): Promise<Binding> {
-    return this.#parts.start(network.options, ({ hasPeer }) => {
+    return this.#parts.start(network, ({ hasPeer }) => {
       const hadPeer = running.hasPeer;
       running.hasPeer = hasPeer;
       if (hadPeer && !hasPeer) this.#wake();

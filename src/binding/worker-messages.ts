@@ -4,7 +4,9 @@ import type { StreamEndpoint } from "../config/endpoint.ts";
 import type { PeerSocketOptions } from "../link/peer-socket.ts";
 import type { TapLinkOptions } from "../link/tap.ts";
 import type { Lifeline } from "../sys/lifeline.ts";
+import type { NetworkEvent } from "./events.ts";
 import type { SharedOutputs } from "./outputs.ts";
+import type { Reply } from "./requests.ts";
 import type { RoomKnown } from "./room.ts";
 
 /** The link's outer end, as the main thread has opened it. */
@@ -33,6 +35,8 @@ export interface WorkerStart {
   readonly resolv: SharedArrayBuffer | undefined;
   /** Of `Meters`, where somebody watches. */
   readonly meters: SharedArrayBuffer | undefined;
+  /** Ring of requests for the desk. */
+  readonly requests: SharedArrayBuffer;
   /** What ends it besides a command, as the main thread has opened it. */
   readonly lifelines: readonly Lifeline[];
 }
@@ -50,5 +54,7 @@ export type WorkerMessage =
   | { readonly kind: "rest" }
   /** Counters have been published. */
   | { readonly kind: "counters" }
+  | { readonly kind: "reply"; readonly reply: Reply }
+  | { readonly kind: "event"; readonly event: NetworkEvent }
   | { readonly kind: "stopped" }
   | { readonly kind: "failed"; readonly message: string; readonly isLinkGone: boolean };

@@ -12,6 +12,7 @@ import type { NativeCopy } from "../link/copy-buffer.ts";
 import type { Link } from "../link/link.ts";
 import { type CaptureEvent, createPcapLink, type PcapWriter } from "../link/pcap.ts";
 import { monotonic, wallClock } from "../loop/clock.ts";
+import { type NetworkEvent, withEvents } from "./events.ts";
 import type { SharedOutputs } from "./outputs.ts";
 
 const OCTETS_PER_MIB = 1 << 20;
@@ -34,8 +35,14 @@ export class WorkerOutputs {
     this.#say = say;
   }
 
-  /** The worker's log, limited: a peer, a guest or a stranger may cause its lines. */
-  async openLog(options: LogOptions): Promise<LimitedLogger> {
+  /**
+   * The worker's log, limited: a peer, a guest or a stranger may cause its lines.
+   * @param onEvent hears of lines that are events
+   */
+  async openLog(
+    options: LogOptions,
+    onEvent: (event: NetworkEvent) => void,
+  ): Promise<LimitedLogger> {
     const { ring, tell } = this.#ring(this.#shared.log);
     const encoder = new TextEncoder();
     const sink = (line: string): void => {
@@ -43,7 +50,7 @@ export class WorkerOutputs {
       tell();
     };
     const log = await openLogger({ ...options, sink });
-    return limitLogger(log, { clock: monotonic });
+    return limitLogger(withEvents(log, onEvent), { clock: monotonic });
   }
 
   /** Where a recording goes; undefined: none was asked for. */

@@ -15,6 +15,7 @@
 import { engineBytes } from "../assets.ts";
 import { formatEndpoint } from "../config/endpoint.ts";
 import { compileEngine, detectSimd } from "../engine/module.ts";
+import { ByteRing } from "../lib/byte-ring.ts";
 import type { Logger } from "../lib/log.ts";
 import { messageOf } from "../lib/message.ts";
 import type { Link } from "../link/link.ts";
@@ -32,6 +33,7 @@ import { collectGarbage } from "../sys/resident.ts";
 import { ResolvAnswers } from "../upstream/resolv-answers.ts";
 import { ResolverWatch, type ResolvReading } from "../upstream/resolver.ts";
 import { attachmentOfStream, attachmentOfTap } from "./attachment.ts";
+import { Desk } from "./desk.ts";
 import { type Ground, live, type OpenLink } from "./engine-life.ts";
 import { GuestWatch } from "./guest-watch.ts";
 import { HostGround } from "./host-side.ts";
@@ -102,7 +104,7 @@ class LinkGone extends Error {}
 async function openGround(start: WorkerStart): Promise<Ground> {
   const { options } = start;
   const outputs = new WorkerOutputs(start.outputs, () => say({ kind: "output" }));
-  const log = await outputs.openLog(options.log);
+  const log = await outputs.openLog(options.log, (event) => say({ kind: "event", event }));
   const sys = await loadLibc();
   const octets = engineBytes(detectSimd());
   const guests = new GuestWatch();
@@ -123,6 +125,7 @@ async function openGround(start: WorkerStart): Promise<Ground> {
     timer: new TimerFd(sys),
     chores: outputs.chores,
     meters: start.meters && new Meters(start.meters),
+    desk: new Desk(new ByteRing(start.requests), (reply) => say({ kind: "reply", reply })),
     onSettled: () => say({ kind: "ready" }),
     onRest: () => {
       collectGarbage();

@@ -16,11 +16,12 @@ import type { LinkSettings } from "../config/link.ts";
 import { RESOLV_CONF_PATH } from "../config/resolv.ts";
 import { formatIpv4 } from "../lib/addr.ts";
 import { formatIpv6 } from "../lib/addr6.ts";
-import { type Logger, openLogger } from "../lib/log.ts";
+import { openLogger } from "../lib/log.ts";
 import { messageOf } from "../lib/message.ts";
 import { holdMemoryGroup } from "../sys/cgroup.ts";
 import { loadLibc } from "../sys/libc.ts";
 import { collectGarbage, releaseProgramPages } from "../sys/resident.ts";
+import { Admin } from "./admin.ts";
 import { announce, confine, type Needs, shedInheritance } from "./confine.ts";
 import { countersOf, logCounters } from "./counters.ts";
 import { TAP_HELPER_COMMAND } from "./internal.ts";
@@ -34,9 +35,11 @@ type Metrics = Awaited<ReturnType<typeof startMetrics>>;
  * @throws Error where it cannot start: that is told in plain words, before there is a log
  */
 export async function attach(options: AttachOptions): Promise<number> {
+  const plainLog = await openLogger(options.log);
+  const admin = new Admin({ command: "attach", place: options.admin, log: plainLog });
+  const { log } = admin;
   await shedInheritance(options.readyFd, options.exitFd);
   const uid = ownUid();
-  const log = await openLogger(options.log);
   const isFollowing = options.dns.servers.length === 0 || options.dns.search.length === 0;
   const reader = isFollowing ? new ResolvReader(RESOLV_CONF_PATH, log) : undefined;
   const binding = await startBinding(options, {
@@ -47,13 +50,14 @@ export async function attach(options: AttachOptions): Promise<number> {
     helper: [...ownCommand(), TAP_HELPER_COMMAND],
     ...(reader && { resolvReader: reader }),
     log,
-    isWatched: options.metrics !== undefined,
+    onEvent: admin.hears(interfaceOf(options.link)),
+    isWatched: admin.isOn || options.metrics !== undefined,
   });
   const stop = (): void => binding.stop();
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);
   process.on("SIGUSR1", () => logCounters(log, binding));
-  const metrics = await run(options, binding, reader, log);
+  const metrics = await run(options, binding, reader, admin);
   try {
     await binding.ended;
   } catch (error) {
@@ -63,6 +67,7 @@ export async function attach(options: AttachOptions): Promise<number> {
     }
     log.info({ reason: messageOf(error) }, "shutting down");
   } finally {
+    await admin.close();
     await metrics?.close();
   }
   log.debug(countersOf(binding), "stopped");
@@ -77,13 +82,15 @@ async function run(
   options: AttachOptions,
   binding: Binding,
   reader: ResolvReader | undefined,
-  log: Logger,
+  admin: Admin,
 ): Promise<Metrics | undefined> {
+  const { log } = admin;
   let metrics: Metrics | undefined;
   let isReady = false;
   try {
     await binding.ready;
-    const networks = [{ name: interfaceOf(options.link), binding }];
+    const networks = [{ name: interfaceOf(options.link), options, binding }];
+    await admin.open(() => networks);
     metrics = await startMetrics(
       options.metrics,
       { networks: () => networks, isReady: () => isReady },
@@ -93,6 +100,7 @@ async function run(
     if (options.readyFd !== undefined) await announce(options.readyFd);
     isReady = true;
   } catch (error) {
+    await admin.close();
     await metrics?.close();
     binding.stop();
     await binding.ended;

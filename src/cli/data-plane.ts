@@ -8,10 +8,9 @@
  * The code behind it is loaded with the first plan, so that the hook socket is there sooner.
  */
 
-import { chmodSync, mkdirSync, rmdirSync, statSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
-import type { Network, Networks } from "../binding/networks.ts";
+import type { Network, Networks, RunningNetwork } from "../binding/networks.ts";
 import type { ResolvReader } from "../binding/resolv-reader.ts";
 import { quote } from "../config/errors.ts";
 import type { ServeOptions } from "../config/serve.ts";
@@ -20,19 +19,18 @@ import type { Attachment } from "../hooks/domain/attachment.ts";
 import { HookError } from "../hooks/domain/errors.ts";
 import type { BindingPlan } from "../hooks/domain/plan.ts";
 import { LOOPBACK } from "../lib/addr.ts";
-import type { Logger } from "../lib/log.ts";
 import { messageOf } from "../lib/message.ts";
-import type { NamedBinding } from "../metrics/server.ts";
 import { holdMemoryGroup } from "../sys/cgroup.ts";
 import { hasSystemCalls } from "../sys/libc.ts";
+import type { Admin } from "./admin.ts";
 import { logCounters } from "./counters.ts";
 import { type IpVersions, podVersionsOf } from "./hook-context.ts";
 import { networkOptions, type ServeLink } from "./network-options.ts";
 import { drawSeed, ownUid } from "./program.ts";
+import { makeUserFolder, removeUserFolder } from "./user-folder.ts";
 
-/** Beneath the hooks folder. */
-const USER_FOLDER = "userdata";
-const USER_FOLDER_MODE = 0o770;
+/** Who hears of networks, and where their log lines go. */
+type Watcher = Pick<Admin, "log" | "hears" | "isOn">;
 
 /** Those whose other end is here. */
 type DataPlaneAttachment = Exclude<Attachment, { readonly kind: "user" }>;
@@ -44,7 +42,7 @@ export interface ServeDataPlane extends DataPlane {
   /** Whether a guest that is there shows in `attached`: not where QEMU has its frames itself. */
   readonly seesGuests: boolean;
   /** The guest networks that there are, by the names of their interfaces. */
-  readonly networks: readonly NamedBinding[];
+  readonly networks: readonly RunningNetwork[];
   /** Logs the counters of every network. */
   logCounters(): void;
 }
@@ -52,21 +50,21 @@ export interface ServeDataPlane extends DataPlane {
 /** What a runtime can do: one without system calls leaves the frames to QEMU. */
 export function startDataPlane(
   options: ServeOptions,
-  log: Logger,
+  admin: Watcher,
   resolvReader: ResolvReader,
 ): ServeDataPlane {
   if (!hasSystemCalls()) {
     const none = { attached: [], networks: [], seesGuests: false, logCounters: () => {} };
     return { ...startQemuDataPlane(), ...none };
   }
-  return new WorkerDataPlane(options, log, resolvReader);
+  return new WorkerDataPlane(options, admin, resolvReader);
 }
 
 class WorkerDataPlane implements ServeDataPlane {
   readonly autoLink: "vhost-user" | "client";
   seesGuests = true;
   readonly #options: ServeOptions;
-  readonly #log: Logger;
+  readonly #admin: Watcher;
   readonly #resolvReader: ResolvReader;
   #networks: Networks | undefined;
   readonly #uid = ownUid();
@@ -78,10 +76,10 @@ class WorkerDataPlane implements ServeDataPlane {
   /** In use, so ours to remove at the end, if nobody else has put something there. */
   #folder: string | undefined;
 
-  constructor(options: ServeOptions, log: Logger, resolvReader: ResolvReader) {
+  constructor(options: ServeOptions, admin: Watcher, resolvReader: ResolvReader) {
     this.#options = options;
     this.autoLink = options.hooksDir === undefined ? "client" : "vhost-user";
-    this.#log = log;
+    this.#admin = admin;
     this.#resolvReader = resolvReader;
   }
 
@@ -108,8 +106,8 @@ class WorkerDataPlane implements ServeDataPlane {
     return this.#networks?.attached ?? [];
   }
 
-  get networks(): readonly NamedBinding[] {
-    return (this.#networks?.bindings ?? []).map(([name, binding]) => ({ name, binding }));
+  get networks(): readonly RunningNetwork[] {
+    return this.#networks?.all ?? [];
   }
 
   async idle(): Promise<void> {
@@ -119,17 +117,13 @@ class WorkerDataPlane implements ServeDataPlane {
   async close(): Promise<void> {
     await this.#networks?.close();
     if (this.#folder === undefined) return;
-    try {
-      rmdirSync(this.#folder);
-    } catch {
-      // Not empty, or not to be removed: then it stays.
-    }
+    removeUserFolder(this.#folder);
     this.#folder = undefined;
   }
 
   logCounters(): void {
-    for (const [iface, binding] of this.#networks?.bindings ?? []) {
-      logCounters(this.#log, binding, { iface });
+    for (const { name, binding } of this.networks) {
+      logCounters(this.#admin.log, binding, { iface: name });
     }
   }
 
@@ -146,13 +140,13 @@ class WorkerDataPlane implements ServeDataPlane {
     // What the start has needed, before the engine's needs come.
     resident.releaseProgramPages(sys, process.execPath);
     return new Networks({
-      log: this.#log,
+      log: this.#admin.log,
       clock: () => performance.now(),
       after: (pause_ms, run) => {
         const timer = setTimeout(run, pause_ms);
         return () => clearTimeout(timer);
       },
-      start: (options, onPeers) =>
+      start: ({ name, options }, onPeers) =>
         startBinding(options, {
           seed: drawSeed(),
           program: process.execPath,
@@ -162,8 +156,9 @@ class WorkerDataPlane implements ServeDataPlane {
           helper: [],
           networks: this.#count,
           onPeers,
-          log: this.#log,
-          isWatched: this.#options.metrics !== undefined,
+          log: this.#admin.log,
+          onEvent: this.#admin.hears(name),
+          isWatched: this.#admin.isOn || this.#options.metrics !== undefined,
         }),
     });
   }
@@ -192,17 +187,12 @@ class WorkerDataPlane implements ServeDataPlane {
       const problem = `${iface}: link ${quote(kind)} needs a hooks folder`;
       throw new HookError("failed-precondition", problem);
     }
-    const folder = join(hooksDir, USER_FOLDER);
     try {
-      if (mkdirSync(folder, { recursive: true }) !== undefined) {
-        // Whatever the umask: QEMU may be another user of our group. Bits of the file system stay.
-        chmodSync(folder, (statSync(folder).mode & ~0o777) | USER_FOLDER_MODE);
-      }
+      this.#folder = makeUserFolder(hooksDir);
     } catch (error) {
-      const problem = `${iface}: make folder "${folder}": ${messageOf(error)}`;
+      const problem = `${iface}: make the folder of its socket: ${messageOf(error)}`;
       throw new HookError("failed-precondition", problem);
     }
-    this.#folder = folder;
-    return folder;
+    return this.#folder;
   }
 }

@@ -1,10 +1,11 @@
 /** The metrics of a command that serves guests, where they are asked for. */
 
 import packageJson from "../../package.json" with { type: "json" };
-import { hidePort } from "../binding/binding.ts";
+import { hidePort } from "../binding/outer-end.ts";
 import type { MetricsAddress } from "../config/metrics.ts";
 import type { Logger } from "../lib/log.ts";
-import type { MetricsServer, NamedBinding } from "../metrics/server.ts";
+import type { NamedBinding } from "../metrics/networks.ts";
+import type { MetricsServer } from "../metrics/server.ts";
 
 /** What there is to tell of. */
 export interface Watched {

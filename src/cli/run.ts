@@ -36,7 +36,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
-import { tapRequestOf } from "../binding/binding.ts";
+import { tapRequestOf } from "../binding/outer-end.ts";
 import type { RunOptions } from "../config/run.ts";
 import { standardError } from "../lib/standard-error.ts";
 import { forwardSignals } from "./forward-signals.ts";

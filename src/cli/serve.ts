@@ -15,20 +15,28 @@ import { startHookServer } from "../hooks/server.ts";
 import { type Logger, openLogger } from "../lib/log.ts";
 import { messageOf } from "../lib/message.ts";
 import { collectGarbage } from "../sys/resident.ts";
+import { Admin } from "./admin.ts";
 import { announce, confine, type Needs, shedInheritance } from "./confine.ts";
 import { type ServeDataPlane, startDataPlane } from "./data-plane.ts";
 import { readPlanContext } from "./hook-context.ts";
 import { startMetrics } from "./metrics.ts";
 import { ShutdownPolicy } from "./shutdown-policy.ts";
+import { makeUserFolder, removeUserFolder } from "./user-folder.ts";
 
 /** Runs until the end of the virtual machine; resolves to the exit code. */
 export async function serve(asked: ServeOptions): Promise<number> {
+  const admin = new Admin({
+    command: "serve",
+    place: asked.admin,
+    log: await openLogger(asked.log),
+  });
+  const { log } = admin;
   await shedInheritance(asked.readyFd);
-  const log = await openLogger(asked.log);
   try {
     const options = { ...asked, ...foldersOf(asked) };
     const reader = new ResolvReader(RESOLV_CONF_PATH, log);
-    const dataPlane = startDataPlane(options, log, reader);
+    const dataPlane = startDataPlane(options, admin, reader);
+    let folder: string | undefined;
     try {
       const { graceSeconds, abandonSeconds } = options;
       const policy = new ShutdownPolicy({
@@ -42,14 +50,37 @@ export async function serve(asked: ServeOptions): Promise<number> {
       process.on("SIGINT", () => policy.onInterrupt());
       process.on("SIGTERM", () => policy.onTerminate());
       process.on("SIGUSR1", () => dataPlane.logCounters());
+      folder = await openAdmin(admin, options, dataPlane);
       await serveUntil(policy, options, dataPlane, { ...needsOf(options), reader }, log);
     } finally {
+      await admin.close();
       await dataPlane.close();
+      if (folder !== undefined) removeUserFolder(folder);
     }
     return 0;
   } catch (error) {
     log.error({}, messageOf(error));
     return 1;
+  }
+}
+
+/** Where `kubectl exec` finds it; returns the folder that was made for it, if one was. */
+async function openAdmin(
+  admin: Admin,
+  { hooksDir }: ServeOptions,
+  dataPlane: ServeDataPlane,
+): Promise<string | undefined> {
+  const folder =
+    hooksDir === undefined || !admin.hasUsualPlace ? undefined : userFolderOf(hooksDir);
+  await admin.open(() => dataPlane.networks, folder);
+  return folder;
+}
+
+function userFolderOf(hooksDir: string): string | undefined {
+  try {
+    return makeUserFolder(hooksDir);
+  } catch {
+    return undefined; // read-only: then the runtime folder has to do
   }
 }
 

@@ -5,6 +5,7 @@
 
 import { formatIpv4 } from "../lib/addr.ts";
 import { deepFreeze } from "../lib/deep-freeze.ts";
+import { ADMIN_OPTIONS, type AdminOptions } from "./admin.ts";
 import { BOOT_OPTIONS, type BootOptions, readBoot } from "./boot.ts";
 import { CAPTURE_OPTIONS, type CaptureOptions } from "./capture.ts";
 import { type DhcpOption, dhcpOptionsOf } from "./dhcp-options.ts";
@@ -50,7 +51,7 @@ export interface BindingOptions {
   readonly seed: readonly number[] | undefined;
 }
 
-export interface AttachOptions extends BindingOptions, MetricsOptions {
+export interface AttachOptions extends BindingOptions, MetricsOptions, AdminOptions {
   readonly rights: RightsOptions;
   /** File descriptor that gets one byte when ready. */
   readonly readyFd: number | undefined;
@@ -86,6 +87,7 @@ export const ATTACH_ROWS = rowsOf(
   RIGHTS_OPTIONS,
   CAPTURE_OPTIONS,
   METRICS_OPTIONS,
+  ADMIN_OPTIONS,
   LOG_OPTIONS,
   SEED_OPTIONS,
 );
@@ -122,7 +124,13 @@ export function readAttachOptions(settings: Settings, isTerminal: boolean): Atta
     limits: readGroup({ ...ROOM_OPTIONS, ...TIMEOUT_OPTIONS }, settings),
     rights: readGroup(RIGHTS_OPTIONS, settings),
     ...readGroup(
-      { ...READY_OPTIONS, ...EXIT_OPTIONS, ...METRICS_OPTIONS, ...SEED_OPTIONS },
+      {
+        ...READY_OPTIONS,
+        ...EXIT_OPTIONS,
+        ...METRICS_OPTIONS,
+        ...ADMIN_OPTIONS,
+        ...SEED_OPTIONS,
+      },
       settings,
     ),
   });

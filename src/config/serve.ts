@@ -3,6 +3,7 @@
  * Whoever holds a `ServeOptions` need not check anything in it again.
  */
 import { deepFreeze } from "../lib/deep-freeze.ts";
+import { type AdminOptions, SERVE_ADMIN_OPTIONS } from "./admin.ts";
 import { type CaptureOptions, SERVE_CAPTURE_OPTIONS } from "./capture.ts";
 import { HOOK_OPTIONS, HOOK_VARIABLES, type HookSettings, PLAN_OPTIONS } from "./hook-settings.ts";
 import { type HostSide, hostSideOptions, readHostSide, SERVE_HOST_SIDE } from "./host-side.ts";
@@ -79,7 +80,7 @@ const LIFE_OPTIONS = {
 };
 
 /** Options of `serve`, frozen. Those of a guest network hold for each interface. */
-export interface ServeOptions extends Values<typeof LIFE_OPTIONS>, MetricsOptions {
+export interface ServeOptions extends Values<typeof LIFE_OPTIONS>, MetricsOptions, AdminOptions {
   readonly hooks: HookSettings;
   readonly resolvers: ResolverOptions;
   readonly hostSide: HostSide;
@@ -108,6 +109,7 @@ export const SERVE_ROWS = rowsOf(
   RIGHTS_OPTIONS,
   SERVE_CAPTURE_OPTIONS,
   METRICS_OPTIONS,
+  SERVE_ADMIN_OPTIONS,
   LOG_OPTIONS,
   HOOK_VARIABLES,
 );
@@ -117,7 +119,13 @@ export function readServeOptions(settings: Settings, isTerminal: boolean): Serve
   return deepFreeze({
     hooks: readGroup(HOOK_OPTIONS, settings),
     ...readGroup(
-      { ...LIFE_OPTIONS, ...SERVE_PEERS, ...READY_OPTIONS, ...METRICS_OPTIONS },
+      {
+        ...LIFE_OPTIONS,
+        ...SERVE_PEERS,
+        ...READY_OPTIONS,
+        ...METRICS_OPTIONS,
+        ...SERVE_ADMIN_OPTIONS,
+      },
       settings,
     ),
     resolvers: readGroup(RESOLVER_OPTIONS, settings),

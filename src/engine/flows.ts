@@ -56,9 +56,8 @@ export function readFlow(view: DataView, base: number, slot: number): FlowInfo |
   const kind = KIND_NAMES[view.getUint8(base + abi.FLOW_KIND_OFFSET)];
   if (kind === undefined) return undefined;
   const state = TCP_STATE_NAMES[view.getUint8(base + abi.FLOW_STATE_OFFSET)];
-  const generation = view.getUint16(base + abi.FLOW_GENERATION_OFFSET, true);
   return {
-    handle: generation * 2 ** abi.HANDLE_SLOT_BITS + slot,
+    handle: handleOf(view, base, slot),
     kind,
     state: kind === "tcp" ? state : undefined,
     guestAddress: view.getUint32(base + abi.FLOW_GUEST_ADDRESS_OFFSET, true),
@@ -70,4 +69,10 @@ export function readFlow(view: DataView, base: number, slot: number): FlowInfo |
     bytesToHost: Number(view.getBigUint64(base + abi.FLOW_BYTES_TO_HOST_OFFSET, true)),
     bytesToGuest: Number(view.getBigUint64(base + abi.FLOW_BYTES_TO_GUEST_OFFSET, true)),
   };
+}
+
+/** The handle of the flow whose record begins at octet `base`. */
+export function handleOf(view: DataView, base: number, slot: number): number {
+  const generation = view.getUint16(base + abi.FLOW_GENERATION_OFFSET, true);
+  return generation * 2 ** abi.HANDLE_SLOT_BITS + slot;
 }

@@ -6,7 +6,7 @@
  */
 import * as abi from "../../wasm/abi.ts";
 import type { Engine } from "./engine.ts";
-import { TCP_STATE_NAMES, type TcpStateName } from "./flows.ts";
+import { handleOf, TCP_STATE_NAMES, type TcpStateName } from "./flows.ts";
 
 /** The record's value for "no loss yet". */
 const SSTHRESH_NONE = 0x7fffffff;
@@ -38,16 +38,18 @@ export interface TcpFlow {
 export function tcpHandle(engine: Engine, slot: number): number | undefined {
   const base = engine.bases.flows + slot * abi.FLOW_SIZE;
   if (engine.octets[base + abi.FLOW_KIND_OFFSET] !== abi.KIND_TCP) return undefined;
-  const generation = engine.view.getUint16(base + abi.FLOW_GENERATION_OFFSET, true);
-  return generation * 2 ** abi.HANDLE_SLOT_BITS + slot;
+  return handleOf(engine.view, base, slot);
 }
 
 /** Undefined when the flow has ended. */
 export function readTcpFlow(engine: Engine, handle: number): TcpFlow | undefined {
   const slot = handle % 2 ** abi.HANDLE_SLOT_BITS;
   if (tcpHandle(engine, slot) !== handle) return undefined;
-  const { view } = engine;
-  const base = engine.bases.flows + slot * abi.FLOW_SIZE;
+  return readTcpRecord(engine.view, engine.bases.flows + slot * abi.FLOW_SIZE);
+}
+
+/** The connection whose record begins at octet `base`. */
+export function readTcpRecord(view: DataView, base: number): TcpFlow {
   const word = (offset: number): number => view.getUint32(base + offset, true);
   const half = (offset: number): number => view.getUint16(base + offset, true);
   const span = (from: number, to: number): number => (word(to) - word(from)) >>> 0;

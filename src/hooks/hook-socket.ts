@@ -8,7 +8,7 @@
  */
 
 import type { EventEmitter } from "node:events";
-import { chmodSync, lstatSync, rmSync, statSync } from "node:fs";
+import { chmodSync, rmSync, statSync } from "node:fs";
 import {
   createServer,
   type Http2Server,
@@ -16,10 +16,11 @@ import {
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from "node:http2";
-import { connect, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { dirname } from "node:path";
 import type { Logger } from "../lib/log.ts";
 import { messageOf } from "../lib/message.ts";
+import { makeRoomAt } from "../lib/unix-socket.ts";
 import type { Shares } from "./calls.ts";
 import { Connections } from "./connections.ts";
 import type { RequestListener } from "./routes.ts";
@@ -36,8 +37,6 @@ export interface HookSocket {
 const CLOSE_GRACE_ms = 2000;
 /** Time for peers to close by themselves once answered, and again after a GOAWAY. */
 const DRAIN_ms = 300;
-/** Time between two probes of a socket that seems stale: its server may be about to listen. */
-const PROBE_PAUSE_ms = 50;
 /** `sun_path` without its final zero (unix(7)). */
 const SOCKET_PATH_BYTES_MAX = 107;
 /** The group may connect: all containers of a pod share group 107, not always the user. */
@@ -103,28 +102,9 @@ export async function listenOn(
 
 /** Removes a socket that nobody listens on; false when somebody does. */
 async function removeStaleSocket(path: string, log: Logger): Promise<boolean> {
-  const present = lstatSync(path, { throwIfNoEntry: false });
-  if (present === undefined) return true;
-  if (!present.isSocket()) throw new Error(`"${path}" exists and is not a socket`);
-  if (await isListening(path)) return false;
-  await new Promise((resolve) => setTimeout(resolve, PROBE_PAUSE_ms));
-  if (await isListening(path)) return false;
-  rmSync(path, { force: true });
-  log.warn({ path }, "removed stale socket");
-  return true;
-}
-
-/** Whether somebody listens on the socket at `path`. */
-export function isListening(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(path);
-    const finish = (answered: boolean): void => {
-      socket.destroy();
-      resolve(answered);
-    };
-    socket.once("connect", () => finish(true));
-    socket.once("error", () => finish(false));
-  });
+  const outcome = await makeRoomAt(path);
+  if (outcome === "removed") log.warn({ path }, "removed stale socket");
+  return outcome !== "taken";
 }
 
 function bind(server: Http2Server, path: string): Promise<void> {

@@ -16,23 +16,16 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { networkInterfaces } from "node:os";
-import type { Binding } from "../binding/binding.ts";
 import { messageOf } from "../lib/message.ts";
 import { expose } from "./exposition.ts";
+import { askAll, type NamedBinding } from "./networks.ts";
 import type { ProcessFigures } from "./process-figures.ts";
-import { takeSnapshot, type WatchedNetwork } from "./snapshot.ts";
+import { takeSnapshot } from "./snapshot.ts";
 
 const CONNECTIONS_MAX = 16;
 const REQUEST_LIMIT_ms = 5000;
 const HEADER_SIZE_MAX = 8192;
 const TEXT = "text/plain; charset=utf-8";
-
-/** A guest network as whoever serves metrics knows it. */
-export interface NamedBinding {
-  /** Its interface. */
-  readonly name: string;
-  readonly binding: Pick<Binding, "counters" | "meters" | "refresh">;
-}
 
 export interface MetricsSources {
   /** Those there are now. */
@@ -113,12 +106,12 @@ async function answer(request: IncomingMessage, sources: MetricsSources): Promis
   if (isOfPage(headers)) return plain(403, "not for web pages");
   switch (path) {
     case "/metrics": {
-      const snapshot = takeSnapshot(await refreshed(sources), sources.figures());
+      const snapshot = takeSnapshot(await askAll(sources.networks()), sources.figures());
       const { contentType, text } = await expose(snapshot, headers.accept ?? "");
       return { status: 200, type: contentType, text };
     }
     case "/healthz": {
-      const down = (await refreshed(sources)).filter(({ isUp }) => !isUp);
+      const down = (await askAll(sources.networks())).filter(({ isUp }) => !isUp);
       if (down.length === 0) return plain(200, "ok");
       return plain(503, `no answer: ${down.map((each) => each.interface).join(", ")}`);
     }
@@ -133,15 +126,6 @@ async function answer(request: IncomingMessage, sources: MetricsSources): Promis
 function isOfPage(headers: IncomingMessage["headers"]): boolean {
   const site = headers["sec-fetch-site"];
   return headers.origin !== undefined || (site !== undefined && site !== "none");
-}
-
-function refreshed({ networks }: MetricsSources): Promise<readonly WatchedNetwork[]> {
-  return Promise.all(
-    networks().map(async ({ name, binding }) => {
-      const isUp = await binding.refresh();
-      return { interface: name, isUp, counters: binding.counters, meters: binding.meters };
-    }),
-  );
 }
 
 function plain(status: number, text: string): Answer {

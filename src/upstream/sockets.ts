@@ -184,7 +184,7 @@ export class HostSockets implements Upstream {
       if (port !== NONE) return this.adoptPort(handle, port);
       return this.#open < this.#socketsMax ? this.#openFor(operation) : -EMFILE;
     }
-    const fd = this.#find(handle);
+    const fd = this.descriptorOf(handle);
     return fd < 0 ? -EBADF : this.#performOn(fd, operation);
   }
 
@@ -355,7 +355,7 @@ export class HostSockets implements Upstream {
   }
 
   quieten(handle: number): void {
-    const fd = this.#find(handle);
+    const fd = this.descriptorOf(handle);
     const slot = handle & SLOT_MASK;
     if (fd < 0 || !this.#quiet.hears(slot, handle)) return;
     this.#epoll.modify(fd, (this.#interests[slot] ?? 0) & ~EPOLLIN, handle, EVENT_OF_FLOW);
@@ -363,14 +363,14 @@ export class HostSockets implements Upstream {
 
   heed(): void {
     for (const handle of this.#quiet.end()) {
-      const fd = this.#find(handle);
+      const fd = this.descriptorOf(handle);
       if (fd < 0) continue;
-      // What is there already counts as news: epoll looks at the socket when it is modified.
       this.#epoll.modify(fd, this.#interests[handle & SLOT_MASK] ?? 0, handle, EVENT_OF_FLOW);
     }
   }
 
-  #find(handle: number): number {
+  /** The socket of a flow, by its handle as a signed number, or below 0. */
+  descriptorOf(handle: number): number {
     const slot = handle & SLOT_MASK;
     return this.#handles[slot] === handle ? (this.#fds[slot] ?? NONE) : NONE;
   }

@@ -1,7 +1,7 @@
 /** How a tap is asked for: the device, and what is configured of it. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { tapRequestOf } from "../../src/binding/binding.ts";
+import { tapRequestOf } from "../../src/binding/outer-end.ts";
 import { readAttachOptions } from "../../src/config/attach.ts";
 import { settingsOf } from "../config/support.ts";
 

@@ -21,7 +21,7 @@ describe("networks that fail", () => {
     assert.deepEqual(stage.told(), ["info iface=a: guest network restarted"]);
     assert.equal(stage.get(2).options, stage.get(0).options);
     assert.deepEqual(
-      stage.networks.bindings.map(([name, binding]) => [
+      stage.networks.all.map(({ name, binding }) => [
         name,
         stage.started.indexOf(binding as FakeBinding),
       ]),
@@ -35,7 +35,7 @@ describe("networks that fail", () => {
       stage.started.map(({ stops }) => stops),
       [0, 1, 1],
     );
-    assert.deepEqual(stage.networks.bindings, []);
+    assert.deepEqual(stage.networks.all, []);
   });
 
   test("pauses double up to ten seconds, and are short after as long without failure", async () => {

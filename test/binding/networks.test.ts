@@ -79,13 +79,13 @@ describe("networks", () => {
       message: 'iface "a": port taken',
       cause: new Error("port taken"),
     });
-    assert.deepEqual(stage.networks.bindings, []);
+    assert.deepEqual(stage.networks.all, []);
     stage.isReady = false;
     const late = stage.networks.prepare([network("a")]);
     await settled();
     stage.get(0).fail("no such interface");
     await assert.rejects(late, { message: 'iface "a": no such interface' });
-    assert.deepEqual([stage.networks.bindings, stage.clock.waiting], [[], 0]);
+    assert.deepEqual([stage.networks.all, stage.clock.waiting], [[], 0]);
     stage.isReady = true;
     await stage.networks.prepare([network("a")]);
     assert.equal(stage.started.length, 2);

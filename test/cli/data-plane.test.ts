@@ -73,7 +73,8 @@ async function withPlane(
   const asked = readServeOptions(settingsOf({ "log-level": "error", ...peers }), false);
   const hooksDir = hasFolder ? folder : undefined;
   const reader = new ResolvReader("/etc/resolv.conf", log);
-  const plane = startDataPlane({ ...asked, hooksDir }, log, reader);
+  const watcher = { log, hears: () => () => {}, isOn: false };
+  const plane = startDataPlane({ ...asked, hooksDir }, watcher, reader);
   try {
     await work({ plane, folder, lines });
   } finally {

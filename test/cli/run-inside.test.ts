@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { describe, test } from "node:test";
-import { tapRequestOf } from "../../src/binding/binding.ts";
+import { tapRequestOf } from "../../src/binding/outer-end.ts";
 import { RUN_COMMAND } from "../../src/cli/internal.ts";
 import {
   exitCodeOf,

@@ -23,7 +23,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { describe, test } from "node:test";
 import { setImmediate } from "node:timers";
-import { tapRequestOf } from "../../src/binding/binding.ts";
+import { tapRequestOf } from "../../src/binding/outer-end.ts";
 import { namespaceFlags } from "../../src/cli/namespaces.ts";
 import { run } from "../../src/cli/run.ts";
 import type { InsideRequest } from "../../src/cli/run-inside.ts";

@@ -51,6 +51,10 @@ export class FakeBinding implements Binding {
     return Promise.resolve(true);
   }
 
+  ask(): Promise<never> {
+    return Promise.reject(new Error("nobody is there to be asked"));
+  }
+
   stop(): void {
     this.stops += 1;
     if (this.failsAtStop) this.fail("late");
@@ -127,7 +131,7 @@ export class Stage {
     },
     clock: () => this.clock.now_ms,
     after: this.clock.after,
-    start: async (options, onPeers) => {
+    start: async ({ options }, onPeers) => {
       const refusal = this.refusals.shift();
       await this.gate;
       if (refusal !== undefined) throw refusal;

@@ -27,6 +27,18 @@ export const FLOW_TCP_CWND_OFFSET: i32 = 232;
 export const FLOW_TCP_SSTHRESH_OFFSET: i32 = 236; // 2^31 - 1 until the first loss
 export const FLOW_TCP_SRTT_OFFSET: i32 = 296; // microseconds; 0 = not measured yet
 
+// Noted for whoever looks at flows; nothing depends on it.
+export const TRACE_FLOW_LAST_ACTIVE_OFFSET: i32 = 96; // i64, when a packet of it last moved
+/** When it began: u32, the low bits of microseconds >> TRACE_BEGAN_SHIFT; they wrap in 203 days. */
+export const TRACE_FLOW_BEGAN_OFFSET: i32 = 108;
+export const TRACE_BEGAN_SHIFT: i32 = 12;
+export const TRACE_FLOW_RESENT_OFFSET: i32 = 440; // of TCP: u32, segments sent again
+
+export const TRACE_FLOW_SHARE_OFFSET: i32 = 27; // u8, whose slots it counts against
+export const TRACE_SHARE_OUTSIDE: i32 = 1; // TCP that came in
+export const TRACE_SHARE_PUBLISHED: i32 = 4; // UDP that came in
+export const TRACE_FLAG_BLOCKED: i32 = 256; // of TCP: the host takes no more for now
+
 export const KIND_FREE: i32 = 0;
 export const KIND_TCP: i32 = 1;
 export const KIND_UDP: i32 = 2;

@@ -71,6 +71,13 @@ export const SHARE_PUBLISHED: u8 = 4;
 export const SHARE_REST: u8 = 5;
 export const SHARE_COUNT: i32 = 6;
 
+if (
+  SHARE_OUTSIDE != <u8>abi.TRACE_SHARE_OUTSIDE ||
+  SHARE_PUBLISHED != <u8>abi.TRACE_SHARE_PUBLISHED
+) {
+  ERROR("kinds.ts and abi.ts disagree");
+}
+
 const DNS_IDLE_US: i64 = 10 * SECOND_US;
 /** RFC 5508 REQ-2: at least 60 s. */
 const PING_IDLE_US: i64 = 60 * SECOND_US;

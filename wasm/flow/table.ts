@@ -19,7 +19,7 @@ import * as abi from "../abi/index";
 import { FLOWS_MIN_COUNT, Flow } from "../layout";
 import { config, FLOWS } from "../memory";
 import { hashTuple } from "../prng";
-import { timerRemove } from "../timer";
+import { timerRemove, turnNow } from "../timer";
 import { CHECKED, check } from "../trap";
 import { isKind, LIST_COUNT, LIST_NONE, LIST_PARTY, SHARE_COUNT, shareOf } from "./kinds";
 
@@ -169,6 +169,7 @@ export function flowAllocate(kind: u32, guest: u32, peer: u32, ports: u32): Flow
   flow.generation = <u16>generation;
   flow.kind = <u8>kind;
   flow.share = shareOf(kind);
+  flow.began = <u32>(turnNow >> abi.TRACE_BEGAN_SHIFT);
   store<i32>(shareAt(flow.share), shareUsed(flow.share) + 1);
   flow.guestAddress = guest;
   flow.peerAddress = peer;

@@ -48,7 +48,7 @@ import { enterState } from "../flow/kinds";
 import { headerSize } from "../flow/packet";
 import { partyJoin } from "../flow/parties";
 import { listRemove, slotOf } from "../flow/table";
-import { Flow, STAKE_SIZE, STAKE_TICK, stakeOf } from "../layout";
+import { Flow, STAKE_SIZE, STAKE_TICK, Stake, stakeOf } from "../layout";
 import { config } from "../memory";
 import { hashIsn } from "../prng";
 import { count } from "../stats";
@@ -250,7 +250,10 @@ if (
   offsetof<Tcp>("sendCount") != <usize>abi.FLOW_TCP_SEND_COUNT_OFFSET ||
   offsetof<Tcp>("cwnd") != <usize>abi.FLOW_TCP_CWND_OFFSET ||
   offsetof<Tcp>("ssthresh") != <usize>abi.FLOW_TCP_SSTHRESH_OFFSET ||
-  offsetof<Tcp>("srtt") != <usize>abi.FLOW_TCP_SRTT_OFFSET
+  offsetof<Tcp>("srtt") != <usize>abi.FLOW_TCP_SRTT_OFFSET ||
+  F_BLOCKED != <u32>abi.TRACE_FLAG_BLOCKED ||
+  offsetof<Stake>("resent") + <usize>abi.FLOW_SIZE - STAKE_SIZE !=
+    <usize>abi.TRACE_FLOW_RESENT_OFFSET
 ) {
   ERROR("conn.ts and abi.ts disagree");
 }

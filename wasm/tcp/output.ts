@@ -11,6 +11,7 @@ import { isIpv6 } from "../flow/addresses";
 import { enterState } from "../flow/kinds";
 import { headerSize, pseudoSum } from "../flow/packet";
 import { handleOf } from "../flow/table";
+import { stakeOf } from "../layout";
 import { chunkData, chunkLength, chunkNext, chunkSequence, config } from "../memory";
 import { txBegin, txEnd, txFrame, txFree, txHeader, txOffload, txPiece, vnetSize } from "../ring";
 import { count, countMany } from "../stats";
@@ -256,6 +257,7 @@ function sendLost(flow: Tcp, now: i64): bool {
     flow.repair &= ~REPAIR_FORCE;
     flow.flags &= ~F_RTT; // Karn: what was sent twice is not timed
     count(abi.STAT_TCP_RETRANSMITS);
+    stakeOf(flow).resent++;
     startRetransmit(flow, now);
   }
   return true;

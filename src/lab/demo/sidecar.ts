@@ -7,8 +7,8 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ownCommand } from "../../cli/program.ts";
-import { isListening } from "../../hooks/hook-socket.ts";
 import { deferred } from "../../lib/deferred.ts";
+import { isListening } from "../../lib/unix-socket.ts";
 
 const CONTAINER_NAME = "hook-sidecar-0";
 /** The hooks folder as virt-launcher's container has it mounted. */

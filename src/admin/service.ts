@@ -1,0 +1,68 @@
+/**
+ * The calls of `proto/`, each in a file of its own; here they meet HTTP, and their limits.
+ *
+ * A message to us has MESSAGE_SIZE_MAX octets at most. WATCHERS_MAX calls that last are served at a
+ * time; a caller that goes ends its call, as does the end of the program.
+ */
+import { Code, ConnectError, type ConnectRouter, type HandlerContext } from "@connectrpc/connect";
+import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { listEvents, watchEvents } from "./event-view.ts";
+import { listFlows, watchFlows } from "./flows.ts";
+import { AdminService } from "./gen/slirp_binding/admin/v1/admin_pb.js";
+import { getInstance } from "./instance.ts";
+import type { AdminProgram } from "./program.ts";
+import { refusalOf } from "./refusals.ts";
+import type { AdminHandler } from "./socket.ts";
+import { getStats, watchStats } from "./stats.ts";
+
+const MESSAGE_SIZE_MAX = 64 * 1024;
+const WATCHERS_MAX = 16;
+
+export function adminHandler(program: AdminProgram): AdminHandler {
+  return connectNodeAdapter({
+    routes: (router) => addAdminService(router, program),
+    readMaxBytes: MESSAGE_SIZE_MAX,
+  });
+}
+
+/** Adds the service to a router: that of the socket, or a test's. */
+export function addAdminService(router: ConnectRouter, program: AdminProgram): void {
+  const watchers = new Watchers();
+  router.service(AdminService, {
+    getInstance: () => answered(getInstance(program)),
+    listFlows: (request) => answered(listFlows(program, request)),
+    watchFlows: (request, { signal }) => watchers.admit(watchFlows(program, request, signal)),
+    getStats: (request) => answered(getStats(program, request)),
+    watchStats: (request, { signal }) => watchers.admit(watchStats(program, request, signal)),
+    listEvents: (request) => listEvents(program.events, request),
+    watchEvents: (request, { signal }: HandlerContext) =>
+      watchers.admit(watchEvents(program.events, request, signal)),
+  });
+}
+
+async function answered<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    throw refusalOf(error);
+  }
+}
+
+class Watchers {
+  #count = 0;
+
+  async *admit<T>(answers: AsyncIterable<T>): AsyncGenerator<T> {
+    if (this.#count >= WATCHERS_MAX) {
+      const message = `${WATCHERS_MAX} calls that last are served already`;
+      throw new ConnectError(message, Code.ResourceExhausted);
+    }
+    this.#count += 1;
+    try {
+      yield* answers;
+    } catch (error) {
+      throw refusalOf(error);
+    } finally {
+      this.#count -= 1;
+    }
+  }
+}

@@ -1,0 +1,36 @@
+/** Who carries out the requests of `requests.ts`, as long as one engine lives. */
+import { FLOW_SIZE } from "../../wasm/abi.ts";
+import type { Engine } from "../engine/engine.ts";
+import { copyFlowPage, type FlowPage } from "../engine/flow-page.ts";
+import { handleOf } from "../engine/flows.ts";
+import type { Libc } from "../sys/libc.ts";
+import { socketName } from "../sys/socket-name.ts";
+import type { HostSockets } from "../upstream/sockets.ts";
+import type { Clerks } from "./desk.ts";
+import type { LocalName } from "./requests.ts";
+
+export interface ClerkParts {
+  readonly sys: Libc;
+  readonly engine: Engine;
+  readonly sockets: Pick<HostSockets, "descriptorOf">;
+  /** The engine's time, microseconds. */
+  readonly clock: () => number;
+}
+
+export function createClerks(parts: ClerkParts): Clerks {
+  const { engine, clock } = parts;
+  return {
+    flows: ({ from }) => {
+      const page = copyFlowPage(engine, from, clock());
+      return { page, locals: localsOf(parts, page) };
+    },
+  };
+}
+
+function localsOf({ sys, sockets }: ClerkParts, page: FlowPage): (LocalName | undefined)[] {
+  const view = new DataView(page.records.buffer);
+  return [...page.slots].map((slot, i) => {
+    const fd = sockets.descriptorOf(handleOf(view, i * FLOW_SIZE, slot) | 0);
+    return fd < 0 ? undefined : socketName(sys, fd);
+  });
+}

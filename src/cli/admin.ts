@@ -1,0 +1,130 @@
+/** The admin socket of a command that serves guests: where it is, and what answers there. */
+
+import { join } from "node:path";
+import packageJson from "../../package.json" with { type: "json" };
+import { EventLog } from "../admin/events.ts";
+import { makeRuntimeFolder, runtimeFolder, socketOf, sweepInstances } from "../admin/instances.ts";
+import type { AdminProgram } from "../admin/program.ts";
+import { type AdminSocket, openAdminSocket } from "../admin/socket.ts";
+import { type NetworkEvent, withEvents } from "../binding/events.ts";
+import type { RunningNetwork } from "../binding/networks.ts";
+import type { AdminPlace } from "../config/admin.ts";
+import type { Logger } from "../lib/log.ts";
+import { messageOf } from "../lib/message.ts";
+import { processFigures } from "../metrics/process-figures.ts";
+import { ownUid } from "./program.ts";
+
+/** In `userdata/` of the hooks folder. */
+const SIDECAR_SOCKET = "admin.sock";
+const MS_PER_SECOND = 1000;
+const US_PER_MS = 1000;
+
+export interface AdminNeeds {
+  /** attach or serve. */
+  readonly command: string;
+  /** As it was asked for; undefined: the usual place. */
+  readonly place: AdminPlace | undefined;
+  readonly log: Logger;
+}
+
+/**
+ * What is known of a program from its start: its events, and how to name it. To be made before
+ * there are networks, and before the environment is wiped.
+ */
+export class Admin {
+  readonly events = new EventLog(nowOf);
+  /** The program's log: lines that are events are kept. */
+  readonly log: Logger;
+  readonly #needs: AdminNeeds;
+  readonly #started = nowOf() - Math.round(process.uptime() * MS_PER_SECOND * US_PER_MS);
+  readonly #runtimeDir: string | undefined;
+  #socket: AdminSocket | undefined;
+
+  constructor(needs: AdminNeeds) {
+    this.#needs = needs;
+    const { XDG_RUNTIME_DIR: runtimeDir } = process.env;
+    this.#runtimeDir = runtimeDir;
+    this.log = withEvents(needs.log, (event) => {
+      const { iface = "" } = event.details;
+      this.events.add(iface, event);
+    });
+  }
+
+  /** Whether anybody may ask. */
+  get isOn(): boolean {
+    return this.#needs.place !== "off";
+  }
+
+  /** Nobody has said where. */
+  get hasUsualPlace(): boolean {
+    return this.#needs.place === undefined;
+  }
+
+  /** Takes what happens to a network. */
+  hears(network: string): (event: NetworkEvent) => void {
+    return (event) => this.events.add(network, event);
+  }
+
+  /**
+   * Listens from now on.
+   * @param folder of a sidecar, where `kubectl exec` finds the socket
+   * @throws Error where the place that was asked for cannot be had; without the usual one it goes
+   * on, and says so
+   */
+  async open(networks: () => readonly RunningNetwork[], folder?: string): Promise<void> {
+    const { place, log } = this.#needs;
+    if (place === "off") return;
+    try {
+      const path = place?.path ?? (await this.#usualPath(folder));
+      const load = async () => {
+        const { adminHandler } = await import("../admin/service.ts");
+        return adminHandler(this.#program(networks));
+      };
+      const umask = (mask: number): number => process.umask(mask);
+      this.#socket = await openAdminSocket(path, { load, umask });
+      log.debug({ path }, "admin socket ready");
+    } catch (error) {
+      if (place !== undefined) throw error;
+      log.warn({ problem: messageOf(error) }, "no admin socket: commands cannot ask this program");
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#socket?.close();
+    this.#socket = undefined;
+  }
+
+  get #name(): string {
+    return `${this.#needs.command}-${process.pid}`;
+  }
+
+  async #usualPath(folder: string | undefined): Promise<string> {
+    if (folder !== undefined) return join(folder, SIDECAR_SOCKET);
+    const uid = ownUid();
+    const usual = runtimeFolder(uid, this.#runtimeDir);
+    makeRuntimeFolder(usual, uid);
+    await sweepInstances(usual);
+    return socketOf(usual, this.#name);
+  }
+
+  #program(networks: () => readonly RunningNetwork[]): AdminProgram {
+    const started = this.#started;
+    const startSeconds = started / (MS_PER_SECOND * US_PER_MS);
+    return {
+      name: this.#name,
+      version: packageJson.version,
+      pid: process.pid,
+      command: this.#needs.command,
+      started,
+      now: nowOf,
+      figures: () => processFigures(process, packageJson.version, startSeconds),
+      networks,
+      events: this.events,
+    };
+  }
+}
+
+/** Microseconds since 1970. */
+function nowOf(): number {
+  return Date.now() * US_PER_MS;
+}
