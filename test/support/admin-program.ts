@@ -3,6 +3,7 @@ import { createClient, createRouterTransport } from "@connectrpc/connect";
 import type { AdminCalls } from "../../src/admin/client.ts";
 import { EventLog } from "../../src/admin/events.ts";
 import { AdminService } from "../../src/admin/gen/slirp_binding/admin/v1/admin_pb.js";
+import { LogTail } from "../../src/admin/log-tail.ts";
 import type { AdminProgram } from "../../src/admin/program.ts";
 import { addAdminService } from "../../src/admin/service.ts";
 import type { Binding } from "../../src/binding/binding.ts";
@@ -60,6 +61,8 @@ export function fakeProgram(networks: readonly RunningNetwork[]): AdminProgram {
     }),
     networks: () => networks,
     events: new EventLog(() => WALL + 7),
+    log: { level: "info", debug: () => {}, info: () => {}, warn: () => {}, error: () => {} },
+    logTail: new LogTail(),
   };
 }
 
