@@ -4,27 +4,33 @@ import { join } from "node:path";
 import packageJson from "../../package.json" with { type: "json" };
 import { EventLog } from "../admin/events.ts";
 import { makeRuntimeFolder, runtimeFolder, socketOf, sweepInstances } from "../admin/instances.ts";
+import { LogTail } from "../admin/log-tail.ts";
 import type { AdminProgram } from "../admin/program.ts";
 import { type AdminSocket, openAdminSocket } from "../admin/socket.ts";
 import { type NetworkEvent, withEvents } from "../binding/events.ts";
 import type { RunningNetwork } from "../binding/networks.ts";
 import type { AdminPlace } from "../config/admin.ts";
-import type { Logger } from "../lib/log.ts";
+import type { LevelledLogger } from "../lib/log.ts";
 import { messageOf } from "../lib/message.ts";
+import { standardError } from "../lib/standard-error.ts";
 import { processFigures } from "../metrics/process-figures.ts";
+import { hasSystemCalls, loadLibc } from "../sys/libc.ts";
+import { collectGarbage, releaseProgramPagesLater } from "../sys/resident.ts";
 import { ownUid } from "./program.ts";
 
 /** In `userdata/` of the hooks folder. */
 const SIDECAR_SOCKET = "admin.sock";
 const MS_PER_SECOND = 1000;
 const US_PER_MS = 1000;
+/** Without a connection, before memory is given back. */
+const QUIET_ms = 2000;
 
 export interface AdminNeeds {
   /** attach or serve. */
   readonly command: string;
   /** As it was asked for; undefined: the usual place. */
   readonly place: AdminPlace | undefined;
-  readonly log: Logger;
+  readonly log: LevelledLogger;
 }
 
 /**
@@ -34,16 +40,19 @@ export interface AdminNeeds {
 export class Admin {
   readonly events = new EventLog(nowOf);
   /** The program's log: lines that are events are kept. */
-  readonly log: Logger;
+  readonly log: LevelledLogger;
+  readonly #logTail = new LogTail();
   readonly #needs: AdminNeeds;
   readonly #started = nowOf() - Math.round(process.uptime() * MS_PER_SECOND * US_PER_MS);
   readonly #runtimeDir: string | undefined;
   #socket: AdminSocket | undefined;
+  #quiet: NodeJS.Timeout | undefined;
 
   constructor(needs: AdminNeeds) {
     this.#needs = needs;
     const { XDG_RUNTIME_DIR: runtimeDir } = process.env;
     this.#runtimeDir = runtimeDir;
+    if (this.isOn) standardError().onLine = (line) => this.#logTail.take(line);
     this.log = withEvents(needs.log, (event) => {
       const { iface = "" } = event.details;
       this.events.add(iface, event);
@@ -77,11 +86,12 @@ export class Admin {
     try {
       const path = place?.path ?? (await this.#usualPath(folder));
       const load = async () => {
-        const { adminHandler } = await import("../admin/service.ts");
+        const { adminHandler } = await import("../admin/handler.ts");
         return adminHandler(this.#program(networks));
       };
       const umask = (mask: number): number => process.umask(mask);
-      this.#socket = await openAdminSocket(path, { load, umask });
+      const onQuiet = (): void => this.#giveBackLater();
+      this.#socket = await openAdminSocket(path, { load, umask, onQuiet });
       log.debug({ path }, "admin socket ready");
     } catch (error) {
       if (place !== undefined) throw error;
@@ -90,8 +100,19 @@ export class Admin {
   }
 
   async close(): Promise<void> {
+    clearTimeout(this.#quiet);
     await this.#socket?.close();
     this.#socket = undefined;
+  }
+
+  /** Gives back what answering has taken, once nobody has asked for a while. */
+  #giveBackLater(): void {
+    clearTimeout(this.#quiet);
+    this.#quiet = setTimeout(async () => {
+      collectGarbage();
+      if (hasSystemCalls()) releaseProgramPagesLater(await loadLibc(), process.execPath);
+    }, QUIET_ms);
+    this.#quiet.unref();
   }
 
   get #name(): string {
@@ -120,6 +141,8 @@ export class Admin {
       figures: () => processFigures(process, packageJson.version, startSeconds),
       networks,
       events: this.events,
+      log: this.log,
+      logTail: this.#logTail,
     };
   }
 }

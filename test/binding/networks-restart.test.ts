@@ -2,6 +2,8 @@
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { formatRule, parsePublish } from "../../src/config/publish-rule.ts";
+import { parsePublished } from "../../src/config/published-ports.ts";
 import { deferred } from "../../src/lib/deferred.ts";
 import { type FakeBinding, network, Stage, settled } from "../support/networks-stage.ts";
 
@@ -13,12 +15,14 @@ describe("networks that fail", () => {
     stage.get(0).fail("trap");
     await settled();
     assert.deepEqual(stage.told(), [
-      "error iface=a problem=trap restart_ms=100: guest network failed",
+      "error event=network_failed iface=a problem=trap restart_ms=100: guest network failed",
     ]);
     await stage.clock.pass(99);
     assert.equal(stage.started.length, 2);
     await stage.clock.pass(1);
-    assert.deepEqual(stage.told(), ["info iface=a: guest network restarted"]);
+    assert.deepEqual(stage.told(), [
+      "info event=network_restarted iface=a: guest network restarted",
+    ]);
     assert.equal(stage.get(2).options, stage.get(0).options);
     assert.deepEqual(
       stage.networks.all.map(({ name, binding }) => [
@@ -36,6 +40,30 @@ describe("networks that fail", () => {
       [0, 1, 1],
     );
     assert.deepEqual(stage.networks.all, []);
+  });
+
+  test("ports that came and went are so again, and equal options leave them", async () => {
+    const stage = new Stage();
+    const wanted = [network("a")];
+    await stage.networks.prepare(wanted);
+    const [running] = stage.networks.all;
+    running?.ports?.add(parsePublish("8080:80"));
+    running?.ports?.add(parsePublish("53:53/udp"));
+    running?.ports?.remove(parsePublished("53/udp"));
+    await stage.networks.prepare([network("a")]);
+    assert.equal(stage.started.length, 1);
+    for (const times of [1, 2]) {
+      stage.get(times - 1).fail("trap");
+      await settled();
+      await stage.clock.pass(10_000);
+      const { publish } = stage.get(times).options;
+      assert.deepEqual([publish.rules, publish.added?.map(formatRule)], [[], ["8080:80"]]);
+    }
+    await stage.networks.prepare([network("a")]);
+    assert.equal(stage.started.length, 3, "they are no other options");
+    await stage.networks.prepare([network("a", 4001)]);
+    assert.equal(stage.get(3).options.publish.added, undefined, "a new network is without them");
+    await stage.networks.close();
   });
 
   test("pauses double up to ten seconds, and are short after as long without failure", async () => {
@@ -96,10 +124,11 @@ describe("networks that fail", () => {
     assert.equal(stage.started.length, 1);
     await stage.clock.pass(400);
     assert.equal(stage.started.length, 2);
+    const failed = "error event=network_failed iface=a";
     assert.deepEqual(stage.told(), [
-      "error iface=a problem=port taken restart_ms=200: guest network cannot start",
-      "error iface=a problem=port still taken restart_ms=400: guest network cannot start",
-      "info iface=a: guest network restarted",
+      `${failed} problem=port taken restart_ms=200: guest network cannot start`,
+      `${failed} problem=port still taken restart_ms=400: guest network cannot start`,
+      "info event=network_restarted iface=a: guest network restarted",
     ]);
     await stage.networks.close();
     assert.equal(stage.get(1).stops, 1);
