@@ -3,7 +3,13 @@
 import { join } from "node:path";
 import packageJson from "../../package.json" with { type: "json" };
 import { EventLog } from "../admin/events.ts";
-import { makeRuntimeFolder, runtimeFolder, socketOf, sweepInstances } from "../admin/instances.ts";
+import {
+  makeRuntimeFolder,
+  runtimeFolder,
+  SIDECAR_SOCKET,
+  socketOf,
+  sweepInstances,
+} from "../admin/instances.ts";
 import type { AdminProgram } from "../admin/program.ts";
 import { type AdminSocket, openAdminSocket } from "../admin/socket.ts";
 import { type NetworkEvent, withEvents } from "../binding/events.ts";
@@ -14,8 +20,6 @@ import { messageOf } from "../lib/message.ts";
 import { processFigures } from "../metrics/process-figures.ts";
 import { ownUid } from "./program.ts";
 
-/** In `userdata/` of the hooks folder. */
-const SIDECAR_SOCKET = "admin.sock";
 const MS_PER_SECOND = 1000;
 const US_PER_MS = 1000;
 
