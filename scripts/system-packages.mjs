@@ -16,6 +16,7 @@ const PACKAGES = {
   "dnsmasq-base": "/usr/sbin/dnsmasq",
   e2fsprogs: "/usr/sbin/mkfs.ext4",
   ethtool: "/usr/sbin/ethtool",
+  fish: "/usr/bin/fish",
   gcc: "/usr/bin/cc",
   "golang-go": "/usr/bin/go",
   "golang-google-grpc-dev": "/usr/share/gocode/src/google.golang.org/grpc",
@@ -31,6 +32,8 @@ const PACKAGES = {
   "libvirt-daemon": "/usr/sbin/libvirtd",
   "ipxe-qemu": "/usr/lib/ipxe/qemu/efi-virtio.rom",
   ovmf: "/usr/share/OVMF/OVMF_CODE_4M.fd",
+  "man-db": "/usr/bin/man",
+  mandoc: "/usr/bin/mandoc",
   passt: "/usr/bin/pasta",
   "qemu-system-x86": "/usr/bin/qemu-system-x86_64",
   radvdump: "/usr/sbin/radvdump",
@@ -42,6 +45,7 @@ const PACKAGES = {
   tshark: "/usr/bin/tshark",
   "u-boot-qemu": "/usr/lib/u-boot/qemu-x86/u-boot.rom",
   udhcpc: "/usr/sbin/udhcpc",
+  zsh: "/usr/bin/zsh",
 };
 
 /**
