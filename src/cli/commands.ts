@@ -9,6 +9,7 @@ import { RUN_ROWS, type RunOptions, readRunOptions } from "../config/run.ts";
 import { readServeOptions, SERVE_ROWS, type ServeOptions } from "../config/serve.ts";
 import { readOne, type Settings } from "../config/settings.ts";
 import { readSimulateOptions, SIMULATE_ROWS, type SimulateOptions } from "../config/simulate.ts";
+import { readUiOptions, UI_ROWS, type UiOptions } from "../config/ui.ts";
 import {
   ATTACH_EPILOGUE,
   DEMO_EPILOGUE,
@@ -18,6 +19,7 @@ import {
   RUN_EPILOGUE,
   SERVE_EPILOGUE,
   SIMULATE_EPILOGUE,
+  UI_EPILOGUE,
 } from "./epilogues.ts";
 
 /** What to do. `text` ends with a line end; `message` is one line without. */
@@ -30,6 +32,7 @@ export type Command =
   | { readonly kind: "manifests"; readonly options: ManifestOptions }
   | { readonly kind: "replay"; readonly file: string }
   | { readonly kind: "simulate"; readonly options: SimulateOptions }
+  | { readonly kind: "ui"; readonly options: UiOptions }
   | { readonly kind: "help"; readonly text: string }
   | { readonly kind: "version" }
   | { readonly kind: "error"; readonly message: string };
@@ -112,6 +115,18 @@ export const COMMANDS: readonly CommandEntry[] = [
     rows: DOCTOR_ROWS,
     epilogue: DOCTOR_EPILOGUE,
     read: (settings) => ({ kind: "doctor", options: readDoctorOptions(settings) }),
+  },
+  {
+    name: "ui",
+    summary: "serve a live page of a running program",
+    description:
+      "Serves a page that shows a running attach, run or serve as it lives: networks, flows and " +
+      "what each waits for, throughput, drops, events, log; ports and captures can be changed " +
+      "there. Prints the page's address, which has a token in it, and runs until SIGTERM or " +
+      "SIGINT.",
+    rows: UI_ROWS,
+    epilogue: UI_EPILOGUE,
+    read: (settings) => ({ kind: "ui", options: readUiOptions(settings) }),
   },
   {
     name: "manifests",
