@@ -3,7 +3,13 @@
 import { join } from "node:path";
 import packageJson from "../../package.json" with { type: "json" };
 import { EventLog } from "../admin/events.ts";
-import { makeRuntimeFolder, runtimeFolder, socketOf, sweepInstances } from "../admin/instances.ts";
+import {
+  makeRuntimeFolder,
+  runtimeFolder,
+  SIDECAR_SOCKET,
+  socketOf,
+  sweepInstances,
+} from "../admin/instances.ts";
 import { LogTail } from "../admin/log-tail.ts";
 import type { AdminProgram } from "../admin/program.ts";
 import { type AdminSocket, openAdminSocket } from "../admin/socket.ts";
@@ -18,8 +24,6 @@ import { hasSystemCalls, loadLibc } from "../sys/libc.ts";
 import { collectGarbage, releaseProgramPagesLater } from "../sys/resident.ts";
 import { ownUid } from "./program.ts";
 
-/** In `userdata/` of the hooks folder. */
-const SIDECAR_SOCKET = "admin.sock";
 const MS_PER_SECOND = 1000;
 const US_PER_MS = 1000;
 /** Without a connection, before memory is given back. */
