@@ -40,8 +40,8 @@ export function shownCommand(): string {
 }
 
 /**
- * Whoever has asked the program has gone: the pages of its file that answering has needed are let
- * go when nobody has come again for some seconds.
+ * Whoever has asked the program has gone: pages of its file that answering has needed are let go
+ * when nobody has come again for some seconds.
  */
 export async function forgetPagesLater(): Promise<void> {
   const [{ loadLibc }, { releaseProgramPagesLater }] = await Promise.all([
