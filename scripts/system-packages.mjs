@@ -12,11 +12,14 @@ import { inRoot, isMain, main, run } from "./shell.mjs";
 const PACKAGES = {
   atftp: "/usr/bin/atftp",
   buildah: "/usr/bin/buildah",
+  chromium: "/usr/bin/chromium",
   curl: "/usr/bin/curl",
   "dnsmasq-base": "/usr/sbin/dnsmasq",
   e2fsprogs: "/usr/sbin/mkfs.ext4",
   ethtool: "/usr/sbin/ethtool",
   fish: "/usr/bin/fish",
+  // Whatever the page is written in; a system without any font shows boxes.
+  "fonts-dejavu-core": "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf",
   gcc: "/usr/bin/cc",
   "golang-go": "/usr/bin/go",
   "golang-google-grpc-dev": "/usr/share/gocode/src/google.golang.org/grpc",

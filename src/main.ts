@@ -45,6 +45,8 @@ async function main(): Promise<number> {
       return (await import("./cli/serve.ts")).serve(command.options);
     case "doctor":
       return (await import("./cli/doctor.ts")).doctor(command.options);
+    case "ui":
+      return (await import("./cli/ui.ts")).ui(command.options);
     case "manifests": {
       const { manifests } = await import("./cli/manifests.ts");
       process.stdout.write(manifests(command.options));

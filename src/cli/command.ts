@@ -19,6 +19,7 @@ import type { ServeOptions } from "../config/serve.ts";
 import type { Settings } from "../config/settings.ts";
 import type { SimulateOptions } from "../config/simulate.ts";
 import type { CaptureQuestion, LogLevelQuestion, PublishQuestion } from "../config/steer.ts";
+import type { UiOptions } from "../config/ui.ts";
 
 /** What a running program is asked or told. */
 export type Question =
@@ -46,6 +47,7 @@ export type Command =
   | { readonly kind: "ask"; readonly question: Question }
   | { readonly kind: "completion"; readonly shell: Shell }
   | { readonly kind: "man"; readonly options: ManualOptions }
+  | { readonly kind: "ui"; readonly options: UiOptions }
   | { readonly kind: "help"; readonly text: string }
   | { readonly kind: "version" }
   | { readonly kind: "error"; readonly message: string };

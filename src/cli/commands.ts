@@ -9,6 +9,7 @@ import { RUN_ROWS, readRunOptions } from "../config/run.ts";
 import { readServeOptions, SERVE_ROWS } from "../config/serve.ts";
 import { readOne } from "../config/settings.ts";
 import { readSimulateOptions, SIMULATE_ROWS } from "../config/simulate.ts";
+import { readUiOptions, UI_ROWS } from "../config/ui.ts";
 import type { CommandEntry } from "./command.ts";
 import {
   ATTACH_EPILOGUE,
@@ -21,6 +22,7 @@ import {
   RUN_EPILOGUE,
   SERVE_EPILOGUE,
   SIMULATE_EPILOGUE,
+  UI_EPILOGUE,
 } from "./epilogues.ts";
 import { INSPECTIONS } from "./inspections.ts";
 
@@ -82,6 +84,18 @@ const OWN: readonly CommandEntry[] = [
     rows: DOCTOR_ROWS,
     epilogue: DOCTOR_EPILOGUE,
     read: (settings) => ({ kind: "doctor", options: readDoctorOptions(settings) }),
+  },
+  {
+    name: "ui",
+    summary: "serve a live page of a running program",
+    description:
+      "Serves a page that shows a running attach, run or serve as it lives: networks, flows and " +
+      "what each waits for, throughput, drops, events, log; ports and captures can be changed " +
+      "there. Prints the page's address, which has a token in it, and runs until SIGTERM or " +
+      "SIGINT.",
+    rows: UI_ROWS,
+    epilogue: UI_EPILOGUE,
+    read: (settings) => ({ kind: "ui", options: readUiOptions(settings) }),
   },
   {
     name: "manifests",

@@ -75,6 +75,20 @@ Examples:
 
 Ends with code 0 where nothing is wrong, with 1 where something will not work.`;
 
+/** What stands below the options of `ui`. */
+export const UI_EPILOGUE = `
+Whoever has the address can do what the page can: keep it to yourself. It is good for as long as the
+command runs. docs/ui.md has more.
+
+Examples:
+  slirp-binding ui
+  slirp-binding ui --instance attach-4711 --listen 127.0.0.1:8000
+
+  Of a sidecar, from a workstation:
+    kubectl exec POD -c hook-sidecar-0 -- slirp-binding ui --listen 127.0.0.1:8000 \\
+      --admin /var/run/kubevirt-hooks/userdata/admin.sock &
+    kubectl port-forward POD 8000`;
+
 /** What stands below the options of `manifests`. */
 export const MANIFESTS_EPILOGUE = `
 Documents:

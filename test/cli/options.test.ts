@@ -66,7 +66,7 @@ describe("help and version", () => {
       const command = parse(argv);
       assert.ok(command.kind === "help");
       assert.match(command.text, /^Usage: slirp-binding COMMAND/);
-      for (const name of ["attach", "serve", "doctor", "manifests", "demo", "simulate"]) {
+      for (const name of ["attach", "serve", "doctor", "ui", "manifests", "demo", "simulate"]) {
         assert.match(command.text, new RegExp(`^ {2}${name} `, "m"));
       }
       assert.match(command.text, /onDefineDomain --vmi JSON --domain XML/);
@@ -119,7 +119,7 @@ describe("help and version", () => {
 
 describe("bad usage is one line", () => {
   const choose =
-    'choose a command: "attach", "run", "serve", "doctor", "manifests", "demo", "replay", ' +
+    'choose a command: "attach", "run", "serve", "doctor", "ui", "manifests", "demo", "replay", ' +
     '"simulate", "instances", "flows", "top", "stats", "events", "drops", "log", "log-level", ' +
     '"publish", "capture", "completion", "man", ' +
     'or see "slirp-binding --help"';

@@ -6,6 +6,7 @@ export const HELP_COMMANDS = [
   "run",
   "serve",
   "doctor",
+  "ui",
   "manifests",
   "demo",
   "replay",
