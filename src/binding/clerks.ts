@@ -7,23 +7,28 @@ import type { Libc } from "../sys/libc.ts";
 import { socketName } from "../sys/socket-name.ts";
 import type { HostSockets } from "../upstream/sockets.ts";
 import type { Clerks } from "./desk.ts";
+import type { PortDesk } from "./port-desk.ts";
 import type { LocalName } from "./requests.ts";
 
 export interface ClerkParts {
   readonly sys: Libc;
   readonly engine: Engine;
   readonly sockets: Pick<HostSockets, "descriptorOf">;
+  readonly ports: PortDesk;
   /** The engine's time, microseconds. */
   readonly clock: () => number;
 }
 
 export function createClerks(parts: ClerkParts): Clerks {
-  const { engine, clock } = parts;
+  const { engine, ports, clock } = parts;
   return {
     flows: ({ from }) => {
       const page = copyFlowPage(engine, from, clock());
       return { page, locals: localsOf(parts, page) };
     },
+    published: () => ports.list(),
+    publish: (rule) => ports.add(rule, clock()),
+    unpublish: (what) => ports.remove(what, clock()),
   };
 }
 

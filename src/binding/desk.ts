@@ -40,7 +40,7 @@ export class Desk {
     }
   }
 
-  #carryOut({ id, kind, asks }: Request, clerks: Clerks): void {
+  #carryOut<K extends RequestKind>({ id, kind, asks }: Request<K>, clerks: Clerks): void {
     try {
       this.#reply({ id, gives: clerks[kind](asks) });
     } catch (error) {

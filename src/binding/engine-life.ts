@@ -43,16 +43,16 @@ import { forgetPages } from "../sys/resident.ts";
 import { HiddenPorts } from "../upstream/hidden-ports.ts";
 import { type Attachment, Presence, type PresenceState } from "../upstream/presence.ts";
 import type { ResolverWatch } from "../upstream/resolver.ts";
-import type { HostSockets } from "../upstream/sockets.ts";
 import { EVENT_OF_ALARM, EVENT_OF_CONTROL, EVENT_OF_LINK } from "../upstream/upstream.ts";
 import { createClerks } from "./clerks.ts";
 import type { Desk } from "./desk.ts";
 import type { GuestWatch } from "./guest-watch.ts";
-import { type HostGround, HostSide } from "./host-side.ts";
+import { type HostGround, HostSide, versionsOf } from "./host-side.ts";
 import { Housekeeping, type Watch } from "./housekeeping.ts";
 import { LeaseWatch } from "./lease-watch.ts";
 import { COMMAND_STATS, COMMAND_STOP, type Mailbox } from "./mailbox.ts";
 import { type Meters, Sampler } from "./meters.ts";
+import { PortDesk } from "./port-desk.ts";
 import { type RecordedEngine, recordEngine } from "./recording.ts";
 import { RestWatch } from "./rest-watch.ts";
 import type { FoundRoom } from "./room.ts";
@@ -219,7 +219,7 @@ function loopOf(ground: Ground, parts: LifeParts): Loop {
     listeners,
     sources,
     onRest: restReporter(log, monotonic),
-    control: controller(ground, engine, upstream),
+    control: controller(ground, parts),
     meters: meters?.histograms,
     housekeeping: new Housekeeping(
       [guests, resolver, ...watches, presence, ...watchesOf(ground)],
@@ -238,9 +238,12 @@ function watchesOf({ start, log, meters, onRest }: Ground): Watch[] {
 }
 
 /** Takes commands, and sees whether what is served has ended; false = stop. */
-function controller(ground: Ground, engine: Engine, sockets: HostSockets): () => boolean {
+function controller(ground: Ground, parts: LifeParts): () => boolean {
   const { sys, start, mailbox, opened, log, meters, desk, onCounters } = ground;
-  const clerks = createClerks({ sys, engine, sockets, clock: monotonic });
+  const { engine } = parts;
+  const sockets = parts.host.upstream;
+  const ports = portDeskOf(ground, parts);
+  const clerks = createClerks({ sys, engine, sockets, ports, clock: monotonic });
   return () => {
     sys.read(start.controlFd, sys.scratch.address, 8);
     const command = mailbox.take();
@@ -258,6 +261,20 @@ function controller(ground: Ground, engine: Engine, sockets: HostSockets): () =>
     }
     return !ground.isStopping;
   };
+}
+
+/** Where ports are published and removed while the engine lives. */
+function portDeskOf({ start, room, host: { ports }, log }: Ground, parts: LifeParts): PortDesk {
+  const { presence, host } = parts;
+  return new PortDesk({
+    listeners: host.listeners,
+    opened: ports,
+    presence,
+    hidden: new HiddenPorts(start.hiddenPorts),
+    versions: versionsOf(start.options),
+    socketsMax: () => room.limits.socketsMax - ports.extra,
+    log,
+  });
 }
 
 /** Has the ports follow the guest, and tells when they are as they will be. */

@@ -13,16 +13,19 @@ import { monotonic } from "../loop/clock.ts";
 import type { Sources } from "../loop/sources.ts";
 import { AddressSource } from "../sys/addresses.ts";
 import type { Epoll } from "../sys/epoll.ts";
-import type { SystemError } from "../sys/errno.ts";
+import { EADDRINUSE } from "../sys/errno.ts";
 import type { Libc } from "../sys/libc.ts";
+import { findPortOwner, ownerText } from "../sys/port-owner.ts";
 import { ConnectTimes } from "../upstream/connect-times.ts";
 import type { HiddenPorts } from "../upstream/hidden-ports.ts";
 import { LentFrames } from "../upstream/lent.ts";
 import { Listeners } from "../upstream/listener.ts";
 import { Outbound } from "../upstream/outbound.ts";
 import { AddressWatch } from "../upstream/own-addresses.ts";
+import { PortError } from "../upstream/port-error.ts";
 import { PortSockets } from "../upstream/port-sockets.ts";
 import { HostSockets } from "../upstream/sockets.ts";
+import { spotsOf, type Versions } from "../upstream/spots.ts";
 import { TftpService } from "../upstream/tftp.ts";
 import type { Watch } from "./housekeeping.ts";
 import type { Meters } from "./meters.ts";
@@ -70,6 +73,16 @@ export class HostGround {
   }
 }
 
+/** Ports that are left out of which it is told who has them: to find out takes milliseconds. */
+const EXPLAINED_MAX = 8;
+
+/** Who has a port that cannot be published; undefined: that is not the reason, or nobody tells. */
+function ownerOf({ errno, rule, ports }: PortError, versions: Versions): string | undefined {
+  if (errno !== EADDRINUSE) return undefined;
+  const owner = findPortOwner(rule.protocol, spotsOf(rule, versions), ports.hostPort);
+  return owner && ownerText(owner);
+}
+
 export interface HostSideParts {
   readonly sys: Libc;
   readonly epoll: Epoll;
@@ -105,7 +118,13 @@ export class HostSide {
     const tftp = ground.tftp(epoll);
     this.#tftp = tftp;
     const { limits, memory } = room;
-    const bounds = { ...limits, clock: monotonic };
+    const bounds = {
+      buffers: limits.buffers,
+      clock: monotonic,
+      get socketsMax() {
+        return limits.socketsMax - ground.ports.extra;
+      },
+    };
     const ways = {
       outbound: ground.outbound,
       service: tftp && (() => tftp.open()),
@@ -132,17 +151,33 @@ export class HostSide {
    * published cannot be had
    */
   open(sources: Sources): void {
-    const { sys, epoll, engine, options, ground, log } = this.#parts;
-    const { rules, needsEveryPort } = options.publish;
-    const { isOpen } = ground;
-    if (!isOpen) ground.outbound.check(sys);
+    const { sys, epoll, engine, ground } = this.#parts;
+    if (!ground.isOpen) ground.outbound.check(sys);
     ground.addresses.start(engine, epoll, monotonic());
-    const tell = (error: SystemError): void => {
-      if (!isOpen) logLeftOut(log, error); // else it has been told
-    };
-    const onFault = needsEveryPort ? undefined : tell;
-    this.listeners.open(rules, sources, versionsOf(options), onFault);
+    if (ground.isOpen) this.listeners.resume(sources);
+    else this.#publish(sources);
     ground.isOpen = true;
+  }
+
+  /** Publishes what was asked for at the start, and what was added before the network failed. */
+  #publish(sources: Sources): void {
+    const { options, log } = this.#parts;
+    const { rules, added = [], needsEveryPort } = options.publish;
+    const versions = versionsOf(options);
+    let explained = 0;
+    const explain = (error: PortError): string | undefined => {
+      explained += 1;
+      return explained > EXPLAINED_MAX ? undefined : ownerOf(error, versions);
+    };
+    const onFault = (error: PortError): void => logLeftOut(log, error, explain(error));
+    const { listeners } = this;
+    try {
+      listeners.open(rules, sources, versions, needsEveryPort ? undefined : onFault);
+    } catch (error) {
+      if (error instanceof PortError) throw error.because(ownerOf(error, versions));
+      throw error;
+    }
+    listeners.open(added, sources, versions, onFault, true);
   }
 
   /** What is to be looked at between packets. */
@@ -163,6 +198,6 @@ function connectTimesOf({ meters }: HostSideParts): ConnectTimes | undefined {
   return new ConnectTimes((seconds) => meters.histograms.connect.observe(seconds), monotonic);
 }
 
-function versionsOf({ network }: BindingOptions): { ipv4: boolean; ipv6: boolean } {
+export function versionsOf({ network }: BindingOptions): Versions {
   return { ipv4: network.ipv4, ipv6: network.subnet6 !== undefined };
 }

@@ -19,6 +19,10 @@
  *   and is short again once one has run for as long. QEMU comes back where its link reconnects.
  *   The others do not notice: each has a worker, memory and sockets of its own.
  *
+ *   Ports that were published or removed while a network ran (`PortChanges`) are so again when it
+ *   is started again after a failure, as far as they can be had. They are no part of the options
+ *   that `prepare` compares: equal options leave them, other ones are a new network, without them.
+ *
  *   A guest is attached while a peer holds its link; `idle` waits until no link has one.
  */
 
@@ -29,6 +33,7 @@ import type { Logger } from "../lib/log.ts";
 import { messageOf } from "../lib/message.ts";
 import type { PeerCounters } from "../link/stream-peer.ts";
 import type { Binding } from "./binding.ts";
+import { PortChanges } from "./port-changes.ts";
 import { Restarts } from "./restarts.ts";
 
 const RESTARTS = { first_ms: 100, min_ms: 200, max_ms: 10_000 };
@@ -43,6 +48,8 @@ export interface Network {
 /** One that runs. */
 export interface RunningNetwork extends Network {
   readonly binding: Binding;
+  /** Keeps what becomes of its ports; absent: it never begins again. */
+  readonly ports?: PortChanges;
 }
 
 /** Starts a network; `onPeers` hears how its link's peers are after a change. */
@@ -66,6 +73,7 @@ interface Running {
   /** Options as text, to be compared. */
   readonly key: string;
   readonly network: Network;
+  readonly ports: PortChanges;
   binding: Binding;
   hasPeer: boolean;
   isStopping: boolean;
@@ -154,7 +162,9 @@ export class Networks {
 
   /** Those that run. */
   get all(): readonly RunningNetwork[] {
-    return [...this.#running.values()].map(({ network, binding }) => ({ ...network, binding }));
+    return [...this.#running.values()].map(({ network, binding, ports }) => {
+      return { ...network, binding, ports };
+    });
   }
 
   /** Ends all of them. May be called again. */
@@ -170,6 +180,7 @@ export class Networks {
     const whole: Running = Object.assign(running, {
       key,
       network,
+      ports: new PortChanges(network.options.publish.rules),
       binding,
       isStopping: false,
       restarts: new Restarts(RESTARTS),
@@ -230,7 +241,8 @@ export class Networks {
     running.cancel = undefined;
     try {
       running.began_ms = this.#parts.clock();
-      running.binding = await this.#start(running.network, running);
+      const options = running.ports.applyTo(running.network.options);
+      running.binding = await this.#start({ ...running.network, options }, running);
     } catch (error) {
       if (running.isStopping) return running.over.resolve();
       const restart_ms = this.#restartLater(running, false);

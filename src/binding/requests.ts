@@ -15,6 +15,8 @@
  *               nothing; an engine that fails answers what it had been asked with "internal"
  */
 
+import type { PublishRule } from "../config/publish-rule.ts";
+import type { PublishedPorts } from "../config/published-ports.ts";
 import type { FlowPage } from "../engine/flow-page.ts";
 import type { ByteRing } from "../lib/byte-ring.ts";
 
@@ -47,6 +49,34 @@ export class RequestError extends Error {
 export interface Requests {
   /** A page of flows from a slot on, and for each the host's end of its socket. */
   readonly flows: { readonly asks: { readonly from: number }; readonly gives: FlowAnswer };
+  /** Published ports, as they are. */
+  readonly published: { readonly asks: null; readonly gives: readonly PublishedRow[] };
+  /** To publish a rule whole; it may be that somebody has one of its ports. */
+  readonly publish: { readonly asks: PublishRule; readonly gives: PublishedRow | TakenPort };
+  /** To publish ports no longer: those that were, and whether there are no more of them. */
+  readonly unpublish: { readonly asks: PublishedPorts; readonly gives: UnpublishAnswer };
+}
+
+/** Ports in a row that were published by one rule. */
+export interface PublishedRow {
+  readonly rule: PublishRule;
+  /** While the network ran. */
+  readonly isAdded: boolean;
+  /** Of TCP: a guest is there, so that all of them answer. Of UDP: always. */
+  readonly isListening: boolean;
+  readonly flows: number;
+}
+
+/** A port of the host that cannot be had, as another socket is in the way. */
+export interface TakenPort {
+  readonly taken: number;
+  readonly problem: string;
+}
+
+export interface UnpublishAnswer {
+  readonly rows: readonly PublishedRow[];
+  /** False: ask again for the rest. */
+  readonly isWhole: boolean;
 }
 
 export interface FlowAnswer {

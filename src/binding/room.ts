@@ -15,6 +15,7 @@ import {
   PROGRAM_PAGES,
   type Room,
 } from "../config/limits.ts";
+import type { PublishRule } from "../config/publish-rule.ts";
 import type { Logger } from "../lib/log.ts";
 import { messageOf } from "../lib/message.ts";
 import { MemoryGauge, memoryTotal } from "../sys/cgroup.ts";
@@ -42,6 +43,11 @@ export interface RoomKnown {
 
 /** What of the options says how many sockets published ports need. */
 export type PortsAsked = Pick<BindingOptions, "publish" | "network">;
+
+function rulesOf({ publish }: PortsAsked): readonly PublishRule[] {
+  const { rules, added = [] } = publish;
+  return [...rules, ...added];
+}
 
 /** Whether all published ports can have their sockets. Throws where they cannot and must. */
 function checkPorts(room: Room, asked: PortsAsked, log: Pick<Logger, "warn">): void {
@@ -71,7 +77,7 @@ export function findRoom(
     descriptors: descriptors < 0 ? undefined : descriptors,
     descriptorsInUse: descriptorsInUse(),
     networks,
-    published: publishedSockets(asked.publish.rules, ipv4 && subnet6 !== undefined ? 2 : 1),
+    published: publishedSockets(rulesOf(asked), ipv4 && subnet6 !== undefined ? 2 : 1),
   };
   checkPorts(room, asked, log);
   const limits = deriveLimits(room, asked.limits);

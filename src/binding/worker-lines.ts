@@ -72,12 +72,16 @@ export function logPresence(log: Logger, isThere: boolean, { ports, isTap }: Gue
   log.info(event, isThere ? there : gone);
 }
 
-/** A published port is left out. */
-export function logLeftOut(log: Logger, error: SystemError): void {
+/**
+ * A published port is left out.
+ * @param owner who has it, where that is the reason and known
+ */
+export function logLeftOut(log: Logger, error: SystemError, owner?: string): void {
   const isLow = error.errno === EACCES;
   const remedy = isLow ? { remedy: "lower net.ipv4.ip_unprivileged_port_start in the pod" } : {};
-  const fields = { event: "port_left_out", problem: error.message, ...remedy };
-  log.warn(fields, "port not published");
+  const inWay = owner === undefined ? {} : { owner };
+  const fields = { problem: error.message, ...inWay, ...remedy };
+  log.warn({ event: "port_left_out", ...fields }, "port not published");
 }
 
 /**

@@ -81,7 +81,7 @@ export class Admin {
     try {
       const path = place?.path ?? (await this.#usualPath(folder));
       const load = async () => {
-        const { adminHandler } = await import("../admin/service.ts");
+        const { adminHandler } = await import("../admin/handler.ts");
         return adminHandler(this.#program(networks));
       };
       const umask = (mask: number): number => process.umask(mask);

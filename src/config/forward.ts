@@ -28,6 +28,8 @@ export interface PublishOptions {
   readonly rules: readonly PublishRule[];
   /** A port that cannot be had ends the start; else it is told of and left out. */
   readonly needsEveryPort: boolean;
+  /** What was added while a network ran that has failed and starts again; those it can have. */
+  readonly added?: readonly PublishRule[];
 }
 
 export const PUBLISH_OPTIONS = {

@@ -77,12 +77,16 @@ function clashOf(rule: PublishRule, clash: PublishRule): ConfigError {
   );
 }
 
-/**
- * Checks rules against each other. Throws `ConfigError` when there are more than 4096, on more than
- * 126 addresses, or when two want the same port: of one address, or of one address and of all
- * addresses, which no two sockets can share. Several may lead to the same port of the guest.
- */
-export function checkPublishRules(rules: readonly PublishRule[]): void {
+/** Which of the rules want a port that `rule` wants, too. */
+export function clashesWith(rules: readonly PublishRule[], rule: PublishRule): PublishRule[] {
+  return rules.filter((other) => {
+    const isApart = other.hostPort > lastOf(rule) || rule.hostPort > lastOf(other);
+    return other.protocol === rule.protocol && !isApart && overlap(other, rule);
+  });
+}
+
+/** Checks the number of rules and of addresses in them. Throws `ConfigError`. */
+export function checkPublishCount(rules: readonly PublishRule[]): void {
   if (rules.length > PUBLISH_COUNT_MAX) {
     throw new ConfigError(
       `publish at most ${PUBLISH_COUNT_MAX} ports and ranges in all, not ${rules.length}`,
@@ -94,6 +98,15 @@ export function checkPublishRules(rules: readonly PublishRule[]): void {
       `publish on at most ${HOST_ADDRESS_COUNT_MAX} addresses of the host, not ${addresses}`,
     );
   }
+}
+
+/**
+ * Checks rules against each other. Throws `ConfigError` when there are more than 4096, on more than
+ * 126 addresses, or when two want the same port: of one address, or of one address and of all
+ * addresses, which no two sockets can share. Several may lead to the same port of the guest.
+ */
+export function checkPublishRules(rules: readonly PublishRule[]): void {
+  checkPublishCount(rules);
   for (const protocol of ["tcp", "udp"]) {
     const list = rules.filter((rule) => rule.protocol === protocol);
     list.sort((a, b) => a.hostPort - b.hostPort);

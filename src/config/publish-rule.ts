@@ -23,9 +23,11 @@ export interface PublishRule {
 /** How one `--publish` value is written. */
 const PUBLISH_FORM = "[HOSTIP:]PORT[-PORT]:[GUESTIP:]GUESTPORT[/tcp|/udp]";
 const PORT_MAX = 65535;
-const ADDRESS = String.raw`(?:([0-9]+\.[0-9.]+|\[[0-9a-fA-F:.]+\]):)?`;
-const PORT = "([0-9]{1,5})";
-const SYNTAX = new RegExp(`^${ADDRESS}${PORT}(?:-${PORT})?:${ADDRESS}${PORT}(?:/(tcp|udp))?$`);
+export const ADDRESS_FORM = String.raw`(?:([0-9]+\.[0-9.]+|\[[0-9a-fA-F:.]+\]):)?`;
+export const PORT_FORM = "([0-9]{1,5})";
+const SYNTAX = new RegExp(
+  `^${ADDRESS_FORM}${PORT_FORM}(?:-${PORT_FORM})?:${ADDRESS_FORM}${PORT_FORM}(?:/(tcp|udp))?$`,
+);
 
 /** Reads one `--publish` value. Throws `ConfigError`. */
 export function parsePublish(text: string): PublishRule {
@@ -35,11 +37,8 @@ export function parsePublish(text: string): PublishRule {
   const host = readHost(hostText);
   const guest = readGuest(addressText);
   checkVersions(host, guest, protocol === "udp");
-  const first = parsePort(firstText);
-  const last = lastText === undefined ? first : parsePort(lastText);
+  const { first, count } = readRange(firstText, lastText);
   const guestPort = parsePort(guestText);
-  if (last < first) throw new ConfigError(`range is reversed, wanted "${last}-${first}"`);
-  const count = last - first + 1;
   if (guestPort + count - 1 > PORT_MAX) {
     throw new ConfigError(`guest ports would end at ${guestPort + count - 1}, past ${PORT_MAX}`);
   }
@@ -53,9 +52,26 @@ export function parsePublish(text: string): PublishRule {
   };
 }
 
+/** How a rule is written, as `parsePublish` takes it. */
+export function formatRule(rule: PublishRule): string {
+  const { protocol, hostPort, guestAddress, guestPort, count = 1 } = rule;
+  const host = formatHost(rule);
+  const from = host === "*" ? "" : `${host}:`;
+  const ports = count > 1 ? `${hostPort}-${hostPort + count - 1}` : `${hostPort}`;
+  const to = guestAddress === undefined ? "" : `${formatHost({ hostAddress: guestAddress })}:`;
+  return `${from}${ports}:${to}${guestPort}${protocol === "udp" ? "/udp" : ""}`;
+}
+
+/** So many ports of a rule in a row, from the one that is `first` after its first. */
+export function runOf(rule: PublishRule, first: number, count: number): PublishRule {
+  const { count: _, hostPort, guestPort, ...rest } = rule;
+  const ports = { hostPort: hostPort + first, guestPort: guestPort + first };
+  return { ...rest, ...ports, ...(count > 1 ? { count } : {}) };
+}
+
 export type Host = Pick<PublishRule, "hostAddress" | "ipv4Only">;
 
-function readHost(text: string | undefined): Host {
+export function readHost(text: string | undefined): Host {
   if (text === undefined) return { hostAddress: 0 };
   if (text.startsWith("[")) {
     const groups = readIpv6(text.slice(1, -1));
@@ -94,6 +110,14 @@ export function formatHost(rule: Host): string {
   const { hostAddress } = rule;
   if (typeof hostAddress !== "number") return `[${formatIpv6(hostAddress)}]`;
   return hostAddress === 0 && rule.ipv4Only !== true ? "*" : formatIpv4(hostAddress);
+}
+
+/** First port and number of ports. Throws `ConfigError`. */
+export function readRange(firstText: string | undefined, lastText: string | undefined) {
+  const first = parsePort(firstText);
+  const last = lastText === undefined ? first : parsePort(lastText);
+  if (last < first) throw new ConfigError(`range is reversed, wanted "${last}-${first}"`);
+  return { first, count: last - first + 1 };
 }
 
 function parsePort(text: string | undefined): number {

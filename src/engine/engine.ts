@@ -172,9 +172,16 @@ export class Engine {
     return this.#hostAddress(octets, number * 2 ** abi.HOST_PORT_SHIFT + port);
   }
 
-  /** Tells that spot 0 of a guest's UDP port has a socket of both versions, for good. Cold. */
-  setDual(guestPort: number): void {
-    this.#functions.host_address(abi.HOST_DUAL * 2 ** abi.HOST_PORT_SHIFT + guestPort);
+  /** Tells that a published port is so no longer. False = it was not. Cold. */
+  removeHostPort(protocol: "tcp" | "udp", octets: ArrayLike<number>, port: number): boolean {
+    const number = (protocol === "tcp" ? PROTOCOL_TCP : PROTOCOL_UDP) + abi.HOST_GONE;
+    return this.#hostAddress(octets, number * 2 ** abi.HOST_PORT_SHIFT + port);
+  }
+
+  /** Tells whether spot 0 of a guest's UDP port has a socket of both versions. Cold. */
+  setDual(guestPort: number, isDual = true): void {
+    const kind = isDual ? abi.HOST_DUAL : abi.HOST_DUAL + abi.HOST_GONE;
+    this.#functions.host_address(kind * 2 ** abi.HOST_PORT_SHIFT + guestPort);
   }
 
   #hostAddress(octets: ArrayLike<number>, kind: number): boolean {

@@ -1,76 +1,43 @@
 /**
  * Published ports: host sockets whose connections and datagrams go to the guest.
  *
- * A TCP port is bound from the start, and listens while `answer` says so: who connects otherwise is
- * refused by the kernel (`presence` says when). What it accepts becomes an inbound flow, tied to
- * its socket before the next event is looked at. A UDP port is a parked socket (`published.ts`):
- * what comes in makes a flow that has the socket while it is used, so the guest's answers leave
- * from the published port. The sockets outlive the engine (`port-sockets.ts`): who waits to be
- * accepted when it fails is accepted by the next one.
+ * Theory of operation
+ *   A TCP port is bound from the start, and listens while `answer` says so: who connects otherwise
+ *   is refused by the kernel (`presence` says when). What it accepts becomes an inbound flow, tied
+ *   to its socket before the next event is looked at. A UDP port is a parked socket
+ *   (`published.ts`): what comes in makes a flow that has the socket while it is used, so the
+ *   guest's answers leave from the published port. The sockets outlive the engine
+ *   (`port-sockets.ts`): who waits to be accepted when it fails is accepted by the next one.
  *
- * Where no descriptor is left, idle flows are asked to end and the connection waits for the next
- * turn (`#onShort`). If that frees none, a spare one is given up for a moment: its place takes the
- * connection, which is closed at once, so that its peer learns of it (`#relieve`). Where that does
- * not help either, or the kernel has no memory, connections can neither be accepted nor refused;
- * `accept` says so and the loop leaves the listener alone for a while, as it would stay readable.
+ *   Rules are added and taken away between two turns. To add one is to open all of its sockets
+ *   first and to take them up then: what cannot be had whole leaves nothing behind. To take one
+ *   away closes its sockets. The kernel refuses who connects from then on and resets who waits to
+ *   be accepted; connections that were accepted go on; a flow that has a UDP socket ends. Events
+ *   that the kernel told of before carry tokens that nobody has any more (`tokens.ts`).
  */
 
-import { formatHost, type PublishRule } from "../config/publish-rule.ts";
+import { type PublishRule, runOf } from "../config/publish-rule.ts";
 import type { Engine } from "../engine/engine.ts";
-import { LOOPBACK } from "../lib/addr.ts";
-import { mappedOctetsOf, octetsOfIpv6 } from "../lib/addr6.ts";
-import {
-  check,
-  EACCES,
-  EADDRINUSE,
-  EAGAIN,
-  ECONNABORTED,
-  EHOSTDOWN,
-  EHOSTUNREACH,
-  EINTR,
-  EMFILE,
-  ENETDOWN,
-  ENETUNREACH,
-  ENFILE,
-  ENOPROTOOPT,
-  ENOSPC,
-  EOPNOTSUPP,
-  EPERM,
-  EPROTO,
-  SystemError,
-} from "../sys/errno.ts";
+import { mappedOctetsOf } from "../lib/addr6.ts";
+import { check, ENOSPC } from "../sys/errno.ts";
 import type { Libc } from "../sys/libc.ts";
-import { EFD_CLOEXEC, EPOLLIN } from "../sys/linux.ts";
-import type { Ipv4Endpoint, Ipv6Endpoint } from "../sys/sockaddr.ts";
-import { accept, setLinger, setNoDelay, startListening, stopListening } from "../sys/socket.ts";
-import { openTcpPort, PortSockets } from "./port-sockets.ts";
+import { EPOLLHUP, EPOLLIN } from "../sys/linux.ts";
+import { startListening, stopListening } from "../sys/socket.ts";
+import { Arrivals, lacksDescriptor } from "./arrivals.ts";
+import { PortError } from "./port-error.ts";
+import {
+  type PortSocket,
+  PortSockets,
+  type Ports,
+  type Publication,
+  portsOf,
+} from "./port-sockets.ts";
 import { DATAGRAM, type HostSockets } from "./sockets.ts";
-import { isLeftOut, isLoopback, type Spot, spotsOf, type Versions } from "./spots.ts";
-import { type Family, openUdpPort } from "./udp.ts";
+import { type Spot, spotsOf, type Versions } from "./spots.ts";
+import { TokenCount } from "./tokens.ts";
 import { EVENT_OF_LISTENER, EVENT_OF_PORT } from "./upstream.ts";
 
-/** Connections taken from one listener in one turn, so that a flood leaves time for the others. */
-const ACCEPT_BATCH = 16;
-/** Errors of one connection alone (accept(2)); the next one may be fine. */
-const PASSING: ReadonlySet<number> = new Set([
-  EINTR,
-  ECONNABORTED,
-  EPERM, // a firewall's
-  EPROTO,
-  64, // ENONET
-  ENOPROTOOPT,
-  EOPNOTSUPP,
-  ENETDOWN,
-  ENETUNREACH,
-  EHOSTDOWN,
-  EHOSTUNREACH,
-]);
-const NONE = -1;
-/** Upper four bits of 240.0.0.0/4, whose numbers stand for IPv6 addresses in the engine. */
-const CLASS_E = 0xf;
-
-/** The two ports of one port of a rule, and the guest's address where it names one. */
-type Ports = Pick<PublishRule, "hostPort" | "guestPort" | "guestAddress">;
+const IPV4_ALONE: Versions = { ipv4: true, ipv6: false };
 
 /** Where listeners are watched: the loop's sources. */
 export interface ListenerWatch {
@@ -79,31 +46,22 @@ export interface ListenerWatch {
   remove(fd: number, token: number, kind: number): void;
 }
 
-function remedyOf(errno: number): string | undefined {
-  if (errno === -EACCES) {
-    return "lower net.ipv4.ip_unprivileged_port_start, or start with CAP_NET_BIND_SERVICE";
-  }
-  return errno === -EADDRINUSE ? "another program has it: choose another host port" : undefined;
-}
-
-function lacksDescriptor(errno: number): boolean {
-  return errno === -EMFILE || errno === -ENFILE;
-}
+type OnFault = (error: PortError) => void;
 
 export class Listeners {
   readonly #sys: Libc;
   readonly #engine: Engine;
   readonly #sockets: HostSockets;
-  readonly #onShort: (now: number) => boolean;
-  readonly #fds: number[] = [];
-  readonly #rules: Ports[] = [];
-  readonly #families: (4 | 6)[] = [];
-  readonly #peer: Ipv4Endpoint = { address: 0, port: 0 };
-  readonly #peer6: Ipv6Endpoint = { octets: new Uint8Array(16), scope: 0, port: 0 };
+  /** TCP's by token, and UDP's by theirs. */
+  readonly #listeners = new Map<number, PortSocket>();
+  readonly #parked = new Map<number, PortSocket>();
+  readonly #tokens = new TokenCount();
+  /** TCP's that listen, and those that do not. */
+  readonly #answering = new Set<PortSocket>();
+  readonly #silent = new Set<PortSocket>();
   readonly #opened: PortSockets;
+  readonly #arrivals: Arrivals;
   #watch: ListenerWatch | undefined;
-  #spare = NONE;
-  #refused = 0;
 
   /**
    * @param onShort asks for room when no descriptor is left; true = it comes with the next step
@@ -117,101 +75,161 @@ export class Listeners {
     opened = new PortSockets(sys),
   ) {
     this.#opened = opened;
-    this.#onShort = onShort;
     this.#sys = sys;
     this.#engine = engine;
     this.#sockets = sockets;
+    this.#arrivals = new Arrivals(sys, engine, sockets, onShort);
   }
 
   /** TCP sockets in all. */
   get count(): number {
-    return this.#fds.length;
+    return this.#listeners.size;
   }
 
   /** Connections closed unseen because no descriptor was left for them. */
   get refusedCount(): number {
-    return this.#refused;
+    return this.#arrivals.refusedCount;
   }
 
   /**
-   * Opens every published port. One for all addresses of the host leaves IPv6 out where the host
-   * has none. `onFault` hears of each that cannot be had; without it the first one is thrown, as a
-   * SystemError that names the port.
+   * Opens the ports of rules as far as they can be had; one for all addresses of the host leaves
+   * IPv6 out where the host has none. `onFault` hears of each port that cannot be had; without it
+   * the first one is thrown, as a PortError.
    */
   open(
     rules: readonly PublishRule[],
     watch: ListenerWatch,
-    versions: Versions = { ipv4: true, ipv6: false },
-    onFault?: (error: SystemError) => void,
+    versions: Versions = IPV4_ALONE,
+    onFault?: OnFault,
+    isAdded = false,
   ): void {
     this.#watch = watch;
-    for (const rule of rules) {
-      const spots = spotsOf(rule, versions);
-      for (let i = 0; i < (rule.count ?? 1); i += 1) {
-        const ports = { ...rule, hostPort: rule.hostPort + i, guestPort: rule.guestPort + i };
-        const result =
-          rule.protocol === "tcp"
-            ? this.#reserveAll(ports, spots)
-            : this.#bindAll(ports, spots, watch);
-        if (result === 0) continue;
-        const action = `Publish port "${formatHost(rule)}:${ports.hostPort}/${rule.protocol}"`;
-        if (onFault === undefined) throw new SystemError(action, result, remedyOf(result));
-        onFault(new SystemError(action, result));
-        if (lacksDescriptor(result)) break; // so will the rest of the range
+    for (const rule of rules) this.#openRule(rule, spotsOf(rule, versions), isAdded, onFault);
+  }
+
+  #openRule(rule: PublishRule, spots: readonly Spot[], isAdded: boolean, onFault?: OnFault): void {
+    const { count = 1 } = rule;
+    let first = 0;
+    let sockets: PortSocket[] = [];
+    const keep = (end: number): void => {
+      if (sockets.length > 0) {
+        this.#opened.keep({ rule: runOf(rule, first, end - first), isAdded, sockets });
+      }
+      first = end + 1;
+      sockets = [];
+    };
+    for (let i = 0; i < count; i += 1) {
+      const ports = portsOf(rule, i);
+      const found: PortSocket[] = [];
+      const opening = this.#openPort(ports, spots, found);
+      const result = this.#takeUpAll(found) || opening;
+      if (found.length === 0) keep(i);
+      sockets.push(...found);
+      if (result === 0) continue;
+      if (onFault === undefined || lacksDescriptor(result)) keep(i + 1);
+      const error = new PortError(
+        rule,
+        ports,
+        result,
+        onFault === undefined ? "start" : "left-out",
+      );
+      if (onFault === undefined) throw error;
+      onFault(error);
+      if (lacksDescriptor(result)) return; // so will the rest of the range
+    }
+    keep(count);
+  }
+
+  #openPort(ports: Ports, spots: readonly Spot[], found: PortSocket[]): number {
+    const isFree = this.#sockets.ports.isFree(ports.guestPort);
+    return this.#opened.open(ports, spots, isFree, found);
+  }
+
+  /** Zero, or the negative errno; what cannot be taken up is closed and no longer in the list. */
+  #takeUpAll(found: PortSocket[]): number {
+    let fault = 0;
+    for (const socket of [...found]) {
+      const result = this.#takeUp(socket);
+      if (result >= 0) continue;
+      fault = result;
+      found.splice(found.indexOf(socket), 1);
+      this.#opened.discard(socket);
+    }
+    return fault;
+  }
+
+  /**
+   * Publishes a rule whole, with rights as they are now. Ports answer if the others do, at the next
+   * `answer`.
+   * @throws PortError where one of its ports cannot be had; nothing has changed then
+   */
+  add(rule: PublishRule, versions: Versions): Publication {
+    const spots = spotsOf(rule, versions);
+    const sockets: PortSocket[] = [];
+    const refuse = (offset: number, result: number): never => {
+      for (const socket of sockets) this.#discard(socket);
+      throw new PortError(rule, portsOf(rule, offset), result, "later");
+    };
+    for (let i = 0; i < (rule.count ?? 1); i += 1) {
+      const result = this.#openPort(portsOf(rule, i), spots, sockets);
+      if (result < 0) refuse(i, result);
+    }
+    for (const socket of sockets) {
+      const result = this.#takeUp(socket);
+      if (result < 0) refuse(socket.ports.hostPort - rule.hostPort, result);
+    }
+    const publication = { rule, isAdded: true, sockets };
+    this.#opened.keep(publication);
+    this.#opened.extra += sockets.length;
+    return publication;
+  }
+
+  /** Publishes ports no longer. */
+  remove(publication: Publication, now: number): void {
+    for (const socket of publication.sockets) this.#discard(socket, now);
+    this.#opened.forget(publication);
+    this.#opened.extra -= publication.sockets.length;
+  }
+
+  /** Flows that have come in by each publication and are still there; absent = none. */
+  get flows(): ReadonlyMap<Publication, number> {
+    const flows = new Map<Publication, number>();
+    const note = (socket: PortSocket | undefined, count: number): void => {
+      const publication = socket?.publication;
+      if (publication !== undefined) flows.set(publication, (flows.get(publication) ?? 0) + count);
+    };
+    const { marks } = this.#sockets;
+    for (const [token, count] of marks.acceptedBy()) note(this.#listeners.get(token), count);
+    for (const token of marks.held()) note(this.#parked.get(token), 1);
+    return flows;
+  }
+
+  /**
+   * Takes up all sockets as the engine before has left them.
+   * @throws SystemError where one cannot be watched
+   */
+  resume(watch: ListenerWatch): void {
+    this.#watch = watch;
+    const all = Array.from(this.#opened.publications, ({ sockets }) => sockets).flat();
+    // One of both versions is the first of its guest port, whoever was published before it.
+    for (const isBoth of [true, false]) {
+      for (const socket of all) {
+        if ((socket.family === "both") !== isBoth) continue;
+        check(this.#takeUp(socket), "Watch a published port");
       }
     }
-    for (let index = 0; index < this.#opened.answering; index += 1) this.#hear(index);
   }
 
-  /** Zero, or the negative errno of the last socket that cannot be had. */
-  #reserveAll(ports: Ports, spots: readonly Spot[]): number {
-    let fault = 0;
-    for (const spot of spots) {
-      const result = this.#reserveTcp(ports, spot);
-      if (result < 0 && !isLeftOut(result, spot, spots)) fault = result;
+  /** Zero, or the negative errno: it is as before. */
+  #takeUp(socket: PortSocket): number {
+    const { ports, spot, family } = socket;
+    const { protocol, hostPort, guestPort } = ports;
+    if (protocol === "tcp") this.#takeListener(socket);
+    else {
+      const result = this.#park(socket);
+      if (result < 0) return result;
     }
-    return fault;
-  }
-
-  /** The same for UDP: one socket of both versions, where that is possible. */
-  #bindAll(ports: Ports, spots: readonly Spot[], watch: ListenerWatch): number {
-    const ipv6 = spots[1];
-    if (ipv6 !== undefined && this.#sockets.ports.isFree(ports.guestPort)) {
-      const result = this.#bind(ports, ipv6, watch, "both");
-      if (!isLeftOut(result, ipv6, spots)) return result;
-    }
-    let fault = 0;
-    for (const spot of spots) {
-      const result = this.#bind(ports, spot, watch, spot.family);
-      if (result < 0 && !isLeftOut(result, spot, spots)) fault = result;
-    }
-    return fault;
-  }
-
-  #reserveTcp(rule: Ports, spot: Spot): number {
-    const fd = this.#opened.next(() => openTcpPort(this.#sys, spot, rule.hostPort));
-    if (fd < 0) return fd;
-    this.#reserve();
-    this.#fds.push(fd);
-    this.#rules.push(rule);
-    this.#families.push(spot.family);
-    this.#engine.addHostPort("tcp", spot.octets, rule.hostPort);
-    return 0;
-  }
-
-  #bind(ports: Ports, spot: Spot, watch: ListenerWatch, family: Family): number {
-    const { hostPort, guestPort, guestAddress } = ports;
-    const published = this.#sockets.ports;
-    const fd = this.#opened.next(() => openUdpPort(this.#sys, family, spot.octets, hostPort));
-    if (fd < 0) return fd;
-    // What the guest begins leaves by spot 0, whichever address it uses: not by a rule of one.
-    const mayBeFirst = guestAddress === undefined && !isLoopback(spot);
-    const number = published.number(guestPort, family, mayBeFirst);
-    if (number < 0) return this.#opened.refuse(-ENOSPC);
-    const token = published.add(fd, family, guestPort, hostPort, number, guestAddress);
-    const result = watch.add(fd, DATAGRAM, token, EVENT_OF_PORT);
-    if (result < 0) return result;
-    this.#engine.addHostPort("udp", spot.octets, hostPort);
+    this.#engine.addHostPort(protocol, spot.octets, hostPort);
     if (family === "both") {
       this.#engine.addHostPort("udp", mappedOctetsOf(0), hostPort);
       this.#engine.setDual(guestPort);
@@ -219,22 +237,65 @@ export class Listeners {
     return 0;
   }
 
-  /**
-   * Something has come in at published UDP port `index`, which no flow has: one is made and told.
-   * Where there is no slot it stays in the socket, whose next datagram tries again.
-   */
-  arrived(index: number, now: number): void {
+  #takeListener(socket: PortSocket): void {
+    this.#arrivals.reserve();
+    socket.token = this.#tokens.next((token) => this.#listeners.has(token));
+    this.#listeners.set(socket.token, socket);
+    if (socket.isListening) this.#hear(socket);
+    else this.#silent.add(socket);
+  }
+
+  #park(socket: PortSocket): number {
+    const { fd, family, mayBeFirst } = socket;
+    const { hostPort, guestPort, guestAddress } = socket.ports;
     const { ports } = this.#sockets;
-    if (!ports.isParked(index)) return;
-    const guest = this.#guestOf(ports.guestAddressOf(index));
-    if (guest === undefined) return;
-    const [guestPort, hostPort] = [ports.guestPortOf(index), ports.hostPortOf(index)];
-    const [family, spot] = [ports.familyOf(index), ports.spotOf(index)];
-    const handle = this.#engine.inboundUdp(guestPort, hostPort, now, family, spot, guest);
-    if (handle === 0) return;
-    if (this.#sockets.adoptPort(handle | 0, index) >= 0) {
-      this.#engine.upstreamEvent(handle | 0, EPOLLIN, now);
+    // What the guest begins leaves by spot 0, whichever address it uses: not by a rule of one.
+    const number = ports.number(guestPort, family, mayBeFirst);
+    if (number < 0) return -ENOSPC;
+    const token = ports.add(fd, family, guestPort, hostPort, number, guestAddress);
+    const result = this.#watch?.add(fd, DATAGRAM, token, EVENT_OF_PORT) ?? 0;
+    if (result < 0) {
+      ports.remove(token);
+      return result;
     }
+    socket.token = token;
+    this.#parked.set(token, socket);
+    return 0;
+  }
+
+  /** Closes a socket, whoever has it. */
+  #discard(socket: PortSocket, now = 0): void {
+    if (socket.isTaken) this.#letGo(socket, now);
+    this.#opened.discard(socket);
+  }
+
+  /** Has nobody know of it any more. */
+  #letGo(socket: PortSocket, now: number): void {
+    const { fd, token, family, spot, ports } = socket;
+    const { protocol, hostPort, guestPort } = ports;
+    const kind = protocol === "tcp" ? EVENT_OF_LISTENER : EVENT_OF_PORT;
+    if (protocol === "udp" || socket.isListening) this.#watch?.remove(fd, token, kind);
+    this.#engine.removeHostPort(protocol, spot.octets, hostPort);
+    if (family === "both") {
+      this.#engine.removeHostPort("udp", mappedOctetsOf(0), hostPort);
+      this.#engine.setDual(guestPort, false);
+    }
+    socket.leave();
+    if (protocol === "tcp") {
+      this.#listeners.delete(token);
+      this.#answering.delete(socket);
+      this.#silent.delete(socket);
+      return;
+    }
+    this.#parked.delete(token);
+    const handle = this.#sockets.losePort(token);
+    this.#sockets.ports.remove(token);
+    if (handle !== undefined) this.#engine.upstreamEvent(handle, EPOLLHUP, now);
+  }
+
+  /** Something has come in at the published UDP port of this token. */
+  arrived(token: number, now: number): void {
+    this.#arrivals.arrived(token, now);
   }
 
   /**
@@ -243,132 +304,54 @@ export class Listeners {
    * @throws SystemError where a port cannot listen
    */
   answer(on: boolean, most = this.count): boolean {
-    const wanted = on ? this.count : 0;
-    for (let left = most; left > 0 && this.#opened.answering !== wanted; left -= 1) {
-      if (on) this.#start(this.#opened.answering);
-      else this.#stop(this.#opened.answering - 1);
+    const others = on ? this.#silent : this.#answering;
+    let left = most;
+    for (const socket of others) {
+      if (left <= 0) break;
+      left -= 1;
+      if (on) this.#start(socket);
+      else this.#stop(socket);
     }
-    return this.#opened.answering === wanted;
+    return others.size === 0;
   }
 
-  #start(index: number): void {
-    const fd = this.#fds[index] ?? NONE;
-    check(startListening(this.#sys, fd), "Listen at a published port");
-    this.#hear(index);
-    this.#opened.answering = index + 1;
+  #start(socket: PortSocket): void {
+    check(startListening(this.#sys, socket.fd), "Listen at a published port");
+    this.#hear(socket);
+    this.#silent.delete(socket);
+    socket.isListening = true;
   }
 
-  #hear(index: number): void {
-    const fd = this.#fds[index] ?? NONE;
-    const watched = this.#watch?.add(fd, EPOLLIN, index, EVENT_OF_LISTENER) ?? 0;
+  #hear(socket: PortSocket): void {
+    const watched = this.#watch?.add(socket.fd, EPOLLIN, socket.token, EVENT_OF_LISTENER) ?? 0;
     check(watched, "Watch a published port");
+    this.#answering.add(socket);
   }
 
-  #stop(index: number): void {
-    const fd = this.#fds[index] ?? NONE;
-    this.#watch?.remove(fd, index, EVENT_OF_LISTENER);
-    check(stopListening(this.#sys, fd), "Stop listening at a published port");
-    this.#opened.answering = index;
+  #stop(socket: PortSocket): void {
+    this.#watch?.remove(socket.fd, socket.token, EVENT_OF_LISTENER);
+    check(stopListening(this.#sys, socket.fd), "Stop listening at a published port");
+    this.#answering.delete(socket);
+    this.#silent.add(socket);
+    socket.isListening = false;
   }
 
   /**
-   * Takes waiting connections of listener `index`, at most ACCEPT_BATCH.
-   * @returns how many were dealt with, those that broke off or were refused too; or the negative
-   *   errno where none can be for now
+   * Takes waiting connections of the listener of this token, a bounded number of them.
+   * @returns as `Arrivals.accept` does; 0 where nobody listens by that token
    */
-  accept(index: number, now: number): number {
-    const fd = this.#fds[index];
-    const rule = this.#rules[index];
-    if (fd === undefined || rule === undefined || index >= this.#opened.answering) return 0;
-    const isIpv6 = this.#families[index] === 6;
-    for (let i = 0; i < ACCEPT_BATCH; i += 1) {
-      const accepted = isIpv6
-        ? accept(this.#sys, fd, undefined, this.#peer6)
-        : accept(this.#sys, fd, this.#peer);
-      if (accepted === -EAGAIN) return i;
-      if (accepted < 0) {
-        if (PASSING.has(-accepted)) continue;
-        if (lacksDescriptor(accepted) && this.#onShort(now)) return Math.max(i, 1);
-        if (this.#relieve(fd, accepted)) continue;
-        return i > 0 ? i : accepted;
-      }
-      setNoDelay(this.#sys, accepted, true);
-      this.#admit(accepted, rule, isIpv6, now);
-    }
-    return ACCEPT_BATCH;
-  }
-
-  /** Makes a flow of a connection, and resets it where that is not possible. */
-  #admit(fd: number, rule: Ports, isIpv6: boolean, now: number): void {
-    let handle = 0;
-    try {
-      handle = isIpv6 ? this.#inbound6(rule, now) : this.#inbound(rule, now);
-    } finally {
-      if (handle === 0) this.#reset(fd); // an engine that fails here must not cost a descriptor
-    }
-    if (handle !== 0) this.#sockets.adopt(handle | 0, fd);
-  }
-
-  /** A connection cannot be accepted because of `errno`: whether something was done about it. */
-  #relieve(listener: number, errno: number): boolean {
-    return lacksDescriptor(errno) && this.#refuse(listener);
-  }
-
-  /** The number of the address that a rule leads to; 0 = it names none, undefined = no room. */
-  #guestOf(guest: PublishRule["guestAddress"] = 0): number | undefined {
-    if (typeof guest === "number") return guest;
-    const address = this.#engine.addressSix(octetsOfIpv6(guest));
-    return address === 0 ? undefined : address;
-  }
-
-  #inbound(rule: Ports, now: number): number {
-    const { address, port } = this.#peer;
-    // What 240.0.0.0/4 would be stands for IPv6 in the engine; such a peer looks like the gateway.
-    const shown = address >>> 28 === CLASS_E ? LOOPBACK : address;
-    const guest = this.#guestOf(rule.guestAddress);
-    if (guest === undefined) return 0;
-    return this.#engine.inboundTcp(rule.guestPort, shown, port, now, guest);
-  }
-
-  #inbound6(rule: Ports, now: number): number {
-    const { octets, scope, port } = this.#peer6;
-    const address = this.#engine.addressSix(octets, scope);
-    const guest = this.#guestOf(rule.guestAddress);
-    if (address === 0 || guest === undefined) return 0;
-    return this.#engine.inboundTcp(rule.guestPort, address, port, now, guest);
-  }
-
-  /** Has a spare descriptor again, if there is one to be had; any kind will do. */
-  #reserve(): void {
-    if (this.#spare < 0) this.#spare = this.#sys.eventfd(0, EFD_CLOEXEC);
-  }
-
-  /** Accepts a connection in place of the spare descriptor and closes it; false = it cannot. */
-  #refuse(listener: number): boolean {
-    if (this.#spare >= 0) this.#sys.close(this.#spare);
-    this.#spare = NONE;
-    const accepted = accept(this.#sys, listener);
-    if (accepted >= 0) {
-      this.#reset(accepted);
-      this.#refused += 1;
-    }
-    this.#reserve();
-    return accepted >= 0;
-  }
-
-  /** Closes a connection there is no place for, so that its peer does not take it for an answer. */
-  #reset(fd: number): void {
-    setLinger(this.#sys, fd, true, 0);
-    this.#sys.close(fd);
+  accept(token: number, now: number): number {
+    const listener = this.#listeners.get(token);
+    return listener?.isListening === true ? this.#arrivals.accept(listener, now) : 0;
   }
 
   /** Leaves the sockets to the next one who publishes the same ports. */
   leave(): void {
-    if (this.#spare >= 0) this.#sys.close(this.#spare);
-    this.#spare = NONE;
-    this.#fds.length = 0;
+    this.#arrivals.close();
+    for (const { sockets } of this.#opened.publications) for (const each of sockets) each.leave();
+    for (const all of [this.#listeners, this.#parked]) all.clear();
+    for (const all of [this.#answering, this.#silent]) all.clear();
     this.#sockets.ports.leave();
-    this.#opened.rewind();
   }
 
   close(): void {

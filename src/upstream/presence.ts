@@ -22,7 +22,8 @@
  *   it is ready: whoever connects then finds the ports as they will be.
  *
  *   Without published ports it looks as well, when there is a turn anyway: who is there is told all
- *   the same.
+ *   the same, but nobody is asked for. The first port that is published while the program runs
+ *   begins that: the guest is asked, and heard of once it answers.
  *
  *   An engine that takes the place of one that failed has heard nothing yet. The guest counts as
  *   there if it was and is still attached: who connects to it is not sent away meanwhile.
@@ -92,6 +93,14 @@ export class Presence {
 
   get state(): PresenceState {
     return { peer: this.#peer, isThere: this.#isThere, isSettled: this.#isSettled };
+  }
+
+  /** There are other ports than before: they follow as far as they can at once. */
+  portsChanged(now: number): void {
+    const { engine, ports } = this.#parts;
+    this.#isDone = false;
+    if (ports.count === 0) engine.askForGuest(false);
+    this.poll(engine, now);
   }
 
   /** Microseconds until there is something to do; undefined = nothing that events do not tell. */

@@ -15,37 +15,51 @@
  *   address of the guest, as it is of that one alone. A port on all addresses of both
  *   versions of IP is one socket where it is spot 0 in both.
  *
+ *   A socket may go at any time (`remove`). Its token means nothing from then on: they count up
+ *   (`TokenCount`). Its number is given again after all others of the guest port, for the engine
+ *   remembers who has spoken to which spot until that peer was silent for the idle time of UDP.
+ *
  * Limits: 256 spots to a guest port (SPOT_COUNT); sockets as the process may have descriptors.
  */
 import * as abi from "../../wasm/abi.ts";
 import type { PublishRule } from "../config/publish-rule.ts";
 import type { Libc } from "../sys/libc.ts";
+import { TokenCount } from "./tokens.ts";
 import { type Family, readyUdpPort } from "./udp.ts";
 
 const PORT_COUNT = 65536;
 const NONE = -1;
-/** Beside the next number: spot 0 is taken. */
-const FIRST_TAKEN = 0x8000;
-const NUMBER_BITS = 0x1ff;
 
 type GuestAddress = PublishRule["guestAddress"];
 
+interface Parked {
+  readonly fd: number;
+  readonly family: Family;
+  readonly guestPort: number;
+  readonly hostPort: number;
+  readonly spot: number;
+  /** The one address of the guest it leads to. */
+  readonly guest: GuestAddress;
+  /** A flow has it. */
+  isBusy: boolean;
+}
+
+/** Numbers above 0 of a guest port's sockets. */
+interface Numbers {
+  readonly used: Set<number>;
+  /** The one that was given last. */
+  last: number;
+}
+
 export class PublishedPorts {
   readonly #sys: Libc;
-  readonly #fds: number[] = [];
-  readonly #families: Family[] = [];
-  readonly #spots: number[] = [];
-  readonly #guestPorts: number[] = [];
-  readonly #hostPorts: number[] = [];
-  /** By index: the address of the guest, of those whose rule names one. */
-  readonly #guests = new Map<number, GuestAddress>();
-  readonly #isBusy: boolean[] = [];
-  /** The next socket of the same guest port. */
-  readonly #nexts: number[] = [];
-  /** By guest port: its latest socket; made when the first is published. */
-  #latest: Int32Array | undefined;
-  /** By guest port and version: the next number, and FIRST_TAKEN. */
-  readonly #numbers = { four: new Uint16Array(PORT_COUNT), six: new Uint16Array(PORT_COUNT) };
+  readonly #tokens = new TokenCount();
+  readonly #sockets = new Map<number, Parked>();
+  /** By guest port: tokens of its sockets. */
+  readonly #of = new Map<number, number[]>();
+  /** By guest port: whether spot 0 is taken, in each version. */
+  readonly #first = { four: new Uint8Array(PORT_COUNT), six: new Uint8Array(PORT_COUNT) };
+  readonly #numbers = new Map<number, Numbers>();
 
   constructor(sys: Libc) {
     this.#sys = sys;
@@ -53,39 +67,48 @@ export class PublishedPorts {
 
   /** Sockets of published ports. */
   get count(): number {
-    return this.#fds.length;
+    return this.#sockets.size;
+  }
+
+  #firstOf(family: Family): Uint8Array[] {
+    const { four, six } = this.#first;
+    return family === 4 ? [four] : family === 6 ? [six] : [four, six];
   }
 
   /**
-   * Number for one more socket of a guest port; -1 = it has as many as it may.
+   * Number for one more socket of a guest port; -1 = it has as many as it may. Above 0 it is never
+   * the same in both versions, so that a socket of both can come later.
    * @param mayBeFirst the guest can reach others by it
    */
   number(guestPort: number, family: Family, mayBeFirst: boolean): number {
-    const { four, six } = this.#numbers;
-    const tables = family === 4 ? [four] : family === 6 ? [six] : [four, six];
-    const words = tables.map((table) => table[guestPort] ?? 0);
-    if (mayBeFirst && words.every((word) => (word & FIRST_TAKEN) === 0)) {
-      for (const table of tables) table[guestPort] = (table[guestPort] ?? 0) | FIRST_TAKEN;
+    const tables = this.#firstOf(family);
+    if (mayBeFirst && tables.every((table) => table[guestPort] === 0)) {
+      for (const table of tables) table[guestPort] = 1;
       return 0;
     }
-    // Numbers are never the same in both versions, so that a socket of both can come later.
-    const number =
-      Math.max(...[four, six].map((table) => (table[guestPort] ?? 0) & NUMBER_BITS)) + 1;
-    if (number >= abi.SPOT_COUNT) return NONE;
-    for (const table of tables) {
-      table[guestPort] = ((table[guestPort] ?? 0) & FIRST_TAKEN) | number;
-    }
-    return number;
+    const numbers = this.#numbers.get(guestPort) ?? { used: new Set<number>(), last: 0 };
+    if (numbers.used.size >= abi.SPOT_COUNT - 1) return NONE;
+    do numbers.last = (numbers.last % (abi.SPOT_COUNT - 1)) + 1;
+    while (numbers.used.has(numbers.last));
+    numbers.used.add(numbers.last);
+    this.#numbers.set(guestPort, numbers);
+    return numbers.last;
+  }
+
+  /** The number may be another socket's. */
+  #freeNumber({ guestPort, family, spot }: Parked): void {
+    if (spot === 0) for (const table of this.#firstOf(family)) table[guestPort] = 0;
+    else this.#numbers.get(guestPort)?.used.delete(spot);
   }
 
   /** Whether a socket of both versions could be spot 0 of the guest port. */
   isFree(guestPort: number): boolean {
-    const { four, six } = this.#numbers;
-    return (((four[guestPort] ?? 0) | (six[guestPort] ?? 0)) & FIRST_TAKEN) === 0;
+    return this.#firstOf("both").every((table) => table[guestPort] === 0);
   }
 
   /**
    * Takes up a bound socket; the token it is to be watched by.
+   * @param spot of `number`
    * @param guest the one address of the guest it leads to
    */
   add(
@@ -96,72 +119,80 @@ export class PublishedPorts {
     spot: number,
     guest?: GuestAddress,
   ): number {
-    this.#latest ??= new Int32Array(PORT_COUNT).fill(NONE);
-    const index = this.#fds.length;
-    this.#fds.push(fd);
-    this.#families.push(family);
-    this.#guestPorts.push(guestPort);
-    this.#hostPorts.push(hostPort);
-    if (guest !== undefined) this.#guests.set(index, guest);
-    this.#spots.push(spot);
-    this.#isBusy.push(false);
-    this.#nexts.push(this.#latest[guestPort] ?? NONE);
-    this.#latest[guestPort] = index;
-    return index;
+    const token = this.#tokens.next((known) => this.#sockets.has(known));
+    this.#sockets.set(token, { fd, family, guestPort, hostPort, spot, guest, isBusy: false });
+    const others = this.#of.get(guestPort);
+    if (others === undefined) this.#of.set(guestPort, [token]);
+    else others.push(token);
+    return token;
+  }
+
+  /** Forgets a socket, one that a flow has too; it stays open, and its opener's to close. */
+  remove(token: number): void {
+    const socket = this.#sockets.get(token);
+    if (socket === undefined) return;
+    this.#sockets.delete(token);
+    const others = this.#of.get(socket.guestPort) ?? [];
+    if (others.length > 1) others.splice(others.indexOf(token), 1);
+    else this.#of.delete(socket.guestPort);
+    this.#freeNumber(socket);
   }
 
   /** The parked socket of this spot of a guest port and version of IP; -1 = there is none. */
   find(guestPort: number, spot: number, family: 4 | 6): number {
-    let index = this.#latest?.[guestPort] ?? NONE;
-    while (index !== NONE) {
-      const isOf = this.#families[index] === family || this.#families[index] === "both";
-      if (isOf && this.#spots[index] === spot && this.isParked(index)) return index;
-      index = this.#nexts[index] ?? NONE;
+    for (const token of this.#of.get(guestPort) ?? []) {
+      const socket = this.#sockets.get(token);
+      if (socket?.spot !== spot || socket.isBusy) continue;
+      if (socket.family === family || socket.family === "both") return token;
     }
     return NONE;
   }
 
-  isParked(index: number): boolean {
-    return this.#isBusy[index] === false;
+  isParked(token: number): boolean {
+    return this.#sockets.get(token)?.isBusy === false;
   }
 
   /** A flow has the socket from now on; its descriptor. */
-  take(index: number): number {
-    const fd = this.#fds[index] ?? NONE;
-    this.#isBusy[index] = true;
-    readyUdpPort(this.#sys, fd, this.#families[index] ?? 4);
-    return fd;
+  take(token: number): number {
+    const socket = this.#sockets.get(token);
+    if (socket === undefined) return NONE;
+    socket.isBusy = true;
+    readyUdpPort(this.#sys, socket.fd, socket.family);
+    return socket.fd;
   }
 
   /** No flow has it any more. */
-  park(index: number): void {
-    this.#isBusy[index] = false;
+  park(token: number): void {
+    const socket = this.#sockets.get(token);
+    if (socket !== undefined) socket.isBusy = false;
   }
 
-  familyOf(index: number): 4 | 6 {
-    return this.#families[index] === 6 ? 6 : 4;
+  familyOf(token: number): 4 | 6 {
+    return this.#sockets.get(token)?.family === 6 ? 6 : 4;
   }
 
-  spotOf(index: number): number {
-    return this.#spots[index] ?? 0;
+  spotOf(token: number): number {
+    return this.#sockets.get(token)?.spot ?? 0;
   }
 
-  guestPortOf(index: number): number {
-    return this.#guestPorts[index] ?? 0;
+  guestPortOf(token: number): number {
+    return this.#sockets.get(token)?.guestPort ?? 0;
   }
 
   /** Undefined = it leads to whichever address the guest uses. */
-  guestAddressOf(index: number): GuestAddress {
-    return this.#guests.get(index);
+  guestAddressOf(token: number): GuestAddress {
+    return this.#sockets.get(token)?.guest;
   }
 
-  hostPortOf(index: number): number {
-    return this.#hostPorts[index] ?? 0;
+  hostPortOf(token: number): number {
+    return this.#sockets.get(token)?.hostPort ?? 0;
   }
 
   /** Forgets all, those that flows have too. They stay open, and their opener's to close. */
   leave(): void {
-    this.#fds.length = 0;
-    this.#isBusy.length = 0;
+    this.#sockets.clear();
+    this.#of.clear();
+    this.#numbers.clear();
+    for (const table of this.#firstOf("both")) table.fill(0);
   }
 }

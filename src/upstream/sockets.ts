@@ -34,16 +34,16 @@ import {
 } from "../sys/linux.ts";
 import { halfClose, isAtMark, setKeepalive, setLinger, setTos, takeError } from "../sys/socket.ts";
 import { SocketBuffers } from "./buffers.ts";
-import type { ConnectTimes } from "./connect-times.ts";
 import { HiddenPorts } from "./hidden-ports.ts";
-import type { LentFrames } from "./lent.ts";
 import { Operation } from "./operation.ts";
-import { ANY_WAY, type Outbound } from "./outbound.ts";
+import { ANY_WAY } from "./outbound.ts";
 import { PathProbe } from "./path-mtu.ts";
 import { openPingFlow } from "./ping.ts";
+import { PortMarks } from "./port-marks.ts";
 import { PublishedPorts } from "./published.ts";
 import { QuietFlows } from "./quiet.ts";
 import { isLocal4, isLocal6, isLoopback4, isLoopback6, portOf } from "./socket-name.ts";
+import type { SocketBounds, SocketWays } from "./socket-ways.ts";
 import { type Connecting, type ConnectManner, connectTcp, connectTcp6 } from "./tcp.ts";
 import { openUdpFlow, openUdpFlow6 } from "./udp.ts";
 import { EVENT_OF_FLOW, EVENT_OF_PORT, type Upstream } from "./upstream.ts";
@@ -65,31 +65,6 @@ const DATAGRAM_OCTETS = YIELD_OCTETS / 8;
 const DATAGRAM_USUAL = 1024;
 
 const SEND = MSG_DONTWAIT | MSG_NOSIGNAL;
-
-/** What all sockets together may take. */
-export interface SocketBounds {
-  /** Descriptors. */
-  readonly socketsMax: number;
-  /** Octets in the kernel's buffers. */
-  readonly buffers: number;
-  /** Microseconds. */
-  readonly clock: () => number;
-}
-
-/** The guest's end of a pair of sockets to a service of the host's own; or the negative errno. */
-export type OpenService = () => number;
-
-/** Where sockets lead. */
-export interface SocketWays {
-  /** How they leave this host. */
-  readonly outbound: Outbound;
-  /** To a service of the program's own, if there is one. */
-  readonly service?: OpenService | undefined;
-  /** What the guest's link lends, if it does. */
-  readonly lent?: LentFrames | undefined;
-  /** Absent: nobody watches. */
-  readonly connectTimes?: ConnectTimes | undefined;
-}
 
 const BOUNDLESS: SocketBounds = {
   socketsMax: abi.FLOW_CAPACITY_COUNT,
@@ -113,13 +88,13 @@ export class HostSockets implements Upstream {
   /** What each socket is watched for. */
   readonly #interests = new Int32Array(abi.FLOW_CAPACITY_COUNT);
   readonly #quiet = new QuietFlows(abi.FLOW_CAPACITY_COUNT);
-  /** By slot: token of the published port whose socket it has, plus 1. */
-  readonly #portOf = new Int32Array(abi.FLOW_CAPACITY_COUNT);
+  /** Which published ports flows have come in by. */
+  readonly marks = new PortMarks(abi.FLOW_CAPACITY_COUNT);
   readonly #ways: SocketWays;
   readonly ports: PublishedPorts;
   readonly #path: PathProbe;
   readonly #buffers: SocketBuffers;
-  readonly #socketsMax: number;
+  readonly #bounds: SocketBounds;
   #open = 0;
   #opened = 0;
   /** Moved by this list of operations. */
@@ -143,7 +118,7 @@ export class HostSockets implements Upstream {
     this.#buffers = new SocketBuffers(sys, bounds.buffers, bounds.clock);
     this.ports = new PublishedPorts(sys);
     this.#path = new PathProbe(sys);
-    this.#socketsMax = bounds.socketsMax;
+    this.#bounds = bounds;
     this.#hidden = hidden;
     this.#sys = sys;
     this.#epoll = epoll;
@@ -182,7 +157,7 @@ export class HostSockets implements Upstream {
     if (kind === abi.OP_TCP_CONNECT || kind === abi.OP_UDP_OPEN || kind === abi.OP_PING_OPEN) {
       const port = kind === abi.OP_UDP_OPEN ? this.#parked(operation) : NONE;
       if (port !== NONE) return this.adoptPort(handle, port);
-      return this.#open < this.#socketsMax ? this.#openFor(operation) : -EMFILE;
+      return this.#open < this.#bounds.socketsMax ? this.#openFor(operation) : -EMFILE;
     }
     const fd = this.descriptorOf(handle);
     return fd < 0 ? -EBADF : this.#performOn(fd, operation);
@@ -334,6 +309,11 @@ export class HostSockets implements Upstream {
     return 0;
   }
 
+  /** Ties a connection to its flow that has come in by the listener of this token. */
+  adoptAccepted(handle: number, fd: number, token: number): void {
+    if (this.adopt(handle, fd) >= 0) this.marks.accepted(handle & SLOT_MASK, token);
+  }
+
   /** Ties a parked socket to a flow. Its port with OPENED_PUBLISHED, or the negative errno. */
   adoptPort(handle: number, index: number): number {
     const slot = handle & SLOT_MASK;
@@ -349,9 +329,19 @@ export class HostSockets implements Upstream {
     this.#handles[slot] = handle;
     this.#interests[slot] = DATAGRAM;
     this.#quiet.forget(slot);
-    this.#portOf[slot] = index + 1;
+    this.marks.hold(slot, index);
     this.#buffers.opened(this.#fds, slot, fd, true);
     return abi.OPENED_PUBLISHED | this.ports.hostPortOf(index);
+  }
+
+  /** Takes the socket of a published port from the flow that has it; its handle, if there is one. */
+  losePort(token: number): number | undefined {
+    const slot = this.marks.holderOf(token);
+    if (slot < 0) return undefined;
+    this.#buffers.closed(slot);
+    this.#fds[slot] = NONE;
+    this.marks.clear(slot);
+    return this.#handles[slot];
   }
 
   quieten(handle: number): void {
@@ -377,12 +367,11 @@ export class HostSockets implements Upstream {
 
   #drop(handle: number, fd: number, abort: boolean): number {
     const slot = handle & SLOT_MASK;
-    const port = (this.#portOf[slot] ?? 0) - 1;
+    const port = this.marks.clear(slot);
     if (abort && port === NONE) setLinger(this.#sys, fd, true, 0);
     this.#buffers.closed(slot);
     this.#fds[slot] = NONE;
     if (port !== NONE) {
-      this.#portOf[slot] = 0;
       this.ports.park(port);
       return this.#epoll.modify(fd, DATAGRAM, port, EVENT_OF_PORT);
     }

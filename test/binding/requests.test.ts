@@ -1,7 +1,7 @@
 /** Requests to a worker: how many at a time, answers to whom they belong, and none at the end. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { Desk } from "../../src/binding/desk.ts";
+import { type Clerks, Desk } from "../../src/binding/desk.ts";
 import {
   Asking,
   type FlowAnswer,
@@ -29,11 +29,11 @@ function stage() {
   const asked: number[] = [];
   const serve = (flows = (from: number) => answerOf(from)): void =>
     desk.serve({
-      flows: ({ from }) => {
+      flows: ({ from }: { readonly from: number }) => {
         asked.push(from);
         return flows(from);
       },
-    });
+    } as unknown as Clerks);
   const deliver = (): void => {
     for (const reply of replies.splice(0).reverse()) asking.take(reply);
   };

@@ -90,16 +90,24 @@ describe("a link's peers", () => {
 
 test("a port that is left out has a remedy where it is too low", () => {
   const lines = new Lines();
+  const event = "port_left_out";
   const low = new SystemError("Publish port 80", EACCES);
   logLeftOut(lines.log, low);
   const remedy = "lower net.ipv4.ip_unprivileged_port_start in the pod";
   assert.deepEqual(lines.told(), [
-    ["warn", "port not published", { event: "port_left_out", problem: low.message, remedy }],
+    ["warn", "port not published", { event, problem: low.message, remedy }],
   ]);
   const taken = new SystemError("Publish port 80", EADDRINUSE);
   logLeftOut(lines.log, taken);
-  const fields = { event: "port_left_out", problem: taken.message };
-  assert.deepEqual(lines.told(), [["warn", "port not published", fields]]);
+  logLeftOut(lines.log, taken, '"nginx" (pid 7) has it');
+  assert.deepEqual(lines.told(), [
+    ["warn", "port not published", { event, problem: taken.message }],
+    [
+      "warn",
+      "port not published",
+      { event, problem: taken.message, owner: '"nginx" (pid 7) has it' },
+    ],
+  ]);
 });
 
 test("a guest is told of once: by its connection, or by what is heard of it on a tap", () => {

@@ -12,7 +12,8 @@ import { AF_INET6, EPOLLIN, MSG_NOSIGNAL, SOCKADDR_IN6_SIZE } from "../../src/sy
 import type { Ipv4Endpoint } from "../../src/sys/sockaddr.ts";
 import * as socket from "../../src/sys/socket.ts";
 import type { HiddenPorts } from "../../src/upstream/hidden-ports.ts";
-import { HostSockets, type SocketBounds, type SocketWays } from "../../src/upstream/sockets.ts";
+import type { SocketBounds, SocketWays } from "../../src/upstream/socket-ways.ts";
+import { HostSockets } from "../../src/upstream/sockets.ts";
 import * as abi from "../../wasm/abi.ts";
 import { engineModule } from "../support/engine-binary.ts";
 import { type WorldOptions, worldConfig } from "../support/engine-settings.ts";
@@ -203,10 +204,10 @@ export function rigTest(
   });
 }
 
-/** A listening TCP socket on a port of the kernel's choice. */
-export function listen(sys: Libc): { fd: number; port: number } {
+/** A listening TCP socket, on a port of the kernel's choice unless one is given. */
+export function listen(sys: Libc, wanted = 0): { fd: number; port: number } {
   const fd = check(socket.openTcp(sys), "Open");
-  check(socket.listenIpv4(sys, fd, LOOPBACK, 0), "Listen");
+  check(socket.listenIpv4(sys, fd, LOOPBACK, wanted), "Listen");
   return { fd, port: nameOf(sys, fd).port };
 }
 

@@ -104,6 +104,8 @@ export const HOST_OWN: i32 = 1;
 export const HOST_PORT_SHIFT: i32 = 16;
 /** In place of a protocol: spot 0 of this guest UDP port is a socket of both versions of IP. */
 export const HOST_DUAL: i32 = 64;
+/** Beside a protocol or HOST_DUAL: it is so no longer. */
+export const HOST_GONE: i32 = 128;
 
 export const LINK_CSUM: i32 = 1; // may write VIRTIO_NET_HDR_F_NEEDS_CSUM
 export const LINK_TSO4: i32 = 2; // may write GSO_TCPV4 frames

@@ -71,6 +71,7 @@ import {
   F_RECEIVING,
   guestOf,
   has,
+  SOCKET_NONE,
   SOCKET_OPEN,
   UdpFlow,
 } from "./datagram";
@@ -167,8 +168,18 @@ function emitError(flow: UdpFlow): bool {
   return true;
 }
 
+/** The flow's port is published no longer, and its socket closed: what it had not sent is lost. */
+function unpublished(flow: UdpFlow): void {
+  flow.socket = SOCKET_NONE; // there is nothing to be closed
+  datagramEnd(flow);
+}
+
 /** The host socket has said something. */
 export function datagramEvent(flow: UdpFlow, events: i32): void {
+  if (events == abi.EVENT_HANGUP && has(flow, F_PUBLISHED)) {
+    unpublished(flow);
+    return;
+  }
   flow.events |= <u32>events & <u32>(abi.EVENT_READABLE | abi.EVENT_ERROR);
   if (flow.events != 0 && !has(flow, F_RECEIVING)) markReady(flow);
 }

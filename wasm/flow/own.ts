@@ -10,8 +10,9 @@
  *
  *     own addresses    at most HOST_ADDRESS_COUNT, 16 octets each; those of all interfaces
  *     published ports  on at most HOST_SPOT_COUNT addresses, a bit for each port of each protocol:
- *                      there may be all 65,535 of them; for good. ::ffff:0.0.0.0 and :: are all
- *                      addresses of a version.
+ *                      there may be all 65,535 of them; until the host takes one back (HOST_GONE).
+ *                      ::ffff:0.0.0.0 and :: are all addresses of a version. An address that has no
+ *                      port left gives its place to the next one that finds none.
  *
  *   What does not fit is refused to the host. Memory that was never used is not touched.
  *
@@ -94,6 +95,11 @@ function bitSet(bits: usize, port: u32): void {
   store<u8>(byte, load<u8>(byte) | <u8>((<u32>1) << (port & OCTET_BITS)));
 }
 
+function bitClear(bits: usize, port: u32): void {
+  const byte = bits + <usize>(port >>> OCTET_SHIFT);
+  store<u8>(byte, load<u8>(byte) & <u8>~((<u32>1) << (port & OCTET_BITS)));
+}
+
 /** Which of the addresses with published ports this is; -1 = none. */
 function spotFind(high: u64, low: u64): i32 {
   for (let i = 0; i < spotCount; i++) {
@@ -106,6 +112,22 @@ function spotFind(high: u64, low: u64): i32 {
 /** The ports of a protocol that are published on a spot. */
 function bitsOf(spot: i32, protocol: u32): usize {
   return PORTS + (<usize>spot * 2 + (protocol == PROTOCOL_UDP ? 1 : 0)) * BITS_SIZE;
+}
+
+/** An address without ports, to be forgotten; -1 = each has some. */
+function spotUnused(): i32 {
+  for (let i = 0; i < spotCount; i++) {
+    const bits = bitsOf(i, PROTOCOL_TCP);
+    let at: usize = 0;
+    while (at < 2 * BITS_SIZE && load<u64>(bits + at) == 0) at += sizeof<u64>();
+    if (at == 2 * BITS_SIZE) return i;
+  }
+  return -1;
+}
+
+/** A place for one more address with ports; -1 = there is none. */
+function spotTake(): i32 {
+  return spotCount < abi.HOST_SPOT_COUNT ? spotCount++ : spotUnused();
 }
 
 function ownAdd(high: u64, low: u64): bool {
@@ -130,8 +152,8 @@ function portAdd(high: u64, low: u64, what: u32): bool {
   if (protocol != PROTOCOL_TCP && protocol != PROTOCOL_UDP) return false;
   let spot = spotFind(high, low);
   if (spot < 0) {
-    if (spotCount >= abi.HOST_SPOT_COUNT) return false;
-    spot = spotCount++;
+    spot = spotTake();
+    if (spot < 0) return false;
     const key = SPOTS + <usize>spot * KEY_SIZE;
     store<u64>(key, high);
     store<u64>(key, low, KEY_LOW_OFFSET);
@@ -143,6 +165,23 @@ function portAdd(high: u64, low: u64, what: u32): bool {
   return true;
 }
 
+/** A port is published no longer; false = it was not. */
+function portGone(high: u64, low: u64, what: u32): bool {
+  const protocol = what >>> abi.HOST_PORT_SHIFT;
+  const port = what & 0xffff;
+  if (protocol == <u32>abi.HOST_DUAL) {
+    bitClear(DUAL, port);
+    return true;
+  }
+  const spot = spotFind(high, low);
+  if (spot < 0 || (protocol != PROTOCOL_TCP && protocol != PROTOCOL_UDP)) return false;
+  const bits = bitsOf(spot, protocol);
+  if (!bitHas(bits, port)) return false;
+  bitClear(bits, port);
+  if (protocol == PROTOCOL_UDP) ownUdpPorts--;
+  return true;
+}
+
 /** Takes what the host says (HOST_*, `abi`); false = there is no room for it, or no sense in it. */
 export function ownTake(kind: u32): bool {
   if (kind == <u32>abi.HOST_CLEAR) {
@@ -151,7 +190,9 @@ export function ownTake(kind: u32): bool {
   }
   const high = load<u64>(CONTROL + abi.CONTROL_ADDRESS_OFFSET);
   const low = load<u64>(CONTROL + abi.CONTROL_ADDRESS_OFFSET, KEY_LOW_OFFSET);
-  return kind == <u32>abi.HOST_OWN ? ownAdd(high, low) : portAdd(high, low, kind);
+  if (kind == <u32>abi.HOST_OWN) return ownAdd(high, low);
+  const gone = (<u32>abi.HOST_GONE) << abi.HOST_PORT_SHIFT;
+  return (kind & gone) == 0 ? portAdd(high, low, kind) : portGone(high, low, kind & ~gone);
 }
 
 function highOf(address: u32): u64 {

@@ -16,7 +16,7 @@ import { prngInit } from "../../../wasm/prng";
 import { msgAlloc, msgControl, opsFree, ringInit, ringTurn } from "../../../wasm/ring";
 
 export { natIsGuest, natToGuest, natToHost, natUnusable } from "../../../wasm/flow/nat";
-export { ownHas, ownPublished, ownTake } from "../../../wasm/flow/own";
+export { ownHas, ownIsDual, ownPublished, ownTake } from "../../../wasm/flow/own";
 export { closeFlush, closeLater } from "../../../wasm/flow/evict";
 
 export function configBase(): usize {

@@ -13,6 +13,8 @@ const UDP = 17;
 const portKind = (protocol: number, port: number): number =>
   protocol * 2 ** abi.HOST_PORT_SHIFT + port;
 
+const gone = (protocol: number, port: number): number => portKind(protocol + abi.HOST_GONE, port);
+
 for (const variant of VARIANTS) {
   const wasm: TestModule = loadTestModule("datagram", variant);
   const take = (address: number, kind: number): boolean => {
@@ -59,7 +61,7 @@ for (const variant of VARIANTS) {
       assert.ok(!published(0x0a000009, UDP, 80) && !published(0x0a000009, UDP, 53));
       assert.ok(!published(0x0a000009, TCP, 81) && !published(0x0a000009, TCP, 0));
       take(0, abi.HOST_CLEAR);
-      assert.ok(published(0x0a000009, TCP, 80), "for good");
+      assert.ok(published(0x0a000009, TCP, 80), "they are no own addresses");
       configure(wasm);
       assert.ok(!published(0x0a000009, TCP, 80), "until the engine starts over");
     });
@@ -76,6 +78,71 @@ for (const variant of VARIANTS) {
       assert.ok(!published(0x0b000000, UDP, 7));
       assert.ok(published(0x0a000001, UDP, 1) && !published(0x0a000001, UDP, 2));
       assert.ok(take(0x0a000001, portKind(UDP, 2)), "an address that is there already");
+    });
+
+    test("a port is published no longer, and others are", () => {
+      configure(wasm);
+      for (const [address, protocol, port] of [
+        [0, TCP, 80],
+        [0, TCP, 81],
+        [0, UDP, 80],
+        [0x0a000001, TCP, 80],
+      ] as const) {
+        assert.ok(take(address, portKind(protocol, port)));
+      }
+      assert.ok(take(0, gone(TCP, 80)));
+      assert.ok(!published(0x0a000009, TCP, 80) && published(0x0a000001, TCP, 80));
+      assert.ok(published(0x0a000009, TCP, 81) && published(0x0a000009, UDP, 80));
+      assert.ok(!take(0, gone(TCP, 80)), "it is so already");
+      assert.ok(!take(0x0a000002, gone(TCP, 80)), "no port of that address is published");
+      for (const kind of [portKind(abi.HOST_GONE, 80), gone(1, 80), gone(0xff, 80)]) {
+        assert.ok(!take(0, kind), String(kind));
+      }
+      assert.ok(take(0, portKind(TCP, 80)) && published(0x0a000009, TCP, 80), "again");
+    });
+
+    test("any ports that come and go are there while they are", () => {
+      const step = fc.record({
+        address: fc.constantFrom(0, 0x0a000001, 0x0a000002),
+        protocol: fc.constantFrom(TCP, UDP),
+        port: fc.integer({ min: 1, max: 20 }),
+        isGone: fc.boolean(),
+      });
+      fc.assert(
+        fc.property(fc.array(step, { maxLength: 100 }), (steps) => {
+          configure(wasm);
+          const there = new Set<string>();
+          for (const { address, protocol, port, isGone } of steps) {
+            const key = `${address} ${protocol} ${port}`;
+            const wanted = isGone ? there.has(key) : true;
+            assert.equal(take(address, (isGone ? gone : portKind)(protocol, port)), wanted);
+            if (isGone) there.delete(key);
+            else there.add(key);
+            const isThere = there.has(key) || there.has(`0 ${protocol} ${port}`);
+            assert.equal(published(address || 0x0a000009, protocol, port), isThere);
+          }
+        }),
+        { seed: SEED, numRuns: 100 },
+      );
+    });
+
+    test("addresses come and go without end, and those with ports keep their places", () => {
+      configure(wasm);
+      assert.ok(take(0x0a000001, portKind(UDP, 65_535)));
+      for (let i = 0; i < 3 * abi.HOST_SPOT_COUNT; i += 1) {
+        assert.ok(take(0x0b000000 + i, portKind(TCP, 80)), `address ${i}`);
+        assert.ok(published(0x0b000000 + i, TCP, 80));
+        assert.ok(take(0x0b000000 + i, gone(TCP, 80)));
+        assert.ok(!published(0x0b000000 + i, TCP, 80));
+      }
+      assert.ok(published(0x0a000001, UDP, 65_535));
+    });
+
+    test("a guest port's first socket is of both versions until it is not", () => {
+      configure(wasm);
+      assert.ok(take(0, portKind(abi.HOST_DUAL, 53)) && take(0, portKind(abi.HOST_DUAL, 54)));
+      assert.ok(take(0, gone(abi.HOST_DUAL, 53)));
+      assert.ok(!wasm.bool("ownIsDual", 53) && wasm.bool("ownIsDual", 54));
     });
 
     test("what makes no sense is refused", () => {

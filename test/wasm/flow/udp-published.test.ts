@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { mappedOctetsOf } from "../../../src/lib/addr6.ts";
+import * as abi from "../../../wasm/abi.ts";
 import { GATEWAY, GATEWAY6, GUEST, GUEST6, PEER, PEER6 } from "../../support/engine-settings.ts";
 import type { FakeSocket } from "../../support/fake-socket.ts";
 import type { UdpFrame } from "../../support/frame.ts";
@@ -32,6 +33,44 @@ function expectUdp(world: World6, wanted: Partial<UdpFrame>): void {
   while (world.frames[0]?.kind === "icmp6" || world.frames[0]?.kind === "arp") world.frames.shift();
   world.expect("udp", wanted);
 }
+
+describe("wasm/flow/udp-published: a port that is published no longer", () => {
+  test("its flow ends at once, and the next socket of the guest port has a new one", () => {
+    const world = new World6();
+    speak(world, 4);
+    const first = published(world, 4);
+    first.receive("one", { address: PEER, port: 162 });
+    expectUdp(world, { source: PEER, destination: GUEST });
+    world.engine.upstreamEvent(first.handle, abi.EVENT_HANGUP, world.now);
+    assert.ok(world.engine.flows().every(({ handle }) => handle !== first.handle));
+    world.run();
+    assert.equal(first.ops.get(abi.OP_CLOSE), undefined, "the host has closed it");
+    first.closed = "orderly";
+    world.guest(world.udp({ to: PEER, port: 162, from: 53 }, "late"));
+    const own = world.host.sockets.at(-1);
+    assert.notEqual(own, first);
+    assert.equal(own?.datagrams.length, 1, "by a socket of the guest's own");
+    const again = published(world, 4);
+    assert.notEqual(again.handle, first.handle);
+    again.receive("two", { address: PEER, port: 162 });
+    expectUdp(world, { source: PEER, destination: GUEST });
+  });
+
+  test("a flow of the guest's own goes on, and so does a published one that hears of an error", () => {
+    const world = new World6();
+    speak(world, 4);
+    const socket = published(world, 4);
+    const [own] = world.host.sockets;
+    assert.ok(own !== undefined && own !== socket);
+    const there = world.engine.flows().length;
+    world.engine.upstreamEvent(own.handle, abi.EVENT_HANGUP, world.now);
+    assert.equal(world.engine.flows().length, there);
+    for (const events of [abi.EVENT_ERROR, abi.EVENT_ERROR | abi.EVENT_HANGUP]) {
+      world.engine.upstreamEvent(socket.handle, events, world.now);
+      assert.equal(world.engine.flows().length, there, "an error is no end");
+    }
+  });
+});
 
 describe("wasm/flow/udp-published: a guest of one version of IP", () => {
   test("::1 without IPv6: the first datagram waits for the question, the next does not", () => {

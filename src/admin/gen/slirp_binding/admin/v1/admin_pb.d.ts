@@ -957,7 +957,7 @@ export declare type PublishedPort = Message<"slirp_binding.admin.v1.PublishedPor
   protocol: string;
 
   /**
-   * Where it listens.
+   * Where it listens: an address; "0.0.0.0" or "::" for all of a version of IP, "*" for all.
    *
    * @generated from field: string host_address = 3;
    */
@@ -988,18 +988,25 @@ export declare type PublishedPort = Message<"slirp_binding.admin.v1.PublishedPor
   isAdded: boolean;
 
   /**
-   * A guest is there, so that it answers.
+   * TCP: a guest is there, so that it answers. UDP: always.
    *
    * @generated from field: bool is_listening = 8;
    */
   isListening: boolean;
 
   /**
-   * Flows that it has now.
+   * Flows that it has now, in a range all of its ports.
    *
    * @generated from field: uint32 flows = 9;
    */
   flows: number;
+
+  /**
+   * Ports in a row, at least 1, counted up on both sides from host_port and guest_port.
+   *
+   * @generated from field: uint32 count = 10;
+   */
+  count: number;
 };
 
 /**
@@ -1050,7 +1057,9 @@ export declare type AddPublishedRequest = Message<"slirp_binding.admin.v1.AddPub
   network: string;
 
   /**
-   * As `--publish` takes it: "8080:80", "127.0.0.1:5353:53/udp", "[::1]:8000-8009:80-89".
+   * As `--publish` takes it: "8080:80", "127.0.0.1:5353:53/udp", "[::1]:8000-8009:80". At most 1024
+   * ports. Published whole, or refused and nothing has changed: ALREADY_EXISTS names the rule that
+   * has one of its ports, FAILED_PRECONDITION who has it otherwise, as far as /proc tells.
    *
    * @generated from field: string rule = 2;
    */
@@ -1089,7 +1098,8 @@ export declare type RemovePublishedRequest = Message<"slirp_binding.admin.v1.Rem
   network: string;
 
   /**
-   * Ports of the host, as in the rule that made them; guests' ports may be left out: "8080".
+   * Ports of the host, as in the rule that made them; the guest's may be left out: "8080",
+   * "127.0.0.1:5353/udp". All of a range: a part of one is refused.
    *
    * @generated from field: string rule = 2;
    */
