@@ -7,9 +7,12 @@
  *   rr connect ADDRESS PORT SECONDS  connect, 1-byte request/response, close, again
  *   rr hold ADDRESS PORT COUNT       opens connections, prints "open COUNT", waits for end of input
  *   rr active ADDRESS PORT COUNT SECONDS   as many connections, each always with one message of 1 KiB
+ *   rr ports ADDRESS PORT COUNT      sends a datagram from as many ports, each once the one before
+ *                                    was answered, prints "open COUNT", waits for end of input
+ *   rr scrape ADDRESS PORT COUNT MS  GET /metrics, one every MS; prints "scraping" first
  *
- * Timed modes print one JSON line: {"per_second", "p50_us", "p99_us", "lost"}. rr.mjs is the same in
- * JavaScript, for machines without a C compiler. Every wait has a limit.
+ * Timed modes print one JSON line: {"per_second", "count", "p50_us", "p99_us", "max_us", "lost"}.
+ * rr.mjs is the same in JavaScript, for machines without a C compiler. Every wait has a limit.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -73,8 +76,10 @@ static void report(double seconds)
     qsort(samples_ns, kept, sizeof samples_ns[0], compare);
     double p50 = kept ? samples_ns[kept / 2] / 1e3 : 0;
     double p99 = kept ? samples_ns[kept * 99 / 100] / 1e3 : 0;
-    printf("{\"per_second\": %.1f, \"p50_us\": %.1f, \"p99_us\": %.1f, \"lost\": %zu}\n",
-           sample_count / seconds, p50, p99, lost_count);
+    double max = kept ? samples_ns[kept - 1] / 1e3 : 0;
+    printf("{\"per_second\": %.1f, \"count\": %zu, \"p50_us\": %.1f, \"p99_us\": %.1f, "
+           "\"max_us\": %.1f, \"lost\": %zu}\n",
+           sample_count / seconds, sample_count, p50, p99, max, lost_count);
 }
 
 static int dial(int type)
@@ -147,6 +152,50 @@ static void hold(int count)
     fflush(stdout);
     while (read(0, buffer, sizeof buffer) > 0)
         continue;
+}
+
+static void ports(int count)
+{
+    char byte = 'x', buffer[64];
+    for (int i = 0; i < count; i++) {
+        int fd = dial(SOCK_DGRAM);
+        for (int tries = 0; tries < 10; tries++)
+            if (send(fd, &byte, 1, 0) == 1 && recv(fd, &byte, 1, 0) == 1)
+                break;
+    }
+    printf("open %d\n", count);
+    fflush(stdout);
+    while (read(0, buffer, sizeof buffer) > 0)
+        continue;
+}
+
+static void scrape(int count, double pause_ms)
+{
+    static const char request[] =
+        "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    static char buffer[65536];
+    printf("scraping\n");
+    fflush(stdout);
+    uint64_t begin = now_ns();
+    for (int i = 0; i < count; i++) {
+        uint64_t at = now_ns();
+        int fd = dial(SOCK_STREAM);
+        if (send(fd, request, sizeof request - 1, 0) != sizeof request - 1)
+            fail("send");
+        ssize_t size, first = recv(fd, buffer, sizeof buffer, 0);
+        if (first < 12 || memcmp(buffer + 9, "200", 3) != 0)
+            fail("no answer");
+        while ((size = recv(fd, buffer, sizeof buffer, 0)) > 0)
+            continue;
+        if (size < 0)
+            fail("recv");
+        close(fd);
+        sample(now_ns() - at);
+        int64_t left_ns = (int64_t)(pause_ms * 1e6) - (int64_t)(now_ns() - at);
+        if (left_ns > 0)
+            nanosleep(&(struct timespec){left_ns / 1000000000, left_ns % 1000000000}, NULL);
+    }
+    report((now_ns() - begin) / 1e9);
 }
 
 static void active(int count, double seconds)
@@ -272,6 +321,10 @@ int main(int argc, char **argv)
         hold((int)number);
     else if (strcmp(mode, "active") == 0)
         active((int)number, argc > 5 ? atof(argv[5]) : 1);
+    else if (strcmp(mode, "ports") == 0)
+        ports((int)number);
+    else if (strcmp(mode, "scrape") == 0)
+        scrape((int)number, argc > 5 ? atof(argv[5]) : 0);
     else
         return 2;
     return 0;

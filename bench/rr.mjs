@@ -4,6 +4,7 @@
  */
 
 import { createSocket } from "node:dgram";
+import { get } from "node:http";
 import { connect, createServer } from "node:net";
 import process from "node:process";
 
@@ -18,8 +19,9 @@ let lost = 0;
 function report(elapsed_s) {
   const sorted = samples_us.sort((a, b) => a - b);
   const at = (share) => sorted[Math.floor(sorted.length * share)] ?? 0;
-  const per_second = sorted.length / elapsed_s;
-  console.log(JSON.stringify({ per_second, p50_us: at(0.5), p99_us: at(0.99), lost }));
+  const count = sorted.length;
+  const times = { p50_us: at(0.5), p99_us: at(0.99), max_us: sorted.at(-1) ?? 0 };
+  console.log(JSON.stringify({ per_second: count / elapsed_s, count, ...times, lost }));
 }
 
 const openUdp = () => createSocket({ type: isIpv6 ? "udp6" : "udp4", ipv6Only: isIpv6 });
@@ -96,6 +98,36 @@ async function open(count) {
   return sockets;
 }
 
+async function ports(count) {
+  for (let index = 0; index < count; index += 1) {
+    const socket = openUdp();
+    for (let tries = 0; tries < 10; tries += 1) if (await askUdp(socket)) break;
+  }
+  console.log(`open ${count}`);
+}
+
+const fetchMetrics = () =>
+  new Promise((resolve, reject) => {
+    const asked = get({ host: address, port, path: "/metrics", agent: false }, (response) => {
+      if (response.statusCode !== 200) reject(new Error(`status ${response.statusCode}`));
+      response.on("end", resolve).resume();
+    });
+    asked.on("error", reject);
+  });
+
+async function scrape(count, pause_ms) {
+  console.log("scraping");
+  const begin_ms = performance.now();
+  for (let index = 0; index < count; index += 1) {
+    const at_ms = performance.now();
+    await fetchMetrics();
+    const took_ms = performance.now() - at_ms;
+    samples_us.push(took_ms * 1000);
+    await new Promise((resolve) => setTimeout(resolve, Math.max(0, pause_ms - took_ms)));
+  }
+  report((performance.now() - begin_ms) / 1000);
+}
+
 async function active(count) {
   const sockets = await open(count);
   let bytes = 0;
@@ -140,6 +172,14 @@ switch (mode) {
     break;
   case "active":
     await active(Number(number));
+    process.exit(0);
+    break;
+  case "ports":
+    await ports(Number(number));
+    process.stdin.on("end", () => process.exit(0)).resume();
+    break;
+  case "scrape":
+    await scrape(Number(number), Number(seconds));
     process.exit(0);
     break;
   default:

@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: installs and builds what is missing, then runs bench/main.ts under Bun, or
  * bench/NAME.ts with `--NAME`: engine, floods, hooks, qemu, readme, shares, storm,
- * testpmd, writers.
+ * testpmd, watched, writers.
  */
 import process from "node:process";
 import { bootstrap } from "./bootstrap.mjs";
@@ -9,7 +9,7 @@ import { inRoot, main, run, tool } from "./shell.mjs";
 import { systemPackages } from "./system-packages.mjs";
 
 /** Arguments that stand for a program of their own, of the same name. */
-const SPECIAL = "engine floods hooks qemu readme shares storm testpmd writers".split(" ");
+const SPECIAL = "engine floods hooks qemu readme shares storm testpmd watched writers".split(" ");
 
 /** What a program needs besides the packages that tests need, too. */
 const DPDK = { "dpdk-dev": "/usr/bin/dpdk-testpmd" };

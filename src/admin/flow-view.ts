@@ -44,7 +44,8 @@ export function viewFlow(network: string, flow: ListedFlow, local: LocalName | u
 }
 
 /** What it waits for, seen from outside: the first that holds. */
-function waitingOf({ state, tcp }: ListedFlow): Waiting {
+function waitingOf(flow: ListedFlow): Waiting {
+  const { state, tcp } = flow;
   if (tcp === undefined) return Waiting.UNSPECIFIED;
   switch (state) {
     case "CONNECTING":
@@ -56,9 +57,21 @@ function waitingOf({ state, tcp }: ListedFlow): Waiting {
       return Waiting.TIME_WAIT;
   }
   if (tcp.isBlocked || tcp.held > 0) return Waiting.HOST_WRITE;
-  if (tcp.sending > 0 && tcp.inFlight >= tcp.windowOfGuest) return Waiting.GUEST_WINDOW;
+  if (isWindowClosed(state, tcp)) return Waiting.GUEST_WINDOW;
   if (tcp.inFlight > 0) return Waiting.GUEST_ACK;
   if (state === "FIN_WAIT_2") return Waiting.GUEST_CLOSE;
   if (state === "CLOSE_WAIT") return Waiting.HOST_CLOSE;
   return Waiting.IDLE;
+}
+
+/**
+ * The guest takes nothing more. Nothing needs to be under way for that: while its window is shut,
+ * the far side's socket is not read. One that is open a little is as good as shut where payload
+ * stays here although all that was sent is acknowledged (RFC 9293 §3.8.6.2.1).
+ */
+function isWindowClosed(state: ListedFlow["state"], tcp: NonNullable<ListedFlow["tcp"]>): boolean {
+  const { windowOfGuest, sending, inFlight } = tcp;
+  const maySend = state === "ESTABLISHED" || state === "CLOSE_WAIT";
+  if (maySend && windowOfGuest === 0) return true;
+  return sending > 0 && (inFlight === 0 || inFlight >= windowOfGuest);
 }

@@ -53,7 +53,10 @@ export async function listFlows(
   let place: Place | undefined = placeOf(pageToken);
   while (place !== undefined && flows.length < wanted) {
     const from = networks[place.network];
-    if (from === undefined) break;
+    if (from === undefined) {
+      place = undefined; // it has ended since
+      break;
+    }
     const answer = await from.binding.ask("flows", { from: place.slot });
     const all = viewPage(from.name, answer, select);
     const taken = all.slice(0, wanted - flows.length);

@@ -1,7 +1,9 @@
 /** What the admin service is served from: the program as it knows itself. */
 import type { RunningNetwork } from "../binding/networks.ts";
+import type { LevelledLogger } from "../lib/log.ts";
 import type { ProcessFigures } from "../metrics/process-figures.ts";
 import type { EventLog } from "./events.ts";
+import type { LogTail } from "./log-tail.ts";
 
 export interface AdminProgram {
   /** As `--instance` takes it. */
@@ -18,4 +20,7 @@ export interface AdminProgram {
   /** Those there are now. */
   readonly networks: () => readonly RunningNetwork[];
   readonly events: EventLog;
+  /** Its level holds for all threads. */
+  readonly log: LevelledLogger;
+  readonly logTail: LogTail;
 }

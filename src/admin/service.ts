@@ -1,32 +1,22 @@
 /**
- * The calls of `proto/`, each in a file of its own; here they meet HTTP, and their limits.
- *
- * A message to us has MESSAGE_SIZE_MAX octets at most. WATCHERS_MAX calls that last are served at a
- * time; a caller that goes ends its call, as does the end of the program.
+ * The calls of `proto/`, each in a file of its own, and how many of them there may be: WATCHERS_MAX
+ * calls that last are served at a time; a caller that goes ends its call, as does the end of the
+ * program.
  */
 import { Code, ConnectError, type ConnectRouter, type HandlerContext } from "@connectrpc/connect";
-import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { listEvents, watchEvents } from "./event-view.ts";
 import { listFlows, watchFlows } from "./flows.ts";
 import { AdminService } from "./gen/slirp_binding/admin/v1/admin_pb.js";
 import { getInstance } from "./instance.ts";
+import { getLogLevel, setLogLevel, watchLog } from "./log-calls.ts";
 import type { AdminProgram } from "./program.ts";
 import { addPublished, listPublished, removePublished } from "./published.ts";
 import { refusalOf } from "./refusals.ts";
-import type { AdminHandler } from "./socket.ts";
 import { getStats, watchStats } from "./stats.ts";
 
-const MESSAGE_SIZE_MAX = 64 * 1024;
 const WATCHERS_MAX = 16;
 
-export function adminHandler(program: AdminProgram): AdminHandler {
-  return connectNodeAdapter({
-    routes: (router) => addAdminService(router, program),
-    readMaxBytes: MESSAGE_SIZE_MAX,
-  });
-}
-
-/** Adds the service to a router: that of the socket, or a test's. */
+/** Adds the service to a router. */
 export function addAdminService(router: ConnectRouter, program: AdminProgram): void {
   const watchers = new Watchers();
   router.service(AdminService, {
@@ -41,6 +31,9 @@ export function addAdminService(router: ConnectRouter, program: AdminProgram): v
     removePublished: (request) => answered(removePublished(program, request)),
     watchEvents: (request, { signal }: HandlerContext) =>
       watchers.admit(watchEvents(program.events, request, signal)),
+    watchLog: (request, { signal }) => watchers.admit(watchLog(program.logTail, request, signal)),
+    getLogLevel: () => getLogLevel(program),
+    setLogLevel: (request) => setLogLevel(program, request),
   });
 }
 

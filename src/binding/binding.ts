@@ -14,7 +14,7 @@ import type { BindingOptions } from "../config/attach.ts";
 import type { StreamEndpoint } from "../config/endpoint.ts";
 import { ByteRing } from "../lib/byte-ring.ts";
 import { deferred } from "../lib/deferred.ts";
-import type { Logger } from "../lib/log.ts";
+import type { LevelledLogger } from "../lib/log.ts";
 import type { PeerCounters } from "../link/stream-peer.ts";
 import { EventFd } from "../sys/fd.ts";
 import { type Libc, loadLibc } from "../sys/libc.ts";
@@ -77,8 +77,8 @@ export interface BindingDependencies {
    * was. The worker logs them itself.
    */
   readonly onPeers?: (peers: PeerCounters) => void;
-  /** Hears what becomes of capture and recording. */
-  readonly log?: Logger;
+  /** Hears what becomes of capture and recording; its level holds for the worker's lines. */
+  readonly log?: LevelledLogger;
   /** Hears what happens to the network. */
   readonly onEvent?: (event: NetworkEvent) => void;
   /** Somebody watches: the worker measures times and counts flows. */
@@ -114,7 +114,7 @@ export async function startBinding(
   const sys = await loadLibc();
   try {
     control = new EventFd(sys);
-    outputs = new Outputs(options.capture, dependencies.log);
+    outputs = new Outputs(options.capture, options.log, dependencies.log);
     lifelines = openLifelines(sys, options);
     const outer = await openOuterEnd(sys, options, dependencies);
     const parts = { sys, worker, control, outputs, outer, lifelines, options, dependencies };

@@ -49,6 +49,7 @@ import type { Desk } from "./desk.ts";
 import type { GuestWatch } from "./guest-watch.ts";
 import { type HostGround, HostSide, versionsOf } from "./host-side.ts";
 import { Housekeeping, type Watch } from "./housekeeping.ts";
+import { LeaseWatch } from "./lease-watch.ts";
 import { COMMAND_STATS, COMMAND_STOP, type Mailbox } from "./mailbox.ts";
 import { type Meters, Sampler } from "./meters.ts";
 import { PortDesk } from "./port-desk.ts";
@@ -56,7 +57,7 @@ import { type RecordedEngine, recordEngine } from "./recording.ts";
 import { RestWatch } from "./rest-watch.ts";
 import type { FoundRoom } from "./room.ts";
 import { ShortageWatch } from "./shortages.ts";
-import { restReporter } from "./worker-lines.ts";
+import { logPresence, restReporter } from "./worker-lines.ts";
 import type { WorkerStart } from "./worker-messages.ts";
 import type { Chore } from "./worker-outputs.ts";
 
@@ -113,8 +114,6 @@ export interface Ground {
   isStopping: boolean;
 }
 
-const GUEST_THERE = "guest is there, published ports answer";
-const GUEST_GONE = "guest has gone, published ports refuse";
 const PAGE_SIZE = 4096;
 
 /**
@@ -232,9 +231,10 @@ function loopOf(ground: Ground, parts: LifeParts): Loop {
 }
 
 /** What looks at nothing but the engine; at connections, where somebody watches. */
-function watchesOf({ log, meters, onRest }: Ground): Watch[] {
+function watchesOf({ start, log, meters, onRest }: Ground): Watch[] {
   const samplers = meters === undefined ? [] : [new Sampler(meters)];
-  return [new ShortageWatch(log), new RestWatch(onRest), ...samplers];
+  const leases = new LeaseWatch(log, start.options.network);
+  return [leases, new ShortageWatch(log), new RestWatch(onRest), ...samplers];
 }
 
 /** Takes commands, and sees whether what is served has ended; false = stop. */
@@ -257,7 +257,7 @@ function controller(ground: Ground, parts: LifeParts): () => boolean {
     const reason = endOf(sys, start.lifelines);
     if (reason !== undefined && !ground.isStopping) {
       ground.isStopping = true;
-      log.info({ reason }, "shutting down");
+      log.info({ event: "network_ended", reason }, "shutting down");
     }
     return !ground.isStopping;
   };
@@ -280,11 +280,12 @@ function portDeskOf({ start, room, host: { ports }, log }: Ground, parts: LifePa
 /** Has the ports follow the guest, and tells when they are as they will be. */
 function presenceOf(ground: Ground, engine: Engine, { listeners }: HostSide): Presence {
   const { opened, log, onSettled, presence: before } = ground;
+  const isTap = opened.peers === undefined;
   return new Presence({
     engine,
     ports: listeners,
     attachment: opened.attachment,
-    onChange: (isThere) => log.info({}, isThere ? GUEST_THERE : GUEST_GONE),
+    onChange: (isThere) => logPresence(log, isThere, { ports: listeners.count, isTap }),
     onSettled,
     before,
   });

@@ -4,7 +4,7 @@
  * An event is a line of the log: the one that tells a person of it, with the field `event` for what
  * kind it is. So there is one place for each, and what limits the log limits events.
  */
-import type { LogFields, Logger, LogLevel } from "../lib/log.ts";
+import type { LevelledLogger, LogFields, LogLevel } from "../lib/log.ts";
 
 const EVENT_KINDS = [
   "network_started",
@@ -40,13 +40,17 @@ export interface NetworkEvent {
 const KINDS: ReadonlySet<unknown> = new Set(EVENT_KINDS);
 
 /** A log whose lines with the field `event` are handed on as well, whatever the log's level is. */
-export function withEvents(log: Logger, onEvent: (event: NetworkEvent) => void): Logger {
+export function withEvents(
+  log: LevelledLogger,
+  onEvent: (event: NetworkEvent) => void,
+): LevelledLogger {
   const at = (level: LogLevel) => (fields: LogFields, message: string) => {
     const { event: kind } = fields;
     if (isEventKind(kind)) onEvent({ kind, message, details: detailsOf(fields) });
     log[level](fields, message);
   };
-  return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
+  const { threshold } = log;
+  return { threshold, debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
 }
 
 function isEventKind(value: unknown): value is EventKind {

@@ -114,7 +114,11 @@ export class Networks {
   async prepare(wanted: readonly Network[]): Promise<void> {
     if (this.attached.length > 0) return this.#keepAll(wanted);
     const names = new Set(wanted.map(({ name }) => name));
-    await Promise.all([...this.#running.keys()].filter((name) => !names.has(name)).map(this.#end));
+    const unwanted = [...this.#running.keys()].filter((name) => !names.has(name));
+    await Promise.all(unwanted.map(this.#end));
+    for (const iface of unwanted) {
+      this.#parts.log.info({ event: "network_ended", iface }, "guest network ended");
+    }
     for (const network of wanted) {
       const key = JSON.stringify(network.options);
       const present = this.#running.get(network.name);
@@ -194,7 +198,8 @@ export class Networks {
     }
     const { endpoint } = binding;
     const link = endpoint === undefined ? {} : { link: formatEndpoint(endpoint) };
-    this.#parts.log.info({ iface: network.name, ...link }, "guest network ready");
+    const fields = { event: "network_started", iface: network.name, ...link };
+    this.#parts.log.info(fields, "guest network ready");
   }
 
   async #start(network: Network, running: Pick<Running, "hasPeer">): Promise<Binding> {
@@ -216,7 +221,9 @@ export class Networks {
         if (running.isStopping) return running.over.resolve();
         const ran_ms = this.#parts.clock() - running.began_ms;
         const restart_ms = this.#restartLater(running, ran_ms > RESTARTS.max_ms);
-        log.error({ iface, problem: messageOf(error), restart_ms }, "guest network failed");
+        const problem = messageOf(error);
+        const fields = { event: "network_failed", iface, problem, restart_ms };
+        log.error(fields, "guest network failed");
       },
     );
   }
@@ -240,12 +247,13 @@ export class Networks {
       if (running.isStopping) return running.over.resolve();
       const restart_ms = this.#restartLater(running, false);
       const problem = messageOf(error);
-      log.error({ iface, problem, restart_ms }, "guest network cannot start");
+      const fields = { event: "network_failed", iface, problem, restart_ms };
+      log.error(fields, "guest network cannot start");
       return;
     }
     this.#follow(running);
     if (running.isStopping) running.binding.stop();
-    else log.info({ iface }, "guest network restarted");
+    else log.info({ event: "network_restarted", iface }, "guest network restarted");
   }
 
   readonly #end = async (name: string): Promise<void> => {

@@ -19,7 +19,7 @@
 import type { CaptureOptions } from "../config/capture.ts";
 import { ByteRing } from "../lib/byte-ring.ts";
 import { concat } from "../lib/bytes.ts";
-import type { Logger } from "../lib/log.ts";
+import { type LevelledLogger, type Logger, type LogLevel, LogThreshold } from "../lib/log.ts";
 import { keepOlder, type OpenOutput, openOutput } from "../lib/output-file.ts";
 import { type AfterError, Pump } from "../lib/pump.ts";
 import { standardError } from "../lib/standard-error.ts";
@@ -37,6 +37,8 @@ const CLOSE_MOST_ms = 5000;
 /** The rings, for the worker. */
 export interface SharedOutputs {
   readonly log: SharedArrayBuffer;
+  /** Of the `LogThreshold` that holds for its lines. */
+  readonly logThreshold: SharedArrayBuffer;
   readonly capture?: SharedArrayBuffer;
   /** The capture is a FIFO, for which nobody waits. */
   readonly isFifo?: boolean;
@@ -56,13 +58,19 @@ export class Outputs {
 
   /**
    * Opens the files.
-   * @param log where it is told what becomes of them
+   * @param level of the worker's lines where there is no log
+   * @param log where it is told what becomes of files; its level is that of the worker's lines
    * @throws {Error} when one cannot be written, and none is open then
    */
-  constructor({ pcap, pcapSnap, record }: OutputOptions, log?: Logger) {
+  constructor(
+    { pcap, pcapSnap, record }: OutputOptions,
+    { level }: { level: LogLevel },
+    log?: LevelledLogger,
+  ) {
     this.#log = log;
     this.#lines = ByteRing.create(LOG_SIZE);
-    let shared: SharedOutputs = { log: this.#lines.buffer };
+    const threshold = log?.threshold ?? LogThreshold.at(level);
+    let shared: SharedOutputs = { log: this.#lines.buffer, logThreshold: threshold.memory };
     if (record !== undefined) {
       keepOlder(record);
       const output = openOutput(record);

@@ -181,7 +181,7 @@ export class Pressure {
     this.#isPressed = true;
     this.#isTold = true;
     this.#pressures += 1;
-    this.#parts.log.warn(about, what);
+    this.#parts.log.warn({ event: "limit_reached", ...about }, what);
   }
 
   #end(): void {

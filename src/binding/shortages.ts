@@ -57,7 +57,9 @@ export class ShortageWatch {
     if (value > row.last) {
       if (row.first === undefined) {
         row.first = row.last;
-        this.#log.warn({ counter: counterLabel(row.name), count: value - row.last }, row.message);
+        const counter = counterLabel(row.name);
+        const fields = { event: "limit_reached", counter, count: value - row.last };
+        this.#log.warn(fields, row.message);
       }
       row.last = value;
       row.grownAt = now;

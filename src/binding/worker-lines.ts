@@ -8,15 +8,20 @@ import { EVENT_OF_LISTENER } from "../upstream/upstream.ts";
 /** At most one line about sources that rest in this time, microseconds. */
 const REST_REPORT_US = 60_000_000;
 
+const THERE = "guest is there";
+const GONE = "guest has gone";
+const THERE_ANSWERS = `${THERE}, published ports answer`;
+const GONE_REFUSES = `${GONE}, published ports refuse`;
+
 /** @param link its name */
 export function logPeer(log: Logger, link: string, event: PeerEvent): void {
   switch (event.kind) {
     case "connected":
-      log.info({ link }, "guest connected");
+      log.info({ event: "guest_attached", link }, "guest connected");
       return;
     case "disconnected": {
       const refused = event.refused > 0 ? { refused: event.refused } : {};
-      const fields = { link, reason: event.reason, ...refused };
+      const fields = { event: "guest_gone", link, reason: event.reason, ...refused };
       if (event.fault) log.warn(fields, "guest disconnected: malformed stream");
       else log.info(fields, "guest disconnected");
       return;
@@ -49,6 +54,22 @@ export function logPeer(log: Logger, link: string, event: PeerEvent): void {
       log.warn({ link, remedy }, "guest memory may be shrunk, copying it by system calls");
     }
   }
+}
+
+/** What decides how it is told that a guest is there. */
+export interface GuestPlace {
+  /** Published TCP ports, which answer from now on, or no longer. */
+  readonly ports: number;
+  /** A tap has no peer that connects: the guest counts as attached once it is heard of. */
+  readonly isTap: boolean;
+}
+
+/** A guest has been heard of, or is no longer attached. */
+export function logPresence(log: Logger, isThere: boolean, { ports, isTap }: GuestPlace): void {
+  if (ports === 0 && !isTap) return; // that its peer has come or gone is told
+  const event = isTap ? { event: isThere ? "guest_attached" : "guest_gone" } : {};
+  const [there, gone] = ports > 0 ? [THERE_ANSWERS, GONE_REFUSES] : [THERE, GONE];
+  log.info(event, isThere ? there : gone);
 }
 
 /**

@@ -3,15 +3,14 @@
  * for what `ring-sink.ts` states.
  */
 import type { CaptureOptions } from "../config/capture.ts";
-import type { LogOptions } from "../config/log-options.ts";
 import { ByteRing } from "../lib/byte-ring.ts";
-import { type Logger, openLogger } from "../lib/log.ts";
+import { type LogFormat, type Logger, LogThreshold, openLogger } from "../lib/log.ts";
 import { type LimitedLogger, limitLogger } from "../lib/log-limit.ts";
 import { LossySink, PatientSink, type RingSinkOptions } from "../lib/ring-sink.ts";
 import type { NativeCopy } from "../link/copy-buffer.ts";
 import type { Link } from "../link/link.ts";
 import { type CaptureEvent, createPcapLink, type PcapWriter } from "../link/pcap.ts";
-import { monotonic, wallClock } from "../loop/clock.ts";
+import { monotonic, systemClock, wallClock } from "../loop/clock.ts";
 import { type NetworkEvent, withEvents } from "./events.ts";
 import type { SharedOutputs } from "./outputs.ts";
 
@@ -39,17 +38,15 @@ export class WorkerOutputs {
    * The worker's log, limited: a peer, a guest or a stranger may cause its lines.
    * @param onEvent hears of lines that are events
    */
-  async openLog(
-    options: LogOptions,
-    onEvent: (event: NetworkEvent) => void,
-  ): Promise<LimitedLogger> {
+  async openLog(format: LogFormat, onEvent: (event: NetworkEvent) => void): Promise<LimitedLogger> {
     const { ring, tell } = this.#ring(this.#shared.log);
     const encoder = new TextEncoder();
     const sink = (line: string): void => {
       if (!ring.put(encoder.encode(line))) ring.lose(1);
       tell();
     };
-    const log = await openLogger({ ...options, sink });
+    const level = new LogThreshold(this.#shared.logThreshold);
+    const log = await openLogger({ format, level, now: systemClock, pos: "worker", sink });
     return limitLogger(withEvents(log, onEvent), { clock: monotonic });
   }
 

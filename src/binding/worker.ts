@@ -104,7 +104,7 @@ class LinkGone extends Error {}
 async function openGround(start: WorkerStart): Promise<Ground> {
   const { options } = start;
   const outputs = new WorkerOutputs(start.outputs, () => say({ kind: "output" }));
-  const log = await outputs.openLog(options.log, (event) => say({ kind: "event", event }));
+  const log = await outputs.openLog(options.log.format, (event) => say({ kind: "event", event }));
   const sys = await loadLibc();
   const octets = engineBytes(detectSimd());
   const guests = new GuestWatch();
@@ -187,7 +187,8 @@ function attempt(ground: Ground, restarts: Restarts): number | Promise<void> {
     if (pause_ms === undefined) {
       throw new Error(`${problem}: failed ${inVain} times in a row without a frame`);
     }
-    log.error({ link, problem, failures, restart_ms: pause_ms }, "packet engine failed, restarted");
+    const fields = { event: "engine_replaced", link, problem, failures, restart_ms: pause_ms };
+    log.error(fields, "packet engine failed, restarted");
     return pause(ground, pause_ms);
   }
 }

@@ -4,13 +4,15 @@ import { join } from "node:path";
 import packageJson from "../../package.json" with { type: "json" };
 import { EventLog } from "../admin/events.ts";
 import { makeRuntimeFolder, runtimeFolder, socketOf, sweepInstances } from "../admin/instances.ts";
+import { LogTail } from "../admin/log-tail.ts";
 import type { AdminProgram } from "../admin/program.ts";
 import { type AdminSocket, openAdminSocket } from "../admin/socket.ts";
 import { type NetworkEvent, withEvents } from "../binding/events.ts";
 import type { RunningNetwork } from "../binding/networks.ts";
 import type { AdminPlace } from "../config/admin.ts";
-import type { Logger } from "../lib/log.ts";
+import type { LevelledLogger } from "../lib/log.ts";
 import { messageOf } from "../lib/message.ts";
+import { standardError } from "../lib/standard-error.ts";
 import { processFigures } from "../metrics/process-figures.ts";
 import { ownUid } from "./program.ts";
 
@@ -24,7 +26,7 @@ export interface AdminNeeds {
   readonly command: string;
   /** As it was asked for; undefined: the usual place. */
   readonly place: AdminPlace | undefined;
-  readonly log: Logger;
+  readonly log: LevelledLogger;
 }
 
 /**
@@ -34,7 +36,8 @@ export interface AdminNeeds {
 export class Admin {
   readonly events = new EventLog(nowOf);
   /** The program's log: lines that are events are kept. */
-  readonly log: Logger;
+  readonly log: LevelledLogger;
+  readonly #logTail = new LogTail();
   readonly #needs: AdminNeeds;
   readonly #started = nowOf() - Math.round(process.uptime() * MS_PER_SECOND * US_PER_MS);
   readonly #runtimeDir: string | undefined;
@@ -44,6 +47,7 @@ export class Admin {
     this.#needs = needs;
     const { XDG_RUNTIME_DIR: runtimeDir } = process.env;
     this.#runtimeDir = runtimeDir;
+    if (this.isOn) standardError().onLine = (line) => this.#logTail.take(line);
     this.log = withEvents(needs.log, (event) => {
       const { iface = "" } = event.details;
       this.events.add(iface, event);
@@ -77,7 +81,7 @@ export class Admin {
     try {
       const path = place?.path ?? (await this.#usualPath(folder));
       const load = async () => {
-        const { adminHandler } = await import("../admin/service.ts");
+        const { adminHandler } = await import("../admin/handler.ts");
         return adminHandler(this.#program(networks));
       };
       const umask = (mask: number): number => process.umask(mask);
@@ -120,6 +124,8 @@ export class Admin {
       figures: () => processFigures(process, packageJson.version, startSeconds),
       networks,
       events: this.events,
+      log: this.log,
+      logTail: this.#logTail,
     };
   }
 }

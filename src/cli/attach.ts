@@ -18,6 +18,7 @@ import { formatIpv4 } from "../lib/addr.ts";
 import { formatIpv6 } from "../lib/addr6.ts";
 import { openLogger } from "../lib/log.ts";
 import { messageOf } from "../lib/message.ts";
+import { systemClock } from "../loop/clock.ts";
 import { holdMemoryGroup } from "../sys/cgroup.ts";
 import { loadLibc } from "../sys/libc.ts";
 import { collectGarbage, releaseProgramPages } from "../sys/resident.ts";
@@ -35,7 +36,7 @@ type Metrics = Awaited<ReturnType<typeof startMetrics>>;
  * @throws Error where it cannot start: that is told in plain words, before there is a log
  */
 export async function attach(options: AttachOptions): Promise<number> {
-  const plainLog = await openLogger(options.log);
+  const plainLog = await openLogger({ ...options.log, now: systemClock });
   const admin = new Admin({ command: "attach", place: options.admin, log: plainLog });
   const { log } = admin;
   await shedInheritance(options.readyFd, options.exitFd);
@@ -53,7 +54,12 @@ export async function attach(options: AttachOptions): Promise<number> {
     onEvent: admin.hears(interfaceOf(options.link)),
     isWatched: admin.isOn || options.metrics !== undefined,
   });
-  const stop = (): void => binding.stop();
+  let isStopping = false;
+  const stop = (reason: NodeJS.Signals): void => {
+    if (!isStopping) log.info({ event: "network_ended", reason }, "shutting down");
+    isStopping = true;
+    binding.stop();
+  };
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);
   process.on("SIGUSR1", () => logCounters(log, binding));
@@ -65,7 +71,7 @@ export async function attach(options: AttachOptions): Promise<number> {
       log.error({}, messageOf(error));
       return 1;
     }
-    log.info({ reason: messageOf(error) }, "shutting down");
+    log.info({ event: "network_ended", reason: messageOf(error) }, "shutting down");
   } finally {
     await admin.close();
     await metrics?.close();
@@ -106,7 +112,7 @@ async function run(
     await binding.ended;
     throw error;
   }
-  log.info(describe(options, binding), "ready");
+  log.info({ event: "network_started", ...describe(options, binding) }, "ready");
   // Giving up rights has brought back pages that the binding let go; it does so later, too.
   collectGarbage();
   releaseProgramPages(await loadLibc(), process.execPath);

@@ -14,6 +14,7 @@ import { createDomainHooks } from "../hooks/define.ts";
 import { startHookServer } from "../hooks/server.ts";
 import { type Logger, openLogger } from "../lib/log.ts";
 import { messageOf } from "../lib/message.ts";
+import { systemClock } from "../loop/clock.ts";
 import { collectGarbage } from "../sys/resident.ts";
 import { Admin } from "./admin.ts";
 import { announce, confine, type Needs, shedInheritance } from "./confine.ts";
@@ -23,15 +24,19 @@ import { startMetrics } from "./metrics.ts";
 import { ShutdownPolicy } from "./shutdown-policy.ts";
 import { makeUserFolder, removeUserFolder } from "./user-folder.ts";
 
-/** Runs until the end of the virtual machine; resolves to the exit code. */
+/**
+ * Runs until the end of the virtual machine; resolves to the exit code.
+ * @throws Error where it cannot start: that is told in plain words, whatever form the log has
+ */
 export async function serve(asked: ServeOptions): Promise<number> {
   const admin = new Admin({
     command: "serve",
     place: asked.admin,
-    log: await openLogger(asked.log),
+    log: await openLogger({ ...asked.log, now: systemClock }),
   });
   const { log } = admin;
   await shedInheritance(asked.readyFd);
+  const life = { isReady: false };
   try {
     const options = { ...asked, ...foldersOf(asked) };
     const reader = new ResolvReader(RESOLV_CONF_PATH, log);
@@ -51,7 +56,8 @@ export async function serve(asked: ServeOptions): Promise<number> {
       process.on("SIGTERM", () => policy.onTerminate());
       process.on("SIGUSR1", () => dataPlane.logCounters());
       folder = await openAdmin(admin, options, dataPlane);
-      await serveUntil(policy, options, dataPlane, { ...needsOf(options), reader }, log);
+      const needs = { ...needsOf(options), reader };
+      await serveUntil(policy, options, { dataPlane, needs, life }, log);
     } finally {
       await admin.close();
       await dataPlane.close();
@@ -59,6 +65,7 @@ export async function serve(asked: ServeOptions): Promise<number> {
     }
     return 0;
   } catch (error) {
+    if (!life.isReady) throw error;
     log.error({}, messageOf(error));
     return 1;
   }
@@ -84,11 +91,17 @@ function userFolderOf(hooksDir: string): string | undefined {
   }
 }
 
+interface ServeParts {
+  readonly dataPlane: ServeDataPlane;
+  readonly needs: Needs;
+  /** Whether it has started. */
+  readonly life: { isReady: boolean };
+}
+
 async function serveUntil(
   policy: ShutdownPolicy,
   options: ServeOptions,
-  dataPlane: ServeDataPlane,
-  needs: Needs,
+  { dataPlane, needs, life }: ServeParts,
   log: Logger,
 ): Promise<void> {
   const hooks = createDomainHooks({
@@ -105,9 +118,9 @@ async function serveUntil(
   const clock = () => performance.now();
   const onCall = () => policy.onCall();
   const sockets = { hooksDir, pluginDir, containerName };
-  let isReady = false;
   const networks = () => dataPlane.networks;
-  const metrics = await startMetrics(options.metrics, { networks, isReady: () => isReady }, log);
+  const isReady = () => life.isReady;
+  const metrics = await startMetrics(options.metrics, { networks, isReady }, log);
   const server = await startHookServer({ ...sockets, hooks, onCall, log, clock }).catch(
     async (error: unknown) => {
       await metrics?.close();
@@ -118,7 +131,7 @@ async function serveUntil(
   try {
     await confine(options.rights, needs, log);
     if (options.readyFd !== undefined) await announce(options.readyFd);
-    isReady = true;
+    life.isReady = true;
     const reason = await policy.decided;
     log.info({ reason }, "shutting down");
   } finally {

@@ -11,6 +11,8 @@ export class LineOutput {
   readonly #pump: Pump;
   readonly #encoder = new TextEncoder();
   #lost = 0;
+  /** Hears of each line that it is given, also where that is lost. */
+  onLine: (line: Uint8Array) => void = () => {};
   /** Told how many lines were lost, when lines are taken again. */
   onLost: (count: number) => void = () => {};
 
@@ -34,6 +36,7 @@ export class LineOutput {
 
   /** The same for a line in UTF-8. */
   writeOctets(line: Uint8Array): void {
+    this.onLine(line);
     if (this.#ring.put(line)) this.#pump.kick();
     else this.#lost += 1;
   }

@@ -17,7 +17,7 @@
  *   where it is opened. Whoever logs sees a `Logger` as before: keep messages constant, and put
  *   what varies into fields.
  */
-import type { LogFields, Logger, LogLevel } from "./log.ts";
+import type { LevelledLogger, LogFields, LogLevel, LogThreshold } from "./log.ts";
 
 /** Lines of one kind in a window. */
 const BURST = 10;
@@ -37,9 +37,9 @@ export interface LogLimit {
 }
 
 /** Takes events like any logger; has to be asked from time to time where events may stay away. */
-export interface LimitedLogger extends Logger {
+export interface LimitedLogger extends LevelledLogger {
   /** The log itself, for lines that only the operator causes. */
-  readonly unlimited: Logger;
+  readonly unlimited: LevelledLogger;
   /** Tells what was left out in windows that are over. */
   poll(now: number): void;
   /** Microseconds until `poll` has something to tell; undefined: nothing is left out. */
@@ -57,13 +57,13 @@ interface Kind {
 }
 
 /** Puts the limit before a log. */
-export function limitLogger(log: Logger, limit: LogLimit): LimitedLogger {
+export function limitLogger(log: LevelledLogger, limit: LogLimit): LimitedLogger {
   return new Limited(log, limit);
 }
 
 class Limited implements LimitedLogger {
-  readonly unlimited: Logger;
-  readonly #log: Logger;
+  readonly unlimited: LevelledLogger;
+  readonly #log: LevelledLogger;
   readonly #clock: () => number;
   readonly #burst: number;
   readonly #window: number;
@@ -71,12 +71,16 @@ class Limited implements LimitedLogger {
   /** When the first window with something left out is over. */
   #due = Number.POSITIVE_INFINITY;
 
-  constructor(log: Logger, { clock, burst = BURST, window_us = WINDOW_us }: LogLimit) {
+  constructor(log: LevelledLogger, { clock, burst = BURST, window_us = WINDOW_us }: LogLimit) {
     this.unlimited = log;
     this.#log = log;
     this.#clock = clock;
     this.#burst = burst;
     this.#window = window_us;
+  }
+
+  get threshold(): LogThreshold {
+    return this.#log.threshold;
   }
 
   debug(fields: LogFields, message: string): void {
@@ -109,6 +113,8 @@ class Limited implements LimitedLogger {
   }
 
   #event(level: LogLevel, fields: LogFields, message: string): void {
+    // An event may be kept by whoever stands behind, whatever the level.
+    if (!this.#log.threshold.admits(level) && fields["event"] === undefined) return;
     const now = this.#clock();
     this.poll(now);
     const kind = this.#kindOf(level, message);
@@ -148,7 +154,7 @@ class Limited implements LimitedLogger {
       }
       const { level, message, leftOut: lines } = kind;
       kind.leftOut = 0;
-      this.#log[level]({ event: message, lines }, SUMMARY);
+      this.#log[level]({ of: message, lines }, SUMMARY);
     }
   }
 }

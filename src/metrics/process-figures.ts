@@ -1,5 +1,7 @@
 /** Figures of this process, as Linux has them. */
-import { readdirSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
+
+const DESCRIPTORS = "/proc/self/fd";
 
 export interface ProcessFigures {
   readonly version: string;
@@ -33,7 +35,11 @@ export function processFigures(
   };
 }
 
-/** Not counting the one that lists them. */
+/**
+ * Descriptors in use. The size of the folder is their number since Linux 6.2; before it is 0, and
+ * they are listed, which takes a millisecond for each thousand. Source: proc(5).
+ */
 function openDescriptors(): number {
-  return readdirSync("/proc/self/fd").length - 1;
+  const { size } = statSync(DESCRIPTORS);
+  return size > 0 ? size : readdirSync(DESCRIPTORS).length - 1; // not the one that lists them
 }

@@ -21,8 +21,9 @@
  *   range of thousands. A guest of a tap has READY_PATIENCE to answer before the program says that
  *   it is ready: whoever connects then finds the ports as they will be.
  *
- *   Where no port is published nobody is looked for. The first one that is published while the
- *   program runs begins that: the guest is asked, and heard of once it answers.
+ *   Without published ports it looks as well, when there is a turn anyway: who is there is told all
+ *   the same, but nobody is asked for. The first port that is published while the program runs
+ *   begins that: the guest is asked, and heard of once it answers.
  *
  *   An engine that takes the place of one that failed has heard nothing yet. The guest counts as
  *   there if it was and is still attached: who connects to it is not sent away meanwhile.
@@ -119,8 +120,8 @@ export class Presence {
   /** Looks at who is there and has the ports follow. */
   poll(_engine: Engine, now: number): void {
     const { engine, ports, attachment } = this.#parts;
+    this.#look(now);
     if (ports.count > 0) {
-      this.#look(now);
       if (!this.#isDone) this.#isDone = ports.answer(this.#isThere, PORTS_PER_TURN);
       engine.askForGuest(this.#peer !== 0 && !this.#isThere);
       this.#lookAt = now + (attachment.interval ?? 0);
@@ -148,7 +149,8 @@ export class Presence {
 
   #settle(now: number): void {
     if (this.#settleBy === 0) this.#settleBy = now + READY_PATIENCE;
-    const isAsItWillBe = this.#peer === 0 || (this.#isThere && this.#isDone);
+    const { ports } = this.#parts;
+    const isAsItWillBe = ports.count === 0 || this.#peer === 0 || (this.#isThere && this.#isDone);
     if (!isAsItWillBe && now < this.#settleBy) return;
     this.#isSettled = true;
     this.#parts.onSettled();

@@ -127,14 +127,16 @@ export class ResolverWatch {
   #adopt(engine: Engine, conf: ResolvConf): void {
     const before = this.#conf;
     this.#conf = conf;
-    if (this.#options.dns.servers.length === 0) this.#tellResolvers(engine);
+    if (this.#options.dns.servers.length === 0) this.#tellResolvers(engine, before);
     if (this.#options.dns.search.length === 0) this.#tellSearch(engine, before);
   }
 
-  #tellResolvers(engine: Engine): void {
+  #tellResolvers(engine: Engine, before: ResolvConf): void {
     this.#warn();
     engine.setResolvers(resolverAddresses(this.#options.dns.servers, this.#conf));
-    this.#log.info({ resolvers: this.#conf.nameservers.join(" ") }, "resolvers changed");
+    const resolvers = this.#conf.nameservers.join(" ");
+    if (resolvers === before.nameservers.join(" ")) return;
+    this.#log.info({ event: "resolvers_changed", resolvers }, "resolvers changed");
   }
 
   #tellSearch(engine: Engine, before: ResolvConf): void {
@@ -142,7 +144,8 @@ export class ResolverWatch {
     if (search.join(" ") === before.search.join(" ")) return;
     const dhcp = dhcpOptionOctets(this.#options, this.#conf);
     engine.setDhcpOptions(dhcp, dhcp6OptionOctets(this.#options, this.#conf));
-    this.#log.info({ search: search.slice(0, SEARCH_SHOWN).join(" ") }, "search list changed");
+    this.#log.info({ domains: search.length }, "search list changed");
+    this.#log.debug({ search: search.slice(0, SEARCH_SHOWN).join(" ") }, "search list");
   }
 
   #warn(): void {

@@ -9,7 +9,7 @@ describe("events", () => {
     const lines: string[] = [];
     const events: NetworkEvent[] = [];
     const sink = (line: string): void => void lines.push(line);
-    const log = await openLogger({ level: "warn", format: "pretty", sink });
+    const log = await openLogger({ level: "warn", format: "pretty", now: () => 0, sink });
     const both = withEvents(log, (event) => events.push(event));
     both.info({ event: "guest_attached", link: "unix:/x", port: 80 }, "guest connected");
     both.warn({ event: "nonsense", err: new Error("why") }, "other");

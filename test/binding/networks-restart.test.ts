@@ -15,12 +15,14 @@ describe("networks that fail", () => {
     stage.get(0).fail("trap");
     await settled();
     assert.deepEqual(stage.told(), [
-      "error iface=a problem=trap restart_ms=100: guest network failed",
+      "error event=network_failed iface=a problem=trap restart_ms=100: guest network failed",
     ]);
     await stage.clock.pass(99);
     assert.equal(stage.started.length, 2);
     await stage.clock.pass(1);
-    assert.deepEqual(stage.told(), ["info iface=a: guest network restarted"]);
+    assert.deepEqual(stage.told(), [
+      "info event=network_restarted iface=a: guest network restarted",
+    ]);
     assert.equal(stage.get(2).options, stage.get(0).options);
     assert.deepEqual(
       stage.networks.all.map(({ name, binding }) => [
@@ -122,10 +124,11 @@ describe("networks that fail", () => {
     assert.equal(stage.started.length, 1);
     await stage.clock.pass(400);
     assert.equal(stage.started.length, 2);
+    const failed = "error event=network_failed iface=a";
     assert.deepEqual(stage.told(), [
-      "error iface=a problem=port taken restart_ms=200: guest network cannot start",
-      "error iface=a problem=port still taken restart_ms=400: guest network cannot start",
-      "info iface=a: guest network restarted",
+      `${failed} problem=port taken restart_ms=200: guest network cannot start`,
+      `${failed} problem=port still taken restart_ms=400: guest network cannot start`,
+      "info event=network_restarted iface=a: guest network restarted",
     ]);
     await stage.networks.close();
     assert.equal(stage.get(1).stops, 1);

@@ -99,11 +99,13 @@ describe("networks", () => {
     await stage.networks.prepare([network("a"), network("b")]);
     await stage.networks.prepare([network("a", 4001), network("b")]);
     assert.deepEqual(stage.told(), [
-      "info iface=a: guest network ready",
-      "info iface=b link=tcp:127.0.0.1:4000: guest network ready",
+      "info event=network_started iface=a: guest network ready",
+      "info event=network_started iface=b link=tcp:127.0.0.1:4000: guest network ready",
       "warn iface=a: settings have changed, restarting",
-      "info iface=a link=tcp:127.0.0.1:4000: guest network ready",
+      "info event=network_started iface=a link=tcp:127.0.0.1:4000: guest network ready",
     ]);
+    await stage.networks.prepare([network("b")]);
+    assert.deepEqual(stage.told(), ["info event=network_ended iface=a: guest network ended"]);
     await stage.networks.close();
   });
 

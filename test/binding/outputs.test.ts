@@ -42,7 +42,7 @@ function stage({ pcap, record, pcapLimitMib }: Asked) {
   const lines: string[] = [];
   const log = prettyLogger("debug", (line) => lines.push(line.trimEnd()));
   const options = { pcap, pcapSnap: 262144, pcapLimitMib, record };
-  const outputs = new Outputs(options, log);
+  const outputs = new Outputs(options, { level: "debug" }, log);
   const worker = new WorkerOutputs(outputs.shared, () => outputs.kick());
   const harness = memoryHarness({}, (link: Link) => worker.captured(link, options, undefined, log));
   const memory: LinkMemory = harness.memory;

@@ -212,7 +212,9 @@ describe("Pressure", () => {
     stage.pressure.poll(stage.now);
     stage.pressure.shortOfSockets(stage.now);
     assert.deepEqual(stage.said, ["warn memory is short: idle flows end"]);
-    assert.deepEqual(stage.fields, [{ used_mib: 61, limit_mib: 64, flows: 1000 }]);
+    assert.deepEqual(stage.fields, [
+      { event: "limit_reached", used_mib: 61, limit_mib: 64, flows: 1000 },
+    ]);
     stage.usedMib = 20;
     stage.run(30);
     assert.deepEqual(stage.said.slice(1), ["info shortage over, limits restored"]);

@@ -15,7 +15,7 @@ const LIMIT_MS = 20_000;
 const CHILD = fileURLToPath(new URL("./binding-child.ts", import.meta.url));
 const RUNTIME = "Deno" in globalThis ? ["run", "-A", "--no-check", "--no-lock"] : [];
 /** What every line has, and what differs from run to run. */
-const COMMON = ["time", "level", "pid", "hostname", "msg"];
+const COMMON = ["timestamp", "level", "component", "pos", "msg"];
 
 /** One line: its level, message and what else is in it. */
 interface Line {

@@ -40,7 +40,9 @@ describe("binding/shortages", () => {
       assert.match(message, /^[a-z ]{3,}/i, counter);
       set(name, 5);
       watch.poll(engine, now);
-      assert.deepEqual(lines.splice(0), [["warn", message, { counter, count: 5 }]]);
+      assert.deepEqual(lines.splice(0), [
+        ["warn", message, { event: "limit_reached", counter, count: 5 }],
+      ]);
       now += SECOND;
       set(name, 9);
       watch.poll(engine, now);

@@ -1,7 +1,7 @@
 /** The worker's lines about peers, ports and sources that rest, word for word. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { logLeftOut, logPeer, restReporter } from "../../src/binding/worker-lines.ts";
+import { logLeftOut, logPeer, logPresence, restReporter } from "../../src/binding/worker-lines.ts";
 import type { Logger } from "../../src/lib/log.ts";
 import type { PeerEvent } from "../../src/link/stream-peer.ts";
 import { EACCES, EADDRINUSE, EMFILE, SystemError } from "../../src/sys/errno.ts";
@@ -33,18 +33,18 @@ describe("a link's peers", () => {
   const link = "unix:/run/vm.sock";
   const foreign = "connection refused: user not allowed";
   const cases: readonly (readonly [PeerEvent, string, string, object])[] = [
-    [{ kind: "connected" }, "info", "guest connected", {}],
+    [{ kind: "connected" }, "info", "guest connected", { event: "guest_attached" }],
     [
       { kind: "disconnected", reason: "left", fault: false, refused: 0 },
       "info",
       "guest disconnected",
-      { reason: "left" },
+      { event: "guest_gone", reason: "left" },
     ],
     [
       { kind: "disconnected", reason: "short", fault: true, refused: 1 },
       "warn",
       "guest disconnected: malformed stream",
-      { reason: "short", refused: 1 },
+      { event: "guest_gone", reason: "short", refused: 1 },
     ],
     [{ kind: "refused" }, "warn", "second connection refused: a guest is connected", {}],
     [
@@ -107,6 +107,30 @@ test("a port that is left out has a remedy where it is too low", () => {
       "port not published",
       { event, problem: taken.message, owner: '"nginx" (pid 7) has it' },
     ],
+  ]);
+});
+
+test("a guest is told of once: by its connection, or by what is heard of it on a tap", () => {
+  const lines = new Lines();
+  const told = (ports: number, isTap: boolean): Line[] => {
+    for (const isThere of [true, false]) logPresence(lines.log, isThere, { ports, isTap });
+    return lines.told();
+  };
+  const [attached, gone] = [{ event: "guest_attached" }, { event: "guest_gone" }];
+  const answers = "guest is there, published ports answer";
+  const refuses = "guest has gone, published ports refuse";
+  assert.deepEqual(told(0, false), []);
+  assert.deepEqual(told(1, false), [
+    ["info", answers, {}],
+    ["info", refuses, {}],
+  ]);
+  assert.deepEqual(told(0, true), [
+    ["info", "guest is there", attached],
+    ["info", "guest has gone", gone],
+  ]);
+  assert.deepEqual(told(2, true), [
+    ["info", answers, attached],
+    ["info", refuses, gone],
   ]);
 });
 

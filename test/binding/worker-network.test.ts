@@ -84,7 +84,7 @@ describe("the worker of a network", () => {
       { publish: "127.0.0.1:1:80" },
       async (program) => {
         const { level, fields } = await program.line("port not published");
-        assert.equal(level, "warn");
+        assert.equal(level, "warning");
         assert.match(String(fields["problem"]), /^Publish port "127\.0\.0\.1:1\/tcp"/);
         assert.equal(fields["remedy"], "lower net.ipv4.ip_unprivileged_port_start in the pod");
       },

@@ -20,14 +20,14 @@ describe("worker", () => {
       assert.deepEqual(await program.line("guest connected"), {
         level: "info",
         message: "guest connected",
-        fields: { link },
+        fields: { event: "guest_attached", link },
       });
       guest.write(QUESTION); // one that says nothing gives way after a while
       await new Promise((resolve) => guest.once("data", resolve));
       const second = peerAt(path);
       const refusal = "second connection refused: a guest is connected";
       assert.deepEqual(await program.line(refusal), {
-        level: "warn",
+        level: "warning",
         message: refusal,
         fields: { link },
       });
@@ -45,7 +45,7 @@ describe("worker", () => {
       await program.line("guest connected");
       guest.write(Uint8Array.of(0, 0, 0, 1, 0));
       const { level, fields } = await program.line("guest disconnected: malformed stream");
-      assert.deepEqual([level, fields["link"], "refused" in fields], ["warn", link, false]);
+      assert.deepEqual([level, fields["link"], "refused" in fields], ["warning", link, false]);
       assert.match(String(fields["reason"]), /\w/);
       guest.destroy();
     }),
@@ -64,7 +64,7 @@ describe("worker", () => {
         await new Promise((resolve) => peer.on("connect", resolve).on("error", resolve));
         peer.destroy();
       }
-      assert.deepEqual(await told, { level: "warn", message, fields: { link } });
+      assert.deepEqual(await told, { level: "warning", message, fields: { link } });
     }),
   );
 
@@ -77,7 +77,7 @@ describe("worker", () => {
       const command = ["--reuid", `${uid}`, "--clear-groups", "node", "-e", script];
       const stranger = spawn("setpriv", command, { stdio: "ignore" });
       assert.deepEqual(await program.line(message), {
-        level: "warn",
+        level: "warning",
         message,
         fields: { link, uid, remedy: `allow it with "--peer-uid ${uid}" if it is QEMU's` },
       });
@@ -89,7 +89,7 @@ describe("worker", () => {
     const path = join(tmpdir(), "slirp-worker-nowhere", "vm.sock");
     const program = new Program({ connect: `unix:${path}` });
     const { level, fields } = await program.line("peer unreachable, retrying");
-    assert.deepEqual([level, fields["link"]], ["warn", `unix:${path}`]);
+    assert.deepEqual([level, fields["link"]], ["warning", `unix:${path}`]);
     assert.match(String(fields["reason"]), /ENOENT/);
     await program.end();
   });
@@ -101,7 +101,7 @@ describe("worker", () => {
     await withProgram({ publish }, async (program, path) => {
       const { level, fields } = await program.line("port not published");
       const port = `127.0.0.1:${taken.port}/tcp`;
-      assert.equal(level, "warn");
+      assert.equal(level, "warning");
       assert.match(String(fields["problem"]), new RegExp(`^Publish port "${port}"`));
       assert.equal("remedy" in fields, false);
       const guest = peerAt(path);

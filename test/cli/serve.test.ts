@@ -175,11 +175,11 @@ describe("serve", () => {
   systemTest("leaves no socket where it cannot tell that it is ready", [], () =>
     withProgram(async (program) => {
       const { hooks } = foldersOf(program);
-      const given = ["--hooks-dir", hooks, "--log-format", "pretty", "--ready-fd", "77"];
+      const given = ["--hooks-dir", hooks, "--log-format", "json", "--ready-fd", "77"];
       program.start(["serve", ...given, ...USER_LINK]);
       const { code, stderr } = await program.outcome();
       assert.equal(code, 1);
-      assert.match(stderr, /^error Write to descriptor "77" that is to hear of it: .*$/m);
+      assert.match(stderr, /^slirp-binding: Write to descriptor "77" that is to hear of it: .*$/m);
       assert.deepEqual(readdirSync(hooks), []);
     }),
   );
@@ -192,11 +192,11 @@ describe("serve", () => {
     },
     () =>
       withProgram(async (program) => {
-        program.start(["serve", "--log-format", "pretty"]);
+        program.start(["serve", "--log-format", "json"]);
         const { code, stderr } = await program.outcome();
         assert.equal(code, 1);
-        const line = `error mount the hooks folder at "${HOOKS_DIR_DEFAULT}", or name it with`;
-        assert.equal(stderr, `${line} "--hooks-dir DIR"\n`);
+        const advice = `mount the hooks folder at "${HOOKS_DIR_DEFAULT}", or name it with`;
+        assert.equal(stderr, `slirp-binding: ${advice} "--hooks-dir DIR"\n`);
       }),
   );
 });

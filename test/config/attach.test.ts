@@ -107,6 +107,7 @@ const TAKEN: readonly (readonly [string, string, string, unknown])[] = [
   ["record", "/tmp/a.rec", "capture.record", "/tmp/a.rec"],
   ["record-limit", "1", "capture.recordLimitMib", 1],
   ["metrics", "[::1]:9100", "metrics", { host: "::1", port: 9100 }],
+  ["admin", "unix:/run/a.sock", "admin", { kind: "unix", path: "/run/a.sock" }],
   ["log-level", "debug", "log.level", "debug"],
   ["log-format", "pretty", "log.format", "pretty"],
   ["seed", SEED, "seed", Array.from({ length: 32 }, (_, index) => (index % 2) * 255)],
@@ -177,6 +178,7 @@ describe("defaults of attach", () => {
       readyFd: undefined,
       exitFd: undefined,
       metrics: undefined,
+      admin: undefined,
       seed: undefined,
     });
   });

@@ -48,6 +48,7 @@ describe("options of serve", () => {
         rights: { user: undefined, seccomp: true },
         readyFd: undefined,
         metrics: undefined,
+        admin: undefined,
         log: { level: "info", format: "json" },
       },
     );

@@ -325,13 +325,19 @@ describe("serve: starts that cannot succeed", { skip: cannotServe() }, () => {
   test("each says what to do in one line and ends with code 1", LIMIT, async () => {
     const folder = temporaryFolder();
     const absent = join(folder, "absent");
-    assert.equal(await complaint({ folder: absent }), `error "${absent}" is not a folder\n`);
+    assert.equal(
+      await complaint({ folder: absent }),
+      `slirp-binding: "${absent}" is not a folder\n`,
+    );
     const path = join(folder, SOCKET_NAME);
     mkdirSync(path);
-    assert.equal(await complaint({ folder }), `error "${path}" exists and is not a socket\n`);
+    assert.equal(
+      await complaint({ folder }),
+      `slirp-binding: "${path}" exists and is not a socket\n`,
+    );
     rmSync(path, { recursive: true });
     const noPlugins = { folder, args: ["--plugin-dir", absent] };
-    assert.equal(await complaint(noPlugins), `error "${absent}" is not a folder\n`);
+    assert.equal(await complaint(noPlugins), `slirp-binding: "${absent}" is not a folder\n`);
     assert.deepEqual(readdirSync(folder), []);
     rmSync(folder, { recursive: true });
   });
@@ -346,7 +352,7 @@ describe("serve: starts that cannot succeed", { skip: cannotServe() }, () => {
     assert.equal(outcome.code, 1);
     assert.equal(
       outcome.stderr,
-      'error mount the hooks folder at "/var/run/kubevirt-hooks", ' +
+      'slirp-binding: mount the hooks folder at "/var/run/kubevirt-hooks", ' +
         'or name it with "--hooks-dir DIR"\n',
     );
   });
@@ -382,7 +388,10 @@ describe("serve: without privileges", {
     const folder = temporaryFolder();
     chmodSync(folder, 0o755);
     const path = join(folder, SOCKET_NAME);
-    assert.equal(await complaint({ folder, prefix }), `error cannot listen on "${path}": EACCES\n`);
+    assert.equal(
+      await complaint({ folder, prefix }),
+      `slirp-binding: cannot listen on "${path}": EACCES\n`,
+    );
     rmSync(folder, { recursive: true });
   });
 });

@@ -3,39 +3,29 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { copyFlowPage, readFlowPage } from "../../src/engine/flow-page.ts";
 import * as abi from "../../wasm/abi.ts";
+import { FlowTable, SIX, TICK } from "../support/flow-table.ts";
 
-const FLOWS = 64;
-const ADDRESSES = FLOWS + abi.FLOW_CAPACITY_COUNT * abi.FLOW_SIZE;
-const SIZE = ADDRESSES + 8 * abi.ADDRESS_SIZE;
-const TICK = 2 ** abi.TRACE_BEGAN_SHIFT;
 /** Flows of a page. */
 const PAGE_FLOW_COUNT = 256;
 const NOW = 50_000 * TICK + 17;
-const SIX = abi.ADDRESS_SIX >>> 0;
 
-function table(slots: readonly number[]) {
-  const octets = new Uint8Array(SIZE);
-  const view = new DataView(octets.buffer);
+function table(slots: readonly number[]): FlowTable {
+  const found = new FlowTable();
   for (const slot of slots) {
-    const base = FLOWS + slot * abi.FLOW_SIZE;
-    view.setUint8(base + abi.FLOW_KIND_OFFSET, abi.KIND_TCP);
-    view.setUint8(base + abi.FLOW_STATE_OFFSET, abi.STATE_ESTABLISHED);
-    view.setUint16(base + abi.FLOW_GENERATION_OFFSET, 7, true);
-    view.setUint32(base + abi.FLOW_GUEST_ADDRESS_OFFSET, 0x0a00020f, true);
-    view.setUint32(base + abi.FLOW_PEER_ADDRESS_OFFSET, SIX + 2, true);
-    view.setUint32(base + abi.FLOW_HOST_ADDRESS_OFFSET, 0x7f000001, true);
-    view.setBigInt64(base + abi.TRACE_FLOW_LAST_ACTIVE_OFFSET, BigInt(NOW - 5), true);
-    view.setUint32(base + abi.TRACE_FLOW_BEGAN_OFFSET, 49_990, true);
-    view.setUint32(base + abi.TRACE_FLOW_RESENT_OFFSET, 3, true);
-    view.setUint32(base + abi.FLOW_FLAGS_OFFSET, abi.TRACE_FLAG_BLOCKED, true);
+    found.put(slot, {
+      peerAddress: SIX + 2,
+      lastActive: NOW - 5,
+      began: 49_990,
+      flags: abi.TRACE_FLAG_BLOCKED,
+      tcp: { [abi.TRACE_FLOW_RESENT_OFFSET]: 3 },
+    });
   }
-  octets.set([0x20, 1, 0x0d, 0xb8], ADDRESSES + 2 * abi.ADDRESS_SIZE);
-  const bases = { flows: FLOWS, addresses: ADDRESSES };
-  return { octets, view, bases, flowCount: slots.length };
+  found.address(2, [0x20, 1, 0x0d, 0xb8]);
+  return found;
 }
 
 /** All pages, one after the other. */
-function slotsOf(engine: ReturnType<typeof table>): number[][] {
+function slotsOf(engine: FlowTable): number[][] {
   const pages: number[][] = [];
   for (let from: number | undefined = 0; from !== undefined; ) {
     const page = copyFlowPage(engine, from, NOW);
@@ -67,17 +57,15 @@ describe("pages of flows", () => {
     assert.deepEqual(others, []);
     assert.ok(flow?.tcp !== undefined);
     assert.equal(flow.handle, 7 * 2 ** abi.HANDLE_SLOT_BITS + 9);
-    assert.deepEqual(flow.texts, { guest: "10.0.2.15", peer: "2001:db8::", host: "127.0.0.1" });
+    assert.deepEqual(flow.texts, { guest: "10.0.2.15", peer: "2001:db8::", host: "2001:db8::" });
     assert.deepEqual([flow.age, flow.idle], [10 * TICK, 5]);
     assert.deepEqual([flow.isInbound, flow.tcp.isBlocked, flow.tcp.resent], [false, true, 3]);
   });
 
   test("who came in is told by the share; ages pass the end of their numbers", () => {
-    const engine = table([0, 1, 2]);
-    const at = (slot: number, offset: number): number => FLOWS + slot * abi.FLOW_SIZE + offset;
-    engine.view.setUint8(at(0, abi.TRACE_FLOW_SHARE_OFFSET), abi.TRACE_SHARE_OUTSIDE);
-    engine.view.setUint8(at(1, abi.TRACE_FLOW_SHARE_OFFSET), abi.TRACE_SHARE_PUBLISHED);
-    engine.view.setUint8(at(1, abi.FLOW_KIND_OFFSET), abi.KIND_UDP);
+    const engine = table([2]);
+    engine.put(0, { share: abi.TRACE_SHARE_OUTSIDE, began: 49_990 });
+    engine.put(1, { share: abi.TRACE_SHARE_PUBLISHED, kind: abi.KIND_UDP });
     const now = 2 ** 32 * TICK + 40_000 * TICK;
     const flows = readFlowPage(copyFlowPage(engine, 0, now));
     assert.deepEqual(

@@ -3,7 +3,7 @@
  * a connection can do to a server other than a proper call. After each the server answers.
  */
 import assert from "node:assert/strict";
-import { chmodSync, lstatSync, renameSync, rmSync, statSync, symlinkSync } from "node:fs";
+import { lstatSync, rmSync, statSync, symlinkSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
@@ -25,6 +25,7 @@ import {
   temporaryFolder,
 } from "../support/hook-server.ts";
 import { message } from "../support/protobuf.ts";
+import { staleSocket } from "../support/stale-socket.ts";
 
 const SETTINGS_FRAME = 4;
 const GOAWAY_FRAME = 7;
@@ -216,7 +217,7 @@ describe("the file", () => {
   test("is removed when nobody answers there any more", async () => {
     const folder = temporaryFolder();
     const path = join(folder, "a.sock");
-    await leaveSocket(path);
+    await staleSocket(path);
     const { log, lines } = keepingLog();
     const socket = await listenOn(path, parts(log));
     assert.deepEqual(lines, [`warn  removed stale socket path=${path}`]);
@@ -240,20 +241,10 @@ describe("the file", () => {
   test("is never reached through a link", async () => {
     const folder = temporaryFolder();
     const path = join(folder, "a.sock");
-    await leaveSocket(join(folder, "other"));
+    await staleSocket(join(folder, "other"));
     symlinkSync("other", path);
     await assert.rejects(listenOn(path, parts()), /is not a socket/);
     assert.ok(lstatSync(join(folder, "other")).isSocket());
     rmSync(folder, { recursive: true });
   });
 });
-
-/** Leaves a socket nobody listens on, as a killed server does. */
-async function leaveSocket(path: string): Promise<void> {
-  const server = createServer();
-  // Listening elsewhere and moving the file hides it from the clean-up of `close`.
-  await new Promise<void>((resolve) => server.listen(`${path}.old`, resolve));
-  renameSync(`${path}.old`, path);
-  await new Promise((resolve) => server.close(resolve));
-  chmodSync(path, 0o600);
-}

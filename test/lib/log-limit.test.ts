@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { prettyLogger } from "../../src/lib/log.ts";
+import { LogThreshold, prettyLogger } from "../../src/lib/log.ts";
 import { limitLogger } from "../../src/lib/log-limit.ts";
 
 const SECOND_us = 1e6;
@@ -51,7 +51,7 @@ test("a storm leaves the first lines and then one with the number of the others"
   assert.equal(log.wait(time.now), 0);
   log.poll(time.now);
   log.poll(time.now);
-  assert.equal(lines[3], 'info  lines left out event="guest connected" lines=189997');
+  assert.equal(lines[3], 'info  lines left out of="guest connected" lines=189997');
   assert.equal(lines.length, 4);
   log.info({ i: -1 }, "guest connected");
   assert.equal(lines[4], "info  guest connected i=-1");
@@ -63,7 +63,7 @@ test("a window that is over is told before the next line, of whatever kind", () 
   log.info({}, "a");
   time.now += 60 * SECOND_us;
   log.error({}, "b");
-  assert.deepEqual(lines, ["info  a", "info  lines left out event=a lines=1", "error b"]);
+  assert.deepEqual(lines, ["info  a", "info  lines left out of=a lines=1", "error b"]);
 });
 
 test("by default ten lines of a kind are written in a minute", () => {
@@ -79,7 +79,7 @@ test("by default ten lines of a kind are written in a minute", () => {
   assert.equal(log.wait(time.now), 1);
   time.now += 1;
   log.info({}, "a");
-  assert.deepEqual(lines.slice(10), ["info  lines left out event=a lines=2\n", "info  a\n"]);
+  assert.deepEqual(lines.slice(10), ["info  lines left out of=a lines=2\n", "info  a\n"]);
   assert.equal(log.wait(time.now), undefined);
 });
 
@@ -94,12 +94,12 @@ test("windows end one after the other, each when its own time is over", () => {
   assert.equal(log.wait(time.now), 50 * SECOND_us);
   time.now += 50 * SECOND_us;
   log.poll(time.now);
-  assert.deepEqual(lines.slice(2), ["info  lines left out event=a lines=1"]);
+  assert.deepEqual(lines.slice(2), ["info  lines left out of=a lines=1"]);
   assert.equal(log.wait(time.now), 10 * SECOND_us);
   time.now += 15 * SECOND_us;
   assert.equal(log.wait(time.now), 0, "it is late already");
   log.poll(time.now);
-  assert.deepEqual(lines.slice(3), ["info  lines left out event=b lines=2"]);
+  assert.deepEqual(lines.slice(3), ["info  lines left out of=b lines=2"]);
   assert.equal(log.wait(time.now), undefined);
 });
 
@@ -115,7 +115,7 @@ test("one kind does not take another's lines, and levels are kinds of their own"
     "warn  loud",
     "error loud",
     "warn  quiet",
-    "warn  lines left out event=loud lines=4",
+    "warn  lines left out of=loud lines=4",
   ]);
 });
 
@@ -126,5 +126,21 @@ test("messages that differ each time share one kind beyond a number", () => {
   log.close();
   assert.equal(lines.length, 66);
   assert.equal(log.wait(time.now), undefined);
-  assert.equal(lines[65], 'warn  lines left out event="events of other kinds" lines=9935');
+  assert.equal(lines[65], 'warn  lines left out of="events of other kinds" lines=9935');
+});
+
+test("below the level nothing is counted or handed on, but for events", () => {
+  const handed: string[] = [];
+  const take = (_fields: object, message: string): void => void handed.push(message);
+  const inner = { debug: take, info: take, warn: take, error: take };
+  const threshold = LogThreshold.at("warn");
+  const log = limitLogger({ ...inner, threshold }, { clock: () => 0, burst: 2 });
+  for (let i = 0; i < 5; i += 1) {
+    log.info({}, "usual");
+    log.info({ event: "guest_attached" }, "event");
+  }
+  assert.deepEqual(handed, ["event", "event"]);
+  threshold.level = "info";
+  log.info({}, "usual");
+  assert.deepEqual(handed.slice(2), ["usual"]);
 });

@@ -11,14 +11,18 @@ import {
   type LogFields,
   type LogFormat,
   type LogLevel,
+  LogThreshold,
   openLogger,
   prettyLogger,
 } from "../../src/lib/log.ts";
 import { standardError } from "../../src/lib/standard-error.ts";
 
+/** The end of a second, a millisecond, and a microsecond of 2026. */
+const now = (): number => Date.UTC(2026, 10, 30, 11, 59, 59, 999) * 1000 + 42.5;
+
 async function logAll(format: LogFormat, level: LogLevel): Promise<string[]> {
   const lines: string[] = [];
-  const log = await openLogger({ format, level, sink: (line) => lines.push(line) });
+  const log = await openLogger({ format, level, now, sink: (line) => lines.push(line) });
   log.debug({ n: 0 }, "a");
   log.info({ n: 1 }, "b");
   log.warn({ n: 2 }, "c");
@@ -39,23 +43,70 @@ describe("levels", () => {
   }
 });
 
-test("json lines carry level, time, fields, error and message", async () => {
-  const lines: string[] = [];
-  const sink = (line: string): void => {
-    lines.push(line);
-  };
-  const log = await openLogger({ format: "json", level: "info", sink });
-  log.warn({ port: 80, big: 5n, err: new Error("gone") }, "lost\na line");
-  const event: unknown = JSON.parse(lines[0] ?? "");
-  assert.ok(typeof event === "object" && event !== null);
-  assert.ok("level" in event && event.level === "warn");
-  assert.ok("port" in event && event.port === 80);
-  assert.ok("big" in event && event.big === 5);
-  assert.ok("msg" in event && event.msg === "lost\na line");
-  assert.ok("time" in event && /^\d{4}-\d\d-\d\dT.*Z$/.test(String(event.time)));
-  assert.ok("err" in event && typeof event.err === "object" && event.err !== null);
-  assert.ok("message" in event.err && event.err.message === "gone");
-  assert.ok(!("pid" in event) && !("hostname" in event));
+describe("lines for collectors", () => {
+  async function jsonLine(level: LogLevel, fields: LogFields, message: string, pos?: string) {
+    const lines: string[] = [];
+    const sink = (line: string): void => {
+      lines.push(line);
+    };
+    const own = pos === undefined ? {} : { pos };
+    const log = await openLogger({ format: "json", level: "debug", now, sink, ...own });
+    log[level](fields, message);
+    assert.equal(lines.length, 1);
+    return JSON.parse(lines[0] ?? "") as Record<string, unknown>;
+  }
+
+  test("have the fields of KubeVirt's programs and no others but the event's", async () => {
+    assert.deepEqual(await jsonLine("info", { port: 80, big: 5n }, "lost\na line"), {
+      component: "slirp-binding",
+      level: "info",
+      msg: "lost\na line",
+      pos: "main",
+      timestamp: "2026-11-30T11:59:59.999042Z",
+      port: 80,
+      big: 5,
+    });
+  });
+
+  test("name the thread, and levels as KubeVirt does", async () => {
+    for (const level of LOG_LEVELS) {
+      const line = await jsonLine(level, {}, "m", "worker");
+      assert.equal(line["level"], level === "warn" ? "warning" : level);
+      assert.equal(line["pos"], "worker");
+    }
+  });
+
+  test("carry the error behind an event", async () => {
+    const { err } = await jsonLine("error", { err: new Error("gone") }, "m");
+    assert.ok(typeof err === "object" && err !== null && "message" in err);
+    assert.equal(err.message, "gone");
+  });
+});
+
+describe("a threshold", () => {
+  for (const format of ["json", "pretty"] as const) {
+    test(`holds for the next line of ${format} as soon as it is set, in every thread`, async () => {
+      const level = LogThreshold.at("error");
+      const elsewhere = new LogThreshold(level.memory);
+      const lines: string[] = [];
+      const sink = (line: string): void => void lines.push(line);
+      const log = await openLogger({ format, level, now, sink });
+      const written: number[] = [];
+      for (const set of LOG_LEVELS) {
+        elsewhere.level = set;
+        assert.equal(level.level, set);
+        for (const each of LOG_LEVELS) {
+          log[each]({}, "m");
+          assert.equal(
+            log.threshold.admits(each),
+            LOG_LEVELS.indexOf(each) >= LOG_LEVELS.indexOf(set),
+          );
+        }
+        written.push(lines.splice(0).length);
+      }
+      assert.deepEqual(written, [4, 3, 2, 1]);
+    });
+  }
 });
 
 /** The line of one event without its end. */
@@ -136,7 +187,7 @@ describe("standard error", () => {
   test("is where lines go that have no other place, and those that tell of lost ones", async () => {
     for (const level of LOG_LEVELS) {
       const done = await record(async () => {
-        const log = await openLogger({ level, format: "pretty" });
+        const log = await openLogger({ level, format: "pretty", now });
         log.error({}, "gone");
         standardError().onLost(3);
         prettyLogger(level).error({}, "too early");
@@ -149,8 +200,8 @@ describe("standard error", () => {
   test("is not told of a log that goes elsewhere", async () => {
     const lines: string[] = [];
     const done = await record(async () => {
-      await openLogger({ level: "info", format: "pretty" });
-      await openLogger({ level: "info", format: "pretty", sink: (line) => lines.push(line) });
+      await openLogger({ level: "info", format: "pretty", now });
+      await openLogger({ level: "info", format: "pretty", now, sink: (line) => lines.push(line) });
       standardError().onLost(1);
     });
     assert.deepEqual([done, lines], [["warn  1 log lines lost\n"], []]);

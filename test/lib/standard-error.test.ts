@@ -38,6 +38,19 @@ test("lines are out before the call returns, in order", () => {
   assert.match(state.text, /^line 0\nline 1\n.*line 99\nü\n$/s);
 });
 
+test("whoever follows them hears of each, lost ones too", async () => {
+  const { state, lines } = stage();
+  const heard: string[] = [];
+  lines.onLine = (line) => void heard.push(new TextDecoder().decode(line));
+  lines.write("a\n");
+  state.error = "EAGAIN";
+  for (let i = 0; i < 100; i += 1) lines.write(`line ${i}\n`);
+  assert.equal(heard.length, 101);
+  assert.deepEqual([heard[0], heard[100]], ["a\n", "line 99\n"]);
+  state.error = undefined;
+  await lines.flush(1000, 1000);
+});
+
 test("a reader that stalls costs what the queue cannot hold, and learns how much", async () => {
   const { state, lines } = stage();
   lines.write("before\n");
@@ -120,7 +133,7 @@ test("a file that others write to keeps what they have written", async () => {
 
 const PROGRAM = `
   const { openLogger, flushLog } = await import(process.argv[1]);
-  const log = await openLogger({ level: "info", format: "pretty" });
+  const log = await openLogger({ level: "info", format: "pretty", now: () => 0 });
   for (let i = 0; i < 20000; i += 1) log.info({ i }, "a line of the log");
   await flushLog();
   process.stdout.write("done");

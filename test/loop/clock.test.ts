@@ -1,7 +1,7 @@
-/** The two clocks. */
+/** The clocks. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { monotonic, wallClock } from "../../src/loop/clock.ts";
+import { monotonic, systemClock, wallClock } from "../../src/loop/clock.ts";
 
 describe("clock", () => {
   test("the monotonic one is above 0, never goes back, and does go on", () => {
@@ -51,5 +51,31 @@ describe("clock", () => {
     const [lowLater, highLater] = apart();
     const rounding = 1;
     assert.ok(low <= highLater + rounding && lowLater <= high + rounding);
+  });
+
+  test("the system's one goes on evenly, and follows one that is set", () => {
+    const [ownNow, ownDate] = [performance.now, Date.now];
+    const start = Math.ceil(performance.timeOrigin) + 1000;
+    let ms = 1000;
+    let ahead = 0;
+    performance.now = () => ms;
+    // As the system's: whole milliseconds.
+    Date.now = () => Math.floor(performance.timeOrigin + ms + ahead);
+    try {
+      const first = systemClock();
+      assert.ok(Math.abs(first / 1000 - start) < 3);
+      ms += 0.25;
+      assert.ok(Math.abs(systemClock() - first - 250) < 1);
+      for (const step of [3_600_000, -7_200_000]) {
+        ahead += step;
+        assert.ok(Math.abs(systemClock() / 1000 - Date.now()) < 2, "it has been set");
+        const before = systemClock();
+        ms += 0.5;
+        assert.ok(Math.abs(systemClock() - before - 500) < 1);
+      }
+    } finally {
+      performance.now = ownNow;
+      Date.now = ownDate;
+    }
   });
 });

@@ -1,6 +1,6 @@
 /** The catalogue: complete, its names as Prometheus wants them, docs/metrics.md made from it. */
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { DROP_NAMES, STAT_NAMES } from "../../src/engine/stats.ts";
 import {
@@ -13,6 +13,7 @@ import { DROP_HELP } from "../../src/metrics/drop-reasons.ts";
 import { FAMILIES, type Family } from "../../src/metrics/families.ts";
 import { NO_PEERS } from "../support/no-peers.ts";
 import { allSeries, metricsPage, written } from "./page.ts";
+import { OUTSIDE_ENGINE, whereDrop, whereStat } from "./where.ts";
 
 describe("catalogue", () => {
   test("every counter has a series of its own, with the labels of its family", () => {
@@ -44,6 +45,37 @@ describe("catalogue", () => {
     for (const { labels } of allSeries()) {
       for (const value of Object.values(labels)) assert.match(value, /^[a-z0-9_]+$/);
     }
+  });
+
+  test("units are base units, said at the end of the name", () => {
+    for (const [name, { help, type }] of Object.entries<Family>(FAMILIES)) {
+      const unit = /_(bytes|seconds)(?:_total)?$/.exec(name)?.[1];
+      assert.equal(unit === "bytes", /^(?:Octets|(?:Payload )?[Mm]emory)\b/.test(help), name);
+      const tellsTime = /\b(?:[Tt]ime (?:of|until|used|that)|round trip|How long|When)\b/.test(
+        help,
+      );
+      assert.equal(unit === "seconds", tellsTime || name === "process_cpu_seconds_total", name);
+      assert.ok(type !== "histogram" || unit !== undefined, name);
+      assert.doesNotMatch(name, /_(?:ms|us|ns|millis\w*|micros\w*|kib|mib|kilo\w*|mega\w*)(?:_|$)/);
+    }
+  });
+
+  test("each row is counted somewhere, and its sources exist", () => {
+    const engine = [
+      ...STAT_NAMES.map((name) => [seriesOfStat(name).family, whereStat(name)] as const),
+      ...DROP_NAMES.filter((name) => name !== "dropNone").map(
+        (name) => [seriesOfDrop(name).family, whereDrop(name)] as const,
+      ),
+    ];
+    const all = [...engine, ...Object.entries(OUTSIDE_ENGINE)];
+    for (const [family, where] of all) {
+      assert.ok(where.length > 0, family);
+      for (const file of where) {
+        assert.ok(existsSync(new URL(`../../${file}`, import.meta.url)), file);
+      }
+    }
+    const families = new Set(all.map(([family]) => family));
+    assert.deepEqual([...families].sort(), Object.keys(FAMILIES).sort());
   });
 
   test("some series by name", () => {

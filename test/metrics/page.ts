@@ -8,6 +8,7 @@ import {
   seriesOfStat,
 } from "../../src/metrics/catalogue.ts";
 import { FAMILIES, type Family } from "../../src/metrics/families.ts";
+import { OUTSIDE_ENGINE, whereDrop, whereStat } from "./where.ts";
 
 const HEAD = `# Metrics
 
@@ -40,10 +41,11 @@ test compares them.
 const SERIES_HEAD = `
 ## Series
 
-What the values of labels mean, where the name does not say it all.
+Every counter, what it tells where name and family do not say it all, and the sources that count
+it. Each is made to count by \`test/metrics/reached.test.ts\`.
 
-| series | what it tells |
-|---|---|
+| series | what it tells | counted in |
+|---|---|---|
 `;
 
 export function metricsPage(): string {
@@ -51,10 +53,41 @@ export function metricsPage(): string {
     ([name, { type, labels = [], help }]) =>
       `| \`${name}\` | ${type} | ${labels.map((label) => `\`${label}\``).join(", ")} | ${help} |`,
   );
-  const rows = allSeries()
-    .filter(({ help }) => help !== "")
-    .map((series) => `| \`${written(series)}\` | ${series.help} |`);
+  const rows = [...seriesOfEngine(), ...seriesOfOthers()].map(
+    ([name, help, where]) => `| \`${name}\` | ${help} | ${where.map(linked).join(", ")} |`,
+  );
   return `${HEAD}${families.join("\n")}\n${SERIES_HEAD}${rows.join("\n")}\n`;
+}
+
+type Line = readonly [name: string, help: string, where: readonly string[]];
+
+function seriesOfEngine(): Line[] {
+  const line = (series: Series, where: readonly string[]): Line => [
+    written(series),
+    series.help,
+    where,
+  ];
+  return [
+    ...STAT_NAMES.map((name) => line(seriesOfStat(name), whereStat(name))),
+    ...DROP_NAMES.flatMap((name) =>
+      name === "dropNone" ? [] : [line(seriesOfDrop(name), whereDrop(name))],
+    ),
+  ];
+}
+
+/** Those of peers one by one, of the rest the family. */
+function seriesOfOthers(): Line[] {
+  const peers = PEER_NAMES.map(seriesOfPeers);
+  return Object.entries(OUTSIDE_ENGINE).flatMap(([family, where]): Line[] => {
+    const own = peers.filter((series) => series.family === family);
+    if (own.length === 0) return [[family, "", where]];
+    return own.map((series): Line => [written(series), series.help, where]);
+  });
+}
+
+/** A source, as the page has it. */
+function linked(file: string): string {
+  return `[${file.replace(/\.ts$/, "")}](../${file})`;
 }
 
 /** All that the catalogue has rows for. */

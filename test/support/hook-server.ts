@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { DomainHooks } from "../../src/hooks/domain-hooks.ts";
 import { type HookServer, startHookServer } from "../../src/hooks/server.ts";
-import { type Logger, prettyLogger } from "../../src/lib/log.ts";
+import { type LevelledLogger, prettyLogger } from "../../src/lib/log.ts";
 
 /** What the default hooks put behind a domain. */
 export const MARK = "<!-- changed -->";
@@ -35,7 +35,7 @@ export function temporaryFolder(): string {
 }
 
 /** A log that keeps its lines. */
-export function keepingLog(): { readonly log: Logger; readonly lines: string[] } {
+export function keepingLog(): { readonly log: LevelledLogger; readonly lines: string[] } {
   const lines: string[] = [];
   return { log: prettyLogger("debug", (line) => lines.push(line.trimEnd())), lines };
 }

@@ -135,6 +135,11 @@ export class StreamGuest {
     this.#socket.write(concat(u32(1000), new Uint8Array(10)));
   }
 
+  /** Sends a packet of IPv4 to the gateway, as it is. */
+  sendRaw(destination: string, protocol: number, payload: Uint8Array): void {
+    this.#sendPacket(destination, protocol, payload);
+  }
+
   /** Pulls the plug. */
   close(): void {
     this.#socket.destroy();

@@ -12,6 +12,7 @@ const RUN = "test/sim/simulate.test.ts, in every run";
 const CARD = "test/sim/card/card.test.ts, in every run, and test/sim/mutants/rings.ts";
 const PAGE = "runs in a browser; test/sim/report/page.test.ts checks what it is given";
 const SIX = "test/wasm/flow/ipv6.test.ts, test/wasm/tcp/ipv6.test.ts and test/wasm/input6.test.ts";
+const ADMIN = "test/admin/service.test.ts";
 const DEMO = "test/e2e/demo.test.ts plays it";
 
 export const UNMIRRORED: Readonly<Record<string, string>> = {
@@ -33,6 +34,23 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/binding/host-side.ts": "test/binding/worker.test.ts runs it in its worker",
   "src/binding/engine-life.ts": "test/binding/takeover.test.ts, and worker.test.ts in its worker",
   "src/binding/worker-messages.ts": TYPES,
+  "src/admin/event-view.ts": ADMIN,
+  "src/admin/events.ts": ADMIN,
+  "src/admin/instance.ts": ADMIN,
+  "src/admin/program.ts": TYPES,
+  "src/upstream/socket-ways.ts": TYPES,
+  "src/admin/refusals.ts": ADMIN,
+  "src/admin/stats.ts": ADMIN,
+  "src/admin/stats-view.ts": ADMIN,
+  "src/admin/flow-view.ts": "test/admin/flows.test.ts",
+  "src/admin/networks.ts": "test/admin/flows.test.ts and service.test.ts",
+  "src/admin/pace.ts": "test/admin/flows.test.ts",
+  "src/admin/handler.ts": "test/admin/socket.test.ts, behind the socket",
+  "src/admin/client.ts": "test/admin/socket.test.ts has both ends",
+  "src/cli/admin.ts": "test/e2e/admin.runtime.test.ts",
+  "src/cli/user-folder.ts": "test/cli/data-plane.test.ts",
+  "src/lib/unix-socket.ts": "test/admin/socket.test.ts, test/hooks/hook-socket.test.ts",
+  "src/metrics/networks.ts": "test/metrics/server.test.ts and test/admin/service.test.ts",
   "src/binding/desk.ts": "test/binding/requests.test.ts has both sides",
   "src/binding/clerks.ts": "test/e2e/admin.runtime.test.ts",
   "src/binding/outer-end.ts": "test/binding/binding-tap.test.ts and binding.test.ts",

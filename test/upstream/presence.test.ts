@@ -190,6 +190,19 @@ describe("presence", () => {
     assert.deepEqual([without.settled, without.isAsking], [1, false]);
   });
 
+  test("without ports a guest is told of as well, but nothing wakes up for it", () => {
+    const stage = new Stage({ count: 0, interval: 5 * SECOND });
+    stage.peer = 1;
+    stage.turn();
+    speak(stage.world, GUEST);
+    assert.equal(stage.presence.wait(stage.world.now), undefined);
+    stage.turn();
+    assert.deepEqual([stage.changes, stage.isAsking], [[true], false]);
+    stage.peer = 0;
+    stage.turn();
+    assert.deepEqual([stage.changes, stage.answering], [[true, false], 0]);
+  });
+
   test("one that is to be asked again is, and never earlier than now", () => {
     const stage = new Stage({ interval: 5000 });
     stage.turn();

@@ -44,7 +44,7 @@ now += INTERVAL;
 watch.poll(engine, now);
 assert.deepEqual(resolvers(), ["192.0.2.7", "192.0.2.8"]);
 assert.deepEqual(watch.conf.nameservers, ["192.0.2.7", "192.0.2.8"]);
-assert.deepEqual(lines, ["info resolvers changed 192.0.2.7 192.0.2.8"]);
+assert.deepEqual(lines, ["info resolvers changed resolvers_changed 192.0.2.7 192.0.2.8"]);
 
 /** Octets of the DHCP and DHCPv6 options the guest may ask for. */
 function options(): readonly string[] {
@@ -64,7 +64,13 @@ writeFileSync(RESOLV_CONF_PATH, "nameserver 192.0.2.7\nsearch new.test\n");
 now += INTERVAL;
 watch.poll(engine, now);
 for (const text of options()) assert.ok(text.includes("\x03new\x04test\0"));
-assert.equal(lines.at(-1), "info search list changed new.test");
+assert.deepEqual(lines.slice(-2), ["info search list changed 1", "debug search list new.test"]);
+writeFileSync(RESOLV_CONF_PATH, "nameserver 192.0.2.7\nsearch newer.test a.test\n");
+now += INTERVAL;
+lines.length = 0;
+watch.poll(engine, now);
+const searched = ["info search list changed 2", "debug search list newer.test a.test"];
+assert.deepEqual(lines, searched, "the resolvers are as they were");
 world.take();
 world.advance(3_000_000);
 const [advertisement] = world.take();

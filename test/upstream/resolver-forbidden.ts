@@ -85,7 +85,9 @@ assert.equal(lines.length, toldOfBoth);
 answer("nameserver 192.0.2.3\nnameserver 192.0.2.2\nsearch a.test b.test\nok");
 watch.poll(engine, now);
 assert.deepEqual(servers(), ["192.0.2.3", "192.0.2.2"]);
-assert.deepEqual(lines.slice(toldOfBoth), ["info resolvers changed 192.0.2.3 192.0.2.2"]);
+assert.deepEqual(lines.slice(toldOfBoth), [
+  "info resolvers changed resolvers_changed 192.0.2.3 192.0.2.2",
+]);
 
 // While an answer is being written there is no reason to hurry.
 const [, version] = [0, 1].map((word) => new Int32Array(answers.memory, 4 * word, 1));

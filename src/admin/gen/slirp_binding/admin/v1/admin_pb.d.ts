@@ -838,6 +838,13 @@ export declare type WatchLogRequest = Message<"slirp_binding.admin.v1.WatchLogRe
    * @generated from field: int32 backlog = 1;
    */
   backlog: number;
+
+  /**
+   * The call ends after them.
+   *
+   * @generated from field: bool backlog_only = 2;
+   */
+  backlogOnly: boolean;
 };
 
 /**

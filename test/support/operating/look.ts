@@ -1,0 +1,104 @@
+/**
+ * Looks as docs/operating.md says: runs the command of a row where the program runs, with
+ * `slirp-binding` in the path, and checks that it prints what the row promises.
+ *
+ * Programs and commands of a test file find each other by a runtime folder of its own
+ * (`XDG_RUNTIME_DIR`): no other instance of the machine is in it.
+ */
+import assert from "node:assert/strict";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { ourCommand } from "../e2e/program.ts";
+import { type Outcome, onEnd, until } from "../e2e/shell.ts";
+import type { Namespace } from "../e2e/world.ts";
+import { missingIn, type Row } from "./table.ts";
+
+/** Loses what root may: the checks of `doctor` are for whom the program becomes. */
+export const NOBODY: readonly string[] = [
+  ...["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"],
+  ...["--bounding-set=-all", "--inh-caps=-all"],
+];
+const LIMIT_ms = 20_000;
+
+export interface LookOptions {
+  /** Put before the shell that runs the command. */
+  readonly prefix?: readonly string[];
+}
+
+/** Makes the folder, and has programs that are started from here on use it. */
+function makeFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), "slirp-operating-"));
+  onEnd(() => rmSync(folder, { recursive: true, force: true }));
+  chmodSync(folder, 0o755);
+  const words = ourCommand().map((word) => `'${word}'`);
+  writeFileSync(join(folder, "slirp-binding"), `#!/bin/sh\nexec ${words.join(" ")} "$@"\n`);
+  chmodSync(join(folder, "slirp-binding"), 0o755);
+  process.env["XDG_RUNTIME_DIR"] = folder;
+  return folder;
+}
+
+const FOLDER = makeFolder();
+
+/** Command line by which a shell in the namespace runs this. */
+export function inShell(text: string, { prefix = [] }: LookOptions = {}): string[] {
+  const path = `PATH=${FOLDER}:${process.env["PATH"] ?? ""}`;
+  return ["env", path, ...prefix, "sh", "-c", text];
+}
+
+/** The output of a row's command, whether or not it is as it should be. */
+export async function ask(host: Namespace, row: Row, options?: LookOptions): Promise<Outcome> {
+  assert.ok(row.command !== undefined, `row ${row.id} has a command`);
+  return host.run(inShell(row.command, options), LIMIT_ms);
+}
+
+/** Runs the command of a row and checks that all is there; its standard output. */
+export async function look(host: Namespace, row: Row, options?: LookOptions): Promise<string> {
+  const { stdout, stderr } = await ask(host, row, options);
+  assert.deepEqual(missingIn(row, stdout), [], `row ${row.id}:\n${stdout}${stderr}`);
+  return stdout;
+}
+
+/** The same, again until all is there. */
+export async function lookUntil(host: Namespace, row: Row, options?: LookOptions): Promise<string> {
+  let last = "";
+  await until(
+    async () => {
+      const { stdout, stderr } = await ask(host, row, options);
+      last = `${stdout}${stderr}`;
+      return missingIn(row, stdout).length === 0;
+    },
+    () => `row ${row.id} to show ${JSON.stringify(row.shows)}:\n${last}`,
+    LIMIT_ms,
+  );
+  return last;
+}
+
+/** Waits until a log has what a row promises. */
+export async function logHas(row: Row, log: () => string): Promise<void> {
+  assert.equal(row.command, undefined, `row ${row.id} is about the log`);
+  await until(
+    () => missingIn(row, log()).length === 0,
+    () => `row ${row.id} to show ${JSON.stringify(row.shows)}:\n${log()}`,
+    LIMIT_ms,
+  );
+}
+
+/** Carries out the first command among what mends it, as root, where it says: host or guest. */
+export async function mend(where: Namespace, row: Row): Promise<void> {
+  const [command] = row.cures;
+  assert.ok(command !== undefined, `row ${row.id} has something that mends it`);
+  const own = command.replaceAll("IFACE", "tap0");
+  const { code, stderr } = await where.run(inShell(own), LIMIT_ms);
+  assert.equal(code, 0, `${command}: ${stderr}`);
+}
+
+/** A row is gone when its command no longer shows the first of its texts. */
+export async function isMended(host: Namespace, row: Row, options?: LookOptions): Promise<void> {
+  const { stdout, stderr } = await ask(host, row, options);
+  assert.ok(
+    missingIn(row, stdout).includes(row.shows[0] ?? ""),
+    `row ${row.id}: ${stdout}${stderr}`,
+  );
+}
