@@ -5,6 +5,7 @@
  *
  *     dist/engine.wasm, dist/engine-scalar.wasm   wasm/index.ts
  *     dist/report.js.txt, report.css.txt          src/lab/sim/report/browser and uPlot
+ *     dist/ui.js.txt, ui.css.txt                  src/ui/browser and uPlot
  *     dist/slirp-binding                          src/main.ts, worker and all of these in one file
  *     build/test/engine-checked.wasm              wasm/index.ts with assertions, with --tests
  *     build/test/NAME.wasm, NAME-scalar.wasm      test/wasm/exports/NAME.ts, with --tests
@@ -39,10 +40,13 @@ const OPTIMIZATION = [
 const ENGINES = ["dist/engine.wasm", "dist/engine-scalar.wasm"];
 const CHECKED = "build/test/engine-checked.wasm";
 const WORKER = "src/binding/worker.ts";
-const PAGE = "src/lab/sim/report/browser";
+/** Pages, and where the code of each is; their parts are `dist/NAME.js.txt` and `.css.txt`. */
+const PAGES = { report: "src/lab/sim/report/browser", ui: "src/ui/browser" };
 const PLOTS = "node_modules/uplot/dist";
 /** Not .js and .css: Bun would take those for code of the program. */
-const REPORT = ["dist/report.js.txt", "dist/report.css.txt"];
+const PAGE_PARTS = Object.keys(PAGES).flatMap((name) => {
+  return [`dist/${name}.js.txt`, `dist/${name}.css.txt`];
+});
 const EXPORTS = "test/wasm/exports";
 /** Not optimized and with source maps, which `test/mutants/wasm` reads and changes. */
 const PLAIN = "build/plain";
@@ -99,29 +103,33 @@ function engine(output, target, features) {
   return { ...plain, inputs: [...plain.inputs, "package-lock.json"], make: optimize };
 }
 
-/** What the report page carries: a library's text as it is, and ours after it. */
-function reportPart(output, entry, library, own) {
+/** What a page carries: a library's text as it is, and ours after it. */
+function pagePart(output, entry, library, own) {
   const make = async (temporary) => {
     const texts = [fs.readFileSync(inRoot(library), "utf8"), await own(inRoot(temporary))];
     fs.writeFileSync(inRoot(temporary), texts.map((text) => `${text.trim()}\n`).join(""));
   };
-  const sources = [...filesBelow(PAGE, ".ts"), ...filesBelow(PAGE, ".css"), "package-lock.json"];
-  const inputs = [...sources, "src/lab/sim/report/units.ts", "scripts/build.mjs"];
+  const folder = path.dirname(entry);
+  const sources = [
+    ...filesBelow(folder, ".ts"),
+    ...filesBelow(folder, ".css"),
+    "package-lock.json",
+  ];
+  const inputs = [...sources, "src/lib/units.ts", "scripts/build.mjs"];
   return { output, entry, inputs, make };
 }
 
-function reportParts() {
-  const [script, style] = [`${PAGE}/main.ts`, `${PAGE}/page.css`];
+function pageParts(name, folder) {
+  const [script, style] = [`${folder}/main.ts`, `${folder}/page.css`];
   const bundle = async (temporary) => {
     const args = ["build", script, "--target", "browser", "--format", "iife", "--minify"];
     await must(tool("bun"), [...args, "--outfile", temporary], { quiet: true });
     return fs.readFileSync(temporary, "utf8");
   };
-  const [scripts, styles] = REPORT;
   const copy = () => fs.readFileSync(inRoot(style), "utf8");
   return [
-    reportPart(scripts, script, `${PLOTS}/uPlot.iife.min.js`, bundle),
-    reportPart(styles, style, `${PLOTS}/uPlot.min.css`, copy),
+    pagePart(`dist/${name}.js.txt`, script, `${PLOTS}/uPlot.iife.min.js`, bundle),
+    pagePart(`dist/${name}.css.txt`, style, `${PLOTS}/uPlot.min.css`, copy),
   ];
 }
 
@@ -179,7 +187,7 @@ function binary() {
   const shrink = ["--minify-whitespace", "--minify-syntax", "--bytecode", "--format", "esm"];
   const settings = ["--no-compile-autoload-dotenv", "--no-compile-autoload-bunfig"];
   const make = async (temporary) => {
-    const files = [...ENGINES, ...REPORT];
+    const files = [...ENGINES, ...PAGE_PARTS];
     const args = ["build", "--compile", entry, WORKER, ...files, ...layout, ...shrink];
     const runtime = `${temporary}-runtime`;
     try {
@@ -198,7 +206,7 @@ function binary() {
     ...filesBelow("wasm/abi", ".ts"),
     ...["wasm/abi.ts", "wasm/errno.ts"],
   ];
-  const inputs = [...sources, ...ENGINES, ...REPORT, "package-lock.json", "scripts/build.mjs"];
+  const inputs = [...sources, ...ENGINES, ...PAGE_PARTS, "package-lock.json", "scripts/build.mjs"];
   return { output: "dist/slirp-binding", entry, inputs, make };
 }
 
@@ -272,11 +280,12 @@ export async function build({
   ];
   if (tests || checked) modules.unshift(asc("wasm/index.ts", CHECKED, "checked"));
   if (mutants) modules.push(...plain());
+  const parts = Object.entries(PAGES).flatMap(([name, folder]) => pageParts(name, folder));
   const failures = [
     ...(await makeAll([...engines, ...modules], force)),
-    ...(await makeAll(reportParts(), force)),
+    ...(await makeAll(parts, force)),
   ];
-  const whole = [...ENGINES, ...REPORT].every((file) => fs.existsSync(inRoot(file)));
+  const whole = [...ENGINES, ...PAGE_PARTS].every((file) => fs.existsSync(inRoot(file)));
   if (whole) failures.push(...(await makeAll([binary()], force)));
   if (failures.length > 0) throw new Error(failures.join("\n").replaceAll(`${ROOT}/`, ""));
 }

@@ -16,6 +16,8 @@ const STEPS = [
   ["generated code", process.execPath, [inRoot("scripts/generate.mjs"), "--check"]],
   ["types", tool("tsc"), ["--project", "."]],
   ["types of the report page", tool("tsc"), ["--project", "src/lab/sim/report/browser"]],
+  ["types of the live page", tool("tsc"), ["--project", "src/ui/browser"]],
+  ["types of its tests", tool("tsc"), ["--project", "test/ui/browser"]],
   ["release build", process.execPath, [inRoot("scripts/build.mjs"), "--force"]],
   ["tests", process.execPath, [inRoot("scripts/test.mjs")]],
 ];

@@ -12,10 +12,14 @@ import { inRoot, isMain, main, run } from "./shell.mjs";
 const PACKAGES = {
   atftp: "/usr/bin/atftp",
   buildah: "/usr/bin/buildah",
+  chromium: "/usr/bin/chromium",
   curl: "/usr/bin/curl",
   "dnsmasq-base": "/usr/sbin/dnsmasq",
   e2fsprogs: "/usr/sbin/mkfs.ext4",
   ethtool: "/usr/sbin/ethtool",
+  fish: "/usr/bin/fish",
+  // Whatever the page is written in; a system without any font shows boxes.
+  "fonts-dejavu-core": "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf",
   gcc: "/usr/bin/cc",
   "golang-go": "/usr/bin/go",
   "golang-google-grpc-dev": "/usr/share/gocode/src/google.golang.org/grpc",
@@ -31,6 +35,8 @@ const PACKAGES = {
   "libvirt-daemon": "/usr/sbin/libvirtd",
   "ipxe-qemu": "/usr/lib/ipxe/qemu/efi-virtio.rom",
   ovmf: "/usr/share/OVMF/OVMF_CODE_4M.fd",
+  "man-db": "/usr/bin/man",
+  mandoc: "/usr/bin/mandoc",
   passt: "/usr/bin/pasta",
   "qemu-system-x86": "/usr/bin/qemu-system-x86_64",
   radvdump: "/usr/sbin/radvdump",
@@ -42,6 +48,7 @@ const PACKAGES = {
   tshark: "/usr/bin/tshark",
   "u-boot-qemu": "/usr/lib/u-boot/qemu-x86/u-boot.rom",
   udhcpc: "/usr/sbin/udhcpc",
+  zsh: "/usr/bin/zsh",
 };
 
 /**

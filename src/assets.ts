@@ -1,6 +1,6 @@
 /**
  * Where the files beside the code are: the engine modules, the entry of the worker thread, and what
- * the report page carries.
+ * the pages carry.
  *
  * From source they are looked up relative to this file, in every runtime. The single binary of
  * `bun build --compile` carries them in its own read-only file system under `EMBEDDED_ROOT`, laid
@@ -22,22 +22,20 @@ export function engineBytes(simd: boolean): Uint8Array<ArrayBuffer> {
   return new Uint8Array(builtFile(`engine${simd ? "" : "-scalar"}.wasm`));
 }
 
-/**
- * The script of the report page: uPlot and what draws with it.
- *
- * @throws {Error} when it was not built
- */
-export function reportScript(): string {
-  return builtFile("report.js.txt").toString("utf8");
+/** What a page carries beside its HTML: uPlot and what draws with it, and the look of both. */
+export interface PageParts {
+  readonly script: string;
+  readonly style: string;
 }
 
 /**
- * The style of the report page.
+ * Of the simulator's report or of the live page.
  *
  * @throws {Error} when it was not built
  */
-export function reportStyle(): string {
-  return builtFile("report.css.txt").toString("utf8");
+export function pageParts(name: "report" | "ui"): PageParts {
+  const read = (ending: string): string => builtFile(`${name}.${ending}.txt`).toString("utf8");
+  return { script: read("js"), style: read("css") };
 }
 
 function builtFile(name: string): Buffer {

@@ -75,6 +75,20 @@ Examples:
 
 Ends with code 0 where nothing is wrong, with 1 where something will not work.`;
 
+/** What stands below the options of `ui`. */
+export const UI_EPILOGUE = `
+Whoever has the address can do what the page can: keep it to yourself. It is good for as long as the
+command runs. docs/ui.md has more.
+
+Examples:
+  slirp-binding ui
+  slirp-binding ui --instance attach-4711 --listen 127.0.0.1:8000
+
+  Of a sidecar, from a workstation:
+    kubectl exec POD -c hook-sidecar-0 -- slirp-binding ui --listen 127.0.0.1:8000 \\
+      --admin /var/run/kubevirt-hooks/userdata/admin.sock &
+    kubectl port-forward POD 8000`;
+
 /** What stands below the options of `manifests`. */
 export const MANIFESTS_EPILOGUE = `
 Documents:
@@ -115,3 +129,19 @@ Examples:
 
 Ends with code 0 when nothing was wrong, with 1 when something was, with 2 for a scenario that
 cannot be read. A run that fails names the command that repeats it.`;
+
+/** What stands below the options of `completion`. */
+export const COMPLETION_EPILOGUE = `
+Examples:
+  bash, in ~/.bashrc:
+    eval "$(slirp-binding completion bash)"
+  zsh, in a folder of $fpath:
+    slirp-binding completion zsh >~/.zsh/functions/_slirp-binding
+  fish:
+    slirp-binding completion fish >~/.config/fish/completions/slirp-binding.fish`;
+
+/** What stands below the options of `man`. */
+export const MAN_EPILOGUE = `
+Examples:
+  slirp-binding man flows | man -l -
+  slirp-binding man --into /usr/local/share/man/man1`;

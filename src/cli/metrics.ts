@@ -2,7 +2,7 @@
 
 import packageJson from "../../package.json" with { type: "json" };
 import { hidePort } from "../binding/outer-end.ts";
-import type { MetricsAddress } from "../config/metrics.ts";
+import type { TcpAddress } from "../config/tcp-address.ts";
 import type { Logger } from "../lib/log.ts";
 import type { NamedBinding } from "../metrics/networks.ts";
 import type { MetricsServer } from "../metrics/server.ts";
@@ -18,7 +18,7 @@ export interface Watched {
  * @throws Error where it cannot listen
  */
 export async function startMetrics(
-  address: MetricsAddress | undefined,
+  address: TcpAddress | undefined,
   { networks, isReady }: Watched,
   log: Logger,
 ): Promise<Pick<MetricsServer, "close"> | undefined> {

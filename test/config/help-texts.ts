@@ -6,10 +6,23 @@ export const HELP_COMMANDS = [
   "run",
   "serve",
   "doctor",
+  "ui",
   "manifests",
   "demo",
   "replay",
   "simulate",
+  "instances",
+  "flows",
+  "top",
+  "stats",
+  "events",
+  "drops",
+  "log",
+  "log-level",
+  "publish",
+  "capture",
+  "completion",
+  "man",
 ] as const;
 
 /** What `COMMAND --help` prints; "" is the program itself. */

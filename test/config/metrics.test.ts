@@ -2,9 +2,10 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { ConfigError } from "../../src/config/errors.ts";
-import { METRICS_OPTIONS, type MetricsAddress } from "../../src/config/metrics.ts";
+import { METRICS_OPTIONS } from "../../src/config/metrics.ts";
+import type { TcpAddress } from "../../src/config/tcp-address.ts";
 
-function read(text: string): MetricsAddress | undefined {
+function read(text: string): TcpAddress | undefined {
   return METRICS_OPTIONS.metrics.read(new Map([["metrics", { values: [text], origin: "test" }]]));
 }
 

@@ -11,6 +11,7 @@ const SCENARIOS = "test/sim/scenarios.test.ts";
 const RUN = "test/sim/simulate.test.ts, in every run";
 const CARD = "test/sim/card/card.test.ts, in every run, and test/sim/mutants/rings.ts";
 const PAGE = "runs in a browser; test/sim/report/page.test.ts checks what it is given";
+const LIVE = "runs in a browser; test/ui/browser/main.test.ts drives the page";
 const SIX = "test/wasm/flow/ipv6.test.ts, test/wasm/tcp/ipv6.test.ts and test/wasm/input6.test.ts";
 const ADMIN = "test/admin/service.test.ts";
 const DEMO = "test/e2e/demo.test.ts plays it";
@@ -59,6 +60,18 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/lab/demo/sidecar.ts": DEMO,
   "src/lab/demo/sim-guest.ts": DEMO,
   "src/lab/demo/sim-link.ts": DEMO,
+  "src/ui/browser/api.ts": LIVE,
+  "src/ui/browser/capture.ts": LIVE,
+  "src/ui/browser/charts.ts": LIVE,
+  "src/ui/browser/chrome.ts": LIVE,
+  "src/ui/browser/connection.ts": LIVE,
+  "src/ui/browser/dom.ts": LIVE,
+  "src/ui/browser/flow-details.ts": LIVE,
+  "src/ui/browser/flows-panel.ts": LIVE,
+  "src/ui/browser/lists.ts": LIVE,
+  "src/ui/browser/ports.ts": LIVE,
+  "src/ui/browser/topology.ts": LIVE,
+  "src/cli/ui.ts": "test/ui/server.test.ts has what it starts",
   "src/cli/metrics.ts": "test/e2e/metrics.runtime.test.ts",
   "src/cli/doctor.ts": "test/e2e/doctor.runtime.test.ts",
   "src/doctor/facts.ts": TYPES,
@@ -224,6 +237,15 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/sys/seccomp-load.ts": "test/sys/seccomp.test.ts",
   "src/sys/bpf.ts": "test/sys/seccomp.test.ts, run by test/support/bpf.ts",
   "src/sys/tcp-table.ts": "test/sys/peer.test.ts",
+  "src/cli/command.ts": "test/cli/options.test.ts",
+  "src/cli/inspections.ts": "test/cli/options-commands.test.ts",
+  "src/cli/inspection-epilogues.ts": "test/config/help.test.ts",
+  "src/cli/admin/asked.ts": "test/cli/admin/flows.test.ts",
+  "src/cli/admin/blocks.ts": "test/cli/admin/capture.test.ts",
+  "src/cli/admin/failures.ts": "test/cli/admin/ask.test.ts",
+  "src/cli/admin/flow-table.ts": "test/cli/admin/flows.test.ts",
+  "src/cli/admin/interrupts.ts": "test/cli/admin/ask.test.ts",
+  "src/cli/admin/output.ts": "test/cli/admin/ask.test.ts",
   "src/cli/choose-user.ts": "test/cli/confine.test.ts",
   "src/cli/run-resolv-conf.ts": "test/cli/run.test.ts",
 };

@@ -9,7 +9,7 @@
  *
  * Every text may come from a scenario file and is escaped by the page, not here.
  */
-import type { Unit } from "./units.ts";
+import type { Unit } from "../../../lib/units.ts";
 
 /** How a line is drawn: "main" solid, "area" filled, "limit" dashed. */
 export type LineStyle = "main" | "area" | "limit";

@@ -12,17 +12,16 @@
  */
 
 import { createHash } from "node:crypto";
-import { reportScript, reportStyle } from "../../../assets.ts";
+import { pageParts } from "../../../assets.ts";
+import { formatUnit } from "../../../lib/units.ts";
 import { escapeHtml } from "./html.ts";
 import type { PageData, ReportFact, ReportTable, RunReport } from "./model.ts";
-import { formatUnit } from "./units.ts";
 
 /** The page of a report. Pure: the same report, the same octets. */
 export function renderReport(report: RunReport): string {
   const { times, activeUntil, marks, violations, plots } = report;
   const data: PageData = { times, activeUntil, marks, violations, plots };
-  const script = reportScript();
-  const style = reportStyle();
+  const { script, style } = pageParts("report");
   const policy = [
     "default-src 'none'",
     `script-src '${digest(script)}'`,

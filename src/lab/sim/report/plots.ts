@@ -5,12 +5,12 @@
 
 import { DROP_NAMES } from "../../../engine/stats.ts";
 import { formatIpv4 } from "../../../lib/addr.ts";
+import { formatUnit, type Unit } from "../../../lib/units.ts";
 import type { Plan } from "../plan.ts";
 import type { ColumnName, DirectionSamples, FollowedConnection, Sampler } from "../sampler.ts";
 import type { LineStyle, ReportPlot, ReportSeries } from "./model.ts";
 import { connectionName, reasonName } from "./names.ts";
 import { rateOf, type Values } from "./rates.ts";
-import { formatUnit, type Unit } from "./units.ts";
 
 /** A rate is a mean over this part of the time in which frames moved. */
 const RATE_PART = 150;

@@ -1,13 +1,13 @@
 /** The numbers of a report: the large ones, and the tables that need no script to be read. */
 import { DROP_NAMES, readStats } from "../../../engine/stats.ts";
 import { formatIpv4 } from "../../../lib/addr.ts";
+import { formatUnit, type Unit } from "../../../lib/units.ts";
 import type { Plan } from "../plan.ts";
 import type { FollowedConnection, Sampler } from "../sampler.ts";
 import type { WireCounts, WireOptions } from "../wire.ts";
 import type { World, WorldResult } from "../world.ts";
 import type { ReportFact, ReportTable } from "./model.ts";
 import { connectionName, planOf, reasonName } from "./names.ts";
-import { formatUnit, type Unit } from "./units.ts";
 
 const CONNECTIONS_MAX = 8;
 

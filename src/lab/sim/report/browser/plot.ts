@@ -1,7 +1,7 @@
 /** One plot: a report's series as uPlot wants them, and the marks of the run behind them. */
 import type UPlot from "uplot";
+import { formatScaled, formatUnit, scaleFor } from "../../../../lib/units.ts";
 import type { PageData, ReportMark, ReportPlot, ReportSeries } from "../model.ts";
-import { formatScaled, formatUnit, scaleFor } from "../units.ts";
 
 /** The library in front of this script. */
 declare const uPlot: new (

@@ -1,12 +1,7 @@
 /** Numbers for people. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import {
-  formatScaled,
-  formatUnit,
-  scaleFor,
-  type Unit,
-} from "../../../src/lab/sim/report/units.ts";
+import { formatScaled, formatUnit, scaleFor, type Unit } from "../../src/lib/units.ts";
 
 describe("units", () => {
   const cases: readonly (readonly [Unit, number, string])[] = [

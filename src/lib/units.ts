@@ -1,6 +1,6 @@
 /**
- * Numbers for people: a unit that fits the size, three digits that count. Pure; the page's script
- * uses the same for its axes.
+ * Numbers for people: a unit that fits the size, three digits that count. Pure; scripts of pages
+ * use the same for their axes.
  */
 
 /** "rate" is bits per second, "octets" octets, "duration" microseconds, "count" things. */
