@@ -6,6 +6,9 @@
  *
  * `npm run soak -- --traps N`: the program itself, whose engine is made to fail N times behind each
  * kind of link (test/e2e/attach-takeover.test.ts).
+ *
+ * `npm run soak -- --publish N`: the program itself, whose ports are published, used and removed N
+ * times under traffic (test/e2e/attach-publish-cycles.test.ts).
  */
 import process from "node:process";
 import { parseArgs } from "node:util";
@@ -25,19 +28,31 @@ function whole(name, text, fallback) {
   throw new Error(`give --${name} a number from 1 on, not "${text}"`);
 }
 
-/** Fails engines of the program as it ships; the exit code. */
-async function traps(count) {
+/** Runs a test of the program as it ships, so many times over; the exit code. */
+async function program(test, env) {
   await bootstrap({ checked: true });
-  const args = ["--import", "tsx", "--test-reporter=spec", "test/e2e/attach-takeover.test.ts"];
-  const { code } = await run(process.execPath, args, { env: { SLIRP_TRAPS: String(count) } });
+  const args = ["--import", "tsx", "--test-reporter=spec", test];
+  const { code } = await run(process.execPath, args, { env });
   return code;
+}
+
+/** Fails engines. */
+function traps(count) {
+  return program("test/e2e/attach-takeover.test.ts", { SLIRP_TRAPS: String(count) });
+}
+
+/** Publishes and removes ports. */
+function publish(count) {
+  const env = { SLIRP_PUBLISH_CYCLES: String(count) };
+  return program("test/e2e/attach-publish-cycles.test.ts", env);
 }
 
 main(async () => {
   const text = { type: "string" };
-  const options = { family: text, seeds: text, from: text, jobs: text, traps: text };
+  const options = { family: text, seeds: text, from: text, jobs: text, traps: text, publish: text };
   const { values } = parseArgs({ options });
   if (values.traps !== undefined) return traps(whole("traps", values.traps, 1));
+  if (values.publish !== undefined) return publish(whole("publish", values.publish, 1));
   const families = values.family === undefined ? FAMILIES : [values.family];
   if (families.some((each) => !FAMILIES.includes(each))) {
     throw new Error(`give --family one of ${FAMILIES.join(", ")}, not "${values.family}"`);
@@ -46,13 +61,13 @@ main(async () => {
   const from = whole("from", values.from, FROM);
   const jobs = whole("jobs", values.jobs, JOBS);
   await bootstrap({ checked: true });
-  const program = inRoot("test/sim/soak.ts");
+  const simulator = inRoot("test/sim/soak.ts");
   const counts = families.map((family) => {
     const isPart = family !== "random" && families.length > 1;
     return { family, count: isPart ? Math.ceil(seeds / PART_OF) : seeds };
   });
   const commands = Array.from({ length: jobs }, (_, i) => [
-    ...[tool("bun"), program, "--from", String(from + i), "--step", String(jobs)],
+    ...[tool("bun"), simulator, "--from", String(from + i), "--step", String(jobs)],
     ...counts.map(({ family, count }) => `${family}:${Math.max(count - i, 0)}`),
   ]);
   const total = counts.reduce((sum, { count }) => sum + count, 0);

@@ -17,6 +17,7 @@ const PACKAGES = {
   "dnsmasq-base": "/usr/sbin/dnsmasq",
   e2fsprogs: "/usr/sbin/mkfs.ext4",
   ethtool: "/usr/sbin/ethtool",
+  fish: "/usr/bin/fish",
   // Whatever the page is written in; a system without any font shows boxes.
   "fonts-dejavu-core": "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf",
   gcc: "/usr/bin/cc",
@@ -34,6 +35,8 @@ const PACKAGES = {
   "libvirt-daemon": "/usr/sbin/libvirtd",
   "ipxe-qemu": "/usr/lib/ipxe/qemu/efi-virtio.rom",
   ovmf: "/usr/share/OVMF/OVMF_CODE_4M.fd",
+  "man-db": "/usr/bin/man",
+  mandoc: "/usr/bin/mandoc",
   passt: "/usr/bin/pasta",
   "qemu-system-x86": "/usr/bin/qemu-system-x86_64",
   radvdump: "/usr/sbin/radvdump",
@@ -45,6 +48,7 @@ const PACKAGES = {
   tshark: "/usr/bin/tshark",
   "u-boot-qemu": "/usr/lib/u-boot/qemu-x86/u-boot.rom",
   udhcpc: "/usr/sbin/udhcpc",
+  zsh: "/usr/bin/zsh",
 };
 
 /**

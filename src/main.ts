@@ -58,6 +58,13 @@ async function main(): Promise<number> {
       return (await import("./lab/commands/replay.ts")).replay(command.file);
     case "simulate":
       return (await import("./lab/commands/simulate.ts")).simulate(command.options);
+    case "ask":
+      return (await import("./cli/admin/ask.ts")).ask(command.question);
+    case "completion":
+      process.stdout.write((await import("./cli/manual.ts")).completion(command.shell));
+      return 0;
+    case "man":
+      return (await import("./cli/manual.ts")).manual(command.options);
     case "help":
       process.stdout.write(`${command.text.trimEnd()}\n`);
       return 0;

@@ -2,6 +2,7 @@
 import { connect } from "node:net";
 import { type Client, createClient } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import { type FlowCalls, flowCalls } from "./flow-calls.ts";
 import { AdminService } from "./gen/slirp_binding/admin/v1/admin_pb.js";
 
 /** Means nothing on a unix socket. */
@@ -11,6 +12,8 @@ export type AdminCalls = Client<typeof AdminService>;
 
 export interface AdminClient {
   readonly calls: AdminCalls;
+  /** Those of `calls` whose answers are long, taken apart faster. */
+  readonly flows: FlowCalls;
   /** Ends all calls. */
   close(): void;
 }
@@ -22,6 +25,7 @@ export function adminClient(path: string): AdminClient {
   const transport = createGrpcTransport({ baseUrl: AUTHORITY, sessionManager });
   return {
     calls: createClient(AdminService, transport),
+    flows: flowCalls(transport),
     close: () => sessionManager.abort(),
   };
 }

@@ -18,6 +18,8 @@ const SUFFIX = ".sock";
 const ROOT_ID = 0;
 const FOLDER_MODE = 0o700;
 const OTHERS = 0o077;
+/** Socket of a sidecar, in `userdata/` of the hooks folder. */
+export const SIDECAR_SOCKET = "admin.sock";
 /** In a folder that is full of sockets, the first ones are looked at. */
 const SOCKETS_MOST = 1024;
 

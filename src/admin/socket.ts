@@ -39,6 +39,8 @@ export interface AdminSocketParts {
   readonly load: () => Promise<AdminHandler>;
   /** Sets the process' umask and returns what it was. */
   readonly umask: (mask: number) => number;
+  /** The last connection has closed. */
+  readonly onQuiet: () => void;
 }
 
 export interface AdminSocket {
@@ -59,7 +61,7 @@ interface Servers {
  */
 export async function openAdminSocket(
   path: string,
-  { load, umask }: AdminSocketParts,
+  { load, umask, onQuiet }: AdminSocketParts,
 ): Promise<AdminSocket> {
   if ((await makeRoomAt(path)) === "taken") {
     throw new Error(`Listen on "${path}": another program does`);
@@ -68,7 +70,10 @@ export async function openAdminSocket(
   let servers: Promise<Servers> | undefined;
   const server = createServer((socket) => {
     open.add(socket);
-    socket.once("close", () => open.delete(socket));
+    socket.once("close", () => {
+      open.delete(socket);
+      if (open.size === 0 && servers !== undefined) onQuiet();
+    });
     socket.on("error", () => socket.destroy());
     welcome(socket, () => {
       servers ??= startServers(load);

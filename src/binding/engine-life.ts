@@ -273,7 +273,7 @@ function portDeskOf({ start, room, host: { ports }, log }: Ground, parts: LifePa
     hidden: new HiddenPorts(start.hiddenPorts),
     versions: versionsOf(start.options),
     socketsMax: () => room.limits.socketsMax - ports.extra,
-    log,
+    log: log.unlimited,
   });
 }
 

@@ -3,7 +3,13 @@
 import { join } from "node:path";
 import packageJson from "../../package.json" with { type: "json" };
 import { EventLog } from "../admin/events.ts";
-import { makeRuntimeFolder, runtimeFolder, socketOf, sweepInstances } from "../admin/instances.ts";
+import {
+  makeRuntimeFolder,
+  runtimeFolder,
+  SIDECAR_SOCKET,
+  socketOf,
+  sweepInstances,
+} from "../admin/instances.ts";
 import { LogTail } from "../admin/log-tail.ts";
 import type { AdminProgram } from "../admin/program.ts";
 import { type AdminSocket, openAdminSocket } from "../admin/socket.ts";
@@ -14,12 +20,14 @@ import type { LevelledLogger } from "../lib/log.ts";
 import { messageOf } from "../lib/message.ts";
 import { standardError } from "../lib/standard-error.ts";
 import { processFigures } from "../metrics/process-figures.ts";
+import { hasSystemCalls, loadLibc } from "../sys/libc.ts";
+import { collectGarbage, releaseProgramPagesLater } from "../sys/resident.ts";
 import { ownUid } from "./program.ts";
 
-/** In `userdata/` of the hooks folder. */
-const SIDECAR_SOCKET = "admin.sock";
 const MS_PER_SECOND = 1000;
 const US_PER_MS = 1000;
+/** Without a connection, before memory is given back. */
+const QUIET_ms = 2000;
 
 export interface AdminNeeds {
   /** attach or serve. */
@@ -42,6 +50,7 @@ export class Admin {
   readonly #started = nowOf() - Math.round(process.uptime() * MS_PER_SECOND * US_PER_MS);
   readonly #runtimeDir: string | undefined;
   #socket: AdminSocket | undefined;
+  #quiet: NodeJS.Timeout | undefined;
 
   constructor(needs: AdminNeeds) {
     this.#needs = needs;
@@ -85,7 +94,8 @@ export class Admin {
         return adminHandler(this.#program(networks));
       };
       const umask = (mask: number): number => process.umask(mask);
-      this.#socket = await openAdminSocket(path, { load, umask });
+      const onQuiet = (): void => this.#giveBackLater();
+      this.#socket = await openAdminSocket(path, { load, umask, onQuiet });
       log.debug({ path }, "admin socket ready");
     } catch (error) {
       if (place !== undefined) throw error;
@@ -94,8 +104,19 @@ export class Admin {
   }
 
   async close(): Promise<void> {
+    clearTimeout(this.#quiet);
     await this.#socket?.close();
     this.#socket = undefined;
+  }
+
+  /** Gives back what answering has taken, once nobody has asked for a while. */
+  #giveBackLater(): void {
+    clearTimeout(this.#quiet);
+    this.#quiet = setTimeout(async () => {
+      collectGarbage();
+      if (hasSystemCalls()) releaseProgramPagesLater(await loadLibc(), process.execPath);
+    }, QUIET_ms);
+    this.#quiet.unref();
   }
 
   get #name(): string {

@@ -28,6 +28,7 @@ import { countersOf, logCounters } from "./counters.ts";
 import { TAP_HELPER_COMMAND } from "./internal.ts";
 import { startMetrics } from "./metrics.ts";
 import { drawSeed, ownCommand, ownUid } from "./program.ts";
+import { checkAtStart } from "./start-checks.ts";
 
 type Metrics = Awaited<ReturnType<typeof startMetrics>>;
 
@@ -64,6 +65,7 @@ export async function attach(options: AttachOptions): Promise<number> {
   process.on("SIGINT", stop);
   process.on("SIGUSR1", () => logCounters(log, binding));
   const metrics = await run(options, binding, reader, admin);
+  checkAtStart({ checks: options.checks, dns: options.dns }, log);
   try {
     await binding.ended;
   } catch (error) {

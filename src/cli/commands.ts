@@ -1,19 +1,22 @@
 /** The commands there are: what each is for, its options, and how they are read. */
-import { ATTACH_ROWS, type AttachOptions, readAttachOptions } from "../config/attach.ts";
-import { DEMO_ROWS, type DemoOptions, readDemoOptions } from "../config/demo.ts";
-import { DOCTOR_ROWS, type DoctorOptions, readDoctorOptions } from "../config/doctor.ts";
-import { MANIFESTS_ROWS, type ManifestOptions, readManifestOptions } from "../config/manifests.ts";
-import type { Environment, OptionRow } from "../config/option.ts";
+import { ATTACH_ROWS, readAttachOptions } from "../config/attach.ts";
+import { DEMO_ROWS, readDemoOptions } from "../config/demo.ts";
+import { DOCTOR_ROWS, readDoctorOptions } from "../config/doctor.ts";
+import { MANIFESTS_ROWS, readManifestOptions } from "../config/manifests.ts";
+import { MANUAL_ROWS, readManual, readShell, SHELLS } from "../config/manual.ts";
 import { parsePath } from "../config/path.ts";
-import { RUN_ROWS, type RunOptions, readRunOptions } from "../config/run.ts";
-import { readServeOptions, SERVE_ROWS, type ServeOptions } from "../config/serve.ts";
-import { readOne, type Settings } from "../config/settings.ts";
-import { readSimulateOptions, SIMULATE_ROWS, type SimulateOptions } from "../config/simulate.ts";
-import { readUiOptions, UI_ROWS, type UiOptions } from "../config/ui.ts";
+import { RUN_ROWS, readRunOptions } from "../config/run.ts";
+import { readServeOptions, SERVE_ROWS } from "../config/serve.ts";
+import { readOne } from "../config/settings.ts";
+import { readSimulateOptions, SIMULATE_ROWS } from "../config/simulate.ts";
+import { readUiOptions, UI_ROWS } from "../config/ui.ts";
+import type { CommandEntry } from "./command.ts";
 import {
   ATTACH_EPILOGUE,
+  COMPLETION_EPILOGUE,
   DEMO_EPILOGUE,
   DOCTOR_EPILOGUE,
+  MAN_EPILOGUE,
   MANIFESTS_EPILOGUE,
   REPLAY_EPILOGUE,
   RUN_EPILOGUE,
@@ -21,46 +24,12 @@ import {
   SIMULATE_EPILOGUE,
   UI_EPILOGUE,
 } from "./epilogues.ts";
-
-/** What to do. `text` ends with a line end; `message` is one line without. */
-export type Command =
-  | { readonly kind: "attach"; readonly options: AttachOptions }
-  | { readonly kind: "run"; readonly options: RunOptions }
-  | { readonly kind: "serve"; readonly options: ServeOptions }
-  | { readonly kind: "demo"; readonly options: DemoOptions }
-  | { readonly kind: "doctor"; readonly options: DoctorOptions }
-  | { readonly kind: "manifests"; readonly options: ManifestOptions }
-  | { readonly kind: "replay"; readonly file: string }
-  | { readonly kind: "simulate"; readonly options: SimulateOptions }
-  | { readonly kind: "ui"; readonly options: UiOptions }
-  | { readonly kind: "help"; readonly text: string }
-  | { readonly kind: "version" }
-  | { readonly kind: "error"; readonly message: string };
-
-export interface Operand {
-  readonly name: string;
-  readonly description: string;
-  readonly isRequired?: true;
-}
-
-export interface CommandEntry {
-  readonly name: string;
-  readonly summary: string;
-  readonly description: string;
-  readonly rows: readonly OptionRow[];
-  /** What may follow without a name, in lower case; it is read as a setting of that name. */
-  readonly operand?: Operand;
-  /** Another program's command line follows; it is read as the setting `COMMAND`. */
-  readonly takesCommand?: true;
-  readonly epilogue: string;
-  /** Throws `ConfigError`. */
-  readonly read: (settings: Settings, isTerminal: boolean, env: Environment) => Command;
-}
+import { INSPECTIONS } from "./inspections.ts";
 
 /** Setting of the command that `run` starts; no option has a name in capitals. */
 export const COMMAND = "COMMAND";
 
-export const COMMANDS: readonly CommandEntry[] = [
+const OWN: readonly CommandEntry[] = [
   {
     name: "attach",
     summary: "give a network namespace or a virtual machine user-space network connectivity",
@@ -156,7 +125,7 @@ export const COMMANDS: readonly CommandEntry[] = [
       "Gives another engine all that went into the recorded one, and compares what comes out, " +
       "bit for bit: frames for the guest, operations on host sockets, deadlines.",
     rows: [],
-    operand: { name: "file", description: "the recording", isRequired: true },
+    operands: [{ name: "file", description: "the recording", isRequired: true }],
     epilogue: REPLAY_EPILOGUE,
     read: (settings) => ({ kind: "replay", file: readOne(settings, "file", "", parsePath) }),
   },
@@ -169,8 +138,37 @@ export const COMMANDS: readonly CommandEntry[] = [
       "nothing acknowledged too early, nothing outside the window, every flow ends, counters " +
       "balance.",
     rows: SIMULATE_ROWS,
-    operand: { name: "scenario", description: "file of what happens; without it, the seed" },
+    operands: [{ name: "scenario", description: "file of what happens; without it, the seed" }],
     epilogue: SIMULATE_EPILOGUE,
     read: (settings) => ({ kind: "simulate", options: readSimulateOptions(settings) }),
   },
 ];
+
+const NAMES = [...[...OWN, ...INSPECTIONS].map(({ name }) => name), "completion", "man"];
+
+/** What the shell and the manual are told. */
+const HELPERS: readonly CommandEntry[] = [
+  {
+    name: "completion",
+    summary: "print the script by which a shell completes this program's command line",
+    description:
+      "Prints a script for bash, zsh or fish that knows every command, option and value of this " +
+      "version.",
+    rows: [],
+    operands: [{ name: "shell", description: SHELLS.join(", "), isRequired: true, words: SHELLS }],
+    epilogue: COMPLETION_EPILOGUE,
+    read: (settings) => ({ kind: "completion", shell: readShell(settings) }),
+  },
+  {
+    name: "man",
+    summary: "print a page of the manual",
+    description:
+      "Prints the page of a command, or of the program, as man(1) and mandoc(1) read it.",
+    rows: MANUAL_ROWS,
+    operands: [{ name: "command", description: "without it, the program", words: NAMES }],
+    epilogue: MAN_EPILOGUE,
+    read: (settings) => ({ kind: "man", options: readManual(settings, NAMES) }),
+  },
+];
+
+export const COMMANDS: readonly CommandEntry[] = [...OWN, ...INSPECTIONS, ...HELPERS];

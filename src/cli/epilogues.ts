@@ -85,8 +85,7 @@ Examples:
   slirp-binding ui --instance attach-4711 --listen 127.0.0.1:8000
 
   Of a sidecar, from a workstation:
-    kubectl exec POD -c hook-sidecar-0 -- slirp-binding ui --listen 127.0.0.1:8000 \\
-      --admin /var/run/kubevirt-hooks/userdata/admin.sock &
+    kubectl exec POD -c hook-sidecar-0 -- slirp-binding ui --listen 127.0.0.1:8000 &
     kubectl port-forward POD 8000`;
 
 /** What stands below the options of `manifests`. */
@@ -129,3 +128,19 @@ Examples:
 
 Ends with code 0 when nothing was wrong, with 1 when something was, with 2 for a scenario that
 cannot be read. A run that fails names the command that repeats it.`;
+
+/** What stands below the options of `completion`. */
+export const COMPLETION_EPILOGUE = `
+Examples:
+  bash, in ~/.bashrc:
+    eval "$(slirp-binding completion bash)"
+  zsh, in a folder of $fpath:
+    slirp-binding completion zsh >~/.zsh/functions/_slirp-binding
+  fish:
+    slirp-binding completion fish >~/.config/fish/completions/slirp-binding.fish`;
+
+/** What stands below the options of `man`. */
+export const MAN_EPILOGUE = `
+Examples:
+  slirp-binding man flows | man -l -
+  slirp-binding man --into /usr/local/share/man/man1`;

@@ -9,7 +9,8 @@ import { ConfigError, quote } from "../config/errors.ts";
 import { type Environment, type OptionRow, readVariable } from "../config/option.ts";
 import type { Setting } from "../config/settings.ts";
 import { escapeControls } from "../lib/log.ts";
-import { COMMAND, COMMANDS, type Command, type CommandEntry, type Operand } from "./commands.ts";
+import { type Command, type CommandEntry, type Operand, usageOf } from "./command.ts";
+import { COMMAND, COMMANDS } from "./commands.ts";
 import { splitRunLine } from "./run-line.ts";
 
 const PROGRAM = "slirp-binding";
@@ -26,6 +27,8 @@ Examples:
   ${PROGRAM} serve
   ${PROGRAM} manifests
   ${PROGRAM} demo
+  ${PROGRAM} flows
+  ${PROGRAM} capture dropped -w drops.pcapng
   ${PROGRAM} replay FILE
   ${PROGRAM} simulate
 
@@ -94,33 +97,26 @@ function createProgram(writeOut: (text: string) => void): Parser {
     .addHelpText("after", PROGRAM_EPILOGUE);
 }
 
-function operandText({ name, isRequired }: Operand): string {
-  const text = name.toUpperCase();
-  return isRequired === true ? text : `[${text}]`;
-}
-
-function usageOf({ operand, takesCommand }: CommandEntry): string {
-  if (takesCommand === true) return "[OPTIONS] [--] [COMMAND [ARGUMENT…]]";
-  return `${operand === undefined ? "" : `${operandText(operand)} `}[OPTIONS]`;
+function addOperand(parser: Parser, { name, description, isRequired, isRepeated }: Operand): void {
+  const text = isRepeated === true ? `${name}...` : name;
+  parser.argument(isRequired === true ? `<${text}>` : `[${text}]`, description);
 }
 
 function addCommand(program: Parser, entry: CommandEntry): Parser {
-  const { operand } = entry;
   const parser = program
     .command(entry.name)
     .summary(entry.summary)
     .description(entry.description)
-    .usage(usageOf(entry))
+    .usage(usageOf(entry).join(" "))
     .helpOption("-h, --help", "print this help")
     .allowExcessArguments(false)
     .addHelpText("after", entry.epilogue);
-  if (operand !== undefined) {
-    const { name, description, isRequired } = operand;
-    parser.argument(isRequired === true ? `<${name}>` : `[${name}]`, description);
-  }
+  for (const operand of entry.operands ?? []) addOperand(parser, operand);
   for (const row of entry.rows.filter(({ isVariableOnly }) => isVariableOnly !== true)) {
+    const short = row.short === undefined ? "" : `-${row.short}, `;
     const argument = row.argument === undefined ? "" : ` <${row.argument}>`;
-    const option = new Option(`--${row.name}${argument}`, row.description).helpGroup(row.heading);
+    const flags = `${short}--${row.name}${argument}`;
+    const option = new Option(flags, row.description).helpGroup(row.heading);
     if (row.argument !== undefined) option.argParser(collectValue);
     parser.addOption(option);
   }
@@ -134,14 +130,14 @@ function collectValue(text: string, previous: readonly string[] | undefined): re
 
 /** Joins command line and environment: an argument wins over the variable of the same option. */
 function collectSettings(
-  { rows, operand }: CommandEntry,
+  { rows, operands = [] }: CommandEntry,
   parser: Parser,
   env: Environment,
 ): Map<string, Setting> {
   const settings = new Map<string, Setting>();
-  const [given] = parser.args;
-  if (operand !== undefined && given !== undefined) {
-    settings.set(operand.name, { values: [given], origin: operand.name.toUpperCase() });
+  for (const [index, { name, isRepeated }] of operands.entries()) {
+    const values = parser.args.slice(index, isRepeated === true ? undefined : index + 1);
+    if (values.length > 0) settings.set(name, { values, origin: name.toUpperCase() });
   }
   for (const row of rows) {
     const setting = fromArguments(row, parser) ?? readVariable(row, env);

@@ -22,6 +22,7 @@ import { type ServeDataPlane, startDataPlane } from "./data-plane.ts";
 import { readPlanContext } from "./hook-context.ts";
 import { startMetrics } from "./metrics.ts";
 import { ShutdownPolicy } from "./shutdown-policy.ts";
+import { checkAtStart } from "./start-checks.ts";
 import { makeUserFolder, removeUserFolder } from "./user-folder.ts";
 
 /**
@@ -132,6 +133,8 @@ async function serveUntil(
     await confine(options.rights, needs, log);
     if (options.readyFd !== undefined) await announce(options.readyFd);
     life.isReady = true;
+    const { checks, resolvers } = options;
+    checkAtStart({ checks, dns: resolvers, hooksDir }, log);
     const reason = await policy.decided;
     log.info({ reason }, "shutting down");
   } finally {

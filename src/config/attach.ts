@@ -8,6 +8,7 @@ import { deepFreeze } from "../lib/deep-freeze.ts";
 import { ADMIN_OPTIONS, type AdminOptions } from "./admin.ts";
 import { BOOT_OPTIONS, type BootOptions, readBoot } from "./boot.ts";
 import { CAPTURE_OPTIONS, type CaptureOptions } from "./capture.ts";
+import { CHECK_OPTIONS, type CheckOptions } from "./checks.ts";
 import { type DhcpOption, dhcpOptionsOf } from "./dhcp-options.ts";
 import { checkSearchList6 } from "./dhcp6-options.ts";
 import { ConfigError } from "./errors.ts";
@@ -51,7 +52,7 @@ export interface BindingOptions {
   readonly seed: readonly number[] | undefined;
 }
 
-export interface AttachOptions extends BindingOptions, MetricsOptions, AdminOptions {
+export interface AttachOptions extends BindingOptions, MetricsOptions, AdminOptions, CheckOptions {
   readonly rights: RightsOptions;
   /** File descriptor that gets one byte when ready. */
   readonly readyFd: number | undefined;
@@ -87,6 +88,7 @@ export const ATTACH_ROWS = rowsOf(
   RIGHTS_OPTIONS,
   CAPTURE_OPTIONS,
   METRICS_OPTIONS,
+  CHECK_OPTIONS,
   ADMIN_OPTIONS,
   LOG_OPTIONS,
   SEED_OPTIONS,
@@ -128,6 +130,7 @@ export function readAttachOptions(settings: Settings, isTerminal: boolean): Atta
         ...READY_OPTIONS,
         ...EXIT_OPTIONS,
         ...METRICS_OPTIONS,
+        ...CHECK_OPTIONS,
         ...ADMIN_OPTIONS,
         ...SEED_OPTIONS,
       },

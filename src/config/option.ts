@@ -27,6 +27,8 @@ import {
 export interface OptionRow {
   /** Long name without dashes. A name that begins with `no-` is an ordinary flag. */
   readonly name: string;
+  /** One letter that stands for the name behind a single dash. */
+  readonly short?: string;
   /** The environment variable that stands in for it. */
   readonly variable: string;
   /** It has a variable and no argument on the command line. */
@@ -61,7 +63,7 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 export type Bounds = readonly [min: number, max: number];
 
 type Look = Pick<OptionRow, "name" | "description" | "heading"> &
-  Partial<Pick<OptionRow, "conflicts">>;
+  Partial<Pick<OptionRow, "conflicts" | "short">>;
 
 /** Reads all options of a group. Throws `ConfigError`. */
 export function readGroup<G extends Group>(group: G, settings: Settings): Values<G> {

@@ -5,6 +5,7 @@
 import { deepFreeze } from "../lib/deep-freeze.ts";
 import { type AdminOptions, SERVE_ADMIN_OPTIONS } from "./admin.ts";
 import { type CaptureOptions, SERVE_CAPTURE_OPTIONS } from "./capture.ts";
+import { CHECK_OPTIONS, type CheckOptions } from "./checks.ts";
 import { HOOK_OPTIONS, HOOK_VARIABLES, type HookSettings, PLAN_OPTIONS } from "./hook-settings.ts";
 import { type HostSide, hostSideOptions, readHostSide, SERVE_HOST_SIDE } from "./host-side.ts";
 import { ROOM_OPTIONS } from "./limit-options.ts";
@@ -80,7 +81,11 @@ const LIFE_OPTIONS = {
 };
 
 /** Options of `serve`, frozen. Those of a guest network hold for each interface. */
-export interface ServeOptions extends Values<typeof LIFE_OPTIONS>, MetricsOptions, AdminOptions {
+export interface ServeOptions
+  extends Values<typeof LIFE_OPTIONS>,
+    MetricsOptions,
+    AdminOptions,
+    CheckOptions {
   readonly hooks: HookSettings;
   readonly resolvers: ResolverOptions;
   readonly hostSide: HostSide;
@@ -109,6 +114,7 @@ export const SERVE_ROWS = rowsOf(
   RIGHTS_OPTIONS,
   SERVE_CAPTURE_OPTIONS,
   METRICS_OPTIONS,
+  CHECK_OPTIONS,
   SERVE_ADMIN_OPTIONS,
   LOG_OPTIONS,
   HOOK_VARIABLES,
@@ -124,6 +130,7 @@ export function readServeOptions(settings: Settings, isTerminal: boolean): Serve
         ...SERVE_PEERS,
         ...READY_OPTIONS,
         ...METRICS_OPTIONS,
+        ...CHECK_OPTIONS,
         ...SERVE_ADMIN_OPTIONS,
       },
       settings,

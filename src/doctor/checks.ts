@@ -99,7 +99,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
       mend: "give --no-ipv6, and guests do not try",
     };
   },
-  mtu: ({ interfaces }) => {
+  mtu: ({ interfaces, hasIpv6Route }) => {
     const outward = interfaces.filter(({ isUp, isLoopback }) => isUp && !isLoopback);
     const [smallest] = [...outward].sort((a, b) => a.mtu - b.mtu);
     if (smallest === undefined) {
@@ -110,7 +110,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
         mend: "ip link set IFACE up",
       };
     }
-    if (smallest.mtu >= MTU_IPV6_MIN) {
+    if (smallest.mtu >= MTU_IPV6_MIN || !hasIpv6Route) {
       return ok(`the smallest MTU outwards is ${smallest.mtu}; a guest's own may be larger`);
     }
     return {
@@ -170,6 +170,22 @@ export function judge(facts: Facts, wishes: Wishes): Finding[] {
   return Object.entries(CHECKS).flatMap(([check, judged]) => {
     const found = judged(facts, wishes);
     return found === undefined ? [] : [{ check, ...found }];
+  });
+}
+
+/**
+ * What a program that runs is warned of: what is certain, and what nothing else has told it. A port
+ * that cannot be had, descriptors and memory that are few, pings that are not allowed show at its
+ * start; a resolv.conf that names nobody, or may not be read, is told by who follows it.
+ */
+export function judgeRunning(facts: Facts): Finding[] {
+  const { resolvers, mtu, clock } = CHECKS;
+  const known = facts.resolvers.length === 0 ? { mtu, clock } : { resolvers, mtu, clock };
+  const none: Wishes = { flowsMax: 0, publishedSockets: 0, lowestPort: undefined };
+  return Object.entries(known).flatMap(([check, judged]) => {
+    const found = judged?.(facts, none);
+    const isProblem = found?.severity === "warning" || found?.severity === "error";
+    return isProblem ? [{ check, ...found }] : [];
   });
 }
 

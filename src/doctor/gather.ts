@@ -25,6 +25,8 @@ export interface Surroundings {
   readonly program: string;
   /** Resolvers in place of those of resolv.conf. */
   readonly resolvers: readonly string[];
+  /** Where resolvers take queries; 53 unless told otherwise. */
+  readonly dnsPort?: number;
   /** What system calls tell; undefined where the runtime makes none. */
   readonly tries: Tries | undefined;
 }
@@ -43,6 +45,7 @@ const DNS_PORT = 53;
 
 export async function gather(surroundings: Surroundings): Promise<Facts> {
   const { root, uid, gid, now_ms, clock, hooksDir, program, tries } = surroundings;
+  const { dnsPort = DNS_PORT } = surroundings;
   const text = (path: string): string | undefined => readText(join(root, path));
   const status = text("/proc/self/status") ?? "";
   const resolvConf = text(RESOLV_CONF_PATH);
@@ -65,7 +68,7 @@ export async function gather(surroundings: Surroundings): Promise<Facts> {
     resolvConf,
     resolvers: await Promise.all(
       asked.map(async (address) => {
-        return { address, answered_ms: await askResolver(address, DNS_PORT, PATIENCE_ms, clock) };
+        return { address, answered_ms: await askResolver(address, dnsPort, PATIENCE_ms, clock) };
       }),
     ),
     isIpv6Off: (text("/proc/sys/net/ipv6/conf/all/disable_ipv6") ?? "1").trim() === "1",

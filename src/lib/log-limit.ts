@@ -38,6 +38,8 @@ export interface LogLimit {
 
 /** Takes events like any logger; has to be asked from time to time where events may stay away. */
 export interface LimitedLogger extends LevelledLogger {
+  /** The log itself, for lines that only the operator causes. */
+  readonly unlimited: LevelledLogger;
   /** Tells what was left out in windows that are over. */
   poll(now: number): void;
   /** Microseconds until `poll` has something to tell; undefined: nothing is left out. */
@@ -60,6 +62,7 @@ export function limitLogger(log: LevelledLogger, limit: LogLimit): LimitedLogger
 }
 
 class Limited implements LimitedLogger {
+  readonly unlimited: LevelledLogger;
   readonly #log: LevelledLogger;
   readonly #clock: () => number;
   readonly #burst: number;
@@ -69,6 +72,7 @@ class Limited implements LimitedLogger {
   #due = Number.POSITIVE_INFINITY;
 
   constructor(log: LevelledLogger, { clock, burst = BURST, window_us = WINDOW_us }: LogLimit) {
+    this.unlimited = log;
     this.#log = log;
     this.#clock = clock;
     this.#burst = burst;

@@ -199,8 +199,8 @@ export class Listeners {
       if (publication !== undefined) flows.set(publication, (flows.get(publication) ?? 0) + count);
     };
     const { marks } = this.#sockets;
-    for (const [token, count] of marks.acceptedBy()) note(this.#listeners.get(token), count);
-    for (const token of marks.held()) note(this.#parked.get(token), 1);
+    for (const [token, count] of marks.acceptedBy) note(this.#listeners.get(token), count);
+    for (const token of marks.held) note(this.#parked.get(token), 1);
     return flows;
   }
 

@@ -75,7 +75,7 @@ describe("flows", () => {
       idleUs: 1500n,
       rttUs: 250,
       windowForGuest: 1000,
-      windowOfGuest: 0,
+      windowOfGuest: 65_535,
       congestionWindow: 65_536,
       inFlight: 0,
       retransmits: 3,
@@ -115,7 +115,13 @@ describe("flows", () => {
     [Waiting.TIME_WAIT, { state: abi.STATE_TIME_WAIT }],
     [Waiting.HOST_WRITE, { flags: abi.TRACE_FLAG_BLOCKED }],
     [Waiting.HOST_WRITE, { tcp: { [abi.FLOW_TCP_HELD_COUNT_OFFSET]: 1 } }],
-    [Waiting.GUEST_WINDOW, { tcp: { [abi.FLOW_TCP_SEND_COUNT_OFFSET]: 1 } }],
+    [Waiting.GUEST_WINDOW, { tcp: { [abi.FLOW_TCP_SND_WINDOW_OFFSET]: 0 } }],
+    [
+      Waiting.GUEST_WINDOW,
+      {
+        tcp: { [abi.FLOW_TCP_SEND_COUNT_OFFSET]: 1, [abi.FLOW_TCP_SND_MAX_OFFSET]: 65_535 },
+      },
+    ],
     [
       Waiting.GUEST_ACK,
       { tcp: { [abi.FLOW_TCP_SND_MAX_OFFSET]: 10, [abi.FLOW_TCP_SND_WINDOW_OFFSET]: 11 } },

@@ -31,7 +31,7 @@ async function withSocket(work: (stage: Stage) => Promise<void>): Promise<void> 
   const umask = (mask: number): number => process.umask(mask);
   const before = process.umask(0);
   try {
-    const socket = await openAdminSocket(path, { load, umask });
+    const socket = await openAdminSocket(path, { load, umask, onQuiet: () => {} });
     assert.equal(process.umask(), 0);
     await work({ path, socket, loads: () => loads });
     await socket.close();
@@ -120,7 +120,8 @@ describe("admin socket", () => {
   test("a stale socket makes room, a living one and a file do not", () =>
     withSocket(async ({ path }) => {
       const load = () => Promise.resolve(adminHandler(fakeProgram([])));
-      const parts = { load, umask: (mask: number): number => process.umask(mask) };
+      const umask = (mask: number): number => process.umask(mask);
+      const parts = { load, umask, onQuiet: () => {} };
       await assert.rejects(openAdminSocket(path, parts), /another program/);
       writeFileSync(`${path}.txt`, "");
       await assert.rejects(openAdminSocket(`${path}.txt`, parts), /not a socket/);

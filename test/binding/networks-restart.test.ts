@@ -2,6 +2,8 @@
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { formatRule, parsePublish } from "../../src/config/publish-rule.ts";
+import { parsePublished } from "../../src/config/published-ports.ts";
 import { deferred } from "../../src/lib/deferred.ts";
 import { type FakeBinding, network, Stage, settled } from "../support/networks-stage.ts";
 
@@ -38,6 +40,30 @@ describe("networks that fail", () => {
       [0, 1, 1],
     );
     assert.deepEqual(stage.networks.all, []);
+  });
+
+  test("ports that came and went are so again, and equal options leave them", async () => {
+    const stage = new Stage();
+    const wanted = [network("a")];
+    await stage.networks.prepare(wanted);
+    const [running] = stage.networks.all;
+    running?.ports?.add(parsePublish("8080:80"));
+    running?.ports?.add(parsePublish("53:53/udp"));
+    running?.ports?.remove(parsePublished("53/udp"));
+    await stage.networks.prepare([network("a")]);
+    assert.equal(stage.started.length, 1);
+    for (const times of [1, 2]) {
+      stage.get(times - 1).fail("trap");
+      await settled();
+      await stage.clock.pass(10_000);
+      const { publish } = stage.get(times).options;
+      assert.deepEqual([publish.rules, publish.added?.map(formatRule)], [[], ["8080:80"]]);
+    }
+    await stage.networks.prepare([network("a")]);
+    assert.equal(stage.started.length, 3, "they are no other options");
+    await stage.networks.prepare([network("a", 4001)]);
+    assert.equal(stage.get(3).options.publish.added, undefined, "a new network is without them");
+    await stage.networks.close();
   });
 
   test("pauses double up to ten seconds, and are short after as long without failure", async () => {

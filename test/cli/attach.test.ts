@@ -118,6 +118,21 @@ describe("attach", () => {
     }),
   );
 
+  systemTest("warns once it runs of what doctor finds", [], () =>
+    withProgram(async (program) => {
+      const silent = ["--dns", "127.0.0.1", "--dns-port", String(await freePort())];
+      const link = ["--listen", `unix:${program.path("vm.sock")}`];
+      program.start(["attach", ...link, ...silent, ...OPTIONS], 'SLIRP_NO_CHECKS=0 exec "$@"');
+      await program.ready();
+      await program.logs(/"msg":"check failed"/);
+      const { event, check, problem } = said(program, "check failed");
+      assert.deepEqual([event, check], ["check_failed", "resolvers"]);
+      assert.equal(problem, "no resolver answers: 127.0.0.1");
+      program.signal("SIGTERM");
+      assert.equal((await program.outcome()).code, 0);
+    }),
+  );
+
   systemTest("ends well where its tap is taken away", ["root", "tun"], () =>
     withNetns((netns) =>
       withProgram(async (program) => {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
-import type { Command } from "../../src/cli/commands.ts";
+import type { Command } from "../../src/cli/command.ts";
 import { parseCommandLine } from "../../src/cli/options.ts";
 import { readDemoOptions } from "../../src/config/demo.ts";
 import type { Environment } from "../../src/config/option.ts";

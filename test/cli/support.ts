@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Command } from "../../src/cli/commands.ts";
+import type { Command } from "../../src/cli/command.ts";
 import { parseCommandLine } from "../../src/cli/options.ts";
 import { ownCommand } from "../../src/cli/program.ts";
 import type { Environment } from "../../src/config/option.ts";

@@ -11,6 +11,18 @@ export const HELP_COMMANDS = [
   "demo",
   "replay",
   "simulate",
+  "instances",
+  "flows",
+  "top",
+  "stats",
+  "events",
+  "drops",
+  "log",
+  "log-level",
+  "publish",
+  "capture",
+  "completion",
+  "man",
 ] as const;
 
 /** What `COMMAND --help` prints; "" is the program itself. */

@@ -1,7 +1,7 @@
 /** What each check says of facts: when all is well, when not, and what mends it. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { judge } from "../../src/doctor/checks.ts";
+import { judge, judgeRunning } from "../../src/doctor/checks.ts";
 import type { Facts, Wishes } from "../../src/doctor/facts.ts";
 import type { Finding } from "../../src/doctor/finding.ts";
 
@@ -181,5 +181,24 @@ describe("doctor: what is wrong", () => {
     says(found("hooks", at(false)), "error", "/hooks", "chown");
     says(found("hooks", at(undefined)), "note", "/hooks");
     says(found("hooks", at(true)), "ok", "/hooks");
+  });
+});
+
+describe("a program that runs", () => {
+  const told = (facts: Partial<Facts>): string[] =>
+    judgeRunning({ ...WELL, ...facts }).map(({ check }) => check);
+
+  test("is warned of what is certain, and of nothing where all is well", () => {
+    assert.deepEqual(told({}), []);
+    const silent = { address: "192.0.2.53", answered_ms: undefined };
+    const small = [{ name: "eth0", mtu: 1200, isUp: true, isLoopback: false }];
+    const bad = { resolvers: [silent], interfaces: small, clock_ms: 1 };
+    assert.deepEqual(told(bad), ["resolvers", "mtu", "clock"]);
+    assert.deepEqual(told({ ...bad, resolvers: [], hasIpv6Route: false }), ["clock"]);
+  });
+
+  test("is not told again what it has told at its start", () => {
+    const few = { descriptors: 10, mayPing: false, memoryLimit: { octets: 1, source: "x" } };
+    assert.deepEqual(told({ ...few, hasSystemCalls: false, tunProblem: "ENOENT" }), []);
   });
 });

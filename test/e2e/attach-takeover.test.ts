@@ -9,12 +9,13 @@
  * it, and wants the second kept, which a loaded machine cannot promise.
  */
 import assert from "node:assert/strict";
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { after, describe, test } from "node:test";
 import { breakEngine } from "../support/break-engine.ts";
+import { type Held, heldBy } from "../support/e2e/held.ts";
 import { getsAddress, isReachable, transfers } from "../support/e2e/machine.ts";
 import { httpServer, MODE, startStreams, streams, tcpServer } from "../support/e2e/peers.ts";
 import { startAttach } from "../support/e2e/program.ts";
@@ -36,28 +37,6 @@ const PUBLISHED = 8080;
 const FLOWS = 3;
 /** What the runtime's heap may grow by. */
 const GROWTH_MAX_KIB = 24 * KIB;
-
-interface Held {
-  /** What each descriptor is: `socket`, `anon_inode`, a file. */
-  readonly descriptors: readonly string[];
-  readonly resident_kib: number;
-}
-
-function heldBy(pid: number): Held {
-  const status = readFileSync(`/proc/${pid}/status`, "utf8");
-  const resident_kib = Number(/^VmRSS:\s*(\d+)/m.exec(status)?.[1]);
-  const folder = `/proc/${pid}/fd`;
-  const descriptors = readdirSync(folder).map((fd) => kindOf(join(folder, fd)));
-  return { descriptors: descriptors.sort(), resident_kib };
-}
-
-function kindOf(path: string): string {
-  try {
-    return readlinkSync(path).replace(/:\[\d+\]$/, "");
-  } catch {
-    return "closed meanwhile";
-  }
-}
 
 /** The process below one that was started through `ip netns exec`, which becomes it. */
 const pidOf = (running: Running): number => running.pid;

@@ -24,6 +24,7 @@ import {
 import { joining, limitMemory } from "../support/memory-limit.ts";
 import { temporaryFolder } from "../support/operating/folder.ts";
 import { ask, inShell, isMended, look, mend, NOBODY } from "../support/operating/look.ts";
+import { looksAs } from "../support/operating/screenshot.ts";
 import { missingIn, operatingRow } from "../support/operating/table.ts";
 
 const LIMIT = { timeout: 90_000 };
@@ -109,7 +110,7 @@ describe("docs/operating.md: what the machine forbids", {
         const refused = await tries().outcome();
         assert.equal(refused.code, 1);
         assert.match(refused.stderr, /80.*ip_unprivileged_port_start/);
-        await look(host, row, AS_NOBODY);
+        looksAs("slirp-binding doctor --publish 80:80", await look(host, row, AS_NOBODY));
         await mend(host, row);
         await isMended(host, row, AS_NOBODY);
         const running = tries();

@@ -29,6 +29,14 @@ test("rare events are written as they come", () => {
   assert.equal(log.wait(time.now), undefined);
 });
 
+test("lines that only the operator causes are no storm, and count for none", () => {
+  const { lines, log } = limited();
+  for (let i = 0; i < 10; i += 1) log.unlimited.info({ i }, "port published");
+  log.info({ i: -1 }, "port published");
+  log.close();
+  assert.equal(lines.length, 11);
+});
+
 test("a storm leaves the first lines and then one with the number of the others", () => {
   const { lines, time, log } = limited();
   for (let i = 0; i < 190_000; i += 1) {

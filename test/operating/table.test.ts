@@ -10,10 +10,15 @@ import { describe, test } from "node:test";
 import { COMMANDS } from "../../src/cli/commands.ts";
 import { parseCommandLine } from "../../src/cli/options.ts";
 import { ROOT } from "../support/e2e/program.ts";
+import { pictured } from "../support/operating/screenshot.ts";
 import { operatingPage, operatingRows } from "../support/operating/table.ts";
 
 const ROWS_MIN = 20;
 const FOLDER = join(ROOT, "test/e2e");
+/** Texts of the tests that play the page. */
+const SOURCES = readdirSync(FOLDER)
+  .filter((file) => /^operating-.*\.test\.ts$/.test(file))
+  .map((file) => readFileSync(join(FOLDER, file), "utf8"));
 const PROGRAM = /(?:^|\s)(?:dist\/)?slirp-binding /;
 
 /** Words of a command line for a shell; quotes are the only thing of a shell's that is known. */
@@ -52,23 +57,29 @@ describe("docs/operating.md", () => {
   });
 
   test("each row is played by one test", () => {
-    const played = readdirSync(FOLDER)
-      .filter((file) => /^operating-.*\.test\.ts$/.test(file))
-      .flatMap((file) => [
-        ...readFileSync(join(FOLDER, file), "utf8").matchAll(/\btest\(\s*["'`](\d\d) /g),
-      ])
-      .map(([, id]) => id);
+    const played = SOURCES.flatMap((text) => [...text.matchAll(/\btest\(\s*["'`](\d\d) /g)]).map(
+      ([, id]) => id,
+    );
     assert.deepEqual(
       played.sort(),
       rows.map(({ id }) => id),
     );
   });
 
+  test("each picture of a terminal is compared with what is so", () => {
+    const commands = pictured();
+    assert.ok(commands.length > 0);
+    const compared = SOURCES.flatMap((text) => [...text.matchAll(/looksAs\(\s*"([^"]+)"/g)]);
+    assert.deepEqual(commands.sort(), compared.map(([, command]) => command).sort());
+  });
+
   test("each command line is one that the program understands", () => {
     const commands = rows.flatMap(({ command }) => command ?? []);
     const foreign = commands.filter((line) => !/^(?:slirp-binding|curl) /.test(line));
     assert.deepEqual(foreign, []);
-    const lines = [...commands, ...blockLines()].filter((line) => PROGRAM.test(line));
+    const lines = [...commands, ...pictured(), ...blockLines()].filter((line) =>
+      PROGRAM.test(line),
+    );
     assert.ok(lines.length > 0);
     assert.deepEqual(
       lines.flatMap((line) => problemOf(line) ?? []),

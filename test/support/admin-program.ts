@@ -13,6 +13,7 @@ import type { RunningNetwork } from "../../src/binding/networks.ts";
 import type { Requests } from "../../src/binding/requests.ts";
 import { readAttachOptions } from "../../src/config/attach.ts";
 import { copyFlowPage } from "../../src/engine/flow-page.ts";
+import { LogThreshold } from "../../src/lib/log.ts";
 import { settingsOf } from "../config/support.ts";
 import { FlowTable } from "./flow-table.ts";
 
@@ -61,7 +62,13 @@ export function fakeProgram(networks: readonly RunningNetwork[]): AdminProgram {
     }),
     networks: () => networks,
     events: new EventLog(() => WALL + 7),
-    log: { level: "info", debug: () => {}, info: () => {}, warn: () => {}, error: () => {} },
+    log: {
+      threshold: LogThreshold.at("info"),
+      debug: () => {},
+      info: () => {},
+      warn: () => {},
+      error: () => {},
+    },
     logTail: new LogTail(),
   };
 }

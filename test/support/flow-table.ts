@@ -54,6 +54,7 @@ export class FlowTable {
     const active = BigInt(fields.lastActive ?? 0);
     view.setBigInt64(base + abi.TRACE_FLOW_LAST_ACTIVE_OFFSET, active, true);
     view.setUint32(base + abi.TRACE_FLOW_BEGAN_OFFSET, fields.began ?? 0, true);
+    view.setUint32(base + abi.FLOW_TCP_SND_WINDOW_OFFSET, 65_535, true);
     for (const [offset, value] of Object.entries(fields.tcp ?? {})) {
       view.setUint32(base + Number(offset), value, true);
     }

@@ -18,15 +18,21 @@ class Stage {
   readonly asked: (readonly [boolean, number | undefined])[] = [];
   settled = 0;
   peer = 0;
+  count: number;
   readonly presence: Presence;
 
   constructor(options: { count?: number; interval?: number; before?: PresenceState } = {}) {
-    const { count = 2, interval, before } = options;
+    const { interval, before } = options;
+    this.count = options.count ?? 2;
+    const stage = this;
     this.presence = new Presence({
       engine: this.world.engine,
       ports: {
-        count,
+        get count() {
+          return stage.count;
+        },
         answer: (on, limit) => {
+          const { count } = this;
           this.asked.push([on, limit]);
           const most = limit ?? count;
           const wanted = on ? count : 0;
@@ -204,6 +210,33 @@ describe("presence", () => {
     assert.equal(stage.presence.wait(now), 5000);
     assert.equal(stage.presence.wait(now + 4999), 1);
     assert.equal(stage.presence.wait(now + 9000), 0);
+  });
+
+  test("the first port that is published later has the guest asked for, and follows it", () => {
+    const stage = new Stage({ count: 0 });
+    stage.peer = 1;
+    stage.turn();
+    assert.deepEqual([stage.isAsking, stage.presence.wait(stage.world.now)], [false, undefined]);
+    stage.count = 1;
+    stage.presence.portsChanged(stage.world.now);
+    stage.turn();
+    assert.deepEqual([stage.answering, stage.isAsking], [0, true]);
+    speak(stage.world, GUEST);
+    stage.turn();
+    assert.deepEqual([stage.answering, stage.isAsking, stage.changes], [1, false, [true]]);
+    stage.count = 3;
+    stage.presence.portsChanged(stage.world.now);
+    assert.equal(stage.answering, 3, "at once, as the guest is there");
+  });
+
+  test("without ports nobody is asked for any more", () => {
+    const stage = new Stage({ count: 1 });
+    stage.peer = 1;
+    stage.turn();
+    assert.equal(stage.isAsking, true);
+    stage.count = 0;
+    stage.presence.portsChanged(stage.world.now);
+    assert.equal(stage.isAsking, false);
   });
 
   test("with the next engine a guest that is still attached is there, unheard", () => {

@@ -30,6 +30,8 @@ const PACKAGES: Readonly<Record<string, string>> = {
   tshark: "tshark",
   setpriv: "util-linux",
   unshare: "util-linux",
+  ethtool: "ethtool",
+  socat: "socat",
 };
 
 /** Why the tests cannot run here, or false. Pass it as `skip` to `describe`. */

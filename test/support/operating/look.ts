@@ -6,7 +6,7 @@
  * (`XDG_RUNTIME_DIR`): no other instance of the machine is in it.
  */
 import assert from "node:assert/strict";
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -35,7 +35,9 @@ function makeFolder(): string {
   const words = ourCommand().map((word) => `'${word}'`);
   writeFileSync(join(folder, "slirp-binding"), `#!/bin/sh\nexec ${words.join(" ")} "$@"\n`);
   chmodSync(join(folder, "slirp-binding"), 0o755);
-  process.env["XDG_RUNTIME_DIR"] = folder;
+  const runtime = join(folder, "run");
+  mkdirSync(runtime, { mode: 0o700 });
+  process.env["XDG_RUNTIME_DIR"] = runtime;
   return folder;
 }
 
@@ -100,5 +102,19 @@ export async function isMended(host: Namespace, row: Row, options?: LookOptions)
   assert.ok(
     missingIn(row, stdout).includes(row.shows[0] ?? ""),
     `row ${row.id}: ${stdout}${stderr}`,
+  );
+}
+
+/** The same, as soon as it is. */
+export async function untilMended(host: Namespace, row: Row): Promise<void> {
+  let last = "";
+  await until(
+    async () => {
+      const { stdout, stderr } = await ask(host, row);
+      last = `${stdout}${stderr}`;
+      return missingIn(row, stdout).includes(row.shows[0] ?? "");
+    },
+    () => `row ${row.id} no longer to show ${JSON.stringify(row.shows)}:\n${last}`,
+    LIMIT_ms,
   );
 }
