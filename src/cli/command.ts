@@ -48,6 +48,7 @@ export type Command =
   | { readonly kind: "ask"; readonly question: Question }
   | { readonly kind: "completion"; readonly shell: Shell }
   | { readonly kind: "man"; readonly options: ManualOptions }
+  | { readonly kind: "ui"; readonly options: UiOptions }
   | { readonly kind: "help"; readonly text: string }
   | { readonly kind: "version" }
   | { readonly kind: "error"; readonly message: string };

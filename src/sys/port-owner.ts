@@ -12,7 +12,6 @@
  */
 import { closeSync, openSync, readdirSync, readlinkSync, readSync } from "node:fs";
 import { endianness } from "node:os";
-import process from "node:process";
 import { formatIpv4 } from "../lib/addr.ts";
 import { formatIpv6, groupsOfOctets } from "../lib/addr6.ts";
 
@@ -81,7 +80,7 @@ export function findPortOwner(
 
 /** It is this program. */
 export function isOwn(owner: PortOwner): boolean {
-  return owner.process?.pid === process.pid;
+  return owner.process?.pid === ownPid(SYSTEM);
 }
 
 /** One clause for a message. */
@@ -124,7 +123,8 @@ function entriesOf(
   }
   const hex = port.toString(16).toUpperCase().padStart(4, "0");
   // Its own end, the other end, state, queues, timer, retransmits, user, timeout, inode.
-  const row = `^ *\\d+: ([0-9A-F]{8,32}):${hex} \\S+ ([0-9A-F]{2}) \\S+ \\S+ \\S+ +(\\d+) +\\d+ (\\d+)`;
+  const ends = `([0-9A-F]{8,32}):${hex} \\S+ ([0-9A-F]{2})`;
+  const row = `^ *\\d+: ${ends} \\S+ \\S+ \\S+ +(\\d+) +\\d+ (\\d+)`;
   return [...table.matchAll(new RegExp(row, "gm"))].flatMap((found) => {
     const [, address = "", state = "", uid = "", inode = "0"] = found;
     if (inode === "0") return [];
@@ -169,7 +169,8 @@ function addressText(octets: readonly number[]): string {
 function processOf(inode: string, sources: OwnerSources): PortOwner["process"] {
   const wanted = `socket:[${inode}]`;
   let left = LINKS_MAX;
-  for (const pid of [process.pid, ...processes(sources)]) {
+  const own = ownPid(sources);
+  for (const pid of [own, ...processes(sources, own)]) {
     const folder = `/proc/${pid}/fd`;
     for (const fd of attempt(() => sources.list(folder)) ?? []) {
       if (left <= 0) return undefined;
@@ -181,9 +182,14 @@ function processOf(inode: string, sources: OwnerSources): PortOwner["process"] {
   return undefined;
 }
 
-function processes({ list }: OwnerSources): number[] {
+/** Our own, as /proc has it; 0 where it does not tell. */
+function ownPid({ link }: OwnerSources): number {
+  return Number(attempt(() => link("/proc/self")) ?? 0);
+}
+
+function processes({ list }: OwnerSources, own: number): number[] {
   const pids = (attempt(() => list("/proc")) ?? []).map(Number).filter(Number.isSafeInteger);
-  return pids.filter((pid) => pid !== process.pid).slice(0, PROCESSES_MAX);
+  return pids.filter((pid) => pid !== own).slice(0, PROCESSES_MAX);
 }
 
 /** A process names itself, so it may call itself anything. */

@@ -88,7 +88,7 @@ const SRC: readonly (readonly [string, readonly string[]])[] = [
   ["loop/", [...LOW, ...HALVES, ABI]],
   ["binding/", [...LOW, ...HALVES, "replay/", "loop/", "assets.ts", ABI]],
   ["metrics/", ["lib/", "engine/", "link/", "binding/", ABI]],
-  ["admin/", ["lib/", "sys/", "config/", "engine/", "link/", "binding/", "metrics/", ABI]],
+  ["admin/", [...LOW, ...HALVES, "binding/", "metrics/", ABI]],
   ["ui/", ["lib/", "config/", "admin/"]],
   ["doctor/", LOW],
   ["hooks/", ["lib/", "config/"]],

@@ -130,7 +130,7 @@ describe("port owner", () => {
     let looked = 0;
     const made = sources({ tcp: row(AT_ANY, "0A", 5), processes: { 34: links } });
     const link = (path: string): string => {
-      looked += 1;
+      if (path !== "/proc/self") looked += 1;
       return made.link(path);
     };
     assert.equal(findPortOwner("tcp", [ANY4], 8080, { ...made, link })?.process, undefined);
