@@ -100,6 +100,13 @@ describe("live page of a real program", { skip: cannotRun() || oursOnly() || NO_
     }
   });
 
+  test("a page that is closed makes room for the next one", LIMIT, async () => {
+    for (let i = 0; i < 6; i += 1) {
+      await page.reload();
+      await page.locator(".pill[data-state=live]").waitFor();
+    }
+  });
+
   test("a program that ends is told, and the command ends by a signal", LIMIT, async () => {
     await world.program.stop();
     await page.locator(".pill[data-state=lost]").waitFor();

@@ -47,7 +47,7 @@ export async function setStage(interval_ms = 200): Promise<Stage> {
 /** @param executablePath a program in its place, which starts it somewhere else */
 export function openBrowser(executablePath = CHROMIUM ?? ""): Promise<Browser> {
   // Its own sandbox needs a user of its own, or a namespace that containers do not allow.
-  const args = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"];
+  const args = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-lcd-text"];
   return chromium.launch({ executablePath, args });
 }
 
