@@ -166,14 +166,13 @@ function compareLease(guest: GuestReport, seen: SeenGuest): Found | undefined {
       mend: `ip addr replace ${address} dev ${dev} (or: dhclient ${dev})`,
     };
   }
-  const asked =
-    offers + acknowledgments === 0
-      ? "it has never asked by DHCP"
-      : `${acknowledgments} leases were given and ${offers} offered, so answers do not arrive in it`;
+  const given = `${acknowledgments} leases were given and ${offers} offered`;
+  const hasAsked = offers + acknowledgments > 0;
+  const why = hasAsked ? `${given}, so answers do not arrive in it` : "it has never asked by DHCP";
   return {
     severity: "error",
     what: "the guest has no IPv4 address",
-    why: asked,
+    why,
     mend: `dhclient ${dev} (or: udhcpc -i ${dev})`,
   };
 }

@@ -39,7 +39,10 @@ export interface GuestReport {
   readonly received: number | undefined;
 }
 
-/** Undefined where there is no line of a report. @param text at most REPORT_SIZE_MAX of it counts */
+/**
+ * Undefined where there is no line of a report.
+ * @param text at most REPORT_SIZE_MAX of it counts
+ */
 export function parseGuestReport(text: string): GuestReport | undefined {
   const found = new Map<Key, string[]>();
   for (const line of text.slice(0, REPORT_SIZE_MAX).split("\n")) {

@@ -83,9 +83,11 @@ total() { cat "/sys/class/net/$dev/statistics/$1" 2>/dev/null; }
 report dev "$dev"
 report address "$address"
 report gateway "$(printf '%s\\n' "$route" | sed -n 's/.* via \\([^ ]*\\).*/\\1/p')"
-report gateway_mac "$(ip -4 neigh show "$gateway" 2>/dev/null | sed -n 's/.*lladdr \\([^ ]*\\).*/\\1/p' | head -n 1)"
+neighbor=$(ip -4 neigh show "$gateway" 2>/dev/null | head -n 1)
+report gateway_mac "$(printf '%s\\n' "$neighbor" | sed -n 's/.*lladdr \\([^ ]*\\).*/\\1/p')"
 report mtu "$own"
-for each in $(sed -n 's/^nameserver[[:space:]]*\\([^[:space:]]*\\).*/\\1/p' /etc/resolv.conf 2>/dev/null | head -n 3); do
+servers=$(awk '/^nameserver/ { print $2 }' /etc/resolv.conf 2>/dev/null | head -n 3)
+for each in $servers; do
   report dns "$each"
 done
 report tx_packets "$(total tx_packets)"

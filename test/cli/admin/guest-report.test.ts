@@ -6,9 +6,9 @@ import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { describe } from "node:test";
-import { ownCommand } from "../../src/cli/program.ts";
-import { netnsPath, systemTest, withNetns } from "../sys/support.ts";
-import { type Program, READY_FD, withProgram } from "./support.ts";
+import { ownCommand } from "../../../src/cli/program.ts";
+import { netnsPath, systemTest, withNetns } from "../../sys/support.ts";
+import { type Program, READY_FD, withProgram } from "../support.ts";
 
 function call(args: readonly string[]): { readonly status: number | null; readonly text: string } {
   const [file = "", ...rest] = [...ownCommand(), "doctor", ...args];
@@ -46,8 +46,8 @@ describe("doctor --guest-report", () => {
           assert.ok(well.includes(line), well);
         }
         inGuest(netns, "ip", "link", "set", "tap7", "mtu", "9000");
-        inGuest(netns, "ip", "addr", "add", "10.0.2.77/24", "dev", "tap7");
         inGuest(netns, "ip", "addr", "del", "10.0.2.15/24", "dev", "tap7");
+        inGuest(netns, "ip", "addr", "add", "10.0.2.77/24", "dev", "tap7");
         inGuest(netns, "ip", "route", "replace", "default", "via", "10.0.2.9", "dev", "tap7");
         const { status, text } = compare();
         assert.equal(status, 1, text);
