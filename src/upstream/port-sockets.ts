@@ -141,7 +141,7 @@ export class PortSockets {
 }
 
 /** A bound TCP socket that does not listen yet; or the negative errno. */
-export function openTcpPort(sys: Libc, spot: Spot, port: number): number {
+function openTcpPort(sys: Libc, spot: Spot, port: number): number {
   const isIpv6 = spot.family === 6;
   const fd = isIpv6 ? openTcp6(sys) : openTcp(sys);
   if (fd < 0) return fd;
