@@ -4,9 +4,9 @@
  * Theory of operation
  *   The engine says nothing of single flows; its table is in shared sight. While the log's level is
  *   debug, turns in which flows began or ended (four counters tell) have the table compared with
- *   what it was: a handle is used once, so one that is new has begun, one that is missing has ended.
- *   A record that is free keeps its octets until it is used again, so the last counts are exact but
- *   for slots that are used again in the same turn.
+ *   what it was: a handle that is new has begun, one that is missing has ended. A record that is
+ *   free keeps its octets until it is used again, so the last counts are exact but for slots that
+ *   are used again in the same turn.
  *
  *     off       costs a comparison in each turn, and keeps nothing
  *     on        a table of up to FLOW_CAPACITY_COUNT slots is read in such a turn, PAUSE_us after
