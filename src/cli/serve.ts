@@ -81,8 +81,9 @@ async function openAdmin(
   { hooksDir }: ServeOptions,
   dataPlane: ServeDataPlane,
 ): Promise<string | undefined> {
-  const folder =
-    hooksDir === undefined || !admin.hasUsualPlace ? undefined : userFolderOf(hooksDir);
+  // A hooks folder that is not there is not made: that it is missing is told.
+  const isThere = hooksDir !== undefined && isFolder(hooksDir);
+  const folder = isThere && admin.hasUsualPlace ? userFolderOf(hooksDir) : undefined;
   await admin.open(() => dataPlane.networks, folder);
   return folder;
 }
