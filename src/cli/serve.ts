@@ -13,8 +13,9 @@ import { HOOKS_DIR_DEFAULT, PLUGIN_DIR_DEFAULT, type ServeOptions } from "../con
 import { createDomainHooks } from "../hooks/define.ts";
 import { startHookServer } from "../hooks/server.ts";
 import { type Logger, openLogger } from "../lib/log.ts";
+import { limitLogger } from "../lib/log-limit.ts";
 import { messageOf } from "../lib/message.ts";
-import { systemClock } from "../loop/clock.ts";
+import { monotonic, systemClock } from "../loop/clock.ts";
 import { collectGarbage } from "../sys/resident.ts";
 import { Admin } from "./admin.ts";
 import { announce, confine, type Needs, shedInheritance } from "./confine.ts";
@@ -44,6 +45,8 @@ export async function serve(asked: ServeOptions): Promise<number> {
     const dataPlane = startDataPlane(options, admin, reader);
     let folder: string | undefined;
     try {
+      // Whoever may call hooks may do so as often as he likes.
+      const limited = limitLogger(log, { clock: monotonic });
       const { graceSeconds, abandonSeconds } = options;
       const policy = new ShutdownPolicy({
         graceSeconds,
@@ -51,14 +54,14 @@ export async function serve(asked: ServeOptions): Promise<number> {
         seesGuests: () => dataPlane.seesGuests,
         idle: () => dataPlane.idle(),
         attached: () => dataPlane.attached,
-        log,
+        log: limited,
       });
       process.on("SIGINT", () => policy.onInterrupt());
       process.on("SIGTERM", () => policy.onTerminate());
       process.on("SIGUSR1", () => dataPlane.logCounters());
       folder = await openAdmin(admin, options, dataPlane);
       const needs = { ...needsOf(options), reader };
-      await serveUntil(policy, options, { dataPlane, needs, life }, log);
+      await serveUntil(policy, options, { dataPlane, needs, life, limited }, log);
     } finally {
       await admin.close();
       await dataPlane.close();
@@ -78,8 +81,9 @@ async function openAdmin(
   { hooksDir }: ServeOptions,
   dataPlane: ServeDataPlane,
 ): Promise<string | undefined> {
-  const folder =
-    hooksDir === undefined || !admin.hasUsualPlace ? undefined : userFolderOf(hooksDir);
+  // A hooks folder that is not there is not made: that it is missing is told.
+  const isThere = hooksDir !== undefined && isFolder(hooksDir);
+  const folder = isThere && admin.hasUsualPlace ? userFolderOf(hooksDir) : undefined;
   await admin.open(() => dataPlane.networks, folder);
   return folder;
 }
@@ -95,6 +99,8 @@ function userFolderOf(hooksDir: string): string | undefined {
 interface ServeParts {
   readonly dataPlane: ServeDataPlane;
   readonly needs: Needs;
+  /** For what callers of hooks cause. */
+  readonly limited: Logger;
   /** Whether it has started. */
   readonly life: { isReady: boolean };
 }
@@ -102,16 +108,19 @@ interface ServeParts {
 async function serveUntil(
   policy: ShutdownPolicy,
   options: ServeOptions,
-  { dataPlane, needs, life }: ServeParts,
+  { dataPlane, needs, life, limited }: ServeParts,
   log: Logger,
 ): Promise<void> {
   const hooks = createDomainHooks({
     dataPlane,
     context: () => readPlanContext(options.hooks, dataPlane),
     onShutdown: () => policy.onShutdown(),
-    onWarning: (text) => log.warn({}, text),
+    onWarning: (text) => limited.warn({}, text),
     onLink: ({ interfaceName, attachment, linkReason }) =>
-      log.info({ iface: interfaceName, link: attachment.kind, reason: linkReason }, "link chosen"),
+      limited.info(
+        { iface: interfaceName, link: attachment.kind, reason: linkReason },
+        "link chosen",
+      ),
     onLarge: collectGarbage,
   });
   const { hooksDir, pluginDir } = options;
