@@ -7,7 +7,7 @@ import type { ImportKind } from "./source.ts";
 
 const BASE = [
   ...["abi/index", "errno", "sockaddr", "layout", "memory", "ring", "stats", "timer", "prng"],
-  ...["trap", "lent"],
+  ...["trap", "lent", "trace"],
 ];
 
 /** Modules of `flow` without a protocol of their own, which the protocols build on. */
@@ -42,7 +42,8 @@ const WASM: readonly (readonly [string, readonly string[]])[] = [
   ["trap", []],
   ["layout", ["abi/index"]],
   ["memory", ["abi/index", "layout", "trap"]],
-  ["stats", ["abi/index", "layout", "memory", "trap"]],
+  ["trace", ["abi/index", "memory"]],
+  ["stats", ["abi/index", "layout", "memory", "trace", "trap"]],
   ["lent", ["abi/index", "memory"]],
   ["ring", ["abi/index", "sockaddr", "layout", "memory", "stats", "trap"]],
   ["timer", ["abi/index", "layout", "memory", "ring", "stats", "trap"]],
@@ -88,7 +89,7 @@ const SRC: readonly (readonly [string, readonly string[]])[] = [
   ["loop/", [...LOW, ...HALVES, ABI]],
   ["binding/", [...LOW, ...HALVES, "replay/", "loop/", "assets.ts", ABI]],
   ["metrics/", ["lib/", "engine/", "link/", "binding/", ABI]],
-  ["admin/", ["lib/", "sys/", "config/", "engine/", "link/", "binding/", "metrics/", ABI]],
+  ["admin/", [...LOW, ...HALVES, "binding/", "metrics/", ABI]],
   ["ui/", ["lib/", "config/", "admin/"]],
   ["doctor/", LOW],
   ["hooks/", ["lib/", "config/"]],
