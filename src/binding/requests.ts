@@ -19,6 +19,7 @@ import type { PublishRule } from "../config/publish-rule.ts";
 import type { PublishedPorts } from "../config/published-ports.ts";
 import type { FlowPage } from "../engine/flow-page.ts";
 import type { ByteRing } from "../lib/byte-ring.ts";
+import type { WantedAddress } from "../sys/port-owner.ts";
 
 const ASKED_MOST = 4;
 const WAITING_MOST = 64;
@@ -70,7 +71,8 @@ export interface PublishedRow {
 /** A port of the host that cannot be had, as another socket is in the way. */
 export interface TakenPort {
   readonly taken: number;
-  readonly problem: string;
+  /** Where it was to be. */
+  readonly at: readonly WantedAddress[];
 }
 
 export interface UnpublishAnswer {

@@ -39,6 +39,7 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/admin/events.ts": ADMIN,
   "src/admin/instance.ts": ADMIN,
   "src/admin/program.ts": TYPES,
+  "src/upstream/socket-ways.ts": TYPES,
   "src/admin/refusals.ts": ADMIN,
   "src/admin/stats.ts": ADMIN,
   "src/admin/stats-view.ts": ADMIN,

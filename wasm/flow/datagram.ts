@@ -24,7 +24,8 @@
  *   A published port is a socket that the host keeps bound. It is a flow only while it is used
  *   (F_PUBLISHED): the host makes one when something comes in, or ties the socket to the flow that
  *   asks for it when the guest sends from that port; when the flow ends the host has its socket
- *   back. EVENT_HANGUP alone says that the host has closed it: the port is published no longer. Several sockets may lead to one guest port: each is a spot of it. Spot 0 is where
+ *   back. EVENT_HANGUP alone says that the host has closed it: the port is published no longer.
+ *   Several sockets may lead to one guest port: each is a spot of it. Spot 0 is where
  *   what the guest begins leaves from; the others carry only answers, which `peers` leads to them.
  *   The socket of spot 0 may be of both versions of IP (F_DUAL, `ownIsDual`); its flow is that of
  *   the guest's IPv4 address, and every message says by its own address which version it is of.

@@ -16,6 +16,7 @@ const WIDE = new RegExp(
     "\\uff00-\\uff60\\uffe0-\\uffe6\\u{1f300}-\\u{1faff}\\u{20000}-\\u{3fffd}]$",
   "u",
 );
+const PRINTABLE = /^[\x20-\x7e]*$/;
 const COMBINING = /^\p{M}$/u;
 
 export interface Column<T> {
@@ -30,9 +31,10 @@ export interface Column<T> {
   readonly leave?: number;
 }
 
-interface Placed<T> {
-  readonly column: Column<T>;
-  readonly width: number;
+interface Placed {
+  /** Index of the column. */
+  readonly index: number;
+  width: number;
 }
 
 /** A table whose columns are in place. */
@@ -41,6 +43,9 @@ export interface Layout<T> {
   /** A row, which may be one that was not there when the columns were placed. */
   readonly line: (row: T) => string;
 }
+
+/** Texts of a row, one for each column. */
+type Cells = readonly string[];
 
 /**
  * Places columns for these rows.
@@ -52,26 +57,9 @@ export function layOut<T>(
   rows: readonly T[],
   limit: number | undefined,
 ): Layout<T> {
-  const widths = new Map(columns.map((column) => [column, widthOf(column, rows)]));
-  let kept = [...columns];
-  if (limit !== undefined) {
-    const leaving = columns
-      .filter(({ leave }) => leave !== undefined)
-      .sort((one, other) => (other.leave ?? 0) - (one.leave ?? 0));
-    for (const column of leaving) {
-      if (total(kept, ({ least }, width) => Math.min(least ?? width, width), widths) <= limit)
-        break;
-      kept = kept.filter((each) => each !== column);
-    }
-  }
-  const placed = shorten(kept, widths, limit);
-  const text = (cells: (column: Column<T>) => string): string => {
-    return cut(join(placed, cells, limit !== undefined), limit);
-  };
-  return {
-    head: text(({ title }) => title),
-    line: (row) => text(({ cell }) => escapeControls(cell(row))),
-  };
+  const { head, join } = place(columns, rows.map(cellsOf(columns)), limit);
+  const cells = cellsOf(columns);
+  return { head, line: (row) => join(cells(row)) };
 }
 
 /** Head and rows, a line each. */
@@ -80,58 +68,82 @@ export function tableLines<T>(
   rows: readonly T[],
   limit: number | undefined,
 ): string[] {
-  const { head, line } = layOut(columns, rows, limit);
-  return [head, ...rows.map(line)];
+  const all = rows.map(cellsOf(columns));
+  const { head, join } = place(columns, all, limit);
+  return [head, ...all.map(join)];
 }
 
-function widthOf<T>({ title, cell, width = 0 }: Column<T>, rows: readonly T[]): number {
-  return rows.reduce(
-    (widest, row) => Math.max(widest, columnsOf(escapeControls(cell(row)))),
-    Math.max(title.length, width),
-  );
+function cellsOf<T>(columns: readonly Column<T>[]): (row: T) => Cells {
+  return (row) =>
+    columns.map(({ cell }) => {
+      const text = cell(row);
+      return PRINTABLE.test(text) ? text : escapeControls(text);
+    });
 }
 
-function total<T>(
+function place<T>(
   columns: readonly Column<T>[],
-  width: (column: Column<T>, whole: number) => number,
-  widths: ReadonlyMap<Column<T>, number>,
-): number {
-  const sum = columns.reduce((so, column) => so + width(column, widths.get(column) ?? 0), 0);
-  return sum + GAP.length * Math.max(columns.length - 1, 0);
+  rows: readonly Cells[],
+  limit: number | undefined,
+): { readonly head: string; readonly join: (cells: Cells) => string } {
+  const whole = columns.map(({ title, width = 0 }, index) => {
+    let widest = Math.max(title.length, width);
+    for (const cells of rows) widest = Math.max(widest, columnsOf(cells[index] ?? ""));
+    return widest;
+  });
+  const leastOf = (index: number): number => {
+    const width = whole[index] ?? 0;
+    return Math.min(columns[index]?.least ?? width, width);
+  };
+  let kept = columns.map((_column, index) => index);
+  if (limit !== undefined) {
+    const rank = (index: number): number => columns[index]?.leave ?? 0;
+    const leaving = kept
+      .filter((index) => columns[index]?.leave !== undefined)
+      .sort((one, other) => rank(other) - rank(one));
+    for (const index of leaving) {
+      if (total(kept.map(leastOf)) <= limit) break;
+      kept = kept.filter((each) => each !== index);
+    }
+  }
+  const placed = kept.map((index) => ({ index, width: whole[index] ?? 0 }));
+  if (limit !== undefined) shorten(placed, leastOf, limit);
+  const join = (cells: Cells): string => cut(joined(columns, placed, cells, limit), limit);
+  return { head: join(columns.map(({ title }) => title)), join };
+}
+
+function total(widths: readonly number[]): number {
+  const sum = widths.reduce((so, width) => so + width, 0);
+  return sum + GAP.length * Math.max(widths.length - 1, 0);
 }
 
 /** Takes from the widest of those that may be shortened until all fit, or none has any left. */
-function shorten<T>(
-  columns: readonly Column<T>[],
-  widths: ReadonlyMap<Column<T>, number>,
-  limit: number | undefined,
-): Placed<T>[] {
-  const placed = columns.map((column) => ({ column, width: widths.get(column) ?? 0 }));
-  if (limit === undefined) return placed;
-  let excess = total(columns, (_column, whole) => whole, widths) - limit;
-  while (excess > 0) {
-    const candidates = placed.filter(({ column, width }) => width > (column.least ?? width));
-    if (candidates.length === 0) break;
+function shorten(placed: Placed[], leastOf: (index: number) => number, limit: number): void {
+  for (let excess = total(placed.map(({ width }) => width)) - limit; excess > 0; excess -= 1) {
+    const candidates = placed.filter(({ index, width }) => width > leastOf(index));
+    if (candidates.length === 0) return;
     const widest = candidates.reduce((one, other) => (other.width > one.width ? other : one));
     widest.width -= 1;
-    excess -= 1;
   }
-  return placed;
 }
 
-function join<T>(
-  placed: readonly Placed<T>[],
-  text: (column: Column<T>) => string,
-  isLimited: boolean,
+function joined<T>(
+  columns: readonly Column<T>[],
+  placed: readonly Placed[],
+  cells: Cells,
+  limit: number | undefined,
 ): string {
-  const cells = placed.map(({ column, width }) => {
-    const whole = text(column);
-    const isCut = isLimited && column.least !== undefined;
+  let line = "";
+  for (const { index, width } of placed) {
+    const { isRight, least } = columns[index] ?? {};
+    const whole = cells[index] ?? "";
+    const isCut = limit !== undefined && least !== undefined;
     const shown = isCut ? cut(whole, Math.max(width, 1)) : whole;
     const room = " ".repeat(Math.max(width - columnsOf(shown), 0));
-    return column.isRight === true ? room + shown : shown + room;
-  });
-  return cells.join(GAP).trimEnd();
+    line += index === placed[0]?.index ? "" : GAP;
+    line += isRight === true ? room + shown : shown + room;
+  }
+  return line.trimEnd();
 }
 
 /** Text of at most that many columns; what is left out shows as a mark. */
@@ -150,7 +162,7 @@ export function cut(text: string, limit: number | undefined): string {
 
 /** Columns that a text takes on a terminal. */
 function columnsOf(text: string): number {
-  if (/^[\x20-\x7e]*$/.test(text)) return text.length;
+  if (PRINTABLE.test(text)) return text.length;
   let columns = 0;
   for (const character of text) columns += characterColumns(character);
   return columns;

@@ -4,13 +4,14 @@
  */
 import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { createServer, type Http2Server, type ServerHttp2Session } from "node:http2";
+import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { AdminService } from "../../../src/admin/gen/slirp_binding/admin/v1/admin_pb.js";
+import { type AdminHandler, type AdminSocket, openAdminSocket } from "../../../src/admin/socket.ts";
 import { ownCommand } from "../../../src/cli/program.ts";
 import { type Outcome, type Running, start } from "../../support/e2e/shell.ts";
 
@@ -19,8 +20,8 @@ const FLOW_COUNT = 20_000;
 
 const folder = mkdtempSync(join(tmpdir(), "slirp-ask-"));
 const socket = join(folder, "slirp-binding", "fake.sock");
-const sessions = new Set<ServerHttp2Session>();
-let server: Http2Server;
+const open = new Set<Socket>();
+let server: AdminSocket;
 
 const SERVICE: Partial<ServiceImpl<typeof AdminService>> = {
   getInstance: () => ({ name: "fake", pid: 1, command: "attach", version: "0" }),
@@ -42,17 +43,18 @@ const SERVICE: Partial<ServiceImpl<typeof AdminService>> = {
 
 before(async () => {
   mkdirSync(join(folder, "slirp-binding"), { mode: 0o700 });
-  const routes = connectNodeAdapter({ routes: (router) => router.service(AdminService, SERVICE) });
-  server = createServer(routes);
-  server.on("session", (session) => {
-    sessions.add(session);
-    session.once("close", () => sessions.delete(session));
+  const handler = connectNodeAdapter({
+    routes: (router) => router.service(AdminService, SERVICE),
   });
-  await new Promise<void>((resolve) => server.listen(socket, resolve));
+  const handle: AdminHandler = (request, response) => {
+    open.add(request.socket);
+    handler(request, response);
+  };
+  const umask = (mask: number): number => process.umask(mask);
+  server = await openAdminSocket(socket, { load: async () => handle, umask });
 });
-after(() => {
-  for (const session of sessions) session.destroy();
-  server.close();
+after(async () => {
+  await server.close();
   rmSync(folder, { recursive: true });
 });
 
@@ -131,7 +133,7 @@ describe("commands that ask", { concurrency: 2 }, () => {
   test("say with code 3 that the program has ended in the middle", LIMIT, async () => {
     const running = begin(["flows", "--watch"]);
     await running.waitFor(/open/);
-    for (const session of sessions) session.destroy();
+    for (const each of open) each.destroy();
     const { code, stderr } = await running.outcome();
     assert.equal(code, 3, stderr);
     assert.match(stderr, /^slirp-binding: fake does not answer: it has ended\n$/);
