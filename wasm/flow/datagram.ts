@@ -34,7 +34,7 @@ import * as abi from "../abi/index";
 import { Flow } from "../layout";
 import { config } from "../memory";
 import { entryAt } from "../ring";
-import { drop } from "../stats";
+import { dropMany } from "../stats";
 import { timerSet } from "../timer";
 import { CHECKED } from "../trap";
 import { addressMark, isIpv6 } from "./addresses";
@@ -113,7 +113,7 @@ export function batchLost(flow: UdpFlow): void {
   if (flow.batchCount <= 0) return;
   const reason = sendDropReason(flow.kind);
   for (let index = flow.batchHead; index >= 0; index = entryAt(index).next) {
-    drop(entryAt(index).isOwn != 0 ? abi.DROP_DNS_RETRY : reason);
+    dropMany(entryAt(index).isOwn != 0 ? abi.DROP_DNS_RETRY : reason, 1);
   }
 }
 
