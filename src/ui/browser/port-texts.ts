@@ -19,7 +19,7 @@ export function guestText({ guest, guestPort, count }: PortInfo): string {
   return withRange(first, guestPort, count);
 }
 
-/** As `RemovePublished` takes it: the host's part of a rule, which says nothing of all addresses. */
+/** As `RemovePublished` takes it: the host's part of a rule, which names no address for all. */
 export function ruleOf(port: PortInfo): string {
   return hostText(port).replace(`${ALL}:`, "");
 }
