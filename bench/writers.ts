@@ -37,7 +37,15 @@ import { type Metric, orderOf } from "./plan.ts";
 import { median, progress, table } from "./report.ts";
 import { createBenchHost, obstacle, prepareRr } from "./world.ts";
 
-const KINDS = ["free", "stderr stuck", "FIFO unread", "FIFO stalled", "files"] as const;
+const KINDS = [
+  "free",
+  "stderr stuck",
+  "FIFO unread",
+  "FIFO stalled",
+  "files",
+  "capture",
+  "snap",
+] as const;
 type Kind = (typeof KINDS)[number];
 const METRICS: readonly Metric[] = ["up1", "dn1", "urr"];
 
@@ -120,6 +128,10 @@ function settingOf(kind: Kind, folder: string): [Partial<ProgramOptions>, number
       return [{ pcap: path }, []];
     case "FIFO stalled":
       return [{ pcap: path }, [makeFifo(path, false)]];
+    case "capture":
+      return [{ pcap: join(folder, "a.pcapng") }, []];
+    case "snap":
+      return [{ pcap: join(folder, "a.pcapng"), args: ["--pcap-snap", "128"] }, []];
     case "files": {
       const record = ["--record", join(folder, "a.rec"), "--record-limit", "65536"];
       return [{ pcap: join(folder, "a.pcap"), args: record }, []];

@@ -28,8 +28,9 @@ const PROTOCOLS = new Set([
   ...["icmpv6", "dhcpv6"],
 ]);
 const FIELDS = ["frame.number", "frame.protocols", "_ws.expert.message"];
-const FILE_HEADER_SIZE = 24;
-const RECORD_HEADER_SIZE = 16;
+/** Type and length in front of each block of pcapng, and the type that is a frame. */
+const BLOCK_HEADER_SIZE = 8;
+const ENHANCED_PACKET = 6;
 const TIMEOUT_MS = 120_000;
 /** One bad habit shows in thousands of frames. */
 const COMPLAINTS_MAX = 5;
@@ -44,8 +45,11 @@ function capturesIn(folder) {
 function countFrames(file) {
   const bytes = fs.readFileSync(file);
   let count = 0;
-  for (let at = FILE_HEADER_SIZE; at + RECORD_HEADER_SIZE <= bytes.length; count += 1) {
-    at += RECORD_HEADER_SIZE + bytes.readUInt32LE(at + 8);
+  for (let at = 0; at + BLOCK_HEADER_SIZE <= bytes.length; ) {
+    const size = bytes.readUInt32LE(at + 4);
+    if (size < BLOCK_HEADER_SIZE || at + size > bytes.length) break;
+    if (bytes.readUInt32LE(at) === ENHANCED_PACKET) count += 1;
+    at += size;
   }
   return count;
 }

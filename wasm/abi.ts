@@ -21,3 +21,4 @@ export * from "./abi/counters.ts";
 export * from "./abi/flows.ts";
 export * from "./abi/memory.ts";
 export * from "./abi/operations.ts";
+export * from "./abi/trace.ts";

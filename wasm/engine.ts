@@ -113,6 +113,7 @@ import { pressureInit, pressureNext, pressureTurn } from "./tcp/pressure";
 import { timersInit } from "./tcp/timers";
 import { windowInit } from "./tcp/window";
 import { earlier, timerInit, timerNext, timerPop, timerTurn } from "./timer";
+import { traceFrame, traceIdle } from "./trace";
 import { CHECKED, check } from "./trap";
 import { ETHERNET_HEADER_SIZE } from "./wire/ethernet";
 
@@ -195,6 +196,7 @@ export function guestRx(n: i32, now: i64): void {
     const lent = lentFrom(i);
     const isSlot = pointer == RX_BUFFERS + <usize>i * abi.RX_SLOT_SIZE;
     count(abi.STAT_GUEST_RX_FRAMES);
+    traceFrame(i);
     const end = RX_BUFFERS + <usize>abi.RX_SLOT_COUNT * abi.RX_SLOT_SIZE;
     if (
       length < vnetSize + ETHERNET_HEADER_SIZE ||
@@ -209,6 +211,7 @@ export function guestRx(n: i32, now: i64): void {
     countMany(abi.STAT_GUEST_RX_BYTES, length - vnetSize);
     frameInput(pointer, length, now);
   }
+  traceIdle();
   lentPublish();
 }
 

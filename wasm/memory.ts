@@ -32,7 +32,11 @@ const CHUNKS_MIN: u32 = 16;
 export const CONTROL: usize = memory.data(abi.CONTROL_SIZE, 16);
 export const CONFIG: usize = memory.data(abi.CONFIG_SIZE, 16);
 export const STATS: usize = memory.data(COUNTERS_SIZE, 16);
-export const RX_DESCRIPTORS: usize = memory.data(abi.RX_SLOT_COUNT * abi.RX_DESCRIPTOR_SIZE, 16);
+/** And behind them the marks of their frames, see `trace`. */
+export const RX_DESCRIPTORS: usize = memory.data(
+  abi.TRACE_MARKS_OFFSET + (abi.RX_SLOT_COUNT + 1) * abi.TRACE_MARK_SIZE,
+  16,
+);
 export const RX_BUFFERS: usize = memory.data(abi.RX_SLOT_COUNT * abi.RX_SLOT_SIZE, PAGE_SIZE);
 export const TX_RECORDS: usize = memory.data(abi.TX_CAPACITY_COUNT * abi.TX_RECORD_SIZE, 16);
 export const TX_BUFFERS: usize = memory.data(abi.TX_CAPACITY_COUNT * abi.TX_SLOT_SIZE, PAGE_SIZE);

@@ -8,14 +8,12 @@
 
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import type { RunningNetwork } from "../binding/networks.ts";
-import type { PublishedRow } from "../binding/requests.ts";
+import type { PublishedRow, TakenPort } from "../binding/requests.ts";
 import { quote } from "../config/errors.ts";
 import { checkPublishGuests, checkPublishVersions, clashesWith } from "../config/publish-checks.ts";
 import { formatHost, formatRule, type PublishRule, parsePublish } from "../config/publish-rule.ts";
 import { parsePublished } from "../config/published-ports.ts";
-import { findPortOwner, isOwn, ownerText } from "../sys/port-owner.ts";
-import { spotsOf } from "../upstream/spots.ts";
+import { findPortOwner, ownerText } from "../sys/port-owner.ts";
 import {
   type AddPublishedRequest,
   type AddPublishedResponse,
@@ -56,7 +54,7 @@ export async function addPublished(
   checkPublishGuests([rule], network.options.network);
   const answer = await network.binding.ask("publish", rule);
   if ("taken" in answer) {
-    const owner = await whoHas(program, network, rule, answer.taken);
+    const owner = await whoHas(program, rule, answer);
     const port = quote(`${formatHost(rule)}:${answer.taken}/${rule.protocol}`);
     throw new ConnectError(`port ${port} is in use: ${owner}`, Code.FailedPrecondition);
   }
@@ -67,15 +65,12 @@ export async function addPublished(
 /** Who has a port that is in use: another network of this program, or another process. */
 async function whoHas(
   program: AdminProgram,
-  network: RunningNetwork,
   rule: PublishRule,
-  port: number,
+  { taken, at }: TakenPort,
 ): Promise<string> {
-  const { ipv4, subnet6 } = network.options.network;
-  const spots = spotsOf(rule, { ipv4, ipv6: subnet6 !== undefined });
-  const owner = findPortOwner(rule.protocol, spots, port);
+  const owner = findPortOwner(rule.protocol, at, taken);
   if (owner === undefined) return "nothing in /proc tells by whom";
-  if (!isOwn(owner)) return ownerText(owner);
+  if (owner.process?.isOwn !== true) return ownerText(owner);
   for (const { name, binding } of program.networks()) {
     const rows = await binding.ask("published", null);
     const [clash] = clashesWith(

@@ -4,6 +4,8 @@
  * program.
  */
 import { Code, ConnectError, type ConnectRouter, type HandlerContext } from "@connectrpc/connect";
+import { capture, listCaptures, startCapture, stopCapture } from "./captures.ts";
+import { listDrops } from "./drops.ts";
 import { listEvents, watchEvents } from "./event-view.ts";
 import { listFlows, watchFlows } from "./flows.ts";
 import { AdminService } from "./gen/slirp_binding/admin/v1/admin_pb.js";
@@ -25,6 +27,11 @@ export function addAdminService(router: ConnectRouter, program: AdminProgram): v
     watchFlows: (request, { signal }) => watchers.admit(watchFlows(program, request, signal)),
     getStats: (request) => answered(getStats(program, request)),
     watchStats: (request, { signal }) => watchers.admit(watchStats(program, request, signal)),
+    listDrops: (request) => answered(listDrops(program, request)),
+    capture: (request, { signal }) => watchers.admit(capture(program, request, signal)),
+    startCapture: (request) => answered(startCapture(program, request)),
+    stopCapture: (request) => answered(stopCapture(program, request)),
+    listCaptures: () => answered(listCaptures(program)),
     listEvents: (request) => listEvents(program.events, request),
     listPublished: (request) => answered(listPublished(program, request)),
     addPublished: (request) => answered(addPublished(program, request)),

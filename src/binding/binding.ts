@@ -20,8 +20,14 @@ import { EventFd } from "../sys/fd.ts";
 import { type Libc, loadLibc } from "../sys/libc.ts";
 import { closeLifelines, type Lifeline, watchNamespace, watchOtherEnd } from "../sys/lifeline.ts";
 import type { MemoryGroup } from "../sys/memory-group.ts";
-import { collectGarbage, releaseProgramPages, releaseProgramPagesLater } from "../sys/resident.ts";
+import {
+  collectGarbage,
+  forgetOctets,
+  releaseProgramPages,
+  releaseProgramPagesLater,
+} from "../sys/resident.ts";
 import { Answers } from "./answers.ts";
+import { Captures } from "./captures.ts";
 import type { NetworkEvent } from "./events.ts";
 import { COMMAND_STATS, COMMAND_STOP, MAILBOX_SIZE, Mailbox } from "./mailbox.ts";
 import { METERS_SIZE, Meters } from "./meters.ts";
@@ -47,6 +53,8 @@ export interface Binding {
   readonly meters: Meters | undefined;
   /** Resolves to whether there are new counters: false where the worker does not answer. */
   refresh(): Promise<boolean>;
+  /** Captures besides that of `--pcap`. */
+  readonly captures: Captures;
   /** Asks the worker for something. Rejects with a `RequestError`. */
   ask<K extends RequestKind>(kind: K, asks: Requests[K]["asks"]): Promise<Requests[K]["gives"]>;
   /**
@@ -114,7 +122,7 @@ export async function startBinding(
   const sys = await loadLibc();
   try {
     control = new EventFd(sys);
-    outputs = new Outputs(options.capture, options.log, dependencies.log);
+    outputs = new Outputs(options, dependencies.log);
     lifelines = openLifelines(sys, options);
     const outer = await openOuterEnd(sys, options, dependencies);
     const parts = { sys, worker, control, outputs, outer, lifelines, options, dependencies };
@@ -160,7 +168,7 @@ function peerLook(
 /** What the worker is told to start with. */
 function startOf(
   parts: Parts,
-  shared: Pick<WorkerStart, "mailbox" | "meters" | "requests">,
+  shared: Pick<WorkerStart, "mailbox" | "meters" | "requests" | "captures">,
 ): WorkerStart {
   const { control, outputs, outer, lifelines, options, dependencies } = parts;
   const { seed, uid, networks = 1, memoryGroup, resolvReader } = dependencies;
@@ -185,6 +193,7 @@ class WorkerBinding implements Binding {
   readonly endpoint: StreamEndpoint | undefined;
   readonly counters: Mailbox;
   readonly meters: Meters | undefined;
+  readonly captures: Captures;
   readonly #parts: Parts;
   readonly #answers = new Answers();
   readonly #asking: Asking;
@@ -197,7 +206,7 @@ class WorkerBinding implements Binding {
   #isOver = false;
 
   constructor(parts: Parts) {
-    const { sys, worker, control, outer, dependencies } = parts;
+    const { sys, worker, control, outer, options, dependencies } = parts;
     this.#parts = parts;
     this.endpoint = outer.endpoint;
     const mailbox = new SharedArrayBuffer(MAILBOX_SIZE);
@@ -216,7 +225,15 @@ class WorkerBinding implements Binding {
       this.#fail(new Error(`The worker failed: ${event.message}`));
     const requests = ByteRing.create(REQUESTS_SIZE);
     this.#asking = new Asking(requests, () => control.signal());
-    worker.postMessage(startOf(parts, { mailbox, meters, requests: requests.buffer }));
+    this.captures = new Captures({
+      interfaceName: options.link.kind === "tap" ? options.link.name : "guest",
+      ask: (kind, asks) => this.ask(kind, asks),
+      forget: (octets) => forgetOctets(sys, octets),
+      log: dependencies.log,
+      onEvent: dependencies.onEvent,
+    });
+    const captures = this.captures.shared;
+    worker.postMessage(startOf(parts, { mailbox, meters, requests: requests.buffer, captures }));
   }
 
   get ready(): Promise<void> {
@@ -276,6 +293,10 @@ class WorkerBinding implements Binding {
         return;
       case "output":
         outputs.kick();
+        this.captures.kick();
+        return;
+      case "capture-ended":
+        this.captures.hasEnded(message.slot);
         return;
       case "resolv":
         resolvReader?.ask();
@@ -310,6 +331,6 @@ class WorkerBinding implements Binding {
     control.close();
     outer.close();
     closeLifelines(sys, lifelines);
-    return outputs.close();
+    await Promise.all([outputs.close(), this.captures.close()]);
   }
 }

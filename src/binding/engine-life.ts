@@ -27,6 +27,7 @@ import { instantiateEngine } from "../engine/module.ts";
 import type { LimitedLogger } from "../lib/log-limit.ts";
 import { messageOf } from "../lib/message.ts";
 import type { OutputSink } from "../lib/output-file.ts";
+import type { DropSamples } from "../link/drop-samples.ts";
 import type { Link, LinkMemory, LinkWatcher } from "../link/link.ts";
 import type { PeerCounters } from "../link/stream-peer.ts";
 import { AlarmedEvents } from "../loop/alarm.ts";
@@ -44,6 +45,7 @@ import { HiddenPorts } from "../upstream/hidden-ports.ts";
 import { type Attachment, Presence, type PresenceState } from "../upstream/presence.ts";
 import type { ResolverWatch } from "../upstream/resolver.ts";
 import { EVENT_OF_ALARM, EVENT_OF_CONTROL, EVENT_OF_LINK } from "../upstream/upstream.ts";
+import type { CaptureSlots } from "./capture-slots.ts";
 import { createClerks } from "./clerks.ts";
 import type { Desk } from "./desk.ts";
 import type { GuestWatch } from "./guest-watch.ts";
@@ -88,6 +90,8 @@ export interface Ground {
   readonly timer: TimerFd;
   /** Work beside packets that is not the engine's. */
   readonly chores: readonly Chore[];
+  readonly captures: CaptureSlots;
+  readonly drops: DropSamples;
   /** Where the first engine is recorded; undefined: nowhere. */
   readonly recording: OutputSink | undefined;
   /** Absent: nobody watches. */
@@ -240,10 +244,11 @@ function watchesOf({ start, log, meters, onRest }: Ground): Watch[] {
 /** Takes commands, and sees whether what is served has ended; false = stop. */
 function controller(ground: Ground, parts: LifeParts): () => boolean {
   const { sys, start, mailbox, opened, log, meters, desk, onCounters } = ground;
+  const { captures, drops } = ground;
   const { engine } = parts;
   const sockets = parts.host.upstream;
   const ports = portDeskOf(ground, parts);
-  const clerks = createClerks({ sys, engine, sockets, ports, clock: monotonic });
+  const clerks = createClerks({ sys, engine, sockets, ports, captures, drops, clock: monotonic });
   return () => {
     sys.read(start.controlFd, sys.scratch.address, 8);
     const command = mailbox.take();

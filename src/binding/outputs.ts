@@ -20,10 +20,10 @@ import type { CaptureOptions } from "../config/capture.ts";
 import { ByteRing } from "../lib/byte-ring.ts";
 import { concat } from "../lib/bytes.ts";
 import { type LevelledLogger, type Logger, type LogLevel, LogThreshold } from "../lib/log.ts";
-import { keepOlder, type OpenOutput, openOutput } from "../lib/output-file.ts";
+import { keepOlder, type OpenOutput, openFreshOutput, openOutput } from "../lib/output-file.ts";
 import { type AfterError, Pump } from "../lib/pump.ts";
 import { standardError } from "../lib/standard-error.ts";
-import { pcapHeader } from "../link/pcap.ts";
+import { pcapngHeader } from "../link/pcapng.ts";
 
 const LOG_SIZE = 32 * 1024;
 const CAPTURE_SIZE = 4 * 1024 * 1024;
@@ -40,12 +40,18 @@ export interface SharedOutputs {
   /** Of the `LogThreshold` that holds for its lines. */
   readonly logThreshold: SharedArrayBuffer;
   readonly capture?: SharedArrayBuffer;
+  /** Octets that the capture's file begins with. */
+  readonly captureHead?: number;
   /** The capture is a FIFO, for which nobody waits. */
   readonly isFifo?: boolean;
   readonly recording?: SharedArrayBuffer;
 }
 
-type OutputOptions = Pick<CaptureOptions, "pcap" | "pcapSnap" | "record">;
+interface OutputOptions {
+  readonly capture: Pick<CaptureOptions, "pcap" | "pcapSnap" | "record">;
+  readonly link: { readonly kind: string; readonly name?: string };
+  readonly log: { readonly level: LogLevel };
+}
 
 export class Outputs {
   readonly shared: SharedOutputs;
@@ -58,15 +64,11 @@ export class Outputs {
 
   /**
    * Opens the files.
-   * @param level of the worker's lines where there is no log
    * @param log where it is told what becomes of files; its level is that of the worker's lines
    * @throws {Error} when one cannot be written, and none is open then
    */
-  constructor(
-    { pcap, pcapSnap, record }: OutputOptions,
-    { level }: { level: LogLevel },
-    log?: LevelledLogger,
-  ) {
+  constructor({ capture, link, log: { level } }: OutputOptions, log?: LevelledLogger) {
+    const { pcap, pcapSnap, record } = capture;
     this.#log = log;
     this.#lines = ByteRing.create(LOG_SIZE);
     const threshold = log?.threshold ?? LogThreshold.at(level);
@@ -80,8 +82,8 @@ export class Outputs {
       shared = { ...shared, recording: ring.buffer };
     }
     if (pcap !== undefined) {
-      const head = pcapHeader(pcapSnap);
-      const output = this.#orClose(() => openOutput(pcap));
+      const head = pcapngHeader({ interfaceName: link.name ?? "guest", snapLength: pcapSnap });
+      const output = this.#orClose(() => openFreshOutput(pcap));
       const ring = ByteRing.create(CAPTURE_SIZE);
       const isFifo = output.kind === "fifo";
       if (isFifo) this.#addFifo(output, ring, pcap, head);
@@ -89,7 +91,7 @@ export class Outputs {
         ring.put(head); // the worker, who is to fill it, does not know of it yet
         this.#add(output, ring, "capture", pcap);
       }
-      shared = { ...shared, capture: ring.buffer, isFifo };
+      shared = { ...shared, capture: ring.buffer, captureHead: head.length, isFifo };
     }
     this.shared = shared;
   }

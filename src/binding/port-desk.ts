@@ -78,10 +78,13 @@ export class PortDesk {
       return rowOf(publication, new Map());
     } catch (error) {
       if (!(error instanceof PortError)) throw error;
-      const { errno, ports, message } = error;
-      if (errno === EADDRINUSE) return { taken: ports.hostPort, problem: message };
+      const { errno, ports } = error;
+      if (errno === EADDRINUSE) {
+        const at = spotsOf(rule, versions).map(({ family, octets }) => ({ family, octets }));
+        return { taken: ports.hostPort, at };
+      }
       if (errno !== EMFILE && errno !== ENFILE) throw error;
-      throw new RequestError("resource-exhausted", message);
+      throw new RequestError("resource-exhausted", error.message);
     }
   }
 

@@ -19,6 +19,8 @@ import type { PublishRule } from "../config/publish-rule.ts";
 import type { PublishedPorts } from "../config/published-ports.ts";
 import type { FlowPage } from "../engine/flow-page.ts";
 import type { ByteRing } from "../lib/byte-ring.ts";
+import type { DropSample } from "../link/drop-samples.ts";
+import type { WantedAddress } from "../sys/port-owner.ts";
 
 const ASKED_MOST = 4;
 const WAITING_MOST = 64;
@@ -49,12 +51,43 @@ export class RequestError extends Error {
 export interface Requests {
   /** A page of flows from a slot on, and for each the host's end of its socket. */
   readonly flows: { readonly asks: { readonly from: number }; readonly gives: FlowAnswer };
+  /** The latest frames that were dropped. */
+  readonly drops: { readonly asks: object; readonly gives: readonly DropSample[] };
+  /** Begins to fill a ring of captures; 0 = without limit. */
+  readonly captureStart: { readonly asks: CaptureStart; readonly gives: object };
+  readonly captureFigures: { readonly asks: CaptureSlot; readonly gives: CaptureFigures };
+  /** Ends it; its last figures. */
+  readonly captureStop: { readonly asks: CaptureSlot; readonly gives: CaptureFigures };
   /** Published ports, as they are. */
   readonly published: { readonly asks: null; readonly gives: readonly PublishedRow[] };
   /** To publish a rule whole; it may be that somebody has one of its ports. */
   readonly publish: { readonly asks: PublishRule; readonly gives: PublishedRow | TakenPort };
   /** To publish ports no longer: those that were, and whether there are no more of them. */
   readonly unpublish: { readonly asks: PublishedPorts; readonly gives: UnpublishAnswer };
+}
+
+/** Which ring of captures. */
+interface CaptureSlot {
+  readonly slot: number;
+}
+
+interface CaptureStart extends CaptureSlot {
+  readonly filter: string;
+  readonly snapLength: number;
+  readonly framesMax: number;
+  readonly octetsMax: number;
+  readonly secondsMax: number;
+  /** Octets that the file begins with. */
+  readonly headerSize: number;
+}
+
+/** What a capture has come to. */
+export interface CaptureFigures {
+  readonly frames: number;
+  /** Of the file, its header included. */
+  readonly octets: number;
+  /** Frames that came faster than they were taken. */
+  readonly lost: number;
 }
 
 /** Ports in a row that were published by one rule. */
@@ -70,7 +103,8 @@ export interface PublishedRow {
 /** A port of the host that cannot be had, as another socket is in the way. */
 export interface TakenPort {
   readonly taken: number;
-  readonly problem: string;
+  /** Where it was to be. */
+  readonly at: readonly WantedAddress[];
 }
 
 export interface UnpublishAnswer {

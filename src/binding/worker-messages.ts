@@ -35,6 +35,8 @@ export interface WorkerStart {
   readonly resolv: SharedArrayBuffer | undefined;
   /** Of `Meters`, where somebody watches. */
   readonly meters: SharedArrayBuffer | undefined;
+  /** Rings of captures that are asked for meanwhile. */
+  readonly captures: readonly SharedArrayBuffer[];
   /** Ring of requests for the desk. */
   readonly requests: SharedArrayBuffer;
   /** What ends it besides a command, as the main thread has opened it. */
@@ -54,6 +56,8 @@ export type WorkerMessage =
   | { readonly kind: "rest" }
   /** Counters have been published. */
   | { readonly kind: "counters" }
+  /** The capture of a slot goes no further. */
+  | { readonly kind: "capture-ended"; readonly slot: number }
   | { readonly kind: "reply"; readonly reply: Reply }
   | { readonly kind: "event"; readonly event: NetworkEvent }
   | { readonly kind: "stopped" }

@@ -3,14 +3,18 @@
  * for what `ring-sink.ts` states.
  */
 import type { CaptureOptions } from "../config/capture.ts";
+import { DROP_LABELS } from "../engine/counter-names.ts";
 import { ByteRing } from "../lib/byte-ring.ts";
 import { type LogFormat, type Logger, LogThreshold, openLogger } from "../lib/log.ts";
 import { type LimitedLogger, limitLogger } from "../lib/log-limit.ts";
 import { LossySink, PatientSink, type RingSinkOptions } from "../lib/ring-sink.ts";
+import { type CaptureEvent, CaptureWriter } from "../link/capture-writer.ts";
 import type { NativeCopy } from "../link/copy-buffer.ts";
+import { DropSamples } from "../link/drop-samples.ts";
 import type { Link } from "../link/link.ts";
-import { type CaptureEvent, createPcapLink, type PcapWriter } from "../link/pcap.ts";
+import { WatchedLink } from "../link/watched-link.ts";
 import { monotonic, systemClock, wallClock } from "../loop/clock.ts";
+import { CaptureSlots } from "./capture-slots.ts";
 import { type NetworkEvent, withEvents } from "./events.ts";
 import type { SharedOutputs } from "./outputs.ts";
 
@@ -26,12 +30,26 @@ export interface Chore {
 export class WorkerOutputs {
   readonly #shared: SharedOutputs;
   readonly #say: () => void;
-  #capture: PcapWriter | undefined;
+  /** The latest frames of the guest that were dropped. */
+  readonly drops = new DropSamples(wallClock);
+  /** Captures that are asked for meanwhile. */
+  readonly captures: CaptureSlots;
+  #capture: CaptureWriter | undefined;
 
-  /** @param say tells the main thread that there is something to write */
-  constructor(shared: SharedOutputs, say: () => void) {
+  /**
+   * @param say tells the main thread that there is something to write
+   * @param rings of captures that are asked for, by slot
+   * @param sayEnded tells it that the one of a slot goes no further
+   */
+  constructor(
+    shared: SharedOutputs,
+    say: () => void,
+    rings: readonly SharedArrayBuffer[] = [],
+    sayEnded: (slot: number) => void = () => {},
+  ) {
     this.#shared = shared;
     this.#say = say;
+    this.captures = new CaptureSlots({ rings, say, sayEnded });
   }
 
   /**
@@ -56,31 +74,34 @@ export class WorkerOutputs {
     return recording === undefined ? undefined : new PatientSink(this.#ring(recording));
   }
 
-  /** The link with a capture before it, if one was asked for. */
-  captured(
+  /** The link with what looks at its frames: samples of drops, a capture if one is asked for. */
+  watched(
     link: Link,
     options: Pick<CaptureOptions, "pcap" | "pcapSnap" | "pcapLimitMib">,
     native: NativeCopy | undefined,
     log: Logger,
-  ): Link {
-    const { capture, isFifo } = this.#shared;
+  ): WatchedLink {
+    const watched = new WatchedLink(link, this.drops);
+    this.captures.serve(watched, native);
+    const { capture, captureHead = 0, isFifo } = this.#shared;
     const { pcap: file = "", pcapSnap, pcapLimitMib } = options;
-    if (capture === undefined) return link;
-    const capturing = createPcapLink(link, {
+    if (capture === undefined) return watched;
+    this.#capture = new CaptureWriter({
       sink: new LossySink(this.#ring(capture), isFifo === true ? undefined : monotonic),
       now: wallClock,
+      reasons: DROP_LABELS,
+      headerSize: captureHead,
       snapLength: pcapSnap,
-      ...(pcapLimitMib === undefined ? {} : { maxBytes: pcapLimitMib * OCTETS_PER_MIB }),
+      maxBytes: pcapLimitMib === undefined ? undefined : pcapLimitMib * OCTETS_PER_MIB,
       ...(native === undefined ? {} : { native }),
       tell: (event) => logCaptureEvent(log, file, event),
     });
-    this.#capture = capturing.capture;
-    return capturing;
+    return watched.add(this.#capture);
   }
 
   /** What has to be looked after while the loop turns. */
   get chores(): readonly Chore[] {
-    return this.#capture === undefined ? [] : [this.#capture];
+    return this.#capture === undefined ? [this.captures] : [this.captures, this.#capture];
   }
 
   #ring(buffer: SharedArrayBuffer): RingSinkOptions {
@@ -103,7 +124,8 @@ function logCaptureEvent(log: Logger, file: string, event: CaptureEvent): void {
     case "ended":
       // Who writes the file has told of an error.
       if (event.reason === "limit") {
-        log.info({ file, octets: event.octets }, "capture stopped: limit reached");
+        const of = { event: "capture_stopped", file, octets: event.octets };
+        log.info(of, "capture stopped: limit reached");
       }
   }
 }

@@ -60,7 +60,7 @@ function openLink(
   guests: GuestWatch,
   onFlags: (flags: number) => void,
 ): OpenLink {
-  const captured = (link: Link): Link => outputs.captured(link, start.options.capture, sys, log);
+  const captured = (link: Link): Link => outputs.watched(link, start.options.capture, sys, log);
   if (start.link.kind !== "tap") {
     const { endpoint, options, uid } = start;
     if (endpoint === undefined || options.link.kind === "tap")
@@ -103,7 +103,12 @@ class LinkGone extends Error {}
 /** What the network stands on. Closed by `closeGround`. */
 async function openGround(start: WorkerStart): Promise<Ground> {
   const { options } = start;
-  const outputs = new WorkerOutputs(start.outputs, () => say({ kind: "output" }));
+  const outputs = new WorkerOutputs(
+    start.outputs,
+    () => say({ kind: "output" }),
+    start.captures,
+    (slot) => say({ kind: "capture-ended", slot }),
+  );
   const log = await outputs.openLog(options.log.format, (event) => say({ kind: "event", event }));
   const sys = await loadLibc();
   const octets = engineBytes(detectSimd());
@@ -124,6 +129,8 @@ async function openGround(start: WorkerStart): Promise<Ground> {
     host: new HostGround(sys, options, log),
     timer: new TimerFd(sys),
     chores: outputs.chores,
+    captures: outputs.captures,
+    drops: outputs.drops,
     meters: start.meters && new Meters(start.meters),
     desk: new Desk(new ByteRing(start.requests), (reply) => say({ kind: "reply", reply })),
     onSettled: () => say({ kind: "ready" }),

@@ -6,6 +6,7 @@ import type { TcpAddress } from "../config/tcp-address.ts";
 import type { Logger } from "../lib/log.ts";
 import type { NamedBinding } from "../metrics/networks.ts";
 import type { MetricsServer } from "../metrics/server.ts";
+import { forgetPagesLater } from "./program.ts";
 
 /** What there is to tell of. */
 export interface Watched {
@@ -30,6 +31,7 @@ export async function startMetrics(
     networks,
     isReady,
     figures: () => processFigures(process, packageJson.version, startSeconds),
+    onQuiet: forgetPagesLater,
   });
   const unhide = hidePort(server.port);
   const { host } = address;

@@ -38,3 +38,15 @@ export function shownCommand(): string {
   const file = relative(process.cwd(), fileURLToPath(MAIN));
   return [runtime, ...runtimeArguments(), file].join(" ");
 }
+
+/**
+ * Whoever has asked the program has gone: pages of its file that answering has needed are let go
+ * when nobody has come again for some seconds.
+ */
+export async function forgetPagesLater(): Promise<void> {
+  const [{ loadLibc }, { releaseProgramPagesLater }] = await Promise.all([
+    import("../sys/libc.ts"),
+    import("../sys/resident.ts"),
+  ]);
+  releaseProgramPagesLater(await loadLibc(), process.execPath);
+}

@@ -6,13 +6,13 @@ import { parsePath } from "./path.ts";
 const MIB_BOUNDS: Bounds = [1, 1048576];
 
 const PCAP = {
-  /** File the frames are written to, pcap format; of `serve` the first interface's. */
+  /** File the frames are written to, pcapng; of `serve` the first interface's. */
   pcap: value({
     name: "pcap",
     argument: "FILE",
     description:
-      "write every frame to a capture file, or to a FIFO that is there and whose readers come " +
-      "and go",
+      "write every frame to a capture file (pcapng), or to a FIFO that is there and whose " +
+      "readers come and go; a file that is there is kept as FILE.old",
     heading: RUN,
     parse: parsePath,
   }),

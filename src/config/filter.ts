@@ -225,10 +225,20 @@ const ECHO6_TYPES: readonly number[] = [128, 129];
 /** Of the frame that is looked at; nothing of it is used after the call. */
 const headers: FrameHeaders = emptyFrameHeaders();
 
-/** @param octets a frame from its destination address on, or as much of it as there is */
-export function matchesFrame(filter: Filter, octets: Uint8Array, facts: FrameFacts): boolean {
+/**
+ * @param octets a frame from its destination address on, or as much of it as there is
+ * @param start where it begins, if not with the first of them
+ * @param length its octets, if not all
+ */
+export function matchesFrame(
+  filter: Filter,
+  octets: Uint8Array,
+  facts: FrameFacts,
+  start = 0,
+  length: number = octets.length - start,
+): boolean {
   if (filter.kind === "all") return true;
-  readFrameHeaders(octets, octets.length, headers);
+  readFrameHeaders(octets, start, length, headers);
   return isFrame(filter, octets, facts);
 }
 

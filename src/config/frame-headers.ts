@@ -37,7 +37,7 @@ const TCP_SIZE = 20;
 const UDP_SIZE = 8;
 const ICMP_SIZE = 8;
 
-/** What was found. Places are indexes into the octets, and ABSENT where there is none. */
+/** What was found. Places are indexes into all octets, and ABSENT where there is none. */
 export interface FrameHeaders {
   /** ABSENT: shorter than an Ethernet header. */
   etherType: number;
@@ -58,7 +58,7 @@ export interface FrameHeaders {
   icmpType: number;
   /** Of TCP. */
   tcpFlags: number;
-  /** Where the last header that was recognized ends; at most the number of octets. */
+  /** Where the last header that was recognized ends; at most where the octets end. */
   end: number;
 }
 
@@ -79,16 +79,25 @@ export function emptyFrameHeaders(): FrameHeaders {
   };
 }
 
-/** Reads the first `length` octets, a frame from its destination address on, into `found`. */
-export function readFrameHeaders(octets: Uint8Array, length: number, found: FrameHeaders): void {
+/**
+ * Reads `length` octets from `start` on, a frame from its destination address on, into `found`;
+ * fewer where there are not so many.
+ */
+export function readFrameHeaders(
+  octets: Uint8Array,
+  start: number,
+  length: number,
+  found: FrameHeaders,
+): void {
   clear(found);
-  const size = Math.min(length, octets.length);
-  found.end = Math.min(size, ETHERNET_SIZE);
-  if (size < ETHERNET_SIZE) return;
-  found.etherType = word(octets, 12);
-  if (found.etherType === ETHERTYPE_IPV4) readIpv4(octets, size, found);
-  else if (found.etherType === ETHERTYPE_IPV6) readIpv6(octets, size, found);
-  else if (found.etherType === ETHERTYPE_ARP) readArp(octets, size, found);
+  const size = Math.min(start + length, octets.length);
+  const ip = start + ETHERNET_SIZE;
+  found.end = Math.min(size, ip);
+  if (size < ip) return;
+  found.etherType = word(octets, start + 12);
+  if (found.etherType === ETHERTYPE_IPV4) readIpv4(octets, ip, size, found);
+  else if (found.etherType === ETHERTYPE_IPV6) readIpv6(octets, ip, size, found);
+  else if (found.etherType === ETHERTYPE_ARP) readArp(octets, ip, size, found);
 }
 
 function clear(found: FrameHeaders): void {
@@ -113,42 +122,42 @@ function word(octets: Uint8Array, at: number): number {
   return (octet(octets, at) << 8) | octet(octets, at + 1);
 }
 
-function readArp(octets: Uint8Array, size: number, found: FrameHeaders): void {
-  found.end = Math.min(size, ETHERNET_SIZE + ARP_SIZE);
-  if (size < ETHERNET_SIZE + ARP_SIZE) return;
-  const isIpv4 = word(octets, ETHERNET_SIZE + 2) === ETHERTYPE_IPV4;
-  const hasSizes = octet(octets, ETHERNET_SIZE + 4) === 6 && octet(octets, ETHERNET_SIZE + 5) === 4;
+function readArp(octets: Uint8Array, ip: number, size: number, found: FrameHeaders): void {
+  found.end = Math.min(size, ip + ARP_SIZE);
+  if (size < ip + ARP_SIZE) return;
+  const isIpv4 = word(octets, ip + 2) === ETHERTYPE_IPV4;
+  const hasSizes = octet(octets, ip + 4) === 6 && octet(octets, ip + 5) === 4;
   if (!isIpv4 || !hasSizes) return;
-  found.sourceAt = ETHERNET_SIZE + 14;
-  found.destinationAt = ETHERNET_SIZE + 24;
+  found.sourceAt = ip + 14;
+  found.destinationAt = ip + 24;
   found.addressSize = 4;
 }
 
-function readIpv4(octets: Uint8Array, size: number, found: FrameHeaders): void {
-  found.end = Math.min(size, ETHERNET_SIZE + IPV4_SIZE);
-  const first = octet(octets, ETHERNET_SIZE);
-  if (size < ETHERNET_SIZE + IPV4_SIZE || first >> 4 !== 4) return;
+function readIpv4(octets: Uint8Array, ip: number, size: number, found: FrameHeaders): void {
+  found.end = Math.min(size, ip + IPV4_SIZE);
+  const first = octet(octets, ip);
+  if (size < ip + IPV4_SIZE || first >> 4 !== 4) return;
   found.version = 4;
   found.addressSize = 4;
-  found.sourceAt = ETHERNET_SIZE + 12;
-  found.destinationAt = ETHERNET_SIZE + 16;
-  found.protocol = octet(octets, ETHERNET_SIZE + 9);
-  found.isLaterFragment = (word(octets, ETHERNET_SIZE + 6) & 0x1fff) !== 0;
+  found.sourceAt = ip + 12;
+  found.destinationAt = ip + 16;
+  found.protocol = octet(octets, ip + 9);
+  found.isLaterFragment = (word(octets, ip + 6) & 0x1fff) !== 0;
   const headerSize = (first & 15) * 4;
   if (headerSize < IPV4_SIZE) return;
-  found.end = Math.min(size, ETHERNET_SIZE + headerSize);
-  readTransport(octets, size, ETHERNET_SIZE + headerSize, found);
+  found.end = Math.min(size, ip + headerSize);
+  readTransport(octets, size, ip + headerSize, found);
 }
 
-function readIpv6(octets: Uint8Array, size: number, found: FrameHeaders): void {
-  found.end = Math.min(size, ETHERNET_SIZE + IPV6_SIZE);
-  if (size < ETHERNET_SIZE + IPV6_SIZE || octet(octets, ETHERNET_SIZE) >> 4 !== 6) return;
+function readIpv6(octets: Uint8Array, ip: number, size: number, found: FrameHeaders): void {
+  found.end = Math.min(size, ip + IPV6_SIZE);
+  if (size < ip + IPV6_SIZE || octet(octets, ip) >> 4 !== 6) return;
   found.version = 6;
   found.addressSize = 16;
-  found.sourceAt = ETHERNET_SIZE + 8;
-  found.destinationAt = ETHERNET_SIZE + 24;
-  found.protocol = octet(octets, ETHERNET_SIZE + 6);
-  let at = ETHERNET_SIZE + IPV6_SIZE;
+  found.sourceAt = ip + 8;
+  found.destinationAt = ip + 24;
+  found.protocol = octet(octets, ip + 6);
+  let at = ip + IPV6_SIZE;
   for (let i = 0; i < EXTENSION_COUNT_MAX && isExtension(found.protocol); i += 1) {
     if (size < at + EXTENSION_SIZE) return;
     const header = found.protocol;

@@ -3,7 +3,12 @@
  * counted is `tcp_retransmits`; frames and packets that went no further are one counter with a
  * reason each, `drop{reason="tcp_checksum"}`.
  */
-import type { DropName, StatName } from "./stats.ts";
+import { DROP_NAMES, type DropName, type StatName } from "./stats.ts";
+
+/** Values of the label `reason`, by DROP_*. */
+export const DROP_LABELS: readonly string[] = DROP_NAMES.map((name) =>
+  snakeCase(name.slice("drop".length)),
+);
 
 /** How a counter of the engine is called outside. */
 export function counterLabel(name: StatName | DropName): string {

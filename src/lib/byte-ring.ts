@@ -152,6 +152,17 @@ export class ByteRing {
     Atomics.store(this.#words, TOLD, 0);
   }
 
+  /** Begins anew: empty, open, with a reader. Only while nobody puts anything in. */
+  reopen(): void {
+    this.discard();
+    for (const word of [CLOSED, PAUSED, TOLD]) Atomics.store(this.#words, word, 0);
+  }
+
+  /** Where octets lie, for whoever gives back their pages while it is empty and not in use. */
+  get memory(): Uint8Array {
+    return this.#octets;
+  }
+
   /** Takes nothing any more. */
   close(): void {
     Atomics.store(this.#words, CLOSED, 1);

@@ -52,6 +52,8 @@ export interface OpenOutput {
   readonly outlet: Outlet;
 }
 
+export type NewOutput = Pick<OpenOutput, "outlet">;
+
 /** A file of Deno, declared so that tsc needs no Deno types. */
 interface DenoFile {
   write(octets: Uint8Array): Promise<number>;
@@ -101,6 +103,18 @@ export function openOutput(path: string): OpenOutput {
     return deno === undefined ? nodeFile(createFd(name)) : denoFile(name, deno);
   };
   return { kind: "file", outlet: new FileOutlet(replaceBy(path, create)) };
+}
+
+/** A file of a name that nobody has; what is there, a link too, is EEXIST. @throws {Error} */
+export function openNewOutput(path: string): NewOutput {
+  const file = deno === undefined ? nodeFile(createFd(path)) : denoFile(path, deno);
+  return { outlet: new FileOutlet(file) };
+}
+
+/** As `openOutput`; a file of our own that is there gets another name. @throws {Error} */
+export function openFreshOutput(path: string): OpenOutput {
+  if (statOf(path)?.isFIFO() !== true) keepOlder(path);
+  return openOutput(path);
 }
 
 /** Gives an older file of our own another name. @throws {Error} */

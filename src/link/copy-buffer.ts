@@ -43,4 +43,16 @@ export class CopyBuffer {
     }
     this.#native.memcpy(this.#address + at, base + from, length);
   }
+
+  /**
+   * Copies the first `length` octets of what is lent of frame `i` to `at`: nothing where there are
+   * no system calls.
+   * @throws RangeError where they do not lie in the buffer
+   */
+  borrow({ loans }: Pick<LinkMemory, "loans">, i: number, length: number, at: number): void {
+    if (at < 0 || length < 0 || at + length > this.octets.length) {
+      throw new RangeError(`cannot copy ${length} octets to ${at}`);
+    }
+    if (this.#native !== undefined) loans?.read(i, this.#address + at, length);
+  }
 }

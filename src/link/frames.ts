@@ -12,6 +12,11 @@ import {
   RX_DESCRIPTOR_POINTER_OFFSET,
   RX_DESCRIPTOR_SIZE,
   RX_SLOT_SIZE,
+  TRACE_MARK_HANDLE_OFFSET,
+  TRACE_MARK_REASON_OFFSET,
+  TRACE_MARK_SIZE,
+  TRACE_MARKS_OFFSET,
+  TX_HANDLE_OFFSET,
   TX_IOV_COUNT_OFFSET,
   TX_IOV_OFFSET,
   TX_RECORD_SIZE,
@@ -49,6 +54,29 @@ export function rxPointer(memory: LinkMemory, i: number): number {
 export function rxLength(memory: LinkMemory, i: number): number {
   const at = memory.rxDescriptors + i * RX_DESCRIPTOR_SIZE + RX_DESCRIPTOR_LENGTH_OFFSET;
   return (memory.u32[at >>> 2] ?? 0) & LENT_LENGTH_MASK;
+}
+
+/** Octets of frame `i` in its slot where the rest is lent; 0 = it is all there. */
+export function rxLent(memory: LinkMemory, i: number): number {
+  const at = memory.rxDescriptors + i * RX_DESCRIPTOR_SIZE + RX_DESCRIPTOR_LENGTH_OFFSET;
+  return (memory.u32[at >>> 2] ?? 0) >>> LENT_SHIFT;
+}
+
+/** Why frame `i` of those that the engine saw last went no further, DROP_*; 0 = it did. */
+export function rxDropReason(memory: LinkMemory, i: number): number {
+  const mark = memory.rxDescriptors + TRACE_MARKS_OFFSET + i * TRACE_MARK_SIZE;
+  return memory.u32[(mark + TRACE_MARK_REASON_OFFSET) >>> 2] ?? 0;
+}
+
+/** Handle of the flow that it is of, 0 = none. */
+export function rxFlow(memory: LinkMemory, i: number): number {
+  const mark = memory.rxDescriptors + TRACE_MARKS_OFFSET + i * TRACE_MARK_SIZE;
+  return memory.u32[(mark + TRACE_MARK_HANDLE_OFFSET) >>> 2] ?? 0;
+}
+
+/** The same of frame `i` of the TX records. */
+export function txFlow(memory: LinkMemory, i: number): number {
+  return memory.u32[(memory.txRecords + i * TX_RECORD_SIZE + TX_HANDLE_OFFSET) >>> 2] ?? 0;
 }
 
 /** Engine offset of the iovec array of TX record `i`. */

@@ -73,6 +73,12 @@ export interface Link {
   receive(memory: LinkMemory, max: number): number;
 
   /**
+   * The engine has looked at the first `count` frames of the last `receive`: what it has noted of
+   * them can be read. Absent: of no interest.
+   */
+  handled?(memory: LinkMemory, count: number): void;
+
+  /**
    * Writes the frames [first, count) of the TX records.
    * @returns how many were taken, refused ones included; fewer than asked: the link is full, and
    *   wants the rest, unchanged and from the first on, when it has room. Or the negative errno once
@@ -108,6 +114,11 @@ export interface LinkLoans {
   begin(i: number, from: number): void;
   /** @returns false where there is no room for more: the frame has to be copied */
   add(i: number, address: number, length: number): boolean;
+  /**
+   * Copies the first `length` octets of what is lent of frame `i` to an address of this process.
+   * @returns octets copied
+   */
+  read(i: number, to: number, length: number): number;
   /** Frame `i`, begun last, is not lent after all. */
   cancel(i: number): void;
   /** Nothing is lent any more. */

@@ -284,6 +284,7 @@ export class Loop {
       this.#owed -= n;
       engine.guestRx(n, now);
       this.#parts.lent?.copy();
+      link.handled?.(memory, n);
     } else if (n < 0) this.#stop(n);
     else if (this.#blockedAt >= 0) this.#transmit(now); // with its peer gone the link takes all
   }

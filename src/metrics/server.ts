@@ -33,6 +33,8 @@ export interface MetricsSources {
   /** Whether the program does what it was started for. */
   readonly isReady: () => boolean;
   readonly figures: () => ProcessFigures;
+  /** The last of those that were connected has gone. */
+  readonly onQuiet?: () => void;
 }
 
 export interface MetricsServer {
@@ -62,7 +64,13 @@ export async function startMetricsServer(
   server.headersTimeout = REQUEST_LIMIT_ms;
   server.requestTimeout = REQUEST_LIMIT_ms;
   server.keepAliveTimeout = REQUEST_LIMIT_ms;
+  let open = 0;
   server.on("connection", (socket: Socket) => {
+    open += 1;
+    socket.once("close", () => {
+      open -= 1;
+      if (open === 0) sources.onQuiet?.();
+    });
     if (isOwnAddress(socket.remoteAddress)) socket.destroy();
   });
   await listen(server, address);

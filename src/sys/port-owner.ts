@@ -30,13 +30,20 @@ export interface WantedAddress {
   readonly octets: ArrayLike<number>;
 }
 
+interface Process {
+  readonly pid: number;
+  readonly name: string;
+  /** It is this one. */
+  readonly isOwn: boolean;
+}
+
 /** A socket, as the kernel's tables have it. */
 export interface PortOwner {
   /** As written: `192.0.2.1:80`, `[::]:80`. */
   readonly at: string;
   readonly uid: number;
   /** Undefined: none that this one may look at. */
-  readonly process: { readonly pid: number; readonly name: string } | undefined;
+  readonly process: Process | undefined;
 }
 
 interface Entry {
@@ -78,16 +85,10 @@ export function findPortOwner(
   return { at: `${addressText(octets)}:${port}`, uid, process: processOf(inode, sources) };
 }
 
-/** It is this program. */
-export function isOwn(owner: PortOwner): boolean {
-  return owner.process?.pid === ownPid(SYSTEM);
-}
-
 /** One clause for a message. */
-export function ownerText(found: PortOwner): string {
-  const { at, uid, process: owner } = found;
+export function ownerText({ at, uid, process: owner }: PortOwner): string {
   if (owner === undefined) return `a process of user ${uid} has ${at}`;
-  if (isOwn(found)) return `this program itself has ${at}`;
+  if (owner.isOwn) return `this program itself has ${at}`;
   return `"${owner.name}" (pid ${owner.pid}) has ${at}`;
 }
 
@@ -123,8 +124,8 @@ function entriesOf(
   }
   const hex = port.toString(16).toUpperCase().padStart(4, "0");
   // Its own end, the other end, state, queues, timer, retransmits, user, timeout, inode.
-  const ends = `([0-9A-F]{8,32}):${hex} \\S+ ([0-9A-F]{2})`;
-  const row = `^ *\\d+: ${ends} \\S+ \\S+ \\S+ +(\\d+) +\\d+ (\\d+)`;
+  const rest = "\\S+ ([0-9A-F]{2}) \\S+ \\S+ \\S+ +(\\d+) +\\d+ (\\d+)";
+  const row = `^ *\\d+: ([0-9A-F]{8,32}):${hex} ${rest}`;
   return [...table.matchAll(new RegExp(row, "gm"))].flatMap((found) => {
     const [, address = "", state = "", uid = "", inode = "0"] = found;
     if (inode === "0") return [];
@@ -166,28 +167,23 @@ function addressText(octets: readonly number[]): string {
 }
 
 /** The process that has a socket open, this one first. */
-function processOf(inode: string, sources: OwnerSources): PortOwner["process"] {
+function processOf(inode: string, sources: OwnerSources): Process | undefined {
   const wanted = `socket:[${inode}]`;
   let left = LINKS_MAX;
-  const own = ownPid(sources);
-  for (const pid of [own, ...processes(sources, own)]) {
+  const own = Number(attempt(() => sources.link("/proc/self")));
+  for (const pid of [own, ...processes(own, sources)]) {
     const folder = `/proc/${pid}/fd`;
     for (const fd of attempt(() => sources.list(folder)) ?? []) {
       if (left <= 0) return undefined;
       left -= 1;
       if (attempt(() => sources.link(`${folder}/${fd}`)) !== wanted) continue;
-      return { pid, name: nameOf(pid, sources) };
+      return { pid, name: nameOf(pid, sources), isOwn: pid === own };
     }
   }
   return undefined;
 }
 
-/** Our own, as /proc has it; 0 where it does not tell. */
-function ownPid({ link }: OwnerSources): number {
-  return Number(attempt(() => link("/proc/self")) ?? 0);
-}
-
-function processes({ list }: OwnerSources, own: number): number[] {
+function processes(own: number, { list }: OwnerSources): number[] {
   const pids = (attempt(() => list("/proc")) ?? []).map(Number).filter(Number.isSafeInteger);
   return pids.filter((pid) => pid !== own).slice(0, PROCESSES_MAX);
 }

@@ -17,6 +17,7 @@ import type { Libc } from "./libc.ts";
 import { cleanMappings } from "./smaps.ts";
 
 const MADV_DONTNEED = 4;
+const PAGE_SIZE = 4096;
 /**
  * How long after the last call: behind the runtime's first look at its heap, and once more when it
  * looks only twice a minute because nothing changes.
@@ -62,6 +63,14 @@ export function releaseProgramPagesLater(
  */
 export function forgetPages(sys: Libc, address: number, length: number): void {
   sys.madvise(address, length, MADV_DONTNEED);
+}
+
+/** The same of the whole pages within some octets, which need not begin with one. */
+export function forgetOctets(sys: Libc, octets: Uint8Array): void {
+  const start = sys.address(octets);
+  const first = Math.ceil(start / PAGE_SIZE) * PAGE_SIZE;
+  const end = Math.floor((start + octets.length) / PAGE_SIZE) * PAGE_SIZE;
+  if (end > first) forgetPages(sys, first, end - first);
 }
 
 /**

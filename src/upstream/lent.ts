@@ -98,6 +98,18 @@ export class LentFrames {
     return true;
   }
 
+  /** Copies the first `length` octets of what is lent of the frame of `slot` to an address. */
+  read(slot: number, to: number, length: number): number {
+    const end = (this.#from[slot] ?? 0) === 0 ? 0 : (this.#end[slot] ?? 0);
+    let copied = 0;
+    for (let piece = this.#first[slot] ?? 0; piece < end && copied < length; piece += 1) {
+      const part = Math.min(this.#lengths[piece] ?? 0, length - copied);
+      this.#sys.memcpy(to + copied, this.#addresses[piece] ?? 0, part);
+      copied += part;
+    }
+    return copied;
+  }
+
   /** The frame that was begun last is not lent after all. */
   cancel(slot: number): void {
     this.#from[slot] = 0;

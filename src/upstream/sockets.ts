@@ -334,7 +334,7 @@ export class HostSockets implements Upstream {
     return abi.OPENED_PUBLISHED | this.ports.hostPortOf(index);
   }
 
-  /** Takes the socket of a published port from the flow that has it; its handle, if there is one. */
+  /** Takes the socket of a published port from its flow; the flow's handle, if there is one. */
   losePort(token: number): number | undefined {
     const slot = this.marks.holderOf(token);
     if (slot < 0) return undefined;

@@ -22,14 +22,16 @@ import { ByteRing } from "../../src/lib/byte-ring.ts";
 import { prettyLogger } from "../../src/lib/log.ts";
 import { standardError } from "../../src/lib/standard-error.ts";
 import type { Link, LinkMemory } from "../../src/link/link.ts";
-import { pcapHeader } from "../../src/link/pcap.ts";
+import { pcapngHeader } from "../../src/link/pcapng.ts";
 import { memoryHarness } from "../link/harness.ts";
 import { testFrame } from "../link/suite.ts";
 
 const FOLDER = mkdtempSync(join(tmpdir(), "slirp-outputs-"));
 after(() => rmSync(FOLDER, { recursive: true, force: true }));
 
-const RECORD_SIZE = 16 + 60;
+const HEAD = pcapngHeader({ interfaceName: "guest" });
+const RECORD_SIZE = 44 + 60;
+const STATISTICS_SIZE = 88;
 
 interface Asked {
   readonly pcap?: string;
@@ -42,13 +44,15 @@ function stage({ pcap, record, pcapLimitMib }: Asked) {
   const lines: string[] = [];
   const log = prettyLogger("debug", (line) => lines.push(line.trimEnd()));
   const options = { pcap, pcapSnap: 262144, pcapLimitMib, record };
-  const outputs = new Outputs(options, { level: "debug" }, log);
+  const link = { kind: "stream" };
+  const outputs = new Outputs({ capture: options, link, log: { level: "debug" } }, log);
   const worker = new WorkerOutputs(outputs.shared, () => outputs.kick());
-  const harness = memoryHarness({}, (link: Link) => worker.captured(link, options, undefined, log));
+  const harness = memoryHarness({}, (link: Link) => worker.watched(link, options, undefined, log));
   const memory: LinkMemory = harness.memory;
   const pass = (mark: number): void => {
     harness.send(testFrame(60, mark));
     assert.equal(harness.link.receive(memory, 1), 1);
+    harness.link.handled?.(memory, 1);
   };
   let now = 1;
   /** As the loop does when time has passed. */
@@ -88,15 +92,15 @@ describe("outputs", () => {
   test("a capture can be read while it is made, and is whole at the end", async () => {
     const pcap = join(FOLDER, "a.pcap");
     const { outputs, pass, settle, link } = stage({ pcap });
-    await until(() => readFileSync(pcap).length === 24);
-    assert.deepEqual(new Uint8Array(readFileSync(pcap)), pcapHeader());
+    await until(() => readFileSync(pcap).length === HEAD.length);
+    assert.deepEqual(new Uint8Array(readFileSync(pcap)), HEAD);
     pass(1);
     settle();
-    await until(() => readFileSync(pcap).length === 24 + RECORD_SIZE);
+    await until(() => readFileSync(pcap).length === HEAD.length + RECORD_SIZE);
     pass(2);
     link.close();
     await outputs.close();
-    assert.equal(readFileSync(pcap).length, 24 + 2 * RECORD_SIZE);
+    assert.equal(readFileSync(pcap).length, HEAD.length + 2 * RECORD_SIZE + STATISTICS_SIZE);
   });
 
   test("a disk that is full ends a capture with one line, and traffic goes on", async () => {
@@ -151,8 +155,11 @@ describe("outputs", () => {
       pass(2);
       settle();
       const length = readSync(fd, octets);
-      assert.equal(length, 24 + RECORD_SIZE);
-      assert.deepEqual(new Uint8Array(octets.subarray(24 + 16, length)), testFrame(60, 2));
+      assert.equal(length, HEAD.length + RECORD_SIZE);
+      assert.deepEqual(
+        new Uint8Array(octets.subarray(HEAD.length + 28, HEAD.length + 28 + 60)),
+        testFrame(60, 2),
+      );
       closeSync(fd);
       pass(3);
       settle();

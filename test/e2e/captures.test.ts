@@ -6,7 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { openOutputFile } from "../../src/lib/output-file.ts";
-import { PcapWriter, pcapHeader } from "../../src/link/pcap.ts";
+import { CaptureWriter } from "../../src/link/capture-writer.ts";
+import { pcapngHeader } from "../../src/link/pcapng.ts";
 import { TestMemory } from "../link/test-memory.ts";
 import { ROOT } from "../support/e2e/program.ts";
 import { run, which } from "../support/e2e/shell.ts";
@@ -64,8 +65,8 @@ async function check(captures: Readonly<Record<string, readonly Uint8Array[]>>) 
   try {
     for (const [name, frames] of Object.entries(captures)) {
       const sink = openOutputFile(join(folder, name));
-      const writer = new PcapWriter({ sink, now: () => 1e15 });
-      sink.write(pcapHeader());
+      const writer = new CaptureWriter({ sink, now: () => 1e15 });
+      sink.write(pcapngHeader());
       for (const octets of frames) {
         memory.putFrames([[octets]]);
         writer.transmitted(memory, 0, 0);

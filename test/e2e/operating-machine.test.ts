@@ -103,7 +103,11 @@ describe("docs/operating.md: what the machine forbids", {
     await withPlace(async ({ host }) => {
       const row = operatingRow("02");
       const folder = temporaryFolder();
-      const attach = ["slirp-binding attach", `--listen unix:${folder}/vm.sock`, "--publish 80:80"];
+      const attach = [
+        "slirp-binding attach",
+        `--listen unix:${folder}/vm.sock`,
+        "--publish 80:80 --admin off",
+      ];
       const tries = () => host.start(inShell(`exec ${attach.join(" ")}`, AS_NOBODY));
       try {
         setSysctls(host, { "net.ipv4.ip_unprivileged_port_start": "1024" });
@@ -256,7 +260,7 @@ describe("docs/operating.md: what the machine forbids", {
       const row = operatingRow("11");
       const make = "mount -t tmpfs none /run && mkdir -m 755 /run/kubevirt-hooks";
       const as = "setpriv --reuid 107 --regid 107 --clear-groups";
-      const before = `${as} ${row.command}; ${as} slirp-binding serve`;
+      const before = `${as} ${row.command}; ${as} slirp-binding serve --admin off`;
       const after = `${as} ${row.command}`;
       const text = `${make}; (${before}) 2>&1; ${row.cures[0]}; echo mended; ${after}`;
       const { stdout } = await host.run(inShell(text, { prefix: ["unshare", "-m"] }));

@@ -5,21 +5,29 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { cannotRun, oursOnly } from "../support/e2e/setup.ts";
-import { logHas } from "../support/operating/look.ts";
+import { lookUntil } from "../support/operating/look.ts";
 import { operatingRow } from "../support/operating/table.ts";
-import { DOMAIN, withPod } from "../support/pod.ts";
+import { DOMAIN, type Pod, withPod } from "../support/pod.ts";
 
 const LIMIT = { timeout: 60_000 };
-const JSON_LOG = { env: { SLIRP_LOG_FORMAT: "json" } };
+/** As in a container: no variable says where the socket is. */
+const JSON_LOG = { env: { SLIRP_LOG_FORMAT: "json", SLIRP_ADMIN: "" } };
 const PRIVATE = '<memoryBacking><access mode="private"/></memoryBacking><os>';
 const E1000 = { interfaces: [{ model: "e1000" }] };
+
+/** In the sidecar's container the folder has the name that needs no flag. */
+function inContainer({ folder }: Pod): { readonly prefix: readonly string[] } {
+  const mount = `mount -t tmpfs none /run && mkdir /run/kubevirt-hooks &&
+    mount --bind ${folder} /run/kubevirt-hooks && unset SLIRP_ADMIN && exec "$@"`;
+  return { prefix: ["unshare", "-m", "sh", "-c", mount, "sh"] };
+}
 
 describe("docs/operating.md: the sidecar", { skip: cannotRun() || oursOnly() }, () => {
   test("35 a VM is slower than its neighbours: another link", LIMIT, () =>
     withPod(JSON_LOG, async (pod) => {
       const row = operatingRow("35");
       await pod.define({}, DOMAIN.replace("<os>", PRIVATE));
-      await logHas(row, () => pod.log());
+      await lookUntil(pod.host, row, inContainer(pod));
       await pod.shutdown();
       await pod.ended();
     }),
@@ -30,7 +38,7 @@ describe("docs/operating.md: the sidecar", { skip: cannotRun() || oursOnly() }, 
       const row = operatingRow("36");
       const domain = DOMAIN.replaceAll("virtio-non-transitional", "e1000");
       await pod.refuses({ ...E1000, link: "vhost-user" });
-      await logHas(row, () => pod.log());
+      await lookUntil(pod.host, row, inContainer(pod));
       assert.match(await pod.define({ ...E1000, link: "client" }, domain), /28500/);
       await pod.shutdown();
       await pod.ended();

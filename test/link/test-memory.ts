@@ -14,7 +14,8 @@ const IOVECS_PER_FRAME = 4;
 const TX_BYTES = 1024 * 1024;
 
 const RX_DESCRIPTORS = 64;
-const RX_BUFFERS = RX_DESCRIPTORS + abi.RX_SLOT_COUNT * abi.RX_DESCRIPTOR_SIZE;
+const RX_BUFFERS =
+  RX_DESCRIPTORS + abi.TRACE_MARKS_OFFSET + (abi.RX_SLOT_COUNT + 1) * abi.TRACE_MARK_SIZE;
 const TX_RECORDS = RX_BUFFERS + abi.RX_SLOT_COUNT * abi.RX_SLOT_SIZE;
 const TX_IOVECS = TX_RECORDS + TX_FRAMES * abi.TX_RECORD_SIZE;
 const TX_DATA = TX_IOVECS + TX_FRAMES * IOVECS_PER_FRAME * abi.IOV_SIZE;
@@ -52,6 +53,18 @@ export class TestMemory implements LinkMemory {
       this.view.setUint32(record + abi.TX_LENGTH_OFFSET, length, true);
     });
     return frames.length;
+  }
+
+  /** Notes what has become of received frame `i`. */
+  mark(i: number, reason: number, handle: number): void {
+    const mark = RX_DESCRIPTORS + abi.TRACE_MARKS_OFFSET + i * abi.TRACE_MARK_SIZE;
+    this.view.setUint32(mark + abi.TRACE_MARK_REASON_OFFSET, reason, true);
+    this.view.setUint32(mark + abi.TRACE_MARK_HANDLE_OFFSET, handle, true);
+  }
+
+  /** Says which flow frame `i` of the TX records is of. */
+  setFlow(i: number, handle: number): void {
+    this.view.setUint32(TX_RECORDS + i * abi.TX_RECORD_SIZE + abi.TX_HANDLE_OFFSET, handle, true);
   }
 
   /** Points the only part of frame `i` elsewhere. */

@@ -1,7 +1,7 @@
 /** The metrics' HTTP server: paths, health, who is kept out, bounds, the end. */
 import assert from "node:assert/strict";
 import { request } from "node:http";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { describe, test } from "node:test";
 import { MAILBOX_SIZE, Mailbox } from "../../src/binding/mailbox.ts";
 import { type MetricsSources, startMetricsServer } from "../../src/metrics/server.ts";
@@ -36,11 +36,15 @@ function ask(port: number, path: string, headers: Headers = {}, method = "GET"):
   });
 }
 
+interface State {
+  answers: boolean;
+  isReady: boolean;
+  onQuiet: () => void;
+}
+
 /** A server of two networks, the second of which answers if `answers` says so. */
-async function withServer(
-  run: (port: number, state: { answers: boolean; isReady: boolean }) => Promise<void>,
-): Promise<void> {
-  const state = { answers: true, isReady: false };
+async function withServer(run: (port: number, state: State) => Promise<void>): Promise<void> {
+  const state: State = { answers: true, isReady: false, onQuiet: () => {} };
   const counters = new Mailbox(new SharedArrayBuffer(MAILBOX_SIZE));
   const sources: MetricsSources = {
     networks: () => [
@@ -49,6 +53,7 @@ async function withServer(
     ],
     isReady: () => state.isReady,
     figures: () => FIGURES,
+    onQuiet: () => state.onQuiet(),
   };
   const server = await startMetricsServer({ host: LOOPBACK, port: 0 }, sources);
   try {
@@ -105,6 +110,28 @@ describe("metrics server", () => {
         assert.equal((await ask(port, "/metrics", headers)).status, 403);
       }
       assert.equal((await ask(port, "/metrics", { "sec-fetch-site": "none" })).status, 200);
+    }));
+
+  test("it is told when the last one goes, not before", () =>
+    withServer(async (port, state) => {
+      let quiet = 0;
+      const isQuiet = new Promise<void>((resolve) => {
+        state.onQuiet = () => {
+          quiet += 1;
+          resolve();
+        };
+      });
+      const [one, other] = [connect(port, LOOPBACK), connect(port, LOOPBACK)];
+      const connected = (socket: Socket) =>
+        new Promise((resolve) => socket.once("connect", resolve));
+      await Promise.all([one, other].map(connected));
+      await ask(port, "/readyz"); // by a connection of its own
+      assert.equal(quiet, 0);
+      one.destroy();
+      await ask(port, "/readyz");
+      assert.equal(quiet, 0, "the other one is there");
+      other.destroy();
+      await isQuiet;
     }));
 
   test("a port that is taken is named; the end does not wait for who is connected", async () => {

@@ -88,5 +88,6 @@ export const ENGINE_STATE: Readonly<Record<string, readonly string[]>> = {
   "wasm/tcp/timers.ts": ["doubtAt"],
   "wasm/tcp/window.ts": ["epoch", "epochEnd", "activeNow", "activeBefore", "linkBudget", "sharing"],
   "wasm/timer.ts": ["size", "turnNow"],
+  "wasm/trace.ts": ["reasonMark", "flowMark"],
   "wasm/trap.ts": ["trapLine", "trapFile", "trapMessage"],
 };

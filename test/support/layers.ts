@@ -7,7 +7,7 @@ import type { ImportKind } from "./source.ts";
 
 const BASE = [
   ...["abi/index", "errno", "sockaddr", "layout", "memory", "ring", "stats", "timer", "prng"],
-  ...["trap", "lent"],
+  ...["trap", "lent", "trace"],
 ];
 
 /** Modules of `flow` without a protocol of their own, which the protocols build on. */
@@ -42,7 +42,8 @@ const WASM: readonly (readonly [string, readonly string[]])[] = [
   ["trap", []],
   ["layout", ["abi/index"]],
   ["memory", ["abi/index", "layout", "trap"]],
-  ["stats", ["abi/index", "layout", "memory", "trap"]],
+  ["trace", ["abi/index", "memory"]],
+  ["stats", ["abi/index", "layout", "memory", "trace", "trap"]],
   ["lent", ["abi/index", "memory"]],
   ["ring", ["abi/index", "sockaddr", "layout", "memory", "stats", "trap"]],
   ["timer", ["abi/index", "layout", "memory", "ring", "stats", "trap"]],

@@ -6,6 +6,7 @@
 import assert from "node:assert/strict";
 import { setImmediate } from "node:timers";
 import type { Binding } from "../../src/binding/binding.ts";
+import { Captures } from "../../src/binding/captures.ts";
 import { MAILBOX_SIZE, Mailbox } from "../../src/binding/mailbox.ts";
 import { type Network, Networks } from "../../src/binding/networks.ts";
 import { type BindingOptions, readAttachOptions } from "../../src/config/attach.ts";
@@ -13,8 +14,11 @@ import type { StreamEndpoint } from "../../src/config/endpoint.ts";
 import { deferred } from "../../src/lib/deferred.ts";
 import type { Logger } from "../../src/lib/log.ts";
 
+const noAnswer = (): Promise<never> => Promise.reject(new Error("nobody asks a made-up network"));
+
 /** A binding that a test makes fail, and whose peer it plays. */
 export class FakeBinding implements Binding {
+  readonly captures = new Captures({ interfaceName: "", ask: noAnswer, forget: () => {} });
   readonly endpoint: StreamEndpoint | undefined;
   readonly counters = new Mailbox(new SharedArrayBuffer(MAILBOX_SIZE));
   readonly #ready = deferred();

@@ -18,6 +18,11 @@ const DEMO = "test/e2e/demo.test.ts plays it";
 
 export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/assets.ts": "test/build.test.ts",
+  "src/admin/captures.ts": "test/e2e/admin-captures.runtime.test.ts",
+  "src/admin/drops.ts": "test/e2e/admin-captures.runtime.test.ts",
+  "src/admin/octet-queue.ts": "test/binding/captures.test.ts",
+  "src/binding/capture-slots.ts": "test/binding/captures.test.ts has both sides",
+  "src/link/packet-comments.ts": "test/link/watched-link.test.ts, in captures",
   "src/config/filter-values.ts": "test/config/filter.test.ts",
   "src/config/frame-headers.ts": "test/config/filter.test.ts",
   "src/link/peer-socket.ts":
@@ -39,6 +44,7 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/admin/events.ts": ADMIN,
   "src/admin/instance.ts": ADMIN,
   "src/admin/program.ts": TYPES,
+  "src/upstream/socket-ways.ts": TYPES,
   "src/admin/refusals.ts": ADMIN,
   "src/admin/stats.ts": ADMIN,
   "src/admin/stats-view.ts": ADMIN,
@@ -165,6 +171,7 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "wasm/abi/config.ts": "constants; test/engine/config.test.ts writes the record",
   "wasm/abi/counters.ts": "constants; test/engine/stats.test.ts compares the names",
   "wasm/abi/flows.ts": CONTRACT,
+  "wasm/abi/trace.ts": "test/wasm/trace.test.ts",
   "wasm/abi/index.ts": "a list; test/tidy.test.ts",
   "wasm/abi/memory.ts": CONTRACT,
   "wasm/abi/operations.ts": CONTRACT,

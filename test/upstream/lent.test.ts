@@ -103,6 +103,21 @@ function lent(): Stage {
 }
 
 describe("upstream: payload that is lent", () => {
+  test("is read from its beginning, as far as it goes, and where nothing is lent not", () => {
+    const { frames, copies } = lent();
+    assert.deepEqual([frames.read(1, 5000, 150), frames.read(1, 7000, 9999)], [150, 1150]);
+    assert.deepEqual(copies, [
+      [5000, GUEST + 0x1000, 100],
+      [5100, GUEST + 0xffff_f000, 50],
+      [7000, GUEST + 0x1000, 100],
+      [7100, GUEST + 0xffff_f000, 1000],
+      [8100, GUEST + 0x3000, 50],
+    ]);
+    assert.equal(frames.read(0, 5000, 150), 0);
+    frames.clear();
+    assert.equal(frames.read(1, 5000, 150), 0);
+  });
+
   test("while there is none messages go as they are", () => {
     const stage = new Stage();
     const message = stage.message([stage.slot(1), 10]);

@@ -23,7 +23,7 @@ import { EVENT_OF_LISTENER, EVENT_OF_PORT } from "../../src/upstream/upstream.ts
 import * as abi from "../../wasm/abi.ts";
 import { START } from "../support/engine-harness.ts";
 import { alive, connect, freeRow, noted, rule } from "./listener-rig.ts";
-import { freePort, LOOPBACK, listen, type Rig, rigTest, send, udpSocket } from "./rig.ts";
+import { freePort, LOOPBACK, type Rig, rigTest, send, udpSocket } from "./rig.ts";
 
 const FOUR = { ipv4: true, ipv6: false };
 const BOTH = { ipv4: true, ipv6: true };
@@ -317,9 +317,7 @@ describe("listener changes: the next engine", () => {
 
   rigTest("one that cannot watch a socket says so, and leaves it as it is", (rig) => {
     const { listeners, opened } = stage(rig);
-    const { fd: taken, port } = listen(rig.sys);
-    rig.sys.close(taken);
-    listeners.add(rule(port, 80, "udp"), FOUR);
+    listeners.add(rule(freePort(rig.sys, "udp"), 80, "udp"), FOUR);
     listeners.leave();
     const next = new Listeners(rig.sys, rig.engine, rig.sockets, undefined, opened);
     const watch = { add: () => -ENOMEM, remove: () => {} };

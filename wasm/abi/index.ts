@@ -4,3 +4,4 @@ export * from "./counters";
 export * from "./flows";
 export * from "./memory";
 export * from "./operations";
+export * from "./trace";

@@ -24,7 +24,8 @@
  *   A published port is a socket that the host keeps bound. It is a flow only while it is used
  *   (F_PUBLISHED): the host makes one when something comes in, or ties the socket to the flow that
  *   asks for it when the guest sends from that port; when the flow ends the host has its socket
- *   back. EVENT_HANGUP alone says that the host has closed it: the port is published no longer. Several sockets may lead to one guest port: each is a spot of it. Spot 0 is where
+ *   back. EVENT_HANGUP alone says that the host has closed it: the port is published no longer.
+ *   Several sockets may lead to one guest port: each is a spot of it. Spot 0 is where
  *   what the guest begins leaves from; the others carry only answers, which `peers` leads to them.
  *   The socket of spot 0 may be of both versions of IP (F_DUAL, `ownIsDual`); its flow is that of
  *   the guest's IPv4 address, and every message says by its own address which version it is of.
@@ -33,7 +34,7 @@ import * as abi from "../abi/index";
 import { Flow } from "../layout";
 import { config } from "../memory";
 import { entryAt } from "../ring";
-import { drop } from "../stats";
+import { dropMany } from "../stats";
 import { timerSet } from "../timer";
 import { CHECKED } from "../trap";
 import { addressMark, isIpv6 } from "./addresses";
@@ -112,7 +113,7 @@ export function batchLost(flow: UdpFlow): void {
   if (flow.batchCount <= 0) return;
   const reason = sendDropReason(flow.kind);
   for (let index = flow.batchHead; index >= 0; index = entryAt(index).next) {
-    drop(entryAt(index).isOwn != 0 ? abi.DROP_DNS_RETRY : reason);
+    dropMany(entryAt(index).isOwn != 0 ? abi.DROP_DNS_RETRY : reason, 1);
   }
 }
 

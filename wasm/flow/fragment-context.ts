@@ -3,7 +3,7 @@
  * buffer, its bitmaps, and which buffers are free or handed out.
  */
 import * as abi from "../abi/index";
-import { count, dropMany } from "../stats";
+import { count, drop, dropMany } from "../stats";
 import { SECOND_US } from "../timer";
 import { addressMark } from "./addresses";
 
@@ -108,7 +108,8 @@ export function discard(context: Context, reason: i32): void {
 
 /** An overlap came, itself not counted yet. The context stays, to catch the rest. */
 export function condemn(context: Context): void {
-  dropMany(abi.DROP_FRAGMENT_OVERLAP, context.frames + 1);
+  dropMany(abi.DROP_FRAGMENT_OVERLAP, context.frames);
+  drop(abi.DROP_FRAGMENT_OVERLAP);
   context.frames = 0;
   give(context);
   context.state = STATE_CONDEMNED;

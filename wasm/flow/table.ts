@@ -20,6 +20,7 @@ import { FLOWS_MIN_COUNT, Flow } from "../layout";
 import { config, FLOWS } from "../memory";
 import { hashTuple } from "../prng";
 import { timerRemove, turnNow } from "../timer";
+import { traceFlow } from "../trace";
 import { CHECKED, check } from "../trap";
 import { isKind, LIST_COUNT, LIST_NONE, LIST_PARTY, SHARE_COUNT, shareOf } from "./kinds";
 
@@ -126,8 +127,10 @@ export function flowFind(kind: u32, guest: u32, peer: u32, ports: u32): Flow {
       flow.peerAddress == peer &&
       <u32>flow.kind == kind &&
       (((<u32>flow.guestPort) << 16) | <u32>flow.peerPort) == ports
-    )
+    ) {
+      traceFlow(((<u32>flow.generation) << abi.HANDLE_SLOT_BITS) | (entry - 1));
       return flow;
+    }
     i = (i + 1) & indexMask;
   }
   return changetype<Flow>(0);
@@ -183,6 +186,7 @@ export function flowAllocate(kind: u32, guest: u32, peer: u32, ports: u32): Flow
   flow.batchHead = -1;
   flow.batchTail = -1;
   index(flow, slot);
+  traceFlow((generation << abi.HANDLE_SLOT_BITS) | <u32>slot);
   return flow;
 }
 

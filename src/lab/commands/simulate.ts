@@ -10,7 +10,7 @@ import { shownCommand } from "../../cli/program.ts";
 import { quote } from "../../config/errors.ts";
 import type { SimulateOptions, SingleOptions } from "../../config/simulate.ts";
 import { type OutputSink, openOutputFile } from "../../lib/output-file.ts";
-import { pcapHeader } from "../../link/pcap.ts";
+import { pcapngHeader } from "../../link/pcapng.ts";
 import { familyOptions } from "../sim/family.ts";
 import { type CheckedRun, runScenario, runSeed } from "../sim/run.ts";
 import { Sampler } from "../sim/sampler.ts";
@@ -131,7 +131,7 @@ function openCapture(path: string): Capture {
     }
   };
   const sink = attempt(() => openOutputFile(path));
-  attempt(() => sink.write(pcapHeader()));
+  attempt(() => sink.write(pcapngHeader()));
   return {
     write: (bytes) => attempt(() => sink.write(bytes)),
     close: () => attempt(() => sink.close()),

@@ -17,13 +17,15 @@
  *   was damaged on the way is the guest's to drop, so what the guest says of it does not count.
  */
 import * as abi from "../../../wasm/abi.ts";
+import { DROP_LABELS } from "../../engine/counter-names.ts";
 import { Engine } from "../../engine/engine.ts";
 import { type EngineModule, instantiateEngine } from "../../engine/module.ts";
 import { readStat } from "../../engine/stats.ts";
 import { messageOf } from "../../lib/message.ts";
 import type { OutputSink } from "../../lib/output-file.ts";
+import { CaptureWriter } from "../../link/capture-writer.ts";
 import type { Link } from "../../link/link.ts";
-import { createPcapLink, type PcapWriter } from "../../link/pcap.ts";
+import { WatchedLink } from "../../link/watched-link.ts";
 import { AlarmedEvents } from "../../loop/alarm.ts";
 import { Loop, linkMemoryOf } from "../../loop/loop.ts";
 import type { AppOutcome } from "./app.ts";
@@ -108,7 +110,7 @@ export class World {
   #isCalm = false;
   readonly #referee: Referee | undefined;
   readonly #options: WorldOptions;
-  readonly #capture: PcapWriter | undefined;
+  readonly #capture: CaptureWriter | undefined;
 
   constructor(
     module: WebAssembly.Module,
@@ -155,9 +157,9 @@ export class World {
     this.#kernel = new Kernel(this.clock, this.#sources());
     const now = (): number => this.clock.now;
     const { link } = this.#cable;
-    const captured = options.pcap && createPcapLink(link, { sink: options.pcap, now });
-    this.#capture = captured?.capture;
-    this.#link = captured ?? link;
+    const reasons = DROP_LABELS;
+    this.#capture = options.pcap && new CaptureWriter({ sink: options.pcap, now, reasons });
+    this.#link = this.#capture ? new WatchedLink(link).add(this.#capture) : link;
     this.#loop = this.#makeLoop(this.#link);
   }
 

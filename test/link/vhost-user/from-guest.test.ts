@@ -189,6 +189,7 @@ const PAYLOAD_AT = 12 + 14 + 20 + 20;
 /** Notes what is lent, and copies it at once. */
 class Loans implements LinkLoans {
   hasFaulted = false;
+  readonly read = () => 0;
   room = 100;
   readonly frames = new Map<number, { from: number; pieces: Uint8Array[] }>();
   readonly #sys: Libc;

@@ -5,7 +5,7 @@
  *
  * Contract: in the column "it shows" each piece of code is text that is printed; `…` stands for
  * anything within a line, `#` for a number from 1 on, a space for any number of them. In the column
- * "look" there is one piece of code, a command line, or the words "the log".
+ * "look" there is one piece of code, a command line.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -14,8 +14,8 @@ import { ROOT } from "../e2e/program.ts";
 export interface Row {
   readonly id: string;
   readonly symptom: string;
-  /** Command line; undefined where it is the log that is looked at. */
-  readonly command: string | undefined;
+  /** Command line. */
+  readonly command: string;
   /** Texts that are printed. */
   readonly shows: readonly string[];
   /** What mends it, in words, and the pieces of code in it. */
@@ -45,8 +45,8 @@ export function operatingRows(): Row[] {
       );
       if (cells.length !== COLUMNS) throw new Error(`row ${id} has ${cells.length} columns`);
       const [command, ...more] = codeIn(look);
-      if (more.length > 0 || (command === undefined) !== /\bthe log\b/.test(look))
-        throw new Error(`row ${id} is to name one command, or the log: ${look}`);
+      if (command === undefined || more.length > 0)
+        throw new Error(`row ${id} is to name one command: ${look}`);
       const cures = codeIn(cure);
       return { id, symptom, command, shows: codeIn(shows), cure, cures, report };
     });

@@ -56,7 +56,7 @@ describe("wasm/flow/udp-published: a port that is published no longer", () => {
     expectUdp(world, { source: PEER, destination: GUEST });
   });
 
-  test("a flow of the guest's own goes on, and so does a published one that hears of an error", () => {
+  test("flows of the guest's own go on, and published ones that hear of an error", () => {
     const world = new World6();
     speak(world, 4);
     const socket = published(world, 4);
