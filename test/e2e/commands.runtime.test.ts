@@ -1,6 +1,6 @@
 /**
- * End to end: commands beside a program that serves a real guest. Its flows, ports, events, counters
- * and log by the command line, found without being told where it is.
+ * End to end: commands beside a program that serves a real guest. Its flows, ports, events,
+ * counters and log by the command line, found without being told where it is.
  */
 import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
@@ -113,6 +113,28 @@ describe("commands beside a guest", { skip: cannotRun("bash") || oursOnly() }, (
     for (const name of ["blue", String(instance?.["name"]), pid]) {
       assert.equal((await ask("log-level", "--instance", name)).code, 0, name);
     }
+  });
+
+  test("frames are captured for tshark until it is interrupted; drops have reasons", {
+    ...LIMIT,
+    skip: cannotRun("tshark"),
+  }, async () => {
+    const server = await httpServer(world.host, HOST_ADDRESS);
+    const file = join(runtime, "a.pcapng");
+    const capture = start("capture", "tcp", "port", String(server.port), "-w", file);
+    await until(async () => (await ask("capture", "--list")).stdout.includes("a caller"), "it");
+    const url = `http://${HOST_ADDRESS}:${server.port}/`;
+    await world.guest.run(["curl", "-sS", "-m", "20", url]);
+    await world.guest.run(["ping", "-c1", "-W1", "224.0.0.5"]);
+    const drops = await records("drops");
+    assert.ok(drops.some(({ reason }) => reason === "ip_destination"));
+    process.kill(capture.pid, "SIGINT");
+    const { code, stderr } = await capture.outcome();
+    assert.equal(code, 0);
+    const [, frames = ""] = /^slirp-binding: (\d+) frames captured, 0 lost\n$/.exec(stderr) ?? [];
+    assert.ok(Number(frames) > 6, stderr);
+    const shown = await world.host.run(["tshark", "-r", file, "-Y", "tcp"]);
+    assert.equal(shown.stdout.trim().split("\n").length, Number(frames), shown.stderr);
   });
 
   test("the end of the program ends who watches it, and nobody is found then", LIMIT, async () => {
