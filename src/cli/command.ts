@@ -44,6 +44,7 @@ export type Command =
   | { readonly kind: "manifests"; readonly options: ManifestOptions }
   | { readonly kind: "replay"; readonly file: string }
   | { readonly kind: "simulate"; readonly options: SimulateOptions }
+  | { readonly kind: "ui"; readonly options: UiOptions }
   | { readonly kind: "ask"; readonly question: Question }
   | { readonly kind: "completion"; readonly shell: Shell }
   | { readonly kind: "man"; readonly options: ManualOptions }

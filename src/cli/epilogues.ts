@@ -85,8 +85,7 @@ Examples:
   slirp-binding ui --instance attach-4711 --listen 127.0.0.1:8000
 
   Of a sidecar, from a workstation:
-    kubectl exec POD -c hook-sidecar-0 -- slirp-binding ui --listen 127.0.0.1:8000 \\
-      --admin /var/run/kubevirt-hooks/userdata/admin.sock &
+    kubectl exec POD -c hook-sidecar-0 -- slirp-binding ui --listen 127.0.0.1:8000 &
     kubectl port-forward POD 8000`;
 
 /** What stands below the options of `manifests`. */

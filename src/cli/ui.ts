@@ -1,17 +1,19 @@
 /** `ui`: serves the live page of a running program, until SIGTERM, SIGINT or SIGHUP. */
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { findInstances, runtimeFolder } from "../admin/instances.ts";
 import { pageParts } from "../assets.ts";
 import type { UiOptions } from "../config/ui.ts";
 import { standardError } from "../lib/standard-error.ts";
 import { adminCalls } from "../ui/admin-calls.ts";
 import { isLoopback } from "../ui/gate.ts";
 import { startUi } from "../ui/server.ts";
+import { EXIT_NO_INSTANCE, EXIT_USAGE, NoInstanceError, UsageError } from "./admin/failures.ts";
+import { choose, placesOf, type Who } from "./admin/find.ts";
 import { ownUid } from "./program.ts";
 
 const LOOPBACK = "127.0.0.1";
 const TOKEN_SIZE = 32;
+const WHO_LIMIT_ms = 2000;
 
 const WARNING = `slirp-binding: warning: the page is served on a network
   Whoever sees the traffic on the way can read the token and everything on the page, and can
@@ -19,23 +21,24 @@ const WARNING = `slirp-binding: warning: the page is served on a network
   from elsewhere through "ssh -L" or "kubectl port-forward".
 `;
 
-/** Resolves to the exit code. Throws where it cannot listen, or no program is found. */
-export async function ui(options: UiOptions): Promise<number> {
-  const { host, port } = options.listen ?? { host: LOOPBACK, port: 0 };
-  const { XDG_RUNTIME_DIR: runtimeDir } = process.env;
-  const folder = runtimeFolder(ownUid(), runtimeDir);
-  const find = (): Promise<string> => findSocket(options, folder);
-  // A wrong name is told now; what ends and comes back later is waited for by the page.
-  await find();
+/** Resolves to the exit code. Throws where it cannot listen. */
+export async function ui({ listen, target }: UiOptions): Promise<number> {
+  const { host, port } = listen ?? { host: LOOPBACK, port: 0 };
+  const places = placesOf(target.hooksDir, process.env, ownUid());
+  // Anew for each call: a program that was started again has another socket.
+  const find = async (): Promise<string> => (await choose(target, { places, askWho })).path;
+  try {
+    // A wrong name is told now; what ends and comes back later is waited for by the page.
+    await find();
+  } catch (error) {
+    if (!(error instanceof NoInstanceError || error instanceof UsageError)) throw error;
+    standardError().write(`slirp-binding: ${error.message}\n`);
+    return error instanceof UsageError ? EXIT_USAGE : EXIT_NO_INSTANCE;
+  }
   const token = randomBytes(TOKEN_SIZE).toString("base64url");
   const ended = Promise.race(["SIGTERM", "SIGINT", "SIGHUP"].map((name) => once(process, name)));
-  const server = await startUi({
-    host,
-    port,
-    token,
-    parts: pageParts("ui"),
-    calls: adminCalls(find),
-  });
+  const calls = adminCalls(find);
+  const server = await startUi({ host, port, token, parts: pageParts("ui"), calls });
   if (!isLoopback(host)) standardError().write(WARNING);
   process.stdout.write(`${server.url}\n`);
   await ended;
@@ -43,21 +46,14 @@ export async function ui(options: UiOptions): Promise<number> {
   return 0;
 }
 
-/** Where the program is now: one that was started again has another socket. */
-async function findSocket({ admin, instance }: UiOptions, folder: string): Promise<string> {
-  if (admin !== undefined) return admin.path;
-  const found = await findInstances(folder);
-  const fitting = instance === undefined ? found : found.filter(({ name }) => name === instance);
-  const [only, ...others] = fitting;
-  const names = found.map(({ name }) => name).join(", ");
-  if (only === undefined) {
-    const there = names === "" ? "none runs" : `there are ${names}`;
-    throw new Error(
-      instance === undefined
-        ? `no program runs that could be looked at: no socket answers in ${folder}`
-        : `no program "${instance}": ${there}`,
-    );
+/** Undefined where it does not say. */
+async function askWho(path: string): Promise<Who | undefined> {
+  try {
+    const limit = AbortSignal.timeout(WHO_LIMIT_ms);
+    const said = await adminCalls(async () => path).call("GetInstance", "{}", limit);
+    const { name = "", pid = 0 } = JSON.parse(said) as Partial<Who>;
+    return { name, pid };
+  } catch {
+    return undefined;
   }
-  if (others.length > 0) throw new Error(`choose one by --instance: ${names}`);
-  return only.socket;
 }

@@ -76,7 +76,7 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/ui/browser/lists.ts": LIVE,
   "src/ui/browser/ports.ts": LIVE,
   "src/ui/browser/topology.ts": LIVE,
-  "src/cli/ui.ts": "test/ui/server.test.ts has what it starts",
+  "src/cli/ui.ts": "test/e2e/ui.test.ts",
   "src/cli/metrics.ts": "test/e2e/metrics.runtime.test.ts",
   "src/cli/doctor.ts": "test/e2e/doctor.runtime.test.ts",
   "src/doctor/facts.ts": TYPES,

@@ -1,6 +1,6 @@
 /**
- * Throughput, round trip and drops over time. Each chart says in words what it shows: its legend
- * has the values of the time that is looked at, its label those of all that is in sight.
+ * Throughput, round trip, drops and retransmits over time. Each chart says in words what it shows:
+ * its legend has the values of the time that is looked at, its label those of all that is in sight.
  */
 import type UPlot from "uplot";
 import { formatScaled, formatUnit, scaleFor, type Unit } from "../../lib/units.ts";
@@ -48,10 +48,10 @@ const CHARTS: readonly Chart[] = [
     lines: [{ name: "mean", color: "--line-2", value: ({ rtt_us }) => rtt_us }],
   },
   {
-    ...{ id: "drop-rate", title: "Drops and segments sent again", unit: "count", suffix: " /s" },
+    ...{ id: "drop-rate", title: "Drops and retransmits", unit: "count", suffix: " /s" },
     lines: [
       { name: "drops", color: "--line-3", value: ({ drops }) => drops },
-      { name: "sent again", color: "--line-5", value: ({ retransmits }) => retransmits },
+      { name: "retransmits", color: "--line-5", value: ({ retransmits }) => retransmits },
     ],
   },
 ];

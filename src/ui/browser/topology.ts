@@ -98,7 +98,7 @@ function makeChain(name: string): Chain {
         ["Replaced", network.engineFailures === 0 ? "never" : `${network.engineFailures} times`],
       ]);
       sockets.draw("sockets", rate(flows.up), rate(flows.down));
-      world.draw("reachable by sockets", true, worldFacts(network, view, flows.kinds));
+      world.draw("", true, worldFacts(network, view, flows.kinds));
       title.hidden = view.networks.length === 1;
       setAttribute(link.element, "title", network.endpoint);
     },

@@ -43,17 +43,26 @@ export class FakeInstance {
   readonly captured: CaptureRequest[] = [];
   /** Calls that came, by name. */
   readonly calls: string[] = [];
+  /** How much faster than others' its clock goes. */
+  speed = 1;
+  readonly #start_ms = Date.now();
   readonly #path: string;
   readonly #interval_ms: number;
   #server: Server | undefined;
-  /** Called with the time in microseconds before anything is said of an interval. */
-  onInterval: (now_us: bigint) => void = () => {};
+  /** Called before anything is said of an interval. */
+  onInterval: () => void = () => {};
   #listeners = new Set<() => void>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(path: string, interval_ms = 200) {
     this.#path = path;
     this.#interval_ms = interval_ms;
+  }
+
+  /** Microseconds since 1970, by its clock. */
+  now(): bigint {
+    const elapsed_ms = (Date.now() - this.#start_ms) * this.speed;
+    return BigInt(Math.round(this.#start_ms + elapsed_ms)) * 1000n;
   }
 
   async start(): Promise<void> {
@@ -65,7 +74,7 @@ export class FakeInstance {
     this.#server = server;
     await new Promise<void>((resolve) => server.listen(this.#path, resolve));
     this.#timer = setInterval(() => {
-      this.onInterval(now());
+      this.onInterval();
       for (const listener of this.#listeners) listener();
     }, this.#interval_ms);
   }
@@ -95,7 +104,7 @@ export class FakeInstance {
     more: Partial<Pick<Event, "network" | "details">> = {},
   ): void {
     const id = BigInt(this.events.length + 1);
-    this.events.push(create(EventSchema, { id, timeUs: now(), kind, message, ...more }));
+    this.events.push(create(EventSchema, { id, timeUs: this.now(), kind, message, ...more }));
   }
 
   /** Ends with the service or the watcher. */
@@ -130,7 +139,7 @@ export class FakeInstance {
         version: this.version,
         pid: 4711,
         command: "attach",
-        startedUs: BigInt(1_700_000_000_000_000),
+        startedUs: BigInt(this.#start_ms - 7_384_000) * 1000n,
         networks: this.networks,
       }),
       listDrops: () => ({ frames: this.drops }),
@@ -174,8 +183,9 @@ export class FakeInstance {
     const self = this;
     return {
       async *watchStats(_, { signal }) {
+        self.onInterval();
         for await (const _tick of self.#intervals(signal)) {
-          yield { timeUs: now(), families: self.families };
+          yield { timeUs: self.now(), families: self.families };
         }
       },
       async *watchFlows(_, { signal }) {
@@ -188,7 +198,7 @@ export class FakeInstance {
             yield { flows: flows.slice(i, i + PAGE_SIZE) };
           }
           const keys = ended.map(([, { network, id }]) => create(FlowKeySchema, { network, id }));
-          yield { ended: keys, isComplete: true, timeUs: now() };
+          yield { ended: keys, isComplete: true, timeUs: self.now() };
           known = new Map(self.flows);
         }
       },
@@ -226,8 +236,4 @@ export class FakeInstance {
       }
     }
   }
-}
-
-function now(): bigint {
-  return BigInt(Date.now()) * 1000n;
 }

@@ -34,7 +34,7 @@ export function flowOf(id: number, network = "default", more: FlowInit = {}): Fl
     id,
     kind: FlowKind.TCP,
     state: STATES[place] ?? "",
-    guestAddress: "10.0.2.2",
+    guestAddress: "10.0.2.15",
     guestPort: 32768 + (id % 28000),
     peerAddress: `198.51.${100 + (id % 3)}.${1 + (id % 250)}`,
     peerPort: [443, 80, 5432, 22][id % 4] ?? 443,
@@ -77,11 +77,11 @@ function passed(seconds: number): number {
 
 /** Lets the instance live: its flows carry what its counters say, from now on. */
 export function bringToLife(instance: FakeInstance, networks: readonly string[]): void {
-  const start_ms = Date.now();
+  const start = instance.now();
   const total = [...instance.flows.values()].reduce((sum, { id }) => sum + shareOf(id), 0);
   let before = passed(100);
   instance.onInterval = () => {
-    const seconds = 100 + (Date.now() - start_ms) / 1000;
+    const seconds = 100 + Number(instance.now() - start) / 1e6;
     instance.families = familiesAfter(seconds, networks);
     const now = passed(seconds);
     for (const flow of instance.flows.values()) {
@@ -172,8 +172,8 @@ export function furnish(
       hasGuest: true,
       mtu: 65520,
       subnet: `10.${place}.2.0/24`,
-      gateway: `10.${place}.2.1`,
-      guestAddress: `10.${place}.2.2`,
+      gateway: `10.${place}.2.2`,
+      guestAddress: `10.${place}.2.15`,
       subnet6: `fd10:${place}:2::/64`,
       gateway6: `fd10:${place}:2::1`,
       guestAddress6: `fd10:${place}:2::2`,
@@ -186,7 +186,7 @@ export function furnish(
   for (let id = 1; id <= flows; id += 1) {
     const isOfSecond = second !== undefined && id % 6 === 0;
     const more = kindOf(id);
-    const at = isOfSecond ? { ...more, guestAddress: "10.1.2.2" } : more;
+    const at = isOfSecond ? { ...more, guestAddress: "10.1.2.15" } : more;
     instance.set(flowOf(id, isOfSecond ? second : first, at));
   }
   instance.families = familiesAfter(100, networks);
@@ -203,13 +203,13 @@ export function furnish(
   instance.drops = DROPS.map(([reason, summary, length], i) =>
     create(DroppedFrameSchema, {
       ...{ network: first, reason, summary, length },
-      timeUs: BigInt(Date.now() - (DROPS.length - i) * 1300) * 1000n,
+      timeUs: instance.now() - BigInt((DROPS.length - i) * 1_300_000),
       headers: Buffer.from("0a000002000102000a0000020800450000340001400040060000", "hex"),
     }),
   );
   instance.say(EventKind.NETWORK_STARTED, "guest network started", { network: first });
   instance.say(EventKind.GUEST_ATTACHED, "guest attached", { network: first });
-  const lease = { network: first, details: { address: "10.0.2.2", mac: "0a:00:00:02:00:01" } };
+  const lease = { network: first, details: { address: "10.0.2.15", mac: "0a:00:00:02:00:01" } };
   instance.say(EventKind.LEASE_GIVEN, "lease given", lease);
   instance.say(EventKind.PORT_PUBLISHED, "port published", {
     network: first,
@@ -219,16 +219,16 @@ export function furnish(
 }
 
 const DROPS: readonly (readonly [string, string, number])[] = [
-  ["ip_destination", "10.0.2.2:40112 > 169.254.169.254:80 tcp", 74],
-  ["tcp_no_flow", "10.0.2.2:51200 > 198.51.100.9:443 tcp", 60],
-  ["udp_checksum", "10.0.2.2:5353 > 224.0.0.251:5353 udp", 91],
-  ["tcp_no_flow", "10.0.2.2:51204 > 198.51.101.4:443 tcp", 60],
+  ["ip_destination", "10.0.2.15:40112 > 169.254.169.254:80 tcp", 74],
+  ["tcp_no_flow", "10.0.2.15:51200 > 198.51.100.9:443 tcp", 60],
+  ["udp_checksum", "10.0.2.15:5353 > 224.0.0.251:5353 udp", 91],
+  ["tcp_no_flow", "10.0.2.15:51204 > 198.51.101.4:443 tcp", 60],
 ];
 
 const LINES = [
   '{"level":"info","interface":"default","msg":"guest network started"}',
   '{"level":"info","interface":"default","msg":"guest attached"}',
-  '{"level":"info","interface":"default","address":"10.0.2.2","msg":"lease given"}',
+  '{"level":"info","interface":"default","address":"10.0.2.15","msg":"lease given"}',
   '{"level":"warn","interface":"default","resolver":"192.0.2.53","msg":"resolver does not answer"}',
   '{"level":"info","interface":"default","port":"0.0.0.0:8080/tcp","msg":"port published"}',
 ];

@@ -9,7 +9,7 @@ import { type AdminCalls, adminCalls } from "../../../src/ui/admin-calls.ts";
 import { startUi, type UiServer } from "../../../src/ui/server.ts";
 import { FakeInstance } from "./fake-instance.ts";
 
-const CHROMIUM = ["/usr/bin/chromium", "/usr/bin/chromium-browser"].find(existsSync);
+export const CHROMIUM = ["/usr/bin/chromium", "/usr/bin/chromium-browser"].find(existsSync);
 
 /** Why tests of the page are skipped, or false. */
 export const NO_BROWSER = CHROMIUM === undefined ? "no chromium" : false;
@@ -44,10 +44,11 @@ export async function setStage(interval_ms = 200): Promise<Stage> {
   return { instance, server, token, close };
 }
 
-export function openBrowser(): Promise<Browser> {
+/** @param executablePath a program in its place, which starts it somewhere else */
+export function openBrowser(executablePath = CHROMIUM ?? ""): Promise<Browser> {
   // Its own sandbox needs a user of its own, or a namespace that containers do not allow.
-  const args = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"];
-  return chromium.launch({ executablePath: CHROMIUM ?? "", args });
+  const args = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-lcd-text"];
+  return chromium.launch({ executablePath, args });
 }
 
 export interface Look {

@@ -52,7 +52,7 @@ describe("live page in a browser", { skip: NO_BROWSER }, () => {
   test("it shows the instance, its network and its flows", async () => {
     await shows(page, "h1", /^fake$/);
     await shows(page, "#topology", /attached/);
-    await shows(page, "#topology .chain", /10\.0\.2\.2/);
+    await shows(page, "#topology .chain", /10\.0\.2\.15/);
     await countIs(page, "24");
     await shows(page, "#events li", /Lease given/);
     await shows(page, "#drops", /tcp_no_flow/);
