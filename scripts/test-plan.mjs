@@ -23,9 +23,15 @@ const EVERYWHERE = ["test/wasm/", "test/engine/", "test/hooks/", "test/sim/", "t
 const NOT_ON_DENO = ["test/wasm/", "test/cli/"];
 const SYSTEM_CALLS = [
   ...["test/sys/", "test/link/", "test/upstream/", "test/loop/", "test/binding/"],
-  ...["attach", "confine-program", "data-plane", "admin/guest-report", "log", "run-inside", "serve"].map(
-    (name) => `test/cli/${name}.test.ts`,
-  ),
+  ...[
+    "attach",
+    "confine-program",
+    "data-plane",
+    "admin/guest-report",
+    "log",
+    "run-inside",
+    "serve",
+  ].map((name) => `test/cli/${name}.test.ts`),
 ];
 const END_TO_END = "test/e2e/";
 /** What the profile is for; also what `scripts/seccomp.mjs` makes it from. */

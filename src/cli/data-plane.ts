@@ -190,8 +190,7 @@ class WorkerDataPlane implements ServeDataPlane {
     try {
       this.#folder = makeUserFolder(hooksDir);
     } catch (error) {
-      const problem = `${iface}: make the folder of its socket: ${messageOf(error)}`;
-      throw new HookError("failed-precondition", problem);
+      throw new HookError("failed-precondition", `${iface}: ${messageOf(error)}`);
     }
     return this.#folder;
   }

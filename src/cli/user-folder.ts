@@ -4,6 +4,7 @@
  */
 import { chmodSync, mkdirSync, rmdirSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { messageOf } from "../lib/message.ts";
 
 const NAME = "userdata";
 const MODE = 0o770;
@@ -11,10 +12,14 @@ const MODE = 0o770;
 /** Makes it if it is not there. @throws Error where it cannot be made, or has no folder to be in */
 export function makeUserFolder(hooksDir: string): string {
   const folder = join(hooksDir, NAME);
-  statSync(hooksDir);
-  if (mkdirSync(folder, { recursive: true }) !== undefined) {
-    // Whatever the umask: QEMU may be another user of our group. Bits of the file system stay.
-    chmodSync(folder, (statSync(folder).mode & ~0o777) | MODE);
+  try {
+    statSync(hooksDir);
+    if (mkdirSync(folder, { recursive: true }) !== undefined) {
+      // Whatever the umask: QEMU may be another user of our group. Bits of the file system stay.
+      chmodSync(folder, (statSync(folder).mode & ~0o777) | MODE);
+    }
+  } catch (error) {
+    throw new Error(`make folder "${folder}": ${messageOf(error)}`, { cause: error });
   }
   return folder;
 }
