@@ -14,6 +14,11 @@ import { type Outcome, type Running, until } from "../support/e2e/shell.ts";
 import { HOST_ADDRESS } from "../support/e2e/world.ts";
 
 const LIMIT = { timeout: 90_000 };
+/** Hides other programs of this machine, in a view of mounts that `ip netns exec` has made. */
+const ALONE = `for each in /run/slirp-binding "/run/user/$(id -u)/slirp-binding"; do
+  if [ -d "$each" ]; then mount -t tmpfs none "$each" || exit 1; fi
+done
+exec "$@"`;
 
 describe("commands beside a guest", { skip: cannotRun("bash") || oursOnly() }, () => {
   const runtime = mkdtempSync(join(tmpdir(), "slirp-e2e-commands-"));
@@ -30,7 +35,7 @@ describe("commands beside a guest", { skip: cannotRun("bash") || oursOnly() }, (
 
   function start(...args: readonly string[]): Running {
     const env = ["env", `XDG_RUNTIME_DIR=${runtime}`, `SLIRP_HOOKS_DIR=${runtime}`];
-    return world.host.start([...env, ...ourCommand(), ...args]);
+    return world.host.start(["sh", "-c", ALONE, "sh", ...env, ...ourCommand(), ...args]);
   }
 
   async function ask(...args: readonly string[]): Promise<Outcome> {
