@@ -41,6 +41,9 @@ const END_TO_END_LIMIT_S = 240;
 /** Those that need more. */
 export const SLOW_S = {
   "test/sim/mutants/mutants.test.ts": 180,
+  // A whole browser, which others of the stage leave little time.
+  "test/ui/browser/main.test.ts": 180,
+  "test/ui/browser/main-looks.test.ts": 180,
   "test/e2e/attach-stream.test.ts": 360,
   "test/e2e/attach-takeover.test.ts": 300,
   "test/e2e/attach-vhost-user.test.ts": 300,

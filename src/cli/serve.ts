@@ -59,9 +59,16 @@ export async function serve(asked: ServeOptions): Promise<number> {
       process.on("SIGINT", () => policy.onInterrupt());
       process.on("SIGTERM", () => policy.onTerminate());
       process.on("SIGUSR1", () => dataPlane.logCounters());
-      folder = await openAdmin(admin, options, dataPlane);
+      const networks = () => dataPlane.networks;
+      // A place that was asked for may be one that only root can make.
+      if (!admin.hasUsualPlace) await admin.open(networks);
+      const onConfined = async (): Promise<void> => {
+        if (!admin.hasUsualPlace) return;
+        folder = adminFolder(options);
+        await admin.open(networks, folder);
+      };
       const needs = { ...needsOf(options), reader };
-      await serveUntil(policy, options, { dataPlane, needs, life, limited }, log);
+      await serveUntil(policy, options, { dataPlane, needs, life, limited, onConfined }, log);
     } finally {
       await admin.close();
       await dataPlane.close();
@@ -75,20 +82,12 @@ export async function serve(asked: ServeOptions): Promise<number> {
   }
 }
 
-/** Where `kubectl exec` finds it; returns the folder that was made for it, if one was. */
-async function openAdmin(
-  admin: Admin,
-  { hooksDir }: ServeOptions,
-  dataPlane: ServeDataPlane,
-): Promise<string | undefined> {
-  // A hooks folder that is not there is not made: that it is missing is told.
-  const isThere = hooksDir !== undefined && isFolder(hooksDir);
-  const folder = isThere && admin.hasUsualPlace ? userFolderOf(hooksDir) : undefined;
-  await admin.open(() => dataPlane.networks, folder);
-  return folder;
-}
-
-function userFolderOf(hooksDir: string): string | undefined {
+/**
+ * Where `kubectl exec` finds it. Made by whom the program is from then on, so that `userdata/` is
+ * his, for QEMU's sockets as well, and is gone at the end.
+ */
+function adminFolder({ hooksDir }: ServeOptions): string | undefined {
+  if (hooksDir === undefined) return undefined;
   try {
     return makeUserFolder(hooksDir);
   } catch {
@@ -103,12 +102,14 @@ interface ServeParts {
   readonly limited: Logger;
   /** Whether it has started. */
   readonly life: { isReady: boolean };
+  /** Rights have been given up. */
+  readonly onConfined: () => Promise<void>;
 }
 
 async function serveUntil(
   policy: ShutdownPolicy,
   options: ServeOptions,
-  { dataPlane, needs, life, limited }: ServeParts,
+  { dataPlane, needs, life, limited, onConfined }: ServeParts,
   log: Logger,
 ): Promise<void> {
   const hooks = createDomainHooks({
@@ -140,6 +141,7 @@ async function serveUntil(
   process.on("SIGUSR1", () => log.info(server.counters, "hook counters"));
   try {
     await confine(options.rights, needs, log);
+    await onConfined();
     if (options.readyFd !== undefined) await announce(options.readyFd);
     life.isReady = true;
     const { checks, resolvers } = options;
