@@ -4,15 +4,19 @@
  * them, the frame. The guest makes them with the tools that any guest has.
  */
 import assert from "node:assert/strict";
+import { readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { httpServer, tryConnect } from "../support/e2e/peers.ts";
 import { GATEWAY, type Program, startProgram } from "../support/e2e/program.ts";
 import { cannotRun, oursOnly } from "../support/e2e/setup.ts";
+import { until } from "../support/e2e/shell.ts";
 import { createGuest, createHost, HOST_ADDRESS, type Namespace } from "../support/e2e/world.ts";
 import { createFar, FAR_ADDRESS } from "../support/operating/far.ts";
+import { temporaryFolder } from "../support/operating/folder.ts";
 import { inShell, lookUntil, mend } from "../support/operating/look.ts";
 import { looksAs } from "../support/operating/screenshot.ts";
-import { operatingRow } from "../support/operating/table.ts";
+import { missingIn, operatingRow } from "../support/operating/table.ts";
 
 const LIMIT = { timeout: 60_000 };
 const METADATA_ADDRESS = "169.254.169.254";
@@ -164,5 +168,21 @@ describe("docs/operating.md: packets that go no further", {
     assert.ok(row.cures.includes("--udp-filter endpoint-independent"));
     await start("--udp-filter", "endpoint-independent");
     assert.equal(await isHeard(), true);
+  });
+
+  test("37 who is right: a capture of what was dropped, and why", LIMIT, async () => {
+    const row = operatingRow("37");
+    const folder = temporaryFolder();
+    try {
+      const prefix = ["sh", "-c", `cd ${folder} && exec "$@"`, "sh"];
+      const capture = host.start(inShell(row.command, { prefix }));
+      await until(async () => capture.ended() || (await reaches(GATEWAY)), "a frame to be dropped");
+      const { stderr } = await capture.outcome();
+      assert.deepEqual(missingIn(row, stderr), [], stderr);
+      const file = readFileSync(join(folder, "drops.pcapng"), "latin1");
+      assert.match(file, /dropped: loopback/);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
   });
 });
