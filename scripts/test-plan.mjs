@@ -23,7 +23,7 @@ const EVERYWHERE = ["test/wasm/", "test/engine/", "test/hooks/", "test/sim/", "t
 const NOT_ON_DENO = ["test/wasm/", "test/cli/"];
 const SYSTEM_CALLS = [
   ...["test/sys/", "test/link/", "test/upstream/", "test/loop/", "test/binding/"],
-  ...["attach", "confine-program", "data-plane", "log", "run-inside", "serve"].map(
+  ...["attach", "confine-program", "data-plane", "admin/guest-report", "log", "run-inside", "serve"].map(
     (name) => `test/cli/${name}.test.ts`,
   ),
 ];
@@ -41,6 +41,9 @@ const END_TO_END_LIMIT_S = 240;
 /** Those that need more. */
 export const SLOW_S = {
   "test/sim/mutants/mutants.test.ts": 180,
+  // A whole browser, which others of the stage leave little time.
+  "test/ui/browser/main.test.ts": 180,
+  "test/ui/browser/main-looks.test.ts": 180,
   "test/e2e/attach-stream.test.ts": 360,
   "test/e2e/attach-takeover.test.ts": 300,
   "test/e2e/attach-vhost-user.test.ts": 300,

@@ -3,7 +3,7 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { RunningNetwork } from "../binding/networks.ts";
 import { formatEndpoint } from "../config/endpoint.ts";
 import type { NetworkOptions } from "../config/network.ts";
-import { formatIpv4 } from "../lib/addr.ts";
+import { formatIpv4, formatMac } from "../lib/addr.ts";
 import { formatIpv6 } from "../lib/addr6.ts";
 import { askAll } from "../metrics/networks.ts";
 import {
@@ -44,6 +44,7 @@ function viewNetwork({ name, options, binding }: RunningNetwork, isUp: boolean):
     ...addresses6(network),
     isUp,
     engineFailures: counters.failures,
+    gatewayMac: formatMac(Uint8Array.from(network.gatewayMac)),
     flowsMax: meters?.flowsLimit ?? 0,
   };
 }

@@ -70,7 +70,7 @@ export class LogTail {
   }
 }
 
-export class LogWatcher {
+class LogWatcher {
   readonly #lines = new Lines();
   readonly #decoder = new TextDecoder();
   readonly #onClose: () => void;

@@ -85,12 +85,21 @@ export async function openAdminSocket(
   return {
     path,
     close: async () => {
-      rmSync(path, { force: true });
+      removeFile(path);
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       for (const socket of open) socket.destroy();
       await closed;
     },
   };
+}
+
+/** Who has given up its rights may not any more; the next program of this user does. */
+function removeFile(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // Nobody listens at it.
+  }
 }
 
 /** The file has its mode when it appears: bind(2) makes it under the umask. */

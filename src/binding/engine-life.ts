@@ -48,6 +48,7 @@ import { EVENT_OF_ALARM, EVENT_OF_CONTROL, EVENT_OF_LINK } from "../upstream/ups
 import type { CaptureSlots } from "./capture-slots.ts";
 import { createClerks } from "./clerks.ts";
 import type { Desk } from "./desk.ts";
+import { FlowLines } from "./flow-lines.ts";
 import type { GuestWatch } from "./guest-watch.ts";
 import { type HostGround, HostSide, versionsOf } from "./host-side.ts";
 import { Housekeeping, type Watch } from "./housekeeping.ts";
@@ -238,7 +239,8 @@ function loopOf(ground: Ground, parts: LifeParts): Loop {
 function watchesOf({ start, log, meters, onRest }: Ground): Watch[] {
   const samplers = meters === undefined ? [] : [new Sampler(meters)];
   const leases = new LeaseWatch(log, start.options.network);
-  return [leases, new ShortageWatch(log), new RestWatch(onRest), ...samplers];
+  const flows = new FlowLines(log.unlimited, monotonic);
+  return [leases, flows, new ShortageWatch(log), new RestWatch(onRest), ...samplers];
 }
 
 /** Takes commands, and sees whether what is served has ended; false = stop. */

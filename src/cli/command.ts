@@ -1,7 +1,7 @@
 /** What a command is: how it looks to whoever gives it, and what it comes to when it is read. */
 import type { AttachOptions } from "../config/attach.ts";
 import type { DemoOptions } from "../config/demo.ts";
-import type { DoctorOptions } from "../config/doctor.ts";
+import type { DoctorOptions, GuestReportQuestion } from "../config/doctor.ts";
 import type {
   DropsQuestion,
   EventsQuestion,
@@ -32,7 +32,8 @@ export type Question =
   | LogQuestion
   | LogLevelQuestion
   | PublishQuestion
-  | CaptureQuestion;
+  | CaptureQuestion
+  | GuestReportQuestion;
 
 /** What to do. `text` ends with a line end; `message` is one line without. */
 export type Command =

@@ -1,7 +1,7 @@
 /** The commands there are: what each is for, its options, and how they are read. */
 import { ATTACH_ROWS, readAttachOptions } from "../config/attach.ts";
 import { DEMO_ROWS, readDemoOptions } from "../config/demo.ts";
-import { DOCTOR_ROWS, readDoctorOptions } from "../config/doctor.ts";
+import { DOCTOR_ROWS, readDoctorOptions, readGuestReport } from "../config/doctor.ts";
 import { MANIFESTS_ROWS, readManifestOptions } from "../config/manifests.ts";
 import { MANUAL_ROWS, readManual, readShell, SHELLS } from "../config/manual.ts";
 import { parsePath } from "../config/path.ts";
@@ -83,7 +83,11 @@ const OWN: readonly CommandEntry[] = [
       "it. Start it as the user, and in the namespaces or the container, of the program itself.",
     rows: DOCTOR_ROWS,
     epilogue: DOCTOR_EPILOGUE,
-    read: (settings) => ({ kind: "doctor", options: readDoctorOptions(settings) }),
+    read: (settings) => {
+      const question = readGuestReport(settings);
+      if (question !== undefined) return { kind: "ask", question };
+      return { kind: "doctor", options: readDoctorOptions(settings) };
+    },
   },
   {
     name: "ui",

@@ -72,6 +72,7 @@ Examples:
   slirp-binding doctor
   slirp-binding doctor --publish 80:80 --flows-max 4096
   slirp-binding doctor --in-guest     # a script to paste into a shell of the guest
+  slirp-binding doctor --guest-report said.txt     # what it said, against what was seen of it
 
 Ends with code 0 where nothing is wrong, with 1 where something will not work.`;
 

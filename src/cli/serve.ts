@@ -13,8 +13,9 @@ import { HOOKS_DIR_DEFAULT, PLUGIN_DIR_DEFAULT, type ServeOptions } from "../con
 import { createDomainHooks } from "../hooks/define.ts";
 import { startHookServer } from "../hooks/server.ts";
 import { type Logger, openLogger } from "../lib/log.ts";
+import { limitLogger } from "../lib/log-limit.ts";
 import { messageOf } from "../lib/message.ts";
-import { systemClock } from "../loop/clock.ts";
+import { monotonic, systemClock } from "../loop/clock.ts";
 import { collectGarbage } from "../sys/resident.ts";
 import { Admin } from "./admin.ts";
 import { announce, confine, type Needs, shedInheritance } from "./confine.ts";
@@ -44,6 +45,8 @@ export async function serve(asked: ServeOptions): Promise<number> {
     const dataPlane = startDataPlane(options, admin, reader);
     let folder: string | undefined;
     try {
+      // Whoever may call hooks may do so as often as he likes.
+      const limited = limitLogger(log, { clock: monotonic });
       const { graceSeconds, abandonSeconds } = options;
       const policy = new ShutdownPolicy({
         graceSeconds,
@@ -51,14 +54,21 @@ export async function serve(asked: ServeOptions): Promise<number> {
         seesGuests: () => dataPlane.seesGuests,
         idle: () => dataPlane.idle(),
         attached: () => dataPlane.attached,
-        log,
+        log: limited,
       });
       process.on("SIGINT", () => policy.onInterrupt());
       process.on("SIGTERM", () => policy.onTerminate());
       process.on("SIGUSR1", () => dataPlane.logCounters());
-      folder = await openAdmin(admin, options, dataPlane);
+      const networks = () => dataPlane.networks;
+      // A place that was asked for may be one that only root can make.
+      if (!admin.hasUsualPlace) await admin.open(networks);
+      const onConfined = async (): Promise<void> => {
+        if (!admin.hasUsualPlace) return;
+        folder = adminFolder(options);
+        await admin.open(networks, folder);
+      };
       const needs = { ...needsOf(options), reader };
-      await serveUntil(policy, options, { dataPlane, needs, life }, log);
+      await serveUntil(policy, options, { dataPlane, needs, life, limited, onConfined }, log);
     } finally {
       await admin.close();
       await dataPlane.close();
@@ -72,19 +82,12 @@ export async function serve(asked: ServeOptions): Promise<number> {
   }
 }
 
-/** Where `kubectl exec` finds it; returns the folder that was made for it, if one was. */
-async function openAdmin(
-  admin: Admin,
-  { hooksDir }: ServeOptions,
-  dataPlane: ServeDataPlane,
-): Promise<string | undefined> {
-  const folder =
-    hooksDir === undefined || !admin.hasUsualPlace ? undefined : userFolderOf(hooksDir);
-  await admin.open(() => dataPlane.networks, folder);
-  return folder;
-}
-
-function userFolderOf(hooksDir: string): string | undefined {
+/**
+ * Where `kubectl exec` finds it. Made by whom the program is from then on, so that `userdata/` is
+ * his, for QEMU's sockets as well, and is gone at the end.
+ */
+function adminFolder({ hooksDir }: ServeOptions): string | undefined {
+  if (hooksDir === undefined) return undefined;
   try {
     return makeUserFolder(hooksDir);
   } catch {
@@ -95,23 +98,30 @@ function userFolderOf(hooksDir: string): string | undefined {
 interface ServeParts {
   readonly dataPlane: ServeDataPlane;
   readonly needs: Needs;
+  /** For what callers of hooks cause. */
+  readonly limited: Logger;
   /** Whether it has started. */
   readonly life: { isReady: boolean };
+  /** Rights have been given up. */
+  readonly onConfined: () => Promise<void>;
 }
 
 async function serveUntil(
   policy: ShutdownPolicy,
   options: ServeOptions,
-  { dataPlane, needs, life }: ServeParts,
+  { dataPlane, needs, life, limited, onConfined }: ServeParts,
   log: Logger,
 ): Promise<void> {
   const hooks = createDomainHooks({
     dataPlane,
     context: () => readPlanContext(options.hooks, dataPlane),
     onShutdown: () => policy.onShutdown(),
-    onWarning: (text) => log.warn({}, text),
+    onWarning: (text) => limited.warn({}, text),
     onLink: ({ interfaceName, attachment, linkReason }) =>
-      log.info({ iface: interfaceName, link: attachment.kind, reason: linkReason }, "link chosen"),
+      limited.info(
+        { iface: interfaceName, link: attachment.kind, reason: linkReason },
+        "link chosen",
+      ),
     onLarge: collectGarbage,
   });
   const { hooksDir, pluginDir } = options;
@@ -131,6 +141,7 @@ async function serveUntil(
   process.on("SIGUSR1", () => log.info(server.counters, "hook counters"));
   try {
     await confine(options.rights, needs, log);
+    await onConfined();
     if (options.readyFd !== undefined) await announce(options.readyFd);
     life.isReady = true;
     const { checks, resolvers } = options;

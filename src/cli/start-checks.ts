@@ -24,10 +24,8 @@ export async function checkAtStart(
 ): Promise<void> {
   if (!checks) return;
   try {
-    const [{ gather }, { judgeRunning }] = await Promise.all([
-      import("../doctor/gather.ts"),
-      import("../doctor/checks.ts"),
-    ]);
+    const { gather } = await import("../doctor/gather.ts");
+    const { judgeRunning } = await import("../doctor/checks.ts");
     const facts = await gather({
       root: "",
       uid: process.getuid?.() ?? 0,

@@ -8,9 +8,10 @@ import { join } from "node:path";
 const NAME = "userdata";
 const MODE = 0o770;
 
-/** Makes it if it is not there. @throws Error where it cannot be made */
+/** Makes it if it is not there. @throws Error where it cannot be made, or has no folder to be in */
 export function makeUserFolder(hooksDir: string): string {
   const folder = join(hooksDir, NAME);
+  statSync(hooksDir);
   if (mkdirSync(folder, { recursive: true }) !== undefined) {
     // Whatever the umask: QEMU may be another user of our group. Bits of the file system stay.
     chmodSync(folder, (statSync(folder).mode & ~0o777) | MODE);

@@ -11,6 +11,7 @@ import { parsePath } from "./path.ts";
 import { parsePublish } from "./publish-rule.ts";
 import { HOOKS_DIR_DEFAULT } from "./serve.ts";
 import type { Settings } from "./settings.ts";
+import { NETWORK_OPTION, readTarget, TARGET_OPTIONS, type Target } from "./target.ts";
 
 const LOOK = "What is looked at:";
 const OUTPUT = "Output:";
@@ -41,6 +42,16 @@ const DOCTOR_OPTIONS = {
     fallback: HOOKS_DIR_DEFAULT,
   }),
   json: flag({ name: "json", description: "one JSON object in a line", heading: OUTPUT }),
+  /** "-" = standard input. */
+  guestReport: value({
+    name: "guest-report",
+    argument: "FILE",
+    description:
+      "compare what that script has said (- for standard input) with what a running program has " +
+      "seen of the guest",
+    heading: OUTPUT,
+    parse: parsePath,
+  }),
   inGuest: flag({
     name: "in-guest",
     description: "print a script that looks from inside a Linux guest",
@@ -48,7 +59,25 @@ const DOCTOR_OPTIONS = {
   }),
 };
 
-export const DOCTOR_ROWS = rowsOf(DOCTOR_OPTIONS, NETWORK_OPTIONS);
+/** Of `--guest-report`; the folder of hook sockets is looked at in any case. */
+const ASKED_OPTIONS = {
+  instance: TARGET_OPTIONS.instance,
+  admin: TARGET_OPTIONS.admin,
+  interface: NETWORK_OPTION.network,
+};
+
+export const DOCTOR_ROWS = rowsOf(DOCTOR_OPTIONS, ASKED_OPTIONS, NETWORK_OPTIONS);
+
+/** A guest's report is compared with what its program has seen. */
+export interface GuestReportQuestion {
+  readonly about: "guest-report";
+  readonly target: Target;
+  /** Its path, or "-". */
+  readonly file: string;
+  /** Name of the network's interface; empty = the only one. */
+  readonly network: string;
+  readonly json: boolean;
+}
 
 export interface DoctorOptions extends Values<typeof DOCTOR_OPTIONS> {
   readonly flowsMax: number;
@@ -57,6 +86,14 @@ export interface DoctorOptions extends Values<typeof DOCTOR_OPTIONS> {
   readonly lowestPort: number | undefined;
   /** What a guest is given, for its script. */
   readonly network: NetworkOptions;
+}
+
+/** What a running program is to be asked; undefined = none is. Throws `ConfigError`. */
+export function readGuestReport(settings: Settings): GuestReportQuestion | undefined {
+  const { guestReport: file, json } = readGroup(DOCTOR_OPTIONS, settings);
+  if (file === undefined) return undefined;
+  const { interface: network } = readGroup(ASKED_OPTIONS, settings);
+  return deepFreeze({ about: "guest-report", target: readTarget(settings), file, network, json });
 }
 
 /** Reads the settings of `doctor`. Throws `ConfigError`. */

@@ -2,7 +2,8 @@
  * `doctor --in-guest`: a script for a Linux guest's shell, where nothing of ours is installed. It
  * needs sh and ip; ping, and one of nslookup, getent, if they are there. It changes nothing.
  *
- * Each line says which counter of `--metrics` tells the same from outside.
+ * Each line says which counter of `--metrics` tells the same from outside. The lines at its end
+ * that begin with "report" are for `guest-report.ts`, which compares them with a running program.
  */
 
 export interface GuestExpectation {
@@ -75,6 +76,22 @@ else bad "$name does not resolve" "nslookup $name $dns" \\
   'slirp_local_replies_total{protocol="dns_failure"}, slirp_drops_total{reason="no_resolver"}'; fi
 
 [ "$problems" = 0 ] && say ok 'all is well'
+
+# For "slirp-binding doctor --guest-report FILE": what is compared with what the program has seen.
+report() { [ -n "$2" ] && printf 'report   %s=%s\\n' "$1" "$2"; }
+total() { cat "/sys/class/net/$dev/statistics/$1" 2>/dev/null; }
+report dev "$dev"
+report address "$address"
+report gateway "$(printf '%s\\n' "$route" | sed -n 's/.* via \\([^ ]*\\).*/\\1/p')"
+neighbor=$(ip -4 neigh show "$gateway" 2>/dev/null | head -n 1)
+report gateway_mac "$(printf '%s\\n' "$neighbor" | sed -n 's/.*lladdr \\([^ ]*\\).*/\\1/p')"
+report mtu "$own"
+servers=$(awk '/^nameserver/ { print $2 }' /etc/resolv.conf 2>/dev/null | head -n 3)
+for each in $servers; do
+  report dns "$each"
+done
+report tx_packets "$(total tx_packets)"
+report rx_packets "$(total rx_packets)"
 exit "$problems"
 `;
 

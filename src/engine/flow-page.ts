@@ -1,7 +1,7 @@
 /**
  * Flows by the hundred, for whoever lists them: records are copied as they are in one go, between
- * two turns, and read later by another thread. A page costs the thread that carries packets some
- * ten microseconds, however long its reader takes.
+ * two turns, and read later by another thread. A page costs the thread that carries packets about a
+ * tenth of a millisecond, however long its reader takes.
  */
 import * as abi from "../../wasm/abi.ts";
 import { formatIpv4 } from "../lib/addr.ts";
@@ -15,6 +15,12 @@ const PAGE_FLOW_COUNT = 256;
 const LOOKED_AT_COUNT = 16_384;
 const US_PER_BEGAN_TICK = 2 ** abi.TRACE_BEGAN_SHIFT;
 const ADDRESS_OCTETS = 16;
+/** Of a record: where it has numbers that stand for addresses. */
+const ADDRESS_OFFSETS = [
+  abi.FLOW_GUEST_ADDRESS_OFFSET,
+  abi.FLOW_PEER_ADDRESS_OFFSET,
+  abi.FLOW_HOST_ADDRESS_OFFSET,
+] as const;
 
 /** What of an engine a page is copied from. */
 export interface FlowSource {
@@ -70,26 +76,35 @@ export function copyFlowPage(engine: FlowSource, from: number, now: number): Flo
   for (; slot < end && found.length < PAGE_FLOW_COUNT; slot += 1) {
     if (octets[kindAt + slot * abi.FLOW_SIZE] !== abi.KIND_FREE) found.push(slot);
   }
-  const records = new Uint8Array(found.length * abi.FLOW_SIZE);
-  found.forEach((each, i) => {
-    const at = bases.flows + each * abi.FLOW_SIZE;
-    records.set(octets.subarray(at, at + abi.FLOW_SIZE), i * abi.FLOW_SIZE);
-  });
+  const records = copyRecords(engine, found);
   const addresses = copyAddresses(engine, records);
   const next = slot < abi.FLOW_CAPACITY_COUNT ? slot : undefined;
   return { slots: Uint32Array.from(found), records, addresses, now, next };
 }
 
+/** Records of slots, which rise; those that lie side by side are copied in one go. */
+function copyRecords(
+  { octets, bases }: FlowSource,
+  slots: readonly number[],
+): Uint8Array<ArrayBuffer> {
+  const records = new Uint8Array(slots.length * abi.FLOW_SIZE);
+  for (let i = 0; i < slots.length; ) {
+    const first = slots[i] ?? 0;
+    let count = 1;
+    while (slots[i + count] === first + count) count += 1;
+    const at = bases.flows + first * abi.FLOW_SIZE;
+    records.set(octets.subarray(at, at + count * abi.FLOW_SIZE), i * abi.FLOW_SIZE);
+    i += count;
+  }
+  return records;
+}
+
 function copyAddresses({ octets, bases }: FlowSource, records: Uint8Array<ArrayBuffer>) {
-  const view = new DataView(records.buffer);
+  const words = new Uint32Array(records.buffer);
   const addresses = new Map<number, Uint8Array<ArrayBuffer>>();
   for (let record = 0; record < records.length; record += abi.FLOW_SIZE) {
-    for (const offset of [
-      abi.FLOW_GUEST_ADDRESS_OFFSET,
-      abi.FLOW_PEER_ADDRESS_OFFSET,
-      abi.FLOW_HOST_ADDRESS_OFFSET,
-    ]) {
-      const number = view.getUint32(record + offset, true);
+    for (const offset of ADDRESS_OFFSETS) {
+      const number = words[(record + offset) >> 2] ?? 0;
       const place = placeOf(number);
       if (place < 0 || addresses.has(number)) continue;
       const at = bases.addresses + place * abi.ADDRESS_SIZE;

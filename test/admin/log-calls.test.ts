@@ -36,7 +36,7 @@ describe("admin/log-calls", () => {
     assert.deepEqual(lines, [], "nothing has changed");
   });
 
-  test("a look at the latest lines ends with them; one that follows ends with its caller", async () => {
+  test("a look at the latest lines ends with them, who follows ends with its caller", async () => {
     const tail = new LogTail();
     tail.take(new TextEncoder().encode("a\n"));
     const abort = new AbortController();

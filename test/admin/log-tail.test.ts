@@ -1,7 +1,9 @@
 /** The latest lines of the log: what is kept, what a watcher gets, and what it costs others. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { LogTail, type LogWatcher, type WatchedLine } from "../../src/admin/log-tail.ts";
+import { LogTail, type WatchedLine } from "../../src/admin/log-tail.ts";
+
+type LogWatcher = ReturnType<LogTail["watch"]>;
 
 const line = (text: string): Uint8Array => new TextEncoder().encode(`${text}\n`);
 

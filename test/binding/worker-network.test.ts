@@ -71,7 +71,13 @@ describe("the worker of a network", () => {
         const guest = peerAt(path);
         guest.write(QUESTION);
         await program.line("guest is there, published ports answer");
-        assert.deepEqual([listening("tcp").has(port), listening("tcp6").has(port)], [four, six]);
+        const found = () => [listening("tcp").has(port), listening("tcp6").has(port)];
+        const wanted = [four, six];
+        // They follow within the turn that the line is of.
+        await until(
+          () => String(found()) === String(wanted),
+          () => `[tcp, tcp6] ${found()} to be ${wanted}`,
+        );
         guest.destroy();
       });
     }

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import { describe, test } from "node:test";
+import { parseGuestReport } from "../../src/doctor/guest-report.ts";
 import { guestScript } from "../../src/doctor/in-guest.ts";
 import { FAMILIES } from "../../src/metrics/families.ts";
 
@@ -28,5 +29,12 @@ describe("doctor --in-guest", () => {
     assert.ok(problems > 1);
     assert.equal(status, problems);
     assert.equal(lines.filter((line) => line.includes("try:")).length, problems);
+  });
+
+  test("what it says at its end is a report", () => {
+    const { stdout } = spawnSync("/bin/sh", ["-s"], { input: SCRIPT });
+    const report = parseGuestReport(stdout.toString());
+    assert.equal(typeof report?.mtu, "number");
+    assert.match(stdout.toString(), /^report {3}mtu=\d+$/m);
   });
 });

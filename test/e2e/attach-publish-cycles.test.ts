@@ -15,7 +15,7 @@ import { cannotRun, createWorld, oursOnly } from "../support/e2e/setup.ts";
 import { endAll, until } from "../support/e2e/shell.ts";
 
 const asked = process.env["SLIRP_PUBLISH_CYCLES"];
-const CYCLES = asked === undefined ? 30 : Number(asked);
+const CYCLES = asked === undefined ? 20 : Number(asked);
 const LIMIT = { timeout: 90_000 + CYCLES * 2000 };
 /** Cycles after which all is there that is opened at the first use, and the heap has its size. */
 const WARM = Math.ceil(CYCLES / 5);

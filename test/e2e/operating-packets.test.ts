@@ -10,7 +10,8 @@ import { GATEWAY, type Program, startProgram } from "../support/e2e/program.ts";
 import { cannotRun, oursOnly } from "../support/e2e/setup.ts";
 import { createGuest, createHost, HOST_ADDRESS, type Namespace } from "../support/e2e/world.ts";
 import { createFar, FAR_ADDRESS } from "../support/operating/far.ts";
-import { lookUntil, mend } from "../support/operating/look.ts";
+import { inShell, lookUntil, mend } from "../support/operating/look.ts";
+import { looksAs } from "../support/operating/screenshot.ts";
 import { operatingRow } from "../support/operating/table.ts";
 
 const LIMIT = { timeout: 60_000 };
@@ -112,6 +113,7 @@ describe("docs/operating.md: packets that go no further", {
     const server = await httpServer(host, "127.0.0.1", PORT);
     assert.equal(await reaches(GATEWAY), false);
     await lookUntil(host, row);
+    looksAs("slirp-binding drops", (await host.run(inShell("slirp-binding drops"))).stdout);
     assert.ok(row.cures.includes("--host-loopback"));
     await start(...STRICT, "--host-loopback");
     assert.equal(await reaches(GATEWAY), true);

@@ -3,7 +3,7 @@
  * and that the guest, which may reach the host's loopback here, is told nothing.
  */
 import assert from "node:assert/strict";
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -70,6 +70,30 @@ describe("live page of a real program", { skip: cannotRun() || oursOnly() || NO_
     await page.keyboard.press("Escape");
     await page.locator("#search").fill("");
     await row.first().waitFor({ state: "detached" });
+  });
+
+  test("a capture of what the guest sends is saved as pcapng", LIMIT, async () => {
+    await page.getByLabel("Filter; empty is everything").fill("icmp");
+    await page.getByRole("button", { name: "Start" }).click();
+    await shows("#capture button", /Stop and save/);
+    const ping = world.guest.start(["ping", "-i", "0.2", GATEWAY]);
+    await shows("#capture .note", /Captured ([1-9]\d{3}|\d+(\.\d+)?) (B|KiB) of/);
+    const [download] = await Promise.all([
+      page.waitForEvent("download"),
+      page.getByRole("button", { name: "Stop and save" }).click(),
+    ]);
+    ping.signal("SIGKILL");
+    const octets = readFileSync(await download.path());
+    assert.equal(octets.readUInt32BE(0), 0x0a0d0d0a, "a section header of pcapng");
+  });
+
+  test("a port is published and removed", LIMIT, async () => {
+    await page.getByLabel("Port to publish").fill("8088:80");
+    await page.getByRole("button", { name: "Publish" }).click();
+    await shows("#ports table", /\*:8088\/tcp/);
+    await page.getByRole("button", { name: "Remove *:8088/tcp" }).click();
+    await page.getByRole("button", { name: "Really remove *:8088/tcp?" }).click();
+    await page.locator("#ports tr", { hasText: ":8088" }).waitFor({ state: "detached" });
   });
 
   test("charts are drawn of what moves", LIMIT, async () => {

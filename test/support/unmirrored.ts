@@ -48,7 +48,6 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/admin/refusals.ts": ADMIN,
   "src/admin/stats.ts": ADMIN,
   "src/admin/stats-view.ts": ADMIN,
-  "src/admin/flow-view.ts": "test/admin/flows.test.ts",
   "src/admin/networks.ts": "test/admin/flows.test.ts and service.test.ts",
   "src/admin/pace.ts": "test/admin/flows.test.ts",
   "src/admin/handler.ts": "test/admin/socket.test.ts, behind the socket",

@@ -57,8 +57,7 @@ export async function ask(question: Question): Promise<number> {
       askWho: (path) => whoIs(connect(path)),
     });
     const { calls, flows } = connect(chosen.path);
-    await answer(question, { calls, flows, output, signal, note });
-    return 0;
+    return (await answer(question, { calls, flows, output, signal, note })) ?? 0;
   } catch (error) {
     if (error instanceof OutputClosed || signal.aborted) return 0;
     return tell(error, chosen);
@@ -104,7 +103,7 @@ function tell(error: unknown, chosen: Chosen | undefined): number {
 async function answer(
   question: Exclude<Question, { about: "instances" }>,
   asked: Asked,
-): Promise<void> {
+): Promise<number | undefined | void> {
   switch (question.about) {
     case "flows":
       return (await import("./flows.ts")).showFlows(question, asked);
@@ -122,6 +121,8 @@ async function answer(
       return (await import("./happenings.ts")).logLevel(question, asked);
     case "publish":
       return (await import("./publish.ts")).publish(question, asked);
+    case "guest-report":
+      return (await import("./guest-report.ts")).showGuestReport(question, asked);
     case "capture":
       return (await import("./capture.ts")).capture(question, asked);
   }

@@ -3,6 +3,7 @@ import { formatUnit } from "../../lib/units.ts";
 import { type Api, ApiError } from "./api.ts";
 import { clockTime, h, keep, panel, setAttribute, setText, words } from "./dom.ts";
 import type { DropCount } from "./figures.ts";
+import { readLine } from "./log-line.ts";
 import type { DropInfo, EventInfo } from "./model.ts";
 import type { LogEntry, View } from "./store.ts";
 
@@ -39,7 +40,9 @@ const BAD_KINDS = new Set([
 ]);
 
 function makeEvent(event: EventInfo, isNamed: boolean): HTMLElement {
-  const details = Object.entries(event.details).map(([name, value]) => `${words(name)} ${value}`);
+  const details = Object.entries(event.details)
+    .filter(([, value]) => value !== event.network)
+    .map(([name, value]) => `${words(name)} ${value}`);
   const name = h("span", { class: "network-name", hidden: !isNamed }, event.network);
   return h(
     "li",
@@ -102,8 +105,10 @@ export class LogPanel {
 
 function makeLine({ text, lost }: LogEntry): HTMLElement {
   const parts = lost === 0 ? [] : [h("em", {}, `${lost} lines are missing here`)];
-  const [level = ""] = /\b(?:error|warn|debug)\b/i.exec(text.slice(0, 120)) ?? [];
-  return h("li", { class: level.toLowerCase() || undefined }, ...parts, text);
+  const { level, time, message, fields } = readLine(text);
+  const clock = time === "" ? [] : [h("time", {}, `${time} `)];
+  const rest = fields === "" ? [] : [h("small", {}, ` ${fields}`)];
+  return h("li", { class: level || undefined, title: text }, ...parts, ...clock, message, ...rest);
 }
 
 export class DropsPanel {

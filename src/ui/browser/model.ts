@@ -111,6 +111,8 @@ export interface PortInfo {
   readonly isAdded: boolean;
   readonly isListening: boolean;
   readonly flows: number;
+  /** Ports in a row, on both sides. */
+  readonly count: number;
 }
 
 export interface CaptureInfo {
@@ -306,6 +308,7 @@ export function readPorts(json: unknown): PortInfo[] {
     isAdded: from["isAdded"] === true,
     isListening: from["isListening"] === true,
     flows: number(from["flows"]),
+    count: Math.max(1, number(from["count"])),
   }));
 }
 

@@ -2,7 +2,8 @@
 import type { Api } from "./api.ts";
 import { h, keep, panel, setAttribute, setText } from "./dom.ts";
 import { messageOf } from "./lists.ts";
-import { endpoint, type PortInfo } from "./model.ts";
+import type { PortInfo } from "./model.ts";
+import { guestText, hostText, ruleOf } from "./port-texts.ts";
 import type { View } from "./store.ts";
 
 export class PortsPanel {
@@ -60,14 +61,14 @@ export class PortsPanel {
     const button = h("button", { type: "button", class: "plain" });
     button.addEventListener("click", () => this.#remove(port, button));
     button.addEventListener("blur", () => this.#forget(port, button));
-    const name = `${endpoint(port.host, port.hostPort)}/${port.protocol}`;
+    const name = hostText(port);
     button.dataset["name"] = name;
     ask(button, false);
     return h(
       "tr",
       {},
       h("th", { scope: "row" }, name),
-      h("td", {}, port.guest === "" ? `:${port.guestPort}` : endpoint(port.guest, port.guestPort)),
+      h("td", {}, guestText(port)),
       h("td"),
       h("td", { class: "number" }),
       h("td", { class: "end" }, button),
@@ -135,9 +136,4 @@ function ask(button: HTMLButtonElement, isAsked: boolean): void {
 
 function keyOf({ network, protocol, host, hostPort }: PortInfo): string {
   return `${network} ${protocol} ${host} ${hostPort}`;
-}
-
-/** As `RemovePublished` takes it. */
-function ruleOf({ host, hostPort, guestPort, protocol }: PortInfo): string {
-  return `${endpoint(host, hostPort)}:${guestPort}/${protocol}`;
 }

@@ -1,7 +1,7 @@
 /** The way from the guest to the world, a row for each network: who is there, and what moves. */
 import { formatUnit } from "../../lib/units.ts";
 import { clockTime, h, keep, panel, setAttribute, setText } from "./dom.ts";
-import type { NetworkInfo } from "./model.ts";
+import type { EventInfo, NetworkInfo } from "./model.ts";
 import { formatSpan } from "./rows.ts";
 import type { View } from "./store.ts";
 
@@ -106,9 +106,12 @@ function makeChain(name: string): Chain {
 }
 
 function guestFacts(network: NetworkInfo, view: View): Fact[] {
-  const lease = view.events.findLast(
+  const leases = view.events.filter(
     ({ kind, network: of }) => kind === "LEASE_GIVEN" && (of === network.name || of === ""),
   );
+  // A guest may have one of each version; IPv6 is told a line above.
+  const isIpv4 = ({ details }: EventInfo): boolean => details["address"]?.includes(":") === false;
+  const lease = leases.findLast(isIpv4) ?? leases.at(-1);
   const { address = "" } = lease?.details ?? {};
   return [
     ["Address", network.guestAddress || "–"],

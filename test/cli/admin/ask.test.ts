@@ -51,11 +51,7 @@ before(async () => {
     handler(request, response);
   };
   const umask = (mask: number): number => process.umask(mask);
-  server = await openAdminSocket(socket, {
-    load: async () => handle,
-    umask,
-    onQuiet: () => {},
-  });
+  server = await openAdminSocket(socket, { load: async () => handle, umask, onQuiet: () => {} });
 });
 after(async () => {
   await server.close();

@@ -191,15 +191,17 @@ export class FakeInstance {
       async *watchFlows(_, { signal }) {
         let known = new Map<string, Flow>();
         for await (const _tick of self.#intervals(signal)) {
-          const changed = [...self.flows].filter(([key, flow]) => known.get(key) !== flow);
-          const ended = [...known].filter(([key]) => !self.flows.has(key));
+          // As they are now: they may change while a slow watcher is told.
+          const living = new Map(self.flows);
+          const changed = [...living].filter(([key, flow]) => known.get(key) !== flow);
+          const ended = [...known].filter(([key]) => !living.has(key));
           const flows = changed.map(([, flow]) => flow);
           for (let i = 0; i < flows.length; i += PAGE_SIZE) {
             yield { flows: flows.slice(i, i + PAGE_SIZE) };
           }
           const keys = ended.map(([, { network, id }]) => create(FlowKeySchema, { network, id }));
           yield { ended: keys, isComplete: true, timeUs: self.now() };
-          known = new Map(self.flows);
+          known = living;
         }
       },
       async *watchEvents({ afterId }, { signal }) {

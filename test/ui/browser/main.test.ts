@@ -7,7 +7,7 @@ import { readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import type { Browser, Page } from "playwright-core";
 import { EventKind, LogLevel } from "../../../src/admin/gen/slirp_binding/admin/v1/admin_pb.js";
-import { bringToLife, flowOf, furnish } from "../../support/ui/scene.ts";
+import { flowOf, furnish } from "../../support/ui/scene.ts";
 import { NO_BROWSER, openBrowser, openPage, type Stage, setStage } from "../../support/ui/stage.ts";
 
 const WAIT_ms = 20_000;
@@ -105,7 +105,7 @@ describe("live page in a browser", { skip: NO_BROWSER }, () => {
     await page.getByRole("button", { name: "Really remove 0.0.0.0:9000/tcp?" }).click();
     const row = page.locator("#ports tr", { hasText: ":9000" });
     await row.waitFor({ state: "detached" });
-    assert.deepEqual(stage.instance.calls.slice(-1), ["RemovePublished 0.0.0.0:9000:90/tcp"]);
+    assert.deepEqual(stage.instance.calls.slice(-1), ["RemovePublished 0.0.0.0:9000/tcp"]);
   });
 
   test("the level of the log is changed", async () => {
@@ -184,38 +184,16 @@ describe("live page in a browser", { skip: NO_BROWSER }, () => {
 
   test("10,000 flows: search, order and scrolling stay quick", async () => {
     for (let id = 1000; id < 11_000; id += 1) stage.instance.set(flowOf(id));
-    bringToLife(stage.instance, ["default"]);
+    // As many as a real program tells of in a second, when all of them move.
+    stage.instance.onInterval = () => {
+      for (let id = 1000; id < 3000; id += 1) stage.instance.set(flowOf(id));
+    };
     await countIs(page, "10,024");
     const rows = await page.locator("#flows tbody tr").count();
     assert.ok(rows < 60, `${rows} rows for 10,024 flows`);
-    const spans = await page.evaluate(async () => {
-      const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
-      const timed = async (work: () => void): Promise<number> => {
-        const start = performance.now();
-        work();
-        await frame();
-        return performance.now() - start;
-      };
-      const scroller = document.querySelector(".flows-scroll");
-      const search = document.querySelector<HTMLInputElement>("#search");
-      const head = document.querySelector<HTMLButtonElement>("th[aria-sort] button");
-      if (scroller === null || search === null || head === null) throw new Error("no table");
-      const type = (text: string) => () => {
-        search.value = text;
-        search.dispatchEvent(new Event("input"));
-      };
-      return {
-        search: await timed(type("198.51.100.7")),
-        all: await timed(type("")),
-        sort: await timed(() => head.click()),
-        scroll: await timed(() => {
-          scroller.scrollTop = 200_000;
-        }),
-      };
-    });
-    // Each is a few milliseconds on a machine at rest; tests run on ones that are not.
-    for (const [name, span_ms] of Object.entries(spans)) {
-      assert.ok(span_ms < 500, `${name}: ${span_ms.toFixed(0)} ms`);
+    // The best of a few: tests run on machines that have other work as well.
+    for (const [name, span_ms] of Object.entries(await page.evaluate(timeTable))) {
+      assert.ok(span_ms < 300, `${name}: ${span_ms.toFixed(0)} ms`);
     }
     await page.waitForFunction(() => {
       const index = Number(document.querySelector("tr[data-flow]")?.getAttribute("aria-rowindex"));
@@ -231,3 +209,35 @@ describe("live page in a browser", { skip: NO_BROWSER }, () => {
     assert.deepEqual(problems, []);
   });
 });
+
+/** How long the table takes until it is drawn again, milliseconds. Runs in the page. */
+async function timeTable(): Promise<Record<string, number>> {
+  const scroller = document.querySelector(".flows-scroll");
+  const search = document.querySelector<HTMLInputElement>("#search");
+  const head = document.querySelector<HTMLButtonElement>("th[aria-sort] button");
+  if (scroller === null || search === null || head === null) throw new Error("no table");
+  const timed = async (work: (i: number) => void): Promise<number> => {
+    let least = Number.POSITIVE_INFINITY;
+    for (let i = 0; i < 6; i += 1) {
+      const start = performance.now();
+      work(i);
+      await new Promise((resolve) => requestAnimationFrame(resolve));
+      least = Math.min(least, performance.now() - start);
+    }
+    return least;
+  };
+  const type = (text: string): void => {
+    search.value = text;
+    search.dispatchEvent(new Event("input"));
+  };
+  const spans = {
+    search: await timed((i) => type(`198.51.100.${i}`)),
+    all: await timed(() => type("")),
+    sort: await timed(() => head.click()),
+    scroll: await timed((i) => {
+      scroller.scrollTop = i * 1000;
+    }),
+  };
+  scroller.scrollTop = 200_000;
+  return spans;
+}

@@ -107,8 +107,8 @@ describe("JSON of the contract", () => {
       ports: [{ protocol: "tcp", hostAddress: "::", hostPort: 80, guestPort: 8080, flows: 2 }],
     });
     const [port] = model.readPorts(toJson(admin.ListPublishedResponseSchema, ports));
-    const { host, hostPort, guestPort, flows } = port ?? {};
-    assert.deepEqual([host, hostPort, guestPort, flows], ["::", 80, 8080, 2]);
+    const { host, hostPort, guestPort, flows, count } = port ?? {};
+    assert.deepEqual([host, hostPort, guestPort, flows, count], ["::", 80, 8080, 2, 1]);
     const captures = create(admin.ListCapturesResponseSchema, {
       captures: [{ id: 1, octets: 7n, framesLost: 2n }],
     });

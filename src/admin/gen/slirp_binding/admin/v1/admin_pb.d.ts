@@ -186,6 +186,13 @@ export declare type Network = Message<"slirp_binding.admin.v1.Network"> & {
    * @generated from field: uint32 flows_max = 16;
    */
   flowsMax: number;
+
+  /**
+   * Of the gateway, and of whoever answers for DNS: "52:55:0a:00:02:02".
+   *
+   * @generated from field: string gateway_mac = 17;
+   */
+  gatewayMac: string;
 };
 
 /**
