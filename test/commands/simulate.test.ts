@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { readPcapng } from "../support/pcapng.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const FOLDER = mkdtempSync(join(tmpdir(), "simulate-"));
@@ -75,7 +76,7 @@ describe("cli/simulate: one run", () => {
     assert.equal(again.stdout, stdout);
     const frames = lines.filter((line) => / {2}[<>] /.test(line));
     assert.ok(frames.length > 10);
-    assert.equal(countRecords(readFileSync(path)), frames.length);
+    assert.equal(readPcapng(readFileSync(path)).packets.length, frames.length);
   });
 
   test("a reader that leaves does no harm", async () => {
@@ -102,13 +103,6 @@ describe("cli/simulate: one run", () => {
     assert.match(bad.stdout, /\nrepeat it: node \S.* simulate \S+bad\.yaml --seed 7 --trace\n$/);
   });
 });
-
-/** Frames in a capture, by its record headers. */
-function countRecords(octets: Buffer): number {
-  let count = 0;
-  for (let at = 24; at < octets.length; count += 1) at += 16 + octets.readUInt32LE(at + 8);
-  return count;
-}
 
 describe("cli/simulate: what cannot be read or written", () => {
   const nowhere = join(FOLDER, "no", "file");

@@ -7,13 +7,13 @@ import { closeSync, constants, mkdtempSync, openSync, readSync, rmSync, writeSyn
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
+import { pcapngHeader } from "../../src/link/pcapng.ts";
 import { GATEWAY } from "../support/e2e/program.ts";
 import { cannotRun, createWorld, oursOnly, type World } from "../support/e2e/setup.ts";
 import { must, until } from "../support/e2e/shell.ts";
 import { writeResolvConf } from "../support/e2e/world.ts";
 
 const LIMIT = { timeout: 60_000 };
-const PCAP_HEADER_SIZE = 24;
 
 let folder = "";
 let held: number[] = [];
@@ -77,7 +77,8 @@ async function inWorld(
   const world = await createWorld(options);
   try {
     await run(world);
-    assert.equal((await world.program.stop()).code, 0);
+    const { running } = world.program;
+    assert.equal((await world.program.stop()).code, 0, running.stderr());
   } finally {
     await world.remove();
   }
@@ -116,18 +117,19 @@ describe("attach: writers that are stuck", { skip: cannotRun("ping") || oursOnly
       await inWorld({ pcap, mtu: 1500 }, async (world) => {
         await pings(world);
         const fd = hold(pcap);
+        const header = Buffer.from(pcapngHeader({ interfaceName: "tap0" }));
         let octets = Buffer.alloc(0);
         await until(() => {
           octets = Buffer.concat([octets, readAll(fd)]);
-          return octets.length >= PCAP_HEADER_SIZE;
+          return octets.length >= header.length;
         }, "a header");
-        assert.equal(octets.readUInt32LE(0), 0xa1b23c4d);
+        assert.deepEqual(octets.subarray(0, header.length), header);
         await pings(world);
         await until(() => {
           octets = Buffer.concat([octets, readAll(fd)]);
-          return octets.length > PCAP_HEADER_SIZE;
+          return octets.length > header.length;
         }, "frames");
-        assert.equal(octets.readUInt32LE(PCAP_HEADER_SIZE + 8), 98); // an echo request
+        assert.equal(octets.readUInt32LE(header.length + 24), 98); // an echo request
         fill(fd);
         await pings(world, 50);
       });

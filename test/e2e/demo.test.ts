@@ -15,7 +15,7 @@ import { cannotServe } from "../support/hook-program.ts";
 
 const LIMIT = { timeout: 300_000 };
 const RUN_LIMIT_MS = 120_000;
-const PCAP_MAGIC = 0xa1b23c4d;
+const PCAPNG_MAGIC = 0x0a0d0d0a;
 /** Titles of all steps in their order, with what each is to say. */
 const STEPS: readonly (readonly [string, RegExp])[] = [
   ["sidecar started", /process \d+, socket /],
@@ -54,7 +54,7 @@ function assertCaptured(run: DemoRun, stdout: string): void {
   const [path = ""] = run.captures();
   assert.ok(stdout.includes(`capture: ${path} (`), stdout);
   const octets = readFileSync(path);
-  assert.equal(octets.readUInt32LE(0), PCAP_MAGIC);
+  assert.equal(octets.readUInt32LE(0), PCAPNG_MAGIC);
   assert.ok(octets.length > 10_000);
 }
 

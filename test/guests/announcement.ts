@@ -5,10 +5,11 @@
  */
 import { readFileSync } from "node:fs";
 
-/** Of the pcap format: in front of the file, and of each frame. */
-const FILE_HEAD_SIZE = 24;
-const FRAME_HEAD_SIZE = 16;
-const LENGTH_OFFSET = 8;
+/** Of pcapng: type and length of a block, the type that is a frame, its length and its octets. */
+const BLOCK_HEAD_SIZE = 8;
+const ENHANCED_PACKET = 6;
+const LENGTH_OFFSET = 20;
+const DATA_OFFSET = 28;
 
 const TYPE_ARP = 0x0806;
 const TYPE_IPV6 = 0x86dd;
@@ -22,12 +23,14 @@ export interface Announcements {
 }
 
 function* framesOf(capture: Buffer): Generator<Buffer> {
-  for (let at = FILE_HEAD_SIZE; at + FRAME_HEAD_SIZE <= capture.length; ) {
-    const length = capture.readUInt32LE(at + LENGTH_OFFSET);
-    at += FRAME_HEAD_SIZE;
-    if (at + length > capture.length) return; // still being written
-    yield capture.subarray(at, at + length);
-    at += length;
+  for (let at = 0; at + BLOCK_HEAD_SIZE <= capture.length; ) {
+    const size = capture.readUInt32LE(at + 4);
+    if (size < BLOCK_HEAD_SIZE || at + size > capture.length) return; // still being written
+    if (capture.readUInt32LE(at) === ENHANCED_PACKET) {
+      const start = at + DATA_OFFSET;
+      yield capture.subarray(start, start + capture.readUInt32LE(at + LENGTH_OFFSET));
+    }
+    at += size;
   }
 }
 

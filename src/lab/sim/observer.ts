@@ -121,6 +121,7 @@ export class Observer {
         this.frames += Math.max(count, 0);
         return count;
       },
+      handled: (where, count) => link.handled?.(where, count),
       transmit: (where, first, count) => {
         const taken = link.transmit(where, first, count);
         this.frames += Math.max(taken, 0);
