@@ -114,6 +114,7 @@ const TAKEN: readonly (readonly [string, string, string, unknown])[] = [
 ];
 
 const FLAGS: readonly (readonly [string, string, boolean])[] = [
+  ["no-checks", "checks", false],
   ["host-loopback", "hostSide.hostLoopback", true],
   ["strict-filter", "hostSide.strictFilter", true],
   ["strict-df", "hostSide.strictDf", true],
@@ -179,6 +180,7 @@ describe("defaults of attach", () => {
       exitFd: undefined,
       metrics: undefined,
       admin: undefined,
+      checks: true,
       seed: undefined,
     });
   });

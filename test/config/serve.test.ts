@@ -49,6 +49,7 @@ describe("options of serve", () => {
         readyFd: undefined,
         metrics: undefined,
         admin: undefined,
+        checks: true,
         log: { level: "info", format: "json" },
       },
     );
