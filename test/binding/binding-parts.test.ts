@@ -170,7 +170,7 @@ describe("the worker", () => {
       assert.ok(link.kind === "stream" && "listener" in link.at && link.at.listener > 2);
       assert.ok(new HiddenPorts(hiddenPorts).has(endpoint.port), "no guest reaches the link");
       assert.ok(controlFd > 2 && mailbox.byteLength > 0);
-      assert.deepEqual(Object.keys(outputs), ["log"]);
+      assert.deepEqual(Object.keys(outputs), ["log", "logThreshold"]);
       assert.deepEqual(rest, {
         options: optionsOf(LISTENS_ON_PORT()),
         seed: SEED,

@@ -195,7 +195,7 @@ describe("sidecar: the hooks folder", { skip: cannotRun("mount") }, () => {
       must(["mount", "-o", "remount,ro", folder]);
       const outcome = await launch({ folder }).outcome(20_000);
       assert.equal(outcome.code, 1);
-      assert.match(outcome.stderr, /^error cannot listen on ".*": EROFS\n$/);
+      assert.match(outcome.stderr, /^slirp-binding: cannot listen on ".*": EROFS\n$/);
     } finally {
       undo();
     }
@@ -208,7 +208,7 @@ describe("sidecar: the hooks folder", { skip: cannotRun("mount") }, () => {
         must(["mount", "-o", "remount,ro", folder]);
         const { code, text } = await pod.refuses(STREAM);
         assert.equal(code, "FAILED_PRECONDITION");
-        assert.match(text, /^iface "slirpnet": make folder ".*\/userdata": .*EROFS/);
+        assert.match(text, /^iface "slirpnet": Listen on ".*\/userdata\/stream-0\.sock": .*EROFS/);
         await pod.define({ link: "client" });
         const guest = await pod.clientGuest();
         await guest.lease();
@@ -237,7 +237,7 @@ describe("sidecar: the hooks folder", { skip: cannotRun("mount") }, () => {
         writeFileSync(join(folder, "full"), "");
         const next = await launch({ folder }).outcome(20_000);
         assert.equal(next.code, 1);
-        assert.match(next.stderr, /^error cannot listen on ".*": ENOSPC\n$/);
+        assert.match(next.stderr, /^slirp-binding: cannot listen on ".*": ENOSPC\n$/);
       });
     } finally {
       undo();
