@@ -35,11 +35,13 @@ export interface AdminNeeds {
   /** As it was asked for; undefined: the usual place. */
   readonly place: AdminPlace | undefined;
   readonly log: LevelledLogger;
+  /** Of `ownRuntimeDir`, from before the environment was wiped. */
+  readonly runtimeDir: string | undefined;
 }
 
 /**
  * What is known of a program from its start: its events, and how to name it. To be made before
- * there are networks, and before the environment is wiped.
+ * there are networks.
  */
 export class Admin {
   readonly events = new EventLog(nowOf);
@@ -48,14 +50,11 @@ export class Admin {
   readonly #logTail = new LogTail();
   readonly #needs: AdminNeeds;
   readonly #started = nowOf() - Math.round(process.uptime() * MS_PER_SECOND * US_PER_MS);
-  readonly #runtimeDir: string | undefined;
   #socket: AdminSocket | undefined;
   #quiet: NodeJS.Timeout | undefined;
 
   constructor(needs: AdminNeeds) {
     this.#needs = needs;
-    const { XDG_RUNTIME_DIR: runtimeDir } = process.env;
-    this.#runtimeDir = runtimeDir;
     if (this.isOn) standardError().onLine = (line) => this.#logTail.take(line);
     this.log = withEvents(needs.log, (event) => {
       const { iface = "" } = event.details;
@@ -126,7 +125,7 @@ export class Admin {
   async #usualPath(folder: string | undefined): Promise<string> {
     if (folder !== undefined) return join(folder, SIDECAR_SOCKET);
     const uid = ownUid();
-    const usual = runtimeFolder(uid, this.#runtimeDir);
+    const usual = runtimeFolder(uid, this.#needs.runtimeDir);
     makeRuntimeFolder(usual, uid);
     await sweepInstances(usual);
     return socketOf(usual, this.#name);

@@ -27,7 +27,7 @@ import { announce, confine, type Needs, shedInheritance } from "./confine.ts";
 import { countersOf, logCounters } from "./counters.ts";
 import { TAP_HELPER_COMMAND } from "./internal.ts";
 import { startMetrics } from "./metrics.ts";
-import { drawSeed, ownCommand, ownUid } from "./program.ts";
+import { drawSeed, ownCommand, ownRuntimeDir, ownUid } from "./program.ts";
 import { checkAtStart } from "./start-checks.ts";
 
 type Metrics = Awaited<ReturnType<typeof startMetrics>>;
@@ -37,10 +37,12 @@ type Metrics = Awaited<ReturnType<typeof startMetrics>>;
  * @throws Error where it cannot start: that is told in plain words, before there is a log
  */
 export async function attach(options: AttachOptions): Promise<number> {
-  const plainLog = await openLogger({ ...options.log, now: systemClock });
-  const admin = new Admin({ command: "attach", place: options.admin, log: plainLog });
-  const { log } = admin;
+  const runtimeDir = ownRuntimeDir();
+  // Before anything is opened, the log's own descriptor too.
   await shedInheritance(options.readyFd, options.exitFd);
+  const plainLog = await openLogger({ ...options.log, now: systemClock });
+  const admin = new Admin({ command: "attach", place: options.admin, log: plainLog, runtimeDir });
+  const { log } = admin;
   const uid = ownUid();
   const isFollowing = options.dns.servers.length === 0 || options.dns.search.length === 0;
   const reader = isFollowing ? new ResolvReader(RESOLV_CONF_PATH, log) : undefined;

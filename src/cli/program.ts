@@ -19,6 +19,12 @@ export function ownUid(): number {
   return process.getuid?.() ?? 0; // there is one wherever there are system calls
 }
 
+/** Folder for sockets of the user's own, if he has one; gone once the environment is wiped. */
+export function ownRuntimeDir(): string | undefined {
+  const { XDG_RUNTIME_DIR: runtimeDir } = process.env;
+  return runtimeDir;
+}
+
 /** What the runtime needs to be told before the file; Node only runs this with a loader. */
 function runtimeArguments(): readonly string[] {
   if ("Deno" in globalThis) return ["run", "-A"];

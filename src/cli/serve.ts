@@ -22,6 +22,7 @@ import { announce, confine, type Needs, shedInheritance } from "./confine.ts";
 import { type ServeDataPlane, startDataPlane } from "./data-plane.ts";
 import { readPlanContext } from "./hook-context.ts";
 import { startMetrics } from "./metrics.ts";
+import { ownRuntimeDir } from "./program.ts";
 import { ShutdownPolicy } from "./shutdown-policy.ts";
 import { checkAtStart } from "./start-checks.ts";
 import { makeUserFolder, removeUserFolder } from "./user-folder.ts";
@@ -31,13 +32,16 @@ import { makeUserFolder, removeUserFolder } from "./user-folder.ts";
  * @throws Error where it cannot start: that is told in plain words, whatever form the log has
  */
 export async function serve(asked: ServeOptions): Promise<number> {
+  const runtimeDir = ownRuntimeDir();
+  // Before anything is opened, the log's own descriptor too.
+  await shedInheritance(asked.readyFd);
   const admin = new Admin({
     command: "serve",
     place: asked.admin,
+    runtimeDir,
     log: await openLogger({ ...asked.log, now: systemClock }),
   });
   const { log } = admin;
-  await shedInheritance(asked.readyFd);
   const life = { isReady: false };
   try {
     const options = { ...asked, ...foldersOf(asked) };

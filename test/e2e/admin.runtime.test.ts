@@ -53,6 +53,9 @@ describe("attach: admin socket", { skip: cannotRun("setpriv") || oursOnly() }, (
     assert.ok(flow.localPort > 0 && flow.rttUs > 0 && flow.ageUs > 0n);
     assert.equal(flow.waiting, Waiting.IDLE);
     open.signal("SIGKILL");
+    // Only then the far side: who closes first keeps the flow for a minute.
+    const isClosing = async () => (await flowsTo(port))[0]?.state === "CLOSE_WAIT";
+    await until(isClosing, "the guest's end");
     server.running.signal("SIGKILL");
     await until(async () => (await flowsTo(port)).length === 0, "its end");
   });

@@ -65,6 +65,8 @@ describe("live page of a real program", { skip: cannotRun() || oursOnly() || NO_
     await shows("dialog.details .facts", /5 B/);
     await shows("dialog.details .facts", /ESTABLISHED/);
     open.signal("SIGKILL");
+    // Only then the far side: who closes first keeps the flow for a minute.
+    await shows("dialog.details .facts", /CLOSE_WAIT/);
     server.running.signal("SIGKILL");
     await shows("dialog.details .waiting", /It has ended/);
     await page.keyboard.press("Escape");
