@@ -164,7 +164,9 @@ describe("the worker", () => {
     withStage(sys, LISTENS_ON_PORT, {}, async ({ worker, start, binding, reader }) => {
       assert.equal(String(worker.url), String(workerUrl()));
       assert.deepEqual(worker.options, { type: "module" });
-      const { endpoint, link, hiddenPorts, mailbox, outputs, controlFd, ...rest } = start;
+      const { endpoint, link, hiddenPorts, mailbox, outputs, controlFd, ...others } = start;
+      const { captures, requests, ...rest } = others;
+      assert.ok(captures.length > 0 && requests.byteLength > 0);
       assert.equal(endpoint, binding.endpoint);
       assert.ok(endpoint?.kind === "tcp" && endpoint.port > 0);
       assert.ok(link.kind === "stream" && "listener" in link.at && link.at.listener > 2);

@@ -151,6 +151,8 @@ describe("serve: calls", { skip: cannotServe() }, () => {
       const path = "/var/run/kubevirt-hooks/hook-sidecar-0/userdata/stream-0.sock";
       assert.ok(answer.includes(`server=off,addr.type=unix,addr.path=${path}`), answer);
       assert.equal(statSync(folder).mode & 0o777, 0o770);
+      // That of the commands comes when rights are given up.
+      await until(() => existsSync(join(folder, "admin.sock")), "the admin socket");
       assert.deepEqual(readdirSync(folder).sort(), ["admin.sock", "stream-0.sock"]);
       const { mode } = statSync(join(folder, "stream-0.sock"));
       assert.equal(mode & 0o777, 0o660);
@@ -377,6 +379,7 @@ describe("serve: without privileges", {
     // It may be there a moment before its group may use it.
     await until(() => (statSync(serve.path).mode & 0o777) === 0o660, "mode 660 of the socket");
     await define(serve.path, fixture(`${CASE}.domain.xml`));
+    await until(() => existsSync(join(folder, "userdata", "admin.sock")), "the admin socket");
     const sockets = readdirSync(join(folder, "userdata")).sort();
     assert.deepEqual(sockets, ["admin.sock", "vhost-user-0.sock"]);
     for (const name of sockets) {
