@@ -11,7 +11,7 @@
  *             come within FIRST_ms, a request's header within HEADER_ms
  *   the end   the file goes first, then connections are cut: a watcher has nothing to lose
  */
-import { rmSync } from "node:fs";
+import { chmodSync, rmSync } from "node:fs";
 import type { Server as HttpServer, IncomingMessage, ServerResponse } from "node:http";
 import type { Http2Server, Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import { createServer, type Server, type Socket } from "node:net";
@@ -27,6 +27,7 @@ const STREAMS_MAX = 16;
 const PREFACE = "PRI ";
 /** Takes all rights on the file from everybody but the owner, who may not execute it either. */
 const SOCKET_UMASK = 0o177;
+const SOCKET_MODE = 0o600;
 
 /** Answers one request of either version. */
 export type AdminHandler = (
@@ -117,6 +118,7 @@ async function listen(
         resolve();
       });
     });
+    chmodSync(path, SOCKET_MODE); // where a seccomp profile keeps the umask as it is
   } catch (error) {
     throw new Error(`Listen on "${path}": ${messageOf(error)}`, { cause: error });
   } finally {

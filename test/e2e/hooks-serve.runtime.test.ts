@@ -271,7 +271,8 @@ describe("serve: the end", { skip: cannotServe() }, () => {
     const killed = await startServe();
     killed.running.signal("SIGKILL");
     await killed.running.outcome(15_000);
-    assert.deepEqual(readdirSync(killed.folder), [SOCKET_NAME]);
+    const left = readdirSync(killed.folder).filter((name) => name !== "userdata");
+    assert.deepEqual(left, [SOCKET_NAME]);
     const running = launch({ folder: killed.folder });
     await until(() => /listening/.test(running.stderr()) || running.ended(), "the second start");
     assert.match(running.stderr(), /^warn {2}removed stale socket /m);
