@@ -3,6 +3,7 @@ import { create } from "@bufbuild/protobuf";
 import type { LocalName } from "../binding/requests.ts";
 import type { ListedFlow } from "../engine/flow-page.ts";
 import type { FlowKind as EngineFlowKind } from "../engine/flows.ts";
+import type { FlowValues } from "./flow-octets.ts";
 import { type Flow, FlowKind, FlowSchema, Waiting } from "./gen/slirp_binding/admin/v1/admin_pb.js";
 
 const KINDS: Readonly<Record<EngineFlowKind, FlowKind>> = {
@@ -12,9 +13,14 @@ const KINDS: Readonly<Record<EngineFlowKind, FlowKind>> = {
   dns: FlowKind.DNS,
 };
 
-export function viewFlow(network: string, flow: ListedFlow, local: LocalName | undefined): Flow {
+/** As plain values, which `flowMessage` and `FlowWriter` make messages of. */
+export function viewFlow(
+  network: string,
+  flow: ListedFlow,
+  local: LocalName | undefined,
+): FlowValues {
   const { tcp, texts } = flow;
-  return create(FlowSchema, {
+  return {
     network,
     id: flow.handle,
     kind: KINDS[flow.kind],
@@ -29,10 +35,10 @@ export function viewFlow(network: string, flow: ListedFlow, local: LocalName | u
     hostAddress: flow.hostAddress === 0 ? "" : texts.host,
     hostPort: flow.hostPort,
     isInbound: flow.isInbound,
-    bytesToHost: BigInt(flow.bytesToHost),
-    bytesToGuest: BigInt(flow.bytesToGuest),
-    ageUs: BigInt(flow.age),
-    idleUs: BigInt(Math.round(flow.idle)),
+    bytesToHost: flow.bytesToHost,
+    bytesToGuest: flow.bytesToGuest,
+    ageUs: flow.age,
+    idleUs: Math.round(flow.idle),
     rttUs: tcp?.srtt ?? 0,
     windowForGuest: tcp?.windowForGuest ?? 0,
     windowOfGuest: tcp?.windowOfGuest ?? 0,
@@ -40,6 +46,16 @@ export function viewFlow(network: string, flow: ListedFlow, local: LocalName | u
     inFlight: tcp?.inFlight ?? 0,
     retransmits: tcp?.resent ?? 0,
     waiting: waitingOf(flow),
+  };
+}
+
+export function flowMessage(flow: FlowValues): Flow {
+  return create(FlowSchema, {
+    ...flow,
+    bytesToHost: BigInt(flow.bytesToHost),
+    bytesToGuest: BigInt(flow.bytesToGuest),
+    ageUs: BigInt(flow.ageUs),
+    idleUs: BigInt(flow.idleUs),
   });
 }
 

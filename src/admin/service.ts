@@ -23,7 +23,8 @@ export function addAdminService(router: ConnectRouter, program: AdminProgram): v
   const watchers = new Watchers();
   router.service(AdminService, {
     getInstance: () => answered(getInstance(program)),
-    listFlows: (request) => answered(listFlows(program, request)),
+    listFlows: (request, { requestHeader }) =>
+      answered(listFlows(program, request, isJson(requestHeader))),
     watchFlows: (request, { signal }) => watchers.admit(watchFlows(program, request, signal)),
     getStats: (request) => answered(getStats(program, request)),
     watchStats: (request, { signal }) => watchers.admit(watchStats(program, request, signal)),
@@ -42,6 +43,11 @@ export function addAdminService(router: ConnectRouter, program: AdminProgram): v
     getLogLevel: () => getLogLevel(program),
     setLogLevel: (request) => setLogLevel(program, request),
   });
+}
+
+/** Whether the caller is answered in JSON, as curl is. */
+function isJson(header: Headers): boolean {
+  return header.get("content-type")?.includes("json") === true;
 }
 
 async function answered<T>(answer: Promise<T>): Promise<T> {

@@ -7,6 +7,7 @@ import { describe, test } from "node:test";
 import { create, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { FlowReader, type FlowValues } from "../../src/admin/flow-octets.ts";
+import { FlowWriter } from "../../src/admin/flow-writer.ts";
 import { type Flow, FlowSchema } from "../../src/admin/gen/slirp_binding/admin/v1/admin_pb.js";
 
 const u32 = fc.nat({ max: 0xffff_ffff });
@@ -45,6 +46,19 @@ function valuesOf({ $typeName: _, $unknown: __, ...flow }: Flow): FlowValues {
     idleUs: Number(idleUs),
   };
 }
+
+describe("flows into octets", () => {
+  test("they are those that the library writes, one flow after the other", () => {
+    fc.assert(
+      fc.property(fc.array(flows, { maxLength: 5 }), (all) => {
+        const writer = new FlowWriter();
+        for (const flow of all) {
+          assert.deepEqual([...writer.write(valuesOf(flow))], [...toBinary(FlowSchema, flow)]);
+        }
+      }),
+    );
+  });
+});
 
 describe("flows out of octets", () => {
   test("every field is what the library wrote, one flow after the other", () => {

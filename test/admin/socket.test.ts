@@ -9,7 +9,9 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
+import { toJson } from "@bufbuild/protobuf";
 import { adminClient } from "../../src/admin/client.ts";
+import { ListFlowsResponseSchema } from "../../src/admin/gen/slirp_binding/admin/v1/admin_pb.js";
 import { adminHandler } from "../../src/admin/handler.ts";
 import { type AdminSocket, openAdminSocket } from "../../src/admin/socket.ts";
 import { callsOf, fakeNetwork, fakeProgram } from "../support/admin-program.ts";
@@ -26,7 +28,9 @@ async function withSocket(work: (stage: Stage) => Promise<void>): Promise<void> 
   let loads = 0;
   const load = () => {
     loads += 1;
-    return Promise.resolve(adminHandler(fakeProgram([fakeNetwork("blue")])));
+    const blue = fakeNetwork("blue");
+    for (const slot of [3, 70]) blue.table.put(slot, { bytesToHost: 2 ** 40 });
+    return Promise.resolve(adminHandler(fakeProgram([blue])));
   };
   const umask = (mask: number): number => process.umask(mask);
   const before = process.umask(0);
@@ -74,6 +78,21 @@ describe("admin socket", () => {
       assert.deepEqual(
         networks.map(({ name }) => name),
         ["blue"],
+      );
+      client.close();
+    }));
+
+  test("flows are the same in JSON and in octets", () =>
+    withSocket(async ({ path }) => {
+      const [, text] = await post(path, "ListFlows", "{}");
+      const client = adminClient(path);
+      const found = await client.calls.listFlows({});
+      assert.equal(found.flows.length, 2);
+      assert.deepEqual(toJson(ListFlowsResponseSchema, found), JSON.parse(text));
+      const quick = await client.flows.list({});
+      assert.deepEqual(
+        quick.flows.map(({ id, bytesToHost }) => [id, bytesToHost]),
+        found.flows.map(({ id, bytesToHost }) => [id, Number(bytesToHost)]),
       );
       client.close();
     }));

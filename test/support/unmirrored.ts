@@ -50,6 +50,7 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/admin/stats-view.ts": ADMIN,
   "src/admin/networks.ts": "test/admin/flows.test.ts and service.test.ts",
   "src/admin/pace.ts": "test/admin/flows.test.ts",
+  "src/admin/flow-writer.ts": "test/admin/flow-octets.test.ts",
   "src/admin/handler.ts": "test/admin/socket.test.ts, behind the socket",
   "src/admin/client.ts": "test/admin/socket.test.ts has both ends",
   "src/cli/admin.ts": "test/e2e/admin.runtime.test.ts",
