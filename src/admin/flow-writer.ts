@@ -1,6 +1,6 @@
 /**
- * Flows into octets, fast: the message `Flow` of admin.proto as the library writes it, at a tenth of
- * its time. What has the value it has when nothing is said (0, "", false) is left out.
+ * Flows into octets, fast: the message `Flow` of admin.proto as the library writes it, at a tenth
+ * of its time. What has the value it has when nothing is said (0, "", false) is left out.
  */
 import type { FlowValues } from "./flow-octets.ts";
 

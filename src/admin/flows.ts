@@ -47,7 +47,7 @@ interface Place {
 
 /**
  * A page of flows.
- * @param isText the answer goes out as JSON; else flows are written as octets here, which is quicker
+ * @param isText the answer goes out as JSON; else flows become octets here, which is quicker
  */
 export async function listFlows(
   program: AdminProgram,
@@ -82,7 +82,7 @@ export async function listFlows(
   return answer;
 }
 
-/** The field `flows` of the answer, written by ourselves: to the library it is one it does not know. */
+/** The field `flows` of the answer, which to the library is one that it does not know. */
 function flowFields(flows: readonly FlowValues[]): NonNullable<ListFlowsResponse["$unknown"]> {
   const { number: no } = ListFlowsResponseSchema.field.flows;
   const writer = new FlowWriter();
