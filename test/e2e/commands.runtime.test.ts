@@ -74,6 +74,9 @@ describe("commands beside a guest", { skip: cannotRun("bash") || oursOnly() }, (
     const other = await ask("flows", "udp", "port", String(port));
     assert.deepEqual([other.code, other.stdout.split("\n").length], [0, 2]);
     open.signal("SIGKILL");
+    // Only then the far side: who closes first keeps the flow for a minute.
+    const stateOf = async () => (await records("flows", ...filter))[0]?.["state"];
+    await until(async () => (await stateOf()) === "CLOSE_WAIT", "the guest's end");
     running.signal("SIGKILL");
     await until(async () => (await records("flows", ...filter)).length === 0, "its end");
     await watch.waitFor(/^ended +tcp/m);
