@@ -140,7 +140,7 @@ describe("commands beside a guest", { skip: cannotRun("bash") || oursOnly() }, (
     process.kill(capture.pid, "SIGINT");
     const { code, stderr } = await capture.outcome();
     assert.equal(code, 0);
-    const [, frames = ""] = /^slirp-binding: (\d+) frames captured, 0 lost\n$/.exec(stderr) ?? [];
+    const [, frames = ""] = /^slirp-binding: frames captured: (\d+), lost: 0\n$/.exec(stderr) ?? [];
     assert.ok(Number(frames) > 6, stderr);
     const shown = await world.host.run(["tshark", "-r", file, "-Y", "tcp"]);
     assert.equal(shown.stdout.trim().split("\n").length, Number(frames), shown.stderr);

@@ -75,7 +75,7 @@ async function receive(question: CaptureQuestion, asked: Asked): Promise<void> {
     }
   } finally {
     file?.close();
-    if (isBegun) asked.note(`${blocks.packets} frames captured, ${lost} lost`);
+    if (isBegun) asked.note(`frames captured: ${blocks.packets}, lost: ${lost}`);
   }
 }
 

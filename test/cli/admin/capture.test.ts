@@ -80,7 +80,7 @@ describe("capture", () => {
     await capture(asked({ ...given, snap: "128", interface: "tap0" }), at);
     assert.deepEqual(readFileSync(file), stream(true));
     assert.equal(statSync(file).mode & 0o777, 0o600);
-    assert.deepEqual(at.notes, ["2 frames captured, 4 lost"]);
+    assert.deepEqual(at.notes, ["frames captured: 2, lost: 4"]);
     const limits = { snapLength: 128, framesMax: 5n, octetsMax: 0n, secondsMax: 6 };
     assert.deepEqual(requests, [{ network: "tap0", filter: "udp port 53", ...limits }]);
   });
