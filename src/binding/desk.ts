@@ -16,6 +16,12 @@ import {
   type Requests,
 } from "./requests.ts";
 
+/**
+ * A loop that never returns to its runtime gives it no time to collect what answers have left, some
+ * 20 KiB each: so that is asked for, once in so many.
+ */
+const REQUESTS_PER_CLEANING = 512;
+
 /** Carry out requests, by their kinds. */
 export type Clerks = {
   readonly [K in RequestKind]: (asks: Requests[K]["asks"]) => Requests[K]["gives"];
@@ -24,11 +30,15 @@ export type Clerks = {
 export class Desk {
   readonly #ring: ByteRing;
   readonly #reply: (reply: Reply) => void;
+  readonly #onMany: () => void;
   readonly #decoder = new TextDecoder();
+  #count = 0;
 
-  constructor(ring: ByteRing, reply: (reply: Reply) => void) {
+  /** @param onMany called after each REQUESTS_PER_CLEANING requests */
+  constructor(ring: ByteRing, reply: (reply: Reply) => void, onMany: () => void = () => {}) {
     this.#ring = ring;
     this.#reply = reply;
+    this.#onMany = onMany;
   }
 
   /** Carries out what has come: as many requests as may be asked at a time, and no more. */
@@ -37,6 +47,7 @@ export class Desk {
       // The main thread's own text: it has the form.
       const request = JSON.parse(text) as Request;
       this.#carryOut(request, clerks);
+      this.answered();
     }
   }
 

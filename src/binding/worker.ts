@@ -132,7 +132,11 @@ async function openGround(start: WorkerStart): Promise<Ground> {
     captures: outputs.captures,
     drops: outputs.drops,
     meters: start.meters && new Meters(start.meters),
-    desk: new Desk(new ByteRing(start.requests), (reply) => say({ kind: "reply", reply })),
+    desk: new Desk(
+      new ByteRing(start.requests),
+      (reply) => say({ kind: "reply", reply }),
+      collectGarbage,
+    ),
     onSettled: () => say({ kind: "ready" }),
     onRest: () => {
       collectGarbage();
