@@ -34,7 +34,7 @@ export class Desk {
   readonly #decoder = new TextDecoder();
   #count = 0;
 
-  /** @param onMany called after each REQUESTS_PER_CLEANING requests */
+  /** @param onMany called after each REQUESTS_PER_CLEANING answers */
   constructor(ring: ByteRing, reply: (reply: Reply) => void, onMany: () => void = () => {}) {
     this.#ring = ring;
     this.#reply = reply;
@@ -49,6 +49,12 @@ export class Desk {
       this.#carryOut(request, clerks);
       this.answered();
     }
+  }
+
+  /** Something has been answered, here or by the mailbox. */
+  answered(): void {
+    this.#count += 1;
+    if (this.#count % REQUESTS_PER_CLEANING === 0) this.#onMany();
   }
 
   #carryOut<K extends RequestKind>({ id, kind, asks }: Request<K>, clerks: Clerks): void {

@@ -259,6 +259,7 @@ function controller(ground: Ground, parts: LifeParts): () => boolean {
       meters?.look(engine);
       mailbox.publish(engine, opened.link, opened.peers);
       onCounters();
+      desk.answered();
     }
     desk.serve(clerks);
     const reason = endOf(sys, start.lifelines);

@@ -66,6 +66,18 @@ describe("requests", () => {
     }
   });
 
+  test("what answers have left is collected once in 512", () => {
+    let cleanings = 0;
+    const onMany = (): void => {
+      cleanings += 1;
+    };
+    const desk = new Desk(ByteRing.create(REQUESTS_SIZE), () => {}, onMany);
+    for (let i = 0; i < 1023; i += 1) desk.answered();
+    assert.equal(cleanings, 1);
+    desk.answered();
+    assert.equal(cleanings, 2);
+  });
+
   test("refusals and errors of the system are answers", async () => {
     const { asking, serve, deliver } = stage();
     const refused = asking.ask("flows", { from: 1 });
