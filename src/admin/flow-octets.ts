@@ -5,6 +5,7 @@
  * wants it, and absent ones have the value they have when nothing is said (0, "", false). Numbers
  * of 64 bits become numbers: octets and microseconds stay far below 2 ** 53.
  */
+import { WireType } from "@bufbuild/protobuf/wire";
 import type { Flow } from "./gen/slirp_binding/admin/v1/admin_pb.js";
 
 type Wide = "bytesToHost" | "bytesToGuest" | "ageUs" | "idleUs";
@@ -12,11 +13,6 @@ type Wide = "bytesToHost" | "bytesToGuest" | "ageUs" | "idleUs";
 export type FlowValues = Omit<Flow, Wide | "$typeName" | "$unknown"> & Record<Wide, number>;
 type Writable = { -readonly [K in keyof FlowValues]: FlowValues[K] };
 
-/** How values stand in a message (protobuf.dev/programming-guides/encoding, "Wire Types"). */
-const VARINT = 0;
-const FIXED64 = 1;
-const LENGTH_DELIMITED = 2;
-const FIXED32 = 5;
 /** Above any number of 64 bits. */
 const NUMBER_END = 2 ** 64;
 
@@ -41,13 +37,13 @@ export class FlowReader {
     while (this.#at < octets.length) {
       const tag = this.#number();
       const [field, type] = [Math.floor(tag / 8), tag % 8];
-      if (type === VARINT) readNumber(flow, field, this.#number());
-      else if (type === LENGTH_DELIMITED) {
+      if (type === WireType.Varint) readNumber(flow, field, this.#number());
+      else if (type === WireType.LengthDelimited) {
         const octets = this.#take(this.#number());
         const key = textKey(field);
         if (key !== undefined) flow[key] = this.#text(field, octets);
-      } else if (type === FIXED64) this.#take(8);
-      else if (type === FIXED32) this.#take(4);
+      } else if (type === WireType.Bit64) this.#take(8);
+      else if (type === WireType.Bit32) this.#take(4);
       else throw new Error("these octets are no message");
     }
     return flow;

@@ -2,11 +2,9 @@
  * Flows into octets, fast: the message `Flow` of admin.proto as the library writes it, at a tenth
  * of its time. What has the value it has when nothing is said (0, "", false) is left out.
  */
+import { WireType } from "@bufbuild/protobuf/wire";
 import type { FlowValues } from "./flow-octets.ts";
 
-/** How values stand in a message (protobuf.dev/programming-guides/encoding, "Wire Types"). */
-const VARINT = 0;
-const LENGTH_DELIMITED = 2;
 const TYPE_BITS = 3;
 const SIZE_FIRST = 4096;
 /** Octets of a number at most, behind its tag. */
@@ -56,7 +54,7 @@ export class FlowWriter {
   #number(field: number, value: number): void {
     if (value === 0) return;
     this.#reserve(TAG_SIZE_MAX + VARINT_SIZE_MAX);
-    this.#varint((field << TYPE_BITS) | VARINT);
+    this.#varint((field << TYPE_BITS) | WireType.Varint);
     this.#varint(value);
   }
 
@@ -64,7 +62,7 @@ export class FlowWriter {
     if (text === "") return;
     const octets = this.#octetsOf(text);
     this.#reserve(TAG_SIZE_MAX + VARINT_SIZE_MAX + octets.length);
-    this.#varint((field << TYPE_BITS) | LENGTH_DELIMITED);
+    this.#varint((field << TYPE_BITS) | WireType.LengthDelimited);
     this.#varint(octets.length);
     this.#octets.set(octets, this.#at);
     this.#at += octets.length;

@@ -13,7 +13,6 @@ import type { RunningNetwork } from "../binding/networks.ts";
 import type { FlowAnswer } from "../binding/requests.ts";
 import { matchesFlow, parseFilter } from "../config/filter.ts";
 import { type ListedFlow, readFlowPage } from "../engine/flow-page.ts";
-import { concat } from "../lib/bytes.ts";
 import type { FlowValues } from "./flow-octets.ts";
 import { flowMessage, viewFlow } from "./flow-view.ts";
 import { FlowWriter } from "./flow-writer.ts";
@@ -87,9 +86,8 @@ function flowFields(flows: readonly FlowValues[]): NonNullable<ListFlowsResponse
   const { number: no } = ListFlowsResponseSchema.field.flows;
   const writer = new FlowWriter();
   return flows.map((flow) => {
-    const message = writer.write(flow);
-    const length = new BinaryWriter().uint32(message.length).finish();
-    return { no, wireType: WireType.LengthDelimited, data: concat(length, message) };
+    const data = new BinaryWriter().bytes(writer.write(flow)).finish();
+    return { no, wireType: WireType.LengthDelimited, data };
   });
 }
 

@@ -11,11 +11,11 @@
  */
 import { chmodSync, lstatSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { ROOT_ID } from "../config/rights.ts";
 import { isListening } from "../lib/unix-socket.ts";
 
 const NAME = "slirp-binding";
 const SUFFIX = ".sock";
-const ROOT_ID = 0;
 const FOLDER_MODE = 0o700;
 const OTHERS = 0o077;
 /** Socket of a sidecar, in `userdata/` of the hooks folder. */

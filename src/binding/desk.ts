@@ -41,7 +41,7 @@ export class Desk {
     this.#onMany = onMany;
   }
 
-  /** Carries out what has come: as many requests as may be asked at a time, and no more. */
+  /** Carries out what has come, which `ASKED_MOST` and the ring's size bound. */
   serve(clerks: Clerks): void {
     for (let text = this.#next(); text !== undefined; text = this.#next()) {
       // The main thread's own text: it has the form.

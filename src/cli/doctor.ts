@@ -9,6 +9,7 @@ import { missingFeatures } from "../sys/features.ts";
 import { hasSystemCalls, loadLibc } from "../sys/libc.ts";
 import { raiseDescriptors } from "../sys/rlimit.ts";
 import { mayPing } from "../sys/socket.ts";
+import { ownSurroundings } from "./program.ts";
 
 /** Resolves to the exit code: 1 where something will not work. */
 export async function doctor(options: DoctorOptions): Promise<number> {
@@ -24,13 +25,8 @@ export async function doctor(options: DoctorOptions): Promise<number> {
     return 0;
   }
   const facts = await gather({
-    root: "",
-    uid: process.getuid?.() ?? 0,
-    gid: process.getgid?.() ?? 0,
-    now_ms: Date.now(),
-    clock: () => performance.now(),
+    ...ownSurroundings(),
     hooksDir,
-    program: process.execPath,
     resolvers: dns,
     tries: await triesOf(),
   });

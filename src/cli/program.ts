@@ -25,6 +25,18 @@ export function ownRuntimeDir(): string | undefined {
   return runtimeDir;
 }
 
+/** What `doctor` looks at that is this process' own: the machine as it is, now. */
+export function ownSurroundings() {
+  return {
+    root: "",
+    uid: ownUid(),
+    gid: process.getgid?.() ?? 0,
+    now_ms: Date.now(),
+    clock: () => performance.now(),
+    program: process.execPath,
+  };
+}
+
 /** What the runtime needs to be told before the file; Node only runs this with a loader. */
 function runtimeArguments(): readonly string[] {
   if ("Deno" in globalThis) return ["run", "-A"];

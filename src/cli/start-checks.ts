@@ -8,6 +8,7 @@
 import type { ResolverOptions } from "../config/names.ts";
 import type { Logger } from "../lib/log.ts";
 import { collectGarbage } from "../sys/resident.ts";
+import { ownSurroundings } from "./program.ts";
 
 export interface StartChecks {
   /** Look at all? */
@@ -27,13 +28,8 @@ export async function checkAtStart(
     const { gather } = await import("../doctor/gather.ts");
     const { judgeRunning } = await import("../doctor/checks.ts");
     const facts = await gather({
-      root: "",
-      uid: process.getuid?.() ?? 0,
-      gid: process.getgid?.() ?? 0,
-      now_ms: Date.now(),
-      clock: () => performance.now(),
+      ...ownSurroundings(),
       hooksDir,
-      program: process.execPath,
       resolvers: dns.servers,
       dnsPort: dns.port,
       tries: undefined,

@@ -9,9 +9,13 @@ import { messageOf } from "../lib/message.ts";
 const NAME = "userdata";
 const MODE = 0o770;
 
+export function userFolderOf(hooksDir: string): string {
+  return join(hooksDir, NAME);
+}
+
 /** Makes it if it is not there. @throws Error where it cannot be made, or has no folder to be in */
 export function makeUserFolder(hooksDir: string): string {
-  const folder = join(hooksDir, NAME);
+  const folder = userFolderOf(hooksDir);
   try {
     statSync(hooksDir);
     if (mkdirSync(folder, { recursive: true }) !== undefined) {

@@ -27,8 +27,8 @@ import {
 import { type Chosen, choose, findPrograms, nobodyText, placesOf, type Who } from "./find.ts";
 import { interrupts } from "./interrupts.ts";
 import { OutputClosed, standardOutput } from "./output.ts";
+import { US_PER_MS } from "./units.ts";
 
-const US_PER_MS = 1000;
 const STANDARD_OUTPUT = 1;
 const WHO_LIMIT_ms = 2000;
 

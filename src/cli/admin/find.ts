@@ -15,6 +15,7 @@ import { join } from "node:path";
 import { findInstances, runtimeFolder, SIDECAR_SOCKET } from "../../admin/instances.ts";
 import type { Target } from "../../config/target.ts";
 import { isListening } from "../../lib/unix-socket.ts";
+import { userFolderOf } from "../user-folder.ts";
 import { NoInstanceError, UsageError } from "./failures.ts";
 
 const SIDECAR = "sidecar";
@@ -57,7 +58,7 @@ export function placesOf(
     runtimeFolder(uid, `/run/user/${uid}`),
     runtimeFolder(uid, undefined),
   ];
-  const sidecar = join(hooksDir, "userdata", SIDECAR_SOCKET);
+  const sidecar = join(userFolderOf(hooksDir), SIDECAR_SOCKET);
   return { folders: [...new Set(folders)], uid, sidecar };
 }
 

@@ -13,10 +13,9 @@ import type {
 import type { StatsQuestion } from "../../config/inspect.ts";
 import { type Asked, jsonLine } from "./asked.ts";
 import { type Column, tableLines } from "./table.ts";
-import { durationText, numberText, octetsText, timeText } from "./units.ts";
+import { durationText, numberText, octetsText, timeText, US_PER_SECOND } from "./units.ts";
 
 const MS_PER_SECOND = 1000;
-const US_PER_SECOND = 1_000_000;
 
 /** One series at one time. */
 interface Series {

@@ -11,9 +11,8 @@ import { FlowKind } from "../../admin/gen/slirp_binding/admin/v1/admin_pb.js";
 import { FLOW_SORTS, type FlowSort } from "../../config/inspect.ts";
 import { FLOW_COLUMNS, kindText, sortFlows } from "./flow-table.ts";
 import { type Column, cut, tableLines } from "./table.ts";
-import { octetsText } from "./units.ts";
+import { octetsText, US_PER_SECOND } from "./units.ts";
 
-const US_PER_SECOND = 1_000_000;
 const KINDS = [FlowKind.TCP, FlowKind.UDP, FlowKind.DNS, FlowKind.PING] as const;
 /** Octets a second first: that is what the busiest flows are. */
 const SORTS = ["rate", ...FLOW_SORTS] as const;

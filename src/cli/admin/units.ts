@@ -2,8 +2,8 @@
 
 const PREFIXES = ["", "K", "M", "G", "T", "P"] as const;
 const KIBI = 1024;
-const US_PER_MS = 1000;
-const US_PER_SECOND = 1_000_000;
+export const US_PER_MS = 1000;
+export const US_PER_SECOND = 1_000_000;
 
 /** Octets with binary prefixes: `999`, `1.5K`, `23M`. */
 export function octetsText(octets: number): string {
