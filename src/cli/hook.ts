@@ -9,7 +9,7 @@ import { ConfigError, quote } from "../config/errors.ts";
 import { readExternalDataPlane, readHookSettings } from "../config/hook-settings.ts";
 import { HookError } from "../hooks/domain/errors.ts";
 import { HOOK_NAMES, type HookName, onDefineDomain, preCloudInitIso } from "../hooks/exec.ts";
-import { escapeControls } from "../lib/log.ts";
+import { escapeControls } from "../lib/controls.ts";
 import { readPlanContext } from "./hook-context.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;

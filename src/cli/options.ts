@@ -8,7 +8,7 @@ import { CommanderError, Option, Command as Parser } from "commander";
 import { ConfigError, quote } from "../config/errors.ts";
 import { type Environment, type OptionRow, readVariable } from "../config/option.ts";
 import type { Setting } from "../config/settings.ts";
-import { escapeControls } from "../lib/log.ts";
+import { escapeControls } from "../lib/controls.ts";
 import { type Command, type CommandEntry, type Operand, usageOf } from "./command.ts";
 import { COMMAND, COMMANDS } from "./commands.ts";
 import { splitRunLine } from "./run-line.ts";

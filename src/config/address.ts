@@ -6,8 +6,8 @@
  * IPv4 addresses are numbers in host order (10.0.2.2 = 0x0a000202), as in the engine's ABI.
  */
 
-import { isIPv6 } from "node:net";
 import { isIpv4, parseIpv4, parseMac } from "../lib/addr.ts";
+import { readIpv6 } from "../lib/addr6.ts";
 
 /** Octets of a MAC address, in wire order. */
 export type MacOctets = readonly [number, number, number, number, number, number];
@@ -26,9 +26,9 @@ export function readIpv4(text: string): number | undefined {
 /** Whether text is an IPv6 address (RFC 4291 §2.2), a zone such as `%eth0` allowed at its end. */
 export function isIpv6(text: string): boolean {
   const zoneAt = text.indexOf("%");
-  if (zoneAt < 0) return isIPv6(text);
+  if (zoneAt < 0) return readIpv6(text) !== undefined;
   // What a zone may be called is the kernel's affair, and runtimes differ about it.
-  return zoneAt < text.length - 1 && isIPv6(text.slice(0, zoneAt));
+  return zoneAt < text.length - 1 && readIpv6(text.slice(0, zoneAt)) !== undefined;
 }
 
 /** Reads six octets of two hex digits with colons between them. */

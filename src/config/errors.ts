@@ -3,7 +3,7 @@
  * is a complete line for the person who gave it (what was being done, the value in quotes, what is
  * wanted instead); `main` prints it and exits with status 2.
  */
-import { escapeControls } from "../lib/log.ts";
+import { escapeControls } from "../lib/controls.ts";
 
 /** A configuration value cannot be used. The message is one line without a trailing period. */
 export class ConfigError extends Error {

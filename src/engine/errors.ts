@@ -18,9 +18,19 @@ export type EngineErrorCode =
   /** The region table points outside the memory, overlaps or has other sizes than the ABI says. */
   | "REGIONS"
   /** The engine was started twice, or it refused its configuration. */
-  | "START";
+  | "START"
+  /** A setting is out of its range, or says something that is not there. */
+  | "CONFIG"
+  /** A frame of no octets, or one that no receive slot holds. */
+  | "FRAME"
+  /** A batch of frames while another one is in work. */
+  | "BUSY"
+  /** The network was disposed of. */
+  | "DISPOSED"
+  /** The engine, or what it was given, has failed while packets moved; `cause` says how. */
+  | "FAILED";
 
-/** An engine cannot be loaded or started. The message is one line without a trailing period. */
+/** An engine cannot be loaded, started or used so. The message is one line without a period. */
 export class EngineError extends Error {
   override readonly name: string = "EngineError";
   readonly code: EngineErrorCode;

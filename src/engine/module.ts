@@ -118,8 +118,32 @@ export function compileEngine(octets: Uint8Array): WebAssembly.Module {
     // A view on shared memory is not accepted; a copy always is.
     module = new WebAssembly.Module(new Uint8Array(octets));
   } catch (cause) {
-    throw new EngineError("MODULE", `cannot compile the engine: ${messageOf(cause)}`, { cause });
+    throw notCompiled(cause);
   }
+  return withoutImports(module);
+}
+
+/**
+ * The same without waiting for it: browsers want that of large modules outside of workers. Rejects
+ * with `EngineError`.
+ */
+export async function compileEngineLater(
+  octets: Uint8Array<ArrayBuffer> | ArrayBuffer,
+): Promise<WebAssembly.Module> {
+  let module: WebAssembly.Module;
+  try {
+    module = await WebAssembly.compile(octets);
+  } catch (cause) {
+    throw notCompiled(cause);
+  }
+  return withoutImports(module);
+}
+
+function notCompiled(cause: unknown): EngineError {
+  return new EngineError("MODULE", `cannot compile the engine: ${messageOf(cause)}`, { cause });
+}
+
+function withoutImports(module: WebAssembly.Module): WebAssembly.Module {
   const [wanted] = WebAssembly.Module.imports(module);
   if (wanted !== undefined) {
     throw new EngineError(

@@ -6,7 +6,8 @@
  * the details are in the log.
  */
 import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
-import { escapeControls, type Logger } from "../lib/log.ts";
+import { escapeControls } from "../lib/controls.ts";
+import type { Logger } from "../lib/log.ts";
 import { CALL } from "./calls.ts";
 import { HookError, type HookErrorCode } from "./domain/errors.ts";
 

@@ -17,6 +17,7 @@
  *
  * Source: client-go/log of KubeVirt: names of fields, "warning", six digits of the second.
  */
+import { escapeControls } from "./controls.ts";
 import { standardError } from "./standard-error.ts";
 
 /** From the most talkative to the least. */
@@ -215,12 +216,4 @@ function describe(value: unknown): string {
   } catch {
     return "[unprintable]"; // it refers to itself, or a getter throws
   }
-}
-
-/** Escapes what a terminal obeys instead of showing: controls, line ends, turns of direction. */
-export function escapeControls(text: string): string {
-  return text.replace(
-    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
-    (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`,
-  );
 }

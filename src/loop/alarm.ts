@@ -7,6 +7,7 @@
  * descriptor in the epoll set, left alone while it is early enough; waking up too early now and
  * then is harmless, as the loop asks the engine again. Short waits keep their own timeout.
  */
+import { check } from "../sys/errno.ts";
 import type { EventSource } from "./loop.ts";
 
 /** Microseconds; below, an alarm would go off for nothing about as often as it is set. */
@@ -25,13 +26,19 @@ export class AlarmedEvents implements EventSource {
   /** When the alarm goes off; past = it has. */
   #at = 0;
 
+  /** @param events where waiting fails with a negative errno, as epoll's does */
   constructor(events: EventSource, alarm: AlarmClock, clock: () => number) {
     this.#events = events;
     this.#alarm = alarm;
     this.#clock = clock;
   }
 
+  /** @throws SystemError */
   wait(max: number, microseconds: number): number {
+    return check(this.#wait(max, microseconds), "Wait for events");
+  }
+
+  #wait(max: number, microseconds: number): number {
     if (microseconds <= SHORT) return this.#events.wait(max, microseconds);
     const now = this.#clock();
     const wanted = now + microseconds;

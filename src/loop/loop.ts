@@ -37,7 +37,6 @@
 import * as abi from "../../wasm/abi.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Link, LinkLoans, LinkMemory } from "../link/link.ts";
-import { check } from "../sys/errno.ts";
 import type { LentFrames } from "../upstream/lent.ts";
 import {
   EVENT_OF_ADDRESSES,
@@ -58,7 +57,7 @@ const US_PER_SECOND = 1_000_000;
 
 /** Where events come from. The kernel's epoll in production. */
 export interface EventSource {
-  /** Waits at most `microseconds`; returns the number of events, or the negative errno. */
+  /** Waits at most `microseconds`; returns the number of events. Throws where it cannot wait. */
   wait(max: number, microseconds: number): number;
   eventBits(i: number): number;
   dataLo(i: number): number;
@@ -189,11 +188,11 @@ export class Loop {
 
   /**
    * One turn; waits at most `microseconds` for something to happen.
-   * @throws SystemError where waiting is not possible
+   * @throws what the event source does where waiting is not possible
    */
   turn(microseconds: number): void {
     const { engine, events, housekeeping, clock } = this.#parts;
-    const n = check(events.wait(EVENT_BATCH, microseconds), "Wait for events");
+    const n = events.wait(EVENT_BATCH, microseconds);
     const now = clock();
     this.#endTurn(now); // the one before, where it was followed at once
     this.#turnSince = now;

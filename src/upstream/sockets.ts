@@ -46,7 +46,7 @@ import { isLocal4, isLocal6, isLoopback4, isLoopback6, portOf } from "./socket-n
 import type { SocketBounds, SocketWays } from "./socket-ways.ts";
 import { type Connecting, type ConnectManner, connectTcp, connectTcp6 } from "./tcp.ts";
 import { openUdpFlow, openUdpFlow6 } from "./udp.ts";
-import { EVENT_OF_FLOW, EVENT_OF_PORT, type Upstream } from "./upstream.ts";
+import { EVENT_OF_FLOW, EVENT_OF_PORT, type Executor } from "./upstream.ts";
 
 /** What is watched for. */
 const STREAM = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET;
@@ -72,7 +72,7 @@ const BOUNDLESS: SocketBounds = {
   clock: () => 0,
 };
 
-export class HostSockets implements Upstream {
+export class HostSockets implements Executor {
   readonly #sys: Libc;
   readonly #epoll: Epoll;
   readonly #memory: Int32Array;

@@ -6,7 +6,7 @@
  * the system call returned, or the negative errno. It never blocks and never throws for what a
  * guest or a peer can cause. Events of its sockets reach the engine as (handle, EVENT_* bits).
  */
-export interface Upstream {
+export interface Executor {
   /** Carries out `count` operations starting at engine offset `base`. */
   execute(base: number, count: number): void;
   /**

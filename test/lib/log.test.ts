@@ -5,7 +5,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import {
-  escapeControls,
   flushLog,
   LOG_LEVELS,
   type LogFields,
@@ -155,11 +154,6 @@ describe("lines for people", () => {
   test("lets no value look like another field", () => {
     assert.equal(formatPretty("info", { a: 'x" b=1' }, "m"), 'info  m a="x\\" b=1"');
   });
-});
-
-test("escapeControls leaves ordinary text of any script alone", () => {
-  assert.equal(escapeControls("Grüße, 世界 🙂"), "Grüße, 世界 🙂");
-  assert.equal(escapeControls("\u{e0001}\t"), "\\u{e0001}\\u{9}");
 });
 
 test("prettyLogger needs no await", () => {

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { AlarmedEvents } from "../../src/loop/alarm.ts";
+import { EBADF } from "../../wasm/errno.ts";
 
 function setUp() {
   const log: string[] = [];
@@ -39,6 +40,14 @@ describe("alarm", () => {
     state.now += 199_899;
     events.wait(8, 200_000);
     assert.deepEqual(take(), ["wait -1", "wait -1"]);
+  });
+
+  test("waiting that fails is thrown", () => {
+    const failing = { wait: () => -EBADF, eventBits: () => 0, dataLo: () => 0, dataHi: () => 0 };
+    const events = new AlarmedEvents(failing, { set: () => 0 }, () => 1);
+    for (const us of [0, 200_000]) {
+      assert.throws(() => events.wait(8, us), { errno: EBADF, message: /^Wait for events: / });
+    }
   });
 
   test("one that goes off just then is early enough", () => {

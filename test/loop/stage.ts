@@ -7,6 +7,7 @@ import { instantiateEngine } from "../../src/engine/module.ts";
 import { createMemoryLink, type MemoryGuest } from "../../src/lab/sim/memory-link.ts";
 import type { Link, LinkMemory } from "../../src/link/link.ts";
 import { Loop } from "../../src/loop/loop.ts";
+import { check } from "../../src/sys/errno.ts";
 import * as abi from "../../wasm/abi.ts";
 import { engineModule } from "../support/engine-binary.ts";
 import { START } from "../support/engine-harness.ts";
@@ -235,7 +236,7 @@ export class Stage {
         this.waits.push(this.now);
         this.notes.push(`wait ${max}`);
         events = this.script.shift() ?? this.#whatInsists(microseconds) ?? [CONTROL];
-        return this.waitErrno < 0 ? this.waitErrno : events.length;
+        return check(this.waitErrno < 0 ? this.waitErrno : events.length, "Wait for events");
       },
       eventBits: (i: number): number => events[i]?.bits ?? 0,
       dataLo: (i: number): number => events[i]?.lo ?? 0,

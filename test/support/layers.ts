@@ -87,6 +87,7 @@ const SRC: readonly (readonly [string, readonly string[]])[] = [
   ["upstream/", [...LOW, ABI, "engine/"]],
   ["replay/", ["lib/", "engine/", "link/", ABI]],
   ["loop/", [...LOW, ...HALVES, ABI]],
+  ["network/", [...LOW, ...HALVES, "loop/", ABI, ERRNO]],
   ["binding/", [...LOW, ...HALVES, "replay/", "loop/", "assets.ts", ABI]],
   ["metrics/", ["lib/", "engine/", "link/", "binding/", ABI]],
   ["admin/", [...LOW, ...HALVES, "binding/", "metrics/", ABI]],

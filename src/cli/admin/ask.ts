@@ -11,7 +11,7 @@ import { writeSync } from "node:fs";
 import type { AdminClient } from "../../admin/client.ts";
 import { failureOf } from "../../admin/failures.ts";
 import { ConfigError } from "../../config/errors.ts";
-import { escapeControls } from "../../lib/log.ts";
+import { escapeControls } from "../../lib/controls.ts";
 import { messageOf } from "../../lib/message.ts";
 import { standardError } from "../../lib/standard-error.ts";
 import type { Question } from "../command.ts";

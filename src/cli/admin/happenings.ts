@@ -7,7 +7,8 @@ import {
 } from "../../admin/gen/slirp_binding/admin/v1/admin_pb.js";
 import type { DropsQuestion, EventsQuestion, LogQuestion } from "../../config/inspect.ts";
 import type { LogLevelQuestion } from "../../config/steer.ts";
-import { escapeControls, type LogLevel as LevelName } from "../../lib/log.ts";
+import { escapeControls } from "../../lib/controls.ts";
+import type { LogLevel as LevelName } from "../../lib/log.ts";
 import { type Asked, jsonLine } from "./asked.ts";
 import { type Column, layOut, tableLines } from "./table.ts";
 import { timeText } from "./units.ts";

@@ -6,7 +6,7 @@
  * What a cell has is from elsewhere, names of interfaces and messages of another program, so
  * control characters are escaped here, once.
  */
-import { escapeControls } from "../../lib/log.ts";
+import { escapeControls } from "../../lib/controls.ts";
 
 const GAP = "  ";
 const MARK = "…";

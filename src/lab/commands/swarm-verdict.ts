@@ -1,6 +1,6 @@
 /** What `simulate --seeds` prints of a swarm in the end. */
 
-import { escapeControls } from "../../lib/log.ts";
+import { escapeControls } from "../../lib/controls.ts";
 import { type Family, familyOptions } from "../sim/family.ts";
 import { formatCount } from "../sim/text.ts";
 import type { ShareReport } from "./simulate-share.ts";

@@ -11,7 +11,7 @@
 import * as v from "valibot";
 import { parseDocument } from "yaml";
 import { DROP_NAMES } from "../../engine/stats.ts";
-import { escapeControls } from "../../lib/log.ts";
+import { escapeControls } from "../../lib/controls.ts";
 import { messageOf } from "../../lib/message.ts";
 import {
   DATAGRAMS_MAX,

@@ -1,7 +1,7 @@
 /**
  * The report of a run as lines of text. docs/simulator.md says how to read it.
  */
-import { escapeControls } from "../../lib/log.ts";
+import { escapeControls } from "../../lib/controls.ts";
 import type { CheckedRun } from "./run.ts";
 import type { GroupSummary, RunSummary } from "./summary.ts";
 import { formatCount, formatRate, formatSize, formatTime } from "./text.ts";

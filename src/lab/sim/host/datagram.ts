@@ -3,7 +3,7 @@
  */
 import * as abi from "../../../../wasm/abi.ts";
 import { EAGAIN, ENETUNREACH } from "../../../../wasm/errno.ts";
-import type { Endpoint, Messages, SocketError } from "./messages.ts";
+import type { Endpoint, SimMessages, SocketError } from "./messages.ts";
 import { HostSocket, type SocketOwner } from "./socket.ts";
 
 const QUEUE_MAX = 256;
@@ -22,7 +22,7 @@ export class DatagramSocket extends HostSocket {
   readonly kind: "udp" | "ping";
   /** Address and port it is connected to, if it is. */
   readonly connected: Endpoint | undefined;
-  readonly #messages: Messages;
+  readonly #messages: SimMessages;
   readonly #fate: DatagramFate;
   readonly #queue: Datagram[] = [];
   readonly #errors: SocketError[] = [];
@@ -35,7 +35,7 @@ export class DatagramSocket extends HostSocket {
     handle: number,
     kind: "udp" | "ping",
     connected: Endpoint | undefined,
-    messages: Messages,
+    messages: SimMessages,
     fate: DatagramFate,
   ) {
     super(owner, handle);

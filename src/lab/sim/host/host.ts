@@ -13,7 +13,7 @@ import {
   ETIMEDOUT,
 } from "../../../../wasm/errno.ts";
 import type { Engine } from "../../../engine/engine.ts";
-import type { Upstream } from "../../../upstream/upstream.ts";
+import type { Executor } from "../../../upstream/upstream.ts";
 import type { VirtualClock } from "../clock.ts";
 import { findMismatch } from "../pattern.ts";
 import {
@@ -26,7 +26,7 @@ import {
 } from "../plan.ts";
 import type { Random } from "../random.ts";
 import { type Datagram, DatagramSocket } from "./datagram.ts";
-import { type Endpoint, Messages, type SocketError } from "./messages.ts";
+import { type Endpoint, SimMessages, type SocketError } from "./messages.ts";
 import { answerQuestion } from "./resolver.ts";
 import type { HostSocket, SocketOwner } from "./socket.ts";
 import { StreamSocket } from "./stream.ts";
@@ -67,7 +67,7 @@ export function datagramStream(id: number): number {
   return 1_000_000 + id;
 }
 
-export class SimHost implements Upstream, SocketOwner {
+export class SimHost implements Executor, SocketOwner {
   readonly clock: VirtualClock;
   readonly random: Random;
   faults: HostFaults;
@@ -75,7 +75,7 @@ export class SimHost implements Upstream, SocketOwner {
   isOffline = false;
   #engine: Engine;
   readonly #plan: Plan;
-  #messages: Messages;
+  #messages: SimMessages;
   readonly #events: HostEvents;
   readonly #sockets = new Map<number, HostSocket>();
   readonly #tcpPlans = new Map<number, TcpPlan>();
@@ -94,7 +94,7 @@ export class SimHost implements Upstream, SocketOwner {
     this.clock = clock;
     this.random = random;
     this.faults = plan.host;
-    this.#messages = new Messages(engine);
+    this.#messages = new SimMessages(engine);
     this.#events = events;
     for (const each of plan.tcp) this.#tcpPlans.set(endpointKey(each.address, each.port), each);
     for (const each of plan.udp) this.#udpPlans.set(endpointKey(each.address, each.port), each);
@@ -136,7 +136,7 @@ export class SimHost implements Upstream, SocketOwner {
     this.#sockets.clear();
     this.#edges.length = 0;
     this.#engine = engine;
-    this.#messages = new Messages(engine);
+    this.#messages = new SimMessages(engine);
   }
 
   get openCount(): number {

@@ -1,0 +1,266 @@
+/**
+ * A guest network inside any JavaScript runtime: the engine with a clock, a link made of calls and
+ * an upstream.
+ *
+ *     card ──receive──▶ link ─▶ ENGINE ─▶ upstream: Node's sockets, a relay, services of this page
+ *          ◀──onFrame──      one turn of the program's own loop at a time
+ *
+ * Theory of operation
+ *   The loop is the program's (`src/loop/loop.ts`): the same turns, bounds and rules, fed by an
+ *   `EventQueue` in place of epoll. It never waits here. A turn is due when frames came in, when a
+ *   socket has news, or when the engine's clock says so; `Host.soon` has it run after whatever else
+ *   is waiting, `Host.after` at the engine's next deadline. TURNS of them follow each other at once
+ *   at most, so that a page stays alive beside a busy guest.
+ *
+ *   Whatever is thrown in a turn, by the engine or by code that was called from it, ends the
+ *   network: `closed` rejects with it. An engine that has failed is never called again.
+ *
+ *   Back-pressure: towards the guest `onFrame` says false and `resume` when there is room; from the
+ *   guest `receive` says false and `onRoom` tells. A socket that has no room for payload has the
+ *   engine close the guest's window; a guest that does not read has the engine ask its sockets
+ *   for nothing more. Payload on its way takes `bufferMib` at most.
+ */
+import { EVENT_READABLE, EVENT_WRITABLE } from "../../wasm/abi.ts";
+import { Engine } from "../engine/engine.ts";
+import { EngineError } from "../engine/errors.ts";
+import type { FlowInfo } from "../engine/flows.ts";
+import { instantiateEngine } from "../engine/module.ts";
+import { type EngineStats, readStats } from "../engine/stats.ts";
+import { deferred } from "../lib/deferred.ts";
+import { messageOf } from "../lib/message.ts";
+import type { LinkMemory } from "../link/link.ts";
+import { Loop, linkMemoryOf } from "../loop/loop.ts";
+import { EVENT_OF_LINK, EVENT_OF_LISTENER } from "../upstream/upstream.ts";
+import { EventQueue } from "./event-queue.ts";
+import { FrameLink } from "./frame-link.ts";
+import type { Host } from "./host.ts";
+import { Inbound, type Knock } from "./inbound.ts";
+import { NetworkLink } from "./network-link.ts";
+import { engineConfigOf, type NetworkSettings } from "./settings.ts";
+import { SocketOperations } from "./socket-operations.ts";
+import { type Connection, StreamPair } from "./stream-pair.ts";
+import type { Endpoint, Upstream } from "./upstream.ts";
+
+/** Turns that follow each other without a break at most. */
+const TURNS = 8;
+const SEED_SIZE = 32;
+const PORT_MAX = 0xffff;
+/** A sleep of this length means that nothing is due, microseconds (`loop/deadline.ts`). */
+const NOTHING_DUE = 60_000_000;
+
+/** What a network is made of. */
+export interface NetworkParts {
+  readonly module: WebAssembly.Module;
+  readonly upstream: Upstream;
+  readonly host: Host;
+  readonly settings: NetworkSettings;
+  /** 32 octets that nobody else knows; absent: of the host's randomness. */
+  readonly seed?: Uint8Array | undefined;
+}
+
+export class Network {
+  /** Where the guest's card is plugged in. */
+  readonly link: NetworkLink;
+  /** Fulfilled once the network was disposed of, rejected when it has failed. */
+  readonly closed: Promise<void>;
+  readonly #engine: Engine;
+  readonly #memory: LinkMemory;
+  readonly #loop: Loop;
+  readonly #queue: EventQueue;
+  readonly #frames: FrameLink;
+  readonly #operations: SocketOperations;
+  readonly #inbound: Inbound;
+  readonly #host: Host;
+  readonly #end = deferred();
+  #isTurning = false;
+  #isDue = false;
+  #isOver = false;
+  /** When the timer rings, and how to have it not do so. */
+  #rings = Number.POSITIVE_INFINITY;
+  #cancel: (() => void) | undefined;
+
+  /** Throws `EngineError`: MODULE, EXPORTS, ABI, CONFIG, … */
+  constructor({ module, upstream, host, settings, seed }: NetworkParts) {
+    this.closed = this.#end.promise;
+    this.closed.catch(() => {}); // whoever does not ask is not told by a crash
+    this.#host = host;
+    this.#queue = new EventQueue(() => this.#due());
+    this.#frames = new FrameLink(settings.offloads ?? false, {
+      onFrames: () => this.#queue.add(0, EVENT_OF_LINK, EVENT_READABLE),
+      onRoom: () => this.link.onRoom?.(),
+    });
+    const { vnetSize, flags: linkFlags, queueFrames: linkQueue } = this.#frames;
+    const around = { vnetSize, linkFlags, linkQueue, upstream, seed: seedOf(seed, host) };
+    const config = engineConfigOf(settings, around);
+    this.#engine = new Engine(instantiateEngine(module));
+    this.#engine.start(config);
+    this.#memory = linkMemoryOf(this.#engine);
+    this.#operations = new SocketOperations(this.#engine, upstream, this.#queue);
+    this.#inbound = new Inbound(this.#engine, this.#operations);
+    this.#loop = this.#makeLoop();
+    this.link = new NetworkLink(this.#frames, {
+      check: () => this.#check(),
+      openBatch: () => this.#openBatch(),
+      onRoom: () => this.#queue.add(0, EVENT_OF_LINK, EVENT_WRITABLE),
+    });
+  }
+
+  #makeLoop(): Loop {
+    const queue = this.#queue;
+    return new Loop({
+      engine: this.#engine,
+      link: this.#frames,
+      memory: this.#memory,
+      events: queue,
+      sources: queue,
+      upstream: this.#operations,
+      listeners: { accept: (_index, now) => this.#inbound.accept(now) },
+      control: () => true,
+      housekeeping: { wait: () => undefined, poll: () => {} },
+      clock: () => this.#host.now(),
+    });
+  }
+
+  /** Octets of struct virtio_net_hdr in front of each frame. */
+  get vnetSize(): number {
+    return this.#frames.vnetSize;
+  }
+
+  /** Flows in use. Throws `EngineError` DISPOSED. */
+  flows(): readonly (FlowInfo & { readonly guest: string; readonly peer: string })[] {
+    this.#check();
+    const text = (address: number): string => this.#engine.addressText(address);
+    return this.#engine
+      .flows()
+      .map((flow) => ({ ...flow, guest: text(flow.guestAddress), peer: text(flow.peerAddress) }));
+  }
+
+  /** All counters. Throws `EngineError` DISPOSED. */
+  stats(): EngineStats {
+    this.#check();
+    return readStats(this.#engine);
+  }
+
+  /**
+   * Connects to a port of the guest. What the guest refuses shows as an error of the streams.
+   * @param from who the guest sees; absent: its gateway
+   * @throws EngineError DISPOSED, CONFIG
+   */
+  dial(port: number, from?: Endpoint): Connection {
+    const pair = new StreamPair();
+    const refuse = (): void => pair.close(true);
+    this.accept({ port, from, open: (events) => pair.open(events), refuse });
+    return pair.connection;
+  }
+
+  /** Has a connection that someone else has accepted go on to the guest. */
+  accept(knock: Knock): void {
+    this.#check();
+    const { port } = knock;
+    if (!Number.isInteger(port) || port < 1 || port > PORT_MAX) {
+      throw new EngineError(
+        "CONFIG",
+        `set port to an integer from 1 to ${PORT_MAX}, not "${port}"`,
+      );
+    }
+    if (!this.#inbound.add(knock)) knock.refuse();
+    else this.#queue.add(0, EVENT_OF_LISTENER, EVENT_READABLE);
+  }
+
+  /** Closes everything. Idempotent; every other call throws from then on. */
+  dispose(): void {
+    this.#over();
+    this.#end.resolve();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  // -------------------------------------------------------------- turns
+
+  #check(): void {
+    if (this.#isOver) throw new EngineError("DISPOSED", "the network was disposed of");
+  }
+
+  #openBatch(): ReturnType<FrameLink["openBatch"]> {
+    if (this.#isTurning || this.#frames.isBusy) {
+      throw new EngineError("BUSY", "another batch is in work: end it, or wait for a turn");
+    }
+    for (let turn = 0; turn < TURNS && this.#frames.hasWaiting; turn += 1) this.#turns();
+    this.#check();
+    if (this.#frames.hasWaiting) {
+      throw new EngineError("BUSY", "frames that came before have not been taken yet");
+    }
+    return this.#frames.openBatch(this.#memory, () => this.#turns());
+  }
+
+  /** A turn is due. */
+  #due(): void {
+    if (this.#isDue || this.#isOver || this.#isTurning) return;
+    this.#isDue = true;
+    this.#host.soon(() => {
+      this.#isDue = false;
+      this.#turns();
+    });
+  }
+
+  #turns(): void {
+    if (this.#isOver || this.#isTurning) return;
+    this.#isTurning = true;
+    let sleep = 0;
+    try {
+      for (let turn = 0; turn < TURNS && sleep === 0; turn += 1) {
+        this.#loop.turn(0);
+        sleep = this.#queue.isEmpty ? this.#loop.sleep : 0;
+        if (this.#isOver) return; // disposed of by what was called
+      }
+    } catch (error) {
+      this.#fail(error);
+      return;
+    } finally {
+      this.#isTurning = false;
+    }
+    if (sleep === 0) this.#due();
+    else this.#alarm(sleep);
+  }
+
+  /** Has the next turn come in time; one that comes early does no harm, so a timer is kept. */
+  #alarm(sleep: number): void {
+    if (sleep >= NOTHING_DUE && this.#engine.nextDeadline() === 0) return;
+    const at = this.#host.now() + sleep;
+    if (this.#rings <= at) return;
+    this.#cancel?.();
+    this.#rings = at;
+    this.#cancel = this.#host.after(sleep, () => {
+      this.#rings = Number.POSITIVE_INFINITY;
+      this.#cancel = undefined;
+      this.#turns();
+    });
+  }
+
+  #fail(cause: unknown): void {
+    this.#over();
+    const text = `the network has failed: ${messageOf(cause)}`;
+    this.#end.reject(new EngineError("FAILED", text, { cause }));
+  }
+
+  #over(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#cancel?.();
+    this.#frames.close();
+    this.#inbound.close();
+    this.#operations.close();
+  }
+}
+
+function seedOf(seed: Uint8Array | undefined, host: Host): Uint8Array {
+  if (seed === undefined) {
+    const fresh = new Uint8Array(SEED_SIZE);
+    host.random(fresh);
+    return fresh;
+  }
+  if (seed.length === SEED_SIZE) return seed;
+  throw new EngineError("CONFIG", `give a seed of ${SEED_SIZE} octets, not ${seed.length}`);
+}

@@ -1,0 +1,28 @@
+/** The upstream of a network that leads nowhere: connections are refused, datagrams are lost. */
+import type { TcpEvents, TcpSocket, UdpSocket, Upstream } from "./upstream.ts";
+
+const REFUSED: TcpSocket = {
+  send: () => 0,
+  receive: () => 0,
+  shutdown: () => {},
+  close: () => {},
+};
+
+const SILENT: UdpSocket = {
+  port: 0,
+  send: () => false,
+  receive: () => undefined,
+  close: () => {},
+};
+
+/** A connection that nobody accepts. */
+export function refused(events: TcpEvents): TcpSocket {
+  events.failed("ECONNREFUSED");
+  return REFUSED;
+}
+
+export const NO_UPSTREAM: Upstream = {
+  connect: (_target, events) => refused(events),
+  openUdp: () => SILENT,
+  close: () => {},
+};

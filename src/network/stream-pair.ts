@@ -1,0 +1,184 @@
+/**
+ * A TCP connection whose far side is this very program: one end is a socket of an upstream, the
+ * other a pair of web streams.
+ *
+ *     guest ── engine ──send──▶ [ at most ROOM ] ──▶ readable
+ *                     ◀receive─ [ at most ROOM ] ◀── writable
+ *
+ * Each way holds at most ROOM octets, and one chunk of the writer beyond it: a reader that does not
+ * read stops the guest, a guest that does not read has the writer wait.
+ */
+import { joined } from "../upstream/messages.ts";
+import { END, type ErrorCode, type TcpEvents, type TcpSocket } from "./upstream.ts";
+
+/** Octets that wait each way. */
+const ROOM = 512 * 1024;
+
+/** A connection as a program has it. */
+export interface Connection {
+  /** What the guest sends; ends with the guest's last octet, fails where the connection does. */
+  readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;
+  /** What the guest gets; closing it tells the guest that nothing follows (half-close). */
+  readonly writable: WritableStream<Uint8Array>;
+  /** Resets the connection. */
+  abort(): void;
+}
+
+/** A connection that was ended by the other side or by the network. */
+export class ConnectionError extends Error {
+  override readonly name = "ConnectionError";
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode) {
+    super(`the connection has failed: ${code}`);
+    this.code = code;
+  }
+}
+
+export class StreamPair implements TcpSocket {
+  readonly connection: Connection;
+  #events: TcpEvents | undefined;
+  // Towards the program.
+  #toReader: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>> | undefined;
+  #readerEnded = false;
+  #senderWaits = false;
+  // Towards the guest.
+  readonly #chunks: Uint8Array[] = [];
+  #offset = 0;
+  #waiting = 0;
+  #hasEnded = false;
+  #toWriter: WritableStreamDefaultController | undefined;
+  #writerWaits: (() => void) | undefined;
+  #isOver = false;
+
+  constructor() {
+    const readable = new ReadableStream<Uint8Array<ArrayBuffer>>(
+      {
+        start: (controller) => {
+          this.#toReader = controller;
+        },
+        pull: () => this.#room(),
+        cancel: () => this.#reset("ECONNRESET"),
+      },
+      { highWaterMark: ROOM, size: (chunk) => chunk?.length ?? 0 },
+    );
+    const writable = new WritableStream<Uint8Array>({
+      start: (controller) => {
+        this.#toWriter = controller;
+      },
+      write: (chunk) => this.#write(chunk),
+      close: () => this.#end(),
+      abort: () => this.#reset("ECONNRESET"),
+    });
+    this.connection = { readable, writable, abort: () => this.#reset("ECONNRESET") };
+  }
+
+  /** Ties it to its flow, which it tells that the connection is up. */
+  open(events: TcpEvents): this {
+    this.#events = events;
+    events.connected();
+    if (this.#waiting > 0 || this.#hasEnded) events.readable();
+    return this;
+  }
+
+  // -------------------------------------------------------------- the engine's side
+
+  send(pieces: readonly Uint8Array[]): number {
+    const room = this.#toReader?.desiredSize ?? 0;
+    if (this.#isOver || room <= 0) {
+      this.#senderWaits = true;
+      return 0;
+    }
+    // All of it: at most one call of the engine beyond ROOM.
+    const octets = joined(pieces);
+    if (octets.length > 0) this.#toReader?.enqueue(octets);
+    return octets.length;
+  }
+
+  receive(pieces: readonly Uint8Array[]): number {
+    let filled = 0;
+    for (const piece of pieces) {
+      let at = 0;
+      while (at < piece.length) {
+        const chunk = this.#chunks[0];
+        if (chunk === undefined) break;
+        const part = chunk.subarray(this.#offset, this.#offset + piece.length - at);
+        piece.set(part, at);
+        at += part.length;
+        this.#offset += part.length;
+        if (this.#offset < chunk.length) continue;
+        this.#chunks.shift();
+        this.#offset = 0;
+      }
+      filled += at;
+      if (at < piece.length) break;
+    }
+    this.#waiting -= filled;
+    if (filled > 0 && this.#waiting < ROOM) {
+      this.#writerWaits?.();
+      this.#writerWaits = undefined;
+    }
+    if (filled > 0) {
+      if (this.#hasEnded && this.#waiting === 0) this.#events?.readable(); // for the end
+      return filled;
+    }
+    return this.#hasEnded ? END : 0;
+  }
+
+  shutdown(): void {
+    if (this.#readerEnded) return;
+    this.#readerEnded = true;
+    this.#toReader?.close();
+  }
+
+  close(abort: boolean): void {
+    if (this.#isOver) return;
+    if (!abort) this.shutdown();
+    // What the writer still has to say, nobody hears.
+    this.#fail(abort ? "ECONNRESET" : "EPIPE", abort);
+  }
+
+  // -------------------------------------------------------------- the program's side
+
+  #room(): void {
+    if (!this.#senderWaits) return;
+    this.#senderWaits = false;
+    this.#events?.writable();
+  }
+
+  #write(chunk: Uint8Array): Promise<void> | undefined {
+    if (chunk.length === 0) return undefined;
+    this.#chunks.push(chunk);
+    this.#waiting += chunk.length;
+    this.#events?.readable();
+    if (this.#waiting < ROOM) return undefined;
+    return new Promise((resolve) => {
+      this.#writerWaits = resolve;
+    });
+  }
+
+  #end(): void {
+    this.#hasEnded = true;
+    this.#events?.readable();
+  }
+
+  #reset(code: ErrorCode): void {
+    if (this.#isOver) return;
+    this.#events?.failed(code);
+    this.#fail(code, true);
+  }
+
+  #fail(code: ErrorCode, both: boolean): void {
+    this.#isOver = true;
+    this.#events = undefined;
+    const error = new ConnectionError(code);
+    if (both && !this.#readerEnded) {
+      this.#readerEnded = true;
+      this.#toReader?.error(error);
+    }
+    this.#chunks.length = 0;
+    this.#writerWaits?.();
+    this.#writerWaits = undefined;
+    if (!this.#hasEnded) this.#toWriter?.error(error);
+  }
+}
