@@ -48,6 +48,8 @@ const LOCAL_LIMIT_S = 90;
 const END_TO_END_LIMIT_S = 240;
 /** Those that need more. */
 export const SLOW_S = {
+  // A compiler, which is given the whole engine.
+  "test/replay/c-host.test.ts": 180,
   "test/sim/mutants/mutants.test.ts": 180,
   // A whole browser, which others of the stage leave little time.
   "test/ui/browser/main.test.ts": 180,
