@@ -18,7 +18,9 @@ import process from "node:process";
 import { filesBelow } from "./build.mjs";
 import { inRoot } from "./shell.mjs";
 
-const EVERYWHERE = ["test/wasm/", "test/engine/", "test/hooks/", "test/sim/", "test/cli/"];
+const EVERYWHERE = [
+  ...["test/wasm/", "test/engine/", "test/network/", "test/hooks/", "test/sim/", "test/cli/"],
+];
 /** Deno runs WebAssembly on V8, as Node does; what is the cli's alone is run by test/e2e there. */
 const NOT_ON_DENO = ["test/wasm/", "test/cli/"];
 const SYSTEM_CALLS = [
