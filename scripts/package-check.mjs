@@ -22,7 +22,10 @@ function arrayBufferOf(octets) {
 }
 
 async function publintFindings(octets) {
-  const { messages, pkg } = await publint({ pack: { tarball: arrayBufferOf(octets) }, strict: true });
+  const { messages, pkg } = await publint({
+    pack: { tarball: arrayBufferOf(octets) },
+    strict: true,
+  });
   return messages.map((message) => `publint: ${formatMessage(message, pkg) ?? message.code}`);
 }
 
