@@ -30,7 +30,8 @@ export type ErrorCode = keyof typeof NUMBERS;
 
 /** The number of an error that Linux and Node call so; EIO for a name that is none of these. */
 export function errnoOf(code: unknown): number {
-  return (NUMBERS as Readonly<Record<string, number>>)[String(code)] ?? errno.EIO;
+  const found = (NUMBERS as Readonly<Record<string, unknown>>)[String(code)];
+  return typeof found === "number" ? found : errno.EIO;
 }
 
 /** The number of a thrown value by its `code`, as Node's errors have one. */

@@ -23,7 +23,7 @@
 import { EVENT_READABLE, EVENT_WRITABLE } from "../../wasm/abi.ts";
 import { Engine } from "../engine/engine.ts";
 import { EngineError } from "../engine/errors.ts";
-import { instantiateEngine } from "../engine/module.ts";
+import { instantiateShipped } from "../engine/module.ts";
 import { deferred } from "../lib/deferred.ts";
 import { messageOf } from "../lib/message.ts";
 import type { LinkMemory } from "../link/link.ts";
@@ -88,7 +88,7 @@ export class Network {
     const { vnetSize, flags: linkFlags, queueFrames: linkQueue } = this.#frames;
     const around = { vnetSize, linkFlags, linkQueue, upstream, seed: seedOf(seed, host) };
     const config = engineConfigOf(settings, around);
-    this.#engine = new Engine(instantiateEngine(module));
+    this.#engine = new Engine(instantiateShipped(module));
     this.#engine.start(config);
     this.#memory = linkMemoryOf(this.#engine);
     this.#operations = new SocketOperations(this.#engine, upstream, this.#queue);

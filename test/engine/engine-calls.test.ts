@@ -5,9 +5,9 @@
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { Engine } from "../../src/engine/engine.ts";
 import { addressText, flowsOf } from "../../src/engine/flows.ts";
-import { loadEngine } from "../../src/engine/module.ts";
+import { HostEngine } from "../../src/engine/host-engine.ts";
+import { loadEngine } from "../../src/engine/instance.ts";
 import * as abi from "../../wasm/abi.ts";
 import { worldConfig } from "../support/engine-settings.ts";
 import { tinyEngine } from "../support/tiny-wasm.ts";
@@ -18,7 +18,7 @@ const NOW = 123_456.5;
 const OCTETS = Uint8Array.from({ length: 16 }, (_, index) => 0xf0 + index);
 
 interface Stage {
-  readonly engine: Engine;
+  readonly engine: HostEngine;
   readonly calls: Call[];
   /** What functions return from now on. */
   result: number;
@@ -40,7 +40,7 @@ function stage(): Stage {
       },
     });
   }
-  const engine = new Engine({ ...module, functions });
+  const engine = new HostEngine({ ...module, functions });
   const word = (at: number): number => engine.view.getUint32(at, true);
   const made: Stage = {
     engine,
@@ -65,7 +65,7 @@ function told({ engine }: Stage): number[] {
 describe("engine/engine: the memory's regions", () => {
   test("each base is that of its region", () => {
     const module = loadEngine(tinyEngine());
-    const { bases } = new Engine(module);
+    const { bases } = new HostEngine(module);
     const regions = [
       ...(["control", "config", "stats", "rxDescriptors", "rxBuffers", "txRecords"] as const),
       ...(["txBuffers", "ops", "flows", "chunks", "scratch", "addresses"] as const),
@@ -79,7 +79,7 @@ describe("engine/engine: the memory's regions", () => {
 
   test("the host's address of the memory is halved into two words", () => {
     const module = loadEngine(tinyEngine());
-    const engine = new Engine(module);
+    const engine = new HostEngine(module);
     engine.setHostBase(0x7f12_3456_89ab_c000n);
     engine.start(worldConfig());
     const at = engine.bases.config + abi.CONFIG_HOST_BASE_LO_OFFSET;
@@ -94,7 +94,7 @@ describe("engine/engine: the memory's regions", () => {
   test("memory that others may write is refused", () => {
     const module = loadEngine(tinyEngine());
     const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
-    assert.throws(() => new Engine({ ...module, memory }), {
+    assert.throws(() => new HostEngine({ ...module, memory }), {
       code: "MEMORY",
       message: "refuse an engine with shared memory",
     });

@@ -4,9 +4,9 @@
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { Engine } from "../../src/engine/engine.ts";
 import { flowsOf } from "../../src/engine/flows.ts";
-import { instantiateEngine } from "../../src/engine/module.ts";
+import { HostEngine } from "../../src/engine/host-engine.ts";
+import { instantiateEngine } from "../../src/engine/instance.ts";
 import * as abi from "../../wasm/abi.ts";
 import { engineModule } from "../support/engine-binary.ts";
 import { EngineWorld, START } from "../support/engine-harness.ts";
@@ -25,7 +25,7 @@ import { established, reach } from "../support/tcp-guest.ts";
 import { VARIANTS } from "../support/wasm.ts";
 
 describe("engine/engine: starting", () => {
-  const fresh = (): Engine => new Engine(instantiateEngine(engineModule("simd")));
+  const fresh = (): HostEngine => new HostEngine(instantiateEngine(engineModule("simd")));
 
   test("before, there is no configuration", () => {
     assert.throws(() => fresh().config, { code: "START", message: /start the engine first/ });

@@ -8,9 +8,9 @@
  * At the end of an epoch the host goes quiet and time runs on until everything has expired.
  */
 
-import { Engine } from "../../src/engine/engine.ts";
 import { flowsOf } from "../../src/engine/flows.ts";
-import { instantiateEngine } from "../../src/engine/module.ts";
+import { HostEngine } from "../../src/engine/host-engine.ts";
+import { instantiateEngine } from "../../src/engine/instance.ts";
 import { readStat } from "../../src/engine/stats.ts";
 import { mappedOctetsOf } from "../../src/lib/addr6.ts";
 import { messageOf } from "../../src/lib/message.ts";
@@ -86,7 +86,7 @@ class Epoch {
   readonly description: string;
   readonly #options: WorldOptions;
   readonly #random: Random;
-  readonly #engine: Engine;
+  readonly #engine: HostEngine;
   readonly #host: ChaoticHost;
   readonly #crowd: TcpCrowd;
   readonly #frames: FrameSource;
@@ -108,7 +108,7 @@ class Epoch {
     this.description =
       `epoch ${epoch}, ${variant}, vnet ${vnetSize}, link flags ${linkFlags}, mtu ${mtu}, ` +
       `${flowsMax} flows, ${chunksMax} chunks`;
-    this.#engine = new Engine(instantiateEngine(engineModule(variant)));
+    this.#engine = new HostEngine(instantiateEngine(engineModule(variant)));
     this.#engine.start(worldConfig(this.#options));
     this.#host = new ChaoticHost(this.#engine, this.#random);
     this.#crowd = new TcpCrowd(this.#random);

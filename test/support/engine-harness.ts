@@ -13,9 +13,9 @@
  */
 import assert from "node:assert/strict";
 import type { EngineConfigValues } from "../../src/engine/config.ts";
-import { Engine } from "../../src/engine/engine.ts";
 import { type FlowInfo, flowsOf } from "../../src/engine/flows.ts";
-import { instantiateEngine } from "../../src/engine/module.ts";
+import { HostEngine } from "../../src/engine/host-engine.ts";
+import { instantiateEngine } from "../../src/engine/instance.ts";
 import { DROP_NAMES, type EngineStats, readStats } from "../../src/engine/stats.ts";
 import { OTHER_DROPS } from "../../src/lab/sim/check/other-drops.ts";
 import { messageOf } from "../../src/lib/message.ts";
@@ -70,7 +70,7 @@ export type FrameOf<Kind extends Frame["kind"]> = Extract<Frame, { kind: Kind }>
 type MaybeSocket = FakeSocket | undefined;
 
 export class EngineWorld {
-  readonly engine: Engine;
+  readonly engine: HostEngine;
   readonly host: FakeHost;
   readonly config: EngineConfigValues;
   readonly lender: Lender | undefined;
@@ -88,7 +88,7 @@ export class EngineWorld {
 
   constructor(options: WorldOptions = {}) {
     this.config = worldConfig(options);
-    this.engine = new Engine(instantiateEngine(engineModule(options.variant ?? "simd")));
+    this.engine = new HostEngine(instantiateEngine(engineModule(options.variant ?? "simd")));
     this.engine.start(this.config);
     this.host = new FakeHost(this.engine);
     this.lender = options.lends ? new Lender(this.engine, this.host, options.lends) : undefined;
