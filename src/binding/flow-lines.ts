@@ -16,7 +16,7 @@
  */
 import * as abi from "../../wasm/abi.ts";
 import type { Engine } from "../engine/engine.ts";
-import { type FlowInfo, handleOf, readFlow } from "../engine/flows.ts";
+import { addressText, type FlowInfo, handleOf, readFlow } from "../engine/flows.ts";
 import { readStat } from "../engine/stats.ts";
 import type { LevelledLogger, LogFields } from "../lib/log.ts";
 import { type LimitedLogger, limitLogger } from "../lib/log-limit.ts";
@@ -99,7 +99,7 @@ export class FlowLines implements Watch {
 
   #begin(engine: Engine, flow: FlowInfo, slot: number, now: number): Known {
     const end = (address: number, port: number): string => {
-      const text = engine.addressText(address);
+      const text = addressText(engine, address);
       return text.includes(":") ? `[${text}]:${port}` : `${text}:${port}`;
     };
     const fields = {

@@ -23,8 +23,6 @@
  * `addressText` reads.
  */
 import * as abi from "../../wasm/abi.ts";
-import { formatIpv4 } from "../lib/addr.ts";
-import { formatIpv6, groupsOfOctets } from "../lib/addr6.ts";
 import {
   type EngineConfigValues,
   encodeEngineConfig,
@@ -33,7 +31,6 @@ import {
   type ResolverAddress,
 } from "./config.ts";
 import { EngineError } from "./errors.ts";
-import { type FlowInfo, readFlow } from "./flows.ts";
 import type { EngineFunctions, EngineModule } from "./module.ts";
 
 /** Addresses of the first octet of each region. */
@@ -277,14 +274,6 @@ export class Engine {
     return this.#functions.address_six() >>> 0;
   }
 
-  /** Text of an address of either version, as in `FlowInfo`. */
-  addressText(address: number): string {
-    const place = address - (abi.ADDRESS_SIX >>> 0);
-    if (place < 0) return formatIpv4(address);
-    const at = this.bases.addresses + place * abi.ADDRESS_SIZE;
-    return formatIpv6(groupsOfOctets(this.octets.subarray(at, at + 16)));
-  }
-
   /** Changes whenever the guest is heard of at an address that is not link-local. */
   get heard(): number {
     return this.#control[HEARD_WORD] ?? 0;
@@ -357,17 +346,6 @@ export class Engine {
   /** Payload chunks in use. */
   get chunkCount(): number {
     return this.#control[CHUNK_COUNT_WORD] ?? 0;
-  }
-
-  /** Every flow in use. Cold. */
-  flows(): FlowInfo[] {
-    const found: FlowInfo[] = [];
-    const { flowsMax } = this.config;
-    for (let slot = 0; slot < flowsMax && found.length < this.flowCount; slot += 1) {
-      const flow = readFlow(this.view, this.bases.flows + slot * abi.FLOW_SIZE, slot);
-      if (flow !== undefined) found.push(flow);
-    }
-    return found;
   }
 }
 

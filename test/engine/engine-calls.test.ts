@@ -2,9 +2,11 @@
  * What the facade makes of its arguments and of the control block, with functions in the engine's
  * place that only note what they are called with.
  */
+
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Engine } from "../../src/engine/engine.ts";
+import { addressText, flowsOf } from "../../src/engine/flows.ts";
 import { loadEngine } from "../../src/engine/module.ts";
 import * as abi from "../../wasm/abi.ts";
 import { worldConfig } from "../support/engine-settings.ts";
@@ -156,8 +158,8 @@ describe("engine/engine: calls", () => {
 
   test("text of addresses: IPv4 as it is, IPv6 from its place in the table", () => {
     const { engine } = stage();
-    assert.equal(engine.addressText(0x0a00020f), "10.0.2.15");
-    assert.equal(engine.addressText(0xefffffff), "239.255.255.255");
+    assert.equal(addressText(engine, 0x0a00020f), "10.0.2.15");
+    assert.equal(addressText(engine, 0xefffffff), "239.255.255.255");
     const write = (place: number, octets: readonly number[]): void => {
       engine.octets.set(octets, engine.bases.addresses + place * abi.ADDRESS_SIZE);
     };
@@ -165,8 +167,8 @@ describe("engine/engine: calls", () => {
     write(3, [0xfe, 0x80, ...Array(13).fill(0), 2]);
     // What follows an address is no part of it.
     engine.view.setUint32(engine.bases.addresses + 16, 0xffffffff, true);
-    assert.equal(engine.addressText(0xf0000000), "2001:db8::1");
-    assert.equal(engine.addressText(0xf0000003), "fe80::2");
+    assert.equal(addressText(engine, 0xf0000000), "2001:db8::1");
+    assert.equal(addressText(engine, 0xf0000003), "fe80::2");
   });
 });
 
@@ -287,7 +289,7 @@ describe("engine/engine: what the control block says", () => {
     fill(100, 101); // beyond its limit
     const ports = (count: number): (readonly number[])[] => {
       setControl(abi.CONTROL_FLOW_COUNT_OFFSET, count);
-      return engine.flows().map(({ guestPort, handle }) => [guestPort, handle]);
+      return flowsOf(engine).map(({ guestPort, handle }) => [guestPort, handle]);
     };
     const listed = [
       [1, 0],

@@ -9,6 +9,7 @@
  */
 
 import { Engine } from "../../src/engine/engine.ts";
+import { flowsOf } from "../../src/engine/flows.ts";
 import { instantiateEngine } from "../../src/engine/module.ts";
 import { readStat } from "../../src/engine/stats.ts";
 import { mappedOctetsOf } from "../../src/lib/addr6.ts";
@@ -157,7 +158,7 @@ class Epoch {
       if (deadline === 0 || (this.#engine.flowCount === this.#fixed && rounds > 1000)) break;
       this.#now = Math.max(this.#now, Math.min(deadline, end));
     }
-    const left = this.#engine.flows().filter((flow) => flow.kind !== "udp").length;
+    const left = flowsOf(this.#engine).filter((flow) => flow.kind !== "udp").length;
     if (left > 0 || this.#engine.flowCount > this.#fixed) {
       throw new Error(`${this.#engine.flowCount} flows are left: ${this.#leftovers()}`);
     }
@@ -168,7 +169,7 @@ class Epoch {
   }
 
   #leftovers(): string {
-    const names = this.#engine.flows().map((flow) => `${flow.kind} ${flow.state ?? ""}`.trim());
+    const names = flowsOf(this.#engine).map((flow) => `${flow.kind} ${flow.state ?? ""}`.trim());
     return [...new Set(names)].join(", ");
   }
 

@@ -14,7 +14,7 @@
 import assert from "node:assert/strict";
 import type { EngineConfigValues } from "../../src/engine/config.ts";
 import { Engine } from "../../src/engine/engine.ts";
-import type { FlowInfo } from "../../src/engine/flows.ts";
+import { type FlowInfo, flowsOf } from "../../src/engine/flows.ts";
 import { instantiateEngine } from "../../src/engine/module.ts";
 import { DROP_NAMES, type EngineStats, readStats } from "../../src/engine/stats.ts";
 import { OTHER_DROPS } from "../../src/lab/sim/check/other-drops.ts";
@@ -344,9 +344,9 @@ export class EngineWorld {
 
   /** The flow of these ports, if there is one. */
   flow(guestPort: number, peerPort: number): FlowInfo | undefined {
-    return this.engine
-      .flows()
-      .find((flow) => flow.guestPort === guestPort && flow.peerPort === peerPort);
+    return flowsOf(this.engine).find(
+      (flow) => flow.guestPort === guestPort && flow.peerPort === peerPort,
+    );
   }
 
   /**
@@ -366,7 +366,7 @@ export class EngineWorld {
     this.equal(stats.guestRxFrames, this.framesIn, "frames in");
     this.equal(stats.guestTxFrames, this.framesOut, "frames out");
     this.equal(stats.guestTxBytes, this.octetsOut, "octets out");
-    const flows = this.engine.flows();
+    const flows = flowsOf(this.engine);
     const count = (kind: FlowInfo["kind"]): number =>
       flows.filter((flow) => flow.kind === kind).length;
     this.equal(flows.length, this.engine.flowCount, "flows in the table");
