@@ -117,7 +117,7 @@ function configOf(settings: NetworkSettings, around: EngineSurroundings): Engine
     mtu: within("mtu", settings.mtu ?? MTU_DEFAULT, mtuMin, MTU_MAX),
     hostLoopback: settings.hostLoopback ?? false,
     dhcp: true,
-    dns: resolvers.length > 0,
+    dns: true,
     strictFilter: false,
     flowsMax: within(
       "flows",
