@@ -3,7 +3,13 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { describe, test } from "node:test";
 import { deferred } from "../../src/lib/deferred.ts";
-import type { NetworkSettings } from "../../src/network/index.ts";
+import {
+  dial,
+  type Network,
+  type NetworkSettings,
+  readFlows,
+  readStats,
+} from "../../src/network/index.ts";
 import type { Connection } from "../../src/network/stream-pair.ts";
 import { pattern } from "../support/packet.ts";
 import { twoNetworks } from "../support/two-networks.ts";
@@ -60,7 +66,7 @@ describe("stream pair", () => {
       const { caller, dispose } = twoNetworks([{ port: 80, serve }], settings);
       const answers = await Promise.all(
         Array.from({ length: 8 }, async () => {
-          const connection = caller.dial(80);
+          const connection = dial(caller, 80);
           const answer = read(connection);
           await write(connection, pieces(20, 1));
           return answer;
@@ -107,12 +113,12 @@ describe("stream pair", () => {
       { port: 81, serve: early },
     ];
     const { caller, dispose } = twoNetworks(services);
-    const first = caller.dial(80);
+    const first = dial(caller, 80);
     await write(first, pieces(3, 4));
     let text = "";
     for await (const part of first.readable) text += new TextDecoder().decode(part);
     assert.equal(text, digest(pieces(3, 4)));
-    const second = caller.dial(81);
+    const second = dial(caller, 81);
     assert.equal(await read(second), digest(pieces(3, 9)), "the end has come");
     await write(second, pieces(3, 2));
     dispose();
@@ -125,7 +131,7 @@ describe("stream pair", () => {
       await read(connection);
     };
     const { caller, server, dispose } = twoNetworks([{ port: 80, serve }], { bufferMib: 2 });
-    const writer = caller.dial(80).writable.getWriter();
+    const writer = dial(caller, 80).writable.getWriter();
     let written = 0;
     let isStuck = false;
     while (!isStuck) {
@@ -143,7 +149,7 @@ describe("stream pair", () => {
 
   test("a port that nobody serves is an error of both streams", async () => {
     const { caller, dispose } = twoNetworks([]);
-    const connection = caller.dial(80);
+    const connection = dial(caller, 80);
     await assert.rejects(read(connection), { name: "ConnectionError", code: "ECONNRESET" });
     await assert.rejects(write(connection, pieces(1, 1)), { name: "ConnectionError" });
     dispose();
@@ -157,7 +163,7 @@ describe("stream pair", () => {
       read(connection).then(resolve, resolve);
     };
     const { caller, dispose } = twoNetworks([{ port: 80, serve }]);
-    const connection = caller.dial(80);
+    const connection = dial(caller, 80);
     await accepted.promise;
     connection.abort();
     assert.equal((await promise) instanceof Error, true);
@@ -166,11 +172,11 @@ describe("stream pair", () => {
 
   test("one that is given up before its turn has come never reaches the guest", async () => {
     const { caller, server, dispose } = twoNetworks([{ port: 80, serve: () => {} }]);
-    caller.dial(80).abort();
-    const kept = caller.dial(80);
+    dial(caller, 80).abort();
+    const kept = dial(caller, 80);
     await kept.writable.getWriter().write(new Uint8Array(1));
-    await untilQuiet(() => server.stats().tcpBytesToHost);
-    assert.equal(caller.flows().length, 1);
+    await untilQuiet(() => server.inspect(readStats).tcpBytesToHost);
+    assert.equal(caller.inspect(readFlows).length, 1);
     dispose();
   });
 
@@ -183,15 +189,15 @@ describe("stream pair", () => {
       return write(connection, pieces(1, 1));
     };
     const { caller, dispose } = twoNetworks([{ port: 80, serve }]);
-    await assert.rejects(read(caller.dial(80)));
-    await assert.rejects(read(caller.dial(80)));
-    assert.equal(await read(caller.dial(80)), digest(pieces(1, 1)));
+    await assert.rejects(read(dial(caller, 80)));
+    await assert.rejects(read(dial(caller, 80)));
+    assert.equal(await read(dial(caller, 80)), digest(pieces(1, 1)));
     dispose();
   });
 
   test("the end of a network is the end of its connections", async () => {
     const { caller, dispose } = twoNetworks([{ port: 80, serve: () => {} }]);
-    const connection = caller.dial(80);
+    const connection = dial(caller, 80);
     const end = assert.rejects(read(connection), { name: "ConnectionError" });
     dispose();
     await end;
@@ -202,19 +208,19 @@ describe("stream pair", () => {
       connection.readable.pipeTo(connection.writable);
     const { caller, server, dispose } = twoNetworks([{ port: 7, serve }]);
     const one = async (i: number): Promise<void> => {
-      const connection = caller.dial(7);
+      const connection = dial(caller, 7);
       const answer = read(connection);
       await write(connection, [pattern(100, i)]);
       assert.equal(await answer, digest([pattern(100, i)]));
     };
     await Promise.all(Array.from({ length: 1000 }, (_, i) => one(i)));
-    assert.equal(server.stats().tcpOpened, 1000);
+    assert.equal(server.inspect(readStats).tcpOpened, 1000);
     dispose();
   });
 });
 
-function readTotal(network: { stats(): { readonly tcpBytesToHost: number } }): number {
-  return network.stats().tcpBytesToHost;
+function readTotal(network: Network): number {
+  return network.inspect(readStats).tcpBytesToHost;
 }
 
 /** Fulfilled with true once a figure has stayed the same for many turns. */

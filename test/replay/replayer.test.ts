@@ -1,7 +1,7 @@
 /** Recordings written by hand and replayed on an engine that notes its calls, and on a real one. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { instantiateEngine } from "../../src/engine/module.ts";
+import { instantiateEngine } from "../../src/engine/instance.ts";
 import { simulatedEngine } from "../../src/lab/sim/simulated-engine.ts";
 import { ENDINGS, KIND, LIVE_PARTS } from "../../src/replay/format.ts";
 import { Outputs } from "../../src/replay/outputs.ts";

@@ -1,5 +1,5 @@
 /** Recordings in memory: a simulated run that is recorded, and what is in a recording. */
-import { instantiateEngine } from "../../src/engine/module.ts";
+import { instantiateEngine } from "../../src/engine/instance.ts";
 import type { Plan } from "../../src/lab/sim/plan.ts";
 import { planFromSeed } from "../../src/lab/sim/scenario.ts";
 import { simulatedEngine } from "../../src/lab/sim/simulated-engine.ts";
