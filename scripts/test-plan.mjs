@@ -52,6 +52,7 @@ export const SLOW_S = {
   "test/replay/c-host.test.ts": 180,
   "test/sim/mutants/mutants.test.ts": 180,
   // A whole browser, which others of the stage leave little time.
+  "test/engine-in-browser.test.ts": 300,
   "test/ui/browser/main.test.ts": 180,
   "test/ui/browser/main-looks.test.ts": 180,
   "test/e2e/attach-stream.test.ts": 360,
