@@ -23,7 +23,9 @@ export async function startWispRelay(): Promise<WispRelay> {
   let server: Server | undefined;
   const listen = async (port: number): Promise<number> => {
     const fresh = createServer((_request, response) => {
-      response.writeHead(200, { "content-type": "text/html" }).end("<!doctype html><title>x</title>");
+      response
+        .writeHead(200, { "content-type": "text/html" })
+        .end("<!doctype html><title>x</title>");
     });
     fresh.on("connection", (socket) => {
       sockets.add(socket);
