@@ -139,6 +139,7 @@ describe("datagrams", () => {
       return got.length > 0;
     });
     assert.deepEqual(got, [{ from: to, payload }]);
+    port?.close();
     upstream.close();
     echo.close();
     await relay.kill();
