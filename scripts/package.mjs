@@ -30,6 +30,7 @@ export const ENGINES = ["engine.wasm", "engine-scalar.wasm"];
 /** Entries of the package by name, and the sources they are made from. */
 export const ENTRIES = {
   index: "src/network/index.ts",
+  web: "src/network/web/index.ts",
   sim: "src/lab/sim/index.ts",
 };
 const DIST = `${FOLDER}/dist`;

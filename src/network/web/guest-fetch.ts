@@ -7,6 +7,7 @@
  * One connection to a request, closed after it. Redirects, cookies, caches and codings are the
  * caller's. Bounds: the head 64 KiB, the body what its stream has room for.
  */
+import { dial } from "../inbound.ts";
 import type { Network } from "../network.ts";
 import type { Connection } from "../stream-pair.ts";
 import { HttpBody } from "./http-body.ts";
@@ -24,7 +25,7 @@ const BARE = new Set([204, 205, 304]);
  * Rejects with `ConnectionError` where the guest refuses or resets, `HttpError` where it answers
  * something else than HTTP/1, `AbortError` where `signal` says so.
  */
-export function guestFetch(network: Pick<Network, "dial">, port: number): GuestFetch {
+export function guestFetch(network: Network, port: number): GuestFetch {
   const base = `http://guest:${port}/`;
   return async (input, init) => {
     const request =
@@ -33,7 +34,7 @@ export function guestFetch(network: Pick<Network, "dial">, port: number): GuestF
         : new Request(new URL(input, base).href, init);
     const body = new Uint8Array(await request.arrayBuffer());
     request.signal.throwIfAborted();
-    const connection = network.dial(port);
+    const connection = dial(network, port);
     const abort = (): void => connection.abort();
     request.signal.addEventListener("abort", abort);
     const over = (): void => request.signal.removeEventListener("abort", abort);

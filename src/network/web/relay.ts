@@ -265,7 +265,7 @@ export class Relay implements StreamOwner {
       cancel();
       if (stream.isOver) continue;
       if (stream.kind === KIND_UDP && this.#handshake?.hasUdp !== true) {
-        this.#refuse(stream, "EOPNOTSUPP");
+        this.#refuse(stream, "EACCES");
         continue;
       }
       stream.id = this.#nextId;

@@ -122,7 +122,7 @@ export class WispUdp implements UdpSocket {
     if (this.#isClosed) return;
     if (code === undefined && reason !== VOLUNTARY) {
       this.#events.refused(codeOfReason(reason, false), from);
-    } else if (code === "EOPNOTSUPP") this.#events.refused("EACCES", from);
+    } else if (code === "EACCES") this.#events.refused("EACCES", from);
   }
 
   receive(): Datagram | undefined {

@@ -7,13 +7,8 @@ import { createHash, randomBytes } from "node:crypto";
 import { createServer, type Server, type Socket } from "node:net";
 import { after, afterEach, before, describe, test } from "node:test";
 import { WebSocket } from "ws";
-import { type Connection, ConnectionError } from "../../../src/network/index.ts";
-import {
-  type RelayStats,
-  type WebSocketConstructor,
-  type WebUpstream,
-  webUpstream,
-} from "../../../src/network/web/index.ts";
+import { type Connection, ConnectionError, dial } from "../../../src/network/index.ts";
+import { type RelayStats, type WebUpstream, webUpstream } from "../../../src/network/web/index.ts";
 import { type BackToBack, backToBack } from "../../support/web/back-to-back.ts";
 import { startWispRelay, type WispRelay } from "../../support/web/wisp-relay.ts";
 
@@ -78,9 +73,10 @@ describe("guest, relay, servers", () => {
 
   const open = async (options: { streamMib?: number; totalMib?: number } = {}): Promise<void> => {
     watch = new Watch();
-    const webSocket = WebSocket as unknown as WebSocketConstructor;
     const { onChange } = watch;
-    upstream = webUpstream({ relay: { url: relay.url, webSocket, onChange, ...options } });
+    upstream = webUpstream({
+      relay: { url: relay.url, webSocket: WebSocket, onChange, ...options },
+    });
     pair = await backToBack(upstream);
   };
   const serve = async (run: (socket: Socket) => void): Promise<number> => {
@@ -103,7 +99,7 @@ describe("guest, relay, servers", () => {
     const port = await serve((socket) => socket.pipe(socket));
     const results = Array.from({ length: STREAMS }, async () => {
       const sent = randomBytes(2 * MIB);
-      const connection = pair.guest.dial(port);
+      const connection = dial(pair.guest, port);
       const [, got] = await Promise.all([
         write(connection, sent),
         readAll(connection, sent.length),
@@ -121,7 +117,7 @@ describe("guest, relay, servers", () => {
     await open();
     const body = randomBytes(3 * MIB);
     const port = await serve((socket) => socket.end(body));
-    const got = await readAll(pair.guest.dial(port), Number.POSITIVE_INFINITY);
+    const got = await readAll(dial(pair.guest, port), Number.POSITIVE_INFINITY);
     assert.equal(hashOf(got), hashOf(body));
   });
 
@@ -130,7 +126,7 @@ describe("guest, relay, servers", () => {
     const body = randomBytes(24 * MIB);
     let held = 0;
     const port = await serve((socket) => socket.end(body));
-    const connection = pair.guest.dial(port);
+    const connection = dial(pair.guest, port);
     const hash = createHash("sha256");
     const reader = connection.readable.getReader();
     let pauses = 0;
@@ -153,7 +149,7 @@ describe("guest, relay, servers", () => {
     await open();
     const port = await serve(() => {});
     servers.pop()?.close();
-    const connection = pair.guest.dial(port);
+    const connection = dial(pair.guest, port);
     await assert.rejects(
       readAll(connection, 1),
       (error) => error instanceof ConnectionError && error.code === "ECONNRESET",
@@ -164,7 +160,7 @@ describe("guest, relay, servers", () => {
   test("a relay that goes resets what it had, and serves what comes when it is back", async () => {
     await open();
     const port = await serve((socket) => socket.pipe(socket));
-    const first = pair.guest.dial(port);
+    const first = dial(pair.guest, port);
     await write(first, Uint8Array.of(1));
     const reader = first.readable.getReader();
     assert.deepEqual((await reader.read()).value, Uint8Array.of(1));
@@ -172,7 +168,7 @@ describe("guest, relay, servers", () => {
     await relay.kill();
     await lost;
     await assert.rejects(reader.read(), ConnectionError);
-    const waits = pair.guest.dial(port);
+    const waits = dial(pair.guest, port);
     await write(waits, Uint8Array.of(7));
     const ready = watch.until("ready");
     await relay.restart();

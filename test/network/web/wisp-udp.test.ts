@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { createSocket } from "node:dgram";
 import { describe, test } from "node:test";
 import { WebSocket } from "ws";
-import { type WebSocketConstructor, webUpstream } from "../../../src/network/web/index.ts";
+import { webUpstream } from "../../../src/network/web/index.ts";
 import { FakeSocket, packet, READY } from "../../support/web/fake-socket.ts";
 import { FakeHost, UdpProbe } from "../../support/web/probe.ts";
 import { startWispRelay } from "../../support/web/wisp-relay.ts";
@@ -125,7 +125,7 @@ describe("datagrams", () => {
     await new Promise<void>((resolve) => echo.bind(0, "127.0.0.1", resolve));
     echo.on("message", (payload, { port, address }) => echo.send(payload, port, address));
     const upstream = webUpstream({
-      relay: { url: relay.url, webSocket: WebSocket as unknown as WebSocketConstructor },
+      relay: { url: relay.url, webSocket: WebSocket },
     });
     const probe = new UdpProbe();
     const port = upstream.openUdp({ family: 4, port: 0 }, probe);
