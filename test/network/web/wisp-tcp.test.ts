@@ -157,7 +157,7 @@ describe("ends", () => {
     assert.deepEqual(host.waits, []);
   });
 
-  test("the guest's end is not told while answers come, and is after 10 s without any", async () => {
+  test("the guest's end is not told while answers come, but after 10 s without any", async () => {
     const { host, socket, probe } = setUp();
     host.pass(SECOND);
     probe.socket.send([Uint8Array.of(1)]);
