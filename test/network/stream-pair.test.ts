@@ -78,6 +78,27 @@ describe("stream pair", () => {
     });
   }
 
+  test("frames that are lost on the way are sent again, and the streams are whole", async () => {
+    const isLost = (frame: number): boolean => frame % 41 === 40 || frame % 97 < 2;
+    const serve = async (connection: Connection): Promise<void> => {
+      const [heard] = await Promise.all([read(connection), write(connection, pieces(8, 5))]);
+      assert.equal(heard, digest(pieces(8, 1)));
+    };
+    const services = [{ port: 80, serve }];
+    const { caller, server, dispose } = twoNetworks(services, {}, undefined, isLost);
+    const answers = await Promise.all(
+      Array.from({ length: 4 }, async () => {
+        const connection = caller.dial(80);
+        const [answer] = await Promise.all([read(connection), write(connection, pieces(8, 1))]);
+        return answer;
+      }),
+    );
+    assert.deepEqual(answers, new Array(4).fill(digest(pieces(8, 5))));
+    const resent = caller.stats().tcpRetransmits + server.stats().tcpRetransmits;
+    assert.equal(resent > 50, true, `${resent} segments were sent again`);
+    dispose();
+  });
+
   test("either side may end first, and the other still has its say", async () => {
     const serve = async (connection: Connection): Promise<void> => {
       const heard = await read(connection); // to the end, before a word is said

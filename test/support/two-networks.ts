@@ -26,6 +26,7 @@ export function twoNetworks(
   services: readonly LocalService[],
   settings: NetworkSettings = {},
   upstream: Upstream = NO_UPSTREAM,
+  isLost: (frame: number) => boolean = () => false,
 ): TwoNetworks {
   const engine = engineModule("simd");
   const local = services.map((service) => ({ ...service, address: "127.0.0.1" }));
@@ -42,8 +43,8 @@ export function twoNetworks(
       ...settings,
     },
   });
-  plug(caller, server);
-  plug(server, caller);
+  plug(caller, server, isLost);
+  plug(server, caller, isLost);
   const dispose = (): void => {
     caller.dispose();
     server.dispose();
@@ -52,7 +53,11 @@ export function twoNetworks(
 }
 
 /** What `from` sends goes to `to`, as fast as that takes it. */
-function plug(from: Network, to: Network): void {
-  from.link.onFrame = (frame) => to.link.receive(frame);
+function plug(from: Network, to: Network, isLost: (frame: number) => boolean): void {
+  let count = 0;
+  from.link.onFrame = (frame) => {
+    count += 1;
+    return isLost(count) || to.link.receive(frame);
+  };
   to.link.onRoom = () => from.link.resume();
 }
