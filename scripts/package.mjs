@@ -29,15 +29,28 @@ const FOLDER = "packages/engine";
 const ENGINES = ["engine.wasm", "engine-scalar.wasm"];
 const DIST = `${FOLDER}/dist`;
 
+/** What declares `Symbol.dispose`, for consumers whose `lib` has it not. */
+const DISPOSABLE = '/// <reference lib="esnext.disposable" />\n';
+
 /** Specifiers of other files in a declaration or module. */
 const RELATIVE = /((?:from|import)\s*\(?\s*")(\.{1,2}\/[^"]+)(")/g;
 
+/**
+ * The simulator shares next to nothing with the other entries: it is a file of its own, so that
+ * nothing of it is in theirs. But there is one class of errors.
+ */
+const ERRORS_OF_INDEX = {
+  name: "errors-of-index",
+  setup: ({ onResolve }) => {
+    onResolve({ filter: /engine\/errors\.ts$/ }, () => ({ path: "./index.js", external: true }));
+  },
+};
+
 /** The JavaScript: an ES module for each entry, for any runtime. */
 async function bundle(folder) {
-  await esbuild.build({
-    entryPoints: Object.fromEntries(
-      Object.entries(ENTRIES).map(([name, file]) => [name, inRoot(file)]),
-    ),
+  const { sim, ...others } = ENTRIES;
+  const options = {
+    absWorkingDir: inRoot(),
     outdir: folder,
     bundle: true,
     splitting: true,
@@ -46,11 +59,17 @@ async function bundle(folder) {
     platform: "node",
     // As `package.json` says: whatever Node 20 and browsers of its time take.
     target: ["es2022"],
+    // Constants of the engine's contract where they are used: a bundler that comes later cannot.
+    minifySyntax: true,
     packages: "external",
     legalComments: "none",
     charset: "utf8",
     logLevel: "warning",
-  });
+  };
+  await Promise.all([
+    esbuild.build({ ...options, entryPoints: others }),
+    esbuild.build({ ...options, entryPoints: { sim }, plugins: [ERRORS_OF_INDEX] }),
+  ]);
 }
 
 /**
@@ -71,7 +90,7 @@ async function declare(folder, all) {
     });
     const to = path.join(folder, "types", file);
     fs.mkdirSync(path.dirname(to), { recursive: true });
-    fs.writeFileSync(to, text);
+    fs.writeFileSync(to, text.includes("Symbol.dispose") ? `${DISPOSABLE}${text}` : text);
   }
 }
 
