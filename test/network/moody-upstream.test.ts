@@ -50,7 +50,7 @@ class MoodySocket implements TcpSocket {
       later(nag);
     };
     later(nag);
-    if (chance() < 0.4) later(() => events.failed("ETIMEDOUT"));
+    if (chance() < 0.4) later(() => events.failed("ECONNREFUSED"));
   }
 
   send(pieces: readonly Uint8Array[]): number {
@@ -92,7 +92,7 @@ function told(events: TcpEvents): TcpEvents {
 function moody(chance: () => number, sockets: MoodySocket[]): Upstream {
   return {
     connect: (_target, events) => {
-      if (chance() < 0.1) throw Object.assign(new Error("no"), { code: "EADDRNOTAVAIL" });
+      if (chance() < 0.1) throw Object.assign(new Error("no"), { code: "ECONNREFUSED" });
       const pair = new StreamPair();
       const { readable, writable } = pair.connection;
       readable.pipeTo(writable).catch(() => {});
