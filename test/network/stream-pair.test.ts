@@ -94,9 +94,10 @@ describe("stream pair", () => {
       }),
     );
     assert.deepEqual(answers, new Array(4).fill(digest(pieces(8, 5))));
-    const resent =
-      caller.inspect(readStats).tcpRetransmits + server.inspect(readStats).tcpRetransmits;
-    assert.equal(resent > 50, true, `${resent} segments were sent again`);
+    const [resent = 0, more = 0] = [caller, server].map(
+      (network) => network.inspect(readStats).tcpRetransmits,
+    );
+    assert.equal(resent + more > 50, true, `${resent + more} segments were sent again`);
     dispose();
   });
 
