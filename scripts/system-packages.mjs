@@ -36,6 +36,7 @@ const PACKAGES = {
   "ipxe-qemu": "/usr/lib/ipxe/qemu/efi-virtio.rom",
   ovmf: "/usr/share/OVMF/OVMF_CODE_4M.fd",
   "man-db": "/usr/bin/man",
+  make: "/usr/bin/make",
   mandoc: "/usr/bin/mandoc",
   passt: "/usr/bin/pasta",
   "qemu-system-x86": "/usr/bin/qemu-system-x86_64",
@@ -48,6 +49,8 @@ const PACKAGES = {
   tshark: "/usr/bin/tshark",
   "u-boot-qemu": "/usr/lib/u-boot/qemu-x86/u-boot.rom",
   udhcpc: "/usr/sbin/udhcpc",
+  // wasm2c, with which the engine becomes C.
+  wabt: "/usr/bin/wasm2c",
   zsh: "/usr/bin/zsh",
 };
 

@@ -18,7 +18,9 @@ import process from "node:process";
 import { filesBelow } from "./build.mjs";
 import { inRoot } from "./shell.mjs";
 
-const EVERYWHERE = ["test/wasm/", "test/engine/", "test/hooks/", "test/sim/", "test/cli/"];
+const EVERYWHERE = [
+  ...["test/wasm/", "test/engine/", "test/network/", "test/hooks/", "test/sim/", "test/cli/"],
+];
 /** Deno runs WebAssembly on V8, as Node does; what is the cli's alone is run by test/e2e there. */
 const NOT_ON_DENO = ["test/wasm/", "test/cli/"];
 const SYSTEM_CALLS = [
@@ -46,6 +48,8 @@ const LOCAL_LIMIT_S = 90;
 const END_TO_END_LIMIT_S = 240;
 /** Those that need more. */
 export const SLOW_S = {
+  // A compiler, which is given the whole engine.
+  "test/replay/c-host.test.ts": 180,
   "test/sim/mutants/mutants.test.ts": 180,
   // A whole browser, which others of the stage leave little time.
   "test/ui/browser/main.test.ts": 180,

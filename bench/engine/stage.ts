@@ -2,10 +2,13 @@
  * One engine with a pretend guest and a pretend host, and turns as the loop makes them. The clock
  * is virtual. Nothing is allocated while it turns, but for the lists of handles.
  */
+
 import { readFileSync } from "node:fs";
 import type { EngineConfigValues } from "../../src/engine/config.ts";
-import { Engine } from "../../src/engine/engine.ts";
-import { compileEngine, instantiateEngine } from "../../src/engine/module.ts";
+import type { Engine } from "../../src/engine/engine.ts";
+import { HostEngine } from "../../src/engine/host-engine.ts";
+import { instantiateEngine } from "../../src/engine/instance.ts";
+import { compileEngine } from "../../src/engine/module.ts";
 import * as abi from "../../wasm/abi.ts";
 import {
   ACK,
@@ -68,7 +71,7 @@ export class Stage {
   #now = 1_000_000_000;
 
   constructor(offload: boolean) {
-    this.engine = new Engine(instantiateEngine(module));
+    this.engine = new HostEngine(instantiateEngine(module));
     const config = configOf(offload);
     this.#vnet = config.vnetSize;
     this.engine.start(config);

@@ -1,8 +1,8 @@
 /** Who carries out the requests of `requests.ts`, as long as one engine lives. */
 import { FLOW_SIZE } from "../../wasm/abi.ts";
-import type { Engine } from "../engine/engine.ts";
 import { copyFlowPage, type FlowPage } from "../engine/flow-page.ts";
 import { handleOf } from "../engine/flows.ts";
+import type { HostEngine } from "../engine/host-engine.ts";
 import type { DropSamples } from "../link/drop-samples.ts";
 import type { Libc } from "../sys/libc.ts";
 import { socketName } from "../sys/socket-name.ts";
@@ -14,7 +14,7 @@ import type { LocalName } from "./requests.ts";
 
 export interface ClerkParts {
   readonly sys: Libc;
-  readonly engine: Engine;
+  readonly engine: HostEngine;
   readonly sockets: Pick<HostSockets, "descriptorOf">;
   readonly captures: Pick<CaptureSlots, "start" | "figures" | "stop">;
   readonly drops: Pick<DropSamples, "list">;

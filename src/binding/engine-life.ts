@@ -22,8 +22,8 @@
  */
 import { createHash } from "node:crypto";
 import { engineConfigValues } from "../engine/config-values.ts";
-import { Engine } from "../engine/engine.ts";
-import { instantiateEngine } from "../engine/module.ts";
+import { HostEngine } from "../engine/host-engine.ts";
+import { instantiateEngine } from "../engine/instance.ts";
 import type { LimitedLogger } from "../lib/log-limit.ts";
 import { messageOf } from "../lib/message.ts";
 import type { OutputSink } from "../lib/output-file.ts";
@@ -108,7 +108,7 @@ export interface Ground {
   /** Who was attached when the last engine failed. */
   presence: PresenceState | undefined;
   /** The one that runs. */
-  engine: Engine | undefined;
+  engine: HostEngine | undefined;
   /** Engines so far. */
   lives: number;
   /** The loop has been reached: what is to be had at a start has been had. */
@@ -130,7 +130,7 @@ export function live(ground: Ground): number {
   const { sys, opened, timer } = ground;
   ground.lives += 1;
   const recorded = recordedEngine(ground);
-  const engine = new Engine(recorded.module);
+  const engine = new HostEngine(recorded.module);
   const base = sys.address(engine.octets.buffer);
   let epoll: Epoll | undefined;
   let host: HostSide | undefined;
@@ -176,7 +176,7 @@ function recordedEngine(ground: Ground): RecordedEngine {
   return recordEngine(module, octets, sinkOf(ground), start.options.capture, how);
 }
 
-function startEngine(ground: Ground, engine: Engine, base: number): void {
+function startEngine(ground: Ground, engine: HostEngine, base: number): void {
   const { start, opened, resolver, room, lives } = ground;
   engine.setHostBase(BigInt(base));
   const { vnetSize, flags: linkFlags, queueFrames: linkQueue } = opened.link;
@@ -192,7 +192,7 @@ function seedOf(seed: readonly number[], life: number): readonly number[] {
   return [...createHash("sha256").update(Uint8Array.from(seed)).update(`${life}`).digest()];
 }
 
-function hostSideOf(ground: Ground, epoll: Epoll, engine: Engine, base: number): HostSide {
+function hostSideOf(ground: Ground, epoll: Epoll, engine: HostEngine, base: number): HostSide {
   const { sys, start, room, host, log, meters } = ground;
   const { options } = start;
   const hidden = new HiddenPorts(start.hiddenPorts);
@@ -202,7 +202,7 @@ function hostSideOf(ground: Ground, epoll: Epoll, engine: Engine, base: number):
 
 /** What a loop is made of, beside the ground. */
 interface LifeParts {
-  readonly engine: Engine;
+  readonly engine: HostEngine;
   readonly base: number;
   readonly epoll: Epoll;
   readonly sources: Sources;
@@ -286,7 +286,7 @@ function portDeskOf({ start, room, host: { ports }, log }: Ground, parts: LifePa
 }
 
 /** Has the ports follow the guest, and tells when they are as they will be. */
-function presenceOf(ground: Ground, engine: Engine, { listeners }: HostSide): Presence {
+function presenceOf(ground: Ground, engine: HostEngine, { listeners }: HostSide): Presence {
   const { opened, log, onSettled, presence: before } = ground;
   const isTap = opened.peers === undefined;
   return new Presence({
@@ -300,7 +300,7 @@ function presenceOf(ground: Ground, engine: Engine, { listeners }: HostSide): Pr
 }
 
 /** Tells the guest that its router goes away, if the link is not full of other things. */
-function sayFarewell({ opened, log }: Ground, engine: Engine, memory: LinkMemory): void {
+function sayFarewell({ opened, log }: Ground, engine: HostEngine, memory: LinkMemory): void {
   if (engine.txCount > 0) return;
   try {
     engine.farewell();

@@ -15,8 +15,8 @@
  *   Addresses, ports and counts alone: no payload, and no names.
  */
 import * as abi from "../../wasm/abi.ts";
-import type { Engine } from "../engine/engine.ts";
-import { type FlowInfo, handleOf, readFlow } from "../engine/flows.ts";
+import { addressText, type FlowInfo, handleOf, readFlow } from "../engine/flows.ts";
+import type { HostEngine } from "../engine/host-engine.ts";
 import { readStat } from "../engine/stats.ts";
 import type { LevelledLogger, LogFields } from "../lib/log.ts";
 import { type LimitedLogger, limitLogger } from "../lib/log-limit.ts";
@@ -60,7 +60,7 @@ export class FlowLines implements Watch {
     return this.#log.wait(now);
   }
 
-  poll(engine: Engine, now: number): void {
+  poll(engine: HostEngine, now: number): void {
     if (!this.#log.threshold.admits("debug")) {
       if (this.#seen >= 0) this.#forget();
       return;
@@ -78,7 +78,7 @@ export class FlowLines implements Watch {
     this.#seen = -1;
   }
 
-  #compare(engine: Engine, now: number): void {
+  #compare(engine: HostEngine, now: number): void {
     this.#look += 1;
     const { view, bases } = engine;
     let left = engine.flowCount;
@@ -97,9 +97,9 @@ export class FlowLines implements Watch {
     }
   }
 
-  #begin(engine: Engine, flow: FlowInfo, slot: number, now: number): Known {
+  #begin(engine: HostEngine, flow: FlowInfo, slot: number, now: number): Known {
     const end = (address: number, port: number): string => {
-      const text = engine.addressText(address);
+      const text = addressText(engine, address);
       return text.includes(":") ? `[${text}]:${port}` : `${text}:${port}`;
     };
     const fields = {
@@ -115,7 +115,11 @@ export class FlowLines implements Watch {
     return known;
   }
 
-  #end({ view, bases }: Engine, { began, flow, slot, fields, state }: Known, now: number): void {
+  #end(
+    { view, bases }: HostEngine,
+    { began, flow, slot, fields, state }: Known,
+    now: number,
+  ): void {
     const base = bases.flows + slot * abi.FLOW_SIZE;
     const isKept = handleOf(view, base, slot) === flow.handle;
     const octets = (offset: number): number => Number(view.getBigUint64(base + offset, true));
@@ -132,6 +136,6 @@ export class FlowLines implements Watch {
 }
 
 /** Another number after a flow has begun or ended. */
-function changesOf(engine: Engine): number {
+function changesOf(engine: HostEngine): number {
   return COUNTERS.reduce((sum, index) => sum + readStat(engine, index), 0) * 2 + engine.flowCount;
 }

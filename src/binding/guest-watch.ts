@@ -2,7 +2,7 @@
  * Tells the engine that the machine has left the link, between two of its calls: the link finds out
  * in the middle of a turn.
  */
-import type { Engine } from "../engine/engine.ts";
+import type { HostEngine } from "../engine/host-engine.ts";
 import type { Watch } from "./housekeeping.ts";
 
 export class GuestWatch implements Watch {
@@ -17,7 +17,7 @@ export class GuestWatch implements Watch {
     return this.#hasLeft ? 0 : undefined;
   }
 
-  poll(engine: Engine, now: number): void {
+  poll(engine: HostEngine, now: number): void {
     if (!this.#hasLeft) return;
     this.#hasLeft = false;
     engine.guestGone(now);

@@ -7,7 +7,7 @@
  * there as long as one engine, and has what belongs to its flows.
  */
 import type { BindingOptions } from "../config/attach.ts";
-import type { Engine } from "../engine/engine.ts";
+import type { HostEngine } from "../engine/host-engine.ts";
 import type { Logger } from "../lib/log.ts";
 import { monotonic } from "../loop/clock.ts";
 import type { Sources } from "../loop/sources.ts";
@@ -86,7 +86,7 @@ function ownerOf({ errno, rule, ports }: PortError, versions: Versions): string 
 export interface HostSideParts {
   readonly sys: Libc;
   readonly epoll: Epoll;
-  readonly engine: Engine;
+  readonly engine: HostEngine;
   /** Address of the engine's memory. */
   readonly base: number;
   readonly options: BindingOptions;

@@ -1,12 +1,12 @@
 /** What the loop does between packets: looks at the engine's surroundings, and other chores. */
-import type { Engine } from "../engine/engine.ts";
+import type { HostEngine } from "../engine/host-engine.ts";
 import type { Chore } from "./worker-outputs.ts";
 
 /** Looks at something now and then, on behalf of the engine. Times in microseconds. */
 export interface Watch {
   /** Until there is something to do; undefined: nothing worth waking up for. */
   wait(now: number): number | undefined;
-  poll(engine: Engine, now: number): void;
+  poll(engine: HostEngine, now: number): void;
   /** A source of this kind (EVENT_OF_*), that it may have put into the loop, has news. */
   notice?(kind: number): void;
 }
@@ -30,7 +30,7 @@ export class Housekeeping {
     return soonest;
   }
 
-  poll(engine: Engine, now: number): void {
+  poll(engine: HostEngine, now: number): void {
     for (const watch of this.#watches) watch.poll(engine, now);
     for (const chore of this.#chores) chore.poll(now);
   }

@@ -8,7 +8,7 @@
  */
 
 import type { NetworkOptions } from "../config/network.ts";
-import type { Engine } from "../engine/engine.ts";
+import type { HostEngine } from "../engine/host-engine.ts";
 import { readStat, STAT_NAMES, type StatName } from "../engine/stats.ts";
 import { formatIpv4 } from "../lib/addr.ts";
 import { formatIpv6 } from "../lib/addr6.ts";
@@ -53,7 +53,7 @@ export class LeaseWatch implements Watch {
     return undefined;
   }
 
-  poll(engine: Engine): void {
+  poll(engine: HostEngine): void {
     const gone = read(engine, "guestsGone");
     const isNew = gone !== this.#gone;
     this.#gone = gone;
@@ -78,7 +78,7 @@ export class LeaseWatch implements Watch {
   }
 }
 
-function read(engine: Engine, name: StatName): number {
+function read(engine: HostEngine, name: StatName): number {
   return readStat(engine, STAT_NAMES.indexOf(name));
 }
 

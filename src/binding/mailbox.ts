@@ -10,7 +10,7 @@
  * quickly peers come and go, one message waits at most, and what it finds is the newest state.
  */
 import { DROP_COUNT, DROP_LINK, STAT_COUNT } from "../../wasm/abi.ts";
-import type { Engine } from "../engine/engine.ts";
+import type { HostEngine } from "../engine/host-engine.ts";
 import type { Link } from "../link/link.ts";
 import type { PeerCounters } from "../link/stream-peer.ts";
 
@@ -94,7 +94,7 @@ export class Mailbox {
   }
 
   /** Worker: copies counters for whoever asked. A tap has no peers. */
-  publish(engine: Engine, link: Pick<Link, "refused">, peers?: PeerCounters): void {
+  publish(engine: HostEngine, link: Pick<Link, "refused">, peers?: PeerCounters): void {
     const from = engine.bases.stats >> 2;
     this.#words.set(engine.integers.subarray(from, from + COUNTER_WORDS), COUNTERS);
     this.#words[DROPPED_BY_LINK] = link.refused; // frames that the engine saw go

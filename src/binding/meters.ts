@@ -8,8 +8,8 @@
  * done.
  */
 import * as abi from "../../wasm/abi.ts";
-import type { Engine } from "../engine/engine.ts";
 import { KIND_NAMES, TCP_STATE_NAMES } from "../engine/flows.ts";
+import type { HostEngine } from "../engine/host-engine.ts";
 import { readTcpFlow, tcpHandle } from "../engine/tcp-flow.ts";
 import { Histogram } from "../lib/histogram.ts";
 import type { Watch } from "./housekeeping.ts";
@@ -66,7 +66,7 @@ export class Meters {
   }
 
   /** Worker: counts the flows that there are, and notes what there may be. */
-  look(engine: Engine): void {
+  look(engine: HostEngine): void {
     const cells = this.#cells;
     cells.fill(0, 0, FLOW_CELLS);
     const { flowsMax, chunksMax } = engine.limits;
@@ -131,7 +131,7 @@ export class Sampler implements Watch {
     return this.#isBusy ? Math.max(0, this.#last + SAMPLE_US - now) : undefined;
   }
 
-  poll(engine: Engine, now: number): void {
+  poll(engine: HostEngine, now: number): void {
     if (now < this.#last + SAMPLE_US) return;
     // A longer pause is one in which nothing was under way.
     const interval = seconds(Math.min(now - this.#last, 2 * SAMPLE_US));
@@ -142,7 +142,7 @@ export class Sampler implements Watch {
     });
   }
 
-  #look(engine: Engine, slot: number, interval: number): void {
+  #look(engine: HostEngine, slot: number, interval: number): void {
     const handle = tcpHandle(engine, slot);
     const flow = handle === undefined ? undefined : readTcpFlow(engine, handle);
     if (flow === undefined || flow.inFlight === 0) return;
@@ -153,7 +153,7 @@ export class Sampler implements Watch {
 }
 
 /** Calls `visit` with the slot and the kind (KIND_…) of each flow; stops behind the last one. */
-function eachFlow(engine: Engine, visit: (slot: number, kind: number) => void): void {
+function eachFlow(engine: HostEngine, visit: (slot: number, kind: number) => void): void {
   let left = engine.flowCount;
   for (let slot = 0; left > 0 && slot < abi.FLOW_CAPACITY_COUNT; slot += 1) {
     const at = engine.bases.flows + slot * abi.FLOW_SIZE + abi.FLOW_KIND_OFFSET;

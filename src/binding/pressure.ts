@@ -26,7 +26,7 @@
  *   A pressure is logged when it begins and when it has ended, whatever happens in between.
  */
 import { FLOW_COST } from "../config/limits.ts";
-import type { Engine, EngineLimits } from "../engine/engine.ts";
+import type { EngineLimits, HostEngine } from "../engine/host-engine.ts";
 import type { Logger } from "../lib/log.ts";
 import type { MemoryGroup } from "../sys/memory-group.ts";
 
@@ -43,7 +43,7 @@ const MIB = 1 << 20;
 
 /** What is looked at and acted on. */
 export interface PressureParts {
-  readonly engine: Pick<Engine, "flowCount" | "chunkCount" | "setLimits">;
+  readonly engine: Pick<HostEngine, "flowCount" | "chunkCount" | "setLimits">;
   readonly sockets: { readonly openedCount: number; tighten(): void };
   /** Nothing to look at where memory has no limit. */
   readonly memory: MemoryBound | undefined;

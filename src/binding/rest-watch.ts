@@ -3,7 +3,7 @@
  * more. What the work has left in memory can go then, without anybody waiting for it.
  */
 import { STAT_GUEST_RX_FRAMES, STAT_GUEST_TX_FRAMES } from "../../wasm/abi.ts";
-import type { Engine } from "../engine/engine.ts";
+import type { HostEngine } from "../engine/host-engine.ts";
 import { readStat } from "../engine/stats.ts";
 import type { Watch } from "./housekeeping.ts";
 
@@ -29,7 +29,7 @@ export class RestWatch implements Watch {
     return Math.max(0, this.#since + REST_US - now);
   }
 
-  poll(engine: Engine, now: number): void {
+  poll(engine: HostEngine, now: number): void {
     const frames = readStat(engine, STAT_GUEST_RX_FRAMES) + readStat(engine, STAT_GUEST_TX_FRAMES);
     if (frames !== this.#frames) {
       this.#frames = frames;

@@ -7,7 +7,7 @@
  */
 
 import { counterLabel } from "../engine/counter-names.ts";
-import type { Engine } from "../engine/engine.ts";
+import type { HostEngine } from "../engine/host-engine.ts";
 import { type DropName, readCounter, type StatName } from "../engine/stats.ts";
 import type { Logger } from "../lib/log.ts";
 import { SHORTAGES } from "./shortage-messages.ts";
@@ -47,7 +47,7 @@ export class ShortageWatch {
   }
 
   /** Looks at the counters when it is time. `now` in microseconds. */
-  poll(engine: Engine, now: number): void {
+  poll(engine: HostEngine, now: number): void {
     if (now < this.#due) return;
     this.#due = now + INTERVAL;
     for (const row of this.#rows) this.#look(row, readCounter(engine, row.name), now);

@@ -114,22 +114,18 @@ const WORDS = [
   ["dnsPort", abi.CONFIG_DNS_PORT_OFFSET],
 ] as const;
 
-/** Bits of the flags, and when they are set. */
-const FLAGS: readonly (readonly [number, (values: EngineConfigValues) => boolean])[] = [
-  [abi.CONFIG_FLAG_HOST_LOOPBACK, ({ hostLoopback }) => hostLoopback],
-  [abi.CONFIG_FLAG_DHCP, ({ dhcp }) => dhcp],
-  [abi.CONFIG_FLAG_STRICT_FILTER, ({ strictFilter }) => strictFilter],
-  [abi.CONFIG_FLAG_REFUSE_HOST, ({ refusesHost }) => refusesHost === true],
-  [abi.CONFIG_FLAG_REFUSE_METADATA, ({ refusesMetadata }) => refusesMetadata === true],
-  [abi.CONFIG_FLAG_UDP_PRESERVE, ({ preservesUdpPorts }) => preservesUdpPorts === true],
-  [abi.CONFIG_FLAG_STRICT_DF, ({ strictDf }) => strictDf === true],
-  [abi.CONFIG_FLAG_DNS, ({ dns }) => dns],
-  [abi.CONFIG_FLAG_NO_DNS6, ({ dns6 }) => dns6 === "never"],
-  [abi.CONFIG_FLAG_DNS6_AUTO, ({ dns6 }) => dns6 === "auto"],
-  [abi.CONFIG_FLAG_TFTP, ({ tftp }) => tftp === true],
-  [abi.CONFIG_FLAG_IPV6, ({ ipv6 }) => ipv6 !== undefined],
-  [abi.CONFIG_FLAG_NO_IPV4, ({ ipv4 }) => ipv4 === false],
-];
+/** Bits of the flags that are set where a value is true. */
+const FLAGS = [
+  ["hostLoopback", abi.CONFIG_FLAG_HOST_LOOPBACK],
+  ["dhcp", abi.CONFIG_FLAG_DHCP],
+  ["strictFilter", abi.CONFIG_FLAG_STRICT_FILTER],
+  ["refusesHost", abi.CONFIG_FLAG_REFUSE_HOST],
+  ["refusesMetadata", abi.CONFIG_FLAG_REFUSE_METADATA],
+  ["preservesUdpPorts", abi.CONFIG_FLAG_UDP_PRESERVE],
+  ["strictDf", abi.CONFIG_FLAG_STRICT_DF],
+  ["dns", abi.CONFIG_FLAG_DNS],
+  ["tftp", abi.CONFIG_FLAG_TFTP],
+] as const;
 
 /**
  * Writes the record at `base`. Throws `RangeError`, before anything is written, when a value cannot
@@ -218,7 +214,13 @@ export function encodeOptions(
 }
 
 function flagBits(values: EngineConfigValues): number {
-  return FLAGS.reduce((bits, [flag, isSet]) => (isSet(values) ? bits | flag : bits), 0);
+  const { dns6, ipv4, ipv6 } = values;
+  let bits = FLAGS.reduce((sum, [name, flag]) => (values[name] === true ? sum | flag : sum), 0);
+  if (dns6 === "never") bits |= abi.CONFIG_FLAG_NO_DNS6;
+  if (dns6 === "auto") bits |= abi.CONFIG_FLAG_DNS6_AUTO;
+  if (ipv6 !== undefined) bits |= abi.CONFIG_FLAG_IPV6;
+  if (ipv4 === false) bits |= abi.CONFIG_FLAG_NO_IPV4;
+  return bits;
 }
 
 function checkValues(values: EngineConfigValues): void {

@@ -1,6 +1,7 @@
 /**
  * The engine as the rest of the program sees it: its calls, views over its memory, and what its
- * control block says. Nothing here allocates except the methods marked cold.
+ * control block says. Nothing here allocates except the methods marked cold. What only a host with
+ * sockets and links of an operating system needs is in `HostEngine` (`host-engine.ts`).
  *
  * A host's turn, in this order:
  *   1. `upstreamEvent` for every event of an upstream socket;
@@ -23,17 +24,8 @@
  * `addressText` reads.
  */
 import * as abi from "../../wasm/abi.ts";
-import { formatIpv4 } from "../lib/addr.ts";
-import { formatIpv6, groupsOfOctets } from "../lib/addr6.ts";
-import {
-  type EngineConfigValues,
-  encodeEngineConfig,
-  encodeOptions,
-  encodeResolvers,
-  type ResolverAddress,
-} from "./config.ts";
+import { type EngineConfigValues, encodeEngineConfig } from "./config.ts";
 import { EngineError } from "./errors.ts";
-import { type FlowInfo, readFlow } from "./flows.ts";
 import type { EngineFunctions, EngineModule } from "./module.ts";
 
 /** Addresses of the first octet of each region. */
@@ -52,21 +44,11 @@ export interface EngineBases {
   readonly addresses: number;
 }
 
-/** What flows and payload may take. */
-export type EngineLimits = Pick<EngineConfigValues, "flowsMax" | "chunksMax">;
-
-/** Below it the engine cannot work. */
-const LIMIT_MIN = 16;
-
-const PROTOCOL_TCP = 6;
-const PROTOCOL_UDP = 17;
-
 const OP_COUNT_WORD = abi.CONTROL_OP_COUNT_OFFSET >> 2;
 const OP_BASE_WORD = abi.CONTROL_OP_BASE_OFFSET >> 2;
 const TX_COUNT_WORD = abi.CONTROL_TX_COUNT_OFFSET >> 2;
 const FLOW_COUNT_WORD = abi.CONTROL_FLOW_COUNT_OFFSET >> 2;
 const CHUNK_COUNT_WORD = abi.CONTROL_CHUNK_COUNT_OFFSET >> 2;
-const HEARD_WORD = abi.CONTROL_HEARD_OFFSET >> 2;
 const READY_WORD = abi.CONTROL_READY_OFFSET >> 2;
 
 export class Engine {
@@ -76,9 +58,10 @@ export class Engine {
   readonly words: Uint32Array<ArrayBuffer>;
   readonly integers: Int32Array<ArrayBuffer>;
   readonly bases: EngineBases;
-  readonly #functions: EngineFunctions;
-  readonly #control: Uint32Array;
-  #hostBase = 0n;
+  /** Where engine memory lies in the host process; 0 = nobody asks. */
+  protected hostBase = 0n;
+  protected readonly calls: EngineFunctions;
+  protected readonly control: Uint32Array;
   #config: EngineConfigValues | undefined;
 
   constructor(module: EngineModule) {
@@ -102,19 +85,8 @@ export class Engine {
       scratch: base(abi.REGION_SCRATCH),
       addresses: base(abi.REGION_ADDRESSES),
     };
-    this.#functions = module.functions;
-    this.#control = new Uint32Array(buffer, this.bases.control, abi.CONTROL_SIZE >> 2);
-  }
-
-  /**
-   * Says where engine memory lies in the host process, so that iovecs and msghdrs carry addresses
-   * a system call can use. Without it they carry engine offsets. Only before `start`.
-   */
-  setHostBase(address: bigint): void {
-    if (this.#config !== undefined) {
-      throw new EngineError("START", "cannot move the memory of an engine that has started");
-    }
-    this.#hostBase = address;
+    this.calls = module.functions;
+    this.control = new Uint32Array(buffer, this.bases.control, abi.CONTROL_SIZE >> 2);
   }
 
   /** Writes the configuration and starts. Cold. Throws `EngineError`, `RangeError`. */
@@ -124,15 +96,16 @@ export class Engine {
     }
     const { view, bases } = this;
     encodeEngineConfig(view, bases.config, config);
-    const low = Number(this.#hostBase & 0xffffffffn);
-    view.setUint32(bases.config + abi.CONFIG_HOST_BASE_LO_OFFSET, low, true);
-    const high = Number(this.#hostBase >> 32n);
-    view.setUint32(bases.config + abi.CONFIG_HOST_BASE_HI_OFFSET, high, true);
-    const result = this.#functions.init();
+    view.setBigUint64(bases.config + abi.CONFIG_HOST_BASE_LO_OFFSET, this.hostBase, true);
+    const result = this.calls.init();
     if (result !== 0) {
       throw new EngineError("START", `cannot start the engine: init returned "${result}"`);
     }
     this.#config = config;
+  }
+
+  protected get isStarted(): boolean {
+    return this.#config !== undefined;
   }
 
   /** What the engine was started with. Throws `EngineError` before `start`. */
@@ -141,99 +114,31 @@ export class Engine {
     return this.#config;
   }
 
-  /** Replaces the resolvers behind the DNS address, at most `RESOLVER_COUNT`. Cold. */
-  setResolvers(addresses: readonly ResolverAddress[]): void {
-    encodeResolvers(this.view, this.bases.config, addresses);
-  }
-
-  /**
-   * Replaces what DHCP and DHCPv6 tell the guest, octets as on the wire, `DHCP_OPTIONS_SIZE` at
-   * most each; the search list among it is advertised at once. Throws `RangeError`. Cold.
-   */
-  setDhcpOptions(dhcp: Uint8Array, dhcp6: Uint8Array): void {
-    encodeOptions(this.view, this.bases.config, { dhcp, dhcp6 });
-  }
-
-  /**
-   * Replaces the host's own addresses, 16 octets each, IPv4 as ::ffff:A.B.C.D. Allowed between any
-   * two calls. Returns how many found no room. Cold.
-   */
-  setHostAddresses(addresses: readonly ArrayLike<number>[]): number {
-    this.#functions.host_address(abi.HOST_CLEAR);
-    return addresses.filter((octets) => !this.#hostAddress(octets, abi.HOST_OWN)).length;
-  }
-
-  /**
-   * Tells of a published port, so that the guest gets to it by the host's own addresses; address as
-   * above, ::ffff:0.0.0.0 or :: for all of a version of IP. False = there is no room. Cold.
-   */
-  addHostPort(protocol: "tcp" | "udp", octets: ArrayLike<number>, port: number): boolean {
-    const number = protocol === "tcp" ? PROTOCOL_TCP : PROTOCOL_UDP;
-    return this.#hostAddress(octets, number * 2 ** abi.HOST_PORT_SHIFT + port);
-  }
-
-  /** Tells that a published port is so no longer. False = it was not. Cold. */
-  removeHostPort(protocol: "tcp" | "udp", octets: ArrayLike<number>, port: number): boolean {
-    const number = (protocol === "tcp" ? PROTOCOL_TCP : PROTOCOL_UDP) + abi.HOST_GONE;
-    return this.#hostAddress(octets, number * 2 ** abi.HOST_PORT_SHIFT + port);
-  }
-
-  /** Tells whether spot 0 of a guest's UDP port has a socket of both versions. Cold. */
-  setDual(guestPort: number, isDual = true): void {
-    const kind = isDual ? abi.HOST_DUAL : abi.HOST_DUAL + abi.HOST_GONE;
-    this.#functions.host_address(kind * 2 ** abi.HOST_PORT_SHIFT + guestPort);
-  }
-
-  #hostAddress(octets: ArrayLike<number>, kind: number): boolean {
-    this.octets.set(octets, this.bases.control + abi.CONTROL_ADDRESS_OFFSET);
-    return this.#functions.host_address(kind) !== 0;
-  }
-
-  /**
-   * Changes what flows and payload memory may take, from the next `step` on: up to what the engine
-   * was started with, at least 16 of each. Flows beyond the limit end, a few in each step. Cold.
-   */
-  setLimits({ flowsMax, chunksMax }: EngineLimits): void {
-    const at = this.bases.config >> 2;
-    const { config } = this;
-    this.words[at + (abi.CONFIG_FLOWS_MAX_OFFSET >> 2)] = within(flowsMax, config.flowsMax);
-    this.words[at + (abi.CONFIG_CHUNKS_MAX_OFFSET >> 2)] = within(chunksMax, config.chunksMax);
-  }
-
-  /** What flows and payload memory may take now. */
-  get limits(): EngineLimits {
-    const at = this.bases.config >> 2;
-    return {
-      flowsMax: this.words[at + (abi.CONFIG_FLOWS_MAX_OFFSET >> 2)] ?? 0,
-      chunksMax: this.words[at + (abi.CONFIG_CHUNKS_MAX_OFFSET >> 2)] ?? 0,
-    };
-  }
-
   // -------------------------------------------------------------- input
 
   /** Takes the frames of the first `count` receive descriptors. */
   guestRx(count: number, now: number): void {
-    this.#functions.guest_rx(count, now);
+    this.calls.guest_rx(count, now);
   }
 
   /** Takes the `EVENT_*` bits of an upstream socket; a stale handle is counted and ignored. */
   upstreamEvent(handle: number, events: number, now: number): void {
-    this.#functions.upstream_event(handle, events, now);
+    this.calls.upstream_event(handle, events, now);
   }
 
   /** Fires what is due, asks sockets for data, prepares frames and operations. */
   step(now: number): void {
-    this.#functions.step(now);
+    this.calls.step(now);
   }
 
   /** All operations have been carried out and their results written. */
   complete(now: number): void {
-    this.#functions.complete(now);
+    this.calls.complete(now);
   }
 
   /** All frames for the guest have been taken or given up by the link. */
   txDone(): void {
-    this.#functions.tx_done();
+    this.calls.tx_done();
   }
 
   /**
@@ -242,27 +147,7 @@ export class Engine {
    * @param guest address of the guest it leads to and no other; 0 = the guest's, whichever it has
    */
   inboundTcp(port: number, peerAddress: number, peerPort: number, now: number, guest = 0): number {
-    return this.#functions.inbound_tcp(port, peerAddress, peerPort, guest, now) >>> 0;
-  }
-
-  /**
-   * Something has come in at a published UDP port: opens a flow for its socket, or ties the socket
-   * to the flow that waits for it. Returns the flow's handle; 0 = there is no slot, or the flow has
-   * its socket already.
-   * @param family version of IP of the socket
-   * @param spot which of the sockets of the guest port, below `SPOT_COUNT`
-   * @param guest address of the guest, of that version, it leads to and no other; 0 = whichever
-   */
-  inboundUdp(
-    guestPort: number,
-    hostPort: number,
-    now: number,
-    family: 4 | 6 = 4,
-    spot = 0,
-    guest = 0,
-  ): number {
-    const code = (family === 6 ? abi.FAMILY_SIX : 0) | (spot << abi.INBOUND_SPOT_SHIFT);
-    return this.#functions.inbound_udp(guestPort, hostPort, code, guest, now) >>> 0;
+    return this.calls.inbound_tcp(port, peerAddress, peerPort, guest, now) >>> 0;
   }
 
   /**
@@ -274,106 +159,50 @@ export class Engine {
     const { control } = this.bases;
     this.octets.set(octets, control + abi.CONTROL_ADDRESS_OFFSET);
     this.view.setUint32(control + abi.CONTROL_SCOPE_OFFSET, scope, true);
-    return this.#functions.address_six() >>> 0;
-  }
-
-  /** Text of an address of either version, as in `FlowInfo`. */
-  addressText(address: number): string {
-    const place = address - (abi.ADDRESS_SIX >>> 0);
-    if (place < 0) return formatIpv4(address);
-    const at = this.bases.addresses + place * abi.ADDRESS_SIZE;
-    return formatIpv6(groupsOfOctets(this.octets.subarray(at, at + 16)));
-  }
-
-  /** Changes whenever the guest is heard of at an address that is not link-local. */
-  get heard(): number {
-    return this.#control[HEARD_WORD] ?? 0;
-  }
-
-  /** Has the guest's addresses asked for every so often, or no longer. */
-  askForGuest(on: boolean): void {
-    const at = (this.bases.config + abi.CONFIG_FLAGS_OFFSET) >> 2;
-    const flags = (this.words[at] ?? 0) & ~abi.CONFIG_FLAG_ASK_GUEST;
-    this.words[at] = on ? flags | abi.CONFIG_FLAG_ASK_GUEST : flags;
-  }
-
-  /** What frames the link may be given from now on, LINK_…; LINK_RX_TSO stays as it was. */
-  setLinkFlags(flags: number): void {
-    const at = (this.bases.config + abi.CONFIG_LINK_FLAGS_OFFSET) >> 2;
-    const kept = (this.words[at] ?? 0) & abi.LINK_RX_TSO;
-    this.words[at] = kept | (flags & ~abi.LINK_RX_TSO);
-  }
-
-  /**
-   * The link has lost its peer: unless the same machine is back within two seconds, all flows end
-   * and whoever comes next begins anew (`wasm/guest.ts`).
-   */
-  guestGone(now: number): void {
-    this.#functions.guest_gone(now);
-  }
-
-  /** The end is near: prepares frames for the guest that say so. Nothing else may be waiting. */
-  farewell(): void {
-    this.#functions.farewell();
+    return this.calls.address_six() >>> 0;
   }
 
   // -------------------------------------------------------------- output
 
   /** When `step` wants to be called next, microseconds; 0 = no deadline. Early, never late. */
   nextDeadline(): number {
-    return this.#functions.next_deadline();
+    return this.calls.next_deadline();
   }
 
   /** Operations that wait to be carried out. */
   get opCount(): number {
-    return this.#control[OP_COUNT_WORD] ?? 0;
+    return this.control[OP_COUNT_WORD] ?? 0;
   }
 
   /** Address of the first of them. */
   get opBase(): number {
-    return this.#control[OP_BASE_WORD] ?? 0;
+    return this.control[OP_BASE_WORD] ?? 0;
   }
 
   /** Frames that wait for the guest. */
   get txCount(): number {
-    return this.#control[TX_COUNT_WORD] ?? 0;
+    return this.control[TX_COUNT_WORD] ?? 0;
   }
 
   /** Work is left: start the next turn at once. */
   get ready(): boolean {
-    return this.#control[READY_WORD] !== 0;
+    return this.control[READY_WORD] !== 0;
   }
 
   /** Rings were full: `step` again before `guestRx`, unless the link is full. */
   get mustFlush(): boolean {
-    return ((this.#control[READY_WORD] ?? 0) & abi.READY_FLUSH) !== 0;
+    return ((this.control[READY_WORD] ?? 0) & abi.READY_FLUSH) !== 0;
   }
 
   /** Flows in use. */
   get flowCount(): number {
-    return this.#control[FLOW_COUNT_WORD] ?? 0;
+    return this.control[FLOW_COUNT_WORD] ?? 0;
   }
 
   /** Payload chunks in use. */
   get chunkCount(): number {
-    return this.#control[CHUNK_COUNT_WORD] ?? 0;
+    return this.control[CHUNK_COUNT_WORD] ?? 0;
   }
-
-  /** Every flow in use. Cold. */
-  flows(): FlowInfo[] {
-    const found: FlowInfo[] = [];
-    const { flowsMax } = this.config;
-    for (let slot = 0; slot < flowsMax && found.length < this.flowCount; slot += 1) {
-      const flow = readFlow(this.view, this.bases.flows + slot * abi.FLOW_SIZE, slot);
-      if (flow !== undefined) found.push(flow);
-    }
-    return found;
-  }
-}
-
-/** `value` as a limit that the engine has room for. */
-function within(value: number, most: number): number {
-  return Math.min(most, Math.max(LIMIT_MIN, Math.floor(value)));
 }
 
 /** Memory without `shared` has a plain buffer; the type does not say so. */

@@ -1,5 +1,8 @@
 /** Flows as the engine has them in its memory, for counters, logs and tests. */
 import * as abi from "../../wasm/abi.ts";
+import { formatIpv4 } from "../lib/addr.ts";
+import { formatIpv6, groupsOfOctets } from "../lib/addr6.ts";
+import type { Engine } from "./engine.ts";
 
 export type FlowKind = "tcp" | "udp" | "ping" | "dns";
 
@@ -75,4 +78,22 @@ export function readFlow(view: DataView, base: number, slot: number): FlowInfo |
 export function handleOf(view: DataView, base: number, slot: number): number {
   const generation = view.getUint16(base + abi.FLOW_GENERATION_OFFSET, true);
   return generation * 2 ** abi.HANDLE_SLOT_BITS + slot;
+}
+
+/** Every flow in use. Cold. */
+export function flowsOf({ config, flowCount, view, bases }: Engine): FlowInfo[] {
+  const found: FlowInfo[] = [];
+  for (let slot = 0; slot < config.flowsMax && found.length < flowCount; slot += 1) {
+    const flow = readFlow(view, bases.flows + slot * abi.FLOW_SIZE, slot);
+    if (flow !== undefined) found.push(flow);
+  }
+  return found;
+}
+
+/** Text of an address of either version, as in `FlowInfo`. */
+export function addressText({ bases, octets }: Engine, address: number): string {
+  const place = address - (abi.ADDRESS_SIX >>> 0);
+  if (place < 0) return formatIpv4(address);
+  const at = bases.addresses + place * abi.ADDRESS_SIZE;
+  return formatIpv6(groupsOfOctets(octets.subarray(at, at + 16)));
 }

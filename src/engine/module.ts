@@ -9,7 +9,6 @@
 import * as abi from "../../wasm/abi.ts";
 import { messageOf } from "../lib/message.ts";
 import { EngineError } from "./errors.ts";
-import { explained, isChecked } from "./trap.ts";
 
 /**
  * The engine's functions, named and shaped as the module exports them; see `Engine` for meanings.
@@ -59,6 +58,13 @@ export interface EngineModule {
 
 type EngineExports = WebAssembly.Instance["exports"];
 
+/** Puts something in place of the functions of some builds; undefined = not of this one. */
+type Explain = (
+  functions: EngineFunctions,
+  exports: EngineExports,
+  memory: WebAssembly.Memory,
+) => EngineFunctions | undefined;
+
 /** Exported functions and how many arguments each takes. */
 const ARITIES: Readonly<Record<keyof EngineFunctions, number>> = {
   control: 0,
@@ -106,11 +112,6 @@ export function detectSimd(): boolean {
   return WebAssembly.validate(SIMD_PROBE);
 }
 
-/** Compiles, instantiates and checks an engine. Throws `EngineError`. */
-export function loadEngine(octets: Uint8Array): EngineModule {
-  return instantiateEngine(compileEngine(octets));
-}
-
 /** Compiles an engine and checks that it has no imports. Throws `EngineError`. */
 export function compileEngine(octets: Uint8Array): WebAssembly.Module {
   let module: WebAssembly.Module;
@@ -155,10 +156,10 @@ function withoutImports(module: WebAssembly.Module): WebAssembly.Module {
 }
 
 /**
- * A fresh instance with memory of its own; one compiled module serves any number. Throws
- * `EngineError`.
+ * A fresh instance with memory of its own; one compiled module serves any number. A build with
+ * assertions needs `instantiateEngine` to say which has failed. Throws `EngineError`.
  */
-export function instantiateEngine(module: WebAssembly.Module): EngineModule {
+export function instantiateShipped(module: WebAssembly.Module, explain?: Explain): EngineModule {
   let instance: WebAssembly.Instance;
   try {
     instance = new WebAssembly.Instance(module, {});
@@ -167,9 +168,7 @@ export function instantiateEngine(module: WebAssembly.Module): EngineModule {
   }
   const memory = checkMemory(instance.exports);
   const found = checkFunctions(instance.exports);
-  const functions = isChecked(instance.exports)
-    ? explained(found, instance.exports, memory)
-    : found;
+  const functions = explain?.(found, instance.exports, memory) ?? found;
   return { functions, memory, regions: checkControl(functions, memory) };
 }
 

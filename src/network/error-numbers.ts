@@ -1,11 +1,37 @@
-/** Errors by name and by number. */
+/** Errors that an upstream may name, by name and by number. */
 import * as errno from "../../wasm/errno.ts";
 
-const NUMBERS: Readonly<Record<string, number>> = errno;
+/** Those of sockets; a table of its own, so that a package carries no others. */
+const NUMBERS = {
+  EACCES: errno.EACCES,
+  EADDRINUSE: errno.EADDRINUSE,
+  EADDRNOTAVAIL: errno.EADDRNOTAVAIL,
+  EAFNOSUPPORT: errno.EAFNOSUPPORT,
+  ECONNABORTED: errno.ECONNABORTED,
+  ECONNREFUSED: errno.ECONNREFUSED,
+  ECONNRESET: errno.ECONNRESET,
+  EHOSTUNREACH: errno.EHOSTUNREACH,
+  EINVAL: errno.EINVAL,
+  EIO: errno.EIO,
+  EMFILE: errno.EMFILE,
+  EMSGSIZE: errno.EMSGSIZE,
+  ENETDOWN: errno.ENETDOWN,
+  ENETUNREACH: errno.ENETUNREACH,
+  ENOBUFS: errno.ENOBUFS,
+  ENOMEM: errno.ENOMEM,
+  EPERM: errno.EPERM,
+  EPIPE: errno.EPIPE,
+  EPROTO: errno.EPROTO,
+  ETIMEDOUT: errno.ETIMEDOUT,
+} as const;
 
-/** The number of an error that Linux and Node call so; EIO for a name that is none. */
+/** Why something failed, as Linux and Node call it: `ECONNREFUSED`, `EHOSTUNREACH`, … */
+export type ErrorCode = keyof typeof NUMBERS;
+
+/** The number of an error that Linux and Node call so; EIO for a name that is none of these. */
 export function errnoOf(code: unknown): number {
-  return (typeof code === "string" ? NUMBERS[code] : undefined) ?? errno.EIO;
+  const found = (NUMBERS as Readonly<Record<string, unknown>>)[String(code)];
+  return typeof found === "number" ? found : errno.EIO;
 }
 
 /** The number of a thrown value by its `code`, as Node's errors have one. */

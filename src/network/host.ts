@@ -10,7 +10,7 @@ export interface Host {
   /** Microseconds of a clock that never goes back, above 0. */
   now(): number;
   /** Fills it with octets that nobody can guess: keys and sequence numbers come from them. */
-  random(octets: Uint8Array): void;
+  random(octets: Uint8Array<ArrayBuffer>): void;
   /** Calls back soon, after whatever else is waiting for its turn had it. */
   soon(run: () => void): void;
   /** Calls back once so much later, unless the function that it returns is called before. */

@@ -1,77 +1,69 @@
-/**
- * Connections into the guest: asked for at any time, opened in the next turn, when no operation is
- * under way and the engine has a slot for them.
- */
+/** Connections into the guest. */
 import type { Engine } from "../engine/engine.ts";
+import { EngineError } from "../engine/errors.ts";
 import { isIpv4, parseIpv4 } from "../lib/addr.ts";
 import { octetsOfIpv6, readIpv6 } from "../lib/addr6.ts";
-import type { SocketOperations } from "./socket-operations.ts";
+import type { Network } from "./network.ts";
+import { type Connection, StreamPair } from "./stream-pair.ts";
 import type { Endpoint, TcpEvents, TcpSocket } from "./upstream.ts";
 
-/** A connection that waits to be opened. */
+/** A connection that somebody outside has made and that is to go on to the guest. */
 export interface Knock {
   /** Port of the guest. */
   readonly port: number;
   /** Who the guest sees; absent: the gateway. */
   readonly from?: Endpoint | undefined;
-  /** Makes the socket of the flow. */
+  /** Makes the socket of the flow, which is connected. */
   readonly open: (events: TcpEvents) => TcpSocket;
   /** There is no slot for it, or no such address. */
   readonly refuse: () => void;
 }
 
-/** Connections that wait for their turn at most. */
-const WAITING_MAX = 1024;
+const PORT_MAX = 0xffff;
 /** Ports that a caller may have where it says none: those that systems hand out (RFC 6335 §6). */
 const PORT_FIRST = 49_152;
 const PORT_COUNT = 16_384;
 
-export class Inbound {
-  readonly #engine: Engine;
-  readonly #operations: SocketOperations;
-  readonly #waiting: Knock[] = [];
-  #calls = 0;
+/**
+ * Connects to a port of the guest. What the guest refuses shows as an error of the streams.
+ * @param from who the guest sees; absent: its gateway
+ * @throws EngineError DISPOSED, CONFIG
+ */
+export function dial(network: Network, port: number, from?: Endpoint): Connection {
+  const pair = new StreamPair();
+  const refuse = (): void => pair.close(true);
+  admit(network, { port, from, open: (events) => pair.open(events), refuse });
+  return pair.connection;
+}
 
-  constructor(engine: Engine, operations: SocketOperations) {
-    this.#engine = engine;
-    this.#operations = operations;
+/**
+ * Has a connection that somebody else has accepted go on to the guest.
+ * @throws EngineError DISPOSED, CONFIG
+ */
+export function admit(network: Network, { port, from, open, refuse }: Knock): void {
+  if (!Number.isInteger(port) || port < 1 || port > PORT_MAX) {
+    throw new EngineError("CONFIG", `set port to an integer from 1 to ${PORT_MAX}, not "${port}"`);
   }
+  network.send({
+    run: ({ engine, operations, now, before }) => {
+      const address = numberOf(engine, from);
+      const fromPort = from?.port ?? PORT_FIRST + (before % PORT_COUNT);
+      const handle = address === 0 ? 0 : engine.inboundTcp(port, address, fromPort, now);
+      if (handle === 0) refuse();
+      else operations.adopt(handle, open);
+    },
+    drop: refuse,
+  });
+}
 
-  /** Whether it may be opened in the next turn; false = too many wait. */
-  add(knock: Knock): boolean {
-    if (this.#waiting.length === WAITING_MAX) return false;
-    this.#waiting.push(knock);
-    return true;
+/** The number of the caller's address; 0 = it has none. */
+function numberOf(engine: Engine, from: Endpoint | undefined): number {
+  const { config } = engine;
+  if (from === undefined) {
+    if (config.ipv4 !== false) return config.gatewayAddress;
+    return engine.addressSix(octetsOfIpv6(config.ipv6?.gateway ?? []));
   }
-
-  /** Opens those that wait; how many. */
-  accept(now: number): number {
-    const knocks = this.#waiting.splice(0);
-    for (const knock of knocks) {
-      const address = this.#peer(knock.from);
-      const port = knock.from?.port ?? PORT_FIRST + (this.#calls % PORT_COUNT);
-      this.#calls += 1;
-      const handle = address === 0 ? 0 : this.#engine.inboundTcp(knock.port, address, port, now);
-      if (handle === 0) knock.refuse();
-      else this.#operations.adopt(handle, knock.open);
-    }
-    return knocks.length;
-  }
-
-  /** The number of the caller's address; 0 = it has none. */
-  #peer(from: Endpoint | undefined): number {
-    const { config } = this.#engine;
-    if (from === undefined) {
-      if (config.ipv4 !== false) return config.gatewayAddress;
-      return this.#engine.addressSix(octetsOfIpv6(config.ipv6?.gateway ?? []));
-    }
-    if (isIpv4(from.address)) return parseIpv4(from.address);
-    const groups = readIpv6(from.address);
-    return groups === undefined ? 0 : this.#engine.addressSix(octetsOfIpv6(groups));
-  }
-
-  /** The network ends. */
-  close(): void {
-    for (const { refuse } of this.#waiting.splice(0)) refuse();
-  }
+  if (isIpv4(from.address)) return parseIpv4(from.address);
+  const groups = readIpv6(from.address);
+  return groups === undefined ? 0 : engine.addressSix(octetsOfIpv6(groups));
 }

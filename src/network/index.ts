@@ -7,7 +7,7 @@
  */
 
 export { EngineError, type EngineErrorCode } from "../engine/errors.ts";
-export type { FlowInfo, FlowKind, TcpStateName } from "../engine/flows.ts";
+export type { FlowKind, TcpStateName } from "../engine/flows.ts";
 export { detectSimd } from "../engine/module.ts";
 export { type EngineStats, readStats } from "../engine/stats.ts";
 export {
@@ -16,6 +16,8 @@ export {
   type EngineSource,
   type NetworkOptions,
 } from "./create.ts";
+export { type DhcpContent, type DhcpLists, dhcpOptions } from "./dhcp.ts";
+export { type NetworkFlow, readFlows } from "./flows.ts";
 export {
   FrameBatch,
   type FrameReceiver,
@@ -23,6 +25,7 @@ export {
   SentFrames,
 } from "./frame-link.ts";
 export { type Host, systemHost } from "./host.ts";
+export { admit, dial, type Knock } from "./inbound.ts";
 export type { Network } from "./network.ts";
 export type { NetworkLink } from "./network-link.ts";
 export { type Service, withServices } from "./services.ts";

@@ -23,29 +23,25 @@
 import { EVENT_READABLE, EVENT_WRITABLE } from "../../wasm/abi.ts";
 import { Engine } from "../engine/engine.ts";
 import { EngineError } from "../engine/errors.ts";
-import type { FlowInfo } from "../engine/flows.ts";
-import { instantiateEngine } from "../engine/module.ts";
-import { type EngineStats, readStats } from "../engine/stats.ts";
+import { instantiateShipped } from "../engine/module.ts";
 import { deferred } from "../lib/deferred.ts";
 import { messageOf } from "../lib/message.ts";
 import type { LinkMemory } from "../link/link.ts";
 import { Loop, linkMemoryOf } from "../loop/loop.ts";
 import { EVENT_OF_LINK, EVENT_OF_LISTENER } from "../upstream/upstream.ts";
 import { octetsOfAddress } from "./addresses.ts";
+import { type Errand, Errands } from "./errands.ts";
 import { EventQueue } from "./event-queue.ts";
 import { FrameLink } from "./frame-link.ts";
 import type { Host } from "./host.ts";
-import { Inbound, type Knock } from "./inbound.ts";
 import { NetworkLink } from "./network-link.ts";
 import { engineConfigOf, type NetworkSettings } from "./settings.ts";
 import { SocketOperations } from "./socket-operations.ts";
-import { type Connection, StreamPair } from "./stream-pair.ts";
-import type { Endpoint, Upstream } from "./upstream.ts";
+import type { Upstream } from "./upstream.ts";
 
 /** Turns that follow each other without a break at most. */
 const TURNS = 8;
 const SEED_SIZE = 32;
-const PORT_MAX = 0xffff;
 /** A sleep of this length means that nothing is due, microseconds (`loop/deadline.ts`). */
 const NOTHING_DUE = 60_000_000;
 
@@ -70,7 +66,7 @@ export class Network {
   readonly #queue: EventQueue;
   readonly #frames: FrameLink;
   readonly #operations: SocketOperations;
-  readonly #inbound: Inbound;
+  readonly #errands: Errands;
   readonly #host: Host;
   readonly #end = deferred();
   #isTurning = false;
@@ -93,11 +89,11 @@ export class Network {
     const { vnetSize, flags: linkFlags, queueFrames: linkQueue } = this.#frames;
     const around = { vnetSize, linkFlags, linkQueue, upstream, seed: seedOf(seed, host) };
     const config = engineConfigOf(settings, around);
-    this.#engine = new Engine(instantiateEngine(module));
+    this.#engine = new Engine(instantiateShipped(module));
     this.#engine.start(config);
     this.#memory = linkMemoryOf(this.#engine);
     this.#operations = new SocketOperations(this.#engine, upstream, this.#queue);
-    this.#inbound = new Inbound(this.#engine, this.#operations);
+    this.#errands = new Errands(this.#engine, this.#operations);
     if (config.refusesHost) upstream.ownAddresses?.((list) => this.#learnOwn(list));
     this.#loop = this.#makeLoop();
     this.link = new NetworkLink(this.#frames, {
@@ -122,7 +118,7 @@ export class Network {
       events: queue,
       sources: queue,
       upstream: this.#operations,
-      listeners: { accept: (_index, now) => this.#inbound.accept(now) },
+      listeners: { accept: (_index, now) => this.#errands.run(now) },
       control: () => true,
       housekeeping: { wait: () => undefined, poll: () => {} },
       clock: () => this.#host.now(),
@@ -134,45 +130,22 @@ export class Network {
     return this.#frames.vnetSize;
   }
 
-  /** Flows in use. Throws `EngineError` DISPOSED. */
-  flows(): readonly (FlowInfo & { readonly guest: string; readonly peer: string })[] {
+  /**
+   * What a reader finds in the engine: `network.inspect(readStats)`, `network.inspect(readFlows)`.
+   * @throws EngineError DISPOSED
+   */
+  inspect<Found>(read: (engine: Engine) => Found): Found {
     this.#check();
-    const text = (address: number): string => this.#engine.addressText(address);
-    return this.#engine
-      .flows()
-      .map((flow) => ({ ...flow, guest: text(flow.guestAddress), peer: text(flow.peerAddress) }));
-  }
-
-  /** All counters. Throws `EngineError` DISPOSED. */
-  stats(): EngineStats {
-    this.#check();
-    return readStats(this.#engine);
+    return read(this.#engine);
   }
 
   /**
-   * Connects to a port of the guest. What the guest refuses shows as an error of the streams.
-   * @param from who the guest sees; absent: its gateway
-   * @throws EngineError DISPOSED, CONFIG
+   * Has something done in the next turn, when no operation is under way; for `dial` and its like.
+   * @throws EngineError DISPOSED
    */
-  dial(port: number, from?: Endpoint): Connection {
-    const pair = new StreamPair();
-    const refuse = (): void => pair.close(true);
-    this.accept({ port, from, open: (events) => pair.open(events), refuse });
-    return pair.connection;
-  }
-
-  /** Has a connection that someone else has accepted go on to the guest. */
-  accept(knock: Knock): void {
+  send(errand: Errand): void {
     this.#check();
-    const { port } = knock;
-    if (!Number.isInteger(port) || port < 1 || port > PORT_MAX) {
-      throw new EngineError(
-        "CONFIG",
-        `set port to an integer from 1 to ${PORT_MAX}, not "${port}"`,
-      );
-    }
-    if (!this.#inbound.add(knock)) knock.refuse();
-    else this.#queue.add(0, EVENT_OF_LISTENER, EVENT_READABLE);
+    if (this.#errands.add(errand)) this.#queue.add(0, EVENT_OF_LISTENER, EVENT_READABLE);
   }
 
   /** Closes everything. Idempotent; every other call throws from then on. */
@@ -258,7 +231,7 @@ export class Network {
     this.#isOver = true;
     this.#cancel?.();
     this.#frames.close();
-    this.#inbound.close();
+    this.#errands.close();
     this.#operations.close();
   }
 }

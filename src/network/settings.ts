@@ -3,8 +3,6 @@
  * Everything has a default; a value out of range is an `EngineError` CONFIG that names it.
  */
 import * as abi from "../../wasm/abi.ts";
-import { dhcpOptionsOf, encodeDhcpOptions } from "../config/dhcp-options.ts";
-import { encodeDhcp6Options } from "../config/dhcp6-options.ts";
 import {
   defaultGatewayMac,
   isGuestOf,
@@ -18,10 +16,9 @@ import { EngineError } from "../engine/errors.ts";
 import { isIpv4, parseIpv4, parseMac } from "../lib/addr.ts";
 import { linkLocalOfMac, readIpv6 } from "../lib/addr6.ts";
 import { messageOf } from "../lib/message.ts";
+import type { DhcpLists } from "./dhcp.ts";
 import { RESOLVER } from "./name-service.ts";
 import type { Upstream } from "./upstream.ts";
-
-type Access = "allow" | "refuse";
 
 export interface NetworkSettings {
   /** The guest's IPv4 network: gateway .2, DNS .3, guest .15. Default 10.0.2.0/24; false = none. */
@@ -37,20 +34,16 @@ export interface NetworkSettings {
   readonly ipv6?: string | false;
   /** Octets of an IP packet, 576 to 65520, 1280 at least with IPv6. Default 1500. */
   readonly mtu?: number;
-  /** What the guest gets by DHCP beside its addresses. */
-  readonly hostName?: string;
-  readonly searchDomains?: readonly string[];
-  readonly ntpServers?: readonly string[];
+  /** What the guest gets by DHCP beside its addresses: `dhcpOptions({ hostName, … })`. */
+  readonly dhcp?: DhcpLists;
   /** Name servers behind the DNS address, at most 3; not used where the upstream resolves. */
   readonly resolvers?: readonly string[];
   /** Default 52:55 and the gateway's IPv4 address. */
   readonly gatewayMac?: string;
   /** Whether the gateway's address leads to the host's loopback. Default false. */
   readonly hostLoopback?: boolean;
-  /** Whether the guest reaches the host's own addresses and link-local ones. Default "allow". */
-  readonly hostAddress?: Access;
   /** Whether it reaches the metadata services of clouds: 169.254.169.254, … Default "allow". */
-  readonly metadataAddress?: Access;
+  readonly metadataAddress?: "allow" | "refuse";
   /** Flows at a time, 16 to 65536. Default 16384. */
   readonly flows?: number;
   /** Payload that is kept for the guest, MiB, 1 to 64. Default 16. */
@@ -79,6 +72,7 @@ const UDP_TIMEOUT = 300;
 const TCP_TIMEOUT = 86_400;
 const KEEPALIVE = 0;
 const NO_MAC = new Uint8Array(6);
+const NO_OPTIONS: DhcpLists = { ipv4: new Uint8Array(0), ipv6: new Uint8Array(0) };
 
 /** What only the network knows. */
 export interface EngineSurroundings {
@@ -104,7 +98,7 @@ export function engineConfigOf(
 }
 
 function configOf(settings: NetworkSettings, around: EngineSurroundings): EngineConfigValues {
-  const { ipv4 = SUBNET_DEFAULT, hostName, searchDomains = [], ntpServers = [] } = settings;
+  const { ipv4 = SUBNET_DEFAULT, dhcp = NO_OPTIONS } = settings;
   const subnet = subnetOf(ipv4 === false ? SUBNET_DEFAULT : ipv4, settings);
   const gatewayMac =
     settings.gatewayMac === undefined
@@ -116,7 +110,6 @@ function configOf(settings: NetworkSettings, around: EngineSurroundings): Engine
   }
   const { seed, vnetSize, linkFlags, linkQueue } = around;
   const resolvers = resolversOf(settings, around.upstream);
-  const dhcp = dhcpOptionsOf({ hostName, search: searchDomains, ntpServers });
   const mtuMin = ipv6 === undefined ? MTU_MIN : MTU_MIN_IPV6;
   return {
     guestAddress: subnet.guest,
@@ -125,10 +118,9 @@ function configOf(settings: NetworkSettings, around: EngineSurroundings): Engine
     prefixLength: subnet.prefixLength,
     mtu: within("mtu", settings.mtu ?? MTU_DEFAULT, mtuMin, MTU_MAX),
     hostLoopback: settings.hostLoopback ?? false,
-    refusesHost: settings.hostAddress === "refuse",
     refusesMetadata: settings.metadataAddress === "refuse",
     dhcp: true,
-    dns: resolvers.length > 0,
+    dns: true,
     strictFilter: false,
     flowsMax: within(
       "flows",
@@ -146,7 +138,7 @@ function configOf(settings: NetworkSettings, around: EngineSurroundings): Engine
     tcpIdleSeconds: within("tcpTimeout", settings.tcpTimeout ?? TCP_TIMEOUT, 1, 0xffffff),
     keepaliveSeconds: KEEPALIVE,
     resolvers,
-    dhcpOptions: encodeDhcpOptions(dhcp),
+    dhcpOptions: dhcp.ipv4,
     dhcpServerAddress: subnet.gateway,
     ipv4: ipv4 !== false,
     ipv6,
@@ -176,7 +168,7 @@ function subnetOf(network: string, settings: NetworkSettings): Subnet {
 }
 
 function ipv6Of(
-  { ipv6, searchDomains = [] }: NetworkSettings,
+  { ipv6, dhcp = NO_OPTIONS }: NetworkSettings,
   { families }: EngineSurroundings["upstream"],
   gatewayMac: Uint8Array,
 ): EngineIpv6Values | undefined {
@@ -184,8 +176,7 @@ function ipv6Of(
   if (ipv6 === false || (ipv6 === undefined && !reaches)) return undefined;
   const { guest, gateway, dns, prefixLength } = parseSubnet6(ipv6 ?? SUBNET6_DEFAULT);
   const router = linkLocalOfMac(gatewayMac);
-  const dhcpOptions = encodeDhcp6Options(searchDomains);
-  return { guest, gateway, dns, router, prefixLength, dhcpOptions };
+  return { guest, gateway, dns, router, prefixLength, dhcpOptions: dhcp.ipv6 };
 }
 
 function resolversOf(

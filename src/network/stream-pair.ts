@@ -74,6 +74,10 @@ export class StreamPair implements TcpSocket {
 
   /** Ties it to its flow, which it tells that the connection is up. */
   open(events: TcpEvents): this {
+    if (this.#isOver) {
+      events.failed("ECONNRESET"); // given up before its turn came
+      return this;
+    }
     this.#events = events;
     events.connected();
     if (this.#chunks.length > 0 || this.#hasEnded) events.readable();

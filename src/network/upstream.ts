@@ -13,10 +13,9 @@
  *
  * `SocketOperations` (`socket-operations.ts`) carries the engine's operations out on it.
  */
-import type * as errno from "../../wasm/errno.ts";
+import type { ErrorCode } from "./error-numbers.ts";
 
-/** Why something failed, as Linux and Node call it: `ECONNREFUSED`, `EHOSTUNREACH`, … */
-export type ErrorCode = keyof typeof errno;
+export type { ErrorCode } from "./error-numbers.ts";
 
 /** Address and port; IPv4 as `192.0.2.1`, IPv6 as `2001:db8::1` in the form of RFC 5952. */
 export interface Endpoint {

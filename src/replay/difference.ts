@@ -41,6 +41,8 @@ export interface ReplayResult {
   readonly vnetSize: number;
   /** Why the recording ends. */
   readonly ending: RecordingEnding | "trap";
+  /** Of all that was given out, see `output-digest.ts`. */
+  readonly digest: string;
   /** The engine that was recorded has other octets than this one. */
   readonly isOtherBuild: boolean;
   readonly difference: Difference | undefined;

@@ -18,6 +18,7 @@ import {
 } from "./difference.ts";
 import { ENDINGS, KIND, LIVE_PARTS, type RecordingEnding, RecordingError } from "./format.ts";
 import { EngineMemory, OP_WORDS } from "./memory.ts";
+import { OutputDigest } from "./output-digest.ts";
 import { isSameFrame, isSameOperation, Outputs, readFrame, readOperation } from "./outputs.ts";
 import { restore } from "./receives.ts";
 import { type RecordingSource, RecordReader } from "./record-reader.ts";
@@ -52,6 +53,7 @@ class Replayer {
   readonly #module: EngineModule;
   readonly #memory: EngineMemory;
   readonly #outputs: Outputs;
+  readonly #digest = new OutputDigest();
   #calls = 0;
   #turns = 0;
   #framesIn = 0;
@@ -97,6 +99,7 @@ class Replayer {
         true,
       ),
       ending: this.#ending ?? "closed",
+      digest: this.#digest.text,
       isOtherBuild,
       difference,
     };
@@ -132,6 +135,7 @@ class Replayer {
     if (action === undefined) throw this.#reader.wrong(`a record of kind ${kind}`);
     this.#kind = kind;
     this.#calls += 1;
+    this.#digest.word(kind);
     action();
   }
 
@@ -194,6 +198,7 @@ class Replayer {
   #deadline(): void {
     const wanted = this.#reader.float();
     const deadline = this.#module.functions.next_deadline();
+    this.#digest.float(deadline);
     if (deadline === wanted) return;
     this.#differ("deadline", this.#moment(wanted), this.#moment(deadline));
   }
@@ -228,7 +233,9 @@ class Replayer {
       actual = call() >>> 0;
     });
     // After a trap there is no result; the next record says whether it was meant to be.
-    if (actual === wanted || this.#trap !== undefined) return;
+    if (this.#trap !== undefined) return;
+    this.#digest.word(actual);
+    if (actual === wanted) return;
     this.#differ("result", value(String(wanted)), value(String(actual)));
   }
 
@@ -289,6 +296,7 @@ class Replayer {
     const memory = this.#memory;
     const count = this.#reader.word();
     const { operations, operationCount } = memory;
+    this.#digest.word(operationCount);
     for (let i = 0; i < Math.max(count, operationCount); i += 1) {
       const at = operations + i * OP_WORDS;
       const wanted = i < count ? readOperation(this.#reader) : undefined;
@@ -296,6 +304,7 @@ class Replayer {
       if (wanted === undefined || actual === undefined || !isSameOperation(wanted, actual)) {
         this.#differ(`operation ${i + 1} of ${count}`, wanted, actual);
       }
+      this.#digest.operation(actual);
       restore(memory, this.#reader, at);
     }
     this.#operations += count;
@@ -306,11 +315,14 @@ class Replayer {
   #frames(): void {
     const count = this.#reader.word();
     const waiting = this.#memory.frameCount;
+    this.#digest.word(waiting);
     for (let i = 0; i < Math.max(count, waiting); i += 1) {
       const wanted = i < count ? readFrame(this.#reader) : undefined;
       const actual = i < waiting ? this.#outputs.frame(i) : undefined;
-      if (wanted !== undefined && actual !== undefined && isSameFrame(wanted, actual)) continue;
-      this.#differ(`frame ${i + 1} of ${count}`, copyOf(wanted), copyOf(actual));
+      if (wanted === undefined || actual === undefined || !isSameFrame(wanted, actual)) {
+        this.#differ(`frame ${i + 1} of ${count}`, copyOf(wanted), copyOf(actual));
+      }
+      this.#digest.frame(actual);
     }
     this.#framesOut += count;
   }
@@ -319,12 +331,14 @@ class Replayer {
     if (this.#trap === undefined) this.#differ("trap", value("a trap"), value("no trap"));
     this.#trap = undefined;
     this.#ending = "trap";
+    this.#digest.word(KIND.trap);
   }
 
   #end(): void {
     if (this.#trap !== undefined) this.#differ("trap", value("no trap"), value(this.#trap));
     const reason = ENDINGS[this.#reader.word()];
     if (reason === undefined) throw this.#reader.wrong("an end without a reason");
+    this.#digest.word(KIND.end);
     // At the limit the last call may have frames that nobody has noted.
     if (reason === "limit") this.#reader.word();
     else this.#frames();

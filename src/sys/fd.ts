@@ -4,8 +4,8 @@
 
 import { readlinkSync } from "node:fs";
 import { Block } from "./block.ts";
+import type { Libc } from "./calls.ts";
 import { check, type Remedies } from "./errno.ts";
-import type { Libc } from "./libc.ts";
 import {
   CLOCK_MONOTONIC,
   EFD_CLOEXEC,

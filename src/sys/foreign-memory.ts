@@ -8,8 +8,8 @@
  * Source: memfd_create(2), fcntl(2) of F_GET_SEALS, mmap(2) on huge pages.
  */
 import { type Addressing, Block } from "./block.ts";
+import type { Libc } from "./calls.ts";
 import { EINVAL } from "./errno.ts";
-import type { Libc } from "./libc.ts";
 import {
   AT_EMPTY_PATH,
   F_GET_SEALS,

@@ -16,8 +16,8 @@ export const O_CLOEXEC = 0x80000;
 export const O_NOCTTY = 0x100;
 export const O_PATH = 0x200000;
 /** ARM has numbers of its own for these two (asm/fcntl.h). */
-export const O_DIRECTORY = arch() === "arm64" ? 0x4000 : 0x10000;
-export const O_NOFOLLOW = arch() === "arm64" ? 0x8000 : 0x20000;
+export const O_DIRECTORY = /* @__PURE__ */ arch() === "arm64" ? 0x4000 : 0x10000;
+export const O_NOFOLLOW = /* @__PURE__ */ arch() === "arm64" ? 0x8000 : 0x20000;
 export const AT_EMPTY_PATH = 0x1000;
 export const RESOLVE_NO_MAGICLINKS = 0x02;
 export const RESOLVE_BENEATH = 0x08;
@@ -51,8 +51,8 @@ export const EPOLL_CTL_DEL = 2;
 export const EPOLL_CTL_MOD = 3;
 export const EPOLL_CLOEXEC = O_CLOEXEC;
 /** x86_64 packs {u32 events; u64 data} into 12 octets; everyone else aligns the data. */
-export const EPOLL_EVENT_SIZE = arch() === "x64" ? 12 : 16;
-export const EPOLL_EVENT_DATA_OFFSET = arch() === "x64" ? 4 : 8;
+export const EPOLL_EVENT_SIZE = /* @__PURE__ */ arch() === "x64" ? 12 : 16;
+export const EPOLL_EVENT_DATA_OFFSET = /* @__PURE__ */ arch() === "x64" ? 4 : 8;
 export const EFD_NONBLOCK = O_NONBLOCK;
 export const EFD_CLOEXEC = O_CLOEXEC;
 export const TIMESPEC_SIZE = 16;

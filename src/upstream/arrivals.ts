@@ -9,7 +9,7 @@
  * `accept` says so and the loop leaves the listener alone for a while, as it would stay readable.
  */
 
-import type { Engine } from "../engine/engine.ts";
+import type { HostEngine } from "../engine/host-engine.ts";
 import { LOOPBACK } from "../lib/addr.ts";
 import { octetsOfIpv6 } from "../lib/addr6.ts";
 import {
@@ -60,7 +60,7 @@ export function lacksDescriptor(errno: number): boolean {
 
 export class Arrivals {
   readonly #sys: Libc;
-  readonly #engine: Engine;
+  readonly #engine: HostEngine;
   readonly #sockets: HostSockets;
   readonly #onShort: (now: number) => boolean;
   readonly #peer: Ipv4Endpoint = { address: 0, port: 0 };
@@ -68,7 +68,12 @@ export class Arrivals {
   readonly #spare: SpareDescriptor;
 
   /** @param onShort asks for room when no descriptor is left; true = it comes with the next step */
-  constructor(sys: Libc, engine: Engine, sockets: HostSockets, onShort: (now: number) => boolean) {
+  constructor(
+    sys: Libc,
+    engine: HostEngine,
+    sockets: HostSockets,
+    onShort: (now: number) => boolean,
+  ) {
     this.#sys = sys;
     this.#engine = engine;
     this.#sockets = sockets;

@@ -14,8 +14,8 @@
 import * as abi from "../../wasm/abi.ts";
 import type { Engine } from "../engine/engine.ts";
 import { Block } from "../sys/block.ts";
+import type { Libc } from "../sys/calls.ts";
 import { EFAULT } from "../sys/errno.ts";
-import type { Libc } from "../sys/libc.ts";
 
 /** IOV_MAX of Linux. */
 const IOVECS_MAX = 1024;

@@ -17,7 +17,7 @@
  */
 
 import { type PublishRule, runOf } from "../config/publish-rule.ts";
-import type { Engine } from "../engine/engine.ts";
+import type { HostEngine } from "../engine/host-engine.ts";
 import { mappedOctetsOf } from "../lib/addr6.ts";
 import { check, ENOSPC } from "../sys/errno.ts";
 import type { Libc } from "../sys/libc.ts";
@@ -50,7 +50,7 @@ type OnFault = (error: PortError) => void;
 
 export class Listeners {
   readonly #sys: Libc;
-  readonly #engine: Engine;
+  readonly #engine: HostEngine;
   readonly #sockets: HostSockets;
   /** TCP's by token, and UDP's by theirs. */
   readonly #listeners = new Map<number, PortSocket>();
@@ -69,7 +69,7 @@ export class Listeners {
    */
   constructor(
     sys: Libc,
-    engine: Engine,
+    engine: HostEngine,
     sockets: HostSockets,
     onShort: (now: number) => boolean = () => false,
     opened = new PortSockets(sys),

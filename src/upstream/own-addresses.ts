@@ -7,7 +7,7 @@
  * them fails; a later failure keeps those that are known, is logged once, and tried again.
  */
 import { HOST_ADDRESS_COUNT } from "../../wasm/abi.ts";
-import type { Engine } from "../engine/engine.ts";
+import type { HostEngine } from "../engine/host-engine.ts";
 import type { Logger } from "../lib/log.ts";
 import { messageOf } from "../lib/message.ts";
 import type { AddressList } from "../sys/addresses.ts";
@@ -56,7 +56,7 @@ export class AddressWatch {
    * Waits for changes from now on, and reads. Each engine is told anew.
    * @throws SystemError where it fails and is needed
    */
-  start(engine: Engine, epoll: Pick<Epoll, "add">, now: number): void {
+  start(engine: HostEngine, epoll: Pick<Epoll, "add">, now: number): void {
     this.#known = ""; // to this engine, which need not be the first one
     if (this.#source === undefined) return;
     const added = epoll.add(this.#source.fd, EPOLLIN | EPOLLET, 0, EVENT_OF_ADDRESSES);
@@ -76,12 +76,12 @@ export class AddressWatch {
   }
 
   /** Reads if it is time to, and tells the engine what has changed. */
-  poll(engine: Engine, now: number): void {
+  poll(engine: HostEngine, now: number): void {
     if (!this.#isDue || this.#source === undefined || now < this.#next) return;
     this.#read(this.#source, engine, now);
   }
 
-  #read(source: AddressReader, engine: Engine, now: number): number {
+  #read(source: AddressReader, engine: HostEngine, now: number): number {
     const list = source.read();
     if (typeof list === "number") {
       if (!this.#isFailing) {
@@ -99,7 +99,7 @@ export class AddressWatch {
     return 0;
   }
 
-  #tell(engine: Engine, addresses: readonly Uint8Array[]): void {
+  #tell(engine: HostEngine, addresses: readonly Uint8Array[]): void {
     const text = addresses.map(String).sort().join();
     if (text === this.#known) return;
     this.#known = text;

@@ -28,7 +28,7 @@
  *   An engine that takes the place of one that failed has heard nothing yet. The guest counts as
  *   there if it was and is still attached: who connects to it is not sent away meanwhile.
  */
-import type { Engine } from "../engine/engine.ts";
+import type { HostEngine } from "../engine/host-engine.ts";
 
 /** What a link knows of its other end. */
 export interface Attachment {
@@ -50,7 +50,7 @@ const PORTS_PER_TURN = 256;
 const READY_PATIENCE = 200_000;
 
 export interface PresenceParts {
-  readonly engine: Engine;
+  readonly engine: HostEngine;
   readonly ports: AnsweringPorts;
   readonly attachment: Attachment;
   /** A guest has come, or has gone. */
@@ -118,7 +118,7 @@ export class Presence {
   }
 
   /** Looks at who is there and has the ports follow. */
-  poll(_engine: Engine, now: number): void {
+  poll(_engine: HostEngine, now: number): void {
     const { engine, ports, attachment } = this.#parts;
     this.#look(now);
     if (ports.count > 0) {

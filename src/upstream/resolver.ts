@@ -18,7 +18,7 @@ import {
   readIfChanged,
 } from "../config/resolv.ts";
 import { dhcp6OptionOctets, dhcpOptionOctets, resolverAddresses } from "../engine/config-values.ts";
-import type { Engine } from "../engine/engine.ts";
+import type { HostEngine } from "../engine/host-engine.ts";
 import type { Logger } from "../lib/log.ts";
 import type { ResolvAnswers } from "./resolv-answers.ts";
 
@@ -82,7 +82,7 @@ export class ResolverWatch {
   }
 
   /** Looks at the file when it is time and tells the engine of a change. */
-  poll(engine: Engine, now: number): void {
+  poll(engine: HostEngine, now: number): void {
     if (!this.#isFollowing) return;
     if (this.#hasNews) this.#hear(engine);
     if (now < this.#due) return;
@@ -100,7 +100,7 @@ export class ResolverWatch {
     }
   }
 
-  #hear(engine: Engine): void {
+  #hear(engine: HostEngine): void {
     const conf = this.#answer();
     if (conf === undefined) return;
     this.#isLost = false;
@@ -124,14 +124,14 @@ export class ResolverWatch {
     this.#log.warn({ path: RESOLV_CONF_PATH, advice }, "resolv.conf is no longer readable");
   }
 
-  #adopt(engine: Engine, conf: ResolvConf): void {
+  #adopt(engine: HostEngine, conf: ResolvConf): void {
     const before = this.#conf;
     this.#conf = conf;
     if (this.#options.dns.servers.length === 0) this.#tellResolvers(engine, before);
     if (this.#options.dns.search.length === 0) this.#tellSearch(engine, before);
   }
 
-  #tellResolvers(engine: Engine, before: ResolvConf): void {
+  #tellResolvers(engine: HostEngine, before: ResolvConf): void {
     this.#warn();
     engine.setResolvers(resolverAddresses(this.#options.dns.servers, this.#conf));
     const resolvers = this.#conf.nameservers.join(" ");
@@ -139,7 +139,7 @@ export class ResolverWatch {
     this.#log.info({ event: "resolvers_changed", resolvers }, "resolvers changed");
   }
 
-  #tellSearch(engine: Engine, before: ResolvConf): void {
+  #tellSearch(engine: HostEngine, before: ResolvConf): void {
     const { search } = this.#conf;
     if (search.join(" ") === before.search.join(" ")) return;
     const dhcp = dhcpOptionOctets(this.#options, this.#conf);

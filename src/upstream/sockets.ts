@@ -35,7 +35,7 @@ import {
 import { halfClose, isAtMark, setKeepalive, setLinger, setTos, takeError } from "../sys/socket.ts";
 import { SocketBuffers } from "./buffers.ts";
 import { HiddenPorts } from "./hidden-ports.ts";
-import { Operation } from "./operation.ts";
+import { HostOperation } from "./operation.ts";
 import { ANY_WAY } from "./outbound.ts";
 import { PathProbe } from "./path-mtu.ts";
 import { openPingFlow } from "./ping.ts";
@@ -76,7 +76,7 @@ export class HostSockets implements Executor {
   readonly #sys: Libc;
   readonly #epoll: Epoll;
   readonly #memory: Int32Array;
-  readonly #operation: Operation;
+  readonly #operation: HostOperation;
   readonly #base: number;
   readonly #fds = new Int32Array(abi.FLOW_CAPACITY_COUNT).fill(NONE);
   readonly #handles = new Int32Array(abi.FLOW_CAPACITY_COUNT);
@@ -123,7 +123,7 @@ export class HostSockets implements Executor {
     this.#sys = sys;
     this.#epoll = epoll;
     this.#memory = engine.integers;
-    this.#operation = new Operation(engine.integers);
+    this.#operation = new HostOperation(engine.integers);
     this.#base = base;
   }
 
@@ -152,7 +152,7 @@ export class HostSockets implements Executor {
     if (this.#moved >= YIELD_OCTETS) this.#sys.sched_yield();
   }
 
-  #perform(operation: Operation): number {
+  #perform(operation: HostOperation): number {
     const { kind, handle } = operation;
     if (kind === abi.OP_TCP_CONNECT || kind === abi.OP_UDP_OPEN || kind === abi.OP_PING_OPEN) {
       const port = kind === abi.OP_UDP_OPEN ? this.#parked(operation) : NONE;
@@ -164,7 +164,7 @@ export class HostSockets implements Executor {
   }
 
   /** What is done with a socket that is open. */
-  #performOn(fd: number, operation: Operation): number {
+  #performOn(fd: number, operation: HostOperation): number {
     const sys = this.#sys;
     const { handle } = operation;
     const pointer = this.#base + operation.pointer;
@@ -228,7 +228,7 @@ export class HostSockets implements Executor {
     if (count > 0) this.#buffers.moved(this.#fds, handle & SLOT_MASK, count * DATAGRAM_USUAL);
   }
 
-  #openFor(operation: Operation): number {
+  #openFor(operation: HostOperation): number {
     const { kind, handle } = operation;
     if (kind === abi.OP_TCP_CONNECT) return this.#connect(operation);
     if (kind === abi.OP_UDP_OPEN) return this.adopt(handle, this.#openUdp(operation), DATAGRAM);
@@ -238,13 +238,13 @@ export class HostSockets implements Executor {
   }
 
   /** The parked socket that an operation which opens one may take; -1 = none. */
-  #parked({ family, pointer, peerAddress, guestPort, spot }: Operation): number {
+  #parked({ family, pointer, peerAddress, guestPort, spot }: HostOperation): number {
     if (this.ports.count === 0) return NONE;
     const isConnected = (family === 6 ? pointer : peerAddress) !== 0;
     return isConnected ? NONE : this.ports.find(guestPort, spot, family);
   }
 
-  #openUdp(operation: Operation): number {
+  #openUdp(operation: HostOperation): number {
     const { family, sourcePort } = operation;
     if (operation.isLocal) return this.#ways.service?.() ?? -ENOSYS;
     if (family === 4) {
@@ -257,7 +257,7 @@ export class HostSockets implements Executor {
     return openUdpFlow6(this.#sys, sourcePort, this.#base + name, outbound);
   }
 
-  #connect(operation: Operation): number {
+  #connect(operation: HostOperation): number {
     const memory = this.#memory;
     const connecting = this.#connecting;
     const manner = this.#manner;

@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Housekeeping } from "../../src/binding/housekeeping.ts";
-import type { Engine } from "../../src/engine/engine.ts";
+import type { HostEngine } from "../../src/engine/host-engine.ts";
 
-const engine = {} as Engine; // only handed on
+const engine = {} as HostEngine; // only handed on
 
 test("waits for the soonest, and for nobody where nobody waits", () => {
   const chore = (wait?: number) => ({ wait: () => wait, poll: () => {} });
@@ -23,7 +23,8 @@ test("asks everybody", () => {
   const asked: string[] = [];
   const resolver = {
     wait: () => undefined,
-    poll: (given: Engine, now: number) => void asked.push(`resolver ${given === engine} ${now}`),
+    poll: (given: HostEngine, now: number) =>
+      void asked.push(`resolver ${given === engine} ${now}`),
     notice: () => void asked.push("resolver hears"),
   };
   const chore = { wait: () => undefined, poll: (now: number) => void asked.push(`chore ${now}`) };

@@ -1,9 +1,10 @@
 /** What a worker measures, read from another view of the same memory. */
+
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { METERS_SIZE, Meters, Sampler } from "../../src/binding/meters.ts";
-import type { Engine } from "../../src/engine/engine.ts";
 import { KIND_NAMES, TCP_STATE_NAMES } from "../../src/engine/flows.ts";
+import type { HostEngine } from "../../src/engine/host-engine.ts";
 import { planFromSeed } from "../../src/lab/sim/scenario.ts";
 import { simulatedEngine } from "../../src/lab/sim/simulated-engine.ts";
 import { World } from "../../src/lab/sim/world.ts";
@@ -20,7 +21,7 @@ function pair(): { worker: Meters; main: Meters } {
 }
 
 /** Calls `look` after each step of a whole run; ends with no flow left. */
-function follow(look: (engine: Engine, now: number) => void): Engine {
+function follow(look: (engine: HostEngine, now: number) => void): HostEngine {
   const world = new World(simulatedEngine(), planFromSeed(SEED));
   const { engine } = world;
   const step = engine.step.bind(engine);
@@ -117,7 +118,7 @@ describe("sampler", () => {
       filled += more;
     });
     assert.ok(filled > 0);
-    sampler.poll(new FakeEmpty() as unknown as Engine, 1e12);
+    sampler.poll(new FakeEmpty() as unknown as HostEngine, 1e12);
     assert.equal(sampler.wait(1e12), undefined, "nothing is under way any more");
   });
 });

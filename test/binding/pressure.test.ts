@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Pressure } from "../../src/binding/pressure.ts";
 import { FLOW_COST } from "../../src/config/limits.ts";
-import type { EngineLimits } from "../../src/engine/engine.ts";
+import type { EngineLimits } from "../../src/engine/host-engine.ts";
 
 const MIB = 1 << 20;
 const SECOND = 1_000_000;

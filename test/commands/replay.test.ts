@@ -15,6 +15,7 @@ const EQUAL: ReplayResult = {
   elapsed: 1_500_000,
   vnetSize: 0,
   ending: "closed",
+  digest: "0123456789abcdef",
   isOtherBuild: false,
   difference: undefined,
 };
@@ -34,10 +35,11 @@ test("what is equal is told with its numbers and how it ended", () => {
   assert.deepEqual(describeResult(EQUAL), [
     "equal: 12 calls in 3 turns of 1.500000 s",
     "  4 frames from the guest, 5 to it, 6 operations",
+    "  digest 0123456789abcdef",
   ]);
   const [limited] = describeResult({ ...EQUAL, ending: "limit" });
   assert.match(limited ?? "", /; the recording ended at its limit$/);
-  const [, , note] = describeResult({ ...EQUAL, isOtherBuild: true });
+  const [, , , note] = describeResult({ ...EQUAL, isOtherBuild: true });
   assert.equal(note, "note: another build of the engine was recorded");
 });
 

@@ -2,10 +2,12 @@
  * What the facade makes of its arguments and of the control block, with functions in the engine's
  * place that only note what they are called with.
  */
+
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { Engine } from "../../src/engine/engine.ts";
-import { loadEngine } from "../../src/engine/module.ts";
+import { addressText, flowsOf } from "../../src/engine/flows.ts";
+import { HostEngine } from "../../src/engine/host-engine.ts";
+import { loadEngine } from "../../src/engine/instance.ts";
 import * as abi from "../../wasm/abi.ts";
 import { worldConfig } from "../support/engine-settings.ts";
 import { tinyEngine } from "../support/tiny-wasm.ts";
@@ -16,7 +18,7 @@ const NOW = 123_456.5;
 const OCTETS = Uint8Array.from({ length: 16 }, (_, index) => 0xf0 + index);
 
 interface Stage {
-  readonly engine: Engine;
+  readonly engine: HostEngine;
   readonly calls: Call[];
   /** What functions return from now on. */
   result: number;
@@ -38,7 +40,7 @@ function stage(): Stage {
       },
     });
   }
-  const engine = new Engine({ ...module, functions });
+  const engine = new HostEngine({ ...module, functions });
   const word = (at: number): number => engine.view.getUint32(at, true);
   const made: Stage = {
     engine,
@@ -63,7 +65,7 @@ function told({ engine }: Stage): number[] {
 describe("engine/engine: the memory's regions", () => {
   test("each base is that of its region", () => {
     const module = loadEngine(tinyEngine());
-    const { bases } = new Engine(module);
+    const { bases } = new HostEngine(module);
     const regions = [
       ...(["control", "config", "stats", "rxDescriptors", "rxBuffers", "txRecords"] as const),
       ...(["txBuffers", "ops", "flows", "chunks", "scratch", "addresses"] as const),
@@ -77,7 +79,7 @@ describe("engine/engine: the memory's regions", () => {
 
   test("the host's address of the memory is halved into two words", () => {
     const module = loadEngine(tinyEngine());
-    const engine = new Engine(module);
+    const engine = new HostEngine(module);
     engine.setHostBase(0x7f12_3456_89ab_c000n);
     engine.start(worldConfig());
     const at = engine.bases.config + abi.CONFIG_HOST_BASE_LO_OFFSET;
@@ -92,7 +94,7 @@ describe("engine/engine: the memory's regions", () => {
   test("memory that others may write is refused", () => {
     const module = loadEngine(tinyEngine());
     const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
-    assert.throws(() => new Engine({ ...module, memory }), {
+    assert.throws(() => new HostEngine({ ...module, memory }), {
       code: "MEMORY",
       message: "refuse an engine with shared memory",
     });
@@ -156,8 +158,8 @@ describe("engine/engine: calls", () => {
 
   test("text of addresses: IPv4 as it is, IPv6 from its place in the table", () => {
     const { engine } = stage();
-    assert.equal(engine.addressText(0x0a00020f), "10.0.2.15");
-    assert.equal(engine.addressText(0xefffffff), "239.255.255.255");
+    assert.equal(addressText(engine, 0x0a00020f), "10.0.2.15");
+    assert.equal(addressText(engine, 0xefffffff), "239.255.255.255");
     const write = (place: number, octets: readonly number[]): void => {
       engine.octets.set(octets, engine.bases.addresses + place * abi.ADDRESS_SIZE);
     };
@@ -165,8 +167,8 @@ describe("engine/engine: calls", () => {
     write(3, [0xfe, 0x80, ...Array(13).fill(0), 2]);
     // What follows an address is no part of it.
     engine.view.setUint32(engine.bases.addresses + 16, 0xffffffff, true);
-    assert.equal(engine.addressText(0xf0000000), "2001:db8::1");
-    assert.equal(engine.addressText(0xf0000003), "fe80::2");
+    assert.equal(addressText(engine, 0xf0000000), "2001:db8::1");
+    assert.equal(addressText(engine, 0xf0000003), "fe80::2");
   });
 });
 
@@ -287,7 +289,7 @@ describe("engine/engine: what the control block says", () => {
     fill(100, 101); // beyond its limit
     const ports = (count: number): (readonly number[])[] => {
       setControl(abi.CONTROL_FLOW_COUNT_OFFSET, count);
-      return engine.flows().map(({ guestPort, handle }) => [guestPort, handle]);
+      return flowsOf(engine).map(({ guestPort, handle }) => [guestPort, handle]);
     };
     const listed = [
       [1, 0],

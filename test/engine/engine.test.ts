@@ -1,10 +1,12 @@
 /**
  * The facade: starting, a first packet of every kind, flows, host base; both builds of the engine.
  */
+
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { Engine } from "../../src/engine/engine.ts";
-import { instantiateEngine } from "../../src/engine/module.ts";
+import { flowsOf } from "../../src/engine/flows.ts";
+import { HostEngine } from "../../src/engine/host-engine.ts";
+import { instantiateEngine } from "../../src/engine/instance.ts";
 import * as abi from "../../wasm/abi.ts";
 import { engineModule } from "../support/engine-binary.ts";
 import { EngineWorld, START } from "../support/engine-harness.ts";
@@ -23,7 +25,7 @@ import { established, reach } from "../support/tcp-guest.ts";
 import { VARIANTS } from "../support/wasm.ts";
 
 describe("engine/engine: starting", () => {
-  const fresh = (): Engine => new Engine(instantiateEngine(engineModule("simd")));
+  const fresh = (): HostEngine => new HostEngine(instantiateEngine(engineModule("simd")));
 
   test("before, there is no configuration", () => {
     assert.throws(() => fresh().config, { code: "START", message: /start the engine first/ });
@@ -50,7 +52,7 @@ describe("engine/engine: starting", () => {
     assert.deepEqual({ opCount, txCount, flowCount, chunkCount }, idle);
     assert.ok(!ready && !mustFlush);
     assert.equal(engine.nextDeadline(), 0);
-    assert.deepEqual(engine.flows(), []);
+    assert.deepEqual(flowsOf(engine), []);
   });
 
   test("the host base is added to every address a system call sees", () => {
@@ -129,7 +131,7 @@ for (const variant of VARIANTS) {
       const socket = world.host.socket();
       assert.equal(socket.datagrams[0]?.address ?? socket.address, "198.18.0.99");
       assert.deepEqual(
-        world.engine.flows().map((flow) => flow.kind),
+        flowsOf(world.engine).map((flow) => flow.kind),
         ["dns", "dns"],
       );
     });
@@ -197,7 +199,7 @@ describe("engine/engine: what is told", () => {
     guest.send({ payload: "12345" });
     socket.push("123");
     world.run();
-    assert.deepEqual(world.engine.flows(), [
+    assert.deepEqual(flowsOf(world.engine), [
       {
         handle: socket.handle,
         kind: "tcp",

@@ -1,9 +1,10 @@
 /** Loading: an engine that keeps the contract is taken, every other one refused with the reason. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { Engine } from "../../src/engine/engine.ts";
 import { EngineError, type EngineErrorCode } from "../../src/engine/errors.ts";
-import { compileEngine, detectSimd, loadEngine } from "../../src/engine/module.ts";
+import { HostEngine } from "../../src/engine/host-engine.ts";
+import { loadEngine } from "../../src/engine/instance.ts";
+import { compileEngine, detectSimd } from "../../src/engine/module.ts";
 import * as abi from "../../wasm/abi.ts";
 import { readEngine } from "../support/engine-binary.ts";
 import { EngineWorld } from "../support/engine-harness.ts";
@@ -165,7 +166,7 @@ describe("engine/module: what is refused", () => {
   });
 
   test("an engine that refuses its configuration", () => {
-    const engine = new Engine(loadEngine(tinyEngine({ init: -1 })));
+    const engine = new HostEngine(loadEngine(tinyEngine({ init: -1 })));
     assert.throws(() => engine.start(worldConfig()), { code: "START", message: /"-1"/ });
   });
 });

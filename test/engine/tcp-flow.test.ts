@@ -1,8 +1,8 @@
 /** A connection's windows and round trip, as a run's own checks and its guest know them. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { Engine } from "../../src/engine/engine.ts";
-import { loadEngine } from "../../src/engine/module.ts";
+import { HostEngine } from "../../src/engine/host-engine.ts";
+import { loadEngine } from "../../src/engine/instance.ts";
 import { readTcpFlow, type TcpFlow, tcpHandle } from "../../src/engine/tcp-flow.ts";
 import { planFromSeed } from "../../src/lab/sim/scenario.ts";
 import { simulatedEngine } from "../../src/lab/sim/simulated-engine.ts";
@@ -71,7 +71,7 @@ describe("TCP flow record, field by field", () => {
 
   /** A record of TCP in one slot of an engine that has not started. */
   function record(kind: number = abi.KIND_TCP) {
-    const engine = new Engine(loadEngine(tinyEngine()));
+    const engine = new HostEngine(loadEngine(tinyEngine()));
     const { view } = engine;
     const base = engine.bases.flows + SLOT * abi.FLOW_SIZE;
     const word = (offset: number, value: number) => view.setUint32(base + offset, value, true);

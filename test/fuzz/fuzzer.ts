@@ -8,8 +8,9 @@
  * At the end of an epoch the host goes quiet and time runs on until everything has expired.
  */
 
-import { Engine } from "../../src/engine/engine.ts";
-import { instantiateEngine } from "../../src/engine/module.ts";
+import { flowsOf } from "../../src/engine/flows.ts";
+import { HostEngine } from "../../src/engine/host-engine.ts";
+import { instantiateEngine } from "../../src/engine/instance.ts";
 import { readStat } from "../../src/engine/stats.ts";
 import { mappedOctetsOf } from "../../src/lib/addr6.ts";
 import { messageOf } from "../../src/lib/message.ts";
@@ -85,7 +86,7 @@ class Epoch {
   readonly description: string;
   readonly #options: WorldOptions;
   readonly #random: Random;
-  readonly #engine: Engine;
+  readonly #engine: HostEngine;
   readonly #host: ChaoticHost;
   readonly #crowd: TcpCrowd;
   readonly #frames: FrameSource;
@@ -107,7 +108,7 @@ class Epoch {
     this.description =
       `epoch ${epoch}, ${variant}, vnet ${vnetSize}, link flags ${linkFlags}, mtu ${mtu}, ` +
       `${flowsMax} flows, ${chunksMax} chunks`;
-    this.#engine = new Engine(instantiateEngine(engineModule(variant)));
+    this.#engine = new HostEngine(instantiateEngine(engineModule(variant)));
     this.#engine.start(worldConfig(this.#options));
     this.#host = new ChaoticHost(this.#engine, this.#random);
     this.#crowd = new TcpCrowd(this.#random);
@@ -157,7 +158,7 @@ class Epoch {
       if (deadline === 0 || (this.#engine.flowCount === this.#fixed && rounds > 1000)) break;
       this.#now = Math.max(this.#now, Math.min(deadline, end));
     }
-    const left = this.#engine.flows().filter((flow) => flow.kind !== "udp").length;
+    const left = flowsOf(this.#engine).filter((flow) => flow.kind !== "udp").length;
     if (left > 0 || this.#engine.flowCount > this.#fixed) {
       throw new Error(`${this.#engine.flowCount} flows are left: ${this.#leftovers()}`);
     }
@@ -168,7 +169,7 @@ class Epoch {
   }
 
   #leftovers(): string {
-    const names = this.#engine.flows().map((flow) => `${flow.kind} ${flow.state ?? ""}`.trim());
+    const names = flowsOf(this.#engine).map((flow) => `${flow.kind} ${flow.state ?? ""}`.trim());
     return [...new Set(names)].join(", ");
   }
 

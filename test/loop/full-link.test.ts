@@ -6,8 +6,8 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { describe, test } from "node:test";
-import { Engine } from "../../src/engine/engine.ts";
-import { instantiateEngine } from "../../src/engine/module.ts";
+import { HostEngine } from "../../src/engine/host-engine.ts";
+import { instantiateEngine } from "../../src/engine/instance.ts";
 import { readStat } from "../../src/engine/stats.ts";
 import { Guest } from "../../src/lab/sim/guest/guest.ts";
 import type { TcpConnection } from "../../src/lab/sim/guest/tcp-connection.ts";
@@ -46,7 +46,7 @@ const sha256 = (octets: Uint8Array): string => createHash("sha256").update(octet
 /** A guest on a link that it writes to first of all, and reads from when all is written. */
 class World {
   now = START;
-  readonly engine = new Engine(instantiateEngine(engineModule("simd")));
+  readonly engine = new HostEngine(instantiateEngine(engineModule("simd")));
   readonly host: FakeHost;
   readonly loop: Loop;
   readonly guest: Guest;

@@ -2,8 +2,8 @@
  * Everything around a loop, made by hand: events from a list, a link whose room a test sets, a
  * scripted host, a clock that stands still. The engine is real; every call into a part is noted.
  */
-import { Engine } from "../../src/engine/engine.ts";
-import { instantiateEngine } from "../../src/engine/module.ts";
+import { HostEngine } from "../../src/engine/host-engine.ts";
+import { instantiateEngine } from "../../src/engine/instance.ts";
 import { createMemoryLink, type MemoryGuest } from "../../src/lab/sim/memory-link.ts";
 import type { Link, LinkMemory } from "../../src/link/link.ts";
 import { Loop } from "../../src/loop/loop.ts";
@@ -49,7 +49,7 @@ export const LINK_READABLE: FakeEvent = { bits: abi.EVENT_READABLE, lo: 0, hi: O
 export const LINK_WRITABLE: FakeEvent = { bits: abi.EVENT_WRITABLE, lo: 0, hi: OF_LINK };
 export const CONTROL: FakeEvent = { bits: abi.EVENT_READABLE, lo: 0, hi: OF_CONTROL };
 
-class NotingEngine extends Engine {
+class NotingEngine extends HostEngine {
   readonly notes: string[];
 
   constructor(notes: string[]) {

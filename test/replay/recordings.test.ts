@@ -15,7 +15,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { gunzipSync } from "node:zlib";
 import { engineBytes } from "../../src/assets.ts";
-import { loadEngine } from "../../src/engine/module.ts";
+import { loadEngine } from "../../src/engine/instance.ts";
 import { describeResult } from "../../src/lab/commands/replay-report.ts";
 import { hashOctets } from "../../src/lib/hash64.ts";
 import { replayRecording } from "../../src/replay/replayer.ts";

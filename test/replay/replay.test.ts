@@ -2,12 +2,14 @@
  * Record and replay of simulated runs: equal on every runtime, and whatever is changed is found and
  * named.
  */
+
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { dhcpOptionsOf, encodeDhcpOptions } from "../../src/config/dhcp-options.ts";
 import { encodeDhcp6Options } from "../../src/config/dhcp6-options.ts";
-import { Engine } from "../../src/engine/engine.ts";
-import { instantiateEngine } from "../../src/engine/module.ts";
+import type { Engine } from "../../src/engine/engine.ts";
+import { HostEngine } from "../../src/engine/host-engine.ts";
+import { instantiateEngine } from "../../src/engine/instance.ts";
 import { simulateSeed } from "../../src/lab/sim/simulate.ts";
 import { simulatedEngine } from "../../src/lab/sim/simulated-engine.ts";
 import { mappedOctetsOf } from "../../src/lib/addr6.ts";
@@ -75,7 +77,7 @@ test("replay: a machine that leaves does so again, and its socket is closed agai
   const limit = Number.POSITIVE_INFINITY;
   const module = instantiateEngine(simulatedEngine());
   const recorder = new Recorder(module, { sink, build: BUILD, limit });
-  const engine = new Engine(recorder.module);
+  const engine = new HostEngine(recorder.module);
   engine.start(worldConfig());
   const kinds: number[] = [];
   const work = (now: number): void => {
@@ -105,7 +107,7 @@ describe("replay: own addresses of the host", () => {
     const limit = Number.POSITIVE_INFINITY;
     const module = instantiateEngine(simulatedEngine());
     const recorder = new Recorder(module, { sink, build: BUILD, limit });
-    const engine = new Engine(recorder.module);
+    const engine = new HostEngine(recorder.module);
     engine.start(worldConfig({ refusesHost: true }));
     engine.addHostPort("tcp", mappedOctetsOf(0), 80);
     engine.setHostAddresses([mappedOctetsOf(ip(PEER))]);
@@ -142,7 +144,7 @@ describe("replay: DHCP options that change", () => {
     const recorder = new Recorder(instantiateEngine(simulatedEngine()), {
       ...{ sink, build: BUILD, limit },
     });
-    const engine = new Engine(recorder.module);
+    const engine = new HostEngine(recorder.module);
     engine.start(worldConfig({ ipv6: IPV6 }));
     const said = (now: number): number => {
       engine.step(now);

@@ -1,5 +1,6 @@
 /** Recordings in memory: a simulated run that is recorded, and what is in a recording. */
-import { instantiateEngine } from "../../src/engine/module.ts";
+import { instantiateEngine } from "../../src/engine/instance.ts";
+import type { Plan } from "../../src/lab/sim/plan.ts";
 import { planFromSeed } from "../../src/lab/sim/scenario.ts";
 import { simulatedEngine } from "../../src/lab/sim/simulated-engine.ts";
 import { Trace } from "../../src/lab/sim/trace.ts";
@@ -43,10 +44,15 @@ export interface RecordedRun {
 
 /** Runs a seed of the simulator with a recorder before the engine. */
 export function recordSeed(seed: number, limit = Number.POSITIVE_INFINITY): RecordedRun {
+  return recordPlan(planFromSeed(seed), limit);
+}
+
+/** The same for a plan in which the engine is not restarted. */
+export function recordPlan(plan: Plan, limit = Number.POSITIVE_INFINITY): RecordedRun {
   const sink = new MemorySink();
   const stops: string[] = [];
   let recorder: Recorder | undefined;
-  const world = new World(simulatedEngine(), planFromSeed(seed), new Trace(), {
+  const world = new World(simulatedEngine(), plan, new Trace(), {
     instantiate: (module) => {
       const onStop = (reason: "limit" | Error): void => {
         stops.push(reason instanceof Error ? reason.message : reason);

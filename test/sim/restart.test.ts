@@ -4,7 +4,8 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { type EngineModule, instantiateEngine } from "../../src/engine/module.ts";
+import { instantiateEngine } from "../../src/engine/instance.ts";
+import type { EngineModule } from "../../src/engine/module.ts";
 import type { Plan } from "../../src/lab/sim/plan.ts";
 import { planFromSeed } from "../../src/lab/sim/scenario.ts";
 import { simulatedEngine } from "../../src/lab/sim/simulated-engine.ts";

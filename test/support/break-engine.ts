@@ -6,10 +6,13 @@
  * The engine is found by its CONFIG record (`wasm/abi.ts`), which names guest, gateway and DNS
  * server of its network, and the address in the process at which the engine's memory begins.
  */
+
 import assert from "node:assert/strict";
 import { closeSync, openSync, readFileSync, readSync, writeSync } from "node:fs";
-import { Engine } from "../../src/engine/engine.ts";
-import { compileEngine, instantiateEngine } from "../../src/engine/module.ts";
+import type { Engine } from "../../src/engine/engine.ts";
+import { HostEngine } from "../../src/engine/host-engine.ts";
+import { instantiateEngine } from "../../src/engine/instance.ts";
+import { compileEngine } from "../../src/engine/module.ts";
 import * as abi from "../../wasm/abi.ts";
 import { readEngine } from "./engine-binary.ts";
 import { GATEWAY_MAC, GUEST, GUEST_MAC, PEER, worldConfig } from "./engine-settings.ts";
@@ -59,7 +62,7 @@ function findTables(): readonly number[] {
 }
 
 function startedEngine(): Engine {
-  const engine = new Engine(instantiateEngine(shipped));
+  const engine = new HostEngine(instantiateEngine(shipped));
   engine.start(worldConfig({}));
   return engine;
 }

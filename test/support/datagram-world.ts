@@ -10,8 +10,8 @@
  *     world.take()  // frames, decoded strictly
  */
 import assert from "node:assert/strict";
-import { Engine } from "../../src/engine/engine.ts";
-import { instantiateEngine } from "../../src/engine/module.ts";
+import { HostEngine } from "../../src/engine/host-engine.ts";
+import { instantiateEngine } from "../../src/engine/instance.ts";
 import { type EngineStats, readStats } from "../../src/engine/stats.ts";
 import * as abi from "../../wasm/abi.ts";
 import { DatagramHost, HOST_BASE, HostSocket } from "./datagram-host.ts";
@@ -42,7 +42,7 @@ const ROUNDS_MAX = 1000;
 const SECOND = 1_000_000;
 
 export class DatagramWorld {
-  readonly engine: Engine;
+  readonly engine: HostEngine;
   now = 1000 * SECOND;
   readonly host: DatagramHost;
   readonly frames: Frame[] = [];
@@ -53,7 +53,7 @@ export class DatagramWorld {
     const config = worldConfig(options);
     this.#vnetSize = config.vnetSize;
     this.#mtu = config.mtu;
-    this.engine = new Engine(instantiateEngine(engineModule(options.variant ?? "simd")));
+    this.engine = new HostEngine(instantiateEngine(engineModule(options.variant ?? "simd")));
     this.engine.setHostBase(HOST_BASE);
     this.engine.start(config);
     this.host = new DatagramHost(this.engine);

@@ -13,9 +13,9 @@
  */
 import assert from "node:assert/strict";
 import type { EngineConfigValues } from "../../src/engine/config.ts";
-import { Engine } from "../../src/engine/engine.ts";
-import type { FlowInfo } from "../../src/engine/flows.ts";
-import { instantiateEngine } from "../../src/engine/module.ts";
+import { type FlowInfo, flowsOf } from "../../src/engine/flows.ts";
+import { HostEngine } from "../../src/engine/host-engine.ts";
+import { instantiateEngine } from "../../src/engine/instance.ts";
 import { DROP_NAMES, type EngineStats, readStats } from "../../src/engine/stats.ts";
 import { OTHER_DROPS } from "../../src/lab/sim/check/other-drops.ts";
 import { messageOf } from "../../src/lib/message.ts";
@@ -70,7 +70,7 @@ export type FrameOf<Kind extends Frame["kind"]> = Extract<Frame, { kind: Kind }>
 type MaybeSocket = FakeSocket | undefined;
 
 export class EngineWorld {
-  readonly engine: Engine;
+  readonly engine: HostEngine;
   readonly host: FakeHost;
   readonly config: EngineConfigValues;
   readonly lender: Lender | undefined;
@@ -88,7 +88,7 @@ export class EngineWorld {
 
   constructor(options: WorldOptions = {}) {
     this.config = worldConfig(options);
-    this.engine = new Engine(instantiateEngine(engineModule(options.variant ?? "simd")));
+    this.engine = new HostEngine(instantiateEngine(engineModule(options.variant ?? "simd")));
     this.engine.start(this.config);
     this.host = new FakeHost(this.engine);
     this.lender = options.lends ? new Lender(this.engine, this.host, options.lends) : undefined;
@@ -344,9 +344,9 @@ export class EngineWorld {
 
   /** The flow of these ports, if there is one. */
   flow(guestPort: number, peerPort: number): FlowInfo | undefined {
-    return this.engine
-      .flows()
-      .find((flow) => flow.guestPort === guestPort && flow.peerPort === peerPort);
+    return flowsOf(this.engine).find(
+      (flow) => flow.guestPort === guestPort && flow.peerPort === peerPort,
+    );
   }
 
   /**
@@ -366,7 +366,7 @@ export class EngineWorld {
     this.equal(stats.guestRxFrames, this.framesIn, "frames in");
     this.equal(stats.guestTxFrames, this.framesOut, "frames out");
     this.equal(stats.guestTxBytes, this.octetsOut, "octets out");
-    const flows = this.engine.flows();
+    const flows = flowsOf(this.engine);
     const count = (kind: FlowInfo["kind"]): number =>
       flows.filter((flow) => flow.kind === kind).length;
     this.equal(flows.length, this.engine.flowCount, "flows in the table");

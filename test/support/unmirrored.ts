@@ -16,7 +16,27 @@ const SIX = "test/wasm/flow/ipv6.test.ts, test/wasm/tcp/ipv6.test.ts and test/wa
 const ADMIN = "test/admin/service.test.ts";
 const DEMO = "test/e2e/demo.test.ts plays it";
 
+const NETWORK = "test/network/network.test.ts drives it from outside";
+const OPERATIONS = "test/network/socket-operations.test.ts, by what becomes of packets";
+
 export const UNMIRRORED: Readonly<Record<string, string>> = {
+  "src/link/frame-ring.ts": "test/sim/memory-link.test.ts and test/network/network.test.ts",
+  "src/network/addresses.ts": OPERATIONS,
+  "src/network/create.ts": NETWORK,
+  "src/network/datagram-messages.ts": OPERATIONS,
+  "src/network/datagram-port.ts": OPERATIONS,
+  "src/network/error-numbers.ts": OPERATIONS,
+  "src/network/frame-link.ts": NETWORK,
+  "src/network/inbound.ts": "test/network/stream-pair.test.ts",
+  "src/network/index.ts": NETWORK,
+  "src/network/network-link.ts": NETWORK,
+  "src/network/no-upstream.ts": NETWORK,
+  "src/network/ping-socket.ts": OPERATIONS,
+  "src/network/services.ts": "test/network/stream-pair.test.ts",
+  "src/network/settings.ts": NETWORK,
+  "src/network/stream-port.ts": OPERATIONS,
+  "src/network/upstream.ts": TYPES,
+  "src/upstream/messages.ts": OPERATIONS,
   "src/assets.ts": "test/build.test.ts",
   "src/admin/captures.ts": "test/e2e/admin-captures.runtime.test.ts",
   "src/admin/drops.ts": "test/e2e/admin-captures.runtime.test.ts",

@@ -1,6 +1,8 @@
 /** What comes in at published ports: connections, datagrams, whose they are, who is turned away. */
+
 import assert from "node:assert/strict";
 import { describe } from "node:test";
+import { addressText, flowsOf } from "../../src/engine/flows.ts";
 import { check, EAGAIN, ECONNRESET, EMFILE, ENOMEM, EPERM } from "../../src/sys/errno.ts";
 import type { Libc } from "../../src/sys/libc.ts";
 import { EPOLLOUT, SO_OOBINLINE, SOL_SOCKET, SOL_TCP, TCP_NODELAY } from "../../src/sys/linux.ts";
@@ -77,9 +79,9 @@ describe("listener rules: what comes in", () => {
       rig.sys.close(client);
     }
     assert.deepEqual(calls, [["addressSix", GUEST6_OCTETS]]);
-    const guests = rig.engine.flows().map((flow) => rig.engine.addressText(flow.guestAddress));
+    const guests = flowsOf(rig.engine).map((flow) => addressText(rig.engine, flow.guestAddress));
     assert.deepEqual(guests, ["fd10:0:2::2", "10.0.2.15"]);
-    assert.equal(rig.engine.flows().at(-1)?.guestAddress, GUEST4);
+    assert.equal(flowsOf(rig.engine).at(-1)?.guestAddress, GUEST4);
     listeners.close();
   });
 
@@ -172,7 +174,7 @@ describe("listener rules: what comes in", () => {
     listeners.arrived(0, START);
     listeners.arrived(0, START);
     assert.deepEqual(seen, [[53, 0, START, 4, 1, GUEST4]]);
-    const [flow] = rig.engine.flows();
+    const [flow] = flowsOf(rig.engine);
     assert.deepEqual([flow?.kind, flow?.guestPort, flow?.guestAddress], ["udp", 53, GUEST4]);
     assert.equal(rig.sockets.ports.isParked(0), false);
   });
@@ -184,7 +186,7 @@ describe("listener rules: what comes in", () => {
     const value = (...args: number[]): void => void heard.push(args);
     Object.defineProperty(rig.engine, "upstreamEvent", { value });
     listeners.arrived(0, START);
-    const [flow] = rig.engine.flows();
+    const [flow] = flowsOf(rig.engine);
     assert.deepEqual(heard, [[(flow?.handle ?? 0) | 0, abi.EVENT_READABLE, START]]);
     let result = -ENOMEM;
     Object.defineProperty(rig.sockets, "adoptPort", { value: () => result });

@@ -1,7 +1,9 @@
 /** Host sockets of IPv6: beside those of IPv4 on the same ports, peers told whole. */
+
 import assert from "node:assert/strict";
 import { describe } from "node:test";
 import type { PublishRule } from "../../src/config/publish-rule.ts";
+import { addressText, flowsOf } from "../../src/engine/flows.ts";
 import { check, EADDRINUSE, EINPROGRESS } from "../../src/sys/errno.ts";
 import type { Libc } from "../../src/sys/libc.ts";
 import { IPV6_RECVERR, IPV6_V6ONLY, SOCKADDR_IN6_SIZE, SOL_IPV6 } from "../../src/sys/linux.ts";
@@ -66,9 +68,9 @@ describe("upstream over IPv6", () => {
     assert.ok(result === 0 || result === -EINPROGRESS, String(result));
     rig.awaitEvent(1, abi.EVENT_READABLE, EVENT_OF_LISTENER);
     listeners.accept(1, START);
-    const [flow] = engine.flows();
+    const [flow] = flowsOf(engine);
     assert.equal(flow?.guestPort, 80);
-    assert.equal(engine.addressText(flow?.hostAddress ?? 0), "::1");
+    assert.equal(addressText(engine, flow?.hostAddress ?? 0), "::1");
     assert.equal(flow?.peerPort, localPort(sys, client));
     sys.close(client);
     listeners.close();

@@ -1,8 +1,8 @@
 /** Payload that the guest has lent: its pieces in place of engine addresses. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { Engine } from "../../src/engine/engine.ts";
-import { instantiateEngine } from "../../src/engine/module.ts";
+import { HostEngine } from "../../src/engine/host-engine.ts";
+import { instantiateEngine } from "../../src/engine/instance.ts";
 import { LentFrames } from "../../src/upstream/lent.ts";
 import * as abi from "../../wasm/abi.ts";
 import { EFAULT } from "../../wasm/errno.ts";
@@ -14,7 +14,7 @@ const GUEST = 0x7f45_0000_0000;
 
 /** Calls are noted; addresses are invented. */
 class Stage {
-  readonly engine = new Engine(instantiateEngine(engineModule("simd")));
+  readonly engine = new HostEngine(instantiateEngine(engineModule("simd")));
   readonly frames: LentFrames;
   readonly copies: (readonly [to: number, from: number, length: number])[] = [];
   readonly sends: (readonly [address: number, length: number])[][] = [];

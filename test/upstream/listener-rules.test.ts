@@ -1,7 +1,9 @@
 /** What rules come to: sockets that are opened, what the engine is told, and what cannot be had. */
+
 import assert from "node:assert/strict";
 import { describe } from "node:test";
 import type { PublishRule } from "../../src/config/publish-rule.ts";
+import { flowsOf } from "../../src/engine/flows.ts";
 import { mappedOctetsOf } from "../../src/lib/addr6.ts";
 import {
   check,
@@ -38,7 +40,7 @@ describe("listener rules: what is opened", () => {
     for (let i = 0; i < 3; i += 1) {
       const client = check(connect(rig, first + i), "Connect");
       assert.equal(listeners.accept(i, START), 1);
-      assert.equal(rig.engine.flows().at(-1)?.guestPort, 8000 + i);
+      assert.equal(flowsOf(rig.engine).at(-1)?.guestPort, 8000 + i);
       rig.sys.close(client);
     }
     assert.equal(connect(rig, first + 3), -ECONNREFUSED);

@@ -1,6 +1,8 @@
 /** Published ports: opened, accepted in bounded batches, refused by a full table, closed. */
+
 import assert from "node:assert/strict";
 import { describe } from "node:test";
+import { addressText, flowsOf } from "../../src/engine/flows.ts";
 import { check, EADDRINUSE, ECONNREFUSED, ECONNRESET, SystemError } from "../../src/sys/errno.ts";
 import type { Libc } from "../../src/sys/libc.ts";
 import { SO_REUSEADDR, SOL_SOCKET } from "../../src/sys/linux.ts";
@@ -21,7 +23,7 @@ describe("listener: TCP", () => {
     const client = check(connect(rig, b), "Connect");
     rig.awaitEvent(1, abi.EVENT_READABLE, EVENT_OF_LISTENER);
     listeners.accept(1, START);
-    const [flow] = rig.engine.flows();
+    const [flow] = flowsOf(rig.engine);
     assert.equal(flow?.guestPort, 443);
     assert.equal(flow?.peerPort, nameOf(rig.sys, client).port);
     assert.equal(flow?.hostAddress, LOOPBACK);
@@ -210,7 +212,7 @@ describe("listener: ports that do not answer yet", () => {
     const listeners = opened(rig, { ...rule(port, 80), guestAddress: 0x0a000232 });
     const client = check(connect(rig, port), "Connect");
     listeners.accept(0, START);
-    assert.equal(rig.engine.addressText(rig.engine.flows()[0]?.guestAddress ?? 0), "10.0.2.50");
+    assert.equal(addressText(rig.engine, flowsOf(rig.engine)[0]?.guestAddress ?? 0), "10.0.2.50");
     listeners.close();
     rig.sys.close(client);
   });
@@ -229,7 +231,7 @@ describe("listener: UDP", () => {
         send(rig.sys, client.fd, "question");
         rig.awaitEvent(0, abi.EVENT_READABLE, EVENT_OF_PORT);
         listeners.arrived(0, now);
-        const [flow] = rig.engine.flows();
+        const [flow] = flowsOf(rig.engine);
         assert.deepEqual([flow?.kind, flow?.guestPort, flow?.hostPort], ["udp", 53, port]);
         listeners.arrived(0, now);
         assert.equal(rig.engine.flowCount, 1, "it has one already");

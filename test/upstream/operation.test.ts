@@ -1,7 +1,7 @@
 /** Fields of operations by their names: each reads its own word, with the sign it has. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { Operation } from "../../src/upstream/operation.ts";
+import { HostOperation } from "../../src/upstream/operation.ts";
 import * as abi from "../../wasm/abi.ts";
 
 const AT = 2 * abi.OP_SIZE;
@@ -9,13 +9,13 @@ const AT = 2 * abi.OP_SIZE;
 /** The third of four records, of these words; all around it are others. */
 function operationOf(words: {
   readonly [offset: number]: number;
-}): readonly [Operation, DataView<ArrayBuffer>] {
+}): readonly [HostOperation, DataView<ArrayBuffer>] {
   const view = new DataView(new ArrayBuffer(4 * abi.OP_SIZE));
   new Uint8Array(view.buffer).fill(0x5a);
   new Uint8Array(view.buffer, AT, abi.OP_SIZE).fill(0);
   for (const [offset, word] of Object.entries(words))
     view.setUint32(AT + Number(offset), word, true);
-  const operation = new Operation(new Int32Array(view.buffer));
+  const operation = new HostOperation(new Int32Array(view.buffer));
   operation.moveTo(AT);
   return [operation, view];
 }

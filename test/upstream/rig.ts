@@ -3,8 +3,8 @@
  * by `HostSockets`, their events read from epoll. Peers are sockets of the same thread.
  */
 import assert from "node:assert/strict";
-import { Engine } from "../../src/engine/engine.ts";
-import { instantiateEngine } from "../../src/engine/module.ts";
+import { HostEngine } from "../../src/engine/host-engine.ts";
+import { instantiateEngine } from "../../src/engine/instance.ts";
 import { Epoll } from "../../src/sys/epoll.ts";
 import { check } from "../../src/sys/errno.ts";
 import type { Libc } from "../../src/sys/libc.ts";
@@ -41,7 +41,7 @@ interface RigLimits {
 
 export class Rig {
   readonly sys: Libc;
-  readonly engine = new Engine(instantiateEngine(engineModule("simd")));
+  readonly engine = new HostEngine(instantiateEngine(engineModule("simd")));
   readonly epoll: Epoll;
   readonly sockets: HostSockets;
   readonly #base: number;

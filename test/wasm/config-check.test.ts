@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { encodeEngineConfig } from "../../src/engine/config.ts";
-import { instantiateEngine } from "../../src/engine/module.ts";
+import { instantiateEngine } from "../../src/engine/instance.ts";
 import * as abi from "../../wasm/abi.ts";
 import { checkedEngine } from "../support/engine-binary.ts";
 import { IPV6, type WorldOptions, worldConfig } from "../support/engine-settings.ts";

@@ -1,7 +1,9 @@
 /** Marks: why each frame of a batch was dropped, and which flow it is of. */
+
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
+import { flowsOf } from "../../src/engine/flows.ts";
 import { DROP_NAMES } from "../../src/engine/stats.ts";
 import * as abi from "../../wasm/abi.ts";
 import { EngineWorld } from "../support/engine-harness.ts";
@@ -73,7 +75,7 @@ describe("wasm/trace", () => {
       world.tcp({ destination: PEER, sourcePort: 1, destinationPort: 2, seq: 1, flags: "S" }),
     );
     const handles = marks(world, 5).map(({ handle }) => handle);
-    const flows = world.engine.flows().map(({ handle }) => handle);
+    const flows = flowsOf(world.engine).map(({ handle }) => handle);
     assert.equal(handles[0], handles[3]);
     assert.deepEqual(new Set(handles), new Set(flows));
     assert.equal(flows.length, 4);
@@ -81,7 +83,7 @@ describe("wasm/trace", () => {
 
   test("a segment that is dropped has reason and flow", () => {
     const { world, guest } = established();
-    const [flow] = world.engine.flows();
+    const [flow] = flowsOf(world.engine);
     guest.sendBatch([{ seq: 1_000_000_000, payload: pattern(10) }]);
     assert.deepEqual(marks(world, 1), [{ reason: "dropTcpWindow", handle: flow?.handle }]);
   });

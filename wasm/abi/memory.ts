@@ -8,8 +8,9 @@ export const ABI_MAGIC: i32 = 0x50524c53; // "SLRP"
 
 // ---------------------------------------------------------------- capacities
 
-/** Upper limit of `CONFIG_FLOWS_MAX`; the slot number of a handle has this many bits. */
+/** The slot number of a handle has this many bits. */
 export const HANDLE_SLOT_BITS: i32 = 16;
+/** Upper limit of `CONFIG_FLOWS_MAX`. */
 export const FLOW_CAPACITY_COUNT: i32 = 65536;
 export const FLOWS_DEFAULT_COUNT: i32 = 16384;
 /** Payload memory is one pool of chunks shared by all flows. */

@@ -83,10 +83,14 @@ export const OP_CLOSE: i32 = 5;
  * Open a UDP socket: A = preferred source port or 0, B/C = address and port to connect to or 0; if
  * COUNT = FAMILY_SIX one of IPv6, POINTER = a struct sockaddr_in6 to connect to or 0. Without
  * anything to connect to C = guest port | spot << 16: a socket that is published for it is taken
- * in place of a new one. Result = the port it is bound to, OPENED_PUBLISHED added if that is so.
+ * in place of a new one. Result = the port it is bound to if that is known, else 0; of a published
+ * one with OPENED_PUBLISHED.
  */
 export const OP_UDP_OPEN: i32 = 6;
-/** sendmmsg: POINTER = mmsghdr array, COUNT = how many, A = datagrams in all. Result = messages. */
+/**
+ * sendmmsg: POINTER = mmsghdr array, COUNT = how many, A = iovecs in all: as many datagrams, where
+ * the guest has sent none as a run. Result = messages.
+ */
 export const OP_UDP_SEND: i32 = 7;
 /** recvmmsg: POINTER = mmsghdr array, COUNT = how many. Result = messages received. */
 export const OP_UDP_RECV: i32 = 8;

@@ -7,7 +7,8 @@ const ETHERNET_SIZE = 14;
 
 /** The verdict, in lines for people. */
 export function describeResult(result: ReplayResult): string[] {
-  const { calls, turns, framesIn, framesOut, operations, elapsed, ending, difference } = result;
+  const { calls, turns, framesIn, framesOut, operations } = result;
+  const { elapsed, ending, digest, difference } = result;
   const seconds = (elapsed / 1e6).toFixed(6);
   const other = result.isOtherBuild ? ["note: another build of the engine was recorded"] : [];
   if (difference !== undefined) return [...describeDifference(result, difference), ...other];
@@ -19,6 +20,7 @@ export function describeResult(result: ReplayResult): string[] {
   return [
     `equal: ${calls} calls in ${turns} turns of ${seconds} s${ended}`,
     `  ${framesIn} frames from the guest, ${framesOut} to it, ${operations} operations`,
+    `  digest ${digest}`,
     ...other,
   ];
 }

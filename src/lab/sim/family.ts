@@ -1,33 +1,22 @@
 /**
- * The families of plans that are drawn from a seed. Each has seeds of its own: seed 17 of one says
- * nothing about seed 17 of another.
+ * All families of plans that belong to a seed: those of `drawn-plan.ts`, and
  *
- *   random        one of everything, and all kinds of trouble on link and host
- *   windows       shut windows of which nobody hears, and uploads sent again in other pieces
- *   vhost-user    the random ones, with a guest whose card is a vhost-user one
  *   competition   several parties that want more than there is, on a sound link and host
+ *
+ * which is written as a scenario.
  */
-import { planOfCard } from "./card/card-family.ts";
 import { planOfCompetition } from "./competition.ts";
-import type { Plan } from "./plan.ts";
-import { planFromSeed } from "./scenario.ts";
+import { DRAWN_FAMILIES, type DrawnFamily, drawPlan } from "./drawn-plan.ts";
 import { groupsByKind, type ScenarioPlan } from "./scenario-plan.ts";
-import { planOfWindows } from "./windows.ts";
 
-export const FAMILIES = ["random", "windows", "vhost-user", "competition"] as const;
+export const FAMILIES = [...DRAWN_FAMILIES, "competition"] as const;
 
-export type Family = (typeof FAMILIES)[number];
-
-const PLANS: Readonly<Record<Exclude<Family, "competition">, (seed: number) => Plan>> = {
-  random: planFromSeed,
-  windows: planOfWindows,
-  "vhost-user": planOfCard,
-};
+export type Family = DrawnFamily | "competition";
 
 /** The plan that belongs to a seed of a family. */
 export function planOfFamily(family: Family, seed: number): ScenarioPlan {
   if (family === "competition") return planOfCompetition(seed);
-  const plan = PLANS[family](seed);
+  const plan = drawPlan(family, seed);
   return { plan, groups: groupsByKind(plan) };
 }
 

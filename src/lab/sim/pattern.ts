@@ -4,7 +4,6 @@
  * One table of random octets, whose length is a prime, is read round and round; each stream begins
  * somewhere else. An octet lost, doubled or moved by less than the whole table shows.
  */
-import { Buffer } from "node:buffer";
 import { Random } from "./random.ts";
 
 const PERIOD = 65_521;
@@ -16,6 +15,10 @@ const TABLE = ((): Uint8Array => {
   for (let i = 0; i < PERIOD; i += 1) table[i] = random.u32();
   return table;
 })();
+
+/** Node's, Bun's and Deno's; browsers have none. 0 = they are equal. */
+const compare = (globalThis as { Buffer?: { compare(a: Uint8Array, b: Uint8Array): number } })
+  .Buffer?.compare;
 
 function start(stream: number, offset: number): number {
   return (stream * STEP + offset) % PERIOD;
@@ -45,9 +48,10 @@ export function findMismatch(stream: number, offset: number, octets: Uint8Array)
   return -1;
 }
 
-/** Every octet of every stream passes here several times: the runtime compares, then we look. */
+/** Every octet of every stream passes here several times: where the runtime compares, it does. */
 function differs(octets: Uint8Array, begin: number, from: number, length: number): number {
   const part = octets.subarray(begin, begin + length);
-  if (Buffer.compare(part, TABLE.subarray(from, from + length)) === 0) return -1;
-  return begin + part.findIndex((octet, i) => octet !== TABLE[from + i]);
+  if (compare?.(part, TABLE.subarray(from, from + length)) === 0) return -1;
+  const at = part.findIndex((octet, i) => octet !== TABLE[from + i]);
+  return at < 0 ? -1 : begin + at;
 }

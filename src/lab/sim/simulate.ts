@@ -4,14 +4,9 @@
 
 import { type Family, planOfFamily } from "./family.ts";
 import type { Plan } from "./plan.ts";
+import { type FinishedRun, runPlan, type Verdict } from "./run-plan.ts";
 import { simulatedEngine } from "./simulated-engine.ts";
-import { Trace } from "./trace.ts";
-import { World, type WorldOptions, type WorldResult } from "./world.ts";
-
-export interface Verdict extends WorldResult {
-  readonly seed: number;
-  readonly ok: boolean;
-}
+import type { WorldOptions } from "./world.ts";
 
 export interface SimulateOptions {
   /** Takes one line per event, for people. */
@@ -20,12 +15,6 @@ export interface SimulateOptions {
   readonly module?: WebAssembly.Module;
   /** What else follows the run. */
   readonly observers?: WorldOptions;
-}
-
-/** A run that is over, with what is left of it. */
-export interface FinishedRun {
-  readonly world: World;
-  readonly verdict: Verdict;
 }
 
 /** Runs the plan that belongs to a seed: the same seed, the same trace hash, everywhere. */
@@ -40,7 +29,5 @@ export function simulateSeed(
 /** Carries out a plan: the same plan, the same trace hash. */
 export function simulatePlan(plan: Plan, options: SimulateOptions = {}): FinishedRun {
   const { trace, module = simulatedEngine(), observers } = options;
-  const world = new World(module, plan, new Trace(trace), observers);
-  const result = world.run();
-  return { world, verdict: { seed: plan.seed, ok: result.violations.length === 0, ...result } };
+  return runPlan(module, plan, trace, observers);
 }

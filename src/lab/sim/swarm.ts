@@ -8,7 +8,8 @@
  * Processes side by side share the seeds by `step`: each takes every `step`-th one.
  */
 import type { Family } from "./family.ts";
-import { type SimulateOptions, simulateSeed, type Verdict } from "./simulate.ts";
+import type { Verdict } from "./run-plan.ts";
+import { type SimulateOptions, simulateSeed } from "./simulate.ts";
 
 export interface SwarmOptions {
   /** The first seed. */

@@ -16,10 +16,12 @@
  *   Checks are always on. Whatever must not be is a violation; the first few are kept. A frame that
  *   was damaged on the way is the guest's to drop, so what the guest says of it does not count.
  */
+
 import * as abi from "../../../wasm/abi.ts";
 import { DROP_LABELS } from "../../engine/counter-names.ts";
-import { Engine } from "../../engine/engine.ts";
-import { type EngineModule, instantiateEngine } from "../../engine/module.ts";
+import { HostEngine } from "../../engine/host-engine.ts";
+import { instantiateEngine } from "../../engine/instance.ts";
+import type { EngineModule } from "../../engine/module.ts";
 import { readStat } from "../../engine/stats.ts";
 import { messageOf } from "../../lib/message.ts";
 import type { OutputSink } from "../../lib/output-file.ts";
@@ -85,7 +87,7 @@ export interface WorldOptions {
 export class World {
   readonly plan: Plan;
   readonly clock = new VirtualClock();
-  engine: Engine;
+  engine: HostEngine;
   readonly host: SimHost;
   readonly guest: Guest;
   readonly trace: Trace;
@@ -95,7 +97,7 @@ export class World {
   readonly #cable: Cable;
   #loop: Loop;
   readonly #link: Link;
-  readonly #makeEngine: (life: number) => Engine;
+  readonly #makeEngine: (life: number) => HostEngine;
   #life = 0; // engines that have been before
   #isFailing = false;
   #restartedAt: number | undefined;
@@ -128,7 +130,7 @@ export class World {
     const { instantiate = instantiateEngine } = options;
     this.#options = options;
     this.#makeEngine = (life) => {
-      const engine = new Engine(instantiate(module));
+      const engine = new HostEngine(instantiate(module));
       engine.start(engineConfig(plan, life));
       return engine;
     };

@@ -3,8 +3,9 @@
  * production (`Libc` has them all), and those of a machine in memory in the simulator
  * (`src/lab/sim/card/machine.ts`), so that the same code is run there.
  */
+
+import type { Libc } from "../../sys/calls.ts";
 import type { MappingCalls } from "../../sys/foreign-memory.ts";
-import type { Libc } from "../../sys/libc.ts";
 
 export type Machine = MappingCalls &
   Pick<

@@ -1,5 +1,6 @@
 /** Ports of this machine, or a socket in its file system, that lead to a port of the guest. */
 import { createServer, type ListenOptions, type Socket } from "node:net";
+import { admit } from "../inbound.ts";
 import type { Network } from "../network.ts";
 import type { Endpoint } from "../upstream.ts";
 import { NodeTcpSocket } from "./tcp-socket.ts";
@@ -57,7 +58,7 @@ export function publish(network: Network, options: PublishOptions): Promise<Publ
 function letIn(network: Network, socket: Socket, port: number): void {
   socket.on("error", () => {}); // whoever has it later hears of it, too
   try {
-    network.accept({
+    admit(network, {
       port,
       from: callerOf(socket),
       open: (events) => {

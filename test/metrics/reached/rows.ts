@@ -5,7 +5,7 @@
 import packageJson from "../../../package.json" with { type: "json" };
 import { MAILBOX_SIZE, Mailbox } from "../../../src/binding/mailbox.ts";
 import { METERS_SIZE, Meters } from "../../../src/binding/meters.ts";
-import type { Engine } from "../../../src/engine/engine.ts";
+import type { HostEngine } from "../../../src/engine/host-engine.ts";
 import type { PeerCounters } from "../../../src/link/stream-peer.ts";
 import { expose } from "../../../src/metrics/exposition.ts";
 import { FAMILIES, type Family } from "../../../src/metrics/families.ts";
@@ -59,7 +59,7 @@ export async function scrapedRows(
 
 /** What a scrape tells of an engine, and of a link as it is. */
 export function engineRows(
-  engine: Engine,
+  engine: HostEngine,
   link: { readonly refused: number; readonly peers?: PeerCounters } = { refused: 0 },
 ): Promise<Rows> {
   const counters = new Mailbox(new SharedArrayBuffer(MAILBOX_SIZE));

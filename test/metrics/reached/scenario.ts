@@ -1,5 +1,5 @@
 /** Scenarios: what makes a row of the catalogue count, and how often. */
-import type { Engine } from "../../../src/engine/engine.ts";
+import type { HostEngine } from "../../../src/engine/host-engine.ts";
 import { EngineWorld } from "../../support/engine-harness.ts";
 import type { WorldOptions } from "../../support/engine-settings.ts";
 import { World6, type World6Options } from "../../support/world6.ts";
@@ -9,7 +9,7 @@ export type Beside = Readonly<Record<string, number>>;
 
 /** An engine whose whole life was the scenario. */
 export interface Outcome {
-  readonly engine: Engine;
+  readonly engine: HostEngine;
   /** What the row says then. */
   readonly value: number;
   readonly beside: Beside;
@@ -18,7 +18,7 @@ export interface Outcome {
 export type Scenario = () => Outcome;
 
 interface World {
-  readonly engine: Engine;
+  readonly engine: HostEngine;
 }
 
 /** A row that counts once. */

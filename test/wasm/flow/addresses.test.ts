@@ -2,8 +2,10 @@
  * The table of IPv6 addresses, from outside: that what nobody uses is cleared out, what somebody
  * uses never is, and that the cost stays within bounds.
  */
+
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { addressText, flowsOf } from "../../../src/engine/flows.ts";
 import { GUEST6, PEER6 } from "../../support/engine-settings.ts";
 import { concat, ip6, pattern } from "../../support/packet.ts";
 import { TcpGuest } from "../../support/tcp-guest.ts";
@@ -25,8 +27,8 @@ describe("wasm/flow/addresses", () => {
     assert.equal(w.engine.addressSix(link, 2), first);
     assert.notEqual(w.engine.addressSix(link, 3), first);
     assert.ok(first >= 0xf0000000);
-    assert.equal(w.engine.addressText(first), "fe80::1");
-    assert.equal(w.engine.addressText(0x0a000202), "10.0.2.2");
+    assert.equal(addressText(w.engine, first), "fe80::1");
+    assert.equal(addressText(w.engine, 0x0a000202), "10.0.2.2");
   });
 
   test("a guest that sprays destinations never evicts what a connection uses", () => {
@@ -42,9 +44,9 @@ describe("wasm/flow/addresses", () => {
     w.take();
     guest.socket.push("still here");
     assert.equal(new TextDecoder().decode(guest.receiveAll().slice(-10)), "still here");
-    const [flow] = w.engine.flows().filter(({ kind }) => kind === "tcp");
-    assert.equal(w.engine.addressText(flow?.peerAddress ?? 0), PEER6);
-    assert.equal(w.engine.addressText(flow?.guestAddress ?? 0), GUEST6);
+    const [flow] = flowsOf(w.engine).filter(({ kind }) => kind === "tcp");
+    assert.equal(addressText(w.engine, flow?.peerAddress ?? 0), PEER6);
+    assert.equal(addressText(w.engine, flow?.guestAddress ?? 0), GUEST6);
   });
 
   test("every datagram of a spray goes where it was sent", () => {

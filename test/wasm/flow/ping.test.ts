@@ -1,6 +1,8 @@
 /** Ping through the host's ping sockets. */
+
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { flowsOf } from "../../../src/engine/flows.ts";
 import { EACCES, EHOSTUNREACH } from "../../support/datagram-host.ts";
 import { DatagramWorld } from "../../support/datagram-world.ts";
 import { DNS, GATEWAY, GUEST, PEER } from "../../support/engine-settings.ts";
@@ -48,7 +50,7 @@ describe("ping", () => {
     const world = new DatagramWorld();
     world.host.openResults.push(HOST_ID, 0);
     world.guest(world.ping(PEER, 0x1234, 1, "a"), world.ping(PEER, 0x4321, 1, "a"));
-    const ports = world.engine.flows().map(({ guestPort, hostPort }) => [guestPort, hostPort]);
+    const ports = flowsOf(world.engine).map(({ guestPort, hostPort }) => [guestPort, hostPort]);
     assert.deepEqual(
       ports.sort(([a = 0], [b = 0]) => a - b),
       [
@@ -197,7 +199,7 @@ describe("ping", () => {
     world.guest(world.udp(PEER, 9, "x"));
     for (let id = 1; id <= 40; id += 1) world.guest(world.ping(PEER, id, 1, "a"));
     assert.equal(world.engine.flowCount, 10); // the rest is kept for TCP and DNS
-    assert.equal(world.engine.flows().filter(({ kind }) => kind === "udp").length, 1);
+    assert.equal(flowsOf(world.engine).filter(({ kind }) => kind === "udp").length, 1);
     assert.equal(world.host.live.length, 10);
     assert.equal(world.stats.dropPingTableFull, 0);
   });

@@ -1,6 +1,8 @@
 /** Who finds a slot when slots are short, and who gives way. */
+
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { flowsOf } from "../../../src/engine/flows.ts";
 import { arrive, crowd } from "../../support/arrivals.ts";
 import { EngineWorld } from "../../support/engine-harness.ts";
 import { DNS, PEER } from "../../support/engine-settings.ts";
@@ -39,7 +41,7 @@ function query(id: number): Uint8Array {
 }
 
 function count(world: EngineWorld, kind: string): number {
-  return world.engine.flows().filter((flow) => flow.kind === kind).length;
+  return flowsOf(world.engine).filter((flow) => flow.kind === kind).length;
 }
 
 describe("wasm/flow/shares", () => {
@@ -114,7 +116,7 @@ describe("wasm/flow/shares", () => {
       guest.send({ flags: "FA" });
       world.take();
     }
-    assert.equal(world.engine.flows().filter(({ state }) => state === "TIME_WAIT").length, 30);
+    assert.equal(flowsOf(world.engine).filter(({ state }) => state === "TIME_WAIT").length, 30);
     assert.equal(crowd(world, STRANGER, 32).length, 32);
     assert.equal(world.stats.tcpGaveWay, 0);
     assert.ok(world.stats.timeWaitEvicted > 0);

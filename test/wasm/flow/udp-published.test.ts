@@ -1,6 +1,8 @@
 /** A published UDP port whose guest is not there in the sender's version of IP. */
+
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { flowsOf } from "../../../src/engine/flows.ts";
 import { mappedOctetsOf } from "../../../src/lib/addr6.ts";
 import * as abi from "../../../wasm/abi.ts";
 import { GATEWAY, GATEWAY6, GUEST, GUEST6, PEER, PEER6 } from "../../support/engine-settings.ts";
@@ -42,7 +44,7 @@ describe("wasm/flow/udp-published: a port that is published no longer", () => {
     first.receive("one", { address: PEER, port: 162 });
     expectUdp(world, { source: PEER, destination: GUEST });
     world.engine.upstreamEvent(first.handle, abi.EVENT_HANGUP, world.now);
-    assert.ok(world.engine.flows().every(({ handle }) => handle !== first.handle));
+    assert.ok(flowsOf(world.engine).every(({ handle }) => handle !== first.handle));
     world.run();
     assert.equal(first.ops.get(abi.OP_CLOSE), undefined, "the host has closed it");
     first.closed = "orderly";
@@ -62,12 +64,12 @@ describe("wasm/flow/udp-published: a port that is published no longer", () => {
     const socket = published(world, 4);
     const [own] = world.host.sockets;
     assert.ok(own !== undefined && own !== socket);
-    const there = world.engine.flows().length;
+    const there = flowsOf(world.engine).length;
     world.engine.upstreamEvent(own.handle, abi.EVENT_HANGUP, world.now);
-    assert.equal(world.engine.flows().length, there);
+    assert.equal(flowsOf(world.engine).length, there);
     for (const events of [abi.EVENT_ERROR, abi.EVENT_ERROR | abi.EVENT_HANGUP]) {
       world.engine.upstreamEvent(socket.handle, events, world.now);
-      assert.equal(world.engine.flows().length, there, "an error is no end");
+      assert.equal(flowsOf(world.engine).length, there, "an error is no end");
     }
   });
 });

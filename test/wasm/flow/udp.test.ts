@@ -1,6 +1,8 @@
 /** UDP: mapping, filtering, refusals, errors and the life of flows, in the real engine. */
+
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { flowsOf } from "../../../src/engine/flows.ts";
 import { FILTER_COUNT, OPENED_PUBLISHED } from "../../../wasm/abi.ts";
 import { EINVAL } from "../../support/datagram-host.ts";
 import { DatagramWorld } from "../../support/datagram-world.ts";
@@ -143,7 +145,7 @@ describe("UDP published ports", () => {
     const socket = world.socket();
     socket.receive("unasked", OTHER, 7);
     assert.equal(world.datagrams()[0]?.source, OTHER, "open to all");
-    assert.equal(world.engine.flows()[0]?.hostPort, 30000);
+    assert.equal(flowsOf(world.engine)[0]?.hostPort, 30000);
   });
 
   test("answers leave from the address that was asked, by the socket that was asked", () => {

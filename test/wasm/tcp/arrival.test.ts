@@ -2,8 +2,10 @@
  * Connections from outside: which address of the guest they go to, what its refusal and its silence
  * lead to, and how soon the client hears of it. Source: RFC 9293 §3.10.7.3, RFC 8305 in spirit.
  */
+
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { flowsOf } from "../../../src/engine/flows.ts";
 import { readCounter } from "../../../src/engine/stats.ts";
 import { speak, strangers, syns } from "../../support/arrivals.ts";
 import { EngineWorld } from "../../support/engine-harness.ts";
@@ -46,7 +48,7 @@ describe("arrival: the other version of IP", () => {
       const socket = arriving(world, client);
       refuse(world, first);
       assert.deepEqual(syns(world), [`${second} > ${target}`]);
-      assert.equal(world.engine.flows()[0]?.state, "SYN_SENT");
+      assert.equal(flowsOf(world.engine)[0]?.state, "SYN_SENT");
       assert.equal(socket.closed, "no");
     });
   }

@@ -4,6 +4,7 @@
 
 import * as abi from "../../../../wasm/abi.ts";
 import type { Engine } from "../../../engine/engine.ts";
+import { flowsOf } from "../../../engine/flows.ts";
 import { DROP_NAMES, readStats } from "../../../engine/stats.ts";
 import { OTHER_DROPS } from "./other-drops.ts";
 
@@ -87,7 +88,7 @@ function checkBalance(engine: Engine, ledger: Ledger): string[] {
   same("frames to the guest", stats.guestTxFrames, ledger.framesToGuest);
   same("octets to the guest", stats.guestTxBytes, ledger.octetsToGuest);
   same("octets to host streams", stats.tcpBytesToHost, ledger.streamTaken);
-  const flows = engine.flows();
+  const flows = flowsOf(engine);
   const count = (...kinds: string[]): number =>
     flows.filter(({ kind }) => kinds.includes(kind)).length;
   same("flows", engine.flowCount, flows.length);

@@ -2,7 +2,9 @@
  * What is left at the end of a run: nothing, when every flow has ended; else the flows that have
  * not, a few of them, are the ones to look at.
  */
+
 import type { Engine } from "../../../engine/engine.ts";
+import { flowsOf } from "../../../engine/flows.ts";
 import type { SimHost } from "../host/host.ts";
 
 const FLOWS_TOLD = 3;
@@ -15,7 +17,7 @@ export function checkLeftovers(
   isComplete: boolean,
 ): string[] {
   if (!isComplete) {
-    const flows = engine.flows().slice(0, FLOWS_TOLD);
+    const flows = flowsOf(engine).slice(0, FLOWS_TOLD);
     return flows.map(({ kind, state, peerPort }) => `flow left: ${kind} ${state} ${peerPort}`);
   }
   return [

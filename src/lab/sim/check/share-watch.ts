@@ -12,7 +12,9 @@
  * Looked at from outside, a few times a second of virtual time: a share that is exceeded for less
  * than that has harmed nobody.
  */
+
 import type { Engine } from "../../../engine/engine.ts";
+import { flowsOf } from "../../../engine/flows.ts";
 import { readTcpFlow, type TcpFlow, tcpHandle } from "../../../engine/tcp-flow.ts";
 import { endpointKey } from "../host/host.ts";
 import type { TcpPlan } from "../plan.ts";
@@ -82,7 +84,7 @@ export class ShareWatch {
       this.#standing.delete(handle);
       if (now - since > STOOD) this.#endedAt = now;
     }
-    const dns = engine.flows().filter(({ kind }) => kind === "dns").length;
+    const dns = flowsOf(engine).filter(({ kind }) => kind === "dns").length;
     this.#most("flow slots from outside", sums.outside, flowsMax >> 1);
     this.#most("flow slots of DNS", dns, flowsMax >> 2);
     this.#most("connections the guest opens", sums.opening, Math.max(flowsMax >> 2, 4));

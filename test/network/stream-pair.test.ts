@@ -1,0 +1,236 @@
+/** Connections between two networks, octet by octet: whole, both ways, half-closed, bounded. */
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { describe, test } from "node:test";
+import { deferred } from "../../src/lib/deferred.ts";
+import {
+  dial,
+  type Network,
+  type NetworkSettings,
+  readFlows,
+  readStats,
+} from "../../src/network/index.ts";
+import type { Connection } from "../../src/network/stream-pair.ts";
+import { pattern } from "../support/packet.ts";
+import { twoNetworks } from "../support/two-networks.ts";
+
+const CHUNK = 50_000;
+
+function digest(octets: Iterable<Uint8Array>): string {
+  const hash = createHash("sha256");
+  for (const part of octets) hash.update(part);
+  return hash.digest("hex");
+}
+
+const known = new Map<string, readonly Uint8Array[]>();
+
+/** Octets of a stream, in pieces, different for each number. */
+function pieces(count: number, seed: number): readonly Uint8Array[] {
+  const key = `${count} ${seed}`;
+  const found =
+    known.get(key) ?? Array.from({ length: count }, (_, i) => pattern(CHUNK + i, seed + 7 * i));
+  known.set(key, found);
+  return found;
+}
+
+async function write({ writable }: Connection, parts: readonly Uint8Array[]): Promise<void> {
+  const writer = writable.getWriter();
+  for (const part of parts) {
+    await writer.ready;
+    await writer.write(part);
+  }
+  await writer.close();
+}
+
+async function read({ readable }: Connection): Promise<string> {
+  const parts: Uint8Array[] = [];
+  for await (const part of readable) parts.push(part);
+  return digest(parts);
+}
+
+const LINKS: Readonly<Record<string, NetworkSettings>> = {
+  "MTU 1500": {},
+  "MTU 65520": { mtu: 65_520 },
+  offloads: { mtu: 65_520, offloads: true },
+  "a window of few chunks": { bufferMib: 1 },
+};
+
+describe("stream pair", () => {
+  for (const [name, settings] of Object.entries(LINKS)) {
+    test(`8 streams both ways are whole: ${name}`, async () => {
+      const got: Promise<string>[] = [];
+      const serve = async (connection: Connection): Promise<void> => {
+        got.push(read(connection));
+        await write(connection, pieces(20, 5));
+      };
+      const { caller, dispose } = twoNetworks([{ port: 80, serve }], settings);
+      const answers = await Promise.all(
+        Array.from({ length: 8 }, async () => {
+          const connection = dial(caller, 80);
+          const answer = read(connection);
+          await write(connection, pieces(20, 1));
+          return answer;
+        }),
+      );
+      assert.deepEqual(answers, new Array(8).fill(digest(pieces(20, 5))));
+      assert.deepEqual(await Promise.all(got), new Array(8).fill(digest(pieces(20, 1))));
+      dispose();
+    });
+  }
+
+  test("frames that are lost on the way are sent again, and the streams are whole", async () => {
+    const isLost = (frame: number): boolean => frame % 41 === 40 || frame % 97 < 2;
+    const serve = async (connection: Connection): Promise<void> => {
+      const [heard] = await Promise.all([read(connection), write(connection, pieces(8, 5))]);
+      assert.equal(heard, digest(pieces(8, 1)));
+    };
+    const services = [{ port: 80, serve }];
+    const { caller, server, dispose } = twoNetworks(services, {}, undefined, isLost);
+    const answers = await Promise.all(
+      Array.from({ length: 4 }, async () => {
+        const connection = caller.dial(80);
+        const [answer] = await Promise.all([read(connection), write(connection, pieces(8, 1))]);
+        return answer;
+      }),
+    );
+    assert.deepEqual(answers, new Array(4).fill(digest(pieces(8, 5))));
+    const resent = caller.stats().tcpRetransmits + server.stats().tcpRetransmits;
+    assert.equal(resent > 50, true, `${resent} segments were sent again`);
+    dispose();
+  });
+
+  test("either side may end first, and the other still has its say", async () => {
+    const serve = async (connection: Connection): Promise<void> => {
+      const heard = await read(connection); // to the end, before a word is said
+      await write(connection, [new TextEncoder().encode(heard)]);
+    };
+    const early = async (connection: Connection): Promise<void> => {
+      await write(connection, pieces(3, 9));
+      assert.equal(await read(connection), digest(pieces(3, 2)));
+    };
+    const services = [
+      { port: 80, serve },
+      { port: 81, serve: early },
+    ];
+    const { caller, dispose } = twoNetworks(services);
+    const first = dial(caller, 80);
+    await write(first, pieces(3, 4));
+    let text = "";
+    for await (const part of first.readable) text += new TextDecoder().decode(part);
+    assert.equal(text, digest(pieces(3, 4)));
+    const second = dial(caller, 81);
+    assert.equal(await read(second), digest(pieces(3, 9)), "the end has come");
+    await write(second, pieces(3, 2));
+    dispose();
+  });
+
+  test("who does not read stops who writes, and nothing piles up", async () => {
+    const { promise: held, resolve: letGo } = deferred();
+    const serve = async (connection: Connection): Promise<void> => {
+      await held;
+      await read(connection);
+    };
+    const { caller, server, dispose } = twoNetworks([{ port: 80, serve }], { bufferMib: 2 });
+    const writer = dial(caller, 80).writable.getWriter();
+    let written = 0;
+    let isStuck = false;
+    while (!isStuck) {
+      isStuck = await Promise.race([
+        writer.write(new Uint8Array(65_536)).then(() => false),
+        untilQuiet(() => readTotal(server) + written),
+      ]);
+      if (!isStuck) written += 65_536;
+    }
+    assert.equal(written < 8 << 20, true, `${written} octets are on their way`);
+    letGo();
+    await writer.close();
+    dispose();
+  });
+
+  test("a port that nobody serves is an error of both streams", async () => {
+    const { caller, dispose } = twoNetworks([]);
+    const connection = dial(caller, 80);
+    await assert.rejects(read(connection), { name: "ConnectionError", code: "ECONNRESET" });
+    await assert.rejects(write(connection, pieces(1, 1)), { name: "ConnectionError" });
+    dispose();
+  });
+
+  test("an abort is a reset on the other side", async () => {
+    const { promise, resolve } = deferred<unknown>();
+    const accepted = deferred();
+    const serve = (connection: Connection): void => {
+      accepted.resolve();
+      read(connection).then(resolve, resolve);
+    };
+    const { caller, dispose } = twoNetworks([{ port: 80, serve }]);
+    const connection = dial(caller, 80);
+    await accepted.promise;
+    connection.abort();
+    assert.equal((await promise) instanceof Error, true);
+    dispose();
+  });
+
+  test("one that is given up before its turn has come never reaches the guest", async () => {
+    const { caller, server, dispose } = twoNetworks([{ port: 80, serve: () => {} }]);
+    dial(caller, 80).abort();
+    const kept = dial(caller, 80);
+    await kept.writable.getWriter().write(new Uint8Array(1));
+    await untilQuiet(() => server.inspect(readStats).tcpBytesToHost);
+    assert.equal(caller.inspect(readFlows).length, 1);
+    dispose();
+  });
+
+  test("a service that throws resets its connection, and the next one is served", async () => {
+    let calls = 0;
+    const serve = (connection: Connection): Promise<void> => {
+      calls += 1;
+      if (calls === 1) throw new Error("not today");
+      if (calls === 2) return Promise.reject(new Error("not now"));
+      return write(connection, pieces(1, 1));
+    };
+    const { caller, dispose } = twoNetworks([{ port: 80, serve }]);
+    await assert.rejects(read(dial(caller, 80)));
+    await assert.rejects(read(dial(caller, 80)));
+    assert.equal(await read(dial(caller, 80)), digest(pieces(1, 1)));
+    dispose();
+  });
+
+  test("the end of a network is the end of its connections", async () => {
+    const { caller, dispose } = twoNetworks([{ port: 80, serve: () => {} }]);
+    const connection = dial(caller, 80);
+    const end = assert.rejects(read(connection), { name: "ConnectionError" });
+    dispose();
+    await end;
+  });
+
+  test("1,000 connections, one after the other and all at once", async () => {
+    const serve = (connection: Connection): Promise<void> =>
+      connection.readable.pipeTo(connection.writable);
+    const { caller, server, dispose } = twoNetworks([{ port: 7, serve }]);
+    const one = async (i: number): Promise<void> => {
+      const connection = dial(caller, 7);
+      const answer = read(connection);
+      await write(connection, [pattern(100, i)]);
+      assert.equal(await answer, digest([pattern(100, i)]));
+    };
+    await Promise.all(Array.from({ length: 1000 }, (_, i) => one(i)));
+    assert.equal(server.inspect(readStats).tcpOpened, 1000);
+    dispose();
+  });
+});
+
+function readTotal(network: Network): number {
+  return network.inspect(readStats).tcpBytesToHost;
+}
+
+/** Fulfilled with true once a figure has stayed the same for many turns. */
+async function untilQuiet(figure: () => number): Promise<boolean> {
+  let last = -1;
+  for (let same = 0; same < 2000; same += 1) {
+    await new Promise((resolve) => setImmediate(resolve));
+    const now = figure();
+    if (now !== last) same = 0;
+    last = now;
+  }
+  return true;
+}
