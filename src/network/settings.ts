@@ -20,8 +20,6 @@ import type { DhcpLists } from "./dhcp.ts";
 import { RESOLVER } from "./name-service.ts";
 import type { Upstream } from "./upstream.ts";
 
-type Access = "allow" | "refuse";
-
 export interface NetworkSettings {
   /** The guest's IPv4 network: gateway .2, DNS .3, guest .15. Default 10.0.2.0/24; false = none. */
   readonly ipv4?: string | false;
@@ -44,10 +42,8 @@ export interface NetworkSettings {
   readonly gatewayMac?: string;
   /** Whether the gateway's address leads to the host's loopback. Default false. */
   readonly hostLoopback?: boolean;
-  /** Whether the guest reaches the host's own addresses and link-local ones. Default "allow". */
-  readonly hostAddress?: Access;
   /** Whether it reaches the metadata services of clouds: 169.254.169.254, … Default "allow". */
-  readonly metadataAddress?: Access;
+  readonly metadataAddress?: "allow" | "refuse";
   /** Flows at a time, 16 to 65536. Default 16384. */
   readonly flows?: number;
   /** Payload that is kept for the guest, MiB, 1 to 64. Default 16. */
@@ -122,7 +118,6 @@ function configOf(settings: NetworkSettings, around: EngineSurroundings): Engine
     prefixLength: subnet.prefixLength,
     mtu: within("mtu", settings.mtu ?? MTU_DEFAULT, mtuMin, MTU_MAX),
     hostLoopback: settings.hostLoopback ?? false,
-    refusesHost: settings.hostAddress === "refuse",
     refusesMetadata: settings.metadataAddress === "refuse",
     dhcp: true,
     dns: true,

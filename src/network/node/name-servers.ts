@@ -22,7 +22,10 @@ const LENGTH_SIZE = 2;
 const FLAG_ANSWER = 0x80;
 const FLAG_CUT = 0x02;
 
-/** A server as Node writes it: `192.0.2.1`, `192.0.2.1:5353`, `2001:db8::1`, `[2001:db8::1]:5353`. */
+/**
+ * A server as Node writes it: `192.0.2.1`, `192.0.2.1:5353`, `2001:db8::1`, `[2001:db8::1]:5353`.
+ * Throws `RangeError`.
+ */
 export function serverOf(text: string): Endpoint {
   if (isIPv6(text.split("%", 1)[0] ?? "")) return { address: text, port: DNS_PORT };
   const match = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d+))?$/.exec(text);

@@ -10,14 +10,13 @@
  *
  * Loopback of this machine: the engine lets no guest name it. What is at 127.0.0.1 and ::1 is
  * reached at the gateway's address, and only where the network's settings say `hostLoopback`. Its
- * other addresses are out of reach where they say `hostAddress: "refuse"`; they are looked at once
- * a second, as Node does not tell of changes.
+ * other addresses are out of reach with `hostAddress: "refuse"`.
  */
 import { getServers } from "node:dns";
 import { setMaxListeners } from "node:events";
-import { networkInterfaces } from "node:os";
 import type { TcpEvents, TcpSocket, UdpSocket, Upstream } from "../upstream.ts";
 import { askServers, serverOf } from "./name-servers.ts";
+import { OwnAddresses } from "./own-addresses.ts";
 import { connectTcp, type NodeTcpSocket } from "./tcp-socket.ts";
 import { type DatagramCounts, NodeUdpSocket } from "./udp-socket.ts";
 
@@ -26,6 +25,8 @@ export interface NodeUpstreamOptions {
   readonly families?: readonly (4 | 6)[];
   /** Name servers, as `192.0.2.1` or `192.0.2.1:5353`; default those of the system. */
   readonly nameServers?: readonly string[];
+  /** Whether a guest reaches this machine's own addresses and link-local ones. Default "allow". */
+  readonly hostAddress?: "allow" | "refuse";
   /** Connections and ports of UDP there may be at a time. Defaults 10000, 1024. */
   readonly tcpSockets?: number;
   readonly udpSockets?: number;
@@ -51,9 +52,6 @@ const UDP_SOCKETS = 1024;
 /** Questions to name servers that wait at a time. */
 const QUESTIONS_MAX = 256;
 
-/** How often this machine's addresses are looked at, where a guest may not reach them. */
-const LOOK_MS = 1000;
-
 const NO_SOCKET: TcpSocket = {
   send: () => 0,
   receive: () => 0,
@@ -65,6 +63,7 @@ const NO_SOCKET: TcpSocket = {
 export function nodeUpstream(options: NodeUpstreamOptions = {}): NodeUpstream {
   const { families, nameServers, tcpSockets = TCP_SOCKETS, udpSockets = UDP_SOCKETS } = options;
   const own = nameServers?.map(serverOf);
+  const near = options.hostAddress === "refuse" ? new OwnAddresses() : undefined;
   const streams = new Set<NodeTcpSocket>();
   const ports = new Set<NodeUdpSocket>();
   const counts = { droppedToGuest: 0, droppedToFar: 0 };
@@ -80,6 +79,10 @@ export function nodeUpstream(options: NodeUpstreamOptions = {}): NodeUpstream {
         events.failed("EMFILE");
         return NO_SOCKET;
       }
+      if (near?.has(address)) {
+        events.failed("EACCES");
+        return NO_SOCKET;
+      }
       const socket = connectTcp(address, port, events, () => streams.delete(socket));
       streams.add(socket);
       return socket;
@@ -89,7 +92,9 @@ export function nodeUpstream(options: NodeUpstreamOptions = {}): NodeUpstream {
         refused += 1;
         return undefined;
       }
-      const socket = new NodeUdpSocket(wanted, events, counts, () => ports.delete(socket));
+      const socket = new NodeUdpSocket(wanted, events, { counts, near }, () =>
+        ports.delete(socket),
+      );
       ports.add(socket);
       return socket;
     },
@@ -102,12 +107,6 @@ export function nodeUpstream(options: NodeUpstreamOptions = {}): NodeUpstream {
         questions -= 1;
       }
     },
-    ownAddresses: (tell) => {
-      tell(ownAddresses());
-      const timer = setInterval(() => tell(ownAddresses()), LOOK_MS);
-      timer.unref();
-      end.signal.addEventListener("abort", () => clearInterval(timer));
-    },
     stats: () => {
       let held = 0;
       for (const socket of [...streams, ...ports]) held += socket.held;
@@ -119,10 +118,4 @@ export function nodeUpstream(options: NodeUpstreamOptions = {}): NodeUpstream {
       for (const socket of ports) socket.close();
     },
   };
-}
-
-function ownAddresses(): string[] {
-  return Object.values(networkInterfaces()).flatMap((found = []) =>
-    found.map((one) => one.address),
-  );
 }

@@ -1,13 +1,14 @@
 /**
  * A port of UDP of Node's as a socket of an upstream.
  *
- * Each way holds at most QUEUE_DATAGRAMS and QUEUE_OCTETS; what comes beyond is dropped and counted.
- * A port without a peer hears of no ICMP errors: only the kernel's error queue tells of them, which
+ * Each way holds at most QUEUE_DATAGRAMS and QUEUE_OCTETS; what comes beyond is dropped and
+ * counted. A port without a peer hears of no ICMP errors: only the kernel's error queue tells of them, which
  * Node does not read.
  */
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import type { Datagram, Endpoint, UdpEvents, UdpOptions, UdpSocket } from "../upstream.ts";
 import { codeOf } from "./error-code.ts";
+import type { OwnAddresses } from "./own-addresses.ts";
 
 const QUEUE_DATAGRAMS = 512;
 const QUEUE_OCTETS = 1 << 20;
@@ -18,10 +19,18 @@ export interface DatagramCounts {
   droppedToFar: number;
 }
 
+/** What all ports have together. */
+export interface DatagramSurroundings {
+  readonly counts: DatagramCounts;
+  /** Where a guest may not go; absent: nowhere. */
+  readonly near: OwnAddresses | undefined;
+}
+
 export class NodeUdpSocket implements UdpSocket {
   readonly #socket: Socket;
   readonly #peer: Endpoint | undefined;
   readonly #counts: DatagramCounts;
+  readonly #near: OwnAddresses | undefined;
   #events: UdpEvents | undefined;
   readonly #arrived: Datagram[] = [];
   #arrivedOctets = 0;
@@ -34,13 +43,14 @@ export class NodeUdpSocket implements UdpSocket {
   constructor(
     { family, port, peer }: UdpOptions,
     events: UdpEvents,
-    counts: DatagramCounts,
+    { counts, near }: DatagramSurroundings,
     onGone: () => void,
   ) {
     this.#events = events;
     this.#peer = peer;
     this.#counts = counts;
-    // Addresses are numbers: there is no name to look up, and no turn of the loop to be spent on it.
+    this.#near = near;
+    // Addresses are numbers: no name is to be looked up, and no turn of the loop spent on it.
     const lookup: SocketLookup = (address, _options, done) => done(null, address, family);
     const socket = createSocket({
       ...(family === 6 ? { type: "udp6", ipv6Only: true } : { type: "udp4" }),
@@ -72,6 +82,11 @@ export class NodeUdpSocket implements UdpSocket {
     if (isFull || this.#events === undefined) {
       this.#counts.droppedToFar += 1;
       return false;
+    }
+    if (this.#near?.has(to.address)) {
+      this.#counts.droppedToFar += 1;
+      this.#events.refused("EACCES", to, payload);
+      return true;
     }
     this.#unsent += 1;
     this.#unsentOctets += length;

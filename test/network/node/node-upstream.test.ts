@@ -5,11 +5,11 @@ import { networkInterfaces } from "node:os";
 import { describe, test } from "node:test";
 import { nodeUpstream } from "../../../src/network/node/index.ts";
 import type { ErrorCode } from "../../../src/network/upstream.ts";
-import { INSIDE } from "../../support/back-to-back.ts";
 import { query } from "../../support/dns.ts";
 import { until } from "../../support/e2e/shell.ts";
 import { tcpService } from "../../support/tcp-service.ts";
 
+const INSIDE = "127.0.0.1";
 const LIMIT = { timeout: 30_000 };
 const QUIET = { readable: () => {}, refused: () => {} };
 
@@ -87,18 +87,26 @@ describe("node upstream", () => {
     server.close();
   });
 
-  test("tells this machine's addresses", () => {
-    const upstream = nodeUpstream({ families: [4] });
+  test("leads to this machine's own addresses only where it may", LIMIT, async () => {
+    const upstream = nodeUpstream({ families: [4], hostAddress: "refuse" });
     assert.deepEqual(upstream.families, [4]);
-    let own: readonly string[] = [];
-    upstream.ownAddresses?.((addresses) => {
-      own = addresses;
-    });
-    const known = Object.values(networkInterfaces()).flat();
-    assert.deepEqual(
-      own,
-      known.map((one) => one?.address),
-    );
+    const refused: string[] = [];
+    const events = { ...QUIET, refused: (code: ErrorCode) => void refused.push(code) };
+    const port = upstream.openUdp({ family: 4, port: 0 }, events);
+    const own = Object.values(networkInterfaces()).flatMap((found = []) => found);
+    const addresses = own.filter(({ internal }) => !internal).map(({ address }) => address);
+    for (const address of [...addresses, "169.254.7.7"]) {
+      const { told, events: stream } = watched();
+      upstream.connect({ address, port: 9, tos: 0 }, stream);
+      assert.deepEqual(told, ["EACCES"], address);
+      assert.equal(port?.send(new Uint8Array(1), { address, port: 9 }), true);
+    }
+    assert.equal(refused.length, addresses.length + 1);
+    assert.equal(upstream.stats().droppedToFar, refused.length);
+    const { told, events: stream } = watched();
+    upstream.connect({ address: INSIDE, port: 9, tos: 0 }, stream);
+    await until(() => told.length > 0, "an answer of loopback");
+    assert.deepEqual(told, ["ECONNREFUSED"]);
     upstream.close();
   });
 });

@@ -2,15 +2,13 @@
  * TCP of a Node upstream: through two engines back to back, and with the engine's part played, so
  * that what a socket holds can be seen.
  */
-
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import type { Socket } from "node:net";
 import { describe, test } from "node:test";
-import { dial } from "../../../src/network/inbound.ts";
+import { dial, type Network } from "../../../src/network/index.ts";
 import { nodeUpstream } from "../../../src/network/node/index.ts";
 import { END, type ErrorCode, type TcpSocket } from "../../../src/network/upstream.ts";
-import { backToBack, INSIDE } from "../../support/back-to-back.ts";
 import { blocks, sha256Of, writeTo } from "../../support/e2e/seeded.mjs";
 import { until } from "../../support/e2e/shell.ts";
 import {
@@ -22,9 +20,11 @@ import {
   tcpService,
   textOf,
 } from "../../support/tcp-service.ts";
+import { twoNetworks } from "../../support/two-networks.ts";
 
 const LIMIT = { timeout: 60_000 };
-/** What a connection may hold: a send of the engine's beyond 512 KiB; 256 KiB and a chunk of Bun's. */
+const INSIDE = "127.0.0.1";
+/** What may be held: a send of the engine's beyond 512 KiB; 256 KiB and a chunk of Bun's. */
 const SEND_BOUND = 1024 * 1024;
 const RECEIVE_BOUND = (256 + 512) * 1024;
 
@@ -34,16 +34,16 @@ async function through(
   act: (set: {
     readonly service: TcpService;
     readonly upstream: ReturnType<typeof nodeUpstream>;
-    readonly networks: ReturnType<typeof backToBack>;
+    readonly guest: Network;
   }) => Promise<void>,
 ): Promise<void> {
   const service = await tcpService(serve);
   const upstream = nodeUpstream();
-  const networks = backToBack({ far: upstream });
+  const { caller, dispose } = twoNetworks([], {}, upstream);
   try {
-    await act({ service, upstream, networks });
+    await act({ service, upstream, guest: caller });
   } finally {
-    networks.dispose();
+    dispose();
     service.close();
   }
 }
@@ -64,10 +64,10 @@ describe("node upstream: TCP through the engine", () => {
     const [count, streams] = [3_000_000, 8];
     const seen: string[] = [];
     const serve = (socket: Socket): void => transfer(socket, count);
-    await through(serve, async ({ service, networks, upstream }) => {
+    await through(serve, async ({ service, guest, upstream }) => {
       await Promise.all(
         Array.from({ length: streams }, async (_, i) => {
-          const connection = dial(networks.near, service.port);
+          const connection = dial(guest, service.port);
           await say(connection, String.fromCharCode(i + 1));
           const heard = octetsOf(connection);
           await sendSeeded(connection, 100 + i, count);
@@ -91,8 +91,8 @@ describe("node upstream: TCP through the engine", () => {
       });
       socket.on("end", () => socket.end(`heard ${heard}`));
     };
-    await through(serve, async ({ service, networks }) => {
-      const connection = dial(networks.near, service.port);
+    await through(serve, async ({ service, guest }) => {
+      const connection = dial(guest, service.port);
       const writer = connection.writable.getWriter();
       await writer.write(Buffer.from("all of it"));
       await writer.close();
@@ -111,8 +111,8 @@ describe("node upstream: TCP through the engine", () => {
         heard += "|";
       });
     };
-    await through(serve, async ({ service, networks }) => {
-      const connection = dial(networks.near, service.port);
+    await through(serve, async ({ service, guest }) => {
+      const connection = dial(guest, service.port);
       assert.equal(await textOf(connection), "over");
       const writer = connection.writable.getWriter();
       await writer.write(Buffer.from("not yet"));
@@ -126,8 +126,8 @@ describe("node upstream: TCP through the engine", () => {
 
   test("a thousand connections at once", LIMIT, async () => {
     const serve = (socket: Socket): void => void socket.on("data", (chunk) => socket.end(chunk));
-    await through(serve, async ({ service, networks, upstream }) => {
-      const dialled = Array.from({ length: 1000 }, () => dial(networks.near, service.port));
+    await through(serve, async ({ service, guest, upstream }) => {
+      const dialled = Array.from({ length: 1000 }, () => dial(guest, service.port));
       await until(() => upstream.stats().tcpSockets === 1000, "a thousand sockets", 30_000);
       const answers = dialled.map(async (connection, i) => {
         const writer = connection.writable.getWriter();
@@ -143,10 +143,10 @@ describe("node upstream: TCP through the engine", () => {
   test("what is refused is refused, and a reset is one", LIMIT, async () => {
     const serve = (socket: Socket): void =>
       void socket.once("data", () => socket.resetAndDestroy());
-    await through(serve, async ({ service, networks }) => {
-      const refused = dial(networks.near, await closedPort());
+    await through(serve, async ({ service, guest }) => {
+      const refused = dial(guest, await closedPort());
       await assert.rejects(textOf(refused), { code: "ECONNRESET" });
-      const reset = dial(networks.near, service.port);
+      const reset = dial(guest, service.port);
       await say(reset, "x");
       await assert.rejects(textOf(reset), { name: "ConnectionError" });
     });
@@ -159,8 +159,8 @@ describe("node upstream: TCP through the engine", () => {
       socket.on("error", ({ message }) => ends.push(message));
       socket.on("close", () => ends.push("closed"));
     };
-    await through(serve, async ({ service, networks }) => {
-      const connection = dial(networks.near, service.port);
+    await through(serve, async ({ service, guest }) => {
+      const connection = dial(guest, service.port);
       await say(connection, "x");
       await until(() => ends.includes("heard"), "the far side to hear it");
       connection.abort();
@@ -172,8 +172,8 @@ describe("node upstream: TCP through the engine", () => {
   test("a far side that does not read stops the guest", LIMIT, async () => {
     await through(
       (socket) => void socket.pause(),
-      async ({ service, networks, upstream }) => {
-        const writer = dial(networks.near, service.port).writable.getWriter();
+      async ({ service, guest, upstream }) => {
+        const writer = dial(guest, service.port).writable.getWriter();
         let written = 0;
         const flood = (async () => {
           for (const block of blocks(1, 64 << 20)) {
