@@ -16,6 +16,7 @@
  *   where it is, sockets are asked for nothing, `resume` tells that there is room.
  */
 import {
+  EVENT_READABLE,
   LINK_CSUM,
   LINK_RX_TSO,
   LINK_TSO4,
@@ -185,8 +186,9 @@ export class FrameLink implements Link {
     return 0;
   }
 
-  event(): boolean {
-    return true;
+  event(_token: number, events: number): boolean | "served" {
+    // That there is room needs nothing but the turn that hears of it.
+    return (events & EVENT_READABLE) !== 0 || "served";
   }
 
   wantRoom(): void {

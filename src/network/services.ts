@@ -30,7 +30,6 @@ export function withServices(services: readonly Service[], beyond: Upstream): Up
     openUdp: (options, events) => beyond.openUdp(options, events),
     ...(beyond.ping && { ping: beyond.ping.bind(beyond) }),
     ...(beyond.resolve && { resolve: beyond.resolve.bind(beyond) }),
-    ...(beyond.ownAddresses && { ownAddresses: beyond.ownAddresses.bind(beyond) }),
     close: () => beyond.close(),
   };
 }

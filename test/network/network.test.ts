@@ -195,6 +195,17 @@ describe("network: back-pressure", () => {
     assert.deepEqual(got, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
   });
 
+  test("resume that is said for nothing does no harm", () => {
+    const { host, network, take } = set();
+    for (let i = 0; i < 500; i += 1) {
+      network.link.resume();
+      host.run();
+    }
+    network.link.receive(ping(1));
+    host.run();
+    assert.equal(take().filter(({ kind }) => kind === "icmp").length, 1);
+  });
+
   test("a link without room says so, and tells when there is some", () => {
     const { host, network } = set();
     let taken = 0;

@@ -1,4 +1,5 @@
 /** Ports of this machine, or a socket in its file system, that lead to a port of the guest. */
+
 import { createServer, type ListenOptions, type Socket } from "node:net";
 import { admit } from "../inbound.ts";
 import type { Network } from "../network.ts";
