@@ -42,6 +42,8 @@ export interface NetworkSettings {
   readonly gatewayMac?: string;
   /** Whether the gateway's address leads to the host's loopback. Default false. */
   readonly hostLoopback?: boolean;
+  /** Whether it reaches the metadata services of clouds: 169.254.169.254, … Default "allow". */
+  readonly metadataAddress?: "allow" | "refuse";
   /** Flows at a time, 16 to 65536. Default 16384. */
   readonly flows?: number;
   /** Payload that is kept for the guest, MiB, 1 to 64. Default 16. */
@@ -116,6 +118,7 @@ function configOf(settings: NetworkSettings, around: EngineSurroundings): Engine
     prefixLength: subnet.prefixLength,
     mtu: within("mtu", settings.mtu ?? MTU_DEFAULT, mtuMin, MTU_MAX),
     hostLoopback: settings.hostLoopback ?? false,
+    refusesMetadata: settings.metadataAddress === "refuse",
     dhcp: true,
     dns: true,
     strictFilter: false,

@@ -19,7 +19,7 @@ export const ENGINE_STATE: Readonly<Record<string, readonly string[]>> = {
   ],
   "wasm/flow/datagram-receive.ts": ["slots", "slotsUsed", "framesExpected", "awaiting"],
   "wasm/flow/dns-turn.ts": ["pausedUntil"],
-  "wasm/flow/emit.ts": ["identCounter", "identKey"],
+  "wasm/flow/emit.ts": ["identCounter", "identKey", "ownMac"],
   "wasm/flow/error-limit.ts": ["credit", "refilled"],
   "wasm/flow/evict.ts": ["head", "waiting", "evictFlow"],
   "wasm/flow/fragment-context.ts": ["freeCount", "handedCount", "used"],

@@ -45,16 +45,18 @@ const IDENT_ROUNDS: u32 = 4;
 
 let identCounter: u32 = 0;
 let identKey: u32 = 0;
+let ownMac: u64 = 0;
 
-/** Draws the key of the identifiers; after `prngInit`. */
+/** Draws the key of the identifiers and reads the configuration; after `prngInit`. */
 export function emitInit(): void {
   identKey = next();
   identCounter = next() & 0xffff;
+  ownMac = loadMac(CONFIG + abi.CONFIG_GATEWAY_MAC_OFFSET);
 }
 
 /** MAC address of gateway and DNS server. */
 export function gatewayMac(): u64 {
-  return loadMac(CONFIG + abi.CONFIG_GATEWAY_MAC_OFFSET);
+  return ownMac;
 }
 
 /** Whether the engine itself owns this address: the gateway's or the DNS server's. */
