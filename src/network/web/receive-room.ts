@@ -1,10 +1,10 @@
 /**
  * What came from a relay and waits for guests to read it: bounds, and who pays when they are met.
  *
- * Half of either bound, or PAUSE_STREAM and PAUSE_TOTAL, has the relay pause, where its WebSocket
- * Half of either bound, but no more than PAUSE_STREAM and PAUSE_TOTAL, has the relay pause, where its
- * is evicted, and beyond that of all the one that holds most. So is who has the others wait and has
- * read nothing for STALL_US.
+ * Half of a bound, but no more than PAUSE_STREAM and PAUSE_TOTAL, has the relay pause where its
+ * WebSocket can; what comes in nevertheless, and where it cannot, may fill the rest. A stream
+ * beyond its bound is evicted, and beyond that of all the one that holds most. So is who has the
+ * others wait and has read nothing for STALL_US.
  */
 import type { Host } from "../host.ts";
 import type { RelayStream } from "./relay-stream.ts";
