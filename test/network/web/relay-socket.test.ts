@@ -73,6 +73,36 @@ describe("in a browser", { skip: NO_BROWSER }, () => {
   });
 
   for (const isPlain of [false, true]) {
+    test(`a relay that comes late, and goes: ${isPlain ? "WebSocket" : "WebSocketStream"}`, async () => {
+      await page.reload();
+      await relay.kill();
+      const target = { ...order, isPlain };
+      await page.evaluate((target) => {
+        const scope = globalThis as unknown as { attempt(order: Order): object; made: object };
+        scope.made = scope.attempt(target);
+      }, target);
+      const comes = (state: string, told: string): Promise<unknown> =>
+        page.waitForFunction(
+          ([state, told]) => {
+            const { made } = globalThis as unknown as {
+              made: { states: string[]; told: string[] };
+            };
+            return made.states.at(-1) === state && String(made.told) === told;
+          },
+          [state, told],
+          { polling: 20 },
+        );
+      await comes("waiting", "");
+      await relay.restart();
+      await comes("ready", "connected");
+      await relay.kill();
+      await comes("waiting", "connected,ECONNRESET");
+      await relay.restart();
+      await comes("ready", "connected,ECONNRESET");
+    });
+  }
+
+  for (const isPlain of [false, true]) {
     for (const place of ["page", "worker"]) {
       test(`${place}, ${isPlain ? "WebSocket" : "WebSocketStream"}`, async () => {
         const outcome = await page.evaluate(

@@ -30,7 +30,14 @@ export interface Outcome {
   readonly isIsolated: boolean;
 }
 
+/** A connection of an upstream without a network: what it was told, and how the relay fared. */
+interface Attempt {
+  readonly told: string[];
+  readonly states: string[];
+}
+
 const scope = globalThis as unknown as {
+  attempt?: (order: Order) => Attempt;
   run?: (order: Order) => Promise<Outcome>;
   WebSocketStream?: unknown;
   crossOriginIsolated?: boolean;
@@ -92,6 +99,23 @@ scope.run = async (order) => {
   network.dispose();
   const isIsolated = scope.crossOriginIsolated === true;
   return { isEqual, service, answer, held, stats, isIsolated };
+};
+
+scope.attempt = (order) => {
+  if (order.isPlain) scope.WebSocketStream = undefined;
+  const attempt: Attempt = { told: [], states: [] };
+  const onChange = ({ state }: RelayStats): unknown => attempt.states.push(state);
+  const upstream = webUpstream({ relay: { url: order.relay, onChange } });
+  upstream.connect(
+    { address: "127.0.0.1", port: order.port, tos: 0 },
+    {
+      connected: () => attempt.told.push("connected"),
+      readable: () => attempt.told.push("readable"),
+      writable: () => attempt.told.push("writable"),
+      failed: (code) => attempt.told.push(code),
+    },
+  );
+  return attempt;
 };
 
 scope.onmessage = ({ data }) => {
