@@ -73,7 +73,8 @@ describe("in a browser", { skip: NO_BROWSER }, () => {
   });
 
   for (const isPlain of [false, true]) {
-    test(`a relay that comes late, and goes: ${isPlain ? "WebSocket" : "WebSocketStream"}`, async () => {
+    const kind = isPlain ? "WebSocket" : "WebSocketStream";
+    test(`a relay that comes late, and goes: ${kind}`, async () => {
       await page.reload();
       await relay.kill();
       const target = { ...order, isPlain };
