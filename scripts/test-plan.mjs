@@ -51,6 +51,8 @@ export const SLOW_S = {
   // A compiler, which is given the whole engine.
   "test/replay/c-host.test.ts": 180,
   "test/sim/mutants/mutants.test.ts": 180,
+  // Packs, installs, compiles, and asks Deno about all sources.
+  "test/package.test.ts": 240,
   // A whole browser, which others of the stage leave little time.
   "test/ui/browser/main.test.ts": 180,
   "test/ui/browser/main-looks.test.ts": 180,

@@ -26,6 +26,7 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/lab/sim/drawn-plan.ts": RUN,
   "src/lab/sim/index.ts": "test/sim/simulation.test.ts",
   "src/lab/sim/run-plan.ts": RUN,
+  "src/lab/sim/verdict.ts": TYPES,
   "src/network/addresses.ts": OPERATIONS,
   "src/network/create.ts": NETWORK,
   "src/network/datagram-messages.ts": OPERATIONS,
