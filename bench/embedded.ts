@@ -2,8 +2,9 @@
  * `npm run bench -- --embedded [--reps N] [--mib N]`: two engines back to back in one thread of
  * Node, as an embedder has them. One dials, the other has a service that reads.
  *
- * Each row is a kind of link and a number of connections; its numbers are medians: Gbit/s of payload
- * by the clock, and by the time that the processor spent on it, which other programs disturb less.
+ * Each row is a kind of link and a number of connections; its numbers are medians: Gbit/s of
+ * payload by the clock, and by the time that the processor spent on it, which other programs
+ * disturb less.
  * Kinds take turns, so a machine that slows down slows all of them.
  *
  * There is no other stack beside it: the one that issue 16 names is not to be had.
@@ -69,7 +70,8 @@ async function measure(link: NetworkSettings, flows: number, octets: number): Pr
     address: "127.0.0.1",
     port: PORT,
     serve: async (connection) => {
-      heard += await read(connection);
+      const octets = await read(connection);
+      heard += octets;
       await connection.writable.close();
     },
   };

@@ -89,7 +89,11 @@ async function withGuest(
       await guest.kill();
     }
     await until(() => ends.length > 0, "the end of the guest");
-    assert.deepEqual(ends, ["closed"]);
+    assert.match(
+      String(ends),
+      /closed|ECONNRESET/,
+      "as the kernel tells of a process that was killed",
+    );
   } finally {
     network.dispose();
     server.close();
@@ -118,12 +122,12 @@ describe("the engine in Node, with a guest of QEMU", { skip: qemuMissing() ?? fa
       await withGuest(async (guest, network) => {
         await guest.must(DHCP_COMMAND);
         assert.match(await guest.must("ip -4 addr show dev eth0"), /10\.0\.2\.15\/24/);
-        const url = `http://gateway.test:${web.port}/`;
-        assert.match(
-          await guest.must(`wget -q -O - ${url} | tee /tmp/file | sha256sum`, 120_000),
-          new RegExp(sha256Of(7, COUNT)),
-        );
-        const put = `wget -q -O - --post-file=/tmp/file ${url}`;
+        assert.match(await guest.must("nslookup gateway.test 10.0.2.3"), /10\.0\.2\.2/);
+        const get = `wget -q -O /tmp/file http://10.0.2.2:${web.port}/ && sha256sum /tmp/file`;
+        assert.match(await guest.must(get, 120_000), new RegExp(sha256Of(7, COUNT)));
+        // By hand, as busybox' wget sends text only.
+        const head = `PUT / HTTP/1.0\\r\\nContent-Length: ${COUNT}\\r\\n\\r\\n`;
+        const put = `(printf "${head}"; cat /tmp/file) | nc 10.0.2.2 ${web.port}`;
         assert.match(await guest.must(put, 120_000), new RegExp(sha256Of(7, COUNT)));
         await guest.must(`(echo "the guest speaks" | nc -l -p ${PORT}) >/dev/null 2>&1 &`);
         const { port } = await publish(network, { guestPort: PORT });

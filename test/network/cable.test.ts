@@ -50,8 +50,10 @@ describe("cable", () => {
           assert.equal(sha256(heard), sha256Of(seed, count), `stream ${seed}`);
         }),
       );
-      assert.equal(near.inspect(readStats).tcpRetransmits, 0, "no frame is lost");
-      assert.equal(far.inspect(readStats).tcpRetransmits, 0, "no frame is lost");
+      // A machine that is busy has tails probed, which come twice; but none comes before its turn.
+      for (const network of [near, far]) {
+        assert.equal(network.inspect(readStats).tcpOutOfOrder, 0, "no frame overtakes another");
+      }
       near.dispose();
       far.dispose();
     });
