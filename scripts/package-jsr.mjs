@@ -14,6 +14,7 @@ import { inRoot } from "./shell.mjs";
 export const ENTRIES = {
   index: "src/network/index.ts",
   node: "src/network/node/index.ts",
+  web: "src/network/web/index.ts",
   sim: "src/lab/sim/index.ts",
 };
 const TARGET = "build/jsr";
