@@ -3,13 +3,7 @@
  * Source: ip(7), ipv6(7): struct sockaddr_in, struct sockaddr_in6.
  */
 import { formatIpv4, isIpv4, parseIpv4 } from "../lib/addr.ts";
-import {
-  formatIpv6,
-  groupsOfOctets,
-  mappedOctetsOf,
-  octetsOfIpv6,
-  readIpv6,
-} from "../lib/addr6.ts";
+import { formatIpv6, groupsOfOctets, octetsOfIpv6, readIpv6 } from "../lib/addr6.ts";
 import type { Endpoint } from "./upstream.ts";
 
 const AF_INET = 2;
@@ -42,11 +36,4 @@ export function writeName(view: DataView, at: number, { address, port }: Endpoin
   if (isFour) view.setUint32(at + 4, parseIpv4(address));
   else octets.set(octetsOfIpv6(groups), 8);
   return octets.length;
-}
-
-/** Its 16 octets, IPv4 as ::ffff:A.B.C.D; undefined = that is no address. */
-export function octetsOfAddress(address: string): number[] | undefined {
-  if (isIpv4(address)) return mappedOctetsOf(parseIpv4(address));
-  const groups = readIpv6(address.split("%", 1)[0] ?? "");
-  return groups && octetsOfIpv6(groups);
 }

@@ -29,7 +29,6 @@ import { messageOf } from "../lib/message.ts";
 import type { LinkMemory } from "../link/link.ts";
 import { Loop, linkMemoryOf } from "../loop/loop.ts";
 import { EVENT_OF_LINK, EVENT_OF_LISTENER } from "../upstream/upstream.ts";
-import { octetsOfAddress } from "./addresses.ts";
 import { type Errand, Errands } from "./errands.ts";
 import { EventQueue } from "./event-queue.ts";
 import { FrameLink } from "./frame-link.ts";
@@ -94,19 +93,12 @@ export class Network {
     this.#memory = linkMemoryOf(this.#engine);
     this.#operations = new SocketOperations(this.#engine, upstream, this.#queue);
     this.#errands = new Errands(this.#engine, this.#operations);
-    if (config.refusesHost) upstream.ownAddresses?.((list) => this.#learnOwn(list));
     this.#loop = this.#makeLoop();
     this.link = new NetworkLink(this.#frames, {
       check: () => this.#check(),
       openBatch: () => this.#openBatch(),
       onRoom: () => this.#queue.add(0, EVENT_OF_LINK, EVENT_WRITABLE),
     });
-  }
-
-  #learnOwn(addresses: readonly string[]): void {
-    if (this.#isOver) return;
-    const known = addresses.map(octetsOfAddress).filter((octets) => octets !== undefined);
-    this.#engine.setHostAddresses(known);
   }
 
   #makeLoop(): Loop {

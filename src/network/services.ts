@@ -36,7 +36,6 @@ export function withServices(
     openUdp: (options, events) => beyond.openUdp(options, events),
     ...(beyond.ping && { ping: beyond.ping.bind(beyond) }),
     ...(beyond.resolve && { resolve: beyond.resolve.bind(beyond) }),
-    ...(beyond.ownAddresses && { ownAddresses: beyond.ownAddresses.bind(beyond) }),
     close: () => beyond.close(),
   };
 }

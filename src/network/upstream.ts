@@ -123,11 +123,6 @@ export interface Upstream {
    * absent, what the guest sends to its name server goes to `resolvers` of the configuration.
    */
   resolve?(question: Uint8Array): Promise<Uint8Array>;
-  /**
-   * Tells the addresses of this very machine, at once and when they have changed, until `close`:
-   * what a guest does not reach where the network's settings say so. Absent: nobody knows them.
-   */
-  ownAddresses?(tell: (addresses: readonly string[]) => void): void;
   /** The network ends: everything of it is closed. Idempotent. */
   close(): void;
 }
