@@ -1,6 +1,6 @@
 /**
  * `npm run bench`: installs and builds what is missing, then runs bench/main.ts under Bun, or
- * bench/NAME.ts with `--NAME`: engine, floods, hooks, qemu, readme, shares, storm,
+ * bench/NAME.ts with `--NAME`: browser, engine, floods, hooks, qemu, readme, shares, storm,
  * testpmd, watched, writers.
  */
 import process from "node:process";
@@ -9,7 +9,8 @@ import { inRoot, main, run, tool } from "./shell.mjs";
 import { systemPackages } from "./system-packages.mjs";
 
 /** Arguments that stand for a program of their own, of the same name. */
-const SPECIAL = "engine floods hooks qemu readme shares storm testpmd watched writers".split(" ");
+const SPECIAL =
+  "browser engine floods hooks qemu readme shares storm testpmd watched writers".split(" ");
 
 /** What a program needs besides the packages that tests need, too. */
 const DPDK = { "dpdk-dev": "/usr/bin/dpdk-testpmd" };
