@@ -74,6 +74,8 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "wasm/flow/presence.ts": "test/wasm/guest.test.ts, by what it has `guest` do",
   "src/binding/recording.ts":
     "test/binding/worker.test.ts, and test/e2e/attach-replay.runtime.test.ts",
+  "src/lab/demo/debian-package.ts":
+    "test/e2e/demo-qemu.test.ts and test/demo-web/page.test.ts boot what it brings",
   "src/lab/demo/demo.ts": DEMO,
   "src/lab/demo/play.ts": DEMO,
   "src/lab/demo/qemu-guest.ts": "test/e2e/demo-qemu.test.ts",
