@@ -269,6 +269,17 @@ function plain() {
   ];
 }
 
+function engines() {
+  const [vectors, scalar] = ENGINES;
+  return [engine(vectors, "engine", ["--enable-simd"]), engine(scalar, "engine-scalar", [])];
+}
+
+/** Builds the engines alone, where they are stale. */
+export async function buildEngines() {
+  const failures = await makeAll(engines(), false);
+  if (failures.length > 0) throw new Error(failures.join("\n").replaceAll(`${ROOT}/`, ""));
+}
+
 /**
  * Builds what is stale, with `checked` the engine that soak runs use, too; throws one error that
  * names everything that failed.
@@ -283,16 +294,11 @@ export async function build({
   const modules = entries.flatMap((entry) =>
     variants(entry, "build/test", path.basename(entry, ".ts")),
   );
-  const [vectors, scalar] = ENGINES;
-  const engines = [
-    engine(vectors, "engine", ["--enable-simd"]),
-    engine(scalar, "engine-scalar", []),
-  ];
   if (tests || checked) modules.unshift(asc("wasm/index.ts", CHECKED, "checked"));
   if (mutants) modules.push(...plain());
   const parts = Object.entries(PAGES).flatMap(([name, folder]) => pageParts(name, folder));
   const failures = [
-    ...(await makeAll([...engines, ...modules], force)),
+    ...(await makeAll([...engines(), ...modules], force)),
     ...(await makeAll(parts, force)),
   ];
   const whole = [...ENGINES, ...PAGE_PARTS].every((file) => fs.existsSync(inRoot(file)));

@@ -1,6 +1,6 @@
 /**
  * The package as sources, for JSR: `build/jsr` has what the entries reach, at the places that it
- * has in the project, both engines, and `deno.json`, README and licence of `packages/engine`.
+ * has in the project, both engines beside `readEngine`, and `deno.json`, README and licence of `packages/engine`.
  *
  * One thing is changed on the way: the numbers of the engine's contract are declared `i32` for
  * AssemblyScript, a type that `src/engine/as-types.d.ts` makes known to the project; a package may
@@ -10,8 +10,17 @@ import fs from "node:fs";
 import path from "node:path";
 import { inRoot } from "./shell.mjs";
 
+/** Entries of the package by name, and the sources they are made from. */
+export const ENTRIES = {
+  index: "src/network/index.ts",
+  node: "src/network/node/index.ts",
+  web: "src/network/web/index.ts",
+  sim: "src/lab/sim/index.ts",
+};
 const TARGET = "build/jsr";
 const PACKAGE = "packages/engine";
+/** Where `readEngine` looks for the engines: beside itself. */
+const READER = "src/network/node";
 const SPECIFIER = /(?:from|import)\s*\(?\s*"(\.{1,2}\/[^"]+\.ts)"/g;
 
 /** Sources that these reach, paths from the root. */
@@ -28,14 +37,14 @@ function reached(entries) {
 }
 
 /** Writes `build/jsr` anew; its path. */
-export function stageJsr(entries) {
+export function stageJsr() {
   const target = inRoot(TARGET);
   fs.rmSync(target, { recursive: true, force: true });
   const copy = (from, to) => {
     fs.mkdirSync(path.dirname(to), { recursive: true });
     fs.copyFileSync(from, to);
   };
-  for (const file of reached(entries)) {
+  for (const file of reached(Object.values(ENTRIES))) {
     const to = path.join(target, file);
     copy(inRoot(file), to);
     if (!file.startsWith("wasm/")) continue;
@@ -46,7 +55,7 @@ export function stageJsr(entries) {
   }
   copy(inRoot("LICENSE"), path.join(target, "LICENSE"));
   for (const name of ["engine.wasm", "engine-scalar.wasm"]) {
-    copy(inRoot("dist", name), path.join(target, name));
+    copy(inRoot("dist", name), path.join(target, READER, name));
   }
   return target;
 }

@@ -162,8 +162,9 @@ function withoutImports(module: WebAssembly.Module): WebAssembly.Module {
 export function instantiateShipped(module: WebAssembly.Module, explain?: Explain): EngineModule {
   let instance: WebAssembly.Instance;
   try {
-    instance = new WebAssembly.Instance(module, {});
+    instance = new WebAssembly.Instance(withoutImports(module), {});
   } catch (cause) {
+    if (cause instanceof EngineError) throw cause;
     throw new EngineError("MODULE", `cannot start the engine: ${messageOf(cause)}`, { cause });
   }
   const memory = checkMemory(instance.exports);

@@ -10,6 +10,7 @@ const NUMBERS = {
   ECONNABORTED: errno.ECONNABORTED,
   ECONNREFUSED: errno.ECONNREFUSED,
   ECONNRESET: errno.ECONNRESET,
+  EHOSTDOWN: errno.EHOSTDOWN,
   EHOSTUNREACH: errno.EHOSTUNREACH,
   EINVAL: errno.EINVAL,
   EIO: errno.EIO,
@@ -19,6 +20,7 @@ const NUMBERS = {
   ENETUNREACH: errno.ENETUNREACH,
   ENOBUFS: errno.ENOBUFS,
   ENOMEM: errno.ENOMEM,
+  ENOTCONN: errno.ENOTCONN,
   EPERM: errno.EPERM,
   EPIPE: errno.EPIPE,
   EPROTO: errno.EPROTO,
@@ -28,10 +30,14 @@ const NUMBERS = {
 /** Why something failed, as Linux and Node call it: `ECONNREFUSED`, `EHOSTUNREACH`, … */
 export type ErrorCode = keyof typeof NUMBERS;
 
+/** Whether it is one of them. */
+export function isErrorCode(code: string): code is ErrorCode {
+  return Object.hasOwn(NUMBERS, code);
+}
+
 /** The number of an error that Linux and Node call so; EIO for a name that is none of these. */
 export function errnoOf(code: unknown): number {
-  const found = (NUMBERS as Readonly<Record<string, unknown>>)[String(code)];
-  return typeof found === "number" ? found : errno.EIO;
+  return typeof code === "string" && isErrorCode(code) ? NUMBERS[code] : errno.EIO;
 }
 
 /** The number of a thrown value by its `code`, as Node's errors have one. */

@@ -2,7 +2,7 @@
  * Services of this very program, at addresses of the guest's world: a connection to one of them
  * goes no further than here.
  */
-import { refused } from "./no-upstream.ts";
+import { NO_UPSTREAM, refused } from "./no-upstream.ts";
 import { type Connection, StreamPair } from "./stream-pair.ts";
 import type { Endpoint, TcpEvents, TcpSocket, TcpTarget, Upstream } from "./upstream.ts";
 
@@ -15,8 +15,14 @@ export interface Service extends Endpoint {
   serve(connection: Connection, target: TcpTarget): unknown;
 }
 
-/** An upstream with services before it: what is for none of them goes on to `beyond`. */
-export function withServices(services: readonly Service[], beyond: Upstream): Upstream {
+/**
+ * An upstream with services before it.
+ * @param beyond what is for none of them goes there; absent: it is refused
+ */
+export function withServices(
+  services: readonly Service[],
+  beyond: Upstream = NO_UPSTREAM,
+): Upstream {
   const found = new Map(services.map((service) => [keyOf(service), service]));
   const own = (target: TcpTarget, events: TcpEvents): TcpSocket => {
     const service = found.get(keyOf(target));

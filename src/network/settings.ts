@@ -42,6 +42,8 @@ export interface NetworkSettings {
   readonly gatewayMac?: string;
   /** Whether the gateway's address leads to the host's loopback. Default false. */
   readonly hostLoopback?: boolean;
+  /** Whether it reaches the metadata services of clouds: 169.254.169.254, … Default "allow". */
+  readonly metadataAddress?: "allow" | "refuse";
   /** Flows at a time, 16 to 65536. Default 16384. */
   readonly flows?: number;
   /** Payload that is kept for the guest, MiB, 1 to 64. Default 16. */
@@ -51,9 +53,10 @@ export interface NetworkSettings {
   readonly tcpTimeout?: number;
   /**
    * Whether each frame has a struct virtio_net_hdr of 12 octets in front, in both directions, and
-   * may leave checksums and segmentation to the other side. Default false.
+   * may leave checksums and segmentation to the other side. "tcp": all but the segmentation of UDP,
+   * which drivers before Linux 6.2 do not know. Default false.
    */
-  readonly offloads?: boolean;
+  readonly offloads?: boolean | "tcp";
 }
 
 const MIB = 1 << 20;
@@ -116,6 +119,7 @@ function configOf(settings: NetworkSettings, around: EngineSurroundings): Engine
     prefixLength: subnet.prefixLength,
     mtu: within("mtu", settings.mtu ?? MTU_DEFAULT, mtuMin, MTU_MAX),
     hostLoopback: settings.hostLoopback ?? false,
+    refusesMetadata: settings.metadataAddress === "refuse",
     dhcp: true,
     dns: true,
     strictFilter: false,

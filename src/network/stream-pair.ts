@@ -9,6 +9,7 @@
  * read stops the guest, a guest that does not read has the writer wait.
  */
 import { joined } from "../upstream/messages.ts";
+import { ChunkQueue } from "./chunk-queue.ts";
 import { END, type ErrorCode, type TcpEvents, type TcpSocket } from "./upstream.ts";
 
 /** Octets that wait each way. */
@@ -43,9 +44,7 @@ export class StreamPair implements TcpSocket {
   #readerEnded = false;
   #senderWaits = false;
   // Towards the guest.
-  readonly #chunks: Uint8Array[] = [];
-  #offset = 0;
-  #waiting = 0;
+  readonly #chunks = new ChunkQueue();
   #hasEnded = false;
   #toWriter: WritableStreamDefaultController | undefined;
   #writerWaits: (() => void) | undefined;
@@ -81,7 +80,7 @@ export class StreamPair implements TcpSocket {
     }
     this.#events = events;
     events.connected();
-    if (this.#waiting > 0 || this.#hasEnded) events.readable();
+    if (this.#chunks.length > 0 || this.#hasEnded) events.readable();
     return this;
   }
 
@@ -100,30 +99,13 @@ export class StreamPair implements TcpSocket {
   }
 
   receive(pieces: readonly Uint8Array[]): number {
-    let filled = 0;
-    for (const piece of pieces) {
-      let at = 0;
-      while (at < piece.length) {
-        const chunk = this.#chunks[0];
-        if (chunk === undefined) break;
-        const part = chunk.subarray(this.#offset, this.#offset + piece.length - at);
-        piece.set(part, at);
-        at += part.length;
-        this.#offset += part.length;
-        if (this.#offset < chunk.length) continue;
-        this.#chunks.shift();
-        this.#offset = 0;
-      }
-      filled += at;
-      if (at < piece.length) break;
-    }
-    this.#waiting -= filled;
-    if (filled > 0 && this.#waiting < ROOM) {
+    const filled = this.#chunks.read(pieces);
+    if (filled > 0 && this.#chunks.length < ROOM) {
       this.#writerWaits?.();
       this.#writerWaits = undefined;
     }
     if (filled > 0) {
-      if (this.#hasEnded && this.#waiting === 0) this.#events?.readable(); // for the end
+      if (this.#hasEnded && this.#chunks.length === 0) this.#events?.readable(); // for the end
       return filled;
     }
     return this.#hasEnded ? END : 0;
@@ -153,9 +135,8 @@ export class StreamPair implements TcpSocket {
   #write(chunk: Uint8Array): Promise<void> | undefined {
     if (chunk.length === 0) return undefined;
     this.#chunks.push(chunk);
-    this.#waiting += chunk.length;
     this.#events?.readable();
-    if (this.#waiting < ROOM) return undefined;
+    if (this.#chunks.length < ROOM) return undefined;
     return new Promise((resolve) => {
       this.#writerWaits = resolve;
     });
@@ -180,7 +161,7 @@ export class StreamPair implements TcpSocket {
       this.#readerEnded = true;
       this.#toReader?.error(error);
     }
-    this.#chunks.length = 0;
+    this.#chunks.clear();
     this.#writerWaits?.();
     this.#writerWaits = undefined;
     if (!this.#hasEnded) this.#toWriter?.error(error);

@@ -10,7 +10,8 @@ import type { Plan } from "../../src/lab/sim/plan.ts";
 import { planFromSeed } from "../../src/lab/sim/scenario.ts";
 import { simulatedEngine } from "../../src/lab/sim/simulated-engine.ts";
 import { Trace } from "../../src/lab/sim/trace.ts";
-import { World, type WorldResult } from "../../src/lab/sim/world.ts";
+import type { WorldResult } from "../../src/lab/sim/verdict.ts";
+import { World } from "../../src/lab/sim/world.ts";
 
 /** Seeds whose plans have restarts, and nothing else that breaks connections. */
 const SEEDS = Array.from({ length: 400 }, (_, seed) => seed)

@@ -9,7 +9,8 @@ import { planFromSeed } from "../../src/lab/sim/scenario.ts";
 import { simulateSeed } from "../../src/lab/sim/simulate.ts";
 import { simulatedEngine } from "../../src/lab/sim/simulated-engine.ts";
 import { Trace } from "../../src/lab/sim/trace.ts";
-import { World, type WorldResult } from "../../src/lab/sim/world.ts";
+import type { WorldResult } from "../../src/lab/sim/verdict.ts";
+import { World } from "../../src/lab/sim/world.ts";
 
 interface Sampled {
   readonly world: World;

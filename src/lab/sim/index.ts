@@ -7,5 +7,5 @@
  */
 export { DRAWN_FAMILIES, type DrawnFamily, drawPlan } from "./drawn-plan.ts";
 export type { Plan } from "./plan.ts";
-export type { Verdict } from "./run-plan.ts";
 export { type SimulationOptions, simulate } from "./simulation.ts";
+export type { Verdict } from "./verdict.ts";

@@ -1,13 +1,8 @@
 /** One plan, one run, one verdict, with whatever engine there is. */
 import type { Plan } from "./plan.ts";
 import { Trace } from "./trace.ts";
-import { World, type WorldOptions, type WorldResult } from "./world.ts";
-
-/** What a run came to. */
-export interface Verdict extends WorldResult {
-  readonly seed: number;
-  readonly ok: boolean;
-}
+import type { Verdict } from "./verdict.ts";
+import { World, type WorldOptions } from "./world.ts";
 
 /** A run that is over, with what is left of it. */
 export interface FinishedRun {

@@ -4,8 +4,9 @@
 
 import { type Family, planOfFamily } from "./family.ts";
 import type { Plan } from "./plan.ts";
-import { type FinishedRun, runPlan, type Verdict } from "./run-plan.ts";
+import { type FinishedRun, runPlan } from "./run-plan.ts";
 import { simulatedEngine } from "./simulated-engine.ts";
+import type { Verdict } from "./verdict.ts";
 import type { WorldOptions } from "./world.ts";
 
 export interface SimulateOptions {

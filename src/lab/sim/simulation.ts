@@ -2,7 +2,8 @@
 import { compileEngine } from "../../engine/module.ts";
 import { type DrawnFamily, drawPlan } from "./drawn-plan.ts";
 import type { Plan } from "./plan.ts";
-import { runPlan, type Verdict } from "./run-plan.ts";
+import { runPlan } from "./run-plan.ts";
+import type { Verdict } from "./verdict.ts";
 
 /** What a run may be given besides what it carries out. */
 export interface SimulationOptions {

@@ -8,8 +8,9 @@ import { DROP_NAMES, readStats } from "../../engine/stats.ts";
 import type { AppOutcome } from "./app.ts";
 import { START } from "./clock.ts";
 import type { FlowGroup } from "./scenario-plan.ts";
+import type { WorldResult } from "./verdict.ts";
 import type { WireCounts } from "./wire.ts";
-import type { World, WorldResult } from "./world.ts";
+import type { World } from "./world.ts";
 
 /** Of many numbers; undefined where there are none. */
 export interface Spread {

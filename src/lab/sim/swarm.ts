@@ -8,8 +8,8 @@
  * Processes side by side share the seeds by `step`: each takes every `step`-th one.
  */
 import type { Family } from "./family.ts";
-import type { Verdict } from "./run-plan.ts";
 import { type SimulateOptions, simulateSeed } from "./simulate.ts";
+import type { Verdict } from "./verdict.ts";
 
 export interface SwarmOptions {
   /** The first seed. */

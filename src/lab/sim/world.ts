@@ -52,24 +52,12 @@ import { Random } from "./random.ts";
 import type { Sampler } from "./sampler.ts";
 import { scheduleEvents } from "./schedule.ts";
 import { Trace } from "./trace.ts";
+import type { WorldResult } from "./verdict.ts";
 import type { WireCounts } from "./wire.ts";
 
 const GUEST_MAC = "52:54:00:12:34:56";
 const VIOLATIONS_MAX = 8;
 const TURNS_MAX = 4_000_000;
-
-export interface WorldResult {
-  /** What went wrong, the first things first; empty = nothing. */
-  readonly violations: readonly string[];
-  readonly hash: string;
-  /** Virtual microseconds from start to end. */
-  readonly elapsed: number;
-  readonly turns: number;
-  readonly framesToEngine: number;
-  readonly framesToGuest: number;
-  readonly flowsMax: number;
-  readonly chunksMax: number;
-}
 
 export interface WorldOptions {
   /** Gets every frame between guest and engine, as the engine sees it, at its virtual time. */

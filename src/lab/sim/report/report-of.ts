@@ -3,7 +3,8 @@
  * sampler. Pure; see `model.ts` for how it is used.
  */
 import type { Sampler } from "../sampler.ts";
-import type { World, WorldResult } from "../world.ts";
+import type { WorldResult } from "../verdict.ts";
+import type { World } from "../world.ts";
 import type { ReportMark, ReportTable, RunReport } from "./model.ts";
 import { plotsOf } from "./plots.ts";
 import { factsOf, tablesOf } from "./tables.ts";

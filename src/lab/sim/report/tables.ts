@@ -4,8 +4,9 @@ import { formatIpv4 } from "../../../lib/addr.ts";
 import { formatUnit, type Unit } from "../../../lib/units.ts";
 import type { Plan } from "../plan.ts";
 import type { FollowedConnection, Sampler } from "../sampler.ts";
+import type { WorldResult } from "../verdict.ts";
 import type { WireCounts, WireOptions } from "../wire.ts";
-import type { World, WorldResult } from "../world.ts";
+import type { World } from "../world.ts";
 import type { ReportFact, ReportTable } from "./model.ts";
 import { connectionName, planOf, reasonName } from "./names.ts";
 

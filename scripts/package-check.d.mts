@@ -1,0 +1,2 @@
+/** Types of what tests take from package-check.mjs. */
+export function findings(tarball: string): Promise<string[]>;

@@ -1,0 +1,2 @@
+/** Types of what tests take from package-jsr.mjs. */
+export function stageJsr(): string;

@@ -1,0 +1,188 @@
+/**
+ * An HTTP/1.1 server for guests that is a function: `(Request) => Response`.
+ *
+ * Theory of operation
+ *   A connection is served request by request, in order; what is pipelined waits in the stream, and
+ *   its room is bounded. The body of a request is a stream that takes from the connection when it
+ *   is read; what the handler leaves unread is skipped up to DRAIN_MAX, beyond which the connection
+ *   ends with the answer. An answer with a length has that one, others are sent in chunks (to
+ *   HTTP/1.0: until the connection ends). A guest that resets has `request.signal` abort.
+ *
+ *   What cannot be understood for sure is answered with its status, and the connection ends:
+ *   nothing that follows could be told from the rest of it (`http-head.ts`).
+ */
+import { systemHost } from "../host.ts";
+import type { Service } from "../services.ts";
+import type { Connection } from "../stream-pair.ts";
+import type { TcpTarget } from "../upstream.ts";
+import { HttpBody } from "./http-body.ts";
+import { bodyLength, HttpError, readHead } from "./http-head.ts";
+import { type RequestHead, readRequestHead } from "./http-request.ts";
+import { refusalOf, writeResponse } from "./http-response.ts";
+import { EndError, OctetReader } from "./octet-reader.ts";
+
+const CONNECTIONS_MAX = 256;
+const DRAIN_MAX = 256 * 1024;
+/** How long a guest may take to end a connection after the last answer. */
+const LINGER_US = 10_000_000;
+/** Bodies that a runtime without streams in requests is given as a whole. */
+const WHOLE_MAX = 16 << 20;
+
+/** What a handler is told beside the request. */
+export interface FetchContext {
+  /** All fields; browsers leave some out of a `Request`, as Cookie and Origin. */
+  readonly headers: Headers;
+  readonly target: TcpTarget;
+}
+
+export type FetchHandler = (
+  request: Request,
+  context: FetchContext,
+) => Response | Promise<Response>;
+
+export interface FetchServiceOptions {
+  /** Where the guest finds it. */
+  readonly address: string;
+  /** Default 80. */
+  readonly port?: number;
+  /** What it throws is answered with status 500. */
+  readonly fetch: FetchHandler;
+  /** Octets of a request's body at most; default: no bound, bodies are streams. */
+  readonly bodyMax?: number;
+}
+
+/** A service for `webUpstream` or `withServices`. */
+export function fetchService(options: FetchServiceOptions): Service {
+  const { address, port = 80, fetch: handler, bodyMax } = options;
+  let count = 0;
+  return {
+    address,
+    port,
+    serve: async (connection, target) => {
+      if (count === CONNECTIONS_MAX) throw new Error("too many connections");
+      count += 1;
+      try {
+        await new FetchConnection(connection, target, handler, bodyMax).serve();
+      } finally {
+        count -= 1;
+      }
+    },
+  };
+}
+
+class FetchConnection {
+  readonly #connection: Connection;
+  readonly #reader: OctetReader;
+  readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
+  readonly #target: TcpTarget;
+  readonly #handler: FetchHandler;
+  readonly #bodyMax: number | undefined;
+  readonly #aborter = new AbortController();
+
+  constructor(
+    connection: Connection,
+    target: TcpTarget,
+    handler: FetchHandler,
+    bodyMax: number | undefined,
+  ) {
+    this.#connection = connection;
+    this.#reader = new OctetReader(connection.readable);
+    this.#writer = connection.writable.getWriter();
+    this.#target = target;
+    this.#handler = handler;
+    this.#bodyMax = bodyMax;
+    this.#writer.closed.catch((error) => this.#aborter.abort(error));
+  }
+
+  /** Serves until the connection ends; rejects where it fails. */
+  async serve(): Promise<void> {
+    let goesOn = true;
+    while (goesOn && (await this.#reader.hasMore())) goesOn = await this.#request();
+    await this.#writer.close();
+    await this.#finish();
+  }
+
+  /** Waits for the guest's end: a reset could overtake the last answer. */
+  async #finish(): Promise<void> {
+    const stop = systemHost().after(LINGER_US, () => this.#connection.abort());
+    let room = DRAIN_MAX;
+    for (let piece = await this.#reader.piece(DRAIN_MAX); piece !== undefined; ) {
+      room -= piece.length;
+      if (room < 0) this.#connection.abort();
+      piece = await this.#reader.piece(DRAIN_MAX);
+    }
+    stop();
+  }
+
+  /** Serves one request; whether another may follow. */
+  async #request(): Promise<boolean> {
+    let head: RequestHead;
+    let body: HttpBody;
+    try {
+      head = readRequestHead(await readHead(this.#reader, "request"), this.#target);
+      body = new HttpBody(this.#reader, bodyLength(head.headers, "request"), this.#bodyMax);
+    } catch (error) {
+      if (!(error instanceof HttpError)) throw error;
+      await this.#answer(refusalOf(error), { isHead: false, isOld: false, goesOn: false });
+      return false;
+    }
+    const { isHead, isOld } = head;
+    body.onRead = head.expectsContinue ? () => this.#writer.write(CONTINUE) : undefined;
+    const response = await this.#handle(head, body);
+    // One that waits for a word to send its body may send it or not, once it has another answer.
+    const isClear = body.onRead === undefined;
+    const goesOn = head.keepsAlive && isClear && response.status !== 413;
+    const stays = await this.#answer(response, { isHead, isOld, goesOn });
+    return stays && (await drained(body));
+  }
+
+  async #handle(head: RequestHead, body: HttpBody): Promise<Response> {
+    try {
+      const request = new Request(head.url, {
+        method: head.method,
+        headers: head.headers,
+        signal: this.#aborter.signal,
+        ...(await bodyInit(head, body)),
+      });
+      const context = { headers: head.headers, target: this.#target };
+      return await this.#handler(request, context);
+    } catch (error) {
+      if (this.#aborter.signal.aborted) throw error;
+      return refusalOf(error);
+    }
+  }
+
+  #answer(response: Response, how: Parameters<typeof writeResponse>[2]): Promise<boolean> {
+    return writeResponse(this.#writer, response, how);
+  }
+}
+
+const CONTINUE = new TextEncoder().encode("HTTP/1.1 100 Continue\r\n\r\n");
+
+async function drained(body: HttpBody): Promise<boolean> {
+  try {
+    return await body.drain(DRAIN_MAX);
+  } catch (error) {
+    if (error instanceof HttpError || error instanceof EndError) return false;
+    throw error;
+  }
+}
+
+/** The part of a request's description that is about its body. */
+async function bodyInit(head: RequestHead, body: HttpBody): Promise<RequestInit> {
+  // Those methods have none in a Request; what came is skipped.
+  if (body.isComplete || head.method === "GET" || head.method === "HEAD") return {};
+  if (!hasStreams()) return { body: await body.whole(WHOLE_MAX) };
+  return { body: body.stream(() => {}), duplex: "half" } as RequestInit;
+}
+
+let streams: boolean | undefined;
+
+/** Whether a Request takes a stream: elsewhere that becomes a text, which has a type. */
+function hasStreams(): boolean {
+  if (streams === undefined) {
+    const init = { method: "POST", body: new ReadableStream(), duplex: "half" } as RequestInit;
+    streams = !new Request("http://guest/", init).headers.has("content-type");
+  }
+  return streams;
+}

@@ -1,0 +1,109 @@
+/** Ports of this machine that lead into the guest: another network, whose service answers. */
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { connect, type NetConnectOpts, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import type { Network } from "../../../src/network/index.ts";
+import { publish } from "../../../src/network/node/index.ts";
+import { until } from "../../support/e2e/shell.ts";
+import { type LocalService, twoNetworks } from "../../support/two-networks.ts";
+
+const INSIDE = "127.0.0.1";
+const LIMIT = { timeout: 30_000 };
+const PORT = 80;
+
+/** The guest sends back what it gets. */
+const ECHO: LocalService = {
+  port: PORT,
+  serve: ({ readable, writable }) => readable.pipeTo(writable),
+};
+
+async function withGuest(act: (network: Network) => Promise<void>): Promise<void> {
+  const { caller, dispose } = twoNetworks([ECHO]);
+  try {
+    await act(caller);
+  } finally {
+    dispose();
+  }
+}
+
+/** Says it and its end; what comes back up to the far side's end. */
+function call(where: NetConnectOpts, words: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let heard = "";
+    const socket = connect(where);
+    socket.on("error", reject);
+    socket.on("data", (chunk) => {
+      heard += chunk;
+    });
+    socket.on("end", () => resolve(heard));
+    socket.on("close", () => resolve(heard));
+    socket.end(words);
+  });
+}
+
+describe("published ports", () => {
+  test("lead into the guest, many at a time", LIMIT, async () => {
+    await withGuest(async (network) => {
+      const published = await publish(network, { port: 0, guestPort: PORT });
+      const where = { host: INSIDE, port: published.port };
+      const words = Array.from({ length: 50 }, (_, i) => `call ${i}`.repeat(1000));
+      assert.deepEqual(await Promise.all(words.map((each) => call(where, each))), words);
+      published.close();
+      published.close();
+      await assert.rejects(call(where, "late"), { code: "ECONNREFUSED" });
+    });
+  });
+
+  test("may be a socket in the file system", LIMIT, async () => {
+    const folder = mkdtempSync(join(tmpdir(), "slirp-publish-"));
+    const path = join(folder, "guest.sock");
+    try {
+      await withGuest(async (network) => {
+        const published = await publish(network, { path, guestPort: PORT });
+        assert.equal(published.port, 0);
+        assert.equal(await call({ path }, "hello"), "hello");
+      });
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
+  test("reset whom the guest refuses", LIMIT, async () => {
+    await withGuest(async (network) => {
+      const { port } = await publish(network, { guestPort: PORT + 1 });
+      const heard = await call({ host: INSIDE, port }, "hello").catch(({ code }) => code);
+      assert.ok(heard === "" || heard === "ECONNRESET" || heard === "EPIPE", heard);
+    });
+  });
+
+  test("let in so many and no more", LIMIT, async () => {
+    await withGuest(async (network) => {
+      const { port } = await publish(network, { guestPort: PORT, connections: 2 });
+      const answered = new Set<Socket>();
+      const sockets = Array.from({ length: 5 }, () => {
+        const socket = connect({ host: INSIDE, port });
+        socket.on("error", () => {});
+        socket.on("data", () => answered.add(socket));
+        socket.write("x");
+        return socket;
+      });
+      const isSettled = () => answered.size === 2 && sockets.filter((s) => s.closed).length === 3;
+      await until(isSettled, () => `two that are answered, not ${answered.size}`);
+      for (const socket of sockets) socket.destroy();
+    });
+  });
+
+  test("end with the network, and fail where somebody listens already", LIMIT, async () => {
+    let where: { readonly host: string; readonly port: number } | undefined;
+    await withGuest(async (network) => {
+      const { port } = await publish(network, { guestPort: PORT });
+      where = { host: INSIDE, port };
+      await assert.rejects(publish(network, { port, guestPort: PORT }), { code: "EADDRINUSE" });
+    });
+    assert.ok(where);
+    await assert.rejects(call(where, "late"), { code: "ECONNREFUSED" });
+  });
+});

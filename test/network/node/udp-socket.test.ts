@@ -1,0 +1,135 @@
+/** UDP of a Node upstream, the engine's part played; `serve-stream.test.ts` has it with a guest. */
+import assert from "node:assert/strict";
+import { createSocket, type Socket } from "node:dgram";
+import process from "node:process";
+import { describe, test } from "node:test";
+import { nodeUpstream } from "../../../src/network/node/index.ts";
+import type { Datagram, Endpoint, ErrorCode, UdpSocket } from "../../../src/network/upstream.ts";
+import { until } from "../../support/e2e/shell.ts";
+
+const LIMIT = { timeout: 30_000 };
+const IPV4 = { family: 4, port: 0 } as const;
+/** Deno tells nobody of an ICMP error about a datagram. */
+const ERRORS = { ...LIMIT, skip: process.versions["deno"] !== undefined };
+
+function echo(address: string): Promise<{ readonly endpoint: Endpoint; readonly socket: Socket }> {
+  const socket = createSocket(address.includes(":") ? "udp6" : "udp4");
+  socket.on("message", (payload, from) => socket.send(payload, from.port, from.address));
+  return new Promise((resolve, reject) => {
+    socket.once("error", reject);
+    socket.bind(0, address, () => {
+      resolve({ endpoint: { address, port: socket.address().port }, socket });
+    });
+  });
+}
+
+function played() {
+  const told: string[] = [];
+  const refusals: { readonly code: ErrorCode; readonly port: number | undefined }[] = [];
+  const events = {
+    readable: () => void told.push("readable"),
+    refused: (code: ErrorCode, to?: Endpoint) => void refusals.push({ code, port: to?.port }),
+  };
+  return { told, refusals, events };
+}
+
+async function received(socket: UdpSocket): Promise<Datagram> {
+  return until(() => socket.receive(), "a datagram");
+}
+
+const text = ({ payload }: Datagram): string => new TextDecoder().decode(payload);
+const octets = (words: string): Uint8Array => new TextEncoder().encode(words);
+
+describe("node upstream: UDP", () => {
+  for (const [family, address] of [
+    [4, "127.0.0.1"],
+    [6, "::1"],
+  ] as const) {
+    test(`a datagram goes out and its echo comes back, IPv${family}`, LIMIT, async () => {
+      const { endpoint, socket: far } = await echo(address);
+      const upstream = nodeUpstream();
+      const { events, told } = played();
+      const socket = upstream.openUdp({ family, port: 0 }, events);
+      assert.ok(socket);
+      assert.equal(socket.receive(), undefined);
+      const payload = octets("hello");
+      assert.equal(socket.send(payload, endpoint), true);
+      payload.fill(0); // it is the engine's again
+      const back = await received(socket);
+      assert.equal(text(back), "hello");
+      assert.deepEqual(back.from, endpoint);
+      assert.ok(told.includes("readable"));
+      assert.ok(socket.port > 0, "the port is known by now");
+      assert.equal(socket.send(new Uint8Array(0), endpoint), true);
+      assert.equal((await received(socket)).payload.length, 0, "an empty one is one");
+      assert.equal(upstream.stats().held, 0);
+      upstream.close();
+      await until(() => upstream.stats().udpSockets === 0, "the socket to be gone");
+      assert.equal(socket.send(octets("late"), endpoint), false);
+      far.close();
+    });
+  }
+
+  test("what waits is bounded both ways, and drops are counted", LIMIT, async () => {
+    const { endpoint, socket: far } = await echo("127.0.0.1");
+    const upstream = nodeUpstream();
+    const socket = upstream.openUdp(IPV4, played().events);
+    assert.ok(socket);
+    const payload = new Uint8Array(1000);
+    const sent = Array.from({ length: 600 }, () => socket.send(payload, endpoint));
+    assert.equal(sent.filter((went) => went).length, 512, "none has left in this turn");
+    assert.equal(upstream.stats().droppedToFar, 88);
+    const large = new Uint8Array(60_000);
+    const other = upstream.openUdp(IPV4, played().events);
+    const many = Array.from({ length: 20 }, () => other?.send(large, endpoint));
+    assert.equal(many.filter((went) => went).length, 17, "1 MiB of them");
+    // Nobody takes what comes back.
+    await until(() => {
+      socket.send(payload, endpoint);
+      return upstream.stats().droppedToGuest > 0;
+    }, "a queue that is full");
+    assert.ok(upstream.stats().held <= 4 << 20, `${upstream.stats().held} octets are held`);
+    upstream.close();
+    far.close();
+  });
+
+  test("a peer that refuses is told of, and none but the peer is heard", ERRORS, async () => {
+    const { endpoint, socket: far } = await echo("127.0.0.1");
+    const upstream = nodeUpstream();
+    const { events, refusals } = played();
+    const socket = upstream.openUdp({ ...IPV4, peer: endpoint }, events);
+    assert.ok(socket);
+    assert.equal(socket.send(octets("early"), endpoint), true);
+    assert.equal(text(await received(socket)), "early");
+    far.close();
+    await until(() => {
+      socket.send(octets("x"), endpoint);
+      return refusals.length > 0;
+    }, "a refusal");
+    assert.equal(refusals[0]?.code, "ECONNREFUSED");
+    upstream.close();
+  });
+
+  test("an address of no use is told of with the datagram", LIMIT, async () => {
+    const upstream = nodeUpstream();
+    const { events, refusals } = played();
+    const socket = upstream.openUdp(IPV4, events);
+    socket?.send(octets("x"), { address: "255.255.255.255", port: 9 });
+    await until(() => refusals.length > 0, "a refusal");
+    const code = process.versions["deno"] === undefined ? "EACCES" : "EIO"; // Deno names it not
+    assert.deepEqual(refusals, [{ code, port: 9 }]);
+    assert.equal(upstream.stats().droppedToFar, 1);
+    upstream.close();
+  });
+
+  test("a port that is taken is no reason to fail", LIMIT, async () => {
+    const { endpoint, socket: far } = await echo("0.0.0.0");
+    const upstream = nodeUpstream();
+    const { events, refusals } = played();
+    const socket = upstream.openUdp({ family: 4, port: endpoint.port }, events);
+    await until(() => refusals.length > 0, "an error");
+    assert.equal(refusals[0]?.code, "EADDRINUSE");
+    socket?.close();
+    far.close();
+  });
+});
