@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: installs and builds what is missing, then runs bench/main.ts under Bun, or
- * bench/NAME.ts with `--NAME`: embedded (under Node), engine, floods, hooks, qemu, readme, shares,
- * storm, testpmd, watched, writers.
+ * bench/NAME.ts with `--NAME`: browser, embedded (under Node), engine, floods, hooks, qemu, readme,
+ * shares, storm, testpmd, watched, writers.
  */
 import process from "node:process";
 import { bootstrap } from "./bootstrap.mjs";
@@ -10,7 +10,7 @@ import { systemPackages } from "./system-packages.mjs";
 
 /** Arguments that stand for a program of their own, of the same name. */
 const SPECIAL =
-  "embedded engine floods hooks qemu readme shares storm testpmd watched writers".split(" ");
+  "browser embedded engine floods hooks qemu readme shares storm testpmd watched writers".split(" ");
 /** Those that need nothing of the system. */
 const ENGINE_ALONE = new Set(["embedded", "engine"]);
 
