@@ -9,8 +9,10 @@ import { inRoot, main, run, tool } from "./shell.mjs";
 import { systemPackages } from "./system-packages.mjs";
 
 /** Arguments that stand for a program of their own, of the same name. */
-const SPECIAL =
-  "browser embedded engine floods hooks qemu readme shares storm testpmd watched writers".split(" ");
+const SPECIAL = [
+  ...["browser", "embedded", "engine", "floods", "hooks", "qemu", "readme", "shares", "storm"],
+  ...["testpmd", "watched", "writers"],
+];
 /** Those that need nothing of the system. */
 const ENGINE_ALONE = new Set(["embedded", "engine"]);
 
