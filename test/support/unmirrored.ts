@@ -39,6 +39,7 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/network/inbound.ts": "test/network/stream-pair.test.ts",
   "src/network/index.ts": NETWORK,
   "src/network/network-link.ts": NETWORK,
+  "src/network/node/index.ts": "what it names, tests of test/network/node/ use by it",
   "src/network/no-upstream.ts": NETWORK,
   "src/network/ping-socket.ts": OPERATIONS,
   "src/network/services.ts": "test/network/stream-pair.test.ts",
@@ -73,6 +74,8 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "wasm/flow/presence.ts": "test/wasm/guest.test.ts, by what it has `guest` do",
   "src/binding/recording.ts":
     "test/binding/worker.test.ts, and test/e2e/attach-replay.runtime.test.ts",
+  "src/lab/demo/debian-package.ts":
+    "test/e2e/demo-qemu.test.ts and test/demo-web/page.test.ts boot what it brings",
   "src/lab/demo/demo.ts": DEMO,
   "src/lab/demo/play.ts": DEMO,
   "src/lab/demo/qemu-guest.ts": "test/e2e/demo-qemu.test.ts",
