@@ -25,8 +25,8 @@ const RUNTIMES: Readonly<Record<string, readonly string[]>> = {
  * Octets of a consumer's bundle, minified, of what makes a network and nothing else. The aim is
  * 25,000 (ARCHITECTURE.md says what stands in the way).
  */
-const BUNDLE_MAX = 36_500;
-const BUNDLE_GZIP_MAX = 14_000;
+const BUNDLE_MAX = 36_200;
+const BUNDLE_GZIP_MAX = 13_900;
 const TARBALL_MAX = 300_000;
 
 const folder = mkdtempSync(join(tmpdir(), "slirp-package-"));
