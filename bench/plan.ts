@@ -138,6 +138,7 @@ export const USAGE = `usage: npm run bench -- [options]
   --no-footprint     leave out start-up time, memory and idle flows
   --no-idle-flows    leave out idle flows
   --readme           all that README.md's tables are made of, and these tables, instead
+  --browser          a guest in a browser against v86's own network instead
   --engine           the engine alone, without sockets and kernel, instead
   --hooks            how fast the hooks answer instead (with --strict only)
   --qemu             a guest under QEMU against QEMU's own user network instead

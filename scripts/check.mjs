@@ -18,6 +18,7 @@ const STEPS = [
   ["types of the report page", tool("tsc"), ["--project", "src/lab/sim/report/browser"]],
   ["types of the live page", tool("tsc"), ["--project", "src/ui/browser"]],
   ["types of its tests", tool("tsc"), ["--project", "test/ui/browser"]],
+  ["types of the demonstration", tool("tsc"), ["--project", "examples/web-demo/page"]],
   ["release build", process.execPath, [inRoot("scripts/build.mjs"), "--force"]],
   ["tests", process.execPath, [inRoot("scripts/test.mjs")]],
 ];

@@ -56,6 +56,7 @@ export const SLOW_S = {
   // A whole browser, which others of the stage leave little time.
   "test/ui/browser/main.test.ts": 180,
   "test/ui/browser/main-looks.test.ts": 180,
+  "test/demo-web/page.test.ts": 240,
   "test/e2e/attach-stream.test.ts": 360,
   "test/e2e/attach-takeover.test.ts": 300,
   "test/e2e/attach-vhost-user.test.ts": 300,

@@ -41,7 +41,8 @@ const RING_OCTETS = 4 << 20;
 const MTU_MAX = 65520;
 /** struct virtio_net_hdr in front of each frame, where there are offloads. */
 const VNET_SIZE = 12;
-const OFFLOADS = LINK_CSUM | LINK_TSO4 | LINK_TSO6 | LINK_USO | LINK_USO6 | LINK_RX_TSO;
+const TCP_OFFLOADS = LINK_CSUM | LINK_TSO4 | LINK_TSO6 | LINK_RX_TSO;
+const OFFLOADS = TCP_OFFLOADS | LINK_USO | LINK_USO6;
 
 /** Frames for the guest, where the engine has them. */
 export class SentFrames {
@@ -66,11 +67,20 @@ export class SentFrames {
     if (offset + length > target.length) {
       throw new RangeError(`give frame ${i} room for ${length} octets at ${offset}`);
     }
-    const into = {
-      copy: ({ buffer }: LinkMemory, from: number, size: number, at: number): void =>
-        target.set(new Uint8Array(buffer, from, size), at),
-    };
-    gatherTx(this.#memory, this.#first + i, 0, into, offset, length);
+    gatherTx(this.#memory, this.#first + i, 0, new Octets(target), offset, length);
+  }
+}
+
+/** Takes parts of engine memory into an array. */
+class Octets {
+  readonly #target: Uint8Array;
+
+  constructor(target: Uint8Array) {
+    this.#target = target;
+  }
+
+  copy({ buffer }: LinkMemory, from: number, length: number, at: number): void {
+    this.#target.set(new Uint8Array(buffer, from, length), at);
   }
 }
 
@@ -137,9 +147,10 @@ export class FrameLink implements Link {
   #wasFull = false;
   #isOpen = true;
 
-  constructor(offloads: boolean, owner: LinkOwner) {
-    this.vnetSize = offloads ? VNET_SIZE : 0;
-    this.flags = offloads ? OFFLOADS : 0;
+  /** @param offloads see `NetworkSettings` */
+  constructor(offloads: boolean | "tcp", owner: LinkOwner) {
+    this.vnetSize = offloads === false ? 0 : VNET_SIZE;
+    this.flags = offloads === "tcp" ? TCP_OFFLOADS : offloads ? OFFLOADS : 0;
     this.#owner = owner;
   }
 

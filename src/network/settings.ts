@@ -53,9 +53,10 @@ export interface NetworkSettings {
   readonly tcpTimeout?: number;
   /**
    * Whether each frame has a struct virtio_net_hdr of 12 octets in front, in both directions, and
-   * may leave checksums and segmentation to the other side. Default false.
+   * may leave checksums and segmentation to the other side. "tcp": all but the segmentation of UDP,
+   * which drivers before Linux 6.2 do not know. Default false.
    */
-  readonly offloads?: boolean;
+  readonly offloads?: boolean | "tcp";
 }
 
 const MIB = 1 << 20;

@@ -52,6 +52,7 @@ const LINKS: Readonly<Record<string, NetworkSettings>> = {
   "MTU 1500": {},
   "MTU 65520": { mtu: 65_520 },
   offloads: { mtu: 65_520, offloads: true },
+  "offloads of TCP": { mtu: 1500, offloads: "tcp" },
   "a window of few chunks": { bufferMib: 1 },
 };
 

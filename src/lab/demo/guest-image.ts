@@ -6,18 +6,10 @@
  * the next time; nothing is installed, and no privilege is needed.
  */
 import { spawnSync } from "node:child_process";
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { type CpioEntry, cpioArchive } from "./cpio.ts";
+import { unpackedPackage } from "./debian-package.ts";
 
 /** Network cards that QEMU emulates and the guest has drivers for. */
 export type CardModel = "virtio" | "e1000" | "rtl8139";
@@ -51,7 +43,6 @@ export interface GuestImage {
   readonly initrd: string;
 }
 
-const COMMAND_LIMIT_MS = 300_000;
 /** On a busy machine the kernel would find its timer missing ticks and give up. */
 export const KERNEL_ARGUMENTS =
   "console=ttyS0 quiet loglevel=1 panic=-1 mitigations=off no_timer_check tsc=nowatchdog";
@@ -59,42 +50,7 @@ const LIBRARY_FOLDERS = ["lib", "lib64", "lib/x86_64-linux-gnu"];
 
 /** Path of a program of a Debian package, which is fetched if it is not there. */
 export function packagedProgram(cache: string, name: string, path: string): string {
-  return join(unpackedPackage(resolve(cache), name, false), path);
-}
-
-/** Unpacks the Debian package `name`, or the one it depends on first; returns its folder. */
-function unpackedPackage(cache: string, name: string, viaDependency: boolean): string {
-  const folder = join(cache, name);
-  if (existsSync(folder)) return folder;
-  mkdirSync(cache, { recursive: true });
-  const work = mkdtempSync(join(cache, "fetch-"));
-  try {
-    const wanted = viaDependency ? firstDependency(cache, name) : name;
-    command(["apt-get", "-q", "download", wanted], work);
-    const file = readdirSync(work).find((entry) => entry.endsWith(".deb"));
-    if (file === undefined) throw new Error(`apt-get brought no file for "${wanted}"`);
-    command(["dpkg-deb", "-x", join(work, file), join(work, "root")], work);
-    // Another run may have been faster.
-    if (!existsSync(folder)) renameSync(join(work, "root"), folder);
-  } finally {
-    rmSync(work, { recursive: true, force: true });
-  }
-  return folder;
-}
-
-/** Runs a command of the set-up; its output. Throws with what it said when it fails. */
-function command([file = "", ...args]: readonly string[], folder: string): string {
-  const options = { cwd: folder, encoding: "utf8", timeout: COMMAND_LIMIT_MS } as const;
-  const { status, stdout, stderr, error } = spawnSync(file, args, options);
-  if (status === 0) return stdout;
-  throw new Error(`"${[file, ...args].join(" ")}" gave ${status}: ${error?.message ?? stderr}`);
-}
-
-function firstDependency(cache: string, name: string): string {
-  const listing = command(["apt-cache", "depends", "--important", name], cache);
-  const found = /Depends: (linux-image-\S+)/.exec(listing)?.[1];
-  if (found === undefined) throw new Error(`Package "${name}" names no kernel: ${listing}`);
-  return found;
+  return join(unpackedPackage(resolve(cache), name), path);
 }
 
 function filesBelow(folder: string): string[] {
@@ -110,7 +66,7 @@ export function guestImage(
   programs: readonly string[],
 ): GuestImage {
   const card = CARDS[model];
-  const root = unpackedPackage(cache, card.kernel, true);
+  const root = unpackedPackage(cache, card.kernel, { viaDependency: true });
   const boot = join(root, "boot");
   const kernel = readdirSync(boot).find((name) => name.startsWith("vmlinuz"));
   if (kernel === undefined) throw new Error(`No kernel in "${boot}"`);
@@ -131,7 +87,7 @@ function rootEntries(
   modules: readonly string[],
   programs: readonly string[],
 ): CpioEntry[] {
-  const busybox = join(unpackedPackage(cache, "busybox-static", false), "bin/busybox");
+  const busybox = join(unpackedPackage(cache, "busybox-static"), "bin/busybox");
   const folders = ["bin", "dev", "etc", "proc", "sys", "tmp", "modules", ...LIBRARY_FOLDERS];
   const drivers = card.modules.map((name) => {
     const file = modules.find((path) => basename(path) === `${name}.ko`);

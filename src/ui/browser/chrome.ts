@@ -181,7 +181,7 @@ export class Shortcuts {
       ...list.map(([key, , action]) => [key, action] as const),
       ["?", () => this.show()] as const,
     ]);
-    addEventListener("keydown", (event) => this.#key(event));
+    window.addEventListener("keydown", (event) => this.#key(event));
   }
 
   show(): void {

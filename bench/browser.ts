@@ -1,0 +1,198 @@
+/**
+ * `npm run bench -- --browser`: the demonstration's guest downloads and uploads in headless
+ * Chromium, behind the engine and behind v86's own Wisp network, through a relay with 50 ms of
+ * round trip, side by side in one run.
+ *
+ * Every configuration has a page of its own; all are there for the whole run, and the machines of
+ * those that are not being measured stand still. Ratios are taken within a repetition.
+ *
+ * The guest does as little as it can besides, as it is emulated: `wget` into /dev/null, and `dd` in
+ * large blocks into a connection. Transfers before those that are measured warm v86's compiler up;
+ * there a download's SHA-256 is compared. An upload's is compared every time, by the server.
+ */
+import process from "node:process";
+import type { Browser } from "playwright-core";
+import { WEB_ADDRESS } from "../examples/web-demo/addresses.ts";
+import { sumOf } from "../examples/web-demo/server/world.ts";
+import { startDemo } from "../examples/web-demo/start.ts";
+import { messageOf } from "../src/lib/message.ts";
+import { type DemoPage, demoMissing, openDemo } from "../test/support/demo-web.ts";
+import { openBrowser } from "../test/support/ui/stage.ts";
+import {
+  type Config,
+  FACTOR,
+  INTERACTIVE_MAX_ms,
+  judge,
+  keyOf,
+  METRICS,
+  type Metric,
+  type Options,
+  parseOptions,
+  type Results,
+  type Samples,
+  TITLES,
+  USAGE,
+} from "./browser-plan.ts";
+import { orderOf } from "./plan.ts";
+import { machine, median, progress, table, writeResults } from "./report.ts";
+
+const BOOT_LIMIT_ms = 180_000;
+const TRANSFER_LIMIT_ms = 180_000;
+const WARM_UPS = 2;
+const UPLOAD = "/tmp/u";
+const SENDER = "/tmp/send";
+const SERVER = `http://${WEB_ADDRESS}`;
+
+const COMMANDS: Readonly<Record<Metric, (size: number) => string>> = {
+  down: (size) => `wget -q -O /dev/null ${SERVER}/files/${size}`,
+  up: () => `nc ${WEB_ADDRESS} 80 -e ${SENDER}`,
+};
+
+interface Guest {
+  readonly config: Config;
+  readonly demo: DemoPage;
+  /** SHA-256 of what it uploads. */
+  readonly uploadSum: string;
+  readonly boot_ms: number;
+  readonly interactive_ms: number;
+}
+
+function readOptions(): Options {
+  try {
+    return parseOptions(process.argv.slice(2));
+  } catch (error) {
+    console.error(`bench: ${messageOf(error)}\n${USAGE}`);
+    process.exit(2);
+  }
+}
+
+async function boot(browser: Browser, url: string, config: Config, size: number): Promise<Guest> {
+  progress(`boot: ${config.name}`);
+  const start = performance.now();
+  const demo = await openDemo(browser, url, config.query);
+  await demo.booted(BOOT_LIMIT_ms);
+  const boot_ms = performance.now() - start;
+  const interactive_ms = Number(await demo.page.locator("html").getAttribute("data-interactive"));
+  const uploadSum = await prepare(demo, size);
+  const guest = { config, demo, uploadSum, boot_ms, interactive_ms };
+  for (const metric of Array.from({ length: WARM_UPS }, () => METRICS).flat()) {
+    await measure(guest, metric, size);
+  }
+  await demo.page.locator("#pause").click();
+  return guest;
+}
+
+/** Checks that a download is whole, and puts into the guest what it uploads; its SHA-256. */
+async function prepare(demo: DemoPage, size: number): Promise<string> {
+  const run = async (command: string): Promise<string> =>
+    (await demo.run(command, TRANSFER_LIMIT_ms)).output;
+  const [sum] = (await run(`wget -q -O - ${SERVER}/files/${size} | sha256sum`)).split(" ");
+  if (sum !== sumOf(size)) throw new Error("a download is not whole");
+  const head = `POST /upload HTTP/1.0\\\\r\\\\nContent-Length: ${size}\\\\r\\\\n\\\\r\\\\n`;
+  const lines = [
+    "#!/bin/sh",
+    `printf "${head}"`,
+    `dd if=${UPLOAD} bs=512k 2>/dev/null`,
+    "exec cat >&2",
+  ];
+  await run(`printf '${lines.join("\\n")}\\n' >${SENDER}; chmod +x ${SENDER}`);
+  await run(`head -c ${(size / 4) * 3} /dev/urandom | base64 -w 0 >${UPLOAD}`);
+  return (await run(`sha256sum <${UPLOAD}`)).split(" ")[0] ?? "";
+}
+
+/** MB/s. Throws where less or something else arrives than was sent. */
+async function measure({ demo, uploadSum }: Guest, metric: Metric, size: number): Promise<number> {
+  const { code, output, ms } = await demo.run(COMMANDS[metric](size), TRANSFER_LIMIT_ms);
+  if (code !== 0) throw new Error(`the transfer ended with ${code}: ${output}`);
+  if (metric === "up" && !output.includes(`${uploadSum} ${size}`)) {
+    throw new Error("other octets arrived than were sent");
+  }
+  return size / ms / 1000;
+}
+
+async function measureAll(guests: readonly Guest[], { reps, size }: Options): Promise<Results> {
+  const results: Results = new Map();
+  for (let rep = 0; rep < reps; rep += 1) {
+    for (const metric of METRICS) {
+      for (const guest of orderOf(guests, rep)) {
+        const key = keyOf(metric, guest.config.name);
+        progress(`repetition ${rep + 1}/${reps}: ${key}`);
+        const pause = guest.demo.page.locator("#pause");
+        await pause.click();
+        const value = await measure(guest, metric, size).catch((error: unknown) => {
+          console.error(`bench: ${key}: ${messageOf(error).split("\n")[0]}`);
+          return undefined;
+        });
+        await pause.click();
+        results.set(key, [...(results.get(key) ?? []), value]);
+      }
+    }
+  }
+  progress("");
+  return results;
+}
+
+function shown(samples: Samples): string {
+  const values = samples.filter((value) => value !== undefined);
+  if (values.length === 0) return "failed";
+  const [middle, least, most] = [median(values), Math.min(...values), Math.max(...values)];
+  return `${middle.toFixed(2)} (${least.toFixed(2)}..${most.toFixed(2)})`;
+}
+
+function report(guests: readonly Guest[], results: Results): { text: string; isMet: boolean } {
+  const speeds = guests.map(({ config: { name } }) => [
+    name,
+    ...METRICS.map((metric) => shown(results.get(keyOf(metric, name)) ?? [])),
+  ]);
+  const starts = guests.map(({ config: { name }, boot_ms, interactive_ms }) => {
+    const isMet = interactive_ms <= INTERACTIVE_MAX_ms;
+    const cells = [`${interactive_ms} ms`, `${(boot_ms / 1000).toFixed(1)} s`];
+    return { isMet, cells: [name, ...cells, isMet ? "met" : "MISSED"] };
+  });
+  const verdicts = judge(results);
+  const bars = verdicts.map(({ metric, ratio, isMet }) => [
+    ...[TITLES[metric], `${ratio.toFixed(1)}x`, `≥ ${FACTOR}x`, isMet ? "met" : "MISSED"],
+  ]);
+  const interactive = `interactive (≤ ${INTERACTIVE_MAX_ms} ms)`;
+  const text = [
+    table([["median (least..most)", ...METRICS.map((metric) => TITLES[metric])], ...speeds]),
+    table([["engine 65520 / v86 1500", "ratio", "wanted", ""], ...bars]),
+    table([["page", interactive, "guest up", ""], ...starts.map(({ cells }) => cells)]),
+  ];
+  const isMet = [...verdicts, ...starts].every((each) => each.isMet);
+  return { text: text.join("\n\n"), isMet };
+}
+
+async function main(): Promise<number> {
+  const options = readOptions();
+  const why = demoMissing();
+  if (why !== false) {
+    console.error(`bench: cannot run: ${why}`);
+    return 1;
+  }
+  const date = new Date().toISOString();
+  const site = await startDemo();
+  const browser = await openBrowser();
+  try {
+    const guests: Guest[] = [];
+    for (const config of options.configs) {
+      guests.push(await boot(browser, site.url, config, options.size));
+    }
+    const results = await measureAll(guests, options);
+    const about = { ...machine([]), browser: `Chromium ${browser.version()}` };
+    const { text, isMet } = report(guests, results);
+    console.log(table(Object.entries(about)));
+    console.log(`${options.reps} repetitions of ${options.size / 1e6} MB, ${date}\n\n${text}`);
+    const starts = guests.map(({ config, boot_ms, interactive_ms }) => {
+      return { name: config.name, boot_ms, interactive_ms };
+    });
+    const all = { results: Object.fromEntries(results), starts };
+    writeResults("browser-", { date, machine: about, options, ...all });
+    return options.isStrict && !isMet ? 1 : 0;
+  } finally {
+    await browser.close();
+    await site.close();
+  }
+}
+
+process.exit(await main());
