@@ -67,11 +67,20 @@ export class SentFrames {
     if (offset + length > target.length) {
       throw new RangeError(`give frame ${i} room for ${length} octets at ${offset}`);
     }
-    const into = {
-      copy: ({ buffer }: LinkMemory, from: number, size: number, at: number): void =>
-        target.set(new Uint8Array(buffer, from, size), at),
-    };
-    gatherTx(this.#memory, this.#first + i, 0, into, offset, length);
+    gatherTx(this.#memory, this.#first + i, 0, new Octets(target), offset, length);
+  }
+}
+
+/** Takes parts of engine memory into an array. */
+class Octets {
+  readonly #target: Uint8Array;
+
+  constructor(target: Uint8Array) {
+    this.#target = target;
+  }
+
+  copy({ buffer }: LinkMemory, from: number, length: number, at: number): void {
+    this.#target.set(new Uint8Array(buffer, from, length), at);
   }
 }
 

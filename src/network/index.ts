@@ -10,6 +10,7 @@ export { EngineError, type EngineErrorCode } from "../engine/errors.ts";
 export type { FlowKind, TcpStateName } from "../engine/flows.ts";
 export { detectSimd } from "../engine/module.ts";
 export { type EngineStats, readStats } from "../engine/stats.ts";
+export { plug } from "./cable.ts";
 export {
   createNetwork,
   createNetworkSync,

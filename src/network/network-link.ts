@@ -6,6 +6,7 @@ interface LinkOwner {
   /** Throws `EngineError` DISPOSED. */
   readonly check: () => void;
   readonly openBatch: () => FrameBatch;
+  readonly isFree: () => boolean;
   readonly onRoom: () => void;
 }
 
@@ -39,6 +40,11 @@ export class NetworkLink {
   openBatch(): FrameBatch {
     this.#owner.check();
     return this.#owner.openBatch();
+  }
+
+  /** Whether a batch may be opened now, without a turn before it. */
+  get isFree(): boolean {
+    return this.#owner.isFree();
   }
 
   /** Gets a copy of each frame for the guest; see `FrameReceiver`. */

@@ -97,6 +97,7 @@ export class Network {
     this.link = new NetworkLink(this.#frames, {
       check: () => this.#check(),
       openBatch: () => this.#openBatch(),
+      isFree: () => this.#isFree && !this.#frames.hasWaiting,
       onRoom: () => this.#queue.add(0, EVENT_OF_LINK, EVENT_WRITABLE),
     });
   }
@@ -156,8 +157,12 @@ export class Network {
     if (this.#isOver) throw new EngineError("DISPOSED", "the network was disposed of");
   }
 
+  get #isFree(): boolean {
+    return !this.#isOver && !this.#isTurning && !this.#frames.isBusy;
+  }
+
   #openBatch(): ReturnType<FrameLink["openBatch"]> {
-    if (this.#isTurning || this.#frames.isBusy) {
+    if (!this.#isFree) {
       throw new EngineError("BUSY", "another batch is in work: end it, or wait for a turn");
     }
     for (let turn = 0; turn < TURNS && this.#frames.hasWaiting; turn += 1) this.#turns();

@@ -1,7 +1,7 @@
 /**
- * An upstream that keeps its contract and nothing more: takes and gives as little as it likes, tells
- * news twice, late and for nothing, fails at any time. Streams are whole or they fail, and nothing is
- * left over.
+ * An upstream that keeps its contract and nothing more: takes and gives as little as it likes,
+ * tells news twice, late and for nothing, fails at any time. Streams are whole or they fail, and
+ * nothing is left over.
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";

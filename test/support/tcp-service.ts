@@ -1,4 +1,5 @@
 /** TCP servers of Node's at loopback, and what a test does at the ends of a connection. */
+import { createHash } from "node:crypto";
 import { createServer, type Server, type Socket } from "node:net";
 import type { Connection } from "../../src/network/stream-pair.ts";
 import { blocks } from "./e2e/seeded.mjs";
@@ -66,4 +67,8 @@ export async function say({ writable }: Pick<Connection, "writable">, text: stri
   const writer = writable.getWriter();
   await writer.write(new TextEncoder().encode(text));
   writer.releaseLock();
+}
+
+export function sha256(octets: Uint8Array): string {
+  return createHash("sha256").update(octets).digest("hex");
 }

@@ -6,8 +6,8 @@
  *   has not taken yet is counted by the callback of each write, and with SEND_ROOM octets of it
  *   nothing more is taken. Towards the guest, chunks wait in a queue; with RECEIVE_ROOM octets in
  *   it the stream is paused, so the kernel's buffer fills up and slows the far side down. A
- *   connection so holds SEND_ROOM and one call of the engine (512 KiB) one way, RECEIVE_ROOM and a chunk of the
- *   runtime's (64 KiB; of Bun's, 512 KiB) the other way, at most.
+ *   connection so holds at most SEND_ROOM and one call of the engine (512 KiB) one way, and
+ *   RECEIVE_ROOM and a chunk of the runtime's (64 KiB; of Bun's, 512 KiB) the other way.
  *
  *   A connection that is closed in peace stays until the kernel has taken what was sent, and LINGER
  *   at most where the far side does not move.

@@ -2,8 +2,8 @@
  * A port of UDP of Node's as a socket of an upstream.
  *
  * Each way holds at most QUEUE_DATAGRAMS and QUEUE_OCTETS; what comes beyond is dropped and
- * counted. A port without a peer hears of no ICMP errors: only the kernel's error queue tells of them, which
- * Node does not read.
+ * counted. A port without a peer hears of no ICMP errors: only the kernel's error queue tells of
+ * them, which Node does not read.
  */
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import type { Datagram, Endpoint, UdpEvents, UdpOptions, UdpSocket } from "../upstream.ts";

@@ -2,7 +2,7 @@
  * A network for guests in a page or a worker: what `../index.ts` makes, with what a browser can
  * reach as its upstream (`docs/web.md`).
  *
- *     const upstream = webUpstream({ relay: "wss://relay.example/", names: { "page.test": PAGE } });
+ *     const upstream = webUpstream({ relay: "wss://relay.example/", resolver: "192.0.2.53" });
  *     const network = await createNetwork({ engine, upstream });
  */
 export {

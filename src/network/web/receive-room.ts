@@ -1,21 +1,25 @@
 /**
  * What came from a relay and waits for guests to read it: bounds, and who pays when they are met.
  *
- * Half of either bound has the relay pause, where its WebSocket can; what comes in nevertheless
- * may fill the other half. Whoever goes beyond a bound is evicted, and so is who has read nothing
- * for STALL_US while all of them are paused.
+ * Half of a bound, but no more than PAUSE_STREAM and PAUSE_TOTAL, has the relay pause where its
+ * WebSocket can; what comes in nevertheless, and where it cannot, may fill the rest. A stream
+ * beyond its bound is evicted, and beyond that of all the one that holds most. So is who has the
+ * others wait and has read nothing for STALL_US.
  */
 import type { Host } from "../host.ts";
 import type { RelayStream } from "./relay-stream.ts";
 
 const STALL_US = 15_000_000;
+const PAUSE_STREAM = 2 << 20;
+const PAUSE_TOTAL = 16 << 20;
 
 export interface RoomParts {
   readonly host: Host;
   /** Octets of one stream, and of all. */
   readonly streamMax: number;
   readonly totalMax: number;
-  readonly pause: (isPaused: boolean) => void;
+  /** Has the relay wait, or go on; whether it waits now. */
+  readonly pause: (isPaused: boolean) => boolean;
   /** Ends a stream, which gives back what it holds. */
   readonly evict: (stream: RelayStream) => void;
 }
@@ -34,34 +38,41 @@ export class ReceiveRoom {
   }
 
   hold(stream: RelayStream, octets: number): void {
-    const { host, streamMax, totalMax } = this.#parts;
+    const { host, streamMax, totalMax, evict } = this.#parts;
+    if (octets < 0 || stream.held === 0) stream.touched = host.now();
     stream.held += octets;
     this.held += octets;
-    stream.touched = host.now();
     toggle(this.#holders, stream, stream.held > 0);
-    if (octets > 0 && (stream.held > streamMax || this.held > totalMax)) {
+    toggle(this.#full, stream, stream.held > Math.min(streamMax / 2, PAUSE_STREAM));
+    let beyond = octets > 0 && stream.held > streamMax ? stream : undefined;
+    if (this.held > totalMax) beyond ??= largest(this.#holders);
+    if (beyond !== undefined) {
       this.overflowed += 1;
-      this.#parts.evict(stream);
-    } else {
-      toggle(this.#full, stream, stream.held > streamMax / 2);
-      this.throttle();
+      evict(beyond);
     }
+    this.throttle();
   }
 
   /** Has the relay pause or go on. */
   throttle(): void {
-    const isPaused = this.#full.size > 0 || this.held > this.#parts.totalMax / 2;
-    this.#parts.pause(isPaused);
+    const isPaused = this.#parts.pause(this.#isFull());
     if (isPaused) this.#watch();
+  }
+
+  #isFull(): boolean {
+    return this.#full.size > 0 || this.held > Math.min(this.#parts.totalMax / 2, PAUSE_TOTAL);
   }
 
   #watch(): void {
     const { host, evict } = this.#parts;
     this.#stopWatching ??= host.after(STALL_US, () => {
       this.#stopWatching = undefined;
+      if (!this.#isFull()) return;
       const since = host.now() - STALL_US;
-      for (const stream of [...this.#holders]) {
-        if (stream.touched > since) continue;
+      const stalled = [...this.#holders].filter(({ touched }) => touched <= since);
+      const full = stalled.filter((stream) => this.#full.has(stream));
+      const most = this.#full.size === 0 ? largest(stalled) : undefined;
+      for (const stream of most === undefined ? full : [most]) {
         this.stalled += 1;
         evict(stream);
       }
@@ -72,6 +83,13 @@ export class ReceiveRoom {
   close(): void {
     this.#stopWatching?.();
   }
+}
+
+/** Who holds most. */
+function largest(streams: Iterable<RelayStream>): RelayStream | undefined {
+  let most: RelayStream | undefined;
+  for (const stream of streams) if (stream.held > (most?.held ?? 0)) most = stream;
+  return most;
 }
 
 function toggle(set: Set<RelayStream>, stream: RelayStream, isIn: boolean): void {

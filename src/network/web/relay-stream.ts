@@ -30,7 +30,7 @@ export class RelayStream {
   /** 0 = not opened yet. */
   id = 0;
   isOver = false;
-  /** Octets that wait for the guest, and when that was last more or fewer. */
+  /** Octets that wait for the guest, and since when it has read none of them. */
   held = 0;
   touched = 0;
   readonly kind: StreamKind;

@@ -79,7 +79,7 @@ export interface RelayOptions {
   readonly webSocket?: WebSocketConstructor | undefined;
   /** How long a connection waits for the relay, seconds. Default 10. */
   readonly connectSeconds?: number | undefined;
-  /** What waits for the guest at most, MiB: of one stream, of all. Default 4, 32. */
+  /** What waits for the guest at most, MiB: of one stream, of all. Default 16, 64. */
   readonly streamMib?: number | undefined;
   readonly totalMib?: number | undefined;
   /** The state has changed. */
@@ -124,9 +124,13 @@ export class Relay implements StreamOwner {
     this.#host = host;
     this.#room = new ReceiveRoom({
       host,
-      streamMax: (options.streamMib ?? 4) * MIB,
-      totalMax: (options.totalMib ?? 32) * MIB,
-      pause: (isPaused) => (isPaused ? this.#socket?.pause() : this.#socket?.resume()),
+      streamMax: (options.streamMib ?? 16) * MIB,
+      totalMax: (options.totalMib ?? 64) * MIB,
+      pause: (isPaused) => {
+        if (isPaused) this.#socket?.pause();
+        else this.#socket?.resume();
+        return isPaused && this.#socket?.canPause === true;
+      },
       evict: (stream) => this.#evict(stream),
     });
   }

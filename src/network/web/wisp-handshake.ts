@@ -1,4 +1,4 @@
-/** The beginning of a connection to a relay: which version it speaks, what it can, how far it is. */
+/** The beginning of a connection to a relay: which version it speaks and what it can. */
 import {
   CONTINUE,
   EXTENSION_CONFIRM,

@@ -12,7 +12,7 @@
  */
 import { joined } from "../../upstream/messages.ts";
 
-export const CONNECT = 1;
+const CONNECT = 1;
 export const DATA = 2;
 export const CONTINUE = 3;
 export const CLOSE = 4;
@@ -30,9 +30,9 @@ export const LOST = 3;
 export const EXTENSION_UDP = 1;
 export const EXTENSION_CONFIRM = 5;
 
-export const HEADER_SIZE = 5;
+const HEADER_SIZE = 5;
 /** What one packet may carry, octets; servers send what they read at once, 64 KiB as a rule. */
-export const PAYLOAD_MAX = 4 << 20;
+const PAYLOAD_MAX = 4 << 20;
 const MAJOR = 2;
 const INFO_SIZE = 2;
 const EXTENSION_SIZE = 5;

@@ -16,6 +16,7 @@ import {
   octetsOf,
   say,
   sendSeeded,
+  sha256,
   type TcpService,
   tcpService,
   textOf,
@@ -72,7 +73,7 @@ describe("node upstream: TCP through the engine", () => {
           const heard = octetsOf(connection);
           await sendSeeded(connection, 100 + i, count);
           const whole = await heard;
-          const down = createHash("sha256").update(whole.subarray(0, count)).digest("hex");
+          const down = sha256(whole.subarray(0, count));
           assert.equal(down, sha256Of(i + 1, count), `down, stream ${i}`);
           assert.equal(whole.subarray(count).toString(), sha256Of(100 + i, count), `up, ${i}`);
           seen.push(String(i));

@@ -76,6 +76,18 @@ describe("room for what a relay sends", () => {
     assert.equal(stats().held, 0);
   });
 
+  test("beyond the bound of all, who holds most is reset, not who came last", () => {
+    const { give, probe, stats } = setUp(5);
+    give(1, 960);
+    for (const stream of [2, 3]) give(stream, 896);
+    give(4, 256);
+    assert.equal(stats().overflowed, 0);
+    give(5, 128);
+    assert.equal(probe(1).code, "ENOBUFS");
+    assert.equal(probe(5).code, undefined);
+    assert.equal(stats().overflowed, 1);
+  });
+
   test("all of them together stay below their bound", () => {
     const { give, stats } = setUp(8);
     for (let round = 0; round < 10; round += 1) {
@@ -103,6 +115,15 @@ describe("room for what a relay sends", () => {
     assert.equal(stats().stalled, 1);
     assert.equal(socket.isPaused, false);
     assert.deepEqual(host.waits.length, 0);
+  });
+
+  test("a stream that waits for little is none of those that have others wait", () => {
+    const { host, give, probe } = setUp(2);
+    give(2, 64);
+    give(1, 640);
+    host.pass(15 * SECOND);
+    assert.equal(probe(1).code, "ENOBUFS");
+    assert.equal(probe(2).code, undefined);
   });
 
   test("so is one whose far side has ended, and which holds the others up", () => {

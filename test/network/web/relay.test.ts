@@ -72,7 +72,7 @@ describe("relay", () => {
     assert.equal(socket().takes(CONNECT).length, 1);
   });
 
-  test("what is lost with a relay is reset, and the next connection serves what is new", async () => {
+  test("what is lost with a relay is reset, and the next one serves what is new", async () => {
     const { host, upstream, socket, stats } = setUp();
     const first = new TcpProbe(upstream, {});
     socket().gives(READY, packet(DATA, 1, [1, 2, 3]));
@@ -137,7 +137,7 @@ describe("relay", () => {
     assert.deepEqual(probe.told, []);
   });
 
-  test("streams that there are not, types that there are not, credits that are cut: counted", () => {
+  test("streams and types that there are not, credits that are cut: counted", () => {
     const { upstream, socket, stats } = setUp();
     const probe = new TcpProbe(upstream, {});
     socket().gives(READY);

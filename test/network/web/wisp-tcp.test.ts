@@ -142,6 +142,22 @@ describe("sending", () => {
   });
 });
 
+test("what the WebSocket has no room for is kept as it was", () => {
+  const { host, socket, probe } = setUp();
+  host.pass(SECOND);
+  socket.bufferedAmount = (4 << 20) - 1;
+  socket.keeps = true;
+  const piece = new Uint8Array(100 * KIB).fill(1);
+  assert.equal(probe.socket.send([piece, piece]), 200 * KIB);
+  piece.fill(2); // it was the engine's memory
+  assert.deepEqual(sizes(socket), [64 * KIB]);
+  socket.bufferedAmount = 0;
+  host.pass(4_000);
+  const rest = Buffer.concat(socket.takes(DATA).map((each) => each.subarray(5)));
+  assert.equal(rest.length, 136 * KIB);
+  assert.ok(rest.every((octet) => octet === 1));
+});
+
 describe("ends", () => {
   test("the far side's end comes after what it sent; then nothing can be sent", async () => {
     const { host, socket, probe } = setUp();
@@ -157,7 +173,7 @@ describe("ends", () => {
     assert.deepEqual(host.waits, []);
   });
 
-  test("the guest's end is not told while answers come, and is after 10 s without any", async () => {
+  test("the guest's end is not told while answers come, but after 10 s without any", async () => {
     const { host, socket, probe } = setUp();
     host.pass(SECOND);
     probe.socket.send([Uint8Array.of(1)]);

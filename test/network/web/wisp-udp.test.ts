@@ -48,7 +48,7 @@ describe("datagrams", () => {
     assert.deepEqual(host.waits, []);
   });
 
-  test("while the relay is not there eight wait for each peer, others are dropped and counted", () => {
+  test("without a relay eight wait for each peer, others are dropped and counted", () => {
     const { socket, upstream, port } = setUp();
     const went = Array.from({ length: 10 }, () => port.send(new Uint8Array(1), peer(1)));
     assert.equal(went.filter((each) => each).length, 8);

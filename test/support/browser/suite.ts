@@ -30,10 +30,12 @@ export type Place = "main thread" | "worker";
 
 /** Test files below folders of the project, sorted. */
 export function testFiles(folders: readonly string[]): string[] {
-  return folders.flatMap((folder) => {
-    const names = readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" });
-    return names.filter((name) => name.endsWith(".test.ts")).map((name) => `${folder}/${name}`);
-  }).sort();
+  return folders
+    .flatMap((folder) => {
+      const names = readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" });
+      return names.filter((name) => name.endsWith(".test.ts")).map((name) => `${folder}/${name}`);
+    })
+    .sort();
 }
 
 /** Compiled modules that tests may read, as the server's paths. */

@@ -4,7 +4,9 @@ import type { Connection } from "../../../src/network/index.ts";
 
 export class ConnectionDuplex extends Duplex {
   readonly #connection: Connection;
-  readonly #reader: ReturnType<Connection["readable"]["getReader"]>;
+  readonly #reader: {
+    read(): Promise<{ done: boolean; value?: Uint8Array<ArrayBuffer> | undefined }>;
+  };
   readonly #writer: ReturnType<Connection["writable"]["getWriter"]>;
 
   constructor(connection: Connection) {

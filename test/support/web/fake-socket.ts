@@ -8,6 +8,8 @@ export class FakeSocket implements WebSocketLike {
   onmessage: ((event: { data: unknown }) => void) | null = null;
   onclose: (() => void) | null = null;
   onerror: (() => void) | null = null;
+  /** Whether what is sent counts as not having left. */
+  keeps = false;
   isPaused = false;
   isClosed = false;
   readonly sent: Uint8Array[] = [];
@@ -18,6 +20,7 @@ export class FakeSocket implements WebSocketLike {
   }
   send(octets: Uint8Array<ArrayBuffer>): void {
     this.sent.push(octets.slice());
+    if (this.keeps) this.bufferedAmount += octets.length;
   }
   close(): void {
     this.isClosed = true;

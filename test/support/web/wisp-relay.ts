@@ -18,14 +18,16 @@ export interface WispRelay {
   restart(): Promise<void>;
 }
 
-export async function startWispRelay(): Promise<WispRelay> {
+/** @param files what it serves beside, by path: type and content */
+export async function startWispRelay(
+  files: Readonly<Record<string, readonly [string, Uint8Array | string]>> = {},
+): Promise<WispRelay> {
   const sockets = new Set<Duplex>();
   let server: Server | undefined;
   const listen = async (port: number): Promise<number> => {
-    const fresh = createServer((_request, response) => {
-      response
-        .writeHead(200, { "content-type": "text/html" })
-        .end("<!doctype html><title>x</title>");
+    const fresh = createServer(({ url = "" }, response) => {
+      const [type, content] = files[url] ?? ["text/plain", ""];
+      response.writeHead(url in files ? 200 : 404, { "content-type": type }).end(content);
     });
     fresh.on("connection", (socket) => {
       sockets.add(socket);
