@@ -23,6 +23,7 @@ const OUTPUT_SIZE_MAX = 1 << 26;
 const NOT_BUNDLED: Readonly<Record<string, string>> = {
   "test/network/node/": "sockets of Node",
   "test/network/cable.test.ts": "its helpers run commands of the host",
+  "test/network/dns-room.test.ts": "its helpers run commands of the host",
   "test/network/web/dns-over-https.test.ts": "asks a server that Node runs",
   "test/network/web/fetch-service.test.ts": "Node's HTTP client is the guest's",
   "test/network/web/guest-fetch.test.ts": "Node's HTTP server is the guest's",
