@@ -25,15 +25,13 @@ const PARALLEL = 2;
 const ASC = "node_modules/assemblyscript/bin/asc.js";
 /**
  * Functions with so many callers, most of them seldom called, that inlining costs more octets than
- * it is worth, by the names that asc gives them: what is done once for a call or a flow, for errors
- * and for the link's own protocols, or once at most for a frame that is sent.
+ * it is worth, by the names that asc gives them: what is done once for a flow, for errors and for the
+ * link's own protocols.
  */
 const OUT_OF_LINE = [
-  ...["engine/publish", "stats/drop", "prng/next", "ring/*Alloc", "ring/msgSetName6"],
+  ...["stats/drop", "ring/*Alloc", "ring/msgSetName6", "flow/emit/isOwnAddress", "flow/icmp*"],
   ...["flow/table/mark*", "flow/table/listOldest", "flow/table/shareMove", "flow/parties/*"],
-  ...["flow/kinds/idleLimit", "flow/limits/*", "flow/queries/*", "flow/emit/isOwnAddress"],
-  ...["flow/icmp*", "wire/icmp*", "wire/ndp/*", "wire/dhcpv4/*", "local/*-options/*"],
-  ...["tcp/recovery/duplicatesEnough", "tcp/recovery/isOvertaken", "tcp/deadline/startPersist"],
+  ...["flow/queries/*", "wire/icmp*", "wire/ndp/*", "wire/dhcpv4/*", "local/*-options/*"],
 ];
 /**
  * What asc takes for granted in every module and does not name there, and how to optimize.
