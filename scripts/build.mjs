@@ -25,8 +25,8 @@ const PARALLEL = 2;
 const ASC = "node_modules/assemblyscript/bin/asc.js";
 /**
  * Functions with so many callers, most of them seldom called, that inlining costs more octets than
- * it is worth, by the names that asc gives them: what is done once for a flow, for errors and for the
- * link's own protocols.
+ * it is worth, by the names that asc gives them: what is done once for a flow, for errors and for
+ * the link's own protocols.
  */
 const OUT_OF_LINE = [
   ...["stats/drop", "ring/*Alloc", "ring/msgSetName6", "flow/emit/isOwnAddress", "flow/icmp*"],
