@@ -15,13 +15,14 @@ import {
   type NetworkSettings,
   type TcpEvents,
   type TcpSocket,
+  type TcpTarget,
   type Upstream,
 } from "slirp-engine";
 import { drawPlan, simulate, type Verdict } from "slirp-engine/sim";
 
 class Nowhere implements Upstream {
   readonly families = [4] as const;
-  connect(_target: { readonly address: string }, events: TcpEvents): TcpSocket {
+  connect(_target: TcpTarget, events: TcpEvents): TcpSocket {
     events.failed("EHOSTUNREACH");
     return { send: () => 0, receive: () => 0, shutdown() {}, close() {} };
   }
@@ -64,14 +65,8 @@ export interface Misuse {
 
 /** Misuses the package and prints a list of \`Misuse\`. */
 export const MISUSE = `
-import {
-  createNetwork,
-  createNetworkSync,
-  dhcpOptions,
-  dial,
-  EngineError,
-  readStats,
-} from "slirp-engine";
+import { createNetwork, createNetworkSync, dhcpOptions, dial } from "slirp-engine";
+import { EngineError, readStats } from "slirp-engine";
 import { readEngine } from "slirp-engine/node";
 
 const octets = await readEngine();
