@@ -4,7 +4,7 @@
  *
  *     node examples/back-to-back.mjs [mebibytes]
  */
-import { createNetwork, dial, withServices } from "slirp-engine";
+import { createNetwork, dial, plug, withServices } from "slirp-engine";
 import { readEngine } from "slirp-engine/node";
 
 const octets = Number(globalThis.process?.argv[2] ?? 8) << 20;
@@ -26,13 +26,7 @@ const server = await createNetwork({
   },
 });
 const caller = await createNetwork({ engine });
-for (const [from, to] of [
-  [caller, server],
-  [server, caller],
-]) {
-  from.link.onFrame = (frame) => to.link.receive(frame); // false: it is offered again …
-  to.link.onRoom = () => from.link.resume(); // … after this
-}
+plug(caller, server);
 
 const { readable, writable } = dial(caller, 7);
 const sent = new Uint8Array(octets).map((_octet, i) => i * 7 + (i >> 8));

@@ -4,7 +4,7 @@
  *
  *     bun examples/bun.ts
  */
-import { createNetwork, dial } from "slirp-engine";
+import { createNetwork, dial, plug } from "slirp-engine";
 import { nodeUpstream, readEngine } from "slirp-engine/node";
 
 const server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response("hello") });
@@ -18,8 +18,7 @@ const network = await createNetwork({
   },
 });
 const guest = await createNetwork({ engine });
-network.link.onFrame = (frame) => guest.link.receive(frame);
-guest.link.onFrame = (frame) => network.link.receive(frame);
+plug(guest, network);
 
 const { readable, writable } = dial(guest, server.port ?? 0);
 const writer = writable.getWriter();

@@ -4,7 +4,7 @@
  *
  *     deno run --allow-net --allow-read --allow-sys --allow-env examples/deno.ts
  */
-import { createNetwork, dial } from "slirp-engine";
+import { createNetwork, dial, plug } from "slirp-engine";
 import { nodeUpstream, readEngine } from "slirp-engine/node";
 
 const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
@@ -18,8 +18,7 @@ const network = await createNetwork({
   },
 });
 const guest = await createNetwork({ engine });
-network.link.onFrame = (frame) => guest.link.receive(frame);
-guest.link.onFrame = (frame) => network.link.receive(frame);
+plug(guest, network);
 
 const { readable, writable } = dial(guest, listener.addr.port);
 const far = await listener.accept();

@@ -11,6 +11,7 @@
  */
 
 import { joined } from "../upstream/messages.ts";
+import { fitted } from "./dns-room.ts";
 import {
   type Datagram,
   END,
@@ -60,7 +61,7 @@ export class NameSocket implements UdpSocket {
     try {
       const answer = await this.#resolve(question);
       if (this.#isClosed || answer.length > MESSAGE_MAX) return;
-      this.#answers.push(answer);
+      this.#answers.push(fitted(answer, question));
       this.#events.readable();
     } catch {
       // No answer: the guest hears SERVFAIL once the engine's patience is over.

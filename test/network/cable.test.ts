@@ -4,10 +4,12 @@ import { describe, test } from "node:test";
 import {
   createNetworkSync,
   dial,
+  type FramesReceiver,
   type Network,
   type NetworkSettings,
   plug,
   readStats,
+  type SentFrames,
   withServices,
 } from "../../src/network/index.ts";
 import { sha256Of } from "../support/e2e/seeded.mjs";
@@ -73,5 +75,37 @@ describe("cable", () => {
     assert.equal(isOver, false);
     near.dispose();
     await assert.rejects(octetsOf(connection), { name: "ConnectionError" });
+  });
+
+  test("gives frame by frame what goes into no batch any more", () => {
+    const inBatch: number[] = [];
+    const alone: number[] = [];
+    const link = {
+      isFree: true,
+      openBatch: () => ({
+        next: (length: number) => (inBatch.length === 2 ? undefined : new Uint8Array(length)),
+        end: () => {
+          link.isFree = false; // as where the engine has not taken all of it
+        },
+      }),
+      receive: (frame: Uint8Array) => alone.push(frame.length) <= 2,
+    };
+    const never = new Promise<void>(() => {});
+    const from = { link: { onFrames: undefined as FramesReceiver | undefined }, closed: never };
+    plug(from as unknown as Network, { link, closed: never } as unknown as Network);
+    const copy = (i: number): void => void (link.isFree && inBatch.push(i));
+    const frames = { count: 6, length: (i: number) => 60 + i, copy } as unknown as SentFrames;
+    assert.equal(
+      from.link.onFrames?.(frames),
+      4,
+      "two in a batch, two alone, then there is no room",
+    );
+    assert.deepEqual(
+      [inBatch, alone],
+      [
+        [0, 1],
+        [62, 63, 64],
+      ],
+    );
   });
 });

@@ -12,15 +12,13 @@ import { createSocket } from "node:dgram";
 import { connect, isIPv6 } from "node:net";
 import { joined } from "../../upstream/messages.ts";
 import type { Endpoint } from "../upstream.ts";
+import { isAnswer, isTruncated } from "../web/dns-message.ts";
 
 /** How long one server has for its answer, and how often it is asked by UDP. */
 const PATIENCE_MS = 2000;
 const DNS_PORT = 53;
 const HEADER_SIZE = 12;
 const LENGTH_SIZE = 2;
-/** Of octet 2: it is an answer; it was cut. */
-const FLAG_ANSWER = 0x80;
-const FLAG_CUT = 0x02;
 
 /**
  * A server as Node writes it: `192.0.2.1`, `192.0.2.1:5353`, `2001:db8::1`, `[2001:db8::1]:5353`.
@@ -49,7 +47,7 @@ export async function askServers(
   for (const server of servers) {
     try {
       const answer = await byUdp(question, server, stop);
-      if (((answer[2] ?? 0) & FLAG_CUT) === 0) return answer;
+      if (!isTruncated(answer)) return answer;
       return await byTcp(question, server, stop).catch(() => answer);
     } catch (error) {
       cause = error;
@@ -57,30 +55,6 @@ export async function askServers(
     }
   }
   throw new Error("no name server has answered", { cause });
-}
-
-/** Whether a message answers the question. Names are compared as they were asked. */
-function isAnswer(question: Uint8Array, answer: Uint8Array): boolean {
-  if (answer.length < HEADER_SIZE || ((answer[2] ?? 0) & FLAG_ANSWER) === 0) return false;
-  if (answer[0] !== question[0] || answer[1] !== question[1]) return false;
-  // A server that does not like the question (FORMERR) may leave it out.
-  if (answer[4] === 0 && answer[5] === 0) return true;
-  const end = questionEnd(question);
-  for (let i = HEADER_SIZE; i < end; i += 1) {
-    if (lower(answer[i] ?? -1) !== lower(question[i] ?? 0)) return false;
-  }
-  return true;
-}
-
-/** Where the first question ends; names in it are not compressed. */
-function questionEnd(message: Uint8Array): number {
-  let at = HEADER_SIZE;
-  while (at < message.length && message[at] !== 0) at += 1 + (message[at] ?? 0);
-  return Math.min(message.length, at + 5); // the root, type and class
-}
-
-function lower(octet: number): number {
-  return octet >= 0x41 && octet <= 0x5a ? octet | 0x20 : octet;
 }
 
 /** One exchange, which is over when `done` is called, with time, or by `stop`. */
@@ -109,7 +83,7 @@ function byUdp(question: Uint8Array, server: Endpoint, stop: AbortSignal): Promi
     const socket = createSocket(isIPv6(server.address) ? "udp6" : "udp4");
     socket.on("error", done);
     socket.on("message", (answer) => {
-      if (isAnswer(question, answer)) done(answer);
+      if (isAnswer(answer, question)) done(answer);
     });
     let isOpen = true;
     socket.connect(server.port, server.address, () => {
@@ -135,7 +109,7 @@ function byTcp(question: Uint8Array, server: Endpoint, stop: AbortSignal): Promi
       const size = ((heard[0] ?? 0) << 8) | (heard[1] ?? 0);
       if (heard.length < LENGTH_SIZE + size) return;
       const answer = heard.slice(LENGTH_SIZE, LENGTH_SIZE + size);
-      done(isAnswer(question, answer) ? answer : new Error("the answer is to something else"));
+      done(isAnswer(answer, question) ? answer : new Error("the answer is to something else"));
     });
     socket.write(joined([Uint8Array.of(question.length >> 8, question.length & 0xff), question]));
     return () => {
