@@ -12,8 +12,8 @@ export interface Config {
 }
 
 /**
- * v86's own network at its default; at 65,520 it hangs after the first segment larger than the
- * guest's window.
+ * v86's own network has its default MTU: with one of 65520 its downloads stall, as it sends more
+ * than the guest's window takes.
  */
 export const CONFIGS: readonly Config[] = [
   { name: "engine 65520", query: "" },

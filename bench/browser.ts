@@ -5,8 +5,8 @@
  *
  * Every configuration has a page of its own; all are there for the whole run, and the machines of
  * those that are not being measured stand still. Ratios are taken within a repetition. Processor
- * time of the page's thread, in which all of it runs but the sockets, tells more than the speed on a
- * machine that others use.
+ * time of the page's thread, in which all of it runs but the sockets, tells more than the speed
+ * where others use the machine.
  *
  * The guest does as little as it can besides, as it is emulated: `wget` into /dev/null, and `dd` in
  * large blocks into a connection. Transfers before those that are measured warm v86's compiler up;
