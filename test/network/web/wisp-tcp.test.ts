@@ -83,7 +83,7 @@ describe("opening", () => {
 });
 
 describe("sending", () => {
-  test("what comes in one turn is two packets: the first at once, the rest at its end", async () => {
+  test("what comes in a turn is two packets: the first at once, the rest at its end", async () => {
     const { host, socket, probe } = setUp();
     host.pass(SECOND);
     for (let i = 0; i < 5; i += 1) probe.socket.send([Uint8Array.of(i)]);
