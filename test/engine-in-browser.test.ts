@@ -11,13 +11,26 @@ import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import type { Browser } from "playwright-core";
 import type { Outcomes } from "./support/browser/runner.ts";
-import { runInBrowser, testFiles } from "./support/browser/suite.ts";
+import { bundle, runInBrowser, testFiles } from "./support/browser/suite.ts";
 import { NO_BROWSER, openBrowser } from "./support/ui/stage.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 /** What a program on a page drives; the engine's parts are in `test/wasm`. */
 const FACADES = ["test/engine", "test/network"];
 const OUTPUT_SIZE_MAX = 1 << 26;
+
+/** Files that cannot be bundled for a browser, and folders that have such. */
+const NOT_BUNDLED: Readonly<Record<string, string>> = {
+  "test/network/node/": "sockets of Node",
+  "test/network/cable.test.ts": "its helpers run commands of the host",
+  "test/network/dns-room.test.ts": "its helpers run commands of the host",
+  "test/network/web/dns-over-https.test.ts": "asks a server that Node runs",
+  "test/network/web/fetch-service.test.ts": "Node's HTTP client is the guest's",
+  "test/network/web/guest-fetch.test.ts": "Node's HTTP server is the guest's",
+  "test/network/web/relay-socket.test.ts": "drives a browser itself",
+  "test/network/web/web-upstream.test.ts": "talks to a relay that Node runs",
+  "test/network/web/wisp-udp.test.ts": "talks to a relay that Node runs",
+};
 
 /** Tests, by file and name, that no browser can pass. */
 const NOT_IN_BROWSERS: Readonly<Record<string, string>> = {
@@ -27,6 +40,13 @@ const NOT_IN_BROWSERS: Readonly<Record<string, string>> = {
     "have the scope of their zone, and are left out without such an interface",
   ].join(" › ")]: "the number of a network interface is read from /sys",
 };
+
+function filesFor(folders: readonly string[], isBundled = true): string[] {
+  const refused = Object.keys(NOT_BUNDLED);
+  return testFiles(folders).filter((file) => {
+    return refused.some((path) => file.startsWith(path)) !== isBundled;
+  });
+}
 
 /** How many tests Node finds in these files; none is run. */
 async function countInNode(files: readonly string[]): Promise<number> {
@@ -56,7 +76,7 @@ describe("the engine's tests in a browser", { skip: NO_BROWSER }, () => {
   after(() => browser?.close());
 
   async function checkAll(place: "main thread" | "worker", folders: readonly string[]) {
-    const files = testFiles(folders);
+    const files = filesFor(folders);
     const [outcomes, count] = await Promise.all([
       runInBrowser(browser, files, place),
       countInNode(files),
@@ -86,8 +106,12 @@ describe("the engine's tests in a browser", { skip: NO_BROWSER }, () => {
     );
   });
 
-  test("a file that is no test of a browser cannot be bundled", async () => {
-    await assert.rejects(runInBrowser(browser, ["test/build.test.ts"], "worker"), /node:\w+/);
+  test("what is left out cannot be bundled", async () => {
+    const left = filesFor(FACADES, false);
+    for (const path of Object.keys(NOT_BUNDLED)) {
+      const below = left.filter((file) => file.startsWith(path));
+      await assert.rejects(bundle(below), /Could not resolve "node:/, path);
+    }
   });
 
   test("all pass in a worker", () => checkAll("worker", ["test/wasm", ...FACADES]));

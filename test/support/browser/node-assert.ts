@@ -119,6 +119,8 @@ function judgeThrown(thrown: unknown, expected?: Expected, message?: Message): v
 }
 
 export const assert = {
+  AssertionError,
+
   ok(value: unknown, message?: Message): void {
     if (!value) fail(message, `${shown(value)} is not true`);
   },

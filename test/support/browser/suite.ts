@@ -71,8 +71,8 @@ function entry(files: readonly string[]): string {
   ].join("\n");
 }
 
-/** The bundle's files by the server's paths. */
-async function bundle(files: readonly string[]): Promise<Map<string, Uint8Array>> {
+/** The bundle's files by the server's paths; rejects where a file wants more of Node. */
+export async function bundle(files: readonly string[]): Promise<Map<string, Uint8Array>> {
   const { outputFiles } = await build({
     stdin: { contents: entry(files), resolveDir: ROOT, sourcefile: "suite.js" },
     bundle: true,
