@@ -116,9 +116,7 @@ export class NodeTcpSocket implements TcpSocket {
     this.#arrived.clear();
     const socket = this.#socket;
     if (abort) {
-      // Before it is connected there is nothing to reset.
-      if (socket.connecting || socket.destroyed) socket.destroy();
-      else socket.resetAndDestroy();
+      reset(socket);
       return;
     }
     const timer = setTimeout(() => socket.destroy(), LINGER_MS);
@@ -139,6 +137,12 @@ export class NodeTcpSocket implements TcpSocket {
     this.#arrived.clear();
     events.failed(code);
   }
+}
+
+/** Not before it is connected; and a socket of the file system, which has no port, knows no reset. */
+function reset(socket: Socket): void {
+  if (socket.connecting || socket.remotePort === undefined) socket.destroy();
+  else socket.resetAndDestroy();
 }
 
 /**
