@@ -1,6 +1,7 @@
 /**
  * The package as sources, for JSR: `build/jsr` has what the entries reach, at the places that it
- * has in the project, both engines beside `readEngine`, and `deno.json`, README and licence of `packages/engine`.
+ * has in the project, both engines beside `readEngine`, and `deno.json`, README and licence of
+ * `packages/engine`.
  *
  * One thing is changed on the way: the numbers of the engine's contract are declared `i32` for
  * AssemblyScript, a type that `src/engine/as-types.d.ts` makes known to the project; a package may

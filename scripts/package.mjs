@@ -11,8 +11,9 @@
  *     packages/engine/LICENSE              a copy
  *     build/jsr/                           the same as sources, for JSR
  *
- * Sources stay where the program has them; `ENTRIES` (`package-jsr.mjs`) says which are entries. JavaScript is written
- * to be read and without comments: those are in the declarations. Nothing is fetched.
+ * Sources stay where the program has them; `ENTRIES` (`package-jsr.mjs`) says which are entries.
+ * JavaScript is written to be read and without comments: those are in the declarations. Nothing is
+ * fetched.
  */
 import { execFileSync } from "node:child_process";
 import fs from "node:fs";

@@ -54,6 +54,7 @@ export const SLOW_S = {
   // Packs, installs, compiles, and asks Deno about all sources.
   "test/package.test.ts": 240,
   // A whole browser, which others of the stage leave little time.
+  "test/engine-in-browser.test.ts": 300,
   "test/ui/browser/main.test.ts": 180,
   "test/ui/browser/main-looks.test.ts": 180,
   "test/demo-web/page.test.ts": 240,

@@ -247,7 +247,8 @@ function checkValues(values: EngineConfigValues): void {
   }
 }
 
-function checkRange(name: string, value: number, min: number, max: number): void {
+/** @throws RangeError where it is not */
+export function checkRange(name: string, value: number, min: number, max: number): void {
   if (!Number.isInteger(value) || value < min || value > max) {
     throw new RangeError(`set ${name} to an integer from ${min} to ${max}, not "${value}"`);
   }

@@ -114,20 +114,6 @@ export class Engine {
     return this.#config;
   }
 
-  /**
-   * Replaces the host's own addresses, 16 octets each, IPv4 as ::ffff:A.B.C.D. Allowed between any
-   * two calls. Returns how many found no room. Cold.
-   */
-  setHostAddresses(addresses: readonly ArrayLike<number>[]): number {
-    this.calls.host_address(abi.HOST_CLEAR);
-    return addresses.filter((octets) => !this.hostAddress(octets, abi.HOST_OWN)).length;
-  }
-
-  protected hostAddress(octets: ArrayLike<number>, kind: number): boolean {
-    this.octets.set(octets, this.bases.control + abi.CONTROL_ADDRESS_OFFSET);
-    return this.calls.host_address(kind) !== 0;
-  }
-
   // -------------------------------------------------------------- input
 
   /** Takes the frames of the first `count` receive descriptors. */

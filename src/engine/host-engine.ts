@@ -49,18 +49,32 @@ export class HostEngine extends Engine {
   }
 
   /**
+   * Replaces the host's own addresses, 16 octets each, IPv4 as ::ffff:A.B.C.D. Allowed between any
+   * two calls. Returns how many found no room. Cold.
+   */
+  setHostAddresses(addresses: readonly ArrayLike<number>[]): number {
+    this.calls.host_address(abi.HOST_CLEAR);
+    return addresses.filter((octets) => !this.#hostAddress(octets, abi.HOST_OWN)).length;
+  }
+
+  #hostAddress(octets: ArrayLike<number>, kind: number): boolean {
+    this.octets.set(octets, this.bases.control + abi.CONTROL_ADDRESS_OFFSET);
+    return this.calls.host_address(kind) !== 0;
+  }
+
+  /**
    * Tells of a published port, so that the guest gets to it by the host's own addresses; address as
    * above, ::ffff:0.0.0.0 or :: for all of a version of IP. False = there is no room. Cold.
    */
   addHostPort(protocol: "tcp" | "udp", octets: ArrayLike<number>, port: number): boolean {
     const number = protocol === "tcp" ? PROTOCOL_TCP : PROTOCOL_UDP;
-    return this.hostAddress(octets, number * 2 ** abi.HOST_PORT_SHIFT + port);
+    return this.#hostAddress(octets, number * 2 ** abi.HOST_PORT_SHIFT + port);
   }
 
   /** Tells that a published port is so no longer. False = it was not. Cold. */
   removeHostPort(protocol: "tcp" | "udp", octets: ArrayLike<number>, port: number): boolean {
     const number = (protocol === "tcp" ? PROTOCOL_TCP : PROTOCOL_UDP) + abi.HOST_GONE;
-    return this.hostAddress(octets, number * 2 ** abi.HOST_PORT_SHIFT + port);
+    return this.#hostAddress(octets, number * 2 ** abi.HOST_PORT_SHIFT + port);
   }
 
   /** Tells whether spot 0 of a guest's UDP port has a socket of both versions. Cold. */

@@ -11,7 +11,12 @@ import {
   type Subnet,
 } from "../config/subnet.ts";
 import { parseSubnet6, SUBNET6_DEFAULT } from "../config/subnet6.ts";
-import type { EngineConfigValues, EngineIpv6Values, ResolverAddress } from "../engine/config.ts";
+import {
+  checkRange,
+  type EngineConfigValues,
+  type EngineIpv6Values,
+  type ResolverAddress,
+} from "../engine/config.ts";
 import { EngineError } from "../engine/errors.ts";
 import { isIpv4, parseIpv4, parseMac } from "../lib/addr.ts";
 import { linkLocalOfMac, readIpv6 } from "../lib/addr6.ts";
@@ -109,6 +114,9 @@ function configOf(settings: NetworkSettings, around: EngineSurroundings): Engine
   if (ipv4 === false && ipv6 === undefined) {
     throw new EngineError("CONFIG", "serve IPv4, IPv6 or both: neither is left");
   }
+  for (const list of [dhcp.ipv4, dhcp.ipv6]) {
+    within("octets of dhcp", list.length, 0, abi.DHCP_OPTIONS_SIZE);
+  }
   const { seed, vnetSize, linkFlags, linkQueue } = around;
   const resolvers = resolversOf(settings, around.upstream);
   const mtuMin = ipv6 === undefined ? MTU_MIN : MTU_MIN_IPV6;
@@ -196,8 +204,8 @@ function resolversOf(
   });
 }
 
+/** Throws `RangeError`, which `engineConfigOf` tells as what it is. */
 function within(name: string, value: number, least: number, most: number): number {
-  if (Number.isInteger(value) && value >= least && value <= most) return value;
-  const wanted = `an integer from ${least} to ${most}`;
-  throw new EngineError("CONFIG", `set ${name} to ${wanted}, not "${value}"`);
+  checkRange(name, value, least, most);
+  return value;
 }

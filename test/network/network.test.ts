@@ -308,6 +308,8 @@ describe("network: misuse", () => {
       { bufferMib: 65 },
       { udpTimeout: 0 },
       { tcpTimeout: -1 },
+      { dhcp: { ipv4: new Uint8Array(1025), ipv6: new Uint8Array(0) } },
+      { dhcp: { ipv4: new Uint8Array(0), ipv6: new Uint8Array(1025) } },
       { resolvers: ["a"] },
       { resolvers: ["1.1.1.1", "1.1.1.2", "1.1.1.3", "1.1.1.4"] },
     ];

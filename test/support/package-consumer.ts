@@ -15,13 +15,14 @@ import {
   type NetworkSettings,
   type TcpEvents,
   type TcpSocket,
+  type TcpTarget,
   type Upstream,
 } from "slirp-engine";
 import { drawPlan, simulate, type Verdict } from "slirp-engine/sim";
 
 class Nowhere implements Upstream {
   readonly families = [4] as const;
-  connect(_target: { readonly address: string; readonly port: number }, events: TcpEvents): TcpSocket {
+  connect(_target: TcpTarget, events: TcpEvents): TcpSocket {
     events.failed("EHOSTUNREACH");
     return { send: () => 0, receive: () => 0, shutdown() {}, close() {} };
   }
@@ -64,7 +65,8 @@ export interface Misuse {
 
 /** Misuses the package and prints a list of \`Misuse\`. */
 export const MISUSE = `
-import { createNetwork, createNetworkSync, dhcpOptions, dial, EngineError, readStats } from "slirp-engine";
+import { createNetwork, createNetworkSync, dhcpOptions, dial } from "slirp-engine";
+import { EngineError, readStats } from "slirp-engine";
 import { readEngine } from "slirp-engine/node";
 
 const octets = await readEngine();
@@ -105,7 +107,8 @@ await misuse("DISPOSED", "room after the end", () => network.link.resume());
 // i32.const 1028, i32.const 2, i32.store: the version in the control block.
 const version = [0x41, 0x84, 0x08, 0x41, 2, 0x36, 2, 0];
 const patched = octets.slice();
-const places = [...patched.keys()].filter((at) => version.every((each, i) => patched[at + i] === each));
+const isThere = (at) => version.every((each, i) => patched[at + i] === each);
+const places = [...patched.keys()].filter(isThere);
 if (places.length !== 1) throw new Error("the version is stored otherwise: mend this test");
 patched[places[0] + 4] = 3;
 await misuse("ABI", "another ABI", () => createNetwork({ engine: patched }));

@@ -341,7 +341,8 @@ export function reassemble(parts: readonly FragmentFrame[]): Frame {
     check(part.id === first.id && part.source === first.source, "one packet", part.id);
     check(part.fragmentOffset === body.length, `offset ${body.length}`, part.fragmentOffset);
     check(part.moreFragments === i + 1 < sorted.length, "more until the last", i);
-    body.push(...part.payload);
+    // One by one: as arguments of one call they need more stack than a browser's workers have.
+    for (const octet of part.payload) body.push(octet);
   });
   const { kind: _kind, fragmentOffset: _offset, moreFragments: _more, ...common } = first;
   return decodeTransport(common, Uint8Array.from(body));

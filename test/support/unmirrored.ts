@@ -35,7 +35,6 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/network/error-numbers.ts": OPERATIONS,
   "src/network/errands.ts": "test/network/stream-pair.test.ts and network.test.ts, by `dial`",
   "src/network/flows.ts": OPERATIONS,
-  "src/network/frame-link.ts": NETWORK,
   "src/network/inbound.ts": "test/network/stream-pair.test.ts",
   "src/network/index.ts": NETWORK,
   "src/network/network-link.ts": NETWORK,

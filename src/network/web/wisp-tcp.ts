@@ -7,9 +7,11 @@
  *   once the relay has had the time of a round trip to say that it was refused; a far side that
  *   takes longer to refuse shows as one that resets.
  *
- *   Sending. A relay gives credits by the packet, whatever is in it. While there are plenty, what
- *   the engine gives leaves at once; below a quarter it is gathered for GATHER_US or up to
- *   PACKET_MAX, and with none left up to GATHERED_MAX, from where on the engine waits.
+ *   Sending. A relay gives credits by the packet, whatever is in it, and a message costs a browser
+ *   as much as some KiB in it. While there are plenty of credits, what the engine gives leaves at
+ *   once, but small pieces that follow within the same turn of the runtime leave as one at its end.
+ *   Below a quarter it is gathered for GATHER_US or up to PACKET_MAX, and with none left up to
+ *   GATHERED_MAX, from where on the engine waits.
  *
  *   Receiving. What comes is kept until the engine takes it; `Relay.hold` bounds it. Each message
  *   counts for CHUNK_COST octets more than it has, as small ones cost memory, too.
@@ -33,6 +35,8 @@ import { KIND_TCP, VOLUNTARY } from "./wisp-packets.ts";
 const PACKET_MAX = 64 * 1024;
 const GATHERED_MAX = 256 * 1024;
 const GATHER_US = 4000;
+/** Octets that are worth a message of their own. */
+const LARGE = 16 * 1024;
 const LINGER_US = 10_000_000;
 const CHUNK_COST = 128;
 
@@ -74,6 +78,8 @@ export class WispTcp implements TcpSocket, StreamListener {
   #gathered: Uint8Array[] = [];
   #gatheredSize = 0;
   #isGathering = false;
+  /** Something has left in this turn of the runtime. */
+  #hasLeft = false;
   #senderWaits = false;
   #hasShutDown = false;
   #lingers: (() => void) | undefined;
@@ -160,14 +166,26 @@ export class WispTcp implements TcpSocket, StreamListener {
       this.#senderWaits = true;
       return 0;
     }
-    // What leaves at once is copied once, into its packet; what does not, before this returns.
     const isPlenty = this.#credits > this.#plenty;
-    const keep = (piece: Uint8Array): Uint8Array => (isPlenty ? piece : piece.slice());
+    const leaves = isPlenty && (!this.#hasLeft || size >= LARGE);
+    // What leaves at once is copied once, into its packet; what does not, before this returns.
+    const keep = (piece: Uint8Array): Uint8Array => (leaves ? piece : piece.slice());
     for (const piece of pieces) if (piece.length > 0) this.#gathered.push(keep(piece));
     this.#gatheredSize += size;
-    this.#flush(isPlenty);
-    if (isPlenty) this.#gathered = this.#gathered.map((piece) => piece.slice());
+    if (leaves) this.#untilTurn();
+    this.#flush(leaves);
+    if (leaves) this.#gathered = this.#gathered.map((piece) => piece.slice());
     return size;
+  }
+
+  /** What follows in this turn leaves at its end. */
+  #untilTurn(): void {
+    if (this.#hasLeft) return;
+    this.#hasLeft = true;
+    this.#host.soon(() => {
+      this.#hasLeft = false;
+      if (!this.#isOver) this.#flush(this.#credits > this.#plenty);
+    });
   }
 
   /** The far side hears nothing any more: told as soon as the guest has heard all of it. */
@@ -184,7 +202,8 @@ export class WispTcp implements TcpSocket, StreamListener {
       this.#credits -= 1;
       this.#stream.send(this.#take());
     }
-    if (this.#gatheredSize === 0 || this.#isGathering || this.#credits === 0) return;
+    if (this.#gatheredSize === 0 || this.#credits === 0) return;
+    if (this.#isGathering || this.#hasLeft) return; // it will be looked at
     this.#isGathering = true;
     this.#after(GATHER_US, () => {
       this.#isGathering = false;

@@ -83,16 +83,44 @@ describe("opening", () => {
 });
 
 describe("sending", () => {
-  test("each call is a packet while there are credits, none without", () => {
+  test("what comes in a turn is two packets: the first at once, the rest at its end", async () => {
     const { host, socket, probe } = setUp();
     host.pass(SECOND);
-    for (let i = 0; i < 96; i += 1) assert.equal(probe.socket.send([Uint8Array.of(i)]), 1);
+    for (let i = 0; i < 5; i += 1) probe.socket.send([Uint8Array.of(i)]);
+    assert.deepEqual(sizes(socket), [1]);
+    await Promise.resolve();
+    const [packet] = socket.takes(DATA);
+    assert.deepEqual([...(packet ?? [])].slice(5), [1, 2, 3, 4]);
+    // What is large is worth a packet, and takes along what waits.
+    for (const size of [1, 1, 16 * KIB, 1]) probe.socket.send([new Uint8Array(size)]);
+    assert.deepEqual(sizes(socket), [1, 16 * KIB + 1]);
+    await Promise.resolve();
+    assert.deepEqual(sizes(socket), [1]);
+  });
+
+  test("while there are credits each turn has a packet; the last quarter is for more", async () => {
+    const { host, socket, probe } = setUp();
+    host.pass(SECOND);
+    for (let i = 0; i < 96; i += 1) {
+      assert.equal(probe.socket.send([Uint8Array.of(i)]), 1);
+      await Promise.resolve();
+    }
     assert.deepEqual(sizes(socket), Array(96).fill(1));
-    // The last quarter is kept for more than an octet each.
-    for (let i = 0; i < 100; i += 1) probe.socket.send([Uint8Array.of(i)]);
+    for (let i = 0; i < 100; i += 1) {
+      probe.socket.send([Uint8Array.of(i)]);
+      await Promise.resolve();
+    }
     assert.deepEqual(sizes(socket), []);
     host.pass(4_000);
     assert.deepEqual(sizes(socket), [100]);
+  });
+
+  test("what waits for the end of a turn leaves with the guest's end", () => {
+    const { host, socket, probe } = setUp();
+    host.pass(SECOND);
+    for (let i = 0; i < 3; i += 1) probe.socket.send([Uint8Array.of(i)]);
+    probe.socket.shutdown();
+    assert.deepEqual(sizes(socket), [1, 2]);
   });
 
   test("without credits 256 KiB are gathered, and leave in packets of 64 KiB", () => {

@@ -15,7 +15,7 @@ class Octets extends Uint8Array {
   }
 
   override toString(encoding: "utf8" | "hex" = "utf8"): string {
-    if (encoding === "utf8") return utf8.decode(this);
+    if (encoding === "utf8") return utf8.decode(new Uint8Array(this));
     return Array.from(this, (octet) => octet.toString(16).padStart(2, "0")).join("");
   }
 
@@ -27,10 +27,11 @@ class Octets extends Uint8Array {
 
 function setImmediate(work: () => void): void {
   const { port1, port2 } = new MessageChannel();
-  port1.onmessage = () => {
+  const taken = (): void => {
     port1.close();
     work();
   };
+  Object.assign(port1, { onmessage: taken });
   port2.postMessage(undefined);
 }
 

@@ -24,3 +24,6 @@ export function readFileSync(file: URL): Uint8Array {
 
 /** Of no machine: what depends on it is for system calls. */
 export const arch = (): string => "";
+
+/** Of `node:fs`: without flags nothing can be opened. */
+export const constants = {};

@@ -43,6 +43,13 @@ export function test(name: string, work: Work, ...more: unknown[]): void {
   registered.push({ name: [...groups, name].join(" › "), work });
 }
 
+/** Message and trace of an error, and of what caused it. */
+function told(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return String(thrown);
+  const cause = thrown.cause === undefined ? "" : `\nbecause of ${told(thrown.cause)}`;
+  return `${thrown.message}\n${thrown.stack ?? ""}${cause}`;
+}
+
 async function failureOf(work: Work): Promise<string | undefined> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   try {
@@ -54,7 +61,7 @@ async function failureOf(work: Work): Promise<string | undefined> {
     await Promise.race([result, late]);
     return undefined;
   } catch (error) {
-    return error instanceof Error ? `${error.message}\n${error.stack ?? ""}` : String(error);
+    return told(error);
   } finally {
     clearTimeout(timer);
   }

@@ -1,7 +1,7 @@
 /**
  * The engine's tests in a browser: test files bundled with what stands for Node's modules there, a
- * server on loopback that has the bundle and the compiled modules, and a page that runs them, on its
- * main thread or in a worker. The page is not isolated from other origins, so that there is no
+ * server on loopback that has the bundle and the compiled modules, and a page that runs them, on
+ * its main thread or in a worker. The page is not isolated from other origins, so that there is no
  * SharedArrayBuffer in it, as on any page that was not made for it.
  */
 import { readdirSync, readFileSync } from "node:fs";
@@ -16,15 +16,16 @@ const ROOT = join(import.meta.dirname, "../../..");
 const HERE = "test/support/browser";
 const TYPES = { html: "text/html", js: "text/javascript", wasm: "application/wasm" };
 /** The whole suite on one core that others use, too. */
-const LIMIT_ms = 150_000;
+const LIMIT_ms = 200_000;
 
-/** Modules of Node and what stands for them; others cannot be bundled. */
+/** Modules and what is said in their place; others of Node cannot be bundled. */
 const STAND_INS: Readonly<Record<string, string>> = {
-  "node:test": "node-test.ts",
-  "node:assert/strict": "node-assert.ts",
+  "node:test": 'export * from "./node-test.ts";',
+  "node:assert/strict": 'export { assert as default } from "./node-assert.ts";',
 };
-/** Those of which only some is there: the rest is undefined, and fails where it is used. */
-const PARTIAL = /^(node:(fs|os|net)|pino)$/;
+/** Those of which some is there: the rest is undefined, and fails where it is used. */
+const PARTIAL = ["node:fs", "node:os", "node:net", "pino"];
+const PART = 'module.exports = require("./node-modules.ts");';
 
 export type Place = "main thread" | "worker";
 
@@ -49,13 +50,12 @@ function compiled(): string[] {
 const standIns: Plugin = {
   name: "stand-ins",
   setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^node:/ }, ({ path }) => {
-      const file = STAND_INS[path];
-      return file === undefined ? null : { path: join(ROOT, HERE, file) };
-    });
-    onResolve({ filter: PARTIAL }, ({ path }) => ({ path, namespace: "partial" }));
-    onLoad({ filter: /.*/, namespace: "partial" }, () => ({
-      contents: 'module.exports = require("./node-modules.ts");',
+    const contents = { ...STAND_INS, ...Object.fromEntries(PARTIAL.map((name) => [name, PART])) };
+    onResolve({ filter: /^(node:.*|pino)$/ }, ({ path }) =>
+      path in contents ? { path, namespace: "stand-in" } : null,
+    );
+    onLoad({ filter: /.*/, namespace: "stand-in" }, ({ path }) => ({
+      contents: contents[path] ?? "",
       resolveDir: join(ROOT, HERE),
     }));
   },
@@ -82,7 +82,7 @@ async function bundle(files: readonly string[]): Promise<Map<string, Uint8Array>
     outdir: "/",
     write: false,
     keepNames: true,
-    logLevel: "error",
+    logLevel: "silent",
     plugins: [standIns],
   });
   return new Map(outputFiles.map(({ path, contents }) => [path, contents]));
