@@ -116,9 +116,10 @@ export class NodeTcpSocket implements TcpSocket {
     this.#arrived.clear();
     const socket = this.#socket;
     if (abort) {
-      reset(socket);
+      reset(socket, this.#unsent > 0);
       return;
     }
+    if (socket.destroyed) return; // both sides had ended
     const timer = setTimeout(() => socket.destroy(), LINGER_MS);
     socket.once("close", () => clearTimeout(timer));
     if (socket.writableFinished) socket.destroy();
@@ -139,10 +140,16 @@ export class NodeTcpSocket implements TcpSocket {
   }
 }
 
-/** Not before it is connected; and a socket of the file system, which has no port, knows no reset. */
-function reset(socket: Socket): void {
-  if (socket.connecting || socket.remotePort === undefined) socket.destroy();
-  else socket.resetAndDestroy();
+/**
+ * Not before it is connected; a socket of the file system, which has no port, has no reset.
+ * @param isFull something is unsent, which Node would wait for
+ */
+function reset(socket: Socket, isFull: boolean): void {
+  if (!socket.connecting && socket.remotePort !== undefined) {
+    socket.resetAndDestroy();
+    if (!isFull) return;
+  }
+  socket.destroy();
 }
 
 /**
