@@ -12,8 +12,8 @@ export interface Config {
 }
 
 /**
- * v86's own network at its default; at 65,520 it hangs after the first segment larger than the
- * guest's window.
+ * v86's own network has its default MTU: with one of 65520 its downloads stall, as it sends more
+ * than the guest's window takes.
  */
 export const CONFIGS: readonly Config[] = [
   { name: "engine 65520", query: "" },
@@ -36,8 +36,15 @@ export const FACTOR = 5;
 /** Milliseconds from the page's begin until it can be used, the guest's boot aside. */
 export const INTERACTIVE_MAX_ms = 2000;
 
-/** MB/s by repetition; undefined: it failed. */
-export type Samples = readonly (number | undefined)[];
+export interface Sample {
+  /** MB/s. */
+  readonly speed: number;
+  /** MB for each second of processor time of the page's thread. */
+  readonly perCpu: number;
+}
+
+/** By repetition; undefined: it failed. */
+export type Samples = readonly (Sample | undefined)[];
 /** By `keyOf`. */
 export type Results = Map<string, Samples>;
 
@@ -58,7 +65,7 @@ export function judge(results: Results): Verdict[] {
     if (ours === undefined || theirs === undefined) return [];
     const ratios = ours.flatMap((value, rep) => {
       const other = theirs[rep];
-      return value === undefined || other === undefined ? [] : [value / other];
+      return value === undefined || other === undefined ? [] : [value.speed / other.speed];
     });
     const ratio = median(ratios);
     return [{ metric, ratio, isMet: ratio >= FACTOR }];

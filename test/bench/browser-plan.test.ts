@@ -9,14 +9,17 @@ import {
   METRICS,
   parseOptions,
   type Results,
+  type Sample,
 } from "../../bench/browser-plan.ts";
+
+const sample = (speed: number): Sample => ({ speed, perCpu: 1 });
 
 test("a bar is judged by the median of ratios within repetitions", () => {
   const results: Results = new Map([
-    [keyOf("down", "engine 65520"), [12, undefined, 4, 50]],
-    [keyOf("down", "v86 1500"), [2, 1, undefined, 5]],
-    [keyOf("up", "engine 65520"), [4]],
-    [keyOf("up", "v86 1500"), [1]],
+    [keyOf("down", "engine 65520"), [sample(12), undefined, sample(4), sample(50)]],
+    [keyOf("down", "v86 1500"), [sample(2), sample(1), undefined, sample(5)]],
+    [keyOf("up", "engine 65520"), [sample(4)]],
+    [keyOf("up", "v86 1500"), [sample(1)]],
   ]);
   assert.deepEqual(judge(results), [
     { metric: "down", ratio: 8, isMet: true },
@@ -30,11 +33,11 @@ test("a bar without a common repetition is missed, and one without a side is not
   const [verdict] = judge(
     new Map([
       [ours, [undefined]],
-      [theirs, [1]],
+      [theirs, [sample(1)]],
     ]),
   );
   assert.equal(verdict?.isMet, false);
-  assert.deepEqual(judge(new Map([[ours, [FACTOR]]])), []);
+  assert.deepEqual(judge(new Map([[ours, [sample(FACTOR)]]])), []);
 });
 
 test("what is compared is measured, and by names of their own", () => {

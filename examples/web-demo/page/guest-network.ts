@@ -7,6 +7,7 @@
  */
 import {
   createNetwork,
+  EngineError,
   type Network,
   type NetworkFlow,
   readFlows,
@@ -27,6 +28,8 @@ export class GuestNetwork {
   readonly fetchGuest: GuestFetch;
   readonly #network: Network;
   #card: Card | undefined;
+  /** Frames of the guest for a network that is over. */
+  #lost = 0;
   /** Times that the card had no room. */
   #waits = 0;
   #isWaiting = false;
@@ -54,12 +57,18 @@ export class GuestNetwork {
     const { link } = this.#network;
     this.#card = card;
     card.onSend = (frame) => {
-      // A batch is answered at once, while the guest still runs: its next acknowledgment does not
-      // wait for the page's turn, which on a busy machine is many milliseconds away.
-      const batch = link.openBatch();
-      batch.next(frame.length)?.set(frame);
-      batch.end();
-      this.#retry();
+      try {
+        // A batch is answered at once, while the guest still runs: its next acknowledgment does not
+        // wait for the page's turn, which on a busy machine is many milliseconds away.
+        const batch = link.openBatch();
+        batch.next(frame.length)?.set(frame);
+        batch.end();
+        this.#retry();
+      } catch (error) {
+        // The network is over, which `closed` tells; the machine goes on without it.
+        if (!(error instanceof EngineError)) throw error;
+        this.#lost += 1;
+      }
     };
     link.onFrames = (frames) => this.#deliver(card, frames);
   }
@@ -103,7 +112,10 @@ export class GuestNetwork {
         bytesFromGuest: stats.guestRxBytes,
         bytesToGuest: stats.guestTxBytes,
         retransmits: stats.tcpRetransmits,
-        drops: drops.reduce((sum, [, count]) => sum + count, this.#card?.refused ?? 0),
+        drops: drops.reduce(
+          (sum, [, count]) => sum + count,
+          this.#lost + (this.#card?.refused ?? 0),
+        ),
         waits: this.#waits,
       },
       flows: this.#network.inspect(readFlows).map(lineOf).sort(byState),

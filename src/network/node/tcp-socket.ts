@@ -116,11 +116,10 @@ export class NodeTcpSocket implements TcpSocket {
     this.#arrived.clear();
     const socket = this.#socket;
     if (abort) {
-      // Before it is connected there is nothing to reset.
-      if (socket.connecting || socket.destroyed) socket.destroy();
-      else socket.resetAndDestroy();
+      reset(socket, this.#unsent > 0);
       return;
     }
+    if (socket.destroyed) return; // both sides had ended
     const timer = setTimeout(() => socket.destroy(), LINGER_MS);
     socket.once("close", () => clearTimeout(timer));
     if (socket.writableFinished) socket.destroy();
@@ -139,6 +138,18 @@ export class NodeTcpSocket implements TcpSocket {
     this.#arrived.clear();
     events.failed(code);
   }
+}
+
+/**
+ * Not before it is connected; a socket of the file system, which has no port, has no reset.
+ * @param isFull something is unsent, which Node would wait for
+ */
+function reset(socket: Socket, isFull: boolean): void {
+  if (!socket.connecting && socket.remotePort !== undefined) {
+    socket.resetAndDestroy();
+    if (!isFull) return;
+  }
+  socket.destroy();
 }
 
 /**

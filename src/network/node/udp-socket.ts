@@ -6,6 +6,7 @@
  * them, which Node does not read.
  */
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
+import { messageOf } from "../../lib/message.ts";
 import type { Datagram, Endpoint, UdpEvents, UdpOptions, UdpSocket } from "../upstream.ts";
 import { codeOf } from "./error-code.ts";
 import type { OwnAddresses } from "./own-addresses.ts";
@@ -93,10 +94,15 @@ export class NodeUdpSocket implements UdpSocket {
     const copy = payload.slice();
     const sent = (error: Error | null): void =>
       this.#sent(length, to, error ? copy : undefined, error);
-    const run =
-      this.#peer === undefined
-        ? (): void => this.#socket.send(copy, to.port, to.address, sent)
-        : (): void => this.#socket.send(copy, sent);
+    const run = (): void => {
+      try {
+        if (this.#peer === undefined) this.#socket.send(copy, to.port, to.address, sent);
+        else this.#socket.send(copy, sent);
+      } catch (error) {
+        // Port 0, as Node sees it: what a guest asks for is no reason to end its network.
+        sent(error instanceof Error ? error : new Error(messageOf(error)));
+      }
+    };
     if (this.#early === undefined) run();
     else this.#early.push(run);
     return true;

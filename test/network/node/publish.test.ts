@@ -71,13 +71,28 @@ describe("published ports", () => {
     }
   });
 
-  test("reset whom the guest refuses", LIMIT, async () => {
-    await withGuest(async (network) => {
-      const { port } = await publish(network, { guestPort: PORT + 1 });
-      const heard = await call({ host: INSIDE, port }, "hello").catch(({ code }) => code);
-      assert.ok(heard === "" || heard === "ECONNRESET" || heard === "EPIPE", heard);
+  for (const kind of ["a port", "a path"]) {
+    test(`reset whom the guest refuses, at ${kind}, and go on`, LIMIT, async () => {
+      const folder = mkdtempSync(join(tmpdir(), "slirp-publish-"));
+      const path = join(folder, "guest.sock");
+      try {
+        await withGuest(async (network) => {
+          const refusing = { guestPort: PORT + 1 };
+          const { port } = await publish(
+            network,
+            kind === "a port" ? refusing : { ...refusing, path },
+          );
+          const where = port > 0 ? { host: INSIDE, port } : { path };
+          const heard = await call(where, "hello").catch(({ code }) => code);
+          assert.ok(["", "ECONNRESET", "EPIPE"].includes(heard), heard);
+          const good = await publish(network, { guestPort: PORT });
+          assert.equal(await call({ host: INSIDE, port: good.port }, "hello"), "hello");
+        });
+      } finally {
+        rmSync(folder, { recursive: true, force: true });
+      }
     });
-  });
+  }
 
   test("let in so many and no more", LIMIT, async () => {
     await withGuest(async (network) => {

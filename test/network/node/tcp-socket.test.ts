@@ -305,6 +305,19 @@ describe("node upstream: one TCP socket", () => {
     },
   );
 
+  test("a reset does not wait for a far side that does not read", LIMIT, async () => {
+    const service = await tcpService((socket) => void socket.pause());
+    const upstream = nodeUpstream();
+    const { events, told } = played();
+    const socket = upstream.connect({ address: INSIDE, port: service.port, tos: 0 }, events);
+    await until(() => told.includes("connected"), "the connection");
+    const piece = new Uint8Array(1 << 20);
+    await until(() => socket.send([piece]) === 0, "a socket that takes no more");
+    socket.close(true);
+    await until(() => upstream.stats().tcpSockets === 0, "the socket to be gone");
+    service.close();
+  });
+
   test("tells of a port that nobody listens at, once", LIMIT, async () => {
     const upstream = nodeUpstream();
     const { events, failures, told } = played();

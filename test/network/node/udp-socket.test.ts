@@ -122,6 +122,22 @@ describe("node upstream: UDP", () => {
     upstream.close();
   });
 
+  test(
+    "what Node refuses to send is dropped, before the port is there and after",
+    LIMIT,
+    async () => {
+      const upstream = nodeUpstream();
+      const { events, refusals } = played();
+      const socket = upstream.openUdp(IPV4, events);
+      socket?.send(octets("x"), { address: "127.0.0.1", port: 0 });
+      await until(() => (socket?.port ?? 0) > 0 && refusals.length === 1, "a refusal");
+      socket?.send(octets("x"), { address: "127.0.0.1", port: 0 });
+      await until(() => refusals.length === 2, "another one");
+      assert.deepEqual([upstream.stats().droppedToFar, upstream.stats().held], [2, 0]);
+      upstream.close();
+    },
+  );
+
   test("a port that is taken is no reason to fail", LIMIT, async () => {
     const { endpoint, socket: far } = await echo("0.0.0.0");
     const upstream = nodeUpstream();
