@@ -7,7 +7,8 @@
  * disturb less.
  * Kinds take turns, so a machine that slows down slows all of them.
  *
- * There is no other stack beside it: the one that issue 16 names is not to be had.
+ * There is no other stack beside it: tcpip.js (npm `tcpip`, lwIP as WebAssembly) is not to be had
+ * from the registry that this was written with.
  */
 import { readFileSync } from "node:fs";
 import process from "node:process";
