@@ -11,6 +11,7 @@ import { basename, join } from "node:path";
 import process from "node:process";
 import { type CpioEntry, cpioArchive } from "../../src/lab/demo/cpio.ts";
 import { unpackedPackage } from "../../src/lab/demo/debian-package.ts";
+import { DHCP_SCRIPT } from "../../src/lab/demo/guest-image.ts";
 import { SERVICE_PORT } from "./addresses.ts";
 
 /** Drivers in the order of their dependencies. */
@@ -122,17 +123,6 @@ done
 `;
 
 const PROFILE = "PS1='guest:\\w# '\n";
-
-/** For busybox' DHCP client: applies the lease, MTU too where the card can do it. */
-const DHCP_SCRIPT = `#!/bin/sh
-[ "$1" = bound ] || [ "$1" = renew ] || exit 0
-ip -4 addr flush dev "$interface"
-ip addr add "$ip/$mask" dev "$interface"
-[ -z "$mtu" ] || ip link set dev "$interface" mtu "$mtu"
-ip route replace default via "$router"
-: >/etc/resolv.conf
-for server in $dns; do echo "nameserver $server" >>/etc/resolv.conf; done
-`;
 
 /** What the guest's server tells of its machine. */
 const FACTS = `#!/bin/sh

@@ -1,6 +1,13 @@
+const NOTHING = new Uint8Array(0);
+
 /** Octets that wait to be read, in the chunks that they came in. Whoever fills it bounds it. */
 export class ChunkQueue {
   #chunks: Uint8Array[] = [];
+  /**
+   * Chunks that have been read and are still listed: up to half of them, as to take the first one
+   * of a long list off is to move all the others.
+   */
+  #first = 0;
   /** Octets of the first chunk that have been read. */
   #offset = 0;
   #length = 0;
@@ -8,6 +15,11 @@ export class ChunkQueue {
   /** Octets that wait. */
   get length(): number {
     return this.#length;
+  }
+
+  /** Chunks that wait. */
+  get count(): number {
+    return this.#chunks.length - this.#first;
   }
 
   /** Takes a chunk, which is the queue's from then on. */
@@ -26,13 +38,17 @@ export class ChunkQueue {
       if (part < piece.length) break;
     }
     this.#length -= filled;
+    if (this.#first * 2 >= this.#chunks.length) {
+      this.#chunks.splice(0, this.#first);
+      this.#first = 0;
+    }
     return filled;
   }
 
   #fill(piece: Uint8Array): number {
     let at = 0;
     while (at < piece.length) {
-      const chunk = this.#chunks[0];
+      const chunk = this.#chunks[this.#first];
       if (chunk === undefined) break;
       const rest = chunk.length - this.#offset;
       const part = Math.min(rest, piece.length - at);
@@ -41,7 +57,8 @@ export class ChunkQueue {
       at += part;
       this.#offset += part;
       if (part < rest) break;
-      this.#chunks.shift();
+      this.#chunks[this.#first] = NOTHING; // its memory is not needed any more
+      this.#first += 1;
       this.#offset = 0;
     }
     return at;
@@ -49,6 +66,7 @@ export class ChunkQueue {
 
   clear(): void {
     this.#chunks = [];
+    this.#first = 0;
     this.#offset = 0;
     this.#length = 0;
   }

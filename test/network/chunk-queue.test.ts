@@ -22,6 +22,20 @@ describe("chunk queue", () => {
     assert.equal(queue.read([rest]), 0);
   });
 
+  test("a long list of small chunks is read in any portions", () => {
+    const queue = new ChunkQueue();
+    const whole = Uint8Array.from({ length: 100_000 }, (_, i) => i * 7);
+    for (const octet of whole) queue.push(octets(octet));
+    const got: number[] = [];
+    for (let size = 1; queue.length > 0; size = (size % 1009) + 1) {
+      const piece = new Uint8Array(size);
+      const count = queue.read([piece]);
+      got.push(...piece.subarray(0, count));
+      assert.equal(queue.count, queue.length);
+    }
+    assert.deepEqual(Uint8Array.from(got), whole);
+  });
+
   test("is empty once it is cleared, in the middle of a chunk, too", () => {
     const queue = new ChunkQueue();
     queue.push(octets(1, 2, 3));

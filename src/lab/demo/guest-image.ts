@@ -146,7 +146,7 @@ poweroff -f
 }
 
 /** For busybox' DHCP client: applies the lease, MTU too where the card can do it. */
-const DHCP_SCRIPT = `#!/bin/sh
+export const DHCP_SCRIPT = `#!/bin/sh
 [ "$1" = bound ] || [ "$1" = renew ] || exit 0
 ip -4 addr flush dev "$interface"
 ip addr add "$ip/$mask" dev "$interface"

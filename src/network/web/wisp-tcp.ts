@@ -20,6 +20,7 @@
  *   The guest's end cannot be told on its own: the stream stays, so that an answer can come, and is
  *   closed once nothing has come for LINGER_US.
  */
+import { ChunkQueue } from "../chunk-queue.ts";
 import type { Host } from "../host.ts";
 import {
   END,
@@ -84,9 +85,7 @@ export class WispTcp implements TcpSocket, StreamListener {
   #hasShutDown = false;
   #lingers: (() => void) | undefined;
   // Towards the guest.
-  #chunks: Uint8Array[] = [];
-  #first = 0;
-  #offset = 0;
+  readonly #chunks = new ChunkQueue();
   #hasEnded = false;
   #isEndTold = false;
 
@@ -249,7 +248,7 @@ export class WispTcp implements TcpSocket, StreamListener {
     if (!this.#hasShutDown || this.#isOver) return;
     this.#lingers?.();
     this.#lingers = this.#after(LINGER_US, () => {
-      if (this.#gatheredSize > 0 || this.#first < this.#chunks.length) this.#linger();
+      if (this.#gatheredSize > 0 || this.#chunks.count > 0) this.#linger();
       else if (!this.#hasEnded) {
         this.#stream.close();
         this.#fail("ETIMEDOUT");
@@ -260,32 +259,11 @@ export class WispTcp implements TcpSocket, StreamListener {
   // -------------------------------------------------------------- towards the guest
 
   receive(pieces: readonly Uint8Array[]): number {
-    let filled = 0;
-    let done = 0;
-    for (const piece of pieces) {
-      let at = 0;
-      while (at < piece.length) {
-        const chunk = this.#chunks[this.#first];
-        if (chunk === undefined) break;
-        const part = chunk.subarray(this.#offset, this.#offset + piece.length - at);
-        piece.set(part, at);
-        at += part.length;
-        this.#offset += part.length;
-        if (this.#offset < chunk.length) break;
-        this.#first += 1;
-        this.#offset = 0;
-        done += CHUNK_COST;
-      }
-      filled += at;
-      if (at < piece.length) break;
-    }
+    const before = this.#chunks.count;
+    const filled = this.#chunks.read(pieces);
     if (filled === 0) return this.#end();
-    if (this.#first * 2 >= this.#chunks.length) {
-      this.#chunks.splice(0, this.#first);
-      this.#first = 0;
-    }
-    this.#stream.hold(-filled - done);
-    if (this.#hasEnded && this.#chunks.length === 0) this.#events.readable(); // for the end
+    this.#stream.hold(-filled - CHUNK_COST * (before - this.#chunks.count));
+    if (this.#hasEnded && this.#chunks.count === 0) this.#events.readable(); // for the end
     return filled;
   }
 
@@ -313,9 +291,7 @@ export class WispTcp implements TcpSocket, StreamListener {
 
   /** What waits for the guest has no reader any more. */
   #drop(): void {
-    this.#chunks = [];
-    this.#first = 0;
-    this.#offset = 0;
+    this.#chunks.clear();
     this.#stream.hold(-this.#stream.held);
   }
 
