@@ -66,7 +66,10 @@ function put(name: string, text: string): string {
 /** Runs a file of the consumer's; what it says. */
 function run(runtime: string, file: string, ...rest: string[]): string {
   const [command = "", ...args] = RUNTIMES[runtime] ?? [];
-  const options = { cwd: folder, encoding: "utf8", timeout: 60_000 } as const;
+  // Deno takes any value of FORCE_COLOR, 0 too, as a wish for colours.
+  const env: NodeJS.ProcessEnv = { ...process.env, NO_COLOR: "1" };
+  delete env["FORCE_COLOR"];
+  const options = { cwd: folder, encoding: "utf8", timeout: 60_000, env } as const;
   const { status, stdout, stderr } = spawnSync(command, [...args, file, ...rest], options);
   assert.equal(status, 0, `${runtime} ${file}: ${stderr}`);
   return stdout;
