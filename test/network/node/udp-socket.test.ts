@@ -10,7 +10,7 @@ import { until } from "../../support/e2e/shell.ts";
 const LIMIT = { timeout: 30_000 };
 const IPV4 = { family: 4, port: 0 } as const;
 /** Deno tells nobody of an ICMP error about a datagram. */
-const ERRORS = { ...LIMIT, skip: process.versions["deno"] !== undefined };
+const HEARS_ERRORS = process.versions["deno"] === undefined;
 
 function echo(address: string): Promise<{ readonly endpoint: Endpoint; readonly socket: Socket }> {
   const socket = createSocket(address.includes(":") ? "udp6" : "udp4");
@@ -93,7 +93,7 @@ describe("node upstream: UDP", () => {
     far.close();
   });
 
-  test("a peer that refuses is told of, and none but the peer is heard", ERRORS, async () => {
+  test("a peer that refuses is told of, and none but the peer is heard", LIMIT, async () => {
     const { endpoint, socket: far } = await echo("127.0.0.1");
     const upstream = nodeUpstream();
     const { events, refusals } = played();
@@ -102,11 +102,14 @@ describe("node upstream: UDP", () => {
     assert.equal(socket.send(octets("early"), endpoint), true);
     assert.equal(text(await received(socket)), "early");
     far.close();
+    let sent = 0;
     await until(() => {
       socket.send(octets("x"), endpoint);
-      return refusals.length > 0;
+      sent += 1;
+      return HEARS_ERRORS ? refusals.length > 0 : sent > 20;
     }, "a refusal");
-    assert.equal(refusals[0]?.code, "ECONNREFUSED");
+    const codes = HEARS_ERRORS ? ["ECONNREFUSED"] : [];
+    assert.deepEqual([...new Set(refusals.map(({ code }) => code))], codes);
     upstream.close();
   });
 
