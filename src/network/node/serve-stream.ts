@@ -25,16 +25,19 @@ const FRAME_MIN = 14;
 const ROOM = 1 << 20;
 
 /**
- * Plugs the guest at this socket into the network, until one of both ends.
- * @returns fulfilled when the socket has closed; rejects with its error, or `EngineError` FRAME
- * @throws EngineError BUSY where the link has a guest
+ * Plugs the guest at this socket into the network, until one of both ends; the socket is closed in
+ * any case.
+ * @returns fulfilled when it has closed; rejects with its error, or `EngineError`: FRAME, or BUSY
+ *   where the link has a guest
  */
-export function serveStream(network: Network, socket: Duplex): Promise<void> {
+export async function serveStream(network: Network, socket: Duplex): Promise<void> {
   const { link } = network;
   if (link.onFrame !== undefined || link.onFrames !== undefined) {
+    socket.on("error", () => {}); // of one that nobody serves
+    socket.destroy();
     throw new EngineError("BUSY", "the link has a guest: one at a time");
   }
-  return new StreamGuest(network, socket).closed;
+  await new StreamGuest(network, socket).closed;
 }
 
 class StreamGuest {
