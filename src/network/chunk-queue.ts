@@ -1,6 +1,6 @@
+/** Octets that wait to be read, in the chunks that they came in. Whoever fills it bounds it. */
 const NOTHING = new Uint8Array(0);
 
-/** Octets that wait to be read, in the chunks that they came in. Whoever fills it bounds it. */
 export class ChunkQueue {
   #chunks: Uint8Array[] = [];
   /**
