@@ -5,7 +5,7 @@
  *
  * Source: RFC 1035 §4.2.1 (512 octets), RFC 2181 §9 (TC), RFC 6891 §6.1.2, §6.2.3 (OPT).
  */
-import { readQuestion } from "./web/dns-message.ts";
+import { readQuestion } from "./dns-message.ts";
 
 const HEADER_SIZE = 12;
 const ROOM_MIN = 512;

@@ -48,7 +48,7 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/upstream/messages.ts": OPERATIONS,
   "src/assets.ts": "test/build.test.ts",
   "src/network/web/index.ts": "a list; test/network/web/relay-socket.test.ts bundles it",
-  "src/network/web/dns-message.ts": "test/network/web/names.test.ts and dns-by-relay.test.ts",
+  "src/network/dns-message.ts": "test/network/web/names.test.ts and dns-by-relay.test.ts",
   "src/network/web/http-body.ts": "test/network/web/fetch-service.test.ts and guest-fetch.test.ts",
   "src/network/web/http-head.ts": "test/network/web/fetch-service.test.ts and guest-fetch.test.ts",
   "src/network/web/http-request.ts": "test/network/web/fetch-service.test.ts",

@@ -11,8 +11,8 @@
 import { createSocket } from "node:dgram";
 import { connect, isIPv6 } from "node:net";
 import { joined } from "../../upstream/messages.ts";
+import { isAnswer, isTruncated } from "../dns-message.ts";
 import type { Endpoint } from "../upstream.ts";
-import { isAnswer, isTruncated } from "../web/dns-message.ts";
 
 /** How long one server has for its answer, and how often it is asked by UDP. */
 const PATIENCE_MS = 2000;

@@ -3,9 +3,9 @@
  * or the relay has no UDP. Source: RFC 1035 §4.2, RFC 7766 §5.
  */
 import { joined } from "../../upstream/messages.ts";
+import { isAnswer, isTruncated } from "../dns-message.ts";
 import type { Host } from "../host.ts";
 import { END, type Endpoint, type TcpSocket, type UdpSocket, type Upstream } from "../upstream.ts";
-import { isAnswer, isTruncated } from "./dns-message.ts";
 
 const TIMEOUT_US = 4_000_000;
 const PART_SIZE = 4096;

@@ -3,8 +3,8 @@
  * on their way. Source: RFC 8484 §4.1.
  */
 import { joined } from "../../upstream/messages.ts";
+import { isAnswer } from "../dns-message.ts";
 import type { Host } from "../host.ts";
-import { isAnswer } from "./dns-message.ts";
 
 const TYPE = "application/dns-message";
 const ANSWER_MAX = 0xffff;

@@ -6,10 +6,10 @@ import { EngineError } from "../../engine/errors.ts";
 import { isIpv4, parseIpv4 } from "../../lib/addr.ts";
 import { octetsOfIpv6, readIpv6 } from "../../lib/addr6.ts";
 import { joined } from "../../upstream/messages.ts";
+import { type Question, readQuestion } from "../dns-message.ts";
 import type { Host } from "../host.ts";
 import type { Upstream } from "../upstream.ts";
 import { askByRelay } from "./dns-by-relay.ts";
-import { type Question, readQuestion } from "./dns-message.ts";
 import { askByHttps } from "./dns-over-https.ts";
 
 export type Names = Readonly<Record<string, string | readonly string[]>>;
