@@ -47,8 +47,9 @@ async function nameServer(
     });
     connection.on("error", () => {});
   });
-  if (byTcp !== undefined) {
-    await new Promise<void>((resolve) => stream.listen(port, "127.0.0.1", resolve));
+  if (byTcp !== undefined && !(await listens(stream, port))) {
+    socket.close(); // its port of TCP is somebody else's: another one
+    return nameServer(byUdp, byTcp);
   }
   return {
     endpoint: { address: "127.0.0.1", port },
@@ -60,6 +61,13 @@ async function nameServer(
       stream.close();
     },
   };
+}
+
+function listens(server: ReturnType<typeof createServer>, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    server.once("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => resolve(true));
+  });
 }
 
 async function ask(servers: readonly Server[], stop = NO_STOP): Promise<Uint8Array> {
