@@ -44,6 +44,7 @@ export function isTruncated(answer: Uint8Array): boolean {
   return ((answer[2] ?? 0) & 0x02) !== 0;
 }
 
-function readU16(octets: Uint8Array, at: number): number {
+/** Two octets of a message, as a number. */
+export function readU16(octets: Uint8Array, at: number): number {
   return ((octets[at] ?? 0) << 8) | (octets[at + 1] ?? 0);
 }

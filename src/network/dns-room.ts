@@ -5,7 +5,7 @@
  *
  * Source: RFC 1035 §4.2.1 (512 octets), RFC 2181 §9 (TC), RFC 6891 §6.1.2, §6.2.3 (OPT).
  */
-import { readQuestion } from "./dns-message.ts";
+import { readQuestion, readU16 } from "./dns-message.ts";
 
 const HEADER_SIZE = 12;
 const ROOM_MIN = 512;
@@ -30,12 +30,8 @@ export function fitted(answer: Uint8Array, question: Uint8Array): Uint8Array {
 function roomOf(question: Uint8Array): number {
   const at = readQuestion(question)?.end;
   if (at === undefined || at + OPT_HEAD_SIZE > question.length) return ROOM_MIN;
-  const isFirst = u16(question, COUNTS.answers) + u16(question, COUNTS.authorities) === 0;
-  const isOpt = question[at] === 0 && u16(question, at + 1) === TYPE_OPT;
-  if (!isFirst || !isOpt || u16(question, COUNTS.additional) === 0) return ROOM_MIN;
-  return Math.max(ROOM_MIN, u16(question, at + 3));
-}
-
-function u16(octets: Uint8Array, at: number): number {
-  return ((octets[at] ?? 0) << 8) | (octets[at + 1] ?? 0);
+  const isFirst = readU16(question, COUNTS.answers) + readU16(question, COUNTS.authorities) === 0;
+  const isOpt = question[at] === 0 && readU16(question, at + 1) === TYPE_OPT;
+  if (!isFirst || !isOpt || readU16(question, COUNTS.additional) === 0) return ROOM_MIN;
+  return Math.max(ROOM_MIN, readU16(question, at + 3));
 }

@@ -30,9 +30,15 @@ const NUMBERS = {
 /** Why something failed, as Linux and Node call it: `ECONNREFUSED`, `EHOSTUNREACH`, … */
 export type ErrorCode = keyof typeof NUMBERS;
 
-/** Whether it is one of them. */
-export function isErrorCode(code: string): code is ErrorCode {
+function isErrorCode(code: string): code is ErrorCode {
   return Object.hasOwn(NUMBERS, code);
+}
+
+/** The `code` of a thrown value, as Node's errors have one; EIO for what is none of these. */
+export function codeOf(error: unknown): ErrorCode {
+  if (typeof error !== "object" || error === null || !("code" in error)) return "EIO";
+  const { code } = error;
+  return typeof code === "string" && isErrorCode(code) ? code : "EIO";
 }
 
 /** The number of an error that Linux and Node call so; EIO for a name that is none of these. */
@@ -40,8 +46,7 @@ export function errnoOf(code: unknown): number {
   return typeof code === "string" && isErrorCode(code) ? NUMBERS[code] : errno.EIO;
 }
 
-/** The number of a thrown value by its `code`, as Node's errors have one. */
+/** The number of a thrown value by its `code`. */
 export function errnoOfThrown(error: unknown): number {
-  const hasCode = typeof error === "object" && error !== null && "code" in error;
-  return errnoOf(hasCode ? error.code : undefined);
+  return NUMBERS[codeOf(error)];
 }

@@ -11,6 +11,7 @@
  */
 
 import { joined } from "../upstream/messages.ts";
+import { readU16 } from "./dns-message.ts";
 import { fitted } from "./dns-room.ts";
 import {
   type Datagram,
@@ -113,7 +114,7 @@ export class NameStream implements TcpSocket {
   #read(): void {
     let at = 0;
     while (this.#waiting < WAITING_MAX && this.#unread.length >= at + LENGTH_SIZE) {
-      const size = ((this.#unread[at] ?? 0) << 8) | (this.#unread[at + 1] ?? 0);
+      const size = readU16(this.#unread, at);
       const end = at + LENGTH_SIZE + size;
       if (this.#unread.length < end) break;
       this.#waiting += 1;

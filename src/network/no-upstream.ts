@@ -1,5 +1,5 @@
 /** The upstream of a network that leads nowhere: connections are refused, datagrams are lost. */
-import type { TcpEvents, TcpSocket, UdpSocket, Upstream } from "./upstream.ts";
+import type { ErrorCode, TcpEvents, TcpSocket, UdpSocket, Upstream } from "./upstream.ts";
 
 const REFUSED: TcpSocket = {
   send: () => 0,
@@ -15,9 +15,9 @@ const SILENT: UdpSocket = {
   close: () => {},
 };
 
-/** A connection that nobody accepts. */
-export function refused(events: TcpEvents): TcpSocket {
-  events.failed("ECONNREFUSED");
+/** A connection that nobody accepts, or that fails at once for another reason. */
+export function refused(events: TcpEvents, code: ErrorCode = "ECONNREFUSED"): TcpSocket {
+  events.failed(code);
   return REFUSED;
 }
 

@@ -32,7 +32,6 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/network/datagram-messages.ts": OPERATIONS,
   "src/network/datagram-port.ts": OPERATIONS,
   "src/network/dhcp.ts": NETWORK,
-  "src/network/error-numbers.ts": OPERATIONS,
   "src/network/errands.ts": "test/network/stream-pair.test.ts and network.test.ts, by `dial`",
   "src/network/flows.ts": OPERATIONS,
   "src/network/inbound.ts": "test/network/stream-pair.test.ts",

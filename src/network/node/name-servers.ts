@@ -11,7 +11,7 @@
 import { createSocket } from "node:dgram";
 import { connect, isIPv6 } from "node:net";
 import { joined } from "../../upstream/messages.ts";
-import { isAnswer, isTruncated } from "../dns-message.ts";
+import { isAnswer, isTruncated, readU16 } from "../dns-message.ts";
 import type { Endpoint } from "../upstream.ts";
 
 /** How long one server has for its answer, and how often it is asked by UDP. */
@@ -106,7 +106,7 @@ function byTcp(question: Uint8Array, server: Endpoint, stop: AbortSignal): Promi
     socket.on("end", () => done(new Error("the name server has hung up")));
     socket.on("data", (chunk: Uint8Array) => {
       heard = joined([heard, chunk]);
-      const size = ((heard[0] ?? 0) << 8) | (heard[1] ?? 0);
+      const size = readU16(heard, 0);
       if (heard.length < LENGTH_SIZE + size) return;
       const answer = heard.slice(LENGTH_SIZE, LENGTH_SIZE + size);
       done(isAnswer(answer, question) ? answer : new Error("the answer is to something else"));

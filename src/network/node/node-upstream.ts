@@ -14,6 +14,7 @@
  */
 import { getServers } from "node:dns";
 import { setMaxListeners } from "node:events";
+import { refused as refuse } from "../no-upstream.ts";
 import type { TcpEvents, TcpSocket, UdpSocket, Upstream } from "../upstream.ts";
 import { askServers, serverOf } from "./name-servers.ts";
 import { OwnAddresses } from "./own-addresses.ts";
@@ -52,13 +53,6 @@ const UDP_SOCKETS = 1024;
 /** Questions to name servers that wait at a time. */
 const QUESTIONS_MAX = 256;
 
-const NO_SOCKET: TcpSocket = {
-  send: () => 0,
-  receive: () => 0,
-  shutdown: () => {},
-  close: () => {},
-};
-
 /** Throws `RangeError` for a name server that is none. */
 export function nodeUpstream(options: NodeUpstreamOptions = {}): NodeUpstream {
   const { families, nameServers, tcpSockets = TCP_SOCKETS, udpSockets = UDP_SOCKETS } = options;
@@ -76,13 +70,9 @@ export function nodeUpstream(options: NodeUpstreamOptions = {}): NodeUpstream {
     connect: ({ address, port }, events: TcpEvents): TcpSocket => {
       if (streams.size >= tcpSockets || end.signal.aborted) {
         refused += 1;
-        events.failed("EMFILE");
-        return NO_SOCKET;
+        return refuse(events, "EMFILE");
       }
-      if (near?.has(address)) {
-        events.failed("EACCES");
-        return NO_SOCKET;
-      }
+      if (near?.has(address)) return refuse(events, "EACCES");
       const socket = connectTcp(address, port, events, () => streams.delete(socket));
       streams.add(socket);
       return socket;

@@ -18,8 +18,8 @@
 import { Socket } from "node:net";
 import { joined } from "../../upstream/messages.ts";
 import { ChunkQueue } from "../chunk-queue.ts";
+import { codeOf } from "../error-numbers.ts";
 import { END, type ErrorCode, type TcpEvents, type TcpSocket } from "../upstream.ts";
-import { codeOf } from "./error-code.ts";
 
 /** Octets that the kernel has not taken, beyond which `send` takes none. */
 const SEND_ROOM = 512 * 1024;

@@ -7,8 +7,8 @@
  */
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import { messageOf } from "../../lib/message.ts";
+import { codeOf } from "../error-numbers.ts";
 import type { Datagram, Endpoint, UdpEvents, UdpOptions, UdpSocket } from "../upstream.ts";
-import { codeOf } from "./error-code.ts";
 import type { OwnAddresses } from "./own-addresses.ts";
 
 const QUEUE_DATAGRAMS = 512;

@@ -3,7 +3,7 @@
  * or the relay has no UDP. Source: RFC 1035 §4.2, RFC 7766 §5.
  */
 import { joined } from "../../upstream/messages.ts";
-import { isAnswer, isTruncated } from "../dns-message.ts";
+import { isAnswer, isTruncated, readU16 } from "../dns-message.ts";
 import type { Host } from "../host.ts";
 import { END, type Endpoint, type TcpSocket, type UdpSocket, type Upstream } from "../upstream.ts";
 
@@ -68,7 +68,7 @@ function askByTcp(
           return;
         }
         answer = joined([answer, part.subarray(0, got)]);
-        const end = 2 + (((answer[0] ?? 0) << 8) | (answer[1] ?? 0));
+        const end = 2 + readU16(answer, 0);
         if (answer.length < 2 || answer.length < end) continue;
         const message = answer.slice(2, end);
         if (isAnswer(message, question)) resolve(message);

@@ -1,7 +1,7 @@
 /** Errors of the runtime by the names that the engine knows. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { codeOf } from "../../../src/network/node/error-code.ts";
+import { codeOf } from "../../src/network/error-numbers.ts";
 
 test("an error has the system's name for it, and EIO where it has another", () => {
   const withCode = (code: unknown): Error => Object.assign(new Error("x"), { code });
