@@ -164,7 +164,10 @@ function findConfig(memory: number, { start, end }: Range, pattern: Buffer): Pla
       if (place + abi.CONFIG_SIZE > part.length) break;
       const base = baseIn(part, place);
       const config = at + place;
-      if (config > base && config < base + CONFIG_WITHIN) return { base, config };
+      // A copy of the record in a JavaScript heap may have a pointer of that heap behind it, which
+      // is close to it too. What is written there breaks the process, not the engine.
+      const isMemory = base >= start && base % PAGE_SIZE === 0;
+      if (isMemory && config > base && config < base + CONFIG_WITHIN) return { base, config };
     }
   }
   return undefined;
