@@ -18,8 +18,9 @@ import { WEB_ADDRESS } from "../examples/web-demo/addresses.ts";
 import { sumOf } from "../examples/web-demo/server/world.ts";
 import { startDemo } from "../examples/web-demo/start.ts";
 import { messageOf } from "../src/lib/message.ts";
-import { type DemoPage, demoMissing, openDemo } from "../test/support/demo-web.ts";
+import { demoMissing, type GuestAnswer } from "../test/support/demo-web.ts";
 import { openBrowser } from "../test/support/ui/stage.ts";
+import { BarePage } from "./bare-page.ts";
 import {
   type Config,
   FACTOR,
@@ -53,13 +54,11 @@ const COMMANDS: Readonly<Record<Metric, (size: number) => string>> = {
 
 interface Guest {
   readonly config: Config;
-  readonly demo: DemoPage;
+  readonly page: BarePage;
   /** SHA-256 of what it uploads. */
   readonly uploadSum: string;
   readonly boot_ms: number;
   readonly interactive_ms: number;
-  /** Processor time of the page's thread so far, seconds. */
-  readonly cpu_s: () => Promise<number>;
 }
 
 function readOptions(): Options {
@@ -74,24 +73,41 @@ function readOptions(): Options {
 async function boot(browser: Browser, url: string, config: Config, size: number): Promise<Guest> {
   progress(`boot: ${config.name}`);
   const start = performance.now();
-  const demo = await openDemo(browser, url, config.query);
-  await demo.booted(BOOT_LIMIT_ms);
+  const page = await BarePage.open(browser, `${url}${config.query}`);
+  await page.until("document.querySelector('.pill[data-state=live]') !== null", BOOT_LIMIT_ms);
   const boot_ms = performance.now() - start;
-  const interactive_ms = Number(await demo.page.locator("html").getAttribute("data-interactive"));
-  const uploadSum = await prepare(demo, size);
-  const cpu_s = await processorTime(demo);
-  const guest = { config, demo, uploadSum, boot_ms, interactive_ms, cpu_s };
+  const interactive_ms = Number(
+    await page.evaluate("document.documentElement.dataset.interactive"),
+  );
+  const uploadSum = await prepare(page, size);
+  const guest = { config, page, uploadSum, boot_ms, interactive_ms };
   for (const metric of Array.from({ length: WARM_UPS }, () => METRICS).flat()) {
     await measure(guest, metric, size);
   }
-  await demo.page.locator("#pause").click();
+  await pauseOrGoOn(guest);
   return guest;
 }
 
+async function pauseOrGoOn({ page }: Guest): Promise<void> {
+  await page.evaluate("document.querySelector('#pause').click()");
+}
+
+/** Has the guest run a command; the page says how long it took, by its own clock. */
+async function ask(page: BarePage, command: string): Promise<GuestAnswer> {
+  const answer = await page.evaluate(`(async () => {
+    const start = performance.now();
+    const late = new Promise((_, reject) => {
+      setTimeout(() => reject(new Error("no answer")), ${TRANSFER_LIMIT_ms});
+    });
+    const answer = await Promise.race([demo.desk.run(${JSON.stringify(command)}), late]);
+    return { ...answer, ms: performance.now() - start };
+  })()`);
+  return answer as GuestAnswer;
+}
+
 /** Checks that a download is whole, and puts into the guest what it uploads; its SHA-256. */
-async function prepare(demo: DemoPage, size: number): Promise<string> {
-  const run = async (command: string): Promise<string> =>
-    (await demo.run(command, TRANSFER_LIMIT_ms)).output;
+async function prepare(page: BarePage, size: number): Promise<string> {
+  const run = async (command: string): Promise<string> => (await ask(page, command)).output;
   const [sum] = (await run(`wget -q -O - ${SERVER}/files/${size} | sha256sum`)).split(" ");
   if (sum !== sumOf(size)) throw new Error("a download is not whole");
   const head = `POST /upload HTTP/1.0\\\\r\\\\nContent-Length: ${size}\\\\r\\\\n\\\\r\\\\n`;
@@ -106,21 +122,12 @@ async function prepare(demo: DemoPage, size: number): Promise<string> {
   return (await run(`sha256sum <${UPLOAD}`)).split(" ")[0] ?? "";
 }
 
-async function processorTime({ page }: DemoPage): Promise<() => Promise<number>> {
-  const session = await page.context().newCDPSession(page);
-  await session.send("Performance.enable");
-  return async () => {
-    const { metrics } = await session.send("Performance.getMetrics");
-    return metrics.find(({ name }) => name === "ThreadTime")?.value ?? Number.NaN;
-  };
-}
-
 /** Throws where less or something else arrives than was sent. */
 async function measure(guest: Guest, metric: Metric, size: number): Promise<Sample> {
-  const { demo, uploadSum } = guest;
-  const before = await guest.cpu_s();
-  const { code, output, ms } = await demo.run(COMMANDS[metric](size), TRANSFER_LIMIT_ms);
-  const cpu_s = (await guest.cpu_s()) - before;
+  const { page, uploadSum } = guest;
+  const before = await page.processorTime();
+  const { code, output, ms } = await ask(page, COMMANDS[metric](size));
+  const cpu_s = (await page.processorTime()) - before;
   if (code !== 0) throw new Error(`the transfer ended with ${code}: ${output}`);
   if (metric === "up" && !output.includes(`${uploadSum} ${size}`)) {
     throw new Error("other octets arrived than were sent");
@@ -135,13 +142,12 @@ async function measureAll(guests: readonly Guest[], { reps, size }: Options): Pr
       for (const guest of orderOf(guests, rep)) {
         const key = keyOf(metric, guest.config.name);
         progress(`repetition ${rep + 1}/${reps}: ${key}`);
-        const pause = guest.demo.page.locator("#pause");
-        await pause.click();
+        await pauseOrGoOn(guest);
         const value = await measure(guest, metric, size).catch((error: unknown) => {
           console.error(`bench: ${key}: ${messageOf(error).split("\n")[0]}`);
           return undefined;
         });
-        await pause.click();
+        await pauseOrGoOn(guest);
         results.set(key, [...(results.get(key) ?? []), value]);
       }
     }
