@@ -5,8 +5,10 @@
  * which is slower than moving it. Its device does not read the header by which driver and device
  * speak of them (struct virtio_net_hdr, Virtual I/O Device 1.2 §5.1.6): with a frame of the guest
  * it lies in front in the same buffer, and for a frame to the guest v86 writes one of zeros. So
- * this offers the features before the guest looks for them, reads the header where it is, and puts
- * frames into the receive queue by itself. The library leaves its parts open; no type has them.
+ * this offers the features before the guest looks for them, and serves both queues by itself. Frames
+ * go from the guest's memory to where they are wanted, and back, without a buffer in between: a new
+ * one for each frame, which is v86's way, takes longer than the frame. The library leaves its parts
+ * open; no type has them.
  */
 import type { V86 } from "v86";
 
@@ -15,6 +17,7 @@ const HEADER_SIZE = 12;
 /** How many buffers the frame takes; one, as buffers are not merged. */
 const BUFFERS_OFFSET = 10;
 const RECEIVE_QUEUE = 0;
+const TRANSMIT_QUEUE = 1;
 /** What the engine takes, the header included (`RX_SLOT_SIZE`). */
 const FRAME_MAX = 69_632;
 
@@ -32,13 +35,16 @@ const OFFLOADS = [CSUM, GUEST_CSUM, GUEST_TSO4, GUEST_TSO6, HOST_TSO4, HOST_TSO6
 
 /** Buffers of the guest for one frame. */
 interface Chain {
+  /** Octets that the guest has written. */
+  readonly length_readable: number;
+  get_next_blob(target: Uint8Array): number;
   set_next_blob(octets: Uint8Array): void;
 }
 
 interface Queue {
+  has_request(): boolean;
   /** Other than 0 once the guest's driver has set it up. */
   is_configured(): number;
-  has_request(): boolean;
   pop_request(): Chain;
   push_reply(chain: Chain): void;
   flush_replies(): void;
@@ -54,30 +60,55 @@ interface Inside {
   readonly v86: { readonly cpu: { readonly devices: { readonly virtio_net: { virtio: Virtio } } } };
 }
 
+/** A frame of the guest, in the guest's memory. */
+export interface GuestFrame {
+  /** Octets, its header in front. */
+  readonly length: number;
+  /** Writes it to where there is as much room. */
+  copy(target: Uint8Array): void;
+}
+
 export class Card {
   /** Frames of the guest that are shorter than their header, or too long for anyone. */
   refused = 0;
-  readonly #v86: V86;
+  /** Takes the guest's frames, within this call; what is left is dropped. */
+  onSend: (frames: Iterable<GuestFrame>) => void = () => {};
   #virtio: Virtio | undefined;
+  readonly #buffer = new Uint8Array(FRAME_MAX);
 
   /** @param v86 not started yet */
   constructor(v86: V86) {
-    this.#v86 = v86;
     v86.add_listener("emulator-ready", () => {
       const { virtio } = (v86 as unknown as Inside).v86.cpu.devices.virtio_net;
       virtio.device_feature[0] = (virtio.device_feature[0] ?? 0) | OFFLOADS;
       this.#virtio = virtio;
+      this.#takeOver(virtio.queues[TRANSMIT_QUEUE]);
     });
   }
 
-  /** Frames of the guest, each with its header in front. */
-  set onSend(take: (frame: Uint8Array) => void) {
-    this.#v86.add_listener("net0-send", ({ buffer, byteOffset, length }) => {
-      // v86 cuts the header off without looking whether there is as much.
-      const whole = length + HEADER_SIZE;
-      if (byteOffset < HEADER_SIZE || length === 0 || whole > FRAME_MAX) this.refused += 1;
-      else take(new Uint8Array(buffer, byteOffset - HEADER_SIZE, whole));
-    });
+  /** v86, told by the guest of frames, asks whether there are any: by then there are none. */
+  #takeOver(queue: Queue | undefined): void {
+    if (queue === undefined) throw new Error("v86's card has no queue to send by");
+    const hasFrames = queue.has_request.bind(queue);
+    let isServing = false;
+    queue.has_request = () => {
+      if (isServing) return hasFrames(); // `pop_request` asks as well
+      isServing = true;
+      if (hasFrames()) this.onSend(this.#frames(queue));
+      while (hasFrames()) queue.push_reply(queue.pop_request());
+      isServing = false;
+      return false;
+    };
+  }
+
+  *#frames(queue: Queue): Generator<GuestFrame> {
+    while (queue.has_request()) {
+      const chain = queue.pop_request();
+      const { length_readable: length } = chain;
+      if (length <= HEADER_SIZE || length > FRAME_MAX) this.refused += 1;
+      else yield { length, copy: (target) => void chain.get_next_blob(target) };
+      queue.push_reply(chain);
+    }
   }
 
   /** Room for one more frame. */
@@ -87,9 +118,11 @@ export class Card {
   }
 
   /** Writes a frame, with its header in front, where there is room; see `flush`. */
-  put(frame: Uint8Array): void {
+  put(length: number, write: (target: Uint8Array) => void): void {
     const queue = this.#queue;
     if (queue === undefined) return;
+    const frame = this.#buffer.subarray(0, length);
+    write(frame);
     frame[BUFFERS_OFFSET] = 1;
     const chain = queue.pop_request();
     chain.set_next_blob(frame);

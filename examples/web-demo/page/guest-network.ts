@@ -56,18 +56,21 @@ export class GuestNetwork {
   plugIn(card: Card): void {
     const { link } = this.#network;
     this.#card = card;
-    card.onSend = (frame) => {
-      try {
-        // A batch is answered at once, while the guest still runs: its next acknowledgment does not
-        // wait for the page's turn, which on a busy machine is many milliseconds away.
-        const batch = link.openBatch();
-        batch.next(frame.length)?.set(frame);
-        batch.end();
-        this.#retry();
-      } catch (error) {
-        // The network is over, which `closed` tells; the machine goes on without it.
-        if (!(error instanceof EngineError)) throw error;
-        this.#lost += 1;
+    card.onSend = (frames) => {
+      for (const frame of frames) {
+        try {
+          // A batch is answered at once, while the guest still runs: its next acknowledgment does
+          // not wait for the page's turn, which on a busy machine is many milliseconds away.
+          const batch = link.openBatch();
+          const place = batch.next(frame.length);
+          if (place !== undefined) frame.copy(place);
+          batch.end();
+          this.#retry();
+        } catch (error) {
+          // The network is over, which `closed` tells; the machine goes on without it.
+          if (!(error instanceof EngineError)) throw error;
+          this.#lost += 1;
+        }
       }
     };
     link.onFrames = (frames) => this.#deliver(card, frames);
@@ -76,9 +79,8 @@ export class GuestNetwork {
   #deliver(card: Card, frames: SentFrames): number {
     let taken = 0;
     for (; taken < frames.count && card.hasRoom; taken += 1) {
-      const frame = new Uint8Array(frames.length(taken));
-      frames.copy(taken, frame);
-      card.put(frame);
+      const frame = taken;
+      card.put(frames.length(frame), (target) => frames.copy(frame, target));
     }
     card.flush();
     if (taken < frames.count) {

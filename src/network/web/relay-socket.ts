@@ -6,6 +6,7 @@
  * (Chromium) is read when it is asked to, and Node's `ws` can pause: there TCP has the relay wait.
  * Elsewhere `pause` does nothing, and the bounds of what is kept do the rest.
  */
+import { PacketPool } from "./packet-pool.ts";
 
 /** What of a `WebSocket` is used; the constructor may be that of a package. */
 export interface WebSocketLike {
@@ -43,6 +44,9 @@ export interface RelaySocketEvents {
 }
 
 export interface RelaySocket {
+  /** Room for a message of so many octets, to be filled and sent. */
+  room(size: number): Uint8Array<ArrayBuffer>;
+  /** The octets are the socket's from then on. */
   send(octets: Uint8Array<ArrayBuffer>): void;
   /** Octets that have not left yet. */
   readonly buffered: number;
@@ -94,6 +98,11 @@ class EventSocket implements RelaySocket {
     return this.#socket.pause !== undefined && this.#socket.resume !== undefined;
   }
 
+  /** Packages may read a message after `send` has returned, so it is never used again. */
+  room(size: number): Uint8Array<ArrayBuffer> {
+    return new Uint8Array(size);
+  }
+
   send(octets: Uint8Array<ArrayBuffer>): void {
     this.#socket.send(octets);
   }
@@ -126,6 +135,7 @@ class StreamedSocket implements RelaySocket {
   buffered = 0;
   readonly #stream: StreamLike;
   readonly #events: RelaySocketEvents;
+  readonly #pool = new PacketPool();
   #writer: WritableStreamDefaultWriter<Uint8Array> | undefined;
   #isPaused = false;
   #goOn: (() => void) | undefined;
@@ -165,13 +175,23 @@ class StreamedSocket implements RelaySocket {
     });
   }
 
+  room(size: number): Uint8Array<ArrayBuffer> {
+    return this.#pool.take(size);
+  }
+
   send(octets: Uint8Array<ArrayBuffer>): void {
     const { length } = octets;
     this.buffered += length;
-    const sent = (): void => {
+    // A write that is done has handed its octets on (Streams, WritableStreamDefaultWriter.write);
+    // one that has failed may not be over.
+    const gone = (): void => {
       this.buffered -= length;
     };
-    this.#writer?.write(octets).then(sent, sent);
+    const sent = (): void => {
+      gone();
+      this.#pool.give(octets);
+    };
+    this.#writer?.write(octets).then(sent, gone);
   }
 
   pause(): void {

@@ -1,6 +1,6 @@
 /** A stream of a relay's connection, and what its owner is told. */
 import type { Endpoint, ErrorCode } from "../upstream.ts";
-import { dataPacket, type StreamKind, VOLUNTARY } from "./wisp-packets.ts";
+import { HEADER_SIZE, type StreamKind, VOLUNTARY, writeDataPacket } from "./wisp-packets.ts";
 
 /** What a stream is told. */
 export interface StreamListener {
@@ -19,6 +19,8 @@ export interface StreamListener {
 
 /** What a stream asks of its relay. */
 export interface StreamOwner {
+  /** Room for a packet of so many octets, to be filled and sent. */
+  room(size: number): Uint8Array<ArrayBuffer>;
   send(packet: Uint8Array<ArrayBuffer>): void;
   hasRoom(stream: RelayStream): boolean;
   hold(stream: RelayStream, octets: number): void;
@@ -51,7 +53,11 @@ export class RelayStream {
   }
 
   send(pieces: readonly Uint8Array[]): void {
-    if (!this.isOver) this.#owner.send(dataPacket(this.id, pieces));
+    if (this.isOver) return;
+    const size = pieces.reduce((sum, { length }) => sum + length, HEADER_SIZE);
+    const packet = this.#owner.room(size);
+    writeDataPacket(packet, this.id, pieces);
+    this.#owner.send(packet);
   }
 
   /** So much more, or less, waits for the guest. May end the stream. */

@@ -299,6 +299,10 @@ export class Relay implements StreamOwner {
 
   // -------------------------------------------------------------- streams
 
+  room(size: number): Uint8Array<ArrayBuffer> {
+    return this.#socket?.room(size) ?? new Uint8Array(size);
+  }
+
   send(packet: Uint8Array<ArrayBuffer>): void {
     if (this.#state === "ready") this.#socket?.send(packet);
   }

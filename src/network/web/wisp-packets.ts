@@ -10,8 +10,6 @@
  *
  * Source: Wisp protocol, version 1 and draft 4 of version 2 (MercuryWorkshop/wisp-protocol).
  */
-import { joined } from "../../upstream/messages.ts";
-
 const CONNECT = 1;
 export const DATA = 2;
 export const CONTINUE = 3;
@@ -30,7 +28,7 @@ export const LOST = 3;
 export const EXTENSION_UDP = 1;
 export const EXTENSION_CONFIRM = 5;
 
-const HEADER_SIZE = 5;
+export const HEADER_SIZE = 5;
 /** What one packet may carry, octets; servers send what they read at once, 64 KiB as a rule. */
 const PAYLOAD_MAX = 4 << 20;
 const MAJOR = 2;
@@ -95,8 +93,13 @@ export function connectPacket(
   return packet(CONNECT, stream, [head, text.encode(host)]);
 }
 
-export function dataPacket(stream: number, pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  return packet(DATA, stream, pieces);
+/** Writes a packet of DATA, which the pieces fill to the end. */
+export function writeDataPacket(
+  target: Uint8Array,
+  stream: number,
+  pieces: readonly Uint8Array[],
+): void {
+  write(target, DATA, stream, pieces);
 }
 
 export function closePacket(stream: number, reason: number): Uint8Array<ArrayBuffer> {
@@ -114,8 +117,24 @@ function packet(
   stream: number,
   pieces: readonly Uint8Array[],
 ): Uint8Array<ArrayBuffer> {
-  const head = Uint8Array.of(type, stream, stream >>> 8, stream >>> 16, stream >>> 24);
-  return joined([head, ...pieces]);
+  const whole = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, HEADER_SIZE));
+  write(whole, type, stream, pieces);
+  return whole;
+}
+
+function write(
+  target: Uint8Array,
+  type: number,
+  stream: number,
+  pieces: readonly Uint8Array[],
+): void {
+  target[0] = type;
+  new DataView(target.buffer, target.byteOffset).setUint32(1, stream, true);
+  let at = HEADER_SIZE;
+  for (const piece of pieces) {
+    target.set(piece, at);
+    at += piece.length;
+  }
 }
 
 function readU32(octets: Uint8Array, at: number): number {
