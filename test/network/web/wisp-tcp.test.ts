@@ -123,37 +123,37 @@ describe("sending", () => {
     assert.deepEqual(sizes(socket), [1, 2]);
   });
 
-  test("without credits 256 KiB are gathered, and leave in packets of 64 KiB", () => {
+  test("without credits 512 KiB are gathered, and leave in packets of 256 KiB", () => {
     const { host, socket, probe } = setUp();
     host.pass(SECOND);
     socket.gives(packet(CONTINUE, 1, u32(0)));
     const piece = Uint8Array.from({ length: 48 * KIB }, (_, index) => index % 251);
     let taken = 0;
     for (let got = 1; got > 0; taken += got) got = probe.socket.send([piece]);
-    assert.equal(taken, 288 * KIB);
+    assert.equal(taken, 528 * KIB);
     piece.fill(0); // it was the engine's memory, and is something else by now
     host.pass(SECOND);
     assert.equal(socket.takes(DATA).length, 0);
     assert.equal(probe.told.includes("writable"), false);
-    socket.gives(packet(CONTINUE, 1, u32(3)));
+    socket.gives(packet(CONTINUE, 1, u32(2)));
     const packets = socket.takes(DATA);
     assert.deepEqual(
       packets.map(({ length }) => length),
-      Array(3).fill(64 * KIB + 5),
+      Array(2).fill(256 * KIB + 5),
     );
     const octets = Buffer.concat(packets.map((each) => each.subarray(5)));
     assert.ok(octets.every((octet, index) => octet === (index % (48 * KIB)) % 251));
     assert.equal(probe.told.includes("writable"), true);
     socket.gives(packet(CONTINUE, 1, u32(128)));
-    assert.deepEqual(sizes(socket), [64 * KIB, 32 * KIB]);
+    assert.deepEqual(sizes(socket), [16 * KIB]);
   });
 
-  test("what is large leaves in packets of 64 KiB", () => {
+  test("what is large leaves in packets of 256 KiB", () => {
     const { host, socket, probe } = setUp();
     host.pass(SECOND);
-    const pieces = [new Uint8Array(100 * KIB), new Uint8Array(100 * KIB)];
-    assert.equal(probe.socket.send(pieces), 200 * KIB);
-    assert.deepEqual(sizes(socket), [64 * KIB, 64 * KIB, 64 * KIB, 8 * KIB]);
+    const pieces = [new Uint8Array(300 * KIB), new Uint8Array(300 * KIB)];
+    assert.equal(probe.socket.send(pieces), 600 * KIB);
+    assert.deepEqual(sizes(socket), [256 * KIB, 256 * KIB, 88 * KIB]);
   });
 
   test("a WebSocket that does not drain has the engine wait", () => {
@@ -175,14 +175,14 @@ test("what the WebSocket has no room for is kept as it was", () => {
   host.pass(SECOND);
   socket.bufferedAmount = (4 << 20) - 1;
   socket.keeps = true;
-  const piece = new Uint8Array(100 * KIB).fill(1);
-  assert.equal(probe.socket.send([piece, piece]), 200 * KIB);
+  const piece = new Uint8Array(200 * KIB).fill(1);
+  assert.equal(probe.socket.send([piece, piece]), 400 * KIB);
   piece.fill(2); // it was the engine's memory
-  assert.deepEqual(sizes(socket), [64 * KIB]);
+  assert.deepEqual(sizes(socket), [256 * KIB]);
   socket.bufferedAmount = 0;
   host.pass(4_000);
   const rest = Buffer.concat(socket.takes(DATA).map((each) => each.subarray(5)));
-  assert.equal(rest.length, 136 * KIB);
+  assert.equal(rest.length, 144 * KIB);
   assert.ok(rest.every((octet) => octet === 1));
 });
 
