@@ -13,6 +13,10 @@ import { createNetwork } from "slirp-engine";
 import { nodeUpstream, publish, readEngine, serveStream } from "slirp-engine/node";
 
 const [path, guestPort] = process.argv.slice(2);
+if (!path) {
+  console.error("usage: node node-qemu.mjs PATH [PORT-OF-THE-GUEST]");
+  process.exit(2);
+}
 const network = await createNetwork({ engine: await readEngine(), upstream: nodeUpstream() });
 if (guestPort) await publish(network, { port: 2222, guestPort: Number(guestPort) });
 const server = createServer(async (socket) => {
@@ -20,8 +24,4 @@ const server = createServer(async (socket) => {
   const end = await serveStream(network, socket).catch((error) => error.message);
   console.log(`it has gone${end ? `: ${end}` : ""}`);
 });
-if (path) server.listen(path, () => console.log(`serving a guest at ${path}`));
-else {
-  console.log("usage: node node-qemu.mjs PATH [PORT-OF-THE-GUEST]");
-  network.dispose();
-}
+server.listen(path, () => console.log(`serving a guest at ${path}`));

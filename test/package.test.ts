@@ -51,7 +51,7 @@ before(() => {
   writeFileSync(join(folder, "package.json"), JSON.stringify(manifest));
   const quiet = ["--offline", "--no-audit", "--no-fund", "--ignore-scripts"];
   execFileSync("npm", ["install", ...quiet, tarball], { cwd: folder, stdio: "ignore" });
-  for (const name of ["back-to-back.mjs", "bun.ts", "deno.ts"]) {
+  for (const name of ["back-to-back.mjs", "bun.ts", "deno.ts", "node-qemu.mjs"]) {
     cpSync(join(ROOT, "examples", name), join(folder, "examples", name));
   }
 });
@@ -143,6 +143,13 @@ describe("package: a consumer", () => {
       assert.equal(run(runtime, file), `true ${hash}\n`);
     });
   }
+
+  test("is told how the example with a machine is called", () => {
+    const options = { cwd: folder, encoding: "utf8" } as const;
+    const called = spawnSync(process.execPath, ["examples/node-qemu.mjs"], options);
+    assert.equal(called.status, 2);
+    assert.match(called.stderr, /^usage: node node-qemu\.mjs PATH/);
+  });
 
   test("finds the engines by their names", () => {
     const file = put(

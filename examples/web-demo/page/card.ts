@@ -5,10 +5,10 @@
  * which is slower than moving it. Its device does not read the header by which driver and device
  * speak of them (struct virtio_net_hdr, Virtual I/O Device 1.2 §5.1.6): with a frame of the guest
  * it lies in front in the same buffer, and for a frame to the guest v86 writes one of zeros. So
- * this offers the features before the guest looks for them, and serves both queues by itself. Frames
- * go from the guest's memory to where they are wanted, and back, without a buffer in between: a new
- * one for each frame, which is v86's way, takes longer than the frame. The library leaves its parts
- * open; no type has them.
+ * this offers the features before the guest looks for them, and serves both queues by itself.
+ * Frames go from the guest's memory to where they are wanted, and back, without a new buffer for
+ * each, which v86 makes and which takes longer than the frame. The library leaves its parts open;
+ * no type has them.
  */
 import type { V86 } from "v86";
 

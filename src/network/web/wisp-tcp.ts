@@ -10,9 +10,8 @@
  *   Sending. A relay gives credits by the packet, whatever is in it, and a message costs a browser
  *   as much as some KiB in it. While there are plenty of credits, what the engine gives leaves at
  *   once, but small pieces that follow within the same turn of the runtime leave as one at its end.
- *   Below a quarter it is gathered for GATHER_US or up to PACKET_MAX, so that the last credits carry
- *   a round trip of a fast connection, and with none left up to GATHERED_MAX, from where on the
- *   engine waits.
+ *   Below a quarter it is gathered for GATHER_US or up to PACKET_MAX, so that the last credits are
+ *   enough for a round trip, and with none left up to GATHERED_MAX, from where on the engine waits.
  *
  *   Receiving. What comes is kept until the engine takes it; `Relay.hold` bounds it. Each message
  *   counts for CHUNK_COST octets more than it has, as small ones cost memory, too.
