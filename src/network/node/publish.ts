@@ -40,7 +40,8 @@ export function publish(network: Network, options: PublishOptions): Promise<Publ
   server.on("connection", (socket) => letIn(network, socket, guestPort));
   const where: ListenOptions = path === undefined ? { port, host } : { path };
   return new Promise((resolve, reject) => {
-    server.once("error", reject);
+    // Later ones are of a connection that could not be accepted, as for want of memory.
+    server.on("error", reject);
     server.listen(where, () => {
       const address = server.address();
       const isPort = typeof address === "object" && address !== null;

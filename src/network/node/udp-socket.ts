@@ -1,6 +1,10 @@
 /**
  * A port of UDP of Node's as a socket of an upstream.
  *
+ * It has the guest's own port where that can be had, so that mapping stays the same (RFC 4787 §4.2,
+ * port preservation); one that somebody else of this machine has, or that takes rights, is not
+ * worth a flow: then it has any.
+ *
  * Each way holds at most QUEUE_DATAGRAMS and QUEUE_OCTETS; what comes beyond is dropped and
  * counted. A port without a peer hears of no ICMP errors: only the kernel's error queue tells of
  * them, which Node does not read.
@@ -13,6 +17,8 @@ import type { OwnAddresses } from "./own-addresses.ts";
 
 const QUEUE_DATAGRAMS = 512;
 const QUEUE_OCTETS = 1 << 20;
+/** Lower ones take rights, and answers at them are other programs'. */
+const PORT_UNPRIVILEGED = 1024;
 
 /** What is counted, of all ports together. */
 export interface DatagramCounts {
@@ -28,10 +34,12 @@ export interface DatagramSurroundings {
 }
 
 export class NodeUdpSocket implements UdpSocket {
-  readonly #socket: Socket;
+  readonly #family: 4 | 6;
+  #socket: Socket;
   readonly #peer: Endpoint | undefined;
   readonly #counts: DatagramCounts;
   readonly #near: OwnAddresses | undefined;
+  readonly #onGone: () => void;
   #events: UdpEvents | undefined;
   readonly #arrived: Datagram[] = [];
   #arrivedOctets = 0;
@@ -51,18 +59,44 @@ export class NodeUdpSocket implements UdpSocket {
     this.#peer = peer;
     this.#counts = counts;
     this.#near = near;
+    this.#family = family;
+    this.#onGone = onGone;
+    this.#socket = this.#make();
+    this.#bind(port < PORT_UNPRIVILEGED ? 0 : port);
+  }
+
+  #make(): Socket {
+    const family = this.#family;
     // Addresses are numbers: no name is to be looked up, and no turn of the loop spent on it.
     const lookup: SocketLookup = (address, _options, done) => done(null, address, family);
     const socket = createSocket({
       ...(family === 6 ? { type: "udp6", ipv6Only: true } : { type: "udp4" }),
       lookup,
     });
-    this.#socket = socket;
     socket.on("message", (payload, from) => this.#message(payload, from));
-    socket.on("error", (error) => this.#events?.refused(codeOf(error)));
-    socket.on("close", onGone);
+    socket.on("close", this.#onGone);
+    return socket;
+  }
+
+  /** Binds to that port, 0 = any; where it cannot be had, a new socket to any. */
+  #bind(port: number): void {
+    const socket = this.#socket;
+    let isBound = false;
+    socket.on("error", (error) => {
+      if (isBound || port === 0 || this.#events === undefined) {
+        this.#events?.refused(codeOf(error));
+        return;
+      }
+      socket.removeListener("close", this.#onGone);
+      socket.removeAllListeners("error").on("error", () => {});
+      this.#socket = this.#make();
+      this.#bind(0);
+      socket.close();
+    });
     socket.bind({ port, exclusive: true }, () => {
+      isBound = true;
       this.#port = socket.address().port;
+      const peer = this.#peer;
       if (peer === undefined) this.#flush();
       else socket.connect(peer.port, peer.address, () => this.#flush());
     });

@@ -1,7 +1,7 @@
 /** Ports of this machine that lead into the guest: another network, whose service answers. */
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
-import { connect, type NetConnectOpts, type Socket } from "node:net";
+import { connect, type NetConnectOpts, Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
@@ -108,6 +108,24 @@ describe("published ports", () => {
       const isSettled = () => answered.size === 2 && sockets.filter((s) => s.closed).length === 3;
       await until(isSettled, () => `two that are answered, not ${answered.size}`);
       for (const socket of sockets) socket.destroy();
+    });
+  });
+
+  test("go on when the system could not accept a connection", LIMIT, async (context) => {
+    let server: Server | undefined;
+    const { listen } = Server.prototype;
+    Server.prototype.listen = function (this: Server, ...args: unknown[]) {
+      server = this;
+      return Reflect.apply(listen, this, args);
+    } as typeof listen;
+    context.after(() => {
+      Server.prototype.listen = listen;
+    });
+    await withGuest(async (network) => {
+      const { port } = await publish(network, { guestPort: PORT });
+      assert.ok(server);
+      for (let i = 0; i < 3; i += 1) server.emit("error", new Error("accept ENFILE"));
+      assert.equal(await call({ host: INSIDE, port }, "hello"), "hello");
     });
   });
 
