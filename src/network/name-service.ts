@@ -3,9 +3,9 @@
  * questions and give the answers back.
  *
  * The engine goes to a resolver by an address; this one stands at RESOLVER, an address for
- * documentation (RFC 5737) that nobody else has, port 53 of UDP and TCP. Questions that wait are
- * bounded; one that fails is left without an answer over UDP, as the engine asks again or tells the
- * guest, and ends the connection over TCP.
+ * documentation (RFC 5737) that nobody else has, port 53 of UDP and TCP. Questions that wait, and
+ * answers that nobody takes, are bounded together; a question that fails is left without an answer
+ * over UDP, as the engine asks again or tells the guest, and ends the connection over TCP.
  *
  * Source: RFC 1035 §4.2, RFC 7766 §8 (length in front of each message over TCP).
  */
@@ -28,7 +28,7 @@ export const RESOLVER: Endpoint = { address: "192.0.2.53", port: 53 };
 /** Answers a message. */
 export type Resolve = (question: Uint8Array) => Promise<Uint8Array>;
 
-/** Questions of one socket that wait for their answers. */
+/** Questions of one socket that wait for their answers, and answers for the guest. */
 const WAITING_MAX = 64;
 const LENGTH_SIZE = 2;
 const MESSAGE_MAX = 0xffff;
@@ -52,7 +52,7 @@ export class NameSocket implements UdpSocket {
   }
 
   send(payload: Uint8Array): boolean {
-    if (this.#waiting === WAITING_MAX) return false;
+    if (this.#waiting + this.#answers.length >= WAITING_MAX) return false;
     this.#waiting += 1;
     this.#ask(payload.slice());
     return true;
@@ -100,7 +100,7 @@ export class NameStream implements TcpSocket {
   }
 
   send(pieces: readonly Uint8Array[]): number {
-    if (this.#unread.length > MESSAGE_MAX || this.#answers.length >= WAITING_MAX) {
+    if (this.#unread.length > MESSAGE_MAX) {
       this.#isFull = true;
       return 0;
     }
@@ -113,7 +113,8 @@ export class NameStream implements TcpSocket {
   /** Asks what has come in as a whole, as long as questions may wait. */
   #read(): void {
     let at = 0;
-    while (this.#waiting < WAITING_MAX && this.#unread.length >= at + LENGTH_SIZE) {
+    while (this.#unread.length >= at + LENGTH_SIZE) {
+      if (this.#waiting + this.#answers.length >= WAITING_MAX) break;
       const size = readU16(this.#unread, at);
       const end = at + LENGTH_SIZE + size;
       if (this.#unread.length < end) break;

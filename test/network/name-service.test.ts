@@ -55,6 +55,25 @@ describe("name service over TCP", () => {
     assert.equal(receive(names), END);
   });
 
+  test("answers that nobody takes have the rest wait", async () => {
+    let asked = 0;
+    const { names } = stream(async (question) => {
+      asked += 1;
+      return question;
+    });
+    const questions = Array.from({ length: 300 }, () => framed("q"));
+    for (const question of questions) names.send([question]);
+    await settled();
+    assert.equal(asked, 64);
+    let answers = 0;
+    while (receive(names, 3) === "\0\u0001q") {
+      answers += 1;
+      await settled();
+      assert.ok(asked <= answers + 64);
+    }
+    assert.equal(answers, 300);
+  });
+
   test("64 questions wait at most; the rest is asked when there is room", async () => {
     let release: () => void = () => {};
     const gate = new Promise<void>((resolve) => {
@@ -71,6 +90,8 @@ describe("name service over TCP", () => {
     assert.equal(asked, 64);
     release();
     await settled();
+    assert.equal(asked, 64, "their answers wait");
+    receive(names, 36 * 2);
     assert.equal(asked, 100);
   });
 
@@ -100,6 +121,25 @@ describe("name service over TCP", () => {
 });
 
 describe("name service over UDP", () => {
+  test("answers that nobody takes leave no room for questions", async () => {
+    let asked = 0;
+    const names = new NameSocket(
+      async (question) => {
+        asked += 1;
+        return question;
+      },
+      { readable: () => {}, refused: () => {} },
+    );
+    for (let i = 0; i < 300; i += 1) {
+      names.send(Uint8Array.of(i & 0xff));
+      await settled();
+    }
+    assert.equal(asked, 64);
+    assert.ok(names.receive());
+    assert.equal(names.send(Uint8Array.of(1)), true);
+    assert.equal(names.send(Uint8Array.of(1)), false);
+  });
+
   test("answers that are too long, late or more than 64 at a time are none", async () => {
     const told: string[] = [];
     const events = { readable: () => void told.push("readable"), refused: () => {} };
