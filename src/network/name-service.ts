@@ -3,9 +3,10 @@
  * questions and give the answers back.
  *
  * The engine goes to a resolver by an address; this one stands at RESOLVER, an address for
- * documentation (RFC 5737) that nobody else has, port 53 of UDP and TCP. Questions that wait, and
- * answers that nobody takes, are bounded together; a question that fails is left without an answer
- * over UDP, as the engine asks again or tells the guest, and ends the connection over TCP.
+ * documentation (RFC 5737) that nobody else has, port 53 of UDP and TCP. Questions that wait are
+ * bounded, and no more are asked while the guest does not take the answers; a question that fails is
+ * left without an answer over UDP, as the engine asks again or tells the guest, and ends the
+ * connection over TCP.
  *
  * Source: RFC 1035 §4.2, RFC 7766 §8 (length in front of each message over TCP).
  */
@@ -28,7 +29,7 @@ export const RESOLVER: Endpoint = { address: "192.0.2.53", port: 53 };
 /** Answers a message. */
 export type Resolve = (question: Uint8Array) => Promise<Uint8Array>;
 
-/** Questions of one socket that wait for their answers, and answers for the guest. */
+/** Questions of one socket that wait for their answers. */
 const WAITING_MAX = 64;
 const LENGTH_SIZE = 2;
 const MESSAGE_MAX = 0xffff;
@@ -87,7 +88,8 @@ export class NameStream implements TcpSocket {
   readonly #resolve: Resolve;
   readonly #events: TcpEvents;
   #unread: Uint8Array<ArrayBuffer> = new Uint8Array(0);
-  readonly #answers: Uint8Array[] = [];
+  /** Answers for the guest, one behind the other. */
+  #answers: Uint8Array<ArrayBuffer> = new Uint8Array(0);
   #waiting = 0;
   #hasEnded = false;
   #isClosed = false;
@@ -114,7 +116,7 @@ export class NameStream implements TcpSocket {
   #read(): void {
     let at = 0;
     while (this.#unread.length >= at + LENGTH_SIZE) {
-      if (this.#waiting + this.#answers.length >= WAITING_MAX) break;
+      if (this.#waiting >= WAITING_MAX || this.#answers.length > MESSAGE_MAX) break;
       const size = readU16(this.#unread, at);
       const end = at + LENGTH_SIZE + size;
       if (this.#unread.length < end) break;
@@ -131,7 +133,7 @@ export class NameStream implements TcpSocket {
       if (this.#isClosed) return;
       if (answer.length > MESSAGE_MAX) throw new RangeError("an answer is too long");
       const length = Uint8Array.of(answer.length >> 8, answer.length & 0xff);
-      this.#answers.push(joined([length, answer]));
+      this.#answers = joined([this.#answers, length, answer]);
       this.#events.readable();
     } catch {
       if (!this.#isClosed) this.#events.failed("ECONNRESET");
@@ -153,16 +155,12 @@ export class NameStream implements TcpSocket {
   receive(pieces: readonly Uint8Array[]): number {
     let filled = 0;
     for (const piece of pieces) {
-      const answer = this.#answers[0];
-      if (answer === undefined) break;
-      const part = answer.subarray(0, piece.length);
+      const part = this.#answers.subarray(filled, filled + piece.length);
       piece.set(part);
       filled += part.length;
-      if (part.length < answer.length) this.#answers[0] = answer.subarray(part.length);
-      else this.#answers.shift();
-      if (part.length < piece.length) break;
     }
     if (filled > 0) {
+      this.#answers = this.#answers.slice(filled);
       this.#goOn();
       return filled;
     }
@@ -176,6 +174,6 @@ export class NameStream implements TcpSocket {
 
   close(): void {
     this.#isClosed = true;
-    this.#answers.length = 0;
+    this.#answers = this.#unread = new Uint8Array(0);
   }
 }
