@@ -9,7 +9,7 @@ import type { Datagram, Endpoint, UdpEvents, UdpSocket, Upstream } from "./upstr
 const HEADER_SIZE = 8;
 /** Type of an echo request, and of the reply, by version of IP. */
 const TYPES = { 4: [8, 0], 6: [128, 129] } as const;
-/** Requests of one socket that wait for their replies. */
+/** Requests of one socket that wait for their replies, and replies for the guest. */
 const WAITING_MAX = 64;
 
 export type Ping = NonNullable<Upstream["ping"]>;
@@ -31,7 +31,7 @@ export class PingSocket implements UdpSocket {
 
   send(payload: Uint8Array, to: Endpoint): boolean {
     const isEcho = payload.length >= HEADER_SIZE && payload[0] === this.#types[0];
-    if (!isEcho || this.#waiting === WAITING_MAX) return false;
+    if (!isEcho || this.#waiting + this.#replies.length >= WAITING_MAX) return false;
     this.#waiting += 1;
     this.#ask(payload.slice(), to);
     return true;
