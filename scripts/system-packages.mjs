@@ -42,6 +42,7 @@ const PACKAGES = {
   "qemu-system-x86": "/usr/bin/qemu-system-x86_64",
   radvdump: "/usr/sbin/radvdump",
   slirp4netns: "/usr/bin/slirp4netns",
+  socat: "/usr/bin/socat",
   strace: "/usr/bin/strace",
   tcpdump: "/usr/bin/tcpdump",
   "tftp-hpa": "/usr/bin/tftp",
