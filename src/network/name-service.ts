@@ -4,9 +4,9 @@
  *
  * The engine goes to a resolver by an address; this one stands at RESOLVER, an address for
  * documentation (RFC 5737) that nobody else has, port 53 of UDP and TCP. Questions that wait are
- * bounded, and no more are asked while the guest does not take the answers; a question that fails is
- * left without an answer over UDP, as the engine asks again or tells the guest, and ends the
- * connection over TCP.
+ * bounded, and no more are asked while the guest does not take the answers; one that fails is left
+ * without an answer over UDP, as the engine asks again or tells the guest, and ends the connection
+ * over TCP.
  *
  * Source: RFC 1035 §4.2, RFC 7766 §8 (length in front of each message over TCP).
  */

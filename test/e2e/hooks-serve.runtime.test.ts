@@ -47,10 +47,7 @@ const VMI = fixture(`${CASE}.vmi.json`);
 const ON_DEFINE = callback("v1alpha3", "OnDefineDomain");
 const SHUTDOWN = callback("v1alpha3", "Shutdown");
 const USER = "107";
-/**
- * Lines that depend on the machine or on the moment: the last guest may still be there when the
- * program is told to end, and by the kernel's default no group has ping sockets.
- */
+/** Lines of the moment and of the machine, as the last guest's end and ping sockets. */
 const MAY_BE =
   / guest (?:dis)?connected | privileges dropped| limits |still serving it|cannot ping beyond/;
 

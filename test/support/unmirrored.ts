@@ -39,7 +39,6 @@ export const UNMIRRORED: Readonly<Record<string, string>> = {
   "src/network/network-link.ts": NETWORK,
   "src/network/node/index.ts": "what it names, tests of test/network/node/ use by it",
   "src/network/no-upstream.ts": NETWORK,
-  "src/network/ping-socket.ts": OPERATIONS,
   "src/network/services.ts": "test/network/stream-pair.test.ts",
   "src/network/settings.ts": NETWORK,
   "src/network/stream-port.ts": OPERATIONS,
