@@ -10,8 +10,6 @@
 import type { Browser, CDPSession } from "playwright-core";
 import { messageOf } from "../src/lib/message.ts";
 
-const AGAIN_ms = 200;
-
 /** What an answer of DevTools has. */
 interface Answer {
   readonly id?: number;
@@ -68,15 +66,6 @@ export class BarePage {
       throw new Error(exceptionDetails.exception?.description ?? "the page threw");
     }
     return result.value;
-  }
-
-  /** Resolves once the expression is true. */
-  async until(condition: string, limit_ms: number): Promise<void> {
-    for (const end = performance.now() + limit_ms; performance.now() < end; ) {
-      if ((await this.evaluate(condition)) === true) return;
-      await new Promise((resolve) => setTimeout(resolve, AGAIN_ms));
-    }
-    throw new Error(`waited in vain for ${condition}`);
   }
 
   /** Processor time of the page's thread so far, seconds. */

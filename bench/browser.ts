@@ -18,7 +18,8 @@ import { WEB_ADDRESS } from "../examples/web-demo/addresses.ts";
 import { sumOf } from "../examples/web-demo/server/world.ts";
 import { startDemo } from "../examples/web-demo/start.ts";
 import { messageOf } from "../src/lib/message.ts";
-import { demoMissing, type GuestAnswer } from "../test/support/demo-web.ts";
+import { askGuest, demoMissing, type GuestAnswer, LIVE } from "../test/support/demo-web.ts";
+import { until } from "../test/support/e2e/shell.ts";
 import { openBrowser } from "../test/support/ui/stage.ts";
 import { BarePage } from "./bare-page.ts";
 import {
@@ -74,7 +75,8 @@ async function boot(browser: Browser, url: string, config: Config, size: number)
   progress(`boot: ${config.name}`);
   const start = performance.now();
   const page = await BarePage.open(browser, `${url}${config.query}`);
-  await page.until("document.querySelector('.pill[data-state=live]') !== null", BOOT_LIMIT_ms);
+  const isUp = `document.querySelector("${LIVE}") !== null`;
+  await until(() => page.evaluate(isUp).then(Boolean), "the guest to be up", BOOT_LIMIT_ms);
   const boot_ms = performance.now() - start;
   const interactive_ms = Number(
     await page.evaluate("document.documentElement.dataset.interactive"),
@@ -92,17 +94,9 @@ async function pauseOrGoOn({ page }: Guest): Promise<void> {
   await page.evaluate("document.querySelector('#pause').click()");
 }
 
-/** Has the guest run a command; the page says how long it took, by its own clock. */
 async function ask(page: BarePage, command: string): Promise<GuestAnswer> {
-  const answer = await page.evaluate(`(async () => {
-    const start = performance.now();
-    const late = new Promise((_, reject) => {
-      setTimeout(() => reject(new Error("no answer")), ${TRANSFER_LIMIT_ms});
-    });
-    const answer = await Promise.race([demo.desk.run(${JSON.stringify(command)}), late]);
-    return { ...answer, ms: performance.now() - start };
-  })()`);
-  return answer as GuestAnswer;
+  const order = JSON.stringify([command, TRANSFER_LIMIT_ms]);
+  return (await page.evaluate(`(${askGuest})(${order})`)) as GuestAnswer;
 }
 
 /** Checks that a download is whole, and puts into the guest what it uploads; its SHA-256. */

@@ -154,9 +154,15 @@ export class Messages {
   }
 }
 
-/** The pieces one after the other. */
-export function joined(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
+/**
+ * The pieces one after the other.
+ * @param room makes the memory for so many octets, all of which are written
+ */
+export function joined(
+  pieces: readonly Uint8Array[],
+  room = (size: number): Uint8Array<ArrayBuffer> => new Uint8Array(size),
+): Uint8Array<ArrayBuffer> {
+  const whole = room(pieces.reduce((sum, { length }) => sum + length, 0));
   let at = 0;
   for (const piece of pieces) {
     whole.set(piece, at);

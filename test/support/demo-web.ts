@@ -33,6 +33,8 @@ export interface DemoPage {
 }
 
 const COMMAND_LIMIT_ms = 30_000;
+/** What the page shows once the guest has its lease and takes commands. */
+export const LIVE = ".pill[data-state=live]";
 
 /** Why the demonstration cannot be tested here, or false. */
 export function demoMissing(): string | false {
@@ -57,7 +59,7 @@ export async function openDemo(browser: Browser, url: string, query = ""): Promi
   await page.addInitScript("globalThis.__name = (it) => it");
   await page.goto(`${url}${query}`);
   const booted = async (timeout: number): Promise<void> => {
-    await page.locator(".pill[data-state=live]").waitFor({ timeout });
+    await page.locator(LIVE).waitFor({ timeout });
   };
   const run = (command: string, limit_ms = COMMAND_LIMIT_ms): Promise<GuestAnswer> =>
     page.evaluate(askGuest, [command, limit_ms] as const);
@@ -66,8 +68,11 @@ export async function openDemo(browser: Browser, url: string, query = ""): Promi
   return { page, problems, booted, run, terminal };
 }
 
-/** Runs in the page. */
-async function askGuest([command, limit_ms]: readonly [string, number]): Promise<GuestAnswer> {
+/** Has the guest run a command. Runs in the page, so it uses nothing from outside. */
+export async function askGuest([command, limit_ms]: readonly [
+  string,
+  number,
+]): Promise<GuestAnswer> {
   const { demo } = globalThis as DemoGlobal;
   if (demo === undefined) throw new Error("there is no guest yet");
   const start = performance.now();

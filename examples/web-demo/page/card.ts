@@ -42,9 +42,9 @@ interface Chain {
 }
 
 interface Queue {
-  has_request(): boolean;
   /** Other than 0 once the guest's driver has set it up. */
   is_configured(): number;
+  has_request(): boolean;
   pop_request(): Chain;
   push_reply(chain: Chain): void;
   flush_replies(): void;

@@ -2,9 +2,10 @@
  * Buffers of large packets, which are used again. A fresh one of 64 KiB is as much memory that the
  * system has to map and clear first, which takes longer than to fill it.
  */
+import { HEADER_SIZE } from "./wisp-packets.ts";
 
-/** A full packet of Wisp: its header and 64 KiB. */
-const BUFFER_SIZE = 64 * 1024 + 5;
+/** A packet with a segment of the guest's, as nearly all large ones are; others are rare. */
+const BUFFER_SIZE = HEADER_SIZE + 64 * 1024;
 /** What is smaller is taken from the heap, which has it at hand. */
 const SMALL = 8 * 1024;
 /** Buffers that are kept for later: 1 MiB. */

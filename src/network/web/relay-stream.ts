@@ -1,6 +1,6 @@
 /** A stream of a relay's connection, and what its owner is told. */
 import type { Endpoint, ErrorCode } from "../upstream.ts";
-import { HEADER_SIZE, type StreamKind, VOLUNTARY, writeDataPacket } from "./wisp-packets.ts";
+import { dataPacket, type StreamKind, VOLUNTARY } from "./wisp-packets.ts";
 
 /** What a stream is told. */
 export interface StreamListener {
@@ -54,10 +54,8 @@ export class RelayStream {
 
   send(pieces: readonly Uint8Array[]): void {
     if (this.isOver) return;
-    const size = pieces.reduce((sum, { length }) => sum + length, HEADER_SIZE);
-    const packet = this.#owner.room(size);
-    writeDataPacket(packet, this.id, pieces);
-    this.#owner.send(packet);
+    const owner = this.#owner;
+    owner.send(dataPacket(this.id, pieces, (size) => owner.room(size)));
   }
 
   /** So much more, or less, waits for the guest. May end the stream. */

@@ -10,6 +10,8 @@
  *
  * Source: Wisp protocol, version 1 and draft 4 of version 2 (MercuryWorkshop/wisp-protocol).
  */
+import { joined } from "../../upstream/messages.ts";
+
 const CONNECT = 1;
 export const DATA = 2;
 export const CONTINUE = 3;
@@ -35,6 +37,9 @@ const MAJOR = 2;
 const INFO_SIZE = 2;
 const EXTENSION_SIZE = 5;
 const EXTENSIONS_MAX = 64;
+
+/** Memory for a packet of so many octets, to be filled and sent. */
+type PacketRoom = (size: number) => Uint8Array<ArrayBuffer>;
 
 export interface Packet {
   readonly type: number;
@@ -93,13 +98,13 @@ export function connectPacket(
   return packet(CONNECT, stream, [head, text.encode(host)]);
 }
 
-/** Writes a packet of DATA, which the pieces fill to the end. */
-export function writeDataPacket(
-  target: Uint8Array,
+/** @param room makes the memory for it */
+export function dataPacket(
   stream: number,
   pieces: readonly Uint8Array[],
-): void {
-  write(target, DATA, stream, pieces);
+  room: PacketRoom,
+): Uint8Array<ArrayBuffer> {
+  return packet(DATA, stream, pieces, room);
 }
 
 export function closePacket(stream: number, reason: number): Uint8Array<ArrayBuffer> {
@@ -116,25 +121,10 @@ function packet(
   type: number,
   stream: number,
   pieces: readonly Uint8Array[],
+  room?: PacketRoom,
 ): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, HEADER_SIZE));
-  write(whole, type, stream, pieces);
-  return whole;
-}
-
-function write(
-  target: Uint8Array,
-  type: number,
-  stream: number,
-  pieces: readonly Uint8Array[],
-): void {
-  target[0] = type;
-  new DataView(target.buffer, target.byteOffset).setUint32(1, stream, true);
-  let at = HEADER_SIZE;
-  for (const piece of pieces) {
-    target.set(piece, at);
-    at += piece.length;
-  }
+  const head = Uint8Array.of(type, stream, stream >>> 8, stream >>> 16, stream >>> 24);
+  return joined([head, ...pieces], room);
 }
 
 function readU32(octets: Uint8Array, at: number): number {
