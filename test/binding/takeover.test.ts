@@ -93,7 +93,7 @@ function isBack(guest: Guest, what: string): Promise<number> {
 }
 
 async function fails(binding: Binding, guest: Guest, times: number): Promise<void> {
-  breakEngine(process.pid, NETWORK);
+  await breakEngine(process.pid, NETWORK);
   const hasFailed = (): boolean => binding.counters.failures === times;
   await sends(guest, (i) => datagram(1000 + i), hasFailed, `failure ${times}`);
   // The next engine is there by then: what comes from the link may still be of the last one.
@@ -255,7 +255,7 @@ describe("an engine that fails", () => {
   systemTest("and a stop that comes at the same time ends the network", [], () =>
     withFolder(async (path) => {
       const use = async (binding: Binding, guest: Guest): Promise<void> => {
-        breakEngine(process.pid, NETWORK);
+        await breakEngine(process.pid, NETWORK);
         guest.send(datagram(1000));
         binding.stop();
         await binding.ended;

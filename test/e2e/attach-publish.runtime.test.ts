@@ -140,7 +140,7 @@ describe("attach: ports at run time", { skip: cannotRun("setpriv") || oursOnly()
       await asker.listening();
       await user.works(udp("127.0.0.1", 8001));
       const failures = async () => (await asker.calls.getInstance({})).networks[0]?.engineFailures;
-      breakEngine(world.program.pid, NETWORK);
+      await breakEngine(world.program.pid, NETWORK);
       const ping = world.guest.start(["ping", "-i", "0.1", HOST_ADDRESS]);
       await until(async () => (await failures()) === 1, "the engine's failure");
       ping.signal("SIGTERM");

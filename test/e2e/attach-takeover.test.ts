@@ -81,13 +81,13 @@ async function survives({ program, count, answers, check }: Subject): Promise<vo
   await check();
   let before: Held | undefined;
   for (let i = 1; i <= TRAPS; i += 1) {
-    const heard = await count();
-    breakEngine(pid, NETWORK);
+    await breakEngine(pid, NETWORK);
     await until(
       async () => (await failuresOf(program)) === i,
       () => `failure ${i}; the log: ${program.stderr().slice(-2000)}`,
       20_000,
     );
+    const heard = await count();
     await until(async () => (await count()) > heard + 2, `an answer after failure ${i}`);
     // What the first ones leave in the runtime's heap stays.
     if (i === Math.ceil(TRAPS / 5)) before = heldBy(pid);

@@ -87,7 +87,7 @@ describe("sidecar: faults inside", { skip: cannotRun() }, () => {
         await guest.echo(pod.target, "before");
         // The first ones also open what stays open for good.
         if (times === 2) descriptors = pod.openDescriptors();
-        breakEngine(pod.pid, "10.1.2");
+        await breakEngine(pod.pid, "10.1.2");
         // The first datagram ends the engine, another one is answered.
         await guest.echo(pod.target, "over the same link");
         await pod.logged("packet engine failed, restarted ", times);
@@ -112,7 +112,7 @@ describe("sidecar: faults inside", { skip: cannotRun() }, () => {
       const guest = await pod.onlineGuest();
       pod.serve.running.signal("SIGTERM");
       await pod.logged("SIGTERM received");
-      breakEngine(pod.pid, "10.1.2");
+      await breakEngine(pod.pid, "10.1.2");
       await guest.echo(pod.target, "served on");
       await pod.logged("packet engine failed, restarted ");
       guest.close();

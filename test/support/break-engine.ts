@@ -38,6 +38,9 @@ const BROKEN = 0x7f;
 const PART_OF_TABLE = 1 << 20;
 /** Flows that are tried: each looks at another place of a table. */
 const TRIES = 100;
+/** A machine that is busy takes more than a second to start the next engine. */
+const PATIENCE_ms = 20_000;
+const EVERY_ms = 20;
 
 /** Engines of the program are those that it ships. */
 const shipped = compileEngine(readEngine("simd"));
@@ -94,9 +97,21 @@ function datagram(sourcePort: number): Uint8Array {
   return ethernet({ ...macs, type: ETHERTYPE_IPV4 }, packet);
 }
 
-/** @param network first three octets of the guest's network, a /24: "10.0.2" */
-export function breakEngine(pid: number, network: string): void {
+/**
+ * Waits for the engine first, which is not there for a moment where the one before it has failed.
+ *
+ * @param network first three octets of the guest's network, a /24: "10.0.2"
+ */
+export async function breakEngine(pid: number, network: string): Promise<void> {
   known ??= findTables();
+  const deadline_ms = performance.now() + PATIENCE_ms;
+  while (!breakIfThere(pid, network)) {
+    assert.ok(performance.now() < deadline_ms, `no engine of ${network}.0/24 in the process`);
+    await new Promise((resolve) => setTimeout(resolve, EVERY_ms));
+  }
+}
+
+function breakIfThere(pid: number, network: string): boolean {
   const memory = openSync(`/proc/${pid}/mem`, "r+");
   try {
     const ranges = rangesOf(pid).filter(({ start, end }) => end - start >= MEMORY_SIZE);
@@ -106,9 +121,10 @@ export function breakEngine(pid: number, network: string): void {
       first(ranges, lookAtStart, memory, pattern) ??
       first(small, findConfig, memory, pattern) ??
       first(ranges, findConfig, memory, pattern);
-    assert.ok(found !== undefined, `no engine of ${network}.0/24 in the process`);
+    if (found === undefined) return false;
     const octets = Buffer.alloc(PART_OF_TABLE, BROKEN);
-    for (const at of known) writeSync(memory, octets, 0, octets.length, found.base + at);
+    for (const at of known ?? []) writeSync(memory, octets, 0, octets.length, found.base + at);
+    return true;
   } finally {
     closeSync(memory);
   }

@@ -113,7 +113,7 @@ async function stream(folder: string): Promise<string> {
     });
     await isDeaf(guest);
     await until(scrape, "slirp_link_blocked_seconds");
-    breakEngine(process.pid, "10.0.2");
+    await breakEngine(process.pid, "10.0.2");
     await until(scrape, "slirp_engine_failures_total", () => {
       port += 1;
       guest.write(datagram(port));
