@@ -4,15 +4,18 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { cpSync, existsSync, rmSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import process from "node:process";
 import { createInterface } from "node:readline";
+import { build } from "esbuild";
 import { ROOT } from "../test/support/e2e/program.ts";
 import type { Answer, Question } from "./engine/child.ts";
 import { median } from "./report.ts";
 
 const HARNESS = "bench/engine";
+/** Beside `dist`, as the harness is; gone when it has been counted. */
+export const COUNTED = "build/instructions";
 /** Of the speed of the other checkout. */
 export const BAR = 0.98;
 
@@ -95,6 +98,24 @@ export function lendHarness(against: string): () => void {
   if (existsSync(place)) return () => undefined;
   cpSync(join(ROOT, HARNESS), place, { recursive: true });
   return () => rmSync(place, { recursive: true });
+}
+
+/**
+ * The harness of a checkout with this one's `counted.ts`, as one file for Node; where it is.
+ */
+export async function bundleCounted(folder: string): Promise<string> {
+  const place = join(folder, COUNTED);
+  mkdirSync(place, { recursive: true });
+  const outfile = join(place, "counted.mjs");
+  await build({
+    stdin: {
+      contents: readFileSync(join(ROOT, HARNESS, "counted.ts"), "utf8"),
+      loader: "ts",
+      resolveDir: join(folder, HARNESS),
+    },
+    ...{ bundle: true, format: "esm", platform: "node", logLevel: "error", outfile },
+  });
+  return outfile;
 }
 
 /** One repetition, in fresh processes: adds to `figures`, by the place of each metric. */

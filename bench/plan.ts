@@ -140,6 +140,7 @@ export const USAGE = `usage: npm run bench -- [options]
   --readme           all that README.md's tables are made of, and these tables, instead
   --browser          a guest in a browser against v86's own network instead
   --engine           the engine alone, without sockets and kernel, instead
+  --instructions     how many instructions the engine takes instead
   --hooks            how fast the hooks answer instead (with --strict only)
   --qemu             a guest under QEMU against QEMU's own user network instead
   --testpmd          the vhost-user link driven by DPDK's testpmd instead

@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: installs and builds what is missing, then runs bench/main.ts under Bun, or
- * bench/NAME.ts with `--NAME`: browser, embedded (under Node), engine, floods, hooks, qemu, readme,
- * shares, storm, testpmd, watched, writers.
+ * bench/NAME.ts with `--NAME`: browser, embedded (under Node), engine, floods, hooks, instructions,
+ * qemu, readme, shares, storm, testpmd, watched, writers.
  */
 import process from "node:process";
 import { bootstrap } from "./bootstrap.mjs";
@@ -10,15 +10,19 @@ import { systemPackages } from "./system-packages.mjs";
 
 /** Arguments that stand for a program of their own, of the same name. */
 const SPECIAL = [
-  ...["browser", "embedded", "engine", "floods", "hooks", "qemu", "readme", "shares", "storm"],
-  ...["testpmd", "watched", "writers"],
+  ...["browser", "embedded", "engine", "floods", "hooks", "instructions", "qemu", "readme"],
+  ...["shares", "storm", "testpmd", "watched", "writers"],
 ];
 /** Those that need nothing of the system. */
-const ENGINE_ALONE = new Set(["embedded", "engine"]);
+const ENGINE_ALONE = new Set(["embedded", "engine", "instructions"]);
 
 /** What a program needs besides the packages that tests need, too. */
 const DPDK = { "dpdk-dev": "/usr/bin/dpdk-testpmd" };
-const PACKAGES = { readme: DPDK, testpmd: DPDK };
+const PACKAGES = {
+  instructions: { valgrind: "/usr/bin/valgrind" },
+  readme: DPDK,
+  testpmd: DPDK,
+};
 
 main(async () => {
   const args = process.argv.slice(2);

@@ -3,12 +3,19 @@
  * end, alone and beside other flows, and another checkout is measured in turns with this one.
  */
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { LOADS, Loads } from "../../bench/engine/loads.ts";
-import { type Figures, isMet, lendHarness, repeat } from "../../bench/engine-sides.ts";
+import {
+  bundleCounted,
+  type Figures,
+  isMet,
+  lendHarness,
+  repeat,
+} from "../../bench/engine-sides.ts";
 import { ROOT } from "../support/e2e/program.ts";
 
 const HARNESS = "bench/engine/child.ts";
@@ -39,6 +46,24 @@ describe("the engine's loads", () => {
 });
 
 describe("two checkouts", () => {
+  test("what is counted does as much each time, and more where it is to do more", async () => {
+    const folder = otherCheckout();
+    try {
+      const takeBack = lendHarness(folder);
+      const file = await bundleCounted(folder);
+      const does = (load: string, looks: number): number =>
+        Number(execFileSync("node", [file, load, "0", String(looks)], { stdio: "pipe" }));
+      const [short, again, long] = [does("udp-up", 3), does("udp-up", 3), does("udp-up", 6)];
+      assert.ok(short > 0);
+      assert.equal(again, short);
+      assert.equal(long, 2 * short);
+      assert.throws(() => does("unheard-of", 3), /there is no load "unheard-of"/);
+      takeBack();
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
   test("another one without a harness is lent this one's, and asked in turns", async () => {
     const folder = otherCheckout();
     const figures = [none(), none()];
