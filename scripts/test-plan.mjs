@@ -44,7 +44,7 @@ export const CONFINED = [
 ];
 export const PROFILE = "deploy/seccomp.json";
 /** Seconds a file may take: several times what it needs on two cores beside others of its stage. */
-const LOCAL_LIMIT_S = 90;
+const LOCAL_LIMIT_S = 150;
 const END_TO_END_LIMIT_S = 240;
 /** Those that need more. */
 export const SLOW_S = {
@@ -54,10 +54,10 @@ export const SLOW_S = {
   // Packs, installs, compiles, and asks Deno about all sources.
   "test/package.test.ts": 240,
   // A whole browser, which others of the stage leave little time.
-  "test/engine-in-browser.test.ts": 300,
+  "test/engine-in-browser.test.ts": 600,
   "test/ui/browser/main.test.ts": 180,
   "test/ui/browser/main-looks.test.ts": 180,
-  "test/demo-web/page.test.ts": 240,
+  "test/demo-web/page.test.ts": 360,
   "test/e2e/attach-stream.test.ts": 360,
   "test/e2e/attach-takeover.test.ts": 300,
   "test/e2e/attach-vhost-user.test.ts": 300,

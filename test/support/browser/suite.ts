@@ -16,7 +16,7 @@ const ROOT = join(import.meta.dirname, "../../..");
 const HERE = "test/support/browser";
 const TYPES = { html: "text/html", js: "text/javascript", wasm: "application/wasm" };
 /** The whole suite on one core that others use, too. */
-const LIMIT_ms = 200_000;
+const LIMIT_ms = 400_000;
 
 /** Modules and what is said in their place; others of Node cannot be bundled. */
 const STAND_INS: Readonly<Record<string, string>> = {
