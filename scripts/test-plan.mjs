@@ -49,14 +49,14 @@ const END_TO_END_LIMIT_S = 240;
 /** Those that need more. */
 export const SLOW_S = {
   // A compiler, which is given the whole engine.
-  "test/replay/c-host.test.ts": 180,
-  "test/sim/mutants/mutants.test.ts": 180,
+  "test/replay/c-host.test.ts": 480,
+  "test/sim/mutants/mutants.test.ts": 300,
   // Packs, installs, compiles, and asks Deno about all sources.
   "test/package.test.ts": 240,
   // A whole browser, which others of the stage leave little time.
   "test/engine-in-browser.test.ts": 600,
-  "test/ui/browser/main.test.ts": 180,
-  "test/ui/browser/main-looks.test.ts": 180,
+  "test/ui/browser/main.test.ts": 300,
+  "test/ui/browser/main-looks.test.ts": 300,
   "test/demo-web/page.test.ts": 360,
   "test/e2e/attach-stream.test.ts": 360,
   "test/e2e/attach-takeover.test.ts": 300,
