@@ -9,7 +9,7 @@
  * Source: RFC 1035 §4.1.1, §4.2; RFC 7766 §5, §8.
  */
 import { createSocket } from "node:dgram";
-import { connect, isIPv6 } from "node:net";
+import { connect, isIP, isIPv6 } from "node:net";
 import { joined } from "../../upstream/messages.ts";
 import { isAnswer, isTruncated, readU16 } from "../dns-message.ts";
 import type { Endpoint } from "../upstream.ts";
@@ -17,6 +17,7 @@ import type { Endpoint } from "../upstream.ts";
 /** How long one server has for its answer, and how often it is asked by UDP. */
 const PATIENCE_MS = 2000;
 const DNS_PORT = 53;
+const PORT_MAX = 0xffff;
 const HEADER_SIZE = 12;
 const LENGTH_SIZE = 2;
 
@@ -25,11 +26,14 @@ const LENGTH_SIZE = 2;
  * Throws `RangeError`.
  */
 export function serverOf(text: string): Endpoint {
-  if (isIPv6(text.split("%", 1)[0] ?? "")) return { address: text, port: DNS_PORT };
+  if (isIPv6(text)) return { address: text, port: DNS_PORT };
   const match = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d+))?$/.exec(text);
-  const address = match?.[1] ?? match?.[2];
-  if (address === undefined) throw new RangeError(`"${text}" is no address of a name server`);
-  return { address, port: match?.[3] === undefined ? DNS_PORT : Number(match[3]) };
+  const address = match?.[1] ?? match?.[2] ?? "";
+  const port = Number(match?.[3] ?? DNS_PORT);
+  if (isIP(address) === 0 || port < 1 || port > PORT_MAX) {
+    throw new RangeError(`"${text}" is no address of a name server`);
+  }
+  return { address, port };
 }
 
 /**
@@ -63,7 +67,11 @@ function exchange(
   begin: (done: (result: Uint8Array | Error) => void) => () => void,
 ): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
+    let isDone = false;
+    let end = (): void => {};
     const done = (result: Uint8Array | Error): void => {
+      if (isDone) return;
+      isDone = true;
       clearTimeout(timer);
       stop.removeEventListener("abort", halt);
       end();
@@ -72,7 +80,12 @@ function exchange(
     };
     const halt = (): void => done(new Error("the network has ended"));
     const timer = setTimeout(() => done(new Error("no answer in time")), PATIENCE_MS);
-    const end = begin(done);
+    try {
+      end = begin(done);
+      if (isDone) end();
+    } catch (error) {
+      done(new Error("cannot ask a name server", { cause: error }));
+    }
     if (stop.aborted) halt();
     else stop.addEventListener("abort", halt, { once: true });
   });
@@ -86,8 +99,10 @@ function byUdp(question: Uint8Array, server: Endpoint, stop: AbortSignal): Promi
       if (isAnswer(answer, question)) done(answer);
     });
     let isOpen = true;
-    socket.connect(server.port, server.address, () => {
-      if (isOpen) socket.send(question);
+    // Without a way to the server Node calls this with an error and emits none.
+    socket.connect(server.port, server.address, (error?: Error) => {
+      if (error) done(error);
+      else if (isOpen) socket.send(question);
     });
     return () => {
       isOpen = false;

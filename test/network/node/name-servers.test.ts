@@ -89,7 +89,10 @@ describe("name servers", () => {
       ["[2001:db8::1]:5353", { address: "2001:db8::1", port: 5353 }],
     ];
     for (const [text, endpoint] of cases) assert.deepEqual(serverOf(text), endpoint, text);
-    for (const wrong of ["", "a:b:c", "[::1"]) assert.throws(() => serverOf(wrong), RangeError);
+    const ports = ["127.0.0.1:0", "192.0.2.1:70000", "[::1]:65536"];
+    for (const wrong of ["", "a:b:c", "[::1", "nonsense", "[192.0.2]", ...ports]) {
+      assert.throws(() => serverOf(wrong), RangeError, wrong);
+    }
   });
 
   test("only an answer to the question counts", LIMIT, async () => {
@@ -121,6 +124,19 @@ describe("name servers", () => {
     const endpoints = [gone.endpoint, server.endpoint];
     const answer = await askServers(query(1), endpoints, NO_STOP);
     assert.match(Buffer.from(answer).toString("latin1"), /second$/);
+    server.close();
+  });
+
+  test("one that cannot be asked at all is passed over", LIMIT, async () => {
+    const server = await nameServer((question) => [answerTo(question, "asked")]);
+    // No socket may send to the first, the second is no port.
+    const cannot = [
+      { address: "255.255.255.255", port: 53 },
+      { address: "127.0.0.1", port: 70_000 },
+    ];
+    const answer = await askServers(query(1), [...cannot, server.endpoint], NO_STOP);
+    assert.match(Buffer.from(answer).toString("latin1"), /asked$/);
+    await assert.rejects(askServers(query(1), cannot, NO_STOP), /no name server has answered/);
     server.close();
   });
 
