@@ -44,6 +44,7 @@ export function admit(network: Network, { port, from, open, refuse }: Knock): vo
   if (!Number.isInteger(port) || port < 1 || port > PORT_MAX) {
     throw new EngineError("CONFIG", `set port to an integer from 1 to ${PORT_MAX}, not "${port}"`);
   }
+  if (from !== undefined) checkCaller(from);
   network.send({
     run: ({ engine, operations, now, before }) => {
       const address = numberOf(engine, from);
@@ -54,6 +55,15 @@ export function admit(network: Network, { port, from, open, refuse }: Knock): vo
     },
     drop: refuse,
   });
+}
+
+/** Throws `EngineError` CONFIG for what is no endpoint. */
+function checkCaller(from: Endpoint): void {
+  const { address, port } = from ?? {};
+  const isAddress = typeof address === "string" && (isIpv4(address) || readIpv6(address));
+  if (isAddress && Number.isInteger(port) && port > 0 && port <= PORT_MAX) return;
+  const text = `set from to an address and a port of 1 to ${PORT_MAX}, not ${JSON.stringify(from)}`;
+  throw new EngineError("CONFIG", text);
 }
 
 /** The number of the caller's address; 0 = it has none. */

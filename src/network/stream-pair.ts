@@ -132,9 +132,14 @@ export class StreamPair implements TcpSocket {
     this.#events?.writable();
   }
 
+  /** What has been written is the writer's again at once: it may use its buffer for the next. */
   #write(chunk: Uint8Array): Promise<void> | undefined {
+    if (!(chunk instanceof Uint8Array)) {
+      this.#reset("ECONNRESET"); // what came before would look like all of it
+      throw new TypeError("write chunks of Uint8Array to a connection");
+    }
     if (chunk.length === 0) return undefined;
-    this.#chunks.push(chunk);
+    this.#chunks.push(new Uint8Array(chunk));
     this.#events?.readable();
     if (this.#chunks.length < ROOM) return undefined;
     return new Promise((resolve) => {

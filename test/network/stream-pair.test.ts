@@ -10,6 +10,7 @@ import {
   readStats,
 } from "../../src/network/index.ts";
 import type { Connection } from "../../src/network/stream-pair.ts";
+import type { Endpoint } from "../../src/network/upstream.ts";
 import { pattern } from "../support/packet.ts";
 import { twoNetworks } from "../support/two-networks.ts";
 
@@ -184,6 +185,61 @@ describe("stream pair", () => {
     await kept.writable.getWriter().write(new Uint8Array(1));
     await untilQuiet(() => server.inspect(readStats).tcpBytesToHost);
     assert.equal(caller.inspect(readFlows).length, 1);
+    dispose();
+  });
+
+  test("what has been written is the writer's again: its buffer serves for the next", async () => {
+    const { promise, resolve } = deferred<string>();
+    const serve = ({ readable }: Connection): void => {
+      new Response(readable).text().then(resolve);
+    };
+    const { caller, dispose } = twoNetworks([{ port: 80, serve }]);
+    const writer = dial(caller, 80).writable.getWriter();
+    const buffer = new Uint8Array(4);
+    for (const word of ["aaaa", "bbbb", "cccc"]) {
+      buffer.set(new TextEncoder().encode(word));
+      await writer.write(buffer);
+    }
+    await writer.close();
+    assert.equal(await promise, "aaaabbbbcccc");
+    dispose();
+  });
+
+  const NO_CHUNKS: Readonly<Record<string, unknown>> = {
+    "a text": "hello",
+    "a buffer": new ArrayBuffer(8),
+    "an array of another type": new Uint16Array(4),
+    nothing: undefined,
+  };
+  for (const [name, chunk] of Object.entries(NO_CHUNKS)) {
+    test(`${name} is no chunk: its connection is reset, the network goes on`, async () => {
+      const { promise, resolve } = deferred<unknown>();
+      const accepted = deferred();
+      const serve = (connection: Connection): void => {
+        accepted.resolve();
+        read(connection).then(resolve, resolve);
+      };
+      const { caller, dispose } = twoNetworks([{ port: 80, serve }]);
+      const writer = dial(caller, 80).writable.getWriter();
+      writer.closed.catch(() => {});
+      await writer.write(new Uint8Array(3));
+      await accepted.promise;
+      await assert.rejects(writer.write(chunk as Uint8Array), TypeError);
+      assert.ok((await promise) instanceof Error, "three octets are not all of it");
+      await assert.doesNotReject(write(dial(caller, 80), pieces(1, 1)));
+      dispose();
+    });
+  }
+
+  test("a caller without an address and a port is an error, and nothing happens", () => {
+    const { caller, dispose } = twoNetworks([]);
+    const wrong: unknown[] = [
+      ...[null, "x", {}, { port: 5 }, { address: "10.0.0.1" }, { address: "x", port: 5 }],
+      ...[-1, 0, 1.5, 70_000, "80"].map((port) => ({ address: "10.0.0.1", port })),
+    ];
+    for (const from of wrong) {
+      assert.throws(() => dial(caller, 80, from as Endpoint), { code: "CONFIG" });
+    }
     dispose();
   });
 
