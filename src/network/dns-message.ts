@@ -1,6 +1,6 @@
 /** As much of a DNS message as is needed to know what it asks. Source: RFC 1035 §4.1. */
 
-const HEADER_SIZE = 12;
+export const HEADER_SIZE = 12;
 const LABEL_MAX = 63;
 const NAME_MAX = 255;
 

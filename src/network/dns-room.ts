@@ -5,9 +5,8 @@
  *
  * Source: RFC 1035 §4.2.1 (512 octets), RFC 2181 §9 (TC), RFC 6891 §6.1.2, §6.2.3 (OPT).
  */
-import { readQuestion, readU16 } from "./dns-message.ts";
+import { HEADER_SIZE, readQuestion, readU16 } from "./dns-message.ts";
 
-const HEADER_SIZE = 12;
 const ROOM_MIN = 512;
 const TYPE_OPT = 41;
 /** Name, type and class of an OPT record. */

@@ -12,7 +12,7 @@
  */
 
 import { joined } from "../upstream/messages.ts";
-import { readU16 } from "./dns-message.ts";
+import { HEADER_SIZE, readU16 } from "./dns-message.ts";
 import { fitted } from "./dns-room.ts";
 import {
   type Datagram,
@@ -115,16 +115,21 @@ export class NameStream implements TcpSocket {
   /** Asks what has come in as a whole, as long as questions may wait. */
   #read(): void {
     let at = 0;
-    while (this.#unread.length >= at + LENGTH_SIZE) {
+    while (!this.#isClosed && this.#unread.length >= at + LENGTH_SIZE) {
       if (this.#waiting >= WAITING_MAX || this.#answers.length > MESSAGE_MAX) break;
       const size = readU16(this.#unread, at);
+      if (size < HEADER_SIZE) {
+        this.close(); // no question, nor will what follows be one
+        this.#events.failed("ECONNRESET");
+        return;
+      }
       const end = at + LENGTH_SIZE + size;
       if (this.#unread.length < end) break;
       this.#waiting += 1;
       this.#ask(this.#unread.slice(at + LENGTH_SIZE, end));
       at = end;
     }
-    if (at > 0) this.#unread = this.#unread.slice(at);
+    if (at > 0) this.#unread = this.#unread.subarray(at);
   }
 
   async #ask(question: Uint8Array): Promise<void> {
@@ -160,7 +165,7 @@ export class NameStream implements TcpSocket {
       filled += part.length;
     }
     if (filled > 0) {
-      this.#answers = this.#answers.slice(filled);
+      this.#answers = this.#answers.subarray(filled);
       this.#goOn();
       return filled;
     }

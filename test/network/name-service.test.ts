@@ -17,8 +17,12 @@ function stream(resolve: (question: Uint8Array) => Promise<Uint8Array>) {
   return { told, names: new NameStream(resolve, events) };
 }
 
+/** As long as the header of a message, which is the least. */
+const SIZE = 12;
+const whole = (text: string): string => text.padEnd(SIZE, ".");
+
 const framed = (text: string): Uint8Array =>
-  Uint8Array.from([0, text.length, ...new TextEncoder().encode(text)]);
+  Uint8Array.from([0, SIZE, ...new TextEncoder().encode(whole(text))]);
 
 function receive(names: NameStream, size = 100): string | number {
   const piece = new Uint8Array(size);
@@ -33,13 +37,16 @@ describe("name service over TCP", () => {
       asked.push(new TextDecoder().decode(question));
       return question;
     });
-    const octets = [...framed("one"), ...framed(""), ...framed("three")];
+    const octets = [...framed("one"), ...framed("two"), ...framed("three")];
     for (const octet of octets) assert.equal(names.send([Uint8Array.of(octet)]), 1);
     await settled();
-    assert.deepEqual(asked, ["one", "", "three"]);
-    assert.equal(receive(names, 3), "\0\u0003o");
+    assert.deepEqual(asked, ["one", "two", "three"].map(whole));
+    assert.equal(receive(names, 3), "\0\fo");
     // What fills less than there is room for says that nothing is left (`TcpSocket.receive`).
-    assert.equal(receive(names), "ne\0\0\0\u0005three");
+    assert.equal(
+      receive(names),
+      `${whole("one").slice(1)}\0\f${whole("two")}\0\f${whole("three")}`,
+    );
     assert.equal(receive(names), 0);
   });
 
@@ -49,7 +56,7 @@ describe("name service over TCP", () => {
     names.shutdown();
     assert.equal(receive(names), 0);
     await settled();
-    assert.equal(receive(names), "\0\u0001a");
+    assert.equal(receive(names), `\0\f${whole("a")}`);
     assert.equal(told.at(-1), "readable");
     assert.equal(receive(names), END);
   });
@@ -85,8 +92,8 @@ describe("name service over TCP", () => {
       await gate;
       return question;
     });
-    const many = new Uint8Array(2 * 100); // messages of no octets
-    assert.equal(names.send([many]), 200);
+    const many = Array.from({ length: 100 }, () => framed("q"));
+    assert.equal(names.send(many), 100 * (2 + SIZE));
     assert.equal(asked, 64);
     release();
     await settled();
@@ -107,6 +114,18 @@ describe("name service over TCP", () => {
     names.send([framed("a")]);
     await settled();
     assert.deepEqual(told.slice(0, 2), ["connected", "ECONNRESET"]);
+  });
+
+  test("what is shorter than a header ends the connection, and what follows is not read", () => {
+    let asked = 0;
+    const { names, told } = stream(async (question) => {
+      asked += 1;
+      return question;
+    });
+    const zeros = new Uint8Array(60_000);
+    assert.equal(names.send([framed("q"), zeros]), 2 + SIZE + zeros.length);
+    assert.deepEqual(told, ["connected", "ECONNRESET"]);
+    assert.equal(asked, 1);
   });
 
   test("after its end nothing is told", async () => {
