@@ -8,6 +8,7 @@
  * One end has the addresses the other way round: `gateway: "10.0.2.15", guest: "10.0.2.2"`, and a
  * `gatewayMac` of its own.
  */
+import { EngineError } from "../engine/errors.ts";
 import type { SentFrames } from "./frame-link.ts";
 import type { Network } from "./network.ts";
 
@@ -18,18 +19,22 @@ export function plug(one: Network, other: Network): void {
 }
 
 function lead(from: Network, to: Network): void {
-  let isThere = true;
-  const gone = (): void => {
-    isThere = false;
-  };
-  to.closed.then(gone, gone);
-  from.link.onFrames = (frames) => {
-    if (!isThere) return frames.count;
-    return to.link.isFree ? inBatches(frames, to) : oneByOne(frames, to);
-  };
-  to.link.onRoom = () => {
-    if (isThere) from.link.resume();
-  };
+  from.link.onFrames = (frames) =>
+    unlessOver(
+      () => (to.link.isFree ? inBatches(frames, to) : oneByOne(frames, to)),
+      frames.count, // lost
+    );
+  to.link.onRoom = () => unlessOver(() => from.link.resume(), undefined);
+}
+
+/** Either end may end at any time, in the turn of the other one, too. */
+function unlessOver<Result>(act: () => Result, otherwise: Result): Result {
+  try {
+    return act();
+  } catch (error) {
+    if (error instanceof EngineError && error.code === "DISPOSED") return otherwise;
+    throw error;
+  }
 }
 
 /** As far as the other one takes them so; the rest waits in its link. */

@@ -61,6 +61,32 @@ describe("cable", () => {
     });
   }
 
+  test("either end may end within the other's turn, which goes on", LIMIT, async () => {
+    for (const ends of ["near", "far"] as const) {
+      const engine = engineModule("simd");
+      const networks: Partial<Record<"near" | "far", Network>> = {};
+      const serve = (): void => networks[ends]?.dispose();
+      const near = createNetworkSync({ engine, settings: { ipv6: false } });
+      const upstream = withServices([
+        { ...ECHO, serve },
+        { ...ECHO, port: 8 },
+      ]);
+      const far = createNetworkSync({ engine, upstream, settings: { ipv6: false, ...FAR } });
+      Object.assign(networks, { near, far });
+      plug(near, far);
+      const connection = dial(near, 7);
+      const [gone, left] = ends === "near" ? [near, far] : [far, near];
+      await gone.closed;
+      connection.abort();
+      // Frames for who is gone, and room again in the link of who is left.
+      for (let i = 0; i < 500; i += 1) left.link.receive(new Uint8Array(60));
+      await until(() => left.link.isFree, "frames to be taken");
+      assert.ok(left.inspect(readStats).guestRxFrames >= 500, "it has not failed");
+      left.dispose();
+      await left.closed;
+    }
+  });
+
   test("leads nowhere once the other end is gone", LIMIT, async () => {
     const [near, far] = plugged({ ipv6: false });
     far.dispose();
