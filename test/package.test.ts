@@ -34,8 +34,8 @@ const EXAMPLES: Readonly<Record<string, typeof NONE>> = {
  * Octets of a consumer's bundle, minified, of what makes a network and nothing else. The aim is
  * 25,000 (ARCHITECTURE.md says what stands in the way).
  */
-const BUNDLE_MAX = 37_000;
-const BUNDLE_GZIP_MAX = 14_200;
+const BUNDLE_MAX = 37_500;
+const BUNDLE_GZIP_MAX = 14_400;
 const TARBALL_MAX = 300_000;
 
 const folder = mkdtempSync(join(tmpdir(), "slirp-package-"));

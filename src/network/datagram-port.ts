@@ -13,6 +13,7 @@ export class DatagramPort implements UdpEvents {
   readonly #news: (bits: number) => void;
   #socket: UdpSocket | undefined;
   readonly #refusals: Refusal[] = [];
+  #isClosed = false;
 
   constructor(peer: Endpoint | undefined, news: (bits: number) => void) {
     this.#peer = peer;
@@ -26,6 +27,7 @@ export class DatagramPort implements UdpEvents {
     } catch (error) {
       return -errnoOfThrown(error);
     }
+    if (this.#isClosed) this.#socket?.close();
     return this.#socket?.port ?? -EMFILE;
   }
 
@@ -73,7 +75,9 @@ export class DatagramPort implements UdpEvents {
     return refusal === undefined ? -EAGAIN : messages.deliverError(message, refusal);
   }
 
+  /** Also while its socket is being opened, which is closed then. */
   close(_abort: boolean): void {
+    this.#isClosed = true;
     this.#socket?.close();
   }
 }

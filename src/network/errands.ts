@@ -29,6 +29,7 @@ export class Errands {
   readonly #operations: SocketOperations;
   readonly #waiting: Errand[] = [];
   #before = 0;
+  #isClosed = false;
 
   constructor(engine: Engine, operations: SocketOperations) {
     this.#engine = engine;
@@ -48,13 +49,16 @@ export class Errands {
     for (const errand of errands) {
       const before = this.#before;
       this.#before += 1;
-      errand.run({ engine: this.#engine, operations: this.#operations, now, before });
+      if (this.#isClosed)
+        errand.drop(); // by what one before it has called
+      else errand.run({ engine: this.#engine, operations: this.#operations, now, before });
     }
     return errands.length;
   }
 
   /** The network ends. */
   close(): void {
+    this.#isClosed = true;
     for (const errand of this.#waiting.splice(0)) errand.drop();
   }
 }

@@ -26,6 +26,7 @@ import {
   RX_SLOT_COUNT,
   RX_SLOT_SIZE,
 } from "../../wasm/abi.ts";
+import { EPIPE } from "../../wasm/errno.ts";
 import { EngineError } from "../engine/errors.ts";
 import { FrameRing } from "../link/frame-ring.ts";
 import { gatherTx, rxSlot, txSize, writeRxDescriptor } from "../link/frames.ts";
@@ -158,7 +159,7 @@ export class FrameLink implements Link {
 
   /** Takes a copy of a frame; false: there is no room. Throws `EngineError` FRAME. */
   push(frame: Uint8Array): boolean {
-    checkLength(frame.length);
+    checkLength(frame instanceof Uint8Array ? frame.length : Number.NaN);
     const at = this.#ring.reserve(frame.length);
     if (at < 0) {
       this.#wasFull = true;
@@ -185,9 +186,9 @@ export class FrameLink implements Link {
     this.#inSlots = -1;
     return new FrameBatch(memory, (count) => {
       this.#inSlots = count;
-      if (count === 0) return;
-      this.#owner.onFrames();
-      ended();
+      // Those that came one by one meanwhile have had a turn that could not take them.
+      if (count > 0 || this.hasWaiting) this.#owner.onFrames();
+      if (count > 0) ended();
     });
   }
 
@@ -207,9 +208,12 @@ export class FrameLink implements Link {
   }
 
   receive(memory: LinkMemory, max: number): number {
+    if (!this.#isOpen) return -EPIPE;
     if (this.#inSlots !== 0) {
       const count = Math.max(0, this.#inSlots);
-      if (count > 0) this.#inSlots = 0;
+      if (count === 0) return 0;
+      this.#inSlots = 0;
+      if (this.hasWaiting) this.#owner.onFrames();
       return count;
     }
     const ring = this.#ring;
@@ -229,7 +233,7 @@ export class FrameLink implements Link {
   }
 
   transmit(memory: LinkMemory, first: number, count: number): number {
-    if (!this.#isOpen) return count - first;
+    if (!this.#isOpen) return -EPIPE;
     if (this.onFrames !== undefined) {
       const taken = this.onFrames(new SentFrames(memory, first, count));
       return Math.max(0, Math.min(count - first, Math.floor(taken) || 0));
@@ -243,6 +247,7 @@ export class FrameLink implements Link {
       const frame = new Uint8Array(frames.length(0));
       frames.copy(0, frame);
       if (this.onFrame(frame) === false) return i - first;
+      if (!this.#isOpen) return -EPIPE; // disposed of by what was called
     }
     return count - first;
   }

@@ -143,8 +143,7 @@ export class Network {
 
   /** Closes everything. Idempotent; every other call throws from then on. */
   dispose(): void {
-    this.#over();
-    this.#end.resolve();
+    this.#finish();
   }
 
   [Symbol.dispose](): void {
@@ -194,7 +193,7 @@ export class Network {
         if (this.#isOver) return; // disposed of by what was called
       }
     } catch (error) {
-      this.#fail(error);
+      this.#finish({ cause: error });
       return;
     } finally {
       this.#isTurning = false;
@@ -217,19 +216,25 @@ export class Network {
     });
   }
 
-  #fail(cause: unknown): void {
-    this.#over();
-    const text = `the network has failed: ${messageOf(cause)}`;
-    this.#end.reject(new EngineError("FAILED", text, { cause }));
-  }
-
-  #over(): void {
+  /** @param failure what was thrown, where something was; the first counts */
+  #finish(failure?: { readonly cause: unknown }): void {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#cancel?.();
     this.#frames.close();
     this.#errands.close();
-    this.#operations.close();
+    let thrown = failure;
+    try {
+      this.#operations.close();
+    } catch (cause) {
+      thrown ??= { cause };
+    }
+    if (thrown === undefined) {
+      this.#end.resolve();
+      return;
+    }
+    const text = `the network has failed: ${messageOf(thrown.cause)}`;
+    this.#end.reject(new EngineError("FAILED", text, thrown));
   }
 }
 

@@ -38,6 +38,7 @@ export class SocketOperations implements Executor {
   readonly #ports = new Map<number, StreamPort | DatagramPort>();
   /** Flows whose news are kept until the link has room, and their bits. */
   readonly #quiet = new Map<number, number>();
+  #isClosed = false;
 
   constructor(engine: Engine, upstream: Upstream, events: EventQueue) {
     this.#engine = engine;
@@ -62,6 +63,7 @@ export class SocketOperations implements Executor {
 
   #perform(operation: Operation): number {
     const { kind, handle } = operation;
+    if (this.#isClosed) return -errno.EBADF; // by what an operation before it has called
     if (kind === abi.OP_TCP_CONNECT) return this.#connect(operation);
     if (kind === abi.OP_UDP_OPEN) return this.#openUdp(operation);
     if (kind === abi.OP_PING_OPEN) return this.#openPing(operation);
@@ -194,9 +196,20 @@ export class SocketOperations implements Executor {
     if (older !== undefined) this.#close(handle, older, true);
   }
 
+  /** Throws what a socket or the upstream has thrown, once all of them are closed. */
   close(): void {
-    for (const [handle, port] of this.#ports) this.#close(handle, port, true);
-    this.#upstream.close();
+    this.#isClosed = true;
+    const errors: unknown[] = [];
+    const attempt = (end: () => void): void => {
+      try {
+        end();
+      } catch (error) {
+        errors.push(error);
+      }
+    };
+    for (const [handle, port] of this.#ports) attempt(() => this.#close(handle, port, true));
+    attempt(() => this.#upstream.close());
+    if (errors.length > 0) throw errors[0];
   }
 
   // -------------------------------------------------------------- news

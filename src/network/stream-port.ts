@@ -83,7 +83,9 @@ export class StreamPort implements TcpEvents {
     return 0;
   }
 
+  /** Also while its socket is being opened, which is closed then. */
   close(abort: boolean): void {
+    this.#hasFailed = true;
     this.#socket?.close(abort);
   }
 }
