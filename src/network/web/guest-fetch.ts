@@ -77,7 +77,8 @@ async function exchange(
     end();
     return new Response(null, init);
   }
-  return new Response(content.stream(cancel, end), init);
+  content.onOver = (isWhole) => (isWhole ? end() : cancel());
+  return new Response(content.stream(), init);
 }
 
 /** Ends what is over: gently, as the guest may still be writing nothing of importance. */

@@ -1,0 +1,128 @@
+/**
+ * How long a function that is an HTTP server is given what belongs to a request: its body after the
+ * answer, its signal, timers, the place of its connection.
+ */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { type FetchServiceOptions, fetchService } from "../../../src/network/web/index.ts";
+import { HttpGuest } from "../../support/web/http-guest.ts";
+import { FakeHost } from "../../support/web/probe.ts";
+
+const LINGER_US = 10_000_000;
+const GET = "GET / HTTP/1.1\r\nhost: web.test\r\n";
+
+type Handler = FetchServiceOptions["fetch"];
+
+function serviceOf(fetch: Handler, host = new FakeHost()) {
+  return fetchService({ address: "192.0.2.80", fetch, host });
+}
+
+/** A promise that somebody else fulfils. */
+function later<T>() {
+  let resolve: (value: T | PromiseLike<T>) => void = () => {};
+  const promise = new Promise<T>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
+}
+
+function post(length: number, more = ""): string {
+  return `POST / HTTP/1.1\r\nhost: web.test\r\ncontent-length: ${length}\r\n${more}\r\n`;
+}
+
+describe("a body that the handler reads after its answer", () => {
+  const BODY = Array.from({ length: 100 }, (_, index) =>
+    String.fromCharCode(65 + (index % 26)).repeat(1000),
+  ).join("");
+
+  for (const [what, more] of [
+    ["another request follows", ""],
+    ["none does", "connection: close\r\n"],
+  ] as const) {
+    test(`is whole, where ${what}`, async () => {
+      const got = later<string>();
+      const guest = new HttpGuest(
+        serviceOf((request) => {
+          if (request.method === "POST") got.resolve(request.text());
+          return new Response("ok");
+        }),
+      );
+      guest.send(`${post(BODY.length, more)}${BODY.slice(0, 20_000)}`);
+      await guest.answers(1, "ok");
+      for (let at = 20_000; at < BODY.length; at += 20_000) {
+        guest.send(BODY.slice(at, at + 20_000));
+        // Whoever reads has taken it before the next one comes.
+        await new Promise((resolve) => setTimeout(resolve));
+      }
+      assert.ok((await got.promise) === BODY);
+      if (more === "") await guest.send(`${GET}\r\n`).answers(2, "ok");
+      else await guest.until(() => guest.hasEnded);
+      assert.equal(guest.isReset, false);
+    });
+  }
+
+  test("is whole where a clone of the request reads it", async () => {
+    const got = later<string>();
+    const guest = new HttpGuest(
+      serviceOf((request) => {
+        got.resolve(request.clone().text());
+        return new Response("ok");
+      }),
+    );
+    guest.send(`${post(BODY.length)}${BODY.slice(0, 20_000)}`);
+    await guest.answers(1, "ok");
+    guest.send(BODY.slice(20_000));
+    assert.ok((await got.promise) === BODY);
+  });
+
+  test("is refused to one who begins once it was skipped", async () => {
+    let kept: Request | undefined;
+    const guest = new HttpGuest(
+      serviceOf((request) => {
+        kept ??= request;
+        return new Response("ok");
+      }),
+    );
+    guest.send(`${post(6)}abc`);
+    await guest.answers(1, "ok");
+    guest.send(`def${GET}\r\n`);
+    await guest.answers(2, "ok");
+    assert.ok(kept);
+    await assert.rejects(kept.text());
+  });
+
+  test("is skipped where the handler gives it up", async () => {
+    const guest = new HttpGuest(
+      serviceOf((request) => {
+        const reader = request.body?.getReader();
+        reader?.read().then(
+          () => reader.cancel(),
+          () => {},
+        );
+        return new Response("ok");
+      }),
+    );
+    guest.send(`${post(6)}abc`);
+    await guest.answers(1, "ok");
+    await guest.send(`def${GET}\r\n`).answers(2, "ok");
+    assert.equal(guest.isReset, false);
+  });
+
+  test("is waited for ten seconds where it does not go on", async () => {
+    const host = new FakeHost();
+    const guest = new HttpGuest(
+      serviceOf((request) => {
+        request.body?.getReader();
+        return new Response("ok");
+      }, host),
+    );
+    guest.send(`${post(6)}abcdef${GET}\r\n`);
+    await guest.answers(1, "ok");
+    while (host.waits.length === 0) await new Promise((resolve) => setTimeout(resolve));
+    assert.deepEqual(host.waits, [LINGER_US]);
+    host.pass(LINGER_US);
+    await guest.until(() => guest.isReset);
+    assert.deepEqual(host.waits, []);
+    assert.equal(guest.text.split("ok").length, 2);
+  });
+});
