@@ -107,14 +107,17 @@ class FetchConnection {
 
   /** Waits for the guest's end: a reset could overtake the last answer. */
   async #finish(): Promise<void> {
-    const stop = systemHost().after(LINGER_US, () => this.#connection.abort());
-    let room = DRAIN_MAX;
-    for (let piece = await this.#reader.piece(DRAIN_MAX); piece !== undefined; ) {
-      room -= piece.length;
-      if (room < 0) this.#connection.abort();
-      piece = await this.#reader.piece(DRAIN_MAX);
+    const stop = this.#host.after(LINGER_US, () => this.#connection.abort());
+    try {
+      let room = DRAIN_MAX;
+      for (let piece = await this.#reader.piece(DRAIN_MAX); piece !== undefined; ) {
+        room -= piece.length;
+        if (room < 0) this.#connection.abort();
+        piece = await this.#reader.piece(DRAIN_MAX);
+      }
+    } finally {
+      stop(); // it would keep a program of a network that is gone
     }
-    stop();
   }
 
   /** Serves one request; whether another may follow. */

@@ -9,6 +9,7 @@ import { HttpGuest } from "../../support/web/http-guest.ts";
 import { FakeHost } from "../../support/web/probe.ts";
 
 const LINGER_US = 10_000_000;
+const TURNS_MAX = 1000;
 const GET = "GET / HTTP/1.1\r\nhost: web.test\r\n";
 
 type Handler = FetchServiceOptions["fetch"];
@@ -24,6 +25,14 @@ function later<T>() {
     resolve = settle;
   });
   return { promise, resolve };
+}
+
+/** Looks at it once a turn: for what nobody tells. */
+async function turnsUntil(condition: () => boolean): Promise<void> {
+  for (let turns = 0; !condition(); turns += 1) {
+    assert.ok(turns < TURNS_MAX, "what was to be has not come");
+    await new Promise((resolve) => setTimeout(resolve));
+  }
 }
 
 function post(length: number, more = ""): string {
@@ -118,11 +127,34 @@ describe("a body that the handler reads after its answer", () => {
     );
     guest.send(`${post(6)}abcdef${GET}\r\n`);
     await guest.answers(1, "ok");
-    while (host.waits.length === 0) await new Promise((resolve) => setTimeout(resolve));
+    await turnsUntil(() => host.waits.length > 0);
     assert.deepEqual(host.waits, [LINGER_US]);
     host.pass(LINGER_US);
     await guest.until(() => guest.isReset);
     assert.deepEqual(host.waits, []);
     assert.equal(guest.text.split("ok").length, 2);
+  });
+});
+
+describe("timers of a service", () => {
+  test("are gone with a connection that is reset after its last answer", async () => {
+    const host = new FakeHost();
+    const guest = new HttpGuest(serviceOf(() => new Response("ok"), host));
+    guest.send(`${GET}connection: close\r\n\r\n`);
+    await guest.until(() => guest.hasEnded);
+    await turnsUntil(() => host.waits.length > 0);
+    assert.deepEqual(host.waits, [LINGER_US]);
+    guest.socket.close(true); // as the network's end has it
+    await turnsUntil(() => host.waits.length === 0);
+  });
+
+  test("reset a guest that does not end its connection", async () => {
+    const host = new FakeHost();
+    const guest = new HttpGuest(serviceOf(() => new Response("ok"), host));
+    guest.send(`${GET}connection: close\r\n\r\n`);
+    await guest.until(() => guest.hasEnded);
+    await turnsUntil(() => host.waits.length > 0);
+    host.pass(LINGER_US);
+    await guest.until(() => guest.isReset);
   });
 });
