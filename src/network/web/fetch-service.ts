@@ -19,7 +19,7 @@ import type { TcpTarget } from "../upstream.ts";
 import { HttpBody } from "./http-body.ts";
 import { bodyLength, HttpError, readHead } from "./http-head.ts";
 import { type RequestHead, readRequestHead } from "./http-request.ts";
-import { refusalOf, writeResponse } from "./http-response.ts";
+import { type Answering, refusalOf, writeResponse } from "./http-response.ts";
 import { EndError, OctetReader } from "./octet-reader.ts";
 
 const CONNECTIONS_MAX = 256;
@@ -129,7 +129,7 @@ class FetchConnection {
       body = new HttpBody(this.#reader, bodyLength(head.headers, "request"), this.#bodyMax);
     } catch (error) {
       if (!(error instanceof HttpError)) throw error;
-      await this.#answer(refusalOf(error), { isHead: false, isOld: false, goesOn: false });
+      await this.#answer(refusalOf(error), REFUSED);
       return false;
     }
     const { isHead, isOld } = head;
@@ -183,17 +183,37 @@ class FetchConnection {
         ...(await bodyInit(head, body)),
       });
       const context = { headers: head.headers, target: this.#target };
-      return await this.#handler(request, context);
+      return await this.#unlessFailed(this.#handler(request, context));
     } catch (error) {
       if (this.#aborter.signal.aborted) throw error;
       return refusalOf(error);
     }
   }
 
-  #answer(response: Response, how: Parameters<typeof writeResponse>[2]): Promise<boolean> {
-    return writeResponse(this.#writer, response, how);
+  /** What a handler gives, unless the connection fails before: nobody wants that any more. */
+  #unlessFailed(given: Response | Promise<Response>): Promise<Response> {
+    const { signal } = this.#aborter;
+    return new Promise((resolve, reject) => {
+      const fail = (): void => reject(signal.reason);
+      signal.addEventListener("abort", fail);
+      if (signal.aborted) fail();
+      Promise.resolve(given)
+        .then((response) => {
+          resolve(response);
+          return signal.aborted ? response.body?.cancel(signal.reason) : undefined;
+        })
+        .catch(reject)
+        .finally(() => signal.removeEventListener("abort", fail));
+    });
+  }
+
+  #answer(response: Response, how: Omit<Answering, "signal">): Promise<boolean> {
+    return writeResponse(this.#writer, response, { ...how, signal: this.#aborter.signal });
   }
 }
+
+/** How a request is answered that could not be read. */
+const REFUSED = { isHead: false, isOld: false, goesOn: false };
 
 const CONTINUE = new TextEncoder().encode("HTTP/1.1 100 Continue\r\n\r\n");
 

@@ -21,6 +21,8 @@ export interface Answering {
   readonly isOld: boolean;
   /** Whether another request may follow. */
   readonly goesOn: boolean;
+  /** The connection has failed: nobody waits for the body any more. */
+  readonly signal: AbortSignal;
 }
 
 /** The answer to what was refused, or has failed. */
@@ -37,7 +39,7 @@ export function refusalOf(error: unknown): Response {
 export async function writeResponse(
   writer: WritableStreamDefaultWriter<Uint8Array>,
   response: Response,
-  { isHead, isOld, goesOn }: Answering,
+  { isHead, isOld, goesOn, signal }: Answering,
 ): Promise<boolean> {
   const { status, body } = response;
   const isBare = status === 204 || status === 304;
@@ -57,7 +59,7 @@ export async function writeResponse(
   else if (isOld) lines.push("connection: keep-alive");
   await writer.write(latin(`${lines.join("\r\n")}\r\n\r\n`));
   if (isHead || isBare) await body?.cancel();
-  else await writeBody(writer, body, isChunked, length);
+  else await writeBody(writer, body, { isChunked, length, signal });
   return stays;
 }
 
@@ -68,15 +70,25 @@ function lengthOf({ headers, body }: Response, isBodiless: boolean): number | un
   return body === null && !isBodiless ? 0 : undefined;
 }
 
+interface Framing {
+  readonly isChunked: boolean;
+  /** What was told. */
+  readonly length: number | undefined;
+  readonly signal: AbortSignal;
+}
+
 async function writeBody(
   writer: WritableStreamDefaultWriter<Uint8Array>,
   body: ReadableStream<Uint8Array> | null,
-  isChunked: boolean,
-  length: number | undefined,
+  { isChunked, length, signal }: Framing,
 ): Promise<void> {
   const reader = body?.getReader();
+  // Ends a reading that is under way, too: a body that waits for news would never notice.
+  const giveUp = (): void => void reader?.cancel(signal.reason).catch(() => {});
+  signal.addEventListener("abort", giveUp);
   let total = 0;
   try {
+    if (signal.aborted) giveUp();
     for (;;) {
       const part = await reader?.read();
       if (part === undefined || part.done) break;
@@ -88,9 +100,12 @@ async function writeBody(
       await writer.write(octets);
       if (isChunked) await writer.write(CRLF);
     }
+    signal.throwIfAborted();
   } catch (error) {
     reader?.cancel(error).catch(() => {});
     throw error;
+  } finally {
+    signal.removeEventListener("abort", giveUp);
   }
   if (length !== undefined && total < length) throw new RangeError("body below its length");
   if (isChunked) await writer.write(LAST_CHUNK);

@@ -158,3 +158,76 @@ describe("timers of a service", () => {
     await guest.until(() => guest.isReset);
   });
 });
+
+describe("a guest that resets", () => {
+  /** Asks, resets once `isDue`, and waits for the service to have done with it. */
+  async function resetOne(fetch: Handler, isDue: (guest: HttpGuest) => boolean): Promise<void> {
+    const { serve, ...place } = serviceOf(fetch);
+    const served = later<unknown>();
+    const guest = new HttpGuest({
+      ...place,
+      serve: (connection, target) => {
+        const serving = Promise.resolve(serve(connection, target));
+        served.resolve(serving);
+        return serving;
+      },
+    });
+    guest.send(`${GET}\r\n`);
+    await guest.until(() => isDue(guest));
+    await new Promise((resolve) => setTimeout(resolve)); // writes are over, the next one is awaited
+    guest.socket.close(true);
+    await assert.rejects(served.promise, { name: "ConnectionError" });
+  }
+
+  test("has a body that waits for news cancelled, and its signal abort", async () => {
+    const cancelled = later<unknown>();
+    let signal: AbortSignal | undefined;
+    await resetOne(
+      (request) => {
+        signal = request.signal;
+        const start = (controller: ReadableStreamDefaultController): void =>
+          controller.enqueue(new TextEncoder().encode("data: 1\n\n"));
+        return new Response(new ReadableStream({ start, cancel: cancelled.resolve }));
+      },
+      ({ text }) => text.includes("data: 1"),
+    );
+    assert.equal((await cancelled.promise) instanceof Error, true);
+    assert.equal(signal?.aborted, true);
+  });
+
+  test("does not wait for a handler, whose late answer is cancelled", async () => {
+    const cancelled = later<unknown>();
+    const answer = later<Response>();
+    let signal: AbortSignal | undefined;
+    const guest = later<HttpGuest>();
+    await resetOne(
+      (request) => {
+        signal = request.signal;
+        guest.promise.then((each) => each.writable());
+        return answer.promise;
+      },
+      (each) => {
+        guest.resolve(each);
+        return signal !== undefined;
+      },
+    );
+    assert.equal(signal?.aborted, true);
+    answer.resolve(new Response(new ReadableStream({ cancel: cancelled.resolve })));
+    await cancelled.promise;
+  });
+
+  test("gives its place back, while its handler never ends", async () => {
+    let calls = 0;
+    const service = serviceOf(({ url }) => {
+      calls += 1;
+      return url.endsWith("/last") ? new Response("ok") : new Promise<Response>(() => {});
+    });
+    const guests = Array.from({ length: 256 }, () => new HttpGuest(service).send(`${GET}\r\n`));
+    await turnsUntil(() => calls === 256);
+    for (const guest of guests) guest.socket.close(true);
+    await new Promise((resolve) => setTimeout(resolve));
+    const last = new HttpGuest(service).send(`${GET.replace("/", "/last")}\r\n`);
+    await last.answers(1, "ok");
+    assert.match(last.text, /ok/);
+  });
+});
