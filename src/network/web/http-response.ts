@@ -93,6 +93,8 @@ async function writeBody(
       const part = await reader?.read();
       if (part === undefined || part.done) break;
       const octets = part.value;
+      // A type that streams do not hold their makers to; the connection takes octets alone.
+      if (octets?.[Symbol.toStringTag] !== "Uint8Array") throw new TypeError("body of no octets");
       if (octets.length === 0) continue; // a chunk without octets would be the last one
       total += octets.length;
       if (length !== undefined && total > length) throw new RangeError("body beyond its length");

@@ -231,3 +231,32 @@ describe("a guest that resets", () => {
     assert.match(last.text, /ok/);
   });
 });
+
+describe("a body that yields what is no Uint8Array", () => {
+  for (const wrong of [
+    "text",
+    "",
+    new ArrayBuffer(4),
+    new Uint16Array(4),
+    5,
+    null,
+    undefined,
+    {},
+  ]) {
+    test(`fails its answer alone: ${JSON.stringify(wrong)}`, async () => {
+      const cancelled = later<unknown>();
+      const octets = new TextEncoder().encode("right");
+      const guest = new HttpGuest(
+        serviceOf(() => {
+          const start = (controller: ReadableStreamDefaultController): void => {
+            controller.enqueue(octets);
+            controller.enqueue(wrong);
+          };
+          return new Response(new ReadableStream({ start, cancel: cancelled.resolve }));
+        }),
+      );
+      await guest.send(`${GET}\r\n`).until(() => guest.isReset);
+      assert.ok((await cancelled.promise) instanceof TypeError);
+    });
+  }
+});
