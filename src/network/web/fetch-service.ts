@@ -19,7 +19,7 @@ import type { TcpTarget } from "../upstream.ts";
 import { HttpBody } from "./http-body.ts";
 import { bodyLength, HttpError, readHead } from "./http-head.ts";
 import { type RequestHead, readRequestHead } from "./http-request.ts";
-import { type Answering, refusalOf, writeResponse } from "./http-response.ts";
+import { type Answering, checked, refusalOf, writeResponse } from "./http-response.ts";
 import { EndError, OctetReader } from "./octet-reader.ts";
 
 const CONNECTIONS_MAX = 256;
@@ -84,7 +84,9 @@ class FetchConnection {
   readonly #handler: FetchHandler;
   readonly #bodyMax: number | undefined;
   readonly #host: Host;
-  readonly #aborter = new AbortController();
+  /** Of the request that is served. One for all would have a listener for each of them. */
+  #aborter = new AbortController();
+  #failure: unknown;
 
   constructor(connection: Connection, target: TcpTarget, options: FetchServiceOptions) {
     this.#connection = connection;
@@ -94,7 +96,10 @@ class FetchConnection {
     this.#handler = options.fetch;
     this.#bodyMax = options.bodyMax;
     this.#host = options.host ?? systemHost();
-    this.#writer.closed.catch((error) => this.#aborter.abort(error));
+    this.#writer.closed.catch((error) => {
+      this.#failure = error;
+      this.#aborter.abort(error);
+    });
   }
 
   /** Serves until the connection ends; rejects where it fails. */
@@ -122,6 +127,8 @@ class FetchConnection {
 
   /** Serves one request; whether another may follow. */
   async #request(): Promise<boolean> {
+    this.#aborter = new AbortController();
+    if (this.#failure !== undefined) this.#aborter.abort(this.#failure);
     let head: RequestHead;
     let body: HttpBody;
     try {
@@ -183,7 +190,7 @@ class FetchConnection {
         ...(await bodyInit(head, body)),
       });
       const context = { headers: head.headers, target: this.#target };
-      return await this.#unlessFailed(this.#handler(request, context));
+      return checked(await this.#unlessFailed(this.#handler(request, context)));
     } catch (error) {
       if (this.#aborter.signal.aborted) throw error;
       return refusalOf(error);

@@ -13,7 +13,7 @@ const REASONS: Readonly<Record<number, string>> = {
   ...{ 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed" },
   ...{ 413: "Content Too Large", 414: "URI Too Long", 417: "Expectation Failed" },
   ...{ 431: "Request Header Fields Too Large", 500: "Internal Server Error" },
-  ...{ 501: "Not Implemented", 505: "HTTP Version Not Supported" },
+  ...{ 501: "Not Implemented", 502: "Bad Gateway", 505: "HTTP Version Not Supported" },
 };
 
 export interface Answering {
@@ -23,6 +23,19 @@ export interface Answering {
   readonly goesOn: boolean;
   /** The connection has failed: nobody waits for the body any more. */
   readonly signal: AbortSignal;
+}
+
+/**
+ * What a handler has given, which need not be what its type says. Throws what is answered in its
+ * place: once the head is written, only a reset could tell.
+ */
+export function checked(response: Response): Response {
+  // Of another realm or library it may be, too.
+  if (typeof response?.status !== "number") throw new TypeError("the handler gave no Response");
+  // `Response.error()`: a handler that passes a failure on.
+  if (response.status === 0) throw new HttpError(502, "the service has got no answer");
+  if (response.bodyUsed || response.body?.locked) throw new TypeError("its body is used up");
+  return response;
 }
 
 /** The answer to what was refused, or has failed. */
