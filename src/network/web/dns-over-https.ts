@@ -10,14 +10,20 @@ const TYPE = "application/dns-message";
 const ANSWER_MAX = 0xffff;
 const TIMEOUT_US = 5_000_000;
 
-/** Rejects where there is no answer in time. */
+/**
+ * Rejects where there is no answer in time.
+ * @param pending has what gives it up while it is under way (a signal for all of them would have
+ *   a listener for each, of which Node warns)
+ */
 export async function askByHttps(
   url: string,
   question: Uint8Array,
   host: Host,
+  pending: Set<AbortController>,
 ): Promise<Uint8Array> {
   const aborter = new AbortController();
   const stop = host.after(TIMEOUT_US, () => aborter.abort());
+  pending.add(aborter);
   try {
     const body = new Uint8Array(question);
     body.fill(0, 0, 2);
@@ -38,6 +44,7 @@ export async function askByHttps(
     return answer;
   } finally {
     stop();
+    pending.delete(aborter);
   }
 }
 

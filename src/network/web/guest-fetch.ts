@@ -4,9 +4,11 @@
  *     const fetchGuest = guestFetch(network, 8080);
  *     const response = await fetchGuest("/status");
  *
- * One connection to a request, closed after it. Redirects, cookies, caches and codings are the
- * caller's. Bounds: the head 64 KiB, the body what its stream has room for.
+ * One connection to a request, closed after it; reset where the answer is malformed or given up, or
+ * where the guest does not close it, too, within a second. Redirects, cookies, caches and codings
+ * are the caller's. Bounds: the head 64 KiB, the body what its stream has room for.
  */
+import { systemHost } from "../host.ts";
 import { dial } from "../inbound.ts";
 import type { Network } from "../network.ts";
 import type { Connection } from "../stream-pair.ts";
@@ -18,6 +20,8 @@ import { OctetReader } from "./octet-reader.ts";
 export type GuestFetch = (input: string | URL | Request, init?: RequestInit) => Promise<Response>;
 
 const INTERIM_MAX = 16;
+/** How long a guest may take to end a connection after its answer. */
+const LINGER_US = 1_000_000;
 /** Status whose answers have no body. */
 const BARE = new Set([204, 205, 304]);
 
@@ -77,20 +81,27 @@ async function exchange(
     end();
     return new Response(null, init);
   }
-  return new Response(content.stream(cancel, end), init);
+  content.onOver = (isWhole) => (isWhole ? end() : cancel());
+  return new Response(content.stream(), init);
 }
 
-/** Ends what is over: gently, as the guest may still be writing nothing of importance. */
+/**
+ * Ends what is over: gently, so that a server finds no error at the end of what went well. One that
+ * does not end it within LINGER_US, or takes no more of the request, has its connection reset.
+ */
 async function finish(
   connection: Connection,
   writer: WritableStreamDefaultWriter<Uint8Array>,
   reader: OctetReader,
 ): Promise<void> {
+  const stop = systemHost().after(LINGER_US, () => connection.abort());
   try {
     await writer.close();
     if (await reader.hasMore()) connection.abort();
   } catch {
     // The guest was quicker.
+  } finally {
+    stop();
   }
 }
 

@@ -16,13 +16,21 @@ export class HttpBody {
   isComplete: boolean;
   /** Called before the first octet is asked for. */
   onRead: (() => Promise<void>) | undefined;
+  /** Called once its stream is of no more use; whether that has given everything. */
+  onOver: ((isWhole: boolean) => void) | undefined;
+  /** Octets that were read. */
+  total = 0;
   readonly #reader: OctetReader;
   readonly #length: BodyLength;
   readonly #max: number;
-  #total = 0;
   /** Octets of the body, or of the chunk under way, that are still to come. */
   #left: number;
   #isFirstChunk = true;
+  #stream: ReadableStream<Uint8Array<ArrayBuffer>> | undefined;
+  #isOver = false;
+  #isWithdrawn = false;
+  /** The latest reading; one that its stream's reader gave up may still be under way. */
+  #reading: Promise<unknown> | undefined;
 
   /** @param max octets beyond which it is refused (413) */
   constructor(reader: OctetReader, length: BodyLength, max = Number.POSITIVE_INFINITY) {
@@ -38,7 +46,13 @@ export class HttpBody {
    * The next octets; undefined = the end. Throws `HttpError` for a malformed body, `EndError` for
    * one that is cut short.
    */
-  async next(): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  next(): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    const reading = this.#next();
+    this.#reading = reading;
+    return reading;
+  }
+
+  async #next(): Promise<Uint8Array<ArrayBuffer> | undefined> {
     if (this.isComplete) return undefined;
     const before = this.onRead;
     this.onRead = undefined;
@@ -81,36 +95,56 @@ export class HttpBody {
   }
 
   #count(octets: number): void {
-    this.#total += octets;
-    if (this.#total > this.#max) throw new HttpError(413, "body too large");
+    this.total += octets;
+    if (this.total > this.#max) throw new HttpError(413, "body too large");
+  }
+
+  /** As a stream that reads nothing ahead. */
+  stream(): ReadableStream<Uint8Array<ArrayBuffer>> {
+    this.#stream = new ReadableStream<Uint8Array<ArrayBuffer>>(
+      { pull: (controller) => this.#pull(controller), cancel: () => this.#over(false) },
+      { highWaterMark: 0 },
+    );
+    return this.#stream;
+  }
+
+  async #pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
+    try {
+      if (this.#isWithdrawn) throw new Error("the request was answered before its body was read");
+      const piece = await this.next();
+      if (this.#isOver) return; // cancelled meanwhile
+      if (piece !== undefined) controller.enqueue(piece);
+      if (!this.isComplete) return;
+      controller.close();
+    } catch (error) {
+      this.#over(false);
+      throw error;
+    }
+    this.#over(true);
+  }
+
+  #over(isWhole: boolean): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.onOver?.(isWhole);
   }
 
   /**
-   * As a stream that reads nothing ahead.
-   * @param onCancel nobody wants the rest
+   * Whether somebody may be reading its stream. Whoever reads one has it locked, clones and what is
+   * made of it included.
    */
-  stream(
-    onCancel: () => void,
-    onEnd: () => void = () => {},
-  ): ReadableStream<Uint8Array<ArrayBuffer>> {
-    return new ReadableStream<Uint8Array<ArrayBuffer>>(
-      {
-        pull: async (controller) => {
-          const piece = await this.next();
-          if (piece !== undefined) controller.enqueue(piece);
-          if (this.isComplete) {
-            controller.close();
-            onEnd();
-          }
-        },
-        cancel: onCancel,
-      },
-      { highWaterMark: 0 },
-    );
+  get isHeld(): boolean {
+    return this.#stream?.locked === true && !this.#isOver;
+  }
+
+  /** What is left over is not for its stream: who reads that from now on gets an error. */
+  withdraw(): void {
+    this.#isWithdrawn = true;
   }
 
   /** Reads what is left over, up to `max` octets; whether that was all. */
   async drain(max: number): Promise<boolean> {
+    await this.#reading;
     let room = max;
     while (!this.isComplete && room >= 0) room -= (await this.next())?.length ?? 0;
     return this.isComplete;

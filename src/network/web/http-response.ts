@@ -13,7 +13,7 @@ const REASONS: Readonly<Record<number, string>> = {
   ...{ 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed" },
   ...{ 413: "Content Too Large", 414: "URI Too Long", 417: "Expectation Failed" },
   ...{ 431: "Request Header Fields Too Large", 500: "Internal Server Error" },
-  ...{ 501: "Not Implemented", 505: "HTTP Version Not Supported" },
+  ...{ 501: "Not Implemented", 502: "Bad Gateway", 505: "HTTP Version Not Supported" },
 };
 
 export interface Answering {
@@ -21,6 +21,21 @@ export interface Answering {
   readonly isOld: boolean;
   /** Whether another request may follow. */
   readonly goesOn: boolean;
+  /** The connection has failed: nobody waits for the body any more. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * What a handler has given, which need not be what its type says. Throws what is answered in its
+ * place: once the head is written, only a reset could tell.
+ */
+export function checked(response: Response): Response {
+  // Of another realm or library it may be, too.
+  if (typeof response?.status !== "number") throw new TypeError("the handler gave no Response");
+  // `Response.error()`: a handler that passes a failure on.
+  if (response.status === 0) throw new HttpError(502, "the service has got no answer");
+  if (response.bodyUsed || response.body?.locked) throw new TypeError("its body is used up");
+  return response;
 }
 
 /** The answer to what was refused, or has failed. */
@@ -37,7 +52,7 @@ export function refusalOf(error: unknown): Response {
 export async function writeResponse(
   writer: WritableStreamDefaultWriter<Uint8Array>,
   response: Response,
-  { isHead, isOld, goesOn }: Answering,
+  { isHead, isOld, goesOn, signal }: Answering,
 ): Promise<boolean> {
   const { status, body } = response;
   const isBare = status === 204 || status === 304;
@@ -57,7 +72,7 @@ export async function writeResponse(
   else if (isOld) lines.push("connection: keep-alive");
   await writer.write(latin(`${lines.join("\r\n")}\r\n\r\n`));
   if (isHead || isBare) await body?.cancel();
-  else await writeBody(writer, body, isChunked, length);
+  else await writeBody(writer, body, { isChunked, length, signal });
   return stays;
 }
 
@@ -68,19 +83,31 @@ function lengthOf({ headers, body }: Response, isBodiless: boolean): number | un
   return body === null && !isBodiless ? 0 : undefined;
 }
 
+interface Framing {
+  readonly isChunked: boolean;
+  /** What was told. */
+  readonly length: number | undefined;
+  readonly signal: AbortSignal;
+}
+
 async function writeBody(
   writer: WritableStreamDefaultWriter<Uint8Array>,
   body: ReadableStream<Uint8Array> | null,
-  isChunked: boolean,
-  length: number | undefined,
+  { isChunked, length, signal }: Framing,
 ): Promise<void> {
   const reader = body?.getReader();
+  // Ends a reading that is under way, too: a body that waits for news would never notice.
+  const giveUp = (): void => void reader?.cancel(signal.reason).catch(() => {});
+  signal.addEventListener("abort", giveUp);
   let total = 0;
   try {
+    if (signal.aborted) giveUp();
     for (;;) {
       const part = await reader?.read();
       if (part === undefined || part.done) break;
       const octets = part.value;
+      // A type that streams do not hold their makers to; the connection takes octets alone.
+      if (octets?.[Symbol.toStringTag] !== "Uint8Array") throw new TypeError("body of no octets");
       if (octets.length === 0) continue; // a chunk without octets would be the last one
       total += octets.length;
       if (length !== undefined && total > length) throw new RangeError("body beyond its length");
@@ -88,9 +115,12 @@ async function writeBody(
       await writer.write(octets);
       if (isChunked) await writer.write(CRLF);
     }
+    signal.throwIfAborted();
   } catch (error) {
     reader?.cancel(error).catch(() => {});
     throw error;
+  } finally {
+    signal.removeEventListener("abort", giveUp);
   }
   if (length !== undefined && total < length) throw new RangeError("body below its length");
   if (isChunked) await writer.write(LAST_CHUNK);

@@ -27,14 +27,18 @@ const TTL_SECONDS = 60;
 const NXDOMAIN = 3;
 const FORMERR = 1;
 
-/** How names are resolved; undefined = they are not. Throws `EngineError` CONFIG. */
+/**
+ * How names are resolved; undefined = they are not. Throws `EngineError` CONFIG.
+ * @param pending has what gives up questions that are under way by HTTPS
+ */
 export function resolveOf(
   options: { readonly names?: Names; readonly resolver?: Resolver },
   relay: Upstream,
   host: Host,
+  pending: Set<AbortController>,
 ): Resolve | undefined {
   const { names, resolver } = options;
-  const beyond = resolver === undefined ? undefined : askerOf(resolver, relay, host);
+  const beyond = resolver === undefined ? undefined : askerOf(resolver, relay, host, pending);
   if (names === undefined) return beyond;
   const table = new Map(
     Object.entries(names).map(([name, values]) => [
@@ -51,8 +55,15 @@ export function resolveOf(
   };
 }
 
-function askerOf(resolver: Resolver, relay: Upstream, host: Host): Resolve {
-  if (/^https?:\/\//.test(resolver)) return (question) => askByHttps(resolver, question, host);
+function askerOf(
+  resolver: Resolver,
+  relay: Upstream,
+  host: Host,
+  pending: Set<AbortController>,
+): Resolve {
+  if (/^https?:\/\//.test(resolver)) {
+    return (question) => askByHttps(resolver, question, host, pending);
+  }
   octetsOf(resolver);
   return (question) => askByRelay({ address: resolver, port: 53 }, question, relay, host);
 }

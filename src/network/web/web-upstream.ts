@@ -39,11 +39,16 @@ export function webUpstream(options: WebUpstreamOptions): WebUpstream {
   const relay =
     at === undefined ? undefined : new Relay(typeof at === "string" ? { url: at } : at, host);
   const beyond = relay === undefined ? NO_UPSTREAM : throughRelay(relay, host);
-  const resolve = resolveOf(options, beyond, host);
+  const pending = new Set<AbortController>();
+  const resolve = resolveOf(options, beyond, host, pending);
   const upstream = withServices(services, {
     ...beyond,
     families,
     ...(resolve === undefined ? {} : { resolve }),
+    close: () => {
+      for (const question of pending) question.abort();
+      beyond.close();
+    },
   });
   return { ...upstream, relayStats: () => relay?.stats };
 }

@@ -77,6 +77,22 @@ describe("DNS over HTTPS", () => {
     });
   }
 
+  test("an upstream that is closed gives up its questions", async () => {
+    const host = new FakeHost();
+    let asked = (): void => {};
+    const isAsked = new Promise<void>((resolve) => {
+      asked = resolve;
+    });
+    const upstream = webUpstream({ resolver: await serve(() => asked()), host });
+    const ask = async () => upstream.resolve?.(question("name.test"));
+    const answer = ask();
+    answer.catch(() => {});
+    await isAsked;
+    upstream.close();
+    await assert.rejects(answer, { name: "AbortError" });
+    assert.deepEqual(host.waits, []);
+  });
+
   test("a server that does not answer is given up after five seconds", async () => {
     const host = new FakeHost();
     const url = await serve(() => host.pass(5_000_000));

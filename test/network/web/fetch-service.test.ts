@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import { Agent, type IncomingMessage, type RequestOptions, request } from "node:http";
+import process from "node:process";
 import type { Duplex } from "node:stream";
 import { after, before, describe, test } from "node:test";
 import { dial, END, StreamPair, type TcpEvents } from "../../../src/network/index.ts";
@@ -195,6 +196,43 @@ describe("requests one after the other", () => {
     assert.match(answer, /^HTTP\/1\.1 500 /);
     assert.equal(answer.includes("secret"), false);
     assert.equal(answer.match(/HTTP\/1\.1/g)?.length, 2);
+  });
+
+  test("what is no Response, or one of old, is a 500, and Response.error() a 502", async () => {
+    const used = new Response("used");
+    await used.text();
+    for (const [given, status] of [
+      [undefined, 500],
+      [null, 500],
+      ["text", 500],
+      [{}, 500],
+      [used, 500],
+      [Response.error(), 502],
+    ] as readonly (readonly [unknown, number])[]) {
+      const fetch = (() => given) as FetchHandler;
+      const answer = await answerTo(`${GET}\r\n${GET}\r\n`, { fetch });
+      const one = `HTTP/1.1 ${status}`;
+      assert.deepEqual(answer.match(/HTTP\/1\.1 \d+/g), [one, one]);
+      assert.doesNotMatch(answer, /<reset>/);
+    }
+  });
+
+  test("many requests of one connection leave no listeners behind", async () => {
+    const warnings: Error[] = [];
+    const warn = (warning: Error): void => void warnings.push(warning);
+    process.on("warning", warn);
+    const options = { headers: { "content-length": "2" } };
+    const count = 1600;
+    const signals = new Set<AbortSignal>();
+    const fetch: FetchHandler = ({ signal }) => {
+      signals.add(signal); // kept: what is collected has no listener any more
+      return new Response("ok", options);
+    };
+    const answer = await answerTo(`${GET}\r\n`.repeat(count), { fetch });
+    await new Promise((resolve) => setImmediate(resolve));
+    process.off("warning", warn);
+    assert.equal(answer.match(/HTTP\/1\.1 200/g)?.length, count);
+    assert.deepEqual(warnings, []);
   });
 
   test("a body of another length than the one it has told ends in a reset", async () => {

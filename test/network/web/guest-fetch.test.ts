@@ -3,7 +3,12 @@ import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import { createServer } from "node:http";
 import { afterEach, describe, test } from "node:test";
-import { type Connection, ConnectionError, withServices } from "../../../src/network/index.ts";
+import {
+  type Connection,
+  ConnectionError,
+  readFlows,
+  withServices,
+} from "../../../src/network/index.ts";
 import { guestFetch, HttpError, webUpstream } from "../../../src/network/web/index.ts";
 import { type BackToBack, backToBack } from "../../support/web/back-to-back.ts";
 import { ConnectionDuplex } from "../../support/web/connection-duplex.ts";
@@ -93,6 +98,50 @@ describe("requests into the guest", () => {
     const response = await fetchGuest("/");
     await assert.rejects(response.text());
   });
+
+  /** Answers with this text and keeps the connection; `ended` = how the guest hears its end. */
+  const keep = async (text: string) => {
+    let tell = (_end: unknown): void => {};
+    const ended = new Promise<unknown>((resolve) => {
+      tell = resolve;
+    });
+    const fetchGuest = await serve(async ({ readable, writable }) => {
+      const reader = readable.getReader();
+      const writer = writable.getWriter();
+      writer.closed.catch(tell);
+      await reader.read();
+      await writer.write(new TextEncoder().encode(text));
+      await new Promise(() => {});
+    });
+    return { fetchGuest, ended };
+  };
+
+  const CHUNKED = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+  for (const [what, text, take] of [
+    ["a malformed body", `${CHUNKED}ZZZ\r\n`, (body) => assert.rejects(body.text(), HttpError)],
+    ["a body that is given up", `${CHUNKED}1\r\na\r\n`, (body) => body.body?.cancel()],
+    [
+      "a whole answer that the guest does not end",
+      "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
+      async (body) => assert.equal(await body.text(), "ok"),
+    ],
+    [
+      "an answer without a body that the guest does not end",
+      "HTTP/1.1 204 None\r\n\r\n",
+      async (body) => assert.equal(await body.text(), ""),
+    ],
+  ] as readonly (readonly [string, string, (response: Response) => unknown])[]) {
+    test(`${what} has the connection reset`, async () => {
+      const { fetchGuest, ended } = await keep(text);
+      await take(await fetchGuest("/"));
+      assert.ok((await ended) instanceof ConnectionError);
+      for (const network of [pair?.guest, pair?.network]) {
+        while (network?.inspect(readFlows).length !== 0) {
+          await new Promise((resolve) => setTimeout(resolve));
+        }
+      }
+    });
+  }
 
   test("a port that refuses is an error of the connection", async () => {
     await say("");

@@ -1,0 +1,88 @@
+/** A guest that talks to one service by itself, as text of one octet to a character. */
+import {
+  END,
+  type Service,
+  type TcpEvents,
+  type TcpSocket,
+  withServices,
+} from "../../../src/network/index.ts";
+
+const ROOM = 65_536;
+
+export class HttpGuest implements TcpEvents {
+  /** What has come. */
+  text = "";
+  hasEnded = false;
+  isReset = false;
+  readonly socket: TcpSocket;
+  readonly #waiting = new Set<() => void>();
+  #unsent: Uint8Array = new Uint8Array(0);
+
+  constructor(service: Service) {
+    const { address, port } = service;
+    this.socket = withServices([service]).connect({ address, port, tos: 0 }, this);
+  }
+
+  /** Sends this as soon as there is room. */
+  send(text: string): this {
+    const fresh = Uint8Array.from(text, (letter) => letter.charCodeAt(0));
+    const whole = new Uint8Array(this.#unsent.length + fresh.length);
+    whole.set(this.#unsent);
+    whole.set(fresh, this.#unsent.length);
+    this.#unsent = whole;
+    this.writable();
+    return this;
+  }
+
+  /** Waits until this is so; looks whenever something has come or gone. */
+  until(condition: () => boolean): Promise<void> {
+    return new Promise((resolve) => {
+      const check = (): void => {
+        if (!condition()) return;
+        this.#waiting.delete(check);
+        resolve();
+      };
+      this.#waiting.add(check);
+      check();
+    });
+  }
+
+  /** Waits for so many answers, whose bodies are all this text. */
+  async answers(count: number, body: string): Promise<void> {
+    await this.until(() => this.text.split(body).length > count || this.isReset);
+  }
+
+  #tell(): void {
+    for (const check of [...this.#waiting]) check();
+  }
+
+  connected(): void {}
+
+  readable(): void {
+    // The socket is not there yet while it is made.
+    queueMicrotask(() => {
+      const piece = new Uint8Array(ROOM);
+      for (;;) {
+        const got = this.socket.receive([piece]);
+        if (got === END) this.hasEnded = true;
+        if (got <= 0) break;
+        for (const octet of piece.subarray(0, got)) this.text += String.fromCharCode(octet);
+      }
+      this.#tell();
+    });
+  }
+
+  writable(): void {
+    while (this.#unsent.length > 0) {
+      const taken = this.socket.send([this.#unsent.subarray(0, ROOM)]);
+      if (taken === 0) break;
+      this.#unsent = this.#unsent.subarray(taken);
+    }
+    this.#tell();
+  }
+
+  failed(): void {
+    this.isReset = true;
+    this.#tell();
+  }
+}
