@@ -85,7 +85,7 @@ export class WispUdp implements UdpSocket {
       ...{ unsent: [], isOpen: false, touched: this.#host.now() },
     };
     this.#peers.set(key, peer);
-    this.#sweepLater();
+    if (!this.#isClosed) this.#sweepLater(); // whoever hears that the relay is opened may close it
     return peer;
   }
 
