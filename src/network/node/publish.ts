@@ -37,7 +37,8 @@ export function publish(network: Network, options: PublishOptions): Promise<Publ
   const { path, port = 0, host = HOST, guestPort, connections = CONNECTIONS } = options;
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true });
   server.maxConnections = connections;
-  server.on("connection", (socket) => letIn(network, socket, guestPort));
+  const sockets = new Set<NodeTcpSocket>();
+  server.on("connection", (socket) => letIn(network, socket, guestPort, sockets));
   const where: ListenOptions = path === undefined ? { port, host } : { path };
   return new Promise((resolve, reject) => {
     // Later ones are of a connection that could not be accepted, as for want of memory.
@@ -51,20 +52,27 @@ export function publish(network: Network, options: PublishOptions): Promise<Publ
         isOpen = false;
         server.close();
       };
-      network.closed.then(close, close);
+      const end = (): void => {
+        close();
+        // Those that the guest has done with still send, which nobody else knows of.
+        for (const socket of sockets) socket.close(true);
+      };
+      network.closed.then(end, end);
       resolve({ port: isPort ? address.port : 0, close });
     });
   });
 }
 
-function letIn(network: Network, socket: Socket, port: number): void {
+/** @param sockets where it is while the runtime has it */
+function letIn(network: Network, socket: Socket, port: number, sockets: Set<NodeTcpSocket>): void {
   socket.on("error", () => {}); // whoever has it later hears of it, too
   try {
     admit(network, {
       port,
       from: callerOf(socket),
       open: (events) => {
-        const connection = new NodeTcpSocket(socket, events, () => {});
+        const connection = new NodeTcpSocket(socket, events, () => sockets.delete(connection));
+        sockets.add(connection);
         events.connected();
         socket.resume();
         return connection;
