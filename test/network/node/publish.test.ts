@@ -170,4 +170,29 @@ describe("published ports", () => {
     assert.ok(where);
     await assert.rejects(call(where, "late"), { code: "ECONNREFUSED" });
   });
+
+  test(
+    "are not listened at for a port that there is not, or a network that is over",
+    LIMIT,
+    async (context) => {
+      const server = watchServer(context);
+      await withGuest(async (network) => {
+        for (const guestPort of [0, -1, 1.5, 65_536, Number.NaN, "22", undefined]) {
+          const options = { guestPort: guestPort as number };
+          const message = `set guestPort to an integer from 1 to 65535, not "${guestPort}"`;
+          await assert.rejects(publish(network, options), { code: "CONFIG", message });
+        }
+        for (const connections of [0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, "9"]) {
+          const options = { guestPort: PORT, connections: connections as number };
+          await assert.rejects(publish(network, options), {
+            code: "CONFIG",
+            message: /connections/,
+          });
+        }
+        network.dispose();
+        await assert.rejects(publish(network, { guestPort: PORT }), { code: "DISPOSED" });
+      });
+      assert.equal(server(), undefined);
+    },
+  );
 });
