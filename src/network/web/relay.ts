@@ -140,7 +140,7 @@ export class Relay implements StreamOwner {
       state: this.#state,
       ...(this.#error === undefined ? {} : { error: this.#error }),
       streams: this.#streams.size,
-      held: this.#room.held,
+      held: this.#room.held + this.#room.heldDatagrams,
       overflowed: this.#room.overflowed,
       stalled: this.#room.stalled,
       ...this.counts,
@@ -348,6 +348,11 @@ export class Relay implements StreamOwner {
 
   hold(stream: RelayStream, octets: number): void {
     this.#room.hold(stream, octets);
+  }
+
+  /** The same for datagrams; false = it has no room. */
+  holdDatagram(octets: number): boolean {
+    return this.#room.holdDatagram(octets);
   }
 
   /** Ends a stream from this side; its listener is not told. */
