@@ -1,6 +1,7 @@
 /** Ports of this machine, or a socket in its file system, that lead to a port of the guest. */
 
 import { createServer, type ListenOptions, type Socket } from "node:net";
+import { EngineError } from "../../engine/errors.ts";
 import { admit } from "../inbound.ts";
 import type { Network } from "../network.ts";
 import type { Endpoint } from "../upstream.ts";
@@ -28,16 +29,22 @@ export interface Published {
 
 const HOST = "127.0.0.1";
 const CONNECTIONS = 1024;
+const PORT_MAX = 0xffff;
 
 /**
  * Lets connections in until it is closed or the network ends. The guest sees callers at this
- * machine as its gateway, others by their address. Rejects where nothing can be listened at.
+ * machine as its gateway, others by their address. Rejects where nothing can be listened at, and
+ * with `EngineError`: CONFIG, DISPOSED.
  */
-export function publish(network: Network, options: PublishOptions): Promise<Published> {
+export async function publish(network: Network, options: PublishOptions): Promise<Published> {
   const { path, port = 0, host = HOST, guestPort, connections = CONNECTIONS } = options;
+  check("guestPort", guestPort, PORT_MAX);
+  check("connections", connections, Number.MAX_SAFE_INTEGER);
+  network.inspect(() => {}); // nothing is listened at for one that is over
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true });
   server.maxConnections = connections;
-  server.on("connection", (socket) => letIn(network, socket, guestPort));
+  const sockets = new Set<NodeTcpSocket>();
+  server.on("connection", (socket) => letIn(network, socket, guestPort, sockets));
   const where: ListenOptions = path === undefined ? { port, host } : { path };
   return new Promise((resolve, reject) => {
     // Later ones are of a connection that could not be accepted, as for want of memory.
@@ -51,20 +58,32 @@ export function publish(network: Network, options: PublishOptions): Promise<Publ
         isOpen = false;
         server.close();
       };
-      network.closed.then(close, close);
+      const end = (): void => {
+        close();
+        // Those that the guest has done with still send, which nobody else knows of.
+        for (const socket of sockets) socket.close(true);
+      };
+      network.closed.then(end, end);
       resolve({ port: isPort ? address.port : 0, close });
     });
   });
 }
 
-function letIn(network: Network, socket: Socket, port: number): void {
+function check(name: string, value: number, most: number): void {
+  if (Number.isInteger(value) && value >= 1 && value <= most) return;
+  throw new EngineError("CONFIG", `set ${name} to an integer from 1 to ${most}, not "${value}"`);
+}
+
+/** @param sockets where it is while the runtime has it */
+function letIn(network: Network, socket: Socket, port: number, sockets: Set<NodeTcpSocket>): void {
   socket.on("error", () => {}); // whoever has it later hears of it, too
   try {
     admit(network, {
       port,
       from: callerOf(socket),
       open: (events) => {
-        const connection = new NodeTcpSocket(socket, events, () => {});
+        const connection = new NodeTcpSocket(socket, events, () => sockets.delete(connection));
+        sockets.add(connection);
         events.connected();
         socket.resume();
         return connection;

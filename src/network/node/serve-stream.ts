@@ -65,6 +65,8 @@ class StreamGuest {
     socket.on("close", () => this.#over());
     const ended = (): void => this.#over();
     network.closed.then(ended, ended);
+    // One that is over already, as while the engine was compiled, tells nothing of it again.
+    if (socket.destroyed || socket.readableEnded) this.#over(socket.errored ?? undefined);
   }
 
   get closed(): Promise<void> {

@@ -10,7 +10,7 @@
  *   RECEIVE_ROOM and a chunk of the runtime's (64 KiB; of Bun's, 512 KiB) the other way.
  *
  *   A connection that is closed in peace stays until the kernel has taken what was sent, and LINGER
- *   at most where the far side does not move.
+ *   at most where the far side does not move; the end of its network ends it at once.
  *
  * Node's own limits: no octet of TOS, no urgent data; a reset that arrives together with data may
  * be seen as an end (libuv does not tell them apart there).
@@ -110,16 +110,21 @@ export class NodeTcpSocket implements TcpSocket {
     this.#socket.end();
   }
 
+  /** One that was closed in peace and lingers is ended by a second call, to abort it. */
   close(abort: boolean): void {
-    if (this.#events === undefined) return;
+    const lingers = this.#events === undefined;
     this.#events = undefined;
     this.#arrived.clear();
     const socket = this.#socket;
+    if (socket.destroyed) return; // it has failed, or both sides had ended
     if (abort) {
-      reset(socket, this.#unsent > 0);
+      // With all of it sent, Node may be telling the system of the end: a reset amid that fails,
+      // and leaves a handle that keeps the process.
+      if (lingers && this.#unsent === 0) socket.destroy();
+      else reset(socket, this.#unsent > 0);
       return;
     }
-    if (socket.destroyed) return; // both sides had ended
+    if (lingers) return;
     const timer = setTimeout(() => socket.destroy(), LINGER_MS);
     socket.once("close", () => clearTimeout(timer));
     if (socket.writableFinished) socket.destroy();

@@ -39,7 +39,7 @@ export class NodeUdpSocket implements UdpSocket {
   readonly #peer: Endpoint | undefined;
   readonly #counts: DatagramCounts;
   readonly #near: OwnAddresses | undefined;
-  readonly #onGone: () => void;
+  readonly #onClose: () => void;
   #events: UdpEvents | undefined;
   readonly #arrived: Datagram[] = [];
   #arrivedOctets = 0;
@@ -49,18 +49,22 @@ export class NodeUdpSocket implements UdpSocket {
   #unsentOctets = 0;
   #port = 0;
 
+  /**
+   * @param onClose it takes no room any more, once: told by `close`, since a system has a port back
+   *   by then, while the runtime's event comes when whoever wanted that room has long gone without
+   */
   constructor(
     { family, port, peer }: UdpOptions,
     events: UdpEvents,
     { counts, near }: DatagramSurroundings,
-    onGone: () => void,
+    onClose: () => void,
   ) {
     this.#events = events;
     this.#peer = peer;
     this.#counts = counts;
     this.#near = near;
     this.#family = family;
-    this.#onGone = onGone;
+    this.#onClose = onClose;
     this.#socket = this.#make();
     this.#bind(port < PORT_UNPRIVILEGED ? 0 : port);
   }
@@ -74,7 +78,6 @@ export class NodeUdpSocket implements UdpSocket {
       lookup,
     });
     socket.on("message", (payload, from) => this.#message(payload, from));
-    socket.on("close", this.#onGone);
     return socket;
   }
 
@@ -87,7 +90,6 @@ export class NodeUdpSocket implements UdpSocket {
         this.#events?.refused(codeOf(error));
         return;
       }
-      socket.removeListener("close", this.#onGone);
       socket.removeAllListeners("error").on("error", () => {});
       this.#socket = this.#make();
       this.#bind(0);
@@ -181,6 +183,7 @@ export class NodeUdpSocket implements UdpSocket {
     this.#arrived.length = 0;
     this.#arrivedOctets = 0;
     this.#socket.close();
+    this.#onClose();
   }
 }
 

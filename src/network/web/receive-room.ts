@@ -5,6 +5,10 @@
  * WebSocket can; what comes in nevertheless, and where it cannot, may fill the rest. A stream
  * beyond its bound is evicted, and beyond that of all the one that holds most. So is who has the
  * others wait and has read nothing for STALL_US.
+ *
+ * Datagrams have a quarter of the whole bound for themselves: they may be lost, so what comes
+ * beyond is dropped, and a guest that does not read them has neither the relay wait nor a stream
+ * evicted.
  */
 import type { Host } from "../host.ts";
 import type { RelayStream } from "./relay-stream.ts";
@@ -26,6 +30,8 @@ export interface RoomParts {
 
 export class ReceiveRoom {
   held = 0;
+  /** Octets of datagrams, which `held` does not count. */
+  heldDatagrams = 0;
   overflowed = 0;
   stalled = 0;
   readonly #parts: RoomParts;
@@ -51,6 +57,13 @@ export class ReceiveRoom {
       evict(beyond);
     }
     this.throttle();
+  }
+
+  /** Octets of a datagram that is to be kept, or below 0 of those that are not any more. */
+  holdDatagram(octets: number): boolean {
+    if (octets > 0 && this.heldDatagrams + octets > this.#parts.totalMax / 4) return false;
+    this.heldDatagrams += octets;
+    return true;
   }
 
   /** Has the relay pause or go on. */

@@ -140,7 +140,7 @@ export class Relay implements StreamOwner {
       state: this.#state,
       ...(this.#error === undefined ? {} : { error: this.#error }),
       streams: this.#streams.size,
-      held: this.#room.held,
+      held: this.#room.held + this.#room.heldDatagrams,
       overflowed: this.#room.overflowed,
       stalled: this.#room.stalled,
       ...this.counts,
@@ -185,14 +185,29 @@ export class Relay implements StreamOwner {
 
   // -------------------------------------------------------------- the connection
 
-  #change(state: RelayStats["state"], error?: string): void {
+  #become(state: RelayStats["state"], error?: string): void {
     this.#state = state;
     if (error !== undefined || state === "ready") this.#error = error;
-    this.#options.onChange?.(this.stats);
+  }
+
+  /**
+   * Tells of a state, unless it is past already. It is the last that is done, since who is told may
+   * close all of this at once; what he throws is his program's to hear of, not whoever made the
+   * state change.
+   */
+  #tell(state: RelayStats["state"]): void {
+    if (this.#state !== state) return;
+    try {
+      this.#options.onChange?.(this.stats);
+    } catch (error) {
+      this.#host.soon(() => {
+        throw error;
+      });
+    }
   }
 
   #attempt(): void {
-    this.#change("opening");
+    this.#become("opening");
     const handshake = new Handshake(() => this.#host.now());
     this.#handshake = handshake;
     this.#cancel = this.#host.after(HANDSHAKE_MAX_US, () => {
@@ -214,6 +229,7 @@ export class Relay implements StreamOwner {
     } catch (error) {
       this.#host.soon(() => this.#lose(String(error)));
     }
+    this.#tell("opening");
   }
 
   #lose(reason: string, isForeign = false): void {
@@ -226,12 +242,13 @@ export class Relay implements StreamOwner {
     if (wasReady) this.counts.lost += 1;
     else this.#version = this.#version === 2 ? 1 : 2;
     this.#failures = wasReady ? 0 : this.#failures + 1;
-    this.#change("waiting", reason);
+    this.#become("waiting", reason);
     // The first of version 1 follows the one of version 2 at once.
     const steps = Math.max(0, this.#failures - 2);
     const delay = Math.min(BACK_OFF_US * 2 ** steps, BACK_OFF_MAX_US);
     this.#cancel = this.#host.after(this.#failures === 1 ? 1 : delay, () => this.#attempt());
     for (const stream of [...this.#streams.values()]) this.#over(stream, LOST, "ECONNRESET");
+    this.#tell("waiting");
   }
 
   #message(octets: Uint8Array | undefined): void {
@@ -256,8 +273,9 @@ export class Relay implements StreamOwner {
     this.#failures = 0;
     this.#nextId = 1;
     this.counts.connections += 1;
-    this.#change("ready");
+    this.#become("ready");
     this.#admit();
+    this.#tell("ready");
   }
 
   /** Opens what waits. */
@@ -332,6 +350,11 @@ export class Relay implements StreamOwner {
     this.#room.hold(stream, octets);
   }
 
+  /** The same for datagrams; false = it has no room. */
+  holdDatagram(octets: number): boolean {
+    return this.#room.holdDatagram(octets);
+  }
+
   /** Ends a stream from this side; its listener is not told. */
   end(stream: RelayStream, reason: number): void {
     if (stream.isOver) return;
@@ -370,6 +393,7 @@ export class Relay implements StreamOwner {
     this.#cancel?.();
     this.#socket?.close();
     this.#socket = undefined;
-    this.#change("closed");
+    this.#become("closed");
+    this.#tell("closed");
   }
 }

@@ -24,6 +24,10 @@ const PEERS_MAX = 64;
 const IDLE_US = 120_000_000;
 /** Datagrams that wait for the guest, of all peers; for the relay, of one. */
 const RECEIVED_MAX = 256;
+/** Octets that wait for the guest, of all peers; `receive-room.ts` bounds those of all ports. */
+const RECEIVED_OCTETS = 1 << 20;
+/** What a datagram costs beside its octets. */
+const DATAGRAM_COST = 128;
 const UNSENT_MAX = 8;
 const DATAGRAM_MAX = 65_507;
 
@@ -42,6 +46,7 @@ export class WispUdp implements UdpSocket {
   /** In order of their last use. */
   readonly #peers = new Map<string, Peer>();
   readonly #received: Datagram[] = [];
+  #receivedSize = 0;
   #stopTimer: (() => void) | undefined;
   #isClosed = false;
 
@@ -85,7 +90,7 @@ export class WispUdp implements UdpSocket {
       ...{ unsent: [], isOpen: false, touched: this.#host.now() },
     };
     this.#peers.set(key, peer);
-    this.#sweepLater();
+    if (!this.#isClosed) this.#sweepLater(); // whoever hears that the relay is opened may close it
     return peer;
   }
 
@@ -108,10 +113,15 @@ export class WispUdp implements UdpSocket {
 
   #data(key: string, from: Endpoint, payload: Uint8Array): void {
     const peer = this.#peers.get(key);
-    if (this.#received.length === RECEIVED_MAX || payload.length > DATAGRAM_MAX) {
+    if (this.#isClosed) return;
+    const size = payload.length + DATAGRAM_COST;
+    const isFull =
+      this.#received.length === RECEIVED_MAX || this.#receivedSize + size > RECEIVED_OCTETS;
+    if (isFull || payload.length > DATAGRAM_MAX || !this.#relay.holdDatagram(size)) {
       this.#drop();
       return;
     }
+    this.#receivedSize += size;
     if (peer !== undefined) peer.touched = this.#host.now();
     this.#received.push({ from, payload });
     this.#events.readable();
@@ -126,7 +136,14 @@ export class WispUdp implements UdpSocket {
   }
 
   receive(): Datagram | undefined {
-    return this.#received.shift();
+    const datagram = this.#received.shift();
+    if (datagram !== undefined) this.#giveBack(datagram.payload.length + DATAGRAM_COST);
+    return datagram;
+  }
+
+  #giveBack(size: number): void {
+    this.#receivedSize -= size;
+    this.#relay.holdDatagram(-size);
   }
 
   #end(key: string): void {
@@ -149,5 +166,6 @@ export class WispUdp implements UdpSocket {
     this.#stopTimer?.();
     for (const key of [...this.#peers.keys()]) this.#end(key);
     this.#received.length = 0;
+    this.#giveBack(this.#receivedSize);
   }
 }

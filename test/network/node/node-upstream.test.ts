@@ -3,15 +3,46 @@ import assert from "node:assert/strict";
 import { createSocket } from "node:dgram";
 import { networkInterfaces } from "node:os";
 import { describe, test } from "node:test";
+import { createNetworkSync } from "../../../src/network/index.ts";
 import { nodeUpstream } from "../../../src/network/node/index.ts";
 import type { ErrorCode } from "../../../src/network/upstream.ts";
 import { query } from "../../support/dns.ts";
 import { until } from "../../support/e2e/shell.ts";
+import { engineModule } from "../../support/engine-binary.ts";
+import {
+  arp,
+  ETHERTYPE_ARP,
+  ethernet,
+  ipv4,
+  MAC_BROADCAST,
+  PROTOCOL_UDP,
+  udp,
+} from "../../support/packet.ts";
+import { decodeFrame } from "../../support/packet-decode.ts";
 import { tcpService } from "../../support/tcp-service.ts";
 
 const INSIDE = "127.0.0.1";
 const LIMIT = { timeout: 30_000 };
 const QUIET = { readable: () => {}, refused: () => {} };
+
+const MAC = "02:00:00:00:00:0f";
+const [GUEST, GATEWAY] = ["10.0.2.15", "10.0.2.2"];
+const GATEWAY_MAC = "52:55:0a:00:02:02";
+const PORT_FIRST = 42_000;
+
+/** The guest asks for its gateway, which has learnt of it by that. */
+function announcement(): Uint8Array {
+  const request = arp({ senderMac: MAC, senderAddress: GUEST, targetAddress: GATEWAY });
+  return ethernet({ source: MAC, destination: MAC_BROADCAST, type: ETHERTYPE_ARP }, request);
+}
+
+/** From a port of the guest's to one of the host's loopback. */
+function datagram(sourcePort: number, destinationPort: number): Uint8Array {
+  const way = { source: GUEST, destination: GATEWAY };
+  const payload = udp({ ...way, sourcePort, destinationPort }, "hello");
+  const packet = ipv4({ ...way, protocol: PROTOCOL_UDP }, payload);
+  return ethernet({ source: MAC, destination: GATEWAY_MAC }, packet);
+}
 
 function watched() {
   const told: string[] = [];
@@ -44,6 +75,52 @@ describe("node upstream", () => {
     upstream.connect(target, first.events).close(true);
     assert.equal(upstream.stats().refused, 2);
     service.close();
+  });
+
+  test("has the place of a port as soon as that is closed, once", LIMIT, async () => {
+    const upstream = nodeUpstream({ udpSockets: 2 });
+    const open = () => upstream.openUdp({ family: 4, port: 0 }, QUIET);
+    const [first, second] = [open(), open()];
+    assert.ok(second);
+    first?.close();
+    first?.close();
+    assert.equal(upstream.stats().udpSockets, 1);
+    assert.ok(open(), "the place of the first");
+    assert.equal(open(), undefined, "there was one place");
+    upstream.close();
+    second.close();
+    assert.equal(upstream.stats().udpSockets, 0);
+  });
+
+  test("answers as many ports of a burst as it has places for", LIMIT, async () => {
+    const [bound, burst] = [8, 40];
+    const far = createSocket("udp4");
+    far.on("message", (payload, from) => far.send(payload, from.port, from.address));
+    await new Promise<void>((resolve) => far.bind(0, INSIDE, resolve));
+    const upstream = nodeUpstream({ udpSockets: bound });
+    const settings = { hostLoopback: true };
+    const network = createNetworkSync({ engine: engineModule("simd"), upstream, settings });
+    const answered = new Set<number>();
+    network.link.onFrame = (octets) => {
+      const frame = decodeFrame(octets, { vnetSize: 0, mtu: 1500 });
+      if (frame.kind === "udp") answered.add(frame.destinationPort);
+      return true;
+    };
+    try {
+      network.link.receive(announcement());
+      for (let i = 0; i < burst; i += 1) {
+        network.link.receive(datagram(PORT_FIRST + i, far.address().port));
+      }
+      await until(
+        () => answered.size === bound,
+        () => `${bound} that are answered, not ${answered.size}`,
+      );
+      assert.equal(upstream.stats().udpSockets, bound);
+    } finally {
+      network.dispose();
+      far.close();
+    }
+    assert.equal(upstream.stats().udpSockets, 0);
   });
 
   test("has none once it is closed", LIMIT, async () => {

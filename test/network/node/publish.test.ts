@@ -4,8 +4,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { connect, type NetConnectOpts, Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, test } from "node:test";
-import type { Network } from "../../../src/network/index.ts";
+import { describe, type TestContext, test } from "node:test";
+import { type Network, readFlows } from "../../../src/network/index.ts";
 import { publish } from "../../../src/network/node/index.ts";
 import { until } from "../../support/e2e/shell.ts";
 import { type LocalService, twoNetworks } from "../../support/two-networks.ts";
@@ -42,6 +42,20 @@ function call(where: NetConnectOpts, words: string): Promise<string> {
     socket.on("close", () => resolve(heard));
     socket.end(words);
   });
+}
+
+/** The server that was told last to listen, while the test runs. */
+function watchServer(context: TestContext): () => Server | undefined {
+  let server: Server | undefined;
+  const { listen } = Server.prototype;
+  Server.prototype.listen = function (this: Server, ...args: unknown[]) {
+    server = this;
+    return Reflect.apply(listen, this, args);
+  } as typeof listen;
+  context.after(() => {
+    Server.prototype.listen = listen;
+  });
+  return () => server;
 }
 
 describe("published ports", () => {
@@ -111,20 +125,37 @@ describe("published ports", () => {
     });
   });
 
-  test("go on when the system could not accept a connection", LIMIT, async (context) => {
-    let server: Server | undefined;
-    const { listen } = Server.prototype;
-    Server.prototype.listen = function (this: Server, ...args: unknown[]) {
-      server = this;
-      return Reflect.apply(listen, this, args);
-    } as typeof listen;
-    context.after(() => {
-      Server.prototype.listen = listen;
+  test("end with the network, what is still sent included", LIMIT, async (context) => {
+    const server = watchServer(context);
+    let accepted: Socket | undefined;
+    const { caller, dispose } = twoNetworks([ECHO]);
+    const { port } = await publish(caller, { guestPort: PORT });
+    server()?.on("connection", (socket: Socket) => {
+      accepted = socket;
+      socket._final = () => {}; // as if the system did not take what comes before the end
     });
+    const client = connect({ host: INSIDE, port, allowHalfOpen: true });
+    client.on("error", () => {});
+    client.end("hello");
+    try {
+      const isOver = () => caller.inspect(readFlows).every(({ state }) => state === "TIME_WAIT");
+      await until(() => accepted?.writableEnded && isOver(), "both ends");
+      assert.equal(accepted?.destroyed, false, "it still sends");
+      dispose();
+      await until(() => accepted?.destroyed, "the end of that", 10_000);
+    } finally {
+      dispose();
+      client.destroy();
+    }
+  });
+
+  test("go on when the system could not accept a connection", LIMIT, async (context) => {
+    const server = watchServer(context);
     await withGuest(async (network) => {
       const { port } = await publish(network, { guestPort: PORT });
-      assert.ok(server);
-      for (let i = 0; i < 3; i += 1) server.emit("error", new Error("accept ENFILE"));
+      const listening = server();
+      assert.ok(listening);
+      for (let i = 0; i < 3; i += 1) listening.emit("error", new Error("accept ENFILE"));
       assert.equal(await call({ host: INSIDE, port }, "hello"), "hello");
     });
   });
@@ -139,4 +170,29 @@ describe("published ports", () => {
     assert.ok(where);
     await assert.rejects(call(where, "late"), { code: "ECONNREFUSED" });
   });
+
+  test(
+    "are not listened at for a port that there is not, or a network that is over",
+    LIMIT,
+    async (context) => {
+      const server = watchServer(context);
+      await withGuest(async (network) => {
+        for (const guestPort of [0, -1, 1.5, 65_536, Number.NaN, "22", undefined]) {
+          const options = { guestPort: guestPort as number };
+          const message = `set guestPort to an integer from 1 to 65535, not "${guestPort}"`;
+          await assert.rejects(publish(network, options), { code: "CONFIG", message });
+        }
+        for (const connections of [0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, "9"]) {
+          const options = { guestPort: PORT, connections: connections as number };
+          await assert.rejects(publish(network, options), {
+            code: "CONFIG",
+            message: /connections/,
+          });
+        }
+        network.dispose();
+        await assert.rejects(publish(network, { guestPort: PORT }), { code: "DISPOSED" });
+      });
+      assert.equal(server(), undefined);
+    },
+  );
 });

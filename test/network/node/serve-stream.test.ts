@@ -9,6 +9,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { PassThrough } from "node:stream";
 import { describe, test } from "node:test";
 import {
   createNetworkSync,
@@ -124,6 +125,23 @@ describe("a guest at a stream socket", () => {
       assert.match(String(ends), /one at a time/);
       await until(() => second.closed, "the second to be closed");
       guest.close();
+    });
+  });
+
+  test("that has gone already is served to its end at once", LIMIT, async () => {
+    await withNetwork(async ({ network }) => {
+      const [destroyed, ended, broken] = [new PassThrough(), new PassThrough(), new PassThrough()];
+      destroyed.destroy();
+      ended.end();
+      ended.resume();
+      broken.on("error", () => {}); // its program had heard of it
+      broken.destroy(new Error("the cable is cut"));
+      await until(() => destroyed.closed && broken.closed && ended.readableEnded, "their ends");
+      await serveStream(network, destroyed);
+      await serveStream(network, ended);
+      assert.equal(ended.destroyed, true);
+      await assert.rejects(serveStream(network, broken), /the cable is cut/);
+      assert.equal(network.link.onFrames, undefined, "the link is free");
     });
   });
 

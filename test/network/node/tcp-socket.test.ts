@@ -318,6 +318,26 @@ describe("node upstream: one TCP socket", () => {
     service.close();
   });
 
+  test("one that still sends ends with its upstream", LIMIT, async () => {
+    const service = await tcpService((socket) => void socket.pause());
+    const upstream = nodeUpstream();
+    const { events, failures, told } = played();
+    try {
+      const socket = upstream.connect({ address: INSIDE, port: service.port, tos: 0 }, events);
+      await until(() => told.includes("connected"), "the connection");
+      const piece = new Uint8Array(1 << 20);
+      await until(() => socket.send([piece]) === 0, "a socket that takes no more");
+      socket.close(false);
+      socket.close(false);
+      assert.equal(upstream.stats().tcpSockets, 1, "it still sends");
+      upstream.close();
+      await until(() => upstream.stats().tcpSockets === 0, "the socket to be gone", 10_000);
+      assert.deepEqual(failures, []);
+    } finally {
+      service.close();
+    }
+  });
+
   test("tells of a port that nobody listens at, once", LIMIT, async () => {
     const upstream = nodeUpstream();
     const { events, failures, told } = played();

@@ -7,10 +7,11 @@ import { describe, test } from "node:test";
 import type { EngineError } from "../../../src/engine/errors.ts";
 import { type RelayOptions, webUpstream } from "../../../src/network/web/index.ts";
 import { fakeSockets, packet, READY, u32 } from "../../support/web/fake-socket.ts";
-import { FakeHost, TcpProbe } from "../../support/web/probe.ts";
+import { FakeHost, TcpProbe, UdpProbe } from "../../support/web/probe.ts";
 
 const [CONNECT, DATA, CONTINUE, CLOSE, INFO] = [1, 2, 3, 4, 5] as const;
 const SECOND = 1_000_000;
+const PEER = { address: "192.0.2.9", port: 53 };
 
 function setUp(options: Partial<RelayOptions> = {}) {
   const { made, webSocket } = fakeSockets();
@@ -182,6 +183,73 @@ describe("relay", () => {
     assert.match(stats().error ?? "", /not from here/);
     host.pass(2 * SECOND);
     assert.equal(probe.code, "ENETUNREACH");
+  });
+
+  for (const state of ["opening", "ready", "waiting"]) {
+    test(`who closes it when told that it is ${state} has it closed`, () => {
+      const states: string[] = [];
+      const { made, host, upstream, socket } = setUp({
+        onChange: (stats) => {
+          states.push(stats.state);
+          if (stats.state === state) upstream.close();
+        },
+      });
+      const probe = new TcpProbe(upstream, {});
+      upstream.openUdp({ family: 4, port: 0 }, new UdpProbe())?.send(new Uint8Array(1), PEER);
+      if (state === "ready") socket().gives(READY);
+      else socket().onclose?.();
+      probe.socket.close(true);
+      host.pass(200 * SECOND);
+      assert.deepEqual(host.waits, []);
+      assert.equal(made.length, 1);
+      assert.equal(socket().isClosed, true);
+      assert.deepEqual(states.slice(-2), [state, "closed"]);
+    });
+  }
+
+  test("who closes it by the first datagram leaves no timer", () => {
+    const { host, upstream, socket } = setUp({
+      onChange: ({ state }) => {
+        if (state === "opening") port?.close();
+        if (state === "opening") upstream.close();
+      },
+    });
+    const port = upstream.openUdp({ family: 4, port: 0 }, new UdpProbe());
+    port?.send(new Uint8Array(1), PEER);
+    assert.equal(socket().isClosed, true);
+    assert.deepEqual(host.waits, []);
+  });
+
+  test("what the listener throws is told to its program, and changes nothing", () => {
+    const later: (() => void)[] = [];
+    const { made, host, upstream, socket, stats } = setUp({
+      onChange: ({ state }) => {
+        throw new Error(`no ear for ${state}`);
+      },
+    });
+    host.soon = (run) => void later.push(run);
+    const heard = () => {
+      for (const run of later.splice(0))
+        assert.throws(run, new Error(`no ear for ${stats().state}`));
+    };
+    const probe = new TcpProbe(upstream, {});
+    assert.equal(later.length, 1);
+    heard();
+    socket().onclose?.();
+    assert.equal(stats().state, "waiting");
+    heard();
+    host.pass(SECOND);
+    assert.equal(made.length, 2);
+    heard();
+    socket().gives(READY, packet(DATA, 1, [1]));
+    assert.equal(stats().state, "ready");
+    assert.deepEqual(probe.told, ["connected", "readable"]);
+    heard();
+    probe.socket.close(true);
+    upstream.close();
+    assert.equal(socket().isClosed, true);
+    heard();
+    assert.deepEqual(host.waits, []);
   });
 
   test("after the end nothing is told, no timer is left, and connections are refused", async () => {

@@ -10,6 +10,7 @@ import { startWispRelay } from "../../support/web/wisp-relay.ts";
 
 const [CONNECT, DATA, CLOSE, INFO] = [1, 2, 4, 5] as const;
 const SECOND = 1_000_000;
+const MIB = 1 << 20;
 
 function setUp() {
   const host = new FakeHost();
@@ -94,6 +95,35 @@ describe("datagrams", () => {
     let count = 0;
     while (port.receive() !== undefined) count += 1;
     assert.equal(count, 256);
+  });
+
+  test("what a guest does not take is bounded in octets, of a port and of all", () => {
+    const { socket, upstream, port: first } = setUp();
+    const others = Array.from({ length: 19 }, (_, i) =>
+      upstream.openUdp({ family: 4, port: 5001 + i }, new UdpProbe()),
+    );
+    const ports = [first, ...others];
+    for (const port of ports) port?.send(new Uint8Array(1), peer(1));
+    socket.gives(READY);
+    const stats = () => upstream.relayStats();
+    const large = new Uint8Array(65_507);
+    for (let i = 0; i < 100; i += 1) socket.gives(packet(DATA, 1, large));
+    const count = Math.floor(MIB / (large.length + 128));
+    assert.equal(stats()?.held, count * (large.length + 128));
+    assert.equal(stats()?.datagramsDropped, 100 - count);
+    for (let id = 2; id <= 20; id += 1) {
+      for (let i = 0; i < 100; i += 1) socket.gives(packet(DATA, id, large));
+    }
+    const held = stats()?.held ?? 0;
+    assert.ok(held > 15 * MIB && held <= 16 * MIB, `${held} octets are held`);
+    assert.equal(socket.isPaused, false, "no connection waits for who does not read datagrams");
+    assert.ok(first.receive(), "the oldest are there");
+    assert.equal(stats()?.held, held - large.length - 128);
+    socket.gives(packet(DATA, 20, [1]));
+    for (const port of ports) port?.close();
+    for (const port of ports) port?.close();
+    assert.equal(stats()?.held, 0);
+    assert.equal(stats()?.overflowed, 0);
   });
 
   test("a relay that refuses a peer has the guest told", () => {
