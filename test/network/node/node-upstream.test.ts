@@ -123,6 +123,30 @@ describe("node upstream", () => {
     assert.equal(upstream.stats().udpSockets, 0);
   });
 
+  test("has one port outside for one of the guest, whoever is sent to", LIMIT, async () => {
+    const seen: number[] = [];
+    const fars = [createSocket("udp4"), createSocket("udp4")];
+    const settings = { hostLoopback: true };
+    const network = createNetworkSync({
+      engine: engineModule("simd"),
+      upstream: nodeUpstream(),
+      settings,
+    });
+    try {
+      network.link.receive(announcement());
+      for (const far of fars) {
+        far.on("message", (_payload, { port }) => void seen.push(port));
+        await new Promise<void>((resolve) => far.bind(0, INSIDE, resolve));
+        network.link.receive(datagram(PORT_FIRST, far.address().port));
+      }
+      await until(() => seen.length === fars.length, "both to hear it");
+      assert.equal(seen[0], seen[1]);
+    } finally {
+      network.dispose();
+      for (const far of fars) far.close();
+    }
+  });
+
   test("has none once it is closed", LIMIT, async () => {
     const service = await tcpService(() => {});
     const upstream = nodeUpstream();
