@@ -174,8 +174,11 @@ describe("live page in a browser", { skip: NO_BROWSER }, () => {
     await shows(page, ".notice", /does not answer: .*Trying again/);
     await shows(page, "[role=status]", /lost/);
     assert.ok((await page.locator("tr[aria-rowindex='2']").count()) === 1, "flows stay in sight");
+    const button = page.locator("button", { hasText: "Try now" });
+    await Promise.all([page.waitForRequest(/\/watch/), button.click()]);
     await stage.instance.start();
-    await page.getByRole("button", { name: "Try now" }).click();
+    // By now the page may have found it by itself, and the button be out of sight.
+    await button.dispatchEvent("click");
     await page.locator(".pill[data-state=live]").waitFor();
     await status.filter({ hasText: /Connected/ }).waitFor();
     await countIs(page, "24");
