@@ -6,6 +6,7 @@ import {
   type TcpSocket,
   withServices,
 } from "../../../src/network/index.ts";
+import { Waits } from "./probe.ts";
 
 const ROOM = 65_536;
 
@@ -15,7 +16,7 @@ export class HttpGuest implements TcpEvents {
   hasEnded = false;
   isReset = false;
   readonly socket: TcpSocket;
-  readonly #waiting = new Set<() => void>();
+  readonly #waits = new Waits();
   #unsent: Uint8Array = new Uint8Array(0);
 
   constructor(service: Service) {
@@ -36,24 +37,12 @@ export class HttpGuest implements TcpEvents {
 
   /** Waits until this is so; looks whenever something has come or gone. */
   until(condition: () => boolean): Promise<void> {
-    return new Promise((resolve) => {
-      const check = (): void => {
-        if (!condition()) return;
-        this.#waiting.delete(check);
-        resolve();
-      };
-      this.#waiting.add(check);
-      check();
-    });
+    return this.#waits.until(condition);
   }
 
   /** Waits for so many answers, whose bodies are all this text. */
   async answers(count: number, body: string): Promise<void> {
     await this.until(() => this.text.split(body).length > count || this.isReset);
-  }
-
-  #tell(): void {
-    for (const check of [...this.#waiting]) check();
   }
 
   connected(): void {}
@@ -68,7 +57,7 @@ export class HttpGuest implements TcpEvents {
         if (got <= 0) break;
         for (const octet of piece.subarray(0, got)) this.text += String.fromCharCode(octet);
       }
-      this.#tell();
+      this.#waits.wake();
     });
   }
 
@@ -78,11 +67,11 @@ export class HttpGuest implements TcpEvents {
       if (taken === 0) break;
       this.#unsent = this.#unsent.subarray(taken);
     }
-    this.#tell();
+    this.#waits.wake();
   }
 
   failed(): void {
     this.isReset = true;
-    this.#tell();
+    this.#waits.wake();
   }
 }

@@ -9,7 +9,7 @@ import type {
 } from "../../../src/network/index.ts";
 
 /** What a test waits for; everything that is told wakes it. */
-class Waits {
+export class Waits {
   readonly #waiting = new Set<() => void>();
 
   wake(): void {
