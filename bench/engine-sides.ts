@@ -41,6 +41,11 @@ export interface Metric {
   readonly crowd: number;
 }
 
+/** For people. */
+export function nameOf({ load, crowd }: Metric): string {
+  return crowd === 0 ? load : `${load}, ${crowd.toLocaleString("en-US")} flows`;
+}
+
 /** A metric's figures, one of each repetition. */
 export interface Figures {
   /** Frames, datagrams or connections in a second of processor time: this checkout's. */

@@ -20,6 +20,7 @@ import {
   isMet,
   lendHarness,
   type Metric,
+  nameOf,
   repeat,
 } from "./engine-sides.ts";
 import { median, table } from "./report.ts";
@@ -72,7 +73,7 @@ function thousands(values: readonly number[]): string {
 }
 
 function rowOf({ load, crowd }: Metric, figures: Figures, isCompared: boolean): string[] {
-  const name = crowd === 0 ? load : `${load}, ${crowd.toLocaleString("en-US")} flows`;
+  const name = nameOf({ load, crowd });
   const [error = ""] = figures.errors;
   const own = thousands(figures.own);
   if (!isCompared) return [name, own, error];

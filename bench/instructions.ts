@@ -16,7 +16,7 @@ import { messageOf } from "../src/lib/message.ts";
 import { ROOT } from "../test/support/e2e/program.ts";
 import { which } from "../test/support/e2e/shell.ts";
 import { CROWD, LOADS } from "./engine/loads.ts";
-import { BAR, bundleCounted, COUNTED, lendHarness } from "./engine-sides.ts";
+import { BAR, bundleCounted, COUNTED, lendHarness, nameOf } from "./engine-sides.ts";
 import { table } from "./report.ts";
 
 const USAGE = `usage: npm run bench -- --instructions [options]
@@ -93,7 +93,7 @@ async function compare(folders: readonly string[], loads: readonly string[]): Pr
       const [own = Number.NaN, other] = await Promise.all(
         files.map((file) => perUnit(file, load, crowd)),
       );
-      const name = crowd === 0 ? load : `${load}, ${crowd.toLocaleString("en-US")} flows`;
+      const name = nameOf({ load, crowd });
       const row = [name, own.toFixed(0)];
       if (other !== undefined) {
         const isReached = other / own >= BAR;

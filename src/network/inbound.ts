@@ -19,7 +19,7 @@ export interface Knock {
   readonly refuse: () => void;
 }
 
-const PORT_MAX = 0xffff;
+export const PORT_MAX = 0xffff;
 /** Ports that a caller may have where it says none: those that systems hand out (RFC 6335 §6). */
 const PORT_FIRST = 49_152;
 const PORT_COUNT = 16_384;
@@ -41,9 +41,7 @@ export function dial(network: Network, port: number, from?: Endpoint): Connectio
  * @throws EngineError DISPOSED, CONFIG
  */
 export function admit(network: Network, { port, from, open, refuse }: Knock): void {
-  if (!Number.isInteger(port) || port < 1 || port > PORT_MAX) {
-    throw new EngineError("CONFIG", `set port to an integer from 1 to ${PORT_MAX}, not "${port}"`);
-  }
+  checkNumber("port", port, PORT_MAX);
   if (from !== undefined) checkCaller(from);
   network.send({
     run: ({ engine, operations, now, before }) => {
@@ -55,6 +53,12 @@ export function admit(network: Network, { port, from, open, refuse }: Knock): vo
     },
     drop: refuse,
   });
+}
+
+/** Throws `EngineError` CONFIG for what is no integer from 1 to `most`. */
+export function checkNumber(name: string, value: number, most: number): void {
+  if (Number.isInteger(value) && value >= 1 && value <= most) return;
+  throw new EngineError("CONFIG", `set ${name} to an integer from 1 to ${most}, not "${value}"`);
 }
 
 /** Throws `EngineError` CONFIG for what is no endpoint. */

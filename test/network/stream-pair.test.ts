@@ -53,6 +53,17 @@ async function read({ readable }: Connection): Promise<string> {
   return digest(parts);
 }
 
+/** A service that reads: when somebody has come, and what was heard or what that failed with. */
+function reader() {
+  const accepted = deferred();
+  const heard = deferred<unknown>();
+  const serve = (connection: Connection): void => {
+    accepted.resolve();
+    read(connection).then(heard.resolve, heard.resolve);
+  };
+  return { accepted: accepted.promise, heard: heard.promise, serve };
+}
+
 const LINKS: Readonly<Record<string, NetworkSettings>> = {
   "MTU 1500": {},
   "MTU 65520": { mtu: 65_520 },
@@ -164,17 +175,12 @@ describe("stream pair", () => {
   });
 
   test("an abort is a reset on the other side", async () => {
-    const { promise, resolve } = deferred<unknown>();
-    const accepted = deferred();
-    const serve = (connection: Connection): void => {
-      accepted.resolve();
-      read(connection).then(resolve, resolve);
-    };
+    const { accepted, heard, serve } = reader();
     const { caller, dispose } = twoNetworks([{ port: 80, serve }]);
     const connection = dial(caller, 80);
-    await accepted.promise;
+    await accepted;
     connection.abort();
-    assert.equal((await promise) instanceof Error, true);
+    assert.equal((await heard) instanceof Error, true);
     dispose();
   });
 
@@ -213,19 +219,14 @@ describe("stream pair", () => {
   };
   for (const [name, chunk] of Object.entries(NO_CHUNKS)) {
     test(`${name} is no chunk: its connection is reset, the network goes on`, async () => {
-      const { promise, resolve } = deferred<unknown>();
-      const accepted = deferred();
-      const serve = (connection: Connection): void => {
-        accepted.resolve();
-        read(connection).then(resolve, resolve);
-      };
+      const { accepted, heard, serve } = reader();
       const { caller, dispose } = twoNetworks([{ port: 80, serve }]);
       const writer = dial(caller, 80).writable.getWriter();
       writer.closed.catch(() => {});
       await writer.write(new Uint8Array(3));
-      await accepted.promise;
+      await accepted;
       await assert.rejects(writer.write(chunk as Uint8Array), TypeError);
-      assert.ok((await promise) instanceof Error, "three octets are not all of it");
+      assert.ok((await heard) instanceof Error, "three octets are not all of it");
       await write(dial(caller, 80), pieces(1, 1));
       dispose();
     });

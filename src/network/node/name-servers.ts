@@ -11,14 +11,13 @@
 import { createSocket } from "node:dgram";
 import { connect, isIP, isIPv6 } from "node:net";
 import { joined } from "../../upstream/messages.ts";
-import { isAnswer, isTruncated, readU16 } from "../dns-message.ts";
+import { HEADER_SIZE, isAnswer, isTruncated, readU16 } from "../dns-message.ts";
 import type { Endpoint } from "../upstream.ts";
 
 /** How long one server has for its answer, and how often it is asked by UDP. */
 const PATIENCE_MS = 2000;
 const DNS_PORT = 53;
 const PORT_MAX = 0xffff;
-const HEADER_SIZE = 12;
 const LENGTH_SIZE = 2;
 
 /**

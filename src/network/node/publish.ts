@@ -1,8 +1,7 @@
 /** Ports of this machine, or a socket in its file system, that lead to a port of the guest. */
 
 import { createServer, type ListenOptions, type Socket } from "node:net";
-import { EngineError } from "../../engine/errors.ts";
-import { admit } from "../inbound.ts";
+import { admit, checkNumber, PORT_MAX } from "../inbound.ts";
 import type { Network } from "../network.ts";
 import type { Endpoint } from "../upstream.ts";
 import { NodeTcpSocket } from "./tcp-socket.ts";
@@ -29,7 +28,6 @@ export interface Published {
 
 const HOST = "127.0.0.1";
 const CONNECTIONS = 1024;
-const PORT_MAX = 0xffff;
 
 /**
  * Lets connections in until it is closed or the network ends. The guest sees callers at this
@@ -38,8 +36,8 @@ const PORT_MAX = 0xffff;
  */
 export async function publish(network: Network, options: PublishOptions): Promise<Published> {
   const { path, port = 0, host = HOST, guestPort, connections = CONNECTIONS } = options;
-  check("guestPort", guestPort, PORT_MAX);
-  check("connections", connections, Number.MAX_SAFE_INTEGER);
+  checkNumber("guestPort", guestPort, PORT_MAX);
+  checkNumber("connections", connections, Number.MAX_SAFE_INTEGER);
   network.inspect(() => {}); // nothing is listened at for one that is over
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true });
   server.maxConnections = connections;
@@ -67,11 +65,6 @@ export async function publish(network: Network, options: PublishOptions): Promis
       resolve({ port: isPort ? address.port : 0, close });
     });
   });
-}
-
-function check(name: string, value: number, most: number): void {
-  if (Number.isInteger(value) && value >= 1 && value <= most) return;
-  throw new EngineError("CONFIG", `set ${name} to an integer from 1 to ${most}, not "${value}"`);
 }
 
 /** @param sockets where it is while the runtime has it */

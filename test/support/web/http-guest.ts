@@ -6,6 +6,7 @@ import {
   type TcpSocket,
   withServices,
 } from "../../../src/network/index.ts";
+import { joined } from "../../../src/upstream/messages.ts";
 import { Waits } from "./probe.ts";
 
 const ROOM = 65_536;
@@ -27,10 +28,7 @@ export class HttpGuest implements TcpEvents {
   /** Sends this as soon as there is room. */
   send(text: string): this {
     const fresh = Uint8Array.from(text, (letter) => letter.charCodeAt(0));
-    const whole = new Uint8Array(this.#unsent.length + fresh.length);
-    whole.set(this.#unsent);
-    whole.set(fresh, this.#unsent.length);
-    this.#unsent = whole;
+    this.#unsent = joined([this.#unsent, fresh]);
     this.writable();
     return this;
   }
